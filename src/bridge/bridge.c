@@ -1,0 +1,269 @@
+/* A device's thread enters Python, calls, and leaves. See bridge.h. */
+#include "block.h"
+
+#include <stdatomic.h>
+
+struct vc_bridge {
+    PyInterpreterState *interpreter; /* where the stream was opened */
+    PyObject *callable;
+    PyObject *block;
+    PyObject *stop, *escaped, *result;
+    vc_view input, output;
+    int zero_copy;
+
+    /* The IO thread's own. */
+    PyThreadState *state;
+    unsigned long thread; /* whose `state` is */
+
+    PyObject *exception; /* under the GIL */
+    _Atomic unsigned long running_on;
+    _Atomic bool closed;
+    _Atomic bool inside; /* between the gate and the detach */
+};
+
+/* ---- attach and detach ------------------------------------------------------------------------
+ */
+
+static void drop_attached(PyThreadState *state) {
+    PyThreadState_Clear(state);
+    PyThreadState_DeleteCurrent();
+}
+
+/* Deletes a state that another thread left. On 3.12 and later PyThreadState_Delete also unbinds the
+ * *calling* thread from PyGILState, so it is done under a state that ends right after. */
+static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) {
+    PyThreadState *passing = PyThreadState_New(interpreter);
+    PyEval_RestoreThread(passing);
+    PyThreadState_Clear(state);
+    PyThreadState_Delete(state);
+    drop_attached(passing);
+}
+
+/* Attaches this thread. False: the gate is closed. */
+static bool enter(vc_bridge *bridge) {
+    /* Sequentially consistent on both sides: either this sees `closed`, or vc_bridge_close sees
+     * `inside` and waits. */
+    atomic_store(&bridge->inside, true);
+    if (atomic_load(&bridge->closed)) {
+        atomic_store(&bridge->inside, false);
+        return false;
+    }
+    unsigned long me = PyThread_get_thread_ident();
+    if (bridge->thread != me || bridge->state == NULL) {
+        if (bridge->state != NULL) { /* the device has a new IO thread */
+            drop_foreign(bridge->interpreter, bridge->state);
+        }
+        bridge->state = PyThreadState_New(bridge->interpreter);
+        bridge->thread = me;
+        if (bridge->state == NULL) {
+            atomic_store(&bridge->inside, false);
+            return false;
+        }
+    }
+    PyEval_RestoreThread(bridge->state);
+    atomic_store_explicit(&bridge->running_on, me, memory_order_relaxed);
+    return true;
+}
+
+static void leave(vc_bridge *bridge) {
+    atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
+    PyEval_SaveThread();
+    atomic_store(&bridge->inside, false);
+}
+
+void vc_bridge_leave(void *user) {
+    vc_bridge *bridge = user;
+    if (bridge->state == NULL || bridge->thread != PyThread_get_thread_ident() || !enter(bridge)) {
+        return; /* vc_bridge_reap does it */
+    }
+    PyThreadState *state = bridge->state;
+    bridge->state = NULL;
+    atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
+    drop_attached(state);
+    atomic_store(&bridge->inside, false);
+}
+
+/* ---- one block --------------------------------------------------------------------------------
+ */
+
+/* Keeps the exception that is set, for whoever waits for the stream. */
+static void keep_exception(vc_bridge *bridge) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *exception = PyErr_GetRaisedException();
+#else
+    PyObject *type, *exception, *traceback;
+    PyErr_Fetch(&type, &exception, &traceback);
+    PyErr_NormalizeException(&type, &exception, &traceback);
+    if (traceback != NULL) {
+        PyException_SetTraceback(exception, traceback);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(traceback);
+#endif
+    Py_XSETREF(bridge->exception, exception);
+}
+
+static int32_t check_result(vc_bridge *bridge, PyObject *result) {
+    if (result == NULL) {
+        if (PyErr_ExceptionMatches(bridge->stop)) {
+            PyErr_Clear();
+            return VC_STOP;
+        }
+        return VC_ERROR;
+    }
+    if (result != Py_None) {
+        PyErr_Format(bridge->result,
+                     "the callback returned %R; a callback fills block.output in place and returns "
+                     "None (raise voicecoil.Stop to end the stream)",
+                     result);
+        return VC_ERROR;
+    }
+    return VC_CONTINUE;
+}
+
+static int32_t check_escape(vc_bridge *bridge) {
+    const char *which = vc_view_escaped(&bridge->output)  ? "output"
+                        : vc_view_escaped(&bridge->input) ? "input"
+                                                          : NULL;
+    if (which == NULL) {
+        return VC_CONTINUE;
+    }
+    PyErr_Format(
+        bridge->escaped,
+        "the callback kept a reference to block.%s or to a part of it; with zero_copy=True "
+        "that is the device's own memory and is gone after the call. Keep "
+        "block.%s.copy(), or open the stream without zero_copy",
+        which, which);
+    return VC_ERROR;
+}
+
+static int32_t call(vc_bridge *bridge) {
+    /* The slot in front of the arguments belongs to the callee (PY_VECTORCALL_ARGUMENTS_OFFSET):
+     * a bound method puts its self there without an allocation. */
+    PyObject *arguments[2] = {NULL, bridge->block};
+    PyObject *result = PyObject_Vectorcall(bridge->callable, arguments + 1,
+                                           1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    int32_t answer = check_result(bridge, result);
+    Py_XDECREF(result);
+    return answer;
+}
+
+static bool update(vc_bridge *bridge, const vc_block *block) {
+    vc_py_block *object = (vc_py_block *)bridge->block;
+    vc_py_time *time = (vc_py_time *)object->time;
+    time->now = block->now;
+    time->input = block->input_time;
+    time->output = block->output_time;
+    object->lost_frames = block->lost_frames;
+    if (object->frames_value != block->frames) {
+        PyObject *frames = PyLong_FromUnsignedLong(block->frames);
+        if (frames == NULL) {
+            return false;
+        }
+        Py_SETREF(object->frames, frames);
+        object->frames_value = block->frames;
+    }
+    vc_view_point(&bridge->input, &block->input, block->frames);
+    vc_view_point(&bridge->output, &block->output, block->frames);
+    return true;
+}
+
+int32_t vc_bridge_process(vc_block *block, void *user) {
+    vc_bridge *bridge = user;
+    if (!enter(bridge)) {
+        return VC_ERROR;
+    }
+    int32_t answer = update(bridge, block) ? call(bridge) : VC_ERROR;
+    if (bridge->zero_copy) {
+        int32_t escape = answer < 0 ? answer : check_escape(bridge);
+        answer = escape < 0 ? escape : answer;
+        vc_view_point_home(&bridge->input);
+        vc_view_point_home(&bridge->output);
+    }
+    if (answer < 0) {
+        keep_exception(bridge);
+    }
+    leave(bridge);
+    return answer;
+}
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+vc_bridge *vc_bridge_new(PyObject *callable, PyObject *input, PyObject *output,
+                         double samplerate_hz, int zero_copy, const vc_bridge_types *types) {
+    vc_bridge *bridge = PyMem_RawCalloc(1, sizeof *bridge);
+    if (bridge == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    bridge->interpreter = PyInterpreterState_Get();
+    bridge->zero_copy = zero_copy;
+    bridge->callable = Py_NewRef(callable);
+    bridge->stop = Py_NewRef(types->stop);
+    bridge->escaped = Py_NewRef(types->escaped);
+    bridge->result = Py_NewRef(types->result);
+    bridge->block = vc_py_block_new(input, output, samplerate_hz);
+    if (bridge->block == NULL || vc_view_init(&bridge->input, input) < 0 ||
+        vc_view_init(&bridge->output, output) < 0) {
+        vc_bridge_free(bridge);
+        return NULL;
+    }
+    return bridge;
+}
+
+void vc_bridge_clear(vc_bridge *bridge) {
+    memset(&bridge->input, 0, sizeof bridge->input);
+    memset(&bridge->output, 0, sizeof bridge->output);
+    Py_CLEAR(bridge->callable);
+    Py_CLEAR(bridge->block);
+    Py_CLEAR(bridge->exception);
+}
+
+void vc_bridge_free(vc_bridge *bridge) {
+    if (bridge != NULL) {
+        vc_bridge_clear(bridge);
+        Py_CLEAR(bridge->stop);
+        Py_CLEAR(bridge->escaped);
+        Py_CLEAR(bridge->result);
+        PyMem_RawFree(bridge);
+    }
+}
+
+int vc_bridge_traverse(vc_bridge *bridge, visitproc visit, void *arg) {
+    Py_VISIT(bridge->callable);
+    Py_VISIT(bridge->block);
+    Py_VISIT(bridge->exception);
+    return 0;
+}
+
+void vc_bridge_close(vc_bridge *bridge) {
+    atomic_store(&bridge->closed, true);
+}
+
+int vc_bridge_inside(const vc_bridge *bridge) {
+    return atomic_load(&bridge->inside);
+}
+
+PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
+    PyObject *exception = bridge->exception;
+    bridge->exception = NULL;
+    return exception;
+}
+
+unsigned long vc_bridge_running_on(const vc_bridge *bridge) {
+    return atomic_load_explicit(&bridge->running_on, memory_order_relaxed);
+}
+
+int vc_bridge_has_orphan(const vc_bridge *bridge) {
+    return bridge->state != NULL;
+}
+
+void vc_bridge_reap(vc_bridge *bridge) {
+    PyThreadState *state = bridge->state;
+    bridge->state = NULL;
+    if (state != NULL) {
+        PyThreadState_Clear(state);
+        PyThreadState_Delete(state);
+    }
+}

@@ -1,0 +1,67 @@
+/* bridge.h - the only way in which a device's thread enters Python.
+ *
+ * The IO thread is one that Python has never seen. The bridge remembers the interpreter in which it
+ * was made (PEP 311), makes one thread state for the IO thread in its first block, keeps it, and
+ * attaches and detaches it around each call. The callable gets one Block object that is made once
+ * and updated in place, by a prepared argument vector; in the steady state a block costs no
+ * allocation.
+ *
+ * Threads: [IO] and [control] as in voicecoil.h; control calls hold the GIL.
+ */
+#ifndef VOICECOIL_BRIDGE_H
+#define VOICECOIL_BRIDGE_H
+
+#include <Python.h>
+
+#include "voicecoil.h"
+
+typedef struct vc_bridge vc_bridge;
+
+/* The Python types that the bridge raises or understands. */
+typedef struct vc_bridge_types {
+    PyObject *stop;    /* exception: ends the stream after this block */
+    PyObject *escaped; /* exception: a reference to a zero-copy array was kept */
+    PyObject *result;  /* exception: the callable returned something else than None */
+} vc_bridge_types;
+
+/* Makes the types Block, BlockTime and BlockMemory and adds them to `module`. -1 with an exception
+ * on failure. [control] */
+int vc_bridge_add_types(PyObject *module);
+
+/* New reference to memory for one direction of a block: float32, shape (frames, channels),
+ * zeroed, an exporter of the buffer protocol that lives as long as any view of it. NULL with
+ * MemoryError. [control] */
+PyObject *vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly);
+float *vc_block_memory_data(PyObject *memory);
+
+/* `input` and `output`: the views that the callable sees, NumPy arrays or memoryviews of
+ * BlockMemory, or None. `zero_copy`: they are pointed to the device's own memory during each call
+ * and back to their own afterwards. NULL with an exception. [control] */
+vc_bridge *vc_bridge_new(PyObject *callable, PyObject *input, PyObject *output,
+                         double samplerate_hz, int zero_copy, const vc_bridge_types *types);
+/* When no cycle runs or will run. [control] */
+void vc_bridge_free(vc_bridge *bridge);
+
+/* The engine's `process` and `leave`; `user` is the vc_bridge*. [IO] */
+int32_t vc_bridge_process(vc_block *block, void *user);
+void vc_bridge_leave(void *user);
+
+/* After this the bridge never enters Python again, except that a call may still be running:
+ * vc_bridge_inside says so. [any] */
+void vc_bridge_close(vc_bridge *bridge);
+int vc_bridge_inside(const vc_bridge *bridge);
+/* New reference to the exception that ended the stream, once; NULL without one. [control] */
+PyObject *vc_bridge_take_exception(vc_bridge *bridge);
+/* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
+ */
+unsigned long vc_bridge_running_on(const vc_bridge *bridge);
+/* Whether a thread state is left that its thread did not drop, because the device never called
+ * again. vc_bridge_reap drops it, and must run on a thread whose own state ends soon. [control] */
+int vc_bridge_has_orphan(const vc_bridge *bridge);
+void vc_bridge_reap(vc_bridge *bridge);
+/* For the garbage collector. */
+int vc_bridge_traverse(vc_bridge *bridge, visitproc visit, void *arg);
+/* Drops the callable and all else that may be part of a cycle. [control], when closed */
+void vc_bridge_clear(vc_bridge *bridge);
+
+#endif

@@ -1,0 +1,422 @@
+/* One IO cycle: from a driver's buffers to the user's code and back.
+ *
+ * Three ways for a block to meet a cycle:
+ *   whole    the block lies inside the cycle: input in, call, output out; nothing is delayed
+ *   ahead    output only, a block that spans cycles: called when its first frame is due
+ *   behind   with input, a block that spans cycles: called when its last frame has come; in a
+ *            duplex stream its output then follows one block later ("latched")
+ */
+#include "engine.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EVENT_CAPACITY = 1024 };
+
+static void (*trap_enter)(void);
+static void (*trap_leave)(void);
+
+void vc_cycle_set_trap(void (*enter)(void), void (*leave)(void)) {
+    trap_enter = enter;
+    trap_leave = leave;
+}
+
+/* ---- life ---------------------------------------------------------------------------------- */
+
+uint32_t vc_engine_block_frames(const vc_engine_config *config) {
+    /* Cycles that are longer than promised are cut into several blocks. */
+    return config->block_frames    ? config->block_frames
+           : config->device_frames ? config->device_frames
+                                   : 4096;
+}
+
+vc_engine *vc_engine_new(const vc_engine_config *config) {
+    assert(config->input_channels <= VC_MAX_CHANNELS && config->output_channels <= VC_MAX_CHANNELS);
+    assert(config->block_frames <= VC_MAX_BLOCK_FRAMES && config->process != NULL);
+    vc_engine *engine = calloc(1, sizeof *engine);
+    if (engine == NULL) {
+        return NULL;
+    }
+    engine->config = *config;
+    engine->ns_per_frame = 1e9 / config->samplerate_hz;
+    engine->block_capacity = vc_engine_block_frames(config);
+    bool fits = config->block_frames == 0 ||
+                (config->device_frames != 0 && config->device_frames % config->block_frames == 0);
+    engine->latched = config->input_channels && config->output_channels && !fits;
+    uint32_t channels = config->input_channels + config->output_channels;
+    float *memory = calloc((size_t)engine->block_capacity * channels, sizeof(float));
+    engine->own_memory = memory;
+    engine->meters =
+        config->flags & VC_ENGINE_METER ? calloc(channels, sizeof *engine->meters) : NULL;
+    engine->events = vc_queue_new(EVENT_CAPACITY, sizeof(vc_event));
+    if (memory == NULL || engine->events == NULL ||
+        (config->flags & VC_ENGINE_METER && engine->meters == NULL)) {
+        vc_engine_free(engine);
+        return NULL;
+    }
+    engine->input_block = config->input_block ? config->input_block : memory;
+    engine->output_block = config->output_block
+                               ? config->output_block
+                               : memory + (size_t)engine->block_capacity * config->input_channels;
+    return engine;
+}
+
+void vc_engine_free(vc_engine *engine) {
+    if (engine != NULL) {
+        free(engine->own_memory);
+        free(engine->meters);
+        vc_queue_free(engine->events);
+        free(engine);
+    }
+}
+
+void vc_engine_start(vc_engine *engine) {
+    atomic_store(&engine->request, VC_REQUEST_NONE);
+    atomic_store(&engine->reason, VC_REASON_NONE);
+    engine->position = 0;
+    engine->valid = engine->latched ? engine->block_capacity : 0;
+    engine->ending = false;
+    engine->expect_input = engine->expect_output = false;
+    memset(engine->output_block, 0,
+           (size_t)engine->block_capacity * engine->config.output_channels * sizeof(float));
+    atomic_store(&engine->state, VC_RUNNING);
+}
+
+void vc_engine_stop(vc_engine *engine) {
+    int none = VC_REQUEST_NONE; /* an abort that was asked for stays one */
+    atomic_compare_exchange_strong(&engine->request, &none, VC_REQUEST_STOP);
+}
+
+void vc_engine_abort(vc_engine *engine) {
+    atomic_store(&engine->request, VC_REQUEST_ABORT);
+}
+
+vc_state vc_engine_state(const vc_engine *engine) {
+    return (vc_state)atomic_load_explicit(&engine->state, memory_order_acquire);
+}
+
+vc_reason vc_engine_reason(const vc_engine *engine) {
+    return (vc_reason)atomic_load_explicit(&engine->reason, memory_order_acquire);
+}
+
+int32_t vc_engine_error(const vc_engine *engine) {
+    return atomic_load_explicit(&engine->error, memory_order_acquire);
+}
+
+/* ---- the end of a stream, as the IO thread sees it ------------------------------------------ */
+
+static void finish(vc_engine *engine, const vc_cycle *cycle) {
+    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
+    atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
+}
+
+/* The user's code was called for the last time; what it made goes on to the ear. */
+static void begin_drain(vc_engine *engine, const vc_cycle *cycle) {
+    if (engine->config.leave != NULL) {
+        engine->config.leave(engine->config.user);
+    }
+    bool abort = atomic_load(&engine->reason) == VC_REASON_ABORT;
+    engine->drain_left = abort ? 0 : engine->config.drain_frames;
+    if (engine->drain_left == 0) {
+        finish(engine, cycle);
+    } else {
+        atomic_store_explicit(&engine->state, VC_DRAINING, memory_order_release);
+    }
+}
+
+static void drain(vc_engine *engine, const vc_cycle *cycle) {
+    bool abort = atomic_load_explicit(&engine->request, memory_order_relaxed) == VC_REQUEST_ABORT;
+    if (abort || engine->drain_left <= cycle->frames) {
+        finish(engine, cycle);
+    } else {
+        engine->drain_left -= cycle->frames;
+    }
+}
+
+/* ---- one block --------------------------------------------------------------------------------
+ */
+
+static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
+    time.host_ns += llrint((double)frames * engine->ns_per_frame);
+    time.sample_frames += frames;
+    return time;
+}
+
+/* The stream's own memory as one direction of a block. */
+static vc_audio own(float *data, uint32_t channels) {
+    return (vc_audio){.data = channels ? data : NULL,
+                      .frame_stride = (ptrdiff_t)channels,
+                      .channel_stride = 1,
+                      .channels = channels};
+}
+
+/* Calls the user's code and looks after what it left in the block. */
+static void call(vc_engine *engine, vc_block *block) {
+    uint32_t frames = block->frames;
+    block->valid_frames = frames;
+    block->samplerate_hz = engine->config.samplerate_hz;
+    block->lost_frames = engine->block_lost;
+    engine->block_lost = 0;
+    int32_t result = engine->config.process(block, engine->config.user);
+
+    engine->valid = block->valid_frames < frames ? block->valid_frames : frames;
+    if (result != VC_CONTINUE) {
+        engine->ending = true;
+        engine->valid = result < 0 || block->output.channels == 0 ? 0 : engine->valid;
+        atomic_store(&engine->error, result < 0 ? result : 0);
+        atomic_store(&engine->reason, result < 0 ? VC_REASON_ERROR : VC_REASON_END);
+    }
+    if (block->output.channels) {
+        if (engine->valid < frames) {
+            vc_audio_silence(&block->output, engine->valid, frames - engine->valid);
+        }
+        engine->counted.nonfinite_samples += vc_audio_scrub(&block->output, engine->valid);
+    }
+    if (engine->meters != NULL) {
+        vc_count_levels(engine, 0, &block->output, frames);
+        vc_count_levels(engine, engine->config.output_channels, &block->input, frames);
+    }
+    engine->counted.blocks++;
+    engine->counted.frames += frames;
+}
+
+static vc_audio device_block(const vc_audio *device, uint32_t offset) {
+    vc_audio part = *device;
+    part.data = device->data + (ptrdiff_t)offset * device->frame_stride;
+    return part;
+}
+
+static bool can_lend(const vc_engine *engine, const vc_audio *device) {
+    if (device->channels == 0) {
+        return true;
+    }
+    bool packed =
+        device->channel_stride == 1 && device->frame_stride == (ptrdiff_t)device->channels;
+    return device->data != NULL && (packed || !(engine->config.flags & VC_ENGINE_PACKED));
+}
+
+/* A block inside the cycle, `offset` frames from its start. Returns its frames that count. */
+static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
+                            uint32_t frames) {
+    vc_block block = {.frames = frames,
+                      .now = cycle->now,
+                      .input_time = later(engine, cycle->input_time, offset),
+                      .output_time = later(engine, cycle->output_time, offset)};
+    bool zero_copy = (engine->config.flags & VC_ENGINE_ZERO_COPY) &&
+                     can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
+    if (zero_copy) {
+        block.input = device_block(&cycle->input, offset);
+        block.output = device_block(&cycle->output, offset);
+    } else {
+        block.input = own(engine->input_block, engine->config.input_channels);
+        block.output = own(engine->output_block, engine->config.output_channels);
+        vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
+        engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
+    }
+    vc_audio_silence(&block.output, 0, frames);
+    call(engine, &block);
+    if (!zero_copy) {
+        vc_audio_copy(&cycle->output, offset, &block.output, 0, frames);
+    }
+    uint32_t valid = engine->valid;
+    engine->valid = 0; /* handed over */
+    return valid;
+}
+
+/* Calls the user's code for the stream's own block as it stands. */
+static void own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
+    vc_block block = {.frames = engine->config.block_frames,
+                      .now = cycle->now,
+                      .input = own(engine->input_block, engine->config.input_channels),
+                      .output = own(engine->output_block, engine->config.output_channels),
+                      .input_time = engine->block_input_time,
+                      .output_time = later(engine, cycle->output_time, offset)};
+    vc_audio_silence(&block.output, 0, block.frames);
+    engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
+    call(engine, &block);
+}
+
+/* Exchanges part of the stream's own block with the cycle. Returns the frames of it that count. */
+static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
+                              uint32_t frames) {
+    uint32_t position = engine->position;
+    if (engine->config.input_channels) {
+        if (position == 0) {
+            engine->block_input_time = later(engine, cycle->input_time, offset);
+        }
+        vc_audio to = own(engine->input_block, engine->config.input_channels);
+        vc_audio_copy(&to, position, &cycle->input, offset, frames);
+    }
+    if (engine->config.output_channels) {
+        vc_audio from = own(engine->output_block, engine->config.output_channels);
+        vc_audio_copy(&cycle->output, offset, &from, position, frames);
+    }
+    engine->position += frames;
+    uint32_t valid = engine->valid > position ? engine->valid - position : 0;
+    return valid < frames ? valid : frames;
+}
+
+static uint32_t smaller(uint32_t a, uint32_t b) {
+    return a < b ? a : b;
+}
+
+static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
+    engine->block_lost += frames;
+    engine->counted.xruns++;
+    engine->counted.lost_frames += frames;
+    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now);
+}
+
+/* A duplex device that broke its promise of whole blocks: from here on one block behind, with one
+ * block of silence as the seam. */
+static void latch(vc_engine *engine, const vc_cycle *cycle) {
+    engine->latched = true;
+    engine->valid = 0;
+    vc_audio block = own(engine->output_block, engine->config.output_channels);
+    vc_audio_silence(&block, 0, engine->config.block_frames);
+    lose(engine, cycle, engine->config.block_frames);
+}
+
+static bool done_for_good(const vc_engine *engine) {
+    return engine->ending && engine->position >= engine->valid;
+}
+
+/* Runs blocks until the cycle is full or the user's code is done. Returns the frames of the cycle
+ * that were exchanged; `valid` gets how many leading ones hold content. */
+static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *valid) {
+    const uint32_t fixed = engine->config.block_frames;
+    const bool has_input = engine->config.input_channels != 0;
+    const bool has_output = engine->config.output_channels != 0;
+    uint32_t done = 0;
+    while (done < cycle->frames && !done_for_good(engine)) {
+        uint32_t left = cycle->frames - done;
+        if (engine->position == 0 && !engine->ending && !engine->latched) {
+            if (fixed == 0 || left >= fixed) {
+                uint32_t frames = fixed ? fixed : smaller(left, engine->block_capacity);
+                uint32_t counted = whole_block(engine, cycle, done, frames);
+                *valid = counted ? done + counted : *valid;
+                done += frames;
+                continue;
+            }
+            if (has_input && has_output) {
+                latch(engine, cycle);
+            } else if (has_output) {
+                own_block(engine, cycle, done);
+            }
+        }
+        /* After the end only what was already made is handed over. */
+        uint32_t end = engine->ending ? engine->valid : fixed;
+        uint32_t frames = smaller(left, end - engine->position);
+        uint32_t counted = part_of_block(engine, cycle, done, frames);
+        *valid = counted ? done + counted : *valid;
+        done += frames;
+        if (engine->position == fixed) {
+            engine->position = 0;
+            engine->valid = 0;
+            if (has_input && !engine->ending) {
+                own_block(engine, cycle, done);
+            }
+        }
+    }
+    return done;
+}
+
+/* ---- one cycle --------------------------------------------------------------------------------
+ */
+
+static uint32_t gap(bool *expect, int64_t *next, const vc_time *time, uint32_t frames) {
+    if ((time->valid & VC_TIME_SAMPLE) == 0) {
+        return 0;
+    }
+    int64_t ahead = *expect ? time->sample_frames - *next : 0;
+    *expect = true;
+    *next = time->sample_frames + frames;
+    /* A time line that went back was restarted: nothing is known to be lost. */
+    return ahead > 0 ? (uint32_t)(ahead > UINT32_MAX ? UINT32_MAX : ahead) : 0;
+}
+
+static void find_xrun(vc_engine *engine, const vc_cycle *cycle) {
+    uint32_t lost = cycle->lost_frames;
+    if (cycle->output.channels) {
+        uint32_t ahead = gap(&engine->expect_output, &engine->next_output_frame,
+                             &cycle->output_time, cycle->frames);
+        lost = ahead > lost ? ahead : lost;
+    }
+    if (cycle->input.channels) {
+        uint32_t ahead = gap(&engine->expect_input, &engine->next_input_frame, &cycle->input_time,
+                             cycle->frames);
+        lost = ahead > lost ? ahead : lost;
+    }
+    if (lost) {
+        lose(engine, cycle, lost);
+    }
+}
+
+static int64_t clock_ns(const vc_engine *engine) {
+    return engine->config.clock_ns ? engine->config.clock_ns(engine->config.clock) : vc_clock_ns();
+}
+
+static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_ns) {
+    vc_statistics *counted = &engine->counted;
+    int64_t busy = clock_ns(engine) - began_ns;
+    busy = busy > 0 ? busy : 0;
+    double period_ns = (double)cycle->frames * engine->ns_per_frame;
+    counted->load += ((double)busy / period_ns - counted->load) * 0.02;
+    counted->cycles++;
+    counted->busy_ns += (uint64_t)busy;
+    counted->busy_max_ns =
+        (uint64_t)busy > counted->busy_max_ns ? (uint64_t)busy : counted->busy_max_ns;
+    if ((double)busy > period_ns) {
+        counted->late_cycles++;
+        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now);
+    }
+    counted->last_output = cycle->output_time;
+    counted->last_input = cycle->input_time;
+    vc_publish(engine);
+}
+
+uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
+    int state = atomic_load_explicit(&engine->state, memory_order_acquire);
+    if (state != VC_RUNNING) {
+        vc_audio_silence(&cycle->output, 0, cycle->frames);
+        if (state == VC_DRAINING) {
+            drain(engine, cycle);
+        }
+        return 0;
+    }
+    if (trap_enter != NULL) {
+        trap_enter();
+    }
+    int64_t began_ns = clock_ns(engine);
+    int request = atomic_load_explicit(&engine->request, memory_order_acquire);
+    if (request != VC_REQUEST_NONE && !engine->ending) {
+        bool abort = request == VC_REQUEST_ABORT;
+        atomic_store(&engine->reason, abort ? VC_REASON_ABORT : VC_REASON_STOP);
+        engine->ending = true;
+        if (abort || engine->config.output_channels == 0) {
+            engine->valid = 0;
+        }
+    }
+    find_xrun(engine, cycle);
+    uint32_t valid = 0;
+    uint32_t done = run_blocks(engine, cycle, &valid);
+    if (done < cycle->frames) {
+        vc_audio_silence(&cycle->output, done, cycle->frames - done);
+    }
+    count_cycle(engine, cycle, began_ns);
+    if (done_for_good(engine)) {
+        begin_drain(engine, cycle);
+    }
+    if (trap_leave != NULL) {
+        trap_leave();
+    }
+    return valid;
+}
+
+int32_t vc_native_process(vc_block *block, void *user) {
+    const vc_native *native = user;
+    return native->function(block->output.data, block->input.data, block->frames, block,
+                            native->user);
+}

@@ -1,0 +1,63 @@
+/* The engine's inside, shared by cycle.c (sound) and statistics.c (counting) only. */
+#ifndef VOICECOIL_ENGINE_H
+#define VOICECOIL_ENGINE_H
+
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+
+enum { VC_REQUEST_NONE = 0, VC_REQUEST_STOP = 1, VC_REQUEST_ABORT = 2 };
+
+/* What was counted, as other threads may read it. `sequence` is odd while the IO thread writes;
+ * each word is atomic (relaxed) so that a reader that collides reads stale numbers, never
+ * undefined ones, and then sees by the sequence that it has to retry. */
+enum { VC_STATISTICS_WORDS = sizeof(vc_statistics) / sizeof(uint64_t) };
+typedef struct vc_published {
+    _Atomic uint32_t sequence;
+    _Atomic uint64_t words[VC_STATISTICS_WORDS];
+} vc_published;
+
+typedef struct vc_meter {
+    _Atomic float peak; /* exchanged with 0 by the reader */
+    _Atomic double squares;
+    _Atomic uint64_t frames;
+} vc_meter;
+
+struct vc_engine {
+    vc_engine_config config;
+    uint32_t block_capacity; /* frames that the stream's own block holds */
+    float *input_block;      /* interleaved; NULL without that direction */
+    float *output_block;
+    void *own_memory; /* what the engine allocated of them */
+
+    /* Between the threads. */
+    _Atomic int request; /* VC_REQUEST_*: written by control */
+    _Atomic int state;   /* vc_state: written by the IO thread while the device runs */
+    _Atomic int reason;  /* vc_reason */
+    _Atomic int32_t error;
+
+    /* The IO thread's own. */
+    uint32_t position;   /* frames of the current block already exchanged with the device */
+    uint32_t valid;      /* frames of output_block that are content still to be handed over */
+    bool latched;        /* duplex with blocks that do not fit the cycles: one block behind */
+    bool ending;         /* the user's code is done; what output_block holds is still played */
+    uint32_t drain_left; /* frames */
+    uint32_t block_lost; /* frames lost since the last block */
+    vc_time block_input_time;
+    bool expect_output, expect_input;
+    int64_t next_output_frame, next_input_frame;
+    double ns_per_frame;
+    vc_statistics counted; /* the IO thread's own; others read `published` */
+
+    vc_published published;
+    vc_meter *meters; /* output channels, then input channels */
+    vc_queue *events;
+};
+
+/* statistics.c, for cycle.c. [IO] */
+void vc_publish(vc_engine *engine);
+void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
+                     uint32_t frames);
+void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time);
+
+#endif

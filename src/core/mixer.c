@@ -1,0 +1,301 @@
+/* Clips at exact frames, mixed on the IO thread.
+ *
+ * A clip's memory belongs to the control side. It goes in by a command, is played from an array
+ * that only the IO thread touches, and comes back by a result; the control side frees it then. */
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+struct vc_clip {
+    const float *data; /* NULL: from `ring` */
+    vc_ring *ring;
+    uint64_t frames; /* of one loop */
+    uint64_t loops;  /* left; 0: for ever */
+    uint32_t channels;
+    int64_t start_frame;
+    float gain;
+    /* The IO thread's own. */
+    uint64_t cursor; /* frames into the current loop */
+    uint32_t fade_left, fade_frames;
+    bool fading;
+    /* For everybody. */
+    _Atomic int state;
+    _Atomic uint64_t position;
+    _Atomic uint64_t starved;
+    _Atomic int64_t started_at;
+};
+
+typedef struct vc_command {
+    vc_clip *clip;
+    uint32_t stop; /* 0: add the clip; 1: stop it */
+    uint32_t fade_frames;
+} vc_command;
+
+struct vc_mixer {
+    uint32_t channels;
+    uint32_t capacity;
+    bool end_when_empty;
+    uint32_t given; /* control's own: clips in the IO thread's hands or in `results` */
+    vc_queue *commands;
+    vc_queue *results;
+    vc_clip **playing; /* the IO thread's own */
+    uint32_t count;
+    _Atomic uint64_t frames;
+};
+
+/* ---- control --------------------------------------------------------------------------------- */
+
+static vc_clip *new_clip(int64_t start_frame, float gain) {
+    vc_clip *clip = calloc(1, sizeof *clip);
+    if (clip != NULL) {
+        clip->start_frame = start_frame;
+        clip->gain = gain;
+        atomic_store(&clip->started_at, VC_CLIP_NOW);
+    }
+    return clip;
+}
+
+vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels, uint64_t loops,
+                             int64_t start_frame, float gain) {
+    vc_clip *clip = new_clip(start_frame, gain);
+    if (clip != NULL) {
+        clip->data = data;
+        clip->frames = frames;
+        clip->channels = channels;
+        clip->loops = loops;
+    }
+    return clip;
+}
+
+vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain) {
+    vc_clip *clip = new_clip(start_frame, gain);
+    if (clip != NULL) {
+        clip->ring = ring;
+        clip->channels = vc_ring_channels(ring);
+    }
+    return clip;
+}
+
+void vc_clip_free(vc_clip *clip) {
+    free(clip);
+}
+
+vc_clip_state vc_clip_get_state(const vc_clip *clip) {
+    return (vc_clip_state)atomic_load_explicit(&clip->state, memory_order_acquire);
+}
+
+uint64_t vc_clip_position(const vc_clip *clip) {
+    return atomic_load_explicit(&clip->position, memory_order_acquire);
+}
+
+uint64_t vc_clip_starved_frames(const vc_clip *clip) {
+    return atomic_load_explicit(&clip->starved, memory_order_acquire);
+}
+
+int64_t vc_clip_started_at(const vc_clip *clip) {
+    return atomic_load_explicit(&clip->started_at, memory_order_acquire);
+}
+
+vc_mixer *vc_mixer_new(uint32_t channels, uint32_t capacity, bool end_when_empty) {
+    vc_mixer *mixer = calloc(1, sizeof *mixer);
+    if (mixer == NULL) {
+        return NULL;
+    }
+    mixer->channels = channels;
+    mixer->capacity = capacity;
+    mixer->end_when_empty = end_when_empty;
+    mixer->commands = vc_queue_new(capacity * 2, sizeof(vc_command));
+    mixer->results = vc_queue_new(capacity, sizeof(vc_clip *));
+    mixer->playing = calloc(capacity, sizeof *mixer->playing);
+    if (mixer->commands == NULL || mixer->results == NULL || mixer->playing == NULL) {
+        vc_mixer_free(mixer);
+        return NULL;
+    }
+    return mixer;
+}
+
+void vc_mixer_free(vc_mixer *mixer) {
+    if (mixer != NULL) {
+        vc_queue_free(mixer->commands);
+        vc_queue_free(mixer->results);
+        free(mixer->playing);
+        free(mixer);
+    }
+}
+
+bool vc_mixer_add(vc_mixer *mixer, vc_clip *clip) {
+    vc_command command = {.clip = clip};
+    if (mixer->given == mixer->capacity || !vc_queue_push(mixer->commands, &command)) {
+        return false;
+    }
+    /* The IO thread may be playing it already; it alone moves the state on from here. */
+    int fresh = VC_CLIP_NEW;
+    atomic_compare_exchange_strong(&clip->state, &fresh, VC_CLIP_QUEUED);
+    mixer->given++;
+    return true;
+}
+
+bool vc_mixer_stop(vc_mixer *mixer, vc_clip *clip, uint32_t fade_frames) {
+    vc_command command = {.clip = clip, .stop = 1, .fade_frames = fade_frames};
+    return vc_queue_push(mixer->commands, &command);
+}
+
+vc_clip *vc_mixer_collect(vc_mixer *mixer) {
+    vc_clip *clip;
+    if (!vc_queue_pop(mixer->results, &clip)) {
+        return NULL;
+    }
+    mixer->given--;
+    return clip;
+}
+
+uint32_t vc_mixer_alive(const vc_mixer *mixer) {
+    return mixer->given;
+}
+
+uint64_t vc_mixer_frames(const vc_mixer *mixer) {
+    return atomic_load_explicit(&mixer->frames, memory_order_acquire);
+}
+
+/* ---- IO thread ------------------------------------------------------------------------------- */
+
+static void take_commands(vc_mixer *mixer) {
+    vc_command command;
+    while (vc_queue_pop(mixer->commands, &command)) {
+        if (!command.stop) {
+            mixer->playing[mixer->count++] = command.clip; /* room: given <= capacity */
+            continue;
+        }
+        /* A stop for a clip that has ended meanwhile finds nothing, and that is right. */
+        for (uint32_t i = 0; i < mixer->count; i++) {
+            vc_clip *clip = mixer->playing[i];
+            if (clip == command.clip && !clip->fading) {
+                clip->fading = true;
+                clip->fade_frames = clip->fade_left = command.fade_frames;
+            }
+        }
+    }
+}
+
+/* Mixes up to `frames` frames with the clip's gain and fade. */
+static void add(vc_clip *clip, float *to, const float *from, uint32_t frames) {
+    float gain = clip->gain;
+    float step = 0.0f;
+    if (clip->fading) {
+        float per_frame = clip->gain / (float)clip->fade_frames;
+        gain = per_frame * (float)clip->fade_left;
+        step = -per_frame;
+        clip->fade_left -= frames;
+    }
+    vc_mix_add(to, from, frames, clip->channels, gain, step);
+}
+
+/* The next stretch of contiguous source frames, at most `frames`; 0 at the end. A ring that ran
+ * dry but has not ended gives `starved`. */
+static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source, bool *starved) {
+    *starved = false;
+    if (clip->ring != NULL) {
+        vc_slices slices;
+        /* Asked before the look, so that frames written just before the end are not missed. */
+        bool finished = vc_ring_finished(clip->ring);
+        vc_ring_peek(clip->ring, frames, &slices);
+        *source = slices.first;
+        *starved = slices.first_frames == 0 && !finished;
+        return slices.first_frames;
+    }
+    if (clip->cursor == clip->frames) {
+        if (clip->loops == 1 || clip->frames == 0) {
+            return 0;
+        }
+        clip->loops -= clip->loops != 0;
+        clip->cursor = 0;
+    }
+    uint64_t left = clip->frames - clip->cursor;
+    *source = clip->data + clip->cursor * clip->channels;
+    return left < frames ? (uint32_t)left : frames;
+}
+
+static bool at_end(const vc_clip *clip) {
+    if (clip->fading && clip->fade_left == 0) {
+        return true;
+    }
+    if (clip->ring != NULL) {
+        return vc_ring_finished(clip->ring);
+    }
+    return clip->cursor == clip->frames && (clip->loops == 1 || clip->frames == 0);
+}
+
+/* Plays one clip into the block from `offset`. Returns the frame behind its last one; `done` when
+ * it ended. */
+static uint32_t play(vc_clip *clip, float *output, uint32_t offset, uint32_t frames, bool *done) {
+    while (offset < frames && !(*done = at_end(clip))) {
+        uint32_t wanted = frames - offset;
+        if (clip->fading && clip->fade_left < wanted) {
+            wanted = clip->fade_left;
+        }
+        const float *source = NULL;
+        bool starved = false;
+        uint32_t got = next_source(clip, wanted, &source, &starved);
+        if (starved) {
+            atomic_fetch_add_explicit(&clip->starved, frames - offset, memory_order_relaxed);
+            if (clip->fading) { /* silence fades out too, or a stop would wait for the reader */
+                clip->fade_left -= wanted;
+            }
+            return frames;
+        }
+        if (got == 0) {
+            continue; /* the ring's end came after the look: at_end sees it */
+        }
+        add(clip, output + (size_t)offset * clip->channels, source, got);
+        if (clip->ring != NULL) {
+            vc_ring_release(clip->ring, got);
+        } else {
+            clip->cursor += got;
+        }
+        atomic_fetch_add_explicit(&clip->position, got, memory_order_release);
+        offset += got;
+    }
+    *done = at_end(clip);
+    return offset;
+}
+
+int32_t vc_mixer_process(vc_block *block, void *user) {
+    vc_mixer *mixer = user;
+    int64_t now = (int64_t)atomic_load_explicit(&mixer->frames, memory_order_relaxed);
+    uint32_t last = 0;
+    take_commands(mixer);
+    for (uint32_t i = 0; i < mixer->count;) {
+        vc_clip *clip = mixer->playing[i];
+        int64_t wait = clip->start_frame == VC_CLIP_NOW ? 0 : clip->start_frame - now;
+        if (atomic_load_explicit(&clip->state, memory_order_relaxed) == VC_CLIP_PLAYING) {
+            wait = 0;
+        }
+        bool done = clip->fading && (clip->fade_left == 0 || wait > 0);
+        if (!done && wait >= (int64_t)block->frames) {
+            i++;
+            continue;
+        }
+        if (!done) {
+            uint32_t offset = wait > 0 ? (uint32_t)wait : 0;
+            if (atomic_load_explicit(&clip->state, memory_order_relaxed) != VC_CLIP_PLAYING) {
+                atomic_store_explicit(&clip->started_at, now + offset, memory_order_relaxed);
+                atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
+            }
+            uint32_t end = play(clip, block->output.data, offset, block->frames, &done);
+            last = end > last ? end : last;
+        }
+        if (done) {
+            atomic_store_explicit(&clip->state, VC_CLIP_DONE, memory_order_release);
+            vc_queue_push(mixer->results, &clip); /* room: one slot for each clip given */
+            mixer->playing[i] = mixer->playing[--mixer->count];
+        } else {
+            i++;
+        }
+    }
+    atomic_store_explicit(&mixer->frames, (uint64_t)now + block->frames, memory_order_release);
+    bool over = mixer->end_when_empty && mixer->count == 0;
+    /* A scheduled clip keeps the silence before it content: it is meant. */
+    block->valid_frames = mixer->count > 0 ? block->frames : last;
+    return over ? VC_STOP : VC_CONTINUE;
+}

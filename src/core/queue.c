@@ -1,0 +1,66 @@
+/* Small fixed-size messages from one thread to another: commands in, results and events out.
+ * The same positions and memory orders as ring.c. */
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vc_queue {
+    unsigned char *data;
+    uint32_t capacity; /* messages, a power of two */
+    uint32_t message_bytes;
+    unsigned char apart1[64]; /* keeps the two sides' cache lines apart */
+    _Atomic uint64_t pushed;  /* producer's line */
+    unsigned char apart2[64];
+    _Atomic uint64_t popped; /* consumer's line */
+};
+
+vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes) {
+    uint32_t capacity = 1;
+    while (capacity < messages && capacity < 1u << 31) {
+        capacity <<= 1;
+    }
+    vc_queue *queue = calloc(1, sizeof *queue);
+    unsigned char *data = calloc(capacity, message_bytes);
+    if (queue == NULL || data == NULL) {
+        free(queue);
+        free(data);
+        return NULL;
+    }
+    queue->data = data;
+    queue->capacity = capacity;
+    queue->message_bytes = message_bytes;
+    return queue;
+}
+
+void vc_queue_free(vc_queue *queue) {
+    if (queue != NULL) {
+        free(queue->data);
+        free(queue);
+    }
+}
+
+static unsigned char *slot(const vc_queue *queue, uint64_t position) {
+    return queue->data + (size_t)(position & (queue->capacity - 1)) * queue->message_bytes;
+}
+
+bool vc_queue_push(vc_queue *queue, const void *message) {
+    uint64_t pushed = atomic_load_explicit(&queue->pushed, memory_order_relaxed);
+    if (pushed - atomic_load_explicit(&queue->popped, memory_order_acquire) == queue->capacity) {
+        return false;
+    }
+    memcpy(slot(queue, pushed), message, queue->message_bytes);
+    atomic_store_explicit(&queue->pushed, pushed + 1, memory_order_release);
+    return true;
+}
+
+bool vc_queue_pop(vc_queue *queue, void *message) {
+    uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
+    if (popped == atomic_load_explicit(&queue->pushed, memory_order_acquire)) {
+        return false;
+    }
+    memcpy(message, slot(queue, popped), queue->message_bytes);
+    atomic_store_explicit(&queue->popped, popped + 1, memory_order_release);
+    return true;
+}

@@ -1,0 +1,161 @@
+/* Frames from one thread to another: one producer, one consumer, no lock.
+ *
+ * Positions are 64-bit counts of frames that never wrap in practice (at 192 kHz: after three
+ * million years), so `written - read` is the fill, no slot is wasted and none is ambiguous.
+ * Each side keeps the other's last seen position in its own cache line and re-reads it only when
+ * the old one does not suffice.
+ *
+ * Memory orders. The producer writes frames, then stores `written` with release; the consumer
+ * loads it with acquire before it reads them. The same the other way round with `read`, so that a
+ * slot is not overwritten while it is still being read. A side reads its own position relaxed: no
+ * one else writes it. tests/core/test_ring.c runs both sides under ThreadSanitizer; with relaxed
+ * publication it reports the race.
+ */
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct vc_ring {
+    float *data;
+    uint32_t capacity; /* frames, a power of two */
+    uint32_t channels;
+    unsigned char apart1[64]; /* keeps the two sides' cache lines apart */
+    _Atomic uint64_t written; /* producer's line */
+    uint64_t seen_read;
+    _Atomic bool ended;
+    unsigned char apart2[64];
+    _Atomic uint64_t read; /* consumer's line */
+    uint64_t seen_written;
+};
+
+vc_ring *vc_ring_new(uint32_t frames, uint32_t channels) {
+    uint32_t capacity = 1;
+    while (capacity < frames && capacity < 1u << 31) {
+        capacity <<= 1;
+    }
+    vc_ring *ring = calloc(1, sizeof *ring);
+    float *data = calloc((size_t)capacity * channels, sizeof(float));
+    if (ring == NULL || data == NULL) {
+        free(ring);
+        free(data);
+        return NULL;
+    }
+    ring->data = data;
+    ring->capacity = capacity;
+    ring->channels = channels;
+    return ring;
+}
+
+void vc_ring_free(vc_ring *ring) {
+    if (ring != NULL) {
+        free(ring->data);
+        free(ring);
+    }
+}
+
+uint32_t vc_ring_capacity(const vc_ring *ring) {
+    return ring->capacity;
+}
+
+uint32_t vc_ring_channels(const vc_ring *ring) {
+    return ring->channels;
+}
+
+uint64_t vc_ring_total_read(const vc_ring *ring) {
+    return atomic_load_explicit(&ring->read, memory_order_acquire);
+}
+
+uint64_t vc_ring_total_written(const vc_ring *ring) {
+    return atomic_load_explicit(&ring->written, memory_order_acquire);
+}
+
+uint32_t vc_ring_readable(const vc_ring *ring) {
+    /* `read` first: a third thread that saw `written` first could find a `read` beyond it. */
+    uint64_t read = vc_ring_total_read(ring);
+    return (uint32_t)(vc_ring_total_written(ring) - read);
+}
+
+uint32_t vc_ring_writable(const vc_ring *ring) {
+    uint32_t readable = vc_ring_readable(ring);
+    return readable < ring->capacity ? ring->capacity - readable : 0;
+}
+
+static void slice(const vc_ring *ring, uint64_t position, uint32_t frames, vc_slices *slices) {
+    uint32_t start = (uint32_t)(position & (ring->capacity - 1));
+    uint32_t first = ring->capacity - start < frames ? ring->capacity - start : frames;
+    slices->first = ring->data + (size_t)start * ring->channels;
+    slices->first_frames = first;
+    slices->second = frames > first ? ring->data : NULL;
+    slices->second_frames = frames - first;
+}
+
+uint32_t vc_ring_reserve(vc_ring *ring, uint32_t frames, vc_slices *slices) {
+    uint64_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
+    uint64_t room = ring->capacity - (written - ring->seen_read);
+    if (room < frames) {
+        ring->seen_read = atomic_load_explicit(&ring->read, memory_order_acquire);
+        room = ring->capacity - (written - ring->seen_read);
+    }
+    uint32_t granted = room < frames ? (uint32_t)room : frames;
+    slice(ring, written, granted, slices);
+    return granted;
+}
+
+void vc_ring_commit(vc_ring *ring, uint32_t frames) {
+    uint64_t written = atomic_load_explicit(&ring->written, memory_order_relaxed);
+    atomic_store_explicit(&ring->written, written + frames, memory_order_release);
+}
+
+uint32_t vc_ring_peek(vc_ring *ring, uint32_t frames, vc_slices *slices) {
+    uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+    uint64_t fill = ring->seen_written - read;
+    if (fill < frames) {
+        ring->seen_written = atomic_load_explicit(&ring->written, memory_order_acquire);
+        fill = ring->seen_written - read;
+    }
+    uint32_t granted = fill < frames ? (uint32_t)fill : frames;
+    slice(ring, read, granted, slices);
+    return granted;
+}
+
+void vc_ring_release(vc_ring *ring, uint32_t frames) {
+    uint64_t read = atomic_load_explicit(&ring->read, memory_order_relaxed);
+    atomic_store_explicit(&ring->read, read + frames, memory_order_release);
+}
+
+uint32_t vc_ring_write(vc_ring *ring, const float *frames_in, uint32_t frames) {
+    vc_slices to;
+    uint32_t granted = vc_ring_reserve(ring, frames, &to);
+    size_t first = (size_t)to.first_frames * ring->channels;
+    memcpy(to.first, frames_in, first * sizeof(float));
+    if (to.second != NULL) {
+        memcpy(to.second, frames_in + first,
+               (size_t)to.second_frames * ring->channels * sizeof(float));
+    }
+    vc_ring_commit(ring, granted);
+    return granted;
+}
+
+uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) {
+    vc_slices from;
+    uint32_t granted = vc_ring_peek(ring, frames, &from);
+    size_t first = (size_t)from.first_frames * ring->channels;
+    memcpy(frames_out, from.first, first * sizeof(float));
+    if (from.second != NULL) {
+        memcpy(frames_out + first, from.second,
+               (size_t)from.second_frames * ring->channels * sizeof(float));
+    }
+    vc_ring_release(ring, granted);
+    return granted;
+}
+
+void vc_ring_end(vc_ring *ring) {
+    atomic_store_explicit(&ring->ended, true, memory_order_release);
+}
+
+bool vc_ring_finished(const vc_ring *ring) {
+    /* `ended` first: it is stored after the last commit, so what is written is then all. */
+    return atomic_load_explicit(&ring->ended, memory_order_acquire) && vc_ring_readable(ring) == 0;
+}

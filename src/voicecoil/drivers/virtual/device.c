@@ -1,0 +1,555 @@
+/* A device that is made of a clock. See device.h. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "device.h"
+
+#include <errno.h>
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+typedef struct client {
+    _Atomic(vc_engine *) engine;
+    uint32_t channels[2]; /* input, output */
+    uint32_t *map[2];
+    float *memory[2];    /* two buffers' worth: the address changes from cycle to cycle */
+    vc_channel *list[2]; /* for VC_LAYOUT_SPLIT */
+} client;
+
+struct vc_device {
+    vc_device_config config;
+    client clients[VC_DEVICE_CLIENTS];
+    uint32_t attached;
+
+    pthread_t thread;
+    pthread_mutex_t lock; /* the stepped clock's, and nobody's else */
+    pthread_cond_t moved;
+    uint64_t granted; /* cycles that a stepped device may run; under `lock` */
+    uint64_t stepped; /* cycles that it ran; under `lock` */
+    bool running;
+    _Atomic bool quit;
+    _Atomic uint64_t turn; /* odd while clients' cycles run */
+    _Atomic int condition;
+    vc_queue *faults;
+
+    /* The IO thread's own. */
+    int64_t frame;
+    int64_t started_ns;
+    uint64_t cycle;
+    vc_fault fault; /* the next one; kind 0: none */
+    float *mix;     /* one cycle of the output, interleaved */
+    float *line;    /* what left the connector, by frame & line_mask: the cable */
+    uint32_t line_mask;
+    uint64_t silent_frames; /* heard since the last content; written when more content comes */
+    bool heard;
+
+    _Atomic int64_t host_ns; /* of the virtual clocks */
+    _Atomic int64_t late_ns; /* that the running cycle is prolonged by */
+    _Atomic uint32_t clock_reads;
+    _Atomic int64_t shown_frame;
+    _Atomic uint64_t lost_frames;
+    _Atomic uint64_t capture_lost;
+    vc_ring *capture;
+};
+
+enum { INPUT = 0, OUTPUT = 1 };
+
+static void *io_thread(void *user);
+
+static int64_t frames_to_ns(const vc_device *device, int64_t frames) {
+    return llrint((double)frames * 1e9 / device->config.samplerate_hz);
+}
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+vc_device *vc_device_new(const vc_device_config *config) {
+    vc_device *device = calloc(1, sizeof *device);
+    if (device == NULL) {
+        return NULL;
+    }
+    device->config = *config;
+    /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
+    uint32_t needed =
+        config->input_latency_frames + config->output_latency_frames + 2 * config->frames;
+    uint32_t size = 1;
+    while (size < needed) {
+        size <<= 1;
+    }
+    device->line_mask = size - 1;
+    uint32_t channels = config->output_channels ? config->output_channels : 1;
+    device->mix = calloc((size_t)config->frames * channels, sizeof(float));
+    device->line = calloc((size_t)size * channels, sizeof(float));
+    device->faults = vc_queue_new(8, sizeof(vc_fault));
+    pthread_mutex_init(&device->lock, NULL);
+    pthread_cond_init(&device->moved, NULL);
+    if (device->mix == NULL || device->line == NULL || device->faults == NULL) {
+        vc_device_free(device);
+        return NULL;
+    }
+    return device;
+}
+
+static void nap(int64_t ns) {
+    struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000)};
+    nanosleep(&pause, NULL);
+}
+
+static bool start_thread(vc_device *device) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    if (device->config.stack_bytes) {
+        pthread_attr_setstacksize(&attributes, device->config.stack_bytes);
+    }
+    atomic_store(&device->quit, false);
+    device->running = pthread_create(&device->thread, &attributes, io_thread, device) == 0;
+    pthread_attr_destroy(&attributes);
+    return device->running;
+}
+
+static void end_thread(vc_device *device) {
+    if (!device->running) {
+        return;
+    }
+    pthread_mutex_lock(&device->lock);
+    atomic_store(&device->quit, true);
+    pthread_cond_broadcast(&device->moved);
+    pthread_mutex_unlock(&device->lock);
+    pthread_join(device->thread, NULL);
+    device->running = false;
+}
+
+void vc_device_free(vc_device *device) {
+    if (device == NULL) {
+        return;
+    }
+    end_thread(device);
+    pthread_mutex_destroy(&device->lock);
+    pthread_cond_destroy(&device->moved);
+    vc_queue_free(device->faults);
+    free(device->mix);
+    free(device->line);
+    free(device);
+}
+
+static void free_client(client *slot) {
+    for (int d = INPUT; d <= OUTPUT; d++) {
+        free(slot->map[d]);
+        free(slot->memory[d]);
+        free(slot->list[d]);
+        slot->map[d] = NULL;
+        slot->memory[d] = NULL;
+        slot->list[d] = NULL;
+    }
+}
+
+bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *input_map,
+                      uint32_t input_channels, const uint32_t *output_map,
+                      uint32_t output_channels) {
+    client *slot = NULL;
+    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS && slot == NULL; i++) {
+        if (atomic_load(&device->clients[i].engine) == NULL) {
+            slot = &device->clients[i];
+        }
+    }
+    if (slot == NULL) {
+        return false;
+    }
+    const uint32_t *maps[2] = {input_map, output_map};
+    slot->channels[INPUT] = input_channels;
+    slot->channels[OUTPUT] = output_channels;
+    for (int d = INPUT; d <= OUTPUT; d++) {
+        size_t channels = slot->channels[d];
+        slot->map[d] = calloc(channels + 1, sizeof(uint32_t));
+        slot->memory[d] = calloc(2 * device->config.frames * channels + 1, sizeof(float));
+        slot->list[d] = calloc(channels + 1, sizeof(vc_channel));
+        if (slot->map[d] == NULL || slot->memory[d] == NULL || slot->list[d] == NULL) {
+            free_client(slot);
+            return false;
+        }
+        if (channels) {
+            memcpy(slot->map[d], maps[d], channels * sizeof(uint32_t));
+        }
+    }
+    atomic_store(&slot->engine, engine);
+    if (!device->running && !start_thread(device)) {
+        atomic_store(&slot->engine, NULL);
+        free_client(slot);
+        return false;
+    }
+    device->attached++;
+    return true;
+}
+
+bool vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns) {
+    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS; i++) {
+        client *slot = &device->clients[i];
+        if (atomic_load(&slot->engine) != engine) {
+            continue;
+        }
+        atomic_store(&slot->engine, NULL);
+        /* The IO thread makes `turn` odd before it reads the slots: if it is even now, the next
+         * cycle sees NULL; if it is odd, this cycle may still have the engine. */
+        uint64_t turn = atomic_load(&device->turn);
+        int64_t until = vc_clock_ns() + deadline_ns;
+        while ((turn & 1u) && atomic_load(&device->turn) == turn) {
+            if (vc_clock_ns() > until) {
+                atomic_store(&slot->engine, engine);
+                return false;
+            }
+            nap(20000);
+        }
+        free_client(slot);
+        if (--device->attached == 0) {
+            end_thread(device);
+        }
+        return true;
+    }
+    return true;
+}
+
+bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(deadline_ns / 1000000000);
+    until.tv_nsec += (long)(deadline_ns % 1000000000);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&device->lock);
+    device->granted += cycles;
+    uint64_t target = device->granted;
+    pthread_cond_broadcast(&device->moved);
+    int error = 0;
+    while (device->stepped < target && error == 0 &&
+           atomic_load(&device->condition) == VC_DEVICE_WELL) {
+        error = pthread_cond_timedwait(&device->moved, &device->lock, &until);
+    }
+    bool reached = device->stepped >= target || error == 0;
+    device->granted = device->stepped; /* what was not run in time is not owed */
+    pthread_mutex_unlock(&device->lock);
+    return reached;
+}
+
+bool vc_device_inject(vc_device *device, const vc_fault *fault) {
+    return vc_queue_push(device->faults, fault);
+}
+
+vc_device_condition vc_device_get_condition(const vc_device *device) {
+    return (vc_device_condition)atomic_load(&device->condition);
+}
+
+int64_t vc_device_clock_ns(void *user) {
+    vc_device *device = user;
+    if (device->config.clock == VC_CLOCK_REAL) {
+        return vc_clock_ns();
+    }
+    /* A late cycle takes its extra time between the first and the second look at the clock. */
+    int64_t late =
+        atomic_fetch_add(&device->clock_reads, 1) > 0 ? atomic_load(&device->late_ns) : 0;
+    return atomic_load(&device->host_ns) + late;
+}
+
+int64_t vc_device_frame(const vc_device *device) {
+    return atomic_load(&device->shown_frame);
+}
+
+uint64_t vc_device_lost_frames(const vc_device *device) {
+    return atomic_load(&device->lost_frames);
+}
+
+void vc_device_capture(vc_device *device, vc_ring *ring) {
+    device->capture = ring;
+}
+
+uint64_t vc_device_capture_lost_frames(const vc_device *device) {
+    return atomic_load(&device->capture_lost);
+}
+
+/* ---- IO thread --------------------------------------------------------------------------------
+ */
+
+/* One of the client's two buffers for this cycle, as the device's layout has it. */
+static vc_audio buffer(const vc_device *device, client *slot, int direction, uint32_t frames) {
+    uint32_t channels = slot->channels[direction];
+    vc_audio audio = {.channels = channels};
+    if (channels == 0) {
+        return audio;
+    }
+    float *data =
+        slot->memory[direction] + (device->cycle & 1u) * (size_t)device->config.frames * channels;
+    switch (device->config.layout) {
+    case VC_LAYOUT_PLANAR:
+        audio.data = data;
+        audio.frame_stride = 1;
+        audio.channel_stride = (ptrdiff_t)frames;
+        break;
+    case VC_LAYOUT_SPLIT:
+        for (uint32_t c = 0; c < channels; c++) {
+            /* Last channel first, so that no uniform stride describes it by accident. */
+            slot->list[direction][c] =
+                (vc_channel){data + (size_t)(channels - 1 - c) * device->config.frames, 1};
+        }
+        audio.list = slot->list[direction];
+        break;
+    default:
+        audio.data = data;
+        audio.frame_stride = (ptrdiff_t)channels;
+        audio.channel_stride = 1;
+    }
+    return audio;
+}
+
+static vc_channel channel(const vc_audio *audio, uint32_t c) {
+    return audio->data ? (vc_channel){audio->data + (ptrdiff_t)c * audio->channel_stride,
+                                      audio->frame_stride}
+                       : audio->list[c];
+}
+
+static void poison(const vc_device *device, client *slot, int direction) {
+    size_t count = 2 * (size_t)device->config.frames * slot->channels[direction];
+    for (size_t i = 0; i < count; i++) {
+        slot->memory[direction][i] = NAN;
+    }
+}
+
+static void fill_input(const vc_device *device, const client *slot, const vc_audio *input,
+                       uint32_t frames) {
+    int64_t first = device->frame - device->config.input_latency_frames;
+    uint32_t outputs = device->config.output_channels;
+    for (uint32_t c = 0; c < input->channels; c++) {
+        vc_channel to = channel(input, c);
+        uint32_t source = slot->map[INPUT][c];
+        bool cable = device->config.loopback && source < outputs;
+        for (uint32_t f = 0; f < frames; f++) {
+            int64_t frame = first + f;
+            size_t at = (size_t)(frame & device->line_mask) * outputs + source;
+            to.data[(ptrdiff_t)f * to.stride] = cable && frame >= 0 ? device->line[at] : 0.0f;
+        }
+    }
+}
+
+static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
+                       uint32_t frames) {
+    uint32_t outputs = device->config.output_channels;
+    for (uint32_t c = 0; c < output->channels; c++) {
+        vc_channel from = channel(output, c);
+        uint32_t target = slot->map[OUTPUT][c];
+        for (uint32_t f = 0; f < frames; f++) {
+            device->mix[(size_t)f * outputs + target] += from.data[(ptrdiff_t)f * from.stride];
+        }
+    }
+}
+
+static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) {
+    const vc_device_config *config = &device->config;
+    const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
+    uint32_t content = 0;
+    int64_t due_ns = device->started_ns + frames_to_ns(device, device->frame);
+    atomic_fetch_add(&device->turn, 1);
+    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS; i++) {
+        client *slot = &device->clients[i];
+        vc_engine *engine = atomic_load(&slot->engine);
+        if (engine == NULL) {
+            continue;
+        }
+        if (config->poison) {
+            poison(device, slot, INPUT);
+            poison(device, slot, OUTPUT);
+        }
+        int64_t in = device->frame - config->input_latency_frames;
+        int64_t out = device->frame + config->output_latency_frames;
+        vc_cycle cycle = {
+            .frames = frames,
+            .input = buffer(device, slot, INPUT, frames),
+            .output = buffer(device, slot, OUTPUT, frames),
+            .now = {begin_ns, device->frame, both, 0},
+            .input_time = {due_ns - frames_to_ns(device, config->input_latency_frames), in, both,
+                           0},
+            .output_time = {due_ns + frames_to_ns(device, config->output_latency_frames), out, both,
+                            0},
+        };
+        fill_input(device, slot, &cycle.input, frames);
+        atomic_store(&device->clock_reads, 0);
+        uint32_t made = vc_cycle_run(engine, &cycle);
+        content = made > content ? made : content;
+        mix_output(device, slot, &cycle.output, frames);
+        if (config->poison) {
+            poison(device, slot, INPUT);
+            poison(device, slot, OUTPUT);
+        }
+    }
+    atomic_fetch_add(&device->turn, 1);
+    return content;
+}
+
+static void capture(vc_device *device, const float *data, uint32_t frames) {
+    while (frames > 0) {
+        uint32_t written = vc_ring_write(device->capture, data, frames);
+        data += (size_t)written * device->config.output_channels;
+        frames -= written;
+        if (frames == 0 || device->config.clock == VC_CLOCK_REAL ||
+            atomic_load_explicit(&device->quit, memory_order_relaxed)) {
+            break;
+        }
+        nap(20000);
+    }
+    if (frames > 0) {
+        atomic_fetch_add(&device->capture_lost, frames);
+    }
+}
+
+static void hear(vc_device *device, uint32_t frames, uint32_t content) {
+    uint32_t outputs = device->config.output_channels;
+    if (outputs == 0) {
+        return;
+    }
+    int64_t first = device->frame + device->config.output_latency_frames;
+    for (uint32_t f = 0; f < frames; f++) {
+        size_t at = (size_t)((first + f) & device->line_mask) * outputs;
+        memcpy(device->line + at, device->mix + (size_t)f * outputs, outputs * sizeof(float));
+    }
+    if (device->capture == NULL) {
+        return;
+    }
+    if (content > 0) {
+        static const float silence[256];
+        uint32_t chunk = outputs <= 256 ? 256 / outputs : 0;
+        while (device->heard && device->silent_frames > 0 && chunk > 0) {
+            uint32_t now = device->silent_frames < chunk ? (uint32_t)device->silent_frames : chunk;
+            capture(device, silence, now);
+            device->silent_frames -= now;
+        }
+        capture(device, device->mix, content);
+        device->heard = true;
+        device->silent_frames = 0;
+    }
+    device->silent_frames += frames - content;
+}
+
+static void show_time(vc_device *device) {
+    atomic_store(&device->shown_frame, device->frame);
+    atomic_store(&device->host_ns, device->started_ns + frames_to_ns(device, device->frame));
+    atomic_store(&device->clock_reads, 0);
+}
+
+static void lose(vc_device *device, int64_t frames) {
+    device->frame += frames;
+    device->silent_frames += (uint64_t)frames;
+    atomic_fetch_add(&device->lost_frames, (uint64_t)frames);
+    show_time(device);
+}
+
+static void apply_fault(vc_device *device, const vc_fault *fault) {
+    switch (fault->kind) {
+    case VC_FAULT_LATE:
+        if (device->config.clock == VC_CLOCK_REAL) {
+            nap(fault->value);
+        } else {
+            atomic_store(&device->late_ns, fault->value);
+        }
+        break;
+    case VC_FAULT_XRUN:
+        lose(device, fault->value);
+        break;
+    case VC_FAULT_UNPLUG:
+        atomic_store(&device->condition, VC_DEVICE_UNPLUGGED);
+        break;
+    case VC_FAULT_RATE:
+        atomic_store(&device->condition, VC_DEVICE_RATE_CHANGED);
+        break;
+    default:
+        break;
+    }
+}
+
+static void apply_faults(vc_device *device) {
+    atomic_store(&device->late_ns, 0);
+    for (;;) {
+        if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
+            return;
+        }
+        if (device->frame < device->fault.at_frame) {
+            return;
+        }
+        apply_fault(device, &device->fault);
+        device->fault.kind = 0;
+    }
+}
+
+/* Waits until the next cycle is due. False: quit. */
+static bool wait_for_cycle(vc_device *device) {
+    if (device->config.clock == VC_CLOCK_FREE) {
+        return !atomic_load_explicit(&device->quit, memory_order_relaxed);
+    }
+    if (device->config.clock == VC_CLOCK_STEPPED) {
+        pthread_mutex_lock(&device->lock);
+        while (device->stepped >= device->granted && !atomic_load(&device->quit)) {
+            pthread_cond_wait(&device->moved, &device->lock);
+        }
+        pthread_mutex_unlock(&device->lock);
+        return !atomic_load(&device->quit);
+    }
+    int64_t due = device->started_ns + frames_to_ns(device, device->frame);
+    int64_t left = due - vc_clock_ns();
+    if (-left > frames_to_ns(device, device->config.tolerance_frames)) {
+        uint32_t frames = device->config.frames;
+        int64_t late = llrint((double)-left * device->config.samplerate_hz / 1e9);
+        lose(device, (late + frames - 1) / frames * frames);
+        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+    }
+    /* In pieces, so that a device with long cycles still ends promptly. */
+    while (left > 0 && !atomic_load(&device->quit)) {
+        nap(left < 20000000 ? left : 20000000);
+        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+    }
+    return !atomic_load(&device->quit);
+}
+
+static void finish_step(vc_device *device) {
+    if (device->config.clock == VC_CLOCK_STEPPED) {
+        pthread_mutex_lock(&device->lock);
+        device->stepped++;
+        pthread_cond_broadcast(&device->moved);
+        pthread_mutex_unlock(&device->lock);
+    }
+}
+
+static void *io_thread(void *user) {
+    vc_device *device = user;
+    const vc_device_config *config = &device->config;
+    /* The time line goes on where it was when the device ran before. */
+    device->started_ns = (config->clock == VC_CLOCK_REAL ? vc_clock_ns() : 1000000000) -
+                         (config->clock == VC_CLOCK_REAL ? frames_to_ns(device, device->frame) : 0);
+    show_time(device);
+    while (wait_for_cycle(device)) {
+        apply_faults(device);
+        if (atomic_load(&device->condition) != VC_DEVICE_WELL) {
+            break;
+        }
+        uint32_t frames = config->pattern_length
+                              ? config->pattern[device->cycle % config->pattern_length]
+                              : config->frames;
+        if (config->output_channels) {
+            memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
+        }
+        int64_t begin_ns =
+            config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
+        uint32_t content = run_clients(device, frames, begin_ns);
+        hear(device, frames, content);
+        device->frame += frames;
+        device->cycle++;
+        show_time(device);
+        finish_step(device);
+    }
+    /* A test that waits for a step learns that none will come. */
+    pthread_mutex_lock(&device->lock);
+    pthread_cond_broadcast(&device->moved);
+    pthread_mutex_unlock(&device->lock);
+    return NULL;
+}

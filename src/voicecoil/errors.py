@@ -1,0 +1,114 @@
+"""What can go wrong, each with the matching builtin.
+
+Every exception of this library is a :class:`VoicecoilError` and also the builtin that a caller
+who does not know this library would expect (``ValueError``, ``LookupError``, ``OSError`` ...).
+A message says what was given, what is possible, and what to do.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "CallbackResultError",
+    "DeviceLostError",
+    "DeviceNotFoundError",
+    "DriverError",
+    "EscapedBlockError",
+    "FileFormatError",
+    "FileMissingError",
+    "ForkedError",
+    "NativeCallbackError",
+    "Stop",
+    "StreamClosedError",
+    "StreamStateError",
+    "StreamTimeoutError",
+    "VoicecoilError",
+]
+
+
+class VoicecoilError(Exception):
+    """The class of every error that this library raises."""
+
+
+class ArgumentError(VoicecoilError, ValueError):
+    """An argument has a value that cannot work."""
+
+
+class ArgumentTypeError(VoicecoilError, TypeError):
+    """An argument is of a kind that cannot work."""
+
+
+class DeviceNotFoundError(VoicecoilError, LookupError):
+    """No device, or more than one, is called that; the message lists the candidates."""
+
+
+class DeviceLostError(VoicecoilError, OSError):
+    """The device went away, or changed so that the stream could not go on."""
+
+
+class DriverError(VoicecoilError, OSError):
+    """The audio system refused.
+
+    Attributes
+    ----------
+    call : str
+        The native function that gave the code.
+    code : int
+        The native error code as it came.
+    """
+
+    def __init__(self, message: str, *, call: str = "", code: int = 0) -> None:
+        super().__init__(message)
+        self.call = call
+        self.code = code
+
+
+class StreamStateError(VoicecoilError, RuntimeError):
+    """The stream is not in a state in which that can be done."""
+
+
+class StreamClosedError(StreamStateError):
+    """The stream is closed."""
+
+
+class ForkedError(StreamStateError):
+    """The stream belongs to the parent process; a forked child cannot use it."""
+
+
+class StreamTimeoutError(VoicecoilError, TimeoutError):
+    """Something did not happen before its deadline."""
+
+
+class CallbackResultError(VoicecoilError, TypeError):
+    """A callback returned something else than None."""
+
+
+class EscapedBlockError(VoicecoilError, BufferError):
+    """A zero-copy callback kept a reference to the device's own memory."""
+
+
+class NativeCallbackError(VoicecoilError, RuntimeError):
+    """A native callback returned a negative number.
+
+    Attributes
+    ----------
+    code : int
+        That number.
+    """
+
+    def __init__(self, message: str, *, code: int = 0) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class FileMissingError(VoicecoilError, FileNotFoundError):
+    """There is no such file."""
+
+
+class FileFormatError(VoicecoilError, ValueError):
+    """The file holds no audio that can be read, or the name asks for a format nobody writes."""
+
+
+class Stop(Exception):  # noqa: N818 - an instruction, not an error
+    """Raise it in a callback: this block is still played, then the stream ends."""
