@@ -230,9 +230,7 @@ PyObject *vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly) 
     return (PyObject *)memory;
 }
 
-float *vc_block_memory_data(PyObject *memory) {
-    return ((block_memory *)memory)->data;
-}
+float *vc_block_memory_data(PyObject *memory) { return ((block_memory *)memory)->data; }
 
 PyObject *vc_py_block_new(PyObject *input, PyObject *output, double samplerate_hz) {
     vc_py_block *block = PyObject_GC_New(vc_py_block, block_type);

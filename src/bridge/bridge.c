@@ -237,13 +237,9 @@ int vc_bridge_traverse(vc_bridge *bridge, visitproc visit, void *arg) {
     return 0;
 }
 
-void vc_bridge_close(vc_bridge *bridge) {
-    atomic_store(&bridge->closed, true);
-}
+void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->closed, true); }
 
-int vc_bridge_inside(const vc_bridge *bridge) {
-    return atomic_load(&bridge->inside);
-}
+int vc_bridge_inside(const vc_bridge *bridge) { return atomic_load(&bridge->inside); }
 
 PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
     PyObject *exception = bridge->exception;
@@ -255,9 +251,7 @@ unsigned long vc_bridge_running_on(const vc_bridge *bridge) {
     return atomic_load_explicit(&bridge->running_on, memory_order_relaxed);
 }
 
-int vc_bridge_has_orphan(const vc_bridge *bridge) {
-    return bridge->state != NULL;
-}
+int vc_bridge_has_orphan(const vc_bridge *bridge) { return bridge->state != NULL; }
 
 void vc_bridge_reap(vc_bridge *bridge) {
     PyThreadState *state = bridge->state;

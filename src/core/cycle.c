@@ -89,9 +89,7 @@ void vc_engine_stop(vc_engine *engine) {
     atomic_compare_exchange_strong(&engine->request, &none, VC_REQUEST_STOP);
 }
 
-void vc_engine_abort(vc_engine *engine) {
-    atomic_store(&engine->request, VC_REQUEST_ABORT);
-}
+void vc_engine_abort(vc_engine *engine) { atomic_store(&engine->request, VC_REQUEST_ABORT); }
 
 vc_state vc_engine_state(const vc_engine *engine) {
     return (vc_state)atomic_load_explicit(&engine->state, memory_order_acquire);
@@ -258,9 +256,7 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
     return valid < frames ? valid : frames;
 }
 
-static uint32_t smaller(uint32_t a, uint32_t b) {
-    return a < b ? a : b;
-}
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
     engine->block_lost += frames;

@@ -77,9 +77,7 @@ vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain) {
     return clip;
 }
 
-void vc_clip_free(vc_clip *clip) {
-    free(clip);
-}
+void vc_clip_free(vc_clip *clip) { free(clip); }
 
 vc_clip_state vc_clip_get_state(const vc_clip *clip) {
     return (vc_clip_state)atomic_load_explicit(&clip->state, memory_order_acquire);
@@ -150,9 +148,7 @@ vc_clip *vc_mixer_collect(vc_mixer *mixer) {
     return clip;
 }
 
-uint32_t vc_mixer_alive(const vc_mixer *mixer) {
-    return mixer->given;
-}
+uint32_t vc_mixer_alive(const vc_mixer *mixer) { return mixer->given; }
 
 uint64_t vc_mixer_frames(const vc_mixer *mixer) {
     return atomic_load_explicit(&mixer->frames, memory_order_acquire);

@@ -20,9 +20,7 @@ vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames) {
     return recorder;
 }
 
-void vc_recorder_free(vc_recorder *recorder) {
-    free(recorder);
-}
+void vc_recorder_free(vc_recorder *recorder) { free(recorder); }
 
 uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder) {
     return atomic_load_explicit(&recorder->overflow, memory_order_acquire);

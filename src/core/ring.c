@@ -55,13 +55,9 @@ void vc_ring_free(vc_ring *ring) {
     }
 }
 
-uint32_t vc_ring_capacity(const vc_ring *ring) {
-    return ring->capacity;
-}
+uint32_t vc_ring_capacity(const vc_ring *ring) { return ring->capacity; }
 
-uint32_t vc_ring_channels(const vc_ring *ring) {
-    return ring->channels;
-}
+uint32_t vc_ring_channels(const vc_ring *ring) { return ring->channels; }
 
 uint64_t vc_ring_total_read(const vc_ring *ring) {
     return atomic_load_explicit(&ring->read, memory_order_acquire);
@@ -151,9 +147,7 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) {
     return granted;
 }
 
-void vc_ring_end(vc_ring *ring) {
-    atomic_store_explicit(&ring->ended, true, memory_order_release);
-}
+void vc_ring_end(vc_ring *ring) { atomic_store_explicit(&ring->ended, true, memory_order_release); }
 
 bool vc_ring_finished(const vc_ring *ring) {
     /* `ended` first: it is stored after the last commit, so what is written is then all. */

@@ -89,6 +89,4 @@ void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const v
     }
 }
 
-bool vc_engine_event(vc_engine *engine, vc_event *out) {
-    return vc_queue_pop(engine->events, out);
-}
+bool vc_engine_event(vc_engine *engine, vc_event *out) { return vc_queue_pop(engine->events, out); }

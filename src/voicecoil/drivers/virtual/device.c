@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 typedef struct client {
     _Atomic(vc_engine *) engine;
@@ -53,7 +54,12 @@ struct vc_device {
     _Atomic int64_t shown_frame;
     _Atomic uint64_t lost_frames;
     _Atomic uint64_t capture_lost;
+    _Atomic uint64_t shown_cycles;
+    _Atomic int64_t new_rate;
     vc_ring *capture;
+    float *capture_memory;
+    uint64_t capture_room; /* frames left of it */
+    long owner;            /* the process that has the IO thread; a forked child has not */
 };
 
 enum { INPUT = 0, OUTPUT = 1 };
@@ -73,6 +79,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
         return NULL;
     }
     device->config = *config;
+    device->owner = (long)getpid();
     /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
     uint32_t needed =
         config->input_latency_frames + config->output_latency_frames + 2 * config->frames;
@@ -112,7 +119,7 @@ static bool start_thread(vc_device *device) {
 }
 
 static void end_thread(vc_device *device) {
-    if (!device->running) {
+    if (!device->running || device->owner != (long)getpid()) {
         return;
     }
     pthread_mutex_lock(&device->lock);
@@ -255,16 +262,21 @@ int64_t vc_device_clock_ns(void *user) {
     return atomic_load(&device->host_ns) + late;
 }
 
-int64_t vc_device_frame(const vc_device *device) {
-    return atomic_load(&device->shown_frame);
-}
+int64_t vc_device_frame(const vc_device *device) { return atomic_load(&device->shown_frame); }
+
+uint64_t vc_device_cycles(const vc_device *device) { return atomic_load(&device->shown_cycles); }
+
+int64_t vc_device_new_rate(const vc_device *device) { return atomic_load(&device->new_rate); }
 
 uint64_t vc_device_lost_frames(const vc_device *device) {
     return atomic_load(&device->lost_frames);
 }
 
-void vc_device_capture(vc_device *device, vc_ring *ring) {
-    device->capture = ring;
+void vc_device_capture(vc_device *device, vc_ring *ring) { device->capture = ring; }
+
+void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count) {
+    device->capture_memory = frames;
+    device->capture_room = count;
 }
 
 uint64_t vc_device_capture_lost_frames(const vc_device *device) {
@@ -389,6 +401,14 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
 }
 
 static void capture(vc_device *device, const float *data, uint32_t frames) {
+    if (device->capture_memory != NULL) {
+        uint64_t now = frames < device->capture_room ? frames : device->capture_room;
+        size_t samples = (size_t)now * device->config.output_channels;
+        memcpy(device->capture_memory, data, samples * sizeof(float));
+        device->capture_memory += samples;
+        device->capture_room -= now;
+        return;
+    }
     while (frames > 0) {
         uint32_t written = vc_ring_write(device->capture, data, frames);
         data += (size_t)written * device->config.output_channels;
@@ -414,7 +434,7 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
         size_t at = (size_t)((first + f) & device->line_mask) * outputs;
         memcpy(device->line + at, device->mix + (size_t)f * outputs, outputs * sizeof(float));
     }
-    if (device->capture == NULL) {
+    if (device->capture == NULL && device->capture_memory == NULL) {
         return;
     }
     if (content > 0) {
@@ -461,6 +481,7 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
         atomic_store(&device->condition, VC_DEVICE_UNPLUGGED);
         break;
     case VC_FAULT_RATE:
+        atomic_store(&device->new_rate, fault->value);
         atomic_store(&device->condition, VC_DEVICE_RATE_CHANGED);
         break;
     default:
@@ -514,8 +535,10 @@ static bool wait_for_cycle(vc_device *device) {
 static void finish_step(vc_device *device) {
     if (device->config.clock == VC_CLOCK_STEPPED) {
         pthread_mutex_lock(&device->lock);
-        device->stepped++;
-        pthread_cond_broadcast(&device->moved);
+        /* The waiter is woken once, not for every cycle: a wake-up costs more than a cycle. */
+        if (++device->stepped == device->granted) {
+            pthread_cond_broadcast(&device->moved);
+        }
         pthread_mutex_unlock(&device->lock);
     }
 }
@@ -544,6 +567,7 @@ static void *io_thread(void *user) {
         hear(device, frames, content);
         device->frame += frames;
         device->cycle++;
+        atomic_store(&device->shown_cycles, device->cycle);
         show_time(device);
         finish_step(device);
     }

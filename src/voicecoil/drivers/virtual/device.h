@@ -99,6 +99,10 @@ vc_device_condition vc_device_get_condition(const vc_device *device);
 int64_t vc_device_clock_ns(void *device);
 /* Where the time line is: frames since the start. [any] */
 int64_t vc_device_frame(const vc_device *device);
+/* IO cycles so far. [any] */
+uint64_t vc_device_cycles(const vc_device *device);
+/* The rate that VC_FAULT_RATE changed it to, Hz. [any] */
+int64_t vc_device_new_rate(const vc_device *device);
 /* Frames lost because a real cycle began more than tolerance_frames late. [any] */
 uint64_t vc_device_lost_frames(const vc_device *device);
 
@@ -106,6 +110,8 @@ uint64_t vc_device_lost_frames(const vc_device *device);
  * `ring` has the device's output channels. A device that is not on a real clock waits for room;
  * one that is counts what did not fit. NULL: off. [control] before the first client */
 void vc_device_capture(vc_device *device, vc_ring *ring);
+/* Captures into `count` interleaved frames of memory instead; what comes behind is dropped. */
+void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count);
 uint64_t vc_device_capture_lost_frames(const vc_device *device); /* [any] */
 
 #endif

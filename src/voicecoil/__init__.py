@@ -1,0 +1,87 @@
+"""CoreAudio from Python: real-time audio, with Python functions called on the device's own thread.
+
+>>> import voicecoil as vc
+>>> def tone(block):
+...     block.output[:] = 0.1
+>>> with vc.OutputStream(tone):
+...     ...
+
+Importing this package is quick: what a name needs (NumPy, the compiled core) is loaded when the
+name is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from voicecoil._core import Block as Block
+    from voicecoil._core import BlockTime as BlockTime
+    from voicecoil.devices import default_device as default_device
+    from voicecoil.devices import devices as devices
+    from voicecoil.drivers.driver import Device as Device
+    from voicecoil.drivers.driver import Latency as Latency
+    from voicecoil.errors import ArgumentError as ArgumentError
+    from voicecoil.errors import ArgumentTypeError as ArgumentTypeError
+    from voicecoil.errors import CallbackResultError as CallbackResultError
+    from voicecoil.errors import DeviceLostError as DeviceLostError
+    from voicecoil.errors import DeviceNotFoundError as DeviceNotFoundError
+    from voicecoil.errors import DriverError as DriverError
+    from voicecoil.errors import EscapedBlockError as EscapedBlockError
+    from voicecoil.errors import FileFormatError as FileFormatError
+    from voicecoil.errors import FileMissingError as FileMissingError
+    from voicecoil.errors import ForkedError as ForkedError
+    from voicecoil.errors import NativeCallbackError as NativeCallbackError
+    from voicecoil.errors import Stop as Stop
+    from voicecoil.errors import StreamClosedError as StreamClosedError
+    from voicecoil.errors import StreamStateError as StreamStateError
+    from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
+    from voicecoil.errors import VoicecoilError as VoicecoilError
+    from voicecoil.events import Event as Event
+    from voicecoil.native import NativeCallback as NativeCallback
+    from voicecoil.play import Playback as Playback
+    from voicecoil.play import play as play
+    from voicecoil.record import Recording as Recording
+    from voicecoil.record import record as record
+    from voicecoil.render import Clip as Clip
+    from voicecoil.render import render as render
+    from voicecoil.statistics import Statistics as Statistics
+    from voicecoil.stream import InputStream as InputStream
+    from voicecoil.stream import OutputStream as OutputStream
+    from voicecoil.stream import Stream as Stream
+
+# Public name -> the module that has it.
+_HOMES = {
+    "_core": "Block BlockTime",
+    "devices": "default_device devices",
+    "drivers.driver": "Device Latency",
+    "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
+    "DeviceNotFoundError DriverError EscapedBlockError FileFormatError FileMissingError "
+    "ForkedError NativeCallbackError Stop StreamClosedError StreamStateError StreamTimeoutError "
+    "VoicecoilError",
+    "events": "Event",
+    "native": "NativeCallback",
+    "play": "Playback play",
+    "record": "Recording record",
+    "render": "Clip render",
+    "statistics": "Statistics",
+    "stream": "InputStream OutputStream Stream",
+}
+_HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
+__all__ = ["__version__", *sorted(_HOME_OF)]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'voicecoil' has no attribute {name!r}")
+    value = getattr(import_module(f"voicecoil.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME_OF})

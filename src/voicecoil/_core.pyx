@@ -1,0 +1,551 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+"""The compiled core: a thin binding of ``core``, ``bridge`` and the virtual device.
+
+No comfort and few checks: the modules that users import validate and explain. Calls that may wait
+release the GIL.
+"""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from cpython.ref cimport Py_DECREF
+from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memset
+
+from _voicecoil cimport *
+
+import sys
+
+vc_bridge_add_types(sys.modules[__name__])
+
+# Flags and states of voicecoil.h, for the modules above.
+ZERO_COPY = 1
+PACKED = 2
+METER = 4
+IDLE, RUNNING, DRAINING, FINISHED = range(4)
+REASON_NONE, REASON_STOP, REASON_ABORT, REASON_END, REASON_ERROR = range(5)
+EVENT_XRUN, EVENT_FINISHED, EVENT_LATE = range(1, 4)
+CLIP_NEW, CLIP_QUEUED, CLIP_PLAYING, CLIP_DONE = range(4)
+MAX_CHANNELS = 1024
+MAX_BLOCK_FRAMES = 65536
+
+
+def clock_ns():
+    """The machine's monotonic clock, ns."""
+    return vc_clock_ns()
+
+
+def set_trap(uintptr_t enter, uintptr_t leave):
+    """Sets the two functions that are told when the IO thread enters and leaves a cycle."""
+    vc_cycle_set_trap(<void (*)() noexcept nogil>enter, <void (*)() noexcept nogil>leave)
+
+
+def count_allocations():
+    """From now on counts Python allocations of every thread but this one, for ever."""
+    if vc_count_allocations() != 0:
+        raise RuntimeError("allocations are being counted already")
+
+
+def counted_allocations():
+    return vc_counted_allocations()
+
+
+def block_frames(uint32_t fixed_frames, uint32_t device_frames):
+    """Frames that a stream's own block holds."""
+    cdef vc_engine_config config
+    memset(&config, 0, sizeof(config))
+    config.block_frames = fixed_frames
+    config.device_frames = device_frames
+    return vc_engine_block_frames(&config)
+
+
+def block_memory(uint32_t frames, uint32_t channels, bint readonly):
+    """Memory for one direction of a block; see bridge.h."""
+    return vc_block_memory_new(frames, channels, readonly)
+
+
+cdef class Code:
+    """What a stream runs on the IO thread."""
+
+    cdef vc_process_fn process
+    cdef leave_fn leave
+    cdef void *user
+    cdef object input_memory, output_memory  # BlockMemory or None
+
+    def __cinit__(self, *args, **kwargs):
+        self.process = NULL
+        self.leave = NULL
+        self.user = NULL
+        self.input_memory = self.output_memory = None
+
+
+cdef class PythonCode(Code):
+    """A Python callable, through the bridge."""
+
+    cdef vc_bridge *bridge
+
+    def __init__(self, callable, views, memories, double samplerate_hz, bint zero_copy, types):
+        cdef vc_bridge_types c_types
+        stop, escaped, result = types
+        c_types.stop = <void *>stop
+        c_types.escaped = <void *>escaped
+        c_types.result = <void *>result
+        self.input_memory, self.output_memory = memories
+        self.bridge = vc_bridge_new(callable, views[0], views[1], samplerate_hz, zero_copy,
+                                    &c_types)
+        self.process = vc_bridge_process
+        self.leave = vc_bridge_leave
+        self.user = self.bridge
+
+    def __dealloc__(self):
+        if self.bridge != NULL:
+            vc_bridge_free(self.bridge)
+
+    def shut(self):
+        """After this the bridge never enters Python again."""
+        vc_bridge_close(self.bridge)
+
+    @property
+    def inside(self):
+        """Whether the IO thread is in Python now."""
+        return bool(vc_bridge_inside(self.bridge))
+
+    @property
+    def running_on(self):
+        """Ident of the thread on which the callable runs now, else 0."""
+        return vc_bridge_running_on(self.bridge)
+
+    @property
+    def has_orphan(self):
+        return bool(vc_bridge_has_orphan(self.bridge))
+
+    def reap(self):
+        """Drops a thread state that its thread left; on a thread that ends right after."""
+        vc_bridge_reap(self.bridge)
+
+    def take_exception(self):
+        """The exception that ended the stream, once; else None."""
+        cdef void *exception = vc_bridge_take_exception(self.bridge)
+        if exception == NULL:
+            return None
+        result = <object>exception
+        Py_DECREF(result)  # the bridge's own reference
+        return result
+
+    def clear(self):
+        """Lets go of the callable."""
+        vc_bridge_clear(self.bridge)
+
+
+cdef class NativeCode(Code):
+    """A native function of the signature vc_native_fn. `keep` is kept alive with it."""
+
+    cdef vc_native native
+    cdef object keep
+
+    def __init__(self, uintptr_t function, uintptr_t user, keep):
+        self.native.function = <vc_native_fn>function
+        self.native.user = <void *>user
+        self.keep = keep
+        self.process = vc_native_process
+        self.user = &self.native
+
+
+cdef class Ring:
+    """Frames from one thread to another."""
+
+    cdef vc_ring *ring
+
+    def __cinit__(self, uint32_t frames, uint32_t channels):
+        self.ring = vc_ring_new(frames, channels)
+        if self.ring == NULL:
+            raise MemoryError(f"no memory for a ring of {frames} frames")
+
+    def __dealloc__(self):
+        vc_ring_free(self.ring)
+
+    @property
+    def capacity(self):
+        return vc_ring_capacity(self.ring)
+
+    @property
+    def readable(self):
+        return vc_ring_readable(self.ring)
+
+    @property
+    def writable(self):
+        return vc_ring_writable(self.ring)
+
+    @property
+    def total_read(self):
+        return vc_ring_total_read(self.ring)
+
+    @property
+    def total_written(self):
+        return vc_ring_total_written(self.ring)
+
+    @property
+    def finished(self):
+        return vc_ring_finished(self.ring)
+
+    def write(self, const float[:, ::1] frames):
+        """Writes what fits of frames, shape (frames, channels); returns how many."""
+        if frames.shape[0] == 0:
+            return 0
+        if <uint32_t>frames.shape[1] != vc_ring_channels(self.ring):
+            raise ValueError("the ring has another number of channels")
+        return vc_ring_write(self.ring, &frames[0, 0], <uint32_t>frames.shape[0])
+
+    def read(self, float[:, ::1] frames):
+        """Fills as many leading frames as there are; returns how many."""
+        if frames.shape[0] == 0:
+            return 0
+        if <uint32_t>frames.shape[1] != vc_ring_channels(self.ring):
+            raise ValueError("the ring has another number of channels")
+        return vc_ring_read(self.ring, &frames[0, 0], <uint32_t>frames.shape[0])
+
+    def end(self):
+        vc_ring_end(self.ring)
+
+
+cdef class Clip:
+    """One piece of sound on its way through a mixer."""
+
+    cdef vc_clip *clip
+    cdef object keep  # the ring or the buffer whose memory it plays
+    cdef object alive_in  # the mixer, while it has the clip
+
+    @staticmethod
+    def from_memory(const float[:, ::1] frames, uint64_t loops, start_frame, float gain):
+        cdef Clip self = Clip()
+        cdef const float *data = &frames[0, 0] if frames.shape[0] else NULL
+        self.keep = frames
+        self.clip = vc_clip_from_memory(data, <uint64_t>frames.shape[0],
+                                        <uint32_t>frames.shape[1], loops,
+                                        VC_CLIP_NOW if start_frame is None else start_frame, gain)
+        if self.clip == NULL:
+            raise MemoryError
+        return self
+
+    @staticmethod
+    def from_ring(Ring ring, start_frame, float gain):
+        cdef Clip self = Clip()
+        self.keep = ring
+        self.clip = vc_clip_from_ring(ring.ring,
+                                      VC_CLIP_NOW if start_frame is None else start_frame, gain)
+        if self.clip == NULL:
+            raise MemoryError
+        return self
+
+    def __dealloc__(self):
+        vc_clip_free(self.clip)
+
+    @property
+    def state(self):
+        return vc_clip_get_state(self.clip)
+
+    @property
+    def position(self):
+        return vc_clip_position(self.clip)
+
+    @property
+    def starved_frames(self):
+        return vc_clip_starved_frames(self.clip)
+
+    @property
+    def started_at(self):
+        """Mixer frame of its first frame; None before that."""
+        cdef int64_t frame = vc_clip_started_at(self.clip)
+        return None if frame == VC_CLIP_NOW else frame
+
+
+cdef class MixerCode(Code):
+    """Clips at exact frames. Calls are serialised by whoever holds the mixer."""
+
+    cdef vc_mixer *mixer
+    cdef dict clips  # address -> Clip: alive as long as the IO thread may have them
+
+    def __init__(self, uint32_t channels, uint32_t capacity, bint end_when_empty):
+        self.mixer = vc_mixer_new(channels, capacity, end_when_empty)
+        if self.mixer == NULL:
+            raise MemoryError
+        self.clips = {}
+        self.process = vc_mixer_process
+        self.user = self.mixer
+
+    def __dealloc__(self):
+        if self.mixer != NULL:
+            vc_mixer_free(self.mixer)
+
+    def add(self, Clip clip):
+        """False: as many clips as it can hold are alive."""
+        self.collect()
+        if not vc_mixer_add(self.mixer, clip.clip):
+            return False
+        self.clips[<uintptr_t>clip.clip] = clip
+        return True
+
+    def stop(self, Clip clip, uint32_t fade_frames):
+        return vc_mixer_stop(self.mixer, clip.clip, fade_frames)
+
+    def collect(self):
+        """Lets go of the clips that are done; returns how many are left."""
+        cdef vc_clip *clip = vc_mixer_collect(self.mixer)
+        while clip != NULL:
+            self.clips.pop(<uintptr_t>clip, None)
+            clip = vc_mixer_collect(self.mixer)
+        return vc_mixer_alive(self.mixer)
+
+    @property
+    def frames(self):
+        return vc_mixer_frames(self.mixer)
+
+
+cdef class RecorderCode(Code):
+    """The input into a ring."""
+
+    cdef vc_recorder *recorder
+    cdef Ring ring
+
+    def __init__(self, Ring ring, uint64_t limit_frames):
+        self.ring = ring
+        self.recorder = vc_recorder_new(ring.ring, limit_frames)
+        if self.recorder == NULL:
+            raise MemoryError
+        self.process = vc_recorder_process
+        self.user = self.recorder
+
+    def __dealloc__(self):
+        if self.recorder != NULL:
+            vc_recorder_free(self.recorder)
+
+    @property
+    def overflow_frames(self):
+        return vc_recorder_overflow_frames(self.recorder)
+
+    @property
+    def frames(self):
+        return vc_recorder_frames(self.recorder)
+
+
+cdef object moment(vc_time *time):
+    return (time.host_ns if time.valid & 1 else None, time.sample_frames if time.valid & 2 else None)
+
+
+cdef class Engine:
+    """One stream's engine. Its owner frees it by dropping it, when no cycle runs or will run."""
+
+    cdef vc_engine *engine
+    cdef Code code
+    cdef object clock_owner
+    cdef readonly uint32_t input_channels, output_channels
+
+    def __init__(self, Code code, *, uint32_t input_channels, uint32_t output_channels,
+                 uint32_t block_frames, uint32_t device_frames, uint32_t drain_frames,
+                 double samplerate_hz, uint32_t flags, clock=None):
+        cdef vc_engine_config config
+        memset(&config, 0, sizeof(config))
+        config.input_channels = self.input_channels = input_channels
+        config.output_channels = self.output_channels = output_channels
+        config.block_frames = block_frames
+        config.device_frames = device_frames
+        config.drain_frames = drain_frames
+        config.samplerate_hz = samplerate_hz
+        config.flags = flags
+        config.process = code.process
+        config.leave = code.leave
+        config.user = code.user
+        if code.input_memory is not None:
+            config.input_block = vc_block_memory_data(code.input_memory)
+        if code.output_memory is not None:
+            config.output_block = vc_block_memory_data(code.output_memory)
+        if clock is not None:
+            self.clock_owner = clock
+            config.clock_ns = vc_device_clock_ns
+            config.clock = (<VirtualDevice?>clock).device
+        self.code = code
+        self.engine = vc_engine_new(&config)
+        if self.engine == NULL:
+            raise MemoryError("no memory for the stream's engine")
+
+    def __dealloc__(self):
+        vc_engine_free(self.engine)
+
+    @property
+    def address(self):
+        """The vc_engine*, for drivers."""
+        return <uintptr_t>self.engine
+
+    def start(self):
+        vc_engine_start(self.engine)
+
+    def stop(self):
+        vc_engine_stop(self.engine)
+
+    def abort(self):
+        vc_engine_abort(self.engine)
+
+    @property
+    def state(self):
+        return vc_engine_state(self.engine)
+
+    @property
+    def reason(self):
+        return vc_engine_reason(self.engine)
+
+    @property
+    def error(self):
+        return vc_engine_error(self.engine)
+
+    def statistics(self):
+        """The fields of vc_statistics, as a dict."""
+        cdef vc_statistics s
+        vc_engine_statistics(self.engine, &s)
+        return {
+            "cycles": s.cycles, "blocks": s.blocks, "frames": s.frames, "xruns": s.xruns,
+            "lost_frames": s.lost_frames, "late_cycles": s.late_cycles,
+            "nonfinite_samples": s.nonfinite_samples, "copied_blocks": s.copied_blocks,
+            "lost_events": s.lost_events, "busy_ns": s.busy_ns, "busy_max_ns": s.busy_max_ns,
+            "load": s.load, "output_time": moment(&s.last_output),
+            "input_time": moment(&s.last_input),
+        }
+
+    def levels(self):
+        """[(peak, mean square)] of the output channels, then of the input channels."""
+        cdef uint32_t count = self.output_channels + self.input_channels
+        cdef vc_level *levels = <vc_level *>PyMem_Calloc(count, sizeof(vc_level))
+        if levels == NULL:
+            raise MemoryError
+        try:
+            vc_engine_levels(self.engine, levels, count)
+            return [(levels[i].peak, levels[i].mean_square) for i in range(count)]
+        finally:
+            PyMem_Free(levels)
+
+    def events(self):
+        """Takes all waiting events: [(kind, host_ns, sample_frames, value)]."""
+        cdef vc_event event
+        taken = []
+        while vc_engine_event(self.engine, &event):
+            taken.append((event.kind, event.host_ns, event.sample_frames, event.value))
+        return taken
+
+
+cdef class VirtualDevice:
+    """A device made of a clock; see drivers/virtual/device.h."""
+
+    cdef vc_device *device
+    cdef Ring capture_ring
+    cdef object capture_memory
+    cdef dict engines  # alive as long as they are attached
+
+    def __cinit__(self, *, uint32_t input_channels, uint32_t output_channels, uint32_t frames,
+                  pattern, double samplerate_hz, uint32_t clock, uint32_t layout,
+                  uint32_t input_latency_frames, uint32_t output_latency_frames,
+                  uint32_t tolerance_frames, uint32_t stack_bytes, bint loopback, bint poison):
+        cdef vc_device_config config
+        memset(&config, 0, sizeof(config))
+        config.input_channels = input_channels
+        config.output_channels = output_channels
+        config.frames = frames
+        if len(pattern) > VC_DEVICE_PATTERN:
+            raise ValueError(f"a pattern has at most {VC_DEVICE_PATTERN} cycles")
+        for i, length in enumerate(pattern):
+            config.pattern[i] = length
+        config.pattern_length = len(pattern)
+        config.samplerate_hz = samplerate_hz
+        config.clock = clock
+        config.layout = layout
+        config.input_latency_frames = input_latency_frames
+        config.output_latency_frames = output_latency_frames
+        config.tolerance_frames = tolerance_frames
+        config.stack_bytes = stack_bytes
+        config.loopback = loopback
+        config.poison = poison
+        self.engines = {}
+        self.device = vc_device_new(&config)
+        if self.device == NULL:
+            raise MemoryError("no memory for the virtual device")
+
+    def __dealloc__(self):
+        cdef vc_device *device = self.device
+        with nogil:
+            vc_device_free(device)
+
+    def attach(self, Engine engine, input_map, output_map):
+        cdef uint32_t *maps[2]
+        cdef bint attached
+        maps[0] = <uint32_t *>PyMem_Calloc(len(input_map) + 1, sizeof(uint32_t))
+        maps[1] = <uint32_t *>PyMem_Calloc(len(output_map) + 1, sizeof(uint32_t))
+        try:
+            if maps[0] == NULL or maps[1] == NULL:
+                raise MemoryError
+            for d, channels in enumerate((input_map, output_map)):
+                for i, channel in enumerate(channels):
+                    maps[d][i] = channel
+            attached = vc_device_attach(self.device, engine.engine, maps[0], len(input_map),
+                                        maps[1], len(output_map))
+        finally:
+            PyMem_Free(maps[0])
+            PyMem_Free(maps[1])
+        if attached:
+            self.engines[<uintptr_t>engine.engine] = engine
+        return attached
+
+    def detach(self, Engine engine, int64_t deadline_ns):
+        cdef bint detached
+        cdef vc_engine *c_engine = engine.engine
+        with nogil:
+            detached = vc_device_detach(self.device, c_engine, deadline_ns)
+        if detached:
+            self.engines.pop(<uintptr_t>c_engine, None)
+        return detached
+
+    def step(self, uint64_t cycles, int64_t deadline_ns):
+        cdef bint reached
+        with nogil:
+            reached = vc_device_step(self.device, cycles, deadline_ns)
+        return reached
+
+    def inject(self, uint32_t kind, int64_t value, int64_t at_frame):
+        cdef vc_fault fault
+        fault.kind = kind
+        fault.value = value
+        fault.at_frame = at_frame
+        return vc_device_inject(self.device, &fault)
+
+    @property
+    def condition(self):
+        return vc_device_get_condition(self.device)
+
+    def clock_ns(self):
+        return vc_device_clock_ns(self.device)
+
+    @property
+    def frame(self):
+        return vc_device_frame(self.device)
+
+    @property
+    def cycles(self):
+        """IO cycles so far."""
+        return vc_device_cycles(self.device)
+
+    @property
+    def new_samplerate(self):
+        """The rate that it changed to by a fault, Hz."""
+        return vc_device_new_rate(self.device)
+
+    @property
+    def lost_frames(self):
+        return vc_device_lost_frames(self.device)
+
+    @property
+    def capture_lost_frames(self):
+        return vc_device_capture_lost_frames(self.device)
+
+    def capture(self, Ring ring not None):
+        self.capture_ring = ring
+        vc_device_capture(self.device, ring.ring)
+
+    def capture_into(self, float[:, ::1] frames):
+        """Captures into an array of shape (frames, channels) instead; the cable's end is its end."""
+        self.capture_memory = frames
+        vc_device_capture_memory(self.device, &frames[0, 0], <uint64_t>frames.shape[0])

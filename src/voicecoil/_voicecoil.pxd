@@ -1,0 +1,206 @@
+# The declarations of core, bridge and the virtual device. Their headers are the manual.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+ctypedef void (*leave_fn)(void *user) noexcept nogil
+ctypedef int64_t (*clock_fn)(void *clock) noexcept nogil
+
+
+cdef extern from "voicecoil.h" nogil:
+    int64_t vc_clock_ns()
+
+    ctypedef struct vc_time:
+        int64_t host_ns
+        int64_t sample_frames
+        uint32_t valid
+
+    ctypedef struct vc_block:
+        uint32_t frames
+
+    ctypedef int32_t (*vc_process_fn)(vc_block *block, void *user) noexcept
+    ctypedef int32_t (*vc_native_fn)(float *output, const float *input, uint32_t frames,
+                                     const vc_block *block, void *user) noexcept
+
+    ctypedef struct vc_native:
+        vc_native_fn function
+        void *user
+
+    int32_t vc_native_process(vc_block *block, void *user) noexcept
+
+    ctypedef struct vc_engine:
+        pass
+
+    ctypedef struct vc_engine_config:
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t block_frames
+        uint32_t device_frames
+        uint32_t drain_frames
+        uint32_t flags
+        double samplerate_hz
+        float *input_block
+        float *output_block
+        clock_fn clock_ns
+        void *clock
+        vc_process_fn process
+        leave_fn leave
+        void *user
+
+    uint32_t vc_engine_block_frames(const vc_engine_config *config)
+    vc_engine *vc_engine_new(const vc_engine_config *config)
+    void vc_engine_free(vc_engine *engine)
+    void vc_engine_start(vc_engine *engine)
+    void vc_engine_stop(vc_engine *engine)
+    void vc_engine_abort(vc_engine *engine)
+    int vc_engine_state(const vc_engine *engine)
+    int vc_engine_reason(const vc_engine *engine)
+    int32_t vc_engine_error(const vc_engine *engine)
+
+    ctypedef struct vc_statistics:
+        uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, nonfinite_samples
+        uint64_t copied_blocks, lost_events, busy_ns, busy_max_ns
+        double load
+        vc_time last_output, last_input
+
+    void vc_engine_statistics(const vc_engine *engine, vc_statistics *out)
+
+    ctypedef struct vc_level:
+        float peak
+        float mean_square
+
+    void vc_engine_levels(vc_engine *engine, vc_level *levels, uint32_t count)
+
+    ctypedef struct vc_event:
+        int64_t host_ns
+        int64_t sample_frames
+        int64_t value
+        uint32_t kind
+
+    bint vc_engine_event(vc_engine *engine, vc_event *out)
+    void vc_cycle_set_trap(void (*enter)() noexcept, void (*leave)() noexcept)
+
+    ctypedef struct vc_ring:
+        pass
+
+    vc_ring *vc_ring_new(uint32_t frames, uint32_t channels)
+    void vc_ring_free(vc_ring *ring)
+    uint32_t vc_ring_capacity(const vc_ring *ring)
+    uint32_t vc_ring_channels(const vc_ring *ring)
+    uint32_t vc_ring_readable(const vc_ring *ring)
+    uint32_t vc_ring_writable(const vc_ring *ring)
+    uint64_t vc_ring_total_read(const vc_ring *ring)
+    uint64_t vc_ring_total_written(const vc_ring *ring)
+    uint32_t vc_ring_write(vc_ring *ring, const float *frames_in, uint32_t frames)
+    uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames)
+    void vc_ring_end(vc_ring *ring)
+    bint vc_ring_finished(const vc_ring *ring)
+
+    ctypedef struct vc_clip:
+        pass
+
+    ctypedef struct vc_mixer:
+        pass
+
+    int64_t VC_CLIP_NOW
+    vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels,
+                                 uint64_t loops, int64_t start_frame, float gain)
+    vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain)
+    void vc_clip_free(vc_clip *clip)
+    int vc_clip_get_state(const vc_clip *clip)
+    uint64_t vc_clip_position(const vc_clip *clip)
+    uint64_t vc_clip_starved_frames(const vc_clip *clip)
+    int64_t vc_clip_started_at(const vc_clip *clip)
+    vc_mixer *vc_mixer_new(uint32_t channels, uint32_t capacity, bint end_when_empty)
+    void vc_mixer_free(vc_mixer *mixer)
+    bint vc_mixer_add(vc_mixer *mixer, vc_clip *clip)
+    bint vc_mixer_stop(vc_mixer *mixer, vc_clip *clip, uint32_t fade_frames)
+    vc_clip *vc_mixer_collect(vc_mixer *mixer)
+    uint32_t vc_mixer_alive(const vc_mixer *mixer)
+    uint64_t vc_mixer_frames(const vc_mixer *mixer)
+    int32_t vc_mixer_process(vc_block *block, void *user) noexcept
+
+    ctypedef struct vc_recorder:
+        pass
+
+    vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames)
+    void vc_recorder_free(vc_recorder *recorder)
+    uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder)
+    uint64_t vc_recorder_frames(const vc_recorder *recorder)
+    int32_t vc_recorder_process(vc_block *block, void *user) noexcept
+
+
+cdef extern from "bridge.h":
+    ctypedef struct vc_bridge:
+        pass
+
+    ctypedef struct vc_bridge_types:
+        void *stop
+        void *escaped
+        void *result
+
+    int vc_bridge_add_types(object module) except -1
+    object vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly)
+    float *vc_block_memory_data(object memory)
+    vc_bridge *vc_bridge_new(object callable, object input, object output, double samplerate_hz,
+                             int zero_copy, const vc_bridge_types *types) except NULL
+    void vc_bridge_free(vc_bridge *bridge)
+    int32_t vc_bridge_process(vc_block *block, void *user) noexcept nogil
+    void vc_bridge_leave(void *user) noexcept nogil
+    void vc_bridge_close(vc_bridge *bridge)
+    int vc_bridge_inside(const vc_bridge *bridge)
+    void *vc_bridge_take_exception(vc_bridge *bridge)
+    unsigned long vc_bridge_running_on(const vc_bridge *bridge)
+    int vc_bridge_has_orphan(const vc_bridge *bridge)
+    void vc_bridge_reap(vc_bridge *bridge)
+    void vc_bridge_clear(vc_bridge *bridge)
+
+
+cdef extern from "allocations.h":
+    int vc_count_allocations()
+    uint64_t vc_counted_allocations()
+
+
+cdef extern from "device.h" nogil:
+    enum:
+        VC_DEVICE_PATTERN
+
+    ctypedef struct vc_device_config:
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t frames
+        uint32_t pattern[16]
+        uint32_t pattern_length
+        double samplerate_hz
+        uint32_t clock
+        uint32_t layout
+        uint32_t input_latency_frames
+        uint32_t output_latency_frames
+        uint32_t tolerance_frames
+        uint32_t stack_bytes
+        bint loopback
+        bint poison
+
+    ctypedef struct vc_device:
+        pass
+
+    ctypedef struct vc_fault:
+        int64_t at_frame
+        int64_t value
+        uint32_t kind
+
+    vc_device *vc_device_new(const vc_device_config *config)
+    void vc_device_free(vc_device *device)
+    bint vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *input_map,
+                          uint32_t input_channels, const uint32_t *output_map,
+                          uint32_t output_channels)
+    bint vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns)
+    bint vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns)
+    bint vc_device_inject(vc_device *device, const vc_fault *fault)
+    int vc_device_get_condition(const vc_device *device)
+    int64_t vc_device_clock_ns(void *device) noexcept
+    int64_t vc_device_frame(const vc_device *device)
+    uint64_t vc_device_cycles(const vc_device *device)
+    int64_t vc_device_new_rate(const vc_device *device)
+    uint64_t vc_device_lost_frames(const vc_device *device)
+    void vc_device_capture(vc_device *device, vc_ring *ring)
+    void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count)
+    uint64_t vc_device_capture_lost_frames(const vc_device *device)

@@ -1,0 +1,123 @@
+"""What a stream is asked for, checked once, in front of every driver."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from voicecoil.drivers.driver import (
+    BLOCK_RANGE_FRAMES,
+    CHANNEL_RANGE,
+    RATE_RANGE_HZ,
+    Device,
+    Direction,
+)
+from voicecoil.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["check_blocksize", "check_samplerate", "check_timeout", "channel_map"]
+
+
+def _number(value: Any, name: str, example: str) -> float:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise ArgumentTypeError(
+            f"{name}={value!r} is a {type(value).__name__}; give a number such as {example}"
+        )
+    return float(value)
+
+
+def check_samplerate(samplerate: Any) -> float | None:
+    """A rate in Hz that a device could run at; None stays None."""
+    if samplerate is None:
+        return None
+    rate = _number(samplerate, "samplerate", "48000")
+    low, high = RATE_RANGE_HZ
+    if not low <= rate <= high:
+        raise ArgumentError(f"samplerate={samplerate!r} Hz; possible is {low:.0f} to {high:.0f}")
+    return rate
+
+
+def check_blocksize(blocksize: Any) -> int | None:
+    """Frames per block; None and 0 mean: as the device delivers them."""
+    if blocksize is None:
+        return None
+    low, high = BLOCK_RANGE_FRAMES
+    try:
+        frames = operator.index(blocksize)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"blocksize={blocksize!r} is a {type(blocksize).__name__}; give frames per block, "
+            f"{low} to {high}, or None for the device's own"
+        ) from None
+    if frames == 0:
+        return None
+    if not low <= frames <= high:
+        raise ArgumentError(
+            f"blocksize={blocksize!r} frames; possible is {low} to {high}, or None for the device's"
+        )
+    return frames
+
+
+def check_timeout(timeout: Any, name: str = "timeout") -> float | None:
+    """Seconds, not negative; None stays None."""
+    if timeout is None:
+        return None
+    seconds = _number(timeout, name, "1.5")
+    if math.isnan(seconds) or seconds < 0:
+        raise ArgumentError(f"{name}={timeout!r} s; give 0 or more, or None to wait for ever")
+    return seconds
+
+
+def check_gain(gain: Any) -> float:
+    """A linear gain that is finite."""
+    value = _number(gain, "gain", "1.0")
+    if not math.isfinite(value):
+        raise ArgumentError(f"gain={gain!r}; give a finite number such as 1.0")
+    return value
+
+
+def channel_map(
+    channels: int | Sequence[int] | None, device: Device, direction: Direction, default: int | None
+) -> list[int]:
+    """The device's channel for each of the stream's.
+
+    Parameters
+    ----------
+    channels : int, sequence of int, or None
+        How many of the device's first channels; or which, 0-based; None: `default`, or all of them.
+    """
+    available = device.channels(direction)
+    if channels is None:
+        return list(range(min(available, default) if default else available))
+    if isinstance(channels, (str, bytes)):
+        raise ArgumentTypeError(f"channels={channels!r}; give a number or a list of channels")
+    try:
+        count = operator.index(channels)  # type: ignore[arg-type]
+    except TypeError:
+        return _explicit_map(channels, device, direction)
+    low, high = CHANNEL_RANGE
+    if not low <= count <= min(high, available):
+        raise ArgumentError(
+            f"channels={channels!r}; {device.name!r} has {available} {direction} "
+            f"channel{'s' if available != 1 else ''}, so possible is {low} to {available}"
+        )
+    return list(range(count))
+
+
+def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[int]:
+    available = device.channels(direction)
+    try:
+        indices = [operator.index(channel) for channel in channels]
+    except TypeError:
+        raise ArgumentTypeError(
+            f"channels={channels!r}; give a number of channels, or a list of the device's channels "
+            "such as [0, 3]"
+        ) from None
+    wrong = [index for index in indices if not 0 <= index < available]
+    if not indices or wrong or len(set(indices)) != len(indices):
+        raise ArgumentError(
+            f"channels={channels!r}; {device.name!r} has the {direction} channels 0 to "
+            f"{available - 1}, and each can be used once"
+        )
+    return indices

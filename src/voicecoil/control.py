@@ -1,0 +1,146 @@
+"""Life and death: what outlives a stream, exit, fork, and the thread that does things later.
+
+The control thread exists only once something needs it. It closes streams that were dropped or that
+closed themselves in their own callback (a thread cannot wait for itself), and ticks for those who
+have something to look at (a mixer whose last clip ended).
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import queue
+import sys
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+__all__ = ["forked", "generation", "register", "submit", "tick"]
+
+TICK_S = 0.01
+
+
+class Closable(Protocol):
+    def close_at_exit(self) -> None: ...
+
+
+_pid = os.getpid()
+_generation = 0  # how often this process was forked from one that had us loaded
+_live: weakref.WeakSet[Any] = weakref.WeakSet()
+_tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+_tickers: dict[Callable[[], bool], None] = {}
+_thread: threading.Thread | None = None
+_starting = threading.Lock()
+_exiting = False
+
+
+def generation() -> int:
+    """Tells a process from the one that it was forked from."""
+    return _generation
+
+
+def forked(since: int) -> bool:
+    """Whether this process was forked since `generation` gave `since`."""
+    return since != _generation
+
+
+def register(thing: Closable) -> None:
+    """Has `thing.close_at_exit()` called when the interpreter ends, if it still lives."""
+    _live.add(thing)
+
+
+def submit(task: Callable[[], None]) -> None:
+    """Runs `task` soon on the control thread. Safe in `__del__` and in a callback."""
+    if _exiting:
+        return  # close_at_exit looks after what is left
+    _tasks.put(task)
+    _ensure_thread()
+
+
+def tick(look: Callable[[], bool]) -> None:
+    """Calls `look` every 10 ms on the control thread until it returns False."""
+    _tickers[look] = None
+    submit(lambda: None)
+
+
+def _ensure_thread() -> None:
+    global _thread
+    if _thread is not None and _thread.is_alive():
+        return
+    # Never blocks: who holds the lock is starting the thread.
+    if _starting.acquire(blocking=False):
+        try:
+            if _thread is None or not _thread.is_alive():
+                _thread = threading.Thread(target=_run, name="voicecoil control", daemon=True)
+                _thread.start()
+        except RuntimeError:
+            _thread = None  # the interpreter is ending: no thread can be started
+        finally:
+            _starting.release()
+
+
+def _run() -> None:
+    next_tick = time.monotonic()
+    while True:
+        try:
+            task = _tasks.get(timeout=max(0.0, next_tick - time.monotonic()) if _tickers else None)
+            if task is None:
+                return
+            _guarded(task)
+            del task
+        except queue.Empty:
+            pass
+        if _tickers and time.monotonic() >= next_tick:
+            next_tick = time.monotonic() + TICK_S
+            for look in list(_tickers):
+                if not _guarded(look):
+                    _tickers.pop(look, None)
+
+
+def _guarded(call: Callable[[], object]) -> object:
+    """Nobody waits for this thread: what goes wrong here goes where `__del__`'s errors go."""
+    try:
+        return call()
+    except Exception as error:
+        sys.unraisablehook(
+            SimpleNamespace(
+                exc_type=type(error),
+                exc_value=error,
+                exc_traceback=error.__traceback__,
+                err_msg="Exception ignored on voicecoil's control thread",
+                object=call,
+            )  # type: ignore[arg-type]
+        )
+        return False
+
+
+@atexit.register
+def _exit() -> None:
+    global _exiting
+    if _pid != os.getpid():
+        return
+    _exiting = True
+    for thing in list(_live):
+        thing.close_at_exit()
+    if _thread is not None and _thread.is_alive():
+        _tasks.put(None)
+        _thread.join(1.0)
+
+
+def _after_fork_in_child() -> None:
+    """The child has none of the threads; what the parent opened stays the parent's."""
+    global _pid, _generation, _tasks, _thread, _starting
+    _pid = os.getpid()
+    _generation += 1
+    _thread = None
+    _tasks = queue.SimpleQueue()
+    _tickers.clear()
+    _starting = threading.Lock()
+    _live.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

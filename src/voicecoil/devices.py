@@ -1,0 +1,93 @@
+"""Which devices there are, and which one is meant."""
+
+from __future__ import annotations
+
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.driver import Device, Direction, Driver
+from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
+
+__all__ = ["default_device", "devices", "find_device"]
+
+
+def devices(driver: str | Driver | None = None) -> list[Device]:
+    """The devices there are now.
+
+    Parameters
+    ----------
+    driver : str, Driver or None
+        Whose; None: the driver that streams use by default.
+    """
+    return get_driver(driver).devices()
+
+
+def default_device(direction: Direction, driver: str | Driver | None = None) -> Device:
+    """The device that is used when none is named.
+
+    Parameters
+    ----------
+    direction : {"input", "output"}
+
+    Raises
+    ------
+    DeviceNotFoundError
+        There is none.
+    """
+    if direction not in ("input", "output"):
+        raise ArgumentError(f'direction={direction!r}; possible are "input" and "output"')
+    return find_device(None, (direction,), get_driver(driver))
+
+
+def _describe(candidates: list[Device]) -> str:
+    return "; ".join(
+        f"{d.name!r} (uid {d.uid!r}, {d.input_channels} in, {d.output_channels} out)"
+        for d in candidates
+    )
+
+
+def find_device(
+    device: str | Device | None, directions: tuple[Direction, ...], driver: Driver
+) -> Device:
+    """The one device that is meant, with all of `directions`.
+
+    A string is a uid, else a name, else a part of a name, whatever its case.
+    """
+    usable = [d for d in driver.devices() if all(d.channels(way) for way in directions)]
+    wanted = " and ".join(directions)
+    if device is None:
+        default = driver.default(directions[0])
+        if default is not None and default in usable:
+            return default
+        if default is None or not usable:
+            raise DeviceNotFoundError(
+                f"the driver {driver.name!r} has no default device with {wanted}; "
+                f"name one of: {_describe(usable) or 'none has ' + wanted}"
+            )
+        return usable[0]
+    if isinstance(device, Device):
+        matches = [d for d in usable if d.uid == device.uid]
+        asked = f"{device.name!r} (uid {device.uid!r})"
+    elif isinstance(device, str):
+        text = device.casefold()
+        tests = (
+            lambda d: d.uid == device,
+            lambda d: d.name == device,
+            lambda d: bool(text) and text in d.name.casefold(),
+        )
+        matches = next((m for t in tests if (m := [d for d in usable if t(d)])), [])
+        asked = repr(device)
+    else:
+        raise ArgumentTypeError(
+            f"device={device!r} is a {type(device).__name__}; give a name, a part of one, a uid, "
+            "a Device from voicecoil.devices(), or None for the default"
+        )
+    if not matches:
+        raise DeviceNotFoundError(
+            f"no device of the driver {driver.name!r} with {wanted} is called {asked}; "
+            f"there are: {_describe(usable) or 'none'}"
+        )
+    if len(matches) > 1:
+        raise DeviceNotFoundError(
+            f"{len(matches)} devices are called {asked}; give the uid of one of: "
+            f"{_describe(matches)}"
+        )
+    return matches[0]

@@ -1,0 +1,1 @@
+"""The audio systems that streams run on; `driver` has the protocol."""

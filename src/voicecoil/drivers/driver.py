@@ -1,0 +1,199 @@
+"""What a driver is: the protocol between a stream and an audio system.
+
+A driver lists devices and opens streams on them. In C it has one callback that fills a
+``vc_cycle`` and calls ``vc_cycle_run`` (``core/voicecoil.h``); what is here is its control side.
+
+Already validated when a driver is called, and not to be checked again: the device is one that this
+driver listed; channel maps name existing channels of it; rate and block size are within
+`RATE_RANGE_HZ` and `BLOCK_RANGE_FRAMES`; ``start`` comes once for each ``stop``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from voicecoil._core import Engine, VirtualDevice
+
+__all__ = ["Device", "Driver", "DriverStream", "Got", "Latency", "Wanted"]
+
+Direction = Literal["input", "output"]
+RATE_RANGE_HZ = (1_000.0, 768_000.0)
+BLOCK_RANGE_FRAMES = (1, 65_536)
+CHANNEL_RANGE = (1, 1_024)
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as it was when it was listed.
+
+    Attributes
+    ----------
+    name : str
+        What people call it. Not unique.
+    uid : str
+        What identifies it, across unplugging and restarts.
+    driver : str
+        The driver that lists it.
+    input_channels, output_channels : int
+        0: it has no such direction.
+    samplerate : float
+        The rate it runs at, Hz.
+    is_default_input, is_default_output : bool
+        Whether the system uses it when no device is named.
+    """
+
+    name: str
+    uid: str
+    driver: str
+    input_channels: int
+    output_channels: int
+    samplerate: float
+    is_default_input: bool = False
+    is_default_output: bool = False
+
+    def channels(self, direction: Direction) -> int:
+        """Channels in one direction."""
+        return self.input_channels if direction == "input" else self.output_channels
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Frames between the connector and the callback, by where they come from.
+
+    Attributes
+    ----------
+    device_frames, stream_frames : int
+        Converters and wires, as the driver's vendor declares them.
+    safety_frames : int
+        Distance that the audio system keeps from the hardware.
+    buffer_frames : int
+        The device's buffer.
+    lead_frames : int
+        What this library adds: blocks that do not fit the device's cycles.
+    samplerate : float
+        To turn frames into seconds.
+    """
+
+    device_frames: int = 0
+    stream_frames: int = 0
+    safety_frames: int = 0
+    buffer_frames: int = 0
+    lead_frames: int = 0
+    samplerate: float = 1.0
+
+    @property
+    def frames(self) -> int:
+        """The sum."""
+        return (
+            self.device_frames
+            + self.stream_frames
+            + self.safety_frames
+            + self.buffer_frames
+            + self.lead_frames
+        )
+
+    @property
+    def seconds(self) -> float:
+        """The sum in seconds."""
+        return self.frames / self.samplerate
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a stream asks a driver for.
+
+    Attributes
+    ----------
+    input_map, output_map : sequence of int
+        For each of the stream's channels the device's channel, 0-based; empty: no such direction.
+    samplerate : float or None
+        Hz; None: as the device runs.
+    block_frames : int or None
+        Frames per callback that the stream would like; None: as the device likes.
+    """
+
+    device: Device
+    input_map: Sequence[int]
+    output_map: Sequence[int]
+    samplerate: float | None
+    block_frames: int | None
+
+
+@dataclass(frozen=True)
+class Got:
+    """What the device made of it.
+
+    Attributes
+    ----------
+    samplerate : float
+        Hz. May differ from what was wanted: the caller decides whether that will do.
+    device_frames : int
+        Frames in every IO cycle; 0: they vary.
+    max_frames : int
+        Frames that no cycle exceeds.
+    input_latency, output_latency : Latency or None
+        None: the stream has no such direction.
+    """
+
+    samplerate: float
+    device_frames: int
+    max_frames: int
+    input_latency: Latency | None
+    output_latency: Latency | None
+
+
+class DriverStream(Protocol):
+    """One open connection to a device.
+
+    Attributes
+    ----------
+    got : Got
+        What the device made of the wishes.
+    clock : VirtualDevice or None
+        A clock to time cycles with that is not the machine's.
+    """
+
+    @property
+    def got(self) -> Got: ...
+    @property
+    def clock(self) -> VirtualDevice | None: ...
+
+    def start(self, engine: Engine) -> None:
+        """Makes the device call `engine`. Raises `DriverError`; then nothing was started."""
+
+    def stop(self, timeout_s: float) -> None:
+        """Ends that. When it returns, no cycle of the engine runs or will run.
+
+        Raises `StreamTimeoutError` when it cannot promise that in time.
+        """
+
+    def close(self) -> None:
+        """Gives everything back. Never raises; the second time does nothing."""
+
+    def trouble(self) -> Exception | None:
+        """Why no cycle will come any more; None: all is well."""
+
+
+class Driver(Protocol):
+    """An audio system."""
+
+    @property
+    def name(self) -> str: ...
+
+    def devices(self) -> list[Device]:
+        """The devices there are now."""
+
+    def default(self, direction: Direction) -> Device | None:
+        """The device that the system uses when none is named."""
+
+    def open_stream(self, wanted: Wanted) -> DriverStream:
+        """Opens a stream that is not started yet. Raises `DriverError`."""
+
+    def now_ns(self) -> int:
+        """The host time of this driver's time stamps, ns, monotonic."""
+
+    def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Calls `listener` with what changed, from any thread; returns how to end that."""

@@ -1,0 +1,1 @@
+"""A device made of a clock, for machines without sound and for tests."""

@@ -1,0 +1,448 @@
+"""The virtual driver: devices made of a clock.
+
+They run in real time, as fast as the machine can, or one cycle at a time when a test says so; they
+carry their output back to their input after a latency that is exactly the declared one; they keep
+what was heard; and they fail on demand.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from voicecoil import _core
+from voicecoil.drivers.driver import Device, Direction, DriverStream, Got, Latency, Wanted
+from voicecoil.errors import (
+    ArgumentError,
+    DeviceLostError,
+    DriverError,
+    StreamStateError,
+    StreamTimeoutError,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["VirtualDevice", "VirtualDriver"]
+
+Clock = Literal["real", "free", "stepped"]
+Layout = Literal["interleaved", "planar", "split"]
+Fault = Literal["late", "xrun", "unplug", "rate"]
+
+_CLOCKS = {"real": 0, "free": 1, "stepped": 2}
+_LAYOUTS = {"interleaved": 0, "planar": 1, "split": 2}
+_FAULTS = {"late": 1, "xrun": 2, "unplug": 3, "rate": 4}
+_UNPLUGGED, _RATE_CHANGED = 1, 2  # vc_device_condition
+DEFAULT_FRAMES = 512
+MAX_FRAMES = 8192
+# CoreAudio's IO threads may have this much; what works here works there.
+STACK_BYTES = 512 * 1024
+CAPTURE_S = 4.0
+
+
+class VirtualDevice:
+    """A device that is made of a clock.
+
+    Parameters
+    ----------
+    name : str
+    uid : str
+        Default: made from the name.
+    input_channels, output_channels : int
+    samplerate : float
+        The rate it runs at while nobody asked for another one, Hz.
+    clock : {"real", "free", "stepped"}
+        The machine's clock; as fast as the machine can; or cycle by cycle, by :meth:`step`.
+    frames : int or None
+        Frames per IO cycle. None: what its first stream asks for, else 512.
+    pattern : sequence of int
+        Frames of one cycle after the other, for a device whose cycles vary; each at most `frames`.
+    layout : {"interleaved", "planar", "split"}
+        How its buffers lie; "split": one buffer for each channel.
+    latency_frames : (int, int)
+        Input and output latency beside the buffer.
+    loopback : bool
+        A cable from the outputs to the inputs: what leaves at a sample time comes in at the same
+        sample time, so a round trip takes exactly input latency + output latency.
+    tolerance_s : float
+        Real clock: how late a cycle may begin before its frames are lost.
+    poison : bool
+        Fill the buffers with NaN around each cycle, to find who reads what is not theirs.
+    """
+
+    def __init__(
+        self,
+        name: str = "Virtual Device",
+        *,
+        uid: str | None = None,
+        input_channels: int = 2,
+        output_channels: int = 2,
+        samplerate: float = 48_000.0,
+        clock: Clock = "real",
+        frames: int | None = None,
+        pattern: Sequence[int] = (),
+        layout: Layout = "interleaved",
+        latency_frames: tuple[int, int] = (0, 0),
+        loopback: bool = True,
+        tolerance_s: float = 0.5,
+        poison: bool = False,
+    ) -> None:
+        self.name = name
+        self.uid = uid or f"virtual:{name}"
+        self.input_channels = input_channels
+        self.output_channels = output_channels
+        self.samplerate = samplerate
+        self.clock = clock
+        self.frames = frames
+        self.pattern = tuple(pattern)
+        self.layout = layout
+        self.latency_frames = latency_frames
+        self.loopback = loopback
+        self.tolerance_s = tolerance_s
+        self.poison = poison
+        self._lock = threading.Lock()
+        self._core: _core.VirtualDevice | None = None
+        self._running: tuple[float, int] | None = None  # rate and frames while streams are open
+        self._open_streams = 0
+        self._capture: _Capture | None = None
+        self._waiting_faults: list[tuple[int, int, int]] = []
+
+    # ---- what a test or a command does with it ----
+
+    def step(self, cycles: int = 1, timeout_s: float = 10.0) -> None:
+        """Runs that many IO cycles of a stepped device and returns when they are over.
+
+        Raises
+        ------
+        StreamStateError
+            No stream runs on it, or its clock is not "stepped".
+        StreamTimeoutError
+            The cycles were not over in time.
+        """
+        core = self._running_core()
+        if self.clock != "stepped":
+            raise StreamStateError(f'{self.name!r} has a {self.clock} clock; step() is for "stepped"')
+        until = time.monotonic() + timeout_s
+        target = cycles
+        while target > 0:
+            # In slices, so that Ctrl-C is heard.
+            before = core.cycles
+            if core.step(target, 50_000_000) or core.condition != 0:
+                return
+            target -= core.cycles - before
+            if time.monotonic() > until:
+                raise StreamTimeoutError(
+                    f"{target} of {cycles} cycles were not over after {timeout_s} s"
+                )
+
+    def inject(self, fault: Fault, value: int = 0, at_frame: int = 0) -> None:
+        """Has a fault happen before the first cycle at or after `at_frame`.
+
+        Parameters
+        ----------
+        fault : {"late", "xrun", "unplug", "rate"}
+        value : int
+            late: ns that the cycle takes longer. xrun: frames lost. rate: the new rate, Hz.
+        """
+        if fault not in _FAULTS:
+            raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
+        with self._lock:
+            if self._core is None:
+                self._waiting_faults.append((_FAULTS[fault], value, at_frame))
+            elif not self._core.inject(_FAULTS[fault], value, at_frame):
+                raise StreamStateError("eight faults are waiting already")
+
+    @property
+    def unplugged(self) -> bool:
+        """Whether it is gone, until :meth:`replug`."""
+        return self._core is not None and self._core.condition == _UNPLUGGED
+
+    def replug(self) -> None:
+        """Plugs an unplugged device in again. Streams that it lost stay lost."""
+        with self._lock:
+            self._core = None
+            self._running = None
+
+    def capture(self, path: str | os.PathLike[str] | None = None) -> None:
+        """Keeps what is heard from now on: in a float WAV file, or in memory for :meth:`heard`.
+
+        From the first frame that a stream made to the last one, silence between them included.
+        Call it while no stream is open.
+        """
+        with self._lock:
+            if self._core is not None and self._open_streams:
+                raise StreamStateError(f"{self.name!r} is running; capture() comes before the streams")
+            self._core = None
+            self._capture = _Capture(path, self.output_channels)
+
+    def heard(self) -> NDArray[np.float32]:
+        """What was captured in memory so far, shape (frames, channels)."""
+        if self._capture is None:
+            raise StreamStateError("nothing is captured; call capture() first")
+        return self._capture.heard()
+
+    def end_capture(self) -> int:
+        """Writes what is left, closes the file and returns the frames captured."""
+        if self._capture is None:
+            return 0
+        return self._capture.close()
+
+    @property
+    def capture_lost_frames(self) -> int:
+        """Frames that the capture had no room for."""
+        return self._core.capture_lost_frames if self._core is not None else 0
+
+    @property
+    def frame(self) -> int:
+        """Where its time line is, frames."""
+        return self._core.frame if self._core is not None else 0
+
+    @property
+    def lost_frames(self) -> int:
+        """Frames that were lost because cycles were late or by fault."""
+        return self._core.lost_frames if self._core is not None else 0
+
+    def now_ns(self) -> int:
+        """Its host time, ns."""
+        return self._core.clock_ns() if self._core is not None else _core.clock_ns()
+
+    # ---- for the driver ----
+
+    def describe(self, is_default_input: bool, is_default_output: bool) -> Device:
+        return Device(
+            name=self.name,
+            uid=self.uid,
+            driver="virtual",
+            input_channels=self.input_channels,
+            output_channels=self.output_channels,
+            samplerate=self._running[0] if self._running else self.samplerate,
+            is_default_input=is_default_input,
+            is_default_output=is_default_output,
+        )
+
+    def _running_core(self) -> _core.VirtualDevice:
+        if self._core is None or self._open_streams == 0:
+            raise StreamStateError(f"no stream is open on {self.name!r}")
+        return self._core
+
+    def acquire(self, wanted: Wanted) -> tuple[_core.VirtualDevice, float, int]:
+        """The device's core, running as the first stream wanted it."""
+        with self._lock:
+            if self._core is not None and self._core.condition == _RATE_CHANGED:
+                self.samplerate = float(self._core.new_samplerate)
+                self._core = self._running = None  # who was on it keeps the old one
+            if self._running is None or self._open_streams == 0:
+                rate = wanted.samplerate or self.samplerate
+                frames = self.frames or min(wanted.block_frames or DEFAULT_FRAMES, MAX_FRAMES)
+                if self._core is None or (rate, frames) != self._running:
+                    self._core = self._make(rate, frames)
+                self._running = (rate, frames)
+            assert self._core is not None
+            self._open_streams += 1
+            return self._core, *self._running
+
+    def release(self) -> None:
+        with self._lock:
+            self._open_streams = max(0, self._open_streams - 1)
+
+    def _make(self, rate: float, frames: int) -> _core.VirtualDevice:
+        core = _core.VirtualDevice(
+            input_channels=self.input_channels,
+            output_channels=self.output_channels,
+            frames=frames,
+            pattern=self.pattern,
+            samplerate_hz=rate,
+            clock=_CLOCKS[self.clock],
+            layout=_LAYOUTS[self.layout],
+            input_latency_frames=frames + self.latency_frames[0],
+            output_latency_frames=frames + self.latency_frames[1],
+            tolerance_frames=int(self.tolerance_s * rate),
+            stack_bytes=STACK_BYTES,
+            loopback=self.loopback,
+            poison=self.poison,
+        )
+        for fault in self._waiting_faults:
+            core.inject(*fault)
+        self._waiting_faults.clear()
+        if self._capture is not None:
+            core.capture(self._capture.open(rate))
+        return core
+
+
+class _Capture:
+    """Takes what was heard out of the device's ring, into a file or memory."""
+
+    def __init__(self, path: str | os.PathLike[str] | None, channels: int) -> None:
+        self.path = path
+        self.channels = channels
+        self.frames = 0
+        self._ring: _core.Ring | None = None
+        self._sink: Any = None
+        self._blocks: list[NDArray[np.float32]] = []
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def open(self, samplerate: float) -> _core.Ring:
+        if self._ring is None:
+            self._ring = _core.Ring(int(CAPTURE_S * samplerate), self.channels)
+            if self.path is not None:
+                from voicecoil.files import FileSink
+
+                self._sink = FileSink(self.path, samplerate, self.channels)
+            self._thread = threading.Thread(target=self._run, name="voicecoil capture", daemon=True)
+            self._thread.start()
+        return self._ring
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.05):
+            self._take()
+
+    def _take(self) -> None:
+        import numpy as np
+
+        with self._lock:
+            while self._ring is not None and (ready := self._ring.readable):
+                block = np.empty((ready, self.channels), np.float32)
+                self._ring.read(block)
+                self.frames += ready
+                if self._sink is not None:
+                    self._sink.write(block)
+                else:
+                    self._blocks.append(block)
+
+    def heard(self) -> NDArray[np.float32]:
+        import numpy as np
+
+        self._take()
+        with self._lock:
+            if not self._blocks:
+                return np.empty((0, self.channels), np.float32)
+            self._blocks = [np.concatenate(self._blocks)]
+            return self._blocks[0]
+
+    def close(self) -> int:
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join(5.0)
+        self._take()
+        with self._lock:
+            if self._sink is not None:
+                self._sink.close()
+                self._sink = None
+        return self.frames
+
+
+class _VirtualStream:
+    """One stream's connection to a virtual device."""
+
+    def __init__(self, device: VirtualDevice, wanted: Wanted) -> None:
+        self._device = device
+        self._wanted = wanted
+        self._core, rate, frames = device.acquire(wanted)
+        self._engine: _core.Engine | None = None
+        self._closed = False
+        self.clock = self._core if device.clock != "real" else None
+        self.got = Got(
+            samplerate=rate,
+            device_frames=0 if device.pattern else frames,
+            max_frames=frames,
+            input_latency=self._latency(0, rate, frames) if wanted.input_map else None,
+            output_latency=self._latency(1, rate, frames) if wanted.output_map else None,
+        )
+
+    def _latency(self, direction: int, rate: float, frames: int) -> Latency:
+        return Latency(
+            device_frames=self._device.latency_frames[direction],
+            buffer_frames=frames,
+            samplerate=rate,
+        )
+
+    def start(self, engine: _core.Engine) -> None:
+        trouble = self.trouble()
+        if trouble is not None:
+            raise trouble
+        if not self._core.attach(engine, self._wanted.input_map, self._wanted.output_map):
+            raise DriverError(
+                f"{self._device.name!r} takes 64 running streams at a time, and as many threads as "
+                "the system gives; stop another stream first",
+                call="vc_device_attach",
+            )
+        self._engine = engine
+
+    def stop(self, timeout_s: float) -> None:
+        if self._engine is None:
+            return
+        if not self._core.detach(self._engine, int(timeout_s * 1e9)):
+            raise StreamTimeoutError(
+                f"the callback on {self._device.name!r} did not return within {timeout_s} s"
+            )
+        self._engine = None
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._device.release()
+
+    def trouble(self) -> Exception | None:
+        condition = self._core.condition
+        if condition == _UNPLUGGED:
+            return DeviceLostError(f"the device {self._device.name!r} was unplugged")
+        if condition == _RATE_CHANGED:
+            return DeviceLostError(
+                f"the device {self._device.name!r} changed its sample rate under the stream"
+            )
+        return None
+
+
+class VirtualDriver:
+    """The driver of the devices that are made of a clock.
+
+    Parameters
+    ----------
+    devices : sequence of VirtualDevice
+        The first one that has a direction is its default. Default: one with two channels each way
+        and a cable between them.
+    """
+
+    name = "virtual"
+
+    def __init__(self, devices: Sequence[VirtualDevice] | None = None) -> None:
+        self.virtual_devices = list(devices) if devices is not None else [VirtualDevice()]
+        self._listeners: list[Callable[[str], None]] = []
+
+    def devices(self) -> list[Device]:
+        defaults = [self._default(way) for way in ("input", "output")]
+        return [
+            device.describe(*(device is default for default in defaults))
+            for device in self.virtual_devices
+            if not device.unplugged
+        ]
+
+    def _default(self, direction: str) -> VirtualDevice | None:
+        for device in self.virtual_devices:
+            if not device.unplugged and getattr(device, f"{direction}_channels") > 0:
+                return device
+        return None
+
+    def default(self, direction: Direction) -> Device | None:
+        default = self._default(direction)
+        return next((d for d in self.devices() if default and d.uid == default.uid), None)
+
+    def virtual_device(self, device: Device) -> VirtualDevice:
+        """The object behind a listed device."""
+        return next(d for d in self.virtual_devices if d.uid == device.uid)
+
+    def open_stream(self, wanted: Wanted) -> DriverStream:
+        return _VirtualStream(self.virtual_device(wanted.device), wanted)
+
+    def now_ns(self) -> int:
+        return _core.clock_ns()
+
+    def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
