@@ -17,6 +17,7 @@ typedef struct client {
     _Atomic(vc_engine *) engine;
     uint32_t channels[2]; /* input, output */
     uint32_t *map[2];
+    bool identity[2];    /* the map is 0, 1, 2 ... */
     float *memory[2];    /* two buffers' worth: the address changes from cycle to cycle */
     vc_channel *list[2]; /* for VC_LAYOUT_SPLIT */
 } client;
@@ -25,6 +26,7 @@ struct vc_device {
     vc_device_config config;
     client clients[VC_DEVICE_CLIENTS];
     uint32_t attached;
+    _Atomic uint32_t used; /* slots behind this one were never taken */
 
     pthread_t thread;
     pthread_mutex_t lock; /* the stepped clock's, and nobody's else */
@@ -181,6 +183,14 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
         if (channels) {
             memcpy(slot->map[d], maps[d], channels * sizeof(uint32_t));
         }
+        slot->identity[d] = true;
+        for (uint32_t c = 0; c < channels; c++) {
+            slot->identity[d] = slot->identity[d] && maps[d][c] == c;
+        }
+    }
+    uint32_t used = (uint32_t)(slot - device->clients) + 1;
+    if (used > atomic_load(&device->used)) {
+        atomic_store(&device->used, used);
     }
     atomic_store(&slot->engine, engine);
     if (!device->running && !start_thread(device)) {
@@ -256,10 +266,11 @@ int64_t vc_device_clock_ns(void *user) {
     if (device->config.clock == VC_CLOCK_REAL) {
         return vc_clock_ns();
     }
-    /* A late cycle takes its extra time between the first and the second look at the clock. */
-    int64_t late =
-        atomic_fetch_add(&device->clock_reads, 1) > 0 ? atomic_load(&device->late_ns) : 0;
-    return atomic_load(&device->host_ns) + late;
+    int64_t late = atomic_load_explicit(&device->late_ns, memory_order_acquire);
+    if (late != 0 && atomic_fetch_add(&device->clock_reads, 1) == 0) {
+        late = 0; /* a late cycle takes its extra time between the first look and the second */
+    }
+    return atomic_load_explicit(&device->host_ns, memory_order_acquire) + late;
 }
 
 int64_t vc_device_frame(const vc_device *device) { return atomic_load(&device->shown_frame); }
@@ -330,25 +341,53 @@ static void poison(const vc_device *device, client *slot, int direction) {
     }
 }
 
+/* A stretch of the cable from `frame` that does not wrap, at most `frames` long. */
+static vc_audio line_at(const vc_device *device, int64_t frame, uint32_t *frames) {
+    uint32_t start = (uint32_t)frame & device->line_mask;
+    uint32_t room = device->line_mask + 1 - start;
+    uint32_t outputs = device->config.output_channels;
+    *frames = *frames < room ? *frames : room;
+    return (vc_audio){.data = device->line + (size_t)start * outputs,
+                      .frame_stride = (ptrdiff_t)outputs,
+                      .channel_stride = 1,
+                      .channels = outputs};
+}
+
 static void fill_input(const vc_device *device, const client *slot, const vc_audio *input,
                        uint32_t frames) {
-    int64_t first = device->frame - device->config.input_latency_frames;
     uint32_t outputs = device->config.output_channels;
-    for (uint32_t c = 0; c < input->channels; c++) {
-        vc_channel to = channel(input, c);
-        uint32_t source = slot->map[INPUT][c];
-        bool cable = device->config.loopback && source < outputs;
-        for (uint32_t f = 0; f < frames; f++) {
-            int64_t frame = first + f;
-            size_t at = (size_t)(frame & device->line_mask) * outputs + source;
-            to.data[(ptrdiff_t)f * to.stride] = cable && frame >= 0 ? device->line[at] : 0.0f;
+    if (!device->config.loopback || outputs == 0) {
+        vc_audio_silence(input, 0, frames);
+        return;
+    }
+    int64_t first = device->frame - device->config.input_latency_frames;
+    for (uint32_t done = 0; done < frames;) {
+        uint32_t now = frames - done;
+        vc_audio line = line_at(device, first + done, &now);
+        if (slot->identity[INPUT] && input->channels <= outputs) {
+            vc_audio_copy(input, done, &line, 0, now);
+        } else {
+            for (uint32_t c = 0; c < input->channels; c++) {
+                vc_channel to = channel(input, c);
+                uint32_t source = slot->map[INPUT][c];
+                for (uint32_t f = 0; f < now; f++) {
+                    to.data[(ptrdiff_t)(done + f) * to.stride] =
+                        source < outputs ? line.data[(size_t)f * outputs + source] : 0.0f;
+                }
+            }
         }
+        done += now;
     }
 }
 
 static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
                        uint32_t frames) {
     uint32_t outputs = device->config.output_channels;
+    if (slot->identity[OUTPUT] && output->channels == outputs &&
+        device->config.layout == VC_LAYOUT_INTERLEAVED) {
+        vc_mix_add(device->mix, output->data, frames, outputs, 1.0f, 0.0f);
+        return;
+    }
     for (uint32_t c = 0; c < output->channels; c++) {
         vc_channel from = channel(output, c);
         uint32_t target = slot->map[OUTPUT][c];
@@ -363,8 +402,13 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     uint32_t content = 0;
     int64_t due_ns = device->started_ns + frames_to_ns(device, device->frame);
-    atomic_fetch_add(&device->turn, 1);
-    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS; i++) {
+    int64_t in_ns = due_ns - frames_to_ns(device, config->input_latency_frames);
+    int64_t out_ns = due_ns + frames_to_ns(device, config->output_latency_frames);
+    uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
+    /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
+    atomic_store(&device->turn, turn + 1);
+    uint32_t used = atomic_load(&device->used);
+    for (uint32_t i = 0; i < used; i++) {
         client *slot = &device->clients[i];
         vc_engine *engine = atomic_load(&slot->engine);
         if (engine == NULL) {
@@ -381,13 +425,11 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
             .input = buffer(device, slot, INPUT, frames),
             .output = buffer(device, slot, OUTPUT, frames),
             .now = {begin_ns, device->frame, both, 0},
-            .input_time = {due_ns - frames_to_ns(device, config->input_latency_frames), in, both,
-                           0},
-            .output_time = {due_ns + frames_to_ns(device, config->output_latency_frames), out, both,
-                            0},
+            .input_time = {in_ns, in, both, 0},
+            .output_time = {out_ns, out, both, 0},
         };
         fill_input(device, slot, &cycle.input, frames);
-        atomic_store(&device->clock_reads, 0);
+        atomic_store_explicit(&device->clock_reads, 0, memory_order_relaxed);
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
         mix_output(device, slot, &cycle.output, frames);
@@ -396,7 +438,7 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
             poison(device, slot, OUTPUT);
         }
     }
-    atomic_fetch_add(&device->turn, 1);
+    atomic_store_explicit(&device->turn, turn + 2, memory_order_release);
     return content;
 }
 
@@ -430,9 +472,12 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
         return;
     }
     int64_t first = device->frame + device->config.output_latency_frames;
-    for (uint32_t f = 0; f < frames; f++) {
-        size_t at = (size_t)((first + f) & device->line_mask) * outputs;
-        memcpy(device->line + at, device->mix + (size_t)f * outputs, outputs * sizeof(float));
+    for (uint32_t done = 0; device->config.loopback && done < frames;) {
+        uint32_t now = frames - done;
+        vc_audio line = line_at(device, first + done, &now);
+        memcpy(line.data, device->mix + (size_t)done * outputs,
+               (size_t)now * outputs * sizeof(float));
+        done += now;
     }
     if (device->capture == NULL && device->capture_memory == NULL) {
         return;
@@ -453,9 +498,10 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
 }
 
 static void show_time(vc_device *device) {
-    atomic_store(&device->shown_frame, device->frame);
-    atomic_store(&device->host_ns, device->started_ns + frames_to_ns(device, device->frame));
-    atomic_store(&device->clock_reads, 0);
+    int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
+    atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
+    atomic_store_explicit(&device->shown_cycles, device->cycle, memory_order_release);
+    atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
 }
 
 static void lose(vc_device *device, int64_t frames) {
@@ -490,7 +536,7 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
 }
 
 static void apply_faults(vc_device *device) {
-    atomic_store(&device->late_ns, 0);
+    atomic_store_explicit(&device->late_ns, 0, memory_order_release);
     for (;;) {
         if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
             return;
@@ -567,7 +613,6 @@ static void *io_thread(void *user) {
         hear(device, frames, content);
         device->frame += frames;
         device->cycle++;
-        atomic_store(&device->shown_cycles, device->cycle);
         show_time(device);
         finish_step(device);
     }
