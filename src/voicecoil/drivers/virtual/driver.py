@@ -108,12 +108,13 @@ class VirtualDevice:
         self._core: _core.VirtualDevice | None = None
         self._running: tuple[float, int] | None = None  # rate and frames while streams are open
         self._open_streams = 0
+        self._started_streams = 0
         self._capture: _Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
 
     # ---- what a test or a command does with it ----
 
-    def step(self, cycles: int = 1, timeout_s: float = 10.0) -> None:
+    def step(self, cycles: int = 1, timeout_s: float | None = 10.0) -> None:
         """Runs that many IO cycles of a stepped device and returns when they are over.
 
         Raises
@@ -124,9 +125,11 @@ class VirtualDevice:
             The cycles were not over in time.
         """
         core = self._running_core()
+        if self._started_streams == 0:
+            raise StreamStateError(f"no stream runs on {self.name!r}, so its clock stands still")
         if self.clock != "stepped":
             raise StreamStateError(f'{self.name!r} has a {self.clock} clock; step() is for "stepped"')
-        until = time.monotonic() + timeout_s
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         target = cycles
         while target > 0:
             # In slices, so that Ctrl-C is heard.
@@ -134,7 +137,7 @@ class VirtualDevice:
             if core.step(target, 50_000_000) or core.condition != 0:
                 return
             target -= core.cycles - before
-            if time.monotonic() > until:
+            if until is not None and time.monotonic() > until:
                 raise StreamTimeoutError(
                     f"{target} of {cycles} cycles were not over after {timeout_s} s"
                 )
@@ -178,6 +181,13 @@ class VirtualDevice:
                 raise StreamStateError(f"{self.name!r} is running; capture() comes before the streams")
             self._core = None
             self._capture = _Capture(path, self.output_channels)
+
+    def capture_into(self, frames: NDArray[np.float32]) -> None:
+        """Captures into a C-contiguous array of shape (frames, channels); what exceeds it is dropped.
+
+        Call it when a stream is open and before it starts.
+        """
+        self._running_core().capture_into(frames)
 
     def heard(self) -> NDArray[np.float32]:
         """What was captured in memory so far, shape (frames, channels)."""
@@ -244,6 +254,10 @@ class VirtualDevice:
             assert self._core is not None
             self._open_streams += 1
             return self._core, *self._running
+
+    def count_started(self, change: int) -> None:
+        with self._lock:
+            self._started_streams += change
 
     def release(self) -> None:
         with self._lock:
@@ -373,6 +387,7 @@ class _VirtualStream:
                 call="vc_device_attach",
             )
         self._engine = engine
+        self._device.count_started(1)
 
     def stop(self, timeout_s: float) -> None:
         if self._engine is None:
@@ -382,6 +397,7 @@ class _VirtualStream:
                 f"the callback on {self._device.name!r} did not return within {timeout_s} s"
             )
         self._engine = None
+        self._device.count_started(-1)
 
     def close(self) -> None:
         if not self._closed:

@@ -1,0 +1,15 @@
+"""Five seconds of a sine that a Python function computes inside the device's callback."""
+import time
+
+import numpy as np
+
+import voicecoil as vc
+
+position = 0
+def tone(block: vc.Block) -> None:
+    global position
+    frame = position + np.arange(block.frames)
+    block.output[:] = 0.2 * np.sin(2 * np.pi * 440 / block.samplerate * frame)[:, None]
+    position += block.frames
+with vc.OutputStream(tone):
+    time.sleep(5)

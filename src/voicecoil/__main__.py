@@ -1,0 +1,5 @@
+"""``python -m voicecoil``."""
+
+from voicecoil.cli import main
+
+main()

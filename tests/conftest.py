@@ -1,0 +1,28 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+
+@pytest.fixture
+def stepped() -> VirtualDevice:
+    """A duplex device whose clock the test moves, with poisoned buffers and a cable."""
+    return VirtualDevice("Stepped", clock="stepped", frames=64, poison=True)
+
+
+@pytest.fixture
+def driver(stepped: VirtualDevice) -> VirtualDriver:
+    return VirtualDriver([stepped])
+
+
+@pytest.fixture(autouse=True)
+def _no_driver_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    if "VOICECOIL_DRIVER" in os.environ:
+        monkeypatch.delenv("VOICECOIL_DRIVER")
+    yield

@@ -1,0 +1,244 @@
+"""The driver contract kit: what every driver must do, run on each of them.
+
+A driver's own test module has a subclass of `DriverContract` with a `rig` fixture. Nothing here
+knows a driver.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+import numpy as np
+import pytest
+from coded import assert_coded, coded
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from voicecoil.drivers.driver import Device, Driver, Wanted
+
+
+class Rig(Protocol):
+    """A driver with a device whose clock the test moves."""
+
+    driver: Driver
+    device: Device  # two channels each way, with a cable from output to input
+    cycle_frames: int
+
+    def advance(self, cycles: int) -> None:
+        """Lets the device run that many IO cycles and returns when they are over."""
+
+    def heard(self) -> NDArray[np.float32]:
+        """What the device heard from the first content to the last, (frames, channels)."""
+
+    def unplug(self) -> None:
+        """Takes the device away."""
+
+
+class CodedOutput:
+    """A callback that plays coded frames and keeps what it was told."""
+
+    def __init__(self, stop_after_blocks: int | None = None) -> None:
+        self.position = 0
+        self.blocks = 0
+        self.output_frames: list[int | None] = []
+        self.output_ns: list[int | None] = []
+        self.sizes: list[int] = []
+        self.xruns: list[int] = []
+        self.stop_after_blocks = stop_after_blocks
+
+    def __call__(self, block: vc.Block) -> None:
+        block.output[:] = coded(self.position, *block.output.shape)
+        self.position += block.frames
+        self.blocks += 1
+        self.sizes.append(block.frames)
+        self.output_frames.append(block.time.output_frames)
+        self.output_ns.append(block.time.output_ns)
+        self.xruns.append(block.xrun)
+        if self.blocks == self.stop_after_blocks:
+            raise vc.Stop
+
+
+class DriverContract:
+    """Inherit, and give a `rig` fixture."""
+
+    def open_output(self, rig: Rig, callback: object, **wishes: object) -> vc.OutputStream:
+        return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
+
+    # ---- devices ----
+
+    def test_devices_have_unique_uids_and_channels(self, rig: Rig) -> None:
+        listed = rig.driver.devices()
+        assert len({device.uid for device in listed}) == len(listed)
+        assert all(device.input_channels + device.output_channels > 0 for device in listed)
+        assert all(device.driver == rig.driver.name for device in listed)
+
+    @pytest.mark.parametrize("direction", ["input", "output"])
+    def test_default_is_one_of_the_devices(self, rig: Rig, direction: str) -> None:
+        default = rig.driver.default(direction)  # type: ignore[arg-type]
+        assert default is None or default in rig.driver.devices()
+
+    def test_now_is_monotonic(self, rig: Rig) -> None:
+        times = [rig.driver.now_ns() for _ in range(100)]
+        assert times == sorted(times)
+
+    # ---- sound ----
+
+    def test_every_frame_is_played_once_in_order(self, rig: Rig) -> None:
+        callback = CodedOutput()
+        with self.open_output(rig, callback) as stream:
+            rig.advance(20)
+            stream.abort()
+        heard = rig.heard()
+        assert len(heard) == callback.position
+        assert_coded(heard)
+
+    @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
+    def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
+        callback = CodedOutput()
+        with self.open_output(rig, callback, blocksize=blocksize) as stream:
+            rig.advance(20)
+            stream.abort()
+        assert set(callback.sizes) == {blocksize}
+        heard = rig.heard()
+        assert callback.position - blocksize < len(heard) <= callback.position
+        assert_coded(heard)
+
+    def test_what_is_played_comes_back_after_the_declared_latency(self, rig: Rig) -> None:
+        recorded: list[NDArray[np.float32]] = []
+        position = 0
+
+        def callback(block: vc.Block) -> None:
+            nonlocal position
+            recorded.append(block.input.copy())
+            block.output[:] = coded(position, *block.output.shape)
+            position += block.frames
+
+        stream = vc.Stream(callback, driver=rig.driver, device=rig.device.uid)
+        round_trip = sum(latency.frames for latency in stream.latency)
+        with stream:
+            rig.advance(20)
+            stream.abort()
+        came_back = np.concatenate(recorded)
+        assert not came_back[:round_trip].any()
+        assert_coded(came_back[round_trip:])
+
+    def test_channel_map_chooses_the_devices_channels(self, rig: Rig) -> None:
+        def callback(block: vc.Block) -> None:
+            block.output[:] = 0.5
+
+        with self.open_output(rig, callback, channels=[1]) as stream:
+            assert stream.channels == 1
+            rig.advance(2)
+            stream.abort()
+        heard = rig.heard()
+        assert not heard[:, 0].any()
+        assert (heard[:, 1] == 0.5).all()
+
+    # ---- time ----
+
+    def test_times_go_on_by_the_frames_of_each_block(self, rig: Rig) -> None:
+        callback = CodedOutput()
+        with self.open_output(rig, callback) as stream:
+            rig.advance(10)
+            stream.abort()
+        steps = np.diff(np.array(callback.output_frames, np.int64))
+        assert (steps == callback.sizes[:-1]).all()
+        ns = np.diff(np.array(callback.output_ns, np.int64))
+        assert np.allclose(ns, steps / stream.samplerate * 1e9, atol=1000)
+
+    def test_blocks_inside_a_cycle_have_their_own_times(self, rig: Rig) -> None:
+        callback = CodedOutput()
+        with self.open_output(rig, callback, blocksize=16) as stream:
+            rig.advance(4)
+            stream.abort()
+        assert (np.diff(np.array(callback.output_frames, np.int64)) == 16).all()
+
+    # ---- start and stop ----
+
+    def test_no_cycle_runs_after_stop(self, rig: Rig) -> None:
+        callback = CodedOutput()
+        stream = self.open_output(rig, callback)
+        stream.start()
+        rig.advance(3)
+        stream.abort()
+        blocks = callback.blocks
+        assert blocks > 0
+        rig.advance(3)
+        assert callback.blocks == blocks
+        stream.close()
+
+    def test_start_stop_start(self, rig: Rig) -> None:
+        callback = CodedOutput()
+        stream = self.open_output(rig, callback)
+        for _ in range(3):
+            before = callback.blocks
+            stream.start()
+            rig.advance(4)
+            stream.abort()
+            assert callback.blocks == before + 4
+        stream.close()
+
+    def test_closing_twice_and_without_start(self, rig: Rig) -> None:
+        stream = self.open_output(rig, CodedOutput())
+        stream.close()
+        stream.close()
+        assert stream.state == "closed"
+        with pytest.raises(vc.StreamClosedError):
+            stream.start()
+
+    def test_stop_in_a_callback_plays_that_block_and_ends(self, rig: Rig) -> None:
+        callback = CodedOutput(stop_after_blocks=3)
+        with self.open_output(rig, callback) as stream:
+            rig.advance(12)
+            assert stream.wait(10)
+            assert callback.blocks == 3
+        assert_coded(rig.heard())
+        assert len(rig.heard()) == callback.position
+
+    def test_two_streams_are_mixed(self, rig: Rig) -> None:
+        def quarter(block: vc.Block) -> None:
+            block.output[:] = 0.25
+
+        with self.open_output(rig, quarter) as one, self.open_output(rig, quarter) as two:
+            rig.advance(4)
+            two.abort()
+            one.abort()
+        assert (rig.heard() == 0.5).any()
+
+    # ---- trouble ----
+
+    def test_unplugging_ends_the_stream_with_an_error_once(self, rig: Rig) -> None:
+        stream = self.open_output(rig, CodedOutput())
+        stream.start()
+        rig.advance(2)
+        rig.unplug()
+        with pytest.raises(vc.DeviceLostError):
+            stream.wait(10)
+        assert stream.wait(10)
+        stream.close()
+        assert all(device.uid != rig.device.uid for device in rig.driver.devices())
+
+    def test_opening_an_unplugged_device(self, rig: Rig) -> None:
+        stream = self.open_output(rig, CodedOutput())
+        stream.start()
+        rig.advance(1)
+        rig.unplug()
+        with pytest.raises(vc.DeviceNotFoundError):
+            self.open_output(rig, CodedOutput())
+        with pytest.raises(vc.DeviceLostError):
+            stream.wait(1)
+        stream.close()
+
+    def test_got_is_what_runs(self, rig: Rig) -> None:
+        wanted = Wanted(rig.device, [], [0, 1], samplerate=None, block_frames=None)
+        connection = rig.driver.open_stream(wanted)
+        got = connection.got
+        assert got.samplerate > 0
+        assert 0 <= got.device_frames <= got.max_frames
+        assert got.input_latency is None
+        assert got.output_latency is not None
+        assert got.output_latency == replace(got.output_latency, samplerate=got.samplerate)
+        assert connection.trouble() is None
+        connection.close()
+        connection.close()

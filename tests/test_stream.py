@@ -1,0 +1,408 @@
+"""What a callback sees, and how a stream ends."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import weakref
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+
+def test_block_is_one_object_with_one_array(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    seen: set[tuple[int, int, int]] = set()
+
+    def callback(block: vc.Block) -> None:
+        seen.add((id(block), id(block.output), id(block.time)))
+
+    with vc.OutputStream(callback, driver=driver) as stream:
+        stepped.step(10)
+        stream.abort()
+    assert len(seen) == 1
+
+
+def test_block_facts(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    facts = {}
+
+    def callback(block: vc.Block) -> None:
+        facts.update(
+            frames=block.frames,
+            samplerate=block.samplerate,
+            input=(block.input.shape, block.input.dtype, block.input.flags.writeable),
+            output=(block.output.shape, block.output.dtype, block.output.flags.writeable),
+            silent=not block.output.any(),
+            xrun=block.xrun,
+            now_ns=block.time.now_ns,
+            latency=block.time.output_frames - block.time.input_frames,  # type: ignore[operator]
+            repr=repr(block),
+            time_repr=repr(block.time),
+        )
+
+    with vc.Stream(callback, driver=driver, channels=(1, 2)) as stream:
+        stepped.step(1)
+        stream.abort()
+        assert facts["latency"] == sum(latency.frames for latency in stream.latency)
+    assert facts["frames"] == 64
+    assert facts["samplerate"] == 48000
+    assert facts["input"] == ((64, 1), np.float32, False)
+    assert facts["output"] == ((64, 2), np.float32, True)
+    assert facts["silent"]
+    assert facts["xrun"] == 0
+    assert isinstance(facts["now_ns"], int)
+    assert facts["repr"] == "<Block of 64 frames at 48000.0 Hz, input, output>"
+    assert "output_frames=64" in facts["time_repr"]
+
+
+def test_input_cannot_be_written(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    def callback(block: vc.Block) -> None:
+        block.input[:] = 1
+
+    stream = vc.InputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(1)
+    with pytest.raises(ValueError, match="read-only"):
+        stream.close()
+
+
+def test_memoryview_arrays_do_not_need_numpy(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    stepped.capture()
+
+    def callback(block: vc.Block) -> None:
+        assert isinstance(block.output, memoryview)
+        assert block.output.shape == (block.frames, 2)
+        block.output[0, 0] = 0.5
+        block.output[block.frames - 1, 1] = 0.25
+
+    with vc.OutputStream(callback, driver=driver, arrays="memoryview") as stream:
+        stepped.step(1)
+        stream.abort()
+    heard = stepped.heard()
+    assert heard[0, 0] == 0.5
+    assert heard[63, 1] == 0.25
+    assert np.count_nonzero(heard) == 2
+
+
+def test_a_kept_view_shows_later_sound_never_freed_memory(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    kept = []
+
+    def callback(block: vc.Block) -> None:
+        if not kept:
+            kept.append(block.output[:, 0])
+        block.output[:] += 0.5
+
+    with vc.OutputStream(callback, driver=driver) as stream:
+        stepped.step(2)
+        stream.abort()
+    del stream
+    gc.collect()
+    assert (kept[0] == 0.5).all()
+
+
+def test_nan_is_silence_and_counted(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    stepped.capture()
+
+    def callback(block: vc.Block) -> None:
+        block.output[:] = 0.5
+        block.output[3, 1] = np.nan
+        block.output[5, 0] = -np.inf
+
+    with vc.OutputStream(callback, driver=driver) as stream:
+        stepped.step(2)
+        stream.abort()
+        assert stream.statistics().nonfinite_samples == 4
+    heard = stepped.heard()
+    assert np.isfinite(heard).all()
+    assert heard[3, 1] == 0
+    assert heard[5, 0] == 0
+    assert np.count_nonzero(heard) == heard.size - 4
+
+
+# ---- exceptions --------------------------------------------------------------------------------
+
+
+def test_exception_is_raised_once_with_its_traceback(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stepped.capture()
+
+    def callback(block: vc.Block) -> None:
+        block.output[:] = 1
+        raise KeyError("deep")
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(3)
+    with pytest.raises(KeyError, match="deep") as caught:
+        stream.wait(5)
+    assert [entry.name for entry in caught.traceback][-1] == "callback"
+    stream.stop()
+    stream.close()
+    assert not stepped.heard().any(), "the block of a callback that failed is silent"
+
+
+@pytest.mark.parametrize("ending", ["wait", "stop", "abort", "close", "with"])
+def test_exception_is_raised_wherever_one_looks_first(
+    ending: str, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    def callback(block: vc.Block) -> None:
+        raise ZeroDivisionError("in the callback")
+
+    stream = vc.OutputStream(callback, driver=driver)
+    if ending == "with":
+        with pytest.raises(ZeroDivisionError), stream:
+            stepped.step(1)
+    else:
+        stream.start()
+        stepped.step(1)
+        with pytest.raises(ZeroDivisionError):
+            getattr(stream, ending)()
+        stream.close()
+    assert stream.state == "closed"
+
+
+def test_an_error_in_the_with_block_wins_and_notes_the_other(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    def callback(block: vc.Block) -> None:
+        raise ZeroDivisionError("in the callback")
+
+    with (
+        pytest.raises(LookupError, match="in the block") as caught,
+        vc.OutputStream(callback, driver=driver),
+    ):
+        stepped.step(1)
+        raise LookupError("in the block")
+    assert "ZeroDivisionError" in caught.value.__notes__[0]
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit])
+def test_base_exceptions_too(
+    kind: type[BaseException], stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    def callback(block: vc.Block) -> None:
+        raise kind
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(1)
+    with pytest.raises(kind):
+        stream.wait(5)
+    stream.close()
+
+
+@pytest.mark.parametrize("result", [0, True, "text", np.zeros(3)])
+def test_a_callback_that_returns_something(
+    result: object, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stream = vc.OutputStream(lambda block: result, driver=driver)  # type: ignore[arg-type,return-value]
+    stream.start()
+    stepped.step(1)
+    with pytest.raises(vc.CallbackResultError, match="fills block.output in place"):
+        stream.wait(5)
+    stream.close()
+
+
+def test_a_callback_with_the_wrong_arguments(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stream = vc.OutputStream(lambda: None, driver=driver)  # type: ignore[misc,arg-type]
+    stream.start()
+    stepped.step(1)
+    with pytest.raises(TypeError, match="positional argument"):
+        stream.wait(5)
+    stream.close()
+
+
+# ---- life --------------------------------------------------------------------------------------
+
+
+def test_stop_from_the_callback_returns_at_once(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    blocks = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        blocks += 1
+        if blocks == 2:
+            stream.stop()
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(10)
+    assert stream.wait(5)
+    assert blocks == 2
+    stream.close()
+
+
+@pytest.mark.parametrize("method", ["wait", "start"])
+def test_what_a_callback_may_not_do(
+    method: str, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    def callback(block: vc.Block) -> None:
+        getattr(stream, method)()
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(1)
+    with pytest.raises(vc.StreamStateError):
+        stream.wait(5)
+    stream.close()
+
+
+def test_close_from_its_own_callback() -> None:
+    closed = threading.Event()
+    driver = VirtualDriver([VirtualDevice(frames=64)])
+
+    def callback(block: vc.Block) -> None:
+        stream.close()
+        closed.set()
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    assert closed.wait(10)
+    connection = stream._connection
+    assert connection is not None
+    with connection.lock:  # the control thread closes it under this lock, sooner or later
+        pass
+    while stream.state != "closed":
+        threading.Event().wait(0.001)
+
+
+def test_dropped_streams_and_their_callbacks_are_freed() -> None:
+    class Instrument:
+        def __init__(self) -> None:
+            device = VirtualDevice(frames=64)
+            self.stream = vc.OutputStream(self.play, driver=VirtualDriver([device]))
+            self.stream.start()
+
+        def play(self, block: vc.Block) -> None:
+            pass
+
+    instrument = Instrument()
+    alive = weakref.ref(instrument)
+    connection = instrument.stream._connection
+    assert connection is not None
+    del instrument
+    gc.collect()
+    for _ in range(2000):
+        if connection.closed:
+            break
+        threading.Event().wait(0.005)
+    assert connection.closed, "dropping it closes it, on the control thread"
+    gc.collect()
+    assert alive() is None
+
+
+def test_statistics_from_inside_the_callback(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    counts = []
+
+    def callback(block: vc.Block) -> None:
+        counts.append(stream.statistics().cycles)
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(3)
+    stream.abort()
+    stream.close()
+    assert counts == [0, 1, 2]
+    with pytest.raises(AttributeError):
+        stream.statistics().cycles = 5  # type: ignore[misc]
+
+
+def test_xrun_is_an_event_a_count_and_a_fact_of_the_block(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    xruns = []
+
+    def callback(block: vc.Block) -> None:
+        xruns.append(block.xrun)
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(2)
+    stepped.inject("xrun", 640)
+    stepped.step(2)
+    stream.abort()
+    counted = stream.statistics()
+    events = [event for event in stream.events() if event.kind == "xrun"]
+    stream.close()
+    assert xruns == [0, 0, 640, 0]
+    assert (counted.xruns, counted.lost_frames) == (1, 640)
+    assert [(event.value, event.sample_frames) for event in events] == [(640, 128 + 640)]
+
+
+def test_a_late_cycle_is_counted_with_its_duration(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stream = vc.OutputStream(lambda block: None, driver=driver)
+    stream.start()
+    stepped.step(1)
+    stepped.inject("late", 5_000_000)
+    stepped.step(2)
+    stream.abort()
+    counted = stream.statistics()
+    events = [event for event in stream.events() if event.kind == "late"]
+    stream.close()
+    assert counted.late_cycles == 1
+    assert [event.value for event in events] == [5_000_000]
+    assert counted.busy_max_s == 0.005
+
+
+def test_rate_change_under_a_stream(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    stream = vc.OutputStream(lambda block: None, driver=driver)
+    stream.start()
+    stepped.step(1)
+    stepped.inject("rate", 44100)
+    stepped.step(1)
+    with pytest.raises(vc.DeviceLostError, match="sample rate"):
+        stream.stop()
+    stream.close()
+    with vc.OutputStream(lambda block: None, driver=driver) as again:
+        assert again.samplerate == 44100
+        stepped.step(1)
+        again.abort()
+
+
+def test_a_second_stream_at_another_rate_is_refused(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    with vc.OutputStream(lambda block: None, driver=driver, samplerate=44100) as stream:
+        with pytest.raises(vc.ArgumentError, match="runs at 44100 Hz for another stream"):
+            vc.OutputStream(lambda block: None, driver=driver, samplerate=96000)
+        with vc.OutputStream(lambda block: None, driver=driver) as other:
+            assert other.samplerate == 44100
+            other.abort()
+        stream.abort()
+
+
+def test_no_thread_is_left(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    before = set(threading.enumerate())
+    with vc.OutputStream(lambda block: None, driver=driver) as stream:
+        stepped.step(1)
+        stream.abort()
+    left = {thread.name for thread in set(threading.enumerate()) - before}
+    assert left <= {"voicecoil control"}
+
+
+def test_reference_counts_do_not_grow(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    def callback(block: vc.Block) -> None:
+        pass
+
+    with vc.OutputStream(callback, driver=driver) as stream:
+        stepped.step(2)
+        before = sys.getrefcount(callback), sys.getrefcount(None)
+        stepped.step(1000)
+        after = sys.getrefcount(callback), sys.getrefcount(None)
+        stream.abort()
+    assert after[0] == before[0]
+    assert abs(after[1] - before[1]) < 100

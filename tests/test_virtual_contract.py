@@ -1,0 +1,53 @@
+"""The virtual driver passes the contract, in every shape that its devices can have."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import pytest
+from driver_contract import DriverContract
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+SHAPES: dict[str, dict[str, Any]] = {
+    "interleaved": {"layout": "interleaved"},
+    "planar": {"layout": "planar"},
+    "split": {"layout": "split"},
+    "varying": {"pattern": [64, 1, 63, 17, 64, 33]},
+    "far": {"latency_frames": (37, 101)},
+}
+
+
+class VirtualRig:
+    cycle_frames = 64
+
+    def __init__(self, shape: dict[str, Any]) -> None:
+        self.virtual = VirtualDevice("Contract", clock="stepped", frames=64, poison=True, **shape)
+        self.virtual.capture()
+        other = VirtualDevice("Other", input_channels=0)
+        self.driver = VirtualDriver([self.virtual, other])
+        self.device = self.driver.devices()[0]
+
+    def advance(self, cycles: int) -> None:
+        with contextlib.suppress(vc.StreamStateError):  # nothing runs: time passes all the same
+            self.virtual.step(cycles)
+
+    def heard(self) -> NDArray[np.float32]:
+        return self.virtual.heard()
+
+    def unplug(self) -> None:
+        self.virtual.inject("unplug")
+        self.virtual.step(1)
+
+
+@pytest.fixture(params=SHAPES)
+def rig(request: pytest.FixtureRequest) -> VirtualRig:
+    return VirtualRig(SHAPES[request.param])
+
+
+class TestVirtualDriver(DriverContract):
+    pass

@@ -1,0 +1,136 @@
+"""Makes a virtual environment with this package in it, and does nothing where nothing changed.
+
+    python3 tools/environment.py FOLDER [GROUP ...]
+
+Needs nothing but Python 3.11 or later, its headers and `venv`, and a C compiler. The second time
+it needs no network: dependencies are installed when the list of them changes, the package is built
+again when a source is newer than the last build.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SOURCES = ("src", "meson.build", "meson.options", "pyproject.toml")
+OPTIONAL = "optional"  # a group whose packages may be missing on new interpreters
+
+
+def missing_system_packages() -> list[str]:
+    """What the machine lacks, in words."""
+    missing = []
+    if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
+        missing.append("Python's venv module (Debian: apt install python3-venv)")
+    if not Path(sysconfig.get_paths()["include"], "Python.h").exists():
+        missing.append("Python's headers (Debian: apt install python3-dev)")
+    compiler = os.environ.get("CC", "").split()[:1] or ["cc", "gcc", "clang"]
+    if not any(shutil.which(name) for name in compiler):
+        missing.append(
+            "a C compiler (Debian: apt install build-essential; macOS: xcode-select --install)"
+        )
+    return missing
+
+
+def dependencies(groups: list[str]) -> tuple[list[str], list[str]]:
+    """(needed, optional) requirements."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    needed = project["build-system"]["requires"] + ["ninja"] + project["project"]["dependencies"]
+    for group in groups:
+        if group != OPTIONAL:
+            needed = needed + project["dependency-groups"][group]
+    optional = project["dependency-groups"][OPTIONAL] if OPTIONAL in groups else []
+    return needed, optional
+
+
+def run(*command: str | Path, env: dict[str, str] | None = None) -> None:
+    result = subprocess.run([str(part) for part in command], cwd=ROOT, env=env)
+    if result.returncode:
+        sys.exit(f"failed with exit code {result.returncode}: {' '.join(map(str, command))}")
+
+
+def python_in(folder: Path) -> Path:
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def install_dependencies(folder: Path, groups: list[str]) -> None:
+    needed, optional = dependencies(groups)
+    state = hashlib.sha256(repr((sys.version, needed, optional)).encode()).hexdigest()
+    stamp = folder / "dependencies.stamp"
+    if stamp.exists() and stamp.read_text() == state:
+        return
+    print(f"setting up {folder.relative_to(ROOT)} for Python {sys.version.split()[0]}", flush=True)
+    run(sys.executable, "-m", "venv", "--clear", folder)
+    pip = [python_in(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    run(*pip, *needed)
+    for requirement in optional:
+        command = [*map(str, pip), "--only-binary=:all:", requirement]
+        if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
+            print(f"NOT INSTALLED, its tests will be skipped: {requirement}", flush=True)
+    stamp.write_text(state)
+
+
+def newest_source() -> float:
+    newest = 0.0
+    for name in SOURCES:
+        path = ROOT / name
+        files = path.rglob("*") if path.is_dir() else [path]
+        for file in files:
+            if file.is_file() and "__pycache__" not in file.parts:
+                newest = max(newest, file.stat().st_mtime)
+    return newest
+
+
+def install_package(folder: Path) -> None:
+    stamp = folder / "package.stamp"
+    if stamp.exists() and stamp.stat().st_mtime > newest_source():
+        return
+    print("building voicecoil", flush=True)
+    python = python_in(folder)
+    env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    build = folder / "meson"
+    log = folder / "build.log"
+    options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
+    command = [str(python), "-m", "pip", "install", *options, f"-Cbuild-dir={build}"]
+    started = stamp_time()
+    with log.open("w") as output:
+        result = subprocess.run(
+            [*command, "."], cwd=ROOT, env=env, stdout=output, stderr=subprocess.STDOUT
+        )
+    if result.returncode:
+        sys.exit(log.read_text() + f"\nthe build failed; its output is in {log}")
+    stamp.touch()
+    os.utime(stamp, (started, started))
+
+
+def stamp_time() -> float:
+    """Now, as files are stamped: a source saved while the build runs must count as newer."""
+    probe = ROOT / "build" / ".now"
+    probe.touch()
+    return probe.stat().st_mtime
+
+
+def main() -> None:
+    if sys.version_info < (3, 11):
+        sys.exit(
+            f"voicecoil needs Python 3.11 or later, this is {sys.version.split()[0]}; "
+            "name another one: make PYTHON=python3.12"
+        )
+    missing = missing_system_packages()
+    if missing:
+        sys.exit("this machine lacks " + "\n  and ".join(missing))
+    folder = (ROOT / sys.argv[1]).resolve()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    install_dependencies(folder, sys.argv[2:])
+    install_package(folder)
+
+
+if __name__ == "__main__":
+    main()

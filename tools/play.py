@@ -1,0 +1,56 @@
+"""``make play``: plays a file, or the example's music, and checks what a virtual device heard."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from voicecoil.conversion import as_source, converted, read_all
+from voicecoil.drivers.choose import get_driver
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build"
+MUSIC = BUILD / "music.wav"
+HEARD = BUILD / "heard.wav"
+
+
+def compare(source: Path) -> int:
+    """Says whether the device heard the source, sample for sample."""
+    heard_source = as_source(HEARD)
+    heard = read_all(heard_source)
+    wanted = read_all(converted(as_source(source), heard_source.samplerate, heard.shape[1]))
+    if np.array_equal(heard, wanted):
+        name = HEARD.relative_to(ROOT)
+        print(f"{name} equals the source: {len(heard)} frames, {heard.shape[1]} channels")
+        return 0
+    if heard.shape == wanted.shape:
+        frame, channel = np.argwhere(heard != wanted)[0]
+        print(f"DIFFERENT: first at frame {frame}, channel {channel}")
+    else:
+        print(f"DIFFERENT: heard {heard.shape}, the source has {wanted.shape}")
+    return 1
+
+
+def main() -> int:
+    if len(sys.argv) > 1 and sys.argv[1]:
+        source = Path(sys.argv[1])
+    else:
+        source = MUSIC
+        example = ROOT / "examples" / "music.py"
+        code = subprocess.run([sys.executable, str(example), str(MUSIC)]).returncode
+        if code:
+            return code
+    virtual = "virtual" in get_driver().name
+    command = [sys.executable, "-m", "voicecoil", "play", str(source)]
+    code = subprocess.run(command + (["--heard", str(HEARD)] if virtual else [])).returncode
+    return code or (compare(source) if virtual else 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
