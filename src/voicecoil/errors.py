@@ -15,8 +15,12 @@ __all__ = [
     "DeviceNotFoundError",
     "DriverError",
     "EscapedBlockError",
+    "FileAccessError",
     "FileFormatError",
+    "FileIsDirectoryError",
     "FileMissingError",
+    "FilePermissionError",
+    "FileTruncatedError",
     "ForkedError",
     "NativeCallbackError",
     "Stop",
@@ -108,6 +112,32 @@ class FileMissingError(VoicecoilError, FileNotFoundError):
 
 class FileFormatError(VoicecoilError, ValueError):
     """The file holds no audio that can be read, or the name asks for a format nobody writes."""
+
+
+class FileTruncatedError(FileFormatError, EOFError):
+    """The file ends before it should; all that is there has been read.
+
+    Attributes
+    ----------
+    frames : int
+        How many frames could be read.
+    """
+
+    def __init__(self, message: str, *, frames: int = 0) -> None:
+        super().__init__(message)
+        self.frames = frames
+
+
+class FileAccessError(VoicecoilError, OSError):
+    """The operating system refused to open, read or write the file."""
+
+
+class FilePermissionError(FileAccessError, PermissionError):
+    """This user may not read or write the file."""
+
+
+class FileIsDirectoryError(FileAccessError, IsADirectoryError):
+    """A file is needed, and this is a directory."""
 
 
 class Stop(Exception):  # noqa: N818 - an instruction, not an error

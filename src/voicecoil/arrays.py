@@ -1,0 +1,145 @@
+"""Arrays as sources of frames."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .channels import MAX_CHANNELS
+from .errors import ArgumentError, ArgumentTypeError, StreamClosedError
+from .files import check_max_frames, check_seek
+from .rates import check_samplerate
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["ArraySource"]
+
+_INTEGER_SCALE = {"int16": 2.0**-15, "int32": 2.0**-31}
+
+
+class ArraySource:
+    """An array as a source of frames.
+
+    The array is not copied: what is written into it later is heard. It is scaled to float32 as
+    it is read: int16 by 2**-15, int32 by 2**-31, uint8 by ``(x - 128) / 128``. NaN and infinity
+    are left in place.
+
+    Parameters
+    ----------
+    array : ndarray, shape (frames,) or (frames, channels)
+        float32, float64, int16, int32 or uint8; at least one frame and one channel.
+        Any memory layout and byte order.
+    samplerate : int
+        Frames per second.
+
+    Attributes
+    ----------
+    samplerate, channels, frames : int
+
+    Raises
+    ------
+    ArgumentTypeError
+        Not an array, or of another dtype, or a samplerate that is not a number.
+    ArgumentError
+        Another shape, no frames, no or more than 1024 channels, an impossible samplerate.
+    """
+
+    def __init__(self, array: NDArray[Any], samplerate: float) -> None:
+        import numpy as np
+
+        dtypes = "float32, float64, int16, int32 or uint8"
+        if not isinstance(array, np.ndarray):
+            raise ArgumentTypeError(
+                f"array is of type {type(array).__name__}; give a numpy array of {dtypes}, "
+                "shape (frames,) or (frames, channels)"
+            )
+        if array.dtype.name not in ("float32", "float64", "uint8", *_INTEGER_SCALE):
+            raise ArgumentTypeError(
+                f"array is of dtype {array.dtype}; possible are {dtypes}. "
+                "Use array.astype('float32') with 1.0 as full scale"
+            )
+        if array.ndim not in (1, 2):
+            raise ArgumentError(
+                f"array has the shape {array.shape}; possible are (frames,) and "
+                "(frames, channels). Use reshape"
+            )
+        frames = array[:, np.newaxis] if array.ndim == 1 else array
+        if len(frames) == 0:
+            raise ArgumentError(f"array has the shape {array.shape}: 0 frames; give 1 or more")
+        if not 1 <= frames.shape[1] <= MAX_CHANNELS:
+            turn = " It looks transposed: use array.T" if frames.shape[1] > MAX_CHANNELS else ""
+            raise ArgumentError(
+                f"array has the shape {array.shape}, which is {frames.shape[1]} channels; "
+                f"possible are 1 to {MAX_CHANNELS}.{turn or ' Give (frames, channels)'}"
+            )
+        self.samplerate = check_samplerate(samplerate)
+        self.channels = int(frames.shape[1])
+        self.frames: int | None = len(frames)
+        self._array: NDArray[Any] = frames
+        self._position = 0
+        self._closed = False
+
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        """Return the next frames as a new array.
+
+        Parameters
+        ----------
+        max_frames : int
+            1 or more.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, channels), C-contiguous
+            ``n`` is `max_frames` until fewer are left, 0 at the end.
+        """
+        import numpy as np
+
+        wanted = check_max_frames(max_frames)
+        self._check_open()
+        block = self._array[self._position : self._position + wanted]
+        self._position += len(block)
+        name = block.dtype.name
+        scaled: NDArray[np.float32]
+        if name == "int32":
+            # float32 has 24 bits: scale in float64, so that there is one rounding.
+            scaled = (block * _INTEGER_SCALE[name]).astype(np.float32, order="C")
+        elif name == "int16":
+            scaled = block.astype(np.float32, order="C")
+            scaled *= np.float32(_INTEGER_SCALE[name])
+        elif name == "uint8":
+            scaled = block.astype(np.float32, order="C")
+            scaled -= np.float32(128.0)
+            scaled *= np.float32(2.0**-7)
+        else:
+            with np.errstate(over="ignore"):
+                scaled = block.astype(np.float32, order="C")
+        return scaled
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame, 0 to `frames`."""
+        self._check_open()
+        self._position = check_seek(frame, self.frames)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("this ArraySource is closed; make a new one")
+
+    def close(self) -> None:
+        """Let go of the array; again is harmless."""
+        self._closed = True
+        self._array = self._array[:0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()

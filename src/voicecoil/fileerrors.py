@@ -1,0 +1,123 @@
+"""Say what is wrong with a path, as a typed error, before any audio library sees it."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from .errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    FileAccessError,
+    FileFormatError,
+    FileIsDirectoryError,
+    FileMissingError,
+    FilePermissionError,
+)
+
+__all__ = ["READABLE", "access_error", "check_path", "check_readable", "check_writable"]
+
+READABLE = "WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 and RF64"
+
+
+def check_path(path: str | os.PathLike[str]) -> str:
+    """Return the path as a str, ``~`` expanded.
+
+    Raises
+    ------
+    ArgumentTypeError
+        `path` is not a path.
+    ArgumentError
+        It is empty or holds a null character.
+    """
+    try:
+        text = os.fspath(path)
+    except TypeError:
+        text = None
+    if not isinstance(text, str):
+        raise ArgumentTypeError(
+            f"path is of type {type(path).__name__}; give a str or a pathlib.Path"
+        )
+    if not text or "\0" in text:
+        raise ArgumentError(f"path is {text!r}, which cannot be a file; give the file's name")
+    return os.path.expanduser(text)
+
+
+def access_error(path: str, error: OSError, doing: str) -> FileMissingError | FileAccessError:
+    """Return the typed error for what the operating system said.
+
+    Parameters
+    ----------
+    path : str
+    error : OSError
+        Its errno is carried over.
+    doing : str
+        What was tried, such as ``"read"``.
+    """
+    reason = error.strerror or str(error)
+    typed: FileMissingError | FileAccessError
+    if isinstance(error, (FileNotFoundError, NotADirectoryError)):
+        typed = FileMissingError(
+            f"cannot {doing} {path!r}: {reason}. Check the name; relative names are "
+            f"searched in {os.getcwd()!r}"
+        )
+    elif isinstance(error, IsADirectoryError):
+        typed = FileIsDirectoryError(
+            f"cannot {doing} {path!r}: it is a directory. Give the name of a file in it"
+        )
+    elif isinstance(error, PermissionError):
+        typed = FilePermissionError(
+            f"cannot {doing} {path!r}: {reason}. Change the file's permissions, or use another one"
+        )
+    else:
+        typed = FileAccessError(f"cannot {doing} {path!r}: {reason}. Check the disk and the name")
+    typed.errno = error.errno
+    return typed
+
+
+def check_readable(path: str) -> None:
+    """Return if `path` is a file with something in it that this user may read.
+
+    Raises
+    ------
+    FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
+        The operating system does not let it be read.
+    FileFormatError
+        It is empty, or not a regular file.
+    """
+    try:
+        status = os.stat(path)
+        # Opening a named pipe would wait for its writer.
+        if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
+            raise FileFormatError(
+                f"cannot read {path!r}: it is a pipe or a device, and only regular files can be "
+                "streamed. Copy its audio into a file first"
+            )
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError
+        os.close(os.open(path, os.O_RDONLY))
+    except OSError as error:
+        raise access_error(path, error, "read") from error
+    if status.st_size == 0:
+        raise FileFormatError(
+            f"cannot read {path!r}: it is empty (0 bytes). Possible are {READABLE}; "
+            "make the file again, or give another one"
+        )
+
+
+def check_writable(path: str) -> None:
+    """Return if `path` can be written; makes the file (empty) where there is none.
+
+    Raises
+    ------
+    FileMissingError
+        Its folder does not exist.
+    FileIsDirectoryError, FilePermissionError, FileAccessError
+        The operating system does not let it be written.
+    """
+    try:
+        if os.path.isdir(path):
+            raise IsADirectoryError
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
+    except OSError as error:
+        raise access_error(path, error, "write") from error

@@ -1,0 +1,283 @@
+"""Frames into an audio file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from .channels import check_channels
+from .errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    FileAccessError,
+    FileFormatError,
+    StreamClosedError,
+)
+from .fileerrors import access_error, check_path, check_writable
+from .rates import check_samplerate
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+__all__ = ["FileSink"]
+
+
+class _Kind(NamedTuple):
+    format: str
+    subtype: str
+    max_channels: int = 1024
+    rates: tuple[int, ...] = ()
+    max_rate: int = 0
+    max_bytes: int = 0
+
+
+_MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
+_OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
+# libsndfile takes more channels for Vorbis and then crashes; 255 is what the format has.
+_VORBIS = _Kind("OGG", "VORBIS", max_channels=255, max_rate=200_000)
+_WAV = _Kind("WAV", "FLOAT", max_bytes=2**32 - 2**16)
+_AIFF = _Kind("AIFF", "PCM_24", max_bytes=2**31 - 2**16)
+
+_KINDS = {
+    ".wav": _WAV,
+    ".aiff": _AIFF,
+    ".aif": _AIFF,
+    ".aifc": _AIFF._replace(subtype="FLOAT"),
+    ".flac": _Kind("FLAC", "PCM_24", max_channels=8, max_rate=655_350),
+    ".ogg": _VORBIS,
+    ".oga": _VORBIS,
+    ".opus": _Kind("OGG", "OPUS", max_channels=255, rates=_OPUS_RATES),
+    ".mp3": _Kind("MP3", "MPEG_LAYER_III", max_channels=2, rates=_MP3_RATES),
+    ".caf": _Kind("CAF", "FLOAT"),
+    ".au": _Kind("AU", "FLOAT", max_bytes=2**32 - 2**16),
+    ".w64": _Kind("W64", "FLOAT"),
+    ".rf64": _Kind("RF64", "FLOAT"),
+}
+
+_FLOATING = {"FLOAT", "DOUBLE", "VORBIS", "OPUS"}
+_BYTES_PER_SAMPLE = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
+_HEADER_FORMATS = {"WAV", "AIFF", "CAF", "AU", "W64", "RF64"}
+_UPDATE_HEADER_NOW = 0x1060  # libsndfile's SFC_UPDATE_HEADER_NOW
+# One huge block overflows the Vorbis encoder's stack.
+_SLICE_FRAMES = 16_384
+
+
+class FileSink:
+    """An audio file to write frames to; what was there before is replaced.
+
+    Frames reach the operating system with each `write`, and once for each second of audio the
+    header is brought up to date, so that a process that is killed leaves a WAV, AIFF, CAF, AU,
+    W64 or RF64 file that any program reads, at most its last second missing. A killed FLAC or
+    OGG plays up to its last whole page.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The name's ending chooses the format: ``.wav``, ``.aiff``, ``.aif``, ``.aifc``,
+        ``.flac``, ``.ogg``, ``.oga``, ``.opus``, ``.mp3``, ``.caf``, ``.au``, ``.w64``,
+        ``.rf64``.
+    samplerate : int
+        Frames per second.
+    channels : int
+        1 to 1024; FLAC has 8 at most, MP3 2.
+    subtype : str, optional
+        libsndfile's name, such as ``"PCM_16"`` or ``"PCM_24"``. By default ``"FLOAT"`` (lossless
+        for what this library plays) for WAV, CAF, AU, W64, RF64 and ``.aifc``; ``"PCM_24"`` for
+        ``.aiff`` and FLAC, which programs expect to hold integers.
+
+    Attributes
+    ----------
+    path, format, subtype : str
+    samplerate, channels : int
+    frames : int
+        How many frames have been written.
+
+    Raises
+    ------
+    FileFormatError
+        The name has no known ending, or the format has no such subtype, rate or channels.
+    FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
+        The file cannot be written.
+    ArgumentError, ArgumentTypeError
+        A rate or a number of channels that no file can have.
+    """
+
+    _file: Any = None
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        samplerate: float,
+        channels: int,
+        subtype: str | None = None,
+    ) -> None:
+        self.path = check_path(path)
+        self.samplerate = check_samplerate(samplerate)
+        self.channels = check_channels(channels)
+        self.frames = 0
+        kind = _kind(self.path)
+        self.format = kind.format
+        self.subtype = _subtype(self.path, kind, subtype)
+        _check_limits(self.path, kind, self.samplerate, self.channels)
+        frame_bytes = _BYTES_PER_SAMPLE.get(self.subtype, 0) * self.channels
+        self._max_frames = kind.max_bytes // frame_bytes if frame_bytes and kind.max_bytes else None
+        self._header_due = self.samplerate
+        check_writable(self.path)
+        self._open()
+
+    def _open(self) -> None:
+        import soundfile
+
+        try:
+            self._file = soundfile.SoundFile(
+                self.path, "w", self.samplerate, self.channels, self.subtype, format=self.format
+            )
+        except soundfile.SoundFileError as error:
+            raise FileFormatError(
+                f"cannot write {self.path!r} as {self.format} {self.subtype} with "
+                f"{self.samplerate} Hz and {self.channels} channels ({error}). "
+                "A .wav file takes all of them"
+            ) from error
+
+    def write(self, frames: NDArray[Any]) -> None:
+        """Append frames.
+
+        Integer formats clip at full scale and hold NaN as 0; float formats keep every value.
+
+        Parameters
+        ----------
+        frames : ndarray of float32 or float64, shape (n, channels); (n,) for one channel
+            1.0 is full scale.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            Not such an array. Nothing is written.
+        FileFormatError
+            The file would be longer than its format can be (4 GiB for WAV). Nothing of this
+            block is written, and what was written before is whole.
+        FileAccessError
+            The disk is full, or failed.
+        StreamClosedError
+            The sink is closed.
+        """
+        import numpy as np
+        import soundfile
+
+        if self._file is None:
+            raise StreamClosedError(f"{self.path!r} is closed; make a new FileSink")
+        block = self._checked(frames)
+        if self.subtype not in _FLOATING and not np.isfinite(block).all():
+            block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
+        try:
+            for start in range(0, len(block), _SLICE_FRAMES):
+                part = block[start : start + _SLICE_FRAMES]
+                self._file.write(part)
+                self.frames += len(part)
+        except OSError as error:
+            raise access_error(self.path, error, "write") from error
+        except (soundfile.SoundFileError, AssertionError) as error:
+            # soundfile asserts that the library took all frames; it does not on a full disk.
+            raise FileAccessError(
+                f"cannot write {self.path!r} after {self.frames} frames ({error or 'disk full?'}). "
+                "Check the space on the disk"
+            ) from error
+        if self.frames >= self._header_due:
+            self._header_due = self.frames + self.samplerate
+            self._update_header()
+
+    def _checked(self, frames: Any) -> NDArray[Any]:
+        import numpy as np
+
+        expected = f"give float32 frames of shape (n, {self.channels})"
+        if not isinstance(frames, np.ndarray):
+            raise ArgumentTypeError(f"frames is of type {type(frames).__name__}; {expected}")
+        if frames.dtype not in (np.float32, np.float64):
+            raise ArgumentTypeError(f"frames is of dtype {frames.dtype}; {expected}")
+        block = frames[:, np.newaxis] if frames.ndim == 1 and self.channels == 1 else frames
+        if block.ndim != 2 or block.shape[1] != self.channels:
+            raise ArgumentError(f"frames has the shape {frames.shape}; {expected}")
+        if self._max_frames is not None and self.frames + len(block) > self._max_frames:
+            raise FileFormatError(
+                f"{self.path!r} has {self.frames} frames and cannot take {len(block)} more: "
+                f"{self.format} ends at {self._max_frames} frames of this kind. "
+                "Write a .w64, .rf64 or .caf file instead"
+            )
+        return block
+
+    def _update_header(self) -> None:
+        import soundfile
+
+        # soundfile has no public call for it. Without it the file is as good once it is closed.
+        library: Any = getattr(soundfile, "_snd", None)
+        handle = getattr(self._file, "_file", None)
+        null = getattr(getattr(soundfile, "_ffi", None), "NULL", None)
+        if self.format in _HEADER_FORMATS and library is not None and handle is not None:
+            library.sf_command(handle, _UPDATE_HEADER_NOW, null, 0)
+
+    def close(self) -> None:
+        """Finish the file; again is harmless."""
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _kind(path: str) -> _Kind:
+    ending = os.path.splitext(path)[1].lower()
+    if ending not in _KINDS:
+        raise FileFormatError(
+            f"cannot write {path!r}: "
+            + (f"nothing is known about {ending!r}" if ending else "the name has no ending")
+            + f". Possible are {', '.join(_KINDS)}; give the file one of these endings"
+        )
+    return _KINDS[ending]
+
+
+def _subtype(path: str, kind: _Kind, subtype: str | None) -> str:
+    if subtype is None:
+        return kind.subtype
+    if not isinstance(subtype, str):
+        raise ArgumentTypeError(f"subtype is {subtype!r}; give a str such as 'PCM_24', or None")
+    import soundfile
+
+    # One coding each, and each with its own limits: .ogg is Vorbis, .opus is Opus, MP3 is layer 3.
+    single = kind.format in ("OGG", "MP3")
+    possible = [kind.subtype] if single else list(soundfile.available_subtypes(kind.format))
+    if subtype.upper() not in possible:
+        raise FileFormatError(
+            f"cannot write {path!r} with the subtype {subtype!r}. Possible for {kind.format} are "
+            f"{', '.join(possible)}; leave it out for {kind.subtype}"
+        )
+    return subtype.upper()
+
+
+def _check_limits(path: str, kind: _Kind, samplerate: int, channels: int) -> None:
+    if channels > kind.max_channels:
+        raise FileFormatError(
+            f"cannot write {path!r} with {channels} channels: {kind.subtype} has at most "
+            f"{kind.max_channels}. Use a .wav file for more"
+        )
+    if kind.rates and samplerate not in kind.rates:
+        raise FileFormatError(
+            f"cannot write {path!r} with {samplerate} Hz: {kind.subtype} has only "
+            f"{', '.join(map(str, kind.rates))}. Use one of these, or a .wav file"
+        )
+    if kind.max_rate and samplerate > kind.max_rate:
+        raise FileFormatError(
+            f"cannot write {path!r} with {samplerate} Hz: {kind.subtype} has at most "
+            f"{kind.max_rate}. Use a .wav file for more"
+        )

@@ -1,0 +1,268 @@
+"""Arrays as sources, rate conversion and channel mapping of streams."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+import soxr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from voicecoil.conversion import ArraySource, as_source, converted
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    FileTruncatedError,
+    StreamClosedError,
+)
+from voicecoil.files import Source
+
+SIZES = st.lists(st.integers(1, 3000), min_size=1, max_size=5)
+RATES = st.sampled_from([8000, 11025, 22050, 44100, 48000, 96000])
+
+
+def noise(frames: int, channels: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    random = np.random.default_rng(frames)
+    return random.uniform(-0.5, 0.5, (frames, channels)).astype(np.float32)
+
+
+def read_all(source: Source, sizes: list[int]) -> np.ndarray[Any, np.dtype[np.float32]]:
+    blocks = []
+    for turn in range(1_000_000):
+        size = sizes[turn % len(sizes)]
+        block = source.read(size)
+        assert block.dtype == np.float32
+        assert block.shape[1] == source.channels
+        assert block.flags.c_contiguous
+        blocks.append(block)
+        if len(block) < size:
+            break
+    assert len(source.read(1)) == 0
+    return np.concatenate(blocks)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "values", "expected"),
+    [
+        ("float32", [0.1, -2.0], [np.float32(0.1), -2.0]),
+        ("float64", [0.1, -2.0], [np.float32(0.1), -2.0]),
+        ("int16", [-32768, 1, 32767], [-1.0, 2**-15, 32767 / 32768]),
+        ("int32", [-(2**31), 1, 2**30 + 1], [-1.0, 2**-31, 0.5]),
+        ("uint8", [0, 128, 255], [-1.0, 0.0, 127 / 128]),
+        (">i2", [-32768, 16384], [-1.0, 0.5]),
+        (">f4", [0.25], [0.25]),
+    ],
+)
+def test_array_scaling(dtype: str, values: list[float], expected: list[float]) -> None:
+    got = ArraySource(np.array(values, dtype=dtype), 48000).read(10)
+    assert got[:, 0].tolist() == expected
+    assert got.dtype == np.dtype("=f4")
+
+
+def test_int16_is_exact_for_every_value() -> None:
+    every = np.arange(-32768, 32768).astype(np.int16)
+    got = ArraySource(every, 48000).read(65536)
+    assert np.array_equal(got[:, 0] * 32768, every)
+
+
+@given(sizes=SIZES, layout=st.sampled_from(["C", "F", "reversed", "strided"]))
+def test_array_chunks_equal_the_array(sizes: list[int], layout: str) -> None:
+    array = noise(1000, 3)
+    if layout == "F":
+        array = np.asfortranarray(array)
+    elif layout == "reversed":
+        array = array[::-1]
+    elif layout == "strided":
+        array = array[::3, ::2]
+    source = ArraySource(array, 48000)
+    assert source.frames == len(array)
+    assert np.array_equal(read_all(source, sizes), array)
+
+
+def test_nan_and_infinity_stay_and_the_block_is_the_callers_own() -> None:
+    array = np.array([np.nan, np.inf, -np.inf, 1.0], dtype=np.float32)
+    block = ArraySource(array, 48000).read(4)
+    assert np.array_equal(block[:, 0], array, equal_nan=True)
+    block[:] = 0
+    assert array[3] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("array", "error", "words"),
+    [
+        ([0.0, 1.0], ArgumentTypeError, "list"),
+        (np.zeros(3, bool), ArgumentTypeError, "bool"),
+        (np.zeros(3, complex), ArgumentTypeError, "complex"),
+        (np.zeros(3, object), ArgumentTypeError, "object"),
+        (np.array(["a"]), ArgumentTypeError, "<U1"),
+        (np.zeros(3, np.int64), ArgumentTypeError, "int64; possible are float32"),
+        (np.zeros(3, np.float16), ArgumentTypeError, "float16"),
+        (np.float32(1.0), ArgumentTypeError, "float32"),
+        (np.zeros((), np.float32), ArgumentError, r"shape \(\)"),
+        (np.zeros((1, 2, 3), np.float32), ArgumentError, r"\(1, 2, 3\)"),
+        (np.zeros((0, 2), np.float32), ArgumentError, "0 frames"),
+        (np.zeros(0, np.float32), ArgumentError, "0 frames"),
+        (np.zeros((2, 0), np.float32), ArgumentError, "0 channels"),
+        (np.zeros((2, 48000), np.float32), ArgumentError, "array.T"),
+    ],
+)
+def test_bad_arrays_are_named(array: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        ArraySource(array, 48000)
+
+
+@pytest.mark.parametrize("rate", [0, -1, 10**9, 44100.5, float("nan"), float("inf")])
+def test_absurd_rates(rate: float) -> None:
+    source = ArraySource(noise(3, 1), 48000)
+    with pytest.raises(ArgumentError, match="possible are whole numbers"):
+        ArraySource(noise(3, 1), rate)
+    with pytest.raises(ArgumentError, match="possible are whole numbers"):
+        converted(source, rate, 1)
+
+
+@pytest.mark.parametrize("rate", ["48000", None, True, 1j])
+def test_rates_that_are_no_numbers(rate: Any) -> None:
+    with pytest.raises(ArgumentTypeError, match="samplerate"):
+        ArraySource(noise(3, 1), rate)
+
+
+def test_as_source(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(10, 2), 8000)
+    assert as_source(path).samplerate == 8000
+    assert as_source(str(path), 8000).frames == 10
+    assert as_source(noise(10, 2), 48000.0).channels == 2
+    with pytest.raises(ArgumentError, match="samplerate is missing"):
+        as_source(noise(10, 2))
+    with pytest.raises(ArgumentError, match="has 8000"):
+        as_source(path, 44100)
+    with pytest.raises(ArgumentTypeError, match="list"):
+        as_source([1.0], 48000)  # type: ignore[arg-type]
+
+
+def test_nothing_to_do_returns_the_source_itself() -> None:
+    source = ArraySource(noise(10, 2), 48000)
+    assert converted(source, 48000, 2) is source
+    assert converted(source, 48000.0, 2, mapping=[0, 1]) is source
+    assert converted(source, 48000, 2, mapping=[[1, 0], [0, 1]]) is source
+    assert converted(source, 48000, 2, mapping=[[0.5, 0], [0, 1]]) is not source
+
+
+@given(sizes=SIZES)
+def test_mapping_alone_is_bit_exact(sizes: list[int]) -> None:
+    array = noise(3000, 2)
+    array[7, 0] = np.nan
+    source = converted(ArraySource(array, 48000), 48000, 3, mapping=[1, None, 0])
+    expected = np.stack([array[:, 1], 0 * noise(3000, 1)[:, 0], array[:, 0]], axis=1)
+    assert np.array_equal(read_all(source, sizes), expected, equal_nan=True)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    frames=st.integers(1, 12_000),
+    rates=st.tuples(RATES, RATES),
+    channels=st.tuples(st.integers(1, 3), st.integers(1, 3)),
+    sizes=SIZES,
+    quality=st.sampled_from(["QQ", "LQ", "mq", "HQ", "VHQ"]),
+)
+def test_chunks_equal_the_whole(
+    frames: int,
+    rates: tuple[int, int],
+    channels: tuple[int, int],
+    sizes: list[int],
+    quality: str,
+) -> None:
+    array = noise(frames, channels[0])
+
+    def again() -> Source:
+        return converted(ArraySource(array, rates[0]), rates[1], channels[1], quality=quality)
+
+    exact = int(np.floor(frames * rates[1] / rates[0] + 0.5))
+    whole = again().read(20 * frames)
+    assert len(whole) == again().frames == exact
+    assert np.array_equal(read_all(again(), sizes), whole)
+
+
+def test_equals_the_one_shot_conversion() -> None:
+    array = noise(20_000, 2)
+    got = converted(ArraySource(array, 44100), 48000, 2).read(100_000)
+    assert np.array_equal(got, soxr.resample(array, 44100, 48000, "HQ"))
+
+
+def test_aligned_in_time_up_to_the_last_frame() -> None:
+    time_s = np.arange(44100) / 44100
+    sine = np.sin(2 * np.pi * 100 * time_s).astype(np.float32)
+    got = converted(ArraySource(sine, 44100), 48000, 1).read(48000)[:, 0]
+    expected = np.sin(2 * np.pi * 100 * np.arange(48000) / 48000)
+    assert np.abs(got - expected)[2000:-2000].max() < 1e-4
+
+
+@settings(deadline=None, max_examples=25)
+@given(rates=st.tuples(RATES, RATES), place=st.floats(0, 1), channels=st.integers(1, 2))
+def test_seek_gives_what_reading_on_gives(
+    rates: tuple[int, int], place: float, channels: int
+) -> None:
+    source = converted(ArraySource(noise(100_000, 2), rates[0]), rates[1], channels)
+    assert source.frames is not None
+    whole = source.read(source.frames)
+    frame = int(place * source.frames)
+    source.seek(frame)
+    again = read_all(source, [1000])
+    assert len(again) == source.frames - frame
+    np.testing.assert_allclose(again, whole[frame:], atol=3e-6)
+
+
+def test_not_finite_samples_are_silenced_before_the_filter_and_counted() -> None:
+    array = noise(5000, 2)
+    broken = array.copy()
+    broken[100, 0], broken[200] = np.nan, np.inf
+    array[100, 0], array[200] = 0, 0
+    source: Any = converted(ArraySource(broken, 44100), 48000, 2)
+    got = source.read(10_000)
+    assert source.silenced_samples == 3
+    assert np.array_equal(got, converted(ArraySource(array, 44100), 48000, 2).read(10_000))
+
+
+def test_a_truncated_file_is_converted_to_its_end_and_then_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(10_000, 2), 44100, subtype="FLOAT")
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) - 8 * 4000])
+    source = converted(as_source(path), 48000, 2)
+    expected = soxr.resample(noise(10_000, 2)[:6000], 44100, 48000)
+    assert np.array_equal(source.read(20_000), expected)
+    for _ in range(2):
+        with pytest.raises(FileTruncatedError) as caught:
+            source.read(1)
+        assert caught.value.frames == 6000
+    source.close()
+
+
+@pytest.mark.parametrize("quality", ["best", "", None, 4])
+def test_bad_quality(quality: Any) -> None:
+    with pytest.raises(ArgumentError, match="possible are QQ, LQ, MQ, HQ, VHQ"):
+        converted(ArraySource(noise(3, 1), 48000), 44100, 1, quality=quality)
+
+
+@pytest.mark.parametrize("rate", [48000, 44100])
+def test_bad_calls_and_close(rate: int) -> None:
+    source: Any = converted(ArraySource(noise(30, 1), 48000), rate, 2)
+    for bad in (0, -1):
+        with pytest.raises(ArgumentError, match="max_frames"):
+            source.read(bad)
+    with pytest.raises(ArgumentTypeError, match="max_frames"):
+        source.read(1.5)
+    for bad in (-1, 31):
+        with pytest.raises(ArgumentError, match="possible are 0 to"):
+            source.seek(bad)
+    with source:
+        pass
+    source.close()
+    with pytest.raises(StreamClosedError):
+        source.read(1)
+    with pytest.raises(StreamClosedError):
+        source.seek(0)
