@@ -1,0 +1,168 @@
+#!/usr/bin/env python3
+"""Build and run the C tests: plain, under Address+UndefinedBehaviorSanitizer, under ThreadSanitizer.
+
+    tools/test_core.py [plain] [asan] [tsan] [--only NAME] [--benchmark]
+
+The last line is "N passed, M failed"; the exit code is 1 when a test failed or did not build, or a
+sanitizer that was asked for by name is not there. Needs nothing but a C compiler ($CC or cc).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TESTS = ROOT / "tests" / "core"
+SHIM = ROOT / "tests" / "shim" / "trap.c"
+VIRTUAL = ROOT / "src" / "voicecoil" / "drivers" / "virtual"
+SOURCES = [*sorted((ROOT / "src" / "core").glob("*.c")), VIRTUAL / "device.c"]
+CC = os.environ.get("CC", "cc").split()
+STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-g", "-pthread"]
+INCLUDES = [f"-I{ROOT / 'src' / 'core'}", f"-I{VIRTUAL}", f"-I{TESTS}"]
+KINDS = {
+    "plain": ["-O2"],
+    "asan": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
+    # -Wno-tsan: gcc warns of fences, which ThreadSanitizer does not model; statistics.c says why
+    # that is no loss there.
+    "tsan": ["-O1", "-fsanitize=thread", "-Wno-tsan"],
+}
+TIMEOUT_S = 120
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload, no-any-return]
+        command, capture_output=True, text=True, timeout=TIMEOUT_S, **options
+    )
+
+
+def launcher(kind: str, build: Path) -> list[str] | None:
+    """What to put in front of a program of that kind; None: its sanitizer does not work here."""
+    probe = build / "probe.c"
+    probe.write_text("int main(void) { return 0; }\n")
+    flags = [flag for flag in KINDS[kind] if flag.startswith("-f")]
+    if run([*CC, *flags, str(probe), "-o", str(build / "probe")]).returncode != 0:
+        return None
+    # Older ThreadSanitizers do not start where the kernel randomises addresses widely.
+    for prefix in ([], ["setarch", "-R"]):
+        if prefix and shutil.which(prefix[0]) is None:
+            continue
+        if run([*prefix, str(build / "probe")]).returncode == 0:
+            return prefix
+    return None
+
+
+def is_older(target: Path, sources: list[Path]) -> bool:
+    if not target.exists():
+        return True
+    return any(source.stat().st_mtime > target.stat().st_mtime for source in sources)
+
+
+class Suite:
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        self.build = ROOT / "build" / f"core-{kind}"
+        self.build.mkdir(parents=True, exist_ok=True)
+        self.headers = [path for source in SOURCES for path in source.parent.glob("*.h")]
+        self.headers += list(TESTS.glob("*.h")) + [Path(__file__)]
+
+    def compile(self, source: Path) -> Path:
+        target = self.build / f"{source.stem}.o"
+        if is_older(target, [source, *self.headers]):
+            command = [*CC, *STRICT, *KINDS[self.kind], *INCLUDES, "-c", str(source)]
+            done = run([*command, "-o", str(target)])
+            if done.returncode != 0:
+                target.unlink(missing_ok=True)
+                raise RuntimeError(f"{source.name} does not compile:\n{done.stderr}")
+        return target
+
+    def link(self, test: Path, objects: list[Path]) -> Path:
+        target = self.build / test.stem
+        parts = [self.compile(test), *objects]
+        if is_older(target, parts):
+            command = [*CC, *KINDS[self.kind], "-pthread", *map(str, parts)]
+            done = run([*command, "-o", str(target), "-lm", "-ldl"])
+            if done.returncode != 0:
+                raise RuntimeError(f"{test.name} does not link:\n{done.stderr}")
+        return target
+
+    def shim(self) -> Path:
+        target = self.build / "trap.so"
+        if is_older(target, [SHIM, Path(__file__)]):
+            command = [*CC, *STRICT, "-O2", "-fPIC", "-shared", "-fvisibility=hidden", str(SHIM)]
+            done = run([*command, "-o", str(target), "-ldl"])
+            if done.returncode != 0:
+                raise RuntimeError(f"{SHIM.name} does not build:\n{done.stderr}")
+        return target
+
+
+def run_test(suite: Suite, test: Path, objects: list[Path], prefix: list[str]) -> tuple[int, int]:
+    """Passed and failed tests of one program; prints what it said if any failed."""
+    name = f"{suite.kind} {test.stem}"
+    try:
+        program = suite.link(test, objects)
+        environment = dict(os.environ, UBSAN_OPTIONS="print_stacktrace=1")
+        if test.stem == "test_trap":
+            environment["LD_PRELOAD"] = str(suite.shim())
+        done = run([*prefix, str(program)], env=environment)
+    except RuntimeError as error:
+        print(f"{name}: {error}")
+        return 0, 1
+    except subprocess.TimeoutExpired:
+        print(f"{name}: still running after {TIMEOUT_S} s")
+        return 0, 1
+    counts = re.search(r"(\d+) passed, (\d+) failed\s*\Z", done.stdout)
+    passed, failed = (int(counts[1]), int(counts[2])) if counts else (0, 1)
+    if done.returncode != 0 and failed == 0:
+        failed = 1  # a sanitizer's report, or a crash at exit
+    if failed:
+        print(f"{name}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
+    return passed, failed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("kinds", nargs="*", metavar="plain|asan|tsan")
+    parser.add_argument("--only", default="", help="tests whose name contains this")
+    parser.add_argument("--benchmark", action="store_true", help="measure a cycle instead")
+    options = parser.parse_args()
+    if unknown := set(options.kinds) - set(KINDS):
+        parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
+    passed = failed = 0
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        if options.benchmark:
+            suite = Suite("plain")
+            objects = list(pool.map(suite.compile, SOURCES))
+            return subprocess.call([str(suite.link(TESTS / "benchmark_cycle.c", objects))])
+        for kind in options.kinds or KINDS:
+            suite = Suite(kind)
+            prefix = launcher(kind, suite.build)
+            if prefix is None:
+                print(f"*** NOT TESTED: {kind}: this compiler or machine has no such sanitizer ***")
+                failed += kind in options.kinds
+                continue
+            try:
+                objects = list(pool.map(suite.compile, SOURCES))
+            except RuntimeError as error:
+                print(f"{kind}: {error}")
+                failed += 1
+                continue
+            tests = [test for test in sorted(TESTS.glob("test_*.c")) if options.only in test.stem]
+            if kind != "plain":  # a sanitizer's own malloc and locks are under the traps
+                tests = [test for test in tests if test.stem != "test_trap"]
+            results = pool.map(lambda test: run_test(suite, test, objects, prefix), tests)
+            for good, bad in results:
+                passed += good
+                failed += bad
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
