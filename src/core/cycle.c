@@ -75,7 +75,9 @@ void vc_engine_free(vc_engine *engine) {
 void vc_engine_start(vc_engine *engine) {
     atomic_store(&engine->request, VC_REQUEST_NONE);
     atomic_store(&engine->reason, VC_REASON_NONE);
+    atomic_store(&engine->error, 0);
     engine->position = 0;
+    engine->block_lost = 0;
     engine->valid = engine->latched ? engine->block_capacity : 0;
     engine->ending = false;
     engine->expect_input = engine->expect_output = false;
@@ -107,26 +109,28 @@ int32_t vc_engine_error(const vc_engine *engine) {
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
     vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
+    vc_publish(engine); /* before the state: who sees the end sees all counts, lost events too */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
 }
 
-/* The user's code was called for the last time; what it made goes on to the ear. */
-static void begin_drain(vc_engine *engine, const vc_cycle *cycle) {
+/* The user's code was called for the last time; what it made, up to frame `content` of this cycle,
+ * goes on to the ear. */
+static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t content) {
     if (engine->config.leave != NULL) {
         engine->config.leave(engine->config.user);
     }
     bool abort = atomic_load(&engine->reason) == VC_REASON_ABORT;
-    engine->drain_left = abort ? 0 : engine->config.drain_frames;
-    if (engine->drain_left == 0) {
+    if (abort || engine->config.drain_frames == 0) {
         finish(engine, cycle);
-    } else {
-        atomic_store_explicit(&engine->state, VC_DRAINING, memory_order_release);
+        return;
     }
+    engine->drain_left = (int64_t)engine->config.drain_frames + content - cycle->frames;
+    atomic_store_explicit(&engine->state, VC_DRAINING, memory_order_release);
 }
 
 static void drain(vc_engine *engine, const vc_cycle *cycle) {
     bool abort = atomic_load_explicit(&engine->request, memory_order_relaxed) == VC_REQUEST_ABORT;
-    if (abort || engine->drain_left <= cycle->frames) {
+    if (abort || engine->drain_left <= 0) {
         finish(engine, cycle);
     } else {
         engine->drain_left -= cycle->frames;
@@ -159,10 +163,12 @@ static void call(vc_engine *engine, vc_block *block) {
     engine->block_lost = 0;
     int32_t result = engine->config.process(block, engine->config.user);
 
-    engine->valid = block->valid_frames < frames ? block->valid_frames : frames;
+    /* An input stream makes nothing that a device could play. */
+    uint32_t made = block->output.channels ? frames : 0;
+    engine->valid = block->valid_frames < made ? block->valid_frames : made;
     if (result != VC_CONTINUE) {
         engine->ending = true;
-        engine->valid = result < 0 || block->output.channels == 0 ? 0 : engine->valid;
+        engine->valid = result < 0 ? 0 : engine->valid;
         atomic_store(&engine->error, result < 0 ? result : 0);
         atomic_store(&engine->reason, result < 0 ? VC_REASON_ERROR : VC_REASON_END);
     }
@@ -259,7 +265,8 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
-    engine->block_lost += frames;
+    uint32_t room = UINT32_MAX - engine->block_lost;
+    engine->block_lost += frames < room ? frames : room;
     engine->counted.xruns++;
     engine->counted.lost_frames += frames;
     vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now);
@@ -373,6 +380,19 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
     vc_publish(engine);
 }
 
+/* A stop lets out what the user's code has made; an abort does not, even after a stop: a block can
+ * last longer than a second. */
+static void answer(vc_engine *engine, int request) {
+    bool abort = request == VC_REQUEST_ABORT;
+    if (abort) {
+        engine->valid = 0;
+    }
+    if (abort || !engine->ending) {
+        atomic_store(&engine->reason, abort ? VC_REASON_ABORT : VC_REASON_STOP);
+        engine->ending = true;
+    }
+}
+
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     int state = atomic_load_explicit(&engine->state, memory_order_acquire);
     if (state != VC_RUNNING) {
@@ -387,13 +407,8 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     }
     int64_t began_ns = clock_ns(engine);
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);
-    if (request != VC_REQUEST_NONE && !engine->ending) {
-        bool abort = request == VC_REQUEST_ABORT;
-        atomic_store(&engine->reason, abort ? VC_REASON_ABORT : VC_REASON_STOP);
-        engine->ending = true;
-        if (abort || engine->config.output_channels == 0) {
-            engine->valid = 0;
-        }
+    if (request != VC_REQUEST_NONE) {
+        answer(engine, request);
     }
     find_xrun(engine, cycle);
     uint32_t valid = 0;
@@ -403,7 +418,7 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     }
     count_cycle(engine, cycle, began_ns);
     if (done_for_good(engine)) {
-        begin_drain(engine, cycle);
+        begin_drain(engine, cycle, valid);
     }
     if (trap_leave != NULL) {
         trap_leave();

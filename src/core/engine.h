@@ -41,7 +41,7 @@ struct vc_engine {
     uint32_t valid;      /* frames of output_block that are content still to be handed over */
     bool latched;        /* duplex with blocks that do not fit the cycles: one block behind */
     bool ending;         /* the user's code is done; what output_block holds is still played */
-    uint32_t drain_left; /* frames */
+    int64_t drain_left;  /* frames from the next cycle's beginning to the last one heard */
     uint32_t block_lost; /* frames lost since the last block */
     vc_time block_input_time;
     bool expect_output, expect_input;
