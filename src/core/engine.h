@@ -18,9 +18,11 @@ typedef struct vc_published {
 } vc_published;
 
 typedef struct vc_meter {
-    _Atomic float peak; /* exchanged with 0 by the reader */
-    _Atomic double squares;
+    _Atomic float peak;     /* exchanged with 0 by the reader */
+    _Atomic double squares; /* ever */
     _Atomic uint64_t frames;
+    double seen_squares; /* the reader's own: where it was last time */
+    uint64_t seen_frames;
 } vc_meter;
 
 struct vc_engine {
@@ -51,6 +53,7 @@ struct vc_engine {
 
     vc_published published;
     vc_meter *meters; /* output channels, then input channels */
+    _Atomic uint32_t meter_sequence;
     vc_queue *events;
 };
 

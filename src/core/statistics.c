@@ -12,37 +12,52 @@
  * not model fences, but every word is atomic, so it has nothing to report. */
 _Static_assert(sizeof(vc_statistics) % sizeof(uint64_t) == 0, "published word by word");
 
+static void begin_write(_Atomic uint32_t *sequence) {
+    atomic_store_explicit(sequence, LOAD(*sequence) + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+}
+
+static void end_write(_Atomic uint32_t *sequence) {
+    atomic_store_explicit(sequence, LOAD(*sequence) + 1, memory_order_release);
+}
+
+static uint32_t begin_read(const _Atomic uint32_t *sequence) {
+    return atomic_load_explicit(sequence, memory_order_acquire);
+}
+
+/* False: what was read since `begun` may not belong together. */
+static bool end_read(const _Atomic uint32_t *sequence, uint32_t begun) {
+    atomic_thread_fence(memory_order_acquire);
+    return (begun & 1u) == 0 && LOAD(*sequence) == begun;
+}
+
 void vc_publish(vc_engine *engine) {
     vc_published *p = &engine->published;
     uint64_t words[VC_STATISTICS_WORDS];
     memcpy(words, &engine->counted, sizeof words);
-    uint32_t sequence = LOAD(p->sequence);
-    atomic_store_explicit(&p->sequence, sequence + 1, memory_order_relaxed);
-    atomic_thread_fence(memory_order_release);
+    begin_write(&p->sequence);
     for (size_t i = 0; i < VC_STATISTICS_WORDS; i++) {
         atomic_store_explicit(&p->words[i], words[i], memory_order_relaxed);
     }
-    atomic_store_explicit(&p->sequence, sequence + 2, memory_order_release);
+    end_write(&p->sequence);
 }
 
 void vc_engine_statistics(const vc_engine *engine, vc_statistics *out) {
     const vc_published *p = &engine->published;
     uint64_t words[VC_STATISTICS_WORDS];
-    for (;;) {
-        uint32_t before = atomic_load_explicit(&p->sequence, memory_order_acquire);
+    uint32_t begun;
+    do {
+        begun = begin_read(&p->sequence);
         for (size_t i = 0; i < VC_STATISTICS_WORDS; i++) {
             words[i] = LOAD(p->words[i]);
         }
-        atomic_thread_fence(memory_order_acquire);
-        if ((before & 1u) == 0 && LOAD(p->sequence) == before) {
-            memcpy(out, words, sizeof words);
-            return;
-        }
-    }
+    } while (!end_read(&p->sequence, begun));
+    memcpy(out, words, sizeof words);
 }
 
 void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
                      uint32_t frames) {
+    begin_write(&engine->meter_sequence);
     for (uint32_t c = 0; c < audio->channels; c++) {
         const float *data = audio->data + (ptrdiff_t)c * audio->channel_stride;
         float peak = 0.0f;
@@ -60,22 +75,36 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
                               memory_order_relaxed);
         atomic_store_explicit(&meter->frames, LOAD(meter->frames) + frames, memory_order_relaxed);
     }
+    end_write(&engine->meter_sequence);
+}
+
+/* Sums only grow, and the reader remembers where it was: were they set back to 0 from here, a
+ * block that is being added could bring an hour's sum back into the next 30 ms. */
+static void read_meter(vc_engine *engine, vc_meter *meter, vc_level *level) {
+    double squares;
+    uint64_t frames;
+    uint32_t begun;
+    do {
+        begun = begin_read(&engine->meter_sequence);
+        squares = LOAD(meter->squares);
+        frames = LOAD(meter->frames);
+    } while (!end_read(&engine->meter_sequence, begun));
+    /* A peak may fall between the IO thread's look and its store: a block that is missed in a
+     * level that a person looks at. */
+    level->peak = atomic_exchange_explicit(&meter->peak, 0.0f, memory_order_relaxed);
+    uint64_t more = frames - meter->seen_frames;
+    level->mean_square = more > 0 ? (float)((squares - meter->seen_squares) / (double)more) : 0.0f;
+    meter->seen_squares = squares;
+    meter->seen_frames = frames;
 }
 
 void vc_engine_levels(vc_engine *engine, vc_level *levels, uint32_t count) {
     uint32_t available = engine->config.output_channels + engine->config.input_channels;
     for (uint32_t i = 0; i < count; i++) {
         levels[i] = (vc_level){0.0f, 0.0f};
-        if (engine->meters == NULL || i >= available) {
-            continue;
+        if (engine->meters != NULL && i < available) {
+            read_meter(engine, &engine->meters[i], &levels[i]);
         }
-        vc_meter *meter = &engine->meters[i];
-        /* The three are read one by one while the IO thread may add to them: a block more or less
-         * in a level that a person looks at. */
-        levels[i].peak = atomic_exchange_explicit(&meter->peak, 0.0f, memory_order_relaxed);
-        double squares = atomic_exchange_explicit(&meter->squares, 0.0, memory_order_relaxed);
-        uint64_t frames = atomic_exchange_explicit(&meter->frames, 0, memory_order_relaxed);
-        levels[i].mean_square = frames > 0 ? (float)(squares / (double)frames) : 0.0f;
     }
 }
 

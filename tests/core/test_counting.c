@@ -1,0 +1,364 @@
+/* What is counted: xruns, late cycles, NaN, levels, events; and who may read it meanwhile. */
+#include "rig.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+static void a_gap_in_sample_time_is_an_xrun(void) {
+    rig *r = rig_make(0, 1, 0, 64);
+    rig_start(r);
+    rig_cycle(r, 64);
+    r->frame += 30;
+    rig_cycle(r, 64);
+    rig_cycle(r, 64);
+    CHECK_INT(r->blocks[0].lost_frames, 0);
+    CHECK_INT(r->blocks[1].lost_frames, 30);
+    CHECK_INT(r->blocks[2].lost_frames, 0);
+    vc_statistics s = rig_statistics(r);
+    CHECK_INT(s.xruns, 1);
+    CHECK_INT(s.lost_frames, 30);
+    CHECK_INT(s.cycles, 3);
+    CHECK_INT(s.blocks, 3);
+    CHECK_INT(s.frames, 192);
+    CHECK_INT(s.last_output.sample_frames, 64 + 30 + 64 + 100);
+    vc_event event;
+    CHECK(vc_engine_event(r->engine, &event));
+    CHECK_INT(event.kind, VC_EVENT_XRUN);
+    CHECK_INT(event.value, 30);
+    CHECK_INT(event.sample_frames, 94);
+    CHECK(!vc_engine_event(r->engine, &event));
+    rig_free(r);
+}
+
+static void a_gap_in_both_directions_counts_once(void) {
+    rig *r = rig_make(1, 1, 0, 64);
+    rig_start(r);
+    rig_cycle(r, 64);
+    r->frame += 30;
+    r->input_at += 30;
+    rig_cycle(r, 64);
+    CHECK_INT(rig_statistics(r).xruns, 1);
+    CHECK_INT(rig_statistics(r).lost_frames, 30);
+    r->input_latency += 7; /* the input alone falls back: nothing is lost */
+    rig_cycle(r, 64);
+    CHECK_INT(rig_statistics(r).xruns, 1);
+    r->input_latency -= 9; /* the input alone loses some */
+    rig_cycle(r, 64);
+    CHECK_INT(rig_statistics(r).xruns, 2);
+    CHECK_INT(rig_statistics(r).lost_frames, 39);
+    rig_free(r);
+}
+
+static void a_time_line_that_went_back_lost_nothing(void) {
+    rig *r = rig_make(0, 1, 0, 64);
+    rig_start(r);
+    rig_cycle(r, 64);
+    r->frame = -100000;
+    rig_cycle(r, 64);
+    rig_cycle(r, 64);
+    CHECK_INT(rig_statistics(r).xruns, 0);
+    rig_free(r);
+}
+
+static void without_sample_times_the_driver_says(void) {
+    rig *r = rig_make(0, 1, 0, 64);
+    r->sample_times = false;
+    rig_start(r);
+    rig_cycle(r, 64);
+    r->frame += 30;
+    rig_cycle(r, 64);
+    CHECK_INT(rig_statistics(r).xruns, 0);
+    rig_memory(r, 1, 1, 64);
+    vc_cycle cycle = {.frames = 64, .output = r->audio[1], .lost_frames = 12};
+    vc_cycle_run(r->engine, &cycle);
+    CHECK_INT(rig_statistics(r).xruns, 1);
+    CHECK_INT(r->blocks[2].lost_frames, 12);
+    rig_free(r);
+}
+
+/* Several xruns before the next block; and more frames than fit its field. */
+static void losses_add_up_until_the_next_block(void) {
+    rig *r = rig_make(0, 1, 256, 64);
+    rig_start(r);
+    rig_cycle(r, 64);
+    for (int i = 1; i < 4; i++) {
+        r->frame += 10;
+        rig_cycle(r, 64);
+    }
+    rig_cycle(r, 64);
+    CHECK_INT(r->blocks[1].lost_frames, 30);
+    for (int i = 1; i < 4; i++) {
+        r->frame += 1LL << 32;
+        rig_cycle(r, 64);
+    }
+    rig_cycle(r, 64);
+    CHECK_INT(r->blocks[2].lost_frames, UINT32_MAX);
+    rig_free(r);
+}
+
+static int64_t ticking_ns;
+static int64_t ticking_clock(void *user) {
+    return ticking_ns += *(int64_t *)user;
+}
+
+static void a_late_cycle_is_counted(void) {
+    int64_t tick = 1000;
+    rig *r = rig_make(0, 1, 0, 48); /* 1 ms */
+    r->config.clock_ns = ticking_clock;
+    r->config.clock = &tick;
+    rig_start(r);
+    rig_cycle(r, 48);
+    CHECK_INT(rig_statistics(r).late_cycles, 0);
+    CHECK_INT(rig_statistics(r).busy_ns, 1000);
+    tick = 1500000;
+    rig_cycle(r, 48);
+    vc_statistics s = rig_statistics(r);
+    CHECK_INT(s.late_cycles, 1);
+    CHECK_INT(s.busy_ns, 1501000);
+    CHECK_INT(s.busy_max_ns, 1500000);
+    vc_event event;
+    CHECK(vc_engine_event(r->engine, &event));
+    CHECK_INT(event.kind, VC_EVENT_LATE);
+    CHECK_INT(event.value, 1500000);
+    tick = 500000;
+    for (int i = 0; i < 160; i++) {
+        rig_cycle(r, 48);
+    }
+    CHECK_NEAR(rig_statistics(r).load, 0.5, 0.05);
+    tick = -5000000; /* a clock that goes back */
+    rig_cycle(r, 48);
+    CHECK_INT(rig_statistics(r).busy_ns, 1501000 + 160 * 500000);
+    rig_free(r);
+}
+
+static int32_t make_bad(vc_block *block, void *user) {
+    (void)user;
+    for (uint32_t f = 0; f < block->frames; f++) {
+        for (uint32_t c = 0; c < block->output.channels; c++) {
+            float *sample = block->output.data + (ptrdiff_t)f * block->output.frame_stride +
+                            (ptrdiff_t)c * block->output.channel_stride;
+            *sample = f % 16 == 3 ? (c ? INFINITY : NAN) : f % 16 == 5 ? -INFINITY : code(f, c);
+        }
+    }
+    return VC_CONTINUE;
+}
+
+static void nan_and_infinity_are_silence_and_counted(void) {
+    static const rig_layout layouts[] = {INTERLEAVED, PLANAR, SPLIT};
+    for (int zero = 0; zero < 2; zero++) {
+        for (int l = 0; l < 3; l++) {
+            rig *r = rig_make(0, 2, 0, 64);
+            r->layout = layouts[l];
+            r->config.flags = zero ? VC_ENGINE_ZERO_COPY : 0;
+            r->config.process = make_bad;
+            rig_start(r);
+            rig_cycle(r, 64);
+            CHECK_INT(rig_statistics(r).nonfinite_samples, 16);
+            for (uint32_t f = 0; f < 64; f++) {
+                bool bad = f % 16 == 3 || f % 16 == 5;
+                CHECK(r->heard[f * 2] == (bad ? 0.0f : code(f, 0)));
+                CHECK(r->heard[f * 2 + 1] == (bad ? 0.0f : code(f, 1)));
+            }
+            rig_free(r);
+        }
+    }
+}
+
+/* What is not valid is not content: neither heard nor counted, whatever is in it. */
+static int32_t nan_behind_the_end(vc_block *block, void *user) {
+    (void)user;
+    for (uint32_t f = 0; f < block->frames; f++) {
+        block->output.data[f] = f < 10 ? code(f, 0) : NAN;
+    }
+    block->valid_frames = 10;
+    return VC_CONTINUE;
+}
+
+static void nan_behind_the_valid_frames_does_not_count(void) {
+    rig *r = rig_make(0, 1, 0, 64);
+    r->config.process = nan_behind_the_end;
+    rig_start(r);
+    CHECK_INT(rig_cycle(r, 64), 10);
+    CHECK_CODED(r->heard, 1, 10, 0);
+    CHECK_SILENT(rig_heard(r, 10), 1, 54);
+    CHECK_INT(rig_statistics(r).nonfinite_samples, 0);
+    rig_free(r);
+}
+
+static int32_t half(vc_block *block, void *user) {
+    (void)user;
+    for (uint32_t f = 0; f < block->frames; f++) {
+        for (uint32_t c = 0; c < block->output.channels; c++) {
+            float *sample = block->output.data + (ptrdiff_t)f * block->output.frame_stride +
+                            (ptrdiff_t)c * block->output.channel_stride;
+            *sample = c == 0 ? 0.5f : (f & 1u ? -0.25f : 0.25f);
+        }
+    }
+    return VC_CONTINUE;
+}
+
+static void levels_since_the_last_look(void) {
+    static const rig_layout layouts[] = {INTERLEAVED, PLANAR};
+    for (int l = 0; l < 2; l++) {
+        rig *r = rig_make(1, 2, 0, 64);
+        r->layout = layouts[l];
+        r->config.flags = VC_ENGINE_METER | VC_ENGINE_ZERO_COPY;
+        r->config.process = half;
+        rig_start(r);
+        vc_level levels[4];
+        vc_engine_levels(r->engine, levels, 4);
+        CHECK(levels[0].peak == 0.0f && levels[0].mean_square == 0.0f);
+        for (int i = 0; i < 3; i++) {
+            rig_cycle(r, 64);
+        }
+        vc_engine_levels(r->engine, levels, 4);
+        CHECK_NEAR(levels[0].peak, 0.5, 0);
+        CHECK_NEAR(levels[0].mean_square, 0.25, 1e-7);
+        CHECK_NEAR(levels[1].peak, 0.25, 0);
+        CHECK_NEAR(levels[1].mean_square, 0.0625, 1e-7);
+        CHECK_NEAR(levels[2].peak, code(191, 0), 0);
+        CHECK(levels[3].peak == 0.0f); /* there is no such channel */
+        vc_engine_levels(r->engine, levels, 3);
+        CHECK(levels[0].peak == 0.0f && levels[0].mean_square == 0.0f);
+        rig_free(r);
+    }
+}
+
+static void without_a_meter_levels_are_zero(void) {
+    rig *r = rig_make(0, 1, 0, 64);
+    rig_start(r);
+    rig_cycle(r, 64);
+    vc_level level = {1.0f, 1.0f};
+    vc_engine_levels(r->engine, &level, 1);
+    CHECK(level.peak == 0.0f && level.mean_square == 0.0f);
+    rig_free(r);
+}
+
+static void events_that_find_no_room_are_counted(void) {
+    rig *r = rig_make(0, 1, 0, 4);
+    rig_start(r);
+    rig_cycle(r, 4);
+    for (int i = 0; i < 1100; i++) {
+        r->frame += 1 + i;
+        rig_cycle(r, 4);
+    }
+    vc_engine_stop(r->engine);
+    rig_cycle(r, 4);
+    int64_t events = 0;
+    vc_event event;
+    while (vc_engine_event(r->engine, &event)) {
+        CHECK_INT(event.value, ++events);
+    }
+    CHECK(events >= 1000);
+    CHECK_INT(rig_statistics(r).lost_events, 1101 - events); /* the FINISHED one too */
+    CHECK_INT(vc_engine_state(r->engine), VC_FINISHED);
+    rig_free(r);
+}
+
+/* ---- from another thread -------------------------------------------------------------------- */
+
+enum { CYCLES = 200000 };
+
+typedef struct observer {
+    rig *r;
+    _Atomic bool over;
+    _Atomic uint32_t looks;
+    uint32_t torn, wrong_levels;
+    float worst;
+} observer;
+
+/* Numbers that belong together: one block of 16 frames for each cycle. */
+static void *watch_statistics(void *user) {
+    observer *o = user;
+    uint64_t last = 0;
+    bool over;
+    do {
+        over = atomic_load(&o->over);
+        vc_statistics s = rig_statistics(o->r);
+        o->torn += s.cycles != s.blocks || s.frames != s.blocks * 16 || s.cycles < last ||
+                   (s.cycles && s.last_output.sample_frames !=
+                                    (int64_t)(s.cycles - 1) * 16 + o->r->output_latency);
+        last = s.cycles;
+        o->looks++;
+    } while (!over);
+    return NULL;
+}
+
+/* A signal of constant 0.5 never shows another level. */
+static void *watch_levels(void *user) {
+    observer *o = user;
+    bool over;
+    do {
+        over = atomic_load(&o->over);
+        vc_level level;
+        vc_engine_levels(o->r->engine, &level, 1);
+        bool none = level.mean_square == 0.0f;
+        o->wrong_levels += !none && (level.mean_square < 0.2499f || level.mean_square > 0.2501f);
+        o->worst = level.mean_square > o->worst ? level.mean_square : o->worst;
+        o->looks++;
+    } while (!over);
+    return NULL;
+}
+
+static void run_cycles(observer *o, void *(*watch)(void *)) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, watch, o);
+    while (atomic_load(&o->looks) == 0) { /* both at work, or nothing is tested */
+    }
+    float output[16];
+    rig *r = o->r;
+    for (int i = 0; i < CYCLES; i++) {
+        vc_cycle cycle = {.frames = 16,
+                          .output = {.data = output,
+                                     .frame_stride = 1,
+                                     .channel_stride = 1,
+                                     .channels = 1},
+                          .output_time = rig_time(r, r->frame + r->output_latency)};
+        vc_cycle_run(r->engine, &cycle);
+        r->frame += 16;
+    }
+    atomic_store(&o->over, true);
+    pthread_join(thread, NULL);
+}
+
+static void statistics_are_never_torn(void) {
+    rig *r = rig_make(0, 1, 0, 16);
+    r->config.process = half;
+    rig_start(r);
+    observer o = {.r = r};
+    run_cycles(&o, watch_statistics);
+    CHECK_INT(o.torn, 0);
+    CHECK(o.looks > 0);
+    CHECK_INT(rig_statistics(r).cycles, CYCLES);
+    rig_free(r);
+}
+
+static void levels_are_never_torn(void) {
+    rig *r = rig_make(0, 1, 0, 16);
+    r->config.process = half;
+    r->config.flags = VC_ENGINE_METER;
+    rig_start(r);
+    observer o = {.r = r};
+    run_cycles(&o, watch_levels);
+    check_that(o.wrong_levels == 0, __FILE__, __LINE__,
+               "%u of %u levels are wrong, up to %.3g for 0.25", o.wrong_levels, (uint32_t)o.looks,
+               (double)o.worst);
+    rig_free(r);
+}
+
+int main(void) {
+    RUN(a_gap_in_sample_time_is_an_xrun);
+    RUN(a_gap_in_both_directions_counts_once);
+    RUN(a_time_line_that_went_back_lost_nothing);
+    RUN(without_sample_times_the_driver_says);
+    RUN(losses_add_up_until_the_next_block);
+    RUN(a_late_cycle_is_counted);
+    RUN(nan_and_infinity_are_silence_and_counted);
+    RUN(nan_behind_the_valid_frames_does_not_count);
+    RUN(levels_since_the_last_look);
+    RUN(without_a_meter_levels_are_zero);
+    RUN(events_that_find_no_room_are_counted);
+    RUN(statistics_are_never_torn);
+    RUN(levels_are_never_torn);
+    return check_summary();
+}
