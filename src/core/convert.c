@@ -4,8 +4,9 @@
 #include <string.h>
 
 static bool packed(const vc_audio *audio) {
-    return audio->data != NULL && audio->channel_stride == 1 &&
-           audio->frame_stride == (ptrdiff_t)audio->channels;
+    /* One channel without gaps is interleaved, whatever its channel stride. */
+    return audio->data != NULL && audio->frame_stride == (ptrdiff_t)audio->channels &&
+           (audio->channel_stride == 1 || audio->channels == 1);
 }
 
 static vc_channel channel_of(const vc_audio *audio, uint32_t channel) {
@@ -135,7 +136,6 @@ void vc_mix_add(float *restrict to, const float *restrict from, uint32_t frames,
     } else {
         for (uint32_t f = 0; f < frames; f++) {
             float now = gain + step * (float)f;
-            now = now < 0.0f ? 0.0f : now; /* a fade's last frame may round below zero */
             for (uint32_t c = 0; c < channels; c++) {
                 size_t i = (size_t)f * channels + c;
                 to[i] += from[i] * now;

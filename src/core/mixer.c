@@ -4,6 +4,7 @@
  * that only the IO thread touches, and comes back by a result; the control side frees it then. */
 #include "voicecoil.h"
 
+#include <assert.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -123,6 +124,7 @@ void vc_mixer_free(vc_mixer *mixer) {
 }
 
 bool vc_mixer_add(vc_mixer *mixer, vc_clip *clip) {
+    assert(clip->channels == mixer->channels);
     vc_command command = {.clip = clip};
     if (mixer->given == mixer->capacity || !vc_queue_push(mixer->commands, &command)) {
         return false;
@@ -156,6 +158,19 @@ uint64_t vc_mixer_frames(const vc_mixer *mixer) {
 
 /* ---- IO thread ------------------------------------------------------------------------------- */
 
+/* Begins a fade from the clip's level, wherever an earlier fade has brought that. A later stop can
+ * hurry a clip, not hold it up. */
+static void fade(vc_clip *clip, uint32_t fade_frames) {
+    if (clip->fading) {
+        if (fade_frames >= clip->fade_left) {
+            return;
+        }
+        clip->gain *= (float)clip->fade_left / (float)clip->fade_frames;
+    }
+    clip->fading = true;
+    clip->fade_frames = clip->fade_left = fade_frames;
+}
+
 static void take_commands(vc_mixer *mixer) {
     vc_command command;
     while (vc_queue_pop(mixer->commands, &command)) {
@@ -165,10 +180,8 @@ static void take_commands(vc_mixer *mixer) {
         }
         /* A stop for a clip that has ended meanwhile finds nothing, and that is right. */
         for (uint32_t i = 0; i < mixer->count; i++) {
-            vc_clip *clip = mixer->playing[i];
-            if (clip == command.clip && !clip->fading) {
-                clip->fading = true;
-                clip->fade_frames = clip->fade_left = command.fade_frames;
+            if (mixer->playing[i] == command.clip) {
+                fade(command.clip, command.fade_frames);
             }
         }
     }
@@ -222,10 +235,20 @@ static bool at_end(const vc_clip *clip) {
     return clip->cursor == clip->frames && (clip->loops == 1 || clip->frames == 0);
 }
 
-/* Plays one clip into the block from `offset`. Returns the frame behind its last one; `done` when
- * it ended. */
-static uint32_t play(vc_clip *clip, float *output, uint32_t offset, uint32_t frames, bool *done) {
-    while (offset < frames && !(*done = at_end(clip))) {
+/* Counts `frames` frames that are mixed from the mixer's frame `frame` on. */
+static void progress(vc_clip *clip, int64_t frame, uint32_t frames) {
+    if (atomic_load_explicit(&clip->state, memory_order_relaxed) != VC_CLIP_PLAYING) {
+        atomic_store_explicit(&clip->started_at, frame, memory_order_relaxed);
+        atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
+    }
+    atomic_fetch_add_explicit(&clip->position, frames, memory_order_release);
+}
+
+/* Plays one clip from `offset` into the block, which begins at the mixer's frame `now`. Returns
+ * the frame of the block behind the clip's last one. */
+static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t now) {
+    while (offset < block->frames && !at_end(clip)) {
+        uint32_t frames = block->frames;
         uint32_t wanted = frames - offset;
         if (clip->fading && clip->fade_left < wanted) {
             wanted = clip->fade_left;
@@ -234,25 +257,25 @@ static uint32_t play(vc_clip *clip, float *output, uint32_t offset, uint32_t fra
         bool starved = false;
         uint32_t got = next_source(clip, wanted, &source, &starved);
         if (starved) {
-            atomic_fetch_add_explicit(&clip->starved, frames - offset, memory_order_relaxed);
+            atomic_fetch_add_explicit(&clip->starved, wanted, memory_order_relaxed);
             if (clip->fading) { /* silence fades out too, or a stop would wait for the reader */
                 clip->fade_left -= wanted;
             }
-            return frames;
+            offset += wanted;
+            continue;
         }
         if (got == 0) {
             continue; /* the ring's end came after the look: at_end sees it */
         }
-        add(clip, output + (size_t)offset * clip->channels, source, got);
+        add(clip, block->output.data + (size_t)offset * clip->channels, source, got);
         if (clip->ring != NULL) {
             vc_ring_release(clip->ring, got);
         } else {
             clip->cursor += got;
         }
-        atomic_fetch_add_explicit(&clip->position, got, memory_order_release);
+        progress(clip, now + offset, got);
         offset += got;
     }
-    *done = at_end(clip);
     return offset;
 }
 
@@ -263,23 +286,16 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
     take_commands(mixer);
     for (uint32_t i = 0; i < mixer->count;) {
         vc_clip *clip = mixer->playing[i];
-        int64_t wait = clip->start_frame == VC_CLIP_NOW ? 0 : clip->start_frame - now;
-        if (atomic_load_explicit(&clip->state, memory_order_relaxed) == VC_CLIP_PLAYING) {
-            wait = 0;
-        }
+        int64_t wait = clip->start_frame > now ? clip->start_frame - now : 0; /* NOW is least */
         bool done = clip->fading && (clip->fade_left == 0 || wait > 0);
         if (!done && wait >= (int64_t)block->frames) {
             i++;
             continue;
         }
         if (!done) {
-            uint32_t offset = wait > 0 ? (uint32_t)wait : 0;
-            if (atomic_load_explicit(&clip->state, memory_order_relaxed) != VC_CLIP_PLAYING) {
-                atomic_store_explicit(&clip->started_at, now + offset, memory_order_relaxed);
-                atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
-            }
-            uint32_t end = play(clip, block->output.data, offset, block->frames, &done);
+            uint32_t end = play(clip, block, (uint32_t)wait, now);
             last = end > last ? end : last;
+            done = at_end(clip);
         }
         if (done) {
             atomic_store_explicit(&clip->state, VC_CLIP_DONE, memory_order_release);

@@ -201,9 +201,10 @@ vc_engine *vc_engine_new(const vc_engine_config *config);
 void vc_engine_free(vc_engine *engine);
 /* Makes the next cycles reach the user's code. [control], before the device is started. */
 void vc_engine_start(vc_engine *engine);
-/* Asks for the end after the current block. The IO thread answers in its next cycle. [any] */
+/* Asks for the end after the current block. The IO thread answers in its next cycle; a request in
+ * another state than VC_RUNNING or VC_DRAINING does nothing. [any] */
 void vc_engine_stop(vc_engine *engine);
-/* The same without draining. [any] */
+/* The same at once: nothing more of the block, and no draining. It overtakes a stop. [any] */
 void vc_engine_abort(vc_engine *engine);
 /* [any] */
 vc_state vc_engine_state(const vc_engine *engine);
@@ -280,7 +281,7 @@ typedef struct vc_slices {
     uint32_t second_frames;
 } vc_slices;
 
-/* Holds at least `frames` (rounded up to a power of two). [control] */
+/* Holds at least `frames` (rounded up to a power of two, at most 2^31). [control] */
 vc_ring *vc_ring_new(uint32_t frames, uint32_t channels);
 void vc_ring_free(vc_ring *ring);
 uint32_t vc_ring_capacity(const vc_ring *ring);
@@ -356,7 +357,9 @@ vc_mixer *vc_mixer_new(uint32_t channels, uint32_t capacity, bool end_when_empty
 void vc_mixer_free(vc_mixer *mixer); /* when no cycle runs; clips stay the caller's */
 /* Gives a clip to the IO thread; false: the mixer is full. [control] */
 bool vc_mixer_add(vc_mixer *mixer, vc_clip *clip);
-/* Fades a clip out over `fade_frames` and ends it; false: the command queue is full. [control] */
+/* Fades a clip out over `fade_frames` and ends it; a later stop can hurry that, not slow it down.
+ * A clip whose first frame has not come ends at once. False: the command queue is full.
+ * [control] */
 bool vc_mixer_stop(vc_mixer *mixer, vc_clip *clip, uint32_t fade_frames);
 /* A clip that the IO thread is done with, or NULL. [control] */
 vc_clip *vc_mixer_collect(vc_mixer *mixer);
@@ -364,7 +367,8 @@ vc_clip *vc_mixer_collect(vc_mixer *mixer);
 uint32_t vc_mixer_alive(const vc_mixer *mixer);
 /* Frames mixed since the start: the mixer's time line. [any] */
 uint64_t vc_mixer_frames(const vc_mixer *mixer);
-/* The mixer as the user's code; `user` is the vc_mixer*. [IO] */
+/* The mixer as the user's code; `user` is the vc_mixer*. Like a native function and a recorder it
+ * wants interleaved blocks: with VC_ENGINE_ZERO_COPY also VC_ENGINE_PACKED. [IO] */
 int32_t vc_mixer_process(vc_block *block, void *user);
 
 /* ---- tap: a block's input into a ring ------------------------------------------------------- */

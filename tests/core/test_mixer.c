@@ -1,0 +1,549 @@
+/* Clips at exact frames. */
+#include "check.h"
+#include "voicecoil.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOST = 4096 };
+
+/* A mixer of two channels and what came out of it. */
+typedef struct bench {
+    vc_mixer *mixer;
+    float out[MOST * 2];
+    uint32_t heard;
+    uint32_t content; /* frames of it up to the last one that counted */
+    int32_t result;
+} bench;
+
+static bench *bench_make(uint32_t capacity, bool end_when_empty) {
+    bench *b = calloc(1, sizeof *b);
+    b->mixer = vc_mixer_new(2, capacity, end_when_empty);
+    return b;
+}
+
+static void bench_free(bench *b) {
+    vc_clip *clip;
+    while ((clip = vc_mixer_collect(b->mixer)) != NULL) {
+        vc_clip_free(clip);
+    }
+    CHECK_INT(vc_mixer_alive(b->mixer), 0);
+    vc_mixer_free(b->mixer);
+    free(b);
+}
+
+static void mix(bench *b, uint32_t frames) {
+    vc_block block = {.frames = frames,
+                      .valid_frames = frames,
+                      .output = {.data = b->out + b->heard * 2,
+                                 .frame_stride = 2,
+                                 .channel_stride = 1,
+                                 .channels = 2}};
+    memset(block.output.data, 0, frames * 2 * sizeof(float));
+    b->result = vc_mixer_process(&block, b->mixer);
+    CHECK(block.valid_frames <= frames);
+    b->content = block.valid_frames ? b->heard + block.valid_frames : b->content;
+    b->heard += frames;
+    CHECK_INT(vc_mixer_frames(b->mixer), b->heard);
+}
+
+static void mix_until(bench *b, uint32_t frames, uint32_t block) {
+    while (b->heard < frames) {
+        mix(b, block);
+    }
+}
+
+static float *coded(uint32_t frames, int64_t first) {
+    float *data = malloc((size_t)frames * 2 * sizeof(float) + 1);
+    for (uint32_t f = 0; f < frames; f++) {
+        data[f * 2] = code(first + f, 0);
+        data[f * 2 + 1] = code(first + f, 1);
+    }
+    return data;
+}
+
+static const float *at(const bench *b, uint32_t frame) {
+    return b->out + frame * 2;
+}
+
+/* Every start, length and seam around a block of 16 frames. */
+static void clips_start_and_end_at_their_frame(void) {
+    for (uint32_t start = 0; start < 40; start++) {
+        for (uint32_t frames = 0; frames < 40; frames += 1 + frames / 18 * 3) {
+            bench *b = bench_make(4, true);
+            float *data = coded(frames, 0);
+            vc_clip *clip = vc_clip_from_memory(data, frames, 2, 1, start, 1.0f);
+            CHECK_INT(vc_clip_get_state(clip), VC_CLIP_NEW);
+            CHECK(vc_mixer_add(b->mixer, clip));
+            CHECK_INT(vc_clip_get_state(clip), VC_CLIP_QUEUED);
+            do {
+                mix(b, 16);
+                vc_clip_state state = vc_clip_get_state(clip);
+                CHECK_INT(state == VC_CLIP_QUEUED, b->heard <= start);
+                CHECK_INT(state == VC_CLIP_DONE, b->result == VC_STOP);
+            } while (b->result == VC_CONTINUE && b->heard < 200);
+            CHECK_SILENT(b->out, 2, start);
+            CHECK_CODED(at(b, start), 2, frames, 0);
+            CHECK_SILENT(at(b, start + frames), 2, b->heard - start - frames);
+            CHECK_INT(b->content, start + frames);
+            CHECK_INT(vc_clip_position(clip), frames);
+            if (frames) {
+                CHECK_INT(vc_clip_started_at(clip), start);
+            }
+            CHECK_INT(vc_mixer_alive(b->mixer), 1);
+            CHECK(vc_mixer_collect(b->mixer) == clip);
+            CHECK(vc_mixer_collect(b->mixer) == NULL);
+            vc_clip_free(clip);
+            free(data);
+            bench_free(b);
+        }
+    }
+}
+
+static void now_and_the_past_begin_with_the_next_block(void) {
+    static const int64_t starts[] = {VC_CLIP_NOW, VC_CLIP_NOW + 1, -5, 0, 31, 32};
+    for (int i = 0; i < 6; i++) {
+        bench *b = bench_make(1, false);
+        float *data = coded(20, 0);
+        mix(b, 32);
+        CHECK_INT(b->content, 0);
+        CHECK(vc_mixer_add(b->mixer, vc_clip_from_memory(data, 20, 2, 1, starts[i], 1.0f)));
+        mix(b, 32);
+        CHECK_SILENT(b->out, 2, 32);
+        CHECK_CODED(at(b, 32), 2, 20, 0);
+        CHECK_INT(b->content, 52);
+        CHECK_INT(b->result, VC_CONTINUE);
+        bench_free(b);
+        free(data);
+    }
+}
+
+static void loops_join_without_a_seam(void) {
+    for (uint32_t frames = 1; frames < 40; frames += 6) {
+        for (uint32_t loops = 1; loops < 5; loops++) {
+            bench *b = bench_make(1, true);
+            float *data = coded(frames, 0);
+            vc_clip *clip = vc_clip_from_memory(data, frames, 2, loops, 5, 1.0f);
+            vc_mixer_add(b->mixer, clip);
+            while (b->result == VC_CONTINUE && b->heard < 1000) {
+                mix(b, 16);
+            }
+            for (uint32_t i = 0; i < loops; i++) {
+                CHECK_CODED(at(b, 5 + i * frames), 2, frames, 0);
+            }
+            CHECK_INT(b->content, 5 + loops * frames);
+            CHECK_INT(vc_clip_position(clip), loops * frames);
+            bench_free(b);
+            free(data);
+        }
+    }
+}
+
+static void for_ever_until_a_stop(void) {
+    bench *b = bench_make(1, true);
+    float *data = coded(7, 0);
+    vc_clip *clip = vc_clip_from_memory(data, 7, 2, 0, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    mix_until(b, 1600, 16);
+    CHECK_INT(b->result, VC_CONTINUE);
+    for (uint32_t i = 0; i < 1600 / 7; i++) {
+        CHECK_CODED(at(b, i * 7), 2, 7, 0);
+    }
+    vc_mixer_stop(b->mixer, clip, 0);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_INT(b->content, 1600);
+    bench_free(b);
+    free(data);
+}
+
+/* "For ever" of nothing must not be an endless loop on the IO thread. */
+static void an_empty_clip_ends_however_often_it_loops(void) {
+    static const uint64_t loops[] = {0, 1, 1000};
+    for (int i = 0; i < 3; i++) {
+        bench *b = bench_make(1, true);
+        vc_mixer_add(b->mixer, vc_clip_from_memory(NULL, 0, 2, loops[i], VC_CLIP_NOW, 1.0f));
+        mix(b, 16);
+        CHECK_INT(b->result, VC_STOP);
+        CHECK_INT(b->content, 0);
+        bench_free(b);
+    }
+}
+
+static float *ones(uint32_t frames) {
+    float *data = malloc((size_t)frames * 2 * sizeof(float));
+    for (uint32_t i = 0; i < frames * 2; i++) {
+        data[i] = 1.0f;
+    }
+    return data;
+}
+
+/* The first frame of a fade has the whole gain, and the frame behind the last one would be 0. */
+static void fades_are_straight_and_exactly_as_long_as_asked(void) {
+    static const uint32_t fades[] = {0, 1, 2, 15, 16, 17, 40, 1000};
+    for (int i = 0; i < 8; i++) {
+        for (float gain = -0.5f; gain <= 1.0f; gain += 1.5f) {
+            bench *b = bench_make(1, true);
+            float *data = ones(2000);
+            vc_clip *clip = vc_clip_from_memory(data, 2000, 2, 1, VC_CLIP_NOW, gain);
+            vc_mixer_add(b->mixer, clip);
+            mix(b, 16);
+            vc_mixer_stop(b->mixer, clip, fades[i]);
+            while (b->result == VC_CONTINUE && b->heard < MOST - 16) {
+                mix(b, 16);
+            }
+            uint32_t end = 16 + fades[i];
+            CHECK_INT(b->content, end);
+            for (uint32_t f = 0; f < end; f++) {
+                float left = f < 16 ? 1.0f : (float)(end - f) / (float)fades[i];
+                CHECK_NEAR(at(b, f)[0], gain * left, 1e-5);
+                CHECK_NEAR(at(b, f)[1], gain * left, 1e-5);
+            }
+            CHECK_SILENT(at(b, end), 2, b->heard - end);
+            CHECK_INT(vc_clip_position(clip), end);
+            bench_free(b);
+            free(data);
+        }
+    }
+}
+
+static void a_fade_longer_than_the_clip_ends_with_it(void) {
+    bench *b = bench_make(1, true);
+    float *data = ones(24);
+    vc_clip *clip = vc_clip_from_memory(data, 24, 2, 1, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    vc_mixer_stop(b->mixer, clip, 100);
+    mix(b, 16);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_INT(b->content, 24);
+    CHECK_NEAR(at(b, 23)[0], 0.77, 1e-5);
+    bench_free(b);
+    free(data);
+}
+
+/* A second stop can hurry a fade, from the level where it is, and cannot slow it down. */
+static void a_second_stop_hurries_a_fade(void) {
+    bench *b = bench_make(1, true);
+    float *data = ones(2000);
+    vc_clip *clip = vc_clip_from_memory(data, 2000, 2, 1, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    vc_mixer_stop(b->mixer, clip, 64);
+    mix(b, 32);
+    vc_mixer_stop(b->mixer, clip, 1000);
+    vc_mixer_stop(b->mixer, clip, 8);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_INT(b->content, 40);
+    CHECK_NEAR(at(b, 31)[0], 33.0 / 64, 1e-5);
+    CHECK_NEAR(at(b, 32)[0], 0.5, 1e-5);
+    CHECK_NEAR(at(b, 39)[0], 0.5 / 8, 1e-5);
+    bench_free(b);
+    free(data);
+}
+
+static void a_stop_before_the_start_plays_nothing(void) {
+    for (uint32_t start = 1; start < 40; start++) {
+        bench *b = bench_make(1, true);
+        float *data = ones(100);
+        vc_clip *clip = vc_clip_from_memory(data, 100, 2, 1, start, 1.0f);
+        vc_mixer_add(b->mixer, clip);
+        vc_mixer_stop(b->mixer, clip, 20);
+        mix(b, 16);
+        CHECK_INT(b->result, VC_STOP);
+        CHECK_INT(b->content, 0);
+        CHECK_SILENT(b->out, 2, 16);
+        CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
+        CHECK_INT(vc_clip_position(clip), 0);
+        bench_free(b);
+        free(data);
+    }
+}
+
+static void a_stop_that_comes_too_late_is_ignored(void) {
+    bench *b = bench_make(2, false);
+    float *data = ones(10);
+    vc_clip *clip = vc_clip_from_memory(data, 10, 2, 1, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    mix(b, 16);
+    vc_mixer_stop(b->mixer, clip, 5);
+    mix(b, 16);
+    CHECK(vc_mixer_collect(b->mixer) == clip);
+    CHECK(vc_mixer_collect(b->mixer) == NULL);
+    vc_clip_free(clip);
+    bench_free(b);
+    free(data);
+}
+
+/* ---- ring clips ------------------------------------------------------------------------------- */
+
+static void write_coded(vc_ring *ring, uint32_t frames, int64_t first) {
+    float *data = coded(frames, first);
+    CHECK_INT(vc_ring_write(ring, data, frames), frames);
+    free(data);
+}
+
+static void a_ring_ends_at_its_last_frame(void) {
+    for (uint32_t frames = 0; frames < 50; frames++) {
+        bench *b = bench_make(1, true);
+        vc_ring *ring = vc_ring_new(64, 2);
+        float skip[2 * 40];
+        write_coded(ring, 40, 0); /* so that it wraps */
+        vc_ring_read(ring, skip, 40);
+        write_coded(ring, frames, 0);
+        vc_ring_end(ring);
+        vc_clip *clip = vc_clip_from_ring(ring, 3, 1.0f);
+        vc_mixer_add(b->mixer, clip);
+        while (b->result == VC_CONTINUE && b->heard < 200) {
+            mix(b, 16);
+        }
+        CHECK_SILENT(b->out, 2, 3);
+        CHECK_CODED(at(b, 3), 2, frames, 0);
+        CHECK_INT(b->content, 3 + frames);
+        CHECK_INT(vc_clip_position(clip), frames);
+        CHECK_INT(vc_clip_starved_frames(clip), 0);
+        CHECK(vc_ring_finished(ring));
+        bench_free(b);
+        vc_ring_free(ring);
+    }
+}
+
+static void a_starved_ring_is_silence_and_counted(void) {
+    bench *b = bench_make(1, true);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    write_coded(ring, 10, 0);
+    mix(b, 16);
+    CHECK_INT(vc_clip_starved_frames(clip), 6);
+    CHECK_INT(vc_clip_position(clip), 10);
+    mix(b, 16);
+    CHECK_INT(vc_clip_starved_frames(clip), 22);
+    write_coded(ring, 20, 10);
+    mix(b, 16);
+    vc_ring_end(ring);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_CODED(b->out, 2, 10, 0);
+    CHECK_SILENT(at(b, 10), 2, 22);
+    CHECK_CODED(at(b, 32), 2, 20, 10);
+    CHECK_INT(b->content, 52);
+    CHECK_INT(vc_clip_starved_frames(clip), 22);
+    CHECK_INT(vc_clip_position(clip), 30);
+    bench_free(b);
+    vc_ring_free(ring);
+}
+
+/* "Playing: at least one frame was mixed", and the start is that of the first frame. */
+static void a_ring_that_is_late_starts_late(void) {
+    bench *b = bench_make(1, false);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, 4, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    mix(b, 16);
+    CHECK_INT(vc_clip_get_state(clip), VC_CLIP_QUEUED);
+    CHECK_INT(vc_clip_starved_frames(clip), 12);
+    write_coded(ring, 10, 0);
+    vc_ring_end(ring);
+    mix(b, 16);
+    CHECK_INT(vc_clip_started_at(clip), 16);
+    CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
+    CHECK_CODED(at(b, 16), 2, 10, 0);
+    bench_free(b);
+    vc_ring_free(ring);
+}
+
+/* A stop does not wait for a reader that is stuck, and the stream ends at the fade's end. */
+static void a_stop_of_a_starved_ring_takes_its_time_and_no_more(void) {
+    static const uint32_t fades[] = {0, 1, 10, 16, 20, 33};
+    for (int i = 0; i < 6; i++) {
+        bench *b = bench_make(1, true);
+        vc_ring *ring = vc_ring_new(64, 2);
+        vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+        vc_mixer_add(b->mixer, clip);
+        write_coded(ring, 16, 0);
+        mix(b, 16);
+        vc_mixer_stop(b->mixer, clip, fades[i]);
+        while (b->result == VC_CONTINUE && b->heard < 200) {
+            mix(b, 16);
+        }
+        CHECK_INT(b->content, 16 + fades[i]);
+        CHECK_INT(vc_clip_starved_frames(clip), fades[i]);
+        CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
+        bench_free(b);
+        vc_ring_free(ring);
+    }
+}
+
+/* ---- several ---------------------------------------------------------------------------------- */
+
+static void overlapping_clips_add_up(void) {
+    enum { CLIPS = 12, LENGTH = 50 };
+    bench *b = bench_make(CLIPS, true);
+    float *data[CLIPS];
+    double wanted[MOST] = {0};
+    for (uint32_t i = 0; i < CLIPS; i++) {
+        data[i] = coded(LENGTH, i * 100);
+        uint32_t start = i * 13;
+        vc_mixer_add(b->mixer, vc_clip_from_memory(data[i], LENGTH, 2, 1, start, 0.5f));
+        for (uint32_t f = 0; f < LENGTH; f++) {
+            wanted[start + f] += 0.5 * (double)data[i][f * 2];
+        }
+    }
+    while (b->result == VC_CONTINUE && b->heard < 1000) {
+        mix(b, 16);
+    }
+    for (uint32_t f = 0; f < b->heard; f++) {
+        check_that((double)at(b, f)[0] == wanted[f], __FILE__, __LINE__, "frame %u: %g, not %g", f,
+                   (double)at(b, f)[0], wanted[f]);
+    }
+    CHECK_INT(b->content, (CLIPS - 1) * 13 + LENGTH);
+    bench_free(b);
+    for (uint32_t i = 0; i < CLIPS; i++) {
+        free(data[i]);
+    }
+}
+
+static void capacity_is_kept_and_comes_back(void) {
+    enum { CAPACITY = 5 };
+    bench *b = bench_make(CAPACITY, false);
+    float *data = ones(16);
+    vc_clip *extra = vc_clip_from_memory(data, 16, 2, 1, VC_CLIP_NOW, 1.0f);
+    for (int turn = 0; turn < 20; turn++) {
+        for (int i = 0; i < CAPACITY; i++) {
+            vc_clip *clip = vc_clip_from_memory(data, 16, 2, 1, VC_CLIP_NOW, 1.0f);
+            CHECK(vc_mixer_add(b->mixer, clip));
+        }
+        CHECK(!vc_mixer_add(b->mixer, extra));
+        CHECK_INT(vc_clip_get_state(extra), VC_CLIP_NEW);
+        mix(b, 16);
+        CHECK_NEAR(at(b, b->heard - 1)[1], CAPACITY, 0);
+        CHECK_INT(vc_mixer_alive(b->mixer), CAPACITY);
+        CHECK(!vc_mixer_add(b->mixer, extra)); /* not before they are collected */
+        vc_clip *clip;
+        while ((clip = vc_mixer_collect(b->mixer)) != NULL) {
+            vc_clip_free(clip);
+        }
+        CHECK_INT(vc_mixer_alive(b->mixer), 0);
+    }
+    vc_clip_free(extra);
+    bench_free(b);
+    free(data);
+}
+
+static void a_scheduled_clip_keeps_the_silence_before_it(void) {
+    bench *b = bench_make(2, true);
+    float *data = coded(8, 0);
+    vc_mixer_add(b->mixer, vc_clip_from_memory(data, 8, 2, 1, 0, 1.0f));
+    vc_mixer_add(b->mixer, vc_clip_from_memory(data, 8, 2, 1, 100, 1.0f));
+    for (uint32_t i = 1; b->result == VC_CONTINUE && i < 20; i++) {
+        mix(b, 16);
+        CHECK_INT(b->content, b->heard < 108 ? b->heard : 108);
+    }
+    CHECK_CODED(at(b, 100), 2, 8, 0);
+    bench_free(b);
+    free(data);
+}
+
+static void nothing_to_play(void) {
+    bench *b = bench_make(1, true);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_INT(b->content, 0);
+    bench_free(b);
+    b = bench_make(0, false); /* and no room */
+    vc_clip *clip = vc_clip_from_memory(NULL, 0, 2, 1, 0, 1.0f);
+    CHECK(!vc_mixer_add(b->mixer, clip));
+    vc_clip_free(clip);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_CONTINUE);
+    bench_free(b);
+}
+
+/* ---- two threads ------------------------------------------------------------------------------ */
+
+enum { CLIPS = 3000 };
+
+typedef struct io {
+    vc_mixer *mixer;
+    _Atomic bool over;
+} io;
+
+static void *mix_for_ever(void *user) {
+    io *thread = user;
+    float out[16 * 2];
+    while (!thread->over) {
+        vc_block block = {.frames = 16,
+                          .output = {.data = out,
+                                     .frame_stride = 2,
+                                     .channel_stride = 1,
+                                     .channels = 2}};
+        memset(out, 0, sizeof out);
+        vc_mixer_process(&block, thread->mixer);
+    }
+    return NULL;
+}
+
+/* Clips are given, stopped and freed as fast as they come back; AddressSanitizer sees a clip that
+ * is touched after that. */
+static void clips_come_and_go(void) {
+    io thread = {.mixer = vc_mixer_new(2, 8, false)};
+    pthread_t id;
+    pthread_create(&id, NULL, mix_for_ever, &thread);
+    vc_clip *clips[8] = {0};
+    float *memory[8] = {0};
+    uint32_t given = 0, back = 0;
+    while (back < CLIPS) {
+        for (uint32_t i = 0; i < 8 && given < CLIPS; i++) {
+            if (clips[i] == NULL) {
+                uint32_t frames = given % 50;
+                memory[i] = ones(frames + 1);
+                clips[i] = vc_clip_from_memory(memory[i], frames, 2, given % 3, VC_CLIP_NOW, 1.0f);
+                CHECK(vc_mixer_add(thread.mixer, clips[i]));
+                while (!vc_mixer_stop(thread.mixer, clips[i], ++given % 40)) {
+                    given--;
+                }
+            }
+        }
+        vc_clip *clip;
+        while ((clip = vc_mixer_collect(thread.mixer)) != NULL) {
+            CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
+            for (uint32_t i = 0; i < 8; i++) {
+                if (clips[i] == clip) {
+                    clips[i] = NULL;
+                    free(memory[i]);
+                }
+            }
+            vc_clip_free(clip);
+            back++;
+        }
+    }
+    CHECK_INT(vc_mixer_alive(thread.mixer), 0);
+    thread.over = true;
+    pthread_join(id, NULL);
+    vc_mixer_free(thread.mixer);
+}
+
+int main(void) {
+    RUN(clips_start_and_end_at_their_frame);
+    RUN(now_and_the_past_begin_with_the_next_block);
+    RUN(loops_join_without_a_seam);
+    RUN(for_ever_until_a_stop);
+    RUN(an_empty_clip_ends_however_often_it_loops);
+    RUN(fades_are_straight_and_exactly_as_long_as_asked);
+    RUN(a_fade_longer_than_the_clip_ends_with_it);
+    RUN(a_second_stop_hurries_a_fade);
+    RUN(a_stop_before_the_start_plays_nothing);
+    RUN(a_stop_that_comes_too_late_is_ignored);
+    RUN(a_ring_ends_at_its_last_frame);
+    RUN(a_starved_ring_is_silence_and_counted);
+    RUN(a_ring_that_is_late_starts_late);
+    RUN(a_stop_of_a_starved_ring_takes_its_time_and_no_more);
+    RUN(overlapping_clips_add_up);
+    RUN(capacity_is_kept_and_comes_back);
+    RUN(a_scheduled_clip_keeps_the_silence_before_it);
+    RUN(nothing_to_play);
+    RUN(clips_come_and_go);
+    return check_summary();
+}
