@@ -189,6 +189,7 @@ static void call(vc_engine *engine, vc_block *block) {
 static vc_audio device_block(const vc_audio *device, uint32_t offset) {
     vc_audio part = *device;
     part.data = device->data + (ptrdiff_t)offset * device->frame_stride;
+    part.channel_stride = device->channels == 1 ? 1 : device->channel_stride;
     return part;
 }
 
@@ -196,8 +197,8 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
     if (device->channels == 0) {
         return true;
     }
-    bool packed =
-        device->channel_stride == 1 && device->frame_stride == (ptrdiff_t)device->channels;
+    bool packed = device->frame_stride == (ptrdiff_t)device->channels &&
+                  (device->channel_stride == 1 || device->channels == 1);
     return device->data != NULL && (packed || !(engine->config.flags & VC_ENGINE_PACKED));
 }
 

@@ -18,8 +18,11 @@ struct vc_queue {
 
 vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes) {
     uint32_t capacity = 1;
-    while (capacity < messages && capacity < 1u << 31) {
+    while (capacity < messages) {
         capacity <<= 1;
+        if (capacity == 0) {
+            return NULL; /* more than the largest power of two */
+        }
     }
     vc_queue *queue = calloc(1, sizeof *queue);
     unsigned char *data = calloc(capacity, message_bytes);

@@ -32,11 +32,14 @@ struct vc_ring {
 
 vc_ring *vc_ring_new(uint32_t frames, uint32_t channels) {
     uint32_t capacity = 1;
-    while (capacity < frames && capacity < 1u << 31) {
+    while (capacity < frames) {
         capacity <<= 1;
+        if (capacity == 0) {
+            return NULL; /* more than the largest power of two */
+        }
     }
     vc_ring *ring = calloc(1, sizeof *ring);
-    float *data = calloc((size_t)capacity * channels, sizeof(float));
+    float *data = calloc(capacity, channels * sizeof(float));
     if (ring == NULL || data == NULL) {
         free(ring);
         free(data);
@@ -70,12 +73,13 @@ uint64_t vc_ring_total_written(const vc_ring *ring) {
 uint32_t vc_ring_readable(const vc_ring *ring) {
     /* `read` first: a third thread that saw `written` first could find a `read` beyond it. */
     uint64_t read = vc_ring_total_read(ring);
-    return (uint32_t)(vc_ring_total_written(ring) - read);
+    uint64_t readable = vc_ring_total_written(ring) - read;
+    /* Both may have gone on between the two looks of a third thread. */
+    return readable < ring->capacity ? (uint32_t)readable : ring->capacity;
 }
 
 uint32_t vc_ring_writable(const vc_ring *ring) {
-    uint32_t readable = vc_ring_readable(ring);
-    return readable < ring->capacity ? ring->capacity - readable : 0;
+    return ring->capacity - vc_ring_readable(ring);
 }
 
 static void slice(const vc_ring *ring, uint64_t position, uint32_t frames, vc_slices *slices) {

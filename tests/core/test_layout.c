@@ -1,0 +1,162 @@
+/* Devices' memory: which layouts are lent with zero_copy, which are copied, and that no step is
+ * made beyond them. */
+#include "rig.h"
+
+static const rig_layout LAYOUTS[] = {INTERLEAVED, PLANAR, SPLIT};
+
+static void every_layout_brings_the_same_frames(void) {
+    for (uint32_t flags = 0; flags <= (VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED); flags++) {
+        for (int l = 0; l < 3; l++) {
+            for (uint32_t block = 0; block <= 100; block += 25) {
+                rig *r = rig_make(2, 3, block, 100);
+                r->layout = LAYOUTS[l];
+                r->config.flags = flags;
+                rig_start(r);
+                while (r->heard_frames < 1000) {
+                    rig_cycle(r, 100);
+                }
+                uint32_t delay = block && 100 % block ? block : 0;
+                CHECK_SILENT(r->heard, 3, delay);
+                CHECK_CODED(rig_heard(r, delay), 3, r->heard_frames - delay, 0);
+                CHECK_INT(r->calls, 1000 / (block ? block : 100));
+                rig_free(r);
+            }
+        }
+    }
+}
+
+/* Whether the block was the device's own memory. */
+static bool is_lent(rig_layout layout, uint32_t channels, uint32_t block, uint32_t flags) {
+    rig *r = rig_make(channels, channels, block, 64);
+    r->layout = layout;
+    r->config.flags = flags;
+    rig_start(r);
+    rig_cycle(r, 64);
+    uint32_t offset = block ? 64 - block : 0; /* of the last block */
+    ptrdiff_t step = layout == INTERLEAVED ? (ptrdiff_t)channels : 1;
+    bool output = r->lent_output == r->memory[1] + (ptrdiff_t)offset * step;
+    bool input = r->lent_input == r->memory[0] + (ptrdiff_t)offset * step;
+    CHECK_INT(output, input);
+    bool wanted = (flags & VC_ENGINE_ZERO_COPY) != 0;
+    CHECK_INT(rig_statistics(r).copied_blocks, wanted && !output ? r->calls : 0);
+    CHECK_CODED(r->heard, channels, 64, 0);
+    rig_free(r);
+    return output;
+}
+
+static void what_is_lent(void) {
+    const uint32_t zero = VC_ENGINE_ZERO_COPY, packed = VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED;
+    for (uint32_t block = 0; block <= 16; block += 16) {
+        CHECK(!is_lent(INTERLEAVED, 2, block, 0));
+        CHECK(is_lent(INTERLEAVED, 2, block, zero));
+        CHECK(is_lent(INTERLEAVED, 2, block, packed));
+        CHECK(is_lent(PLANAR, 2, block, zero));
+        CHECK(!is_lent(PLANAR, 2, block, packed));
+        CHECK(!is_lent(SPLIT, 2, block, zero));
+        CHECK(!is_lent(SPLIT, 2, block, packed));
+        /* One channel without gaps is both. */
+        CHECK(is_lent(PLANAR, 1, block, packed));
+    }
+}
+
+static void one_direction_that_cannot_be_lent_is_copied(void) {
+    float input[2][64], output[128];
+    vc_channel list[2] = {{input[1], 1}, {input[0], 1}};
+    for (int f = 0; f < 64; f++) {
+        input[1][f] = code(f, 0);
+        input[0][f] = code(f, 1);
+        output[2 * f] = output[2 * f + 1] = NAN;
+    }
+    rig *r = rig_make(2, 2, 0, 64);
+    r->config.flags = VC_ENGINE_ZERO_COPY;
+    rig_start(r);
+    vc_cycle cycle = {.frames = 64,
+                      .input = {.list = list, .channels = 2},
+                      .output = {.data = output,
+                                 .frame_stride = 2,
+                                 .channel_stride = 1,
+                                 .channels = 2}};
+    CHECK_INT(vc_cycle_run(r->engine, &cycle), 64);
+    CHECK(r->lent_output != output);
+    CHECK_CODED(output, 2, 64, 0);
+    CHECK_INT(rig_statistics(r).copied_blocks, 1);
+    rig_free(r);
+}
+
+static void a_block_across_cycles_is_copied_and_counted(void) {
+    rig *r = rig_make(0, 2, 100, 64);
+    r->config.flags = VC_ENGINE_ZERO_COPY;
+    rig_start(r);
+    while (r->heard_frames < 640) {
+        rig_cycle(r, 64);
+    }
+    CHECK_CODED(r->heard, 2, 640, 0);
+    CHECK_INT(rig_statistics(r).copied_blocks, 7);
+    rig_free(r);
+}
+
+/* A device with a longer buffer than the promised one lends it in pieces. */
+static void a_lent_block_is_never_longer_than_promised(void) {
+    rig *r = rig_make(0, 2, 0, 64);
+    r->config.flags = VC_ENGINE_ZERO_COPY;
+    rig_start(r);
+    rig_cycle(r, 100);
+    CHECK_INT(r->blocks[0].frames, 64);
+    CHECK_INT(r->blocks[1].frames, 36);
+    CHECK(r->lent_output == r->memory[1] + 128);
+    CHECK_CODED(r->heard, 2, 100, 0);
+    rig_free(r);
+}
+
+static void a_stop_inside_a_lent_block_is_silenced(void) {
+    for (int l = 0; l < 3; l++) {
+        rig *r = rig_make(0, 2, 16, 64);
+        r->layout = LAYOUTS[l];
+        r->config.flags = VC_ENGINE_ZERO_COPY;
+        r->act_at = 1;
+        r->result = VC_STOP;
+        r->valid = 5;
+        rig_start(r);
+        CHECK_INT(rig_cycle(r, 64), 21);
+        CHECK_CODED(r->heard, 2, 21, 0);
+        CHECK_SILENT(rig_heard(r, 21), 2, 43);
+        rig_free(r);
+    }
+}
+
+static void a_device_without_memory_is_silence(void) {
+    for (uint32_t block = 0; block < 100; block += 48) {
+        rig *r = rig_make(2, 2, block, 64);
+        r->layout = NO_MEMORY;
+        r->config.flags = VC_ENGINE_ZERO_COPY;
+        rig_start(r);
+        for (int i = 0; i < 5; i++) {
+            rig_cycle(r, 64); /* rig_process checks that the input is silent */
+        }
+        CHECK_INT(r->calls, 320 / (block ? block : 64));
+        rig_free(r);
+    }
+}
+
+static void many_channels(void) {
+    rig *r = rig_make(16, 16, 48, 64);
+    r->layout = SPLIT;
+    rig_start(r);
+    while (r->heard_frames < 640) {
+        rig_cycle(r, 64);
+    }
+    CHECK_CODED(rig_heard(r, 48), 16, r->heard_frames - 48, 0);
+    rig_free(r);
+}
+
+int main(void) {
+    RUN(every_layout_brings_the_same_frames);
+    RUN(what_is_lent);
+    RUN(one_direction_that_cannot_be_lent_is_copied);
+    RUN(a_block_across_cycles_is_copied_and_counted);
+    RUN(a_lent_block_is_never_longer_than_promised);
+    RUN(a_stop_inside_a_lent_block_is_silenced);
+    RUN(a_device_without_memory_is_silence);
+    RUN(many_channels);
+    return check_summary();
+}
