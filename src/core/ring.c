@@ -78,9 +78,7 @@ uint32_t vc_ring_readable(const vc_ring *ring) {
     return readable < ring->capacity ? (uint32_t)readable : ring->capacity;
 }
 
-uint32_t vc_ring_writable(const vc_ring *ring) {
-    return ring->capacity - vc_ring_readable(ring);
-}
+uint32_t vc_ring_writable(const vc_ring *ring) { return ring->capacity - vc_ring_readable(ring); }
 
 static void slice(const vc_ring *ring, uint64_t position, uint32_t frames, vc_slices *slices) {
     uint32_t start = (uint32_t)(position & (ring->capacity - 1));

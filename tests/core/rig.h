@@ -23,11 +23,11 @@ typedef struct rig {
     int64_t input_latency, output_latency;
 
     /* What the user's code does. */
-    uint32_t act_at;  /* at this call (counted from 0), */
-    int32_t result;   /* return this, */
-    uint32_t valid;   /* with this many valid frames; UINT32_MAX: leave it */
-    int64_t made;     /* frames made so far: the output's index code */
-    int64_t input_at; /* index code of the input that is expected next */
+    uint32_t act_at;                 /* at this call (counted from 0), */
+    int32_t result;                  /* return this, */
+    uint32_t valid;                  /* with this many valid frames; UINT32_MAX: leave it */
+    int64_t made;                    /* frames made so far: the output's index code */
+    int64_t input_at;                /* index code of the input that is expected next */
     float *lent_output, *lent_input; /* of the last block */
     uint32_t calls, left;
     vc_block blocks[RIG_BLOCKS];
@@ -81,9 +81,7 @@ static inline int32_t rig_process(vc_block *block, void *user) {
     return act ? r->result : VC_CONTINUE;
 }
 
-static inline void rig_leave(void *user) {
-    ((rig *)user)->left++;
-}
+static inline void rig_leave(void *user) { ((rig *)user)->left++; }
 
 static inline int64_t rig_clock(void *user) {
     (void)user;

@@ -47,8 +47,8 @@ static void lay_out(memory *m, int layout, uint32_t channels) {
         break;
     default: /* a list: two interleaved, the others on their own */
         for (uint32_t i = 0; i < channels; i++) {
-            m->list[i] = i < 2 ? (vc_channel){m->data + i, 2}
-                               : (vc_channel){m->data + i * 2 * FRAMES, 1};
+            m->list[i] =
+                i < 2 ? (vc_channel){m->data + i, 2} : (vc_channel){m->data + i * 2 * FRAMES, 1};
         }
         m->audio.data = NULL;
         m->audio.list = m->list;

@@ -97,9 +97,7 @@ static void losses_add_up_until_the_next_block(void) {
 }
 
 static int64_t ticking_ns;
-static int64_t ticking_clock(void *user) {
-    return ticking_ns += *(int64_t *)user;
-}
+static int64_t ticking_clock(void *user) { return ticking_ns += *(int64_t *)user; }
 
 static void a_late_cycle_is_counted(void) {
     int64_t tick = 1000;
@@ -308,12 +306,10 @@ static void run_cycles(observer *o, void *(*watch)(void *)) {
     float output[16];
     rig *r = o->r;
     for (int i = 0; i < CYCLES; i++) {
-        vc_cycle cycle = {.frames = 16,
-                          .output = {.data = output,
-                                     .frame_stride = 1,
-                                     .channel_stride = 1,
-                                     .channels = 1},
-                          .output_time = rig_time(r, r->frame + r->output_latency)};
+        vc_cycle cycle = {
+            .frames = 16,
+            .output = {.data = output, .frame_stride = 1, .channel_stride = 1, .channels = 1},
+            .output_time = rig_time(r, r->frame + r->output_latency)};
         vc_cycle_run(r->engine, &cycle);
         r->frame += 16;
     }

@@ -1,4 +1,5 @@
-/* How a stream ends: by its own code, by request, by an error; and when the last frame was heard. */
+/* How a stream ends: by its own code, by request, by an error; and when the last frame was heard.
+ */
 #include "rig.h"
 
 /* Placements of blocks in cycles: channels, block, cycle. */
@@ -20,9 +21,7 @@ static rig *rig_of(const placement *p) {
     return rig_make(p->inputs, p->outputs, p->block, p->cycle);
 }
 
-static uint32_t block_of(const placement *p) {
-    return p->block ? p->block : p->cycle;
-}
+static uint32_t block_of(const placement *p) { return p->block ? p->block : p->cycle; }
 
 static bool is_event(rig *r, vc_event_kind kind, int64_t value) {
     vc_event event = {0};
@@ -58,8 +57,7 @@ static void the_codes_own_end(void) {
                 good &= CHECK_INT(vc_engine_reason(r->engine), VC_REASON_END);
                 good &= CHECK_SILENT(r->heard, p->outputs, p->delay);
                 good &= CHECK_CODED(rig_heard(r, p->delay), p->outputs, end - p->delay, 0);
-                good &=
-                    CHECK_SILENT(rig_heard(r, end), p->outputs, r->heard_frames - end);
+                good &= CHECK_SILENT(rig_heard(r, end), p->outputs, r->heard_frames - end);
                 good &= CHECK(is_event(r, VC_EVENT_FINISHED, VC_REASON_END));
                 if (!good) {
                     printf("  ... %s: call %u, valid %u\n", p->name, at, valid);
@@ -136,7 +134,8 @@ static void a_stop_ends_after_the_block_and_an_abort_at_once(void) {
             good &= CHECK_CODED(rig_heard(r, p->delay), p->outputs, until - p->delay, 0);
             good &= CHECK_SILENT(rig_heard(r, until), p->outputs, r->heard_frames - until);
             good &= CHECK_INT(vc_engine_state(r->engine), abort ? VC_FINISHED : VC_DRAINING);
-            good &= CHECK_INT(vc_engine_reason(r->engine), abort ? VC_REASON_ABORT : VC_REASON_STOP);
+            good &=
+                CHECK_INT(vc_engine_reason(r->engine), abort ? VC_REASON_ABORT : VC_REASON_STOP);
             good &= CHECK_INT(r->left, 1);
             if (!good) {
                 printf("  ... %s, abort %d\n", p->name, abort);

@@ -70,12 +70,10 @@ static void one_direction_that_cannot_be_lent_is_copied(void) {
     rig *r = rig_make(2, 2, 0, 64);
     r->config.flags = VC_ENGINE_ZERO_COPY;
     rig_start(r);
-    vc_cycle cycle = {.frames = 64,
-                      .input = {.list = list, .channels = 2},
-                      .output = {.data = output,
-                                 .frame_stride = 2,
-                                 .channel_stride = 1,
-                                 .channels = 2}};
+    vc_cycle cycle = {
+        .frames = 64,
+        .input = {.list = list, .channels = 2},
+        .output = {.data = output, .frame_stride = 2, .channel_stride = 1, .channels = 2}};
     CHECK_INT(vc_cycle_run(r->engine, &cycle), 64);
     CHECK(r->lent_output != output);
     CHECK_CODED(output, 2, 64, 0);

@@ -34,12 +34,11 @@ static void bench_free(bench *b) {
 }
 
 static void mix(bench *b, uint32_t frames) {
-    vc_block block = {.frames = frames,
-                      .valid_frames = frames,
-                      .output = {.data = b->out + b->heard * 2,
-                                 .frame_stride = 2,
-                                 .channel_stride = 1,
-                                 .channels = 2}};
+    vc_block block = {
+        .frames = frames,
+        .valid_frames = frames,
+        .output = {
+            .data = b->out + b->heard * 2, .frame_stride = 2, .channel_stride = 1, .channels = 2}};
     memset(block.output.data, 0, frames * 2 * sizeof(float));
     b->result = vc_mixer_process(&block, b->mixer);
     CHECK(block.valid_frames <= frames);
@@ -63,9 +62,7 @@ static float *coded(uint32_t frames, int64_t first) {
     return data;
 }
 
-static const float *at(const bench *b, uint32_t frame) {
-    return b->out + frame * 2;
-}
+static const float *at(const bench *b, uint32_t frame) { return b->out + frame * 2; }
 
 /* Every start, length and seam around a block of 16 frames. */
 static void clips_start_and_end_at_their_frame(void) {
@@ -276,7 +273,8 @@ static void a_stop_that_comes_too_late_is_ignored(void) {
     free(data);
 }
 
-/* ---- ring clips ------------------------------------------------------------------------------- */
+/* ---- ring clips -------------------------------------------------------------------------------
+ */
 
 static void write_coded(vc_ring *ring, uint32_t frames, int64_t first) {
     float *data = coded(frames, first);
@@ -376,7 +374,8 @@ static void a_stop_of_a_starved_ring_takes_its_time_and_no_more(void) {
     }
 }
 
-/* ---- several ---------------------------------------------------------------------------------- */
+/* ---- several ----------------------------------------------------------------------------------
+ */
 
 static void overlapping_clips_add_up(void) {
     enum { CLIPS = 12, LENGTH = 50 };
@@ -461,7 +460,8 @@ static void nothing_to_play(void) {
     bench_free(b);
 }
 
-/* ---- two threads ------------------------------------------------------------------------------ */
+/* ---- two threads ------------------------------------------------------------------------------
+ */
 
 enum { CLIPS = 3000 };
 
@@ -474,11 +474,9 @@ static void *mix_for_ever(void *user) {
     io *thread = user;
     float out[16 * 2];
     while (!thread->over) {
-        vc_block block = {.frames = 16,
-                          .output = {.data = out,
-                                     .frame_stride = 2,
-                                     .channel_stride = 1,
-                                     .channels = 2}};
+        vc_block block = {
+            .frames = 16,
+            .output = {.data = out, .frame_stride = 2, .channel_stride = 1, .channels = 2}};
         memset(out, 0, sizeof out);
         vc_mixer_process(&block, thread->mixer);
     }

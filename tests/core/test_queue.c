@@ -54,9 +54,7 @@ static void one_message(void) {
     vc_queue_free(queue);
 }
 
-static void more_than_it_can_hold_is_not_made(void) {
-    CHECK(vc_queue_new(UINT32_MAX, 8) == NULL);
-}
+static void more_than_it_can_hold_is_not_made(void) { CHECK(vc_queue_new(UINT32_MAX, 8) == NULL); }
 
 enum { MESSAGES = 200000 };
 

@@ -4,6 +4,7 @@
 #endif
 #include "device.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <math.h>
 #include <pthread.h>
@@ -46,13 +47,14 @@ struct vc_device {
     vc_fault fault; /* the next one; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
     float *line;    /* what left the connector, by frame & line_mask: the cable */
-    uint32_t line_mask;
+    size_t line_mask;
     uint64_t silent_frames; /* heard since the last content; written when more content comes */
     bool heard;
 
+    int64_t late_ns;      /* that the running cycle is prolonged by */
+    uint32_t clock_reads; /* of the IO thread for the running client */
+
     _Atomic int64_t host_ns; /* of the virtual clocks */
-    _Atomic int64_t late_ns; /* that the running cycle is prolonged by */
-    _Atomic uint32_t clock_reads;
     _Atomic int64_t shown_frame;
     _Atomic uint64_t lost_frames;
     _Atomic uint64_t capture_lost;
@@ -83,16 +85,17 @@ vc_device *vc_device_new(const vc_device_config *config) {
     device->config = *config;
     device->owner = (long)getpid();
     /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
-    uint32_t needed =
-        config->input_latency_frames + config->output_latency_frames + 2 * config->frames;
-    uint32_t size = 1;
+    size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
+    assert(!config->loopback || trip >= config->frames);
+    size_t needed = trip + 2 * (size_t)config->frames;
+    size_t size = 1;
     while (size < needed) {
         size <<= 1;
     }
     device->line_mask = size - 1;
     uint32_t channels = config->output_channels ? config->output_channels : 1;
     device->mix = calloc((size_t)config->frames * channels, sizeof(float));
-    device->line = calloc((size_t)size * channels, sizeof(float));
+    device->line = calloc(size, channels * sizeof(float));
     device->faults = vc_queue_new(8, sizeof(vc_fault));
     pthread_mutex_init(&device->lock, NULL);
     pthread_cond_init(&device->moved, NULL);
@@ -212,9 +215,9 @@ bool vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns)
         /* The IO thread makes `turn` odd before it reads the slots: if it is even now, the next
          * cycle sees NULL; if it is odd, this cycle may still have the engine. */
         uint64_t turn = atomic_load(&device->turn);
-        int64_t until = vc_clock_ns() + deadline_ns;
+        int64_t since = vc_clock_ns();
         while ((turn & 1u) && atomic_load(&device->turn) == turn) {
-            if (vc_clock_ns() > until) {
+            if (vc_clock_ns() - since > deadline_ns) {
                 atomic_store(&slot->engine, engine);
                 return false;
             }
@@ -239,7 +242,9 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&device->lock);
-    device->granted += cycles;
+    /* A cycle of the last call that came behind its deadline is not one of these. */
+    device->granted =
+        (device->granted > device->stepped ? device->granted : device->stepped) + cycles;
     uint64_t target = device->granted;
     pthread_cond_broadcast(&device->moved);
     int error = 0;
@@ -261,16 +266,19 @@ vc_device_condition vc_device_get_condition(const vc_device *device) {
     return (vc_device_condition)atomic_load(&device->condition);
 }
 
+/* The device whose IO thread this is. */
+static _Thread_local const vc_device *io_thread_of;
+
 int64_t vc_device_clock_ns(void *user) {
     vc_device *device = user;
-    if (device->config.clock == VC_CLOCK_REAL) {
-        return vc_clock_ns();
+    int64_t late = 0;
+    if (io_thread_of == device) {
+        /* A late cycle takes its extra time between the first and the second look at the clock.
+         * Only the IO thread's looks count: others may come at any moment. */
+        late = device->clock_reads++ > 0 ? device->late_ns : 0;
     }
-    int64_t late = atomic_load_explicit(&device->late_ns, memory_order_acquire);
-    if (late != 0 && atomic_fetch_add(&device->clock_reads, 1) == 0) {
-        late = 0; /* a late cycle takes its extra time between the first look and the second */
-    }
-    return atomic_load_explicit(&device->host_ns, memory_order_acquire) + late;
+    bool real = device->config.clock == VC_CLOCK_REAL;
+    return (real ? vc_clock_ns() : atomic_load(&device->host_ns)) + late;
 }
 
 int64_t vc_device_frame(const vc_device *device) { return atomic_load(&device->shown_frame); }
@@ -343,11 +351,11 @@ static void poison(const vc_device *device, client *slot, int direction) {
 
 /* A stretch of the cable from `frame` that does not wrap, at most `frames` long. */
 static vc_audio line_at(const vc_device *device, int64_t frame, uint32_t *frames) {
-    uint32_t start = (uint32_t)frame & device->line_mask;
-    uint32_t room = device->line_mask + 1 - start;
+    size_t start = (size_t)frame & device->line_mask;
+    size_t room = device->line_mask + 1 - start;
     uint32_t outputs = device->config.output_channels;
-    *frames = *frames < room ? *frames : room;
-    return (vc_audio){.data = device->line + (size_t)start * outputs,
+    *frames = *frames < room ? *frames : (uint32_t)room;
+    return (vc_audio){.data = device->line + start * outputs,
                       .frame_stride = (ptrdiff_t)outputs,
                       .channel_stride = 1,
                       .channels = outputs};
@@ -429,7 +437,7 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
             .output_time = {out_ns, out, both, 0},
         };
         fill_input(device, slot, &cycle.input, frames);
-        atomic_store_explicit(&device->clock_reads, 0, memory_order_relaxed);
+        device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
         mix_output(device, slot, &cycle.output, frames);
@@ -483,9 +491,9 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
         return;
     }
     if (content > 0) {
-        static const float silence[256];
-        uint32_t chunk = outputs <= 256 ? 256 / outputs : 0;
-        while (device->heard && device->silent_frames > 0 && chunk > 0) {
+        static const float silence[VC_MAX_CHANNELS];
+        uint32_t chunk = VC_MAX_CHANNELS / outputs;
+        while (device->heard && device->silent_frames > 0) {
             uint32_t now = device->silent_frames < chunk ? (uint32_t)device->silent_frames : chunk;
             capture(device, silence, now);
             device->silent_frames -= now;
@@ -505,6 +513,13 @@ static void show_time(vc_device *device) {
 }
 
 static void lose(vc_device *device, int64_t frames) {
+    /* What would have left the connector meanwhile is silence, not what the line held before. */
+    size_t outputs = device->config.output_channels;
+    int64_t first = device->frame + device->config.output_latency_frames;
+    for (int64_t f = 0; f < frames && f <= (int64_t)device->line_mask; f++) {
+        size_t at = ((size_t)(first + f) & device->line_mask) * outputs;
+        memset(device->line + at, 0, outputs * sizeof(float));
+    }
     device->frame += frames;
     device->silent_frames += (uint64_t)frames;
     atomic_fetch_add(&device->lost_frames, (uint64_t)frames);
@@ -514,11 +529,7 @@ static void lose(vc_device *device, int64_t frames) {
 static void apply_fault(vc_device *device, const vc_fault *fault) {
     switch (fault->kind) {
     case VC_FAULT_LATE:
-        if (device->config.clock == VC_CLOCK_REAL) {
-            nap(fault->value);
-        } else {
-            atomic_store(&device->late_ns, fault->value);
-        }
+        device->late_ns = fault->value;
         break;
     case VC_FAULT_XRUN:
         lose(device, fault->value);
@@ -536,7 +547,7 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
 }
 
 static void apply_faults(vc_device *device) {
-    atomic_store_explicit(&device->late_ns, 0, memory_order_release);
+    device->late_ns = 0;
     for (;;) {
         if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
             return;
@@ -592,6 +603,7 @@ static void finish_step(vc_device *device) {
 static void *io_thread(void *user) {
     vc_device *device = user;
     const vc_device_config *config = &device->config;
+    io_thread_of = device;
     /* The time line goes on where it was when the device ran before. */
     device->started_ns = (config->clock == VC_CLOCK_REAL ? vc_clock_ns() : 1000000000) -
                          (config->clock == VC_CLOCK_REAL ? frames_to_ns(device, device->frame) : 0);
@@ -610,6 +622,9 @@ static void *io_thread(void *user) {
         int64_t begin_ns =
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = run_clients(device, frames, begin_ns);
+        if (config->clock == VC_CLOCK_REAL && device->late_ns > 0) {
+            nap(device->late_ns); /* what the clients were told becomes true */
+        }
         hear(device, frames, content);
         device->frame += frames;
         device->cycle++;

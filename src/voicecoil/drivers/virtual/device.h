@@ -39,19 +39,20 @@ typedef struct vc_device_config {
     uint32_t pattern[VC_DEVICE_PATTERN];
     uint32_t pattern_length;
     double samplerate_hz;
-    uint32_t clock;  /* vc_device_clock */
-    uint32_t layout; /* vc_device_layout */
-    uint32_t input_latency_frames;
-    uint32_t output_latency_frames;
-    uint32_t tolerance_frames; /* real clock: how late a cycle may be before frames are lost */
-    uint32_t stack_bytes;      /* of the IO thread; CoreAudio's may have 512 KiB */
-    bool loopback;             /* the cable: output channel c to input channel c */
-    bool poison;               /* fill every buffer with NaN before and after each cycle */
+    uint32_t clock;                 /* vc_device_clock */
+    uint32_t layout;                /* vc_device_layout */
+    uint32_t input_latency_frames;  /* with the cable both together are at least `frames`, */
+    uint32_t output_latency_frames; /* or a cycle would want what has not been made */
+    uint32_t tolerance_frames;      /* real clock: how late a cycle may be before frames are lost */
+    uint32_t stack_bytes;           /* of the IO thread; CoreAudio's may have 512 KiB */
+    bool loopback;                  /* the cable: output channel c to input channel c */
+    bool poison;                    /* fill every buffer with NaN before and after each cycle */
 } vc_device_config;
 
 typedef struct vc_device vc_device;
 
-/* A fault to happen before the next cycle that begins at or after `at_frame`. */
+/* A fault to happen before the next cycle that begins at or after `at_frame`. Faults happen in the
+ * order in which they were injected. */
 typedef enum vc_fault_kind {
     VC_FAULT_LATE = 1,   /* value: ns that the client's time in that cycle is prolonged by */
     VC_FAULT_XRUN = 2,   /* value: frames that are lost: the time line jumps */

@@ -1,0 +1,166 @@
+/* What a virtual device was heard to play: from the first frame of content to the last. */
+#include "bench.h"
+
+enum { ROOM = 8192 };
+
+typedef struct captured {
+    vc_ring *ring;
+    uint32_t frames, channels;
+    float *data;
+} captured;
+
+static captured take(vc_ring *ring) {
+    captured c = {.ring = ring, .channels = vc_ring_channels(ring)};
+    c.data = calloc((size_t)ROOM * c.channels, sizeof(float));
+    c.frames = vc_ring_read(ring, c.data, ROOM);
+    return c;
+}
+
+static void drop(captured *c) {
+    free(c->data);
+    vc_ring_free(c->ring);
+}
+
+/* However long the device idles before and after, wherever in a cycle the end is. */
+static void exactly_what_was_played(void) {
+    for (uint32_t layout = VC_LAYOUT_INTERLEAVED; layout <= VC_LAYOUT_SPLIT; layout++) {
+        for (uint32_t block = 0; block <= 100; block += 50) {
+            for (int64_t play = 1; play < 400; play += 57) {
+                vc_device_config config = stepped(0, 2);
+                config.layout = layout;
+                vc_device *device = vc_device_new(&config);
+                vc_ring *ring = vc_ring_new(ROOM, 2);
+                vc_device_capture(device, ring);
+                client *c = client_make(device, 0, 2, block);
+                c->play = play;
+                static const uint32_t map[] = {0, 1};
+                CHECK(vc_device_attach(device, c->engine, NULL, 0, map, 2));
+                step(device, 3); /* idle: heard by nobody */
+                vc_engine_start(c->engine);
+                step(device, 15);
+                CHECK_INT(vc_engine_state(c->engine), VC_FINISHED);
+                client_detach(c);
+                captured heard = take(ring);
+                CHECK_INT(heard.frames, play);
+                CHECK_CODED(heard.data, 2, heard.frames, 0);
+                drop(&heard);
+                client_free(c);
+                vc_device_free(device);
+            }
+        }
+    }
+}
+
+/* Silence between two pieces is kept, frame by frame, lost frames too; after the last it is not. */
+static void the_silence_between_is_kept(void) {
+    static const uint32_t channels[] = {1, 2, 300};
+    for (int i = 0; i < 3; i++) {
+        vc_device_config config = stepped(0, channels[i]);
+        vc_device *device = vc_device_new(&config);
+        vc_ring *ring = vc_ring_new(ROOM, channels[i]);
+        vc_device_capture(device, ring);
+        client *c = client_make(device, 0, 1, 0);
+        c->play = 70;
+        client_attach(c);
+        step(device, 10);
+        vc_fault fault = {.kind = VC_FAULT_XRUN, .value = 1000};
+        vc_device_inject(device, &fault);
+        c->play = 170;
+        vc_engine_start(c->engine);
+        step(device, 10);
+        client_detach(c);
+        captured heard = take(ring);
+        /* 70 of the second cycle's 128 frames; what the first piece's code made of them counts */
+        uint32_t second = 10 * 64 + 1000;
+        uint32_t frames = second + 170 - 128;
+        CHECK_INT(heard.frames, frames);
+        for (uint32_t f = 0; f < heard.frames; f++) {
+            float wanted = f < 70 ? code(f, 0) : f < second ? 0.0f : code(f - second + 128, 0);
+            check_that(heard.data[(size_t)f * channels[i]] == wanted, __FILE__, __LINE__,
+                       "%u channels, frame %u: %g, not %g", channels[i], f,
+                       (double)heard.data[(size_t)f * channels[i]], (double)wanted);
+        }
+        drop(&heard);
+        client_free(c);
+        vc_device_free(device);
+    }
+}
+
+/* Who only listens makes nothing to be heard. */
+static void a_listener_is_not_content(void) {
+    vc_device_config config = stepped(1, 1);
+    vc_device *device = vc_device_new(&config);
+    vc_ring *ring = vc_ring_new(ROOM, 1);
+    vc_device_capture(device, ring);
+    client *listener = client_make(device, 1, 0, 0);
+    client *player = client_make(device, 0, 1, 0);
+    player->play = 100;
+    client_attach(listener);
+    step(device, 5);
+    client_attach(player);
+    step(device, 10);
+    client_detach(player);
+    client_detach(listener);
+    captured heard = take(ring);
+    CHECK_INT(heard.frames, 100);
+    CHECK_CODED(heard.data, 1, heard.frames, 0);
+    drop(&heard);
+    client_free(player);
+    client_free(listener);
+    vc_device_free(device);
+}
+
+/* A free-running device waits for its reader: nothing is lost, however small the ring. */
+static void a_full_ring_holds_a_free_device_up(void) {
+    vc_device_config config = stepped(0, 2);
+    config.clock = VC_CLOCK_FREE;
+    vc_device *device = vc_device_new(&config);
+    vc_ring *ring = vc_ring_new(32, 2); /* less than a cycle */
+    vc_device_capture(device, ring);
+    client *c = client_make(device, 0, 2, 0);
+    c->play = 1000;
+    client_attach(c);
+    int64_t read = 0;
+    while (read < 1000) {
+        float frames[2 * 32];
+        uint32_t got = vc_ring_read(ring, frames, 32);
+        CHECK_CODED(frames, 2, got, read);
+        read += got;
+    }
+    while (vc_engine_state(c->engine) != VC_FINISHED) {
+    }
+    client_detach(c);
+    CHECK_INT(vc_ring_readable(ring), 0);
+    CHECK_INT(vc_device_capture_lost_frames(device), 0);
+    client_free(c);
+    vc_ring_free(ring);
+    vc_device_free(device);
+}
+
+/* And it does not wait for ever: the last detach ends it. */
+static void a_full_ring_does_not_hold_a_detach_up(void) {
+    vc_device_config config = stepped(0, 2);
+    config.clock = VC_CLOCK_FREE;
+    vc_device *device = vc_device_new(&config);
+    vc_ring *ring = vc_ring_new(128, 2);
+    vc_device_capture(device, ring);
+    client *c = client_make(device, 0, 2, 0);
+    client_attach(c);
+    while (vc_ring_writable(ring) > 0) {
+    }
+    client_detach(c);
+    CHECK_INT(vc_ring_readable(ring), 128);
+    CHECK_INT(vc_ring_readable(ring) + vc_device_capture_lost_frames(device), c->made);
+    client_free(c);
+    vc_ring_free(ring);
+    vc_device_free(device);
+}
+
+int main(void) {
+    RUN(exactly_what_was_played);
+    RUN(the_silence_between_is_kept);
+    RUN(a_listener_is_not_content);
+    RUN(a_full_ring_holds_a_free_device_up);
+    RUN(a_full_ring_does_not_hold_a_detach_up);
+    return check_summary();
+}
