@@ -6,16 +6,20 @@
 
 #if defined(__APPLE__)
 #include <mach/mach_time.h>
+#include <stdatomic.h>
 
 int64_t vc_clock_ns(void) {
-    /* A library constructor would be earlier, but the value is idempotent: two threads that meet
-     * here write the same two numbers. */
-    static mach_timebase_info_data_t timebase;
-    if (timebase.denom == 0) {
+    /* Both numbers in one word, so that two threads that meet here never see half of it. */
+    static _Atomic uint64_t known;
+    uint64_t both = atomic_load_explicit(&known, memory_order_relaxed);
+    if (both == 0) {
+        mach_timebase_info_data_t timebase;
         mach_timebase_info(&timebase);
+        both = (uint64_t)timebase.numer << 32 | timebase.denom;
+        atomic_store_explicit(&known, both, memory_order_relaxed);
     }
     __extension__ typedef unsigned __int128 wide; /* 125/3 overflows 64 bits after some days */
-    return (int64_t)((wide)mach_absolute_time() * timebase.numer / timebase.denom);
+    return (int64_t)((wide)mach_absolute_time() * (both >> 32) / (both & 0xffffffffu));
 }
 
 #elif defined(_WIN32)

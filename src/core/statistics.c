@@ -33,11 +33,12 @@ static bool end_read(const _Atomic uint32_t *sequence, uint32_t begun) {
 
 void vc_publish(vc_engine *engine) {
     vc_published *p = &engine->published;
-    uint64_t words[VC_STATISTICS_WORDS];
-    memcpy(words, &engine->counted, sizeof words);
     begin_write(&p->sequence);
     for (size_t i = 0; i < VC_STATISTICS_WORDS; i++) {
-        atomic_store_explicit(&p->words[i], words[i], memory_order_relaxed);
+        /* Word by word from where it was written: a wider load would wait for the stores. */
+        uint64_t word;
+        memcpy(&word, (const char *)&engine->counted + i * sizeof word, sizeof word);
+        atomic_store_explicit(&p->words[i], word, memory_order_relaxed);
     }
     end_write(&p->sequence);
 }

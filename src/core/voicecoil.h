@@ -92,11 +92,11 @@ typedef struct vc_cycle {
     uint32_t frames;      /* frames to read and to write, 1..any */
     uint32_t lost_frames; /* frames the driver knows were lost since the last cycle; with valid
                            * sample times leave it 0: the engine finds gaps itself */
-    vc_audio input;
-    vc_audio output;     /* what is in it on entry is not read */
-    vc_time now;         /* when this cycle began */
-    vc_time input_time;  /* when the first input frame was at the connector */
-    vc_time output_time; /* when the first output frame will be at the connector */
+    vc_audio input;       /* as many channels as the engine's, in both directions */
+    vc_audio output;      /* what is in it on entry is not read */
+    vc_time now;          /* when this cycle began */
+    vc_time input_time;   /* when the first input frame was at the connector */
+    vc_time output_time;  /* when the first output frame will be at the connector */
 } vc_cycle;
 
 /* ---- what the user's code gets ------------------------------------------------------------ */
