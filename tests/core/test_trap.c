@@ -3,6 +3,7 @@
  * Runs with tests/shim/trap.c preloaded. */
 #if defined(__linux__)
 #define _GNU_SOURCE
+#undef _FILE_OFFSET_BITS /* it would make open and open64 one name */
 #endif
 #include "bench.h"
 
@@ -119,6 +120,8 @@ static void *nothing(void *user) { return user; }
     X(usleep, usleep(0))                                                                           \
     X(sleep, sleep(0))                                                                             \
     X(mmap, memory = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))              \
+    X(mmap64,                                                                                      \
+      memory = mmap64(memory, 4096, PROT_READ, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))    \
     X(munmap, munmap(memory, 4096))                                                                \
     X(sbrk, memory = sbrk(0))                                                                      \
     X(brk, CHECK(brk(memory) == 0))                                                                \

@@ -7,6 +7,7 @@
  * name and then done. For glibc: elsewhere malloc has no second name to call it by. */
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
+#undef _FILE_OFFSET_BITS /* it would make open and open64 one name */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -29,7 +30,8 @@
 /* Every name once: for the counters, for the report. */
 #define NAMES(X)                                                                                   \
     X(malloc)                                                                                      \
-    X(calloc) X(realloc) X(free) X(aligned_alloc) X(posix_memalign) X(memalign) X(reallocarray)    \
+    X(calloc)                                                                                      \
+    X(realloc) X(free) X(aligned_alloc) X(posix_memalign) X(memalign) X(reallocarray)              \
         X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock)                  \
             X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_signal)                  \
                 X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)        \
@@ -41,8 +43,8 @@
                                         X(fputc) X(fwrite) X(fflush) X(__printf_chk)               \
                                             X(__fprintf_chk) X(__vfprintf_chk) X(__snprintf_chk)   \
                                                 X(__vsnprintf_chk) X(nanosleep) X(clock_nanosleep) \
-                                                    X(usleep) X(sleep) X(mmap) X(munmap) X(brk)    \
-                                                        X(sbrk) X(syscall)
+                                                    X(usleep) X(sleep) X(mmap) X(mmap64) X(munmap) \
+                                                        X(brk) X(sbrk) X(syscall)
 
 enum {
 #define NUMBER(name) NUMBER_##name,
@@ -239,6 +241,9 @@ PASS(int, clock_nanosleep,
 PASS(int, usleep, (useconds_t us), (us))
 PASS(unsigned, sleep, (unsigned seconds), (seconds))
 PASS(void *, mmap, (void *address, size_t size, int protection, int flags, int fd, off_t offset),
+     (address, size, protection, flags, fd, offset))
+PASS(void *, mmap64,
+     (void *address, size_t size, int protection, int flags, int fd, off64_t offset),
      (address, size, protection, flags, fd, offset))
 PASS(int, munmap, (void *address, size_t size), (address, size))
 PASS(int, brk, (void *address), (address))
