@@ -32,7 +32,6 @@ typedef struct vc_view {
     Py_ssize_t own_frames, own_strides[2];
 } vc_view;
 
-PyObject *vc_py_block_new(PyObject *input, PyObject *output, double samplerate_hz);
 /* -1 with TypeError: neither a float32 array nor a memoryview of two dimensions. */
 int vc_view_init(vc_view *view, PyObject *object);
 /* Points the view to a block's memory. No error, no allocation. */

@@ -5,9 +5,9 @@
 
 struct vc_bridge {
     PyInterpreterState *interpreter; /* where the stream was opened */
-    PyObject *callable;
+    PyObject *callable;              /* borrowed, as all here */
     PyObject *block;
-    PyObject *stop, *escaped, *result;
+    vc_bridge_types types;
     vc_view input, output;
     int zero_copy;
 
@@ -105,14 +105,14 @@ static void keep_exception(vc_bridge *bridge) {
 
 static int32_t check_result(vc_bridge *bridge, PyObject *result) {
     if (result == NULL) {
-        if (PyErr_ExceptionMatches(bridge->stop)) {
+        if (PyErr_ExceptionMatches(bridge->types.stop)) {
             PyErr_Clear();
             return VC_STOP;
         }
         return VC_ERROR;
     }
     if (result != Py_None) {
-        PyErr_Format(bridge->result,
+        PyErr_Format(bridge->types.result,
                      "the callback returned %R; a callback fills block.output in place and returns "
                      "None (raise voicecoil.Stop to end the stream)",
                      result);
@@ -129,7 +129,7 @@ static int32_t check_escape(vc_bridge *bridge) {
         return VC_CONTINUE;
     }
     PyErr_Format(
-        bridge->escaped,
+        bridge->types.escaped,
         "the callback kept a reference to block.%s or to a part of it; with zero_copy=True "
         "that is the device's own memory and is gone after the call. Keep "
         "block.%s.copy(), or open the stream without zero_copy",
@@ -190,8 +190,8 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
 /* ---- control ----------------------------------------------------------------------------------
  */
 
-vc_bridge *vc_bridge_new(PyObject *callable, PyObject *input, PyObject *output,
-                         double samplerate_hz, int zero_copy, const vc_bridge_types *types) {
+vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
+                         const vc_bridge_types *types) {
     vc_bridge *bridge = PyMem_RawCalloc(1, sizeof *bridge);
     if (bridge == NULL) {
         PyErr_NoMemory();
@@ -199,42 +199,23 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *input, PyObject *output,
     }
     bridge->interpreter = PyInterpreterState_Get();
     bridge->zero_copy = zero_copy;
-    bridge->callable = Py_NewRef(callable);
-    bridge->stop = Py_NewRef(types->stop);
-    bridge->escaped = Py_NewRef(types->escaped);
-    bridge->result = Py_NewRef(types->result);
-    bridge->block = vc_py_block_new(input, output, samplerate_hz);
-    if (bridge->block == NULL || vc_view_init(&bridge->input, input) < 0 ||
-        vc_view_init(&bridge->output, output) < 0) {
+    bridge->callable = callable;
+    bridge->block = block;
+    bridge->types = *types;
+    vc_py_block *views = (vc_py_block *)block;
+    if (vc_view_init(&bridge->input, views->input) < 0 ||
+        vc_view_init(&bridge->output, views->output) < 0) {
         vc_bridge_free(bridge);
         return NULL;
     }
     return bridge;
 }
 
-void vc_bridge_clear(vc_bridge *bridge) {
-    memset(&bridge->input, 0, sizeof bridge->input);
-    memset(&bridge->output, 0, sizeof bridge->output);
-    Py_CLEAR(bridge->callable);
-    Py_CLEAR(bridge->block);
-    Py_CLEAR(bridge->exception);
-}
-
 void vc_bridge_free(vc_bridge *bridge) {
     if (bridge != NULL) {
-        vc_bridge_clear(bridge);
-        Py_CLEAR(bridge->stop);
-        Py_CLEAR(bridge->escaped);
-        Py_CLEAR(bridge->result);
+        Py_CLEAR(bridge->exception);
         PyMem_RawFree(bridge);
     }
-}
-
-int vc_bridge_traverse(vc_bridge *bridge, visitproc visit, void *arg) {
-    Py_VISIT(bridge->callable);
-    Py_VISIT(bridge->block);
-    Py_VISIT(bridge->exception);
-    return 0;
 }
 
 void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->closed, true); }

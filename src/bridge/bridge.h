@@ -34,11 +34,16 @@ int vc_bridge_add_types(PyObject *module);
 PyObject *vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly);
 float *vc_block_memory_data(PyObject *memory);
 
-/* `input` and `output`: the views that the callable sees, NumPy arrays or memoryviews of
- * BlockMemory, or None. `zero_copy`: they are pointed to the device's own memory during each call
- * and back to their own afterwards. NULL with an exception. [control] */
-vc_bridge *vc_bridge_new(PyObject *callable, PyObject *input, PyObject *output,
-                         double samplerate_hz, int zero_copy, const vc_bridge_types *types);
+/* New reference to a Block whose views are `input` and `output`: NumPy arrays or memoryviews of
+ * BlockMemory, or None. [control] */
+PyObject *vc_py_block_new(PyObject *input, PyObject *output, double samplerate_hz);
+
+/* All that it is given is borrowed: whoever makes a bridge keeps it alive as long as the bridge, so
+ * that the garbage collector sees who owns whom. The block's views have no other reference than the
+ * block's. `zero_copy`: they are pointed to the device's own memory during each call and back to
+ * their own afterwards. NULL with an exception. [control] */
+vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
+                         const vc_bridge_types *types);
 /* When no cycle runs or will run. [control] */
 void vc_bridge_free(vc_bridge *bridge);
 
@@ -59,9 +64,5 @@ unsigned long vc_bridge_running_on(const vc_bridge *bridge);
  * again. vc_bridge_reap drops it, and must run on a thread whose own state ends soon. [control] */
 int vc_bridge_has_orphan(const vc_bridge *bridge);
 void vc_bridge_reap(vc_bridge *bridge);
-/* For the garbage collector. */
-int vc_bridge_traverse(vc_bridge *bridge, visitproc visit, void *arg);
-/* Drops the callable and all else that may be part of a cycle. [control], when closed */
-void vc_bridge_clear(vc_bridge *bridge);
 
 #endif

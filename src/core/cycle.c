@@ -119,8 +119,9 @@ static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t conte
     if (engine->config.leave != NULL) {
         engine->config.leave(engine->config.user);
     }
-    bool abort = atomic_load(&engine->reason) == VC_REASON_ABORT;
-    if (abort || engine->config.drain_frames == 0) {
+    int reason = atomic_load(&engine->reason);
+    bool at_once = reason == VC_REASON_ABORT || reason == VC_REASON_ERROR;
+    if (at_once || engine->config.drain_frames == 0) {
         finish(engine, cycle);
         return;
     }

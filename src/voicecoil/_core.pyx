@@ -81,16 +81,20 @@ cdef class PythonCode(Code):
     """A Python callable, through the bridge."""
 
     cdef vc_bridge *bridge
+    cdef object callable, block, types  # what the bridge borrows
 
-    def __init__(self, callable, views, memories, double samplerate_hz, bint zero_copy, types):
+    def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types):
         cdef vc_bridge_types c_types
         stop, escaped, result = types
         c_types.stop = <void *>stop
         c_types.escaped = <void *>escaped
         c_types.result = <void *>result
         self.input_memory, self.output_memory = memories
-        self.bridge = vc_bridge_new(callable, views[0], views[1], samplerate_hz, zero_copy,
-                                    &c_types)
+        self.callable = callable
+        self.types = types
+        self.block = vc_py_block_new(views[0], views[1], samplerate_hz)
+        views.clear()  # their only references must be the block's: bridge.c counts them
+        self.bridge = vc_bridge_new(callable, self.block, zero_copy, &c_types)
         self.process = vc_bridge_process
         self.leave = vc_bridge_leave
         self.user = self.bridge
@@ -131,8 +135,9 @@ cdef class PythonCode(Code):
         return result
 
     def clear(self):
-        """Lets go of the callable."""
-        vc_bridge_clear(self.bridge)
+        """Lets go of the callable, when no cycle runs or will run."""
+        self.process = NULL
+        self.callable = self.block = None
 
 
 cdef class NativeCode(Code):

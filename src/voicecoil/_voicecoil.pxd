@@ -140,8 +140,9 @@ cdef extern from "bridge.h":
     int vc_bridge_add_types(object module) except -1
     object vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly)
     float *vc_block_memory_data(object memory)
-    vc_bridge *vc_bridge_new(object callable, object input, object output, double samplerate_hz,
-                             int zero_copy, const vc_bridge_types *types) except NULL
+    object vc_py_block_new(object input, object output, double samplerate_hz)
+    vc_bridge *vc_bridge_new(object callable, object block, int zero_copy,
+                             const vc_bridge_types *types) except NULL
     void vc_bridge_free(vc_bridge *bridge)
     int32_t vc_bridge_process(vc_block *block, void *user) noexcept nogil
     void vc_bridge_leave(void *user) noexcept nogil
@@ -151,7 +152,6 @@ cdef extern from "bridge.h":
     unsigned long vc_bridge_running_on(const vc_bridge *bridge)
     int vc_bridge_has_orphan(const vc_bridge *bridge)
     void vc_bridge_reap(vc_bridge *bridge)
-    void vc_bridge_clear(vc_bridge *bridge)
 
 
 cdef extern from "allocations.h":

@@ -230,7 +230,6 @@ class _StreamBase:
 
     def _python_code(self, callback: Callback, arrays: str) -> _core.PythonCode:
         memories = self._memories()
-        # The views' only references must be the block's (bridge.c counts them), so none is named.
         return _core.PythonCode(
             callback,
             [None if memory is None else _view(memory, arrays) for memory in memories],
@@ -438,20 +437,20 @@ class _StreamBase:
         latency = self._got.output_latency
         patience = STOP_TIMEOUT_S + (latency.seconds if latency else 0.0)
         until = time.monotonic() + patience
-        trouble = None
         # A stepped clock stands still unless somebody moves it: nothing will come to an end by
         # itself.
         while (
             connection.started
             and connection.driver_stream.clock is None
             and connection.engine.state != _core.FINISHED
-            and (trouble := connection.driver_stream.trouble()) is None
+            and connection.driver_stream.trouble() is None
             and time.monotonic() < until
         ):
             time.sleep(POLL_S)
+        running = connection.started and connection.engine.state != _core.FINISHED
+        trouble = connection.driver_stream.trouble() if running else None
         connection.halt(STOP_TIMEOUT_S)
-        if trouble is not None:
-            connection.unraised = connection.unraised or trouble
+        connection.unraised = connection.unraised or trouble
         self._raise_once(connection)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -308,15 +309,17 @@ class _Capture:
                 from voicecoil.files import FileSink
 
                 self._sink = FileSink(self.path, samplerate, self.channels)
-            self._thread = threading.Thread(target=self._run, name="voicecoil capture", daemon=True)
+            # It must not keep the capture alive: nobody has to end one that is in memory.
+            self._thread = threading.Thread(
+                target=_take_regularly,
+                args=(weakref.ref(self), self._ended),
+                name="voicecoil capture",
+                daemon=True,
+            )
             self._thread.start()
         return self._ring
 
-    def _run(self) -> None:
-        while not self._ended.wait(0.05):
-            self._take()
-
-    def _take(self) -> None:
+    def take(self) -> None:
         import numpy as np
 
         with self._lock:
@@ -332,7 +335,7 @@ class _Capture:
     def heard(self) -> NDArray[np.float32]:
         import numpy as np
 
-        self._take()
+        self.take()
         with self._lock:
             if not self._blocks:
                 return np.empty((0, self.channels), np.float32)
@@ -343,12 +346,21 @@ class _Capture:
         self._ended.set()
         if self._thread is not None:
             self._thread.join(5.0)
-        self._take()
+        self.take()
         with self._lock:
             if self._sink is not None:
                 self._sink.close()
                 self._sink = None
         return self.frames
+
+
+def _take_regularly(reference: weakref.ref[_Capture], ended: threading.Event) -> None:
+    while not ended.wait(0.05):
+        capture = reference()
+        if capture is None:
+            return
+        capture.take()
+        del capture
 
 
 class _VirtualStream:
