@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .channels import Mapping
 
-__all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted"]
+__all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted", "read_all"]
 
 QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
 """The rate converter's qualities, from quick to very high."""
@@ -296,3 +296,16 @@ class ConvertedSource:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def read_all(source: Source, chunk_frames: int = 65_536) -> NDArray[np.float32]:
+    """All that is left of `source`, float32, C-contiguous, shape (frames, channels); closes it."""
+    import numpy as np
+
+    try:
+        blocks = [np.empty((0, source.channels), np.float32)]
+        while len(block := source.read(chunk_frames)):
+            blocks.append(block)
+        return np.concatenate(blocks)
+    finally:
+        source.close()

@@ -7,7 +7,7 @@ import threading
 import time
 
 from voicecoil import _core, control
-from voicecoil.drivers.driver import Device, Driver, Got
+from voicecoil.drivers.driver import RATE_RANGE_HZ, Device, Driver, Got
 from voicecoil.errors import StreamStateError
 from voicecoil.stream import OutputStream, _CodeFactory
 
@@ -26,11 +26,12 @@ class Output:
         self._mixer: _core.MixerCode | None = None
         self.lock = threading.Lock()
         self._quiet_since = time.monotonic()
+        low, high = RATE_RANGE_HZ
         self.stream = OutputStream(
             _CodeFactory(self._make_mixer),
             driver=driver,
             device=device,
-            samplerate=samplerate,
+            samplerate=samplerate if low <= samplerate <= high else None,
             channels=channels,
             blocksize=blocksize,
         )

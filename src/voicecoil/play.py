@@ -184,17 +184,20 @@ class Playback:
         ------
         DeviceLostError
             The device went away.
-        VoicecoilError
-            The file could not be read to its end.
+        FileFormatError, OSError
+            The file could not be read to its end; what came before was played.
         """
         seconds = check_timeout(timeout)
         until = None if seconds is None else time.monotonic() + seconds
         while self.playing:
-            self._raise_trouble()
+            self._raise_lost()
             if until is not None and time.monotonic() >= until:
                 return False
             time.sleep(POLL_S)
-        self._raise_trouble()
+        self._raise_lost()
+        if self._reader is not None and self._reader.error is not None:
+            error, self._reader.error = self._reader.error, None
+            raise error
         return True
 
     def levels(self) -> list[tuple[float, float]]:
@@ -210,10 +213,7 @@ class Playback:
     def _done_mixing(self) -> bool:
         return bool(self._clip.state == _core.CLIP_DONE)
 
-    def _raise_trouble(self) -> None:
-        if self._reader is not None and self._reader.error is not None:
-            error, self._reader.error = self._reader.error, None
-            raise error
+    def _raise_lost(self) -> None:
         connection = self._output.stream._connection
         if connection is None or self._done_mixing() or self._stopped:
             return
