@@ -83,10 +83,10 @@ class _Reader:
     def end(self) -> None:
         self._ended.set()
 
-    def close_at_exit(self) -> None:
+    def close_at_exit(self, timeout_s: float) -> None:
         self.end()
         if not control.forked(self._generation):
-            self._thread.join(1.0)
+            self._thread.join(timeout_s)
 
 
 class Playback:

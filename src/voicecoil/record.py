@@ -174,10 +174,9 @@ class Recording:
             self._blocks = [np.concatenate([empty, *self._blocks])]
         return self._blocks[0]
 
-    def close_at_exit(self) -> None:
+    def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: what was recorded is kept."""
         if not control.forked(self._generation):
-            self._stream.close_at_exit()
             self._finish()
 
     def __enter__(self) -> Recording:
