@@ -1,4 +1,4 @@
-"""How programs with streams end: each of `lives/` in a process of its own, many times.
+"""How programs with streams live and end: each of `lives/` in processes of its own, many times.
 
 ``VOICECOIL_RUNS`` is how often each is run (20).
 """
@@ -10,7 +10,7 @@ import re
 import subprocess
 import sys
 import sysconfig
-import time
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,8 +23,10 @@ LIVES = Path(__file__).parent / "lives"
 RUNS = int(os.environ.get("VOICECOIL_RUNS", "20"))
 DEADLINE_S = 40.0  # a hang, even on a machine that does much else
 CPUS = os.cpu_count() or 1
-STARTING_UP = CPUS + 1  # programs at once whose time is the interpreter's start
-WAITING = 20  # programs at once whose time is spent asleep
+STARTING_UP = 2 * CPUS  # programs at once that compute
+WAITING = 20  # programs at once whose time is spent waiting
+FRESH = 2  # runs with an interpreter of their own
+HUNG = 999
 
 NOTHING = r""
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
@@ -45,36 +47,62 @@ STUCK = (
 class Ended:
     code: int
     stderr: str
-    seconds: float
 
 
-def run(life: str, *arguments: str, threads: int = STARTING_UP) -> list[Ended]:
-    """Runs it `RUNS` times; fails at the first one that hangs."""
-    # Without `site` an interpreter starts in half the time.
-    command = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
+def environment() -> dict[str, str]:
     paths = sysconfig.get_paths()
-    environment = {
+    return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join({paths["platlib"]: "", paths["purelib"]: ""}),
-        "PYTHONDONTWRITEBYTECODE": "1",
+        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be in every fork's way
     }
 
-    def once(number: int) -> Ended:
-        began = time.monotonic()
-        try:
-            done = subprocess.run(
-                [*command, str(LIVES / f"{life}.py"), *(a.format(number) for a in arguments)],
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=DEADLINE_S,
-            )
-        except subprocess.TimeoutExpired as error:
-            return Ended(999, f"HANGS; it said: {error.stderr!r}", DEADLINE_S)
-        return Ended(done.returncode, done.stderr, time.monotonic() - began)
 
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(once, range(RUNS)))
+# Without `site` an interpreter starts in half the time. Since 3.12 a fork of a process with
+# threads is warned of.
+PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
+
+
+def run_fresh(life: str, *arguments: str) -> Ended:
+    """Runs it once, in an interpreter of its own."""
+    command = [*PYTHON, str(LIVES / f"{life}.py"), *arguments]
+    try:
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, timeout=DEADLINE_S
+        )
+    except subprocess.TimeoutExpired as error:
+        return Ended(HUNG, f"HANGS; it said: {error.stderr!r}")
+    return Ended(done.returncode, done.stderr)
+
+
+def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
+    """Runs it `count` times as forks of one interpreter that has the library loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*PYTHON, str(LIVES / "zygote.py"), str(count), str(at_once), str(DEADLINE_S)]
+        done = subprocess.run(
+            [*command, folder, str(LIVES / f"{life}.py"), *arguments],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S * count,
+        )
+        assert done.returncode == 0, done.stderr
+        codes = {int(line.split()[0]): int(line.split()[1]) for line in done.stdout.splitlines()}
+        said = {number: Path(folder, f"{number}.stderr").read_text() for number in codes}
+    assert len(codes) == count, done.stdout
+    return [Ended(code, said[number]) for number, code in codes.items()]
+
+
+def run(life: str, *arguments: str, at_once: int = STARTING_UP) -> list[Ended]:
+    """Runs it `RUNS` times: some in fresh interpreters, the others as forks of one."""
+    fresh = min(FRESH, RUNS)
+    with ThreadPoolExecutor(1) as pool:
+        forks = pool.submit(run_forks, RUNS - fresh, at_once, life, *arguments)
+        ended = [
+            run_fresh(life, *(a.format(RUNS - 1 - number) for a in arguments))
+            for number in range(fresh)
+        ]
+        return ended + forks.result()
 
 
 def check(ended: list[Ended], code: int = 0, stderr: str = NOTHING) -> None:
@@ -161,16 +189,14 @@ def test_an_exception_that_nobody_asked_for_is_shown(end: str) -> None:
 
 
 def test_stop_waits_for_a_slow_callback() -> None:
-    check(run("stuck", "sleep", "stop", threads=WAITING))
+    check(run("stuck", "sleep", "stop", at_once=WAITING))
 
 
 @pytest.mark.parametrize("end", ["exit", "drop"])
 @pytest.mark.parametrize("what", ["sleep", "long sleep", "loop"])
 def test_exit_does_not_wait_for_a_callback_that_is_stuck(what: str, end: str) -> None:
     """It is given a second, then the program ends without it and says so."""
-    threads = STARTING_UP if what == "loop" else WAITING
-    ended = run("stuck", what, end, threads=threads)
-    check(ended, stderr=STUCK)
+    check(run("stuck", what, end, at_once=WAITING), stderr=STUCK)
 
 
 def test_play_at_exit(tmp_path: Path) -> None:
@@ -195,4 +221,32 @@ def test_opened_in_a_thread_that_has_ended(then: str) -> None:
 @pytest.mark.parametrize("where", ["before", "behind"])
 def test_started_by_an_atexit_handler(where: str) -> None:
     """Handlers run last first: the library's own closes it, or has run and it is refused."""
-    check(run("at_exit", where))
+    check([run_fresh("at_exit", where) for _ in range(RUNS)])
+
+
+# ---- on the IO thread's own stack ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "call",
+        "repr",
+        "attribute",
+        "compare",
+        "sort",
+        "partial",
+        "nested repr",
+        "nested json",
+        "numpy objects",
+        "numpy ufunc",
+        "numpy vectorize",
+    ],
+)
+def test_endless_recursion_in_a_callback_is_an_exception(way: str) -> None:
+    check([run_fresh("recursion", way)])
+
+
+@pytest.mark.parametrize("end", ["stop", "error", "result", "kept"])
+def test_nothing_is_imported_on_the_io_thread(end: str) -> None:
+    check([run_fresh("imports", end)])
