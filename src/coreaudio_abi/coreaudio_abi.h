@@ -558,19 +558,19 @@ typedef struct AudioChannelLayout AudioChannelLayout;
 #define kAudioObjectPropertyElementWildcard ((UInt32)0xffffffffu)
 
 /* CoreAudio/AudioHardwareBase.h: error */
-#define kAudioDevicePermissionsError ((UInt32)0x21686f67u) /* '!hog' */
-#define kAudioDeviceUnsupportedFormatError ((UInt32)0x21646174u) /* '!dat' */
-#define kAudioHardwareBadDeviceError ((UInt32)0x21646576u) /* '!dev', AudioObjectID */
-#define kAudioHardwareBadObjectError ((UInt32)0x216f626au) /* '!obj', AudioObjectID */
-#define kAudioHardwareBadPropertySizeError ((UInt32)0x2173697au) /* '!siz' */
-#define kAudioHardwareBadStreamError ((UInt32)0x21737472u) /* '!str', AudioObjectID */
-#define kAudioHardwareIllegalOperationError ((UInt32)0x6e6f7065u) /* 'nope' */
-#define kAudioHardwareNoError ((UInt32)0u)
-#define kAudioHardwareNotReadyError ((UInt32)0x6e726479u) /* 'nrdy' */
-#define kAudioHardwareNotRunningError ((UInt32)0x73746f70u) /* 'stop' */
-#define kAudioHardwareUnknownPropertyError ((UInt32)0x77686f3fu) /* 'who?' */
-#define kAudioHardwareUnspecifiedError ((UInt32)0x77686174u) /* 'what' */
-#define kAudioHardwareUnsupportedOperationError ((UInt32)0x756e6f70u) /* 'unop' */
+#define kAudioDevicePermissionsError ((OSStatus)0x21686f67) /* '!hog' */
+#define kAudioDeviceUnsupportedFormatError ((OSStatus)0x21646174) /* '!dat' */
+#define kAudioHardwareBadDeviceError ((OSStatus)0x21646576) /* '!dev', AudioObjectID */
+#define kAudioHardwareBadObjectError ((OSStatus)0x216f626a) /* '!obj', AudioObjectID */
+#define kAudioHardwareBadPropertySizeError ((OSStatus)0x2173697a) /* '!siz' */
+#define kAudioHardwareBadStreamError ((OSStatus)0x21737472) /* '!str', AudioObjectID */
+#define kAudioHardwareIllegalOperationError ((OSStatus)0x6e6f7065) /* 'nope' */
+#define kAudioHardwareNoError ((OSStatus)(0))
+#define kAudioHardwareNotReadyError ((OSStatus)0x6e726479) /* 'nrdy' */
+#define kAudioHardwareNotRunningError ((OSStatus)0x73746f70) /* 'stop' */
+#define kAudioHardwareUnknownPropertyError ((OSStatus)0x77686f3f) /* 'who?' */
+#define kAudioHardwareUnspecifiedError ((OSStatus)0x77686174) /* 'what' */
+#define kAudioHardwareUnsupportedOperationError ((OSStatus)0x756e6f70) /* 'unop' */
 
 /* CoreAudio/AudioHardwareBase.h: other */
 #define kAudioClockSourceItemKindInternal ((UInt32)0x696e7420u) /* 'int ' */
@@ -1161,14 +1161,14 @@ typedef struct AudioChannelLayout AudioChannelLayout;
 #define kAudioChannelLayoutTag_XY ((UInt32)0x690002u)
 
 /* CoreAudioTypes/CoreAudioBaseTypes.h: error */
-#define kAudio_BadFilePathError ((SInt32)561017960) /* '!pth' */
-#define kAudio_FileNotFoundError ((SInt32)(-43))
-#define kAudio_FilePermissionError ((SInt32)(-54))
-#define kAudio_MemFullError ((SInt32)(-108))
-#define kAudio_NoError ((SInt32)0)
-#define kAudio_ParamError ((SInt32)(-50))
-#define kAudio_TooManyFilesOpenError ((SInt32)(-42))
-#define kAudio_UnimplementedError ((SInt32)(-4))
+#define kAudio_BadFilePathError ((OSStatus)0x21707468) /* '!pth' */
+#define kAudio_FileNotFoundError ((OSStatus)(-43))
+#define kAudio_FilePermissionError ((OSStatus)(-54))
+#define kAudio_MemFullError ((OSStatus)(-108))
+#define kAudio_NoError ((OSStatus)(0))
+#define kAudio_ParamError ((OSStatus)(-50))
+#define kAudio_TooManyFilesOpenError ((OSStatus)(-42))
+#define kAudio_UnimplementedError ((OSStatus)(-4))
 
 /* CoreAudioTypes/CoreAudioBaseTypes.h: format_flag */
 #define kAppleLosslessFormatFlag_16BitSourceData ((UInt32)1u)

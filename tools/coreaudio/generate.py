@@ -4,10 +4,11 @@
     python tools/coreaudio/generate.py            writes src/coreaudio_abi/*
     python tools/coreaudio/generate.py --check    fails when a written file is stale
 
-Two files come out. `coreaudio_abi.h` has types, structs, constants and, per function, a pointer type
-`<name>_fn` (and a prototype when COREAUDIO_ABI_PROTOTYPES is defined). `layout_check.c` holds the
-assertions of verify_layout.c over the structs of that header: facts and header have separate origins,
-so that a misreading cannot be shared. It only needs compiling: `cc -fsyntax-only layout_check.c`.
+Three files come out. `coreaudio_abi.h` has types, structs, constants and, per function, a pointer type
+`<name>_fn` (and a prototype when COREAUDIO_ABI_PROTOTYPES is defined). `coreaudio_symbols.h` lists
+all symbols with the macOS that brought them. `layout_check.c` holds the assertions of
+verify_layout.c over the structs of that header: facts and header have separate origins, so that a
+misreading cannot be shared. It only needs compiling: `cc -fsyntax-only layout_check.c`.
 """
 
 import json
@@ -141,7 +142,9 @@ class Facts:
     def constant(self, name, c):
         value, notes = c["value"], []
         unsigned = c["c_type"] == "unsigned int"
-        if name.startswith("kCFString"):
+        if c.get("group") == "error":
+            spelled = f"((OSStatus){value:#x})" if value > 0xFFFF else f"((OSStatus)({value}))"
+        elif name.startswith("kCFString"):
             spelled = f"((CFStringEncoding){value}u)"
         elif unsigned and value >= 0:
             spelled = f"((UInt32){value:#x}u)" if value > 0xFFFF else f"((UInt32){value}u)"
@@ -212,6 +215,18 @@ class Facts:
         ]
         return "\n".join(parts)
 
+    def symbols(self):
+        lines = []
+        names = [(f["name"], f.get("macos_introduced", "10.0")) for f in self.abi["functions"]]
+        names += [(v["name"], "10.0") for v in self.abi["variables"]]
+        for name, since in names:
+            major, minor = (since + ".0").split(".")[:2]
+            number = max(int(major) * 100 + (int(minor) if int(major) > 10 else 0), 1000)
+            lines.append(f"    COREAUDIO_SYMBOL({name}, {number})")
+        return (HEAD + "/* Every symbol of coreaudio_abi.h with the first macOS that has it, as\n"
+                " * major * 100 + minor (1000: 10.x). Define COREAUDIO_SYMBOL(name, since). */\n"
+                "#define COREAUDIO_SYMBOLS \\\n" + " \\\n".join(lines) + "\n")
+
     def layout_check(self):
         asserts = [line for line in (HERE / "verify_layout.c").read_text().splitlines()
                    if line.startswith("_Static_assert")]
@@ -228,7 +243,9 @@ class Facts:
 
 def main(argv):
     facts = Facts()
-    files = {OUT / "coreaudio_abi.h": facts.header(), OUT / "layout_check.c": facts.layout_check()}
+    files = {OUT / "coreaudio_abi.h": facts.header(),
+             OUT / "coreaudio_symbols.h": facts.symbols(),
+             OUT / "layout_check.c": facts.layout_check()}
     if "--check" in argv:
         stale = [p for p, text in files.items() if not p.exists() or p.read_text() != text]
         for path in stale:

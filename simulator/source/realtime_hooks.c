@@ -1,0 +1,1 @@
+#include "coreaudio_simulator.h"
