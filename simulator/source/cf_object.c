@@ -51,7 +51,9 @@ EXPORT CFTypeRef CFRetain(CFTypeRef cf) {
         report_fault(CN_fault_over_release, "CFRetain of %p, which was released for good", cf);
         return cf;
     }
-    o->count += !o->immortal;
+    if (!o->immortal) { /* constants lie in read-only memory */
+        o->count++;
+    }
     pthread_mutex_unlock(&cf_lock);
     return cf;
 }
