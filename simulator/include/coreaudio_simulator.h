@@ -60,8 +60,8 @@ SIM_API const char *sim_switch_name(size_t index);
 SIM_API const char *sim_switch_meaning(size_t index);
 
 /* The macOS that is emulated, as major*100 + minor: 1100, 1200, 1300, 1400, 1402, 1500, 2600 (the
- * default). Hides what is newer: properties answer 'who?', sim_dlsym gives NULL, and a call of a
- * hidden function that was looked up in another way counts as `newer_symbol_calls`. */
+ * default). Hides what is newer: properties answer 'who?' and sim_dlsym gives NULL. (dlsym itself
+ * cannot hide at run time; of the symbols that are exported so far, none is newer than macOS 11.) */
 SIM_API int sim_set_macos(int version);
 SIM_API int sim_macos(void);
 

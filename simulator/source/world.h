@@ -66,7 +66,7 @@ enum sim_switch {
 #define COUNTERS(X)                                                                                \
     X(callbacks) X(late_callbacks) X(overloads) X(skipped_frames) X(rt_violations)                 \
     X(deadlocks) X(stalls) X(io_threads_started) X(input_opens) X(listener_calls)                  \
-    X(notifications) X(rate_changes) X(buffer_changes) X(hal_calls) X(newer_symbol_calls)          \
+    X(notifications) X(rate_changes) X(buffer_changes) X(hal_calls)          \
     X(dropped_notifications) X(live_io_procs) X(live_running_io_procs) X(live_listeners)           \
     X(live_cf_objects) X(live_io_threads) X(live_workgroups) X(live_workgroup_joins) X(live_hogs)  \
     X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release)          \

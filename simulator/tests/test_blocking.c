@@ -9,7 +9,7 @@
 static AudioObjectID device, second;
 static AudioDeviceIOProcID proc, second_proc;
 static OSStatus result;
-static int calls;
+static _Atomic int calls;
 
 static OSStatus io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
                    const AudioTimeStamp *in_time, AudioBufferList *out, const AudioTimeStamp *out_time,
