@@ -2,8 +2,9 @@
 #include "world.h"
 
 /* Finds object and row; the world is locked. `for_data`: a get or set of the value itself. */
-static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a, UInt32 qualifier_size,
-                        const void *qualifier, request *q, const property **p) {
+static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,
+                        UInt32 qualifier_size, const void *qualifier, request *q,
+                        const property **p) {
     OSStatus error = 0;
     *q = (request){.qualifier_size = qualifier_size, .qualifier = qualifier};
     q->o = object_find(id);
@@ -89,8 +90,8 @@ static OSStatus get(const property *p, request *q, UInt32 *size, void *data) {
     reply r = {.size = 0};
     q->in_out = data;
     if (p->shape != ARRAY && *size < p->item_size) {
-        report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes", fourcc_text(p->selector),
-                     *size);
+        report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",
+                     fourcc_text(p->selector), *size);
         return kAudioHardwareBadPropertySizeError;
     }
     OSStatus error = p->get(q, &r);
@@ -101,8 +102,8 @@ static OSStatus get(const property *p, request *q, UInt32 *size, void *data) {
         UInt32 whole = *size / p->item_size * p->item_size;
         r.size = r.size < whole ? r.size : whole;
     } else if (*size < r.size) {
-        report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes", fourcc_text(p->selector),
-                     *size);
+        report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",
+                     fourcc_text(p->selector), *size);
         return kAudioHardwareBadPropertySizeError;
     }
     memcpy(data, r.bytes, r.size);
@@ -154,9 +155,11 @@ EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
     } else if (error == 0 && inData == NULL) {
         report_fault(CN_fault_null, "AudioObjectSetPropertyData: a NULL pointer");
         error = kAudioHardwareIllegalOperationError;
-    } else if (error == 0 && (p->shape == SCALAR || p->shape == OBJECT ? inDataSize != p->item_size
-                                                                       : inDataSize < p->item_size)) {
-        report_fault(CN_fault_bad_size, "set of %s with %u bytes", fourcc_text(p->selector), inDataSize);
+    } else if (error == 0 &&
+               (p->shape == SCALAR || p->shape == OBJECT ? inDataSize != p->item_size
+                                                         : inDataSize < p->item_size)) {
+        report_fault(CN_fault_bad_size, "set of %s with %u bytes", fourcc_text(p->selector),
+                     inDataSize);
         error = kAudioHardwareBadPropertySizeError;
     } else if (error == 0) {
         error = p->set(&q, inData, inDataSize);

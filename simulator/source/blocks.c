@@ -1,4 +1,5 @@
-/* blocks.c: block literals by their published layout: what a block-taking function needs of them. */
+/* blocks.c: block literals by their published layout: what a block-taking function needs of them.
+ */
 #include "world.h"
 
 struct descriptor {

@@ -18,8 +18,8 @@ static void type_release(CFAllocatorRef allocator, const void *value) {
     (void)allocator;
     CFRelease(value);
 }
-EXPORT const CFArrayCallBacks kCFTypeArrayCallBacks = {0, type_retain, type_release, CFCopyDescription,
-                                                       CFEqual};
+EXPORT const CFArrayCallBacks kCFTypeArrayCallBacks = {0, type_retain, type_release,
+                                                       CFCopyDescription, CFEqual};
 EXPORT const CFDictionaryKeyCallBacks kCFTypeDictionaryKeyCallBacks = {
     0, type_retain, type_release, CFCopyDescription, CFEqual, CFHash};
 EXPORT const CFDictionaryValueCallBacks kCFTypeDictionaryValueCallBacks = {
@@ -46,8 +46,12 @@ static void finalise(cf_object *o) {
     cf_drop_storage(o);
 }
 
-static collection *make(enum cf_type type) { return cf_new(type, sizeof(collection), finalise); }
-static const collection *of(const void *object) { return object; }
+static collection *make(enum cf_type type) {
+    return cf_new(type, sizeof(collection), finalise);
+}
+static const collection *of(const void *object) {
+    return object;
+}
 
 static void append(collection *c, const void *key, const void *value) {
     if (c->count == c->room) {
@@ -85,7 +89,9 @@ EXPORT CFArrayRef CFArrayCreate(CFAllocatorRef allocator, const void **values, C
 EXPORT void CFArrayAppendValue(CFMutableArrayRef theArray, const void *value) {
     append((collection *)(void *)theArray, NULL, value);
 }
-EXPORT CFIndex CFArrayGetCount(CFArrayRef theArray) { return of(theArray)->count; }
+EXPORT CFIndex CFArrayGetCount(CFArrayRef theArray) {
+    return of(theArray)->count;
+}
 EXPORT const void *CFArrayGetValueAtIndex(CFArrayRef theArray, CFIndex idx) {
     if (idx < 0 || idx >= of(theArray)->count) {
         report_fault(CN_fault_bad_size, "CFArrayGetValueAtIndex: %ld of %ld", (long)idx,
@@ -106,9 +112,9 @@ Boolean cf_array_equal(CFArrayRef a, CFArrayRef b) {
 
 /* ---- dictionaries ---- */
 
-EXPORT CFMutableDictionaryRef CFDictionaryCreateMutable(CFAllocatorRef allocator, CFIndex capacity,
-                                                        const CFDictionaryKeyCallBacks *keyCallBacks,
-                                                        const CFDictionaryValueCallBacks *valueCallBacks) {
+EXPORT CFMutableDictionaryRef CFDictionaryCreateMutable(
+    CFAllocatorRef allocator, CFIndex capacity, const CFDictionaryKeyCallBacks *keyCallBacks,
+    const CFDictionaryValueCallBacks *valueCallBacks) {
     (void)allocator, (void)capacity;
     collection *c = make(CF_DICTIONARY);
     if (keyCallBacks != NULL) {
@@ -131,13 +137,15 @@ static CFIndex find(const collection *c, const void *key) {
     return -1;
 }
 
-EXPORT void CFDictionaryAddValue(CFMutableDictionaryRef theDict, const void *key, const void *value) {
+EXPORT void CFDictionaryAddValue(CFMutableDictionaryRef theDict, const void *key,
+                                 const void *value) {
     collection *c = (collection *)(void *)theDict;
     if (find(c, key) < 0) {
         append(c, key, value);
     }
 }
-EXPORT void CFDictionarySetValue(CFMutableDictionaryRef theDict, const void *key, const void *value) {
+EXPORT void CFDictionarySetValue(CFMutableDictionaryRef theDict, const void *key,
+                                 const void *value) {
     collection *c = (collection *)(void *)theDict;
     CFIndex i = find(c, key);
     if (i < 0) {
@@ -154,13 +162,16 @@ EXPORT CFDictionaryRef CFDictionaryCreate(CFAllocatorRef allocator, const void *
                                           const void **values, CFIndex numValues,
                                           const CFDictionaryKeyCallBacks *keyCallBacks,
                                           const CFDictionaryValueCallBacks *valueCallBacks) {
-    CFMutableDictionaryRef d = CFDictionaryCreateMutable(allocator, numValues, keyCallBacks, valueCallBacks);
+    CFMutableDictionaryRef d =
+        CFDictionaryCreateMutable(allocator, numValues, keyCallBacks, valueCallBacks);
     for (CFIndex i = 0; i < numValues; i++) {
         CFDictionaryAddValue(d, keys[i], values[i]);
     }
     return d;
 }
-EXPORT CFIndex CFDictionaryGetCount(CFDictionaryRef theDict) { return of(theDict)->count; }
+EXPORT CFIndex CFDictionaryGetCount(CFDictionaryRef theDict) {
+    return of(theDict)->count;
+}
 EXPORT Boolean CFDictionaryGetValueIfPresent(CFDictionaryRef theDict, const void *key,
                                              const void **value) {
     CFIndex i = find(of(theDict), key);
@@ -174,7 +185,8 @@ EXPORT const void *CFDictionaryGetValue(CFDictionaryRef theDict, const void *key
     CFDictionaryGetValueIfPresent(theDict, key, &value);
     return value;
 }
-EXPORT void CFDictionaryGetKeysAndValues(CFDictionaryRef theDict, const void **keys, const void **values) {
+EXPORT void CFDictionaryGetKeysAndValues(CFDictionaryRef theDict, const void **keys,
+                                         const void **values) {
     const collection *c = of(theDict);
     for (CFIndex i = 0; i < c->count; i++) {
         if (keys != NULL) {

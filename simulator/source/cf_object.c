@@ -1,5 +1,5 @@
-/* cf_object.c: real reference counts (S14). What is over-released is kept until the reset, so that a
- * later use is found; what is never released is reported with the place that made it. */
+/* cf_object.c: real reference counts (S14). What is over-released is kept until the reset, so that
+ * a later use is found; what is never released is reported with the place that made it. */
 #include "cf.h"
 
 #include <execinfo.h>
@@ -119,7 +119,9 @@ EXPORT CFTypeID CFGetTypeID(CFTypeRef cf) {
 }
 
 #define TYPE_ID(name, type)                                                                        \
-    EXPORT CFTypeID name##GetTypeID(void) { return type; }
+    EXPORT CFTypeID name##GetTypeID(void) {                                                        \
+        return type;                                                                               \
+    }
 TYPE_ID(CFString, CF_STRING)
 TYPE_ID(CFArray, CF_ARRAY)
 TYPE_ID(CFNumber, CF_NUMBER)
@@ -172,9 +174,20 @@ EXPORT CFHashCode CFHash(CFTypeRef cf) {
 }
 
 static void describe(CFTypeRef cf, char *text, size_t size) {
-    static const char *const names[] = {"?",    "CFString", "CFArray", "CFNumber", "CFBoolean",
-                                        "CFDictionary", "CFData", "CFURL", "CFRunLoop", "CFAllocator",
-                                        "CFNull", "CFUUID", "CFRunLoopSource", "CFRunLoopTimer"};
+    static const char *const names[] = {"?",
+                                        "CFString",
+                                        "CFArray",
+                                        "CFNumber",
+                                        "CFBoolean",
+                                        "CFDictionary",
+                                        "CFData",
+                                        "CFURL",
+                                        "CFRunLoop",
+                                        "CFAllocator",
+                                        "CFNull",
+                                        "CFUUID",
+                                        "CFRunLoopSource",
+                                        "CFRunLoopTimer"};
     const cf_object *o = cf;
     char *utf8 = o->type == CF_STRING ? cf_copy_utf8(cf) : NULL;
     snprintf(text, size, "<%s %p>%s%s", names[o->type], cf, utf8 ? " " : "", utf8 ? utf8 : "");
@@ -232,8 +245,8 @@ void cf_reset(void) {
         } else {
             o->next = dead;
             dead = o;
-            o->finalise = o->type == CF_ARRAY || o->type == CF_DICTIONARY ? cf_drop_storage
-                                                                         : o->finalise;
+            o->finalise =
+                o->type == CF_ARRAY || o->type == CF_DICTIONARY ? cf_drop_storage : o->finalise;
             if (o->finalise != NULL) {
                 o->finalise(o);
             }

@@ -1,7 +1,7 @@
 /*
  * cf_run_loop.c: run loops, as far as the HAL's notifications need them: each thread has one, HAL
- * notifications of a process that left 'rnlp' alone wait in the main one until it is run. Sources and
- * timers of the client are not here.
+ * notifications of a process that left 'rnlp' alone wait in the main one until it is run. Sources
+ * and timers of the client are not here.
  */
 #include "cf.h"
 
@@ -29,10 +29,12 @@ typedef struct run_loop {
 
 static run_loop *loops;
 
-static cf_string_object default_mode = {
-    .head = {.type = CF_STRING, .immortal = true}, .units = (const UniChar *)u"kCFRunLoopDefaultMode", .length = 21};
-static cf_string_object common_modes = {
-    .head = {.type = CF_STRING, .immortal = true}, .units = (const UniChar *)u"kCFRunLoopCommonModes", .length = 21};
+static cf_string_object default_mode = {.head = {.type = CF_STRING, .immortal = true},
+                                        .units = (const UniChar *)u"kCFRunLoopDefaultMode",
+                                        .length = 21};
+static cf_string_object common_modes = {.head = {.type = CF_STRING, .immortal = true},
+                                        .units = (const UniChar *)u"kCFRunLoopCommonModes",
+                                        .length = 21};
 EXPORT const CFRunLoopMode kCFRunLoopDefaultMode = (CFRunLoopMode)(const void *)&default_mode;
 EXPORT const CFRunLoopMode kCFRunLoopCommonModes = (CFRunLoopMode)(const void *)&common_modes;
 
@@ -53,7 +55,9 @@ static run_loop *loop_of_locked(long thread) {
 }
 
 /* On Linux the main thread's ID is the process'. */
-void *run_loop_main_locked(void) { return loop_of_locked((long)getpid()); }
+void *run_loop_main_locked(void) {
+    return loop_of_locked((long)getpid());
+}
 
 bool run_loop_is_known_locked(const void *candidate) {
     for (run_loop *l = loops; l != NULL; l = l->next_loop) {
@@ -100,8 +104,8 @@ void run_loop_deliver_locked(void *target, job_fn fn, void *subject) {
     }
     struct timespec deadline;
     deadline_in(&deadline, (uint64_t)SWITCH(stall_real_ms) * 1000000u);
-    while (world.is_virtual && l->running && l->thread != thread_self()->native_id && l->count > 0 &&
-           pthread_cond_timedwait(&world.changed, &world.lock, &deadline) == 0) {
+    while (world.is_virtual && l->running && l->thread != thread_self()->native_id &&
+           l->count > 0 && pthread_cond_timedwait(&world.changed, &world.lock, &deadline) == 0) {
     }
 }
 
@@ -172,13 +176,17 @@ EXPORT CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval 
         return (CFRunLoopRunResult)kCFRunLoopRunFinished;
     }
     uint64_t now = now_locked();
-    uint64_t deadline = seconds > 1e9 ? SIM_FOREVER : now + (seconds > 0 ? (uint64_t)(seconds * 1e9) : 0);
-    SInt32 result = run_until(loop_of_locked(thread_self()->native_id), deadline, returnAfterSourceHandled);
+    uint64_t deadline =
+        seconds > 1e9 ? SIM_FOREVER : now + (seconds > 0 ? (uint64_t)(seconds * 1e9) : 0);
+    SInt32 result =
+        run_until(loop_of_locked(thread_self()->native_id), deadline, returnAfterSourceHandled);
     leave();
     return (CFRunLoopRunResult)result;
 }
 
-EXPORT void CFRunLoopRun(void) { CFRunLoopRunInMode(kCFRunLoopDefaultMode, 1e10, 0); }
+EXPORT void CFRunLoopRun(void) {
+    CFRunLoopRunInMode(kCFRunLoopDefaultMode, 1e10, 0);
+}
 
 EXPORT void CFRunLoopStop(CFRunLoopRef rl) {
     if (enter(__func__)) {

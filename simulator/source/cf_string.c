@@ -17,12 +17,18 @@ static CFStringRef make(UniChar *units, size_t length) {
     return (CFStringRef)(const void *)s;
 }
 
-static const cf_string_object *of(CFStringRef string) { return (const void *)string; }
+static const cf_string_object *of(CFStringRef string) {
+    return (const void *)string;
+}
 
 /* One code point of UTF-8; -1 where there is none. */
 static long take_utf8(const UInt8 **at, const UInt8 *end) {
     UInt8 c = *(*at)++;
-    int more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : c >= 0xf0 && c < 0xf5 ? 3 : -1;
+    int more = c < 0x80                ? 0
+               : c >= 0xc2 && c < 0xe0 ? 1
+               : c >= 0xe0 && c < 0xf0 ? 2
+               : c >= 0xf0 && c < 0xf5 ? 3
+                                       : -1;
     if (more < 0 || end - *at < more) {
         return -1;
     }
@@ -45,15 +51,20 @@ static bool is_single_byte(CFStringEncoding e) {
            e == kCFStringEncodingNonLossyASCII;
 }
 
-/* The largest code that a single-byte encoding shares with Unicode (its table beyond is not here). */
-static UniChar last_shared(CFStringEncoding e) { return e == kCFStringEncodingISOLatin1 ? 0xff : 0x7f; }
-
-static bool is_utf16(CFStringEncoding e) {
-    return e == kCFStringEncodingUTF16 || e == kCFStringEncodingUTF16LE || e == kCFStringEncodingUTF16BE;
+/* The largest code that a single-byte encoding shares with Unicode (its table beyond is not here).
+ */
+static UniChar last_shared(CFStringEncoding e) {
+    return e == kCFStringEncodingISOLatin1 ? 0xff : 0x7f;
 }
 
-EXPORT CFStringRef CFStringCreateWithBytes(CFAllocatorRef alloc, const UInt8 *bytes, CFIndex numBytes,
-                                           CFStringEncoding encoding, Boolean isExternalRepresentation) {
+static bool is_utf16(CFStringEncoding e) {
+    return e == kCFStringEncodingUTF16 || e == kCFStringEncodingUTF16LE ||
+           e == kCFStringEncodingUTF16BE;
+}
+
+EXPORT CFStringRef CFStringCreateWithBytes(CFAllocatorRef alloc, const UInt8 *bytes,
+                                           CFIndex numBytes, CFStringEncoding encoding,
+                                           Boolean isExternalRepresentation) {
     (void)alloc, (void)isExternalRepresentation;
     if (bytes == NULL || numBytes < 0) {
         return NULL;
@@ -110,10 +121,13 @@ CFStringRef cf_string(const char *utf8) {
     return CFStringCreateWithCString(NULL, utf8, kCFStringEncodingUTF8);
 }
 
-EXPORT CFIndex CFStringGetLength(CFStringRef theString) { return of(theString)->length; }
+EXPORT CFIndex CFStringGetLength(CFStringRef theString) {
+    return of(theString)->length;
+}
 
 /* Encodes one character from `i` on; the number of bytes, 0 when the encoding has none for it. */
-static int encode(const cf_string_object *s, CFIndex *i, CFIndex end, CFStringEncoding e, UInt8 out[4]) {
+static int encode(const cf_string_object *s, CFIndex *i, CFIndex end, CFStringEncoding e,
+                  UInt8 out[4]) {
     UniChar unit = s->units[(*i)++];
     if (is_utf16(e)) {
         bool big = e == kCFStringEncodingUTF16BE;
@@ -181,15 +195,16 @@ EXPORT Boolean CFStringGetCString(CFStringRef theString, char *buffer, CFIndex b
     if (buffer == NULL || bufferSize <= 0) {
         return 0;
     }
-    CFIndex done = CFStringGetBytes(theString, (CFRange){0, length}, encoding, 0, 0, (UInt8 *)buffer,
-                                    bufferSize - 1, &used);
+    CFIndex done = CFStringGetBytes(theString, (CFRange){0, length}, encoding, 0, 0,
+                                    (UInt8 *)buffer, bufferSize - 1, &used);
     buffer[used] = 0;
     return done == length;
 }
 
 EXPORT const char *CFStringGetCStringPtr(CFStringRef theString, CFStringEncoding encoding) {
     cf_string_object *s = (cf_string_object *)(uintptr_t)theString;
-    if (SWITCH(cstring_ptr) == 0 || (!is_single_byte(encoding) && encoding != kCFStringEncodingUTF8)) {
+    if (SWITCH(cstring_ptr) == 0 ||
+        (!is_single_byte(encoding) && encoding != kCFStringEncodingUTF8)) {
         return NULL;
     }
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -210,7 +225,9 @@ EXPORT CFIndex CFStringGetMaximumSizeForEncoding(CFIndex length, CFStringEncodin
     return length * (is_single_byte(encoding) ? 1 : is_utf16(encoding) ? 2 : 3);
 }
 
-EXPORT CFStringEncoding CFStringGetSystemEncoding(void) { return kCFStringEncodingMacRoman; }
+EXPORT CFStringEncoding CFStringGetSystemEncoding(void) {
+    return kCFStringEncodingMacRoman;
+}
 
 static UniChar folded(UniChar c, bool fold) {
     return fold && c >= 'A' && c <= 'Z' ? (UniChar)(c + 32) : c;

@@ -32,7 +32,8 @@ static size_t width(CFNumberType t) {
     }
 }
 
-EXPORT CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType theType, const void *valuePtr) {
+EXPORT CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType theType,
+                                  const void *valuePtr) {
     (void)allocator;
     number *n = cf_new(CF_NUMBER, sizeof *n, NULL);
     n->type = theType;
@@ -51,13 +52,16 @@ EXPORT CFNumberRef CFNumberCreate(CFAllocatorRef allocator, CFNumberType theType
     return (CFNumberRef)(const void *)n;
 }
 
-EXPORT CFNumberType CFNumberGetType(CFNumberRef n) { return ((const number *)(const void *)n)->type; }
+EXPORT CFNumberType CFNumberGetType(CFNumberRef n) {
+    return ((const number *)(const void *)n)->type;
+}
 
 EXPORT Boolean CFNumberGetValue(CFNumberRef theNumber, CFNumberType theType, void *valuePtr) {
     const number *n = (const void *)theNumber;
     if (is_real(theType)) {
         float f = (float)n->real;
-        memcpy(valuePtr, width(theType) == 4 ? (const void *)&f : (const void *)&n->real, width(theType));
+        memcpy(valuePtr, width(theType) == 4 ? (const void *)&f : (const void *)&n->real,
+               width(theType));
         return width(theType) == 8 || (double)f == n->real;
     }
     memcpy(valuePtr, &n->integer, width(theType));
@@ -104,8 +108,12 @@ EXPORT CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8 *bytes, CFIn
     d->length = length;
     return (CFDataRef)(const void *)d;
 }
-EXPORT const UInt8 *CFDataGetBytePtr(CFDataRef d) { return ((const data *)(const void *)d)->bytes; }
-EXPORT CFIndex CFDataGetLength(CFDataRef d) { return ((const data *)(const void *)d)->length; }
+EXPORT const UInt8 *CFDataGetBytePtr(CFDataRef d) {
+    return ((const data *)(const void *)d)->bytes;
+}
+EXPORT CFIndex CFDataGetLength(CFDataRef d) {
+    return ((const data *)(const void *)d)->length;
+}
 
 typedef struct url {
     cf_object head;
@@ -121,8 +129,9 @@ static CFURLRef make_url(char *path) {
     u->path = path;
     return (CFURLRef)(const void *)u;
 }
-EXPORT CFURLRef CFURLCreateFromFileSystemRepresentation(CFAllocatorRef allocator, const UInt8 *buffer,
-                                                        CFIndex bufLen, Boolean isDirectory) {
+EXPORT CFURLRef CFURLCreateFromFileSystemRepresentation(CFAllocatorRef allocator,
+                                                        const UInt8 *buffer, CFIndex bufLen,
+                                                        Boolean isDirectory) {
     (void)allocator, (void)isDirectory;
     char *path = calloc(1, (size_t)bufLen + 1);
     memcpy(path, buffer, (size_t)bufLen);
@@ -133,8 +142,8 @@ EXPORT CFURLRef CFURLCreateWithFileSystemPath(CFAllocatorRef allocator, CFString
     (void)allocator, (void)pathStyle, (void)isDirectory;
     return make_url(cf_copy_utf8(filePath));
 }
-EXPORT Boolean CFURLGetFileSystemRepresentation(CFURLRef u, Boolean resolveAgainstBase, UInt8 *buffer,
-                                                CFIndex maxBufLen) {
+EXPORT Boolean CFURLGetFileSystemRepresentation(CFURLRef u, Boolean resolveAgainstBase,
+                                                UInt8 *buffer, CFIndex maxBufLen) {
     (void)resolveAgainstBase;
     const char *path = ((const url *)(const void *)u)->path;
     if (path == NULL || strlen(path) + 1 > (size_t)maxBufLen) {

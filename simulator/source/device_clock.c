@@ -1,16 +1,17 @@
 /*
  * device_clock.c: a device's crystal, and what the HAL believes about it.
  *
- * The crystal runs at nominal * (1 + ppm + a slow sine wander). The HAL sees it only through zero time
- * stamps, one each period, with noise; an alpha-beta filter makes a prediction of them, and every time
- * stamp that a client gets is that prediction.
+ * The crystal runs at nominal * (1 + ppm + a slow sine wander). The HAL sees it only through zero
+ * time stamps, one each period, with noise; an alpha-beta filter makes a prediction of them, and
+ * every time stamp that a client gets is that prediction.
  */
 #include "world.h"
 
 #include <math.h>
 
 static const double two_pi = 6.283185307179586;
-static const double alpha = 0.2, beta = 0.02; /* of the filter: offset and slope per zero time stamp */
+static const double alpha = 0.2,
+                    beta = 0.02; /* of the filter: offset and slope per zero time stamp */
 
 /* Frames that the crystal makes in `s` seconds from the anchor. */
 static double frames_in(const device_clock *c, double s) {
@@ -62,4 +63,6 @@ void clock_advance(device_clock *c, double frame) {
     }
 }
 
-double clock_rate_scalar(const device_clock *c) { return c->ns_per_frame * c->nominal_hz / 1e9; }
+double clock_rate_scalar(const device_clock *c) {
+    return c->ns_per_frame * c->nominal_hz / 1e9;
+}

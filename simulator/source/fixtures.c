@@ -25,15 +25,18 @@ static const struct {
         "latency_in=16; latency_out=16; safety_in=32; safety_out=32; ppm=4"},
     {7, "uid=HDMI:1; name=Simulated Display; model=sim:display; transport=hdmi; out=8; "
         "rates=44100,48000,88200,96000,176400,192000; rate=48000; latency_out=64; safety_out=96"},
-    {8, "uid=Loopback; name=Simulated Loopback; model=sim:loopback; transport=virtual; in=2; out=2; "
-        "rates=8000-192000; rate=48000; latency_in=10; latency_out=20; safety_in=48; safety_out=60; "
-        "stream_latency_in=3; stream_latency_out=6; loopback=1; volume=master"},
-    {11, "uid=VariableFrames; name=Simulated Variable; model=sim:variable; transport=usb; in=2; out=2; "
-         "rates=44100,48000; rate=48000; variable=64; safety_in=80; safety_out=80; ppm=-150"},
+    {8,
+     "uid=Loopback; name=Simulated Loopback; model=sim:loopback; transport=virtual; in=2; out=2; "
+     "rates=8000-192000; rate=48000; latency_in=10; latency_out=20; safety_in=48; safety_out=60; "
+     "stream_latency_in=3; stream_latency_out=6; loopback=1; volume=master"},
+    {11,
+     "uid=VariableFrames; name=Simulated Variable; model=sim:variable; transport=usb; in=2; out=2; "
+     "rates=44100,48000; rate=48000; variable=64; safety_in=80; safety_out=80; ppm=-150"},
     {14, "uid=Names:missing; noname=1; transport=usb; out=2"},
     {14, "uid=Names:empty; name=; transport=usb; out=2"},
-    {14, "uid=Names:unicode; name=Kopfh\xc3\xb6rer \xf0\x9f\x8e\xa7 \xe9\x9f\xb3; transport=bluetooth; "
-         "out=2; in=1; model=sim:unicode; model_global_only=1"},
+    {14,
+     "uid=Names:unicode; name=Kopfh\xc3\xb6rer \xf0\x9f\x8e\xa7 \xe9\x9f\xb3; transport=bluetooth; "
+     "out=2; in=1; model=sim:unicode; model_global_only=1"},
     {15, "uid=Twin:A; name=Simulated Twin; model=sim:twin; transport=usb; in=2; out=2"},
     {15, "uid=Twin:B; name=Simulated Twin; model=sim:twin; transport=usb; in=2; out=2"},
     {16, "uid=Hung; name=Simulated Hung; model=sim:hung; transport=usb; out=2; in=2; "

@@ -86,7 +86,8 @@ bool io_buffers_prepare(run *r, const io_proc *p, UInt32 frames, io_call *call) 
         r->arena = calloc(1, sizeof *r->arena);
         for (int i = 0; i < SLOTS; i++) {
             for (int direction = 0; direction < 2; direction++) {
-                r->arena->slots[i].lists[direction] = calloc(1, list_size(r->stream_count[direction]));
+                r->arena->slots[i].lists[direction] =
+                    calloc(1, list_size(r->stream_count[direction]));
             }
         }
     }

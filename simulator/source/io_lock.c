@@ -42,7 +42,9 @@ bool thread_wait_deadlocks_locked(sim_thread *self, const char *what) {
     return false;
 }
 
-bool io_mutex_is_mine(const struct io_mutex *mutex) { return mutex->owner == thread_self(); }
+bool io_mutex_is_mine(const struct io_mutex *mutex) {
+    return mutex->owner == thread_self();
+}
 
 bool io_mutex_lock(struct io_mutex *mutex) {
     sim_thread *self = thread_self();
@@ -99,7 +101,8 @@ EXPORT bool sim_client_lock_wait(long owner_thread) {
     bool deadlock = false;
     if (self->waits_thread != NULL) {
         deadlock = thread_wait_deadlocks_locked(self, "a lock of the client and an IO mutex");
-        for (sim_thread *t = waits_for(self); deadlock && t != NULL && t != self; t = waits_for(t)) {
+        for (sim_thread *t = waits_for(self); deadlock && t != NULL && t != self;
+             t = waits_for(t)) {
             if (t->waits_mutex != NULL) { /* this one can be failed, which ends the circle */
                 t->deadlocked = true;
                 pthread_cond_broadcast(&t->waits_mutex->freed);

@@ -277,8 +277,8 @@ static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeS
     }
     if (d->current == NULL && !d->changing_rate) {
         double cycle_ns = d->buffer_frames * 1e9 / d->rate;
-        io_begin_locked(d, now_locked() + (uint64_t)SWITCH(first_callback_delay_ns) + (uint64_t)cycle_ns,
-                        true);
+        io_begin_locked(
+            d, now_locked() + (uint64_t)SWITCH(first_callback_delay_ns) + (uint64_t)cycle_ns, true);
         notify_one_locked(d->o.id, kAudioDevicePropertyDeviceIsRunningSomewhere,
                           kAudioObjectPropertyScopeGlobal);
     }
@@ -307,8 +307,8 @@ static OSStatus start(const char *call, AudioObjectID id, AudioDeviceIOProcID pr
         if (error == OK && thread_self()->in_io_callback) {
             sim_spend_ns(wait_ns == SIM_FOREVER ? 10 * NS_PER_S : wait_ns);
         } else if (error == OK &&
-                   !block_until_locked(wait_ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + wait_ns,
-                                       true)) {
+                   !block_until_locked(
+                       wait_ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + wait_ns, true)) {
             error = kAudioHardwareBadObjectError;
         }
     }
@@ -392,7 +392,8 @@ EXPORT OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inPr
     } else {
         io_proc *p = io_proc_find(d, inProcID);
         if (p == NULL) {
-            report_fault(CN_fault_unregistered_stop, "AudioDeviceStop: no such IOProc on '%s'", d->uid);
+            report_fault(CN_fault_unregistered_stop, "AudioDeviceStop: no such IOProc on '%s'",
+                         d->uid);
         } else if (p->running) {
             stop_proc(p);
             bool cycles = d->current != NULL && SWITCH(callbacks_never) == 0;

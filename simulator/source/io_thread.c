@@ -1,4 +1,5 @@
-/* io_thread.c: the life of an IO thread: the run of a device, its cycles, its overloads (S5, S9). */
+/* io_thread.c: the life of an IO thread: the run of a device, its cycles, its overloads (S5, S9).
+ */
 #include "world.h"
 
 #include <math.h>
@@ -14,7 +15,8 @@ static void cycle_job(void *subject, uint64_t value);
 typedef unsigned fp_state;
 static fp_state fp_disturb(uint64_t noise) {
     fp_state old = _mm_getcsr();
-    unsigned garbage = 0x1f80u | (unsigned)(noise & 0x3fu); /* flush-to-zero off, sticky flags set */
+    unsigned garbage =
+        0x1f80u | (unsigned)(noise & 0x3fu); /* flush-to-zero off, sticky flags set */
     if (SWITCH(fp_exceptions) == 1) {
         garbage &= ~(0x0080u | 0x0200u); /* invalid and divide by zero raise signals ... */
         garbage &= ~0x3fu;               /* ... so none of them may be pending */
@@ -22,16 +24,24 @@ static fp_state fp_disturb(uint64_t noise) {
     _mm_setcsr(garbage);
     return old;
 }
-static void fp_restore(fp_state old) { _mm_setcsr(old); }
+static void fp_restore(fp_state old) {
+    _mm_setcsr(old);
+}
 #else
 typedef int fp_state;
-static fp_state fp_disturb(uint64_t noise) { return (int)(noise & 0); }
-static void fp_restore(fp_state old) { (void)old; }
+static fp_state fp_disturb(uint64_t noise) {
+    return (int)(noise & 0);
+}
+static void fp_restore(fp_state old) {
+    (void)old;
+}
 #endif
 
 /* ---- the run ---- */
 
-bool io_is_running(const device *d) { return d->current != NULL; }
+bool io_is_running(const device *d) {
+    return d->current != NULL;
+}
 
 bool device_wants_io(const device *d) {
     for (const io_proc *p = d->procs; p != NULL; p = p->next) {
@@ -181,7 +191,8 @@ static AudioTimeStamp stamp(const run *r, double frame) {
     return (AudioTimeStamp){.mSampleTime = frame,
                             .mHostTime = sim_ticks_from_ns(ns > 0 ? (uint64_t)(ns + 0.5) : 0),
                             .mRateScalar = clock_rate_scalar(&r->clock),
-                            .mFlags = kAudioTimeStampSampleTimeValid | kAudioTimeStampHostTimeValid |
+                            .mFlags = kAudioTimeStampSampleTimeValid |
+                                      kAudioTimeStampHostTimeValid |
                                       kAudioTimeStampRateScalarValid};
 }
 
@@ -263,7 +274,8 @@ static void call_procs(run *r, UInt32 frames) {
 }
 
 static void overload(run *r) {
-    static const UInt32 scopes[3] = {kAudioObjectPropertyScopeGlobal, kAudioObjectPropertyScopeOutput,
+    static const UInt32 scopes[3] = {kAudioObjectPropertyScopeGlobal,
+                                     kAudioObjectPropertyScopeOutput,
                                      kAudioObjectPropertyScopeInput};
     COUNT(overloads);
     io_call_listeners_locked(r->device, kAudioDeviceProcessorOverload,

@@ -26,7 +26,8 @@ static AudioTimeStamp at_frame(const run *r, double frame) {
     return (AudioTimeStamp){.mSampleTime = frame,
                             .mHostTime = sim_ticks_from_ns(ns > 0 ? (uint64_t)(ns + 0.5) : 0),
                             .mRateScalar = clock_rate_scalar(&r->clock),
-                            .mFlags = kAudioTimeStampSampleTimeValid | kAudioTimeStampHostTimeValid |
+                            .mFlags = kAudioTimeStampSampleTimeValid |
+                                      kAudioTimeStampHostTimeValid |
                                       kAudioTimeStampRateScalarValid};
 }
 
@@ -82,7 +83,8 @@ EXPORT OSStatus AudioDeviceTranslateTime(AudioObjectID inDevice, const AudioTime
 }
 
 EXPORT OSStatus AudioDeviceGetNearestStartTime(AudioObjectID inDevice,
-                                               AudioTimeStamp *ioRequestedStartTime, UInt32 inFlags) {
+                                               AudioTimeStamp *ioRequestedStartTime,
+                                               UInt32 inFlags) {
     (void)inFlags;
     if (!enter_time(__func__)) {
         return kAudioHardwareUnknownPropertyError;

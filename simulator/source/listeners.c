@@ -1,4 +1,5 @@
-/* listeners.c: property listeners: registration, and delivery on the thread that the rules say (S7). */
+/* listeners.c: property listeners: registration, and delivery on the thread that the rules say
+ * (S7). */
 #include "world.h"
 
 OSStatus dead_device(void);
@@ -151,10 +152,9 @@ EXPORT OSStatus AudioObjectAddPropertyListenerBlock(AudioObjectID inObjectID,
     return add(__func__, inObjectID, inAddress, NULL, inListener, NULL);
 }
 
-EXPORT OSStatus AudioObjectRemovePropertyListenerBlock(AudioObjectID inObjectID,
-                                                       const AudioObjectPropertyAddress *inAddress,
-                                                       dispatch_queue_t inDispatchQueue,
-                                                       AudioObjectPropertyListenerBlock inListener) {
+EXPORT OSStatus AudioObjectRemovePropertyListenerBlock(
+    AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress,
+    dispatch_queue_t inDispatchQueue, AudioObjectPropertyListenerBlock inListener) {
     (void)inDispatchQueue;
     return take_away(__func__, inObjectID, inAddress, NULL, inListener, NULL);
 }
@@ -344,7 +344,9 @@ void deliveries_drop_locked(void *subject) {
 }
 
 event_fn listeners_event(void);
-event_fn listeners_event(void) { return deliver_due; }
+event_fn listeners_event(void) {
+    return deliver_due;
+}
 
 void listeners_reset_locked(void) {
     for (listener *l = listeners; l != NULL; l = l->next) {

@@ -8,9 +8,15 @@ void put(reply *r, const void *data, size_t size) {
     }
 }
 
-void put_u32(reply *r, UInt32 value) { put(r, &value, sizeof value); }
-void put_f32(reply *r, Float32 value) { put(r, &value, sizeof value); }
-void put_f64(reply *r, Float64 value) { put(r, &value, sizeof value); }
+void put_u32(reply *r, UInt32 value) {
+    put(r, &value, sizeof value);
+}
+void put_f32(reply *r, Float32 value) {
+    put(r, &value, sizeof value);
+}
+void put_f64(reply *r, Float64 value) {
+    put(r, &value, sizeof value);
+}
 
 /* A new CFString, which the client then owns. */
 void put_string(reply *r, const char *text) {
@@ -26,8 +32,8 @@ static bool scope_fits(const request *q, enum scope_rule rule) {
     case GLOBAL_ONLY:
         return global;
     case ANY_SCOPE:
-        return global || (SWITCH(device_scope) == 0 &&
-                          (sided || s == kAudioObjectPropertyScopeWildcard));
+        return global ||
+               (SWITCH(device_scope) == 0 && (sided || s == kAudioObjectPropertyScopeWildcard));
     case IN_OUT:
         return sided;
     case IN_OUT_GLOBAL:
@@ -125,10 +131,14 @@ static bool has_name(const request *q) {
     return q->element == 0 && (q->d == NULL || q->d->name != NULL) && q->o->kind != CONTROL;
 }
 static OSStatus get_name(const request *q, reply *r) {
-    put_string(r, q->o->kind == SYSTEM ? "System" : q->o->kind == PLUGIN ? "Simulated HAL" : q->d->name);
+    put_string(r, q->o->kind == SYSTEM   ? "System"
+                  : q->o->kind == PLUGIN ? "Simulated HAL"
+                                         : q->d->name);
     return 0;
 }
-static bool has_device(const request *q) { return q->element == 0 && q->d != NULL; }
+static bool has_device(const request *q) {
+    return q->element == 0 && q->d != NULL;
+}
 static OSStatus get_maker(const request *q, reply *r) {
     put_string(r, q->d->maker);
     return 0;
@@ -154,8 +164,10 @@ const property object_properties[] = {
     {kAudioObjectPropertyOwnedObjects, EVERY, IN_OUT_GLOBAL, ARRAY, 4, 0, get_owned, NULL, NULL},
     {kAudioObjectPropertyName, SYSTEM | PLUGIN | DEVICE, ANY_SCOPE, OBJECT, 8, 0, get_name, NULL,
      has_name},
-    {kAudioObjectPropertyManufacturer, DEVICE, ANY_SCOPE, OBJECT, 8, 0, get_maker, NULL, has_device},
-    {kAudioPlugInPropertyBundleID, PLUGIN, GLOBAL_ONLY, OBJECT, 8, 0, get_plug_in_bundle, NULL, NULL},
+    {kAudioObjectPropertyManufacturer, DEVICE, ANY_SCOPE, OBJECT, 8, 0, get_maker, NULL,
+     has_device},
+    {kAudioPlugInPropertyBundleID, PLUGIN, GLOBAL_ONLY, OBJECT, 8, 0, get_plug_in_bundle, NULL,
+     NULL},
     {kAudioPlugInPropertyDeviceList, PLUGIN, GLOBAL_ONLY, ARRAY, 4, 0, get_device_list, NULL, NULL},
     {0, 0, GLOBAL_ONLY, SCALAR, 0, 0, NULL, NULL, NULL},
 };

@@ -1,23 +1,35 @@
-/* properties_control.c: volume, mute and data source, as properties of the device and as controls. */
+/* properties_control.c: volume, mute and data source, as properties of the device and as controls.
+ */
 #include "world.h"
 
 static const float lowest_db = -64;
 
-static float to_db(float scalar) { return lowest_db * (1 - scalar); }
-static float to_scalar(float db) { return 1 - db / lowest_db; }
-static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
+static float to_db(float scalar) {
+    return lowest_db * (1 - scalar);
+}
+static float to_scalar(float db) {
+    return 1 - db / lowest_db;
+}
+static float clamp(float x, float low, float high) {
+    return x < low ? low : x > high ? high : x;
+}
 
 /* A control speaks for one scope and element of its device; a device property names them itself. */
 static int side(const request *q) {
     UInt32 scope = q->c ? q->c->scope : q->scope;
     return scope == kAudioObjectPropertyScopeInput ? INPUT : OUTPUT;
 }
-static UInt32 channel(const request *q) { return q->c ? q->c->element : q->element; }
-static float *volume(const request *q) { return &q->d->volume[side(q)][channel(q)]; }
+static UInt32 channel(const request *q) {
+    return q->c ? q->c->element : q->element;
+}
+static float *volume(const request *q) {
+    return &q->d->volume[side(q)][channel(q)];
+}
 
 static void changed(const request *q, UInt32 device_selector, UInt32 control_selector,
                     AudioClassID class_id) {
-    UInt32 scope = side(q) == INPUT ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeOutput;
+    UInt32 scope =
+        side(q) == INPUT ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeOutput;
     change c = {.addresses = {{device_selector, scope, channel(q)}}, .count = 1};
     notify_locked(q->d->o.id, &c);
     for (size_t i = 0; i < q->d->control_count; i++) {
@@ -142,7 +154,8 @@ GET(sources) {
 }
 
 /* The translation in the caller's memory: a source in, something of `size` bytes out. */
-static OSStatus translation(const request *q, AudioValueTranslation *t, UInt32 size, size_t *source) {
+static OSStatus translation(const request *q, AudioValueTranslation *t, UInt32 size,
+                            size_t *source) {
     memcpy(t, q->in_out, sizeof *t);
     if (t->mInputData == NULL || t->mOutputData == NULL) {
         return kAudioHardwareIllegalOperationError;
@@ -228,7 +241,8 @@ const property control_properties[] = {
     ROW(LevelControlPropertyScalarValue, SCALAR, 4, get_volume, set_volume, is_level),
     ROW(LevelControlPropertyDecibelValue, SCALAR, 4, get_decibels, set_decibels, is_level),
     ROW(LevelControlPropertyDecibelRange, SCALAR, 16, get_decibel_range, NULL, is_level),
-    ROW(LevelControlPropertyConvertScalarToDecibels, TRANSLATION, 4, get_to_decibels, NULL, is_level),
+    ROW(LevelControlPropertyConvertScalarToDecibels, TRANSLATION, 4, get_to_decibels, NULL,
+        is_level),
     ROW(LevelControlPropertyConvertDecibelsToScalar, TRANSLATION, 4, get_to_scalar, NULL, is_level),
     ROW(BooleanControlPropertyValue, SCALAR, 4, get_mute, set_mute, is_boolean),
     ROW(SelectorControlPropertyCurrentItem, ARRAY, 4, get_source, set_source, is_selector),

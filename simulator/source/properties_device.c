@@ -7,7 +7,9 @@
 #define GET(name) static OSStatus get_##name(const request *q, reply *r)
 #define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
 
-static int side(const request *q) { return q->direction == INPUT ? INPUT : OUTPUT; }
+static int side(const request *q) {
+    return q->direction == INPUT ? INPUT : OUTPUT;
+}
 
 /* ---- identity ---- */
 
@@ -58,7 +60,9 @@ GET(c_name) {
     put(r, name, strlen(name) + 1);
     return 0;
 }
-static bool has_c_name(const request *q) { return q->element == 0 && q->d->name != NULL; }
+static bool has_c_name(const request *q) {
+    return q->element == 0 && q->d->name != NULL;
+}
 
 /* ---- streams and channels ---- */
 
@@ -77,7 +81,8 @@ GET(streams) {
     return 0;
 }
 GET(stream_configuration) {
-    unsigned char bytes[offsetof(AudioBufferList, mBuffers) + MAX_STREAMS * sizeof(AudioBuffer)] = {0};
+    unsigned char bytes[offsetof(AudioBufferList, mBuffers) + MAX_STREAMS * sizeof(AudioBuffer)] = {
+        0};
     UInt32 n = (UInt32)q->d->stream_count[side(q)];
     memcpy(bytes, &n, sizeof n);
     for (UInt32 i = 0; i < n; i++) {
@@ -195,7 +200,9 @@ GET(variable) {
                                           : q->d->buffer_frames / 2));
     return 0;
 }
-static bool has_variable(const request *q) { return q->element == 0 && q->d->variable_frames > 0; }
+static bool has_variable(const request *q) {
+    return q->element == 0 && q->d->variable_frames > 0;
+}
 GET(cycle_usage) {
     (void)q;
     put_f32(r, 1);
@@ -232,7 +239,9 @@ GET(workgroup) {
     put(r, &workgroup, sizeof workgroup);
     return 0;
 }
-static bool has_workgroup(const request *q) { return q->element == 0 && SWITCH(workgroup) != 1; }
+static bool has_workgroup(const request *q) {
+    return q->element == 0 && SWITCH(workgroup) != 1;
+}
 
 static const size_t usage_head = offsetof(AudioHardwareIOProcStreamUsage, mStreamIsOn);
 static io_proc *usage_proc(const request *q, const void *data) {
@@ -263,7 +272,8 @@ SET(stream_usage) {
     if (size < usage_head + 4 * n) {
         return kAudioHardwareBadPropertySizeError;
     }
-    memcpy(&given, (const char *)data + offsetof(AudioHardwareIOProcStreamUsage, mNumberStreams), 4);
+    memcpy(&given, (const char *)data + offsetof(AudioHardwareIOProcStreamUsage, mNumberStreams),
+           4);
     io_proc *p = usage_proc(q, data);
     if (p == NULL || given != n) {
         return kAudioHardwareIllegalOperationError; /* all streams of the direction, no fewer */
@@ -323,9 +333,10 @@ const property device_properties[] = {
     ROW(UsesVariableBufferFrameSizes, ANY_SCOPE, SCALAR, 4, get_variable, NULL, has_variable),
     ROW(IOCycleUsage, ANY_SCOPE, SCALAR, 4, get_cycle_usage, set_cycle_usage, NULL),
     ROW(HogMode, ANY_SCOPE, SCALAR, 4, get_hog, set_hog, NULL),
-    ROW(IOProcStreamUsage, IN_OUT, TRANSLATION, 12, get_stream_usage, set_stream_usage, has_streams),
-    {kAudioDevicePropertyIOThreadOSWorkgroup, DEVICE, ANY_SCOPE, SCALAR, 8, 1100, get_workgroup, NULL,
-     has_workgroup},
+    ROW(IOProcStreamUsage, IN_OUT, TRANSLATION, 12, get_stream_usage, set_stream_usage,
+        has_streams),
+    {kAudioDevicePropertyIOThreadOSWorkgroup, DEVICE, ANY_SCOPE, SCALAR, 8, 1100, get_workgroup,
+     NULL, has_workgroup},
     ROW(VolumeScalar, IN_OUT, SCALAR, 4, get_volume, set_volume, has_volume),
     ROW(VolumeDecibels, IN_OUT, SCALAR, 4, get_decibels, set_decibels, has_volume),
     ROW(VolumeRangeDecibels, IN_OUT, SCALAR, 16, get_decibel_range, NULL, has_volume),

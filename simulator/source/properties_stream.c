@@ -79,7 +79,8 @@ static OSStatus set_format(const request *q, const void *data, bool is_virtual) 
         return kAudioDevicePermissionsError;
     }
     if (bits == 0 || (is_virtual && bits != 32) || f.mChannelsPerFrame != q->s->channels ||
-        f.mBytesPerFrame != (bits / 8) * q->s->channels || !device_supports_rate(q->d, f.mSampleRate)) {
+        f.mBytesPerFrame != (bits / 8) * q->s->channels ||
+        !device_supports_rate(q->d, f.mSampleRate)) {
         return kAudioDeviceUnsupportedFormatError;
     }
     if (!is_virtual && q->s->physical_bits != bits) {

@@ -1,7 +1,7 @@
 /*
  * realtime_hooks.c: libcoreaudio_simulated_hooks, for LD_PRELOAD. Tells the simulator when a client
- * allocates, frees, locks, waits or writes inside an IOProc, and makes the deadlock detector exact for
- * the client's own mutexes. Without the simulator in the process it does nothing.
+ * allocates, frees, locks, waits or writes inside an IOProc, and makes the deadlock detector exact
+ * for the client's own mutexes. Without the simulator in the process it does nothing.
  */
 #include "coreaudio_simulator.h"
 

@@ -140,7 +140,9 @@ static void step(sim_thread *self, uint64_t until_ns) {
 }
 
 void step_fails(void);
-void step_fails(void) { step_failed = true; }
+void step_fails(void) {
+    step_failed = true;
+}
 
 EXPORT int sim_advance_ns(uint64_t ns) {
     if (!enter_time("sim_advance_ns")) {
@@ -295,7 +297,9 @@ static void end_waits(bool hangs_only, bool cancelled) {
 }
 
 /* Waits of one device are few and short-lived in a test, so a removal ends all hangs. */
-void cancel_waits_locked(device *device) { end_waits(device != NULL, true); }
+void cancel_waits_locked(device *device) {
+    end_waits(device != NULL, true);
+}
 
 EXPORT void sim_release_hung(void) {
     pthread_mutex_lock(&world.lock);
@@ -318,7 +322,8 @@ EXPORT size_t sim_wait_blocked(size_t threads, uint32_t timeout_real_ms) {
     return blocked;
 }
 
-/* To the next event, or to the limit where there is none before; for a run loop that steps itself. */
+/* To the next event, or to the limit where there is none before; for a run loop that steps itself.
+ */
 bool step_one_locked(uint64_t limit_ns);
 bool step_one_locked(uint64_t limit_ns) {
     uint64_t to = heap_count > 0 && heap[0].due < limit_ns ? heap[0].due : limit_ns;

@@ -36,7 +36,9 @@ static void thread_exits(void *record) {
     free(t);
 }
 
-static void make_key(void) { pthread_key_create(&exit_key, thread_exits); }
+static void make_key(void) {
+    pthread_key_create(&exit_key, thread_exits);
+}
 
 /* With the world locked. */
 sim_thread *thread_self(void) {
@@ -119,7 +121,9 @@ uint64_t now_locked(void) {
     return __atomic_load_n(&world.now_ns, __ATOMIC_RELAXED) + (self ? self->spent_ns : 0);
 }
 
-EXPORT uint64_t sim_now_ns(void) { return now_locked(); }
+EXPORT uint64_t sim_now_ns(void) {
+    return now_locked();
+}
 
 EXPORT void sim_spend_ns(uint64_t ns) {
     if (__atomic_load_n(&world.is_virtual, __ATOMIC_RELAXED)) {

@@ -56,7 +56,8 @@ static void announce(device *d) {
         for (int direction = 0; direction < 2; direction++) { /* formats come after the rate */
             for (size_t s = 0; s < d->stream_count[direction]; s++) {
                 change formats = {.count = 0};
-                change_add(&formats, kAudioStreamPropertyVirtualFormat, kAudioObjectPropertyScopeGlobal);
+                change_add(&formats, kAudioStreamPropertyVirtualFormat,
+                           kAudioObjectPropertyScopeGlobal);
                 change_add(&formats, kAudioStreamPropertyPhysicalFormat,
                            kAudioObjectPropertyScopeGlobal);
                 notify_locked(d->streams[direction][s]->o.id, &formats);
@@ -178,7 +179,9 @@ static void set_buffer(device *d, UInt32 frames) {
     announce_buffer(d);
 }
 
-static void buffer_due(void *subject, uint64_t frames) { set_buffer(subject, (UInt32)frames); }
+static void buffer_due(void *subject, uint64_t frames) {
+    set_buffer(subject, (UInt32)frames);
+}
 
 static void buffer_resume_due(void *subject, uint64_t frames) {
     device *d = subject;

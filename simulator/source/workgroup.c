@@ -66,7 +66,8 @@ EXPORT void os_release(void *object) {
     pthread_mutex_lock(&world.lock);
     workgroup *w = object;
     if (w->magic != workgroup_magic || w->client == 0) {
-        report_fault(CN_fault_over_release, "os_release of %p, which the client does not hold", object);
+        report_fault(CN_fault_over_release, "os_release of %p, which the client does not hold",
+                     object);
     } else {
         w->client--;
         UNCOUNT(live_workgroups);
@@ -112,8 +113,9 @@ EXPORT void os_workgroup_leave(os_workgroup_t wg, os_workgroup_join_token_t toke
     struct token t;
     memcpy(&t, token, sizeof t);
     if (t.sig != token_mark || t.group != (uint64_t)(uintptr_t)wg) {
-        report_fault(CN_fault_workgroup, "os_workgroup_leave: not the token of this workgroup (the real "
-                                         "one aborts)");
+        report_fault(CN_fault_workgroup,
+                     "os_workgroup_leave: not the token of this workgroup (the real "
+                     "one aborts)");
     } else if (t.thread != (uint64_t)self->native_id) {
         report_fault(CN_fault_workgroup, "os_workgroup_leave on another thread than the join");
     } else if (t.depth != self->workgroup_depth - 1) {
@@ -128,14 +130,18 @@ EXPORT void os_workgroup_leave(os_workgroup_t wg, os_workgroup_join_token_t toke
 
 void workgroups_thread_exit(sim_thread *t) {
     if (t->workgroup_depth > 0) {
-        report_fault(CN_fault_workgroup, "thread %ld ended without leaving %d workgroups", t->native_id,
-                     t->workgroup_depth);
+        report_fault(CN_fault_workgroup, "thread %ld ended without leaving %d workgroups",
+                     t->native_id, t->workgroup_depth);
         count(CN_live_workgroup_joins, -t->workgroup_depth);
     }
 }
 
-EXPORT void os_workgroup_cancel(os_workgroup_t wg) { wg->cancelled = true; }
-EXPORT _Bool os_workgroup_testcancel(os_workgroup_t wg) { return wg->cancelled; }
+EXPORT void os_workgroup_cancel(os_workgroup_t wg) {
+    wg->cancelled = true;
+}
+EXPORT _Bool os_workgroup_testcancel(os_workgroup_t wg) {
+    return wg->cancelled;
+}
 EXPORT int os_workgroup_max_parallel_threads(os_workgroup_t wg, os_workgroup_mpt_attr_t attr) {
     (void)wg, (void)attr;
     return 2;
@@ -155,7 +161,8 @@ EXPORT void *os_workgroup_get_working_arena(os_workgroup_t wg, os_workgroup_inde
     return wg->arena;
 }
 
-EXPORT os_workgroup_parallel_t os_workgroup_parallel_create(const char *name, os_workgroup_attr_t attr) {
+EXPORT os_workgroup_parallel_t os_workgroup_parallel_create(const char *name,
+                                                            os_workgroup_attr_t attr) {
     (void)name, (void)attr;
     workgroup *w = workgroup_new(NULL);
     w->internal = 0;

@@ -19,7 +19,8 @@ void world_begin_locked(void) {
     world.next_serial = 0;
     memset(world.default_device, 0, sizeof world.default_device);
     object_add(&world.system, SYSTEM, kAudioSystemObjectClassID, kAudioObjectClassID, NULL, NULL);
-    object_add(&world.plug_in, PLUGIN, kAudioPlugInClassID, kAudioObjectClassID, &world.system, NULL);
+    object_add(&world.plug_in, PLUGIN, kAudioPlugInClassID, kAudioObjectClassID, &world.system,
+               NULL);
     world.run_loop = run_loop_main_locked();
     world.sleeping_allowed = world.hog_allowed = world.is_audible = 1;
     world.unloading_allowed = world.power_hint = world.mono = world.input_mute = 0;

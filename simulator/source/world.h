@@ -1,18 +1,18 @@
 /*
  * world.h: the whole design in one header.
  *
- * There is one world. `world.lock` protects all of it. Client code (IOProcs, listeners) is only ever
- * called without that lock. Functions whose name ends in `_locked`, and all static functions unless
- * they say otherwise, expect it to be held.
+ * There is one world. `world.lock` protects all of it. Client code (IOProcs, listeners) is only
+ * ever called without that lock. Functions whose name ends in `_locked`, and all static functions
+ * unless they say otherwise, expect it to be held.
  *
- * What happens in time is an event: a function that falls due at a simulated time (schedule.c). Events
- * run on the stepping thread: in virtual time that is whoever called sim_advance_ns, in real time a
- * thread of the simulator. Client code runs on workers (worker.c): native threads with a mailbox. In
- * virtual time the stepper waits for each worker that it gave a job, so exactly one thing happens at
- * a time.
+ * What happens in time is an event: a function that falls due at a simulated time (schedule.c).
+ * Events run on the stepping thread: in virtual time that is whoever called sim_advance_ns, in real
+ * time a thread of the simulator. Client code runs on workers (worker.c): native threads with a
+ * mailbox. In virtual time the stepper waits for each worker that it gave a job, so exactly one
+ * thing happens at a time.
  *
- * Places that are left open: aggregates, taps and process objects are further object kinds with their
- * own rows in properties.c; sleep, daemon restart and other processes are further events.
+ * Places that are left open: aggregates, taps and process objects are further object kinds with
+ * their own rows in properties.c; sleep, daemon restart and other processes are further events.
  */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
@@ -28,9 +28,15 @@
 #include <string.h>
 
 #define EXPORT __attribute__((visibility("default")))
-#define FOURCC(a, b, c, d)                                                                         \
-    ((UInt32)(a) << 24 | (UInt32)(b) << 16 | (UInt32)(c) << 8 | (UInt32)(d))
-enum { OUTPUT = 0, INPUT = 1, MAX_STREAMS = 16, MAX_CHANNELS = 64, MAX_RATES = 24, MAX_SOURCES = 4 };
+#define FOURCC(a, b, c, d) ((UInt32)(a) << 24 | (UInt32)(b) << 16 | (UInt32)(c) << 8 | (UInt32)(d))
+enum {
+    OUTPUT = 0,
+    INPUT = 1,
+    MAX_STREAMS = 16,
+    MAX_CHANNELS = 64,
+    MAX_RATES = 24,
+    MAX_SOURCES = 4
+};
 #define NS_PER_S 1000000000ull
 
 typedef struct device device;
@@ -44,16 +50,20 @@ typedef struct listener listener;
 
 /* ---- switches.c ---- */
 #define SWITCHES(X)                                                                                \
-    X(dead_device_error) X(set_readonly_error) X(unsupported_rate) X(start_at_time)                \
-    X(remove_dead_listener) X(device_scope) X(stop_mode) X(stop_extra_cycles) X(start_block_ns)    \
-    X(first_callback_delay_ns) X(callbacks_never) X(hang_holds_io_mutex) X(listener_thread)        \
-    X(listener_addresses) X(listener_after_remove) X(notify_delay_ns) X(notify_burst)              \
-    X(notify_duplicates) X(notify_order) X(rate_delay_ns) X(rate_pause_ns) X(rate_outcome)         \
-    X(rate_batch) X(rate_partial_cycle) X(getter_lag_ns) X(buffer_change) X(buffer_delay_ns)       \
-    X(buffer_range_follows_rate) X(restart_sample_time) X(host_time) X(empty_list)                 \
-    X(overload_output) X(overload_scope) X(spurious_overload) X(first_cycle_frames) X(workgroup)   \
-    X(cstring_ptr) X(fp_exceptions) X(guard_pages) X(ppm) X(clock_jitter_ns) X(clock_wander_ppm)   \
-    X(fork_action) X(deadlock_action) X(stall_real_ms) X(auto_advance) X(capture_limit_frames)
+    X(dead_device_error)                                                                           \
+    X(set_readonly_error) X(unsupported_rate) X(start_at_time) X(remove_dead_listener)             \
+        X(device_scope) X(stop_mode) X(stop_extra_cycles) X(start_block_ns) X(                     \
+            first_callback_delay_ns) X(callbacks_never) X(hang_holds_io_mutex) X(listener_thread)  \
+            X(listener_addresses) X(listener_after_remove) X(notify_delay_ns) X(notify_burst)      \
+                X(notify_duplicates) X(notify_order) X(rate_delay_ns) X(rate_pause_ns)             \
+                    X(rate_outcome) X(rate_batch) X(rate_partial_cycle) X(getter_lag_ns)           \
+                        X(buffer_change) X(buffer_delay_ns) X(buffer_range_follows_rate)           \
+                            X(restart_sample_time) X(host_time) X(empty_list) X(overload_output)   \
+                                X(overload_scope) X(spurious_overload) X(first_cycle_frames)       \
+                                    X(workgroup) X(cstring_ptr) X(fp_exceptions) X(guard_pages)    \
+                                        X(ppm) X(clock_jitter_ns) X(clock_wander_ppm)              \
+                                            X(fork_action) X(deadlock_action) X(stall_real_ms)     \
+                                                X(auto_advance) X(capture_limit_frames)
 enum sim_switch {
 #define X(name) SW_##name,
     SWITCHES(X)
@@ -64,14 +74,16 @@ enum sim_switch {
 
 /* ---- report.c ---- */
 #define COUNTERS(X)                                                                                \
-    X(callbacks) X(late_callbacks) X(overloads) X(skipped_frames) X(rt_violations)                 \
-    X(deadlocks) X(stalls) X(io_threads_started) X(input_opens) X(listener_calls)                  \
-    X(notifications) X(rate_changes) X(buffer_changes) X(hal_calls)          \
-    X(dropped_notifications) X(live_io_procs) X(live_running_io_procs) X(live_listeners)           \
-    X(live_cf_objects) X(live_io_threads) X(live_workgroups) X(live_workgroup_joins) X(live_hogs)  \
-    X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release)          \
-    X(fault_input_written) X(fault_buffer_overrun) X(fault_buffer_list_changed) X(fault_workgroup) \
-    X(fault_fork) X(fault_bad_size) X(fault_null) X(fault_unregistered_stop)
+    X(callbacks)                                                                                   \
+    X(late_callbacks) X(overloads) X(skipped_frames) X(rt_violations) X(deadlocks) X(stalls)       \
+        X(io_threads_started) X(input_opens) X(listener_calls) X(notifications) X(rate_changes)    \
+            X(buffer_changes) X(hal_calls) X(dropped_notifications) X(live_io_procs)               \
+                X(live_running_io_procs) X(live_listeners) X(live_cf_objects) X(live_io_threads)   \
+                    X(live_workgroups) X(live_workgroup_joins) X(live_hogs) X(live_blocks)         \
+                        X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release)     \
+                            X(fault_input_written) X(fault_buffer_overrun)                         \
+                                X(fault_buffer_list_changed) X(fault_workgroup) X(fault_fork)      \
+                                    X(fault_bad_size) X(fault_null) X(fault_unregistered_stop)
 enum sim_counter_id {
 #define X(name) CN_##name,
     COUNTERS(X)
@@ -90,8 +102,8 @@ const char *fourcc_text(UInt32 code); /* 'abcd' in a thread-local buffer */
 
 /* ---- schedule.c: simulated time, events, waits ---- */
 typedef void (*event_fn)(void *subject, uint64_t value);
-uint64_t now_locked(void);        /* for this thread: includes what its callback has spent */
-uint64_t monotonic_ns(void);      /* real time */
+uint64_t now_locked(void);   /* for this thread: includes what its callback has spent */
+uint64_t monotonic_ns(void); /* real time */
 void at_locked(uint64_t due_ns, event_fn fn, void *subject, uint64_t value);
 void cancel_events_locked(void *subject);
 bool block_until_locked(uint64_t due_ns, bool releasable); /* false: cancelled by reset/removal */
@@ -103,10 +115,10 @@ void schedule_reset_locked(void);
 typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
 worker *worker_start_locked(const char *role, device *io_device);
 void worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value);
-void worker_finish_locked(worker *w);    /* ends after the jobs that it has; it is reaped later */
-bool worker_wait_locked(worker *w);      /* until idle or ended; false when it stalls */
+void worker_finish_locked(worker *w); /* ends after the jobs that it has; it is reaped later */
+bool worker_wait_locked(worker *w);   /* until idle or ended; false when it stalls */
 bool worker_is_idle(const worker *w);
-void workers_reap(bool all);             /* not locked: joins those that have ended */
+void workers_reap(bool all); /* not locked: joins those that have ended */
 struct worker {
     worker *next;
     pthread_t thread;
@@ -136,20 +148,20 @@ struct sim_thread {
     sim_thread *next;
     pthread_t pthread;
     long native_id;
-    const char *call;          /* the API function that it is in */
-    worker *worker;            /* NULL on a client's thread */
+    const char *call; /* the API function that it is in */
+    worker *worker;   /* NULL on a client's thread */
     struct io_mutex *waits_mutex;
-    sim_thread *waits_thread;  /* a Stop that waits for an IO thread, or a client lock's owner */
+    sim_thread *waits_thread; /* a Stop that waits for an IO thread, or a client lock's owner */
     int blocked;
     bool in_callback, in_io_callback, deadlocked;
-    uint64_t spent_ns;         /* by the callback that it is in, virtual time */
-    void *workgroups[8];       /* joined, in order */
+    uint64_t spent_ns;   /* by the callback that it is in, virtual time */
+    void *workgroups[8]; /* joined, in order */
     int workgroup_depth;
 };
 sim_thread *thread_self(void); /* creates the record at the first call on a thread */
 sim_thread *thread_by_native_id_locked(long native_id);
 long native_thread_id(void);
-bool enter(const char *call);  /* locks the world; false (not locked): forked, return 'who?' */
+bool enter(const char *call);      /* locks the world; false (not locked): forked, return 'who?' */
 bool enter_time(const char *call); /* the same for calls that an IOProc may make */
 void leave(void);
 
@@ -189,7 +201,7 @@ struct control {
 /* device_clock.c: frames of a run <-> simulated ns */
 typedef struct device_clock {
     double nominal_hz, ppm, wander_ppm, wander_period_s, jitter_ns;
-    double anchor_ns, anchor_frame; /* where the run began */
+    double anchor_ns, anchor_frame;           /* where the run began */
     double zero_frame, zero_ns, ns_per_frame; /* the HAL's filtered prediction */
     double next_zero_frame, zero_period_frames;
     uint64_t noise;
@@ -214,7 +226,8 @@ struct device {
     stream *streams[2][MAX_STREAMS];
     size_t stream_count[2];
     UInt32 latency[2], safety[2];
-    bool can_be_default[2], hidden, reports_old_rate, vanishes, model_uid_global_only, no_source_name;
+    bool can_be_default[2], hidden, reports_old_rate, vanishes, model_uid_global_only,
+        no_source_name;
     control *controls[16];
     size_t control_count;
     int volume_kind; /* 0 none, 1 master, 2 per channel */
@@ -285,7 +298,7 @@ struct run {
     device_clock clock;
     double rate;
     double first_wake, wake, in_cursor, out_cursor; /* frames */
-    UInt32 nominal; /* buffer size for which the cursors lie as they do */
+    UInt32 nominal;  /* buffer size for which the cursors lie as they do */
     bool last_cycle; /* S8: one partial cycle more */
     bool ending, ended;
     uint64_t cycles, skipped_frames, noise;
@@ -339,7 +352,8 @@ typedef struct request {
     int direction; /* OUTPUT, INPUT, or -1 for global */
     UInt32 qualifier_size;
     const void *qualifier;
-    void *in_out; /* AudioValueTranslation: the caller's structure; NULL when only the size counts */
+    void
+        *in_out; /* AudioValueTranslation: the caller's structure; NULL when only the size counts */
 } request;
 typedef struct reply {
     unsigned char bytes[8192];
@@ -357,7 +371,7 @@ typedef struct property {
     int since; /* macOS */
     OSStatus (*get)(const request *q, reply *r);
     OSStatus (*set)(const request *q, const void *data, UInt32 size); /* NULL: read-only */
-    bool (*has)(const request *q);                                   /* NULL: always */
+    bool (*has)(const request *q);                                    /* NULL: always */
 } property;
 extern const property system_properties[], device_properties[], stream_properties[],
     control_properties[], object_properties[];
@@ -378,8 +392,20 @@ double device_reported_rate(const device *d);
 
 /* ---- CoreFoundation ---- */
 enum cf_type {
-    CF_NONE, CF_STRING, CF_ARRAY, CF_NUMBER, CF_BOOLEAN, CF_DICTIONARY, CF_DATA, CF_URL, CF_RUN_LOOP,
-    CF_ALLOCATOR, CF_NULL, CF_UUID, CF_SOURCE, CF_TIMER
+    CF_NONE,
+    CF_STRING,
+    CF_ARRAY,
+    CF_NUMBER,
+    CF_BOOLEAN,
+    CF_DICTIONARY,
+    CF_DATA,
+    CF_URL,
+    CF_RUN_LOOP,
+    CF_ALLOCATOR,
+    CF_NULL,
+    CF_UUID,
+    CF_SOURCE,
+    CF_TIMER
 };
 typedef struct cf_object {
     uint32_t magic;
@@ -419,13 +445,14 @@ typedef struct world_state {
     bool is_virtual;
     uint64_t now_ns; /* virtual time */
     sim_thread *stepper;
-    pthread_cond_t changed; /* broadcast: a worker became idle, a thread blocked, the stepper left */
+    pthread_cond_t
+        changed; /* broadcast: a worker became idle, a thread blocked, the stepper left */
     size_t blocked_clients;
 
     object **objects; /* by ID, [0] is NULL */
     size_t object_room, object_next;
     object system, plug_in;
-    device *devices[64];      /* living, in the order of the device list */
+    device *devices[64]; /* living, in the order of the device list */
     size_t device_count;
     device *all_devices[512]; /* dead ones too, for their captures */
     size_t all_device_count;
@@ -437,7 +464,8 @@ typedef struct world_state {
     worker *workers;
     uint64_t worker_number;
     sim_thread *threads;
-    UInt32 sleeping_allowed, hog_allowed, unloading_allowed, power_hint, is_audible, mono, input_mute;
+    UInt32 sleeping_allowed, hog_allowed, unloading_allowed, power_hint, is_audible, mono,
+        input_mute;
 } world_state;
 extern world_state world;
 void world_begin_locked(void); /* the system object, at load and after a reset */

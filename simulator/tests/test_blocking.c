@@ -12,8 +12,8 @@ static OSStatus result;
 static _Atomic int calls;
 
 static OSStatus io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
-                   const AudioTimeStamp *in_time, AudioBufferList *out, const AudioTimeStamp *out_time,
-                   void *data) {
+                   const AudioTimeStamp *in_time, AudioBufferList *out,
+                   const AudioTimeStamp *out_time, void *data) {
     (void)d, (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
     calls++;
     return 0;
@@ -94,7 +94,8 @@ static void a_reset_releases_who_hangs(void) {
 static void *get_thread(void *unused) {
     UInt32 size = 8;
     double rate;
-    result = get_data(device, kAudioDevicePropertyNominalSampleRate, kAudioObjectPropertyScopeGlobal, 0, &rate, &size);
+    result = get_data(device, kAudioDevicePropertyNominalSampleRate,
+                      kAudioObjectPropertyScopeGlobal, 0, &rate, &size);
     return unused;
 }
 static void a_getter_hangs(void) {
@@ -228,7 +229,8 @@ static void a_lock_over_stop_and_callback(void) {
 static void a_forked_child(void) {
     world_with(0, 1);
     device = sim_find_device("BuiltInSpeakerDevice");
-    EQUAL(get_u32(device, kAudioDevicePropertyTransportType, kAudioObjectPropertyScopeGlobal), kAudioDeviceTransportTypeBuiltIn);
+    EQUAL(get_u32(device, kAudioDevicePropertyTransportType, kAudioObjectPropertyScopeGlobal),
+          kAudioDeviceTransportTypeBuiltIn);
     for (int action = 0; action < 2; action++) {
         sim_set("fork_action", action);
         fflush(stdout);
@@ -238,7 +240,8 @@ static void a_forked_child(void) {
                 close(2);
             }
             UInt32 value, size = 4;
-            OSStatus error = get_data(device, kAudioDevicePropertyTransportType, kAudioObjectPropertyScopeGlobal, 0, &value, &size);
+            OSStatus error = get_data(device, kAudioDevicePropertyTransportType,
+                                      kAudioObjectPropertyScopeGlobal, 0, &value, &size);
             _exit(error == kAudioHardwareUnknownPropertyError &&
                           AudioDeviceStart(device, NULL) == kAudioHardwareUnknownPropertyError &&
                           sim_counter("fault_fork") == 2
@@ -250,7 +253,8 @@ static void a_forked_child(void) {
         if (action == 0) {
             CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 7, "status %x", (unsigned)status);
         } else {
-            CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 7, "did not abort: %x", (unsigned)status);
+            CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 7, "did not abort: %x",
+                  (unsigned)status);
         }
     }
     sim_set("fork_action", 0);

@@ -1,4 +1,5 @@
-/* test_cf.c: CoreFoundation's reference counts, and the mistakes that are found; workgroups, blocks. */
+/* test_cf.c: CoreFoundation's reference counts, and the mistakes that are found; workgroups,
+ * blocks. */
 #include "check.h"
 
 #include <pthread.h>
@@ -54,11 +55,14 @@ static void strings(void) {
     CFIndex used = 0;
     CFStringRef clef = string("\xf0\x9d\x84\x9e!");
     EQUAL(CFStringGetLength(clef), 3);
-    EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingUTF8, 0, 0, bytes, 32, &used), 3);
+    EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingUTF8, 0, 0, bytes, 32, &used),
+          3);
     EQUAL(used, 5);
     EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingUTF8, 0, 0, bytes, 3, &used), 0);
-    EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingASCII, '?', 0, bytes, 32, &used), 3);
-    EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingUTF16LE, 0, 0, NULL, 0, &used), 3);
+    EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingASCII, '?', 0, bytes, 32, &used),
+          3);
+    EQUAL(CFStringGetBytes(clef, (CFRange){0, 3}, kCFStringEncodingUTF16LE, 0, 0, NULL, 0, &used),
+          3);
     EQUAL(used, 6);
     CFRelease(s);
     CFRelease(same);
@@ -115,7 +119,9 @@ static void workgroups(void) {
     world_with(0, 1);
     AudioObjectID device = sim_find_device("BuiltInSpeakerDevice");
     UInt32 size = sizeof group;
-    EQUAL(get_data(device, kAudioDevicePropertyIOThreadOSWorkgroup, kAudioObjectPropertyScopeGlobal, 0, &group, &size), 0);
+    EQUAL(get_data(device, kAudioDevicePropertyIOThreadOSWorkgroup, kAudioObjectPropertyScopeGlobal,
+                   0, &group, &size),
+          0);
     EQUAL(sim_counter("live_workgroups"), 1);
     struct os_workgroup_join_token_opaque_s token, again;
     EQUAL(os_workgroup_join(group, &token), 0);
@@ -132,7 +138,8 @@ static void workgroups(void) {
     os_release(group);
     EQUAL(sim_counter("live_workgroups"), 0);
     sim_set("workgroup", 1);
-    AudioObjectPropertyAddress a = {kAudioDevicePropertyIOThreadOSWorkgroup, kAudioObjectPropertyScopeGlobal, 0};
+    AudioObjectPropertyAddress a = {kAudioDevicePropertyIOThreadOSWorkgroup,
+                                    kAudioObjectPropertyScopeGlobal, 0};
     EQUAL(AudioObjectHasProperty(sim_replug_device(device), &a), 0);
     sim_reset();
 }
@@ -164,7 +171,8 @@ static void blocks(void) {
     memcpy(&b.invoke, &function, sizeof function);
     void *d = &descriptor;
     memcpy(&b.descriptor, &d, sizeof d);
-    AudioObjectPropertyAddress a = {kAudioHardwarePropertyDevices, kAudioObjectPropertyScopeGlobal, 0};
+    AudioObjectPropertyAddress a = {kAudioHardwarePropertyDevices, kAudioObjectPropertyScopeGlobal,
+                                    0};
     EQUAL(AudioObjectAddPropertyListenerBlock(kAudioObjectSystemObject, &a, NULL, &b), 0);
     EQUAL(sim_counter("live_blocks"), 1);
     sim_add_device("uid=new; out=2");

@@ -11,21 +11,22 @@ static UInt32 last_frames;
 static pthread_t listener_thread;
 
 static OSStatus io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
-                   const AudioTimeStamp *in_time, AudioBufferList *out, const AudioTimeStamp *out_time,
-                   void *data) {
+                   const AudioTimeStamp *in_time, AudioBufferList *out,
+                   const AudioTimeStamp *out_time, void *data) {
     (void)d, (void)now, (void)in, (void)in_time, (void)out_time, (void)data;
     last_frames = out->mBuffers[0].mDataByteSize / 4 / out->mBuffers[0].mNumberChannels;
     calls++;
     return 0;
 }
 
-static const UInt32 names[8] = {kAudioDevicePropertyNominalSampleRate, kAudioStreamPropertyVirtualFormat,
-                                kAudioDevicePropertyBufferFrameSize, kAudioHardwarePropertyDevices,
-                                kAudioDevicePropertyDeviceIsAlive, kAudioDevicePropertyDeviceIsRunning,
-                                kAudioDeviceProcessorOverload,
-                                kAudioHardwarePropertyDefaultOutputDevice};
+static const UInt32 names[8] = {
+    kAudioDevicePropertyNominalSampleRate, kAudioStreamPropertyVirtualFormat,
+    kAudioDevicePropertyBufferFrameSize,   kAudioHardwarePropertyDevices,
+    kAudioDevicePropertyDeviceIsAlive,     kAudioDevicePropertyDeviceIsRunning,
+    kAudioDeviceProcessorOverload,         kAudioHardwarePropertyDefaultOutputDevice};
 static bool removed;
-static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a, void *data) {
+static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
+                         void *data) {
     (void)id, (void)data;
     heard_calls++;
     after_remove += removed;
@@ -63,7 +64,9 @@ static void stop(void) {
     EQUAL(AudioDeviceStop(device, proc), 0);
     EQUAL(AudioDeviceDestroyIOProcID(device, proc), 0);
 }
-static double rate(void) { return get_f64(device, kAudioDevicePropertyNominalSampleRate, global); }
+static double rate(void) {
+    return get_f64(device, kAudioDevicePropertyNominalSampleRate, global);
+}
 
 static void a_rate_changes_later(void) {
     for (int partial = 0; partial < 2; partial++) {
@@ -257,7 +260,9 @@ static void the_main_run_loop(void) {
     EQUAL(sim_now_ns() - before, 500 * MS);
     CFRunLoopRef loop = NULL;
     UInt32 size = sizeof loop;
-    EQUAL(get_data(kAudioObjectSystemObject, kAudioHardwarePropertyRunLoop, global, 0, &loop, &size), 0);
+    EQUAL(
+        get_data(kAudioObjectSystemObject, kAudioHardwarePropertyRunLoop, global, 0, &loop, &size),
+        0);
     CHECK(loop == CFRunLoopGetMain() && loop == CFRunLoopGetCurrent(), "another loop");
     CFRelease(loop);
     unlisten(kAudioObjectSystemObject, kAudioHardwarePropertyDevices);
@@ -275,10 +280,13 @@ static void coming_and_going(void) {
         EQUAL(heard[3], 1);
         EQUAL(heard[4], 1);
         EQUAL(heard[7], 1);
-        EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultOutputDevice, global), 0);
+        EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultOutputDevice, global),
+              0);
         unlisten(kAudioObjectSystemObject, kAudioObjectPropertySelectorWildcard);
-        AudioObjectPropertyAddress a = {kAudioDevicePropertyDeviceIsAlive, kAudioObjectPropertyScopeWildcard, 0};
-        EQUAL(AudioObjectRemovePropertyListener(device, &a, listener, NULL), kAudioHardwareBadObjectError);
+        AudioObjectPropertyAddress a = {kAudioDevicePropertyDeviceIsAlive,
+                                        kAudioObjectPropertyScopeWildcard, 0};
+        EQUAL(AudioObjectRemovePropertyListener(device, &a, listener, NULL),
+              kAudioHardwareBadObjectError);
         world_is_clean();
     }
 }

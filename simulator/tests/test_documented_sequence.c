@@ -1,8 +1,8 @@
 /*
- * test_documented_sequence.c: a program as one writes it for CoreAudio from its documentation, with no
- * knowledge of the simulator: opens the library by path, looks symbols up, finds the default output,
- * plays half a second of a sine in real time. COREAUDIO_LIBRARY names the library; where a device has
- * to be there, whoever runs it sees to that (here: the one line that is marked).
+ * test_documented_sequence.c: a program as one writes it for CoreAudio from its documentation, with
+ * no knowledge of the simulator: opens the library by path, looks symbols up, finds the default
+ * output, plays half a second of a sine in real time. COREAUDIO_LIBRARY names the library; where a
+ * device has to be there, whoever runs it sees to that (here: the one line that is marked).
  */
 #include "coreaudio_abi.h"
 
@@ -25,7 +25,8 @@ static OSStatus play(AudioObjectID device, const AudioTimeStamp *now, const Audi
                      const AudioTimeStamp *output_time, void *client_data) {
     (void)device, (void)input, (void)input_time;
     tone *t = client_data;
-    t->wrong += output_time->mHostTime <= now->mHostTime || now->mHostTime > t->host_time() + 50000000;
+    t->wrong +=
+        output_time->mHostTime <= now->mHostTime || now->mHostTime > t->host_time() + 50000000;
     for (UInt32 b = 0; b < output->mNumberBuffers; b++) {
         AudioBuffer *buffer = &output->mBuffers[b];
         float *sample = buffer->mData;
@@ -91,7 +92,8 @@ int main(void) {
     SYMBOL(AudioGetHostClockFrequency);
 
     AudioObjectPropertyAddress a = {kAudioHardwarePropertyDefaultOutputDevice,
-                                    kAudioObjectPropertyScopeGlobal, kAudioObjectPropertyElementMain};
+                                    kAudioObjectPropertyScopeGlobal,
+                                    kAudioObjectPropertyElementMain};
     AudioObjectID device = kAudioObjectUnknown;
     UInt32 size = sizeof device;
     TRY(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, 0, NULL, &size, &device));

@@ -1,5 +1,5 @@
-/* test_hooks.c: what an IOProc may not do is seen, and a deadlock with a client's lock is found at once.
- * Runs itself again under the hooks library that COREAUDIO_HOOKS names. */
+/* test_hooks.c: what an IOProc may not do is seen, and a deadlock with a client's lock is found at
+ * once. Runs itself again under the hooks library that COREAUDIO_HOOKS names. */
 #include "check.h"
 
 #include <pthread.h>
@@ -11,8 +11,8 @@ static _Atomic int in_callback, misbehave;
 static AudioDeviceIOProcID proc;
 
 static OSStatus io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
-                   const AudioTimeStamp *in_time, AudioBufferList *out, const AudioTimeStamp *out_time,
-                   void *data) {
+                   const AudioTimeStamp *in_time, AudioBufferList *out,
+                   const AudioTimeStamp *out_time, void *data) {
     (void)d, (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
     in_callback = 1;
     if (misbehave == 1) {
@@ -75,7 +75,8 @@ int main(int argc, char **argv) {
     clock_gettime(CLOCK_MONOTONIC, &b);
     pthread_mutex_unlock(&lock);
     pthread_join(t, NULL);
-    CHECK(b.tv_sec - a.tv_sec < 3, "found by the watchdog alone, after %ld s", (long)(b.tv_sec - a.tv_sec));
+    CHECK(b.tv_sec - a.tv_sec < 3, "found by the watchdog alone, after %ld s",
+          (long)(b.tv_sec - a.tv_sec));
     EQUAL(sim_counter("deadlocks"), 1);
     misbehave = 0;
     AudioDeviceStop(device, proc);

@@ -16,7 +16,9 @@ typedef struct client {
     uint64_t spend_ns;
 } client;
 
-static int64_t expected_time(double t) { return (int64_t)llround(t); }
+static int64_t expected_time(double t) {
+    return (int64_t)llround(t);
+}
 
 /* Checks each input sample by equality; plays its own index, channel and stream. */
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
@@ -37,7 +39,8 @@ static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioB
             UInt32 channel = i % b->mNumberChannels, frame = i / b->mNumberChannels;
             float got = ((const float *)b->mData)[i];
             float wanted = sim_encode(c->serial, s, channel, first + frame);
-            CHECK(memcmp(&got, &wanted, 4) == 0, "stream %u channel %u frame %u", s, channel, frame);
+            CHECK(memcmp(&got, &wanted, 4) == 0, "stream %u channel %u frame %u", s, channel,
+                  frame);
         }
         if (s == 0) {
             CHECK(!c->had_input || first >= c->next_in, "input went back from %lld to %lld",
@@ -97,21 +100,29 @@ static void capture_is_what_was_played(AudioObjectID device, size_t run, uint64_
     UInt32 streams = 0;
     AudioObjectID ids[16];
     UInt32 size = sizeof ids;
-    EQUAL(get_data(device, kAudioDevicePropertyStreams, kAudioObjectPropertyScopeOutput, 0, ids, &size), 0);
+    EQUAL(get_data(device, kAudioDevicePropertyStreams, kAudioObjectPropertyScopeOutput, 0, ids,
+                   &size),
+          0);
     streams = size / 4;
     for (UInt32 s = 0; s < streams; s++) {
         AudioStreamBasicDescription f;
         size = sizeof f;
-        EQUAL(get_data(ids[s], kAudioStreamPropertyVirtualFormat, kAudioObjectPropertyScopeGlobal, 0, &f,
-                       &size), 0);
+        EQUAL(get_data(ids[s], kAudioStreamPropertyVirtualFormat, kAudioObjectPropertyScopeGlobal,
+                       0, &f, &size),
+              0);
         for (UInt32 ch = 0; ch < f.mChannelsPerFrame; ch++) {
-            size_t n = sim_capture_read(device, run, s, ch, 0, (size_t)info.frames, samples, present);
+            size_t n =
+                sim_capture_read(device, run, s, ch, 0, (size_t)info.frames, samples, present);
             EQUAL(n, info.frames);
             uint64_t gaps = 0;
             for (size_t i = 0; i < n; i++) {
-                float wanted = present[i] ? sim_encode(9, s, ch, expected_time(info.first_sample_time) + (int64_t)i) : 0;
+                float wanted =
+                    present[i]
+                        ? sim_encode(9, s, ch, expected_time(info.first_sample_time) + (int64_t)i)
+                        : 0;
                 gaps += !present[i];
-                CHECK(memcmp(&samples[i], &wanted, 4) == 0, "stream %u channel %u frame %zu of %zu", s, ch, i, n);
+                CHECK(memcmp(&samples[i], &wanted, 4) == 0, "stream %u channel %u frame %zu of %zu",
+                      s, ch, i, n);
             }
             EQUAL(gaps, expected_gaps);
         }
@@ -124,8 +135,9 @@ static void each_fixture(void) {
     static const struct {
         int fixture;
         const char *uid;
-    } table[] = {{1, "BuiltInSpeakerDevice"}, {2, "BuiltInMicrophoneDevice"}, {3, "USBDuplex:1"},
-                 {4, "MultiStream:2+2+8"},    {5, "MonoStreams:8"},           {7, "HDMI:1"},
+    } table[] = {{1, "BuiltInSpeakerDevice"}, {2, "BuiltInMicrophoneDevice"},
+                 {3, "USBDuplex:1"},          {4, "MultiStream:2+2+8"},
+                 {5, "MonoStreams:8"},        {7, "HDMI:1"},
                  {11, "VariableFrames"},      {15, "Twin:B"}};
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         world_with(0, table[i].fixture);
@@ -134,7 +146,8 @@ static void each_fixture(void) {
         start(&c);
         EQUAL(c.calls, 0);
         EQUAL(sim_advance_ns(SECOND), 0);
-        double rate = get_f64(c.device, kAudioDevicePropertyNominalSampleRate, kAudioObjectPropertyScopeGlobal);
+        double rate = get_f64(c.device, kAudioDevicePropertyNominalSampleRate,
+                              kAudioObjectPropertyScopeGlobal);
         CHECK(fabs((double)c.frames - rate) < 2 * 600, "%llu frames in a second at %g",
               (unsigned long long)c.frames, rate);
         EQUAL(c.gaps, 0);
@@ -145,7 +158,8 @@ static void each_fixture(void) {
         if (table[i].fixture == 11) {
             UInt32 most = get_u32(c.device, kAudioDevicePropertyUsesVariableBufferFrameSizes,
                                   kAudioObjectPropertyScopeGlobal);
-            CHECK(c.least < 512 && c.most > 512 && c.most <= most, "frames %u to %u, said %u", c.least, c.most, most);
+            CHECK(c.least < 512 && c.most > 512 && c.most <= most, "frames %u to %u, said %u",
+                  c.least, c.most, most);
         } else {
             EQUAL(c.least, 512);
             EQUAL(c.most, 512);
@@ -164,7 +178,8 @@ static void virtual_time_is_fast(void) {
     clock_gettime(CLOCK_MONOTONIC, &before);
     EQUAL(sim_advance_ns(60 * SECOND), 0);
     clock_gettime(CLOCK_MONOTONIC, &after);
-    double took = (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
+    double took =
+        (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
     printf("60 s of virtual time, %llu cycles: %.3f s\n", (unsigned long long)c.calls, took);
     stop(&c);
     world_is_clean();
@@ -183,16 +198,22 @@ static void times_agree(void) {
         EQUAL(sim_advance_ns(20 * SECOND), 0);
         AudioTimeStamp t = {0};
         EQUAL(AudioDeviceGetCurrentTime(c.device, &t), 0);
-        AudioTimeStamp at = {.mSampleTime = t.mSampleTime + 480, .mFlags = kAudioTimeStampSampleTimeValid};
-        AudioTimeStamp host = {.mFlags = kAudioTimeStampHostTimeValid | kAudioTimeStampSampleTimeValid};
+        AudioTimeStamp at = {.mSampleTime = t.mSampleTime + 480,
+                             .mFlags = kAudioTimeStampSampleTimeValid};
+        AudioTimeStamp host = {.mFlags =
+                                   kAudioTimeStampHostTimeValid | kAudioTimeStampSampleTimeValid};
         EQUAL(AudioDeviceTranslateTime(c.device, &at, &host), 0);
         double ns = (double)AudioConvertHostTimeToNanos(host.mHostTime);
         double heard = (double)sim_emission_ns(c.device, 0, 0, at.mSampleTime);
-        UInt32 latency = get_u32(c.device, kAudioDevicePropertyLatency, kAudioObjectPropertyScopeOutput) + 9;
+        UInt32 latency =
+            get_u32(c.device, kAudioDevicePropertyLatency, kAudioObjectPropertyScopeOutput) + 9;
         double wanted = ns + latency / 48000.0 * 1e9;
-        CHECK(fabs(heard - wanted) < 3000, "heard %.0f ns from what the time stamp says", heard - wanted);
-        double actual = get_f64(c.device, kAudioDevicePropertyActualSampleRate, kAudioObjectPropertyScopeGlobal);
-        CHECK(fabs(actual / 48000 - 1 - 37e-6) < 4e-6, "37 ppm, measured %.2f", (actual / 48000 - 1) * 1e6);
+        CHECK(fabs(heard - wanted) < 3000, "heard %.0f ns from what the time stamp says",
+              heard - wanted);
+        double actual = get_f64(c.device, kAudioDevicePropertyActualSampleRate,
+                                kAudioObjectPropertyScopeGlobal);
+        CHECK(fabs(actual / 48000 - 1 - 37e-6) < 4e-6, "37 ppm, measured %.2f",
+              (actual / 48000 - 1) * 1e6);
         EQUAL(mach_absolute_time(), sim_ticks_from_ns(sim_now_ns()));
         stop(&c);
         EQUAL(AudioDeviceGetCurrentTime(c.device, &t), kAudioHardwareNotRunningError);
@@ -216,7 +237,8 @@ static OSStatus loop_io(AudioObjectID device, const AudioTimeStamp *now, const A
         if (sim_decode(input[2 * i + 1], NULL, NULL, &channel, &index)) {
             int64_t delay = (int64_t)in_time->mSampleTime + i - (int64_t)index;
             CHECK(channel == 1, "channel %u came back on 1", channel);
-            CHECK(loop_hits == 0 || delay == loop_delay, "delay %lld then %lld", (long long)loop_delay, (long long)delay);
+            CHECK(loop_hits == 0 || delay == loop_delay, "delay %lld then %lld",
+                  (long long)loop_delay, (long long)delay);
             loop_delay = delay;
             loop_hits++;
         }
@@ -280,7 +302,8 @@ static void disabled_streams(void) {
         UInt32 more[2];
     } usage = {.head = {.mNumberStreams = 3}};
     memcpy(&usage.head.mIOProc, &c.proc, sizeof c.proc);
-    AudioObjectPropertyAddress a = {kAudioDevicePropertyIOProcStreamUsage, kAudioObjectPropertyScopeInput, 0};
+    AudioObjectPropertyAddress a = {kAudioDevicePropertyIOProcStreamUsage,
+                                    kAudioObjectPropertyScopeInput, 0};
     EQUAL(AudioObjectSetPropertyData(c.device, &a, 0, NULL, 24, &usage), 0);
     usage.head.mStreamIsOn[0] = 99;
     UInt32 size = 24;

@@ -6,24 +6,30 @@
 static const UInt32 global = kAudioObjectPropertyScopeGlobal;
 static AudioObjectID speakers;
 
-static OSStatus size_of(AudioObjectID id, UInt32 selector, UInt32 scope, UInt32 element, UInt32 *size) {
+static OSStatus size_of(AudioObjectID id, UInt32 selector, UInt32 scope, UInt32 element,
+                        UInt32 *size) {
     AudioObjectPropertyAddress a = {selector, scope, element};
     return AudioObjectGetPropertyDataSize(id, &a, 0, NULL, size);
 }
 
 static void unknown_things(void) {
     UInt32 value = 0, size = 4;
-    EQUAL(get_data(9999, kAudioObjectPropertyClass, global, 0, &value, &size), kAudioHardwareBadObjectError);
-    EQUAL(get_data(0, kAudioObjectPropertyClass, global, 0, &value, &size), kAudioHardwareBadObjectError);
-    EQUAL(get_data(speakers, 0x71717171, global, 0, &value, &size), kAudioHardwareUnknownPropertyError);
+    EQUAL(get_data(9999, kAudioObjectPropertyClass, global, 0, &value, &size),
+          kAudioHardwareBadObjectError);
+    EQUAL(get_data(0, kAudioObjectPropertyClass, global, 0, &value, &size),
+          kAudioHardwareBadObjectError);
+    EQUAL(get_data(speakers, 0x71717171, global, 0, &value, &size),
+          kAudioHardwareUnknownPropertyError);
     EQUAL(get_data(speakers, kAudioDevicePropertyNominalSampleRate, global, 77, &value, &size),
           kAudioHardwareUnknownPropertyError);
-    EQUAL(get_data(speakers, kAudioDevicePropertyLatency, kAudioObjectPropertyScopePlayThrough, 0, &value, &size),
+    EQUAL(get_data(speakers, kAudioDevicePropertyLatency, kAudioObjectPropertyScopePlayThrough, 0,
+                   &value, &size),
           kAudioHardwareUnknownPropertyError);
     AudioObjectPropertyAddress a = {0x71717171, global, 0};
     EQUAL(AudioObjectHasProperty(speakers, &a), 0);
     Boolean settable = 9;
-    EQUAL(AudioObjectIsPropertySettable(speakers, &a, &settable), kAudioHardwareUnknownPropertyError);
+    EQUAL(AudioObjectIsPropertySettable(speakers, &a, &settable),
+          kAudioHardwareUnknownPropertyError);
     EQUAL(AudioObjectHasProperty(9999, &a), 0);
 }
 
@@ -41,7 +47,9 @@ static void sizes(void) {
     EQUAL(size, 8);
     AudioValueRange ranges[4];
     size = 2 * sizeof ranges[0] + 5;
-    EQUAL(get_data(speakers, kAudioDevicePropertyAvailableNominalSampleRates, global, 0, ranges, &size), 0);
+    EQUAL(get_data(speakers, kAudioDevicePropertyAvailableNominalSampleRates, global, 0, ranges,
+                   &size),
+          0);
     EQUAL(size, 2 * sizeof ranges[0]);
     EQUAL(ranges[1].mMinimum, 48000);
     EQUAL(size_of(speakers, kAudioDevicePropertyAvailableNominalSampleRates, global, 0, &size), 0);
@@ -51,10 +59,12 @@ static void sizes(void) {
 static void null_pointers(void) {
     UInt32 size = 8;
     double rate;
-    EQUAL(AudioObjectGetPropertyData(speakers, NULL, 0, NULL, &size, &rate), kAudioHardwareIllegalOperationError);
+    EQUAL(AudioObjectGetPropertyData(speakers, NULL, 0, NULL, &size, &rate),
+          kAudioHardwareIllegalOperationError);
     EQUAL(get_data(speakers, kAudioDevicePropertyNominalSampleRate, global, 0, NULL, &size),
           kAudioHardwareIllegalOperationError);
-    EQUAL(set_data(speakers, kAudioDevicePropertyNominalSampleRate, NULL, 8), kAudioHardwareIllegalOperationError);
+    EQUAL(set_data(speakers, kAudioDevicePropertyNominalSampleRate, NULL, 8),
+          kAudioHardwareIllegalOperationError);
 }
 
 static void read_only(void) {
@@ -81,7 +91,8 @@ static void unsupported_rates(void) {
 }
 
 static void formats(void) {
-    AudioObjectID stream = get_u32(speakers, kAudioDevicePropertyStreams, kAudioObjectPropertyScopeOutput);
+    AudioObjectID stream =
+        get_u32(speakers, kAudioDevicePropertyStreams, kAudioObjectPropertyScopeOutput);
     AudioStreamBasicDescription f;
     UInt32 size = sizeof f;
     EQUAL(get_data(stream, kAudioStreamPropertyVirtualFormat, global, 0, &f, &size), 0);
@@ -89,7 +100,8 @@ static void formats(void) {
     EQUAL(f.mFormatFlags, kAudioFormatFlagIsFloat | kAudioFormatFlagIsPacked);
     EQUAL(f.mBytesPerFrame, 8);
     f.mChannelsPerFrame = 5;
-    EQUAL(set_data(stream, kAudioStreamPropertyVirtualFormat, &f, sizeof f), kAudioDeviceUnsupportedFormatError);
+    EQUAL(set_data(stream, kAudioStreamPropertyVirtualFormat, &f, sizeof f),
+          kAudioDeviceUnsupportedFormatError);
     EQUAL(get_data(stream, kAudioStreamPropertyPhysicalFormat, global, 0, &f, &size), 0);
     EQUAL(f.mBitsPerChannel, 24);
     f.mBitsPerChannel = 16;
@@ -97,7 +109,8 @@ static void formats(void) {
     EQUAL(set_data(stream, kAudioStreamPropertyPhysicalFormat, &f, sizeof f), 0);
     EQUAL(get_data(stream, kAudioStreamPropertyPhysicalFormat, global, 0, &f, &size), 0);
     EQUAL(f.mBitsPerChannel, 16);
-    EQUAL(get_data(stream, kAudioStreamPropertyVirtualFormat, kAudioObjectPropertyScopeOutput, 0, &f, &size),
+    EQUAL(get_data(stream, kAudioStreamPropertyVirtualFormat, kAudioObjectPropertyScopeOutput, 0,
+                   &f, &size),
           kAudioHardwareUnknownPropertyError); /* streams answer in the global scope alone */
 }
 
@@ -122,7 +135,8 @@ static void dead_devices(void) {
     EQUAL(AudioDeviceStop(speakers, NULL), 0); /* never started: fine */
 }
 
-static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a, void *data) {
+static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
+                         void *data) {
     (void)id, (void)n, (void)a, (void)data;
     return 0;
 }
@@ -132,7 +146,8 @@ static void listener_errors(void) {
     EQUAL(AudioObjectRemovePropertyListener(0, &a, listener, NULL), kAudioHardwareBadObjectError);
     EQUAL(AudioObjectRemovePropertyListener(speakers, &a, listener, NULL), 0);
     EQUAL(AudioObjectAddPropertyListener(speakers, &a, listener, NULL), 0);
-    EQUAL(AudioObjectAddPropertyListener(speakers, &a, listener, NULL), kAudioHardwareIllegalOperationError);
+    EQUAL(AudioObjectAddPropertyListener(speakers, &a, listener, NULL),
+          kAudioHardwareIllegalOperationError);
     EQUAL(AudioObjectAddPropertyListener(speakers, &a, listener, &a), 0);
     EQUAL(AudioObjectRemovePropertyListener(speakers, &a, listener, &a), 0);
     EQUAL(AudioObjectRemovePropertyListener(speakers, &a, listener, NULL), 0);
@@ -152,14 +167,16 @@ static AudioObjectID device_for_uid(const char *text) {
     AudioObjectPropertyAddress a = {kAudioHardwarePropertyTranslateUIDToDevice, global, 0};
     AudioObjectID id = 4711;
     UInt32 size = sizeof id;
-    EQUAL(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, sizeof uid, &uid, &size, &id), 0);
+    EQUAL(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, sizeof uid, &uid, &size, &id),
+          0);
     CFRelease(uid);
     return id;
 }
 static void finding_devices(void) {
     EQUAL(device_for_uid("BuiltInSpeakerDevice"), speakers);
     EQUAL(device_for_uid("no such thing"), 0);
-    EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultOutputDevice, global), speakers);
+    EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultOutputDevice, global),
+          speakers);
     EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultInputDevice, global), 0);
     EQUAL(sim_set_default(kAudioHardwarePropertyDefaultOutputDevice, 0), 0);
     EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultOutputDevice, global), 0);
@@ -180,8 +197,8 @@ static void scopes(void) {
     UInt32 size = sizeof rate;
     for (int strict = 0; strict < 2; strict++) {
         sim_set("device_scope", strict);
-        EQUAL(get_data(speakers, kAudioDevicePropertyNominalSampleRate, kAudioObjectPropertyScopeOutput, 0, &rate,
-                       &size),
+        EQUAL(get_data(speakers, kAudioDevicePropertyNominalSampleRate,
+                       kAudioObjectPropertyScopeOutput, 0, &rate, &size),
               strict ? kAudioHardwareUnknownPropertyError : 0);
     }
     sim_set("device_scope", 0);
@@ -197,18 +214,30 @@ static void every_property(void) {
     }
     unsigned answered = 0;
     for (AudioObjectID id = 1; id < 200; id++) {
-        static const UInt32 scopes_tried[] = {kAudioObjectPropertyScopeGlobal, kAudioObjectPropertyScopeInput,
+        static const UInt32 scopes_tried[] = {kAudioObjectPropertyScopeGlobal,
+                                              kAudioObjectPropertyScopeInput,
                                               kAudioObjectPropertyScopeOutput};
-        static const UInt32 selectors[] = {
-            kAudioObjectPropertyClass, kAudioObjectPropertyOwner, kAudioObjectPropertyOwnedObjects,
-            kAudioObjectPropertyName, kAudioObjectPropertyManufacturer, kAudioDevicePropertyDeviceUID,
-            kAudioDevicePropertyModelUID, kAudioDevicePropertyTransportType, kAudioDevicePropertyStreams,
-            kAudioDevicePropertyStreamConfiguration, kAudioDevicePropertyPreferredChannelLayout,
-            kAudioDevicePropertyBufferFrameSizeRange, kAudioDevicePropertyVolumeScalar,
-            kAudioDevicePropertyDataSources, kAudioStreamPropertyAvailablePhysicalFormats,
-            kAudioStreamPropertyPhysicalFormat, kAudioLevelControlPropertyScalarValue,
-            kAudioSelectorControlPropertyAvailableItems, kAudioHardwarePropertyDevices,
-            kAudioDevicePropertyPreferredChannelsForStereo, kAudioDevicePropertyRelatedDevices};
+        static const UInt32 selectors[] = {kAudioObjectPropertyClass,
+                                           kAudioObjectPropertyOwner,
+                                           kAudioObjectPropertyOwnedObjects,
+                                           kAudioObjectPropertyName,
+                                           kAudioObjectPropertyManufacturer,
+                                           kAudioDevicePropertyDeviceUID,
+                                           kAudioDevicePropertyModelUID,
+                                           kAudioDevicePropertyTransportType,
+                                           kAudioDevicePropertyStreams,
+                                           kAudioDevicePropertyStreamConfiguration,
+                                           kAudioDevicePropertyPreferredChannelLayout,
+                                           kAudioDevicePropertyBufferFrameSizeRange,
+                                           kAudioDevicePropertyVolumeScalar,
+                                           kAudioDevicePropertyDataSources,
+                                           kAudioStreamPropertyAvailablePhysicalFormats,
+                                           kAudioStreamPropertyPhysicalFormat,
+                                           kAudioLevelControlPropertyScalarValue,
+                                           kAudioSelectorControlPropertyAvailableItems,
+                                           kAudioHardwarePropertyDevices,
+                                           kAudioDevicePropertyPreferredChannelsForStereo,
+                                           kAudioDevicePropertyRelatedDevices};
         for (size_t s = 0; s < sizeof selectors / sizeof selectors[0] * 3; s++) {
             AudioObjectPropertyAddress a = {selectors[s / 3], scopes_tried[s % 3], 0};
             UInt32 size = 0, got = 8192;
@@ -218,10 +247,13 @@ static void every_property(void) {
             }
             EQUAL(AudioObjectGetPropertyDataSize(id, &a, 0, NULL, &size), 0);
             EQUAL(AudioObjectGetPropertyData(id, &a, 0, NULL, &got, bytes), 0);
-            CHECK(got == size, "object %u selector %08x: %u of %u bytes", id, a.mSelector, got, size);
+            CHECK(got == size, "object %u selector %08x: %u of %u bytes", id, a.mSelector, got,
+                  size);
             answered++;
-            if (a.mSelector == kAudioObjectPropertyName || a.mSelector == kAudioObjectPropertyManufacturer ||
-                a.mSelector == kAudioDevicePropertyDeviceUID || a.mSelector == kAudioDevicePropertyModelUID) {
+            if (a.mSelector == kAudioObjectPropertyName ||
+                a.mSelector == kAudioObjectPropertyManufacturer ||
+                a.mSelector == kAudioDevicePropertyDeviceUID ||
+                a.mSelector == kAudioDevicePropertyModelUID) {
                 CFTypeRef string;
                 memcpy(&string, bytes, sizeof string);
                 EQUAL(CFGetTypeID(string), CFStringGetTypeID());
@@ -243,11 +275,13 @@ static void strange_names(void) {
     EQUAL(get_data(sim_find_device("Names:unicode"), a.mSelector, global, 0, &name, &size), 0);
     char text[64], small[8];
     CHECK(CFStringGetCString(name, text, sizeof text, kCFStringEncodingUTF8) &&
-              strcmp(text, "Kopfh\xc3\xb6rer \xf0\x9f\x8e\xa7 \xe9\x9f\xb3") == 0, "is %s", text);
+              strcmp(text, "Kopfh\xc3\xb6rer \xf0\x9f\x8e\xa7 \xe9\x9f\xb3") == 0,
+          "is %s", text);
     EQUAL(CFStringGetLength(name), 14); /* UTF-16: the headphones are two units */
     EQUAL(CFStringGetCString(name, small, sizeof small, kCFStringEncodingUTF8), 0);
     EQUAL(CFStringGetCString(name, text, sizeof text, kCFStringEncodingASCII), 0);
-    CHECK(CFStringGetCStringPtr(name, kCFStringEncodingUTF8) == NULL, "a pointer to what is no ASCII");
+    CHECK(CFStringGetCStringPtr(name, kCFStringEncodingUTF8) == NULL,
+          "a pointer to what is no ASCII");
     CFRelease(name);
     UInt32 scopes_tried[2] = {kAudioObjectPropertyScopeInput, global};
     for (int i = 0; i < 2; i++) {
@@ -277,18 +311,21 @@ static void older_macos(void) {
 static void volume_and_source(void) {
     float half = 0.5f, got = 0;
     UInt32 size = 4;
-    AudioObjectPropertyAddress a = {kAudioDevicePropertyVolumeScalar, kAudioObjectPropertyScopeOutput, 2};
+    AudioObjectPropertyAddress a = {kAudioDevicePropertyVolumeScalar,
+                                    kAudioObjectPropertyScopeOutput, 2};
     EQUAL(AudioObjectSetPropertyData(speakers, &a, 0, NULL, 4, &half), 0);
     EQUAL(AudioObjectGetPropertyData(speakers, &a, 0, NULL, &size, &got), 0);
     CHECK(got == 0.5f, "is %g", (double)got);
     a.mElement = 0;
     EQUAL(AudioObjectHasProperty(speakers, &a), 0); /* per channel alone */
     CFStringRef name = NULL;
-    UInt32 source = get_u32(speakers, kAudioDevicePropertyDataSource, kAudioObjectPropertyScopeOutput);
+    UInt32 source =
+        get_u32(speakers, kAudioDevicePropertyDataSource, kAudioObjectPropertyScopeOutput);
     AudioValueTranslation t = {&source, sizeof source, &name, sizeof name};
     size = sizeof t;
-    EQUAL(get_data(speakers, kAudioDevicePropertyDataSourceNameForIDCFString, kAudioObjectPropertyScopeOutput, 0, &t,
-                   &size), 0);
+    EQUAL(get_data(speakers, kAudioDevicePropertyDataSourceNameForIDCFString,
+                   kAudioObjectPropertyScopeOutput, 0, &t, &size),
+          0);
     char text[32] = "";
     CFStringGetCString(name, text, sizeof text, kCFStringEncodingUTF8);
     CHECK(strcmp(text, "Internal Speakers") == 0, "is %s", text);

@@ -44,11 +44,13 @@ static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioB
         UInt32 n = b->mDataByteSize / 4 / b->mNumberChannels;
         int64_t first = (int64_t)in_time->mSampleTime;
         for (UInt32 i = 0; i < n * b->mNumberChannels; i++) {
-            float wanted = sim_encode(c.serial, s, i % b->mNumberChannels, first + i / b->mNumberChannels);
-            CHECK(memcmp((const float *)b->mData + i, &wanted, 4) == 0, "input stream %u sample %u", s, i);
+            float wanted =
+                sim_encode(c.serial, s, i % b->mNumberChannels, first + i / b->mNumberChannels);
+            CHECK(memcmp((const float *)b->mData + i, &wanted, 4) == 0, "input stream %u sample %u",
+                  s, i);
         }
-        CHECK(s > 0 || !c.had_in || first >= c.next_in, "input again: %lld before %lld", (long long)first,
-              (long long)c.next_in);
+        CHECK(s > 0 || !c.had_in || first >= c.next_in, "input again: %lld before %lld",
+              (long long)first, (long long)c.next_in);
         c.next_in = first + n;
         frames = n;
     }
@@ -58,11 +60,12 @@ static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioB
         UInt32 n = b->mDataByteSize / 4 / b->mNumberChannels;
         int64_t first = (int64_t)out_time->mSampleTime;
         for (UInt32 i = 0; i < n * b->mNumberChannels; i++) {
-            ((float *)b->mData)[i] = sim_encode(9, s, i % b->mNumberChannels, first + i / b->mNumberChannels);
+            ((float *)b->mData)[i] =
+                sim_encode(9, s, i % b->mNumberChannels, first + i / b->mNumberChannels);
         }
         if (s == 0) {
-            CHECK(!c.had_out || first >= c.next_out, "output again: %lld before %lld", (long long)first,
-                  (long long)c.next_out);
+            CHECK(!c.had_out || first >= c.next_out, "output again: %lld before %lld",
+                  (long long)first, (long long)c.next_out);
             if (c.had_out && run < MAX_RUNS) {
                 c.gaps[run] += first - c.next_out;
             }
@@ -74,7 +77,8 @@ static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioB
     if (c.spend_ns > 0) {
         sim_spend_ns(c.spend_ns);
         sim_run info = {.rate_hz = c.rate};
-        if (c.had_out && (double)c.spend_ns > frames * 1e9 / info.rate_hz && sim_get("overload_output") == 0) {
+        if (c.had_out && (double)c.spend_ns > frames * 1e9 / info.rate_hz &&
+            sim_get("overload_output") == 0) {
             c.gaps[run] += frames;
         }
         c.spend_ns = 0;
@@ -83,7 +87,8 @@ static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioB
     return 0;
 }
 
-static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a, void *data) {
+static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
+                         void *data) {
     (void)data;
     c.heard++;
     for (UInt32 i = 0; i < n; i++) {
@@ -99,15 +104,18 @@ static void captures_are_whole(void) {
         sim_run info;
         EQUAL(sim_run_info(c.device, r, &info), 0);
         UInt32 size = 0;
-        AudioObjectPropertyAddress a = {kAudioDevicePropertyStreams, kAudioObjectPropertyScopeOutput, 0};
+        AudioObjectPropertyAddress a = {kAudioDevicePropertyStreams,
+                                        kAudioObjectPropertyScopeOutput, 0};
         if (AudioObjectGetPropertyDataSize(c.device, &a, 0, NULL, &size) != 0 || size == 0) {
             continue;
         }
-        CHECK(r >= MAX_RUNS || c.gaps[r] == (int64_t)info.gap_frames, "run %zu: %llu frames of gaps, told of %lld", r,
-              (unsigned long long)info.gap_frames, (long long)c.gaps[r]);
+        CHECK(r >= MAX_RUNS || c.gaps[r] == (int64_t)info.gap_frames,
+              "run %zu: %llu frames of gaps, told of %lld", r, (unsigned long long)info.gap_frames,
+              (long long)c.gaps[r]);
         size_t n = sim_capture_read(c.device, r, 0, 0, 0, sizeof present, samples, present);
         for (size_t i = 0; i < n; i++) {
-            float wanted = present[i] ? sim_encode(9, 0, 0, (int64_t)info.first_sample_time + (int64_t)i) : 0;
+            float wanted =
+                present[i] ? sim_encode(9, 0, 0, (int64_t)info.first_sample_time + (int64_t)i) : 0;
             CHECK(memcmp(&wanted, &samples[i], 4) == 0, "run %zu frame %zu", r, i);
         }
     }
@@ -115,8 +123,14 @@ static void captures_are_whole(void) {
 
 static void play(uint64_t seed) {
     static const int fixtures[] = {1, 3, 4, 5, 8, 11, 15, 18};
-    static const char *const uids[] = {"BuiltInSpeakerDevice", "USBDuplex:1", "MultiStream:2+2+8", "MonoStreams:8",
-                                       "Loopback", "VariableFrames", "Twin:A", "OldRate"};
+    static const char *const uids[] = {"BuiltInSpeakerDevice",
+                                       "USBDuplex:1",
+                                       "MultiStream:2+2+8",
+                                       "MonoStreams:8",
+                                       "Loopback",
+                                       "VariableFrames",
+                                       "Twin:A",
+                                       "OldRate"};
     size_t which = seed % 8;
     world_with(seed, fixtures[which]);
     sim_set("auto_advance", 1);
@@ -126,7 +140,8 @@ static void play(uint64_t seed) {
     c.device = sim_find_device(uids[which]);
     c.serial = sim_device_serial(c.device);
     sim_set_input(c.device, SIM_INPUT_ENCODED);
-    AudioObjectPropertyAddress a = {kAudioObjectPropertySelectorWildcard, kAudioObjectPropertyScopeWildcard,
+    AudioObjectPropertyAddress a = {kAudioObjectPropertySelectorWildcard,
+                                    kAudioObjectPropertyScopeWildcard,
                                     kAudioObjectPropertyElementWildcard};
     EQUAL(AudioObjectAddPropertyListener(c.device, &a, listener, NULL), 0);
     EQUAL(AudioDeviceCreateIOProcID(c.device, io, NULL, &c.proc), 0);
@@ -136,7 +151,8 @@ static void play(uint64_t seed) {
     EQUAL(sim_advance_ns(SECOND), 0);
     c.rate = 44100;
     sim_run info;
-    if (sim_run_count(c.device) > 0 && sim_run_info(c.device, sim_run_count(c.device) - 1, &info) == 0) {
+    if (sim_run_count(c.device) > 0 &&
+        sim_run_info(c.device, sim_run_count(c.device) - 1, &info) == 0) {
         c.rate = info.rate_hz;
     }
     c.spend_ns = seed % 2 ? 60 * MS : 1 * MS;

@@ -12,8 +12,8 @@ static struct state {
 } s;
 
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
-                   const AudioTimeStamp *in_time, AudioBufferList *out, const AudioTimeStamp *out_time,
-                   void *data) {
+                   const AudioTimeStamp *in_time, AudioBufferList *out,
+                   const AudioTimeStamp *out_time, void *data) {
     (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
     s.threads += s.calls == 0 || !pthread_equal(s.last, pthread_self());
     s.last = pthread_self();
@@ -67,7 +67,8 @@ static void asynchronous(void) {
     }
 }
 
-/* Destroy ends the callbacks that an asynchronous stop left, so that memory can be freed after it. */
+/* Destroy ends the callbacks that an asynchronous stop left, so that memory can be freed after it.
+ */
 static void destroy_after_asynchronous_stop(void) {
     begin(0);
     sim_set("stop_mode", 1);
@@ -110,7 +111,8 @@ static void a_new_thread_each_time(void) {
     for (size_t i = 0; i < 4; i++) {
         sim_run info;
         EQUAL(sim_run_info(s.device, i, &info), 0);
-        CHECK(info.thread > seen, "run %zu on thread %llu again", i, (unsigned long long)info.thread);
+        CHECK(info.thread > seen, "run %zu on thread %llu again", i,
+              (unsigned long long)info.thread);
         seen = info.thread;
     }
     EQUAL(AudioDeviceDestroyIOProcID(s.device, s.proc), 0);
