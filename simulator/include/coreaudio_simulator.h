@@ -106,8 +106,25 @@ SIM_API int sim_notify(uint32_t object, uint32_t selector, uint32_t scope, uint3
  * sim_reset. duration 0 ends it for later calls. A blocked call releases no client lock, as little
  * as the real one does. */
 SIM_API int sim_hang(uint32_t device, uint32_t what, uint64_t duration_ns);
-/* Ends every hang at once: the calls go on as if their time had come. */
+/* Ends every hang at once: blocked calls go on as if their time had come, later ones do not block.
+ */
 SIM_API void sim_release_hung(void);
+
+/* Another process (any `pid` that is not ours) takes a device for itself; -1 gives it back. Sets
+ * then fail with '!hog', and so does AudioDeviceStart. */
+SIM_API int sim_hog(uint32_t device, int32_t pid);
+
+/* From now on this address of this object answers `status`, or `size` bytes of any content; its
+ * size query says `said_size`, true or not. For fuzzing a client: what is behind pointers or IDs in
+ * the bytes is the test's affair. The newest override of an address wins; sim_reset ends all. */
+SIM_API int sim_override_property(uint32_t object, uint32_t selector, uint32_t scope,
+                                  uint32_t element, int32_t status, uint32_t said_size,
+                                  const void *bytes, uint32_t size);
+
+/* A call of a function by name ("AudioDeviceStart") fails with `status` before it does anything:
+ * the first `skip` calls go through, the `times` after them fail (UINT32_MAX: all). For functions
+ * of the HAL that return OSStatus; others ignore or misread it. sim_reset ends it. */
+SIM_API int sim_fail_call(const char *function, int32_t status, uint32_t skip, uint32_t times);
 
 /* What the input of a device is made of, for all of its streams. */
 enum sim_input {

@@ -29,16 +29,17 @@ EXPORT Boolean AudioObjectHasProperty(AudioObjectID inObjectID,
     }
     request q;
     const property *p;
-    OSStatus error = look_up(inObjectID, inAddress, 0, NULL, &q, &p);
+    bool has = override_find(inObjectID, inAddress) != NULL ||
+               look_up(inObjectID, inAddress, 0, NULL, &q, &p) == 0;
     leave();
-    return error == 0;
+    return has;
 }
 
 EXPORT OSStatus AudioObjectIsPropertySettable(AudioObjectID inObjectID,
                                               const AudioObjectPropertyAddress *inAddress,
                                               Boolean *outIsSettable) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     request q;
     const property *p;
@@ -58,14 +59,20 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
                                                UInt32 inQualifierDataSize,
                                                const void *inQualifierData, UInt32 *outDataSize) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     request q;
     const property *p;
-    OSStatus error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    const override *o = override_find(inObjectID, inAddress);
+    OSStatus error = 0;
+    if (o == NULL) {
+        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    }
     if (outDataSize == NULL) {
         report_fault(CN_fault_null, "AudioObjectGetPropertyDataSize: a NULL pointer");
         error = kAudioHardwareIllegalOperationError;
+    } else if (o != NULL) {
+        error = override_reply(o, outDataSize, NULL);
     } else if (error == 0) {
         reply r = {.size = 0, .size_only = true};
         error = p->get(&q, &r);
@@ -116,16 +123,22 @@ EXPORT OSStatus AudioObjectGetPropertyData(AudioObjectID inObjectID,
                                            UInt32 inQualifierDataSize, const void *inQualifierData,
                                            UInt32 *ioDataSize, void *outData) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     request q;
     const property *p;
-    OSStatus error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    const override *o = override_find(inObjectID, inAddress);
+    OSStatus error = 0;
+    if (o == NULL) {
+        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    }
     if (ioDataSize == NULL || outData == NULL) {
         if (ioDataSize == NULL || *ioDataSize > 0) {
             report_fault(CN_fault_null, "AudioObjectGetPropertyData: a NULL pointer");
             error = kAudioHardwareIllegalOperationError;
         }
+    } else if (o != NULL) {
+        error = override_reply(o, ioDataSize, outData);
     } else if (error == 0) {
         error = hang(&q) ? get(p, &q, ioDataSize, outData) : kAudioHardwareBadObjectError;
     }
@@ -145,7 +158,7 @@ EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
                                            UInt32 inQualifierDataSize, const void *inQualifierData,
                                            UInt32 inDataSize, const void *inData) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     request q;
     const property *p;
@@ -185,7 +198,7 @@ EXPORT void AudioObjectShow(AudioObjectID inObjectID) {
 
 EXPORT OSStatus AudioHardwareUnload(void) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     for (size_t i = 0; i < world.device_count; i++) {
         if (world.devices[i]->current != NULL) {

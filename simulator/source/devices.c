@@ -1,6 +1,8 @@
 /* devices.c: devices come and go; the control functions for them. */
 #include "world.h"
 
+#include <unistd.h>
+
 UInt32 device_channels(const device *d, int direction) {
     UInt32 n = 0;
     for (size_t i = 0; i < d->stream_count[direction]; i++) {
@@ -129,10 +131,10 @@ EXPORT int sim_remove_device(uint32_t id) {
     for (size_t i = 0; i < d->control_count; i++) {
         d->controls[i]->o.alive = false;
     }
-    if (d->hog != -1) {
-        d->hog = -1;
+    if (d->hog == getpid()) {
         UNCOUNT(live_hogs);
     }
+    d->hog = -1;
     d->pending_rate = 0;
     d->changing_rate = false;
     cancel_events_locked(d);
@@ -273,6 +275,17 @@ EXPORT int sim_set_input(uint32_t id, enum sim_input input) {
         return -1;
     }
     d->input = input;
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+EXPORT int sim_hog(uint32_t id, int32_t pid) {
+    device *d = begin("sim_hog", id);
+    if (d == NULL) {
+        return -1;
+    }
+    d->hog = pid;
+    notify_one_locked(id, kAudioDevicePropertyHogMode, kAudioObjectPropertyScopeGlobal);
     pthread_mutex_unlock(&world.lock);
     return 0;
 }

@@ -57,7 +57,7 @@ void io_procs_forget_locked(device *d) {
 EXPORT OSStatus AudioDeviceCreateIOProcID(AudioObjectID inDevice, AudioDeviceIOProc inProc,
                                           void *inClientData, AudioDeviceIOProcID *outIOProcID) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     device *d = device_find(inDevice);
     OSStatus error = OK;
@@ -80,7 +80,7 @@ EXPORT OSStatus AudioDeviceCreateIOProcIDWithBlock(AudioDeviceIOProcID *outIOPro
                                                    AudioDeviceIOBlock inIOBlock) {
     (void)inDispatchQueue; /* the queue is served synchronously: on the IO thread, as with NULL */
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     device *d = device_find(inDevice);
     OSStatus error = OK;
@@ -100,7 +100,7 @@ EXPORT OSStatus AudioDeviceCreateIOProcIDWithBlock(AudioDeviceIOProcID *outIOPro
 EXPORT OSStatus AudioDeviceAddIOProc(AudioDeviceID inDevice, AudioDeviceIOProc inProc,
                                      void *inClientData) {
     if (!enter(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     device *d = device_find(inDevice);
     OSStatus error = d == NULL ? dead_device() : OK;
@@ -202,7 +202,7 @@ static OSStatus destroy(device *d, io_proc *p) {
 
 static OSStatus destroy_id(const char *call, AudioObjectID id, AudioDeviceIOProcID proc) {
     if (!enter(call)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     /* the IOProcs of a device that has gone can still be destroyed */
     device *d = device_even_dead(id);
@@ -288,7 +288,7 @@ static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeS
 static OSStatus start(const char *call, AudioObjectID id, AudioDeviceIOProcID proc,
                       const AudioTimeStamp *at) {
     if (!enter(call)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     device *d = device_find(id);
     if (d == NULL) {
@@ -342,7 +342,7 @@ EXPORT OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProc
     AudioTimeStamp at = *ioRequestedStartTime;
     if ((at.mFlags & kAudioTimeStampSampleTimeValid) == 0) {
         if (!enter(__func__)) {
-            return kAudioHardwareUnknownPropertyError;
+            return refused();
         }
         device *d = device_find(inDevice);
         bool known = d != NULL && d->current != NULL && (at.mFlags & kAudioTimeStampHostTimeValid);
@@ -365,7 +365,7 @@ EXPORT OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProc
 
 EXPORT OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inProcID) {
     if (!enter_time(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     device *d = device_find(inDevice);
     if (d == NULL) {

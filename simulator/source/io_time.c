@@ -41,7 +41,7 @@ static void answer(AudioTimeStamp *out, const AudioTimeStamp *t, UInt32 wanted) 
 
 EXPORT OSStatus AudioDeviceGetCurrentTime(AudioObjectID inDevice, AudioTimeStamp *outTime) {
     if (!enter_time(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     run *r = NULL;
     OSStatus error = running(inDevice, &r);
@@ -58,7 +58,7 @@ EXPORT OSStatus AudioDeviceGetCurrentTime(AudioObjectID inDevice, AudioTimeStamp
 EXPORT OSStatus AudioDeviceTranslateTime(AudioObjectID inDevice, const AudioTimeStamp *inTime,
                                          AudioTimeStamp *outTime) {
     if (!enter_time(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     run *r = NULL;
     OSStatus error = running(inDevice, &r);
@@ -87,7 +87,7 @@ EXPORT OSStatus AudioDeviceGetNearestStartTime(AudioObjectID inDevice,
                                                UInt32 inFlags) {
     (void)inFlags;
     if (!enter_time(__func__)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     run *r = NULL;
     OSStatus error = running(inDevice, &r);

@@ -43,7 +43,7 @@ static struct io_mutex *mutex_of(const object *o) {
 static OSStatus add(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
                     AudioObjectPropertyListenerProc proc, const void *block, void *client_data) {
     if (!enter(call)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     OSStatus error = 0;
     object *o = object_find(id);
@@ -100,7 +100,7 @@ static OSStatus take_away(const char *call, AudioObjectID id, const AudioObjectP
                           AudioObjectPropertyListenerProc proc, const void *block,
                           void *client_data) {
     if (!enter(call)) {
-        return kAudioHardwareUnknownPropertyError;
+        return refused();
     }
     OSStatus error = 0;
     object *o = object_find(id);

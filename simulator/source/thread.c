@@ -80,8 +80,15 @@ static bool forked(const char *call) {
     return true;
 }
 
+static _Thread_local OSStatus refusal;
+
+OSStatus refused(void) {
+    return refusal;
+}
+
 bool enter_time(const char *call) {
-    if (forked(call)) {
+    refusal = kAudioHardwareUnknownPropertyError;
+    if (forked(call) || injected_error(call, &refusal)) {
         return false;
     }
     pthread_mutex_lock(&world.lock);

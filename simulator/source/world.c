@@ -74,6 +74,7 @@ EXPORT void sim_reset(void) {
         world.device_count = world.all_device_count = 0;
     }
     schedule_reset_locked();
+    injection_reset_locked();
     world_begin_locked();
     pthread_mutex_unlock(&world.lock);
     cf_reset();

@@ -140,6 +140,33 @@ static void one_thread_alone_with_auto_advance(void) {
     end();
 }
 
+/* A listener that starts the device, which takes its time: time must go on meanwhile. */
+static OSStatus starting_listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
+                                  void *data) {
+    (void)id, (void)n, (void)a, (void)data;
+    result = AudioDeviceStart(device, proc);
+    return 0;
+}
+static void a_listener_that_blocks(void) {
+    begin();
+    own_notification_thread();
+    EQUAL(sim_hang(device, 0, 3 * SECOND), 0);
+    AudioObjectPropertyAddress a = {kAudioHardwarePropertyDevices, kAudioObjectPropertyScopeGlobal,
+                                    0};
+    EQUAL(AudioObjectAddPropertyListener(kAudioObjectSystemObject, &a, starting_listener, NULL), 0);
+    result = 12345;
+    CHECK(sim_add_device("uid=new; out=2") != 0, "not added");
+    EQUAL(sim_advance_ns(2 * SECOND), 0);
+    EQUAL(result, 12345);
+    EQUAL(sim_advance_ns(2 * SECOND), 0);
+    EQUAL(result, 0);
+    CHECK(calls > 50, "%d calls", calls);
+    EQUAL(AudioObjectRemovePropertyListener(kAudioObjectSystemObject, &a, starting_listener, NULL),
+          0);
+    EQUAL(AudioDeviceStop(device, proc), 0);
+    end();
+}
+
 /* ---- deadlocks ---- */
 
 static bool report_has(const char *text) {
@@ -270,6 +297,7 @@ int main(void) {
     a_getter_hangs();
     mach_waits_in_virtual_time();
     one_thread_alone_with_auto_advance();
+    a_listener_that_blocks();
     a_lock_over_stop_and_callback();
     two_devices_stop_each_other();
     return check_result("blocking");

@@ -192,6 +192,38 @@ static void hog_is_a_toggle(void) {
     EQUAL(sim_counter("live_hogs"), 0);
 }
 
+static void what_a_test_dictates(void) {
+    UInt32 size = 0, value = 0;
+    EQUAL(sim_override_property(speakers, kAudioDevicePropertyLatency,
+                                kAudioObjectPropertyScopeOutput, 0, 0, 400, "abc", 3),
+          0);
+    EQUAL(size_of(speakers, kAudioDevicePropertyLatency, kAudioObjectPropertyScopeOutput, 0, &size),
+          0);
+    EQUAL(size, 400);
+    size = 4;
+    EQUAL(get_data(speakers, kAudioDevicePropertyLatency, kAudioObjectPropertyScopeOutput, 0,
+                   &value, &size),
+          0);
+    EQUAL(size, 3);
+    EQUAL(sim_fail_call("AudioDeviceStart", -50, 1, 2), 0);
+    EQUAL(AudioDeviceStart(speakers, NULL), 0);
+    EQUAL(AudioDeviceStart(speakers, NULL), -50);
+    EQUAL(AudioDeviceStart(speakers, NULL), -50);
+    EQUAL(AudioDeviceStop(speakers, NULL), 0);
+    EQUAL(AudioDeviceStart(speakers, NULL), 0);
+    EQUAL(AudioDeviceStop(speakers, NULL), 0);
+}
+
+static void hogged_by_another(void) {
+    EQUAL(sim_hog(speakers, 1), 0);
+    EQUAL(set_rate(speakers, 48000), kAudioDevicePermissionsError);
+    EQUAL(AudioDeviceStart(speakers, NULL), kAudioDevicePermissionsError);
+    SInt32 hog = 0;
+    EQUAL(set_data(speakers, kAudioDevicePropertyHogMode, &hog, 4), 0);
+    EQUAL(get_u32(speakers, kAudioDevicePropertyHogMode, global), 1);
+    EQUAL(sim_hog(speakers, -1), 0);
+}
+
 static void scopes(void) {
     double rate;
     UInt32 size = sizeof rate;
@@ -349,6 +381,8 @@ int main(void) {
     dead_devices();
     listener_errors();
     hog_is_a_toggle();
+    hogged_by_another();
+    what_a_test_dictates();
     scopes();
     unsupported_rates();
     finding_devices();
