@@ -74,7 +74,9 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
     } else if (o != NULL) {
         error = override_reply(o, outDataSize, NULL);
     } else if (error == 0) {
-        reply r = {.size = 0, .size_only = true};
+        reply r; /* not all of its bytes need to be zero */
+        r.size = 0;
+        r.size_only = true;
         error = p->get(&q, &r);
         *outDataSize = r.size;
     }
@@ -94,7 +96,9 @@ static bool hang(const request *q) {
 }
 
 static OSStatus get(const property *p, request *q, UInt32 *size, void *data) {
-    reply r = {.size = 0};
+    reply r;
+    r.size = 0;
+    r.size_only = false;
     q->in_out = data;
     if (p->shape != ARRAY && *size < p->item_size) {
         report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",

@@ -3,6 +3,7 @@
 #include "world.h"
 
 OSStatus dead_device(void);
+void deliveries_drop_locked(void *subject);
 
 struct listener {
     listener *next;
@@ -275,7 +276,10 @@ static void deliver_due(void *subject, uint64_t unused) {
         }
         w = world.notifier;
     }
-    worker_post_locked(w, deliver_job, subject, own_thread);
+    if (!worker_post_locked(w, deliver_job, subject, own_thread)) {
+        deliveries_drop_locked(subject);
+        return;
+    }
     if (world.is_virtual) {
         worker_wait_locked(w);
     }
@@ -332,7 +336,6 @@ void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope) {
     }
 }
 
-void deliveries_drop_locked(void *subject);
 void deliveries_drop_locked(void *subject) {
     delivery *d = subject;
     COUNT(dropped_notifications);

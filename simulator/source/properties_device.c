@@ -119,12 +119,6 @@ GET(channel_layout) {
     }
     return 0;
 }
-GET(device_format) {
-    stream *s = q->d->streams[side(q)][0];
-    AudioStreamBasicDescription f = stream_virtual_format(s, device_reported_rate(q->d));
-    put(r, &f, sizeof f);
-    return 0;
-}
 
 /* ---- rates ---- */
 
@@ -301,6 +295,14 @@ OSStatus set_mute(const request *q, const void *data, UInt32 size);
 OSStatus set_source(const request *q, const void *data, UInt32 size);
 bool has_volume(const request *q), has_mute(const request *q), has_source(const request *q);
 
+/* ---- properties_stream.c ---- */
+OSStatus get_first_virtual(const request *q, reply *r),
+    get_first_physical(const request *q, reply *r);
+OSStatus get_first_virtual_formats(const request *q, reply *r);
+OSStatus get_first_physical_formats(const request *q, reply *r);
+OSStatus set_first_virtual(const request *q, const void *data, UInt32 size);
+OSStatus set_first_physical(const request *q, const void *data, UInt32 size);
+
 #define ROW(name, scope, shape, size, get, set, has)                                               \
     {kAudioDeviceProperty##name, DEVICE, scope, shape, size, 0, get, set, has}
 const property device_properties[] = {
@@ -322,7 +324,14 @@ const property device_properties[] = {
     {kAudioObjectPropertyControlList, DEVICE, ANY_SCOPE, ARRAY, 4, 0, get_controls, NULL, NULL},
     ROW(PreferredChannelsForStereo, IN_OUT, SCALAR, 8, get_stereo_channels, NULL, has_channels),
     ROW(PreferredChannelLayout, IN_OUT, SCALAR, 0, get_channel_layout, NULL, has_channels),
-    ROW(StreamFormat, IN_OUT, SCALAR, 40, get_device_format, NULL, has_streams),
+    /* formats asked of the device, as programs older than stream objects do */
+    ROW(StreamFormat, IN_OUT, SCALAR, 40, get_first_virtual, set_first_virtual, has_streams),
+    {kAudioStreamPropertyAvailableVirtualFormats, DEVICE, IN_OUT, ARRAY, 56, 0,
+     get_first_virtual_formats, NULL, has_streams},
+    {kAudioStreamPropertyPhysicalFormat, DEVICE, IN_OUT, SCALAR, 40, 0, get_first_physical,
+     set_first_physical, has_streams},
+    {kAudioStreamPropertyAvailablePhysicalFormats, DEVICE, IN_OUT, ARRAY, 56, 0,
+     get_first_physical_formats, NULL, has_streams},
     ROW(NominalSampleRate, ANY_SCOPE, SCALAR, 8, get_rate, set_rate, NULL),
     ROW(AvailableNominalSampleRates, ANY_SCOPE, ARRAY, 16, get_rates, NULL, NULL),
     ROW(ActualSampleRate, ANY_SCOPE, SCALAR, 8, get_actual_rate, NULL, NULL),

@@ -119,6 +119,33 @@ static OSStatus get_physical_formats(const request *q, reply *r) {
     return 0;
 }
 
+/* ---- the same, asked of the device: of its first stream in that scope ---- */
+
+static request of_first_stream(const request *q) {
+    request r = *q;
+    r.s = q->d->streams[q->direction == INPUT ? INPUT : OUTPUT][0];
+    r.o = &r.s->o;
+    return r;
+}
+#define DEVICE_GET(name)                                                                           \
+    OSStatus get_first_##name(const request *q, reply *r);                                         \
+    OSStatus get_first_##name(const request *q, reply *r) {                                        \
+        request first = of_first_stream(q);                                                        \
+        return get_##name(&first, r);                                                              \
+    }
+#define DEVICE_SET(name)                                                                           \
+    OSStatus set_first_##name(const request *q, const void *data, UInt32 size);                    \
+    OSStatus set_first_##name(const request *q, const void *data, UInt32 size) {                   \
+        request first = of_first_stream(q);                                                        \
+        return set_##name(&first, data, size);                                                     \
+    }
+DEVICE_GET(virtual)
+DEVICE_SET(virtual)
+DEVICE_GET(physical)
+DEVICE_SET(physical)
+DEVICE_GET(virtual_formats)
+DEVICE_GET(physical_formats)
+
 #define ROW(name, shape, size, get, set)                                                           \
     {kAudioStreamProperty##name, STREAM, GLOBAL_ONLY, shape, size, 0, get, set, NULL}
 const property stream_properties[] = {

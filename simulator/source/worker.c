@@ -57,14 +57,15 @@ worker *worker_start_locked(const char *role, device *io_device) {
     return w;
 }
 
-void worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value) {
+bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value) {
     size_t room = sizeof w->jobs / sizeof w->jobs[0];
     if (w->count == room) {
         report_line("the %s is stuck: a job was dropped", w->role);
-        return;
+        return false;
     }
     w->jobs[(w->first + w->count++) % room] = (struct job){fn, subject, value};
     pthread_cond_signal(&w->wake);
+    return true;
 }
 
 void worker_finish_locked(worker *w) {

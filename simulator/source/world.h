@@ -52,14 +52,15 @@ typedef struct listener listener;
 #define SWITCHES(X)                                                                                \
     X(dead_device_error)                                                                           \
     X(set_readonly_error)                                                                          \
-    X(unsupported_rate) X(start_at_time) X(remove_dead_listener) X(device_scope) X(stop_mode)      \
-        X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never)       \
-            X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses)                        \
-                X(listener_after_remove) X(notify_delay_ns) X(notify_burst) X(notify_duplicates)   \
-                    X(notify_order) X(rate_delay_ns) X(rate_pause_ns) X(rate_outcome)              \
-                        X(rate_batch) X(rate_partial_cycle) X(getter_lag_ns) X(buffer_change)      \
-                            X(buffer_delay_ns) X(buffer_range_follows_rate) X(restart_sample_time) \
-                                X(host_time) X(empty_list) X(overload_output) X(overload_scope)    \
+    X(unsupported_rate)                                                                            \
+    X(start_at_time) X(remove_dead_listener) X(device_scope) X(stop_mode) X(stop_extra_cycles)     \
+        X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never) X(hang_holds_io_mutex)     \
+            X(listener_thread) X(listener_addresses) X(listener_after_remove) X(notify_delay_ns)   \
+                X(notify_burst) X(notify_duplicates) X(notify_order) X(rate_delay_ns)              \
+                    X(rate_pause_ns) X(rate_outcome) X(rate_batch) X(rate_partial_cycle)           \
+                        X(getter_lag_ns) X(buffer_change) X(buffer_delay_ns)                       \
+                            X(buffer_range_follows_rate) X(restart_sample_time) X(host_time)       \
+                                X(empty_list) X(overload_output) X(overload_scope)                 \
                                     X(spurious_overload) X(first_cycle_frames) X(workgroup)        \
                                         X(cstring_ptr) X(fp_exceptions) X(guard_pages) X(ppm)      \
                                             X(clock_jitter_ns) X(clock_wander_ppm) X(fork_action)  \
@@ -77,15 +78,15 @@ enum sim_switch {
 #define COUNTERS(X)                                                                                \
     X(callbacks)                                                                                   \
     X(late_callbacks)                                                                              \
-    X(overloads) X(skipped_frames) X(rt_violations) X(deadlocks) X(stalls) X(io_threads_started)   \
-        X(input_opens) X(listener_calls) X(notifications) X(rate_changes) X(buffer_changes)        \
-            X(hal_calls) X(dropped_notifications) X(live_io_procs) X(live_running_io_procs)        \
-                X(live_listeners) X(live_cf_objects) X(live_io_threads) X(live_workgroups)         \
-                    X(live_workgroup_joins) X(live_hogs) X(live_blocks) X(fault_destroyed_running) \
-                        X(fault_dead_io_proc) X(fault_over_release) X(fault_input_written)         \
-                            X(fault_buffer_overrun) X(fault_buffer_list_changed)                   \
-                                X(fault_workgroup) X(fault_fork) X(fault_bad_size) X(fault_null)   \
-                                    X(fault_unregistered_stop)
+    X(overloads)                                                                                   \
+    X(skipped_frames) X(rt_violations) X(deadlocks) X(stalls) X(io_threads_started) X(input_opens) \
+        X(listener_calls) X(notifications) X(rate_changes) X(buffer_changes) X(hal_calls)          \
+            X(dropped_notifications) X(live_io_procs) X(live_running_io_procs) X(live_listeners)   \
+                X(live_cf_objects) X(live_io_threads) X(live_workgroups) X(live_workgroup_joins)   \
+                    X(live_hogs) X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc)   \
+                        X(fault_over_release) X(fault_input_written) X(fault_buffer_overrun)       \
+                            X(fault_buffer_list_changed) X(fault_workgroup) X(fault_fork)          \
+                                X(fault_bad_size) X(fault_null) X(fault_unregistered_stop)
 enum sim_counter_id {
 #define X(name) CN_##name,
     COUNTERS(X)
@@ -116,7 +117,7 @@ void schedule_reset_locked(void);
 /* ---- worker.c: native threads that run client code ---- */
 typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
 worker *worker_start_locked(const char *role, device *io_device);
-void worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value);
+bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value); /* false: full */
 void worker_finish_locked(worker *w); /* ends after the jobs that it has; it is reaped later */
 bool worker_wait_locked(worker *w);   /* until idle or ended; false when it stalls */
 bool worker_is_idle(const worker *w);

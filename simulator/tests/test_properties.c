@@ -99,6 +99,11 @@ static void formats(void) {
     EQUAL(f.mBitsPerChannel, 32);
     EQUAL(f.mFormatFlags, kAudioFormatFlagIsFloat | kAudioFormatFlagIsPacked);
     EQUAL(f.mBytesPerFrame, 8);
+    AudioStreamBasicDescription same;
+    EQUAL(get_data(speakers, kAudioDevicePropertyStreamFormat, kAudioObjectPropertyScopeOutput, 0,
+                   &same, &size),
+          0);
+    CHECK(memcmp(&f, &same, sizeof f) == 0, "the device names another format than its stream");
     f.mChannelsPerFrame = 5;
     EQUAL(set_data(stream, kAudioStreamPropertyVirtualFormat, &f, sizeof f),
           kAudioDeviceUnsupportedFormatError);
