@@ -170,6 +170,14 @@ SIM_API int sim_set_timebase(uint32_t numerator, uint32_t denominator);
  * unchanged. */
 SIM_API int sim_advance_ns(uint64_t ns);
 
+/* Virtual time runs by itself, `factor` times as fast as real time, stepped by a thread of the
+ * simulator, until sim_stop_clock or sim_reset. For clients that wait in real time for what happens
+ * in virtual time (a first callback with a deadline): seconds of delay pass in milliseconds. Events
+ * keep their order among each other; how they interleave with the client's calls is then not fixed.
+ * Both functions from one thread, not from a callback. */
+SIM_API int sim_start_clock(double factor);
+SIM_API void sim_stop_clock(void);
+
 /* Simulated time now; in a callback, the time it has reached (see sim_spend_ns). */
 SIM_API uint64_t sim_now_ns(void);
 SIM_API uint64_t sim_ticks_from_ns(uint64_t ns);

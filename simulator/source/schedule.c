@@ -164,6 +164,45 @@ EXPORT int sim_advance_ns(uint64_t ns) {
     return result;
 }
 
+/* ---- virtual time that runs by itself ---- */
+
+static pthread_t clock_thread;
+static bool clock_runs;
+static double clock_factor;
+static _Atomic bool clock_stops;
+
+static void *clock_main(void *unused) {
+    uint64_t begin = monotonic_ns(), done = 0;
+    while (!clock_stops) {
+        uint64_t target = (uint64_t)((double)(monotonic_ns() - begin) * clock_factor);
+        if (target > done) {
+            sim_advance_ns(target - done);
+            done = target;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
+    }
+    return unused;
+}
+
+EXPORT int sim_start_clock(double factor) {
+    if (clock_runs || !world.is_virtual || !(factor > 0)) {
+        report_line("sim_start_clock: time is real, the clock runs already, or factor %g", factor);
+        return -1;
+    }
+    clock_factor = factor;
+    clock_stops = false;
+    clock_runs = pthread_create(&clock_thread, NULL, clock_main, NULL) == 0;
+    return clock_runs ? 0 : -1;
+}
+
+EXPORT void sim_stop_clock(void) {
+    if (clock_runs) {
+        clock_stops = true;
+        pthread_join(clock_thread, NULL);
+        clock_runs = false;
+    }
+}
+
 static void *real_main(void *unused) {
     (void)unused;
     pthread_mutex_lock(&world.lock);

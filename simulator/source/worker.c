@@ -80,6 +80,7 @@ bool worker_wait_locked(worker *w) {
     sim_thread *before = self->waits_thread;
     self->waits_thread = w->record;
     bool fine = true;
+    w->watchers++;
     while (!worker_is_idle(w) && !w->stalled && !(w->blocked > 0 && w->busy)) {
         if (pthread_cond_timedwait(&world.changed, &world.lock, &deadline) != 0 &&
             !worker_is_idle(w) && !(w->blocked > 0 && w->busy)) {
@@ -97,6 +98,7 @@ bool worker_wait_locked(worker *w) {
             fine = false;
         }
     }
+    w->watchers--;
     self->waits_thread = before;
     return fine;
 }
@@ -105,7 +107,8 @@ void workers_reap(bool all) {
     for (;;) {
         pthread_mutex_lock(&world.lock);
         worker **at = &world.workers;
-        while (*at != NULL && !(*at)->ended && !(all && (*at)->finish && !(*at)->stalled)) {
+        while (*at != NULL && ((*at)->watchers > 0 ||
+                               (!(*at)->ended && !(all && (*at)->finish && !(*at)->stalled)))) {
             at = &(*at)->next;
         }
         worker *w = *at;

@@ -42,12 +42,13 @@ static void release_clients(void) {
     deadline_in(&deadline, 2 * NS_PER_S);
     cancel_waits_locked(NULL);
     run_loops_reset_locked();
-    while (world.blocked_clients > 0 &&
+    while ((world.blocked_clients > 0 || world.stepper != NULL) &&
            pthread_cond_timedwait(&world.changed, &world.lock, &deadline) == 0) {
     }
 }
 
 EXPORT void sim_reset(void) {
+    sim_stop_clock();
     real_time_stop();
     pthread_mutex_lock(&world.lock);
     events_drop_locked();
