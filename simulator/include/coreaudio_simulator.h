@@ -38,7 +38,7 @@ extern "C" {
 
 /* Back to a world as after loading: no devices, no listeners, default switches, real time, timebase
  * 1/1, newest macOS, empty report, all counters zero. Client threads that are blocked in a call of
- * the HAL are released first (their call fails with '!obj'), then IO threads and notification
+ * the HAL are released first (a hung call fails with '!obj'), then IO threads and notification
  * threads end. CoreFoundation objects that the client leaked are freed. Not from a callback. */
 SIM_API void sim_reset(void);
 
@@ -92,7 +92,8 @@ SIM_API int sim_remove_device(uint32_t device);
 SIM_API uint32_t sim_replug_device(uint32_t device);
 
 SIM_API uint32_t sim_find_device(const char *uid); /* of a living device, 0 when there is none */
-/* `selector` is 'dOut', 'dIn ' or 'sOut'; device 0 is "no default". Notifies. */
+/* `selector` is 'dOut', 'dIn ' or 'sOut'; device 0 is "no default", until the next device comes or
+ * goes: then a default that is not there is chosen anew. Notifies. */
 SIM_API int sim_set_default(uint32_t selector, uint32_t device);
 /* Chooses a data source as the user would (plugging headphones), 'ssrc' notifies. */
 SIM_API int sim_set_data_source(uint32_t device, uint32_t source);
@@ -159,7 +160,7 @@ SIM_API int sim_set_timebase(uint32_t numerator, uint32_t denominator);
  * stack is in the report).
  *
  * A client thread that blocks inside a call (a hung Start, a delayed Start, mach_wait_until,
- * CFRunLoopRunInMode, dispatch_sync on a busy queue) is released when the time that it waits for is
+ * CFRunLoopRunInMode) is released when the time that it waits for is
  * stepped over; the stepper goes on when it has left the wait, not when the client's next call
  * comes. So a test of a blocking call: thread A calls; the test waits with sim_wait_blocked(1,
  * ...), then steps. A client's own deadline on *real* time keeps running while nobody steps: that
@@ -262,8 +263,8 @@ SIM_API int64_t sim_check_clean(void);
 /* ---- Hooks ----------------------------------------------------------------------------------- */
 
 /* For libcoreaudio_simulated_hooks (LD_PRELOAD) and for instrumented clients: true on an IO thread
- * inside a client's callback, where `what` may not be done; counts and logs it. Async-signal-safe
- * on all other threads. */
+ * inside a client's callback, where `what` may not be done; counts and logs it. Cheap
+ * everywhere else. */
 SIM_API bool sim_realtime_violation(const char *what);
 /* The calling thread begins (owner = native ID of the thread that holds it) or ends (owner = 0) to
  * wait for a lock of the client's own. Makes the deadlock detector exact for that lock. True when

@@ -91,7 +91,7 @@ static bool hang(const request *q) {
         return true;
     }
     uint64_t ns = d->hang_get_ns;
-    return block_until_locked(ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + ns, true) &&
+    return block_until_locked(ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + ns, d) &&
            q->o->alive;
 }
 

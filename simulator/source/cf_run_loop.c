@@ -8,11 +8,6 @@
 #include <time.h>
 #include <unistd.h>
 
-void deadline_in(struct timespec *deadline, uint64_t real_ns);
-void thread_blocks(sim_thread *t, int change);
-bool step_one_locked(uint64_t limit_ns);
-void deliveries_drop_locked(void *subject);
-
 typedef struct run_loop {
     cf_object head;
     struct run_loop *next_loop;

@@ -4,9 +4,6 @@
 #include <time.h>
 #include <unistd.h>
 
-void deadline_in(struct timespec *deadline, uint64_t real_ns);
-void thread_blocks(sim_thread *t, int change);
-
 static sim_thread *waits_for(const sim_thread *t) {
     return t->waits_mutex != NULL ? t->waits_mutex->owner : t->waits_thread;
 }

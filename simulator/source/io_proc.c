@@ -4,11 +4,8 @@
 #include <time.h>
 #include <unistd.h>
 
-void deadline_in(struct timespec *deadline, uint64_t real_ns);
-
 enum { OK = 0 };
 
-OSStatus dead_device(void);
 OSStatus dead_device(void) {
     return SWITCH(dead_device_error) == 1 ? kAudioHardwareBadDeviceError
                                           : kAudioHardwareBadObjectError;
@@ -308,7 +305,7 @@ static OSStatus start(const char *call, AudioObjectID id, AudioDeviceIOProcID pr
             sim_spend_ns(wait_ns == SIM_FOREVER ? 10 * NS_PER_S : wait_ns);
         } else if (error == OK &&
                    !block_until_locked(
-                       wait_ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + wait_ns, true)) {
+                       wait_ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + wait_ns, d)) {
             error = kAudioHardwareBadObjectError;
         }
     }

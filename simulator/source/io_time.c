@@ -1,13 +1,10 @@
 /* io_time.c: the device's time line as a client may ask for it. */
 #include "world.h"
 
-OSStatus dead_device(void);
-
 EXPORT uint64_t sim_ticks_from_ns(uint64_t ns) {
     return (uint64_t)((unsigned __int128)ns * world.timebase_denom / world.timebase_numer);
 }
 
-uint64_t ns_from_ticks(uint64_t ticks);
 uint64_t ns_from_ticks(uint64_t ticks) {
     return (uint64_t)((unsigned __int128)ticks * world.timebase_numer / world.timebase_denom);
 }

@@ -2,9 +2,6 @@
  * (S7). */
 #include "world.h"
 
-OSStatus dead_device(void);
-void deliveries_drop_locked(void *subject);
-
 struct listener {
     listener *next;
     AudioObjectID object;
@@ -346,7 +343,6 @@ void deliveries_drop_locked(void *subject) {
     free(d);
 }
 
-event_fn listeners_event(void);
 event_fn listeners_event(void) {
     return deliver_due;
 }

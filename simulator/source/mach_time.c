@@ -1,8 +1,6 @@
 /* mach_time.c: host time: Mach's functions and CoreAudio's own. Callable from IOProcs. */
 #include "world.h"
 
-uint64_t ns_from_ticks(uint64_t ticks);
-
 EXPORT uint64_t mach_absolute_time(void) {
     return sim_ticks_from_ns(now_locked());
 }
@@ -28,7 +26,7 @@ EXPORT kern_return_t mach_wait_until(uint64_t deadline) {
     if (self->in_callback && world.is_virtual) { /* a callback that waits has taken that long */
         self->spent_ns += due > now ? due - now : 0;
     } else {
-        block_until_locked(due, false);
+        block_until_locked(due, NULL);
     }
     leave();
     return KERN_SUCCESS;

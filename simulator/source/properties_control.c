@@ -40,7 +40,6 @@ static void changed(const request *q, UInt32 device_selector, UInt32 control_sel
     }
 }
 
-bool has_volume(const request *q), has_mute(const request *q), has_source(const request *q);
 bool has_volume(const request *q) {
     UInt32 channels = device_channels(q->d, side(q));
     return channels > 0 && ((q->d->volume_kind == 1 && q->element == 0) ||
@@ -53,12 +52,8 @@ bool has_source(const request *q) {
     return q->element == 0 && side(q) == OUTPUT && q->d->source_count > 0;
 }
 
-#define GET(name)                                                                                  \
-    OSStatus get_##name(const request *q, reply *r);                                               \
-    OSStatus get_##name(const request *q, reply *r)
-#define SET(name)                                                                                  \
-    OSStatus set_##name(const request *q, const void *data, UInt32 size);                          \
-    OSStatus set_##name(const request *q, const void *data, UInt32 size)
+#define GET(name) OSStatus get_##name(const request *q, reply *r)
+#define SET(name) OSStatus set_##name(const request *q, const void *data, UInt32 size)
 
 GET(volume) {
     put_f32(r, *volume(q));

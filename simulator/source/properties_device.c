@@ -283,26 +283,6 @@ static bool has_streams(const request *q) {
     return q->element == 0 && q->d->stream_count[side(q)] > 0;
 }
 
-/* ---- properties_control.c ---- */
-OSStatus get_volume(const request *q, reply *r), get_decibels(const request *q, reply *r);
-OSStatus get_decibel_range(const request *q, reply *r), get_mute(const request *q, reply *r);
-OSStatus get_to_decibels(const request *q, reply *r), get_to_scalar(const request *q, reply *r);
-OSStatus get_source(const request *q, reply *r), get_sources(const request *q, reply *r);
-OSStatus get_source_name(const request *q, reply *r), get_source_kind(const request *q, reply *r);
-OSStatus set_volume(const request *q, const void *data, UInt32 size);
-OSStatus set_decibels(const request *q, const void *data, UInt32 size);
-OSStatus set_mute(const request *q, const void *data, UInt32 size);
-OSStatus set_source(const request *q, const void *data, UInt32 size);
-bool has_volume(const request *q), has_mute(const request *q), has_source(const request *q);
-
-/* ---- properties_stream.c ---- */
-OSStatus get_first_virtual(const request *q, reply *r),
-    get_first_physical(const request *q, reply *r);
-OSStatus get_first_virtual_formats(const request *q, reply *r);
-OSStatus get_first_physical_formats(const request *q, reply *r);
-OSStatus set_first_virtual(const request *q, const void *data, UInt32 size);
-OSStatus set_first_physical(const request *q, const void *data, UInt32 size);
-
 #define ROW(name, scope, shape, size, get, set, has)                                               \
     {kAudioDeviceProperty##name, DEVICE, scope, shape, size, 0, get, set, has}
 const property device_properties[] = {

@@ -49,15 +49,6 @@ static OSStatus get_active(const request *q, reply *r) {
     put_u32(r, q->s->active);
     return 0;
 }
-static OSStatus set_active(const request *q, const void *data, UInt32 size) {
-    UInt32 on;
-    (void)size;
-    memcpy(&on, data, sizeof on);
-    q->s->active = on != 0;
-    notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
-    return 0;
-}
-
 static OSStatus get_virtual(const request *q, reply *r) {
     AudioStreamBasicDescription f = stream_virtual_format(q->s, device_reported_rate(q->d));
     put(r, &f, sizeof f);
@@ -128,13 +119,11 @@ static request of_first_stream(const request *q) {
     return r;
 }
 #define DEVICE_GET(name)                                                                           \
-    OSStatus get_first_##name(const request *q, reply *r);                                         \
     OSStatus get_first_##name(const request *q, reply *r) {                                        \
         request first = of_first_stream(q);                                                        \
         return get_##name(&first, r);                                                              \
     }
 #define DEVICE_SET(name)                                                                           \
-    OSStatus set_first_##name(const request *q, const void *data, UInt32 size);                    \
     OSStatus set_first_##name(const request *q, const void *data, UInt32 size) {                   \
         request first = of_first_stream(q);                                                        \
         return set_##name(&first, data, size);                                                     \
@@ -153,7 +142,7 @@ const property stream_properties[] = {
     ROW(TerminalType, SCALAR, 4, get_terminal, NULL),
     ROW(StartingChannel, SCALAR, 4, get_starting_channel, NULL),
     ROW(Latency, SCALAR, 4, get_latency, NULL),
-    ROW(IsActive, SCALAR, 4, get_active, set_active),
+    ROW(IsActive, SCALAR, 4, get_active, NULL),
     ROW(VirtualFormat, SCALAR, 40, get_virtual, set_virtual),
     ROW(AvailableVirtualFormats, ARRAY, 56, get_virtual_formats, NULL),
     ROW(PhysicalFormat, SCALAR, 40, get_physical, set_physical),

@@ -14,8 +14,8 @@ typedef struct waiter {
     struct waiter *next;
     sim_thread *thread;
     pthread_cond_t wake;
-    device *device; /* whose removal ends the wait */
-    bool over, cancelled, releasable;
+    device *hung; /* whose removal ends the wait */
+    bool over, cancelled;
 } waiter;
 
 static event *heap;
@@ -35,7 +35,6 @@ uint64_t monotonic_ns(void) {
     return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
 }
 
-void deadline_in(struct timespec *deadline, uint64_t real_ns);
 void deadline_in(struct timespec *deadline, uint64_t real_ns) {
     uint64_t t = monotonic_ns() + real_ns;
     deadline->tv_sec = (time_t)(t / NS_PER_S);
@@ -139,7 +138,6 @@ static void step(sim_thread *self, uint64_t until_ns) {
     pthread_cond_broadcast(&world.changed);
 }
 
-void step_fails(void);
 void step_fails(void) {
     step_failed = true;
 }
@@ -244,7 +242,7 @@ EXPORT void sim_use_virtual_time(void) {
     if (!world.is_virtual) {
         __atomic_store_n(&world.now_ns, 3600 * NS_PER_S, __ATOMIC_RELAXED);
         __atomic_store_n(&world.is_virtual, true, __ATOMIC_RELAXED);
-        heap_count = 0;
+        events_drop_locked();
     }
     pthread_mutex_unlock(&world.lock);
 }
@@ -253,7 +251,7 @@ EXPORT void sim_use_real_time(void) {
     pthread_mutex_lock(&world.lock);
     if (world.is_virtual) {
         __atomic_store_n(&world.is_virtual, false, __ATOMIC_RELAXED);
-        heap_count = 0;
+        events_drop_locked();
     }
     pthread_mutex_unlock(&world.lock);
 }
@@ -280,7 +278,6 @@ static void wait_over(void *subject, uint64_t unused) {
     }
 }
 
-void thread_blocks(sim_thread *t, int change);
 void thread_blocks(sim_thread *t, int change) {
     t->blocked += change;
     if (t->worker != NULL) {
@@ -291,7 +288,7 @@ void thread_blocks(sim_thread *t, int change) {
     pthread_cond_broadcast(&world.changed);
 }
 
-bool block_until_locked(uint64_t due_ns, bool releasable) {
+bool block_until_locked(uint64_t due_ns, device *hung) {
     sim_thread *self = thread_self();
     if (due_ns <= now_locked()) {
         return true;
@@ -301,7 +298,7 @@ bool block_until_locked(uint64_t due_ns, bool releasable) {
         step(self, due_ns);
         return true;
     }
-    waiter w = {.next = waiters, .thread = self, .releasable = releasable};
+    waiter w = {.next = waiters, .thread = self, .hung = hung};
     pthread_cond_init(&w.wake, NULL);
     waiters = &w;
     if (due_ns != SIM_FOREVER) {
@@ -323,21 +320,22 @@ bool block_until_locked(uint64_t due_ns, bool releasable) {
     return !w.cancelled;
 }
 
-static void end_waits(bool hangs_only, bool cancelled) {
-    for (waiter *w = waiters; w != NULL; w = w->next) {
-        if (!w->over && (!hangs_only || w->releasable)) {
-            cancel_events_locked(w);
-            w->cancelled = cancelled;
-            w->over = true;
-            leaving++;
-            pthread_cond_signal(&w->wake);
-        }
+static void end_wait(waiter *w, bool cancelled) {
+    if (!w->over) {
+        cancel_events_locked(w);
+        w->cancelled = cancelled;
+        w->over = true;
+        leaving++;
+        pthread_cond_signal(&w->wake);
     }
 }
 
-/* Waits of one device are few and short-lived in a test, so a removal ends all hangs. */
 void cancel_waits_locked(device *device) {
-    end_waits(device != NULL, true);
+    for (waiter *w = waiters; w != NULL; w = w->next) {
+        if (device == NULL || w->hung == device) {
+            end_wait(w, true);
+        }
+    }
 }
 
 EXPORT void sim_release_hung(void) {
@@ -345,7 +343,11 @@ EXPORT void sim_release_hung(void) {
     for (size_t i = 0; i < world.device_count; i++) {
         world.devices[i]->hang_start_ns = world.devices[i]->hang_get_ns = 0;
     }
-    end_waits(true, false);
+    for (waiter *w = waiters; w != NULL; w = w->next) {
+        if (w->hung != NULL) {
+            end_wait(w, false);
+        }
+    }
     pthread_mutex_unlock(&world.lock);
 }
 
@@ -363,16 +365,12 @@ EXPORT size_t sim_wait_blocked(size_t threads, uint32_t timeout_real_ms) {
 
 /* To the next event, or to the limit where there is none before; for a run loop that steps itself.
  */
-bool step_one_locked(uint64_t limit_ns);
 bool step_one_locked(uint64_t limit_ns) {
     uint64_t to = heap_count > 0 && heap[0].due < limit_ns ? heap[0].due : limit_ns;
     step(thread_self(), to);
     return true;
 }
 
-event_fn listeners_event(void);
-void deliveries_drop_locked(void *subject);
-void events_drop_locked(void);
 void events_drop_locked(void) {
     for (size_t i = 0; i < heap_count; i++) {
         if (heap[i].fn == listeners_event()) {

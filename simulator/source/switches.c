@@ -155,7 +155,6 @@ EXPORT void sim_configure(uint64_t seed) {
     pthread_mutex_unlock(&world.lock);
 }
 
-void switches_reset(void);
 void switches_reset(void) {
     for (int i = 0; i < SW_COUNT; i++) {
         set(i, rows[i].standard);

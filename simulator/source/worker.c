@@ -3,9 +3,6 @@
 
 #include <time.h>
 
-void deadline_in(struct timespec *deadline, uint64_t real_ns);
-void step_fails(void);
-
 bool worker_is_idle(const worker *w) {
     return w->ended || (!w->busy && w->count == 0 && !w->finish);
 }

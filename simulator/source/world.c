@@ -3,10 +3,6 @@
 
 #include <time.h>
 
-void switches_reset(void);
-void deadline_in(struct timespec *deadline, uint64_t real_ns);
-void events_drop_locked(void);
-
 world_state world = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void world_begin_locked(void) {

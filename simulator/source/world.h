@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define EXPORT __attribute__((visibility("default")))
 #define FOURCC(a, b, c, d) ((UInt32)(a) << 24 | (UInt32)(b) << 16 | (UInt32)(c) << 8 | (UInt32)(d))
@@ -54,18 +55,19 @@ typedef struct listener listener;
     X(set_readonly_error)                                                                          \
     X(unsupported_rate)                                                                            \
     X(start_at_time)                                                                               \
-    X(remove_dead_listener) X(device_scope) X(stop_mode) X(stop_extra_cycles) X(start_block_ns)    \
-        X(first_callback_delay_ns) X(callbacks_never) X(hang_holds_io_mutex) X(listener_thread)    \
-            X(listener_addresses) X(listener_after_remove) X(notify_delay_ns) X(notify_burst)      \
-                X(notify_duplicates) X(notify_order) X(rate_delay_ns) X(rate_pause_ns)             \
-                    X(rate_outcome) X(rate_batch) X(rate_partial_cycle) X(getter_lag_ns)           \
-                        X(buffer_change) X(buffer_delay_ns) X(buffer_range_follows_rate)           \
-                            X(restart_sample_time) X(host_time) X(empty_list) X(overload_output)   \
-                                X(overload_scope) X(spurious_overload) X(first_cycle_frames)       \
-                                    X(workgroup) X(cstring_ptr) X(fp_exceptions) X(guard_pages)    \
-                                        X(ppm) X(clock_jitter_ns) X(clock_wander_ppm)              \
-                                            X(fork_action) X(deadlock_action) X(stall_real_ms)     \
-                                                X(auto_advance) X(capture_limit_frames)
+    X(remove_dead_listener)                                                                        \
+    X(device_scope) X(stop_mode) X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) \
+        X(callbacks_never) X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses)         \
+            X(listener_after_remove) X(notify_delay_ns) X(notify_burst) X(notify_duplicates)       \
+                X(notify_order) X(rate_delay_ns) X(rate_pause_ns) X(rate_outcome) X(rate_batch)    \
+                    X(rate_partial_cycle) X(getter_lag_ns) X(buffer_change) X(buffer_delay_ns)     \
+                        X(buffer_range_follows_rate) X(restart_sample_time) X(host_time)           \
+                            X(empty_list) X(overload_output) X(overload_scope)                     \
+                                X(spurious_overload) X(first_cycle_frames) X(workgroup)            \
+                                    X(cstring_ptr) X(fp_exceptions) X(guard_pages) X(ppm)          \
+                                        X(clock_jitter_ns) X(clock_wander_ppm) X(fork_action)      \
+                                            X(deadlock_action) X(stall_real_ms) X(auto_advance)    \
+                                                X(capture_limit_frames)
 enum sim_switch {
 #define X(name) SW_##name,
     SWITCHES(X)
@@ -74,18 +76,21 @@ enum sim_switch {
 };
 #define SWITCH(name) __atomic_load_n(&world.switches[SW_##name], __ATOMIC_RELAXED)
 
+void switches_reset(void);
+
 /* ---- report.c ---- */
 #define COUNTERS(X)                                                                                \
     X(callbacks)                                                                                   \
     X(late_callbacks)                                                                              \
     X(overloads)                                                                                   \
     X(skipped_frames)                                                                              \
-    X(rt_violations) X(deadlocks) X(stalls) X(io_threads_started) X(input_opens) X(listener_calls) \
-        X(notifications) X(rate_changes) X(buffer_changes) X(hal_calls) X(dropped_notifications)   \
-            X(live_io_procs) X(live_running_io_procs) X(live_listeners) X(live_cf_objects)         \
-                X(live_io_threads) X(live_workgroups) X(live_workgroup_joins) X(live_hogs)         \
-                    X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc)                \
-                        X(fault_over_release) X(fault_input_written) X(fault_buffer_overrun)       \
+    X(rt_violations)                                                                               \
+    X(deadlocks) X(stalls) X(io_threads_started) X(input_opens) X(listener_calls) X(notifications) \
+        X(rate_changes) X(buffer_changes) X(hal_calls) X(dropped_notifications) X(live_io_procs)   \
+            X(live_running_io_procs) X(live_listeners) X(live_cf_objects) X(live_io_threads)       \
+                X(live_workgroups) X(live_workgroup_joins) X(live_hogs) X(live_blocks)             \
+                    X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release)         \
+                        X(fault_input_written) X(fault_buffer_overrun)                             \
                             X(fault_buffer_list_changed) X(fault_workgroup) X(fault_fork)          \
                                 X(fault_bad_size) X(fault_null) X(fault_unregistered_stop)
 enum sim_counter_id {
@@ -110,9 +115,16 @@ uint64_t now_locked(void);   /* for this thread: includes what its callback has 
 uint64_t monotonic_ns(void); /* real time */
 void at_locked(uint64_t due_ns, event_fn fn, void *subject, uint64_t value);
 void cancel_events_locked(void *subject);
-bool block_until_locked(uint64_t due_ns, bool releasable); /* false: cancelled by reset/removal */
-void cancel_waits_locked(device *device);                  /* NULL: all */
-void real_time_stop(void);                                 /* not locked */
+/* Waits in simulated time; `hung` is the device whose hang it is, or NULL. False: the device was
+ * removed, or the world reset. */
+bool block_until_locked(uint64_t due_ns, device *hung);
+void cancel_waits_locked(device *device);      /* NULL: all */
+void thread_blocks(sim_thread *t, int change); /* it waits inside of a call, or no longer */
+void step_fails(void);                         /* the sim_advance_ns under way returns -1 */
+bool step_one_locked(uint64_t limit_ns);       /* to the next event, or to the limit */
+void events_drop_locked(void);
+void deadline_in(struct timespec *deadline, uint64_t real_ns);
+void real_time_stop(void); /* not locked */
 void schedule_reset_locked(void);
 
 /* ---- worker.c: native threads that run client code ---- */
@@ -287,6 +299,8 @@ struct io_proc {
     bool usage[2][MAX_STREAMS];
     UInt32 cycles;
 };
+OSStatus dead_device(void); /* what AudioDevice* answers for one */
+uint64_t ns_from_ticks(uint64_t ticks);
 io_proc *io_proc_find(device *d, AudioDeviceIOProcID id);
 bool device_wants_io(const device *d);
 void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce);
@@ -343,6 +357,8 @@ void change_add(change *c, UInt32 selector, UInt32 scope);
 void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
 void listeners_reset_locked(void);
+void deliveries_drop_locked(void *subject); /* of an event or job that will not run */
+event_fn listeners_event(void);
 void run_loop_deliver_locked(void *run_loop, job_fn fn, void *subject); /* cf_run_loop.c */
 bool run_loop_is_known_locked(const void *run_loop);
 void *run_loop_main_locked(void);
@@ -390,6 +406,26 @@ void put_string(reply *r, const char *text);
 AudioStreamBasicDescription stream_virtual_format(const stream *s, double rate);
 AudioStreamBasicDescription stream_physical_format(const stream *s, double rate, UInt32 bits);
 UInt32 stream_physical_bits(const AudioStreamBasicDescription *f); /* 0: not one of ours */
+
+/* ---- properties_control.c ---- */
+OSStatus get_volume(const request *q, reply *r), get_decibels(const request *q, reply *r);
+OSStatus get_decibel_range(const request *q, reply *r), get_mute(const request *q, reply *r);
+OSStatus get_to_decibels(const request *q, reply *r), get_to_scalar(const request *q, reply *r);
+OSStatus get_source(const request *q, reply *r), get_sources(const request *q, reply *r);
+OSStatus get_source_name(const request *q, reply *r), get_source_kind(const request *q, reply *r);
+OSStatus set_volume(const request *q, const void *data, UInt32 size);
+OSStatus set_decibels(const request *q, const void *data, UInt32 size);
+OSStatus set_mute(const request *q, const void *data, UInt32 size);
+OSStatus set_source(const request *q, const void *data, UInt32 size);
+bool has_volume(const request *q), has_mute(const request *q), has_source(const request *q);
+
+/* ---- properties_stream.c ---- */
+OSStatus get_first_virtual(const request *q, reply *r),
+    get_first_physical(const request *q, reply *r);
+OSStatus get_first_virtual_formats(const request *q, reply *r);
+OSStatus get_first_physical_formats(const request *q, reply *r);
+OSStatus set_first_virtual(const request *q, const void *data, UInt32 size);
+OSStatus set_first_physical(const request *q, const void *data, UInt32 size);
 
 /* ---- injection.c: replies and errors that a test dictates ---- */
 bool injected_error(const char *call, OSStatus *error); /* not locked */
