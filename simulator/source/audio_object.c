@@ -1,5 +1,5 @@
 /* audio_object.c: AudioObject*: what a client may ask of any object, and the error table (S2). */
-#include "world.h"
+#include "properties.h"
 
 /* Finds object and row; the world is locked. `for_data`: a get or set of the value itself. */
 static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,

@@ -1,5 +1,5 @@
 /* properties.c: finding the row of a property; what all objects answer. */
-#include "world.h"
+#include "properties.h"
 
 void put(reply *r, const void *data, size_t size) {
     if (r->size + size <= sizeof r->bytes) {

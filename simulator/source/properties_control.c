@@ -1,6 +1,6 @@
 /* properties_control.c: volume, mute and data source, as properties of the device and as controls.
  */
-#include "world.h"
+#include "properties.h"
 
 static const float lowest_db = -64;
 

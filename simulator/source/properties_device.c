@@ -1,6 +1,6 @@
 /* properties_device.c: identity, streams, rates and IO of devices. One row for each, at the end.
  * Volume, mute and data sources are in properties_control.c, which shares this table. */
-#include "world.h"
+#include "properties.h"
 
 #include <unistd.h>
 

@@ -1,5 +1,5 @@
 /* properties_stream.c: streams and their formats. */
-#include "world.h"
+#include "properties.h"
 
 #include <unistd.h>
 

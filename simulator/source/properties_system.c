@@ -1,5 +1,5 @@
 /* properties_system.c: the system object. One row for each property, at the end. */
-#include "world.h"
+#include "properties.h"
 
 static OSStatus get_devices(const request *q, reply *r) {
     (void)q;

@@ -1,5 +1,5 @@
 /* transactions.c: a set property is a request. Delay, pause, change, notifications, resume (S8). */
-#include "world.h"
+#include "properties.h"
 
 #include <math.h>
 

@@ -3,6 +3,9 @@
 
 #include <math.h>
 #include <time.h>
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
 
 typedef struct client {
     AudioObjectID device;
@@ -282,6 +285,92 @@ static void overloads(void) {
     }
 }
 
+/* What the switches do to times and lists; FTZ is never inherited. */
+static int64_t wrong;
+static OSStatus look(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
+                     const AudioTimeStamp *in_time, AudioBufferList *out,
+                     const AudioTimeStamp *out_time, void *data) {
+    (void)device, (void)out, (void)data;
+    static const AudioTimeStamp zero;
+    wrong += memcmp(in_time, &zero, sizeof zero) != 0; /* no input streams: all zero */
+    wrong += (in == NULL) != (sim_get("empty_list") == 1);
+    switch (sim_get("host_time")) {
+    case 0:
+        wrong += out_time->mFlags != 7 || out_time->mHostTime <= now->mHostTime;
+        break;
+    case 1:
+        wrong += out_time->mFlags != 5 || out_time->mHostTime != 0;
+        break;
+    default:
+        wrong += out_time->mFlags != 7 || out_time->mHostTime >= now->mHostTime;
+    }
+#if defined(__x86_64__)
+    wrong += (_mm_getcsr() & 0x8040u) != 0;
+    _mm_setcsr(_mm_getcsr() | 0x8040u);
+#endif
+    return 0;
+}
+static void times_and_lists(void) {
+    for (int i = 0; i < 6; i++) {
+        world_with(0, 1);
+        sim_set("host_time", i % 3);
+        sim_set("empty_list", i / 3);
+        AudioObjectID device = sim_find_device("BuiltInSpeakerDevice");
+        AudioDeviceIOProcID proc;
+        wrong = 0;
+        EQUAL(AudioDeviceCreateIOProcID(device, look, NULL, &proc), 0);
+        EQUAL(AudioDeviceStart(device, proc), 0);
+        EQUAL(sim_advance_ns(100 * MS), 0);
+        EQUAL(AudioDeviceStop(device, proc), 0);
+        EQUAL(AudioDeviceDestroyIOProcID(device, proc), 0);
+        EQUAL(wrong, 0);
+        world_is_clean();
+    }
+}
+
+/* A client that writes where it may not. */
+static OSStatus vandal(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
+                       const AudioTimeStamp *in_time, AudioBufferList *out,
+                       const AudioTimeStamp *out_time, void *data) {
+    (void)device, (void)now, (void)in_time, (void)out_time, (void)data;
+    ((float *)in->mBuffers[0].mData)[3] = 1;
+    ((float *)out->mBuffers[0].mData)[out->mBuffers[0].mDataByteSize / 4] = 1;
+    out->mBuffers[0].mDataByteSize = 1;
+    return 0;
+}
+static void vandals_are_found(void) {
+    world_with(0, 3);
+    AudioObjectID device = sim_find_device("USBDuplex:1");
+    AudioDeviceIOProcID proc;
+    EQUAL(AudioDeviceCreateIOProcID(device, vandal, NULL, &proc), 0);
+    EQUAL(AudioDeviceStart(device, proc), 0);
+    EQUAL(sim_advance_ns(100 * MS), 0);
+    EQUAL(AudioDeviceStop(device, proc), 0);
+    EQUAL(AudioDeviceDestroyIOProcID(device, proc), 0);
+    EQUAL(sim_counter("fault_input_written"), sim_counter("callbacks"));
+    EQUAL(sim_counter("fault_buffer_overrun"), sim_counter("callbacks"));
+    EQUAL(sim_counter("fault_buffer_list_changed"), sim_counter("callbacks"));
+    CHECK(sim_check_clean() > 0, "clean");
+    sim_reset();
+}
+
+static void start_at_a_time(void) {
+    world_with(0, 3);
+    client c = open_client("USBDuplex:1"), later = c;
+    start(&c);
+    EQUAL(sim_advance_ns(100 * MS), 0);
+    EQUAL(AudioDeviceCreateIOProcID(c.device, io, &later, &later.proc), 0);
+    AudioTimeStamp at = {.mSampleTime = 48000, .mFlags = kAudioTimeStampSampleTimeValid};
+    EQUAL(AudioDeviceStartAtTime(c.device, later.proc, &at, 0), 0);
+    EQUAL(sim_advance_ns(500 * MS), 0);
+    EQUAL(later.calls, 0);
+    EQUAL(sim_advance_ns(SECOND), 0);
+    CHECK(later.calls > 40 && later.calls < c.calls, "%llu calls", (unsigned long long)later.calls);
+    stop(&later);
+    stop(&c);
+    world_is_clean();
+}
+
 static void guard_pages(void) {
     world_with(0, 4);
     sim_set("guard_pages", 1);
@@ -325,6 +414,9 @@ int main(void) {
     loopback_has_the_latency_that_it_says();
     overloads();
     guard_pages();
+    times_and_lists();
+    vandals_are_found();
+    start_at_a_time();
     disabled_streams();
     return check_result("io");
 }
