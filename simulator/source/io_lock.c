@@ -59,6 +59,9 @@ bool io_mutex_lock(struct io_mutex *mutex) {
         while (got && mutex->owner != NULL) {
             int late = pthread_cond_timedwait(&mutex->freed, &world.lock, &deadline);
             sim_thread *owner = mutex->owner;
+            if (self->worker != NULL) {
+                self->worker->waking = false;
+            }
             if (self->deadlocked) { /* found by a thread that waits for a lock of the client */
                 self->deadlocked = false;
                 got = owner == NULL;
@@ -85,6 +88,11 @@ bool io_mutex_lock(struct io_mutex *mutex) {
 void io_mutex_unlock(struct io_mutex *mutex) {
     if (--mutex->depth == 0) {
         mutex->owner = NULL;
+        for (sim_thread *t = world.threads; t != NULL; t = t->next) {
+            if (t->waits_mutex == mutex && t->worker != NULL) {
+                t->worker->waking = true;
+            }
+        }
         pthread_cond_broadcast(&mutex->freed);
     }
 }

@@ -302,7 +302,8 @@ static void cycle_job(void *subject, uint64_t value) {
     self->spent_ns = 0;
     call_procs(r, frames);
     self->call = "the HAL";
-    double spent_ns = world.is_virtual ? (double)self->spent_ns : (double)monotonic_ns() - wake_ns;
+    /* from when it should have begun: a thread that came late has less time left */
+    double spent_ns = (double)now_locked() - wake_ns;
     self->spent_ns = 0;
     r->cycles++;
     UInt32 skip = 0;

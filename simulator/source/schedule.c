@@ -263,6 +263,18 @@ void schedule_reset_locked(void) {
 
 /* ---- waits ---- */
 
+/* Who left a wait may have freed an IO mutex on its way: the IO thread behind it goes first. */
+static void wait_for_waking_workers(void) {
+    worker *w = world.workers;
+    while (world.is_virtual && w != NULL) {
+        bool waking = w->waking && w->busy && !w->stalled;
+        if (waking) {
+            worker_wait_locked(w);
+        }
+        w = waking ? world.workers : w->next; /* the list may have changed meanwhile */
+    }
+}
+
 static void wait_over(void *subject, uint64_t unused) {
     (void)unused;
     waiter *w = subject;
@@ -276,6 +288,7 @@ static void wait_over(void *subject, uint64_t unused) {
     if (world.is_virtual && job != NULL) {
         worker_wait_locked(job);
     }
+    wait_for_waking_workers();
 }
 
 void thread_blocks(sim_thread *t, int change) {

@@ -70,6 +70,10 @@ void worker_finish_locked(worker *w) {
     pthread_cond_signal(&w->wake);
 }
 
+static bool is_blocked(const worker *w) {
+    return w->blocked > 0 && w->busy && !w->waking;
+}
+
 bool worker_wait_locked(worker *w) {
     sim_thread *self = thread_self();
     struct timespec deadline;
@@ -78,9 +82,9 @@ bool worker_wait_locked(worker *w) {
     self->waits_thread = w->record;
     bool fine = true;
     w->watchers++;
-    while (!worker_is_idle(w) && !w->stalled && !(w->blocked > 0 && w->busy)) {
+    while (!worker_is_idle(w) && !w->stalled && !is_blocked(w)) {
         if (pthread_cond_timedwait(&world.changed, &world.lock, &deadline) != 0 &&
-            !worker_is_idle(w) && !(w->blocked > 0 && w->busy)) {
+            !worker_is_idle(w) && !is_blocked(w)) {
             COUNT(stalls);
             report_line("the %s did not return from the client's callback for %lld ms", w->role,
                         (long long)SWITCH(stall_real_ms));

@@ -57,10 +57,11 @@ typedef struct listener listener;
     X(start_at_time)                                                                               \
     X(remove_dead_listener)                                                                        \
     X(device_scope)                                                                                \
-    X(stop_mode) X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns)                 \
-        X(callbacks_never) X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses)         \
-            X(listener_after_remove) X(notify_delay_ns) X(notify_burst) X(notify_duplicates)       \
-                X(notify_order) X(rate_delay_ns) X(rate_pause_ns) X(rate_outcome) X(rate_batch)    \
+    X(stop_mode)                                                                                   \
+    X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never)           \
+        X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses) X(listener_after_remove)   \
+            X(notify_delay_ns) X(notify_burst) X(notify_duplicates) X(notify_order)                \
+                X(rate_delay_ns) X(rate_pause_ns) X(rate_outcome) X(rate_batch)                    \
                     X(rate_partial_cycle) X(getter_lag_ns) X(buffer_change) X(buffer_delay_ns)     \
                         X(buffer_range_follows_rate) X(restart_sample_time) X(host_time)           \
                             X(empty_list) X(overload_output) X(overload_scope)                     \
@@ -87,8 +88,9 @@ void switches_reset(void);
     X(skipped_frames)                                                                              \
     X(rt_violations)                                                                               \
     X(deadlocks)                                                                                   \
-    X(stalls) X(io_threads_started) X(input_opens) X(listener_calls) X(notifications)              \
-        X(rate_changes) X(buffer_changes) X(hal_calls) X(dropped_notifications) X(live_io_procs)   \
+    X(stalls)                                                                                      \
+    X(io_threads_started) X(input_opens) X(listener_calls) X(notifications) X(rate_changes)        \
+        X(buffer_changes) X(hal_calls) X(dropped_notifications) X(live_io_procs)                   \
             X(live_running_io_procs) X(live_listeners) X(live_cf_objects) X(live_io_threads)       \
                 X(live_workgroups) X(live_workgroup_joins) X(live_hogs) X(live_blocks)             \
                     X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release)         \
@@ -151,6 +153,7 @@ struct worker {
     } jobs[64];
     size_t first, count;
     bool busy, finish, ended, stalled;
+    bool waking;  /* an IO mutex that it waits for is free: it is about to go on */
     int watchers; /* threads that wait for it: it may not be freed before they are gone */
     int blocked;  /* in a simulated wait or for an IO mutex: the stepper need not wait */
     uint64_t number;

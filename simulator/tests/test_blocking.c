@@ -73,6 +73,34 @@ static void a_start_hangs_for_a_while(void) {
     end();
 }
 
+/* A second start that hangs with the IO mutex in its hands keeps the IO thread out: an overload. */
+static void a_start_that_keeps_io_waiting(void) {
+    for (int holds = 0; holds < 2; holds++) {
+        begin();
+        AudioDeviceIOProcID first;
+        sim_set("hang_holds_io_mutex", holds);
+        EQUAL(sim_hang(device, 0, 0), 0);
+        EQUAL(AudioDeviceCreateIOProcID(device, io, NULL, &first), 0);
+        EQUAL(AudioDeviceStart(device, first), 0);
+        EQUAL(sim_advance_ns(100 * MS), 0);
+        int before = calls;
+        EQUAL(sim_hang(device, 0, 200 * MS), 0);
+        pthread_t t = start_elsewhere();
+        EQUAL(sim_advance_ns(199 * MS), 0);
+        CHECK(holds ? calls == before : calls > before + 10, "%d calls, then %d", before, calls);
+        EQUAL(sim_advance_ns(200 * MS), 0);
+        pthread_join(t, NULL);
+        EQUAL(result, 0);
+        EQUAL(sim_counter("overloads"), holds);
+        CHECK(!holds || sim_counter("skipped_frames") > 7000, "%lld frames",
+              (long long)sim_counter("skipped_frames"));
+        EQUAL(AudioDeviceStop(device, first), 0);
+        EQUAL(AudioDeviceStop(device, proc), 0);
+        EQUAL(AudioDeviceDestroyIOProcID(device, first), 0);
+        end();
+    }
+}
+
 static void the_device_goes_while_a_start_hangs(void) {
     begin();
     pthread_t t = start_elsewhere();
@@ -292,6 +320,7 @@ int main(void) {
     a_forked_child();
     a_start_hangs_for_ever();
     a_start_hangs_for_a_while();
+    a_start_that_keeps_io_waiting();
     the_device_goes_while_a_start_hangs();
     a_reset_releases_who_hangs();
     a_getter_hangs();
