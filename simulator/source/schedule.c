@@ -210,6 +210,9 @@ static void *real_main(void *unused) {
         uint64_t now = monotonic_ns();
         if (heap_count > 0 && heap[0].due <= now) {
             run_due(now);
+            pthread_mutex_unlock(&world.lock);
+            workers_reap(false); /* threads of notifications that were delivered */
+            pthread_mutex_lock(&world.lock);
         } else if (heap_count > 0) {
             struct timespec deadline;
             deadline_in(&deadline, heap[0].due - now);

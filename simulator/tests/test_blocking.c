@@ -256,8 +256,9 @@ static void *advance_thread(void *unused) {
     sim_advance_ns(50 * MS);
     return unused;
 }
-static void a_lock_over_stop_and_callback(void) {
+static void a_lock_over_stop_and_callback(int action) {
     world_with(0, 3);
+    sim_set("deadlock_action", action);
     sim_set("stall_real_ms", 100);
     device = sim_find_device("USBDuplex:1");
     EQUAL(AudioDeviceCreateIOProcID(device, locking_io, NULL, &proc), 0);
@@ -277,6 +278,33 @@ static void a_lock_over_stop_and_callback(void) {
     AudioDeviceStop(device, proc);
     EQUAL(AudioDeviceDestroyIOProcID(device, proc), 0);
     sim_reset();
+}
+
+/* With the switch, a deadlock ends the process and says why. Run in a process of its own. */
+static void deadlock_that_aborts(const char *program) {
+    int ends[2];
+    if (pipe(ends) != 0) {
+        return;
+    }
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(ends[1], 2);
+        execl(program, program, "abort", (char *)NULL);
+        _exit(1);
+    }
+    close(ends[1]);
+    static char text[65536];
+    size_t size = 0;
+    ssize_t n;
+    while ((n = read(ends[0], text + size, sizeof text - 1 - size)) > 0) {
+        size += (size_t)n;
+    }
+    close(ends[0]);
+    int status = 0;
+    waitpid(child, &status, 0);
+    CHECK(!WIFEXITED(status) || WEXITSTATUS(status) != 0, "status %x", (unsigned)status);
+    CHECK(strstr(text, "deadlock") != NULL, "said: %s", text);
 }
 
 /* ---- fork ---- */
@@ -316,7 +344,11 @@ static void a_forked_child(void) {
     world_is_clean();
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) {
+        a_lock_over_stop_and_callback(1);
+        return 0;
+    }
     a_forked_child();
     a_start_hangs_for_ever();
     a_start_hangs_for_a_while();
@@ -327,7 +359,8 @@ int main(void) {
     mach_waits_in_virtual_time();
     one_thread_alone_with_auto_advance();
     a_listener_that_blocks();
-    a_lock_over_stop_and_callback();
+    a_lock_over_stop_and_callback(0);
+    deadlock_that_aborts(argv[0]);
     two_devices_stop_each_other();
     return check_result("blocking");
 }

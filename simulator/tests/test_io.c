@@ -178,12 +178,12 @@ static void virtual_time_is_fast(void) {
     client c = open_client("BuiltInSpeakerDevice");
     start(&c);
     struct timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &before);
     EQUAL(sim_advance_ns(60 * SECOND), 0);
-    clock_gettime(CLOCK_MONOTONIC, &after);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &after);
     double took =
         (double)(after.tv_sec - before.tv_sec) + 1e-9 * (double)(after.tv_nsec - before.tv_nsec);
-    printf("60 s of virtual time, %llu cycles: %.3f s\n", (unsigned long long)c.calls, took);
+    printf("60 s of virtual time, %llu cycles: %.3f s of CPU\n", (unsigned long long)c.calls, took);
     stop(&c);
     world_is_clean();
 }
