@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build and run the C tests: plain, under Address+UndefinedBehavior- and ThreadSanitizer.
+"""Build and run the C tests: plain, and under sanitizers of memory, behaviour and threads.
 
     tools/test_core.py [plain] [asan] [tsan] [--only NAME] [--benchmark]
 
@@ -10,13 +10,13 @@ sanitizer that was asked for by name is not there. Needs nothing but a C compile
 from __future__ import annotations
 
 import argparse
-import functools
 import os
 import re
 import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -159,9 +159,8 @@ def main() -> int:
             tests = [test for test in sorted(TESTS.glob("test_*.c")) if options.only in test.stem]
             if kind != "plain":  # a sanitizer's own malloc and locks are under the traps
                 tests = [test for test in tests if test.stem != "test_trap"]
-            run = functools.partial(run_test, suite, objects=objects, prefix=prefix)
-            results = pool.map(run, tests)
-            for good, bad in results:
+            job = partial(run_test, suite, objects=objects, prefix=prefix)
+            for good, bad in pool.map(job, tests):
                 passed += good
                 failed += bad
     print(f"{passed} passed, {failed} failed")
