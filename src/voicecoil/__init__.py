@@ -12,7 +12,9 @@ name is first used.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
@@ -81,6 +83,20 @@ def __getattr__(name: str) -> Any:
     value = getattr(import_module(f"voicecoil.{home}"), name)
     globals()[name] = value
     return value
+
+
+class _Package(ModuleType):
+    """`import` puts every submodule into its package, in the place of what has the same name.
+
+    So `voicecoil.devices` would be a function before the first stream and a module behind it.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name in _HOME_OF and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __dir__() -> list[str]:

@@ -21,7 +21,12 @@ class Output:
     """A device that mixes what is played on it."""
 
     def __init__(
-        self, driver: Driver, device: Device, samplerate: float, channels: int, blocksize: int | None
+        self,
+        driver: Driver,
+        device: Device,
+        samplerate: float,
+        channels: int | None,
+        blocksize: int | None,
     ) -> None:
         self._mixer: _core.MixerCode | None = None
         self.lock = threading.Lock()
@@ -115,7 +120,7 @@ _opening = threading.Lock()
 
 
 def output_for(
-    driver: Driver, device: Device, samplerate: float, channels: int, blocksize: int | None
+    driver: Driver, device: Device, samplerate: float, channels: int | None, blocksize: int | None
 ) -> Output:
     """The device's mixing stream; opened at `samplerate` if it can be, when it is not open yet.
 

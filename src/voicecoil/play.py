@@ -22,9 +22,11 @@ from voicecoil.errors import ArgumentError, VoicecoilError
 from voicecoil.output import Output, output_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import NDArray
+
+    from voicecoil.channels import Mapping
 
 __all__ = ["Playback", "play"]
 
@@ -230,13 +232,13 @@ class Playback:
 
 
 def play(
-    sound: ArrayLike | str | os.PathLike[str],
+    sound: NDArray[Any] | str | os.PathLike[str],
     samplerate: float | None = None,
     *,
     device: str | Device | None = None,
     driver: str | Driver | None = None,
     channels: int | None = None,
-    mapping: Sequence[int | None] | ArrayLike | None = None,
+    mapping: Mapping | None = None,
     gain: float = 1.0,
     loops: int = 1,
     blocksize: int | None = None,
@@ -291,7 +293,9 @@ def play(
     source = as_source(sound, samplerate)
     try:
         if loops != 1 and source.frames is None:
-            raise ArgumentError(f"loops={loops}; only an array, or a file that knows its length, loops")
+            raise ArgumentError(
+                f"loops={loops}; only an array, or a file that knows its length, loops"
+            )
         chosen = get_driver(driver)
         target = find_device(device, ("output",), chosen)
         output = output_for(chosen, target, source.samplerate, channels, block_frames)

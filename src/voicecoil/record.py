@@ -112,7 +112,7 @@ class Recording:
 
     def stop(self) -> NDArray[np.float32] | str:
         """Ends it and returns what :meth:`wait` returns."""
-        if not self._stream.state == "closed":
+        if self._stream.state != "closed":
             self._stream.abort()
         result = self.wait()
         assert result is not None
@@ -168,7 +168,7 @@ class Recording:
         import numpy as np
 
         if self._sink is not None:
-            return os.fspath(self._path)
+            return str(os.fspath(self._path))
         if len(self._blocks) != 1:
             empty = np.empty((0, self.channels), np.float32)
             self._blocks = [np.concatenate([empty, *self._blocks])]
@@ -248,8 +248,9 @@ def record(
     def make(got: Got, inputs: int, outputs: int) -> _core.Code:
         limit = frames or (max(1, round(limit_s * got.samplerate)) if limit_s else 0)
         made["ring"] = _core.Ring(int(RING_S * got.samplerate), inputs)
-        made["code"] = _core.RecorderCode(made["ring"], limit)
-        return made["code"]
+        code = _core.RecorderCode(made["ring"], limit)
+        made["code"] = code
+        return code
 
     stream = InputStream(
         _CodeFactory(make),

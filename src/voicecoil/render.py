@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import os
 
     import numpy as np
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 __all__ = ["Clip", "render"]
 
@@ -44,7 +44,7 @@ class Clip:
         The array's rate, Hz; None: that of the rendering.
     """
 
-    sound: ArrayLike | str | os.PathLike[str]
+    sound: NDArray[Any] | str | os.PathLike[str]
     start_frame: int = 0
     gain: float = 1.0
     loops: int = 1

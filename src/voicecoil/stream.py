@@ -120,7 +120,9 @@ class _Connection:
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         self.engine.abort()
         if not self.lock.acquire(timeout=timeout_s):
-            raise StreamTimeoutError(f"another thread did not end the stream within {timeout_s:.3g} s")
+            raise StreamTimeoutError(
+                f"another thread did not end the stream within {timeout_s:.3g} s"
+            )
         try:
             if self.closed:
                 return
@@ -238,9 +240,11 @@ class _StreamBase:
     # ---- opening ----
 
     def _channel_maps(self, channels: Any) -> tuple[list[int], list[int]]:
-        maps = {"input": [], "output": []}  # type: dict[str, list[int]]
+        maps: dict[str, list[int]] = {"input": [], "output": []}
         for direction in self._directions:
-            maps[direction] = channel_map(channels, self._device, direction, self._default(direction))
+            maps[direction] = channel_map(
+                channels, self._device, direction, self._default(direction)
+            )
         return maps["input"], maps["output"]
 
     @staticmethod
@@ -335,7 +339,7 @@ class _StreamBase:
 
     @property
     def state(self) -> State:
-        """ "idle", "running", "draining" (its last frames are on their way), "finished", "closed"."""
+        """Idle, running, draining (its last frames are on their way), finished or closed."""
         connection = self._connection
         if connection is None or connection.closed:
             return "closed"
@@ -522,9 +526,9 @@ class _StreamBase:
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
-        if connection is not None and not connection.closed:
-            if not control.forked(self._generation):
-                control.submit(connection.close_unseen)
+        if connection is None or connection.closed or control.forked(self._generation):
+            return
+        control.submit(connection.close_unseen)
 
     def __repr__(self) -> str:
         inputs, outputs = (len(channels) for channels in self._maps)
@@ -586,7 +590,8 @@ class OutputStream(_StreamBase):
     samplerate : float or None
         Hz; None: as the device runs.
     channels : int, sequence of int, or None
-        How many of the device's first channels; or which ones, 0-based; None: two, or as many as there are.
+        How many of the device's first channels; or which ones, 0-based; None: two, or as
+        many as there are.
     blocksize : int or None
         Frames per block; None: as the device delivers them. Any size costs no latency.
     latency : {"low"}
@@ -642,7 +647,8 @@ class InputStream(_StreamBase):
     channels : int, sequence of int, or None
         How many of the device's first channels; or which ones, 0-based; None: all.
     blocksize : int or None
-        Frames per block; None: as the device delivers them. A block that spans cycles comes when its last frame has come.
+        Frames per block; None: as the device delivers them. A block that spans cycles comes
+        when its last frame has come.
     latency : {"low"}
         Where the callback runs. "low": on the IO thread, with no latency added.
     zero_copy : bool

@@ -1,5 +1,6 @@
 """Nothing is imported on the IO thread, from the first block to the last; argument: how it ends."""
 
+import contextlib
 import sys
 import threading
 from typing import Any
@@ -58,8 +59,6 @@ assert blocks == 3
 assert not imported_on_io_thread, imported_on_io_thread
 # The finder is no ornament.
 io_thread = main
-try:
+with contextlib.suppress(ImportError):
     import there_is_no_such_module  # noqa: F401
-except ImportError:
-    pass
 assert imported_on_io_thread == ["there_is_no_such_module"]

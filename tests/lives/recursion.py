@@ -1,4 +1,4 @@
-"""A callback recurses until Python says no, on the IO thread's small stack; argument: through what."""
+"""A callback recurses until Python says no, on a small stack; argument: through what."""
 
 import functools
 import json

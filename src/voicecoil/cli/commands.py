@@ -32,8 +32,12 @@ app = cyclopts.App(
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
-Json = Annotated[bool, Parameter(help="Print one JSON object or array for programs, and nothing else.")]
-Device = Annotated[str | None, Parameter(help="Name, part of a name, or uid. Default: the system's.")]
+Json = Annotated[
+    bool, Parameter(help="Print one JSON object or array for programs, and nothing else.")
+]
+Device = Annotated[
+    str | None, Parameter(help="Name, part of a name, or uid. Default: the system's.")
+]
 DriverName = Annotated[str | None, Parameter(help="Audio system; see `voicecoil devices --help`.")]
 Quiet = Annotated[bool, Parameter(name=["--quiet", "-q"], help="No meter and no progress.")]
 
@@ -70,7 +74,6 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
     """List the audio devices.
 
     Examples:
-
         voicecoil devices
         voicecoil devices --json
         voicecoil devices --driver virtual
@@ -139,7 +142,6 @@ def play(
     """Play a sound file.
 
     Examples:
-
         voicecoil play song.flac
         voicecoil play song.flac --device headphones --gain-db -6
         voicecoil play song.flac --driver virtual --heard heard.wav --json
@@ -246,7 +248,6 @@ def record(
     """Record into a sound file, for a time or until Ctrl-C.
 
     Examples:
-
         voicecoil record take.wav
         voicecoil record take.flac --duration 10 --channels 1
     """
@@ -311,7 +312,6 @@ def tone(
     """Play a sine that a Python function computes in the device's callback.
 
     Examples:
-
         voicecoil tone
         voicecoil tone 1000 --duration 5 --level-db -20
     """
@@ -377,7 +377,6 @@ def render(
     """Run a callback as fast as the machine can, into a sound file.
 
     Examples:
-
         voicecoil render examples/sine.py:tone tone.wav --duration 5
         voicecoil render mypackage.synth:voice voice.flac --samplerate 44100 --channels 1
     """
