@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
     from voicecoil.errors import VoicecoilError as VoicecoilError
     from voicecoil.events import Event as Event
+    from voicecoil.levels import Level as Level
     from voicecoil.native import NativeCallback as NativeCallback
     from voicecoil.play import Playback as Playback
     from voicecoil.play import play as play
@@ -63,6 +64,7 @@ _HOMES = {
     "ForkedError NativeCallbackError Stop StreamClosedError StreamStateError StreamTimeoutError "
     "VoicecoilError",
     "events": "Event",
+    "levels": "Level",
     "native": "NativeCallback",
     "play": "Playback play",
     "record": "Recording record",

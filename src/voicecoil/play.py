@@ -2,91 +2,37 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from voicecoil import _core, control
+from voicecoil import _core
 from voicecoil.arguments import (
     check_blocksize,
+    check_count,
     check_gain,
     check_samplerate,
+    check_seconds,
     check_timeout,
 )
 from voicecoil.devices import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Driver
-from voicecoil.errors import ArgumentError, VoicecoilError
+from voicecoil.errors import StreamStateError
+from voicecoil.levels import Level
 from voicecoil.output import Output, output_for
+from voicecoil.reader import AHEAD_S, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
+
+    from voicecoil.files import Source
 
 __all__ = ["Playback", "play"]
 
-AHEAD_S = 4.0  # how far a file is read ahead: what a busy program may keep the reader from
-PREFILL_S = 0.2  # how much of that before the first frame is heard
-CHUNK_FRAMES = 8192
 POLL_S = 0.005
-
-
-class _Reader:
-    """Reads a source ahead into a ring, on a thread of its own."""
-
-    def __init__(self, source: Any, samplerate: float) -> None:
-        self.source = source
-        self.ring = _core.Ring(int(AHEAD_S * samplerate), source.channels)
-        self.error: BaseException | None = None
-        self._ended = threading.Event()
-        self._pause_s = self.ring.capacity / samplerate / 8
-        self._wanted: Callable[[], bool] = lambda: True
-        self._thread = threading.Thread(target=self._run, name="voicecoil reader", daemon=True)
-        self._generation = control.generation()
-        self._more_to_read = self._fill(int(PREFILL_S * samplerate))
-
-    def start(self, wanted: Callable[[], bool]) -> None:
-        """Reads on, as long as `wanted` says that somebody listens."""
-        self._wanted = wanted
-        control.register(self)
-        self._thread.start()
-
-    def _fill(self, frames: int) -> bool:
-        """Reads until the ring holds `frames` or is full. False: that was all."""
-        while self.ring.readable < frames and not self._ended.is_set():
-            room = min(CHUNK_FRAMES, self.ring.writable)
-            if room == 0:
-                return True
-            block = self.source.read(room)
-            if len(block) == 0:
-                return False
-            self.ring.write(block)
-        return True
-
-    def _run(self) -> None:
-        try:
-            more = self._more_to_read
-            while more and not self._ended.is_set() and self._wanted():
-                more = self._fill(self.ring.capacity)
-                if more:
-                    self._ended.wait(self._pause_s)
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.ring.end()
-            with contextlib.suppress(Exception):
-                self.source.close()
-
-    def end(self) -> None:
-        self._ended.set()
-
-    def close_at_exit(self) -> None:
-        self.end()
-        if not control.forked(self._generation):
-            self._thread.join(1.0)
 
 
 class Playback:
@@ -96,7 +42,7 @@ class Playback:
     """
 
     def __init__(
-        self, output: Output, clip: _core.Clip, reader: _Reader | None, frames: int | None
+        self, output: Output, clip: _core.Clip, reader: Reader | None, frames: int | None
     ) -> None:
         self._output = output
         self._clip = clip
@@ -122,15 +68,13 @@ class Playback:
     @property
     def position(self) -> int:
         """Frames of it that were heard."""
-        handed_over = self._clip.position
-        if self._done_mixing():
-            end = (self._clip.started_at or 0) + handed_over + self._clip.starved_frames
-            on_its_way = end + self._latency_frames() - self._output.mixer.frames
-            if not self._output.stream.active:
-                on_its_way = 0
-        else:
-            on_its_way = self._latency_frames()
-        return max(0, handed_over - max(0, on_its_way))
+        heard = self._output.heard_frames()  # asked first: the clip can only be further
+        started = self._clip.started_at
+        if started is None:
+            return 0
+        mixed = self._clip.position
+        on_its_way = started + mixed + self._clip.starved_frames - heard
+        return max(0, mixed - max(0, on_its_way))
 
     @property
     def position_s(self) -> float:
@@ -140,11 +84,7 @@ class Playback:
     @property
     def playing(self) -> bool:
         """Whether some of it is still to be heard."""
-        if not self._output.stream.active:
-            return False
-        if not self._done_mixing():
-            return True
-        return self.position < self._clip.position
+        return self._output.usable and not self._heard_out()
 
     @property
     def starved_frames(self) -> int:
@@ -152,20 +92,19 @@ class Playback:
         return self._clip.starved_frames
 
     def stop(self, fade_s: float = 0.01) -> None:
-        """Fades it out and ends it; returns at once.
+        """Fades it out and ends it; returns at once. A second stop can hurry that.
 
         Parameters
         ----------
         fade_s : float
             s; 0: cut off.
         """
-        seconds = check_timeout(fade_s, "fade_s") or 0.0
+        self._output.stream._refuse_in_fork()
+        seconds = check_seconds(fade_s, "fade_s")
+        if self._done_mixing():
+            return
+        self._output.stop(self._clip, min(int(seconds * self.samplerate), 2**32 - 1))
         self._stopped = True
-        if self._output.stream.active and not self._done_mixing():
-            frames = min(int(seconds * self.samplerate), 2**31)
-            self._output.stop(self._clip, frames)
-        if self._reader is not None and seconds == 0.0:
-            self._reader.end()
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until its last frame was heard.
@@ -183,46 +122,46 @@ class Playback:
         Raises
         ------
         DeviceLostError
-            The device went away.
+            The device went away before the sound ended.
+        StreamStateError
+            The output was closed before the sound ended.
         FileFormatError, OSError
-            The file could not be read to its end; what came before was played.
+            The file could not be read to its end; what came before was played. Once.
         """
         seconds = check_timeout(timeout)
+        self._output.stream._refuse_in_fork()
         until = None if seconds is None else time.monotonic() + seconds
         while self.playing:
-            self._raise_lost()
-            if until is not None and time.monotonic() >= until:
+            left = POLL_S if until is None else until - time.monotonic()
+            if left <= 0:
                 return False
-            time.sleep(POLL_S)
-        self._raise_lost()
-        if self._reader is not None and self._reader.error is not None:
-            error, self._reader.error = self._reader.error, None
+            time.sleep(min(POLL_S, left))
+        if self._reader is not None:
+            self._reader.end()
+            self._reader.join()
+        if not self._stopped and not self._heard_out():
+            if (trouble := self._output.stream._trouble()) is not None:
+                raise trouble
+            raise StreamStateError(
+                f"the output on {self.device.name!r} was closed before the sound ended; "
+                "wait() before that"
+            )
+        if self._reader is not None and (error := self._reader.take_error()) is not None:
             raise error
         return True
 
-    def levels(self) -> list[tuple[float, float]]:
-        """(peak, root mean square) of each channel of the device since the last call, linear.
+    def levels(self) -> list[Level]:
+        """Level of each channel of the device since the last call.
 
-        Of all that is playing there.
+        Of all that is playing there, so it says little about one of several sounds.
         """
-        return [(peak, square**0.5) for peak, square in self._output.levels()]
-
-    def _latency_frames(self) -> int:
-        return self._output.stream.latency.frames
+        return self._output.stream.levels()
 
     def _done_mixing(self) -> bool:
         return bool(self._clip.state == _core.CLIP_DONE)
 
-    def _raise_lost(self) -> None:
-        connection = self._output.stream._connection
-        if connection is None or self._done_mixing() or self._stopped:
-            return
-        if (trouble := connection.driver_stream.trouble()) is not None:
-            raise trouble
-        if not self._output.stream.active:
-            raise VoicecoilError(
-                f"the output on {self.device.name!r} was closed before the sound ended"
-            )
+    def _heard_out(self) -> bool:
+        return self._done_mixing() and self.position >= self._clip.position
 
     def __repr__(self) -> str:
         state = "playing" if self.playing else "done"
@@ -230,7 +169,7 @@ class Playback:
 
 
 def play(
-    sound: ArrayLike | str | os.PathLike[str],
+    sound: NDArray[Any] | str | os.PathLike[str] | Source,
     samplerate: float | None = None,
     *,
     device: str | Device | None = None,
@@ -245,9 +184,11 @@ def play(
 
     Parameters
     ----------
-    sound : array_like or path
-        float32 or float64 -1..1, or an integer type, shape (frames,) or (frames, channels); or a
-        file: WAV, AIFF, FLAC, OGG, MP3, CAF, read from disk while it plays.
+    sound : array, path or source
+        float32 or float64 -1..1, or int16, int32, uint8, shape (frames,) or (frames, channels),
+        which may be changed afterwards; or a file: WAV, AIFF, FLAC, OGG, MP3, CAF, read from disk
+        while it plays; or anything with the methods of :class:`voicecoil.files.Source`, which is
+        read from where it is and then closed.
     samplerate : float or None
         The array's rate, Hz; needed for an array. A file knows its own.
     device, driver
@@ -261,7 +202,7 @@ def play(
     gain : float
         Linear.
     loops : int
-        How often; 0: for ever. Arrays only.
+        How often; 0: for ever.
     blocksize : int or None
         Frames per IO cycle that the device is asked for.
 
@@ -281,35 +222,51 @@ def play(
     >>> voicecoil.play("song.flac").wait()
     >>> voicecoil.play(0.1 * np.sin(np.arange(48000) * 0.05), 48000)
     """
-    from voicecoil.conversion import as_source, converted, read_all
+    from voicecoil.conversion import as_source
 
     gain = check_gain(gain)
-    if isinstance(loops, bool) or not isinstance(loops, int) or loops < 0:
-        raise ArgumentError(f"loops={loops!r}; give how often it is played, or 0 for ever")
+    loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
     check_samplerate(samplerate)
     block_frames = check_blocksize(blocksize)
     source = as_source(sound, samplerate)
     try:
-        if loops != 1 and source.frames is None:
-            raise ArgumentError(f"loops={loops}; only an array, or a file that knows its length, loops")
         chosen = get_driver(driver)
         target = find_device(device, ("output",), chosen)
         output = output_for(chosen, target, source.samplerate, channels, block_frames)
-        stream = output.stream
-        ready = converted(source, stream.samplerate, stream.channels, mapping)
-        frames = ready.frames
-        reader = None
-        if loops == 1 and isinstance(sound, (str, os.PathLike)):
-            reader = _Reader(ready, stream.samplerate)
-            clip = _core.Clip.from_ring(reader.ring, None, gain)
-        else:
-            clip = _core.Clip.from_memory(read_all(ready), loops, None, gain)
-            frames = None if loops == 0 or frames is None else frames * loops
-        while not output.add(clip):  # it was quiet and closed meanwhile
-            output = output_for(chosen, target, stream.samplerate, stream.channels, block_frames)
-        if reader is not None:
-            reader.start(lambda: clip.state != _core.CLIP_DONE and output.stream.active)
+        try:
+            return _play_on(output, sound, source, mapping, gain, loops)
+        finally:
+            output.let_go()
     except BaseException:
         source.close()
+        raise
+
+
+def _play_on(
+    output: Output, sound: Any, source: Source, mapping: Any, gain: float, loops: int
+) -> Playback:
+    from voicecoil.conversion import as_source, converted, read_all
+
+    stream = output.stream
+    is_array = hasattr(sound, "dtype")
+    long = source.frames is None or source.frames > AHEAD_S * source.samplerate
+    if is_array and source.samplerate != stream.samplerate and long:
+        # Converting it all now would keep the caller; it is converted while it plays. The copy
+        # keeps the promise that the caller may change the array.
+        source = as_source(sound.copy(), source.samplerate)
+        is_array = False
+    ready = converted(source, stream.samplerate, stream.channels, mapping)
+    frames = None if loops == 0 or ready.frames is None else ready.frames * loops
+    if is_array:
+        clip = _core.Clip.from_memory(read_all(ready), loops, None, gain)
+        output.add(clip)
+        return Playback(output, clip, None, frames)
+    reader = Reader(ready, stream.samplerate, loops)
+    clip = _core.Clip.from_ring(reader.ring, None, gain)
+    output.add(clip)
+    try:
+        reader.start(lambda: clip.state != _core.CLIP_DONE and output.usable)
+    except BaseException:
+        reader.ring.end()  # the clip would wait for more for ever
         raise
     return Playback(output, clip, reader, frames)

@@ -2,73 +2,157 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Any, Literal
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core, control
-from voicecoil.arguments import check_timeout
+from voicecoil.arguments import check_count, check_seconds, check_timeout
 from voicecoil.drivers.driver import Device, Driver, Got
-from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.errors import ArgumentError, StreamTimeoutError
+from voicecoil.levels import Level
 from voicecoil.stream import InputStream, _CodeFactory
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from voicecoil.files import FileSink
+
 __all__ = ["Recording", "record"]
 
 RING_S = 4.0  # what a busy program may keep the writer from
 DRAIN_S = 0.05
-POLL_S = 0.005
+CHUNK_FRAMES = 1 << 16
+END_S = 5.0  # how long an end waits for a disk that does not answer
 
 
-class Recording:
-    """A recording on its way; what :func:`record` returns."""
+class _Writer:
+    """Takes what was recorded out of the ring, into a file or memory, on a thread of its own.
 
-    def __init__(
-        self, stream: InputStream, code: _core.RecorderCode, ring: _core.Ring, path: Any, sink: Any
-    ) -> None:
-        self._stream = stream
-        self._code = code
+    It alone touches the file, closes it at the end, and does not end before the ring is empty.
+    """
+
+    def __init__(self, stream: InputStream, ring: _core.Ring, sink: FileSink | None) -> None:
+        self.error: BaseException | None = None
         self._ring = ring
-        self._path = path
+        self._channels = stream.channels
         self._sink = sink
-        self._blocks: list[NDArray[np.float32]] = []
-        self._error: BaseException | None = None
+        self._chunks: deque[NDArray[np.float32]] = deque()
+        self._filled = 0  # frames in the last chunk
         self._ended = threading.Event()
         self._generation = control.generation()
-        self._thread = threading.Thread(target=self._run, name="voicecoil recorder", daemon=True)
+        # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
+        # can have it any more.
+        self._stream: Callable[[], InputStream | None] = (
+            weakref.ref(stream) if sink is None else lambda: stream
+        )
+        self.thread = threading.Thread(target=self._run, name="voicecoil recorder", daemon=True)
+
+    def start(self) -> None:
         control.register(self)
-        try:
-            stream.start()
-        except BaseException:
-            stream.close()
-            raise
-        self._thread.start()
+        self.thread.start()
 
     def _run(self) -> None:
         try:
-            while not self._ended.wait(DRAIN_S):
+            while not self._ended.is_set() and self._goes_on():
                 self._drain()
-                if self._stream.state not in ("running", "draining"):
-                    break
+                self._ended.wait(DRAIN_S)
             self._drain()
         except BaseException as error:
-            self._error = error
-            self._stream.abort()
+            self.error = error
+            stream = self._stream()
+            if stream is not None:
+                with contextlib.suppress(Exception):  # it may be closed already
+                    stream.abort()
+        finally:
+            if self._sink is not None:
+                try:
+                    self._sink.close()
+                except Exception as error:
+                    self.error = self.error or error
+
+    def _goes_on(self) -> bool:
+        stream = self._stream()
+        return (
+            stream is not None
+            and stream.state in ("running", "draining")
+            and stream._trouble() is None
+        )
 
     def _drain(self) -> None:
         import numpy as np
 
         while ready := self._ring.readable:
-            block = np.empty((ready, self._stream.channels), np.float32)
-            self._ring.read(block)
             if self._sink is not None:
+                block = np.empty((min(ready, CHUNK_FRAMES), self._channels), np.float32)
+                self._ring.read(block)
                 self._sink.write(block)
-            else:
-                self._blocks.append(block)
+                continue
+            if not self._chunks or self._filled == CHUNK_FRAMES:
+                self._chunks.append(np.empty((CHUNK_FRAMES, self._channels), np.float32))
+                self._filled = 0
+            self._filled += self._ring.read(self._chunks[-1][self._filled :])
+
+    def take_array(self) -> NDArray[np.float32]:
+        """All frames as one array, once; each chunk is given back as it is copied."""
+        import numpy as np
+
+        frames = max(0, len(self._chunks) - 1) * CHUNK_FRAMES + self._filled
+        whole = np.empty((frames, self._channels), np.float32)
+        for first in range(0, frames, CHUNK_FRAMES):
+            part = whole[first : first + CHUNK_FRAMES]
+            part[:] = self._chunks.popleft()[: len(part)]
+        return whole
+
+    def end(self) -> None:
+        """Has it take what is left and end."""
+        self._ended.set()
+
+    def close_at_exit(self) -> None:
+        """For `control`: the interpreter is about to end. What was recorded is kept."""
+        if control.forked(self._generation):
+            return
+        stream = self._stream()
+        if stream is not None:
+            stream.close_at_exit()
+        self.end()
+        self.thread.join(END_S)
+
+
+class Recording:
+    """A recording on its way; what :func:`record` returns.
+
+    One into a file goes on when nobody keeps this object; one into an array ends then.
+    """
+
+    def __init__(
+        self,
+        stream: InputStream,
+        code: _core.RecorderCode,
+        ring: _core.Ring,
+        sink: FileSink | None,
+    ) -> None:
+        self._stream = stream
+        self._code = code
+        self._path = None if sink is None else sink.path
+        self._array: NDArray[np.float32] | None = None
+        self._told_trouble = False
+        self._finishing = threading.Lock()
+        self._writer = _Writer(stream, ring, sink)
+        try:
+            stream.start()
+            self._writer.start()
+        except BaseException:
+            stream.close()
+            if sink is not None:
+                sink.close()
+            raise
 
     @property
     def samplerate(self) -> float:
@@ -77,6 +161,7 @@ class Recording:
 
     @property
     def channels(self) -> int:
+        """How many are recorded."""
         return self._stream.channels
 
     @property
@@ -87,7 +172,7 @@ class Recording:
     @property
     def position(self) -> int:
         """Frames recorded so far."""
-        return self._code.frames
+        return self._code.frames - self._code.overflow_frames
 
     @property
     def position_s(self) -> float:
@@ -102,18 +187,18 @@ class Recording:
     @property
     def recording(self) -> bool:
         """Whether it goes on."""
-        return self._stream.active
+        return self._stream.active and self._stream._trouble() is None
 
-    def levels(self) -> list[tuple[float, float]]:
-        """(peak, root mean square) of each channel since the last call, linear."""
-        connection = self._stream._connection
-        levels = connection.engine.levels() if connection is not None else []
-        return [(peak, square**0.5) for peak, square in levels]
+    def levels(self) -> list[Level]:
+        """Level of each channel since the last call."""
+        return self._stream.levels()
 
     def stop(self) -> NDArray[np.float32] | str:
         """Ends it and returns what :meth:`wait` returns."""
-        if not self._stream.state == "closed":
+        self._stream._refuse_in_fork()
+        if self._stream.state != "closed" and self._stream._trouble() is None:
             self._stream.abort()
+        self._writer.end()
         result = self.wait()
         assert result is not None
         return result
@@ -134,51 +219,47 @@ class Recording:
         Raises
         ------
         DeviceLostError
-            The device went away. What was recorded until then is in the file.
+            The device went away. What was recorded until then is in the file, and a second
+            `wait` returns it.
+        FileFormatError, FileAccessError
+            The file could not be written to the end. Once, as before.
+        StreamTimeoutError
+            It has ended, and the disk does not take the rest.
         """
+        self._stream._refuse_in_fork()
         seconds = check_timeout(timeout)
         until = None if seconds is None else time.monotonic() + seconds
-        while self._thread.is_alive():
-            self._look_for_trouble()
-            if until is not None and time.monotonic() >= until:
+        ended_at: float | None = None
+        while self._writer.thread.is_alive():
+            now = time.monotonic()
+            if until is not None and now >= until:
                 return None
-            time.sleep(POLL_S)
-        self._finish()
-        return self._result()
+            if not self.recording and self._stream.state != "draining":
+                ended_at = ended_at or now
+                if now - ended_at > END_S:
+                    raise StreamTimeoutError(
+                        f"{self._path!r} did not take the last frames within {END_S} s; look at "
+                        "the disk, then wait() again"
+                    )
+            self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
+        with self._finishing:
+            return self._finish()
 
-    def _look_for_trouble(self) -> None:
-        connection = self._stream._connection
-        trouble = connection.driver_stream.trouble() if connection is not None else None
-        if trouble is not None:
-            self._finish()
-            raise trouble
-
-    def _finish(self) -> None:
-        self._ended.set()
-        self._thread.join(5.0)
+    def _finish(self) -> NDArray[np.float32] | str:
+        trouble = self._stream._trouble()
         if self._stream.state != "closed":
             self._stream.close()
-        if self._sink is not None:
-            self._sink.close()
-        if self._error is not None:
-            error, self._error = self._error, None
+        error, self._writer.error = self._writer.error, None
+        if error is not None:
             raise error
-
-    def _result(self) -> NDArray[np.float32] | str:
-        import numpy as np
-
-        if self._sink is not None:
-            return os.fspath(self._path)
-        if len(self._blocks) != 1:
-            empty = np.empty((0, self.channels), np.float32)
-            self._blocks = [np.concatenate([empty, *self._blocks])]
-        return self._blocks[0]
-
-    def close_at_exit(self) -> None:
-        """For `control`: what was recorded is kept."""
-        if not control.forked(self._generation):
-            self._stream.close_at_exit()
-            self._finish()
+        if trouble is not None and not self._told_trouble:
+            self._told_trouble = True
+            raise trouble
+        if self._path is not None:
+            return self._path
+        if self._array is None:
+            self._array = self._writer.take_array()
+        return self._array
 
     def __enter__(self) -> Recording:
         return self
@@ -210,8 +291,9 @@ def record(
     file : path, optional
         WAV (float by default), AIFF, FLAC, OGG, MP3, CAF, by its ending. None: an array.
     frames : int or None
+        How many; without it and `duration_s` until :meth:`Recording.stop`.
     duration_s : float or None
-        How long; without both until :meth:`Recording.stop`.
+        The same in seconds.
     device, driver, samplerate, channels, blocksize
         As for :class:`InputStream`.
     subtype : str or None
@@ -234,20 +316,21 @@ def record(
     >>> with voicecoil.record("take.flac"):
     ...     input("recording; Enter ends it")
     """
-    limit_s = check_timeout(duration_s, "duration_s")
-    if frames is not None and limit_s is not None:
-        raise ArgumentError("give frames or duration_s, not both")
-    if frames is not None and (isinstance(frames, bool) or not isinstance(frames, int)):
-        raise ArgumentTypeError(f"frames={frames!r}; give a whole number of frames")
-    if (frames is not None and frames < 1) or (limit_s is not None and not 0 < limit_s < 1e9):
+    if frames is not None and duration_s is not None:
         raise ArgumentError(
-            f"frames={frames!r}, duration_s={duration_s!r}; give one frame or more, or neither to "
+            f"frames={frames!r} and duration_s={duration_s!r}; give one of them, or neither to "
             "record until stop()"
         )
-    made: dict[Literal["code", "ring"], Any] = {}
+    if frames is not None:
+        frames = check_count(frames, "frames", "how many, 1 or more", least=1)
+    if duration_s is not None:
+        duration_s = check_seconds(duration_s, "duration_s", least_excluded=True)
+    if subtype is not None and file is None:
+        raise ArgumentError(f"subtype={subtype!r} is for files; give a file, or leave it out")
+    made: dict[str, Any] = {}
 
     def make(got: Got, inputs: int, outputs: int) -> _core.Code:
-        limit = frames or (max(1, round(limit_s * got.samplerate)) if limit_s else 0)
+        limit = frames or (max(1, round(duration_s * got.samplerate)) if duration_s else 0)
         made["ring"] = _core.Ring(int(RING_S * got.samplerate), inputs)
         made["code"] = _core.RecorderCode(made["ring"], limit)
         return made["code"]
@@ -261,12 +344,12 @@ def record(
         blocksize=blocksize,
     )
     sink = None
-    if file is not None:
-        from voicecoil.files import FileSink
+    try:
+        if file is not None:
+            from voicecoil.files import FileSink
 
-        try:
             sink = FileSink(file, stream.samplerate, stream.channels, subtype)
-        except BaseException:
-            stream.close()
-            raise
-    return Recording(stream, made["code"], made["ring"], file, sink)
+    except BaseException:
+        stream.close()
+        raise
+    return Recording(stream, made["code"], made["ring"], sink)
