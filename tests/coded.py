@@ -10,7 +10,7 @@ SCALE = 2.0**-20
 
 
 def coded(first_frame: int, frames: int, channels: int) -> NDArray[np.float32]:
-    """Frames `first_frame`.. of an endless coded signal, shape (frames, channels); exact in float32.
+    """Part of an endless coded signal, shape (frames, channels); exact in float32.
 
     Frame 0, channel 0 is not silence, so that silence is never mistaken for a frame.
     """

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-
 import pytest
 
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -22,7 +19,5 @@ def driver(stepped: VirtualDevice) -> VirtualDriver:
 
 
 @pytest.fixture(autouse=True)
-def _no_driver_from_outside(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    if "VOICECOIL_DRIVER" in os.environ:
-        monkeypatch.delenv("VOICECOIL_DRIVER")
-    yield
+def _no_driver_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VOICECOIL_DRIVER", raising=False)

@@ -11,10 +11,10 @@ from typing import Protocol
 
 import numpy as np
 import pytest
-from coded import assert_coded, coded
 from numpy.typing import NDArray
 
 import voicecoil as vc
+from coded import assert_coded, coded
 from voicecoil.drivers.driver import Device, Driver, Wanted
 
 

@@ -204,14 +204,12 @@ def test_a_callback_that_returns_something(
     stream = vc.OutputStream(lambda block: result, driver=driver)  # type: ignore[arg-type,return-value]
     stream.start()
     stepped.step(1)
-    with pytest.raises(vc.CallbackResultError, match="fills block.output in place"):
+    with pytest.raises(vc.CallbackResultError, match=r"fills block\.output in place"):
         stream.wait(5)
     stream.close()
 
 
-def test_a_callback_with_the_wrong_arguments(
-    stepped: VirtualDevice, driver: VirtualDriver
-) -> None:
+def test_a_callback_with_the_wrong_arguments(stepped: VirtualDevice, driver: VirtualDriver) -> None:
     stream = vc.OutputStream(lambda: None, driver=driver)  # type: ignore[misc,arg-type]
     stream.start()
     stepped.step(1)
@@ -299,9 +297,7 @@ def test_dropped_streams_and_their_callbacks_are_freed() -> None:
     assert alive() is None
 
 
-def test_statistics_from_inside_the_callback(
-    stepped: VirtualDevice, driver: VirtualDriver
-) -> None:
+def test_statistics_from_inside_the_callback(stepped: VirtualDevice, driver: VirtualDriver) -> None:
     counts = []
 
     def callback(block: vc.Block) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from driver_contract import DriverContract
 from numpy.typing import NDArray
 
 import voicecoil as vc
+from driver_contract import DriverContract
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 SHAPES: dict[str, dict[str, Any]] = {

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from coded import assert_coded, coded
 
 import voicecoil as vc
+from coded import assert_coded, coded
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 
@@ -79,9 +79,7 @@ def test_an_escaped_reference_is_found(keep: Any) -> None:
     stream.close()
 
 
-@pytest.mark.parametrize(
-    "keep", [lambda block: block.output, lambda block: block.output.cast("B")]
-)
+@pytest.mark.parametrize("keep", [lambda block: block.output, lambda block: block.output.cast("B")])
 def test_an_escaped_memoryview_is_found(keep: Any) -> None:
     virtual, driver = device()
     kept = []

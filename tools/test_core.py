@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Build and run the C tests: plain, under Address+UndefinedBehaviorSanitizer, under ThreadSanitizer.
+"""Build and run the C tests: plain, and under sanitizers of memory, behaviour and threads.
 
     tools/test_core.py [plain] [asan] [tsan] [--only NAME] [--benchmark]
 
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -72,7 +73,7 @@ class Suite:
         self.build = ROOT / "build" / f"core-{kind}"
         self.build.mkdir(parents=True, exist_ok=True)
         self.headers = [path for source in SOURCES for path in source.parent.glob("*.h")]
-        self.headers += list(TESTS.glob("*.h")) + [Path(__file__)]
+        self.headers += [*TESTS.glob("*.h"), Path(__file__)]
 
     def compile(self, source: Path) -> Path:
         target = self.build / f"{source.stem}.o"
@@ -158,8 +159,8 @@ def main() -> int:
             tests = [test for test in sorted(TESTS.glob("test_*.c")) if options.only in test.stem]
             if kind != "plain":  # a sanitizer's own malloc and locks are under the traps
                 tests = [test for test in tests if test.stem != "test_trap"]
-            results = pool.map(lambda test: run_test(suite, test, objects, prefix), tests)
-            for good, bad in results:
+            job = partial(run_test, suite, objects=objects, prefix=prefix)
+            for good, bad in pool.map(job, tests):
                 passed += good
                 failed += bad
     print(f"{passed} passed, {failed} failed")

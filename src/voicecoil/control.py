@@ -112,7 +112,7 @@ def _guarded(call: Callable[[], object]) -> object:
                 exc_traceback=error.__traceback__,
                 err_msg="Exception ignored on voicecoil's control thread",
                 object=call,
-            )  # type: ignore[arg-type]
+            )
         )
         return False
 

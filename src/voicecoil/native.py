@@ -68,7 +68,7 @@ def numba_signature() -> Any:
     """The signature for ``@numba.cfunc(...)``; `block` and `user` are ``voidptr``."""
     from numba import types
 
-    floats = types.CPointer(types.float32)
+    floats: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call,unused-ignore]
     return types.int32(floats, floats, types.uint32, types.voidptr, types.voidptr)
 
 
@@ -95,7 +95,7 @@ def _address_of(function: Any) -> int | None:
         return _numba_address(function)
     if kind.__module__ == "_cffi_backend":
         backend = sys.modules["_cffi_backend"]
-        return int(backend.FFI().cast("uintptr_t", function))  # type: ignore[attr-defined]
+        return int(backend.FFI().cast("uintptr_t", function))
     return None
 
 
@@ -124,7 +124,8 @@ def _capsule_address(capsule: Any) -> int:
     name = api.PyCapsule_GetName(capsule)
     if name is not None and _shape(name.decode()) != _shape(SIGNATURE):
         raise ArgumentTypeError(
-            f"the capsule's name says its function is {name.decode()!r}; a callback is {SIGNATURE!r}"
+            f"the capsule's name says its function is {name.decode()!r}; "
+            f"a callback is {SIGNATURE!r}"
         )
     return api.PyCapsule_GetPointer(capsule, name) or 0
 

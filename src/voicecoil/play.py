@@ -24,10 +24,9 @@ from voicecoil.output import Output, output_for
 from voicecoil.reader import AHEAD_S, Reader
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from numpy.typing import NDArray
 
-    from numpy.typing import ArrayLike, NDArray
-
+    from voicecoil.channels import Mapping
     from voicecoil.files import Source
 
 __all__ = ["Playback", "play"]
@@ -175,7 +174,7 @@ def play(
     device: str | Device | None = None,
     driver: str | Driver | None = None,
     channels: int | None = None,
-    mapping: Sequence[int | None] | ArrayLike | None = None,
+    mapping: Mapping | None = None,
     gain: float = 1.0,
     loops: int = 1,
     blocksize: int | None = None,

@@ -332,8 +332,9 @@ def record(
     def make(got: Got, inputs: int, outputs: int) -> _core.Code:
         limit = frames or (max(1, round(duration_s * got.samplerate)) if duration_s else 0)
         made["ring"] = _core.Ring(int(RING_S * got.samplerate), inputs)
-        made["code"] = _core.RecorderCode(made["ring"], limit)
-        return made["code"]
+        code = _core.RecorderCode(made["ring"], limit)
+        made["code"] = code
+        return code
 
     stream = InputStream(
         _CodeFactory(make),

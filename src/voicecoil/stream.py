@@ -7,6 +7,7 @@ run.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -214,9 +215,11 @@ class _StreamBase:
     # ---- opening ----
 
     def _channel_maps(self, channels: Any) -> tuple[list[int], list[int]]:
-        maps = {"input": [], "output": []}  # type: dict[str, list[int]]
+        maps: dict[str, list[int]] = {"input": [], "output": []}
         for direction in self._directions:
-            maps[direction] = channel_map(channels, self._device, direction, self._default(direction))
+            maps[direction] = channel_map(
+                channels, self._device, direction, self._default(direction)
+            )
         return maps["input"], maps["output"]
 
     @staticmethod
@@ -311,7 +314,7 @@ class _StreamBase:
 
     @property
     def state(self) -> State:
-        """ "idle", "running", "draining" (its last frames are on their way), "finished", "closed"."""
+        """Idle, running, draining (its last frames are on their way), finished or closed."""
         connection = self._connection
         if connection is None or connection.closed:
             return "closed"
@@ -499,10 +502,9 @@ class _StreamBase:
         """For `control`: the interpreter is about to end."""
         connection = self._connection
         if connection is not None and not control.forked(self._generation):
-            try:
+            # A callback may be stuck; then at least the gate of its bridge is closed.
+            with contextlib.suppress(StreamTimeoutError):
                 connection.close(1.0)
-            except StreamTimeoutError:
-                pass  # the callback is stuck; the gate of its bridge is closed
 
     def __enter__(self) -> Self:
         self.start()
@@ -530,9 +532,9 @@ class _StreamBase:
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
-        if connection is not None and not connection.closed:
-            if not control.forked(self._generation):
-                control.submit(connection.close)
+        if connection is None or connection.closed or control.forked(self._generation):
+            return
+        control.submit(connection.close)
 
     def __repr__(self) -> str:
         inputs, outputs = (len(channels) for channels in self._maps)
@@ -594,7 +596,8 @@ class OutputStream(_StreamBase):
     samplerate : float or None
         Hz; None: as the device runs.
     channels : int, sequence of int, or None
-        How many of the device's first channels; or which ones, 0-based; None: two, or as many as there are.
+        How many of the device's first channels; or which ones, 0-based; None: two, or as
+        many as there are.
     blocksize : int or None
         Frames per block; None: as the device delivers them. Any size costs no latency.
     latency : {"low"}
@@ -656,7 +659,8 @@ class InputStream(_StreamBase):
     channels : int, sequence of int, or None
         How many of the device's first channels; or which ones, 0-based; None: all.
     blocksize : int or None
-        Frames per block; None: as the device delivers them. A block that spans cycles comes when its last frame has come.
+        Frames per block; None: as the device delivers them. A block that spans cycles comes
+        when its last frame has come.
     latency : {"low"}
         Where the callback runs. "low": on the IO thread, with no latency added.
     zero_copy : bool

@@ -70,7 +70,6 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
     """List the audio devices.
 
     Examples:
-
         voicecoil devices
         voicecoil devices --json
         voicecoil devices --driver virtual
@@ -139,7 +138,6 @@ def play(
     """Play a sound file.
 
     Examples:
-
         voicecoil play song.flac
         voicecoil play song.flac --device headphones --gain-db -6
         voicecoil play song.flac --driver virtual --heard heard.wav --json
@@ -246,7 +244,6 @@ def record(
     """Record into a sound file, for a time or until Ctrl-C.
 
     Examples:
-
         voicecoil record take.wav
         voicecoil record take.flac --duration 10 --channels 1
     """
@@ -311,7 +308,6 @@ def tone(
     """Play a sine that a Python function computes in the device's callback.
 
     Examples:
-
         voicecoil tone
         voicecoil tone 1000 --duration 5 --level-db -20
     """
@@ -377,7 +373,6 @@ def render(
     """Run a callback as fast as the machine can, into a sound file.
 
     Examples:
-
         voicecoil render examples/sine.py:tone tone.wav --duration 5
         voicecoil render mypackage.synth:voice voice.flac --samplerate 44100 --channels 1
     """

@@ -38,8 +38,7 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
     if not isinstance(driver, str):
         if not callable(getattr(driver, "open_stream", None)):
             raise ArgumentTypeError(
-                f"driver={driver!r} is neither a name nor a driver; "
-                f"names are {', '.join(_DRIVERS)}"
+                f"driver={driver!r} is neither a name nor a driver; names are {', '.join(_DRIVERS)}"
             )
         return driver
     if driver not in _DRIVERS:

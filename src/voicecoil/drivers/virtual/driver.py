@@ -129,7 +129,9 @@ class VirtualDevice:
         if self._started_streams == 0:
             raise StreamStateError(f"no stream runs on {self.name!r}, so its clock stands still")
         if self.clock != "stepped":
-            raise StreamStateError(f'{self.name!r} has a {self.clock} clock; step() is for "stepped"')
+            raise StreamStateError(
+                f'{self.name!r} has a {self.clock} clock; step() is for "stepped"'
+            )
         until = None if timeout_s is None else time.monotonic() + timeout_s
         target = cycles
         while target > 0:
@@ -179,14 +181,16 @@ class VirtualDevice:
         """
         with self._lock:
             if self._core is not None and self._open_streams:
-                raise StreamStateError(f"{self.name!r} is running; capture() comes before the streams")
+                raise StreamStateError(
+                    f"{self.name!r} is running; capture() comes before the streams"
+                )
             self._core = None
             self._capture = _Capture(path, self.output_channels)
 
     def capture_into(self, frames: NDArray[np.float32]) -> None:
-        """Captures into a C-contiguous array of shape (frames, channels); what exceeds it is dropped.
+        """Captures into a C-contiguous array of shape (frames, channels).
 
-        Call it when a stream is open and before it starts.
+        What exceeds it is dropped. Call it when a stream is open and before it starts.
         """
         self._running_core().capture_into(frames)
 

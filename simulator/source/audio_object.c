@@ -1,0 +1,223 @@
+/* audio_object.c: AudioObject*: what a client may ask of any object, and the error table (S2). */
+#include "properties.h"
+
+/* Finds object and row; the world is locked. `for_data`: a get or set of the value itself. */
+static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,
+                        UInt32 qualifier_size, const void *qualifier, request *q,
+                        const property **p) {
+    OSStatus error = 0;
+    *q = (request){.qualifier_size = qualifier_size, .qualifier = qualifier};
+    q->o = object_find(id);
+    if (a == NULL) {
+        report_fault(CN_fault_null, "a NULL property address");
+        return kAudioHardwareIllegalOperationError;
+    }
+    if (q->o == NULL) {
+        return kAudioHardwareBadObjectError;
+    }
+    q->selector = a->mSelector;
+    q->scope = a->mScope;
+    q->element = a->mElement;
+    *p = property_find(q, &error);
+    return error;
+}
+
+EXPORT Boolean AudioObjectHasProperty(AudioObjectID inObjectID,
+                                      const AudioObjectPropertyAddress *inAddress) {
+    if (!enter(__func__)) {
+        return 0;
+    }
+    request q;
+    const property *p;
+    bool has = override_find(inObjectID, inAddress) != NULL ||
+               look_up(inObjectID, inAddress, 0, NULL, &q, &p) == 0;
+    leave();
+    return has;
+}
+
+EXPORT OSStatus AudioObjectIsPropertySettable(AudioObjectID inObjectID,
+                                              const AudioObjectPropertyAddress *inAddress,
+                                              Boolean *outIsSettable) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    request q;
+    const property *p;
+    OSStatus error = look_up(inObjectID, inAddress, 0, NULL, &q, &p);
+    if (outIsSettable == NULL) {
+        report_fault(CN_fault_null, "AudioObjectIsPropertySettable: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
+    } else if (error == 0) {
+        *outIsSettable = p->set != NULL;
+    }
+    leave();
+    return error;
+}
+
+EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
+                                               const AudioObjectPropertyAddress *inAddress,
+                                               UInt32 inQualifierDataSize,
+                                               const void *inQualifierData, UInt32 *outDataSize) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    request q;
+    const property *p;
+    const override *o = override_find(inObjectID, inAddress);
+    OSStatus error = 0;
+    if (o == NULL) {
+        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    }
+    if (outDataSize == NULL) {
+        report_fault(CN_fault_null, "AudioObjectGetPropertyDataSize: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
+    } else if (o != NULL) {
+        error = override_reply(o, outDataSize, NULL);
+    } else if (error == 0) {
+        reply r; /* not all of its bytes need to be zero */
+        r.size = 0;
+        r.size_only = true;
+        error = p->get(&q, &r);
+        *outDataSize = r.size;
+    }
+    leave();
+    return error;
+}
+
+/* A getter that hangs; false when the object died meanwhile. */
+static bool hang(const request *q) {
+    device *d = q->o->device;
+    if (d == NULL || d->hang_get_ns == 0 || d->hang_selector != q->selector) {
+        return true;
+    }
+    uint64_t ns = d->hang_get_ns;
+    return block_until_locked(ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + ns, d) &&
+           q->o->alive;
+}
+
+static OSStatus get(const property *p, request *q, UInt32 *size, void *data) {
+    reply r;
+    r.size = 0;
+    r.size_only = false;
+    q->in_out = data;
+    if (p->shape != ARRAY && *size < p->item_size) {
+        report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",
+                     fourcc_text(p->selector), *size);
+        return kAudioHardwareBadPropertySizeError;
+    }
+    OSStatus error = p->get(q, &r);
+    if (error != 0) {
+        return error;
+    }
+    if (p->shape == ARRAY) {
+        UInt32 whole = *size / p->item_size * p->item_size;
+        r.size = r.size < whole ? r.size : whole;
+    } else if (*size < r.size) {
+        report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",
+                     fourcc_text(p->selector), *size);
+        return kAudioHardwareBadPropertySizeError;
+    }
+    memcpy(data, r.bytes, r.size);
+    *size = r.size;
+    return 0;
+}
+
+EXPORT OSStatus AudioObjectGetPropertyData(AudioObjectID inObjectID,
+                                           const AudioObjectPropertyAddress *inAddress,
+                                           UInt32 inQualifierDataSize, const void *inQualifierData,
+                                           UInt32 *ioDataSize, void *outData) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    request q;
+    const property *p;
+    const override *o = override_find(inObjectID, inAddress);
+    OSStatus error = 0;
+    if (o == NULL) {
+        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    }
+    if (ioDataSize == NULL || outData == NULL) {
+        if (ioDataSize == NULL || *ioDataSize > 0) {
+            report_fault(CN_fault_null, "AudioObjectGetPropertyData: a NULL pointer");
+            error = kAudioHardwareIllegalOperationError;
+        }
+    } else if (o != NULL) {
+        error = override_reply(o, ioDataSize, outData);
+    } else if (error == 0) {
+        error = hang(&q) ? get(p, &q, ioDataSize, outData) : kAudioHardwareBadObjectError;
+    }
+    leave();
+    return error;
+}
+
+static OSStatus set_read_only(void) {
+    static const OSStatus errors[3] = {kAudioHardwareUnknownPropertyError,
+                                       kAudioHardwareUnsupportedOperationError,
+                                       kAudioHardwareIllegalOperationError};
+    return errors[SWITCH(set_readonly_error)];
+}
+
+EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
+                                           const AudioObjectPropertyAddress *inAddress,
+                                           UInt32 inQualifierDataSize, const void *inQualifierData,
+                                           UInt32 inDataSize, const void *inData) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    request q;
+    const property *p;
+    OSStatus error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    if (error == 0 && p->set == NULL) {
+        error = set_read_only();
+    } else if (error == 0 && inData == NULL) {
+        report_fault(CN_fault_null, "AudioObjectSetPropertyData: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
+    } else if (error == 0 &&
+               (p->shape == SCALAR || p->shape == OBJECT ? inDataSize != p->item_size
+                                                         : inDataSize < p->item_size)) {
+        report_fault(CN_fault_bad_size, "set of %s with %u bytes", fourcc_text(p->selector),
+                     inDataSize);
+        error = kAudioHardwareBadPropertySizeError;
+    } else if (error == 0) {
+        error = p->set(&q, inData, inDataSize);
+    }
+    leave();
+    return error;
+}
+
+/* The real one prints; here the report takes it. */
+EXPORT void AudioObjectShow(AudioObjectID inObjectID) {
+    if (!enter(__func__)) {
+        return;
+    }
+    const object *o = object_even_dead(inObjectID);
+    if (o == NULL) {
+        report_line("AudioObjectShow: %u is no object", inObjectID);
+    } else {
+        report_line("AudioObjectShow: %u class %s owner %u%s", o->id, fourcc_text(o->class_id),
+                    o->owner ? o->owner->id : 0, o->alive ? "" : " (dead)");
+    }
+    leave();
+}
+
+EXPORT OSStatus AudioHardwareUnload(void) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    for (size_t i = 0; i < world.device_count; i++) {
+        if (world.devices[i]->current != NULL) {
+            io_end_locked(world.devices[i]->current, true);
+        }
+    }
+    leave();
+    return 0;
+}
+
+/* Run loop sources were only ever taken for the HAL's own run loop; nothing is run on it here. */
+EXPORT OSStatus AudioHardwareAddRunLoopSource(CFRunLoopSourceRef inRunLoopSource) {
+    return inRunLoopSource == NULL ? kAudioHardwareIllegalOperationError : 0;
+}
+
+EXPORT OSStatus AudioHardwareRemoveRunLoopSource(CFRunLoopSourceRef inRunLoopSource) {
+    return inRunLoopSource == NULL ? kAudioHardwareIllegalOperationError : 0;
+}

@@ -1,0 +1,22 @@
+/* cf.h: what the CoreFoundation files share. */
+#ifndef SIM_CF_H
+#define SIM_CF_H
+
+#include "world.h"
+
+typedef struct cf_string_object {
+    cf_object head;
+    const UniChar *units; /* UTF-16 */
+    CFIndex length;
+    char *ascii; /* made by the first CFStringGetCStringPtr that gives one */
+} cf_string_object;
+
+void cf_make_internal(cf_object *o);
+CFHashCode cf_string_hash(CFStringRef string);
+Boolean cf_number_equal(CFNumberRef a, CFNumberRef b);
+CFHashCode cf_number_hash(CFNumberRef number);
+Boolean cf_array_equal(CFArrayRef a, CFArrayRef b);
+Boolean cf_dictionary_equal(CFDictionaryRef a, CFDictionaryRef b);
+void cf_drop_storage(cf_object *o); /* of an array or dictionary, without releasing the values */
+
+#endif

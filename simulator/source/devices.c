@@ -1,0 +1,336 @@
+/* devices.c: devices come and go; the control functions for them. */
+#include "world.h"
+
+#include <unistd.h>
+
+UInt32 device_channels(const device *d, int direction) {
+    UInt32 n = 0;
+    for (size_t i = 0; i < d->stream_count[direction]; i++) {
+        n += d->streams[direction][i]->channels;
+    }
+    return n;
+}
+
+bool device_supports_rate(const device *d, double rate) {
+    for (size_t i = 0; i < d->rate_count; i++) {
+        if (rate >= d->rates[i][0] && rate <= d->rates[i][1]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void device_clamp_buffer(device *d) {
+    d->buffer_max = d->base_buffer_max;
+    if (SWITCH(buffer_range_follows_rate) == 1) {
+        d->buffer_max *= d->rate > 96000 ? 4 : d->rate > 48000 ? 2 : 1;
+    }
+    if (d->buffer_frames < d->buffer_min) {
+        d->buffer_frames = d->buffer_min;
+    }
+    if (d->buffer_frames > d->buffer_max) {
+        d->buffer_frames = d->buffer_max;
+    }
+}
+
+/* Posts the notifications of one event one by one, in an order that is a switch. */
+static void notify_in_order(const AudioObjectID *objects, const UInt32 *selectors, size_t n) {
+    size_t turn = (size_t)SWITCH(notify_order);
+    for (size_t i = 0; i < n; i++) {
+        size_t k = (i + turn) % n;
+        notify_one_locked(objects[k], selectors[k], kAudioObjectPropertyScopeGlobal);
+    }
+}
+
+static AudioObjectID first_default(int direction) {
+    for (size_t i = 0; i < world.device_count; i++) {
+        device *d = world.devices[i];
+        if (d->stream_count[direction] > 0 && d->can_be_default[direction] && !d->hidden) {
+            return d->o.id;
+        }
+    }
+    return kAudioObjectUnknown;
+}
+
+static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n) {
+    static const UInt32 names[3] = {kAudioHardwarePropertyDefaultOutputDevice,
+                                    kAudioHardwarePropertyDefaultInputDevice,
+                                    kAudioHardwarePropertyDefaultSystemOutputDevice};
+    for (int i = 0; i < 3; i++) {
+        if (device_find(world.default_device[i]) == NULL) {
+            AudioObjectID next = first_default(i == 1 ? INPUT : OUTPUT);
+            if (next != world.default_device[i]) {
+                world.default_device[i] = next;
+                objects[*n] = kAudioObjectSystemObject;
+                selectors[(*n)++] = names[i];
+            }
+        }
+    }
+}
+
+static device *add(const char *description, UInt32 serial) {
+    if (world.device_count == sizeof world.devices / sizeof world.devices[0] ||
+        world.all_device_count == sizeof world.all_devices / sizeof world.all_devices[0]) {
+        report_line("sim_add_device: too many devices");
+        return NULL;
+    }
+    AudioObjectID id;
+    device *d = device_from_description(description, serial, &id);
+    world.all_devices[world.all_device_count++] = d;
+    if (id == 0) {
+        d->o.alive = false;
+        return NULL;
+    }
+    d->workgroup = workgroup_new(d);
+    device_clamp_buffer(d);
+    world.devices[world.device_count++] = d;
+    AudioObjectID objects[8] = {kAudioObjectSystemObject, kAudioObjectSystemObject};
+    UInt32 selectors[8] = {kAudioHardwarePropertyDevices, kAudioObjectPropertyOwnedObjects};
+    size_t n = 2;
+    renew_defaults(objects, selectors, &n);
+    notify_in_order(objects, selectors, n);
+    return d;
+}
+
+static UInt32 new_serial(void) {
+    world.next_serial = world.next_serial % 15 + 1;
+    return world.next_serial;
+}
+
+EXPORT uint32_t sim_add_device(const char *description) {
+    pthread_mutex_lock(&world.lock);
+    device *d = description ? add(description, new_serial()) : NULL;
+    uint32_t id = d ? d->o.id : 0;
+    pthread_mutex_unlock(&world.lock);
+    return id;
+}
+
+EXPORT int sim_remove_device(uint32_t id) {
+    pthread_mutex_lock(&world.lock);
+    device *d = device_find(id);
+    if (d == NULL) {
+        report_line("sim_remove_device: no living device %u", id);
+        pthread_mutex_unlock(&world.lock);
+        return -1;
+    }
+    if (d->current != NULL) {
+        worker *w = d->current->worker;
+        io_end_locked(d->current, false);
+        if (world.is_virtual && thread_self()->worker != w) {
+            worker_wait_locked(w);
+        }
+    }
+    d->hang_start_ns = d->hang_get_ns = 0;
+    cancel_waits_locked(d);
+    d->o.alive = false;
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < d->stream_count[direction]; i++) {
+            d->streams[direction][i]->o.alive = false;
+        }
+    }
+    for (size_t i = 0; i < d->control_count; i++) {
+        d->controls[i]->o.alive = false;
+    }
+    if (d->hog == getpid()) {
+        UNCOUNT(live_hogs);
+    }
+    d->hog = -1;
+    d->pending_rate = 0;
+    d->changing_rate = false;
+    cancel_events_locked(d);
+    workgroup_invalidate(d->workgroup);
+    for (size_t i = 0; i < world.device_count; i++) {
+        if (world.devices[i] == d) {
+            memmove(&world.devices[i], &world.devices[i + 1],
+                    (world.device_count - i - 1) * sizeof world.devices[0]);
+            world.device_count--;
+            break;
+        }
+    }
+    AudioObjectID objects[8] = {d->o.id, kAudioObjectSystemObject, kAudioObjectSystemObject};
+    UInt32 selectors[8] = {kAudioDevicePropertyDeviceIsAlive, kAudioHardwarePropertyDevices,
+                           kAudioObjectPropertyOwnedObjects};
+    size_t n = 3;
+    renew_defaults(objects, selectors, &n);
+    notify_in_order(objects, selectors, n);
+    pthread_mutex_unlock(&world.lock);
+    workers_reap(false);
+    return 0;
+}
+
+EXPORT uint32_t sim_replug_device(uint32_t id) {
+    pthread_mutex_lock(&world.lock);
+    device *old = device_even_dead(id), *d = NULL;
+    if (old == NULL || old->o.alive) {
+        report_line("sim_replug_device: %u is not a removed device", id);
+    } else {
+        d = add(old->description, old->serial);
+    }
+    uint32_t new_id = d ? d->o.id : 0;
+    pthread_mutex_unlock(&world.lock);
+    return new_id;
+}
+
+EXPORT uint32_t sim_find_device(const char *uid) {
+    pthread_mutex_lock(&world.lock);
+    uint32_t id = 0;
+    for (size_t i = 0; i < world.device_count && uid != NULL; i++) {
+        if (strcmp(world.devices[i]->uid, uid) == 0) {
+            id = world.devices[i]->o.id;
+        }
+    }
+    pthread_mutex_unlock(&world.lock);
+    return id;
+}
+
+EXPORT uint32_t sim_device_serial(uint32_t id) {
+    pthread_mutex_lock(&world.lock);
+    device *d = device_even_dead(id);
+    uint32_t serial = d ? d->serial : 0;
+    pthread_mutex_unlock(&world.lock);
+    return serial;
+}
+
+EXPORT int sim_set_default(uint32_t selector, uint32_t id) {
+    int which = selector == kAudioHardwarePropertyDefaultOutputDevice         ? 0
+                : selector == kAudioHardwarePropertyDefaultInputDevice        ? 1
+                : selector == kAudioHardwarePropertyDefaultSystemOutputDevice ? 2
+                                                                              : -1;
+    pthread_mutex_lock(&world.lock);
+    int result = -1;
+    if (which >= 0 && (id == 0 || device_find(id) != NULL)) {
+        world.default_device[which] = id;
+        notify_one_locked(kAudioObjectSystemObject, selector, kAudioObjectPropertyScopeGlobal);
+        result = 0;
+    } else {
+        report_line("sim_set_default: no such default or device %u", id);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return result;
+}
+
+/* Looks a living device up for a control function; locked when found. */
+static device *begin(const char *call, uint32_t id) {
+    pthread_mutex_lock(&world.lock);
+    device *d = device_find(id);
+    if (d == NULL) {
+        report_line("%s: no living device %u", call, id);
+        pthread_mutex_unlock(&world.lock);
+    }
+    return d;
+}
+
+EXPORT int sim_set_data_source(uint32_t id, uint32_t source) {
+    device *d = begin("sim_set_data_source", id);
+    int result = -1;
+    for (size_t i = 0; d != NULL && i < d->source_count; i++) {
+        if (d->sources[i].id == source) {
+            d->source = source;
+            notify_one_locked(id, kAudioDevicePropertyDataSource, kAudioObjectPropertyScopeOutput);
+            result = 0;
+        }
+    }
+    if (d != NULL) {
+        pthread_mutex_unlock(&world.lock);
+    }
+    return result;
+}
+
+EXPORT int sim_change_rate(uint32_t id, double rate_hz) {
+    device *d = begin("sim_change_rate", id);
+    if (d == NULL) {
+        return -1;
+    }
+    OSStatus error = change_rate_locked(d, rate_hz, false);
+    pthread_mutex_unlock(&world.lock);
+    return error == 0 ? 0 : -1;
+}
+
+EXPORT int sim_notify(uint32_t id, uint32_t selector, uint32_t scope, uint32_t element) {
+    pthread_mutex_lock(&world.lock);
+    change c = {.addresses = {{selector, scope, element}}, .count = 1};
+    notify_locked(id, &c);
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+EXPORT int sim_hang(uint32_t id, uint32_t what, uint64_t duration_ns) {
+    device *d = begin("sim_hang", id);
+    if (d == NULL) {
+        return -1;
+    }
+    if (what == 0) {
+        d->hang_start_ns = duration_ns;
+    } else {
+        d->hang_selector = what;
+        d->hang_get_ns = duration_ns;
+    }
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+EXPORT int sim_set_input(uint32_t id, enum sim_input input) {
+    device *d = begin("sim_set_input", id);
+    if (d == NULL) {
+        return -1;
+    }
+    d->input = input;
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+EXPORT int sim_hog(uint32_t id, int32_t pid) {
+    device *d = begin("sim_hog", id);
+    if (d == NULL) {
+        return -1;
+    }
+    d->hog = pid;
+    notify_one_locked(id, kAudioDevicePropertyHogMode, kAudioObjectPropertyScopeGlobal);
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+EXPORT int sim_inject_overload(uint32_t id, uint32_t cycles) {
+    device *d = begin("sim_inject_overload", id);
+    if (d == NULL) {
+        return -1;
+    }
+    d->inject_overload = cycles;
+    d->inject_pending = true;
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+void devices_reset_locked(void) {
+    for (size_t i = 0; i < world.all_device_count; i++) {
+        device *d = world.all_devices[i];
+        for (run *r = d->first_run, *next; r != NULL; r = next) {
+            next = r->next;
+            capture_free(r);
+            io_buffers_free(r);
+            free(r);
+        }
+        io_procs_forget_locked(d);
+        for (int direction = 0; direction < 2; direction++) {
+            for (size_t s = 0; s < d->stream_count[direction]; s++) {
+                free(d->streams[direction][s]);
+            }
+        }
+        for (size_t c = 0; c < d->control_count; c++) {
+            free(d->controls[c]);
+        }
+        for (size_t s = 0; s < d->source_count; s++) {
+            free(d->sources[s].name);
+        }
+        workgroup_release_internal(d->workgroup);
+        pthread_cond_destroy(&d->mutex.freed);
+        free(d->description);
+        free(d->uid);
+        free(d->name);
+        free(d->maker);
+        free(d->model_uid);
+        free(d);
+    }
+    world.all_device_count = world.device_count = 0;
+    world.next_serial = 0;
+}

@@ -1,0 +1,64 @@
+/* fixtures.c: the device sets of the specification (S3), one line for each device. */
+#include "world.h"
+
+static const struct {
+    int fixture;
+    const char *description;
+} fixtures[] = {
+    {1, "uid=BuiltInSpeakerDevice; name=Simulated Speakers; maker=Simulated; model=sim:speakers; "
+        "transport=built-in; out=2; rates=44100,48000,88200,96000; rate=44100; latency_out=28; "
+        "safety_out=139; stream_latency_out=11; volume=channels; "
+        "sources=ispk:Internal Speakers,hdpn:Headphones"},
+    {2, "uid=BuiltInMicrophoneDevice; name=Simulated Microphone; model=sim:microphone; "
+        "transport=built-in; in=1; rates=44100,48000,88200,96000; rate=48000; latency_in=19; "
+        "safety_in=117; stream_latency_in=5; volume=master"},
+    {3, "uid=USBDuplex:1; name=Simulated USB Duplex; model=sim:usb; transport=usb; in=2; out=2; "
+        "rates=44100,48000,96000,192000; rate=48000; latency_in=42; latency_out=37; safety_in=64; "
+        "safety_out=72; stream_latency_in=7; stream_latency_out=9; clock_domain=7; ppm=37; "
+        "volume=master"},
+    {4, "uid=MultiStream:2+2+8; name=Simulated Interface 2+2+8; model=sim:multistream; "
+        "transport=thunderbolt; in=2,2,8; out=2,2,8; rates=44100,48000,88200,96000; rate=48000; "
+        "buffer_range=32-2048; latency_in=25; latency_out=31; safety_in=24; safety_out=24; "
+        "clock_domain=9; ppm=-11"},
+    {5, "uid=MonoStreams:8; name=Simulated Mono Streams; model=sim:mono; transport=pci; "
+        "in=1,1,1,1,1,1,1,1; out=1,1,1,1,1,1,1,1; rates=44100,48000,96000; rate=48000; "
+        "latency_in=16; latency_out=16; safety_in=32; safety_out=32; ppm=4"},
+    {7, "uid=HDMI:1; name=Simulated Display; model=sim:display; transport=hdmi; out=8; "
+        "rates=44100,48000,88200,96000,176400,192000; rate=48000; latency_out=64; safety_out=96"},
+    {8,
+     "uid=Loopback; name=Simulated Loopback; model=sim:loopback; transport=virtual; in=2; out=2; "
+     "rates=8000-192000; rate=48000; latency_in=10; latency_out=20; safety_in=48; safety_out=60; "
+     "stream_latency_in=3; stream_latency_out=6; loopback=1; volume=master"},
+    {11,
+     "uid=VariableFrames; name=Simulated Variable; model=sim:variable; transport=usb; in=2; out=2; "
+     "rates=44100,48000; rate=48000; variable=64; safety_in=80; safety_out=80; ppm=-150"},
+    {14, "uid=Names:missing; noname=1; transport=usb; out=2"},
+    {14, "uid=Names:empty; name=; transport=usb; out=2"},
+    {14,
+     "uid=Names:unicode; name=Kopfh\xc3\xb6rer \xf0\x9f\x8e\xa7 \xe9\x9f\xb3; transport=bluetooth; "
+     "out=2; in=1; model=sim:unicode; model_global_only=1"},
+    {15, "uid=Twin:A; name=Simulated Twin; model=sim:twin; transport=usb; in=2; out=2"},
+    {15, "uid=Twin:B; name=Simulated Twin; model=sim:twin; transport=usb; in=2; out=2"},
+    {16, "uid=Hung; name=Simulated Hung; model=sim:hung; transport=usb; out=2; in=2; "
+         "hang_start=forever; default=none"},
+    {18, "uid=OldRate; name=Simulated Slow Reporter; model=sim:old; transport=usb; in=2; out=2; "
+         "rates=44100,48000,96000; reports_old_rate=1"},
+    {20, "uid=OutputOnly; name=Simulated Output; transport=usb; out=2"},
+    {21, "uid=InputOnly; name=Simulated Input; transport=usb; in=2"},
+};
+
+EXPORT int sim_load_fixture(int number) {
+    bool known = number == 19; /* no devices at all */
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
+        if (fixtures[i].fixture == number) {
+            known = true;
+            if (sim_add_device(fixtures[i].description) == 0) {
+                return -1;
+            }
+        }
+    }
+    if (!known) {
+        report_line("sim_load_fixture: there is no fixture %d", number);
+    }
+    return known ? 0 : -1;
+}

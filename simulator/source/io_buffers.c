@@ -1,0 +1,247 @@
+/*
+ * io_buffers.c: the memory that an IOProc sees. It moves from call to call, output starts as zeros,
+ * input is poisoned when the call is over, and what is written outside of it is found.
+ */
+#include "world.h"
+
+#include <math.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum { SLOTS = 4, GUARD = 64 };
+static const unsigned char guard_byte = 0xa5;
+static const float poison = -987654.0f; /* loud, and no encoded sample */
+
+typedef struct slot {
+    unsigned char *memory; /* with guard words: all buffers of one call */
+    size_t room;
+    unsigned char *pages[2][MAX_STREAMS]; /* with guard pages: one mapping for each buffer */
+    size_t page_bytes[2][MAX_STREAMS];
+    AudioBufferList *lists[2];
+} slot;
+
+struct io_arena {
+    slot slots[SLOTS];
+    uint64_t turn;
+};
+
+static size_t list_size(size_t streams) {
+    return offsetof(AudioBufferList, mBuffers) + (streams ? streams : 1) * sizeof(AudioBuffer);
+}
+
+static size_t buffer_bytes(const run *r, int direction, size_t i, UInt32 frames) {
+    return (size_t)frames * r->channels[direction][i] * sizeof(float);
+}
+
+/* Right-aligned in front of a page that cannot be touched. */
+static unsigned char *guarded(slot *s, int direction, size_t i, size_t bytes) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    size_t need = (bytes + page - 1) / page * page;
+    if (s->page_bytes[direction][i] != need) {
+        if (s->pages[direction][i] != NULL) {
+            munmap(s->pages[direction][i], s->page_bytes[direction][i] + page);
+        }
+        void *m = mmap(NULL, need + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        if (m == MAP_FAILED) {
+            abort();
+        }
+        s->pages[direction][i] = m;
+        s->page_bytes[direction][i] = need;
+    }
+    mprotect(s->pages[direction][i], need, PROT_READ | PROT_WRITE);
+    return s->pages[direction][i] + (need - bytes) / 16 * 16;
+}
+
+/* Buffers one behind the other, each with a guard in front and behind; false without memory. */
+static bool packed(run *r, slot *s, UInt32 frames, unsigned char *data[2][MAX_STREAMS]) {
+    size_t total = 4096;
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < r->stream_count[direction]; i++) {
+            total += buffer_bytes(r, direction, i, frames) + 2 * GUARD + 64;
+        }
+    }
+    if (s->room < total) {
+        free(s->memory);
+        s->memory = malloc(total);
+        s->room = s->memory ? total : 0;
+        if (s->memory == NULL) {
+            return false;
+        }
+    }
+    unsigned char *at = s->memory + r->arena->turn % 16 * 64;
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < r->stream_count[direction]; i++) {
+            size_t bytes = buffer_bytes(r, direction, i, frames);
+            memset(at, guard_byte, GUARD);
+            data[direction][i] = at + GUARD;
+            memset(at + GUARD + bytes, guard_byte, GUARD);
+            at += (bytes + 2 * GUARD + 63) / 64 * 64;
+        }
+    }
+    return true;
+}
+
+bool io_buffers_prepare(run *r, const io_proc *p, UInt32 frames, io_call *call) {
+    if (r->arena == NULL) {
+        r->arena = calloc(1, sizeof *r->arena);
+        for (int i = 0; i < SLOTS; i++) {
+            for (int direction = 0; direction < 2; direction++) {
+                r->arena->slots[i].lists[direction] =
+                    calloc(1, list_size(r->stream_count[direction]));
+            }
+        }
+    }
+    slot *s = &r->arena->slots[++r->arena->turn % SLOTS];
+    bool pages = SWITCH(guard_pages) == 1;
+    unsigned char *data[2][MAX_STREAMS];
+    if (!pages && !packed(r, s, frames, data)) {
+        return false;
+    }
+    for (int direction = 0; direction < 2; direction++) {
+        AudioBufferList *list = s->lists[direction];
+        list->mNumberBuffers = (UInt32)r->stream_count[direction];
+        for (size_t i = 0; i < r->stream_count[direction]; i++) {
+            size_t bytes = buffer_bytes(r, direction, i, frames);
+            AudioBuffer *b = &list->mBuffers[i];
+            b->mNumberChannels = r->channels[direction][i];
+            b->mDataByteSize = (UInt32)bytes;
+            b->mData = NULL;
+            if (!p->usage[direction][i]) {
+                continue;
+            }
+            b->mData = pages ? guarded(s, direction, i, bytes) : data[direction][i];
+            if (direction == INPUT) {
+                memcpy(b->mData, r->source[i], bytes);
+                if (pages) {
+                    mprotect(s->pages[INPUT][i], s->page_bytes[INPUT][i], PROT_READ);
+                }
+            } else {
+                memset(b->mData, 0, bytes);
+            }
+        }
+    }
+    bool null_lists = SWITCH(empty_list) == 1;
+    call->input = r->stream_count[INPUT] == 0 && null_lists ? NULL : s->lists[INPUT];
+    call->output = r->stream_count[OUTPUT] == 0 && null_lists ? NULL : s->lists[OUTPUT];
+    return true;
+}
+
+static bool guard_is_whole(const unsigned char *guard) {
+    for (int i = 0; i < GUARD; i++) {
+        if (guard[i] != guard_byte) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void check_list(const run *r, int direction, const io_proc *p, UInt32 frames,
+                       const AudioBufferList *list) {
+    bool same = list->mNumberBuffers == r->stream_count[direction];
+    for (size_t i = 0; i < r->stream_count[direction]; i++) {
+        const AudioBuffer *b = &list->mBuffers[i];
+        same = same && b->mDataByteSize == buffer_bytes(r, direction, i, frames) &&
+               b->mNumberChannels == r->channels[direction][i] &&
+               (b->mData != NULL) == p->usage[direction][i];
+    }
+    if (!same) {
+        report_fault(CN_fault_buffer_list_changed, "the IOProc changed the %s buffer list",
+                     direction == INPUT ? "input" : "output");
+    }
+}
+
+void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, bool keep) {
+    slot *s = &r->arena->slots[r->arena->turn % SLOTS];
+    bool pages = SWITCH(guard_pages) == 1;
+    (void)call;
+    for (int direction = 0; direction < 2; direction++) {
+        check_list(r, direction, p, frames, s->lists[direction]);
+        for (size_t i = 0; i < r->stream_count[direction]; i++) {
+            unsigned char *data = s->lists[direction]->mBuffers[i].mData;
+            size_t bytes = buffer_bytes(r, direction, i, frames);
+            if (data == NULL || !p->usage[direction][i]) {
+                continue;
+            }
+            if (!pages && (!guard_is_whole(data - GUARD) || !guard_is_whole(data + bytes))) {
+                report_fault(CN_fault_buffer_overrun, "the IOProc wrote outside of %s stream %zu",
+                             direction == INPUT ? "input" : "output", i);
+            }
+            if (direction == INPUT && memcmp(data, r->source[i], bytes) != 0) {
+                report_fault(CN_fault_input_written, "the IOProc wrote into input stream %zu", i);
+            }
+            float *samples = (float *)(void *)data;
+            size_t n = bytes / sizeof(float);
+            for (size_t k = 0; keep && direction == OUTPUT && k < n; k++) {
+                r->mix[i][k] += samples[k];
+            }
+            if (pages) {
+                mprotect(s->pages[direction][i], s->page_bytes[direction][i], PROT_NONE);
+            } else {
+                for (size_t k = 0; k < n; k++) {
+                    samples[k] = poison;
+                }
+            }
+        }
+    }
+}
+
+static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_time) {
+    const device *d = r->device;
+    switch (d->input) {
+    case SIM_INPUT_ENCODED:
+        return sim_encode(d->serial, i, channel, (int64_t)sample_time);
+    case SIM_INPUT_SILENCE:
+        return 0;
+    case SIM_INPUT_SINE:
+        return 0.5f * (float)sin(sample_time * 6.283185307179586 * 1000 / r->rate);
+    case SIM_INPUT_LOOPBACK:
+        return capture_sample(r, i, channel,
+                              sample_time - (double)r->latency[INPUT][i] -
+                                  (double)r->latency[OUTPUT][i < r->stream_count[OUTPUT] ? i : 0]);
+    }
+    return 0;
+}
+
+void io_buffers_fill_input(run *r, double sample_time, UInt32 frames) {
+    if (r->mix_room < frames) {
+        for (size_t i = 0; i < MAX_STREAMS; i++) {
+            free(r->mix[i]);
+            free(r->source[i]);
+            r->mix[i] = calloc((size_t)frames * r->channels[OUTPUT][i] + 1, sizeof(float));
+            r->source[i] = calloc((size_t)frames * r->channels[INPUT][i] + 1, sizeof(float));
+        }
+        r->mix_room = frames;
+    }
+    for (UInt32 i = 0; i < r->stream_count[OUTPUT]; i++) {
+        memset(r->mix[i], 0, buffer_bytes(r, OUTPUT, i, frames));
+    }
+    for (UInt32 i = 0; i < r->stream_count[INPUT]; i++) {
+        UInt32 channels = r->channels[INPUT][i];
+        for (UInt32 f = 0; f < frames; f++) {
+            for (UInt32 c = 0; c < channels; c++) {
+                r->source[i][f * channels + c] = input_sample(r, i, c, sample_time + f);
+            }
+        }
+    }
+}
+
+void io_buffers_free(run *r) {
+    size_t page = (size_t)sysconf(_SC_PAGESIZE);
+    for (int n = 0; n < SLOTS && r->arena != NULL; n++) {
+        slot *s = &r->arena->slots[n];
+        for (int direction = 0; direction < 2; direction++) {
+            for (size_t i = 0; i < MAX_STREAMS; i++) {
+                if (s->pages[direction][i] != NULL) {
+                    munmap(s->pages[direction][i], s->page_bytes[direction][i] + page);
+                }
+            }
+            free(s->lists[direction]);
+        }
+        free(s->memory);
+    }
+    free(r->arena);
+    for (size_t i = 0; i < MAX_STREAMS; i++) {
+        free(r->mix[i]);
+        free(r->source[i]);
+    }
+}

@@ -1,0 +1,408 @@
+/* io_proc.c: IOProcs, AudioDeviceStart and AudioDeviceStop (S5, S6). */
+#include "world.h"
+
+#include <time.h>
+#include <unistd.h>
+
+enum { OK = 0 };
+
+OSStatus dead_device(void) {
+    return SWITCH(dead_device_error) == 1 ? kAudioHardwareBadDeviceError
+                                          : kAudioHardwareBadObjectError;
+}
+
+static bool by_id(const io_proc *p, AudioDeviceIOProcID id) {
+    AudioDeviceIOProcID own;
+    memcpy(&own, &p, sizeof own);
+    return p->by_function ? p->proc == id : own == id;
+}
+
+io_proc *io_proc_find(device *d, AudioDeviceIOProcID id) {
+    io_proc *p = d->procs;
+    while (p != NULL && (p->destroyed || !by_id(p, id))) {
+        p = p->next;
+    }
+    return p;
+}
+
+static io_proc *proc_new(device *d, AudioDeviceIOProc proc, const void *block, void *client_data) {
+    io_proc *p = calloc(1, sizeof *p), **at = &d->procs;
+    p->device = d;
+    p->proc = proc;
+    p->block = block;
+    p->client_data = client_data;
+    memset(p->usage, true, sizeof p->usage);
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    *at = p;
+    COUNT(live_io_procs);
+    return p;
+}
+
+void io_procs_forget_locked(device *d) {
+    for (io_proc *p = d->procs, *next; p != NULL; p = next) {
+        next = p->next;
+        if (p->block != NULL) {
+            block_release(p->block);
+        }
+        free(p);
+    }
+    d->procs = NULL;
+}
+
+EXPORT OSStatus AudioDeviceCreateIOProcID(AudioObjectID inDevice, AudioDeviceIOProc inProc,
+                                          void *inClientData, AudioDeviceIOProcID *outIOProcID) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    device *d = device_find(inDevice);
+    OSStatus error = OK;
+    if (d == NULL) {
+        error = dead_device();
+    } else if (inProc == NULL || outIOProcID == NULL) {
+        report_fault(CN_fault_null, "AudioDeviceCreateIOProcID: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
+    } else {
+        io_proc *p = proc_new(d, inProc, NULL, inClientData);
+        memcpy(outIOProcID, &p, sizeof *outIOProcID);
+    }
+    leave();
+    return error;
+}
+
+EXPORT OSStatus AudioDeviceCreateIOProcIDWithBlock(AudioDeviceIOProcID *outIOProcID,
+                                                   AudioObjectID inDevice,
+                                                   dispatch_queue_t inDispatchQueue,
+                                                   AudioDeviceIOBlock inIOBlock) {
+    (void)inDispatchQueue; /* the queue is served synchronously: on the IO thread, as with NULL */
+    if (!enter(__func__)) {
+        return refused();
+    }
+    device *d = device_find(inDevice);
+    OSStatus error = OK;
+    if (d == NULL) {
+        error = dead_device();
+    } else if (inIOBlock == NULL || outIOProcID == NULL) {
+        report_fault(CN_fault_null, "AudioDeviceCreateIOProcIDWithBlock: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
+    } else {
+        io_proc *p = proc_new(d, NULL, block_copy(inIOBlock), NULL);
+        memcpy(outIOProcID, &p, sizeof *outIOProcID);
+    }
+    leave();
+    return error;
+}
+
+EXPORT OSStatus AudioDeviceAddIOProc(AudioDeviceID inDevice, AudioDeviceIOProc inProc,
+                                     void *inClientData) {
+    if (!enter(__func__)) {
+        return refused();
+    }
+    device *d = device_find(inDevice);
+    OSStatus error = d == NULL ? dead_device() : OK;
+    if (d != NULL && (inProc == NULL || io_proc_find(d, inProc) != NULL)) {
+        error = kAudioHardwareIllegalOperationError;
+    } else if (d != NULL) {
+        proc_new(d, inProc, NULL, inClientData)->by_function = true;
+    }
+    leave();
+    return error;
+}
+
+/* Waits for the end of an IO thread, off that thread and without the IO mutex. */
+static bool wait_for_end(worker *w) {
+    sim_thread *self = thread_self();
+    self->waits_thread = w->record;
+    bool fine = !thread_wait_deadlocks_locked(self, "AudioDeviceStop and the device's IO thread");
+    struct timespec deadline;
+    deadline_in(&deadline, (uint64_t)SWITCH(stall_real_ms) * 1000000u);
+    uint64_t number = w->number;
+    for (;;) {
+        worker *alive = world.workers; /* somebody else may reap it meanwhile */
+        while (alive != NULL && alive->number != number) {
+            alive = alive->next;
+        }
+        if (!fine || alive == NULL || alive->ended) {
+            break;
+        }
+        if (pthread_cond_timedwait(&world.changed, &world.lock, &deadline) != 0) {
+            COUNT(deadlocks);
+            report_line("deadlock: AudioDeviceStop waits for an IO thread whose callback does not "
+                        "return (it waits for a lock of the client?); the stacks:");
+            report_stack_of(self);
+            report_stack_of(alive->record);
+            alive->stalled = true;
+            fine = false;
+        }
+    }
+    self->waits_thread = NULL;
+    return fine;
+}
+
+static bool on_io_thread_of(const device *d) {
+    sim_thread *self = thread_self();
+    return self->worker != NULL && self->worker->io_device == d;
+}
+
+/* Ends IO when nobody wants it any more. Releases the IO mutex. */
+static OSStatus end_unwanted_io(device *d, bool wait) {
+    run *r = d->current;
+    OSStatus error = OK;
+    if (device_wants_io(d) || r == NULL) {
+        io_mutex_unlock(&d->mutex);
+        return OK;
+    }
+    worker *w = r->worker;
+    io_end_locked(r, true);
+    notify_one_locked(d->o.id, kAudioDevicePropertyDeviceIsRunningSomewhere,
+                      kAudioObjectPropertyScopeGlobal);
+    io_mutex_unlock(&d->mutex);
+    if (wait && w != NULL && !wait_for_end(w)) {
+        error = kAudioHardwareIllegalOperationError;
+    }
+    return error;
+}
+
+static void stop_proc(io_proc *p) {
+    if (p->running) {
+        p->running = false;
+        UNCOUNT(live_running_io_procs);
+    }
+}
+
+static OSStatus destroy(device *d, io_proc *p) {
+    bool on_io = on_io_thread_of(d);
+    if (p->running) {
+        report_fault(CN_fault_destroyed_running, "an IOProc of '%s' was destroyed while it ran",
+                     d->uid);
+        stop_proc(p);
+    }
+    p->linger = 0;
+    UNCOUNT(live_io_procs);
+    if (p->block != NULL) {
+        block_release(p->block);
+    }
+    if (on_io) {
+        p->destroyed = true; /* the cycle walks the list: it frees it */
+    } else {
+        for (io_proc **at = &d->procs; *at != NULL; at = &(*at)->next) {
+            if (*at == p) {
+                *at = p->next;
+                break;
+            }
+        }
+        free(p);
+    }
+    return end_unwanted_io(d, !on_io);
+}
+
+static OSStatus destroy_id(const char *call, AudioObjectID id, AudioDeviceIOProcID proc) {
+    if (!enter(call)) {
+        return refused();
+    }
+    /* the IOProcs of a device that has gone can still be destroyed */
+    device *d = device_even_dead(id);
+    OSStatus error = OK;
+    if (d == NULL) {
+        error = dead_device();
+    } else if (!io_mutex_lock(&d->mutex)) {
+        error = kAudioHardwareIllegalOperationError;
+    } else {
+        io_proc *p = io_proc_find(d, proc);
+        if (p == NULL) {
+            report_fault(CN_fault_dead_io_proc, "%s: no such IOProc on '%s'", call, d->uid);
+            io_mutex_unlock(&d->mutex);
+            error = kAudioHardwareIllegalOperationError;
+        } else {
+            error = destroy(d, p);
+        }
+        if (!d->o.alive && error == OK) {
+            error = dead_device();
+        }
+    }
+    leave();
+    workers_reap(false);
+    return error;
+}
+
+EXPORT OSStatus AudioDeviceDestroyIOProcID(AudioObjectID inDevice, AudioDeviceIOProcID inIOProcID) {
+    return destroy_id(__func__, inDevice, inIOProcID);
+}
+
+EXPORT OSStatus AudioDeviceRemoveIOProc(AudioDeviceID inDevice, AudioDeviceIOProc inProc) {
+    return destroy_id(__func__, inDevice, inProc);
+}
+
+/* ---- start ---- */
+
+static bool uses_input(const device *d, const io_proc *p) {
+    for (size_t i = 0; i < d->stream_count[INPUT]; i++) {
+        if (p == NULL || p->usage[INPUT][i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* With the IO mutex held. */
+static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeStamp *at) {
+    if (d->hog != -1 && d->hog != getpid()) {
+        return kAudioDevicePermissionsError;
+    }
+    io_proc *p = NULL;
+    if (id != NULL) {
+        p = io_proc_find(d, id);
+        if (p == NULL) {
+            report_fault(CN_fault_dead_io_proc, "AudioDeviceStart: no such IOProc on '%s'", d->uid);
+            return kAudioHardwareIllegalOperationError;
+        }
+        if (!p->running) {
+            p->running = true;
+            COUNT(live_running_io_procs);
+        }
+        p->linger = 0;
+        if (at != NULL) {
+            p->waits_for_time = true;
+            p->start_frame = at->mSampleTime;
+        }
+    } else {
+        d->null_starts++;
+    }
+    if (uses_input(d, p)) {
+        COUNT(input_opens);
+    }
+    if (d->current == NULL && !d->changing_rate) {
+        double cycle_ns = d->buffer_frames * 1e9 / d->rate;
+        io_begin_locked(
+            d, now_locked() + (uint64_t)SWITCH(first_callback_delay_ns) + (uint64_t)cycle_ns, true);
+        notify_one_locked(d->o.id, kAudioDevicePropertyDeviceIsRunningSomewhere,
+                          kAudioObjectPropertyScopeGlobal);
+    }
+    return OK;
+}
+
+static OSStatus start(const char *call, AudioObjectID id, AudioDeviceIOProcID proc,
+                      const AudioTimeStamp *at) {
+    if (!enter(call)) {
+        return refused();
+    }
+    device *d = device_find(id);
+    if (d == NULL) {
+        leave();
+        return dead_device();
+    }
+    bool holds = SWITCH(hang_holds_io_mutex) == 1, locked = false;
+    uint64_t wait_ns = (uint64_t)SWITCH(start_block_ns);
+    wait_ns = d->hang_start_ns > wait_ns ? d->hang_start_ns : wait_ns;
+    OSStatus error = OK;
+    if (wait_ns > 0) {
+        if (holds) {
+            locked = io_mutex_lock(&d->mutex);
+            error = locked ? OK : kAudioHardwareIllegalOperationError;
+        }
+        if (error == OK && thread_self()->in_io_callback) {
+            sim_spend_ns(wait_ns == SIM_FOREVER ? 10 * NS_PER_S : wait_ns);
+        } else if (error == OK &&
+                   !block_until_locked(
+                       wait_ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + wait_ns, d)) {
+            error = kAudioHardwareBadObjectError;
+        }
+    }
+    if (error == OK && !locked) {
+        locked = io_mutex_lock(&d->mutex);
+        error = locked ? OK : kAudioHardwareIllegalOperationError;
+    }
+    if (error == OK) {
+        error = d->o.alive ? start_locked(d, proc, at) : dead_device();
+    }
+    if (locked) {
+        io_mutex_unlock(&d->mutex);
+    }
+    leave();
+    return error;
+}
+
+EXPORT OSStatus AudioDeviceStart(AudioObjectID inDevice, AudioDeviceIOProcID inProcID) {
+    return start(__func__, inDevice, inProcID, NULL);
+}
+
+EXPORT OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProcID inProcID,
+                                       AudioTimeStamp *ioRequestedStartTime, UInt32 inFlags) {
+    (void)inFlags; /* input and output share one time line here */
+    if (SWITCH(start_at_time) == 1) {
+        return kAudioHardwareUnsupportedOperationError;
+    }
+    if (ioRequestedStartTime == NULL) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    AudioTimeStamp at = *ioRequestedStartTime;
+    if ((at.mFlags & kAudioTimeStampSampleTimeValid) == 0) {
+        if (!enter(__func__)) {
+            return refused();
+        }
+        device *d = device_find(inDevice);
+        bool known = d != NULL && d->current != NULL && (at.mFlags & kAudioTimeStampHostTimeValid);
+        if (known) {
+            uint64_t ns = at.mHostTime * world.timebase_numer / world.timebase_denom;
+            at.mSampleTime = clock_predicted_frame(&d->current->clock, (double)ns);
+        } else {
+            at.mSampleTime = 0; /* as soon as it starts */
+        }
+        leave();
+    }
+    OSStatus error = start(__func__, inDevice, inProcID, &at);
+    if (error == OK) {
+        *ioRequestedStartTime = at;
+    }
+    return error;
+}
+
+/* ---- stop ---- */
+
+EXPORT OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inProcID) {
+    if (!enter_time(__func__)) {
+        return refused();
+    }
+    device *d = device_find(inDevice);
+    if (d == NULL) {
+        device *dead = device_even_dead(inDevice);
+        io_proc *p = dead ? io_proc_find(dead, inProcID) : NULL;
+        if (p != NULL) {
+            stop_proc(p);
+        }
+        leave();
+        return dead_device();
+    }
+    bool on_io = on_io_thread_of(d);
+    if (!on_io) {
+        sim_realtime_violation(__func__); /* stopping another device from a callback */
+    }
+    OSStatus error = OK;
+    if (!io_mutex_lock(&d->mutex)) {
+        leave();
+        return kAudioHardwareIllegalOperationError;
+    }
+    bool asynchronous = !on_io && SWITCH(stop_mode) == 1;
+    if (inProcID == NULL) {
+        d->null_starts -= d->null_starts > 0;
+    } else {
+        io_proc *p = io_proc_find(d, inProcID);
+        if (p == NULL) {
+            report_fault(CN_fault_unregistered_stop, "AudioDeviceStop: no such IOProc on '%s'",
+                         d->uid);
+        } else if (p->running) {
+            stop_proc(p);
+            bool cycles = d->current != NULL && SWITCH(callbacks_never) == 0;
+            p->linger = asynchronous && cycles ? (UInt32)SWITCH(stop_extra_cycles) : 0;
+        }
+    }
+    if (on_io) {
+        io_mutex_unlock(&d->mutex); /* the cycle that runs ends IO when nobody wants it */
+    } else {
+        error = end_unwanted_io(d, true);
+    }
+    leave();
+    workers_reap(false);
+    return error;
+}

@@ -1,0 +1,356 @@
+/* listeners.c: property listeners: registration, and delivery on the thread that the rules say
+ * (S7). */
+#include "world.h"
+
+struct listener {
+    listener *next;
+    AudioObjectID object;
+    AudioObjectPropertyAddress address;
+    AudioObjectPropertyListenerProc proc;
+    const void *block; /* ours, a copy */
+    const void *block_identity;
+    void *client_data;
+    bool removed;
+    int uses; /* notifications under way that will call it */
+};
+
+/* One notification under way. */
+typedef struct delivery {
+    AudioObjectID object;
+    change what;
+    listener **listeners; /* chosen when the change happened, or NULL: chosen on delivery */
+    size_t count;
+    int times;
+} delivery;
+
+static listener *listeners;
+
+/* ---- registration ---- */
+
+static bool same(const listener *l, AudioObjectID object, const AudioObjectPropertyAddress *a,
+                 AudioObjectPropertyListenerProc proc, const void *block, const void *client_data) {
+    return !l->removed && l->object == object && memcmp(&l->address, a, sizeof *a) == 0 &&
+           l->proc == proc && l->block_identity == block && l->client_data == client_data;
+}
+
+/* The IO mutex of the device that an object belongs to; NULL for the system object. */
+static struct io_mutex *mutex_of(const object *o) {
+    return o != NULL && o->device != NULL ? &o->device->mutex : NULL;
+}
+
+static OSStatus add(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
+                    AudioObjectPropertyListenerProc proc, const void *block, void *client_data) {
+    if (!enter(call)) {
+        return refused();
+    }
+    OSStatus error = 0;
+    object *o = object_find(id);
+    struct io_mutex *mutex = mutex_of(o);
+    if (o == NULL) {
+        error = kAudioHardwareBadObjectError;
+    } else if (a == NULL || (proc == NULL && block == NULL)) {
+        report_fault(CN_fault_null, "%s: a NULL pointer", call);
+        error = kAudioHardwareIllegalOperationError;
+    } else if (mutex != NULL && !io_mutex_lock(mutex)) {
+        error = kAudioHardwareIllegalOperationError;
+    } else {
+        listener **at = &listeners;
+        while (*at != NULL && !same(*at, id, a, proc, block, client_data)) {
+            at = &(*at)->next;
+        }
+        if (*at != NULL) {
+            error = kAudioHardwareIllegalOperationError;
+        } else {
+            listener *l = calloc(1, sizeof *l);
+            *l = (listener){.object = id,
+                            .address = *a,
+                            .proc = proc,
+                            .block = block ? block_copy(block) : NULL,
+                            .block_identity = block,
+                            .client_data = client_data};
+            *at = l;
+            COUNT(live_listeners);
+        }
+        if (mutex != NULL) {
+            io_mutex_unlock(mutex);
+        }
+    }
+    leave();
+    return error;
+}
+
+static void forget_unused(void) {
+    for (listener **at = &listeners; *at != NULL;) {
+        listener *l = *at;
+        if (l->removed && l->uses == 0) {
+            *at = l->next;
+            if (l->block != NULL) {
+                block_release(l->block);
+            }
+            free(l);
+        } else {
+            at = &l->next;
+        }
+    }
+}
+
+static OSStatus take_away(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
+                          AudioObjectPropertyListenerProc proc, const void *block,
+                          void *client_data) {
+    if (!enter(call)) {
+        return refused();
+    }
+    OSStatus error = 0;
+    object *o = object_find(id);
+    struct io_mutex *mutex = mutex_of(o);
+    bool was_alive = object_even_dead(id) != NULL;
+    if (a == NULL) {
+        report_fault(CN_fault_null, "%s: a NULL pointer", call);
+        error = kAudioHardwareIllegalOperationError;
+    } else if (mutex != NULL && !io_mutex_lock(mutex)) {
+        error = kAudioHardwareIllegalOperationError;
+    } else {
+        for (listener *l = listeners; l != NULL; l = l->next) {
+            if (same(l, id, a, proc, block, client_data)) {
+                l->removed = true;
+                UNCOUNT(live_listeners);
+            }
+        }
+        forget_unused();
+        if (mutex != NULL) {
+            io_mutex_unlock(mutex);
+        }
+        if (o == NULL && (!was_alive || SWITCH(remove_dead_listener) == 0)) {
+            error = kAudioHardwareBadObjectError;
+        }
+    }
+    leave();
+    return error;
+}
+
+EXPORT OSStatus AudioObjectAddPropertyListener(AudioObjectID inObjectID,
+                                               const AudioObjectPropertyAddress *inAddress,
+                                               AudioObjectPropertyListenerProc inListener,
+                                               void *inClientData) {
+    return add(__func__, inObjectID, inAddress, inListener, NULL, inClientData);
+}
+
+EXPORT OSStatus AudioObjectRemovePropertyListener(AudioObjectID inObjectID,
+                                                  const AudioObjectPropertyAddress *inAddress,
+                                                  AudioObjectPropertyListenerProc inListener,
+                                                  void *inClientData) {
+    return take_away(__func__, inObjectID, inAddress, inListener, NULL, inClientData);
+}
+
+EXPORT OSStatus AudioObjectAddPropertyListenerBlock(AudioObjectID inObjectID,
+                                                    const AudioObjectPropertyAddress *inAddress,
+                                                    dispatch_queue_t inDispatchQueue,
+                                                    AudioObjectPropertyListenerBlock inListener) {
+    (void)inDispatchQueue; /* served by the thread that notifies */
+    return add(__func__, inObjectID, inAddress, NULL, inListener, NULL);
+}
+
+EXPORT OSStatus AudioObjectRemovePropertyListenerBlock(
+    AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress,
+    dispatch_queue_t inDispatchQueue, AudioObjectPropertyListenerBlock inListener) {
+    (void)inDispatchQueue;
+    return take_away(__func__, inObjectID, inAddress, NULL, inListener, NULL);
+}
+
+/* ---- delivery ---- */
+
+static bool address_matches(const AudioObjectPropertyAddress *wanted,
+                            const AudioObjectPropertyAddress *got) {
+    return (wanted->mSelector == kAudioObjectPropertySelectorWildcard ||
+            wanted->mSelector == got->mSelector) &&
+           (wanted->mScope == kAudioObjectPropertyScopeWildcard || wanted->mScope == got->mScope ||
+            got->mSelector == kAudioDeviceProcessorOverload) &&
+           (wanted->mElement == kAudioObjectPropertyElementWildcard ||
+            wanted->mElement == got->mElement);
+}
+
+static bool listener_matches(const listener *l, AudioObjectID object, const change *c) {
+    for (UInt32 i = 0; l->object == object && i < c->count; i++) {
+        if (address_matches(&l->address, &c->addresses[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void choose(delivery *d) {
+    size_t n = 0;
+    for (listener *l = listeners; l != NULL; l = l->next) {
+        n += !l->removed && listener_matches(l, d->object, &d->what);
+    }
+    d->listeners = calloc(n + 1, sizeof *d->listeners);
+    for (listener *l = listeners; l != NULL; l = l->next) {
+        if (!l->removed && listener_matches(l, d->object, &d->what)) {
+            d->listeners[d->count++] = l;
+            l->uses++;
+        }
+    }
+}
+
+/* The addresses that a listener is shown. */
+static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddress out[64]) {
+    UInt32 n = 0;
+    int64_t mode = SWITCH(listener_addresses);
+    UInt32 copies = SWITCH(notify_duplicates) == 1 ? 2 : 1;
+    for (UInt32 i = 0; i < c->count; i++) {
+        for (UInt32 k = 0; k < copies && n < 62; k++) {
+            if (mode > 0 || address_matches(&l->address, &c->addresses[i])) {
+                out[n++] = c->addresses[i];
+            }
+        }
+    }
+    if (mode == 2) {
+        out[n++] = (AudioObjectPropertyAddress){kAudioObjectPropertyName,
+                                                kAudioObjectPropertyScopeGlobal, 0};
+    }
+    return n;
+}
+
+static void call_one(listener *l, AudioObjectID id, const change *c) {
+    AudioObjectPropertyAddress addresses[64];
+    UInt32 n = shown(l, c, addresses);
+    sim_thread *self = thread_self();
+    COUNT(listener_calls);
+    pthread_mutex_unlock(&world.lock);
+    self->in_callback = true;
+    if (l->block != NULL) {
+        void (*invoke)(const void *, UInt32, const AudioObjectPropertyAddress *);
+        void *address = block_invoke(l->block);
+        memcpy(&invoke, &address, sizeof invoke);
+        invoke(l->block, n, addresses);
+    } else {
+        l->proc(id, n, addresses, l->client_data);
+    }
+    self->in_callback = false;
+    pthread_mutex_lock(&world.lock);
+    if (self->worker != NULL) {
+        self->worker->record->spent_ns = 0;
+    }
+}
+
+/* On the thread that delivers. */
+static void deliver_job(void *subject, uint64_t finishes) {
+    delivery *d = subject;
+    if (d->listeners == NULL) {
+        choose(d);
+    }
+    for (int turn = 0; turn < d->times; turn++) {
+        for (size_t i = 0; i < d->count; i++) {
+            if (!d->listeners[i]->removed || SWITCH(listener_after_remove) == 1) {
+                call_one(d->listeners[i], d->object, &d->what);
+            }
+        }
+    }
+    for (size_t i = 0; i < d->count; i++) {
+        d->listeners[i]->uses--;
+    }
+    forget_unused();
+    free(d->listeners);
+    free(d);
+    if (finishes) {
+        worker_finish_locked(thread_self()->worker);
+    }
+}
+
+static void deliver_due(void *subject, uint64_t unused) {
+    (void)unused;
+    if (world.run_loop != NULL) {
+        run_loop_deliver_locked(world.run_loop, deliver_job, subject);
+        return;
+    }
+    bool own_thread = SWITCH(listener_thread) == 1;
+    worker *w;
+    if (own_thread) {
+        w = worker_start_locked("notification thread", NULL);
+    } else {
+        if (world.notifier == NULL) {
+            world.notifier = worker_start_locked("notification thread", NULL);
+        }
+        w = world.notifier;
+    }
+    if (!worker_post_locked(w, deliver_job, subject, own_thread)) {
+        deliveries_drop_locked(subject);
+        return;
+    }
+    if (world.is_virtual) {
+        worker_wait_locked(w);
+    }
+}
+
+static bool anyone_cares(AudioObjectID object, const change *c) {
+    for (listener *l = listeners; l != NULL; l = l->next) {
+        if (!l->removed && listener_matches(l, object, c)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void change_add(change *c, UInt32 selector, UInt32 scope) {
+    if (c->count < sizeof c->addresses / sizeof c->addresses[0]) {
+        c->addresses[c->count++] = (AudioObjectPropertyAddress){selector, scope, 0};
+    }
+}
+
+void notify_locked(AudioObjectID object, const change *c) {
+    COUNT(notifications);
+    if (!anyone_cares(object, c)) {
+        return;
+    }
+    delivery *d = calloc(1, sizeof *d);
+    d->object = object;
+    d->what = *c;
+    d->times = (int)SWITCH(notify_burst);
+    if (SWITCH(listener_after_remove) == 1) {
+        choose(d);
+    }
+    at_locked(now_locked() + (uint64_t)SWITCH(notify_delay_ns), deliver_due, d, 0);
+}
+
+void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope) {
+    change c = {.count = 0};
+    change_add(&c, selector, scope);
+    notify_locked(object, &c);
+}
+
+/* 'goin' and 'over': at once, on the IO thread, with the IO mutex held. */
+void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope) {
+    delivery *now = calloc(1, sizeof *now);
+    now->object = d->o.id;
+    change_add(&now->what, selector, scope);
+    now->times = 1;
+    COUNT(notifications);
+    if (io_mutex_lock(&d->mutex)) {
+        deliver_job(now, 0);
+        io_mutex_unlock(&d->mutex);
+    } else {
+        free(now);
+    }
+}
+
+void deliveries_drop_locked(void *subject) {
+    delivery *d = subject;
+    COUNT(dropped_notifications);
+    for (size_t i = 0; i < d->count; i++) {
+        d->listeners[i]->uses--;
+    }
+    free(d->listeners);
+    free(d);
+}
+
+event_fn listeners_event(void) {
+    return deliver_due;
+}
+
+void listeners_reset_locked(void) {
+    for (listener *l = listeners; l != NULL; l = l->next) {
+        l->removed = true;
+        l->uses = 0;
+    }
+    forget_unused();
+}

@@ -1,0 +1,197 @@
+/* properties_system.c: the system object. One row for each property, at the end. */
+#include "properties.h"
+
+static OSStatus get_devices(const request *q, reply *r) {
+    (void)q;
+    for (size_t i = 0; i < world.device_count; i++) {
+        if (!world.devices[i]->hidden) {
+            put_u32(r, world.devices[i]->o.id);
+        }
+    }
+    return 0;
+}
+
+static int default_index(UInt32 selector) {
+    return selector == kAudioHardwarePropertyDefaultOutputDevice  ? 0
+           : selector == kAudioHardwarePropertyDefaultInputDevice ? 1
+                                                                  : 2;
+}
+static OSStatus get_default(const request *q, reply *r) {
+    put_u32(r, world.default_device[default_index(q->selector)]);
+    return 0;
+}
+static OSStatus set_default(const request *q, const void *data, UInt32 size) {
+    AudioObjectID id;
+    (void)size;
+    memcpy(&id, data, sizeof id);
+    device *d = device_find(id);
+    int i = default_index(q->selector);
+    if (d == NULL || !d->can_be_default[i == 1 ? INPUT : OUTPUT]) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    if (world.default_device[i] != id) {
+        world.default_device[i] = id;
+        notify_one_locked(kAudioObjectSystemObject, q->selector, kAudioObjectPropertyScopeGlobal);
+    }
+    return 0;
+}
+
+static AudioObjectID by_uid(CFStringRef string) {
+    AudioObjectID id = kAudioObjectUnknown;
+    char *uid = cf_copy_utf8(string);
+    for (size_t i = 0; uid != NULL && i < world.device_count; i++) {
+        if (strcmp(world.devices[i]->uid, uid) == 0) {
+            id = world.devices[i]->o.id;
+        }
+    }
+    free(uid);
+    return id;
+}
+
+static OSStatus qualifier_string(const request *q, CFStringRef *string) {
+    if (q->qualifier == NULL || q->qualifier_size != sizeof *string) {
+        return kAudioHardwareBadPropertySizeError;
+    }
+    memcpy(string, q->qualifier, sizeof *string);
+    return cf_is(*string, CF_STRING) ? 0 : kAudioHardwareIllegalOperationError;
+}
+
+static OSStatus get_device_for_qualifier(const request *q, reply *r) {
+    CFStringRef string;
+    if (r->size_only) {
+        put_u32(r, 0);
+        return 0;
+    }
+    OSStatus error = qualifier_string(q, &string);
+    put_u32(r, error == 0 ? by_uid(string) : kAudioObjectUnknown);
+    return error;
+}
+
+static OSStatus get_plug_in_for_qualifier(const request *q, reply *r) {
+    CFStringRef string = NULL;
+    OSStatus error = r->size_only ? 0 : qualifier_string(q, &string);
+    char *bundle = string ? cf_copy_utf8(string) : NULL;
+    bool ours = bundle != NULL && strcmp(bundle, "org.voicecoil.simulated") == 0;
+    put_u32(r, ours ? world.plug_in.id : kAudioObjectUnknown);
+    free(bundle);
+    return error;
+}
+
+static OSStatus get_device_for_uid(const request *q, reply *r) {
+    AudioValueTranslation t = {0};
+    if (!r->size_only && q->in_out != NULL) {
+        memcpy(&t, q->in_out, sizeof t);
+        if (t.mInputData == NULL || t.mOutputData == NULL) {
+            return kAudioHardwareIllegalOperationError;
+        }
+        if (t.mInputDataSize < sizeof(CFStringRef) || t.mOutputDataSize < sizeof(AudioObjectID)) {
+            return kAudioHardwareBadPropertySizeError;
+        }
+        CFStringRef string;
+        memcpy(&string, t.mInputData, sizeof string);
+        AudioObjectID id = by_uid(string);
+        memcpy(t.mOutputData, &id, sizeof id);
+    }
+    put(r, &t, sizeof t);
+    return 0;
+}
+
+static OSStatus get_run_loop(const request *q, reply *r) {
+    (void)q;
+    void *run_loop = world.run_loop;
+    if (run_loop != NULL && !r->size_only) {
+        CFRetain(run_loop);
+    }
+    put(r, &run_loop, sizeof run_loop);
+    return 0;
+}
+static OSStatus set_run_loop(const request *q, const void *data, UInt32 size) {
+    (void)q, (void)size;
+    void *run_loop;
+    memcpy(&run_loop, data, sizeof run_loop);
+    if (run_loop != NULL && !run_loop_is_known_locked(run_loop)) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    world.run_loop = run_loop;
+    return 0;
+}
+
+static OSStatus get_plug_ins(const request *q, reply *r) {
+    (void)q;
+    put_u32(r, world.plug_in.id);
+    return 0;
+}
+static OSStatus get_nothing(const request *q, reply *r) {
+    (void)q, (void)r;
+    return 0;
+}
+static OSStatus get_one(const request *q, reply *r) {
+    (void)q;
+    put_u32(r, 1);
+    return 0;
+}
+static OSStatus get_zero(const request *q, reply *r) {
+    (void)q;
+    put_u32(r, 0);
+    return 0;
+}
+
+static UInt32 *setting(UInt32 selector) {
+    switch (selector) {
+    case kAudioHardwarePropertySleepingIsAllowed:
+        return &world.sleeping_allowed;
+    case kAudioHardwarePropertyHogModeIsAllowed:
+        return &world.hog_allowed;
+    case kAudioHardwarePropertyUnloadingIsAllowed:
+        return &world.unloading_allowed;
+    case kAudioHardwarePropertyPowerHint:
+        return &world.power_hint;
+    case kAudioHardwarePropertyProcessIsAudible:
+        return &world.is_audible;
+    case kAudioHardwarePropertyProcessInputMute:
+        return &world.input_mute;
+    default:
+        return &world.mono;
+    }
+}
+static OSStatus get_setting(const request *q, reply *r) {
+    put_u32(r, *setting(q->selector));
+    return 0;
+}
+static OSStatus set_setting(const request *q, const void *data, UInt32 size) {
+    (void)size;
+    memcpy(setting(q->selector), data, sizeof(UInt32));
+    notify_one_locked(kAudioObjectSystemObject, q->selector, kAudioObjectPropertyScopeGlobal);
+    return 0;
+}
+
+#define ROW(name, shape, size, since, get, set)                                                    \
+    {kAudioHardwareProperty##name, SYSTEM, GLOBAL_ONLY, shape, size, since, get, set, NULL}
+const property system_properties[] = {
+    ROW(Devices, ARRAY, 4, 0, get_devices, NULL),
+    ROW(DefaultOutputDevice, SCALAR, 4, 0, get_default, set_default),
+    ROW(DefaultInputDevice, SCALAR, 4, 0, get_default, set_default),
+    ROW(DefaultSystemOutputDevice, SCALAR, 4, 0, get_default, set_default),
+    ROW(TranslateUIDToDevice, SCALAR, 4, 0, get_device_for_qualifier, NULL),
+    ROW(DeviceForUID, TRANSLATION, 32, 0, get_device_for_uid, NULL),
+    ROW(RunLoop, SCALAR, 8, 0, get_run_loop, set_run_loop),
+    ROW(PlugInList, ARRAY, 4, 0, get_plug_ins, NULL),
+    ROW(TranslateBundleIDToPlugIn, SCALAR, 4, 0, get_plug_in_for_qualifier, NULL),
+    ROW(TransportManagerList, ARRAY, 4, 0, get_nothing, NULL),
+    ROW(BoxList, ARRAY, 4, 0, get_nothing, NULL),
+    ROW(ClockDeviceList, ARRAY, 4, 0, get_nothing, NULL),
+    ROW(ProcessIsMain, SCALAR, 4, 1200, get_one, NULL),
+    ROW(ProcessIsMaster, SCALAR, 4, 0, get_one, NULL),
+    ROW(IsInitingOrExiting, SCALAR, 4, 0, get_zero, NULL),
+    ROW(UserIDChanged, SCALAR, 4, 0, get_zero, NULL),
+    ROW(UserSessionIsActiveOrHeadless, SCALAR, 4, 0, get_one, NULL),
+    ROW(ServiceRestarted, SCALAR, 4, 0, get_zero, NULL),
+    ROW(SleepingIsAllowed, SCALAR, 4, 0, get_setting, set_setting),
+    ROW(HogModeIsAllowed, SCALAR, 4, 0, get_setting, set_setting),
+    ROW(UnloadingIsAllowed, SCALAR, 4, 0, get_setting, set_setting),
+    ROW(PowerHint, SCALAR, 4, 0, get_setting, set_setting),
+    ROW(ProcessIsAudible, SCALAR, 4, 0, get_setting, set_setting),
+    ROW(ProcessInputMute, SCALAR, 4, 1400, get_setting, set_setting),
+    ROW(MixStereoToMono, SCALAR, 4, 0, get_setting, set_setting),
+    {0, 0, GLOBAL_ONLY, SCALAR, 0, 0, NULL, NULL, NULL},
+};

@@ -1,0 +1,465 @@
+/*
+ * world.h: the whole design in one header.
+ *
+ * There is one world. `world.lock` protects all of it. Client code (IOProcs, listeners) is only
+ * ever called without that lock. Functions whose name ends in `_locked`, and all static functions
+ * unless they say otherwise, expect it to be held.
+ *
+ * What happens in time is an event: a function that falls due at a simulated time (schedule.c).
+ * Events run on the stepping thread: in virtual time that is whoever called sim_advance_ns, in real
+ * time a thread of the simulator. Client code runs on workers (worker.c): native threads with a
+ * mailbox. In virtual time the stepper waits for each worker that it gave a job, so exactly one
+ * thing happens at a time.
+ *
+ * Places that are left open: aggregates, taps and process objects are further object kinds with
+ * their own rows in properties.c; sleep, daemon restart and other processes are further events.
+ */
+#ifndef SIM_WORLD_H
+#define SIM_WORLD_H
+
+#define COREAUDIO_ABI_PROTOTYPES
+#include "coreaudio_abi.h"
+#include "coreaudio_simulator.h"
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define EXPORT __attribute__((visibility("default")))
+#define FOURCC(a, b, c, d) ((UInt32)(a) << 24 | (UInt32)(b) << 16 | (UInt32)(c) << 8 | (UInt32)(d))
+enum {
+    OUTPUT = 0,
+    INPUT = 1,
+    MAX_STREAMS = 16,
+    MAX_CHANNELS = 64,
+    MAX_RATES = 24,
+    MAX_SOURCES = 4
+};
+#define NS_PER_S 1000000000ull
+
+typedef struct device device;
+typedef struct stream stream;
+typedef struct control control;
+typedef struct run run;
+typedef struct io_proc io_proc;
+typedef struct worker worker;
+typedef struct sim_thread sim_thread;
+typedef struct listener listener;
+
+/* ---- switches.c ---- */
+#define SWITCHES(X)                                                                                \
+    X(dead_device_error)                                                                           \
+    X(set_readonly_error)                                                                          \
+    X(unsupported_rate)                                                                            \
+    X(start_at_time)                                                                               \
+    X(remove_dead_listener)                                                                        \
+    X(device_scope)                                                                                \
+    X(stop_mode)                                                                                   \
+    X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never)           \
+        X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses) X(listener_after_remove)   \
+            X(notify_delay_ns) X(notify_burst) X(notify_duplicates) X(notify_order)                \
+                X(rate_delay_ns) X(rate_pause_ns) X(rate_outcome) X(rate_batch)                    \
+                    X(rate_partial_cycle) X(getter_lag_ns) X(buffer_change) X(buffer_delay_ns)     \
+                        X(buffer_range_follows_rate) X(restart_sample_time) X(host_time)           \
+                            X(empty_list) X(overload_output) X(overload_scope)                     \
+                                X(spurious_overload) X(first_cycle_frames) X(workgroup)            \
+                                    X(cstring_ptr) X(fp_exceptions) X(guard_pages) X(ppm)          \
+                                        X(clock_jitter_ns) X(clock_wander_ppm) X(fork_action)      \
+                                            X(deadlock_action) X(stall_real_ms) X(auto_advance)    \
+                                                X(capture_limit_frames)
+enum sim_switch {
+#define X(name) SW_##name,
+    SWITCHES(X)
+#undef X
+        SW_COUNT
+};
+#define SWITCH(name) __atomic_load_n(&world.switches[SW_##name], __ATOMIC_RELAXED)
+
+void switches_reset(void);
+
+/* ---- report.c ---- */
+#define COUNTERS(X)                                                                                \
+    X(callbacks)                                                                                   \
+    X(late_callbacks)                                                                              \
+    X(overloads)                                                                                   \
+    X(skipped_frames)                                                                              \
+    X(rt_violations)                                                                               \
+    X(deadlocks)                                                                                   \
+    X(stalls)                                                                                      \
+    X(io_threads_started) X(input_opens) X(listener_calls) X(notifications) X(rate_changes)        \
+        X(buffer_changes) X(hal_calls) X(dropped_notifications) X(live_io_procs)                   \
+            X(live_running_io_procs) X(live_listeners) X(live_cf_objects) X(live_io_threads)       \
+                X(live_workgroups) X(live_workgroup_joins) X(live_hogs) X(live_blocks)             \
+                    X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release)         \
+                        X(fault_input_written) X(fault_buffer_overrun)                             \
+                            X(fault_buffer_list_changed) X(fault_workgroup) X(fault_fork)          \
+                                X(fault_bad_size) X(fault_null) X(fault_unregistered_stop)
+enum sim_counter_id {
+#define X(name) CN_##name,
+    COUNTERS(X)
+#undef X
+        CN_COUNT
+};
+void count(enum sim_counter_id counter, int64_t change); /* any thread, with or without the lock */
+#define COUNT(name) count(CN_##name, 1)
+#define UNCOUNT(name) count(CN_##name, -1)
+void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void report_fault(enum sim_counter_id counter, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+void report_stack_of(sim_thread *thread); /* world locked; any thread that is alive */
+void report_reset(void);
+const char *fourcc_text(UInt32 code); /* 'abcd' in a thread-local buffer */
+
+/* ---- schedule.c: simulated time, events, waits ---- */
+typedef void (*event_fn)(void *subject, uint64_t value);
+uint64_t now_locked(void);   /* for this thread: includes what its callback has spent */
+uint64_t monotonic_ns(void); /* real time */
+void at_locked(uint64_t due_ns, event_fn fn, void *subject, uint64_t value);
+void cancel_events_locked(void *subject);
+/* Waits in simulated time; `hung` is the device whose hang it is, or NULL. False: the device was
+ * removed, or the world reset. */
+bool block_until_locked(uint64_t due_ns, device *hung);
+void cancel_waits_locked(device *device);      /* NULL: all */
+void thread_blocks(sim_thread *t, int change); /* it waits inside of a call, or no longer */
+void step_fails(void);                         /* the sim_advance_ns under way returns -1 */
+bool step_one_locked(uint64_t limit_ns);       /* to the next event, or to the limit */
+void events_drop_locked(void);
+void deadline_in(struct timespec *deadline, uint64_t real_ns);
+void real_time_stop(void); /* not locked */
+void schedule_reset_locked(void);
+
+/* ---- worker.c: native threads that run client code ---- */
+typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
+worker *worker_start_locked(const char *role, device *io_device);
+bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value); /* false: full */
+void worker_finish_locked(worker *w); /* ends after the jobs that it has; it is reaped later */
+bool worker_wait_locked(worker *w);   /* until idle or ended; false when it stalls */
+bool worker_is_idle(const worker *w);
+void workers_reap(bool all); /* not locked: joins those that have ended */
+struct worker {
+    worker *next;
+    pthread_t thread;
+    pthread_cond_t wake;
+    sim_thread *record;
+    const char *role;
+    device *io_device;
+    struct job {
+        job_fn fn;
+        void *subject;
+        uint64_t value;
+    } jobs[64];
+    size_t first, count;
+    bool busy, finish, ended, stalled;
+    bool waking;  /* an IO mutex that it waits for is free: it is about to go on */
+    int watchers; /* threads that wait for it: it may not be freed before they are gone */
+    int blocked;  /* in a simulated wait or for an IO mutex: the stepper need not wait */
+    uint64_t number;
+};
+
+/* ---- thread.c: what is known of each native thread that has entered the library ---- */
+struct io_mutex {
+    sim_thread *owner;
+    int depth;
+    pthread_cond_t freed;
+    device *device;
+};
+struct sim_thread {
+    sim_thread *next;
+    pthread_t pthread;
+    long native_id;
+    const char *call; /* the API function that it is in */
+    worker *worker;   /* NULL on a client's thread */
+    struct io_mutex *waits_mutex;
+    sim_thread *waits_thread; /* a Stop that waits for an IO thread, or a client lock's owner */
+    int blocked;
+    bool in_callback, in_io_callback, deadlocked;
+    uint64_t spent_ns;   /* by the callback that it is in, virtual time */
+    void *workgroups[8]; /* joined, in order */
+    int workgroup_depth;
+};
+sim_thread *thread_self(void); /* creates the record at the first call on a thread */
+sim_thread *thread_by_native_id_locked(long native_id);
+long native_thread_id(void);
+bool enter(const char *call);      /* locks the world; false (not locked): forked, return 'who?' */
+bool enter_time(const char *call); /* the same for calls that an IOProc may make */
+void leave(void);
+OSStatus refused(void); /* what the call returns when enter said no */
+
+/* ---- io_lock.c ---- */
+bool io_mutex_lock(struct io_mutex *mutex); /* false: deadlock, reported */
+void io_mutex_unlock(struct io_mutex *mutex);
+bool io_mutex_is_mine(const struct io_mutex *mutex);
+bool thread_wait_deadlocks_locked(sim_thread *self, const char *what);
+
+/* ---- objects.c, devices.c ---- */
+enum object_kind { SYSTEM = 1, PLUGIN = 2, DEVICE = 4, STREAM = 8, CONTROL = 16 };
+typedef struct object {
+    AudioObjectID id;
+    enum object_kind kind;
+    AudioClassID class_id, base_class_id;
+    struct object *owner;
+    device *device;
+    bool alive;
+} object;
+object *object_find(AudioObjectID id); /* living ones only */
+object *object_even_dead(AudioObjectID id);
+void object_add(object *o, enum object_kind kind, AudioClassID class_id, AudioClassID base,
+                object *owner, device *d);
+size_t objects_owned(const object *owner, object **list, size_t limit);
+
+struct stream {
+    object o;
+    UInt32 direction, index, starting_channel, channels, latency_frames, terminal;
+    UInt32 physical_bits; /* 16, 24 or 32 (float) */
+    bool active;
+};
+struct control {
+    object o;
+    UInt32 scope, element;
+};
+
+/* device_clock.c: frames of a run <-> simulated ns */
+typedef struct device_clock {
+    double nominal_hz, ppm, wander_ppm, wander_period_s, jitter_ns;
+    double anchor_ns, anchor_frame;           /* where the run began */
+    double zero_frame, zero_ns, ns_per_frame; /* the HAL's filtered prediction */
+    double next_zero_frame, zero_period_frames;
+    uint64_t noise;
+} device_clock;
+void clock_begin(device_clock *c, double ns, double frame);
+double clock_true_ns(const device_clock *c, double frame);
+double clock_predicted_ns(const device_clock *c, double frame);
+double clock_predicted_frame(const device_clock *c, double ns);
+void clock_advance(device_clock *c, double frame); /* takes in the zero time stamps up to there */
+double clock_rate_scalar(const device_clock *c);
+uint64_t mix64(uint64_t x); /* splitmix64, the only source of chance */
+
+struct device {
+    object o;
+    char *description, *uid, *name, *maker, *model_uid;
+    UInt32 serial, transport, clock_domain;
+    double rates[MAX_RATES][2];
+    size_t rate_count;
+    double rate, old_rate;
+    uint64_t old_rate_until_ns;
+    UInt32 buffer_frames, buffer_min, buffer_max, base_buffer_max, variable_frames;
+    stream *streams[2][MAX_STREAMS];
+    size_t stream_count[2];
+    UInt32 latency[2], safety[2];
+    bool can_be_default[2], hidden, reports_old_rate, vanishes, model_uid_global_only,
+        no_source_name;
+    control *controls[16];
+    size_t control_count;
+    int volume_kind; /* 0 none, 1 master, 2 per channel */
+    float volume[2][MAX_CHANNELS + 1];
+    UInt32 mute[2];
+    struct {
+        UInt32 id;
+        char *name;
+    } sources[MAX_SOURCES];
+    size_t source_count;
+    UInt32 source;
+    pid_t hog;
+    uint64_t hang_start_ns, hang_get_ns;
+    UInt32 hang_selector;
+    enum sim_input input;
+    double ppm;
+    void *workgroup;
+
+    struct io_mutex mutex;
+    io_proc *procs;
+    int null_starts; /* Start with a NULL proc */
+    bool starting;   /* a Start is under way */
+    run *current, *first_run, *last_run;
+    size_t run_count;
+    bool changing_rate;     /* S8: IO is paused */
+    double pending_rate;    /* 0: none */
+    uint64_t change_number; /* of the change that is under way */
+    UInt32 inject_overload;
+    bool inject_pending;
+};
+device *device_find(AudioObjectID id); /* living */
+device *device_even_dead(AudioObjectID id);
+UInt32 device_channels(const device *d, int direction);
+bool device_supports_rate(const device *d, double rate);
+void device_clamp_buffer(device *d);
+void devices_reset_locked(void);
+device *device_from_description(const char *description, UInt32 serial, AudioObjectID *id);
+
+/* ---- io_proc.c, io_thread.c, io_buffers.c ---- */
+struct io_proc {
+    io_proc *next;
+    device *device;
+    AudioDeviceIOProc proc;
+    const void *block;
+    void *client_data;
+    bool by_function; /* AudioDeviceAddIOProc: the function is the ID */
+    bool running, destroyed;
+    UInt32 linger; /* cycles that still call it after an asynchronous stop */
+    bool waits_for_time;
+    double start_frame;
+    bool usage[2][MAX_STREAMS];
+    UInt32 cycles;
+};
+OSStatus dead_device(void); /* what AudioDevice* answers for one */
+uint64_t ns_from_ticks(uint64_t ticks);
+io_proc *io_proc_find(device *d, AudioDeviceIOProcID id);
+bool device_wants_io(const device *d);
+void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce);
+void io_end_locked(run *r, bool announce); /* from any thread; the IO thread ends by itself */
+bool io_is_running(const device *d);
+void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* on the IO thread */
+void io_procs_forget_locked(device *d);
+
+struct run {
+    run *next;
+    device *device;
+    size_t index;
+    worker *worker;
+    uint64_t thread_number;
+    device_clock clock;
+    double rate;
+    double first_wake, wake, in_cursor, out_cursor; /* frames */
+    UInt32 nominal;  /* buffer size for which the cursors lie as they do */
+    bool last_cycle; /* S8: one partial cycle more */
+    bool ending, ended;
+    uint64_t cycles, skipped_frames, noise;
+    UInt32 latency[2][MAX_STREAMS]; /* device + stream, as they were */
+    /* capture.c: interleaved frames of each output stream since capture_first */
+    double capture_first;
+    uint64_t capture_frames, capture_room, capture_dropped, gap_frames;
+    float *capture[MAX_STREAMS];
+    uint8_t *present;
+    UInt32 channels[2][MAX_STREAMS];
+    size_t stream_count[2];
+    float *mix[MAX_STREAMS], *source[MAX_STREAMS];
+    UInt32 mix_room;
+    struct io_arena *arena;
+};
+void capture_write(run *r, double sample_time, UInt32 frames, float *const mix[]);
+void capture_gap(run *r, double sample_time, UInt32 frames);
+float capture_sample(const run *r, UInt32 stream, UInt32 channel, double sample_time);
+void capture_free(run *r);
+
+/* One set of buffers for one call of one IOProc. */
+typedef struct io_call {
+    AudioBufferList *input, *output;
+} io_call;
+bool io_buffers_prepare(run *r, const io_proc *p, UInt32 frames, io_call *call);
+void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, bool keep);
+void io_buffers_fill_input(run *r, double sample_time, UInt32 frames);
+void io_buffers_free(run *r);
+
+/* ---- listeners.c ---- */
+typedef struct change {
+    AudioObjectPropertyAddress addresses[24];
+    UInt32 count;
+} change;
+void change_add(change *c, UInt32 selector, UInt32 scope);
+void notify_locked(AudioObjectID object, const change *c);
+void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
+void listeners_reset_locked(void);
+void deliveries_drop_locked(void *subject); /* of an event or job that will not run */
+event_fn listeners_event(void);
+void run_loop_deliver_locked(void *run_loop, job_fn fn, void *subject); /* cf_run_loop.c */
+bool run_loop_is_known_locked(const void *run_loop);
+void *run_loop_main_locked(void);
+void run_loops_reset_locked(void);
+
+/* ---- injection.c: replies and errors that a test dictates ---- */
+bool injected_error(const char *call, OSStatus *error); /* not locked */
+typedef struct override override;
+const override *override_find(AudioObjectID id, const AudioObjectPropertyAddress *a);
+OSStatus override_reply(const override *o, UInt32 *size,
+                        void *data); /* data NULL: the size alone */
+void injection_reset_locked(void);
+
+/* ---- transactions.c ---- */
+OSStatus change_rate_locked(device *d, double rate, bool by_client);
+OSStatus change_buffer_locked(device *d, UInt32 frames);
+double device_reported_rate(const device *d);
+
+/* ---- CoreFoundation ---- */
+enum cf_type {
+    CF_NONE,
+    CF_STRING,
+    CF_ARRAY,
+    CF_NUMBER,
+    CF_BOOLEAN,
+    CF_DICTIONARY,
+    CF_DATA,
+    CF_URL,
+    CF_RUN_LOOP,
+    CF_ALLOCATOR,
+    CF_NULL,
+    CF_UUID,
+    CF_SOURCE,
+    CF_TIMER
+};
+typedef struct cf_object {
+    uint32_t magic;
+    enum cf_type type;
+    int64_t count;
+    bool immortal, internal;
+    struct cf_object *next, *previous;
+    void (*finalise)(struct cf_object *);
+    void *made_at[6];
+    int made_depth;
+} cf_object;
+void *cf_new(enum cf_type type, size_t size, void (*finalise)(cf_object *));
+bool cf_is(const void *object, enum cf_type type);
+CFStringRef cf_string(const char *utf8);
+char *cf_copy_utf8(CFStringRef string); /* malloc'ed */
+void cf_reset(void);
+size_t cf_report_leaks(void);
+
+const void *block_copy(const void *block);
+void block_release(const void *block);
+void *block_invoke(const void *block);
+
+void *workgroup_new(device *d);
+void workgroup_invalidate(void *workgroup);
+void workgroups_thread_exit(sim_thread *t);
+void workgroup_release_internal(void *workgroup);
+
+/* ---- the world ---- */
+typedef struct world_state {
+    pthread_mutex_t lock;
+    pid_t pid;
+    uint64_t seed, noise;
+    int64_t switches[SW_COUNT];
+    int macos;
+    UInt32 timebase_numer, timebase_denom;
+
+    bool is_virtual;
+    uint64_t now_ns; /* virtual time */
+    sim_thread *stepper;
+    pthread_cond_t
+        changed; /* broadcast: a worker became idle, a thread blocked, the stepper left */
+    size_t blocked_clients;
+
+    object **objects; /* by ID, [0] is NULL */
+    size_t object_room, object_next;
+    object system, plug_in;
+    device *devices[64]; /* living, in the order of the device list */
+    size_t device_count;
+    device *all_devices[512]; /* dead ones too, for their captures */
+    size_t all_device_count;
+    UInt32 next_serial;
+    AudioObjectID default_device[3]; /* output, input, system output */
+
+    void *run_loop; /* 'rnlp': NULL = own thread */
+    worker *notifier;
+    worker *workers;
+    uint64_t worker_number;
+    sim_thread *threads;
+    UInt32 sleeping_allowed, hog_allowed, unloading_allowed, power_hint, is_audible, mono,
+        input_mute;
+} world_state;
+extern world_state world;
+void world_begin_locked(void); /* the system object, at load and after a reset */
+
+#endif

@@ -1,0 +1,115 @@
+"""``make test``: style, types, the core under sanitizers, and all tests on every Python found here.
+
+python3 tools/test.py [--only lint,core,simulator,3.12] [-- pytest arguments]
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+import interpreters
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKED = ["src", "tests", "tools", "examples", "benchmarks"]
+
+
+class Step:
+    """One thing that passes or fails."""
+
+    def __init__(self, name: str, *commands: list[str]) -> None:
+        self.name = name
+        self.commands = commands
+        self.failed = False
+        self.seconds = 0.0
+
+    def run(self) -> None:
+        began = time.monotonic()
+        for command in self.commands:
+            print(f"\n== {self.name}: {' '.join(command)}", flush=True)
+            if subprocess.run(command, cwd=ROOT).returncode:
+                self.failed = True
+        self.seconds = time.monotonic() - began
+
+
+def c_files() -> list[str]:
+    folders = ["src", "tests", "simulator"]
+    return sorted(str(p) for f in folders for p in (ROOT / f).rglob("*.[ch]") if p.is_file())
+
+
+def lint(env: Path) -> Step:
+    binaries = env / "bin"
+    return Step(
+        "style and types",
+        [str(binaries / "ruff"), "check", *CHECKED],
+        [str(binaries / "ruff"), "format", "--check", *CHECKED],
+        [str(binaries / "clang-format"), "--dry-run", "--Werror", *c_files()],
+        [str(binaries / "mypy")],
+        [str(binaries / "mypy"), "--no-namespace-packages", *examples()],
+    )
+
+
+def simulator(python: str) -> Step:
+    make = ["make", "--no-print-directory", "-s", "-C", "simulator", "test"]
+    return Step(
+        "simulated CoreAudio",
+        [python, "tools/coreaudio/generate.py", "--check"],
+        make,
+        [*make, "SANITIZE=address,undefined"],
+        [*make, "SANITIZE=thread"],
+    )
+
+
+def examples() -> list[str]:
+    return sorted(str(path) for path in (ROOT / "examples").glob("*.py"))
+
+
+def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
+    listed = []
+    found = interpreters.find()
+    print("Pythons:", ", ".join(f"{name} ({path})" for name, path in found.items()), flush=True)
+    first = True
+    for version, python in found.items():
+        env = ROOT / "build" / f"env-{version}"
+        groups = ["test", "optional", *(["lint"] if first else [])]
+        setup = [python, "tools/environment.py", str(env.relative_to(ROOT)), *groups]
+        if first and (not only or "lint" in only):
+            listed.append(Step("environment", setup))
+            listed.append(lint(env))
+        if first and (not only or "core" in only):
+            listed.append(Step("core in C", [python, "tools/test_core.py"]))
+        if first and (not only or "simulator" in only):
+            listed.append(simulator(python))
+        if not only or version in only:
+            pytest = [str(env / "bin" / "python"), "-m", "pytest", "-q", "-n", "2"]
+            listed.append(Step(f"Python {version}", setup, [*pytest, *pytest_arguments]))
+        first = False
+    return listed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", default="", help="lint, core, simulator, 3.12 ..."
+    )
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest")
+    given = parser.parse_args()
+    os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
+    run = steps({part for part in given.only.split(",") if part}, given.pytest)
+    for step in run:
+        step.run()
+    print("\n" + "=" * 60)
+    for step in run:
+        print(f"{'FAILED' if step.failed else 'passed'}  {step.name}  ({step.seconds:.0f} s)")
+    failed = sum(step.failed for step in run)
+    print(f"{len(run) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
