@@ -30,9 +30,7 @@ _CHUNK_FRAMES = 4096
 _PREROLL_FRAMES = 8192
 
 
-def as_source(
-    array_or_path: Any, samplerate: float | None = None
-) -> Source:
+def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     """Return a source for an array or a file; a source is returned as it is.
 
     Parameters

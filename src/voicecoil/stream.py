@@ -245,9 +245,7 @@ class _StreamBase:
             (Stop, EscapedBlockError, CallbackResultError),
         )
 
-    def _engine(
-        self, code: _core.Code, driver_stream: DriverStream, arrays: str
-    ) -> _core.Engine:
+    def _engine(self, code: _core.Code, driver_stream: DriverStream, arrays: str) -> _core.Engine:
         got = self._got
         flags = _core.METER if self._meter else 0
         if self._zero_copy:
