@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from voicecoil import _core, control
 from voicecoil.arguments import channel_map, check_blocksize, check_samplerate, check_timeout
-from voicecoil.devices import find_device
+from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
 from voicecoil.errors import (
@@ -355,9 +355,7 @@ class _StreamBase:
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it has no levels")
         if not self._meter:
-            raise StreamStateError(
-                "the stream keeps no levels; open it with meter=True (it costs a look at each sample)"
-            )
+            raise StreamStateError("the stream keeps no levels; open it with meter=True")
         return read_levels(self._connection.engine)
 
     def _trouble(self) -> Exception | None:
@@ -365,7 +363,7 @@ class _StreamBase:
         return self._connection.driver_stream.trouble() if self._connection is not None else None
 
     def _newest_output(self) -> tuple[int, int | None]:
-        """Frames that the code has made, and when the newest cycle's first one is heard, host ns."""
+        """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
         assert self._connection is not None
         raw = self._connection.engine.statistics()
         return raw["frames"], raw["output_time"][0]

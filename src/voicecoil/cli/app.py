@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import re
-from collections.abc import Sequence
-from typing import Annotated
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
 
 import cyclopts
 from cyclopts import Parameter
@@ -60,9 +61,15 @@ Exit codes
     suppress_keyboard_interrupt=False,
 )
 
-Json = Annotated[bool, Parameter(negative="", help="Print JSON for programs and nothing else.")]
+Json = Annotated[
+    bool,
+    Parameter(negative="", show_default=False, help="Print JSON for programs and nothing else."),
+]
 Quiet = Annotated[
-    bool, Parameter(name=["--quiet", "-q"], negative="", help="Print nothing but errors.")
+    bool,
+    Parameter(
+        name=["--quiet", "-q"], negative="", show_default=False, help="Print nothing but errors."
+    ),
 ]
 DeviceName = Annotated[
     str | None,
@@ -74,10 +81,19 @@ DriverName = Annotated[
 Duration = Parameter(name=["--duration", "-d"], metavar="SECONDS")
 
 
-def command(examples: str) -> object:
+def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Decorates a function as a command whose help ends with `examples`, one a line."""
     lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
-    return app.command(help_epilogue=f"Examples\n{lines}")
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        # The lines of a docstring end where a source line does, those of a help text at the
+        # terminal's edge.
+        paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        app.command(function, help=text, help_epilogue=f"Examples\n{lines}")
+        return function
+
+    return decorate
 
 
 def run(tokens: Sequence[str]) -> int:
@@ -103,6 +119,8 @@ def _complain(text: str, code: int) -> int:
 
 
 def _one_line(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or [])!r} is more than this command takes."
     return re.sub(r"\s+", " ", str(error)).strip()
 
 

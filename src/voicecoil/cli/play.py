@@ -21,7 +21,7 @@ from voicecoil.cli.app import (
     say_if_virtual,
 )
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
-from voicecoil.devices import find_device
+from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import ArgumentError

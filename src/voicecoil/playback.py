@@ -15,7 +15,7 @@ from voicecoil.arguments import (
     check_seconds,
     check_timeout,
 )
-from voicecoil.devices import find_device
+from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Driver
 from voicecoil.errors import StreamStateError
@@ -48,6 +48,7 @@ class Playback:
         self._reader = reader
         self._frames = frames
         self._stopped = False
+        self._furthest = 0  # frames; when the output is closed nobody can ask how far it came
 
     @property
     def samplerate(self) -> float:
@@ -70,10 +71,11 @@ class Playback:
         heard = self._output.heard_frames()  # asked first: the clip can only be further
         started = self._clip.started_at
         if started is None:
-            return 0
+            return 0  # not even the first frame was mixed
         mixed = self._clip.position
         on_its_way = started + mixed + self._clip.starved_frames - heard
-        return max(0, mixed - max(0, on_its_way))
+        self._furthest = max(self._furthest, mixed - max(0, on_its_way))
+        return self._furthest
 
     @property
     def position_s(self) -> float:
