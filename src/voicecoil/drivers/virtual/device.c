@@ -40,6 +40,8 @@ struct vc_device {
     _Atomic int condition;
     vc_queue *faults;
 
+    int64_t input_latency_ns, output_latency_ns;
+
     /* The IO thread's own. */
     int64_t frame;
     int64_t started_ns;
@@ -51,8 +53,8 @@ struct vc_device {
     uint64_t silent_frames; /* heard since the last content; written when more content comes */
     bool heard;
 
-    int64_t late_ns;      /* that the running cycle is prolonged by */
-    uint32_t clock_reads; /* of the IO thread for the running client */
+    _Atomic int64_t late_ns; /* that the running cycle is prolonged by */
+    uint32_t clock_reads;    /* of the IO thread for the running client */
 
     _Atomic int64_t host_ns; /* of the virtual clocks */
     _Atomic int64_t shown_frame;
@@ -84,6 +86,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
     }
     device->config = *config;
     device->owner = (long)getpid();
+    device->input_latency_ns = frames_to_ns(device, config->input_latency_frames);
+    device->output_latency_ns = frames_to_ns(device, config->output_latency_frames);
     /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
     size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
     assert(!config->loopback || trip >= config->frames);
@@ -272,10 +276,11 @@ static _Thread_local const vc_device *io_thread_of;
 int64_t vc_device_clock_ns(void *user) {
     vc_device *device = user;
     int64_t late = 0;
-    if (io_thread_of == device) {
+    int64_t prolonged = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
+    if (prolonged != 0 && io_thread_of == device) {
         /* A late cycle takes its extra time between the first and the second look at the clock.
          * Only the IO thread's looks count: others may come at any moment. */
-        late = device->clock_reads++ > 0 ? device->late_ns : 0;
+        late = device->clock_reads++ > 0 ? prolonged : 0;
     }
     bool real = device->config.clock == VC_CLOCK_REAL;
     return (real ? vc_clock_ns() : atomic_load(&device->host_ns)) + late;
@@ -306,34 +311,29 @@ uint64_t vc_device_capture_lost_frames(const vc_device *device) {
  */
 
 /* One of the client's two buffers for this cycle, as the device's layout has it. */
-static vc_audio buffer(const vc_device *device, client *slot, int direction, uint32_t frames) {
+static void buffer(vc_audio *audio, const vc_device *device, client *slot, int direction,
+                   uint32_t frames) {
     uint32_t channels = slot->channels[direction];
-    vc_audio audio = {.channels = channels};
-    if (channels == 0) {
-        return audio;
-    }
     float *data =
         slot->memory[direction] + (device->cycle & 1u) * (size_t)device->config.frames * channels;
-    switch (device->config.layout) {
-    case VC_LAYOUT_PLANAR:
-        audio.data = data;
-        audio.frame_stride = 1;
-        audio.channel_stride = (ptrdiff_t)frames;
-        break;
-    case VC_LAYOUT_SPLIT:
+    audio->data = channels > 0 ? data : NULL;
+    audio->frame_stride = (ptrdiff_t)channels;
+    audio->channel_stride = 1;
+    audio->list = NULL;
+    audio->channels = channels;
+    audio->reserved = 0;
+    if (device->config.layout == VC_LAYOUT_PLANAR) {
+        audio->frame_stride = 1;
+        audio->channel_stride = (ptrdiff_t)frames;
+    } else if (device->config.layout == VC_LAYOUT_SPLIT) {
         for (uint32_t c = 0; c < channels; c++) {
             /* Last channel first, so that no uniform stride describes it by accident. */
             slot->list[direction][c] =
                 (vc_channel){data + (size_t)(channels - 1 - c) * device->config.frames, 1};
         }
-        audio.list = slot->list[direction];
-        break;
-    default:
-        audio.data = data;
-        audio.frame_stride = (ptrdiff_t)channels;
-        audio.channel_stride = 1;
+        audio->data = NULL;
+        audio->list = slot->list[direction];
     }
-    return audio;
 }
 
 static vc_channel channel(const vc_audio *audio, uint32_t c) {
@@ -388,11 +388,24 @@ static void fill_input(const vc_device *device, const client *slot, const vc_aud
     }
 }
 
+static void clear_mix(vc_device *device, uint32_t frames) {
+    memset(device->mix, 0, (size_t)frames * device->config.output_channels * sizeof(float));
+}
+
+/* `first`: what the mix holds is an older cycle's. */
 static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
-                       uint32_t frames) {
+                       uint32_t frames, bool first) {
     uint32_t outputs = device->config.output_channels;
-    if (slot->identity[OUTPUT] && output->channels == outputs &&
-        device->config.layout == VC_LAYOUT_INTERLEAVED) {
+    bool whole = slot->identity[OUTPUT] && output->channels == outputs &&
+                 device->config.layout == VC_LAYOUT_INTERLEAVED;
+    if (whole && first) {
+        memcpy(device->mix, output->data, (size_t)frames * outputs * sizeof(float));
+        return;
+    }
+    if (first) {
+        clear_mix(device, frames);
+    }
+    if (whole) {
         vc_mix_add(device->mix, output->data, frames, outputs, 1.0f, 0.0f);
         return;
     }
@@ -409,13 +422,14 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
     const vc_device_config *config = &device->config;
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     uint32_t content = 0;
-    int64_t due_ns = device->started_ns + frames_to_ns(device, device->frame);
-    int64_t in_ns = due_ns - frames_to_ns(device, config->input_latency_frames);
-    int64_t out_ns = due_ns + frames_to_ns(device, config->output_latency_frames);
+    int64_t due_ns = atomic_load_explicit(&device->host_ns, memory_order_relaxed);
+    int64_t in_ns = due_ns - device->input_latency_ns;
+    int64_t out_ns = due_ns + device->output_latency_ns;
     uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
     /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
     atomic_store(&device->turn, turn + 1);
     uint32_t used = atomic_load(&device->used);
+    bool alone = true; /* nobody has mixed anything yet */
     for (uint32_t i = 0; i < used; i++) {
         client *slot = &device->clients[i];
         vc_engine *engine = atomic_load(&slot->engine);
@@ -428,25 +442,29 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         }
         int64_t in = device->frame - config->input_latency_frames;
         int64_t out = device->frame + config->output_latency_frames;
-        vc_cycle cycle = {
-            .frames = frames,
-            .input = buffer(device, slot, INPUT, frames),
-            .output = buffer(device, slot, OUTPUT, frames),
-            .now = {begin_ns, device->frame, both, 0},
-            .input_time = {in_ns, in, both, 0},
-            .output_time = {out_ns, out, both, 0},
-        };
+        vc_cycle cycle; /* field by field: an initialiser would clear the whole first */
+        cycle.frames = frames;
+        cycle.lost_frames = 0;
+        buffer(&cycle.input, device, slot, INPUT, frames);
+        buffer(&cycle.output, device, slot, OUTPUT, frames);
+        cycle.now = (vc_time){begin_ns, device->frame, both, 0};
+        cycle.input_time = (vc_time){in_ns, in, both, 0};
+        cycle.output_time = (vc_time){out_ns, out, both, 0};
         fill_input(device, slot, &cycle.input, frames);
         device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
-        mix_output(device, slot, &cycle.output, frames);
+        mix_output(device, slot, &cycle.output, frames, alone);
+        alone = false;
         if (config->poison) {
             poison(device, slot, INPUT);
             poison(device, slot, OUTPUT);
         }
     }
     atomic_store_explicit(&device->turn, turn + 2, memory_order_release);
+    if (alone) {
+        clear_mix(device, frames);
+    }
     return content;
 }
 
@@ -529,7 +547,7 @@ static void lose(vc_device *device, int64_t frames) {
 static void apply_fault(vc_device *device, const vc_fault *fault) {
     switch (fault->kind) {
     case VC_FAULT_LATE:
-        device->late_ns = fault->value;
+        atomic_store_explicit(&device->late_ns, fault->value, memory_order_relaxed);
         break;
     case VC_FAULT_XRUN:
         lose(device, fault->value);
@@ -547,7 +565,7 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
 }
 
 static void apply_faults(vc_device *device) {
-    device->late_ns = 0;
+    atomic_store_explicit(&device->late_ns, 0, memory_order_relaxed);
     for (;;) {
         if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
             return;
@@ -616,14 +634,12 @@ static void *io_thread(void *user) {
         uint32_t frames = config->pattern_length
                               ? config->pattern[device->cycle % config->pattern_length]
                               : config->frames;
-        if (config->output_channels) {
-            memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
-        }
         int64_t begin_ns =
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = run_clients(device, frames, begin_ns);
-        if (config->clock == VC_CLOCK_REAL && device->late_ns > 0) {
-            nap(device->late_ns); /* what the clients were told becomes true */
+        int64_t late_ns = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
+        if (config->clock == VC_CLOCK_REAL && late_ns > 0) {
+            nap(late_ns); /* what the clients were told becomes true */
         }
         hear(device, frames, content);
         device->frame += frames;
