@@ -138,7 +138,7 @@ def say_if_virtual(driver: str | None) -> None:
     """Tells somebody who waits for sound why there is none."""
     if driver is None and get_driver(driver).name == "virtual":
         err.print(
-            "no driver for sound hardware here: the virtual device plays, in real time, unheard",
+            "no driver for sound hardware: the virtual device stands in, unheard",
             style="dim",
             soft_wrap=True,
         )
