@@ -7,8 +7,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from rig import Rig
 
+from rig import Rig
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from coded import assert_coded, coded
 from numpy.typing import NDArray
-from rig import Rig, until
 
 import voicecoil as vc
+from coded import assert_coded, coded
+from rig import Rig, until
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.errors import FileTruncatedError
 from voicecoil.files import FileSink

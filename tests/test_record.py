@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coded import assert_coded, coded
 from numpy.typing import NDArray
-from rig import Rig, until
 
 import voicecoil as vc
+from coded import assert_coded, coded
+from rig import Rig, until
 from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
 

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from coded import assert_coded, coded
 
 import voicecoil as vc
+from coded import assert_coded, coded
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.files import FileSink
 

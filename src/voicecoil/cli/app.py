@@ -38,8 +38,15 @@ __all__ = [
     "say_if_virtual",
 ]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to `main`, as it is for what is not printed by rich."""
+        raise BrokenPipeError
+
+
+out = _Console(highlight=False)
+err = _Console(stderr=True, highlight=False)
 
 app = cyclopts.App(
     name="voicecoil",
