@@ -435,7 +435,7 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
         }
         return 0;
     }
-    if (trap_enter != NULL) {
+    if (trap_enter) { /* compared with NULL, clang 22 takes NULL for a function that may block */
         trap_enter();
     }
     assert(cycle->input.channels == engine->config.input_channels);
@@ -455,7 +455,7 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     if (done_for_good(engine)) {
         begin_drain(engine, cycle, valid);
     }
-    if (trap_leave != NULL) {
+    if (trap_leave) {
         trap_leave();
     }
     return valid;
