@@ -98,7 +98,7 @@ def install_package(folder: Path) -> None:
     build = folder / "meson"
     log = folder / "build.log"
     options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
-    command = [str(python), "-m", "pip", "install", *options, f"-Cbuild-dir={build}"]
+    command = [str(python), "-m", "pip", "install", *options, f"--config-settings=build-dir={build}"]
     started = stamp_time()
     with log.open("w") as output:
         result = subprocess.run(

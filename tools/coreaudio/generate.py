@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# ruff: noqa: E501 - whole lines of C are quoted here
 """Write the C declarations of CoreAudio's ABI from the facts in abi.json.
 
     python tools/coreaudio/generate.py            writes src/coreaudio_abi/*
@@ -87,7 +88,11 @@ class Facts:
 
     def types(self):
         lines = []
-        rank = lambda h: next((i for i, p in enumerate(ORDER) if h.startswith(p)), len(ORDER))
+
+        def rank(header):
+            found = (i for i, part in enumerate(ORDER) if header.startswith(part))
+            return next(found, len(ORDER))
+
         items = [(n, t) for n, t in self.abi["types"].items() if not is_system(t["header"])]
         for name, t in sorted(items, key=lambda i: rank(i[1]["header"])):
             if "(^" not in t["canonical"]:
@@ -103,7 +108,7 @@ class Facts:
         return sorted(set(lines))
 
     def structs(self, system):
-        done, lines, todo = set(), [], {}
+        lines, todo = [], {}
         for name, s in self.abi["structs"].items():
             if is_system(s["header"]) == system:
                 todo[name] = s
@@ -204,7 +209,10 @@ class Facts:
                 f"typedef {declare(returns, '')}{'' if returns.endswith('*') else ' '}"
                 f"(*{f['name']}_fn)({types});{since}"
             )
-            named = ", ".join(declare(t, p[0]) for t, p in zip(params, f["params"])) or "void"
+            named = (
+                ", ".join(declare(t, p[0]) for t, p in zip(params, f["params"], strict=True))
+                or "void"
+            )
             line = f"{declare(returns, f['name'])}({named});"
             (system if f["framework"] == "libSystem" else own).append(line)
         variables = [
