@@ -94,9 +94,7 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", default="", help="lint, core, simulator, 3.12 ..."
-    )
+    parser.add_argument("--only", default="", help="lint, core, simulator, 3.12 ...")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     given = parser.parse_args()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")

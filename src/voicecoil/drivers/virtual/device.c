@@ -43,6 +43,8 @@ struct vc_device {
     /* The IO thread's own. */
     int64_t frame;
     int64_t started_ns;
+    int64_t due_ns; /* host time at which the cycle at `frame` is due */
+    int64_t latency_ns[2];
     uint64_t cycle;
     vc_fault fault; /* the next one; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
@@ -84,6 +86,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
     }
     device->config = *config;
     device->owner = (long)getpid();
+    device->latency_ns[INPUT] = frames_to_ns(device, config->input_latency_frames);
+    device->latency_ns[OUTPUT] = frames_to_ns(device, config->output_latency_frames);
     /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
     size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
     assert(!config->loopback || trip >= config->frames);
@@ -391,12 +395,22 @@ static void fill_input(const vc_device *device, const client *slot, const vc_aud
     }
 }
 
+/* Adds a client's output to the mix; the first client's (`mixed` is false) replaces what is there.
+ */
 static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
-                       uint32_t frames) {
+                       uint32_t frames, bool mixed) {
     uint32_t outputs = device->config.output_channels;
-    if (slot->identity[OUTPUT] && output->channels == outputs &&
-        device->config.layout == VC_LAYOUT_INTERLEAVED) {
+    size_t bytes = (size_t)frames * outputs * sizeof(float);
+    bool same = slot->identity[OUTPUT] && output->channels == outputs &&
+                device->config.layout == VC_LAYOUT_INTERLEAVED;
+    if (same && mixed) {
         vc_mix_add(device->mix, output->data, frames, outputs, 1.0f, 0.0f);
+    } else if (same && outputs) {
+        memcpy(device->mix, output->data, bytes);
+    } else if (!mixed) {
+        memset(device->mix, 0, bytes);
+    }
+    if (same) {
         return;
     }
     for (uint32_t c = 0; c < output->channels; c++) {
@@ -412,9 +426,9 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
     const vc_device_config *config = &device->config;
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     uint32_t content = 0;
-    int64_t due_ns = device->started_ns + frames_to_ns(device, device->frame);
-    int64_t in_ns = due_ns - frames_to_ns(device, config->input_latency_frames);
-    int64_t out_ns = due_ns + frames_to_ns(device, config->output_latency_frames);
+    int64_t in_ns = device->due_ns - device->latency_ns[INPUT];
+    int64_t out_ns = device->due_ns + device->latency_ns[OUTPUT];
+    bool mixed = false;
     uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
     /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
     atomic_store(&device->turn, turn + 1);
@@ -443,13 +457,17 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
-        mix_output(device, slot, &cycle.output, frames);
+        mix_output(device, slot, &cycle.output, frames, mixed);
+        mixed = true;
         if (config->poison) {
             poison(device, slot, INPUT);
             poison(device, slot, OUTPUT);
         }
     }
     atomic_store_explicit(&device->turn, turn + 2, memory_order_release);
+    if (!mixed) {
+        memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
+    }
     return content;
 }
 
@@ -510,6 +528,7 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
 
 static void show_time(vc_device *device) VC_REALTIME {
     int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
+    device->due_ns = host_ns;
     atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
     atomic_store_explicit(&device->shown_cycles, device->cycle, memory_order_release);
     atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
@@ -576,18 +595,18 @@ static bool wait_for_cycle(vc_device *device) {
         pthread_mutex_unlock(&device->lock);
         return !atomic_load(&device->quit);
     }
-    int64_t due = device->started_ns + frames_to_ns(device, device->frame);
+    int64_t due = device->due_ns;
     int64_t left = due - vc_clock_ns();
     if (-left > frames_to_ns(device, device->config.tolerance_frames)) {
         uint32_t frames = device->config.frames;
         int64_t late = llrint((double)-left * device->config.samplerate_hz / 1e9);
         lose(device, (late + frames - 1) / frames * frames);
-        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+        left = device->due_ns - vc_clock_ns();
     }
     /* In pieces, so that a device with long cycles still ends promptly. */
     while (left > 0 && !atomic_load(&device->quit)) {
         nap(left < 20000000 ? left : 20000000);
-        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+        left = device->due_ns - vc_clock_ns();
     }
     return !atomic_load(&device->quit);
 }
@@ -619,9 +638,6 @@ static void *io_thread(void *user) {
         uint32_t frames = config->pattern_length
                               ? config->pattern[device->cycle % config->pattern_length]
                               : config->frames;
-        if (config->output_channels) {
-            memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
-        }
         int64_t begin_ns =
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = run_clients(device, frames, begin_ns);
