@@ -84,9 +84,7 @@ def check_wheel(table: Table, target: zig.Target, scratch: Path) -> bool:
     except macos_wheel.BuildError as error:
         table.row("wheel", target.name, str(error)[-4000:])
         return False
-    table.row(
-        "wheel", target.name, macho.tag(wheel, machine, macos_wheel.MINIMUM), wheel.name
-    )
+    table.row("wheel", target.name, macho.tag(wheel, machine, macos_wheel.MINIMUM), wheel.name)
     try:
         modules = macho.modules(wheel, scratch / machine)
     except ValueError as error:
@@ -226,9 +224,7 @@ def check_real_time_check(table: Table, target: zig.Target, scratch: Path) -> No
         path.name
         for path, flags in core.items()
         if "-Wfunction-effects"
-        not in zig.cc(
-            target, *flags, *STRICT, "-include", slow, "-c", path, "-o", scratch / "x.o"
-        )
+        not in zig.cc(target, *flags, *STRICT, "-include", slow, "-c", path, "-o", scratch / "x.o")
     ]
     fault = f"accepted: {', '.join(accepted)}" if accepted or not core else ""
     detail = f"a memcpy that may block, in {len(core)} files of the core"
@@ -252,9 +248,7 @@ def check_library_check(table: Table, scratch: Path) -> None:
     foreign = scratch / "libforeign.dylib"
     name = scratch / "foreign.c"
     name.write_text("int foreign(void) { return 1; }\n")
-    fault = zig.cc(
-        zig.ARM64, "-dynamiclib", f"-Wl,-install_name,{foreign}", name, "-o", foreign
-    )
+    fault = zig.cc(zig.ARM64, "-dynamiclib", f"-Wl,-install_name,{foreign}", name, "-o", foreign)
     assert not fault, fault
 
     def faults(

@@ -61,7 +61,9 @@ def undefined(binary: lief.MachO.Binary) -> str:
         name = symbol.name.removeprefix("_")
         if re.match(r"_?Py", name):
             if not hasattr(ctypes.pythonapi, name):
-                wrong.append(f"{name} (no Python {sys.version_info[0]}.{sys.version_info[1]} has it)")
+                wrong.append(
+                    f"{name} (no Python {sys.version_info[0]}.{sys.version_info[1]} has it)"
+                )
         elif not symbol.has_binding_info or symbol.binding_info.library_ordinal == FLAT_LOOKUP:
             wrong.append(f"{name} (libSystem has it not)")
     return f"wants {', '.join(sorted(wrong))}" if wrong else ""

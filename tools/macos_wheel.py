@@ -104,6 +104,9 @@ def build(target: zig.Target) -> Path:
     if stamp.exists() and stamp.stat().st_mtime > newest:
         return next(wheels.glob("*.whl"))
     shutil.rmtree(wheels, ignore_errors=True)
+    meson = here / "meson"
+    if stamp.exists() and stamp.stat().st_mtime < max(p.stat().st_mtime for p in own_files()):
+        shutil.rmtree(meson, ignore_errors=True)  # Meson keeps what it was first told of compilers
     wheels.mkdir(parents=True)
     include = headers()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -116,7 +119,7 @@ def build(target: zig.Target) -> Path:
         "_PYTHON_SYSCONFIGDATA_NAME": "_sysconfigdata__darwin_darwin",
     }
     settings = {
-        "build-dir": str(here / "meson"),
+        "build-dir": str(meson),
         "setup-args": [f"--cross-file={cross_file(target, include)}"],
     }
     command = [sys.executable, "-c", HOOK, json.dumps([str(wheels), settings])]
@@ -133,6 +136,7 @@ def build(target: zig.Target) -> Path:
 
 
 def own_files() -> list[Path]:
+    """What decides how is built."""
     return [Path(__file__), Path(zig.__file__)]
 
 
