@@ -40,11 +40,11 @@ struct vc_device {
     _Atomic int condition;
     vc_queue *faults;
 
-    int64_t input_latency_ns, output_latency_ns;
-
     /* The IO thread's own. */
     int64_t frame;
     int64_t started_ns;
+    int64_t due_ns; /* host time at which the cycle at `frame` is due */
+    int64_t latency_ns[2];
     uint64_t cycle;
     vc_fault fault; /* the next one; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
@@ -53,8 +53,8 @@ struct vc_device {
     uint64_t silent_frames; /* heard since the last content; written when more content comes */
     bool heard;
 
-    _Atomic int64_t late_ns; /* that the running cycle is prolonged by */
-    uint32_t clock_reads;    /* of the IO thread for the running client */
+    int64_t late_ns;      /* that the running cycle is prolonged by */
+    uint32_t clock_reads; /* of the IO thread for the running client */
 
     _Atomic int64_t host_ns; /* of the virtual clocks */
     _Atomic int64_t shown_frame;
@@ -86,8 +86,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
     }
     device->config = *config;
     device->owner = (long)getpid();
-    device->input_latency_ns = frames_to_ns(device, config->input_latency_frames);
-    device->output_latency_ns = frames_to_ns(device, config->output_latency_frames);
+    device->latency_ns[INPUT] = frames_to_ns(device, config->input_latency_frames);
+    device->latency_ns[OUTPUT] = frames_to_ns(device, config->output_latency_frames);
     /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
     size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
     assert(!config->loopback || trip >= config->frames);
@@ -276,11 +276,13 @@ static _Thread_local const vc_device *io_thread_of;
 int64_t vc_device_clock_ns(void *user) {
     vc_device *device = user;
     int64_t late = 0;
-    int64_t prolonged = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
-    if (prolonged != 0 && io_thread_of == device) {
+    VC_UNPROVEN /* a thread's first look at its own variable may allocate; io_thread has had it */
+        bool inside = io_thread_of == device;
+    VC_PROVEN_AGAIN
+    if (inside) {
         /* A late cycle takes its extra time between the first and the second look at the clock.
          * Only the IO thread's looks count: others may come at any moment. */
-        late = device->clock_reads++ > 0 ? prolonged : 0;
+        late = device->clock_reads++ > 0 ? device->late_ns : 0;
     }
     bool real = device->config.clock == VC_CLOCK_REAL;
     return (real ? vc_clock_ns() : atomic_load(&device->host_ns)) + late;
@@ -388,25 +390,22 @@ static void fill_input(const vc_device *device, const client *slot, const vc_aud
     }
 }
 
-static void clear_mix(vc_device *device, uint32_t frames) {
-    memset(device->mix, 0, (size_t)frames * device->config.output_channels * sizeof(float));
-}
-
-/* `first`: what the mix holds is an older cycle's. */
+/* Adds a client's output to the mix; the first client's (`mixed` is false) replaces what is there.
+ */
 static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
-                       uint32_t frames, bool first) {
+                       uint32_t frames, bool mixed) {
     uint32_t outputs = device->config.output_channels;
-    bool whole = slot->identity[OUTPUT] && output->channels == outputs &&
-                 device->config.layout == VC_LAYOUT_INTERLEAVED;
-    if (whole && first) {
-        memcpy(device->mix, output->data, (size_t)frames * outputs * sizeof(float));
-        return;
-    }
-    if (first) {
-        clear_mix(device, frames);
-    }
-    if (whole) {
+    size_t bytes = (size_t)frames * outputs * sizeof(float);
+    bool same = slot->identity[OUTPUT] && output->channels == outputs &&
+                device->config.layout == VC_LAYOUT_INTERLEAVED;
+    if (same && mixed) {
         vc_mix_add(device->mix, output->data, frames, outputs, 1.0f, 0.0f);
+    } else if (same && outputs) {
+        memcpy(device->mix, output->data, bytes);
+    } else if (!mixed) {
+        memset(device->mix, 0, bytes);
+    }
+    if (same) {
         return;
     }
     for (uint32_t c = 0; c < output->channels; c++) {
@@ -418,18 +417,17 @@ static void mix_output(vc_device *device, const client *slot, const vc_audio *ou
     }
 }
 
-static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) {
+static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) VC_REALTIME {
     const vc_device_config *config = &device->config;
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     uint32_t content = 0;
-    int64_t due_ns = atomic_load_explicit(&device->host_ns, memory_order_relaxed);
-    int64_t in_ns = due_ns - device->input_latency_ns;
-    int64_t out_ns = due_ns + device->output_latency_ns;
+    int64_t in_ns = device->due_ns - device->latency_ns[INPUT];
+    int64_t out_ns = device->due_ns + device->latency_ns[OUTPUT];
+    bool mixed = false;
     uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
     /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
     atomic_store(&device->turn, turn + 1);
     uint32_t used = atomic_load(&device->used);
-    bool alone = true; /* nobody has mixed anything yet */
     for (uint32_t i = 0; i < used; i++) {
         client *slot = &device->clients[i];
         vc_engine *engine = atomic_load(&slot->engine);
@@ -454,16 +452,16 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
-        mix_output(device, slot, &cycle.output, frames, alone);
-        alone = false;
+        mix_output(device, slot, &cycle.output, frames, mixed);
+        mixed = true;
         if (config->poison) {
             poison(device, slot, INPUT);
             poison(device, slot, OUTPUT);
         }
     }
     atomic_store_explicit(&device->turn, turn + 2, memory_order_release);
-    if (alone) {
-        clear_mix(device, frames);
+    if (!mixed) {
+        memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
     }
     return content;
 }
@@ -523,8 +521,9 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
     device->silent_frames += frames - content;
 }
 
-static void show_time(vc_device *device) {
+static void show_time(vc_device *device) VC_REALTIME {
     int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
+    device->due_ns = host_ns;
     atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
     atomic_store_explicit(&device->shown_cycles, device->cycle, memory_order_release);
     atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
@@ -547,7 +546,7 @@ static void lose(vc_device *device, int64_t frames) {
 static void apply_fault(vc_device *device, const vc_fault *fault) {
     switch (fault->kind) {
     case VC_FAULT_LATE:
-        atomic_store_explicit(&device->late_ns, fault->value, memory_order_relaxed);
+        device->late_ns = fault->value;
         break;
     case VC_FAULT_XRUN:
         lose(device, fault->value);
@@ -564,8 +563,8 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
     }
 }
 
-static void apply_faults(vc_device *device) {
-    atomic_store_explicit(&device->late_ns, 0, memory_order_relaxed);
+static void apply_faults(vc_device *device) VC_REALTIME {
+    device->late_ns = 0;
     for (;;) {
         if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
             return;
@@ -591,18 +590,18 @@ static bool wait_for_cycle(vc_device *device) {
         pthread_mutex_unlock(&device->lock);
         return !atomic_load(&device->quit);
     }
-    int64_t due = device->started_ns + frames_to_ns(device, device->frame);
+    int64_t due = device->due_ns;
     int64_t left = due - vc_clock_ns();
     if (-left > frames_to_ns(device, device->config.tolerance_frames)) {
         uint32_t frames = device->config.frames;
         int64_t late = llrint((double)-left * device->config.samplerate_hz / 1e9);
         lose(device, (late + frames - 1) / frames * frames);
-        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+        left = device->due_ns - vc_clock_ns();
     }
     /* In pieces, so that a device with long cycles still ends promptly. */
     while (left > 0 && !atomic_load(&device->quit)) {
         nap(left < 20000000 ? left : 20000000);
-        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+        left = device->due_ns - vc_clock_ns();
     }
     return !atomic_load(&device->quit);
 }
@@ -637,9 +636,8 @@ static void *io_thread(void *user) {
         int64_t begin_ns =
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = run_clients(device, frames, begin_ns);
-        int64_t late_ns = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
-        if (config->clock == VC_CLOCK_REAL && late_ns > 0) {
-            nap(late_ns); /* what the clients were told becomes true */
+        if (config->clock == VC_CLOCK_REAL && device->late_ns > 0) {
+            nap(device->late_ns); /* what the clients were told becomes true */
         }
         hear(device, frames, content);
         device->frame += frames;
