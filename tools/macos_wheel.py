@@ -4,7 +4,8 @@ What is unlike a build on a Mac: Python's headers are this machine's (both are L
 differs in pyconfig.h the public headers do not use), and so are the facts in which meson-python
 looks up how an extension module is called; they are handed over with Darwin's names in them.
 Without that it would put a Mach-O file into a wheel for Linux, which is one of the things that
-`macho` refuses."""
+`macho` refuses.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The zig compiler for other platforms than this one: where it is, and one C file through it.
 
 `ziglang` from PyPI is clang with the C libraries and headers of every target it knows, macOS's
-among them. It has none of Apple's frameworks, and this package needs none to build."""
+among them. It has none of Apple's frameworks, and this package needs none to build.
+"""
 
 from __future__ import annotations
 
