@@ -177,18 +177,30 @@ static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
 }
 
 /* The stream's own memory as one direction of a block. */
-static vc_audio own(float *data, uint32_t channels) {
-    return (vc_audio){.data = channels ? data : NULL,
-                      .frame_stride = (ptrdiff_t)channels,
-                      .channel_stride = 1,
-                      .channels = channels};
+static void own(vc_audio *audio, float *data, uint32_t channels) {
+    audio->data = channels ? data : NULL;
+    audio->frame_stride = (ptrdiff_t)channels;
+    audio->channel_stride = 1;
+    audio->list = NULL;
+    audio->channels = channels;
+    audio->reserved = 0;
+}
+
+/* A block without its memory. Blocks are made field by field, in place: clearing the whole first
+ * and copying parts of it took as long as most of the rest of a cycle. */
+static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
+                     uint32_t frames) {
+    block->frames = frames;
+    block->lost_frames = 0;
+    block->valid_frames = frames;
+    block->reserved = 0;
+    block->samplerate_hz = engine->config.samplerate_hz;
+    block->now = cycle->now;
 }
 
 /* Calls the user's code and looks after what it left in the block. */
 static void call(vc_engine *engine, vc_block *block) {
     uint32_t frames = block->frames;
-    block->valid_frames = frames;
-    block->samplerate_hz = engine->config.samplerate_hz;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     int32_t result = process(engine, block);
@@ -216,11 +228,10 @@ static void call(vc_engine *engine, vc_block *block) {
     engine->counted.frames += frames;
 }
 
-static vc_audio device_block(const vc_audio *device, uint32_t offset) {
-    vc_audio part = *device;
-    part.data = device->data + (ptrdiff_t)offset * device->frame_stride;
-    part.channel_stride = device->channels == 1 ? 1 : device->channel_stride;
-    return part;
+static void device_block(vc_audio *part, const vc_audio *device, uint32_t offset) {
+    own(part, device->data + (ptrdiff_t)offset * device->frame_stride, device->channels);
+    part->frame_stride = device->frame_stride;
+    part->channel_stride = device->channels == 1 ? 1 : device->channel_stride;
 }
 
 static bool can_lend(const vc_engine *engine, const vc_audio *device) {
@@ -235,18 +246,18 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
 /* A block inside the cycle, `offset` frames from its start. Returns its frames that count. */
 static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                             uint32_t frames) {
-    vc_block block = {.frames = frames,
-                      .now = cycle->now,
-                      .input_time = later(engine, cycle->input_time, offset),
-                      .output_time = later(engine, cycle->output_time, offset)};
+    vc_block block;
+    describe(&block, engine, cycle, frames);
+    block.input_time = later(engine, cycle->input_time, offset);
+    block.output_time = later(engine, cycle->output_time, offset);
     bool zero_copy = (engine->config.flags & VC_ENGINE_ZERO_COPY) &&
                      can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
     if (zero_copy) {
-        block.input = device_block(&cycle->input, offset);
-        block.output = device_block(&cycle->output, offset);
+        device_block(&block.input, &cycle->input, offset);
+        device_block(&block.output, &cycle->output, offset);
     } else {
-        block.input = own(engine->input_block, engine->config.input_channels);
-        block.output = own(engine->output_block, engine->config.output_channels);
+        own(&block.input, engine->input_block, engine->config.input_channels);
+        own(&block.output, engine->output_block, engine->config.output_channels);
         if (block.input.channels) {
             vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
         }
@@ -264,12 +275,12 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
 
 /* Calls the user's code for the stream's own block as it stands. */
 static void own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
-    vc_block block = {.frames = engine->config.block_frames,
-                      .now = cycle->now,
-                      .input = own(engine->input_block, engine->config.input_channels),
-                      .output = own(engine->output_block, engine->config.output_channels),
-                      .input_time = engine->block_input_time,
-                      .output_time = later(engine, cycle->output_time, offset)};
+    vc_block block;
+    describe(&block, engine, cycle, engine->config.block_frames);
+    own(&block.input, engine->input_block, engine->config.input_channels);
+    own(&block.output, engine->output_block, engine->config.output_channels);
+    block.input_time = engine->block_input_time;
+    block.output_time = later(engine, cycle->output_time, offset);
     vc_audio_silence(&block.output, 0, block.frames);
     engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
     call(engine, &block);
@@ -283,11 +294,13 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
         if (position == 0) {
             engine->block_input_time = later(engine, cycle->input_time, offset);
         }
-        vc_audio to = own(engine->input_block, engine->config.input_channels);
+        vc_audio to;
+        own(&to, engine->input_block, engine->config.input_channels);
         vc_audio_copy(&to, position, &cycle->input, offset, frames);
     }
     if (engine->config.output_channels) {
-        vc_audio from = own(engine->output_block, engine->config.output_channels);
+        vc_audio from;
+        own(&from, engine->output_block, engine->config.output_channels);
         vc_audio_copy(&cycle->output, offset, &from, position, frames);
     }
     engine->position += frames;
@@ -310,7 +323,8 @@ static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
     engine->latched = true;
     engine->valid = 0;
-    vc_audio block = own(engine->output_block, engine->config.output_channels);
+    vc_audio block;
+    own(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
     lose(engine, cycle, engine->config.block_frames);
 }

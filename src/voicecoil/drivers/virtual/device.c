@@ -319,34 +319,29 @@ uint64_t vc_device_capture_lost_frames(const vc_device *device) {
  */
 
 /* One of the client's two buffers for this cycle, as the device's layout has it. */
-static vc_audio buffer(const vc_device *device, client *slot, int direction, uint32_t frames) {
+static void buffer(vc_audio *audio, const vc_device *device, client *slot, int direction,
+                   uint32_t frames) {
     uint32_t channels = slot->channels[direction];
-    vc_audio audio = {.channels = channels};
-    if (channels == 0) {
-        return audio;
-    }
     float *data =
         slot->memory[direction] + (device->cycle & 1u) * (size_t)device->config.frames * channels;
-    switch (device->config.layout) {
-    case VC_LAYOUT_PLANAR:
-        audio.data = data;
-        audio.frame_stride = 1;
-        audio.channel_stride = (ptrdiff_t)frames;
-        break;
-    case VC_LAYOUT_SPLIT:
+    audio->data = channels > 0 ? data : NULL;
+    audio->frame_stride = (ptrdiff_t)channels;
+    audio->channel_stride = 1;
+    audio->list = NULL;
+    audio->channels = channels;
+    audio->reserved = 0;
+    if (device->config.layout == VC_LAYOUT_PLANAR) {
+        audio->frame_stride = 1;
+        audio->channel_stride = (ptrdiff_t)frames;
+    } else if (device->config.layout == VC_LAYOUT_SPLIT) {
         for (uint32_t c = 0; c < channels; c++) {
             /* Last channel first, so that no uniform stride describes it by accident. */
             slot->list[direction][c] =
                 (vc_channel){data + (size_t)(channels - 1 - c) * device->config.frames, 1};
         }
-        audio.list = slot->list[direction];
-        break;
-    default:
-        audio.data = data;
-        audio.frame_stride = (ptrdiff_t)channels;
-        audio.channel_stride = 1;
+        audio->data = NULL;
+        audio->list = slot->list[direction];
     }
-    return audio;
 }
 
 static vc_channel channel(const vc_audio *audio, uint32_t c) {
@@ -451,14 +446,14 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         }
         int64_t in = device->frame - config->input_latency_frames;
         int64_t out = device->frame + config->output_latency_frames;
-        vc_cycle cycle = {
-            .frames = frames,
-            .input = buffer(device, slot, INPUT, frames),
-            .output = buffer(device, slot, OUTPUT, frames),
-            .now = {begin_ns, device->frame, both, 0},
-            .input_time = {in_ns, in, both, 0},
-            .output_time = {out_ns, out, both, 0},
-        };
+        vc_cycle cycle; /* field by field: an initialiser would clear the whole first */
+        cycle.frames = frames;
+        cycle.lost_frames = 0;
+        buffer(&cycle.input, device, slot, INPUT, frames);
+        buffer(&cycle.output, device, slot, OUTPUT, frames);
+        cycle.now = (vc_time){begin_ns, device->frame, both, 0};
+        cycle.input_time = (vc_time){in_ns, in, both, 0};
+        cycle.output_time = (vc_time){out_ns, out, both, 0};
         fill_input(device, slot, &cycle.input, frames);
         device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
