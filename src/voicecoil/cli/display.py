@@ -213,7 +213,7 @@ def _scale(bar: int) -> Text:
         end = LEFT + round(_share(mark) * bar)
         if end <= free_to:
             row[end - len(text) : end] = text
-            free_to = end - len(text) - 3
+            free_to = end - len(text) - 2
     return Text("".join(row).rstrip(), "bright_black", no_wrap=True)
 
 
