@@ -15,10 +15,10 @@
 
 enum { EVENT_CAPACITY = 1024 };
 
-static void (*trap_enter)(void);
-static void (*trap_leave)(void);
+static void (*trap_enter)(void) VC_REALTIME;
+static void (*trap_leave)(void) VC_REALTIME;
 
-void vc_cycle_set_trap(void (*enter)(void), void (*leave)(void)) {
+void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_REALTIME) {
     trap_enter = enter;
     trap_leave = leave;
 }
@@ -105,6 +105,34 @@ int32_t vc_engine_error(const vc_engine *engine) {
     return atomic_load_explicit(&engine->error, memory_order_acquire);
 }
 
+/* ---- the user's code --------------------------------------------------------------------------
+ */
+
+/* The three ways out of what is proven. Whether the user's code blocks is the user's affair: Python
+ * does, by its nature, and is told of the price (late_cycles, load). */
+
+static int32_t process(const vc_engine *engine, vc_block *block) VC_REALTIME {
+    VC_UNPROVEN
+    return engine->config.process(block, engine->config.user);
+    VC_PROVEN_AGAIN
+}
+
+static void leave(const vc_engine *engine) VC_REALTIME {
+    VC_UNPROVEN
+    if (engine->config.leave != NULL) {
+        engine->config.leave(engine->config.user);
+    }
+    VC_PROVEN_AGAIN
+}
+
+int32_t vc_native_process(vc_block *block, void *user) {
+    const vc_native *native = user;
+    VC_UNPROVEN
+    return native->function(block->output.data, block->input.data, block->frames, block,
+                            native->user);
+    VC_PROVEN_AGAIN
+}
+
 /* ---- the end of a stream, as the IO thread sees it ------------------------------------------ */
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
@@ -116,9 +144,7 @@ static void finish(vc_engine *engine, const vc_cycle *cycle) {
 /* The user's code was called for the last time; what it made, up to frame `content` of this cycle,
  * goes on to the ear. */
 static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t content) {
-    if (engine->config.leave != NULL) {
-        engine->config.leave(engine->config.user);
-    }
+    leave(engine);
     int reason = atomic_load(&engine->reason);
     bool at_once = reason == VC_REASON_ABORT || reason == VC_REASON_ERROR;
     if (at_once || engine->config.drain_frames == 0) {
@@ -165,7 +191,7 @@ static void call(vc_engine *engine, vc_block *block) {
     block->samplerate_hz = engine->config.samplerate_hz;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
-    int32_t result = engine->config.process(block, engine->config.user);
+    int32_t result = process(engine, block);
 
     /* An input stream makes nothing that a device could play. */
     uint32_t made = block->output.channels ? frames : 0;
@@ -409,7 +435,7 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
         }
         return 0;
     }
-    if (trap_enter != NULL) {
+    if (trap_enter) { /* compared with NULL, clang 22 takes NULL for a function that may block */
         trap_enter();
     }
     assert(cycle->input.channels == engine->config.input_channels);
@@ -429,14 +455,8 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     if (done_for_good(engine)) {
         begin_drain(engine, cycle, valid);
     }
-    if (trap_leave != NULL) {
+    if (trap_leave) {
         trap_leave();
     }
     return valid;
-}
-
-int32_t vc_native_process(vc_block *block, void *user) {
-    const vc_native *native = user;
-    return native->function(block->output.data, block->input.data, block->frames, block,
-                            native->user);
 }
