@@ -7,9 +7,14 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from rig import Rig
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+# The same examples every time, and no clock: a slow machine is no failure.
+settings.register_profile("voicecoil", deadline=None, derandomize=True)
+settings.load_profile("voicecoil")
 
 
 @pytest.fixture

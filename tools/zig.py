@@ -1,8 +1,7 @@
 """The zig compiler for other platforms than this one: where it is, and one C file through it.
 
-`ziglang` from PyPI is clang with the C libraries and headers of every target it knows, macOS's among
-them. It has none of Apple's frameworks, and this package needs none to build.
-"""
+`ziglang` from PyPI is clang with the C libraries and headers of every target it knows, macOS's
+among them. It has none of Apple's frameworks, and this package needs none to build."""
 
 from __future__ import annotations
 
@@ -36,7 +35,8 @@ LINUX = (
 
 def executable() -> str:
     spec = importlib.util.find_spec("ziglang")
-    assert spec is not None and spec.origin is not None, "not in the environment of `macos`"
+    assert spec is not None, "not in the environment of `macos`"
+    assert spec.origin is not None
     return str(Path(spec.origin).parent / "zig")
 
 

@@ -70,7 +70,11 @@ struct vc_device {
 
 enum { INPUT = 0, OUTPUT = 1 };
 
+/* Where virtual clocks begin: not at 0, which would look like a time that nobody set. */
+enum { VIRTUAL_EPOCH_NS = 1000000000 };
+
 static void *io_thread(void *user);
+static void show_time(vc_device *device);
 
 static int64_t frames_to_ns(const vc_device *device, int64_t frames) {
     return llrint((double)frames * 1e9 / device->config.samplerate_hz);
@@ -107,6 +111,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
         vc_device_free(device);
         return NULL;
     }
+    device->started_ns = VIRTUAL_EPOCH_NS;
+    show_time(device); /* a virtual clock can be read before the first cycle */
     return device;
 }
 
@@ -627,8 +633,9 @@ static void *io_thread(void *user) {
     const vc_device_config *config = &device->config;
     io_thread_of = device;
     /* The time line goes on where it was when the device ran before. */
-    device->started_ns = (config->clock == VC_CLOCK_REAL ? vc_clock_ns() : 1000000000) -
-                         (config->clock == VC_CLOCK_REAL ? frames_to_ns(device, device->frame) : 0);
+    if (config->clock == VC_CLOCK_REAL) {
+        device->started_ns = vc_clock_ns() - frames_to_ns(device, device->frame);
+    }
     show_time(device);
     while (wait_for_cycle(device)) {
         apply_faults(device);
