@@ -4,8 +4,8 @@
     python3 tools/cross_macos.py [--require]
 
 The whole package becomes a wheel for arm64 and for x86_64, in build/macos/*/wheel. Of each: tag,
-processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled with
-warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
+processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled
+with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
 (-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for this
 machine; the core, the virtual device and the bridge for Windows and other Linuxes. Last, each check
 is given something that it must refuse.
