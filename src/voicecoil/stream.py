@@ -15,7 +15,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from voicecoil import _core, control
-from voicecoil.arguments import channel_map, check_blocksize, check_samplerate, check_timeout
+from voicecoil.arguments import (
+    channel_map,
+    check_blocksize,
+    check_samplerate,
+    check_timeout,
+    shown,
+)
 from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
@@ -177,8 +183,8 @@ class _StreamBase:
         native = None if make_code else as_native(callback)
         if make_code is None and native is None and not callable(callback):
             raise ArgumentTypeError(
-                f"callback={callback!r} cannot be called; give a function of one argument, the "
-                "Block, or a native function (voicecoil.NativeCallback)"
+                f"callback={shown(callback)} cannot be called; give a function of one argument, "
+                "the Block, or a native function (voicecoil.NativeCallback)"
             )
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
