@@ -51,7 +51,8 @@ def headers() -> Path:
     """
     include = Path(sysconfig.get_paths()["include"])
     config = (include / "pyconfig.h").read_text()
-    forward = re.search(rf"<({re.escape(sys.implementation._multiarch)}/.+?/pyconfig\.h)>", config)
+    machine = sysconfig.get_config_var("MULTIARCH") or ""
+    forward = re.search(rf"<({re.escape(machine)}/.+?/pyconfig\.h)>", config)
     if forward is None:
         return include
     copy = BUILD / f"include-{sysconfig.get_config_var('py_version_nodot')}"

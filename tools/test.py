@@ -1,4 +1,4 @@
-"""``make test``: style, types, sanitizers, other platforms, all tests on every Python.
+"""``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
 
 python3 tools/test.py [--only lint,core,simulator,macos,workflows,3.12] [-- pytest arguments]
 """

@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +37,8 @@ LINUX = (
 
 def executable() -> str:
     spec = importlib.util.find_spec("ziglang")
-    assert spec is not None, "not in the environment of `macos`"
-    assert spec.origin is not None
+    if spec is None or spec.origin is None:
+        sys.exit("ziglang is not in this environment; see the group `macos` in pyproject.toml")
     return str(Path(spec.origin).parent / "zig")
 
 
