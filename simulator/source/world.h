@@ -50,7 +50,8 @@ typedef struct sim_thread sim_thread;
 typedef struct listener listener;
 
 /* ---- switches.c ---- */
-/* clang-format off: it would indent each one further than the one before */
+/* It would indent each one further than the one before. */
+/* clang-format off */
 #define SWITCHES(X)                                                                                \
     X(dead_device_error)                                                                           \
     X(set_readonly_error)                                                                          \
@@ -83,7 +84,8 @@ enum sim_switch {
 void switches_reset(void);
 
 /* ---- report.c ---- */
-/* clang-format off: it would indent each one further than the one before */
+/* It would indent each one further than the one before. */
+/* clang-format off */
 #define COUNTERS(X)                                                                                \
     X(callbacks)                                                                                   \
     X(late_callbacks)                                                                              \

@@ -28,7 +28,8 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* Every name once: for the counters, for the report. */
-/* clang-format off: it would indent each one further than the one before */
+/* It would indent each one further than the one before. */
+/* clang-format off */
 #define NAMES(X)                                                                                   \
     X(malloc)                                                                                      \
     X(calloc) X(realloc) X(free) X(aligned_alloc) X(posix_memalign) X(memalign) X(reallocarray)    \
