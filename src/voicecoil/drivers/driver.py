@@ -15,7 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from voicecoil._core import Engine, VirtualDevice
+    from voicecoil._core import Clock, Engine
+    from voicecoil.events import Event
 
 __all__ = ["Device", "Driver", "DriverStream", "Got", "Latency", "Wanted"]
 
@@ -136,6 +137,9 @@ class Got:
         Frames that no cycle exceeds.
     input_latency, output_latency : Latency or None
         None: the stream has no such direction.
+    rate_note : str
+        Why it runs at that rate and not at the wanted one, and what can be done: the end of a
+        sentence.
     """
 
     samplerate: float
@@ -143,6 +147,7 @@ class Got:
     max_frames: int
     input_latency: Latency | None
     output_latency: Latency | None
+    rate_note: str = "for another stream: use that, or close the other stream first"
 
 
 class DriverStream(Protocol):
@@ -152,14 +157,14 @@ class DriverStream(Protocol):
     ----------
     got : Got
         What the device made of the wishes.
-    clock : VirtualDevice or None
+    clock : Clock or None
         A clock to time cycles with that is not the machine's.
     """
 
     @property
     def got(self) -> Got: ...
     @property
-    def clock(self) -> VirtualDevice | None: ...
+    def clock(self) -> Clock | None: ...
 
     def start(self, engine: Engine) -> None:
         """Makes the device call `engine`. Raises `DriverError`; then nothing was started."""
@@ -175,6 +180,9 @@ class DriverStream(Protocol):
 
     def trouble(self) -> Exception | None:
         """Why no cycle will come any more; None: all is well."""
+
+    def events(self) -> list[Event]:
+        """Takes what the driver itself noticed, oldest first; the engine's events are not here."""
 
 
 class Driver(Protocol):

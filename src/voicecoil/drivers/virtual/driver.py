@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from voicecoil.events import Event
+
 __all__ = ["VirtualDevice", "VirtualDriver"]
 
 Clock = Literal["real", "free", "stepped"]
@@ -429,6 +431,9 @@ class _VirtualStream:
                 f"the device {self._device.name!r} changed its sample rate under the stream"
             )
         return None
+
+    def events(self) -> list[Event]:
+        return []
 
 
 class VirtualDriver:
