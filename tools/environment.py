@@ -98,7 +98,8 @@ def install_package(folder: Path) -> None:
     build = folder / "meson"
     log = folder / "build.log"
     options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
-    command = [str(python), "-m", "pip", "install", *options, f"-Cbuild-dir={build}"]
+    options.append(f"--config-settings=build-dir={build}")  # -C is newer than Debian 12's pip
+    command = [str(python), "-m", "pip", "install", *options]
     started = stamp_time()
     with log.open("w") as output:
         result = subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,11 @@ import numpy as np
 
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.driver import HearingDriver
+from voicecoil.testing.simulator_library import ENVIRONMENT
+
+sys.path.insert(0, str(Path(__file__).parent))
+import simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -43,7 +49,9 @@ def main() -> int:
         code = subprocess.run([sys.executable, str(example), str(MUSIC)]).returncode
         if code:
             return code
-    virtual = "virtual" in get_driver().name
+    if os.environ.get("VOICECOIL_DRIVER") == "coreaudio-simulated":
+        os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
+    virtual = isinstance(get_driver(), HearingDriver)
     command = [sys.executable, "-m", "voicecoil", "play", str(source)]
     code = subprocess.run(command + (["--heard", str(HEARD)] if virtual else [])).returncode
     return code or (compare(source) if virtual else 0)

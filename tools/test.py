@@ -1,6 +1,6 @@
 """``make test``: style, types, the core under sanitizers, and all tests on every Python found here.
 
-python3 tools/test.py [--only lint,core,3.12] [-- pytest arguments]
+python3 tools/test.py [--only lint,core,simulator,3.12] [-- pytest arguments]
 """
 
 from __future__ import annotations
@@ -54,6 +54,17 @@ def lint(env: Path) -> Step:
     )
 
 
+def simulator(python: str) -> Step:
+    make = ["make", "--no-print-directory", "-s", "-C", "simulator", "test"]
+    return Step(
+        "simulated CoreAudio",
+        [python, "tools/coreaudio/generate.py", "--check"],
+        make,
+        [*make, "SANITIZE=address,undefined"],
+        [*make, "SANITIZE=thread"],
+    )
+
+
 def examples() -> list[str]:
     return sorted(str(path) for path in (ROOT / "examples").glob("*.py"))
 
@@ -72,6 +83,8 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
             listed.append(lint(env))
         if first and (not only or "core" in only):
             listed.append(Step("core in C", [python, "tools/test_core.py"]))
+        if first and (not only or "simulator" in only):
+            listed.append(simulator(python))
         if not only or version in only:
             pytest = [str(env / "bin" / "python"), "-m", "pytest", "-q", "-n", "2"]
             listed.append(Step(f"Python {version}", setup, [*pytest, *pytest_arguments]))
@@ -81,7 +94,7 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="lint, core, or versions such as 3.12")
+    parser.add_argument("--only", default="", help="lint, core, simulator, 3.12 ...")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     given = parser.parse_args()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")

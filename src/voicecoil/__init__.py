@@ -20,8 +20,8 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from voicecoil._core import Block as Block
     from voicecoil._core import BlockTime as BlockTime
-    from voicecoil.devices import default_device as default_device
-    from voicecoil.devices import devices as devices
+    from voicecoil.device_list import default_device as default_device
+    from voicecoil.device_list import devices as devices
     from voicecoil.drivers.driver import Device as Device
     from voicecoil.drivers.driver import Latency as Latency
     from voicecoil.errors import ArgumentError as ArgumentError
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
     from voicecoil.errors import VoicecoilError as VoicecoilError
     from voicecoil.events import Event as Event
+    from voicecoil.levels import Level as Level
     from voicecoil.native import NativeCallback as NativeCallback
-    from voicecoil.play import Playback as Playback
-    from voicecoil.play import play as play
-    from voicecoil.record import Recording as Recording
-    from voicecoil.record import record as record
-    from voicecoil.render import Clip as Clip
-    from voicecoil.render import render as render
+    from voicecoil.playback import Playback as Playback
+    from voicecoil.playback import play as play
+    from voicecoil.recording import Recording as Recording
+    from voicecoil.recording import record as record
+    from voicecoil.rendering import Clip as Clip
+    from voicecoil.rendering import render as render
     from voicecoil.statistics import Statistics as Statistics
     from voicecoil.stream import InputStream as InputStream
     from voicecoil.stream import OutputStream as OutputStream
@@ -56,17 +57,18 @@ if TYPE_CHECKING:
 # Public name -> the module that has it.
 _HOMES = {
     "_core": "Block BlockTime",
-    "devices": "default_device devices",
+    "device_list": "default_device devices",
     "drivers.driver": "Device Latency",
     "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
     "DeviceNotFoundError DriverError EscapedBlockError FileFormatError FileMissingError "
     "ForkedError NativeCallbackError Stop StreamClosedError StreamStateError StreamTimeoutError "
     "VoicecoilError",
     "events": "Event",
+    "levels": "Level",
     "native": "NativeCallback",
-    "play": "Playback play",
-    "record": "Recording record",
-    "render": "Clip render",
+    "playback": "Playback play",
+    "recording": "Recording record",
+    "rendering": "Clip render",
     "statistics": "Statistics",
     "stream": "InputStream OutputStream Stream",
 }

@@ -16,15 +16,51 @@ from voicecoil.drivers.driver import (
 )
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["check_blocksize", "check_samplerate", "check_timeout", "channel_map"]
+__all__ = [
+    "channel_map",
+    "check_blocksize",
+    "check_count",
+    "check_gain",
+    "check_samplerate",
+    "check_seconds",
+    "check_timeout",
+]
+
+MAX_GAIN = 1e6  # 120 dB; more is a mistake, and far more is no float32
 
 
 def _number(value: Any, name: str, example: str) -> float:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
+    try:
+        if isinstance(value, (bool, str, bytes)):
+            raise TypeError
+        return float(value)
+    except OverflowError:
+        raise ArgumentError(
+            f"{name} is an integer of {value.bit_length()} bits; give a number such as {example}"
+        ) from None
+    except (TypeError, ValueError):
         raise ArgumentTypeError(
             f"{name}={value!r} is a {type(value).__name__}; give a number such as {example}"
-        )
-    return float(value)
+        ) from None
+
+
+def _whole(value: Any, name: str, possible: str) -> int:
+    try:
+        if isinstance(value, bool):
+            raise TypeError
+        return operator.index(value)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"{name}={value!r} is a {type(value).__name__}; give {possible}"
+        ) from None
+
+
+def check_count(value: Any, name: str, possible: str, least: int = 0) -> int:
+    """A whole number that is not less than `least`; `possible` says in words what it is."""
+    count = _whole(value, name, possible)
+    if not least <= count < 1 << 40:
+        raise ArgumentError(f"{name}={value!r}; give {possible}")
+    return count
 
 
 def check_samplerate(samplerate: Any) -> float | None:
@@ -43,13 +79,11 @@ def check_blocksize(blocksize: Any) -> int | None:
     if blocksize is None:
         return None
     low, high = BLOCK_RANGE_FRAMES
-    try:
-        frames = operator.index(blocksize)
-    except TypeError:
-        raise ArgumentTypeError(
-            f"blocksize={blocksize!r} is a {type(blocksize).__name__}; give frames per block, "
-            f"{low} to {high}, or None for the device's own"
-        ) from None
+    frames = _whole(
+        blocksize,
+        "blocksize",
+        f"frames per block, {low} to {high}, or None for the device's own",
+    )
     if frames == 0:
         return None
     if not low <= frames <= high:
@@ -69,11 +103,26 @@ def check_timeout(timeout: Any, name: str = "timeout") -> float | None:
     return seconds
 
 
-def check_gain(gain: Any) -> float:
+def check_seconds(seconds: Any, name: str, least_excluded: bool = False) -> float:
+    """Seconds that something lasts: finite, not negative, and not 0 with `least_excluded`."""
+    value = _number(seconds, name, "1.5")
+    enough = value > 0 if least_excluded else value >= 0
+    if not enough or value >= 1e9:
+        raise ArgumentError(
+            f"{name}={seconds!r} s; give {'more than 0' if least_excluded else '0 or more'}, and "
+            "less than 1e9"
+        )
+    return value
+
+
+def check_gain(gain: Any, name: str = "gain") -> float:
     """A linear gain that is finite."""
-    value = _number(gain, "gain", "1.0")
-    if not math.isfinite(value):
-        raise ArgumentError(f"gain={gain!r}; give a finite number such as 1.0")
+    value = _number(gain, name, "1.0")
+    if not abs(value) <= MAX_GAIN:
+        raise ArgumentError(
+            f"{name}={gain!r}; give a linear gain such as 0.5, at most {MAX_GAIN:g} (120 dB); a "
+            "negative one inverts"
+        )
     return value
 
 
@@ -93,6 +142,8 @@ def channel_map(
     if isinstance(channels, (str, bytes)):
         raise ArgumentTypeError(f"channels={channels!r}; give a number or a list of channels")
     try:
+        if isinstance(channels, bool):
+            raise TypeError
         count = operator.index(channels)  # type: ignore[arg-type]
     except TypeError:
         return _explicit_map(channels, device, direction)
@@ -108,7 +159,10 @@ def channel_map(
 def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[int]:
     available = device.channels(direction)
     try:
-        indices = [operator.index(channel) for channel in channels]
+        listed = list(channels)
+        if any(isinstance(channel, bool) for channel in listed):
+            raise TypeError
+        indices = [operator.index(channel) for channel in listed]
     except TypeError:
         raise ArgumentTypeError(
             f"channels={channels!r}; give a number of channels, or a list of the device's channels "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arrays import ArraySource
 from .channels import apply, check_channels, mix_matrix
-from .errors import ArgumentError, FileTruncatedError, StreamClosedError
+from .errors import ArgumentError, ArgumentTypeError, FileTruncatedError, StreamClosedError
 from .files import Source, check_max_frames, check_seek, open_source
 from .rates import check_samplerate
 
@@ -30,14 +30,12 @@ _CHUNK_FRAMES = 4096
 _PREROLL_FRAMES = 8192
 
 
-def as_source(
-    array_or_path: NDArray[Any] | str | os.PathLike[str], samplerate: float | None = None
-) -> Source:
-    """Return a source for an array or a file.
+def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
+    """Return a source for an array or a file; a source is returned as it is.
 
     Parameters
     ----------
-    array_or_path : ndarray, str or path-like
+    array_or_path : ndarray, str, path-like or Source
         See :class:`ArraySource` and :func:`~voicecoil.files.open_source`.
     samplerate : int, optional
         Frames per second of the array, which does not know it. A file does: leave it out there;
@@ -54,7 +52,19 @@ def as_source(
     VoicecoilError
         Whatever :class:`ArraySource` or :func:`~voicecoil.files.open_source` finds.
     """
+    if all(hasattr(array_or_path, name) for name in ("read", "samplerate", "channels", "frames")):
+        source: Source = array_or_path
+        if samplerate is not None and check_samplerate(samplerate) != source.samplerate:
+            raise ArgumentError(
+                f"samplerate is {samplerate!r} and the source has {source.samplerate}; leave it out"
+            )
+        return source
     if not isinstance(array_or_path, (str, os.PathLike)):
+        if not hasattr(array_or_path, "dtype"):
+            raise ArgumentTypeError(
+                f"a {type(array_or_path).__name__} is no sound; give a NumPy array of shape "
+                "(frames,) or (frames, channels), or the path of an audio file"
+            )
         if samplerate is None:
             raise ArgumentError(
                 "samplerate is missing: an array does not know its own. "

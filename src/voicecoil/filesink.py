@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .channels import check_channels
@@ -127,6 +128,7 @@ class FileSink:
         self._header_due = self.samplerate
         check_writable(self.path)
         self._open()
+        _open_sinks.add(self)
 
     def _open(self) -> None:
         import soundfile
@@ -218,6 +220,15 @@ class FileSink:
         if self.format in _HEADER_FORMATS and library is not None and handle is not None:
             library.sf_command(handle, _UPDATE_HEADER_NOW, null, 0)
 
+    def _disown(self) -> None:
+        """In a forked child: the file is the parent's, and its position is shared.
+
+        Closing it here, as the collector would, writes a header over what the parent is writing.
+        """
+        if self._file is not None:
+            self._file._file = None  # to soundfile that is a closed file
+            self._file = None
+
     def close(self) -> None:
         """Finish the file; again is harmless."""
         file, self._file = self._file, None
@@ -281,3 +292,15 @@ def _check_limits(path: str, kind: _Kind, samplerate: int, channels: int) -> Non
             f"cannot write {path!r} with {samplerate} Hz: {kind.subtype} has at most "
             f"{kind.max_rate}. Use a .wav file for more"
         )
+
+
+_open_sinks: weakref.WeakSet[FileSink] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for sink in list(_open_sinks):
+        sink._disown()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 from voicecoil import _core, control
 from voicecoil.drivers.driver import RATE_RANGE_HZ, Device, Driver, Got
@@ -18,7 +17,11 @@ LINGER_S = 0.1  # how long a device stays open when all is quiet: sounds often f
 
 
 class Output:
-    """A device that mixes what is played on it."""
+    """A device that mixes what is played on it.
+
+    Whoever wants to add a sound holds the output first (`output_for` does), so that it does not
+    close, or come back with another rate, while the sound is made ready.
+    """
 
     def __init__(
         self,
@@ -29,8 +32,9 @@ class Output:
         blocksize: int | None,
     ) -> None:
         self._mixer: _core.MixerCode | None = None
-        self.lock = threading.Lock()
-        self._quiet_since = time.monotonic()
+        self._lock = threading.Lock()
+        self._holds = 0
+        self._quiet_since: int | None = None  # the mixer's frame
         low, high = RATE_RANGE_HZ
         self.stream = OutputStream(
             _CodeFactory(self._make_mixer),
@@ -59,79 +63,133 @@ class Output:
     @property
     def usable(self) -> bool:
         """Whether something can still be added."""
-        return self.stream.active
+        return self.stream.active and self.stream._trouble() is None
 
-    def add(self, clip: _core.Clip) -> bool:
-        """Gives it a sound. False: it has ended meanwhile."""
-        with self.lock:
-            if not self.usable:
-                return False
+    @property
+    def settle_frames(self) -> int:
+        """Frames from the mixer to the ear, and one call of the mixer: after them all was heard."""
+        return self.stream.latency.frames + self.stream._got.max_frames + self.stream.blocksize
+
+    def heard_frames(self) -> int:
+        """How far on the mixer's time line the listener is; never too far.
+
+        The newest cycle's frames reach the ear at the time that the device stamped it with. What
+        the mixer made beyond that cycle, because its blocks are longer, is not counted.
+        """
+        mixed, cycle_ns = self.stream._newest_output()
+        cycle = self.stream._got.max_frames
+        size = self.stream._blocksize or 0
+        ahead = cycle if size == 0 or cycle % size == 0 else cycle + size - 1
+        latency = self.stream.latency
+        when_begun = mixed - ahead - latency.frames
+        try:
+            now_ns = self.stream.now_ns() if cycle_ns is not None else 0
+        except StreamStateError:  # closed: no time passes any more
+            cycle_ns = None
+        if cycle_ns is None:
+            return max(0, when_begun)
+        since_s = (now_ns - cycle_ns) / 1e9 + latency.seconds
+        since = int(since_s * self.stream.samplerate)
+        return max(0, when_begun + min(cycle, max(0, since)))
+
+    def hold(self) -> bool:
+        """Keeps it open until `let_go`. False: it is closed, or its device lost."""
+        with self._lock:
+            if self.usable:
+                self._holds += 1
+                return True
+            return False
+
+    def let_go(self) -> None:
+        """The counterpart of `hold`."""
+        with self._lock:
+            self._holds -= 1
+
+    def add(self, clip: _core.Clip) -> None:
+        """Gives it a sound; the caller holds the output."""
+        with self._lock:
+            if (trouble := self.stream._trouble()) is not None:
+                raise trouble
+            if not self.stream.active:
+                raise StreamStateError(
+                    f"the output on {self.stream.device.name!r} was closed; play it again"
+                )
             if not self.mixer.add(clip):
                 raise StreamStateError(
                     f"{CAPACITY} sounds are playing on {self.stream.device.name!r} already; "
                     "wait() for one or stop() one first"
                 )
-            self._quiet_since = time.monotonic()
-            return True
 
-    def stop(self, clip: _core.Clip, fade_frames: int) -> bool:
-        with self.lock:
-            return self.mixer.stop(clip, fade_frames)
-
-    def levels(self) -> list[tuple[float, float]]:
-        """(peak, mean square) of each output channel since the last call, linear."""
-        connection = self.stream._connection
-        return connection.engine.levels() if connection is not None else []
+    def stop(self, clip: _core.Clip, fade_frames: int) -> None:
+        """Fades a sound out and ends it."""
+        with self._lock:
+            if self.stream.active and not self.mixer.stop(clip, fade_frames):
+                raise StreamStateError(
+                    f"{2 * CAPACITY} commands wait for the next IO cycle of "
+                    f"{self.stream.device.name!r} already; stop it again after that"
+                )
 
     def _look(self) -> bool:
-        """On the control thread: closes the device when nothing has played for a while."""
-        with self.lock:
-            if self.mixer.collect() > 0:
-                self._quiet_since = time.monotonic()
-            latency = self.stream.latency.seconds
-            quiet = time.monotonic() - self._quiet_since > LINGER_S + latency
-            if self.stream.state == "running" and not quiet:
-                return self._well()
+        """On the control thread: closes the device when nothing has played for a while.
+
+        A while of the device's own time: a sound is over when it was heard, and a clock that
+        stands still has not let anybody hear anything.
+        """
+        with self._lock:
+            if self.usable:
+                now = self.mixer.frames
+                if self.mixer.collect() > 0 or self._holds > 0:
+                    self._quiet_since = None
+                    return True
+                if self._quiet_since is None:
+                    self._quiet_since = now
+                linger = int(LINGER_S * self.stream.samplerate) + self.settle_frames
+                if now - self._quiet_since <= linger:
+                    return True
             self._shut()
         return False
 
     def close(self) -> None:
         """Closes the device at once."""
-        with self.lock:
+        with self._lock:
             self._shut()
 
-    def _well(self) -> bool:
-        connection = self.stream._connection
-        if connection is not None and connection.driver_stream.trouble() is None:
-            return True
-        self._shut()
-        return False
-
     def _shut(self) -> None:
-        _outputs.pop(self._key(), None)
+        key = _key(self.stream.driver, self.stream.device)
+        if _outputs.get(key) is self:  # else a newer one has taken its place
+            del _outputs[key]
         self.stream.close()
 
-    def _key(self) -> tuple[int, str]:
-        return id(self.stream.driver), self.stream.device.uid
+
+def _key(driver: Driver, device: Device) -> tuple[int, str]:
+    return id(driver), device.uid
 
 
 _outputs: dict[tuple[int, str], Output] = {}
-_opening = threading.Lock()
+_opening = threading.Lock()  # taken before an output's own lock, never after it
 
 
 def output_for(
-    driver: Driver, device: Device, samplerate: float, channels: int | None, blocksize: int | None
+    driver: Driver,
+    device: Device,
+    samplerate: float,
+    channels: int | None,
+    blocksize: int | None,
 ) -> Output:
-    """The device's mixing stream; opened at `samplerate` if it can be, when it is not open yet.
+    """The device's mixing stream, held for the caller, who has to let it go.
 
-    The one that is open may run at another rate and with other channels: look at its stream.
+    It is opened at `samplerate` if it can be, when it is not open yet. One that is open already may
+    run at another rate and with other channels: look at its stream.
     """
     with _opening:
-        key = id(driver), device.uid
+        key = _key(driver, device)
         output = _outputs.get(key)
-        if output is None or not output.usable:
+        if output is None or not output.hold():
+            if output is not None:
+                output.close()
             output = Output(driver, device, samplerate, channels, blocksize)
             _outputs[key] = output
+            output.hold()
         return output
 
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from voicecoil import _core, control
 from voicecoil.arguments import channel_map, check_blocksize, check_samplerate, check_timeout
-from voicecoil.devices import find_device
+from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
 from voicecoil.errors import (
@@ -32,6 +32,7 @@ from voicecoil.errors import (
     StreamTimeoutError,
 )
 from voicecoil.events import Event, with_overloads
+from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
 from voicecoil.statistics import Statistics
 
@@ -168,6 +169,7 @@ class _StreamBase:
         latency: Literal["low"] = "low",
         zero_copy: bool = False,
         arrays: Literal["numpy", "memoryview"] = "numpy",
+        meter: bool = False,
     ) -> None:
         self._connection: _Connection | None = None
         self._generation = control.generation()
@@ -202,13 +204,14 @@ class _StreamBase:
             self._got = got
             self._blocksize = block_frames
             self._zero_copy = bool(zero_copy)
+            self._meter = bool(meter) or make_code is not None
             if make_code is not None:
                 code: _core.Code = make_code(got, len(maps[0]), len(maps[1]))
             elif native is not None:
                 code = _core.NativeCode(native.address, native.user, native.keep)
             else:
                 code = self._python_code(callback, arrays)
-            engine = self._engine(code, driver_stream, arrays, meter=make_code is not None)
+            engine = self._engine(code, driver_stream, arrays)
             self._connection = _Connection(driver_stream, code, engine)
         except BaseException:
             driver_stream.close()
@@ -248,11 +251,9 @@ class _StreamBase:
             (Stop, EscapedBlockError, CallbackResultError),
         )
 
-    def _engine(
-        self, code: _core.Code, driver_stream: DriverStream, arrays: str, meter: bool
-    ) -> _core.Engine:
+    def _engine(self, code: _core.Code, driver_stream: DriverStream, arrays: str) -> _core.Engine:
         got = self._got
-        flags = _core.METER if meter else 0
+        flags = _core.METER if self._meter else 0
         if self._zero_copy:
             packed = arrays == "memoryview" or isinstance(code, _core.NativeCode)
             flags |= _core.ZERO_COPY | (_core.PACKED if packed else 0)
@@ -357,14 +358,35 @@ class _StreamBase:
         ]
         return with_overloads(events, noticed) if noticed else events
 
+    def _levels(self) -> tuple[list[Level], list[Level]]:
+        """(input, output) levels since the last call; readable also when it is closed."""
+        if self._connection is None:
+            raise StreamClosedError("the stream could not be opened; it has no levels")
+        if not self._meter:
+            raise StreamStateError("the stream keeps no levels; open it with meter=True")
+        return read_levels(self._connection.engine)
+
+    def _trouble(self) -> Exception | None:
+        """Why its device gives no cycle any more; None: all is well."""
+        return self._connection.driver_stream.trouble() if self._connection is not None else None
+
+    def _newest_output(self) -> tuple[int, int | None]:
+        """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
+        assert self._connection is not None
+        raw = self._connection.engine.statistics()
+        return raw["frames"], raw["output_time"][0]
+
     # ---- what it does ----
 
-    def _alive(self) -> _Connection:
+    def _refuse_in_fork(self) -> None:
         if control.forked(self._generation):
             raise ForkedError(
                 "this stream was opened before the process was forked and belongs to the parent; "
                 'open a stream of the child\'s own, or use the "spawn" start method'
             )
+
+    def _alive(self) -> _Connection:
+        self._refuse_in_fork()
         if self._connection is None or self._connection.closed:
             raise StreamClosedError("the stream is closed; open a new one")
         return self._connection
@@ -591,6 +613,8 @@ class OutputStream(_StreamBase):
         (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
+    meter : bool
+        Keep the levels that :meth:`levels` gives; costs a look at each sample.
 
     Raises
     ------
@@ -613,6 +637,10 @@ class OutputStream(_StreamBase):
     def latency(self) -> Latency:
         """Frames from ``block.output`` to the connector."""
         return self._latency("output")
+
+    def levels(self) -> list[Level]:
+        """Level of each channel since the last call. Needs ``meter=True``."""
+        return self._levels()[1]
 
 
 class InputStream(_StreamBase):
@@ -646,6 +674,8 @@ class InputStream(_StreamBase):
         (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
+    meter : bool
+        Keep the levels that :meth:`levels` gives; costs a look at each sample.
 
     Raises
     ------
@@ -668,6 +698,10 @@ class InputStream(_StreamBase):
     def latency(self) -> Latency:
         """Frames from the connector to ``block.input``."""
         return self._latency("input")
+
+    def levels(self) -> list[Level]:
+        """Level of each channel since the last call. Needs ``meter=True``."""
+        return self._levels()[0]
 
 
 class Stream(_StreamBase):
@@ -703,6 +737,8 @@ class Stream(_StreamBase):
         (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
+    meter : bool
+        Keep the levels that :meth:`levels` gives; costs a look at each sample.
 
     Raises
     ------
@@ -739,3 +775,10 @@ class Stream(_StreamBase):
     def latency(self) -> tuple[Latency, Latency]:
         """Frames from the connector to ``block.input``, and from ``block.output`` to it."""
         return self._latency("input"), self._latency("output")
+
+    def levels(self) -> tuple[list[Level], list[Level]]:
+        """Level of each input and of each output channel since the last call.
+
+        Needs ``meter=True``.
+        """
+        return self._levels()

@@ -2,24 +2,43 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
+from types import FrameType
 
-__all__ = ["main"]
+__all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "main"]
 
 EXIT_FAILED = 1  # a device or a file did not do
 EXIT_USAGE = 2  # what was asked for cannot work
 EXIT_INTERRUPTED = 130  # Ctrl-C, as shells expect it
+EXIT_BROKEN_PIPE = 141  # whoever read our output has seen enough; as if SIGPIPE had ended us
 
 
 def main() -> None:
     """Runs the command that the process was started with, and exits with its code."""
+    # A stdout that was closed by whoever started us is no reason to fail.
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    # These end the process too, but not before the terminal is as it was and files are whole.
+    for ending in ("SIGTERM", "SIGHUP"):
+        if hasattr(signal, ending):
+            signal.signal(getattr(signal, ending), _exit_tidily)
     try:
-        from voicecoil.cli.commands import app
+        from voicecoil.cli.app import run
 
-        sys.exit(app.meta() or 0)
+        code = run(sys.argv[1:])
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has seen enough; closing it again must not complain.
-        sys.stderr.close()
-        sys.exit(EXIT_FAILED)
+        # The interpreter flushes once more when it ends, and that must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = EXIT_BROKEN_PIPE
+    sys.exit(code)
+
+
+def _exit_tidily(number: int, frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)

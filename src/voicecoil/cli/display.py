@@ -1,112 +1,246 @@
-"""What a terminal shows while sound runs: time, progress, levels."""
+"""What a terminal shows while sound runs: time, progress, levels.
+
+It is calm: levels rise at once and fall slowly, peaks stay for a while, numbers keep their columns,
+and at the end all of it is gone.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from rich.console import Console, Group
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
-__all__ = ["Display", "clock_text", "decibels", "showing"]
+from voicecoil.cli.interrupts import Interrupts
+from voicecoil.drivers.driver import Device
+from voicecoil.levels import Level, decibels
 
-METER_WIDTH = 40
-METER_FLOOR_DB = -60.0
-ROWS = 8  # channels that are shown
+__all__ = [
+    "REFRESH_S",
+    "Display",
+    "clock_text",
+    "duration_text",
+    "level_text",
+    "plural",
+    "showing",
+    "where",
+]
+
 REFRESH_S = 0.05
-HOLD_S = 1.0  # how long a peak stays
-
-
-def decibels(linear: float) -> float:
-    """Level in dB re full scale; -inf for silence."""
-    return 20.0 * math.log10(linear) if linear > 0 else -math.inf
+WIDTH = 96  # more is hard to read at a glance
+LEFT = 8
+RIGHT = 9
+LEAST_BAR = 8
+FLOOR_DB = -60.0
+ZONES = ((-3.0, "red"), (-12.0, "yellow"), (-math.inf, "green"))
+MARKS_DB = (-48, -36, -24, -12, -6, 0)
+HOLD_S = 1.5  # how long a peak stays
+FALL_DB_S = 24.0  # how fast levels fall
 
 
 def clock_text(seconds: float) -> str:
-    """Minutes, seconds and tenths."""
-    minutes, rest = divmod(max(0.0, seconds), 60.0)
-    return f"{int(minutes):02d}:{rest:04.1f}"
+    """Hours if there are any, minutes, seconds and tenths: ``1:02.5``."""
+    tenths = int(max(0.0, seconds) * 10 + 0.5)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    tail = f"{rest // 10:02d}.{rest % 10}"
+    return f"{hours}:{minutes:02d}:{tail}" if hours else f"{minutes}:{tail}"
+
+
+def duration_text(seconds: float) -> str:
+    """A time as people say it: ``2 ms``, ``5.3 s``, ``1:02.5``."""
+    if seconds < 1:
+        return f"{seconds * 1000:.3g} ms"
+    return f"{seconds:.3g} s" if seconds < 60 else clock_text(seconds)
+
+
+def level_text(peak: float) -> str:
+    """A peak as people say it: ``peak -6.0 dB``, ``silence``."""
+    if peak <= 0:
+        return "silence"
+    return f"peak {decibels(peak):.1f} dB" + (" (clipped)" if peak > 1 else "")
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 frame``, ``2 frames``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def where(device: Device, samplerate: float) -> str:
+    """The device and its rate: ``Speakers, 48 kHz``."""
+    return f"{device.name}, {samplerate / 1000:g} kHz"
+
+
+class _Needle:
+    """What a meter shows of one channel."""
+
+    def __init__(self) -> None:
+        self.rms_db = -math.inf
+        self.peak_db = -math.inf
+        self._peak_at = 0.0
+        self._now = 0.0
+
+    def move(self, level: Level, now: float) -> None:
+        fall_db = FALL_DB_S * (now - self._now)
+        self._now = now
+        self.rms_db = max(level.rms_db, self.rms_db - fall_db)
+        if level.peak_db >= self.peak_db:
+            self.peak_db = level.peak_db
+            self._peak_at = now
+        elif now - self._peak_at > HOLD_S:
+            self.peak_db = max(level.peak_db, self.peak_db - fall_db)
 
 
 class Display:
-    """Draws one picture of what is going on."""
+    """Draws one picture of what is going on; as wide as the terminal is at that moment.
 
-    def __init__(self, title: str, duration_s: float | None) -> None:
+    Parameters
+    ----------
+    title, place : str
+        What sounds, and where.
+    duration_s : float or None
+        s; None: nobody knows.
+    colour : str
+        Of the progress bar.
+    """
+
+    def __init__(
+        self, title: str, place: str, duration_s: float | None, colour: str = "cyan"
+    ) -> None:
         self._title = title
+        self._place = place
         self._duration_s = duration_s
-        self._held: dict[int, tuple[float, float]] = {}
+        self._colour = colour
+        self._position_s = 0.0
+        self._needles: list[_Needle] = []
 
-    def picture(self, position_s: float, levels: list[tuple[float, float]]) -> Group:
-        rows = Table.grid(padding=(0, 1))
-        for channel, (peak, rms) in enumerate(levels[:ROWS]):
-            rows.add_row(
-                Text(f"{channel:2d}", style="dim"),
-                _meter(rms, self._hold(channel, peak)),
-                Text(_level_text(peak), style="bold red" if peak >= 1.0 else ""),
-            )
-        if len(levels) > ROWS:
-            rows.add_row("", Text(f"and {len(levels) - ROWS} channels more", style="dim"), "")
-        return Group(self._progress(position_s), rows)
+    def update(self, position_s: float, levels: Sequence[Level], now: float) -> None:
+        """Takes what is to be shown; `now` in s, from any clock that does not go back."""
+        self._position_s = position_s
+        while len(self._needles) < len(levels):
+            self._needles.append(_Needle())
+        for needle, level in zip(self._needles, levels, strict=False):
+            needle.move(level, now)
 
-    def _progress(self, position_s: float) -> Table:
-        line = Table.grid(padding=(0, 1))
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        # The last column stays free: some terminals wrap there.
+        width = min(WIDTH, options.max_width - 1)
+        lines = _Lines(options.ascii_only)
+        title = Text(self._title, "bold", no_wrap=True, overflow="ellipsis")
+        title.append(f"  {self._place}", "not bold dim")
+        title.truncate(width, overflow="ellipsis")
+        yield title
+        bar = width - LEFT - RIGHT
+        if bar < LEAST_BAR:
+            yield Text(clock_text(self._position_s), no_wrap=True)
+            return
+        yield self._progress(lines, bar)
+        rows = max(1, (console.size.height or 24) - 5)
+        for channel, needle in enumerate(self._needles[:rows]):
+            yield self._meter(lines, bar, channel, needle)
+        if len(self._needles) > rows:
+            yield Text(f"{'':{LEFT}}and {len(self._needles) - rows} channels more", "dim")
+        if self._needles:
+            yield _scale(bar)
+
+    def _progress(self, lines: _Lines, bar: int) -> Text:
+        line = Text(f"{clock_text(self._position_s):<{LEFT}}", no_wrap=True)
         total = self._duration_s
-        if total:
-            bar = ProgressBar(total=total, completed=min(position_s, total), width=METER_WIDTH)
-            line.add_row(self._title, bar, f"{clock_text(position_s)} / {clock_text(total)}")
-        else:
-            line.add_row(self._title, clock_text(position_s))
-        return line
+        if not total:
+            return line
+        lines.draw(line, bar, min(1.0, self._position_s / total), lambda share: self._colour)
+        return line.append(f"{clock_text(total):>{RIGHT}}", "dim")
 
-    def _hold(self, channel: int, peak: float) -> float:
-        now = time.monotonic()
-        held, since = self._held.get(channel, (0.0, now))
-        if peak >= held or now - since > HOLD_S:
-            self._held[channel] = (peak, now)
-            return peak
-        return held
-
-
-def _cells(linear: float) -> int:
-    level = max(METER_FLOOR_DB, decibels(linear))
-    return round((level - METER_FLOOR_DB) / -METER_FLOOR_DB * METER_WIDTH)
+    @staticmethod
+    def _meter(lines: _Lines, bar: int, channel: int, needle: _Needle) -> Text:
+        line = Text(f"{channel:>{LEFT - 2}}  ", "dim", no_wrap=True)
+        peak = _share(needle.peak_db)
+        lines.draw(line, bar, _share(needle.rms_db), _zone, peak if peak > 0 else None)
+        if needle.peak_db == -math.inf:
+            return line.append(f"{'silent':>{RIGHT}}", "dim")
+        style = "bold red" if needle.peak_db >= 0 else "not dim"
+        return line.append(f"{needle.peak_db:>{RIGHT - 3}.1f} dB", style)
 
 
-def _meter(rms: float, held_peak: float) -> Text:
-    filled = min(METER_WIDTH, _cells(rms))
-    peak = min(METER_WIDTH, _cells(held_peak))
-    meter = Text()
-    for cell in range(METER_WIDTH):
-        level = METER_FLOOR_DB * (1 - (cell + 1) / METER_WIDTH)
-        style = "red" if level > -3 else "yellow" if level > -12 else "green"
-        if cell < filled:
-            meter.append("█", style)
-        elif peak and cell == peak - 1:
-            meter.append("|", style)
-        else:
-            meter.append("·", "dim")
-    return meter
+class _Lines:
+    """Bars made of characters."""
+
+    def __init__(self, ascii_only: bool) -> None:
+        self._full, self._half, self._empty, self._mark = "=-.|" if ascii_only else "━╸─┃"
+
+    def draw(
+        self,
+        line: Text,
+        cells: int,
+        share: float,
+        style: Callable[[float], str],
+        mark: float | None = None,
+    ) -> None:
+        """Appends a bar; `style` gives the colour at a share of its length."""
+        halves = round(share * cells * 2)
+        marked = None if mark is None else min(cells - 1, round(mark * cells))
+        for cell in range(cells):
+            colour = style((cell + 0.5) / cells)
+            if cell == marked:
+                line.append(self._mark, f"not dim {colour}")
+            elif halves >= 2 * cell + 2:
+                line.append(self._full, f"not dim {colour}")
+            elif halves == 2 * cell + 1:
+                line.append(self._half, f"not dim {colour}")
+            else:
+                line.append(self._empty, "bright_black")
 
 
-def _level_text(peak: float) -> str:
-    level = decibels(peak)
-    return "  silent" if level == -math.inf else f"{level:6.1f} dB"
+def _share(level_db: float) -> float:
+    return max(0.0, min(1.0, 1 - level_db / FLOOR_DB))
+
+
+def _zone(share: float) -> str:
+    level_db = FLOOR_DB * (1 - share)
+    return next(colour for least, colour in ZONES if level_db >= least)
+
+
+def _scale(bar: int) -> Text:
+    """The numbers under the meters, those that have room."""
+    row = [" "] * (LEFT + bar + RIGHT)
+    free_to = len(row)
+    for mark in reversed(MARKS_DB):
+        text = str(mark)
+        end = LEFT + round(_share(mark) * bar)
+        if end <= free_to:
+            row[end - len(text) : end] = text
+            free_to = end - len(text) - 3
+    return Text("".join(row).rstrip(), "bright_black", no_wrap=True)
 
 
 @contextmanager
 def showing(
     console: Console, display: Display, enabled: bool
-) -> Iterator[Callable[[float, list[tuple[float, float]]], None]]:
-    """Gives a function that shows a position and levels, and a terminal as it was afterwards."""
-    if not enabled or not console.is_terminal:
+) -> Iterator[Callable[[float, Sequence[Level]], None]]:
+    """Gives a function that shows a position in s and levels.
+
+    Afterwards the terminal is as it was. Where there is no terminal nothing is shown.
+    """
+    if not enabled or not console.is_terminal or console.is_dumb_terminal:
         yield lambda position_s, levels: None
         return
-    with Live(console=console, auto_refresh=False, transient=False) as live:
-        yield lambda position_s, levels: live.update(
-            display.picture(position_s, levels), refresh=True
-        )
+    live = Live(display, console=console, auto_refresh=False, transient=True)
+    interrupts = Interrupts()
+
+    def show(position_s: float, levels: Sequence[Level]) -> None:
+        display.update(position_s, levels, time.monotonic())
+        with interrupts.held():
+            live.refresh()
+
+    with interrupts:
+        with interrupts.held():
+            live.start()
+        try:
+            yield show
+        finally:
+            with interrupts.held():
+                live.stop()

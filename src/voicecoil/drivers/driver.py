@@ -10,15 +10,25 @@ driver listed; channel maps name existing channels of it; rate and block size ar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from voicecoil._core import Clock, Engine
     from voicecoil.events import Event
 
-__all__ = ["Device", "Driver", "DriverStream", "Got", "Latency", "Wanted"]
+__all__ = [
+    "Capture",
+    "Device",
+    "Driver",
+    "DriverStream",
+    "Got",
+    "HearingDriver",
+    "Latency",
+    "Wanted",
+]
 
 Direction = Literal["input", "output"]
 RATE_RANGE_HZ = (1_000.0, 768_000.0)
@@ -183,6 +193,24 @@ class DriverStream(Protocol):
 
     def events(self) -> list[Event]:
         """Takes what the driver itself noticed, oldest first; the engine's events are not here."""
+
+
+class Capture(Protocol):
+    """What a device that is not there hears, on its way into a file."""
+
+    def end_capture(self) -> int:
+        """Closes the file and gives the frames in it. Call it when all streams are closed."""
+
+
+@runtime_checkable
+class HearingDriver(Protocol):
+    """A driver whose devices are not there and keep what they hear: for tests and demonstrations."""
+
+    def capture(self, device: Device, path: str | os.PathLike[str]) -> Capture:
+        """Keeps what `device` hears from now on, in a float WAV file.
+
+        From the first frame that a stream made to the last one, silence between them included.
+        """
 
 
 class Driver(Protocol):

@@ -92,7 +92,7 @@ class SimulatedDevice:
         self.id = object_id  # AudioObjectID; another one after a replug
         self._layout: list[int] | None = None
 
-    def _output_streams(self) -> list[int]:
+    def output_streams(self) -> list[int]:
         """Channels of each output stream; what they were, when it is gone."""
         if self._layout is None:
             hal = self._world.driver.hal
@@ -103,7 +103,7 @@ class SimulatedDevice:
 
     def remove(self) -> None:
         """Unplugs it."""
-        self._output_streams()
+        self.output_streams()
         self._world.check(self._library.sim_remove_device(self.id))
 
     def replug(self) -> None:
@@ -208,7 +208,7 @@ class SimulatedDevice:
         frames = int(runs[index].frames)
         present = np.zeros(frames, np.uint8)
         columns: list[NDArray[np.float32]] = []
-        for stream, channels in enumerate(self._output_streams()):
+        for stream, channels in enumerate(self.output_streams()):
             for channel in range(channels):
                 column = np.zeros(frames, np.float32)
                 self._library.sim_capture_read(
@@ -327,7 +327,7 @@ class SimulatedCoreAudio:
             for name, value in (switches or {}).items():
                 self.set(name, value)
             for number in fixtures:
-                self.check(self.library.sim_load_fixture(number))
+                self.load_fixture(number)
             for description in devices:
                 self.add_device(description)
             self.driver = self._make_driver(timeouts)
@@ -360,6 +360,10 @@ class SimulatedCoreAudio:
     def get(self, switch: str) -> int:
         """One switch."""
         return int(self.library.sim_get(switch.encode()))
+
+    def load_fixture(self, number: int) -> None:
+        """Plugs the devices of a fixture in, see the simulator's README."""
+        self.check(self.library.sim_load_fixture(number))
 
     def add_device(self, description: str) -> SimulatedDevice:
         """Plugs a device of your own in."""

@@ -474,6 +474,12 @@ class VirtualDriver:
         """The object behind a listed device."""
         return next(d for d in self.virtual_devices if d.uid == device.uid)
 
+    def capture(self, device: Device, path: str | os.PathLike[str]) -> VirtualDevice:
+        """Keeps what `device` hears from now on, in a float WAV file."""
+        virtual = self.virtual_device(device)
+        virtual.capture(path)
+        return virtual
+
     def open_stream(self, wanted: Wanted) -> DriverStream:
         return _VirtualStream(self.virtual_device(wanted.device), wanted)
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_gain, check_samplerate
-from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.arguments import check_blocksize, check_count, check_gain, check_samplerate
+from voicecoil.channels import check_channels
+from voicecoil.drivers.virtual.driver import MAX_FRAMES, VirtualDevice, VirtualDriver
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.stream import Callback, OutputStream, _CodeFactory
 
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from voicecoil.files import Source
+
 __all__ = ["Clip", "render"]
 
-# A cycle of a callback that computes for this long is stuck, not slow.
-STEP_TIMEOUT_S = 60.0
+STEP_CYCLES = 1024  # between two looks whether the stream has ended
 
 
 @dataclass(frozen=True)
@@ -31,9 +32,8 @@ class Clip:
 
     Parameters
     ----------
-    sound : array_like or path
-        float32 -1..1 (or an integer type, scaled), shape (frames,) or (frames, channels); or an
-        audio file.
+    sound : array, path or source
+        As for :func:`play`.
     start_frame : int
         Where its first frame goes; 0 or more.
     gain : float
@@ -44,7 +44,7 @@ class Clip:
         The array's rate, Hz; None: that of the rendering.
     """
 
-    sound: NDArray[Any] | str | os.PathLike[str]
+    sound: NDArray[Any] | str | os.PathLike[str] | Source
     start_frame: int = 0
     gain: float = 1.0
     loops: int = 1
@@ -73,6 +73,7 @@ def render(
     samplerate : float
         Hz.
     channels : int
+        Of the result.
     blocksize : int
         Frames per block. The callback is called ceil(frames / blocksize) times, always for a whole
         block; what exceeds `frames` is dropped.
@@ -91,80 +92,79 @@ def render(
     """
     import numpy as np
 
-    total = _frame_count(frames)
+    total = check_count(frames, "frames", "how many, 0 or more, that fit into memory")
     rate = check_samplerate(samplerate)
-    assert rate is not None
+    if rate is None:
+        raise ArgumentTypeError("samplerate=None; give the rate of the result, such as 48000")
+    count = check_channels(channels)
+    size = check_blocksize(blocksize)
+    if size is None:
+        raise ArgumentError(f"blocksize={blocksize!r}; give frames per block, such as 512")
+    code = callback_or_clips
+    if isinstance(code, Clip) or _is_sequence(code):
+        code = _mixer_of(code, rate)
+    try:
+        result = np.zeros((total, count), np.float32)
+    except MemoryError:
+        raise ArgumentError(
+            f"frames={total} of {count} channels are {total * count * 4 / 2**30:.0f} GiB, more "
+            "than there is; render shorter pieces"
+        ) from None
     device = VirtualDevice(
         "Render",
         input_channels=0,
-        output_channels=_channel_count(channels),
+        output_channels=count,
         samplerate=rate,
         clock="stepped",
+        frames=min(size, MAX_FRAMES),
         loopback=False,
     )
-    code = callback_or_clips
-    if isinstance(code, Clip) or not (callable(code) or hasattr(code, "__int__")):
-        code = _mixer_of(code, rate)
     stream = OutputStream(
         code,
         driver=VirtualDriver([device]),
         samplerate=rate,
-        channels=channels,
-        blocksize=blocksize,
+        channels=count,
+        blocksize=size,
     )
-    result = np.zeros((total, channels), np.float32)
     try:
         if total:
             device.capture_into(result)
             stream.start()
-            device.step(-(-total // blocksize), timeout_s=None)
+            cycles = -(-total // min(size, MAX_FRAMES))
+            while cycles > 0 and stream.active:  # a `Stop` or an exception ends it early
+                device.step(min(cycles, STEP_CYCLES), timeout_s=None)
+                cycles -= STEP_CYCLES
             stream.abort()
     finally:
         stream.close()
     return result
 
 
-def _frame_count(frames: Any) -> int:
-    try:
-        count = operator.index(frames)
-    except TypeError:
-        raise ArgumentTypeError(
-            f"frames={frames!r} is a {type(frames).__name__}; give a whole number of frames"
-        ) from None
-    if not 0 <= count < 1 << 40:
-        raise ArgumentError(f"frames={count}; give 0 or more, and what fits into memory")
-    return count
-
-
-def _channel_count(channels: Any) -> int:
-    if isinstance(channels, bool) or not isinstance(channels, int):
-        raise ArgumentTypeError(f"channels={channels!r}; give a whole number, 1 to 1024")
-    if not 1 <= channels <= _core.MAX_CHANNELS:
-        raise ArgumentError(f"channels={channels}; possible is 1 to {_core.MAX_CHANNELS}")
-    return channels
-
-
 def _mixer_of(clips: Any, samplerate: float) -> _CodeFactory:
-    listed = [clips] if isinstance(clips, Clip) else list(clips) if _is_sequence(clips) else None
-    if listed is None or not all(isinstance(clip, Clip) for clip in listed):
-        raise ArgumentTypeError(
-            f"{clips!r} is neither a callback nor clips; give a function of one argument, "
-            "the Block, or a sequence of voicecoil.Clip"
-        )
+    listed = [clips] if isinstance(clips, Clip) else list(clips)
     for clip in listed:
-        if clip.start_frame < 0 or clip.loops < 0:
-            raise ArgumentError(f"{clip!r}: start_frame and loops are 0 or more")
+        if not isinstance(clip, Clip):
+            raise ArgumentTypeError(
+                f"a {type(clip).__name__} is no clip; give a function of one argument, the Block, "
+                "a voicecoil.Clip, or a sequence of them"
+            )
+        _check(clip)
 
     def make(got: Any, inputs: int, outputs: int) -> _core.Code:
         mixer = _core.MixerCode(outputs, max(1, len(listed)), False)
         for clip in listed:
             sound = _sound(clip, samplerate, outputs)
-            mixer.add(
-                _core.Clip.from_memory(sound, clip.loops, clip.start_frame, check_gain(clip.gain))
-            )
+            mixer.add(_core.Clip.from_memory(sound, clip.loops, clip.start_frame, clip.gain))
         return mixer
 
     return _CodeFactory(make)
+
+
+def _check(clip: Clip) -> None:
+    check_count(clip.start_frame, "start_frame", "the frame where the clip begins, 0 or more")
+    check_count(clip.loops, "loops", "how often it is played, or 0 for ever")
+    check_gain(clip.gain)
+    check_samplerate(clip.samplerate)
 
 
 def _is_sequence(value: Any) -> bool:
@@ -174,5 +174,10 @@ def _is_sequence(value: Any) -> bool:
 def _sound(clip: Clip, samplerate: float, channels: int) -> NDArray[np.float32]:
     from voicecoil.conversion import as_source, converted, read_all
 
-    source = as_source(clip.sound, clip.samplerate or samplerate)
-    return read_all(converted(source, samplerate, channels))
+    # An array is at the rendering's rate unless it says otherwise; a file knows its own.
+    rate = clip.samplerate or (samplerate if hasattr(clip.sound, "dtype") else None)
+    source = as_source(clip.sound, rate)
+    try:
+        return read_all(converted(source, samplerate, channels))
+    finally:
+        source.close()

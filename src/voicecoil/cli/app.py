@@ -1,0 +1,148 @@
+"""What all commands share: options, errors as one line, exit codes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+from rich.console import Console
+
+import voicecoil as vc
+from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
+from voicecoil.drivers.choose import driver_names, get_driver
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceNotFoundError,
+    Stop,
+    VoicecoilError,
+)
+
+__all__ = [
+    "DeviceName",
+    "DriverName",
+    "Duration",
+    "Json",
+    "Quiet",
+    "app",
+    "command",
+    "err",
+    "out",
+    "print_json",
+    "run",
+    "say_if_virtual",
+]
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+app = cyclopts.App(
+    name="voicecoil",
+    help="CoreAudio from Python: play, record and make sound.",
+    version=vc.__version__,
+    help_format="plaintext",
+    help_epilogue="""\
+Examples
+  voicecoil devices
+  voicecoil play song.flac
+  voicecoil record take.wav --duration 10
+  voicecoil tone 440
+  voicecoil COMMAND --help
+
+Exit codes
+  0 done    1 a device or a file failed    2 wrong usage    130 Ctrl-C""",
+    console=out,
+    error_console=err,
+    suppress_keyboard_interrupt=False,
+)
+
+Json = Annotated[
+    bool,
+    Parameter(negative="", show_default=False, help="Print JSON for programs and nothing else."),
+]
+Quiet = Annotated[
+    bool,
+    Parameter(
+        name=["--quiet", "-q"], negative="", show_default=False, help="Print nothing but errors."
+    ),
+]
+DeviceName = Annotated[
+    str | None,
+    Parameter(metavar="NAME", help="Name, part of a name, or uid; else the system's default."),
+]
+DriverName = Annotated[
+    str | None, Parameter(metavar="NAME", help=f"Audio system: {', '.join(driver_names())}.")
+]
+Duration = Parameter(name=["--duration", "-d"], metavar="SECONDS")
+
+
+def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates a function as a command whose help ends with `examples`, one a line."""
+    lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        # The lines of a docstring end where a source line does, those of a help text at the
+        # terminal's edge.
+        paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        app.command(function, help=text, help_epilogue=f"Examples\n{lines}")
+        return function
+
+    return decorate
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Runs a command and returns its exit code; the library's errors become one line."""
+    try:
+        result = app(
+            list(tokens), exit_on_error=False, print_error=False, result_action="return_value"
+        )
+        return result if isinstance(result, int) else 0
+    except cyclopts.CycloptsError as error:
+        return _complain(f"{_one_line(error)} See: {_help_of(tokens)}", EXIT_USAGE)
+    except (ArgumentError, ArgumentTypeError, DeviceNotFoundError) as error:
+        return _complain(str(error), EXIT_USAGE)
+    except BrokenPipeError:
+        raise
+    except (VoicecoilError, OSError, Stop) as error:
+        return _complain(str(error) or repr(error), EXIT_FAILED)
+
+
+def _complain(text: str, code: int) -> int:
+    err.print(f"voicecoil: {text}", style="red", markup=False, soft_wrap=True)
+    return code
+
+
+def _one_line(error: cyclopts.CycloptsError) -> str:
+    if isinstance(error, cyclopts.UnusedCliTokensError):
+        return f"{' '.join(error.unused_tokens or [])!r} is more than this command takes."
+    return re.sub(r"\s+", " ", str(error)).strip()
+
+
+def _help_of(tokens: Sequence[str]) -> str:
+    known = [token for token in tokens[:1] if token in app]
+    return " ".join(["voicecoil", *known, "--help"])
+
+
+def print_json(value: object) -> None:
+    """One JSON value on stdout."""
+    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def say_if_virtual(driver: str | None) -> None:
+    """Tells somebody who waits for sound why there is none."""
+    if driver is None and get_driver(driver).name == "virtual":
+        err.print(
+            "no driver for sound hardware here: the virtual device plays, in real time, unheard",
+            style="dim",
+            soft_wrap=True,
+        )
+
+
+# The commands register themselves.
+from voicecoil.cli import devices, play, record, render, tone  # noqa: E402, F401

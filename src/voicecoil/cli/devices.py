@@ -1,0 +1,59 @@
+"""``voicecoil devices``."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from rich.table import Table
+from rich.text import Text
+
+import voicecoil as vc
+from voicecoil.cli.app import DriverName, Json, command, out, print_json
+from voicecoil.drivers.choose import driver_names, get_driver
+
+__all__ = ["devices"]
+
+
+@command("""
+    voicecoil devices
+    voicecoil devices --driver virtual
+    voicecoil devices --json
+""")
+def devices(*, driver: DriverName = None, json: Json = False) -> None:
+    """List the audio devices and say which are the defaults."""
+    listed = vc.devices(driver)
+    if json:
+        print_json([asdict(device) for device in listed])
+        return
+    if not listed:
+        out.print(
+            f"The driver {get_driver(driver).name!r} has no devices. "
+            f"Drivers: {', '.join(driver_names())}.",
+            soft_wrap=True,
+        )
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    table.add_column("NAME", overflow="fold")
+    for heading in ("IN", "OUT", "HZ"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("DEFAULT FOR", no_wrap=True)
+    table.add_column("UID", overflow="fold", style="dim")
+    for device in listed:
+        ways = [
+            way
+            for way, default in (
+                ("input", device.is_default_input),
+                ("output", device.is_default_output),
+            )
+            if default
+        ]
+        table.add_row(
+            Text(device.name, style="bold" if ways else ""),
+            str(device.input_channels or "-"),
+            str(device.output_channels or "-"),
+            f"{device.samplerate:g}",
+            ", ".join(ways) or "-",
+            Text(device.uid),
+        )
+    # A pipe has no width: what reads it wants one line for each device.
+    out.print(table, width=None if out.is_terminal else 1000)

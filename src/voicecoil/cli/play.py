@@ -1,0 +1,135 @@
+"""``voicecoil play``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+import voicecoil as vc
+from voicecoil.cli import EXIT_INTERRUPTED
+from voicecoil.cli.app import (
+    DeviceName,
+    DriverName,
+    Json,
+    Quiet,
+    command,
+    err,
+    out,
+    print_json,
+    say_if_virtual,
+)
+from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
+from voicecoil.device_list import find_device
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.driver import Capture, HearingDriver
+from voicecoil.errors import ArgumentError
+from voicecoil.output import close_outputs
+
+__all__ = ["play"]
+
+FADE_S = 0.02  # how Ctrl-C ends a sound: soon, and without a click
+MAX_GAIN_DB = 60.0
+
+
+@command("""
+    voicecoil play song.flac
+    voicecoil play song.flac --gain-db -6 --device headphones
+    voicecoil play loop.wav --loops 4
+    voicecoil play song.mp3 --driver virtual --heard heard.wav --json
+""")
+def play(
+    file: Annotated[Path, Parameter(help="WAV, AIFF, FLAC, OGG, MP3 or CAF.")],
+    /,
+    *,
+    device: DeviceName = None,
+    driver: DriverName = None,
+    gain_db: Annotated[float, Parameter(metavar="DB", help="0 leaves the sound as it is.")] = 0.0,
+    loops: Annotated[int, Parameter(metavar="N", help="How often; 0: until Ctrl-C.")] = 1,
+    heard: Annotated[
+        Path | None,
+        Parameter(metavar="FILE", help="Write what a virtual device heard to this float WAV."),
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> int:
+    """Play a sound file.
+
+    Ctrl-C fades it out.
+    """
+    if not abs(gain_db) <= MAX_GAIN_DB:
+        raise ArgumentError(
+            f"--gain-db {gain_db:g}: possible is {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB"
+        )
+    capturing = _capture(heard, file, device, driver)
+    playback = vc.play(
+        file, device=device, driver=driver, gain=10.0 ** (gain_db / 20.0), loops=loops
+    )
+    if not (quiet or json):
+        say_if_virtual(driver)
+    total_s = None if playback.frames is None else playback.frames / playback.samplerate
+    display = Display(file.name, where(playback.device, playback.samplerate), total_s)
+    interrupted = False
+    try:
+        with showing(err, display, enabled=not (quiet or json)) as show:
+            while not playback.wait(REFRESH_S):
+                show(playback.position_s, playback.levels())
+    except KeyboardInterrupt:
+        interrupted = True
+        playback.stop(FADE_S)
+        playback.wait(2 * FADE_S)
+    finally:
+        close_outputs()
+        heard_frames = capturing.end_capture() if capturing else None
+    if json:
+        print_json(
+            {
+                "file": str(file),
+                "device": playback.device.name,
+                "driver": playback.device.driver,
+                "samplerate": playback.samplerate,
+                "frames": playback.position,
+                "duration_s": playback.position_s,
+                "starved_frames": playback.starved_frames,
+                "interrupted": interrupted,
+                "heard": str(heard) if heard else None,
+                "heard_frames": heard_frames,
+            }
+        )
+    elif not quiet:
+        out.print(
+            f"{'stopped' if interrupted else 'played'} {file.name} "
+            f"{'after' if interrupted else 'for'} {duration_text(playback.position_s)} "
+            f"on {where(playback.device, playback.samplerate)}"
+            + (f"; what it heard is in {heard}" if heard else ""),
+            markup=False,
+            soft_wrap=True,
+        )
+        if playback.starved_frames:
+            err.print(
+                f"the disk was too slow: {plural(playback.starved_frames, 'frame')} of silence "
+                "were played in between",
+                style="yellow",
+                soft_wrap=True,
+            )
+    return EXIT_INTERRUPTED if interrupted else 0
+
+
+def _capture(
+    heard: Path | None, file: Path, device: str | None, driver: str | None
+) -> Capture | None:
+    if heard is None:
+        return None
+    if heard.suffix.lower() != ".wav":
+        raise ArgumentError(f"--heard {str(heard)!r}: it is a WAV file; give a name like heard.wav")
+    if file.exists() and heard.exists() and heard.samefile(file):
+        raise ArgumentError(f"--heard {str(heard)!r} is the file to play; give another name")
+    chosen = get_driver(driver)
+    target = find_device(device, ("output",), chosen)
+    if not isinstance(chosen, HearingDriver):
+        raise ArgumentError(
+            f"--heard: {target.name!r} belongs to the driver {chosen.name!r}; only virtual devices "
+            "keep what they hear (--driver virtual)"
+        )
+    return chosen.capture(target, heard)

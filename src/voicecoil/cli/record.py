@@ -1,0 +1,120 @@
+"""``voicecoil record``."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+import voicecoil as vc
+from voicecoil.cli import EXIT_INTERRUPTED
+from voicecoil.cli.app import (
+    DeviceName,
+    DriverName,
+    Duration,
+    Json,
+    Quiet,
+    command,
+    err,
+    out,
+    print_json,
+    say_if_virtual,
+)
+from voicecoil.cli.display import (
+    REFRESH_S,
+    Display,
+    duration_text,
+    level_text,
+    plural,
+    showing,
+    where,
+)
+from voicecoil.levels import decibels
+
+__all__ = ["record"]
+
+
+@command("""
+    voicecoil record take.wav
+    voicecoil record take.flac --duration 10 --channels 1
+    voicecoil record take.wav --device microphone --samplerate 44100
+""")
+def record(
+    file: Annotated[Path, Parameter(help="WAV (32-bit float), AIFF, FLAC, OGG, MP3 or CAF.")],
+    /,
+    *,
+    duration: Annotated[float | None, Duration, Parameter(help="Else until Ctrl-C.")] = None,
+    device: DeviceName = None,
+    driver: DriverName = None,
+    samplerate: Annotated[
+        float | None, Parameter(metavar="HZ", help="Else the device's own.")
+    ] = None,
+    channels: Annotated[
+        int | None, Parameter(metavar="N", help="The device's first N; else all.")
+    ] = None,
+    subtype: Annotated[
+        str | None, Parameter(metavar="NAME", help="The file's sample format, such as PCM_24.")
+    ] = None,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> int:
+    """Record into a sound file, for a time or until Ctrl-C.
+
+    Ctrl-C ends it; what was recorded is kept. Without --duration that is the normal end, and the
+    exit code is 0.
+    """
+    take = vc.record(
+        file,
+        duration_s=duration,
+        device=device,
+        driver=driver,
+        samplerate=samplerate,
+        channels=channels,
+        subtype=subtype,
+    )
+    if not (quiet or json):
+        say_if_virtual(driver)
+    display = Display(f"● {file.name}", where(take.device, take.samplerate), duration, "red")
+    highest = 0.0
+    interrupted = False
+    try:
+        with showing(err, display, enabled=not (quiet or json)) as show:
+            while take.wait(REFRESH_S) is None:
+                levels = take.levels()
+                highest = max([highest, *(level.peak for level in levels)])
+                show(take.position_s, levels)
+    except KeyboardInterrupt:
+        interrupted = True
+        take.stop()
+    highest = max([highest, *(level.peak for level in take.levels())])
+    if json:
+        peak_db = decibels(highest)
+        print_json(
+            {
+                "file": str(file),
+                "device": take.device.name,
+                "driver": take.device.driver,
+                "samplerate": take.samplerate,
+                "channels": take.channels,
+                "frames": take.position,
+                "duration_s": take.position_s,
+                "lost_frames": take.lost_frames,
+                "interrupted": interrupted,
+                "peak": highest,
+                "peak_db": peak_db if math.isfinite(peak_db) else None,
+            }
+        )
+    elif not quiet:
+        out.print(
+            f"recorded {duration_text(take.position_s)} from {where(take.device, take.samplerate)} "
+            f"to {file}, {plural(take.channels, 'channel')}, {level_text(highest)}",
+            markup=False,
+            soft_wrap=True,
+        )
+        if take.lost_frames:
+            err.print(
+                f"{plural(take.lost_frames, 'frame')} were lost", style="yellow", soft_wrap=True
+            )
+    return EXIT_INTERRUPTED if interrupted and duration is not None else 0

@@ -1,0 +1,127 @@
+"""``voicecoil render``."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import math
+import sys
+import time
+from pathlib import Path
+from typing import Annotated, NoReturn, cast
+
+from cyclopts import Parameter
+
+import voicecoil as vc
+from voicecoil.cli.app import Duration, Json, Quiet, command, out, print_json
+from voicecoil.cli.display import duration_text, level_text, plural
+from voicecoil.errors import ArgumentError
+from voicecoil.files import FileSink
+from voicecoil.levels import decibels
+from voicecoil.stream import Callback
+
+__all__ = ["render"]
+
+
+@command("""
+    voicecoil render examples/sine.py:tone tone.wav
+    voicecoil render synth.py:voice voice.flac --duration 30 --samplerate 44100
+    voicecoil render mypackage.synth:voice voice.wav --channels 1
+""")
+def render(
+    callback: Annotated[str, Parameter(help="file.py:function or package.module:function.")],
+    file: Annotated[Path, Parameter(help="WAV (32-bit float), AIFF, FLAC, OGG, MP3 or CAF.")],
+    /,
+    *,
+    duration: Annotated[float, Duration, Parameter(help="How long.")] = 5.0,
+    samplerate: Annotated[float, Parameter(metavar="HZ", help="Of the file.")] = 48_000.0,
+    channels: Annotated[int, Parameter(metavar="N", help="Of the file.")] = 2,
+    blocksize: Annotated[int, Parameter(metavar="FRAMES", help="Per call.")] = 512,
+    quiet: Quiet = False,
+    json: Json = False,
+) -> int:
+    """Run a callback as fast as the machine can, into a sound file.
+
+    The callback is one for voicecoil.OutputStream: a function of one argument, the block. The file
+    that it is in is executed as an import would.
+    """
+    if not 0 < duration < 1e6:
+        raise ArgumentError(f"--duration {duration:g}: give more than 0 s, and less than 1e6")
+    function = _load(callback)
+    new = not file.exists()
+    sink = FileSink(file, samplerate, channels)
+    began = time.perf_counter()
+    try:
+        sound = vc.render(
+            function,
+            frames=round(duration * samplerate),
+            samplerate=samplerate,
+            channels=channels,
+            blocksize=blocksize,
+        )
+        took = time.perf_counter() - began
+        sink.write(sound)
+    except BaseException:
+        sink.close()
+        if new:
+            file.unlink(missing_ok=True)
+        raise
+    sink.close()
+    peak = float(abs(sound).max(initial=0.0))
+    speed = duration / took
+    if json:
+        peak_db = decibels(peak)
+        print_json(
+            {
+                "file": str(file),
+                "samplerate": samplerate,
+                "channels": channels,
+                "frames": len(sound),
+                "duration_s": len(sound) / samplerate,
+                "peak": peak,
+                "peak_db": peak_db if math.isfinite(peak_db) else None,
+                "times_real_time": speed,
+            }
+        )
+    elif not quiet:
+        out.print(
+            f"rendered {duration_text(duration)} to {file}, {plural(channels, 'channel')} at "
+            f"{samplerate:g} Hz, {level_text(peak)}, {speed:.0f} times real time",
+            markup=False,
+            soft_wrap=True,
+        )
+    return 0
+
+
+def _load(spec: str) -> Callback:
+    home, _, name = spec.rpartition(":")
+    if not home or not name:
+        _bad_spec(spec, "it names no function")
+    if home.endswith(".py"):
+        path = Path(home)
+        if not path.is_file():
+            _bad_spec(spec, f"there is no file {home!r}")
+        sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside itself
+        found = importlib.util.spec_from_file_location(path.stem, path)
+        if found is None or found.loader is None:
+            _bad_spec(spec, "it cannot be imported")
+        module = importlib.util.module_from_spec(found)
+        sys.modules[path.stem] = module
+        found.loader.exec_module(module)
+    else:
+        sys.path.insert(0, "")
+        try:
+            module = importlib.import_module(home)
+        except ModuleNotFoundError as error:
+            if error.name is None or not home.startswith(error.name):
+                raise  # the module is there, and something that it imports is not
+            _bad_spec(spec, f"there is no module {error.name!r}")
+    function = getattr(module, name, None)
+    if not callable(function):
+        functions = [key for key, value in vars(module).items() if callable(value)]
+        _bad_spec(spec, f"it has no function {name!r}, but {', '.join(functions) or 'none'}")
+    return cast(Callback, function)
+
+
+def _bad_spec(spec: str, why: str) -> NoReturn:
+    raise ArgumentError(f"{spec!r}: {why}; give file.py:function or package.module:function")

@@ -1,0 +1,273 @@
+"""Playing arrays and files."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from voicecoil import _core
+from voicecoil.arguments import (
+    check_blocksize,
+    check_count,
+    check_gain,
+    check_samplerate,
+    check_seconds,
+    check_timeout,
+)
+from voicecoil.device_list import find_device
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.driver import Device, Driver
+from voicecoil.errors import StreamStateError
+from voicecoil.levels import Level
+from voicecoil.output import Output, output_for
+from voicecoil.reader import AHEAD_S, Reader
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from voicecoil.channels import Mapping
+    from voicecoil.files import Source
+
+__all__ = ["Playback", "play"]
+
+POLL_S = 0.005
+
+
+class Playback:
+    """One sound on its way to a device; what :func:`play` returns.
+
+    It goes on when nobody keeps it, and ends by itself.
+    """
+
+    def __init__(
+        self, output: Output, clip: _core.Clip, reader: Reader | None, frames: int | None
+    ) -> None:
+        self._output = output
+        self._clip = clip
+        self._reader = reader
+        self._frames = frames
+        self._stopped = False
+        self._furthest = 0  # frames; when the output is closed nobody can ask how far it came
+
+    @property
+    def samplerate(self) -> float:
+        """The rate it is played at, which all frame counts here are in, Hz."""
+        return self._output.stream.samplerate
+
+    @property
+    def device(self) -> Device:
+        """Where it is played."""
+        return self._output.stream.device
+
+    @property
+    def frames(self) -> int | None:
+        """How long the sound is, frames; None: it is endless, or its file does not say."""
+        return self._frames
+
+    @property
+    def position(self) -> int:
+        """Frames of it that were heard."""
+        heard = self._output.heard_frames()  # asked first: the clip can only be further
+        started = self._clip.started_at
+        if started is None:
+            return 0  # not even the first frame was mixed
+        mixed = self._clip.position
+        on_its_way = started + mixed + self._clip.starved_frames - heard
+        self._furthest = max(self._furthest, mixed - max(0, on_its_way))
+        return self._furthest
+
+    @property
+    def position_s(self) -> float:
+        """The same in seconds."""
+        return self.position / self.samplerate
+
+    @property
+    def playing(self) -> bool:
+        """Whether some of it is still to be heard."""
+        return self._output.usable and not self._heard_out()
+
+    @property
+    def starved_frames(self) -> int:
+        """Frames of silence that were played because its file was not read in time."""
+        return self._clip.starved_frames
+
+    def stop(self, fade_s: float = 0.01) -> None:
+        """Fades it out and ends it; returns at once. A second stop can hurry that.
+
+        Parameters
+        ----------
+        fade_s : float
+            s; 0: cut off.
+        """
+        self._output.stream._refuse_in_fork()
+        seconds = check_seconds(fade_s, "fade_s")
+        if self._done_mixing():
+            return
+        self._output.stop(self._clip, min(int(seconds * self.samplerate), 2**32 - 1))
+        self._stopped = True
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until its last frame was heard.
+
+        Parameters
+        ----------
+        timeout : float or None
+            s; None: for ever.
+
+        Returns
+        -------
+        bool
+            False: `timeout` passed.
+
+        Raises
+        ------
+        DeviceLostError
+            The device went away before the sound ended.
+        StreamStateError
+            The output was closed before the sound ended.
+        FileFormatError, OSError
+            The file could not be read to its end; what came before was played. Once.
+        """
+        seconds = check_timeout(timeout)
+        self._output.stream._refuse_in_fork()
+        until = None if seconds is None else time.monotonic() + seconds
+        while self.playing:
+            left = POLL_S if until is None else until - time.monotonic()
+            if left <= 0:
+                return False
+            time.sleep(min(POLL_S, left))
+        if self._reader is not None:
+            self._reader.end()
+            self._reader.join()
+        if not self._stopped and not self._heard_out():
+            if (trouble := self._output.stream._trouble()) is not None:
+                raise trouble
+            raise StreamStateError(
+                f"the output on {self.device.name!r} was closed before the sound ended; "
+                "wait() before that"
+            )
+        if self._reader is not None and (error := self._reader.take_error()) is not None:
+            raise error
+        return True
+
+    def levels(self) -> list[Level]:
+        """Level of each channel of the device since the last call.
+
+        Of all that is playing there, so it says little about one of several sounds.
+        """
+        return self._output.stream.levels()
+
+    def _done_mixing(self) -> bool:
+        return bool(self._clip.state == _core.CLIP_DONE)
+
+    def _heard_out(self) -> bool:
+        return self._done_mixing() and self.position >= self._clip.position
+
+    def __repr__(self) -> str:
+        state = "playing" if self.playing else "done"
+        return f"<Playback on {self.device.name!r}, {state}, {self.position_s:.3f} s heard>"
+
+
+def play(
+    sound: NDArray[Any] | str | os.PathLike[str] | Source,
+    samplerate: float | None = None,
+    *,
+    device: str | Device | None = None,
+    driver: str | Driver | None = None,
+    channels: int | None = None,
+    mapping: Mapping | None = None,
+    gain: float = 1.0,
+    loops: int = 1,
+    blocksize: int | None = None,
+) -> Playback:
+    """Plays an array or a file; returns at once. Sounds overlap.
+
+    Parameters
+    ----------
+    sound : array, path or source
+        float32 or float64 -1..1, or int16, int32, uint8, shape (frames,) or (frames, channels),
+        which may be changed afterwards; or a file: WAV, AIFF, FLAC, OGG, MP3, CAF, read from disk
+        while it plays; or anything with the methods of :class:`voicecoil.files.Source`, which is
+        read from where it is and then closed.
+    samplerate : float or None
+        The array's rate, Hz; needed for an array. A file knows its own.
+    device, driver
+        As for :class:`OutputStream`.
+    channels : int or None
+        How many of the device's channels; None: two, or as many as there are. A device that is
+        playing already keeps its own.
+    mapping : sequence or array, optional
+        For each of the device's channels the sound's channel, 0-based, or None; or a matrix of
+        gains. Default: mono to all, equal counts one to one, else a downmix.
+    gain : float
+        Linear.
+    loops : int
+        How often; 0: for ever.
+    blocksize : int or None
+        Frames per IO cycle that the device is asked for.
+
+    Returns
+    -------
+    Playback
+
+    Raises
+    ------
+    FileMissingError, FileFormatError
+        The file is not there, or is no audio.
+    ArgumentError, ArgumentTypeError, DeviceNotFoundError, DriverError
+        As for :class:`OutputStream`.
+
+    Examples
+    --------
+    >>> voicecoil.play("song.flac").wait()
+    >>> voicecoil.play(0.1 * np.sin(np.arange(48000) * 0.05), 48000)
+    """
+    from voicecoil.conversion import as_source
+
+    gain = check_gain(gain)
+    loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
+    check_samplerate(samplerate)
+    block_frames = check_blocksize(blocksize)
+    source = as_source(sound, samplerate)
+    try:
+        chosen = get_driver(driver)
+        target = find_device(device, ("output",), chosen)
+        output = output_for(chosen, target, source.samplerate, channels, block_frames)
+        try:
+            return _play_on(output, sound, source, mapping, gain, loops)
+        finally:
+            output.let_go()
+    except BaseException:
+        source.close()
+        raise
+
+
+def _play_on(
+    output: Output, sound: Any, source: Source, mapping: Any, gain: float, loops: int
+) -> Playback:
+    from voicecoil.conversion import as_source, converted, read_all
+
+    stream = output.stream
+    is_array = hasattr(sound, "dtype")
+    long = source.frames is None or source.frames > AHEAD_S * source.samplerate
+    if is_array and source.samplerate != stream.samplerate and long:
+        # Converting it all now would keep the caller; it is converted while it plays. The copy
+        # keeps the promise that the caller may change the array.
+        source = as_source(sound.copy(), source.samplerate)
+        is_array = False
+    ready = converted(source, stream.samplerate, stream.channels, mapping)
+    frames = None if loops == 0 or ready.frames is None else ready.frames * loops
+    if is_array:
+        clip = _core.Clip.from_memory(read_all(ready), loops, None, gain)
+        output.add(clip)
+        return Playback(output, clip, None, frames)
+    reader = Reader(ready, stream.samplerate, loops)
+    clip = _core.Clip.from_ring(reader.ring, None, gain)
+    output.add(clip)
+    try:
+        reader.start(lambda: clip.state != _core.CLIP_DONE and output.usable)
+    except BaseException:
+        reader.ring.end()  # the clip would wait for more for ever
+        raise
+    return Playback(output, clip, reader, frames)

@@ -1,0 +1,111 @@
+"""Reading ahead: a source into a ring, on a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from voicecoil import _core, control
+
+if TYPE_CHECKING:
+    from voicecoil.files import Source
+
+__all__ = ["AHEAD_S", "Reader"]
+
+AHEAD_S = 4.0  # how far a source is read ahead: what a busy program may keep the reader from
+PREFILL_S = 0.2  # how much of that before the first frame is heard
+CHUNK_FRAMES = 8192
+LOOK_S = 0.1  # how soon it notices that nobody listens any more
+END_S = 1.0  # how long an end waits for a disk that does not answer
+
+
+class Reader:
+    """Reads a source ahead; once it is started it closes the source when it is done with it.
+
+    Parameters
+    ----------
+    source : Source
+    samplerate : float
+        The source's, Hz.
+    loops : int
+        How often the source is read, from where it is and then from its start; 0: for ever.
+    """
+
+    def __init__(self, source: Source, samplerate: float, loops: int = 1) -> None:
+        self.ring = _core.Ring(int(AHEAD_S * samplerate), source.channels)
+        self.error: BaseException | None = None
+        self._source = source
+        self._loops_left = loops
+        self._ended = threading.Event()
+        self._wanted: Callable[[], bool] = lambda: True
+        self._generation = control.generation()
+        self._thread = threading.Thread(target=self._run, name="voicecoil reader", daemon=True)
+        self._more = self._read(int(PREFILL_S * samplerate))
+
+    def start(self, wanted: Callable[[], bool]) -> None:
+        """Reads on for as long as `wanted` says that somebody listens."""
+        self._wanted = wanted
+        control.register(self)
+        self._thread.start()
+
+    def _read(self, frames: int) -> bool:
+        """Fills the ring up to `frames`. False: that was all, or there is an error.
+
+        The error waits: what was read before it is there to be heard.
+        """
+        try:
+            return self._fill(frames)
+        except BaseException as error:
+            self.error = error
+            return False
+
+    def _fill(self, frames: int) -> bool:
+        rewound = False
+        while self.ring.readable < frames and not self._ended.is_set():
+            room = min(CHUNK_FRAMES, self.ring.writable)
+            if room == 0:
+                return True
+            block = self._source.read(room)
+            if len(block):
+                self.ring.write(block)
+                rewound = False
+                continue
+            if self._loops_left == 1 or rewound:  # twice nothing: there is nothing to loop
+                return False
+            self._loops_left -= self._loops_left != 0
+            self._source.seek(0)
+            rewound = True
+        return True
+
+    def _run(self) -> None:
+        try:
+            while self._more and not self._ended.is_set() and self._wanted():
+                self._more = self._read(self.ring.capacity)
+                if self._more:
+                    self._ended.wait(LOOK_S)
+        finally:
+            self.ring.end()
+            with contextlib.suppress(Exception):
+                self._source.close()
+
+    def end(self) -> None:
+        """Asks it to read no more."""
+        self._ended.set()
+
+    def join(self) -> None:
+        """Waits until it has let go of the source."""
+        if self._thread.ident is not None:
+            self._thread.join(END_S)
+
+    def take_error(self) -> BaseException | None:
+        """What went wrong, once."""
+        error, self.error = self.error, None
+        return error
+
+    def close_at_exit(self) -> None:
+        """For `control`: the interpreter is about to end."""
+        self.end()
+        if not control.forked(self._generation):
+            self.join()

@@ -1,0 +1,356 @@
+"""Recording into arrays and files."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from voicecoil import _core, control
+from voicecoil.arguments import check_count, check_seconds, check_timeout
+from voicecoil.drivers.driver import Device, Driver, Got
+from voicecoil.errors import ArgumentError, StreamTimeoutError
+from voicecoil.levels import Level
+from voicecoil.stream import InputStream, _CodeFactory
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from voicecoil.files import FileSink
+
+__all__ = ["Recording", "record"]
+
+RING_S = 4.0  # what a busy program may keep the writer from
+DRAIN_S = 0.05
+CHUNK_FRAMES = 1 << 16
+END_S = 5.0  # how long an end waits for a disk that does not answer
+
+
+class _Writer:
+    """Takes what was recorded out of the ring, into a file or memory, on a thread of its own.
+
+    It alone touches the file, closes it at the end, and does not end before the ring is empty.
+    """
+
+    def __init__(self, stream: InputStream, ring: _core.Ring, sink: FileSink | None) -> None:
+        self.error: BaseException | None = None
+        self._ring = ring
+        self._channels = stream.channels
+        self._sink = sink
+        self._chunks: deque[NDArray[np.float32]] = deque()
+        self._filled = 0  # frames in the last chunk
+        self._ended = threading.Event()
+        self._generation = control.generation()
+        # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
+        # can have it any more.
+        self._stream: Callable[[], InputStream | None] = (
+            weakref.ref(stream) if sink is None else lambda: stream
+        )
+        self.thread = threading.Thread(target=self._run, name="voicecoil recorder", daemon=True)
+
+    def start(self) -> None:
+        control.register(self)
+        self.thread.start()
+
+    def _run(self) -> None:
+        try:
+            while not self._ended.is_set() and self._goes_on():
+                self._drain()
+                self._ended.wait(DRAIN_S)
+            self._drain()
+        except BaseException as error:
+            self.error = error
+            stream = self._stream()
+            if stream is not None:
+                with contextlib.suppress(Exception):  # it may be closed already
+                    stream.abort()
+        finally:
+            if self._sink is not None:
+                try:
+                    self._sink.close()
+                except Exception as error:
+                    self.error = self.error or error
+
+    def _goes_on(self) -> bool:
+        stream = self._stream()
+        return (
+            stream is not None
+            and stream.state in ("running", "draining")
+            and stream._trouble() is None
+        )
+
+    def _drain(self) -> None:
+        import numpy as np
+
+        while ready := self._ring.readable:
+            if self._sink is not None:
+                block = np.empty((min(ready, CHUNK_FRAMES), self._channels), np.float32)
+                self._ring.read(block)
+                self._sink.write(block)
+                continue
+            if not self._chunks or self._filled == CHUNK_FRAMES:
+                self._chunks.append(np.empty((CHUNK_FRAMES, self._channels), np.float32))
+                self._filled = 0
+            self._filled += self._ring.read(self._chunks[-1][self._filled :])
+
+    def take_array(self) -> NDArray[np.float32]:
+        """All frames as one array, once; each chunk is given back as it is copied."""
+        import numpy as np
+
+        frames = max(0, len(self._chunks) - 1) * CHUNK_FRAMES + self._filled
+        whole = np.empty((frames, self._channels), np.float32)
+        for first in range(0, frames, CHUNK_FRAMES):
+            part = whole[first : first + CHUNK_FRAMES]
+            part[:] = self._chunks.popleft()[: len(part)]
+        return whole
+
+    def end(self) -> None:
+        """Has it take what is left and end."""
+        self._ended.set()
+
+    def close_at_exit(self) -> None:
+        """For `control`: the interpreter is about to end. What was recorded is kept."""
+        if control.forked(self._generation):
+            return
+        stream = self._stream()
+        if stream is not None:
+            stream.close_at_exit()
+        self.end()
+        self.thread.join(END_S)
+
+
+class Recording:
+    """A recording on its way; what :func:`record` returns.
+
+    One into a file goes on when nobody keeps this object; one into an array ends then.
+    """
+
+    def __init__(
+        self,
+        stream: InputStream,
+        code: _core.RecorderCode,
+        ring: _core.Ring,
+        sink: FileSink | None,
+    ) -> None:
+        self._stream = stream
+        self._code = code
+        self._path = None if sink is None else sink.path
+        self._array: NDArray[np.float32] | None = None
+        self._told_trouble = False
+        self._finishing = threading.Lock()
+        self._writer = _Writer(stream, ring, sink)
+        try:
+            stream.start()
+            self._writer.start()
+        except BaseException:
+            stream.close()
+            if sink is not None:
+                sink.close()
+            raise
+
+    @property
+    def samplerate(self) -> float:
+        """Hz."""
+        return self._stream.samplerate
+
+    @property
+    def channels(self) -> int:
+        """How many are recorded."""
+        return self._stream.channels
+
+    @property
+    def device(self) -> Device:
+        """Where it is recorded."""
+        return self._stream.device
+
+    @property
+    def position(self) -> int:
+        """Frames recorded so far."""
+        return self._code.frames - self._code.overflow_frames
+
+    @property
+    def position_s(self) -> float:
+        """The same in seconds."""
+        return self.position / self.samplerate
+
+    @property
+    def lost_frames(self) -> int:
+        """Frames that are missing: lost by the device, or not written away in time."""
+        return self._code.overflow_frames + self._stream.statistics().lost_frames
+
+    @property
+    def recording(self) -> bool:
+        """Whether it goes on."""
+        return self._stream.active and self._stream._trouble() is None
+
+    def levels(self) -> list[Level]:
+        """Level of each channel since the last call."""
+        return self._stream.levels()
+
+    def stop(self) -> NDArray[np.float32] | str:
+        """Ends it and returns what :meth:`wait` returns."""
+        self._stream._refuse_in_fork()
+        if self._stream.state != "closed" and self._stream._trouble() is None:
+            self._stream.abort()
+        self._writer.end()
+        result = self.wait()
+        assert result is not None
+        return result
+
+    def wait(self, timeout: float | None = None) -> NDArray[np.float32] | str | None:
+        """Waits until all was recorded.
+
+        Parameters
+        ----------
+        timeout : float or None
+            s; None: for ever.
+
+        Returns
+        -------
+        numpy.ndarray, str, or None
+            float32, shape (frames, channels); or the file's path. None: `timeout` passed.
+
+        Raises
+        ------
+        DeviceLostError
+            The device went away. What was recorded until then is in the file, and a second
+            `wait` returns it.
+        FileFormatError, FileAccessError
+            The file could not be written to the end. Once, as before.
+        StreamTimeoutError
+            It has ended, and the disk does not take the rest.
+        """
+        self._stream._refuse_in_fork()
+        seconds = check_timeout(timeout)
+        until = None if seconds is None else time.monotonic() + seconds
+        ended_at: float | None = None
+        while self._writer.thread.is_alive():
+            now = time.monotonic()
+            if until is not None and now >= until:
+                return None
+            if not self.recording and self._stream.state != "draining":
+                ended_at = ended_at or now
+                if now - ended_at > END_S:
+                    raise StreamTimeoutError(
+                        f"{self._path!r} did not take the last frames within {END_S} s; look at "
+                        "the disk, then wait() again"
+                    )
+            self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
+        with self._finishing:
+            return self._finish()
+
+    def _finish(self) -> NDArray[np.float32] | str:
+        trouble = self._stream._trouble()
+        if self._stream.state != "closed":
+            self._stream.close()
+        error, self._writer.error = self._writer.error, None
+        if error is not None:
+            raise error
+        if trouble is not None and not self._told_trouble:
+            self._told_trouble = True
+            raise trouble
+        if self._path is not None:
+            return self._path
+        if self._array is None:
+            self._array = self._writer.take_array()
+        return self._array
+
+    def __enter__(self) -> Recording:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "recording" if self.recording else "done"
+        return f"<Recording from {self.device.name!r}, {state}, {self.position_s:.3f} s>"
+
+
+def record(
+    file: str | os.PathLike[str] | None = None,
+    *,
+    frames: int | None = None,
+    duration_s: float | None = None,
+    device: str | Device | None = None,
+    driver: str | Driver | None = None,
+    samplerate: float | None = None,
+    channels: Any = None,
+    blocksize: int | None = None,
+    subtype: str | None = None,
+) -> Recording:
+    """Records into an array or a file; returns at once.
+
+    Parameters
+    ----------
+    file : path, optional
+        WAV (float by default), AIFF, FLAC, OGG, MP3, CAF, by its ending. None: an array.
+    frames : int or None
+        How many; without it and `duration_s` until :meth:`Recording.stop`.
+    duration_s : float or None
+        The same in seconds.
+    device, driver, samplerate, channels, blocksize
+        As for :class:`InputStream`.
+    subtype : str or None
+        The file's sample format, such as "PCM_24"; None: the best of its kind.
+
+    Returns
+    -------
+    Recording
+
+    Raises
+    ------
+    FileFormatError, OSError
+        The file cannot be written.
+    ArgumentError, ArgumentTypeError, DeviceNotFoundError, DriverError
+        As for :class:`InputStream`.
+
+    Examples
+    --------
+    >>> take = voicecoil.record(duration_s=2.0).wait()
+    >>> with voicecoil.record("take.flac"):
+    ...     input("recording; Enter ends it")
+    """
+    if frames is not None and duration_s is not None:
+        raise ArgumentError(
+            f"frames={frames!r} and duration_s={duration_s!r}; give one of them, or neither to "
+            "record until stop()"
+        )
+    if frames is not None:
+        frames = check_count(frames, "frames", "how many, 1 or more", least=1)
+    if duration_s is not None:
+        duration_s = check_seconds(duration_s, "duration_s", least_excluded=True)
+    if subtype is not None and file is None:
+        raise ArgumentError(f"subtype={subtype!r} is for files; give a file, or leave it out")
+    made: dict[str, Any] = {}
+
+    def make(got: Got, inputs: int, outputs: int) -> _core.Code:
+        limit = frames or (max(1, round(duration_s * got.samplerate)) if duration_s else 0)
+        made["ring"] = _core.Ring(int(RING_S * got.samplerate), inputs)
+        code = _core.RecorderCode(made["ring"], limit)
+        made["code"] = code
+        return code
+
+    stream = InputStream(
+        _CodeFactory(make),
+        device=device,
+        driver=driver,
+        samplerate=samplerate,
+        channels=channels,
+        blocksize=blocksize,
+    )
+    sink = None
+    try:
+        if file is not None:
+            from voicecoil.files import FileSink
+
+            sink = FileSink(file, stream.samplerate, stream.channels, subtype)
+    except BaseException:
+        stream.close()
+        raise
+    return Recording(stream, made["code"], made["ring"], sink)
