@@ -204,7 +204,7 @@ class Capture(Protocol):
 
 @runtime_checkable
 class HearingDriver(Protocol):
-    """A driver whose devices are not there and keep what they hear: for tests and demonstrations."""
+    """A driver whose devices are not there and keep what they hear, for tests."""
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> Capture:
         """Keeps what `device` hears from now on, in a float WAV file.

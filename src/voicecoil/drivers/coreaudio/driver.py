@@ -109,8 +109,8 @@ class CoreAudioDriver:
     ) -> None:
         if tuple(paths) == FRAMEWORKS and sys.platform != "darwin":
             raise DriverError(
-                "the driver 'coreaudio' is for macOS. Here 'coreaudio-simulated' runs the same "
-                "code on a simulated CoreAudio (VOICECOIL_DRIVER=coreaudio-simulated), and 'virtual' "
+                "the driver 'coreaudio' is for macOS. Here 'coreaudio-simulated' runs the "
+                "same code on a simulated CoreAudio (VOICECOIL_DRIVER=coreaudio-simulated), and 'virtual' "
                 "devices are made of a clock",
                 call="dlopen",
             )
