@@ -127,8 +127,8 @@ class ControlThread:
         if not job.done.wait(timeout_s) and job.abandon():
             self._replace(job)
             raise StreamTimeoutError(
-                f"{name} did not return within {timeout_s:g} s; the call was abandoned, and "
-                "what it does when it comes back is undone; unplug and replug the device, or choose another"
+                f"{name} did not return within {timeout_s:g} s; the call was abandoned, and what "
+                "it does when it comes back is undone. Replug the device, or choose another"
             )
         if job.error is not None:
             raise job.error

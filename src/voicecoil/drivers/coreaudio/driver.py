@@ -109,9 +109,9 @@ class CoreAudioDriver:
     ) -> None:
         if tuple(paths) == FRAMEWORKS and sys.platform != "darwin":
             raise DriverError(
-                "the driver 'coreaudio' is for macOS. Here 'coreaudio-simulated' runs the "
-                "same code on a simulated CoreAudio (VOICECOIL_DRIVER=coreaudio-simulated), and 'virtual' "
-                "devices are made of a clock",
+                "the driver 'coreaudio' is for macOS. Here 'coreaudio-simulated' runs the same "
+                "code on a simulated CoreAudio (VOICECOIL_DRIVER=coreaudio-simulated), and "
+                "'virtual' devices are made of a clock",
                 call="dlopen",
             )
         self.name = name
