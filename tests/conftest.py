@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
+from coreaudio import Worlds
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 
@@ -21,3 +24,10 @@ def driver(stepped: VirtualDevice) -> VirtualDriver:
 @pytest.fixture(autouse=True)
 def _no_driver_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOICECOIL_DRIVER", raising=False)
+
+
+@pytest.fixture
+def coreaudio() -> Iterator[Worlds]:
+    """Makes simulated CoreAudios; each must be left clean."""
+    with Worlds() as worlds:
+        yield worlds

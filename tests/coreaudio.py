@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from voicecoil.testing import SimulatedCoreAudio
 
@@ -58,11 +55,3 @@ class Worlds:
                     self.finish(world)
                 finally:
                     world.close()
-
-
-def worlds() -> Iterator[Worlds]:
-    with Worlds() as made:
-        yield made
-
-
-make_worlds = pytest.fixture(worlds, name="coreaudio")

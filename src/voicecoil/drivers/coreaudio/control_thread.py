@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -76,6 +77,7 @@ class ControlThread:
         self._waiting = 0  # jobs that were put and not taken
         self._generation = control.generation()
         self.abandoned: list[str] = []  # the calls that missed their deadlines, for reports
+        self._hung: list[threading.Thread] = []  # and the threads that are still in them
 
     @property
     def is_current(self) -> bool:
@@ -152,9 +154,19 @@ class ControlThread:
                     self._waiting += 1
                 except queue.Empty:
                     break
+            if self._thread is not None:
+                self._hung = [thread for thread in self._hung if thread.is_alive()]
+                self._hung.append(self._thread)
             self._thread = None
             if self._waiting:
                 self._start()
+
+    def settle(self, timeout_s: float) -> bool:
+        """Waits until all abandoned calls came back and were undone. False: some did not."""
+        until = time.monotonic() + timeout_s
+        for thread in list(self._hung):
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._hung)
 
     def _run(self, jobs: queue.SimpleQueue[_Job]) -> None:
         while True:

@@ -185,6 +185,10 @@ class CoreAudioDriver:
         """The calls that did not return in time."""
         return list(self._control.abandoned)
 
+    def settle(self, timeout_s: float) -> bool:
+        """Waits until all abandoned calls came back and were undone. False: some did not."""
+        return self._control.settle(timeout_s)
+
     def stopped(self, device: int, ioproc: _hal.IOProc) -> None:
         """A stream does not call its engine any more; for who wants to know what was heard."""
 

@@ -15,9 +15,10 @@ from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.drivers.driver import Got, Latency, Wanted
 from voicecoil.errors import DriverError
 
-__all__ = ["Opened", "Timeouts", "rate_is", "set_up"]
+__all__ = ["Opened", "Timeouts", "rate_is", "really_runs_at", "set_up"]
 
 POLL_NS = 1_000_000
+CRYSTAL_ERROR = 1e-3  # more than any crystal's, less than between any two rates
 MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense from a device's driver
 MAX_BUFFER_FRAMES = 65_536
 ChannelPlace = tuple[int, int]  # AudioBuffer, channel in it
@@ -54,6 +55,7 @@ class Opened:
     streams: dict[int, list[DeviceStream]]  # by scope
     places: dict[int, list[ChannelPlace]]  # by scope: where each channel of the stream is
     got: Got
+    reported_rate: float  # the nominal one, when all was done: not always what it runs at
 
     def used(self, scope: int) -> list[bool]:
         """For each stream of the device whether it is wanted."""
@@ -95,7 +97,7 @@ def set_up(hal: Hal, device: int, wanted: Wanted, timeouts: Timeouts, in_use: bo
         output_latency=latencies[OUTPUT],
         rate_note=note,
     )
-    return Opened(device, found, places, got)
+    return Opened(device, found, places, got, hal.f64(device, "nsrt"))
 
 
 def _wait(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:
@@ -114,8 +116,7 @@ def _wait(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:
 def rate_is(hal: Hal, device: int, rate: float) -> bool:
     """Whether the device runs at that rate.
 
-    Either the nominal rate or the format of a stream says so: some devices go on reporting the old
-    nominal rate after a change, and the IOProc gets what the format says.
+    Either the nominal rate or the format of a stream says so: they do not change at the same time.
     """
     if hal.f64(device, "nsrt") == rate:
         return True
@@ -125,6 +126,13 @@ def rate_is(hal: Hal, device: int, rate: float) -> bool:
                 if hal.format(stream).samplerate == rate:
                     return True
     return False
+
+
+def really_runs_at(hal: Hal, device: int, rate: float) -> bool:
+    """Whether the rate that it measures is that one, whatever it reports as nominal."""
+    if not hal.has(device, "asrt"):
+        return False
+    return abs(hal.f64(device, "asrt") / rate - 1.0) < CRYSTAL_ERROR
 
 
 def _sane_rate(hal: Hal, device: int) -> float:
@@ -155,7 +163,12 @@ def _choose_rate(
         if error.code in DEAD:
             raise
         return rate, f"and refused another rate ({error})"
-    if _wait(hal, lambda: rate_is(hal, device, target), timeouts.rate_s):
+
+    def changed() -> bool:
+        # Some devices report the old rate for long after a change, some for ever.
+        return rate_is(hal, device, target) or really_runs_at(hal, device, target)
+
+    if _wait(hal, changed, timeouts.rate_s):
         return target, note
     return _sane_rate(hal, device), (
         f"and did not change within {timeouts.rate_s:g} s: use samplerate=None, or end what "

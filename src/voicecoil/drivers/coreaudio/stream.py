@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from voicecoil import _core, control
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
-from voicecoil.drivers.coreaudio.opening import Opened, rate_is
+from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
 from voicecoil.drivers.driver import Got, Wanted
 from voicecoil.errors import (
@@ -258,7 +258,7 @@ class CoreAudioStream:
         try:
             if hal.u32_or(device, "livn", 1) == 0:
                 return f"the device {self._name!r} was unplugged"
-            if not rate_is(hal, device, opened.got.samplerate):
+            if not self._same_rate():
                 return (
                     f"the device {self._name!r} changed its sample rate under the stream, from "
                     f"{opened.got.samplerate:g} to {hal.f64(device, 'nsrt'):g} Hz"
@@ -271,6 +271,14 @@ class CoreAudioStream:
                 return f"the device {self._name!r} was unplugged"
             return f"the device {self._name!r} does not answer any more: {error}"
         return None
+
+    def _same_rate(self) -> bool:
+        hal, opened = self._driver.hal, self._opened
+        rate = opened.got.samplerate
+        if rate_is(hal, opened.device, rate):
+            return True
+        as_before = hal.f64(opened.device, "nsrt") == opened.reported_rate
+        return as_before and really_runs_at(hal, opened.device, rate)
 
     def _same_streams(self, scope: int) -> bool:
         hal, opened = self._driver.hal, self._opened
