@@ -102,7 +102,7 @@ cdef extern from "ioproc.h" nogil:
         int64_t last_host_ns
         int64_t content_first
         int64_t content_end
-        uint32_t changed_layout
+        uint32_t oddities
 
     vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config)
     void vc_ioproc_free(vc_ioproc *ioproc)
@@ -132,7 +132,7 @@ cdef extern from "listener.h" nogil:
     ctypedef struct vc_changes:
         pass
 
-    vc_changes *vc_changes_new(vc_host_clock clock)
+    vc_changes *vc_changes_new(vc_host_clock *clock)
     int32_t vc_changes_listen(uint32_t object, uint32_t count,
                               const AudioObjectPropertyAddress *addresses,
                               void *client_data) noexcept

@@ -107,7 +107,7 @@ cdef class IOProc:
             "cycles": c.cycles, "silent_cycles": c.silent_cycles, "empty_cycles": c.empty_cycles,
             "first_host_ns": c.first_host_ns, "last_host_ns": c.last_host_ns,
             "content_first": c.content_first, "content_end": c.content_end,
-            "changed_layout": c.changed_layout,
+            "oddities": c.oddities,
         }
 
     @property
@@ -143,8 +143,6 @@ cdef class Library:
         cdef void *handle
         cdef bytes encoded
         cdef const char *name
-        cdef mach_timebase_info_data_t timebase
-        cdef mach_timebase_info_fn timebase_info
         self.paths = tuple(paths)
         self.handles = []
         self.symbols = {}
@@ -159,13 +157,9 @@ cdef class Library:
             self.handles.append(<uintptr_t>handle)
         self.host_clock.ticks = <mach_absolute_time_fn>self.find("mach_absolute_time")
         self.wait_until = <mach_wait_until_fn>self.find("mach_wait_until")
-        timebase_info = <mach_timebase_info_fn>self.find("mach_timebase_info")
-        with nogil:
-            timebase_info(&timebase)
-        self.host_clock.timebase.numerator = timebase.numer
-        self.host_clock.timebase.denominator = timebase.denom
+        self.read_timebase()
         # Never freed: a listener's call may still be under way when its registration is removed.
-        self.changes = vc_changes_new(self.host_clock)
+        self.changes = vc_changes_new(&self.host_clock)
         if self.changes == NULL:
             raise MemoryError
 
@@ -194,6 +188,16 @@ cdef class Library:
         return True
 
     # ---- time ----
+
+    def read_timebase(self):
+        """Asks for the length of a tick. It never changes, but in a simulation."""
+        cdef mach_timebase_info_data_t timebase
+        cdef mach_timebase_info_fn call
+        call = <mach_timebase_info_fn>self.find("mach_timebase_info")
+        with nogil:
+            call(&timebase)
+        self.host_clock.timebase.numerator = timebase.numer
+        self.host_clock.timebase.denominator = timebase.denom
 
     @property
     def timebase(self):

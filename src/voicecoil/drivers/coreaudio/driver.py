@@ -116,6 +116,7 @@ class CoreAudioDriver:
             )
         self.name = name
         self.library = _load(tuple(paths))
+        self.library.read_timebase()
         self.hal = Hal(self.library)
         self.changes = Changes(self.library)
         self.timeouts = timeouts or Timeouts()

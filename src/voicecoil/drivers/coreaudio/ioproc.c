@@ -11,6 +11,7 @@
 #endif
 
 enum { INPUT = 0, OUTPUT = 1 };
+enum { FAR_NS = 10000000 }; /* more than drift and jitter ever make */
 
 typedef struct direction {
     uint32_t channels;
@@ -31,7 +32,7 @@ struct vc_ioproc {
 
     _Atomic uint64_t cycles, silent_cycles, empty_cycles;
     _Atomic int64_t first_host_ns, last_host_ns, content_first, content_end;
-    _Atomic uint32_t changed_layout;
+    _Atomic uint32_t oddities;
 };
 
 /* ---- time -------------------------------------------------------------------------------------
@@ -84,19 +85,19 @@ static vc_time moment(const vc_ioproc *ioproc, const AudioTimeStamp *stamp) {
     return time;
 }
 
-/* The time of the first frame at the connector. A host time that is missing, or on the wrong side
- * of now, is derived from now by the sample times: both count on the device's one time line. */
+/* The time of the first frame at the connector. A host time that is missing, or far from where the
+ * sample times say that it is, is derived from now: both count on the device's one time line. */
 static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *stamp,
                               const vc_time *now) {
+    const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     vc_time time = moment(ioproc, stamp);
-    bool plausible = (time.valid & VC_TIME_HOST) &&
-                     (d == INPUT ? time.host_ns <= now->host_ns : time.host_ns >= now->host_ns);
-    if ((now->valid & VC_TIME_HOST) && !plausible) {
-        atomic_fetch_or_explicit(&ioproc->changed_layout, 2u, memory_order_relaxed);
-        time.valid &= ~(uint32_t)VC_TIME_HOST;
-        if ((now->valid & VC_TIME_SAMPLE) && (time.valid & VC_TIME_SAMPLE)) {
-            double ahead = (double)(time.sample_frames - now->sample_frames);
-            time.host_ns = now->host_ns + llrint(ahead * ioproc->ns_per_frame);
+    if (now->valid == both && (time.valid & VC_TIME_SAMPLE)) {
+        double ahead = (double)(time.sample_frames - now->sample_frames);
+        int64_t derived_ns = now->host_ns + llrint(ahead * ioproc->ns_per_frame);
+        int64_t apart_ns = time.host_ns - derived_ns;
+        if (!(time.valid & VC_TIME_HOST) || apart_ns > FAR_NS || apart_ns < -FAR_NS) {
+            atomic_fetch_or_explicit(&ioproc->oddities, VC_ODD_HOST_TIME, memory_order_relaxed);
+            time.host_ns = derived_ns;
             time.valid |= VC_TIME_HOST;
         }
     }
@@ -166,7 +167,7 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
     }
     audio.list = d->list;
     if (missing) {
-        atomic_fetch_or_explicit(&ioproc->changed_layout, 1u, memory_order_relaxed);
+        atomic_fetch_or_explicit(&ioproc->oddities, VC_ODD_LAYOUT, memory_order_relaxed);
         return audio;
     }
     if (d->channels == 0) {
@@ -411,6 +412,6 @@ void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) {
         .last_host_ns = atomic_load(&ioproc->last_host_ns),
         .content_first = atomic_load(&ioproc->content_first),
         .content_end = atomic_load(&ioproc->content_end),
-        .changed_layout = atomic_load(&ioproc->changed_layout),
+        .oddities = atomic_load(&ioproc->oddities),
     };
 }

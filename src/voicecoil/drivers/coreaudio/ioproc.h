@@ -51,16 +51,20 @@ typedef struct vc_ioproc vc_ioproc;
 
 /* What it saw. Read one by one: they belong together only when no cycle runs. */
 typedef struct vc_ioproc_counts {
-    uint64_t cycles;         /* calls that reached the engine */
-    uint64_t silent_cycles;  /* calls after detach */
-    uint64_t empty_cycles;   /* calls whose buffers had no frames, or too many */
-    int64_t first_host_ns;   /* of the first call; 0: none yet */
-    int64_t last_host_ns;    /* of the newest call */
-    int64_t content_first;   /* output sample time of the first frame that the user's code made, */
-    int64_t content_end;     /* and behind the last one; INT64_MIN: none */
-    uint32_t changed_layout; /* 1: buffers had fewer channels than were mapped; 2: host time was
-                              * missing or impossible and was derived. Bits */
+    uint64_t cycles;        /* calls that reached the engine */
+    uint64_t silent_cycles; /* calls after detach */
+    uint64_t empty_cycles;  /* calls whose buffers had no frames, or too many */
+    int64_t first_host_ns;  /* of the first call; 0: none yet */
+    int64_t last_host_ns;   /* of the newest call */
+    int64_t content_first;  /* output sample time of the first frame that the user's code made, */
+    int64_t content_end;    /* and behind the last one; INT64_MIN: none */
+    uint32_t oddities;      /* VC_ODD_* that happened */
 } vc_ioproc_counts;
+
+enum {
+    VC_ODD_LAYOUT = 1u,    /* a mapped channel had no memory */
+    VC_ODD_HOST_TIME = 2u, /* a host time was missing or impossible, and was derived */
+};
 
 /* NULL: no memory. [control] */
 vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config);

@@ -10,7 +10,7 @@ typedef struct slot {
 } slot;
 
 struct vc_changes {
-    vc_host_clock clock;
+    vc_host_clock *clock;
     _Atomic uint64_t claimed; /* slots that are filled or being filled */
     _Atomic uint64_t tickets; /* given to producers */
     _Atomic uint64_t lost;
@@ -18,7 +18,7 @@ struct vc_changes {
     slot slots[VC_CHANGES];
 };
 
-vc_changes *vc_changes_new(vc_host_clock clock) {
+vc_changes *vc_changes_new(vc_host_clock *clock) {
     vc_changes *changes = calloc(1, sizeof *changes);
     if (changes != NULL) {
         changes->clock = clock;
@@ -45,7 +45,7 @@ static VC_REALTIME void add(vc_changes *changes, const vc_change *change) {
 OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
                            const AudioObjectPropertyAddress *addresses, void *client_data) {
     vc_changes *changes = client_data;
-    int64_t now_ns = vc_host_clock_ns(&changes->clock);
+    int64_t now_ns = vc_host_clock_ns(changes->clock);
     for (UInt32 i = 0; i < count; i++) {
         vc_change change = {.host_ns = now_ns,
                             .object = object,

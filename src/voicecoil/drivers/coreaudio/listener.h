@@ -20,8 +20,8 @@ typedef struct vc_change {
 enum { VC_CHANGES = 1024 };
 typedef struct vc_changes vc_changes;
 
-/* NULL: no memory. [control] */
-vc_changes *vc_changes_new(vc_host_clock clock);
+/* NULL: no memory. `clock` lives as long as the queue. [control] */
+vc_changes *vc_changes_new(vc_host_clock *clock);
 void vc_changes_free(vc_changes *changes); /* when no listener has it */
 /* The AudioObjectPropertyListenerProc; `client_data` is a vc_changes. [any], wait-free */
 OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
