@@ -87,7 +87,7 @@ class CoreAudioStream:
                 f"AudioDeviceStart of {self._name!r}",
                 lambda: self._start(ioproc),
                 driver.timeouts.start_s,
-                undo=lambda _: self._end_late(ioproc),
+                undo=lambda _: self._end(ioproc),
             )
         except StreamTimeoutError as error:
             # The IOProc may still be started by the call that hangs: it stays, and does nothing.
@@ -123,14 +123,19 @@ class CoreAudioStream:
             if error.code != UNKNOWN_PROPERTY:
                 raise
 
-    def _end_late(self, ioproc: _hal.IOProc) -> None:
-        """A start that had been given up came back after all."""
+    def _end(self, ioproc: _hal.IOProc) -> None:
+        """Stop, then destroy, then free; where one fails the IOProc is kept: it may be called."""
         hal, device = self._driver.hal, self._opened.device
         try:
-            hal.stop(device, ioproc)
-        finally:
+            try:
+                hal.stop(device, ioproc)
+            except DriverError:
+                hal.stop(device, ioproc)  # once more: an IOProc that runs is never destroyed
             hal.destroy_ioproc(device, ioproc)
-            self._driver.retire(ioproc)
+        except DriverError as error:
+            error.add_note(_LEAKED)
+            raise
+        self._driver.retire(ioproc)
 
     def _await_first_cycle(self, ioproc: _hal.IOProc) -> None:
         """Success of AudioDeviceStart does not mean that a callback comes."""
@@ -177,21 +182,12 @@ class CoreAudioStream:
         try:
             self._driver.call(
                 f"AudioDeviceStop of {self._name!r}",
-                lambda: self._stop(ioproc),
+                lambda: self._end(ioproc),
                 max(timeout_s, self._driver.timeouts.call_s),
             )
         except StreamTimeoutError as error:
             error.add_note(_LEAKED)  # kept by the driver: CoreAudio may still call it
             raise
-
-    def _stop(self, ioproc: _hal.IOProc) -> None:
-        hal, device = self._driver.hal, self._opened.device
-        try:
-            hal.stop(device, ioproc)
-        finally:
-            # Where this fails the IOProc stays with the driver, for CoreAudio may still call it.
-            hal.destroy_ioproc(device, ioproc)
-            self._driver.retire(ioproc)
 
     def close(self) -> None:
         if self._closed:
