@@ -9,8 +9,10 @@ IN_ENV = $(ENV)/bin/python
 
 .PHONY: play test bench lint format env clean
 
+# In the environment, so that no shell looks into the name.
+play: export VOICECOIL_PLAY_FILE = $(value FILE)
 play: env
-	@$(IN_ENV) tools/play.py "$(FILE)"
+	@$(IN_ENV) tools/play.py
 
 test:
 	@$(PYTHON) tools/test.py

@@ -65,9 +65,10 @@ class Synthesizer:
         for note in self.notes:
             if note.start < frame[-1] + 1 and note.end > frame[0]:
                 block.output[:] += note.wave(frame)[:, None] * note.gains
+        left_s = LENGTH_S - frame / SAMPLERATE
+        block.output[:] *= np.clip(left_s / 0.5, 0, 1)[:, None]  # the last half second fades
         self.position += block.frames
-        if self.position >= LENGTH_S * SAMPLERATE:
-            block.output[:] *= np.linspace(1, 0, block.frames)[:, None]
+        if left_s[-1] <= 0:
             raise vc.Stop
 
 

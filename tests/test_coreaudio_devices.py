@@ -32,7 +32,11 @@ def test_fixtures_are_listed_with_channels_and_defaults(coreaudio: Worlds) -> No
 
 def test_names_that_are_missing_empty_or_beyond_the_basic_plane(coreaudio: Worlds) -> None:
     names = [device.name for device in coreaudio(14).driver.devices()]
-    assert names == ["Unnamed device Names:missing", "Unnamed device Names:empty", "Kopfhörer 🎧 音"]
+    assert names == [
+        "Unnamed device Names:missing",
+        "Unnamed device Names:empty",
+        "Kopfhörer 🎧 音",
+    ]
 
 
 def test_twins_are_told_apart_by_uid(coreaudio: Worlds) -> None:

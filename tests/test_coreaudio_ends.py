@@ -41,7 +41,9 @@ def test_a_start_that_hangs_is_given_up_and_undone_when_it_comes_back(
     world = coreaudio(16, switches={"hang_holds_io_mutex": holds_mutex}, timeouts=SHORT)
     counter = Counter()
     stream = vc.OutputStream(counter, driver=world.driver, device="Hung")
-    with pytest.raises(vc.StreamTimeoutError, match=r"AudioDeviceStart of 'Simulated Hung'") as hung:
+    with pytest.raises(
+        vc.StreamTimeoutError, match=r"AudioDeviceStart of 'Simulated Hung'"
+    ) as hung:
         stream.start()
     assert "neither destroyed nor freed" in hung.value.__notes__[0]
     assert world.driver.kept_ioprocs == 1
@@ -307,9 +309,7 @@ def test_a_forked_child_never_calls_coreaudio(coreaudio: Worlds) -> None:
     world = coreaudio(3, switches={"fork_action": 1})
     with play_on(world, Counter()) as stream:
         world.advance(0.05)
-        child = multiprocessing.get_context("fork").Process(
-            target=_in_child, args=(world, stream)
-        )
+        child = multiprocessing.get_context("fork").Process(target=_in_child, args=(world, stream))
         child.start()
         child.join(30)
         assert child.exitcode == 0

@@ -18,7 +18,20 @@ from voicecoil.errors import VoicecoilError
 from voicecoil.testing import SimulatedCoreAudio, find_simulator
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
-CODES = ["!obj", "!dev", "!str", "who?", "!siz", "nope", "unop", "nrdy", "stop", "what", "!dat", "!hog"]
+CODES = [
+    "!obj",
+    "!dev",
+    "!str",
+    "who?",
+    "!siz",
+    "nope",
+    "unop",
+    "nrdy",
+    "stop",
+    "what",
+    "!dat",
+    "!hog",
+]
 
 
 def use_everything(world: SimulatedCoreAudio, uid: str) -> vc.Stream | None:
@@ -55,7 +68,9 @@ def test_every_documented_code_says_what_it_means_and_what_to_do(text: str) -> N
     error = status_error("AudioDeviceStart", from_text(text), "'Speakers'")
     assert isinstance(error, vc.DriverError)
     assert (error.call, error.code) == ("AudioDeviceStart", from_text(text))
-    assert str(error).startswith(f"AudioDeviceStart gave '{text}' ({from_text(text)}) for 'Speakers': ")
+    assert str(error).startswith(
+        f"AudioDeviceStart gave '{text}' ({from_text(text)}) for 'Speakers': "
+    )
     assert ";" in str(error), "it says what can be done"
 
 
@@ -228,6 +243,10 @@ def test_replies_and_errors_of_any_kind(coreaudio: Worlds, seed: int) -> None:
     world.library.sim_stop_clock()
     # Where the removal of a listener was made to fail, it is still there; all else is gone.
     world.library.sim_check_clean()
-    left = {name: n for name, n in world.counters().items() if n and name.startswith(("live_", "fault_"))}
+    left = {
+        name: n
+        for name, n in world.counters().items()
+        if n and name.startswith(("live_", "fault_"))
+    }
     assert set(left) <= {"live_listeners"}, world.report()
     world.close()

@@ -92,9 +92,9 @@ def test_every_input_channel_is_the_one_that_was_asked_for(
     assert (decoded.serial == world.device(device.uid).serial).all()
     widths = [2, 2, 8] if fixture == 4 else [1] * 8 if fixture == 5 else [2]
     places = [(s, c) for s, width in enumerate(widths) for c in range(width)]
-    assert [(int(s), int(c)) for s, c in zip(decoded.stream[0], decoded.channel[0], strict=True)] == [
-        places[channel] for channel in channels
-    ]
+    assert [
+        (int(s), int(c)) for s, c in zip(decoded.stream[0], decoded.channel[0], strict=True)
+    ] == [places[channel] for channel in channels]
     assert (np.diff(decoded.sample_time, axis=0) % 262144 == 1).all(), "a frame is missing"
     assert latency > 0
 
@@ -202,9 +202,7 @@ def test_a_first_cycle_that_is_shorter(coreaudio: Worlds, blocksize: int | None)
 
 
 @pytest.mark.parametrize("timebase", [(1, 1), (125, 3), (1000000000, 33333335), (3, 125)])
-def test_host_times_are_ns_on_every_timebase(
-    coreaudio: Worlds, timebase: tuple[int, int]
-) -> None:
+def test_host_times_are_ns_on_every_timebase(coreaudio: Worlds, timebase: tuple[int, int]) -> None:
     world = coreaudio(8, timebase=timebase)
     keeper = Keeper()
     with vc.Stream(keeper, driver=world.driver) as stream:
@@ -221,9 +219,7 @@ def test_host_times_are_ns_on_every_timebase(
 
 
 @pytest.mark.parametrize("host_time", [1, 2])
-def test_host_times_that_are_missing_or_past_are_derived(
-    coreaudio: Worlds, host_time: int
-) -> None:
+def test_host_times_that_are_missing_or_past_are_derived(coreaudio: Worlds, host_time: int) -> None:
     seen = []
     for switch in (0, host_time):
         world = coreaudio(8, switches={"host_time": switch})
@@ -240,7 +236,9 @@ def test_ticks_are_exact_and_do_not_overflow() -> None:
     for numerator, denominator in [(1, 1), (125, 3), (1000000000, 24000000)]:
         for ns in (0, 1, 10**9, year, 100 * year):
             ticks = ns * denominator // numerator
-            assert _hal.ticks_to_ns(numerator, denominator, ticks) == ticks * numerator // denominator
+            assert (
+                _hal.ticks_to_ns(numerator, denominator, ticks) == ticks * numerator // denominator
+            )
             back = _hal.ns_to_ticks(numerator, denominator, ns)
             assert back == -(-ns * denominator // numerator)
 

@@ -233,7 +233,9 @@ def test_a_device_that_another_program_has_for_itself(coreaudio: Worlds) -> None
     world = coreaudio(3)
     world.device("USBDuplex:1").hog(4711)
     stream = play_on(world)
-    with pytest.raises(vc.DriverError, match=r"AudioDeviceStart gave '!hog'.*'Simulated USB Duplex"):
+    with pytest.raises(
+        vc.DriverError, match=r"AudioDeviceStart gave '!hog'.*'Simulated USB Duplex"
+    ):
         stream.start()
     stream.close()
 

@@ -1,6 +1,8 @@
 """Makes a virtual environment with this package in it, and does nothing where nothing changed.
 
-    python3 tools/environment.py FOLDER [GROUP ...]
+    python3 tools/environment.py FOLDER [--tools] [GROUP ...]
+
+With --tools it gets what the groups name and nothing else: not this package, nor what that needs.
 
 Needs nothing but Python 3.11 or later, its headers and `venv`, and a C compiler. The second time
 it needs no network: dependencies are installed when the list of them changes, the package is built
@@ -39,10 +41,13 @@ def missing_system_packages() -> list[str]:
     return missing
 
 
-def dependencies(groups: list[str]) -> tuple[list[str], list[str]]:
+def dependencies(groups: list[str], tools: bool) -> tuple[list[str], list[str]]:
     """(needed, optional) requirements."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    needed = project["build-system"]["requires"] + ["ninja"] + project["project"]["dependencies"]
+    needed = []
+    if not tools:
+        needed = project["build-system"]["requires"] + ["ninja"]
+        needed = needed + project["project"]["dependencies"]
     for group in groups:
         if group != OPTIONAL:
             needed = needed + project["dependency-groups"][group]
@@ -60,8 +65,8 @@ def python_in(folder: Path) -> Path:
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
-def install_dependencies(folder: Path, groups: list[str]) -> None:
-    needed, optional = dependencies(groups)
+def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -> None:
+    needed, optional = dependencies(groups, tools)
     state = hashlib.sha256(repr((sys.version, needed, optional)).encode()).hexdigest()
     stamp = folder / "dependencies.stamp"
     if stamp.exists() and stamp.read_text() == state:
@@ -129,8 +134,11 @@ def main() -> None:
         sys.exit("this machine lacks " + "\n  and ".join(missing))
     folder = (ROOT / sys.argv[1]).resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    install_dependencies(folder, sys.argv[2:])
-    install_package(folder)
+    tools = "--tools" in sys.argv
+    groups = [argument for argument in sys.argv[2:] if argument != "--tools"]
+    install_dependencies(folder, groups, tools)
+    if not tools:
+        install_package(folder)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""``make play``: plays a file, or the example's music, and checks what a virtual device heard."""
+"""``make play``: plays a file, or the example's music, and checks what a virtual device heard.
+
+The file is named by the environment variable ``VOICECOIL_PLAY_FILE``; ``make`` sets it.
+"""
 
 from __future__ import annotations
 
@@ -41,10 +44,11 @@ def compare(source: Path) -> int:
 
 
 def main() -> int:
-    if len(sys.argv) > 1 and sys.argv[1]:
-        source = Path(sys.argv[1])
-    else:
-        source = MUSIC
+    BUILD.mkdir(exist_ok=True)
+    name = os.environ.get("VOICECOIL_PLAY_FILE", "")
+    source = Path(name).expanduser() if name else MUSIC
+    if not name:
+        print("examples/music.py renders its music", flush=True)
         example = ROOT / "examples" / "music.py"
         code = subprocess.run([sys.executable, str(example), str(MUSIC)]).returncode
         if code:
@@ -52,9 +56,19 @@ def main() -> int:
     if os.environ.get("VOICECOIL_DRIVER") == "coreaudio-simulated":
         os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
     virtual = isinstance(get_driver(), HearingDriver)
-    command = [sys.executable, "-m", "voicecoil", "play", str(source)]
-    code = subprocess.run(command + (["--heard", str(HEARD)] if virtual else [])).returncode
+    command = [sys.executable, "-m", "voicecoil", "play"]
+    code = run([*command, *(["--heard", str(HEARD)] if virtual else []), "--", str(source)])
     return code or (compare(source) if virtual else 0)
+
+
+def run(command: list[str]) -> int:
+    """Its exit code; Ctrl-C is the command's own business, which ends soon after it."""
+    process = subprocess.Popen(command)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
 
 
 if __name__ == "__main__":

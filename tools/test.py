@@ -1,6 +1,6 @@
-"""``make test``: style, types, the core under sanitizers, and all tests on every Python found here.
+"""``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
 
-python3 tools/test.py [--only lint,core,simulator,3.12] [-- pytest arguments]
+python3 tools/test.py [--only lint,core,simulator,macos,workflows,3.12] [-- pytest arguments]
 """
 
 from __future__ import annotations
@@ -85,6 +85,10 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
             listed.append(Step("core in C", [python, "tools/test_core.py"]))
         if first and (not only or "simulator" in only):
             listed.append(simulator(python))
+        if first and (not only or "macos" in only):
+            listed.append(Step("compiles for macOS", [python, "tools/cross_macos.py"]))
+        if first and (not only or "workflows" in only):
+            listed.append(Step("workflows", [python, "tools/check_workflows.py"]))
         if not only or version in only:
             pytest = [str(env / "bin" / "python"), "-m", "pytest", "-q", "-n", "2"]
             few = [] if first else ["env", "VOICECOIL_SEEDS=1-20"]  # all of them once
@@ -95,7 +99,9 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", default="", help="lint, core, simulator, 3.12 ...")
+    parser.add_argument(
+        "--only", default="", help="lint, core, simulator, macos, workflows, 3.12 ..."
+    )
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     given = parser.parse_args()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")

@@ -1,5 +1,6 @@
 /* A device's thread enters Python, calls, and leaves. See bridge.h. */
 #include "block.h"
+#include "stack.h"
 
 #include <stdatomic.h>
 
@@ -49,7 +50,8 @@ static bool enter(vc_bridge *bridge) {
         return false;
     }
     unsigned long me = PyThread_get_thread_ident();
-    if (bridge->thread != me || bridge->state == NULL) {
+    bool first = bridge->thread != me || bridge->state == NULL;
+    if (first) {
         if (bridge->state != NULL) { /* the device has a new IO thread */
             drop_foreign(bridge->interpreter, bridge->state);
         }
@@ -61,6 +63,9 @@ static bool enter(vc_bridge *bridge) {
         }
     }
     PyEval_RestoreThread(bridge->state);
+    if (first) {
+        vc_limit_recursion(bridge->state);
+    }
     atomic_store_explicit(&bridge->running_on, me, memory_order_relaxed);
     return true;
 }

@@ -47,19 +47,20 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
 /* When no cycle runs or will run. [control] */
 void vc_bridge_free(vc_bridge *bridge);
 
-/* The engine's `process` and `leave`; `user` is the vc_bridge*. [IO] */
+/* The engine's `process` and `leave`; `user` is the vc_bridge*. On the IO thread, and not
+ * VC_REALTIME: Python waits for its lock, and may allocate. [IO] */
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
 /* After this the bridge never enters Python again, except that a call may still be running:
  * vc_bridge_inside says so. [any] */
-void vc_bridge_close(vc_bridge *bridge);
-int vc_bridge_inside(const vc_bridge *bridge);
+void vc_bridge_close(vc_bridge *bridge) VC_REALTIME;
+int vc_bridge_inside(const vc_bridge *bridge) VC_REALTIME;
 /* New reference to the exception that ended the stream, once; NULL without one. [control] */
 PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
  */
-unsigned long vc_bridge_running_on(const vc_bridge *bridge);
+unsigned long vc_bridge_running_on(const vc_bridge *bridge) VC_REALTIME;
 /* Whether a thread state is left that its thread did not drop, because the device never called
  * again. vc_bridge_reap drops it, and must run on a thread whose own state ends soon. [control] */
 int vc_bridge_has_orphan(const vc_bridge *bridge);

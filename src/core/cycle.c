@@ -15,10 +15,10 @@
 
 enum { EVENT_CAPACITY = 1024 };
 
-static void (*trap_enter)(void);
-static void (*trap_leave)(void);
+static void (*trap_enter)(void) VC_REALTIME;
+static void (*trap_leave)(void) VC_REALTIME;
 
-void vc_cycle_set_trap(void (*enter)(void), void (*leave)(void)) {
+void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_REALTIME) {
     trap_enter = enter;
     trap_leave = leave;
 }
@@ -105,6 +105,34 @@ int32_t vc_engine_error(const vc_engine *engine) {
     return atomic_load_explicit(&engine->error, memory_order_acquire);
 }
 
+/* ---- the user's code --------------------------------------------------------------------------
+ */
+
+/* The three ways out of what is proven. Whether the user's code blocks is the user's affair: Python
+ * does, by its nature, and is told of the price (late_cycles, load). */
+
+static int32_t process(const vc_engine *engine, vc_block *block) VC_REALTIME {
+    VC_UNPROVEN
+    return engine->config.process(block, engine->config.user);
+    VC_PROVEN_AGAIN
+}
+
+static void leave(const vc_engine *engine) VC_REALTIME {
+    VC_UNPROVEN
+    if (engine->config.leave != NULL) {
+        engine->config.leave(engine->config.user);
+    }
+    VC_PROVEN_AGAIN
+}
+
+int32_t vc_native_process(vc_block *block, void *user) {
+    const vc_native *native = user;
+    VC_UNPROVEN
+    return native->function(block->output.data, block->input.data, block->frames, block,
+                            native->user);
+    VC_PROVEN_AGAIN
+}
+
 /* ---- the end of a stream, as the IO thread sees it ------------------------------------------ */
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
@@ -116,9 +144,7 @@ static void finish(vc_engine *engine, const vc_cycle *cycle) {
 /* The user's code was called for the last time; what it made, up to frame `content` of this cycle,
  * goes on to the ear. */
 static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t content) {
-    if (engine->config.leave != NULL) {
-        engine->config.leave(engine->config.user);
-    }
+    leave(engine);
     int reason = atomic_load(&engine->reason);
     bool at_once = reason == VC_REASON_ABORT || reason == VC_REASON_ERROR;
     if (at_once || engine->config.drain_frames == 0) {
@@ -151,21 +177,33 @@ static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
 }
 
 /* The stream's own memory as one direction of a block. */
-static vc_audio own(float *data, uint32_t channels) {
-    return (vc_audio){.data = channels ? data : NULL,
-                      .frame_stride = (ptrdiff_t)channels,
-                      .channel_stride = 1,
-                      .channels = channels};
+static void own(vc_audio *audio, float *data, uint32_t channels) {
+    audio->data = channels ? data : NULL;
+    audio->frame_stride = (ptrdiff_t)channels;
+    audio->channel_stride = 1;
+    audio->list = NULL;
+    audio->channels = channels;
+    audio->reserved = 0;
+}
+
+/* A block without its memory. Blocks are made field by field, in place: clearing the whole first
+ * and copying parts of it took as long as most of the rest of a cycle. */
+static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
+                     uint32_t frames) {
+    block->frames = frames;
+    block->lost_frames = 0;
+    block->valid_frames = frames;
+    block->reserved = 0;
+    block->samplerate_hz = engine->config.samplerate_hz;
+    block->now = cycle->now;
 }
 
 /* Calls the user's code and looks after what it left in the block. */
 static void call(vc_engine *engine, vc_block *block) {
     uint32_t frames = block->frames;
-    block->valid_frames = frames;
-    block->samplerate_hz = engine->config.samplerate_hz;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
-    int32_t result = engine->config.process(block, engine->config.user);
+    int32_t result = process(engine, block);
 
     /* An input stream makes nothing that a device could play. */
     uint32_t made = block->output.channels ? frames : 0;
@@ -190,11 +228,10 @@ static void call(vc_engine *engine, vc_block *block) {
     engine->counted.frames += frames;
 }
 
-static vc_audio device_block(const vc_audio *device, uint32_t offset) {
-    vc_audio part = *device;
-    part.data = device->data + (ptrdiff_t)offset * device->frame_stride;
-    part.channel_stride = device->channels == 1 ? 1 : device->channel_stride;
-    return part;
+static void device_block(vc_audio *part, const vc_audio *device, uint32_t offset) {
+    own(part, device->data + (ptrdiff_t)offset * device->frame_stride, device->channels);
+    part->frame_stride = device->frame_stride;
+    part->channel_stride = device->channels == 1 ? 1 : device->channel_stride;
 }
 
 static bool can_lend(const vc_engine *engine, const vc_audio *device) {
@@ -209,18 +246,18 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
 /* A block inside the cycle, `offset` frames from its start. Returns its frames that count. */
 static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                             uint32_t frames) {
-    vc_block block = {.frames = frames,
-                      .now = cycle->now,
-                      .input_time = later(engine, cycle->input_time, offset),
-                      .output_time = later(engine, cycle->output_time, offset)};
+    vc_block block;
+    describe(&block, engine, cycle, frames);
+    block.input_time = later(engine, cycle->input_time, offset);
+    block.output_time = later(engine, cycle->output_time, offset);
     bool zero_copy = (engine->config.flags & VC_ENGINE_ZERO_COPY) &&
                      can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
     if (zero_copy) {
-        block.input = device_block(&cycle->input, offset);
-        block.output = device_block(&cycle->output, offset);
+        device_block(&block.input, &cycle->input, offset);
+        device_block(&block.output, &cycle->output, offset);
     } else {
-        block.input = own(engine->input_block, engine->config.input_channels);
-        block.output = own(engine->output_block, engine->config.output_channels);
+        own(&block.input, engine->input_block, engine->config.input_channels);
+        own(&block.output, engine->output_block, engine->config.output_channels);
         if (block.input.channels) {
             vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
         }
@@ -238,12 +275,12 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
 
 /* Calls the user's code for the stream's own block as it stands. */
 static void own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
-    vc_block block = {.frames = engine->config.block_frames,
-                      .now = cycle->now,
-                      .input = own(engine->input_block, engine->config.input_channels),
-                      .output = own(engine->output_block, engine->config.output_channels),
-                      .input_time = engine->block_input_time,
-                      .output_time = later(engine, cycle->output_time, offset)};
+    vc_block block;
+    describe(&block, engine, cycle, engine->config.block_frames);
+    own(&block.input, engine->input_block, engine->config.input_channels);
+    own(&block.output, engine->output_block, engine->config.output_channels);
+    block.input_time = engine->block_input_time;
+    block.output_time = later(engine, cycle->output_time, offset);
     vc_audio_silence(&block.output, 0, block.frames);
     engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
     call(engine, &block);
@@ -257,11 +294,13 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
         if (position == 0) {
             engine->block_input_time = later(engine, cycle->input_time, offset);
         }
-        vc_audio to = own(engine->input_block, engine->config.input_channels);
+        vc_audio to;
+        own(&to, engine->input_block, engine->config.input_channels);
         vc_audio_copy(&to, position, &cycle->input, offset, frames);
     }
     if (engine->config.output_channels) {
-        vc_audio from = own(engine->output_block, engine->config.output_channels);
+        vc_audio from;
+        own(&from, engine->output_block, engine->config.output_channels);
         vc_audio_copy(&cycle->output, offset, &from, position, frames);
     }
     engine->position += frames;
@@ -284,7 +323,8 @@ static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
     engine->latched = true;
     engine->valid = 0;
-    vc_audio block = own(engine->output_block, engine->config.output_channels);
+    vc_audio block;
+    own(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
     lose(engine, cycle, engine->config.block_frames);
 }
@@ -409,7 +449,7 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
         }
         return 0;
     }
-    if (trap_enter != NULL) {
+    if (trap_enter) { /* compared with NULL, clang 22 takes NULL for a function that may block */
         trap_enter();
     }
     assert(cycle->input.channels == engine->config.input_channels);
@@ -429,14 +469,8 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     if (done_for_good(engine)) {
         begin_drain(engine, cycle, valid);
     }
-    if (trap_leave != NULL) {
+    if (trap_leave) {
         trap_leave();
     }
     return valid;
-}
-
-int32_t vc_native_process(vc_block *block, void *user) {
-    const vc_native *native = user;
-    return native->function(block->output.data, block->input.data, block->frames, block,
-                            native->user);
 }

@@ -58,9 +58,10 @@ struct vc_engine {
 };
 
 /* statistics.c, for cycle.c. [IO] */
-void vc_publish(vc_engine *engine);
+void vc_publish(vc_engine *engine) VC_REALTIME;
 void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
-                     uint32_t frames);
-void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time);
+                     uint32_t frames) VC_REALTIME;
+void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
+                   const vc_time *time) VC_REALTIME;
 
 #endif

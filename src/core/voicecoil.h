@@ -36,12 +36,20 @@
 extern "C" {
 #endif
 
-/* Marks a function that runs on the IO thread. A compiler that can prove it (clang 20 and later
- * with -Wfunction-effects) does. */
+/* VC_REALTIME marks a function, or a pointer to one, that may run on the IO thread: each `[IO]` and
+ * `[any]` below. A compiler that can prove it (clang 20 and later with -Wfunction-effects) does,
+ * and tools/cross_macos.py has it do so; helpers that are seen with their callers need no mark.
+ * VC_UNPROVEN and VC_PROVEN_AGAIN enclose the few calls that no compiler can follow, each with its
+ * reason beside it. */
 #if defined(__clang__) && __clang_major__ >= 20
 #define VC_REALTIME __attribute__((nonblocking))
+#define VC_UNPROVEN                                                                                \
+    _Pragma("clang diagnostic push") _Pragma("clang diagnostic ignored \"-Wfunction-effects\"")
+#define VC_PROVEN_AGAIN _Pragma("clang diagnostic pop")
 #else
 #define VC_REALTIME
+#define VC_UNPROVEN
+#define VC_PROVEN_AGAIN
 #endif
 
 #define VC_MAX_CHANNELS 1024u
@@ -142,7 +150,7 @@ typedef struct vc_native {
     vc_native_fn function;
     void *user;
 } vc_native;
-int32_t vc_native_process(vc_block *block, void *user);
+int32_t vc_native_process(vc_block *block, void *user) VC_REALTIME;
 
 /* ---- the engine --------------------------------------------------------------------------- */
 
@@ -168,7 +176,7 @@ typedef struct vc_engine_config {
     float *input_block;
     float *output_block;
     /* The clock that cycles are timed with, ns. NULL: vc_clock_ns. [IO] */
-    int64_t (*clock_ns)(void *clock);
+    int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
     vc_process_fn process;
     void (*leave)(void *user); /* called once on the IO thread after the last `process`, so that
@@ -194,7 +202,7 @@ typedef enum vc_reason {
 } vc_reason;
 
 /* Frames that the stream's own block holds with that configuration. [any] */
-uint32_t vc_engine_block_frames(const vc_engine_config *config);
+uint32_t vc_engine_block_frames(const vc_engine_config *config) VC_REALTIME;
 /* [control] */
 vc_engine *vc_engine_new(const vc_engine_config *config);
 /* [control], when no cycle runs or will run. NULL is allowed. */
@@ -203,15 +211,15 @@ void vc_engine_free(vc_engine *engine);
 void vc_engine_start(vc_engine *engine);
 /* Asks for the end after the current block. The IO thread answers in its next cycle; a request in
  * another state than VC_RUNNING or VC_DRAINING does nothing. [any] */
-void vc_engine_stop(vc_engine *engine);
+void vc_engine_stop(vc_engine *engine) VC_REALTIME;
 /* The same at once: nothing more of the block, and no draining. It overtakes a stop. [any] */
-void vc_engine_abort(vc_engine *engine);
+void vc_engine_abort(vc_engine *engine) VC_REALTIME;
 /* [any] */
-vc_state vc_engine_state(const vc_engine *engine);
+vc_state vc_engine_state(const vc_engine *engine) VC_REALTIME;
 /* [any] Valid once the state has left VC_RUNNING. */
-vc_reason vc_engine_reason(const vc_engine *engine);
+vc_reason vc_engine_reason(const vc_engine *engine) VC_REALTIME;
 /* What a native function returned with VC_REASON_ERROR. [any] */
-int32_t vc_engine_error(const vc_engine *engine);
+int32_t vc_engine_error(const vc_engine *engine) VC_REALTIME;
 
 /* Runs one IO cycle. Every frame of `cycle->output` is written. [IO]
  * Returns how many leading frames hold what the user's code made; the rest is silence. */
@@ -237,7 +245,7 @@ typedef struct vc_statistics {
 } vc_statistics;
 
 /* A consistent copy. [any] Wait-free for the IO thread; the reader retries. */
-void vc_engine_statistics(const vc_engine *engine, vc_statistics *out);
+void vc_engine_statistics(const vc_engine *engine, vc_statistics *out) VC_REALTIME;
 
 /* Levels of one channel since the last call, output channels first, then input. Only with
  * VC_ENGINE_METER. [control] */
@@ -266,7 +274,7 @@ bool vc_engine_event(vc_engine *engine, vc_event *out);
 
 /* A pair of functions that a test sets to be told when the IO thread enters and leaves code that
  * must be real-time safe. NULL: off. [control], before any cycle runs. */
-void vc_cycle_set_trap(void (*enter)(void), void (*leave)(void));
+void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_REALTIME);
 
 /* ---- ring: frames from one thread to another ---------------------------------------------- */
 
@@ -284,15 +292,15 @@ typedef struct vc_slices {
 /* Holds at least `frames` (rounded up to a power of two, at most 2^31). [control] */
 vc_ring *vc_ring_new(uint32_t frames, uint32_t channels);
 void vc_ring_free(vc_ring *ring);
-uint32_t vc_ring_capacity(const vc_ring *ring);
-uint32_t vc_ring_channels(const vc_ring *ring);
+uint32_t vc_ring_capacity(const vc_ring *ring) VC_REALTIME;
+uint32_t vc_ring_channels(const vc_ring *ring) VC_REALTIME;
 /* Frames that can be read / written now; at least that many when the answer is used by that
  * side. [any] */
-uint32_t vc_ring_readable(const vc_ring *ring);
-uint32_t vc_ring_writable(const vc_ring *ring);
+uint32_t vc_ring_readable(const vc_ring *ring) VC_REALTIME;
+uint32_t vc_ring_writable(const vc_ring *ring) VC_REALTIME;
 /* Frames ever read / written. [any] */
-uint64_t vc_ring_total_read(const vc_ring *ring);
-uint64_t vc_ring_total_written(const vc_ring *ring);
+uint64_t vc_ring_total_read(const vc_ring *ring) VC_REALTIME;
+uint64_t vc_ring_total_written(const vc_ring *ring) VC_REALTIME;
 /* Borrows up to `frames` to write into; returns how many. [producer] */
 uint32_t vc_ring_reserve(vc_ring *ring, uint32_t frames, vc_slices *slices) VC_REALTIME;
 /* Publishes the first `frames` of what was reserved. [producer] */
@@ -346,10 +354,14 @@ vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channe
 vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain);
 /* [control], when the state is VC_CLIP_NEW or the mixer handed it back. */
 void vc_clip_free(vc_clip *clip);
-vc_clip_state vc_clip_get_state(const vc_clip *clip); /* [any] */
-uint64_t vc_clip_position(const vc_clip *clip);       /* frames mixed so far. [any] */
-uint64_t vc_clip_starved_frames(const vc_clip *clip); /* silence played for an empty ring. [any] */
-int64_t vc_clip_started_at(const vc_clip *clip);      /* mixer frame of its first frame. [any] */
+/* [any] */
+vc_clip_state vc_clip_get_state(const vc_clip *clip) VC_REALTIME;
+/* Frames mixed so far. [any] */
+uint64_t vc_clip_position(const vc_clip *clip) VC_REALTIME;
+/* Silence played for an empty ring. [any] */
+uint64_t vc_clip_starved_frames(const vc_clip *clip) VC_REALTIME;
+/* Mixer frame of its first frame. [any] */
+int64_t vc_clip_started_at(const vc_clip *clip) VC_REALTIME;
 
 /* `capacity`: clips that can be alive at the same time. With `end_when_empty` the stream ends
  * inside the block in which the last clip ends. [control] */
@@ -366,10 +378,10 @@ vc_clip *vc_mixer_collect(vc_mixer *mixer);
 /* Clips given and not yet collected. [control] */
 uint32_t vc_mixer_alive(const vc_mixer *mixer);
 /* Frames mixed since the start: the mixer's time line. [any] */
-uint64_t vc_mixer_frames(const vc_mixer *mixer);
+uint64_t vc_mixer_frames(const vc_mixer *mixer) VC_REALTIME;
 /* The mixer as the user's code; `user` is the vc_mixer*. Like a native function and a recorder it
  * wants interleaved blocks: with VC_ENGINE_ZERO_COPY also VC_ENGINE_PACKED. [IO] */
-int32_t vc_mixer_process(vc_block *block, void *user);
+int32_t vc_mixer_process(vc_block *block, void *user) VC_REALTIME;
 
 /* ---- tap: a block's input into a ring ------------------------------------------------------- */
 
@@ -378,9 +390,12 @@ int32_t vc_mixer_process(vc_block *block, void *user);
 typedef struct vc_recorder vc_recorder;
 vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames);
 void vc_recorder_free(vc_recorder *recorder);
-uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder); /* [any] */
-uint64_t vc_recorder_frames(const vc_recorder *recorder);          /* frames seen. [any] */
-int32_t vc_recorder_process(vc_block *block, void *user);          /* [IO] */
+/* [any] */
+uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder) VC_REALTIME;
+/* Frames seen. [any] */
+uint64_t vc_recorder_frames(const vc_recorder *recorder) VC_REALTIME;
+/* [IO] */
+int32_t vc_recorder_process(vc_block *block, void *user) VC_REALTIME;
 
 /* ---- samples ------------------------------------------------------------------------------- */
 

@@ -13,11 +13,13 @@ name is first used.
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # typing.TYPE_CHECKING, without what importing `typing` takes
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from voicecoil._core import Block as Block
     from voicecoil._core import BlockTime as BlockTime
     from voicecoil.device_list import default_device as default_device

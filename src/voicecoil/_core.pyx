@@ -5,8 +5,9 @@ No comfort and few checks: the modules that users import validate and explain. C
 release the GIL.
 """
 
+from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from cpython.ref cimport Py_DECREF
+from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
@@ -36,6 +37,17 @@ def clock_ns():
 def set_trap(uintptr_t enter, uintptr_t leave):
     """Sets the two functions that are told when the IO thread enters and leaves a cycle."""
     vc_cycle_set_trap(<void (*)() noexcept nogil>enter, <void (*)() noexcept nogil>leave)
+
+
+def keep_for_ever(thing):
+    """Never frees it, not even when the interpreter ends."""
+    Py_INCREF(thing)
+
+
+def write_unraisable(error, source):
+    """Gives an error to `sys.unraisablehook`, which takes nothing but what CPython makes."""
+    PyErr_SetObject(type(error), error)
+    PyErr_WriteUnraisable(source)
 
 
 def count_allocations():
@@ -69,19 +81,20 @@ cdef class Code:
     cdef leave_fn leave
     cdef void *user
     cdef object input_memory, output_memory  # BlockMemory or None
+    cdef readonly object callable  # what the user gave; None: nothing
 
     def __cinit__(self, *args, **kwargs):
         self.process = NULL
         self.leave = NULL
         self.user = NULL
-        self.input_memory = self.output_memory = None
+        self.input_memory = self.output_memory = self.callable = None
 
 
 cdef class PythonCode(Code):
     """A Python callable, through the bridge."""
 
     cdef vc_bridge *bridge
-    cdef object callable, block, types  # what the bridge borrows
+    cdef object block, types  # what the bridge borrows, beside `callable`
 
     def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types):
         cdef vc_bridge_types c_types
@@ -150,6 +163,7 @@ cdef class NativeCode(Code):
         self.native.function = <vc_native_fn>function
         self.native.user = <void *>user
         self.keep = keep
+        self.callable = keep[0]
         self.process = vc_native_process
         self.user = &self.native
 

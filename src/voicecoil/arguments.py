@@ -24,9 +24,18 @@ __all__ = [
     "check_samplerate",
     "check_seconds",
     "check_timeout",
+    "shown",
 ]
 
+SHOWN = 80  # characters of a wrong value that a message shows
+
 MAX_GAIN = 1e6  # 120 dB; more is a mistake, and far more is no float32
+
+
+def shown(value: Any) -> str:
+    """A wrong value in a message: one line, and not a page of numbers."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
 
 def _number(value: Any, name: str, example: str) -> float:
@@ -40,7 +49,7 @@ def _number(value: Any, name: str, example: str) -> float:
         ) from None
     except (TypeError, ValueError):
         raise ArgumentTypeError(
-            f"{name}={value!r} is a {type(value).__name__}; give a number such as {example}"
+            f"{name}={shown(value)} is a {type(value).__name__}; give a number such as {example}"
         ) from None
 
 
@@ -51,7 +60,7 @@ def _whole(value: Any, name: str, possible: str) -> int:
         return operator.index(value)
     except TypeError:
         raise ArgumentTypeError(
-            f"{name}={value!r} is a {type(value).__name__}; give {possible}"
+            f"{name}={shown(value)} is a {type(value).__name__}; give {possible}"
         ) from None
 
 
@@ -140,7 +149,7 @@ def channel_map(
     if channels is None:
         return list(range(min(available, default) if default else available))
     if isinstance(channels, (str, bytes)):
-        raise ArgumentTypeError(f"channels={channels!r}; give a number or a list of channels")
+        raise ArgumentTypeError(f"channels={shown(channels)}; give a number or a list of channels")
     try:
         if isinstance(channels, bool):
             raise TypeError
@@ -150,7 +159,7 @@ def channel_map(
     low, high = CHANNEL_RANGE
     if not low <= count <= min(high, available):
         raise ArgumentError(
-            f"channels={channels!r}; {device.name!r} has {available} {direction} "
+            f"channels={shown(channels)}; {device.name!r} has {available} {direction} "
             f"channel{'s' if available != 1 else ''}, so possible is {low} to {available}"
         )
     return list(range(count))
@@ -165,13 +174,13 @@ def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[i
         indices = [operator.index(channel) for channel in listed]
     except TypeError:
         raise ArgumentTypeError(
-            f"channels={channels!r}; give a number of channels, or a list of the device's channels "
-            "such as [0, 3]"
+            f"channels={shown(channels)}; give a number of channels, or a list of the device's "
+            "channels such as [0, 3]"
         ) from None
     wrong = [index for index in indices if not 0 <= index < available]
     if not indices or wrong or len(set(indices)) != len(indices):
         raise ArgumentError(
-            f"channels={channels!r}; {device.name!r} has the {direction} channels 0 to "
+            f"channels={shown(channels)}; {device.name!r} has the {direction} channels 0 to "
             f"{available - 1}, and each can be used once"
         )
     return indices

@@ -8,23 +8,28 @@ have something to look at (a mixer whose last clip ended).
 from __future__ import annotations
 
 import atexit
+import contextlib
 import os
 import queue
-import sys
 import threading
 import time
 import weakref
 from collections.abc import Callable
-from types import SimpleNamespace
+from functools import partial
 from typing import Any, Protocol
 
-__all__ = ["forked", "generation", "register", "submit", "tick"]
+from voicecoil import _core
+from voicecoil.errors import StreamStateError
+
+__all__ = ["forked", "generation", "register", "report", "submit", "tick"]
 
 TICK_S = 0.01
+EXIT_S = 1.0  # what the end of the program gives to all that runs, together
+AT_LEAST_S = 0.05  # and to each
 
 
 class Closable(Protocol):
-    def close_at_exit(self) -> None: ...
+    def close_at_exit(self, timeout_s: float) -> None: ...
 
 
 _pid = os.getpid()
@@ -48,16 +53,26 @@ def forked(since: int) -> bool:
 
 
 def register(thing: Closable) -> None:
-    """Has `thing.close_at_exit()` called when the interpreter ends, if it still lives."""
-    _live.add(thing)
+    """Has `thing.close_at_exit(timeout_s)` called when the interpreter ends, if it still lives.
+
+    Raises
+    ------
+    StreamStateError
+        It is ending now: nothing would close it any more.
+    """
+    _live.add(thing)  # before the look: either `_exit` sees it or this sees `_exiting`
+    if _exiting:
+        _live.discard(thing)
+        raise StreamStateError(
+            "the interpreter is ending, and every stream was closed; open streams before that"
+        )
 
 
 def submit(task: Callable[[], None]) -> None:
     """Runs `task` soon on the control thread. Safe in `__del__` and in a callback."""
-    if _exiting:
-        return  # close_at_exit looks after what is left
     _tasks.put(task)
-    _ensure_thread()
+    if not _exiting:
+        _ensure_thread()
 
 
 def tick(look: Callable[[], bool]) -> None:
@@ -105,16 +120,13 @@ def _guarded(call: Callable[[], object]) -> object:
     try:
         return call()
     except Exception as error:
-        sys.unraisablehook(
-            SimpleNamespace(
-                exc_type=type(error),
-                exc_value=error,
-                exc_traceback=error.__traceback__,
-                err_msg="Exception ignored on voicecoil's control thread",
-                object=call,
-            )
-        )
+        report(error, call)
         return False
+
+
+def report(error: BaseException, source: object) -> None:
+    """Shows an error that can be raised to nobody as Python shows those of `__del__`."""
+    _core.write_unraisable(error, source)
 
 
 @atexit.register
@@ -123,11 +135,18 @@ def _exit() -> None:
     if _pid != os.getpid():
         return
     _exiting = True
+    until = time.monotonic() + EXIT_S
     for thing in list(_live):
-        thing.close_at_exit()
+        left_s = max(AT_LEAST_S, until - time.monotonic())
+        _guarded(partial(thing.close_at_exit, left_s))
     if _thread is not None and _thread.is_alive():
         _tasks.put(None)
-        _thread.join(1.0)
+        _thread.join(max(AT_LEAST_S, until - time.monotonic()))
+    with contextlib.suppress(queue.Empty):
+        while True:
+            task = _tasks.get_nowait()
+            if task is not None:
+                _guarded(task)
 
 
 def _after_fork_in_child() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Direction, Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
@@ -77,8 +78,8 @@ def find_device(
         asked = repr(device)
     else:
         raise ArgumentTypeError(
-            f"device={device!r} is a {type(device).__name__}; give a name, a part of one, a uid, "
-            "a Device from voicecoil.devices(), or None for the default"
+            f"device={shown(device)} is a {type(device).__name__}; give a name, a part of one, a "
+            "uid, a Device from voicecoil.devices(), or None for the default"
         )
     if not matches:
         raise DeviceNotFoundError(

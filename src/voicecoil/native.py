@@ -87,7 +87,7 @@ def _address_of(function: Any) -> int | None:
     if isinstance(function, int):
         return function
     if isinstance(function, ctypes._CFuncPtr):  # type: ignore[attr-defined]
-        return ctypes.cast(function, ctypes.c_void_p).value or 0
+        return _ctypes_address(function)
     kind = type(function)
     if kind.__name__ == "PyCapsule":
         return _capsule_address(function)
@@ -97,6 +97,25 @@ def _address_of(function: Any) -> int | None:
         backend = sys.modules["_cffi_backend"]
         return int(backend.FFI().cast("uintptr_t", function))
     return None
+
+
+def _ctypes_address(function: Any) -> int:
+    declared = function.argtypes
+    if declared is not None:  # a library's function says nothing unless somebody declared it
+        sizes = [ctypes.sizeof(kind) for kind in declared]
+        pointer = ctypes.sizeof(ctypes.c_void_p)
+        if (
+            sizes != [pointer, pointer, 4, pointer, pointer]
+            or declared[2] not in (ctypes.c_uint32, ctypes.c_int32)
+            or function.restype is not ctypes.c_int32
+        ):
+            names = ", ".join(kind.__name__ for kind in declared)
+            raise ArgumentTypeError(
+                f"the ctypes function is declared as ({names}) with the result "
+                f"{function.restype!r}; a callback has the signature "
+                "voicecoil.native.ctypes_type()"
+            )
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
 def _numba_address(function: Any) -> int | None:

@@ -89,7 +89,7 @@ class Output:
         if cycle_ns is None:
             return max(0, when_begun)
         since_s = (now_ns - cycle_ns) / 1e9 + latency.seconds
-        since = int(since_s * self.stream.samplerate)
+        since = int(since_s * self.stream.samplerate + 0.001)  # times are whole ns
         return max(0, when_begun + min(cycle, max(0, since)))
 
     def hold(self) -> bool:

@@ -104,7 +104,7 @@ class Reader:
         error, self.error = self.error, None
         return error
 
-    def close_at_exit(self) -> None:
+    def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end."""
         self.end()
         if not control.forked(self._generation):

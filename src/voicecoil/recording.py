@@ -114,13 +114,16 @@ class _Writer:
         """Has it take what is left and end."""
         self._ended.set()
 
-    def close_at_exit(self) -> None:
-        """For `control`: the interpreter is about to end. What was recorded is kept."""
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For `control`: the interpreter is about to end. What was recorded is kept.
+
+        A file is worth more than `timeout_s`.
+        """
         if control.forked(self._generation):
             return
         stream = self._stream()
         if stream is not None:
-            stream.close_at_exit()
+            stream.close_at_exit(timeout_s)
         self.end()
         self.thread.join(END_S)
 

@@ -7,7 +7,6 @@ run.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,7 +14,13 @@ from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from voicecoil import _core, control
-from voicecoil.arguments import channel_map, check_blocksize, check_samplerate, check_timeout
+from voicecoil.arguments import (
+    channel_map,
+    check_blocksize,
+    check_samplerate,
+    check_timeout,
+    shown,
+)
 from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
@@ -83,16 +88,20 @@ class _Connection:
 
     def start(self) -> None:
         with self.lock:
+            if self.closed:
+                raise StreamClosedError("the stream was closed meanwhile")
             self.engine.start()
             self.driver_stream.start(self.engine)
             self.started = True
 
-    def halt(self, timeout_s: float) -> None:
+    def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""
         with self.lock:
             if not self.started:
                 return
             self._let_io_thread_leave()
+            if for_good and isinstance(self.code, _core.PythonCode):
+                self.code.shut()  # also when the device cannot be stopped
             self.driver_stream.stop(timeout_s)
             self.started = False
             if isinstance(self.code, _core.PythonCode):
@@ -122,19 +131,43 @@ class _Connection:
         return NativeCallbackError(f"the native callback returned {code}", code=code)
 
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        with self.lock:
+        self.engine.abort()
+        if not self.lock.acquire(timeout=timeout_s):
+            raise StreamTimeoutError(
+                f"another thread did not end the stream within {timeout_s:.3g} s"
+            )
+        try:
             if self.closed:
                 return
-            self.engine.abort()
-            if isinstance(self.code, _core.PythonCode):
-                self._let_io_thread_leave()
-                self.code.shut()
-            self.halt(timeout_s)
+            self.halt(timeout_s, for_good=True)
             self.closed = True
             self.driver_stream.close()
             if isinstance(self.code, _core.PythonCode):
                 self.code.clear()
             self.code = None
+        finally:
+            self.lock.release()
+
+    def close_unseen(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
+        """Closes it where an error can be raised to nobody: it is shown instead."""
+        code = self.code
+        source = code.callable if code is not None else None
+        try:
+            self.close(timeout_s)
+        except StreamTimeoutError as error:
+            if isinstance(code, _core.PythonCode):
+                code.shut()
+            # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
+            _core.keep_for_ever(self)
+            control.report(error, source)
+            return
+        unseen = self.take_unraised()
+        if unseen is not None:
+            control.report(unseen, source)
+
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For `control`: the interpreter is about to end."""
+        self.close_unseen(timeout_s)
 
     def take_unraised(self) -> BaseException | None:
         with self.lock:
@@ -183,8 +216,8 @@ class _StreamBase:
         native = None if make_code else as_native(callback)
         if make_code is None and native is None and not callable(callback):
             raise ArgumentTypeError(
-                f"callback={callback!r} cannot be called; give a function of one argument, the "
-                "Block, or a native function (voicecoil.NativeCallback)"
+                f"callback={shown(callback)} cannot be called; give a function of one argument, "
+                "the Block, or a native function (voicecoil.NativeCallback)"
             )
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
@@ -212,11 +245,12 @@ class _StreamBase:
             else:
                 code = self._python_code(callback, arrays)
             engine = self._engine(code, driver_stream, arrays)
-            self._connection = _Connection(driver_stream, code, engine)
+            connection = _Connection(driver_stream, code, engine)
+            control.register(connection)
+            self._connection = connection
         except BaseException:
             driver_stream.close()
             raise
-        control.register(self)
 
     # ---- opening ----
 
@@ -497,18 +531,16 @@ class _StreamBase:
             return
         if connection.in_callback:
             connection.engine.abort()
-            control.submit(connection.close)
+            control.submit(connection.close_unseen)
             return
         connection.close()
         self._raise_once(connection)
 
-    def close_at_exit(self) -> None:
-        """For `control`: the interpreter is about to end."""
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For those who end together with a stream of theirs."""
         connection = self._connection
         if connection is not None and not control.forked(self._generation):
-            # A callback may be stuck; then at least the gate of its bridge is closed.
-            with contextlib.suppress(StreamTimeoutError):
-                connection.close(1.0)
+            connection.close_at_exit(timeout_s)
 
     def __enter__(self) -> Self:
         self.start()
@@ -538,7 +570,7 @@ class _StreamBase:
         connection = getattr(self, "_connection", None)
         if connection is None or connection.closed or control.forked(self._generation):
             return
-        control.submit(connection.close)
+        control.submit(connection.close_unseen)
 
     def __repr__(self) -> str:
         inputs, outputs = (len(channels) for channels in self._maps)

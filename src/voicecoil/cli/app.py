@@ -38,8 +38,15 @@ __all__ = [
     "say_if_virtual",
 ]
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leaves it to `main`, as it is for what is not printed by rich."""
+        raise BrokenPipeError
+
+
+out = _Console(highlight=False)
+err = _Console(stderr=True, highlight=False)
 
 app = cyclopts.App(
     name="voicecoil",
@@ -138,7 +145,7 @@ def say_if_virtual(driver: str | None) -> None:
     """Tells somebody who waits for sound why there is none."""
     if driver is None and get_driver(driver).name == "virtual":
         err.print(
-            "no driver for sound hardware here: the virtual device plays, in real time, unheard",
+            "no driver for sound hardware: the virtual device stands in, unheard",
             style="dim",
             soft_wrap=True,
         )

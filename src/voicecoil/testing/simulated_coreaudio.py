@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from voicecoil.drivers.coreaudio._hal import NO_CONTENT, IOProc
 from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 from voicecoil.drivers.coreaudio.hal import OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Timeouts
@@ -267,6 +268,48 @@ class SimulatedDevice:
         return int(self._library.sim_emission_ns(self.id, index, stream, sample_time))
 
 
+class ListeningDriver(CoreAudioDriver):
+    """CoreAudio's driver, that remembers which part of what a device played streams made."""
+
+    def __init__(self, world: SimulatedCoreAudio, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.world = world
+        self._played: list[tuple[int, int, IOProc]] = []  # device, run, and what played there
+
+    def keep(self, device: int, ioproc: IOProc) -> None:
+        """Notes in which run it will play."""
+        super().keep(device, ioproc)
+        run = int(self.world.library.sim_run_count(device))
+        newest = Run()
+        if run > 0:
+            self.world.library.sim_run_info(device, run - 1, ctypes.byref(newest))
+        self._played.append((device, run - 1 if newest.running else run, ioproc))
+
+    def forget_content(self) -> None:
+        """What was played before is not heard."""
+        self._played.clear()
+
+    def content(self, device: SimulatedDevice) -> NDArray[np.float32]:
+        """From the first frame that a stream made to the last one, silence between included."""
+        import numpy as np
+
+        parts = []
+        for number, run in enumerate(device.runs()):
+            spans = [
+                (counts["content_first"], counts["content_end"])
+                for where, begun, ioproc in self._played
+                if (where, begun) == (device.id, number)
+                and (counts := ioproc.counts())["content_first"] != NO_CONTENT
+            ]
+            if spans:
+                begin = int(run.first_sample_time)
+                first, end = min(s[0] for s in spans) - begin, max(s[1] for s in spans) - begin
+                parts.append(device.captured(number)[0][max(0, first) : end])
+        if not parts:
+            return np.zeros((0, sum(device.output_streams())), np.float32)
+        return np.concatenate(parts)
+
+
 class SimulatedCoreAudio:
     """A CoreAudio that is not there. One at a time in a process.
 
@@ -337,8 +380,9 @@ class SimulatedCoreAudio:
             self._end()
             raise
 
-    def _make_driver(self, timeouts: Timeouts | None) -> CoreAudioDriver:
-        return CoreAudioDriver(
+    def _make_driver(self, timeouts: Timeouts | None) -> ListeningDriver:
+        return ListeningDriver(
+            self,
             [self.path],
             name="coreaudio-simulated",
             own_clock=self._clock != "real",

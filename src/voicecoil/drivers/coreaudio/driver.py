@@ -162,8 +162,8 @@ class CoreAudioDriver:
                 raise
         self._ready = True
 
-    def keep(self, ioproc: _hal.IOProc) -> None:
-        """From now on CoreAudio may call it."""
+    def keep(self, device: int, ioproc: _hal.IOProc) -> None:
+        """From now on CoreAudio may call it, for this device."""
         with self._lock:
             self._kept.add(ioproc)
 
@@ -189,9 +189,6 @@ class CoreAudioDriver:
     def settle(self, timeout_s: float) -> bool:
         """Waits until all abandoned calls came back and were undone. False: some did not."""
         return self._control.settle(timeout_s)
-
-    def stopped(self, device: int, ioproc: _hal.IOProc) -> None:
-        """A stream does not call its engine any more; for who wants to know what was heard."""
 
     def closed(self, stream: CoreAudioStream) -> None:
         """A stream needs its device no more."""

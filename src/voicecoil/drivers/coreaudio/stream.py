@@ -81,7 +81,7 @@ class CoreAudioStream:
             driver.library.timebase,
             opened.got.samplerate,
         )
-        driver.keep(ioproc)
+        driver.keep(opened.device, ioproc)
         try:
             driver.call(
                 f"AudioDeviceStart of {self._name!r}",
@@ -178,7 +178,6 @@ class CoreAudioStream:
             time.sleep(POLL_S / 10)
         ioproc.forget_engine()
         self._ioproc = None
-        self._driver.stopped(self._opened.device, ioproc)
         try:
             self._driver.call(
                 f"AudioDeviceStop of {self._name!r}",

@@ -43,6 +43,8 @@ struct vc_device {
     /* The IO thread's own. */
     int64_t frame;
     int64_t started_ns;
+    int64_t due_ns; /* host time at which the cycle at `frame` is due */
+    int64_t latency_ns[2];
     uint64_t cycle;
     vc_fault fault; /* the next one; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
@@ -68,7 +70,11 @@ struct vc_device {
 
 enum { INPUT = 0, OUTPUT = 1 };
 
+/* Where virtual clocks begin: not at 0, which would look like a time that nobody set. */
+enum { VIRTUAL_EPOCH_NS = 1000000000 };
+
 static void *io_thread(void *user);
+static void show_time(vc_device *device);
 
 static int64_t frames_to_ns(const vc_device *device, int64_t frames) {
     return llrint((double)frames * 1e9 / device->config.samplerate_hz);
@@ -84,6 +90,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
     }
     device->config = *config;
     device->owner = (long)getpid();
+    device->latency_ns[INPUT] = frames_to_ns(device, config->input_latency_frames);
+    device->latency_ns[OUTPUT] = frames_to_ns(device, config->output_latency_frames);
     /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
     size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
     assert(!config->loopback || trip >= config->frames);
@@ -103,6 +111,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
         vc_device_free(device);
         return NULL;
     }
+    device->started_ns = VIRTUAL_EPOCH_NS;
+    show_time(device); /* a virtual clock can be read before the first cycle */
     return device;
 }
 
@@ -272,7 +282,10 @@ static _Thread_local const vc_device *io_thread_of;
 int64_t vc_device_clock_ns(void *user) {
     vc_device *device = user;
     int64_t late = 0;
-    if (io_thread_of == device) {
+    VC_UNPROVEN /* a thread's first look at its own variable may allocate; io_thread has had it */
+        bool inside = io_thread_of == device;
+    VC_PROVEN_AGAIN
+    if (inside) {
         /* A late cycle takes its extra time between the first and the second look at the clock.
          * Only the IO thread's looks count: others may come at any moment. */
         late = device->clock_reads++ > 0 ? device->late_ns : 0;
@@ -306,34 +319,29 @@ uint64_t vc_device_capture_lost_frames(const vc_device *device) {
  */
 
 /* One of the client's two buffers for this cycle, as the device's layout has it. */
-static vc_audio buffer(const vc_device *device, client *slot, int direction, uint32_t frames) {
+static void buffer(vc_audio *audio, const vc_device *device, client *slot, int direction,
+                   uint32_t frames) {
     uint32_t channels = slot->channels[direction];
-    vc_audio audio = {.channels = channels};
-    if (channels == 0) {
-        return audio;
-    }
     float *data =
         slot->memory[direction] + (device->cycle & 1u) * (size_t)device->config.frames * channels;
-    switch (device->config.layout) {
-    case VC_LAYOUT_PLANAR:
-        audio.data = data;
-        audio.frame_stride = 1;
-        audio.channel_stride = (ptrdiff_t)frames;
-        break;
-    case VC_LAYOUT_SPLIT:
+    audio->data = channels > 0 ? data : NULL;
+    audio->frame_stride = (ptrdiff_t)channels;
+    audio->channel_stride = 1;
+    audio->list = NULL;
+    audio->channels = channels;
+    audio->reserved = 0;
+    if (device->config.layout == VC_LAYOUT_PLANAR) {
+        audio->frame_stride = 1;
+        audio->channel_stride = (ptrdiff_t)frames;
+    } else if (device->config.layout == VC_LAYOUT_SPLIT) {
         for (uint32_t c = 0; c < channels; c++) {
             /* Last channel first, so that no uniform stride describes it by accident. */
             slot->list[direction][c] =
                 (vc_channel){data + (size_t)(channels - 1 - c) * device->config.frames, 1};
         }
-        audio.list = slot->list[direction];
-        break;
-    default:
-        audio.data = data;
-        audio.frame_stride = (ptrdiff_t)channels;
-        audio.channel_stride = 1;
+        audio->data = NULL;
+        audio->list = slot->list[direction];
     }
-    return audio;
 }
 
 static vc_channel channel(const vc_audio *audio, uint32_t c) {
@@ -388,12 +396,22 @@ static void fill_input(const vc_device *device, const client *slot, const vc_aud
     }
 }
 
+/* Adds a client's output to the mix; the first client's (`mixed` is false) replaces what is there.
+ */
 static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
-                       uint32_t frames) {
+                       uint32_t frames, bool mixed) {
     uint32_t outputs = device->config.output_channels;
-    if (slot->identity[OUTPUT] && output->channels == outputs &&
-        device->config.layout == VC_LAYOUT_INTERLEAVED) {
+    size_t bytes = (size_t)frames * outputs * sizeof(float);
+    bool same = slot->identity[OUTPUT] && output->channels == outputs &&
+                device->config.layout == VC_LAYOUT_INTERLEAVED;
+    if (same && mixed) {
         vc_mix_add(device->mix, output->data, frames, outputs, 1.0f, 0.0f);
+    } else if (same && outputs) {
+        memcpy(device->mix, output->data, bytes);
+    } else if (!mixed) {
+        memset(device->mix, 0, bytes);
+    }
+    if (same) {
         return;
     }
     for (uint32_t c = 0; c < output->channels; c++) {
@@ -405,13 +423,13 @@ static void mix_output(vc_device *device, const client *slot, const vc_audio *ou
     }
 }
 
-static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) {
+static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) VC_REALTIME {
     const vc_device_config *config = &device->config;
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     uint32_t content = 0;
-    int64_t due_ns = device->started_ns + frames_to_ns(device, device->frame);
-    int64_t in_ns = due_ns - frames_to_ns(device, config->input_latency_frames);
-    int64_t out_ns = due_ns + frames_to_ns(device, config->output_latency_frames);
+    int64_t in_ns = device->due_ns - device->latency_ns[INPUT];
+    int64_t out_ns = device->due_ns + device->latency_ns[OUTPUT];
+    bool mixed = false;
     uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
     /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
     atomic_store(&device->turn, turn + 1);
@@ -428,25 +446,29 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         }
         int64_t in = device->frame - config->input_latency_frames;
         int64_t out = device->frame + config->output_latency_frames;
-        vc_cycle cycle = {
-            .frames = frames,
-            .input = buffer(device, slot, INPUT, frames),
-            .output = buffer(device, slot, OUTPUT, frames),
-            .now = {begin_ns, device->frame, both, 0},
-            .input_time = {in_ns, in, both, 0},
-            .output_time = {out_ns, out, both, 0},
-        };
+        vc_cycle cycle; /* field by field: an initialiser would clear the whole first */
+        cycle.frames = frames;
+        cycle.lost_frames = 0;
+        buffer(&cycle.input, device, slot, INPUT, frames);
+        buffer(&cycle.output, device, slot, OUTPUT, frames);
+        cycle.now = (vc_time){begin_ns, device->frame, both, 0};
+        cycle.input_time = (vc_time){in_ns, in, both, 0};
+        cycle.output_time = (vc_time){out_ns, out, both, 0};
         fill_input(device, slot, &cycle.input, frames);
         device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
-        mix_output(device, slot, &cycle.output, frames);
+        mix_output(device, slot, &cycle.output, frames, mixed);
+        mixed = true;
         if (config->poison) {
             poison(device, slot, INPUT);
             poison(device, slot, OUTPUT);
         }
     }
     atomic_store_explicit(&device->turn, turn + 2, memory_order_release);
+    if (!mixed) {
+        memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
+    }
     return content;
 }
 
@@ -505,8 +527,9 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
     device->silent_frames += frames - content;
 }
 
-static void show_time(vc_device *device) {
+static void show_time(vc_device *device) VC_REALTIME {
     int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
+    device->due_ns = host_ns;
     atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
     atomic_store_explicit(&device->shown_cycles, device->cycle, memory_order_release);
     atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
@@ -546,7 +569,7 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
     }
 }
 
-static void apply_faults(vc_device *device) {
+static void apply_faults(vc_device *device) VC_REALTIME {
     device->late_ns = 0;
     for (;;) {
         if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
@@ -573,18 +596,18 @@ static bool wait_for_cycle(vc_device *device) {
         pthread_mutex_unlock(&device->lock);
         return !atomic_load(&device->quit);
     }
-    int64_t due = device->started_ns + frames_to_ns(device, device->frame);
+    int64_t due = device->due_ns;
     int64_t left = due - vc_clock_ns();
     if (-left > frames_to_ns(device, device->config.tolerance_frames)) {
         uint32_t frames = device->config.frames;
         int64_t late = llrint((double)-left * device->config.samplerate_hz / 1e9);
         lose(device, (late + frames - 1) / frames * frames);
-        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+        left = device->due_ns - vc_clock_ns();
     }
     /* In pieces, so that a device with long cycles still ends promptly. */
     while (left > 0 && !atomic_load(&device->quit)) {
         nap(left < 20000000 ? left : 20000000);
-        left = device->started_ns + frames_to_ns(device, device->frame) - vc_clock_ns();
+        left = device->due_ns - vc_clock_ns();
     }
     return !atomic_load(&device->quit);
 }
@@ -605,8 +628,9 @@ static void *io_thread(void *user) {
     const vc_device_config *config = &device->config;
     io_thread_of = device;
     /* The time line goes on where it was when the device ran before. */
-    device->started_ns = (config->clock == VC_CLOCK_REAL ? vc_clock_ns() : 1000000000) -
-                         (config->clock == VC_CLOCK_REAL ? frames_to_ns(device, device->frame) : 0);
+    if (config->clock == VC_CLOCK_REAL) {
+        device->started_ns = vc_clock_ns() - frames_to_ns(device, device->frame);
+    }
     show_time(device);
     while (wait_for_cycle(device)) {
         apply_faults(device);
@@ -616,9 +640,6 @@ static void *io_thread(void *user) {
         uint32_t frames = config->pattern_length
                               ? config->pattern[device->cycle % config->pattern_length]
                               : config->frames;
-        if (config->output_channels) {
-            memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
-        }
         int64_t begin_ns =
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = run_clients(device, frames, begin_ns);

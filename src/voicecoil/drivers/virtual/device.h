@@ -95,17 +95,17 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns);
 /* [control] False: eight faults are waiting already. */
 bool vc_device_inject(vc_device *device, const vc_fault *fault);
 /* [any] */
-vc_device_condition vc_device_get_condition(const vc_device *device);
+vc_device_condition vc_device_get_condition(const vc_device *device) VC_REALTIME;
 /* The device's host time, ns: the machine's for a real clock, else that of the frames. [any] */
-int64_t vc_device_clock_ns(void *device);
+int64_t vc_device_clock_ns(void *device) VC_REALTIME;
 /* Where the time line is: frames since the start. [any] */
-int64_t vc_device_frame(const vc_device *device);
+int64_t vc_device_frame(const vc_device *device) VC_REALTIME;
 /* IO cycles so far. [any] */
-uint64_t vc_device_cycles(const vc_device *device);
+uint64_t vc_device_cycles(const vc_device *device) VC_REALTIME;
 /* The rate that VC_FAULT_RATE changed it to, Hz. [any] */
-int64_t vc_device_new_rate(const vc_device *device);
+int64_t vc_device_new_rate(const vc_device *device) VC_REALTIME;
 /* Frames lost because a real cycle began more than tolerance_frames late. [any] */
-uint64_t vc_device_lost_frames(const vc_device *device);
+uint64_t vc_device_lost_frames(const vc_device *device) VC_REALTIME;
 
 /* Captures what is heard, from the first frame that a client's code made to the last one.
  * `ring` has the device's output channels. A device that is not on a real clock waits for room;
@@ -113,6 +113,7 @@ uint64_t vc_device_lost_frames(const vc_device *device);
 void vc_device_capture(vc_device *device, vc_ring *ring);
 /* Captures into `count` interleaved frames of memory instead; what comes behind is dropped. */
 void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count);
-uint64_t vc_device_capture_lost_frames(const vc_device *device); /* [any] */
+/* [any] */
+uint64_t vc_device_capture_lost_frames(const vc_device *device) VC_REALTIME;
 
 #endif

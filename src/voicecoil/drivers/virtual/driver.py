@@ -42,6 +42,7 @@ _FAULTS = {"late": 1, "xrun": 2, "unplug": 3, "rate": 4}
 _UNPLUGGED, _RATE_CHANGED = 1, 2  # vc_device_condition
 DEFAULT_FRAMES = 512
 MAX_FRAMES = 8192
+_made: weakref.WeakSet[VirtualDevice] = weakref.WeakSet()
 # CoreAudio's IO threads may have this much; what works here works there.
 STACK_BYTES = 512 * 1024
 CAPTURE_S = 4.0
@@ -114,6 +115,7 @@ class VirtualDevice:
         self._started_streams = 0
         self._capture: _Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
+        _made.add(self)
 
     # ---- what a test or a command does with it ----
 
@@ -228,6 +230,12 @@ class VirtualDevice:
         return self._core.clock_ns() if self._core is not None else _core.clock_ns()
 
     # ---- for the driver ----
+
+    def forget_parent(self) -> None:
+        """In a forked child: the IO thread, its streams and the capture stay with the parent."""
+        self._lock = threading.Lock()
+        self._core = self._running = self._capture = None
+        self._open_streams = self._started_streams = 0
 
     def describe(self, is_default_input: bool, is_default_output: bool) -> Device:
         return Device(
@@ -412,7 +420,7 @@ class _VirtualStream:
             return
         if not self._core.detach(self._engine, int(timeout_s * 1e9)):
             raise StreamTimeoutError(
-                f"the callback on {self._device.name!r} did not return within {timeout_s} s"
+                f"the callback on {self._device.name!r} did not return within {timeout_s:.3g} s"
             )
         self._engine = None
         self._device.count_started(-1)
@@ -489,3 +497,12 @@ class VirtualDriver:
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
+
+
+def _after_fork_in_child() -> None:
+    for device in list(_made):
+        device.forget_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

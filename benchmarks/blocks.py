@@ -1,0 +1,85 @@
+"""What a block costs: native, Python, and by channels and frames."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from measure import ROOT, block_us, free_device, in_a_process, median_of
+
+import voicecoil as vc
+
+CHANNELS = (1, 2, 8, 16, 64)
+FRAMES = (16, 64, 256, 1024, 4096)
+LIVES = ROOT / "tests" / "lives"
+MEMORY = """
+import os, sys, threading
+sys.path.insert(0, sys.argv[2])
+import voicecoil as vc
+from measure import free_device
+from voicecoil.drivers.virtual.driver import VirtualDriver
+
+def callback(block):
+    block.output
+
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+pause = threading.Event()
+stream = vc.OutputStream(callback, driver=VirtualDriver([free_device()]))
+with stream:
+    while stream.statistics().blocks < 100_000:
+        pause.wait(0.01)
+    before, first = resident(), stream.statistics().blocks
+    while stream.statistics().blocks < first + int(sys.argv[1]):
+        pause.wait(0.01)
+    print(resident() - before)
+    stream.abort()
+"""
+
+
+def look(block: vc.Block) -> None:
+    block.output  # noqa: B018 - the view is what is measured
+
+
+def native(function: Any, seconds: float) -> float:
+    return median_of(lambda: block_us(function, seconds))
+
+
+def python(seconds: float, **wanted: Any) -> float:
+    return median_of(lambda: block_us(look, seconds, **wanted))
+
+
+def allocations(blocks: int) -> int:
+    """Python's allocations in that many blocks."""
+    arguments = json.dumps([{}, {}, blocks, "read"])
+    program = f"import sys\nsys.path.insert(0, {str(LIVES)!r})\n"
+    return int(in_a_process(program + (LIVES / "allocations.py").read_text(), arguments))
+
+
+def growth_bytes(blocks: int) -> int | None:
+    """How much more memory is resident after that many blocks; None: this system does not say."""
+    if not Path("/proc/self/statm").exists():
+        return None
+    return int(in_a_process(MEMORY, str(blocks), str(Path(__file__).parent)))
+
+
+def by_size(function: Any, seconds: float) -> dict[tuple[int, int], tuple[float, float, float]]:
+    """(channels, frames) -> us of a native block, of a Python block, and of one without a copy."""
+
+    def cost(channels: int, frames: int, callback: Any, zero_copy: bool) -> float:
+        device = free_device(channels, frames)
+        return block_us(callback, seconds, device=device, zero_copy=zero_copy)
+
+    table = {}
+    for size in itertools.product(CHANNELS, FRAMES):
+        table[size] = (
+            median_of(partial(cost, *size, function, False), 3),
+            median_of(partial(cost, *size, look, False), 3),
+            median_of(partial(cost, *size, look, True), 3),
+        )
+    return table

@@ -1,0 +1,118 @@
+"""What the measurements share: a free-running device, medians, and the processor's clock.
+
+Costs per block are processor time of the whole process (`time.process_time`) while the main thread
+sleeps: the time that a block takes on a machine that others use as well, without what they take.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+ROOT = Path(__file__).resolve().parent.parent
+RUNS = 5
+EMPTY = """
+#include "voicecoil.h"
+int32_t vc_bench_empty(float *output, const float *input, uint32_t frames, const vc_block *block,
+                       void *user);
+int32_t vc_bench_empty(float *output, const float *input, uint32_t frames, const vc_block *block,
+                       void *user) {
+    (void)output, (void)input, (void)frames, (void)block, (void)user;
+    return VC_CONTINUE;
+}
+"""
+
+
+def median_of(measure: Callable[[], float], runs: int = RUNS) -> float:
+    return statistics.median(measure() for _ in range(runs))
+
+
+def free_device(channels: int = 2, frames: int = 64, layout: str = "interleaved") -> VirtualDevice:
+    return VirtualDevice(
+        "Benchmark",
+        input_channels=0,
+        output_channels=channels,
+        frames=frames,
+        layout=layout,  # type: ignore[arg-type]
+        clock="free",
+        loopback=False,
+    )
+
+
+def block_us(
+    callback: Any, seconds: float, *, device: VirtualDevice | None = None, **wanted: Any
+) -> float:
+    """Processor time of one block, us."""
+    device = device or free_device()
+    stream = vc.OutputStream(
+        callback, driver=VirtualDriver([device]), channels=device.output_channels, **wanted
+    )
+    pause = threading.Event()
+    with stream:
+        while stream.statistics().blocks < 100:
+            pause.wait(0.001)
+        first, began = stream.statistics().blocks, time.process_time()
+        pause.wait(seconds)
+        while (last := stream.statistics().blocks) < first + 10:
+            pause.wait(0.001)
+        taken = time.process_time() - began
+        if wanted.get("zero_copy"):
+            assert stream.statistics().copied_blocks == 0
+        stream.abort()
+    return taken / (last - first) * 1e6
+
+
+def native_empty(folder: Path) -> Any:
+    """A C function that does nothing, as a callback."""
+    import ctypes
+
+    from voicecoil.native import ctypes_type
+
+    source, target = folder / "empty.c", folder / "empty.so"
+    source.write_text(EMPTY)
+    compiler = os.environ.get("CC", "cc").split()
+    flags = ["-O2", "-shared", "-fPIC", f"-I{ROOT / 'src' / 'core'}"]
+    subprocess.run([*compiler, *flags, str(source), "-o", str(target)], check=True)
+    return ctypes_type()(("vc_bench_empty", ctypes.CDLL(str(target))))
+
+
+def in_a_process(program: str, *arguments: str, bare: bool = False) -> str:
+    """What a program prints; `bare`: without `site`, which would hide what an import costs."""
+    paths = sysconfig.get_paths()
+    environment = {**os.environ, "PYTHONPATH": paths["platlib"]}
+    command = [sys.executable, *(["-S"] if bare else []), "-c", program, *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory()
+
+
+def machine() -> str:
+    """Processor, number of them, system."""
+    import platform
+
+    name = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].split(":")[1].strip() if lines else name
+    elif shutil.which("sysctl"):
+        name = subprocess.run(
+            ["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True
+        ).stdout.strip()
+    return f"{name}, {os.cpu_count()} processors, {platform.system()} {platform.machine()}"

@@ -1,0 +1,138 @@
+"""``make bench``: measures what the library costs and writes RESULTS.md beside this file.
+
+    python benchmarks/run.py [--quick] [--output FILE]
+
+``--quick`` runs everything for a moment, to see that it runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import blocks
+import starts
+from measure import machine, native_empty, scratch
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long things are measured."""
+
+    seconds: float
+    table_seconds: float
+    memory_blocks: int
+    runs: int
+    render_seconds: float
+
+
+FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0)
+QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table."""
+
+    what: str
+    figure: str
+    target: str = ""
+    met: bool | None = None
+
+
+def at_most(what: str, value: float, limit: float, unit: str, digits: int = 2) -> Row:
+    return Row(what, f"{value:.{digits}f} {unit}", f"<= {limit:g} {unit}", value <= limit)
+
+
+def measure(effort: Effort, function: object) -> list[Row]:
+    native = blocks.native(function, effort.seconds)
+    rows = [at_most("native callback, empty, per block", native, 0.10, "us", 3)]
+    for arrays in ("numpy", "memoryview"):
+        for zero_copy in (False, True):
+            cost = blocks.python(effort.seconds, arrays=arrays, zero_copy=zero_copy) - native
+            name = f"Python callback that takes block.output, {arrays}"
+            name += ", zero_copy" if zero_copy else ""
+            rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
+    count = blocks.allocations(min(effort.memory_blocks, 100_000))
+    rows.append(Row("Python allocations in 100,000 blocks", str(count), "0", count == 0))
+    growth = blocks.growth_bytes(effort.memory_blocks)
+    if growth is not None:
+        what = f"growth of resident memory over {effort.memory_blocks:,} blocks"
+        rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
+    for dtype, target in (("float32", 1000), ("float64", None)):
+        alone = starts.sine_alone_us(dtype)
+        factor = starts.render_factor(effort.render_seconds, dtype)
+        rows.append(
+            Row(
+                f"render of a NumPy sine in {dtype}, 512 frames (NumPy alone: {alone:.1f} us)",
+                f"{factor:,.0f} x real time",
+                f">= {target:,} x" if target else "",
+                factor >= target if target else None,
+            )
+        )
+    rows.append(at_most("import voicecoil", starts.import_ms(effort.runs), 30.0, "ms", 1))
+    first = starts.first_block_ms(effort.runs)
+    rows.append(at_most("open to the first block", first, 5.0, "ms"))
+    return rows
+
+
+def by_size(effort: Effort, function: object) -> list[list[str]]:
+    table = [["channels", *(f"{frames} frames" for frames in blocks.FRAMES)]]
+    costs = blocks.by_size(function, effort.table_seconds)
+    for channels in blocks.CHANNELS:
+        cells = [costs[channels, frames] for frames in blocks.FRAMES]
+        table.append([str(channels), *(" / ".join(f"{us:.2f}" for us in cell) for cell in cells)])
+    return table
+
+
+def markdown(table: list[list[str]]) -> str:
+    head, *rows = ["| " + " | ".join(row) + " |" for row in table]
+    return "\n".join([head, "|" + "---|" * len(table[0]), *rows])
+
+
+def show(title: str, table: list[list[str]]) -> None:
+    shown = Table(*table[0], title=title)
+    for row in table[1:]:
+        shown.add_row(*row)
+    Console().print(shown)
+
+
+SIZES = (
+    "Cost of a block by size, us: native / Python copying / Python with zero_copy, all of the "
+    "device's and the engine's work included"
+)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="for a moment only; writes nothing")
+    parser.add_argument("--output", type=Path, default=Path(__file__).parent / "RESULTS.md")
+    options = parser.parse_args()
+    effort = QUICK if options.quick else FULL
+    with scratch() as folder:
+        function = native_empty(Path(folder))
+        rows = measure(effort, function)
+        sizes = by_size(effort, function)
+    words = {True: "yes", False: "NO", None: ""}
+    table = [["what", "measured", "target", "met"]]
+    table += [[row.what, row.figure, row.target, words[row.met]] for row in rows]
+    show("voicecoil", table)
+    show(SIZES, sizes)
+    if not options.quick:
+        options.output.write_text(
+            f"# What it costs\n\n{machine()}; Python {platform.python_version()}; "
+            "`make bench`.\n\nFree-running virtual device, 64 frames, 2 channels, median of 5. "
+            "Costs per block are processor\ntime of the whole process, so that other work on the "
+            "machine counts little.\n"
+            f"\n{markdown(table)}\n\n{SIZES}:\n\n{markdown(sizes)}\n"
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""What comes before the first block, and how fast a rendering is."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from measure import in_a_process, median_of
+
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+IMPORT = """
+import time
+began = time.process_time()
+import voicecoil
+print(time.process_time() - began)
+"""
+
+
+def import_ms(runs: int) -> float:
+    """What `import voicecoil` takes in an interpreter that has started."""
+    return statistics.median(float(in_a_process(IMPORT, bare=True)) for _ in range(runs)) * 1e3
+
+
+def first_block_ms(runs: int) -> float:
+    """From the call that opens a stream to the callback, on a device in real time of 64 frames."""
+    return median_of(_first_block_ms, runs)
+
+
+def _first_block_ms() -> float:
+    driver = VirtualDriver([VirtualDevice("Benchmark", frames=64)])
+    called = threading.Event()
+    when: list[float] = []
+
+    def callback(block: vc.Block) -> None:
+        if not when:
+            when.append(time.perf_counter())
+            called.set()
+
+    began = time.perf_counter()
+    with vc.OutputStream(callback, driver=driver) as stream:
+        called.wait(10)
+        stream.abort()
+    return (when[0] - began) * 1e3
+
+
+def render_factor(seconds: float, dtype: str) -> float:
+    """Times real time that a sine of NumPy is rendered at, in blocks of 512 frames."""
+    return median_of(lambda: _render_factor(seconds, sine(dtype)))
+
+
+def sine_alone_us(dtype: str) -> float:
+    """What the same callback takes without the library, us: NumPy's own part."""
+    return median_of(lambda: _sine_alone_us(sine(dtype)))
+
+
+class _Block:
+    frames = 512
+    output = np.zeros((512, 2), np.float32)
+
+
+def sine(dtype: str) -> Callable[[Any], None]:
+    """A callback as a user writes it."""
+    step = 2 * np.pi * 440 / 48_000
+    phases = (step * np.arange(512)).astype(dtype)
+    position = 0
+
+    def callback(block: Any) -> None:
+        nonlocal position
+        start = phases.dtype.type(position * step % (2 * np.pi))
+        block.output[:] = np.sin(phases + start)[:, None]
+        position += block.frames
+
+    return callback
+
+
+def _sine_alone_us(callback: Callable[[Any], None]) -> float:
+    began = time.process_time()
+    for _ in range(2000):
+        callback(_Block)
+    return (time.process_time() - began) / 2000 * 1e6
+
+
+def _render_factor(seconds: float, callback: Callable[[Any], None]) -> float:
+    began = time.process_time()
+    vc.render(callback, frames=int(seconds * 48_000))
+    return seconds / (time.process_time() - began)

@@ -1,0 +1,74 @@
+/* How deep Python may go on a stack that Python did not make.
+ *
+ * CPython counts levels of recursion in C and allows as many as fit the 8 MiB of a main thread:
+ * 1000 (3.11), 1500 (3.12), up to 10000 (3.13). An IO thread may have 512 KiB, and a level may
+ * take some KiB, so that the process would die where Python means to raise RecursionError. From
+ * 3.14 on CPython looks at the stack itself. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "stack.h"
+
+#include <stdint.h>
+#if defined(__linux__) || defined(__APPLE__)
+#include <pthread.h>
+#endif
+
+#if PY_VERSION_HEX < 0x030E0000
+
+/* Measured on x86-64 with recursions through sorted(key=), NumPy's object arrays,
+ * __array_ufunc__, __getattr__, repr and json: at most 3.6 KB for each level counted (3.11, which
+ * counts once where later versions count twice or more) and 2.1 KB (3.12, 3.13). */
+#if PY_VERSION_HEX < 0x030C0000
+enum { BYTES_PER_LEVEL = 4096 };
+#else
+enum { BYTES_PER_LEVEL = 2560 };
+#endif
+/* For what does not recurse: the engine below, NumPy and the C library at the deepest level. */
+enum { RESERVE_BYTES = 64 * 1024, LEAST_LEVELS = 50 };
+
+/* Bytes between here and the end of this thread's stack. */
+static size_t stack_left(void) {
+    const char *here = (const char *)__builtin_frame_address(0);
+    size_t left = 512 * 1024; /* where nobody can say */
+#if defined(__linux__)
+    pthread_attr_t attributes;
+    void *lowest;
+    size_t size;
+    if (pthread_getattr_np(pthread_self(), &attributes) == 0) {
+        if (pthread_attr_getstack(&attributes, &lowest, &size) == 0) {
+            left = (size_t)(here - (const char *)lowest);
+        }
+        pthread_attr_destroy(&attributes);
+    }
+#elif defined(__APPLE__)
+    const char *highest = (const char *)pthread_get_stackaddr_np(pthread_self());
+    left = pthread_get_stacksize_np(pthread_self()) - (size_t)(highest - here);
+#else
+    (void)here;
+#endif
+    return left;
+}
+
+void vc_limit_recursion(PyThreadState *state) {
+    size_t left = stack_left();
+    size_t fit = left > RESERVE_BYTES ? (left - RESERVE_BYTES) / BYTES_PER_LEVEL : 0;
+    int levels = fit < LEAST_LEVELS ? LEAST_LEVELS : fit > 100000 ? 100000 : (int)fit;
+#if PY_VERSION_HEX < 0x030C0000
+    /* One count for Python and C. The limit itself is set back to the interpreter's whenever it is
+     * reached, so the thread begins as if it were deep already. */
+    if (state->recursion_remaining > levels) {
+        state->recursion_remaining = levels;
+    }
+#else
+    if (state->c_recursion_remaining > levels) {
+        state->c_recursion_remaining = levels;
+    }
+#endif
+}
+
+#else
+
+void vc_limit_recursion(PyThreadState *state) { (void)state; }
+
+#endif

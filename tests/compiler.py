@@ -1,0 +1,29 @@
+"""Compiles C for tests that need a native function or the trap shim; skips loudly without."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+CORE = TESTS.parent / "src" / "core"
+
+
+def shared_library(source: str, folder: Path) -> Path:
+    """A shared library of `tests/<source>` in `folder`."""
+    command = os.environ.get("CC", "cc").split()
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"NOT TESTED: there is no C compiler {command[0]!r}; set CC")
+    target = folder / (Path(source).stem + ".so")
+    flags = ["-std=c11", "-O2", "-g", "-pthread", "-shared", "-fPIC", f"-I{CORE}"]
+    done = subprocess.run(
+        [*command, *flags, str(TESTS / source), "-o", str(target), "-ldl"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return target

@@ -1,0 +1,25 @@
+"""A stream started by an atexit handler; argument: "before" or "behind" the library's own."""
+
+import atexit
+import sys
+
+
+def handler() -> None:
+    from life import playing
+
+    import voicecoil as vc
+
+    try:
+        globals()["stream"] = playing()
+        refused = ""
+    except vc.StreamStateError as error:
+        refused = str(error)
+    assert ("ending" in refused) == (sys.argv[1] == "before"), refused
+
+
+if sys.argv[1] == "before":
+    atexit.register(handler)
+import voicecoil.stream  # noqa: E402, F401 - registers its own handler
+
+if sys.argv[1] == "behind":
+    atexit.register(handler)

@@ -1,0 +1,30 @@
+"""Daemon threads compute, open and close streams while the program ends."""
+
+import contextlib
+import threading
+
+from life import Beat, devices, playing
+
+import voicecoil as vc
+
+stream = playing(driver=devices(clock="free"))
+opened = threading.Event()
+
+
+def compute() -> None:
+    while True:
+        sum(range(1000))
+
+
+def open_and_close() -> None:
+    driver = devices()
+    # The end of the interpreter is the only thing that may go wrong here.
+    with contextlib.suppress(vc.StreamStateError):
+        while True:
+            with vc.OutputStream(Beat(), driver=driver, arrays="memoryview"):
+                opened.set()
+
+
+for work in (compute, open_and_close, open_and_close):
+    threading.Thread(target=work, daemon=True).start()
+assert opened.wait(20)

@@ -1,0 +1,7 @@
+"""The main module ends while a stream plays; argument: the device's clock."""
+
+import sys
+
+from life import devices, playing
+
+stream = playing(driver=devices(clock=sys.argv[1]))

@@ -1,0 +1,21 @@
+"""A callback's exception that the program never asked for is not lost; argument: how it ends."""
+
+import sys
+import weakref
+
+from life import devices, until
+
+import voicecoil as vc
+
+
+def fail(block: vc.Block) -> None:
+    raise RuntimeError("meant")
+
+
+stream = vc.OutputStream(fail, driver=devices(), arrays="memoryview")
+stream.start()
+until(lambda: stream.state == "finished")
+if sys.argv[1] == "dropped":
+    connection = weakref.ref(stream._connection)
+    del stream
+    until(lambda: connection() is None)

@@ -1,0 +1,54 @@
+"""What the programs in this folder share. None of them needs NumPy unless it says so."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+PATIENCE_S = 20.0
+
+
+def devices(count: int = 1, **shape: Any) -> VirtualDriver:
+    return VirtualDriver([VirtualDevice(f"Life {i}", frames=64, **shape) for i in range(count)])
+
+
+class Beat:
+    """A callback that tells when it was called."""
+
+    def __init__(self) -> None:
+        self.blocks = 0
+        self.called = threading.Event()
+
+    def __call__(self, block: vc.Block) -> None:
+        block.output[0, 0] = 0.5
+        self.blocks += 1
+        self.called.set()
+
+    def wait(self, times: int = 1) -> None:
+        """Until it was called that many times more."""
+        for _ in range(times):
+            self.called.clear()
+            assert self.called.wait(PATIENCE_S), "the device does not call"
+
+
+def playing(beat: Any = None, **wanted: Any) -> vc.OutputStream:
+    """A stream whose callback has been called."""
+    beat = beat or Beat()
+    wanted.setdefault("driver", devices())
+    stream = vc.OutputStream(beat, arrays="memoryview", **wanted)
+    stream.start()
+    beat.wait(2)
+    return stream
+
+
+def until(true: Any) -> None:
+    """Returns when `true()` is."""
+    pause = threading.Event()
+    for _ in range(int(PATIENCE_S / 0.002)):
+        if true():
+            return
+        pause.wait(0.002)
+    raise AssertionError("it did not come true")

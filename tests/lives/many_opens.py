@@ -1,0 +1,23 @@
+"""200 streams one after the other leave nothing behind."""
+
+import threading
+from pathlib import Path
+
+from life import Beat, devices, until
+
+import voicecoil as vc
+
+
+def native_threads() -> int:
+    folder = Path("/proc/self/task")
+    return len(list(folder.iterdir())) if folder.exists() else threading.active_count()
+
+
+driver = devices(clock="free")
+beat = Beat()
+before = native_threads()
+for _ in range(200):
+    beat.called.clear()
+    with vc.OutputStream(beat, driver=driver, arrays="memoryview"):
+        assert beat.called.wait(20)
+until(lambda: native_threads() == before)  # a thread that was joined is still on its way out

@@ -1,0 +1,15 @@
+"""A stream opened in a thread that has ended; it is stopped, or plays on until the exit."""
+
+import sys
+import threading
+
+from life import Beat, playing
+
+streams = []
+beat = Beat()
+thread = threading.Thread(target=lambda: streams.append(playing(beat)))
+thread.start()
+thread.join()
+beat.wait(2)
+if sys.argv[1] == "stop":
+    streams[0].stop()

@@ -1,0 +1,8 @@
+"""os._exit: nothing is cleaned up."""
+
+import os
+
+from life import playing
+
+stream = playing()
+os._exit(7)

@@ -1,0 +1,17 @@
+"""render() on another thread at exit: a daemon thread's rendering is given up."""
+
+import threading
+
+from life import PATIENCE_S
+
+import voicecoil as vc
+
+inside = threading.Event()
+
+
+def callback(block: vc.Block) -> None:
+    inside.set()
+
+
+threading.Thread(target=lambda: vc.render(callback, frames=10**8, channels=1), daemon=True).start()
+assert inside.wait(PATIENCE_S)

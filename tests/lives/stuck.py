@@ -1,0 +1,30 @@
+"""A callback is stuck while the program wants to go on; arguments: what, and how it ends."""
+
+import sys
+import threading
+import time
+
+from life import PATIENCE_S, devices
+
+import voicecoil as vc
+
+what, end = sys.argv[1:]
+inside = threading.Event()
+
+
+def callback(block: vc.Block) -> None:
+    inside.set()
+    while what == "loop":
+        pass
+    time.sleep(2.0 if what == "sleep" else 1000.0)
+
+
+stream = vc.OutputStream(callback, driver=devices(), arrays="memoryview")
+stream.start()
+assert inside.wait(PATIENCE_S)
+if end == "stop":
+    began = time.monotonic()
+    stream.stop()
+    assert 1.0 < time.monotonic() - began < 4.5
+elif end == "drop":
+    del stream

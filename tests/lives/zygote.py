@@ -1,0 +1,58 @@
+"""Runs a program of this folder many times for the price of one interpreter's start.
+
+What it imports is loaded once; then each run is a fork that executes it as its main module, ends
+as any program ends, and is watched from here. Arguments: how many runs, how many at once, the
+deadline (s), a folder for what they write, the program and its own arguments, in which "{}" stands
+for the number of the run. Writes one line for each run: number, exit code (999: it hung), seconds.
+"""
+
+import os
+import sys
+import time
+from pathlib import Path
+
+import voicecoil.drivers.virtual.driver
+import voicecoil.stream
+
+program = Path(sys.argv[5])
+source = program.read_text()
+if "numpy" in source or "vc.record" in source or "vc.render" in source:
+    import numpy  # noqa: F401
+if "vc.record" in source or "vc.play" in source:
+    import voicecoil.files
+    import voicecoil.playback
+    import voicecoil.recording  # noqa: F401
+
+
+def fork_all(runs: int, at_once: int, deadline_s: float, folder: Path) -> int | None:
+    """In each child the number of its run; in the parent None, when all have ended."""
+    began: dict[int, tuple[int, float]] = {}
+    waiting = list(reversed(range(runs)))
+    while waiting or began:
+        while waiting and len(began) < at_once:
+            number = waiting.pop()
+            child = os.fork()
+            if child == 0:
+                stderr = os.open(folder / f"{number}.stderr", os.O_WRONLY | os.O_CREAT, 0o600)
+                os.dup2(stderr, 2)
+                os.close(stderr)
+                return number
+            began[child] = number, time.monotonic()
+        for child, (number, since) in list(began.items()):
+            seconds = time.monotonic() - since
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended or seconds > deadline_s:
+                if not ended:
+                    os.kill(child, 9)
+                    os.waitpid(child, 0)
+                code = os.waitstatus_to_exitcode(status) if ended else 999
+                print(number, code, f"{seconds:.3f}", flush=True)
+                del began[child]
+        time.sleep(0.002)
+    return None
+
+
+_run = fork_all(int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3]), Path(sys.argv[4]))
+if _run is not None:
+    sys.argv = [str(program), *(argument.format(_run) for argument in sys.argv[6:])]
+    exec(compile(source, program, "exec"), globals())

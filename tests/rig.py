@@ -1,0 +1,69 @@
+"""A stepped device to play on, record from and listen to."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from coreaudio import SteppedCoreAudio
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.errors import StreamStateError
+from voicecoil.output import close_outputs
+
+PATIENCE = 20_000  # looks of 1 ms: what another thread does comes long before
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Waits for what another thread is about to do; the order of things is not left to time."""
+    for _ in range(PATIENCE):
+        if condition():
+            return
+        threading.Event().wait(0.001)
+    raise AssertionError("it did not happen")
+
+
+class Rig:
+    """A duplex device with a cable, whose clock the test moves."""
+
+    def __init__(
+        self, frames: int = 64, device: SteppedCoreAudio | None = None, **options: Any
+    ) -> None:
+        self.frames = frames
+        options = {"poison": True, **options}
+        self.device: Any = device or VirtualDevice("Rig", clock="stepped", frames=frames, **options)
+        self.device.capture()
+        self.driver: Any = device.driver if device else VirtualDriver([self.device])
+
+    def close(self) -> None:
+        """Ends what lingers."""
+        close_outputs()
+
+    def play(self, sound: Any, *args: Any, **options: Any) -> vc.Playback:
+        return vc.play(sound, *args, driver=self.driver, **options)
+
+    def record(self, *args: Any, **options: Any) -> vc.Recording:
+        return vc.record(*args, driver=self.driver, **options)
+
+    def step(self, cycles: int = 1) -> None:
+        self.device.step(cycles)
+
+    def play_out(self, playback: vc.Playback) -> None:
+        """Moves the clock until all was heard, never faster than the sound is read ahead."""
+        reader = playback._reader
+        while playback.playing:
+            if reader is not None:
+                until(lambda: reader.ring.readable >= self.frames or not reader._thread.is_alive())
+            try:
+                self.step()
+            except StreamStateError:  # it was heard meanwhile, and the output closed
+                return
+
+    @property
+    def heard(self) -> NDArray[np.float32]:
+        heard: NDArray[np.float32] = self.device.heard()
+        return heard

@@ -1,0 +1,55 @@
+"""A block costs no allocation: Python's allocators are counted on the IO thread."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "lives" / "allocations.py"
+BLOCKS = 100_000
+
+
+def allocations(blocks: int, work: str, shape: dict[str, Any], **wanted: Any) -> int:
+    arguments = json.dumps([shape, wanted, blocks, work])
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), arguments], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "zero_copy", "layout"),
+    [
+        ("numpy", False, "interleaved"),
+        ("numpy", False, "planar"),
+        ("numpy", True, "interleaved"),
+        ("numpy", True, "planar"),
+        ("memoryview", False, "interleaved"),
+        ("memoryview", False, "planar"),
+        ("memoryview", True, "interleaved"),  # a memoryview has to be packed: no planar one
+    ],
+)
+def test_none_for_100_000_blocks(arrays: str, zero_copy: bool, layout: str) -> None:
+    found = allocations(BLOCKS, "read", {"layout": layout}, arrays=arrays, zero_copy=zero_copy)
+    assert found == 0
+
+
+def test_none_for_a_bound_method() -> None:
+    assert allocations(BLOCKS, "method", {}) == 0
+
+
+def test_none_when_the_device_changes_its_cycles_but_the_blocks_are_fixed() -> None:
+    shape = {"pattern": [64, 32, 16, 64]}
+    assert allocations(BLOCKS // 10, "read", shape, blocksize=64, arrays="memoryview") == 0
+
+
+def test_the_counter_counts() -> None:
+    """A list for each block: the list and its items."""
+    blocks = 10_000
+    assert blocks <= allocations(blocks, "allocate", {}) <= 2 * blocks + 100

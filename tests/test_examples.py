@@ -1,0 +1,64 @@
+"""The examples run, and are as short as they say."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from voicecoil.files import open_source
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+# Runs an example with its long sleeps cut short, and says which modules it needed.
+RUN = """
+import runpy, sys, time
+sleep = time.sleep
+time.sleep = lambda seconds: sleep(min(seconds, 0.1))
+sys.argv = sys.argv[1:]
+names = runpy.run_path(sys.argv[0], run_name="__main__")
+print(names.get("position"), "numpy" in sys.modules)
+"""
+
+
+def run(name: str, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", RUN, str(EXAMPLES / name), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+@pytest.mark.parametrize(("name", "needs_numpy"), [("sine.py", True), ("sine_plain.py", False)])
+def test_the_sines_run(name: str, needs_numpy: bool) -> None:
+    position, numpy = run(name).split()
+    assert int(position) > 0
+    assert numpy == str(needs_numpy)
+
+
+@pytest.mark.parametrize("name", ["sine.py", "sine_plain.py"])
+def test_the_sines_are_short(name: str) -> None:
+    assert len((EXAMPLES / name).read_text().splitlines()) <= 15
+
+
+def test_the_music_renders(tmp_path: Path) -> None:
+    path = tmp_path / "music.wav"
+    run("music.py", str(path))
+    with open_source(path) as source:
+        assert source.samplerate == 48_000
+        assert source.frames == 13 * 48_000
+        sound = source.read(13 * 48_000)
+    peaks = np.abs(sound).reshape(13, -1).max(axis=1)
+    assert (peaks[:12] > 0.05).all(), "each second sounds"
+    assert peaks.max() < 1, "and nothing clips"
+    assert np.abs(sound[-100:]).max() < 0.01, "it ends softly"
+
+
+def test_every_example_is_run_here() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {"music.py", "sine.py", "sine_plain.py"}

@@ -1,0 +1,252 @@
+"""How programs with streams live and end: each of `lives/` in processes of its own, many times.
+
+``VOICECOIL_RUNS`` is how often each is run (20).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+LIVES = Path(__file__).parent / "lives"
+RUNS = int(os.environ.get("VOICECOIL_RUNS", "20"))
+DEADLINE_S = 40.0  # a hang, even on a machine that does much else
+CPUS = os.cpu_count() or 1
+STARTING_UP = 2 * CPUS  # programs at once that compute
+WAITING = 20  # programs at once whose time is spent waiting
+FRESH = 2  # runs with an interpreter of their own
+HUNG = 999
+
+NOTHING = r""
+ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
+INTERRUPTED = r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"
+# What nobody asked for is shown where Python shows the errors of `__del__`.
+UNSEEN = (
+    r"Exception ignored in: <function fail at .*>\n"
+    r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
+)
+STUCK = (
+    r"Exception ignored in: <function callback at .*>\n"
+    r"Traceback \(most recent call last\):\n(  .*\n)+"
+    r"voicecoil\.errors\.StreamTimeoutError: .* did not .* within [\d.]+ s\n"
+)
+
+
+@dataclass(frozen=True)
+class Ended:
+    code: int
+    stderr: str
+
+
+def environment() -> dict[str, str]:
+    paths = sysconfig.get_paths()
+    return {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join({paths["platlib"]: "", paths["purelib"]: ""}),
+        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be in every fork's way
+    }
+
+
+# Without `site` an interpreter starts in half the time. Since 3.12 a fork of a process with
+# threads is warned of.
+PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
+
+
+def run_fresh(life: str, *arguments: str) -> Ended:
+    """Runs it once, in an interpreter of its own."""
+    command = [*PYTHON, str(LIVES / f"{life}.py"), *arguments]
+    try:
+        done = subprocess.run(
+            command, env=environment(), capture_output=True, text=True, timeout=DEADLINE_S
+        )
+    except subprocess.TimeoutExpired as error:
+        return Ended(HUNG, f"HANGS; it said: {error.stderr!r}")
+    return Ended(done.returncode, done.stderr)
+
+
+def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
+    """Runs it `count` times as forks of one interpreter that has the library loaded."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*PYTHON, str(LIVES / "zygote.py"), str(count), str(at_once), str(DEADLINE_S)]
+        done = subprocess.run(
+            [*command, folder, str(LIVES / f"{life}.py"), *arguments],
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE_S * count,
+        )
+        assert done.returncode == 0, done.stderr
+        codes = {int(line.split()[0]): int(line.split()[1]) for line in done.stdout.splitlines()}
+        said = {number: Path(folder, f"{number}.stderr").read_text() for number in codes}
+    assert len(codes) == count, done.stdout
+    return [Ended(code, said[number]) for number, code in codes.items()]
+
+
+def run(life: str, *arguments: str, at_once: int = STARTING_UP) -> list[Ended]:
+    """Runs it `RUNS` times: some in fresh interpreters, the others as forks of one."""
+    fresh = min(FRESH, RUNS)
+    with ThreadPoolExecutor(1) as pool:
+        forks = pool.submit(run_forks, RUNS - fresh, at_once, life, *arguments)
+        ended = [
+            run_fresh(life, *(a.format(RUNS - 1 - number) for a in arguments))
+            for number in range(fresh)
+        ]
+        return ended + forks.result()
+
+
+def check(ended: list[Ended], code: int = 0, stderr: str = NOTHING) -> None:
+    for number, one in enumerate(ended):
+        assert one.code == code, f"run {number}: {one.code}, not {code}\n{one.stderr}"
+        assert re.fullmatch(stderr, one.stderr), f"run {number}: on stderr:\n{one.stderr}"
+
+
+@pytest.mark.parametrize("clock", ["real", "free"])
+def test_the_main_module_ends_while_a_stream_plays(clock: str) -> None:
+    check(run("end", clock))
+
+
+def test_the_main_module_ends_while_numpy_plays() -> None:
+    check(run("end_numpy"))
+
+
+@pytest.mark.parametrize(
+    "life",
+    [
+        "end_in_function",
+        "exit_in_thread",
+        "dropped",
+        "collected",
+        "closed_twice",
+        "from_callback_at_exit",
+        "many_opens",
+        "daemons",
+        "render",
+    ],
+)
+def test_clean(life: str) -> None:
+    check(run(life))
+
+
+def test_exit_code() -> None:
+    check(run("exit_code"), code=3)
+
+
+def test_unhandled_exception() -> None:
+    check(run("error"), code=1, stderr=ERROR)
+
+
+def test_sigint() -> None:
+    check(run("signalled", "SIGINT"), code=-2, stderr=INTERRUPTED)
+
+
+def test_sigint_while_rendering() -> None:
+    check(run("sigint_in_render"), code=-2, stderr=INTERRUPTED)
+
+
+def test_sigterm() -> None:
+    check(run("signalled", "SIGTERM"), code=-15)
+
+
+def test_os_exit() -> None:
+    check(run("os_exit"), code=7)
+
+
+@pytest.mark.parametrize("whose", ["other", "own"])
+def test_collected_on_the_io_thread(whose: str) -> None:
+    check(run("collected_on_io_thread", whose))
+
+
+@pytest.mark.parametrize("method", ["stop", "abort", "close"])
+def test_ended_from_its_own_callback(method: str) -> None:
+    check(run("from_callback", method))
+
+
+@pytest.mark.parametrize("where", ["apart", "together"])
+def test_32_streams_at_once(where: str) -> None:
+    check(run("many_at_once", where))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("life", ["forked", "forked_often"])
+def test_fork_while_running(life: str) -> None:
+    check(run(life))
+
+
+@pytest.mark.parametrize("end", ["exit", "dropped"])
+def test_an_exception_that_nobody_asked_for_is_shown(end: str) -> None:
+    check(run("error_unseen", end), stderr=UNSEEN)
+
+
+def test_stop_waits_for_a_slow_callback() -> None:
+    check(run("stuck", "sleep", "stop", at_once=WAITING))
+
+
+@pytest.mark.parametrize("end", ["exit", "drop"])
+@pytest.mark.parametrize("what", ["sleep", "long sleep", "loop"])
+def test_exit_does_not_wait_for_a_callback_that_is_stuck(what: str, end: str) -> None:
+    """It is given a second, then the program ends without it and says so."""
+    check(run("stuck", what, end, at_once=WAITING), stderr=STUCK)
+
+
+def test_play_at_exit(tmp_path: Path) -> None:
+    file = tmp_path / "long.wav"
+    soundfile.write(file, np.zeros((480_000, 2), np.int16), 48_000)
+    check(run("play", "array"))
+    check(run("play", str(file)))
+
+
+def test_record_at_exit(tmp_path: Path) -> None:
+    check(run("record", "array"))
+    check(run("record", str(tmp_path / "{}.wav")))
+    for number in range(RUNS):
+        assert soundfile.info(tmp_path / f"{number}.wav").frames > 1000
+
+
+@pytest.mark.parametrize("then", ["stop", "exit"])
+def test_opened_in_a_thread_that_has_ended(then: str) -> None:
+    check(run("opened_in_thread", then))
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_started_by_an_atexit_handler(where: str) -> None:
+    """Handlers run last first: the library's own closes it, or has run and it is refused."""
+    check([run_fresh("at_exit", where) for _ in range(RUNS)])
+
+
+# ---- on the IO thread's own stack ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "way",
+    [
+        "call",
+        "repr",
+        "attribute",
+        "compare",
+        "sort",
+        "partial",
+        "nested repr",
+        "nested json",
+        "numpy objects",
+        "numpy ufunc",
+        "numpy vectorize",
+    ],
+)
+def test_endless_recursion_in_a_callback_is_an_exception(way: str) -> None:
+    check([run_fresh("recursion", way)])
+
+
+@pytest.mark.parametrize("end", ["stop", "error", "result", "kept"])
+def test_nothing_is_imported_on_the_io_thread(end: str) -> None:
+    check([run_fresh("imports", end)])

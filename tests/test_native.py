@@ -1,0 +1,266 @@
+"""Native callbacks: every kind that is recognised, what they get, and how they end a stream."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from compiler import shared_library
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.native import SIGNATURE, ctypes_type, numba_signature
+
+
+class Gain(ctypes.Structure):
+    """The user data of `vc_test_gain` in native.c."""
+
+    _fields_ = (
+        ("factor", ctypes.c_float),
+        ("blocks_left", ctypes.c_int32),
+        ("frames", ctypes.c_uint64),
+    )
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    return ctypes.CDLL(str(shared_library("native.c", tmp_path_factory.mktemp("native"))))
+
+
+def function(library: ctypes.CDLL, name: str = "vc_test_gain") -> Any:
+    return ctypes_type()((name, library))
+
+
+def capsule(address: int, name: bytes | None) -> Any:
+    new = ctypes.pythonapi.PyCapsule_New
+    new.restype = ctypes.py_object
+    new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    return new(address, name, None)
+
+
+def address_of(library: ctypes.CDLL, name: str = "vc_test_gain") -> int:
+    address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
+    assert address is not None
+    return address
+
+
+def heard_of(device: VirtualDevice, driver: VirtualDriver, callback: Any) -> Any:
+    """Three cycles of it."""
+    device.capture()
+    with vc.OutputStream(callback, driver=driver) as stream:
+        device.step(3)
+        stream.abort()
+    return device.heard()
+
+
+NAME = SIGNATURE.encode()
+CYTHON_NAME = b"int32_t (float *, float const *, uint32_t, vc_block const *, void *)"
+KINDS: dict[str, Callable[[ctypes.CDLL], Any]] = {
+    "ctypes": function,
+    "address": address_of,
+    "capsule": lambda library: capsule(address_of(library), NAME),
+    "capsule of Cython": lambda library: capsule(address_of(library), CYTHON_NAME),
+    "capsule without a name": lambda library: capsule(address_of(library), None),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_gets_its_user_data(
+    kind: str, library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    user = Gain(0.25)
+    heard = heard_of(stepped, driver, vc.NativeCallback(KINDS[kind](library), user))
+    assert heard.shape == (192, 2)
+    assert (heard == 0.25).all()
+    assert user.frames == 192
+
+
+def test_input_and_output(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    """A gain of 1 in a loop carries a pulse round and round."""
+    stepped.capture()
+    user = Gain(1.0)
+
+    def pulse(block: vc.Block) -> None:
+        block.output[0] = [0.5, -0.5]
+        raise vc.Stop
+
+    with (
+        vc.Stream(vc.NativeCallback(function(library), user), driver=driver) as loop,
+        vc.OutputStream(pulse, driver=driver),
+    ):
+        stepped.step(6)
+        loop.abort()
+    heard = stepped.heard()
+    assert np.argwhere(heard[:, 0] == 0.5).ravel().tolist() == [0, 128, 256]
+    assert np.argwhere(heard[:, 1] == -0.5).ravel().tolist() == [0, 128, 256]
+    assert np.count_nonzero(heard) == 6
+
+
+def test_user_data_in_a_numpy_buffer(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    user = np.zeros(1, [("factor", np.float32), ("blocks_left", np.int32), ("frames", np.uint64)])
+    user["factor"] = 0.5
+    heard = heard_of(stepped, driver, vc.NativeCallback(function(library), user))
+    assert (heard == 0.5).all()
+    assert user["frames"][0] == 192
+
+
+def test_user_data_is_kept_alive(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    users = [Gain(0.125) for _ in range(1000)]
+    stepped.capture()
+    stream = vc.OutputStream(vc.NativeCallback(function(library), users.pop(500)), driver=driver)
+    users.clear()
+    _ = [Gain(0.75) for _ in range(1000)]
+    stream.start()
+    stepped.step(1)
+    stream.close()
+    assert (stepped.heard() == 0.125).all()
+
+
+def test_a_pointer_as_user_data(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    user = Gain(0.5)
+    callback = vc.NativeCallback(function(library), ctypes.pointer(user))
+    assert (heard_of(stepped, driver, callback) == 0.5).all()
+    callback = vc.NativeCallback(function(library), ctypes.addressof(user))
+    assert (heard_of(stepped, driver, callback) == 0.5).all()
+
+
+def test_a_python_function_made_native_by_ctypes(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    @ctypes_type()
+    def callback(output: int, _input: Any, frames: int, _block: int, _user: Any) -> int:
+        array = (ctypes.c_float * (2 * frames)).from_address(output)
+        array[:] = [0.5] * (2 * frames)
+        return 0
+
+    assert (heard_of(stepped, driver, callback) == 0.5).all()
+
+
+def test_cffi(library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    cffi = pytest.importorskip("cffi", reason="NOT TESTED: cffi is not installed")
+    ffi = cffi.FFI()
+    ffi.cdef(
+        "typedef struct vc_block vc_block;"
+        "int32_t vc_test_gain(float *, const float *, uint32_t, const vc_block *, void *);"
+    )
+    opened = ffi.dlopen(library._name)
+    user = Gain(0.5)
+    assert (heard_of(stepped, driver, vc.NativeCallback(opened.vc_test_gain, user)) == 0.5).all()
+    with pytest.raises(vc.ArgumentError, match="NULL"):
+        vc.NativeCallback(ffi.cast("int32_t (*)(void *)", 0))
+
+
+class TestNumba:
+    @pytest.fixture(autouse=True)
+    def numba(self) -> Any:
+        return pytest.importorskip("numba", reason="NOT TESTED: numba is not installed")
+
+    def test_cfunc(self, numba: Any, stepped: VirtualDevice, driver: VirtualDriver) -> None:
+        @numba.cfunc(numba_signature(), error_model="numpy")  # type: ignore[untyped-decorator]
+        def callback(output: Any, _input: Any, frames: int, _block: Any, _user: Any) -> int:
+            array = numba.carray(output, (frames, 2))
+            for f in range(frames):
+                array[f, 0] = 0.5
+                array[f, 1] = 0.25
+            return 0
+
+        heard = heard_of(stepped, driver, callback)
+        assert (heard == [0.5, 0.25]).all()
+
+    def test_wrong_signature(self, numba: Any, driver: VirtualDriver) -> None:
+        @numba.cfunc("int32(int32)")  # type: ignore[untyped-decorator]
+        def callback(number: int) -> int:
+            return number
+
+        with pytest.raises(vc.ArgumentTypeError, match="the cfunc has signature"):
+            vc.OutputStream(callback, driver=driver)
+
+    def test_compiled_for_python(self, numba: Any, driver: VirtualDriver) -> None:
+        @numba.njit  # type: ignore[untyped-decorator]
+        def callback(block: Any) -> None:
+            pass
+
+        with pytest.raises(vc.ArgumentTypeError, match=r"numba\.cfunc"):
+            vc.OutputStream(callback, driver=driver)
+
+
+# ---- how they end a stream ---------------------------------------------------------------------
+
+
+def test_stop(library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver) -> None:
+    stepped.capture()
+    user = Gain(0.5, blocks_left=2)
+    with vc.OutputStream(vc.NativeCallback(function(library), user), driver=driver) as stream:
+        stepped.step(5)
+        assert stream.wait(5)
+    heard = stepped.heard()
+    assert heard.shape == (128, 2)
+    assert (heard == 0.5).all()
+    assert user.frames == 128
+
+
+@pytest.mark.parametrize("code", [None, -1, -(2**31)])
+def test_a_negative_number_is_an_error_with_that_code(
+    code: int | None, library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    user = None if code is None else ctypes.c_int32(code)
+    callback = vc.NativeCallback(function(library, "vc_test_fail"), user)
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(2)
+    with pytest.raises(vc.NativeCallbackError) as caught:
+        stream.wait(5)
+    assert caught.value.code == (-77 if code is None else code)
+    assert str(caught.value.code) in str(caught.value)
+    stream.stop()  # once is enough
+    stream.close()
+
+
+# ---- what is refused ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("null", [0, ctypes_type()(0)])
+def test_null(null: Any) -> None:
+    with pytest.raises(vc.ArgumentError, match="NULL"):
+        vc.NativeCallback(null)
+
+
+def test_a_capsule_of_something_else(library: ctypes.CDLL) -> None:
+    for name in (b"double (double)", b"some_module.some_object"):
+        with pytest.raises(vc.ArgumentTypeError, match="capsule's name"):
+            vc.NativeCallback(capsule(address_of(library), name))
+
+
+@pytest.mark.parametrize("thing", ["printf", 1.5, None, True, len])
+def test_what_is_no_native_function(thing: Any) -> None:
+    with pytest.raises(vc.ArgumentTypeError, match="is not a native function"):
+        vc.NativeCallback(thing)
+
+
+@pytest.mark.parametrize("user", ["text", 1.5, b"read-only", object()])
+def test_user_data_without_an_address(user: Any, library: ctypes.CDLL) -> None:
+    with pytest.raises(vc.ArgumentTypeError, match="has no address"):
+        vc.NativeCallback(function(library), user)
+
+
+def test_an_address_alone_is_not_a_callback(library: ctypes.CDLL, driver: VirtualDriver) -> None:
+    """A number could be anything: it has to be said that it is an address."""
+    with pytest.raises(vc.ArgumentTypeError, match="NativeCallback"):
+        vc.OutputStream(address_of(library), driver=driver)
+
+
+def test_a_ctypes_function_of_another_signature(driver: VirtualDriver) -> None:
+    wrong = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(lambda value: value)
+    with pytest.raises(vc.ArgumentTypeError, match="signature"):
+        vc.OutputStream(wrong, driver=driver)

@@ -1,0 +1,96 @@
+"""The package as a whole: its names, its documentation, and what importing it brings in."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import voicecoil as vc
+
+
+def run(code: str) -> str:
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60
+    )
+    assert result.returncode == 0, result.stderr
+    assert not result.stderr
+    return result.stdout.strip()
+
+
+def test_import_brings_in_neither_numpy_nor_the_core() -> None:
+    heavy = "numpy", "soundfile", "soxr", "rich", "voicecoil._core", "dataclasses", "inspect"
+    loaded = run(f"import sys, voicecoil; print([m for m in {heavy} if m in sys.modules])")
+    assert loaded == "[]"
+
+
+def test_plain_python_streams_do_not_import_numpy() -> None:
+    code = """
+import sys, voicecoil as vc
+def stop(block):
+    block.output[0, 0] = 0.5
+    raise vc.Stop
+stream = vc.OutputStream(stop, arrays="memoryview", blocksize=64)
+stream.start()
+assert stream.wait(10)
+stream.close()
+print("numpy" in sys.modules)
+"""
+    assert run(code) == "False"
+
+
+@pytest.mark.parametrize("name", vc.__all__)
+def test_every_public_name_is_there_and_documented(name: str) -> None:
+    value = getattr(vc, name)
+    if name == "__version__":
+        return
+    assert value.__doc__, f"{name} has no docstring"
+    if inspect.isclass(value) and value.__module__.startswith("voicecoil"):
+        for member, thing in vars(value).items():
+            if not member.startswith("_") and (callable(thing) or isinstance(thing, property)):
+                assert inspect.getdoc(getattr(value, member)), f"{name}.{member} has no docstring"
+
+
+def test_names_are_no_modules_whatever_was_imported_first() -> None:
+    code = """
+import pkgutil, importlib, types, voicecoil as vc
+for module in pkgutil.walk_packages(vc.__path__, "voicecoil."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+print([name for name in vc.__all__ if isinstance(getattr(vc, name), types.ModuleType)])
+"""
+    assert run(code) == "[]"
+
+
+def test_a_name_that_is_not_there() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        vc.no_such_name  # noqa: B018
+    assert set(vc.__all__) <= set(dir(vc))
+
+
+@pytest.mark.parametrize(
+    ("error", "builtin"),
+    [
+        (vc.ArgumentError, ValueError),
+        (vc.ArgumentTypeError, TypeError),
+        (vc.CallbackResultError, TypeError),
+        (vc.DeviceLostError, OSError),
+        (vc.DeviceNotFoundError, LookupError),
+        (vc.DriverError, OSError),
+        (vc.EscapedBlockError, BufferError),
+        (vc.FileFormatError, ValueError),
+        (vc.FileMissingError, FileNotFoundError),
+        (vc.ForkedError, RuntimeError),
+        (vc.NativeCallbackError, RuntimeError),
+        (vc.StreamClosedError, RuntimeError),
+        (vc.StreamStateError, RuntimeError),
+        (vc.StreamTimeoutError, TimeoutError),
+    ],
+)
+def test_errors_are_ours_and_the_matching_builtin(
+    error: type[Exception], builtin: type[Exception]
+) -> None:
+    assert issubclass(error, vc.VoicecoilError)
+    assert issubclass(error, builtin)

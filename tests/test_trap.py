@@ -1,0 +1,52 @@
+"""A cycle without Python makes no call that could make it wait: counted by the trap shim."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compiler import shared_library
+
+PROGRAM = Path(__file__).parent / "lives" / "trap.py"
+
+pytestmark = pytest.mark.skipif(
+    platform.libc_ver()[0] != "glibc", reason="NOT TESTED: the trap shim needs glibc"
+)
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    folder = tmp_path_factory.mktemp("trap")
+    return shared_library("shim/trap.c", folder), shared_library("native.c", folder)
+
+
+def tripped(libraries: tuple[Path, Path], *arguments: str) -> str:
+    shim, _ = libraries
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), *arguments],
+        env={**os.environ, "LD_PRELOAD": str(shim)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_native_cycles_trip_nothing(libraries: tuple[Path, Path]) -> None:
+    assert tripped(libraries, "native", str(libraries[1])) == ""
+
+
+@pytest.mark.parametrize("whose", ["mixer", "recorder"])
+def test_cycles_of_play_and_record_trip_nothing(whose: str, libraries: tuple[Path, Path]) -> None:
+    assert tripped(libraries, whose) == ""
+
+
+def test_the_trap_is_set(libraries: tuple[Path, Path]) -> None:
+    """Python has to take the GIL, which has a lock."""
+    assert "pthread_mutex_lock" in tripped(libraries, "python")

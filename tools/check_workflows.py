@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Checks .github/workflows and what [tool.cibuildwheel] builds, without running either.
+
+    python3 tools/check_workflows.py
+
+check-jsonschema: the workflows are of the form that GitHub accepts. zizmor: nothing in them lets a
+stranger in (permissions, pins, injected text, credentials left behind). actionlint, where it is
+installed: expressions, shell, runners' names. cibuildwheel: it takes its configuration, and these
+are the wheels it would make. Last, that a faulty workflow is refused.
+
+The last line is "N passed, M failed". What cannot be had is said loudly and fails nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp315"}
+PLATFORMS = {  # cibuildwheel's names, and how its wheels' names end
+    ("macos", "arm64"): "macosx_arm64",
+    ("macos", "x86_64"): "macosx_x86_64",
+    ("linux", "x86_64"): "manylinux_x86_64",
+    ("linux", "aarch64"): "manylinux_aarch64",
+    ("windows", "AMD64"): "win_amd64",
+}
+# Unpinned, with all rights, credentials left behind, a stranger's text in a shell, and a step that
+# does nothing.
+FAULTY = """on: pull_request_target
+jobs:
+  build:
+    runs-on: ubuntu-24.04
+    steps:
+      - uses: actions/checkout@main
+      - run: echo "${{ github.event.pull_request.title }}"
+      - nonsense: true
+"""
+
+
+def run(*command: str | Path) -> tuple[bool, str]:
+    done = subprocess.run([str(part) for part in command], cwd=ROOT, capture_output=True, text=True)
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def schema(files: list[Path]) -> tuple[bool, str]:
+    tool = ENV / "bin" / "check-jsonschema"
+    return run(tool, "--builtin-schema", "vendor.github-workflows", *files)
+
+
+def security(files: list[Path]) -> tuple[bool, str]:
+    """Offline: whether a pin is what its comment says cannot be asked."""
+    tool = ENV / "bin" / "zizmor"
+    return run(tool, "--offline", "--no-progress", "--persona", "pedantic", "--color=never", *files)
+
+
+def wheels() -> str:
+    """What is wrong with the list of wheels that would be built; "" if nothing."""
+    faults = []
+    for (platform, machine), ending in PLATFORMS.items():
+        tool = ENV / "bin" / "cibuildwheel"
+        options = ["--print-build-identifiers", "--platform", platform, "--archs", machine]
+        good, said = run(tool, *options, ROOT)
+        wanted = {f"{python}-{ending}" for python in PYTHONS}
+        lines = {line for line in said.splitlines() if line.startswith("cp")}
+        if not good:
+            faults.append(said)
+        elif lines != wanted:
+            faults.append(f"{platform} {machine}: {sorted(lines ^ wanted)} are not as expected")
+    return "\n".join(faults)
+
+
+def main() -> int:
+    setup = [sys.executable, "tools/environment.py", str(ENV.relative_to(ROOT)), "--tools"]
+    if subprocess.run([*setup, "workflows"], cwd=ROOT).returncode:
+        print("*** NOT CHECKED: the tools of the group `workflows` are not to be had ***")
+        print("0 passed, 0 failed, 1 skipped")
+        return 0
+    failed = passed = 0
+
+    def verdict(good: bool, name: str, said: str) -> None:
+        nonlocal failed, passed
+        passed, failed = passed + good, failed + (not good)
+        print(
+            f"{'passed' if good else 'FAILED'}  {name}" + ("" if good else f"\n{said}"), flush=True
+        )
+
+    names = ", ".join(path.name for path in WORKFLOWS)
+    for check in (schema, security):
+        good, said = check(WORKFLOWS)
+        verdict(good and bool(WORKFLOWS), f"{check.__name__}: {names}", said)
+    actionlint = shutil.which("actionlint", path=f"{ENV / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    if actionlint:
+        verdict(*_named(run(actionlint, "-no-color", *WORKFLOWS), f"actionlint: {names}"))
+    else:
+        print("*** NOT RUN: actionlint is not installed here ***")
+    fault = wheels()
+    verdict(not fault, f"cibuildwheel: {len(PYTHONS)} Pythons, {len(PLATFORMS)} platforms", fault)
+    with tempfile.TemporaryDirectory() as folder:
+        faulty = Path(folder, "faulty.yml")
+        faulty.write_text(FAULTY)
+        for check in (schema, security):
+            good, said = check([faulty])
+            verdict(not good, f"refused: {check.__name__}, a faulty workflow", said)
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _named(result: tuple[bool, str], name: str) -> tuple[bool, str, str]:
+    return result[0], name, result[1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,352 @@
+#!/usr/bin/env python3
+"""Checks on any machine that the package compiles for macOS, and its C for other platforms.
+
+    python3 tools/cross_macos.py [--require]
+
+The whole package becomes a wheel for arm64 and for x86_64, in build/macos/*/wheel. Of each: tag,
+processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled
+with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
+(-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for this
+machine; the core, the virtual device and the bridge for Windows and other Linuxes. Last, each check
+is given something that it must refuse.
+
+It compiles; it runs nothing. The last line is "N passed, M failed". Where the tools of the group
+`macos` cannot be installed it says so loudly and passes, with --require it fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import realtime_marks
+import zig
+
+ROOT = Path(__file__).resolve().parent.parent
+ENV = ROOT / "build" / f"env-macos-{sysconfig.get_config_var('py_version_nodot')}"
+ABI = ROOT / "src" / "coreaudio_abi"
+LAYOUT = [ABI / "layout_check.c", ROOT / "tools" / "coreaudio" / "verify_layout.c"]
+# What a platform without CoreAudio has, too.
+PORTABLE = ["core", "bridge", "voicecoil/drivers/virtual"]
+STRICT = ["-Werror", "-Wfunction-effects"]
+MINIMUM = (11, 0)
+
+
+def enter_environment() -> bool:
+    """Goes on in the environment of the group `macos`. False: it cannot be had."""
+    if Path(sys.prefix) == ENV:
+        return True
+    setup = [sys.executable, "tools/environment.py", str(ENV.relative_to(ROOT)), "--tools", "macos"]
+    if subprocess.run(setup, cwd=ROOT).returncode:
+        return False
+    python = str(ENV / "bin" / "python")
+    sys.stdout.flush()
+    os.execv(python, [python, *sys.argv])
+
+
+class Table:
+    """Rows of what was checked; a fault is text, and no fault is no text."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+
+    def row(self, subject: str, target: str, fault: str, detail: str = "") -> None:
+        self.faults.append(fault)
+        verdict = "FAILED" if fault else "passed"
+        print(f"{verdict}  {subject:<22} {target:<24} {detail}".rstrip(), flush=True)
+        for line in fault.strip().splitlines():
+            print(f"        {line}")
+
+    def summary(self) -> int:
+        failed = sum(1 for fault in self.faults if fault)
+        print(f"{len(self.faults) - failed} passed, {failed} failed")
+        return 1 if failed else 0
+
+
+# ---- the package for macOS -----------------------------------------------------------------------
+
+
+def check_wheel(table: Table, target: zig.Target, scratch: Path) -> bool:
+    import macho
+    import macos_wheel
+
+    machine = macos_wheel.CPU[target][1]
+    try:
+        wheel = macos_wheel.build(target)
+    except macos_wheel.BuildError as error:
+        table.row("wheel", target.name, str(error)[-4000:])
+        return False
+    table.row("wheel", target.name, macho.tag(wheel, machine, macos_wheel.MINIMUM), wheel.name)
+    try:
+        modules = macho.modules(wheel, scratch / machine)
+    except ValueError as error:
+        table.row("extension module", target.name, str(error))
+        return True
+    for module, path in modules.items():
+        faults = macho.faults(path, module, machine, MINIMUM)
+        table.row("extension module", target.name, "\n".join(faults), path.name)
+    return True
+
+
+# ---- C -------------------------------------------------------------------------------------------
+
+
+def compile_all(
+    target: zig.Target, commands: dict[Path, list[str]], extra: list[str], into: Path
+) -> tuple[str, list[Path]]:
+    """(complaints, objects)"""
+    into.mkdir(parents=True, exist_ok=True)
+    objects = [into / f"{number}-{path.stem}.o" for number, path in enumerate(commands)]
+
+    def compile_one(source: Path, flags: list[str], output: Path) -> str:
+        return zig.cc(target, *flags, *extra, *STRICT, "-c", source, "-o", output)
+
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        complaints = pool.map(compile_one, commands, commands.values(), objects)
+        return "\n".join(text for text in complaints if text), objects
+
+
+def check_own_c(table: Table, target: zig.Target, include: Path, scratch: Path) -> None:
+    import macos_wheel
+
+    commands = macos_wheel.c_commands(target)
+    # A function that came after macOS 11 would keep the module from loading there.
+    extra = [f"-I{include}", "-Wunguarded-availability"]
+    fault, _ = compile_all(target, commands, extra, scratch)
+    marked = sum(len(realtime_marks.marked(path)) for path in own_headers(commands))
+    detail = f"{len(commands)} C files, {marked} functions proven real-time safe"
+    table.row("our own C", target.name, fault, detail)
+
+
+def check_marks(table: Table, scratch: Path) -> None:
+    """What nobody marked the compiler does not look at."""
+    import macos_wheel
+
+    headers = own_headers(macos_wheel.c_commands(zig.ARM64))
+    missing = [f"{path.name}: {name}" for path in headers for name in realtime_marks.unmarked(path)]
+    fault = f"not marked VC_REALTIME: {', '.join(missing)}" if missing else ""
+    table.row("real-time marks", "headers", fault, f"{len(headers)} headers")
+    header = scratch / "scratch.h"
+    header.write_text("/* Does it. [IO] */\nvoid forgotten(void);\n")
+    refused = realtime_marks.unmarked(header) == ["forgotten"]
+    table.row("refused: marks", "headers", "" if refused else "was accepted", "one forgotten")
+
+
+def own_headers(commands: dict[Path, list[str]]) -> list[Path]:
+    return sorted({header for source in commands for header in source.parent.glob("*.h")})
+
+
+def portable(commands: dict[Path, list[str]]) -> dict[Path, list[str]]:
+    folders = [ROOT / "src" / name for name in PORTABLE]
+    return {path: flags for path, flags in commands.items() if path.parent in folders}
+
+
+def check_linux(table: Table, target: zig.Target, include: Path, scratch: Path) -> None:
+    import macos_wheel
+
+    commands = portable(macos_wheel.c_commands(zig.ARM64))
+    fault, _ = compile_all(target, commands, [f"-I{include}"], scratch)
+    table.row("portable C", target.name, fault, f"{len(commands)} C files, compiled")
+
+
+def check_windows(table: Table, scratch: Path) -> None:
+    """Linked, too: whether its threads are to be had is asked of the linker.
+
+    Without the bridge: Python's headers are those of a system with another pyconfig.h.
+    """
+    import macos_wheel
+
+    commands = portable(macos_wheel.c_commands(zig.ARM64))
+    commands = {path: flags for path, flags in commands.items() if path.parent.name != "bridge"}
+    fault, objects = compile_all(zig.WINDOWS, commands, [], scratch)
+    if not fault:
+        fault = zig.cc(zig.WINDOWS, "-shared", *objects, "-o", scratch / "core.dll")
+    detail = f"{len(commands)} C files, linked; NOT the bridge: no Windows headers of Python"
+    table.row("portable C", zig.WINDOWS.name, fault, detail)
+
+
+def check_layout(table: Table, scratch: Path) -> None:
+    native = [*os.environ.get("CC", "cc").split(), "-fsyntax-only", "-std=c11", "-Werror"]
+    faults = []
+    for source in LAYOUT:
+        done = subprocess.run([*native, f"-I{ABI}", str(source)], capture_output=True, text=True)
+        faults.append(done.stderr if done.returncode else "")
+    assertions = sum(source.read_text().count("_Static_assert") for source in LAYOUT)
+    table.row("CoreAudio's layouts", "this machine", "".join(faults), f"{assertions} assertions")
+    for target in zig.MACOS:
+        commands = {source: [f"-I{ABI}", "-std=c11"] for source in LAYOUT}
+        fault, _ = compile_all(target, commands, [], scratch / target.triple)
+        table.row("CoreAudio's layouts", target.name, fault, f"{assertions} assertions")
+
+
+# ---- that the checks can fail --------------------------------------------------------------------
+
+BLOCKING = {
+    "allocates": "#include <stdlib.h>\nvoid *kept;\nstatic void act(void) { kept = malloc(8); }",
+    "takes a lock": "#include <pthread.h>\nstatic pthread_mutex_t lock;\n"
+    "static void act(void) { pthread_mutex_lock(&lock); }",
+    "calls a pointer": "extern void (*pointer)(void);\nstatic void act(void) { pointer(); }",
+    "calls into the unknown": "void elsewhere(void);\nstatic void act(void) { elsewhere(); }",
+}
+HARMLESS = {
+    "computes": "static int sum;\nstatic void act(void) { sum++; }",
+    "says why it may": "void elsewhere(void);\n"
+    "static void act(void) VC_REALTIME { VC_UNPROVEN elsewhere(); VC_PROVEN_AGAIN }",
+}
+# Put in front of our own files: a memcpy that the compiler does not know to be harmless.
+SLOW_MEMCPY = """#include <string.h>
+void *slow_memcpy(void *to, const void *from, size_t bytes);
+#undef memcpy
+#define memcpy slow_memcpy
+"""
+
+
+def check_real_time_check(table: Table, target: zig.Target, scratch: Path) -> None:
+    import macos_wheel
+
+    source = scratch / "scratch.c"
+    include = f"-I{ROOT / 'src' / 'core'}"
+
+    def complaint(body: str) -> str:
+        source.write_text(
+            f'#include "voicecoil.h"\n{body}\n'
+            "void scratch(void) VC_REALTIME;\nvoid scratch(void) { act(); }\n"
+        )
+        return zig.cc(target, include, "-std=c11", *STRICT, "-c", source, "-o", scratch / "x.o")
+
+    for name, body in BLOCKING.items():
+        refused = "-Wfunction-effects" in complaint(body)
+        table.row("refused: real time", target.name, "" if refused else "was accepted", name)
+    for name, body in HARMLESS.items():
+        table.row("accepted: real time", target.name, complaint(body), name)
+    slow = scratch / "slow_memcpy.h"
+    slow.write_text(SLOW_MEMCPY)
+    core = {
+        path: flags
+        for path, flags in macos_wheel.c_commands(target).items()
+        if path.parent == ROOT / "src" / "core" and "memcpy(" in path.read_text()
+    }
+    accepted = [
+        path.name
+        for path, flags in core.items()
+        if "-Wfunction-effects"
+        not in zig.cc(target, *flags, *STRICT, "-include", slow, "-c", path, "-o", scratch / "x.o")
+    ]
+    fault = f"accepted: {', '.join(accepted)}" if accepted or not core else ""
+    detail = f"a memcpy that may block, in {len(core)} files of the core"
+    table.row("refused: real time", target.name, fault, detail)
+
+
+def check_layout_check(table: Table, scratch: Path) -> None:
+    moved = scratch / "moved.c"
+    text = LAYOUT[1].read_text()
+    moved.write_text(text.replace("  uint32_t mScope;\n", "  uint64_t mScope;\n", 1))
+    refused = "static assertion failed" in zig.cc(
+        zig.ARM64, "-std=c11", "-c", moved, "-o", scratch / "x.o"
+    )
+    table.row("refused: layout", zig.ARM64.name, "" if refused else "was accepted", "a wider field")
+
+
+def check_library_check(table: Table, scratch: Path) -> None:
+    """Libraries with one thing wrong each, and one with nothing wrong."""
+    import macho
+
+    foreign = scratch / "libforeign.dylib"
+    name = scratch / "foreign.c"
+    name.write_text("int foreign(void) { return 1; }\n")
+    fault = zig.cc(zig.ARM64, "-dynamiclib", f"-Wl,-install_name,{foreign}", name, "-o", foreign)
+    assert not fault, fault
+
+    def faults(
+        body: str = "", flags: tuple[str | Path, ...] = (), target: zig.Target = zig.ARM64
+    ) -> str:
+        source = scratch / "scratch.c"
+        source.write_text(
+            "void PyErr_Clear(void);\n"
+            f"{body or 'static int act(void) { return 0; }'}\n"
+            '__attribute__((visibility("default"))) void *PyInit_scratch(void);\n'
+            "void *PyInit_scratch(void) { PyErr_Clear(); act(); return 0; }\n"
+        )
+        built = scratch / "scratch.so"
+        common = ["-dynamiclib", "-fvisibility=hidden", "-undefined", "dynamic_lookup"]
+        complaint = zig.cc(target, *common, source, *flags, "-o", built)
+        return complaint or "; ".join(macho.faults(built, "scratch", "arm64", MINIMUM))
+
+    cases: list[tuple[str, Callable[[], str], str]] = [
+        ("nothing", faults, ""),
+        (
+            "a foreign library",
+            lambda: faults("int foreign(void);\n#define act foreign", (foreign,)),
+            "depends on",
+        ),
+        (
+            "a symbol that no one has",
+            lambda: faults("int nowhere(void);\n#define act nowhere"),
+            "wants nowhere",
+        ),
+        (
+            "a symbol that Python has not",
+            lambda: faults("int PyNo_Such(void);\n#define act PyNo_Such"),
+            "wants PyNo_Such",
+        ),
+        (
+            "one export too many",
+            lambda: faults('__attribute__((visibility("default"))) int act(void) { return 0; }'),
+            "exports _act",
+        ),
+        (
+            "a newer macOS",
+            lambda: faults(target=zig.Target("", "aarch64-macos.12.0")),
+            "needs macOS 12.0",
+        ),
+        ("another processor", lambda: faults(target=zig.X86_64), "is for X86_64"),
+    ]
+    for name_of, case, wanted in cases:
+        found = case()
+        right = wanted in found if wanted else not found
+        kind = "refused: library" if wanted else "accepted: library"
+        table.row(kind, zig.ARM64.name, "" if right else f"found: {found or 'nothing'}", name_of)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--require", action="store_true", help="fail without zig")
+    options = parser.parse_args()
+    if not enter_environment():
+        print("*** NOT CHECKED: the tools of the group `macos` (ziglang ...) are not to be had ***")
+        print("0 passed, 1 failed" if options.require else "0 passed, 0 failed, 1 skipped")
+        return int(options.require)
+    import macos_wheel
+
+    table = Table()
+    scratch = Path(tempfile.mkdtemp(prefix="scratch-", dir=ROOT / "build"))
+    try:
+        built = [check_wheel(table, target, scratch) for target in zig.MACOS]
+        include = macos_wheel.headers()
+        check_layout(table, scratch / "layout")
+        if all(built):
+            for target in zig.MACOS:
+                check_own_c(table, target, include, scratch / target.triple)
+            for target in zig.LINUX:
+                check_linux(table, target, include, scratch / target.triple)
+            check_windows(table, scratch / "windows")
+            check_marks(table, scratch)
+            check_real_time_check(table, zig.ARM64, scratch)
+        check_layout_check(table, scratch)
+        check_library_check(table, scratch)
+    finally:
+        shutil.rmtree(scratch)
+    return table.summary()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

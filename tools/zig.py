@@ -1,0 +1,61 @@
+"""The zig compiler for other platforms than this one: where it is, and one C file through it.
+
+`ziglang` from PyPI is clang with the C libraries and headers of every target it knows, macOS's
+among them. It has none of Apple's frameworks, and this package needs none to build.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+TIMEOUT_S = 300  # the first link for a target compiles that target's C library
+
+
+@dataclass(frozen=True)
+class Target:
+    """A platform to compile for. `triple` is zig's name of it."""
+
+    name: str
+    triple: str
+
+
+ARM64 = Target("macOS arm64", "aarch64-macos.11.0")
+X86_64 = Target("macOS x86_64", "x86_64-macos.11.0")
+MACOS = (ARM64, X86_64)
+WINDOWS = Target("Windows x86_64", "x86_64-windows-gnu")
+LINUX = (
+    Target("Linux x86_64, musl", "x86_64-linux-musl"),
+    Target("Linux aarch64, glibc", "aarch64-linux-gnu"),
+)
+
+
+def executable() -> str:
+    spec = importlib.util.find_spec("ziglang")
+    if spec is None or spec.origin is None:
+        sys.exit("ziglang is not in this environment; see the group `macos` in pyproject.toml")
+    return str(Path(spec.origin).parent / "zig")
+
+
+def environment() -> dict[str, str]:
+    """Its caches lie under build/, as all that is built."""
+    cache = str(ROOT / "build" / "zig-cache")
+    return {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
+
+
+def cc(target: Target, *arguments: str | Path) -> str:
+    """Runs the compiler; returns what it complained of, or "" when it succeeded.
+
+    Warnings that do not fail a compilation are not to be relied on: zig's cache swallows them.
+    """
+    # Without -O zig adds UBSan, and with it a runtime library that is not ours.
+    command = [executable(), "cc", "-target", target.triple, "-O2", *map(str, arguments)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=TIMEOUT_S
+    )
+    return "" if done.returncode == 0 else done.stderr or f"exit code {done.returncode}"
