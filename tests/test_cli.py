@@ -339,7 +339,8 @@ class Terminal:
         _, status = os.waitpid(self.pid, 0)
         os.close(self.keyboard)
         assert after == self.before, "the terminal's settings have changed"
-        return os.waitstatus_to_exitcode(status), self.seen.decode()
+        # Ctrl-C makes the terminal drop what it has not shown yet, also half a character.
+        return os.waitstatus_to_exitcode(status), self.seen.decode(errors="replace")
 
 
 def assert_tidy(shown: str) -> None:

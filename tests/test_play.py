@@ -225,11 +225,12 @@ def test_position_is_what_was_heard() -> None:
     playback = rig.play(coded(0, 1000, 2), RATE)
     latency = 64 + 37
     stream = playback._output.stream
-    began_ns = stream.now_ns()
+    rig.step(1)
+    first_ns = stream.now_ns()
     positions = []
     for _ in range(16 + 2):
         rig.step(1)
-        frame = round((stream.now_ns() - began_ns) * RATE / 1e9)
+        frame = 64 + round((stream.now_ns() - first_ns) * RATE / 1e9)
         positions.append((playback.position, min(1000, max(0, frame - latency))))
     assert [position for position, _ in positions] == [wanted for _, wanted in positions]
     assert playback.position == 1000

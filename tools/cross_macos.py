@@ -5,10 +5,10 @@
 
 The whole package becomes a wheel for arm64 and for x86_64, in build/macos/*/wheel. Of each: tag,
 processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled
-with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may
-block (-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for
-this machine; the core, the virtual device and the bridge for Windows and other Linuxes. Last,
-each check is given something that it must refuse.
+with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
+(-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for this
+machine; the core, the virtual device and the bridge for Windows and other Linuxes. Last, each check
+is given something that it must refuse.
 
 It compiles; it runs nothing. The last line is "N passed, M failed". Where the tools of the group
 `macos` cannot be installed it says so loudly and passes, with --require it fails.
@@ -28,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import realtime_marks
 import zig
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,9 +122,23 @@ def check_own_c(table: Table, target: zig.Target, include: Path, scratch: Path) 
     # A function that came after macOS 11 would keep the module from loading there.
     extra = [f"-I{include}", "-Wunguarded-availability"]
     fault, _ = compile_all(target, commands, extra, scratch)
-    marked = sum(path.read_text().count(" VC_REALTIME;") for path in own_headers(commands))
+    marked = sum(len(realtime_marks.marked(path)) for path in own_headers(commands))
     detail = f"{len(commands)} C files, {marked} functions proven real-time safe"
     table.row("our own C", target.name, fault, detail)
+
+
+def check_marks(table: Table, scratch: Path) -> None:
+    """What nobody marked the compiler does not look at."""
+    import macos_wheel
+
+    headers = own_headers(macos_wheel.c_commands(zig.ARM64))
+    missing = [f"{path.name}: {name}" for path in headers for name in realtime_marks.unmarked(path)]
+    fault = f"not marked VC_REALTIME: {', '.join(missing)}" if missing else ""
+    table.row("real-time marks", "headers", fault, f"{len(headers)} headers")
+    header = scratch / "scratch.h"
+    header.write_text("/* Does it. [IO] */\nvoid forgotten(void);\n")
+    refused = realtime_marks.unmarked(header) == ["forgotten"]
+    table.row("refused: marks", "headers", "" if refused else "was accepted", "one forgotten")
 
 
 def own_headers(commands: dict[Path, list[str]]) -> list[Path]:
@@ -324,6 +339,7 @@ def main() -> int:
             for target in zig.LINUX:
                 check_linux(table, target, include, scratch / target.triple)
             check_windows(table, scratch / "windows")
+            check_marks(table, scratch)
             check_real_time_check(table, zig.ARM64, scratch)
         check_layout_check(table, scratch)
         check_library_check(table, scratch)

@@ -4,7 +4,8 @@ What is unlike a build on a Mac: Python's headers are this machine's (both are L
 differs in pyconfig.h the public headers do not use), and so are the facts in which meson-python
 looks up how an extension module is called; they are handed over with Darwin's names in them.
 Without that it would put a Mach-O file into a wheel for Linux, which is one of the things that
-`macho` refuses."""
+`macho` refuses.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def headers() -> Path:
     """
     include = Path(sysconfig.get_paths()["include"])
     config = (include / "pyconfig.h").read_text()
-    forward = re.search(rf"<({re.escape(sys.implementation._multiarch)}/.+?/pyconfig\.h)>", config)
+    machine = sysconfig.get_config_var("MULTIARCH") or ""
+    forward = re.search(rf"<({re.escape(machine)}/.+?/pyconfig\.h)>", config)
     if forward is None:
         return include
     copy = BUILD / f"include-{sysconfig.get_config_var('py_version_nodot')}"

@@ -1,13 +1,15 @@
 """The zig compiler for other platforms than this one: where it is, and one C file through it.
 
 `ziglang` from PyPI is clang with the C libraries and headers of every target it knows, macOS's
-among them. It has none of Apple's frameworks, and this package needs none to build."""
+among them. It has none of Apple's frameworks, and this package needs none to build.
+"""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +37,8 @@ LINUX = (
 
 def executable() -> str:
     spec = importlib.util.find_spec("ziglang")
-    assert spec is not None, "not in the environment of `macos`"
-    assert spec.origin is not None
+    if spec is None or spec.origin is None:
+        sys.exit("ziglang is not in this environment; see the group `macos` in pyproject.toml")
     return str(Path(spec.origin).parent / "zig")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import sys
@@ -29,14 +30,27 @@ def main() -> None:
         from voicecoil.cli.app import run
 
         code = run(sys.argv[1:])
-        sys.stdout.flush()
+        sys.stdout.flush()  # here, where a closed pipe is no accident
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
         # The interpreter flushes once more when it ends, and that must not complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_BROKEN_PIPE
-    sys.exit(code)
+    _leave(code)
+
+
+def _leave(code: int) -> None:
+    """Exits without taking the interpreter apart.
+
+    That would keep the prompt waiting for longer than all the rest of a Ctrl-C.
+    """
+    try:
+        atexit._run_exitfuncs()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
 
 
 def _exit_tidily(number: int, frame: FrameType | None) -> None:

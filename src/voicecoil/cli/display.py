@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
@@ -183,16 +184,20 @@ class _Lines:
         """Appends a bar; `style` gives the colour at a share of its length."""
         halves = round(share * cells * 2)
         marked = None if mark is None else min(cells - 1, round(mark * cells))
+        drawn = []
         for cell in range(cells):
-            colour = style((cell + 0.5) / cells)
+            colour = f"not dim {style((cell + 0.5) / cells)}"
             if cell == marked:
-                line.append(self._mark, f"not dim {colour}")
+                drawn.append((colour, self._mark))
             elif halves >= 2 * cell + 2:
-                line.append(self._full, f"not dim {colour}")
+                drawn.append((colour, self._full))
             elif halves == 2 * cell + 1:
-                line.append(self._half, f"not dim {colour}")
+                drawn.append((colour, self._half))
             else:
-                line.append(self._empty, "bright_black")
+                drawn.append(("bright_black", self._empty))
+        # Runs of one colour: a terminal gets a tenth of the bytes.
+        for run_style, run in groupby(drawn, key=lambda cell: cell[0]):
+            line.append("".join(character for _, character in run), run_style)
 
 
 def _share(level_db: float) -> float:
@@ -213,7 +218,7 @@ def _scale(bar: int) -> Text:
         end = LEFT + round(_share(mark) * bar)
         if end <= free_to:
             row[end - len(text) : end] = text
-            free_to = end - len(text) - 3
+            free_to = end - len(text) - 2
     return Text("".join(row).rstrip(), "bright_black", no_wrap=True)
 
 

@@ -1,0 +1,53 @@
+"""Which functions of a header say that the IO thread may call them, and which are marked so.
+
+The compiler proves what is marked VC_REALTIME; this finds what nobody marked. A comment with `[IO]`
+or `[any]` goes for the declarations right below it, or for the one in front of it on its line. One
+that is meant to block says so: "not VC_REALTIME", and why.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
+# From the beginning of a line to the semicolon, with parentheses, and no type or variable.
+DECLARATION = re.compile(r"^(?!typedef|struct|enum|union|#|static)[A-Za-z][^;{}]*?\)[^;{}]*;", re.M)
+NAME = re.compile(r"(\w+)\(")
+
+
+def _own_comment(text: str, start: int, end: int) -> str:
+    """The comment behind a declaration on its line, else the one above its paragraph."""
+    behind = re.match(r"[ \t]*(/\*.*?\*/)", text[end:])
+    if behind:
+        return behind[1]
+    last = None
+    for comment in COMMENT.finditer(text, 0, start):
+        last = comment
+    if last is None or "\n\n" in text[last.end() : start]:
+        return ""
+    begins_line = last.start() == 0 or text[last.start() - 1] == "\n"
+    return last[0] if begins_line else ""
+
+
+def declarations(header: Path) -> dict[str, tuple[bool, bool]]:
+    """{function: (its comment says that the IO thread may call it, it is marked)}."""
+    text = header.read_text()
+    blanked = COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), text)
+    found = {}
+    for declaration in DECLARATION.finditer(blanked):
+        name = NAME.search(declaration[0])
+        if name is None:
+            continue
+        comment = re.sub(r"\s+(\* )?", " ", _own_comment(text, *declaration.span()))
+        said = ("[IO]" in comment or "[any]" in comment) and "not VC_REALTIME" not in comment
+        found[name[1]] = (said, "VC_REALTIME" in declaration[0])
+    return found
+
+
+def unmarked(header: Path) -> list[str]:
+    return [name for name, (said, marked) in declarations(header).items() if said and not marked]
+
+
+def marked(header: Path) -> list[str]:
+    return [name for name, (_, marked) in declarations(header).items() if marked]
