@@ -9,7 +9,9 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
+from voicecoil.drivers.driver import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 # The same examples every time, and no clock: a slow machine is no failure.
@@ -17,20 +19,37 @@ settings.register_profile("voicecoil", deadline=None, derandomize=True)
 settings.load_profile("voicecoil")
 
 
-@pytest.fixture
-def stepped() -> VirtualDevice:
-    """A duplex device whose clock the test moves, with poisoned buffers and a cable."""
-    return VirtualDevice("Stepped", clock="stepped", frames=64, poison=True)
+@pytest.fixture(params=["virtual", "coreaudio"])
+def stepped(request: pytest.FixtureRequest) -> Iterator[VirtualDevice | SteppedCoreAudio]:
+    """A duplex device whose clock the test moves, with poisoned buffers and a cable.
+
+    Once a virtual one, once a simulated one of CoreAudio's; a test of what only one of them has
+    says so: ``@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)``.
+    """
+    if request.param == "virtual":
+        yield VirtualDevice("Stepped", clock="stepped", frames=64, poison=True)
+        return
+    with SteppedCoreAudio("Stepped") as device:
+        yield device
 
 
 @pytest.fixture
-def driver(stepped: VirtualDevice) -> VirtualDriver:
+def driver(stepped: VirtualDevice | SteppedCoreAudio) -> Driver:
+    if isinstance(stepped, SteppedCoreAudio):
+        return stepped.driver
     return VirtualDriver([stepped])
 
 
 @pytest.fixture(autouse=True)
 def _no_driver_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOICECOIL_DRIVER", raising=False)
+
+
+@pytest.fixture
+def coreaudio() -> Iterator[Worlds]:
+    """Makes simulated CoreAudios; each must be left clean."""
+    with Worlds() as worlds:
+        yield worlds
 
 
 @pytest.fixture(autouse=True)
@@ -47,6 +66,12 @@ def _nothing_left_open() -> Iterator[None]:
             assert not thread.is_alive(), f"a test left its {thread.name!r} behind"
 
 
-@pytest.fixture
-def rig() -> Rig:
-    return Rig()
+@pytest.fixture(params=["virtual", "coreaudio"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    if request.param == "virtual":
+        yield Rig()
+        return
+    with SteppedCoreAudio("Rig") as device:
+        rig = Rig(device=device)
+        yield rig
+        rig.close()

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import voicecoil as vc
+from coreaudio import SteppedCoreAudio
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import StreamStateError
+from voicecoil.output import close_outputs
 
 PATIENCE = 20_000  # looks of 1 ms: what another thread does comes long before
 
@@ -28,12 +30,18 @@ def until(condition: Callable[[], bool]) -> None:
 class Rig:
     """A duplex device with a cable, whose clock the test moves."""
 
-    def __init__(self, frames: int = 64, **options: Any) -> None:
+    def __init__(
+        self, frames: int = 64, device: SteppedCoreAudio | None = None, **options: Any
+    ) -> None:
         self.frames = frames
         options = {"poison": True, **options}
-        self.device = VirtualDevice("Rig", clock="stepped", frames=frames, **options)
+        self.device: Any = device or VirtualDevice("Rig", clock="stepped", frames=frames, **options)
         self.device.capture()
-        self.driver = VirtualDriver([self.device])
+        self.driver: Any = device.driver if device else VirtualDriver([self.device])
+
+    def close(self) -> None:
+        """Ends what lingers."""
+        close_outputs()
 
     def play(self, sound: Any, *args: Any, **options: Any) -> vc.Playback:
         return vc.play(sound, *args, driver=self.driver, **options)
@@ -57,4 +65,5 @@ class Rig:
 
     @property
     def heard(self) -> NDArray[np.float32]:
-        return self.device.heard()
+        heard: NDArray[np.float32] = self.device.heard()
+        return heard

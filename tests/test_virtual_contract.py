@@ -24,6 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 class VirtualRig:
     cycle_frames = 64
+    channels = [0, 1]  # noqa: RUF012
 
     def __init__(self, shape: dict[str, Any]) -> None:
         self.virtual = VirtualDevice("Contract", clock="stepped", frames=64, poison=True, **shape)

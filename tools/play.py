@@ -14,6 +14,11 @@ import numpy as np
 
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.driver import HearingDriver
+from voicecoil.testing.simulator_library import ENVIRONMENT
+
+sys.path.insert(0, str(Path(__file__).parent))
+import simulator
 
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build"
@@ -48,7 +53,9 @@ def main() -> int:
         code = subprocess.run([sys.executable, str(example), str(MUSIC)]).returncode
         if code:
             return code
-    virtual = get_driver().name == "virtual"
+    if os.environ.get("VOICECOIL_DRIVER") == "coreaudio-simulated":
+        os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
+    virtual = isinstance(get_driver(), HearingDriver)
     command = [sys.executable, "-m", "voicecoil", "play"]
     code = run([*command, *(["--heard", str(HEARD)] if virtual else []), "--", str(source)])
     return code or (compare(source) if virtual else 0)

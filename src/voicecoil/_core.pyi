@@ -149,6 +149,14 @@ class RecorderCode(Code):
     @property
     def frames(self) -> int: ...
 
+def cycle_run_address() -> int: ...
+
+class Clock:
+    stepped: bool
+    @staticmethod
+    def from_addresses(function: int, argument: int, stepped: bool, keep: object) -> Clock: ...
+    def clock_ns(self) -> int: ...
+
 class Engine:
     input_channels: int
     output_channels: int
@@ -163,7 +171,7 @@ class Engine:
         drain_frames: int,
         samplerate_hz: float,
         flags: int,
-        clock: VirtualDevice | None = None,
+        clock: Clock | None = None,
     ) -> None: ...
     @property
     def address(self) -> int: ...
@@ -180,7 +188,7 @@ class Engine:
     def levels(self) -> list[tuple[float, float]]: ...
     def events(self) -> list[tuple[int, int, int, int]]: ...
 
-class VirtualDevice:
+class VirtualDevice(Clock):
     def __init__(
         self,
         *,
@@ -206,7 +214,6 @@ class VirtualDevice:
     def inject(self, kind: int, value: int, at_frame: int) -> bool: ...
     @property
     def condition(self) -> int: ...
-    def clock_ns(self) -> int: ...
     @property
     def frame(self) -> int: ...
     @property

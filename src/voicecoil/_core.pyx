@@ -349,6 +349,38 @@ cdef object moment(vc_time *time):
     return (time.host_ns if time.valid & 1 else None, time.sample_frames if time.valid & 2 else None)
 
 
+def cycle_run_address():
+    """The address of vc_cycle_run, for drivers that are extension modules of their own."""
+    return <uintptr_t>&vc_cycle_run
+
+
+cdef class Clock:
+    """A clock that is not the machine's: two addresses, and whether only a test moves it."""
+
+    cdef clock_fn function
+    cdef void *argument
+    cdef object keep
+    cdef readonly bint stepped
+
+    def __cinit__(self, *args, **kwargs):
+        self.function = NULL
+        self.argument = NULL
+        self.stepped = False
+
+    @staticmethod
+    def from_addresses(uintptr_t function, uintptr_t argument, bint stepped, keep):
+        """`keep` is what has to live as long as the addresses are used."""
+        cdef Clock self = Clock()
+        self.function = <clock_fn>function
+        self.argument = <void *>argument
+        self.stepped = stepped
+        self.keep = keep
+        return self
+
+    def clock_ns(self):
+        return self.function(self.argument)
+
+
 cdef class Engine:
     """One stream's engine. Its owner frees it by dropping it, when no cycle runs or will run."""
 
@@ -378,8 +410,8 @@ cdef class Engine:
             config.output_block = vc_block_memory_data(code.output_memory)
         if clock is not None:
             self.clock_owner = clock
-            config.clock_ns = vc_device_clock_ns
-            config.clock = (<VirtualDevice?>clock).device
+            config.clock_ns = (<Clock?>clock).function
+            config.clock = (<Clock>clock).argument
         self.code = code
         self.engine = vc_engine_new(&config)
         if self.engine == NULL:
@@ -448,7 +480,7 @@ cdef class Engine:
         return taken
 
 
-cdef class VirtualDevice:
+cdef class VirtualDevice(Clock):
     """A device made of a clock; see drivers/virtual/device.h."""
 
     cdef vc_device *device
@@ -483,6 +515,9 @@ cdef class VirtualDevice:
         self.device = vc_device_new(&config)
         if self.device == NULL:
             raise MemoryError("no memory for the virtual device")
+        self.function = vc_device_clock_ns
+        self.argument = self.device
+        self.stepped = clock == VC_CLOCK_STEPPED
 
     def __dealloc__(self):
         cdef vc_device *device = self.device
@@ -534,9 +569,6 @@ cdef class VirtualDevice:
     @property
     def condition(self):
         return vc_device_get_condition(self.device)
-
-    def clock_ns(self):
-        return vc_device_clock_ns(self.device)
 
     @property
     def frame(self):

@@ -63,6 +63,11 @@ cdef extern from "voicecoil.h" nogil:
 
     void vc_engine_statistics(const vc_engine *engine, vc_statistics *out)
 
+    ctypedef struct vc_cycle:
+        pass
+
+    uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) noexcept
+
     ctypedef struct vc_level:
         float peak
         float mean_square
@@ -162,6 +167,7 @@ cdef extern from "allocations.h":
 cdef extern from "device.h" nogil:
     enum:
         VC_DEVICE_PATTERN
+        VC_CLOCK_STEPPED
 
     ctypedef struct vc_device_config:
         uint32_t input_channels

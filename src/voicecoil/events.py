@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Event"]
+__all__ = ["Event", "with_overloads"]
+
+OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
 
 
 @dataclass(frozen=True)
@@ -14,17 +17,39 @@ class Event:
 
     Attributes
     ----------
-    kind : {"xrun", "late", "finished"}
-        Frames were lost; a cycle took longer than its own sound lasts; the stream ended.
+    kind : {"xrun", "late", "overload", "finished"}
+        Frames were lost; a cycle took longer than its own sound lasts; the audio system said that
+        its IO thread was too late; the stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int
         When: the device's sample time, frames.
     value : int
-        xrun: frames lost. late: ns that the cycle took. finished: 0.
+        xrun: frames lost. late: ns that the cycle took. overload: frames that it cost, the same
+        ones that an xrun event tells of; 0: none. finished: 0.
     """
 
-    kind: Literal["xrun", "late", "finished"]
+    kind: Literal["xrun", "late", "overload", "finished"]
     host_ns: int
     sample_frames: int
     value: int
+
+
+def with_overloads(events: list[Event], overloads: Iterable[Event]) -> list[Event]:
+    """The engine's events and the audio system's overloads, oldest first.
+
+    The gap that an overload left shows in the next cycle, as an xrun: the overload is told what it
+    cost, and nothing is counted twice.
+    """
+    xruns = [event for event in events if event.kind == "xrun"]
+    told = []
+    for overload in overloads:
+        cost = next(
+            (x for x in xruns if 0 <= x.host_ns - overload.host_ns < OVERLOAD_NS),
+            None,
+        )
+        if cost is not None:
+            xruns.remove(cost)
+            overload = replace(overload, value=cost.value, sample_frames=cost.sample_frames)
+        told.append(overload)
+    return sorted([*events, *told], key=lambda event: event.host_ns)

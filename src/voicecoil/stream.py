@@ -36,7 +36,7 @@ from voicecoil.errors import (
     StreamStateError,
     StreamTimeoutError,
 )
-from voicecoil.events import Event
+from voicecoil.events import Event, with_overloads
 from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
 from voicecoil.statistics import Statistics
@@ -73,6 +73,12 @@ class _Connection:
         self.started = False
         self.closed = False
         self.unraised: BaseException | None = None
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the device's time passes only when a test moves it."""
+        clock = self.driver_stream.clock
+        return clock is not None and clock.stepped
 
     @property
     def in_callback(self) -> bool:
@@ -113,7 +119,7 @@ class _Connection:
             while (
                 self.code.has_orphan
                 and self.driver_stream.trouble() is None
-                and self.driver_stream.clock is None
+                and not self.stands_still
                 and time.monotonic() < until
             ):
                 time.sleep(POLL_S)
@@ -225,7 +231,7 @@ class _StreamBase:
             if rate is not None and got.samplerate != rate and make_code is None:
                 raise ArgumentError(
                     f"samplerate={rate:g} Hz; {self._device.name!r} runs at {got.samplerate:g} Hz "
-                    "for another stream: use that, or close the other stream first"
+                    + got.rate_note
                 )
             self._maps = maps
             self._got = got
@@ -379,10 +385,12 @@ class _StreamBase:
         """Takes what happened since the last call, oldest first."""
         if self._connection is None:
             return []
-        return [
+        noticed = self._connection.driver_stream.events()
+        events = [
             Event(_EVENT_KINDS[kind], host_ns, frames, value if kind != _core.EVENT_FINISHED else 0)
             for kind, host_ns, frames, value in self._connection.engine.events()
         ]
+        return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
         """(input, output) levels since the last call; readable also when it is closed."""
@@ -500,7 +508,7 @@ class _StreamBase:
         # itself.
         while (
             connection.started
-            and connection.driver_stream.clock is None
+            and not connection.stands_still
             and connection.engine.state != _core.FINISHED
             and connection.driver_stream.trouble() is None
             and time.monotonic() < until

@@ -23,7 +23,7 @@ from voicecoil.cli.app import (
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
 from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.drivers.driver import Capture, HearingDriver
 from voicecoil.errors import ArgumentError
 from voicecoil.output import close_outputs
 
@@ -118,7 +118,7 @@ def play(
 
 def _capture(
     heard: Path | None, file: Path, device: str | None, driver: str | None
-) -> VirtualDevice | None:
+) -> Capture | None:
     if heard is None:
         return None
     if heard.suffix.lower() != ".wav":
@@ -127,11 +127,9 @@ def _capture(
         raise ArgumentError(f"--heard {str(heard)!r} is the file to play; give another name")
     chosen = get_driver(driver)
     target = find_device(device, ("output",), chosen)
-    if not isinstance(chosen, VirtualDriver):
+    if not isinstance(chosen, HearingDriver):
         raise ArgumentError(
             f"--heard: {target.name!r} belongs to the driver {chosen.name!r}; only virtual devices "
             "keep what they hear (--driver virtual)"
         )
-    virtual = chosen.virtual_device(target)
-    virtual.capture(heard)
-    return virtual
+    return chosen.capture(target, heard)

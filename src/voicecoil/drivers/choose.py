@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from importlib import import_module
 
 from voicecoil.drivers.driver import Driver
@@ -11,7 +12,12 @@ from voicecoil.errors import ArgumentError, ArgumentTypeError
 __all__ = ["driver_names", "get_driver"]
 
 # name -> (module, class). A driver is imported when it is first wanted.
-_DRIVERS = {"virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver")}
+_DRIVERS = {
+    "coreaudio": ("voicecoil.drivers.coreaudio.driver", "CoreAudioDriver"),
+    "coreaudio-simulated": ("voicecoil.testing.simulated_driver", "SimulatedCoreAudioDriver"),
+    "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
+}
+_PLATFORM = "coreaudio" if sys.platform == "darwin" else "virtual"
 _open: dict[str, Driver] = {}
 
 
@@ -34,7 +40,7 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
         No driver is called that.
     """
     if driver is None:
-        driver = os.environ.get("VOICECOIL_DRIVER") or "virtual"
+        driver = os.environ.get("VOICECOIL_DRIVER") or _PLATFORM
     if not isinstance(driver, str):
         if not callable(getattr(driver, "open_stream", None)):
             raise ArgumentTypeError(

@@ -10,14 +10,25 @@ driver listed; channel maps name existing channels of it; rate and block size ar
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
-    from voicecoil._core import Engine, VirtualDevice
+    from voicecoil._core import Clock, Engine
+    from voicecoil.events import Event
 
-__all__ = ["Device", "Driver", "DriverStream", "Got", "Latency", "Wanted"]
+__all__ = [
+    "Capture",
+    "Device",
+    "Driver",
+    "DriverStream",
+    "Got",
+    "HearingDriver",
+    "Latency",
+    "Wanted",
+]
 
 Direction = Literal["input", "output"]
 RATE_RANGE_HZ = (1_000.0, 768_000.0)
@@ -136,6 +147,9 @@ class Got:
         Frames that no cycle exceeds.
     input_latency, output_latency : Latency or None
         None: the stream has no such direction.
+    rate_note : str
+        Why it runs at that rate and not at the wanted one, and what can be done: the end of a
+        sentence.
     """
 
     samplerate: float
@@ -143,6 +157,7 @@ class Got:
     max_frames: int
     input_latency: Latency | None
     output_latency: Latency | None
+    rate_note: str = "for another stream: use that, or close the other stream first"
 
 
 class DriverStream(Protocol):
@@ -152,14 +167,14 @@ class DriverStream(Protocol):
     ----------
     got : Got
         What the device made of the wishes.
-    clock : VirtualDevice or None
+    clock : Clock or None
         A clock to time cycles with that is not the machine's.
     """
 
     @property
     def got(self) -> Got: ...
     @property
-    def clock(self) -> VirtualDevice | None: ...
+    def clock(self) -> Clock | None: ...
 
     def start(self, engine: Engine) -> None:
         """Makes the device call `engine`. Raises `DriverError`; then nothing was started."""
@@ -175,6 +190,27 @@ class DriverStream(Protocol):
 
     def trouble(self) -> Exception | None:
         """Why no cycle will come any more; None: all is well."""
+
+    def events(self) -> list[Event]:
+        """Takes what the driver itself noticed, oldest first; the engine's events are not here."""
+
+
+class Capture(Protocol):
+    """What a device that is not there hears, on its way into a file."""
+
+    def end_capture(self) -> int:
+        """Closes the file and gives the frames in it. Call it when all streams are closed."""
+
+
+@runtime_checkable
+class HearingDriver(Protocol):
+    """A driver whose devices are not there and keep what they hear, for tests."""
+
+    def capture(self, device: Device, path: str | os.PathLike[str]) -> Capture:
+        """Keeps what `device` hears from now on, in a float WAV file.
+
+        From the first frame that a stream made to the last one, silence between them included.
+        """
 
 
 class Driver(Protocol):

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from voicecoil.events import Event
+
 __all__ = ["VirtualDevice", "VirtualDriver"]
 
 Clock = Literal["real", "free", "stepped"]
@@ -438,6 +440,9 @@ class _VirtualStream:
             )
         return None
 
+    def events(self) -> list[Event]:
+        return []
+
 
 class VirtualDriver:
     """The driver of the devices that are made of a clock.
@@ -476,6 +481,12 @@ class VirtualDriver:
     def virtual_device(self, device: Device) -> VirtualDevice:
         """The object behind a listed device."""
         return next(d for d in self.virtual_devices if d.uid == device.uid)
+
+    def capture(self, device: Device, path: str | os.PathLike[str]) -> VirtualDevice:
+        """Keeps what `device` hears from now on, in a float WAV file."""
+        virtual = self.virtual_device(device)
+        virtual.capture(path)
+        return virtual
 
     def open_stream(self, wanted: Wanted) -> DriverStream:
         return _VirtualStream(self.virtual_device(wanted.device), wanted)

@@ -1,0 +1,1 @@
+"""The driver of macOS: CoreAudio's HAL, or a simulated one."""

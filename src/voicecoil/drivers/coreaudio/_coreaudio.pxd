@@ -1,0 +1,148 @@
+# The declarations of CoreAudio's HAL, as much as _hal.pyx calls, and of ioproc.h and listener.h.
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+
+cdef extern from "coreaudio_abi.h" nogil:
+    ctypedef struct AudioObjectPropertyAddress:
+        uint32_t mSelector
+        uint32_t mScope
+        uint32_t mElement
+
+    ctypedef const void *CFTypeRef
+    ctypedef const void *CFStringRef "CFStringRef"
+    ctypedef struct CFRange:
+        long location
+        long length
+
+    ctypedef int32_t (*AudioDeviceIOProc)(...) noexcept
+    ctypedef AudioDeviceIOProc AudioDeviceIOProcID
+    ctypedef int32_t (*AudioObjectPropertyListenerProc)(
+        uint32_t, uint32_t, const AudioObjectPropertyAddress *, void *) noexcept
+
+    ctypedef unsigned char (*AudioObjectHasProperty_fn)(
+        uint32_t, const AudioObjectPropertyAddress *) noexcept
+    ctypedef int32_t (*AudioObjectIsPropertySettable_fn)(
+        uint32_t, const AudioObjectPropertyAddress *, unsigned char *) noexcept
+    ctypedef int32_t (*AudioObjectGetPropertyDataSize_fn)(
+        uint32_t, const AudioObjectPropertyAddress *, uint32_t, const void *,
+        uint32_t *) noexcept
+    ctypedef int32_t (*AudioObjectGetPropertyData_fn)(
+        uint32_t, const AudioObjectPropertyAddress *, uint32_t, const void *, uint32_t *,
+        void *) noexcept
+    ctypedef int32_t (*AudioObjectSetPropertyData_fn)(
+        uint32_t, const AudioObjectPropertyAddress *, uint32_t, const void *, uint32_t,
+        const void *) noexcept
+    ctypedef int32_t (*AudioObjectAddPropertyListener_fn)(
+        uint32_t, const AudioObjectPropertyAddress *, AudioObjectPropertyListenerProc,
+        void *) noexcept
+    ctypedef int32_t (*AudioObjectRemovePropertyListener_fn)(
+        uint32_t, const AudioObjectPropertyAddress *, AudioObjectPropertyListenerProc,
+        void *) noexcept
+    ctypedef int32_t (*AudioDeviceCreateIOProcID_fn)(
+        uint32_t, AudioDeviceIOProc, void *, AudioDeviceIOProcID *) noexcept
+    ctypedef int32_t (*AudioDeviceDestroyIOProcID_fn)(uint32_t, AudioDeviceIOProcID) noexcept
+    ctypedef int32_t (*AudioDeviceStart_fn)(uint32_t, AudioDeviceIOProcID) noexcept
+    ctypedef int32_t (*AudioDeviceStop_fn)(uint32_t, AudioDeviceIOProcID) noexcept
+
+    ctypedef void (*CFRelease_fn)(CFTypeRef) noexcept
+    ctypedef unsigned long (*CFGetTypeID_fn)(CFTypeRef) noexcept
+    ctypedef unsigned long (*CFStringGetTypeID_fn)() noexcept
+    ctypedef long (*CFStringGetLength_fn)(CFStringRef) noexcept
+    ctypedef long (*CFStringGetBytes_fn)(
+        CFStringRef, CFRange, uint32_t, unsigned char, unsigned char, unsigned char *, long,
+        long *) noexcept
+    uint32_t kCFStringEncodingUTF8
+
+    ctypedef struct mach_timebase_info_data_t "struct mach_timebase_info":
+        uint32_t numer
+        uint32_t denom
+
+    ctypedef uint64_t (*mach_absolute_time_fn)() noexcept
+    ctypedef int (*mach_timebase_info_fn)(mach_timebase_info_data_t *) noexcept
+    ctypedef int (*mach_wait_until_fn)(uint64_t) noexcept
+
+
+cdef extern from "voicecoil.h" nogil:
+    ctypedef struct vc_engine:
+        pass
+
+
+cdef extern from "ioproc.h" nogil:
+    ctypedef uint32_t (*vc_cycle_run_fn)(vc_engine *, const void *) noexcept
+
+    ctypedef struct vc_timebase:
+        uint32_t numerator
+        uint32_t denominator
+
+    ctypedef struct vc_ioproc_channel:
+        uint32_t buffer
+        uint32_t channel
+
+    ctypedef struct vc_ioproc_direction:
+        const vc_ioproc_channel *map
+        uint32_t channels
+        uint32_t latency_frames
+
+    ctypedef struct vc_ioproc_config:
+        vc_cycle_run_fn run
+        vc_engine *engine
+        vc_ioproc_direction input
+        vc_ioproc_direction output
+        vc_timebase timebase
+        double samplerate_hz
+
+    ctypedef struct vc_ioproc:
+        pass
+
+    ctypedef struct vc_ioproc_counts:
+        uint64_t cycles
+        uint64_t silent_cycles
+        uint64_t empty_cycles
+        int64_t first_host_ns
+        int64_t last_host_ns
+        int64_t content_first
+        int64_t content_end
+        uint32_t oddities
+
+    vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config)
+    void vc_ioproc_free(vc_ioproc *ioproc)
+    void vc_ioproc_detach(vc_ioproc *ioproc)
+    void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine)
+    uint64_t vc_ioproc_turn(const vc_ioproc *ioproc)
+    void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out)
+    int32_t vc_ioproc_run(...) noexcept
+    int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks)
+    uint64_t vc_ns_to_ticks(vc_timebase timebase, int64_t ns)
+
+    ctypedef struct vc_host_clock:
+        mach_absolute_time_fn ticks
+        vc_timebase timebase
+
+    int64_t vc_host_clock_ns(void *clock) noexcept
+
+
+cdef extern from "listener.h" nogil:
+    ctypedef struct vc_change:
+        int64_t host_ns
+        uint32_t object
+        uint32_t selector
+        uint32_t scope
+        uint32_t element
+
+    ctypedef struct vc_changes:
+        pass
+
+    vc_changes *vc_changes_new(vc_host_clock *clock)
+    int32_t vc_changes_listen(uint32_t object, uint32_t count,
+                              const AudioObjectPropertyAddress *addresses,
+                              void *client_data) noexcept
+    bint vc_changes_take(vc_changes *changes, vc_change *out)
+    uint64_t vc_changes_lost(vc_changes *changes)
+
+
+cdef extern from "<dlfcn.h>" nogil:
+    int RTLD_LAZY
+    int RTLD_LOCAL
+    void *dlopen(const char *path, int mode)
+    void *dlsym(void *library, const char *name)
+    const char *dlerror()

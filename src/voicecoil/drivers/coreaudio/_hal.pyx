@@ -1,0 +1,415 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+"""CoreAudio's calls, looked up at run time: no comfort, no policy.
+
+A call returns CoreAudio's OSStatus, or a pair with what it gave; `hal.py` makes errors of them.
+Every call releases the GIL: the HAL holds locks of its own that an IO thread, which may be waiting
+for the GIL, has too.
+"""
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memcpy, memset
+
+from _coreaudio cimport *
+
+NO_CONTENT = -2**63
+
+
+class MissingSymbolError(LookupError):
+    """A library has no such function: an older macOS, or not CoreAudio."""
+
+
+def ticks_to_ns(uint32_t numerator, uint32_t denominator, uint64_t ticks):
+    """Host time in ns."""
+    cdef vc_timebase timebase
+    timebase.numerator = numerator
+    timebase.denominator = denominator
+    return vc_ticks_to_ns(timebase, ticks)
+
+
+def ns_to_ticks(uint32_t numerator, uint32_t denominator, int64_t ns):
+    """Host time in ticks, rounded up."""
+    cdef vc_timebase timebase
+    timebase.numerator = numerator
+    timebase.denominator = denominator
+    return vc_ns_to_ticks(timebase, ns)
+
+
+cdef class IOProc:
+    """What CoreAudio calls on its IO thread: see ioproc.h.
+
+    It is freed when it is dropped, so it must be kept as long as CoreAudio may call it.
+    """
+
+    cdef vc_ioproc *ioproc
+    cdef AudioDeviceIOProcID proc_id
+    cdef object engine  # alive as long as a cycle may have it
+
+    def __cinit__(self, engine, uintptr_t cycle_run, input_map, output_map,
+                  uint32_t input_latency_frames, uint32_t output_latency_frames, timebase,
+                  double samplerate_hz):
+        cdef vc_ioproc_config config
+        cdef vc_ioproc_channel *maps[2]
+        memset(&config, 0, sizeof(config))
+        maps[0] = <vc_ioproc_channel *>PyMem_Calloc(len(input_map) + 1, sizeof(vc_ioproc_channel))
+        maps[1] = <vc_ioproc_channel *>PyMem_Calloc(len(output_map) + 1, sizeof(vc_ioproc_channel))
+        try:
+            if maps[0] == NULL or maps[1] == NULL:
+                raise MemoryError
+            for d, channels in enumerate((input_map, output_map)):
+                for i, (buffer, channel) in enumerate(channels):
+                    maps[d][i].buffer = buffer
+                    maps[d][i].channel = channel
+            config.run = <vc_cycle_run_fn>cycle_run
+            config.engine = <vc_engine *><uintptr_t>engine.address
+            config.input.map = maps[0]
+            config.input.channels = len(input_map)
+            config.input.latency_frames = input_latency_frames
+            config.output.map = maps[1]
+            config.output.channels = len(output_map)
+            config.output.latency_frames = output_latency_frames
+            config.timebase.numerator, config.timebase.denominator = timebase
+            config.samplerate_hz = samplerate_hz
+            self.ioproc = vc_ioproc_new(&config)
+        finally:
+            PyMem_Free(maps[0])
+            PyMem_Free(maps[1])
+        if self.ioproc == NULL:
+            raise MemoryError("no memory for an IOProc")
+        self.engine = engine
+
+    def __dealloc__(self):
+        vc_ioproc_free(self.ioproc)
+
+    def detach(self):
+        """From the next cycle on the engine is not called."""
+        vc_ioproc_detach(self.ioproc)
+
+    def attach(self):
+        """Takes a detach back."""
+        vc_ioproc_attach(self.ioproc, <vc_engine *><uintptr_t>self.engine.address)
+
+    def forget_engine(self):
+        """After a detach, when no cycle is inside."""
+        self.engine = None
+
+    @property
+    def turn(self):
+        """Odd while a cycle is inside; never the same again."""
+        return vc_ioproc_turn(self.ioproc)
+
+    def counts(self):
+        """The fields of vc_ioproc_counts, as a dict."""
+        cdef vc_ioproc_counts c
+        vc_ioproc_count(self.ioproc, &c)
+        return {
+            "cycles": c.cycles, "silent_cycles": c.silent_cycles, "empty_cycles": c.empty_cycles,
+            "first_host_ns": c.first_host_ns, "last_host_ns": c.last_host_ns,
+            "content_first": c.content_first, "content_end": c.content_end,
+            "oddities": c.oddities,
+        }
+
+    @property
+    def last_host_ns(self):
+        """Of the newest cycle; 0: none came."""
+        cdef vc_ioproc_counts c
+        vc_ioproc_count(self.ioproc, &c)
+        return c.last_host_ns
+
+
+cdef AudioObjectPropertyAddress address(uint32_t selector, uint32_t scope, uint32_t element):
+    cdef AudioObjectPropertyAddress made
+    made.mSelector = selector
+    made.mScope = scope
+    made.mElement = element
+    return made
+
+
+cdef class Library:
+    """One CoreAudio: the system's frameworks, or a library that stands in for them.
+
+    It is never closed: CoreAudio has threads of its own that outlive any use of it.
+    """
+
+    cdef list handles
+    cdef readonly tuple paths
+    cdef dict symbols
+    cdef vc_host_clock host_clock
+    cdef mach_wait_until_fn wait_until
+    cdef vc_changes *changes
+
+    def __cinit__(self, paths):
+        cdef void *handle
+        cdef bytes encoded
+        cdef const char *name
+        self.paths = tuple(paths)
+        self.handles = []
+        self.symbols = {}
+        for path in self.paths:
+            encoded = path.encode()
+            name = encoded
+            with nogil:
+                handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL)
+            if handle == NULL:
+                reason = dlerror()
+                raise OSError(reason.decode("utf-8", "replace"))
+            self.handles.append(<uintptr_t>handle)
+        self.host_clock.ticks = <mach_absolute_time_fn>self.find("mach_absolute_time")
+        self.wait_until = <mach_wait_until_fn>self.find("mach_wait_until")
+        self.read_timebase()
+        # Never freed: a listener's call may still be under way when its registration is removed.
+        self.changes = vc_changes_new(&self.host_clock)
+        if self.changes == NULL:
+            raise MemoryError
+
+    cdef void *find(self, str name) except NULL:
+        cdef void *found = NULL
+        cdef uintptr_t known
+        cdef bytes encoded
+        if name in self.symbols:
+            known = self.symbols[name]
+            return <void *>known
+        encoded = name.encode()
+        for handle in self.handles:
+            known = handle
+            found = dlsym(<void *>known, encoded)
+            if found != NULL:
+                self.symbols[name] = <uintptr_t>found
+                return found
+        raise MissingSymbolError(name)
+
+    def has_symbol(self, str name):
+        """Whether there is such a function."""
+        try:
+            self.find(name)
+        except MissingSymbolError:
+            return False
+        return True
+
+    # ---- time ----
+
+    def read_timebase(self):
+        """Asks for the length of a tick. It never changes, but in a simulation."""
+        cdef mach_timebase_info_data_t timebase
+        cdef mach_timebase_info_fn call
+        call = <mach_timebase_info_fn>self.find("mach_timebase_info")
+        with nogil:
+            call(&timebase)
+        self.host_clock.timebase.numerator = timebase.numer
+        self.host_clock.timebase.denominator = timebase.denom
+
+    @property
+    def timebase(self):
+        """(numerator, denominator) of ns per tick of host time."""
+        return self.host_clock.timebase.numerator, self.host_clock.timebase.denominator
+
+    def now_ns(self):
+        """Host time, ns."""
+        return vc_host_clock_ns(&self.host_clock)
+
+    @property
+    def clock_address(self):
+        """(function, argument) of a clock for an engine; alive as long as this library."""
+        return <uintptr_t>&vc_host_clock_ns, <uintptr_t>&self.host_clock
+
+    def wait_ns(self, int64_t ns):
+        """Waits that long, in host time."""
+        cdef uint64_t until = vc_ns_to_ticks(self.host_clock.timebase, self.now_ns() + ns)
+        cdef mach_wait_until_fn wait = self.wait_until
+        with nogil:
+            wait(until)
+
+    # ---- properties ----
+
+    def has(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectHasProperty_fn call
+        cdef unsigned char found
+        call = <AudioObjectHasProperty_fn>self.find("AudioObjectHasProperty")
+        with nogil:
+            found = call(object, &at)
+        return found != 0
+
+    def settable(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
+        """(OSStatus, whether it can be set)"""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectIsPropertySettable_fn call
+        cdef unsigned char can = 0
+        cdef int32_t status
+        call = <AudioObjectIsPropertySettable_fn>self.find("AudioObjectIsPropertySettable")
+        with nogil:
+            status = call(object, &at, &can)
+        return status, can != 0
+
+    def size(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
+        """(OSStatus, bytes)"""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectGetPropertyDataSize_fn call
+        cdef uint32_t size = 0
+        cdef int32_t status
+        call = <AudioObjectGetPropertyDataSize_fn>self.find("AudioObjectGetPropertyDataSize")
+        with nogil:
+            status = call(object, &at, 0, NULL, &size)
+        return status, size
+
+    def get(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element,
+            uint32_t capacity):
+        """(OSStatus, bytes): what fits of the value."""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectGetPropertyData_fn call
+        cdef uint32_t size = capacity
+        cdef int32_t status
+        call = <AudioObjectGetPropertyData_fn>self.find("AudioObjectGetPropertyData")
+        cdef bytes value = PyBytes_FromStringAndSize(NULL, capacity)
+        cdef char *memory = PyBytes_AS_STRING(value)
+        memset(memory, 0, capacity)
+        with nogil:
+            status = call(object, &at, 0, NULL, &size, memory)
+        return status, value if size >= capacity else value[:size]
+
+    def set(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element,
+            bytes value):
+        """OSStatus"""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectSetPropertyData_fn call
+        cdef uint32_t size = <uint32_t>len(value)
+        cdef const char *memory = value
+        cdef int32_t status
+        call = <AudioObjectSetPropertyData_fn>self.find("AudioObjectSetPropertyData")
+        with nogil:
+            status = call(object, &at, 0, NULL, size, memory)
+        return status
+
+    def get_string(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
+        """(OSStatus, str; None when it is no string; the reply's size)"""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectGetPropertyData_fn call
+        cdef CFRelease_fn release
+        cdef CFTypeRef value = NULL
+        cdef uint32_t size = sizeof(value)
+        cdef int32_t status
+        call = <AudioObjectGetPropertyData_fn>self.find("AudioObjectGetPropertyData")
+        release = <CFRelease_fn>self.find("CFRelease")
+        with nogil:
+            status = call(object, &at, 0, NULL, &size, &value)
+        if status != 0 or size != sizeof(value) or value == NULL:
+            return status, None, size
+        try:
+            return status, self.text(value), size
+        finally:
+            with nogil:
+                release(value)  # what a getter gives is ours: +1
+
+    cdef object text(self, CFTypeRef value):
+        cdef CFGetTypeID_fn type_of = <CFGetTypeID_fn>self.find("CFGetTypeID")
+        cdef CFStringGetTypeID_fn string_type = <CFStringGetTypeID_fn>self.find("CFStringGetTypeID")
+        cdef CFStringGetLength_fn length_of = <CFStringGetLength_fn>self.find("CFStringGetLength")
+        cdef CFStringGetBytes_fn bytes_of = <CFStringGetBytes_fn>self.find("CFStringGetBytes")
+        cdef CFRange all_of_it
+        cdef long used = 0
+        cdef bint is_string
+        cdef bytes memory
+        cdef unsigned char *at
+        with nogil:
+            is_string = type_of(value) == string_type()
+        if not is_string:
+            return None
+        with nogil:
+            all_of_it.location = 0
+            all_of_it.length = length_of(<CFStringRef>value)
+            # '?' for a lone surrogate, which UTF-8 cannot say
+            bytes_of(<CFStringRef>value, all_of_it, kCFStringEncodingUTF8, 63, 0, NULL, 0, &used)
+        memory = PyBytes_FromStringAndSize(NULL, used)
+        at = <unsigned char *>PyBytes_AS_STRING(memory)
+        with nogil:
+            bytes_of(<CFStringRef>value, all_of_it, kCFStringEncodingUTF8, 63, 0, at, used, &used)
+        return memory[:used].decode("utf-8", "replace")
+
+    # ---- listening ----
+
+    def listen(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
+        """OSStatus"""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectAddPropertyListener_fn call
+        cdef int32_t status
+        cdef void *queue = self.changes
+        call = <AudioObjectAddPropertyListener_fn>self.find("AudioObjectAddPropertyListener")
+        with nogil:
+            status = call(object, &at, vc_changes_listen, queue)
+        return status
+
+    def unlisten(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
+        """OSStatus"""
+        cdef AudioObjectPropertyAddress at = address(selector, scope, element)
+        cdef AudioObjectRemovePropertyListener_fn call
+        cdef int32_t status
+        cdef void *queue = self.changes
+        call = <AudioObjectRemovePropertyListener_fn>self.find("AudioObjectRemovePropertyListener")
+        with nogil:
+            status = call(object, &at, vc_changes_listen, queue)
+        return status
+
+    def take_changes(self):
+        """All that was notified: [(host_ns, object, selector, scope, element)]. One at a time."""
+        cdef vc_change change
+        taken = []
+        while vc_changes_take(self.changes, &change):
+            taken.append((change.host_ns, change.object, change.selector, change.scope,
+                          change.element))
+        return taken
+
+    def take_lost_changes(self):
+        """How many notifications found the queue full since the last call."""
+        return vc_changes_lost(self.changes)
+
+    # ---- IO ----
+
+    def create_ioproc(self, uint32_t device, IOProc ioproc not None):
+        """OSStatus"""
+        cdef AudioDeviceCreateIOProcID_fn call
+        cdef AudioDeviceIOProcID proc_id = NULL
+        cdef int32_t status
+        cdef void *client_data = ioproc.ioproc
+        call = <AudioDeviceCreateIOProcID_fn>self.find("AudioDeviceCreateIOProcID")
+        with nogil:
+            status = call(device, <AudioDeviceIOProc>vc_ioproc_run, client_data, &proc_id)
+        ioproc.proc_id = proc_id
+        return status
+
+    def use_streams(self, uint32_t device, IOProc ioproc not None, uint32_t scope, streams):
+        """OSStatus of setting which streams of a direction the IOProc has."""
+        # AudioHardwareIOProcStreamUsage: the IOProc's address, a count, a UInt32 for each stream
+        cdef bytes value
+        cdef uintptr_t proc_id = <uintptr_t><void *>ioproc.proc_id
+        words = [len(streams), *(1 if used else 0 for used in streams)]
+        value = proc_id.to_bytes(8, "little") + b"".join(w.to_bytes(4, "little") for w in words)
+        return self.set(device, 0x73757365, scope, 0, value)  # 'suse'
+
+    def start(self, uint32_t device, IOProc ioproc not None):
+        """OSStatus"""
+        cdef AudioDeviceStart_fn call = <AudioDeviceStart_fn>self.find("AudioDeviceStart")
+        cdef int32_t status
+        cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
+        with nogil:
+            status = call(device, proc_id)
+        return status
+
+    def stop(self, uint32_t device, IOProc ioproc not None):
+        """OSStatus"""
+        cdef AudioDeviceStop_fn call = <AudioDeviceStop_fn>self.find("AudioDeviceStop")
+        cdef int32_t status
+        cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
+        with nogil:
+            status = call(device, proc_id)
+        return status
+
+    def destroy_ioproc(self, uint32_t device, IOProc ioproc not None):
+        """OSStatus"""
+        cdef AudioDeviceDestroyIOProcID_fn call
+        cdef int32_t status
+        cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
+        call = <AudioDeviceDestroyIOProcID_fn>self.find("AudioDeviceDestroyIOProcID")
+        with nogil:
+            status = call(device, proc_id)
+        return status

@@ -1,0 +1,133 @@
+"""Which devices there are, and how their streams lie. On the control thread."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, SYSTEM, Format, Hal, Range
+from voicecoil.drivers.coreaudio.status import DEAD
+from voicecoil.drivers.driver import Device, Direction
+from voicecoil.errors import DeviceLostError, DriverError
+
+__all__ = ["DeviceStream", "default_id", "find_id", "list_devices", "rates", "streams"]
+
+_log = logging.getLogger("voicecoil.coreaudio")
+_DEFAULTS: dict[Direction, str] = {"input": "dIn ", "output": "dOut"}
+# What coreaudiod and other programs make for themselves; nobody plays on these.
+_PRIVATE_UIDS = ("CADefaultDeviceAggregate", "VPAUAggregateAudioDevice")
+
+
+@dataclass(frozen=True)
+class DeviceStream:
+    """An AudioStream: one AudioBuffer of every IO cycle.
+
+    Attributes
+    ----------
+    object_id : int
+    buffer : int
+        Which AudioBuffer of its direction.
+    first_channel : int
+        The device's channel that its first one is, 0-based.
+    format : Format
+        What the IOProc gets.
+    latency_frames : int
+    """
+
+    object_id: int
+    buffer: int
+    first_channel: int
+    format: Format
+    latency_frames: int
+
+
+def default_id(hal: Hal, direction: Direction) -> int:
+    """The default device's ID; 0: there is none."""
+    return hal.u32(SYSTEM, _DEFAULTS[direction])
+
+
+def list_devices(hal: Hal, driver: str) -> list[tuple[int, Device]]:
+    """All devices with channels, by ID. One that goes away meanwhile is left out."""
+    defaults = {way: default_id(hal, way) for way in _DEFAULTS}
+    listed: dict[str, tuple[int, Device]] = {}
+    for object_id in hal.ids(SYSTEM, "dev#"):
+        try:
+            device = _describe(hal, object_id, driver, defaults)
+        except DriverError as error:
+            if error.code not in DEAD:
+                _log.warning("a device is left out of the list: %s", error)
+            continue
+        if device is not None:
+            listed.setdefault(device.uid, (object_id, device))
+    return list(listed.values())
+
+
+def _describe(
+    hal: Hal, object_id: int, driver: str, defaults: dict[Direction, int]
+) -> Device | None:
+    uid = hal.string(object_id, "uid ")
+    name = hal.string_or(object_id, "lnam", "") or f"Unnamed device {uid}"
+    hal.call_it(object_id, repr(name))
+    is_default = {way: default == object_id for way, default in defaults.items()}
+    channels = {
+        INPUT: sum(hal.buffers(object_id, INPUT)),
+        OUTPUT: sum(hal.buffers(object_id, OUTPUT)),
+    }
+    hidden = hal.u32_or(object_id, "hidn", 0) != 0 or uid.startswith(_PRIVATE_UIDS)
+    if not any(channels.values()) or (hidden and not any(is_default.values())):
+        return None
+    return Device(
+        name=name,
+        uid=uid,
+        driver=driver,
+        input_channels=channels[INPUT],
+        output_channels=channels[OUTPUT],
+        samplerate=hal.f64(object_id, "nsrt"),
+        is_default_input=is_default["input"] and channels[INPUT] > 0,
+        is_default_output=is_default["output"] and channels[OUTPUT] > 0,
+    )
+
+
+def find_id(hal: Hal, device: Device) -> int:
+    """The ID that the device has now: it is another one after every replug."""
+    for object_id in hal.ids(SYSTEM, "dev#"):
+        try:
+            if hal.string(object_id, "uid ") == device.uid:
+                hal.call_it(object_id, repr(device.name))
+                return object_id
+        except DriverError:
+            continue  # it went away, or answers nonsense: it is not the one
+    raise DeviceLostError(f"the device {device.name!r} (uid {device.uid!r}) is not there any more")
+
+
+def rates(hal: Hal, device: int) -> list[Range]:
+    """The rates that it offers, Hz, each range once."""
+    found = hal.ranges(device, "nsr#") if hal.has(device, "nsr#") else []
+    return list(dict.fromkeys(found))
+
+
+def streams(hal: Hal, device: int, scope: int) -> list[DeviceStream]:
+    """Its streams of one direction, in the order of the AudioBuffers.
+
+    Raises
+    ------
+    DriverError
+        One of them is not 32-bit float: it carries compressed sound for a receiver.
+    """
+    if not hal.has(device, "stm#", scope):
+        return []
+    found: list[DeviceStream] = []
+    first = 0
+    for index, object_id in enumerate(hal.ids(device, "stm#", scope)):
+        hal.call_it(object_id, f"stream {index} of {hal.name_of(device)}")
+        form = hal.format(object_id)
+        if not form.is_float32:
+            raise DriverError(
+                f"{hal.name_of(object_id)} has the format {form}; only 32-bit float can be played "
+                "and recorded: choose a linear PCM format in Audio MIDI Setup",
+                call="AudioObjectGetPropertyData",
+            )
+        latency = hal.u32_or(object_id, "ltnc", 0, GLOBAL)
+        found.append(DeviceStream(object_id, index, first, form, latency))
+        first += form.channels
+    return found

@@ -1,0 +1,277 @@
+"""CoreAudio's objects and properties with types: what comes back is checked, whatever it is.
+
+Nothing here is to be called but on the control thread (`control_thread.py`).
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.status import (
+    DEAD,
+    UNKNOWN_PROPERTY,
+    four_characters,
+    status_error,
+)
+from voicecoil.errors import DriverError
+
+__all__ = ["GLOBAL", "INPUT", "OUTPUT", "SYSTEM", "Format", "Hal", "Range", "selector"]
+
+SYSTEM = 1  # kAudioObjectSystemObject
+MAX_REPLY_BYTES = 1 << 20  # no property is longer; a size beyond it is nonsense
+
+
+def selector(text: str) -> int:
+    """Four characters as the number that they are.
+
+    Examples
+    --------
+    >>> hex(selector("nsrt"))
+    '0x6e737274'
+    """
+    return int.from_bytes(text.encode("ascii"), "big")
+
+
+GLOBAL, INPUT, OUTPUT = selector("glob"), selector("inpt"), selector("outp")
+_SCOPES = {GLOBAL: "", INPUT: " (input)", OUTPUT: " (output)"}
+
+
+@dataclass(frozen=True)
+class Range:
+    """AudioValueRange."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value <= self.high
+
+
+@dataclass(frozen=True)
+class Format:
+    """AudioStreamBasicDescription."""
+
+    samplerate: float
+    format_id: str
+    flags: int
+    bytes_per_packet: int
+    frames_per_packet: int
+    bytes_per_frame: int
+    channels: int
+    bits: int
+
+    FLOAT, BIG_ENDIAN, PACKED, NON_INTERLEAVED = 1, 2, 8, 32
+
+    @property
+    def is_float32(self) -> bool:
+        """Whether it is the linear PCM that an IOProc gets from all but digital pass-through."""
+        return (
+            self.format_id == "'lpcm'"
+            and self.bits == 32
+            and bool(self.flags & self.FLOAT)
+            and not self.flags & self.BIG_ENDIAN
+            and self.channels >= 1
+            and (
+                self.bytes_per_frame == 4 * self.channels or bool(self.flags & self.NON_INTERLEAVED)
+            )
+        )
+
+    def __str__(self) -> str:
+        kind = "float" if self.flags & self.FLOAT else "integer"
+        return (
+            f"{self.format_id} {self.bits} bit {kind}, {self.channels} channels, "
+            f"{self.samplerate:g} Hz"
+        )
+
+
+_FORMAT = struct.Struct("<d4s7I")
+
+
+class Hal:
+    """The functions of CoreAudio with types and errors.
+
+    Parameters
+    ----------
+    library : _hal.Library
+    """
+
+    def __init__(self, library: _hal.Library) -> None:
+        self.library = library
+        self._names: dict[int, str] = {SYSTEM: "the system"}
+
+    # ---- names, for messages ----
+
+    def call_it(self, object_id: int, name: str) -> None:
+        """From now on messages call that object so."""
+        self._names[object_id] = name
+
+    def name_of(self, object_id: int) -> str:
+        return self._names.get(object_id, f"object {object_id}")
+
+    def _what(self, object_id: int, text: str, scope: int) -> str:
+        return f"the property '{text}'{_SCOPES.get(scope, '')} of {self.name_of(object_id)}"
+
+    def _odd(self, object_id: int, text: str, scope: int, why: str) -> DriverError:
+        return DriverError(
+            f"{self._what(object_id, text, scope)} has {why}; the device's driver answers "
+            "nonsense, so update it or choose another device",
+            call="AudioObjectGetPropertyData",
+        )
+
+    # ---- properties ----
+
+    def has(self, object_id: int, text: str, scope: int = GLOBAL) -> bool:
+        """Whether the object has the property."""
+        return self.library.has(object_id, selector(text), scope, 0)
+
+    def settable(self, object_id: int, text: str, scope: int = GLOBAL) -> bool:
+        """Whether the property can be set."""
+        status, can = self.library.settable(object_id, selector(text), scope, 0)
+        return status == 0 and can
+
+    def scalar(self, object_id: int, text: str, size: int, scope: int = GLOBAL) -> bytes:
+        """A value of exactly `size` bytes."""
+        status, value = self.library.get(object_id, selector(text), scope, 0, size)
+        if status != 0:
+            raise status_error(
+                "AudioObjectGetPropertyData", status, self._what(object_id, text, scope)
+            )
+        if len(value) != size:
+            raise self._odd(object_id, text, scope, f"{len(value)} bytes in place of {size}")
+        return value
+
+    def array(self, object_id: int, text: str, item: int, scope: int = GLOBAL) -> bytes:
+        """A value of any number of items of `item` bytes."""
+        code, what = selector(text), self._what(object_id, text, scope)
+        for attempt in range(4):  # it may grow between the two questions
+            status, size = self.library.size(object_id, code, scope, 0)
+            if status != 0:
+                raise status_error("AudioObjectGetPropertyDataSize", status, what)
+            if size > MAX_REPLY_BYTES:
+                raise self._odd(object_id, text, scope, f"a size of {size} bytes")
+            status, value = self.library.get(object_id, code, scope, 0, size)
+            if status == 0:
+                break
+            if attempt == 3 or four_characters(status) != "'!siz'":
+                raise status_error("AudioObjectGetPropertyData", status, what)
+        if len(value) % item:
+            raise self._odd(object_id, text, scope, f"{len(value)} bytes, no multiple of {item}")
+        return value
+
+    def u32(self, object_id: int, text: str, scope: int = GLOBAL) -> int:
+        return int.from_bytes(self.scalar(object_id, text, 4, scope), "little")
+
+    def u32_or(self, object_id: int, text: str, default: int, scope: int = GLOBAL) -> int:
+        """The value, or `default` of an object that has no such property."""
+        if not self.has(object_id, text, scope):
+            return default
+        try:
+            return self.u32(object_id, text, scope)
+        except DriverError as error:
+            if error.code == UNKNOWN_PROPERTY:
+                return default
+            raise
+
+    def f64(self, object_id: int, text: str, scope: int = GLOBAL) -> float:
+        return float(struct.unpack("<d", self.scalar(object_id, text, 8, scope))[0])
+
+    def ids(self, object_id: int, text: str, scope: int = GLOBAL) -> list[int]:
+        """A list of objects, without the unknown one."""
+        value = self.array(object_id, text, 4, scope)
+        return [found for (found,) in struct.iter_unpack("<I", value) if found]
+
+    def ranges(self, object_id: int, text: str, scope: int = GLOBAL) -> list[Range]:
+        value = self.array(object_id, text, 16, scope)
+        return [Range(*pair) for pair in struct.iter_unpack("<dd", value)]
+
+    def range(self, object_id: int, text: str, scope: int = GLOBAL) -> Range:
+        return Range(*struct.unpack("<dd", self.scalar(object_id, text, 16, scope)))
+
+    def string(self, object_id: int, text: str, scope: int = GLOBAL) -> str:
+        """A CFString, converted and released."""
+        status, value, size = self.library.get_string(object_id, selector(text), scope, 0)
+        if status != 0:
+            raise status_error(
+                "AudioObjectGetPropertyData", status, self._what(object_id, text, scope)
+            )
+        if size != 8:
+            raise self._odd(object_id, text, scope, f"{size} bytes in place of a string")
+        if value is None:
+            raise self._odd(object_id, text, scope, "no string in it")
+        return value
+
+    def string_or(self, object_id: int, text: str, default: str) -> str:
+        """The string, or `default` of an object that has none."""
+        if not self.has(object_id, text):
+            return default
+        try:
+            return self.string(object_id, text)
+        except DriverError as error:
+            if error.code in DEAD:
+                raise
+            return default
+
+    def format(self, stream: int, text: str = "sfmt") -> Format:
+        rate, format_id, flags, packet, frames, frame, channels, bits, _ = _FORMAT.unpack(
+            self.scalar(stream, text, _FORMAT.size)
+        )
+        identity = four_characters(int.from_bytes(format_id, "little"))
+        return Format(rate, identity, flags, packet, frames, frame, channels, bits)
+
+    def buffers(self, device: int, scope: int) -> list[int]:
+        """Channels of each AudioBuffer that an IOProc gets, by StreamConfiguration."""
+        value = self.array(device, "slay", 1, scope)
+        if len(value) < 4:
+            raise self._odd(device, "slay", scope, f"{len(value)} bytes")
+        count = int.from_bytes(value[:4], "little")
+        if len(value) < 8 + 16 * count and count:
+            raise self._odd(device, "slay", scope, f"{len(value)} bytes for {count} buffers")
+        return [int.from_bytes(value[8 + 16 * i : 12 + 16 * i], "little") for i in range(count)]
+
+    def set_bytes(self, object_id: int, text: str, value: bytes, scope: int = GLOBAL) -> None:
+        """A request: whether and when it comes true, a listener says."""
+        status = self.library.set(object_id, selector(text), scope, 0, value)
+        if status != 0:
+            raise status_error(
+                "AudioObjectSetPropertyData", status, self._what(object_id, text, scope)
+            )
+
+    def set_u32(self, object_id: int, text: str, value: int) -> None:
+        self.set_bytes(object_id, text, value.to_bytes(4, "little"))
+
+    def set_f64(self, object_id: int, text: str, value: float) -> None:
+        self.set_bytes(object_id, text, struct.pack("<d", value))
+
+    # ---- IO ----
+
+    def create_ioproc(self, device: int, ioproc: _hal.IOProc) -> None:
+        self._check("AudioDeviceCreateIOProcID", device, self.library.create_ioproc(device, ioproc))
+
+    def use_streams(
+        self, device: int, ioproc: _hal.IOProc, scope: int, streams: Sequence[bool]
+    ) -> None:
+        """Which streams of a direction the IOProc wants; the others stay closed."""
+        status = self.library.use_streams(device, ioproc, scope, streams)
+        if status != 0:
+            raise status_error(
+                "AudioObjectSetPropertyData", status, self._what(device, "suse", scope)
+            )
+
+    def start(self, device: int, ioproc: _hal.IOProc) -> None:
+        self._check("AudioDeviceStart", device, self.library.start(device, ioproc))
+
+    def stop(self, device: int, ioproc: _hal.IOProc) -> None:
+        """A device that has gone has stopped."""
+        self._check("AudioDeviceStop", device, self.library.stop(device, ioproc), DEAD)
+
+    def destroy_ioproc(self, device: int, ioproc: _hal.IOProc) -> None:
+        """A device that has gone took its IOProcs with it."""
+        status = self.library.destroy_ioproc(device, ioproc)
+        self._check("AudioDeviceDestroyIOProcID", device, status, DEAD)
+
+    def _check(self, call: str, device: int, status: int, fine: Sequence[int] = ()) -> None:
+        if status != 0 and status not in fine:
+            raise status_error(call, status, self.name_of(device))

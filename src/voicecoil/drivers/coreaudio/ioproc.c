@@ -1,0 +1,417 @@
+/* The function that CoreAudio calls on its IO thread. See ioproc.h. */
+#include "ioproc.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
+enum { INPUT = 0, OUTPUT = 1 };
+enum { FAR_NS = 10000000 }; /* more than drift and jitter ever make */
+
+typedef struct direction {
+    uint32_t channels;
+    uint32_t buffers; /* that the map uses: the highest one + 1 */
+    int64_t latency_frames;
+    vc_ioproc_channel *map;
+    vc_channel *list; /* filled anew in each cycle */
+    uint32_t *used;   /* for each of `buffers`: how many different channels of it are mapped */
+} direction;
+
+struct vc_ioproc {
+    _Atomic(vc_engine *) engine;
+    _Atomic uint64_t turn; /* odd while inside */
+    vc_cycle_run_fn run;
+    vc_timebase timebase;
+    double ns_per_frame;
+    direction directions[2];
+
+    _Atomic uint64_t cycles, silent_cycles, empty_cycles;
+    _Atomic int64_t first_host_ns, last_host_ns, content_first, content_end;
+    _Atomic uint32_t oddities;
+};
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+/* 64 bits times 32 bits over 32 bits, in two halves: what is carried over is below the denominator,
+ * so that nothing overflows. */
+static uint64_t scale(uint64_t value, uint32_t numerator, uint32_t denominator, bool up) {
+    uint64_t high = (value >> 32) * numerator;
+    uint64_t low = (value & 0xffffffffu) * numerator;
+    high += low >> 32;
+    uint64_t rest = (high % denominator) << 32 | (low & 0xffffffffu);
+    uint64_t result = ((high / denominator) << 32) + rest / denominator;
+    return up && rest % denominator != 0 ? result + 1 : result;
+}
+
+int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks) {
+    if (timebase.numerator == timebase.denominator) {
+        return (int64_t)ticks;
+    }
+    return (int64_t)scale(ticks, timebase.numerator, timebase.denominator, false);
+}
+
+uint64_t vc_ns_to_ticks(vc_timebase timebase, int64_t ns) {
+    if (ns <= 0) {
+        return 0;
+    }
+    return scale((uint64_t)ns, timebase.denominator, timebase.numerator, true);
+}
+
+int64_t vc_host_clock_ns(void *clock) {
+    const vc_host_clock *host = clock;
+    return vc_ticks_to_ns(host->timebase, host->ticks());
+}
+
+static vc_time moment(const vc_ioproc *ioproc, const AudioTimeStamp *stamp) {
+    vc_time time = {0};
+    if (stamp == NULL) {
+        return time;
+    }
+    if (stamp->mFlags & kAudioTimeStampHostTimeValid) {
+        time.host_ns = vc_ticks_to_ns(ioproc->timebase, stamp->mHostTime);
+        time.valid |= VC_TIME_HOST;
+    }
+    /* Also false for NaN. */
+    if ((stamp->mFlags & kAudioTimeStampSampleTimeValid) && fabs(stamp->mSampleTime) < 0x1p62) {
+        time.sample_frames = llrint(stamp->mSampleTime);
+        time.valid |= VC_TIME_SAMPLE;
+    }
+    return time;
+}
+
+/* The time of the first frame at the connector. A host time that is missing, or far from where the
+ * sample times say that it is, is derived from now: both count on the device's one time line. */
+static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *stamp,
+                              const vc_time *now) {
+    const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
+    vc_time time = moment(ioproc, stamp);
+    if (now->valid == both && (time.valid & VC_TIME_SAMPLE)) {
+        double ahead = (double)(time.sample_frames - now->sample_frames);
+        int64_t derived_ns = now->host_ns + llrint(ahead * ioproc->ns_per_frame);
+        int64_t apart_ns = time.host_ns - derived_ns;
+        if (!(time.valid & VC_TIME_HOST) || apart_ns > FAR_NS || apart_ns < -FAR_NS) {
+            atomic_fetch_or_explicit(&ioproc->oddities, VC_ODD_HOST_TIME, memory_order_relaxed);
+            time.host_ns = derived_ns;
+            time.valid |= VC_TIME_HOST;
+        }
+    }
+    int64_t latency = ioproc->directions[d].latency_frames;
+    latency = d == INPUT ? -latency : latency;
+    if (time.valid & VC_TIME_HOST) {
+        time.host_ns += llrint((double)latency * ioproc->ns_per_frame);
+    }
+    if (time.valid & VC_TIME_SAMPLE) {
+        time.sample_frames += latency;
+    }
+    return time;
+}
+
+/* ---- memory -----------------------------------------------------------------------------------
+ */
+
+/* Frames of this cycle: what the buffers hold, never what was asked for. The smallest of the
+ * buffers that are used; buffers that are off have a size too, and count where there is nothing
+ * else. */
+static uint32_t buffer_frames(const AudioBufferList *list, uint32_t buffers, bool with_memory,
+                              uint32_t frames) {
+    for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < buffers; i++) {
+        const AudioBuffer *buffer = &list->mBuffers[i];
+        if (buffer->mNumberChannels == 0 || (with_memory && buffer->mData == NULL)) {
+            continue;
+        }
+        uint32_t held = buffer->mDataByteSize / (uint32_t)sizeof(float) / buffer->mNumberChannels;
+        frames = held < frames ? held : frames;
+    }
+    return frames;
+}
+
+static uint32_t cycle_frames(const vc_ioproc *ioproc, const AudioBufferList *input,
+                             const AudioBufferList *output) {
+    const direction *in = &ioproc->directions[INPUT], *out = &ioproc->directions[OUTPUT];
+    uint32_t frames = buffer_frames(input, in->buffers, true, UINT32_MAX);
+    frames = buffer_frames(output, out->buffers, true, frames);
+    if (frames == UINT32_MAX) {
+        frames = buffer_frames(input, UINT32_MAX, false, frames);
+        frames = buffer_frames(output, UINT32_MAX, false, frames);
+    }
+    return frames == UINT32_MAX ? 0 : frames;
+}
+
+/* The stream's channels in the device's buffers. One buffer, or planar memory, comes out uniform,
+ * so that it can be used as it lies. */
+static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferList *list,
+                            uint32_t frames) {
+    vc_audio audio = {.channels = d->channels};
+    bool missing = false;
+    for (uint32_t c = 0; c < d->channels; c++) {
+        vc_ioproc_channel at = d->map[c];
+        vc_channel *channel = &d->list[c];
+        *channel = (vc_channel){NULL, 0};
+        if (list == NULL || at.buffer >= list->mNumberBuffers) {
+            missing = true;
+            continue;
+        }
+        const AudioBuffer *buffer = &list->mBuffers[at.buffer];
+        if (buffer->mData == NULL || at.channel >= buffer->mNumberChannels) {
+            missing = true;
+            continue;
+        }
+        channel->data = (float *)buffer->mData + at.channel;
+        channel->stride = (ptrdiff_t)buffer->mNumberChannels;
+    }
+    audio.list = d->list;
+    if (missing) {
+        atomic_fetch_or_explicit(&ioproc->oddities, VC_ODD_LAYOUT, memory_order_relaxed);
+        return audio;
+    }
+    if (d->channels == 0) {
+        return audio;
+    }
+    ptrdiff_t step = 1;
+    for (uint32_t c = 1; c < d->channels; c++) {
+        bool same_buffer = d->map[c].buffer == d->map[0].buffer;
+        ptrdiff_t distance;
+        if (same_buffer) {
+            distance = (ptrdiff_t)d->map[c].channel - (ptrdiff_t)d->map[c - 1].channel;
+        } else {
+            /* Different buffers: only memory without a hole between them counts as one. */
+            uintptr_t from = (uintptr_t)d->list[c - 1].data, to = (uintptr_t)d->list[c].data;
+            bool planar = d->list[c].stride == 1 && d->list[c - 1].stride == 1 &&
+                          to - from == frames * sizeof(float);
+            distance = planar ? (ptrdiff_t)frames : 0;
+        }
+        if (distance == 0 || (c > 1 && distance != step)) {
+            return audio;
+        }
+        step = distance;
+    }
+    audio.data = d->list[0].data;
+    audio.frame_stride = d->list[0].stride;
+    audio.channel_stride = step;
+    audio.list = NULL;
+    return audio;
+}
+
+/* Channels of the device that the stream does not have are silent: nothing says that CoreAudio
+ * hands over zeros. */
+static void silence_rest(const direction *d, AudioBufferList *list) {
+    for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers; i++) {
+        AudioBuffer *buffer = &list->mBuffers[i];
+        uint32_t used = i < d->buffers ? d->used[i] : 0;
+        if (buffer->mData != NULL && used < buffer->mNumberChannels) {
+            memset(buffer->mData, 0, buffer->mDataByteSize);
+        }
+    }
+}
+
+/* Frames behind those that the engine wrote, where buffers of one cycle differ. */
+static void silence_tail(const direction *d, AudioBufferList *list, uint32_t frames) {
+    for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < d->buffers; i++) {
+        AudioBuffer *buffer = &list->mBuffers[i];
+        size_t written = (size_t)frames * buffer->mNumberChannels * sizeof(float);
+        if (buffer->mData != NULL && buffer->mDataByteSize > written) {
+            memset((char *)buffer->mData + written, 0, buffer->mDataByteSize - written);
+        }
+    }
+}
+
+static void silence(AudioBufferList *list) {
+    for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers; i++) {
+        if (list->mBuffers[i].mData != NULL) {
+            memset(list->mBuffers[i].mData, 0, list->mBuffers[i].mDataByteSize);
+        }
+    }
+}
+
+/* ---- floating point --------------------------------------------------------------------------
+ *
+ * An IO thread comes with any floating-point mode. Denormals cost a hundred cycles each, and an
+ * unmasked exception would end the process: flush to zero, mask all, and give back what was there.
+ */
+
+#if defined(__x86_64__)
+typedef unsigned int fp_mode;
+static fp_mode fp_enter(void) {
+    fp_mode before = _mm_getcsr();
+    /* Bits 15, 6: flush results, treat operands as zero. 7 to 12: masks. 0 to 5: no flag is up. */
+    _mm_setcsr((before | 1u << 15 | 1u << 6 | 0x3fu << 7) & ~0x3fu);
+    return before;
+}
+static void fp_leave(fp_mode before) { _mm_setcsr(before); }
+#elif defined(__aarch64__)
+typedef uint64_t fp_mode;
+static fp_mode fp_enter(void) {
+    fp_mode before;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
+    /* Bit 24: flush to zero. 8 to 12 and 15: traps. */
+    fp_mode ours = (before | (fp_mode)1 << 24) & ~((fp_mode)0x1f << 8 | (fp_mode)1 << 15);
+    __asm__ volatile("msr fpcr, %0" : : "r"(ours));
+    return before;
+}
+static void fp_leave(fp_mode before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
+#else
+typedef int fp_mode;
+static fp_mode fp_enter(void) { return 0; }
+static void fp_leave(fp_mode before) { (void)before; }
+#endif
+
+/* ---- the cycle --------------------------------------------------------------------------------
+ */
+
+static void count(_Atomic uint64_t *counter) {
+    /* One writer: no read-modify-write is needed. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+}
+
+static void keep_content(vc_ioproc *ioproc, const AudioTimeStamp *output_time, uint32_t made) {
+    if (made == 0 || output_time == NULL ||
+        !(output_time->mFlags & kAudioTimeStampSampleTimeValid) ||
+        !(fabs(output_time->mSampleTime) < 0x1p62)) {
+        return;
+    }
+    int64_t first = llrint(output_time->mSampleTime);
+    if (atomic_load_explicit(&ioproc->content_first, memory_order_relaxed) == INT64_MIN) {
+        atomic_store_explicit(&ioproc->content_first, first, memory_order_relaxed);
+    }
+    atomic_store_explicit(&ioproc->content_end, first + made, memory_order_relaxed);
+}
+
+static VC_REALTIME void run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
+                                  const AudioBufferList *input, const AudioTimeStamp *input_time,
+                                  AudioBufferList *output, const AudioTimeStamp *output_time) {
+    direction *in = &ioproc->directions[INPUT], *out = &ioproc->directions[OUTPUT];
+    vc_cycle cycle = {.frames = cycle_frames(ioproc, input, output), .now = moment(ioproc, now)};
+    if (cycle.now.valid & VC_TIME_HOST) {
+        if (atomic_load_explicit(&ioproc->first_host_ns, memory_order_relaxed) == 0) {
+            atomic_store_explicit(&ioproc->first_host_ns, cycle.now.host_ns, memory_order_relaxed);
+        }
+        atomic_store_explicit(&ioproc->last_host_ns, cycle.now.host_ns, memory_order_relaxed);
+    }
+    if (cycle.frames == 0) {
+        silence(output);
+        count(&ioproc->empty_cycles);
+        return;
+    }
+    cycle.input = channels_of(ioproc, in, input, cycle.frames);
+    cycle.output = channels_of(ioproc, out, output, cycle.frames);
+    if (in->channels) {
+        cycle.input_time = connector_time(ioproc, INPUT, input_time, &cycle.now);
+    }
+    if (out->channels) {
+        cycle.output_time = connector_time(ioproc, OUTPUT, output_time, &cycle.now);
+    }
+    silence_rest(out, output);
+    fp_mode before = fp_enter();
+    uint32_t made = ioproc->run(engine, &cycle);
+    fp_leave(before);
+    silence_tail(out, output, cycle.frames);
+    if (out->channels) {
+        keep_content(ioproc, output_time, made);
+    }
+    count(&ioproc->cycles);
+}
+
+OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
+                       const AudioBufferList *input, const AudioTimeStamp *input_time,
+                       AudioBufferList *output, const AudioTimeStamp *output_time,
+                       void *client_data) {
+    (void)device;
+    vc_ioproc *ioproc = client_data;
+    uint64_t turn = atomic_load_explicit(&ioproc->turn, memory_order_relaxed);
+    /* Sequentially consistent, against a detach: the turn before the engine. */
+    atomic_store(&ioproc->turn, turn + 1);
+    vc_engine *engine = atomic_load(&ioproc->engine);
+    if (engine != NULL) {
+        run_cycle(ioproc, engine, now, input, input_time, output, output_time);
+    } else {
+        silence(output);
+        count(&ioproc->silent_cycles);
+    }
+    atomic_store_explicit(&ioproc->turn, turn + 2, memory_order_release);
+    return kAudioHardwareNoError;
+}
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+static bool fill_direction(direction *d, const vc_ioproc_direction *given) {
+    d->channels = given->channels;
+    d->latency_frames = given->latency_frames;
+    d->map = calloc(given->channels + 1u, sizeof *d->map);
+    d->list = calloc(given->channels + 1u, sizeof *d->list);
+    for (uint32_t c = 0; c < given->channels; c++) {
+        d->buffers = given->map[c].buffer + 1 > d->buffers ? given->map[c].buffer + 1 : d->buffers;
+    }
+    d->used = calloc(d->buffers + 1u, sizeof *d->used);
+    if (d->map == NULL || d->list == NULL || d->used == NULL) {
+        return false;
+    }
+    for (uint32_t c = 0; c < given->channels; c++) {
+        bool seen = false;
+        for (uint32_t i = 0; i < c; i++) {
+            seen = seen || memcmp(&given->map[i], &given->map[c], sizeof given->map[c]) == 0;
+        }
+        d->map[c] = given->map[c];
+        d->used[given->map[c].buffer] += !seen;
+    }
+    return true;
+}
+
+vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config) {
+    vc_ioproc *ioproc = calloc(1, sizeof *ioproc);
+    if (ioproc == NULL) {
+        return NULL;
+    }
+    ioproc->run = config->run;
+    ioproc->timebase = config->timebase;
+    ioproc->ns_per_frame = 1e9 / config->samplerate_hz;
+    atomic_store(&ioproc->engine, config->engine);
+    atomic_store(&ioproc->content_first, INT64_MIN);
+    atomic_store(&ioproc->content_end, INT64_MIN);
+    if (!fill_direction(&ioproc->directions[INPUT], &config->input) ||
+        !fill_direction(&ioproc->directions[OUTPUT], &config->output)) {
+        vc_ioproc_free(ioproc);
+        return NULL;
+    }
+    return ioproc;
+}
+
+void vc_ioproc_free(vc_ioproc *ioproc) {
+    if (ioproc == NULL) {
+        return;
+    }
+    for (int d = INPUT; d <= OUTPUT; d++) {
+        free(ioproc->directions[d].map);
+        free(ioproc->directions[d].list);
+        free(ioproc->directions[d].used);
+    }
+    free(ioproc);
+}
+
+void vc_ioproc_detach(vc_ioproc *ioproc) { atomic_store(&ioproc->engine, NULL); }
+
+void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine) {
+    atomic_store(&ioproc->engine, engine);
+}
+
+uint64_t vc_ioproc_turn(const vc_ioproc *ioproc) { return atomic_load(&ioproc->turn); }
+
+void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) {
+    *out = (vc_ioproc_counts){
+        .cycles = atomic_load(&ioproc->cycles),
+        .silent_cycles = atomic_load(&ioproc->silent_cycles),
+        .empty_cycles = atomic_load(&ioproc->empty_cycles),
+        .first_host_ns = atomic_load(&ioproc->first_host_ns),
+        .last_host_ns = atomic_load(&ioproc->last_host_ns),
+        .content_first = atomic_load(&ioproc->content_first),
+        .content_end = atomic_load(&ioproc->content_end),
+        .oddities = atomic_load(&ioproc->oddities),
+    };
+}

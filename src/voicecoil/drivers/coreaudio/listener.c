@@ -1,0 +1,71 @@
+/* What CoreAudio tells about its properties. See listener.h. */
+#include "listener.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+typedef struct slot {
+    _Atomic uint64_t filled; /* the ticket that filled it, + 1 */
+    vc_change change;
+} slot;
+
+struct vc_changes {
+    vc_host_clock *clock;
+    _Atomic uint64_t claimed; /* slots that are filled or being filled */
+    _Atomic uint64_t tickets; /* given to producers */
+    _Atomic uint64_t lost;
+    uint64_t head; /* the consumer's */
+    slot slots[VC_CHANGES];
+};
+
+vc_changes *vc_changes_new(vc_host_clock *clock) {
+    vc_changes *changes = calloc(1, sizeof *changes);
+    if (changes != NULL) {
+        changes->clock = clock;
+    }
+    return changes;
+}
+
+void vc_changes_free(vc_changes *changes) { free(changes); }
+
+/* Room is claimed before a ticket is drawn, so that who draws one has a slot that the consumer has
+ * left: no producer ever waits for anybody. */
+static VC_REALTIME void add(vc_changes *changes, const vc_change *change) {
+    if (atomic_fetch_add(&changes->claimed, 1) >= VC_CHANGES) {
+        atomic_fetch_sub(&changes->claimed, 1);
+        atomic_fetch_add(&changes->lost, 1);
+        return;
+    }
+    uint64_t ticket = atomic_fetch_add(&changes->tickets, 1);
+    slot *at = &changes->slots[ticket % VC_CHANGES];
+    at->change = *change;
+    atomic_store_explicit(&at->filled, ticket + 1, memory_order_release);
+}
+
+OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
+                           const AudioObjectPropertyAddress *addresses, void *client_data) {
+    vc_changes *changes = client_data;
+    int64_t now_ns = vc_host_clock_ns(changes->clock);
+    for (UInt32 i = 0; i < count; i++) {
+        vc_change change = {.host_ns = now_ns,
+                            .object = object,
+                            .selector = addresses[i].mSelector,
+                            .scope = addresses[i].mScope,
+                            .element = addresses[i].mElement};
+        add(changes, &change);
+    }
+    return kAudioHardwareNoError;
+}
+
+bool vc_changes_take(vc_changes *changes, vc_change *out) {
+    slot *at = &changes->slots[changes->head % VC_CHANGES];
+    if (atomic_load_explicit(&at->filled, memory_order_acquire) != changes->head + 1) {
+        return false; /* empty, or its producer is still writing: it will be there next time */
+    }
+    *out = at->change;
+    changes->head++;
+    atomic_fetch_sub(&changes->claimed, 1);
+    return true;
+}
+
+uint64_t vc_changes_lost(vc_changes *changes) { return atomic_exchange(&changes->lost, 0); }

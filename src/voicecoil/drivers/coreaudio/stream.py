@@ -1,0 +1,307 @@
+"""One stream's connection to a device: started, watched, stopped."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+from voicecoil import _core, control
+from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
+from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
+from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
+from voicecoil.drivers.driver import Got, Wanted
+from voicecoil.errors import (
+    DeviceLostError,
+    DriverError,
+    ForkedError,
+    StreamTimeoutError,
+    VoicecoilError,
+)
+from voicecoil.events import Event
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
+
+__all__ = ["CoreAudioStream"]
+
+POLL_S = 0.001
+MAX_OVERLOADS = 1024
+_OVERLOAD = selector("over")
+_RESTARTED = selector("srst")
+
+
+class CoreAudioStream:
+    """A `DriverStream` on a device of CoreAudio's.
+
+    Parameters
+    ----------
+    driver : CoreAudioDriver
+    wanted : Wanted
+    opened : Opened
+    """
+
+    def __init__(self, driver: CoreAudioDriver, wanted: Wanted, opened: Opened) -> None:
+        self._driver = driver
+        self._name = wanted.device.name
+        self._opened = opened
+        self._generation = control.generation()
+        self._ioproc: _hal.IOProc | None = None
+        self._started_ns = 0
+        self._lost: str | None = None
+        self._dirty = False
+        self._closed = False
+        self._overload_lock = threading.Lock()
+        self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
+        self.overloads = 0
+        self.got: Got = opened.got
+        self.clock = driver.clock
+
+    @property
+    def device_id(self) -> int:
+        """The AudioObjectID."""
+        return self._opened.device
+
+    # ---- start ----
+
+    def start(self, engine: _core.Engine) -> None:
+        trouble = self.trouble()
+        if trouble is not None:
+            raise trouble
+        opened, driver = self._opened, self._driver
+        ioproc = _hal.IOProc(
+            engine,
+            _core.cycle_run_address(),
+            opened.places[INPUT],
+            opened.places[OUTPUT],
+            opened.connector_frames(INPUT),
+            opened.connector_frames(OUTPUT),
+            driver.library.timebase,
+            opened.got.samplerate,
+        )
+        driver.keep(opened.device, ioproc)
+        try:
+            driver.call(
+                f"AudioDeviceStart of {self._name!r}",
+                lambda: self._start(ioproc),
+                driver.timeouts.start_s,
+                undo=lambda _: self._end(ioproc),
+            )
+        except StreamTimeoutError as error:
+            # The IOProc may still be started by the call that hangs: it stays, and does nothing.
+            ioproc.detach()
+            error.add_note(_LEAKED)
+            raise
+        except BaseException:
+            driver.retire(ioproc)
+            raise
+        self._ioproc = ioproc
+        self._started_ns = driver.library.now_ns()
+        self._await_first_cycle(ioproc)
+
+    def _start(self, ioproc: _hal.IOProc) -> None:
+        hal, device = self._driver.hal, self._opened.device
+        hal.create_ioproc(device, ioproc)
+        try:
+            for scope in (INPUT, OUTPUT):
+                self._choose_streams(ioproc, scope)
+            hal.start(device, ioproc)
+        except BaseException:
+            hal.destroy_ioproc(device, ioproc)
+            raise
+
+    def _choose_streams(self, ioproc: _hal.IOProc, scope: int) -> None:
+        """Only the streams that carry a channel of ours: a player never opens the microphone."""
+        hal, device, used = self._driver.hal, self._opened.device, self._opened.used(scope)
+        if not used or not hal.has(device, "suse", scope):
+            return
+        try:
+            hal.use_streams(device, ioproc, scope, used)
+        except DriverError as error:
+            if error.code != UNKNOWN_PROPERTY:
+                raise
+
+    def _end(self, ioproc: _hal.IOProc) -> None:
+        """Stop, then destroy, then free; where one fails the IOProc is kept: it may be called."""
+        hal, device = self._driver.hal, self._opened.device
+        try:
+            try:
+                hal.stop(device, ioproc)
+            except DriverError:
+                hal.stop(device, ioproc)  # once more: an IOProc that runs is never destroyed
+            hal.destroy_ioproc(device, ioproc)
+        except DriverError as error:
+            error.add_note(_LEAKED)
+            raise
+        self._driver.retire(ioproc)
+
+    def _await_first_cycle(self, ioproc: _hal.IOProc) -> None:
+        """Success of AudioDeviceStart does not mean that a callback comes."""
+        if self.clock is not None and self.clock.stepped:
+            return  # time stands still; `trouble` looks when it has passed
+        limit_s = self._driver.timeouts.first_cycle_s
+        until = time.monotonic() + limit_s
+        while ioproc.turn == 0:
+            trouble = self.trouble()
+            if trouble is None and time.monotonic() >= until:
+                trouble = StreamTimeoutError(
+                    f"{self._name!r} was started, but no IO cycle came within {limit_s:g} s; "
+                    "unplug and replug it, or choose another device"
+                )
+            if trouble is not None:
+                try:
+                    self.stop(self._driver.timeouts.call_s)
+                except VoicecoilError as second:
+                    trouble.add_note(str(second))
+                raise trouble
+            time.sleep(POLL_S)
+
+    # ---- stop ----
+
+    def stop(self, timeout_s: float) -> None:
+        ioproc = self._ioproc
+        if ioproc is None:
+            return
+        # Our own promise first: after this no cycle reaches the engine, whatever AudioDeviceStop
+        # means by its return.
+        ioproc.detach()
+        turn = ioproc.turn
+        until = time.monotonic() + timeout_s
+        while turn % 2 == 1 and ioproc.turn == turn:
+            if time.monotonic() >= until:
+                ioproc.attach()
+                raise StreamTimeoutError(
+                    f"the callback on {self._name!r} did not return within {timeout_s} s"
+                )
+            time.sleep(POLL_S / 10)
+        ioproc.forget_engine()
+        self._ioproc = None
+        try:
+            self._driver.call(
+                f"AudioDeviceStop of {self._name!r}",
+                lambda: self._end(ioproc),
+                max(timeout_s, self._driver.timeouts.call_s),
+            )
+        except StreamTimeoutError as error:
+            error.add_note(_LEAKED)  # kept by the driver: CoreAudio may still call it
+            raise
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if not control.forked(self._generation):
+            self._driver.closed(self)
+
+    # ---- what happens meanwhile ----
+
+    def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
+        """For `Changes`."""
+        if property_selector == _OVERLOAD:
+            with self._overload_lock:
+                self._overloads.append(host_ns)
+                self.overloads += 1
+        elif property_selector == _RESTARTED:
+            self._lost = (
+                "coreaudiod, the system's audio service, was restarted; open the stream again"
+            )
+        else:
+            self._dirty = True
+
+    def changes_lost(self) -> None:
+        """For `Changes`."""
+        self._dirty = True
+
+    def trouble(self) -> Exception | None:
+        if control.forked(self._generation):
+            return ForkedError("the stream belongs to the parent process")
+        self._driver.changes.dispatch()
+        if self._lost is None and not self._closed:
+            overdue = self._overdue()
+            if self._dirty or overdue:
+                self._dirty = False
+                try:
+                    self._lost = self._driver.call(
+                        f"asking {self._name!r} how it is",
+                        self._examine,
+                        self._driver.timeouts.call_s,
+                    )
+                except StreamTimeoutError as error:
+                    self._lost = str(error)
+                if self._lost is None and overdue:
+                    limit_s = self._driver.timeouts.first_cycle_s
+                    self._lost = (
+                        f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+                    )
+        return DeviceLostError(self._lost) if self._lost is not None else None
+
+    def _overdue(self) -> bool:
+        """Whether it runs and no cycle came for too long. A callback that is busy is none."""
+        ioproc = self._ioproc
+        if ioproc is None or ioproc.turn % 2 == 1:
+            return False
+        newest = max(ioproc.last_host_ns, self._started_ns)
+        limit_ns = int(self._driver.timeouts.first_cycle_s * 1e9)
+        return self._driver.library.now_ns() - newest > limit_ns
+
+    def _examine(self) -> str | None:
+        """Why the stream cannot go on; None: it can. On the control thread."""
+        hal, opened = self._driver.hal, self._opened
+        device = opened.device
+        try:
+            if hal.u32_or(device, "livn", 1) == 0:
+                return f"the device {self._name!r} was unplugged"
+            if not self._same_rate():
+                return (
+                    f"the device {self._name!r} changed its sample rate under the stream, from "
+                    f"{opened.got.samplerate:g} to {hal.f64(device, 'nsrt'):g} Hz"
+                )
+            for scope in (INPUT, OUTPUT):
+                if opened.places[scope] and not self._same_streams(scope):
+                    return f"the device {self._name!r} changed its streams under the stream"
+        except DriverError as error:
+            if error.code in DEAD:
+                return f"the device {self._name!r} was unplugged"
+            return f"the device {self._name!r} does not answer any more: {error}"
+        return None
+
+    def _same_rate(self) -> bool:
+        hal, opened = self._driver.hal, self._opened
+        rate = opened.got.samplerate
+        if rate_is(hal, opened.device, rate):
+            return True
+        as_before = hal.f64(opened.device, "nsrt") == opened.reported_rate
+        return as_before and really_runs_at(hal, opened.device, rate)
+
+    def _same_streams(self, scope: int) -> bool:
+        hal, opened = self._driver.hal, self._opened
+        before = opened.streams[scope]
+        if hal.ids(opened.device, "stm#", scope) != [stream.object_id for stream in before]:
+            return False
+        for stream in before:
+            form = hal.format(stream.object_id)
+            if not form.is_float32 or form.channels != stream.format.channels:
+                return False
+        return True
+
+    def events(self) -> list[Event]:
+        """Overloads; `value` is for the stream to fill in: the frames are the engine's to count.
+
+        An overload waits until a cycle has followed it, for that one knows what was lost.
+        """
+        self._driver.changes.dispatch()
+        ioproc = self._ioproc
+        seen_ns = ioproc.last_host_ns if ioproc is not None else None
+        taken = []
+        with self._overload_lock:
+            while self._overloads and (seen_ns is None or self._overloads[0] < seen_ns):
+                taken.append(Event("overload", self._overloads.popleft(), 0, 0))
+        return taken
+
+
+_LEAKED = (
+    "its IOProc was neither destroyed nor freed, on purpose: CoreAudio may still call it; it plays "
+    "silence and holds a few kilobytes"
+)

@@ -1,0 +1,75 @@
+"""``driver="coreaudio-simulated"``: CoreAudio's driver on a simulated CoreAudio, for a program.
+
+Two environment variables say what it is:
+
+``VOICECOIL_COREAUDIO_SIMULATOR``
+    The path of ``libcoreaudio_simulated.so``.
+``VOICECOIL_SIMULATED_DEVICES``
+    Its devices, separated by ``|``: numbers of fixtures or descriptions of your own, as in
+    ``3|uid=mine; in=2; out=2,2,8``. Default: ``8``, a loopback. The first one is the default.
+"""
+
+from __future__ import annotations
+
+import os
+
+from voicecoil.drivers.driver import Device
+from voicecoil.errors import ArgumentError
+from voicecoil.testing.simulated_coreaudio import (
+    ListeningDriver,
+    SimulatedCoreAudio,
+    SimulatedDevice,
+)
+
+__all__ = ["DEVICES", "SimulatedCoreAudioDriver"]
+
+DEVICES = "VOICECOIL_SIMULATED_DEVICES"
+
+
+class _Capture:
+    """Writes what a device was given to play, when it is over."""
+
+    def __init__(
+        self, driver: SimulatedCoreAudioDriver, device: SimulatedDevice, path: str
+    ) -> None:
+        self._driver = driver
+        self._device = device
+        self._path = path
+
+    def end_capture(self) -> int:
+        from voicecoil.files import FileSink
+
+        sound = self._driver.content(self._device)
+        runs = self._device.runs()
+        rate = runs[-1].rate_hz if runs else 48_000.0
+        with FileSink(self._path, rate, sound.shape[1]) as sink:
+            sink.write(sound)
+        return len(sound)
+
+
+class SimulatedCoreAudioDriver(ListeningDriver):
+    """The driver of CoreAudio on a simulated one, whose virtual time runs by itself.
+
+    A machine that is late does not make its devices late: nothing is lost that a real device would
+    not have lost.
+    """
+
+    def __init__(self) -> None:
+        parts = [part.strip() for part in os.environ.get(DEVICES, "8").split("|") if part.strip()]
+        world = SimulatedCoreAudio(clock="running")
+        for part in parts:
+            if part.isdigit():
+                world.load_fixture(int(part))
+            elif "=" in part:
+                world.add_device(part)
+            else:
+                raise ArgumentError(
+                    f"{DEVICES}: {part!r} is neither the number of a fixture nor a description "
+                    "such as 'uid=mine; out=2'"
+                )
+        super().__init__(world, [world.path], name="coreaudio-simulated", own_clock=True)
+
+    def capture(self, device: Device, path: str | os.PathLike[str]) -> _Capture:
+        """Keeps what `device` hears from now on, in a float WAV file."""
+        self.forget_content()
+        return _Capture(self, self.world.device(device.uid), os.fspath(path))

@@ -1,0 +1,107 @@
+"""What the tests of the CoreAudio driver share: a simulated one, made when it is asked for."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from voicecoil.errors import StreamStateError
+from voicecoil.testing import SimulatedCoreAudio
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@cache
+def simulator_path() -> str:
+    """The simulator's library, built where its sources are newer."""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "simulator.py")], capture_output=True, text=True
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    return done.stdout.strip()
+
+
+class Worlds:
+    """Makes simulated CoreAudios; each is checked and ended at the end of the test."""
+
+    def __init__(self) -> None:
+        self.made: list[SimulatedCoreAudio] = []
+
+    def __call__(self, *fixtures: int, **options: Any) -> SimulatedCoreAudio:
+        for earlier in self.made:
+            self.finish(earlier)
+        world = SimulatedCoreAudio(simulator_path(), fixtures=fixtures, **options)
+        self.made.append(world)
+        return world
+
+    def finish(self, world: SimulatedCoreAudio) -> None:
+        if world._open:
+            world.library.sim_stop_clock()
+            world.check_clean()
+            world.close()
+
+    def __enter__(self) -> Worlds:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        for world in self.made:
+            if error is not None:
+                world.close()
+            else:
+                try:
+                    self.finish(world)
+                finally:
+                    world.close()
+
+
+class SteppedCoreAudio:
+    """One simulated device as the tests of streams want it: the virtual device's methods."""
+
+    def __init__(self, name: str) -> None:
+        self.world = SimulatedCoreAudio(
+            simulator_path(),
+            devices=[
+                f"uid=virtual:{name}; name={name}; in=2; out=2; buffer=64; buffer_range=64-64; "
+                "rates=8000-192000; rate=48000; loopback=1"
+            ],
+        )
+        self.simulated = self.world.device(f"virtual:{name}")
+        self.driver = self.world.driver
+
+    def step(self, cycles: int = 1, timeout_s: float | None = None) -> None:
+        if self.world.counter("live_running_io_procs") == 0:
+            raise StreamStateError("no stream runs, so its clock stands still")
+        self.simulated.run_cycles(cycles, frames=64)
+
+    def capture(self) -> None:
+        self.driver.forget_content()
+
+    def heard(self) -> NDArray[np.float32]:
+        return self.driver.content(self.simulated)
+
+    def inject(self, fault: str, value: int = 0, at_frame: int = 0) -> None:
+        if fault == "unplug":
+            self.simulated.remove()
+            self.world.advance(0.01)
+        elif fault == "rate":
+            self.simulated.change_rate(float(value))
+            self.world.advance(0.1)
+        else:
+            pytest.skip(f"the simulated CoreAudio has no fault {fault!r}")
+
+    def __enter__(self) -> SteppedCoreAudio:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        try:
+            self.world.check_clean()
+        finally:
+            self.world.close()

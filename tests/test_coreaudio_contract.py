@@ -1,0 +1,79 @@
+"""The CoreAudio driver passes the contract, on simulated devices of every shape."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from coreaudio import simulator_path
+from driver_contract import DriverContract
+from voicecoil.testing import SimulatedCoreAudio
+
+
+@dataclass(frozen=True)
+class Shape:
+    uid: str
+    channels: tuple[int, int]
+    fixtures: tuple[int, ...] = ()
+    devices: tuple[str, ...] = ()
+    loopback: bool = True  # it has no cable of its own
+
+
+SHAPES = {
+    "stereo": Shape("Loopback", (0, 1), (8,), loopback=False),
+    "usb": Shape("USBDuplex:1", (0, 1), (3,)),
+    "one stream of 2+2+8": Shape("MultiStream:2+2+8", (6, 9), (4,)),
+    "across the streams of 2+2+8": Shape("MultiStream:2+2+8", (1, 5), (4,)),
+    "mono streams": Shape("MonoStreams:8", (3, 4), (5,)),
+    "two mono streams": Shape("two", (0, 1), devices=("uid=two; in=1,1; out=1,1; ppm=50",)),
+    "varying": Shape("VariableFrames", (0, 1), (11,)),
+    "far": Shape(
+        "far",
+        (0, 1),
+        devices=(
+            "uid=far; in=2; out=2; latency_in=1037; latency_out=501; safety_in=300; safety_out=7; "
+            "stream_latency_in=11; stream_latency_out=13",
+        ),
+    ),
+}
+
+
+class SimulatedRig:
+    cycle_frames = 512
+
+    def __init__(self, shape: Shape, world: SimulatedCoreAudio) -> None:
+        self.world = world
+        self.channels = list(shape.channels)
+        self.simulated = world.device(shape.uid)
+        if shape.loopback:
+            self.simulated.set_input("loopback")
+        world.add_device("uid=other; out=2")
+        self.driver = world.driver
+        self.device = next(d for d in self.driver.devices() if d.uid == shape.uid)
+
+    def advance(self, cycles: int) -> None:
+        self.simulated.run_cycles(cycles)
+
+    def heard(self) -> NDArray[np.float32]:
+        return self.simulated.heard()[:, self.channels]
+
+    def unplug(self) -> None:
+        self.simulated.remove()
+        self.world.advance(0.01)  # the notification comes a little later
+
+
+@pytest.fixture(params=SHAPES)
+def rig(request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
+    shape = SHAPES[request.param]
+    with SimulatedCoreAudio(
+        simulator_path(), fixtures=shape.fixtures, devices=shape.devices
+    ) as world:
+        yield SimulatedRig(shape, world)
+
+
+class TestCoreAudioDriver(DriverContract):
+    pass

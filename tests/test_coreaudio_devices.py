@@ -1,0 +1,131 @@
+"""Which devices CoreAudio's driver lists, and what it says of them."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+import voicecoil as vc
+from coreaudio import Worlds
+
+
+def test_fixtures_are_listed_with_channels_and_defaults(coreaudio: Worlds) -> None:
+    world = coreaudio(1, 2, 3, 4)
+    listed = {device.uid: device for device in world.driver.devices()}
+    assert list(listed) == [
+        "BuiltInSpeakerDevice",
+        "BuiltInMicrophoneDevice",
+        "USBDuplex:1",
+        "MultiStream:2+2+8",
+    ]
+    speakers, interface = listed["BuiltInSpeakerDevice"], listed["MultiStream:2+2+8"]
+    assert (speakers.input_channels, speakers.output_channels) == (0, 2)
+    assert (interface.input_channels, interface.output_channels) == (12, 12)
+    assert speakers.name == "Simulated Speakers"
+    assert speakers.samplerate == 44_100
+    assert speakers.is_default_output
+    assert not speakers.is_default_input
+    assert world.driver.default("output") == speakers
+    assert world.driver.default("input") == listed["BuiltInMicrophoneDevice"]
+
+
+def test_names_that_are_missing_empty_or_beyond_the_basic_plane(coreaudio: Worlds) -> None:
+    names = [device.name for device in coreaudio(14).driver.devices()]
+    assert names == [
+        "Unnamed device Names:missing",
+        "Unnamed device Names:empty",
+        "Kopfhörer 🎧 音",
+    ]
+
+
+def test_twins_are_told_apart_by_uid(coreaudio: Worlds) -> None:
+    driver = coreaudio(15).driver
+    with pytest.raises(vc.DeviceNotFoundError, match="2 devices are called 'Simulated Twin'"):
+        vc.OutputStream(lambda block: None, driver=driver, device="Simulated Twin")
+    vc.OutputStream(lambda block: None, driver=driver, device="Twin:B").close()
+
+
+def test_no_devices(coreaudio: Worlds) -> None:
+    driver = coreaudio(19).driver
+    assert driver.devices() == []
+    assert driver.default("output") is None
+    with pytest.raises(vc.DeviceNotFoundError):
+        vc.OutputStream(lambda block: None, driver=driver)
+
+
+def test_hidden_devices_and_coreaudios_own_are_left_out(coreaudio: Worlds) -> None:
+    world = coreaudio(
+        devices=[
+            "uid=seen; out=2",
+            "uid=secret; out=2; hidden=1",
+            "uid=CADefaultDeviceAggregate-1; out=2",
+        ]
+    )
+    assert [device.uid for device in world.driver.devices()] == ["seen"]
+
+
+def test_a_device_with_nonsense_answers_is_left_out_and_reported(
+    coreaudio: Worlds, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = coreaudio(devices=["uid=good; out=2", "uid=bad; out=2"])
+    bad = world.device("bad")
+    bad.override("nsrt", b"123")
+    with caplog.at_level(logging.WARNING, "voicecoil.coreaudio"):
+        assert [device.uid for device in world.driver.devices()] == ["good"]
+    assert "3 bytes in place of 8" in caplog.text
+
+
+def test_a_replugged_device_has_a_new_id_and_is_found_by_its_uid(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = world.driver.devices()[0]
+    simulated = world.device(device.uid)
+    before = simulated.id
+    simulated.remove()
+    with pytest.raises(vc.DeviceNotFoundError):
+        vc.OutputStream(lambda block: None, driver=world.driver, device=device)
+    simulated.replug()
+    assert simulated.id != before
+    with vc.OutputStream(lambda block: None, driver=world.driver, device=device) as stream:
+        simulated.run_cycles(2)
+        stream.abort()
+
+
+def test_watching_tells_of_devices_and_defaults(coreaudio: Worlds) -> None:
+    world = coreaudio(3, 15)
+    told: list[str] = []
+    end = world.driver.watch(told.append)
+    world.add_device("uid=new; out=2")
+    world.set_default("output", world.device("new"))
+    world.advance(0.01)
+    world.driver.changes.dispatch()
+    assert {"devices", "default output"} <= set(told)
+    end()
+    end()
+    count = len(told)
+    world.device("new").remove()
+    world.advance(0.01)
+    world.driver.changes.dispatch()
+    assert len(told) == count
+
+
+def test_scopes_in_which_a_device_answers_do_not_matter(coreaudio: Worlds) -> None:
+    world = coreaudio(3, 14, switches={"device_scope": 1})
+    assert len(world.driver.devices()) == 4
+    with vc.Stream(lambda block: None, driver=world.driver, device="USBDuplex:1") as stream:
+        assert [latency.frames for latency in stream.latency] == [
+            42 + 7 + 64 + 512,
+            37 + 9 + 72 + 512,
+        ]
+        world.advance(0.1)
+        stream.abort()
+
+
+@pytest.mark.parametrize("macos", [1100, 1200, 1400, 2600])
+def test_older_systems(coreaudio: Worlds, macos: int) -> None:
+    world = coreaudio(3)
+    world.check(world.library.sim_set_macos(macos))
+    with vc.Stream(lambda block: None, driver=world.driver) as stream:
+        world.advance(0.1)
+        stream.abort()
+        assert stream.statistics().cycles > 5

@@ -1,0 +1,252 @@
+"""Whatever CoreAudio answers: an error with a type that says what to do, and nothing left behind."""
+
+from __future__ import annotations
+
+import random
+import struct
+from pathlib import Path
+
+import pytest
+
+import voicecoil as vc
+from coreaudio import ROOT, Worlds
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
+from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.status import four_characters, status_error
+from voicecoil.errors import VoicecoilError
+from voicecoil.testing import SimulatedCoreAudio, find_simulator
+from voicecoil.testing.simulator_library import ENVIRONMENT
+
+CODES = [
+    "!obj",
+    "!dev",
+    "!str",
+    "who?",
+    "!siz",
+    "nope",
+    "unop",
+    "nrdy",
+    "stop",
+    "what",
+    "!dat",
+    "!hog",
+]
+
+
+def use_everything(world: SimulatedCoreAudio, uid: str) -> vc.Stream | None:
+    """Lists, opens, starts, runs, stops and closes."""
+    device = next((d for d in world.driver.devices() if d.uid == uid), None)
+    world.driver.default("output")
+    if device is None:
+        return None
+    stream = vc.Stream(
+        lambda block: None, driver=world.driver, device=device, samplerate=96_000, blocksize=128
+    )
+    try:
+        stream.start()
+        world.advance(0.05)
+        stream.wait(0)
+        stream.abort()
+    finally:
+        try:
+            stream.close()
+        except VoicecoilError:
+            stream.close()  # what could not be stopped was told once
+    return stream
+
+
+def from_text(text: str) -> int:
+    return int.from_bytes(text.encode(), "big")
+
+
+# ---- what an error says ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", CODES)
+def test_every_documented_code_says_what_it_means_and_what_to_do(text: str) -> None:
+    error = status_error("AudioDeviceStart", from_text(text), "'Speakers'")
+    assert isinstance(error, vc.DriverError)
+    assert (error.call, error.code) == ("AudioDeviceStart", from_text(text))
+    assert str(error).startswith(
+        f"AudioDeviceStart gave '{text}' ({from_text(text)}) for 'Speakers': "
+    )
+    assert ";" in str(error), "it says what can be done"
+
+
+@pytest.mark.parametrize(
+    ("code", "shown"), [(-50, "-50"), (0, "0"), (0x216F626A, "'!obj'"), (-1, "-1"), (0x41, "65")]
+)
+def test_codes_as_four_characters_or_numbers(code: int, shown: str) -> None:
+    assert four_characters(code) == shown
+
+
+@pytest.mark.parametrize("text", CODES)
+@pytest.mark.parametrize(
+    "function", ["AudioDeviceCreateIOProcID", "AudioDeviceStart", "AudioObjectAddPropertyListener"]
+)
+def test_a_call_that_fails_is_named_with_its_code_and_object(
+    coreaudio: Worlds, function: str, text: str
+) -> None:
+    world = coreaudio(3)
+    world.fail_call(function, from_text(text))
+    with pytest.raises(vc.DriverError, match="Simulated USB Duplex|object") as error:
+        use_everything(world, "USBDuplex:1")
+    assert error.value.call == function
+    assert error.value.code == from_text(text)
+
+
+@pytest.mark.parametrize("function", ["AudioDeviceStop", "AudioDeviceDestroyIOProcID"])
+def test_a_stop_that_fails_says_so_once_and_keeps_what_may_still_be_called(
+    coreaudio: Worlds, function: str
+) -> None:
+    world = coreaudio(3)
+    world.fail_call(function, from_text("what"))
+    blocks = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        blocks += 1
+
+    stream = vc.OutputStream(callback, driver=world.driver)
+    stream.start()
+    world.advance(0.05)
+    with pytest.raises(vc.DriverError, match=f"{function} gave 'what'") as error:
+        stream.abort()
+    assert "neither destroyed nor freed" in error.value.__notes__[0]
+    seen = blocks
+    world.advance(0.05)
+    assert blocks == seen, "no callback, whatever CoreAudio does"
+    stream.close()
+    assert world.driver.kept_ioprocs == 1
+    assert world.counter("fault_destroyed_running") == 0
+    world.close()  # not clean, and told so
+
+
+def test_a_stop_that_fails_is_tried_once_more(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    world.fail_call("AudioDeviceStop", from_text("what"), times=1)
+    with vc.OutputStream(lambda block: None, driver=world.driver) as stream:
+        world.advance(0.05)
+        stream.abort()
+    assert world.driver.kept_ioprocs == 0
+
+
+# ---- what is not there -------------------------------------------------------------------------
+
+
+def test_a_library_without_the_functions(tmp_path: Path) -> None:
+    with pytest.raises(vc.DriverError, match="CoreAudio cannot be opened") as error:
+        CoreAudioDriver([str(tmp_path / "none.so")])
+    assert error.value.call == "dlopen"
+    with pytest.raises(vc.DriverError, match="has no function mach_absolute_time") as missing:
+        CoreAudioDriver(["libm.so.6"])
+    assert missing.value.call == "mach_absolute_time"
+
+
+def test_a_function_that_an_older_system_does_not_have(coreaudio: Worlds) -> None:
+    from voicecoil.drivers.coreaudio import _hal
+
+    world = coreaudio(3)
+    assert world.driver.library.has_symbol("AudioDeviceStart")
+    assert not world.driver.library.has_symbol("AudioHardwareCreateProcessTap")
+
+    def call() -> None:
+        raise _hal.MissingSymbolError("AudioHardwareCreateProcessTap")
+
+    with pytest.raises(vc.DriverError, match="no function AudioHardwareCreateProcessTap") as error:
+        world.driver.call("", call, 10.0)
+    assert error.value.call == "AudioHardwareCreateProcessTap"
+
+
+@pytest.mark.skipif("sys.platform == 'darwin'")
+def test_the_real_driver_elsewhere_says_what_there_is() -> None:
+    with pytest.raises(vc.DriverError, match="VOICECOIL_DRIVER=coreaudio-simulated"):
+        get_driver("coreaudio")
+
+
+def test_a_simulator_that_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(ENVIRONMENT, raising=False)
+    with pytest.raises(vc.DriverError, match="make -C simulator"):
+        find_simulator()
+    with pytest.raises(vc.DriverError, match="is not at"):
+        find_simulator(ROOT / "nowhere.so")
+
+
+def test_one_coreaudio_in_a_process(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    with pytest.raises(vc.StreamStateError, match="a process has one CoreAudio"):
+        SimulatedCoreAudio(world.path)
+
+
+# ---- anything at all ---------------------------------------------------------------------------
+
+SELECTORS = ["dev#", "dOut", "dIn ", "uid ", "lnam", "slay", "nsrt", "hidn", "nsr#", "asrt", "stm#"]
+SELECTORS += ["fsiz", "fsz#", "vfsz", "ltnc", "saft", "livn", "sfmt", "suse", "rnlp"]
+STRINGS = ("uid ", "lnam")
+FUNCTIONS = [
+    "AudioObjectGetPropertyData",
+    "AudioObjectGetPropertyDataSize",
+    "AudioObjectSetPropertyData",
+    "AudioObjectIsPropertySettable",
+    "AudioObjectAddPropertyListener",
+    "AudioObjectRemovePropertyListener",
+    "AudioDeviceCreateIOProcID",
+    "AudioDeviceStart",
+]
+
+
+def odd_value(chance: random.Random, what: str) -> bytes:
+    kind = chance.randrange(6)
+    if kind == 0:
+        return b""
+    if kind == 1:
+        return struct.pack("<d", chance.choice([0.0, -1.0, 1e300, float("nan"), float("inf")]))
+    if kind == 2:
+        return struct.pack("<I", chance.choice([0, 1, 2, 0x7FFFFFFF, 0xFFFFFFFF]))
+    size = chance.choice([1, 2, 3, 4, 5, 7, 8, 12, 16, 39, 40, 41, 100, 4096])
+    value = chance.randbytes(size)
+    # Eight bytes in the place of a string would be a pointer, and nobody can check one.
+    return value[:-1] if what in STRINGS and size == 8 else value
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_replies_and_errors_of_any_kind(coreaudio: Worlds, seed: int) -> None:
+    chance = random.Random(seed)
+    timeouts = Timeouts(rate_s=0.05, buffer_s=0.05)
+    world = coreaudio(3, 4, seed=seed, timeouts=timeouts, switches={"start_block_ns": 0})
+    device = world.device(chance.choice(["USBDuplex:1", "MultiStream:2+2+8"]))
+    driver = world.driver
+    streams = driver.call("", lambda: driver.hal.ids(device.id, "stm#"), 10.0)
+    for _ in range(chance.randrange(1, 4)):
+        if chance.random() < 0.35:
+            world.fail_call(
+                chance.choice(FUNCTIONS),
+                from_text(chance.choice(CODES)) if chance.random() < 0.8 else -50,
+                chance.randrange(40),
+                chance.choice([1, 2, 2**32 - 1]),
+            )
+            continue
+        what = chance.choice(SELECTORS)
+        value = odd_value(chance, what)
+        if what in STRINGS and len(value) == 8:
+            value = b"1234567"
+        target = chance.choice([device.id, device.id, 1, *streams])
+        size = -1 if chance.random() < 0.7 else chance.choice([0, 1, 8, 1000, 2**31, 2**32 - 1])
+        status = 0 if chance.random() < 0.7 else from_text(chance.choice(CODES))
+        device.override(what, value, status=status, said_size=size, object_id=target)
+    try:
+        use_everything(world, device.uid)
+    except (VoicecoilError, MemoryError) as error:
+        assert str(error)
+    assert driver.kept_ioprocs == 0
+    world.library.sim_stop_clock()
+    # Where the removal of a listener was made to fail, it is still there; all else is gone.
+    world.library.sim_check_clean()
+    left = {
+        name: n
+        for name, n in world.counters().items()
+        if n and name.startswith(("live_", "fault_"))
+    }
+    assert set(left) <= {"live_listeners"}, world.report()
+    world.close()

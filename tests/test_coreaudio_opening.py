@@ -1,0 +1,248 @@
+"""What CoreAudio's driver asks of a device, and what it says that it got."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from coded import assert_coded, coded
+from coreaudio import Worlds
+from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.driver import Latency
+from voicecoil.testing import SimulatedCoreAudio
+
+
+def silence(block: vc.Block) -> None:
+    pass
+
+
+def play_on(world: SimulatedCoreAudio, **wishes: Any) -> vc.OutputStream:
+    return vc.OutputStream(silence, driver=world.driver, **wishes)
+
+
+# ---- rate --------------------------------------------------------------------------------------
+
+
+def test_the_rate_stays_as_it_is_unless_one_is_asked_for(coreaudio: Worlds) -> None:
+    world = coreaudio(1)
+    with play_on(world) as stream:
+        assert stream.samplerate == 44_100
+        stream.abort()
+    assert world.counter("rate_changes") == 0
+
+
+@pytest.mark.parametrize("samplerate", [48_000, 96_000])
+def test_a_rate_is_set_and_waited_for(coreaudio: Worlds, samplerate: int) -> None:
+    world = coreaudio(1, switches={"rate_delay_ns": 700_000_000})
+    with play_on(world, samplerate=samplerate) as stream:
+        assert stream.samplerate == samplerate
+        world.advance(0.1)
+        stream.abort()
+    assert world.device("BuiltInSpeakerDevice").runs()[-1].rate_hz == samplerate
+
+
+def test_any_rate_of_a_range(coreaudio: Worlds) -> None:
+    with play_on(coreaudio(8), samplerate=12_345) as stream:
+        assert stream.samplerate == 12_345
+        stream.abort()
+
+
+def test_a_rate_that_is_not_offered_is_refused_with_those_that_are(coreaudio: Worlds) -> None:
+    world = coreaudio(1)
+    with pytest.raises(vc.ArgumentError, match="offers 44100, 48000, 88200, 96000 Hz"):
+        play_on(world, samplerate=32_000)
+    assert world.counter("rate_changes") == 0
+
+
+def test_a_rate_that_never_comes(coreaudio: Worlds) -> None:
+    world = coreaudio(1, switches={"rate_outcome": 1})
+    with pytest.raises(vc.ArgumentError, match="runs at 44100 Hz and did not change within 5 s"):
+        play_on(world, samplerate=48_000)
+
+
+def test_another_rate_comes(coreaudio: Worlds) -> None:
+    world = coreaudio(1, switches={"rate_outcome": 2})
+    with pytest.raises(vc.ArgumentError, match=r"runs at (88200|96000) Hz"):
+        play_on(world, samplerate=48_000)
+
+
+def test_a_rate_that_another_process_takes_back_ends_the_stream(coreaudio: Worlds) -> None:
+    world = coreaudio(1, switches={"rate_outcome": 3})
+    stream = play_on(world, samplerate=48_000)
+    stream.start()
+    world.advance(1.0)
+    with pytest.raises(vc.DeviceLostError, match="from 48000 to 44100 Hz"):
+        stream.wait(5)
+    stream.close()
+
+
+def test_a_device_that_goes_on_reporting_the_old_rate(coreaudio: Worlds) -> None:
+    world = coreaudio(18)
+    with play_on(world, samplerate=96_000) as stream:
+        assert stream.samplerate == 96_000
+        world.advance(0.5)
+        world.device("OldRate").notify("nsrt")
+        world.advance(0.5)
+        assert not stream.wait(0)
+        stream.abort()
+    assert world.device("OldRate").runs()[-1].rate_hz == 96_000
+
+
+@pytest.mark.parametrize("lag_ms", [1, 50, 900])
+def test_a_getter_that_lags(coreaudio: Worlds, lag_ms: int) -> None:
+    world = coreaudio(1, switches={"getter_lag_ns": lag_ms * 1_000_000})
+    with play_on(world, samplerate=96_000) as stream:
+        assert stream.samplerate == 96_000
+        world.advance(2.0)
+        assert not stream.wait(0)
+        stream.abort()
+
+
+def test_a_second_stream_leaves_the_rate_alone(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    with play_on(world, samplerate=96_000) as stream:
+        with pytest.raises(vc.ArgumentError, match="runs at 96000 Hz for another stream"):
+            play_on(world, samplerate=44_100)
+        with play_on(world) as second:
+            assert second.samplerate == 96_000
+            second.abort()
+        stream.abort()
+
+
+# ---- buffer size -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "got"), [(None, 512), (64, 64), (1, 32), (5, 35), (441, 441), (4410, 2048)]
+)
+def test_the_buffer_is_whole_blocks_within_the_devices_limits(
+    coreaudio: Worlds, asked: int | None, got: int
+) -> None:
+    world = coreaudio(4)
+    with play_on(world, blocksize=asked) as stream:
+        assert stream.latency.buffer_frames == got
+        world.advance(0.1)
+        stream.abort()
+    assert world.device("MultiStream:2+2+8").buffer_frames == got
+
+
+@pytest.mark.parametrize("change", [0, 1, 2])
+def test_a_buffer_that_changes_late_is_waited_for(coreaudio: Worlds, change: int) -> None:
+    switches = {"buffer_change": change, "buffer_delay_ns": 300_000_000}
+    with play_on(coreaudio(3, switches=switches), blocksize=128) as stream:
+        assert stream.latency.buffer_frames == 128
+        stream.abort()
+
+
+def test_a_second_stream_leaves_the_buffer_alone(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    with play_on(world, blocksize=256) as stream:
+        with play_on(world, blocksize=64) as second:
+            assert second.latency.buffer_frames == 256
+            second.abort()
+        stream.abort()
+
+
+def test_devices_whose_cycles_vary_promise_no_number(coreaudio: Worlds) -> None:
+    sizes: list[int] = []
+    world = coreaudio(11)
+    stream = vc.OutputStream(lambda block: sizes.append(block.frames), driver=world.driver)
+    assert stream.blocksize == 0
+    with stream:
+        world.advance(0.5)
+        stream.abort()
+    assert len(set(sizes)) > 5
+    assert max(sizes) <= stream._got.max_frames
+
+
+# ---- latencies ---------------------------------------------------------------------------------
+
+
+def test_latency_is_split_by_where_it_comes_from(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    with vc.Stream(silence, driver=world.driver) as stream:
+        assert stream.latency == (
+            Latency(42, 7, 64, 512, 0, 48_000.0),
+            Latency(37, 9, 72, 512, 0, 48_000.0),
+        )
+        stream.abort()
+
+
+@pytest.mark.parametrize("samplerate", [44_100, 48_000, 96_000])
+@pytest.mark.parametrize("blocksize", [None, 64, 480])
+def test_the_round_trip_takes_exactly_the_declared_latency(
+    coreaudio: Worlds, samplerate: int, blocksize: int | None
+) -> None:
+    recorded: list[NDArray[np.float32]] = []
+    position = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal position
+        recorded.append(block.input.copy())
+        block.output[:] = coded(position, *block.output.shape)
+        position += block.frames
+
+    world = coreaudio(8)
+    stream = vc.Stream(callback, driver=world.driver, samplerate=samplerate, blocksize=blocksize)
+    with stream:
+        world.advance(0.5)
+        stream.abort()
+    trip = sum(latency.frames for latency in stream.latency)
+    sound = np.concatenate(recorded)
+    assert not sound[:trip].any()
+    assert_coded(sound[trip:])
+
+
+def test_output_times_are_those_at_which_frames_leave_the_hardware(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    times: list[tuple[int, int]] = []
+
+    def callback(block: vc.Block) -> None:
+        times.append((block.time.output_frames, block.time.output_ns))  # type: ignore[arg-type]
+
+    with vc.OutputStream(callback, driver=world.driver) as stream:
+        world.advance(1.0)
+        latency = stream.latency
+        stream.abort()
+    device = world.device("USBDuplex:1")
+    beyond = latency.device_frames + latency.stream_frames
+    for frames, ns in times[10:]:
+        # The clock of a device 37 ppm fast is a prediction.
+        assert abs(device.emission_ns(frames - beyond) - ns) < 20_000
+
+
+# ---- what cannot be opened ---------------------------------------------------------------------
+
+
+def test_formats_that_are_not_float(coreaudio: Worlds) -> None:
+    world = coreaudio(1)
+    device = world.device("BuiltInSpeakerDevice")
+    driver = world.driver
+    stream = driver.call("", lambda: driver.hal.ids(device.id, "stm#"), 10.0)[0]
+    integer = driver.call("", lambda: driver.hal.scalar(stream, "sfmt", 40), 10.0)
+    device.override("sfmt", integer[:8] + b"3-ca" + integer[12:], object_id=stream, scope="glob")
+    with pytest.raises(vc.DriverError, match="'ac-3'.*only 32-bit float"):
+        play_on(world)
+
+
+def test_a_device_that_another_program_has_for_itself(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    world.device("USBDuplex:1").hog(4711)
+    stream = play_on(world)
+    with pytest.raises(
+        vc.DriverError, match=r"AudioDeviceStart gave '!hog'.*'Simulated USB Duplex"
+    ):
+        stream.start()
+    stream.close()
+
+
+def test_timeouts_are_the_drivers(coreaudio: Worlds) -> None:
+    world = coreaudio(1, switches={"rate_outcome": 1}, timeouts=Timeouts(rate_s=0.25))
+    before = world.now_ns()
+    with pytest.raises(vc.ArgumentError, match=r"within 0\.25 s"):
+        play_on(world, samplerate=48_000)
+    assert 250_000_000 <= world.now_ns() - before < 400_000_000
