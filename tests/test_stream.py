@@ -404,3 +404,24 @@ def test_reference_counts_do_not_grow(stepped: VirtualDevice, driver: VirtualDri
         stream.abort()
     assert after[0] == before[0]
     assert abs(after[1] - before[1]) < 100
+
+
+def test_stepping_in_slices_runs_each_cycle_once(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    blocks = 0
+    slow = threading.Event()
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        blocks += 1
+        slow.wait(0.004)  # so that a step's slice of 50 ms ends in the middle of a cycle
+
+    stream = vc.OutputStream(callback, driver=driver)
+    stream.start()
+    stepped.step(30)
+    assert blocks == 30
+    stepped.step(30)
+    assert blocks == 60
+    stream.abort()
+    stream.close()

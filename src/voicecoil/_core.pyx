@@ -559,6 +559,11 @@ cdef class VirtualDevice(Clock):
             reached = vc_device_step(self.device, cycles, deadline_ns)
         return reached
 
+    @property
+    def owed(self):
+        """Cycles of the last step that had not begun when its deadline passed."""
+        return vc_device_owed(self.device)
+
     def inject(self, uint32_t kind, int64_t value, int64_t at_frame):
         cdef vc_fault fault
         fault.kind = kind

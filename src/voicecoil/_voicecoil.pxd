@@ -200,6 +200,7 @@ cdef extern from "device.h" nogil:
                           uint32_t output_channels)
     bint vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns)
     bint vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns)
+    uint64_t vc_device_owed(vc_device *device)
     bint vc_device_inject(vc_device *device, const vc_fault *fault)
     int vc_device_get_condition(const vc_device *device)
     int64_t vc_device_clock_ns(void *device) noexcept

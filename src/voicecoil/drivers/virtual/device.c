@@ -34,6 +34,8 @@ struct vc_device {
     pthread_cond_t moved;
     uint64_t granted; /* cycles that a stepped device may run; under `lock` */
     uint64_t stepped; /* cycles that it ran; under `lock` */
+    uint64_t begun;   /* cycles that it began; under `lock` */
+    uint64_t owed;    /* cycles of the last step that had not begun; under `lock` */
     bool running;
     _Atomic bool quit;
     _Atomic uint64_t turn; /* odd while clients' cycles run */
@@ -263,9 +265,19 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
         error = pthread_cond_timedwait(&device->moved, &device->lock, &until);
     }
     bool reached = device->stepped >= target || error == 0;
-    device->granted = device->stepped; /* what was not run in time is not owed */
+    /* What had not begun in time is taken back; a cycle under way is still counted as this call's.
+     */
+    device->owed = target > device->begun ? target - device->begun : 0;
+    device->granted = device->begun;
     pthread_mutex_unlock(&device->lock);
     return reached;
+}
+
+uint64_t vc_device_owed(vc_device *device) {
+    pthread_mutex_lock(&device->lock);
+    uint64_t owed = device->owed;
+    pthread_mutex_unlock(&device->lock);
+    return owed;
 }
 
 bool vc_device_inject(vc_device *device, const vc_fault *fault) {
@@ -593,8 +605,12 @@ static bool wait_for_cycle(vc_device *device) {
         while (device->stepped >= device->granted && !atomic_load(&device->quit)) {
             pthread_cond_wait(&device->moved, &device->lock);
         }
+        bool quit = atomic_load(&device->quit);
+        if (!quit) {
+            device->begun = device->stepped + 1;
+        }
         pthread_mutex_unlock(&device->lock);
-        return !atomic_load(&device->quit);
+        return !quit;
     }
     int64_t due = device->due_ns;
     int64_t left = due - vc_clock_ns();

@@ -92,6 +92,9 @@ bool vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns)
  * longer well. False: not within `deadline_ns`. [control] */
 bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns);
 
+/* Cycles of the last vc_device_step that had not begun when its deadline passed. [control] */
+uint64_t vc_device_owed(vc_device *device);
+
 /* [control] False: eight faults are waiting already. */
 bool vc_device_inject(vc_device *device, const vc_fault *fault);
 /* [any] */

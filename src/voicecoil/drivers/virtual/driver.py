@@ -137,16 +137,13 @@ class VirtualDevice:
                 f'{self.name!r} has a {self.clock} clock; step() is for "stepped"'
             )
         until = None if timeout_s is None else time.monotonic() + timeout_s
-        target = cycles
-        while target > 0:
-            # In slices, so that Ctrl-C is heard.
-            before = core.cycles
-            if core.step(target, 50_000_000) or core.condition != 0:
-                return
-            target -= core.cycles - before
+        left = cycles
+        # In slices, so that Ctrl-C is heard.
+        while not core.step(left, 50_000_000) and core.condition == 0:
+            left = core.owed
             if until is not None and time.monotonic() > until:
                 raise StreamTimeoutError(
-                    f"{target} of {cycles} cycles were not over after {timeout_s} s"
+                    f"{left} of {cycles} cycles had not begun after {timeout_s} s"
                 )
 
     def inject(self, fault: Fault, value: int = 0, at_frame: int = 0) -> None:
