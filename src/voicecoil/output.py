@@ -8,7 +8,8 @@ import threading
 from voicecoil import _core, control
 from voicecoil.drivers.driver import RATE_RANGE_HZ, Device, Driver, Got
 from voicecoil.errors import StreamStateError
-from voicecoil.stream import OutputStream, _CodeFactory
+from voicecoil.stream import OutputStream
+from voicecoil.stream_base import CodeFactory
 
 __all__ = ["Output", "close_outputs", "output_for"]
 
@@ -37,7 +38,7 @@ class Output:
         self._quiet_since: int | None = None  # the mixer's frame
         low, high = RATE_RANGE_HZ
         self.stream = OutputStream(
-            _CodeFactory(self._make_mixer),
+            CodeFactory(self._make_mixer),
             driver=driver,
             device=device,
             samplerate=samplerate if low <= samplerate <= high else None,

@@ -16,7 +16,8 @@ from voicecoil.arguments import check_count, check_seconds, check_timeout
 from voicecoil.drivers.driver import Device, Driver, Got
 from voicecoil.errors import ArgumentError, StreamTimeoutError
 from voicecoil.levels import Level
-from voicecoil.stream import InputStream, _CodeFactory
+from voicecoil.stream import InputStream
+from voicecoil.stream_base import CodeFactory
 
 if TYPE_CHECKING:
     import numpy as np
@@ -340,7 +341,7 @@ def record(
         return code
 
     stream = InputStream(
-        _CodeFactory(make),
+        CodeFactory(make),
         device=device,
         driver=driver,
         samplerate=samplerate,

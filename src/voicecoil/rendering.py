@@ -11,7 +11,8 @@ from voicecoil.arguments import check_blocksize, check_count, check_gain, check_
 from voicecoil.channels import check_channels
 from voicecoil.drivers.virtual.driver import MAX_FRAMES, VirtualDevice, VirtualDriver
 from voicecoil.errors import ArgumentError, ArgumentTypeError
-from voicecoil.stream import Callback, OutputStream, _CodeFactory
+from voicecoil.stream import OutputStream
+from voicecoil.stream_base import Callback, CodeFactory
 
 if TYPE_CHECKING:
     import os
@@ -140,7 +141,7 @@ def render(
     return result
 
 
-def _mixer_of(clips: Any, samplerate: float) -> _CodeFactory:
+def _mixer_of(clips: Any, samplerate: float) -> CodeFactory:
     listed = [clips] if isinstance(clips, Clip) else list(clips)
     for clip in listed:
         if not isinstance(clip, Clip):
@@ -157,7 +158,7 @@ def _mixer_of(clips: Any, samplerate: float) -> _CodeFactory:
             mixer.add(_core.Clip.from_memory(sound, clip.loops, clip.start_frame, clip.gain))
         return mixer
 
-    return _CodeFactory(make)
+    return CodeFactory(make)
 
 
 def _check(clip: Clip) -> None:

@@ -18,7 +18,7 @@ from voicecoil.cli.display import duration_text, level_text, plural
 from voicecoil.errors import ArgumentError
 from voicecoil.files import FileSink
 from voicecoil.levels import decibels
-from voicecoil.stream import Callback
+from voicecoil.stream_base import Callback
 
 __all__ = ["render"]
 

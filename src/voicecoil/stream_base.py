@@ -1,0 +1,476 @@
+"""What the three kinds of stream have in common: opening, starting, waiting, ending."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, ClassVar, Literal, Self
+
+from voicecoil import _core, control
+from voicecoil.arguments import (
+    channel_map,
+    check_blocksize,
+    check_samplerate,
+    check_timeout,
+    shown,
+)
+from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection
+from voicecoil.device_list import find_device
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    CallbackResultError,
+    EscapedBlockError,
+    ForkedError,
+    Stop,
+    StreamClosedError,
+    StreamStateError,
+)
+from voicecoil.events import Event, with_overloads
+from voicecoil.levels import Level, read_levels
+from voicecoil.native import as_native
+from voicecoil.statistics import Statistics
+
+__all__ = ["Callback", "CodeFactory", "StreamBase"]
+
+Callback = Callable[[_core.Block], None]
+State = Literal["idle", "running", "draining", "finished", "closed"]
+
+_STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
+_EVENT_KINDS: dict[int, Literal["xrun", "late", "finished"]] = {
+    _core.EVENT_XRUN: "xrun",
+    _core.EVENT_FINISHED: "finished",
+    _core.EVENT_LATE: "late",
+}
+
+
+class StreamBase:
+    """What the three kinds of stream have in common."""
+
+    _directions: ClassVar[tuple[Direction, ...]] = ()
+
+    def __init__(
+        self,
+        callback: Callback | Any,
+        *,
+        device: str | Device | None = None,
+        driver: str | Driver | None = None,
+        samplerate: float | None = None,
+        channels: Any = None,
+        blocksize: int | None = None,
+        latency: Literal["low"] = "low",
+        zero_copy: bool = False,
+        arrays: Literal["numpy", "memoryview"] = "numpy",
+        meter: bool = False,
+    ) -> None:
+        self._connection: Connection | None = None
+        self._generation = control.generation()
+        if latency != "low":
+            raise ArgumentError(
+                f'latency={latency!r}; possible is "low": the callback runs on the device\'s thread'
+            )
+        if arrays not in ("numpy", "memoryview"):
+            raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
+        make_code = callback if isinstance(callback, CodeFactory) else None
+        native = None if make_code else as_native(callback)
+        if make_code is None and native is None and not callable(callback):
+            raise ArgumentTypeError(
+                f"callback={shown(callback)} cannot be called; give a function of one argument, "
+                "the Block, or a native function (voicecoil.NativeCallback)"
+            )
+        rate = check_samplerate(samplerate)
+        block_frames = check_blocksize(blocksize)
+        self._driver = get_driver(driver)
+        self._device = find_device(device, self._directions, self._driver)
+        maps = self._channel_maps(channels)
+        wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
+        driver_stream = self._driver.open_stream(wanted)
+        try:
+            got = driver_stream.got
+            if rate is not None and got.samplerate != rate and make_code is None:
+                raise ArgumentError(
+                    f"samplerate={rate:g} Hz; {self._device.name!r} runs at {got.samplerate:g} Hz "
+                    + got.rate_note
+                )
+            self._maps = maps
+            self._got = got
+            self._blocksize = block_frames
+            self._zero_copy = bool(zero_copy)
+            self._meter = bool(meter) or make_code is not None
+            if make_code is not None:
+                code: _core.Code = make_code(got, len(maps[0]), len(maps[1]))
+            elif native is not None:
+                code = _core.NativeCode(native.address, native.user, native.keep)
+            else:
+                code = self._python_code(callback, arrays)
+            engine = self._engine(code, driver_stream, arrays)
+            connection = Connection(driver_stream, code, engine)
+            control.register(connection)
+            self._connection = connection
+        except BaseException:
+            driver_stream.close()
+            raise
+
+    # ---- opening ----
+
+    def _channel_maps(self, channels: Any) -> tuple[list[int], list[int]]:
+        maps: dict[str, list[int]] = {"input": [], "output": []}
+        for direction in self._directions:
+            maps[direction] = channel_map(
+                channels, self._device, direction, self._default(direction)
+            )
+        return maps["input"], maps["output"]
+
+    @staticmethod
+    def _default(direction: Direction) -> int | None:
+        return 2 if direction == "output" else None
+
+    def _memories(self) -> tuple[Any, Any]:
+        frames = _core.block_frames(self._blocksize or 0, self._got.device_frames)
+        inputs, outputs = (len(channels) for channels in self._maps)
+        return (
+            _core.block_memory(frames, inputs, True) if inputs else None,
+            _core.block_memory(frames, outputs, False) if outputs else None,
+        )
+
+    def _python_code(self, callback: Callback, arrays: str) -> _core.PythonCode:
+        memories = self._memories()
+        return _core.PythonCode(
+            callback,
+            [None if memory is None else _view(memory, arrays) for memory in memories],
+            memories,
+            self._got.samplerate,
+            self._zero_copy,
+            (Stop, EscapedBlockError, CallbackResultError),
+        )
+
+    def _engine(self, code: _core.Code, driver_stream: DriverStream, arrays: str) -> _core.Engine:
+        got = self._got
+        flags = _core.METER if self._meter else 0
+        if self._zero_copy:
+            packed = arrays == "memoryview" or isinstance(code, _core.NativeCode)
+            flags |= _core.ZERO_COPY | (_core.PACKED if packed else 0)
+        output = got.output_latency.frames if got.output_latency else 0
+        return _core.Engine(
+            code,
+            input_channels=len(self._maps[0]),
+            output_channels=len(self._maps[1]),
+            block_frames=self._blocksize or 0,
+            device_frames=got.device_frames,
+            drain_frames=output,
+            samplerate_hz=got.samplerate,
+            flags=flags,
+            clock=driver_stream.clock,
+        )
+
+    # ---- what it is ----
+
+    @property
+    def device(self) -> Device:
+        """The device, as it was when the stream was opened."""
+        return self._device
+
+    @property
+    def driver(self) -> Driver:
+        """The driver that the device belongs to."""
+        return self._driver
+
+    @property
+    def samplerate(self) -> float:
+        """Frames per second, Hz."""
+        return self._got.samplerate
+
+    @property
+    def blocksize(self) -> int:
+        """Frames per block; 0: they vary with the device's cycles."""
+        return self._blocksize or self._got.device_frames
+
+    @property
+    def zero_copy(self) -> bool:
+        """Whether the callback works in the device's own memory where that is possible."""
+        return self._zero_copy
+
+    def _lead_frames(self) -> int:
+        """What blocks that do not fit the device's cycles cost in a duplex stream."""
+        size, cycle = self._blocksize or 0, self._got.device_frames
+        fits = size == 0 or (cycle != 0 and cycle % size == 0)
+        return 0 if fits or len(self._directions) < 2 else size
+
+    def _latency(self, direction: Direction) -> Latency:
+        got = self._got.input_latency if direction == "input" else self._got.output_latency
+        assert got is not None
+        lead = self._lead_frames() if direction == "output" else 0
+        return Latency(
+            got.device_frames,
+            got.stream_frames,
+            got.safety_frames,
+            got.buffer_frames,
+            got.lead_frames + lead,
+            got.samplerate,
+        )
+
+    @property
+    def state(self) -> State:
+        """Idle, running, draining (its last frames are on their way), finished or closed."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return "closed"
+        if not connection.started and connection.engine.state in (_core.RUNNING, _core.DRAINING):
+            return "idle"
+        return _STATES[connection.engine.state]
+
+    @property
+    def active(self) -> bool:
+        """Whether the callback is being called."""
+        return self.state == "running"
+
+    def now_ns(self) -> int:
+        """The host time that this stream's time stamps are on, ns."""
+        connection = self._alive()
+        clock = connection.driver_stream.clock
+        return clock.clock_ns() if clock is not None else self._driver.now_ns()
+
+    def statistics(self) -> Statistics:
+        """What was counted since the stream was opened; readable also when it is closed."""
+        if self._connection is None:
+            raise StreamClosedError("the stream could not be opened; it counted nothing")
+        raw = self._connection.engine.statistics()
+        for name in ("output_time", "input_time"):
+            raw.pop(name)
+        busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
+        return Statistics(**raw, busy_s=busy_ns / 1e9, busy_max_s=busy_max_ns / 1e9)
+
+    def events(self) -> list[Event]:
+        """Takes what happened since the last call, oldest first."""
+        if self._connection is None:
+            return []
+        noticed = self._connection.driver_stream.events()
+        events = [
+            Event(_EVENT_KINDS[kind], host_ns, frames, value if kind != _core.EVENT_FINISHED else 0)
+            for kind, host_ns, frames, value in self._connection.engine.events()
+        ]
+        return with_overloads(events, noticed) if noticed else events
+
+    def _levels(self) -> tuple[list[Level], list[Level]]:
+        """(input, output) levels since the last call; readable also when it is closed."""
+        if self._connection is None:
+            raise StreamClosedError("the stream could not be opened; it has no levels")
+        if not self._meter:
+            raise StreamStateError("the stream keeps no levels; open it with meter=True")
+        return read_levels(self._connection.engine)
+
+    def _trouble(self) -> Exception | None:
+        """Why its device gives no cycle any more; None: all is well."""
+        return self._connection.driver_stream.trouble() if self._connection is not None else None
+
+    def _newest_output(self) -> tuple[int, int | None]:
+        """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
+        assert self._connection is not None
+        raw = self._connection.engine.statistics()
+        return raw["frames"], raw["output_time"][0]
+
+    # ---- what it does ----
+
+    def _refuse_in_fork(self) -> None:
+        if control.forked(self._generation):
+            raise ForkedError(
+                "this stream was opened before the process was forked and belongs to the parent; "
+                'open a stream of the child\'s own, or use the "spawn" start method'
+            )
+
+    def _alive(self) -> Connection:
+        self._refuse_in_fork()
+        if self._connection is None or self._connection.closed:
+            raise StreamClosedError("the stream is closed; open a new one")
+        return self._connection
+
+    def start(self) -> None:
+        """Makes the device call the callback.
+
+        Raises
+        ------
+        StreamStateError
+            It runs already, or this is its own callback.
+        DeviceLostError, DriverError
+            The device cannot be started.
+        """
+        connection = self._alive()
+        if connection.in_callback or self.state in ("running", "draining"):
+            raise StreamStateError("the stream runs already; stop() it first")
+        if connection.started:
+            connection.halt(STOP_TIMEOUT_S)  # it had ended by itself
+        connection.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
+
+        Parameters
+        ----------
+        timeout : float or None
+            s; None: for ever.
+
+        Returns
+        -------
+        bool
+            True: it has ended (or never ran) and its last frame was heard. False: `timeout` passed.
+
+        Raises
+        ------
+        Exception
+            What the callback raised, with its traceback, once.
+        DeviceLostError
+            The device went away.
+        """
+        connection = self._alive()
+        seconds = check_timeout(timeout)
+        self._refuse_in_callback(connection, "wait for its own end")
+        until = None if seconds is None else time.monotonic() + seconds
+        while connection.started and connection.engine.state != _core.FINISHED:
+            if (trouble := connection.driver_stream.trouble()) is not None:
+                self._lost(connection, trouble)
+            if until is not None and time.monotonic() >= until:
+                return False
+            time.sleep(POLL_S)
+        connection.halt(STOP_TIMEOUT_S)
+        self._raise_once(connection)
+        return True
+
+    def stop(self) -> None:
+        """Ends the stream after the current block and waits until that block was heard.
+
+        When it returns, no callback runs or will run. In the callback itself it asks for the end
+        and returns at once.
+
+        Raises
+        ------
+        Exception
+            What the callback raised, with its traceback, once.
+        StreamTimeoutError
+            The callback did not return within 5 s.
+        """
+        self._end(drain=True)
+
+    def abort(self) -> None:
+        """Like :meth:`stop`, without waiting for the current block to be heard."""
+        self._end(drain=False)
+
+    def _end(self, drain: bool) -> None:
+        connection = self._alive()
+        ask = connection.engine.stop if drain else connection.engine.abort
+        ask()
+        if connection.in_callback:
+            return
+        latency = self._got.output_latency
+        patience = STOP_TIMEOUT_S + (latency.seconds if latency else 0.0)
+        until = time.monotonic() + patience
+        # A stepped clock stands still unless somebody moves it: nothing will come to an end by
+        # itself.
+        while (
+            connection.started
+            and not connection.stands_still
+            and connection.engine.state != _core.FINISHED
+            and connection.driver_stream.trouble() is None
+            and time.monotonic() < until
+        ):
+            time.sleep(POLL_S)
+        running = connection.started and connection.engine.state != _core.FINISHED
+        trouble = connection.driver_stream.trouble() if running else None
+        connection.halt(STOP_TIMEOUT_S)
+        connection.unraised = connection.unraised or trouble
+        self._raise_once(connection)
+
+    def close(self) -> None:
+        """Ends the stream at once and gives the device back. The second time does nothing.
+
+        In the callback itself it is done as soon as the callback has returned. What the callback
+        raised and nobody has seen yet is raised.
+        """
+        connection = self._connection
+        if connection is None or connection.closed or control.forked(self._generation):
+            return
+        if connection.in_callback:
+            connection.engine.abort()
+            control.submit(connection.close_unseen)
+            return
+        connection.close()
+        self._raise_once(connection)
+
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For those who end together with a stream of theirs."""
+        connection = self._connection
+        if connection is not None and not control.forked(self._generation):
+            connection.close_at_exit(timeout_s)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        if error is not None:
+            connection.close()
+            unseen = connection.take_unraised()
+            if unseen is not None and unseen is not error:
+                error.add_note(f"the stream's callback had raised {unseen!r}")
+            return
+        try:
+            self.stop()
+        finally:
+            self.close()
+
+    def __del__(self) -> None:
+        connection = getattr(self, "_connection", None)
+        if connection is None or connection.closed or control.forked(self._generation):
+            return
+        control.submit(connection.close_unseen)
+
+    def __repr__(self) -> str:
+        inputs, outputs = (len(channels) for channels in self._maps)
+        return (
+            f"<{type(self).__name__} on {self._device.name!r}, {self.samplerate:g} Hz, "
+            f"{inputs} in, {outputs} out, {self.state}>"
+        )
+
+    def _refuse_in_callback(self, connection: Connection, what: str) -> None:
+        if connection.in_callback:
+            raise StreamStateError(
+                f"a callback cannot {what}; raise voicecoil.Stop to end the stream"
+            )
+
+    def _lost(self, connection: Connection, trouble: Exception) -> None:
+        connection.halt(STOP_TIMEOUT_S)
+        self._raise_once(connection)
+        raise trouble
+
+    def _raise_once(self, connection: Connection) -> None:
+        error = connection.take_unraised()
+        if error is not None:
+            raise error
+
+
+class CodeFactory:
+    """Internal code instead of a callback: called with what the device gave."""
+
+    def __init__(self, make: Callable[[Got, int, int], _core.Code]) -> None:
+        self._make = make
+
+    def __call__(self, got: Got, inputs: int, outputs: int) -> _core.Code:
+        return self._make(got, inputs, outputs)
+
+
+def _view(memory: Any, arrays: str) -> Any:
+    if arrays == "memoryview":
+        return memoryview(memory)
+    import numpy as np
+
+    return np.asarray(memory)
