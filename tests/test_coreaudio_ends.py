@@ -12,6 +12,7 @@ import pytest
 
 import voicecoil as vc
 from coreaudio import Worlds
+from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.testing import SimulatedCoreAudio
 
@@ -292,7 +293,7 @@ def _in_child(world: SimulatedCoreAudio, stream: vc.OutputStream) -> None:
         world.driver.devices,
         stream.start,
         lambda: vc.devices(world.driver),
-        lambda: type(world.driver)(world.driver.library.paths),
+        lambda: CoreAudioDriver(world.driver.library.paths),
     ):
         try:
             attempt()
