@@ -50,7 +50,7 @@ def lint(env: Path) -> Step:
         [str(binaries / "ruff"), "format", "--check", *CHECKED],
         [str(binaries / "clang-format"), "--dry-run", "--Werror", *c_files()],
         [str(binaries / "mypy")],
-        [str(binaries / "mypy"), "--no-namespace-packages", *examples()],
+        [str(binaries / "mypy"), *examples()],
     )
 
 

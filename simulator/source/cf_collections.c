@@ -46,12 +46,8 @@ static void finalise(cf_object *o) {
     cf_drop_storage(o);
 }
 
-static collection *make(enum cf_type type) {
-    return cf_new(type, sizeof(collection), finalise);
-}
-static const collection *of(const void *object) {
-    return object;
-}
+static collection *make(enum cf_type type) { return cf_new(type, sizeof(collection), finalise); }
+static const collection *of(const void *object) { return object; }
 
 static void append(collection *c, const void *key, const void *value) {
     if (c->count == c->room) {
@@ -89,9 +85,7 @@ EXPORT CFArrayRef CFArrayCreate(CFAllocatorRef allocator, const void **values, C
 EXPORT void CFArrayAppendValue(CFMutableArrayRef theArray, const void *value) {
     append((collection *)(void *)theArray, NULL, value);
 }
-EXPORT CFIndex CFArrayGetCount(CFArrayRef theArray) {
-    return of(theArray)->count;
-}
+EXPORT CFIndex CFArrayGetCount(CFArrayRef theArray) { return of(theArray)->count; }
 EXPORT const void *CFArrayGetValueAtIndex(CFArrayRef theArray, CFIndex idx) {
     if (idx < 0 || idx >= of(theArray)->count) {
         report_fault(CN_fault_bad_size, "CFArrayGetValueAtIndex: %ld of %ld", (long)idx,
@@ -169,9 +163,7 @@ EXPORT CFDictionaryRef CFDictionaryCreate(CFAllocatorRef allocator, const void *
     }
     return d;
 }
-EXPORT CFIndex CFDictionaryGetCount(CFDictionaryRef theDict) {
-    return of(theDict)->count;
-}
+EXPORT CFIndex CFDictionaryGetCount(CFDictionaryRef theDict) { return of(theDict)->count; }
 EXPORT Boolean CFDictionaryGetValueIfPresent(CFDictionaryRef theDict, const void *key,
                                              const void **value) {
     CFIndex i = find(of(theDict), key);

@@ -119,9 +119,7 @@ EXPORT CFTypeID CFGetTypeID(CFTypeRef cf) {
 }
 
 #define TYPE_ID(name, type)                                                                        \
-    EXPORT CFTypeID name##GetTypeID(void) {                                                        \
-        return type;                                                                               \
-    }
+    EXPORT CFTypeID name##GetTypeID(void) { return type; }
 TYPE_ID(CFString, CF_STRING)
 TYPE_ID(CFArray, CF_ARRAY)
 TYPE_ID(CFNumber, CF_NUMBER)

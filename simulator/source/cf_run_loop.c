@@ -50,9 +50,7 @@ static run_loop *loop_of_locked(long thread) {
 }
 
 /* On Linux the main thread's ID is the process'. */
-void *run_loop_main_locked(void) {
-    return loop_of_locked((long)getpid());
-}
+void *run_loop_main_locked(void) { return loop_of_locked((long)getpid()); }
 
 bool run_loop_is_known_locked(const void *candidate) {
     for (run_loop *l = loops; l != NULL; l = l->next_loop) {
@@ -179,9 +177,7 @@ EXPORT CFRunLoopRunResult CFRunLoopRunInMode(CFRunLoopMode mode, CFTimeInterval 
     return (CFRunLoopRunResult)result;
 }
 
-EXPORT void CFRunLoopRun(void) {
-    CFRunLoopRunInMode(kCFRunLoopDefaultMode, 1e10, 0);
-}
+EXPORT void CFRunLoopRun(void) { CFRunLoopRunInMode(kCFRunLoopDefaultMode, 1e10, 0); }
 
 EXPORT void CFRunLoopStop(CFRunLoopRef rl) {
     if (enter(__func__)) {

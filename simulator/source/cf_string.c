@@ -17,9 +17,7 @@ static CFStringRef make(UniChar *units, size_t length) {
     return (CFStringRef)(const void *)s;
 }
 
-static const cf_string_object *of(CFStringRef string) {
-    return (const void *)string;
-}
+static const cf_string_object *of(CFStringRef string) { return (const void *)string; }
 
 /* One code point of UTF-8; -1 where there is none. */
 static long take_utf8(const UInt8 **at, const UInt8 *end) {
@@ -121,9 +119,7 @@ CFStringRef cf_string(const char *utf8) {
     return CFStringCreateWithCString(NULL, utf8, kCFStringEncodingUTF8);
 }
 
-EXPORT CFIndex CFStringGetLength(CFStringRef theString) {
-    return of(theString)->length;
-}
+EXPORT CFIndex CFStringGetLength(CFStringRef theString) { return of(theString)->length; }
 
 /* Encodes one character from `i` on; the number of bytes, 0 when the encoding has none for it. */
 static int encode(const cf_string_object *s, CFIndex *i, CFIndex end, CFStringEncoding e,
@@ -225,9 +221,7 @@ EXPORT CFIndex CFStringGetMaximumSizeForEncoding(CFIndex length, CFStringEncodin
     return length * (is_single_byte(encoding) ? 1 : is_utf16(encoding) ? 2 : 3);
 }
 
-EXPORT CFStringEncoding CFStringGetSystemEncoding(void) {
-    return kCFStringEncodingMacRoman;
-}
+EXPORT CFStringEncoding CFStringGetSystemEncoding(void) { return kCFStringEncodingMacRoman; }
 
 static UniChar folded(UniChar c, bool fold) {
     return fold && c >= 'A' && c <= 'Z' ? (UniChar)(c + 32) : c;

@@ -108,12 +108,8 @@ EXPORT CFDataRef CFDataCreate(CFAllocatorRef allocator, const UInt8 *bytes, CFIn
     d->length = length;
     return (CFDataRef)(const void *)d;
 }
-EXPORT const UInt8 *CFDataGetBytePtr(CFDataRef d) {
-    return ((const data *)(const void *)d)->bytes;
-}
-EXPORT CFIndex CFDataGetLength(CFDataRef d) {
-    return ((const data *)(const void *)d)->length;
-}
+EXPORT const UInt8 *CFDataGetBytePtr(CFDataRef d) { return ((const data *)(const void *)d)->bytes; }
+EXPORT CFIndex CFDataGetLength(CFDataRef d) { return ((const data *)(const void *)d)->length; }
 
 typedef struct url {
     cf_object head;

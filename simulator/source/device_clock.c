@@ -63,6 +63,4 @@ void clock_advance(device_clock *c, double frame) {
     }
 }
 
-double clock_rate_scalar(const device_clock *c) {
-    return c->ns_per_frame * c->nominal_hz / 1e9;
-}
+double clock_rate_scalar(const device_clock *c) { return c->ns_per_frame * c->nominal_hz / 1e9; }

@@ -11,27 +11,17 @@ static char *copy(const char *text) {
     return c;
 }
 
-static UInt32 number(const char *value) {
-    return (UInt32)strtoul(value, NULL, 0);
-}
+static UInt32 number(const char *value) { return (UInt32)strtoul(value, NULL, 0); }
 
 static void text_into(char **field, const char *value) {
     free(*field);
     *field = copy(value);
 }
 
-static void key_uid(device *d, const char *v) {
-    text_into(&d->uid, v);
-}
-static void key_name(device *d, const char *v) {
-    text_into(&d->name, v);
-}
-static void key_maker(device *d, const char *v) {
-    text_into(&d->maker, v);
-}
-static void key_model(device *d, const char *v) {
-    text_into(&d->model_uid, v);
-}
+static void key_uid(device *d, const char *v) { text_into(&d->uid, v); }
+static void key_name(device *d, const char *v) { text_into(&d->name, v); }
+static void key_maker(device *d, const char *v) { text_into(&d->maker, v); }
+static void key_model(device *d, const char *v) { text_into(&d->model_uid, v); }
 
 static void key_noname(device *d, const char *v) {
     (void)v;
@@ -73,12 +63,8 @@ static void add_streams(device *d, int direction, const char *v) {
         v = strchr(v, ',') ? strchr(v, ',') + 1 : "";
     }
 }
-static void key_in(device *d, const char *v) {
-    add_streams(d, INPUT, v);
-}
-static void key_out(device *d, const char *v) {
-    add_streams(d, OUTPUT, v);
-}
+static void key_in(device *d, const char *v) { add_streams(d, INPUT, v); }
+static void key_out(device *d, const char *v) { add_streams(d, OUTPUT, v); }
 
 static void key_rates(device *d, const char *v) {
     d->rate_count = 0;
@@ -94,47 +80,27 @@ static void key_rates(device *d, const char *v) {
     }
 }
 
-static void key_rate(device *d, const char *v) {
-    d->rate = strtod(v, NULL);
-}
-static void key_buffer(device *d, const char *v) {
-    d->buffer_frames = number(v);
-}
+static void key_rate(device *d, const char *v) { d->rate = strtod(v, NULL); }
+static void key_buffer(device *d, const char *v) { d->buffer_frames = number(v); }
 static void key_buffer_range(device *d, const char *v) {
     char *end;
     d->buffer_min = (UInt32)strtoul(v, &end, 10);
     d->buffer_max = d->base_buffer_max = (UInt32)strtoul(*end ? end + 1 : end, NULL, 10);
 }
-static void key_latency_in(device *d, const char *v) {
-    d->latency[INPUT] = number(v);
-}
-static void key_latency_out(device *d, const char *v) {
-    d->latency[OUTPUT] = number(v);
-}
-static void key_safety_in(device *d, const char *v) {
-    d->safety[INPUT] = number(v);
-}
-static void key_safety_out(device *d, const char *v) {
-    d->safety[OUTPUT] = number(v);
-}
+static void key_latency_in(device *d, const char *v) { d->latency[INPUT] = number(v); }
+static void key_latency_out(device *d, const char *v) { d->latency[OUTPUT] = number(v); }
+static void key_safety_in(device *d, const char *v) { d->safety[INPUT] = number(v); }
+static void key_safety_out(device *d, const char *v) { d->safety[OUTPUT] = number(v); }
 
 static void stream_latency(device *d, int direction, const char *v) {
     for (size_t i = 0; i < d->stream_count[direction]; i++) {
         d->streams[direction][i]->latency_frames = number(v);
     }
 }
-static void key_stream_latency_in(device *d, const char *v) {
-    stream_latency(d, INPUT, v);
-}
-static void key_stream_latency_out(device *d, const char *v) {
-    stream_latency(d, OUTPUT, v);
-}
-static void key_clock_domain(device *d, const char *v) {
-    d->clock_domain = number(v);
-}
-static void key_ppm(device *d, const char *v) {
-    d->ppm = strtod(v, NULL);
-}
+static void key_stream_latency_in(device *d, const char *v) { stream_latency(d, INPUT, v); }
+static void key_stream_latency_out(device *d, const char *v) { stream_latency(d, OUTPUT, v); }
+static void key_clock_domain(device *d, const char *v) { d->clock_domain = number(v); }
+static void key_ppm(device *d, const char *v) { d->ppm = strtod(v, NULL); }
 static void key_volume(device *d, const char *v) {
     d->volume_kind = strcmp(v, "master") == 0 ? 1 : strcmp(v, "channels") == 0 ? 2 : 0;
 }
@@ -155,18 +121,12 @@ static void key_default(device *d, const char *v) {
     d->can_be_default[INPUT] = strstr(v, "in") != NULL;
     d->can_be_default[OUTPUT] = strstr(v, "out") != NULL;
 }
-static void key_hidden(device *d, const char *v) {
-    d->hidden = number(v) != 0;
-}
+static void key_hidden(device *d, const char *v) { d->hidden = number(v) != 0; }
 static void key_loopback(device *d, const char *v) {
     d->input = number(v) ? SIM_INPUT_LOOPBACK : SIM_INPUT_ENCODED;
 }
-static void key_variable(device *d, const char *v) {
-    d->variable_frames = number(v);
-}
-static void key_reports_old_rate(device *d, const char *v) {
-    d->reports_old_rate = number(v) != 0;
-}
+static void key_variable(device *d, const char *v) { d->variable_frames = number(v); }
+static void key_reports_old_rate(device *d, const char *v) { d->reports_old_rate = number(v) != 0; }
 static void key_hang_start(device *d, const char *v) {
     d->hang_start_ns = strcmp(v, "forever") == 0 ? SIM_FOREVER : strtoull(v, NULL, 10);
 }

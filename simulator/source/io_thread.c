@@ -24,24 +24,16 @@ static fp_state fp_disturb(uint64_t noise) {
     _mm_setcsr(garbage);
     return old;
 }
-static void fp_restore(fp_state old) {
-    _mm_setcsr(old);
-}
+static void fp_restore(fp_state old) { _mm_setcsr(old); }
 #else
 typedef int fp_state;
-static fp_state fp_disturb(uint64_t noise) {
-    return (int)(noise & 0);
-}
-static void fp_restore(fp_state old) {
-    (void)old;
-}
+static fp_state fp_disturb(uint64_t noise) { return (int)(noise & 0); }
+static void fp_restore(fp_state old) { (void)old; }
 #endif
 
 /* ---- the run ---- */
 
-bool io_is_running(const device *d) {
-    return d->current != NULL;
-}
+bool io_is_running(const device *d) { return d->current != NULL; }
 
 bool device_wants_io(const device *d) {
     for (const io_proc *p = d->procs; p != NULL; p = p->next) {

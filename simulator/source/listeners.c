@@ -343,9 +343,7 @@ void deliveries_drop_locked(void *subject) {
     free(d);
 }
 
-event_fn listeners_event(void) {
-    return deliver_due;
-}
+event_fn listeners_event(void) { return deliver_due; }
 
 void listeners_reset_locked(void) {
     for (listener *l = listeners; l != NULL; l = l->next) {

@@ -1,15 +1,9 @@
 /* mach_time.c: host time: Mach's functions and CoreAudio's own. Callable from IOProcs. */
 #include "world.h"
 
-EXPORT uint64_t mach_absolute_time(void) {
-    return sim_ticks_from_ns(now_locked());
-}
-EXPORT uint64_t mach_approximate_time(void) {
-    return mach_absolute_time();
-}
-EXPORT uint64_t mach_continuous_time(void) {
-    return mach_absolute_time();
-}
+EXPORT uint64_t mach_absolute_time(void) { return sim_ticks_from_ns(now_locked()); }
+EXPORT uint64_t mach_approximate_time(void) { return mach_absolute_time(); }
+EXPORT uint64_t mach_continuous_time(void) { return mach_absolute_time(); }
 
 EXPORT kern_return_t mach_timebase_info(struct mach_timebase_info *info) {
     info->numer = world.timebase_numer;
@@ -32,21 +26,13 @@ EXPORT kern_return_t mach_wait_until(uint64_t deadline) {
     return KERN_SUCCESS;
 }
 
-EXPORT UInt64 AudioGetCurrentHostTime(void) {
-    return mach_absolute_time();
-}
+EXPORT UInt64 AudioGetCurrentHostTime(void) { return mach_absolute_time(); }
 EXPORT Float64 AudioGetHostClockFrequency(void) {
     return 1e9 * world.timebase_denom / world.timebase_numer;
 }
-EXPORT UInt32 AudioGetHostClockMinimumTimeDelta(void) {
-    return 1;
-}
-EXPORT UInt64 AudioConvertHostTimeToNanos(UInt64 inHostTime) {
-    return ns_from_ticks(inHostTime);
-}
-EXPORT UInt64 AudioConvertNanosToHostTime(UInt64 inNanos) {
-    return sim_ticks_from_ns(inNanos);
-}
+EXPORT UInt32 AudioGetHostClockMinimumTimeDelta(void) { return 1; }
+EXPORT UInt64 AudioConvertHostTimeToNanos(UInt64 inHostTime) { return ns_from_ticks(inHostTime); }
+EXPORT UInt64 AudioConvertNanosToHostTime(UInt64 inNanos) { return sim_ticks_from_ns(inNanos); }
 
 EXPORT int sim_set_timebase(uint32_t numerator, uint32_t denominator) {
     if (numerator == 0 || denominator == 0) {

@@ -8,15 +8,9 @@ void put(reply *r, const void *data, size_t size) {
     }
 }
 
-void put_u32(reply *r, UInt32 value) {
-    put(r, &value, sizeof value);
-}
-void put_f32(reply *r, Float32 value) {
-    put(r, &value, sizeof value);
-}
-void put_f64(reply *r, Float64 value) {
-    put(r, &value, sizeof value);
-}
+void put_u32(reply *r, UInt32 value) { put(r, &value, sizeof value); }
+void put_f32(reply *r, Float32 value) { put(r, &value, sizeof value); }
+void put_f64(reply *r, Float64 value) { put(r, &value, sizeof value); }
 
 /* A new CFString, which the client then owns. */
 void put_string(reply *r, const char *text) {
@@ -136,9 +130,7 @@ static OSStatus get_name(const request *q, reply *r) {
                                          : q->d->name);
     return 0;
 }
-static bool has_device(const request *q) {
-    return q->element == 0 && q->d != NULL;
-}
+static bool has_device(const request *q) { return q->element == 0 && q->d != NULL; }
 static OSStatus get_maker(const request *q, reply *r) {
     put_string(r, q->d->maker);
     return 0;

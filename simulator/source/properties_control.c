@@ -4,27 +4,17 @@
 
 static const float lowest_db = -64;
 
-static float to_db(float scalar) {
-    return lowest_db * (1 - scalar);
-}
-static float to_scalar(float db) {
-    return 1 - db / lowest_db;
-}
-static float clamp(float x, float low, float high) {
-    return x < low ? low : x > high ? high : x;
-}
+static float to_db(float scalar) { return lowest_db * (1 - scalar); }
+static float to_scalar(float db) { return 1 - db / lowest_db; }
+static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
 /* A control speaks for one scope and element of its device; a device property names them itself. */
 static int side(const request *q) {
     UInt32 scope = q->c ? q->c->scope : q->scope;
     return scope == kAudioObjectPropertyScopeInput ? INPUT : OUTPUT;
 }
-static UInt32 channel(const request *q) {
-    return q->c ? q->c->element : q->element;
-}
-static float *volume(const request *q) {
-    return &q->d->volume[side(q)][channel(q)];
-}
+static UInt32 channel(const request *q) { return q->c ? q->c->element : q->element; }
+static float *volume(const request *q) { return &q->d->volume[side(q)][channel(q)]; }
 
 static void changed(const request *q, UInt32 device_selector, UInt32 control_selector,
                     AudioClassID class_id) {

@@ -7,9 +7,7 @@
 #define GET(name) static OSStatus get_##name(const request *q, reply *r)
 #define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
 
-static int side(const request *q) {
-    return q->direction == INPUT ? INPUT : OUTPUT;
-}
+static int side(const request *q) { return q->direction == INPUT ? INPUT : OUTPUT; }
 
 /* ---- identity ---- */
 
@@ -60,9 +58,7 @@ GET(c_name) {
     put(r, name, strlen(name) + 1);
     return 0;
 }
-static bool has_c_name(const request *q) {
-    return q->element == 0 && q->d->name != NULL;
-}
+static bool has_c_name(const request *q) { return q->element == 0 && q->d->name != NULL; }
 
 /* ---- streams and channels ---- */
 
@@ -194,9 +190,7 @@ GET(variable) {
                                           : q->d->buffer_frames / 2));
     return 0;
 }
-static bool has_variable(const request *q) {
-    return q->element == 0 && q->d->variable_frames > 0;
-}
+static bool has_variable(const request *q) { return q->element == 0 && q->d->variable_frames > 0; }
 GET(cycle_usage) {
     (void)q;
     put_f32(r, 1);
@@ -233,9 +227,7 @@ GET(workgroup) {
     put(r, &workgroup, sizeof workgroup);
     return 0;
 }
-static bool has_workgroup(const request *q) {
-    return q->element == 0 && SWITCH(workgroup) != 1;
-}
+static bool has_workgroup(const request *q) { return q->element == 0 && SWITCH(workgroup) != 1; }
 
 static const size_t usage_head = offsetof(AudioHardwareIOProcStreamUsage, mStreamIsOn);
 static io_proc *usage_proc(const request *q, const void *data) {

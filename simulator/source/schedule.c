@@ -138,9 +138,7 @@ static void step(sim_thread *self, uint64_t until_ns) {
     pthread_cond_broadcast(&world.changed);
 }
 
-void step_fails(void) {
-    step_failed = true;
-}
+void step_fails(void) { step_failed = true; }
 
 EXPORT int sim_advance_ns(uint64_t ns) {
     if (!enter_time("sim_advance_ns")) {

@@ -36,9 +36,7 @@ static void thread_exits(void *record) {
     free(t);
 }
 
-static void make_key(void) {
-    pthread_key_create(&exit_key, thread_exits);
-}
+static void make_key(void) { pthread_key_create(&exit_key, thread_exits); }
 
 /* With the world locked. */
 sim_thread *thread_self(void) {
@@ -82,9 +80,7 @@ static bool forked(const char *call) {
 
 static _Thread_local OSStatus refusal;
 
-OSStatus refused(void) {
-    return refusal;
-}
+OSStatus refused(void) { return refusal; }
 
 bool enter_time(const char *call) {
     refusal = kAudioHardwareUnknownPropertyError;
@@ -128,9 +124,7 @@ uint64_t now_locked(void) {
     return __atomic_load_n(&world.now_ns, __ATOMIC_RELAXED) + (self ? self->spent_ns : 0);
 }
 
-EXPORT uint64_t sim_now_ns(void) {
-    return now_locked();
-}
+EXPORT uint64_t sim_now_ns(void) { return now_locked(); }
 
 EXPORT void sim_spend_ns(uint64_t ns) {
     if (__atomic_load_n(&world.is_virtual, __ATOMIC_RELAXED)) {

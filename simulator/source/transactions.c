@@ -179,9 +179,7 @@ static void set_buffer(device *d, UInt32 frames) {
     announce_buffer(d);
 }
 
-static void buffer_due(void *subject, uint64_t frames) {
-    set_buffer(subject, (UInt32)frames);
-}
+static void buffer_due(void *subject, uint64_t frames) { set_buffer(subject, (UInt32)frames); }
 
 static void buffer_resume_due(void *subject, uint64_t frames) {
     device *d = subject;

@@ -70,9 +70,7 @@ void worker_finish_locked(worker *w) {
     pthread_cond_signal(&w->wake);
 }
 
-static bool is_blocked(const worker *w) {
-    return w->blocked > 0 && w->busy && !w->waking;
-}
+static bool is_blocked(const worker *w) { return w->blocked > 0 && w->busy && !w->waking; }
 
 bool worker_wait_locked(worker *w) {
     sim_thread *self = thread_self();

@@ -136,12 +136,8 @@ void workgroups_thread_exit(sim_thread *t) {
     }
 }
 
-EXPORT void os_workgroup_cancel(os_workgroup_t wg) {
-    wg->cancelled = true;
-}
-EXPORT _Bool os_workgroup_testcancel(os_workgroup_t wg) {
-    return wg->cancelled;
-}
+EXPORT void os_workgroup_cancel(os_workgroup_t wg) { wg->cancelled = true; }
+EXPORT _Bool os_workgroup_testcancel(os_workgroup_t wg) { return wg->cancelled; }
 EXPORT int os_workgroup_max_parallel_threads(os_workgroup_t wg, os_workgroup_mpt_attr_t attr) {
     (void)wg, (void)attr;
     return 2;

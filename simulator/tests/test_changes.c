@@ -64,9 +64,7 @@ static void stop(void) {
     EQUAL(AudioDeviceStop(device, proc), 0);
     EQUAL(AudioDeviceDestroyIOProcID(device, proc), 0);
 }
-static double rate(void) {
-    return get_f64(device, kAudioDevicePropertyNominalSampleRate, global);
-}
+static double rate(void) { return get_f64(device, kAudioDevicePropertyNominalSampleRate, global); }
 
 static void a_rate_changes_later(void) {
     for (int partial = 0; partial < 2; partial++) {

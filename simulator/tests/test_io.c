@@ -19,9 +19,7 @@ typedef struct client {
     uint64_t spend_ns;
 } client;
 
-static int64_t expected_time(double t) {
-    return (int64_t)llround(t);
-}
+static int64_t expected_time(double t) { return (int64_t)llround(t); }
 
 /* Checks each input sample by equality; plays its own index, channel and stream. */
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,

@@ -5,7 +5,8 @@
 #include <Python.h>
 
 /* Makes code that recurses too deeply on this thread raise RecursionError before its stack ends.
- * `state` is this thread's, new and attached. [IO] */
+ * `state` is this thread's, new and attached. Once per thread, and not VC_REALTIME: the system may
+ * allocate to answer. [IO] */
 void vc_limit_recursion(PyThreadState *state);
 
 #endif

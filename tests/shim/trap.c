@@ -28,10 +28,11 @@
 #define EXPORT __attribute__((visibility("default")))
 
 /* Every name once: for the counters, for the report. */
+/* It would indent each one further than the one before. */
+/* clang-format off */
 #define NAMES(X)                                                                                   \
     X(malloc)                                                                                      \
-    X(calloc)                                                                                      \
-    X(realloc) X(free) X(aligned_alloc) X(posix_memalign) X(memalign) X(reallocarray)              \
+    X(calloc) X(realloc) X(free) X(aligned_alloc) X(posix_memalign) X(memalign) X(reallocarray)    \
         X(pthread_mutex_lock) X(pthread_mutex_trylock) X(pthread_mutex_timedlock)                  \
             X(pthread_cond_wait) X(pthread_cond_timedwait) X(pthread_cond_signal)                  \
                 X(pthread_cond_broadcast) X(pthread_rwlock_rdlock) X(pthread_rwlock_wrlock)        \
@@ -45,6 +46,7 @@
                                                 X(__vsnprintf_chk) X(nanosleep) X(clock_nanosleep) \
                                                     X(usleep) X(sleep) X(mmap) X(mmap64) X(munmap) \
                                                         X(brk) X(sbrk) X(syscall)
+/* clang-format on */
 
 enum {
 #define NUMBER(name) NUMBER_##name,

@@ -628,6 +628,11 @@ static void *io_thread(void *user) {
     const vc_device_config *config = &device->config;
     io_thread_of = device;
     /* The time line goes on where it was when the device ran before. */
+    if (device->config.output_channels) {
+        /* What was on the cable when the device stood still is not heard now. */
+        memset(device->line, 0,
+               ((size_t)device->line_mask + 1) * config->output_channels * sizeof(float));
+    }
     if (config->clock == VC_CLOCK_REAL) {
         device->started_ns = vc_clock_ns() - frames_to_ns(device, device->frame);
     }
