@@ -15,7 +15,8 @@ static vc_cycle seen;
 static uint32_t calls;
 static float denormal;
 
-static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME {
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     (void)engine;
     seen = *cycle;
     calls++;

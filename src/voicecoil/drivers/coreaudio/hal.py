@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.status import (
@@ -24,6 +25,7 @@ SYSTEM = 1  # kAudioObjectSystemObject
 MAX_REPLY_BYTES = 1 << 20  # no property is longer; a size beyond it is nonsense
 
 
+@cache
 def selector(text: str) -> int:
     """Four characters as the number that they are.
 

@@ -283,9 +283,9 @@ static void keep_content(vc_ioproc *ioproc, const AudioTimeStamp *output_time, u
     atomic_store_explicit(&ioproc->content_end, first + made, memory_order_relaxed);
 }
 
-static VC_REALTIME void run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
-                                  const AudioBufferList *input, const AudioTimeStamp *input_time,
-                                  AudioBufferList *output, const AudioTimeStamp *output_time) {
+static void run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
+                      const AudioBufferList *input, const AudioTimeStamp *input_time,
+                      AudioBufferList *output, const AudioTimeStamp *output_time) {
     direction *in = &ioproc->directions[INPUT], *out = &ioproc->directions[OUTPUT];
     vc_cycle cycle = {.frames = cycle_frames(ioproc, input, output), .now = moment(ioproc, now)};
     if (cycle.now.valid & VC_TIME_HOST) {

@@ -82,7 +82,7 @@ void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out); /* [any] *
 OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
                        const AudioBufferList *input, const AudioTimeStamp *input_time,
                        AudioBufferList *output, const AudioTimeStamp *output_time,
-                       void *client_data);
+                       void *client_data) VC_REALTIME;
 
 /* Ticks of host time in ns, exact, without overflow for 292 years. [any] */
 int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks);

@@ -30,7 +30,8 @@ void vc_changes_free(vc_changes *changes) { free(changes); }
 
 /* Room is claimed before a ticket is drawn, so that who draws one has a slot that the consumer has
  * left: no producer ever waits for anybody. */
-static VC_REALTIME void add(vc_changes *changes, const vc_change *change) {
+static void add(vc_changes *changes, const vc_change *change) VC_REALTIME;
+static void add(vc_changes *changes, const vc_change *change) {
     if (atomic_fetch_add(&changes->claimed, 1) >= VC_CHANGES) {
         atomic_fetch_sub(&changes->claimed, 1);
         atomic_fetch_add(&changes->lost, 1);
