@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -87,6 +89,9 @@ class SteppedCoreAudio:
     def heard(self) -> NDArray[np.float32]:
         return self.driver.content(self.simulated)
 
+    def replug(self) -> None:
+        self.simulated.replug()
+
     def inject(self, fault: str, value: int = 0, at_frame: int = 0) -> None:
         if fault == "unplug":
             self.simulated.remove()
@@ -102,6 +107,12 @@ class SteppedCoreAudio:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
+            # Streams that were dropped are closed by another thread.
+            for _ in range(10_000):
+                if self.driver.open_streams == 0:
+                    break
+                gc.collect()
+                threading.Event().wait(0.001)
             self.world.check_clean()
         finally:
             self.world.close()

@@ -1,7 +1,8 @@
-"""Whatever CoreAudio answers: an error with a type that says what to do, and nothing left behind."""
+"""Whatever CoreAudio answers: an error with a type and advice, and nothing left behind."""
 
 from __future__ import annotations
 
+import contextlib
 import random
 import struct
 from pathlib import Path
@@ -90,7 +91,7 @@ def test_a_call_that_fails_is_named_with_its_code_and_object(
 ) -> None:
     world = coreaudio(3)
     world.fail_call(function, from_text(text))
-    with pytest.raises(vc.DriverError, match="Simulated USB Duplex|object") as error:
+    with pytest.raises(vc.DriverError, match=r"Simulated USB Duplex|object") as error:
         use_everything(world, "USBDuplex:1")
     assert error.value.call == function
     assert error.value.code == from_text(text)
@@ -235,10 +236,8 @@ def test_replies_and_errors_of_any_kind(coreaudio: Worlds, seed: int) -> None:
         size = -1 if chance.random() < 0.7 else chance.choice([0, 1, 8, 1000, 2**31, 2**32 - 1])
         status = 0 if chance.random() < 0.7 else from_text(chance.choice(CODES))
         device.override(what, value, status=status, said_size=size, object_id=target)
-    try:
+    with contextlib.suppress(VoicecoilError):  # and no other
         use_everything(world, device.uid)
-    except (VoicecoilError, MemoryError) as error:
-        assert str(error)
     assert driver.kept_ioprocs == 0
     world.library.sim_stop_clock()
     # Where the removal of a listener was made to fail, it is still there; all else is gone.

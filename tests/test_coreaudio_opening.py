@@ -225,7 +225,7 @@ def test_formats_that_are_not_float(coreaudio: Worlds) -> None:
     stream = driver.call("", lambda: driver.hal.ids(device.id, "stm#"), 10.0)[0]
     integer = driver.call("", lambda: driver.hal.scalar(stream, "sfmt", 40), 10.0)
     device.override("sfmt", integer[:8] + b"3-ca" + integer[12:], object_id=stream, scope="glob")
-    with pytest.raises(vc.DriverError, match="'ac-3'.*only 32-bit float"):
+    with pytest.raises(vc.DriverError, match=r"'ac-3'.*only 32-bit float"):
         play_on(world)
 
 

@@ -1,7 +1,7 @@
 """200 worlds: a minute of sound in each, whatever the HAL does, without a frame lost in secret.
 
 A seed sets every switch on which the real HAL's behaviour is not known or varies, and chooses what
-is thrown in. A failing seed is in the test's name; VOICECOIL_SEEDS=17 or 1-200 chooses which are run.
+is thrown in. A failing seed is in the test's name; VOICECOIL_SEEDS=17 or 1-200 chooses which run.
 """
 
 from __future__ import annotations

@@ -26,6 +26,7 @@ def test_block_is_one_object_with_one_array(stepped: VirtualDevice, driver: Virt
     assert len(seen) == 1
 
 
+@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
 def test_block_facts(stepped: VirtualDevice, driver: VirtualDriver) -> None:
     facts = {}
 
@@ -313,6 +314,7 @@ def test_statistics_from_inside_the_callback(stepped: VirtualDevice, driver: Vir
         stream.statistics().cycles = 5  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
 def test_xrun_is_an_event_a_count_and_a_fact_of_the_block(
     stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
@@ -335,6 +337,7 @@ def test_xrun_is_an_event_a_count_and_a_fact_of_the_block(
     assert [(event.value, event.sample_frames) for event in events] == [(640, 128 + 640)]
 
 
+@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
 def test_a_late_cycle_is_counted_with_its_duration(
     stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
@@ -385,7 +388,8 @@ def test_no_thread_is_left(stepped: VirtualDevice, driver: VirtualDriver) -> Non
         stepped.step(1)
         stream.abort()
     left = {thread.name for thread in set(threading.enumerate()) - before}
-    assert left <= {"voicecoil control"}
+    # The second one ends by itself when nothing has called CoreAudio for some time.
+    assert left <= {"voicecoil control", "voicecoil coreaudio-simulated"}
 
 
 def test_reference_counts_do_not_grow(stepped: VirtualDevice, driver: VirtualDriver) -> None:

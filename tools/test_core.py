@@ -23,10 +23,17 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests" / "core"
 SHIM = ROOT / "tests" / "shim" / "trap.c"
 VIRTUAL = ROOT / "src" / "voicecoil" / "drivers" / "virtual"
-SOURCES = [*sorted((ROOT / "src" / "core").glob("*.c")), VIRTUAL / "device.c"]
+COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
+SOURCES = [
+    *sorted((ROOT / "src" / "core").glob("*.c")),
+    VIRTUAL / "device.c",
+    COREAUDIO / "ioproc.c",
+    COREAUDIO / "listener.c",
+]
 CC = os.environ.get("CC", "cc").split()
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-g", "-pthread"]
 INCLUDES = [f"-I{ROOT / 'src' / 'core'}", f"-I{VIRTUAL}", f"-I{TESTS}"]
+INCLUDES += [f"-I{COREAUDIO}", f"-I{ROOT / 'src' / 'coreaudio_abi'}"]
 KINDS = {
     "plain": ["-O2"],
     "asan": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],

@@ -251,8 +251,11 @@ class SimulatedDevice:
         rate = runs[-1].rate_hz if runs else 48_000.0
         step = int(frames / rate * 1e9 / 4)
         target = sum(run.cycles for run in runs) + cycles
-        for _ in range(4 * cycles + 8):
+        for done in range(20_000):
             if sum(run.cycles for run in self.runs()) >= target:
+                return
+            # A device that is changing its rate begins a little later.
+            if done >= 4 * cycles + 8 and self._world.counter("live_running_io_procs") == 0:
                 return
             self._world.advance_ns(step)
 

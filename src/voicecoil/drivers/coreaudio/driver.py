@@ -182,6 +182,12 @@ class CoreAudioDriver:
         return len(self._kept)
 
     @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        with self._lock:
+            return sum(self._open.values())
+
+    @property
     def abandoned_calls(self) -> list[str]:
         """The calls that did not return in time."""
         return list(self._control.abandoned)
@@ -192,12 +198,6 @@ class CoreAudioDriver:
 
     def closed(self, stream: CoreAudioStream) -> None:
         """A stream needs its device no more."""
-        with self._lock:
-            left = self._open.get(stream.device_id, 1) - 1
-            if left:
-                self._open[stream.device_id] = left
-            else:
-                self._open.pop(stream.device_id, None)
         # A HAL that hangs must not keep a stream from being closed; the queue that its listeners
         # write to stays anyway.
         with contextlib.suppress(VoicecoilError):
@@ -206,6 +206,8 @@ class CoreAudioDriver:
                 lambda: self.changes.forget(stream),
                 self.timeouts.call_s,
             )
+        with self._lock:
+            self._open[stream.device_id] -= 1
 
     # ---- the protocol ----
 

@@ -1,0 +1,259 @@
+/* CoreAudio's IOProc: from AudioBuffers and AudioTimeStamps to a cycle and back. */
+#include "check.h"
+#include "ioproc.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FRAMES = 64, MOST_BUFFERS = 8, MOST_CHANNELS = 16 };
+
+/* What one cycle of the engine saw. */
+static vc_cycle seen;
+static uint32_t calls;
+static float denormal;
+
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME {
+    (void)engine;
+    seen = *cycle;
+    calls++;
+    volatile float tiny = 1e-39f, one = 1.0f; /* else the compiler knows the product */
+    denormal = tiny * one;
+    for (uint32_t c = 0; c < cycle->output.channels; c++) {
+        for (uint32_t f = 0; f < cycle->frames; f++) {
+            const vc_audio *out = &cycle->output;
+            vc_channel to =
+                out->data ? (vc_channel){out->data + c * out->channel_stride, out->frame_stride}
+                          : out->list[c];
+            if (to.data != NULL) {
+                to.data[(ptrdiff_t)f * to.stride] = code(f, c);
+            }
+        }
+    }
+    return cycle->frames;
+}
+
+/* Several buffers, as one device's direction has them. */
+typedef struct buffers {
+    union {
+        AudioBufferList list;
+        unsigned char room[8 + MOST_BUFFERS * sizeof(AudioBuffer)];
+    } all;
+    float memory[MOST_BUFFERS][FRAMES * MOST_CHANNELS];
+} buffers;
+
+static AudioBufferList *make(buffers *b, uint32_t count, const uint32_t *channels,
+                             uint32_t frames) {
+    memset(b, 0x7f, sizeof *b);
+    b->all.list.mNumberBuffers = count;
+    AudioBuffer *at = b->all.list.mBuffers;
+    for (uint32_t i = 0; i < count; i++) {
+        AudioBuffer one = {channels[i], (UInt32)(frames * channels[i] * sizeof(float)),
+                           b->memory[i]};
+        memcpy(&at[i], &one, sizeof one);
+    }
+    return &b->all.list;
+}
+
+static AudioTimeStamp stamp(double sample, uint64_t host, uint32_t flags) {
+    return (AudioTimeStamp){.mSampleTime = sample, .mHostTime = host, .mFlags = flags};
+}
+
+static vc_engine *const engine = (vc_engine *)(uintptr_t)16;
+
+static vc_ioproc *open_output(const vc_ioproc_channel *map, uint32_t channels) {
+    vc_ioproc_config config = {.run = run,
+                               .engine = engine,
+                               .output = {map, channels, 100},
+                               .timebase = {1, 1},
+                               .samplerate_hz = 48000};
+    return vc_ioproc_new(&config);
+}
+
+static void call(vc_ioproc *ioproc, AudioBufferList *output) {
+    AudioTimeStamp now = stamp(1000, 5000000, 3), out = stamp(1600, 17500000, 3);
+    CHECK_INT(vc_ioproc_run(1, &now, NULL, NULL, output, &out, ioproc), 0);
+}
+
+static void one_buffer_goes_through_as_it_lies(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
+    static buffers b;
+    AudioBufferList *list = make(&b, 1, (uint32_t[]){2}, FRAMES);
+    vc_ioproc *ioproc = open_output(map, 2);
+    call(ioproc, list);
+    CHECK(seen.output.data == b.memory[0]);
+    CHECK_INT(seen.output.frame_stride, 2);
+    CHECK_INT(seen.output.channel_stride, 1);
+    CHECK_INT(seen.frames, FRAMES);
+    CHECK_CODED(b.memory[0], 2, FRAMES, 0);
+    vc_ioproc_free(ioproc);
+}
+
+static void rest_of_the_channels_is_silent(void) {
+    static const vc_ioproc_channel map[] = {{1, 1}, {0, 0}};
+    static buffers b;
+    AudioBufferList *list = make(&b, 3, (uint32_t[]){1, 4, 2}, FRAMES);
+    vc_ioproc *ioproc = open_output(map, 2);
+    call(ioproc, list);
+    CHECK(seen.output.data == NULL && seen.output.list != NULL);
+    for (uint32_t f = 0; f < FRAMES; f++) {
+        CHECK(b.memory[0][f] == code(f, 1));
+        for (uint32_t c = 0; c < 4; c++) {
+            CHECK(b.memory[1][f * 4 + c] == (c == 1 ? code(f, 0) : 0.0f));
+        }
+        CHECK(b.memory[2][2 * f] == 0.0f && b.memory[2][2 * f + 1] == 0.0f);
+    }
+    vc_ioproc_free(ioproc);
+}
+
+static void planar_memory_is_one_array(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}, {1, 0}, {2, 0}};
+    static buffers b;
+    static float memory[3 * FRAMES];
+    AudioBufferList *list = make(&b, 3, (uint32_t[]){1, 1, 1}, FRAMES);
+    AudioBuffer *at = list->mBuffers;
+    for (uint32_t i = 0; i < 3; i++) {
+        at[i].mData = memory + i * FRAMES;
+    }
+    vc_ioproc *ioproc = open_output(map, 3);
+    call(ioproc, list);
+    CHECK(seen.output.data == memory);
+    CHECK_INT(seen.output.frame_stride, 1);
+    CHECK_INT(seen.output.channel_stride, FRAMES);
+    vc_ioproc_free(ioproc);
+}
+
+static void frames_are_what_the_buffers_hold(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}, {1, 0}};
+    static buffers b;
+    vc_ioproc *ioproc = open_output(map, 2);
+    AudioBufferList *list = make(&b, 2, (uint32_t[]){1, 1}, FRAMES);
+    AudioBuffer *at = list->mBuffers;
+    at[1].mDataByteSize = 40 * sizeof(float);
+    call(ioproc, list);
+    CHECK_INT(seen.frames, 40);
+    CHECK(b.memory[0][39] == code(39, 0) && b.memory[0][40] == 0.0f);
+    list = make(&b, 2, (uint32_t[]){1, 1}, 0);
+    uint32_t before = calls;
+    call(ioproc, list);
+    CHECK_INT(calls, before);
+    vc_ioproc_counts counts;
+    vc_ioproc_count(ioproc, &counts);
+    CHECK_INT(counts.empty_cycles, 1);
+    CHECK_INT(counts.cycles, 1);
+    vc_ioproc_free(ioproc);
+}
+
+static void buffers_without_memory(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}, {5, 3}};
+    static buffers b;
+    vc_ioproc *ioproc = open_output(map, 2);
+    AudioBufferList *list = make(&b, 1, (uint32_t[]){1}, FRAMES);
+    list->mBuffers[0].mData = NULL;
+    call(ioproc, list);
+    CHECK_INT(seen.frames, FRAMES);
+    CHECK(seen.output.list[0].data == NULL && seen.output.list[1].data == NULL);
+    vc_ioproc_counts counts;
+    vc_ioproc_count(ioproc, &counts);
+    CHECK(counts.oddities & VC_ODD_LAYOUT);
+    call(ioproc, NULL); /* no list at all */
+    vc_ioproc_free(ioproc);
+}
+
+static void times_count_only_with_their_flags(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}};
+    static buffers b;
+    AudioBufferList *list = make(&b, 1, (uint32_t[]){1}, FRAMES);
+    vc_ioproc *ioproc = open_output(map, 1);
+    call(ioproc, list);
+    CHECK_INT(seen.now.host_ns, 5000000);
+    CHECK_INT(seen.output_time.sample_frames, 1600 + 100);
+    CHECK_INT(seen.output_time.host_ns, 17500000 + 2083333);
+    AudioTimeStamp now = stamp(1000, 5000000, 3), out = stamp(1600, 0, 1);
+    vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
+    CHECK_INT(seen.output_time.host_ns, 17500000 + 2083333); /* derived: the same */
+    out = stamp(NAN, 0, 1);
+    vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
+    CHECK_INT(seen.output_time.valid, 0);
+    now = stamp(0, 0, 0);
+    out = stamp(0, 0, 0);
+    vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
+    CHECK_INT(seen.now.valid | seen.output_time.valid, 0);
+    vc_ioproc_run(1, NULL, NULL, NULL, list, NULL, ioproc);
+    CHECK_INT(seen.now.valid | seen.output_time.valid, 0);
+    vc_ioproc_free(ioproc);
+}
+
+static void ticks(void) {
+    CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 3), 125);
+    CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 24000000), 1000000000);
+    CHECK_INT(vc_ticks_to_ns((vc_timebase){1, 1}, INT64_MAX), INT64_MAX);
+    CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 220000000000000000u), 9166666666666666666);
+    CHECK_INT(vc_ns_to_ticks((vc_timebase){125, 3}, 126), 4);
+    CHECK_INT(vc_ns_to_ticks((vc_timebase){125, 3}, -1), 0);
+}
+
+static void denormals_are_flushed_inside_and_not_outside(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}};
+    static buffers b;
+    vc_ioproc *ioproc = open_output(map, 1);
+    call(ioproc, make(&b, 1, (uint32_t[]){1}, FRAMES));
+#if defined(__x86_64__) || defined(__aarch64__)
+    CHECK(denormal == 0.0f);
+#endif
+    volatile float tiny = 1e-39f, one = 1.0f;
+    CHECK(tiny * one != 0.0f);
+    vc_ioproc_free(ioproc);
+}
+
+static _Atomic bool ending;
+static void *io_thread(void *user) {
+    static buffers b;
+    AudioBufferList *list = make(&b, 1, (uint32_t[]){2}, FRAMES);
+    while (!atomic_load(&ending)) {
+        call(user, list);
+    }
+    return NULL;
+}
+
+static void after_a_detach_no_cycle_has_the_engine(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
+    vc_ioproc *ioproc = open_output(map, 2);
+    pthread_t thread;
+    pthread_create(&thread, NULL, io_thread, ioproc);
+    vc_ioproc_counts counts;
+    do {
+        vc_ioproc_count(ioproc, &counts);
+    } while (counts.cycles == 0);
+    for (int i = 0; i < 2000; i++) {
+        vc_ioproc_detach(ioproc);
+        uint64_t turn = vc_ioproc_turn(ioproc);
+        while ((turn & 1u) && vc_ioproc_turn(ioproc) == turn) {
+        }
+        uint32_t before = calls; /* no race: nobody else writes it now */
+        CHECK_INT(calls, before);
+        calls = before + 1;
+        vc_ioproc_attach(ioproc, engine);
+    }
+    atomic_store(&ending, true);
+    pthread_join(thread, NULL);
+    vc_ioproc_count(ioproc, &counts);
+    CHECK(counts.content_first == 1600 && counts.content_end == 1600 + FRAMES);
+    vc_ioproc_free(ioproc);
+    vc_ioproc_free(NULL);
+}
+
+int main(void) {
+    RUN(one_buffer_goes_through_as_it_lies);
+    RUN(rest_of_the_channels_is_silent);
+    RUN(planar_memory_is_one_array);
+    RUN(frames_are_what_the_buffers_hold);
+    RUN(buffers_without_memory);
+    RUN(times_count_only_with_their_flags);
+    RUN(ticks);
+    RUN(denormals_are_flushed_inside_and_not_outside);
+    RUN(after_a_detach_no_cycle_has_the_engine);
+    return check_summary();
+}
