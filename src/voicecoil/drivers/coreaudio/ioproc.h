@@ -75,8 +75,9 @@ void vc_ioproc_detach(vc_ioproc *ioproc);
 /* Takes a detach back. [control] */
 void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine);
 /* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */
-uint64_t vc_ioproc_turn(const vc_ioproc *ioproc);
-void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out); /* [any] */
+uint64_t vc_ioproc_turn(const vc_ioproc *ioproc) VC_REALTIME;
+/* [any] */
+void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) VC_REALTIME;
 
 /* The AudioDeviceIOProc; `client_data` is a vc_ioproc. [IO] */
 OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
@@ -85,15 +86,15 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
                        void *client_data) VC_REALTIME;
 
 /* Ticks of host time in ns, exact, without overflow for 292 years. [any] */
-int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks);
+int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks) VC_REALTIME;
 /* The other way, rounded up: a wait for it does not end early. [any] */
-uint64_t vc_ns_to_ticks(vc_timebase timebase, int64_t ns);
+uint64_t vc_ns_to_ticks(vc_timebase timebase, int64_t ns) VC_REALTIME;
 
 /* A clock for vc_engine_config: `clock` is a vc_host_clock. [any] */
 typedef struct vc_host_clock {
     mach_absolute_time_fn ticks;
     vc_timebase timebase;
 } vc_host_clock;
-int64_t vc_host_clock_ns(void *clock);
+int64_t vc_host_clock_ns(void *clock) VC_REALTIME;
 
 #endif

@@ -25,7 +25,8 @@ vc_changes *vc_changes_new(vc_host_clock *clock);
 void vc_changes_free(vc_changes *changes); /* when no listener has it */
 /* The AudioObjectPropertyListenerProc; `client_data` is a vc_changes. [any], wait-free */
 OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
-                           const AudioObjectPropertyAddress *addresses, void *client_data);
+                           const AudioObjectPropertyAddress *addresses,
+                           void *client_data) VC_REALTIME;
 /* Takes the oldest; false: there is none. [control], one thread at a time */
 bool vc_changes_take(vc_changes *changes, vc_change *out);
 /* How many found the queue full, since the last call. [control] */
