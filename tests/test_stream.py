@@ -425,3 +425,55 @@ def test_stepping_in_slices_runs_each_cycle_once(
     assert blocks == 60
     stream.abort()
     stream.close()
+
+
+def test_an_array_whose_own_shape_was_changed_ends_the_stream() -> None:
+    device = VirtualDevice(clock="stepped", frames=64, pattern=(64, 32, 48))
+
+    def callback(block: vc.Block) -> None:
+        block.output.shape = (block.frames, 2, 1)
+
+    stream = vc.OutputStream(callback, driver=VirtualDriver([device]))
+    stream.start()
+    device.step(5)
+    with pytest.raises(vc.CallbackResultError, match="reshape"):
+        stream.wait(5)
+    assert stream.statistics().blocks == 2
+    stream.close()
+
+
+def test_streams_come_and_go_from_several_threads_on_one_device() -> None:
+    driver = VirtualDriver([VirtualDevice(frames=32)])
+    failures: list[BaseException] = []
+
+    def come_and_go() -> None:
+        try:
+            for _ in range(60):
+                stream = vc.OutputStream(lambda block: None, driver=driver)
+                stream.start()
+                stream.close()
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(100)
+    assert failures == []
+
+
+def test_another_streams_callback_may_stop_and_close_a_stream() -> None:
+    driver = VirtualDriver([VirtualDevice(frames=64)])
+    other = vc.OutputStream(lambda block: None, driver=driver)
+
+    def callback(block: vc.Block) -> None:
+        other.stop()
+        other.close()
+        raise vc.Stop
+
+    other.start()
+    with vc.OutputStream(callback, driver=driver) as stream:
+        assert stream.wait(3), "it did not wait for itself"
+    while other.state != "closed":
+        threading.Event().wait(0.001)

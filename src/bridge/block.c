@@ -71,9 +71,10 @@ static void plain_dealloc(PyObject *self) {
 }
 
 static PyType_Slot time_slots[] = {
-    {Py_tp_doc, "When a block happens. One object, updated for each block.\n\n"
-                "Host times are ns of the driver's monotonic clock (`Driver.now`), sample times\n"
-                "are frames on the device's time line; None where the device does not say."},
+    {Py_tp_doc,
+     "When a block happens. One object, updated for each block.\n\n"
+     "Host times are ns of the driver's monotonic clock (`stream.now_ns()`), sample times\n"
+     "are frames on the device's time line; None where the device does not say."},
     {Py_tp_getset, time_getset},
     {Py_tp_repr, time_repr},
     {Py_tp_dealloc, plain_dealloc},
@@ -350,9 +351,19 @@ static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
     }
 }
 
-void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
+/* Whether the array's dimensions are where they were: `array.shape = ...` allocates new ones. */
+static int intact(const vc_view *view) {
+    const array_head *array = (const array_head *)view->object;
+    return view->flags == NULL ||
+           (array->nd == 2 && array->dimensions == view->shape && array->strides == view->strides);
+}
+
+int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
     if (view->object == NULL) {
-        return;
+        return 1;
+    }
+    if (!intact(view)) {
+        return 0;
     }
     Py_ssize_t frame_bytes = audio->frame_stride * (Py_ssize_t)sizeof(float);
     Py_ssize_t channel_bytes = audio->channel_stride * (Py_ssize_t)sizeof(float);
@@ -361,10 +372,13 @@ void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
         view->strides[1] != channel_bytes) {
         set_shape(view, (Py_ssize_t)frames, frame_bytes, channel_bytes);
     }
+    return 1;
 }
 
 void vc_view_point_home(vc_view *view) {
-    if (view->object != NULL) {
+    if (view->object != NULL && !intact(view)) {
+        *view->data = view->own_data; /* the next block ends the stream */
+    } else if (view->object != NULL) {
         *view->data = view->own_data;
         set_shape(view, view->own_frames, view->own_strides[0], view->own_strides[1]);
     }

@@ -34,8 +34,9 @@ typedef struct vc_view {
 
 /* -1 with TypeError: neither a float32 array nor a memoryview of two dimensions. */
 int vc_view_init(vc_view *view, PyObject *object);
-/* Points the view to a block's memory. No error, no allocation. */
-void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
+/* Points the view to a block's memory, without an allocation. 0: somebody has changed the shape of
+ * the array itself, so that its dimensions are elsewhere now. */
+int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
 void vc_view_point_home(vc_view *view);
 /* Whether somebody else holds a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);

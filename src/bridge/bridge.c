@@ -19,7 +19,6 @@ struct vc_bridge {
     PyObject *exception; /* under the GIL */
     _Atomic unsigned long running_on;
     _Atomic bool closed;
-    _Atomic bool inside; /* between the gate and the detach */
 };
 
 /* ---- attach and detach ------------------------------------------------------------------------
@@ -42,11 +41,7 @@ static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) 
 
 /* Attaches this thread. False: the gate is closed. */
 static bool enter(vc_bridge *bridge) {
-    /* Sequentially consistent on both sides: either this sees `closed`, or vc_bridge_close sees
-     * `inside` and waits. */
-    atomic_store(&bridge->inside, true);
     if (atomic_load(&bridge->closed)) {
-        atomic_store(&bridge->inside, false);
         return false;
     }
     unsigned long me = PyThread_get_thread_ident();
@@ -58,7 +53,6 @@ static bool enter(vc_bridge *bridge) {
         bridge->state = PyThreadState_New(bridge->interpreter);
         bridge->thread = me;
         if (bridge->state == NULL) {
-            atomic_store(&bridge->inside, false);
             return false;
         }
     }
@@ -73,7 +67,6 @@ static bool enter(vc_bridge *bridge) {
 static void leave(vc_bridge *bridge) {
     atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
     PyEval_SaveThread();
-    atomic_store(&bridge->inside, false);
 }
 
 void vc_bridge_leave(void *user) {
@@ -85,7 +78,6 @@ void vc_bridge_leave(void *user) {
     bridge->state = NULL;
     atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
     drop_attached(state);
-    atomic_store(&bridge->inside, false);
 }
 
 /* ---- one block --------------------------------------------------------------------------------
@@ -142,12 +134,17 @@ static int32_t check_escape(vc_bridge *bridge) {
     return VC_ERROR;
 }
 
+/* This thread is in a callback. */
+static _Thread_local bool in_callback;
+
 static int32_t call(vc_bridge *bridge) {
     /* The slot in front of the arguments belongs to the callee (PY_VECTORCALL_ARGUMENTS_OFFSET):
      * a bound method puts its self there without an allocation. */
     PyObject *arguments[2] = {NULL, bridge->block};
+    in_callback = true;
     PyObject *result = PyObject_Vectorcall(bridge->callable, arguments + 1,
                                            1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+    in_callback = false;
     int32_t answer = check_result(bridge, result);
     Py_XDECREF(result);
     return answer;
@@ -168,9 +165,18 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
         Py_SETREF(object->frames, frames);
         object->frames_value = block->frames;
     }
-    vc_view_point(&bridge->input, &block->input, block->frames);
-    vc_view_point(&bridge->output, &block->output, block->frames);
     return true;
+}
+
+static bool point(vc_bridge *bridge, const vc_block *block) {
+    if (vc_view_point(&bridge->input, &block->input, block->frames) &&
+        vc_view_point(&bridge->output, &block->output, block->frames)) {
+        return true;
+    }
+    PyErr_SetString(bridge->types.result,
+                    "the callback changed the shape of block.input or block.output itself; use "
+                    "block.output.reshape(...), which gives a view and leaves the array as it is");
+    return false;
 }
 
 int32_t vc_bridge_process(vc_block *block, void *user) {
@@ -178,7 +184,7 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     if (!enter(bridge)) {
         return VC_ERROR;
     }
-    int32_t answer = update(bridge, block) ? call(bridge) : VC_ERROR;
+    int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
     if (bridge->zero_copy) {
         int32_t escape = answer < 0 ? answer : check_escape(bridge);
         answer = escape < 0 ? escape : answer;
@@ -225,7 +231,7 @@ void vc_bridge_free(vc_bridge *bridge) {
 
 void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->closed, true); }
 
-int vc_bridge_inside(const vc_bridge *bridge) { return atomic_load(&bridge->inside); }
+int vc_bridge_on_io_thread(void) { return in_callback; }
 
 PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
     PyObject *exception = bridge->exception;

@@ -52,10 +52,11 @@ void vc_bridge_free(vc_bridge *bridge);
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
-/* After this the bridge never enters Python again, except that a call may still be running:
- * vc_bridge_inside says so. [any] */
+/* After this the bridge never enters Python again, except that a call may still be running: the
+ * driver's stop waits for that. [any] */
 void vc_bridge_close(vc_bridge *bridge) VC_REALTIME;
-int vc_bridge_inside(const vc_bridge *bridge) VC_REALTIME;
+/* Whether the calling thread is in a callback that some bridge called. [control] or in one */
+int vc_bridge_on_io_thread(void);
 /* New reference to the exception that ended the stream, once; NULL without one. [control] */
 PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]

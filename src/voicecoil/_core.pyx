@@ -50,6 +50,11 @@ def write_unraisable(error, source):
     PyErr_WriteUnraisable(source)
 
 
+def in_callback():
+    """Whether the calling thread is a device's IO thread, in some stream's Python callback."""
+    return bool(vc_bridge_on_io_thread())
+
+
 def count_allocations():
     """From now on counts Python allocations of every thread but this one, for ever."""
     if vc_count_allocations() != 0:
@@ -119,11 +124,6 @@ cdef class PythonCode(Code):
     def shut(self):
         """After this the bridge never enters Python again."""
         vc_bridge_close(self.bridge)
-
-    @property
-    def inside(self):
-        """Whether the IO thread is in Python now."""
-        return bool(vc_bridge_inside(self.bridge))
 
     @property
     def running_on(self):

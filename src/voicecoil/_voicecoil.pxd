@@ -152,7 +152,7 @@ cdef extern from "bridge.h":
     int32_t vc_bridge_process(vc_block *block, void *user) noexcept nogil
     void vc_bridge_leave(void *user) noexcept nogil
     void vc_bridge_close(vc_bridge *bridge)
-    int vc_bridge_inside(const vc_bridge *bridge)
+    int vc_bridge_on_io_thread()
     void *vc_bridge_take_exception(vc_bridge *bridge)
     unsigned long vc_bridge_running_on(const vc_bridge *bridge)
     int vc_bridge_has_orphan(const vc_bridge *bridge)

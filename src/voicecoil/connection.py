@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
@@ -53,8 +54,15 @@ class Connection:
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
             self.engine.start()
-            self.driver_stream.start(self.engine)
             self.started = True
+            try:
+                self.driver_stream.start(self.engine)
+            except BaseException:
+                # Also after Ctrl-C in the middle of it: what was started is stopped, or stays
+                # marked as started, so that nothing that it uses is freed.
+                with contextlib.suppress(StreamTimeoutError):
+                    self.halt(STOP_TIMEOUT_S)
+                raise
 
     def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""

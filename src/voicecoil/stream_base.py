@@ -341,8 +341,8 @@ class StreamBase:
     def stop(self) -> None:
         """Ends the stream after the current block and waits until that block was heard.
 
-        When it returns, no callback runs or will run. In the callback itself it asks for the end
-        and returns at once.
+        When it returns, no callback runs or will run. In a callback it asks for the end and returns
+        at once.
 
         Raises
         ------
@@ -361,7 +361,7 @@ class StreamBase:
         connection = self._alive()
         ask = connection.engine.stop if drain else connection.engine.abort
         ask()
-        if connection.in_callback:
+        if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
         latency = self._got.output_latency
         patience = STOP_TIMEOUT_S + (latency.seconds if latency else 0.0)
@@ -385,13 +385,13 @@ class StreamBase:
     def close(self) -> None:
         """Ends the stream at once and gives the device back. The second time does nothing.
 
-        In the callback itself it is done as soon as the callback has returned. What the callback
+        In a callback it is done as soon as the callback has returned. What the stream's callback
         raised and nobody has seen yet is raised.
         """
         connection = self._connection
         if connection is None or connection.closed or control.forked(self._generation):
             return
-        if connection.in_callback:
+        if _core.in_callback():
             connection.engine.abort()
             control.submit(connection.close_unseen)
             return

@@ -232,4 +232,7 @@ class Driver(Protocol):
         """The host time of this driver's time stamps, ns, monotonic."""
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with what changed, from any thread; returns how to end that."""
+        """Calls `listener` with what changed, from any thread; returns how to end that.
+
+        A driver whose devices change only by the program's own doing never calls it.
+        """

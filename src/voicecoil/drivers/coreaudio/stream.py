@@ -94,8 +94,12 @@ class CoreAudioStream:
             ioproc.detach()
             error.add_note(_LEAKED)
             raise
-        except BaseException:
+        except Exception:
             driver.retire(ioproc)
+            raise
+        except BaseException:
+            # Interrupted: the call goes on. `stop`, which comes behind it, ends what it starts.
+            self._ioproc = ioproc
             raise
         self._ioproc = ioproc
         self._started_ns = driver.library.now_ns()

@@ -7,11 +7,12 @@ what was heard; and they fail on demand.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from voicecoil import _core
@@ -41,6 +42,7 @@ _LAYOUTS = {"interleaved": 0, "planar": 1, "split": 2}
 _FAULTS = {"late": 1, "xrun": 2, "unplug": 3, "rate": 4}
 _UNPLUGGED, _RATE_CHANGED = 1, 2  # vc_device_condition
 DEFAULT_FRAMES = 512
+SWITCH_TIMEOUT_S = 5.0
 MAX_FRAMES = 8192
 _made: weakref.WeakSet[VirtualDevice] = weakref.WeakSet()
 # CoreAudio's IO threads may have this much; what works here works there.
@@ -109,6 +111,7 @@ class VirtualDevice:
         self.tolerance_s = tolerance_s
         self.poison = poison
         self._lock = threading.Lock()
+        self._switching = threading.Lock()
         self._core: _core.VirtualDevice | None = None
         self._running: tuple[float, int] | None = None  # rate and frames while streams are open
         self._open_streams = 0
@@ -267,6 +270,18 @@ class VirtualDevice:
             self._open_streams += 1
             return self._core, *self._running
 
+    @contextlib.contextmanager
+    def switching(self, timeout_s: float) -> Iterator[None]:
+        """One stream at a time starts or stops on it (device.h: one control thread at a time)."""
+        if not self._switching.acquire(timeout=timeout_s):
+            raise StreamTimeoutError(
+                f"another stream did not start or stop on {self.name!r} within {timeout_s:.3g} s"
+            )
+        try:
+            yield
+        finally:
+            self._switching.release()
+
     def count_started(self, change: int) -> None:
         with self._lock:
             self._started_streams += change
@@ -403,7 +418,9 @@ class _VirtualStream:
         trouble = self.trouble()
         if trouble is not None:
             raise trouble
-        if not self._core.attach(engine, self._wanted.input_map, self._wanted.output_map):
+        with self._device.switching(SWITCH_TIMEOUT_S):
+            attached = self._core.attach(engine, self._wanted.input_map, self._wanted.output_map)
+        if not attached:
             raise DriverError(
                 f"{self._device.name!r} takes 64 running streams at a time, and as many threads as "
                 "the system gives; stop another stream first",
@@ -415,7 +432,9 @@ class _VirtualStream:
     def stop(self, timeout_s: float) -> None:
         if self._engine is None:
             return
-        if not self._core.detach(self._engine, int(timeout_s * 1e9)):
+        with self._device.switching(timeout_s):
+            detached = self._core.detach(self._engine, int(timeout_s * 1e9))
+        if not detached:
             raise StreamTimeoutError(
                 f"the callback on {self._device.name!r} did not return within {timeout_s:.3g} s"
             )
@@ -455,7 +474,6 @@ class VirtualDriver:
 
     def __init__(self, devices: Sequence[VirtualDevice] | None = None) -> None:
         self.virtual_devices = list(devices) if devices is not None else [VirtualDevice()]
-        self._listeners: list[Callable[[str], None]] = []
 
     def devices(self) -> list[Device]:
         defaults = [self._default(way) for way in ("input", "output")]
@@ -492,8 +510,8 @@ class VirtualDriver:
         return _core.clock_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+        """Never calls it: whoever moves a virtual device knows what happened to it."""
+        return lambda: None
 
 
 def _after_fork_in_child() -> None:
