@@ -427,6 +427,7 @@ def test_stepping_in_slices_runs_each_cycle_once(
     stream.close()
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer NumPys warn of it, too
 def test_an_array_whose_own_shape_was_changed_ends_the_stream() -> None:
     device = VirtualDevice(clock="stepped", frames=64, pattern=(64, 32, 48))
 
