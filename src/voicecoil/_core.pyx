@@ -580,11 +580,6 @@ cdef class VirtualDevice(Clock):
         return vc_device_frame(self.device)
 
     @property
-    def cycles(self):
-        """IO cycles so far."""
-        return vc_device_cycles(self.device)
-
-    @property
     def new_samplerate(self):
         """The rate that it changed to by a fault, Hz."""
         return vc_device_new_rate(self.device)

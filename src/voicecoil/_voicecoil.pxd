@@ -205,7 +205,6 @@ cdef extern from "device.h" nogil:
     int vc_device_get_condition(const vc_device *device)
     int64_t vc_device_clock_ns(void *device) noexcept
     int64_t vc_device_frame(const vc_device *device)
-    uint64_t vc_device_cycles(const vc_device *device)
     int64_t vc_device_new_rate(const vc_device *device)
     uint64_t vc_device_lost_frames(const vc_device *device)
     void vc_device_capture(vc_device *device, vc_ring *ring)

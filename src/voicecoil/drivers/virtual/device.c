@@ -62,7 +62,6 @@ struct vc_device {
     _Atomic int64_t shown_frame;
     _Atomic uint64_t lost_frames;
     _Atomic uint64_t capture_lost;
-    _Atomic uint64_t shown_cycles;
     _Atomic int64_t new_rate;
     vc_ring *capture;
     float *capture_memory;
@@ -308,8 +307,6 @@ int64_t vc_device_clock_ns(void *user) {
 
 int64_t vc_device_frame(const vc_device *device) { return atomic_load(&device->shown_frame); }
 
-uint64_t vc_device_cycles(const vc_device *device) { return atomic_load(&device->shown_cycles); }
-
 int64_t vc_device_new_rate(const vc_device *device) { return atomic_load(&device->new_rate); }
 
 uint64_t vc_device_lost_frames(const vc_device *device) {
@@ -543,7 +540,6 @@ static void show_time(vc_device *device) VC_REALTIME {
     int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
     device->due_ns = host_ns;
     atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
-    atomic_store_explicit(&device->shown_cycles, device->cycle, memory_order_release);
     atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
 }
 

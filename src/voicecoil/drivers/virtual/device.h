@@ -103,8 +103,6 @@ vc_device_condition vc_device_get_condition(const vc_device *device) VC_REALTIME
 int64_t vc_device_clock_ns(void *device) VC_REALTIME;
 /* Where the time line is: frames since the start. [any] */
 int64_t vc_device_frame(const vc_device *device) VC_REALTIME;
-/* IO cycles so far. [any] */
-uint64_t vc_device_cycles(const vc_device *device) VC_REALTIME;
 /* The rate that VC_FAULT_RATE changed it to, Hz. [any] */
 int64_t vc_device_new_rate(const vc_device *device) VC_REALTIME;
 /* Frames lost because a real cycle began more than tolerance_frames late. [any] */
