@@ -19,15 +19,19 @@ from voicecoil.drivers.driver import Device, Driver, Wanted
 
 
 class Rig(Protocol):
-    """A driver with a device whose clock the test moves."""
+    """A driver with a device whose clock the test moves, or a real one whose clock runs."""
 
+    stepped: bool  # the test moves its clock
     driver: Driver
     device: Device  # with a cable from each output to the input of the same number
     channels: list[int]  # the two channels of it, each way, that are used
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
-        """Lets the device run that many IO cycles and returns when they are over."""
+        """Lets the device run that many IO cycles and returns when they are over.
+
+        More may have run when its clock is not stepped.
+        """
 
     def heard(self) -> NDArray[np.float32]:
         """What the two channels heard from the first content to the last, (frames, 2)."""
@@ -146,17 +150,22 @@ class DriverContract:
             rig.advance(10)
             stream.abort()
         steps = np.diff(np.array(callback.output_frames, np.int64))
+        if not rig.stepped:
+            steps -= callback.xruns[1:]  # a busy machine loses frames; they are told
         assert (steps == callback.sizes[:-1]).all()
         ns = np.diff(np.array(callback.output_ns, np.int64))
-        # A device's crystal may be some hundred millionths off.
-        assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        if rig.stepped:
+            # A device's crystal may be some hundred millionths off.
+            assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        assert (ns > 0).all()
 
     def test_blocks_inside_a_cycle_have_their_own_times(self, rig: Rig) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=16) as stream:
             rig.advance(4)
             stream.abort()
-        assert (np.diff(np.array(callback.output_frames, np.int64)) == 16).all()
+        steps = np.diff(np.array(callback.output_frames, np.int64))
+        assert (steps - callback.xruns[1:] == 16).all()
 
     # ---- start and stop ----
 
@@ -180,7 +189,7 @@ class DriverContract:
             stream.start()
             rig.advance(4)
             stream.abort()
-            assert callback.blocks == before + 4
+            assert callback.blocks == before + 4 if rig.stepped else callback.blocks >= before + 4
         stream.close()
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:

@@ -17,39 +17,40 @@ class Event:
 
     Attributes
     ----------
-    kind : {"xrun", "late", "overload", "finished"}
+    kind : {"xrun", "late", "overload", "rerouted", "interrupted", "resumed", "finished"}
         Frames were lost; a cycle took longer than its own sound lasts; the audio system said that
-        its IO thread was too late; the stream ended.
+        its IO thread was too late, that the stream goes to another device now, that it is
+        interrupted and that it goes on; the stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int
         When: the device's sample time, frames.
     value : int
         xrun: frames lost. late: ns that the cycle took. overload: frames that it cost, the same
-        ones that an xrun event tells of; 0: none. finished: 0.
+        ones that an xrun event tells of; 0: none. The others: 0.
     """
 
-    kind: Literal["xrun", "late", "overload", "finished"]
+    kind: Literal["xrun", "late", "overload", "rerouted", "interrupted", "resumed", "finished"]
     host_ns: int
     sample_frames: int
     value: int
 
 
-def with_overloads(events: list[Event], overloads: Iterable[Event]) -> list[Event]:
-    """The engine's events and the audio system's overloads, oldest first.
+def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:
+    """The engine's events and what the audio system noticed, oldest first.
 
     The gap that an overload left shows in the next cycle, as an xrun: the overload is told what it
     cost, and nothing is counted twice.
     """
     xruns = [event for event in events if event.kind == "xrun"]
     told = []
-    for overload in overloads:
+    for event in noticed:
         cost = next(
-            (x for x in xruns if 0 <= x.host_ns - overload.host_ns < OVERLOAD_NS),
+            (x for x in xruns if 0 <= x.host_ns - event.host_ns < OVERLOAD_NS),
             None,
         )
-        if cost is not None:
+        if event.kind == "overload" and cost is not None:
             xruns.remove(cost)
-            overload = replace(overload, value=cost.value, sample_frames=cost.sample_frames)
-        told.append(overload)
+            event = replace(event, value=cost.value, sample_frames=cost.sample_frames)
+        told.append(event)
     return sorted([*events, *told], key=lambda event: event.host_ns)
