@@ -410,7 +410,7 @@ class VoicecoilNative(Voicecoil):
 
         name = "peer_fill" if setting.fill else "peer_empty"
         function = ctypes_type()((name, setting.native))
-        return voicecoil.Native(function, setting.times and setting.times.shared)
+        return voicecoil.NativeCallback(function, setting.times and setting.times.shared)
 
 
 ALL = {
