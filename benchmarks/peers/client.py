@@ -1,12 +1,13 @@
 """Measures one library once, in a process of its own, and prints what it saw as JSON.
 
-    python client.py NAME --server jack --frames 64 --seconds 5 [--fill] [--times] [--load json]
+python client.py NAME --server jack --frames 64 --seconds 5 [--fill] [--times] [--load json]
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import importlib
 import json
 import os
 import sys
@@ -67,8 +68,11 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         times=times,
         native=ctypes.CDLL(os.environ["PEERS_NATIVE"]),
     )
+    kind = clients.ALL[options.name]
+    for module in kind.modules:
+        importlib.import_module(module)
     began_ns = time.perf_counter_ns()
-    client = clients.ALL[options.name](setting)
+    client = kind(setting)
     if times is None:
         loads.run(options.load, options.seconds)
         client.close()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from typing import Any
+from typing import Any, ClassVar
 
 RATE = 48_000
 CHANNELS = 2
@@ -50,6 +50,7 @@ class Client:
     name = ""
     home = "Python callback"
     servers: tuple[str, ...] = ("jack", "pulse")
+    modules: tuple[str, ...] = ("numpy",)  # imported before the clock starts
 
     def __init__(self, setting: Any) -> None:
         self.setting = setting
@@ -105,10 +106,10 @@ class Floor(Client):
 class SoundDevice(Client):
     name = "sounddevice"
     raw = False
+    modules = ("numpy", "sounddevice")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
-        import numpy  # noqa: F401 - its import is not the callback's
         import sounddevice
 
         def empty(outdata: Any, frames: int, time: Any, status: Any) -> None:
@@ -153,6 +154,7 @@ class SoundDeviceRaw(SoundDevice):
 
 class PyAudio(Client):
     name = "PyAudio"
+    modules = ("numpy", "pyaudio")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
@@ -198,11 +200,11 @@ class PyAudio(Client):
 
 class JackClient(Client):
     name, servers = "JACK-Client", ("jack",)
+    modules = ("numpy", "jack")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
         import jack
-        import numpy  # noqa: F401
 
         self.client = jack.Client("measured", no_start_server=True)
         ports = [self.client.outports.register(f"out_{i}") for i in (1, 2)]
@@ -226,6 +228,7 @@ class JackClient(Client):
 
 class Miniaudio(Client):
     name = "miniaudio"
+    modules = ("numpy", "miniaudio")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
@@ -250,7 +253,9 @@ class Miniaudio(Client):
             while True:
                 frames = yield work(frames)
 
-        backend = miniaudio.Backend.JACK if setting.server == "jack" else miniaudio.Backend.PULSEAUDIO
+        backend = (
+            miniaudio.Backend.JACK if setting.server == "jack" else miniaudio.Backend.PULSEAUDIO
+        )
         self.device = miniaudio.PlaybackDevice(
             output_format=miniaudio.SampleFormat.FLOAT32,
             nchannels=CHANNELS,
@@ -271,6 +276,7 @@ class RtMixer(Client):
     """C without user code: what is played is a ring's content."""
 
     name, home = "rtmixer", "C, no user code"
+    modules = ("rtmixer", "sounddevice")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
@@ -302,6 +308,7 @@ class SoundCard(Client):
     """No callback: a thread that writes blocks and waits."""
 
     name, home, servers = "SoundCard", "Python, blocking", ("pulse",)
+    modules = ("numpy", "soundcard")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
@@ -339,12 +346,11 @@ class Voicecoil(Client):
 
     name, home = 'voicecoil, latency="low"', "Python callback"
     servers = ("jack", "pulse", "virtual")
-    wanted: dict[str, Any] = {"latency": "low"}
+    wanted: ClassVar[dict[str, Any]] = {"latency": "low"}
+    modules = ("numpy", "voicecoil.drivers.choose")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
-        import numpy  # noqa: F401
-
         import voicecoil
 
         self.stream = voicecoil.OutputStream(
@@ -363,7 +369,11 @@ class Voicecoil(Client):
         from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
         device = VirtualDevice(
-            "Benchmark", input_channels=0, frames=setting.frames, clock="real", loopback=False
+            "Benchmark",
+            input_channels=0,
+            frames=setting.frames,
+            tolerance_frames=setting.frames,  # a block that is a whole one late is lost
+            loopback=False,
         )
         return VirtualDriver([device])
 
@@ -382,17 +392,20 @@ class Voicecoil(Client):
 
 
 class VoicecoilSafe(Voicecoil):
-    name, wanted = 'voicecoil, latency="safe"', {"latency": "safe"}
+    name = 'voicecoil, latency="safe"'
+    wanted: ClassVar[dict[str, Any]] = {"latency": "safe"}
 
 
 class VoicecoilAhead(Voicecoil):
-    name, wanted = "voicecoil, latency=0.06", {"latency": 0.06}
+    name = "voicecoil, latency=0.06"
+    wanted: ClassVar[dict[str, Any]] = {"latency": 0.06}
 
 
 class VoicecoilIsolated(Voicecoil):
     """In an interpreter with its own GIL; it counts its blocks itself."""
 
-    name, wanted = "voicecoil, isolated", {"isolated": True}
+    name = "voicecoil, isolated"
+    wanted: ClassVar[dict[str, Any]] = {"isolated": True}
 
     def code(self, setting: Any) -> Any:
         return "isolated_callback:fill" if setting.fill else "isolated_callback:empty"

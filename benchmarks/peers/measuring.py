@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -29,9 +30,7 @@ class Seen:
     def late_us(self, frames: int) -> list[float]:
         """How much later than one period after the block before each block began, us."""
         began, period_ns = self.values["began_ns"], frames * 1e9 / RATE
-        late = [
-            max(0.0, b - a - period_ns) / 1e3 for a, b in zip(began, began[1:], strict=False)
-        ]
+        late = [max(0.0, b - a - period_ns) / 1e3 for a, b in itertools.pairwise(began)]
         return sorted(late)
 
     def took_us(self) -> list[float]:

@@ -79,7 +79,9 @@ def import_table(runs: int) -> list[list[str]]:
     """What importing takes beyond the interpreter, ms of processor time."""
     rows = [["", "import, ms"]]
     for name, module in IMPORTS.items():
-        program = f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
+        program = (
+            f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
+        )
         times = []
         for _ in range(runs):
             done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

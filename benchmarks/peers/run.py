@@ -1,6 +1,6 @@
 """``make bench-peers``: this library beside the others, on the same servers in one run.
 
-    python benchmarks/peers/run.py [--quick] [--output FILE]
+python benchmarks/peers/run.py [--quick] [--output FILE]
 """
 
 from __future__ import annotations
@@ -12,12 +12,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
 import build
 import on_servers
-import servers
+import sound_servers
 import tight_loop
 from measure import machine
 from tables import markdown, show
@@ -53,11 +50,15 @@ the block before a block began; what the IO thread took (with the wake-up); resi
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="for a moment only; writes nothing")
-    parser.add_argument("--output", type=Path, default=HERE.parent / "PEERS.md")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).resolve().parent.parent / "PEERS.md"
+    )
     options = parser.parse_args()
     effort = QUICK if options.quick else FULL
-    parts = [f"# Beside the others\n\n{machine()}; Python {platform.python_version()}; "
-             "`make bench-peers`.\n\n" + ABOUT]
+    parts = [
+        f"# Beside the others\n\n{machine()}; Python {platform.python_version()}; "
+        "`make bench-peers`.\n\n" + ABOUT
+    ]
 
     def part(title: str, table: list[list[str]], words: str = "") -> None:
         show(title, table)
@@ -65,16 +66,18 @@ def main() -> int:
 
     with tempfile.TemporaryDirectory() as folder:
         built = build.all_of_it(Path(folder))
-        part("One block in a tight loop", tight_loop.table(built, effort.tight_s, effort.runs), TIGHT)
+        part(
+            "One block in a tight loop", tight_loop.table(built, effort.tight_s, effort.runs), TIGHT
+        )
         part("Import", on_servers.import_table(2 * effort.runs + 1))
         for server in ("jack", "pulse"):
             for frames in effort.frames:
-                with servers.running(server, frames) as (environment, xruns):
+                with sound_servers.running(server, frames) as (environment, xruns):
                     environment["PEERS_NATIVE"] = str(built["native"])
                     rows = on_servers.table(
                         server, environment, xruns, frames, effort.server_s, effort.runs
                     )
-                part(f"{servers.TITLES[server]}, {frames} frames", rows, LATE)
+                part(f"{sound_servers.TITLES[server]}, {frames} frames", rows, LATE)
     if not options.quick:
         options.output.write_text("\n".join(parts))
     return 0

@@ -1,6 +1,6 @@
 """``make bench-hostile``: what is left of the sound while the rest of the program does its worst.
 
-    python benchmarks/peers/run_hostile.py [--quick] [--output FILE]
+python benchmarks/peers/run_hostile.py [--quick] [--output FILE]
 """
 
 from __future__ import annotations
@@ -11,14 +11,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent))
-
 import build
 import clients
 import loads
 import measuring
-import servers
+import sound_servers
 from measure import machine
 from tables import markdown, show
 
@@ -60,7 +57,9 @@ def table(
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="for a moment only; writes nothing")
-    parser.add_argument("--output", type=Path, default=HERE.parent / "HOSTILE.md")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).resolve().parent.parent / "HOSTILE.md"
+    )
     options = parser.parse_args()
     seconds, sizes = (0.5, (256,)) if options.quick else (4.0, (64, 256, 1024))
     wanted = ["idle", "json"] if options.quick else list(loads.WORDS)
@@ -71,10 +70,10 @@ def main() -> int:
         built = build.all_of_it(Path(folder))
         for server in ("jack", "virtual"):
             for frames in sizes:
-                with servers.running(server, frames) as (environment, _):
+                with sound_servers.running(server, frames) as (environment, _):
                     environment["PEERS_NATIVE"] = str(built["native"])
                     rows = table(server, environment, frames, seconds, wanted)
-                title = f"{servers.TITLES[server]}, {frames} frames"
+                title = f"{sound_servers.TITLES[server]}, {frames} frames"
                 show(title, rows)
                 parts.append(f"## {title}\n\n{markdown(rows)}\n")
     if not options.quick:
