@@ -372,7 +372,7 @@ class Voicecoil(Client):
             "Benchmark",
             input_channels=0,
             frames=setting.frames,
-            tolerance_frames=setting.frames,  # a block that is a whole one late is lost
+            tolerance_s=setting.frames / RATE,  # a block that is a whole one late is lost
             loopback=False,
         )
         return VirtualDriver([device])
