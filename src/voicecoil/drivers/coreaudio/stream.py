@@ -58,7 +58,8 @@ class CoreAudioStream:
         self._closed = False
         self._overload_lock = threading.Lock()
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
-        self.overloads = 0
+        self._overload_count = 0
+        self._last_overload_ns = 0
         self.got: Got = opened.got
         self.clock = driver.clock
 
@@ -215,8 +216,11 @@ class CoreAudioStream:
         """For `Changes`."""
         if property_selector == _OVERLOAD:
             with self._overload_lock:
-                self._overloads.append(host_ns)
-                self.overloads += 1
+                # One notification may say it twice, of both scopes for example.
+                if host_ns != self._last_overload_ns:
+                    self._last_overload_ns = host_ns
+                    self._overloads.append(host_ns)
+                    self._overload_count += 1
         elif property_selector == _RESTARTED:
             self._lost = (
                 "coreaudiod, the system's audio service, was restarted; open the stream again"
@@ -306,6 +310,12 @@ class CoreAudioStream:
             if not form.is_float32 or form.channels != stream.format.channels:
                 return False
         return True
+
+    @property
+    def overloads(self) -> int:
+        """How many there were, false alarms included."""
+        self._driver.changes.dispatch()
+        return self._overload_count
 
     def events(self) -> list[Event]:
         """Overloads; `value` is for the stream to fill in: the frames are the engine's to count.
