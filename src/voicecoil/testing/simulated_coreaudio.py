@@ -433,6 +433,14 @@ class SimulatedCoreAudio:
         code = selector("dIn " if direction == "input" else "dOut")
         self.check(self.library.sim_set_default(code, device.id))
 
+    def restart_service(self) -> None:
+        """Restarts coreaudiod: IO ceases without notice, devices are others with the same uids.
+
+        The notification of it comes a little later, and behind it no listener hears anything that
+        is not registered anew.
+        """
+        self.library.sim_restart_service()
+
     def fail_call(self, function: str, status: int, skip: int = 0, times: int = 2**32 - 1) -> None:
         """A call of CoreAudio's fails with `status`, after `skip` calls, for `times` calls."""
         self.check(self.library.sim_fail_call(function.encode(), status, skip, times))

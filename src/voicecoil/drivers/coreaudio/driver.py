@@ -130,7 +130,6 @@ class CoreAudioDriver:
         self._open: dict[int, int] = {}  # streams by device
         self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
         self._retired: deque[tuple[float, _hal.IOProc]] = deque()
-        self._ready = False
 
     # ---- for the streams ----
 
@@ -158,15 +157,19 @@ class CoreAudioDriver:
             raise _missing(error, self.library.paths) from error
 
     def _prepare(self) -> None:
-        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours."""
-        if self._ready:
+        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours.
+
+        A restart of coreaudiod takes that back, unheard of while nobody listens.
+        """
+        self.changes.dispatch()
+        if self.changes.are_heard:
             return
         try:
             self.hal.set_bytes(SYSTEM, "rnlp", bytes(8))
         except DriverError as error:
             if error.code != UNKNOWN_PROPERTY:
                 raise
-        self._ready = True
+        self.changes.renew()
 
     def keep(self, device: int, ioproc: _hal.IOProc) -> None:
         """From now on CoreAudio may call it, for this device."""
@@ -332,6 +335,8 @@ class _Watcher:
         while self._notes and not self._ended:
             note = self._notes.popleft()
             try:
+                if note == "restart":
+                    self._driver.call("listening", lambda: None, self._driver.timeouts.call_s)
                 self._listener(note)
             except Exception as error:
                 control.report(error, self._listener)

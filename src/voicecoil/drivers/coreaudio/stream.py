@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from voicecoil import _core, control
 from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.control_thread import NotBegunError
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
@@ -32,7 +33,6 @@ POLL_S = 0.001
 LOOK_S = 0.5  # whoever asks for trouble does not wait longer for other devices' calls
 MAX_OVERLOADS = 1024
 _OVERLOAD = selector("over")
-_RESTARTED = selector("srst")
 
 
 class CoreAudioStream:
@@ -221,7 +221,7 @@ class CoreAudioStream:
                     self._last_overload_ns = host_ns
                     self._overloads.append(host_ns)
                     self._overload_count += 1
-        elif property_selector == _RESTARTED:
+        elif property_selector == RESTARTED:
             self._lost = (
                 "coreaudiod, the system's audio service, was restarted; open the stream again"
             )
