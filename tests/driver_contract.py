@@ -244,5 +244,6 @@ class DriverContract:
         assert got.output_latency is not None
         assert got.output_latency == replace(got.output_latency, samplerate=got.samplerate)
         assert connection.trouble() is None
+        assert connection.overloads == 0
         connection.close()
         connection.close()

@@ -241,7 +241,12 @@ class StreamBase:
         for name in ("output_time", "input_time"):
             raw.pop(name)
         busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-        return Statistics(**raw, busy_s=busy_ns / 1e9, busy_max_s=busy_max_ns / 1e9)
+        return Statistics(
+            **raw,
+            overloads=self._connection.driver_stream.overloads,
+            busy_s=busy_ns / 1e9,
+            busy_max_s=busy_max_ns / 1e9,
+        )
 
     def events(self) -> list[Event]:
         """Takes what happened since the last call, oldest first."""

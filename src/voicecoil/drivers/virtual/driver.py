@@ -397,6 +397,8 @@ def _take_regularly(reference: weakref.ref[_Capture], ended: threading.Event) ->
 class _VirtualStream:
     """One stream's connection to a virtual device."""
 
+    overloads = 0  # only cycles of ours can be late, and the engine counts these
+
     def __init__(self, device: VirtualDevice, wanted: Wanted) -> None:
         self._device = device
         self._wanted = wanted
