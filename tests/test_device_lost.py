@@ -1,8 +1,7 @@
-"""Streams that go on when their device is lost, or end: by their policy, on every driver."""
+"""Streams whose device is lost: they wait for it, or go on with another one."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -13,49 +12,18 @@ import pytest
 import voicecoil as vc
 from coded import assert_coded, coded
 from driver_contract import CodedOutput
+from losing import came_back, go_by, is_away, is_on, kinds, no_thread_stays, two_devices, unplug
 from rig import until
 from voicecoil.drivers.driver import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.output import close_outputs
 
 VIRTUAL = pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
-
-
-def is_on(stream: vc.OutputStream | vc.InputStream | vc.Stream) -> None:
-    """Waits until the stream is on a device again."""
-    until(lambda: stream.state == "running")
-
-
-def is_away(stream: vc.OutputStream | vc.InputStream | vc.Stream) -> None:
-    until(lambda: stream.state == "waiting")
-
-
-def came_back(stream: vc.OutputStream, times: int = 1) -> None:
-    """Waits until it was lost and came back so many times, whenever that was."""
-    news = stream._connection._news  # type: ignore[union-attr]
-    until(lambda: kinds(list(news)).count("back") == times)
-    is_on(stream)
-
-
-def kinds(events: list[vc.Event]) -> list[str]:
-    return [event.kind for event in events if event.kind in ("lost", "back", "xrun")]
-
-
-def unplug(device: Any) -> None:
-    device.inject("unplug")
-    go_by(device)
-
-
-def go_by(device: Any) -> None:
-    """Lets a cycle go by, if some stream is still there for it."""
-    with contextlib.suppress(vc.StreamStateError):
-        device.step(1)
 
 
 @pytest.fixture(autouse=True)
 def _no_thread_stays() -> Iterator[None]:
     yield
-    until(lambda: all(thread.name != "voicecoil devices" for thread in threading.enumerate()))
+    no_thread_stays()
 
 
 # ---- wait ----------------------------------------------------------------------------------------
@@ -161,25 +129,6 @@ def test_duplex_goes_on(stepped: Any, driver: Driver) -> None:
         stepped.step(2)
         stream.abort()
     assert blocks == 8
-
-
-def test_native_code_goes_on(stepped: Any, driver: Driver) -> None:
-    """The mixer: C on the IO thread, no Python."""
-    sound = coded(0, 64 * 8, 2)
-    playback = vc.play(sound, 48_000, driver=driver, on_device_lost="wait")
-    stream = playback._output.stream
-    stepped.step(4)
-    unplug(stepped)
-    is_away(stream)
-    assert playback.playing
-    assert 0 < playback.position <= 4 * 64
-    assert not playback.wait(0)
-    stepped.replug()
-    is_on(stream)
-    stepped.step(8)
-    assert playback.wait(5)
-    assert playback.position == len(sound)
-    close_outputs()
 
 
 @pytest.mark.parametrize("end", ["stop", "abort", "close", "exit", "drop", "other thread"])
@@ -381,3 +330,146 @@ def test_a_stream_that_waits_for_a_device_that_it_knows() -> None:
 def test_a_policy_that_there_is_not() -> None:
     with pytest.raises(vc.ArgumentError, match=r'"wait".*"default"'):
         vc.OutputStream(CodedOutput(), driver=VirtualDriver(), on_device_lost="ignore")  # type: ignore[arg-type]
+
+
+# ---- default -------------------------------------------------------------------------------------
+
+
+def test_the_stream_goes_on_with_the_default_device() -> None:
+    one, two, driver = two_devices(latency_frames=(0, 100))
+    callback = CodedOutput()
+    with vc.OutputStream(callback, driver=driver, on_device_lost="default") as stream:
+        one.step(5)
+        unplug(one)
+        came_back(stream)
+        assert stream.device.name == "Two"
+        assert stream.latency.frames == 64 + 100
+        assert stream.state == "running"
+        two.step(5)
+        # It stays there, also when the first one is back.
+        one.replug()
+        two.step(5)
+        assert stream.device.name == "Two"
+        stream.abort()
+        events = stream.events()
+    assert kinds(events) == ["lost", "back", "xrun"]
+    assert (events[1].detail, events[2].value) == ("Two", 100)
+    assert_coded(one.heard())
+    assert_coded(two.heard(), len(one.heard()))
+    assert callback.position == 15 * 64
+
+
+def test_a_device_that_becomes_the_default_changes_nothing() -> None:
+    one, two, driver = two_devices()
+    with vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="default") as stream:
+        one.step(2)
+        driver.set_default(two)
+        one.step(2)
+        assert stream.device.name == "One"
+        unplug(one)
+        came_back(stream)
+        assert stream.device.name == "Two"
+        stream.abort()
+
+
+def test_no_default_is_waited_for() -> None:
+    one, two, driver = two_devices()
+    driver.virtual_devices.remove(two)
+    callback = CodedOutput()
+    with vc.OutputStream(callback, driver=driver, on_device_lost="default") as stream:
+        one.step(2)
+        unplug(one)
+        is_away(stream)
+        driver.virtual_devices.append(two)
+        is_on(stream)
+        two.step(2)
+        stream.abort()
+    assert callback.blocks == 4
+
+
+def test_blocks_stay_as_long_as_they_were() -> None:
+    one, two, driver = two_devices(frames=100)
+    callback = CodedOutput()
+    with vc.OutputStream(callback, driver=driver, on_device_lost="default") as stream:
+        one.step(5)
+        unplug(one)
+        came_back(stream)
+        assert stream.blocksize == 64
+        two.step(16)
+        stream.abort()
+    assert set(callback.sizes) == {64}
+    assert_coded(two.heard(), 5 * 64)
+
+
+@pytest.mark.parametrize("zero_copy", [False, True])
+@pytest.mark.parametrize("layout", ["interleaved", "planar", "split"])
+def test_fewer_channels(layout: Any, zero_copy: bool) -> None:
+    one, two, driver = two_devices(input_channels=1, output_channels=1, layout=layout)
+    inputs: list[Any] = []
+    position = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal position
+        assert (block.input.shape, block.output.shape) == ((64, 2), (64, 2))
+        inputs.append(block.input.copy())
+        block.output[:] = coded(position, *block.output.shape)
+        position += 64
+
+    with vc.Stream(
+        callback, driver=driver, on_device_lost="default", zero_copy=zero_copy
+    ) as stream:
+        one.step(4)
+        unplug(one)
+        came_back(stream)
+        assert stream.channels == (2, 2)
+        two.step(6)
+        stream.abort()
+    wanted = coded(0, 640, 2)
+    assert np.array_equal(one.heard(), wanted[:256])
+    assert np.array_equal(two.heard(), wanted[256:, :1])
+    heard = np.concatenate(inputs)
+    assert np.array_equal(heard[256 + 128 :, 0], wanted[256:512, 0])  # a round trip of 128 frames
+    assert not heard[256:, 1].any()
+
+
+def test_channels_that_no_longer_exist_become_the_first_ones() -> None:
+    one, two, driver = two_devices()
+    one.output_channels = 8
+    two.output_channels = 3
+    one.capture()
+    two.capture()
+    with vc.OutputStream(
+        CodedOutput(), driver=driver, channels=[6, 3], on_device_lost="default"
+    ) as stream:
+        one.step(1)
+        unplug(one)
+        came_back(stream)
+        two.step(1)
+        stream.abort()
+    assert np.array_equal(one.heard()[:, [6, 3]], coded(0, 64, 2))
+    assert np.array_equal(two.heard()[:, :2], coded(64, 64, 2))
+    assert not two.heard()[:, 2].any()
+
+
+def test_the_default_device_is_set_to_the_streams_rate() -> None:
+    one, _two, driver = two_devices(samplerate=96_000)
+    with vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="default") as stream:
+        one.step(1)
+        unplug(one)
+        came_back(stream)
+        assert stream.samplerate == 48_000
+        assert driver.devices()[0].samplerate == 48_000
+        stream.abort()
+
+
+def test_a_default_device_at_another_rate_ends_the_stream() -> None:
+    one, _two, driver = two_devices()
+    other = vc.OutputStream(CodedOutput(), driver=driver, device="Two", samplerate=96_000)
+    stream = vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="default")
+    stream.start()
+    one.step(1)
+    unplug(one)
+    with pytest.raises(vc.DeviceLostError, match="'Two', which runs at 96000 Hz for another"):
+        stream.wait(10)
+    stream.close()
+    other.close()

@@ -192,7 +192,7 @@ def output_for(
     samplerate: float,
     channels: int | None,
     blocksize: int | None,
-    on_device_lost: OnDeviceLost,
+    on_device_lost: OnDeviceLost = "stop",
 ) -> Output:
     """The device's mixing stream, held for the caller, who has to let it go.
 
