@@ -84,6 +84,11 @@ class Connection:
         self._news: deque[Event] = deque()
 
     @property
+    def driver_stream(self) -> DriverStream | None:
+        """Its connection to the device; None: it is on none."""
+        return self.place.driver_stream
+
+    @property
     def stands_still(self) -> bool:
         """Whether the device's time passes only when a test moves it."""
         return self.clock is not None and self.clock.stepped
@@ -106,8 +111,8 @@ class Connection:
             self.ending = self._told_failure = False
             self._failure = None
             self.engine.start()
-            if self.place.driver_stream is not None:
-                self._start(self.place.driver_stream)
+            if self.driver_stream is not None:
+                self._start(self.driver_stream)
             else:
                 self.away = True
             if self._recovery is not None:
@@ -133,7 +138,7 @@ class Connection:
         """No cycle runs or will run after this. Keeps what is to be raised."""
         with self.lock:
             self.away = False
-            driver_stream = self.place.driver_stream
+            driver_stream = self.driver_stream
             if not self.started or driver_stream is None:
                 return
             self._let_io_thread_leave()
@@ -181,8 +186,8 @@ class Connection:
                 return
             self.halt(timeout_s, for_good=True)
             self.closed = True
-            if self.place.driver_stream is not None:
-                self.place.driver_stream.close()
+            if self.driver_stream is not None:
+                self.driver_stream.close()
             if isinstance(self.code, _core.PythonCode):
                 self.code.clear()
             self.code = None
@@ -219,7 +224,7 @@ class Connection:
 
     def device_trouble(self) -> Exception | None:
         """Why its device gives no cycle any more; None: all is well, or it has none."""
-        driver_stream = self.place.driver_stream
+        driver_stream = self.driver_stream
         return driver_stream.trouble() if driver_stream is not None else None
 
     def trouble(self) -> Exception | None:
@@ -234,7 +239,7 @@ class Connection:
 
     def take_news(self) -> list[Event]:
         """What was not the engine's to notice, oldest first."""
-        driver_stream = self.place.driver_stream
+        driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
         return [self._news.popleft() for _ in range(len(self._news))] + noticed
 
@@ -271,7 +276,7 @@ class Connection:
         if not self.lock.acquire(blocking=False):
             return  # somebody starts or stops it
         try:
-            driver_stream = self.place.driver_stream
+            driver_stream = self.driver_stream
             if not self.started or driver_stream is None or self._recovery is None:
                 return
             try:
