@@ -18,6 +18,7 @@ from voicecoil.arguments import (
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Driver
 from voicecoil.errors import StreamStateError
+from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.output import Output, output_for
 from voicecoil.reader import AHEAD_S, Reader
@@ -152,6 +153,13 @@ class Playback:
         if self._reader is not None and (error := self._reader.take_error()) is not None:
             raise error
         return True
+
+    def events(self) -> list[Event]:
+        """Takes what happened to its device since the last call, oldest first.
+
+        To all that is playing there, so that only one of several sounds is told.
+        """
+        return self._output.stream.events()
 
     def levels(self) -> list[Level]:
         """Level of each channel of the device since the last call.

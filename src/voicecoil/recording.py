@@ -15,6 +15,7 @@ from voicecoil import _core, control
 from voicecoil.arguments import check_count, check_seconds, check_timeout
 from voicecoil.drivers.driver import Device, Driver, Got
 from voicecoil.errors import ArgumentError, StreamTimeoutError
+from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.recovery import OnDeviceLost
 from voicecoil.stream import InputStream
@@ -189,6 +190,10 @@ class Recording:
     def recording(self) -> bool:
         """Whether it goes on."""
         return self._stream._goes_on
+
+    def events(self) -> list[Event]:
+        """Takes what happened to it and to its device since the last call, oldest first."""
+        return self._stream.events()
 
     def levels(self) -> list[Level]:
         """Level of each channel since the last call."""
