@@ -129,6 +129,7 @@ def test_the_main_module_ends_while_numpy_plays() -> None:
         "collected",
         "closed_twice",
         "from_callback_at_exit",
+        "lost_often",
         "many_opens",
         "daemons",
         "render",
