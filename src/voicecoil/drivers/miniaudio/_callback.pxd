@@ -40,6 +40,7 @@ cdef extern from "callback.h" nogil:
         uint64_t lost_frames
         int64_t last_host_ns
         uint32_t resized
+        bint gone
         uint64_t notifications[5]
         int64_t notified_ns[5]
 
@@ -52,6 +53,7 @@ cdef extern from "callback.h" nogil:
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)
     void vc_ma_data(void *device, void *output, const void *input, uint32_t frames)
     void vc_ma_notify(const void *notification)
+    void vc_ma_gone(void *io)
 
 cdef extern from "messages.h" nogil:
     enum:

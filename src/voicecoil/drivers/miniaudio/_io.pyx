@@ -23,6 +23,11 @@ def notification_callback_address():
     return <uintptr_t>&vc_ma_notify
 
 
+def gone_address():
+    """For jack_on_shutdown, with the address of an IO."""
+    return <uintptr_t>&vc_ma_gone
+
+
 def jack_message_address():
     """For jack_set_error_function and jack_set_info_function."""
     return <uintptr_t>&vc_message_jack
@@ -118,7 +123,7 @@ cdef class IO:
         vc_ma_io_count(self.io, &c)
         return {
             "cycles": c.cycles, "lost_frames": c.lost_frames, "last_host_ns": c.last_host_ns,
-            "resized": c.resized,
+            "resized": c.resized, "gone": bool(c.gone),
             "notifications": [(c.notifications[i], c.notified_ns[i])
                               for i in range(VC_MA_NOTIFICATIONS)],
         }

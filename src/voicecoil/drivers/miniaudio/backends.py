@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from voicecoil import control
 from voicecoil.drivers.coreaudio.control_thread import ControlThread
@@ -15,6 +16,9 @@ from voicecoil.drivers.miniaudio import _io, library
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import result_error
 from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.miniaudio.opening import Opened
 
 __all__ = ["BACKENDS", "Backend", "Kind", "Timeouts", "real_backends"]
 
@@ -152,6 +156,7 @@ class Backend:
         self._thread = ControlThread(f"voicecoil {kind.key}")
         self._generation = control.generation()
         self.absence = "not asked"  # why it has no devices, in two words or so
+        self.opened: set[Opened] = set()  # by this process, on this sound system
         self._context: Any = None
         self._known: dict[str, _Listed] = {}
         self._leaked: list[Any] = []  # what calls that did not return may still use
@@ -176,6 +181,25 @@ class Backend:
             self._leaked.append(self._context)
             self._context = None
             raise
+
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around what makes a new connection.
+
+        libjack frees the clients of a server that is gone when the next one is opened, and crashes
+        when they are closed after that. So they are closed before, or never.
+        """
+        for opened in list(self.opened):
+            if opened.gone and not opened.dead:
+                opened.dead = True
+                self.library.lib.ma_device_uninit(opened.device)
+        try:
+            yield
+        finally:
+            for opened in list(self.opened):
+                if opened.gone and not opened.dead:
+                    opened.dead = True  # it may be freed by now, or not: nobody touches it again
+                    self.keep(opened)
 
     def keep(self, thing: object) -> None:
         """Keeps for ever what a call that did not return may still use."""
@@ -230,6 +254,10 @@ class Backend:
 
     def look(self) -> list[Device]:
         """Its devices, the default one first. Raises `DriverError`: it is not there."""
+        with self.connecting():
+            return self._look()
+
+    def _look(self) -> list[Device]:
         fresh = self._context is None
         try:
             listed = self._list(self.context()[0])
@@ -244,7 +272,7 @@ class Backend:
     def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
         """The native ids for (capture, playback) of a device that was listed."""
         if device.uid not in self._known:
-            self.look()
+            self._look()
         if device.uid not in self._known:
             raise DeviceLostError(
                 f"the device {device.name!r} (uid {device.uid!r}) is not there any more"

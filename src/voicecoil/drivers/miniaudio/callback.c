@@ -42,6 +42,7 @@ struct vc_ma_io {
     _Atomic uint64_t cycles, lost_frames;
     _Atomic int64_t last_host_ns;
     _Atomic uint32_t resized;
+    _Atomic bool gone;
     _Atomic uint64_t notifications[VC_MA_NOTIFICATIONS];
     _Atomic int64_t notified_ns[VC_MA_NOTIFICATIONS];
 };
@@ -240,6 +241,8 @@ void vc_ma_notify(const void *notification) {
     }
 }
 
+void vc_ma_gone(void *io) { atomic_store(&((vc_ma_io *)io)->gone, true); }
+
 /* ---- control ----------------------------------------------------------------------------------
  */
 
@@ -310,6 +313,7 @@ void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) {
         .lost_frames = atomic_load(&io->lost_frames),
         .last_host_ns = atomic_load(&io->last_host_ns),
         .resized = atomic_load(&io->resized),
+        .gone = atomic_load(&io->gone),
     };
     for (int i = 0; i < VC_MA_NOTIFICATIONS; i++) {
         out->notifications[i] = atomic_load(&io->notifications[i]);

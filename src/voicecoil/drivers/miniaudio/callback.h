@@ -74,6 +74,7 @@ typedef struct vc_ma_counts {
     uint64_t lost_frames; /* that the time line skipped */
     int64_t last_host_ns; /* when the newest callback came; 0: none yet */
     uint32_t resized;     /* frames of a callback that were not `fixed_frames`; 0: none */
+    bool gone;            /* the server said that it ends the connection */
     uint64_t notifications[VC_MA_NOTIFICATIONS]; /* how often each came, */
     int64_t notified_ns[VC_MA_NOTIFICATIONS];    /* and the last time */
 } vc_ma_counts;
@@ -98,5 +99,7 @@ void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) VC_REALTIME;
 void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) VC_REALTIME;
 /* The ma_device_notification_proc. [any], wait-free */
 void vc_ma_notify(const void *notification) VC_REALTIME;
+/* For jack_on_shutdown, with the vc_ma_io. [any], wait-free */
+void vc_ma_gone(void *io) VC_REALTIME;
 
 #endif

@@ -23,9 +23,9 @@ NO_JACK = (0, 0, 0, 0, 0)
 DATA_CALLBACK = _io.data_callback_address()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Opened:
-    """A device that is ready to be started.
+    """A device that is open.
 
     Attributes
     ----------
@@ -35,16 +35,31 @@ class Opened:
         Its user data.
     keep : Any
         What miniaudio holds pointers to as long as the device is there.
+    dead : bool
+        No call may have the device any more.
     """
 
     device: Any
     io: _io.IO
     got: Got
     keep: Any
+    dead: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether its server ended the connection."""
+        return bool(self.io.counts()["gone"])
 
 
 def set_up(backend: Backend, wanted: Wanted) -> Opened:
     """Opens the device as wanted, as far as it goes. On the backend's thread."""
+    with backend.connecting():
+        opened = _set_up(backend, wanted)
+    backend.opened.add(opened)
+    return opened
+
+
+def _set_up(backend: Backend, wanted: Wanted) -> Opened:
     kind = (PLAYBACK if wanted.output_map else 0) | (CAPTURE if wanted.input_map else 0)
     rate = 0 if backend.kind.own_rate else round(wanted.samplerate or 0)
     # Channels as the device has them, so that miniaudio mixes none of them.
@@ -56,22 +71,27 @@ def set_up(backend: Backend, wanted: Wanted) -> Opened:
         short = [bool(maps[way]) and max(maps[way]) >= sides[way].channels for way in (0, 1)]
         converts = any(side.channels and side.samplerate != device.sampleRate for side in sides)
         if any(short) or converts:
-            tear_down(backend, device)
+            backend.library.lib.ma_device_uninit(device)
             channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
             device, keep = _init(backend, wanted, kind, 0 if converts else rate, channels)
             sides, jack_ = _read(backend, device, kind)
         got = _got(backend, wanted, sides, float(device.sampleRate), jack_)
         io = _io_of(backend, wanted, sides, got, jack_)
+        if jack_[1]:
+            jack.tell_when_gone(jack_[1], io)
         device.pUserData = backend.library.ffi.cast("void *", io.address)
     except BaseException:
-        tear_down(backend, device)
+        backend.library.lib.ma_device_uninit(device)
         raise
     return Opened(device, io, got, keep)
 
 
-def tear_down(backend: Backend, device: Any) -> None:
+def tear_down(backend: Backend, opened: Opened) -> None:
     """Gives a device back. On the backend's thread."""
-    backend.library.lib.ma_device_uninit(device)
+    backend.opened.discard(opened)
+    if not opened.dead:
+        opened.dead = True
+        backend.library.lib.ma_device_uninit(opened.device)
 
 
 def _init(

@@ -82,6 +82,8 @@ class MiniaudioStream:
 
     def _start(self) -> None:
         backend = self._backend
+        if self._opened.dead or self._opened.gone:
+            raise DeviceLostError(self._gone_text())
         result = backend.library.lib.ma_device_start(self._opened.device)
         backend.check("ma_device_start", result, repr(self._name))
         if backend.kind.connects_later:
@@ -92,6 +94,8 @@ class MiniaudioStream:
 
     def _stop(self) -> None:
         backend = self._backend
+        if self._opened.dead or self._opened.gone:
+            return
         result = backend.library.lib.ma_device_stop(self._opened.device)
         backend.check("ma_device_stop", result, repr(self._name))
 
@@ -144,7 +148,7 @@ class MiniaudioStream:
         try:
             backend.call(
                 f"closing {self._name!r}",
-                lambda: tear_down(backend, opened.device),
+                lambda: tear_down(backend, opened),
                 backend.timeouts.stop_s,
             )
         except StreamTimeoutError:
@@ -153,7 +157,10 @@ class MiniaudioStream:
     # ---- what happens meanwhile ----
 
     def _is_started(self) -> bool:
-        return bool(self._backend.library.lib.ma_device_is_started(self._opened.device))
+        opened = self._opened
+        if opened.dead or opened.gone:
+            return False
+        return bool(self._backend.library.lib.ma_device_is_started(opened.device))
 
     def trouble(self) -> Exception | None:
         if control.forked(self._generation):
@@ -162,11 +169,15 @@ class MiniaudioStream:
             self._lost = self._examine()
         return DeviceLostError(self._lost) if self._lost is not None else None
 
+    def _gone_text(self) -> str:
+        title = self._backend.kind.title
+        return f"{title} ended its connection to {self._name!r}: its server stopped, or it did"
+
     def _examine(self) -> str | None:
         """Why no cycle will come any more; None: one will."""
         title = self._backend.kind.title
         if not self._is_started():
-            return f"{title} ended its connection to {self._name!r}: its server stopped, or it did"
+            return self._gone_text()
         counts = self._opened.io.counts()
         if counts["resized"]:
             return (
