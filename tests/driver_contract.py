@@ -71,6 +71,13 @@ class DriverContract:
         wishes.setdefault("channels", rig.channels)
         return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
 
+    def end(self, rig: Rig, stream: vc.OutputStream) -> None:
+        """Ends it when all that it played was heard. A stepped clock would not get there."""
+        if rig.stepped:
+            stream.abort()
+        else:
+            stream.stop()
+
     # ---- devices ----
 
     def test_devices_have_unique_uids_and_channels(self, rig: Rig) -> None:
@@ -94,17 +101,17 @@ class DriverContract:
         callback = CodedOutput()
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         heard = rig.heard()
-        assert len(heard) == callback.position
         assert_coded(heard)
+        assert len(heard) == callback.position, f"{len(heard)} of {callback.position} frames"
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
     def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=blocksize) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         assert set(callback.sizes) == {blocksize}
         heard = rig.heard()
         assert callback.position - blocksize < len(heard) <= callback.position

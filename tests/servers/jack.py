@@ -34,17 +34,16 @@ class JackServer:
 
     def __init__(self, period_frames: int = 256, samplerate: int = 48_000, ports: int = 0) -> None:
         needs("jackd")
-        # Few names: a machine has room for eight, and forgets a killed one when its name comes again.
+        # Few names: a machine has room for eight, and forgets a killed server when its name
+        # comes again.
         self.name = "voicecoil-" + os.environ.get("PYTEST_XDIST_WORKER", "main")
         self.period_frames = period_frames
         self.processes = Processes()
         self.env = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_AUDIO_RESERVATION": "1"}
-        dummy = ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
-        self.process = self.processes.start(
-            ["jackd", "-n", self.name, "--no-realtime", "-S", "-t", "5000", *dummy]
-            + ["-C", str(ports), "-P", str(ports)],
-            **self.env,
-        )
+        command = ["jackd", "-n", self.name, "--no-realtime", "-S", "-t", "5000"]
+        command += ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
+        command += ["-C", str(ports), "-P", str(ports)]
+        self.process = self.processes.start(command, **self.env)
 
     @property
     def alive(self) -> bool:

@@ -1,6 +1,6 @@
 """The functions that the miniaudio library calls: callback.h and messages.h."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "callback.h" nogil:
     ctypedef struct vc_engine
@@ -32,6 +32,7 @@ cdef extern from "callback.h" nogil:
         vc_ma_direction output
         double samplerate_hz
         uint32_t fixed_frames
+        int32_t priority
         int64_t slack_frames
         vc_ma_jack jack
 

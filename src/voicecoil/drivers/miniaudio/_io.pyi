@@ -23,6 +23,7 @@ class IO:
         output: _Direction,
         samplerate_hz: float,
         fixed_frames: int,
+        priority: int,
         slack_frames: int,
         jack: tuple[int, int, int, int, int],  # the fields of vc_ma_jack
     ) -> None: ...

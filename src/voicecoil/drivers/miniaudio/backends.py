@@ -36,6 +36,8 @@ class Timeouts:
     ----------
     probe_s : float
         Until a sound system has said whether it is there, and which devices it has.
+    look_s : float
+        The same while a stream has stopped to run.
     open_s, start_s, stop_s : float
         A call that opens, starts or ends a device.
     cycle_s : float
@@ -43,6 +45,7 @@ class Timeouts:
     """
 
     probe_s: float = 3.0
+    look_s: float = 1.0
     open_s: float = 10.0
     start_s: float = 5.0
     stop_s: float = 5.0
@@ -65,11 +68,15 @@ class Kind:
         Its rate cannot be chosen.
     fixed_frames : bool
         All its cycles have the same number of frames.
+    least_frames : int
+        A shorter period than this it cannot keep up with.
     asynchronous : bool
         Its two directions do not wait for each other: miniaudio puts a buffer of two periods
         between them.
     connects_later : bool
         Its first cycles reach nobody: it is connected to the sound card when it runs already.
+    own_threads : bool
+        Its callbacks come on threads to which it gives a priority itself.
     catches_up : bool
         A late callback costs no frames: its clock waits.
     """
@@ -79,15 +86,17 @@ class Kind:
     ids: Literal["text", "wide", "bytes", "none"] = "text"
     own_rate: bool = False
     fixed_frames: bool = False
+    least_frames: int = 32
     asynchronous: bool = False
     connects_later: bool = False
+    own_threads: bool = False
     catches_up: bool = False
 
 
 BACKENDS = {
     kind.key: kind
     for kind in (
-        Kind("pulse", "PulseAudio", asynchronous=True),
+        Kind("pulse", "PulseAudio", least_frames=256, asynchronous=True),
         Kind(
             "jack",
             "JACK",
@@ -96,6 +105,7 @@ BACKENDS = {
             fixed_frames=True,
             asynchronous=True,
             connects_later=True,
+            own_threads=True,
         ),
         Kind("alsa", "ALSA"),
         Kind("wasapi", "WASAPI", "wide"),
@@ -348,6 +358,18 @@ class Backend:
         return channels or ANY_CHANNELS, rate or ANY_RATE_HZ
 
     # ---- from any thread ----
+
+    def missing(self, device: Device) -> str | None:
+        """Why a device gives no cycles, where that can be seen; None: it is there."""
+        try:
+            listed = self.call(f"looking for {device.name!r}", self.look, self.timeouts.look_s)
+        except DriverError:
+            return f"the server of {self.kind.title} stopped, and {device.name!r} with it"
+        except StreamTimeoutError:
+            return None  # it may only be slow
+        if all(one.uid != device.uid for one in listed):
+            return f"the device {device.name!r} was removed"
+        return None
 
     def devices(self) -> list[Device]:
         """Its devices, the default one first; none when it is not there."""

@@ -54,6 +54,7 @@ typedef struct vc_ma_config {
     vc_ma_direction output;
     double samplerate_hz;
     uint32_t fixed_frames; /* frames that each callback must have; 0: they vary */
+    int32_t priority;      /* that the IO thread gives itself, SCHED_FIFO's; 0: it stays as it is */
     int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
     vc_ma_jack jack;
 } vc_ma_config;

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,9 @@ from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "set_up", "tear_down"]
 
-# A block as long as a stream likes does not make the device's buffer as long.
-PERIOD_RANGE_FRAMES = (32, 4096)
+# Above what is ordinary, below the kernel's own threads and a sound server's.
+PRIORITY = 40
+MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
 Jack = tuple[int, int, int, int, int]  # the fields of vc_ma_jack
@@ -114,8 +117,8 @@ def _init(
     config.pulse.pStreamNamePlayback = config.pulse.pStreamNameCapture = name
     config.sampleRate = rate
     if wanted.block_frames:
-        least, most = PERIOD_RANGE_FRAMES
-        config.periodSizeInFrames = min(max(wanted.block_frames, least), most)
+        frames = max(wanted.block_frames, backend.kind.least_frames)
+        config.periodSizeInFrames = min(frames, MAX_PERIOD_FRAMES)
     config.dataCallback = ffi.cast("ma_device_data_proc", DATA_CALLBACK)
     config.notificationCallback = ffi.cast(
         "ma_device_notification_proc", _io.notification_callback_address()
@@ -201,11 +204,24 @@ def _latency(
     )
 
 
+def _priority() -> int:
+    """What this user may ask for, of SCHED_FIFO's priorities; 0: none of them."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    if os.geteuid() == 0 or limit == resource.RLIM_INFINITY:
+        return PRIORITY
+    return min(PRIORITY, limit)
+
+
 def _io_of(
     backend: Backend, wanted: Wanted, sides: tuple[Side, Side], got: Got, jack_: Jack
 ) -> _io.IO:
     used = [side for side in sides if side.channels]
-    slack = min(side.period_frames * side.periods for side in used)
+    # One period more than the buffer: callbacks come in bursts.
+    slack = min(side.period_frames * (side.periods + 1) for side in used)
     maps = (wanted.input_map, wanted.output_map)
     latencies = (got.input_latency, got.output_latency)
     input_, output = (
@@ -218,6 +234,7 @@ def _io_of(
         output,
         got.samplerate,
         got.device_frames,
+        0 if backend.kind.own_threads else _priority(),
         -1 if backend.kind.catches_up else slack,
         jack_,
     )

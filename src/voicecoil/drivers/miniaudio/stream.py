@@ -22,6 +22,9 @@ __all__ = ["MiniaudioStream"]
 POLL_S = 0.001
 # As long as a silent cycle may take to come before the device is stopped all the same.
 SILENCE_S = 0.1
+# PulseAudio's client library does not tell when the server is gone: cycles stay away.
+STALLED_S = 0.2
+LOOK_AGAIN_S = 1.0
 # JACK's connections count from the next cycle on; one may be under way: two turns for each.
 CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
@@ -40,11 +43,13 @@ class MiniaudioStream:
 
     def __init__(self, backend: Backend, wanted: Wanted, opened: Opened) -> None:
         self._backend = backend
+        self._device = wanted.device
         self._name = wanted.device.name
         self._opened = opened
         self._generation = control.generation()
         self._running = False
         self._started_ns = 0
+        self._looked_ns = 0
         self._lost: str | None = None
         self._closed = False
         self._hung = False
@@ -186,9 +191,16 @@ class MiniaudioStream:
             )
         newest_ns = max(counts["last_host_ns"], self._started_ns)
         limit_s = self._backend.timeouts.cycle_s
-        busy = self._opened.io.turn % 2 == 1
-        if not busy and _core.clock_ns() - newest_ns > limit_s * 1e9:
+        if self._opened.io.turn % 2 == 1:
+            return None  # a callback that is busy
+        now_ns = _core.clock_ns()
+        quiet_s = (now_ns - newest_ns) / 1e9
+        if quiet_s > limit_s:
             return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+        stalled_s = STALLED_S + 4 * self.got.max_frames / self.got.samplerate
+        if quiet_s > stalled_s and now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9:
+            self._looked_ns = now_ns
+            return self._backend.missing(self._device)
         return None
 
     def events(self) -> list[Event]:
