@@ -17,10 +17,12 @@ class Event:
 
     Attributes
     ----------
-    kind : {"xrun", "late", "overload", "finished", "lost", "back"}
-        Frames were lost; a cycle took longer than its own sound lasts; the audio system said that
-        its IO thread was too late; the stream ended; its device was lost, and it waits for one; it
-        is on a device again.
+    kind : str
+        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished":
+        frames were lost; a cycle took longer than its own sound lasts; the audio system said that
+        its IO thread was too late, that the stream goes to another device now, that it is
+        interrupted and that it goes on; its device was lost, and it waits for one; it is on a
+        device again; the stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int
@@ -33,7 +35,9 @@ class Event:
         lost: what happened. back: the device's name. Else empty.
     """
 
-    kind: Literal["xrun", "late", "overload", "finished", "lost", "back"]
+    kind: Literal[
+        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished"
+    ]
     host_ns: int
     sample_frames: int
     value: int
@@ -53,10 +57,10 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
             told.append(overload)
             continue
         cost = next(
-            (x for x in xruns if 0 <= x.host_ns - overload.host_ns < OVERLOAD_NS),
+            (x for x in xruns if 0 <= x.host_ns - event.host_ns < OVERLOAD_NS),
             None,
         )
-        if cost is not None:
+        if event.kind == "overload" and cost is not None:
             xruns.remove(cost)
             overload = replace(overload, value=cost.value, sample_frames=cost.sample_frames)
         told.append(overload)
