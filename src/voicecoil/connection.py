@@ -82,6 +82,7 @@ class Connection:
         self._failure: Exception | None = None
         self._told_failure = False
         self._news: deque[Event] = deque()
+        self._past_overloads = 0  # of devices that were lost
 
     @property
     def driver_stream(self) -> DriverStream | None:
@@ -237,6 +238,12 @@ class Connection:
             told, self._told_failure = self._told_failure, True
             return None if told else self._failure
 
+    @property
+    def overloads(self) -> int:
+        """How often the audio system was too late, on all devices so far."""
+        driver_stream = self.driver_stream
+        return self._past_overloads + (driver_stream.overloads if driver_stream else 0)
+
     def take_news(self) -> list[Event]:
         """What was not the engine's to notice, oldest first."""
         driver_stream = self.driver_stream
@@ -295,6 +302,7 @@ class Connection:
         self._news.extend(driver_stream.events())
         self._news.append(self._event("lost", why))
         self.place = replace(self.place, driver_stream=None)
+        self._past_overloads += driver_stream.overloads
         driver_stream.close()
 
     def _find_device(self) -> None:

@@ -52,16 +52,13 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
     """
     xruns = [event for event in events if event.kind == "xrun"]
     told = []
-    for overload in noticed:
-        if overload.kind != "overload":
-            told.append(overload)
-            continue
+    for event in noticed:
         cost = next(
             (x for x in xruns if 0 <= x.host_ns - event.host_ns < OVERLOAD_NS),
             None,
         )
         if event.kind == "overload" and cost is not None:
             xruns.remove(cost)
-            overload = replace(overload, value=cost.value, sample_frames=cost.sample_frames)
-        told.append(overload)
+            event = replace(event, value=cost.value, sample_frames=cost.sample_frames)
+        told.append(event)
     return sorted([*told, *events], key=lambda event: event.host_ns)
