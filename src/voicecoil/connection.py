@@ -82,6 +82,7 @@ class Connection:
         self._failure: Exception | None = None
         self._told_failure = False
         self._news: deque[Event] = deque()
+        self._earlier_overloads = 0  # on devices that it left
 
     @property
     def driver_stream(self) -> DriverStream | None:
@@ -243,6 +244,12 @@ class Connection:
         noticed = driver_stream.events() if driver_stream is not None else []
         return [self._news.popleft() for _ in range(len(self._news))] + noticed
 
+    @property
+    def overloads(self) -> int:
+        """How often the audio system said that its IO thread was too late."""
+        driver_stream = self.driver_stream
+        return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
+
     def _event(self, kind: Literal["lost", "back"], detail: str) -> Event:
         assert self._recovery is not None
         counted = self.engine.statistics()
@@ -297,6 +304,7 @@ class Connection:
         self._news.extend(driver_stream.events())
         self._news.append(self._event("lost", why))
         self.place = replace(self.place, driver_stream=None)
+        self._earlier_overloads += driver_stream.overloads
         driver_stream.close()
 
     def _find_device(self) -> None:

@@ -280,7 +280,7 @@ class StreamBase:
         busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
         return Statistics(
             **raw,
-            overloads=self._connection.driver_stream.overloads,
+            overloads=self._connection.overloads,
             busy_s=busy_ns / 1e9,
             busy_max_s=busy_max_ns / 1e9,
         )
