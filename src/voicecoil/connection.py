@@ -82,7 +82,7 @@ class Connection:
         self._failure: Exception | None = None
         self._told_failure = False
         self._news: deque[Event] = deque()
-        self._past_overloads = 0  # of devices that were lost
+        self._earlier_overloads = 0  # on devices that it left
 
     @property
     def driver_stream(self) -> DriverStream | None:
@@ -238,17 +238,17 @@ class Connection:
             told, self._told_failure = self._told_failure, True
             return None if told else self._failure
 
-    @property
-    def overloads(self) -> int:
-        """How often the audio system was too late, on all devices so far."""
-        driver_stream = self.driver_stream
-        return self._past_overloads + (driver_stream.overloads if driver_stream else 0)
-
     def take_news(self) -> list[Event]:
         """What was not the engine's to notice, oldest first."""
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
         return [self._news.popleft() for _ in range(len(self._news))] + noticed
+
+    @property
+    def overloads(self) -> int:
+        """How often the audio system said that its IO thread was too late."""
+        driver_stream = self.driver_stream
+        return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
 
     def _event(self, kind: Literal["lost", "back"], detail: str) -> Event:
         assert self._recovery is not None
@@ -294,7 +294,9 @@ class Connection:
             self.away = not self.ending and self.engine.state == _core.RUNNING
             self._stopped()
             self._let_go(driver_stream, str(trouble))
-            self._recovery.lost(trouble)
+            failure = self._recovery.lost(self.place.device, trouble) if self.away else None
+            if failure is not None:
+                self.fail(failure)
         finally:
             self.lock.release()
 
@@ -302,7 +304,7 @@ class Connection:
         self._news.extend(driver_stream.events())
         self._news.append(self._event("lost", why))
         self.place = replace(self.place, driver_stream=None)
-        self._past_overloads += driver_stream.overloads
+        self._earlier_overloads += driver_stream.overloads
         driver_stream.close()
 
     def _find_device(self) -> None:
