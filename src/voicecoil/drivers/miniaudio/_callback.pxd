@@ -1,6 +1,6 @@
 """The functions that the miniaudio library calls: callback.h and messages.h."""
 
-from libc.stdint cimport int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 cdef extern from "callback.h" nogil:
     ctypedef struct vc_engine
@@ -32,6 +32,7 @@ cdef extern from "callback.h" nogil:
         vc_ma_direction output
         double samplerate_hz
         uint32_t fixed_frames
+        int32_t priority
         int64_t slack_frames
         vc_ma_jack jack
 
@@ -40,6 +41,7 @@ cdef extern from "callback.h" nogil:
         uint64_t lost_frames
         int64_t last_host_ns
         uint32_t resized
+        bint gone
         uint64_t notifications[5]
         int64_t notified_ns[5]
 
@@ -52,6 +54,7 @@ cdef extern from "callback.h" nogil:
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)
     void vc_ma_data(void *device, void *output, const void *input, uint32_t frames)
     void vc_ma_notify(const void *notification)
+    void vc_ma_gone(void *io)
 
 cdef extern from "messages.h" nogil:
     enum:

@@ -2,7 +2,7 @@
 """What the miniaudio library calls on its IO thread, and the way to hand it over."""
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from _callback cimport *
@@ -21,6 +21,11 @@ def data_callback_address():
 def notification_callback_address():
     """The ma_device_notification_proc."""
     return <uintptr_t>&vc_ma_notify
+
+
+def gone_address():
+    """For jack_on_shutdown, with the address of an IO."""
+    return <uintptr_t>&vc_ma_gone
 
 
 def jack_message_address():
@@ -52,7 +57,7 @@ cdef class IO:
     cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, uintptr_t cycle_run, input, output, double samplerate_hz,
-                  uint32_t fixed_frames, int64_t slack_frames, jack):
+                  uint32_t fixed_frames, int32_t priority, int64_t slack_frames, jack):
         cdef vc_ma_config config
         cdef uint32_t *maps[2]
         cdef vc_ma_direction *direction
@@ -73,6 +78,7 @@ cdef class IO:
             config.run = <vc_cycle_run_fn>cycle_run
             config.samplerate_hz = samplerate_hz
             config.fixed_frames = fixed_frames
+            config.priority = priority
             config.slack_frames = slack_frames
             config.jack.cycle_times = <vc_jack_cycle_times_fn><uintptr_t>jack[0]
             config.jack.client = <const void *><uintptr_t>jack[1]
@@ -118,7 +124,7 @@ cdef class IO:
         vc_ma_io_count(self.io, &c)
         return {
             "cycles": c.cycles, "lost_frames": c.lost_frames, "last_host_ns": c.last_host_ns,
-            "resized": c.resized,
+            "resized": c.resized, "gone": bool(c.gone),
             "notifications": [(c.notifications[i], c.notified_ns[i])
                               for i in range(VC_MA_NOTIFICATIONS)],
         }

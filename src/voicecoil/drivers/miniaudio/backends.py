@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from voicecoil import control
 from voicecoil.drivers.coreaudio.control_thread import ControlThread
@@ -15,6 +16,9 @@ from voicecoil.drivers.miniaudio import _io, library
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import result_error
 from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.miniaudio.opening import Opened
 
 __all__ = ["BACKENDS", "Backend", "Kind", "Timeouts", "real_backends"]
 
@@ -32,6 +36,8 @@ class Timeouts:
     ----------
     probe_s : float
         Until a sound system has said whether it is there, and which devices it has.
+    look_s : float
+        The same while a stream has stopped to run.
     open_s, start_s, stop_s : float
         A call that opens, starts or ends a device.
     cycle_s : float
@@ -39,6 +45,7 @@ class Timeouts:
     """
 
     probe_s: float = 3.0
+    look_s: float = 1.0
     open_s: float = 10.0
     start_s: float = 5.0
     stop_s: float = 5.0
@@ -61,11 +68,15 @@ class Kind:
         Its rate cannot be chosen.
     fixed_frames : bool
         All its cycles have the same number of frames.
+    least_frames : int
+        A shorter period than this it cannot keep up with.
     asynchronous : bool
         Its two directions do not wait for each other: miniaudio puts a buffer of two periods
         between them.
     connects_later : bool
         Its first cycles reach nobody: it is connected to the sound card when it runs already.
+    own_threads : bool
+        Its callbacks come on threads to which it gives a priority itself.
     catches_up : bool
         A late callback costs no frames: its clock waits.
     """
@@ -75,15 +86,17 @@ class Kind:
     ids: Literal["text", "wide", "bytes", "none"] = "text"
     own_rate: bool = False
     fixed_frames: bool = False
+    least_frames: int = 32
     asynchronous: bool = False
     connects_later: bool = False
+    own_threads: bool = False
     catches_up: bool = False
 
 
 BACKENDS = {
     kind.key: kind
     for kind in (
-        Kind("pulse", "PulseAudio", asynchronous=True),
+        Kind("pulse", "PulseAudio", least_frames=256, asynchronous=True),
         Kind(
             "jack",
             "JACK",
@@ -92,6 +105,7 @@ BACKENDS = {
             fixed_frames=True,
             asynchronous=True,
             connects_later=True,
+            own_threads=True,
         ),
         Kind("alsa", "ALSA"),
         Kind("wasapi", "WASAPI", "wide"),
@@ -152,6 +166,7 @@ class Backend:
         self._thread = ControlThread(f"voicecoil {kind.key}")
         self._generation = control.generation()
         self.absence = "not asked"  # why it has no devices, in two words or so
+        self.opened: set[Opened] = set()  # by this process, on this sound system
         self._context: Any = None
         self._known: dict[str, _Listed] = {}
         self._leaked: list[Any] = []  # what calls that did not return may still use
@@ -176,6 +191,25 @@ class Backend:
             self._leaked.append(self._context)
             self._context = None
             raise
+
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around what makes a new connection.
+
+        libjack frees the clients of a server that is gone when the next one is opened, and crashes
+        when they are closed after that. So they are closed before, or never.
+        """
+        for opened in list(self.opened):
+            if opened.gone and not opened.dead:
+                opened.dead = True
+                self.library.lib.ma_device_uninit(opened.device)
+        try:
+            yield
+        finally:
+            for opened in list(self.opened):
+                if opened.gone and not opened.dead:
+                    opened.dead = True  # it may be freed by now, or not: nobody touches it again
+                    self.keep(opened)
 
     def keep(self, thing: object) -> None:
         """Keeps for ever what a call that did not return may still use."""
@@ -230,6 +264,10 @@ class Backend:
 
     def look(self) -> list[Device]:
         """Its devices, the default one first. Raises `DriverError`: it is not there."""
+        with self.connecting():
+            return self._look()
+
+    def _look(self) -> list[Device]:
         fresh = self._context is None
         try:
             listed = self._list(self.context()[0])
@@ -244,7 +282,7 @@ class Backend:
     def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
         """The native ids for (capture, playback) of a device that was listed."""
         if device.uid not in self._known:
-            self.look()
+            self._look()
         if device.uid not in self._known:
             raise DeviceLostError(
                 f"the device {device.name!r} (uid {device.uid!r}) is not there any more"
@@ -320,6 +358,18 @@ class Backend:
         return channels or ANY_CHANNELS, rate or ANY_RATE_HZ
 
     # ---- from any thread ----
+
+    def missing(self, device: Device) -> str | None:
+        """Why a device gives no cycles, where that can be seen; None: it is there."""
+        try:
+            listed = self.call(f"looking for {device.name!r}", self.look, self.timeouts.look_s)
+        except DriverError:
+            return f"the server of {self.kind.title} stopped, and {device.name!r} with it"
+        except StreamTimeoutError:
+            return None  # it may only be slow
+        if all(one.uid != device.uid for one in listed):
+            return f"the device {device.name!r} was removed"
+        return None
 
     def devices(self) -> list[Device]:
         """Its devices, the default one first; none when it is not there."""

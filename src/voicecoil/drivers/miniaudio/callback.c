@@ -1,4 +1,9 @@
 /* The functions that the miniaudio library calls. See callback.h. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* SCHED_RESET_ON_FORK */
+#include <pthread.h>
+#include <sched.h>
+#endif
 #include "callback.h"
 
 #include <math.h>
@@ -29,6 +34,7 @@ struct vc_ma_io {
     vc_ma_jack jack;
     double ns_per_frame;
     int64_t slack_ns;
+    int32_t priority;
     uint32_t fixed_frames;
     direction directions[2];
 
@@ -42,6 +48,7 @@ struct vc_ma_io {
     _Atomic uint64_t cycles, lost_frames;
     _Atomic int64_t last_host_ns;
     _Atomic uint32_t resized;
+    _Atomic bool gone;
     _Atomic uint64_t notifications[VC_MA_NOTIFICATIONS];
     _Atomic int64_t notified_ns[VC_MA_NOTIFICATIONS];
 };
@@ -67,6 +74,21 @@ static void count(_Atomic uint64_t *counter, uint64_t more) {
 
 static int64_t frames_ns(const vc_ma_io *io, int64_t frames) {
     return llrint((double)frames * io->ns_per_frame);
+}
+
+/* miniaudio's threads are ordinary ones, or have the highest priority of all; both are wrong. In
+ * the first cycle of a run, which has more time than any: the buffer is only being filled. */
+static void raise_priority(const vc_ma_io *io) {
+#if defined(__linux__)
+    if (io->priority > 0) {
+        struct sched_param parameters = {.sched_priority = io->priority};
+        VC_UNPROVEN /* one system call for each start of the device */
+            pthread_setschedparam(pthread_self(), SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters);
+        VC_PROVEN_AGAIN
+    }
+#else
+    (void)io;
+#endif
 }
 
 /* The device was not running, or is new: its time line goes on by the time that passed. */
@@ -126,6 +148,7 @@ static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t *host_n
 static vc_time advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
     bool fresh = atomic_exchange_explicit(&io->fresh, false, memory_order_relaxed);
     if (fresh) {
+        raise_priority(io);
         begin_run(io, now_ns);
     }
     int64_t host_ns = 0;
@@ -240,6 +263,8 @@ void vc_ma_notify(const void *notification) {
     }
 }
 
+void vc_ma_gone(void *io) { atomic_store(&((vc_ma_io *)io)->gone, true); }
+
 /* ---- control ----------------------------------------------------------------------------------
  */
 
@@ -276,6 +301,7 @@ vc_ma_io *vc_ma_io_new(const vc_ma_config *config) {
     io->ns_per_frame = 1e9 / config->samplerate_hz;
     io->slack_ns = config->slack_frames < 0 ? -1 : frames_ns(io, config->slack_frames);
     io->fixed_frames = config->fixed_frames;
+    io->priority = config->priority;
     if (!fill_direction(&io->directions[INPUT], &config->input) ||
         !fill_direction(&io->directions[OUTPUT], &config->output)) {
         vc_ma_io_free(io);
@@ -310,6 +336,7 @@ void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) {
         .lost_frames = atomic_load(&io->lost_frames),
         .last_host_ns = atomic_load(&io->last_host_ns),
         .resized = atomic_load(&io->resized),
+        .gone = atomic_load(&io->gone),
     };
     for (int i = 0; i < VC_MA_NOTIFICATIONS; i++) {
         out->notifications[i] = atomic_load(&io->notifications[i]);

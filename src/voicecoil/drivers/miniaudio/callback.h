@@ -54,6 +54,7 @@ typedef struct vc_ma_config {
     vc_ma_direction output;
     double samplerate_hz;
     uint32_t fixed_frames; /* frames that each callback must have; 0: they vary */
+    int32_t priority;      /* that the IO thread gives itself, SCHED_FIFO's; 0: it stays as it is */
     int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
     vc_ma_jack jack;
 } vc_ma_config;
@@ -74,6 +75,7 @@ typedef struct vc_ma_counts {
     uint64_t lost_frames; /* that the time line skipped */
     int64_t last_host_ns; /* when the newest callback came; 0: none yet */
     uint32_t resized;     /* frames of a callback that were not `fixed_frames`; 0: none */
+    bool gone;            /* the server said that it ends the connection */
     uint64_t notifications[VC_MA_NOTIFICATIONS]; /* how often each came, */
     int64_t notified_ns[VC_MA_NOTIFICATIONS];    /* and the last time */
 } vc_ma_counts;
@@ -98,5 +100,7 @@ void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) VC_REALTIME;
 void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) VC_REALTIME;
 /* The ma_device_notification_proc. [any], wait-free */
 void vc_ma_notify(const void *notification) VC_REALTIME;
+/* For jack_on_shutdown, with the vc_ma_io. [any], wait-free */
+void vc_ma_gone(void *io) VC_REALTIME;
 
 #endif

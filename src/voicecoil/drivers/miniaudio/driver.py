@@ -93,7 +93,7 @@ class MiniaudioDriver:
             )
 
         def undo(opened: Opened) -> None:
-            tear_down(backend, opened.device)
+            tear_down(backend, opened)
 
         opened = backend.call(
             f"opening {wanted.device.name!r}",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +16,12 @@ from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "set_up", "tear_down"]
 
-# A block as long as a stream likes does not make the device's buffer as long.
-PERIOD_RANGE_FRAMES = (32, 4096)
+# Above what is ordinary, below the kernel's own threads and a sound server's.
+PRIORITY = 40
+# PulseAudio mixes channels by their names. Sound cards have them in ALSA's order, so that with
+# these names channels go by number.
+ALSA_CHANNEL_MAP = 1
+MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
 Jack = tuple[int, int, int, int, int]  # the fields of vc_ma_jack
@@ -23,9 +29,9 @@ NO_JACK = (0, 0, 0, 0, 0)
 DATA_CALLBACK = _io.data_callback_address()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Opened:
-    """A device that is ready to be started.
+    """A device that is open.
 
     Attributes
     ----------
@@ -35,16 +41,31 @@ class Opened:
         Its user data.
     keep : Any
         What miniaudio holds pointers to as long as the device is there.
+    dead : bool
+        No call may have the device any more.
     """
 
     device: Any
     io: _io.IO
     got: Got
     keep: Any
+    dead: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether its server ended the connection."""
+        return bool(self.io.counts()["gone"])
 
 
 def set_up(backend: Backend, wanted: Wanted) -> Opened:
     """Opens the device as wanted, as far as it goes. On the backend's thread."""
+    with backend.connecting():
+        opened = _set_up(backend, wanted)
+    backend.opened.add(opened)
+    return opened
+
+
+def _set_up(backend: Backend, wanted: Wanted) -> Opened:
     kind = (PLAYBACK if wanted.output_map else 0) | (CAPTURE if wanted.input_map else 0)
     rate = 0 if backend.kind.own_rate else round(wanted.samplerate or 0)
     # Channels as the device has them, so that miniaudio mixes none of them.
@@ -56,22 +77,27 @@ def set_up(backend: Backend, wanted: Wanted) -> Opened:
         short = [bool(maps[way]) and max(maps[way]) >= sides[way].channels for way in (0, 1)]
         converts = any(side.channels and side.samplerate != device.sampleRate for side in sides)
         if any(short) or converts:
-            tear_down(backend, device)
+            backend.library.lib.ma_device_uninit(device)
             channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
             device, keep = _init(backend, wanted, kind, 0 if converts else rate, channels)
             sides, jack_ = _read(backend, device, kind)
         got = _got(backend, wanted, sides, float(device.sampleRate), jack_)
         io = _io_of(backend, wanted, sides, got, jack_)
+        if jack_[1]:
+            jack.tell_when_gone(jack_[1], io)
         device.pUserData = backend.library.ffi.cast("void *", io.address)
     except BaseException:
-        tear_down(backend, device)
+        backend.library.lib.ma_device_uninit(device)
         raise
     return Opened(device, io, got, keep)
 
 
-def tear_down(backend: Backend, device: Any) -> None:
+def tear_down(backend: Backend, opened: Opened) -> None:
     """Gives a device back. On the backend's thread."""
-    backend.library.lib.ma_device_uninit(device)
+    backend.opened.discard(opened)
+    if not opened.dead:
+        opened.dead = True
+        backend.library.lib.ma_device_uninit(opened.device)
 
 
 def _init(
@@ -92,10 +118,11 @@ def _init(
             kept.append(native)
     name = ffi.new("char[]", b"voicecoil")
     config.pulse.pStreamNamePlayback = config.pulse.pStreamNameCapture = name
+    config.pulse.channelMap = ALSA_CHANNEL_MAP
     config.sampleRate = rate
     if wanted.block_frames:
-        least, most = PERIOD_RANGE_FRAMES
-        config.periodSizeInFrames = min(max(wanted.block_frames, least), most)
+        frames = max(wanted.block_frames, backend.kind.least_frames)
+        config.periodSizeInFrames = min(frames, MAX_PERIOD_FRAMES)
     config.dataCallback = ffi.cast("ma_device_data_proc", DATA_CALLBACK)
     config.notificationCallback = ffi.cast(
         "ma_device_notification_proc", _io.notification_callback_address()
@@ -150,10 +177,15 @@ def _got(
 
     used = [side for side in sides if side.channels]
     longest = max(side.period_frames * side.periods for side in used)
+    fixed = 0
+    if kind.key == "jack" and jack.changes_period():
+        longest = jack.MAX_PERIOD_FRAMES
+    elif kind.fixed_frames:
+        fixed = longest = used[0].period_frames
     return Got(
         samplerate=rate,
-        device_frames=used[0].period_frames if kind.fixed_frames else 0,
-        max_frames=used[0].period_frames if kind.fixed_frames else longest,
+        device_frames=fixed,
+        max_frames=longest,
         input_latency=latency(sides[0], "input"),
         output_latency=latency(sides[1], "output"),
         rate_note=f"because {kind.title} has no other rate for it: use that",
@@ -181,11 +213,24 @@ def _latency(
     )
 
 
+def _priority() -> int:
+    """What this user may ask for, of SCHED_FIFO's priorities; 0: none of them."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    if os.geteuid() == 0 or limit == resource.RLIM_INFINITY:
+        return PRIORITY
+    return min(PRIORITY, limit)
+
+
 def _io_of(
     backend: Backend, wanted: Wanted, sides: tuple[Side, Side], got: Got, jack_: Jack
 ) -> _io.IO:
     used = [side for side in sides if side.channels]
-    slack = min(side.period_frames * side.periods for side in used)
+    # One period more than the buffer: callbacks come in bursts.
+    slack = min(side.period_frames * (side.periods + 1) for side in used)
     maps = (wanted.input_map, wanted.output_map)
     latencies = (got.input_latency, got.output_latency)
     input_, output = (
@@ -198,6 +243,7 @@ def _io_of(
         output,
         got.samplerate,
         got.device_frames,
+        0 if backend.kind.own_threads else _priority(),
         -1 if backend.kind.catches_up else slack,
         jack_,
     )

@@ -22,6 +22,9 @@ __all__ = ["MiniaudioStream"]
 POLL_S = 0.001
 # As long as a silent cycle may take to come before the device is stopped all the same.
 SILENCE_S = 0.1
+# PulseAudio's client library does not tell when the server is gone: cycles stay away.
+STALLED_S = 0.2
+LOOK_AGAIN_S = 1.0
 # JACK's connections count from the next cycle on; one may be under way: two turns for each.
 CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
@@ -38,13 +41,17 @@ class MiniaudioStream:
     opened : Opened
     """
 
+    overloads = 0  # no backend tells of its own
+
     def __init__(self, backend: Backend, wanted: Wanted, opened: Opened) -> None:
         self._backend = backend
+        self._device = wanted.device
         self._name = wanted.device.name
         self._opened = opened
         self._generation = control.generation()
         self._running = False
         self._started_ns = 0
+        self._looked_ns = 0
         self._lost: str | None = None
         self._closed = False
         self._hung = False
@@ -82,6 +89,8 @@ class MiniaudioStream:
 
     def _start(self) -> None:
         backend = self._backend
+        if self._opened.dead or self._opened.gone:
+            raise DeviceLostError(self._gone_text())
         result = backend.library.lib.ma_device_start(self._opened.device)
         backend.check("ma_device_start", result, repr(self._name))
         if backend.kind.connects_later:
@@ -92,6 +101,8 @@ class MiniaudioStream:
 
     def _stop(self) -> None:
         backend = self._backend
+        if self._opened.dead or self._opened.gone:
+            return
         result = backend.library.lib.ma_device_stop(self._opened.device)
         backend.check("ma_device_stop", result, repr(self._name))
 
@@ -144,7 +155,7 @@ class MiniaudioStream:
         try:
             backend.call(
                 f"closing {self._name!r}",
-                lambda: tear_down(backend, opened.device),
+                lambda: tear_down(backend, opened),
                 backend.timeouts.stop_s,
             )
         except StreamTimeoutError:
@@ -153,7 +164,10 @@ class MiniaudioStream:
     # ---- what happens meanwhile ----
 
     def _is_started(self) -> bool:
-        return bool(self._backend.library.lib.ma_device_is_started(self._opened.device))
+        opened = self._opened
+        if opened.dead or opened.gone:
+            return False
+        return bool(self._backend.library.lib.ma_device_is_started(opened.device))
 
     def trouble(self) -> Exception | None:
         if control.forked(self._generation):
@@ -162,11 +176,15 @@ class MiniaudioStream:
             self._lost = self._examine()
         return DeviceLostError(self._lost) if self._lost is not None else None
 
+    def _gone_text(self) -> str:
+        title = self._backend.kind.title
+        return f"{title} ended its connection to {self._name!r}: its server stopped, or it did"
+
     def _examine(self) -> str | None:
         """Why no cycle will come any more; None: one will."""
         title = self._backend.kind.title
         if not self._is_started():
-            return f"{title} ended its connection to {self._name!r}: its server stopped, or it did"
+            return self._gone_text()
         counts = self._opened.io.counts()
         if counts["resized"]:
             return (
@@ -175,9 +193,16 @@ class MiniaudioStream:
             )
         newest_ns = max(counts["last_host_ns"], self._started_ns)
         limit_s = self._backend.timeouts.cycle_s
-        busy = self._opened.io.turn % 2 == 1
-        if not busy and _core.clock_ns() - newest_ns > limit_s * 1e9:
+        if self._opened.io.turn % 2 == 1:
+            return None  # a callback that is busy
+        now_ns = _core.clock_ns()
+        quiet_s = (now_ns - newest_ns) / 1e9
+        if quiet_s > limit_s:
             return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+        stalled_s = STALLED_S + 4 * self.got.max_frames / self.got.samplerate
+        if quiet_s > stalled_s and now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9:
+            self._looked_ns = now_ns
+            return self._backend.missing(self._device)
         return None
 
     def events(self) -> list[Event]:
