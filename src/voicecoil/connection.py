@@ -13,6 +13,7 @@ from voicecoil.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
+from voicecoil.isolated import IsolatedCode
 
 __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection"]
 
@@ -127,6 +128,9 @@ class Connection:
         except StreamTimeoutError as error:
             if isinstance(code, _core.PythonCode):
                 code.shut()
+            if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
+                control.report(error, source)
+                return
             # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
             _core.keep_for_ever(self)
             control.report(error, source)
@@ -134,6 +138,18 @@ class Connection:
         unseen = self.take_unraised()
         if unseen is not None:
             control.report(unseen, source)
+
+    def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
+        """An isolated interpreter must not be left: Python would end it at exit, and abort."""
+        try:
+            if code.break_off(timeout_s):
+                self.close(timeout_s)
+                self.take_unraised()  # the interruption
+                return True
+        except StreamTimeoutError:
+            pass
+        code.abandon()
+        return False
 
     def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end."""

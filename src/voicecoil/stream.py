@@ -55,6 +55,14 @@ class OutputStream(StreamBase):
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
         Keep the levels that :meth:`levels` gives; costs a look at each sample.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -64,6 +72,8 @@ class OutputStream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("output",)
@@ -116,6 +126,14 @@ class InputStream(StreamBase):
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
         Keep the levels that :meth:`levels` gives; costs a look at each sample.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -125,6 +143,8 @@ class InputStream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("input",)
@@ -179,6 +199,14 @@ class Stream(StreamBase):
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
         Keep the levels that :meth:`levels` gives; costs a look at each sample.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -188,6 +216,8 @@ class Stream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("input", "output")
