@@ -2,7 +2,7 @@
  * stream, updated in place.
  *
  * A module of its own, in C, because it is loaded into isolated interpreters, too: all that it
- * keeps is in its module's state, once for each interpreter (docs/decisions/0009). */
+ * keeps is in its module's state, once for each interpreter (docs/decisions/0011). */
 #include "block.h"
 
 #include <structmember.h>
