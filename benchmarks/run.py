@@ -61,6 +61,10 @@ def measure(effort: Effort, function: object) -> list[Row]:
             name = f"Python callback that takes block.output, {arrays}"
             name += ", zero_copy" if zero_copy else ""
             rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
+    for zero_copy in (False, True) if sys.version_info >= (3, 12) else ():
+        cost = blocks.isolated(effort.seconds, zero_copy=zero_copy) - native
+        name = "the same in an isolated interpreter" + (", zero_copy" if zero_copy else "")
+        rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
     count = blocks.allocations(min(effort.memory_blocks, 100_000))
     rows.append(Row("Python allocations in 100,000 blocks", str(count), "0", count == 0))
     growth = blocks.growth_bytes(effort.memory_blocks)

@@ -355,6 +355,19 @@ bool vc_queue_push(vc_queue *queue, const void *message) VC_REALTIME;
 /* false: empty. [consumer] */
 bool vc_queue_pop(vc_queue *queue, void *message) VC_REALTIME;
 
+/* ---- mailbox: the latest value from one thread to another ----------------------------------- */
+
+/* A value of fixed size; the reader gets the newest one, those between are lost. One writer, one
+ * reader, wait-free. */
+typedef struct vc_mailbox vc_mailbox;
+/* `first`: what is read before anything was written; NULL: zeros. [control] */
+vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first);
+void vc_mailbox_free(vc_mailbox *mailbox);
+/* [writer] */
+void vc_mailbox_write(vc_mailbox *mailbox, const void *value) VC_REALTIME;
+/* The newest value, aligned as from malloc; it does not change until the next read. [reader] */
+const void *vc_mailbox_read(vc_mailbox *mailbox) VC_REALTIME;
+
 /* ---- mixer: clips at exact frames ---------------------------------------------------------- */
 
 /* A clip is a piece of sound on its way through a mixer. The control side makes it and keeps its

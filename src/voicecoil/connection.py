@@ -20,6 +20,7 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.events import Event
+from voicecoil.isolated import IsolatedCode
 from voicecoil.recovery import Arrival, Recovery, watch
 
 __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
@@ -204,6 +205,9 @@ class Connection:
         except StreamTimeoutError as error:
             if isinstance(code, _core.PythonCode):
                 code.shut()
+            if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
+                control.report(error, source)
+                return
             # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
             _core.keep_for_ever(self)
             control.report(error, source)
@@ -211,6 +215,18 @@ class Connection:
         unseen = self.take_unraised()
         if unseen is not None:
             control.report(unseen, source)
+
+    def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
+        """An isolated interpreter must not be left: Python would end it at exit, and abort."""
+        try:
+            if code.break_off(timeout_s):
+                self.close(timeout_s)
+                self.take_unraised()  # the interruption
+                return True
+        except StreamTimeoutError:
+            pass
+        code.abandon()
+        return False
 
     def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end."""

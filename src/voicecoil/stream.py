@@ -61,6 +61,14 @@ class OutputStream(StreamBase):
         on with the same device if that is still there, else with the default one, and waits
         where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
         :meth:`events` tells. With the last two a stream can be opened before there is a device.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -70,6 +78,8 @@ class OutputStream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("output",)
@@ -128,6 +138,14 @@ class InputStream(StreamBase):
         on with the same device if that is still there, else with the default one, and waits
         where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
         :meth:`events` tells. With the last two a stream can be opened before there is a device.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -137,6 +155,8 @@ class InputStream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("input",)
@@ -197,6 +217,14 @@ class Stream(StreamBase):
         on with the same device if that is still there, else with the default one, and waits
         where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
         :meth:`events` tells. With the last two a stream can be opened before there is a device.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -206,6 +234,8 @@ class Stream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("input", "output")
