@@ -1,8 +1,8 @@
 /* The user's code ahead of the device: the IO thread's side and the worker's. See lead.h.
  *
  * Invariants, in frames:
- *   output only   made - lead <= exchanged - lead <= made, but in a gap; the ring holds what is
- *                 between the first two
+ *   output only   exchanged - lead <= made < exchanged + block: the ring holds what is between the
+ *                 first two, and never more than lead + block
  *   both ways     lead_in + ring of output + block being made + ring of input + holes - owed = lead
  * so the rings are large enough by how they are made (vc_lead_new), the worker never waits for
  * room, and the delay of a duplex stream is `lead` before and after each gap.
@@ -77,15 +77,15 @@ struct vc_lead {
 /* ---- control ----------------------------------------------------------------------------------
  */
 
-uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames) {
-    return block_frames + device_frames;
+uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool duplex) {
+    return device_frames + (duplex && device_frames % block_frames != 0 ? block_frames : 0);
 }
 
 vc_lead *vc_lead_new(const vc_lead_config *config) {
     uint32_t ahead = config->lead_frames;
     uint32_t cycle = config->device_frames;
-    assert(ahead >= vc_lead_shortest(config->block_frames, cycle));
     bool duplex = config->input_channels && config->output_channels;
+    assert(ahead >= vc_lead_shortest(config->block_frames, cycle, duplex));
     vc_lead *lead = calloc(1, sizeof *lead);
     if (lead == NULL) {
         return NULL;
@@ -93,7 +93,8 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
     lead->config = *config;
     lead->ns_per_frame = 1e9 / config->samplerate_hz;
     lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
-    uint32_t queued = duplex ? 2 * ahead + config->block_frames + cycle : ahead;
+    uint32_t queued = duplex ? 2 * ahead + config->block_frames + cycle
+                             : ahead + config->block_frames;
     bool good = true;
     if (config->input_channels) {
         uint32_t shortest = cycle && cycle < SHORTEST_CYCLE ? cycle : SHORTEST_CYCLE;
@@ -107,7 +108,7 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
     }
     if (config->output_channels) {
         lead->output =
-            vc_ring_new(duplex ? queued + ahead + cycle : ahead, config->output_channels);
+            vc_ring_new(duplex ? queued + ahead + cycle : queued, config->output_channels);
         lead->heard =
             calloc((size_t)lead->fade_frames * config->output_channels, sizeof *lead->heard);
         good = good && lead->output != NULL && lead->heard != NULL;
@@ -477,7 +478,8 @@ static void end(vc_lead *lead, int32_t result) {
     atomic_store_explicit(&lead->ended, true, memory_order_release);
 }
 
-uint32_t vc_lead_missing(const vc_lead *lead) {
+/* Frames that the device has to exchange until the next block is due; 0: one is. */
+static uint32_t missing(const vc_lead *lead) {
     uint32_t block = lead->config.block_frames;
     if (lead->input != NULL) {
         uint32_t come = vc_ring_readable(lead->input);
@@ -485,7 +487,14 @@ uint32_t vc_lead_missing(const vc_lead *lead) {
     }
     uint64_t made = atomic_load_explicit(&lead->made, memory_order_relaxed);
     uint64_t exchanged = atomic_load_explicit(&lead->exchanged, memory_order_acquire);
-    return made + block > exchanged ? (uint32_t)(made + block - exchanged) : 0;
+    return made < exchanged ? 0 : (uint32_t)(made - exchanged) + 1;
+}
+
+uint32_t vc_lead_patience(const vc_lead *lead) {
+    /* Input wants to be heard soon. Of the output an eighth may be gone before anybody looks. */
+    uint32_t frames = missing(lead);
+    uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
+    return frames > eighth ? frames : eighth;
 }
 
 /* Whether the code is not to be called any more, because of a stop. */
@@ -505,7 +514,7 @@ bool vc_lead_make(vc_lead *lead) {
         end(lead, VC_STOP);
         return false;
     }
-    if (vc_lead_missing(lead) > 0) {
+    if (missing(lead) > 0) {
         return false;
     }
     uint64_t start = atomic_load_explicit(&lead->made, memory_order_relaxed);

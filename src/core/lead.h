@@ -7,9 +7,9 @@
  *   exchanged  frames that the IO thread has taken in and played (IO thread)
  *   made       frames that the user's code has been called for (worker)
  *
- * The worker calls the code for frames [made, made + block) as soon as `exchanged` has reached the
- * last of them: with input that is when they have all come in. What it makes is heard `lead_frames`
- * later than it would be without a lead; before the first of it, silence is.
+ * The worker calls the code for frames [made, made + block) as soon as `exchanged` has gone beyond the
+ * first of them; with input, when they have all come in. What it makes is heard `lead_frames` later
+ * than it would be without a lead; before the first of it, silence is.
  *
  * Code that is late by more than the lead starves the device: what was heard last is faded out, a
  * gap is played and counted (vc_block.starved_frames, with its cause), and what comes then is faded
@@ -30,7 +30,7 @@ typedef struct vc_lead_config {
     uint32_t output_channels;
     uint32_t block_frames;  /* in every call of `process` */
     uint32_t device_frames; /* the longest cycle */
-    uint32_t lead_frames;   /* at least block_frames + device_frames */
+    uint32_t lead_frames;   /* at least vc_lead_shortest() */
     double samplerate_hz;
     float *input_block; /* block_frames * channels; alive as long as the lead; NULL without input */
     float *output_block;
@@ -45,8 +45,9 @@ typedef struct vc_lead_config {
     void *argument;
 } vc_lead_config;
 
-/* The shortest lead that gives the code the time of one cycle. [any] */
-uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames) VC_REALTIME;
+/* The shortest lead, which gives the code the time of one cycle: that cycle, and where blocks of
+ * input do not fit the cycles a block. `duplex`: it has both directions. [any] */
+uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool duplex) VC_REALTIME;
 /* NULL: no memory. [control] */
 vc_lead *vc_lead_new(const vc_lead_config *config);
 /* When neither a cycle nor the worker runs. NULL is allowed. [control] */
@@ -66,8 +67,8 @@ int32_t vc_lead_process(vc_block *block, void *lead) VC_REALTIME;
 bool vc_lead_make(vc_lead *lead);
 /* Whether the code is never called again. [any] */
 bool vc_lead_ended(const vc_lead *lead) VC_REALTIME;
-/* Frames that the device has to exchange until the next block is due; 0: one is. [worker] */
-uint32_t vc_lead_missing(const vc_lead *lead) VC_REALTIME;
+/* Frames for whose time the worker need not look for work. [worker] */
+uint32_t vc_lead_patience(const vc_lead *lead) VC_REALTIME;
 /* Calls of the user's code, and frames in them. [any] */
 uint64_t vc_lead_blocks(const vc_lead *lead) VC_REALTIME;
 uint64_t vc_lead_frames(const vc_lead *lead) VC_REALTIME;

@@ -9,6 +9,7 @@ import time
 from voicecoil import _core, control
 from voicecoil.drivers.driver import DriverStream
 from voicecoil.errors import (
+    DriverError,
     NativeCallbackError,
     StreamClosedError,
     StreamTimeoutError,
@@ -19,6 +20,7 @@ __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection"]
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.002
+AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
 
 
 class Connection:
@@ -28,10 +30,17 @@ class Connection:
     by another thread.
     """
 
-    def __init__(self, driver_stream: DriverStream, code: _core.Code, engine: _core.Engine) -> None:
+    def __init__(
+        self,
+        driver_stream: DriverStream,
+        code: _core.Code,
+        engine: _core.Engine,
+        worker: _core.Worker | None = None,
+    ) -> None:
         self.driver_stream = driver_stream
         self.code: _core.Code | None = code
         self.engine = engine
+        self.worker = worker  # that runs the code, if not the IO thread does
         self.lock = threading.RLock()
         self.started = False
         self.closed = False
@@ -45,9 +54,20 @@ class Connection:
 
     @property
     def in_callback(self) -> bool:
-        """Whether the calling thread is the IO thread, in this stream's callback."""
+        """Whether the calling thread is in this stream's callback."""
         code = self.code
         return isinstance(code, _core.PythonCode) and code.running_on == threading.get_ident()
+
+    def ask_to_end(self, drain: bool) -> None:
+        """Returns at once. With `drain` all that the callback has made is still heard."""
+        if not drain:
+            self.engine.abort()
+            if self.worker is not None:
+                self.worker.quit()
+        elif self.worker is not None:
+            self.worker.stop()
+        else:
+            self.engine.stop()
 
     def start(self) -> None:
         with self.lock:
@@ -56,6 +76,8 @@ class Connection:
             self.engine.start()
             self.started = True
             try:
+                if self.worker is not None and not self.worker.start():
+                    raise DriverError("the system gives no thread", call="pthread_create")
                 self.driver_stream.start(self.engine)
             except BaseException:
                 # Also after Ctrl-C in the middle of it: what was started is stopped, or stays
@@ -69,10 +91,20 @@ class Connection:
         with self.lock:
             if not self.started:
                 return
-            self._let_io_thread_leave()
+            until = time.monotonic() + timeout_s
+            if self.worker is not None:
+                self.worker.quit()
+                ended = self.worker.join(timeout_s)
+            else:
+                self._let_io_thread_leave()
+                ended = True
             if for_good and isinstance(self.code, _core.PythonCode):
                 self.code.shut()  # also when the device cannot be stopped
-            self.driver_stream.stop(timeout_s)
+            self.driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
+            if not ended:
+                raise StreamTimeoutError(
+                    f"the callback did not return within {timeout_s:.3g} s"
+                )
             self.started = False
             if isinstance(self.code, _core.PythonCode):
                 self.unraised = self.code.take_exception() or self.unraised
@@ -101,7 +133,7 @@ class Connection:
         return NativeCallbackError(f"the native callback returned {code}", code=code)
 
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        self.engine.abort()
+        self.ask_to_end(drain=False)
         if not self.lock.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
                 f"another thread did not end the stream within {timeout_s:.3g} s"

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Event", "with_overloads"]
+__all__ = ["CAUSES", "Cause", "Event", "with_overloads"]
+
+Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
+CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
 
 OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
 
@@ -27,12 +30,18 @@ class Event:
     value : int
         xrun: frames lost. late: ns that the cycle took. overload: frames that it cost, the same
         ones that an xrun event tells of; 0: none. finished: 0.
+    cause : str or None
+        Of an xrun. "device": the device gave no cycle for these frames. "waiting": the callback
+        waited for the GIL, which another thread held. "callback": it was running. "worker": the
+        thread that runs it ahead did not get to it, for the machine was busy. "blocks": a duplex
+        device broke its promise of whole blocks.
     """
 
     kind: Literal["xrun", "late", "overload", "finished"]
     host_ns: int
     sample_frames: int
     value: int
+    cause: Cause | None = None
 
 
 def with_overloads(events: list[Event], overloads: Iterable[Event]) -> list[Event]:

@@ -11,6 +11,7 @@ from voicecoil import _core, control
 from voicecoil.arguments import (
     channel_map,
     check_blocksize,
+    check_latency,
     check_samplerate,
     check_timeout,
     shown,
@@ -29,7 +30,8 @@ from voicecoil.errors import (
     StreamClosedError,
     StreamStateError,
 )
-from voicecoil.events import Event, with_overloads
+from voicecoil.events import CAUSES, Event, with_overloads
+from voicecoil.homes import check_home, lead_frames, run_ahead
 from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
 from voicecoil.statistics import Statistics
@@ -61,17 +63,14 @@ class StreamBase:
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Literal["low"] = "low",
+        latency: Literal["safe", "low"] | float = "safe",
         zero_copy: bool = False,
         arrays: Literal["numpy", "memoryview"] = "numpy",
         meter: bool = False,
     ) -> None:
         self._connection: Connection | None = None
         self._generation = control.generation()
-        if latency != "low":
-            raise ArgumentError(
-                f'latency={latency!r}; possible is "low": the callback runs on the device\'s thread'
-            )
+        home = check_latency(latency)
         if arrays not in ("numpy", "memoryview"):
             raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
         make_code = callback if isinstance(callback, CodeFactory) else None
@@ -81,6 +80,8 @@ class StreamBase:
                 f"callback={shown(callback)} cannot be called; give a function of one argument, "
                 "the Block, or a native function (voicecoil.NativeCallback)"
             )
+        without_python = make_code is not None or native is not None
+        check_home(home, without_python, zero_copy)
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
         self._driver = get_driver(driver)
@@ -98,6 +99,10 @@ class StreamBase:
             self._maps = maps
             self._got = got
             self._blocksize = block_frames
+            self._lead = 0
+            if not without_python and home != "low":
+                self._blocksize = block_frames or got.device_frames or got.max_frames
+                self._lead = lead_frames(home, got, self._blocksize, len(self._directions) == 2)
             self._zero_copy = bool(zero_copy)
             self._meter = bool(meter) or make_code is not None
             if make_code is not None:
@@ -106,8 +111,11 @@ class StreamBase:
                 code = _core.NativeCode(native.address, native.user, native.keep)
             else:
                 code = self._python_code(callback, arrays)
-            engine = self._engine(code, driver_stream, arrays)
-            connection = Connection(driver_stream, code, engine)
+            worker = None
+            if self._lead:
+                worker = run_ahead(code, driver_stream, maps, self._blocksize or 0, self._lead)
+            engine = self._engine(worker or code, driver_stream, arrays)
+            connection = Connection(driver_stream, code, engine, worker)
             control.register(connection)
             self._connection = connection
         except BaseException:
@@ -158,7 +166,7 @@ class StreamBase:
             code,
             input_channels=len(self._maps[0]),
             output_channels=len(self._maps[1]),
-            block_frames=self._blocksize or 0,
+            block_frames=0 if self._lead else self._blocksize or 0,
             device_frames=got.device_frames,
             drain_frames=output,
             samplerate_hz=got.samplerate,
@@ -193,8 +201,15 @@ class StreamBase:
         """Whether the callback works in the device's own memory where that is possible."""
         return self._zero_copy
 
+    @property
+    def lead_frames(self) -> int:
+        """How late the callback may be, frames; 0: it runs on the device's thread."""
+        return self._lead
+
     def _lead_frames(self) -> int:
-        """What blocks that do not fit the device's cycles cost in a duplex stream."""
+        """What the lead, or blocks that do not fit a duplex device's cycles, cost."""
+        if self._lead:
+            return self._lead
         size, cycle = self._blocksize or 0, self._got.device_frames
         fits = size == 0 or (cycle != 0 and cycle % size == 0)
         return 0 if fits or len(self._directions) < 2 else size
@@ -249,8 +264,14 @@ class StreamBase:
             return []
         noticed = self._connection.driver_stream.events()
         events = [
-            Event(_EVENT_KINDS[kind], host_ns, frames, value if kind != _core.EVENT_FINISHED else 0)
-            for kind, host_ns, frames, value in self._connection.engine.events()
+            Event(
+                _EVENT_KINDS[kind],
+                host_ns,
+                frames,
+                value if kind != _core.EVENT_FINISHED else 0,
+                CAUSES[cause] if kind == _core.EVENT_XRUN else None,
+            )
+            for kind, host_ns, frames, value, cause in self._connection.engine.events()
         ]
         return with_overloads(events, noticed) if noticed else events
 
@@ -359,12 +380,12 @@ class StreamBase:
 
     def _end(self, drain: bool) -> None:
         connection = self._alive()
-        ask = connection.engine.stop if drain else connection.engine.abort
-        ask()
+        connection.ask_to_end(drain)
         if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
+        patience = STOP_TIMEOUT_S + self._lead / self.samplerate
         latency = self._got.output_latency
-        patience = STOP_TIMEOUT_S + (latency.seconds if latency else 0.0)
+        patience += latency.seconds if latency else 0.0
         until = time.monotonic() + patience
         # A stepped clock stands still unless somebody moves it: nothing will come to an end by
         # itself.
@@ -392,7 +413,7 @@ class StreamBase:
         if connection is None or connection.closed or control.forked(self._generation):
             return
         if _core.in_callback():
-            connection.engine.abort()
+            connection.ask_to_end(drain=False)
             control.submit(connection.close_unseen)
             return
         connection.close()

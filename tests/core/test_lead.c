@@ -74,7 +74,7 @@ static void every_frame_is_heard_once_after_the_lead(void) {
     for (int both = 0; both < 2; both++) {
         for (int i = 0; i < 6; i++) {
             for (uint32_t more = 0; more < 300; more += 137) {
-                uint32_t lead = vc_lead_shortest(blocks[i], 64) + more;
+                uint32_t lead = vc_lead_shortest(blocks[i], 64, both) + more;
                 ahead *a = make(both ? 2 : 0, 2, blocks[i], 64, lead);
                 run(a, 40, 64);
                 CHECK_SILENT(rig_heard(a->rig, 0), 2, lead);
@@ -227,19 +227,19 @@ static void with_input_the_delay_stays(void) {
 static void input_that_finds_no_room_is_counted(void) {
     ahead *a = make(1, 0, 64, 64, 256);
     run(a, 10, 64);
-    run_alone(a, 9, 64); /* four of them fit */
+    run_alone(a, 13, 64); /* eight of them fit */
     CHECK_INT(rig_statistics(a->rig).xruns, 1);
     CHECK_INT(rig_statistics(a->rig).lost_frames, 5 * 64);
-    for (int k = 0; k < 4; k++) {
+    for (int k = 0; k < 8; k++) {
         CHECK(vc_lead_make(a->lead));
     }
     CHECK(!vc_lead_make(a->lead));
     a->rig->input_at += 5 * 64;
     run(a, 10, 64);
-    CHECK_INT(a->rig->blocks[13].lost_frames, 0);
-    CHECK_INT(a->rig->blocks[14].lost_frames, 5 * 64);
-    CHECK_INT(a->rig->blocks[14].input_time.sample_frames, 19 * 64 - 50);
-    CHECK_INT(a->rig->blocks[15].lost_frames, 0);
+    CHECK_INT(a->rig->blocks[17].lost_frames, 0);
+    CHECK_INT(a->rig->blocks[18].lost_frames, 5 * 64);
+    CHECK_INT(a->rig->blocks[18].input_time.sample_frames, 23 * 64 - 50);
+    CHECK_INT(a->rig->blocks[19].lost_frames, 0);
     CHECK_INT(xrun_of(a).value, 5 * 64);
     drop(a);
 }
