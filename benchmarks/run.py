@@ -65,8 +65,7 @@ def measure(effort: Effort, function: object) -> list[Row]:
         what = f"growth of resident memory over {effort.memory_blocks:,} blocks"
         rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
     for dtype, target in (("float32", 1000), ("float64", None)):
-        alone = starts.sine_alone_us(dtype)
-        factor = starts.render_factor(effort.render_seconds, dtype)
+        factor, alone = starts.render_factor(effort.render_seconds, dtype)
         rows.append(
             Row(
                 f"render of a NumPy sine in {dtype}, 512 frames (NumPy alone: {alone:.1f} us)",

@@ -6,6 +6,7 @@
  *   behind   with input, a block that spans cycles: called when its last frame has come; in a
  *            duplex stream its output then follows one block later ("latched")
  */
+#include "audio.h"
 #include "engine.h"
 
 #include <assert.h>
@@ -279,9 +280,8 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
     if (device->channels == 0) {
         return true;
     }
-    bool packed = device->frame_stride == (ptrdiff_t)device->channels &&
-                  (device->channel_stride == 1 || device->channels == 1);
-    return device->data != NULL && (packed || !(engine->config.flags & VC_ENGINE_PACKED));
+    bool any_uniform = !(engine->config.flags & (VC_ENGINE_PACKED | VC_ENGINE_LEND));
+    return any_uniform ? device->data != NULL : vc_audio_packed(device);
 }
 
 /* A block inside the cycle, `offset` frames from its start. Returns its frames that count. */
@@ -291,9 +291,9 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
     describe(&block, engine, cycle, frames);
     block.input_time = later(engine, cycle->input_time, offset);
     block.output_time = later(engine, cycle->output_time, offset);
-    bool zero_copy = (engine->config.flags & VC_ENGINE_ZERO_COPY) &&
-                     can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
-    if (zero_copy) {
+    bool lent = (engine->config.flags & (VC_ENGINE_ZERO_COPY | VC_ENGINE_LEND)) &&
+                can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
+    if (lent) {
         device_block(&block.input, &cycle->input, offset);
         device_block(&block.output, &cycle->output, offset);
     } else {
@@ -304,9 +304,9 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
         }
         engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
     }
-    vc_audio_silence(&block.output, 0, frames);
+    vc_silence_all(&block.output, frames);
     call(engine, &block);
-    if (!zero_copy) {
+    if (!lent) {
         vc_audio_copy(&cycle->output, offset, &block.output, 0, frames);
     }
     uint32_t valid = engine->valid;
@@ -446,7 +446,11 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
     int64_t busy = clock_ns(engine) - began_ns;
     busy = busy > 0 ? busy : 0;
     double period_ns = (double)cycle->frames * engine->ns_per_frame;
-    counted->load += ((double)busy / period_ns - counted->load) * 0.02;
+    if (cycle->frames != engine->per_period_of) { /* a division takes longer than all the rest */
+        engine->per_period_of = cycle->frames;
+        engine->per_period = 1.0 / period_ns;
+    }
+    counted->load += ((double)busy * engine->per_period - counted->load) * 0.02;
     counted->cycles++;
     counted->busy_ns += (uint64_t)busy;
     counted->busy_max_ns =

@@ -52,6 +52,8 @@ struct vc_engine {
     bool expect_output, expect_input;
     int64_t next_output_frame, next_input_frame;
     double ns_per_frame;
+    double per_period; /* 1 / ns that `per_period_of` frames last */
+    uint32_t per_period_of;
     vc_statistics counted; /* the IO thread's own; others read `published` */
 
     vc_published published;

@@ -174,7 +174,10 @@ enum {
     VC_ENGINE_ZERO_COPY = 1u, /* the block is the device's own memory wherever that is uniform and
                                * the block lies inside one cycle; else a copy, which is counted */
     VC_ENGINE_PACKED = 2u,    /* with ZERO_COPY: only interleaved contiguous memory will do */
-    VC_ENGINE_METER = 4u      /* keep peak and mean square per channel */
+    VC_ENGINE_METER = 4u,     /* keep peak and mean square per channel */
+    VC_ENGINE_LEND = 8u       /* for code that keeps nothing of a block: the device's own memory
+                               * where that is interleaved and contiguous, without being asked for
+                               * and without counting */
 };
 
 typedef struct vc_engine_config {

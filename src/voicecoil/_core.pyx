@@ -21,6 +21,7 @@ vc_bridge_add_types(sys.modules[__name__])
 ZERO_COPY = 1
 PACKED = 2
 METER = 4
+cdef uint32_t LEND = 8
 IDLE, RUNNING, DRAINING, FINISHED = range(4)
 REASON_NONE, REASON_STOP, REASON_ABORT, REASON_END, REASON_ERROR = range(5)
 EVENT_XRUN, EVENT_FINISHED, EVENT_LATE = range(1, 4)
@@ -466,7 +467,8 @@ cdef class Engine:
         config.device_frames = device_frames
         config.drain_frames = drain_frames
         config.samplerate_hz = samplerate_hz
-        config.flags = flags
+        # Only Python keeps references to a block's memory; all other code may have the device's own.
+        config.flags = flags if isinstance(code, PythonCode) else flags | LEND
         config.process = code.process
         config.leave = code.leave
         config.user = code.user
@@ -659,6 +661,11 @@ cdef class VirtualDevice(Clock):
     @property
     def lost_frames(self):
         return vc_device_lost_frames(self.device)
+
+    @property
+    def capture_room(self):
+        """Frames of capture_into's array that nothing was written to, when no cycle runs."""
+        return vc_device_capture_room(self.device)
 
     @property
     def capture_lost_frames(self):

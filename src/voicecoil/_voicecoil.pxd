@@ -249,4 +249,5 @@ cdef extern from "device.h" nogil:
     uint64_t vc_device_lost_frames(const vc_device *device)
     void vc_device_capture(vc_device *device, vc_ring *ring)
     void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count)
+    uint64_t vc_device_capture_room(const vc_device *device)
     uint64_t vc_device_capture_lost_frames(const vc_device *device)

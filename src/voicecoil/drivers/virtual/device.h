@@ -114,6 +114,8 @@ uint64_t vc_device_lost_frames(const vc_device *device) VC_REALTIME;
 void vc_device_capture(vc_device *device, vc_ring *ring);
 /* Captures into `count` interleaved frames of memory instead; what comes behind is dropped. */
 void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count);
+/* Frames of that memory that nothing was written to. [control] when no cycle runs */
+uint64_t vc_device_capture_room(const vc_device *device);
 /* [any] */
 uint64_t vc_device_capture_lost_frames(const vc_device *device) VC_REALTIME;
 

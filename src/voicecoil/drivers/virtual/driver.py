@@ -198,6 +198,11 @@ class VirtualDevice:
         """
         self._running_core().capture_into(frames)
 
+    @property
+    def capture_room(self) -> int:
+        """Frames at the end of that array that nothing was written to; read it between streams."""
+        return self._running_core().capture_room
+
     def heard(self) -> NDArray[np.float32]:
         """What was captured in memory so far, shape (frames, channels)."""
         if self._capture is None:
