@@ -60,6 +60,17 @@ class CodedOutput:
             raise vc.Stop
 
 
+def assert_played(
+    heard: NDArray[np.float32], callback: CodedOutput, stream: vc.OutputStream, left: int
+) -> None:
+    """All that was made is heard, but for the lead and at most `left` frames of the last block."""
+    begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
+    heard = heard[begin:]  # a lead may end inside a cycle
+    assert 0 <= callback.position - stream.lead_frames - len(heard) <= left
+    assert_coded(heard)
+
+
+@pytest.mark.usefixtures("home")
 class DriverContract:
     """Inherit, and give a `rig` fixture."""
 
@@ -91,9 +102,8 @@ class DriverContract:
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
             stream.abort()
-        heard = rig.heard()
-        assert len(heard) == callback.position
-        assert_coded(heard)
+        # Ahead, blocks are of one size also where cycles are not.
+        assert_played(rig.heard(), callback, stream, rig.cycle_frames if stream.lead_frames else 0)
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
     def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
@@ -102,9 +112,7 @@ class DriverContract:
             rig.advance(20)
             stream.abort()
         assert set(callback.sizes) == {blocksize}
-        heard = rig.heard()
-        assert callback.position - blocksize < len(heard) <= callback.position
-        assert_coded(heard)
+        assert_played(rig.heard(), callback, stream, blocksize - 1)
 
     def test_what_is_played_comes_back_after_the_declared_latency(self, rig: Rig) -> None:
         recorded: list[NDArray[np.float32]] = []
@@ -180,7 +188,8 @@ class DriverContract:
             stream.start()
             rig.advance(4)
             stream.abort()
-            assert callback.blocks == before + 4
+            made = callback.blocks - before
+            assert made == 4 or (stream.lead_frames and 0 < made < 4)
         stream.close()
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:
