@@ -102,9 +102,7 @@ class Connection:
                 self.code.shut()  # also when the device cannot be stopped
             self.driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
             if not ended:
-                raise StreamTimeoutError(
-                    f"the callback did not return within {timeout_s:.3g} s"
-                )
+                raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
             self.started = False
             if isinstance(self.code, _core.PythonCode):
                 self.unraised = self.code.take_exception() or self.unraised

@@ -28,9 +28,10 @@ class OutputStream(StreamBase):
     Parameters
     ----------
     callback : callable or native function
-        Called for every block with one argument, the :class:`Block`. It fills ``block.output``. It returns None and must be back before the next
-        block is due. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
-        PyCapsule, :class:`NativeCallback`) run without Python.
+        Called for every block with one argument, the :class:`Block`. It fills ``block.output``.
+        It returns None before the next block is due; how much later it may be says `latency`. It
+        may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
+        :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of one, a uid, or a :class:`Device`; None: the default.
     driver : str, Driver or None
@@ -49,10 +50,10 @@ class OutputStream(StreamBase):
         make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
         with no latency added. Native functions always run there.
     zero_copy : bool
-        With ``latency="low"``: the callback's arrays are the device's own memory. A reference that outlives its block is
-        found right after the callback and ends the stream with `EscapedBlockError`. Where the
-        device's memory is no single array, blocks are copied and counted
-        (``statistics().copied_blocks``).
+        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
+        that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
@@ -91,9 +92,10 @@ class InputStream(StreamBase):
     Parameters
     ----------
     callback : callable or native function
-        Called for every block with one argument, the :class:`Block`. It reads ``block.input``. It returns None and must be back before the next
-        block is due. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
-        PyCapsule, :class:`NativeCallback`) run without Python.
+        Called for every block with one argument, the :class:`Block`. It reads ``block.input``.
+        It returns None before the next block is due; how much later it may be says `latency`. It
+        may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
+        :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of one, a uid, or a :class:`Device`; None: the default.
     driver : str, Driver or None
@@ -112,10 +114,10 @@ class InputStream(StreamBase):
         make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
         with no latency added. Native functions always run there.
     zero_copy : bool
-        With ``latency="low"``: the callback's arrays are the device's own memory. A reference that outlives its block is
-        found right after the callback and ends the stream with `EscapedBlockError`. Where the
-        device's memory is no single array, blocks are copied and counted
-        (``statistics().copied_blocks``).
+        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
+        that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
@@ -155,9 +157,9 @@ class Stream(StreamBase):
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It reads ``block.input`` and
-        fills ``block.output``. It returns None and must be back before the next
-        block is due. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
-        PyCapsule, :class:`NativeCallback`) run without Python.
+        fills ``block.output``. It returns None before the next block is due; how much later it may
+        be says `latency`. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes,
+        cffi, PyCapsule, :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of one, a uid, or a :class:`Device`; None: the default.
     driver : str, Driver or None
@@ -177,10 +179,10 @@ class Stream(StreamBase):
         make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
         with no latency added. Native functions always run there.
     zero_copy : bool
-        With ``latency="low"``: the callback's arrays are the device's own memory. A reference that outlives its block is
-        found right after the callback and ends the stream with `EscapedBlockError`. Where the
-        device's memory is no single array, blocks are copied and counted
-        (``statistics().copied_blocks``).
+        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
+        that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
