@@ -93,8 +93,8 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
     lead->config = *config;
     lead->ns_per_frame = 1e9 / config->samplerate_hz;
     lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
-    uint32_t queued = duplex ? 2 * ahead + config->block_frames + cycle
-                             : ahead + config->block_frames;
+    uint32_t queued =
+        duplex ? 2 * ahead + config->block_frames + cycle : ahead + config->block_frames;
     bool good = true;
     if (config->input_channels) {
         uint32_t shortest = cycle && cycle < SHORTEST_CYCLE ? cycle : SHORTEST_CYCLE;

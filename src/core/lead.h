@@ -7,9 +7,9 @@
  *   exchanged  frames that the IO thread has taken in and played (IO thread)
  *   made       frames that the user's code has been called for (worker)
  *
- * The worker calls the code for frames [made, made + block) as soon as `exchanged` has gone beyond the
- * first of them; with input, when they have all come in. What it makes is heard `lead_frames` later
- * than it would be without a lead; before the first of it, silence is.
+ * The worker calls the code for frames [made, made + block) as soon as `exchanged` has gone beyond
+ * the first of them; with input, when they have all come in. What it makes is heard `lead_frames`
+ * later than it would be without a lead; before the first of it, silence is.
  *
  * Code that is late by more than the lead starves the device: what was heard last is faded out, a
  * gap is played and counted (vc_block.starved_frames, with its cause), and what comes then is faded
