@@ -7,7 +7,7 @@ knows a driver.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 import voicecoil as vc
 from coded import assert_coded, coded
+from rig import until
 from voicecoil.drivers.driver import Device, Driver, Wanted
 
 
@@ -253,5 +254,71 @@ class DriverContract:
         assert got.output_latency is not None
         assert got.output_latency == replace(got.output_latency, samplerate=got.samplerate)
         assert connection.trouble() is None
+        assert connection.overloads == 0
         connection.close()
         connection.close()
+
+
+class RemovableRig(Rig, Protocol):
+    """One whose device comes back."""
+
+    def replug(self) -> None:
+        """Brings the device back, some time after it was taken away."""
+
+
+class RemovableContract:
+    """What drivers whose devices come and go must do besides. Give a `rig` that is removable."""
+
+    def go_away_and_back(self, rig: RemovableRig, stream: vc.OutputStream | vc.InputStream) -> None:
+        rig.advance(4)
+        rig.unplug()
+        until(lambda: stream.state == "waiting")
+        assert not stream.wait(0)
+        rig.replug()
+        until(lambda: stream.state == "running")
+        rig.advance(4)
+
+    def test_a_stream_that_waits_goes_on_where_it_was(self, rig: RemovableRig) -> None:
+        callback = CodedOutput()
+        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
+        with vc.OutputStream(
+            callback, device=rig.device.uid, on_device_lost="wait", **wishes
+        ) as stream:
+            self.go_away_and_back(rig, stream)
+            self.go_away_and_back(rig, stream)
+            stream.abort()
+            told = [event.kind for event in stream.events() if event.kind in ("lost", "back")]
+        assert told == ["lost", "back"] * 2
+        assert stream.device.uid == rig.device.uid
+        # Every frame once and in order; what a device had not played when it went is lost.
+        heard = rig.heard()
+        codes = heard[heard.any(axis=1)][:, 0]
+        assert (np.diff(codes) > 0).all()
+        assert codes[-1] == coded(callback.position - 1, 1, 1)
+
+    def test_what_was_lost_meanwhile_is_declared(self, rig: RemovableRig) -> None:
+        callback = CodedOutput()
+        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
+        with vc.OutputStream(
+            callback, device=rig.device.uid, on_device_lost="wait", **wishes
+        ) as stream:
+            self.go_away_and_back(rig, stream)
+            stream.abort()
+        lost = np.diff(callback.output_frames) - callback.sizes[:-1]
+        assert lost.tolist() == callback.xruns[1:]
+        assert stream.statistics().lost_frames == lost.sum()
+        assert (np.diff(callback.output_ns) > 0).all()
+
+    def test_an_input_stream_that_waits_hears_on(self, rig: RemovableRig) -> None:
+        times: list[int | None] = []
+        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
+        with vc.InputStream(
+            lambda block: times.append(block.time.input_frames),
+            device=rig.device.uid,
+            on_device_lost="wait",
+            **wishes,
+        ) as stream:
+            self.go_away_and_back(rig, stream)
+            stream.abort()
+        assert len(times) >= 8
+        assert (np.diff(times) > 0).all()  # type: ignore[arg-type]

@@ -261,12 +261,14 @@ def test_sample_times_begin_anew_or_jump_with_another_run(coreaudio: Worlds, res
 # ---- overload ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("duplicates", [0, 1])
 @pytest.mark.parametrize("scope", [0, 1, 2])
 @pytest.mark.parametrize("lost_cycles", [0, 1, 3])
 def test_an_overload_is_an_event_with_the_frames_that_it_cost(
-    coreaudio: Worlds, scope: int, lost_cycles: int
+    coreaudio: Worlds, scope: int, lost_cycles: int, duplicates: int
 ) -> None:
-    world = coreaudio(3, switches={"overload_scope": scope})
+    switches = {"overload_scope": scope, "notify_duplicates": duplicates}
+    world = coreaudio(3, switches=switches)
     with vc.OutputStream(lambda block: None, driver=world.driver) as stream:
         world.advance(0.1)
         world.device("USBDuplex:1").overload(lost_cycles)
@@ -278,6 +280,7 @@ def test_an_overload_is_an_event_with_the_frames_that_it_cost(
     assert [event.value for event in overloads] == [512 * lost_cycles]
     assert [event.value for event in xruns] == [512 * lost_cycles] * (lost_cycles > 0)
     assert stream.statistics().lost_frames == 512 * lost_cycles, "counted once"
+    assert stream.statistics().overloads == 1
     assert 3600e9 < overloads[0].host_ns < world.now_ns()
     assert stream.events() == [event for event in stream.events() if event.kind == "finished"]
 
@@ -300,6 +303,7 @@ def test_a_callback_that_takes_too_long_is_late_and_overloads(
         stream.abort()
     counted, kinds = stream.statistics(), [event.kind for event in stream.events()]
     assert counted.late_cycles == 1
+    assert counted.overloads == 1
     assert counted.busy_max_s == pytest.approx(0.025, abs=1e-3)
     assert counted.lost_frames == 1024
     assert sorted(kinds) == ["late", "overload", "xrun"]

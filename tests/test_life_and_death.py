@@ -219,6 +219,12 @@ def test_record_at_exit(tmp_path: Path) -> None:
         assert soundfile.info(tmp_path / f"{number}.wav").frames > 1000
 
 
+@pytest.mark.parametrize("how", ["away", "flapping"])
+@pytest.mark.parametrize("what", ["stream", "play", "record"])
+def test_exit_while_something_waits_for_its_device(what: str, how: str) -> None:
+    check(run("away", what, how))
+
+
 @pytest.mark.parametrize("then", ["stop", "exit"])
 def test_opened_in_a_thread_that_has_ended(then: str) -> None:
     check(run("opened_in_thread", then))

@@ -38,7 +38,7 @@ class Step:
 
 
 def c_files() -> list[str]:
-    folders = ["src", "tests", "simulator"]
+    folders = ["src", "tests", "simulator", "benchmarks"]
     return sorted(str(p) for f in folders for p in (ROOT / f).rglob("*.[ch]") if p.is_file())
 
 

@@ -45,6 +45,9 @@ static void nap(int64_t ns) {
 
 static void settle(void *user) {
     vc_worker *worker = user;
+    if (!worker->waited_for) {
+        return;
+    }
     pthread_mutex_lock(&worker->lock);
     uint64_t cycle = ++worker->cycles;
     pthread_cond_broadcast(&worker->moved);
@@ -119,7 +122,7 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
         return NULL;
     }
     vc_lead_config own = *config;
-    own.settle = waited_for ? settle : NULL;
+    own.settle = settle;
     own.argument = worker;
     worker->lead = vc_lead_new(&own);
     if (worker->lead == NULL) {
@@ -148,6 +151,12 @@ void vc_worker_free(vc_worker *worker) {
 }
 
 vc_lead *vc_worker_lead(vc_worker *worker) { return worker->lead; }
+
+bool vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                   bool waited_for) {
+    worker->waited_for = waited_for;
+    return vc_lead_resize(worker->lead, device_frames, lead_frames);
+}
 
 bool vc_worker_start(vc_worker *worker) {
     vc_lead_start(worker->lead);

@@ -22,10 +22,15 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
 void vc_worker_free(vc_worker *worker);
 /* The user of vc_lead_process. */
 vc_lead *vc_worker_lead(vc_worker *worker) VC_REALTIME;
+/* For another device: vc_lead_resize, and whether its IO thread waits for the worker. When the
+ * thread does not run. False: no memory. [control] */
+bool vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                   bool waited_for);
 /* Begins a new time line and a thread, before the device is started. False: the system gives no
  * thread. [control] */
 bool vc_worker_start(vc_worker *worker);
-/* Asks the thread to end after the block that it is at. [any] */
+/* Asks the thread to end after the block that it is at. [control], several at a time, or in user
+ * code */
 void vc_worker_quit(vc_worker *worker);
 /* Waits for its end. False: not within `deadline_ns`; then nothing may be freed. [control] */
 bool vc_worker_join(vc_worker *worker, int64_t deadline_ns);

@@ -81,18 +81,22 @@ uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool du
     return device_frames + (duplex && device_frames % block_frames != 0 ? block_frames : 0);
 }
 
-vc_lead *vc_lead_new(const vc_lead_config *config) {
+static void free_rings(vc_lead *lead) {
+    vc_ring_free(lead->input);
+    vc_ring_free(lead->output);
+    vc_queue_free(lead->notes);
+    vc_mailbox_free(lead->newest);
+    lead->input = lead->output = NULL;
+    lead->notes = NULL;
+    lead->newest = NULL;
+}
+
+static bool make_rings(vc_lead *lead) {
+    const vc_lead_config *config = &lead->config;
     uint32_t ahead = config->lead_frames;
     uint32_t cycle = config->device_frames;
     bool duplex = config->input_channels && config->output_channels;
     assert(ahead >= vc_lead_shortest(config->block_frames, cycle, duplex));
-    vc_lead *lead = calloc(1, sizeof *lead);
-    if (lead == NULL) {
-        return NULL;
-    }
-    lead->config = *config;
-    lead->ns_per_frame = 1e9 / config->samplerate_hz;
-    lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
     uint32_t queued =
         duplex ? 2 * ahead + config->block_frames + cycle : ahead + config->block_frames;
     bool good = true;
@@ -107,13 +111,24 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
         good = lead->newest != NULL;
     }
     if (config->output_channels) {
-        lead->output =
-            vc_ring_new(duplex ? queued + ahead + cycle : queued, config->output_channels);
-        lead->heard =
-            calloc((size_t)lead->fade_frames * config->output_channels, sizeof *lead->heard);
-        good = good && lead->output != NULL && lead->heard != NULL;
+        uint32_t made = duplex ? queued + ahead + cycle : queued;
+        lead->output = vc_ring_new(made, config->output_channels);
+        good = good && lead->output != NULL;
     }
-    if (!good) {
+    return good;
+}
+
+vc_lead *vc_lead_new(const vc_lead_config *config) {
+    vc_lead *lead = calloc(1, sizeof *lead);
+    if (lead == NULL) {
+        return NULL;
+    }
+    lead->config = *config;
+    lead->ns_per_frame = 1e9 / config->samplerate_hz;
+    lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
+    lead->heard =
+        calloc((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->heard);
+    if (!make_rings(lead) || lead->heard == NULL) {
         vc_lead_free(lead);
         return NULL;
     }
@@ -122,13 +137,17 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
 
 void vc_lead_free(vc_lead *lead) {
     if (lead != NULL) {
-        vc_ring_free(lead->input);
-        vc_ring_free(lead->output);
-        vc_queue_free(lead->notes);
-        vc_mailbox_free(lead->newest);
+        free_rings(lead);
         free(lead->heard);
         free(lead);
     }
+}
+
+bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames) {
+    free_rings(lead);
+    lead->config.device_frames = device_frames;
+    lead->config.lead_frames = lead_frames;
+    return make_rings(lead);
 }
 
 void vc_lead_start(vc_lead *lead) {
@@ -193,7 +212,8 @@ static vc_time later(const vc_lead *lead, vc_time time, int64_t frames) {
 }
 
 static bool inside(const vc_lead *lead) VC_REALTIME {
-    return lead->config.inside == NULL || lead->config.inside(lead->config.user);
+    /* Compared with NULL, clang takes NULL for a function that may block. */
+    return lead->config.inside ? lead->config.inside(lead->config.user) : true;
 }
 
 static uint32_t cause(const vc_lead *lead) {

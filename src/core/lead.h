@@ -52,6 +52,10 @@ uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool du
 vc_lead *vc_lead_new(const vc_lead_config *config);
 /* When neither a cycle nor the worker runs. NULL is allowed. [control] */
 void vc_lead_free(vc_lead *lead);
+/* Another lead, for a device with other cycles; what was made is dropped. False: no memory; then it
+ * cannot be used any more. When neither a cycle nor the worker runs; vc_lead_start follows.
+ * [control] */
+bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames);
 /* Begins a new time line, when neither a cycle nor the worker runs. [control] */
 void vc_lead_start(vc_lead *lead);
 /* Asks for the end: no block is begun but those whose input has come already; what was made is

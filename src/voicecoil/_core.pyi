@@ -109,6 +109,7 @@ class Worker(Code):
         samplerate_hz: float,
         waited_for: bool,
     ) -> None: ...
+    def fit(self, device_frames: int, lead_frames: int, waited_for: bool) -> None: ...
     def start(self) -> bool: ...
     def stop(self) -> None: ...
     def quit(self) -> None: ...
@@ -201,6 +202,15 @@ class Engine:
     def abort(self) -> None: ...
     @property
     def state(self) -> int: ...
+    def move(
+        self,
+        input_map: list[int | None],
+        output_map: list[int | None],
+        *,
+        device_frames: int,
+        drain_frames: int,
+        clock: Clock | None = None,
+    ) -> None: ...
     @property
     def reason(self) -> int: ...
     @property
@@ -223,6 +233,7 @@ class VirtualDevice(Clock):
         input_latency_frames: int,
         output_latency_frames: int,
         tolerance_frames: int,
+        epoch_ns: int,
         stack_bytes: int,
         loopback: bool,
         poison: bool,

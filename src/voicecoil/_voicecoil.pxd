@@ -58,6 +58,20 @@ cdef extern from "voicecoil.h" nogil:
     int vc_engine_reason(const vc_engine *engine)
     int32_t vc_engine_error(const vc_engine *engine)
 
+    uint32_t VC_NO_CHANNEL
+
+    ctypedef struct vc_move:
+        const uint32_t *input_map
+        const uint32_t *output_map
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t device_frames
+        uint32_t drain_frames
+        clock_fn clock_ns
+        void *clock
+
+    bint vc_engine_move(vc_engine *engine, const vc_move *move)
+
     ctypedef struct vc_statistics:
         uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, nonfinite_samples
         uint64_t copied_blocks, lost_events, busy_ns, busy_max_ns
@@ -194,6 +208,8 @@ cdef extern from "worker.h" nogil:
     vc_worker *vc_worker_new(const vc_lead_config *config, leave_fn leave, bint waited_for)
     void vc_worker_free(vc_worker *worker)
     vc_lead *vc_worker_lead(vc_worker *worker)
+    bint vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                       bint waited_for)
     bint vc_worker_start(vc_worker *worker)
     void vc_worker_quit(vc_worker *worker)
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
@@ -221,6 +237,7 @@ cdef extern from "device.h" nogil:
         uint32_t input_latency_frames
         uint32_t output_latency_frames
         uint32_t tolerance_frames
+        int64_t epoch_ns
         uint32_t stack_bytes
         bint loopback
         bint poison

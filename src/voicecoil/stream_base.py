@@ -16,10 +16,9 @@ from voicecoil.arguments import (
     check_timeout,
     shown,
 )
-from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection
-from voicecoil.device_list import find_device
+from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection, Place
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
+from voicecoil.drivers.driver import Device, Direction, Driver, Got, Latency, Wanted
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -31,15 +30,22 @@ from voicecoil.errors import (
     StreamStateError,
 )
 from voicecoil.events import CAUSES, Event, with_overloads
-from voicecoil.homes import check_home, lead_frames, run_ahead
+from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
 from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
+from voicecoil.recovery import (
+    OnDeviceLost,
+    Recovery,
+    absent_got,
+    check_on_device_lost,
+    find_or_await,
+)
 from voicecoil.statistics import Statistics
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
 Callback = Callable[[_core.Block], None]
-State = Literal["idle", "running", "draining", "finished", "closed"]
+State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 _EVENT_KINDS: dict[int, Literal["xrun", "late", "finished"]] = {
@@ -63,12 +69,14 @@ class StreamBase:
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Literal["safe", "low"] | float = "safe",
+        latency: Home = "safe",
         zero_copy: bool = False,
         arrays: Literal["numpy", "memoryview"] = "numpy",
         meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
     ) -> None:
         self._connection: Connection | None = None
+        self._ahead: Ahead | None = None
         self._generation = control.generation()
         home = check_latency(latency)
         if arrays not in ("numpy", "memoryview"):
@@ -84,25 +92,29 @@ class StreamBase:
         check_home(home, without_python, zero_copy)
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
+        policy = check_on_device_lost(on_device_lost)
         self._driver = get_driver(driver)
-        self._device = find_device(device, self._directions, self._driver)
+        self._first_device, is_there = find_or_await(device, self._directions, self._driver, policy)
         maps = self._channel_maps(channels)
-        wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
-        driver_stream = self._driver.open_stream(wanted)
-        try:
+        driver_stream = None
+        if not is_there:
+            got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
+        else:
+            wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
+            driver_stream = self._driver.open_stream(wanted)
             got = driver_stream.got
+        try:
             if rate is not None and got.samplerate != rate and make_code is None:
                 raise ArgumentError(
                     f"samplerate={rate:g} Hz; {self._device.name!r} runs at {got.samplerate:g} Hz "
                     + got.rate_note
                 )
             self._maps = maps
-            self._got = got
+            self._first_got = got
             self._blocksize = block_frames
-            self._lead = 0
-            if not without_python and home != "low":
-                self._blocksize = block_frames or got.device_frames or got.max_frames
-                self._lead = lead_frames(home, got, self._blocksize, len(self._directions) == 2)
+            on_io_thread = home == "low" or without_python
+            if not on_io_thread:
+                self._blocksize = blocks_ahead(block_frames, got)
             self._zero_copy = bool(zero_copy)
             self._meter = bool(meter) or make_code is not None
             if make_code is not None:
@@ -111,15 +123,28 @@ class StreamBase:
                 code = _core.NativeCode(native.address, native.user, native.keep)
             else:
                 code = self._python_code(callback, arrays)
-            worker = None
-            if self._lead:
-                worker = run_ahead(code, driver_stream, maps, self._blocksize or 0, self._lead)
-            engine = self._engine(worker or code, driver_stream, arrays)
-            connection = Connection(driver_stream, code, engine, worker)
+            clock = driver_stream.clock if driver_stream is not None else None
+            if not on_io_thread:
+                self._ahead = Ahead(
+                    code,
+                    home,
+                    got,
+                    clock is not None,
+                    (len(maps[0]), len(maps[1])),
+                    self._blocksize or 0,
+                )
+            engine = self._engine(self._ahead.worker if self._ahead else code, clock, arrays)
+            recovery = None
+            if policy != "stop":
+                blocks = block_frames or got.device_frames or None
+                recovery = Recovery(policy, self._driver, maps, got.samplerate, blocks)
+            place = Place(self._first_device, got, driver_stream)
+            connection = Connection(place, code, engine, recovery, self._ahead)
             control.register(connection)
             self._connection = connection
         except BaseException:
-            driver_stream.close()
+            if driver_stream is not None:
+                driver_stream.close()
             raise
 
     # ---- opening ----
@@ -155,7 +180,7 @@ class StreamBase:
             (Stop, EscapedBlockError, CallbackResultError),
         )
 
-    def _engine(self, code: _core.Code, driver_stream: DriverStream, arrays: str) -> _core.Engine:
+    def _engine(self, code: _core.Code, clock: _core.Clock | None, arrays: str) -> _core.Engine:
         got = self._got
         flags = _core.METER if self._meter else 0
         if self._zero_copy:
@@ -166,19 +191,28 @@ class StreamBase:
             code,
             input_channels=len(self._maps[0]),
             output_channels=len(self._maps[1]),
-            block_frames=0 if self._lead else self._blocksize or 0,
-            device_frames=got.device_frames,
+            # Ahead, the lead makes blocks of the cycles as they come.
+            block_frames=0 if self._ahead else self._blocksize or 0,
+            device_frames=0 if self._ahead else got.device_frames,
             drain_frames=output,
             samplerate_hz=got.samplerate,
             flags=flags,
-            clock=driver_stream.clock,
+            clock=clock,
         )
 
     # ---- what it is ----
 
     @property
+    def _device(self) -> Device:
+        return self._first_device if self._connection is None else self._connection.place.device
+
+    @property
+    def _got(self) -> Got:
+        return self._first_got if self._connection is None else self._connection.place.got
+
+    @property
     def device(self) -> Device:
-        """The device, as it was when the stream was opened."""
+        """The device that it is on, or was last, as it was when it was opened."""
         return self._device
 
     @property
@@ -194,7 +228,7 @@ class StreamBase:
     @property
     def blocksize(self) -> int:
         """Frames per block; 0: they vary with the device's cycles."""
-        return self._blocksize or self._got.device_frames
+        return self._blocksize or self._first_got.device_frames
 
     @property
     def zero_copy(self) -> bool:
@@ -204,13 +238,13 @@ class StreamBase:
     @property
     def lead_frames(self) -> int:
         """How late the callback may be, frames; 0: it runs on the device's thread."""
-        return self._lead
+        return self._ahead.lead_frames if self._ahead is not None else 0
 
     def _lead_frames(self) -> int:
         """What the lead, or blocks that do not fit a duplex device's cycles, cost."""
-        if self._lead:
-            return self._lead
-        size, cycle = self._blocksize or 0, self._got.device_frames
+        if self._ahead is not None:
+            return self._ahead.lead_frames
+        size, cycle = self.blocksize, self._got.device_frames
         fits = size == 0 or (cycle != 0 and cycle % size == 0)
         return 0 if fits or len(self._directions) < 2 else size
 
@@ -229,10 +263,16 @@ class StreamBase:
 
     @property
     def state(self) -> State:
-        """Idle, running, draining (its last frames are on their way), finished or closed."""
+        """What it does.
+
+        "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
+        "draining" (its last frames are on their way), "finished" or "closed".
+        """
         connection = self._connection
         if connection is None or connection.closed:
             return "closed"
+        if connection.away:
+            return "waiting"
         if not connection.started and connection.engine.state in (_core.RUNNING, _core.DRAINING):
             return "idle"
         return _STATES[connection.engine.state]
@@ -242,27 +282,37 @@ class StreamBase:
         """Whether the callback is being called."""
         return self.state == "running"
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the callback is being called, or will be when there is a device."""
+        return self.state in ("running", "waiting") and self._trouble() is None
+
     def now_ns(self) -> int:
         """The host time that this stream's time stamps are on, ns."""
-        connection = self._alive()
-        clock = connection.driver_stream.clock
+        clock = self._alive().clock
         return clock.clock_ns() if clock is not None else self._driver.now_ns()
 
     def statistics(self) -> Statistics:
         """What was counted since the stream was opened; readable also when it is closed."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
+        driver_stream = self._connection.driver_stream
         raw = self._connection.engine.statistics()
         for name in ("output_time", "input_time"):
             raw.pop(name)
         busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-        return Statistics(**raw, busy_s=busy_ns / 1e9, busy_max_s=busy_max_ns / 1e9)
+        return Statistics(
+            **raw,
+            overloads=driver_stream.overloads if driver_stream is not None else 0,
+            busy_s=busy_ns / 1e9,
+            busy_max_s=busy_max_ns / 1e9,
+        )
 
     def events(self) -> list[Event]:
         """Takes what happened since the last call, oldest first."""
         if self._connection is None:
             return []
-        noticed = self._connection.driver_stream.events()
+        noticed = self._connection.take_news()
         events = [
             Event(
                 _EVENT_KINDS[kind],
@@ -284,8 +334,8 @@ class StreamBase:
         return read_levels(self._connection.engine)
 
     def _trouble(self) -> Exception | None:
-        """Why its device gives no cycle any more; None: all is well."""
-        return self._connection.driver_stream.trouble() if self._connection is not None else None
+        """Why no cycle will come any more; None: all is well, or it waits for a device."""
+        return self._connection.trouble() if self._connection is not None else None
 
     def _newest_output(self) -> tuple[int, int | None]:
         """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
@@ -319,7 +369,7 @@ class StreamBase:
             The device cannot be started.
         """
         connection = self._alive()
-        if connection.in_callback or self.state in ("running", "draining"):
+        if connection.in_callback or self.state in ("running", "waiting", "draining"):
             raise StreamStateError("the stream runs already; stop() it first")
         if connection.started:
             connection.halt(STOP_TIMEOUT_S)  # it had ended by itself
@@ -327,6 +377,9 @@ class StreamBase:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
+
+        A lost device ends it only with ``on_device_lost="stop"``, or when the stream cannot go on
+        with what there is.
 
         Parameters
         ----------
@@ -349,14 +402,16 @@ class StreamBase:
         seconds = check_timeout(timeout)
         self._refuse_in_callback(connection, "wait for its own end")
         until = None if seconds is None else time.monotonic() + seconds
-        while connection.started and connection.engine.state != _core.FINISHED:
-            if (trouble := connection.driver_stream.trouble()) is not None:
+        while connection.running and connection.engine.state != _core.FINISHED:
+            if (trouble := connection.trouble()) is not None:
                 self._lost(connection, trouble)
             if until is not None and time.monotonic() >= until:
                 return False
             time.sleep(POLL_S)
         connection.halt(STOP_TIMEOUT_S)
         self._raise_once(connection)
+        if (failure := connection.take_failure()) is not None:
+            raise failure
         return True
 
     def stop(self) -> None:
@@ -383,7 +438,7 @@ class StreamBase:
         connection.ask_to_end(drain)
         if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
-        patience = STOP_TIMEOUT_S + self._lead / self.samplerate
+        patience = STOP_TIMEOUT_S + self.lead_frames / self.samplerate
         latency = self._got.output_latency
         patience += latency.seconds if latency else 0.0
         until = time.monotonic() + patience
@@ -393,12 +448,12 @@ class StreamBase:
             connection.started
             and not connection.stands_still
             and connection.engine.state != _core.FINISHED
-            and connection.driver_stream.trouble() is None
+            and connection.device_trouble() is None
             and time.monotonic() < until
         ):
             time.sleep(POLL_S)
         running = connection.started and connection.engine.state != _core.FINISHED
-        trouble = connection.driver_stream.trouble() if running else None
+        trouble = connection.trouble() if running else connection.take_failure()
         connection.halt(STOP_TIMEOUT_S)
         connection.unraised = connection.unraised or trouble
         self._raise_once(connection)
@@ -470,6 +525,7 @@ class StreamBase:
 
     def _lost(self, connection: Connection, trouble: Exception) -> None:
         connection.halt(STOP_TIMEOUT_S)
+        connection.take_failure()
         self._raise_once(connection)
         raise trouble
 

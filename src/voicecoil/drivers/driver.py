@@ -169,12 +169,16 @@ class DriverStream(Protocol):
         What the device made of the wishes.
     clock : Clock or None
         A clock to time cycles with that is not the machine's.
+    overloads : int
+        How often the audio system said that its IO thread was too late; readable also when closed.
     """
 
     @property
     def got(self) -> Got: ...
     @property
     def clock(self) -> Clock | None: ...
+    @property
+    def overloads(self) -> int: ...
 
     def start(self, engine: Engine) -> None:
         """Makes the device call `engine`. Raises `DriverError`; then nothing was started."""

@@ -245,19 +245,25 @@ class SimulatedDevice:
         """Steps the time until that many more of its IO cycles were run.
 
         Where it does not run, time passes all the same.
+
+        Raises
+        ------
+        StreamStateError
+            It runs, but its cycles do not come.
         """
         runs = self.runs()
         frames = frames or self.buffer_frames
         rate = runs[-1].rate_hz if runs else 48_000.0
         step = int(frames / rate * 1e9 / 4)
         target = sum(run.cycles for run in runs) + cycles
-        for done in range(20_000):
+        for done in range(20_000 + 8 * cycles):
             if sum(run.cycles for run in self.runs()) >= target:
                 return
             # A device that is changing its rate begins a little later.
             if done >= 4 * cycles + 8 and self._world.counter("live_running_io_procs") == 0:
                 return
             self._world.advance_ns(step)
+        raise StreamStateError(f"{self.uid!r} runs, but {cycles} IO cycles did not come")
 
     @property
     def buffer_frames(self) -> int:
@@ -432,6 +438,14 @@ class SimulatedCoreAudio:
         """Makes it the system's default."""
         code = selector("dIn " if direction == "input" else "dOut")
         self.check(self.library.sim_set_default(code, device.id))
+
+    def restart_service(self) -> None:
+        """Restarts coreaudiod: IO ceases without notice, devices are others with the same uids.
+
+        The notification of it comes a little later, and behind it no listener hears anything that
+        is not registered anew.
+        """
+        self.library.sim_restart_service()
 
     def fail_call(self, function: str, status: int, skip: int = 0, times: int = 2**32 - 1) -> None:
         """A call of CoreAudio's fails with `status`, after `skip` calls, for `times` calls."""
