@@ -20,15 +20,19 @@ from voicecoil.drivers.driver import Device, Driver, Wanted
 
 
 class Rig(Protocol):
-    """A driver with a device whose clock the test moves."""
+    """A driver with a device whose clock the test moves, or a real one whose clock runs."""
 
+    stepped: bool  # the test moves its clock
     driver: Driver
     device: Device  # with a cable from each output to the input of the same number
     channels: list[int]  # the two channels of it, each way, that are used
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
-        """Lets the device run that many IO cycles and returns when they are over."""
+        """Lets the device run that many IO cycles and returns when they are over.
+
+        More may have run when its clock is not stepped.
+        """
 
     def heard(self) -> NDArray[np.float32]:
         """What the two channels heard from the first content to the last, (frames, 2)."""
@@ -61,23 +65,28 @@ class CodedOutput:
             raise vc.Stop
 
 
-def assert_played(
-    heard: NDArray[np.float32], callback: CodedOutput, stream: vc.OutputStream, left: int
-) -> None:
+def assert_played(rig: Rig, callback: CodedOutput, stream: vc.OutputStream, left: int) -> None:
     """All that was made is heard, but for the lead and at most `left` frames of the last block."""
+    heard = rig.heard()
     begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
     heard = heard[begin:]  # a lead may end inside a cycle
-    assert 0 <= callback.position - stream.lead_frames - len(heard) <= left
     assert_coded(heard)
+    assert 0 <= callback.position - stream.lead_frames - len(heard) <= left
 
 
-@pytest.mark.usefixtures("home")
 class DriverContract:
-    """Inherit, and give a `rig` fixture."""
+    """Inherit, and give a `rig` fixture; with `home` too where the test moves the clock."""
 
     def open_output(self, rig: Rig, callback: object, **wishes: object) -> vc.OutputStream:
         wishes.setdefault("channels", rig.channels)
         return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
+
+    def end(self, rig: Rig, stream: vc.OutputStream) -> None:
+        """Ends it when all that it played was heard. A stepped clock would not get there."""
+        if rig.stepped:
+            stream.abort()
+        else:
+            stream.stop()
 
     # ---- devices ----
 
@@ -102,18 +111,18 @@ class DriverContract:
         callback = CodedOutput()
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         # Ahead, blocks are of one size also where cycles are not.
-        assert_played(rig.heard(), callback, stream, rig.cycle_frames if stream.lead_frames else 0)
+        assert_played(rig, callback, stream, rig.cycle_frames if stream.lead_frames else 0)
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
     def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=blocksize) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         assert set(callback.sizes) == {blocksize}
-        assert_played(rig.heard(), callback, stream, blocksize - 1)
+        assert_played(rig, callback, stream, blocksize - 1)
 
     def test_what_is_played_comes_back_after_the_declared_latency(self, rig: Rig) -> None:
         recorded: list[NDArray[np.float32]] = []
@@ -155,17 +164,22 @@ class DriverContract:
             rig.advance(10)
             stream.abort()
         steps = np.diff(np.array(callback.output_frames, np.int64))
+        if not rig.stepped:
+            steps -= callback.xruns[1:]  # a busy machine loses frames; they are told
         assert (steps == callback.sizes[:-1]).all()
         ns = np.diff(np.array(callback.output_ns, np.int64))
-        # A device's crystal may be some hundred millionths off.
-        assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        if rig.stepped:
+            # A device's crystal may be some hundred millionths off.
+            assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        assert (ns > 0).all()
 
     def test_blocks_inside_a_cycle_have_their_own_times(self, rig: Rig) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=16) as stream:
             rig.advance(4)
             stream.abort()
-        assert (np.diff(np.array(callback.output_frames, np.int64)) == 16).all()
+        steps = np.diff(np.array(callback.output_frames, np.int64))
+        assert (steps - callback.xruns[1:] == 16).all()
 
     # ---- start and stop ----
 
@@ -190,7 +204,8 @@ class DriverContract:
             rig.advance(4)
             stream.abort()
             made = callback.blocks - before
-            assert made == 4 or (stream.lead_frames and 0 < made < 4)
+            least = 1 if stream.lead_frames else 4  # ahead, no block may be shorter than another
+            assert least <= made <= 4 if rig.stepped else made >= 4
         stream.close()
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
@@ -252,14 +253,7 @@ class StreamBase:
         got = self._got.input_latency if direction == "input" else self._got.output_latency
         assert got is not None
         lead = self._lead_frames() if direction == "output" else 0
-        return Latency(
-            got.device_frames,
-            got.stream_frames,
-            got.safety_frames,
-            got.buffer_frames,
-            got.lead_frames + lead,
-            got.samplerate,
-        )
+        return replace(got, lead_frames=got.lead_frames + lead)
 
     @property
     def state(self) -> State:
@@ -296,14 +290,13 @@ class StreamBase:
         """What was counted since the stream was opened; readable also when it is closed."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
-        driver_stream = self._connection.driver_stream
         raw = self._connection.engine.statistics()
         for name in ("output_time", "input_time"):
             raw.pop(name)
         busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
         return Statistics(
             **raw,
-            overloads=driver_stream.overloads if driver_stream is not None else 0,
+            overloads=self._connection.overloads,
             busy_s=busy_ns / 1e9,
             busy_max_s=busy_max_ns / 1e9,
         )
@@ -319,7 +312,7 @@ class StreamBase:
                 host_ns,
                 frames,
                 value if kind != _core.EVENT_FINISHED else 0,
-                CAUSES[cause] if kind == _core.EVENT_XRUN else None,
+                cause=CAUSES[cause] if kind == _core.EVENT_XRUN else None,
             )
             for kind, host_ns, frames, value, cause in self._connection.engine.events()
         ]
