@@ -249,6 +249,8 @@ unsigned long vc_bridge_running_on(const vc_bridge *bridge) {
     return atomic_load_explicit(&bridge->running_on, memory_order_relaxed);
 }
 
+bool vc_bridge_inside(const void *user) { return vc_bridge_running_on(user) != 0; }
+
 int vc_bridge_has_orphan(const vc_bridge *bridge) { return bridge->state != NULL; }
 
 void vc_bridge_reap(vc_bridge *bridge) {

@@ -51,6 +51,9 @@ PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
  */
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) VC_REALTIME;
+/* Whether the callable runs at this moment, of a vc_bridge*; not when it waits for the GIL. [any]
+ */
+bool vc_bridge_inside(const void *bridge) VC_REALTIME;
 /* Whether a thread state is left that its thread did not drop, because the device never called
  * again. vc_bridge_reap drops it, whatever interpreter it is of. [control] */
 int vc_bridge_has_orphan(const vc_bridge *bridge);

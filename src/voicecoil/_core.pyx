@@ -204,6 +204,75 @@ def forget_interpreters():
     vc_isolated_forget_all()
 
 
+cdef class Worker(Code):
+    """Other code, run ahead of the device on a thread of its own."""
+
+    cdef vc_worker *worker
+    cdef Code code
+
+    def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
+                 uint32_t block_frames, uint32_t device_frames, uint32_t lead_frames,
+                 double samplerate_hz, bint waited_for):
+        cdef vc_lead_config config
+        memset(&config, 0, sizeof(config))
+        config.input_channels = input_channels
+        config.output_channels = output_channels
+        config.block_frames = block_frames
+        config.device_frames = device_frames
+        config.lead_frames = lead_frames
+        config.samplerate_hz = samplerate_hz
+        config.process = code.process
+        config.user = code.user
+        config.input_block = code.input_block
+        config.output_block = code.output_block
+        if isinstance(code, PythonCode):
+            config.inside = vc_bridge_inside
+        self.code = code
+        self.worker = vc_worker_new(&config, code.leave, waited_for)
+        if self.worker == NULL:
+            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+        self.process = vc_lead_process
+        self.user = vc_worker_lead(self.worker)
+
+    def __dealloc__(self):
+        vc_worker_free(self.worker)
+
+    def fit(self, uint32_t device_frames, uint32_t lead_frames, bint waited_for):
+        """For another device, while its thread does not run; what was made is dropped."""
+        if not vc_worker_fit(self.worker, device_frames, lead_frames, waited_for):
+            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+
+    def start(self):
+        """Begins its thread. False: the system gives none."""
+        return vc_worker_start(self.worker)
+
+    def stop(self):
+        """Asks for the end when all that was made is played."""
+        vc_lead_stop(vc_worker_lead(self.worker))
+
+    def quit(self):
+        """Asks its thread to end after the block that it is at."""
+        with nogil:
+            vc_worker_quit(self.worker)
+
+    def join(self, double timeout_s):
+        """Waits until its thread has ended. False: it has not."""
+        cdef bint ended
+        with nogil:
+            ended = vc_worker_join(self.worker, <int64_t>(timeout_s * 1e9))
+        return ended
+
+    @property
+    def blocks(self):
+        """Calls of the code."""
+        return vc_lead_blocks(vc_worker_lead(self.worker))
+
+    @property
+    def frames(self):
+        """Frames in them."""
+        return vc_lead_frames(vc_worker_lead(self.worker))
+
+
 cdef class NativeCode(Code):
     """A native function of the signature vc_native_fn. `keep` is kept alive with it."""
 
@@ -539,8 +608,12 @@ cdef class Engine:
         """The fields of vc_statistics, as a dict."""
         cdef vc_statistics s
         vc_engine_statistics(self.engine, &s)
+        ahead = isinstance(self.code, Worker)  # then the engine's blocks are the device's
         return {
-            "cycles": s.cycles, "blocks": s.blocks, "frames": s.frames, "xruns": s.xruns,
+            "cycles": s.cycles,
+            "blocks": (<Worker>self.code).blocks if ahead else s.blocks,
+            "frames": (<Worker>self.code).frames if ahead else s.frames,
+            "xruns": s.xruns,
             "lost_frames": s.lost_frames, "late_cycles": s.late_cycles,
             "nonfinite_samples": s.nonfinite_samples, "copied_blocks": s.copied_blocks,
             "lost_events": s.lost_events, "busy_ns": s.busy_ns, "busy_max_ns": s.busy_max_ns,
@@ -561,11 +634,13 @@ cdef class Engine:
             PyMem_Free(levels)
 
     def events(self):
-        """Takes all waiting events: [(kind, host_ns, sample_frames, value)]."""
+        """Takes all waiting events: [(kind, host_ns, sample_frames, value, cause)]."""
         cdef vc_event event
         taken = []
         while vc_engine_event(self.engine, &event):
-            taken.append((event.kind, event.host_ns, event.sample_frames, event.value))
+            taken.append(
+                (event.kind, event.host_ns, event.sample_frames, event.value, event.cause)
+            )
         return taken
 
 

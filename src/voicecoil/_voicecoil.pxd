@@ -4,6 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 ctypedef void (*leave_fn)(void *user) noexcept nogil
 ctypedef int64_t (*clock_fn)(void *clock) noexcept nogil
 
+cdef extern from "<stdbool.h>":
+    ctypedef bint c_bool "bool"
+
 
 cdef extern from "voicecoil.h" nogil:
     int64_t vc_clock_ns()
@@ -93,6 +96,7 @@ cdef extern from "voicecoil.h" nogil:
         int64_t sample_frames
         int64_t value
         uint32_t kind
+        uint32_t cause
 
     bint vc_engine_event(vc_engine *engine, vc_event *out)
     void vc_cycle_set_trap(void (*enter)() noexcept, void (*leave)() noexcept)
@@ -167,6 +171,44 @@ cdef extern from "bridge.h":
     unsigned long vc_bridge_running_on(const vc_bridge *bridge)
     int vc_bridge_has_orphan(const vc_bridge *bridge)
     void vc_bridge_reap(vc_bridge *bridge)
+    c_bool vc_bridge_inside(const void *bridge) noexcept nogil
+
+
+cdef extern from "lead.h" nogil:
+    ctypedef struct vc_lead:
+        pass
+
+    ctypedef struct vc_lead_config:
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t block_frames
+        uint32_t device_frames
+        uint32_t lead_frames
+        double samplerate_hz
+        float *input_block
+        float *output_block
+        vc_process_fn process
+        void *user
+        c_bool (*inside)(const void *user) noexcept nogil
+
+    int32_t vc_lead_process(vc_block *block, void *lead) noexcept
+    void vc_lead_stop(vc_lead *lead)
+    uint64_t vc_lead_blocks(const vc_lead *lead)
+    uint64_t vc_lead_frames(const vc_lead *lead)
+
+
+cdef extern from "worker.h" nogil:
+    ctypedef struct vc_worker:
+        pass
+
+    vc_worker *vc_worker_new(const vc_lead_config *config, leave_fn leave, bint waited_for)
+    void vc_worker_free(vc_worker *worker)
+    vc_lead *vc_worker_lead(vc_worker *worker)
+    bint vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                       bint waited_for)
+    bint vc_worker_start(vc_worker *worker)
+    void vc_worker_quit(vc_worker *worker)
+    bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
 
 
 cdef extern from "block.h":
