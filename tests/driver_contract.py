@@ -20,15 +20,19 @@ from voicecoil.drivers.driver import Device, Driver, Wanted
 
 
 class Rig(Protocol):
-    """A driver with a device whose clock the test moves."""
+    """A driver with a device whose clock the test moves, or a real one whose clock runs."""
 
+    stepped: bool  # the test moves its clock
     driver: Driver
     device: Device  # with a cable from each output to the input of the same number
     channels: list[int]  # the two channels of it, each way, that are used
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
-        """Lets the device run that many IO cycles and returns when they are over."""
+        """Lets the device run that many IO cycles and returns when they are over.
+
+        More may have run when its clock is not stepped.
+        """
 
     def heard(self) -> NDArray[np.float32]:
         """What the two channels heard from the first content to the last, (frames, 2)."""
@@ -68,6 +72,13 @@ class DriverContract:
         wishes.setdefault("channels", rig.channels)
         return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
 
+    def end(self, rig: Rig, stream: vc.OutputStream) -> None:
+        """Ends it when all that it played was heard. A stepped clock would not get there."""
+        if rig.stepped:
+            stream.abort()
+        else:
+            stream.stop()
+
     # ---- devices ----
 
     def test_devices_have_unique_uids_and_channels(self, rig: Rig) -> None:
@@ -91,17 +102,17 @@ class DriverContract:
         callback = CodedOutput()
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         heard = rig.heard()
-        assert len(heard) == callback.position
         assert_coded(heard)
+        assert len(heard) == callback.position, f"{len(heard)} of {callback.position} frames"
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
     def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=blocksize) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         assert set(callback.sizes) == {blocksize}
         heard = rig.heard()
         assert callback.position - blocksize < len(heard) <= callback.position
@@ -147,17 +158,22 @@ class DriverContract:
             rig.advance(10)
             stream.abort()
         steps = np.diff(np.array(callback.output_frames, np.int64))
+        if not rig.stepped:
+            steps -= callback.xruns[1:]  # a busy machine loses frames; they are told
         assert (steps == callback.sizes[:-1]).all()
         ns = np.diff(np.array(callback.output_ns, np.int64))
-        # A device's crystal may be some hundred millionths off.
-        assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        if rig.stepped:
+            # A device's crystal may be some hundred millionths off.
+            assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        assert (ns > 0).all()
 
     def test_blocks_inside_a_cycle_have_their_own_times(self, rig: Rig) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=16) as stream:
             rig.advance(4)
             stream.abort()
-        assert (np.diff(np.array(callback.output_frames, np.int64)) == 16).all()
+        steps = np.diff(np.array(callback.output_frames, np.int64))
+        assert (steps - callback.xruns[1:] == 16).all()
 
     # ---- start and stop ----
 
@@ -181,7 +197,7 @@ class DriverContract:
             stream.start()
             rig.advance(4)
             stream.abort()
-            assert callback.blocks == before + 4
+            assert callback.blocks == before + 4 if rig.stepped else callback.blocks >= before + 4
         stream.close()
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:

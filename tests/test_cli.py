@@ -31,6 +31,7 @@ from voicecoil.levels import Level
 COMMAND = [sys.executable, "-m", "voicecoil"]
 COMMANDS = ["devices", "play", "record", "tone", "render"]
 ENV = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
+ENV["VOICECOIL_DRIVER"] = "virtual"
 ENV.pop("NO_COLOR", None)
 needs_posix = pytest.mark.skipif(os.name != "posix", reason="needs a POSIX system")
 
@@ -192,7 +193,7 @@ def test_play_says_what_it_did(song: Path, capsys: pytest.CaptureFixture[str]) -
     assert run(["play", str(song)]) == 0
     told = capsys.readouterr()
     assert told.out == "played a song.wav for 100 ms on Virtual Device, 48 kHz\n"
-    assert told.err == "no driver for sound hardware: the virtual device stands in, unheard\n"
+    assert told.err == ""
     assert run(["play", str(song), "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
 
@@ -219,7 +220,7 @@ def test_play_goes_on_when_the_device_is_back(
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "the device 'Virtual Device' was unplugged; waiting for a device",
-        "Virtual Device plays on",
+        "goes on with Virtual Device",
     ]
     assert "played a.wav for 500 ms" in said.out
 
@@ -438,7 +439,7 @@ def test_a_terminal_that_can_nothing(song: Path) -> None:
     code, shown = Terminal("play", song, TERM="dumb").end()
     assert code == 0
     assert "\x1b" not in shown
-    assert len(shown.splitlines()) == 2
+    assert len(shown.splitlines()) == 1
 
 
 @needs_posix

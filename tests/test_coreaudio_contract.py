@@ -43,6 +43,7 @@ SHAPES = {
 
 
 class SimulatedRig:
+    stepped = True
     cycle_frames = 512
 
     def __init__(self, shape: Shape, world: SimulatedCoreAudio) -> None:

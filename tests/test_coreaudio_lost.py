@@ -123,3 +123,22 @@ def test_a_device_at_another_rate_is_set_to_the_streams(coreaudio: Worlds) -> No
     until(lambda: not stream.wait(0))
     stream.close()
     no_thread_stays()
+
+
+def test_several_streams_set_the_rate_back_together(coreaudio: Worlds) -> None:
+    """The last one to leave lets the first one set it."""
+    world = coreaudio(3)
+    callbacks = [CodedOutput() for _ in range(4)]
+    streams = [play_on(world, callback, "wait") for callback in callbacks]
+    for times in range(1, 3):
+        world.device("USBDuplex:1").change_rate(44_100)
+        world.advance(0.2)
+        for stream in streams:
+            came_back(stream, times)
+        before = [callback.blocks for callback in callbacks]
+        world.advance(0.2)
+        assert all(c.blocks > b for c, b in zip(callbacks, before, strict=True))
+    assert world.driver.devices()[0].samplerate == 48_000
+    for stream in streams:
+        stream.close()
+    no_thread_stays()

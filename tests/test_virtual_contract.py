@@ -23,6 +23,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 class VirtualRig:
+    stepped = True
     cycle_frames = 64
     channels = [0, 1]  # noqa: RUF012
 

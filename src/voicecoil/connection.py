@@ -294,9 +294,7 @@ class Connection:
             self.away = not self.ending and self.engine.state == _core.RUNNING
             self._stopped()
             self._let_go(driver_stream, str(trouble))
-            failure = self._recovery.lost(self.place.device, trouble) if self.away else None
-            if failure is not None:
-                self.fail(failure)
+            self._recovery.lost(trouble)
         finally:
             self.lock.release()
 

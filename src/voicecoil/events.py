@@ -17,10 +17,12 @@ class Event:
 
     Attributes
     ----------
-    kind : {"xrun", "late", "overload", "finished", "lost", "back"}
-        Frames were lost; a cycle took longer than its own sound lasts; the audio system said that
-        its IO thread was too late; the stream ended; its device was lost, and it waits for one; it
-        is on a device again.
+    kind : str
+        "xrun": frames were lost. "late": a cycle took longer than its own sound lasts. "overload",
+        "rerouted", "interrupted", "resumed": the audio system said that its IO thread was too late,
+        that the stream goes to another device now, that it is interrupted, that it goes on. "lost",
+        "back": its device was lost, and it waits for one; it is on a device again. "finished": the
+        stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int
@@ -33,7 +35,9 @@ class Event:
         lost: what happened. back: the device's name. Else empty.
     """
 
-    kind: Literal["xrun", "late", "overload", "finished", "lost", "back"]
+    kind: Literal[
+        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished"
+    ]
     host_ns: int
     sample_frames: int
     value: int
@@ -48,16 +52,13 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
     """
     xruns = [event for event in events if event.kind == "xrun"]
     told = []
-    for overload in noticed:
-        if overload.kind != "overload":
-            told.append(overload)
-            continue
+    for event in noticed:
         cost = next(
-            (x for x in xruns if 0 <= x.host_ns - overload.host_ns < OVERLOAD_NS),
+            (x for x in xruns if 0 <= x.host_ns - event.host_ns < OVERLOAD_NS),
             None,
         )
-        if cost is not None:
+        if event.kind == "overload" and cost is not None:
             xruns.remove(cost)
-            overload = replace(overload, value=cost.value, sample_frames=cost.sample_frames)
-        told.append(overload)
+            event = replace(event, value=cost.value, sample_frames=cost.sample_frames)
+        told.append(event)
     return sorted([*told, *events], key=lambda event: event.host_ns)

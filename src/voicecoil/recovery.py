@@ -41,6 +41,7 @@ OnDeviceLost = Literal["wait", "default", "stop"]
 LOOK_S = 0.02  # how soon a loss is noticed
 AWAY_S = 0.1  # how often devices are listed to find one; CoreAudio takes some ms for it
 SLOWEST_S = 1.0  # the same when one is there and does not open
+PATIENCE_S = 1.0  # with a device that is there at another rate
 SOON_S = 2.0  # a rate that is changed again within that time is changed by somebody who insists
 QUARRELS = 3
 ABSENT_CHANNELS = 2  # of a device that is not there yet: a stream may be promised as many
@@ -122,6 +123,10 @@ class Arrival:
     output_map: list[int | None]
 
 
+class _RateError(DeviceLostError):
+    """There is a device, at another rate."""
+
+
 class Recovery:
     """Finds one stream a device.
 
@@ -154,22 +159,16 @@ class Recovery:
         self._next_look = 0.0
         self._pause_s = AWAY_S
         self._back_at = -SOON_S
+        self._refused_at = float("inf")
         self._quarrels = 0
+        self._trouble: Exception | None = None  # what took the device away, when that is new
 
-    def lost(self, device: Device, trouble: Exception) -> DeviceLostError | None:
-        """Takes note; gives why the stream ends all the same, if it does."""
+    def lost(self, trouble: Exception) -> None:
+        """The stream is on no device any more."""
+        self._trouble = trouble
+        self._refused_at = float("inf")
         self._next_look = 0.0
         self._pause_s = AWAY_S
-        now = next((d for d in self._listed() if d.uid == device.uid), None)
-        quarrel = now is not None and now.samplerate != self._samplerate
-        soon = time.monotonic() - self._back_at < SOON_S
-        self._quarrels = self._quarrels + 1 if quarrel and soon else 0
-        if self._quarrels < QUARRELS:
-            return None
-        return DeviceLostError(
-            f"{trouble}; it was set back to {self._samplerate:g} Hz {QUARRELS} times, and changed "
-            "again each time: have all programs use one rate, or open the stream with another one"
-        )
 
     def arrivals(self, device: Device) -> Iterator[Arrival]:
         """The devices that it can go on with, opened one after the other.
@@ -179,20 +178,45 @@ class Recovery:
         self.refusal = None
         if time.monotonic() < self._next_look:
             return
-        candidates = self._candidates(device)
+        listed = self._listed()
+        self.refusal = self._quarrel(next((d for d in listed if d.uid == device.uid), None))
+        if self.refusal is not None:
+            return
+        candidates = self._candidates(device, listed)
+        refusal = None
         for candidate in candidates:
             try:
-                arrival = self._open(candidate)
+                yield self._open(candidate)
+            except _RateError as error:
+                refusal = refusal or error
             except (VoicecoilError, OSError):
-                continue  # it is coming up, or going down
-            if arrival is not None:
-                yield arrival
+                pass  # it is coming up, or going down
+        # What has the device at its rate may be a stream that is about to leave it, too.
+        now = time.monotonic()
+        self._refused_at = min(self._refused_at, now) if refusal else float("inf")
+        if now - self._refused_at > PATIENCE_S:
+            self.refusal = DeviceLostError(str(refusal))
         self._pause_s = min(2 * self._pause_s, SLOWEST_S) if candidates else AWAY_S
         self._next_look = time.monotonic() + self._pause_s
 
     def settled(self) -> None:
         """The stream is on one of them."""
         self._back_at = time.monotonic()
+
+    def _quarrel(self, device: Device | None) -> DeviceLostError | None:
+        """Why the rate is not set back once more; looked at once after each loss."""
+        trouble, self._trouble = self._trouble, None
+        if trouble is None:
+            return None
+        changed = device is not None and device.samplerate != self._samplerate
+        soon = time.monotonic() - self._back_at < SOON_S
+        self._quarrels = self._quarrels + 1 if changed and soon else 0
+        if self._quarrels < QUARRELS:
+            return None
+        return DeviceLostError(
+            f"{trouble}; it was set back to {self._samplerate:g} Hz {QUARRELS} times, and changed "
+            "again each time: have all programs use one rate, or open the stream with another one"
+        )
 
     def _listed(self) -> list[Device]:
         try:
@@ -204,9 +228,9 @@ class Recovery:
         ways: tuple[Direction, ...] = ("input", "output")
         return tuple(way for way, channels in zip(ways, self._maps, strict=True) if channels)
 
-    def _candidates(self, device: Device) -> list[Device]:
+    def _candidates(self, device: Device, listed: list[Device]) -> list[Device]:
         ways = self._directions()
-        same = [d for d in self._listed() if d.uid == device.uid]
+        same = [d for d in listed if d.uid == device.uid]
         found = [d for d in same if all(d.channels(way) for way in ways)]
         if self._policy == "default" or not device.uid:
             try:
@@ -216,7 +240,7 @@ class Recovery:
             found += [default] if default.uid != device.uid else []
         return found
 
-    def _open(self, device: Device) -> Arrival | None:
+    def _open(self, device: Device) -> Arrival:
         inputs, outputs = self._maps
         input_map = _places(inputs, device.input_channels)
         output_map = _places(outputs, device.output_channels)
@@ -230,13 +254,12 @@ class Recovery:
             )
         )
         if stream.got.samplerate != self._samplerate:
-            self.refusal = DeviceLostError(
+            stream.close()
+            raise _RateError(
                 f"the stream runs at {self._samplerate:g} Hz and cannot go on with "
                 f"{device.name!r}, which runs at {stream.got.samplerate:g} Hz "
                 f"{stream.got.rate_note}"
             )
-            stream.close()
-            return None
         return Arrival(device, stream, _numbered(input_map), _numbered(output_map))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
@@ -230,14 +231,7 @@ class StreamBase:
         got = self._got.input_latency if direction == "input" else self._got.output_latency
         assert got is not None
         lead = self._lead_frames() if direction == "output" else 0
-        return Latency(
-            got.device_frames,
-            got.stream_frames,
-            got.safety_frames,
-            got.buffer_frames,
-            got.lead_frames + lead,
-            got.samplerate,
-        )
+        return replace(got, lead_frames=got.lead_frames + lead)
 
     @property
     def state(self) -> State:

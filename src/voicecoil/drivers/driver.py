@@ -86,6 +86,8 @@ class Latency:
         What this library adds: blocks that do not fit the device's cycles.
     samplerate : float
         To turn frames into seconds.
+    is_estimate : bool
+        The audio system does not tell all of it: it may be more.
     """
 
     device_frames: int = 0
@@ -94,6 +96,7 @@ class Latency:
     buffer_frames: int = 0
     lead_frames: int = 0
     samplerate: float = 1.0
+    is_estimate: bool = False
 
     @property
     def frames(self) -> int:
