@@ -40,6 +40,17 @@ class Counter:
         self.frames.append(block.time.now_frames or 0)
 
 
+def start(server: Any) -> int:
+    """Starts it; gives how often it did not get ready, as PipeWire's manager now and then does."""
+    for failures in range(3):
+        try:
+            server.start()
+            return failures
+        except AssertionError:
+            server.kill()
+    raise AssertionError("the server does not start")
+
+
 def goes_on(counters: list[Counter]) -> None:
     before = [counter.blocks for counter in counters]
     until(lambda: all(c.blocks > b for c, b in zip(counters, before, strict=True)))
@@ -64,8 +75,9 @@ def main(name: str, kills: int) -> None:
     take = vc.record(**wanted)
     everybody: list[StreamBase] = [*streams, sound._output.stream, take._stream]
     assert {stream.state for stream in everybody} == {"waiting"}
+    false_starts = 0
     for _ in range(kills):
-        server.start()
+        false_starts += start(server)
         until(lambda: all(stream.state == "running" for stream in everybody))
         position = sound.position, take.position
         goes_on(counters)
@@ -74,7 +86,8 @@ def main(name: str, kills: int) -> None:
         until(lambda: all(stream.state == "waiting" for stream in everybody))
     for stream in everybody:
         told = [event.kind for event in stream.events() if event.kind in ("lost", "back")]
-        assert told == ["back", "lost"] * kills, told
+        assert told == ["back", "lost"] * (len(told) // 2), told
+        assert kills <= len(told) // 2 <= kills + false_starts, told
     for counter in counters:
         assert counter.frames == sorted(counter.frames)
     sound.stop()
