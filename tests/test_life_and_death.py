@@ -77,6 +77,8 @@ def run_fresh(life: str, *arguments: str) -> Ended:
 
 def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
     """Runs it `count` times as forks of one interpreter that has the library loaded."""
+    if count == 0:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         command = [*PYTHON, str(LIVES / "zygote.py"), str(count), str(at_once), str(DEADLINE_S)]
         done = subprocess.run(
@@ -109,6 +111,12 @@ def check(ended: list[Ended], code: int = 0, stderr: str = NOTHING) -> None:
     for number, one in enumerate(ended):
         assert one.code == code, f"run {number}: {one.code}, not {code}\n{one.stderr}"
         assert re.fullmatch(stderr, one.stderr), f"run {number}: on stderr:\n{one.stderr}"
+
+
+@pytest.fixture(autouse=True, params=["safe", "low"])
+def _home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the callbacks of these programs run."""
+    monkeypatch.setenv("LIFE_LATENCY", request.param)
 
 
 @pytest.mark.parametrize("clock", ["real", "free"])

@@ -80,6 +80,7 @@ void vc_engine_start(vc_engine *engine) {
     atomic_store(&engine->error, 0);
     engine->position = 0;
     engine->block_lost = 0;
+    engine->gap_frames = 0;
     engine->valid = engine->latched ? engine->block_capacity : 0;
     engine->ending = false;
     engine->expect_input = engine->expect_output = false;
@@ -135,10 +136,46 @@ int32_t vc_native_process(vc_block *block, void *user) {
     VC_PROVEN_AGAIN
 }
 
+/* ---- what was lost ----------------------------------------------------------------------------
+ */
+
+static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
+    uint32_t room = UINT32_MAX - engine->block_lost;
+    engine->block_lost += frames < room ? frames : room;
+    engine->counted.xruns++;
+    engine->counted.lost_frames += frames;
+    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now, cause);
+}
+
+static void close_gap(vc_engine *engine) {
+    if (engine->gap_frames) {
+        vc_post_event(engine, VC_EVENT_XRUN, (int64_t)engine->gap_frames, &engine->gap_time,
+                      engine->gap_cause);
+        engine->gap_frames = 0;
+    }
+}
+
+/* The user's code was not ready, and knows it. A gap over several blocks is one xrun, told of when
+ * it is over. */
+static void starve(vc_engine *engine, const vc_block *block) {
+    if (block->starved_frames == 0) {
+        close_gap(engine);
+        return;
+    }
+    if (engine->gap_frames == 0) {
+        engine->counted.xruns++;
+        engine->gap_time = block->now;
+        engine->gap_cause = block->starved_cause;
+    }
+    engine->gap_frames += block->starved_frames;
+    engine->counted.lost_frames += block->starved_frames;
+}
+
 /* ---- the end of a stream, as the IO thread sees it ------------------------------------------ */
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
-    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
+    close_gap(engine);
+    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now, 0);
     vc_publish(engine); /* before the state: who sees the end sees all counts, lost events too */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
 }
@@ -198,6 +235,7 @@ static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *c
     block->reserved = 0;
     block->samplerate_hz = engine->config.samplerate_hz;
     block->now = cycle->now;
+    block->starved_frames = 0;
 }
 
 /* Calls the user's code and looks after what it left in the block. */
@@ -206,6 +244,9 @@ static void call(vc_engine *engine, vc_block *block) {
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     int32_t result = process(engine, block);
+    if (block->starved_frames | engine->gap_frames) {
+        starve(engine, block);
+    }
 
     /* An input stream makes nothing that a device could play. */
     uint32_t made = block->output.channels ? frames : 0;
@@ -311,14 +352,6 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
-    uint32_t room = UINT32_MAX - engine->block_lost;
-    engine->block_lost += frames < room ? frames : room;
-    engine->counted.xruns++;
-    engine->counted.lost_frames += frames;
-    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now);
-}
-
 /* A duplex device that broke its promise of whole blocks: from here on one block behind, with one
  * block of silence as the seam. */
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
@@ -327,7 +360,7 @@ static void latch(vc_engine *engine, const vc_cycle *cycle) {
     vc_audio block;
     own(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
-    lose(engine, cycle, engine->config.block_frames);
+    lose(engine, cycle, engine->config.block_frames, VC_CAUSE_BLOCKS);
 }
 
 static bool done_for_good(const vc_engine *engine) {
@@ -401,7 +434,7 @@ static void find_xrun(vc_engine *engine, const vc_cycle *cycle) {
         lost = ahead > lost ? ahead : lost;
     }
     if (lost) {
-        lose(engine, cycle, lost);
+        lose(engine, cycle, lost, VC_CAUSE_DEVICE);
     }
 }
 
@@ -425,7 +458,7 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
         (uint64_t)busy > counted->busy_max_ns ? (uint64_t)busy : counted->busy_max_ns;
     if ((double)busy > period_ns) {
         counted->late_cycles++;
-        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now);
+        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now, 0);
     }
     counted->last_output = cycle->output_time;
     counted->last_input = cycle->input_time;

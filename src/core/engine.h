@@ -48,6 +48,9 @@ struct vc_engine {
     bool ending;         /* the user's code is done; what output_block holds is still played */
     int64_t drain_left;  /* frames from the next cycle's beginning to the last one heard */
     uint32_t block_lost; /* frames lost since the last block */
+    uint64_t gap_frames; /* of the gap that the user's code has left open */
+    uint32_t gap_cause;
+    vc_time gap_time;
     vc_time block_input_time;
     bool expect_output, expect_input;
     int64_t next_output_frame, next_input_frame;
@@ -66,8 +69,8 @@ struct vc_engine {
 void vc_publish(vc_engine *engine) VC_REALTIME;
 void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
                      uint32_t frames) VC_REALTIME;
-void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
-                   const vc_time *time) VC_REALTIME;
+void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time,
+                   uint32_t cause) VC_REALTIME;
 
 /* move.c, for cycle.c: a cycle of the device that it moved to, as the stream sees it. [IO] */
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;

@@ -123,7 +123,21 @@ typedef struct vc_block {
     vc_time now;
     vc_time input_time;
     vc_time output_time;
+    /* out, for code of voicecoil's own: frames of this block that were not ready for the device, or
+     * for which there was no room; they are counted as lost, and not told of in the next block's
+     * lost_frames. Why: a vc_cause. */
+    uint32_t starved_frames;
+    uint32_t starved_cause;
 } vc_block;
+
+/* Why frames were lost. */
+typedef enum vc_cause {
+    VC_CAUSE_DEVICE = 0,   /* the device gave no cycle for them */
+    VC_CAUSE_BLOCKS = 1,   /* a duplex device broke its promise of whole blocks */
+    VC_CAUSE_WAITING = 2,  /* the user's code waited for a lock of its own (Python's) */
+    VC_CAUSE_CALLBACK = 3, /* the user's code was running */
+    VC_CAUSE_WORKER = 4    /* the thread that runs ahead did not get to it */
+} vc_cause;
 
 enum {
     VC_CONTINUE = 0, /* go on */
@@ -292,8 +306,8 @@ typedef struct vc_event {
     int64_t host_ns;
     int64_t sample_frames;
     int64_t value;
-    uint32_t kind; /* vc_event_kind */
-    uint32_t reserved;
+    uint32_t kind;  /* vc_event_kind */
+    uint32_t cause; /* of an xrun: vc_cause */
 } vc_event;
 
 /* Takes the oldest event; false: there is none. [control] */
@@ -343,6 +357,8 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) VC_REAL
 void vc_ring_end(vc_ring *ring) VC_REALTIME;
 /* True once the producer has ended and everything was read. [consumer] */
 bool vc_ring_finished(const vc_ring *ring) VC_REALTIME;
+/* Empties it for another use, when neither side runs. [control] */
+void vc_ring_reset(vc_ring *ring);
 
 /* ---- queue: small messages from one thread to another -------------------------------------- */
 
@@ -354,6 +370,19 @@ void vc_queue_free(vc_queue *queue);
 bool vc_queue_push(vc_queue *queue, const void *message) VC_REALTIME;
 /* false: empty. [consumer] */
 bool vc_queue_pop(vc_queue *queue, void *message) VC_REALTIME;
+
+/* ---- mailbox: the latest value from one thread to another ----------------------------------- */
+
+/* A value of fixed size; the reader gets the newest one, those between are lost. One writer, one
+ * reader, wait-free. */
+typedef struct vc_mailbox vc_mailbox;
+/* `first`: what is read before anything was written; NULL: zeros. [control] */
+vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first);
+void vc_mailbox_free(vc_mailbox *mailbox);
+/* [writer] */
+void vc_mailbox_write(vc_mailbox *mailbox, const void *value) VC_REALTIME;
+/* The newest value, aligned as from malloc; it does not change until the next read. [reader] */
+const void *vc_mailbox_read(vc_mailbox *mailbox) VC_REALTIME;
 
 /* ---- mixer: clips at exact frames ---------------------------------------------------------- */
 

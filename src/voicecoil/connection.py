@@ -20,6 +20,8 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.events import Event
+from voicecoil.homes import Ahead
+from voicecoil.isolated import IsolatedCode
 from voicecoil.recovery import Arrival, Recovery, watch
 
 __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
@@ -27,6 +29,7 @@ __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.002
+AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,8 @@ class Connection:
     engine : Engine
     recovery : Recovery or None
         None: a lost device ends the stream.
+    ahead : Ahead or None
+        What runs the code, if the IO thread does not.
     """
 
     def __init__(
@@ -67,6 +72,7 @@ class Connection:
         code: _core.Code,
         engine: _core.Engine,
         recovery: Recovery | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         self.place = place
         self.clock = place.driver_stream.clock if place.driver_stream is not None else None
@@ -79,6 +85,7 @@ class Connection:
         self.closed = False
         self.unraised: BaseException | None = None
         self._recovery = recovery
+        self._ahead = ahead
         self._failure: Exception | None = None
         self._told_failure = False
         self._news: deque[Event] = deque()
@@ -101,9 +108,21 @@ class Connection:
 
     @property
     def in_callback(self) -> bool:
-        """Whether the calling thread is the IO thread, in this stream's callback."""
+        """Whether the calling thread is in this stream's callback."""
         code = self.code
         return isinstance(code, _core.PythonCode) and code.running_on == threading.get_ident()
+
+    def ask_to_end(self, drain: bool) -> None:
+        """Returns at once. With `drain` all that the callback has made is still heard."""
+        self.ending = True
+        if not drain:
+            self.engine.abort()
+            if self._ahead is not None:
+                self._ahead.quit()
+        elif self._ahead is not None:
+            self._ahead.stop()
+        else:
+            self.engine.stop()
 
     def start(self) -> None:
         with self.lock:
@@ -112,6 +131,8 @@ class Connection:
             self.ending = self._told_failure = False
             self._failure = None
             self.engine.start()
+            if self._ahead is not None:
+                self._ahead.start()
             if self.driver_stream is not None:
                 self._start(self.driver_stream)
             else:
@@ -132,6 +153,8 @@ class Connection:
             if self._recovery is None or not lost or self.device_trouble() is None:
                 raise
             self.engine.start()  # the end that `halt` may have asked for is not wanted
+            if self._ahead is not None:
+                self._ahead.start()
             self._tell_loss(driver_stream, error)
             self._let_go(driver_stream)
             self.away = True
@@ -140,20 +163,26 @@ class Connection:
         """No cycle runs or will run after this. Keeps what is to be raised."""
         with self.lock:
             self.away = False
+            until = time.monotonic() + timeout_s
+            returned = self._ahead is None or self._ahead.join(timeout_s)
             driver_stream = self.driver_stream
-            if not self.started or driver_stream is None:
-                return
-            self._let_io_thread_leave()
+            runs = self.started and driver_stream is not None
+            if runs and self._ahead is None:
+                self._let_io_thread_leave()
             if for_good and isinstance(self.code, _core.PythonCode):
                 self.code.shut()  # also when the device cannot be stopped
-            driver_stream.stop(timeout_s)
-            self._stopped()
+            if runs and driver_stream is not None:
+                driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
+            if not returned:
+                raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
+            if runs or self._ahead is not None:
+                self._stopped()
 
     def _stopped(self) -> None:
         self.started = False
         if isinstance(self.code, _core.PythonCode):
             self.unraised = self.code.take_exception() or self.unraised
-            if self.code.has_orphan:
+            if self.code.has_orphan and not (self._ahead is not None and self._ahead.running):
                 _reap(self.code)
         if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
             self.unraised = self._native_error()
@@ -178,7 +207,7 @@ class Connection:
         return NativeCallbackError(f"the native callback returned {code}", code=code)
 
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        self.engine.abort()
+        self.ask_to_end(drain=False)
         if not self.lock.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
                 f"another thread did not end the stream within {timeout_s:.3g} s"
@@ -205,6 +234,9 @@ class Connection:
         except StreamTimeoutError as error:
             if isinstance(code, _core.PythonCode):
                 code.shut()
+            if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
+                control.report(error, source)
+                return
             # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
             _core.keep_for_ever(self)
             control.report(error, source)
@@ -212,6 +244,18 @@ class Connection:
         unseen = self.take_unraised()
         if unseen is not None:
             control.report(unseen, source)
+
+    def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
+        """An isolated interpreter must not be left: Python would end it at exit, and abort."""
+        try:
+            if code.break_off(timeout_s):
+                self.close(timeout_s)
+                self.take_unraised()  # the interruption
+                return True
+        except StreamTimeoutError:
+            pass
+        code.abandon()
+        return False
 
     def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end."""
@@ -329,6 +373,11 @@ class Connection:
             self.clock = driver_stream.clock
             back = self._event("back", arrival.device.name)
             try:
+                if self._ahead is not None and not self._ahead.fit(
+                    got, driver_stream.clock is not None, STOP_TIMEOUT_S
+                ):
+                    driver_stream.close()
+                    return False
                 self.engine.move(
                     arrival.input_map,
                     arrival.output_map,

@@ -6,7 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Event", "with_overloads"]
+__all__ = ["CAUSES", "Cause", "Event", "with_overloads"]
+
+Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
+CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
 
 OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
 
@@ -33,6 +36,11 @@ class Event:
         xrun event that follows "back".
     detail : str
         lost: what happened. back: the device's name. Else empty.
+    cause : str or None
+        Of an xrun. "device": the device gave no cycle for these frames. "waiting": the callback
+        waited for the GIL, which another thread held. "callback": it was running. "worker": the
+        thread that runs it ahead did not get to it, for the machine was busy. "blocks": a duplex
+        device broke its promise of whole blocks.
     """
 
     kind: Literal[
@@ -42,6 +50,7 @@ class Event:
     sample_frames: int
     value: int
     detail: str = ""
+    cause: Cause | None = None
 
 
 def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:
