@@ -40,10 +40,14 @@ class JackServer:
         self.period_frames = period_frames
         self.processes = Processes()
         self.env = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_AUDIO_RESERVATION": "1"}
-        command = ["jackd", "-n", self.name, "--no-realtime", "-S", "-t", "5000"]
-        command += ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
-        command += ["-C", str(ports), "-P", str(ports)]
-        self.process = self.processes.start(command, **self.env)
+        self._command = ["jackd", "-n", self.name, "--no-realtime", "-S", "-t", "5000"]
+        self._command += ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
+        self._command += ["-C", str(ports), "-P", str(ports)]
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, also again when it was killed; it is ready some time later."""
+        self.process = self.processes.start(self._command, **self.env)
 
     @property
     def alive(self) -> bool:

@@ -50,6 +50,13 @@ class PipeWireServer(PulseServer):
         drop_in = folder / "pipewire" / "pipewire.conf.d"
         drop_in.mkdir(parents=True)
         (drop_in / "null0.conf").write_text(CONFIGURATION)
+        self.start()
+
+    def start(self) -> None:
+        """Starts all of it, also again when it was killed."""
+        folder = self.processes.folder
+        (folder / "bus").unlink(missing_ok=True)
+        (folder / "pipewire-0").unlink(missing_ok=True)
         bus = f"unix:path={folder}/bus"
         own = {"XDG_CONFIG_HOME": str(folder), "XDG_STATE_HOME": str(folder)}
         own["DBUS_SESSION_BUS_ADDRESS"] = bus

@@ -34,6 +34,10 @@ class PulseServer:
             "PULSE_RUNTIME_PATH": str(self.processes.folder),
             "PULSE_COOKIE": str(self.processes.folder / "cookie"),
         }
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, also again when it was killed."""
         command = ["pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-n"]
         command += ["-L", MODULE.format(name="null0", channels=2)]
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self.socket}"]
