@@ -53,10 +53,13 @@ class Processes:
         """Starts one; its output goes to a file in the folder."""
         surroundings = {**os.environ, **self.env, **env}
         surroundings.pop("DISPLAY", None)
-        log = self.folder / f"{Path(command[0]).name}.log"
+        log = self.folder / f"{len(self.running)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*END_WITH_US, *IN_TIME, *command], env=surroundings, stdout=output, stderr=subprocess.STDOUT
+                [*END_WITH_US, *IN_TIME, *command],
+                env=surroundings,
+                stdout=output,
+                stderr=subprocess.STDOUT,
             )
         self.running.append(process)
         return process
