@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from look import look
 from measure import ROOT, block_us, free_device, in_a_process, median_of
-
-import voicecoil as vc
 
 CHANNELS = (1, 2, 8, 16, 64)
 FRAMES = (16, 64, 256, 1024, 4096)
@@ -42,16 +41,16 @@ with stream:
 """
 
 
-def look(block: vc.Block) -> None:
-    block.output  # noqa: B018 - the view is what is measured
-
-
 def native(function: Any, seconds: float) -> float:
     return median_of(lambda: block_us(function, seconds))
 
 
 def python(seconds: float, **wanted: Any) -> float:
     return median_of(lambda: block_us(look, seconds, **wanted))
+
+
+def isolated(seconds: float, **wanted: Any) -> float:
+    return median_of(lambda: block_us("look:look", seconds, isolated=True, **wanted))
 
 
 def allocations(blocks: int) -> int:

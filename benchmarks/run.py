@@ -16,8 +16,7 @@ from pathlib import Path
 import blocks
 import starts
 from measure import machine, native_empty, scratch
-from rich.console import Console
-from rich.table import Table
+from tables import markdown, show
 
 import coreaudio
 
@@ -62,6 +61,10 @@ def measure(effort: Effort, function: object) -> list[Row]:
             name = f"Python callback that takes block.output, {arrays}"
             name += ", zero_copy" if zero_copy else ""
             rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
+    for zero_copy in (False, True) if sys.version_info >= (3, 12) else ():
+        cost = blocks.isolated(effort.seconds, zero_copy=zero_copy) - native
+        name = "the same in an isolated interpreter" + (", zero_copy" if zero_copy else "")
+        rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
     count = blocks.allocations(min(effort.memory_blocks, 100_000))
     rows.append(Row("Python allocations in 100,000 blocks", str(count), "0", count == 0))
     growth = blocks.growth_bytes(effort.memory_blocks)
@@ -103,18 +106,6 @@ def by_size(effort: Effort, function: object) -> list[list[str]]:
         cells = [costs[channels, frames] for frames in blocks.FRAMES]
         table.append([str(channels), *(" / ".join(f"{us:.2f}" for us in cell) for cell in cells)])
     return table
-
-
-def markdown(table: list[list[str]]) -> str:
-    head, *rows = ["| " + " | ".join(row) + " |" for row in table]
-    return "\n".join([head, "|" + "---|" * len(table[0]), *rows])
-
-
-def show(title: str, table: list[list[str]]) -> None:
-    shown = Table(*table[0], title=title)
-    for row in table[1:]:
-        shown.add_row(*row)
-    Console().print(shown)
 
 
 SIZES = (

@@ -220,7 +220,7 @@ def test_play_goes_on_when_the_device_is_back(
     said = capsys.readouterr()
     assert said.err.splitlines() == [
         "the device 'Virtual Device' was unplugged; waiting for a device",
-        "Virtual Device plays on",
+        "goes on with Virtual Device",
     ]
     assert "played a.wav for 500 ms" in said.out
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import Worlds
+from rig import until
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.testing import decode_input
 
@@ -283,6 +284,27 @@ def test_an_overload_is_an_event_with_the_frames_that_it_cost(
     assert stream.statistics().overloads == 1
     assert 3600e9 < overloads[0].host_ns < world.now_ns()
     assert stream.events() == [event for event in stream.events() if event.kind == "finished"]
+
+
+def test_overloads_are_counted_across_a_lost_device(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = world.device("USBDuplex:1")
+    stream = vc.OutputStream(lambda block: None, driver=world.driver, on_device_lost="wait")
+    with stream:
+        for lost in (False, True):
+            world.advance(0.1)
+            device.overload(1)
+            world.advance(0.1)
+            assert stream.statistics().overloads == 1 + lost
+            if not lost:
+                device.remove()
+                world.advance(0.01)
+                until(lambda: stream.state == "waiting")
+                assert stream.statistics().overloads == 1
+                device.replug()
+                world.advance(0.01)
+                until(lambda: stream.state == "running")
+        stream.abort()
 
 
 @pytest.mark.parametrize("overload_output", [0, 1])

@@ -77,6 +77,8 @@ def run_fresh(life: str, *arguments: str) -> Ended:
 
 def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
     """Runs it `count` times as forks of one interpreter that has the library loaded."""
+    if count == 0:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         command = [*PYTHON, str(LIVES / "zygote.py"), str(count), str(at_once), str(DEADLINE_S)]
         done = subprocess.run(

@@ -1,7 +1,4 @@
-"""The miniaudio driver on a real PulseAudio: what is played is recorded from the sink's monitor.
-
-Its times and latencies are estimates: no test here is about them.
-"""
+"""The miniaudio driver on a real PulseAudio."""
 
 from __future__ import annotations
 
@@ -9,68 +6,19 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
-import voicecoil as vc
-from coded import assert_coded, coded
-from driver_contract import CodedOutput, DriverContract
-from servers.pulse import Monitor, PulseServer
-from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+from pulse_contract import PulseContract, PulseRig, Shared
+from servers.pulse import PulseServer
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
-
-PERIOD_FRAMES = 2048  # long enough for a busy machine: three of them are in the buffer
-
-
-class PulseRig:
-    stepped = False
-    channels = [0, 1]  # noqa: RUF012
-    cycle_frames = PERIOD_FRAMES
-
-    def __init__(self, server: PulseServer, monitor: Monitor) -> None:
-        self.server = server
-        self.monitor = monitor
-        self.driver = MiniaudioDriver("pulse")
-        self.device = next(d for d in self.driver.devices() if d.uid == "pulse:null0")
-
-    def advance(self, cycles: int) -> None:
-        self.monitor.wait((cycles + 3) * PERIOD_FRAMES)
-
-    def heard(self) -> NDArray[np.float32]:
-        return self.monitor.heard()
-
-    def unplug(self) -> None:
-        self.server.kill()
-
-
-class Shared:
-    """The server that the tests share, until one of them ends it."""
-
-    server: PulseServer | None = None
-    monitor: Monitor
-
-    def get(self, monkeypatch: pytest.MonkeyPatch) -> tuple[PulseServer, Monitor]:
-        if self.server is None or not self.server.alive:
-            self.close()
-            self.server = PulseServer()
-            self.monitor = Monitor(self.server)
-        self.server.use(monkeypatch)
-        self.monitor.reset()
-        return self.server, self.monitor
-
-    def close(self) -> None:
-        if self.server is not None:
-            self.server.close()
 
 
 @pytest.fixture(scope="module")
 def shared() -> Iterator[Shared]:
-    shared = Shared()
+    shared = Shared(PulseServer)
     yield shared
     shared.close()
 
@@ -80,99 +28,8 @@ def rig(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> PulseRig:
     return PulseRig(*shared.get(monkeypatch))
 
 
-class TestPulseAudio(DriverContract):
-    def open_output(self, rig: object, callback: object, **wishes: object) -> vc.OutputStream:
-        wishes.setdefault("blocksize", PERIOD_FRAMES)
-        return super().open_output(rig, callback, **wishes)  # type: ignore[arg-type]
-
-    @pytest.mark.parametrize("blocksize", [1000, 2048, 5000])
-    def test_any_blocksize_plays_every_frame(self, rig: PulseRig, blocksize: int) -> None:  # type: ignore[override]
-        super().test_any_blocksize_plays_every_frame(rig, blocksize)
-
-    @pytest.mark.skip(reason="PulseAudio's latency is an estimate: nothing to hold it to")
-    def test_what_is_played_comes_back_after_the_declared_latency(self) -> None:  # type: ignore[override]
-        pass
-
-    @pytest.mark.skip(reason="blocks of 16 frames are too short for PulseAudio on a busy machine")
-    def test_blocks_inside_a_cycle_have_their_own_times(self) -> None:  # type: ignore[override]
-        pass
-
-    def test_the_devices_are_the_servers(self, rig: PulseRig) -> None:
-        found = {device.uid: device for device in rig.driver.devices()}
-        assert set(found) == {"pulse", "pulse:null0", "pulse:null0.monitor"}
-        assert found["pulse"].is_default_output
-        assert found["pulse"].is_default_input
-        sink, source = found["pulse:null0"], found["pulse:null0.monitor"]
-        assert (sink.input_channels, sink.output_channels, sink.samplerate) == (0, 2, 48_000)
-        assert (source.input_channels, source.output_channels) == (2, 0)
-        assert sink.name == "Null Output (PulseAudio)"
-
-    def test_latency_is_marked_as_an_estimate(self, rig: PulseRig) -> None:
-        with self.open_output(rig, CodedOutput()) as stream:
-            assert stream.latency.is_estimate
-            assert stream.latency.frames >= PERIOD_FRAMES
-
-    def test_play_arrives_sample_for_sample(self, rig: PulseRig) -> None:
-        sound = coded(0, 20_000, 2)
-        vc.play(sound, 48_000, driver=rig.driver).wait()
-        heard = rig.heard()
-        assert_coded(heard)
-        assert len(heard) == len(sound)
-
-    def test_record_from_the_monitor_sample_for_sample(self, rig: PulseRig) -> None:
-        blocks: list[NDArray[np.float32]] = []
-        sound = coded(0, 20_000, 2)
-        with vc.InputStream(
-            lambda block: blocks.append(block.input.copy()),
-            driver=rig.driver,
-            device="pulse:null0.monitor",
-            blocksize=PERIOD_FRAMES,
-        ):
-            vc.play(sound, 48_000, driver=rig.driver).wait()
-            rig.advance(10)
-        recorded = np.concatenate(blocks)
-        loud = np.flatnonzero(recorded.any(axis=1))
-        assert_coded(recorded[loud[0] : loud[-1] + 1])
-        assert loud[-1] + 1 - loud[0] == len(sound)
-
-    def test_duplex_on_the_default_devices(self, rig: PulseRig) -> None:
-        seen = []
-        with vc.Stream(
-            lambda block: seen.append((block.input.shape, block.output.shape)),
-            driver=rig.driver,
-            blocksize=PERIOD_FRAMES,
-        ):
-            rig.advance(10)
-        assert set(seen) == {((PERIOD_FRAMES, 2), (PERIOD_FRAMES, 2))}
-
-    def test_every_channel_of_a_sink_is_itself(
-        self, rig: PulseRig, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        """Channels go by number: nobody mixes them because of what they are called."""
-        rig.server.add_sink("quad", channels=4)
-        callback = CodedOutput()
-        device = next(d for d in rig.driver.devices() if d.uid == "pulse:quad")
-        assert device.output_channels == 4
-        monitor = Monitor(rig.server, "quad.monitor", channels=4)
-        with vc.OutputStream(
-            callback, driver=rig.driver, device=device, channels=4, blocksize=PERIOD_FRAMES
-        ) as stream:
-            monitor.wait(10 * PERIOD_FRAMES)
-            stream.abort()
-        assert_coded(monitor.heard())
-
-
-def test_a_server_that_is_killed_is_noticed_soon_and_nothing_hangs(rig: PulseRig) -> None:
-    stream = vc.Stream(lambda block: None, driver=rig.driver)
-    stream.start()
-    rig.advance(3)
-    rig.unplug()
-    began = time.monotonic()
-    with pytest.raises(vc.DeviceLostError, match="the server of PulseAudio stopped"):
-        stream.wait(10)
-    stream.close()
-    assert time.monotonic() - began < 5
-    assert rig.driver.devices() == []
+class TestPulseAudio(PulseContract):
+    pass
 
 
 def test_a_machine_with_a_server_uses_it_without_being_told(rig: PulseRig) -> None:
@@ -185,13 +42,3 @@ def test_a_machine_with_a_server_uses_it_without_being_told(rig: PulseRig) -> No
     listed = json.loads(done.stdout)
     assert listed[0]["uid"] == "pulse"
     assert {device["driver"] for device in listed} == {"miniaudio"}
-
-
-def test_play_command_is_heard_and_prints_nothing_else(rig: PulseRig) -> None:
-    command = [sys.executable, "-m", "voicecoil", "tone", "440", "--duration", "0.3"]
-    env = {**os.environ, "VOICECOIL_DRIVER": "miniaudio"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
-    assert done.returncode == 0
-    assert done.stderr == ""
-    assert done.stdout == "played 440 Hz for 300 ms on Default (PulseAudio), 48 kHz\n"
-    assert len(rig.heard()) >= 14_000

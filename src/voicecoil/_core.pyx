@@ -13,9 +13,7 @@ from libc.string cimport memset
 
 from _voicecoil cimport *
 
-import sys
-
-vc_bridge_add_types(sys.modules[__name__])
+from voicecoil._block import block as new_block
 
 # Flags and states of voicecoil.h, for the modules above.
 ZERO_COPY = 1
@@ -75,25 +73,31 @@ def block_frames(uint32_t fixed_frames, uint32_t device_frames):
     return vc_engine_block_frames(&config)
 
 
-def block_memory(uint32_t frames, uint32_t channels, bint readonly):
-    """Memory for one direction of a block; see bridge.h."""
-    return vc_block_memory_new(frames, channels, readonly)
-
-
 cdef class Code:
     """What a stream runs on the IO thread."""
 
     cdef vc_process_fn process
     cdef leave_fn leave
     cdef void *user
-    cdef object input_memory, output_memory  # BlockMemory or None
+    cdef float *input_block  # the stream's own block; NULL: the engine allocates it
+    cdef float *output_block
+    cdef object memories  # what those are in
     cdef readonly object callable  # what the user gave; None: nothing
 
     def __cinit__(self, *args, **kwargs):
         self.process = NULL
         self.leave = NULL
         self.user = NULL
-        self.input_memory = self.output_memory = self.callable = None
+        self.input_block = self.output_block = NULL
+        self.memories = self.callable = None
+
+    cdef use_memories(self, input_memory, output_memory):
+        """Two of BlockMemory or None."""
+        self.memories = input_memory, output_memory
+        if input_memory is not None:
+            self.input_block = (<vc_py_memory *>input_memory).data
+        if output_memory is not None:
+            self.output_block = (<vc_py_memory *>output_memory).data
 
 
 cdef class PythonCode(Code):
@@ -102,16 +106,17 @@ cdef class PythonCode(Code):
     cdef vc_bridge *bridge
     cdef object block, types  # what the bridge borrows, beside `callable`
 
-    def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types):
+    def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types,
+                 parameters, results):
         cdef vc_bridge_types c_types
         stop, escaped, result = types
         c_types.stop = <void *>stop
         c_types.escaped = <void *>escaped
         c_types.result = <void *>result
-        self.input_memory, self.output_memory = memories
+        self.use_memories(memories[0], memories[1])
         self.callable = callable
         self.types = types
-        self.block = vc_py_block_new(views[0], views[1], samplerate_hz)
+        self.block = new_block(views[0], views[1], samplerate_hz, parameters, results)
         views.clear()  # their only references must be the block's: bridge.c counts them
         self.bridge = vc_bridge_new(callable, self.block, zero_copy, &c_types)
         self.process = vc_bridge_process
@@ -124,16 +129,17 @@ cdef class PythonCode(Code):
 
     def shut(self):
         """After this the bridge never enters Python again."""
-        vc_bridge_close(self.bridge)
+        if self.bridge != NULL:
+            vc_bridge_close(self.bridge)
 
     @property
     def running_on(self):
         """Ident of the thread on which the callable runs now, else 0."""
-        return vc_bridge_running_on(self.bridge)
+        return vc_bridge_running_on(self.bridge) if self.bridge != NULL else 0
 
     @property
     def has_orphan(self):
-        return bool(vc_bridge_has_orphan(self.bridge))
+        return self.bridge != NULL and bool(vc_bridge_has_orphan(self.bridge))
 
     def reap(self):
         """Drops a thread state that its thread left; on a thread that ends right after."""
@@ -152,6 +158,50 @@ cdef class PythonCode(Code):
         """Lets go of the callable, when no cycle runs or will run."""
         self.process = NULL
         self.callable = self.block = None
+
+
+cdef class IsolatedCode(PythonCode):
+    """A Python callable in an interpreter with a GIL of its own; see isolated.h."""
+
+    cdef vc_isolated *isolated
+
+    def __init__(self, str name):
+        self.callable = name
+        self.isolated = vc_isolated_new()
+
+    def __dealloc__(self):
+        # In the child of a fork its interpreter is gone, and what it owned with it.
+        self.bridge = NULL
+        vc_isolated_free(self.isolated)
+
+    def make(self, bytes wanted):
+        """[keeper] The answer, marshalled."""
+        answer = vc_isolated_make(self.isolated, wanted)
+        self.user = self.bridge = self.isolated.bridge
+        self.process = vc_bridge_process
+        self.leave = vc_bridge_leave
+        self.input_block = self.isolated.input_block
+        self.output_block = self.isolated.output_block
+        return answer
+
+    def end(self):
+        """[keeper] Ends the interpreter, when no cycle runs or will run."""
+        self.bridge = NULL
+        self.process = NULL
+        vc_isolated_end(self.isolated)
+
+    def interrupt(self):
+        """[keeper] Raises SystemExit in the callable that runs now."""
+        vc_isolated_interrupt(self.isolated)
+
+    def describe_exception(self):
+        """The exception that ended the stream, once, as bytes; else None."""
+        return vc_isolated_take_exception(self.isolated)
+
+
+def forget_interpreters():
+    """At exit: nobody tries to end what cannot be ended."""
+    vc_isolated_forget_all()
 
 
 cdef class Worker(Code):
@@ -173,10 +223,8 @@ cdef class Worker(Code):
         config.samplerate_hz = samplerate_hz
         config.process = code.process
         config.user = code.user
-        if code.input_memory is not None:
-            config.input_block = vc_block_memory_data(code.input_memory)
-        if code.output_memory is not None:
-            config.output_block = vc_block_memory_data(code.output_memory)
+        config.input_block = code.input_block
+        config.output_block = code.output_block
         if isinstance(code, PythonCode):
             config.inside = vc_bridge_inside
         self.code = code
@@ -496,10 +544,8 @@ cdef class Engine:
         config.process = code.process
         config.leave = code.leave
         config.user = code.user
-        if code.input_memory is not None:
-            config.input_block = vc_block_memory_data(code.input_memory)
-        if code.output_memory is not None:
-            config.output_block = vc_block_memory_data(code.output_memory)
+        config.input_block = code.input_block
+        config.output_block = code.output_block
         if clock is not None:
             self.clock_owner = clock
             config.clock_ns = (<Clock?>clock).function

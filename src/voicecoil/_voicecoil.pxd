@@ -160,10 +160,6 @@ cdef extern from "bridge.h":
         void *escaped
         void *result
 
-    int vc_bridge_add_types(object module) except -1
-    object vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly)
-    float *vc_block_memory_data(object memory)
-    object vc_py_block_new(object input, object output, double samplerate_hz)
     vc_bridge *vc_bridge_new(object callable, object block, int zero_copy,
                              const vc_bridge_types *types) except NULL
     void vc_bridge_free(vc_bridge *bridge)
@@ -213,6 +209,26 @@ cdef extern from "worker.h" nogil:
     bint vc_worker_start(vc_worker *worker)
     void vc_worker_quit(vc_worker *worker)
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
+
+
+cdef extern from "block.h":
+    ctypedef struct vc_py_memory:
+        float *data
+
+
+cdef extern from "isolated.h":
+    ctypedef struct vc_isolated:
+        vc_bridge *bridge
+        float *input_block
+        float *output_block
+
+    vc_isolated *vc_isolated_new() except NULL
+    object vc_isolated_make(vc_isolated *isolated, bytes wanted)
+    object vc_isolated_take_exception(vc_isolated *isolated)
+    void vc_isolated_interrupt(vc_isolated *isolated)
+    void vc_isolated_end(vc_isolated *isolated)
+    void vc_isolated_free(vc_isolated *isolated)
+    void vc_isolated_forget_all()
 
 
 cdef extern from "allocations.h":

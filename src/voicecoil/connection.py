@@ -21,6 +21,7 @@ from voicecoil.errors import (
 )
 from voicecoil.events import Event
 from voicecoil.homes import Ahead
+from voicecoil.isolated import IsolatedCode
 from voicecoil.recovery import Arrival, Recovery, watch
 
 __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
@@ -88,7 +89,7 @@ class Connection:
         self._failure: Exception | None = None
         self._told_failure = False
         self._news: deque[Event] = deque()
-        self._past_overloads = 0  # of devices that were lost
+        self._earlier_overloads = 0  # on devices that it left
 
     @property
     def driver_stream(self) -> DriverStream | None:
@@ -232,6 +233,9 @@ class Connection:
         except StreamTimeoutError as error:
             if isinstance(code, _core.PythonCode):
                 code.shut()
+            if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
+                control.report(error, source)
+                return
             # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
             _core.keep_for_ever(self)
             control.report(error, source)
@@ -239,6 +243,18 @@ class Connection:
         unseen = self.take_unraised()
         if unseen is not None:
             control.report(unseen, source)
+
+    def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
+        """An isolated interpreter must not be left: Python would end it at exit, and abort."""
+        try:
+            if code.break_off(timeout_s):
+                self.close(timeout_s)
+                self.take_unraised()  # the interruption
+                return True
+        except StreamTimeoutError:
+            pass
+        code.abandon()
+        return False
 
     def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end."""
@@ -266,17 +282,17 @@ class Connection:
             told, self._told_failure = self._told_failure, True
             return None if told else self._failure
 
-    @property
-    def overloads(self) -> int:
-        """How often the audio system was too late, on all devices so far."""
-        driver_stream = self.driver_stream
-        return self._past_overloads + (driver_stream.overloads if driver_stream else 0)
-
     def take_news(self) -> list[Event]:
         """What was not the engine's to notice, oldest first."""
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
         return [self._news.popleft() for _ in range(len(self._news))] + noticed
+
+    @property
+    def overloads(self) -> int:
+        """How often the audio system said that its IO thread was too late."""
+        driver_stream = self.driver_stream
+        return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
 
     def _event(self, kind: Literal["lost", "back"], detail: str) -> Event:
         assert self._recovery is not None
@@ -330,7 +346,7 @@ class Connection:
         self._news.extend(driver_stream.events())
         self._news.append(self._event("lost", why))
         self.place = replace(self.place, driver_stream=None)
-        self._past_overloads += driver_stream.overloads
+        self._earlier_overloads += driver_stream.overloads
         driver_stream.close()
 
     def _find_device(self) -> None:

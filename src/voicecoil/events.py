@@ -21,11 +21,11 @@ class Event:
     Attributes
     ----------
     kind : str
-        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished":
-        frames were lost; a cycle took longer than its own sound lasts; the audio system said that
-        its IO thread was too late, that the stream goes to another device now, that it is
-        interrupted and that it goes on; its device was lost, and it waits for one; it is on a
-        device again; the stream ended.
+        "xrun": frames were lost. "late": a cycle took longer than its own sound lasts. "overload",
+        "rerouted", "interrupted", "resumed": the audio system said that its IO thread was too late,
+        that the stream goes to another device now, that it is interrupted, that it goes on. "lost",
+        "back": its device was lost, and it waits for one; it is on a device again. "finished": the
+        stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int

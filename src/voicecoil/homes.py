@@ -20,19 +20,19 @@ SAFE_CYCLES = 2
 UNKNOWN_FRAMES = 512  # the cycle of a device that is not there yet
 
 
-def check_home(home: Home, native: bool, zero_copy: Any) -> None:
-    """What cannot go together.
+def check_home(home: Home, own_home: bool, zero_copy: Any) -> None:
+    """What cannot go together; `own_home`: native or isolated code.
 
     Raises
     ------
     ArgumentError
     """
-    if native and not isinstance(home, str):
+    if own_home and not isinstance(home, str):
         raise ArgumentError(
-            f"latency={home!r}; a native callback runs on the device's thread and needs no lead: "
-            "leave latency out"
+            f"latency={home!r}; a native or isolated callback runs on the device's thread and "
+            "needs no lead: leave latency out"
         )
-    if zero_copy and not native and home != "low":
+    if zero_copy and not own_home and home != "low":
         raise ArgumentError(
             f"zero_copy=True with latency={home!r}; the device's own memory is there only on its "
             'own thread: give latency="low", or leave zero_copy out'

@@ -64,6 +64,14 @@ class OutputStream(StreamBase):
         on with the same device if that is still there, else with the default one, and waits
         where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
         :meth:`events` tells. With the last two a stream can be opened before there is a device.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -73,6 +81,8 @@ class OutputStream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("output",)
@@ -134,6 +144,14 @@ class InputStream(StreamBase):
         on with the same device if that is still there, else with the default one, and waits
         where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
         :meth:`events` tells. With the last two a stream can be opened before there is a device.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -143,6 +161,8 @@ class InputStream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("input",)
@@ -205,6 +225,14 @@ class Stream(StreamBase):
         on with the same device if that is still there, else with the default one, and waits
         where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
         :meth:`events` tells. With the last two a stream can be opened before there is a device.
+    isolated : bool
+        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
+        a GIL of its own, and called there on the device's thread: nothing that the rest of the
+        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
+        imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
+        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
 
     Raises
     ------
@@ -214,6 +242,8 @@ class Stream(StreamBase):
         No device, or more than one, is meant.
     DriverError
         The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
     """
 
     _directions = ("input", "output")

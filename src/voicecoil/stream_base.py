@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
-from voicecoil import _core, control
+from voicecoil import _block, _core, control
 from voicecoil.arguments import (
     channel_map,
     check_blocksize,
@@ -32,6 +32,7 @@ from voicecoil.errors import (
 )
 from voicecoil.events import CAUSES, Event, with_overloads
 from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
+from voicecoil.isolated import IsolatedCode, check_name
 from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
 from voicecoil.recovery import (
@@ -42,10 +43,11 @@ from voicecoil.recovery import (
     find_or_await,
 )
 from voicecoil.statistics import Statistics
+from voicecoil.values import Record
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
-Callback = Callable[[_core.Block], None]
+Callback = Callable[[_block.Block], None]
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
@@ -75,6 +77,9 @@ class StreamBase:
         arrays: Literal["numpy", "memoryview"] = "numpy",
         meter: bool = False,
         on_device_lost: OnDeviceLost = "stop",
+        isolated: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any] | None = None,
     ) -> None:
         self._connection: Connection | None = None
         self._ahead: Ahead | None = None
@@ -82,21 +87,32 @@ class StreamBase:
         home = check_latency(latency)
         if arrays not in ("numpy", "memoryview"):
             raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
+        name = check_name(callback) if isolated else None
+        if name is not None:
+            arrays = "memoryview"
         make_code = callback if isinstance(callback, CodeFactory) else None
-        native = None if make_code else as_native(callback)
-        if make_code is None and native is None and not callable(callback):
+        native = None if make_code or name else as_native(callback)
+        if make_code is None and native is None and name is None and not callable(callback):
             raise ArgumentTypeError(
                 f"callback={shown(callback)} cannot be called; give a function of one argument, "
                 "the Block, or a native function (voicecoil.NativeCallback)"
             )
-        without_python = make_code is not None or native is not None
-        check_home(home, without_python, zero_copy)
+        if native is not None and not (parameters is results is None):
+            raise ArgumentError(
+                "parameters and results are for Python callbacks; a native one gets the `user` of "
+                "voicecoil.NativeCallback"
+            )
+        self._parameters = Record("parameters", parameters, True) if parameters else None
+        self._results = Record("results", results, False) if results else None
+        own_home = make_code is not None or native is not None or name is not None
+        check_home(home, own_home, zero_copy)
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
         policy = check_on_device_lost(on_device_lost)
         self._driver = get_driver(driver)
         self._first_device, is_there = find_or_await(device, self._directions, self._driver, policy)
         maps = self._channel_maps(channels)
+        code: _core.Code | None = None
         driver_stream = None
         if not is_there:
             got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
@@ -113,15 +129,17 @@ class StreamBase:
             self._maps = maps
             self._first_got = got
             self._blocksize = block_frames
-            on_io_thread = home == "low" or without_python
+            on_io_thread = home == "low" or own_home
             if not on_io_thread:
                 self._blocksize = blocks_ahead(block_frames, got)
             self._zero_copy = bool(zero_copy)
             self._meter = bool(meter) or make_code is not None
             if make_code is not None:
-                code: _core.Code = make_code(got, len(maps[0]), len(maps[1]))
+                code = make_code(got, len(maps[0]), len(maps[1]))
             elif native is not None:
                 code = _core.NativeCode(native.address, native.user, native.keep)
+            elif name is not None:
+                code = self._isolated_code(name)
             else:
                 code = self._python_code(callback, arrays)
             clock = driver_stream.clock if driver_stream is not None else None
@@ -142,10 +160,14 @@ class StreamBase:
             place = Place(self._first_device, got, driver_stream)
             connection = Connection(place, code, engine, recovery, self._ahead)
             control.register(connection)
+            if isinstance(code, IsolatedCode):
+                code.adopt()
             self._connection = connection
         except BaseException:
             if driver_stream is not None:
                 driver_stream.close()
+            if isinstance(code, IsolatedCode):
+                code.clear()
             raise
 
     # ---- opening ----
@@ -162,16 +184,28 @@ class StreamBase:
     def _default(direction: Direction) -> int | None:
         return 2 if direction == "output" else None
 
-    def _memories(self) -> tuple[Any, Any]:
+    def _shapes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """Shape (frames, channels) of each direction's block."""
         frames = _core.block_frames(self._blocksize or 0, self._got.device_frames)
         inputs, outputs = (len(channels) for channels in self._maps)
-        return (
-            _core.block_memory(frames, inputs, True) if inputs else None,
-            _core.block_memory(frames, outputs, False) if outputs else None,
+        return (frames, inputs) if inputs else None, (frames, outputs) if outputs else None
+
+    def _isolated_code(self, name: str) -> IsolatedCode:
+        return IsolatedCode(
+            name,
+            *self._shapes(),
+            self._got.samplerate,
+            self._zero_copy,
+            self._parameters,
+            self._results,
         )
 
     def _python_code(self, callback: Callback, arrays: str) -> _core.PythonCode:
-        memories = self._memories()
+        inputs, outputs = self._shapes()
+        memories = (
+            _block.memory(*inputs, True) if inputs else None,
+            _block.memory(*outputs, False) if outputs else None,
+        )
         return _core.PythonCode(
             callback,
             [None if memory is None else _view(memory, arrays) for memory in memories],
@@ -179,6 +213,8 @@ class StreamBase:
             self._got.samplerate,
             self._zero_copy,
             (Stop, EscapedBlockError, CallbackResultError),
+            self._parameters.callback_side() if self._parameters else None,
+            self._results.callback_side() if self._results else None,
         )
 
     def _engine(self, code: _core.Code, clock: _core.Clock | None, arrays: str) -> _core.Engine:
@@ -235,6 +271,27 @@ class StreamBase:
     def zero_copy(self) -> bool:
         """Whether the callback works in the device's own memory where that is possible."""
         return self._zero_copy
+
+    @property
+    def parameters(self) -> _block.Values:
+        """What the callback finds in ``block.parameters``, at once from its next block on.
+
+        Set an attribute, or several together with ``update``. One thread at a time. An
+        `AttributeError` if the stream was opened without.
+        """
+        if self._parameters is None:
+            raise AttributeError('open the stream with parameters={"name": first_value}')
+        return self._parameters.control
+
+    @property
+    def results(self) -> _block.Values:
+        """What the callback has put into ``block.results``, as of its newest block.
+
+        An `AttributeError` if the stream was opened without.
+        """
+        if self._results is None:
+            raise AttributeError('open the stream with results={"name": first_value}')
+        return self._results.control
 
     @property
     def lead_frames(self) -> int:

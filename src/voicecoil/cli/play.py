@@ -129,9 +129,12 @@ def play(
 
 
 def _say_device(event: vc.Event) -> None:
-    if event.kind in ("lost", "back"):
-        text = "; waiting for a device" if event.kind == "lost" else " plays on"
-        err.print(f"{event.detail}{text}", style="yellow", markup=False, soft_wrap=True)
+    lines = {
+        "lost": f"{event.detail}; waiting for a device",
+        "back": f"goes on with {event.detail}",
+    }
+    if event.kind in lines:
+        err.print(lines[event.kind], style="yellow", markup=False, soft_wrap=True)
 
 
 def _capture(

@@ -7,11 +7,12 @@ import ctypes
 from voicecoil.drivers.driver import Direction
 from voicecoil.drivers.miniaudio import _io, library
 
-__all__ = ["cycle_times_address", "port_latency_frames", "tell_when_gone"]
+__all__ = ["changes_period", "cycle_times_address", "port_latency_frames", "tell_when_gone"]
 
 _AUDIO = b"32 bit float mono audio"
 _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
 _CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
+MAX_PERIOD_FRAMES = 8192
 MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense
 
 
@@ -25,6 +26,15 @@ def cycle_times_address() -> int:
     if jack is None or not hasattr(jack, "jack_get_cycle_times"):
         return 0
     return ctypes.cast(jack.jack_get_cycle_times, ctypes.c_void_p).value or 0
+
+
+def changes_period() -> bool:
+    """Whether this is PipeWire's libjack: every other client can change its period."""
+    jack = library.jack()
+    if jack is None or not hasattr(jack, "jack_get_version_string"):
+        return False
+    jack.jack_get_version_string.restype = ctypes.c_char_p
+    return b"PipeWire" in (jack.jack_get_version_string() or b"")
 
 
 def tell_when_gone(client: int, io: _io.IO) -> None:

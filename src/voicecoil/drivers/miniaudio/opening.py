@@ -18,6 +18,9 @@ __all__ = ["Opened", "set_up", "tear_down"]
 
 # Above what is ordinary, below the kernel's own threads and a sound server's.
 PRIORITY = 40
+# PulseAudio mixes channels by their names. Sound cards have them in ALSA's order, so that with
+# these names channels go by number.
+ALSA_CHANNEL_MAP = 1
 MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
@@ -115,6 +118,7 @@ def _init(
             kept.append(native)
     name = ffi.new("char[]", b"voicecoil")
     config.pulse.pStreamNamePlayback = config.pulse.pStreamNameCapture = name
+    config.pulse.channelMap = ALSA_CHANNEL_MAP
     config.sampleRate = rate
     if wanted.block_frames:
         frames = max(wanted.block_frames, backend.kind.least_frames)
@@ -173,10 +177,15 @@ def _got(
 
     used = [side for side in sides if side.channels]
     longest = max(side.period_frames * side.periods for side in used)
+    fixed = 0
+    if kind.key == "jack" and jack.changes_period():
+        longest = jack.MAX_PERIOD_FRAMES
+    elif kind.fixed_frames:
+        fixed = longest = used[0].period_frames
     return Got(
         samplerate=rate,
-        device_frames=used[0].period_frames if kind.fixed_frames else 0,
-        max_frames=used[0].period_frames if kind.fixed_frames else longest,
+        device_frames=fixed,
+        max_frames=longest,
         input_latency=latency(sides[0], "input"),
         output_latency=latency(sides[1], "output"),
         rate_note=f"because {kind.title} has no other rate for it: use that",
