@@ -12,6 +12,7 @@ import pytest
 import voicecoil as vc
 from coded import assert_coded, coded
 from driver_contract import CodedOutput
+from losing import came_back, two_devices, unplug
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
@@ -258,3 +259,60 @@ def test_a_callback_that_does_not_return_is_reported_and_nothing_is_freed() -> N
     go.set()
     stream.close()
     assert stream.state == "closed"
+
+
+# ---- devices that come and go -------------------------------------------------------------------
+
+
+def test_on_another_device_the_lead_fits_its_cycles() -> None:
+    one, two, driver = two_devices(frames=512)
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver=driver, latency=2 * CYCLE_S, on_device_lost="default"
+    ) as stream:
+        one.step(10)
+        assert (stream.lead_frames, callback.position) == (128, 640)
+        unplug(one)
+        came_back(stream)
+        assert (stream.lead_frames, stream.blocksize) == (512, 64)
+        two.step(4)
+        stream.abort()
+    assert_coded(one.heard())
+    assert len(one.heard()) == 640 - 128
+    assert callback.position == 640 + 4 * 512, "what was made for the other lead is not heard"
+    assert_coded(two.heard(), 640)
+    assert len(two.heard()) == 3 * 512
+
+
+def test_what_is_on_its_way_is_heard_on_the_other_device() -> None:
+    one, two, driver = two_devices()
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver=driver, latency=4 * CYCLE_S, on_device_lost="default"
+    ) as stream:
+        one.step(10)
+        unplug(one)
+        came_back(stream)
+        two.step(10)
+        stream.abort()
+    heard = np.concatenate([one.heard(), two.heard()])
+    assert_coded(heard)
+    assert len(heard) == callback.position - stream.lead_frames
+
+
+def test_a_device_that_is_not_there_yet() -> None:
+    virtual, driver = device(clock="stepped")
+    here = driver.devices()[0]
+    driver.virtual_devices.remove(virtual)
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver=driver, device=here, latency=2 * CYCLE_S, on_device_lost="wait"
+    ) as stream:
+        assert stream.blocksize == 512
+        driver.virtual_devices.append(virtual)
+        came_back(stream)
+        virtual.step(20)
+        stream.abort()
+        assert stream.lead_frames == 128
+    assert_coded(virtual.heard())
+    assert len(virtual.heard()) == 18 * 64
