@@ -8,9 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from look import look
 from measure import ROOT, block_us, free_device, in_a_process, median_of
-
-import voicecoil as vc
 
 CHANNELS = (1, 2, 8, 16, 64)
 FRAMES = (16, 64, 256, 1024, 4096)
@@ -30,7 +29,7 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 pause = threading.Event()
-stream = vc.OutputStream(callback, driver=VirtualDriver([free_device()]))
+stream = vc.OutputStream(callback, driver=VirtualDriver([free_device()]), latency="low")
 with stream:
     while stream.statistics().blocks < 100_000:
         pause.wait(0.01)
@@ -42,10 +41,6 @@ with stream:
 """
 
 
-def look(block: vc.Block) -> None:
-    block.output  # noqa: B018 - the view is what is measured
-
-
 def native(function: Any, seconds: float) -> float:
     return median_of(lambda: block_us(function, seconds))
 
@@ -54,9 +49,13 @@ def python(seconds: float, **wanted: Any) -> float:
     return median_of(lambda: block_us(look, seconds, **wanted))
 
 
+def isolated(seconds: float, **wanted: Any) -> float:
+    return median_of(lambda: block_us("look:look", seconds, isolated=True, **wanted))
+
+
 def allocations(blocks: int) -> int:
     """Python's allocations in that many blocks."""
-    arguments = json.dumps([{}, {}, blocks, "read"])
+    arguments = json.dumps([{}, {"latency": "low"}, blocks, "read"])
     program = f"import sys\nsys.path.insert(0, {str(LIVES)!r})\n"
     return int(in_a_process(program + (LIVES / "allocations.py").read_text(), arguments))
 

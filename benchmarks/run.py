@@ -16,8 +16,9 @@ from pathlib import Path
 import blocks
 import starts
 from measure import machine, native_empty, scratch
-from rich.console import Console
-from rich.table import Table
+from tables import markdown, show
+
+import coreaudio
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class Effort:
     memory_blocks: int
     runs: int
     render_seconds: float
+    cycles: int
+    calls: int
 
 
-FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0)
-QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0)
+FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0, 2_000_000, 20_000)
+QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0, 1_000, 100)
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,10 @@ def measure(effort: Effort, function: object) -> list[Row]:
             name = f"Python callback that takes block.output, {arrays}"
             name += ", zero_copy" if zero_copy else ""
             rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
+    for zero_copy in (False, True) if sys.version_info >= (3, 12) else ():
+        cost = blocks.isolated(effort.seconds, zero_copy=zero_copy) - native
+        name = "the same in an isolated interpreter" + (", zero_copy" if zero_copy else "")
+        rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
     count = blocks.allocations(min(effort.memory_blocks, 100_000))
     rows.append(Row("Python allocations in 100,000 blocks", str(count), "0", count == 0))
     growth = blocks.growth_bytes(effort.memory_blocks)
@@ -65,8 +72,7 @@ def measure(effort: Effort, function: object) -> list[Row]:
         what = f"growth of resident memory over {effort.memory_blocks:,} blocks"
         rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
     for dtype, target in (("float32", 1000), ("float64", None)):
-        alone = starts.sine_alone_us(dtype)
-        factor = starts.render_factor(effort.render_seconds, dtype)
+        factor, alone = starts.render_factor(effort.render_seconds, dtype)
         rows.append(
             Row(
                 f"render of a NumPy sine in {dtype}, 512 frames (NumPy alone: {alone:.1f} us)",
@@ -81,6 +87,18 @@ def measure(effort: Effort, function: object) -> list[Row]:
     return rows
 
 
+def measure_coreaudio(effort: Effort, function: object, folder: Path) -> list[Row]:
+    alone, added = coreaudio.ioproc_us(function, effort.cycles, folder)
+    what = f"CoreAudio's IOProc, over the engine's own cycle ({alone:.3f} us)"
+    scalar = coreaudio.property_us(effort.calls)
+    listing = coreaudio.listing_ms()
+    return [
+        at_most(what, added, 0.2, "us", 3),
+        at_most("CoreAudio: a scalar property from Python", scalar, 3.0, "us"),
+        at_most("CoreAudio: 64 devices listed, with 30 properties each", listing, 20.0, "ms", 1),
+    ]
+
+
 def by_size(effort: Effort, function: object) -> list[list[str]]:
     table = [["channels", *(f"{frames} frames" for frames in blocks.FRAMES)]]
     costs = blocks.by_size(function, effort.table_seconds)
@@ -88,18 +106,6 @@ def by_size(effort: Effort, function: object) -> list[list[str]]:
         cells = [costs[channels, frames] for frames in blocks.FRAMES]
         table.append([str(channels), *(" / ".join(f"{us:.2f}" for us in cell) for cell in cells)])
     return table
-
-
-def markdown(table: list[list[str]]) -> str:
-    head, *rows = ["| " + " | ".join(row) + " |" for row in table]
-    return "\n".join([head, "|" + "---|" * len(table[0]), *rows])
-
-
-def show(title: str, table: list[list[str]]) -> None:
-    shown = Table(*table[0], title=title)
-    for row in table[1:]:
-        shown.add_row(*row)
-    Console().print(shown)
 
 
 SIZES = (
@@ -117,6 +123,8 @@ def main() -> int:
     with scratch() as folder:
         function = native_empty(Path(folder))
         rows = measure(effort, function)
+        if sys.platform == "linux":  # where the simulated CoreAudio is
+            rows += measure_coreaudio(effort, function, Path(folder))
         sizes = by_size(effort, function)
     words = {True: "yes", False: "NO", None: ""}
     table = [["what", "measured", "target", "met"]]

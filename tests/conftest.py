@@ -13,6 +13,7 @@ from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
 from voicecoil.drivers.driver import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.stream_base import StreamBase
 
 # The same examples every time, and no clock: a slow machine is no failure.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
@@ -31,6 +32,26 @@ def stepped(request: pytest.FixtureRequest) -> Iterator[VirtualDevice | SteppedC
         return
     with SteppedCoreAudio("Stepped") as device:
         yield device
+
+
+@pytest.fixture(autouse=True)
+def _on_the_io_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests are about what happens in an IO cycle; those of both homes ask for `home`."""
+    set_home(monkeypatch, "low")
+
+
+@pytest.fixture(params=["low", "safe"])
+def home(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None
+) -> str:
+    """Where callbacks run in this test: on the IO thread, or two cycles of 64 frames ahead."""
+    set_home(monkeypatch, "low" if request.param == "low" else 128 / 48_000)
+    return str(request.param)
+
+
+def set_home(monkeypatch: pytest.MonkeyPatch, latency: str | float) -> None:
+    defaults = StreamBase.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "latency", latency)
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -191,6 +193,22 @@ def test_equals_the_one_shot_conversion() -> None:
     array = noise(20_000, 2)
     got = converted(ArraySource(array, 44100), 48000, 2).read(100_000)
     assert np.array_equal(got, soxr.resample(array, 44100, 48000, "HQ"))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), list(itertools.permutations([8000, 22050, 44100, 48000], 2))
+)
+def test_a_last_half_frame_is_sound_and_not_silence(old: int, new: int) -> None:
+    step = old // math.gcd(old, new)  # after `step` frames the two rates meet again
+    for frames in {max(1, step // 2), step + step // 2, 4096 + step // 2}:
+        array = noise(frames, 1) + 1
+        beyond = np.concatenate([array, np.zeros((4000, 1), np.float32)])
+        source = converted(ArraySource(array, old), new, 1)
+        assert source.frames
+        expected = soxr.resample(beyond, old, new)[: source.frames]
+        np.testing.assert_allclose(source.read(100_000)[-2:], expected[-2:], atol=1e-3)
+        source.seek(source.frames - 1)
+        np.testing.assert_allclose(source.read(100_000), expected[-1:], atol=1e-3)
 
 
 def test_aligned_in_time_up_to_the_last_frame() -> None:

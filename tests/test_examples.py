@@ -15,10 +15,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # Runs an example with its long sleeps cut short, and says which modules it needed.
 RUN = """
-import runpy, sys, time
+import pathlib, runpy, sys, time
 sleep = time.sleep
 time.sleep = lambda seconds: sleep(min(seconds, 0.1))
 sys.argv = sys.argv[1:]
+sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
 names = runpy.run_path(sys.argv[0], run_name="__main__")
 print(names.get("position"), "numpy" in sys.modules)
 """
@@ -60,5 +61,18 @@ def test_the_music_renders(tmp_path: Path) -> None:
     assert np.abs(sound[-100:]).max() < 0.01, "it ends softly"
 
 
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="isolated=True needs Python 3.12")
+def test_the_bell_rings() -> None:
+    xruns, last = run("isolated.py").splitlines()
+    assert xruns.startswith("xruns: ")
+    assert last == "3 False"
+
+
 def test_every_example_is_run_here() -> None:
-    assert {path.name for path in EXAMPLES.glob("*.py")} == {"music.py", "sine.py", "sine_plain.py"}
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "isolated.py",
+        "isolated_bell.py",
+        "music.py",
+        "sine.py",
+        "sine_plain.py",
+    }

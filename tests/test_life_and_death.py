@@ -77,6 +77,8 @@ def run_fresh(life: str, *arguments: str) -> Ended:
 
 def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
     """Runs it `count` times as forks of one interpreter that has the library loaded."""
+    if count == 0:
+        return []
     with tempfile.TemporaryDirectory() as folder:
         command = [*PYTHON, str(LIVES / "zygote.py"), str(count), str(at_once), str(DEADLINE_S)]
         done = subprocess.run(
@@ -84,7 +86,7 @@ def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ende
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S * count,
+            timeout=DEADLINE_S * max(1, count),
         )
         assert done.returncode == 0, done.stderr
         codes = {int(line.split()[0]): int(line.split()[1]) for line in done.stdout.splitlines()}
@@ -111,6 +113,12 @@ def check(ended: list[Ended], code: int = 0, stderr: str = NOTHING) -> None:
         assert re.fullmatch(stderr, one.stderr), f"run {number}: on stderr:\n{one.stderr}"
 
 
+@pytest.fixture(autouse=True, params=["safe", "low"])
+def _home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the callbacks of these programs run."""
+    monkeypatch.setenv("LIFE_LATENCY", request.param)
+
+
 @pytest.mark.parametrize("clock", ["real", "free"])
 def test_the_main_module_ends_while_a_stream_plays(clock: str) -> None:
     check(run("end", clock))
@@ -129,6 +137,7 @@ def test_the_main_module_ends_while_numpy_plays() -> None:
         "collected",
         "closed_twice",
         "from_callback_at_exit",
+        "lost_often",
         "many_opens",
         "daemons",
         "render",
@@ -211,6 +220,12 @@ def test_record_at_exit(tmp_path: Path) -> None:
     check(run("record", str(tmp_path / "{}.wav")))
     for number in range(RUNS):
         assert soundfile.info(tmp_path / f"{number}.wav").frames > 1000
+
+
+@pytest.mark.parametrize("how", ["away", "flapping"])
+@pytest.mark.parametrize("what", ["stream", "play", "record"])
+def test_exit_while_something_waits_for_its_device(what: str, how: str) -> None:
+    check(run("away", what, how))
 
 
 @pytest.mark.parametrize("then", ["stop", "exit"])

@@ -1,4 +1,8 @@
-/* Block, BlockTime, BlockMemory: what a callback sees. Made once per stream, updated in place. */
+/* The module voicecoil._block: Block, BlockTime, BlockMemory, what a callback sees. Made once per
+ * stream, updated in place.
+ *
+ * A module of its own, in C, because it is loaded into isolated interpreters, too: all that it
+ * keeps is in its module's state, once for each interpreter (docs/decisions/0011). */
 #include "block.h"
 
 #include <structmember.h>
@@ -91,6 +95,10 @@ static PyMemberDef block_members[] = {
     {"output", T_OBJECT, offsetof(vc_py_block, output), READONLY,
      "What goes out: float32, shape (frames, channels), -1..1, silent on entry; None for an input "
      "stream."},
+    {"parameters", T_OBJECT, offsetof(vc_py_block, parameters), READONLY,
+     "What the stream's `parameters` were when this block began; None without them."},
+    {"results", T_OBJECT, offsetof(vc_py_block, results), READONLY,
+     "What the stream's `results` become when this block ends; None without them."},
     {"frames", T_OBJECT, offsetof(vc_py_block, frames), READONLY, "Frames in this block."},
     {"samplerate", T_OBJECT, offsetof(vc_py_block, samplerate), READONLY, "Frames per second, Hz."},
     {"time", T_OBJECT, offsetof(vc_py_block, time), READONLY, "When it happens: a BlockTime."},
@@ -103,6 +111,8 @@ static int block_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(block->input);
     Py_VISIT(block->output);
     Py_VISIT(block->time);
+    Py_VISIT(block->parameters);
+    Py_VISIT(block->results);
     Py_VISIT(Py_TYPE(self));
     return 0;
 }
@@ -112,6 +122,8 @@ static int block_clear(PyObject *self) {
     Py_CLEAR(block->input);
     Py_CLEAR(block->output);
     Py_CLEAR(block->time);
+    Py_CLEAR(block->parameters);
+    Py_CLEAR(block->results);
     return 0;
 }
 
@@ -150,15 +162,8 @@ static PyType_Spec block_spec = {
 /* ---- BlockMemory ------------------------------------------------------------------------------
  */
 
-typedef struct block_memory {
-    PyObject_HEAD float *data;
-    Py_ssize_t shape[2];
-    Py_ssize_t strides[2];
-    int readonly;
-} block_memory;
-
 static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags) {
-    block_memory *memory = (block_memory *)self;
+    vc_py_memory *memory = (vc_py_memory *)self;
     if (memory->readonly && (flags & PyBUF_WRITABLE)) {
         PyErr_SetString(PyExc_BufferError, "a block's input is read-only");
         return -1;
@@ -178,7 +183,7 @@ static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 }
 
 static void memory_dealloc(PyObject *self) {
-    PyMem_RawFree(((block_memory *)self)->data);
+    PyMem_RawFree(((vc_py_memory *)self)->data);
     plain_dealloc(self);
 }
 
@@ -186,35 +191,25 @@ static PyType_Slot memory_slots[] = {{Py_tp_doc, "The memory behind a block's ar
                                      {Py_bf_getbuffer, memory_getbuffer},
                                      {Py_tp_dealloc, memory_dealloc},
                                      {0, NULL}};
-static PyType_Spec memory_spec = {"voicecoil._core.BlockMemory", sizeof(block_memory), 0,
+static PyType_Spec memory_spec = {"voicecoil._block.BlockMemory", sizeof(vc_py_memory), 0,
                                   Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
                                   memory_slots};
 
-/* ---- types ------------------------------------------------------------------------------------
+/* ---- the module -------------------------------------------------------------------------------
  */
 
-static PyTypeObject *time_type, *block_type, *memory_type;
+typedef struct block_state {
+    PyTypeObject *time, *block, *memory, *values;
+} block_state;
 
-static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject **slot) {
-    if (*slot == NULL) {
-        *slot = (PyTypeObject *)PyType_FromSpec(spec);
-        if (*slot == NULL) {
-            return -1;
-        }
+static PyObject *new_memory(PyObject *module, PyObject *arguments) {
+    block_state *state = PyModule_GetState(module);
+    unsigned int frames, channels;
+    int readonly;
+    if (!PyArg_ParseTuple(arguments, "IIp", &frames, &channels, &readonly)) {
+        return NULL;
     }
-    return PyModule_AddObjectRef(module, name, (PyObject *)*slot);
-}
-
-int vc_bridge_add_types(PyObject *module) {
-    if (add_type(module, &time_spec, "BlockTime", &time_type) < 0 ||
-        add_type(module, &block_spec, "Block", &block_type) < 0) {
-        return -1;
-    }
-    return add_type(module, &memory_spec, "BlockMemory", &memory_type);
-}
-
-PyObject *vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly) {
-    block_memory *memory = PyObject_New(block_memory, memory_type);
+    vc_py_memory *memory = PyObject_New(vc_py_memory, state->memory);
     if (memory == NULL) {
         return NULL;
     }
@@ -231,18 +226,25 @@ PyObject *vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly) 
     return (PyObject *)memory;
 }
 
-float *vc_block_memory_data(PyObject *memory) { return ((block_memory *)memory)->data; }
-
-PyObject *vc_py_block_new(PyObject *input, PyObject *output, double samplerate_hz) {
-    vc_py_block *block = PyObject_GC_New(vc_py_block, block_type);
+static PyObject *new_block(PyObject *module, PyObject *arguments) {
+    block_state *state = PyModule_GetState(module);
+    PyObject *input, *output, *parameters, *results;
+    double samplerate_hz;
+    if (!PyArg_ParseTuple(arguments, "OOdOO", &input, &output, &samplerate_hz, &parameters,
+                          &results)) {
+        return NULL;
+    }
+    vc_py_block *block = PyObject_GC_New(vc_py_block, state->block);
     if (block == NULL) {
         return NULL;
     }
     block->input = Py_NewRef(input);
     block->output = Py_NewRef(output);
+    block->parameters = Py_NewRef(parameters);
+    block->results = Py_NewRef(results);
     block->frames = PyLong_FromLong(0);
     block->samplerate = PyFloat_FromDouble(samplerate_hz);
-    block->time = (PyObject *)PyObject_New(vc_py_time, time_type);
+    block->time = (PyObject *)PyObject_New(vc_py_time, state->time);
     block->frames_value = 0;
     block->lost_frames = 0;
     if (block->time != NULL) {
@@ -258,136 +260,72 @@ PyObject *vc_py_block_new(PyObject *input, PyObject *output, double samplerate_h
     return (PyObject *)block;
 }
 
-/* ---- views ------------------------------------------------------------------------------------
- */
-
-/* How every NumPy array begins, in NumPy 1 and 2 (numpy/ndarraytypes.h, PyArrayObject_fields):
- * re-declared because including it would make NumPy a build dependency, and checked against the
- * array's own __array_interface__ before it is relied on. */
-typedef struct array_head {
-    PyObject_HEAD char *data;
-    int nd;
-    Py_ssize_t *dimensions;
-    Py_ssize_t *strides;
-    PyObject *base;
-    PyObject *descr;
-    int flags;
-} array_head;
-enum { ARRAY_C_CONTIGUOUS = 1, ARRAY_F_CONTIGUOUS = 2 };
-
-static int check_array(PyObject *object) {
-    array_head *array = (array_head *)object;
-    int good = 0;
-    PyObject *interface = PyObject_GetAttrString(object, "__array_interface__");
-    PyObject *data = interface ? PyDict_GetItemString(interface, "data") : NULL;
-    PyObject *shape = interface ? PyDict_GetItemString(interface, "shape") : NULL;
-    if (data != NULL && shape != NULL && PyTuple_Check(data) && PyTuple_Size(shape) == 2) {
-        good = array->nd == 2 &&
-               PyLong_AsVoidPtr(PyTuple_GetItem(data, 0)) == (void *)array->data &&
-               PyLong_AsSsize_t(PyTuple_GetItem(shape, 0)) == array->dimensions[0] &&
-               PyLong_AsSsize_t(PyTuple_GetItem(shape, 1)) == array->dimensions[1] &&
-               (array->flags & ARRAY_C_CONTIGUOUS);
-    }
-    Py_XDECREF(interface);
-    if (!good && !PyErr_Occurred()) {
-        PyErr_SetString(PyExc_TypeError, "this NumPy lays out its arrays in a way that is not "
-                                         "known here; open the stream with arrays=\"memoryview\"");
-    }
-    return good ? 0 : -1;
+static PyObject *new_values(PyObject *module, PyObject *arguments) {
+    block_state *state = PyModule_GetState(module);
+    return vc_values_new(state->values, arguments);
 }
 
-int vc_view_init(vc_view *view, PyObject *object) {
-    memset(view, 0, sizeof *view);
-    if (object == Py_None) {
-        return 0;
+static PyMethodDef module_methods[] = {
+    {"memory", new_memory, METH_VARARGS,
+     "memory(frames, channels, readonly): memory for one direction of a block, zeroed."},
+    {"block", new_block, METH_VARARGS,
+     "block(input, output, samplerate_hz, parameters, results): a Block of views of that memory."},
+    {"values", new_values, METH_VARARGS,
+     "values(fields, first, other, writes, at_once): one side of a mailbox (see values.c). "
+     "`other`:\n"
+     "None, the other side, or the address of its mailbox in another interpreter."},
+    {"mailbox", vc_values_mailbox, METH_O, "mailbox(values): the address of its vc_mailbox."},
+    {NULL, NULL, 0, NULL}};
+
+static int add_type(PyObject *module, PyType_Spec *spec, const char *name, PyTypeObject **slot) {
+    *slot = (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+    return *slot == NULL ? -1 : PyModule_AddObjectRef(module, name, (PyObject *)*slot);
+}
+
+static int module_exec(PyObject *module) {
+    block_state *state = PyModule_GetState(module);
+    if (add_type(module, &time_spec, "BlockTime", &state->time) < 0 ||
+        add_type(module, &block_spec, "Block", &state->block) < 0 ||
+        add_type(module, &memory_spec, "BlockMemory", &state->memory) < 0) {
+        return -1;
     }
-    if (PyMemoryView_Check(object)) {
-        Py_buffer *buffer = PyMemoryView_GET_BUFFER(object);
-        if (buffer->ndim != 2) {
-            PyErr_SetString(PyExc_TypeError, "a block's memoryview has two dimensions");
-            return -1;
-        }
-        view->data = (char **)&buffer->buf;
-        view->shape = buffer->shape;
-        view->strides = buffer->strides;
-        view->length = &buffer->len;
-        view->guard = (PyObject *)((PyMemoryViewObject *)object)->mbuf;
-        view->guard_references = Py_REFCNT(view->guard);
-    } else {
-        if (check_array(object) < 0) {
-            return -1;
-        }
-        array_head *array = (array_head *)object;
-        view->data = &array->data;
-        view->shape = array->dimensions;
-        view->strides = array->strides;
-        view->flags = &array->flags;
-    }
-    view->object = object;
-    view->own_data = *view->data;
-    view->own_frames = view->shape[0];
-    view->own_strides[0] = view->strides[0];
-    view->own_strides[1] = view->strides[1];
-    /* The block alone holds it; the caller of vc_bridge_new drops its own reference. */
-    view->object_references = 1;
+    return add_type(module, &vc_values_spec, "Values", &state->values);
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg) {
+    block_state *state = PyModule_GetState(module);
+    Py_VISIT(state->time);
+    Py_VISIT(state->block);
+    Py_VISIT(state->memory);
+    Py_VISIT(state->values);
     return 0;
 }
 
-static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
-                      Py_ssize_t channel_bytes) {
-    view->shape[0] = frames;
-    view->strides[0] = frame_bytes;
-    view->strides[1] = channel_bytes;
-    if (view->length != NULL) {
-        *view->length = frames * view->shape[1] * (Py_ssize_t)sizeof(float);
-    }
-    if (view->flags != NULL) {
-        /* A flag that is missing costs NumPy a fast path; one that is wrong gives wrong sound. */
-        int packed = channel_bytes == (Py_ssize_t)sizeof(float) &&
-                     frame_bytes == view->shape[1] * (Py_ssize_t)sizeof(float);
-        int flags = *view->flags & ~(ARRAY_C_CONTIGUOUS | ARRAY_F_CONTIGUOUS);
-        *view->flags = flags | (packed ? ARRAY_C_CONTIGUOUS : 0) |
-                       (packed && view->shape[1] == 1 ? ARRAY_F_CONTIGUOUS : 0);
-    }
+static int module_clear(PyObject *module) {
+    block_state *state = PyModule_GetState(module);
+    Py_CLEAR(state->time);
+    Py_CLEAR(state->block);
+    Py_CLEAR(state->memory);
+    Py_CLEAR(state->values);
+    return 0;
 }
 
-/* Whether the array's dimensions are where they were: `array.shape = ...` allocates new ones. */
-static int intact(const vc_view *view) {
-    const array_head *array = (const array_head *)view->object;
-    return view->flags == NULL ||
-           (array->nd == 2 && array->dimensions == view->shape && array->strides == view->strides);
-}
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+    {0, NULL}};
 
-int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
-    if (view->object == NULL) {
-        return 1;
-    }
-    if (!intact(view)) {
-        return 0;
-    }
-    Py_ssize_t frame_bytes = audio->frame_stride * (Py_ssize_t)sizeof(float);
-    Py_ssize_t channel_bytes = audio->channel_stride * (Py_ssize_t)sizeof(float);
-    *view->data = (char *)audio->data;
-    if (view->shape[0] != (Py_ssize_t)frames || view->strides[0] != frame_bytes ||
-        view->strides[1] != channel_bytes) {
-        set_shape(view, (Py_ssize_t)frames, frame_bytes, channel_bytes);
-    }
-    return 1;
-}
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "voicecoil._block",
+    .m_doc = "What a callback sees: Block, BlockTime, BlockMemory, Values.",
+    .m_size = sizeof(block_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+};
 
-void vc_view_point_home(vc_view *view) {
-    if (view->object != NULL && !intact(view)) {
-        *view->data = view->own_data; /* the next block ends the stream */
-    } else if (view->object != NULL) {
-        *view->data = view->own_data;
-        set_shape(view, view->own_frames, view->own_strides[0], view->own_strides[1]);
-    }
-}
-
-int vc_view_escaped(const vc_view *view) {
-    if (view->object == NULL) {
-        return 0;
-    }
-    return Py_REFCNT(view->object) > view->object_references ||
-           (view->guard != NULL && Py_REFCNT(view->guard) > view->guard_references);
-}
+PyMODINIT_FUNC PyInit__block(void) { return PyModuleDef_Init(&module_definition); }

@@ -1,8 +1,13 @@
-/* The objects that a callback sees, as the bridge updates them. Private to bridge/. */
+/* The objects that a callback sees, as the bridge updates them. Private to bridge/.
+ *
+ * Their types live in the module voicecoil._block, once for each interpreter; the bridge, which is
+ * part of voicecoil._core, knows only how the objects are laid out. */
 #ifndef VOICECOIL_BRIDGE_BLOCK_H
 #define VOICECOIL_BRIDGE_BLOCK_H
 
-#include "bridge.h"
+#include <Python.h>
+
+#include "voicecoil.h"
 
 typedef struct vc_py_time {
     PyObject_HEAD vc_time now, input, output;
@@ -14,9 +19,56 @@ typedef struct vc_py_block {
     PyObject *frames; /* int; replaced when the number changes */
     PyObject *samplerate;
     PyObject *time;
+    PyObject *parameters; /* vc_py_values or None */
+    PyObject *results;
     uint32_t frames_value;
     uint32_t lost_frames;
 } vc_py_block;
+
+/* Memory for one direction of a block: float32, shape (frames, channels). An exporter of the buffer
+ * protocol, so that it lives as long as any view of it. */
+typedef struct vc_py_memory {
+    PyObject_HEAD float *data;
+    Py_ssize_t shape[2];
+    Py_ssize_t strides[2];
+    int readonly;
+} vc_py_memory;
+
+/* One side of a mailbox whose message is a record of named numbers and bytes. */
+typedef struct vc_py_values {
+    PyObject_HEAD vc_mailbox *mailbox;
+    unsigned char *data;  /* reader: the newest record; writer: the record that it makes */
+    unsigned char *spare; /* writer: where a change is tried out */
+    PyObject *fields;     /* dict: name -> bytes of a struct field */
+    PyObject *other;      /* the other side, where the mailbox is its; NULL: in this interpreter
+                           * there is none */
+    uint32_t bytes;
+    bool owns;    /* the mailbox */
+    bool writes;  /* or reads */
+    bool at_once; /* each change is given away at once; else by vc_values_give */
+    bool changed;
+} vc_py_values;
+
+extern PyType_Spec vc_values_spec;
+PyObject *vc_values_new(PyTypeObject *type, PyObject *arguments);
+PyObject *vc_values_mailbox(PyObject *unused, PyObject *values);
+
+/* The record of a callback's parameters for this block. `values`: vc_py_values, or None. [IO] */
+static inline void vc_values_take(PyObject *values) {
+    if (values != Py_None) {
+        vc_py_values *side = (vc_py_values *)values;
+        side->data = (unsigned char *)(uintptr_t)vc_mailbox_read(side->mailbox);
+    }
+}
+
+/* Gives away what a callback has made of its results in this block. [IO] */
+static inline void vc_values_give(PyObject *values) {
+    if (values != Py_None && ((vc_py_values *)values)->changed) {
+        vc_py_values *side = (vc_py_values *)values;
+        vc_mailbox_write(side->mailbox, side->data);
+        side->changed = false;
+    }
+}
 
 /* One direction's view and where its shape and address are written. */
 typedef struct vc_view {

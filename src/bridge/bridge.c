@@ -1,4 +1,6 @@
 /* A device's thread enters Python, calls, and leaves. See bridge.h. */
+#include "bridge.h"
+
 #include "block.h"
 #include "stack.h"
 
@@ -147,6 +149,7 @@ static int32_t call(vc_bridge *bridge) {
     in_callback = false;
     int32_t answer = check_result(bridge, result);
     Py_XDECREF(result);
+    vc_values_give(((vc_py_block *)bridge->block)->results);
     return answer;
 }
 
@@ -157,6 +160,7 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
     time->input = block->input_time;
     time->output = block->output_time;
     object->lost_frames = block->lost_frames;
+    vc_values_take(object->parameters);
     if (object->frames_value != block->frames) {
         PyObject *frames = PyLong_FromUnsignedLong(block->frames);
         if (frames == NULL) {
@@ -233,6 +237,8 @@ void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->closed, true); }
 
 int vc_bridge_on_io_thread(void) { return in_callback; }
 
+int vc_bridge_has_exception(const vc_bridge *bridge) { return bridge->exception != NULL; }
+
 PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
     PyObject *exception = bridge->exception;
     bridge->exception = NULL;
@@ -243,13 +249,16 @@ unsigned long vc_bridge_running_on(const vc_bridge *bridge) {
     return atomic_load_explicit(&bridge->running_on, memory_order_relaxed);
 }
 
+bool vc_bridge_inside(const void *user) { return vc_bridge_running_on(user) != 0; }
+
 int vc_bridge_has_orphan(const vc_bridge *bridge) { return bridge->state != NULL; }
 
 void vc_bridge_reap(vc_bridge *bridge) {
     PyThreadState *state = bridge->state;
     bridge->state = NULL;
     if (state != NULL) {
-        PyThreadState_Clear(state);
-        PyThreadState_Delete(state);
+        PyThreadState *mine = PyEval_SaveThread();
+        drop_foreign(bridge->interpreter, state);
+        PyEval_RestoreThread(mine);
     }
 }

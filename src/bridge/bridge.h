@@ -24,24 +24,11 @@ typedef struct vc_bridge_types {
     PyObject *result;  /* exception: the callable returned something else than None */
 } vc_bridge_types;
 
-/* Makes the types Block, BlockTime and BlockMemory and adds them to `module`. -1 with an exception
- * on failure. [control] */
-int vc_bridge_add_types(PyObject *module);
-
-/* New reference to memory for one direction of a block: float32, shape (frames, channels),
- * zeroed, an exporter of the buffer protocol that lives as long as any view of it. NULL with
- * MemoryError. [control] */
-PyObject *vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly);
-float *vc_block_memory_data(PyObject *memory);
-
-/* New reference to a Block whose views are `input` and `output`: NumPy arrays or memoryviews of
- * BlockMemory, or None. [control] */
-PyObject *vc_py_block_new(PyObject *input, PyObject *output, double samplerate_hz);
-
-/* All that it is given is borrowed: whoever makes a bridge keeps it alive as long as the bridge, so
- * that the garbage collector sees who owns whom. The block's views have no other reference than the
- * block's. `zero_copy`: they are pointed to the device's own memory during each call and back to
- * their own afterwards. NULL with an exception. [control] */
+/* `block` is a voicecoil._block.Block. All that it is given is borrowed: whoever makes a bridge
+ * keeps it alive as long as the bridge, so that the garbage collector sees who owns whom. The
+ * block's views have no other reference than the block's. `zero_copy`: they are pointed to the
+ * device's own memory during each call and back to their own afterwards. NULL with an exception.
+ * [control] */
 vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
                          const vc_bridge_types *types);
 /* When no cycle runs or will run. [control] */
@@ -57,13 +44,18 @@ void vc_bridge_leave(void *user);
 void vc_bridge_close(vc_bridge *bridge) VC_REALTIME;
 /* Whether the calling thread is in a callback that some bridge called. [control] or in one */
 int vc_bridge_on_io_thread(void);
+/* Whether vc_bridge_take_exception would give one. When no cycle runs. [control] */
+int vc_bridge_has_exception(const vc_bridge *bridge);
 /* New reference to the exception that ended the stream, once; NULL without one. [control] */
 PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
  */
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) VC_REALTIME;
+/* Whether the callable runs at this moment, of a vc_bridge*; not when it waits for the GIL. [any]
+ */
+bool vc_bridge_inside(const void *bridge) VC_REALTIME;
 /* Whether a thread state is left that its thread did not drop, because the device never called
- * again. vc_bridge_reap drops it, and must run on a thread whose own state ends soon. [control] */
+ * again. vc_bridge_reap drops it, whatever interpreter it is of. [control] */
 int vc_bridge_has_orphan(const vc_bridge *bridge);
 void vc_bridge_reap(vc_bridge *bridge);
 

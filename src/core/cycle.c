@@ -6,6 +6,7 @@
  *   behind   with input, a block that spans cycles: called when its last frame has come; in a
  *            duplex stream its output then follows one block later ("latched")
  */
+#include "audio.h"
 #include "engine.h"
 
 #include <assert.h>
@@ -65,6 +66,7 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
 
 void vc_engine_free(vc_engine *engine) {
     if (engine != NULL) {
+        free(engine->moved);
         free(engine->own_memory);
         free(engine->meters);
         vc_queue_free(engine->events);
@@ -78,6 +80,7 @@ void vc_engine_start(vc_engine *engine) {
     atomic_store(&engine->error, 0);
     engine->position = 0;
     engine->block_lost = 0;
+    engine->gap_frames = 0;
     engine->valid = engine->latched ? engine->block_capacity : 0;
     engine->ending = false;
     engine->expect_input = engine->expect_output = false;
@@ -133,10 +136,46 @@ int32_t vc_native_process(vc_block *block, void *user) {
     VC_PROVEN_AGAIN
 }
 
+/* ---- what was lost ----------------------------------------------------------------------------
+ */
+
+static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
+    uint32_t room = UINT32_MAX - engine->block_lost;
+    engine->block_lost += frames < room ? frames : room;
+    engine->counted.xruns++;
+    engine->counted.lost_frames += frames;
+    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now, cause);
+}
+
+static void close_gap(vc_engine *engine) {
+    if (engine->gap_frames) {
+        vc_post_event(engine, VC_EVENT_XRUN, (int64_t)engine->gap_frames, &engine->gap_time,
+                      engine->gap_cause);
+        engine->gap_frames = 0;
+    }
+}
+
+/* The user's code was not ready, and knows it. A gap over several blocks is one xrun, told of when
+ * it is over. */
+static void starve(vc_engine *engine, const vc_block *block) {
+    if (block->starved_frames == 0) {
+        close_gap(engine);
+        return;
+    }
+    if (engine->gap_frames == 0) {
+        engine->counted.xruns++;
+        engine->gap_time = block->now;
+        engine->gap_cause = block->starved_cause;
+    }
+    engine->gap_frames += block->starved_frames;
+    engine->counted.lost_frames += block->starved_frames;
+}
+
 /* ---- the end of a stream, as the IO thread sees it ------------------------------------------ */
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
-    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
+    close_gap(engine);
+    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now, 0);
     vc_publish(engine); /* before the state: who sees the end sees all counts, lost events too */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
 }
@@ -196,6 +235,7 @@ static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *c
     block->reserved = 0;
     block->samplerate_hz = engine->config.samplerate_hz;
     block->now = cycle->now;
+    block->starved_frames = 0;
 }
 
 /* Calls the user's code and looks after what it left in the block. */
@@ -204,6 +244,9 @@ static void call(vc_engine *engine, vc_block *block) {
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     int32_t result = process(engine, block);
+    if (block->starved_frames | engine->gap_frames) {
+        starve(engine, block);
+    }
 
     /* An input stream makes nothing that a device could play. */
     uint32_t made = block->output.channels ? frames : 0;
@@ -238,9 +281,8 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
     if (device->channels == 0) {
         return true;
     }
-    bool packed = device->frame_stride == (ptrdiff_t)device->channels &&
-                  (device->channel_stride == 1 || device->channels == 1);
-    return device->data != NULL && (packed || !(engine->config.flags & VC_ENGINE_PACKED));
+    bool any_uniform = !(engine->config.flags & (VC_ENGINE_PACKED | VC_ENGINE_LEND));
+    return any_uniform ? device->data != NULL : vc_audio_packed(device);
 }
 
 /* A block inside the cycle, `offset` frames from its start. Returns its frames that count. */
@@ -250,9 +292,9 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
     describe(&block, engine, cycle, frames);
     block.input_time = later(engine, cycle->input_time, offset);
     block.output_time = later(engine, cycle->output_time, offset);
-    bool zero_copy = (engine->config.flags & VC_ENGINE_ZERO_COPY) &&
-                     can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
-    if (zero_copy) {
+    bool lent = (engine->config.flags & (VC_ENGINE_ZERO_COPY | VC_ENGINE_LEND)) &&
+                can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
+    if (lent) {
         device_block(&block.input, &cycle->input, offset);
         device_block(&block.output, &cycle->output, offset);
     } else {
@@ -263,9 +305,9 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
         }
         engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
     }
-    vc_audio_silence(&block.output, 0, frames);
+    vc_silence_all(&block.output, frames);
     call(engine, &block);
-    if (!zero_copy) {
+    if (!lent) {
         vc_audio_copy(&cycle->output, offset, &block.output, 0, frames);
     }
     uint32_t valid = engine->valid;
@@ -310,14 +352,6 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
-    uint32_t room = UINT32_MAX - engine->block_lost;
-    engine->block_lost += frames < room ? frames : room;
-    engine->counted.xruns++;
-    engine->counted.lost_frames += frames;
-    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now);
-}
-
 /* A duplex device that broke its promise of whole blocks: from here on one block behind, with one
  * block of silence as the seam. */
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
@@ -326,7 +360,7 @@ static void latch(vc_engine *engine, const vc_cycle *cycle) {
     vc_audio block;
     own(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
-    lose(engine, cycle, engine->config.block_frames);
+    lose(engine, cycle, engine->config.block_frames, VC_CAUSE_BLOCKS);
 }
 
 static bool done_for_good(const vc_engine *engine) {
@@ -400,7 +434,7 @@ static void find_xrun(vc_engine *engine, const vc_cycle *cycle) {
         lost = ahead > lost ? ahead : lost;
     }
     if (lost) {
-        lose(engine, cycle, lost);
+        lose(engine, cycle, lost, VC_CAUSE_DEVICE);
     }
 }
 
@@ -413,14 +447,18 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
     int64_t busy = clock_ns(engine) - began_ns;
     busy = busy > 0 ? busy : 0;
     double period_ns = (double)cycle->frames * engine->ns_per_frame;
-    counted->load += ((double)busy / period_ns - counted->load) * 0.02;
+    if (cycle->frames != engine->per_period_of) { /* a division takes longer than all the rest */
+        engine->per_period_of = cycle->frames;
+        engine->per_period = 1.0 / period_ns;
+    }
+    counted->load += ((double)busy * engine->per_period - counted->load) * 0.02;
     counted->cycles++;
     counted->busy_ns += (uint64_t)busy;
     counted->busy_max_ns =
         (uint64_t)busy > counted->busy_max_ns ? (uint64_t)busy : counted->busy_max_ns;
     if ((double)busy > period_ns) {
         counted->late_cycles++;
-        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now);
+        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now, 0);
     }
     counted->last_output = cycle->output_time;
     counted->last_input = cycle->input_time;
@@ -441,6 +479,11 @@ static void answer(vc_engine *engine, int request) {
 }
 
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
+    vc_cycle translated;
+    if (engine->moved != NULL) {
+        vc_translate(engine, cycle, &translated);
+        cycle = &translated;
+    }
     int state = atomic_load_explicit(&engine->state, memory_order_acquire);
     if (state != VC_RUNNING) {
         vc_audio_silence(&cycle->output, 0, cycle->frames);

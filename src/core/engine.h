@@ -25,8 +25,11 @@ typedef struct vc_meter {
     uint64_t seen_frames;
 } vc_meter;
 
+typedef struct vc_moved vc_moved; /* move.c */
+
 struct vc_engine {
     vc_engine_config config;
+    vc_moved *moved;         /* NULL: it is on its first device */
     uint32_t block_capacity; /* frames that the stream's own block holds */
     float *input_block;      /* interleaved; NULL without that direction */
     float *output_block;
@@ -45,10 +48,15 @@ struct vc_engine {
     bool ending;         /* the user's code is done; what output_block holds is still played */
     int64_t drain_left;  /* frames from the next cycle's beginning to the last one heard */
     uint32_t block_lost; /* frames lost since the last block */
+    uint64_t gap_frames; /* of the gap that the user's code has left open */
+    uint32_t gap_cause;
+    vc_time gap_time;
     vc_time block_input_time;
     bool expect_output, expect_input;
     int64_t next_output_frame, next_input_frame;
     double ns_per_frame;
+    double per_period; /* 1 / ns that `per_period_of` frames last */
+    uint32_t per_period_of;
     vc_statistics counted; /* the IO thread's own; others read `published` */
 
     vc_published published;
@@ -61,7 +69,10 @@ struct vc_engine {
 void vc_publish(vc_engine *engine) VC_REALTIME;
 void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
                      uint32_t frames) VC_REALTIME;
-void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
-                   const vc_time *time) VC_REALTIME;
+void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time,
+                   uint32_t cause) VC_REALTIME;
+
+/* move.c, for cycle.c: a cycle of the device that it moved to, as the stream sees it. [IO] */
+void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
 
 #endif

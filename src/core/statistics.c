@@ -109,11 +109,13 @@ void vc_engine_levels(vc_engine *engine, vc_level *levels, uint32_t count) {
     }
 }
 
-void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time) {
+void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time,
+                   uint32_t cause) {
     vc_event event = {.host_ns = time->host_ns,
                       .sample_frames = time->sample_frames,
                       .value = value,
-                      .kind = (uint32_t)kind};
+                      .kind = (uint32_t)kind,
+                      .cause = cause};
     if (!vc_queue_push(engine->events, &event)) {
         engine->counted.lost_events++;
     }

@@ -123,7 +123,21 @@ typedef struct vc_block {
     vc_time now;
     vc_time input_time;
     vc_time output_time;
+    /* out, for code of voicecoil's own: frames of this block that were not ready for the device, or
+     * for which there was no room; they are counted as lost, and not told of in the next block's
+     * lost_frames. Why: a vc_cause. */
+    uint32_t starved_frames;
+    uint32_t starved_cause;
 } vc_block;
+
+/* Why frames were lost. */
+typedef enum vc_cause {
+    VC_CAUSE_DEVICE = 0,   /* the device gave no cycle for them */
+    VC_CAUSE_BLOCKS = 1,   /* a duplex device broke its promise of whole blocks */
+    VC_CAUSE_WAITING = 2,  /* the user's code waited for a lock of its own (Python's) */
+    VC_CAUSE_CALLBACK = 3, /* the user's code was running */
+    VC_CAUSE_WORKER = 4    /* the thread that runs ahead did not get to it */
+} vc_cause;
 
 enum {
     VC_CONTINUE = 0, /* go on */
@@ -160,7 +174,10 @@ enum {
     VC_ENGINE_ZERO_COPY = 1u, /* the block is the device's own memory wherever that is uniform and
                                * the block lies inside one cycle; else a copy, which is counted */
     VC_ENGINE_PACKED = 2u,    /* with ZERO_COPY: only interleaved contiguous memory will do */
-    VC_ENGINE_METER = 4u      /* keep peak and mean square per channel */
+    VC_ENGINE_METER = 4u,     /* keep peak and mean square per channel */
+    VC_ENGINE_LEND = 8u       /* for code that keeps nothing of a block: the device's own memory
+                               * where that is interleaved and contiguous, without being asked for
+                               * and without counting */
 };
 
 typedef struct vc_engine_config {
@@ -221,6 +238,30 @@ vc_reason vc_engine_reason(const vc_engine *engine) VC_REALTIME;
 /* What a native function returned with VC_REASON_ERROR. [any] */
 int32_t vc_engine_error(const vc_engine *engine) VC_REALTIME;
 
+/* The device that an engine goes on with, after its own is lost. */
+typedef struct vc_move {
+    /* For each of the engine's channels the one of the new device's cycles, or VC_NO_CHANNEL:
+     * silence comes in, and what goes out is dropped. Copied. */
+    const uint32_t *input_map;
+    const uint32_t *output_map;
+    uint32_t input_channels; /* of the cycles: 0 where the engine has none */
+    uint32_t output_channels;
+    uint32_t device_frames; /* as in vc_engine_config */
+    uint32_t drain_frames;
+    int64_t (*clock_ns)(void *clock) VC_REALTIME;
+    void *clock;
+} vc_move;
+
+#define VC_NO_CHANNEL UINT32_MAX
+
+/* Goes on with another device, or with the same one that came back: at the same rate, with the
+ * block as it stands. Blocks that came one for each cycle stay as long as they were. Sample times
+ * go on by the host time that has passed between the connectors, and never back; the frames in
+ * between are counted as lost with the first cycle. Devices that give no sample times tell nothing
+ * of that. False: no memory; all is as it was. [control], when no cycle runs, before the device is
+ * started. */
+bool vc_engine_move(vc_engine *engine, const vc_move *move);
+
 /* Runs one IO cycle. Every frame of `cycle->output` is written. [IO]
  * Returns how many leading frames hold what the user's code made; the rest is silence. */
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
@@ -265,8 +306,8 @@ typedef struct vc_event {
     int64_t host_ns;
     int64_t sample_frames;
     int64_t value;
-    uint32_t kind; /* vc_event_kind */
-    uint32_t reserved;
+    uint32_t kind;  /* vc_event_kind */
+    uint32_t cause; /* of an xrun: vc_cause */
 } vc_event;
 
 /* Takes the oldest event; false: there is none. [control] */
@@ -316,6 +357,8 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) VC_REAL
 void vc_ring_end(vc_ring *ring) VC_REALTIME;
 /* True once the producer has ended and everything was read. [consumer] */
 bool vc_ring_finished(const vc_ring *ring) VC_REALTIME;
+/* Empties it for another use, when neither side runs. [control] */
+void vc_ring_reset(vc_ring *ring);
 
 /* ---- queue: small messages from one thread to another -------------------------------------- */
 
@@ -327,6 +370,19 @@ void vc_queue_free(vc_queue *queue);
 bool vc_queue_push(vc_queue *queue, const void *message) VC_REALTIME;
 /* false: empty. [consumer] */
 bool vc_queue_pop(vc_queue *queue, void *message) VC_REALTIME;
+
+/* ---- mailbox: the latest value from one thread to another ----------------------------------- */
+
+/* A value of fixed size; the reader gets the newest one, those between are lost. One writer, one
+ * reader, wait-free. */
+typedef struct vc_mailbox vc_mailbox;
+/* `first`: what is read before anything was written; NULL: zeros. [control] */
+vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first);
+void vc_mailbox_free(vc_mailbox *mailbox);
+/* [writer] */
+void vc_mailbox_write(vc_mailbox *mailbox, const void *value) VC_REALTIME;
+/* The newest value, aligned as from malloc; it does not change until the next read. [reader] */
+const void *vc_mailbox_read(vc_mailbox *mailbox) VC_REALTIME;
 
 /* ---- mixer: clips at exact frames ---------------------------------------------------------- */
 

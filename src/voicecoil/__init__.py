@@ -1,4 +1,4 @@
-"""CoreAudio from Python: real-time audio, with Python functions called on the device's own thread.
+"""CoreAudio from Python: real-time audio, with Python functions called for each block of frames.
 
 >>> import voicecoil as vc
 >>> def tone(block):
@@ -20,8 +20,9 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from typing import Any
 
-    from voicecoil._core import Block as Block
-    from voicecoil._core import BlockTime as BlockTime
+    from voicecoil._block import Block as Block
+    from voicecoil._block import BlockTime as BlockTime
+    from voicecoil._block import Values as Values
     from voicecoil.device_list import default_device as default_device
     from voicecoil.device_list import devices as devices
     from voicecoil.drivers.driver import Device as Device
@@ -36,7 +37,11 @@ if TYPE_CHECKING:
     from voicecoil.errors import FileFormatError as FileFormatError
     from voicecoil.errors import FileMissingError as FileMissingError
     from voicecoil.errors import ForkedError as ForkedError
+    from voicecoil.errors import IsolatedCallbackError as IsolatedCallbackError
+    from voicecoil.errors import IsolatedError as IsolatedError
+    from voicecoil.errors import IsolatedImportError as IsolatedImportError
     from voicecoil.errors import NativeCallbackError as NativeCallbackError
+    from voicecoil.errors import PythonVersionError as PythonVersionError
     from voicecoil.errors import Stop as Stop
     from voicecoil.errors import StreamClosedError as StreamClosedError
     from voicecoil.errors import StreamStateError as StreamStateError
@@ -58,13 +63,13 @@ if TYPE_CHECKING:
 
 # Public name -> the module that has it.
 _HOMES = {
-    "_core": "Block BlockTime",
+    "_block": "Block BlockTime Values",
     "device_list": "default_device devices",
     "drivers.driver": "Device Latency",
     "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
     "DeviceNotFoundError DriverError EscapedBlockError FileFormatError FileMissingError "
-    "ForkedError NativeCallbackError Stop StreamClosedError StreamStateError StreamTimeoutError "
-    "VoicecoilError",
+    "ForkedError IsolatedCallbackError IsolatedError IsolatedImportError NativeCallbackError "
+    "PythonVersionError Stop StreamClosedError StreamStateError StreamTimeoutError VoicecoilError",
     "events": "Event",
     "levels": "Level",
     "native": "NativeCallback",

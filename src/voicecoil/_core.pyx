@@ -13,14 +13,13 @@ from libc.string cimport memset
 
 from _voicecoil cimport *
 
-import sys
-
-vc_bridge_add_types(sys.modules[__name__])
+from voicecoil._block import block as new_block
 
 # Flags and states of voicecoil.h, for the modules above.
 ZERO_COPY = 1
 PACKED = 2
 METER = 4
+cdef uint32_t LEND = 8
 IDLE, RUNNING, DRAINING, FINISHED = range(4)
 REASON_NONE, REASON_STOP, REASON_ABORT, REASON_END, REASON_ERROR = range(5)
 EVENT_XRUN, EVENT_FINISHED, EVENT_LATE = range(1, 4)
@@ -74,25 +73,31 @@ def block_frames(uint32_t fixed_frames, uint32_t device_frames):
     return vc_engine_block_frames(&config)
 
 
-def block_memory(uint32_t frames, uint32_t channels, bint readonly):
-    """Memory for one direction of a block; see bridge.h."""
-    return vc_block_memory_new(frames, channels, readonly)
-
-
 cdef class Code:
     """What a stream runs on the IO thread."""
 
     cdef vc_process_fn process
     cdef leave_fn leave
     cdef void *user
-    cdef object input_memory, output_memory  # BlockMemory or None
+    cdef float *input_block  # the stream's own block; NULL: the engine allocates it
+    cdef float *output_block
+    cdef object memories  # what those are in
     cdef readonly object callable  # what the user gave; None: nothing
 
     def __cinit__(self, *args, **kwargs):
         self.process = NULL
         self.leave = NULL
         self.user = NULL
-        self.input_memory = self.output_memory = self.callable = None
+        self.input_block = self.output_block = NULL
+        self.memories = self.callable = None
+
+    cdef use_memories(self, input_memory, output_memory):
+        """Two of BlockMemory or None."""
+        self.memories = input_memory, output_memory
+        if input_memory is not None:
+            self.input_block = (<vc_py_memory *>input_memory).data
+        if output_memory is not None:
+            self.output_block = (<vc_py_memory *>output_memory).data
 
 
 cdef class PythonCode(Code):
@@ -101,16 +106,17 @@ cdef class PythonCode(Code):
     cdef vc_bridge *bridge
     cdef object block, types  # what the bridge borrows, beside `callable`
 
-    def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types):
+    def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types,
+                 parameters, results):
         cdef vc_bridge_types c_types
         stop, escaped, result = types
         c_types.stop = <void *>stop
         c_types.escaped = <void *>escaped
         c_types.result = <void *>result
-        self.input_memory, self.output_memory = memories
+        self.use_memories(memories[0], memories[1])
         self.callable = callable
         self.types = types
-        self.block = vc_py_block_new(views[0], views[1], samplerate_hz)
+        self.block = new_block(views[0], views[1], samplerate_hz, parameters, results)
         views.clear()  # their only references must be the block's: bridge.c counts them
         self.bridge = vc_bridge_new(callable, self.block, zero_copy, &c_types)
         self.process = vc_bridge_process
@@ -123,16 +129,17 @@ cdef class PythonCode(Code):
 
     def shut(self):
         """After this the bridge never enters Python again."""
-        vc_bridge_close(self.bridge)
+        if self.bridge != NULL:
+            vc_bridge_close(self.bridge)
 
     @property
     def running_on(self):
         """Ident of the thread on which the callable runs now, else 0."""
-        return vc_bridge_running_on(self.bridge)
+        return vc_bridge_running_on(self.bridge) if self.bridge != NULL else 0
 
     @property
     def has_orphan(self):
-        return bool(vc_bridge_has_orphan(self.bridge))
+        return self.bridge != NULL and bool(vc_bridge_has_orphan(self.bridge))
 
     def reap(self):
         """Drops a thread state that its thread left; on a thread that ends right after."""
@@ -151,6 +158,119 @@ cdef class PythonCode(Code):
         """Lets go of the callable, when no cycle runs or will run."""
         self.process = NULL
         self.callable = self.block = None
+
+
+cdef class IsolatedCode(PythonCode):
+    """A Python callable in an interpreter with a GIL of its own; see isolated.h."""
+
+    cdef vc_isolated *isolated
+
+    def __init__(self, str name):
+        self.callable = name
+        self.isolated = vc_isolated_new()
+
+    def __dealloc__(self):
+        # In the child of a fork its interpreter is gone, and what it owned with it.
+        self.bridge = NULL
+        vc_isolated_free(self.isolated)
+
+    def make(self, bytes wanted):
+        """[keeper] The answer, marshalled."""
+        answer = vc_isolated_make(self.isolated, wanted)
+        self.user = self.bridge = self.isolated.bridge
+        self.process = vc_bridge_process
+        self.leave = vc_bridge_leave
+        self.input_block = self.isolated.input_block
+        self.output_block = self.isolated.output_block
+        return answer
+
+    def end(self):
+        """[keeper] Ends the interpreter, when no cycle runs or will run."""
+        self.bridge = NULL
+        self.process = NULL
+        vc_isolated_end(self.isolated)
+
+    def interrupt(self):
+        """[keeper] Raises SystemExit in the callable that runs now."""
+        vc_isolated_interrupt(self.isolated)
+
+    def describe_exception(self):
+        """The exception that ended the stream, once, as bytes; else None."""
+        return vc_isolated_take_exception(self.isolated)
+
+
+def forget_interpreters():
+    """At exit: nobody tries to end what cannot be ended."""
+    vc_isolated_forget_all()
+
+
+cdef class Worker(Code):
+    """Other code, run ahead of the device on a thread of its own."""
+
+    cdef vc_worker *worker
+    cdef Code code
+
+    def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
+                 uint32_t block_frames, uint32_t device_frames, uint32_t lead_frames,
+                 double samplerate_hz, bint waited_for):
+        cdef vc_lead_config config
+        memset(&config, 0, sizeof(config))
+        config.input_channels = input_channels
+        config.output_channels = output_channels
+        config.block_frames = block_frames
+        config.device_frames = device_frames
+        config.lead_frames = lead_frames
+        config.samplerate_hz = samplerate_hz
+        config.process = code.process
+        config.user = code.user
+        config.input_block = code.input_block
+        config.output_block = code.output_block
+        if isinstance(code, PythonCode):
+            config.inside = vc_bridge_inside
+        self.code = code
+        self.worker = vc_worker_new(&config, code.leave, waited_for)
+        if self.worker == NULL:
+            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+        self.process = vc_lead_process
+        self.user = vc_worker_lead(self.worker)
+
+    def __dealloc__(self):
+        vc_worker_free(self.worker)
+
+    def fit(self, uint32_t device_frames, uint32_t lead_frames, bint waited_for):
+        """For another device, while its thread does not run; what was made is dropped."""
+        if not vc_worker_fit(self.worker, device_frames, lead_frames, waited_for):
+            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+
+    def start(self):
+        """Begins its thread. False: the system gives none."""
+        return vc_worker_start(self.worker)
+
+    def stop(self):
+        """Asks for the end when all that was made is played."""
+        vc_lead_stop(vc_worker_lead(self.worker))
+
+    def quit(self):
+        """Asks its thread to end after the block that it is at."""
+        with nogil:
+            vc_worker_quit(self.worker)
+
+    def join(self, double timeout_s):
+        """Waits until its thread has ended. False: it has not."""
+        cdef bint ended
+        with nogil:
+            ended = vc_worker_join(self.worker, <int64_t>(timeout_s * 1e9))
+        return ended
+
+    @property
+    def blocks(self):
+        """Calls of the code."""
+        return vc_lead_blocks(vc_worker_lead(self.worker))
+
+    @property
+    def frames(self):
+        """Frames in them."""
+        return vc_lead_frames(vc_worker_lead(self.worker))
 
 
 cdef class NativeCode(Code):
@@ -381,6 +501,25 @@ cdef class Clock:
         return self.function(self.argument)
 
 
+cdef class ChannelMap:
+    """Where a moved engine's channels are; None: nowhere."""
+
+    cdef uint32_t *channels
+    cdef uint32_t used
+
+    def __cinit__(self, list channels):
+        self.channels = <uint32_t *>PyMem_Calloc(len(channels) + 1, sizeof(uint32_t))
+        if self.channels == NULL:
+            raise MemoryError
+        self.used = 0
+        for i, channel in enumerate(channels):
+            self.channels[i] = VC_NO_CHANNEL if channel is None else channel
+            self.used += channel is not None
+
+    def __dealloc__(self):
+        PyMem_Free(self.channels)
+
+
 cdef class Engine:
     """One stream's engine. Its owner frees it by dropping it, when no cycle runs or will run."""
 
@@ -400,14 +539,13 @@ cdef class Engine:
         config.device_frames = device_frames
         config.drain_frames = drain_frames
         config.samplerate_hz = samplerate_hz
-        config.flags = flags
+        # Only Python keeps references to a block's memory; all other code may have the device's own.
+        config.flags = flags if isinstance(code, PythonCode) else flags | LEND
         config.process = code.process
         config.leave = code.leave
         config.user = code.user
-        if code.input_memory is not None:
-            config.input_block = vc_block_memory_data(code.input_memory)
-        if code.output_memory is not None:
-            config.output_block = vc_block_memory_data(code.output_memory)
+        config.input_block = code.input_block
+        config.output_block = code.output_block
         if clock is not None:
             self.clock_owner = clock
             config.clock_ns = (<Clock?>clock).function
@@ -434,6 +572,26 @@ cdef class Engine:
     def abort(self):
         vc_engine_abort(self.engine)
 
+    def move(self, input_map, output_map, *, uint32_t device_frames, uint32_t drain_frames,
+             clock=None):
+        """Goes on with another device, when no cycle runs.
+
+        The maps have for each channel the one of the device's cycles, or None.
+        """
+        cdef vc_move to
+        cdef ChannelMap inputs = ChannelMap(input_map), outputs = ChannelMap(output_map)
+        memset(&to, 0, sizeof(to))
+        to.input_map, to.input_channels = inputs.channels, inputs.used
+        to.output_map, to.output_channels = outputs.channels, outputs.used
+        to.device_frames = device_frames
+        to.drain_frames = drain_frames
+        if clock is not None:
+            to.clock_ns = (<Clock?>clock).function
+            to.clock = (<Clock>clock).argument
+        if not vc_engine_move(self.engine, &to):
+            raise MemoryError("no memory for a stream's other device")
+        self.clock_owner = clock
+
     @property
     def state(self):
         return vc_engine_state(self.engine)
@@ -450,8 +608,12 @@ cdef class Engine:
         """The fields of vc_statistics, as a dict."""
         cdef vc_statistics s
         vc_engine_statistics(self.engine, &s)
+        ahead = isinstance(self.code, Worker)  # then the engine's blocks are the device's
         return {
-            "cycles": s.cycles, "blocks": s.blocks, "frames": s.frames, "xruns": s.xruns,
+            "cycles": s.cycles,
+            "blocks": (<Worker>self.code).blocks if ahead else s.blocks,
+            "frames": (<Worker>self.code).frames if ahead else s.frames,
+            "xruns": s.xruns,
             "lost_frames": s.lost_frames, "late_cycles": s.late_cycles,
             "nonfinite_samples": s.nonfinite_samples, "copied_blocks": s.copied_blocks,
             "lost_events": s.lost_events, "busy_ns": s.busy_ns, "busy_max_ns": s.busy_max_ns,
@@ -472,11 +634,13 @@ cdef class Engine:
             PyMem_Free(levels)
 
     def events(self):
-        """Takes all waiting events: [(kind, host_ns, sample_frames, value)]."""
+        """Takes all waiting events: [(kind, host_ns, sample_frames, value, cause)]."""
         cdef vc_event event
         taken = []
         while vc_engine_event(self.engine, &event):
-            taken.append((event.kind, event.host_ns, event.sample_frames, event.value))
+            taken.append(
+                (event.kind, event.host_ns, event.sample_frames, event.value, event.cause)
+            )
         return taken
 
 
@@ -491,7 +655,8 @@ cdef class VirtualDevice(Clock):
     def __cinit__(self, *, uint32_t input_channels, uint32_t output_channels, uint32_t frames,
                   pattern, double samplerate_hz, uint32_t clock, uint32_t layout,
                   uint32_t input_latency_frames, uint32_t output_latency_frames,
-                  uint32_t tolerance_frames, uint32_t stack_bytes, bint loopback, bint poison):
+                  uint32_t tolerance_frames, int64_t epoch_ns, uint32_t stack_bytes,
+                  bint loopback, bint poison):
         cdef vc_device_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = input_channels
@@ -508,6 +673,7 @@ cdef class VirtualDevice(Clock):
         config.input_latency_frames = input_latency_frames
         config.output_latency_frames = output_latency_frames
         config.tolerance_frames = tolerance_frames
+        config.epoch_ns = epoch_ns
         config.stack_bytes = stack_bytes
         config.loopback = loopback
         config.poison = poison
@@ -587,6 +753,11 @@ cdef class VirtualDevice(Clock):
     @property
     def lost_frames(self):
         return vc_device_lost_frames(self.device)
+
+    @property
+    def capture_room(self):
+        """Frames of capture_into's array that nothing was written to, when no cycle runs."""
+        return vc_device_capture_room(self.device)
 
     @property
     def capture_lost_frames(self):

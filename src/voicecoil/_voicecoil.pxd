@@ -4,6 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 ctypedef void (*leave_fn)(void *user) noexcept nogil
 ctypedef int64_t (*clock_fn)(void *clock) noexcept nogil
 
+cdef extern from "<stdbool.h>":
+    ctypedef bint c_bool "bool"
+
 
 cdef extern from "voicecoil.h" nogil:
     int64_t vc_clock_ns()
@@ -55,6 +58,20 @@ cdef extern from "voicecoil.h" nogil:
     int vc_engine_reason(const vc_engine *engine)
     int32_t vc_engine_error(const vc_engine *engine)
 
+    uint32_t VC_NO_CHANNEL
+
+    ctypedef struct vc_move:
+        const uint32_t *input_map
+        const uint32_t *output_map
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t device_frames
+        uint32_t drain_frames
+        clock_fn clock_ns
+        void *clock
+
+    bint vc_engine_move(vc_engine *engine, const vc_move *move)
+
     ctypedef struct vc_statistics:
         uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, nonfinite_samples
         uint64_t copied_blocks, lost_events, busy_ns, busy_max_ns
@@ -79,6 +96,7 @@ cdef extern from "voicecoil.h" nogil:
         int64_t sample_frames
         int64_t value
         uint32_t kind
+        uint32_t cause
 
     bint vc_engine_event(vc_engine *engine, vc_event *out)
     void vc_cycle_set_trap(void (*enter)() noexcept, void (*leave)() noexcept)
@@ -142,10 +160,6 @@ cdef extern from "bridge.h":
         void *escaped
         void *result
 
-    int vc_bridge_add_types(object module) except -1
-    object vc_block_memory_new(uint32_t frames, uint32_t channels, int readonly)
-    float *vc_block_memory_data(object memory)
-    object vc_py_block_new(object input, object output, double samplerate_hz)
     vc_bridge *vc_bridge_new(object callable, object block, int zero_copy,
                              const vc_bridge_types *types) except NULL
     void vc_bridge_free(vc_bridge *bridge)
@@ -157,6 +171,64 @@ cdef extern from "bridge.h":
     unsigned long vc_bridge_running_on(const vc_bridge *bridge)
     int vc_bridge_has_orphan(const vc_bridge *bridge)
     void vc_bridge_reap(vc_bridge *bridge)
+    c_bool vc_bridge_inside(const void *bridge) noexcept nogil
+
+
+cdef extern from "lead.h" nogil:
+    ctypedef struct vc_lead:
+        pass
+
+    ctypedef struct vc_lead_config:
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t block_frames
+        uint32_t device_frames
+        uint32_t lead_frames
+        double samplerate_hz
+        float *input_block
+        float *output_block
+        vc_process_fn process
+        void *user
+        c_bool (*inside)(const void *user) noexcept nogil
+
+    int32_t vc_lead_process(vc_block *block, void *lead) noexcept
+    void vc_lead_stop(vc_lead *lead)
+    uint64_t vc_lead_blocks(const vc_lead *lead)
+    uint64_t vc_lead_frames(const vc_lead *lead)
+
+
+cdef extern from "worker.h" nogil:
+    ctypedef struct vc_worker:
+        pass
+
+    vc_worker *vc_worker_new(const vc_lead_config *config, leave_fn leave, bint waited_for)
+    void vc_worker_free(vc_worker *worker)
+    vc_lead *vc_worker_lead(vc_worker *worker)
+    bint vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                       bint waited_for)
+    bint vc_worker_start(vc_worker *worker)
+    void vc_worker_quit(vc_worker *worker)
+    bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
+
+
+cdef extern from "block.h":
+    ctypedef struct vc_py_memory:
+        float *data
+
+
+cdef extern from "isolated.h":
+    ctypedef struct vc_isolated:
+        vc_bridge *bridge
+        float *input_block
+        float *output_block
+
+    vc_isolated *vc_isolated_new() except NULL
+    object vc_isolated_make(vc_isolated *isolated, bytes wanted)
+    object vc_isolated_take_exception(vc_isolated *isolated)
+    void vc_isolated_interrupt(vc_isolated *isolated)
+    void vc_isolated_end(vc_isolated *isolated)
+    void vc_isolated_free(vc_isolated *isolated)
+    void vc_isolated_forget_all()
 
 
 cdef extern from "allocations.h":
@@ -181,6 +253,7 @@ cdef extern from "device.h" nogil:
         uint32_t input_latency_frames
         uint32_t output_latency_frames
         uint32_t tolerance_frames
+        int64_t epoch_ns
         uint32_t stack_bytes
         bint loopback
         bint poison
@@ -209,4 +282,5 @@ cdef extern from "device.h" nogil:
     uint64_t vc_device_lost_frames(const vc_device *device)
     void vc_device_capture(vc_device *device, vc_ring *ring)
     void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count)
+    uint64_t vc_device_capture_room(const vc_device *device)
     uint64_t vc_device_capture_lost_frames(const vc_device *device)

@@ -21,7 +21,7 @@ from typing import Any, Protocol
 from voicecoil import _core
 from voicecoil.errors import StreamStateError
 
-__all__ = ["forked", "generation", "register", "report", "submit", "tick"]
+__all__ = ["at_the_end", "forked", "generation", "register", "report", "submit", "tick"]
 
 TICK_S = 0.01
 EXIT_S = 1.0  # what the end of the program gives to all that runs, together
@@ -35,6 +35,7 @@ class Closable(Protocol):
 _pid = os.getpid()
 _generation = 0  # how often this process was forked from one that had us loaded
 _live: weakref.WeakSet[Any] = weakref.WeakSet()
+_last: list[Callable[[], None]] = []
 _tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 _tickers: dict[Callable[[], bool], None] = {}
 _thread: threading.Thread | None = None
@@ -66,6 +67,12 @@ def register(thing: Closable) -> None:
         raise StreamStateError(
             "the interpreter is ending, and every stream was closed; open streams before that"
         )
+
+
+def at_the_end(task: Callable[[], None]) -> Callable[[], None]:
+    """Calls `task` when the interpreter ends and all that was registered is closed."""
+    _last.append(task)
+    return task
 
 
 def submit(task: Callable[[], None]) -> None:
@@ -147,6 +154,8 @@ def _exit() -> None:
             task = _tasks.get_nowait()
             if task is not None:
                 _guarded(task)
+    for task in _last:
+        _guarded(task)
 
 
 def _after_fork_in_child() -> None:

@@ -248,13 +248,17 @@ class ConvertedSource:
         if not finite.all():
             self.silenced_samples += int(frames.size - np.count_nonzero(finite))
             frames = np.where(finite, frames, np.float32(0.0))
+        if self._ended:
+            # The promise is ours: the converter rounds a last half frame down, and a frame of
+            # silence in its place would be heard as a click. So it gets the silence behind the
+            # sound, two of our frames of it, and makes more than is wanted.
+            beyond = 2 * -(-self._source.samplerate // self.samplerate)
+            frames = np.zeros((beyond, frames.shape[1]), np.float32)
         made: NDArray[np.float32] = self._resampler.resample_chunk(
             np.ascontiguousarray(frames), last=self._ended
         )
         if self._ended:
-            # The promise is ours, not the converter's: a rounding of its own must not show.
-            missing = max(0, self._target_frames(self._source_frame) - self._made_frames)
-            made = np.pad(made[:missing], ((0, max(0, missing - len(made))), (0, 0)))
+            made = made[: max(0, self._target_frames(self._source_frame) - self._made_frames)]
         self._made_frames += len(made)
         return made if self._mix_first else apply(made, self._mix)
 

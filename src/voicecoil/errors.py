@@ -22,7 +22,11 @@ __all__ = [
     "FilePermissionError",
     "FileTruncatedError",
     "ForkedError",
+    "IsolatedCallbackError",
+    "IsolatedError",
+    "IsolatedImportError",
     "NativeCallbackError",
+    "PythonVersionError",
     "Stop",
     "StreamClosedError",
     "StreamStateError",
@@ -104,6 +108,32 @@ class NativeCallbackError(VoicecoilError, RuntimeError):
     def __init__(self, message: str, *, code: int = 0) -> None:
         super().__init__(message)
         self.code = code
+
+
+class PythonVersionError(VoicecoilError, NotImplementedError):
+    """This version of Python cannot do that."""
+
+
+class IsolatedError(VoicecoilError):
+    """Something was raised in an isolated interpreter.
+
+    Attributes
+    ----------
+    traceback : str
+        As Python writes it there; no object can cross.
+    """
+
+    def __init__(self, message: str, *, traceback: str = "") -> None:
+        super().__init__(f"{message}\n\n{traceback}".rstrip())
+        self.traceback = traceback
+
+
+class IsolatedImportError(IsolatedError, ImportError):
+    """The module of a callable cannot be imported in an isolated interpreter."""
+
+
+class IsolatedCallbackError(IsolatedError, RuntimeError):
+    """A callable in an isolated interpreter raised an exception."""
 
 
 class FileMissingError(VoicecoilError, FileNotFoundError):

@@ -6,38 +6,55 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Event", "with_overloads"]
+__all__ = ["CAUSES", "Cause", "Event", "with_overloads"]
+
+Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
+CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
 
 OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened on the IO thread, posted there without waiting.
+    """One thing that happened, on the IO thread (posted there without waiting) or to the device.
 
     Attributes
     ----------
-    kind : {"xrun", "late", "overload", "rerouted", "interrupted", "resumed", "finished"}
-        Frames were lost; a cycle took longer than its own sound lasts; the audio system said that
-        its IO thread was too late, that the stream goes to another device now, that it is
-        interrupted and that it goes on; the stream ended.
+    kind : str
+        "xrun": frames were lost. "late": a cycle took longer than its own sound lasts. "overload",
+        "rerouted", "interrupted", "resumed": the audio system said that its IO thread was too late,
+        that the stream goes to another device now, that it is interrupted, that it goes on. "lost",
+        "back": its device was lost, and it waits for one; it is on a device again. "finished": the
+        stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int
         When: the device's sample time, frames.
     value : int
         xrun: frames lost. late: ns that the cycle took. overload: frames that it cost, the same
-        ones that an xrun event tells of; 0: none. The others: 0.
+        ones that an xrun event tells of; 0: none. Else 0: what a lost device cost is told by the
+        xrun event that follows "back".
+    detail : str
+        lost: what happened. back: the device's name. Else empty.
+    cause : str or None
+        Of an xrun. "device": the device gave no cycle for these frames. "waiting": the callback
+        waited for the GIL, which another thread held. "callback": it was running. "worker": the
+        thread that runs it ahead did not get to it, for the machine was busy. "blocks": a duplex
+        device broke its promise of whole blocks.
     """
 
-    kind: Literal["xrun", "late", "overload", "rerouted", "interrupted", "resumed", "finished"]
+    kind: Literal[
+        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished"
+    ]
     host_ns: int
     sample_frames: int
     value: int
+    detail: str = ""
+    cause: Cause | None = None
 
 
 def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:
-    """The engine's events and what the audio system noticed, oldest first.
+    """The engine's events and what the control side noticed, oldest first.
 
     The gap that an overload left shows in the next cycle, as an xrun: the overload is told what it
     cost, and nothing is counted twice.
@@ -53,4 +70,4 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
             xruns.remove(cost)
             event = replace(event, value=cost.value, sample_frames=cost.sample_frames)
         told.append(event)
-    return sorted([*events, *told], key=lambda event: event.host_ns)
+    return sorted([*told, *events], key=lambda event: event.host_ns)

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
-from voicecoil import _core, control
+from voicecoil import _block, _core, control
 from voicecoil.arguments import (
     channel_map,
     check_blocksize,
+    check_latency,
     check_samplerate,
     check_timeout,
     shown,
 )
-from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection
-from voicecoil.device_list import find_device
+from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection, Place
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
+from voicecoil.drivers.driver import Device, Direction, Driver, Got, Latency, Wanted
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -30,15 +30,25 @@ from voicecoil.errors import (
     StreamClosedError,
     StreamStateError,
 )
-from voicecoil.events import Event, with_overloads
+from voicecoil.events import CAUSES, Event, with_overloads
+from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
+from voicecoil.isolated import IsolatedCode, check_name
 from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
+from voicecoil.recovery import (
+    OnDeviceLost,
+    Recovery,
+    absent_got,
+    check_on_device_lost,
+    find_or_await,
+)
 from voicecoil.statistics import Statistics
+from voicecoil.values import Record
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
-Callback = Callable[[_core.Block], None]
-State = Literal["idle", "running", "draining", "finished", "closed"]
+Callback = Callable[[_block.Block], None]
+State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 _EVENT_KINDS: dict[int, Literal["xrun", "late", "finished"]] = {
@@ -62,57 +72,102 @@ class StreamBase:
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Literal["low"] = "low",
+        latency: Home = "safe",
         zero_copy: bool = False,
         arrays: Literal["numpy", "memoryview"] = "numpy",
         meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
+        isolated: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any] | None = None,
     ) -> None:
         self._connection: Connection | None = None
+        self._ahead: Ahead | None = None
         self._generation = control.generation()
-        if latency != "low":
-            raise ArgumentError(
-                f'latency={latency!r}; possible is "low": the callback runs on the device\'s thread'
-            )
+        home = check_latency(latency)
         if arrays not in ("numpy", "memoryview"):
             raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
+        name = check_name(callback) if isolated else None
+        if name is not None:
+            arrays = "memoryview"
         make_code = callback if isinstance(callback, CodeFactory) else None
-        native = None if make_code else as_native(callback)
-        if make_code is None and native is None and not callable(callback):
+        native = None if make_code or name else as_native(callback)
+        if make_code is None and native is None and name is None and not callable(callback):
             raise ArgumentTypeError(
                 f"callback={shown(callback)} cannot be called; give a function of one argument, "
                 "the Block, or a native function (voicecoil.NativeCallback)"
             )
+        if native is not None and not (parameters is results is None):
+            raise ArgumentError(
+                "parameters and results are for Python callbacks; a native one gets the `user` of "
+                "voicecoil.NativeCallback"
+            )
+        self._parameters = Record("parameters", parameters, True) if parameters else None
+        self._results = Record("results", results, False) if results else None
+        own_home = make_code is not None or native is not None or name is not None
+        check_home(home, own_home, zero_copy)
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
+        policy = check_on_device_lost(on_device_lost)
         self._driver = get_driver(driver)
-        self._device = find_device(device, self._directions, self._driver)
+        self._first_device, is_there = find_or_await(device, self._directions, self._driver, policy)
         maps = self._channel_maps(channels)
-        wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
-        driver_stream = self._driver.open_stream(wanted)
-        try:
+        code: _core.Code | None = None
+        driver_stream = None
+        if not is_there:
+            got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
+        else:
+            wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
+            driver_stream = self._driver.open_stream(wanted)
             got = driver_stream.got
+        try:
             if rate is not None and got.samplerate != rate and make_code is None:
                 raise ArgumentError(
                     f"samplerate={rate:g} Hz; {self._device.name!r} runs at {got.samplerate:g} Hz "
                     + got.rate_note
                 )
             self._maps = maps
-            self._got = got
+            self._first_got = got
             self._blocksize = block_frames
+            on_io_thread = home == "low" or own_home
+            if not on_io_thread:
+                self._blocksize = blocks_ahead(block_frames, got)
             self._zero_copy = bool(zero_copy)
             self._meter = bool(meter) or make_code is not None
             if make_code is not None:
-                code: _core.Code = make_code(got, len(maps[0]), len(maps[1]))
+                code = make_code(got, len(maps[0]), len(maps[1]))
             elif native is not None:
                 code = _core.NativeCode(native.address, native.user, native.keep)
+            elif name is not None:
+                code = self._isolated_code(name)
             else:
                 code = self._python_code(callback, arrays)
-            engine = self._engine(code, driver_stream, arrays)
-            connection = Connection(driver_stream, code, engine)
+            clock = driver_stream.clock if driver_stream is not None else None
+            if not on_io_thread:
+                self._ahead = Ahead(
+                    code,
+                    home,
+                    got,
+                    clock is not None,
+                    (len(maps[0]), len(maps[1])),
+                    self._blocksize or 0,
+                )
+            engine = self._engine(self._ahead.worker if self._ahead else code, clock, arrays)
+            recovery = None
+            if policy != "stop":
+                blocks = block_frames or got.device_frames or None
+                recovery = Recovery(policy, self._driver, maps, got.samplerate, blocks)
+            place = Place(self._first_device, got, driver_stream)
+            connection = Connection(place, code, engine, recovery, self._ahead)
             control.register(connection)
+            if isinstance(code, IsolatedCode):
+                code.adopt()
             self._connection = connection
         except BaseException:
-            driver_stream.close()
+            if driver_stream is not None:
+                driver_stream.close()
+            if isinstance(code, IsolatedCode):
+                code.clear()
             raise
 
     # ---- opening ----
@@ -129,16 +184,28 @@ class StreamBase:
     def _default(direction: Direction) -> int | None:
         return 2 if direction == "output" else None
 
-    def _memories(self) -> tuple[Any, Any]:
+    def _shapes(self) -> tuple[tuple[int, int] | None, tuple[int, int] | None]:
+        """Shape (frames, channels) of each direction's block."""
         frames = _core.block_frames(self._blocksize or 0, self._got.device_frames)
         inputs, outputs = (len(channels) for channels in self._maps)
-        return (
-            _core.block_memory(frames, inputs, True) if inputs else None,
-            _core.block_memory(frames, outputs, False) if outputs else None,
+        return (frames, inputs) if inputs else None, (frames, outputs) if outputs else None
+
+    def _isolated_code(self, name: str) -> IsolatedCode:
+        return IsolatedCode(
+            name,
+            *self._shapes(),
+            self._got.samplerate,
+            self._zero_copy,
+            self._parameters,
+            self._results,
         )
 
     def _python_code(self, callback: Callback, arrays: str) -> _core.PythonCode:
-        memories = self._memories()
+        inputs, outputs = self._shapes()
+        memories = (
+            _block.memory(*inputs, True) if inputs else None,
+            _block.memory(*outputs, False) if outputs else None,
+        )
         return _core.PythonCode(
             callback,
             [None if memory is None else _view(memory, arrays) for memory in memories],
@@ -146,9 +213,11 @@ class StreamBase:
             self._got.samplerate,
             self._zero_copy,
             (Stop, EscapedBlockError, CallbackResultError),
+            self._parameters.callback_side() if self._parameters else None,
+            self._results.callback_side() if self._results else None,
         )
 
-    def _engine(self, code: _core.Code, driver_stream: DriverStream, arrays: str) -> _core.Engine:
+    def _engine(self, code: _core.Code, clock: _core.Clock | None, arrays: str) -> _core.Engine:
         got = self._got
         flags = _core.METER if self._meter else 0
         if self._zero_copy:
@@ -159,19 +228,28 @@ class StreamBase:
             code,
             input_channels=len(self._maps[0]),
             output_channels=len(self._maps[1]),
-            block_frames=self._blocksize or 0,
-            device_frames=got.device_frames,
+            # Ahead, the lead makes blocks of the cycles as they come.
+            block_frames=0 if self._ahead else self._blocksize or 0,
+            device_frames=0 if self._ahead else got.device_frames,
             drain_frames=output,
             samplerate_hz=got.samplerate,
             flags=flags,
-            clock=driver_stream.clock,
+            clock=clock,
         )
 
     # ---- what it is ----
 
     @property
+    def _device(self) -> Device:
+        return self._first_device if self._connection is None else self._connection.place.device
+
+    @property
+    def _got(self) -> Got:
+        return self._first_got if self._connection is None else self._connection.place.got
+
+    @property
     def device(self) -> Device:
-        """The device, as it was when the stream was opened."""
+        """The device that it is on, or was last, as it was when it was opened."""
         return self._device
 
     @property
@@ -187,16 +265,44 @@ class StreamBase:
     @property
     def blocksize(self) -> int:
         """Frames per block; 0: they vary with the device's cycles."""
-        return self._blocksize or self._got.device_frames
+        return self._blocksize or self._first_got.device_frames
 
     @property
     def zero_copy(self) -> bool:
         """Whether the callback works in the device's own memory where that is possible."""
         return self._zero_copy
 
+    @property
+    def parameters(self) -> _block.Values:
+        """What the callback finds in ``block.parameters``, at once from its next block on.
+
+        Set an attribute, or several together with ``update``. One thread at a time. An
+        `AttributeError` if the stream was opened without.
+        """
+        if self._parameters is None:
+            raise AttributeError('open the stream with parameters={"name": first_value}')
+        return self._parameters.control
+
+    @property
+    def results(self) -> _block.Values:
+        """What the callback has put into ``block.results``, as of its newest block.
+
+        An `AttributeError` if the stream was opened without.
+        """
+        if self._results is None:
+            raise AttributeError('open the stream with results={"name": first_value}')
+        return self._results.control
+
+    @property
+    def lead_frames(self) -> int:
+        """How late the callback may be, frames; 0: it runs on the device's thread."""
+        return self._ahead.lead_frames if self._ahead is not None else 0
+
     def _lead_frames(self) -> int:
-        """What blocks that do not fit the device's cycles cost in a duplex stream."""
-        size, cycle = self._blocksize or 0, self._got.device_frames
+        """What the lead, or blocks that do not fit a duplex device's cycles, cost."""
+        if self._ahead is not None:
+            return self._ahead.lead_frames
+        size, cycle = self.blocksize, self._got.device_frames
         fits = size == 0 or (cycle != 0 and cycle % size == 0)
         return 0 if fits or len(self._directions) < 2 else size
 
@@ -208,10 +314,16 @@ class StreamBase:
 
     @property
     def state(self) -> State:
-        """Idle, running, draining (its last frames are on their way), finished or closed."""
+        """What it does.
+
+        "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
+        "draining" (its last frames are on their way), "finished" or "closed".
+        """
         connection = self._connection
         if connection is None or connection.closed:
             return "closed"
+        if connection.away:
+            return "waiting"
         if not connection.started and connection.engine.state in (_core.RUNNING, _core.DRAINING):
             return "idle"
         return _STATES[connection.engine.state]
@@ -221,10 +333,14 @@ class StreamBase:
         """Whether the callback is being called."""
         return self.state == "running"
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the callback is being called, or will be when there is a device."""
+        return self.state in ("running", "waiting") and self._trouble() is None
+
     def now_ns(self) -> int:
         """The host time that this stream's time stamps are on, ns."""
-        connection = self._alive()
-        clock = connection.driver_stream.clock
+        clock = self._alive().clock
         return clock.clock_ns() if clock is not None else self._driver.now_ns()
 
     def statistics(self) -> Statistics:
@@ -235,16 +351,27 @@ class StreamBase:
         for name in ("output_time", "input_time"):
             raw.pop(name)
         busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-        return Statistics(**raw, busy_s=busy_ns / 1e9, busy_max_s=busy_max_ns / 1e9)
+        return Statistics(
+            **raw,
+            overloads=self._connection.overloads,
+            busy_s=busy_ns / 1e9,
+            busy_max_s=busy_max_ns / 1e9,
+        )
 
     def events(self) -> list[Event]:
         """Takes what happened since the last call, oldest first."""
         if self._connection is None:
             return []
-        noticed = self._connection.driver_stream.events()
+        noticed = self._connection.take_news()
         events = [
-            Event(_EVENT_KINDS[kind], host_ns, frames, value if kind != _core.EVENT_FINISHED else 0)
-            for kind, host_ns, frames, value in self._connection.engine.events()
+            Event(
+                _EVENT_KINDS[kind],
+                host_ns,
+                frames,
+                value if kind != _core.EVENT_FINISHED else 0,
+                cause=CAUSES[cause] if kind == _core.EVENT_XRUN else None,
+            )
+            for kind, host_ns, frames, value, cause in self._connection.engine.events()
         ]
         return with_overloads(events, noticed) if noticed else events
 
@@ -257,8 +384,8 @@ class StreamBase:
         return read_levels(self._connection.engine)
 
     def _trouble(self) -> Exception | None:
-        """Why its device gives no cycle any more; None: all is well."""
-        return self._connection.driver_stream.trouble() if self._connection is not None else None
+        """Why no cycle will come any more; None: all is well, or it waits for a device."""
+        return self._connection.trouble() if self._connection is not None else None
 
     def _newest_output(self) -> tuple[int, int | None]:
         """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
@@ -292,7 +419,7 @@ class StreamBase:
             The device cannot be started.
         """
         connection = self._alive()
-        if connection.in_callback or self.state in ("running", "draining"):
+        if connection.in_callback or self.state in ("running", "waiting", "draining"):
             raise StreamStateError("the stream runs already; stop() it first")
         if connection.started:
             connection.halt(STOP_TIMEOUT_S)  # it had ended by itself
@@ -300,6 +427,9 @@ class StreamBase:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
+
+        A lost device ends it only with ``on_device_lost="stop"``, or when the stream cannot go on
+        with what there is.
 
         Parameters
         ----------
@@ -322,14 +452,16 @@ class StreamBase:
         seconds = check_timeout(timeout)
         self._refuse_in_callback(connection, "wait for its own end")
         until = None if seconds is None else time.monotonic() + seconds
-        while connection.started and connection.engine.state != _core.FINISHED:
-            if (trouble := connection.driver_stream.trouble()) is not None:
+        while connection.running and connection.engine.state != _core.FINISHED:
+            if (trouble := connection.trouble()) is not None:
                 self._lost(connection, trouble)
             if until is not None and time.monotonic() >= until:
                 return False
             time.sleep(POLL_S)
         connection.halt(STOP_TIMEOUT_S)
         self._raise_once(connection)
+        if (failure := connection.take_failure()) is not None:
+            raise failure
         return True
 
     def stop(self) -> None:
@@ -353,12 +485,12 @@ class StreamBase:
 
     def _end(self, drain: bool) -> None:
         connection = self._alive()
-        ask = connection.engine.stop if drain else connection.engine.abort
-        ask()
+        connection.ask_to_end(drain)
         if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
+        patience = STOP_TIMEOUT_S + self.lead_frames / self.samplerate
         latency = self._got.output_latency
-        patience = STOP_TIMEOUT_S + (latency.seconds if latency else 0.0)
+        patience += latency.seconds if latency else 0.0
         until = time.monotonic() + patience
         # A stepped clock stands still unless somebody moves it: nothing will come to an end by
         # itself.
@@ -366,12 +498,12 @@ class StreamBase:
             connection.started
             and not connection.stands_still
             and connection.engine.state != _core.FINISHED
-            and connection.driver_stream.trouble() is None
+            and connection.device_trouble() is None
             and time.monotonic() < until
         ):
             time.sleep(POLL_S)
         running = connection.started and connection.engine.state != _core.FINISHED
-        trouble = connection.driver_stream.trouble() if running else None
+        trouble = connection.trouble() if running else connection.take_failure()
         connection.halt(STOP_TIMEOUT_S)
         connection.unraised = connection.unraised or trouble
         self._raise_once(connection)
@@ -386,7 +518,7 @@ class StreamBase:
         if connection is None or connection.closed or control.forked(self._generation):
             return
         if _core.in_callback():
-            connection.engine.abort()
+            connection.ask_to_end(drain=False)
             control.submit(connection.close_unseen)
             return
         connection.close()
@@ -443,6 +575,7 @@ class StreamBase:
 
     def _lost(self, connection: Connection, trouble: Exception) -> None:
         connection.halt(STOP_TIMEOUT_S)
+        connection.take_failure()
         self._raise_once(connection)
         raise trouble
 

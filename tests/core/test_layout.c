@@ -5,7 +5,14 @@
 static const rig_layout LAYOUTS[] = {INTERLEAVED, PLANAR, SPLIT};
 
 static void every_layout_brings_the_same_frames(void) {
-    for (uint32_t flags = 0; flags <= (VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED); flags++) {
+    const uint32_t all[] = {0,
+                            VC_ENGINE_ZERO_COPY,
+                            VC_ENGINE_PACKED,
+                            VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED,
+                            VC_ENGINE_LEND,
+                            VC_ENGINE_ZERO_COPY | VC_ENGINE_LEND};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        uint32_t flags = all[i];
         for (int l = 0; l < 3; l++) {
             for (uint32_t block = 0; block <= 100; block += 25) {
                 rig *r = rig_make(2, 3, block, 100);
@@ -46,6 +53,7 @@ static bool is_lent(rig_layout layout, uint32_t channels, uint32_t block, uint32
 
 static void what_is_lent(void) {
     const uint32_t zero = VC_ENGINE_ZERO_COPY, packed = VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED;
+    const uint32_t lend = VC_ENGINE_LEND;
     for (uint32_t block = 0; block <= 16; block += 16) {
         CHECK(!is_lent(INTERLEAVED, 2, block, 0));
         CHECK(is_lent(INTERLEAVED, 2, block, zero));
@@ -54,6 +62,10 @@ static void what_is_lent(void) {
         CHECK(!is_lent(PLANAR, 2, block, packed));
         CHECK(!is_lent(SPLIT, 2, block, zero));
         CHECK(!is_lent(SPLIT, 2, block, packed));
+        CHECK(is_lent(INTERLEAVED, 2, block, lend));
+        CHECK(!is_lent(PLANAR, 2, block, lend));
+        CHECK(!is_lent(SPLIT, 2, block, lend));
+        CHECK(!is_lent(PLANAR, 2, block, zero | lend));
         /* One channel without gaps is both. */
         CHECK(is_lent(PLANAR, 1, block, packed));
     }

@@ -41,6 +41,8 @@ class MiniaudioStream:
     opened : Opened
     """
 
+    overloads = 0  # no backend tells of its own
+
     def __init__(self, backend: Backend, wanted: Wanted, opened: Opened) -> None:
         self._backend = backend
         self._device = wanted.device

@@ -112,7 +112,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
         vc_device_free(device);
         return NULL;
     }
-    device->started_ns = VIRTUAL_EPOCH_NS;
+    device->started_ns = config->epoch_ns ? config->epoch_ns : VIRTUAL_EPOCH_NS;
     show_time(device); /* a virtual clock can be read before the first cycle */
     return device;
 }
@@ -320,6 +320,8 @@ void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count) 
     device->capture_room = count;
 }
 
+uint64_t vc_device_capture_room(const vc_device *device) { return device->capture_room; }
+
 uint64_t vc_device_capture_lost_frames(const vc_device *device) {
     return atomic_load(&device->capture_lost);
 }
@@ -432,6 +434,10 @@ static void mix_output(vc_device *device, const client *slot, const vc_audio *ou
     }
 }
 
+static bool somebody_hears(const vc_device *device) {
+    return device->config.loopback || device->capture != NULL || device->capture_memory != NULL;
+}
+
 static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) VC_REALTIME {
     const vc_device_config *config = &device->config;
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
@@ -439,6 +445,7 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
     int64_t in_ns = device->due_ns - device->latency_ns[INPUT];
     int64_t out_ns = device->due_ns + device->latency_ns[OUTPUT];
     bool mixed = false;
+    const bool listening = somebody_hears(device);
     uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
     /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
     atomic_store(&device->turn, turn + 1);
@@ -467,15 +474,17 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         device->clock_reads = 0;
         uint32_t made = vc_cycle_run(engine, &cycle);
         content = made > content ? made : content;
-        mix_output(device, slot, &cycle.output, frames, mixed);
-        mixed = true;
+        if (listening) {
+            mix_output(device, slot, &cycle.output, frames, mixed);
+            mixed = true;
+        }
         if (config->poison) {
             poison(device, slot, INPUT);
             poison(device, slot, OUTPUT);
         }
     }
     atomic_store_explicit(&device->turn, turn + 2, memory_order_release);
-    if (!mixed) {
+    if (listening && !mixed) {
         memset(device->mix, 0, (size_t)frames * config->output_channels * sizeof(float));
     }
     return content;
@@ -507,7 +516,7 @@ static void capture(vc_device *device, const float *data, uint32_t frames) {
 
 static void hear(vc_device *device, uint32_t frames, uint32_t content) {
     uint32_t outputs = device->config.output_channels;
-    if (outputs == 0) {
+    if (outputs == 0 || !somebody_hears(device)) {
         return;
     }
     int64_t first = device->frame + device->config.output_latency_frames;

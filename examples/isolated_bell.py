@@ -1,0 +1,26 @@
+"""A bell for isolated.py: the callable, imported in an interpreter of its own."""
+
+import math
+
+import voicecoil as vc
+
+PARTIALS = ((1.0, 1.0, 1.2), (2.76, 0.5, 2.9), (5.4, 0.25, 5.6))  # pitch, level, decay per s
+struck = 0  # which stroke is sounding
+age_s = 0.0
+
+
+def bell(block: vc.Block) -> None:
+    """Rings at `pitch_hz` anew whenever `stroke` has changed."""
+    global struck, age_s
+    wanted = block.parameters
+    if wanted.stroke != struck:
+        struck, age_s = wanted.stroke, 0.0
+    turn = 2 * math.pi * wanted.pitch_hz
+    for frame in range(block.frames):
+        sample = 0.0
+        if struck:
+            for pitch, level, decay in PARTIALS:
+                sample += level * math.exp(-decay * age_s) * math.sin(turn * pitch * age_s)
+        block.output[frame, 0] = block.output[frame, 1] = 0.2 * sample
+        age_s += 1 / block.samplerate
+    block.results.struck = struck

@@ -1,0 +1,341 @@
+/* Named numbers and bytes for a callback, and back from it: a record in a mailbox.
+ *
+ * A side either writes or reads. In a callback the reader sees one record for all of a block, and
+ * what the writer changes is given away when the block ends, both by the bridge. On the control
+ * side each change is given away at once, and each look takes the newest.
+ *
+ * Fields: a sequence of (name, kind, offset, size). Kinds: "d" float64, "q" int64, "?" bool, "s" up
+ * to `size` bytes behind their number in uint32. */
+#define PY_SSIZE_T_CLEAN
+#include "block.h"
+
+typedef struct field {
+    uint32_t offset;
+    uint32_t size;
+    char kind;
+} field;
+
+#if PY_VERSION_HEX < 0x030D0000
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
+/* ---- fields -----------------------------------------------------------------------------------
+ */
+
+/* False: `name` is none, without an exception. */
+static bool find(const vc_py_values *side, PyObject *name, field *found) {
+    PyObject *packed = PyDict_GetItemWithError(side->fields, name);
+    if (packed == NULL) {
+        PyErr_Clear();
+        return false;
+    }
+    memcpy(found, PyBytes_AS_STRING(packed), sizeof *found);
+    return true;
+}
+
+static PyObject *load(const unsigned char *record, const field *at) {
+    const unsigned char *data = record + at->offset;
+    double real;
+    int64_t whole;
+    uint32_t length;
+    switch (at->kind) {
+    case 'd':
+        memcpy(&real, data, sizeof real);
+        return PyFloat_FromDouble(real);
+    case 'q':
+        memcpy(&whole, data, sizeof whole);
+        return PyLong_FromLongLong(whole);
+    case '?':
+        return PyBool_FromLong(*data);
+    default:
+        memcpy(&length, data, sizeof length);
+        return PyBytes_FromStringAndSize((const char *)data + sizeof length, (Py_ssize_t)length);
+    }
+}
+
+static int store_bytes(unsigned char *data, const field *at, PyObject *name, PyObject *value) {
+    Py_buffer buffer;
+    if (PyObject_GetBuffer(value, &buffer, PyBUF_SIMPLE) < 0) {
+        return -1;
+    }
+    int answer = -1;
+    if (buffer.len > (Py_ssize_t)at->size) {
+        PyErr_Format(PyExc_ValueError,
+                     "%U has room for %u bytes, and these are %zd; the room is the length of the "
+                     "value that the stream was opened with",
+                     name, at->size, buffer.len);
+    } else {
+        uint32_t length = (uint32_t)buffer.len;
+        memcpy(data, &length, sizeof length);
+        memcpy(data + sizeof length, buffer.buf, length);
+        answer = 0;
+    }
+    PyBuffer_Release(&buffer);
+    return answer;
+}
+
+static int store(unsigned char *record, const field *at, PyObject *name, PyObject *value) {
+    unsigned char *data = record + at->offset;
+    if (at->kind == 'd') {
+        double real = PyFloat_AsDouble(value);
+        memcpy(data, &real, sizeof real);
+    } else if (at->kind == 'q') {
+        int64_t whole = PyLong_AsLongLong(value);
+        memcpy(data, &whole, sizeof whole);
+    } else if (at->kind == '?') {
+        *data = PyObject_IsTrue(value) != 0;
+    } else {
+        return store_bytes(data, at, name, value);
+    }
+    return PyErr_Occurred() ? -1 : 0;
+}
+
+static PyObject *no_such(const vc_py_values *side, PyObject *name) {
+    PyObject *names = PyDict_Keys(side->fields);
+    if (names != NULL) {
+        PyErr_Format(PyExc_AttributeError, "there is no %R; the stream was opened with %R", name,
+                     names);
+        Py_DECREF(names);
+    }
+    return NULL;
+}
+
+/* ---- reading ----------------------------------------------------------------------------------
+ */
+
+static void look(vc_py_values *side) {
+    if (side->at_once && !side->writes) {
+        side->data = (unsigned char *)(uintptr_t)vc_mailbox_read(side->mailbox);
+    }
+}
+
+static PyObject *values_getattro(PyObject *self, PyObject *name) {
+    vc_py_values *side = (vc_py_values *)self;
+    field at;
+    if (find(side, name, &at)) {
+        PyObject *value;
+        Py_BEGIN_CRITICAL_SECTION(self);
+        look(side);
+        value = load(side->data, &at);
+        Py_END_CRITICAL_SECTION();
+        return value;
+    }
+    PyObject *value = PyObject_GenericGetAttr(self, name);
+    if (value == NULL && PyErr_ExceptionMatches(PyExc_AttributeError)) {
+        PyErr_Clear();
+        return no_such(side, name);
+    }
+    return value;
+}
+
+static PyObject *read_all(vc_py_values *side) {
+    PyObject *all = PyDict_New();
+    PyObject *name, *packed;
+    Py_ssize_t position = 0;
+    look(side);
+    while (all != NULL && PyDict_Next(side->fields, &position, &name, &packed)) {
+        field at;
+        memcpy(&at, PyBytes_AS_STRING(packed), sizeof at);
+        PyObject *value = load(side->data, &at);
+        if (value == NULL || PyDict_SetItem(all, name, value) < 0) {
+            Py_CLEAR(all);
+        }
+        Py_XDECREF(value);
+    }
+    return all;
+}
+
+static PyObject *values_read(PyObject *self, PyObject *unused) {
+    (void)unused;
+    PyObject *all;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    all = read_all((vc_py_values *)self);
+    Py_END_CRITICAL_SECTION();
+    return all;
+}
+
+static PyObject *values_repr(PyObject *self) {
+    PyObject *all = values_read(self, NULL);
+    PyObject *text = all ? PyUnicode_FromFormat("<Values %R>", all) : NULL;
+    Py_XDECREF(all);
+    return text;
+}
+
+/* ---- writing ----------------------------------------------------------------------------------
+ */
+
+static int try_change(vc_py_values *side, PyObject *name, PyObject *value) {
+    field at;
+    if (!find(side, name, &at)) {
+        no_such(side, name);
+        return -1;
+    }
+    return store(side->spare, &at, name, value);
+}
+
+/* All of the changes or none: what cannot be stored leaves the record as it was. */
+static int change(vc_py_values *side, PyObject *name, PyObject *value, PyObject *more) {
+    if (!side->writes) {
+        PyErr_SetString(PyExc_AttributeError,
+                        "these can only be read here: a stream's parameters are set outside of the "
+                        "callback, its results in it");
+        return -1;
+    }
+    memcpy(side->spare, side->data, side->bytes);
+    int answer = name == NULL ? 0 : try_change(side, name, value);
+    Py_ssize_t position = 0;
+    while (answer == 0 && more != NULL && PyDict_Next(more, &position, &name, &value)) {
+        answer = try_change(side, name, value);
+    }
+    if (answer == 0) {
+        memcpy(side->data, side->spare, side->bytes);
+        side->changed = true;
+        if (side->at_once) {
+            vc_mailbox_write(side->mailbox, side->data);
+        }
+    }
+    return answer;
+}
+
+static int values_setattro(PyObject *self, PyObject *name, PyObject *value) {
+    int answer;
+    if (value == NULL) {
+        PyErr_Format(PyExc_AttributeError, "%U cannot be deleted", name);
+        return -1;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    answer = change((vc_py_values *)self, name, value, NULL);
+    Py_END_CRITICAL_SECTION();
+    return answer;
+}
+
+static PyObject *values_update(PyObject *self, PyObject *arguments, PyObject *changes) {
+    int answer;
+    if (!PyArg_ParseTuple(arguments, ":update")) {
+        return NULL;
+    }
+    Py_BEGIN_CRITICAL_SECTION(self);
+    answer = change((vc_py_values *)self, NULL, NULL, changes);
+    Py_END_CRITICAL_SECTION();
+    if (answer < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- the type ---------------------------------------------------------------------------------
+ */
+
+static void values_dealloc(PyObject *self) {
+    vc_py_values *side = (vc_py_values *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    if (side->owns) {
+        vc_mailbox_free(side->mailbox);
+    }
+    if (side->writes) {
+        PyMem_RawFree(side->data);
+    }
+    PyMem_RawFree(side->spare);
+    Py_XDECREF(side->fields);
+    Py_XDECREF(side->other);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef values_methods[] = {
+    {"read", values_read, METH_NOARGS, "All of them at one moment, as a dict."},
+    {"update", (PyCFunction)(void (*)(void))values_update, METH_VARARGS | METH_KEYWORDS,
+     "Changes several at once: the callback sees all of the changes or none."},
+    {NULL, NULL, 0, NULL}};
+
+static PyType_Slot values_slots[] = {
+    {Py_tp_doc, "Named numbers and bytes that go into a callback or come out of it. Each is an\n"
+                "attribute. Reading and writing never waits."},
+    {Py_tp_methods, values_methods},
+    {Py_tp_getattro, values_getattro},
+    {Py_tp_setattro, values_setattro},
+    {Py_tp_repr, values_repr},
+    {Py_tp_dealloc, values_dealloc},
+    {0, NULL}};
+PyType_Spec vc_values_spec = {"voicecoil.Values", sizeof(vc_py_values), 0,
+                              Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, values_slots};
+
+static int add_fields(vc_py_values *side, PyObject *sequence) {
+    side->fields = PyDict_New();
+    for (Py_ssize_t i = 0; side->fields != NULL && i < PyTuple_GET_SIZE(sequence); i++) {
+        PyObject *name;
+        int kind;
+        unsigned int offset, size;
+        if (!PyArg_ParseTuple(PyTuple_GET_ITEM(sequence, i), "UCII", &name, &kind, &offset,
+                              &size)) {
+            return -1;
+        }
+        field at = {offset, size, (char)kind};
+        PyObject *packed = PyBytes_FromStringAndSize((const char *)&at, sizeof at);
+        PyObject *interned = Py_NewRef(name);
+        PyUnicode_InternInPlace(&interned); /* as the names in code are: found without comparing */
+        int added = packed ? PyDict_SetItem(side->fields, interned, packed) : -1;
+        Py_DECREF(interned);
+        Py_XDECREF(packed);
+        if (added < 0) {
+            return -1;
+        }
+    }
+    return side->fields == NULL ? -1 : 0;
+}
+
+PyObject *vc_values_new(PyTypeObject *type, PyObject *arguments) {
+    PyObject *fields, *other;
+    const char *first;
+    Py_ssize_t bytes;
+    int writes, at_once;
+    if (!PyArg_ParseTuple(arguments, "O!y#Opp", &PyTuple_Type, &fields, &first, &bytes, &other,
+                          &writes, &at_once)) {
+        return NULL;
+    }
+    vc_py_values *side = PyObject_New(vc_py_values, type);
+    if (side == NULL) {
+        return NULL;
+    }
+    side->mailbox = NULL;
+    side->owns = other == Py_None;
+    side->other = NULL;
+    side->writes = writes != 0;
+    side->at_once = at_once != 0;
+    side->changed = false;
+    side->bytes = (uint32_t)bytes;
+    side->data = side->spare = NULL;
+    side->fields = NULL;
+    if (side->owns) {
+        side->mailbox = vc_mailbox_new(side->bytes, first);
+    } else if (PyLong_Check(other)) {
+        side->mailbox = PyLong_AsVoidPtr(other);
+    } else {
+        side->mailbox = ((vc_py_values *)other)->mailbox;
+        side->other = Py_NewRef(other);
+    }
+    if (side->writes) {
+        side->data = PyMem_RawMalloc((size_t)bytes + 1);
+        side->spare = PyMem_RawMalloc((size_t)bytes + 1);
+    } else if (side->mailbox != NULL) {
+        side->data = (unsigned char *)(uintptr_t)vc_mailbox_read(side->mailbox);
+    }
+    if (side->mailbox == NULL || side->data == NULL || (side->writes && side->spare == NULL)) {
+        Py_DECREF(side);
+        return PyErr_NoMemory();
+    }
+    if (side->writes) {
+        memcpy(side->data, first, (size_t)bytes);
+    }
+    if (add_fields(side, fields) < 0) {
+        Py_DECREF(side);
+        return NULL;
+    }
+    return (PyObject *)side;
+}
+
+PyObject *vc_values_mailbox(PyObject *unused, PyObject *values) {
+    (void)unused;
+    return PyLong_FromVoidPtr(((vc_py_values *)values)->mailbox);
+}

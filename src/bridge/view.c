@@ -1,0 +1,133 @@
+/* Pointing a block's arrays and memoryviews to memory, without an allocation. See block.h. */
+#include "block.h"
+
+/* How every NumPy array begins, in NumPy 1 and 2 (numpy/ndarraytypes.h, PyArrayObject_fields):
+ * re-declared because including it would make NumPy a build dependency, and checked against the
+ * array's own __array_interface__ before it is relied on. */
+typedef struct array_head {
+    PyObject_HEAD char *data;
+    int nd;
+    Py_ssize_t *dimensions;
+    Py_ssize_t *strides;
+    PyObject *base;
+    PyObject *descr;
+    int flags;
+} array_head;
+enum { ARRAY_C_CONTIGUOUS = 1, ARRAY_F_CONTIGUOUS = 2 };
+
+static int check_array(PyObject *object) {
+    array_head *array = (array_head *)object;
+    int good = 0;
+    PyObject *interface = PyObject_GetAttrString(object, "__array_interface__");
+    PyObject *data = interface ? PyDict_GetItemString(interface, "data") : NULL;
+    PyObject *shape = interface ? PyDict_GetItemString(interface, "shape") : NULL;
+    if (data != NULL && shape != NULL && PyTuple_Check(data) && PyTuple_Size(shape) == 2) {
+        good = array->nd == 2 &&
+               PyLong_AsVoidPtr(PyTuple_GetItem(data, 0)) == (void *)array->data &&
+               PyLong_AsSsize_t(PyTuple_GetItem(shape, 0)) == array->dimensions[0] &&
+               PyLong_AsSsize_t(PyTuple_GetItem(shape, 1)) == array->dimensions[1] &&
+               (array->flags & ARRAY_C_CONTIGUOUS);
+    }
+    Py_XDECREF(interface);
+    if (!good && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_TypeError, "this NumPy lays out its arrays in a way that is not "
+                                         "known here; open the stream with arrays=\"memoryview\"");
+    }
+    return good ? 0 : -1;
+}
+
+int vc_view_init(vc_view *view, PyObject *object) {
+    memset(view, 0, sizeof *view);
+    if (object == Py_None) {
+        return 0;
+    }
+    if (PyMemoryView_Check(object)) {
+        Py_buffer *buffer = PyMemoryView_GET_BUFFER(object);
+        if (buffer->ndim != 2) {
+            PyErr_SetString(PyExc_TypeError, "a block's memoryview has two dimensions");
+            return -1;
+        }
+        view->data = (char **)&buffer->buf;
+        view->shape = buffer->shape;
+        view->strides = buffer->strides;
+        view->length = &buffer->len;
+        view->guard = (PyObject *)((PyMemoryViewObject *)object)->mbuf;
+        view->guard_references = Py_REFCNT(view->guard);
+    } else {
+        if (check_array(object) < 0) {
+            return -1;
+        }
+        array_head *array = (array_head *)object;
+        view->data = &array->data;
+        view->shape = array->dimensions;
+        view->strides = array->strides;
+        view->flags = &array->flags;
+    }
+    view->object = object;
+    view->own_data = *view->data;
+    view->own_frames = view->shape[0];
+    view->own_strides[0] = view->strides[0];
+    view->own_strides[1] = view->strides[1];
+    /* The block alone holds it; the caller of vc_bridge_new drops its own reference. */
+    view->object_references = 1;
+    return 0;
+}
+
+static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
+                      Py_ssize_t channel_bytes) {
+    view->shape[0] = frames;
+    view->strides[0] = frame_bytes;
+    view->strides[1] = channel_bytes;
+    if (view->length != NULL) {
+        *view->length = frames * view->shape[1] * (Py_ssize_t)sizeof(float);
+    }
+    if (view->flags != NULL) {
+        /* A flag that is missing costs NumPy a fast path; one that is wrong gives wrong sound. */
+        int packed = channel_bytes == (Py_ssize_t)sizeof(float) &&
+                     frame_bytes == view->shape[1] * (Py_ssize_t)sizeof(float);
+        int flags = *view->flags & ~(ARRAY_C_CONTIGUOUS | ARRAY_F_CONTIGUOUS);
+        *view->flags = flags | (packed ? ARRAY_C_CONTIGUOUS : 0) |
+                       (packed && view->shape[1] == 1 ? ARRAY_F_CONTIGUOUS : 0);
+    }
+}
+
+/* Whether the array's dimensions are where they were: `array.shape = ...` allocates new ones. */
+static int intact(const vc_view *view) {
+    const array_head *array = (const array_head *)view->object;
+    return view->flags == NULL ||
+           (array->nd == 2 && array->dimensions == view->shape && array->strides == view->strides);
+}
+
+int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
+    if (view->object == NULL) {
+        return 1;
+    }
+    if (!intact(view)) {
+        return 0;
+    }
+    Py_ssize_t frame_bytes = audio->frame_stride * (Py_ssize_t)sizeof(float);
+    Py_ssize_t channel_bytes = audio->channel_stride * (Py_ssize_t)sizeof(float);
+    *view->data = (char *)audio->data;
+    if (view->shape[0] != (Py_ssize_t)frames || view->strides[0] != frame_bytes ||
+        view->strides[1] != channel_bytes) {
+        set_shape(view, (Py_ssize_t)frames, frame_bytes, channel_bytes);
+    }
+    return 1;
+}
+
+void vc_view_point_home(vc_view *view) {
+    if (view->object != NULL && !intact(view)) {
+        *view->data = view->own_data; /* the next block ends the stream */
+    } else if (view->object != NULL) {
+        *view->data = view->own_data;
+        set_shape(view, view->own_frames, view->own_strides[0], view->own_strides[1]);
+    }
+}
+
+int vc_view_escaped(const vc_view *view) {
+    if (view->object == NULL) {
+        return 0;
+    }
+    return Py_REFCNT(view->object) > view->object_references ||
+           (view->guard != NULL && Py_REFCNT(view->guard) > view->guard_references);
+}

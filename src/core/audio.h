@@ -1,0 +1,25 @@
+/* Layouts of audio memory, for the core's own files. What nearly every cycle meets (interleaved
+ * memory without gaps) is decided in line: a call cost as much as the work. */
+#ifndef VOICECOIL_AUDIO_H
+#define VOICECOIL_AUDIO_H
+
+#include "voicecoil.h"
+
+#include <string.h>
+
+/* Interleaved without gaps. One channel without gaps is, whatever its channel stride. */
+static inline bool vc_audio_packed(const vc_audio *audio) {
+    return audio->data != NULL && audio->frame_stride == (ptrdiff_t)audio->channels &&
+           (audio->channel_stride == 1 || audio->channels == 1);
+}
+
+/* vc_audio_silence from the first frame on. [IO] */
+static inline void vc_silence_all(const vc_audio *to, uint32_t frames) VC_REALTIME {
+    if (vc_audio_packed(to)) {
+        memset(to->data, 0, (size_t)frames * to->channels * sizeof(float));
+    } else {
+        vc_audio_silence(to, 0, frames);
+    }
+}
+
+#endif

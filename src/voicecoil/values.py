@@ -1,0 +1,84 @@
+"""The named numbers and bytes that go into a callback and come out of it: two mailboxes.
+
+A record holds each value at a place of its own; ``bridge/values.c`` reads and writes it.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from voicecoil import _block
+from voicecoil.arguments import shown
+from voicecoil.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["Record"]
+
+Field = tuple[str, str, int, int]  # name, kind, offset, size
+_TAKEN = ("read", "update")  # methods
+_ALIGN = 8
+
+
+class Record:
+    """The control plane's side of one mailbox, and how to make the callback's.
+
+    Parameters
+    ----------
+    what : str
+        The argument's name, for errors.
+    given : mapping
+        Name -> first value: a float, an int, a bool, or bytes (its length is the room).
+    writes : bool
+        Whether the control plane writes it, or the callback.
+    """
+
+    def __init__(self, what: str, given: Mapping[str, Any], writes: bool) -> None:
+        if not isinstance(given, Mapping):
+            raise ArgumentTypeError(
+                f"{what}={shown(given)}; give a dict of names and first values, such as "
+                '{"gain": 0.5}'
+            )
+        self.fields, self.first = _layout(what, given)
+        self._writes = writes
+        self.control = _block.values(self.fields, self.first, None, writes, True)
+
+    def callback_side(self) -> _block.Values:
+        """For a callback in this interpreter."""
+        return _block.values(self.fields, self.first, self.control, not self._writes, False)
+
+    def for_another_interpreter(self) -> tuple[tuple[Field, ...], bytes, int]:
+        """What `voicecoil.inside` makes the callback's side of."""
+        return self.fields, self.first, _block.mailbox(self.control)
+
+
+def _layout(what: str, given: Mapping[str, Any]) -> tuple[tuple[Field, ...], bytes]:
+    fields: list[Field] = []
+    record = bytearray()
+    for name, value in given.items():
+        if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
+            raise ArgumentError(
+                f"{what} has the name {name!r}; a name is an identifier, as gain or cutoff_hz"
+            )
+        if name in _TAKEN:
+            raise ArgumentError(f"{what} has the name {name!r}, which is a method's")
+        kind, packed = _packed(what, name, value)
+        fields.append((name, kind, len(record), len(value) if kind == "s" else len(packed)))
+        record += packed + bytes(-len(packed) % _ALIGN)
+    return tuple(fields), bytes(record)
+
+
+def _packed(what: str, name: str, value: Any) -> tuple[str, bytes]:
+    if isinstance(value, bool):
+        return "?", struct.pack("=?", value)
+    if isinstance(value, int):
+        if not -(2**63) <= value < 2**63:
+            raise ArgumentError(f"{what}[{name!r}]={value}; an int has 64 bits with sign")
+        return "q", struct.pack("=q", value)
+    if isinstance(value, float):
+        return "d", struct.pack("=d", value)
+    if isinstance(value, (bytes, bytearray)):
+        return "s", struct.pack("=I", len(value)) + bytes(value)
+    raise ArgumentTypeError(
+        f"{what}[{name!r}]={shown(value)}; possible are a float, an int, a bool, and bytes"
+    )

@@ -1,0 +1,137 @@
+"""Callables for isolated interpreters: no NumPy, and nothing that needs it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import voicecoil as vc
+
+CHANNELS = 8  # as in coded.py
+SCALE = 2.0**-20
+
+frame = 0
+blocks = 0
+keeper = threading.get_ident()
+kept: list[Any] = []
+imported_on_io_thread: list[str] = []
+
+
+class Finder:
+    """Is asked for every module that is not there yet."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> None:
+        if threading.get_ident() != keeper:
+            imported_on_io_thread.append(name)
+
+
+sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
+
+
+def coded(block: vc.Block) -> None:
+    """Plays coded frames, and counts those that come in wrong on a cable of `delay` frames."""
+    global frame
+    channels = block.output.shape[1]
+    for f in range(block.frames):
+        for c in range(channels):
+            block.output[f, c] = ((frame + f) * CHANNELS + c + 1) * SCALE
+    if block.input is not None:
+        first = frame - block.parameters.delay
+        for f in range(block.frames):
+            wanted = ((first + f) * CHANNELS + 1) * SCALE if first + f >= 0 else 0.0
+            if block.input[f, 0] != wanted:
+                block.results.wrong += 1
+    frame += block.frames
+
+
+def facts(block: vc.Block) -> None:
+    view = block.output
+    text = f"{type(view).__name__} {view.format} {view.shape} {view.readonly}"
+    text += f" {block.input.readonly} {block.samplerate} {block.frames} {block.xrun}"
+    text += f" {block.time.output_frames} {block!r} {'numpy' in sys.modules}"
+    block.results.text = text.encode()
+
+
+def half(block: vc.Block) -> None:
+    block.output[block.frames - 1, 0] = 0.5
+
+
+def count(block: vc.Block) -> None:
+    global blocks
+    blocks += 1
+    block.results.blocks = blocks
+
+
+def scaled(block: vc.Block) -> None:
+    block.output[0, 0] = block.parameters.gain
+
+
+def compare(block: vc.Block) -> None:
+    """Two parameters that are always set together, and two results likewise."""
+    values = block.parameters
+    if values.first != values.second or values.text != b"%d" % values.first:
+        block.results.torn += 1
+    block.results.first = values.first
+    block.results.second = values.first
+
+
+def stop_after_three(block: vc.Block) -> None:
+    count(block)
+    if blocks == 3:
+        raise vc.Stop
+
+
+def deeper(block: vc.Block) -> None:
+    raise ValueError("meant: \N{SNOWMAN}")
+
+
+def fails(block: vc.Block) -> None:
+    deeper(block)
+
+
+def returns(block: vc.Block) -> Any:
+    return [1, 2]
+
+
+def keeps(block: vc.Block) -> None:
+    kept.append(block.output)
+
+
+def recurses(block: vc.Block) -> None:
+    recurses(block)
+
+
+def ends_itself(block: vc.Block) -> None:
+    raise SystemExit(5)
+
+
+def reads(block: vc.Block) -> None:
+    """Looks at everything that costs no allocation."""
+    if block.parameters.gain != 0.5 or block.parameters.on is not True:
+        raise AssertionError(repr(block))
+    if block.xrun or block.frames != 64 or block.samplerate != 48_000.0:
+        raise AssertionError(repr(block))
+    block.results.on = True
+
+
+def starts_a_thread(block: vc.Block) -> None:
+    threading.Thread(target=print).start()
+
+
+def imports(block: vc.Block) -> None:
+    """Ends with a kept view, and tells what was imported on the way, the end of the last stream."""
+    repr(block), repr(block.time), repr(block.parameters), repr(block.results)
+    block.results.imported = ",".join(imported_on_io_thread).encode()
+    if block.parameters.fail:
+        raise KeyError("meant")
+
+
+class Instrument:
+    def play(self, block: vc.Block) -> None:
+        count(block)
+
+
+instrument = Instrument()
+no_function = 3

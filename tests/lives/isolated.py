@@ -1,0 +1,186 @@
+"""A stream whose callable is in an isolated interpreter; argument: how the program goes on."""
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from life import devices, until
+
+import voicecoil as vc
+
+
+def opened(name: str = "beat", driver: Any = None, **wanted: Any) -> vc.OutputStream:
+    return vc.OutputStream(
+        f"isolated_code:{name}",
+        isolated=True,
+        driver=driver or devices(),
+        results={"blocks": 0},
+        **wanted,
+    )
+
+
+def beaten(stream: vc.OutputStream, times: int = 2) -> vc.OutputStream:
+    """Once it has been called that many times more."""
+    before = stream.results.blocks
+    until(lambda: stream.results.blocks >= before + times)
+    return stream
+
+
+def playing(name: str = "beat", **wanted: Any) -> vc.OutputStream:
+    stream = opened(name, **wanted)
+    stream.start()
+    return beaten(stream)
+
+
+def native_threads() -> int:
+    folder = Path("/proc/self/task")
+    return len(list(folder.iterdir())) if folder.exists() else threading.active_count()
+
+
+def exit_in_thread() -> None:
+    thread = threading.Thread(target=sys.exit)
+    thread.start()
+    thread.join()
+    beaten(stream)
+
+
+def collected() -> None:
+    holder: dict[str, Any] = {"stream": playing()}
+    holder["itself"] = holder
+    threads = native_threads()
+    del holder
+    gc.collect()
+    # Without its IO thread and its keeper, with the control thread.
+    until(lambda: native_threads() <= threads - 1)
+
+
+def dropped() -> None:
+    before = native_threads()
+    playing()
+    until(lambda: native_threads() <= before + 1)  # the control thread stays
+
+
+def closed_twice() -> None:
+    stream.close()
+    stream.close()
+    again = playing()
+    again.stop()
+    again.start()
+    beaten(again)
+    again.abort()
+
+
+def many_opens() -> None:
+    driver = devices(clock="free")
+    before = native_threads()
+    for _ in range(200):
+        with opened(driver=driver) as one:
+            beaten(one, 1)
+    until(lambda: native_threads() == before)
+
+
+def many_at_once() -> None:
+    driver = devices(32)
+    streams = [opened(driver=driver, device=f"Life {i}") for i in range(32)]
+    for one in streams:
+        one.start()
+    for one in streams:
+        beaten(one)
+    for one in streams[::2]:
+        one.close()
+    for one in streams[1::2]:
+        beaten(one)
+    assert [one.state for one in streams] == ["closed", "running"] * 16
+    globals()["streams"] = streams
+
+
+def forked() -> None:
+    child = os.fork()
+    if child == 0:
+        for call in (stream.start, stream.stop, stream.abort, stream.wait):
+            try:
+                call()
+                os._exit(11)
+            except vc.ForkedError:
+                pass
+        stream.close()
+        globals()["own"] = playing()
+        sys.exit(0)  # with a stream that plays
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, status
+    beaten(stream)
+
+
+def daemons() -> None:
+    """Threads open and close streams while the program ends."""
+    ready = threading.Event()
+
+    def open_and_close() -> None:
+        with contextlib.suppress(vc.StreamStateError):
+            while True:
+                with opened() as one:
+                    beaten(one, 1)
+                    ready.set()
+
+    for _ in range(2):
+        threading.Thread(target=open_and_close, daemon=True).start()
+    assert ready.wait(20)
+
+
+def stuck(name: str) -> None:
+    one = globals()["one"] = opened(name)
+    one.start()
+    until(lambda: one._connection.code.running_on)
+
+
+def sleeping(name: str) -> None:
+    stuck(name)
+    globals()["one"].stop()
+
+
+def signalled() -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+    threading.Event().wait(20)
+
+
+def unhandled() -> None:
+    raise RuntimeError("meant")
+
+
+def unseen() -> None:
+    one = globals()["one"] = opened("fails")
+    one.start()
+    until(lambda: one.state == "finished")
+
+
+def recursion() -> None:
+    sys.setrecursionlimit(1500)
+    one = opened("recurses", devices())
+    one.start()
+    text = "nothing was raised"
+    try:
+        one.wait(20)
+    except vc.IsolatedCallbackError as error:
+        text = str(error)
+    assert "RecursionError" in text, text
+
+
+stream = playing("garbage")
+what, *arguments = sys.argv[1].split()
+{
+    "end": lambda: None,
+    "sys.exit": lambda: sys.exit(3),
+    "os._exit": lambda: os._exit(7),
+    **{
+        function.__name__: function
+        for function in (
+            *(exit_in_thread, collected, dropped, closed_twice, many_opens, many_at_once),
+            *(forked, daemons, stuck, sleeping, signalled, unhandled, unseen, recursion),
+        )
+    },
+}[what](*arguments)

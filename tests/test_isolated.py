@@ -1,0 +1,367 @@
+"""A callable in an interpreter with a GIL of its own, on the device's IO thread."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from coded import assert_coded
+from compiler import shared_library
+from test_life_and_death import check, run, run_fresh
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+TESTS = Path(__file__).parent
+ABLE = sys.version_info >= (3, 12)
+needs_3_12 = pytest.mark.skipif(not ABLE, reason="isolated=True needs Python 3.12")
+
+
+def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
+    shape = {"clock": "stepped", "frames": 64, "poison": True, **shape}
+    virtual = VirtualDevice("Isolated", **shape)
+    virtual.capture()
+    return virtual, VirtualDriver([virtual])
+
+
+def opened(name: str, driver: VirtualDriver, **wanted: Any) -> vc.OutputStream:
+    return vc.OutputStream(f"isolated_callables:{name}", isolated=True, driver=driver, **wanted)
+
+
+@pytest.mark.skipif(ABLE, reason="this Python has it")
+def test_older_pythons_are_told_what_to_do_instead() -> None:
+    _, driver = device()
+    with pytest.raises(vc.PythonVersionError, match=r"3\.12 or later.*native callback") as caught:
+        opened("count", driver)
+    assert isinstance(caught.value, NotImplementedError)
+
+
+# ---- sound ---------------------------------------------------------------------------------------
+
+
+@needs_3_12
+@pytest.mark.parametrize("zero_copy", [False, True])
+@pytest.mark.parametrize("blocksize", [None, 48])
+@pytest.mark.parametrize("pattern", [(), (64, 1, 33)])
+def test_every_frame_is_right(zero_copy: bool, blocksize: int | None, pattern: Any) -> None:
+    virtual, driver = device(pattern=pattern)
+    stream = vc.Stream(
+        "isolated_callables:coded",
+        isolated=True,
+        driver=driver,
+        channels=(1, 2),
+        blocksize=blocksize,
+        zero_copy=zero_copy,
+        parameters={"delay": 0},
+        results={"wrong": 0},
+    )
+    stream.parameters.delay = sum(latency.frames for latency in stream.latency)
+    with stream:
+        virtual.step(20)
+        stream.abort()
+        assert stream.results.wrong == 0
+    heard = virtual.heard()
+    lead = stream.latency[1].lead_frames
+    assert not heard[:lead].any()
+    assert_coded(heard[lead : 5 * 64])
+
+
+@needs_3_12
+def test_what_the_callable_sees() -> None:
+    virtual, driver = device()
+    stream = vc.Stream(
+        "isolated_callables:facts",
+        isolated=True,
+        driver=driver,
+        channels=(1, 2),
+        results={"text": bytes(200)},
+    )
+    with stream:
+        virtual.step(1)
+        stream.abort()
+        assert stream.results.text.decode() == (
+            "memoryview f (64, 2) False True 48000.0 64 0 64 "
+            "<Block of 64 frames at 48000.0 Hz, input, output> False"
+        )
+
+
+@needs_3_12
+def test_each_stream_has_modules_of_its_own() -> None:
+    virtual, driver = device()
+    one, two = (opened("count", driver, results={"blocks": 0}) for _ in range(2))
+    one.start()
+    virtual.step(3)
+    two.start()
+    virtual.step(2)
+    assert (one.results.blocks, two.results.blocks) == (5, 2)
+    for stream in (one, two):
+        stream.abort()
+        stream.close()
+    assert "isolated_callables" not in sys.modules
+
+
+@needs_3_12
+def test_it_can_be_started_again_and_remembers() -> None:
+    virtual, driver = device()
+    stream = opened("instrument.play", driver, results={"blocks": 0})
+    for _ in range(3):
+        stream.start()
+        virtual.step(2)
+        stream.abort()
+    assert stream.results.blocks == 6
+    stream.close()
+
+
+@needs_3_12
+def test_callables_next_to_a_script_are_found(tmp_path: Path) -> None:
+    (tmp_path / "beside.py").write_text("def quiet(block): pass\n")
+    (tmp_path / "script.py").write_text(
+        "import voicecoil as vc\n"
+        "from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver\n"
+        'device = VirtualDevice("Script", clock="stepped")\n'
+        "driver = VirtualDriver([device])\n"
+        'with vc.OutputStream("beside:quiet", isolated=True, driver=driver) as s:\n'
+        "    device.step(3)\n"
+        "    s.abort()\n"
+        "    print(s.statistics().blocks)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, str(tmp_path / "script.py")],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.stdout, done.stderr) == ("3\n", "")
+
+
+# ---- nothing in the main interpreter makes it late -----------------------------------------------
+
+
+@needs_3_12
+@pytest.mark.parametrize("isolated", [True, False])
+def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_path: Path) -> None:
+    """The main thread waits inside a C call that keeps the GIL, until 500 blocks were heard.
+
+    The same with the callable in the main interpreter is heard only when the wait is over.
+    """
+    library = ctypes.PyDLL(str(shared_library("wait.c", tmp_path)))
+    library.vc_test_wait.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    heard = np.zeros((500 * 64, 2), np.float32)
+    virtual = VirtualDevice("Free", clock="free", frames=64)
+    driver = VirtualDriver([virtual])
+
+    def half(block: vc.Block) -> None:
+        block.output[block.frames - 1, 0] = 0.5
+
+    stream = (
+        opened("half", driver)
+        if isolated
+        else vc.OutputStream(half, driver=driver, arrays="memoryview")
+    )
+    virtual.capture_into(heard)
+    last = heard[-1:, 0].ctypes.data
+    # From its first block on, so that nothing of it can have been heard before the wait.
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1000.0)
+    try:
+        stream.start()
+        came = library.vc_test_wait(last, 20_000 if isolated else 300)
+    finally:
+        sys.setswitchinterval(switch)
+    stream.abort()
+    stream.close()
+    assert came == isolated
+
+
+@needs_3_12
+def test_a_block_allocates_nothing() -> None:
+    program = TESTS / "lives" / "isolated_allocations.py"
+
+    def allocations(name: str, blocks: int) -> int:
+        done = subprocess.run(
+            [sys.executable, str(program), json.dumps([str(TESTS), name, blocks])],
+            capture_output=True,
+            text=True,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    assert allocations("reads", 100_000) == 0
+    assert allocations("count", 10_000) > 5_000, "the counter counts"
+
+
+@needs_3_12
+@pytest.mark.parametrize("fail", [False, True])
+def test_nothing_is_imported_on_the_io_thread(fail: bool) -> None:
+    virtual, driver = device()
+    stream = opened(
+        "imports", driver, parameters={"fail": False}, results={"imported": bytes(1000)}
+    )
+    stream.start()
+    virtual.step(2)
+    if fail:
+        stream.parameters.fail = True
+        virtual.step(1)
+        with pytest.raises(vc.IsolatedCallbackError, match="KeyError: 'meant'"):
+            stream.stop()
+    stream.abort()
+    assert stream.results.imported == b""
+    stream.close()
+
+
+# ---- how it ends ---------------------------------------------------------------------------------
+
+
+@needs_3_12
+def test_stop() -> None:
+    virtual, driver = device()
+    stream = opened("stop_after_three", driver, results={"blocks": 0})
+    stream.start()
+    virtual.step(5)
+    assert stream.wait(1)
+    assert stream.results.blocks == stream.statistics().blocks == 3
+    stream.close()
+
+
+@needs_3_12
+def test_an_exception_is_told_with_its_traceback() -> None:
+    virtual, driver = device()
+    stream = opened("fails", driver)
+    stream.start()
+    virtual.step(2)
+    with pytest.raises(vc.IsolatedCallbackError) as caught:
+        stream.wait(1)
+    first, _, traceback = str(caught.value).partition("\n\n")
+    assert first == "isolated_callables:fails raised ValueError: meant: \N{SNOWMAN}"
+    assert traceback == caught.value.traceback.rstrip()
+    lines = traceback.splitlines()
+    assert lines[0] == "Traceback (most recent call last):"
+    assert "in fails" in lines[1]
+    assert "deeper(block)" in lines[2]
+    assert lines[-1] == "ValueError: meant: \N{SNOWMAN}"
+    stream.close()  # it is told once
+    assert stream.statistics().blocks == 1
+
+
+@needs_3_12
+@pytest.mark.parametrize(
+    ("name", "error", "text"),
+    [
+        ("returns", vc.CallbackResultError, r"the callback returned \[1, 2\]"),
+        ("keeps", vc.EscapedBlockError, r"kept a reference to block\.output"),
+        ("ends_itself", vc.IsolatedCallbackError, "raised SystemExit: 5"),
+        ("starts_a_thread", vc.IsolatedCallbackError, "thread"),
+    ],
+)
+def test_other_ends(name: str, error: type[Exception], text: str) -> None:
+    virtual, driver = device()
+    stream = opened(name, driver, zero_copy=True)
+    stream.start()
+    virtual.step(1)
+    with pytest.raises(error, match=text):
+        stream.stop()
+    stream.close()
+
+
+# ---- what cannot be opened -----------------------------------------------------------------------
+
+
+@needs_3_12
+@pytest.mark.parametrize(
+    ("name", "error", "text"),
+    [
+        (print, vc.ArgumentTypeError, 'name, such as "mysynth:tone"'),
+        ("tone", vc.ArgumentError, "a module and a name in it"),
+        ("mod:", vc.ArgumentError, "a module and a name in it"),
+        ("../mod:tone", vc.ArgumentError, "a module and a name in it"),
+        ("__main__:tone", vc.ArgumentError, "a module that can be imported"),
+        ("isolated_callables:tone", vc.ArgumentError, "isolated_callables has no 'tone'"),
+        ("isolated_callables:no_function", vc.ArgumentTypeError, "cannot be called.*it is 3"),
+        ("no_such_module:x", vc.IsolatedImportError, "No module named 'no_such_module'.*sys.path"),
+        ("numpy:zeros", vc.IsolatedImportError, "numpy.*NumPy does not"),
+        ("voicecoil._core:clock_ns", vc.IsolatedImportError, "does not support"),
+    ],
+)
+def test_what_cannot_be_opened(name: Any, error: type[Exception], text: str) -> None:
+    _, driver = device()
+    with pytest.raises(error, match=f"(?s){text}"):
+        vc.OutputStream(name, isolated=True, driver=driver)
+    with vc.OutputStream(lambda block: None, driver=driver) as after:  # the device was given back
+        after.abort()
+
+
+@needs_3_12
+def test_an_import_error_shows_the_users_lines_and_the_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needs_numpy.py").write_text("import numpy\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _, driver = device()
+    with pytest.raises(vc.IsolatedImportError) as caught:
+        vc.OutputStream("needs_numpy:x", isolated=True, driver=driver)
+    lines = caught.value.traceback.splitlines()
+    assert "needs_numpy.py" in lines[1]
+    assert lines[2].strip() == "import numpy"
+    assert "importlib" not in caught.value.traceback
+    assert "multiarray" in lines[-1]
+
+
+# ---- life and death ------------------------------------------------------------------------------
+
+ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
+INTERRUPTED = r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"
+UNSEEN = (
+    r"Exception ignored in: 'isolated_code:fails'\n"
+    r"Traceback \(most recent call last\):\n(  .*\n)+"
+    r"voicecoil\.errors\.IsolatedCallbackError: isolated_code:fails raised RuntimeError: meant\n+"
+    r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
+)
+STUCK = (
+    r"Exception ignored in: 'isolated_code:stuck_\w+'\n"
+    r"Traceback \(most recent call last\):\n(  .*\n)+"
+    r"voicecoil\.errors\.StreamTimeoutError: .* did not .* within [\d.]+ s\n"
+)
+
+
+@needs_3_12
+@pytest.mark.parametrize(
+    ("what", "code", "stderr"),
+    [
+        ("end", 0, ""),
+        ("sys.exit", 3, ""),
+        ("os._exit", 7, ""),
+        ("exit_in_thread", 0, ""),
+        ("unhandled", 1, ERROR),
+        ("signalled", -2, INTERRUPTED),
+        ("dropped", 0, ""),
+        ("collected", 0, ""),
+        ("closed_twice", 0, ""),
+        ("many_at_once", 0, ""),
+        ("daemons", 0, ""),
+        ("unseen", 0, UNSEEN),
+        ("sleeping stuck_for_2_s", 0, ""),
+        ("stuck stuck_in_a_loop", 0, STUCK),
+        ("stuck stuck_for_ever", 0, STUCK),
+        ("recursion", 0, ""),
+    ],
+)
+def test_life(what: str, code: int, stderr: str) -> None:
+    check(run("isolated", what), code, stderr)
+
+
+@needs_3_12
+@pytest.mark.skipif(not hasattr(ctypes.pythonapi, "PyOS_AfterFork_Child"), reason="no fork here")
+def test_fork_while_running() -> None:
+    check(run("isolated", "forked"))
+
+
+@needs_3_12
+def test_200_streams_one_after_the_other() -> None:
+    check([run_fresh("isolated", "many_opens")])

@@ -1,0 +1,16 @@
+/* Waits in C, for tests that hold Python's lock meanwhile; see test_isolated.py. */
+#include <stdint.h>
+#include <time.h>
+
+int vc_test_wait(const volatile float *sample, int deadline_ms);
+
+/* 1: the sample is no silence any more. 0: the deadline passed. */
+int vc_test_wait(const volatile float *sample, int deadline_ms) {
+    for (int waited_ms = 0; waited_ms < deadline_ms; waited_ms++) {
+        if (*sample != 0.0f) {
+            return 1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return 0;
+}
