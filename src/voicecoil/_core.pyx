@@ -161,22 +161,20 @@ cdef class PythonCode(Code):
 
 
 cdef class IsolatedCode(PythonCode):
-    """A Python callable in an interpreter with a GIL of its own; see isolated.h."""
+    """A Python callable in an interpreter with a GIL of its own; see isolated_code.h."""
 
-    cdef vc_isolated *isolated
+    cdef vc_isolated_code isolated
 
     def __init__(self, str name):
         self.callable = name
-        self.isolated = vc_isolated_new()
 
     def __dealloc__(self):
         # In the child of a fork its interpreter is gone, and what it owned with it.
         self.bridge = NULL
-        vc_isolated_free(self.isolated)
 
     def make(self, bytes wanted):
         """[keeper] The answer, marshalled."""
-        answer = vc_isolated_make(self.isolated, wanted)
+        answer = vc_isolated_code_make(&self.isolated, wanted)
         self.user = self.bridge = self.isolated.bridge
         self.process = vc_bridge_process
         self.leave = vc_bridge_leave
@@ -188,15 +186,15 @@ cdef class IsolatedCode(PythonCode):
         """[keeper] Ends the interpreter, when no cycle runs or will run."""
         self.bridge = NULL
         self.process = NULL
-        vc_isolated_end(self.isolated)
+        vc_isolated_code_end(&self.isolated)
 
     def interrupt(self):
-        """[keeper] Raises SystemExit in the callable that runs now."""
-        vc_isolated_interrupt(self.isolated)
+        """[keeper] Raises SystemExit in the callable if it runs now."""
+        vc_isolated_code_interrupt(&self.isolated)
 
     def describe_exception(self):
         """The exception that ended the stream, once, as bytes; else None."""
-        return vc_isolated_take_exception(self.isolated)
+        return vc_isolated_code_take_exception(&self.isolated)
 
 
 def forget_interpreters():

@@ -161,18 +161,19 @@ cdef extern from "block.h":
 
 
 cdef extern from "isolated.h":
-    ctypedef struct vc_isolated:
+    void vc_isolated_forget_all()
+
+
+cdef extern from "isolated_code.h":
+    ctypedef struct vc_isolated_code:
         vc_bridge *bridge
         float *input_block
         float *output_block
 
-    vc_isolated *vc_isolated_new() except NULL
-    object vc_isolated_make(vc_isolated *isolated, bytes wanted)
-    object vc_isolated_take_exception(vc_isolated *isolated)
-    void vc_isolated_interrupt(vc_isolated *isolated)
-    void vc_isolated_end(vc_isolated *isolated)
-    void vc_isolated_free(vc_isolated *isolated)
-    void vc_isolated_forget_all()
+    object vc_isolated_code_make(vc_isolated_code *code, object wanted)
+    void vc_isolated_code_end(vc_isolated_code *code)
+    object vc_isolated_code_take_exception(vc_isolated_code *code)
+    void vc_isolated_code_interrupt(vc_isolated_code *code)
 
 
 cdef extern from "allocations.h":

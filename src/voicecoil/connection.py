@@ -13,7 +13,7 @@ from voicecoil.errors import (
     StreamClosedError,
     StreamTimeoutError,
 )
-from voicecoil.isolated import IsolatedCode
+from voicecoil.isolated import IsolatedCode, abandon
 
 __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection"]
 
@@ -148,7 +148,7 @@ class Connection:
                 return True
         except StreamTimeoutError:
             pass
-        code.abandon()
+        abandon()
         return False
 
     def close_at_exit(self, timeout_s: float) -> None:

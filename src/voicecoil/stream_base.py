@@ -128,7 +128,7 @@ class StreamBase:
             connection = Connection(driver_stream, code, engine)
             control.register(connection)
             if isinstance(code, IsolatedCode):
-                code.adopt()
+                code.keeper.adopt()
             self._connection = connection
         except BaseException:
             driver_stream.close()
