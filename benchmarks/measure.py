@@ -6,6 +6,7 @@ sleeps: the time that a block takes on a machine that others use as well, withou
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import statistics
@@ -15,6 +16,7 @@ import sysconfig
 import tempfile
 import threading
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -77,16 +79,22 @@ def block_us(
 
 def native_empty(folder: Path) -> Any:
     """A C function that does nothing, as a callback."""
-    import ctypes
-
     from voicecoil.native import ctypes_type
 
-    source, target = folder / "empty.c", folder / "empty.so"
-    source.write_text(EMPTY)
-    compiler = os.environ.get("CC", "cc").split()
-    flags = ["-O2", "-shared", "-fPIC", f"-I{ROOT / 'src' / 'core'}"]
-    subprocess.run([*compiler, *flags, str(source), "-o", str(target)], check=True)
-    return ctypes_type()(("vc_bench_empty", ctypes.CDLL(str(target))))
+    return ctypes_type()(("vc_bench_empty", compile_c(EMPTY, folder)))
+
+
+def compile_c(source: str, folder: Path, *include: Path) -> ctypes.CDLL:
+    """A library made of that text; compiled once for each."""
+    target = folder / f"{zlib.crc32(source.encode()):x}.so"
+    if not target.exists():
+        target.with_suffix(".c").write_text(source)
+        compiler = os.environ.get("CC", "cc").split()
+        flags = ["-std=c11", "-O2", "-shared", "-fPIC", f"-I{ROOT / 'src' / 'core'}"]
+        flags += [f"-I{path}" for path in include]
+        command = [*compiler, *flags, str(target.with_suffix(".c")), "-o", str(target)]
+        subprocess.run(command, check=True)
+    return ctypes.CDLL(str(target))
 
 
 def in_a_process(program: str, *arguments: str, bare: bool = False) -> str:

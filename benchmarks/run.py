@@ -19,6 +19,8 @@ from measure import machine, native_empty, scratch
 from rich.console import Console
 from rich.table import Table
 
+import coreaudio
+
 
 @dataclass(frozen=True)
 class Effort:
@@ -29,10 +31,12 @@ class Effort:
     memory_blocks: int
     runs: int
     render_seconds: float
+    cycles: int
+    calls: int
 
 
-FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0)
-QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0)
+FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0, 2_000_000, 20_000)
+QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0, 1_000, 100)
 
 
 @dataclass(frozen=True)
@@ -84,6 +88,18 @@ def measure(effort: Effort, function: object) -> list[Row]:
     return rows
 
 
+def measure_coreaudio(effort: Effort, function: object, folder: Path) -> list[Row]:
+    alone, added = coreaudio.ioproc_us(function, effort.cycles, folder)
+    what = f"CoreAudio's IOProc, over the engine's own cycle ({alone:.3f} us)"
+    scalar = coreaudio.property_us(effort.calls)
+    listing = coreaudio.listing_ms()
+    return [
+        at_most(what, added, 0.2, "us", 3),
+        at_most("CoreAudio: a scalar property from Python", scalar, 3.0, "us"),
+        at_most("CoreAudio: 64 devices listed, with 30 properties each", listing, 20.0, "ms", 1),
+    ]
+
+
 def by_size(effort: Effort, function: object) -> list[list[str]]:
     table = [["channels", *(f"{frames} frames" for frames in blocks.FRAMES)]]
     costs = blocks.by_size(function, effort.table_seconds)
@@ -120,6 +136,8 @@ def main() -> int:
     with scratch() as folder:
         function = native_empty(Path(folder))
         rows = measure(effort, function)
+        if sys.platform == "linux":  # where the simulated CoreAudio is
+            rows += measure_coreaudio(effort, function, Path(folder))
         sizes = by_size(effort, function)
     words = {True: "yes", False: "NO", None: ""}
     table = [["what", "measured", "target", "met"]]

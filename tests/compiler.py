@@ -13,13 +13,14 @@ TESTS = Path(__file__).parent
 CORE = TESTS.parent / "src" / "core"
 
 
-def shared_library(source: str, folder: Path) -> Path:
-    """A shared library of `tests/<source>` in `folder`."""
+def shared_library(source: str, folder: Path, *include: str) -> Path:
+    """A shared library of `tests/<source>` in `folder`; `include`: more folders of `src`."""
     command = os.environ.get("CC", "cc").split()
     if shutil.which(command[0]) is None:
         pytest.skip(f"NOT TESTED: there is no C compiler {command[0]!r}; set CC")
     target = folder / (Path(source).stem + ".so")
     flags = ["-std=c11", "-O2", "-g", "-pthread", "-shared", "-fPIC", f"-I{CORE}"]
+    flags += [f"-I{CORE.parent / name}" for name in include]
     done = subprocess.run(
         [*command, *flags, str(TESTS / source), "-o", str(target), "-ldl"],
         capture_output=True,

@@ -41,8 +41,9 @@ def driver(stepped: VirtualDevice | SteppedCoreAudio) -> Driver:
 
 
 @pytest.fixture(autouse=True)
-def _no_driver_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("VOICECOIL_DRIVER", raising=False)
+def _nothing_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no test says anything else, sound goes to the virtual device, not to real ones."""
+    monkeypatch.setenv("VOICECOIL_DRIVER", "virtual")
 
 
 @pytest.fixture

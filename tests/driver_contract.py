@@ -7,7 +7,7 @@ knows a driver.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pytest
@@ -15,19 +15,24 @@ from numpy.typing import NDArray
 
 import voicecoil as vc
 from coded import assert_coded, coded
+from rig import until
 from voicecoil.drivers.driver import Device, Driver, Wanted
 
 
 class Rig(Protocol):
-    """A driver with a device whose clock the test moves."""
+    """A driver with a device whose clock the test moves, or a real one whose clock runs."""
 
+    stepped: bool  # the test moves its clock
     driver: Driver
     device: Device  # with a cable from each output to the input of the same number
     channels: list[int]  # the two channels of it, each way, that are used
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
-        """Lets the device run that many IO cycles and returns when they are over."""
+        """Lets the device run that many IO cycles and returns when they are over.
+
+        More may have run when its clock is not stepped.
+        """
 
     def heard(self) -> NDArray[np.float32]:
         """What the two channels heard from the first content to the last, (frames, 2)."""
@@ -67,6 +72,13 @@ class DriverContract:
         wishes.setdefault("channels", rig.channels)
         return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
 
+    def end(self, rig: Rig, stream: vc.OutputStream) -> None:
+        """Ends it when all that it played was heard. A stepped clock would not get there."""
+        if rig.stepped:
+            stream.abort()
+        else:
+            stream.stop()
+
     # ---- devices ----
 
     def test_devices_have_unique_uids_and_channels(self, rig: Rig) -> None:
@@ -90,17 +102,17 @@ class DriverContract:
         callback = CodedOutput()
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         heard = rig.heard()
-        assert len(heard) == callback.position
         assert_coded(heard)
+        assert len(heard) == callback.position, f"{len(heard)} of {callback.position} frames"
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
     def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=blocksize) as stream:
             rig.advance(20)
-            stream.abort()
+            self.end(rig, stream)
         assert set(callback.sizes) == {blocksize}
         heard = rig.heard()
         assert callback.position - blocksize < len(heard) <= callback.position
@@ -146,17 +158,22 @@ class DriverContract:
             rig.advance(10)
             stream.abort()
         steps = np.diff(np.array(callback.output_frames, np.int64))
+        if not rig.stepped:
+            steps -= callback.xruns[1:]  # a busy machine loses frames; they are told
         assert (steps == callback.sizes[:-1]).all()
         ns = np.diff(np.array(callback.output_ns, np.int64))
-        # A device's crystal may be some hundred millionths off.
-        assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        if rig.stepped:
+            # A device's crystal may be some hundred millionths off.
+            assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
+        assert (ns > 0).all()
 
     def test_blocks_inside_a_cycle_have_their_own_times(self, rig: Rig) -> None:
         callback = CodedOutput()
         with self.open_output(rig, callback, blocksize=16) as stream:
             rig.advance(4)
             stream.abort()
-        assert (np.diff(np.array(callback.output_frames, np.int64)) == 16).all()
+        steps = np.diff(np.array(callback.output_frames, np.int64))
+        assert (steps - callback.xruns[1:] == 16).all()
 
     # ---- start and stop ----
 
@@ -180,7 +197,7 @@ class DriverContract:
             stream.start()
             rig.advance(4)
             stream.abort()
-            assert callback.blocks == before + 4
+            assert callback.blocks == before + 4 if rig.stepped else callback.blocks >= before + 4
         stream.close()
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:
@@ -244,5 +261,71 @@ class DriverContract:
         assert got.output_latency is not None
         assert got.output_latency == replace(got.output_latency, samplerate=got.samplerate)
         assert connection.trouble() is None
+        assert connection.overloads == 0
         connection.close()
         connection.close()
+
+
+class RemovableRig(Rig, Protocol):
+    """One whose device comes back."""
+
+    def replug(self) -> None:
+        """Brings the device back, some time after it was taken away."""
+
+
+class RemovableContract:
+    """What drivers whose devices come and go must do besides. Give a `rig` that is removable."""
+
+    def go_away_and_back(self, rig: RemovableRig, stream: vc.OutputStream | vc.InputStream) -> None:
+        rig.advance(4)
+        rig.unplug()
+        until(lambda: stream.state == "waiting")
+        assert not stream.wait(0)
+        rig.replug()
+        until(lambda: stream.state == "running")
+        rig.advance(4)
+
+    def test_a_stream_that_waits_goes_on_where_it_was(self, rig: RemovableRig) -> None:
+        callback = CodedOutput()
+        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
+        with vc.OutputStream(
+            callback, device=rig.device.uid, on_device_lost="wait", **wishes
+        ) as stream:
+            self.go_away_and_back(rig, stream)
+            self.go_away_and_back(rig, stream)
+            stream.abort()
+            told = [event.kind for event in stream.events() if event.kind in ("lost", "back")]
+        assert told == ["lost", "back"] * 2
+        assert stream.device.uid == rig.device.uid
+        # Every frame once and in order; what a device had not played when it went is lost.
+        heard = rig.heard()
+        codes = heard[heard.any(axis=1)][:, 0]
+        assert (np.diff(codes) > 0).all()
+        assert codes[-1] == coded(callback.position - 1, 1, 1)
+
+    def test_what_was_lost_meanwhile_is_declared(self, rig: RemovableRig) -> None:
+        callback = CodedOutput()
+        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
+        with vc.OutputStream(
+            callback, device=rig.device.uid, on_device_lost="wait", **wishes
+        ) as stream:
+            self.go_away_and_back(rig, stream)
+            stream.abort()
+        lost = np.diff(callback.output_frames) - callback.sizes[:-1]
+        assert lost.tolist() == callback.xruns[1:]
+        assert stream.statistics().lost_frames == lost.sum()
+        assert (np.diff(callback.output_ns) > 0).all()
+
+    def test_an_input_stream_that_waits_hears_on(self, rig: RemovableRig) -> None:
+        times: list[int | None] = []
+        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
+        with vc.InputStream(
+            lambda block: times.append(block.time.input_frames),
+            device=rig.device.uid,
+            on_device_lost="wait",
+            **wishes,
+        ) as stream:
+            self.go_away_and_back(rig, stream)
+            stream.abort()
+        assert len(times) >= 8
+        assert (np.diff(times) > 0).all()  # type: ignore[arg-type]

@@ -18,9 +18,9 @@ from voicecoil.output import close_outputs
 PATIENCE = 20_000  # looks of 1 ms: what another thread does comes long before
 
 
-def until(condition: Callable[[], bool]) -> None:
+def until(condition: Callable[[], bool], patience: int = PATIENCE) -> None:
     """Waits for what another thread is about to do; the order of things is not left to time."""
-    for _ in range(PATIENCE):
+    for _ in range(patience):
         if condition():
             return
         threading.Event().wait(0.001)

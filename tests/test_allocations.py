@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from coreaudio import simulator_path
+
 PROGRAM = Path(__file__).parent / "lives" / "allocations.py"
 BLOCKS = 100_000
 
@@ -47,6 +49,15 @@ def test_none_for_a_bound_method() -> None:
 def test_none_when_the_device_changes_its_cycles_but_the_blocks_are_fixed() -> None:
     shape = {"pattern": [64, 32, 16, 64]}
     assert allocations(BLOCKS // 10, "read", shape, blocksize=64, arrays="memoryview") == 0
+
+
+@pytest.mark.parametrize("streams", ["2", "1,1", "2,2,8"])
+def test_none_on_coreaudio(streams: str) -> None:
+    """Whatever its buffers are: one, planar, or several."""
+    shape = {"simulator": simulator_path(), "streams": streams}
+    wanted = {"channels": 2}
+    assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
+    assert allocations(BLOCKS // 10, "allocate", shape, **wanted) >= BLOCKS // 10
 
 
 def test_the_counter_counts() -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from coreaudio import simulator_path
-from driver_contract import DriverContract
+from driver_contract import DriverContract, RemovableContract
 from voicecoil.testing import SimulatedCoreAudio
 
 
@@ -43,6 +43,7 @@ SHAPES = {
 
 
 class SimulatedRig:
+    stepped = True
     cycle_frames = 512
 
     def __init__(self, shape: Shape, world: SimulatedCoreAudio) -> None:
@@ -65,6 +66,9 @@ class SimulatedRig:
         self.simulated.remove()
         self.world.advance(0.01)  # the notification comes a little later
 
+    def replug(self) -> None:
+        self.simulated.replug()
+
 
 @pytest.fixture(params=SHAPES)
 def rig(request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
@@ -75,5 +79,5 @@ def rig(request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
         yield SimulatedRig(shape, world)
 
 
-class TestCoreAudioDriver(DriverContract):
+class TestCoreAudioDriver(DriverContract, RemovableContract):
     pass

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
 
+import numpy as np
 import pytest
 
 import voicecoil as vc
 from coreaudio import Worlds
+from rig import until
+from voicecoil.output import close_outputs
 
 
 def test_fixtures_are_listed_with_channels_and_defaults(coreaudio: Worlds) -> None:
@@ -98,8 +102,7 @@ def test_watching_tells_of_devices_and_defaults(coreaudio: Worlds) -> None:
     world.add_device("uid=new; out=2")
     world.set_default("output", world.device("new"))
     world.advance(0.01)
-    world.driver.changes.dispatch()
-    assert {"devices", "default output"} <= set(told)
+    until(lambda: {"devices", "default output"} <= set(told))
     end()
     end()
     count = len(told)
@@ -107,6 +110,50 @@ def test_watching_tells_of_devices_and_defaults(coreaudio: Worlds) -> None:
     world.advance(0.01)
     world.driver.changes.dispatch()
     assert len(told) == count
+
+
+def test_a_listener_that_plays_is_called_while_others_play(coreaudio: Worlds) -> None:
+    """It is not called by the stream that happened to look, which holds locks then."""
+    world = coreaudio(8)
+    sound = np.full((64, 2), 0.5, np.float32)
+    played: list[str] = []
+
+    def listener(what: str) -> None:
+        if not played:
+            vc.play(sound, 48_000, driver=world.driver)
+            played.append(threading.current_thread().name)
+
+    end = world.driver.watch(listener)
+    vc.play(sound, 48_000, driver=world.driver)
+    world.add_device("uid=new; out=2")
+    world.advance(0.01)
+    vc.play(sound, 48_000, driver=world.driver)  # looks for trouble, with the output's lock
+    until(lambda: len(played) > 0)
+    end()
+    close_outputs()
+    assert played == ["voicecoil control"]
+
+
+def test_a_listener_that_fails_disturbs_nobody_and_goes_on(
+    coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = coreaudio(8)
+    shown: list[object] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda it: shown.append(str(it.exc_value)))
+
+    def listener(what: str) -> None:
+        raise OSError(f"meant: {what}")
+
+    end = world.driver.watch(listener)
+    with vc.OutputStream(lambda block: None, driver=world.driver) as stream:
+        for uid in ("one", "two"):
+            told = shown.count("meant: devices")
+            world.add_device(f"uid={uid}; out=2")
+            world.advance(0.01)
+            assert not stream.wait(0)
+            until(lambda told=told: shown.count("meant: devices") > told)
+        stream.abort()
+    end()
 
 
 def test_scopes_in_which_a_device_answers_do_not_matter(coreaudio: Worlds) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 import voicecoil as vc
 from coreaudio import Worlds
+from rig import until
 from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.testing import SimulatedCoreAudio
@@ -226,16 +227,69 @@ def test_a_buffer_change_under_the_stream_goes_on(coreaudio: Worlds) -> None:
     assert {512, 300} <= set(sizes)
 
 
-def test_a_restart_of_coreaudiod(coreaudio: Worlds) -> None:
-    world = coreaudio(3)
+@pytest.mark.parametrize("dead_device_error", [0, 1])
+@pytest.mark.parametrize("restart_listeners", [0, 1])
+def test_every_restart_of_coreaudiod_ends_streams_and_the_next_ones_play(
+    coreaudio: Worlds, restart_listeners: int, dead_device_error: int
+) -> None:
+    switches = {"restart_listeners": restart_listeners, "dead_device_error": dead_device_error}
+    world = coreaudio(3, switches=switches)
+    for _ in range(3):
+        counter = Counter()
+        stream = play_on(world, counter)
+        stream.start()
+        world.advance(0.1)
+        before = world.device("USBDuplex:1").id
+        world.restart_service()
+        world.advance(0.01)
+        assert counter.blocks > 0
+        with pytest.raises(vc.DeviceLostError, match="coreaudiod"):
+            stream.wait(5)
+        stream.close()
+        assert world.device("USBDuplex:1").id != before
+        assert world.driver.kept_ioprocs == 0
+    # An unplugging is heard of only if notifications have a thread of their own again.
     stream = play_on(world, Counter())
     stream.start()
     world.advance(0.1)
-    world.library.sim_notify(1, int.from_bytes(b"srst", "big"), int.from_bytes(b"glob", "big"), 0)
+    world.device("USBDuplex:1").remove()
     world.advance(0.01)
-    with pytest.raises(vc.DeviceLostError, match="coreaudiod"):
+    with pytest.raises(vc.DeviceLostError, match="unplugged"):
         stream.wait(5)
     stream.close()
+
+
+def test_a_restart_of_coreaudiod_while_nothing_is_open(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    play_on(world, Counter()).close()
+    world.restart_service()
+    world.advance(0.01)
+    with play_on(world, Counter()) as stream:
+        world.advance(0.1)
+        world.device("USBDuplex:1").remove()
+        world.advance(0.01)
+        with pytest.raises(vc.DeviceLostError, match="unplugged"):
+            stream.wait(5)
+
+
+@pytest.mark.parametrize("restart_listeners", [0, 1])
+def test_who_watches_hears_of_a_restart_and_of_what_comes_behind_it(
+    coreaudio: Worlds, restart_listeners: int
+) -> None:
+    world = coreaudio(3, switches={"restart_listeners": restart_listeners})
+    told: list[str] = []
+    end = world.driver.watch(told.append)
+    for n in range(2):
+        del told[:]
+        world.restart_service()
+        world.advance(0.01)
+        until(lambda: "restart" in told)
+        # It listens again on another thread, soon.
+        until(lambda: world.counter("live_listeners") == 4)
+        world.add_device(f"uid=new{n}; out=2")
+        world.advance(0.01)
+        until(lambda: "devices" in told)
+    end()
 
 
 def test_notifications_without_a_change_are_none(coreaudio: Worlds) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import Worlds
+from rig import until
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.testing import decode_input
 
@@ -261,12 +262,14 @@ def test_sample_times_begin_anew_or_jump_with_another_run(coreaudio: Worlds, res
 # ---- overload ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("duplicates", [0, 1])
 @pytest.mark.parametrize("scope", [0, 1, 2])
 @pytest.mark.parametrize("lost_cycles", [0, 1, 3])
 def test_an_overload_is_an_event_with_the_frames_that_it_cost(
-    coreaudio: Worlds, scope: int, lost_cycles: int
+    coreaudio: Worlds, scope: int, lost_cycles: int, duplicates: int
 ) -> None:
-    world = coreaudio(3, switches={"overload_scope": scope})
+    switches = {"overload_scope": scope, "notify_duplicates": duplicates}
+    world = coreaudio(3, switches=switches)
     with vc.OutputStream(lambda block: None, driver=world.driver) as stream:
         world.advance(0.1)
         world.device("USBDuplex:1").overload(lost_cycles)
@@ -278,8 +281,30 @@ def test_an_overload_is_an_event_with_the_frames_that_it_cost(
     assert [event.value for event in overloads] == [512 * lost_cycles]
     assert [event.value for event in xruns] == [512 * lost_cycles] * (lost_cycles > 0)
     assert stream.statistics().lost_frames == 512 * lost_cycles, "counted once"
+    assert stream.statistics().overloads == 1
     assert 3600e9 < overloads[0].host_ns < world.now_ns()
     assert stream.events() == [event for event in stream.events() if event.kind == "finished"]
+
+
+def test_overloads_are_counted_across_a_lost_device(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = world.device("USBDuplex:1")
+    stream = vc.OutputStream(lambda block: None, driver=world.driver, on_device_lost="wait")
+    with stream:
+        for lost in (False, True):
+            world.advance(0.1)
+            device.overload(1)
+            world.advance(0.1)
+            assert stream.statistics().overloads == 1 + lost
+            if not lost:
+                device.remove()
+                world.advance(0.01)
+                until(lambda: stream.state == "waiting")
+                assert stream.statistics().overloads == 1
+                device.replug()
+                world.advance(0.01)
+                until(lambda: stream.state == "running")
+        stream.abort()
 
 
 @pytest.mark.parametrize("overload_output", [0, 1])
@@ -300,6 +325,7 @@ def test_a_callback_that_takes_too_long_is_late_and_overloads(
         stream.abort()
     counted, kinds = stream.statistics(), [event.kind for event in stream.events()]
     assert counted.late_cycles == 1
+    assert counted.overloads == 1
     assert counted.busy_max_s == pytest.approx(0.025, abs=1e-3)
     assert counted.lost_frames == 1024
     assert sorted(kinds) == ["late", "overload", "xrun"]

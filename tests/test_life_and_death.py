@@ -86,7 +86,7 @@ def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ende
             env=environment(),
             capture_output=True,
             text=True,
-            timeout=DEADLINE_S * count,
+            timeout=DEADLINE_S * max(1, count),
         )
         assert done.returncode == 0, done.stderr
         codes = {int(line.split()[0]): int(line.split()[1]) for line in done.stdout.splitlines()}
@@ -131,6 +131,7 @@ def test_the_main_module_ends_while_numpy_plays() -> None:
         "collected",
         "closed_twice",
         "from_callback_at_exit",
+        "lost_often",
         "many_opens",
         "daemons",
         "render",
@@ -213,6 +214,12 @@ def test_record_at_exit(tmp_path: Path) -> None:
     check(run("record", str(tmp_path / "{}.wav")))
     for number in range(RUNS):
         assert soundfile.info(tmp_path / f"{number}.wav").frames > 1000
+
+
+@pytest.mark.parametrize("how", ["away", "flapping"])
+@pytest.mark.parametrize("what", ["stream", "play", "record"])
+def test_exit_while_something_waits_for_its_device(what: str, how: str) -> None:
+    check(run("away", what, how))
 
 
 @pytest.mark.parametrize("then", ["stop", "exit"])

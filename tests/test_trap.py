@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from compiler import shared_library
+from coreaudio import simulator_path
 
 PROGRAM = Path(__file__).parent / "lives" / "trap.py"
 
@@ -40,6 +41,16 @@ def tripped(libraries: tuple[Path, Path], *arguments: str) -> str:
 
 def test_native_cycles_trip_nothing(libraries: tuple[Path, Path]) -> None:
     assert tripped(libraries, "native", str(libraries[1])) == ""
+
+
+def test_native_cycles_of_coreaudio_trip_nothing(libraries: tuple[Path, Path]) -> None:
+    assert tripped(libraries, "coreaudio", str(libraries[1]), simulator_path()) == ""
+
+
+def test_coreaudios_ioproc_trips_nothing(libraries: tuple[Path, Path], tmp_path: Path) -> None:
+    """All of it, on buffer lists of several kinds."""
+    caller = shared_library("ioproc.c", tmp_path, "coreaudio_abi", "voicecoil/drivers/coreaudio")
+    assert tripped(libraries, "ioproc", str(libraries[1]), str(caller)) == ""
 
 
 @pytest.mark.parametrize("whose", ["mixer", "recorder"])

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
-from driver_contract import DriverContract
+from driver_contract import DriverContract, RemovableContract
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -23,6 +23,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 
 
 class VirtualRig:
+    stepped = True
     cycle_frames = 64
     channels = [0, 1]  # noqa: RUF012
 
@@ -44,11 +45,14 @@ class VirtualRig:
         self.virtual.inject("unplug")
         self.virtual.step(1)
 
+    def replug(self) -> None:
+        self.virtual.replug(away_s=0.01)
+
 
 @pytest.fixture(params=SHAPES)
 def rig(request: pytest.FixtureRequest) -> VirtualRig:
     return VirtualRig(SHAPES[request.param])
 
 
-class TestVirtualDriver(DriverContract):
+class TestVirtualDriver(DriverContract, RemovableContract):
     pass

@@ -1,6 +1,8 @@
 """Builds the simulated CoreAudio where its sources are newer, and prints the library's path.
 
 python3 tools/simulator.py [--sanitize address,undefined]
+
+VOICECOIL_SANITIZE is the default of --sanitize.
 """
 
 from __future__ import annotations
@@ -42,5 +44,5 @@ def build(sanitize: str = "") -> Path:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sanitize", default="")
+    parser.add_argument("--sanitize", default=os.environ.get("VOICECOIL_SANITIZE", ""))
     print(build(parser.parse_args().sanitize))

@@ -1,6 +1,7 @@
 """``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
 
-python3 tools/test.py [--only lint,core,simulator,macos,workflows,3.12] [-- pytest arguments]
+python3 tools/test.py [--only lint,core,simulator,sanitizers,macos,workflows,3.12] [-- arguments of
+pytest]
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Step:
 
 
 def c_files() -> list[str]:
-    folders = ["src", "tests", "simulator"]
+    folders = ["src", "tests", "simulator", "benchmarks"]
     return sorted(str(p) for f in folders for p in (ROOT / f).rglob("*.[ch]") if p.is_file())
 
 
@@ -85,6 +86,9 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
             listed.append(Step("core in C", [python, "tools/test_core.py"]))
         if first and (not only or "simulator" in only):
             listed.append(simulator(python))
+        if first and (not only or "sanitizers" in only):
+            checked = [str(env / "bin" / "python"), "tools/test_sanitizers.py"]
+            listed.append(Step("CoreAudio under sanitizers", setup, checked))
         if first and (not only or "macos" in only):
             listed.append(Step("compiles for macOS", [python, "tools/cross_macos.py"]))
         if first and (not only or "workflows" in only):
@@ -100,7 +104,7 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", default="", help="lint, core, simulator, macos, workflows, 3.12 ..."
+        "--only", default="", help="lint, core, simulator, sanitizers, macos, 3.12 ..."
     )
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     given = parser.parse_args()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-TIMEOUT_S = 300  # the first link for a target compiles that target's C library
+TIMEOUT_S = 900  # the first link for a target compiles that target's C library
 
 
 @dataclass(frozen=True)

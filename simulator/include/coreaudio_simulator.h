@@ -90,6 +90,10 @@ SIM_API uint32_t sim_add_device(const char *description);
 SIM_API int sim_remove_device(uint32_t device);
 /* Brings a removed device back: same UID, new object IDs. Returns the new ID, 0 on failure. */
 SIM_API uint32_t sim_replug_device(uint32_t device);
+/* coreaudiod ends and starts again: every device is another object with the same UID, IO ceases
+ * without notice, 'srst' notifies, and behind it listeners and 'rnlp' are as if never set (see the
+ * switch `restart_listeners`). Captures stay readable by the old IDs. */
+SIM_API void sim_restart_service(void);
 
 SIM_API uint32_t sim_find_device(const char *uid); /* of a living device, 0 when there is none */
 /* `selector` is 'dOut', 'dIn ' or 'sOut'; device 0 is "no default", until the next device comes or

@@ -68,7 +68,8 @@ static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n)
     }
 }
 
-static device *add(const char *description, UInt32 serial) {
+/* Without a notification. */
+static device *make(const char *description, UInt32 serial) {
     if (world.device_count == sizeof world.devices / sizeof world.devices[0] ||
         world.all_device_count == sizeof world.all_devices / sizeof world.all_devices[0]) {
         report_line("sim_add_device: too many devices");
@@ -84,6 +85,14 @@ static device *add(const char *description, UInt32 serial) {
     d->workgroup = workgroup_new(d);
     device_clamp_buffer(d);
     world.devices[world.device_count++] = d;
+    return d;
+}
+
+static device *add(const char *description, UInt32 serial) {
+    device *d = make(description, serial);
+    if (d == NULL) {
+        return NULL;
+    }
     AudioObjectID objects[8] = {kAudioObjectSystemObject, kAudioObjectSystemObject};
     UInt32 selectors[8] = {kAudioHardwarePropertyDevices, kAudioObjectPropertyOwnedObjects};
     size_t n = 2;
@@ -105,14 +114,8 @@ EXPORT uint32_t sim_add_device(const char *description) {
     return id;
 }
 
-EXPORT int sim_remove_device(uint32_t id) {
-    pthread_mutex_lock(&world.lock);
-    device *d = device_find(id);
-    if (d == NULL) {
-        report_line("sim_remove_device: no living device %u", id);
-        pthread_mutex_unlock(&world.lock);
-        return -1;
-    }
+/* Without a notification: its IO ends without a stop, and its objects are dead. */
+static void end_locked(device *d) {
     if (d->current != NULL) {
         worker *w = d->current->worker;
         io_end_locked(d->current, false);
@@ -147,6 +150,17 @@ EXPORT int sim_remove_device(uint32_t id) {
             break;
         }
     }
+}
+
+EXPORT int sim_remove_device(uint32_t id) {
+    pthread_mutex_lock(&world.lock);
+    device *d = device_find(id);
+    if (d == NULL) {
+        report_line("sim_remove_device: no living device %u", id);
+        pthread_mutex_unlock(&world.lock);
+        return -1;
+    }
+    end_locked(d);
     AudioObjectID objects[8] = {d->o.id, kAudioObjectSystemObject, kAudioObjectSystemObject};
     UInt32 selectors[8] = {kAudioDevicePropertyDeviceIsAlive, kAudioHardwarePropertyDevices,
                            kAudioObjectPropertyOwnedObjects};
@@ -169,6 +183,28 @@ EXPORT uint32_t sim_replug_device(uint32_t id) {
     uint32_t new_id = d ? d->o.id : 0;
     pthread_mutex_unlock(&world.lock);
     return new_id;
+}
+
+EXPORT void sim_restart_service(void) {
+    enum { MOST = sizeof world.devices / sizeof world.devices[0] };
+    pthread_mutex_lock(&world.lock);
+    device *before[MOST];
+    size_t n = world.device_count;
+    memcpy(before, world.devices, n * sizeof before[0]);
+    for (size_t i = 0; i < n; i++) {
+        end_locked(before[i]);
+    }
+    for (size_t i = 0; i < n; i++) {
+        device *d = make(before[i]->description, before[i]->serial);
+        for (int k = 0; d != NULL && k < 3; k++) {
+            if (world.default_device[k] == before[i]->o.id) {
+                world.default_device[k] = d->o.id;
+            }
+        }
+    }
+    notify_restart_locked();
+    pthread_mutex_unlock(&world.lock);
+    workers_reap(false);
 }
 
 EXPORT uint32_t sim_find_device(const char *uid) {

@@ -21,6 +21,7 @@ typedef struct delivery {
     listener **listeners; /* chosen when the change happened, or NULL: chosen on delivery */
     size_t count;
     int times;
+    bool restart; /* of coreaudiod: it is the last that its listeners hear */
 } delivery;
 
 static listener *listeners;
@@ -233,15 +234,31 @@ static void call_one(listener *l, AudioObjectID id, const change *c) {
     }
 }
 
+/* What a process set goes with coreaudiod, too: notifications are for the main run loop again. */
+static void end_listeners_locked(void) {
+    for (listener *l = listeners; l != NULL; l = l->next) {
+        bool stays = l->object == kAudioObjectSystemObject && SWITCH(restart_listeners) == 1;
+        if (!l->removed && !stays) {
+            l->removed = true;
+            UNCOUNT(live_listeners);
+        }
+    }
+    world.run_loop = run_loop_main_locked();
+}
+
 /* On the thread that delivers. */
 static void deliver_job(void *subject, uint64_t finishes) {
     delivery *d = subject;
     if (d->listeners == NULL) {
         choose(d);
     }
+    if (d->restart) {
+        end_listeners_locked(); /* who hears of it can listen anew at once */
+    }
+    bool always = d->restart || SWITCH(listener_after_remove) == 1;
     for (int turn = 0; turn < d->times; turn++) {
         for (size_t i = 0; i < d->count; i++) {
-            if (!d->listeners[i]->removed || SWITCH(listener_after_remove) == 1) {
+            if (!d->listeners[i]->removed || always) {
                 call_one(d->listeners[i], d->object, &d->what);
             }
         }
@@ -297,19 +314,30 @@ void change_add(change *c, UInt32 selector, UInt32 scope) {
     }
 }
 
-void notify_locked(AudioObjectID object, const change *c) {
-    COUNT(notifications);
-    if (!anyone_cares(object, c)) {
-        return;
-    }
+static void post_locked(AudioObjectID object, const change *c, bool restart) {
     delivery *d = calloc(1, sizeof *d);
     d->object = object;
     d->what = *c;
     d->times = (int)SWITCH(notify_burst);
+    d->restart = restart;
     if (SWITCH(listener_after_remove) == 1) {
         choose(d);
     }
     at_locked(now_locked() + (uint64_t)SWITCH(notify_delay_ns), deliver_due, d, 0);
+}
+
+void notify_locked(AudioObjectID object, const change *c) {
+    COUNT(notifications);
+    if (anyone_cares(object, c)) {
+        post_locked(object, c, false);
+    }
+}
+
+void notify_restart_locked(void) {
+    change c = {.count = 0};
+    change_add(&c, kAudioHardwarePropertyServiceRestarted, kAudioObjectPropertyScopeGlobal);
+    COUNT(notifications);
+    post_locked(kAudioObjectSystemObject, &c, true);
 }
 
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope) {

@@ -120,6 +120,9 @@ static const row rows[SW_COUNT] = {
         "virtual time: 1 a client thread that blocks steps the time itself when nobody else does"),
     ROW(capture_limit_frames, 8 * 1024 * 1024, 1024, 1ll << 32, FIXED,
         "S17: how many frames of a run's output are kept"),
+    ROW(restart_listeners, 0, 0, 1, S(0, 1),
+        "S10 P31 g: a restart of coreaudiod ends 0 all listeners, 1 those of the system object "
+        "stay"),
 };
 
 static enum sim_switch find(const char *name) {

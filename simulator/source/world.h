@@ -71,7 +71,7 @@ typedef struct listener listener;
                                 X(workgroup) X(cstring_ptr) X(fp_exceptions) X(guard_pages) X(ppm) \
                                     X(clock_jitter_ns) X(clock_wander_ppm) X(fork_action)          \
                                         X(deadlock_action) X(stall_real_ms) X(auto_advance)        \
-                                            X(capture_limit_frames)
+                                            X(capture_limit_frames) X(restart_listeners)
 /* clang-format on */
 enum sim_switch {
 #define X(name) SW_##name,
@@ -368,6 +368,7 @@ typedef struct change {
 void change_add(change *c, UInt32 selector, UInt32 scope);
 void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
+void notify_restart_locked(void); /* 'srst', the last that listeners hear */
 void listeners_reset_locked(void);
 void deliveries_drop_locked(void *subject); /* of an event or job that will not run */
 event_fn listeners_event(void);

@@ -289,6 +289,39 @@ static void coming_and_going(void) {
     }
 }
 
+static void a_restart_of_the_service(void) {
+    for (int stays = 0; stays < 2; stays++) {
+        begin(0);
+        sim_set("restart_listeners", stays);
+        listen(kAudioObjectSystemObject, kAudioHardwarePropertyServiceRestarted);
+        listen(kAudioObjectSystemObject, kAudioHardwarePropertyDevices);
+        listen(device, kAudioDevicePropertyDeviceIsAlive);
+        start();
+        EQUAL(sim_advance_ns(SECOND), 0);
+        int before = calls;
+        sim_restart_service();
+        AudioObjectID again = sim_find_device("USBDuplex:1");
+        CHECK(again > device, "an ID came back");
+        EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyDefaultOutputDevice, global),
+              again);
+        EQUAL(sim_advance_ns(SECOND), 0);
+        EQUAL(calls, before);
+        EQUAL(heard_calls, 1); /* 'srst' alone */
+        EQUAL(AudioDeviceStop(device, proc), kAudioHardwareBadObjectError);
+        EQUAL(AudioDeviceDestroyIOProcID(device, proc), kAudioHardwareBadObjectError);
+        sim_add_device("uid=new; out=2");
+        EQUAL(sim_advance_ns(SECOND), 0);
+        EQUAL(heard[3], 0); /* for the main run loop, which nobody runs */
+        own_notification_thread();
+        sim_add_device("uid=newer; out=2");
+        EQUAL(sim_advance_ns(SECOND), 0);
+        CHECK((heard[3] > 0) == (stays == 1), "dev# heard %d", heard[3]);
+        unlisten(kAudioObjectSystemObject, kAudioHardwarePropertyServiceRestarted);
+        unlisten(kAudioObjectSystemObject, kAudioHardwarePropertyDevices);
+        world_is_clean();
+    }
+}
+
 int main(void) {
     a_rate_changes_later();
     other_outcomes();
@@ -300,5 +333,6 @@ int main(void) {
     on_the_io_thread();
     the_main_run_loop();
     coming_and_going();
+    a_restart_of_the_service();
     return check_result("changes");
 }

@@ -66,6 +66,7 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
 
 void vc_engine_free(vc_engine *engine) {
     if (engine != NULL) {
+        free(engine->moved);
         free(engine->own_memory);
         free(engine->meters);
         vc_queue_free(engine->events);
@@ -445,6 +446,11 @@ static void answer(vc_engine *engine, int request) {
 }
 
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
+    vc_cycle translated;
+    if (engine->moved != NULL) {
+        vc_translate(engine, cycle, &translated);
+        cycle = &translated;
+    }
     int state = atomic_load_explicit(&engine->state, memory_order_acquire);
     if (state != VC_RUNNING) {
         vc_audio_silence(&cycle->output, 0, cycle->frames);

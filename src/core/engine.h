@@ -25,8 +25,11 @@ typedef struct vc_meter {
     uint64_t seen_frames;
 } vc_meter;
 
+typedef struct vc_moved vc_moved; /* move.c */
+
 struct vc_engine {
     vc_engine_config config;
+    vc_moved *moved;         /* NULL: it is on its first device */
     uint32_t block_capacity; /* frames that the stream's own block holds */
     float *input_block;      /* interleaved; NULL without that direction */
     float *output_block;
@@ -65,5 +68,8 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
                      uint32_t frames) VC_REALTIME;
 void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
                    const vc_time *time) VC_REALTIME;
+
+/* move.c, for cycle.c: a cycle of the device that it moved to, as the stream sees it. [IO] */
+void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
 
 #endif

@@ -224,6 +224,30 @@ vc_reason vc_engine_reason(const vc_engine *engine) VC_REALTIME;
 /* What a native function returned with VC_REASON_ERROR. [any] */
 int32_t vc_engine_error(const vc_engine *engine) VC_REALTIME;
 
+/* The device that an engine goes on with, after its own is lost. */
+typedef struct vc_move {
+    /* For each of the engine's channels the one of the new device's cycles, or VC_NO_CHANNEL:
+     * silence comes in, and what goes out is dropped. Copied. */
+    const uint32_t *input_map;
+    const uint32_t *output_map;
+    uint32_t input_channels; /* of the cycles: 0 where the engine has none */
+    uint32_t output_channels;
+    uint32_t device_frames; /* as in vc_engine_config */
+    uint32_t drain_frames;
+    int64_t (*clock_ns)(void *clock) VC_REALTIME;
+    void *clock;
+} vc_move;
+
+#define VC_NO_CHANNEL UINT32_MAX
+
+/* Goes on with another device, or with the same one that came back: at the same rate, with the
+ * block as it stands. Blocks that came one for each cycle stay as long as they were. Sample times
+ * go on by the host time that has passed between the connectors, and never back; the frames in
+ * between are counted as lost with the first cycle. Devices that give no sample times tell nothing
+ * of that. False: no memory; all is as it was. [control], when no cycle runs, before the device is
+ * started. */
+bool vc_engine_move(vc_engine *engine, const vc_move *move);
+
 /* Runs one IO cycle. Every frame of `cycle->output` is written. [IO]
  * Returns how many leading frames hold what the user's code made; the rest is silence. */
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;

@@ -158,6 +158,15 @@ class Engine:
     def abort(self) -> None: ...
     @property
     def state(self) -> int: ...
+    def move(
+        self,
+        input_map: list[int | None],
+        output_map: list[int | None],
+        *,
+        device_frames: int,
+        drain_frames: int,
+        clock: Clock | None = None,
+    ) -> None: ...
     @property
     def reason(self) -> int: ...
     @property
@@ -180,6 +189,7 @@ class VirtualDevice(Clock):
         input_latency_frames: int,
         output_latency_frames: int,
         tolerance_frames: int,
+        epoch_ns: int,
         stack_bytes: int,
         loopback: bool,
         poison: bool,

@@ -430,6 +430,25 @@ cdef class Clock:
         return self.function(self.argument)
 
 
+cdef class ChannelMap:
+    """Where a moved engine's channels are; None: nowhere."""
+
+    cdef uint32_t *channels
+    cdef uint32_t used
+
+    def __cinit__(self, list channels):
+        self.channels = <uint32_t *>PyMem_Calloc(len(channels) + 1, sizeof(uint32_t))
+        if self.channels == NULL:
+            raise MemoryError
+        self.used = 0
+        for i, channel in enumerate(channels):
+            self.channels[i] = VC_NO_CHANNEL if channel is None else channel
+            self.used += channel is not None
+
+    def __dealloc__(self):
+        PyMem_Free(self.channels)
+
+
 cdef class Engine:
     """One stream's engine. Its owner frees it by dropping it, when no cycle runs or will run."""
 
@@ -481,6 +500,26 @@ cdef class Engine:
 
     def abort(self):
         vc_engine_abort(self.engine)
+
+    def move(self, input_map, output_map, *, uint32_t device_frames, uint32_t drain_frames,
+             clock=None):
+        """Goes on with another device, when no cycle runs.
+
+        The maps have for each channel the one of the device's cycles, or None.
+        """
+        cdef vc_move to
+        cdef ChannelMap inputs = ChannelMap(input_map), outputs = ChannelMap(output_map)
+        memset(&to, 0, sizeof(to))
+        to.input_map, to.input_channels = inputs.channels, inputs.used
+        to.output_map, to.output_channels = outputs.channels, outputs.used
+        to.device_frames = device_frames
+        to.drain_frames = drain_frames
+        if clock is not None:
+            to.clock_ns = (<Clock?>clock).function
+            to.clock = (<Clock>clock).argument
+        if not vc_engine_move(self.engine, &to):
+            raise MemoryError("no memory for a stream's other device")
+        self.clock_owner = clock
 
     @property
     def state(self):
@@ -539,7 +578,8 @@ cdef class VirtualDevice(Clock):
     def __cinit__(self, *, uint32_t input_channels, uint32_t output_channels, uint32_t frames,
                   pattern, double samplerate_hz, uint32_t clock, uint32_t layout,
                   uint32_t input_latency_frames, uint32_t output_latency_frames,
-                  uint32_t tolerance_frames, uint32_t stack_bytes, bint loopback, bint poison):
+                  uint32_t tolerance_frames, int64_t epoch_ns, uint32_t stack_bytes,
+                  bint loopback, bint poison):
         cdef vc_device_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = input_channels
@@ -556,6 +596,7 @@ cdef class VirtualDevice(Clock):
         config.input_latency_frames = input_latency_frames
         config.output_latency_frames = output_latency_frames
         config.tolerance_frames = tolerance_frames
+        config.epoch_ns = epoch_ns
         config.stack_bytes = stack_bytes
         config.loopback = loopback
         config.poison = poison

@@ -55,6 +55,20 @@ cdef extern from "voicecoil.h" nogil:
     int vc_engine_reason(const vc_engine *engine)
     int32_t vc_engine_error(const vc_engine *engine)
 
+    uint32_t VC_NO_CHANNEL
+
+    ctypedef struct vc_move:
+        const uint32_t *input_map
+        const uint32_t *output_map
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t device_frames
+        uint32_t drain_frames
+        clock_fn clock_ns
+        void *clock
+
+    bint vc_engine_move(vc_engine *engine, const vc_move *move)
+
     ctypedef struct vc_statistics:
         uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, nonfinite_samples
         uint64_t copied_blocks, lost_events, busy_ns, busy_max_ns
@@ -198,6 +212,7 @@ cdef extern from "device.h" nogil:
         uint32_t input_latency_frames
         uint32_t output_latency_frames
         uint32_t tolerance_frames
+        int64_t epoch_ns
         uint32_t stack_bytes
         bint loopback
         bint poison

@@ -5,21 +5,46 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from voicecoil import _core, control
-from voicecoil.drivers.driver import DriverStream
+from voicecoil.drivers.driver import Device, DriverStream, Got
 from voicecoil.errors import (
+    DeviceLostError,
+    DriverError,
     NativeCallbackError,
     StreamClosedError,
     StreamTimeoutError,
+    VoicecoilError,
 )
+from voicecoil.events import Event
 from voicecoil.isolated import IsolatedCode, abandon
+from voicecoil.recovery import Arrival, Recovery, watch
 
-__all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection"]
+__all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
 
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.002
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a stream is, or was last.
+
+    Attributes
+    ----------
+    device : Device
+    got : Got
+    driver_stream : DriverStream or None
+        None: it is not open.
+    """
+
+    device: Device
+    got: Got
+    driver_stream: DriverStream | None
 
 
 class Connection:
@@ -27,22 +52,53 @@ class Connection:
 
     It knows nothing of the stream object, so it can outlive a stream that is dropped, and be closed
     by another thread.
+
+    Parameters
+    ----------
+    place : Place
+    code : Code
+    engine : Engine
+    recovery : Recovery or None
+        None: a lost device ends the stream.
     """
 
-    def __init__(self, driver_stream: DriverStream, code: _core.Code, engine: _core.Engine) -> None:
-        self.driver_stream = driver_stream
+    def __init__(
+        self,
+        place: Place,
+        code: _core.Code,
+        engine: _core.Engine,
+        recovery: Recovery | None = None,
+    ) -> None:
+        self.place = place
+        self.clock = place.driver_stream.clock if place.driver_stream is not None else None
         self.code: _core.Code | None = code
         self.engine = engine
         self.lock = threading.RLock()
         self.started = False
+        self.away = False  # started, and without a device
+        self.ending = False  # somebody wants its end
         self.closed = False
         self.unraised: BaseException | None = None
+        self._recovery = recovery
+        self._failure: Exception | None = None
+        self._told_failure = False
+        self._news: deque[Event] = deque()
+        self._earlier_overloads = 0  # on devices that it left
+
+    @property
+    def driver_stream(self) -> DriverStream | None:
+        """Its connection to the device; None: it is on none."""
+        return self.place.driver_stream
 
     @property
     def stands_still(self) -> bool:
         """Whether the device's time passes only when a test moves it."""
-        clock = self.driver_stream.clock
-        return clock is not None and clock.stepped
+        return self.clock is not None and self.clock.stepped
+
+    @property
+    def running(self) -> bool:
+        """Whether its code is called, or will be when there is a device."""
+        return self.started or self.away
 
     @property
     def in_callback(self) -> bool:
@@ -54,33 +110,53 @@ class Connection:
         with self.lock:
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
+            self.ending = self._told_failure = False
+            self._failure = None
             self.engine.start()
-            self.started = True
-            try:
-                self.driver_stream.start(self.engine)
-            except BaseException:
-                # Also after Ctrl-C in the middle of it: what was started is stopped, or stays
-                # marked as started, so that nothing that it uses is freed.
-                with contextlib.suppress(StreamTimeoutError):
-                    self.halt(STOP_TIMEOUT_S)
+            if self.driver_stream is not None:
+                self._start(self.driver_stream)
+            else:
+                self.away = True
+            if self._recovery is not None:
+                watch(self)
+
+    def _start(self, driver_stream: DriverStream) -> None:
+        self.started = True
+        try:
+            driver_stream.start(self.engine)
+        except BaseException as error:
+            # Also after Ctrl-C in the middle of it: what was started is stopped, or stays
+            # marked as started, so that nothing that it uses is freed.
+            with contextlib.suppress(StreamTimeoutError):
+                self.halt(STOP_TIMEOUT_S)
+            lost = isinstance(error, (DeviceLostError, DriverError))
+            if self._recovery is None or not lost or self.device_trouble() is None:
                 raise
+            self.engine.start()  # the end that `halt` may have asked for is not wanted
+            self.away = True
+            self._let_go(driver_stream, str(error))
 
     def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""
         with self.lock:
-            if not self.started:
+            self.away = False
+            driver_stream = self.driver_stream
+            if not self.started or driver_stream is None:
                 return
             self._let_io_thread_leave()
             if for_good and isinstance(self.code, _core.PythonCode):
                 self.code.shut()  # also when the device cannot be stopped
-            self.driver_stream.stop(timeout_s)
-            self.started = False
-            if isinstance(self.code, _core.PythonCode):
-                self.unraised = self.code.take_exception() or self.unraised
-                if self.code.has_orphan:
-                    _reap(self.code)
-            if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
-                self.unraised = self._native_error()
+            driver_stream.stop(timeout_s)
+            self._stopped()
+
+    def _stopped(self) -> None:
+        self.started = False
+        if isinstance(self.code, _core.PythonCode):
+            self.unraised = self.code.take_exception() or self.unraised
+            if self.code.has_orphan:
+                _reap(self.code)
+        if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
+            self.unraised = self._native_error()
 
     def _let_io_thread_leave(self) -> None:
         """Gives the IO thread the few cycles in which it drops its Python thread state."""
@@ -89,7 +165,7 @@ class Connection:
             until = time.monotonic() + 0.25
             while (
                 self.code.has_orphan
-                and self.driver_stream.trouble() is None
+                and self.device_trouble() is None
                 and not self.stands_still
                 and time.monotonic() < until
             ):
@@ -112,7 +188,8 @@ class Connection:
                 return
             self.halt(timeout_s, for_good=True)
             self.closed = True
-            self.driver_stream.close()
+            if self.driver_stream is not None:
+                self.driver_stream.close()
             if isinstance(self.code, _core.PythonCode):
                 self.code.clear()
             self.code = None
@@ -159,6 +236,129 @@ class Connection:
         with self.lock:
             error, self.unraised = self.unraised, None
             return error
+
+    # ---- the device ----
+
+    def device_trouble(self) -> Exception | None:
+        """Why its device gives no cycle any more; None: all is well, or it has none."""
+        driver_stream = self.driver_stream
+        return driver_stream.trouble() if driver_stream is not None else None
+
+    def trouble(self) -> Exception | None:
+        """Why no cycle will come any more, from this device or another one."""
+        return self.device_trouble() if self._recovery is None else self._failure
+
+    def take_failure(self) -> Exception | None:
+        """Why it did not come back from a lost device, once."""
+        with self.lock:
+            told, self._told_failure = self._told_failure, True
+            return None if told else self._failure
+
+    def take_news(self) -> list[Event]:
+        """What was not the engine's to notice, oldest first."""
+        driver_stream = self.driver_stream
+        noticed = driver_stream.events() if driver_stream is not None else []
+        return [self._news.popleft() for _ in range(len(self._news))] + noticed
+
+    @property
+    def overloads(self) -> int:
+        """How often the audio system said that its IO thread was too late."""
+        driver_stream = self.driver_stream
+        return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
+
+    def _event(self, kind: Literal["lost", "back"], detail: str) -> Event:
+        assert self._recovery is not None
+        counted = self.engine.statistics()
+        frames = counted["output_time"][1] or counted["input_time"][1] or 0
+        host_ns = self.clock.clock_ns() if self.clock else self._recovery.driver.now_ns()
+        return Event(kind, host_ns, frames, 0, detail)
+
+    # ---- for `recovery`, on its thread ----
+
+    @property
+    def watched(self) -> bool:
+        """Whether there is something to look after."""
+        return not self.closed and self.running
+
+    def look(self) -> None:
+        """Leaves a device that is lost; looks for one where it has none."""
+        if self.away:
+            self._find_device()
+        elif self.started and self.engine.state in (_core.RUNNING, _core.DRAINING):
+            trouble = self.device_trouble()
+            if trouble is not None:
+                self._leave(trouble)
+
+    def fail(self, error: Exception) -> None:
+        """It will not go on."""
+        with self.lock:
+            self._failure = error
+            self.away = False
+
+    def _leave(self, trouble: Exception) -> None:
+        if not self.lock.acquire(blocking=False):
+            return  # somebody starts or stops it
+        try:
+            driver_stream = self.driver_stream
+            if not self.started or driver_stream is None or self._recovery is None:
+                return
+            try:
+                driver_stream.stop(STOP_TIMEOUT_S)
+            except VoicecoilError:
+                return  # its callback is stuck; who stops or closes the stream hears of that
+            # What was on its way to the ear when a stream ended is lost, and nothing is left to do.
+            self.away = not self.ending and self.engine.state == _core.RUNNING
+            self._stopped()
+            self._let_go(driver_stream, str(trouble))
+            self._recovery.lost(trouble)
+        finally:
+            self.lock.release()
+
+    def _let_go(self, driver_stream: DriverStream, why: str) -> None:
+        self._news.extend(driver_stream.events())
+        self._news.append(self._event("lost", why))
+        self.place = replace(self.place, driver_stream=None)
+        self._earlier_overloads += driver_stream.overloads
+        driver_stream.close()
+
+    def _find_device(self) -> None:
+        assert self._recovery is not None
+        for arrival in self._recovery.arrivals(self.place.device):
+            if self._settle(arrival):
+                return
+        if self._recovery.refusal is not None:
+            self.fail(self._recovery.refusal)
+
+    def _settle(self, arrival: Arrival) -> bool:
+        """Goes on with that device. False: it does not start."""
+        driver_stream, got = arrival.driver_stream, arrival.driver_stream.got
+        with self.lock:
+            if self.closed or not self.away:
+                driver_stream.close()
+                return True
+            assert self._recovery is not None
+            self.clock = driver_stream.clock
+            back = self._event("back", arrival.device.name)
+            try:
+                self.engine.move(
+                    arrival.input_map,
+                    arrival.output_map,
+                    device_frames=got.device_frames,
+                    drain_frames=got.output_latency.frames if got.output_latency else 0,
+                    clock=driver_stream.clock,
+                )
+                driver_stream.start(self.engine)
+            except Exception as error:
+                driver_stream.close()
+                if isinstance(error, (VoicecoilError, OSError)):
+                    return False
+                raise
+            self.place = Place(arrival.device, got, driver_stream)
+            self._recovery.settled()
+            self._news.append(back)
+            self.started = True
+            self.away = False
+            return True
 
 
 def _reap(code: _core.PythonCode) -> None:

@@ -13,43 +13,52 @@ OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened on the IO thread, posted there without waiting.
+    """One thing that happened, on the IO thread (posted there without waiting) or to the device.
 
     Attributes
     ----------
-    kind : {"xrun", "late", "overload", "finished"}
-        Frames were lost; a cycle took longer than its own sound lasts; the audio system said that
-        its IO thread was too late; the stream ended.
+    kind : str
+        "xrun": frames were lost. "late": a cycle took longer than its own sound lasts. "overload",
+        "rerouted", "interrupted", "resumed": the audio system said that its IO thread was too late,
+        that the stream goes to another device now, that it is interrupted, that it goes on. "lost",
+        "back": its device was lost, and it waits for one; it is on a device again. "finished": the
+        stream ended.
     host_ns : int
         When: host time, ns.
     sample_frames : int
         When: the device's sample time, frames.
     value : int
         xrun: frames lost. late: ns that the cycle took. overload: frames that it cost, the same
-        ones that an xrun event tells of; 0: none. finished: 0.
+        ones that an xrun event tells of; 0: none. Else 0: what a lost device cost is told by the
+        xrun event that follows "back".
+    detail : str
+        lost: what happened. back: the device's name. Else empty.
     """
 
-    kind: Literal["xrun", "late", "overload", "finished"]
+    kind: Literal[
+        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished"
+    ]
     host_ns: int
     sample_frames: int
     value: int
+    detail: str = ""
 
 
-def with_overloads(events: list[Event], overloads: Iterable[Event]) -> list[Event]:
-    """The engine's events and the audio system's overloads, oldest first.
+def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:
+    """The engine's events and what the control side noticed, oldest first.
 
     The gap that an overload left shows in the next cycle, as an xrun: the overload is told what it
     cost, and nothing is counted twice.
     """
     xruns = [event for event in events if event.kind == "xrun"]
     told = []
-    for overload in overloads:
+    for event in noticed:
         cost = next(
-            (x for x in xruns if 0 <= x.host_ns - overload.host_ns < OVERLOAD_NS),
+            (x for x in xruns if 0 <= x.host_ns - event.host_ns < OVERLOAD_NS),
             None,
         )
-        if cost is not None:
+        if event.kind == "overload" and cost is not None:
             xruns.remove(cost)
-            overload = replace(overload, value=cost.value, sample_frames=cost.sample_frames)
-        told.append(overload)
-    return sorted([*events, *told], key=lambda event: event.host_ns)
+            event = replace(event, value=cost.value, sample_frames=cost.sample_frames)
+        told.append(event)
+    return sorted([*told, *events], key=lambda event: event.host_ns)

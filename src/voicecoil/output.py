@@ -8,6 +8,7 @@ import threading
 from voicecoil import _core, control
 from voicecoil.drivers.driver import RATE_RANGE_HZ, Device, Driver, Got
 from voicecoil.errors import StreamStateError
+from voicecoil.recovery import OnDeviceLost
 from voicecoil.stream import OutputStream
 from voicecoil.stream_base import CodeFactory
 
@@ -31,11 +32,14 @@ class Output:
         samplerate: float,
         channels: int | None,
         blocksize: int | None,
+        on_device_lost: OnDeviceLost,
     ) -> None:
+        self.on_device_lost = on_device_lost
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
         self._holds = 0
         self._quiet_since: int | None = None  # the mixer's frame
+        self._ended_away = 0  # sounds that were stopped since the device was lost
         low, high = RATE_RANGE_HZ
         self.stream = OutputStream(
             CodeFactory(self._make_mixer),
@@ -44,6 +48,7 @@ class Output:
             samplerate=samplerate if low <= samplerate <= high else None,
             channels=channels,
             blocksize=blocksize,
+            on_device_lost=on_device_lost,
         )
         try:
             self.stream.start()
@@ -64,7 +69,7 @@ class Output:
     @property
     def usable(self) -> bool:
         """Whether something can still be added."""
-        return self.stream.active and self.stream._trouble() is None
+        return self.stream._goes_on
 
     @property
     def settle_frames(self) -> int:
@@ -111,7 +116,7 @@ class Output:
         with self._lock:
             if (trouble := self.stream._trouble()) is not None:
                 raise trouble
-            if not self.stream.active:
+            if not self.usable:
                 raise StreamStateError(
                     f"the output on {self.stream.device.name!r} was closed; play it again"
                 )
@@ -121,14 +126,18 @@ class Output:
                     "wait() for one or stop() one first"
                 )
 
-    def stop(self, clip: _core.Clip, fade_frames: int) -> None:
-        """Fades a sound out and ends it."""
+    def stop(self, clip: _core.Clip, fade_frames: int) -> bool:
+        """Fades a sound out and ends it. True: it is over, for there is no device to fade it on."""
         with self._lock:
-            if self.stream.active and not self.mixer.stop(clip, fade_frames):
+            away = self.stream.state == "waiting"
+            self._ended_away += away
+            fade_frames = 0 if away else fade_frames
+            if self.usable and not self.mixer.stop(clip, fade_frames):
                 raise StreamStateError(
                     f"{2 * CAPACITY} commands wait for the next IO cycle of "
                     f"{self.stream.device.name!r} already; stop it again after that"
                 )
+            return away
 
     def _look(self) -> bool:
         """On the control thread: closes the device when nothing has played for a while.
@@ -139,9 +148,14 @@ class Output:
         with self._lock:
             if self.usable:
                 now = self.mixer.frames
-                if self.mixer.collect() > 0 or self._holds > 0:
+                away = self.stream.state == "waiting"
+                self._ended_away = self._ended_away if away else 0
+                if self.mixer.collect() > self._ended_away or self._holds > 0:
                     self._quiet_since = None
                     return True
+                if away:  # no time passes there, and nobody hears anything
+                    self._shut()
+                    return False
                 if self._quiet_since is None:
                     self._quiet_since = now
                 linger = int(LINGER_S * self.stream.samplerate) + self.settle_frames
@@ -156,17 +170,19 @@ class Output:
             self._shut()
 
     def _shut(self) -> None:
-        key = _key(self.stream.driver, self.stream.device)
-        if _outputs.get(key) is self:  # else a newer one has taken its place
-            del _outputs[key]
+        _outputs.discard(self)
         self.stream.close()
 
+    def is_on(self, driver: Driver, device: Device, on_device_lost: OnDeviceLost) -> bool:
+        """Whether what is to be played there belongs here; a stream may have changed its device."""
+        return (
+            self.stream.driver is driver
+            and self.stream.device.uid == device.uid
+            and self.on_device_lost == on_device_lost
+        )
 
-def _key(driver: Driver, device: Device) -> tuple[int, str]:
-    return id(driver), device.uid
 
-
-_outputs: dict[tuple[int, str], Output] = {}
+_outputs: set[Output] = set()
 _opening = threading.Lock()  # taken before an output's own lock, never after it
 
 
@@ -176,6 +192,7 @@ def output_for(
     samplerate: float,
     channels: int | None,
     blocksize: int | None,
+    on_device_lost: OnDeviceLost = "stop",
 ) -> Output:
     """The device's mixing stream, held for the caller, who has to let it go.
 
@@ -183,21 +200,21 @@ def output_for(
     run at another rate and with other channels: look at its stream.
     """
     with _opening:
-        key = _key(driver, device)
-        output = _outputs.get(key)
-        if output is None or not output.hold():
-            if output is not None:
+        for output in list(_outputs):
+            if output.is_on(driver, device, on_device_lost):
+                if output.hold():
+                    return output
                 output.close()
-            output = Output(driver, device, samplerate, channels, blocksize)
-            _outputs[key] = output
-            output.hold()
+        output = Output(driver, device, samplerate, channels, blocksize, on_device_lost)
+        _outputs.add(output)
+        output.hold()
         return output
 
 
 def close_outputs() -> None:
     """Closes every mixing stream, whatever still plays on it."""
     with _opening:
-        for output in list(_outputs.values()):
+        for output in list(_outputs):
             output.close()
 
 

@@ -15,13 +15,14 @@ from voicecoil.arguments import (
     check_seconds,
     check_timeout,
 )
-from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import Device, Driver
 from voicecoil.errors import StreamStateError
+from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.output import Output, output_for
 from voicecoil.reader import AHEAD_S, Reader
+from voicecoil.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +49,7 @@ class Playback:
         self._reader = reader
         self._frames = frames
         self._stopped = False
+        self._over = False  # it was stopped while there was no device
         self._furthest = 0  # frames; when the output is closed nobody can ask how far it came
 
     @property
@@ -85,7 +87,7 @@ class Playback:
     @property
     def playing(self) -> bool:
         """Whether some of it is still to be heard."""
-        return self._output.usable and not self._heard_out()
+        return self._output.usable and not self._over and not self._heard_out()
 
     @property
     def starved_frames(self) -> int:
@@ -102,9 +104,10 @@ class Playback:
         """
         self._output.stream._refuse_in_fork()
         seconds = check_seconds(fade_s, "fade_s")
-        if self._done_mixing():
+        if self._done_mixing() or self._over:
             return
-        self._output.stop(self._clip, min(int(seconds * self.samplerate), 2**32 - 1))
+        fade_frames = min(int(seconds * self.samplerate), 2**32 - 1)
+        self._over = self._output.stop(self._clip, fade_frames)
         self._stopped = True
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -151,6 +154,13 @@ class Playback:
             raise error
         return True
 
+    def events(self) -> list[Event]:
+        """Takes what happened to its device since the last call, oldest first.
+
+        To all that is playing there, so that only one of several sounds is told.
+        """
+        return self._output.stream.events()
+
     def levels(self) -> list[Level]:
         """Level of each channel of the device since the last call.
 
@@ -180,6 +190,7 @@ def play(
     gain: float = 1.0,
     loops: int = 1,
     blocksize: int | None = None,
+    on_device_lost: OnDeviceLost = "stop",
 ) -> Playback:
     """Plays an array or a file; returns at once. Sounds overlap.
 
@@ -206,6 +217,9 @@ def play(
         How often; 0: for ever.
     blocksize : int or None
         Frames per IO cycle that the device is asked for.
+    on_device_lost : {"stop", "wait", "default"}
+        As for :class:`OutputStream`. The sound goes on where it was; only what was on its way to
+        the ear is missing.
 
     Returns
     -------
@@ -232,8 +246,9 @@ def play(
     source = as_source(sound, samplerate)
     try:
         chosen = get_driver(driver)
-        target = find_device(device, ("output",), chosen)
-        output = output_for(chosen, target, source.samplerate, channels, block_frames)
+        policy = check_on_device_lost(on_device_lost)
+        target, _ = find_or_await(device, ("output",), chosen, policy)
+        output = output_for(chosen, target, source.samplerate, channels, block_frames, policy)
         try:
             return _play_on(output, sound, source, mapping, gain, loops)
         finally:

@@ -15,7 +15,9 @@ from voicecoil import _core, control
 from voicecoil.arguments import check_count, check_seconds, check_timeout
 from voicecoil.drivers.driver import Device, Driver, Got
 from voicecoil.errors import ArgumentError, StreamTimeoutError
+from voicecoil.events import Event
 from voicecoil.levels import Level
+from voicecoil.recovery import OnDeviceLost
 from voicecoil.stream import InputStream
 from voicecoil.stream_base import CodeFactory
 
@@ -80,11 +82,7 @@ class _Writer:
 
     def _goes_on(self) -> bool:
         stream = self._stream()
-        return (
-            stream is not None
-            and stream.state in ("running", "draining")
-            and stream._trouble() is None
-        )
+        return stream is not None and (stream._goes_on or stream.state == "draining")
 
     def _drain(self) -> None:
         import numpy as np
@@ -191,7 +189,11 @@ class Recording:
     @property
     def recording(self) -> bool:
         """Whether it goes on."""
-        return self._stream.active and self._stream._trouble() is None
+        return self._stream._goes_on
+
+    def events(self) -> list[Event]:
+        """Takes what happened to it and to its device since the last call, oldest first."""
+        return self._stream.events()
 
     def levels(self) -> list[Level]:
         """Level of each channel since the last call."""
@@ -287,6 +289,7 @@ def record(
     channels: Any = None,
     blocksize: int | None = None,
     subtype: str | None = None,
+    on_device_lost: OnDeviceLost = "stop",
 ) -> Recording:
     """Records into an array or a file; returns at once.
 
@@ -302,6 +305,9 @@ def record(
         As for :class:`InputStream`.
     subtype : str or None
         The file's sample format, such as "PCM_24"; None: the best of its kind.
+    on_device_lost : {"stop", "wait", "default"}
+        As for :class:`InputStream`. What was not recorded meanwhile is left out, and told by
+        `Recording.lost_frames`.
 
     Returns
     -------
@@ -347,6 +353,7 @@ def record(
         samplerate=samplerate,
         channels=channels,
         blocksize=blocksize,
+        on_device_lost=on_device_lost,
     )
     sink = None
     try:

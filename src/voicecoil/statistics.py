@@ -25,6 +25,9 @@ class Statistics:
         How many in all.
     late_cycles : int
         Cycles that took longer than their own sound lasts.
+    overloads : int
+        Times that the audio system said that its IO thread was too late, for whatever reason and in
+        whichever program; what the stream lost by it is in `lost_frames`. 0 where it does not say.
     nonfinite_samples : int
         NaN and infinity from the callback, played as silence.
     copied_blocks : int
@@ -46,6 +49,7 @@ class Statistics:
     xruns: int
     lost_frames: int
     late_cycles: int
+    overloads: int
     nonfinite_samples: int
     copied_blocks: int
     lost_events: int

@@ -55,6 +55,12 @@ class OutputStream(StreamBase):
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
         Keep the levels that :meth:`levels` gives; costs a look at each sample.
+    on_device_lost : {"stop", "wait", "default"}
+        What happens when the device goes away, or changes its rate or channels. "stop": the stream
+        ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
+        on with the same device if that is still there, else with the default one, and waits
+        where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
+        :meth:`events` tells. With the last two a stream can be opened before there is a device.
     isolated : bool
         `callback` is a name, "module:name", of a callable that is imported in an interpreter with
         a GIL of its own, and called there on the device's thread: nothing that the rest of the
@@ -126,6 +132,12 @@ class InputStream(StreamBase):
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
         Keep the levels that :meth:`levels` gives; costs a look at each sample.
+    on_device_lost : {"stop", "wait", "default"}
+        What happens when the device goes away, or changes its rate or channels. "stop": the stream
+        ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
+        on with the same device if that is still there, else with the default one, and waits
+        where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
+        :meth:`events` tells. With the last two a stream can be opened before there is a device.
     isolated : bool
         `callback` is a name, "module:name", of a callable that is imported in an interpreter with
         a GIL of its own, and called there on the device's thread: nothing that the rest of the
@@ -199,6 +211,12 @@ class Stream(StreamBase):
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
         Keep the levels that :meth:`levels` gives; costs a look at each sample.
+    on_device_lost : {"stop", "wait", "default"}
+        What happens when the device goes away, or changes its rate or channels. "stop": the stream
+        ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
+        on with the same device if that is still there, else with the default one, and waits
+        where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
+        :meth:`events` tells. With the last two a stream can be opened before there is a device.
     isolated : bool
         `callback` is a name, "module:name", of a callable that is imported in an interpreter with
         a GIL of its own, and called there on the device's thread: nothing that the rest of the

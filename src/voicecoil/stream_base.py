@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, ClassVar, Literal, Self
 
@@ -15,10 +16,9 @@ from voicecoil.arguments import (
     check_timeout,
     shown,
 )
-from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection
-from voicecoil.device_list import find_device
+from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection, Place
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Device, Direction, Driver, DriverStream, Got, Latency, Wanted
+from voicecoil.drivers.driver import Device, Direction, Driver, Got, Latency, Wanted
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -33,13 +33,20 @@ from voicecoil.events import Event, with_overloads
 from voicecoil.isolated import IsolatedCode, check_name
 from voicecoil.levels import Level, read_levels
 from voicecoil.native import as_native
+from voicecoil.recovery import (
+    OnDeviceLost,
+    Recovery,
+    absent_got,
+    check_on_device_lost,
+    find_or_await,
+)
 from voicecoil.statistics import Statistics
 from voicecoil.values import Record
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
 Callback = Callable[[_block.Block], None]
-State = Literal["idle", "running", "draining", "finished", "closed"]
+State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 _EVENT_KINDS: dict[int, Literal["xrun", "late", "finished"]] = {
@@ -67,6 +74,7 @@ class StreamBase:
         zero_copy: bool = False,
         arrays: Literal["numpy", "memoryview"] = "numpy",
         meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
@@ -98,21 +106,26 @@ class StreamBase:
         self._results = Record("results", results, False) if results else None
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
+        policy = check_on_device_lost(on_device_lost)
         self._driver = get_driver(driver)
-        self._device = find_device(device, self._directions, self._driver)
+        self._first_device, is_there = find_or_await(device, self._directions, self._driver, policy)
         maps = self._channel_maps(channels)
-        wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
-        driver_stream = self._driver.open_stream(wanted)
+        driver_stream = None
         code: _core.Code | None = None
-        try:
+        if not is_there:
+            got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
+        else:
+            wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
+            driver_stream = self._driver.open_stream(wanted)
             got = driver_stream.got
+        try:
             if rate is not None and got.samplerate != rate and make_code is None:
                 raise ArgumentError(
                     f"samplerate={rate:g} Hz; {self._device.name!r} runs at {got.samplerate:g} Hz "
                     + got.rate_note
                 )
             self._maps = maps
-            self._got = got
+            self._first_got = got
             self._blocksize = block_frames
             self._zero_copy = bool(zero_copy)
             self._meter = bool(meter) or make_code is not None
@@ -124,14 +137,21 @@ class StreamBase:
                 code = self._isolated_code(name)
             else:
                 code = self._python_code(callback, arrays)
-            engine = self._engine(code, driver_stream, arrays)
-            connection = Connection(driver_stream, code, engine)
+            clock = driver_stream.clock if driver_stream is not None else None
+            engine = self._engine(code, clock, arrays)
+            recovery = None
+            if policy != "stop":
+                blocks = block_frames or got.device_frames or None
+                recovery = Recovery(policy, self._driver, maps, got.samplerate, blocks)
+            place = Place(self._first_device, got, driver_stream)
+            connection = Connection(place, code, engine, recovery)
             control.register(connection)
             if isinstance(code, IsolatedCode):
                 code.keeper.adopt()
             self._connection = connection
         except BaseException:
-            driver_stream.close()
+            if driver_stream is not None:
+                driver_stream.close()
             if isinstance(code, IsolatedCode):
                 code.clear()
             raise
@@ -183,7 +203,7 @@ class StreamBase:
             self._results.callback_side() if self._results else None,
         )
 
-    def _engine(self, code: _core.Code, driver_stream: DriverStream, arrays: str) -> _core.Engine:
+    def _engine(self, code: _core.Code, clock: _core.Clock | None, arrays: str) -> _core.Engine:
         got = self._got
         flags = _core.METER if self._meter else 0
         if self._zero_copy:
@@ -199,14 +219,22 @@ class StreamBase:
             drain_frames=output,
             samplerate_hz=got.samplerate,
             flags=flags,
-            clock=driver_stream.clock,
+            clock=clock,
         )
 
     # ---- what it is ----
 
     @property
+    def _device(self) -> Device:
+        return self._first_device if self._connection is None else self._connection.place.device
+
+    @property
+    def _got(self) -> Got:
+        return self._first_got if self._connection is None else self._connection.place.got
+
+    @property
     def device(self) -> Device:
-        """The device, as it was when the stream was opened."""
+        """The device that it is on, or was last, as it was when it was opened."""
         return self._device
 
     @property
@@ -222,7 +250,7 @@ class StreamBase:
     @property
     def blocksize(self) -> int:
         """Frames per block; 0: they vary with the device's cycles."""
-        return self._blocksize or self._got.device_frames
+        return self._blocksize or self._first_got.device_frames
 
     @property
     def zero_copy(self) -> bool:
@@ -252,7 +280,7 @@ class StreamBase:
 
     def _lead_frames(self) -> int:
         """What blocks that do not fit the device's cycles cost in a duplex stream."""
-        size, cycle = self._blocksize or 0, self._got.device_frames
+        size, cycle = self.blocksize, self._got.device_frames
         fits = size == 0 or (cycle != 0 and cycle % size == 0)
         return 0 if fits or len(self._directions) < 2 else size
 
@@ -260,21 +288,20 @@ class StreamBase:
         got = self._got.input_latency if direction == "input" else self._got.output_latency
         assert got is not None
         lead = self._lead_frames() if direction == "output" else 0
-        return Latency(
-            got.device_frames,
-            got.stream_frames,
-            got.safety_frames,
-            got.buffer_frames,
-            got.lead_frames + lead,
-            got.samplerate,
-        )
+        return replace(got, lead_frames=got.lead_frames + lead)
 
     @property
     def state(self) -> State:
-        """Idle, running, draining (its last frames are on their way), finished or closed."""
+        """What it does.
+
+        "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
+        "draining" (its last frames are on their way), "finished" or "closed".
+        """
         connection = self._connection
         if connection is None or connection.closed:
             return "closed"
+        if connection.away:
+            return "waiting"
         if not connection.started and connection.engine.state in (_core.RUNNING, _core.DRAINING):
             return "idle"
         return _STATES[connection.engine.state]
@@ -284,10 +311,14 @@ class StreamBase:
         """Whether the callback is being called."""
         return self.state == "running"
 
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the callback is being called, or will be when there is a device."""
+        return self.state in ("running", "waiting") and self._trouble() is None
+
     def now_ns(self) -> int:
         """The host time that this stream's time stamps are on, ns."""
-        connection = self._alive()
-        clock = connection.driver_stream.clock
+        clock = self._alive().clock
         return clock.clock_ns() if clock is not None else self._driver.now_ns()
 
     def statistics(self) -> Statistics:
@@ -298,13 +329,18 @@ class StreamBase:
         for name in ("output_time", "input_time"):
             raw.pop(name)
         busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-        return Statistics(**raw, busy_s=busy_ns / 1e9, busy_max_s=busy_max_ns / 1e9)
+        return Statistics(
+            **raw,
+            overloads=self._connection.overloads,
+            busy_s=busy_ns / 1e9,
+            busy_max_s=busy_max_ns / 1e9,
+        )
 
     def events(self) -> list[Event]:
         """Takes what happened since the last call, oldest first."""
         if self._connection is None:
             return []
-        noticed = self._connection.driver_stream.events()
+        noticed = self._connection.take_news()
         events = [
             Event(_EVENT_KINDS[kind], host_ns, frames, value if kind != _core.EVENT_FINISHED else 0)
             for kind, host_ns, frames, value in self._connection.engine.events()
@@ -320,8 +356,8 @@ class StreamBase:
         return read_levels(self._connection.engine)
 
     def _trouble(self) -> Exception | None:
-        """Why its device gives no cycle any more; None: all is well."""
-        return self._connection.driver_stream.trouble() if self._connection is not None else None
+        """Why no cycle will come any more; None: all is well, or it waits for a device."""
+        return self._connection.trouble() if self._connection is not None else None
 
     def _newest_output(self) -> tuple[int, int | None]:
         """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
@@ -355,7 +391,7 @@ class StreamBase:
             The device cannot be started.
         """
         connection = self._alive()
-        if connection.in_callback or self.state in ("running", "draining"):
+        if connection.in_callback or self.state in ("running", "waiting", "draining"):
             raise StreamStateError("the stream runs already; stop() it first")
         if connection.started:
             connection.halt(STOP_TIMEOUT_S)  # it had ended by itself
@@ -363,6 +399,9 @@ class StreamBase:
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
+
+        A lost device ends it only with ``on_device_lost="stop"``, or when the stream cannot go on
+        with what there is.
 
         Parameters
         ----------
@@ -385,14 +424,16 @@ class StreamBase:
         seconds = check_timeout(timeout)
         self._refuse_in_callback(connection, "wait for its own end")
         until = None if seconds is None else time.monotonic() + seconds
-        while connection.started and connection.engine.state != _core.FINISHED:
-            if (trouble := connection.driver_stream.trouble()) is not None:
+        while connection.running and connection.engine.state != _core.FINISHED:
+            if (trouble := connection.trouble()) is not None:
                 self._lost(connection, trouble)
             if until is not None and time.monotonic() >= until:
                 return False
             time.sleep(POLL_S)
         connection.halt(STOP_TIMEOUT_S)
         self._raise_once(connection)
+        if (failure := connection.take_failure()) is not None:
+            raise failure
         return True
 
     def stop(self) -> None:
@@ -416,6 +457,7 @@ class StreamBase:
 
     def _end(self, drain: bool) -> None:
         connection = self._alive()
+        connection.ending = True
         ask = connection.engine.stop if drain else connection.engine.abort
         ask()
         if _core.in_callback():  # this stream's, or another's on the same IO thread
@@ -429,12 +471,12 @@ class StreamBase:
             connection.started
             and not connection.stands_still
             and connection.engine.state != _core.FINISHED
-            and connection.driver_stream.trouble() is None
+            and connection.device_trouble() is None
             and time.monotonic() < until
         ):
             time.sleep(POLL_S)
         running = connection.started and connection.engine.state != _core.FINISHED
-        trouble = connection.driver_stream.trouble() if running else None
+        trouble = connection.trouble() if running else connection.take_failure()
         connection.halt(STOP_TIMEOUT_S)
         connection.unraised = connection.unraised or trouble
         self._raise_once(connection)
@@ -506,6 +548,7 @@ class StreamBase:
 
     def _lost(self, connection: Connection, trouble: Exception) -> None:
         connection.halt(STOP_TIMEOUT_S)
+        connection.take_failure()
         self._raise_once(connection)
         raise trouble
 

@@ -31,6 +31,63 @@ def native(library: str) -> None:
         stream.abort()
 
 
+def coreaudio(library: str, simulator: str) -> None:
+    """In real time: in virtual time a cycle asks the simulator for the time, which has locks."""
+    from life import until
+
+    from voicecoil.testing import SimulatedCoreAudio
+
+    world = SimulatedCoreAudio(
+        simulator, devices=["uid=trap; in=1,1; out=2,2,8; buffer=64; rate=96000"], clock="real"
+    )
+    function = ctypes_type()(("vc_test_gain", ctypes.CDLL(library)))
+    user = (ctypes.c_float * 4)(0.5)
+    with (
+        world,
+        vc.Stream(
+            vc.NativeCallback(function, user), driver=world.driver, channels=([1, 0], [0, 3, 11])
+        ) as stream,
+    ):
+        until(lambda: stream.statistics().cycles >= 200)
+        stream.abort()
+
+
+def ioproc(library: str, caller: str) -> None:
+    from voicecoil.drivers.coreaudio import _hal
+
+    function = ctypes.cast(ctypes.CDLL(library).vc_test_gain, ctypes.c_void_p)
+    user = (ctypes.c_float * 4)(0.5)
+    code = _core.NativeCode(function.value, ctypes.addressof(user), (user,))
+    engine = _core.Engine(
+        code,
+        input_channels=2,
+        output_channels=4,
+        block_frames=100,
+        device_frames=0,
+        drain_frames=0,
+        samplerate_hz=48_000.0,
+        flags=_core.METER,
+    )
+    place = _hal.IOProc(
+        engine,
+        _core.cycle_run_address(),
+        [(0, 0), (2, 7)],
+        [(0, 0), (0, 1), (1, 0), (2, 3)],
+        11,
+        13,
+        (125, 3),
+        48_000.0,
+    )
+    engine.start()
+    call = ctypes.CDLL(caller).vc_test_ioproc
+    call.argtypes = [ctypes.c_void_p] * 2 + [ctypes.c_uint32] + [ctypes.c_void_p] * 2
+    call(_hal.ioproc_address(), place.address, CYCLES, *addresses)
+    counts = place.counts()
+    assert counts["cycles"] + counts["empty_cycles"] == CYCLES, counts
+    assert counts["oddities"] == 3, "every way was gone"
+    engine.abort()
+
+
 def mixer() -> None:
     sound = np.zeros((64 * CYCLES // 2, 2), np.float32)
     first = vc.play(sound, 48_000, driver=driver)
@@ -54,9 +111,14 @@ def python() -> None:
         stream.abort()
 
 
-{"native": native, "mixer": mixer, "recorder": recorder, "python": python}[sys.argv[1]](
-    *sys.argv[2:]
-)
+{
+    "native": native,
+    "coreaudio": coreaudio,
+    "ioproc": ioproc,
+    "mixer": mixer,
+    "recorder": recorder,
+    "python": python,
+}[sys.argv[1]](*sys.argv[2:])
 text = ctypes.create_string_buffer(4096)
 shim.vc_trap_report(text, len(text))
 print(text.value.decode())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import logging
 import re
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ from rich.console import Console
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
-from voicecoil.drivers.choose import driver_names, get_driver
+from voicecoil.drivers.choose import driver_names, why_virtual
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -143,13 +144,13 @@ def print_json(value: object) -> None:
 
 def say_if_virtual(driver: str | None) -> None:
     """Tells somebody who waits for sound why there is none."""
-    if driver is None and get_driver(driver).name == "virtual":
-        err.print(
-            "no driver for sound hardware: the virtual device stands in, unheard",
-            style="dim",
-            soft_wrap=True,
-        )
+    reason = why_virtual()
+    if driver is None and reason is not None:
+        err.print(reason, style="dim", markup=False, soft_wrap=True)
 
+
+# The commands say it themselves, where they say anything.
+logging.getLogger("voicecoil.choice").addHandler(logging.NullHandler())
 
 # The commands register themselves.
 from voicecoil.cli import devices, play, record, render, tone  # noqa: E402, F401

@@ -8,23 +8,31 @@ from rich.table import Table
 from rich.text import Text
 
 import voicecoil as vc
-from voicecoil.cli.app import DriverName, Json, command, out, print_json
-from voicecoil.drivers.choose import driver_names, get_driver
+from voicecoil.cli.app import DriverName, Json, command, err, out, print_json, say_if_virtual
+from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names
+from voicecoil.drivers.driver import Device
+from voicecoil.errors import DriverError
 
 __all__ = ["devices"]
 
 
 @command("""
     voicecoil devices
-    voicecoil devices --driver virtual
+    voicecoil devices --driver all
     voicecoil devices --json
 """)
 def devices(*, driver: DriverName = None, json: Json = False) -> None:
-    """List the audio devices and say which are the defaults."""
-    listed = vc.devices(driver)
+    """List the audio devices and say which are the defaults.
+
+    With --driver all those of every driver that this platform can have.
+    """
+    everything = driver == "all"
+    listed = _all_devices() if everything else vc.devices(driver)
     if json:
         print_json([asdict(device) for device in listed])
         return
+    if not (json or everything):
+        say_if_virtual(driver)
     if not listed:
         out.print(
             f"The driver {get_driver(driver).name!r} has no devices. "
@@ -36,6 +44,8 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
     table.add_column("NAME", overflow="fold")
     for heading in ("IN", "OUT", "HZ"):
         table.add_column(heading, justify="right", no_wrap=True)
+    if everything:
+        table.add_column("DRIVER", no_wrap=True)
     table.add_column("DEFAULT FOR", no_wrap=True)
     table.add_column("UID", overflow="fold", style="dim")
     for device in listed:
@@ -52,8 +62,19 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
             str(device.input_channels or "-"),
             str(device.output_channels or "-"),
             f"{device.samplerate:g}",
+            *([device.driver] if everything else []),
             ", ".join(ways) or "-",
             Text(device.uid),
         )
     # A pipe has no width: what reads it wants one line for each device.
     out.print(table, width=None if out.is_terminal else 1000)
+
+
+def _all_devices() -> list[Device]:
+    listed = []
+    for name in real_driver_names():
+        try:
+            listed += get_driver(name).devices()
+        except DriverError as error:
+            err.print(f"{name}: {error}", style="dim", markup=False, soft_wrap=True)
+    return listed

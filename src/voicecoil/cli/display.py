@@ -102,7 +102,7 @@ class Display:
     Parameters
     ----------
     title, place : str
-        What sounds, and where.
+        What sounds, and where. `place` may be changed.
     duration_s : float or None
         s; None: nobody knows.
     colour : str
@@ -113,7 +113,7 @@ class Display:
         self, title: str, place: str, duration_s: float | None, colour: str = "cyan"
     ) -> None:
         self._title = title
-        self._place = place
+        self.place = place
         self._duration_s = duration_s
         self._colour = colour
         self._position_s = 0.0
@@ -132,7 +132,7 @@ class Display:
         width = min(WIDTH, options.max_width - 1)
         lines = _Lines(options.ascii_only)
         title = Text(self._title, "bold", no_wrap=True, overflow="ellipsis")
-        title.append(f"  {self._place}", "not bold dim")
+        title.append(f"  {self.place}", "not bold dim")
         title.truncate(width, overflow="ellipsis")
         yield title
         bar = width - LEFT - RIGHT

@@ -56,15 +56,23 @@ def play(
 ) -> int:
     """Play a sound file.
 
-    Ctrl-C fades it out.
+    Ctrl-C fades it out. Where its device goes away, the sound goes on with the default device; a
+    device that was named is waited for.
     """
     if not abs(gain_db) <= MAX_GAIN_DB:
         raise ArgumentError(
             f"--gain-db {gain_db:g}: possible is {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB"
         )
     capturing = _capture(heard, file, device, driver)
+    # Somebody at a terminal wants to hear now that there is no device.
+    find_device(device, ("output",), get_driver(driver))
     playback = vc.play(
-        file, device=device, driver=driver, gain=10.0 ** (gain_db / 20.0), loops=loops
+        file,
+        device=device,
+        driver=driver,
+        gain=10.0 ** (gain_db / 20.0),
+        loops=loops,
+        on_device_lost="default" if device is None else "wait",
     )
     if not (quiet or json):
         say_if_virtual(driver)
@@ -74,6 +82,10 @@ def play(
     try:
         with showing(err, display, enabled=not (quiet or json)) as show:
             while not playback.wait(REFRESH_S):
+                for event in playback.events():
+                    display.place = where(playback.device, playback.samplerate)
+                    if not (quiet or json):
+                        _say_device(event)
                 show(playback.position_s, playback.levels())
     except KeyboardInterrupt:
         interrupted = True
@@ -114,6 +126,15 @@ def play(
                 soft_wrap=True,
             )
     return EXIT_INTERRUPTED if interrupted else 0
+
+
+def _say_device(event: vc.Event) -> None:
+    lines = {
+        "lost": f"{event.detail}; waiting for a device",
+        "back": f"goes on with {event.detail}",
+    }
+    if event.kind in lines:
+        err.print(lines[event.kind], style="yellow", markup=False, soft_wrap=True)
 
 
 def _capture(

@@ -1,4 +1,8 @@
-"""The choice among the drivers."""
+"""The choice among the drivers.
+
+On macOS it is CoreAudio. Elsewhere it is miniaudio where any sound system has a device, and the
+virtual device where none has: then one line says so, and why. The choice is made once.
+"""
 
 from __future__ import annotations
 
@@ -7,23 +11,31 @@ import sys
 from importlib import import_module
 
 from voicecoil.drivers.driver import Driver
-from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
 
-__all__ = ["driver_names", "get_driver"]
+__all__ = ["driver_names", "get_driver", "real_driver_names", "why_virtual"]
 
 # name -> (module, class). A driver is imported when it is first wanted.
 _DRIVERS = {
     "coreaudio": ("voicecoil.drivers.coreaudio.driver", "CoreAudioDriver"),
     "coreaudio-simulated": ("voicecoil.testing.simulated_driver", "SimulatedCoreAudioDriver"),
+    "miniaudio": ("voicecoil.drivers.miniaudio.driver", "MiniaudioDriver"),
     "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
 }
-_PLATFORM = "coreaudio" if sys.platform == "darwin" else "virtual"
+_SIMULATED = "coreaudio-simulated"
 _open: dict[str, Driver] = {}
+_why_virtual: list[str] = []  # the reason, once the virtual device was chosen
 
 
 def driver_names() -> list[str]:
-    """The names that ``driver=`` takes."""
+    """The names that ``driver=`` takes; also ``miniaudio:`` with one of its sound systems."""
     return list(_DRIVERS)
+
+
+def real_driver_names() -> list[str]:
+    """Those that can have devices on this platform."""
+    others = {_SIMULATED, "miniaudio" if sys.platform == "darwin" else "coreaudio"}
+    return [name for name in _DRIVERS if name not in others]
 
 
 def get_driver(driver: str | Driver | None = None) -> Driver:
@@ -32,7 +44,8 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
     Parameters
     ----------
     driver : str, Driver or None
-        None: the environment variable ``VOICECOIL_DRIVER``, else the platform's own.
+        A name; ``"miniaudio:jack"`` is miniaudio with no other sound system than that. None: the
+        environment variable ``VOICECOIL_DRIVER``, else the one that fits this machine.
 
     Raises
     ------
@@ -40,24 +53,60 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
         No driver is called that.
     """
     if driver is None:
-        driver = os.environ.get("VOICECOIL_DRIVER") or _PLATFORM
+        driver = os.environ.get("VOICECOIL_DRIVER") or _fitting()
     if not isinstance(driver, str):
         if not callable(getattr(driver, "open_stream", None)):
             raise ArgumentTypeError(
                 f"driver={driver!r} is neither a name nor a driver; names are {', '.join(_DRIVERS)}"
             )
         return driver
-    if driver not in _DRIVERS:
+    name, _, part = driver.partition(":")
+    if name not in _DRIVERS or (part and name != "miniaudio"):
         raise ArgumentError(
             f"there is no driver {driver!r}; possible are {', '.join(_DRIVERS)} "
             "(from driver= or the environment variable VOICECOIL_DRIVER)"
         )
     if driver not in _open:
-        module, name = _DRIVERS[driver]
-        _open[driver] = getattr(import_module(module), name)()
+        module, kind = _DRIVERS[name]
+        _open[driver] = getattr(import_module(module), kind)(*([part] if part else []))
     return _open[driver]
 
 
+def why_virtual() -> str | None:
+    """Why the virtual device stands in for a real one, in one line; None: it does not."""
+    return _why_virtual[0] if _why_virtual else None
+
+
+def _fitting() -> str:
+    if sys.platform == "darwin":
+        return "coreaudio"
+    if _why_virtual:
+        return "virtual"
+    if "miniaudio" in _open:
+        return "miniaudio"
+    from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+
+    try:
+        driver = MiniaudioDriver()
+        reason = driver.why_silent()
+    except DriverError as error:
+        reason = str(error)
+    if reason is None:
+        _open["miniaudio"] = driver
+        return "miniaudio"
+    _why_virtual.append(
+        f"no sound device was found ({reason}): the virtual device stands in, unheard"
+    )
+    import logging
+
+    logging.getLogger("voicecoil.choice").warning("voicecoil: %s", _why_virtual[0])
+    return "virtual"
+
+
+def _after_fork_in_child() -> None:
+    """A driver's threads and native handles stay with the parent; a child gets its own."""
+    _open.clear()
+
+
 if hasattr(os, "register_at_fork"):
-    # A driver's threads and native handles stay with the parent; a child gets drivers of its own.
-    os.register_at_fork(after_in_child=_open.clear)
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -86,6 +86,8 @@ class Latency:
         What this library adds: blocks that do not fit the device's cycles.
     samplerate : float
         To turn frames into seconds.
+    is_estimate : bool
+        The audio system does not tell all of it: it may be more.
     """
 
     device_frames: int = 0
@@ -94,6 +96,7 @@ class Latency:
     buffer_frames: int = 0
     lead_frames: int = 0
     samplerate: float = 1.0
+    is_estimate: bool = False
 
     @property
     def frames(self) -> int:
@@ -169,12 +172,16 @@ class DriverStream(Protocol):
         What the device made of the wishes.
     clock : Clock or None
         A clock to time cycles with that is not the machine's.
+    overloads : int
+        How often the audio system said that its IO thread was too late; readable also when closed.
     """
 
     @property
     def got(self) -> Got: ...
     @property
     def clock(self) -> Clock | None: ...
+    @property
+    def overloads(self) -> int: ...
 
     def start(self, engine: Engine) -> None:
         """Makes the device call `engine`. Raises `DriverError`; then nothing was started."""

@@ -5,11 +5,14 @@ test says, and everything that a program played or should have recorded can be c
 frame, on any Unix.
 """
 
-from voicecoil.testing.simulated_coreaudio import (
-    SimulatedCoreAudio,
-    SimulatedDevice,
-    decode_input,
-    find_simulator,
-)
+from voicecoil.testing.simulated_coreaudio import SimulatedCoreAudio
+from voicecoil.testing.simulated_device import DecodedInput, SimulatedDevice, decode_input
+from voicecoil.testing.simulator_library import find_simulator
 
-__all__ = ["SimulatedCoreAudio", "SimulatedDevice", "decode_input", "find_simulator"]
+__all__ = [
+    "DecodedInput",
+    "SimulatedCoreAudio",
+    "SimulatedDevice",
+    "decode_input",
+    "find_simulator",
+]

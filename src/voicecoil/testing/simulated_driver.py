@@ -15,11 +15,8 @@ import os
 
 from voicecoil.drivers.driver import Device
 from voicecoil.errors import ArgumentError
-from voicecoil.testing.simulated_coreaudio import (
-    ListeningDriver,
-    SimulatedCoreAudio,
-    SimulatedDevice,
-)
+from voicecoil.testing.simulated_coreaudio import ListeningDriver, SimulatedCoreAudio
+from voicecoil.testing.simulated_device import SimulatedDevice
 
 __all__ = ["DEVICES", "SimulatedCoreAudioDriver"]
 

@@ -45,6 +45,7 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sim_add_device": (_u32, (_text,)),
     "sim_remove_device": (_int, (_u32,)),
     "sim_replug_device": (_u32, (_u32,)),
+    "sim_restart_service": (None, ()),
     "sim_find_device": (_u32, (_text,)),
     "sim_set_default": (_int, (_u32, _u32)),
     "sim_change_rate": (_int, (_u32, _double)),

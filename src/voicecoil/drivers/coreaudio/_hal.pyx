@@ -36,6 +36,11 @@ def ns_to_ticks(uint32_t numerator, uint32_t denominator, int64_t ns):
     return vc_ns_to_ticks(timebase, ns)
 
 
+def ioproc_address():
+    """The address of the AudioDeviceIOProc; `IOProc.address` is its client data."""
+    return <uintptr_t>&vc_ioproc_run
+
+
 cdef class IOProc:
     """What CoreAudio calls on its IO thread: see ioproc.h.
 
@@ -81,6 +86,11 @@ cdef class IOProc:
 
     def __dealloc__(self):
         vc_ioproc_free(self.ioproc)
+
+    @property
+    def address(self):
+        """The vc_ioproc*."""
+        return <uintptr_t>self.ioproc
 
     def detach(self):
         """From the next cycle on the engine is not called."""

@@ -10,12 +10,13 @@ import threading
 from typing import Protocol
 
 from voicecoil.drivers.coreaudio._hal import Library
-from voicecoil.drivers.coreaudio.hal import selector
+from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import status_error
 
-__all__ = ["ANY", "Changes", "Hearer"]
+__all__ = ["ANY", "RESTARTED", "Changes", "Hearer"]
 
 ANY = selector("****")  # scopes: overloads come with any of them
+RESTARTED = selector("srst")
 _ANY_ELEMENT = 0xFFFFFFFF
 
 
@@ -34,6 +35,21 @@ class Changes:
         self._library = library
         self._wanted: dict[tuple[int, int], list[Hearer]] = {}
         self._lock = threading.Lock()
+        self._ended = False
+
+    @property
+    def are_heard(self) -> bool:
+        """False: nobody listens, or coreaudiod was restarted and took all registrations along."""
+        return bool(self._wanted) and not self._ended
+
+    def renew(self) -> None:
+        """Registers anew what may have ended. On the control thread; never raises."""
+        self._ended = False
+        for key in list(self._wanted):
+            # Sources do not say which registrations outlive a restart; twice would be an error.
+            # Those of objects that have gone fail, and nothing will come of these any more.
+            self._library.unlisten(*key, ANY, _ANY_ELEMENT)
+            self._library.listen(*key, ANY, _ANY_ELEMENT)
 
     def listen(self, hearer: Hearer, object_id: int, text: str) -> None:
         """On the control thread."""
@@ -69,6 +85,8 @@ class Changes:
         try:
             noted = self._library.take_changes()
             lost = self._library.take_lost_changes()
+            if lost or any(note[1:3] == (SYSTEM, RESTARTED) for note in noted):
+                self._ended = True
             told = [
                 (hearer, host_ns, object_id, code)
                 for host_ns, object_id, code, _scope, _element in noted

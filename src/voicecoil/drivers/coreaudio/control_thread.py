@@ -2,62 +2,57 @@
 
 CoreAudio's calls may block for seconds, or for ever, and calls at the same time deadlock inside it.
 So one thread makes them, one after the other, and whoever wants something of it waits with a
-deadline. A call that misses its deadline is abandoned: another thread takes over, and when the
-call comes back after all, its own thread puts back what it did, and ends.
+deadline. The deadline of a call counts from when it begins: behind a slow one it is not late yet. A
+call that misses its deadline is abandoned and another thread takes over; when it comes back after
+all, what it did is undone.
 """
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from voicecoil import control
 from voicecoil.errors import ForkedError, StreamTimeoutError
 
-__all__ = ["ControlThread"]
+__all__ = ["ControlThread", "NotBegunError"]
 
 Result = TypeVar("Result")
 IDLE_S = 2.0  # a thread without work for that long ends; the next call starts another
+QUEUE_S = 30.0
+UNDO_S = 10.0
+CTRL_C_S = 0.1  # Python sees one that comes just before a wait begins only when it ends
+
+
+class NotBegunError(StreamTimeoutError):
+    """Other calls took so long that this one's turn did not come: it did nothing."""
 
 
 class _Job:
-    def __init__(self, name: str, work: Callable[[], Any], undo: Callable[[Any], None]) -> None:
+    """A call; all but `work` and `undo` are guarded by the lock of the `ControlThread`."""
+
+    def __init__(
+        self,
+        name: str,
+        work: Callable[[], Any],
+        timeout_s: float,
+        undo: Callable[[Any], None] | None = None,
+        unheard: bool = False,
+    ) -> None:
         self.name = name
         self.work = work
-        self.undo = undo  # called with the result of an abandoned job
-        self.done = threading.Event()
-        self.lock = threading.Lock()
+        self.timeout_s = timeout_s
+        self.undo = undo
+        self.unheard = unheard  # nobody waits for it: its error is shown
+        self.deadline: float | None = None  # None: it has not begun
         self.abandoned = False
+        self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
-
-    def run(self) -> None:
-        with self.lock:
-            if self.abandoned:
-                return  # nobody waits for it any more, and it has not begun
-        try:
-            result, error = self.work(), None
-        except BaseException as raised:
-            result, error = None, raised
-        with self.lock:
-            self.result, self.error = result, error
-            abandoned = self.abandoned
-            self.done.set()
-        if abandoned and error is None:
-            self.undo(result)
-
-    def abandon(self) -> bool:
-        """False: it came to its end just now."""
-        with self.lock:
-            self.abandoned = not self.done.is_set()
-            return self.abandoned
-
-
-def _nothing(result: Any) -> None:
-    pass
 
 
 class ControlThread:
@@ -71,13 +66,13 @@ class ControlThread:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+        self._changed = threading.Condition()  # of all that follows
+        self._jobs: deque[_Job] = deque()
+        self._current: _Job | None = None
         self._thread: threading.Thread | None = None
-        self._waiting = 0  # jobs that were put and not taken
+        self._unsettled: set[_Job] = set()  # abandoned and not back, or not undone yet
         self._generation = control.generation()
         self.abandoned: list[str] = []  # the calls that missed their deadlines, for reports
-        self._hung: list[threading.Thread] = []  # and the threads that are still in them
 
     @property
     def is_current(self) -> bool:
@@ -97,7 +92,10 @@ class ControlThread:
         name: str,
         work: Callable[[], Result],
         timeout_s: float,
-        undo: Callable[[Result], None] = _nothing,
+        undo: Callable[[Result], None] | None = None,
+        *,
+        queue_s: float = QUEUE_S,
+        later: bool = False,
     ) -> Result:
         """Runs `work` on the thread and gives what it gave.
 
@@ -107,83 +105,145 @@ class ControlThread:
             What is done, for the message when it is not done in time.
         work : callable
         timeout_s : float
-        undo : callable
-            Gets the result when it comes too late.
+            From when it begins.
+        undo : callable or None
+            Gets the result, on the thread, when nobody waits for it any more: it came too late, or
+            the wait was interrupted (Ctrl-C).
+        queue_s : float
+            How long it waits for other calls before it begins.
+        later : bool
+            Also when that was too long, or the wait was interrupted, it is done in its turn.
 
         Raises
         ------
         StreamTimeoutError
             It was not done in time.
+        NotBegunError
+            It did not begin in time: it is not done, or later.
         ForkedError
             This is a forked child.
         """
         self.check_not_forked()
         if self.is_current:
             return work()
-        job = _Job(name, work, undo)
-        with self._lock:
-            self._jobs.put(job)
-            self._waiting += 1
-            if self._thread is None:
-                self._start()
-        if not job.done.wait(timeout_s) and job.abandon():
-            self._replace(job)
-            raise StreamTimeoutError(
-                f"{name} did not return within {timeout_s:g} s; the call was abandoned, and what "
-                "it does when it comes back is undone. Replug the device, or choose another"
-            )
+        job = _Job(name, work, timeout_s, undo)
+        try:
+            with self._changed:
+                self._jobs.append(job)
+                self._wake()
+                self._await_turn(job, queue_s, later)
+                self._await_end(job)
+        except BaseException:
+            self._abandon(job, later)
+            raise
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[no-any-return]
 
-    def _start(self) -> None:
-        self._thread = threading.Thread(
-            target=self._run, args=(self._jobs,), name=self._name, daemon=True
-        )
-        self._thread.start()
+    # ---- who waits: with the lock ----
 
-    def _replace(self, job: _Job) -> None:
-        """The thread hangs in `job`, or in one before it: what waits goes to another one."""
-        with self._lock:
-            self.abandoned.append(job.name)
-            hung, self._jobs = self._jobs, queue.SimpleQueue()
-            self._waiting = 0
-            while True:
-                try:
-                    self._jobs.put(hung.get_nowait())
-                    self._waiting += 1
-                except queue.Empty:
-                    break
-            if self._thread is not None:
-                self._hung = [thread for thread in self._hung if thread.is_alive()]
-                self._hung.append(self._thread)
-            self._thread = None
-            if self._waiting:
-                self._start()
+    def _await_turn(self, job: _Job, queue_s: float, later: bool) -> None:
+        until = time.monotonic() + queue_s
+        while job.deadline is None:
+            now, ahead = time.monotonic(), self._current
+            if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
+                self._replace()  # who waited for it may have been interrupted
+            elif now >= until:
+                which = f"{ahead.name!r}, which is still under way" if ahead else "other calls"
+                what = "it is done as soon as its turn comes" if later else "it was not done"
+                raise NotBegunError(
+                    f"{job.name} waited {queue_s:g} s for {which}; {what}. Try again, or replug "
+                    "the device that does not answer"
+                )
+            else:
+                ends = until if ahead is None or ahead.deadline is None else ahead.deadline
+                self._changed.wait(min(ends - now, until - now, CTRL_C_S))
+
+    def _await_end(self, job: _Job) -> None:
+        assert job.deadline is not None
+        while not job.done:
+            left_s = job.deadline - time.monotonic()
+            if left_s <= 0:
+                if self._current is job:
+                    self._replace()
+                raise StreamTimeoutError(
+                    f"{job.name} did not return within {job.timeout_s:g} s; the call was "
+                    "abandoned, and what it does when it comes back is undone. Replug the device, "
+                    "or choose another"
+                )
+            self._changed.wait(min(left_s, CTRL_C_S))
+
+    def _abandon(self, job: _Job, later: bool) -> None:
+        with self._changed:
+            if job.deadline is not None:
+                job.abandoned = True
+                self._unsettled.add(job)
+                if job.done:
+                    self._settle(job)
+            elif later:
+                job.unheard = True
+            elif job in self._jobs:
+                self._jobs.remove(job)
+
+    def _replace(self) -> None:
+        """The thread hangs in its job: what waits goes to another one."""
+        assert self._current is not None
+        self.abandoned.append(self._current.name)
+        self._current = None
+        self._thread = None
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._thread is None and self._jobs:
+            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            self._thread.start()
+        self._changed.notify_all()
 
     def settle(self, timeout_s: float) -> bool:
         """Waits until all abandoned calls came back and were undone. False: some did not."""
-        until = time.monotonic() + timeout_s
-        for thread in list(self._hung):
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._hung)
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._unsettled, timeout_s)
 
-    def _run(self, jobs: queue.SimpleQueue[_Job]) -> None:
-        while True:
+    # ---- the thread ----
+
+    def _run(self) -> None:
+        while (job := self._next()) is not None:
             try:
-                job = jobs.get(timeout=IDLE_S)
-            except queue.Empty:
-                with self._lock:
-                    if self._jobs is not jobs:
-                        return
-                    if self._waiting == 0:
-                        self._thread = None
-                        return
-                continue
-            with self._lock:
-                if self._jobs is jobs:
-                    self._waiting -= 1
-            job.run()
-            del job
-            if self._jobs is not jobs:
-                return  # replaced while it hung
+                result, error = job.work(), None
+            except BaseException as raised:
+                result, error = None, raised
+            with self._changed:
+                job.result, job.error, job.done = result, error, True
+                if self._current is job:
+                    self._current = None
+                if job.abandoned or job.unheard:
+                    self._settle(job)
+                self._changed.notify_all()
+            if job.unheard and error is not None:
+                control.report(error, job.work)
+            del job, result, error
+
+    def _next(self) -> _Job | None:
+        """None: the thread ends."""
+        me = threading.current_thread()
+        with self._changed:
+            self._changed.wait_for(lambda: self._jobs or self._thread is not me, IDLE_S)
+            if self._thread is not me:
+                return None  # replaced while it hung
+            if not self._jobs:
+                self._thread = None
+                return None
+            self._current = job = self._jobs.popleft()
+            job.deadline = time.monotonic() + job.timeout_s
+            self._changed.notify_all()
+            return job
+
+    def _settle(self, job: _Job) -> None:
+        """With the lock: a call that nobody waits for is done; it is undone before all others."""
+        self._unsettled.discard(job)
+        if job.abandoned and job.error is None and job.undo is not None:
+            work = partial(job.undo, job.result)
+            undoing = _Job(f"undoing {job.name}", work, UNDO_S, unheard=True)
+            self._unsettled.add(undoing)
+            self._jobs.appendleft(undoing)
+            self._wake()

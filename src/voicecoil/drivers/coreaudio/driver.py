@@ -35,6 +35,7 @@ FRAMEWORKS = (
     "/usr/lib/libSystem.B.dylib",
 )
 RETIRED_S = 5.0  # how long a destroyed IOProc is kept all the same
+MAX_NOTES = 256  # for a watcher whose listener does not return
 _DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd")
 _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input", "srst": "restart"}
 
@@ -129,7 +130,6 @@ class CoreAudioDriver:
         self._open: dict[int, int] = {}  # streams by device
         self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
         self._retired: deque[tuple[float, _hal.IOProc]] = deque()
-        self._ready = False
 
     # ---- for the streams ----
 
@@ -139,6 +139,9 @@ class CoreAudioDriver:
         work: Callable[[], Result],
         timeout_s: float,
         undo: Callable[[Result], None] | None = None,
+        *,
+        queue_s: float | None = None,
+        later: bool = False,
     ) -> Result:
         """Runs `work` on the thread that calls CoreAudio; see `ControlThread.call`."""
 
@@ -146,21 +149,27 @@ class CoreAudioDriver:
             self._prepare()
             return work()
 
+        if queue_s is None:
+            queue_s = self.timeouts.queue_s
         try:
-            return self._control.call(name, prepared, timeout_s, undo or (lambda _: None))
+            return self._control.call(name, prepared, timeout_s, undo, queue_s=queue_s, later=later)
         except _hal.MissingSymbolError as error:
             raise _missing(error, self.library.paths) from error
 
     def _prepare(self) -> None:
-        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours."""
-        if self._ready:
+        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours.
+
+        A restart of coreaudiod takes that back, unheard of while nobody listens.
+        """
+        self.changes.dispatch()
+        if self.changes.are_heard:
             return
         try:
             self.hal.set_bytes(SYSTEM, "rnlp", bytes(8))
         except DriverError as error:
             if error.code != UNKNOWN_PROPERTY:
                 raise
-        self._ready = True
+        self.changes.renew()
 
     def keep(self, device: int, ioproc: _hal.IOProc) -> None:
         """From now on CoreAudio may call it, for this device."""
@@ -200,14 +209,17 @@ class CoreAudioDriver:
         """A stream needs its device no more."""
         # A HAL that hangs must not keep a stream from being closed; the queue that its listeners
         # write to stays anyway.
-        with contextlib.suppress(VoicecoilError):
-            self.call(
-                "removing listeners",
-                lambda: self.changes.forget(stream),
-                self.timeouts.call_s,
-            )
-        with self._lock:
-            self._open[stream.device_id] -= 1
+        try:
+            with contextlib.suppress(VoicecoilError):
+                self.call(
+                    "removing listeners",
+                    lambda: self.changes.forget(stream),
+                    self.timeouts.call_s,
+                    later=True,
+                )
+        finally:
+            with self._lock:
+                self._open[stream.device_id] -= 1
 
     # ---- the protocol ----
 
@@ -274,9 +286,15 @@ class CoreAudioDriver:
         return self.library.now_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with what changed; returns how to end that."""
+        """Calls `listener` with what changed; returns how to end that.
+
+        It is called on voicecoil's control thread, with no lock held, so it may play and open and
+        close streams; but streams that were dropped wait for it to return. What it raises is shown
+        as Python shows the errors of `__del__` (`sys.unraisablehook`), and the next change is told
+        all the same.
+        """
         watcher = _Watcher(self, listener)
-        self.call("listening", watcher.begin, self.timeouts.call_s)
+        self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
         control.tick(watcher.look)
         return watcher.end
 
@@ -292,13 +310,18 @@ class _Placeholder:
 
 
 class _Watcher:
-    """Somebody who wants to hear of devices that come, go and become the default."""
+    """Somebody who wants to hear of devices that come, go and become the default.
+
+    Notes are taken by whoever looks for changes, under locks of its own; so they are only kept
+    here, and told by `look`.
+    """
 
     _names: ClassVar = {selector(text): name for text, name in _WATCHED.items()}
 
     def __init__(self, driver: CoreAudioDriver, listener: Callable[[str], None]) -> None:
         self._driver = driver
         self._listener = listener
+        self._notes: deque[str] = deque(maxlen=MAX_NOTES)
         self._ended = False
 
     def begin(self) -> None:
@@ -306,23 +329,31 @@ class _Watcher:
             self._driver.changes.listen(self, SYSTEM, text)
 
     def look(self) -> bool:
+        """On voicecoil's control thread."""
         if not self._ended:
             self._driver.changes.dispatch()
+        while self._notes and not self._ended:
+            note = self._notes.popleft()
+            try:
+                if note == "restart":
+                    self._driver.call("listening", lambda: None, self._driver.timeouts.call_s)
+                self._listener(note)
+            except Exception as error:
+                control.report(error, self._listener)
         return not self._ended
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
-        if not self._ended:
-            self._listener(self._names.get(property_selector, "devices"))
+        self._notes.append(self._names.get(property_selector, "devices"))
 
     def changes_lost(self) -> None:
-        for name in _WATCHED.values():
-            self._listener(name)
+        self._notes.extend(_WATCHED.values())
+
+    def forget(self) -> None:
+        self._driver.changes.forget(self)
 
     def end(self) -> None:
         if not self._ended:
             self._ended = True
             self._driver.call(
-                "removing listeners",
-                lambda: self._driver.changes.forget(self),
-                self._driver.timeouts.call_s,
+                "removing listeners", self.forget, self._driver.timeouts.call_s, later=True
             )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from voicecoil.drivers.coreaudio import devices
+from voicecoil.drivers.coreaudio.control_thread import QUEUE_S
 from voicecoil.drivers.coreaudio.devices import DeviceStream
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal, Range
 from voicecoil.drivers.coreaudio.status import DEAD
@@ -30,6 +31,8 @@ class Timeouts:
 
     Attributes
     ----------
+    queue_s : float
+        Until the calls of other streams let a call begin; what follows counts from there.
     call_s : float
         A call of CoreAudio's that has no reason to wait.
     start_s : float
@@ -40,6 +43,7 @@ class Timeouts:
         Until a new rate or buffer size can be read back.
     """
 
+    queue_s: float = QUEUE_S
     call_s: float = 10.0
     start_s: float = 15.0
     first_cycle_s: float = 5.0

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from voicecoil import _core, control
 from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.changes import RESTARTED
+from voicecoil.drivers.coreaudio.control_thread import NotBegunError
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
 __all__ = ["CoreAudioStream"]
 
 POLL_S = 0.001
+LOOK_S = 0.5  # whoever asks for trouble does not wait longer for other devices' calls
 MAX_OVERLOADS = 1024
 _OVERLOAD = selector("over")
-_RESTARTED = selector("srst")
 
 
 class CoreAudioStream:
@@ -49,13 +51,15 @@ class CoreAudioStream:
         self._opened = opened
         self._generation = control.generation()
         self._ioproc: _hal.IOProc | None = None
+        self._ended_by_control = False
         self._started_ns = 0
         self._lost: str | None = None
         self._dirty = False
         self._closed = False
         self._overload_lock = threading.Lock()
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
-        self.overloads = 0
+        self._overload_count = 0
+        self._last_overload_ns = 0
         self.got: Got = opened.got
         self.clock = driver.clock
 
@@ -81,7 +85,6 @@ class CoreAudioStream:
             driver.library.timebase,
             opened.got.samplerate,
         )
-        driver.keep(opened.device, ioproc)
         try:
             driver.call(
                 f"AudioDeviceStart of {self._name!r}",
@@ -89,31 +92,34 @@ class CoreAudioStream:
                 driver.timeouts.start_s,
                 undo=lambda _: self._end(ioproc),
             )
-        except StreamTimeoutError as error:
-            # The IOProc may still be started by the call that hangs: it stays, and does nothing.
+        except (DriverError, NotBegunError):
+            raise
+        except BaseException as error:
+            # Too late, or interrupted: the call goes on, and the control thread ends what it
+            # starts. Meanwhile the IOProc does nothing.
             ioproc.detach()
-            error.add_note(_LEAKED)
+            self._ioproc, self._ended_by_control = ioproc, True
+            if isinstance(error, StreamTimeoutError):
+                error.add_note(_LEAKED)
             raise
-        except Exception:
-            driver.retire(ioproc)
-            raise
-        except BaseException:
-            # Interrupted: the call goes on. `stop`, which comes behind it, ends what it starts.
-            self._ioproc = ioproc
-            raise
-        self._ioproc = ioproc
+        self._ioproc, self._ended_by_control = ioproc, False
         self._started_ns = driver.library.now_ns()
         self._await_first_cycle(ioproc)
 
     def _start(self, ioproc: _hal.IOProc) -> None:
         hal, device = self._driver.hal, self._opened.device
-        hal.create_ioproc(device, ioproc)
+        self._driver.keep(device, ioproc)
         try:
-            for scope in (INPUT, OUTPUT):
-                self._choose_streams(ioproc, scope)
-            hal.start(device, ioproc)
+            hal.create_ioproc(device, ioproc)
+            try:
+                for scope in (INPUT, OUTPUT):
+                    self._choose_streams(ioproc, scope)
+                hal.start(device, ioproc)
+            except BaseException:
+                hal.destroy_ioproc(device, ioproc)
+                raise
         except BaseException:
-            hal.destroy_ioproc(device, ioproc)
+            self._driver.retire(ioproc)
             raise
 
     def _choose_streams(self, ioproc: _hal.IOProc, scope: int) -> None:
@@ -182,12 +188,17 @@ class CoreAudioStream:
             time.sleep(POLL_S / 10)
         ioproc.forget_engine()
         self._ioproc = None
+        if self._ended_by_control:
+            return
         try:
             self._driver.call(
                 f"AudioDeviceStop of {self._name!r}",
                 lambda: self._end(ioproc),
                 max(timeout_s, self._driver.timeouts.call_s),
+                later=True,
             )
+        except NotBegunError:
+            raise
         except StreamTimeoutError as error:
             error.add_note(_LEAKED)  # kept by the driver: CoreAudio may still call it
             raise
@@ -205,9 +216,12 @@ class CoreAudioStream:
         """For `Changes`."""
         if property_selector == _OVERLOAD:
             with self._overload_lock:
-                self._overloads.append(host_ns)
-                self.overloads += 1
-        elif property_selector == _RESTARTED:
+                # One notification may say it twice, of both scopes for example.
+                if host_ns != self._last_overload_ns:
+                    self._last_overload_ns = host_ns
+                    self._overloads.append(host_ns)
+                    self._overload_count += 1
+        elif property_selector == RESTARTED:
             self._lost = (
                 "coreaudiod, the system's audio service, was restarted; open the stream again"
             )
@@ -231,9 +245,16 @@ class CoreAudioStream:
                         f"asking {self._name!r} how it is",
                         self._examine,
                         self._driver.timeouts.call_s,
+                        queue_s=LOOK_S,
                     )
+                except NotBegunError:
+                    self._dirty = True  # another device's call takes long: look again later
+                    return None
                 except StreamTimeoutError as error:
                     self._lost = str(error)
+                except BaseException:
+                    self._dirty = True  # interrupted: what changed is still to be looked into
+                    raise
                 if self._lost is None and overdue:
                     limit_s = self._driver.timeouts.first_cycle_s
                     self._lost = (
@@ -289,6 +310,12 @@ class CoreAudioStream:
             if not form.is_float32 or form.channels != stream.format.channels:
                 return False
         return True
+
+    @property
+    def overloads(self) -> int:
+        """How many there were, false alarms included."""
+        self._driver.changes.dispatch()
+        return self._overload_count
 
     def events(self) -> list[Event]:
         """Overloads; `value` is for the stream to fill in: the frames are the engine's to count.

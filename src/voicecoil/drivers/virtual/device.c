@@ -112,7 +112,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
         vc_device_free(device);
         return NULL;
     }
-    device->started_ns = VIRTUAL_EPOCH_NS;
+    device->started_ns = config->epoch_ns ? config->epoch_ns : VIRTUAL_EPOCH_NS;
     show_time(device); /* a virtual clock can be read before the first cycle */
     return device;
 }

@@ -44,6 +44,7 @@ typedef struct vc_device_config {
     uint32_t input_latency_frames;  /* with the cable both together are at least `frames`, */
     uint32_t output_latency_frames; /* or a cycle would want what has not been made */
     uint32_t tolerance_frames;      /* real clock: how late a cycle may be before frames are lost */
+    int64_t epoch_ns;               /* virtual clocks: host time of frame 0; 0: some ns */
     uint32_t stack_bytes;           /* of the IO thread; CoreAudio's may have 512 KiB */
     bool loopback;                  /* the cable: output channel c to input channel c */
     bool poison;                    /* fill every buffer with NaN before and after each cycle */

@@ -118,6 +118,7 @@ class VirtualDevice:
         self._started_streams = 0
         self._capture: _Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
+        self._epoch_ns = 0  # where the host time of a virtual clock goes on after a replug
         _made.add(self)
 
     # ---- what a test or a command does with it ----
@@ -171,9 +172,17 @@ class VirtualDevice:
         """Whether it is gone, until :meth:`replug`."""
         return self._core is not None and self._core.condition == _UNPLUGGED
 
-    def replug(self) -> None:
-        """Plugs an unplugged device in again. Streams that it lost stay lost."""
+    def replug(self, away_s: float = 0.0) -> None:
+        """Plugs an unplugged device in again.
+
+        Parameters
+        ----------
+        away_s : float
+            How long it was away, s, for a clock that is not the machine's. Such a clock goes on by
+            that; its sample time begins anew.
+        """
         with self._lock:
+            self._epoch_ns = self.virtual_ns() + round(away_s * 1e9)
             self._core = None
             self._running = None
 
@@ -236,6 +245,12 @@ class VirtualDevice:
 
     # ---- for the driver ----
 
+    def virtual_ns(self) -> int:
+        """How far its host time has come, ns; 0: nowhere, or it is the machine's."""
+        if self._core is None or self.clock == "real":
+            return self._epoch_ns
+        return max(self._epoch_ns, self._core.clock_ns())
+
     def forget_parent(self) -> None:
         """In a forked child: the IO thread, its streams and the capture stay with the parent."""
         self._lock = threading.Lock()
@@ -249,18 +264,23 @@ class VirtualDevice:
             driver="virtual",
             input_channels=self.input_channels,
             output_channels=self.output_channels,
-            samplerate=self._running[0] if self._running else self.samplerate,
+            samplerate=self._rate(),
             is_default_input=is_default_input,
             is_default_output=is_default_output,
         )
+
+    def _rate(self) -> float:
+        if self._core is not None and self._core.condition == _RATE_CHANGED:
+            return float(self._core.new_samplerate)
+        return self._running[0] if self._running else self.samplerate
 
     def _running_core(self) -> _core.VirtualDevice:
         if self._core is None or self._open_streams == 0:
             raise StreamStateError(f"no stream is open on {self.name!r}")
         return self._core
 
-    def acquire(self, wanted: Wanted) -> tuple[_core.VirtualDevice, float, int]:
-        """The device's core, running as the first stream wanted it."""
+    def acquire(self, wanted: Wanted, since_ns: int) -> tuple[_core.VirtualDevice, float, int]:
+        """The device's core, running as the first stream wanted it; not before `since_ns`."""
         with self._lock:
             if self._core is not None and self._core.condition == _RATE_CHANGED:
                 self.samplerate = float(self._core.new_samplerate)
@@ -269,6 +289,7 @@ class VirtualDevice:
                 rate = wanted.samplerate or self.samplerate
                 frames = self.frames or min(wanted.block_frames or DEFAULT_FRAMES, MAX_FRAMES)
                 if self._core is None or (rate, frames) != self._running:
+                    self._epoch_ns = max(since_ns, self.virtual_ns())
                     self._core = self._make(rate, frames)
                 self._running = (rate, frames)
             assert self._core is not None
@@ -307,6 +328,7 @@ class VirtualDevice:
             input_latency_frames=frames + self.latency_frames[0],
             output_latency_frames=frames + self.latency_frames[1],
             tolerance_frames=int(self.tolerance_s * rate),
+            epoch_ns=self._epoch_ns,
             stack_bytes=STACK_BYTES,
             loopback=self.loopback,
             poison=self.poison,
@@ -397,10 +419,12 @@ def _take_regularly(reference: weakref.ref[_Capture], ended: threading.Event) ->
 class _VirtualStream:
     """One stream's connection to a virtual device."""
 
-    def __init__(self, device: VirtualDevice, wanted: Wanted) -> None:
+    overloads = 0  # only cycles of ours can be late, and the engine counts these
+
+    def __init__(self, device: VirtualDevice, wanted: Wanted, since_ns: int) -> None:
         self._device = device
         self._wanted = wanted
-        self._core, rate, frames = device.acquire(wanted)
+        self._core, rate, frames = device.acquire(wanted, since_ns)
         self._engine: _core.Engine | None = None
         self._closed = False
         self.clock = self._core if device.clock != "real" else None
@@ -471,14 +495,16 @@ class VirtualDriver:
     Parameters
     ----------
     devices : sequence of VirtualDevice
-        The first one that has a direction is its default. Default: one with two channels each way
-        and a cable between them.
+        The first one that has a direction is its default, unless `set_default` says otherwise.
+        Default: one with two channels each way and a cable between them. Devices may be added and
+        taken away later.
     """
 
     name = "virtual"
 
     def __init__(self, devices: Sequence[VirtualDevice] | None = None) -> None:
         self.virtual_devices = list(devices) if devices is not None else [VirtualDevice()]
+        self._preferred: VirtualDevice | None = None
 
     def devices(self) -> list[Device]:
         defaults = [self._default(way) for way in ("input", "output")]
@@ -489,7 +515,7 @@ class VirtualDriver:
         ]
 
     def _default(self, direction: str) -> VirtualDevice | None:
-        for device in self.virtual_devices:
+        for device in sorted(self.virtual_devices, key=lambda d: d is not self._preferred):
             if not device.unplugged and getattr(device, f"{direction}_channels") > 0:
                 return device
         return None
@@ -498,9 +524,16 @@ class VirtualDriver:
         default = self._default(direction)
         return next((d for d in self.devices() if default and d.uid == default.uid), None)
 
+    def set_default(self, device: VirtualDevice) -> None:
+        """Makes it the default of the directions that it has, while it is there."""
+        self._preferred = device
+
     def virtual_device(self, device: Device) -> VirtualDevice:
         """The object behind a listed device."""
-        return next(d for d in self.virtual_devices if d.uid == device.uid)
+        found = next((d for d in self.virtual_devices if d.uid == device.uid), None)
+        if found is None:
+            raise DeviceLostError(f"the device {device.name!r} is not there any more")
+        return found
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> VirtualDevice:
         """Keeps what `device` hears from now on, in a float WAV file."""
@@ -509,7 +542,10 @@ class VirtualDriver:
         return virtual
 
     def open_stream(self, wanted: Wanted) -> DriverStream:
-        return _VirtualStream(self.virtual_device(wanted.device), wanted)
+        # One time for all devices whose clocks are not the machine's: who goes from one to another
+        # never goes back in time.
+        since_ns = max((device.virtual_ns() for device in self.virtual_devices), default=0)
+        return _VirtualStream(self.virtual_device(wanted.device), wanted, since_ns)
 
     def now_ns(self) -> int:
         return _core.clock_ns()

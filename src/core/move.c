@@ -1,0 +1,141 @@
+/* An engine that goes on with another device. The device's cycles are translated, so that the
+ * user's code sees one time line and the channels that it was promised. */
+#include "engine.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+
+struct vc_moved {
+    bool arriving;        /* its first cycle has not come */
+    int64_t shift_frames; /* from the device's sample time to the stream's */
+    uint32_t channels[2]; /* of the device's cycles: input, output */
+    uint32_t *map[2];
+    vc_channel *list[2]; /* filled anew in each cycle */
+};
+
+enum { INPUT = 0, OUTPUT = 1 };
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+static void *part(char **memory, size_t bytes) {
+    void *start = *memory;
+    *memory += (bytes + 15) & ~(size_t)15;
+    return start;
+}
+
+bool vc_engine_move(vc_engine *engine, const vc_move *move) {
+    const uint32_t engines[2] = {engine->config.input_channels, engine->config.output_channels};
+    size_t each = 64 + sizeof(uint32_t) + sizeof(vc_channel);
+    char *memory = calloc(1, sizeof(vc_moved) + 16 + (engines[INPUT] + engines[OUTPUT] + 2) * each);
+    if (memory == NULL) {
+        return false;
+    }
+    vc_moved *moved = part(&memory, sizeof *moved);
+    const uint32_t *maps[2] = {move->input_map, move->output_map};
+    moved->channels[INPUT] = move->input_channels;
+    moved->channels[OUTPUT] = move->output_channels;
+    for (int d = INPUT; d <= OUTPUT; d++) {
+        moved->list[d] = part(&memory, engines[d] * sizeof(vc_channel));
+        moved->map[d] = part(&memory, engines[d] * sizeof(uint32_t));
+        for (uint32_t c = 0; c < engines[d]; c++) {
+            moved->map[d][c] = maps[d][c];
+            assert(maps[d][c] == VC_NO_CHANNEL || maps[d][c] < moved->channels[d]);
+        }
+    }
+    /* Until the first cycle says more, the times go on as they were. */
+    moved->shift_frames = engine->moved != NULL ? engine->moved->shift_frames : 0;
+    moved->arriving = true;
+    free(engine->moved);
+    engine->moved = moved;
+
+    vc_engine_config *config = &engine->config;
+    if (config->block_frames == 0 && config->device_frames != 0 &&
+        config->device_frames != move->device_frames) {
+        config->block_frames = engine->block_capacity; /* blocks stay as long as they were */
+    }
+    config->device_frames = move->device_frames;
+    config->drain_frames = move->drain_frames;
+    config->clock_ns = move->clock_ns;
+    config->clock = move->clock;
+    return true;
+}
+
+/* ---- IO thread --------------------------------------------------------------------------------
+ */
+
+/* How far the stream's time line is ahead of the device's, if this direction can tell: the frame
+ * that was due next, and as many more as the host time that has passed since it was due. */
+static bool find_shift(const vc_engine *engine, bool known, int64_t next, const vc_time *last,
+                       const vc_time *first, int64_t *shift) {
+    if (!known || (first->valid & VC_TIME_SAMPLE) == 0) {
+        return false;
+    }
+    int64_t gap = 0;
+    if (last->valid & first->valid & VC_TIME_HOST) {
+        double ahead = (double)(next - last->sample_frames) * engine->ns_per_frame;
+        double passed = (double)(first->host_ns - last->host_ns) - ahead;
+        gap = passed > 0.0 ? llrint(passed / engine->ns_per_frame) : 0;
+    }
+    int64_t found = next + gap - first->sample_frames;
+    *shift = found > *shift ? found : *shift;
+    return true;
+}
+
+static void arrive(const vc_engine *engine, vc_moved *moved, const vc_cycle *cycle) {
+    moved->arriving = false;
+    int64_t shift = INT64_MIN;
+    bool found = false;
+    if (cycle->output.channels) {
+        found |= find_shift(engine, engine->expect_output, engine->next_output_frame,
+                            &engine->counted.last_output, &cycle->output_time, &shift);
+    }
+    if (cycle->input.channels) {
+        found |= find_shift(engine, engine->expect_input, engine->next_input_frame,
+                            &engine->counted.last_input, &cycle->input_time, &shift);
+    }
+    if (found) {
+        moved->shift_frames = shift;
+    }
+}
+
+static void place(vc_audio *audio, const vc_moved *moved, int d, uint32_t channels) {
+    bool same = audio->channels == channels;
+    for (uint32_t c = 0; c < channels && same; c++) {
+        same = moved->map[d][c] == c;
+    }
+    if (same) {
+        return;
+    }
+    for (uint32_t c = 0; c < channels; c++) {
+        uint32_t from = moved->map[d][c];
+        vc_channel *channel = &moved->list[d][c];
+        if (from == VC_NO_CHANNEL) {
+            *channel = (vc_channel){NULL, 0};
+        } else if (audio->data != NULL) {
+            *channel = (vc_channel){audio->data + (ptrdiff_t)from * audio->channel_stride,
+                                    audio->frame_stride};
+        } else {
+            *channel = audio->list[from];
+        }
+    }
+    audio->data = NULL;
+    audio->list = moved->list[d];
+    audio->channels = channels;
+}
+
+void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
+    vc_moved *moved = engine->moved;
+    assert(cycle->input.channels == moved->channels[INPUT]);
+    assert(cycle->output.channels == moved->channels[OUTPUT]);
+    if (moved->arriving) {
+        arrive(engine, moved, cycle);
+    }
+    *out = *cycle;
+    out->now.sample_frames += moved->shift_frames;
+    out->input_time.sample_frames += moved->shift_frames;
+    out->output_time.sample_frames += moved->shift_frames;
+    place(&out->input, moved, INPUT, engine->config.input_channels);
+    place(&out->output, moved, OUTPUT, engine->config.output_channels);
+}

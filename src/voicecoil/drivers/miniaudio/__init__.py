@@ -1,0 +1,1 @@
+"""The devices of ALSA, PulseAudio, PipeWire, JACK and WASAPI, through the miniaudio library."""

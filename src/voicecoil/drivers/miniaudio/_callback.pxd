@@ -1,0 +1,65 @@
+"""The functions that the miniaudio library calls: callback.h and messages.h."""
+
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+
+cdef extern from "callback.h" nogil:
+    ctypedef struct vc_engine
+    ctypedef struct vc_ma_io
+    ctypedef void *vc_cycle_run_fn
+    ctypedef void *vc_jack_cycle_times_fn
+    ctypedef void *vc_ma_ring_readable_fn
+    ctypedef void *vc_ma_ring_skip_fn
+
+    ctypedef struct vc_ma_jack:
+        vc_jack_cycle_times_fn cycle_times
+        const void *client
+        vc_ma_ring_readable_fn readable
+        vc_ma_ring_skip_fn skip
+        void *ring
+
+    enum:
+        VC_MA_NOTIFICATIONS
+
+    ctypedef struct vc_ma_direction:
+        const uint32_t *map
+        uint32_t channels
+        uint32_t device_channels
+        uint32_t latency_frames
+
+    ctypedef struct vc_ma_config:
+        vc_cycle_run_fn run
+        vc_ma_direction input
+        vc_ma_direction output
+        double samplerate_hz
+        uint32_t fixed_frames
+        int32_t priority
+        int64_t slack_frames
+        vc_ma_jack jack
+
+    ctypedef struct vc_ma_counts:
+        uint64_t cycles
+        uint64_t lost_frames
+        int64_t last_host_ns
+        uint32_t resized
+        bint gone
+        uint64_t notifications[5]
+        int64_t notified_ns[5]
+
+    void vc_ma_set_user_data_offset(size_t offset)
+    vc_ma_io *vc_ma_io_new(const vc_ma_config *config)
+    void vc_ma_io_free(vc_ma_io *io)
+    void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine)
+    void vc_ma_io_detach(vc_ma_io *io)
+    uint64_t vc_ma_io_turn(const vc_ma_io *io)
+    void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)
+    void vc_ma_data(void *device, void *output, const void *input, uint32_t frames)
+    void vc_ma_notify(const void *notification)
+    void vc_ma_gone(void *io)
+
+cdef extern from "messages.h" nogil:
+    enum:
+        VC_MESSAGE_BYTES
+    void vc_message_jack(const char *text)
+    void vc_message_alsa(const char *file, int line, const char *function, int error,
+                         const char *format, ...)
+    bint vc_message_take(char *text)

@@ -1,0 +1,130 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+"""What the miniaudio library calls on its IO thread, and the way to hand it over."""
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.string cimport memset
+
+from _callback cimport *
+
+
+def set_user_data_offset(size_t offset):
+    """Where a ma_device has its user data, bytes. Before any device is made."""
+    vc_ma_set_user_data_offset(offset)
+
+
+def data_callback_address():
+    """The ma_device_data_proc."""
+    return <uintptr_t>&vc_ma_data
+
+
+def notification_callback_address():
+    """The ma_device_notification_proc."""
+    return <uintptr_t>&vc_ma_notify
+
+
+def gone_address():
+    """For jack_on_shutdown, with the address of an IO."""
+    return <uintptr_t>&vc_ma_gone
+
+
+def jack_message_address():
+    """For jack_set_error_function and jack_set_info_function."""
+    return <uintptr_t>&vc_message_jack
+
+
+def alsa_message_address():
+    """For snd_lib_error_set_handler."""
+    return <uintptr_t>&vc_message_alsa
+
+
+def take_messages():
+    """What the client libraries said since the last call, oldest first."""
+    cdef char text[VC_MESSAGE_BYTES]
+    taken = []
+    while vc_message_take(text):
+        taken.append((<bytes>text).decode("utf-8", "replace").strip())
+    return taken
+
+
+cdef class IO:
+    """The user data of one ma_device: see callback.h.
+
+    It is freed when it is dropped, so it must be kept as long as the device may call it.
+    """
+
+    cdef vc_ma_io *io
+    cdef object engine  # alive as long as a cycle may have it
+
+    def __cinit__(self, uintptr_t cycle_run, input, output, double samplerate_hz,
+                  uint32_t fixed_frames, int32_t priority, int64_t slack_frames, jack):
+        cdef vc_ma_config config
+        cdef uint32_t *maps[2]
+        cdef vc_ma_direction *direction
+        memset(&config, 0, sizeof(config))
+        maps[0] = maps[1] = NULL
+        try:
+            for d, (channels, device_channels, latency_frames) in enumerate((input, output)):
+                maps[d] = <uint32_t *>PyMem_Calloc(len(channels) + 1, sizeof(uint32_t))
+                if maps[d] == NULL:
+                    raise MemoryError
+                for i, channel in enumerate(channels):
+                    maps[d][i] = channel
+                direction = &config.output if d else &config.input
+                direction.map = maps[d]
+                direction.channels = len(channels)
+                direction.device_channels = device_channels
+                direction.latency_frames = latency_frames
+            config.run = <vc_cycle_run_fn>cycle_run
+            config.samplerate_hz = samplerate_hz
+            config.fixed_frames = fixed_frames
+            config.priority = priority
+            config.slack_frames = slack_frames
+            config.jack.cycle_times = <vc_jack_cycle_times_fn><uintptr_t>jack[0]
+            config.jack.client = <const void *><uintptr_t>jack[1]
+            config.jack.readable = <vc_ma_ring_readable_fn><uintptr_t>jack[2]
+            config.jack.skip = <vc_ma_ring_skip_fn><uintptr_t>jack[3]
+            config.jack.ring = <void *><uintptr_t>jack[4]
+            self.io = vc_ma_io_new(&config)
+        finally:
+            PyMem_Free(maps[0])
+            PyMem_Free(maps[1])
+        if self.io == NULL:
+            raise MemoryError("no memory for a stream's callback")
+
+    def __dealloc__(self):
+        vc_ma_io_free(self.io)
+
+    @property
+    def address(self):
+        """For ma_device's pUserData."""
+        return <uintptr_t>self.io
+
+    def attach(self, engine):
+        """From the next cycle on the engine is called."""
+        self.engine = engine
+        vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address)
+
+    def detach(self):
+        """From the next cycle on it is not."""
+        vc_ma_io_detach(self.io)
+
+    def forget_engine(self):
+        """After a detach, when no cycle is inside."""
+        self.engine = None
+
+    @property
+    def turn(self):
+        """Odd while a cycle is inside; never the same again."""
+        return vc_ma_io_turn(self.io)
+
+    def counts(self):
+        """The fields of vc_ma_counts, as a dict."""
+        cdef vc_ma_counts c
+        vc_ma_io_count(self.io, &c)
+        return {
+            "cycles": c.cycles, "lost_frames": c.lost_frames, "last_host_ns": c.last_host_ns,
+            "resized": c.resized, "gone": bool(c.gone),
+            "notifications": [(c.notifications[i], c.notified_ns[i])
+                              for i in range(VC_MA_NOTIFICATIONS)],
+        }

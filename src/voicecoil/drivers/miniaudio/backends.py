@@ -1,0 +1,386 @@
+"""The sound systems that miniaudio speaks to, and the devices of each."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from voicecoil import control
+from voicecoil.drivers.coreaudio.control_thread import ControlThread
+from voicecoil.drivers.driver import Device
+from voicecoil.drivers.miniaudio import _io, library
+from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
+from voicecoil.drivers.miniaudio.status import result_error
+from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.miniaudio.opening import Opened
+
+__all__ = ["BACKENDS", "Backend", "Kind", "Timeouts", "real_backends"]
+
+Result = TypeVar("Result")
+ANY_CHANNELS = 2  # of a device that takes any number
+ANY_RATE_HZ = 48_000
+CLIENT_NAME = "voicecoil"  # what mixers and patch bays show
+
+
+@dataclass(frozen=True)
+class Timeouts:
+    """How long is waited for what, s.
+
+    Attributes
+    ----------
+    probe_s : float
+        Until a sound system has said whether it is there, and which devices it has.
+    look_s : float
+        The same while a stream has stopped to run.
+    open_s, start_s, stop_s : float
+        A call that opens, starts or ends a device.
+    cycle_s : float
+        Between any two IO cycles of a device that runs.
+    """
+
+    probe_s: float = 3.0
+    look_s: float = 1.0
+    open_s: float = 10.0
+    start_s: float = 5.0
+    stop_s: float = 5.0
+    cycle_s: float = 5.0
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What is to be known of a sound system.
+
+    Attributes
+    ----------
+    key : str
+        What uids begin with, and what follows "miniaudio:" in a driver's name.
+    title : str
+        As miniaudio and people call it.
+    ids : {"text", "wide", "bytes", "none"}
+        How its device ids read; "none": it has one device.
+    own_rate : bool
+        Its rate cannot be chosen.
+    fixed_frames : bool
+        All its cycles have the same number of frames.
+    least_frames : int
+        A shorter period than this it cannot keep up with.
+    asynchronous : bool
+        Its two directions do not wait for each other: miniaudio puts a buffer of two periods
+        between them.
+    connects_later : bool
+        Its first cycles reach nobody: it is connected to the sound card when it runs already.
+    own_threads : bool
+        Its callbacks come on threads to which it gives a priority itself.
+    catches_up : bool
+        A late callback costs no frames: its clock waits.
+    """
+
+    key: str
+    title: str
+    ids: Literal["text", "wide", "bytes", "none"] = "text"
+    own_rate: bool = False
+    fixed_frames: bool = False
+    least_frames: int = 32
+    asynchronous: bool = False
+    connects_later: bool = False
+    own_threads: bool = False
+    catches_up: bool = False
+
+
+BACKENDS = {
+    kind.key: kind
+    for kind in (
+        Kind("pulse", "PulseAudio", least_frames=256, asynchronous=True),
+        Kind(
+            "jack",
+            "JACK",
+            "none",
+            own_rate=True,
+            fixed_frames=True,
+            asynchronous=True,
+            connects_later=True,
+            own_threads=True,
+        ),
+        Kind("alsa", "ALSA"),
+        Kind("wasapi", "WASAPI", "wide"),
+        Kind("dsound", "DirectSound", "bytes"),
+        Kind("winmm", "WinMM", "bytes"),
+        Kind("coreaudio", "Core Audio", asynchronous=True),
+        Kind("sndio", "sndio"),
+        Kind("audio4", "audio(4)"),
+        Kind("oss", "OSS"),
+        Kind("null", "Null", "none", catches_up=True),
+    )
+}
+
+
+def real_backends() -> list[str]:
+    """The sound systems to look for here, the most likely one first; never the null one."""
+    if sys.platform == "win32":
+        return ["wasapi"]
+    if sys.platform == "darwin":
+        return ["coreaudio", "jack"]
+    if sys.platform == "linux":
+        return ["pulse", "jack", *(["alsa"] if has_sound_card() else [])]
+    return ["pulse", "jack", "sndio", "audio4", "oss"]
+
+
+def has_sound_card() -> bool:
+    """Whether Linux knows one. Where it knows none, ALSA lists plugins that play nowhere."""
+    try:
+        return any(name.startswith("pcm") for name in os.listdir("/dev/snd"))
+    except OSError:
+        return False
+
+
+@dataclass(frozen=True)
+class _Listed:
+    device: Device
+    ids: tuple[bytes | None, bytes | None]  # capture, playback; None: the system's default
+
+
+class Backend:
+    """One sound system: its context, its thread, its devices.
+
+    Parameters
+    ----------
+    loaded : Library
+    kind : Kind
+    driver : str
+        The driver's name, for devices and messages.
+    timeouts : Timeouts
+    """
+
+    def __init__(self, loaded: Library, kind: Kind, driver: str, timeouts: Timeouts) -> None:
+        self.library = loaded
+        self.kind = kind
+        self.timeouts = timeouts
+        self._driver = driver
+        self._number = loaded.backend(kind.title)
+        self._thread = ControlThread(f"voicecoil {kind.key}")
+        self._generation = control.generation()
+        self.absence = "not asked"  # why it has no devices, in two words or so
+        self.opened: set[Opened] = set()  # by this process, on this sound system
+        self._context: Any = None
+        self._known: dict[str, _Listed] = {}
+        self._leaked: list[Any] = []  # what calls that did not return may still use
+
+    def call(
+        self,
+        name: str,
+        work: Callable[[], Result],
+        timeout_s: float,
+        undo: Callable[[Result], None] = lambda _: None,
+    ) -> Result:
+        """Runs `work` on the thread that calls this sound system; see `ControlThread.call`."""
+        if control.forked(self._generation):
+            raise ForkedError(
+                f"this process was forked from one that uses {self.kind.title}, whose connections "
+                'do not survive a fork; use the "spawn" start method, or open streams only in the '
+                "child"
+            )
+        try:
+            return self._thread.call(name, work, timeout_s, undo)
+        except StreamTimeoutError:
+            self._leaked.append(self._context)
+            self._context = None
+            raise
+
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around what makes a new connection.
+
+        libjack frees the clients of a server that is gone when the next one is opened, and crashes
+        when they are closed after that. So they are closed before, or never.
+        """
+        for opened in list(self.opened):
+            if opened.gone and not opened.dead:
+                opened.dead = True
+                self.library.lib.ma_device_uninit(opened.device)
+        try:
+            yield
+        finally:
+            for opened in list(self.opened):
+                if opened.gone and not opened.dead:
+                    opened.dead = True  # it may be freed by now, or not: nobody touches it again
+                    self.keep(opened)
+
+    def keep(self, thing: object) -> None:
+        """Keeps for ever what a call that did not return may still use."""
+        self._leaked.append(thing)
+
+    # ---- on its thread ----
+
+    def check(self, call: str, result: int, what: str) -> None:
+        """Raises for a result other than success."""
+        said = _io.take_messages()
+        if result != 0:
+            raise result_error(call, result, what, said)
+
+    def context(self) -> Any:
+        """The connection to the sound system, made when it is first needed.
+
+        Raises
+        ------
+        DriverError
+            It is not there.
+        """
+        if self._context is not None:
+            return self._context
+        if self._number is None or not self._libraries():
+            raise result_error("ma_context_init", -203, self.kind.title, [])
+        ffi, lib = self.library.ffi, self.library.lib
+        name = ffi.new("char[]", CLIENT_NAME.encode())
+        config = ffi.new("ma_context_config *", lib.ma_context_config_init())
+        config.pulse.pApplicationName = name
+        config.jack.pClientName = name
+        context = ffi.new("ma_context *")
+        numbers = ffi.new("ma_backend[]", [self._number])
+        _io.take_messages()
+        self.check(
+            "ma_context_init", lib.ma_context_init(numbers, 1, config, context), self.kind.title
+        )
+        self._context = (context, name)
+        return self._context
+
+    def _libraries(self) -> bool:
+        """Whether its client library is here; and has that tell us what it would print."""
+        if self.kind.key == "jack" and sys.platform != "win32":
+            return library.jack() is not None
+        if self.kind.key == "alsa":
+            return library.alsa() is not None
+        return True
+
+    def _drop_context(self) -> None:
+        if self._context is not None:
+            self.library.lib.ma_context_uninit(self._context[0])
+            self._context = None
+
+    def look(self) -> list[Device]:
+        """Its devices, the default one first. Raises `DriverError`: it is not there."""
+        with self.connecting():
+            return self._look()
+
+    def _look(self) -> list[Device]:
+        fresh = self._context is None
+        try:
+            listed = self._list(self.context()[0])
+        except DriverError:
+            if fresh:
+                raise
+            self._drop_context()  # its server may have been restarted
+            listed = self._list(self.context()[0])
+        self._known = {one.device.uid: one for one in listed}
+        return [one.device for one in listed]
+
+    def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
+        """The native ids for (capture, playback) of a device that was listed."""
+        if device.uid not in self._known:
+            self._look()
+        if device.uid not in self._known:
+            raise DeviceLostError(
+                f"the device {device.name!r} (uid {device.uid!r}) is not there any more"
+            )
+        return self._known[device.uid].ids
+
+    def _list(self, context: Any) -> list[_Listed]:
+        ffi, lib = self.library.ffi, self.library.lib
+        infos = ffi.new("ma_device_info *[2]")
+        counts = ffi.new("ma_uint32[2]")
+        result = lib.ma_context_get_devices(
+            context, infos + 1, counts + 1, infos, counts
+        )  # playback, then capture
+        self.check("ma_context_get_devices", result, self.kind.title)
+        found: dict[str, tuple[str, list[bytes | None]]] = {}
+        for way in (1, 0):
+            for info in infos[way][0 : counts[way]]:
+                raw = bytes(ffi.buffer(ffi.addressof(info.id)))
+                name = ffi.string(info.name).decode("utf-8", "replace")
+                found.setdefault(self._uid(raw), (name, [None, None]))[1][way] = raw
+        formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
+        listed = []
+        if any(formats):
+            alone = self.kind.ids == "none"
+            title = self.kind.title if alone else f"Default ({self.kind.title})"
+            listed.append(self._listed(title, self.kind.key, formats, (None, None)))
+        if self.kind.ids != "none":
+            for uid, (name, ids) in found.items():
+                formats = [
+                    self._formats(context, ids[way], way) if ids[way] else None for way in (0, 1)
+                ]
+                if any(formats):
+                    name = f"{name} ({self.kind.title})"
+                    listed.append(self._listed(name, uid, formats, (ids[0], ids[1])))
+        return listed
+
+    def _uid(self, raw: bytes) -> str:
+        if self.kind.ids == "wide":
+            text = raw.decode("utf-16-le", "replace").split("\0")[0]
+        elif self.kind.ids == "text":
+            text = raw.split(b"\0")[0].decode("utf-8", "replace")
+        else:
+            text = raw.rstrip(b"\0").hex() or "0"
+        return f"{self.kind.key}:{text}"
+
+    def _listed(
+        self,
+        name: str,
+        uid: str,
+        formats: list[Any],
+        ids: tuple[bytes | None, bytes | None],
+    ) -> _Listed:
+        inputs, outputs = (form[0] if form else 0 for form in formats)
+        rate = (formats[1] or formats[0])[1]
+        return _Listed(Device(name, uid, self._driver, inputs, outputs, float(rate)), ids)
+
+    def _formats(self, context: Any, raw: bytes | None, way: int) -> tuple[int, int] | None:
+        """(channels, rate in Hz) of a device; None: it cannot be opened in that direction."""
+        ffi, lib = self.library.ffi, self.library.lib
+        native = ffi.NULL
+        if raw is not None:
+            native = ffi.new("ma_device_id *")
+            ffi.buffer(native)[:] = raw
+        info = ffi.new("ma_device_info *")
+        kind = PLAYBACK if way else CAPTURE
+        if lib.ma_context_get_device_info(context, kind, native, info) != 0:
+            _io.take_messages()
+            return None
+        formats = info.nativeDataFormats[0 : info.nativeDataFormatCount]
+        channels = max((form.channels for form in formats), default=0)
+        rates = [form.sampleRate for form in formats if form.channels == channels]
+        rate = max((r for r in rates if r <= ANY_RATE_HZ), default=0) or max(rates, default=0)
+        return channels or ANY_CHANNELS, rate or ANY_RATE_HZ
+
+    # ---- from any thread ----
+
+    def missing(self, device: Device) -> str | None:
+        """Why a device gives no cycles, where that can be seen; None: it is there."""
+        try:
+            listed = self.call(f"looking for {device.name!r}", self.look, self.timeouts.look_s)
+        except DriverError:
+            return f"the server of {self.kind.title} stopped, and {device.name!r} with it"
+        except StreamTimeoutError:
+            return None  # it may only be slow
+        if all(one.uid != device.uid for one in listed):
+            return f"the device {device.name!r} was removed"
+        return None
+
+    def devices(self) -> list[Device]:
+        """Its devices, the default one first; none when it is not there."""
+        limit_s = self.timeouts.probe_s
+        try:
+            found = self.call(f"asking {self.kind.title} for its devices", self.look, limit_s)
+            self.absence = "no device"
+        except DriverError:
+            self.absence = "no server" if self._libraries() else "not installed"
+            return []
+        except StreamTimeoutError:
+            self.absence = f"no answer within {limit_s:g} s"
+            return []
+        return found

@@ -1,0 +1,345 @@
+/* The functions that the miniaudio library calls. See callback.h. */
+#if defined(__linux__)
+#define _GNU_SOURCE /* SCHED_RESET_ON_FORK */
+#include <pthread.h>
+#include <sched.h>
+#endif
+#include "callback.h"
+
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { INPUT = 0, OUTPUT = 1 };
+/* What the time line gives way when callbacks come later: more than a crystal's error. */
+static const double DRIFT = 2e-4;
+
+typedef struct direction {
+    uint32_t channels;
+    uint32_t device_channels;
+    int64_t latency_frames;
+    uint32_t *map;
+    vc_channel *list; /* filled anew in each cycle */
+    bool uniform;     /* the mapped channels are equally far apart, */
+    ptrdiff_t step;   /* this far */
+    bool partial;     /* some of the device's channels are not mapped */
+} direction;
+
+struct vc_ma_io {
+    _Atomic(vc_engine *) engine;
+    _Atomic uint64_t turn; /* odd while inside */
+    _Atomic bool fresh;    /* the next cycle begins a new run of the device */
+    vc_cycle_run_fn run;
+    vc_ma_jack jack;
+    double ns_per_frame;
+    int64_t slack_ns;
+    int32_t priority;
+    uint32_t fixed_frames;
+    direction directions[2];
+
+    /* the IO thread's */
+    int64_t position;     /* of the next frame */
+    int64_t base_ns;      /* host time of frame 0, as this run of the device has it */
+    int64_t position_ns;  /* host time of `position` when it was last known */
+    uint32_t jack_frames; /* of the newest JACK cycle, */
+    uint32_t jack_done;   /* and how many of its frames callbacks have had */
+
+    _Atomic uint64_t cycles, lost_frames;
+    _Atomic int64_t last_host_ns;
+    _Atomic uint32_t resized;
+    _Atomic bool gone;
+    _Atomic uint64_t notifications[VC_MA_NOTIFICATIONS];
+    _Atomic int64_t notified_ns[VC_MA_NOTIFICATIONS];
+};
+
+static size_t user_data_offset;
+
+void vc_ma_set_user_data_offset(size_t offset) { user_data_offset = offset; }
+
+static vc_ma_io *io_of(const void *device) {
+    vc_ma_io *io;
+    memcpy(&io, (const char *)device + user_data_offset, sizeof(void *));
+    return io;
+}
+
+static void count(_Atomic uint64_t *counter, uint64_t more) {
+    /* One writer: no read-modify-write is needed. */
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
+                          memory_order_relaxed);
+}
+
+/* ---- time -------------------------------------------------------------------------------------
+ */
+
+static int64_t frames_ns(const vc_ma_io *io, int64_t frames) {
+    return llrint((double)frames * io->ns_per_frame);
+}
+
+/* miniaudio's threads are ordinary ones, or have the highest priority of all; both are wrong. In
+ * the first cycle of a run, which has more time than any: the buffer is only being filled. */
+static void raise_priority(const vc_ma_io *io) {
+#if defined(__linux__)
+    if (io->priority > 0) {
+        struct sched_param parameters = {.sched_priority = io->priority};
+        VC_UNPROVEN /* one system call for each start of the device */
+            pthread_setschedparam(pthread_self(), SCHED_FIFO | SCHED_RESET_ON_FORK, &parameters);
+        VC_PROVEN_AGAIN
+    }
+#else
+    (void)io;
+#endif
+}
+
+/* The device was not running, or is new: its time line goes on by the time that passed. */
+static void begin_run(vc_ma_io *io, int64_t now_ns) {
+    if (io->position_ns != 0) {
+        io->position += llrint((double)(now_ns - io->position_ns) / io->ns_per_frame);
+    }
+    io->base_ns = now_ns - frames_ns(io, io->position);
+}
+
+static int64_t from_arrival(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
+    int64_t late_ns = now_ns - frames_ns(io, io->position) - io->base_ns;
+    if (late_ns < 0) {
+        io->base_ns += late_ns;
+        late_ns = 0;
+    }
+    if (io->slack_ns >= 0 && late_ns > io->slack_ns) {
+        int64_t lost = llrint((double)(late_ns - io->slack_ns) / io->ns_per_frame);
+        io->position += lost;
+        late_ns -= frames_ns(io, lost);
+        count(&io->lost_frames, (uint64_t)lost);
+    }
+    int64_t give_ns = llrint((double)frames * io->ns_per_frame * DRIFT);
+    io->base_ns += late_ns < give_ns ? late_ns : give_ns;
+    return io->base_ns + frames_ns(io, io->position);
+}
+
+/* JACK's own time. Its frames are 32 bits that wrap; a duplex cycle may come in parts. */
+static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t *host_ns) {
+    uint32_t current = 0;
+    uint64_t current_us = 0, next_us = 0;
+    float period_us = 0;
+    VC_UNPROVEN /* jack_get_cycle_times: made for the process callback */
+        int failed =
+            io->jack.cycle_times(io->jack.client, &current, &current_us, &next_us, &period_us);
+    VC_PROVEN_AGAIN
+    if (failed) {
+        return false;
+    }
+    if (fresh) {
+        io->jack_frames = current;
+        io->jack_done = 0;
+    } else if (current != io->jack_frames) {
+        int64_t moved = (int64_t)(uint32_t)(current - io->jack_frames) - io->jack_done;
+        if (moved > 0) {
+            io->position += moved;
+            count(&io->lost_frames, (uint64_t)moved);
+        }
+        io->jack_frames = current;
+        io->jack_done = 0;
+    }
+    *host_ns = (int64_t)current_us * 1000 + frames_ns(io, io->jack_done);
+    io->jack_done += frames;
+    return true;
+}
+
+static vc_time advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
+    bool fresh = atomic_exchange_explicit(&io->fresh, false, memory_order_relaxed);
+    if (fresh) {
+        raise_priority(io);
+        begin_run(io, now_ns);
+    }
+    int64_t host_ns = 0;
+    if (io->jack.cycle_times == NULL || !from_jack(io, fresh, frames, &host_ns)) {
+        host_ns = from_arrival(io, frames, now_ns);
+    }
+    vc_time now = {
+        .host_ns = host_ns, .sample_frames = io->position, .valid = VC_TIME_HOST | VC_TIME_SAMPLE};
+    io->position += frames;
+    io->position_ns = host_ns + frames_ns(io, frames);
+    return now;
+}
+
+static vc_time later(const vc_ma_io *io, vc_time time, int64_t frames) {
+    time.sample_frames += frames;
+    time.host_ns += frames_ns(io, frames);
+    return time;
+}
+
+/* ---- the cycle --------------------------------------------------------------------------------
+ */
+
+static vc_audio channels_of(direction *d, float *data) {
+    vc_audio audio = {.channels = d->channels};
+    if (d->uniform && data != NULL) {
+        audio.data = data + d->map[0];
+        audio.frame_stride = (ptrdiff_t)d->device_channels;
+        audio.channel_stride = d->step;
+        return audio;
+    }
+    for (uint32_t c = 0; c < d->channels; c++) {
+        d->list[c].data = data == NULL ? NULL : data + d->map[c];
+        d->list[c].stride = (ptrdiff_t)d->device_channels;
+    }
+    audio.list = d->list;
+    return audio;
+}
+
+static void silence(const direction *d, void *output, uint32_t frames) {
+    if (output != NULL) {
+        memset(output, 0, (size_t)frames * d->device_channels * sizeof(float));
+    }
+}
+
+static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const float *input,
+                      uint32_t frames, int64_t now_ns) {
+    direction *in = &io->directions[INPUT], *out = &io->directions[OUTPUT];
+    vc_cycle cycle = {.frames = frames, .now = advance(io, frames, now_ns)};
+    if (in->channels) {
+        /* Only read from: vc_audio has one type for both ways. */
+        cycle.input = channels_of(in, (float *)(uintptr_t)input);
+        cycle.input_time = later(io, cycle.now, -in->latency_frames);
+    }
+    if (out->channels) {
+        cycle.output = channels_of(out, output);
+        cycle.output_time = later(io, cycle.now, out->latency_frames);
+        if (out->partial) {
+            silence(out, output, frames);
+        }
+    }
+    io->run(engine, &cycle);
+    count(&io->cycles, 1);
+}
+
+static void empty_ring(const vc_ma_jack *jack, uint32_t frames) {
+    if (jack->readable == NULL) {
+        return;
+    }
+    VC_UNPROVEN /* two atomic offsets; this thread reads and writes the ring */
+        uint32_t held = jack->readable(jack->ring);
+    if (held > frames) { /* these frames are given back when this callback returns */
+        jack->skip(jack->ring, held - frames);
+    }
+    VC_PROVEN_AGAIN
+}
+
+void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) {
+    vc_ma_io *io = io_of(device);
+    if (io == NULL) {
+        return; /* it is still being opened */
+    }
+    int64_t now_ns = vc_clock_ns();
+    uint64_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
+    /* Sequentially consistent, against a detach: the turn before the engine. */
+    atomic_store(&io->turn, turn + 1);
+    vc_engine *engine = atomic_load(&io->engine);
+    bool resized = io->fixed_frames != 0 && frames != io->fixed_frames;
+    if (resized) {
+        atomic_store_explicit(&io->resized, frames, memory_order_relaxed);
+    }
+    if (engine == NULL || resized || frames == 0) {
+        empty_ring(&io->jack, frames);
+        silence(&io->directions[OUTPUT], output, frames);
+    } else {
+        run_cycle(io, engine, output, input, frames, now_ns);
+    }
+    atomic_store_explicit(&io->last_host_ns, now_ns, memory_order_relaxed);
+    atomic_store_explicit(&io->turn, turn + 2, memory_order_release);
+}
+
+void vc_ma_notify(const void *notification) {
+    /* ma_device_notification: the device, then the type. */
+    struct {
+        const void *device;
+        int32_t type;
+    } told;
+    memcpy(&told, notification, sizeof told.device + sizeof told.type);
+    vc_ma_io *io = io_of(told.device);
+    if (io != NULL && told.type >= 0 && told.type < VC_MA_NOTIFICATIONS) {
+        atomic_store(&io->notified_ns[told.type], vc_clock_ns());
+        atomic_fetch_add(&io->notifications[told.type], 1);
+    }
+}
+
+void vc_ma_gone(void *io) { atomic_store(&((vc_ma_io *)io)->gone, true); }
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+static bool fill_direction(direction *d, const vc_ma_direction *given) {
+    d->channels = given->channels;
+    d->device_channels = given->device_channels;
+    d->latency_frames = given->latency_frames;
+    d->map = calloc(given->channels + 1u, sizeof *d->map);
+    d->list = calloc(given->channels + 1u, sizeof *d->list);
+    if (d->map == NULL || d->list == NULL) {
+        return false;
+    }
+    d->uniform = given->channels > 0;
+    d->step = 1;
+    d->partial = given->channels < given->device_channels;
+    for (uint32_t c = 0; c < given->channels; c++) {
+        d->map[c] = given->map[c];
+        if (c > 0) {
+            ptrdiff_t step = (ptrdiff_t)given->map[c] - (ptrdiff_t)given->map[c - 1];
+            d->uniform = d->uniform && (c == 1 || step == d->step);
+            d->step = step;
+        }
+    }
+    return true;
+}
+
+vc_ma_io *vc_ma_io_new(const vc_ma_config *config) {
+    vc_ma_io *io = calloc(1, sizeof *io);
+    if (io == NULL) {
+        return NULL;
+    }
+    io->run = config->run;
+    io->jack = config->jack;
+    io->ns_per_frame = 1e9 / config->samplerate_hz;
+    io->slack_ns = config->slack_frames < 0 ? -1 : frames_ns(io, config->slack_frames);
+    io->fixed_frames = config->fixed_frames;
+    io->priority = config->priority;
+    if (!fill_direction(&io->directions[INPUT], &config->input) ||
+        !fill_direction(&io->directions[OUTPUT], &config->output)) {
+        vc_ma_io_free(io);
+        return NULL;
+    }
+    return io;
+}
+
+void vc_ma_io_free(vc_ma_io *io) {
+    if (io == NULL) {
+        return;
+    }
+    for (int d = INPUT; d <= OUTPUT; d++) {
+        free(io->directions[d].map);
+        free(io->directions[d].list);
+    }
+    free(io);
+}
+
+void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine) {
+    atomic_store(&io->fresh, true);
+    atomic_store(&io->engine, engine);
+}
+
+void vc_ma_io_detach(vc_ma_io *io) { atomic_store(&io->engine, NULL); }
+
+uint64_t vc_ma_io_turn(const vc_ma_io *io) { return atomic_load(&io->turn); }
+
+void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) {
+    *out = (vc_ma_counts){
+        .cycles = atomic_load(&io->cycles),
+        .lost_frames = atomic_load(&io->lost_frames),
+        .last_host_ns = atomic_load(&io->last_host_ns),
+        .resized = atomic_load(&io->resized),
+        .gone = atomic_load(&io->gone),
+    };
+    for (int i = 0; i < VC_MA_NOTIFICATIONS; i++) {
+        out->notifications[i] = atomic_load(&io->notifications[i]);
+        out->notified_ns[i] = atomic_load(&io->notified_ns[i]);
+    }
+}

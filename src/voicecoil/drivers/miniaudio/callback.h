@@ -1,0 +1,106 @@
+/* callback.h - the functions that the miniaudio library calls.
+ *
+ * One `vc_ma_io` is the user data of one `ma_device`. It knows where the stream's channels are in
+ * the device's interleaved frames, keeps the device's time line, and runs the engine's cycle.
+ *
+ * miniaudio's header is not needed to build this: Python configures the library through the cffi
+ * module of the `miniaudio` package, and says once where in a `ma_device` the user data is.
+ *
+ * Life: new -> ma_device_init -> attach -> ma_device_start -> detach, and wait until it is not
+ * inside -> ma_device_stop -> ma_device_uninit -> free, when nobody can call any more. After detach
+ * it plays silence: that no cycle of the engine runs or will run is this file's promise, whatever
+ * the sound server does.
+ *
+ * The time line. Where the backend knows its frames (JACK), they are taken from it. Elsewhere
+ * frames are counted, and the time of a cycle is found from when the callbacks come: they are never
+ * early and often late, so the line runs along the earliest of them. A callback that is later than
+ * all that was buffered means that the device ran dry meanwhile: the line skips those frames, and
+ * the engine counts them as lost.
+ *
+ * Threads: as in voicecoil.h. */
+#ifndef VOICECOIL_MINIAUDIO_CALLBACK_H
+#define VOICECOIL_MINIAUDIO_CALLBACK_H
+
+#include "voicecoil.h"
+
+/* vc_cycle_run: another extension module has it, so its address is handed over. */
+typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
+
+/* What JACK adds. Its two directions come in one call, the input first, so nothing needs to lie
+ * in the ring that miniaudio puts between them: it is emptied as long as no engine is there. */
+typedef int (*vc_jack_cycle_times_fn)(const void *client, uint32_t *current_frames,
+                                      uint64_t *current_us, uint64_t *next_us, float *period_us);
+typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring);
+typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames);
+
+typedef struct vc_ma_jack {
+    vc_jack_cycle_times_fn cycle_times; /* NULL: not JACK, or one that does not tell */
+    const void *client;
+    vc_ma_ring_readable_fn readable; /* NULL: leave the ring alone */
+    vc_ma_ring_skip_fn skip;
+    void *ring;
+} vc_ma_jack;
+
+typedef struct vc_ma_direction {
+    const uint32_t *map; /* for each channel of the engine the device's; copied */
+    uint32_t channels;
+    uint32_t device_channels; /* in the memory that the callback gets */
+    uint32_t latency_frames;  /* between a callback and the connector */
+} vc_ma_direction;
+
+typedef struct vc_ma_config {
+    vc_cycle_run_fn run;
+    vc_ma_direction input;
+    vc_ma_direction output;
+    double samplerate_hz;
+    uint32_t fixed_frames; /* frames that each callback must have; 0: they vary */
+    int32_t priority;      /* that the IO thread gives itself, SCHED_FIFO's; 0: it stays as it is */
+    int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
+    vc_ma_jack jack;
+} vc_ma_config;
+
+typedef struct vc_ma_io vc_ma_io;
+
+enum {
+    VC_MA_STARTED = 0, /* as ma_device_notification_type */
+    VC_MA_STOPPED = 1,
+    VC_MA_REROUTED = 2,
+    VC_MA_INTERRUPTION_BEGAN = 3,
+    VC_MA_INTERRUPTION_ENDED = 4,
+    VC_MA_NOTIFICATIONS = 5
+};
+
+typedef struct vc_ma_counts {
+    uint64_t cycles;      /* callbacks that reached the engine */
+    uint64_t lost_frames; /* that the time line skipped */
+    int64_t last_host_ns; /* when the newest callback came; 0: none yet */
+    uint32_t resized;     /* frames of a callback that were not `fixed_frames`; 0: none */
+    bool gone;            /* the server said that it ends the connection */
+    uint64_t notifications[VC_MA_NOTIFICATIONS]; /* how often each came, */
+    int64_t notified_ns[VC_MA_NOTIFICATIONS];    /* and the last time */
+} vc_ma_counts;
+
+/* Where a ma_device has its user data, bytes. [control], before any device is made. */
+void vc_ma_set_user_data_offset(size_t offset);
+
+/* NULL: no memory. [control] */
+vc_ma_io *vc_ma_io_new(const vc_ma_config *config);
+/* [control], when the device is gone. */
+void vc_ma_io_free(vc_ma_io *io);
+/* From the next cycle on the engine is called. [control] */
+void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine);
+/* From the next cycle on it is not. [control] */
+void vc_ma_io_detach(vc_ma_io *io);
+/* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */
+uint64_t vc_ma_io_turn(const vc_ma_io *io) VC_REALTIME;
+/* [any] Read one by one: they belong together only when no cycle runs. */
+void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) VC_REALTIME;
+
+/* The ma_device_data_proc. [IO] */
+void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) VC_REALTIME;
+/* The ma_device_notification_proc. [any], wait-free */
+void vc_ma_notify(const void *notification) VC_REALTIME;
+/* For jack_on_shutdown, with the vc_ma_io. [any], wait-free */
+void vc_ma_gone(void *io) VC_REALTIME;
+
+#endif

@@ -1,0 +1,112 @@
+"""The driver of every sound system that the miniaudio library speaks to.
+
+No platform's audio code is written here: the `miniaudio` package brings the library. Its
+structures are configured from Python, its callback is C (callback.h). See docs/linux.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from voicecoil import _core
+from voicecoil.drivers.driver import Device, Direction, Wanted
+from voicecoil.drivers.miniaudio import library
+from voicecoil.drivers.miniaudio.backends import BACKENDS, Backend, Timeouts, real_backends
+from voicecoil.drivers.miniaudio.opening import Opened, set_up, tear_down
+from voicecoil.drivers.miniaudio.stream import MiniaudioStream
+from voicecoil.errors import ArgumentError, DeviceLostError
+
+__all__ = ["MiniaudioDriver"]
+
+
+class MiniaudioDriver:
+    """The devices of the sound systems that are here.
+
+    Parameters
+    ----------
+    backend : str or None
+        One of them: "pulse" (also PipeWire), "jack", "alsa", "wasapi" ... or "null", which plays
+        to nobody in real time. None: all that are here, but that one.
+    timeouts : Timeouts or None
+        How long is waited for what.
+
+    Raises
+    ------
+    DriverError
+        The package `miniaudio` is not installed.
+    ArgumentError
+        No sound system is called that.
+    """
+
+    def __init__(self, backend: str | None = None, *, timeouts: Timeouts | None = None) -> None:
+        if backend is not None and backend not in BACKENDS:
+            raise ArgumentError(
+                f"miniaudio has no backend {backend!r}; possible are {', '.join(BACKENDS)}"
+            )
+        self.name = "miniaudio" if backend is None else f"miniaudio:{backend}"
+        self.timeouts = timeouts or Timeouts()
+        loaded = library.load()
+        keys: Sequence[str] = real_backends() if backend is None else [backend]
+        self._backends = {
+            key: Backend(loaded, BACKENDS[key], self.name, self.timeouts) for key in keys
+        }
+
+    def why_silent(self) -> str | None:
+        """Why there is no device; None: there is one. Asks no further than the first."""
+        if any(backend.devices() for backend in self._backends.values()):
+            return None
+        absences = [f"{b.kind.title}: {b.absence}" for b in self._backends.values()]
+        if sys.platform == "linux" and "alsa" not in self._backends:
+            absences.append("ALSA: no sound card")
+        return ", ".join(absences)
+
+    def devices(self) -> list[Device]:
+        """The devices there are now, those of the preferred sound system first."""
+        listed = [device for backend in self._backends.values() for device in backend.devices()]
+        first = {
+            way: next((d.uid for d in listed if d.channels(way)), None)
+            for way in ("input", "output")
+        }
+        return [
+            replace(
+                device,
+                is_default_input=device.uid == first["input"],
+                is_default_output=device.uid == first["output"],
+            )
+            for device in listed
+        ]
+
+    def default(self, direction: Direction) -> Device | None:
+        """The default device of the first sound system that has one."""
+        flag = f"is_default_{direction}"
+        return next((device for device in self.devices() if getattr(device, flag)), None)
+
+    def open_stream(self, wanted: Wanted) -> MiniaudioStream:
+        """Opens a stream that is not started yet."""
+        backend = self._backends.get(wanted.device.uid.split(":")[0])
+        if backend is None:
+            raise DeviceLostError(
+                f"the device {wanted.device.name!r} (uid {wanted.device.uid!r}) is not one of the "
+                f"driver {self.name!r}"
+            )
+
+        def undo(opened: Opened) -> None:
+            tear_down(backend, opened)
+
+        opened = backend.call(
+            f"opening {wanted.device.name!r}",
+            lambda: set_up(backend, wanted),
+            self.timeouts.open_s,
+            undo,
+        )
+        return MiniaudioStream(backend, wanted, opened)
+
+    def now_ns(self) -> int:
+        """The machine's monotonic clock, ns."""
+        return _core.clock_ns()
+
+    def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Never calls it: miniaudio does not tell of devices that come and go."""
+        return lambda: None

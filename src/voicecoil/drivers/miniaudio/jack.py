@@ -1,0 +1,86 @@
+"""What JACK says that miniaudio does not ask: how long sound takes beyond its ports."""
+
+from __future__ import annotations
+
+import ctypes
+
+from voicecoil.drivers.driver import Direction
+from voicecoil.drivers.miniaudio import _io, library
+
+__all__ = ["changes_period", "cycle_times_address", "port_latency_frames", "tell_when_gone"]
+
+_AUDIO = b"32 bit float mono audio"
+_IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
+_CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
+MAX_PERIOD_FRAMES = 8192
+MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense
+
+
+class _Range(ctypes.Structure):
+    _fields_ = (("minimum", ctypes.c_uint32), ("maximum", ctypes.c_uint32))
+
+
+def cycle_times_address() -> int:
+    """Of jack_get_cycle_times; 0: this libjack has none."""
+    jack = library.jack()
+    if jack is None or not hasattr(jack, "jack_get_cycle_times"):
+        return 0
+    return ctypes.cast(jack.jack_get_cycle_times, ctypes.c_void_p).value or 0
+
+
+def changes_period() -> bool:
+    """Whether this is PipeWire's libjack: every other client can change its period."""
+    jack = library.jack()
+    if jack is None or not hasattr(jack, "jack_get_version_string"):
+        return False
+    jack.jack_get_version_string.restype = ctypes.c_char_p
+    return b"PipeWire" in (jack.jack_get_version_string() or b"")
+
+
+def tell_when_gone(client: int, io: _io.IO) -> None:
+    """Has JACK tell `io`, instead of miniaudio, that the server ended the connection.
+
+    miniaudio is told of that only while the device runs, and then it makes calls.
+    """
+    jack = library.jack()
+    if jack is not None and hasattr(jack, "jack_on_shutdown"):
+        jack.jack_on_shutdown.restype = None
+        jack.jack_on_shutdown.argtypes = [ctypes.c_void_p] * 3
+        jack.jack_on_shutdown(client, _io.gone_address(), io.address)
+
+
+def port_latency_frames(client: int, direction: Direction) -> int | None:
+    """Between the sound card's ports and its connectors, frames; None: JACK does not say."""
+    jack = library.jack()
+    needed = ("jack_get_ports", "jack_port_by_name", "jack_port_get_latency_range", "jack_free")
+    if jack is None or not client or not all(hasattr(jack, name) for name in needed):
+        return None
+    jack.jack_get_ports.restype = ctypes.POINTER(ctypes.c_char_p)
+    jack.jack_get_ports.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_char_p,
+        ctypes.c_ulong,
+    ]
+    jack.jack_port_by_name.restype = ctypes.c_void_p
+    jack.jack_port_by_name.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    jack.jack_port_get_latency_range.restype = None
+    jack.jack_port_get_latency_range.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_int,
+        ctypes.POINTER(_Range),
+    ]
+    jack.jack_free.restype = None
+    jack.jack_free.argtypes = [ctypes.c_void_p]
+    way, mode = (
+        (_IS_OUTPUT, _CAPTURE_LATENCY) if direction == "input" else (_IS_INPUT, _PLAYBACK_LATENCY)
+    )
+    ports = jack.jack_get_ports(client, None, _AUDIO, _IS_PHYSICAL | way)
+    if not ports:
+        return None
+    found = _Range()
+    port = jack.jack_port_by_name(client, ports[0])
+    if port:
+        jack.jack_port_get_latency_range(port, mode, ctypes.byref(found))
+    jack.jack_free(ports)
+    return int(found.maximum) if port and found.maximum < MAX_LATENCY_FRAMES else None

@@ -1,0 +1,264 @@
+"""The miniaudio library, through the cffi module of the `miniaudio` package.
+
+That module knows most of the library's structures. What it leaves out and a driver needs (the
+period that was got, some switches of the configuration) is found by the layout that miniaudio 0.11
+has, and every device is checked against it before it is relied on.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from dataclasses import dataclass
+from typing import Any
+
+from voicecoil.drivers.miniaudio import _io
+from voicecoil.errors import DriverError
+
+__all__ = [
+    "CAPTURE",
+    "DUPLEX",
+    "FLOAT32",
+    "PLAYBACK",
+    "Layout",
+    "Library",
+    "Side",
+    "alsa",
+    "jack",
+    "load",
+]
+
+FLOAT32 = 5  # ma_format_f32
+PLAYBACK, CAPTURE, DUPLEX = 1, 2, 3  # ma_device_type
+MAX_CHANNELS = 254
+NAME_BYTES = 256
+# Each name as miniaudio itself tries them, so that both get the same library.
+_JACK = ("libjack.so", "libjack.so.0")
+_ALSA = ("libasound.so.2", "libasound.so")
+
+
+@dataclass(frozen=True)
+class Side:
+    """One direction of a device, as it was opened.
+
+    Attributes
+    ----------
+    channels : int
+        In the memory that the callback gets.
+    samplerate : int
+        The backend's own, Hz.
+    period_frames, periods : int
+        The backend's buffer.
+    """
+
+    channels: int
+    samplerate: int
+    period_frames: int
+    periods: int
+
+
+class Library:
+    """The library and its cffi module.
+
+    Attributes
+    ----------
+    ffi, lib : Any
+        The cffi module's.
+    version : str
+    """
+
+    def __init__(self, ffi: Any, lib: Any) -> None:
+        self.ffi = ffi
+        self.lib = lib
+        self.version = ffi.string(lib.ma_version_string()).decode()
+        self.layout = Layout(ffi)
+        if not self.version.startswith("0.11."):
+            raise self.unknown_layout()
+        _io.set_user_data_offset(ffi.offsetof("ma_device", "pUserData"))
+
+    def unknown_layout(self) -> DriverError:
+        return DriverError(
+            f"the package `miniaudio` has the library's version {self.version}, whose structures "
+            "are not those of 0.11 that this driver knows; install another version of the package",
+            call="ma_version_string",
+        )
+
+    def address(self, name: str) -> int:
+        """Of a function that the cffi module does not offer; 0: the platform hides it."""
+        import _miniaudio
+
+        exported = ctypes.CDLL(_miniaudio.__file__)
+        if not hasattr(exported, name):
+            return 0
+        return ctypes.cast(getattr(exported, name), ctypes.c_void_p).value or 0
+
+    def backend(self, name: str) -> int | None:
+        """The number of the backend that is called that; None: it was not compiled in."""
+        found = self.ffi.new("ma_backend[]", 64)
+        count = self.ffi.new("size_t *")
+        self.lib.ma_get_enabled_backends(found, 64, count)
+        for number in found[0 : count[0]]:
+            if self.ffi.string(self.lib.ma_get_backend_name(number)).decode() == name:
+                return int(number)
+        return None
+
+
+class Layout:
+    """Where a device has what the cffi module does not tell."""
+
+    def __init__(self, ffi: Any) -> None:
+        self._ffi = ffi
+
+        class RingBuffer(ctypes.Structure):
+            _fields_ = (
+                ("source_vtable", ctypes.c_void_p),
+                ("source_ranges", ctypes.c_uint64 * 4),
+                ("source_links", ctypes.c_void_p * 3),
+                ("source_is_looping", ctypes.c_uint32),
+                ("buffer", ctypes.c_void_p),
+                ("sizes", ctypes.c_uint32 * 3),
+                ("offsets", ctypes.c_uint32 * 2),
+                ("flags", ctypes.c_uint8 * 2),
+                ("allocation", ctypes.c_void_p * 4),
+                ("format", ctypes.c_int32),
+                ("channels", ctypes.c_uint32),
+                ("samplerate", ctypes.c_uint32),
+            )
+
+        class Resampling(ctypes.Structure):
+            _fields_ = (
+                ("algorithm", ctypes.c_int32),
+                ("vtable", ctypes.c_void_p),
+                ("user_data", ctypes.c_void_p),
+                ("filter_order", ctypes.c_uint32),
+            )
+
+        class Direction(ctypes.Structure):
+            _fields_ = (
+                ("id_pointer", ctypes.c_void_p),
+                ("id", ctypes.c_uint8 * ffi.sizeof("ma_device_id")),
+                ("name", ctypes.c_char * NAME_BYTES),
+                ("share_mode", ctypes.c_int32),
+                ("format", ctypes.c_int32),
+                ("channels", ctypes.c_uint32),
+                ("map", ctypes.c_uint8 * MAX_CHANNELS),
+                ("own_format", ctypes.c_int32),
+                ("own_channels", ctypes.c_uint32),
+                ("own_samplerate", ctypes.c_uint32),
+                ("own_map", ctypes.c_uint8 * MAX_CHANNELS),
+                ("own_period_frames", ctypes.c_uint32),
+                ("own_periods", ctypes.c_uint32),
+                ("mix_mode", ctypes.c_int32),
+                ("low_frequency", ctypes.c_uint32),
+                ("converter", ctypes.c_uint64 * (ffi.sizeof("ma_data_converter") // 8)),
+                ("cycle_buffer", ctypes.c_void_p),
+                ("cycle_frames", ctypes.c_uint32 * 2),
+            )
+
+        class Rest(ctypes.Structure):
+            _fields_ = (
+                ("volume", ctypes.c_float),
+                ("duplex", RingBuffer),
+                ("resampling", Resampling),
+                ("playback", Direction),
+                ("cache", ctypes.c_void_p),
+                ("cache_frames", ctypes.c_uint64 * 3),
+                ("capture", Direction),
+                ("client", ctypes.c_void_p),  # the first of what JACK's backend keeps
+            )
+
+        # The field in front of it is a float at an address that only divides by four.
+        self._before = ffi.offsetof("ma_device", "masterVolumeFactor") % 8
+        pad = (("pad", ctypes.c_uint8 * self._before),) if self._before else ()
+        fields = (*pad, *Rest._fields_)
+        self._rest: Any = type("Rest", (ctypes.Structure,), {"_fields_": fields})
+
+    def of(self, device: Any, kind: int) -> Any | None:
+        """The rest of a device from its volume on; None: it is not laid out like that."""
+        offset = self._ffi.offsetof("ma_device", "masterVolumeFactor") - self._before
+        if offset + ctypes.sizeof(self._rest) > self._ffi.sizeof("ma_device"):
+            return None
+        rest = self._rest.from_address(int(self._ffi.cast("uintptr_t", device)) + offset)
+        ways = [
+            way for bit, way in ((PLAYBACK, rest.playback), (CAPTURE, rest.capture)) if kind & bit
+        ]
+        looks_right = rest.volume == 1.0 and all(
+            way.share_mode == 0
+            and way.format == FLOAT32
+            and 1 <= way.own_format <= FLOAT32
+            and 1 <= way.channels <= MAX_CHANNELS
+            and 1 <= way.own_channels <= MAX_CHANNELS
+            and 1_000 <= way.own_samplerate <= 10_000_000
+            and 1 <= way.own_period_frames <= 1 << 24
+            and 1 <= way.own_periods <= 1 << 16
+            for way in ways
+        )
+        return rest if looks_right else None
+
+    def set_switches(self, config: Any) -> None:
+        """Lets the backend's own periods and samples through as they are.
+
+        The four one-byte switches lie between `periods` with the profile behind it and the
+        callbacks.
+        """
+        ffi = self._ffi
+        at = ffi.offsetof("ma_device_config", "periods") + 8
+        if 4 <= ffi.offsetof("ma_device_config", "dataCallback") - at <= 8:
+            switches = ffi.cast("ma_uint8 *", config) + at
+            # noPreSilencedOutputBuffer, noClip, noDisableDenormals, noFixedSizedCallback
+            switches[0:4] = [1, 1, 0, 1]
+
+    def ring_of(self, rest: Any) -> int:
+        """The address of the ring between a duplex device's directions."""
+        return ctypes.addressof(rest.duplex)
+
+
+@functools.cache
+def load() -> Library:
+    """The library; one for the process.
+
+    Raises
+    ------
+    DriverError
+        The package is not installed, or is not one that this driver knows.
+    """
+    try:
+        from _miniaudio import ffi, lib
+    except ImportError as error:
+        raise DriverError(
+            f"the driver 'miniaudio' needs the package `miniaudio`: {error}; pip install miniaudio",
+            call="import",
+        ) from error
+    return Library(ffi, lib)
+
+
+def _open(names: tuple[str, ...]) -> ctypes.CDLL | None:
+    for name in names:
+        try:
+            return ctypes.CDLL(name)
+        except OSError:
+            continue
+    return None
+
+
+@functools.cache
+def jack() -> ctypes.CDLL | None:
+    """libjack, which from now on tells us what it would print; None: it is not here."""
+    library = _open(_JACK)
+    if library is not None:
+        for name in ("jack_set_error_function", "jack_set_info_function"):
+            if hasattr(library, name):
+                function = getattr(library, name)
+                function.argtypes, function.restype = [ctypes.c_void_p], None
+                function(_io.jack_message_address())
+    return library
+
+
+@functools.cache
+def alsa() -> ctypes.CDLL | None:
+    """libasound, in the same way."""
+    library = _open(_ALSA)
+    if library is not None:
+        library.snd_lib_error_set_handler.argtypes = [ctypes.c_void_p]
+        library.snd_lib_error_set_handler(_io.alsa_message_address())
+    return library

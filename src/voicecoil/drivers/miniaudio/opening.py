@@ -1,0 +1,249 @@
+"""Opening a device: what is asked of miniaudio, and what came of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from voicecoil import _core
+from voicecoil.drivers.driver import Direction, Got, Latency, Wanted
+from voicecoil.drivers.miniaudio import _io, jack
+from voicecoil.drivers.miniaudio.backends import Backend
+from voicecoil.drivers.miniaudio.library import CAPTURE, DUPLEX, FLOAT32, PLAYBACK, Side
+from voicecoil.errors import DriverError
+
+__all__ = ["Opened", "set_up", "tear_down"]
+
+# Above what is ordinary, below the kernel's own threads and a sound server's.
+PRIORITY = 40
+# PulseAudio mixes channels by their names. Sound cards have them in ALSA's order, so that with
+# these names channels go by number.
+ALSA_CHANNEL_MAP = 1
+MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
+# miniaudio's buffer between the directions of a device that calls back for each of them.
+DUPLEX_PERIODS = 2
+Jack = tuple[int, int, int, int, int]  # the fields of vc_ma_jack
+NO_JACK = (0, 0, 0, 0, 0)
+DATA_CALLBACK = _io.data_callback_address()
+
+
+@dataclass(eq=False)
+class Opened:
+    """A device that is open.
+
+    Attributes
+    ----------
+    device : Any
+        The ma_device.
+    io : IO
+        Its user data.
+    keep : Any
+        What miniaudio holds pointers to as long as the device is there.
+    dead : bool
+        No call may have the device any more.
+    """
+
+    device: Any
+    io: _io.IO
+    got: Got
+    keep: Any
+    dead: bool = False
+
+    @property
+    def gone(self) -> bool:
+        """Whether its server ended the connection."""
+        return bool(self.io.counts()["gone"])
+
+
+def set_up(backend: Backend, wanted: Wanted) -> Opened:
+    """Opens the device as wanted, as far as it goes. On the backend's thread."""
+    with backend.connecting():
+        opened = _set_up(backend, wanted)
+    backend.opened.add(opened)
+    return opened
+
+
+def _set_up(backend: Backend, wanted: Wanted) -> Opened:
+    kind = (PLAYBACK if wanted.output_map else 0) | (CAPTURE if wanted.input_map else 0)
+    rate = 0 if backend.kind.own_rate else round(wanted.samplerate or 0)
+    # Channels as the device has them, so that miniaudio mixes none of them.
+    channels = [0, 0]
+    device, keep = _init(backend, wanted, kind, rate, channels)
+    try:
+        sides, jack_ = _read(backend, device, kind)
+        maps = (wanted.input_map, wanted.output_map)
+        short = [bool(maps[way]) and max(maps[way]) >= sides[way].channels for way in (0, 1)]
+        converts = any(side.channels and side.samplerate != device.sampleRate for side in sides)
+        if any(short) or converts:
+            backend.library.lib.ma_device_uninit(device)
+            channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
+            device, keep = _init(backend, wanted, kind, 0 if converts else rate, channels)
+            sides, jack_ = _read(backend, device, kind)
+        got = _got(backend, wanted, sides, float(device.sampleRate), jack_)
+        io = _io_of(backend, wanted, sides, got, jack_)
+        if jack_[1]:
+            jack.tell_when_gone(jack_[1], io)
+        device.pUserData = backend.library.ffi.cast("void *", io.address)
+    except BaseException:
+        backend.library.lib.ma_device_uninit(device)
+        raise
+    return Opened(device, io, got, keep)
+
+
+def tear_down(backend: Backend, opened: Opened) -> None:
+    """Gives a device back. On the backend's thread."""
+    backend.opened.discard(opened)
+    if not opened.dead:
+        opened.dead = True
+        backend.library.lib.ma_device_uninit(opened.device)
+
+
+def _init(
+    backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list[int]
+) -> tuple[Any, Any]:
+    ffi, lib = backend.library.ffi, backend.library.lib
+    ids = backend.ids(wanted.device)
+    context = backend.context()
+    config = ffi.new("ma_device_config *", lib.ma_device_config_init(kind))
+    kept: list[Any] = [context]
+    for side, raw, count in zip((config.capture, config.playback), ids, channels, strict=True):
+        side.format = FLOAT32
+        side.channels = count
+        if raw is not None:
+            native = ffi.new("ma_device_id *")
+            ffi.buffer(native)[:] = raw
+            side.pDeviceID = native
+            kept.append(native)
+    name = ffi.new("char[]", b"voicecoil")
+    config.pulse.pStreamNamePlayback = config.pulse.pStreamNameCapture = name
+    config.pulse.channelMap = ALSA_CHANNEL_MAP
+    config.sampleRate = rate
+    if wanted.block_frames:
+        frames = max(wanted.block_frames, backend.kind.least_frames)
+        config.periodSizeInFrames = min(frames, MAX_PERIOD_FRAMES)
+    config.dataCallback = ffi.cast("ma_device_data_proc", DATA_CALLBACK)
+    config.notificationCallback = ffi.cast(
+        "ma_device_notification_proc", _io.notification_callback_address()
+    )
+    backend.library.layout.set_switches(config)
+    device = ffi.new("ma_device *")
+    result = lib.ma_device_init(context[0], config, device)
+    backend.check("ma_device_init", result, repr(wanted.device.name))
+    return device, (kept, name)
+
+
+def _read(backend: Backend, device: Any, kind: int) -> tuple[tuple[Side, Side], Jack]:
+    """((capture, playback), what a JACK device has)"""
+    rest = backend.library.layout.of(device, kind)
+    if rest is None:
+        raise backend.library.unknown_layout()
+    sides = tuple(
+        Side(way.channels, way.own_samplerate, way.own_period_frames, way.own_periods)
+        if kind & bit
+        else Side(0, 0, 0, 0)
+        for bit, way in ((CAPTURE, rest.capture), (PLAYBACK, rest.playback))
+    )
+    return (sides[0], sides[1]), _jack(backend, rest, kind)
+
+
+def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
+    if backend.kind.key != "jack" or not rest.client:
+        return NO_JACK
+    times = jack.cycle_times_address()
+    loaded = backend.library
+    functions = [loaded.address(f"ma_pcm_rb_{name}") for name in ("available_read", "seek_read")]
+    if kind != DUPLEX or not all(functions):
+        return times, rest.client, 0, 0, 0
+    return times, rest.client, functions[0], functions[1], loaded.layout.ring_of(rest)
+
+
+def _got(
+    backend: Backend, wanted: Wanted, sides: tuple[Side, Side], rate: float, jack_: Jack
+) -> Got:
+    kind = backend.kind
+    for way, channel_map in enumerate((wanted.input_map, wanted.output_map)):
+        if channel_map and max(channel_map) >= sides[way].channels:
+            raise DriverError(
+                f"{wanted.device.name!r} was listed with more channels than the "
+                f"{sides[way].channels} that it has now; list the devices again",
+                call="ma_device_init",
+            )
+    both = all(side.channels for side in sides)
+
+    def latency(side: Side, direction: Direction) -> Latency | None:
+        return _latency(backend, side, direction, rate, jack_, both) if side.channels else None
+
+    used = [side for side in sides if side.channels]
+    longest = max(side.period_frames * side.periods for side in used)
+    fixed = 0
+    if kind.key == "jack" and jack.changes_period():
+        longest = jack.MAX_PERIOD_FRAMES
+    elif kind.fixed_frames:
+        fixed = longest = used[0].period_frames
+    return Got(
+        samplerate=rate,
+        device_frames=fixed,
+        max_frames=longest,
+        input_latency=latency(sides[0], "input"),
+        output_latency=latency(sides[1], "output"),
+        rate_note=f"because {kind.title} has no other rate for it: use that",
+    )
+
+
+def _latency(
+    backend: Backend, side: Side, direction: Direction, rate: float, jack_: Jack, both: bool
+) -> Latency:
+    buffer_frames = side.period_frames * (side.periods if direction == "output" else 1)
+    client, ring = jack_[1], jack_[4]
+    beyond = jack.port_latency_frames(client, direction) if client else None
+    between = 0
+    if both and direction == "input" and backend.kind.asynchronous and not ring:
+        between = DUPLEX_PERIODS * side.period_frames
+    if beyond is not None:
+        # The ports' latency counts from the beginning of a cycle.
+        buffer_frames = min(beyond, buffer_frames)
+        beyond -= buffer_frames
+    return Latency(
+        device_frames=beyond or 0,
+        buffer_frames=buffer_frames + between,
+        samplerate=rate,
+        is_estimate=beyond is None,
+    )
+
+
+def _priority() -> int:
+    """What this user may ask for, of SCHED_FIFO's priorities; 0: none of them."""
+    if sys.platform != "linux":
+        return 0
+    import resource
+
+    limit = resource.getrlimit(resource.RLIMIT_RTPRIO)[0]
+    if os.geteuid() == 0 or limit == resource.RLIM_INFINITY:
+        return PRIORITY
+    return min(PRIORITY, limit)
+
+
+def _io_of(
+    backend: Backend, wanted: Wanted, sides: tuple[Side, Side], got: Got, jack_: Jack
+) -> _io.IO:
+    used = [side for side in sides if side.channels]
+    # One period more than the buffer: callbacks come in bursts.
+    slack = min(side.period_frames * (side.periods + 1) for side in used)
+    maps = (wanted.input_map, wanted.output_map)
+    latencies = (got.input_latency, got.output_latency)
+    input_, output = (
+        (list(maps[way]), sides[way].channels, latency.frames if latency else 0)
+        for way, latency in enumerate(latencies)
+    )
+    return _io.IO(
+        _core.cycle_run_address(),
+        input_,
+        output,
+        got.samplerate,
+        got.device_frames,
+        0 if backend.kind.own_threads else _priority(),
+        -1 if backend.kind.catches_up else slack,
+        jack_,
+    )

@@ -1,0 +1,217 @@
+"""One stream's connection to a device: started, watched, stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+
+from voicecoil import _core, control
+from voicecoil.drivers.driver import Got, Wanted
+from voicecoil.drivers.miniaudio.backends import Backend
+from voicecoil.drivers.miniaudio.opening import Opened, tear_down
+from voicecoil.errors import (
+    DeviceLostError,
+    DriverError,
+    ForkedError,
+    StreamTimeoutError,
+)
+from voicecoil.events import Event
+
+__all__ = ["MiniaudioStream"]
+
+POLL_S = 0.001
+# As long as a silent cycle may take to come before the device is stopped all the same.
+SILENCE_S = 0.1
+# PulseAudio's client library does not tell when the server is gone: cycles stay away.
+STALLED_S = 0.2
+LOOK_AGAIN_S = 1.0
+# JACK's connections count from the next cycle on; one may be under way: two turns for each.
+CONNECTED_TURNS = 5
+CONNECTED_S = 0.5
+_NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
+
+
+class MiniaudioStream:
+    """A `DriverStream` on a device of miniaudio's.
+
+    Parameters
+    ----------
+    backend : Backend
+    wanted : Wanted
+    opened : Opened
+    """
+
+    overloads = 0  # no backend tells of its own
+
+    def __init__(self, backend: Backend, wanted: Wanted, opened: Opened) -> None:
+        self._backend = backend
+        self._device = wanted.device
+        self._name = wanted.device.name
+        self._opened = opened
+        self._generation = control.generation()
+        self._running = False
+        self._started_ns = 0
+        self._looked_ns = 0
+        self._lost: str | None = None
+        self._closed = False
+        self._hung = False
+        self._seen = [0] * 5
+        self.got: Got = opened.got
+        self.clock: _core.Clock | None = None
+
+    # ---- start ----
+
+    def start(self, engine: _core.Engine) -> None:
+        trouble = self.trouble()
+        if trouble is not None:
+            raise trouble
+        backend, opened = self._backend, self._opened
+        connects_later = backend.kind.connects_later
+        if not connects_later:
+            opened.io.attach(engine)
+        self._started_ns = _core.clock_ns()
+        try:
+            backend.call(
+                f"starting {self._name!r}",
+                self._start,
+                backend.timeouts.start_s,
+                undo=lambda _: self._stop(),
+            )
+        except StreamTimeoutError:
+            self._leak()
+            raise
+        except BaseException:
+            opened.io.detach()
+            raise
+        if connects_later:
+            opened.io.attach(engine)
+        self._running = True
+
+    def _start(self) -> None:
+        backend = self._backend
+        if self._opened.dead or self._opened.gone:
+            raise DeviceLostError(self._gone_text())
+        result = backend.library.lib.ma_device_start(self._opened.device)
+        backend.check("ma_device_start", result, repr(self._name))
+        if backend.kind.connects_later:
+            turn = self._opened.io.turn
+            until = time.monotonic() + CONNECTED_S
+            while self._opened.io.turn < turn + CONNECTED_TURNS and time.monotonic() < until:
+                time.sleep(POLL_S)
+
+    def _stop(self) -> None:
+        backend = self._backend
+        if self._opened.dead or self._opened.gone:
+            return
+        result = backend.library.lib.ma_device_stop(self._opened.device)
+        backend.check("ma_device_stop", result, repr(self._name))
+
+    def _leak(self) -> None:
+        """A call that hangs may still use the device: it stays, and plays silence."""
+        self._opened.io.detach()
+        self._backend.keep(self._opened)
+        self._hung = True
+
+    # ---- stop ----
+
+    def stop(self, timeout_s: float) -> None:
+        io = self._opened.io
+        io.detach()
+        turn = io.turn
+        until = time.monotonic() + timeout_s
+        while turn % 2 == 1 and io.turn == turn:
+            if time.monotonic() >= until:
+                raise StreamTimeoutError(
+                    f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
+                )
+            time.sleep(POLL_S / 10)
+        io.forget_engine()
+        if not self._running:
+            return
+        self._running = False
+        if not self._is_started():
+            return
+        self._let_silence_through(turn, min(until, time.monotonic() + SILENCE_S))
+        left_s = max(until - time.monotonic(), self._backend.timeouts.stop_s)
+        try:
+            # A server that went away meanwhile stops badly: nothing of it is left to stop.
+            with contextlib.suppress(DriverError):
+                self._backend.call(f"stopping {self._name!r}", self._stop, left_s)
+        except StreamTimeoutError:
+            self._leak()
+
+    def _let_silence_through(self, turn: int, until: float) -> None:
+        """A device that is being stopped may play its last buffer again: be that silence."""
+        while self._opened.io.turn == turn and time.monotonic() < until:
+            time.sleep(POLL_S)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if control.forked(self._generation) or self._hung:
+            return
+        backend, opened = self._backend, self._opened
+        try:
+            backend.call(
+                f"closing {self._name!r}",
+                lambda: tear_down(backend, opened),
+                backend.timeouts.stop_s,
+            )
+        except StreamTimeoutError:
+            self._leak()
+
+    # ---- what happens meanwhile ----
+
+    def _is_started(self) -> bool:
+        opened = self._opened
+        if opened.dead or opened.gone:
+            return False
+        return bool(self._backend.library.lib.ma_device_is_started(opened.device))
+
+    def trouble(self) -> Exception | None:
+        if control.forked(self._generation):
+            return ForkedError("the stream belongs to the parent process")
+        if self._lost is None and self._running and not self._closed:
+            self._lost = self._examine()
+        return DeviceLostError(self._lost) if self._lost is not None else None
+
+    def _gone_text(self) -> str:
+        title = self._backend.kind.title
+        return f"{title} ended its connection to {self._name!r}: its server stopped, or it did"
+
+    def _examine(self) -> str | None:
+        """Why no cycle will come any more; None: one will."""
+        title = self._backend.kind.title
+        if not self._is_started():
+            return self._gone_text()
+        counts = self._opened.io.counts()
+        if counts["resized"]:
+            return (
+                f"{title} changed the buffer of {self._name!r} under the stream, from "
+                f"{self.got.device_frames} to {counts['resized']} frames"
+            )
+        newest_ns = max(counts["last_host_ns"], self._started_ns)
+        limit_s = self._backend.timeouts.cycle_s
+        if self._opened.io.turn % 2 == 1:
+            return None  # a callback that is busy
+        now_ns = _core.clock_ns()
+        quiet_s = (now_ns - newest_ns) / 1e9
+        if quiet_s > limit_s:
+            return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+        stalled_s = STALLED_S + 4 * self.got.max_frames / self.got.samplerate
+        if quiet_s > stalled_s and now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9:
+            self._looked_ns = now_ns
+            return self._backend.missing(self._device)
+        return None
+
+    def events(self) -> list[Event]:
+        """What miniaudio told of the device: rerouted, interrupted, resumed."""
+        taken = []
+        notifications = self._opened.io.counts()["notifications"]
+        for number, kind in _NOTIFICATIONS.items():
+            count, host_ns = notifications[number]
+            for _ in range(count - self._seen[number]):
+                taken.append(Event(kind, host_ns, 0, 0))  # type: ignore[arg-type]
+            self._seen[number] = count
+        return sorted(taken, key=lambda event: event.host_ns)

@@ -1,0 +1,341 @@
+"""What a stream does when its device is lost: where it goes on, and the thread that looks after it.
+
+The thread exists while streams run that do not simply end then. It looks whether their devices are
+well, and for a device where one has none; all that may take long happens on it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, get_args
+
+from voicecoil import control
+from voicecoil.arguments import shown
+from voicecoil.device_list import find_device
+from voicecoil.drivers.driver import (
+    Device,
+    Direction,
+    Driver,
+    DriverStream,
+    Got,
+    Latency,
+    Wanted,
+)
+from voicecoil.errors import (
+    ArgumentError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    DriverError,
+    VoicecoilError,
+)
+
+__all__ = ["Arrival", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
+
+OnDeviceLost = Literal["wait", "default", "stop"]
+
+LOOK_S = 0.02  # how soon a loss is noticed
+AWAY_S = 0.1  # how often devices are listed to find one; CoreAudio takes some ms for it
+SLOWEST_S = 1.0  # the same when one is there and does not open
+PATIENCE_S = 1.0  # with a device that is there at another rate
+SOON_S = 2.0  # a rate that is changed again within that time is changed by somebody who insists
+QUARRELS = 3
+ABSENT_CHANNELS = 2  # of a device that is not there yet: a stream may be promised as many
+ABSENT_RATE_HZ = 48_000.0
+
+
+def check_on_device_lost(policy: str) -> OnDeviceLost:
+    """The policy, if it is one."""
+    for possible in get_args(OnDeviceLost):
+        if policy == possible:
+            return possible  # type: ignore[no-any-return]
+    raise ArgumentError(
+        f'on_device_lost={shown(policy)}; possible are "stop" (the stream ends with an error), '
+        '"wait" (for the same device) and "default" (it goes on with the default device)'
+    )
+
+
+def _places(channels: Sequence[int], available: int) -> list[int | None]:
+    """For each channel the device's: as it was, if all are there, else the first ones."""
+    if all(channel < available for channel in channels):
+        return list(channels)
+    return [index if index < available else None for index in range(len(channels))]
+
+
+def _numbered(places: Sequence[int | None]) -> list[int | None]:
+    """The same as numbers of the driver's channels, which are those that are there, in order."""
+    numbers = iter(range(len(places)))
+    return [None if place is None else next(numbers) for place in places]
+
+
+def find_or_await(
+    device: str | Device | None,
+    directions: tuple[Direction, ...],
+    driver: Driver,
+    policy: OnDeviceLost,
+) -> tuple[Device, bool]:
+    """The device that is meant, and whether it is there; if not, a stream can wait for it.
+
+    A device that is only named has to be there: the name could be a wrong one, and would be waited
+    for in vain.
+    """
+    try:
+        return find_device(device, directions, driver), True
+    except (DeviceNotFoundError, DriverError):
+        if policy == "stop" or isinstance(device, str):
+            raise
+    if device is not None:
+        return device, False
+    absent = Device(
+        name="no device yet",
+        uid="",
+        driver=driver.name,
+        input_channels=ABSENT_CHANNELS,
+        output_channels=ABSENT_CHANNELS,
+        samplerate=ABSENT_RATE_HZ,
+    )
+    return absent, False
+
+
+def absent_got(samplerate: float, has_input: bool, has_output: bool) -> Got:
+    """What a device gives that is not there: nothing is known of its cycles and latencies."""
+    latency = Latency(samplerate=samplerate)
+    return Got(
+        samplerate=samplerate,
+        device_frames=0,
+        max_frames=0,
+        input_latency=latency if has_input else None,
+        output_latency=latency if has_output else None,
+    )
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """An opened device, and where the stream's channels are on it."""
+
+    device: Device
+    driver_stream: DriverStream
+    input_map: list[int | None]
+    output_map: list[int | None]
+
+
+class _RateError(DeviceLostError):
+    """There is a device, at another rate."""
+
+
+class Recovery:
+    """Finds one stream a device.
+
+    Parameters
+    ----------
+    policy : {"wait", "default"}
+    driver : Driver
+    maps : (list of int, list of int)
+        The input and output channels that the stream was promised.
+    samplerate : float
+        The rate that it was promised, Hz.
+    block_frames : int or None
+        Frames per block, where they are all alike.
+    """
+
+    def __init__(
+        self,
+        policy: Literal["wait", "default"],
+        driver: Driver,
+        maps: tuple[list[int], list[int]],
+        samplerate: float,
+        block_frames: int | None,
+    ) -> None:
+        self.driver = driver
+        self.refusal: DeviceLostError | None = None  # why the last search was in vain for good
+        self._policy = policy
+        self._maps = maps
+        self._samplerate = samplerate
+        self._block_frames = block_frames
+        self._next_look = 0.0
+        self._pause_s = AWAY_S
+        self._back_at = -SOON_S
+        self._refused_at = float("inf")
+        self._quarrels = 0
+        self._trouble: Exception | None = None  # what took the device away, when that is new
+
+    def lost(self, trouble: Exception) -> None:
+        """The stream is on no device any more."""
+        self._trouble = trouble
+        self._refused_at = float("inf")
+        self._next_look = 0.0
+        self._pause_s = AWAY_S
+
+    def arrivals(self, device: Device) -> Iterator[Arrival]:
+        """The devices that it can go on with, opened one after the other.
+
+        Whoever takes none of them gets more when some time has passed.
+        """
+        self.refusal = None
+        if time.monotonic() < self._next_look:
+            return
+        listed = self._listed()
+        self.refusal = self._quarrel(next((d for d in listed if d.uid == device.uid), None))
+        if self.refusal is not None:
+            return
+        candidates = self._candidates(device, listed)
+        refusal = None
+        for candidate in candidates:
+            try:
+                yield self._open(candidate)
+            except _RateError as error:
+                refusal = refusal or error
+            except (VoicecoilError, OSError):
+                pass  # it is coming up, or going down
+        # What has the device at its rate may be a stream that is about to leave it, too.
+        now = time.monotonic()
+        self._refused_at = min(self._refused_at, now) if refusal else float("inf")
+        if now - self._refused_at > PATIENCE_S:
+            self.refusal = DeviceLostError(str(refusal))
+        self._pause_s = min(2 * self._pause_s, SLOWEST_S) if candidates else AWAY_S
+        self._next_look = time.monotonic() + self._pause_s
+
+    def settled(self) -> None:
+        """The stream is on one of them."""
+        self._back_at = time.monotonic()
+
+    def _quarrel(self, device: Device | None) -> DeviceLostError | None:
+        """Why the rate is not set back once more; looked at once after each loss."""
+        trouble, self._trouble = self._trouble, None
+        if trouble is None:
+            return None
+        changed = device is not None and device.samplerate != self._samplerate
+        soon = time.monotonic() - self._back_at < SOON_S
+        self._quarrels = self._quarrels + 1 if changed and soon else 0
+        if self._quarrels < QUARRELS:
+            return None
+        return DeviceLostError(
+            f"{trouble}; it was set back to {self._samplerate:g} Hz {QUARRELS} times, and changed "
+            "again each time: have all programs use one rate, or open the stream with another one"
+        )
+
+    def _listed(self) -> list[Device]:
+        try:
+            return self.driver.devices()
+        except (VoicecoilError, OSError):
+            return []  # the audio system itself is away
+
+    def _directions(self) -> tuple[Direction, ...]:
+        ways: tuple[Direction, ...] = ("input", "output")
+        return tuple(way for way, channels in zip(ways, self._maps, strict=True) if channels)
+
+    def _candidates(self, device: Device, listed: list[Device]) -> list[Device]:
+        ways = self._directions()
+        same = [d for d in listed if d.uid == device.uid]
+        found = [d for d in same if all(d.channels(way) for way in ways)]
+        if self._policy == "default" or not device.uid:
+            try:
+                default = find_device(None, ways, self.driver)
+            except (DeviceNotFoundError, OSError):
+                return found
+            found += [default] if default.uid != device.uid else []
+        return found
+
+    def _open(self, device: Device) -> Arrival:
+        inputs, outputs = self._maps
+        input_map = _places(inputs, device.input_channels)
+        output_map = _places(outputs, device.output_channels)
+        stream = self.driver.open_stream(
+            Wanted(
+                device,
+                [channel for channel in input_map if channel is not None],
+                [channel for channel in output_map if channel is not None],
+                samplerate=self._samplerate,
+                block_frames=self._block_frames,
+            )
+        )
+        if stream.got.samplerate != self._samplerate:
+            stream.close()
+            raise _RateError(
+                f"the stream runs at {self._samplerate:g} Hz and cannot go on with "
+                f"{device.name!r}, which runs at {stream.got.samplerate:g} Hz "
+                f"{stream.got.rate_note}"
+            )
+        return Arrival(device, stream, _numbered(input_map), _numbered(output_map))
+
+
+# ---- the thread ----------------------------------------------------------------------------------
+
+
+class Watched(Protocol):
+    @property
+    def watched(self) -> bool: ...
+    def look(self) -> None: ...
+    def fail(self, error: Exception) -> None: ...
+
+
+class _Closer:
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For `control`: the interpreter is about to end."""
+        _ended.set()
+        thread = _thread
+        if thread is not None:
+            thread.join(timeout_s)
+
+
+_lock = threading.Lock()
+_watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+_thread: threading.Thread | None = None
+_ended = threading.Event()
+_closer = _Closer()
+
+
+def watch(connection: Watched) -> None:
+    """Has `connection.look()` called from now on, for as long as it is `watched`.
+
+    Raises
+    ------
+    StreamStateError
+        The interpreter is ending.
+    """
+    global _thread
+    control.register(_closer)
+    with _lock:
+        _watched.add(connection)
+        if _thread is None:
+            _thread = threading.Thread(target=_run, name="voicecoil devices", daemon=True)
+            _thread.start()
+
+
+def _run() -> None:
+    global _thread
+    while not _ended.wait(LOOK_S):
+        with _lock:
+            found = list(_watched)
+        while found:
+            _look(found.pop())
+        with _lock:
+            if not _watched:
+                _thread = None
+                return
+
+
+def _look(connection: Watched) -> None:
+    try:
+        connection.look()
+    except Exception as error:
+        connection.fail(error)
+    with _lock:
+        if not connection.watched:
+            _watched.discard(connection)
+
+
+def _after_fork_in_child() -> None:
+    global _lock, _thread, _ended
+    _lock = threading.Lock()
+    _ended = threading.Event()
+    _thread = None
+    _watched.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,254 @@
+"""One device of a simulated CoreAudio: what happens to it, and what it did."""
+
+from __future__ import annotations
+
+import ctypes
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from voicecoil.drivers.coreaudio.hal import OUTPUT, selector
+from voicecoil.errors import ArgumentError, StreamStateError
+from voicecoil.testing.simulator_library import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from voicecoil.testing.simulated_coreaudio import SimulatedCoreAudio
+
+__all__ = ["DecodedInput", "SimulatedDevice", "decode_input"]
+
+Input = Literal["encoded", "silence", "loopback", "sine"]
+_INPUTS = {"encoded": 0, "silence": 1, "loopback": 2, "sine": 3}
+FOREVER = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class DecodedInput:
+    """What encoded input samples say of themselves; arrays of the samples' shape.
+
+    Attributes
+    ----------
+    valid : ndarray of bool
+        Whether it is such a sample at all; the rest of its fields mean nothing otherwise.
+    serial, stream, channel : ndarray of int
+        Which device, which of its input streams, which channel in it.
+    sample_time : ndarray of int
+        Frames, modulo 262144.
+    """
+
+    valid: NDArray[np.bool_]
+    serial: NDArray[np.int64]
+    stream: NDArray[np.int64]
+    channel: NDArray[np.int64]
+    sample_time: NDArray[np.int64]
+
+
+def decode_input(samples: NDArray[np.float32]) -> DecodedInput:
+    """Decodes what simulated devices record, see the simulator's README."""
+    import numpy as np
+
+    bits = np.ascontiguousarray(samples, np.float32).view(np.uint32).astype(np.int64)
+    exponent = 126 - (bits >> 23 & 0xFF)
+    code = (bits >> 31) << 29 | (exponent & 0x3F) << 23 | bits & 0x7FFFFF
+    return DecodedInput(
+        valid=(exponent >= 0) & (exponent < 64),
+        serial=code >> 26 & 0xF,
+        stream=code >> 22 & 0xF,
+        channel=code >> 18 & 0xF,
+        sample_time=code & 0x3FFFF,
+    )
+
+
+class SimulatedDevice:
+    """One device of a `SimulatedCoreAudio`; made by its `device` and `add_device`."""
+
+    def __init__(self, world: SimulatedCoreAudio, uid: str, object_id: int) -> None:
+        self._world = world
+        self._library = world.library
+        self.uid = uid
+        self.id = object_id  # AudioObjectID; another one after a replug
+        self._layout: list[int] | None = None
+
+    def output_streams(self) -> list[int]:
+        """Channels of each output stream; what they were, when it is gone."""
+        if self._layout is None:
+            hal = self._world.driver.hal
+            self._layout = self._world.driver.call("", lambda: hal.buffers(self.id, OUTPUT), 10.0)
+        return self._layout
+
+    # ---- what happens to it ----
+
+    def remove(self) -> None:
+        """Unplugs it."""
+        self.output_streams()
+        self._world.check(self._library.sim_remove_device(self.id))
+
+    def replug(self) -> None:
+        """Plugs it in again: same uid, new ID."""
+        self.id = int(self._library.sim_replug_device(self.id))
+        self._world.check(0 if self.id else -1)
+
+    def change_rate(self, samplerate: float) -> None:
+        """Another process sets its rate, Hz."""
+        self._world.check(self._library.sim_change_rate(self.id, samplerate))
+
+    def set_input(self, kind: Input) -> None:
+        """What it records: samples that say what they are, zeros, its own output, or a sine."""
+        if kind not in _INPUTS:
+            raise ArgumentError(f"kind={kind!r}; possible are {', '.join(_INPUTS)}")
+        self._world.check(self._library.sim_set_input(self.id, _INPUTS[kind]))
+
+    def overload(self, cycles: int = 1) -> None:
+        """Its next cycle overloads, and `cycles` cycles are lost; 0: a false alarm."""
+        self._world.check(self._library.sim_inject_overload(self.id, cycles))
+
+    def hang(self, duration_ns: int = FOREVER, what: str = "") -> None:
+        """AudioDeviceStart blocks that long, or every get of the property `what`."""
+        code = selector(what) if what else 0
+        self._world.check(self._library.sim_hang(self.id, code, duration_ns))
+
+    def hog(self, pid: int) -> None:
+        """Another process takes it for itself; -1 gives it back."""
+        self._world.check(self._library.sim_hog(self.id, pid))
+
+    def notify(self, what: str, scope: str = "glob") -> None:
+        """Says that the property `what` has changed, which it has not."""
+        self._world.check(self._library.sim_notify(self.id, selector(what), selector(scope), 0))
+
+    def override(
+        self,
+        what: str,
+        value: bytes | None = None,
+        *,
+        status: int = 0,
+        said_size: int = -1,
+        scope: str = "****",
+        object_id: int | None = None,
+    ) -> None:
+        """From now on the property answers `status`, or these bytes.
+
+        Parameters
+        ----------
+        what : str
+            Four characters.
+        value : bytes or None
+        status : int
+            OSStatus.
+        said_size : int
+            What a question for the size is answered; -1: the truth.
+        scope : str
+            "glob", "inpt", "outp", or "****" for any.
+        object_id : int or None
+            Another object than the device, such as one of its streams.
+        """
+        value = value or b""
+        size = len(value) if said_size < 0 else said_size
+        scopes = ("glob", "inpt", "outp") if scope == "****" else (scope,)
+        for one in scopes:
+            self._world.check(
+                self._library.sim_override_property(
+                    self.id if object_id is None else object_id,
+                    selector(what),
+                    selector(one),
+                    0,
+                    status,
+                    size,
+                    value,
+                    len(value),
+                )
+            )
+
+    # ---- what it did ----
+
+    @property
+    def serial(self) -> int:
+        """What its encoded input says in `DecodedInput.serial`."""
+        return int(self._library.sim_device_serial(self.id))
+
+    def runs(self) -> list[Run]:
+        """Its runs, oldest first. A restart and a change of rate each begin a new one."""
+        found = []
+        for index in range(self._library.sim_run_count(self.id)):
+            run = Run()
+            self._world.check(self._library.sim_run_info(self.id, index, ctypes.byref(run)))
+            found.append(run)
+        return found
+
+    def captured(self, run: int = -1) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """What was sent to it in one run: (frames, channels), and which frames came in time."""
+        import numpy as np
+
+        runs = self.runs()
+        if not runs:
+            raise StreamStateError(f"{self.uid!r} never ran")
+        index = range(len(runs))[run]
+        frames = int(runs[index].frames)
+        present = np.zeros(frames, np.uint8)
+        columns: list[NDArray[np.float32]] = []
+        for stream, channels in enumerate(self.output_streams()):
+            for channel in range(channels):
+                column = np.zeros(frames, np.float32)
+                self._library.sim_capture_read(
+                    self.id,
+                    index,
+                    stream,
+                    channel,
+                    0,
+                    frames,
+                    column.ctypes.data,
+                    present.ctypes.data,
+                )
+                columns.append(column)
+        sound = np.stack(columns, axis=1) if columns else np.zeros((frames, 0), np.float32)
+        return sound, present.astype(bool)
+
+    def heard(self, run: int | None = None) -> NDArray[np.float32]:
+        """What was heard, from the first frame that is not silence to the last, in all runs or one.
+
+        Frames that no IO cycle delivered in time are silence.
+        """
+        import numpy as np
+
+        numbers = range(len(self.runs())) if run is None else [run]
+        parts = [self.captured(number)[0] for number in numbers]
+        if not parts:
+            return np.zeros((0, 0), np.float32)
+        sound = np.concatenate(parts)
+        loud = np.flatnonzero(sound.any(axis=1))
+        return sound[loud[0] : loud[-1] + 1] if len(loud) else sound[:0]
+
+    def run_cycles(self, cycles: int, frames: int = 0) -> None:
+        """Steps the time until that many more of its IO cycles were run.
+
+        Where it does not run, time passes all the same.
+
+        Raises
+        ------
+        StreamStateError
+            It runs, but its cycles do not come.
+        """
+        runs = self.runs()
+        frames = frames or self.buffer_frames
+        rate = runs[-1].rate_hz if runs else 48_000.0
+        step = int(frames / rate * 1e9 / 4)
+        target = sum(run.cycles for run in runs) + cycles
+        for done in range(20_000 + 8 * cycles):
+            if sum(run.cycles for run in self.runs()) >= target:
+                return
+            # A device that is changing its rate begins a little later.
+            if done >= 4 * cycles + 8 and self._world.counter("live_running_io_procs") == 0:
+                return
+            self._world.advance_ns(step)
+        raise StreamStateError(f"{self.uid!r} runs, but {cycles} IO cycles did not come")
+
+    @property
+    def buffer_frames(self) -> int:
+        """Frames per cycle that this process set."""
+        hal = self._world.driver.hal
+        return int(self._world.driver.call("", lambda: hal.u32(self.id, "fsiz"), 10.0))
+
+    def emission_ns(self, sample_time: float, run: int = -1, stream: int = 0) -> int:
+        """When a frame of output left the hardware, on its true clock, ns."""
+        index = range(len(self.runs()))[run]
+        return int(self._library.sim_emission_ns(self.id, index, stream, sample_time))

@@ -1,0 +1,225 @@
+/* An engine goes on with another device: no frame of the user's code is missing or repeated, what
+ * was lost in between is counted exactly, and no time goes back. */
+#include "rig.h"
+
+enum { CYCLE = 64 };
+static const double RATE = 48000.0;
+
+/* A device with a time line of its own. */
+typedef struct device {
+    uint32_t channels[2];
+    uint32_t frames;
+    int64_t frame;         /* its sample time */
+    int64_t now;           /* the world's, in frames: what host times are made of */
+    int64_t latency;       /* each way, frames */
+    float heard[4 * 4096]; /* interleaved */
+    uint32_t heard_frames;
+} device;
+
+static vc_time moment(const device *d, int64_t ahead) {
+    int64_t host_ns = 1000000000 + llrint((double)(d->now + ahead) * 1e9 / RATE);
+    return (vc_time){host_ns, d->frame + ahead, VC_TIME_HOST | VC_TIME_SAMPLE, 0};
+}
+
+static vc_audio memory(float *data, uint32_t channels) {
+    return (vc_audio){.data = channels ? data : NULL,
+                      .frame_stride = (ptrdiff_t)channels,
+                      .channel_stride = 1,
+                      .channels = channels};
+}
+
+static void cycle(rig *r, device *d) {
+    float input[4 * 1024], output[4 * 1024];
+    for (uint32_t f = 0; f < d->frames; f++) {
+        for (uint32_t c = 0; c < d->channels[0]; c++) {
+            input[f * d->channels[0] + c] = code(d->frame + f, c);
+        }
+    }
+    vc_cycle cycle = {.frames = d->frames,
+                      .input = memory(input, d->channels[0]),
+                      .output = memory(output, d->channels[1]),
+                      .now = moment(d, 0),
+                      .input_time = moment(d, -d->latency),
+                      .output_time = moment(d, d->latency)};
+    vc_cycle_run(r->engine, &cycle);
+    memcpy(d->heard + d->heard_frames * d->channels[1], output,
+           d->frames * d->channels[1] * sizeof(float));
+    d->heard_frames += d->frames;
+    d->frame += d->frames;
+    d->now += d->frames;
+}
+
+static const uint32_t BOTH[] = {0, 1};
+
+static void move(rig *r, const device *d, const uint32_t *input_map, const uint32_t *output_map) {
+    vc_move to = {.input_map = input_map,
+                  .output_map = output_map,
+                  .input_channels = d->channels[0],
+                  .output_channels = d->channels[1],
+                  .device_frames = d->frames,
+                  .clock_ns = rig_clock};
+    CHECK(vc_engine_move(r->engine, &to));
+}
+
+/* Times never go back, and one direction goes on by the block and what was lost before it. */
+static void check_times(const rig *r) {
+    for (uint32_t i = 1; i < r->calls; i++) {
+        const vc_block *before = &r->blocks[i - 1], *block = &r->blocks[i];
+        int64_t out = block->output_time.sample_frames - before->output_time.sample_frames;
+        int64_t in = block->input_time.sample_frames - before->input_time.sample_frames;
+        int64_t further = block->output.channels == 0              ? in
+                          : block->input.channels == 0 || out > in ? out
+                                                                   : in;
+        CHECK_INT(further, before->frames + block->lost_frames);
+        CHECK(block->output.channels == 0 || out > 0);
+        CHECK(block->input.channels == 0 || in > 0);
+        CHECK(block->now.sample_frames >= before->now.sample_frames);
+    }
+}
+
+static void what_was_lost_is_counted_exactly(void) {
+    static const uint32_t blocks[] = {0, 16, 100, 257};
+    static const int64_t aways[] = {0, 1, 480, 48000};
+    for (int i = 0; i < 16; i++) {
+        int64_t away = aways[i % 4];
+        rig *r = rig_make(0, 2, blocks[i / 4], CYCLE);
+        rig_start(r);
+        device one = {.channels = {0, 2}, .frames = CYCLE, .frame = 1000, .latency = 100};
+        for (int c = 0; c < 5; c++) {
+            cycle(r, &one);
+        }
+        device two = {.channels = {0, 2}, .frames = CYCLE, .frame = 7, .latency = 300};
+        two.now = one.now + away;
+        move(r, &two, NULL, BOTH);
+        for (int c = 0; c < 5; c++) {
+            cycle(r, &two);
+        }
+        /* The new device's latency is longer: that, too, is silence at the ear. */
+        CHECK_INT(rig_statistics(r).lost_frames, away + 200);
+        CHECK_INT(rig_statistics(r).xruns, 1);
+        CHECK_CODED(one.heard, 2, one.heard_frames, 0);
+        CHECK_CODED(two.heard, 2, two.heard_frames, one.heard_frames);
+        vc_event event;
+        CHECK(vc_engine_event(r->engine, &event));
+        CHECK_INT(event.kind, VC_EVENT_XRUN);
+        CHECK_INT(event.value, away + 200);
+        if (blocks[i / 4] == 0 || blocks[i / 4] == 16) {
+            check_times(r);
+        }
+        rig_free(r);
+    }
+}
+
+static void a_time_that_went_back_is_not_followed(void) {
+    rig *r = rig_make(0, 1, 0, CYCLE);
+    rig_start(r);
+    device one = {.channels = {0, 1}, .frames = CYCLE, .frame = 5000, .now = 100000};
+    cycle(r, &one);
+    device two = {.channels = {0, 1}, .frames = CYCLE};
+    move(r, &two, NULL, BOTH);
+    cycle(r, &two);
+    CHECK_INT(rig_statistics(r).lost_frames, 0);
+    CHECK_INT(r->blocks[1].output_time.sample_frames, 5000 + CYCLE);
+    check_times(r);
+    rig_free(r);
+}
+
+static void moving_again_and_again(void) {
+    rig *r = rig_make(0, 2, 0, CYCLE);
+    rig_start(r);
+    int64_t heard = 0, now = 0;
+    for (int i = 0; i < 10; i++) {
+        device d = {.channels = {0, 2}, .frames = CYCLE, .frame = -1000 * i, .now = now};
+        move(r, &d, NULL, BOTH);
+        move(r, &d, NULL, BOTH); /* the first try to start it failed */
+        cycle(r, &d);
+        cycle(r, &d);
+        CHECK_CODED(d.heard, 2, d.heard_frames, heard);
+        heard += d.heard_frames;
+        now = d.now + 10;
+    }
+    CHECK_INT(rig_statistics(r).lost_frames, 9 * 10);
+    CHECK_INT(rig_statistics(r).xruns, 9);
+    check_times(r);
+    rig_free(r);
+}
+
+static void duplex_times_go_on_in_both_directions(void) {
+    rig *r = rig_make(2, 2, 0, CYCLE);
+    rig_start(r);
+    device one = {.channels = {2, 2}, .frames = CYCLE, .latency = 500};
+    cycle(r, &one);
+    device two = {.channels = {2, 2}, .frames = CYCLE, .frame = 90000, .now = 200};
+    r->input_at = two.frame;
+    move(r, &two, BOTH, BOTH);
+    cycle(r, &two);
+    cycle(r, &two);
+    check_times(r);
+    CHECK_CODED(two.heard, 2, two.heard_frames, CYCLE);
+    rig_free(r);
+}
+
+static int32_t ones(vc_block *block, void *user) {
+    float *seen = user;
+    for (uint32_t c = 0; c < block->input.channels; c++) {
+        seen[c] = block->input.data[c];
+    }
+    for (uint32_t f = 0; f < block->frames; f++) {
+        for (uint32_t c = 0; c < block->output.channels; c++) {
+            block->output.data[f * block->output.channels + c] = (float)(c + 1);
+        }
+    }
+    return VC_CONTINUE;
+}
+
+static void channels_that_are_not_there(void) {
+    float seen[3] = {0};
+    rig *r = rig_make(3, 3, 0, CYCLE);
+    r->config.process = ones;
+    r->config.leave = NULL;
+    r->config.user = seen;
+    rig_start(r);
+    static const uint32_t three[] = {0, 1, 2};
+    device one = {.channels = {3, 3}, .frames = CYCLE};
+    move(r, &one, three, three);
+    cycle(r, &one);
+    CHECK(seen[0] == code(0, 0) && seen[1] == code(0, 1) && seen[2] == code(0, 2));
+    CHECK(one.heard[0] == 1.0f && one.heard[1] == 2.0f && one.heard[2] == 3.0f);
+
+    static const uint32_t input[] = {VC_NO_CHANNEL, 0, VC_NO_CHANNEL};
+    static const uint32_t output[] = {1, VC_NO_CHANNEL, 0};
+    device two = {.channels = {1, 2}, .frames = CYCLE, .now = one.now};
+    move(r, &two, input, output);
+    cycle(r, &two);
+    CHECK(seen[0] == 0.0f && seen[1] == code(0, 0) && seen[2] == 0.0f);
+    CHECK(two.heard[0] == 3.0f && two.heard[1] == 1.0f);
+    rig_free(r);
+}
+
+static void blocks_stay_as_long_as_they_were(void) {
+    rig *r = rig_make(0, 2, 0, CYCLE);
+    rig_start(r);
+    device one = {.channels = {0, 2}, .frames = CYCLE};
+    cycle(r, &one);
+    device two = {.channels = {0, 2}, .frames = 100, .now = one.now};
+    move(r, &two, NULL, BOTH);
+    for (int c = 0; c < 10; c++) {
+        cycle(r, &two);
+    }
+    CHECK_INT(r->calls, 1 + (10 * 100 + CYCLE - 1) / CYCLE);
+    for (uint32_t i = 0; i < r->calls; i++) {
+        CHECK_INT(r->blocks[i].frames, CYCLE);
+    }
+    CHECK_CODED(two.heard, 2, two.heard_frames, CYCLE);
+    rig_free(r);
+}
+
+int main(void) {
+    RUN(what_was_lost_is_counted_exactly);
+    RUN(a_time_that_went_back_is_not_followed);
+    RUN(moving_again_and_again);
+    RUN(duplex_times_go_on_in_both_directions);
+    RUN(channels_that_are_not_there);
+    RUN(blocks_stay_as_long_as_they_were);
+    return check_summary();
+}

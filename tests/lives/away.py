@@ -1,0 +1,43 @@
+"""The program ends while something waits for its device, or its device comes and goes.
+
+Arguments: what waits, and "away" or "flapping".
+"""
+
+import sys
+import threading
+
+from life import devices, playing, until
+
+import voicecoil as vc
+
+what, how = sys.argv[1:]
+driver = devices()
+device = driver.virtual_devices[0]
+wanted = {"driver": driver, "on_device_lost": "wait"}
+if what == "stream":
+    stream = playing(**wanted)
+elif what == "play":
+    import numpy as np
+
+    sound = vc.play(np.zeros((480_000, 2), np.float32), 48_000, **wanted)
+    stream = sound._output.stream
+else:
+    take = vc.record(**wanted)
+    stream = take._stream
+threading.Thread(target=stream.wait, daemon=True).start()
+
+
+def flap() -> None:
+    while True:
+        device.inject("unplug")
+        until(lambda: stream.state != "running")
+        device.replug()
+        until(lambda: stream.state != "waiting")
+
+
+if how == "away":
+    device.inject("unplug")
+    until(lambda: stream.state == "waiting")
+else:
+    threading.Thread(target=flap, daemon=True).start()
+    until(lambda: len([e for e in stream._connection._news if e.kind == "back"]) > 1)

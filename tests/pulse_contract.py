@@ -1,0 +1,176 @@
+"""What the miniaudio driver must do on every server that speaks PulseAudio's protocol.
+
+What is played is recorded from the sink's monitor. Times and latencies are estimates there: no test
+here is about them.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from coded import assert_coded, coded
+from driver_contract import CodedOutput, DriverContract
+from servers.pulse import SURROUND, Monitor, PulseServer
+from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+
+__all__ = ["PERIOD_FRAMES", "PulseContract", "PulseRig", "Shared"]
+
+PERIOD_FRAMES = 2048  # long enough for a busy machine: three of them are in the buffer
+
+
+class PulseRig:
+    stepped = False
+    channels = [0, 1]  # noqa: RUF012
+    cycle_frames = PERIOD_FRAMES
+
+    def __init__(self, server: PulseServer, monitor: Monitor) -> None:
+        self.server = server
+        self.monitor = monitor
+        self.driver = MiniaudioDriver("pulse")
+        self.device = next(d for d in self.driver.devices() if d.uid == "pulse:null0")
+
+    def advance(self, cycles: int) -> None:
+        self.monitor.wait((cycles + 3) * PERIOD_FRAMES)
+
+    def heard(self) -> NDArray[np.float32]:
+        return self.monitor.heard()
+
+    def unplug(self) -> None:
+        self.server.kill()
+
+
+class Shared:
+    """The server that the tests share, until one of them ends it."""
+
+    def __init__(self, make: Callable[[], PulseServer]) -> None:
+        self._make = make
+        self.server: PulseServer | None = None
+        self.monitor: Monitor
+
+    def get(self, monkeypatch: pytest.MonkeyPatch) -> tuple[PulseServer, Monitor]:
+        if self.server is None or not self.server.alive:
+            self.close()
+            self.server = self._make()
+            self.monitor = Monitor(self.server)
+        self.server.processes.hurry()
+        self.server.use(monkeypatch)
+        self.monitor.reset()
+        return self.server, self.monitor
+
+    def close(self) -> None:
+        if self.server is not None:
+            self.server.close()
+
+
+class PulseContract(DriverContract):
+    """Inherit, and give a `rig` fixture."""
+
+    def open_output(self, rig: object, callback: object, **wishes: object) -> vc.OutputStream:
+        wishes.setdefault("blocksize", PERIOD_FRAMES)
+        return super().open_output(rig, callback, **wishes)  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("blocksize", [1000, 2048, 5000])
+    def test_any_blocksize_plays_every_frame(self, rig: PulseRig, blocksize: int) -> None:  # type: ignore[override]
+        super().test_any_blocksize_plays_every_frame(rig, blocksize)
+
+    @pytest.mark.skip(reason="PulseAudio's latency is an estimate: nothing to hold it to")
+    def test_what_is_played_comes_back_after_the_declared_latency(self) -> None:  # type: ignore[override]
+        pass
+
+    @pytest.mark.skip(reason="blocks of 16 frames are too short for PulseAudio on a busy machine")
+    def test_blocks_inside_a_cycle_have_their_own_times(self) -> None:  # type: ignore[override]
+        pass
+
+    def test_the_devices_are_the_servers(self, rig: PulseRig) -> None:
+        found = {device.uid: device for device in rig.driver.devices()}
+        assert {"pulse", "pulse:null0", "pulse:null0.monitor"} <= set(found)
+        assert found["pulse"].is_default_output
+        assert found["pulse"].is_default_input
+        sink, source = found["pulse:null0"], found["pulse:null0.monitor"]
+        assert (sink.input_channels, sink.output_channels, sink.samplerate) == (0, 2, 48_000)
+        assert (source.input_channels, source.output_channels) == (2, 0)
+        assert sink.name.endswith(" (PulseAudio)")
+
+    def test_latency_is_marked_as_an_estimate(self, rig: PulseRig) -> None:
+        with self.open_output(rig, CodedOutput()) as stream:
+            assert stream.latency.is_estimate
+            assert stream.latency.frames >= PERIOD_FRAMES
+
+    def test_play_arrives_sample_for_sample(self, rig: PulseRig) -> None:
+        sound = coded(0, 20_000, 2)
+        vc.play(sound, 48_000, driver=rig.driver).wait()
+        heard = rig.heard()
+        assert_coded(heard)
+        assert len(heard) == len(sound)
+
+    def test_record_from_the_monitor_sample_for_sample(self, rig: PulseRig) -> None:
+        blocks: list[NDArray[np.float32]] = []
+        sound = coded(0, 20_000, 2)
+        with vc.InputStream(
+            lambda block: blocks.append(block.input.copy()),
+            driver=rig.driver,
+            device="pulse:null0.monitor",
+            blocksize=PERIOD_FRAMES,
+        ):
+            vc.play(sound, 48_000, driver=rig.driver).wait()
+            rig.advance(10)
+        recorded = np.concatenate(blocks)
+        loud = np.flatnonzero(recorded.any(axis=1))
+        assert_coded(recorded[loud[0] : loud[-1] + 1])
+        assert loud[-1] + 1 - loud[0] == len(sound)
+
+    def test_duplex_on_the_default_devices(self, rig: PulseRig) -> None:
+        seen = []
+        with vc.Stream(
+            lambda block: seen.append((block.input.shape, block.output.shape)),
+            driver=rig.driver,
+            blocksize=PERIOD_FRAMES,
+        ):
+            rig.advance(10)
+        assert set(seen) == {((PERIOD_FRAMES, 2), (PERIOD_FRAMES, 2))}
+
+    def test_every_channel_of_a_sink_is_itself(
+        self, rig: PulseRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Channels go by number: nobody mixes them because of what they are called."""
+        rig.server.add_sink("surround", SURROUND)
+        callback = CodedOutput()
+        device = next(d for d in rig.driver.devices() if d.uid == "pulse:surround")
+        assert device.output_channels == 6
+        monitor = Monitor(rig.server, "surround.monitor", SURROUND)
+        with vc.OutputStream(
+            callback, driver=rig.driver, device=device, channels=6, blocksize=PERIOD_FRAMES
+        ) as stream:
+            monitor.wait(10 * PERIOD_FRAMES)
+            stream.abort()
+        assert_coded(monitor.heard())
+
+    def test_a_server_that_is_killed_is_noticed_soon_and_nothing_hangs(self, rig: PulseRig) -> None:
+        stream = vc.Stream(lambda block: None, driver=rig.driver)
+        stream.start()
+        rig.advance(3)
+        rig.unplug()
+        began = time.monotonic()
+        with pytest.raises(vc.DeviceLostError, match="the server of PulseAudio stopped"):
+            stream.wait(10)
+        stream.close()
+        assert time.monotonic() - began < 5
+        assert rig.driver.devices() == []
+
+    def test_play_command_is_heard_and_prints_nothing_else(self, rig: PulseRig) -> None:
+        command = [sys.executable, "-m", "voicecoil", "tone", "440", "--duration", "0.3"]
+        env = {**os.environ, "VOICECOIL_DRIVER": "miniaudio"}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=env)
+        assert done.returncode == 0
+        assert done.stderr == ""
+        assert done.stdout == "played 440 Hz for 300 ms on Default (PulseAudio), 48 kHz\n"
+        assert len(rig.heard()) >= 14_000

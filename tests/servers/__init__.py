@@ -1,0 +1,1 @@
+"""Real sound servers for the tests, started and ended by them."""

@@ -1,0 +1,105 @@
+"""jackd with its dummy driver, and a sound card on it that keeps what it hears."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from compiler import shared_library
+from rig import until
+from servers.processes import Processes, needs
+
+__all__ = ["JackServer", "SoundCard"]
+
+
+class JackServer:
+    """A jackd of our own.
+
+    Synchronous: it waits for its clients, so that none of them is ever too late for a cycle.
+
+    Parameters
+    ----------
+    period_frames : int
+    samplerate : int
+    ports : int
+        Of the dummy driver, each way; 0: a `SoundCard` brings them.
+    """
+
+    def __init__(self, period_frames: int = 256, samplerate: int = 48_000, ports: int = 0) -> None:
+        needs("jackd")
+        # Few names: a machine has room for eight, and forgets a killed server when its name
+        # comes again.
+        self.name = "voicecoil-" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+        self.period_frames = period_frames
+        self.processes = Processes()
+        self.env = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_AUDIO_RESERVATION": "1"}
+        command = ["jackd", "-n", self.name, "--no-realtime", "-S", "-t", "5000"]
+        command += ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
+        command += ["-C", str(ports), "-P", str(ports)]
+        self.process = self.processes.start(command, **self.env)
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """As a crash."""
+        self.processes.end(signal.SIGKILL)
+
+    def close(self) -> None:
+        self.processes.close()
+
+
+class SoundCard:
+    """See jack_card.c. One for the process, which must be able to find the server.
+
+    Parameters
+    ----------
+    server : JackServer
+    folder : Path
+        For the compiled library.
+    """
+
+    SECONDS = 60
+
+    def __init__(self, server: JackServer, folder: Path, channels: int = 2) -> None:
+        self.library = ctypes.CDLL(str(shared_library("servers/jack_card.c", folder)))
+        self.library.card_plug.argtypes = [ctypes.c_uint, ctypes.c_void_p, ctypes.c_size_t]
+        self.library.card_frames.restype = ctypes.c_size_t
+        self.library.card_cycles.restype = ctypes.c_uint64
+        self.memory = np.zeros((48_000 * self.SECONDS, channels), np.float32)
+        place = (channels, self.memory.ctypes.data, len(self.memory))
+        server.processes.until_ready(
+            lambda: bool(self.library.card_plug(*place) == 0), "jackd with a sound card"
+        )
+
+    def advance(self, cycles: int) -> None:
+        """Waits until so many cycles have passed, or for no longer than a second."""
+        wanted = self.library.card_cycles() + cycles + 1
+        with contextlib.suppress(AssertionError):
+            until(lambda: bool(self.library.card_cycles() >= wanted), patience=1000)
+
+    def heard(self) -> NDArray[np.float32]:
+        """From the first frame that is no silence to the last one."""
+        frames = self.memory[: self.library.card_frames()]
+        loud = np.flatnonzero(frames.any(axis=1))
+        return frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0]
+
+    def reset(self) -> None:
+        self.library.card_reset()
+
+    def unplug(self) -> None:
+        self.library.card_unplug()
+
+
+def use(server: JackServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has clients in this process find that server."""
+    for name, value in server.env.items():
+        monkeypatch.setenv(name, value)

@@ -1,0 +1,97 @@
+"""Servers as child processes: in a runtime folder of their own, ended by process id."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+__all__ = ["Processes", "needs"]
+
+READY_S = 20.0
+# A test run that is killed leaves no server behind.
+END_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
+
+
+def needs(*programs: str) -> None:
+    """Skips, loudly, where one of the programs is not installed."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("NOT TESTED: these servers are started on Linux only")
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"NOT TESTED: {', '.join(missing)} not installed (docs/linux.md says how)")
+
+
+class Processes:
+    """Some processes that belong together, with the environment that they share.
+
+    Attributes
+    ----------
+    folder : Path
+        Theirs alone; its name is XDG_RUNTIME_DIR.
+    env : dict of str
+        What a client needs in its environment to find them, too.
+    """
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="voicecoil-"))  # short: it holds sockets
+        self.env = {"XDG_RUNTIME_DIR": str(self.folder), "HOME": str(self.folder)}
+        self.running: list[subprocess.Popen[bytes]] = []
+
+    def start(self, command: Sequence[str], **env: str) -> subprocess.Popen[bytes]:
+        """Starts one; its output goes to a file in the folder."""
+        surroundings = {**os.environ, **self.env, **env}
+        surroundings.pop("DISPLAY", None)
+        log = self.folder / f"{Path(command[0]).name}.log"
+        with log.open("wb") as output:
+            process = subprocess.Popen(
+                [*END_WITH_US, *command], env=surroundings, stdout=output, stderr=subprocess.STDOUT
+            )
+        self.running.append(process)
+        return process
+
+    def until_ready(self, ready: Callable[[], bool], what: str) -> None:
+        """Waits for a server; fails with what the processes said."""
+        until = time.monotonic() + READY_S
+        while not ready():
+            ended = [process for process in self.running if process.poll() is not None]
+            if ended or time.monotonic() > until:
+                said = "\n".join(path.read_text("utf-8", "replace")[-2000:] for path in self.logs())
+                raise AssertionError(f"{what} is not there: {said}")
+            time.sleep(0.01)
+        self.hurry()
+
+    def hurry(self) -> None:
+        """A busy machine is no reason to drop frames, where we may say so."""
+        for process in self.running:
+            for thread in Path(f"/proc/{process.pid}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    os.sched_setscheduler(int(thread.name), os.SCHED_FIFO, os.sched_param(50))
+
+    def logs(self) -> list[Path]:
+        return sorted(self.folder.glob("*.log"))
+
+    def end(self, how: int = signal.SIGTERM) -> None:
+        """Ends all, the last one first."""
+        for process in reversed(self.running):
+            if process.poll() is None:
+                process.send_signal(how)
+            try:
+                process.wait(5)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait(5)
+        self.running.clear()
+
+    def close(self) -> None:
+        self.end()
+        shutil.rmtree(self.folder, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""PulseAudio's server with a null sink, and a recorder on its monitor."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from rig import until
+from servers.processes import Processes, needs
+
+__all__ = ["SURROUND", "Monitor", "PulseServer"]
+
+SETTLE_FRAMES = 12_000  # more than lies in any buffer of a server's
+SURROUND = "front-left,front-right,rear-left,rear-right,front-center,lfe"
+MODULE = (
+    "module-null-sink sink_name={name} rate=48000 format=float32le channels={channels} norewinds=1"
+)
+
+
+class PulseServer:
+    """A pulseaudio of our own, with the sink "null0"."""
+
+    def __init__(self) -> None:
+        needs("pulseaudio", "pactl", "parec")
+        self.processes = Processes()
+        self.socket = self.processes.folder / "native"
+        self.env = {
+            "PULSE_SERVER": f"unix:{self.socket}",
+            "PULSE_RUNTIME_PATH": str(self.processes.folder),
+            "PULSE_COOKIE": str(self.processes.folder / "cookie"),
+        }
+        command = ["pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-n"]
+        command += ["-L", MODULE.format(name="null0", channels=2)]
+        command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self.socket}"]
+        self.process = self.processes.start(command, **self.env)
+        self.processes.until_ready(lambda: self.control("info") is not None, "pulseaudio")
+
+    def control(self, *arguments: str) -> str | None:
+        """What pactl says; None: it failed."""
+        done = subprocess.run(
+            ["pactl", *arguments],
+            env={**self.processes.env, **self.env, "PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            capture_output=True,
+            text=True,
+            timeout=20,
+        )
+        return done.stdout if done.returncode == 0 else None
+
+    def add_sink(self, name: str, channel_map: str) -> None:
+        words = MODULE.format(name=name, channels=channel_map.count(",") + 1).split()
+        assert self.control("load-module", *words, f"channel_map={channel_map}") is not None
+
+    @property
+    def alive(self) -> bool:
+        return self.process.poll() is None
+
+    def kill(self) -> None:
+        """As a crash."""
+        self.processes.end(signal.SIGKILL)
+
+    def close(self) -> None:
+        self.processes.close()
+
+    def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Has clients in this process find it."""
+        for name, value in self.env.items():
+            monkeypatch.setenv(name, value)
+
+
+class Monitor:
+    """Records what a sink plays, with a program of the server's own."""
+
+    def __init__(
+        self, server: PulseServer, source: str = "null0.monitor", channel_map: str = ""
+    ) -> None:
+        self.server = server
+        self.channels = channel_map.count(",") + 1 if channel_map else 2
+        self.path = Path(server.processes.folder / f"{source}.raw")
+        command = ["parec", "-d", source, "--raw", "--format=float32le", "--rate=48000"]
+        command += [f"--channels={self.channels}", "--latency-msec=50", str(self.path)]
+        if channel_map:
+            command.insert(1, f"--channel-map={channel_map}")
+        self.process = server.processes.start(command, **server.env)
+        self.wait(1)
+        server.processes.hurry()
+        self.reset()
+
+    @property
+    def frames(self) -> int:
+        return self.path.stat().st_size // (4 * self.channels) if self.path.exists() else 0
+
+    def wait(self, frames: int) -> None:
+        """Until it has recorded that many more."""
+        wanted = self.frames + frames
+        until(lambda: self.frames >= wanted or self.process.poll() is not None)
+
+    def reset(self) -> None:
+        """Forgets what it heard so far, and what is still on its way."""
+        while True:
+            self.first = self.frames
+            self.wait(SETTLE_FRAMES)
+            if not self._recorded().any() or self.process.poll() is not None:
+                return
+
+    def _recorded(self) -> NDArray[np.float32]:
+        recorded = np.fromfile(self.path, np.float32, self.frames * self.channels)
+        return recorded.reshape(-1, self.channels)[self.first :]
+
+    def heard(self) -> NDArray[np.float32]:
+        """From the first frame that is no silence to the last one, when all has come by."""
+        self.wait(2 * SETTLE_FRAMES)
+        frames = self._recorded()
+        loud = np.flatnonzero(frames.any(axis=1))
+        return frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0]

@@ -1,0 +1,88 @@
+"""Which driver is used where none is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+import voicecoil as vc
+from voicecoil.drivers.choose import get_driver, real_driver_names
+
+pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="macOS has CoreAudio, always")
+
+NO_SERVER = {"PULSE_SERVER": "unix:/nobody/is/here", "JACK_DEFAULT_SERVER": "voicecoil-nobody"}
+# As on a machine where the package is not installed.
+NO_PACKAGE = "import sys; sys.modules['_miniaudio'] = None; "
+
+
+def run(code: str, arguments: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **NO_SERVER}
+    env.pop("VOICECOIL_DRIVER", None)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=env,
+    )
+
+
+def test_without_a_device_the_virtual_one_stands_in_and_one_line_says_so_and_why() -> None:
+    code = NO_PACKAGE + "import voicecoil as vc; print(vc.devices()[0].driver, vc.devices() != [])"
+    done = run(code)
+    assert done.stdout == "virtual True\n"
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("voicecoil: no sound device was found (")
+    assert "needs the package `miniaudio`" in line
+    assert line.endswith("): the virtual device stands in, unheard")
+
+
+@pytest.mark.skipif(os.path.exists("/dev/snd"), reason="NOT TESTED: this machine has a sound card")
+def test_the_line_names_each_sound_system() -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    done = run("import voicecoil as vc; vc.devices()")
+    (line,) = done.stderr.splitlines()
+    for title in ("PulseAudio: no server", "JACK: no", "ALSA: no sound card"):
+        assert title in line
+
+
+def test_the_command_says_the_line_itself() -> None:
+    code = NO_PACKAGE + "from voicecoil.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    done = run(code, ["devices"])
+    assert done.returncode == 0
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("no sound device was found (")
+    assert run(code, ["devices", "--json"]).stderr == ""
+
+
+def test_all_drivers_devices(capsys: pytest.CaptureFixture[str]) -> None:
+    from voicecoil.cli.app import run as command
+
+    assert "virtual" in real_driver_names()
+    assert command(["devices", "--driver", "all"]) == 0
+    assert "DRIVER" in capsys.readouterr().out.splitlines()[0]
+    assert command(["devices", "--driver", "all", "--json"]) == 0
+    drivers = {device["driver"] for device in json.loads(capsys.readouterr().out)}
+    assert "virtual" in drivers
+    assert "miniaudio:null" not in drivers
+
+
+def test_one_sound_system_by_name() -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    driver = get_driver("miniaudio:null")
+    assert driver is get_driver("miniaudio:null")
+    assert [device.uid for device in driver.devices()] == ["null"]
+    with pytest.raises(vc.ArgumentError, match="no backend 'nothing'; possible are pulse, jack"):
+        get_driver("miniaudio:nothing")
+    with pytest.raises(vc.ArgumentError, match="no driver 'virtual:jack'"):
+        get_driver("virtual:jack")
+
+
+def test_the_import_loads_no_driver() -> None:
+    done = run("import sys, voicecoil; print([m for m in sys.modules if 'miniaudio' in m])")
+    assert done.stdout == "[]\n"

@@ -1,0 +1,266 @@
+"""The thread that calls CoreAudio: deadlines, what hangs, what is interrupted."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import voicecoil as vc
+from coreaudio import Worlds
+from rig import until
+from voicecoil.drivers.coreaudio.control_thread import ControlThread, NotBegunError
+from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.testing import SimulatedCoreAudio
+
+SHORT_S = 0.05
+LONG_S = 30.0
+
+
+class Gate:
+    """Work that takes as long as the test wants."""
+
+    def __init__(self, result: Any = "done") -> None:
+        self.inside, self.open = threading.Event(), threading.Event()
+        self.result = result
+
+    def __call__(self) -> Any:
+        self.inside.set()
+        assert self.open.wait(LONG_S)
+        return self.result
+
+
+class Caller(threading.Thread):
+    """Calls something on a thread of its own and keeps what came of it."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        super().__init__(daemon=True)
+        self.call, self.result, self.error = call, None, None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.result = self.call()
+        except BaseException as error:
+            self.error = error
+
+    def outcome(self) -> Any:
+        self.join(LONG_S)
+        assert not self.is_alive()
+        return self.error or self.result
+
+
+@pytest.fixture
+def thread() -> Iterator[ControlThread]:
+    thread = ControlThread("calls")
+    yield thread
+    assert thread.settle(LONG_S)
+
+
+def test_a_deadline_counts_from_the_beginning_of_its_own_call(thread: ControlThread) -> None:
+    slow = Gate()
+    first = Caller(lambda: thread.call("slow", slow, LONG_S))
+    assert slow.inside.wait(LONG_S)
+    second = Caller(lambda: thread.call("quick", threading.current_thread, SHORT_S))
+    second.join(10 * SHORT_S)
+    assert second.is_alive(), "it has not begun, so it is not late"
+    slow.open.set()
+    assert first.outcome() == "done"
+    assert second.outcome().name == "calls"
+    assert thread.abandoned == []
+
+
+def test_a_call_whose_turn_does_not_come_says_behind_what_and_is_not_done(
+    thread: ControlThread,
+) -> None:
+    slow, done = Gate(), []
+    first = Caller(lambda: thread.call("slow", slow, LONG_S))
+    assert slow.inside.wait(LONG_S)
+    with pytest.raises(NotBegunError, match=r"quick waited 0\.05 s for 'slow'.*was not done"):
+        thread.call("quick", lambda: done.append(1), LONG_S, queue_s=SHORT_S)
+    with pytest.raises(NotBegunError, match="as soon as its turn comes"):
+        thread.call("cleaning", lambda: done.append(2), LONG_S, queue_s=SHORT_S, later=True)
+    slow.open.set()
+    assert first.outcome() == "done", "the slow one is not disturbed"
+    assert thread.call("last", lambda: done, LONG_S) == [2]
+    assert thread.abandoned == []
+
+
+def test_only_the_call_that_hangs_is_abandoned_and_what_waits_goes_on(
+    thread: ControlThread,
+) -> None:
+    hung, undone = Gate(), []
+    first = Caller(lambda: thread.call("hung", hung, 4 * SHORT_S, undo=undone.append))
+    assert hung.inside.wait(LONG_S)
+    behind = [Caller(lambda n=n: thread.call("next", lambda: n, SHORT_S)) for n in range(3)]
+    assert isinstance(first.outcome(), vc.StreamTimeoutError)
+    assert [caller.outcome() for caller in behind] == [0, 1, 2]
+    assert thread.abandoned == ["hung"]
+    assert not thread.settle(0)
+    hung.open.set()
+    assert thread.settle(LONG_S)
+    assert undone == ["done"]
+
+
+def test_what_hangs_is_undone_on_the_thread_that_took_over(thread: ControlThread) -> None:
+    hung, undone_on = Gate(), []
+
+    def undo(result: Any) -> None:
+        undone_on.append((threading.current_thread(), thread.is_current))
+
+    with pytest.raises(vc.StreamTimeoutError, match="hung did not return within"):
+        thread.call("hung", hung, SHORT_S, undo=undo)
+    other = thread.call("next", threading.current_thread, LONG_S)
+    hung.open.set()
+    assert thread.settle(LONG_S)
+    assert undone_on == [(other, True)]
+
+
+def test_an_undoing_that_fails_is_shown(
+    thread: ControlThread, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+    monkeypatch.setattr("sys.unraisablehook", lambda it: shown.append(it.exc_value))
+    hung, error = Gate(), OSError("meant")
+
+    def undo(result: Any) -> None:
+        raise error
+
+    with pytest.raises(vc.StreamTimeoutError):
+        thread.call("hung", hung, SHORT_S, undo=undo)
+    hung.open.set()
+    until(lambda: shown == [error])
+
+
+def interrupted(call: Callable[[], Any], inside: threading.Event) -> None:
+    """Ctrl-C while the main thread waits in `call`."""
+
+    def press() -> None:
+        if inside.wait(LONG_S):
+            signal.pthread_kill(main, signal.SIGINT)
+
+    main = threading.get_ident()
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        call()
+        raise AssertionError("it returned")
+    presser.join()
+
+
+def test_an_interrupted_call_is_undone(thread: ControlThread) -> None:
+    slow, undone = Gate("opened"), []
+    interrupted(lambda: thread.call("slow", slow, LONG_S, undo=undone.append), slow.inside)
+    slow.open.set()
+    assert thread.settle(LONG_S)
+    assert undone == ["opened"]
+    assert thread.abandoned == []
+
+
+def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: ControlThread) -> None:
+    hung = Gate()
+    interrupted(lambda: thread.call("hung", hung, 4 * SHORT_S), hung.inside)
+    assert thread.call("next", lambda: "went on", LONG_S) == "went on"
+    assert thread.abandoned == ["hung"]
+    hung.open.set()
+
+
+# ---- with CoreAudio ----------------------------------------------------------------------------
+
+
+def until_blocked(world: SimulatedCoreAudio) -> threading.Event:
+    """Set when a call of CoreAudio's blocks."""
+    inside = threading.Event()
+
+    def look() -> None:
+        if world.library.sim_wait_blocked(1, int(LONG_S * 1000)) >= 1:
+            inside.set()
+
+    threading.Thread(target=look, daemon=True).start()
+    return inside
+
+
+def test_ctrl_c_while_a_stream_opens_leaves_nothing_open(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    world.device("USBDuplex:1").hang(what="fsiz")
+    interrupted(
+        lambda: vc.OutputStream(lambda block: None, driver=world.driver, device="USBDuplex:1"),
+        until_blocked(world),
+    )
+    world.release_hung()
+    assert world.driver.settle(LONG_S)
+    assert world.driver.open_streams == 0
+    # Were it still counted, the device would keep its rate.
+    with vc.OutputStream(lambda block: None, driver=world.driver, samplerate=96_000) as stream:
+        assert stream.samplerate == 96_000
+        stream.abort()
+
+
+def test_ctrl_c_while_a_stream_starts_ends_what_was_started(coreaudio: Worlds) -> None:
+    world = coreaudio(16, switches={"hang_holds_io_mutex": 1})
+    blocks: list[int] = []
+    stream = vc.OutputStream(lambda block: blocks.append(1), driver=world.driver, device="Hung")
+    interrupted(stream.start, until_blocked(world))
+    assert world.driver.kept_ioprocs == 1
+    world.release_hung()
+    assert world.driver.settle(LONG_S)
+    assert world.driver.kept_ioprocs == 0
+    world.advance(0.1)
+    assert blocks == []
+    stream.close()
+
+
+def test_a_slow_start_of_one_device_is_no_trouble_of_another(coreaudio: Worlds) -> None:
+    world = coreaudio(3, 16, timeouts=Timeouts(call_s=SHORT_S, start_s=LONG_S))
+    healthy = vc.OutputStream(lambda block: None, driver=world.driver, device="USBDuplex:1")
+    healthy.start()
+    world.advance(0.05)
+    other = vc.OutputStream(lambda block: None, driver=world.driver, device="Hung")
+    inside = until_blocked(world)
+    starting = Caller(other.start)
+    assert inside.wait(LONG_S)
+    world.device("USBDuplex:1").notify("nsrt")
+    world.advance(0.05)
+    assert not healthy.wait(0), "it cannot be asked now, which says nothing about it"
+    world.release_hung()
+    assert starting.outcome() is None
+    world.advance(0.05)
+    assert not healthy.wait(0)
+    assert world.driver.abandoned_calls == []
+    for stream in (healthy, other):
+        stream.abort()
+        stream.close()
+
+
+def test_a_getter_that_hangs_is_abandoned_and_the_device_lost(coreaudio: Worlds) -> None:
+    world = coreaudio(3, 8, timeouts=Timeouts(call_s=SHORT_S * 4))
+    device = world.device("USBDuplex:1")
+    stream = vc.OutputStream(lambda block: None, driver=world.driver, device="USBDuplex:1")
+    stream.start()
+    world.advance(0.05)
+    device.hang(what="livn")
+    device.notify("livn")
+    world.advance(0.05)
+    lost = r"asking 'Simulated USB Duplex' how it is did not return within 0\.2 s"
+    with pytest.raises(vc.DeviceLostError, match=lost):
+        stream.wait(5)
+    stream.close()
+    assert world.driver.kept_ioprocs == 0, "another thread stopped it"
+    with vc.OutputStream(lambda block: None, driver=world.driver, device="Loopback") as other:
+        world.advance(0.05)
+        other.abort()
+    world.release_hung()
+    assert world.driver.settle(LONG_S)
+
+
+def test_a_getter_that_hangs_while_the_devices_are_listed(coreaudio: Worlds) -> None:
+    world = coreaudio(3, timeouts=Timeouts(call_s=SHORT_S * 4))
+    world.device("USBDuplex:1").hang(what="uid ")
+    with pytest.raises(vc.StreamTimeoutError, match="listing the devices did not return"):
+        world.driver.devices()
+    world.release_hung()
+    assert world.driver.settle(LONG_S)
+    assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]

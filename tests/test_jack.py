@@ -1,0 +1,124 @@
+"""The miniaudio driver on a real jackd: the contract, and what only JACK has.
+
+What is played arrives at a sound card made of two JACK clients and is compared sample for sample.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from coded import assert_coded, coded
+from driver_contract import CodedOutput, DriverContract
+from servers.jack import JackServer, SoundCard, use
+from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+
+pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+
+
+class JackRig:
+    stepped = False
+    channels = [0, 1]  # noqa: RUF012
+
+    def __init__(self, server: JackServer, card: SoundCard) -> None:
+        self.server = server
+        self.card = card
+        self.cycle_frames = server.period_frames
+        self.driver = MiniaudioDriver("jack")
+        self.device = self.driver.devices()[0]
+
+    def advance(self, cycles: int) -> None:
+        self.card.advance(cycles)
+
+    def heard(self) -> NDArray[np.float32]:
+        return self.card.heard()
+
+    def unplug(self) -> None:
+        self.server.kill()
+        self.card.unplug()  # its clients, before another one is opened: see Backend.connecting
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("card")
+
+
+@pytest.fixture(scope="module")
+def running(folder: Path) -> Iterator[dict[str, tuple[JackServer, SoundCard]]]:
+    """The server that the tests share, until one of them ends it."""
+    shared: dict[str, tuple[JackServer, SoundCard]] = {}
+    yield shared
+    for server, card in shared.values():
+        if server.alive:
+            card.unplug()
+        server.close()
+
+
+@pytest.fixture
+def rig(
+    running: dict[str, tuple[JackServer, SoundCard]], folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> JackRig:
+    server, card = running.get("it", (None, None))
+    if server is None or not server.alive:
+        if server is not None:
+            server.close()
+        server = JackServer()
+        use(server, monkeypatch)
+        card = SoundCard(server, folder)
+        running["it"] = server, card
+    assert card is not None
+    use(server, monkeypatch)
+    card.reset()
+    return JackRig(server, card)
+
+
+class TestJack(DriverContract):
+    def test_the_device_is_what_the_server_has(self, rig: JackRig) -> None:
+        device = rig.device
+        assert (device.name, device.uid) == ("JACK", "jack")
+        assert (device.input_channels, device.output_channels) == (2, 2)
+        assert device.samplerate == 48_000
+        assert device.is_default_input
+        assert device.is_default_output
+
+    def test_the_period_is_the_servers(self, rig: JackRig) -> None:
+        with self.open_output(rig, CodedOutput()) as stream:
+            assert stream.blocksize == rig.cycle_frames
+            assert not stream.latency.is_estimate
+
+    def test_another_rate_is_refused_with_the_reason(self, rig: JackRig) -> None:
+        with pytest.raises(vc.ArgumentError, match="runs at 48000 Hz because JACK has no other"):
+            self.open_output(rig, CodedOutput(), samplerate=44_100)
+
+    def test_a_sound_of_another_rate_is_converted(self, rig: JackRig) -> None:
+        tone = np.full((4_410, 2), 0.25, np.float32)
+        vc.play(tone, 44_100, driver=rig.driver).wait()
+        assert abs(len(rig.heard()) - 4_800) < 100
+
+    def test_play_arrives_sample_for_sample(self, rig: JackRig) -> None:
+        sound = coded(0, 20_000, 2)
+        playback = vc.play(sound, 48_000, driver=rig.driver)
+        playback.wait()
+        assert_coded(rig.heard())
+        assert len(rig.heard()) == len(sound)
+
+
+def test_a_server_that_is_killed_is_noticed_at_once_and_nothing_hangs(rig: JackRig) -> None:
+    stream = vc.Stream(lambda block: None, driver=rig.driver)
+    stream.start()
+    rig.advance(3)
+    rig.unplug()
+    began = time.monotonic()
+    with pytest.raises(vc.DeviceLostError, match="JACK ended its connection to 'JACK'"):
+        stream.wait(10)
+    stream.close()
+    assert time.monotonic() - began < 5
+    assert rig.driver.devices() == []
+    with pytest.raises(vc.DeviceNotFoundError, match="driver 'miniaudio:jack'"):
+        vc.OutputStream(lambda block: None, driver=rig.driver)
