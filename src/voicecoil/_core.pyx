@@ -6,6 +6,7 @@ release the GIL.
 """
 
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
@@ -200,6 +201,47 @@ cdef class IsolatedCode(PythonCode):
 def forget_interpreters():
     """At exit: nobody tries to end what cannot be ended."""
     vc_isolated_forget_all()
+
+
+cdef class Gate:
+    """A gate of another extension; see gate.h."""
+
+    cdef voicecoil_gate *gate
+
+    def __init__(self, uintptr_t address):
+        self.gate = <voicecoil_gate *>address
+        vc_gate_hold(self.gate)
+
+    def __dealloc__(self):
+        if self.gate != NULL:
+            vc_gate_release(self.gate)
+
+    def shut(self, double timeout_s):
+        """How many threads are still inside; -1: this is one of them."""
+        return vc_gate_shut(self.gate, timeout_s)
+
+    def take(self):
+        """The exception that is kept, or bytes that describe it, or None."""
+        return vc_gate_take_exception(self.gate)
+
+    def clear(self):
+        """Lets go of the callable, when it is shut."""
+        vc_gate_clear(self.gate)
+
+    def make(self, bytes wanted):
+        """[keeper] The answer, marshalled."""
+        return vc_gate_make(self.gate, wanted)
+
+    def interrupt(self):
+        """[keeper] Several threads may be inside, each with its own reasons."""
+
+    def end(self):
+        """[keeper] Ends the interpreter, when it is shut."""
+        vc_gate_end(self.gate)
+
+
+# For voicecoil_bridge.h.
+_bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_api", NULL)
 
 
 cdef class NativeCode(Code):

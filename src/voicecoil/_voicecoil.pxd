@@ -190,6 +190,20 @@ cdef extern from "isolated_code.h":
     void vc_isolated_code_interrupt(vc_isolated_code *code)
 
 
+cdef extern from "gate.h":
+    ctypedef struct voicecoil_gate:
+        pass
+
+    const void *vc_bridge_api()
+    void vc_gate_hold(voicecoil_gate *gate)
+    void vc_gate_release(voicecoil_gate *gate)
+    int vc_gate_shut(voicecoil_gate *gate, double timeout_s)
+    void vc_gate_clear(voicecoil_gate *gate)
+    object vc_gate_take_exception(voicecoil_gate *gate)
+    object vc_gate_make(voicecoil_gate *gate, object wanted)
+    void vc_gate_end(voicecoil_gate *gate)
+
+
 cdef extern from "allocations.h":
     int vc_count_allocations()
     uint64_t vc_counted_allocations()
