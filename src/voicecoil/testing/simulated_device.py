@@ -218,6 +218,10 @@ class SimulatedDevice:
         loud = np.flatnonzero(sound.any(axis=1))
         return sound[loud[0] : loud[-1] + 1] if len(loud) else sound[:0]
 
+    def _may_run(self) -> bool:
+        plugged_in = self._library.sim_find_device(self.uid.encode()) == self.id
+        return plugged_in and self._world.counter("live_running_io_procs") > 0
+
     def run_cycles(self, cycles: int, frames: int = 0) -> None:
         """Steps the time until that many more of its IO cycles were run.
 
@@ -237,7 +241,7 @@ class SimulatedDevice:
             if sum(run.cycles for run in self.runs()) >= target:
                 return
             # A device that is changing its rate begins a little later.
-            if done >= 4 * cycles + 8 and self._world.counter("live_running_io_procs") == 0:
+            if done >= 4 * cycles + 8 and not self._may_run():
                 return
             self._world.advance_ns(step)
         raise StreamStateError(f"{self.uid!r} runs, but {cycles} IO cycles did not come")
