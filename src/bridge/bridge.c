@@ -2,6 +2,8 @@
 #include "bridge.h"
 
 #include "block.h"
+#include "histogram.h"
+#include "preempt.h"
 #include "stack.h"
 
 #include <stdatomic.h>
@@ -17,6 +19,9 @@ struct vc_bridge {
     /* The IO thread's own. */
     PyThreadState *state;
     unsigned long thread; /* whose `state` is */
+    bool preempts;
+    vc_preempt preempt;
+    vc_histogram waits, runs;
 
     PyObject *exception; /* under the GIL */
     _Atomic unsigned long running_on;
@@ -58,6 +63,9 @@ static bool enter(vc_bridge *bridge) {
             return false;
         }
     }
+    if (bridge->preempts) {
+        vc_preempt_ask(&bridge->preempt, bridge->interpreter);
+    }
     PyEval_RestoreThread(bridge->state);
     if (first) {
         vc_limit_recursion(bridge->state);
@@ -76,6 +84,7 @@ void vc_bridge_leave(void *user) {
     if (bridge->state == NULL || bridge->thread != PyThread_get_thread_ident() || !enter(bridge)) {
         return; /* vc_bridge_reap does it */
     }
+    vc_preempt_got(&bridge->preempt, 0);
     PyThreadState *state = bridge->state;
     bridge->state = NULL;
     atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
@@ -183,11 +192,25 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
     return false;
 }
 
+/* Returns when the callable begins, ns; 0: nobody times it. */
+static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
+    int64_t began_ns = block->called_ns != 0 ? vc_clock_ns() : 0;
+    block->waited_ns = began_ns - block->called_ns;
+    if (began_ns != 0) {
+        vc_histogram_add(&bridge->waits, block->waited_ns);
+    }
+    if (bridge->preempts) {
+        vc_preempt_got(&bridge->preempt, block->waited_ns);
+    }
+    return began_ns;
+}
+
 int32_t vc_bridge_process(vc_block *block, void *user) {
     vc_bridge *bridge = user;
     if (!enter(bridge)) {
         return VC_ERROR;
     }
+    int64_t began_ns = count_wait(bridge, block);
     int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
     if (bridge->zero_copy) {
         int32_t escape = answer < 0 ? answer : check_escape(bridge);
@@ -197,6 +220,9 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     }
     if (answer < 0) {
         keep_exception(bridge);
+    }
+    if (began_ns != 0) {
+        vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
     }
     leave(bridge);
     return answer;
@@ -231,6 +257,16 @@ void vc_bridge_free(vc_bridge *bridge) {
         Py_CLEAR(bridge->exception);
         PyMem_RawFree(bridge);
     }
+}
+
+void vc_bridge_preempt(vc_bridge *bridge) {
+    vc_preempt_find();
+    bridge->preempts = vc_preempt_kind() > 0;
+}
+
+void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) {
+    vc_histogram_read(&bridge->waits, waits);
+    vc_histogram_read(&bridge->runs, runs);
 }
 
 void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->closed, true); }
