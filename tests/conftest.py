@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from voicecoil.stream_base import StreamBase
 # The same examples every time, and no clock: a slow machine is no failure.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
 settings.load_profile("voicecoil")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: a collection in a test need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["virtual", "coreaudio"])

@@ -155,8 +155,9 @@ class Connection:
             self.engine.start()  # the end that `halt` may have asked for is not wanted
             if self._ahead is not None:
                 self._ahead.start()
+            self._tell_loss(driver_stream, error)
+            self._let_go(driver_stream)
             self.away = True
-            self._let_go(driver_stream, str(error))
 
     def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""
@@ -334,17 +335,21 @@ class Connection:
                 driver_stream.stop(STOP_TIMEOUT_S)
             except VoicecoilError:
                 return  # its callback is stuck; who stops or closes the stream hears of that
+            self._tell_loss(driver_stream, trouble)
             # What was on its way to the ear when a stream ended is lost, and nothing is left to do.
             self.away = not self.ending and self.engine.state == _core.RUNNING
             self._stopped()
-            self._let_go(driver_stream, str(trouble))
+            self._let_go(driver_stream)
             self._recovery.lost(trouble)
         finally:
             self.lock.release()
 
-    def _let_go(self, driver_stream: DriverStream, why: str) -> None:
+    def _tell_loss(self, driver_stream: DriverStream, trouble: BaseException) -> None:
+        """Comes first: who sees that it waits finds the event that says why."""
         self._news.extend(driver_stream.events())
-        self._news.append(self._event("lost", why))
+        self._news.append(self._event("lost", str(trouble)))
+
+    def _let_go(self, driver_stream: DriverStream) -> None:
         self.place = replace(self.place, driver_stream=None)
         self._earlier_overloads += driver_stream.overloads
         driver_stream.close()

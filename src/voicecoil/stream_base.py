@@ -513,7 +513,11 @@ class StreamBase:
             connection.close_at_exit(timeout_s)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()  # there will be no `__exit__`
+            raise
         return self
 
     def __exit__(
