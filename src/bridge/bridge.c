@@ -3,6 +3,8 @@
 
 #include "block.h"
 #include "entry.h"
+#include "histogram.h"
+#include "preempt.h"
 
 struct vc_bridge {
     vc_entry entry;     /* the IO thread's, into the interpreter in which the stream was opened */
@@ -12,8 +14,25 @@ struct vc_bridge {
     vc_view input, output;
     int zero_copy;
 
+    /* The IO thread's own. */
+    bool preempts;
+    vc_preempt preempt;
+    vc_histogram waits, runs;
+
     PyObject *exception; /* under the GIL; for whoever waits for the stream */
 };
+
+/* Attaches this thread, whoever has the GIL. False: it is closed. */
+static bool enter(vc_bridge *bridge) {
+    if (bridge->preempts && !atomic_load(&bridge->entry.closed)) {
+        vc_preempt_ask(&bridge->preempt, bridge->entry.interpreter);
+    }
+    if (vc_entry_enter(&bridge->entry)) {
+        return true;
+    }
+    vc_preempt_got(&bridge->preempt, 0);
+    return false;
+}
 
 /* ---- one block --------------------------------------------------------------------------------
  */
@@ -99,11 +118,25 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
     return false;
 }
 
+/* Returns when the callable begins, ns; 0: nobody times it. */
+static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
+    int64_t began_ns = block->called_ns != 0 ? vc_clock_ns() : 0;
+    block->waited_ns = began_ns - block->called_ns;
+    if (began_ns != 0) {
+        vc_histogram_add(&bridge->waits, block->waited_ns);
+    }
+    if (bridge->preempts) {
+        vc_preempt_got(&bridge->preempt, block->waited_ns);
+    }
+    return began_ns;
+}
+
 int32_t vc_bridge_process(vc_block *block, void *user) {
     vc_bridge *bridge = user;
-    if (!vc_entry_enter(&bridge->entry)) {
+    if (!enter(bridge)) {
         return VC_ERROR;
     }
+    int64_t began_ns = count_wait(bridge, block);
     int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
     if (bridge->zero_copy) {
         int32_t escape = answer < 0 ? answer : check_escape(bridge);
@@ -114,14 +147,18 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     if (answer < 0) {
         Py_XSETREF(bridge->exception, vc_take_raised());
     }
+    if (began_ns != 0) {
+        vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
+    }
     vc_entry_leave(&bridge->entry);
     return answer;
 }
 
 void vc_bridge_leave(void *user) {
-    vc_entry *entry = &((vc_bridge *)user)->entry;
-    if (entry->state != NULL && entry->thread == PyThread_get_thread_ident() &&
-        vc_entry_enter(entry)) {
+    vc_bridge *bridge = user;
+    vc_entry *entry = &bridge->entry;
+    if (entry->state != NULL && entry->thread == PyThread_get_thread_ident() && enter(bridge)) {
+        vc_preempt_got(&bridge->preempt, 0);
         vc_entry_leave_for_good(entry);
     } /* else vc_bridge_reap does it */
 }
@@ -155,6 +192,16 @@ void vc_bridge_free(vc_bridge *bridge) {
         Py_CLEAR(bridge->exception);
         PyMem_RawFree(bridge);
     }
+}
+
+void vc_bridge_preempt(vc_bridge *bridge) {
+    vc_preempt_find();
+    bridge->preempts = vc_preempt_kind() > 0;
+}
+
+void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) {
+    vc_histogram_read(&bridge->waits, waits);
+    vc_histogram_read(&bridge->runs, runs);
 }
 
 void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->entry.closed, true); }

@@ -124,6 +124,7 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
     vc_lead_config own = *config;
     own.settle = settle;
     own.argument = worker;
+    own.timed = !waited_for;
     worker->lead = vc_lead_new(&own);
     if (worker->lead == NULL) {
         free(worker);
@@ -155,7 +156,7 @@ vc_lead *vc_worker_lead(vc_worker *worker) { return worker->lead; }
 bool vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
                    bool waited_for) {
     worker->waited_for = waited_for;
-    return vc_lead_resize(worker->lead, device_frames, lead_frames);
+    return vc_lead_resize(worker->lead, device_frames, lead_frames, !waited_for);
 }
 
 bool vc_worker_start(vc_worker *worker) {

@@ -15,7 +15,8 @@ typedef struct vc_worker vc_worker;
 
 /* A worker and its lead. `leave(config->user)` is called on the worker thread when it ends; may be
  * NULL. `waited_for`: the device's clock is not real, and its IO thread waits for the worker at the
- * end of each cycle; config->settle and its argument are set here. NULL: no memory. [control] */
+ * end of each cycle; config->settle, its argument and
+ * config->timed are set here. NULL: no memory. [control] */
 vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user), bool waited_for);
 /* When its thread has ended, or in a forked child, which has not got it. NULL is allowed.
  * [control] */

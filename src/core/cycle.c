@@ -81,6 +81,7 @@ void vc_engine_start(vc_engine *engine) {
     engine->position = 0;
     engine->block_lost = 0;
     engine->gap_frames = 0;
+    engine->began_ns = 0;
     engine->valid = engine->latched ? engine->block_capacity : 0;
     engine->ending = false;
     engine->expect_input = engine->expect_output = false;
@@ -144,13 +145,12 @@ static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_c
     engine->block_lost += frames < room ? frames : room;
     engine->counted.xruns++;
     engine->counted.lost_frames += frames;
-    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now, cause);
+    vc_post_xrun(engine, frames, &cycle->now, cause);
 }
 
 static void close_gap(vc_engine *engine) {
     if (engine->gap_frames) {
-        vc_post_event(engine, VC_EVENT_XRUN, (int64_t)engine->gap_frames, &engine->gap_time,
-                      engine->gap_cause);
+        vc_post_xrun(engine, engine->gap_frames, &engine->gap_time, engine->gap_cause);
         engine->gap_frames = 0;
     }
 }
@@ -175,7 +175,7 @@ static void starve(vc_engine *engine, const vc_block *block) {
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
     close_gap(engine);
-    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now, 0);
+    vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
     vc_publish(engine); /* before the state: who sees the end sees all counts, lost events too */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
 }
@@ -236,6 +236,7 @@ static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *c
     block->samplerate_hz = engine->config.samplerate_hz;
     block->now = cycle->now;
     block->starved_frames = 0;
+    block->waited_ns = 0;
 }
 
 /* Calls the user's code and looks after what it left in the block. */
@@ -243,7 +244,14 @@ static void call(vc_engine *engine, vc_block *block) {
     uint32_t frames = block->frames;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
+    block->called_ns = 0;
+    if (engine->config.clock_ns == NULL) {
+        /* The first block is called when its cycle begins: one look at the clock less. */
+        block->called_ns = engine->first_call_ns ? engine->first_call_ns : vc_clock_ns();
+        engine->first_call_ns = 0;
+    }
     int32_t result = process(engine, block);
+    engine->waited_ns += block->waited_ns;
     if (block->starved_frames | engine->gap_frames) {
         starve(engine, block);
     }
@@ -444,6 +452,10 @@ static int64_t clock_ns(const vc_engine *engine) {
 
 static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_ns) {
     vc_statistics *counted = &engine->counted;
+    if (engine->began_ns != 0) {
+        int64_t apart = began_ns - engine->began_ns - (int64_t)engine->expected_ns;
+        vc_histogram_add(&engine->timings[VC_TIMING_JITTER], apart < 0 ? -apart : apart);
+    }
     int64_t busy = clock_ns(engine) - began_ns;
     busy = busy > 0 ? busy : 0;
     double period_ns = (double)cycle->frames * engine->ns_per_frame;
@@ -451,6 +463,9 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
         engine->per_period_of = cycle->frames;
         engine->per_period = 1.0 / period_ns;
     }
+    engine->began_ns = began_ns;
+    engine->expected_ns = period_ns;
+    vc_histogram_add(&engine->timings[VC_TIMING_MARGIN], (int64_t)period_ns - busy);
     counted->load += ((double)busy * engine->per_period - counted->load) * 0.02;
     counted->cycles++;
     counted->busy_ns += (uint64_t)busy;
@@ -458,7 +473,7 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
         (uint64_t)busy > counted->busy_max_ns ? (uint64_t)busy : counted->busy_max_ns;
     if ((double)busy > period_ns) {
         counted->late_cycles++;
-        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now, 0);
+        vc_post_event(engine, VC_EVENT_LATE, busy, &cycle->now);
     }
     counted->last_output = cycle->output_time;
     counted->last_input = cycle->input_time;
@@ -498,6 +513,8 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     assert(cycle->input.channels == engine->config.input_channels);
     assert(cycle->output.channels == engine->config.output_channels);
     int64_t began_ns = clock_ns(engine);
+    engine->first_call_ns = began_ns;
+    engine->waited_ns = 0;
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);
     if (request != VC_REQUEST_NONE) {
         answer(engine, request);

@@ -14,6 +14,8 @@
  */
 #include "lead.h"
 
+#include "histogram.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdatomic.h>
@@ -66,7 +68,8 @@ struct vc_lead {
     bool gap;              /* the device starves */
     uint32_t gap_cause;
     uint32_t faded_out, faded_in; /* frames of the fade that were played */
-    float *heard;                 /* the last fade_frames frames that were played */
+    vc_histogram margins;
+    float *heard; /* the last fade_frames frames that were played */
 
     /* The worker's own. */
     note current, next;
@@ -143,10 +146,11 @@ void vc_lead_free(vc_lead *lead) {
     }
 }
 
-bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames) {
+bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames, bool timed) {
     free_rings(lead);
     lead->config.device_frames = device_frames;
     lead->config.lead_frames = lead_frames;
+    lead->config.timed = timed;
     return make_rings(lead);
 }
 
@@ -198,6 +202,10 @@ uint64_t vc_lead_blocks(const vc_lead *lead) {
 
 uint64_t vc_lead_frames(const vc_lead *lead) {
     return vc_lead_blocks(lead) * lead->config.block_frames;
+}
+
+void vc_lead_margins(const vc_lead *lead, uint64_t *counts) {
+    vc_histogram_read(&lead->margins, counts);
 }
 
 /* ---- IO thread --------------------------------------------------------------------------------
@@ -440,6 +448,12 @@ int32_t vc_lead_process(vc_block *block, void *user) {
     if (lead->input == NULL) {
         tell_newest(lead, block, exchanged);
     }
+    if (!ended) {
+        uint32_t left = lead->output ? lead->lead_in + vc_ring_readable(lead->output)
+                                     : vc_ring_writable(lead->input);
+        int64_t left_ns = (int64_t)(left * lead->ns_per_frame);
+        vc_histogram_add(&lead->margins, block->starved_frames ? 0 : left_ns);
+    }
     settle(lead);
     return result_of(lead);
 }
@@ -550,6 +564,7 @@ bool vc_lead_make(vc_lead *lead) {
         times_of_output(lead, start, &block);
     }
     vc_audio_silence(&block.output, 0, block.frames);
+    block.called_ns = config->timed ? vc_clock_ns() : 0;
     atomic_store_explicit(&lead->called, true, memory_order_relaxed);
     int32_t result = config->process(&block, config->user);
     atomic_store_explicit(&lead->called, false, memory_order_relaxed);

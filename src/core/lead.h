@@ -34,6 +34,7 @@ typedef struct vc_lead_config {
     double samplerate_hz;
     float *input_block; /* block_frames * channels; alive as long as the lead; NULL without input */
     float *output_block;
+    bool timed;            /* whether the device's clock is real: then `process` is told the time */
     vc_process_fn process; /* called by vc_lead_make */
     void *user;            /* of `process` and `inside` */
     /* Whether `process` is at work, and not waiting for a lock that it needs first (Python's): the
@@ -55,7 +56,7 @@ void vc_lead_free(vc_lead *lead);
 /* Another lead, for a device with other cycles; what was made is dropped. False: no memory; then it
  * cannot be used any more. When neither a cycle nor the worker runs; vc_lead_start follows.
  * [control] */
-bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames);
+bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames, bool timed);
 /* Begins a new time line, when neither a cycle nor the worker runs. [control] */
 void vc_lead_start(vc_lead *lead);
 /* Asks for the end: no block is begun but those whose input has come already; what was made is
@@ -73,6 +74,9 @@ bool vc_lead_make(vc_lead *lead);
 bool vc_lead_ended(const vc_lead *lead) VC_REALTIME;
 /* Frames for whose time the worker need not look for work. [worker] */
 uint32_t vc_lead_patience(const vc_lead *lead) VC_REALTIME;
+/* How often the device took its frames with how much in reserve, ns of sound; with input alone,
+ * with how much room left for it. 0: it starved. `counts` has VC_HISTOGRAM_BUCKETS. [any] */
+void vc_lead_margins(const vc_lead *lead, uint64_t *counts) VC_REALTIME;
 /* Calls of the user's code, and frames in them. [any] */
 uint64_t vc_lead_blocks(const vc_lead *lead) VC_REALTIME;
 uint64_t vc_lead_frames(const vc_lead *lead) VC_REALTIME;

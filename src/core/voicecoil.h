@@ -128,6 +128,10 @@ typedef struct vc_block {
      * lost_frames. Why: a vc_cause. */
     uint32_t starved_frames;
     uint32_t starved_cause;
+    /* When the code was called, ns of vc_clock_ns; 0: the clock is not real, and nothing is timed.
+     */
+    int64_t called_ns;
+    int64_t waited_ns; /* out, as above: how long it then waited for a lock that it needs */
 } vc_block;
 
 /* Why frames were lost. */
@@ -306,12 +310,27 @@ typedef struct vc_event {
     int64_t host_ns;
     int64_t sample_frames;
     int64_t value;
-    uint32_t kind;  /* vc_event_kind */
-    uint32_t cause; /* of an xrun: vc_cause */
+    uint32_t kind;     /* vc_event_kind */
+    uint32_t cause;    /* of an xrun: vc_cause */
+    int64_t waited_ns; /* of VC_EVENT_LATE: how much of it the user's code waited for a lock */
 } vc_event;
 
 /* Takes the oldest event; false: there is none. [control] */
 bool vc_engine_event(vc_engine *engine, vc_event *out);
+
+/* The newest xruns, oldest first, up to `count` (there are never more than VC_XRUNS); they stay
+ * where they are. [any] */
+enum { VC_XRUNS = 1000 };
+uint32_t vc_engine_xruns(const vc_engine *engine, vc_event *out, uint32_t count) VC_REALTIME;
+
+/* How often which duration came. Below 8 ns each has its bucket; above, each octave has 8. */
+enum { VC_HISTOGRAM_BUCKETS = 304 };
+typedef enum vc_timing {
+    VC_TIMING_MARGIN = 0, /* what was left of a cycle's time when it was done; 0: it was late */
+    VC_TIMING_JITTER = 1  /* how far from its time, either way, a cycle began after the last one */
+} vc_timing;
+/* Copies one of them; `counts` has VC_HISTOGRAM_BUCKETS. [any] */
+void vc_engine_timing(const vc_engine *engine, vc_timing which, uint64_t *counts) VC_REALTIME;
 
 /* A pair of functions that a test sets to be told when the IO thread enters and leaves code that
  * must be real-time safe. NULL: off. [control], before any cycle runs. */

@@ -23,6 +23,7 @@ METER = 4
 cdef uint32_t LEND = 8
 IDLE, RUNNING, DRAINING, FINISHED = range(4)
 REASON_NONE, REASON_STOP, REASON_ABORT, REASON_END, REASON_ERROR = range(5)
+TIMING_MARGIN, TIMING_JITTER = range(2)
 EVENT_XRUN, EVENT_FINISHED, EVENT_LATE = range(1, 4)
 CLIP_NEW, CLIP_QUEUED, CLIP_PLAYING, CLIP_DONE = range(4)
 MAX_CHANNELS = 1024
@@ -53,6 +54,21 @@ def write_unraisable(error, source):
 def in_callback():
     """Whether the calling thread is a device's IO thread, in some stream's Python callback."""
     return bool(vc_bridge_on_io_thread())
+
+
+def preempt_kind():
+    """How others are made to let the GIL go: 0: not, 1: the main thread only, 2: any thread."""
+    return vc_preempt_kind()
+
+
+def preempt_count():
+    """How often one was."""
+    return vc_preempt_count()
+
+
+def preempt_forget():
+    """In a forked child: none of the threads that wanted the GIL is there."""
+    vc_preempt_forget()
 
 
 def count_allocations():
@@ -127,6 +143,19 @@ cdef class PythonCode(Code):
     def __dealloc__(self):
         if self.bridge != NULL:
             vc_bridge_free(self.bridge)
+
+    def preempt(self):
+        """Has its thread make others let the GIL go, where that is possible."""
+        vc_bridge_preempt(self.bridge)
+
+    def timings(self):
+        """(GIL waits, run times) as counts of a histogram, bytes of uint64."""
+        cdef uint64_t waits[VC_HISTOGRAM_BUCKETS]
+        cdef uint64_t runs[VC_HISTOGRAM_BUCKETS]
+        if self.bridge == NULL:  # an isolated one that has ended
+            return b"", b""
+        vc_bridge_timings(self.bridge, waits, runs)
+        return (<char *>waits)[:sizeof(waits)], (<char *>runs)[:sizeof(runs)]
 
     def shut(self):
         """After this the bridge never enters Python again."""
@@ -260,6 +289,12 @@ cdef class Worker(Code):
         with nogil:
             ended = vc_worker_join(self.worker, <int64_t>(timeout_s * 1e9))
         return ended
+
+    def margins(self):
+        """What was in reserve in each cycle, as counts of a histogram, bytes of uint64."""
+        cdef uint64_t counts[VC_HISTOGRAM_BUCKETS]
+        vc_lead_margins(vc_worker_lead(self.worker), counts)
+        return (<char *>counts)[:sizeof(counts)]
 
     @property
     def blocks(self):
@@ -505,6 +540,11 @@ cdef class RecorderCode(Code):
         return vc_recorder_frames(self.recorder)
 
 
+cdef object happened(vc_event *event):
+    return (event.kind, event.host_ns, event.sample_frames, event.value, event.cause,
+            event.waited_ns)
+
+
 cdef object moment(vc_time *time):
     return (time.host_ns if time.valid & 1 else None, time.sample_frames if time.valid & 2 else None)
 
@@ -661,6 +701,23 @@ cdef class Engine:
             "input_time": moment(&s.last_input),
         }
 
+    def timing(self, uint32_t which):
+        """The counts of one of vc_timing's histograms, bytes of uint64."""
+        cdef uint64_t counts[VC_HISTOGRAM_BUCKETS]
+        vc_engine_timing(self.engine, which, counts)
+        return (<char *>counts)[:sizeof(counts)]
+
+    def xruns(self):
+        """The newest ones: [(kind, host_ns, sample_frames, value, cause, waited_ns)]."""
+        cdef vc_event *events = <vc_event *>PyMem_Calloc(VC_XRUNS, sizeof(vc_event))
+        if events == NULL:
+            raise MemoryError
+        try:
+            count = vc_engine_xruns(self.engine, events, VC_XRUNS)
+            return [happened(&events[i]) for i in range(count)]
+        finally:
+            PyMem_Free(events)
+
     def levels(self):
         """[(peak, mean square)] of the output channels, then of the input channels."""
         cdef uint32_t count = self.output_channels + self.input_channels
@@ -674,13 +731,11 @@ cdef class Engine:
             PyMem_Free(levels)
 
     def events(self):
-        """Takes all waiting events: [(kind, host_ns, sample_frames, value, cause)]."""
+        """Takes all waiting events: [(kind, host_ns, sample_frames, value, cause, waited_ns)]."""
         cdef vc_event event
         taken = []
         while vc_engine_event(self.engine, &event):
-            taken.append(
-                (event.kind, event.host_ns, event.sample_frames, event.value, event.cause)
-            )
+            taken.append(happened(&event))
         return taken
 
 

@@ -97,7 +97,14 @@ cdef extern from "voicecoil.h" nogil:
         int64_t value
         uint32_t kind
         uint32_t cause
+        int64_t waited_ns
 
+    enum:
+        VC_XRUNS
+        VC_HISTOGRAM_BUCKETS
+
+    uint32_t vc_engine_xruns(const vc_engine *engine, vc_event *out, uint32_t count)
+    void vc_engine_timing(const vc_engine *engine, uint32_t which, uint64_t *counts)
     bint vc_engine_event(vc_engine *engine, vc_event *out)
     void vc_cycle_set_trap(void (*enter)() noexcept, void (*leave)() noexcept)
 
@@ -171,6 +178,8 @@ cdef extern from "bridge.h":
     unsigned long vc_bridge_running_on(const vc_bridge *bridge)
     int vc_bridge_has_orphan(const vc_bridge *bridge)
     void vc_bridge_reap(vc_bridge *bridge)
+    void vc_bridge_preempt(vc_bridge *bridge)
+    void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
     c_bool vc_bridge_inside(const void *bridge) noexcept nogil
 
 
@@ -193,8 +202,15 @@ cdef extern from "lead.h" nogil:
 
     int32_t vc_lead_process(vc_block *block, void *lead) noexcept
     void vc_lead_stop(vc_lead *lead)
+    void vc_lead_margins(const vc_lead *lead, uint64_t *counts)
     uint64_t vc_lead_blocks(const vc_lead *lead)
     uint64_t vc_lead_frames(const vc_lead *lead)
+
+
+cdef extern from "preempt.h" nogil:
+    int vc_preempt_kind()
+    uint64_t vc_preempt_count()
+    void vc_preempt_forget()
 
 
 cdef extern from "worker.h" nogil:

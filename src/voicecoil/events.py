@@ -6,7 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["CAUSES", "Cause", "Event", "with_overloads"]
+from voicecoil import _core
+
+__all__ = ["CAUSES", "Cause", "Event", "from_engine", "with_overloads"]
 
 Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
 CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
@@ -41,6 +43,8 @@ class Event:
         waited for the GIL, which another thread held. "callback": it was running. "worker": the
         thread that runs it ahead did not get to it, for the machine was busy. "blocks": a duplex
         device broke its promise of whole blocks.
+    waited_ns : int
+        late: how much of that the callback waited for the GIL.
     """
 
     kind: Literal[
@@ -51,6 +55,18 @@ class Event:
     value: int
     detail: str = ""
     cause: Cause | None = None
+    waited_ns: int = 0
+
+
+def from_engine(
+    kind: int, host_ns: int, sample_frames: int, value: int, cause: int, waited_ns: int
+) -> Event:
+    """What the engine posted."""
+    if kind == _core.EVENT_XRUN:
+        return Event("xrun", host_ns, sample_frames, value, cause=CAUSES[cause])
+    if kind == _core.EVENT_LATE:
+        return Event("late", host_ns, sample_frames, value, waited_ns=waited_ns)
+    return Event("finished", host_ns, sample_frames, 0)
 
 
 def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:

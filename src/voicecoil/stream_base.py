@@ -30,7 +30,7 @@ from voicecoil.errors import (
     StreamClosedError,
     StreamStateError,
 )
-from voicecoil.events import CAUSES, Event, with_overloads
+from voicecoil.events import Event, from_engine, with_overloads
 from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
 from voicecoil.isolated import IsolatedCode, check_name
 from voicecoil.levels import Level, read_levels
@@ -42,7 +42,7 @@ from voicecoil.recovery import (
     check_on_device_lost,
     find_or_await,
 )
-from voicecoil.statistics import Statistics
+from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.values import Record
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
@@ -51,11 +51,6 @@ Callback = Callable[[_block.Block], None]
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
-_EVENT_KINDS: dict[int, Literal["xrun", "late", "finished"]] = {
-    _core.EVENT_XRUN: "xrun",
-    _core.EVENT_FINISHED: "finished",
-    _core.EVENT_LATE: "late",
-}
 
 
 class StreamBase:
@@ -142,7 +137,10 @@ class StreamBase:
                 code = self._isolated_code(name)
             else:
                 code = self._python_code(callback, arrays)
+            self._code = code
             clock = driver_stream.clock if driver_stream is not None else None
+            if on_io_thread and name is None and isinstance(code, _core.PythonCode):
+                code.preempt()
             if not on_io_thread:
                 self._ahead = Ahead(
                     code,
@@ -347,32 +345,16 @@ class StreamBase:
         """What was counted since the stream was opened; readable also when it is closed."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
-        raw = self._connection.engine.statistics()
-        for name in ("output_time", "input_time"):
-            raw.pop(name)
-        busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-        return Statistics(
-            **raw,
-            overloads=self._connection.overloads,
-            busy_s=busy_ns / 1e9,
-            busy_max_s=busy_max_ns / 1e9,
-        )
+        connection = self._connection
+        worker = self._ahead.worker if self._ahead is not None else None
+        return read_statistics(connection.engine, self._code, worker, connection.overloads)
 
     def events(self) -> list[Event]:
         """Takes what happened since the last call, oldest first."""
         if self._connection is None:
             return []
         noticed = self._connection.take_news()
-        events = [
-            Event(
-                _EVENT_KINDS[kind],
-                host_ns,
-                frames,
-                value if kind != _core.EVENT_FINISHED else 0,
-                cause=CAUSES[cause] if kind == _core.EVENT_XRUN else None,
-            )
-            for kind, host_ns, frames, value, cause in self._connection.engine.events()
-        ]
+        events = [from_engine(*raw) for raw in self._connection.engine.events()]
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
