@@ -52,10 +52,13 @@ def find_device(
 
     A string is a uid, else a name, else a part of a name, whatever its case.
     """
-    usable = [d for d in driver.devices() if all(d.channels(way) for way in directions)]
+    listed = driver.devices()
+    usable = [d for d in listed if all(d.channels(way) for way in directions)]
     wanted = " and ".join(directions)
     if device is None:
-        default = driver.default(directions[0])
+        # As `driver.default` would say, which would list them all again.
+        flag = f"is_default_{directions[0]}"
+        default = next((d for d in listed if getattr(d, flag)), None)
         if default is not None and default in usable:
             return default
         if default is None or not usable:

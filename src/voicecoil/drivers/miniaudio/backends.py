@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from voicecoil import control
 from voicecoil.drivers.coreaudio.control_thread import ControlThread
 from voicecoil.drivers.driver import Device
-from voicecoil.drivers.miniaudio import _io, library, pulse
+from voicecoil.drivers.miniaudio import _io, jack, library, pulse
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
-from voicecoil.drivers.miniaudio.status import result_error
+from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
 from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Backend:
         if self._context is not None:
             return self._context
         if self._number is None or not self._libraries():
-            raise result_error("ma_context_init", -203, self.kind.title, [])
+            raise result_error("ma_context_init", NO_BACKEND, self.kind.title, [])
         ffi, lib = self.library.ffi, self.library.lib
         name = ffi.new("char[]", CLIENT_NAME.encode())
         config = ffi.new("ma_context_config *", lib.ma_context_config_init())
@@ -293,6 +293,11 @@ class Backend:
         return self._known[device.uid].ids
 
     def _list(self, context: Any) -> list[_Listed]:
+        if self.kind.key == "jack" and (card := jack.ports()) is not None:
+            forms = [(count, card[2]) if count else None for count in card[:2]]
+            if not any(forms):
+                return []
+            return [self._listed(self.kind.title, self.kind.key, forms, (None, None))]
         ffi, lib = self.library.ffi, self.library.lib
         infos = ffi.new("ma_device_info *[2]")
         counts = ffi.new("ma_uint32[2]")

@@ -1,4 +1,4 @@
-"""What JACK says that miniaudio does not ask: how long sound takes beyond its ports."""
+"""What JACK says that miniaudio does not ask, or asks at length."""
 
 from __future__ import annotations
 
@@ -6,10 +6,18 @@ import ctypes
 
 from voicecoil.drivers.driver import Direction
 from voicecoil.drivers.miniaudio import _io, library
+from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
 
-__all__ = ["changes_period", "cycle_times_address", "port_latency_frames", "tell_when_gone"]
+__all__ = [
+    "changes_period",
+    "cycle_times_address",
+    "port_latency_frames",
+    "ports",
+    "tell_when_gone",
+]
 
 _AUDIO = b"32 bit float mono audio"
+_NO_START_SERVER = 1
 _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
 _CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
 MAX_PERIOD_FRAMES = 8192
@@ -26,6 +34,54 @@ def cycle_times_address() -> int:
     if jack is None or not hasattr(jack, "jack_get_cycle_times"):
         return 0
     return ctypes.cast(jack.jack_get_cycle_times, ctypes.c_void_p).value or 0
+
+
+def ports() -> tuple[int, int, int] | None:
+    """The sound card's (inputs, outputs, rate in Hz); None: this libjack does not say.
+
+    With one client: miniaudio would open one for each, some 50 ms each.
+
+    Raises
+    ------
+    DriverError
+        There is no server.
+    """
+    jack = library.jack()
+    needed = ("jack_client_open", "jack_client_close", "jack_get_sample_rate", "jack_get_ports")
+    if jack is None or not all(hasattr(jack, name) for name in (*needed, "jack_free")):
+        return None
+    jack.jack_client_open.restype = ctypes.c_void_p
+    jack.jack_client_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
+    jack.jack_client_close.argtypes = [ctypes.c_void_p]
+    jack.jack_get_sample_rate.restype = ctypes.c_uint32
+    jack.jack_get_sample_rate.argtypes = [ctypes.c_void_p]
+    client = jack.jack_client_open(b"voicecoil", _NO_START_SERVER, None)
+    if not client:
+        raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
+    try:
+        counts = [len(_physical_ports(jack, client, way)) for way in (_IS_OUTPUT, _IS_INPUT)]
+        return counts[0], counts[1], int(jack.jack_get_sample_rate(client))
+    finally:
+        jack.jack_client_close(client)
+
+
+def _physical_ports(jack: ctypes.CDLL, client: int, way: int) -> list[bytes]:
+    jack.jack_get_ports.restype = ctypes.POINTER(ctypes.c_char_p)
+    jack.jack_get_ports.argtypes = [
+        ctypes.c_void_p,
+        ctypes.c_char_p,
+        ctypes.c_char_p,
+        ctypes.c_ulong,
+    ]
+    jack.jack_free.restype = None
+    jack.jack_free.argtypes = [ctypes.c_void_p]
+    names = jack.jack_get_ports(client, None, _AUDIO, _IS_PHYSICAL | way)
+    found: list[bytes] = []
+    if names:
+        while (name := names[len(found)]) is not None:
+            found.append(name)
+        jack.jack_free(names)
+    return found
 
 
 def changes_period() -> bool:
@@ -55,13 +111,6 @@ def port_latency_frames(client: int, direction: Direction) -> int | None:
     needed = ("jack_get_ports", "jack_port_by_name", "jack_port_get_latency_range", "jack_free")
     if jack is None or not client or not all(hasattr(jack, name) for name in needed):
         return None
-    jack.jack_get_ports.restype = ctypes.POINTER(ctypes.c_char_p)
-    jack.jack_get_ports.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        ctypes.c_char_p,
-        ctypes.c_ulong,
-    ]
     jack.jack_port_by_name.restype = ctypes.c_void_p
     jack.jack_port_by_name.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     jack.jack_port_get_latency_range.restype = None
@@ -70,17 +119,12 @@ def port_latency_frames(client: int, direction: Direction) -> int | None:
         ctypes.c_int,
         ctypes.POINTER(_Range),
     ]
-    jack.jack_free.restype = None
-    jack.jack_free.argtypes = [ctypes.c_void_p]
     way, mode = (
         (_IS_OUTPUT, _CAPTURE_LATENCY) if direction == "input" else (_IS_INPUT, _PLAYBACK_LATENCY)
     )
-    ports = jack.jack_get_ports(client, None, _AUDIO, _IS_PHYSICAL | way)
-    if not ports:
-        return None
+    names = _physical_ports(jack, client, way)
+    port = jack.jack_port_by_name(client, names[0]) if names else None
     found = _Range()
-    port = jack.jack_port_by_name(client, ports[0])
     if port:
         jack.jack_port_get_latency_range(port, mode, ctypes.byref(found))
-    jack.jack_free(ports)
     return int(found.maximum) if port and found.maximum < MAX_LATENCY_FRAMES else None

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from voicecoil.errors import DriverError
 
-__all__ = ["result_error"]
+__all__ = ["NO_BACKEND", "result_error"]
+
+NO_BACKEND = -203
 
 # code -> (name, what it means, what the user can do)
 _KNOWN: dict[int, tuple[str, str, str]] = {
@@ -22,7 +24,11 @@ _KNOWN: dict[int, tuple[str, str, str]] = {
     -48: ("MA_CONNECTION_REFUSED", "the sound server refused", "is it this user's?"),
     -200: ("MA_FORMAT_NOT_SUPPORTED", "the format is not supported", "choose another rate"),
     -201: ("MA_DEVICE_TYPE_NOT_SUPPORTED", "it has no such direction", "choose another device"),
-    -203: ("MA_NO_BACKEND", "that sound system is not here", "start its server, or choose another"),
+    NO_BACKEND: (
+        "MA_NO_BACKEND",
+        "that sound system is not here",
+        "start its server, or choose another",
+    ),
     -204: ("MA_NO_DEVICE", "the device is not there", "list the devices again"),
     -205: ("MA_API_NOT_FOUND", "its client library is too old", "update it"),
     -206: ("MA_INVALID_DEVICE_CONFIG", "the device cannot do that", "choose another rate"),
