@@ -403,6 +403,21 @@ void vc_mailbox_write(vc_mailbox *mailbox, const void *value) VC_REALTIME;
 /* The newest value, aligned as from malloc; it does not change until the next read. [reader] */
 const void *vc_mailbox_read(vc_mailbox *mailbox) VC_REALTIME;
 
+/* ---- slot: a native function that can be exchanged while it plays ---------------------------- */
+
+typedef struct vc_slot vc_slot;
+/* With `parameters` the function gets their newest record as its `user`, the same for all of a
+ * block; they stay the caller's. NULL: no memory. [control] */
+vc_slot *vc_slot_new(const vc_native *first, vc_mailbox *parameters);
+void vc_slot_free(vc_slot *slot); /* when no cycle runs */
+/* From the next block on another function. Returns its number: the first has 0, this one more than
+ * the last. [control] */
+uint64_t vc_slot_swap(vc_slot *slot, const vc_native *next);
+/* The number of the function that was called last: those before it have returned for good. [any] */
+uint64_t vc_slot_taken(const vc_slot *slot) VC_REALTIME;
+/* The slot as the user's code; `slot` is the vc_slot*. [IO] */
+int32_t vc_slot_process(vc_block *block, void *slot) VC_REALTIME;
+
 /* ---- mixer: clips at exact frames ---------------------------------------------------------- */
 
 /* A clip is a piece of sound on its way through a mixer. The control side makes it and keeps its

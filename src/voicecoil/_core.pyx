@@ -349,18 +349,40 @@ _bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_ap
 
 
 cdef class NativeCode(Code):
-    """A native function of the signature vc_native_fn. `keep` is kept alive with it."""
+    """A native function of the signature vc_native_fn, which can be exchanged for another one.
 
-    cdef vc_native native
-    cdef object keep
+    What is in `keep` lives as long as its function may run. `parameters` is a vc_mailbox's address,
+    and `record` what keeps that alive; 0: none.
+    """
 
-    def __init__(self, uintptr_t function, uintptr_t user, keep):
-        self.native.function = <vc_native_fn>function
-        self.native.user = <void *>user
-        self.keep = keep
+    cdef vc_slot *slot
+    cdef object record
+    cdef list kept  # [(number, what a function needs)]
+
+    def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters, record):
+        cdef vc_native native
+        native.function = <vc_native_fn>function
+        native.user = <void *>user
+        self.record = record
+        self.kept = [(0, keep)]
         self.callable = keep[0]
-        self.process = vc_native_process
-        self.user = &self.native
+        self.slot = vc_slot_new(&native, <vc_mailbox *>parameters)
+        if self.slot == NULL:
+            raise MemoryError
+        self.process = vc_slot_process
+        self.user = self.slot
+
+    def __dealloc__(self):
+        vc_slot_free(self.slot)
+
+    def swap(self, uintptr_t function, uintptr_t user, keep):
+        """From the next block on another function; one thread at a time."""
+        cdef vc_native native
+        native.function = <vc_native_fn>function
+        native.user = <void *>user
+        self.kept.append((vc_slot_swap(self.slot, &native), keep))
+        taken = vc_slot_taken(self.slot)
+        self.kept = [one for one in self.kept if one[0] >= taken]
 
 
 cdef class Ring:

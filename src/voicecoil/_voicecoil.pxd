@@ -29,6 +29,18 @@ cdef extern from "voicecoil.h" nogil:
 
     int32_t vc_native_process(vc_block *block, void *user) noexcept
 
+    ctypedef struct vc_mailbox:
+        pass
+
+    ctypedef struct vc_slot:
+        pass
+
+    vc_slot *vc_slot_new(const vc_native *first, vc_mailbox *parameters)
+    void vc_slot_free(vc_slot *slot)
+    uint64_t vc_slot_swap(vc_slot *slot, const vc_native *next)
+    uint64_t vc_slot_taken(const vc_slot *slot)
+    int32_t vc_slot_process(vc_block *block, void *slot) noexcept
+
     ctypedef struct vc_engine:
         pass
 

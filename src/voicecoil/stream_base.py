@@ -34,7 +34,7 @@ from voicecoil.events import Event, from_engine, with_overloads
 from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
 from voicecoil.isolated import IsolatedCode, check_name
 from voicecoil.levels import Level, read_levels
-from voicecoil.native import as_native
+from voicecoil.native import as_native, check_native, native_code
 from voicecoil.recovery import (
     OnDeviceLost,
     Recovery,
@@ -92,11 +92,8 @@ class StreamBase:
                 f"callback={shown(callback)} cannot be called; give a function of one argument, "
                 "the Block, or a native function (voicecoil.NativeCallback)"
             )
-        if native is not None and not (parameters is results is None):
-            raise ArgumentError(
-                "parameters and results are for Python callbacks; a native one gets the `user` of "
-                "voicecoil.NativeCallback"
-            )
+        if native is not None:
+            check_native(native, parameters, results)
         self._parameters = Record("parameters", parameters, True) if parameters else None
         self._results = Record("results", results, False) if results else None
         own_home = make_code is not None or native is not None or name is not None
@@ -132,7 +129,7 @@ class StreamBase:
             if make_code is not None:
                 code = make_code(got, len(maps[0]), len(maps[1]))
             elif native is not None:
-                code = _core.NativeCode(native.address, native.user, native.keep)
+                code = native_code(native, self._parameters)
             elif name is not None:
                 code = self._isolated_code(name)
             else:
@@ -280,6 +277,34 @@ class StreamBase:
         if self._parameters is None:
             raise AttributeError('open the stream with parameters={"name": first_value}')
         return self._parameters.control
+
+    def swap(self, callback: Any) -> None:
+        """From its next block on another native function, without a gap. One thread at a time.
+
+        Parameters
+        ----------
+        callback : native function
+            As for the stream that was opened with one; `parameters` stay as they are.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            It is not native, or cannot be used.
+        StreamStateError
+            The stream was opened with a callback that is not native.
+        """
+        self._alive()
+        if not isinstance(self._code, _core.NativeCode):
+            raise StreamStateError(
+                "only a native callback can be exchanged; a Python one can call what it likes"
+            )
+        native = as_native(callback)
+        if native is None:
+            raise ArgumentTypeError(
+                f"callback={shown(callback)} is not native; give a voicecoil.NativeCallback"
+            )
+        check_native(native, {"": 0} if self._parameters else None, None)
+        self._code.swap(native.address, native.user, native.keep)
 
     @property
     def results(self) -> _block.Values:
