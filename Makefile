@@ -1,13 +1,15 @@
 # make play               plays a short piece of music, or FILE=any.flac
 # make test               everything that must hold, on every Python that is here
 # make bench              the measurements (not a test)
+# make bench-peers        beside other libraries, on real servers (needs jackd2, pulseaudio, portaudio19-dev)
+# make bench-hostile      the same while the rest of the program does its worst
 # make clean
 
 PYTHON ?= $(shell command -v python3 || command -v python)
 ENV = build/env
 IN_ENV = $(ENV)/bin/python
 
-.PHONY: play test bench lint format env clean
+.PHONY: play test bench bench-peers bench-hostile env env-peers clean
 
 # In the environment, so that no shell looks into the name.
 play: export VOICECOIL_PLAY_FILE = $(value FILE)
@@ -19,6 +21,15 @@ test:
 
 bench: env
 	@$(IN_ENV) benchmarks/run.py
+
+bench-peers: env-peers
+	@PYTHONPATH=benchmarks:tests build/env-peers/bin/python benchmarks/peers/run.py
+
+bench-hostile: env-peers
+	@PYTHONPATH=benchmarks:tests build/env-peers/bin/python benchmarks/peers/run_hostile.py
+
+env-peers:
+	@$(PYTHON) tools/environment.py build/env-peers test peers
 
 env:
 	@$(PYTHON) tools/environment.py $(ENV)

@@ -29,7 +29,7 @@ def resident():
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 pause = threading.Event()
-stream = vc.OutputStream(callback, driver=VirtualDriver([free_device()]))
+stream = vc.OutputStream(callback, driver=VirtualDriver([free_device()]), latency="low")
 with stream:
     while stream.statistics().blocks < 100_000:
         pause.wait(0.01)
@@ -55,7 +55,7 @@ def isolated(seconds: float, **wanted: Any) -> float:
 
 def allocations(blocks: int) -> int:
     """Python's allocations in that many blocks."""
-    arguments = json.dumps([{}, {}, blocks, "read"])
+    arguments = json.dumps([{}, {"latency": "low"}, blocks, "read"])
     program = f"import sys\nsys.path.insert(0, {str(LIVES)!r})\n"
     return int(in_a_process(program + (LIVES / "allocations.py").read_text(), arguments))
 

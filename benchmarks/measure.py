@@ -57,7 +57,8 @@ def free_device(channels: int = 2, frames: int = 64, layout: str = "interleaved"
 def block_us(
     callback: Any, seconds: float, *, device: VirtualDevice | None = None, **wanted: Any
 ) -> float:
-    """Processor time of one block, us."""
+    """Processor time of one block on the device's thread, us."""
+    wanted.setdefault("latency", "low")
     device = device or free_device()
     stream = vc.OutputStream(
         callback, driver=VirtualDriver([device]), channels=device.output_channels, **wanted

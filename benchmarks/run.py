@@ -16,8 +16,7 @@ from pathlib import Path
 import blocks
 import starts
 from measure import machine, native_empty, scratch
-from rich.console import Console
-from rich.table import Table
+from tables import markdown, show
 
 import coreaudio
 
@@ -107,18 +106,6 @@ def by_size(effort: Effort, function: object) -> list[list[str]]:
         cells = [costs[channels, frames] for frames in blocks.FRAMES]
         table.append([str(channels), *(" / ".join(f"{us:.2f}" for us in cell) for cell in cells)])
     return table
-
-
-def markdown(table: list[list[str]]) -> str:
-    head, *rows = ["| " + " | ".join(row) + " |" for row in table]
-    return "\n".join([head, "|" + "---|" * len(table[0]), *rows])
-
-
-def show(title: str, table: list[list[str]]) -> None:
-    shown = Table(*table[0], title=title)
-    for row in table[1:]:
-        shown.add_row(*row)
-    Console().print(shown)
 
 
 SIZES = (

@@ -43,7 +43,7 @@ def _first_block_ms() -> float:
             called.set()
 
     began = time.perf_counter()
-    with vc.OutputStream(callback, driver=driver) as stream:
+    with vc.OutputStream(callback, driver=driver, latency="low") as stream:
         called.wait(10)
         stream.abort()
     return (when[0] - began) * 1e3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -13,10 +14,17 @@ from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
 from voicecoil.drivers.driver import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.stream_base import StreamBase
 
 # The same examples every time, and no clock: a slow machine is no failure.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
 settings.load_profile("voicecoil")
+
+
+def pytest_collection_finish() -> None:
+    """What was imported stays: a collection in a test need not look at it again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(params=["virtual", "coreaudio"])
@@ -31,6 +39,26 @@ def stepped(request: pytest.FixtureRequest) -> Iterator[VirtualDevice | SteppedC
         return
     with SteppedCoreAudio("Stepped") as device:
         yield device
+
+
+@pytest.fixture(autouse=True)
+def _on_the_io_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Most tests are about what happens in an IO cycle; those of both homes ask for `home`."""
+    set_home(monkeypatch, "low")
+
+
+@pytest.fixture(params=["low", "safe"])
+def home(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None
+) -> str:
+    """Where callbacks run in this test: on the IO thread, or two cycles of 64 frames ahead."""
+    set_home(monkeypatch, "low" if request.param == "low" else 128 / 48_000)
+    return str(request.param)
+
+
+def set_home(monkeypatch: pytest.MonkeyPatch, latency: str | float) -> None:
+    defaults = StreamBase.__init__.__kwdefaults__
+    monkeypatch.setitem(defaults, "latency", latency)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import gc
 import subprocess
 import sys
 import threading
+import time
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -110,9 +111,8 @@ class SteppedCoreAudio:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             # Streams that were dropped are closed by another thread.
-            for _ in range(10_000):
-                if self.driver.open_streams == 0:
-                    break
+            until = time.monotonic() + 20
+            while self.driver.open_streams and time.monotonic() < until:
                 gc.collect()
                 threading.Event().wait(0.001)
             self.world.check_clean()

@@ -65,8 +65,17 @@ class CodedOutput:
             raise vc.Stop
 
 
+def assert_played(rig: Rig, callback: CodedOutput, stream: vc.OutputStream, left: int) -> None:
+    """All that was made is heard, but for the lead and at most `left` frames of the last block."""
+    heard = rig.heard()
+    begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
+    heard = heard[begin:]  # a lead may end inside a cycle
+    assert_coded(heard)
+    assert 0 <= callback.position - stream.lead_frames - len(heard) <= left
+
+
 class DriverContract:
-    """Inherit, and give a `rig` fixture."""
+    """Inherit, and give a `rig` fixture; with `home` too where the test moves the clock."""
 
     def open_output(self, rig: Rig, callback: object, **wishes: object) -> vc.OutputStream:
         wishes.setdefault("channels", rig.channels)
@@ -103,9 +112,8 @@ class DriverContract:
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
             self.end(rig, stream)
-        heard = rig.heard()
-        assert_coded(heard)
-        assert len(heard) == callback.position, f"{len(heard)} of {callback.position} frames"
+        # Ahead, blocks are of one size also where cycles are not.
+        assert_played(rig, callback, stream, rig.cycle_frames if stream.lead_frames else 0)
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
     def test_any_blocksize_plays_every_frame(self, rig: Rig, blocksize: int) -> None:
@@ -114,9 +122,7 @@ class DriverContract:
             rig.advance(20)
             self.end(rig, stream)
         assert set(callback.sizes) == {blocksize}
-        heard = rig.heard()
-        assert callback.position - blocksize < len(heard) <= callback.position
-        assert_coded(heard)
+        assert_played(rig, callback, stream, blocksize - 1)
 
     def test_what_is_played_comes_back_after_the_declared_latency(self, rig: Rig) -> None:
         recorded: list[NDArray[np.float32]] = []
@@ -197,7 +203,9 @@ class DriverContract:
             stream.start()
             rig.advance(4)
             stream.abort()
-            assert callback.blocks == before + 4 if rig.stepped else callback.blocks >= before + 4
+            made = callback.blocks - before
+            least = 1 if stream.lead_frames else 4  # ahead, no block may be shorter than another
+            assert least <= made <= 4 if rig.stepped else made >= 4
         stream.close()
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:

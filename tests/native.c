@@ -27,3 +27,32 @@ int32_t vc_test_fail(float *output, const float *input, uint32_t frames, const v
     (void)output, (void)input, (void)frames, (void)block;
     return user != NULL ? *(const int32_t *)user : -77;
 }
+
+/* parameters={"level": 0.5, "frames": 10, "loud": True, "text": b"..."} */
+typedef struct record {
+    double level;
+    int64_t frames;
+    bool loud;
+    char gap[7]; /* each begins at a multiple of 8 */
+    uint32_t text_bytes;
+    char text[4];
+} record;
+
+int32_t vc_test_record(float *output, const float *input, uint32_t frames, const vc_block *block,
+                       void *user);
+
+/* The first `frames` frames at `level`, twice that if it is to be loud; the text's first byte
+ * behind them, in thousandths. */
+int32_t vc_test_record(float *output, const float *input, uint32_t frames, const vc_block *block,
+                       void *user) {
+    (void)input;
+    const record *given = user;
+    for (uint32_t f = 0; f < frames; f++) {
+        double value =
+            f < given->frames ? given->level * (given->loud ? 2 : 1) : given->text[0] / 1000.0;
+        for (uint32_t c = 0; c < block->output.channels; c++) {
+            output[f * block->output.channels + c] = (float)value;
+        }
+    }
+    return VC_CONTINUE;
+}

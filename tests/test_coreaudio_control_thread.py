@@ -73,6 +73,23 @@ def test_a_deadline_counts_from_the_beginning_of_its_own_call(thread: ControlThr
     assert thread.abandoned == []
 
 
+def test_calls_of_many_threads_are_made_one_at_a_time(thread: ControlThread) -> None:
+    inside, most = 0, 0
+
+    def work() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        threading.Event().wait(0.001)  # others would come in now
+        inside -= 1
+
+    callers = [
+        Caller(lambda: [thread.call("work", work, LONG_S) for _ in range(20)]) for _ in range(8)
+    ]
+    assert all(len(caller.outcome()) == 20 for caller in callers)
+    assert most == 1
+
+
 def test_a_call_whose_turn_does_not_come_says_behind_what_and_is_not_done(
     thread: ControlThread,
 ) -> None:

@@ -163,6 +163,32 @@ def test_a_callback_that_does_not_return(coreaudio: Worlds) -> None:
     assert world.driver.kept_ioprocs == 0
 
 
+@pytest.mark.parametrize("stop_mode", [0, 1])
+def test_starts_and_stops_while_callbacks_want_the_gil(coreaudio: Worlds, stop_mode: int) -> None:
+    """The HAL holds its IO mutex in a callback, and wants it in Start, Stop and Destroy."""
+    world = coreaudio(3, switches={"stop_mode": stop_mode}, clock="running", speed=20.0)
+    over = threading.Event()
+
+    def compute() -> None:
+        while not over.is_set():
+            sum(range(1000))
+
+    busy = [threading.Thread(target=compute) for _ in range(2)]
+    for thread in busy:
+        thread.start()
+    try:
+        for _ in range(5):
+            with play_on(world, Counter()), play_on(world, Counter()) as second:
+                world.device("USBDuplex:1").notify("nsrt")
+                second.abort()
+    finally:
+        over.set()
+        for thread in busy:
+            thread.join()
+    assert world.counter("deadlocks") == 0
+    assert world.counter("stalls") == 0
+
+
 # ---- what happens meanwhile --------------------------------------------------------------------
 
 
@@ -212,6 +238,19 @@ def test_a_rate_change_under_the_stream(coreaudio: Worlds) -> None:
     with play_on(world, Counter()) as again:
         assert again.samplerate == 96_000
         again.abort()
+
+
+def test_streams_that_change_under_the_stream(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    stream = play_on(world, Counter())
+    stream.start()
+    world.advance(0.1)
+    world.device("USBDuplex:1").override("stm#", bytes(4))
+    world.device("USBDuplex:1").notify("stm#")
+    world.advance(0.05)
+    with pytest.raises(vc.DeviceLostError, match="changed its streams under the stream"):
+        stream.wait(5)
+    stream.close()
 
 
 def test_a_buffer_change_under_the_stream_goes_on(coreaudio: Worlds) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import re
 import struct
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 import voicecoil as vc
 from coreaudio import ROOT, Worlds
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
+from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.status import four_characters, status_error
 from voicecoil.errors import VoicecoilError
@@ -97,6 +98,17 @@ def test_a_call_that_fails_is_named_with_its_code_and_object(
     assert error.value.code == from_text(text)
 
 
+def test_a_with_whose_start_fails_leaves_nothing_open(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    world.fail_call("AudioDeviceStart", from_text("nope"))
+    stream = vc.OutputStream(lambda block: None, driver=world.driver)
+    with pytest.raises(vc.DriverError, match="'nope'"), stream:
+        pass
+    assert stream.state == "closed"
+    assert world.driver.open_streams == 0
+    assert world.counter("live_listeners") == 0
+
+
 @pytest.mark.parametrize("function", ["AudioDeviceStop", "AudioDeviceDestroyIOProcID"])
 def test_a_stop_that_fails_says_so_once_and_keeps_what_may_still_be_called(
     coreaudio: Worlds, function: str
@@ -158,6 +170,14 @@ def test_a_function_that_an_older_system_does_not_have(coreaudio: Worlds) -> Non
     with pytest.raises(vc.DriverError, match="no function AudioHardwareCreateProcessTap") as error:
         world.driver.call("", call, 10.0)
     assert error.value.call == "AudioHardwareCreateProcessTap"
+
+
+def test_no_audio_unit_is_used() -> None:
+    folder = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
+    looked_up = set(re.findall(r'find\("(\w+)"\)', (folder / "_hal.pyx").read_text()))
+    assert {"AudioDeviceStart", "AudioObjectGetPropertyData"} <= looked_up
+    assert not {name for name in looked_up if name.startswith(("AudioUnit", "AudioComponent"))}
+    assert not [path for path in FRAMEWORKS if "AudioUnit" in path or "AudioToolbox" in path]
 
 
 @pytest.mark.skipif("sys.platform == 'darwin'")

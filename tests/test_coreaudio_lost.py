@@ -78,11 +78,10 @@ def test_the_default_changes_to_another_device(coreaudio: Worlds) -> None:
 
 
 def test_a_restart_of_coreaudiod(coreaudio: Worlds) -> None:
-    """The notification only: IDs and listeners are made anew."""
     world = coreaudio(3)
     callback = CodedOutput()
     stream = play_on(world, callback, "wait")
-    world.library.sim_notify(1, int.from_bytes(b"srst", "big"), int.from_bytes(b"glob", "big"), 0)
+    world.restart_service()
     world.advance(0.05)
     came_back(stream)
     before = callback.blocks

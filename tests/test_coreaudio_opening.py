@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,15 @@ def test_any_rate_of_a_range(coreaudio: Worlds) -> None:
     with play_on(coreaudio(8), samplerate=12_345) as stream:
         assert stream.samplerate == 12_345
         stream.abort()
+
+
+def test_rates_that_a_device_repeats_are_told_once(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    ranges = [(44_100.0, 44_100.0), (48_000.0, 48_000.0)] * 3
+    told = b"".join(struct.pack("<dd", *one) for one in ranges)
+    world.device("USBDuplex:1").override("nsr#", told)
+    with pytest.raises(vc.ArgumentError, match="offers 44100, 48000 Hz"):
+        play_on(world, samplerate=32_000)
 
 
 def test_a_rate_that_is_not_offered_is_refused_with_those_that_are(coreaudio: Worlds) -> None:

@@ -29,6 +29,7 @@ def _no_thread_stays() -> Iterator[None]:
 # ---- wait ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("home")
 def test_the_stream_goes_on_where_it_was(stepped: Any, driver: Driver) -> None:
     callback = CodedOutput()
     with vc.OutputStream(callback, driver=driver, on_device_lost="wait") as stream:

@@ -16,7 +16,9 @@ from driver_contract import CodedOutput
 from losing import is_away, is_on, no_thread_stays, two_devices, unplug
 from rig import until
 from voicecoil.drivers.driver import Driver
-from voicecoil.output import close_outputs
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.output import close_outputs, output_for
+from voicecoil.recovery import find_or_await
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +44,33 @@ def test_native_code_goes_on(stepped: Any, driver: Driver) -> None:
     assert playback.wait(5)
     assert playback.position == len(sound)
     close_outputs()
+
+
+def test_a_sound_that_waits_for_its_first_device() -> None:
+    driver = VirtualDriver([])
+    sound = coded(0, 640, 2)
+    playback = vc.play(sound, 48_000, driver=driver, on_device_lost="wait")
+    assert playback.playing
+    assert playback.position == 0
+    device = VirtualDevice("Late", clock="stepped", frames=64)
+    device.capture()
+    driver.virtual_devices.append(device)
+    is_on(playback._output.stream)
+    device.step(13)
+    assert playback.wait(5)
+    assert np.array_equal(device.heard()[:640], sound)
+    close_outputs()
+
+
+def test_an_output_is_kept_for_its_first_sound() -> None:
+    """There is nothing to linger for where there is no device."""
+    driver = VirtualDriver([])
+    absent, _ = find_or_await(None, ("output",), driver, "wait")
+    output = output_for(driver, absent, 48_000, 2, None, "wait")
+    assert output._look()
+    output.let_go()
+    assert not output._look()
+    assert output.stream.state == "closed"
 
 
 def test_a_sound_goes_on_with_the_default_device() -> None:

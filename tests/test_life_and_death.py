@@ -113,6 +113,12 @@ def check(ended: list[Ended], code: int = 0, stderr: str = NOTHING) -> None:
         assert re.fullmatch(stderr, one.stderr), f"run {number}: on stderr:\n{one.stderr}"
 
 
+@pytest.fixture(autouse=True, params=["safe", "low"])
+def _home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the callbacks of these programs run."""
+    monkeypatch.setenv("LIFE_LATENCY", request.param)
+
+
 @pytest.mark.parametrize("clock", ["real", "free"])
 def test_the_main_module_ends_while_a_stream_plays(clock: str) -> None:
     check(run("end", clock))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -193,6 +194,129 @@ class TestNumba:
 
         with pytest.raises(vc.ArgumentTypeError, match=r"numba\.cfunc"):
             vc.OutputStream(callback, driver=driver)
+
+    def test_parameters(self, numba: Any, stepped: VirtualDevice, driver: VirtualDriver) -> None:
+        @numba.cfunc(numba_signature())  # type: ignore[untyped-decorator]
+        def callback(output: Any, _input: Any, frames: int, _block: Any, user: Any) -> int:
+            level = numba.carray(user, 2, np.float64)
+            array = numba.carray(output, (frames, 2))
+            for f in range(frames):
+                array[f, 0] = level[0]
+                array[f, 1] = level[1]
+            return 0
+
+        stepped.capture()
+        parameters = {"left": 0.25, "right": 0.5}
+        with vc.OutputStream(callback, driver=driver, parameters=parameters) as stream:
+            stepped.step(1)
+            stream.parameters.update(left=0.5, right=1.0)
+            stepped.step(1)
+            stream.abort()
+        assert stepped.heard()[[0, 127]].tolist() == [[0.25, 0.5], [0.5, 1.0]]
+
+    @pytest.mark.parametrize("model", ["python", "numpy"])
+    def test_what_may_raise_is_refused(self, numba: Any, model: str) -> None:
+        def divides(output: Any, _input: Any, frames: int, _block: Any, _user: Any) -> int:
+            for f in range(frames):
+                output[f] = 1.0 / (f - 3)
+            return 0
+
+        def raises(output: Any, _input: Any, frames: int, _block: Any, _user: Any) -> int:
+            if frames > 64:
+                raise KeyError("meant")
+            return 0
+
+        def allocates(output: Any, _input: Any, frames: int, _block: Any, _user: Any) -> int:
+            more = np.zeros(frames)
+            output[0] = more.sum()
+            return 0
+
+        refused = {divides: "ZeroDivisionError", raises: "KeyError", allocates: "MemoryError"}
+        for written, name in refused.items():
+            compiled = numba.cfunc(numba_signature(), error_model=model)(written)
+            if written is divides and model == "numpy":
+                vc.NativeCallback(compiled)
+                continue
+            with pytest.raises(vc.ArgumentError, match=f"may raise {name}; .* negative number"):
+                vc.NativeCallback(compiled)
+
+
+# ---- parameters and exchange -------------------------------------------------------------------
+
+
+def test_parameters_are_a_record(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stepped.capture()
+    first = {"level": 0.25, "frames": 10, "loud": False, "text": b"abcd"}
+    callback = vc.NativeCallback(function(library, "vc_test_record"))
+    with vc.OutputStream(callback, driver=driver, parameters=first, channels=1) as stream:
+        stepped.step(1)
+        stream.parameters.loud = True
+        stepped.step(1)
+        stream.parameters.update(level=0.125, frames=20, text=b"z")
+        assert stream.parameters.frames == 20
+        stepped.step(2)
+        stream.abort()
+    heard = stepped.heard()[:, 0].reshape(4, 64)
+    last = [0.25] * 20 + [0.122] * 44
+    wanted = [[0.25] * 10 + [0.097] * 54, [0.5] * 10 + [0.097] * 54, last, last]
+    assert np.allclose(heard, wanted)
+
+
+def test_one_function_after_another_without_a_gap(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stepped.capture()
+    levels = [0.125 * number for number in range(1, 9)]
+    users = [Gain(level) for level in levels]
+    native = function(library)
+    with vc.OutputStream(vc.NativeCallback(native, users[0]), driver=driver) as stream:
+        stepped.step(1)
+        for user in users[1:]:
+            stream.swap(vc.NativeCallback(native, user))
+            stepped.step(1)
+        stream.abort()
+        assert stream.statistics().xruns == 0
+    assert np.array_equal(stepped.heard()[:, 0], np.repeat(np.float32(levels), 64))
+    assert [user.frames for user in users] == [64] * 8
+
+
+def test_what_the_last_function_needs_is_let_go(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    def callback() -> vc.NativeCallback:
+        user = Gain(0.5)
+        alive.append(weakref.ref(user))
+        return vc.NativeCallback(function(library), user)
+
+    alive: list[weakref.ref[Gain]] = []
+    with vc.OutputStream(callback(), driver=driver) as stream:
+        for _ in range(5):
+            stepped.step(1)
+            stream.swap(callback())
+        assert [user() is not None for user in alive] == [False] * 4 + [True] * 2
+        stream.abort()
+
+
+def test_what_cannot_be_exchanged(
+    library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    native = vc.NativeCallback(function(library), Gain(0.5))
+    with vc.OutputStream(lambda block: None, driver=driver) as stream:
+        with pytest.raises(vc.StreamStateError, match="only a native callback"):
+            stream.swap(native)
+        stream.abort()
+    with vc.OutputStream(native, driver=driver) as stream:
+        with pytest.raises(vc.ArgumentTypeError, match="is not native"):
+            stream.swap(lambda block: None)
+        stream.abort()
+    with pytest.raises(vc.StreamClosedError):
+        stream.swap(native)
+    with pytest.raises(vc.ArgumentError, match="one `user`"):
+        vc.OutputStream(native, driver=driver, parameters={"level": 1.0})
+    with pytest.raises(vc.ArgumentError, match="results are for Python"):
+        vc.OutputStream(native, driver=driver, results={"level": 1.0})
 
 
 # ---- how they end a stream ---------------------------------------------------------------------

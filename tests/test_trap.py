@@ -58,6 +58,10 @@ def test_cycles_of_play_and_record_trip_nothing(whose: str, libraries: tuple[Pat
     assert tripped(libraries, whose) == ""
 
 
+def test_cycles_whose_callback_runs_ahead_trip_nothing(libraries: tuple[Path, Path]) -> None:
+    assert tripped(libraries, "ahead") == ""
+
+
 def test_the_trap_is_set(libraries: tuple[Path, Path]) -> None:
     """Python has to take the GIL, which has a lock."""
     assert "pthread_mutex_lock" in tripped(libraries, "python")

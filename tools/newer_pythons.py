@@ -63,7 +63,9 @@ def mirror() -> str:
         sites = subprocess.run(asked, capture_output=True, text=True).stdout.split()
     except OSError:
         sites = []
-    return next((site for site in sites if site.endswith("/debian")), "http://deb.debian.org/debian")
+    return next(
+        (site for site in sites if site.endswith("/debian")), "http://deb.debian.org/debian"
+    )
 
 
 def enter(*command: str, **more: str) -> int:

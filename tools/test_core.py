@@ -24,16 +24,19 @@ TESTS = ROOT / "tests" / "core"
 SHIM = ROOT / "tests" / "shim" / "trap.c"
 VIRTUAL = ROOT / "src" / "voicecoil" / "drivers" / "virtual"
 COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
+MINIAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "miniaudio"
 SOURCES = [
     *sorted((ROOT / "src" / "core").glob("*.c")),
     VIRTUAL / "device.c",
     COREAUDIO / "ioproc.c",
     COREAUDIO / "listener.c",
+    MINIAUDIO / "callback.c",
+    MINIAUDIO / "messages.c",
 ]
 CC = os.environ.get("CC", "cc").split()
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Werror", "-g", "-pthread"]
 INCLUDES = [f"-I{ROOT / 'src' / 'core'}", f"-I{VIRTUAL}", f"-I{TESTS}"]
-INCLUDES += [f"-I{COREAUDIO}", f"-I{ROOT / 'src' / 'coreaudio_abi'}"]
+INCLUDES += [f"-I{COREAUDIO}", f"-I{MINIAUDIO}", f"-I{ROOT / 'src' / 'coreaudio_abi'}"]
 KINDS = {
     "plain": ["-O2"],
     "asan": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],

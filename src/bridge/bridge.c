@@ -3,6 +3,8 @@
 
 #include "block.h"
 #include "entry.h"
+#include "histogram.h"
+#include "preempt.h"
 
 struct vc_bridge {
     vc_entry entry;     /* the IO thread's, into the interpreter in which the stream was opened */
@@ -11,6 +13,9 @@ struct vc_bridge {
     vc_bridge_types types;
     vc_view input, output;
     int zero_copy;
+
+    vc_preempt preempt; /* the entry's, where it has one */
+    vc_histogram waits, runs;
 
     PyObject *exception; /* under the GIL; for whoever waits for the stream */
 };
@@ -99,11 +104,25 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
     return false;
 }
 
+/* Returns when the callable begins, ns; 0: nobody times it. */
+static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
+    int64_t began_ns = block->called_ns != 0 ? vc_clock_ns() : 0;
+    block->waited_ns = began_ns - block->called_ns;
+    if (began_ns != 0) {
+        vc_histogram_add(&bridge->waits, block->waited_ns);
+    }
+    if (bridge->entry.preempt != NULL) {
+        vc_preempt_got(&bridge->preempt, block->waited_ns);
+    }
+    return began_ns;
+}
+
 int32_t vc_bridge_process(vc_block *block, void *user) {
     vc_bridge *bridge = user;
     if (!vc_entry_enter(&bridge->entry)) {
         return VC_ERROR;
     }
+    int64_t began_ns = count_wait(bridge, block);
     int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
     if (bridge->zero_copy) {
         int32_t escape = answer < 0 ? answer : check_escape(bridge);
@@ -113,6 +132,9 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     }
     if (answer < 0) {
         Py_XSETREF(bridge->exception, vc_take_raised());
+    }
+    if (began_ns != 0) {
+        vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
     }
     vc_entry_leave(&bridge->entry);
     return answer;
@@ -157,6 +179,16 @@ void vc_bridge_free(vc_bridge *bridge) {
     }
 }
 
+void vc_bridge_preempt(vc_bridge *bridge) {
+    vc_preempt_find();
+    bridge->entry.preempt = vc_preempt_kind() > 0 ? &bridge->preempt : NULL;
+}
+
+void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) {
+    vc_histogram_read(&bridge->waits, waits);
+    vc_histogram_read(&bridge->runs, runs);
+}
+
 void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->entry.closed, true); }
 
 int vc_bridge_on_io_thread(void) { return in_callback; }
@@ -170,6 +202,8 @@ PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) {
     return atomic_load_explicit(&bridge->entry.inside, memory_order_relaxed);
 }
+
+bool vc_bridge_inside(const void *user) { return vc_bridge_running_on(user) != 0; }
 
 int vc_bridge_has_orphan(const vc_bridge *bridge) { return bridge->entry.state != NULL; }
 

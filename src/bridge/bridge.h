@@ -39,6 +39,12 @@ void vc_bridge_free(vc_bridge *bridge);
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
+/* Its thread makes others let the GIL go, where the interpreter can do that (preempt.h). Before the
+ * first block. [control] */
+void vc_bridge_preempt(vc_bridge *bridge);
+/* How often it waited and ran for how long, on clocks that are real; VC_HISTOGRAM_BUCKETS each.
+ * [any] */
+void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) VC_REALTIME;
 /* After this the bridge never enters Python again, except that a call may still be running: the
  * driver's stop waits for that. [any] */
 void vc_bridge_close(vc_bridge *bridge) VC_REALTIME;
@@ -50,6 +56,9 @@ PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
  */
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) VC_REALTIME;
+/* Whether the callable runs at this moment, of a vc_bridge*; not when it waits for the GIL. [any]
+ */
+bool vc_bridge_inside(const void *bridge) VC_REALTIME;
 /* Whether a thread state is left that its thread did not drop, because the device never called
  * again. vc_bridge_reap drops it, whatever interpreter it is of. [control] */
 int vc_bridge_has_orphan(const vc_bridge *bridge);

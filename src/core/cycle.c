@@ -80,6 +80,8 @@ void vc_engine_start(vc_engine *engine) {
     atomic_store(&engine->error, 0);
     engine->position = 0;
     engine->block_lost = 0;
+    engine->gap_frames = 0;
+    engine->began_ns = 0;
     engine->valid = engine->latched ? engine->block_capacity : 0;
     engine->ending = false;
     engine->expect_input = engine->expect_output = false;
@@ -135,9 +137,44 @@ int32_t vc_native_process(vc_block *block, void *user) {
     VC_PROVEN_AGAIN
 }
 
+/* ---- what was lost ----------------------------------------------------------------------------
+ */
+
+static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
+    uint32_t room = UINT32_MAX - engine->block_lost;
+    engine->block_lost += frames < room ? frames : room;
+    engine->counted.xruns++;
+    engine->counted.lost_frames += frames;
+    vc_post_xrun(engine, frames, &cycle->now, cause);
+}
+
+static void close_gap(vc_engine *engine) {
+    if (engine->gap_frames) {
+        vc_post_xrun(engine, engine->gap_frames, &engine->gap_time, engine->gap_cause);
+        engine->gap_frames = 0;
+    }
+}
+
+/* The user's code was not ready, and knows it. A gap over several blocks is one xrun, told of when
+ * it is over. */
+static void starve(vc_engine *engine, const vc_block *block) {
+    if (block->starved_frames == 0) {
+        close_gap(engine);
+        return;
+    }
+    if (engine->gap_frames == 0) {
+        engine->counted.xruns++;
+        engine->gap_time = block->now;
+        engine->gap_cause = block->starved_cause;
+    }
+    engine->gap_frames += block->starved_frames;
+    engine->counted.lost_frames += block->starved_frames;
+}
+
 /* ---- the end of a stream, as the IO thread sees it ------------------------------------------ */
 
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
+    close_gap(engine);
     vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
     vc_publish(engine); /* before the state: who sees the end sees all counts, lost events too */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
@@ -198,6 +235,8 @@ static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *c
     block->reserved = 0;
     block->samplerate_hz = engine->config.samplerate_hz;
     block->now = cycle->now;
+    block->starved_frames = 0;
+    block->waited_ns = 0;
 }
 
 /* Calls the user's code and looks after what it left in the block. */
@@ -205,7 +244,17 @@ static void call(vc_engine *engine, vc_block *block) {
     uint32_t frames = block->frames;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
+    block->called_ns = 0;
+    if (engine->config.clock_ns == NULL) {
+        /* The first block is called when its cycle begins: one look at the clock less. */
+        block->called_ns = engine->first_call_ns ? engine->first_call_ns : vc_clock_ns();
+        engine->first_call_ns = 0;
+    }
     int32_t result = process(engine, block);
+    engine->waited_ns += block->waited_ns;
+    if (block->starved_frames | engine->gap_frames) {
+        starve(engine, block);
+    }
 
     /* An input stream makes nothing that a device could play. */
     uint32_t made = block->output.channels ? frames : 0;
@@ -311,14 +360,6 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames) {
-    uint32_t room = UINT32_MAX - engine->block_lost;
-    engine->block_lost += frames < room ? frames : room;
-    engine->counted.xruns++;
-    engine->counted.lost_frames += frames;
-    vc_post_event(engine, VC_EVENT_XRUN, frames, &cycle->now);
-}
-
 /* A duplex device that broke its promise of whole blocks: from here on one block behind, with one
  * block of silence as the seam. */
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
@@ -327,7 +368,7 @@ static void latch(vc_engine *engine, const vc_cycle *cycle) {
     vc_audio block;
     own(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
-    lose(engine, cycle, engine->config.block_frames);
+    lose(engine, cycle, engine->config.block_frames, VC_CAUSE_BLOCKS);
 }
 
 static bool done_for_good(const vc_engine *engine) {
@@ -401,7 +442,7 @@ static void find_xrun(vc_engine *engine, const vc_cycle *cycle) {
         lost = ahead > lost ? ahead : lost;
     }
     if (lost) {
-        lose(engine, cycle, lost);
+        lose(engine, cycle, lost, VC_CAUSE_DEVICE);
     }
 }
 
@@ -411,6 +452,10 @@ static int64_t clock_ns(const vc_engine *engine) {
 
 static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_ns) {
     vc_statistics *counted = &engine->counted;
+    if (engine->began_ns != 0) {
+        int64_t apart = began_ns - engine->began_ns - (int64_t)engine->expected_ns;
+        vc_histogram_add(&engine->timings[VC_TIMING_JITTER], apart < 0 ? -apart : apart);
+    }
     int64_t busy = clock_ns(engine) - began_ns;
     busy = busy > 0 ? busy : 0;
     double period_ns = (double)cycle->frames * engine->ns_per_frame;
@@ -418,6 +463,9 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
         engine->per_period_of = cycle->frames;
         engine->per_period = 1.0 / period_ns;
     }
+    engine->began_ns = began_ns;
+    engine->expected_ns = period_ns;
+    vc_histogram_add(&engine->timings[VC_TIMING_MARGIN], (int64_t)period_ns - busy);
     counted->load += ((double)busy * engine->per_period - counted->load) * 0.02;
     counted->cycles++;
     counted->busy_ns += (uint64_t)busy;
@@ -465,6 +513,8 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     assert(cycle->input.channels == engine->config.input_channels);
     assert(cycle->output.channels == engine->config.output_channels);
     int64_t began_ns = clock_ns(engine);
+    engine->first_call_ns = began_ns;
+    engine->waited_ns = 0;
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);
     if (request != VC_REQUEST_NONE) {
         answer(engine, request);

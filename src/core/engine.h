@@ -2,6 +2,7 @@
 #ifndef VOICECOIL_ENGINE_H
 #define VOICECOIL_ENGINE_H
 
+#include "histogram.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -16,6 +17,14 @@ typedef struct vc_published {
     _Atomic uint32_t sequence;
     _Atomic uint64_t words[VC_STATISTICS_WORDS];
 } vc_published;
+
+/* The newest xruns, as other threads may read them: word by word, as in vc_published. */
+enum { VC_EVENT_WORDS = sizeof(vc_event) / sizeof(uint64_t) };
+typedef struct vc_xruns {
+    _Atomic uint64_t begun;   /* xruns of which writing has begun */
+    _Atomic uint64_t written; /* and ended */
+    _Atomic uint64_t words[VC_XRUNS][VC_EVENT_WORDS];
+} vc_xruns;
 
 typedef struct vc_meter {
     _Atomic float peak;     /* exchanged with 0 by the reader */
@@ -42,12 +51,19 @@ struct vc_engine {
     _Atomic int32_t error;
 
     /* The IO thread's own. */
-    uint32_t position;   /* frames of the current block already exchanged with the device */
-    uint32_t valid;      /* frames of output_block that are content still to be handed over */
-    bool latched;        /* duplex with blocks that do not fit the cycles: one block behind */
-    bool ending;         /* the user's code is done; what output_block holds is still played */
-    int64_t drain_left;  /* frames from the next cycle's beginning to the last one heard */
-    uint32_t block_lost; /* frames lost since the last block */
+    uint32_t position;     /* frames of the current block already exchanged with the device */
+    uint32_t valid;        /* frames of output_block that are content still to be handed over */
+    bool latched;          /* duplex with blocks that do not fit the cycles: one block behind */
+    bool ending;           /* the user's code is done; what output_block holds is still played */
+    int64_t drain_left;    /* frames from the next cycle's beginning to the last one heard */
+    uint32_t block_lost;   /* frames lost since the last block */
+    int64_t waited_ns;     /* of this cycle, for the user's code's lock */
+    int64_t first_call_ns; /* of this cycle; 0: it is past */
+    int64_t began_ns;      /* when the last cycle began; 0: there was none */
+    double expected_ns;    /* how long after it the next one should */
+    uint64_t gap_frames;   /* of the gap that the user's code has left open */
+    uint32_t gap_cause;
+    vc_time gap_time;
     vc_time block_input_time;
     bool expect_output, expect_input;
     int64_t next_output_frame, next_input_frame;
@@ -57,6 +73,8 @@ struct vc_engine {
     vc_statistics counted; /* the IO thread's own; others read `published` */
 
     vc_published published;
+    vc_histogram timings[2]; /* by vc_timing */
+    vc_xruns xruns;
     vc_meter *meters; /* output channels, then input channels */
     _Atomic uint32_t meter_sequence;
     vc_queue *events;
@@ -68,6 +86,9 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
                      uint32_t frames) VC_REALTIME;
 void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
                    const vc_time *time) VC_REALTIME;
+/* An xrun: posted, and kept for vc_engine_xruns. */
+void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time,
+                  uint32_t cause) VC_REALTIME;
 
 /* move.c, for cycle.c: a cycle of the device that it moved to, as the stream sees it. [IO] */
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;

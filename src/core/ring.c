@@ -155,3 +155,10 @@ bool vc_ring_finished(const vc_ring *ring) {
     /* `ended` first: it is stored after the last commit, so what is written is then all. */
     return atomic_load_explicit(&ring->ended, memory_order_acquire) && vc_ring_readable(ring) == 0;
 }
+
+void vc_ring_reset(vc_ring *ring) {
+    atomic_store(&ring->written, 0);
+    atomic_store(&ring->read, 0);
+    atomic_store(&ring->ended, false);
+    ring->seen_read = ring->seen_written = 0;
+}

@@ -109,14 +109,67 @@ void vc_engine_levels(vc_engine *engine, vc_level *levels, uint32_t count) {
     }
 }
 
-void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time) {
-    vc_event event = {.host_ns = time->host_ns,
-                      .sample_frames = time->sample_frames,
-                      .value = value,
-                      .kind = (uint32_t)kind};
-    if (!vc_queue_push(engine->events, &event)) {
+static void post(vc_engine *engine, const vc_event *event) {
+    if (!vc_queue_push(engine->events, event)) {
         engine->counted.lost_events++;
     }
 }
 
+void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const vc_time *time) {
+    vc_event event = {.host_ns = time->host_ns,
+                      .sample_frames = time->sample_frames,
+                      .value = value,
+                      .kind = (uint32_t)kind,
+                      .waited_ns = kind == VC_EVENT_LATE ? engine->waited_ns : 0};
+    post(engine, &event);
+}
+
 bool vc_engine_event(vc_engine *engine, vc_event *out) { return vc_queue_pop(engine->events, out); }
+
+_Static_assert(sizeof(vc_event) % sizeof(uint64_t) == 0, "kept word by word");
+
+void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time, uint32_t cause) {
+    vc_event event = {.host_ns = time->host_ns,
+                      .sample_frames = time->sample_frames,
+                      .value = (int64_t)frames,
+                      .kind = VC_EVENT_XRUN,
+                      .cause = cause};
+    post(engine, &event);
+    vc_xruns *xruns = &engine->xruns;
+    uint64_t number = LOAD(xruns->begun);
+    atomic_store_explicit(&xruns->begun, number + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    uint64_t words[VC_EVENT_WORDS];
+    memcpy(words, &event, sizeof words);
+    for (size_t i = 0; i < VC_EVENT_WORDS; i++) {
+        atomic_store_explicit(&xruns->words[number % VC_XRUNS][i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&xruns->written, number + 1, memory_order_release);
+}
+
+/* One xrun by its number. False: it is being overwritten. */
+static bool read_xrun(const vc_xruns *xruns, uint64_t number, vc_event *out) {
+    uint64_t words[VC_EVENT_WORDS];
+    for (size_t i = 0; i < VC_EVENT_WORDS; i++) {
+        words[i] = LOAD(xruns->words[number % VC_XRUNS][i]);
+    }
+    memcpy(out, words, sizeof words);
+    atomic_thread_fence(memory_order_acquire);
+    return LOAD(xruns->begun) <= number + VC_XRUNS;
+}
+
+uint32_t vc_engine_xruns(const vc_engine *engine, vc_event *out, uint32_t count) {
+    const vc_xruns *xruns = &engine->xruns;
+    uint64_t written = atomic_load_explicit(&xruns->written, memory_order_acquire);
+    uint64_t first = written > VC_XRUNS ? written - VC_XRUNS : 0;
+    first = written - first > count ? written - count : first;
+    uint32_t got = 0;
+    for (uint64_t number = first; number < written; number++) {
+        got += read_xrun(xruns, number, &out[got]);
+    }
+    return got;
+}
+
+void vc_engine_timing(const vc_engine *engine, vc_timing which, uint64_t *counts) {
+    vc_histogram_read(&engine->timings[which], counts);
+}

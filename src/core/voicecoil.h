@@ -123,7 +123,25 @@ typedef struct vc_block {
     vc_time now;
     vc_time input_time;
     vc_time output_time;
+    /* out, for code of voicecoil's own: frames of this block that were not ready for the device, or
+     * for which there was no room; they are counted as lost, and not told of in the next block's
+     * lost_frames. Why: a vc_cause. */
+    uint32_t starved_frames;
+    uint32_t starved_cause;
+    /* When the code was called, ns of vc_clock_ns; 0: the clock is not real, and nothing is timed.
+     */
+    int64_t called_ns;
+    int64_t waited_ns; /* out, as above: how long it then waited for a lock that it needs */
 } vc_block;
+
+/* Why frames were lost. */
+typedef enum vc_cause {
+    VC_CAUSE_DEVICE = 0,   /* the device gave no cycle for them */
+    VC_CAUSE_BLOCKS = 1,   /* a duplex device broke its promise of whole blocks */
+    VC_CAUSE_WAITING = 2,  /* the user's code waited for a lock of its own (Python's) */
+    VC_CAUSE_CALLBACK = 3, /* the user's code was running */
+    VC_CAUSE_WORKER = 4    /* the thread that runs ahead did not get to it */
+} vc_cause;
 
 enum {
     VC_CONTINUE = 0, /* go on */
@@ -292,12 +310,27 @@ typedef struct vc_event {
     int64_t host_ns;
     int64_t sample_frames;
     int64_t value;
-    uint32_t kind; /* vc_event_kind */
-    uint32_t reserved;
+    uint32_t kind;     /* vc_event_kind */
+    uint32_t cause;    /* of an xrun: vc_cause */
+    int64_t waited_ns; /* of VC_EVENT_LATE: how much of it the user's code waited for a lock */
 } vc_event;
 
 /* Takes the oldest event; false: there is none. [control] */
 bool vc_engine_event(vc_engine *engine, vc_event *out);
+
+/* The newest xruns, oldest first, up to `count` (there are never more than VC_XRUNS); they stay
+ * where they are. [any] */
+enum { VC_XRUNS = 1000 };
+uint32_t vc_engine_xruns(const vc_engine *engine, vc_event *out, uint32_t count) VC_REALTIME;
+
+/* How often which duration came. Below 8 ns each has its bucket; above, each octave has 8. */
+enum { VC_HISTOGRAM_BUCKETS = 304 };
+typedef enum vc_timing {
+    VC_TIMING_MARGIN = 0, /* what was left of a cycle's time when it was done; 0: it was late */
+    VC_TIMING_JITTER = 1  /* how far from its time, either way, a cycle began after the last one */
+} vc_timing;
+/* Copies one of them; `counts` has VC_HISTOGRAM_BUCKETS. [any] */
+void vc_engine_timing(const vc_engine *engine, vc_timing which, uint64_t *counts) VC_REALTIME;
 
 /* A pair of functions that a test sets to be told when the IO thread enters and leaves code that
  * must be real-time safe. NULL: off. [control], before any cycle runs. */
@@ -343,6 +376,8 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) VC_REAL
 void vc_ring_end(vc_ring *ring) VC_REALTIME;
 /* True once the producer has ended and everything was read. [consumer] */
 bool vc_ring_finished(const vc_ring *ring) VC_REALTIME;
+/* Empties it for another use, when neither side runs. [control] */
+void vc_ring_reset(vc_ring *ring);
 
 /* ---- queue: small messages from one thread to another -------------------------------------- */
 
@@ -367,6 +402,21 @@ void vc_mailbox_free(vc_mailbox *mailbox);
 void vc_mailbox_write(vc_mailbox *mailbox, const void *value) VC_REALTIME;
 /* The newest value, aligned as from malloc; it does not change until the next read. [reader] */
 const void *vc_mailbox_read(vc_mailbox *mailbox) VC_REALTIME;
+
+/* ---- slot: a native function that can be exchanged while it plays ---------------------------- */
+
+typedef struct vc_slot vc_slot;
+/* With `parameters` the function gets their newest record as its `user`, the same for all of a
+ * block; they stay the caller's. NULL: no memory. [control] */
+vc_slot *vc_slot_new(const vc_native *first, vc_mailbox *parameters);
+void vc_slot_free(vc_slot *slot); /* when no cycle runs */
+/* From the next block on another function. Returns its number: the first has 0, this one more than
+ * the last. [control] */
+uint64_t vc_slot_swap(vc_slot *slot, const vc_native *next);
+/* The number of the function that was called last: those before it have returned for good. [any] */
+uint64_t vc_slot_taken(const vc_slot *slot) VC_REALTIME;
+/* The slot as the user's code; `slot` is the vc_slot*. [IO] */
+int32_t vc_slot_process(vc_block *block, void *slot) VC_REALTIME;
 
 /* ---- mixer: clips at exact frames ---------------------------------------------------------- */
 

@@ -1,4 +1,4 @@
-"""CoreAudio from Python: real-time audio, with Python functions called on the device's own thread.
+"""CoreAudio from Python: real-time audio, with Python functions called for each block of frames.
 
 >>> import voicecoil as vc
 >>> def tone(block):

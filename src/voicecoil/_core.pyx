@@ -23,6 +23,7 @@ METER = 4
 cdef uint32_t LEND = 8
 IDLE, RUNNING, DRAINING, FINISHED = range(4)
 REASON_NONE, REASON_STOP, REASON_ABORT, REASON_END, REASON_ERROR = range(5)
+TIMING_MARGIN, TIMING_JITTER = range(2)
 EVENT_XRUN, EVENT_FINISHED, EVENT_LATE = range(1, 4)
 CLIP_NEW, CLIP_QUEUED, CLIP_PLAYING, CLIP_DONE = range(4)
 MAX_CHANNELS = 1024
@@ -53,6 +54,21 @@ def write_unraisable(error, source):
 def in_callback():
     """Whether the calling thread is a device's IO thread, in some stream's Python callback."""
     return bool(vc_bridge_on_io_thread())
+
+
+def preempt_kind():
+    """How others are made to let the GIL go: 0: not, 1: the main thread only, 2: any thread."""
+    return vc_preempt_kind()
+
+
+def preempt_count():
+    """How often one was."""
+    return vc_preempt_count()
+
+
+def preempt_forget():
+    """In a forked child: none of the threads that wanted the GIL is there."""
+    vc_preempt_forget()
 
 
 def count_allocations():
@@ -127,6 +143,19 @@ cdef class PythonCode(Code):
     def __dealloc__(self):
         if self.bridge != NULL:
             vc_bridge_free(self.bridge)
+
+    def preempt(self):
+        """Has its thread make others let the GIL go, where that is possible."""
+        vc_bridge_preempt(self.bridge)
+
+    def timings(self):
+        """(GIL waits, run times) as counts of a histogram, bytes of uint64."""
+        cdef uint64_t waits[VC_HISTOGRAM_BUCKETS]
+        cdef uint64_t runs[VC_HISTOGRAM_BUCKETS]
+        if self.bridge == NULL:  # an isolated one that has ended
+            return b"", b""
+        vc_bridge_timings(self.bridge, waits, runs)
+        return (<char *>waits)[:sizeof(waits)], (<char *>runs)[:sizeof(runs)]
 
     def shut(self):
         """After this the bridge never enters Python again."""
@@ -244,19 +273,116 @@ cdef class Gate:
 _bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_api", NULL)
 
 
+cdef class Worker(Code):
+    """Other code, run ahead of the device on a thread of its own."""
+
+    cdef vc_worker *worker
+    cdef Code code
+
+    def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
+                 uint32_t block_frames, uint32_t device_frames, uint32_t lead_frames,
+                 double samplerate_hz, bint waited_for):
+        cdef vc_lead_config config
+        memset(&config, 0, sizeof(config))
+        config.input_channels = input_channels
+        config.output_channels = output_channels
+        config.block_frames = block_frames
+        config.device_frames = device_frames
+        config.lead_frames = lead_frames
+        config.samplerate_hz = samplerate_hz
+        config.process = code.process
+        config.user = code.user
+        config.input_block = code.input_block
+        config.output_block = code.output_block
+        if isinstance(code, PythonCode):
+            config.inside = vc_bridge_inside
+        self.code = code
+        self.worker = vc_worker_new(&config, code.leave, waited_for)
+        if self.worker == NULL:
+            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+        self.process = vc_lead_process
+        self.user = vc_worker_lead(self.worker)
+
+    def __dealloc__(self):
+        vc_worker_free(self.worker)
+
+    def fit(self, uint32_t device_frames, uint32_t lead_frames, bint waited_for):
+        """For another device, while its thread does not run; what was made is dropped."""
+        if not vc_worker_fit(self.worker, device_frames, lead_frames, waited_for):
+            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+
+    def start(self):
+        """Begins its thread. False: the system gives none."""
+        return vc_worker_start(self.worker)
+
+    def stop(self):
+        """Asks for the end when all that was made is played."""
+        vc_lead_stop(vc_worker_lead(self.worker))
+
+    def quit(self):
+        """Asks its thread to end after the block that it is at."""
+        with nogil:
+            vc_worker_quit(self.worker)
+
+    def join(self, double timeout_s):
+        """Waits until its thread has ended. False: it has not."""
+        cdef bint ended
+        with nogil:
+            ended = vc_worker_join(self.worker, <int64_t>(timeout_s * 1e9))
+        return ended
+
+    def margins(self):
+        """What was in reserve in each cycle, as counts of a histogram, bytes of uint64."""
+        cdef uint64_t counts[VC_HISTOGRAM_BUCKETS]
+        vc_lead_margins(vc_worker_lead(self.worker), counts)
+        return (<char *>counts)[:sizeof(counts)]
+
+    @property
+    def blocks(self):
+        """Calls of the code."""
+        return vc_lead_blocks(vc_worker_lead(self.worker))
+
+    @property
+    def frames(self):
+        """Frames in them."""
+        return vc_lead_frames(vc_worker_lead(self.worker))
+
+
 cdef class NativeCode(Code):
-    """A native function of the signature vc_native_fn. `keep` is kept alive with it."""
+    """A native function of the signature vc_native_fn, which can be exchanged for another one.
 
-    cdef vc_native native
-    cdef object keep
+    What is in `keep` lives as long as its function may run. `parameters` is a vc_mailbox's address,
+    and `record` what keeps that alive; 0: none.
+    """
 
-    def __init__(self, uintptr_t function, uintptr_t user, keep):
-        self.native.function = <vc_native_fn>function
-        self.native.user = <void *>user
-        self.keep = keep
+    cdef vc_slot *slot
+    cdef object record
+    cdef list kept  # [(number, what a function needs)]
+
+    def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters, record):
+        cdef vc_native native
+        native.function = <vc_native_fn>function
+        native.user = <void *>user
+        self.record = record
+        self.kept = [(0, keep)]
         self.callable = keep[0]
-        self.process = vc_native_process
-        self.user = &self.native
+        self.slot = vc_slot_new(&native, <vc_mailbox *>parameters)
+        if self.slot == NULL:
+            raise MemoryError
+        self.process = vc_slot_process
+        self.user = self.slot
+
+    def __dealloc__(self):
+        vc_slot_free(self.slot)
+
+    def swap(self, uintptr_t function, uintptr_t user, keep):
+        """From the next block on another function; one thread at a time."""
+        cdef vc_native native
+        native.function = <vc_native_fn>function
+        native.user = <void *>user
+        self.kept.append((vc_slot_swap(self.slot, &native), keep))
+        taken = vc_slot_taken(self.slot)
+        self.kept = [one for one in self.kept if one[0] >= taken]
 
 
 cdef class Ring:
@@ -436,6 +562,11 @@ cdef class RecorderCode(Code):
         return vc_recorder_frames(self.recorder)
 
 
+cdef object happened(vc_event *event):
+    return (event.kind, event.host_ns, event.sample_frames, event.value, event.cause,
+            event.waited_ns)
+
+
 cdef object moment(vc_time *time):
     return (time.host_ns if time.valid & 1 else None, time.sample_frames if time.valid & 2 else None)
 
@@ -579,14 +710,35 @@ cdef class Engine:
         """The fields of vc_statistics, as a dict."""
         cdef vc_statistics s
         vc_engine_statistics(self.engine, &s)
+        ahead = isinstance(self.code, Worker)  # then the engine's blocks are the device's
         return {
-            "cycles": s.cycles, "blocks": s.blocks, "frames": s.frames, "xruns": s.xruns,
+            "cycles": s.cycles,
+            "blocks": (<Worker>self.code).blocks if ahead else s.blocks,
+            "frames": (<Worker>self.code).frames if ahead else s.frames,
+            "xruns": s.xruns,
             "lost_frames": s.lost_frames, "late_cycles": s.late_cycles,
             "nonfinite_samples": s.nonfinite_samples, "copied_blocks": s.copied_blocks,
             "lost_events": s.lost_events, "busy_ns": s.busy_ns, "busy_max_ns": s.busy_max_ns,
             "load": s.load, "output_time": moment(&s.last_output),
             "input_time": moment(&s.last_input),
         }
+
+    def timing(self, uint32_t which):
+        """The counts of one of vc_timing's histograms, bytes of uint64."""
+        cdef uint64_t counts[VC_HISTOGRAM_BUCKETS]
+        vc_engine_timing(self.engine, which, counts)
+        return (<char *>counts)[:sizeof(counts)]
+
+    def xruns(self):
+        """The newest ones: [(kind, host_ns, sample_frames, value, cause, waited_ns)]."""
+        cdef vc_event *events = <vc_event *>PyMem_Calloc(VC_XRUNS, sizeof(vc_event))
+        if events == NULL:
+            raise MemoryError
+        try:
+            count = vc_engine_xruns(self.engine, events, VC_XRUNS)
+            return [happened(&events[i]) for i in range(count)]
+        finally:
+            PyMem_Free(events)
 
     def levels(self):
         """[(peak, mean square)] of the output channels, then of the input channels."""
@@ -601,11 +753,11 @@ cdef class Engine:
             PyMem_Free(levels)
 
     def events(self):
-        """Takes all waiting events: [(kind, host_ns, sample_frames, value)]."""
+        """Takes all waiting events: [(kind, host_ns, sample_frames, value, cause, waited_ns)]."""
         cdef vc_event event
         taken = []
         while vc_engine_event(self.engine, &event):
-            taken.append((event.kind, event.host_ns, event.sample_frames, event.value))
+            taken.append(happened(&event))
         return taken
 
 

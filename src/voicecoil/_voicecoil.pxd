@@ -4,6 +4,9 @@ from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 ctypedef void (*leave_fn)(void *user) noexcept nogil
 ctypedef int64_t (*clock_fn)(void *clock) noexcept nogil
 
+cdef extern from "<stdbool.h>":
+    ctypedef bint c_bool "bool"
+
 
 cdef extern from "voicecoil.h" nogil:
     int64_t vc_clock_ns()
@@ -25,6 +28,18 @@ cdef extern from "voicecoil.h" nogil:
         void *user
 
     int32_t vc_native_process(vc_block *block, void *user) noexcept
+
+    ctypedef struct vc_mailbox:
+        pass
+
+    ctypedef struct vc_slot:
+        pass
+
+    vc_slot *vc_slot_new(const vc_native *first, vc_mailbox *parameters)
+    void vc_slot_free(vc_slot *slot)
+    uint64_t vc_slot_swap(vc_slot *slot, const vc_native *next)
+    uint64_t vc_slot_taken(const vc_slot *slot)
+    int32_t vc_slot_process(vc_block *block, void *slot) noexcept
 
     ctypedef struct vc_engine:
         pass
@@ -93,7 +108,15 @@ cdef extern from "voicecoil.h" nogil:
         int64_t sample_frames
         int64_t value
         uint32_t kind
+        uint32_t cause
+        int64_t waited_ns
 
+    enum:
+        VC_XRUNS
+        VC_HISTOGRAM_BUCKETS
+
+    uint32_t vc_engine_xruns(const vc_engine *engine, vc_event *out, uint32_t count)
+    void vc_engine_timing(const vc_engine *engine, uint32_t which, uint64_t *counts)
     bint vc_engine_event(vc_engine *engine, vc_event *out)
     void vc_cycle_set_trap(void (*enter)() noexcept, void (*leave)() noexcept)
 
@@ -167,6 +190,53 @@ cdef extern from "bridge.h":
     unsigned long vc_bridge_running_on(const vc_bridge *bridge)
     int vc_bridge_has_orphan(const vc_bridge *bridge)
     void vc_bridge_reap(vc_bridge *bridge)
+    void vc_bridge_preempt(vc_bridge *bridge)
+    void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
+    c_bool vc_bridge_inside(const void *bridge) noexcept nogil
+
+
+cdef extern from "lead.h" nogil:
+    ctypedef struct vc_lead:
+        pass
+
+    ctypedef struct vc_lead_config:
+        uint32_t input_channels
+        uint32_t output_channels
+        uint32_t block_frames
+        uint32_t device_frames
+        uint32_t lead_frames
+        double samplerate_hz
+        float *input_block
+        float *output_block
+        vc_process_fn process
+        void *user
+        c_bool (*inside)(const void *user) noexcept nogil
+
+    int32_t vc_lead_process(vc_block *block, void *lead) noexcept
+    void vc_lead_stop(vc_lead *lead)
+    void vc_lead_margins(const vc_lead *lead, uint64_t *counts)
+    uint64_t vc_lead_blocks(const vc_lead *lead)
+    uint64_t vc_lead_frames(const vc_lead *lead)
+
+
+cdef extern from "preempt.h" nogil:
+    int vc_preempt_kind()
+    uint64_t vc_preempt_count()
+    void vc_preempt_forget()
+
+
+cdef extern from "worker.h" nogil:
+    ctypedef struct vc_worker:
+        pass
+
+    vc_worker *vc_worker_new(const vc_lead_config *config, leave_fn leave, bint waited_for)
+    void vc_worker_free(vc_worker *worker)
+    vc_lead *vc_worker_lead(vc_worker *worker)
+    bint vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                       bint waited_for)
+    bint vc_worker_start(vc_worker *worker)
+    void vc_worker_quit(vc_worker *worker)
+    bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
 
 
 cdef extern from "block.h":

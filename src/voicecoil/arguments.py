@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from voicecoil.drivers.driver import (
     BLOCK_RANGE_FRAMES,
@@ -21,6 +21,7 @@ __all__ = [
     "check_blocksize",
     "check_count",
     "check_gain",
+    "check_latency",
     "check_samplerate",
     "check_seconds",
     "check_timeout",
@@ -29,6 +30,7 @@ __all__ = [
 
 SHOWN = 80  # characters of a wrong value that a message shows
 
+MAX_LEAD_S = 10.0
 MAX_GAIN = 1e6  # 120 dB; more is a mistake, and far more is no float32
 
 
@@ -100,6 +102,21 @@ def check_blocksize(blocksize: Any) -> int | None:
             f"blocksize={blocksize!r} frames; possible is {low} to {high}, or None for the device's"
         )
     return frames
+
+
+def check_latency(latency: Any) -> Literal["safe", "low"] | float:
+    """Where a callback runs: "safe", "low", or seconds ahead of the device."""
+    possible = f'"safe", "low", or seconds that are more than 0 and at most {MAX_LEAD_S:g}'
+    if latency == "safe":
+        return "safe"
+    if latency == "low":
+        return "low"
+    if isinstance(latency, str):
+        raise ArgumentError(f"latency={shown(latency)}; possible are {possible}")
+    seconds = _number(latency, "latency", possible)
+    if not 0 < seconds <= MAX_LEAD_S:
+        raise ArgumentError(f"latency={latency!r}; possible are {possible}")
+    return seconds
 
 
 def check_timeout(timeout: Any, name: str = "timeout") -> float | None:

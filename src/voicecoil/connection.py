@@ -20,6 +20,7 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.events import Event
+from voicecoil.homes import Ahead
 from voicecoil.isolated import IsolatedCode, abandon
 from voicecoil.recovery import Arrival, Recovery, watch
 
@@ -28,6 +29,7 @@ __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
 POLL_S = 0.002
+AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ class Connection:
     engine : Engine
     recovery : Recovery or None
         None: a lost device ends the stream.
+    ahead : Ahead or None
+        What runs the code, if the IO thread does not.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Connection:
         code: _core.Code,
         engine: _core.Engine,
         recovery: Recovery | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         self.place = place
         self.clock = place.driver_stream.clock if place.driver_stream is not None else None
@@ -80,6 +85,7 @@ class Connection:
         self.closed = False
         self.unraised: BaseException | None = None
         self._recovery = recovery
+        self._ahead = ahead
         self._failure: Exception | None = None
         self._told_failure = False
         self._news: deque[Event] = deque()
@@ -102,9 +108,21 @@ class Connection:
 
     @property
     def in_callback(self) -> bool:
-        """Whether the calling thread is the IO thread, in this stream's callback."""
+        """Whether the calling thread is in this stream's callback."""
         code = self.code
         return isinstance(code, _core.PythonCode) and code.running_on == threading.get_ident()
+
+    def ask_to_end(self, drain: bool) -> None:
+        """Returns at once. With `drain` all that the callback has made is still heard."""
+        self.ending = True
+        if not drain:
+            self.engine.abort()
+            if self._ahead is not None:
+                self._ahead.quit()
+        elif self._ahead is not None:
+            self._ahead.stop()
+        else:
+            self.engine.stop()
 
     def start(self) -> None:
         with self.lock:
@@ -113,6 +131,8 @@ class Connection:
             self.ending = self._told_failure = False
             self._failure = None
             self.engine.start()
+            if self._ahead is not None:
+                self._ahead.start()
             if self.driver_stream is not None:
                 self._start(self.driver_stream)
             else:
@@ -133,27 +153,36 @@ class Connection:
             if self._recovery is None or not lost or self.device_trouble() is None:
                 raise
             self.engine.start()  # the end that `halt` may have asked for is not wanted
+            if self._ahead is not None:
+                self._ahead.start()
+            self._tell_loss(driver_stream, error)
+            self._let_go(driver_stream)
             self.away = True
-            self._let_go(driver_stream, str(error))
 
     def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""
         with self.lock:
             self.away = False
+            until = time.monotonic() + timeout_s
+            returned = self._ahead is None or self._ahead.join(timeout_s)
             driver_stream = self.driver_stream
-            if not self.started or driver_stream is None:
-                return
-            self._let_io_thread_leave()
+            runs = self.started and driver_stream is not None
+            if runs and self._ahead is None:
+                self._let_io_thread_leave()
             if for_good and isinstance(self.code, _core.PythonCode):
                 self.code.shut()  # also when the device cannot be stopped
-            driver_stream.stop(timeout_s)
-            self._stopped()
+            if runs and driver_stream is not None:
+                driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
+            if not returned:
+                raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
+            if runs or self._ahead is not None:
+                self._stopped()
 
     def _stopped(self) -> None:
         self.started = False
         if isinstance(self.code, _core.PythonCode):
             self.unraised = self.code.take_exception() or self.unraised
-            if self.code.has_orphan:
+            if self.code.has_orphan and not (self._ahead is not None and self._ahead.running):
                 _reap(self.code)
         if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
             self.unraised = self._native_error()
@@ -178,7 +207,7 @@ class Connection:
         return NativeCallbackError(f"the native callback returned {code}", code=code)
 
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        self.engine.abort()
+        self.ask_to_end(drain=False)
         if not self.lock.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
                 f"another thread did not end the stream within {timeout_s:.3g} s"
@@ -306,17 +335,21 @@ class Connection:
                 driver_stream.stop(STOP_TIMEOUT_S)
             except VoicecoilError:
                 return  # its callback is stuck; who stops or closes the stream hears of that
+            self._tell_loss(driver_stream, trouble)
             # What was on its way to the ear when a stream ended is lost, and nothing is left to do.
             self.away = not self.ending and self.engine.state == _core.RUNNING
             self._stopped()
-            self._let_go(driver_stream, str(trouble))
+            self._let_go(driver_stream)
             self._recovery.lost(trouble)
         finally:
             self.lock.release()
 
-    def _let_go(self, driver_stream: DriverStream, why: str) -> None:
+    def _tell_loss(self, driver_stream: DriverStream, trouble: BaseException) -> None:
+        """Comes first: who sees that it waits finds the event that says why."""
         self._news.extend(driver_stream.events())
-        self._news.append(self._event("lost", why))
+        self._news.append(self._event("lost", str(trouble)))
+
+    def _let_go(self, driver_stream: DriverStream) -> None:
         self.place = replace(self.place, driver_stream=None)
         self._earlier_overloads += driver_stream.overloads
         driver_stream.close()
@@ -340,6 +373,11 @@ class Connection:
             self.clock = driver_stream.clock
             back = self._event("back", arrival.device.name)
             try:
+                if self._ahead is not None and not self._ahead.fit(
+                    got, driver_stream.clock is not None, STOP_TIMEOUT_S
+                ):
+                    driver_stream.close()
+                    return False
                 self.engine.move(
                     arrival.input_map,
                     arrival.output_map,

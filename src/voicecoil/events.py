@@ -6,7 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["Event", "with_overloads"]
+from voicecoil import _core
+
+__all__ = ["CAUSES", "Cause", "Event", "from_engine", "with_overloads"]
+
+Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
+CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
 
 OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
 
@@ -33,6 +38,13 @@ class Event:
         xrun event that follows "back".
     detail : str
         lost: what happened. back: the device's name. Else empty.
+    cause : str or None
+        Of an xrun. "device": the device gave no cycle for these frames. "waiting": the callback
+        waited for the GIL, which another thread held. "callback": it was running. "worker": the
+        thread that runs it ahead did not get to it, for the machine was busy. "blocks": a duplex
+        device broke its promise of whole blocks.
+    waited_ns : int
+        late: how much of that the callback waited for the GIL.
     """
 
     kind: Literal[
@@ -42,6 +54,19 @@ class Event:
     sample_frames: int
     value: int
     detail: str = ""
+    cause: Cause | None = None
+    waited_ns: int = 0
+
+
+def from_engine(
+    kind: int, host_ns: int, sample_frames: int, value: int, cause: int, waited_ns: int
+) -> Event:
+    """What the engine posted."""
+    if kind == _core.EVENT_XRUN:
+        return Event("xrun", host_ns, sample_frames, value, cause=CAUSES[cause])
+    if kind == _core.EVENT_LATE:
+        return Event("late", host_ns, sample_frames, value, waited_ns=waited_ns)
+    return Event("finished", host_ns, sample_frames, 0)
 
 
 def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:

@@ -8,17 +8,37 @@ The C signature, stable (``vc_native_fn`` in ``voicecoil.h``)::
 `output` and `input` are interleaved float32, `frames` times the stream's channels; NULL without
 that direction. Return 0 to go on, 1 to end the stream after this block, a negative number of your
 own to end it with a `NativeCallbackError`. It must not block, allocate, or call Python.
+
+`user` is what :class:`NativeCallback` was given. In a stream with ``parameters=`` it is the newest
+record of these, constant during the call: the values in their order, each at a multiple of 8 bytes;
+a float is a double, an int an int64_t, a bool a byte, and bytes are their number in a uint32_t and
+behind it as many.
 """
 
 from __future__ import annotations
 
 import ctypes
+import pickletools
+import re
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["SIGNATURE", "NativeCallback", "as_native", "ctypes_type", "numba_signature"]
+if TYPE_CHECKING:
+    from voicecoil import _core
+    from voicecoil.values import Record
+
+__all__ = [
+    "SIGNATURE",
+    "NativeCallback",
+    "as_native",
+    "check_native",
+    "ctypes_type",
+    "native_code",
+    "numba_signature",
+]
 
 SIGNATURE = "int32_t (float *, const float *, uint32_t, const vc_block *, void *)"
 
@@ -39,6 +59,8 @@ class NativeCallback:
     ------
     ArgumentTypeError
         `function` is none of these, or of another signature.
+    ArgumentError
+        It is NULL, or a numba function that may raise an exception.
     """
 
     def __init__(self, function: Any, user: Any = None) -> None:
@@ -118,6 +140,67 @@ def _ctypes_address(function: Any) -> int:
     return ctypes.cast(function, ctypes.c_void_p).value or 0
 
 
+def check_native(
+    native: NativeCallback, parameters: Mapping[str, Any] | None, results: Any
+) -> None:
+    """What a native function cannot have.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if results is not None:
+        raise ArgumentError(
+            "results are for Python callbacks; a native one writes into the `user` of "
+            "voicecoil.NativeCallback"
+        )
+    if parameters and native.user:
+        raise ArgumentError(
+            "a native function has one `user`: give NativeCallback's, or parameters, which are "
+            "given to the function instead"
+        )
+
+
+def native_code(native: NativeCallback, parameters: Record | None) -> _core.NativeCode:
+    """It as what a stream runs."""
+    from voicecoil import _block, _core
+
+    mailbox = _block.mailbox(parameters.control) if parameters is not None else 0
+    record = parameters.control if parameters is not None else None
+    return _core.NativeCode(native.address, native.user, native.keep, mailbox, record)
+
+
+# The exceptions that numba has compiled into a function, as pickles in LLVM's notation.
+_RAISED = re.compile(r'@\.const\.pickledata\.\w+ = [^\n]*? c"((?:[^"\\]|\\[0-9A-Fa-f]{2})*)"')
+
+
+def _raised(llvm: str) -> list[str]:
+    """The names of the exceptions that compiled code may raise."""
+    names = set()
+    for data in _RAISED.findall(llvm):
+        pickled = re.sub(
+            rb"\\([0-9A-Fa-f]{2})", lambda code: bytes([int(code[1], 16)]), data.encode("latin-1")
+        )
+        texts = [value for _, value, _ in pickletools.genops(pickled) if isinstance(value, str)]
+        names.add(texts[1] if len(texts) > 1 else "an exception")
+    return sorted(names)
+
+
+def _refuse_what_raises(function: Any) -> None:
+    """A cfunc that raises takes the GIL, prints, and goes on with whatever it was to return."""
+    try:
+        raised = _raised(function.inspect_llvm())
+    except Exception:
+        return  # another numba, which tells it otherwise
+    if raised:
+        raise ArgumentError(
+            f"the cfunc may raise {', '.join(raised)}; on the device's thread that would wait for "
+            "the GIL, and the stream would not hear of it. A division is none with "
+            'error_model="numpy"; memory is made before (give it as `user`); for errors of your '
+            "own return a negative number"
+        )
+
+
 def _numba_address(function: Any) -> int | None:
     address = getattr(function, "address", None)
     if address is None:
@@ -131,6 +214,7 @@ def _numba_address(function: Any) -> int | None:
             f"the cfunc has signature {signature}; a callback has {numba_signature()} "
             "(voicecoil.native.numba_signature())"
         )
+    _refuse_what_raises(function)
     return int(address)
 
 

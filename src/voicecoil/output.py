@@ -21,7 +21,7 @@ LINGER_S = 0.1  # how long a device stays open when all is quiet: sounds often f
 class Output:
     """A device that mixes what is played on it.
 
-    Whoever wants to add a sound holds the output first (`output_for` does), so that it does not
+    Whoever wants to add a sound holds the output first (whoever makes it does), so that it does not
     close, or come back with another rate, while the sound is made ready.
     """
 
@@ -37,7 +37,7 @@ class Output:
         self.on_device_lost = on_device_lost
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
-        self._holds = 0
+        self._holds = 1  # the maker's
         self._quiet_since: int | None = None  # the mixer's frame
         self._ended_away = 0  # sounds that were stopped since the device was lost
         low, high = RATE_RANGE_HZ
@@ -207,7 +207,6 @@ def output_for(
                 output.close()
         output = Output(driver, device, samplerate, channels, blocksize, on_device_lost)
         _outputs.add(output)
-        output.hold()
         return output
 
 

@@ -126,6 +126,7 @@ def render(
         samplerate=rate,
         channels=count,
         blocksize=size,
+        latency="low",  # nobody waits for a clock here
     )
     try:
         if total:

@@ -2,9 +2,81 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass
+from itertools import accumulate
 
-__all__ = ["Statistics"]
+from voicecoil import _core
+from voicecoil.events import Event, from_engine
+
+__all__ = ["Histogram", "Statistics", "read_statistics"]
+
+FINEST_NS = 8  # durations below have a bucket each; above, each octave has as many
+
+
+def _bucket_end_ns(bucket: int) -> int:
+    """The first duration behind a bucket (core/histogram.h), ns."""
+    octave, step = divmod(bucket + 1, FINEST_NS)
+    return step if octave == 0 else (FINEST_NS + step) << (octave - 1)
+
+
+class Histogram:
+    """How often which duration came; it does not change any more.
+
+    Durations are known to an eighth of their value: what is given is the upper end of a bucket.
+    """
+
+    def __init__(self, counts: bytes = b"") -> None:
+        self._counts = array("Q", counts)
+
+    @property
+    def count(self) -> int:
+        """How many there were."""
+        return sum(self._counts)
+
+    def quantile_s(self, share: float) -> float:
+        """What no more than that share (0 to 1) of them exceeds, s; 0.0 where there were none."""
+        wanted = share * self.count
+        for bucket, so_far in enumerate(accumulate(self._counts)):
+            if so_far >= wanted and so_far > 0:
+                return _bucket_end_ns(bucket) / 1e9
+        return 0.0
+
+    @property
+    def median_s(self) -> float:
+        """The median, s."""
+        return self.quantile_s(0.5)
+
+    @property
+    def p99_s(self) -> float:
+        """What one in a hundred exceeds, s."""
+        return self.quantile_s(0.99)
+
+    @property
+    def max_s(self) -> float:
+        """The longest, s."""
+        return self.quantile_s(1.0)
+
+    @property
+    def min_s(self) -> float:
+        """The shortest, s."""
+        return self.quantile_s(0.0)
+
+    def buckets(self) -> list[tuple[float, int]]:
+        """(the bucket's upper end in s, how many), those that are not empty."""
+        return [(_bucket_end_ns(b) / 1e9, n) for b, n in enumerate(self._counts) if n]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Histogram) and self._counts == other._counts
+
+    def __hash__(self) -> int:
+        return hash(self._counts.tobytes())
+
+    def __repr__(self) -> str:
+        return (
+            f"<Histogram of {self.count}: median {self.median_s:.3g} s, 99 % {self.p99_s:.3g} s, "
+            f"longest {self.max_s:.3g} s>"
+        )
 
 
 @dataclass(frozen=True)
@@ -41,6 +113,17 @@ class Statistics:
         Time spent in cycles, total, s.
     busy_max_s : float
         Longest cycle, s.
+    gil_wait, run_time : Histogram
+        How long a Python callback waited for the GIL, and how long it then took. Only where the
+        device's clock is real; empty for native code.
+    margin : Histogram
+        What was in reserve in each cycle: ahead of the device, the sound that was ready and not
+        played yet (with input alone, the room for more); on the IO thread, what was left of the
+        cycle's time. 0: it was too late.
+    jitter : Histogram
+        How far from its time, either way, each cycle began after the one before.
+    latest_xruns : tuple of Event
+        The newest 1,000, oldest first.
     """
 
     cycles: int
@@ -56,3 +139,30 @@ class Statistics:
     load: float
     busy_s: float
     busy_max_s: float
+    gil_wait: Histogram
+    run_time: Histogram
+    margin: Histogram
+    jitter: Histogram
+    latest_xruns: tuple[Event, ...]
+
+
+def read_statistics(
+    engine: _core.Engine, code: object, worker: _core.Worker | None, overloads: int
+) -> Statistics:
+    """All that the parts of a stream have counted."""
+    raw = engine.statistics()
+    for name in ("output_time", "input_time"):
+        raw.pop(name)
+    busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
+    waits, runs = code.timings() if isinstance(code, _core.PythonCode) else (b"", b"")
+    return Statistics(
+        **raw,
+        overloads=overloads,
+        busy_s=busy_ns / 1e9,
+        busy_max_s=busy_max_ns / 1e9,
+        gil_wait=Histogram(waits),
+        run_time=Histogram(runs),
+        margin=Histogram(worker.margins() if worker else engine.timing(_core.TIMING_MARGIN)),
+        jitter=Histogram(engine.timing(_core.TIMING_JITTER)),
+        latest_xruns=tuple(from_engine(*xrun) for xrun in engine.xruns()),
+    )

@@ -28,10 +28,10 @@ class OutputStream(StreamBase):
     Parameters
     ----------
     callback : callable or native function
-        Called for every block with one argument, the :class:`Block`, on the device's own IO
-        thread. It fills ``block.output``. It returns None and must be back before the next
-        block is due. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
-        PyCapsule, :class:`NativeCallback`) run without Python.
+        Called for every block with one argument, the :class:`Block`. It fills ``block.output``.
+        It returns None before the next block is due; how much later it may be says `latency`. It
+        may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
+        :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of one, a uid, or a :class:`Device`; None: the default.
     driver : str, Driver or None
@@ -44,13 +44,16 @@ class OutputStream(StreamBase):
         many as there are.
     blocksize : int or None
         Frames per block; None: as the device delivers them. Any size costs no latency.
-    latency : {"low"}
-        Where the callback runs. "low": on the IO thread, with no latency added.
+    latency : {"safe", "low"} or float
+        Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
+        cycles ahead of the device, so that a program that is busy with something else does not
+        make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
+        with no latency added. Native functions always run there.
     zero_copy : bool
-        The callback's arrays are the device's own memory. A reference that outlives its block is
-        found right after the callback and ends the stream with `EscapedBlockError`. Where the
-        device's memory is no single array, blocks are copied and counted
-        (``statistics().copied_blocks``).
+        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
+        that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
@@ -105,10 +108,10 @@ class InputStream(StreamBase):
     Parameters
     ----------
     callback : callable or native function
-        Called for every block with one argument, the :class:`Block`, on the device's own IO
-        thread. It reads ``block.input``. It returns None and must be back before the next
-        block is due. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
-        PyCapsule, :class:`NativeCallback`) run without Python.
+        Called for every block with one argument, the :class:`Block`. It reads ``block.input``.
+        It returns None before the next block is due; how much later it may be says `latency`. It
+        may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
+        :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of one, a uid, or a :class:`Device`; None: the default.
     driver : str, Driver or None
@@ -121,13 +124,16 @@ class InputStream(StreamBase):
     blocksize : int or None
         Frames per block; None: as the device delivers them. A block that spans cycles comes
         when its last frame has come.
-    latency : {"low"}
-        Where the callback runs. "low": on the IO thread, with no latency added.
+    latency : {"safe", "low"} or float
+        Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
+        cycles ahead of the device, so that a program that is busy with something else does not
+        make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
+        with no latency added. Native functions always run there.
     zero_copy : bool
-        The callback's arrays are the device's own memory. A reference that outlives its block is
-        found right after the callback and ends the stream with `EscapedBlockError`. Where the
-        device's memory is no single array, blocks are copied and counted
-        (``statistics().copied_blocks``).
+        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
+        that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool
@@ -182,11 +188,10 @@ class Stream(StreamBase):
     Parameters
     ----------
     callback : callable or native function
-        Called for every block with one argument, the :class:`Block`, on the device's own IO
-        thread. It reads ``block.input`` and
-        fills ``block.output``. It returns None and must be back before the next
-        block is due. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
-        PyCapsule, :class:`NativeCallback`) run without Python.
+        Called for every block with one argument, the :class:`Block`. It reads ``block.input`` and
+        fills ``block.output``. It returns None before the next block is due; how much later it may
+        be says `latency`. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes,
+        cffi, PyCapsule, :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of one, a uid, or a :class:`Device`; None: the default.
     driver : str, Driver or None
@@ -200,13 +205,16 @@ class Stream(StreamBase):
     blocksize : int or None
         Frames per block; None: as the device delivers them. A size that does not
         divide the device's cycles adds one block of latency.
-    latency : {"low"}
-        Where the callback runs. "low": on the IO thread, with no latency added.
+    latency : {"safe", "low"} or float
+        Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
+        cycles ahead of the device, so that a program that is busy with something else does not
+        make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
+        with no latency added. Native functions always run there.
     zero_copy : bool
-        The callback's arrays are the device's own memory. A reference that outlives its block is
-        found right after the callback and ends the stream with `EscapedBlockError`. Where the
-        device's memory is no single array, blocks are copied and counted
-        (``statistics().copied_blocks``).
+        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
+        that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
     meter : bool

@@ -12,6 +12,7 @@ from voicecoil import _block, _core, control
 from voicecoil.arguments import (
     channel_map,
     check_blocksize,
+    check_latency,
     check_samplerate,
     check_timeout,
     shown,
@@ -29,10 +30,11 @@ from voicecoil.errors import (
     StreamClosedError,
     StreamStateError,
 )
-from voicecoil.events import Event, with_overloads
+from voicecoil.events import Event, from_engine, with_overloads
+from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
 from voicecoil.isolated import IsolatedCode, check_name
 from voicecoil.levels import Level, read_levels
-from voicecoil.native import as_native
+from voicecoil.native import as_native, check_native, native_code
 from voicecoil.recovery import (
     OnDeviceLost,
     Recovery,
@@ -40,7 +42,7 @@ from voicecoil.recovery import (
     check_on_device_lost,
     find_or_await,
 )
-from voicecoil.statistics import Statistics
+from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.values import Record
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
@@ -49,11 +51,6 @@ Callback = Callable[[_block.Block], None]
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
-_EVENT_KINDS: dict[int, Literal["xrun", "late", "finished"]] = {
-    _core.EVENT_XRUN: "xrun",
-    _core.EVENT_FINISHED: "finished",
-    _core.EVENT_LATE: "late",
-}
 
 
 class StreamBase:
@@ -70,7 +67,7 @@ class StreamBase:
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Literal["low"] = "low",
+        latency: Home = "safe",
         zero_copy: bool = False,
         arrays: Literal["numpy", "memoryview"] = "numpy",
         meter: bool = False,
@@ -80,11 +77,9 @@ class StreamBase:
         results: Mapping[str, Any] | None = None,
     ) -> None:
         self._connection: Connection | None = None
+        self._ahead: Ahead | None = None
         self._generation = control.generation()
-        if latency != "low":
-            raise ArgumentError(
-                f'latency={latency!r}; possible is "low": the callback runs on the device\'s thread'
-            )
+        home = check_latency(latency)
         if arrays not in ("numpy", "memoryview"):
             raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
         name = check_name(callback) if isolated else None
@@ -97,13 +92,12 @@ class StreamBase:
                 f"callback={shown(callback)} cannot be called; give a function of one argument, "
                 "the Block, or a native function (voicecoil.NativeCallback)"
             )
-        if native is not None and not (parameters is results is None):
-            raise ArgumentError(
-                "parameters and results are for Python callbacks; a native one gets the `user` of "
-                "voicecoil.NativeCallback"
-            )
+        if native is not None:
+            check_native(native, parameters, results)
         self._parameters = Record("parameters", parameters, True) if parameters else None
         self._results = Record("results", results, False) if results else None
+        own_home = make_code is not None or native is not None or name is not None
+        check_home(home, own_home, zero_copy)
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
         policy = check_on_device_lost(on_device_lost)
@@ -127,24 +121,39 @@ class StreamBase:
             self._maps = maps
             self._first_got = got
             self._blocksize = block_frames
+            on_io_thread = home == "low" or own_home
+            if not on_io_thread:
+                self._blocksize = blocks_ahead(block_frames, got)
             self._zero_copy = bool(zero_copy)
             self._meter = bool(meter) or make_code is not None
             if make_code is not None:
                 code = make_code(got, len(maps[0]), len(maps[1]))
             elif native is not None:
-                code = _core.NativeCode(native.address, native.user, native.keep)
+                code = native_code(native, self._parameters)
             elif name is not None:
                 code = self._isolated_code(name)
             else:
                 code = self._python_code(callback, arrays)
+            self._code = code
             clock = driver_stream.clock if driver_stream is not None else None
-            engine = self._engine(code, clock, arrays)
+            if on_io_thread and name is None and isinstance(code, _core.PythonCode):
+                code.preempt()
+            if not on_io_thread:
+                self._ahead = Ahead(
+                    code,
+                    home,
+                    got,
+                    clock is not None,
+                    (len(maps[0]), len(maps[1])),
+                    self._blocksize or 0,
+                )
+            engine = self._engine(self._ahead.worker if self._ahead else code, clock, arrays)
             recovery = None
             if policy != "stop":
                 blocks = block_frames or got.device_frames or None
                 recovery = Recovery(policy, self._driver, maps, got.samplerate, blocks)
             place = Place(self._first_device, got, driver_stream)
-            connection = Connection(place, code, engine, recovery)
+            connection = Connection(place, code, engine, recovery, self._ahead)
             control.register(connection)
             if isinstance(code, IsolatedCode):
                 code.keeper.adopt()
@@ -214,8 +223,9 @@ class StreamBase:
             code,
             input_channels=len(self._maps[0]),
             output_channels=len(self._maps[1]),
-            block_frames=self._blocksize or 0,
-            device_frames=got.device_frames,
+            # Ahead, the lead makes blocks of the cycles as they come.
+            block_frames=0 if self._ahead else self._blocksize or 0,
+            device_frames=0 if self._ahead else got.device_frames,
             drain_frames=output,
             samplerate_hz=got.samplerate,
             flags=flags,
@@ -268,6 +278,34 @@ class StreamBase:
             raise AttributeError('open the stream with parameters={"name": first_value}')
         return self._parameters.control
 
+    def swap(self, callback: Any) -> None:
+        """From its next block on another native function, without a gap. One thread at a time.
+
+        Parameters
+        ----------
+        callback : native function
+            As for the stream that was opened with one; `parameters` stay as they are.
+
+        Raises
+        ------
+        ArgumentTypeError, ArgumentError
+            It is not native, or cannot be used.
+        StreamStateError
+            The stream was opened with a callback that is not native.
+        """
+        self._alive()
+        if not isinstance(self._code, _core.NativeCode):
+            raise StreamStateError(
+                "only a native callback can be exchanged; a Python one can call what it likes"
+            )
+        native = as_native(callback)
+        if native is None:
+            raise ArgumentTypeError(
+                f"callback={shown(callback)} is not native; give a voicecoil.NativeCallback"
+            )
+        check_native(native, {"": 0} if self._parameters else None, None)
+        self._code.swap(native.address, native.user, native.keep)
+
     @property
     def results(self) -> _block.Values:
         """What the callback has put into ``block.results``, as of its newest block.
@@ -278,8 +316,15 @@ class StreamBase:
             raise AttributeError('open the stream with results={"name": first_value}')
         return self._results.control
 
+    @property
+    def lead_frames(self) -> int:
+        """How late the callback may be, frames; 0: it runs on the device's thread."""
+        return self._ahead.lead_frames if self._ahead is not None else 0
+
     def _lead_frames(self) -> int:
-        """What blocks that do not fit the device's cycles cost in a duplex stream."""
+        """What the lead, or blocks that do not fit a duplex device's cycles, cost."""
+        if self._ahead is not None:
+            return self._ahead.lead_frames
         size, cycle = self.blocksize, self._got.device_frames
         fits = size == 0 or (cycle != 0 and cycle % size == 0)
         return 0 if fits or len(self._directions) < 2 else size
@@ -325,26 +370,16 @@ class StreamBase:
         """What was counted since the stream was opened; readable also when it is closed."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
-        raw = self._connection.engine.statistics()
-        for name in ("output_time", "input_time"):
-            raw.pop(name)
-        busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-        return Statistics(
-            **raw,
-            overloads=self._connection.overloads,
-            busy_s=busy_ns / 1e9,
-            busy_max_s=busy_max_ns / 1e9,
-        )
+        connection = self._connection
+        worker = self._ahead.worker if self._ahead is not None else None
+        return read_statistics(connection.engine, self._code, worker, connection.overloads)
 
     def events(self) -> list[Event]:
         """Takes what happened since the last call, oldest first."""
         if self._connection is None:
             return []
         noticed = self._connection.take_news()
-        events = [
-            Event(_EVENT_KINDS[kind], host_ns, frames, value if kind != _core.EVENT_FINISHED else 0)
-            for kind, host_ns, frames, value in self._connection.engine.events()
-        ]
+        events = [from_engine(*raw) for raw in self._connection.engine.events()]
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
@@ -457,13 +492,12 @@ class StreamBase:
 
     def _end(self, drain: bool) -> None:
         connection = self._alive()
-        connection.ending = True
-        ask = connection.engine.stop if drain else connection.engine.abort
-        ask()
+        connection.ask_to_end(drain)
         if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
+        patience = STOP_TIMEOUT_S + self.lead_frames / self.samplerate
         latency = self._got.output_latency
-        patience = STOP_TIMEOUT_S + (latency.seconds if latency else 0.0)
+        patience += latency.seconds if latency else 0.0
         until = time.monotonic() + patience
         # A stepped clock stands still unless somebody moves it: nothing will come to an end by
         # itself.
@@ -491,7 +525,7 @@ class StreamBase:
         if connection is None or connection.closed or control.forked(self._generation):
             return
         if _core.in_callback():
-            connection.engine.abort()
+            connection.ask_to_end(drain=False)
             control.submit(connection.close_unseen)
             return
         connection.close()
@@ -504,7 +538,11 @@ class StreamBase:
             connection.close_at_exit(timeout_s)
 
     def __enter__(self) -> Self:
-        self.start()
+        try:
+            self.start()
+        except BaseException:
+            self.close()  # there will be no `__exit__`
+            raise
         return self
 
     def __exit__(

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 
-from life import Beat, devices, playing
+from life import HOME, Beat, devices, playing
 
 import voicecoil as vc
 
@@ -21,7 +21,7 @@ def open_and_close() -> None:
     # The end of the interpreter is the only thing that may go wrong here.
     with contextlib.suppress(vc.StreamStateError):
         while True:
-            with vc.OutputStream(Beat(), driver=driver, arrays="memoryview"):
+            with vc.OutputStream(Beat(), driver=driver, arrays="memoryview", latency=HOME):
                 opened.set()
 
 

@@ -1,7 +1,7 @@
 """The same with NumPy arrays, on a device that never pauses."""
 
 import numpy as np
-from life import Beat, devices
+from life import HOME, Beat, devices
 
 import voicecoil as vc
 
@@ -13,6 +13,6 @@ class Tone(Beat):
 
 
 tone = Tone()
-stream = vc.OutputStream(tone, driver=devices(clock="free"))
+stream = vc.OutputStream(tone, driver=devices(clock="free"), latency=HOME)
 stream.start()
 tone.wait(2)

@@ -3,7 +3,7 @@
 import sys
 import weakref
 
-from life import devices, until
+from life import HOME, devices, until
 
 import voicecoil as vc
 
@@ -12,7 +12,7 @@ def fail(block: vc.Block) -> None:
     raise RuntimeError("meant")
 
 
-stream = vc.OutputStream(fail, driver=devices(), arrays="memoryview")
+stream = vc.OutputStream(fail, driver=devices(), arrays="memoryview", latency=HOME)
 stream.start()
 until(lambda: stream.state == "finished")
 if sys.argv[1] == "dropped":

@@ -2,7 +2,7 @@
 
 import sys
 
-from life import Beat, devices, until
+from life import HOME, Beat, devices, until
 
 import voicecoil as vc
 
@@ -16,7 +16,9 @@ class Ending(Beat):
 
 
 ending = Ending()
-stream = ending.stream = vc.OutputStream(ending, driver=devices(), arrays="memoryview")
+stream = ending.stream = vc.OutputStream(
+    ending, driver=devices(), arrays="memoryview", latency=HOME
+)
 stream.start()
 until(lambda: stream.state in ("finished", "closed"))
 assert ending.blocks == 1, ending.blocks

@@ -1,6 +1,6 @@
 """The callback closes its own stream while the program ends."""
 
-from life import Beat, devices
+from life import HOME, Beat, devices
 
 import voicecoil as vc
 
@@ -14,6 +14,8 @@ class Ending(Beat):
 
 
 ending = Ending()
-stream = ending.stream = vc.OutputStream(ending, driver=devices(), arrays="memoryview")
+stream = ending.stream = vc.OutputStream(
+    ending, driver=devices(), arrays="memoryview", latency=HOME
+)
 stream.start()
 assert ending.called.wait(20)

@@ -6,7 +6,7 @@ import threading
 from typing import Any
 
 import numpy as np
-from life import devices
+from life import HOME, devices
 
 import voicecoil as vc
 
@@ -47,8 +47,9 @@ def callback(block: vc.Block) -> None:
 
 
 kept: list[Any] = []
+wanted = {"zero_copy": True, "latency": "low"} if ending == "kept" else {"latency": HOME}
 sys.meta_path.insert(0, Finder())
-stream = vc.Stream(callback, driver=devices(), zero_copy=ending == "kept")
+stream = vc.Stream(callback, driver=devices(), **wanted)
 stream.start()
 try:
     stream.wait(20)

@@ -2,7 +2,7 @@
 
 import sys
 
-from life import Beat, devices
+from life import HOME, Beat, devices
 
 import voicecoil as vc
 
@@ -10,7 +10,9 @@ apart = sys.argv[1] == "apart"
 driver = devices(32 if apart else 1)
 beats = [Beat() for _ in range(32)]
 streams = [
-    vc.OutputStream(beat, driver=driver, device=f"Life {i if apart else 0}", arrays="memoryview")
+    vc.OutputStream(
+        beat, driver=driver, device=f"Life {i if apart else 0}", arrays="memoryview", latency=HOME
+    )
     for i, beat in enumerate(beats)
 ]
 for stream in streams:

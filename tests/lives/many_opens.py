@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from life import Beat, devices, until
+from life import HOME, Beat, devices, until
 
 import voicecoil as vc
 
@@ -18,6 +18,6 @@ beat = Beat()
 before = native_threads()
 for _ in range(200):
     beat.called.clear()
-    with vc.OutputStream(beat, driver=driver, arrays="memoryview"):
+    with vc.OutputStream(beat, driver=driver, arrays="memoryview", latency=HOME):
         assert beat.called.wait(20)
 until(lambda: native_threads() == before)  # a thread that was joined is still on its way out

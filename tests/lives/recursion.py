@@ -6,7 +6,7 @@ import sys
 from typing import Any
 
 import numpy as np
-from life import devices
+from life import HOME, devices
 
 import voicecoil as vc
 
@@ -74,7 +74,7 @@ def callback(block: vc.Block) -> None:
 
 
 sys.setrecursionlimit(1500)
-stream = vc.OutputStream(callback, driver=devices())
+stream = vc.OutputStream(callback, driver=devices(), latency=HOME)
 stream.start()
 try:
     stream.wait(20)

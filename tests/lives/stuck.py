@@ -4,7 +4,7 @@ import sys
 import threading
 import time
 
-from life import PATIENCE_S, devices
+from life import HOME, PATIENCE_S, devices
 
 import voicecoil as vc
 
@@ -19,7 +19,7 @@ def callback(block: vc.Block) -> None:
     time.sleep(2.0 if what == "sleep" else 1000.0)
 
 
-stream = vc.OutputStream(callback, driver=devices(), arrays="memoryview")
+stream = vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME)
 stream.start()
 assert inside.wait(PATIENCE_S)
 if end == "stop":

@@ -6,7 +6,7 @@ import ctypes
 import sys
 
 import numpy as np
-from life import devices
+from life import devices, until
 
 import voicecoil as vc
 from voicecoil import _core
@@ -106,19 +106,28 @@ def recorder() -> None:
 
 
 def python() -> None:
-    with vc.OutputStream(lambda block: None, driver=driver) as stream:
+    with vc.OutputStream(lambda block: None, driver=driver, latency="low") as stream:
         device.step(CYCLES)
         stream.abort()
 
 
-{
+def ahead() -> None:
+    """In real time: on a clock that is not real, the IO thread waits for the worker."""
+    with vc.Stream(lambda block: None, driver=devices(clock="real"), latency=0.02) as stream:
+        until(lambda: stream.statistics().cycles > CYCLES // 4)
+        assert stream.statistics().blocks > 0
+
+
+ways = {
     "native": native,
     "coreaudio": coreaudio,
     "ioproc": ioproc,
     "mixer": mixer,
     "recorder": recorder,
     "python": python,
-}[sys.argv[1]](*sys.argv[2:])
+    "ahead": ahead,
+}
+ways[sys.argv[1]](*sys.argv[2:])
 text = ctypes.create_string_buffer(4096)
 shim.vc_trap_report(text, len(text))
 print(text.value.decode())

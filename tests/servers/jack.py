@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from compiler import shared_library
 from rig import until
 from servers.processes import Processes, needs
 
-__all__ = ["JackServer", "SoundCard"]
+__all__ = ["JackServer", "SoundCard", "use"]
 
 
 class JackServer:
@@ -30,20 +31,37 @@ class JackServer:
     samplerate : int
     ports : int
         Of the dummy driver, each way; 0: a `SoundCard` brings them.
+    role : str
+        For its name.
+    before : sequence of str
+        What to put in front of the command.
     """
 
-    def __init__(self, period_frames: int = 256, samplerate: int = 48_000, ports: int = 0) -> None:
+    def __init__(
+        self,
+        period_frames: int = 256,
+        samplerate: int = 48_000,
+        ports: int = 0,
+        *,
+        role: str = "main",
+        before: Sequence[str] = (),
+    ) -> None:
         needs("jackd")
         # Few names: a machine has room for eight, and forgets a killed server when its name
         # comes again.
-        self.name = "voicecoil-" + os.environ.get("PYTEST_XDIST_WORKER", "main")
+        self.name = f"voicecoil-{role}-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}"
         self.period_frames = period_frames
         self.processes = Processes()
         self.env = {"JACK_DEFAULT_SERVER": self.name, "JACK_NO_AUDIO_RESERVATION": "1"}
-        command = ["jackd", "-n", self.name, "--no-realtime", "-S", "-t", "5000"]
-        command += ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
-        command += ["-C", str(ports), "-P", str(ports)]
-        self.process = self.processes.start(command, **self.env)
+        self._command = [*before, "jackd", "-n", self.name, "--no-realtime", "-S"]
+        self._command += ["-t", "5000"]
+        self._command += ["-d", "dummy", "-r", str(samplerate), "-p", str(period_frames)]
+        self._command += ["-C", str(ports), "-P", str(ports)]
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, also again when it was killed; it is ready some time later."""
+        self.process = self.processes.start(self._command, **self.env)
 
     @property
     def alive(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,7 @@ MODULE = (
 class PulseServer:
     """A pulseaudio of our own, with the sink "null0"."""
 
-    def __init__(self) -> None:
+    def __init__(self, before: Sequence[str] = ()) -> None:
         needs("pulseaudio", "pactl", "parec")
         self.processes = Processes()
         self.socket = self.processes.folder / "native"
@@ -34,7 +35,13 @@ class PulseServer:
             "PULSE_RUNTIME_PATH": str(self.processes.folder),
             "PULSE_COOKIE": str(self.processes.folder / "cookie"),
         }
-        command = ["pulseaudio", "--daemonize=no", "--exit-idle-time=-1", "--use-pid-file=no", "-n"]
+        self._before = before
+        self.start()
+
+    def start(self) -> None:
+        """Starts it, also again when it was killed."""
+        command = [*self._before, "pulseaudio", "--daemonize=no", "--exit-idle-time=-1"]
+        command += ["--use-pid-file=no", "-n"]
         command += ["-L", MODULE.format(name="null0", channels=2)]
         command += ["-L", f"module-native-protocol-unix auth-anonymous=1 socket={self.socket}"]
         self.process = self.processes.start(command, **self.env)

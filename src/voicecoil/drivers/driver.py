@@ -83,7 +83,7 @@ class Latency:
     buffer_frames : int
         The device's buffer.
     lead_frames : int
-        What this library adds: blocks that do not fit the device's cycles.
+        What this library adds: the lead, or blocks that do not fit the device's cycles.
     samplerate : float
         To turn frames into seconds.
     is_estimate : bool

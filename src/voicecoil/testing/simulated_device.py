@@ -69,6 +69,7 @@ class SimulatedDevice:
         self.uid = uid
         self.id = object_id  # AudioObjectID; another one after a replug
         self._layout: list[int] | None = None
+        self._removed = False
 
     def output_streams(self) -> list[int]:
         """Channels of each output stream; what they were, when it is gone."""
@@ -83,11 +84,13 @@ class SimulatedDevice:
         """Unplugs it."""
         self.output_streams()
         self._world.check(self._library.sim_remove_device(self.id))
+        self._removed = True
 
     def replug(self) -> None:
         """Plugs it in again: same uid, new ID."""
         self.id = int(self._library.sim_replug_device(self.id))
         self._world.check(0 if self.id else -1)
+        self._removed = False
 
     def change_rate(self, samplerate: float) -> None:
         """Another process sets its rate, Hz."""
@@ -237,10 +240,15 @@ class SimulatedDevice:
             if sum(run.cycles for run in self.runs()) >= target:
                 return
             # A device that is changing its rate begins a little later.
-            if done >= 4 * cycles + 8 and self._world.counter("live_running_io_procs") == 0:
+            if done >= 4 * cycles + 8 and not self._runs:
                 return
             self._world.advance_ns(step)
         raise StreamStateError(f"{self.uid!r} runs, but {cycles} IO cycles did not come")
+
+    @property
+    def _runs(self) -> bool:
+        # A device that is gone calls nobody, whoever still has an IOProc on it.
+        return not self._removed and self._world.counter("live_running_io_procs") > 0
 
     @property
     def buffer_frames(self) -> int:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from voicecoil import control
 from voicecoil.drivers.coreaudio.control_thread import ControlThread
 from voicecoil.drivers.driver import Device
-from voicecoil.drivers.miniaudio import _io, library
+from voicecoil.drivers.miniaudio import _io, library, pulse
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import result_error
 from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["BACKENDS", "Backend", "Kind", "Timeouts", "real_backends"]
 
 Result = TypeVar("Result")
+WAYS = (0, 1)  # capture, playback
 ANY_CHANNELS = 2  # of a device that takes any number
 ANY_RATE_HZ = 48_000
 CLIENT_NAME = "voicecoil"  # what mixers and patch bays show
@@ -246,6 +247,8 @@ class Backend:
         self.check(
             "ma_context_init", lib.ma_context_init(numbers, 1, config, context), self.kind.title
         )
+        if self.kind.key == "pulse":
+            pulse.guard(ffi.buffer(context))
         self._context = (context, name)
         return self._context
 
@@ -304,6 +307,15 @@ class Backend:
                 name = ffi.string(info.name).decode("utf-8", "replace")
                 found.setdefault(self._uid(raw), (name, [None, None]))[1][way] = raw
         formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
+        if self.kind.key == "pulse":
+            # A connection that is older than PipeWire's defaults is not told of them, ever.
+            first = [
+                next((ids[way] for _, ids in found.values() if ids[way]), None) for way in WAYS
+            ]
+            formats = [
+                form or (self._formats(context, raw, way) if raw else None)
+                for way, form, raw in zip(WAYS, formats, first, strict=True)
+            ]
         listed = []
         if any(formats):
             alone = self.kind.ids == "none"

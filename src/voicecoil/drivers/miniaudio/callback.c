@@ -32,6 +32,7 @@ struct vc_ma_io {
     _Atomic bool fresh;    /* the next cycle begins a new run of the device */
     vc_cycle_run_fn run;
     vc_ma_jack jack;
+    int64_t (*clock_ns)(void) VC_REALTIME;
     double ns_per_frame;
     int64_t slack_ns;
     int32_t priority;
@@ -230,7 +231,7 @@ void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) 
     if (io == NULL) {
         return; /* it is still being opened */
     }
-    int64_t now_ns = vc_clock_ns();
+    int64_t now_ns = io->clock_ns();
     uint64_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
     /* Sequentially consistent, against a detach: the turn before the engine. */
     atomic_store(&io->turn, turn + 1);
@@ -258,7 +259,7 @@ void vc_ma_notify(const void *notification) {
     memcpy(&told, notification, sizeof told.device + sizeof told.type);
     vc_ma_io *io = io_of(told.device);
     if (io != NULL && told.type >= 0 && told.type < VC_MA_NOTIFICATIONS) {
-        atomic_store(&io->notified_ns[told.type], vc_clock_ns());
+        atomic_store(&io->notified_ns[told.type], io->clock_ns());
         atomic_fetch_add(&io->notifications[told.type], 1);
     }
 }
@@ -298,6 +299,7 @@ vc_ma_io *vc_ma_io_new(const vc_ma_config *config) {
     }
     io->run = config->run;
     io->jack = config->jack;
+    io->clock_ns = config->clock_ns != NULL ? config->clock_ns : vc_clock_ns;
     io->ns_per_frame = 1e9 / config->samplerate_hz;
     io->slack_ns = config->slack_frames < 0 ? -1 : frames_ns(io, config->slack_frames);
     io->fixed_frames = config->fixed_frames;

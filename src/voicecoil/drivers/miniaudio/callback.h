@@ -57,6 +57,7 @@ typedef struct vc_ma_config {
     int32_t priority;      /* that the IO thread gives itself, SCHED_FIFO's; 0: it stays as it is */
     int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
     vc_ma_jack jack;
+    int64_t (*clock_ns)(void) VC_REALTIME; /* NULL: vc_clock_ns; a test moves its own */
 } vc_ma_config;
 
 typedef struct vc_ma_io vc_ma_io;

@@ -70,6 +70,10 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
     rate = 0 if backend.kind.own_rate else round(wanted.samplerate or 0)
     # Channels as the device has them, so that miniaudio mixes none of them.
     channels = [0, 0]
+    if backend.kind.key == "pulse":
+        # It must be told: of a device that is just going away it learns nothing, and libpulse ends
+        # the program where it is given no channels.
+        channels = [wanted.device.input_channels, wanted.device.output_channels]
     device, keep = _init(backend, wanted, kind, rate, channels)
     try:
         sides, jack_ = _read(backend, device, kind)

@@ -1,0 +1,119 @@
+"""Measures one library once, in a process of its own, and prints what it saw as JSON.
+
+python client.py NAME --server jack --frames 64 --seconds 5 [--fill] [--times] [--load json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import importlib
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import clients
+import loads
+
+OPENING_S = 10.0
+
+
+def threads() -> dict[int, int]:
+    """Processor time of every thread of this process, ns (Linux)."""
+    taken = {}
+    for task in Path("/proc/self/task").iterdir():
+        try:
+            taken[int(task.name)] = int((task / "schedstat").read_text().split()[0])
+        except OSError:
+            continue
+    return taken
+
+
+def not_audio() -> set[int]:
+    """Threads that this program knows: all but those that a library made for the sound."""
+    known = [t for t in threading.enumerate() if not isinstance(t, threading._DummyThread)]
+    return {t.native_id for t in known if t.native_id and t.name != "audio"}
+
+
+def resident_kib() -> int:
+    """Without shared memory: JACK's clients map 100 MiB of the server's."""
+    status = Path("/proc/self/status").read_text()
+    return sum(int(status.split(name)[1].split()[0]) for name in ("RssAnon:", "RssFile:"))
+
+
+def wait_for_first(client: clients.Client, times: clients.Times) -> int:
+    """When the first block was, ns; as clocks go that have nobody to wake."""
+    until = time.monotonic() + OPENING_S
+    while time.monotonic() < until:
+        if times.blocks:
+            return int(times.began_ns[0])
+        if client.blocks():
+            return time.perf_counter_ns()
+        time.sleep(0.0005)
+    raise RuntimeError(f"no block within {OPENING_S:g} s")
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    capacity = int((options.seconds + 20) * clients.RATE / options.frames) + 1000
+    times = clients.Times(capacity) if options.times else None
+    setting = SimpleNamespace(
+        server=options.server,
+        frames=options.frames,
+        fill=options.fill,
+        times=times,
+        native=ctypes.CDLL(os.environ["PEERS_NATIVE"]),
+    )
+    kind = clients.ALL[options.name]
+    for module in kind.modules:
+        importlib.import_module(module)
+    began_ns = time.perf_counter_ns()
+    client = kind(setting)
+    if times is None:
+        loads.run(options.load, options.seconds)
+        client.close()
+        return {}
+    first_ns = wait_for_first(client, times)
+    loads.run("idle", 0.3)  # until the server has got used to it
+    before, blocks = threads(), client.blocks() or times.blocks
+    started_ns = time.perf_counter_ns()
+    loads.run(options.load, options.seconds)
+    after, last = threads(), client.blocks() or times.blocks
+    taken_s = (time.perf_counter_ns() - started_ns) / 1e9
+    ours = not_audio() | {os.getpid()}
+    audio_ns = max((after[t] - before.get(t, 0) for t in after if t not in ours), default=0)
+    kib = resident_kib()
+    client.close()
+    seen = slice(blocks, min(last, times.capacity))
+    return {
+        "opened_ms": (first_ns - began_ns) / 1e6,
+        "seconds": taken_s,
+        "blocks": last - blocks,
+        "audio_us_per_block": audio_ns / 1e3 / max(1, last - blocks),
+        "resident_kib": kib,
+        "began_ns": times.began_ns[seen] if times.blocks else [],
+        "ended_ns": times.ended_ns[seen] if times.blocks else [],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=list(clients.ALL))
+    parser.add_argument("--server", default="jack")
+    parser.add_argument("--frames", type=int, default=64)
+    parser.add_argument("--seconds", type=float, default=3.0)
+    parser.add_argument("--fill", action="store_true")
+    parser.add_argument("--times", action="store_true")
+    parser.add_argument("--load", choices=list(loads.WORDS), default="idle")
+    options = parser.parse_args()
+    result = measure(options)
+    sys.stdout.write(json.dumps(result) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

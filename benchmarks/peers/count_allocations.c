@@ -1,0 +1,28 @@
+/* LD_PRELOAD: counts what each thread asks of malloc. With PYTHONMALLOC=malloc these are Python's
+ * objects, too. */
+#define _GNU_SOURCE
+#include <stddef.h>
+#include <stdint.h>
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t count, size_t size);
+extern void *__libc_realloc(void *old, size_t size);
+
+static _Thread_local uint64_t count __attribute__((tls_model("initial-exec")));
+
+uint64_t allocations_of_this_thread(void) { return count; }
+
+void *malloc(size_t size) {
+    count++;
+    return __libc_malloc(size);
+}
+
+void *calloc(size_t number, size_t size) {
+    count++;
+    return __libc_calloc(number, size);
+}
+
+void *realloc(void *old, size_t size) {
+    count++;
+    return __libc_realloc(old, size);
+}

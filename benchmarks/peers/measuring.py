@@ -1,0 +1,74 @@
+"""One measurement in a process of its own, and figures of many."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+RATE = 48_000
+
+
+@dataclass
+class Seen:
+    """What one process saw; `failed` says why there is nothing."""
+
+    failed: str = ""
+    values: dict[str, Any] = field(default_factory=dict)
+
+    def share(self, frames: int) -> float:
+        """Blocks that came, of those that the clock asked for."""
+        return self.values["blocks"] / (self.values["seconds"] * RATE / frames)
+
+    def late_us(self, frames: int) -> list[float]:
+        """How much later than one period after the block before each block began, us."""
+        began, period_ns = self.values["began_ns"], frames * 1e9 / RATE
+        late = [max(0.0, b - a - period_ns) / 1e3 for a, b in itertools.pairwise(began)]
+        return sorted(late)
+
+    def took_us(self) -> list[float]:
+        """How long each callback took, us."""
+        pairs = zip(self.values["began_ns"], self.values["ended_ns"], strict=True)
+        return sorted((end - begin) / 1e3 for begin, end in pairs)
+
+
+def run(name: str, environment: dict[str, str], *options: object, timeout_s: float = 60) -> Seen:
+    """Runs client.py."""
+    command = [sys.executable, str(HERE / "client.py"), name, *map(str, options)]
+    try:
+        done = subprocess.run(
+            command,
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+        )
+    except subprocess.TimeoutExpired:
+        return Seen(f"hung for {timeout_s:g} s")
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        return Seen(f"exit code {done.returncode}: {last}")
+    return Seen(values=json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else float("nan")
+
+
+def spread(ordered: list[float], digits: int = 0) -> str:
+    """Median, 99 % and the largest."""
+    if not ordered:
+        return ""
+    figures = (quantile(ordered, 0.5), quantile(ordered, 0.99), ordered[-1])
+    return " / ".join(f"{figure:.{digits}f}" for figure in figures)
+
+
+def median(values: list[float]) -> float:
+    return statistics.median(values)

@@ -1,0 +1,92 @@
+"""The libraries on a real server in real time: what comes, how late, at what price."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import clients
+import measuring
+
+IMPORTS = {
+    "Voicecoil": "voicecoil",
+    "RtMixer": "rtmixer",
+    "JackClient": "jack",
+    "Miniaudio": "miniaudio",
+    "SoundDevice": "sounddevice",
+    "PyAudio": "pyaudio",
+    "SoundCard": "soundcard",
+}
+
+HEAD = [
+    "",
+    "blocks, %",
+    "late us: median / 99 % / max",
+    "xruns",
+    "IO thread, us a block",
+    "open to first block, ms",
+    "resident, MiB",
+]
+
+
+def table(
+    server: str,
+    environment: dict[str, str],
+    xruns: Callable[[], int | None],
+    frames: int,
+    seconds: float,
+    runs: int,
+) -> list[list[str]]:
+    """One row for each library. `xruns` says what the server has counted so far."""
+    names = [name for name, kind in clients.ALL.items() if server in kind.servers]
+    seen: dict[str, list[measuring.Seen]] = {name: [] for name in names}
+    counted: dict[str, list[int]] = {name: [] for name in names}
+    options = ["--server", server, "--frames", frames, "--seconds", seconds, "--times"]
+    for _ in range(runs):
+        for name in names:
+            before = xruns()
+            seen[name].append(measuring.run(name, environment, *options))
+            after = xruns()
+            if before is not None and after is not None:
+                counted[name].append(after - before)
+    rows = [HEAD]
+    for name in names:
+        good = [one for one in seen[name] if not one.failed]
+        if not good:
+            rows.append([clients.ALL[name].name, seen[name][0].failed, *[""] * (len(HEAD) - 2)])
+            continue
+        late = sorted(late for one in good for late in one.late_us(frames))
+
+        def middle(key: str, good: list[measuring.Seen] = good) -> float:
+            return measuring.median([one.values[key] for one in good])
+
+        rows.append(
+            [
+                clients.ALL[name].name,
+                f"{measuring.median([one.share(frames) for one in good]) * 100:.1f}",
+                measuring.spread(late),
+                f"{measuring.median(counted[name]):.0f}" if counted[name] else "",
+                f"{middle('audio_us_per_block'):.1f}",
+                f"{middle('opened_ms'):.1f}",
+                f"{middle('resident_kib') / 1024:.0f}",
+            ]
+        )
+    return rows
+
+
+def import_table(runs: int) -> list[list[str]]:
+    """What importing takes beyond the interpreter, ms of processor time."""
+    rows = [["", "import, ms"]]
+    for name, module in IMPORTS.items():
+        program = (
+            f"import time; t = time.process_time(); import {module}; print(time.process_time() - t)"
+        )
+        times = []
+        for _ in range(runs):
+            done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+            if done.returncode == 0:
+                times.append(float(done.stdout) * 1e3)
+        text = f"{measuring.median(times):.0f}" if times else "failed"
+        rows.append([clients.ALL[name].name.split(",")[0], text])
+    return rows

@@ -1,0 +1,87 @@
+"""``make bench-peers``: this library beside the others, on the same servers in one run.
+
+python benchmarks/peers/run.py [--quick] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import build
+import on_servers
+import sound_servers
+import tight_loop
+from measure import machine
+from tables import markdown, show
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long things are measured."""
+
+    tight_s: float
+    server_s: float
+    runs: int
+    frames: tuple[int, ...]
+
+
+FULL = Effort(1.0, 5.0, 3, (64, 256, 1024))
+QUICK = Effort(0.2, 0.5, 1, (256,))
+
+ABOUT = """\
+Each measurement is a process of its own; the libraries take turns, so that all meet the same
+machine. "C client" is a program on JACK without any library: the floor. Two channels, 48 kHz.
+"""
+TIGHT = """\
+A JACK API without a server calls back to back (`benchmarks/peers/jack_stand_in.c`): processor time
+of the IO thread for one block, us, and what was allocated on it (empty / with the NumPy fill).
+"""
+LATE = """\
+Blocks that came of those that the server's clock asked for; how much later than one period after
+the block before a block began; what the IO thread took (with the wake-up); resident memory.
+"""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="for a moment only; writes nothing")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).resolve().parent.parent / "PEERS.md"
+    )
+    options = parser.parse_args()
+    effort = QUICK if options.quick else FULL
+    parts = [
+        f"# Beside the others\n\n{machine()}; Python {platform.python_version()}; "
+        "`make bench-peers`.\n\n" + ABOUT
+    ]
+
+    def part(title: str, table: list[list[str]], words: str = "") -> None:
+        show(title, table)
+        parts.append(f"## {title}\n\n{words}\n{markdown(table)}\n")
+
+    with tempfile.TemporaryDirectory() as folder:
+        built = build.all_of_it(Path(folder))
+        part(
+            "One block in a tight loop", tight_loop.table(built, effort.tight_s, effort.runs), TIGHT
+        )
+        part("Import", on_servers.import_table(2 * effort.runs + 1))
+        for server in ("jack", "pulse"):
+            for frames in effort.frames:
+                with sound_servers.running(server, frames) as (environment, xruns):
+                    environment["PEERS_NATIVE"] = str(built["native"])
+                    rows = on_servers.table(
+                        server, environment, xruns, frames, effort.server_s, effort.runs
+                    )
+                part(f"{sound_servers.TITLES[server]}, {frames} frames", rows, LATE)
+    if not options.quick:
+        options.output.write_text("\n".join(parts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""``make bench-hostile``: what is left of the sound while the rest of the program does its worst.
+
+python benchmarks/peers/run_hostile.py [--quick] [--output FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+import tempfile
+from pathlib import Path
+
+import build
+import clients
+import loads
+import measuring
+import sound_servers
+from measure import machine
+from tables import markdown, show
+
+ABOUT = """\
+In each cell: blocks that came, as a share of what the clock asked for, %; then how much later than
+one period after the block before a block began, and how long the callback took (median / 99 % /
+max, us). Each cell is a process of its own. "C client" is the floor: what this machine, which has
+no real-time scheduling, leaves to a C program at that moment.
+
+"""
+
+
+def cell(seen: measuring.Seen, frames: int) -> str:
+    if seen.failed:
+        return seen.failed
+    words = f"{seen.share(frames) * 100:.0f}"
+    if late := seen.late_us(frames):
+        words += f" ({measuring.spread(late)}; {measuring.spread(seen.took_us())})"
+    return words
+
+
+def table(
+    server: str, environment: dict[str, str], frames: int, seconds: float, wanted: list[str]
+) -> list[list[str]]:
+    """One row for each library and home, one column for each load."""
+    rows = [["", *wanted]]
+    for name, kind in clients.ALL.items():
+        if server not in kind.servers:
+            continue
+        options = ["--server", server, "--frames", frames, "--seconds", seconds, "--times"]
+        cells = [
+            cell(measuring.run(name, environment, *options, "--load", load), frames)
+            for load in wanted
+        ]
+        rows.append([kind.name, *cells])
+    return rows
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="for a moment only; writes nothing")
+    parser.add_argument(
+        "--output", type=Path, default=Path(__file__).resolve().parent.parent / "HOSTILE.md"
+    )
+    options = parser.parse_args()
+    seconds, sizes = (0.5, (256,)) if options.quick else (4.0, (64, 256, 1024))
+    wanted = ["idle", "json"] if options.quick else list(loads.WORDS)
+    python = f"Python {platform.python_version()}"
+    parts = [f"# Under hostile load\n\n{machine()}; {python}; `make bench-hostile`.\n\n{ABOUT}"]
+    parts.append("\n".join(f"- {name}: {words}" for name, words in loads.WORDS.items()) + "\n")
+    with tempfile.TemporaryDirectory() as folder:
+        built = build.all_of_it(Path(folder))
+        for server in ("jack", "virtual"):
+            for frames in sizes:
+                with sound_servers.running(server, frames) as (environment, _):
+                    environment["PEERS_NATIVE"] = str(built["native"])
+                    rows = table(server, environment, frames, seconds, wanted)
+                title = f"{sound_servers.TITLES[server]}, {frames} frames"
+                show(title, rows)
+                parts.append(f"## {title}\n\n{markdown(rows)}\n")
+    if not options.quick:
+        options.output.write_text("\n".join(parts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,68 @@
+"""What one block costs in each library, on a JACK API that calls back to back without a server."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import clients
+import measuring
+
+
+def cost(
+    name: str, built: dict[str, Path], frames: int, seconds: float, fill: bool, count: bool = False
+) -> tuple[float, float] | str:
+    """(us of the IO thread, allocations on it) for one block; or why there is none."""
+    with tempfile.NamedTemporaryFile("r") as report:
+        environment = {
+            "LD_LIBRARY_PATH": str(built["stand_in"]),
+            "PEERS_NATIVE": str(built["native"]),
+            "JACK_STAND_IN_FRAMES": str(frames),
+            "JACK_STAND_IN_REPORT": report.name,
+        }
+        if count:  # costs time of its own: never in the same run as the clock
+            environment |= {"LD_PRELOAD": str(built["count"]), "PYTHONMALLOC": "malloc"}
+        options = ["--server", "jack", "--frames", frames, "--seconds", seconds]
+        seen = measuring.run(name, environment, *options, *(["--fill"] if fill else []))
+        words = report.read().split()
+    if seen.failed or not words:
+        return seen.failed or "nothing was reported"
+    blocks, ns, allocations = map(int, words)
+    return ns / blocks / 1e3, allocations / blocks
+
+
+def table(built: dict[str, Path], seconds: float, runs: int) -> list[list[str]]:
+    rows = [["", "where", "64, empty", "64, one NumPy fill", "1024, empty", "allocations a block"]]
+    cases: list[dict[str, Any]] = [
+        {"frames": 64, "fill": False},
+        {"frames": 64, "fill": True},
+        {"frames": 1024, "fill": False},
+    ]
+    names = [name for name, kind in clients.ALL.items() if "jack" in kind.servers]
+    # Turn by turn, so that all meet the same machine.
+    seen: dict[tuple[str, int], list[float]] = {}
+    failed: dict[str, str] = {}
+    for _ in range(runs):
+        for name in names:
+            for number, case in enumerate(cases):
+                answer = cost(name, built, seconds=seconds, **case)
+                if isinstance(answer, str):
+                    failed[name] = answer
+                else:
+                    seen.setdefault((name, number), []).append(answer[0])
+    for name in names:
+        kind = clients.ALL[name]
+        if name in failed:
+            rows.append([kind.name, kind.home, failed[name], "", "", ""])
+            continue
+        cells = [f"{measuring.median(seen[name, number]):.2f}" for number in range(len(cases))]
+        if kind.home == "C, no user code":
+            cells[1] = ""
+        counted = [
+            cost(name, built, frames=64, seconds=seconds, fill=fill, count=True)
+            for fill in (False, True)
+        ]
+        both = [f"{answer[1]:.0f}" for answer in counted if not isinstance(answer, str)]
+        rows.append([kind.name, kind.home, *cells, " / ".join(both)])
+    return rows

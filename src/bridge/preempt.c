@@ -1,0 +1,102 @@
+/* Getting the GIL from a thread that runs Python. See preempt.h.
+ *
+ * Invariants: at most one of our calls is in the interpreter's queue (`queued`), however many
+ * streams there are, so that the program's own calls find their room. `wanting` counts the threads
+ * between vc_preempt_ask and vc_preempt_got. Both are only hints: a call that comes when nobody
+ * wants the GIL does nothing, and one that is lost costs a wait of 5 ms. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "preempt.h"
+
+#include "voicecoil.h"
+
+#if !defined(_WIN32)
+#include <dlfcn.h>
+#endif
+#include <stdatomic.h>
+#include <time.h>
+
+enum {
+    MISSED_NS = 200000,  /* who waits that long has met a thread that computes */
+    PATIENCE = 500,      /* blocks; asking costs a fraction of a us where nobody has the GIL */
+    LET_GO_NS = 5000000, /* how long a thread stays away from the GIL at most: a switch interval */
+    LOOK_NS = 10000
+};
+
+typedef int (*add_call)(PyInterpreterState *interpreter, int (*function)(void *), void *argument,
+                        int flags);
+
+static add_call add_for_any_thread;
+static bool can_add_for_main;
+static _Atomic bool queued;
+static _Atomic int wanting;
+static _Atomic uint64_t let_go;
+
+void vc_preempt_find(void) {
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x03100000 && !defined(_WIN32)
+    /* The same four arguments from 3.12 to 3.15. Looked up, for it is private and may go. */
+    void *found = dlsym(RTLD_DEFAULT, "_PyEval_AddPendingCall");
+    *(void **)&add_for_any_thread = found;
+#endif
+    can_add_for_main = PY_VERSION_HEX >= 0x030D0000; /* before, it interrupts nobody */
+}
+
+int vc_preempt_kind(void) { return add_for_any_thread != NULL ? 2 : can_add_for_main ? 1 : 0; }
+
+uint64_t vc_preempt_count(void) { return atomic_load_explicit(&let_go, memory_order_relaxed); }
+
+void vc_preempt_forget(void) {
+    atomic_store(&queued, false);
+    atomic_store(&wanting, 0);
+}
+
+/* On the thread that has the GIL, between two bytecodes. Its own thread may be the one that wanted
+ * it, and has got it meanwhile. */
+static int let_the_gil_go(void *unused) {
+    (void)unused;
+    atomic_store(&queued, false);
+    if (atomic_load(&wanting) == 0) {
+        return 0;
+    }
+    atomic_fetch_add_explicit(&let_go, 1, memory_order_relaxed);
+    PyThreadState *state = PyEval_SaveThread();
+    int64_t until_ns = vc_clock_ns() + LET_GO_NS;
+    const struct timespec pause = {0, LOOK_NS};
+    while (atomic_load(&wanting) > 0 && vc_clock_ns() < until_ns) {
+        nanosleep(&pause, NULL);
+    }
+    PyEval_RestoreThread(state);
+    return 0;
+}
+
+void vc_preempt_ask(vc_preempt *preempt, PyInterpreterState *interpreter) {
+    if (preempt->contended == 0) {
+        return;
+    }
+    preempt->contended--;
+    preempt->asked = true;
+    preempt->count = vc_preempt_count();
+    atomic_fetch_add(&wanting, 1);
+    if (atomic_exchange(&queued, true)) {
+        return;
+    }
+    int failed = add_for_any_thread != NULL
+                     ? add_for_any_thread(interpreter, let_the_gil_go, NULL, 0)
+                     : Py_AddPendingCall(let_the_gil_go, NULL);
+    if (failed) { /* the program's own calls fill the queue */
+        atomic_store(&queued, false);
+    }
+}
+
+void vc_preempt_got(vc_preempt *preempt, int64_t waited_ns) {
+    bool met = waited_ns > MISSED_NS;
+    if (preempt->asked) {
+        preempt->asked = false;
+        atomic_fetch_sub(&wanting, 1);
+        met |= preempt->count != vc_preempt_count();
+    }
+    if (met) {
+        preempt->contended = PATIENCE;
+    }
+}

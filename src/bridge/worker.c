@@ -1,0 +1,193 @@
+/* The thread on which user code runs ahead of the device. See worker.h. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "worker.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* As much as a main thread has: user code may recurse as deep as elsewhere. */
+enum { STACK_BYTES = 8 * 1024 * 1024 };
+/* Between two looks: more often is no use to a thread that the system puts to sleep, more seldom
+ * would take too much of the lead, and of the patience of who ends it. */
+enum { SHORTEST_NAP_NS = 500000, LONGEST_NAP_NS = 5000000 };
+
+struct vc_worker {
+    vc_lead *lead;
+    void (*leave)(void *user);
+    void *user;
+    double ns_per_frame;
+    pthread_t thread;
+    bool running; /* control's */
+    long owner;   /* the process that has the thread; a forked child has not */
+    _Atomic bool quit;
+    _Atomic bool ended;
+
+    /* For clocks that are not real. */
+    bool waited_for;
+    pthread_mutex_t lock;
+    pthread_cond_t moved;
+    uint64_t cycles;  /* that the IO thread has run; under `lock` */
+    uint64_t settled; /* after which the worker had nothing left to do; under `lock` */
+};
+
+static void nap(int64_t ns) {
+    struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000)};
+    nanosleep(&pause, NULL);
+}
+
+/* ---- IO thread, on clocks that are not real ---------------------------------------------------
+ */
+
+static void settle(void *user) {
+    vc_worker *worker = user;
+    if (!worker->waited_for) {
+        return;
+    }
+    pthread_mutex_lock(&worker->lock);
+    uint64_t cycle = ++worker->cycles;
+    pthread_cond_broadcast(&worker->moved);
+    while (worker->settled < cycle && !atomic_load(&worker->quit) && !atomic_load(&worker->ended)) {
+        pthread_cond_wait(&worker->moved, &worker->lock);
+    }
+    pthread_mutex_unlock(&worker->lock);
+}
+
+/* ---- worker ------------------------------------------------------------------------------------
+ */
+
+static bool make_all(vc_worker *worker) {
+    while (!atomic_load_explicit(&worker->quit, memory_order_relaxed)) {
+        if (!vc_lead_make(worker->lead)) {
+            return !vc_lead_ended(worker->lead);
+        }
+    }
+    return false;
+}
+
+static void run_by_the_clock(vc_worker *worker) {
+    while (make_all(worker)) {
+        int64_t wanted = (int64_t)(vc_lead_patience(worker->lead) * worker->ns_per_frame);
+        nap(wanted < SHORTEST_NAP_NS  ? SHORTEST_NAP_NS
+            : wanted > LONGEST_NAP_NS ? LONGEST_NAP_NS
+                                      : wanted);
+    }
+}
+
+static void run_by_cycles(vc_worker *worker) {
+    uint64_t seen = 0;
+    while (make_all(worker)) {
+        pthread_mutex_lock(&worker->lock);
+        worker->settled = seen;
+        pthread_cond_broadcast(&worker->moved);
+        while (worker->cycles == seen && !atomic_load(&worker->quit)) {
+            pthread_cond_wait(&worker->moved, &worker->lock);
+        }
+        seen = worker->cycles;
+        pthread_mutex_unlock(&worker->lock);
+    }
+}
+
+static void wake(vc_worker *worker) {
+    pthread_mutex_lock(&worker->lock);
+    pthread_cond_broadcast(&worker->moved);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+static void *run(void *user) {
+    vc_worker *worker = user;
+    if (worker->waited_for) {
+        run_by_cycles(worker);
+    } else {
+        run_by_the_clock(worker);
+    }
+    if (worker->leave != NULL) {
+        worker->leave(worker->user);
+    }
+    atomic_store(&worker->ended, true);
+    wake(worker);
+    return NULL;
+}
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user), bool waited_for) {
+    vc_worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return NULL;
+    }
+    vc_lead_config own = *config;
+    own.settle = settle;
+    own.argument = worker;
+    own.timed = !waited_for;
+    worker->lead = vc_lead_new(&own);
+    if (worker->lead == NULL) {
+        free(worker);
+        return NULL;
+    }
+    worker->leave = leave;
+    worker->user = config->user;
+    worker->ns_per_frame = 1e9 / config->samplerate_hz;
+    worker->waited_for = waited_for;
+    worker->owner = (long)getpid();
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->moved, NULL);
+    return worker;
+}
+
+void vc_worker_free(vc_worker *worker) {
+    if (worker != NULL) {
+        if (worker->owner == (long)getpid()) { /* else it would wait for who waits in the parent */
+            pthread_mutex_destroy(&worker->lock);
+            pthread_cond_destroy(&worker->moved);
+        }
+        vc_lead_free(worker->lead);
+        free(worker);
+    }
+}
+
+vc_lead *vc_worker_lead(vc_worker *worker) { return worker->lead; }
+
+bool vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+                   bool waited_for) {
+    worker->waited_for = waited_for;
+    return vc_lead_resize(worker->lead, device_frames, lead_frames, !waited_for);
+}
+
+bool vc_worker_start(vc_worker *worker) {
+    vc_lead_start(worker->lead);
+    worker->cycles = worker->settled = 0;
+    atomic_store(&worker->quit, false);
+    atomic_store(&worker->ended, false);
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, STACK_BYTES);
+    worker->running = pthread_create(&worker->thread, &attributes, run, worker) == 0;
+    pthread_attr_destroy(&attributes);
+    return worker->running;
+}
+
+void vc_worker_quit(vc_worker *worker) {
+    atomic_store(&worker->quit, true);
+    wake(worker);
+}
+
+bool vc_worker_join(vc_worker *worker, int64_t deadline_ns) {
+    int64_t since = vc_clock_ns();
+    while (worker->running && !atomic_load(&worker->ended)) {
+        if (vc_clock_ns() - since > deadline_ns) {
+            return false;
+        }
+        nap(200000);
+    }
+    if (worker->running) {
+        pthread_join(worker->thread, NULL);
+        worker->running = false;
+    }
+    return true;
+}

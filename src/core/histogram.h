@@ -1,0 +1,43 @@
+/* histogram.h - how often which duration came: fixed memory, one writer, any number of readers.
+ *
+ * Durations below 8 ns have a bucket each; above, every octave has 8 buckets of equal width, so a
+ * bucket is at most an eighth of its value wide. The last one takes all that is longer than some
+ * nine minutes.
+ *
+ * Invariant: only counts that one thread alone writes, each an atomic word that only grows. A
+ * reader may miss what is being counted, and reads nothing that never was. */
+#ifndef VOICECOIL_HISTOGRAM_H
+#define VOICECOIL_HISTOGRAM_H
+
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+
+typedef struct vc_histogram {
+    _Atomic uint64_t counts[VC_HISTOGRAM_BUCKETS];
+} vc_histogram;
+
+static inline uint32_t vc_histogram_bucket(int64_t ns) {
+    if (ns < 8) {
+        return ns < 0 ? 0 : (uint32_t)ns;
+    }
+    uint32_t octave = 63u - (uint32_t)__builtin_clzll((uint64_t)ns);
+    uint32_t bucket = (octave - 2) * 8 + (uint32_t)((ns >> (octave - 3)) & 7);
+    return bucket < VC_HISTOGRAM_BUCKETS ? bucket : VC_HISTOGRAM_BUCKETS - 1;
+}
+
+/* [the writer] */
+static inline void vc_histogram_add(vc_histogram *histogram, int64_t ns) {
+    _Atomic uint64_t *count = &histogram->counts[vc_histogram_bucket(ns)];
+    uint64_t before = atomic_load_explicit(count, memory_order_relaxed);
+    atomic_store_explicit(count, before + 1, memory_order_relaxed);
+}
+
+/* [any] */
+static inline void vc_histogram_read(const vc_histogram *histogram, uint64_t *counts) {
+    for (uint32_t i = 0; i < VC_HISTOGRAM_BUCKETS; i++) {
+        counts[i] = atomic_load_explicit(&histogram->counts[i], memory_order_relaxed);
+    }
+}
+
+#endif

@@ -1,0 +1,585 @@
+/* The user's code ahead of the device: the IO thread's side and the worker's. See lead.h.
+ *
+ * Invariants, in frames:
+ *   output only   exchanged - lead <= made < exchanged + block: the ring holds what is between the
+ *                 first two, and never more than lead + block
+ *   both ways     lead_in + ring of output + block being made + ring of input + holes - owed = lead
+ * so the rings are large enough by how they are made (vc_lead_new), the worker never waits for
+ * room, and the delay of a duplex stream is `lead` before and after each gap.
+ *
+ * Memory orders. Frames go through the rings, which order themselves (ring.c). A note is pushed
+ * before the input that it belongs to is committed, and the newest note of an output stream is
+ * written before `exchanged` is stored with release: a worker that sees the frames sees the note.
+ * `result` is stored before `ended`, with release, and `ended` after the last frame.
+ */
+#include "lead.h"
+
+#include "histogram.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FADE_S 0.003 /* long enough for no click, too short to be heard as a fade */
+enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64, HOLES = 64 };
+
+/* One cycle, as the IO thread tells the worker of it. */
+typedef struct note {
+    uint64_t position; /* frames exchanged before it; without input: behind it */
+    vc_time now;
+    vc_time input;
+    vc_time output; /* of the frame that is exchanged at `position` */
+    uint32_t lost;  /* frames lost before it */
+} note;
+
+/* Input that found no room; the output that would have been made of it is missing, too. */
+typedef struct hole {
+    uint64_t position; /* frames made before it */
+    uint64_t frames;
+} hole;
+
+struct vc_lead {
+    vc_lead_config config;
+    double ns_per_frame;
+    uint32_t fade_frames;
+    vc_ring *input, *output;
+    vc_queue *notes;    /* with input: one of each cycle that brought frames */
+    vc_mailbox *newest; /* without: the newest */
+
+    /* Between the threads. */
+    _Atomic uint64_t exchanged; /* without input */
+    _Atomic uint32_t lost;      /* without input: frames lost since the last block */
+    _Atomic uint64_t stop_at;   /* with input: where it ended for a stop */
+    _Atomic bool stopping;
+    _Atomic bool called; /* the worker is in `process` */
+    _Atomic int32_t result;
+    _Atomic bool ended;
+    _Atomic uint64_t blocks;
+    _Atomic uint64_t made;
+
+    /* The IO thread's own. */
+    uint32_t lead_in;  /* frames of silence before the first that was made */
+    int64_t owed;      /* frames by which the next output comes too late; negative: too early */
+    hole holes[HOLES]; /* on their way, oldest first, from `first_hole` round */
+    uint32_t first_hole, hole_count;
+    uint32_t pending_lost; /* not told of yet */
+    bool gap;              /* the device starves */
+    uint32_t gap_cause;
+    uint32_t faded_out, faded_in; /* frames of the fade that were played */
+    vc_histogram margins;
+    float *heard; /* the last fade_frames frames that were played */
+
+    /* The worker's own. */
+    note current, next;
+    bool has_next;
+    vc_time now;
+};
+
+/* ---- control ----------------------------------------------------------------------------------
+ */
+
+uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool duplex) {
+    return device_frames + (duplex && device_frames % block_frames != 0 ? block_frames : 0);
+}
+
+static void free_rings(vc_lead *lead) {
+    vc_ring_free(lead->input);
+    vc_ring_free(lead->output);
+    vc_queue_free(lead->notes);
+    vc_mailbox_free(lead->newest);
+    lead->input = lead->output = NULL;
+    lead->notes = NULL;
+    lead->newest = NULL;
+}
+
+static bool make_rings(vc_lead *lead) {
+    const vc_lead_config *config = &lead->config;
+    uint32_t ahead = config->lead_frames;
+    uint32_t cycle = config->device_frames;
+    bool duplex = config->input_channels && config->output_channels;
+    assert(ahead >= vc_lead_shortest(config->block_frames, cycle, duplex));
+    uint32_t queued =
+        duplex ? 2 * ahead + config->block_frames + cycle : ahead + config->block_frames;
+    bool good = true;
+    if (config->input_channels) {
+        uint32_t shortest = cycle && cycle < SHORTEST_CYCLE ? cycle : SHORTEST_CYCLE;
+        lead->input = vc_ring_new(queued, config->input_channels);
+        queued = lead->input ? vc_ring_capacity(lead->input) : 0;
+        lead->notes = vc_queue_new(queued / shortest + NOTES_TO_SPARE, sizeof(note));
+        good = lead->input != NULL && lead->notes != NULL;
+    } else {
+        lead->newest = vc_mailbox_new(sizeof(note), NULL);
+        good = lead->newest != NULL;
+    }
+    if (config->output_channels) {
+        uint32_t made = duplex ? queued + ahead + cycle : queued;
+        lead->output = vc_ring_new(made, config->output_channels);
+        good = good && lead->output != NULL;
+    }
+    return good;
+}
+
+vc_lead *vc_lead_new(const vc_lead_config *config) {
+    vc_lead *lead = calloc(1, sizeof *lead);
+    if (lead == NULL) {
+        return NULL;
+    }
+    lead->config = *config;
+    lead->ns_per_frame = 1e9 / config->samplerate_hz;
+    lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
+    lead->heard =
+        calloc((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->heard);
+    if (!make_rings(lead) || lead->heard == NULL) {
+        vc_lead_free(lead);
+        return NULL;
+    }
+    return lead;
+}
+
+void vc_lead_free(vc_lead *lead) {
+    if (lead != NULL) {
+        free_rings(lead);
+        free(lead->heard);
+        free(lead);
+    }
+}
+
+bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames, bool timed) {
+    free_rings(lead);
+    lead->config.device_frames = device_frames;
+    lead->config.lead_frames = lead_frames;
+    lead->config.timed = timed;
+    return make_rings(lead);
+}
+
+void vc_lead_start(vc_lead *lead) {
+    if (lead->input != NULL) {
+        vc_ring_reset(lead->input);
+        while (vc_queue_pop(lead->notes, &lead->next)) {
+        }
+    } else {
+        const note none = {0};
+        vc_mailbox_write(lead->newest, &none);
+    }
+    if (lead->output != NULL) {
+        vc_ring_reset(lead->output);
+        memset(lead->heard, 0,
+               (size_t)lead->fade_frames * lead->config.output_channels * sizeof *lead->heard);
+    }
+    atomic_store(&lead->exchanged, 0);
+    atomic_store(&lead->lost, 0);
+    atomic_store(&lead->stopping, false);
+    atomic_store(&lead->called, false);
+    atomic_store(&lead->result, VC_CONTINUE);
+    atomic_store(&lead->made, 0);
+    lead->lead_in = lead->config.lead_frames;
+    lead->owed = 0;
+    lead->hole_count = 0;
+    lead->pending_lost = 0;
+    lead->gap = false;
+    lead->faded_in = lead->fade_frames;
+    memset(&lead->current, 0, sizeof lead->current);
+    lead->has_next = false;
+    atomic_store(&lead->ended, false);
+}
+
+void vc_lead_stop(vc_lead *lead) {
+    if (lead->input != NULL) {
+        atomic_store(&lead->stop_at, vc_ring_total_written(lead->input));
+    }
+    atomic_store_explicit(&lead->stopping, true, memory_order_release);
+}
+
+bool vc_lead_ended(const vc_lead *lead) {
+    return atomic_load_explicit(&lead->ended, memory_order_acquire);
+}
+
+uint64_t vc_lead_blocks(const vc_lead *lead) {
+    return atomic_load_explicit(&lead->blocks, memory_order_relaxed);
+}
+
+uint64_t vc_lead_frames(const vc_lead *lead) {
+    return vc_lead_blocks(lead) * lead->config.block_frames;
+}
+
+void vc_lead_margins(const vc_lead *lead, uint64_t *counts) {
+    vc_histogram_read(&lead->margins, counts);
+}
+
+/* ---- IO thread --------------------------------------------------------------------------------
+ */
+
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+
+static vc_time later(const vc_lead *lead, vc_time time, int64_t frames) {
+    time.host_ns += llrint((double)frames * lead->ns_per_frame);
+    time.sample_frames += frames;
+    return time;
+}
+
+static bool inside(const vc_lead *lead) VC_REALTIME {
+    /* Compared with NULL, clang takes NULL for a function that may block. */
+    return lead->config.inside ? lead->config.inside(lead->config.user) : true;
+}
+
+static uint32_t cause(const vc_lead *lead) {
+    return !atomic_load_explicit(&lead->called, memory_order_relaxed) ? VC_CAUSE_WORKER
+           : inside(lead)                                             ? VC_CAUSE_CALLBACK
+                                                                      : VC_CAUSE_WAITING;
+}
+
+static void add_hole(vc_lead *lead, uint64_t position, uint32_t frames) {
+    hole *last = &lead->holes[(lead->first_hole + lead->hole_count + HOLES - 1) % HOLES];
+    if (lead->hole_count == HOLES || (lead->hole_count > 0 && last->position == position)) {
+        last->frames += frames;
+        return;
+    }
+    hole *next = &lead->holes[(lead->first_hole + lead->hole_count++) % HOLES];
+    *next = (hole){position, frames};
+}
+
+/* Frames until the next hole in the output; the holes that are here are gone through. */
+static uint32_t until_hole(vc_lead *lead) {
+    uint64_t position = vc_ring_total_read(lead->output);
+    while (lead->hole_count > 0) {
+        const hole *first = &lead->holes[lead->first_hole];
+        if (first->position > position) {
+            uint64_t left = first->position - position;
+            return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+        }
+        lead->owed -= (int64_t)first->frames;
+        lead->first_hole = (lead->first_hole + 1) % HOLES;
+        lead->hole_count--;
+    }
+    return UINT32_MAX;
+}
+
+/* Returns the frames for which there was no room. */
+static uint32_t take_input(vc_lead *lead, const vc_block *block) {
+    vc_slices room;
+    uint32_t granted = vc_ring_reserve(lead->input, block->frames, &room);
+    lead->pending_lost += block->lost_frames;
+    if (granted > 0) {
+        note told = {.position = vc_ring_total_written(lead->input),
+                     .now = block->now,
+                     .input = block->input_time,
+                     .output = block->output_time,
+                     .lost = lead->pending_lost};
+        if (vc_queue_push(lead->notes, &told)) {
+            lead->pending_lost = 0;
+        }
+        vc_ring_write(lead->input, block->input.data, granted);
+    }
+    uint32_t dropped = block->frames - granted;
+    lead->pending_lost += dropped;
+    if (dropped > 0 && lead->output != NULL) {
+        add_hole(lead, vc_ring_total_written(lead->input), dropped);
+    }
+    return dropped;
+}
+
+static void tell_newest(vc_lead *lead, const vc_block *block, uint32_t exchanged) {
+    uint64_t position = atomic_load_explicit(&lead->exchanged, memory_order_relaxed) + exchanged;
+    note told = {.position = position,
+                 .now = block->now,
+                 .output = later(lead, block->output_time, block->frames)};
+    vc_mailbox_write(lead->newest, &told);
+    atomic_fetch_add_explicit(&lead->lost, block->lost_frames + block->starved_frames,
+                              memory_order_relaxed);
+    atomic_store_explicit(&lead->exchanged, position, memory_order_release);
+}
+
+/* Output that is too late for its input is not heard. */
+static void drop_late(vc_lead *lead) {
+    vc_slices late;
+    uint32_t dropped = 1;
+    while (dropped > 0) {
+        uint32_t most = until_hole(lead);
+        if (lead->owed <= 0) {
+            return;
+        }
+        most = lead->owed < most ? (uint32_t)lead->owed : most;
+        dropped = vc_ring_peek(lead->output, most, &late);
+        vc_ring_release(lead->output, dropped);
+        lead->owed -= dropped;
+    }
+}
+
+/* Fills as many leading frames as there are in time. */
+static uint32_t read_output(vc_lead *lead, float *data, uint32_t frames) {
+    uint32_t done = 0, got = 1;
+    while (done < frames && got > 0) {
+        uint32_t most = smaller(frames - done, until_hole(lead));
+        if (lead->owed != 0) { /* a hole is here; or this has come since drop_late looked */
+            break;
+        }
+        got = vc_ring_read(lead->output, data + (size_t)done * lead->config.output_channels, most);
+        done += got;
+    }
+    return done;
+}
+
+static void remember(vc_lead *lead, const float *data, uint32_t frames) {
+    uint32_t channels = lead->config.output_channels;
+    uint32_t all = lead->fade_frames;
+    uint32_t kept = frames < all ? all - frames : 0;
+    uint32_t added = all - kept;
+    memmove(lead->heard, lead->heard + (size_t)added * channels,
+            (size_t)kept * channels * sizeof(float));
+    memcpy(lead->heard + (size_t)kept * channels, data + (size_t)(frames - added) * channels,
+           (size_t)added * channels * sizeof(float));
+}
+
+/* What was heard last, backwards and ever quieter: there is nothing else to fade out with, and it
+ * begins where the sound broke off. Returns the frames of it. */
+static uint32_t fade_out(vc_lead *lead, float *data, uint32_t frames) {
+    uint32_t channels = lead->config.output_channels;
+    uint32_t count = smaller(frames, lead->fade_frames - lead->faded_out);
+    for (uint32_t f = 0; f < count; f++) {
+        uint32_t back = lead->fade_frames - 1 - lead->faded_out++;
+        float gain = (float)back / (float)lead->fade_frames;
+        for (uint32_t c = 0; c < channels; c++) {
+            data[(size_t)f * channels + c] = lead->heard[(size_t)back * channels + c] * gain;
+        }
+    }
+    return count;
+}
+
+static void fade_in(vc_lead *lead, float *data, uint32_t frames) {
+    uint32_t channels = lead->config.output_channels;
+    for (uint32_t f = 0; f < frames && lead->faded_in < lead->fade_frames; f++) {
+        float gain = (float)++lead->faded_in / (float)(lead->fade_frames + 1);
+        for (uint32_t c = 0; c < channels; c++) {
+            data[(size_t)f * channels + c] *= gain;
+        }
+    }
+}
+
+/* The part of the block that has to be played as a gap. Returns the frames that are no silence. */
+static uint32_t starve(vc_lead *lead, vc_block *block, float *data, uint32_t frames) {
+    if (!lead->gap) {
+        lead->gap = true;
+        lead->gap_cause = cause(lead);
+        lead->faded_out = 0;
+    }
+    lead->faded_in = 0;
+    uint32_t lost = frames;
+    if (lead->input != NULL) {
+        /* A hole was counted when the input was dropped. */
+        lost -= lead->owed < 0 ? (uint32_t)(-lead->owed < frames ? -lead->owed : frames) : 0;
+        lead->owed += frames;
+        lead->pending_lost += lost > block->starved_frames ? lost - block->starved_frames : 0;
+    }
+    if (lost > block->starved_frames) { /* else the input that was dropped is told of */
+        block->starved_frames = lost;
+        block->starved_cause = lead->gap_cause;
+    }
+    return fade_out(lead, data, frames);
+}
+
+/* `ended` was seen before: then what is in the ring is all. Returns the frames that were not left
+ * out; `over`: what was made has been played. */
+static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *over) {
+    uint32_t channels = lead->config.output_channels;
+    drop_late(lead);
+    uint32_t ready = vc_ring_readable(lead->output);
+    if (ended && ready == 0) {
+        *over = true;
+        block->valid_frames = 0;
+        return block->frames;
+    }
+    uint32_t quiet = smaller(lead->lead_in, block->frames);
+    uint32_t wanted = block->frames - quiet;
+    lead->lead_in -= quiet;
+    float *data = block->output.data + (size_t)quiet * channels;
+    /* A gap ends when there is a whole cycle's worth, or it would be followed by the next. */
+    bool wait = lead->gap && ready < wanted && !ended;
+    uint32_t got = wait ? 0 : read_output(lead, data, wanted);
+    if (got > 0) {
+        lead->gap = false;
+        fade_in(lead, data, got);
+        remember(lead, data, got);
+    }
+    block->valid_frames = wanted ? quiet + got : 0;
+    *over = ended && got < wanted && vc_ring_readable(lead->output) == 0;
+    if (got < wanted && !*over) {
+        float *rest = data + (size_t)got * channels;
+        block->valid_frames += starve(lead, block, rest, wanted - got);
+    }
+    return quiet + got;
+}
+
+static void settle(const vc_lead *lead) VC_REALTIME {
+    VC_UNPROVEN /* it waits, on clocks that are not real */
+        if (lead->config.settle != NULL) {
+        lead->config.settle(lead->config.argument);
+    }
+    VC_PROVEN_AGAIN
+}
+
+/* What the engine is told when the code has ended and nothing is left to play. */
+static int32_t result_of(const vc_lead *lead) {
+    int32_t result = atomic_load_explicit(&lead->result, memory_order_relaxed);
+    return vc_lead_ended(lead) && (result < 0 || lead->output == NULL) ? result : VC_CONTINUE;
+}
+
+int32_t vc_lead_process(vc_block *block, void *user) {
+    vc_lead *lead = user;
+    bool ended = vc_lead_ended(lead);
+    int32_t result = result_of(lead);
+    if (result != VC_CONTINUE) {
+        return result;
+    }
+    uint32_t exchanged = block->frames;
+    if (lead->input != NULL && !ended) {
+        uint32_t dropped = take_input(lead, block);
+        block->starved_frames = dropped;
+        block->starved_cause = dropped ? cause(lead) : 0;
+    }
+    if (lead->output != NULL) {
+        bool over = false;
+        exchanged = give_output(lead, block, ended, &over);
+        if (over) {
+            return VC_STOP;
+        }
+    }
+    if (lead->input == NULL) {
+        tell_newest(lead, block, exchanged);
+    }
+    if (!ended) {
+        uint32_t left = lead->output ? lead->lead_in + vc_ring_readable(lead->output)
+                                     : vc_ring_writable(lead->input);
+        int64_t left_ns = (int64_t)(left * lead->ns_per_frame);
+        vc_histogram_add(&lead->margins, block->starved_frames ? 0 : left_ns);
+    }
+    settle(lead);
+    return result_of(lead);
+}
+
+/* ---- worker -----------------------------------------------------------------------------------
+ */
+
+/* The times of the block that begins at `start`, and what was lost before it, from the notes of the
+ * cycles that brought its frames. */
+static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
+    note inner;
+    bool has_inner = false;
+    uint64_t end = start + lead->config.block_frames;
+    while (lead->has_next || vc_queue_pop(lead->notes, &lead->next)) {
+        lead->has_next = lead->next.position >= end;
+        if (lead->has_next) {
+            break;
+        }
+        block->lost_frames += lead->next.lost;
+        lead->now = lead->next.now;
+        if (lead->next.position <= start) {
+            lead->current = lead->next;
+        } else {
+            inner = lead->next;
+            has_inner = true;
+        }
+    }
+    int64_t ahead = (int64_t)(start - lead->current.position);
+    block->now = lead->now;
+    block->input_time = later(lead, lead->current.input, ahead);
+    block->output_time =
+        later(lead, lead->current.output, ahead + (int64_t)lead->config.lead_frames);
+    if (has_inner) {
+        lead->current = inner;
+    }
+}
+
+static void times_of_output(vc_lead *lead, uint64_t start, vc_block *block) {
+    const note *newest = vc_mailbox_read(lead->newest);
+    int64_t ahead = (int64_t)(start - newest->position) + (int64_t)lead->config.lead_frames;
+    block->now = newest->now;
+    block->input_time = newest->input;
+    block->output_time = later(lead, newest->output, ahead);
+    block->lost_frames = atomic_exchange_explicit(&lead->lost, 0, memory_order_relaxed);
+}
+
+static void own(vc_audio *audio, float *data, uint32_t channels) {
+    *audio = (vc_audio){.data = data,
+                        .frame_stride = (ptrdiff_t)channels,
+                        .channel_stride = 1,
+                        .channels = channels};
+}
+
+static void end(vc_lead *lead, int32_t result) {
+    atomic_store_explicit(&lead->result, result, memory_order_relaxed);
+    atomic_store_explicit(&lead->ended, true, memory_order_release);
+}
+
+/* Frames that the device has to exchange until the next block is due; 0: one is. */
+static uint32_t missing(const vc_lead *lead) {
+    uint32_t block = lead->config.block_frames;
+    if (lead->input != NULL) {
+        uint32_t come = vc_ring_readable(lead->input);
+        return come < block ? block - come : 0;
+    }
+    uint64_t made = atomic_load_explicit(&lead->made, memory_order_relaxed);
+    uint64_t exchanged = atomic_load_explicit(&lead->exchanged, memory_order_acquire);
+    return made < exchanged ? 0 : (uint32_t)(made - exchanged) + 1;
+}
+
+uint32_t vc_lead_patience(const vc_lead *lead) {
+    /* Input wants to be heard soon. Of the output an eighth may be gone before anybody looks. */
+    uint32_t frames = missing(lead);
+    uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
+    return frames > eighth ? frames : eighth;
+}
+
+/* Whether the code is not to be called any more, because of a stop. */
+static bool stopped(const vc_lead *lead) {
+    return atomic_load_explicit(&lead->stopping, memory_order_acquire) &&
+           (lead->input == NULL ||
+            atomic_load_explicit(&lead->made, memory_order_relaxed) + lead->config.block_frames >
+                atomic_load_explicit(&lead->stop_at, memory_order_relaxed));
+}
+
+bool vc_lead_make(vc_lead *lead) {
+    const vc_lead_config *config = &lead->config;
+    if (vc_lead_ended(lead)) {
+        return false;
+    }
+    if (stopped(lead)) {
+        end(lead, VC_STOP);
+        return false;
+    }
+    if (missing(lead) > 0) {
+        return false;
+    }
+    uint64_t start = atomic_load_explicit(&lead->made, memory_order_relaxed);
+    vc_block block = {.frames = config->block_frames,
+                      .valid_frames = config->block_frames,
+                      .samplerate_hz = config->samplerate_hz};
+    own(&block.input, config->input_block, config->input_channels);
+    own(&block.output, config->output_block, config->output_channels);
+    if (lead->input != NULL) {
+        times_of_input(lead, start, &block);
+        vc_ring_read(lead->input, config->input_block, block.frames);
+    } else {
+        times_of_output(lead, start, &block);
+    }
+    vc_audio_silence(&block.output, 0, block.frames);
+    block.called_ns = config->timed ? vc_clock_ns() : 0;
+    atomic_store_explicit(&lead->called, true, memory_order_relaxed);
+    int32_t result = config->process(&block, config->user);
+    atomic_store_explicit(&lead->called, false, memory_order_relaxed);
+    if (lead->output != NULL && result >= 0) {
+        uint32_t valid = smaller(block.valid_frames, block.frames);
+        vc_audio_silence(&block.output, valid, block.frames - valid);
+        uint32_t played = result == VC_CONTINUE ? block.frames : valid;
+        uint32_t written = vc_ring_write(lead->output, config->output_block, played);
+        assert(written == played);
+        (void)written;
+    }
+    atomic_fetch_add_explicit(&lead->blocks, 1, memory_order_relaxed);
+    atomic_store_explicit(&lead->made, start + block.frames, memory_order_relaxed);
+    if (result != VC_CONTINUE) {
+        end(lead, result);
+    }
+    return true;
+}

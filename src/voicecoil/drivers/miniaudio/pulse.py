@@ -1,0 +1,59 @@
+"""libpulse's answer "there is no such device", which miniaudio's question for formats dies of.
+
+A lookup by name that fails is answered with a null pointer: a default source that is not there yet
+when a server starts, a sink that goes away between the list and the question. miniaudio 1.11 reads
+through it. So its context is given these two functions of libpulse with a look in between; they
+are called on the thread that calls PulseAudio, never on an IO thread.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["guard"]
+
+_NAMES = ("pa_context_get_sink_info_by_name", "pa_context_get_source_info_by_name")
+_Answer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
+_Ask = ctypes.CFUNCTYPE(
+    ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
+)
+_guards: dict[int, Any] = {}  # address of libpulse's function -> ours, for ever
+_answers: deque[Any] = deque(maxlen=64)  # miniaudio waits for each answer before the next question
+
+
+def _guarded(address: int) -> Any:
+    ask = _Ask(address)
+
+    def guarded(context: int, name: int, answer: int, user: int) -> Any:
+        tell: Callable[..., None] = _Answer(answer)
+
+        def told(context: int, info: int | None, end: int, user: int) -> None:
+            if info or end > 0:
+                tell(context, info, end, user)
+
+        _answers.append(_Answer(told))
+        return ask(context, name, _answers[-1], user)
+
+    return _Ask(guarded)
+
+
+def guard(context: Any) -> int:
+    """Changes the functions in the memory of a ma_context, a buffer; gives how many it found."""
+    try:
+        library = ctypes.CDLL("libpulse.so.0")
+    except OSError:
+        return 0
+    pointers: Any = memoryview(context).cast("P")
+    found = 0
+    for name in _NAMES:
+        address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0
+        if address not in _guards:
+            _guards[address] = _guarded(address)
+        for index, pointer in enumerate(pointers):
+            if pointer == address:
+                pointers[index] = ctypes.cast(_guards[address], ctypes.c_void_p).value or 0
+                found += 1
+    return found

@@ -1,0 +1,156 @@
+"""Where a callback runs, and how far ahead of the device: see docs/latency.md."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+from voicecoil import _core
+from voicecoil.drivers.driver import Got
+from voicecoil.errors import ArgumentError, DriverError
+
+__all__ = ["Ahead", "Home", "check_home"]
+
+Home = Literal["safe", "low"] | float
+
+# Twelve of the 5 ms after which CPython makes a thread give up the GIL, and more than the longest
+# things that ordinary programs do without giving it up.
+SAFE_LEAD_S = 0.060
+SAFE_CYCLES = 2
+UNKNOWN_FRAMES = 512  # the cycle of a device that is not there yet
+
+
+def check_home(home: Home, own_home: bool, zero_copy: Any) -> None:
+    """What cannot go together; `own_home`: native or isolated code.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    if own_home and not isinstance(home, str):
+        raise ArgumentError(
+            f"latency={home!r}; a native or isolated callback runs on the device's thread and "
+            "needs no lead: leave latency out"
+        )
+    if zero_copy and not own_home and home != "low":
+        raise ArgumentError(
+            f"zero_copy=True with latency={home!r}; the device's own memory is there only on its "
+            'own thread: give latency="low", or leave zero_copy out'
+        )
+
+
+def blocks_ahead(blocksize: int | None, got: Got) -> int:
+    """Frames of each block; there is no cycle that could say it."""
+    return blocksize or got.device_frames or got.max_frames or UNKNOWN_FRAMES
+
+
+class Ahead:
+    """A callback on a thread of its own, ahead of the device.
+
+    Parameters
+    ----------
+    code : Code
+    home : "safe" or float
+    got : Got
+    waited_for : bool
+        The device's time is made up, and waits for the callback, so that what is heard depends on
+        nothing but the program. A device in real time waits for nobody.
+    channels : (int, int)
+        Input and output.
+    block_frames : int
+
+    Attributes
+    ----------
+    lead_frames : int
+        Frames by which what is made now is heard later than without a lead: at least the one cycle
+        in which the callback runs, and whole cycles where they do not vary.
+    """
+
+    def __init__(
+        self,
+        code: _core.Code,
+        home: Home,
+        got: Got,
+        waited_for: bool,
+        channels: tuple[int, int],
+        block_frames: int,
+    ) -> None:
+        self._home = home
+        self._duplex = all(channels)
+        self._block_frames = block_frames
+        self._waited_for = waited_for
+        self._running = False
+        self._seen = got.max_frames > 0
+        self.lead_frames = self._lead(got)
+        self.worker = _core.Worker(
+            code,
+            input_channels=channels[0],
+            output_channels=channels[1],
+            block_frames=block_frames,
+            device_frames=got.max_frames or UNKNOWN_FRAMES,
+            lead_frames=self.lead_frames,
+            samplerate_hz=got.samplerate,
+            waited_for=waited_for,
+        )
+
+    def _lead(self, got: Got) -> int:
+        cycle = got.max_frames or UNKNOWN_FRAMES
+        wanted_s = self._home if isinstance(self._home, float) else SAFE_LEAD_S
+        least = cycle if isinstance(self._home, float) else SAFE_CYCLES * cycle
+        frames = max(math.ceil(wanted_s * got.samplerate), least)
+        if got.device_frames:
+            frames = -(-frames // cycle) * cycle
+        fits = got.device_frames and got.device_frames % self._block_frames == 0
+        return frames + (self._block_frames if self._duplex and not fits else 0)
+
+    @property
+    def running(self) -> bool:
+        """Whether its thread may still be there."""
+        return self._running
+
+    def start(self) -> None:
+        """Begins the thread.
+
+        Raises
+        ------
+        DriverError
+            The system gives none.
+        """
+        if not self.worker.start():
+            raise DriverError(
+                "the system gives no thread; end some of the program's", call="pthread_create"
+            )
+        self._running = True
+
+    def stop(self) -> None:
+        """Asks for the end when all that was made was heard."""
+        self.worker.stop()
+
+    def quit(self) -> None:
+        """Asks for the end after the block that it is at."""
+        self.worker.quit()
+
+    def join(self, timeout_s: float) -> bool:
+        """Ends the thread. False: its callback did not return in time."""
+        self.worker.quit()
+        if self._running and not self.worker.join(timeout_s):
+            return False
+        self._running = False
+        return True
+
+    def fit(self, got: Got, waited_for: bool, timeout_s: float) -> bool:
+        """Goes on with another device. False: its callback did not return in time.
+
+        What was made and not heard yet is heard there, unless that device's cycles are too long for
+        the lead that there is.
+        """
+        if self._seen and got.max_frames <= self.lead_frames and waited_for == self._waited_for:
+            return True
+        if not self.join(timeout_s):
+            return False
+        self._seen = True
+        self._waited_for = waited_for
+        self.lead_frames = self._lead(got)
+        self.worker.fit(got.max_frames, self.lead_frames, waited_for)
+        self.start()
+        return True

@@ -1,0 +1,460 @@
+/* What miniaudio calls: from its frames and the time of its calls to a cycle and back. */
+#include "callback.h"
+#include "check.h"
+#include "messages.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { FRAMES = 48, CHANNELS = 4, PERIOD_NS = 1000000 }; /* 48 frames at 48 kHz: 1 ms */
+
+/* Something like a ma_device: only where its user data is matters. */
+typedef struct device {
+    char before[24];
+    vc_ma_io *io;
+} device;
+
+static vc_cycle seen;
+static uint32_t calls;
+static float heard[CHANNELS];
+
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
+    (void)engine;
+    seen = *cycle;
+    calls++;
+    const vc_audio *in = &cycle->input;
+    for (uint32_t c = 0; c < in->channels; c++) {
+        heard[c] = in->data ? in->data[c * in->channel_stride] : in->list[c].data[0];
+    }
+    const vc_audio *out = &cycle->output;
+    for (uint32_t c = 0; c < out->channels; c++) {
+        for (uint32_t f = 0; f < cycle->frames; f++) {
+            float *to = out->data ? out->data + c * out->channel_stride + f * out->frame_stride
+                                  : out->list[c].data + (ptrdiff_t)f * out->list[c].stride;
+            *to = code(f, c);
+        }
+    }
+    return cycle->frames;
+}
+
+static int64_t now_ns;
+static int64_t clock_of_the_test(void) VC_REALTIME;
+static int64_t clock_of_the_test(void) { return now_ns; }
+
+static vc_engine *const engine = (vc_engine *)(uintptr_t)16;
+static const uint32_t ALL[] = {0, 1, 2, 3};
+
+static vc_ma_config plain(void) {
+    now_ns = 10 * PERIOD_NS;
+    calls = 0;
+    return (vc_ma_config){.run = run,
+                          .output = {ALL, 2, 2, 100},
+                          .samplerate_hz = 48000,
+                          .slack_frames = -1,
+                          .clock_ns = clock_of_the_test};
+}
+
+static device open_device(const vc_ma_config *config) {
+    device made = {.io = vc_ma_io_new(config)};
+    vc_ma_set_user_data_offset(offsetof(device, io));
+    vc_ma_io_attach(made.io, engine);
+    return made;
+}
+
+static float output[FRAMES * CHANNELS], input[FRAMES * CHANNELS];
+
+static void call(device *at) {
+    memset(output, 0x7f, sizeof output);
+    vc_ma_data(at, output, input, FRAMES);
+}
+
+static void test_frames_go_through_as_they_are(void) {
+    vc_ma_config config = plain();
+    device at = open_device(&config);
+    call(&at);
+    CHECK_CODED(output, 2, FRAMES, 0);
+    CHECK_INT(seen.frames, FRAMES);
+    CHECK(seen.output.data == output);
+    CHECK_INT(seen.output_time.sample_frames - seen.now.sample_frames, 100);
+    CHECK_INT(seen.now.valid, VC_TIME_HOST | VC_TIME_SAMPLE);
+    vc_ma_io_free(at.io);
+}
+
+static void test_channels_are_mapped_and_the_others_silent(void) {
+    const uint32_t odd[] = {3, 0, 1};
+    vc_ma_config config = plain();
+    config.output = (vc_ma_direction){odd, 3, CHANNELS, 0};
+    config.input = (vc_ma_direction){odd, 3, CHANNELS, 7};
+    for (uint32_t c = 0; c < CHANNELS; c++) {
+        input[c] = (float)c;
+    }
+    device at = open_device(&config);
+    call(&at);
+    for (uint32_t f = 0; f < FRAMES; f++) {
+        CHECK(output[f * CHANNELS + 3] == code(f, 0));
+        CHECK(output[f * CHANNELS + 0] == code(f, 1));
+        CHECK(output[f * CHANNELS + 1] == code(f, 2));
+        CHECK(output[f * CHANNELS + 2] == 0.0f);
+    }
+    CHECK(heard[0] == 3.0f);
+    CHECK(heard[1] == 0.0f);
+    CHECK(heard[2] == 1.0f);
+    CHECK_INT(seen.input_time.sample_frames - seen.now.sample_frames, -7);
+    vc_ma_io_free(at.io);
+}
+
+static void test_equally_far_channels_need_no_list(void) {
+    const uint32_t every_second[] = {3, 1};
+    vc_ma_config config = plain();
+    config.output = (vc_ma_direction){every_second, 2, CHANNELS, 0};
+    device at = open_device(&config);
+    call(&at);
+    CHECK(seen.output.data == output + 3);
+    CHECK_INT(seen.output.channel_stride, -2);
+    CHECK(output[3] == code(0, 0));
+    CHECK(output[1] == code(0, 1));
+    vc_ma_io_free(at.io);
+}
+
+static void test_the_time_line_runs_along_the_earliest_calls(void) {
+    vc_ma_config config = plain();
+    device at = open_device(&config);
+    now_ns += 300000; /* the first one is late */
+    call(&at);
+    for (int i = 1; i < 20; i++) {
+        now_ns = (10 + i) * PERIOD_NS + (i % 3) * 200000;
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES);
+        CHECK(seen.now.host_ns <= now_ns);
+        if (i >= 3) {
+            CHECK_NEAR(seen.now.host_ns, (10 + i) * PERIOD_NS, 2000);
+        }
+    }
+    vc_ma_io_free(at.io);
+}
+
+static void test_a_buffer_is_filled_in_a_burst(void) {
+    vc_ma_config config = plain();
+    config.slack_frames = 3 * FRAMES;
+    device at = open_device(&config);
+    int64_t began_ns = now_ns;
+    for (int i = 0; i < 3; i++) {
+        call(&at); /* all at the same time */
+    }
+    for (int i = 3; i < 10; i++) {
+        now_ns = began_ns + (i - 2) * PERIOD_NS;
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES);
+        CHECK_NEAR(seen.now.host_ns, now_ns, 2000);
+    }
+    vc_ma_io_free(at.io);
+}
+
+static void test_what_is_later_than_the_buffer_was_lost(void) {
+    vc_ma_config config = plain();
+    config.slack_frames = 3 * FRAMES;
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    call(&at);
+    now_ns += 4 * PERIOD_NS; /* 3 periods late: all that was buffered, and no more */
+    call(&at);
+    CHECK_INT(seen.now.sample_frames, FRAMES);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    int64_t before = seen.now.sample_frames;
+    now_ns += 3 * PERIOD_NS; /* 5 late in all */
+    call(&at);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_NEAR(counts.lost_frames, 2 * FRAMES, 1);
+    CHECK_INT(seen.now.sample_frames, before + FRAMES + (int64_t)counts.lost_frames);
+    vc_ma_io_free(at.io);
+}
+
+static void test_time_goes_on_while_the_device_stands(void) {
+    vc_ma_config config = plain();
+    device at = open_device(&config);
+    call(&at);
+    vc_ma_io_detach(at.io);
+    now_ns += 100 * PERIOD_NS;
+    vc_ma_io_attach(at.io, engine);
+    call(&at);
+    CHECK_INT(seen.now.sample_frames, 100 * FRAMES);
+    CHECK_INT(seen.now.host_ns, now_ns);
+    vc_ma_io_free(at.io);
+}
+
+static void test_no_engine_is_called_after_a_detach(void) {
+    vc_ma_config config = plain();
+    device at = open_device(&config);
+    call(&at);
+    uint64_t turn = vc_ma_io_turn(at.io);
+    CHECK_INT(turn % 2, 0);
+    vc_ma_io_detach(at.io);
+    call(&at);
+    CHECK_INT(calls, 1);
+    CHECK_SILENT(output, 2, FRAMES);
+    CHECK_INT(vc_ma_io_turn(at.io), turn + 2);
+    vc_ma_io_free(at.io);
+}
+
+static void test_another_period_than_promised_is_silence(void) {
+    vc_ma_config config = plain();
+    config.fixed_frames = FRAMES;
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    vc_ma_data(&at, output, NULL, FRAMES / 2);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(calls, 0);
+    CHECK_SILENT(output, 2, FRAMES / 2);
+    CHECK_INT(counts.resized, FRAMES / 2);
+    vc_ma_io_free(at.io);
+}
+
+static void test_a_device_without_user_data_is_left_alone(void) {
+    device at = {.io = NULL};
+    struct {
+        const void *at;
+        int32_t type;
+    } told = {&at, VC_MA_REROUTED};
+    vc_ma_data(&at, output, NULL, FRAMES);
+    vc_ma_notify(&told);
+}
+
+static void test_notifications_are_counted(void) {
+    vc_ma_config config = plain();
+    device at = open_device(&config);
+    struct {
+        const void *at;
+        int32_t type;
+    } told = {&at, VC_MA_REROUTED};
+    vc_ma_notify(&told);
+    now_ns += 5;
+    vc_ma_notify(&told);
+    told.type = 99;
+    vc_ma_notify(&told);
+    vc_ma_counts counts;
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.notifications[VC_MA_REROUTED], 2);
+    CHECK_INT(counts.notified_ns[VC_MA_REROUTED], now_ns);
+    CHECK_INT(counts.notifications[VC_MA_STOPPED], 0);
+    CHECK(!counts.gone);
+    vc_ma_gone(at.io);
+    vc_ma_io_count(at.io, &counts);
+    CHECK(counts.gone);
+    vc_ma_io_free(at.io);
+}
+
+/* ---- JACK ------------------------------------------------------------------------------------ */
+
+static uint32_t jack_frames;
+static uint64_t jack_us;
+static int jack_fails;
+static uint32_t ring_held;
+
+static int cycle_times(const void *client, uint32_t *frames, uint64_t *us, uint64_t *next_us,
+                       float *period_us) {
+    CHECK(client == (const void *)&jack_frames);
+    *frames = jack_frames;
+    *us = jack_us;
+    *next_us = jack_us + 1000;
+    *period_us = 1000;
+    return jack_fails;
+}
+
+static uint32_t readable(void *ring) {
+    CHECK(ring == (void *)&ring_held);
+    return ring_held;
+}
+
+static int skip(void *ring, uint32_t frames) {
+    (void)ring;
+    ring_held -= frames;
+    return 0;
+}
+
+static vc_ma_config with_jack(void) {
+    vc_ma_config config = plain();
+    config.jack = (vc_ma_jack){cycle_times, &jack_frames, readable, skip, &ring_held};
+    jack_frames = UINT32_MAX - FRAMES; /* it wraps in the second cycle */
+    jack_us = 5000;
+    jack_fails = 0;
+    return config;
+}
+
+static void next_jack_cycle(uint32_t frames) {
+    jack_frames += frames;
+    jack_us += frames * 1000u / FRAMES;
+}
+
+static void test_jacks_time_is_taken_and_unwrapped(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    for (int i = 0; i < 5; i++) {
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES);
+        CHECK_INT(seen.now.host_ns, 5000000 + i * PERIOD_NS);
+        next_jack_cycle(FRAMES);
+    }
+    vc_ma_io_free(at.io);
+}
+
+static void test_cycles_that_jack_skipped_are_lost(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    call(&at);
+    next_jack_cycle(3 * FRAMES);
+    call(&at);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(seen.now.sample_frames, 3 * FRAMES);
+    CHECK_INT(counts.lost_frames, 2 * FRAMES);
+    vc_ma_io_free(at.io);
+}
+
+static void test_a_jack_cycle_in_parts(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    for (int i = 0; i < 6; i++) {
+        vc_ma_data(&at, output, input, FRAMES / 2);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES / 2);
+        CHECK_INT(seen.now.host_ns, 5000000 + i * PERIOD_NS / 2);
+        if (i % 2 == 1) {
+            next_jack_cycle(FRAMES);
+        }
+    }
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    vc_ma_io_free(at.io);
+}
+
+static void test_a_jack_that_does_not_answer(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    jack_fails = 1;
+    call(&at);
+    CHECK_INT(seen.now.host_ns, now_ns);
+    now_ns += PERIOD_NS;
+    call(&at);
+    CHECK_INT(seen.now.sample_frames, FRAMES);
+    vc_ma_io_free(at.io);
+}
+
+static void test_the_duplex_ring_is_emptied_before_the_engine_comes(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_io_detach(at.io);
+    ring_held = 5 * FRAMES;
+    call(&at);
+    CHECK_INT(ring_held, FRAMES); /* those that this call has, and gives back */
+    vc_ma_io_attach(at.io, engine);
+    ring_held = 2 * FRAMES;
+    call(&at);
+    CHECK_INT(ring_held, 2 * FRAMES);
+    vc_ma_io_free(at.io);
+}
+
+/* ---- several threads ------------------------------------------------------------------------- */
+
+static _Atomic bool ended;
+static device shared;
+
+static void *cycles(void *unused) {
+    (void)unused;
+    while (!ended) {
+        vc_ma_data(&shared, output, NULL, FRAMES);
+    }
+    return NULL;
+}
+
+static void *notifies(void *unused) {
+    (void)unused;
+    struct {
+        const void *at;
+        int32_t type;
+    } told = {&shared, VC_MA_REROUTED};
+    for (int i = 0; i < 1000; i++) {
+        vc_ma_notify(&told);
+        vc_message_jack("a thread says something");
+    }
+    return NULL;
+}
+
+static void test_attach_and_detach_beside_a_running_device(void) {
+    vc_ma_config config = plain();
+    config.clock_ns = NULL;
+    shared = open_device(&config);
+    pthread_t threads[3];
+    ended = false;
+    pthread_create(&threads[0], NULL, cycles, NULL);
+    pthread_create(&threads[1], NULL, notifies, NULL);
+    pthread_create(&threads[2], NULL, notifies, NULL);
+    char text[VC_MESSAGE_BYTES];
+    for (int i = 0; i < 200; i++) {
+        vc_ma_io_detach(shared.io);
+        uint64_t turn = vc_ma_io_turn(shared.io);
+        while (turn % 2 == 1 && vc_ma_io_turn(shared.io) == turn) {
+        }
+        calls = 0; /* nobody else has it: ThreadSanitizer would say so */
+        while (vc_message_take(text)) {
+            CHECK(strcmp(text, "a thread says something") == 0);
+        }
+        vc_ma_io_attach(shared.io, engine);
+    }
+    ended = true;
+    for (int i = 0; i < 3; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    vc_ma_counts counts;
+    vc_ma_io_count(shared.io, &counts);
+    CHECK_INT(counts.notifications[VC_MA_REROUTED], 2000);
+    vc_ma_io_free(shared.io);
+    while (vc_message_take(text)) {
+    }
+}
+
+static void test_messages_come_in_order_and_are_cut(void) {
+    char text[VC_MESSAGE_BYTES], line[2 * VC_MESSAGE_BYTES];
+    CHECK(!vc_message_take(text));
+    memset(line, 'x', sizeof line - 1);
+    line[sizeof line - 1] = 0;
+    vc_message_alsa("file.c", 1, "function", -2, "cannot open %s: %d", "hw:0", -2);
+    vc_message_jack(line);
+    CHECK(vc_message_take(text));
+    CHECK(strcmp(text, "cannot open hw:0: -2") == 0);
+    CHECK(vc_message_take(text));
+    CHECK_INT(strlen(text), VC_MESSAGE_BYTES - 1);
+    for (int i = 0; i < 2 * VC_MESSAGES; i++) {
+        vc_message_jack("many");
+    }
+    int taken = 0;
+    while (vc_message_take(text)) {
+        taken++;
+    }
+    CHECK_INT(taken, VC_MESSAGES);
+}
+
+int main(void) {
+    RUN(test_frames_go_through_as_they_are);
+    RUN(test_channels_are_mapped_and_the_others_silent);
+    RUN(test_equally_far_channels_need_no_list);
+    RUN(test_the_time_line_runs_along_the_earliest_calls);
+    RUN(test_a_buffer_is_filled_in_a_burst);
+    RUN(test_what_is_later_than_the_buffer_was_lost);
+    RUN(test_time_goes_on_while_the_device_stands);
+    RUN(test_no_engine_is_called_after_a_detach);
+    RUN(test_another_period_than_promised_is_silence);
+    RUN(test_a_device_without_user_data_is_left_alone);
+    RUN(test_notifications_are_counted);
+    RUN(test_jacks_time_is_taken_and_unwrapped);
+    RUN(test_cycles_that_jack_skipped_are_lost);
+    RUN(test_a_jack_cycle_in_parts);
+    RUN(test_a_jack_that_does_not_answer);
+    RUN(test_the_duplex_ring_is_emptied_before_the_engine_comes);
+    RUN(test_attach_and_detach_beside_a_running_device);
+    RUN(test_messages_come_in_order_and_are_cut);
+    return check_summary();
+}

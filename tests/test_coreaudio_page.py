@@ -1,0 +1,42 @@
+"""docs/coreaudio.md names files and tests that are there."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from coreaudio import ROOT
+
+TESTS = ROOT / "tests"
+PAGE = (ROOT / "docs" / "coreaudio.md").read_text()
+ROWS = dict(re.findall(r"^\| (\d+) \|(.*)\|$", PAGE, re.MULTILINE))
+
+
+def source(place: str) -> str:
+    """The tests of one group."""
+    if place == "core":
+        return "".join(path.read_text() for path in sorted((TESTS / "core").glob("test_*.c")))
+    names = [f"test_coreaudio_{place}.py", f"test_{place}.py"]
+    return next((TESTS / name).read_text() for name in names if (TESTS / name).exists())
+
+
+def test_there_are_forty() -> None:
+    assert list(map(int, ROWS)) == list(range(1, 41))
+
+
+@pytest.mark.parametrize("row", ROWS)
+def test_a_row_has_its_test_or_is_for_later(row: str) -> None:
+    *_, where, tests = (cell.strip() for cell in ROWS[row].split("|"))
+    if tests == "next":
+        return
+    named = 0
+    for part in tests.split(";"):
+        place, _, rest = part.strip().partition(":")
+        for name in re.findall(r"`(\w+)`", rest):
+            pattern = rf"static void {name}\(" if place == "core" else rf"def test_{name}\("
+            assert re.search(pattern, source(place)), f"{place} has no test {name}"
+            named += 1
+    assert named > 0
+    for file in re.findall(r"`([\w.]+\.\w+)`", where):
+        assert list((ROOT / "src").rglob(file)), f"there is no {file}"

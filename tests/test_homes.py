@@ -1,0 +1,318 @@
+"""What is particular about the home ahead of the device: the lead, gaps, and the end."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from coded import assert_coded, coded
+from driver_contract import CodedOutput
+from losing import came_back, two_devices, unplug
+from rig import until
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+CYCLE_S = 64 / 48_000
+
+
+def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
+    virtual = VirtualDevice(**{"frames": 64, **shape})
+    virtual.capture()
+    return virtual, VirtualDriver([virtual])
+
+
+# ---- how far ahead ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("frames", "latency", "lead"),
+    [
+        (64, "safe", 2880),  # 60 ms
+        (512, "safe", 3072),  # 60 ms in whole cycles
+        (4096, "safe", 8192),  # two cycles
+        (64, 0.01, 512),
+        (64, 1e-9, 64),  # at least the cycle in which the callback runs
+        (512, np.float32(0.5), 24064),
+        (64, "low", 0),
+    ],
+)
+def test_the_lead_in_force_is_told(frames: int, latency: Any, lead: int) -> None:
+    _, driver = device(frames=frames)
+    for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
+        stream = kind(lambda block: None, driver=driver, latency=latency)
+        assert stream.lead_frames == lead
+        latencies = stream.latency if isinstance(stream.latency, tuple) else (stream.latency,)
+        heard_later = lead if kind is not vc.InputStream else 0
+        assert latencies[-1].lead_frames == heard_later
+        assert sum(latency.lead_frames for latency in latencies) == heard_later
+        stream.close()
+
+
+def test_safe_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # what conftest.py does for the other tests
+    _, driver = device()
+    with vc.OutputStream(lambda block: None, driver=driver) as stream:
+        assert stream.lead_frames == 2880
+
+
+def test_duplex_blocks_that_do_not_fit_cost_one_more() -> None:
+    _, driver = device()
+    stream = vc.Stream(lambda block: None, driver=driver, latency=CYCLE_S, blocksize=100)
+    assert (stream.lead_frames, stream.blocksize) == (164, 100)
+    stream.close()
+
+
+def test_native_code_needs_no_lead() -> None:
+    from voicecoil.native import ctypes_type
+
+    _, driver = device()
+    native = ctypes_type()(lambda *arguments: 0)
+    stream = vc.OutputStream(native, driver=driver, latency="safe")
+    assert stream.lead_frames == 0
+    stream.close()
+    with pytest.raises(vc.ArgumentError, match="needs no lead"):
+        vc.OutputStream(native, driver=driver, latency=0.1)
+
+
+def test_it_is_not_the_devices_thread() -> None:
+    virtual, driver = device(clock="stepped")
+    threads = set()
+    for latency in ("low", "safe"):
+        with vc.OutputStream(
+            lambda block: threads.add(threading.get_ident()), driver=driver, latency=latency
+        ) as stream:
+            virtual.step(3)
+            stream.abort()
+    assert len(threads) == 2
+
+
+# ---- time ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("blocksize", [None, 16, 100])
+def test_blocks_are_heard_when_they_say(blocksize: int | None) -> None:
+    virtual, driver = device(clock="stepped", latency_frames=(10, 33))
+    times: list[tuple[int, int, int, int]] = []
+
+    def callback(block: vc.Block) -> None:
+        time = block.time
+        times.append((time.output_frames, time.output_ns, time.input_frames, time.input_ns))  # type: ignore[arg-type]
+
+    with vc.Stream(callback, driver=driver, latency=4 * CYCLE_S, blocksize=blocksize) as stream:
+        virtual.step(20)
+        stream.abort()
+        trip = sum(latency.frames for latency in stream.latency)
+        size = stream.blocksize
+    output, output_ns, inputs, input_ns = np.array(times, np.int64).T
+    assert (output - inputs == trip).all()
+    assert (np.diff(inputs) == size).all()
+    assert inputs[0] == -74, "one input latency before the first cycle"
+    assert abs(output_ns - input_ns - trip * 1e9 / 48_000).max() <= 2
+
+
+# ---- gaps ---------------------------------------------------------------------------------------
+
+
+def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], list[int]]:
+    """Plays on a device in real time; the tenth block comes when the device has starved."""
+    virtual, driver = device(input_channels=0)
+    xruns: list[int] = []
+    blocks = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        xruns.append(block.xrun)
+        block.output[:] = 0.5
+        blocks += 1
+        if blocks == 10 and held == "callback":
+            until(lambda: stream.statistics().lost_frames > 300)  # longer than a fade
+        if blocks == 200:
+            raise vc.Stop
+
+    stream = vc.OutputStream(callback, driver=driver, latency=latency)
+    with stream:
+        if held == "waiting":
+            until(lambda: blocks > 10)
+            interval = sys.getswitchinterval()
+            sys.setswitchinterval(100.0)  # this thread does not give the GIL up
+            try:
+                while stream.statistics().lost_frames <= 300:
+                    pass
+            finally:
+                sys.setswitchinterval(interval)
+        assert stream.wait(20)
+        xrun = next(event for event in stream.events() if event.kind == "xrun")
+        assert stream.statistics().lost_frames >= xrun.value > 0
+    return xrun, virtual.heard()[:, 0], xruns
+
+
+@pytest.mark.parametrize("held", ["callback", "waiting"])
+def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
+    xrun, heard, xruns = starve(0.02, held)
+    assert xrun.cause == held
+    assert sum(xruns) >= xrun.value, "the callback was told"
+    assert np.count_nonzero(heard == 0.5) > 0
+    assert (heard == 0).any(), "silence in the gap"
+    assert np.abs(np.diff(heard)).max() < 0.5 / 100, "and no step anywhere"
+
+
+def test_nothing_that_was_made_is_lost_in_a_gap() -> None:
+    _, heard, xruns = starve(0.02, "callback")
+    gap = len(heard) - 200 * 64
+    assert 0 < gap <= sum(xruns)
+
+
+# ---- the end ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", ["stop", "Stop", "abort"])
+def test_what_is_heard_at_the_end(end: str) -> None:
+    """All that was made after a stop; after an abort not what was still ahead."""
+    virtual, driver = device()
+    callback = CodedOutput(stop_after_blocks=80 if end == "Stop" else None)
+    stream = vc.OutputStream(callback, driver=driver, latency=0.05)
+    with stream:
+        until(lambda: callback.blocks >= 80)
+        if end == "Stop":
+            assert stream.wait(10)
+        else:
+            getattr(stream, end)()
+        assert stream.statistics().xruns == 0
+    heard = virtual.heard()
+    assert_coded(heard)
+    assert len(heard) == callback.position if end != "abort" else len(heard) < callback.position
+
+
+def test_stop_takes_the_input_that_has_come() -> None:
+    _, driver = device()
+    seen: list[Any] = []
+    go = threading.Event()
+
+    def callback(block: vc.Block) -> None:
+        seen.append(block.time.input_frames)
+        go.wait(20)
+
+    stream = vc.InputStream(callback, driver=driver, latency=1.0)
+    stream.start()
+    until(lambda: stream.statistics().cycles > 50)
+    threading.Timer(0.0, go.set).start()
+    stream.stop()
+    counted = stream.statistics()
+    stream.close()
+    assert len(seen) >= 50
+    assert np.array_equal(np.diff(seen), [64] * (len(seen) - 1))
+    assert counted.xruns == 0
+
+
+def test_an_error_ends_it_at_once() -> None:
+    virtual, driver = device(clock="stepped")
+    blocks = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        block.output[:] = coded(blocks * 64, 64, 2)
+        blocks += 1
+        if blocks == 5:
+            raise LookupError
+
+    stream = vc.OutputStream(callback, driver=driver, latency=3 * CYCLE_S)
+    stream.start()
+    virtual.step(20)
+    with pytest.raises(LookupError):
+        stream.wait(5)
+    stream.close()
+    assert blocks == 5
+    assert_coded(virtual.heard())
+
+
+def test_it_starts_again() -> None:
+    virtual, driver = device(clock="stepped")
+    callback = CodedOutput()
+    stream = vc.OutputStream(callback, driver=driver, latency=2 * CYCLE_S)
+    for run in range(3):
+        stream.start()
+        virtual.step(6)
+        stream.abort()
+        assert callback.blocks == 6 * (run + 1)
+    stream.close()
+
+
+def test_a_callback_that_does_not_return_is_reported_and_nothing_is_freed() -> None:
+    _, driver = device()
+    inside, go = threading.Event(), threading.Event()
+
+    def callback(block: vc.Block) -> None:
+        inside.set()
+        go.wait(60)
+
+    stream = vc.OutputStream(callback, driver=driver, latency="safe")
+    stream.start()
+    assert inside.wait(20)
+    connection = stream._connection
+    assert connection is not None
+    with pytest.raises(vc.StreamTimeoutError, match=r"did not return within 0\.1 s"):
+        connection.close(0.1)
+    go.set()
+    stream.close()
+    assert stream.state == "closed"
+
+
+# ---- devices that come and go -------------------------------------------------------------------
+
+
+def test_on_another_device_the_lead_fits_its_cycles() -> None:
+    one, two, driver = two_devices(frames=512)
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver=driver, latency=2 * CYCLE_S, on_device_lost="default"
+    ) as stream:
+        one.step(10)
+        assert (stream.lead_frames, callback.position) == (128, 640)
+        unplug(one)
+        came_back(stream)
+        assert (stream.lead_frames, stream.blocksize) == (512, 64)
+        two.step(4)
+        stream.abort()
+    assert_coded(one.heard())
+    assert len(one.heard()) == 640 - 128
+    assert callback.position == 640 + 4 * 512, "what was made for the other lead is not heard"
+    assert_coded(two.heard(), 640)
+    assert len(two.heard()) == 3 * 512
+
+
+def test_what_is_on_its_way_is_heard_on_the_other_device() -> None:
+    one, two, driver = two_devices()
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver=driver, latency=4 * CYCLE_S, on_device_lost="default"
+    ) as stream:
+        one.step(10)
+        unplug(one)
+        came_back(stream)
+        two.step(10)
+        stream.abort()
+    heard = np.concatenate([one.heard(), two.heard()])
+    assert_coded(heard)
+    assert len(heard) == callback.position - stream.lead_frames
+
+
+def test_a_device_that_is_not_there_yet() -> None:
+    virtual, driver = device(clock="stepped")
+    here = driver.devices()[0]
+    driver.virtual_devices.remove(virtual)
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver=driver, device=here, latency=2 * CYCLE_S, on_device_lost="wait"
+    ) as stream:
+        assert stream.blocksize == 512
+        driver.virtual_devices.append(virtual)
+        came_back(stream)
+        virtual.step(20)
+        stream.abort()
+        assert stream.lead_frames == 128
+    assert_coded(virtual.heard())
+    assert len(virtual.heard()) == 18 * 64

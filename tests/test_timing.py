@@ -1,0 +1,203 @@
+"""What a stream measures: histograms, the newest xruns, late cycles; and getting the GIL."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+import threading
+from array import array
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import voicecoil as vc
+from rig import until
+from voicecoil import _core
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.statistics import Histogram
+
+
+def playing(latency: Any = "low", **shape: Any) -> vc.OutputStream:
+    """A stream on a device in real time."""
+    driver = VirtualDriver([VirtualDevice(frames=64, **shape)])
+    return vc.OutputStream(lambda block: None, driver=driver, latency=latency)
+
+
+# ---- histograms ---------------------------------------------------------------------------------
+
+
+def histogram(**counts: int) -> Histogram:
+    """From how often each bucket, `b0` and so on, was met."""
+    all_counts = array("Q", bytes(304 * 8))
+    for bucket, count in counts.items():
+        all_counts[int(bucket[1:])] = count
+    return Histogram(all_counts.tobytes())
+
+
+def test_an_empty_histogram() -> None:
+    empty = Histogram()
+    assert (empty.count, empty.median_s, empty.max_s, empty.buckets()) == (0, 0.0, 0.0, [])
+
+
+def test_quantiles() -> None:
+    made = histogram(b0=50, b7=49, b8=1)
+    assert made.count == 100
+    assert made.median_s == made.min_s == 1e-9
+    assert made.p99_s == 8e-9
+    assert made.max_s == 9e-9
+    assert made.quantile_s(0.5001) == 8e-9
+    assert made.buckets() == [(1e-9, 50), (8e-9, 49), (9e-9, 1)]
+    assert made == histogram(b0=50, b7=49, b8=1) != histogram(b0=50)
+
+
+@pytest.mark.parametrize("bucket", range(303))
+def test_buckets_go_on_where_the_last_one_ended(bucket: int) -> None:
+    ends = [histogram(**{f"b{b}": 1}).max_s for b in (bucket, bucket + 1)]
+    assert 0 < ends[1] - ends[0] <= max(1e-9, ends[0] / 8) * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("home", ["low"], indirect=True)
+@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
+def test_margin_and_jitter_of_a_device(
+    stepped: VirtualDevice, driver: VirtualDriver, home: str
+) -> None:
+    stream = vc.OutputStream(lambda block: None, driver=driver)
+    stream.start()
+    stepped.step(5)
+    stepped.inject("late", 5_000_000)
+    stepped.step(5)
+    stream.abort()
+    counted = stream.statistics()
+    late = [event for event in stream.events() if event.kind == "late"]
+    stream.close()
+    assert counted.margin.count == 10
+    assert counted.margin.min_s <= 1e-9, "the late one had nothing left"
+    assert counted.margin.median_s == pytest.approx(64 / 48_000, rel=0.13)
+    assert counted.jitter.count == 9
+    assert counted.gil_wait.count == 0, "the clock is not real"
+    assert [event.value for event in late] == [5_000_000]
+
+
+def test_waits_and_run_times_are_measured_in_real_time() -> None:
+    for latency in ("low", 0.05):
+        with playing(latency) as stream:
+            until(lambda: stream.statistics().blocks > 20)
+        counted = stream.statistics()
+        assert counted.gil_wait.count == counted.run_time.count == counted.blocks
+        assert counted.run_time.median_s > 0
+        if latency != "low":
+            assert counted.margin.max_s <= 0.05 * 9 / 8 + 64 / 48_000
+
+
+@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
+def test_the_newest_xruns_stay_when_events_are_taken(
+    stepped: VirtualDevice, driver: VirtualDriver
+) -> None:
+    stream = vc.OutputStream(lambda block: None, driver=driver)
+    stream.start()
+    stepped.step(1)
+    for number in range(1, 1011):
+        stepped.inject("xrun", number)
+        stepped.step(1)
+    stream.abort()
+    stream.events()
+    xruns = stream.statistics().latest_xruns
+    stream.close()
+    assert [xrun.value for xrun in xruns] == list(range(11, 1011))
+    assert {(xrun.kind, xrun.cause) for xrun in xruns} == {("xrun", "device")}
+
+
+# ---- late cycles and the GIL ------------------------------------------------------------------
+
+
+def hold_the_gil() -> None:
+    """For longer than a cycle, inside C, where nothing can interrupt it."""
+    sum(range(500_000))
+
+
+def compute_until(true: Callable[[], bool]) -> None:
+    """In bytecode, between which the GIL could be let go."""
+    for _ in range(10_000_000):
+        if true():
+            return
+    raise AssertionError("it did not come true")
+
+
+def test_a_late_cycle_says_what_it_waited_for() -> None:
+    with playing() as stream:
+        for _ in range(1000):
+            hold_the_gil()
+            late = [event for event in stream.events() if event.kind == "late"]
+            if any(event.waited_ns > event.value / 2 for event in late):
+                break
+        else:
+            raise AssertionError("no cycle was late")
+    assert all(0 <= event.waited_ns <= event.value for event in late)
+    longest_s = max(event.waited_ns for event in late) / 1e9
+    assert stream.statistics().gil_wait.max_s >= longest_s
+
+
+def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
+    before = _core.preempt_count()
+    with playing() as stream:
+        if sys.version_info < (3, 12):
+            until(lambda: stream.statistics().blocks > 20)
+            assert _core.preempt_kind() == 0
+            return
+        assert _core.preempt_kind() > 0
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(0.05)  # by itself it would rarely do so
+        try:
+            compute_until(lambda: _core.preempt_count() > before + 20)
+        finally:
+            sys.setswitchinterval(interval)
+
+
+def test_the_programs_own_pending_calls_find_their_room() -> None:
+    """Not more than one of ours is in the queue."""
+    made = 0
+
+    @ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
+    def call(argument: int | None) -> int:
+        nonlocal made
+        made += 1
+        return 0
+
+    add = ctypes.pythonapi.Py_AddPendingCall
+    add.argtypes = [ctypes.c_void_p, ctypes.c_void_p]
+    address = ctypes.cast(call, ctypes.c_void_p)
+    streams = [playing() for _ in range(3)]
+    for stream in streams:
+        stream.start()
+    asked = 0
+    for _ in range(300):
+        hold_the_gil() if asked % 100 == 0 else None
+        asked += add(address, None) == 0
+    compute_until(lambda: made == asked)
+    for stream in streams:
+        stream.close()
+    assert asked == 300
+
+
+def test_a_stream_that_asks_for_the_gil_ends_while_others_compute() -> None:
+    done = threading.Event()
+
+    def compute() -> None:
+        while not done.is_set():
+            pass
+
+    threads = [threading.Thread(target=compute) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            with playing() as stream:
+                until(lambda: stream.statistics().blocks > 5)
+                gc.collect()
+    finally:
+        done.set()
+        for thread in threads:
+            thread.join()
+    assert stream.state == "closed"
