@@ -3,10 +3,10 @@
 
     python3 tools/newer_pythons.py [--require] [--only 3.15] [-- pytest arguments]
 
-A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with its
-Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends with
-them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says so
-loudly and passes, with --require it fails.
+A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
+its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
+with them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says
+so loudly and passes, with --require it fails.
 """
 
 from __future__ import annotations

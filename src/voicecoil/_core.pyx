@@ -232,47 +232,6 @@ def forget_interpreters():
     vc_isolated_forget_all()
 
 
-cdef class Gate:
-    """A gate of another extension; see gate.h."""
-
-    cdef voicecoil_gate *gate
-
-    def __init__(self, uintptr_t address):
-        self.gate = <voicecoil_gate *>address
-        vc_gate_hold(self.gate)
-
-    def __dealloc__(self):
-        if self.gate != NULL:
-            vc_gate_release(self.gate)
-
-    def shut(self, double timeout_s):
-        """How many threads are still inside; -1: this is one of them."""
-        return vc_gate_shut(self.gate, timeout_s)
-
-    def take(self):
-        """The exception that is kept, or bytes that describe it, or None."""
-        return vc_gate_take_exception(self.gate)
-
-    def clear(self):
-        """Lets go of the callable, when it is shut."""
-        vc_gate_clear(self.gate)
-
-    def make(self, bytes wanted):
-        """[keeper] The answer, marshalled."""
-        return vc_gate_make(self.gate, wanted)
-
-    def interrupt(self):
-        """[keeper] Several threads may be inside, each with its own reasons."""
-
-    def end(self):
-        """[keeper] Ends the interpreter, when it is shut."""
-        vc_gate_end(self.gate)
-
-
-# For voicecoil_bridge.h.
-_bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_api", NULL)
-
-
 cdef class Worker(Code):
     """Other code, run ahead of the device on a thread of its own."""
 
@@ -346,6 +305,47 @@ cdef class Worker(Code):
     def frames(self):
         """Frames in them."""
         return vc_lead_frames(vc_worker_lead(self.worker))
+
+
+cdef class Gate:
+    """A gate of another extension; see gate.h."""
+
+    cdef voicecoil_gate *gate
+
+    def __init__(self, uintptr_t address):
+        self.gate = <voicecoil_gate *>address
+        vc_gate_hold(self.gate)
+
+    def __dealloc__(self):
+        if self.gate != NULL:
+            vc_gate_release(self.gate)
+
+    def shut(self, double timeout_s):
+        """How many threads are still inside; -1: this is one of them."""
+        return vc_gate_shut(self.gate, timeout_s)
+
+    def take(self):
+        """The exception that is kept, or bytes that describe it, or None."""
+        return vc_gate_take_exception(self.gate)
+
+    def clear(self):
+        """Lets go of the callable, when it is shut."""
+        vc_gate_clear(self.gate)
+
+    def make(self, bytes wanted):
+        """[keeper] The answer, marshalled."""
+        return vc_gate_make(self.gate, wanted)
+
+    def interrupt(self):
+        """[keeper] Several threads may be inside, each with its own reasons."""
+
+    def end(self):
+        """[keeper] Ends the interpreter, when it is shut."""
+        vc_gate_end(self.gate)
+
+
+# For voicecoil_bridge.h.
+_bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_api", NULL)
 
 
 cdef class NativeCode(Code):
