@@ -116,6 +116,10 @@ def reads(block: vc.Block) -> None:
     block.results.on = True
 
 
+def allocates(block: vc.Block) -> None:
+    kept[:] = [[block.frames]]
+
+
 def starts_a_thread(block: vc.Block) -> None:
     threading.Thread(target=print).start()
 

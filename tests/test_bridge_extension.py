@@ -188,8 +188,10 @@ def test_endless_recursion_on_a_small_stack(ticker: Any, where: str) -> None:
     code = deeper if where == "here" else "ticker_code:deeper"
     one = ticker(code, ticks=1, stack_bytes=512 * 1024)
     until(lambda: one.threads_left == 1)
-    with pytest.raises((RecursionError, vc.IsolatedCallbackError), match="maximum recursion"):
-        raise one.exception()
+    error = one.exception()
+    assert isinstance(error, (RecursionError, vc.IsolatedCallbackError))
+    assert "Recursion" in repr(error)
+    assert len(str(error).splitlines()) < 200
     one.close()
 
 

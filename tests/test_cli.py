@@ -339,7 +339,9 @@ class Terminal:
         import termios
 
         self._termios = termios
-        self.pid, self.keyboard = pty.fork()
+        with warnings.catch_warnings():  # since 3.12 of a fork where there are threads
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid, self.keyboard = pty.fork()
         if self.pid == 0:
             try:
                 # The shell's side is where one sees how the terminal was before and is after.

@@ -194,7 +194,7 @@ def test_a_block_allocates_nothing() -> None:
         return int(done.stdout)
 
     assert allocations("reads", 100_000) == 0
-    assert allocations("count", 10_000) > 5_000, "the counter counts"
+    assert allocations("allocates", 10_000) >= 10_000, "the counter counts"
 
 
 @needs_3_12

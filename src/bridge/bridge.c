@@ -14,25 +14,11 @@ struct vc_bridge {
     vc_view input, output;
     int zero_copy;
 
-    /* The IO thread's own. */
-    bool preempts;
-    vc_preempt preempt;
+    vc_preempt preempt; /* the entry's, where it has one */
     vc_histogram waits, runs;
 
     PyObject *exception; /* under the GIL; for whoever waits for the stream */
 };
-
-/* Attaches this thread, whoever has the GIL. False: it is closed. */
-static bool enter(vc_bridge *bridge) {
-    if (bridge->preempts && !atomic_load(&bridge->entry.closed)) {
-        vc_preempt_ask(&bridge->preempt, bridge->entry.interpreter);
-    }
-    if (vc_entry_enter(&bridge->entry)) {
-        return true;
-    }
-    vc_preempt_got(&bridge->preempt, 0);
-    return false;
-}
 
 /* ---- one block --------------------------------------------------------------------------------
  */
@@ -125,7 +111,7 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     if (began_ns != 0) {
         vc_histogram_add(&bridge->waits, block->waited_ns);
     }
-    if (bridge->preempts) {
+    if (bridge->entry.preempt != NULL) {
         vc_preempt_got(&bridge->preempt, block->waited_ns);
     }
     return began_ns;
@@ -133,7 +119,7 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
 
 int32_t vc_bridge_process(vc_block *block, void *user) {
     vc_bridge *bridge = user;
-    if (!enter(bridge)) {
+    if (!vc_entry_enter(&bridge->entry)) {
         return VC_ERROR;
     }
     int64_t began_ns = count_wait(bridge, block);
@@ -155,10 +141,9 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
 }
 
 void vc_bridge_leave(void *user) {
-    vc_bridge *bridge = user;
-    vc_entry *entry = &bridge->entry;
-    if (entry->state != NULL && entry->thread == PyThread_get_thread_ident() && enter(bridge)) {
-        vc_preempt_got(&bridge->preempt, 0);
+    vc_entry *entry = &((vc_bridge *)user)->entry;
+    if (entry->state != NULL && entry->thread == PyThread_get_thread_ident() &&
+        vc_entry_enter(entry)) {
         vc_entry_leave_for_good(entry);
     } /* else vc_bridge_reap does it */
 }
@@ -196,7 +181,7 @@ void vc_bridge_free(vc_bridge *bridge) {
 
 void vc_bridge_preempt(vc_bridge *bridge) {
     vc_preempt_find();
-    bridge->preempts = vc_preempt_kind() > 0;
+    bridge->entry.preempt = vc_preempt_kind() > 0 ? &bridge->preempt : NULL;
 }
 
 void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) {

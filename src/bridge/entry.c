@@ -34,6 +34,9 @@ bool vc_entry_enter(vc_entry *entry) {
             return false;
         }
     }
+    if (entry->preempt != NULL) {
+        vc_preempt_ask(entry->preempt, entry->interpreter);
+    }
     PyEval_RestoreThread(entry->state);
     if (first) {
         vc_limit_recursion(entry->state);
@@ -48,6 +51,9 @@ void vc_entry_leave(vc_entry *entry) {
 }
 
 void vc_entry_leave_for_good(vc_entry *entry) {
+    if (entry->preempt != NULL) {
+        vc_preempt_got(entry->preempt, 0);
+    }
     PyThreadState *state = entry->state;
     entry->state = NULL;
     atomic_store_explicit(&entry->inside, 0, memory_order_relaxed);

@@ -13,12 +13,16 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "preempt.h"
+
 typedef struct vc_entry {
     PyInterpreterState *interpreter; /* remembered, never guessed */
     PyThreadState *state;            /* kept between visits */
     unsigned long thread;            /* whose `state` is */
     _Atomic unsigned long inside;    /* PyThread_get_thread_ident during a visit, else 0 */
     _Atomic bool closed;             /* nobody enters any more */
+    vc_preempt *preempt;             /* asks whoever has the GIL; who has entered then calls
+                                      * vc_preempt_got. NULL: waits as every thread */
 } vc_entry;
 
 /* Attaches this thread. False: it is closed, or there is no memory. [own] */

@@ -16,6 +16,8 @@ from voicecoil.errors import CallbackResultError, EscapedBlockError, Stop
 
 __all__ = ["describe", "enter"]
 
+FRAMES = 30
+
 
 def enter(wanted: dict[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
     """Imports what is wanted: (nothing or why not, what the bridge needs or None)."""
@@ -65,7 +67,8 @@ def describe(error: BaseException) -> bytes:
     """An exception as (module and name of its class, last lines, traceback), marshalled."""
     kind = type(error)
     short = "".join(traceback.format_exception_only(error)).strip()
-    text = "".join(traceback.format_exception(error))
+    # A recursion has thousands of frames; the innermost ones tell most.
+    text = "".join(traceback.format_exception(error, limit=-FRAMES))
     return marshal.dumps((kind.__module__, kind.__name__, short, text))
 
 

@@ -1,0 +1,148 @@
+#!/usr/bin/env python3
+"""Runs the tests on Pythons that this machine's system does not have yet.
+
+    python3 tools/newer_pythons.py [--require] [--only 3.15] [-- pytest arguments]
+
+A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
+its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
+with them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says
+so loudly and passes, with --require it fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDER = ROOT / "build" / "newer"
+INSIDE = FOLDER / "root"
+SUITE = "forky"
+KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+SCRIPTS = Path("/usr/share/debootstrap/scripts")
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+VERSIONS = ("3.14", "3.15")
+PACKAGES = [f"python{version}-{part}" for version in VERSIONS for part in ("dev", "venv")]
+# g++ asks for it: the sdist of miniaudio, which has no wheels for the newest Python.
+PACKAGES += ["gcc", "g++", "make", "libc6-dev", "ca-certificates"]
+FEWER = {"VOICECOIL_RUNS": "4", "VOICECOIL_SEEDS": "1-5"}
+MOUNT = """
+set -e
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+mkdir -p "$1/src"
+mount --bind "$2" "$1/src"
+root=$1
+shift 2
+exec chroot "$root" "$@"
+"""
+
+
+def missing() -> str:
+    """What is not here that is needed, in words; nothing: all is."""
+    if os.name != "posix" or os.geteuid() != 0:
+        return "root"
+    for program in ("debootstrap", "unshare", "chroot"):
+        if shutil.which(program) is None:
+            return f"the program {program} (Debian: apt install debootstrap util-linux)"
+    if not KEYS.exists():
+        return f"Debian's keys, {KEYS} (apt install debian-archive-keyring)"
+    if subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode:
+        return "the right to mount (unshare --mount)"
+    return ""
+
+
+def mirror() -> str:
+    """The Debian mirror that apt is configured with, or the usual one."""
+    asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
+    try:
+        sites = subprocess.run(asked, capture_output=True, text=True).stdout.split()
+    except OSError:
+        sites = []
+    return next(
+        (site for site in sites if site.endswith("/debian")), "http://deb.debian.org/debian"
+    )
+
+
+def enter(*command: str, **more: str) -> int:
+    """Runs a command in the newer Debian, in /src: this folder."""
+    kept = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
+    environment = {
+        **kept,
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "PIP_CACHE_DIR": "/src/build/newer/pip",
+        "DEBIAN_FRONTEND": "noninteractive",
+        **more,
+    }
+    start = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh"]
+    inside = ["env", "-C", "/src", *command]
+    return subprocess.run([*start, str(INSIDE), str(ROOT), *inside], env=environment).returncode
+
+
+def run(*command: str | Path) -> bool:
+    return subprocess.run([str(part) for part in command]).returncode == 0
+
+
+def make() -> bool:
+    """Makes the newer Debian, or finds it made."""
+    stamp = FOLDER / "stamp"
+    wanted = " ".join([SUITE, *PACKAGES])
+    if stamp.exists() and stamp.read_text() == wanted:
+        return True
+    if not (INSIDE / "usr" / "bin" / "apt-get").exists():
+        shutil.rmtree(INSIDE, ignore_errors=True)
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        script = SCRIPTS / SUITE
+        if not script.exists():  # a debootstrap that is older than the suite
+            script = SCRIPTS / "sid"
+        options = ["--variant=minbase", f"--keyring={KEYS}"]
+        with (FOLDER / "debootstrap.log").open("w") as log:
+            command = ["debootstrap", *options, SUITE, str(INSIDE), mirror(), str(script)]
+            if subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode:
+                print(f"debootstrap failed; its output is in {log.name}")
+                return False
+    shutil.copy("/etc/resolv.conf", INSIDE / "etc" / "resolv.conf")
+    apt = ["apt-get", "-o", "Acquire::Check-Valid-Until=false", "-qq", "-y"]
+    if enter(*apt, "update") or enter(*apt, "install", "--no-install-recommends", *PACKAGES):
+        return False
+    enter("apt-get", "clean")
+    if CERTIFICATES.exists():  # a machine behind a proxy trusts it
+        shutil.copy(CERTIFICATES, INSIDE / CERTIFICATES.relative_to("/"))
+    stamp.write_text(wanted)
+    return True
+
+
+def test(version: str, arguments: list[str]) -> bool:
+    env = f"build/env-{version}-{SUITE}"
+    print(f"\n== Python {version} of Debian {SUITE}", flush=True)
+    if enter(f"python{version}", "tools/environment.py", env, "test", "optional"):
+        return False
+    fewer = {name: os.environ.get(name, value) for name, value in FEWER.items()}
+    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", *arguments]
+    return enter(*pytest, PYTHONDONTWRITEBYTECODE="1", **fewer) == 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--require", action="store_true", help="fail where it cannot be done")
+    parser.add_argument("--only", default=",".join(VERSIONS), help="3.14 or 3.15")
+    parser.add_argument("pytest", nargs="*", help="arguments for pytest")
+    options = parser.parse_args()
+    lacking = missing()
+    if lacking:
+        print(f"*** NOT TESTED: Python {' and '.join(VERSIONS)}: this needs {lacking} ***")
+        return 1 if options.require else 0
+    if not make():
+        print(f"*** NOT TESTED: Python {' and '.join(VERSIONS)}: no Debian {SUITE} was made ***")
+        return 1 if options.require else 0
+    results = [test(version, options.pytest) for version in options.only.split(",")]
+    return 0 if all(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
