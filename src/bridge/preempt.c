@@ -9,8 +9,6 @@
 #endif
 #include "preempt.h"
 
-#include "voicecoil.h"
-
 #if !defined(_WIN32)
 #include <dlfcn.h>
 #endif

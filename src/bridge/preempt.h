@@ -12,6 +12,8 @@
 
 #include <Python.h>
 
+#include "voicecoil.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,14 +28,14 @@ typedef struct vc_preempt {
 void vc_preempt_find(void);
 /* What was found: 0: nothing, 1: the public call, which interrupts the main thread only, 2: the one
  * for any thread. [any] */
-int vc_preempt_kind(void);
+int vc_preempt_kind(void) VC_REALTIME;
 /* Around PyEval_RestoreThread, which took `waited_ns`. The first asks whoever has the GIL to let it
  * go, if it was missed lately. On the thread that wants it; not VC_REALTIME: takes CPython's lock
  * of its queue. */
 void vc_preempt_ask(vc_preempt *preempt, PyInterpreterState *interpreter);
 void vc_preempt_got(vc_preempt *preempt, int64_t waited_ns);
 /* How often a thread was made to let the GIL go, in this process. [any] */
-uint64_t vc_preempt_count(void);
+uint64_t vc_preempt_count(void) VC_REALTIME;
 /* In a forked child: none of the threads that wanted it is there. */
 void vc_preempt_forget(void);
 

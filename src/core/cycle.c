@@ -245,7 +245,7 @@ static void call(vc_engine *engine, vc_block *block) {
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     block->called_ns = 0;
-    if (engine->config.clock_ns == NULL) {
+    if (!engine->config.clock_ns) { /* not compared with NULL: see vc_cycle_run */
         /* The first block is called when its cycle begins: one look at the clock less. */
         block->called_ns = engine->first_call_ns ? engine->first_call_ns : vc_clock_ns();
         engine->first_call_ns = 0;

@@ -1,81 +1,12 @@
-/* The user's code ahead of the device: the IO thread's side and the worker's. See lead.h.
- *
- * Invariants, in frames:
- *   output only   exchanged - lead <= made < exchanged + block: the ring holds what is between the
- *                 first two, and never more than lead + block
- *   both ways     lead_in + ring of output + block being made + ring of input + holes - owed = lead
- * so the rings are large enough by how they are made (vc_lead_new), the worker never waits for
- * room, and the delay of a duplex stream is `lead` before and after each gap.
- *
- * Memory orders. Frames go through the rings, which order themselves (ring.c). A note is pushed
- * before the input that it belongs to is committed, and the newest note of an output stream is
- * written before `exchanged` is stored with release: a worker that sees the frames sees the note.
- * `result` is stored before `ended`, with release, and `ended` after the last frame.
- */
-#include "lead.h"
-
-#include "histogram.h"
+/* The user's code ahead of the device: the IO thread's side, and control. See lead.h. */
+#include "lead_inside.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define FADE_S 0.003 /* long enough for no click, too short to be heard as a fade */
-enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64, HOLES = 64 };
-
-/* One cycle, as the IO thread tells the worker of it. */
-typedef struct note {
-    uint64_t position; /* frames exchanged before it; without input: behind it */
-    vc_time now;
-    vc_time input;
-    vc_time output; /* of the frame that is exchanged at `position` */
-    uint32_t lost;  /* frames lost before it */
-} note;
-
-/* Input that found no room; the output that would have been made of it is missing, too. */
-typedef struct hole {
-    uint64_t position; /* frames made before it */
-    uint64_t frames;
-} hole;
-
-struct vc_lead {
-    vc_lead_config config;
-    double ns_per_frame;
-    uint32_t fade_frames;
-    vc_ring *input, *output;
-    vc_queue *notes;    /* with input: one of each cycle that brought frames */
-    vc_mailbox *newest; /* without: the newest */
-
-    /* Between the threads. */
-    _Atomic uint64_t exchanged; /* without input */
-    _Atomic uint32_t lost;      /* without input: frames lost since the last block */
-    _Atomic uint64_t stop_at;   /* with input: where it ended for a stop */
-    _Atomic bool stopping;
-    _Atomic bool called; /* the worker is in `process` */
-    _Atomic int32_t result;
-    _Atomic bool ended;
-    _Atomic uint64_t blocks;
-    _Atomic uint64_t made;
-
-    /* The IO thread's own. */
-    uint32_t lead_in;  /* frames of silence before the first that was made */
-    int64_t owed;      /* frames by which the next output comes too late; negative: too early */
-    hole holes[HOLES]; /* on their way, oldest first, from `first_hole` round */
-    uint32_t first_hole, hole_count;
-    uint32_t pending_lost; /* not told of yet */
-    bool gap;              /* the device starves */
-    uint32_t gap_cause;
-    uint32_t faded_out, faded_in; /* frames of the fade that were played */
-    vc_histogram margins;
-    float *heard; /* the last fade_frames frames that were played */
-
-    /* The worker's own. */
-    note current, next;
-    bool has_next;
-    vc_time now;
-};
+enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64 };
 
 /* ---- control ----------------------------------------------------------------------------------
  */
@@ -213,12 +144,6 @@ void vc_lead_margins(const vc_lead *lead, uint64_t *counts) {
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-static vc_time later(const vc_lead *lead, vc_time time, int64_t frames) {
-    time.host_ns += llrint((double)frames * lead->ns_per_frame);
-    time.sample_frames += frames;
-    return time;
-}
-
 static bool inside(const vc_lead *lead) VC_REALTIME {
     /* Compared with NULL, clang takes NULL for a function that may block. */
     return lead->config.inside ? lead->config.inside(lead->config.user) : true;
@@ -284,7 +209,7 @@ static void tell_newest(vc_lead *lead, const vc_block *block, uint32_t exchanged
     uint64_t position = atomic_load_explicit(&lead->exchanged, memory_order_relaxed) + exchanged;
     note told = {.position = position,
                  .now = block->now,
-                 .output = later(lead, block->output_time, block->frames)};
+                 .output = vc_lead_later(lead, block->output_time, block->frames)};
     vc_mailbox_write(lead->newest, &told);
     atomic_fetch_add_explicit(&lead->lost, block->lost_frames + block->starved_frames,
                               memory_order_relaxed);
@@ -456,130 +381,4 @@ int32_t vc_lead_process(vc_block *block, void *user) {
     }
     settle(lead);
     return result_of(lead);
-}
-
-/* ---- worker -----------------------------------------------------------------------------------
- */
-
-/* The times of the block that begins at `start`, and what was lost before it, from the notes of the
- * cycles that brought its frames. */
-static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
-    note inner;
-    bool has_inner = false;
-    uint64_t end = start + lead->config.block_frames;
-    while (lead->has_next || vc_queue_pop(lead->notes, &lead->next)) {
-        lead->has_next = lead->next.position >= end;
-        if (lead->has_next) {
-            break;
-        }
-        block->lost_frames += lead->next.lost;
-        lead->now = lead->next.now;
-        if (lead->next.position <= start) {
-            lead->current = lead->next;
-        } else {
-            inner = lead->next;
-            has_inner = true;
-        }
-    }
-    int64_t ahead = (int64_t)(start - lead->current.position);
-    block->now = lead->now;
-    block->input_time = later(lead, lead->current.input, ahead);
-    block->output_time =
-        later(lead, lead->current.output, ahead + (int64_t)lead->config.lead_frames);
-    if (has_inner) {
-        lead->current = inner;
-    }
-}
-
-static void times_of_output(vc_lead *lead, uint64_t start, vc_block *block) {
-    const note *newest = vc_mailbox_read(lead->newest);
-    int64_t ahead = (int64_t)(start - newest->position) + (int64_t)lead->config.lead_frames;
-    block->now = newest->now;
-    block->input_time = newest->input;
-    block->output_time = later(lead, newest->output, ahead);
-    block->lost_frames = atomic_exchange_explicit(&lead->lost, 0, memory_order_relaxed);
-}
-
-static void own(vc_audio *audio, float *data, uint32_t channels) {
-    *audio = (vc_audio){.data = data,
-                        .frame_stride = (ptrdiff_t)channels,
-                        .channel_stride = 1,
-                        .channels = channels};
-}
-
-static void end(vc_lead *lead, int32_t result) {
-    atomic_store_explicit(&lead->result, result, memory_order_relaxed);
-    atomic_store_explicit(&lead->ended, true, memory_order_release);
-}
-
-/* Frames that the device has to exchange until the next block is due; 0: one is. */
-static uint32_t missing(const vc_lead *lead) {
-    uint32_t block = lead->config.block_frames;
-    if (lead->input != NULL) {
-        uint32_t come = vc_ring_readable(lead->input);
-        return come < block ? block - come : 0;
-    }
-    uint64_t made = atomic_load_explicit(&lead->made, memory_order_relaxed);
-    uint64_t exchanged = atomic_load_explicit(&lead->exchanged, memory_order_acquire);
-    return made < exchanged ? 0 : (uint32_t)(made - exchanged) + 1;
-}
-
-uint32_t vc_lead_patience(const vc_lead *lead) {
-    /* Input wants to be heard soon. Of the output an eighth may be gone before anybody looks. */
-    uint32_t frames = missing(lead);
-    uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
-    return frames > eighth ? frames : eighth;
-}
-
-/* Whether the code is not to be called any more, because of a stop. */
-static bool stopped(const vc_lead *lead) {
-    return atomic_load_explicit(&lead->stopping, memory_order_acquire) &&
-           (lead->input == NULL ||
-            atomic_load_explicit(&lead->made, memory_order_relaxed) + lead->config.block_frames >
-                atomic_load_explicit(&lead->stop_at, memory_order_relaxed));
-}
-
-bool vc_lead_make(vc_lead *lead) {
-    const vc_lead_config *config = &lead->config;
-    if (vc_lead_ended(lead)) {
-        return false;
-    }
-    if (stopped(lead)) {
-        end(lead, VC_STOP);
-        return false;
-    }
-    if (missing(lead) > 0) {
-        return false;
-    }
-    uint64_t start = atomic_load_explicit(&lead->made, memory_order_relaxed);
-    vc_block block = {.frames = config->block_frames,
-                      .valid_frames = config->block_frames,
-                      .samplerate_hz = config->samplerate_hz};
-    own(&block.input, config->input_block, config->input_channels);
-    own(&block.output, config->output_block, config->output_channels);
-    if (lead->input != NULL) {
-        times_of_input(lead, start, &block);
-        vc_ring_read(lead->input, config->input_block, block.frames);
-    } else {
-        times_of_output(lead, start, &block);
-    }
-    vc_audio_silence(&block.output, 0, block.frames);
-    block.called_ns = config->timed ? vc_clock_ns() : 0;
-    atomic_store_explicit(&lead->called, true, memory_order_relaxed);
-    int32_t result = config->process(&block, config->user);
-    atomic_store_explicit(&lead->called, false, memory_order_relaxed);
-    if (lead->output != NULL && result >= 0) {
-        uint32_t valid = smaller(block.valid_frames, block.frames);
-        vc_audio_silence(&block.output, valid, block.frames - valid);
-        uint32_t played = result == VC_CONTINUE ? block.frames : valid;
-        uint32_t written = vc_ring_write(lead->output, config->output_block, played);
-        assert(written == played);
-        (void)written;
-    }
-    atomic_fetch_add_explicit(&lead->blocks, 1, memory_order_relaxed);
-    atomic_store_explicit(&lead->made, start + block.frames, memory_order_relaxed);
-    if (result != VC_CONTINUE) {
-        end(lead, result);
-    }
-    return true;
 }
