@@ -117,7 +117,7 @@ class Gate:
 
 class NativeCode(Code):
     def __init__(
-        self, function: int, user: int, keep: object, parameters: int, record: object
+        self, function: int, user: int, keep: object, parameters: int = 0, record: object = None
     ) -> None: ...
     def swap(self, function: int, user: int, keep: object) -> None: ...
 

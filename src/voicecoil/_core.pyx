@@ -359,7 +359,8 @@ cdef class NativeCode(Code):
     cdef object record
     cdef list kept  # [(number, what a function needs)]
 
-    def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters, record):
+    def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters=0,
+                 record=None):
         cdef vc_native native
         native.function = <vc_native_fn>function
         native.user = <void *>user
