@@ -62,7 +62,9 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
     lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
     lead->heard =
         calloc((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->heard);
-    if (!make_rings(lead) || lead->heard == NULL) {
+    lead->tail =
+        calloc((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->tail);
+    if (!make_rings(lead) || lead->heard == NULL || lead->tail == NULL) {
         vc_lead_free(lead);
         return NULL;
     }
@@ -73,6 +75,7 @@ void vc_lead_free(vc_lead *lead) {
     if (lead != NULL) {
         free_rings(lead);
         free(lead->heard);
+        free(lead->tail);
         free(lead);
     }
 }
@@ -110,7 +113,7 @@ void vc_lead_start(vc_lead *lead) {
     lead->hole_count = 0;
     lead->pending_lost = 0;
     lead->gap = false;
-    lead->faded_in = lead->fade_frames;
+    lead->faded_in = lead->faded_out = lead->fade_frames;
     memset(&lead->current, 0, sizeof lead->current);
     lead->has_next = false;
     atomic_store(&lead->ended, false);
@@ -258,17 +261,25 @@ static void remember(vc_lead *lead, const float *data, uint32_t frames) {
 }
 
 /* What was heard last, backwards and ever quieter: there is nothing else to fade out with, and it
- * begins where the sound broke off. Returns the frames of it. */
+ * begins where the sound broke off. */
+static void begin_fade_out(vc_lead *lead) {
+    uint32_t channels = lead->config.output_channels;
+    for (uint32_t f = 0; f < lead->fade_frames; f++) {
+        uint32_t back = lead->fade_frames - 1 - f;
+        float gain = (float)back / (float)lead->fade_frames;
+        for (uint32_t c = 0; c < channels; c++) {
+            lead->tail[(size_t)f * channels + c] = lead->heard[(size_t)back * channels + c] * gain;
+        }
+    }
+    lead->faded_out = 0;
+}
+
+/* Adds what is left of that: a gap may be over before it is. Returns the frames of it. */
 static uint32_t fade_out(vc_lead *lead, float *data, uint32_t frames) {
     uint32_t channels = lead->config.output_channels;
     uint32_t count = smaller(frames, lead->fade_frames - lead->faded_out);
-    for (uint32_t f = 0; f < count; f++) {
-        uint32_t back = lead->fade_frames - 1 - lead->faded_out++;
-        float gain = (float)back / (float)lead->fade_frames;
-        for (uint32_t c = 0; c < channels; c++) {
-            data[(size_t)f * channels + c] = lead->heard[(size_t)back * channels + c] * gain;
-        }
-    }
+    vc_mix_add(data, lead->tail + (size_t)lead->faded_out * channels, count, channels, 1.0f, 0.0f);
+    lead->faded_out += count;
     return count;
 }
 
@@ -287,7 +298,7 @@ static uint32_t starve(vc_lead *lead, vc_block *block, float *data, uint32_t fra
     if (!lead->gap) {
         lead->gap = true;
         lead->gap_cause = cause(lead);
-        lead->faded_out = 0;
+        begin_fade_out(lead);
     }
     lead->faded_in = 0;
     uint32_t lost = frames;
@@ -325,6 +336,7 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
     if (got > 0) {
         lead->gap = false;
         fade_in(lead, data, got);
+        fade_out(lead, data, got);
         remember(lead, data, got);
     }
     block->valid_frames = wanted ? quiet + got : 0;

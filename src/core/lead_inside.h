@@ -68,6 +68,7 @@ struct vc_lead {
     uint32_t faded_out, faded_in; /* frames of the fade that were played */
     vc_histogram margins;
     float *heard; /* the last fade_frames frames that were played */
+    float *tail;  /* what the newest gap fades out with */
 
     /* The worker's own. */
     note current, next;
