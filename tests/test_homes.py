@@ -152,7 +152,10 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
 
 @pytest.mark.parametrize("held", ["callback", "waiting"])
 def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
-    xrun, heard, xruns = starve(0.02, held)
+    for _ in range(20):
+        xrun, heard, xruns = starve(0.02, held)
+        if xrun.cause != "worker":  # the machine itself was too busy
+            break
     assert xrun.cause == held
     assert sum(xruns) >= xrun.value, "the callback was told"
     assert np.count_nonzero(heard == 0.5) > 0
