@@ -8,6 +8,7 @@
 
 struct vc_bridge {
     vc_entry entry;     /* the IO thread's, into the interpreter in which the stream was opened */
+    vc_guard guard;     /* of that interpreter, until the bridge is closed */
     PyObject *callable; /* borrowed, as all here */
     PyObject *block;
     vc_bridge_types types;
@@ -164,7 +165,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
     bridge->block = block;
     bridge->types = *types;
     vc_py_block *views = (vc_py_block *)block;
-    if (vc_view_init(&bridge->input, views->input) < 0 ||
+    if (vc_guard_take(&bridge->guard) < 0 || vc_view_init(&bridge->input, views->input) < 0 ||
         vc_view_init(&bridge->output, views->output) < 0) {
         vc_bridge_free(bridge);
         return NULL;
@@ -174,6 +175,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
 
 void vc_bridge_free(vc_bridge *bridge) {
     if (bridge != NULL) {
+        vc_guard_give(&bridge->guard);
         Py_CLEAR(bridge->exception);
         PyMem_RawFree(bridge);
     }
@@ -189,7 +191,10 @@ void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
     vc_histogram_read(&bridge->runs, runs);
 }
 
-void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->entry.closed, true); }
+void vc_bridge_close(vc_bridge *bridge) {
+    atomic_store(&bridge->entry.closed, true);
+    vc_guard_give(&bridge->guard);
+}
 
 int vc_bridge_on_io_thread(void) { return in_callback; }
 

@@ -46,8 +46,8 @@ void vc_bridge_preempt(vc_bridge *bridge);
  * [any] */
 void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) VC_REALTIME;
 /* After this the bridge never enters Python again, except that a call may still be running: the
- * driver's stop waits for that. [any] */
-void vc_bridge_close(vc_bridge *bridge) VC_REALTIME;
+ * driver's stop waits for that. [control] */
+void vc_bridge_close(vc_bridge *bridge);
 /* Whether the calling thread is in a callback that some bridge called. [control] or in one */
 int vc_bridge_on_io_thread(void);
 /* New reference to the exception that ended the stream, once; NULL without one. It belongs to the

@@ -70,6 +70,32 @@ void vc_entry_reap(vc_entry *entry) {
     }
 }
 
+#if PY_VERSION_HEX >= 0x030F0000
+
+int vc_guard_take(vc_guard *guard) {
+    void *taken = PyInterpreterGuard_FromCurrent();
+    atomic_store(&guard->held, taken);
+    return taken == NULL ? -1 : 0;
+}
+
+void vc_guard_give(vc_guard *guard) {
+    void *held = atomic_exchange(&guard->held, NULL);
+    if (held != NULL) {
+        PyInterpreterGuard_Close(held);
+    }
+}
+
+#else
+
+int vc_guard_take(vc_guard *guard) {
+    (void)guard;
+    return 0;
+}
+
+void vc_guard_give(vc_guard *guard) { (void)guard; }
+
+#endif
+
 PyThreadState *vc_visit(PyInterpreterState *interpreter) {
     PyThreadState *elsewhere = PyEval_SaveThread();
     PyEval_RestoreThread(PyThreadState_New(interpreter));

@@ -34,6 +34,18 @@ void vc_entry_leave_for_good(vc_entry *entry);
 /* Drops the state that a thread left which will not enter again. [control] */
 void vc_entry_reap(vc_entry *entry);
 
+/* Keeps the calling thread's interpreter from being ended (PEP 788, from Python 3.15 on), as long
+ * as somebody may enter it: at exit Python waits for our own handler to close what is open, and a
+ * thread that enters can never meet an interpreter that is being ended. Begin with zeros. */
+typedef struct vc_guard {
+    void *_Atomic held; /* a PyInterpreterGuard */
+} vc_guard;
+
+/* -1 with an exception: it is being ended. [control] */
+int vc_guard_take(vc_guard *guard);
+/* Any number of times. [control] */
+void vc_guard_give(vc_guard *guard);
+
 /* Attaches the calling thread to `interpreter` with a state that is dropped by vc_come_back: for
  * one that has a state elsewhere, which is returned. [control] */
 PyThreadState *vc_visit(PyInterpreterState *interpreter);

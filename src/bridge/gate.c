@@ -28,6 +28,7 @@ struct voicecoil_gate {
     PyThread_type_lock lock; /* of the list; never held while waiting for a GIL */
     voicecoil_way *ways;
     PyInterpreterState *interpreter;
+    vc_guard guard;     /* of that, until the gate is closed */
     PyObject *callable; /* inside */
     voicecoil_gate_functions functions;
     bool closed;                   /* under the lock */
@@ -209,6 +210,9 @@ static bool shut(voicecoil_gate *gate) {
     }
     gate->closed |= !own;
     unlock(gate);
+    if (!own) {
+        vc_guard_give(&gate->guard);
+    }
     return !own;
 }
 
@@ -298,11 +302,12 @@ static int take(void *argument, PyObject *parts) {
     voicecoil_gate *gate = argument;
     gate->interpreter = PyInterpreterState_Get();
     gate->callable = Py_NewRef(PyTuple_GET_ITEM(parts, 0));
-    return 0;
+    return vc_guard_take(&gate->guard);
 }
 
 static void drop(void *argument) {
     voicecoil_gate *gate = argument;
+    vc_guard_give(&gate->guard);
     Py_CLEAR(gate->callable);
     Py_XDECREF(atomic_exchange(&gate->exception, NULL));
 }
@@ -347,6 +352,7 @@ static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
         Py_DECREF(module);
     }
     if (gate->owner == NULL) {
+        vc_guard_give(&gate->guard);
         vc_gate_clear(gate);
         vc_gate_release(gate);
         return NULL;
@@ -361,6 +367,10 @@ static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functio
     }
     voicecoil_gate *gate = gate_of(functions);
     if (gate == NULL) {
+        return NULL;
+    }
+    if (vc_guard_take(&gate->guard) < 0) {
+        vc_gate_release(gate);
         return NULL;
     }
     gate->callable = Py_NewRef(callable);
