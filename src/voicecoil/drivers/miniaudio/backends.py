@@ -292,6 +292,12 @@ class Backend:
             )
         return self._known[device.uid].ids
 
+    def answers(self, device: Device) -> list[bool]:
+        """Whether the server tells of it now, for (capture, playback)."""
+        context = self.context()[0]
+        ids = self.ids(device)
+        return [self._formats(context, ids[way], way) is not None for way in WAYS]
+
     def _list(self, context: Any) -> list[_Listed]:
         if self.kind.key == "jack" and (card := jack.ports()) is not None:
             forms = [(count, card[2]) if count else None for count in card[:2]]

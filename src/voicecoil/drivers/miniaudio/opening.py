@@ -71,9 +71,11 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
     # Channels as the device has them, so that miniaudio mixes none of them.
     channels = [0, 0]
     if backend.kind.key == "pulse":
-        # It must be told: of a device that is just going away it learns nothing, and libpulse ends
-        # the program where it is given no channels.
-        channels = [wanted.device.input_channels, wanted.device.output_channels]
+        # It must be told where it would learn nothing, of one that is coming or going: libpulse
+        # ends the program where it is given no channels. Told, it maps them in an order of its own.
+        listed = (wanted.device.input_channels, wanted.device.output_channels)
+        known = backend.answers(wanted.device)
+        channels = [0 if known[way] else listed[way] for way in (0, 1)]
     device, keep = _init(backend, wanted, kind, rate, channels)
     try:
         sides, jack_ = _read(backend, device, kind)
