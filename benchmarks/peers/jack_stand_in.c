@@ -61,7 +61,7 @@ static uint64_t clock_ns(clockid_t clock) {
 static void *io_thread(void *argument) {
     client *self = argument;
     uint64_t (*allocations)(void) =
-        (uint64_t(*)(void))dlsym(RTLD_DEFAULT, "allocations_of_this_thread");
+        (uint64_t (*)(void))dlsym(RTLD_DEFAULT, "allocations_of_this_thread");
     if (self->thread_init != NULL) {
         self->thread_init(self->thread_init_argument);
     }
@@ -135,7 +135,9 @@ int jack_client_name_size(void) { return 64; }
 char *jack_get_client_name(client *self) { return self->name; }
 uint32_t jack_get_sample_rate(client *self) { return (void)self, RATE_HZ; }
 uint32_t jack_get_buffer_size(client *self) { return (void)self, frames(); }
-int jack_set_buffer_size(client *self, uint32_t size) { return (void)self, size == frames() ? 0 : -1; }
+int jack_set_buffer_size(client *self, uint32_t size) {
+    return (void)self, size == frames() ? 0 : -1;
+}
 int jack_is_realtime(client *self) { return (void)self, 0; }
 float jack_cpu_load(client *self) { return (void)self, 0.0f; }
 pthread_t jack_client_thread_id(client *self) { return self->thread; }

@@ -1,8 +1,8 @@
 /* C beside which the others are measured.
  *
- * `peer_empty` and `peer_fill` are native callbacks of voicecoil; with a peer_times* as user pointer
- * they also note when they were called. `jack_floor` is a JACK client without any library between:
- * the floor. */
+ * `peer_empty` and `peer_fill` are native callbacks of voicecoil; with a peer_times* as user
+ * pointer they also note when they were called. `jack_floor` is a JACK client without any library
+ * between: the floor. */
 #define _GNU_SOURCE
 #include "voicecoil.h"
 
