@@ -36,7 +36,7 @@ ENV = ROOT / "build" / f"env-macos-{sysconfig.get_config_var('py_version_nodot')
 ABI = ROOT / "src" / "coreaudio_abi"
 LAYOUT = [ABI / "layout_check.c", ROOT / "tools" / "coreaudio" / "verify_layout.c"]
 # What a platform without CoreAudio has, too.
-PORTABLE = ["core", "bridge", "voicecoil/drivers/virtual"]
+PORTABLE = ["core", "bridge", "voicecoil/drivers/virtual", "voicecoil/drivers/miniaudio"]
 STRICT = ["-Werror", "-Wfunction-effects"]
 MINIMUM = (11, 0)
 

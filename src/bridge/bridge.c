@@ -2,114 +2,40 @@
 #include "bridge.h"
 
 #include "block.h"
+#include "entry.h"
 #include "histogram.h"
 #include "preempt.h"
-#include "stack.h"
-
-#include <stdatomic.h>
 
 struct vc_bridge {
-    PyInterpreterState *interpreter; /* where the stream was opened */
-    PyObject *callable;              /* borrowed, as all here */
+    vc_entry entry;     /* the IO thread's, into the interpreter in which the stream was opened */
+    PyObject *callable; /* borrowed, as all here */
     PyObject *block;
     vc_bridge_types types;
     vc_view input, output;
     int zero_copy;
 
     /* The IO thread's own. */
-    PyThreadState *state;
-    unsigned long thread; /* whose `state` is */
     bool preempts;
     vc_preempt preempt;
     vc_histogram waits, runs;
 
-    PyObject *exception; /* under the GIL */
-    _Atomic unsigned long running_on;
-    _Atomic bool closed;
+    PyObject *exception; /* under the GIL; for whoever waits for the stream */
 };
 
-/* ---- attach and detach ------------------------------------------------------------------------
- */
-
-static void drop_attached(PyThreadState *state) {
-    PyThreadState_Clear(state);
-    PyThreadState_DeleteCurrent();
-}
-
-/* Deletes a state that another thread left. On 3.12 and later PyThreadState_Delete also unbinds the
- * *calling* thread from PyGILState, so it is done under a state that ends right after. */
-static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) {
-    PyThreadState *passing = PyThreadState_New(interpreter);
-    PyEval_RestoreThread(passing);
-    PyThreadState_Clear(state);
-    PyThreadState_Delete(state);
-    drop_attached(passing);
-}
-
-/* Attaches this thread. False: the gate is closed. */
+/* Attaches this thread, whoever has the GIL. False: it is closed. */
 static bool enter(vc_bridge *bridge) {
-    if (atomic_load(&bridge->closed)) {
-        return false;
+    if (bridge->preempts && !atomic_load(&bridge->entry.closed)) {
+        vc_preempt_ask(&bridge->preempt, bridge->entry.interpreter);
     }
-    unsigned long me = PyThread_get_thread_ident();
-    bool first = bridge->thread != me || bridge->state == NULL;
-    if (first) {
-        if (bridge->state != NULL) { /* the device has a new IO thread */
-            drop_foreign(bridge->interpreter, bridge->state);
-        }
-        bridge->state = PyThreadState_New(bridge->interpreter);
-        bridge->thread = me;
-        if (bridge->state == NULL) {
-            return false;
-        }
-    }
-    if (bridge->preempts) {
-        vc_preempt_ask(&bridge->preempt, bridge->interpreter);
-    }
-    PyEval_RestoreThread(bridge->state);
-    if (first) {
-        vc_limit_recursion(bridge->state);
-    }
-    atomic_store_explicit(&bridge->running_on, me, memory_order_relaxed);
-    return true;
-}
-
-static void leave(vc_bridge *bridge) {
-    atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
-    PyEval_SaveThread();
-}
-
-void vc_bridge_leave(void *user) {
-    vc_bridge *bridge = user;
-    if (bridge->state == NULL || bridge->thread != PyThread_get_thread_ident() || !enter(bridge)) {
-        return; /* vc_bridge_reap does it */
+    if (vc_entry_enter(&bridge->entry)) {
+        return true;
     }
     vc_preempt_got(&bridge->preempt, 0);
-    PyThreadState *state = bridge->state;
-    bridge->state = NULL;
-    atomic_store_explicit(&bridge->running_on, 0, memory_order_relaxed);
-    drop_attached(state);
+    return false;
 }
 
 /* ---- one block --------------------------------------------------------------------------------
  */
-
-/* Keeps the exception that is set, for whoever waits for the stream. */
-static void keep_exception(vc_bridge *bridge) {
-#if PY_VERSION_HEX >= 0x030C0000
-    PyObject *exception = PyErr_GetRaisedException();
-#else
-    PyObject *type, *exception, *traceback;
-    PyErr_Fetch(&type, &exception, &traceback);
-    PyErr_NormalizeException(&type, &exception, &traceback);
-    if (traceback != NULL) {
-        PyException_SetTraceback(exception, traceback);
-    }
-    Py_XDECREF(type);
-    Py_XDECREF(traceback);
-#endif
-    Py_XSETREF(bridge->exception, exception);
-}
 
 static int32_t check_result(vc_bridge *bridge, PyObject *result) {
     if (result == NULL) {
@@ -219,13 +145,22 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
         vc_view_point_home(&bridge->output);
     }
     if (answer < 0) {
-        keep_exception(bridge);
+        Py_XSETREF(bridge->exception, vc_take_raised());
     }
     if (began_ns != 0) {
         vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
     }
-    leave(bridge);
+    vc_entry_leave(&bridge->entry);
     return answer;
+}
+
+void vc_bridge_leave(void *user) {
+    vc_bridge *bridge = user;
+    vc_entry *entry = &bridge->entry;
+    if (entry->state != NULL && entry->thread == PyThread_get_thread_ident() && enter(bridge)) {
+        vc_preempt_got(&bridge->preempt, 0);
+        vc_entry_leave_for_good(entry);
+    } /* else vc_bridge_reap does it */
 }
 
 /* ---- control ----------------------------------------------------------------------------------
@@ -238,7 +173,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
         PyErr_NoMemory();
         return NULL;
     }
-    bridge->interpreter = PyInterpreterState_Get();
+    bridge->entry.interpreter = PyInterpreterState_Get();
     bridge->zero_copy = zero_copy;
     bridge->callable = callable;
     bridge->block = block;
@@ -269,11 +204,9 @@ void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
     vc_histogram_read(&bridge->runs, runs);
 }
 
-void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->closed, true); }
+void vc_bridge_close(vc_bridge *bridge) { atomic_store(&bridge->entry.closed, true); }
 
 int vc_bridge_on_io_thread(void) { return in_callback; }
-
-int vc_bridge_has_exception(const vc_bridge *bridge) { return bridge->exception != NULL; }
 
 PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
     PyObject *exception = bridge->exception;
@@ -282,19 +215,11 @@ PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
 }
 
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) {
-    return atomic_load_explicit(&bridge->running_on, memory_order_relaxed);
+    return atomic_load_explicit(&bridge->entry.inside, memory_order_relaxed);
 }
 
 bool vc_bridge_inside(const void *user) { return vc_bridge_running_on(user) != 0; }
 
-int vc_bridge_has_orphan(const vc_bridge *bridge) { return bridge->state != NULL; }
+int vc_bridge_has_orphan(const vc_bridge *bridge) { return bridge->entry.state != NULL; }
 
-void vc_bridge_reap(vc_bridge *bridge) {
-    PyThreadState *state = bridge->state;
-    bridge->state = NULL;
-    if (state != NULL) {
-        PyThreadState *mine = PyEval_SaveThread();
-        drop_foreign(bridge->interpreter, state);
-        PyEval_RestoreThread(mine);
-    }
-}
+void vc_bridge_reap(vc_bridge *bridge) { vc_entry_reap(&bridge->entry); }

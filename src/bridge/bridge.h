@@ -50,9 +50,8 @@ void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
 void vc_bridge_close(vc_bridge *bridge) VC_REALTIME;
 /* Whether the calling thread is in a callback that some bridge called. [control] or in one */
 int vc_bridge_on_io_thread(void);
-/* Whether vc_bridge_take_exception would give one. When no cycle runs. [control] */
-int vc_bridge_has_exception(const vc_bridge *bridge);
-/* New reference to the exception that ended the stream, once; NULL without one. [control] */
+/* New reference to the exception that ended the stream, once; NULL without one. It belongs to the
+ * callable's interpreter. When no cycle runs. [control] */
 PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
  */

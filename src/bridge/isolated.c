@@ -1,7 +1,7 @@
 /* An interpreter with a GIL of its own. See isolated.h. */
 #include "isolated.h"
 
-#include "block.h"
+#include "entry.h"
 
 #include <marshal.h>
 #include <stdatomic.h>
@@ -17,21 +17,6 @@ typedef struct copied {
     bool is_error; /* text of an error that nobody inside could describe */
 } copied;
 
-vc_isolated *vc_isolated_new(void) {
-#if PY_VERSION_HEX >= 0x030C0000
-    vc_isolated *isolated = PyMem_RawCalloc(1, sizeof *isolated);
-    if (isolated == NULL) {
-        PyErr_NoMemory();
-    }
-    return isolated;
-#else
-    PyErr_SetString(PyExc_NotImplementedError, "an interpreter has a GIL of its own from 3.12 on");
-    return NULL;
-#endif
-}
-
-void vc_isolated_free(vc_isolated *isolated) { PyMem_RawFree(isolated); }
-
 #if PY_VERSION_HEX >= 0x030C0000
 
 static void copy_out(copied *out, const char *data, Py_ssize_t size) {
@@ -44,7 +29,7 @@ static void copy_out(copied *out, const char *data, Py_ssize_t size) {
 
 /* The exception that is set, as text. */
 static void copy_error(copied *out) {
-    PyObject *error = PyErr_GetRaisedException();
+    PyObject *error = vc_take_raised();
     PyObject *text = error ? PyObject_Repr(error) : NULL;
     const char *data = text ? PyUnicode_AsUTF8(text) : NULL;
     out->is_error = true;
@@ -103,46 +88,11 @@ static void forget_all_in_forks(void) {
 static void forget_all_in_forks(void) {}
 #endif
 
-/* ---- coming and going -------------------------------------------------------------------------
- */
-
-/* A thread that is not the keeper goes in with a state that ends when it comes out: it is bound to
- * no other thread, and none is left when the interpreter ends. */
-static PyThreadState *visit(vc_isolated *isolated) {
-    PyThreadState *outside = PyEval_SaveThread();
-    PyEval_RestoreThread(PyThreadState_New(isolated->interpreter));
-    return outside;
-}
-
-static void come_back(PyThreadState *outside) {
-    PyThreadState_Clear(PyThreadState_Get());
-    PyThreadState_DeleteCurrent();
-    PyEval_RestoreThread(outside);
-}
-
 /* ---- making -----------------------------------------------------------------------------------
  */
 
-static float *block_of(PyObject *memory) {
-    return memory == Py_None ? NULL : ((vc_py_memory *)memory)->data;
-}
-
-/* `parts`: (callable, block, input memory, output memory, zero_copy, Stop, EscapedBlockError,
- * CallbackResultError). */
-static bool take_parts(vc_isolated *isolated, PyObject *parts) {
-    PyObject **part = &PyTuple_GET_ITEM(parts, 0);
-    vc_bridge_types types = {part[5], part[6], part[7]};
-    isolated->bridge = vc_bridge_new(part[0], part[1], PyObject_IsTrue(part[4]), &types);
-    if (isolated->bridge == NULL) {
-        return false;
-    }
-    isolated->input_block = block_of(part[2]);
-    isolated->output_block = block_of(part[3]);
-    isolated->parts = Py_NewRef(parts);
-    return true;
-}
-
-static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size, copied *out) {
+static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size,
+                  const vc_isolated_user *user, copied *out) {
     PyObject *inside = NULL, *answer = NULL;
     PyObject *wanted = PyMarshal_ReadObjectFromString(data, size);
     PyObject *path = wanted ? PyDict_GetItemString(wanted, "path") : NULL;
@@ -156,7 +106,10 @@ static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size, copi
     bool good = answer != NULL && isolated->describe != NULL;
     if (good) {
         PyObject *parts = PyTuple_GET_ITEM(answer, 1);
-        good = parts == Py_None || take_parts(isolated, parts);
+        if (parts != Py_None) {
+            isolated->parts = Py_NewRef(parts);
+            good = user->take(user->argument, parts) == 0;
+        }
     }
     if (good) {
         PyObject *bytes = PyTuple_GET_ITEM(answer, 0);
@@ -170,7 +123,7 @@ static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size, copi
     return good;
 }
 
-PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted) {
+PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user) {
     /* Threads could outlive the callable, and a fork or exec belongs to the whole process. */
     PyInterpreterConfig config = {
         .use_main_obmalloc = 0,
@@ -196,24 +149,19 @@ PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted) {
     isolated->interpreter = PyThreadState_GetInterpreter(home);
     copied out = {0};
     /* Reading the bytes of an object of the outside needs no GIL: the caller holds it. */
-    enter(isolated, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted), &out);
+    enter(isolated, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted), user, &out);
     PyEval_SaveThread();
     PyEval_RestoreThread(outside);
     return hand_over(&out);
 }
 
-void vc_isolated_end(vc_isolated *isolated) {
-    if (isolated->home == NULL) {
+void vc_isolated_end(vc_isolated *isolated, const vc_isolated_user *user) {
+    if (isolated->interpreter == NULL) {
         return;
-    }
-    vc_bridge *bridge = isolated->bridge;
-    if (bridge != NULL && vc_bridge_has_orphan(bridge)) {
-        vc_bridge_reap(bridge);
     }
     PyThreadState *outside = PyEval_SaveThread();
     PyEval_RestoreThread(isolated->home);
-    isolated->bridge = NULL;
-    vc_bridge_free(bridge);
+    user->drop(user->argument);
     Py_CLEAR(isolated->parts);
     Py_CLEAR(isolated->describe);
     Py_EndInterpreter(isolated->home);
@@ -223,16 +171,9 @@ void vc_isolated_end(vc_isolated *isolated) {
     PyEval_RestoreThread(outside);
 }
 
-/* ---- what the callable raised -----------------------------------------------------------------
- */
-
-PyObject *vc_isolated_take_exception(vc_isolated *isolated) {
-    if (isolated->bridge == NULL || !vc_bridge_has_exception(isolated->bridge)) {
-        Py_RETURN_NONE;
-    }
+PyObject *vc_isolated_describe(vc_isolated *isolated, PyObject *exception) {
     copied out = {0};
-    PyThreadState *outside = visit(isolated);
-    PyObject *exception = vc_bridge_take_exception(isolated->bridge);
+    PyThreadState *outside = vc_visit(isolated->interpreter);
     PyObject *bytes = PyObject_CallOneArg(isolated->describe, exception);
     if (bytes != NULL) {
         copy_out(&out, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
@@ -241,37 +182,37 @@ PyObject *vc_isolated_take_exception(vc_isolated *isolated) {
     }
     Py_XDECREF(bytes);
     Py_DECREF(exception);
-    come_back(outside);
+    vc_come_back(outside);
     return hand_over(&out);
 }
 
-void vc_isolated_interrupt(vc_isolated *isolated) {
-    if (isolated->bridge == NULL) {
-        return;
-    }
-    PyThreadState *outside = visit(isolated);
-    unsigned long thread = vc_bridge_running_on(isolated->bridge);
-    if (thread != 0) {
-        PyThreadState_SetAsyncExc(thread, PyExc_SystemExit);
-    }
-    come_back(outside);
+void vc_isolated_interrupt(vc_isolated *isolated, unsigned long thread) {
+    PyThreadState *outside = vc_visit(isolated->interpreter);
+    PyThreadState_SetAsyncExc(thread, PyExc_SystemExit);
+    vc_come_back(outside);
 }
 
 #else
 
-PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted) {
-    (void)isolated, (void)wanted;
-    Py_UNREACHABLE();
+PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user) {
+    (void)isolated, (void)wanted, (void)user;
+    PyErr_SetString(PyExc_NotImplementedError, "an interpreter has a GIL of its own from 3.12 on");
+    return NULL;
 }
 
-void vc_isolated_end(vc_isolated *isolated) { (void)isolated; }
+void vc_isolated_end(vc_isolated *isolated, const vc_isolated_user *user) {
+    (void)isolated, (void)user;
+}
 
-PyObject *vc_isolated_take_exception(vc_isolated *isolated) {
+PyObject *vc_isolated_describe(vc_isolated *isolated, PyObject *exception) {
     (void)isolated;
+    Py_DECREF(exception);
     Py_RETURN_NONE;
 }
 
-void vc_isolated_interrupt(vc_isolated *isolated) { (void)isolated; }
+void vc_isolated_interrupt(vc_isolated *isolated, unsigned long thread) {
+    (void)isolated, (void)thread;
+}
 
 void vc_isolated_forget_all(void) {}
 

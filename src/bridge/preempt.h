@@ -6,7 +6,7 @@
  * code (a sort, json.dumps, a garbage collection) cannot be interrupted by anything.
  *
  * Only 3.12 and later: on 3.11 a pending call that another thread adds is not run any sooner. See
- * docs/decisions/0012. */
+ * docs/decisions/0013. */
 #ifndef VOICECOIL_PREEMPT_H
 #define VOICECOIL_PREEMPT_H
 

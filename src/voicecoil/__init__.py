@@ -80,7 +80,14 @@ _HOMES = {
     "stream": "InputStream OutputStream Stream",
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
-__all__ = ["__version__", *sorted(_HOME_OF)]
+__all__ = ["__version__", "get_include", *sorted(_HOME_OF)]
+
+
+def get_include() -> str:
+    """The folder of ``voicecoil_bridge.h``, for compiling extensions that use the bridge."""
+    from pathlib import Path
+
+    return str(Path(__file__).parent / "include")
 
 
 def __getattr__(name: str) -> Any:

@@ -6,6 +6,7 @@ release the GIL.
 """
 
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
+from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
@@ -190,22 +191,20 @@ cdef class PythonCode(Code):
 
 
 cdef class IsolatedCode(PythonCode):
-    """A Python callable in an interpreter with a GIL of its own; see isolated.h."""
+    """A Python callable in an interpreter with a GIL of its own; see isolated_code.h."""
 
-    cdef vc_isolated *isolated
+    cdef vc_isolated_code isolated
 
     def __init__(self, str name):
         self.callable = name
-        self.isolated = vc_isolated_new()
 
     def __dealloc__(self):
         # In the child of a fork its interpreter is gone, and what it owned with it.
         self.bridge = NULL
-        vc_isolated_free(self.isolated)
 
     def make(self, bytes wanted):
         """[keeper] The answer, marshalled."""
-        answer = vc_isolated_make(self.isolated, wanted)
+        answer = vc_isolated_code_make(&self.isolated, wanted)
         self.user = self.bridge = self.isolated.bridge
         self.process = vc_bridge_process
         self.leave = vc_bridge_leave
@@ -217,15 +216,15 @@ cdef class IsolatedCode(PythonCode):
         """[keeper] Ends the interpreter, when no cycle runs or will run."""
         self.bridge = NULL
         self.process = NULL
-        vc_isolated_end(self.isolated)
+        vc_isolated_code_end(&self.isolated)
 
     def interrupt(self):
-        """[keeper] Raises SystemExit in the callable that runs now."""
-        vc_isolated_interrupt(self.isolated)
+        """[keeper] Raises SystemExit in the callable if it runs now."""
+        vc_isolated_code_interrupt(&self.isolated)
 
     def describe_exception(self):
         """The exception that ended the stream, once, as bytes; else None."""
-        return vc_isolated_take_exception(self.isolated)
+        return vc_isolated_code_take_exception(&self.isolated)
 
 
 def forget_interpreters():
@@ -306,6 +305,47 @@ cdef class Worker(Code):
     def frames(self):
         """Frames in them."""
         return vc_lead_frames(vc_worker_lead(self.worker))
+
+
+cdef class Gate:
+    """A gate of another extension; see gate.h."""
+
+    cdef voicecoil_gate *gate
+
+    def __init__(self, uintptr_t address):
+        self.gate = <voicecoil_gate *>address
+        vc_gate_hold(self.gate)
+
+    def __dealloc__(self):
+        if self.gate != NULL:
+            vc_gate_release(self.gate)
+
+    def shut(self, double timeout_s):
+        """How many threads are still inside; -1: this is one of them."""
+        return vc_gate_shut(self.gate, timeout_s)
+
+    def take(self):
+        """The exception that is kept, or bytes that describe it, or None."""
+        return vc_gate_take_exception(self.gate)
+
+    def clear(self):
+        """Lets go of the callable, when it is shut."""
+        vc_gate_clear(self.gate)
+
+    def make(self, bytes wanted):
+        """[keeper] The answer, marshalled."""
+        return vc_gate_make(self.gate, wanted)
+
+    def interrupt(self):
+        """[keeper] Several threads may be inside, each with its own reasons."""
+
+    def end(self):
+        """[keeper] Ends the interpreter, when it is shut."""
+        vc_gate_end(self.gate)
+
+
+# For voicecoil_bridge.h.
+_bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_api", NULL)
 
 
 cdef class NativeCode(Code):

@@ -245,18 +245,33 @@ cdef extern from "block.h":
 
 
 cdef extern from "isolated.h":
-    ctypedef struct vc_isolated:
+    void vc_isolated_forget_all()
+
+
+cdef extern from "isolated_code.h":
+    ctypedef struct vc_isolated_code:
         vc_bridge *bridge
         float *input_block
         float *output_block
 
-    vc_isolated *vc_isolated_new() except NULL
-    object vc_isolated_make(vc_isolated *isolated, bytes wanted)
-    object vc_isolated_take_exception(vc_isolated *isolated)
-    void vc_isolated_interrupt(vc_isolated *isolated)
-    void vc_isolated_end(vc_isolated *isolated)
-    void vc_isolated_free(vc_isolated *isolated)
-    void vc_isolated_forget_all()
+    object vc_isolated_code_make(vc_isolated_code *code, object wanted)
+    void vc_isolated_code_end(vc_isolated_code *code)
+    object vc_isolated_code_take_exception(vc_isolated_code *code)
+    void vc_isolated_code_interrupt(vc_isolated_code *code)
+
+
+cdef extern from "gate.h":
+    ctypedef struct voicecoil_gate:
+        pass
+
+    const void *vc_bridge_api()
+    void vc_gate_hold(voicecoil_gate *gate)
+    void vc_gate_release(voicecoil_gate *gate)
+    int vc_gate_shut(voicecoil_gate *gate, double timeout_s)
+    void vc_gate_clear(voicecoil_gate *gate)
+    object vc_gate_take_exception(voicecoil_gate *gate)
+    object vc_gate_make(voicecoil_gate *gate, object wanted)
+    void vc_gate_end(voicecoil_gate *gate)
 
 
 cdef extern from "allocations.h":

@@ -21,7 +21,7 @@ from voicecoil.errors import (
 )
 from voicecoil.events import Event
 from voicecoil.homes import Ahead
-from voicecoil.isolated import IsolatedCode
+from voicecoil.isolated import IsolatedCode, abandon
 from voicecoil.recovery import Arrival, Recovery, watch
 
 __all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
@@ -254,7 +254,7 @@ class Connection:
                 return True
         except StreamTimeoutError:
             pass
-        code.abandon()
+        abandon()
         return False
 
     def close_at_exit(self, timeout_s: float) -> None:

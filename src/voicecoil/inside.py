@@ -31,6 +31,13 @@ def enter(wanted: dict[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
         return _refusal("name", error), None
     if not callable(found):
         return _refusal("kind", TypeError(f"it is {found!r}")), None
+    return marshal.dumps(None), _parts_of_stream(found, wanted["stream"]) or (found,)
+
+
+def _parts_of_stream(found: Any, wanted: dict[str, Any] | None) -> tuple[Any, ...] | None:
+    """What `isolated_code.c` takes."""
+    if wanted is None:
+        return None
     memories = [_memory(wanted["input"], True), _memory(wanted["output"], False)]
     block = _block.block(
         memories[0] and memoryview(memories[0]),
@@ -40,7 +47,7 @@ def enter(wanted: dict[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
         _side(wanted["results"], writes=True),
     )
     types = (Stop, EscapedBlockError, CallbackResultError)
-    return marshal.dumps(None), (found, block, *memories, wanted["zero_copy"], *types)
+    return (found, block, *memories, wanted["zero_copy"], *types)
 
 
 def _memory(shape: tuple[int, int] | None, readonly: bool) -> _block.BlockMemory | None:

@@ -10,7 +10,7 @@ import marshal
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Protocol
 
 from voicecoil import _core, control, errors
 from voicecoil.arguments import shown
@@ -25,7 +25,7 @@ from voicecoil.errors import (
 )
 from voicecoil.values import Record
 
-__all__ = ["IsolatedCode", "check_name"]
+__all__ = ["Core", "IsolatedCode", "Keeper", "abandon", "check_name", "told_here"]
 
 OPEN_TIMEOUT_S = 60.0  # imports may be long
 END_TIMEOUT_S = 5.0
@@ -60,21 +60,25 @@ def check_name(callback: Any) -> str:
     return callback
 
 
-class IsolatedCode(_core.IsolatedCode):
-    """A callable in an interpreter of its own, as a stream's code.
+class Core(Protocol):
+    """What a keeper keeps: the three calls that belong to its thread."""
+
+    def make(self, wanted: bytes) -> bytes: ...
+    def interrupt(self) -> None: ...
+    def end(self) -> None: ...
+
+
+class Keeper:
+    """The thread that makes an interpreter, imports a callable there, waits, and ends it.
 
     Parameters
     ----------
     name : str
         As `check_name` gave it.
-    inputs, outputs : (int, int) or None
-        Shape (frames, channels) of each direction's block.
-    samplerate : float
-        Hz.
-    zero_copy : bool
-        Whether the views are pointed to the device's memory.
-    parameters, results : Record or None
-        What goes in and what comes out.
+    core : Core
+        Whose interpreter it is.
+    stream : dict or None
+        What `voicecoil.inside` makes a stream's block of.
 
     Raises
     ------
@@ -88,40 +92,26 @@ class IsolatedCode(_core.IsolatedCode):
         The program is ending.
     """
 
-    def __init__(
-        self,
-        name: str,
-        inputs: tuple[int, int] | None,
-        outputs: tuple[int, int] | None,
-        samplerate: float,
-        zero_copy: bool,
-        parameters: Record | None,
-        results: Record | None,
-    ) -> None:
-        super().__init__(name)
-        self._keep_alive = parameters, results  # the interpreter has their mailboxes' addresses
+    def __init__(self, name: str, core: Core, stream: dict[str, Any] | None) -> None:
+        self._name = name
+        self._core = core
         self._wanted = marshal.dumps(
             {
                 "path": [entry for entry in sys.path if isinstance(entry, str)],
                 "callable": name,
-                "input": inputs,
-                "output": outputs,
-                "samplerate": float(samplerate),
-                "zero_copy": bool(zero_copy),
-                "parameters": parameters and parameters.for_another_interpreter(),
-                "results": results and results.for_another_interpreter(),
+                "stream": stream,
             }
         )
         self._answer: Any = None
         self._ready = threading.Event()
-        self._end = threading.Event()
-        self._lock = threading.Lock()
-        self._has_stream = False
+        self._wake = threading.Event()
         self._interrupt = False
-        self._keeper = threading.Thread(target=self._keep, name="voicecoil keeper", daemon=True)
+        self._lock = threading.Lock()
+        self._adopted = False
+        self._thread = threading.Thread(target=self._keep, name="voicecoil keeper", daemon=True)
         control.register(self)
         try:
-            self._keeper.start()
+            self._thread.start()
         except RuntimeError as error:
             raise StreamStateError("the interpreter is ending; open streams before that") from error
         try:
@@ -132,25 +122,23 @@ class IsolatedCode(_core.IsolatedCode):
                 )
             self._check_answer()
         except BaseException:
-            self._end.set()
+            self._wake.set()
             raise
-
-    # ---- the keeper's thread ----
 
     def _keep(self) -> None:
         try:
-            self._answer = marshal.loads(self.make(self._wanted))
+            self._answer = marshal.loads(self._core.make(self._wanted))
         except BaseException as error:
             self._answer = error
         self._ready.set()
         while True:
-            self._end.wait()
-            self._end.clear()
+            self._wake.wait()
+            self._wake.clear()
             if not self._interrupt:
                 break
             self._interrupt = False
-            self.interrupt()
-        self.end()
+            self._core.interrupt()
+        self._core.end()
 
     def _check_answer(self) -> None:
         answer = self._answer
@@ -159,11 +147,11 @@ class IsolatedCode(_core.IsolatedCode):
         if isinstance(answer, BaseException):
             raise answer
         why, short, traceback = answer
-        module, name = self.callable.split(":")
+        module, name = self._name.split(":")
         if why == "name":
-            raise ArgumentError(f"callback={self.callable!r}; {module} has no {name!r}: {short}")
+            raise ArgumentError(f"callback={self._name!r}; {module} has no {name!r}: {short}")
         if why == "kind":
-            raise ArgumentTypeError(f"callback={self.callable!r} cannot be called; {short}")
+            raise ArgumentTypeError(f"callback={self._name!r} cannot be called; {short}")
         advice = (
             "sys.path is the same there as here"
             if why == "missing"
@@ -176,66 +164,112 @@ class IsolatedCode(_core.IsolatedCode):
             traceback=traceback,
         )
 
-    # ---- for the stream ----
-
     def adopt(self) -> None:
-        """From here on a stream's connection ends it."""
+        """From here on somebody else ends it, also at exit."""
         with self._lock:
-            if self._end.is_set() or not self._keeper.is_alive():
+            if self._wake.is_set() or not self._thread.is_alive():
                 raise StreamStateError("the interpreter is ending; open streams before that")
-            self._has_stream = True
+            self._adopted = True
+
+    def interrupt(self) -> None:
+        """Asks for `Core.interrupt`; returns at once."""
+        self._interrupt = True
+        self._wake.set()
+
+    def end(self, timeout_s: float) -> None:
+        """Ends the interpreter, when nobody is inside or will enter."""
+        self._wake.set()
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            raise StreamTimeoutError(
+                f"the isolated interpreter of {self._name!r} did not end within {timeout_s:.3g} s"
+            )
+
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For `control`: the program ends before somebody has adopted it."""
+        with self._lock:
+            if self._adopted:
+                return
+            self._wake.set()
+        self.end(timeout_s)
+
+
+def told_here(name: str, described: bytes) -> BaseException:
+    """An exception of an isolated interpreter in this interpreter's own classes."""
+    module, kind, short, traceback = marshal.loads(described)
+    if module == errors.__name__:  # what the bridge itself found
+        error: BaseException = getattr(errors, kind)(short.partition(": ")[2])
+        return error
+    return IsolatedCallbackError(f"{name} raised {short}", traceback=traceback)
+
+
+class IsolatedCode(_core.IsolatedCode):
+    """A callable in an interpreter of its own, as a stream's code. Raises as `Keeper` does.
+
+    Parameters
+    ----------
+    name : str
+        As `check_name` gave it.
+    inputs, outputs : (int, int) or None
+        Shape (frames, channels) of each direction's block.
+    samplerate : float
+        Hz.
+    zero_copy : bool
+        Whether the views are pointed to the device's memory.
+    parameters, results : Record or None
+        What goes in and what comes out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        inputs: tuple[int, int] | None,
+        outputs: tuple[int, int] | None,
+        samplerate: float,
+        zero_copy: bool,
+        parameters: Record | None,
+        results: Record | None,
+    ) -> None:
+        super().__init__(name)
+        self._records = parameters, results  # the interpreter has their mailboxes' addresses
+        wanted = {
+            "input": inputs,
+            "output": outputs,
+            "samplerate": float(samplerate),
+            "zero_copy": bool(zero_copy),
+            "parameters": parameters and parameters.for_another_interpreter(),
+            "results": results and results.for_another_interpreter(),
+        }
+        self.keeper = Keeper(name, self, wanted)
 
     def take_exception(self) -> BaseException | None:
-        """What the callable raised, once, told in this interpreter's own exceptions."""
+        """What the callable raised, once."""
         described = self.describe_exception()
-        if described is None:
-            return None
-        module, kind, short, traceback = marshal.loads(described)
-        if module == errors.__name__:  # what the bridge itself found
-            error: BaseException = getattr(errors, kind)(short.partition(": ")[2])
-            return error
-        return IsolatedCallbackError(f"{self.callable} raised {short}", traceback=traceback)
+        return None if described is None else told_here(self.callable, described)
 
     def break_off(self, timeout_s: float) -> bool:
         """Interrupts a callable that does not return; whether that helped.
 
         It does not where the callable waits inside of a C function.
         """
-        self._interrupt = True
-        self._end.set()
+        self.keeper.interrupt()
         until = time.monotonic() + timeout_s
         while self.running_on and time.monotonic() < until:
             time.sleep(0.002)
         return not self.running_on
 
-    def abandon(self) -> None:
-        """Leaves it to the end of the process: a callable is stuck in there."""
-        global _abandoned
-        _abandoned = True
-
     def clear(self) -> None:
         """Ends the interpreter, when no cycle runs or will run."""
-        self._end_within(END_TIMEOUT_S)
-
-    def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the program ends while the stream is being opened."""
-        with self._lock:
-            if not self._has_stream:
-                self._end.set()
-        if not self._has_stream:
-            self._end_within(timeout_s)
-
-    def _end_within(self, timeout_s: float) -> None:
-        self._end.set()
-        self._keeper.join(timeout_s)
-        if self._keeper.is_alive():
-            raise StreamTimeoutError(
-                f"the isolated interpreter of {self.callable!r} did not end within "
-                f"{timeout_s:.3g} s"
-            )
+        self.keeper.end(END_TIMEOUT_S)
 
 
 _abandoned = False
+
+
+def abandon() -> None:
+    """Leaves an interpreter to the end of the process: a thread is stuck in there."""
+    global _abandoned
+    _abandoned = True
 
 
 @control.at_the_end

@@ -104,8 +104,8 @@ class StreamBase:
         self._driver = get_driver(driver)
         self._first_device, is_there = find_or_await(device, self._directions, self._driver, policy)
         maps = self._channel_maps(channels)
-        code: _core.Code | None = None
         driver_stream = None
+        code: _core.Code | None = None
         if not is_there:
             got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
         else:
@@ -156,7 +156,7 @@ class StreamBase:
             connection = Connection(place, code, engine, recovery, self._ahead)
             control.register(connection)
             if isinstance(code, IsolatedCode):
-                code.adopt()
+                code.keeper.adopt()
             self._connection = connection
         except BaseException:
             if driver_stream is not None:

@@ -255,8 +255,10 @@ static int jack_fails;
 static uint32_t ring_held;
 
 static int cycle_times(const void *client, uint32_t *frames, uint64_t *us, uint64_t *next_us,
+                       float *period_us) VC_REALTIME;
+static int cycle_times(const void *client, uint32_t *frames, uint64_t *us, uint64_t *next_us,
                        float *period_us) {
-    CHECK(client == (const void *)&jack_frames);
+    (void)client;
     *frames = jack_frames;
     *us = jack_us;
     *next_us = jack_us + 1000;
@@ -264,11 +266,13 @@ static int cycle_times(const void *client, uint32_t *frames, uint64_t *us, uint6
     return jack_fails;
 }
 
+static uint32_t readable(void *ring) VC_REALTIME;
 static uint32_t readable(void *ring) {
-    CHECK(ring == (void *)&ring_held);
+    (void)ring;
     return ring_held;
 }
 
+static int skip(void *ring, uint32_t frames) VC_REALTIME;
 static int skip(void *ring, uint32_t frames) {
     (void)ring;
     ring_held -= frames;

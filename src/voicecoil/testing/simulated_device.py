@@ -69,7 +69,6 @@ class SimulatedDevice:
         self.uid = uid
         self.id = object_id  # AudioObjectID; another one after a replug
         self._layout: list[int] | None = None
-        self._removed = False
 
     def output_streams(self) -> list[int]:
         """Channels of each output stream; what they were, when it is gone."""
@@ -84,13 +83,11 @@ class SimulatedDevice:
         """Unplugs it."""
         self.output_streams()
         self._world.check(self._library.sim_remove_device(self.id))
-        self._removed = True
 
     def replug(self) -> None:
         """Plugs it in again: same uid, new ID."""
         self.id = int(self._library.sim_replug_device(self.id))
         self._world.check(0 if self.id else -1)
-        self._removed = False
 
     def change_rate(self, samplerate: float) -> None:
         """Another process sets its rate, Hz."""
@@ -221,6 +218,10 @@ class SimulatedDevice:
         loud = np.flatnonzero(sound.any(axis=1))
         return sound[loud[0] : loud[-1] + 1] if len(loud) else sound[:0]
 
+    def _may_run(self) -> bool:
+        plugged_in = self._library.sim_find_device(self.uid.encode()) == self.id
+        return plugged_in and self._world.counter("live_running_io_procs") > 0
+
     def run_cycles(self, cycles: int, frames: int = 0) -> None:
         """Steps the time until that many more of its IO cycles were run.
 
@@ -240,15 +241,10 @@ class SimulatedDevice:
             if sum(run.cycles for run in self.runs()) >= target:
                 return
             # A device that is changing its rate begins a little later.
-            if done >= 4 * cycles + 8 and not self._runs:
+            if done >= 4 * cycles + 8 and not self._may_run():
                 return
             self._world.advance_ns(step)
         raise StreamStateError(f"{self.uid!r} runs, but {cycles} IO cycles did not come")
-
-    @property
-    def _runs(self) -> bool:
-        # A device that is gone calls nobody, whoever still has an IOProc on it.
-        return not self._removed and self._world.counter("live_running_io_procs") > 0
 
     @property
     def buffer_frames(self) -> int:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import ClassVar, TypeVar
 
 from voicecoil import _core, control
@@ -334,13 +335,20 @@ class _Watcher:
             self._driver.changes.dispatch()
         while self._notes and not self._ended:
             note = self._notes.popleft()
-            try:
-                if note == "restart":
-                    self._driver.call("listening", lambda: None, self._driver.timeouts.call_s)
-                self._listener(note)
-            except Exception as error:
-                control.report(error, self._listener)
+            if note == "restart":
+                self._guarded(self._listen_again)
+            self._guarded(partial(self._listener, note))
         return not self._ended
+
+    def _guarded(self, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except Exception as error:
+            control.report(error, self._listener)
+
+    def _listen_again(self) -> None:
+        """Any call renews what a restart took along."""
+        self._driver.call("listening", lambda: None, self._driver.timeouts.call_s)
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
         self._notes.append(self._names.get(property_selector, "devices"))

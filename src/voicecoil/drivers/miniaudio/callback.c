@@ -79,6 +79,7 @@ static int64_t frames_ns(const vc_ma_io *io, int64_t frames) {
 
 /* miniaudio's threads are ordinary ones, or have the highest priority of all; both are wrong. In
  * the first cycle of a run, which has more time than any: the buffer is only being filled. */
+static void raise_priority(const vc_ma_io *io) VC_REALTIME;
 static void raise_priority(const vc_ma_io *io) {
 #if defined(__linux__)
     if (io->priority > 0) {
@@ -122,11 +123,7 @@ static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t *host_n
     uint32_t current = 0;
     uint64_t current_us = 0, next_us = 0;
     float period_us = 0;
-    VC_UNPROVEN /* jack_get_cycle_times: made for the process callback */
-        int failed =
-            io->jack.cycle_times(io->jack.client, &current, &current_us, &next_us, &period_us);
-    VC_PROVEN_AGAIN
-    if (failed) {
+    if (io->jack.cycle_times(io->jack.client, &current, &current_us, &next_us, &period_us)) {
         return false;
     }
     if (fresh) {
@@ -153,7 +150,7 @@ static vc_time advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
         begin_run(io, now_ns);
     }
     int64_t host_ns = 0;
-    if (io->jack.cycle_times == NULL || !from_jack(io, fresh, frames, &host_ns)) {
+    if (!io->jack.cycle_times || !from_jack(io, fresh, frames, &host_ns)) {
         host_ns = from_arrival(io, frames, now_ns);
     }
     vc_time now = {
@@ -215,15 +212,13 @@ static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const floa
 }
 
 static void empty_ring(const vc_ma_jack *jack, uint32_t frames) {
-    if (jack->readable == NULL) {
+    if (!jack->readable) {
         return;
     }
-    VC_UNPROVEN /* two atomic offsets; this thread reads and writes the ring */
-        uint32_t held = jack->readable(jack->ring);
+    uint32_t held = jack->readable(jack->ring);
     if (held > frames) { /* these frames are given back when this callback returns */
         jack->skip(jack->ring, held - frames);
     }
-    VC_PROVEN_AGAIN
 }
 
 void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) {
@@ -299,7 +294,10 @@ vc_ma_io *vc_ma_io_new(const vc_ma_config *config) {
     }
     io->run = config->run;
     io->jack = config->jack;
-    io->clock_ns = config->clock_ns != NULL ? config->clock_ns : vc_clock_ns;
+    io->clock_ns = vc_clock_ns;
+    if (config->clock_ns) {
+        io->clock_ns = config->clock_ns;
+    }
     io->ns_per_frame = 1e9 / config->samplerate_hz;
     io->slack_ns = config->slack_frames < 0 ? -1 : frames_ns(io, config->slack_frames);
     io->fixed_frames = config->fixed_frames;

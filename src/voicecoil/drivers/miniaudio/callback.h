@@ -27,11 +27,14 @@
 typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
 /* What JACK adds. Its two directions come in one call, the input first, so nothing needs to lie
- * in the ring that miniaudio puts between them: it is emptied as long as no engine is there. */
+ * in the ring that miniaudio puts between them: it is emptied as long as no engine is there.
+ * All three are made for the IO thread: JACK's reads shared memory, the ring's two atomic
+ * offsets. */
 typedef int (*vc_jack_cycle_times_fn)(const void *client, uint32_t *current_frames,
-                                      uint64_t *current_us, uint64_t *next_us, float *period_us);
-typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring);
-typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames);
+                                      uint64_t *current_us, uint64_t *next_us,
+                                      float *period_us) VC_REALTIME;
+typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring) VC_REALTIME;
+typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames) VC_REALTIME;
 
 typedef struct vc_ma_jack {
     vc_jack_cycle_times_fn cycle_times; /* NULL: not JACK, or one that does not tell */

@@ -1,0 +1,16 @@
+"""python setup.py build_ext --inplace, with voicecoil, setuptools and Cython installed."""
+
+from Cython.Build import cythonize
+from setuptools import Extension, setup
+
+import voicecoil
+
+include = [voicecoil.get_include()]
+setup(
+    name="bridge-extension",
+    py_modules=[],
+    ext_modules=[
+        Extension("ticker", ["ticker.c"], include_dirs=include),
+        *cythonize([Extension("counter", ["counter.pyx"], include_dirs=include)]),
+    ],
+)

@@ -1,0 +1,41 @@
+/* entry.h - one foreign thread's way into one interpreter. Private to bridge/.
+ *
+ * A thread that Python has never seen gets a thread state in its first visit, keeps it, and
+ * attaches and detaches it in each. Not PyGILState_Ensure: that is some seventy times dearer, finds
+ * the main interpreter only, and at exit kills, hangs or aborts, by version (docs/decisions/0002).
+ *
+ * Threads: [own] the thread whose entry it is, detached; [control] any other, attached to some
+ * interpreter, while the own one is not inside and will not enter. */
+#ifndef VOICECOIL_BRIDGE_ENTRY_H
+#define VOICECOIL_BRIDGE_ENTRY_H
+
+#include <Python.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+typedef struct vc_entry {
+    PyInterpreterState *interpreter; /* remembered, never guessed */
+    PyThreadState *state;            /* kept between visits */
+    unsigned long thread;            /* whose `state` is */
+    _Atomic unsigned long inside;    /* PyThread_get_thread_ident during a visit, else 0 */
+    _Atomic bool closed;             /* nobody enters any more */
+} vc_entry;
+
+/* Attaches this thread. False: it is closed, or there is no memory. [own] */
+bool vc_entry_enter(vc_entry *entry);
+/* Detaches it, and keeps its state. [own] */
+void vc_entry_leave(vc_entry *entry);
+/* Detaches it and drops its state; instead of vc_entry_leave. [own] */
+void vc_entry_leave_for_good(vc_entry *entry);
+/* Drops the state that a thread left which will not enter again. [control] */
+void vc_entry_reap(vc_entry *entry);
+
+/* Attaches the calling thread to `interpreter` with a state that is dropped by vc_come_back: for
+ * one that has a state elsewhere, which is returned. [control] */
+PyThreadState *vc_visit(PyInterpreterState *interpreter);
+void vc_come_back(PyThreadState *elsewhere);
+
+/* Takes the exception that is set: a new reference with its traceback, or NULL. Attached. */
+PyObject *vc_take_raised(void);
+
+#endif

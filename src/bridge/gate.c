@@ -1,0 +1,407 @@
+/* Foreign threads of other extensions into Python. See voicecoil_bridge.h and gate.h.
+ *
+ * Closing. A thread says that it is busy before it looks whether its entry is closed; who closes
+ * closes all entries before it looks whether a thread is busy; both sequentially consistent. So one
+ * of the two sees the other: when nobody is busy nobody will enter, and the thread states that are
+ * left can be dropped by another thread. */
+#include "gate.h"
+
+#include "entry.h"
+#include "isolated.h"
+#include "voicecoil.h"
+
+#include <pythread.h>
+#include <time.h>
+
+struct voicecoil_way {
+    voicecoil_gate *gate;
+    voicecoil_way *next;
+    vc_entry entry;
+    PyObject *arguments; /* inside: a tuple */
+    _Atomic bool busy;
+    bool reaped; /* under the gate's lock, as the next */
+    bool left;   /* by its thread, for who closes the gate */
+};
+
+struct voicecoil_gate {
+    _Atomic int references;  /* one for each way, for voicecoil.gates, and for the extension */
+    PyThread_type_lock lock; /* of the list; never held while waiting for a GIL */
+    voicecoil_way *ways;
+    PyInterpreterState *interpreter;
+    PyObject *callable; /* inside */
+    voicecoil_gate_functions functions;
+    bool closed;                   /* under the lock */
+    _Atomic(PyObject *) exception; /* inside */
+    _Atomic uint64_t dropped;
+    PyObject *owner; /* a voicecoil.gates.Gate */
+    vc_isolated isolated;
+};
+
+static void lock(voicecoil_gate *gate) { PyThread_acquire_lock(gate->lock, WAIT_LOCK); }
+static void unlock(voicecoil_gate *gate) { PyThread_release_lock(gate->lock); }
+
+void vc_gate_hold(voicecoil_gate *gate) { atomic_fetch_add(&gate->references, 1); }
+
+void vc_gate_release(voicecoil_gate *gate) {
+    if (atomic_fetch_sub(&gate->references, 1) == 1) {
+        PyThread_free_lock(gate->lock);
+        PyMem_RawFree(gate);
+    }
+}
+
+/* ---- a thread's way ---------------------------------------------------------------------------
+ */
+
+/* Keeps the exception that is set, if there is none. */
+static void keep_raised(voicecoil_gate *gate) {
+    PyObject *raised = vc_take_raised(), *none = NULL;
+    if (!atomic_compare_exchange_strong(&gate->exception, &none, raised)) {
+        atomic_fetch_add(&gate->dropped, 1);
+        Py_XDECREF(raised);
+    }
+}
+
+static bool link_way(voicecoil_gate *gate, voicecoil_way *way) {
+    lock(gate);
+    bool open = !gate->closed;
+    if (open) {
+        way->next = gate->ways;
+        gate->ways = way;
+    }
+    unlock(gate);
+    return open;
+}
+
+/* Under the lock. */
+static void unlink_way(voicecoil_gate *gate, voicecoil_way *way) {
+    voicecoil_way **at = &gate->ways;
+    while (*at != way) {
+        at = &(*at)->next;
+    }
+    *at = way->next;
+}
+
+static bool enter(voicecoil_way *way) {
+    atomic_store(&way->busy, true);
+    if (vc_entry_enter(&way->entry)) {
+        return true;
+    }
+    atomic_store(&way->busy, false);
+    return false;
+}
+
+static void leave(voicecoil_way *way) {
+    vc_entry_leave(&way->entry);
+    atomic_store(&way->busy, false);
+}
+
+static void way_free(voicecoil_way *way) {
+    voicecoil_gate *gate = way->gate;
+    atomic_store(&way->busy, true);
+    if (way->entry.state != NULL && vc_entry_enter(&way->entry)) {
+        Py_CLEAR(way->arguments);
+        vc_entry_leave_for_good(&way->entry);
+    }
+    atomic_store(&way->busy, false);
+    lock(gate);
+    way->left = gate->closed && !way->reaped;
+    if (!way->left) {
+        unlink_way(gate, way);
+    }
+    bool free_it = !way->left;
+    unlock(gate);
+    if (free_it) {
+        PyMem_RawFree(way);
+        vc_gate_release(gate);
+    }
+}
+
+static voicecoil_way *way_new(voicecoil_gate *gate) {
+    voicecoil_way *way = PyMem_RawCalloc(1, sizeof *way);
+    if (way == NULL) {
+        return NULL;
+    }
+    way->gate = gate;
+    way->entry.interpreter = gate->interpreter;
+    if (!link_way(gate, way)) {
+        PyMem_RawFree(way);
+        return NULL;
+    }
+    vc_gate_hold(gate);
+    bool good = false;
+    if (enter(way)) {
+        way->arguments = gate->functions.arguments ? gate->functions.arguments(gate->functions.user)
+                                                   : PyTuple_New(0);
+        good = way->arguments != NULL;
+        if (!good) {
+            keep_raised(gate);
+        }
+        leave(way);
+    }
+    if (!good) {
+        way_free(way);
+        return NULL;
+    }
+    return way;
+}
+
+/* The arguments of a call, behind a slot that belongs to the callee: a bound method puts its self
+ * there without an allocation. More than these are copied by Python. */
+enum { PREPARED = 8 };
+
+static PyObject *vectorcall(PyObject *callable, PyObject *arguments) {
+    Py_ssize_t count = PyTuple_GET_SIZE(arguments);
+    if (count > PREPARED) {
+        return PyObject_Call(callable, arguments, NULL);
+    }
+    PyObject *prepared[PREPARED + 1] = {NULL};
+    for (Py_ssize_t i = 0; i < count; i++) {
+        prepared[i + 1] = PyTuple_GET_ITEM(arguments, i);
+    }
+    return PyObject_Vectorcall(callable, prepared + 1,
+                               (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
+}
+
+static int call(voicecoil_way *way, void *event) {
+    if (!enter(way)) {
+        return VOICECOIL_CLOSED;
+    }
+    voicecoil_gate *gate = way->gate;
+    const voicecoil_gate_functions *functions = &gate->functions;
+    int failed = functions->before ? functions->before(way->arguments, event, functions->user) : 0;
+    if (!failed) {
+        PyObject *result = vectorcall(gate->callable, way->arguments);
+        failed = result == NULL;
+        if (!failed && functions->after) {
+            failed = functions->after(result, event, functions->user);
+        }
+        Py_XDECREF(result);
+    }
+    if (failed) {
+        keep_raised(gate);
+    }
+    leave(way);
+    return failed ? VOICECOIL_RAISED : VOICECOIL_OK;
+}
+
+/* ---- closing ----------------------------------------------------------------------------------
+ */
+
+static int busy_ways(voicecoil_gate *gate) {
+    int busy = 0;
+    lock(gate);
+    for (voicecoil_way *way = gate->ways; way != NULL; way = way->next) {
+        busy += atomic_load(&way->busy);
+    }
+    unlock(gate);
+    return busy;
+}
+
+/* False: this thread is in a call through it. */
+static bool shut(voicecoil_gate *gate) {
+    bool own = false;
+    lock(gate);
+    for (voicecoil_way *way = gate->ways; way != NULL; way = way->next) {
+        own |= atomic_load(&way->entry.inside) == PyThread_get_thread_ident();
+    }
+    for (voicecoil_way *way = gate->ways; way != NULL && !own; way = way->next) {
+        atomic_store(&way->entry.closed, true);
+    }
+    gate->closed |= !own;
+    unlock(gate);
+    return !own;
+}
+
+static voicecoil_way *next_to_reap(voicecoil_gate *gate) {
+    lock(gate);
+    voicecoil_way *way = gate->ways;
+    while (way != NULL && way->reaped) {
+        way = way->next;
+    }
+    unlock(gate);
+    return way;
+}
+
+/* Drops what a thread has left in the interpreter. Nobody is busy. */
+static void reap(voicecoil_gate *gate, voicecoil_way *way) {
+    PyThreadState *elsewhere = vc_visit(gate->interpreter);
+    Py_CLEAR(way->arguments);
+    vc_come_back(elsewhere);
+    vc_entry_reap(&way->entry);
+    lock(gate);
+    way->reaped = true;
+    bool left = way->left;
+    if (left) {
+        unlink_way(gate, way);
+    }
+    unlock(gate);
+    if (left) {
+        PyMem_RawFree(way);
+        vc_gate_release(gate);
+    }
+}
+
+int vc_gate_shut(voicecoil_gate *gate, double timeout_s) {
+    if (!shut(gate)) {
+        return -1;
+    }
+    int busy;
+    PyThreadState *mine = PyEval_SaveThread();
+    int64_t until_ns = vc_clock_ns() + (int64_t)(timeout_s * 1e9);
+    while ((busy = busy_ways(gate)) != 0 && vc_clock_ns() < until_ns) {
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    PyEval_RestoreThread(mine);
+    voicecoil_way *way;
+    while (busy == 0 && (way = next_to_reap(gate)) != NULL) {
+        reap(gate, way);
+    }
+    return busy;
+}
+
+void vc_gate_clear(voicecoil_gate *gate) {
+    if (gate->isolated.interpreter == NULL) {
+        Py_CLEAR(gate->callable);
+    }
+}
+
+/* ---- exceptions -------------------------------------------------------------------------------
+ */
+
+PyObject *vc_gate_take_exception(voicecoil_gate *gate) {
+    PyObject *exception = atomic_exchange(&gate->exception, NULL);
+    if (exception == NULL) {
+        Py_RETURN_NONE;
+    }
+    if (gate->isolated.interpreter != NULL) {
+        return vc_isolated_describe(&gate->isolated, exception);
+    }
+    return exception;
+}
+
+static PyObject *take_exception(voicecoil_gate *gate) {
+    PyObject *exception = PyObject_CallMethod(gate->owner, "take_exception", NULL);
+    if (exception == Py_None) {
+        Py_CLEAR(exception);
+    }
+    return exception;
+}
+
+static uint64_t dropped_exceptions(const voicecoil_gate *gate) {
+    return atomic_load(&gate->dropped);
+}
+
+/* ---- an interpreter of its own ----------------------------------------------------------------
+ */
+
+static int take(void *argument, PyObject *parts) {
+    voicecoil_gate *gate = argument;
+    gate->interpreter = PyInterpreterState_Get();
+    gate->callable = Py_NewRef(PyTuple_GET_ITEM(parts, 0));
+    return 0;
+}
+
+static void drop(void *argument) {
+    voicecoil_gate *gate = argument;
+    Py_CLEAR(gate->callable);
+    Py_XDECREF(atomic_exchange(&gate->exception, NULL));
+}
+
+PyObject *vc_gate_make(voicecoil_gate *gate, PyObject *wanted) {
+    return vc_isolated_make(&gate->isolated, wanted, &(vc_isolated_user){take, drop, gate});
+}
+
+void vc_gate_end(voicecoil_gate *gate) {
+    vc_isolated_end(&gate->isolated, &(vc_isolated_user){take, drop, gate});
+}
+
+/* ---- gates ------------------------------------------------------------------------------------
+ */
+
+static voicecoil_gate *gate_of(const voicecoil_gate_functions *functions) {
+    voicecoil_gate *gate = PyMem_RawCalloc(1, sizeof *gate);
+    PyThread_type_lock list = PyThread_allocate_lock();
+    if (gate == NULL || list == NULL) {
+        PyMem_RawFree(gate);
+        if (list != NULL) {
+            PyThread_free_lock(list);
+        }
+        PyErr_NoMemory();
+        return NULL;
+    }
+    gate->references = 1;
+    gate->lock = list;
+    gate->interpreter = PyInterpreterState_Get();
+    if (functions != NULL) {
+        gate->functions = *functions;
+    }
+    return gate;
+}
+
+/* `name`: NULL, or in an interpreter of its own. */
+static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
+    PyObject *module = PyImport_ImportModule("voicecoil.gates");
+    if (module != NULL) {
+        gate->owner =
+            PyObject_CallMethod(module, "Gate", "Kz", (unsigned long long)(uintptr_t)gate, name);
+        Py_DECREF(module);
+    }
+    if (gate->owner == NULL) {
+        vc_gate_clear(gate);
+        vc_gate_release(gate);
+        return NULL;
+    }
+    return gate;
+}
+
+static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functions *functions) {
+    if (!PyCallable_Check(callable)) {
+        PyErr_Format(PyExc_TypeError, "%R cannot be called", callable);
+        return NULL;
+    }
+    voicecoil_gate *gate = gate_of(functions);
+    if (gate == NULL) {
+        return NULL;
+    }
+    gate->callable = Py_NewRef(callable);
+    return owned(gate, NULL);
+}
+
+static voicecoil_gate *gate_new_isolated(const char *name,
+                                         const voicecoil_gate_functions *functions) {
+    voicecoil_gate *gate = gate_of(functions);
+    return gate ? owned(gate, name) : NULL;
+}
+
+static int gate_close(voicecoil_gate *gate, double timeout_s) {
+    PyObject *result = PyObject_CallMethod(gate->owner, "close", "d", timeout_s);
+    Py_XDECREF(result);
+    return result ? 0 : -1;
+}
+
+static void gate_free(voicecoil_gate *gate) {
+    PyObject *result = PyObject_CallMethod(gate->owner, "close_at_exit", "d", 1.0);
+    if (result == NULL) {
+        PyErr_WriteUnraisable(gate->owner);
+    }
+    Py_XDECREF(result);
+    Py_CLEAR(gate->owner);
+    vc_gate_release(gate);
+}
+
+const voicecoil_bridge_api *vc_bridge_api(void) {
+    static const voicecoil_bridge_api api = {
+        .version = VOICECOIL_BRIDGE_VERSION,
+        .bytes = sizeof(voicecoil_bridge_api),
+        .gate_new = gate_new,
+        .gate_new_isolated = gate_new_isolated,
+        .gate_close = gate_close,
+        .gate_take_exception = take_exception,
+        .gate_dropped_exceptions = dropped_exceptions,
+        .gate_free = gate_free,
+        .way_new = way_new,
+        .call = call,
+        .way_free = way_free,
+    };
+    return &api;
+}

@@ -1,0 +1,26 @@
+/* isolated_code.h - the code of a stream whose callable is in an isolated interpreter: an ordinary
+ * bridge, made inside. Threads as in isolated.h. */
+#ifndef VOICECOIL_BRIDGE_ISOLATED_CODE_H
+#define VOICECOIL_BRIDGE_ISOLATED_CODE_H
+
+#include "bridge.h"
+#include "isolated.h"
+
+typedef struct vc_isolated_code {
+    vc_isolated isolated;
+    vc_bridge *bridge;  /* NULL: not made, or ended */
+    float *input_block; /* what the callable's views show; NULL without that direction */
+    float *output_block;
+} vc_isolated_code;
+
+/* As vc_isolated_make. `bridge` stays NULL if the answer tells of an error. [keeper] */
+PyObject *vc_isolated_code_make(vc_isolated_code *code, PyObject *wanted);
+/* Ends it, when no cycle runs or will run. [keeper] */
+void vc_isolated_code_end(vc_isolated_code *code);
+/* New reference to bytes that describe the exception that ended the stream, once; else None. When
+ * no cycle runs. [control] */
+PyObject *vc_isolated_code_take_exception(vc_isolated_code *code);
+/* Raises SystemExit in the callable if it runs now. [keeper] */
+void vc_isolated_code_interrupt(vc_isolated_code *code);
+
+#endif

@@ -1,0 +1,78 @@
+"""Gates of other extensions (``voicecoil_bridge.h``): how they come to an end."""
+
+from __future__ import annotations
+
+from voicecoil import _core, control
+from voicecoil.errors import StreamStateError, StreamTimeoutError
+from voicecoil.isolated import END_TIMEOUT_S, Keeper, abandon, check_name, told_here
+
+__all__ = ["Gate"]
+
+
+class Gate(_core.Gate):
+    """What the control plane knows of a gate.
+
+    Parameters
+    ----------
+    address : int
+        The ``voicecoil_gate *``.
+    name : str or None
+        The callable in an interpreter of its own; None: the gate has one of this interpreter.
+    """
+
+    def __init__(self, address: int, name: str | None) -> None:
+        super().__init__(address)
+        self._generation = control.generation()
+        self._name = name or "the callable"
+        self._ended = False
+        self._keeper = Keeper(check_name(name), self, None) if name is not None else None
+        try:
+            control.register(self)
+            if self._keeper is not None:
+                self._keeper.adopt()
+        except BaseException:
+            if self._keeper is not None:
+                self._keeper.end(END_TIMEOUT_S)
+            raise
+
+    def close(self, timeout_s: float) -> None:
+        """No call begins or is running after this."""
+        if self._ended or control.forked(self._generation):
+            return
+        inside = self.shut(timeout_s)
+        if inside < 0:
+            raise StreamStateError(f"{self._name} cannot close the gate through which it is called")
+        if inside:
+            raise StreamTimeoutError(
+                f"{inside} thread{'s' * (inside > 1)} did not come back from {self._name} within "
+                f"{timeout_s:.3g} s"
+            )
+        self._kept = self.take_exception()
+        self._ended = True
+        if self._keeper is not None:
+            self._keeper.end(END_TIMEOUT_S)
+        self.clear()
+
+    _kept: BaseException | None = None
+
+    def take_exception(self) -> BaseException | None:
+        """The first exception since the last look, in this interpreter's classes."""
+        kept, self._kept = self._kept, None
+        if kept is not None or self._ended or control.forked(self._generation):
+            return kept
+        taken = self.take()
+        return told_here(self._name, taken) if isinstance(taken, bytes) else taken
+
+    def close_at_exit(self, timeout_s: float) -> None:
+        """Shows what nobody took and who does not come back."""
+        try:
+            self.close(timeout_s)
+        except StreamTimeoutError as error:
+            if self._keeper is not None:
+                abandon()
+            _core.keep_for_ever(self)
+            control.report(error, self._name)
+            return
+        unseen = self.take_exception()
+        if unseen is not None:
+            control.report(unseen, self._name)
