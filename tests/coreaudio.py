@@ -80,9 +80,12 @@ class SteppedCoreAudio:
         )
         self.simulated = self.world.device(f"virtual:{name}")
         self.driver = self.world.driver
+        self._unplugged = False
 
     def step(self, cycles: int = 1, timeout_s: float | None = None) -> None:
         if self.world.counter("live_running_io_procs") == 0:
+            if self._unplugged:  # the stream knows already
+                return
             raise StreamStateError("no stream runs, so its clock stands still")
         self.simulated.run_cycles(cycles, frames=64)
 
@@ -94,9 +97,11 @@ class SteppedCoreAudio:
 
     def replug(self) -> None:
         self.simulated.replug()
+        self._unplugged = False
 
     def inject(self, fault: str, value: int = 0, at_frame: int = 0) -> None:
         if fault == "unplug":
+            self._unplugged = True
             self.simulated.remove()
             self.world.advance(0.01)
         elif fault == "rate":

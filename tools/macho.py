@@ -84,6 +84,10 @@ def signature(binary: lief.MachO.Binary, machine: str) -> str:
     return "is not signed" if missing else ""
 
 
+# What other extensions are compiled with.
+FOR_EXTENSIONS = ("voicecoil/bridge.pxd", "voicecoil/include/voicecoil_bridge.h")
+
+
 def tag(wheel: Path, machine: str, minimum: str) -> str:
     python = f"cp{sysconfig.get_config_var('py_version_nodot')}"
     abi = python + ("t" if sysconfig.get_config_var("Py_GIL_DISABLED") else "")
@@ -96,7 +100,11 @@ def tag(wheel: Path, machine: str, minimum: str) -> str:
         tags = re.findall(r"^Tag: (.+)$", archive.read(said).decode(), re.MULTILINE)
     if tags != [wanted]:
         return f"says {tags} of itself"
-    sources = [name for name in names if name.endswith((".c", ".h", ".pyx", ".pxd", ".o"))]
+    sources = [
+        name
+        for name in names
+        if name.endswith((".c", ".h", ".pyx", ".pxd", ".o")) and name not in FOR_EXTENSIONS
+    ]
     return f"brings {sources[0]}" if sources else ""
 
 

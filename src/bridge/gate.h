@@ -4,7 +4,7 @@
 
 #include "voicecoil_bridge.h"
 
-/* For the capsule. [any] */
+/* For the capsule. [control] */
 const voicecoil_bridge_api *vc_bridge_api(void);
 
 /* For voicecoil.gates, which owns a reference to each gate. All [python]. */

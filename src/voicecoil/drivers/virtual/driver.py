@@ -210,7 +210,7 @@ class VirtualDevice:
     @property
     def capture_room(self) -> int:
         """Frames at the end of that array that nothing was written to; read it between streams."""
-        return self._running_core().capture_room
+        return self._core.capture_room if self._core is not None else 0
 
     def heard(self) -> NDArray[np.float32]:
         """What was captured in memory so far, shape (frames, channels)."""
