@@ -109,6 +109,7 @@ class MiniaudioStream:
     def _leak(self) -> None:
         """A call that hangs may still use the device: it stays, and plays silence."""
         self._opened.io.detach()
+        self._backend.opened.discard(self._opened)
         self._backend.keep(self._opened)
         self._hung = True
 
