@@ -63,12 +63,12 @@ def environment() -> dict[str, str]:
 PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
 
 
-def run_fresh(life: str, *arguments: str) -> Ended:
+def run_fresh(life: str, *arguments: str, deadline_s: float = DEADLINE_S) -> Ended:
     """Runs it once, in an interpreter of its own."""
     command = [*PYTHON, str(LIVES / f"{life}.py"), *arguments]
     try:
         done = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=DEADLINE_S
+            command, env=environment(), capture_output=True, text=True, timeout=deadline_s
         )
     except subprocess.TimeoutExpired as error:
         return Ended(HUNG, f"HANGS; it said: {error.stderr!r}")

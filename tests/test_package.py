@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
+import sysconfig
 
 import pytest
 
@@ -94,3 +95,14 @@ def test_errors_are_ours_and_the_matching_builtin(
 ) -> None:
     assert issubclass(error, vc.VoicecoilError)
     assert issubclass(error, builtin)
+
+
+@pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"),
+    reason="NOT TESTED: this Python is not free-threaded",
+)
+def test_a_free_threaded_python_gets_its_gil_back() -> None:
+    """docs/decisions/0015: until the code is safe without it, and says so."""
+    program = "import sys, voicecoil._core; print(sys._is_gil_enabled())"
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    assert subprocess.run(command, capture_output=True, text=True).stdout == "True\n"

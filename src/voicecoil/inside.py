@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import marshal
-import traceback
-from typing import Any
 
 from voicecoil import _block
 from voicecoil.errors import CallbackResultError, EscapedBlockError, Stop
+
+TYPE_CHECKING = False  # as in voicecoil/__init__.py: an interpreter should be quick to make
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["describe", "enter"]
 
@@ -65,6 +67,8 @@ def _side(wanted: tuple[Any, bytes, int] | None, writes: bool) -> _block.Values 
 
 def describe(error: BaseException) -> bytes:
     """An exception as (module and name of its class, last lines, traceback), marshalled."""
+    import traceback  # long to load, and few need it
+
     kind = type(error)
     short = "".join(traceback.format_exception_only(error)).strip()
     # A recursion has thousands of frames; the innermost ones tell most.
@@ -73,6 +77,8 @@ def describe(error: BaseException) -> bytes:
 
 
 def _refusal(why: str, error: BaseException, stack: list[str] | None = None) -> bytes:
+    import traceback
+
     short = "".join(traceback.format_exception_only(error)).strip()
     text = "Traceback (most recent call last):\n" + "".join(stack) + short if stack else ""
     return marshal.dumps((why, short, text))
@@ -80,6 +86,8 @@ def _refusal(why: str, error: BaseException, stack: list[str] | None = None) -> 
 
 def _import_refusal(error: BaseException) -> bytes:
     """Tells of what it failed in the first place; NumPy, for one, wraps that in advice."""
+    import traceback
+
     stack: list[str] = []
     while True:
         frames = traceback.extract_tb(error.__traceback__)
