@@ -20,6 +20,7 @@ from servers.jack import JackServer, SoundCard, use
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+pytestmark = pytest.mark.realtime
 
 
 class JackRig:

@@ -24,6 +24,7 @@ from servers.pulse import Monitor, PulseServer
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+pytestmark = pytest.mark.realtime
 
 FRAMES = 40_000
 PLAY = """

@@ -15,6 +15,7 @@ from pulse_contract import PulseContract, PulseRig, Shared
 from servers.pipewire import JACK_FOLDERS, PipeWireServer
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture(scope="module")

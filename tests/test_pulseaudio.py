@@ -14,6 +14,7 @@ from pulse_contract import PulseContract, PulseRig, Shared
 from servers.pulse import PulseServer
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+pytestmark = pytest.mark.realtime
 
 
 @pytest.fixture(scope="module")

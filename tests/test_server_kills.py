@@ -23,6 +23,7 @@ PROGRAMS = {
 }
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+pytestmark = pytest.mark.realtime
 
 
 @pytest.mark.parametrize("server", PROGRAMS)

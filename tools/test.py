@@ -24,9 +24,10 @@ CHECKED = ["src", "tests", "tools", "examples", "benchmarks"]
 class Step:
     """One thing that passes or fails."""
 
-    def __init__(self, name: str, *commands: list[str]) -> None:
+    def __init__(self, name: str, *commands: list[str], passing: tuple[int, ...] = (0,)) -> None:
         self.name = name
         self.commands = commands
+        self.passing = passing  # exit codes
         self.failed = False
         self.seconds = 0.0
 
@@ -34,7 +35,7 @@ class Step:
         began = time.monotonic()
         for command in self.commands:
             print(f"\n== {self.name}: {' '.join(command)}", flush=True)
-            if subprocess.run(command, cwd=ROOT).returncode:
+            if subprocess.run(command, cwd=ROOT).returncode not in self.passing:
                 self.failed = True
         self.seconds = time.monotonic() - began
 
@@ -95,9 +96,14 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
         if first and (not only or "workflows" in only):
             listed.append(Step("workflows", [python, "tools/check_workflows.py"]))
         if not only or version in only:
-            pytest = [str(env / "bin" / "python"), "-m", "pytest", "-q", "-n", "2"]
             few = [] if first else ["env", "VOICECOIL_SEEDS=1-20"]  # all of them once
-            listed.append(Step(f"Python {version}", setup, [*few, *pytest, *pytest_arguments]))
+            pytest = [*few, str(env / "bin" / "python"), "-m", "pytest", "-q"]
+            # Real servers have a clock that does not wait: those tests have the machine alone.
+            stepped = [*pytest, "-n", "2", "-m", "not realtime", *pytest_arguments]
+            realtime = [*pytest, "-m", "realtime", *pytest_arguments]
+            chosen_none = (5,) if pytest_arguments else ()
+            step = Step(f"Python {version}", setup, stepped, realtime, passing=(0, *chosen_none))
+            listed.append(step)
         first = False
     newer = [version for version in newer_pythons.VERSIONS if version not in found]
     if newer and "newer" in only:  # only by name: not all of it passes yet
