@@ -148,6 +148,15 @@ def test_a_buffer_that_changes_late_is_waited_for(coreaudio: Worlds, change: int
         stream.abort()
 
 
+def test_a_device_that_waits_for_its_buffer_size_calls_back(coreaudio: Worlds) -> None:
+    world = coreaudio(3, switches={"callbacks_never": 2})
+    with play_on(world) as stream:
+        world.advance(0.1)
+        stream.abort()
+    assert stream.statistics().cycles > 5
+    assert world.counter("buffer_changes") == 0  # written, though nothing else was wanted
+
+
 def test_a_second_stream_leaves_the_buffer_alone(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     with play_on(world, blocksize=256) as stream:

@@ -7,8 +7,8 @@ The whole package becomes a wheel for arm64 and for x86_64, in build/macos/*/whe
 processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled
 with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
 (-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for this
-machine; the core, the virtual device and the bridge for Windows and other Linuxes. Last, each check
-is given something that it must refuse.
+machine; the rest for other Linuxes, and all of it for Windows. Last, each check is given something
+that it must refuse.
 
 It compiles; it runs nothing. The last line is "N passed, M failed". Where the tools of the group
 `macos` cannot be installed it says so loudly and passes, with --require it fails.
@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -37,6 +38,8 @@ ABI = ROOT / "src" / "coreaudio_abi"
 LAYOUT = [ABI / "layout_check.c", ROOT / "tools" / "coreaudio" / "verify_layout.c"]
 # What a platform without CoreAudio has, too.
 PORTABLE = ["core", "bridge", "voicecoil/drivers/virtual", "voicecoil/drivers/miniaudio"]
+PACKAGE = ROOT / "src" / "voicecoil"
+CYTHON = [PACKAGE / "_core.pyx", *sorted((PACKAGE / "drivers").glob("*/_*.pyx"))]
 STRICT = ["-Werror", "-Wfunction-effects"]
 MINIMUM = (11, 0)
 
@@ -158,20 +161,54 @@ def check_linux(table: Table, target: zig.Target, include: Path, scratch: Path) 
     table.row("portable C", target.name, fault, f"{len(commands)} C files, compiled")
 
 
-def check_windows(table: Table, scratch: Path) -> None:
-    """Linked, too: whether its threads are to be had is asked of the linker.
-
-    Without the bridge: Python's headers are those of a system with another pyconfig.h.
-    """
+def check_windows(table: Table, include: Path, scratch: Path) -> None:
+    """Without Python linked, too: whether its threads are to be had is asked of the linker."""
     import macos_wheel
 
-    commands = portable(macos_wheel.c_commands(zig.ARM64))
+    ours = macos_wheel.c_commands(zig.ARM64)
+    commands = portable(ours)
     commands = {path: flags for path, flags in commands.items() if path.parent.name != "bridge"}
     fault, objects = compile_all(zig.WINDOWS, commands, [], scratch)
     if not fault:
         fault = zig.cc(zig.WINDOWS, "-shared", *objects, "-o", scratch / "core.dll")
-    detail = f"{len(commands)} C files, linked; NOT the bridge: no Windows headers of Python"
+    detail = f"{len(commands)} C files, linked"
     table.row("portable C", zig.WINDOWS.name, fault, detail)
+
+    headers = [f"-I{windows_headers(include, scratch / 'include')}"]
+    own = f"-I{include.resolve()}"
+    rest = {path: [flag for flag in flags if flag != own] for path, flags in ours.items()}
+    rest = {path: flags for path, flags in rest.items() if path not in commands}
+    fault, _ = compile_all(zig.WINDOWS, rest, headers, scratch / "rest")
+    generated = [cythonize(source, scratch) for source in CYTHON]
+    headers += [f"-I{folder}" for folder in {path.parent for path in ours}]
+    headers += [f"-I{ABI}", f"-I{PACKAGE / 'include'}", f"-I{PACKAGE / 'drivers' / 'miniaudio'}"]
+    for source in generated:
+        fault += zig.cc(zig.WINDOWS, *headers, "-c", source, "-o", source.with_suffix(".o"))
+    detail = f"{len(rest) + len(generated)} C files with Python.h, compiled"
+    table.row("bridge and modules", zig.WINDOWS.name, fault, detail)
+
+
+def cythonize(source: Path, into: Path) -> Path:
+    made = into / f"{source.stem}.c"
+    command = [sys.executable, "-m", "cython", "-3", f"-I{PACKAGE}", f"-I{source.parent}"]
+    subprocess.run([*command, str(source), "-o", str(made)], check=True)
+    return made
+
+
+def windows_headers(include: Path, into: Path) -> Path:
+    """This Python's headers with a pyconfig.h that says what differs on Windows.
+
+    The real ones come with Python for Windows alone.
+    """
+    shutil.copytree(include, into)
+    absent = "HAVE_(SYS_SELECT_H|SYS_TIME_H|PTHREAD_H|DYNAMIC_LOADING)|_POSIX_THREADS"
+    absent += "|SIZEOF_(LONG|WCHAR_T)"
+    config = re.sub(rf"#define ({absent})\b.*", "", (include / "pyconfig.h").read_text())
+    windows = ["MS_WINDOWS", "MS_WIN32", "MS_WIN64", "NT_THREADS", "HAVE_DECLSPEC_DLL"]
+    windows += ["SIZEOF_LONG 4", "SIZEOF_WCHAR_T 2"]
+    added = "\n".join(f"#define {name}" for name in windows)
+    (into / "pyconfig.h").write_text(f"#pragma once\n{added}\n{config}")
+    return into
 
 
 def check_layout(table: Table, scratch: Path) -> None:
@@ -338,7 +375,7 @@ def main() -> int:
                 check_own_c(table, target, include, scratch / target.triple)
             for target in zig.LINUX:
                 check_linux(table, target, include, scratch / target.triple)
-            check_windows(table, scratch / "windows")
+            check_windows(table, include, scratch / "windows")
             check_marks(table, scratch)
             check_real_time_check(table, zig.ARM64, scratch)
         check_layout_check(table, scratch)

@@ -393,7 +393,7 @@ EXPORT OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inPr
                          d->uid);
         } else if (p->running) {
             stop_proc(p);
-            bool cycles = d->current != NULL && SWITCH(callbacks_never) == 0;
+            bool cycles = d->current != NULL && io_calls_back(d);
             p->linger = asynchronous && cycles ? (UInt32)SWITCH(stop_extra_cycles) : 0;
         }
     }

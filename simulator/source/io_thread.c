@@ -71,13 +71,18 @@ static UInt32 choose_frames(run *r) {
     return n;
 }
 
+bool io_calls_back(const device *d) {
+    int64_t never = SWITCH(callbacks_never);
+    return never == 0 || (never == 2 && d->buffer_was_set);
+}
+
 static void schedule_cycle(run *r, UInt32 frames) {
     double ns = clock_predicted_ns(&r->clock, r->wake);
     uint64_t due = ns > 0 ? (uint64_t)ns : 0;
     if (world.is_virtual && due < world.now_ns) {
         due = world.now_ns;
     }
-    if (SWITCH(callbacks_never) == 0) {
+    if (io_calls_back(r->device)) {
         at_locked(due, cycle_due, r, frames);
     }
 }

@@ -37,7 +37,9 @@ static const row rows[SW_COUNT] = {
         "S5 P10: AudioDeviceStart blocks that long"),
     ROW(first_callback_delay_ns, 0, 0, 60000 * MS, S(0, 0, 30 * MS, 900 * MS),
         "S5 P10: the first callback comes that long after Start's return"),
-    ROW(callbacks_never, 0, 0, 1, FIXED, "S5 P10: 1 Start succeeds and no callback ever comes"),
+    ROW(callbacks_never, 0, 0, 2, FIXED,
+        "S5 P10 P14: 1 Start succeeds and no callback ever comes, 2 none comes unless this process "
+        "has set the buffer size"),
     ROW(hang_holds_io_mutex, 0, 0, 1, S(0, 1),
         "S6 g: 1 a Start that blocks holds the device's IO mutex meanwhile"),
     ROW(listener_thread, 0, 0, 1, S(0, 1),

@@ -117,7 +117,7 @@ static void pause_due(void *subject, uint64_t number) {
     if (d->current != NULL) {
         run *r = d->current;
         worker *w = r->worker;
-        if (SWITCH(rate_partial_cycle) == 1 && SWITCH(callbacks_never) == 0) {
+        if (SWITCH(rate_partial_cycle) == 1 && io_calls_back(d)) {
             r->last_cycle = true;
         } else {
             io_end_locked(r, false);
@@ -208,6 +208,7 @@ static void buffer_pause_due(void *subject, uint64_t frames) {
 OSStatus change_buffer_locked(device *d, UInt32 frames) {
     UInt32 wanted = frames < d->buffer_min ? d->buffer_min : frames;
     wanted = wanted > d->buffer_max ? d->buffer_max : wanted;
+    d->buffer_was_set = true;
     if (wanted == d->buffer_frames) {
         return 0;
     }

@@ -253,6 +253,7 @@ struct device {
     double rate, old_rate;
     uint64_t old_rate_until_ns;
     UInt32 buffer_frames, buffer_min, buffer_max, base_buffer_max, variable_frames;
+    bool buffer_was_set; /* by this process */
     stream *streams[2][MAX_STREAMS];
     size_t stream_count[2];
     UInt32 latency[2], safety[2];
@@ -316,6 +317,7 @@ uint64_t ns_from_ticks(uint64_t ticks);
 io_proc *io_proc_find(device *d, AudioDeviceIOProcID id);
 bool device_wants_io(const device *d);
 void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce);
+bool io_calls_back(const device *d);       /* the switch `callbacks_never` */
 void io_end_locked(run *r, bool announce); /* from any thread; the IO thread ends by itself */
 bool io_is_running(const device *d);
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* on the IO thread */

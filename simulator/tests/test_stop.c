@@ -146,6 +146,20 @@ static void late_or_never(void) {
     EQUAL(sim_advance_ns(30 * SECOND), 0);
     EQUAL(s.calls, 0);
     EQUAL(AudioDeviceStop(s.device, s.proc), 0);
+
+    sim_set("callbacks_never", 2);
+    EQUAL(AudioDeviceStart(s.device, s.proc), 0);
+    EQUAL(sim_advance_ns(SECOND), 0);
+    EQUAL(s.calls, 0);
+    EQUAL(AudioDeviceStop(s.device, s.proc), 0);
+    UInt32 frames = 512; /* also where it is what the device has */
+    AudioObjectPropertyAddress buffer = {kAudioDevicePropertyBufferFrameSize,
+                                         kAudioObjectPropertyScopeGlobal, 0};
+    EQUAL(AudioObjectSetPropertyData(s.device, &buffer, 0, NULL, sizeof frames, &frames), 0);
+    EQUAL(AudioDeviceStart(s.device, s.proc), 0);
+    EQUAL(sim_advance_ns(SECOND), 0);
+    CHECK(s.calls > 0, "none after the buffer size was set");
+    EQUAL(AudioDeviceStop(s.device, s.proc), 0);
     EQUAL(AudioDeviceDestroyIOProcID(s.device, s.proc), 0);
     world_is_clean();
 }

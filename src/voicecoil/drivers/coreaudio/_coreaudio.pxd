@@ -140,9 +140,7 @@ cdef extern from "listener.h" nogil:
     uint64_t vc_changes_lost(vc_changes *changes)
 
 
-cdef extern from "<dlfcn.h>" nogil:
-    int RTLD_LAZY
-    int RTLD_LOCAL
-    void *dlopen(const char *path, int mode)
-    void *dlsym(void *library, const char *name)
-    const char *dlerror()
+cdef extern from "library.h" nogil:
+    void *vc_library_open(const char *path)
+    void *vc_library_find(void *library, const char *name)
+    const char *vc_library_error()

@@ -160,9 +160,9 @@ cdef class Library:
             encoded = path.encode()
             name = encoded
             with nogil:
-                handle = dlopen(name, RTLD_LAZY | RTLD_LOCAL)
+                handle = vc_library_open(name)
             if handle == NULL:
-                reason = dlerror()
+                reason = vc_library_error()
                 raise OSError(reason.decode("utf-8", "replace"))
             self.handles.append(<uintptr_t>handle)
         self.host_clock.ticks = <mach_absolute_time_fn>self.find("mach_absolute_time")
@@ -183,7 +183,7 @@ cdef class Library:
         encoded = name.encode()
         for handle in self.handles:
             known = handle
-            found = dlsym(<void *>known, encoded)
+            found = vc_library_find(<void *>known, encoded)
             if found != NULL:
                 self.symbols[name] = <uintptr_t>found
                 return found
