@@ -55,7 +55,9 @@ def main() -> int:
             return code
     if os.environ.get("VOICECOIL_DRIVER") == "coreaudio-simulated":
         os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
-    virtual = isinstance(get_driver(), HearingDriver)
+    driver = get_driver()  # says so where it is a stand-in; the command need not say it again
+    os.environ.setdefault("VOICECOIL_DRIVER", driver.name)
+    virtual = isinstance(driver, HearingDriver)
     command = [sys.executable, "-m", "voicecoil", "play"]
     code = run([*command, *(["--heard", str(HEARD)] if virtual else []), "--", str(source)])
     return code or (compare(source) if virtual else 0)
