@@ -11,10 +11,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { EVENT_CAPACITY = 1024 };
 
 static void (*trap_enter)(void) VC_REALTIME;
 static void (*trap_leave)(void) VC_REALTIME;
@@ -22,91 +18,6 @@ static void (*trap_leave)(void) VC_REALTIME;
 void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_REALTIME) {
     trap_enter = enter;
     trap_leave = leave;
-}
-
-/* ---- life ---------------------------------------------------------------------------------- */
-
-uint32_t vc_engine_block_frames(const vc_engine_config *config) {
-    /* Cycles that are longer than promised are cut into several blocks. */
-    return config->block_frames    ? config->block_frames
-           : config->device_frames ? config->device_frames
-                                   : 4096;
-}
-
-vc_engine *vc_engine_new(const vc_engine_config *config) {
-    assert(config->input_channels <= VC_MAX_CHANNELS && config->output_channels <= VC_MAX_CHANNELS);
-    assert(config->block_frames <= VC_MAX_BLOCK_FRAMES && config->process != NULL);
-    vc_engine *engine = calloc(1, sizeof *engine);
-    if (engine == NULL) {
-        return NULL;
-    }
-    engine->config = *config;
-    engine->ns_per_frame = 1e9 / config->samplerate_hz;
-    engine->block_capacity = vc_engine_block_frames(config);
-    bool fits = config->block_frames == 0 ||
-                (config->device_frames != 0 && config->device_frames % config->block_frames == 0);
-    engine->latched = config->input_channels && config->output_channels && !fits;
-    uint32_t channels = config->input_channels + config->output_channels;
-    float *memory = calloc((size_t)engine->block_capacity * channels, sizeof(float));
-    engine->own_memory = memory;
-    engine->meters =
-        config->flags & VC_ENGINE_METER ? calloc(channels, sizeof *engine->meters) : NULL;
-    engine->events = vc_queue_new(EVENT_CAPACITY, sizeof(vc_event));
-    if (memory == NULL || engine->events == NULL ||
-        (config->flags & VC_ENGINE_METER && engine->meters == NULL)) {
-        vc_engine_free(engine);
-        return NULL;
-    }
-    engine->input_block = config->input_block ? config->input_block : memory;
-    engine->output_block = config->output_block
-                               ? config->output_block
-                               : memory + (size_t)engine->block_capacity * config->input_channels;
-    return engine;
-}
-
-void vc_engine_free(vc_engine *engine) {
-    if (engine != NULL) {
-        free(engine->moved);
-        free(engine->own_memory);
-        free(engine->meters);
-        vc_queue_free(engine->events);
-        free(engine);
-    }
-}
-
-void vc_engine_start(vc_engine *engine) {
-    atomic_store(&engine->request, VC_REQUEST_NONE);
-    atomic_store(&engine->reason, VC_REASON_NONE);
-    atomic_store(&engine->error, 0);
-    engine->position = 0;
-    engine->block_lost = 0;
-    engine->gap_frames = 0;
-    engine->began_ns = 0;
-    engine->valid = engine->latched ? engine->block_capacity : 0;
-    engine->ending = false;
-    engine->expect_input = engine->expect_output = false;
-    memset(engine->output_block, 0,
-           (size_t)engine->block_capacity * engine->config.output_channels * sizeof(float));
-    atomic_store(&engine->state, VC_RUNNING);
-}
-
-void vc_engine_stop(vc_engine *engine) {
-    int none = VC_REQUEST_NONE; /* an abort that was asked for stays one */
-    atomic_compare_exchange_strong(&engine->request, &none, VC_REQUEST_STOP);
-}
-
-void vc_engine_abort(vc_engine *engine) { atomic_store(&engine->request, VC_REQUEST_ABORT); }
-
-vc_state vc_engine_state(const vc_engine *engine) {
-    return (vc_state)atomic_load_explicit(&engine->state, memory_order_acquire);
-}
-
-vc_reason vc_engine_reason(const vc_engine *engine) {
-    return (vc_reason)atomic_load_explicit(&engine->reason, memory_order_acquire);
-}
-
-int32_t vc_engine_error(const vc_engine *engine) {
-    return atomic_load_explicit(&engine->error, memory_order_acquire);
 }
 
 /* ---- the user's code --------------------------------------------------------------------------

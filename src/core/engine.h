@@ -1,4 +1,5 @@
-/* The engine's inside, shared by cycle.c (sound) and statistics.c (counting) only. */
+/* The engine's inside, shared by engine.c (life), cycle.c (sound), move.c (another device) and
+ * statistics.c (counting) only. */
 #ifndef VOICECOIL_ENGINE_H
 #define VOICECOIL_ENGINE_H
 

@@ -13,10 +13,11 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from voicecoil import _core
 from voicecoil.drivers.driver import Device, Direction, DriverStream, Got, Latency, Wanted
+from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import (
     ArgumentError,
     DeviceLostError,
@@ -47,7 +48,6 @@ MAX_FRAMES = 8192
 _made: weakref.WeakSet[VirtualDevice] = weakref.WeakSet()
 # CoreAudio's IO threads may have this much; what works here works there.
 STACK_BYTES = 512 * 1024
-CAPTURE_S = 4.0
 
 
 class VirtualDevice:
@@ -116,7 +116,7 @@ class VirtualDevice:
         self._running: tuple[float, int] | None = None  # rate and frames while streams are open
         self._open_streams = 0
         self._started_streams = 0
-        self._capture: _Capture | None = None
+        self._capture: Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
         self._epoch_ns = 0  # where the host time of a virtual clock goes on after a replug
         _made.add(self)
@@ -198,7 +198,7 @@ class VirtualDevice:
                     f"{self.name!r} is running; capture() comes before the streams"
                 )
             self._core = None
-            self._capture = _Capture(path, self.output_channels)
+            self._capture = Capture(path, self.output_channels)
 
     def capture_into(self, frames: NDArray[np.float32]) -> None:
         """Captures into a C-contiguous array of shape (frames, channels).
@@ -339,81 +339,6 @@ class VirtualDevice:
         if self._capture is not None:
             core.capture(self._capture.open(rate))
         return core
-
-
-class _Capture:
-    """Takes what was heard out of the device's ring, into a file or memory."""
-
-    def __init__(self, path: str | os.PathLike[str] | None, channels: int) -> None:
-        self.path = path
-        self.channels = channels
-        self.frames = 0
-        self._ring: _core.Ring | None = None
-        self._sink: Any = None
-        self._blocks: list[NDArray[np.float32]] = []
-        self._lock = threading.Lock()
-        self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def open(self, samplerate: float) -> _core.Ring:
-        if self._ring is None:
-            self._ring = _core.Ring(int(CAPTURE_S * samplerate), self.channels)
-            if self.path is not None:
-                from voicecoil.files import FileSink
-
-                self._sink = FileSink(self.path, samplerate, self.channels)
-            # It must not keep the capture alive: nobody has to end one that is in memory.
-            self._thread = threading.Thread(
-                target=_take_regularly,
-                args=(weakref.ref(self), self._ended),
-                name="voicecoil capture",
-                daemon=True,
-            )
-            self._thread.start()
-        return self._ring
-
-    def take(self) -> None:
-        import numpy as np
-
-        with self._lock:
-            while self._ring is not None and (ready := self._ring.readable):
-                block = np.empty((ready, self.channels), np.float32)
-                self._ring.read(block)
-                self.frames += ready
-                if self._sink is not None:
-                    self._sink.write(block)
-                else:
-                    self._blocks.append(block)
-
-    def heard(self) -> NDArray[np.float32]:
-        import numpy as np
-
-        self.take()
-        with self._lock:
-            if not self._blocks:
-                return np.empty((0, self.channels), np.float32)
-            self._blocks = [np.concatenate(self._blocks)]
-            return self._blocks[0]
-
-    def close(self) -> int:
-        self._ended.set()
-        if self._thread is not None:
-            self._thread.join(5.0)
-        self.take()
-        with self._lock:
-            if self._sink is not None:
-                self._sink.close()
-                self._sink = None
-        return self.frames
-
-
-def _take_regularly(reference: weakref.ref[_Capture], ended: threading.Event) -> None:
-    while not ended.wait(0.05):
-        capture = reference()
-        if capture is None:
-            return
-        capture.take()
-        del capture
 
 
 class _VirtualStream:
