@@ -11,6 +11,7 @@ again when a source is newer than the last build.
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.util
 import os
@@ -132,12 +133,15 @@ def main() -> None:
     missing = missing_system_packages()
     if missing:
         sys.exit("this machine lacks " + "\n  and ".join(missing))
-    folder = (ROOT / sys.argv[1]).resolve()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("folder", help="of the environment, as seen from the project's")
+    parser.add_argument("groups", nargs="*", help="of dependencies, as pyproject.toml names them")
+    parser.add_argument("--tools", action="store_true", help="the groups and nothing else")
+    given = parser.parse_intermixed_args()
+    folder = (ROOT / given.folder).resolve()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    tools = "--tools" in sys.argv
-    groups = [argument for argument in sys.argv[2:] if argument != "--tools"]
-    install_dependencies(folder, groups, tools)
-    if not tools:
+    install_dependencies(folder, given.groups, given.tools)
+    if not given.tools:
         install_package(folder)
 
 

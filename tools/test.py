@@ -10,6 +10,7 @@ import argparse
 import os
 import subprocess
 import sys
+import textwrap
 import time
 from pathlib import Path
 
@@ -34,7 +35,8 @@ class Step:
     def run(self) -> None:
         began = time.monotonic()
         for command in self.commands:
-            print(f"\n== {self.name}: {' '.join(command)}", flush=True)
+            shown = textwrap.shorten(" ".join(command), 160, placeholder=" ...")
+            print(f"\n== {self.name}: {shown}", flush=True)
             if subprocess.run(command, cwd=ROOT).returncode not in self.passing:
                 self.failed = True
         self.seconds = time.monotonic() - began
