@@ -66,11 +66,12 @@ def preempt_count():
     return vc_preempt_count()
 
 
-def preempt_forget():
-    """In a forked child: none of the threads that wanted the GIL is there."""
+def forget_parent():
+    """In a forked child: none of the threads that wanted the GIL or the interpreter is there."""
     vc_preempt_forget()
 
 
+    vc_guard_forget_all()
 def count_allocations():
     """From now on counts Python allocations of every thread but this one, for ever."""
     if vc_count_allocations() != 0:

@@ -168,7 +168,7 @@ def _after_fork_in_child() -> None:
     _tickers.clear()
     _starting = threading.Lock()
     _live.clear()
-    _core.preempt_forget()
+    _core.forget_parent()
 
 
 if hasattr(os, "register_at_fork"):
