@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Runs the tests on Pythons that this machine's system does not have yet.
 
-    python3 tools/newer_pythons.py [--require] [--only 3.15] [-- pytest arguments]
+    python3 tools/newer_pythons.py [--require] [--only 3.15] [--short] [-- pytest arguments]
 
 A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
 its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
 with them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says
 so loudly and passes, with --require it fails.
+
+`--only 3.13t` is a free-threaded Python: Debian has none, so it is compiled there from Debian's
+source of Python 3.13 (some five minutes; kept).
 """
 
 from __future__ import annotations
@@ -26,9 +29,32 @@ KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 VERSIONS = ("3.14", "3.15")
+FREE = "3.13t"  # the newest whose source is to be had with every mirror of Debian's
 PACKAGES = [f"python{version}-{part}" for version in VERSIONS for part in ("dev", "venv")]
 # g++ asks for it: the sdist of miniaudio, which has no wheels for the newest Python.
 PACKAGES += ["gcc", "g++", "make", "libc6-dev", "ca-certificates"]
+FREE_SOURCE = f"python{FREE.rstrip('t')}"
+FREE_NEEDS = ["xz-utils", "pkgconf", "libssl-dev", "zlib1g-dev", "libffi-dev"]
+FREE_PREFIX = f"/opt/python{FREE}"
+FREE_BUILD = f"""
+set -e
+mkdir -p /usr/src/{FREE}
+cd /usr/src/{FREE}
+apt-get source -qq --download-only {FREE_SOURCE}
+tar --strip-components=1 -xf *.orig.tar.xz
+./configure -q --disable-gil --prefix={FREE_PREFIX} --without-ensurepip --disable-test-modules
+make -s -j"$(nproc)"
+make -s install
+rm -r /usr/src/{FREE}
+"""
+# cffi 2 is for free-threaded Pythons from 3.14 on; the one before compiles, and what it generates
+# too, without the limited API. The newest Hypothesis has no wheels there, older ones have.
+FREE_PIP = {
+    "PIP_CONSTRAINT": "/opt/constraints",
+    "PIP_BUILD_CONSTRAINT": "/opt/constraints",
+    "PIP_PREFER_BINARY": "1",
+    "CFLAGS": "-D_CFFI_NO_LIMITED_API",
+}
 FEWER = {"VOICECOIL_RUNS": "4", "VOICECOIL_SEEDS": "1-5"}
 MOUNT = """
 set -e
@@ -107,22 +133,48 @@ def make() -> bool:
                 print(f"debootstrap failed; its output is in {log.name}")
                 return False
     shutil.copy("/etc/resolv.conf", INSIDE / "etc" / "resolv.conf")
-    apt = ["apt-get", "-o", "Acquire::Check-Valid-Until=false", "-qq", "-y"]
-    if enter(*apt, "update") or enter(*apt, "install", "--no-install-recommends", *PACKAGES):
+    if not apt("update") or not apt("install", "--no-install-recommends", *PACKAGES):
         return False
-    enter("apt-get", "clean")
+    apt("clean")
     if CERTIFICATES.exists():  # a machine behind a proxy trusts it
         shutil.copy(CERTIFICATES, INSIDE / CERTIFICATES.relative_to("/"))
     stamp.write_text(wanted)
     return True
 
 
+def apt(*arguments: str) -> bool:
+    options = ["-o", "Acquire::Check-Valid-Until=false", "-qq", "-y"]
+    return enter("apt-get", *options, *arguments) == 0
+
+
+def make_free_threaded() -> bool:
+    """Compiles it, or finds it compiled."""
+    if (INSIDE / FREE_PREFIX.lstrip("/") / "bin" / f"python{FREE}").exists():
+        return True
+    sources = INSIDE / "etc" / "apt" / "sources.list"
+    (sources.with_suffix(".list.d") / "sources.list").write_text(
+        sources.read_text().replace("deb ", "deb-src ")
+    )
+    (INSIDE / "opt" / "constraints").write_text("cffi < 2\n")
+    if not apt("update") or not apt("install", "--no-install-recommends", *FREE_NEEDS):
+        return False
+    log = FOLDER / "free_threaded.log"
+    print(f"compiling a free-threaded Python {FREE}; its output goes to {log}", flush=True)
+    (INSIDE / "opt" / "build").write_text(FREE_BUILD)
+    inside = Path("/src") / log.relative_to(ROOT)
+    return enter("sh", "-c", f"sh /opt/build > {inside} 2>&1") == 0
+
+
 def test(version: str, arguments: list[str]) -> bool:
     env = f"build/env-{version}-{SUITE}"
     print(f"\n== Python {version} of Debian {SUITE}", flush=True)
-    if enter(f"python{version}", "tools/environment.py", env, "test", "optional"):
+    python = f"{FREE_PREFIX}/bin/python{FREE}" if version == FREE else f"python{version}"
+    more = FREE_PIP if version == FREE else {}
+    if enter(python, "tools/environment.py", env, "test", "optional", **more):
         return False
     fewer = {name: os.environ.get(name, value) for name, value in FEWER.items()}
+    if version == FREE:
+        fewer["PYTHON_GIL"] = "0"  # whatever other packages say of themselves
     pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", *arguments]
     return enter(*pytest, PYTHONDONTWRITEBYTECODE="1", **fewer) == 0
 
