@@ -21,6 +21,7 @@ import voicecoil as vc
 from compiler import shared_library
 from test_native import Gain
 from voicecoil import _core
+from voicecoil.alive import Alive
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.native import ctypes_type
 
@@ -125,6 +126,39 @@ def test_parameters_set_by_many(home: dict[str, Any]) -> None:
         at_once(*[change] * THREADS)
         stream.abort()
     assert stream.results.torn == 0
+
+
+def test_what_is_alive_while_it_ends() -> None:
+    """Nobody finds the list changed under its hands, and what lives throughout is in each."""
+
+    class Thing:
+        pass
+
+    alive: Alive[Thing] = Alive()
+    throughout = [Thing() for _ in range(50)]
+    for thing in throughout:
+        alive.add(thing)
+    ended = threading.Event()
+
+    def come_and_go() -> None:
+        for _ in range(5000):
+            alive.add(Thing())
+
+    def look() -> None:
+        while not ended.is_set():
+            now = set(alive.now())
+            assert now.issuperset(throughout)
+
+    def come_and_go_all() -> None:
+        at_once(*[come_and_go] * THREADS)
+        ended.set()
+
+    at_once(come_and_go_all, look)
+    assert alive.now() == throughout
+    alive.discard(throughout.pop())
+    assert alive.now() == throughout
+    alive.clear()
+    assert alive.now() == []
 
 
 def test_a_ring_with_many_at_both_ends() -> None:

@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "newer"
 INSIDE = FOLDER / "root"
+BUILD = FOLDER / "build"  # what is built inside needs the newer C library
 SUITE = "forky"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
@@ -60,10 +61,10 @@ MOUNT = """
 set -e
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
-mkdir -p "$1/src"
 mount --bind "$2" "$1/src"
+mount --bind "$3" "$1/src/build"
 root=$1
-shift 2
+shift 3
 exec chroot "$root" "$@"
 """
 
@@ -95,19 +96,22 @@ def mirror() -> str:
 
 
 def enter(*command: str, **more: str) -> int:
-    """Runs a command in the newer Debian, in /src: this folder."""
+    """Runs a command in the newer Debian, in /src: this folder, but for `build`."""
+    for folder in (BUILD, INSIDE / "src"):
+        folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
     environment = {
         **kept,
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
-        "PIP_CACHE_DIR": "/src/build/newer/pip",
+        "PIP_CACHE_DIR": "/src/build/pip",
         "DEBIAN_FRONTEND": "noninteractive",
         **more,
     }
     start = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh"]
     inside = ["env", "-C", "/src", *command]
-    return subprocess.run([*start, str(INSIDE), str(ROOT), *inside], env=environment).returncode
+    folders = [str(INSIDE), str(ROOT), str(BUILD)]
+    return subprocess.run([*start, *folders, *inside], env=environment).returncode
 
 
 def run(*command: str | Path) -> bool:
@@ -158,11 +162,10 @@ def make_free_threaded() -> bool:
     (INSIDE / "opt" / "constraints").write_text("cffi < 2\n")
     if not apt("update") or not apt("install", "--no-install-recommends", *FREE_NEEDS):
         return False
-    log = FOLDER / "free_threaded.log"
+    log = BUILD / "free_threaded.log"
     print(f"compiling a free-threaded Python {FREE}; its output goes to {log}", flush=True)
     (INSIDE / "opt" / "build").write_text(FREE_BUILD)
-    inside = Path("/src") / log.relative_to(ROOT)
-    return enter("sh", "-c", f"sh /opt/build > {inside} 2>&1") == 0
+    return enter("sh", "-c", f"sh /opt/build > /src/build/{log.name} 2>&1") == 0
 
 
 def test(version: str, arguments: list[str]) -> bool:

@@ -13,12 +13,12 @@ import os
 import queue
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from voicecoil import _core
+from voicecoil.alive import Alive
 from voicecoil.errors import StreamStateError
 
 __all__ = ["at_the_end", "forked", "generation", "register", "report", "submit", "tick"]
@@ -34,8 +34,7 @@ class Closable(Protocol):
 
 _pid = os.getpid()
 _generation = 0  # how often this process was forked from one that had us loaded
-_live: weakref.WeakSet[Any] = weakref.WeakSet()
-_looking = threading.RLock()  # at `_live`, which cannot be added to while it is gone through
+_live: Alive[Closable] = Alive()
 _last: list[Callable[[], None]] = []
 _tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 _tickers: dict[Callable[[], bool], None] = {}
@@ -62,11 +61,9 @@ def register(thing: Closable) -> None:
     StreamStateError
         It is ending now: nothing would close it any more.
     """
-    with _looking:
-        _live.add(thing)  # before the look: either `_exit` sees it or this sees `_exiting`
+    _live.add(thing)  # before the look: either `_exit` sees it or this sees `_exiting`
     if _exiting:
-        with _looking:
-            _live.discard(thing)
+        _live.discard(thing)
         raise StreamStateError(
             "the interpreter is ending, and every stream was closed; open streams before that"
         )
@@ -146,9 +143,7 @@ def _exit() -> None:
         return
     _exiting = True
     until = time.monotonic() + EXIT_S
-    with _looking:
-        things = list(_live)
-    for thing in things:
+    for thing in _live.now():
         left_s = max(AT_LEAST_S, until - time.monotonic())
         _guarded(partial(thing.close_at_exit, left_s))
     if _thread is not None and _thread.is_alive():
@@ -165,14 +160,13 @@ def _exit() -> None:
 
 def _after_fork_in_child() -> None:
     """The child has none of the threads; what the parent opened stays the parent's."""
-    global _pid, _generation, _tasks, _thread, _starting, _looking
+    global _pid, _generation, _tasks, _thread, _starting
     _pid = os.getpid()
     _generation += 1
     _thread = None
     _tasks = queue.SimpleQueue()
     _tickers.clear()
     _starting = threading.Lock()
-    _looking = threading.RLock()
     _live.clear()
     _core.forget_parent()
 

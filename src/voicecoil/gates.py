@@ -80,6 +80,8 @@ class Gate(_core.Gate):
 
     def close_at_exit(self, timeout_s: float) -> None:
         """Shows what nobody took and who does not come back."""
+        if control is None:
+            return  # the module is taken apart: Python has ended, and this has been done
         try:
             self.close(timeout_s)
         except StreamTimeoutError as error:
