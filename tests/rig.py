@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sysconfig
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
@@ -15,6 +17,10 @@ from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import StreamStateError
 from voicecoil.output import close_outputs
 
+needs_a_gil = pytest.mark.skipif(
+    bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    reason="a free-threaded Python has no GIL that could be held",
+)
 PATIENCE = 20_000  # looks of 1 ms: what another thread does comes long before
 
 

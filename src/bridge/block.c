@@ -14,16 +14,16 @@
     static PyObject *time_##name##_ns(PyObject *self, void *unused) {                              \
         (void)unused;                                                                              \
         const vc_time *time = &((vc_py_time *)self)->name;                                         \
-        if (time->valid & VC_TIME_HOST) {                                                          \
-            return PyLong_FromLongLong(time->host_ns);                                             \
+        if (vc_py_load(&time->valid) & VC_TIME_HOST) {                                             \
+            return PyLong_FromLongLong(vc_py_load(&time->host_ns));                                \
         }                                                                                          \
         Py_RETURN_NONE;                                                                            \
     }                                                                                              \
     static PyObject *time_##name##_frames(PyObject *self, void *unused) {                          \
         (void)unused;                                                                              \
         const vc_time *time = &((vc_py_time *)self)->name;                                         \
-        if (time->valid & VC_TIME_SAMPLE) {                                                        \
-            return PyLong_FromLongLong(time->sample_frames);                                       \
+        if (vc_py_load(&time->valid) & VC_TIME_SAMPLE) {                                           \
+            return PyLong_FromLongLong(vc_py_load(&time->sample_frames));                          \
         }                                                                                          \
         Py_RETURN_NONE;                                                                            \
     }
@@ -89,17 +89,31 @@ static PyType_Spec time_spec = {"voicecoil.BlockTime", sizeof(vc_py_time), 0,
 /* ---- Block ------------------------------------------------------------------------------------
  */
 
-static PyMemberDef block_members[] = {
-    {"input", T_OBJECT, offsetof(vc_py_block, input), READONLY,
-     "What came in: float32, shape (frames, channels), read-only; None for an output stream."},
-    {"output", T_OBJECT, offsetof(vc_py_block, output), READONLY,
+#define PART(name)                                                                                 \
+    static PyObject *block_##name(PyObject *self, void *unused) {                                  \
+        (void)unused;                                                                              \
+        return vc_py_fetch(self, &((vc_py_block *)self)->name);                                    \
+    }
+PART(input)
+PART(output)
+PART(frames)
+
+static PyGetSetDef block_getset[] = {
+    {"input", block_input, NULL,
+     "What came in: float32, shape (frames, channels), read-only; None for an output stream.",
+     NULL},
+    {"output", block_output, NULL,
      "What goes out: float32, shape (frames, channels), -1..1, silent on entry; None for an input "
-     "stream."},
+     "stream.",
+     NULL},
+    {"frames", block_frames, NULL, "Frames in this block.", NULL},
+    {NULL, NULL, NULL, NULL, NULL}};
+
+static PyMemberDef block_members[] = {
     {"parameters", T_OBJECT, offsetof(vc_py_block, parameters), READONLY,
      "What the stream's `parameters` were when this block began; None without them."},
     {"results", T_OBJECT, offsetof(vc_py_block, results), READONLY,
      "What the stream's `results` become when this block ends; None without them."},
-    {"frames", T_OBJECT, offsetof(vc_py_block, frames), READONLY, "Frames in this block."},
     {"samplerate", T_OBJECT, offsetof(vc_py_block, samplerate), READONLY, "Frames per second, Hz."},
     {"time", T_OBJECT, offsetof(vc_py_block, time), READONLY, "When it happens: a BlockTime."},
     {"xrun", T_UINT, offsetof(vc_py_block, lost_frames), READONLY,
@@ -113,6 +127,8 @@ static int block_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(block->time);
     Py_VISIT(block->parameters);
     Py_VISIT(block->results);
+    Py_VISIT(block->whole_input);
+    Py_VISIT(block->whole_output);
     Py_VISIT(Py_TYPE(self));
     return 0;
 }
@@ -124,6 +140,8 @@ static int block_clear(PyObject *self) {
     Py_CLEAR(block->time);
     Py_CLEAR(block->parameters);
     Py_CLEAR(block->results);
+    Py_CLEAR(block->whole_input);
+    Py_CLEAR(block->whole_output);
     return 0;
 }
 
@@ -140,8 +158,9 @@ static void block_dealloc(PyObject *self) {
 
 static PyObject *block_repr(PyObject *self) {
     vc_py_block *block = (vc_py_block *)self;
-    return PyUnicode_FromFormat("<Block of %R frames at %R Hz%s%s>", block->frames,
-                                block->samplerate, block->input == Py_None ? "" : ", input",
+    return PyUnicode_FromFormat("<Block of %u frames at %R Hz%s%s>",
+                                (unsigned int)vc_py_load(&block->frames_value), block->samplerate,
+                                block->input == Py_None ? "" : ", input",
                                 block->output == Py_None ? "" : ", output");
 }
 
@@ -149,6 +168,7 @@ static PyType_Slot block_slots[] = {
     {Py_tp_doc,
      "The frames of one call of a callback. One object for the stream's life, updated in place:\n"
      "read what you need and copy what you keep."},
+    {Py_tp_getset, block_getset},
     {Py_tp_members, block_members},
     {Py_tp_traverse, block_traverse},
     {Py_tp_clear, block_clear},
@@ -245,6 +265,7 @@ static PyObject *new_block(PyObject *module, PyObject *arguments) {
     block->frames = PyLong_FromLong(0);
     block->samplerate = PyFloat_FromDouble(samplerate_hz);
     block->time = (PyObject *)PyObject_New(vc_py_time, state->time);
+    block->whole_input = block->whole_output = NULL;
     block->frames_value = 0;
     block->lost_frames = 0;
     if (block->time != NULL) {
@@ -314,6 +335,9 @@ static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
 #if PY_VERSION_HEX >= 0x030C0000
     {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
 #endif
     {0, NULL}};
 

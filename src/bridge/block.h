@@ -9,6 +9,11 @@
 
 #include "voicecoil.h"
 
+#if PY_VERSION_HEX < 0x030D0000
+#define Py_BEGIN_CRITICAL_SECTION(object) {
+#define Py_END_CRITICAL_SECTION() }
+#endif
+
 typedef struct vc_py_time {
     PyObject_HEAD vc_time now, input, output;
 } vc_py_time;
@@ -21,9 +26,43 @@ typedef struct vc_py_block {
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
+    PyObject *whole_input; /* free-threaded: where `input` is a part of it; else NULL */
+    PyObject *whole_output;
     uint32_t frames_value;
     uint32_t lost_frames;
 } vc_py_block;
+
+/* Without a GIL other threads may read a block at any time, if the callback has left it to them. So
+ * its objects are exchanged and fetched in critical sections, and its numbers are written and read
+ * one by one, as a whole. */
+static inline PyObject *vc_py_fetch(PyObject *owner, PyObject **slot) {
+    PyObject *found;
+    Py_BEGIN_CRITICAL_SECTION(owner);
+    found = Py_NewRef(*slot);
+    Py_END_CRITICAL_SECTION();
+    (void)owner;
+    return found;
+}
+
+/* Takes the reference. */
+static inline void vc_py_exchange(PyObject *owner, PyObject **slot, PyObject *now) {
+    PyObject *before;
+    Py_BEGIN_CRITICAL_SECTION(owner);
+    before = *slot;
+    *slot = now;
+    Py_END_CRITICAL_SECTION();
+    (void)owner;
+    Py_XDECREF(before);
+}
+
+#define vc_py_store(number, value) __atomic_store_n(number, value, __ATOMIC_RELAXED)
+#define vc_py_load(number) __atomic_load_n(number, __ATOMIC_RELAXED)
+
+static inline void vc_py_store_time(vc_time *to, const vc_time *from) {
+    vc_py_store(&to->host_ns, from->host_ns);
+    vc_py_store(&to->sample_frames, from->sample_frames);
+    vc_py_store(&to->valid, from->valid);
+}
 
 /* Memory for one direction of a block: float32, shape (frames, channels). An exporter of the buffer
  * protocol, so that it lives as long as any view of it. */
@@ -57,16 +96,22 @@ PyObject *vc_values_mailbox(PyObject *unused, PyObject *values);
 static inline void vc_values_take(PyObject *values) {
     if (values != Py_None) {
         vc_py_values *side = (vc_py_values *)values;
+        Py_BEGIN_CRITICAL_SECTION(values);
         side->data = (unsigned char *)(uintptr_t)vc_mailbox_read(side->mailbox);
+        Py_END_CRITICAL_SECTION();
     }
 }
 
 /* Gives away what a callback has made of its results in this block. [IO] */
 static inline void vc_values_give(PyObject *values) {
-    if (values != Py_None && ((vc_py_values *)values)->changed) {
+    if (values != Py_None) {
         vc_py_values *side = (vc_py_values *)values;
-        vc_mailbox_write(side->mailbox, side->data);
-        side->changed = false;
+        Py_BEGIN_CRITICAL_SECTION(values);
+        if (side->changed) {
+            vc_mailbox_write(side->mailbox, side->data);
+            side->changed = false;
+        }
+        Py_END_CRITICAL_SECTION();
     }
 }
 
@@ -86,9 +131,11 @@ typedef struct vc_view {
 
 /* -1 with TypeError: neither a float32 array nor a memoryview of two dimensions. */
 int vc_view_init(vc_view *view, PyObject *object);
-/* Points the view to a block's memory, without an allocation. 0: somebody has changed the shape of
- * the array itself, so that its dimensions are elsewhere now. */
-int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
+/* 0: somebody has changed the shape of the array itself, so that its dimensions are elsewhere now.
+ */
+int vc_view_intact(const vc_view *view);
+/* Points an intact view to a block's memory, without an allocation. */
+void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
 void vc_view_point_home(vc_view *view);
 /* Whether somebody else holds a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);

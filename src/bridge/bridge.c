@@ -18,7 +18,7 @@ struct vc_bridge {
     vc_preempt preempt; /* the entry's, where it has one */
     vc_histogram waits, runs;
 
-    PyObject *exception; /* under the GIL; for whoever waits for the stream */
+    _Atomic(PyObject *) exception; /* for whoever waits for the stream */
 };
 
 /* ---- one block --------------------------------------------------------------------------------
@@ -78,25 +78,66 @@ static int32_t call(vc_bridge *bridge) {
 static bool update(vc_bridge *bridge, const vc_block *block) {
     vc_py_block *object = (vc_py_block *)bridge->block;
     vc_py_time *time = (vc_py_time *)object->time;
-    time->now = block->now;
-    time->input = block->input_time;
-    time->output = block->output_time;
-    object->lost_frames = block->lost_frames;
+    vc_py_store_time(&time->now, &block->now);
+    vc_py_store_time(&time->input, &block->input_time);
+    vc_py_store_time(&time->output, &block->output_time);
+    vc_py_store(&object->lost_frames, block->lost_frames);
     vc_values_take(object->parameters);
     if (object->frames_value != block->frames) {
         PyObject *frames = PyLong_FromUnsignedLong(block->frames);
         if (frames == NULL) {
             return false;
         }
-        Py_SETREF(object->frames, frames);
-        object->frames_value = block->frames;
+        vc_py_exchange(bridge->block, &object->frames, frames);
+        vc_py_store(&object->frames_value, block->frames);
     }
     return true;
 }
 
+#ifdef Py_GIL_DISABLED
+/* Another thread may be in the middle of reading a view that the callback has left to it: so a view
+ * is never changed, but exchanged for another one of the same memory, which costs an allocation
+ * when the number of frames changes. What zero_copy lends is for the call only. */
+static bool exchange_view(PyObject *block, PyObject **slot, PyObject **whole, vc_view *view,
+                          uint32_t frames) {
+    if (view->object == NULL || view->own_frames == (Py_ssize_t)frames) {
+        return true;
+    }
+    if (*whole == NULL) {
+        *whole = Py_NewRef(*slot);
+    }
+    Py_ssize_t length = PyObject_Length(*whole);
+    PyObject *part = length == (Py_ssize_t)frames
+                         ? Py_NewRef(*whole)
+                         : PySequence_GetSlice(*whole, 0, (Py_ssize_t)frames);
+    if (part == NULL) {
+        return false;
+    }
+    vc_py_exchange(block, slot, part);
+    return vc_view_init(view, part) == 0;
+}
+
+static bool exchange_views(vc_bridge *bridge, uint32_t frames) {
+    vc_py_block *object = (vc_py_block *)bridge->block;
+    return bridge->zero_copy || (exchange_view(bridge->block, &object->input, &object->whole_input,
+                                               &bridge->input, frames) &&
+                                 exchange_view(bridge->block, &object->output,
+                                               &object->whole_output, &bridge->output, frames));
+}
+#else
+static bool exchange_views(vc_bridge *bridge, uint32_t frames) {
+    (void)bridge, (void)frames;
+    return true;
+}
+#endif
+
 static bool point(vc_bridge *bridge, const vc_block *block) {
-    if (vc_view_point(&bridge->input, &block->input, block->frames) &&
-        vc_view_point(&bridge->output, &block->output, block->frames)) {
+    if (vc_view_intact(&bridge->input) && vc_view_intact(&bridge->output)) {
+        if (!exchange_views(bridge, block->frames)) {
+            return false;
+        }
+        vc_view_point(&bridge->input, &block->input, block->frames);
+        vc_view_point(&bridge->output, &block->output, block->frames);
         return true;
     }
     PyErr_SetString(bridge->types.result,
@@ -132,7 +173,7 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
         vc_view_point_home(&bridge->output);
     }
     if (answer < 0) {
-        Py_XSETREF(bridge->exception, vc_take_raised());
+        Py_XDECREF(atomic_exchange(&bridge->exception, vc_take_raised()));
     }
     if (began_ns != 0) {
         vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
@@ -176,7 +217,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
 void vc_bridge_free(vc_bridge *bridge) {
     if (bridge != NULL) {
         vc_guard_give(&bridge->guard);
-        Py_CLEAR(bridge->exception);
+        Py_XDECREF(atomic_exchange(&bridge->exception, NULL));
         PyMem_RawFree(bridge);
     }
 }
@@ -199,9 +240,7 @@ void vc_bridge_close(vc_bridge *bridge) {
 int vc_bridge_on_io_thread(void) { return in_callback; }
 
 PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
-    PyObject *exception = bridge->exception;
-    bridge->exception = NULL;
-    return exception;
+    return atomic_exchange(&bridge->exception, NULL);
 }
 
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) {

@@ -72,17 +72,46 @@ void vc_entry_reap(vc_entry *entry) {
 
 #if PY_VERSION_HEX >= 0x030F0000
 
+static PyMutex guards_lock;
+static vc_guard *guards; /* that are held */
+
 int vc_guard_take(vc_guard *guard) {
     void *taken = PyInterpreterGuard_FromCurrent();
+    if (taken == NULL) {
+        return -1;
+    }
     atomic_store(&guard->held, taken);
-    return taken == NULL ? -1 : 0;
+    PyMutex_Lock(&guards_lock);
+    guard->next = guards;
+    guards = guard;
+    PyMutex_Unlock(&guards_lock);
+    return 0;
 }
 
 void vc_guard_give(vc_guard *guard) {
     void *held = atomic_exchange(&guard->held, NULL);
-    if (held != NULL) {
-        PyInterpreterGuard_Close(held);
+    if (held == NULL) {
+        return;
     }
+    PyMutex_Lock(&guards_lock);
+    vc_guard **at = &guards;
+    while (*at != guard) {
+        at = &(*at)->next;
+    }
+    *at = guard->next;
+    PyMutex_Unlock(&guards_lock);
+    PyInterpreterGuard_Close(held);
+}
+
+void vc_guard_forget_all(void) {
+    guards_lock = (PyMutex){0}; /* a thread of the parent may have had it */
+    for (vc_guard *guard = guards; guard != NULL; guard = guard->next) {
+        void *held = atomic_exchange(&guard->held, NULL);
+        if (held != NULL) {
+            PyInterpreterGuard_Close(held);
+        }
+    }
+    guards = NULL;
 }
 
 #else
@@ -93,6 +122,8 @@ int vc_guard_take(vc_guard *guard) {
 }
 
 void vc_guard_give(vc_guard *guard) { (void)guard; }
+
+void vc_guard_forget_all(void) {}
 
 #endif
 

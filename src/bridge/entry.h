@@ -39,12 +39,16 @@ void vc_entry_reap(vc_entry *entry);
  * thread that enters can never meet an interpreter that is being ended. Begin with zeros. */
 typedef struct vc_guard {
     void *_Atomic held; /* a PyInterpreterGuard */
+    struct vc_guard *next;
 } vc_guard;
 
 /* -1 with an exception: it is being ended. [control] */
 int vc_guard_take(vc_guard *guard);
 /* Any number of times. [control] */
 void vc_guard_give(vc_guard *guard);
+/* In a forked child: gives all that the parent has taken. Nobody enters there, and the child's end
+ * would wait for ever. */
+void vc_guard_forget_all(void);
 
 /* Attaches the calling thread to `interpreter` with a state that is dropped by vc_come_back: for
  * one that has a state elsewhere, which is returned. [control] */

@@ -32,12 +32,14 @@ static _Atomic int wanting;
 static _Atomic uint64_t let_go;
 
 void vc_preempt_find(void) {
+#ifndef Py_GIL_DISABLED /* there nobody has what others wait for */
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x03100000 && !defined(_WIN32)
     /* The same four arguments from 3.12 to 3.15. Looked up, for it is private and may go. */
     void *found = dlsym(RTLD_DEFAULT, "_PyEval_AddPendingCall");
     *(void **)&add_for_any_thread = found;
 #endif
     can_add_for_main = PY_VERSION_HEX >= 0x030D0000; /* before, it interrupts nobody */
+#endif
 }
 
 int vc_preempt_kind(void) { return add_for_any_thread != NULL ? 2 : can_add_for_main ? 1 : 0; }

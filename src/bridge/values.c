@@ -15,11 +15,6 @@ typedef struct field {
     char kind;
 } field;
 
-#if PY_VERSION_HEX < 0x030D0000
-#define Py_BEGIN_CRITICAL_SECTION(object) {
-#define Py_END_CRITICAL_SECTION() }
-#endif
-
 /* ---- fields -----------------------------------------------------------------------------------
  */
 

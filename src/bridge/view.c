@@ -91,19 +91,16 @@ static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
     }
 }
 
-/* Whether the array's dimensions are where they were: `array.shape = ...` allocates new ones. */
-static int intact(const vc_view *view) {
+/* `array.shape = ...` allocates new dimensions. */
+int vc_view_intact(const vc_view *view) {
     const array_head *array = (const array_head *)view->object;
     return view->flags == NULL ||
            (array->nd == 2 && array->dimensions == view->shape && array->strides == view->strides);
 }
 
-int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
+void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
     if (view->object == NULL) {
-        return 1;
-    }
-    if (!intact(view)) {
-        return 0;
+        return;
     }
     Py_ssize_t frame_bytes = audio->frame_stride * (Py_ssize_t)sizeof(float);
     Py_ssize_t channel_bytes = audio->channel_stride * (Py_ssize_t)sizeof(float);
@@ -112,11 +109,10 @@ int vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
         view->strides[1] != channel_bytes) {
         set_shape(view, (Py_ssize_t)frames, frame_bytes, channel_bytes);
     }
-    return 1;
 }
 
 void vc_view_point_home(vc_view *view) {
-    if (view->object != NULL && !intact(view)) {
+    if (view->object != NULL && !vc_view_intact(view)) {
         *view->data = view->own_data; /* the next block ends the stream */
     } else if (view->object != NULL) {
         *view->data = view->own_data;

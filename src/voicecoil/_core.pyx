@@ -1,10 +1,12 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """The compiled core: a thin binding of ``core``, ``bridge`` and the virtual device.
 
 No comfort and few checks: the modules that users import validate and explain. Calls that may wait
-release the GIL.
+release the GIL. Where there is none, a critical section keeps calls of one object apart, as far as
+they must not come at the same time.
 """
 
+cimport cython
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -66,9 +68,10 @@ def preempt_count():
     return vc_preempt_count()
 
 
-def preempt_forget():
-    """In a forked child: none of the threads that wanted the GIL is there."""
+def forget_parent():
+    """In a forked child: none of the threads that wanted the GIL or the interpreter is there."""
     vc_preempt_forget()
+    vc_guard_forget_all()
 
 
 def count_allocations():
@@ -99,14 +102,20 @@ cdef class Code:
     cdef float *input_block  # the stream's own block; NULL: the engine allocates it
     cdef float *output_block
     cdef object memories  # what those are in
-    cdef readonly object callable  # what the user gave; None: nothing
+    cdef object given
 
     def __cinit__(self, *args, **kwargs):
         self.process = NULL
         self.leave = NULL
         self.user = NULL
         self.input_block = self.output_block = NULL
-        self.memories = self.callable = None
+        self.memories = self.given = None
+
+    @property
+    def callable(self):
+        """What the user gave; None: nothing."""
+        with cython.critical_section(self):
+            return self.given
 
     cdef use_memories(self, input_memory, output_memory):
         """Two of BlockMemory or None."""
@@ -121,7 +130,7 @@ cdef class PythonCode(Code):
     """A Python callable, through the bridge."""
 
     cdef vc_bridge *bridge
-    cdef object block, types  # what the bridge borrows, beside `callable`
+    cdef object block, types  # what the bridge borrows, beside `given`
 
     def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types,
                  parameters, results):
@@ -131,7 +140,7 @@ cdef class PythonCode(Code):
         c_types.escaped = <void *>escaped
         c_types.result = <void *>result
         self.use_memories(memories[0], memories[1])
-        self.callable = callable
+        self.given = callable
         self.types = types
         self.block = new_block(views[0], views[1], samplerate_hz, parameters, results)
         views.clear()  # their only references must be the block's: bridge.c counts them
@@ -148,6 +157,7 @@ cdef class PythonCode(Code):
         """Has its thread make others let the GIL go, where that is possible."""
         vc_bridge_preempt(self.bridge)
 
+    @cython.critical_section
     def timings(self):
         """(GIL waits, run times) as counts of a histogram, bytes of uint64."""
         cdef uint64_t waits[VC_HISTOGRAM_BUCKETS]
@@ -157,6 +167,7 @@ cdef class PythonCode(Code):
         vc_bridge_timings(self.bridge, waits, runs)
         return (<char *>waits)[:sizeof(waits)], (<char *>runs)[:sizeof(runs)]
 
+    @cython.critical_section
     def shut(self):
         """After this the bridge never enters Python again."""
         if self.bridge != NULL:
@@ -165,11 +176,13 @@ cdef class PythonCode(Code):
     @property
     def running_on(self):
         """Ident of the thread on which the callable runs now, else 0."""
-        return vc_bridge_running_on(self.bridge) if self.bridge != NULL else 0
+        with cython.critical_section(self):
+            return vc_bridge_running_on(self.bridge) if self.bridge != NULL else 0
 
     @property
     def has_orphan(self):
-        return self.bridge != NULL and bool(vc_bridge_has_orphan(self.bridge))
+        with cython.critical_section(self):
+            return self.bridge != NULL and bool(vc_bridge_has_orphan(self.bridge))
 
     def reap(self):
         """Drops a thread state that its thread left; on a thread that ends right after."""
@@ -184,10 +197,11 @@ cdef class PythonCode(Code):
         Py_DECREF(result)  # the bridge's own reference
         return result
 
+    @cython.critical_section
     def clear(self):
         """Lets go of the callable, when no cycle runs or will run."""
         self.process = NULL
-        self.callable = self.block = None
+        self.given = self.block = None
 
 
 cdef class IsolatedCode(PythonCode):
@@ -196,7 +210,7 @@ cdef class IsolatedCode(PythonCode):
     cdef vc_isolated_code isolated
 
     def __init__(self, str name):
-        self.callable = name
+        self.given = name
 
     def __dealloc__(self):
         # In the child of a fork its interpreter is gone, and what it owned with it.
@@ -214,8 +228,9 @@ cdef class IsolatedCode(PythonCode):
 
     def end(self):
         """[keeper] Ends the interpreter, when no cycle runs or will run."""
-        self.bridge = NULL
-        self.process = NULL
+        with cython.critical_section(self):  # nobody uses the bridge any more
+            self.bridge = NULL
+            self.process = NULL
         vc_isolated_code_end(&self.isolated)
 
     def interrupt(self):
@@ -366,7 +381,7 @@ cdef class NativeCode(Code):
         native.user = <void *>user
         self.record = record
         self.kept = [(0, keep)]
-        self.callable = keep[0]
+        self.given = keep[0]
         self.slot = vc_slot_new(&native, <vc_mailbox *>parameters)
         if self.slot == NULL:
             raise MemoryError
@@ -376,8 +391,9 @@ cdef class NativeCode(Code):
     def __dealloc__(self):
         vc_slot_free(self.slot)
 
+    @cython.critical_section
     def swap(self, uintptr_t function, uintptr_t user, keep):
-        """From the next block on another function; one thread at a time."""
+        """From the next block on another function."""
         cdef vc_native native
         native.function = <vc_native_fn>function
         native.user = <void *>user
@@ -423,6 +439,7 @@ cdef class Ring:
     def finished(self):
         return vc_ring_finished(self.ring)
 
+    @cython.critical_section
     def write(self, const float[:, ::1] frames):
         """Writes what fits of frames, shape (frames, channels); returns how many."""
         if frames.shape[0] == 0:
@@ -431,6 +448,7 @@ cdef class Ring:
             raise ValueError("the ring has another number of channels")
         return vc_ring_write(self.ring, &frames[0, 0], <uint32_t>frames.shape[0])
 
+    @cython.critical_section
     def read(self, float[:, ::1] frames):
         """Fills as many leading frames as there are; returns how many."""
         if frames.shape[0] == 0:
@@ -495,7 +513,7 @@ cdef class Clip:
 
 
 cdef class MixerCode(Code):
-    """Clips at exact frames. Calls are serialised by whoever holds the mixer."""
+    """Clips at exact frames."""
 
     cdef vc_mixer *mixer
     cdef dict clips  # address -> Clip: alive as long as the IO thread may have them
@@ -512,6 +530,7 @@ cdef class MixerCode(Code):
         if self.mixer != NULL:
             vc_mixer_free(self.mixer)
 
+    @cython.critical_section
     def add(self, Clip clip):
         """False: as many clips as it can hold are alive."""
         self.collect()
@@ -520,9 +539,11 @@ cdef class MixerCode(Code):
         self.clips[<uintptr_t>clip.clip] = clip
         return True
 
+    @cython.critical_section
     def stop(self, Clip clip, uint32_t fade_frames):
         return vc_mixer_stop(self.mixer, clip.clip, fade_frames)
 
+    @cython.critical_section
     def collect(self):
         """Lets go of the clips that are done; returns how many are left."""
         cdef vc_clip *clip = vc_mixer_collect(self.mixer)
@@ -666,6 +687,7 @@ cdef class Engine:
         """The vc_engine*, for drivers."""
         return <uintptr_t>self.engine
 
+    @cython.critical_section
     def start(self):
         vc_engine_start(self.engine)
 
@@ -675,6 +697,7 @@ cdef class Engine:
     def abort(self):
         vc_engine_abort(self.engine)
 
+    @cython.critical_section
     def move(self, input_map, output_map, *, uint32_t device_frames, uint32_t drain_frames,
              clock=None):
         """Goes on with another device, when no cycle runs.
@@ -741,6 +764,7 @@ cdef class Engine:
         finally:
             PyMem_Free(events)
 
+    @cython.critical_section
     def levels(self):
         """[(peak, mean square)] of the output channels, then of the input channels."""
         cdef uint32_t count = self.output_channels + self.input_channels
@@ -753,6 +777,7 @@ cdef class Engine:
         finally:
             PyMem_Free(levels)
 
+    @cython.critical_section
     def events(self):
         """Takes all waiting events: [(kind, host_ns, sample_frames, value, cause, waited_ns)]."""
         cdef vc_event event
@@ -808,6 +833,7 @@ cdef class VirtualDevice(Clock):
         with nogil:
             vc_device_free(device)
 
+    @cython.critical_section
     def attach(self, Engine engine, input_map, output_map):
         cdef uint32_t *maps[2]
         cdef bint attached
@@ -848,6 +874,7 @@ cdef class VirtualDevice(Clock):
         """Cycles of the last step that had not begun when its deadline passed."""
         return vc_device_owed(self.device)
 
+    @cython.critical_section
     def inject(self, uint32_t kind, int64_t value, int64_t at_frame):
         cdef vc_fault fault
         fault.kind = kind

@@ -225,6 +225,10 @@ cdef extern from "preempt.h" nogil:
     void vc_preempt_forget()
 
 
+cdef extern from "entry.h":
+    void vc_guard_forget_all()
+
+
 cdef extern from "worker.h" nogil:
     ctypedef struct vc_worker:
         pass

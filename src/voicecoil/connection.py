@@ -79,8 +79,8 @@ class Connection:
         self.code: _core.Code | None = code
         self.engine = engine
         self.lock = threading.RLock()
-        self.started = False
-        self.away = False  # started, and without a device
+        # "away": started, and without a device. One word, for who looks without the lock.
+        self.phase: Literal["idle", "started", "away"] = "idle"
         self.ending = False  # somebody wants its end
         self.closed = False
         self.unraised: BaseException | None = None
@@ -104,7 +104,17 @@ class Connection:
     @property
     def running(self) -> bool:
         """Whether its code is called, or will be when there is a device."""
-        return self.started or self.away
+        return self.phase != "idle"
+
+    @property
+    def started(self) -> bool:
+        """Whether a device calls its code."""
+        return self.phase == "started"
+
+    @property
+    def away(self) -> bool:
+        """Whether its code will be called when there is a device."""
+        return self.phase == "away"
 
     @property
     def in_callback(self) -> bool:
@@ -136,12 +146,12 @@ class Connection:
             if self.driver_stream is not None:
                 self._start(self.driver_stream)
             else:
-                self.away = True
+                self.phase = "away"
             if self._recovery is not None:
                 watch(self)
 
     def _start(self, driver_stream: DriverStream) -> None:
-        self.started = True
+        self.phase = "started"
         try:
             driver_stream.start(self.engine)
         except BaseException as error:
@@ -157,12 +167,13 @@ class Connection:
                 self._ahead.start()
             self._tell_loss(driver_stream, error)
             self._let_go(driver_stream)
-            self.away = True
+            self.phase = "away"
 
     def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""
         with self.lock:
-            self.away = False
+            if self.away:
+                self.phase = "idle"
             until = time.monotonic() + timeout_s
             returned = self._ahead is None or self._ahead.join(timeout_s)
             driver_stream = self.driver_stream
@@ -178,8 +189,8 @@ class Connection:
             if runs or self._ahead is not None:
                 self._stopped()
 
-    def _stopped(self) -> None:
-        self.started = False
+    def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
+        self.phase = phase
         if isinstance(self.code, _core.PythonCode):
             self.unraised = self.code.take_exception() or self.unraised
             if self.code.has_orphan and not (self._ahead is not None and self._ahead.running):
@@ -322,7 +333,8 @@ class Connection:
         """It will not go on."""
         with self.lock:
             self._failure = error
-            self.away = False
+            if self.away:
+                self.phase = "idle"
 
     def _leave(self, trouble: Exception) -> None:
         if not self.lock.acquire(blocking=False):
@@ -337,8 +349,8 @@ class Connection:
                 return  # its callback is stuck; who stops or closes the stream hears of that
             self._tell_loss(driver_stream, trouble)
             # What was on its way to the ear when a stream ended is lost, and nothing is left to do.
-            self.away = not self.ending and self.engine.state == _core.RUNNING
-            self._stopped()
+            goes_on = not self.ending and self.engine.state == _core.RUNNING
+            self._stopped("away" if goes_on else "idle")
             self._let_go(driver_stream)
             self._recovery.lost(trouble)
         finally:
@@ -394,8 +406,7 @@ class Connection:
             self.place = Place(arrival.device, got, driver_stream)
             self._recovery.settled()
             self._news.append(back)
-            self.started = True
-            self.away = False
+            self.phase = "started"
             return True
 
 

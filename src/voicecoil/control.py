@@ -13,12 +13,12 @@ import os
 import queue
 import threading
 import time
-import weakref
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from voicecoil import _core
+from voicecoil.alive import Alive
 from voicecoil.errors import StreamStateError
 
 __all__ = ["at_the_end", "forked", "generation", "register", "report", "submit", "tick"]
@@ -34,7 +34,7 @@ class Closable(Protocol):
 
 _pid = os.getpid()
 _generation = 0  # how often this process was forked from one that had us loaded
-_live: weakref.WeakSet[Any] = weakref.WeakSet()
+_live: Alive[Closable] = Alive()
 _last: list[Callable[[], None]] = []
 _tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 _tickers: dict[Callable[[], bool], None] = {}
@@ -143,7 +143,7 @@ def _exit() -> None:
         return
     _exiting = True
     until = time.monotonic() + EXIT_S
-    for thing in list(_live):
+    for thing in _live.now():
         left_s = max(AT_LEAST_S, until - time.monotonic())
         _guarded(partial(thing.close_at_exit, left_s))
     if _thread is not None and _thread.is_alive():
@@ -168,7 +168,7 @@ def _after_fork_in_child() -> None:
     _tickers.clear()
     _starting = threading.Lock()
     _live.clear()
-    _core.preempt_forget()
+    _core.forget_parent()
 
 
 if hasattr(os, "register_at_fork"):

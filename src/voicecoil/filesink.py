@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from .alive import Alive
 from .channels import check_channels
 from .errors import (
     ArgumentError,
@@ -294,11 +294,11 @@ def _check_limits(path: str, kind: _Kind, samplerate: int, channels: int) -> Non
         )
 
 
-_open_sinks: weakref.WeakSet[FileSink] = weakref.WeakSet()
+_open_sinks: Alive[FileSink] = Alive()
 
 
 def _after_fork_in_child() -> None:
-    for sink in list(_open_sinks):
+    for sink in _open_sinks.now():
         sink._disown()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from voicecoil import _core, control
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.isolated import END_TIMEOUT_S, Keeper, abandon, check_name, told_here
@@ -24,6 +26,7 @@ class Gate(_core.Gate):
         super().__init__(address)
         self._generation = control.generation()
         self._name = name or "the callable"
+        self._closing = threading.Lock()
         self._ended = False
         self._keeper = Keeper(check_name(name), self, None) if name is not None else None
         try:
@@ -37,7 +40,19 @@ class Gate(_core.Gate):
 
     def close(self, timeout_s: float) -> None:
         """No call begins or is running after this."""
-        if self._ended or control.forked(self._generation):
+        if control.forked(self._generation):
+            return
+        if not self._closing.acquire(timeout=timeout_s):
+            raise StreamTimeoutError(
+                f"another thread did not close the gate of {self._name} within {timeout_s:.3g} s"
+            )
+        try:
+            self._close(timeout_s)
+        finally:
+            self._closing.release()
+
+    def _close(self, timeout_s: float) -> None:
+        if self._ended:
             return
         inside = self.shut(timeout_s)
         if inside < 0:
@@ -65,6 +80,8 @@ class Gate(_core.Gate):
 
     def close_at_exit(self, timeout_s: float) -> None:
         """Shows what nobody took and who does not come back."""
+        if control is None:
+            return  # the module is taken apart: Python has ended, and this has been done
         try:
             self.close(timeout_s)
         except StreamTimeoutError as error:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
 from voicecoil import control
+from voicecoil.alive import Alive
 from voicecoil.arguments import shown
 from voicecoil.device_list import find_device
 from voicecoil.drivers.driver import (
@@ -283,7 +283,7 @@ class _Closer:
 
 
 _lock = threading.Lock()
-_watched: weakref.WeakSet[Watched] = weakref.WeakSet()
+_watched: Alive[Watched] = Alive()
 _thread: threading.Thread | None = None
 _ended = threading.Event()
 _closer = _Closer()
@@ -310,11 +310,11 @@ def _run() -> None:
     global _thread
     while not _ended.wait(LOOK_S):
         with _lock:
-            found = list(_watched)
+            found = _watched.now()
         while found:
             _look(found.pop())
         with _lock:
-            if not _watched:
+            if not _watched.now():
                 _thread = None
                 return
 

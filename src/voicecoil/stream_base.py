@@ -345,11 +345,12 @@ class StreamBase:
         connection = self._connection
         if connection is None or connection.closed:
             return "closed"
-        if connection.away:
+        phase, state = connection.phase, connection.engine.state
+        if phase == "away":
             return "waiting"
-        if not connection.started and connection.engine.state in (_core.RUNNING, _core.DRAINING):
+        if phase == "idle" and state in (_core.RUNNING, _core.DRAINING):
             return "idle"
-        return _STATES[connection.engine.state]
+        return _STATES[state]
 
     @property
     def active(self) -> bool:
@@ -567,7 +568,9 @@ class StreamBase:
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
-        if connection is None or connection.closed or control.forked(self._generation):
+        if connection is None or connection.closed or control is None:
+            return  # without the module Python has ended, and `close_at_exit` has been
+        if control.forked(self._generation):
             return
         control.submit(connection.close_unseen)
 

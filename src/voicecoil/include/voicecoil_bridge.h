@@ -21,7 +21,8 @@
  *   [python]   attached to the main interpreter
  *   [thread]   any thread, not attached to Python; the functions for a way: always the same one
  *   [inside]   called by the bridge on such a thread, attached to the gate's interpreter
- *   Any number of threads may go through one gate; in turn, as they need its interpreter's GIL.
+ *   Any number of threads may go through one gate; in turn, as they need its interpreter's GIL;
+ *   on a free-threaded Python at the same time.
  *
  * Use
  *   compile with voicecoil.get_include(); link with nothing

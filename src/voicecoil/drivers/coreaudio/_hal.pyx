@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """CoreAudio's calls, looked up at run time: no comfort, no policy.
 
 A call returns CoreAudio's OSStatus, or a pair with what it gave; `hal.py` makes errors of them.
@@ -6,6 +6,7 @@ Every call releases the GIL: the HAL holds locks of its own that an IO thread, w
 for the GIL, has too.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
@@ -96,10 +97,12 @@ cdef class IOProc:
         """From the next cycle on the engine is not called."""
         vc_ioproc_detach(self.ioproc)
 
+    @cython.critical_section
     def attach(self):
         """Takes a detach back."""
         vc_ioproc_attach(self.ioproc, <vc_engine *><uintptr_t>self.engine.address)
 
+    @cython.critical_section
     def forget_engine(self):
         """After a detach, when no cycle is inside."""
         self.engine = None
@@ -360,8 +363,9 @@ cdef class Library:
             status = call(object, &at, vc_changes_listen, queue)
         return status
 
+    @cython.critical_section
     def take_changes(self):
-        """All that was notified: [(host_ns, object, selector, scope, element)]. One at a time."""
+        """All that was notified: [(host_ns, object, selector, scope, element)]."""
         cdef vc_change change
         taken = []
         while vc_changes_take(self.changes, &change):

@@ -1,6 +1,7 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """What the miniaudio library calls on its IO thread, and the way to hand it over."""
 
+cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
@@ -38,12 +39,16 @@ def alsa_message_address():
     return <uintptr_t>&vc_message_alsa
 
 
+cdef object taking = object()
+
+
 def take_messages():
     """What the client libraries said since the last call, oldest first."""
     cdef char text[VC_MESSAGE_BYTES]
     taken = []
-    while vc_message_take(text):
-        taken.append((<bytes>text).decode("utf-8", "replace").strip())
+    with cython.critical_section(taking):
+        while vc_message_take(text):
+            taken.append((<bytes>text).decode("utf-8", "replace").strip())
     return taken
 
 
@@ -100,6 +105,7 @@ cdef class IO:
         """For ma_device's pUserData."""
         return <uintptr_t>self.io
 
+    @cython.critical_section
     def attach(self, engine):
         """From the next cycle on the engine is called."""
         self.engine = engine
@@ -109,6 +115,7 @@ cdef class IO:
         """From the next cycle on it is not."""
         vc_ma_io_detach(self.io)
 
+    @cython.critical_section
     def forget_engine(self):
         """After a detach, when no cycle is inside."""
         self.engine = None

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from voicecoil import _core
+from voicecoil.alive import Alive
 from voicecoil.drivers.driver import Device, Direction, DriverStream, Got, Latency, Wanted
 from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import (
@@ -45,7 +46,7 @@ _UNPLUGGED, _RATE_CHANGED = 1, 2  # vc_device_condition
 DEFAULT_FRAMES = 512
 SWITCH_TIMEOUT_S = 5.0
 MAX_FRAMES = 8192
-_made: weakref.WeakSet[VirtualDevice] = weakref.WeakSet()
+_made: Alive[VirtualDevice] = Alive()
 # CoreAudio's IO threads may have this much; what works here works there.
 STACK_BYTES = 512 * 1024
 
@@ -481,7 +482,7 @@ class VirtualDriver:
 
 
 def _after_fork_in_child() -> None:
-    for device in list(_made):
+    for device in _made.now():
         device.forget_parent()
 
 
