@@ -2,6 +2,7 @@
  */
 #include "ioproc.h"
 
+#include <pthread.h>
 #include <string.h>
 
 enum { FRAMES = 64, STREAMS = 3, MOST = 8 };
@@ -15,6 +16,9 @@ _Static_assert(offsetof(buffer_list, mBuffers) == offsetof(AudioBufferList, mBuf
 
 void vc_test_ioproc(AudioDeviceIOProc run, void *client_data, uint32_t cycles, void (*enter)(void),
                     void (*leave)(void));
+
+unsigned long vc_test_ioproc_on_a_new_thread(AudioDeviceIOProc run, void *client_data,
+                                             uint32_t cycles);
 
 static float memory[2][STREAMS][FRAMES * MOST];
 
@@ -48,4 +52,30 @@ void vc_test_ioproc(AudioDeviceIOProc run, void *client_data, uint32_t cycles, v
             client_data);
         leave();
     }
+}
+
+typedef struct task {
+    AudioDeviceIOProc run;
+    void *client_data;
+    uint32_t cycles;
+} task;
+
+static void nothing(void) {}
+
+static void *perform(void *argument) {
+    task *one = argument;
+    vc_test_ioproc(one->run, one->client_data, one->cycles, nothing, nothing);
+    return NULL;
+}
+
+/* Returns the thread's number when the thread has ended. */
+unsigned long vc_test_ioproc_on_a_new_thread(AudioDeviceIOProc run, void *client_data,
+                                             uint32_t cycles) {
+    task one = {run, client_data, cycles};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, perform, &one) != 0) {
+        return 0;
+    }
+    pthread_join(thread, NULL);
+    return (unsigned long)thread;
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,7 @@ from numpy.typing import NDArray
 
 import voicecoil as vc
 from coded import assert_coded, coded
+from compiler import shared_library
 from coreaudio import Worlds
 from rig import until
 from voicecoil.drivers.coreaudio import _hal
@@ -391,3 +394,26 @@ def test_real_time_too(coreaudio: Worlds) -> None:
     with vc.OutputStream(callback, driver=world.driver) as stream:
         assert stream.wait(20)
     assert len(done) == 10
+
+
+def test_a_new_io_thread_with_the_number_of_the_last_one(coreaudio: Worlds, tmp_path: Path) -> None:
+    """A pthread_t is given away again; what Python binds to a thread is not."""
+    caller = ctypes.CDLL(
+        str(shared_library("ioproc.c", tmp_path, "coreaudio_abi", "voicecoil/drivers/coreaudio"))
+    )
+    run = caller.vc_test_ioproc_on_a_new_thread
+    run.argtypes, run.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32), ctypes.c_ulong
+    bound = []
+    world = coreaudio(4, switches={"callbacks_never": 1})
+    stream = vc.OutputStream(
+        lambda block: bound.append(ctypes.pythonapi.PyGILState_Check()),
+        driver=world.driver,
+        latency="low",
+    )
+    stream.start()
+    ioproc = stream._connection.driver_stream._ioproc  # type: ignore[union-attr]
+    numbers = {run(_hal.ioproc_address(), ioproc.address, 3) for _ in range(5)}
+    stream.close()
+    assert len(numbers) < 5, "no number came twice"
+    assert len(bound) == 15
+    assert all(bound)

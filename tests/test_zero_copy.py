@@ -128,18 +128,54 @@ def test_memoryview_in_the_devices_memory() -> None:
     assert (heard == [0.5, 0.25]).all()
 
 
-def test_exception_with_the_array_in_its_frame() -> None:
+@pytest.mark.parametrize("part", [slice(None), slice(10)], ids=["all of it", "a slice"])
+def test_an_exception_takes_no_view_along_in_its_frames(part: slice) -> None:
     virtual, driver = device()
 
-    def callback(block: vc.Block) -> None:
-        local = block.output
+    def inner(block: vc.Block) -> None:
+        local = block.output[part]
         raise ValueError(local.shape)
+
+    def callback(block: vc.Block) -> None:
+        whole = block.output
+        try:
+            inner(block)
+        except ValueError as error:
+            raise KeyError(whole.shape) from error
 
     stream = vc.OutputStream(callback, driver=driver, zero_copy=True)
     stream.start()
     virtual.step(2)
-    with pytest.raises(ValueError, match="64, 2") as caught:
+    with pytest.raises(KeyError, match="64, 2") as caught:
         stream.wait(5)
     stream.close()
-    local = caught.traceback[-1].locals["local"]
-    assert not np.isnan(local).any(), "it shows the stream's own memory, not the device's"
+    error = caught.value
+    assert not hasattr(error, "__notes__")
+    assert isinstance(error.__context__, ValueError)
+    frames = [
+        entry.frame
+        for chain in (error, error.__context__)
+        for entry in pytest.ExceptionInfo.from_exception(chain).traceback
+        if entry.name in ("callback", "inner")
+    ]
+    assert len(frames) == 3
+    assert not any(frame.f_locals for frame in frames)
+
+
+@pytest.mark.parametrize("keep", [lambda array: array, lambda array: array[:10]])
+def test_an_exception_says_that_a_reference_was_kept(keep: Any) -> None:
+    virtual, driver = device()
+    kept = []
+
+    def callback(block: vc.Block) -> None:
+        kept.append(keep(block.output))
+        raise ValueError("the callback's own")
+
+    stream = vc.OutputStream(callback, driver=driver, zero_copy=True)
+    stream.start()
+    virtual.step(2)
+    with pytest.raises(ValueError, match="own") as caught:
+        stream.wait(5)
+    (note,) = caught.value.__notes__
+    assert "block.output.copy()" in note
+    stream.close()

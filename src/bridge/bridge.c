@@ -42,10 +42,15 @@ static int32_t check_result(vc_bridge *bridge, PyObject *result) {
     return VC_CONTINUE;
 }
 
-static int32_t check_escape(vc_bridge *bridge) {
-    const char *which = vc_view_escaped(&bridge->output)  ? "output"
-                        : vc_view_escaped(&bridge->input) ? "input"
-                                                          : NULL;
+/* Which of the block's views somebody has a reference to; NULL: neither. */
+static const char *escaped(const vc_bridge *bridge) {
+    return vc_view_escaped(&bridge->output)  ? "output"
+           : vc_view_escaped(&bridge->input) ? "input"
+                                             : NULL;
+}
+
+static int32_t check_escape(const vc_bridge *bridge) {
+    const char *which = escaped(bridge);
     if (which == NULL) {
         return VC_CONTINUE;
     }
@@ -56,6 +61,42 @@ static int32_t check_escape(vc_bridge *bridge) {
         "block.%s.copy(), or open the stream without zero_copy",
         which, which);
     return VC_ERROR;
+}
+
+/* The locals of the functions that an exception went through: a slice among them would show memory
+ * that the device has taken back. Whole arrays are pointed home. */
+static void forget_locals(PyObject *exception) {
+    PyObject *traceback = PyException_GetTraceback(exception);
+    while (traceback != NULL && traceback != Py_None) {
+        PyObject *frame = PyObject_GetAttrString(traceback, "tb_frame");
+        PyObject *done = frame != NULL ? PyObject_CallMethod(frame, "clear", NULL) : NULL;
+        PyObject *next = PyObject_GetAttrString(traceback, "tb_next");
+        PyErr_Clear(); /* a generator's frame that still runs */
+        Py_XDECREF(done);
+        Py_XDECREF(frame);
+        Py_SETREF(traceback, next);
+    }
+    PyErr_Clear();
+    Py_XDECREF(traceback);
+}
+
+/* The callable's exception is the one to tell of; what was kept beside it becomes a note. */
+static void note_escape(vc_bridge *bridge, PyObject *exception) {
+    PyObject *inner = Py_NewRef(exception);
+    while (inner != NULL) {
+        forget_locals(inner);
+        Py_SETREF(inner, PyException_GetContext(inner));
+    }
+    if (check_escape(bridge) == VC_CONTINUE) {
+        return;
+    }
+    PyObject *note = vc_take_raised();
+    PyObject *text = note != NULL ? PyObject_Str(note) : NULL;
+    PyObject *done = text != NULL ? PyObject_CallMethod(exception, "add_note", "O", text) : NULL;
+    Py_XDECREF(done);
+    Py_XDECREF(text);
+    Py_XDECREF(note);
+    PyErr_Clear();
 }
 
 /* This thread is in a callback. */
@@ -166,14 +207,18 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     }
     int64_t began_ns = count_wait(bridge, block);
     int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
+    bool raised = answer < 0;
     if (bridge->zero_copy) {
-        int32_t escape = answer < 0 ? answer : check_escape(bridge);
-        answer = escape < 0 ? escape : answer;
+        answer = raised || check_escape(bridge) < 0 ? VC_ERROR : answer;
         vc_view_point_home(&bridge->input);
         vc_view_point_home(&bridge->output);
     }
     if (answer < 0) {
-        Py_XDECREF(atomic_exchange(&bridge->exception, vc_take_raised()));
+        PyObject *exception = vc_take_raised();
+        if (raised && bridge->zero_copy && exception != NULL && escaped(bridge) != NULL) {
+            note_escape(bridge, exception);
+        }
+        Py_XDECREF(atomic_exchange(&bridge->exception, exception));
     }
     if (began_ns != 0) {
         vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
@@ -184,8 +229,7 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
 
 void vc_bridge_leave(void *user) {
     vc_entry *entry = &((vc_bridge *)user)->entry;
-    if (entry->state != NULL && entry->thread == PyThread_get_thread_ident() &&
-        vc_entry_enter(entry)) {
+    if (entry->state != NULL && entry->thread == vc_this_thread() && vc_entry_enter(entry)) {
         vc_entry_leave_for_good(entry);
     } /* else vc_bridge_reap does it */
 }

@@ -18,11 +18,20 @@ static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) 
     drop_attached(passing);
 }
 
+uint64_t vc_this_thread(void) {
+    static _Atomic uint64_t threads;
+    static _Thread_local uint64_t mine;
+    if (mine == 0) {
+        mine = atomic_fetch_add(&threads, 1) + 1;
+    }
+    return mine;
+}
+
 bool vc_entry_enter(vc_entry *entry) {
     if (atomic_load(&entry->closed)) {
         return false;
     }
-    unsigned long me = PyThread_get_thread_ident();
+    uint64_t me = vc_this_thread();
     bool first = entry->thread != me || entry->state == NULL;
     if (first) {
         if (entry->state != NULL) { /* the device has a new IO thread */
@@ -41,7 +50,7 @@ bool vc_entry_enter(vc_entry *entry) {
     if (first) {
         vc_limit_recursion(entry->state);
     }
-    atomic_store_explicit(&entry->inside, me, memory_order_relaxed);
+    atomic_store_explicit(&entry->inside, PyThread_get_thread_ident(), memory_order_relaxed);
     return true;
 }
 

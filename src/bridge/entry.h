@@ -18,13 +18,17 @@
 typedef struct vc_entry {
     PyInterpreterState *interpreter; /* remembered, never guessed */
     PyThreadState *state;            /* kept between visits */
-    unsigned long thread;            /* whose `state` is */
+    uint64_t thread;                 /* whose `state` is: its vc_this_thread */
     _Atomic unsigned long inside;    /* PyThread_get_thread_ident during a visit, else 0 */
     _Atomic bool closed;             /* nobody enters any more */
     vc_preempt *preempt;             /* asks whoever has the GIL; who has entered then calls
                                       * vc_preempt_got. NULL: waits as every thread */
 } vc_entry;
 
+/* The calling thread's number, never another one's. Not its pthread_t, which the next thread gets
+ * as soon as it has ended: that one would go on with a state that is bound to a dead thread. [any]
+ */
+uint64_t vc_this_thread(void);
 /* Attaches this thread. False: it is closed, or there is no memory. [own] */
 bool vc_entry_enter(vc_entry *entry);
 /* Detaches it, and keeps its state. [own] */
