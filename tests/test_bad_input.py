@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import voicecoil as vc
 from rig import Rig
+from voicecoil.arguments import channel_map
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileIsDirectoryError, FilePermissionError, FileTruncatedError
 from voicecoil.files import FileSink
@@ -175,6 +177,15 @@ def test_bad_arguments(name: str) -> None:
     assert "\n" not in str(caught.value)
     left = {thread.name for thread in set(threading.enumerate()) - before}
     assert left <= {"voicecoil control"}
+
+
+def test_a_device_that_claims_too_many_channels_gives_as_many_as_a_stream_has() -> None:
+    device = replace(driver().devices()[0], input_channels=2**32 - 1, output_channels=2**32 - 1)
+    assert channel_map(None, device, "input", None) == list(range(1024))
+    assert channel_map([2**32 - 2], device, "output", None) == [2**32 - 2]
+    for channels in (1025, range(1025)):
+        with pytest.raises(vc.ArgumentError, match="1024"):
+            channel_map(channels, device, "output", None)
 
 
 @pytest.mark.parametrize("value", [-1, NAN, -INF])

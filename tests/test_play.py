@@ -328,6 +328,18 @@ def test_a_source_that_fails_is_heard_until_then(rig: Rig) -> None:
     assert_coded(rig.heard)
 
 
+class _Interrupted(_Coded):
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_beginning_is_read_is_the_callers(rig: Rig) -> None:
+    source = _Interrupted(frames=20_000)
+    with pytest.raises(KeyboardInterrupt):
+        rig.play(source)
+    assert source.closed
+
+
 @pytest.mark.parametrize("frames", [500, 60_000])  # within what is read before it starts, and not
 def test_a_truncated_file_is_played_as_far_as_it_goes(
     rig: Rig, tmp_path: Path, frames: int

@@ -13,6 +13,13 @@ static inline bool vc_audio_packed(const vc_audio *audio) {
            (audio->channel_stride == 1 || audio->channels == 1);
 }
 
+/* NaN or infinite. [any] */
+static inline bool vc_nonfinite(float value) VC_REALTIME {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits); /* isfinite() is folded away under -ffast-math */
+    return (bits & 0x7f800000u) == 0x7f800000u;
+}
+
 /* vc_audio_silence from the first frame on. [IO] */
 static inline void vc_silence_all(const vc_audio *to, uint32_t frames) VC_REALTIME {
     if (vc_audio_packed(to)) {

@@ -72,12 +72,6 @@ void vc_audio_silence(const vc_audio *to, uint32_t offset, uint32_t frames) {
     }
 }
 
-static bool nonfinite(float value) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits); /* isfinite() is folded away under -ffast-math */
-    return (bits & 0x7f800000u) == 0x7f800000u;
-}
-
 /* The sign's place is set if the value is not finite: an exponent of all ones carries into it. */
 static uint32_t exponent_carry(float value) {
     uint32_t bits;
@@ -114,7 +108,7 @@ static uint32_t scrub_strided(float *data, ptrdiff_t stride, size_t count) {
     uint32_t bad = 0;
     for (size_t i = 0; i < count; i++) {
         float *sample = data + (ptrdiff_t)i * stride;
-        if (nonfinite(*sample)) {
+        if (vc_nonfinite(*sample)) {
             *sample = 0.0f;
             bad++;
         }

@@ -1,4 +1,5 @@
 /* Counting on the IO thread, reading from any other. */
+#include "audio.h"
 #include "engine.h"
 
 #include <math.h>
@@ -65,6 +66,7 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
         float squares = 0.0f;
         for (uint32_t f = 0; f < frames; f++) {
             float value = fabsf(data[(ptrdiff_t)f * audio->frame_stride]);
+            value = vc_nonfinite(value) ? 0.0f : value; /* a device's; sums would never forget it */
             peak = value > peak ? value : peak;
             squares += value * value;
         }

@@ -162,7 +162,8 @@ def channel_map(
     channels : int, sequence of int, or None
         How many of the device's first channels; or which, 0-based; None: `default`, or all of them.
     """
-    available = device.channels(direction)
+    low, high = CHANNEL_RANGE
+    available = min(device.channels(direction), high)
     if channels is None:
         return list(range(min(available, default) if default else available))
     if isinstance(channels, (str, bytes)):
@@ -173,8 +174,7 @@ def channel_map(
         count = operator.index(channels)  # type: ignore[arg-type]
     except TypeError:
         return _explicit_map(channels, device, direction)
-    low, high = CHANNEL_RANGE
-    if not low <= count <= min(high, available):
+    if not low <= count <= available:
         raise ArgumentError(
             f"channels={shown(channels)}; {device.name!r} has {available} {direction} "
             f"channel{'s' if available != 1 else ''}, so possible is {low} to {available}"
@@ -183,7 +183,7 @@ def channel_map(
 
 
 def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[int]:
-    available = device.channels(direction)
+    available, most = device.channels(direction), CHANNEL_RANGE[1]
     try:
         listed = list(channels)
         if any(isinstance(channel, bool) for channel in listed):
@@ -195,9 +195,9 @@ def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[i
             "channels such as [0, 3]"
         ) from None
     wrong = [index for index in indices if not 0 <= index < available]
-    if not indices or wrong or len(set(indices)) != len(indices):
+    if not indices or wrong or len(set(indices)) != len(indices) or len(indices) > most:
         raise ArgumentError(
             f"channels={shown(channels)}; {device.name!r} has the {direction} channels 0 to "
-            f"{available - 1}, and each can be used once"
+            f"{available - 1}, and each can be used once, up to {most} in all"
         )
     return indices

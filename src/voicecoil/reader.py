@@ -57,7 +57,7 @@ class Reader:
         """
         try:
             return self._fill(frames)
-        except BaseException as error:
+        except Exception as error:  # Ctrl-C is the caller's, who reads the beginning
             self.error = error
             return False
 
@@ -85,6 +85,8 @@ class Reader:
                 self._more = self._read(self.ring.capacity)
                 if self._more:
                     self._ended.wait(LOOK_S)
+        except BaseException as error:
+            self.error = error
         finally:
             self.ring.end()
             with contextlib.suppress(Exception):

@@ -222,6 +222,31 @@ static void levels_since_the_last_look(void) {
     }
 }
 
+/* In its first block, as a device with a fault would. */
+static int32_t spoil_input(vc_block *block, void *user) {
+    (void)user;
+    if (block->now.sample_frames == 0) {
+        block->input.data[5] = NAN;
+        block->input.data[6] = -INFINITY;
+    }
+    return VC_CONTINUE;
+}
+
+static void levels_outlive_a_nan_of_the_device(void) {
+    rig *r = rig_make(1, 0, 0, 64);
+    r->config.flags = VC_ENGINE_METER;
+    r->config.process = spoil_input;
+    rig_start(r);
+    vc_level level;
+    for (int i = 0; i < 2; i++) {
+        rig_cycle(r, 64);
+        vc_engine_levels(r->engine, &level, 1);
+        CHECK_NEAR(level.peak, code(64 * i + 63, 0), 0);
+        CHECK(level.mean_square > 0.0f);
+    }
+    rig_free(r);
+}
+
 static void without_a_meter_levels_are_zero(void) {
     rig *r = rig_make(0, 1, 0, 64);
     rig_start(r);
@@ -352,6 +377,7 @@ int main(void) {
     RUN(nan_and_infinity_are_silence_and_counted);
     RUN(nan_behind_the_valid_frames_does_not_count);
     RUN(levels_since_the_last_look);
+    RUN(levels_outlive_a_nan_of_the_device);
     RUN(without_a_meter_levels_are_zero);
     RUN(events_that_find_no_room_are_counted);
     RUN(statistics_are_never_torn);
