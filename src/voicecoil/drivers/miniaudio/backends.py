@@ -9,13 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicecoil import control
-from voicecoil.drivers.coreaudio.control_thread import ControlThread
+from voicecoil.drivers.control_thread import ControlThread
 from voicecoil.drivers.driver import Device
 from voicecoil.drivers.miniaudio import _io, jack, library, pulse
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
-from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
+from voicecoil.errors import DeviceLostError, DriverError, StreamTimeoutError
 
 if TYPE_CHECKING:
     from voicecoil.drivers.miniaudio.opening import Opened
@@ -164,8 +163,7 @@ class Backend:
         self.timeouts = timeouts
         self._driver = driver
         self._number = loaded.backend(kind.title)
-        self._thread = ControlThread(f"voicecoil {kind.key}")
-        self._generation = control.generation()
+        self._thread = ControlThread(f"voicecoil {kind.key}", kind.title)
         self.absence = "not asked"  # why it has no devices, in two words or so
         self.opened: set[Opened] = set()  # by this process, on this sound system
         self._context: Any = None
@@ -180,12 +178,6 @@ class Backend:
         undo: Callable[[Result], None] = lambda _: None,
     ) -> Result:
         """Runs `work` on the thread that calls this sound system; see `ControlThread.call`."""
-        if control.forked(self._generation):
-            raise ForkedError(
-                f"this process was forked from one that uses {self.kind.title}, whose connections "
-                'do not survive a fork; use the "spawn" start method, or open streams only in the '
-                "child"
-            )
         try:
             return self._thread.call(name, work, timeout_s, undo)
         except StreamTimeoutError:
