@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from voicecoil.drivers.control_thread import ControlThread
 from voicecoil.drivers.driver import Device
 from voicecoil.drivers.miniaudio import _io, jack, library, pulse
+from voicecoil.drivers.miniaudio.jack_client import Spare
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
 from voicecoil.errors import DeviceLostError, DriverError, StreamTimeoutError
@@ -167,6 +169,9 @@ class Backend:
         self.absence = "not asked"  # why it has no devices, in two words or so
         self.opened: set[Opened] = set()  # by this process, on this sound system
         self._context: Any = None
+        self._spare: Spare | None = None  # JACK's
+        self._held = 0  # how many are about to open a device
+        self._lock = threading.Lock()
         self._known: dict[str, _Listed] = {}
         self._leaked: list[Any] = []  # what calls that did not return may still use
 
@@ -181,8 +186,8 @@ class Backend:
         try:
             return self._thread.call(name, work, timeout_s, undo)
         except StreamTimeoutError:
-            self._leaked.append(self._context)
-            self._context = None
+            self._leaked.append((self._context, self._spare))
+            self._context = self._spare = None
             raise
 
     @contextlib.contextmanager
@@ -199,6 +204,8 @@ class Backend:
         try:
             yield
         finally:
+            if self._spare is not None and not self._held:
+                self._spare.close()
             for opened in list(self.opened):
                 if opened.gone and not opened.dead:
                     opened.dead = True  # it may be freed by now, or not: nobody touches it again
@@ -235,10 +242,13 @@ class Backend:
         config.jack.pClientName = name
         context = ffi.new("ma_context *")
         numbers = ffi.new("ma_backend[]", [self._number])
-        _io.take_messages()
-        self.check(
-            "ma_context_init", lib.ma_context_init(numbers, 1, config, context), self.kind.title
-        )
+        with contextlib.ExitStack() as stack:
+            if (spare := self.jack_client()) is not None:
+                stack.enter_context(spare.lent())
+                stack.enter_context(spare.known_to(ffi, config, context))
+            _io.take_messages()
+            result = lib.ma_context_init(numbers, 1, config, context)
+        self.check("ma_context_init", result, self.kind.title)
         if self.kind.key == "pulse":
             pulse.guard(ffi.buffer(context))
         self._context = (context, name)
@@ -252,6 +262,13 @@ class Backend:
             return library.alsa() is not None
         return True
 
+    def jack_client(self) -> Spare | None:
+        """For JACK, where it can be shared."""
+        jack = library.jack() if self.kind.key == "jack" and sys.platform != "win32" else None
+        if self._spare is None and jack is not None and Spare.works_with(jack):
+            self._spare = Spare(jack, CLIENT_NAME.encode())
+        return self._spare
+
     def _drop_context(self) -> None:
         if self._context is not None:
             self.library.lib.ma_context_uninit(self._context[0])
@@ -263,16 +280,27 @@ class Backend:
             return self._look()
 
     def _look(self) -> list[Device]:
+        spare = self.jack_client()
+        listed = self._list_jack(spare) if spare is not None else self._list_anew()
+        self._known = {one.device.uid: one for one in listed}
+        return [one.device for one in listed]
+
+    def _list_anew(self) -> list[_Listed]:
         fresh = self._context is None
         try:
-            listed = self._list(self.context()[0])
+            return self._list(self.context()[0])
         except DriverError:
             if fresh:
                 raise
             self._drop_context()  # its server may have been restarted
-            listed = self._list(self.context()[0])
-        self._known = {one.device.uid: one for one in listed}
-        return [one.device for one in listed]
+            return self._list(self.context()[0])
+
+    def _list_jack(self, spare: Spare) -> list[_Listed]:
+        inputs, outputs, rate = jack.ports(spare.client())
+        forms = [(count, rate) if count else None for count in (inputs, outputs)]
+        if not any(forms):
+            return []
+        return [self._listed(self.kind.title, self.kind.key, forms, (None, None))]
 
     def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
         """The native ids for (capture, playback) of a device that was listed."""
@@ -291,11 +319,6 @@ class Backend:
         return [self._formats(context, ids[way], way) is not None for way in WAYS]
 
     def _list(self, context: Any) -> list[_Listed]:
-        if self.kind.key == "jack" and (card := jack.ports()) is not None:
-            forms = [(count, card[2]) if count else None for count in card[:2]]
-            if not any(forms):
-                return []
-            return [self._listed(self.kind.title, self.kind.key, forms, (None, None))]
         ffi, lib = self.library.ffi, self.library.lib
         infos = ffi.new("ma_device_info *[2]")
         counts = ffi.new("ma_uint32[2]")
@@ -373,6 +396,24 @@ class Backend:
         return channels or ANY_CHANNELS, rate or ANY_RATE_HZ
 
     # ---- from any thread ----
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Around listing devices and opening one: JACK's client for the list is the device's."""
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+            if self._spare is not None and self._spare.is_open:
+                with contextlib.suppress(StreamTimeoutError):
+                    self.call(f"leaving {self.kind.title}", self._leave, self.timeouts.stop_s)
+
+    def _leave(self) -> None:
+        with self.connecting():
+            pass  # which closes what nobody holds
 
     def missing(self, device: Device) -> str | None:
         """Why a device gives no cycles, where that can be seen; None: it is there."""

@@ -6,8 +6,9 @@ structures are configured from Python, its callback is C (callback.h). See docs/
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from voicecoil import _core
@@ -82,6 +83,14 @@ class MiniaudioDriver:
         """The default device of the first sound system that has one."""
         flag = f"is_default_{direction}"
         return next((device for device in self.devices() if getattr(device, flag)), None)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Around `devices` and the `open_stream` that follows it."""
+        with contextlib.ExitStack() as stack:
+            for backend in self._backends.values():
+                stack.enter_context(backend.held())
+            yield
 
     def open_stream(self, wanted: Wanted) -> MiniaudioStream:
         """Opens a stream that is not started yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -135,8 +136,10 @@ def _init(
     )
     backend.library.layout.set_switches(config)
     device = ffi.new("ma_device *")
-    result = lib.ma_device_init(context[0], config, device)
-    backend.check("ma_device_init", result, repr(wanted.device.name))
+    spare = backend.jack_client()
+    with spare.given() if spare is not None else contextlib.nullcontext():
+        result = lib.ma_device_init(context[0], config, device)
+        backend.check("ma_device_init", result, repr(wanted.device.name))
     return device, (kept, name)
 
 
