@@ -168,6 +168,8 @@ class Backend:
         self._thread = ControlThread(f"voicecoil {kind.key}", kind.title)
         self.absence = "not asked"  # why it has no devices, in two words or so
         self.opened: set[Opened] = set()  # by this process, on this sound system
+        # uids of the (input, output) that the sound system uses itself, as of the newest list.
+        self.defaults: list[str | None] = [None, None]
         self._context: Any = None
         self._spare: Spare | None = None  # JACK's
         self._held = 0  # how many are about to open a device
@@ -327,11 +329,14 @@ class Backend:
         )  # playback, then capture
         self.check("ma_context_get_devices", result, self.kind.title)
         found: dict[str, tuple[str, list[bytes | None]]] = {}
+        self.defaults = [None, None]
         for way in (1, 0):
             for info in infos[way][0 : counts[way]]:
                 raw = bytes(ffi.buffer(ffi.addressof(info.id)))
                 name = ffi.string(info.name).decode("utf-8", "replace")
                 found.setdefault(self._uid(raw), (name, [None, None]))[1][way] = raw
+                if info.isDefault:
+                    self.defaults[way] = self._uid(raw)
         formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
         if self.kind.key == "pulse":
             # A connection that is older than PipeWire's defaults is not told of them, ever.
