@@ -128,7 +128,7 @@ class MiniaudioDriver:
         return self._watching.add(listener)
 
     def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
-        """For `Watching`. A sound system's own default can change behind the device of that name."""
+        """For `Watching`. A system's own default can change behind the device of that name."""
         listed = self.devices()
         ways: tuple[Direction, ...] = ("input", "output")
         defaults: list[str | None] = []
