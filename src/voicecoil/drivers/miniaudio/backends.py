@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicecoil.drivers.control_thread import ControlThread
+from voicecoil.drivers.control_thread import QUEUE_S, ControlThread, NotBegunError
 from voicecoil.drivers.driver import Device
 from voicecoil.drivers.miniaudio import _io, jack, library, pulse
 from voicecoil.drivers.miniaudio.jack_client import Spare
@@ -183,10 +183,13 @@ class Backend:
         work: Callable[[], Result],
         timeout_s: float,
         undo: Callable[[Result], None] = lambda _: None,
+        queue_s: float = QUEUE_S,
     ) -> Result:
         """Runs `work` on the thread that calls this sound system; see `ControlThread.call`."""
         try:
-            return self._thread.call(name, work, timeout_s, undo)
+            return self._thread.call(name, work, timeout_s, undo, queue_s=queue_s)
+        except NotBegunError:
+            raise
         except StreamTimeoutError:
             self._leaked.append((self._context, self._spare))
             self._context = self._spare = None
@@ -423,7 +426,8 @@ class Backend:
     def missing(self, device: Device) -> str | None:
         """Why a device gives no cycles, where that can be seen; None: it is there."""
         try:
-            listed = self.call(f"looking for {device.name!r}", self.look, self.timeouts.look_s)
+            limit_s = self.timeouts.look_s  # also for another stream's call, which may hang
+            listed = self.call(f"looking for {device.name!r}", self.look, limit_s, queue_s=limit_s)
         except DriverError:
             return f"the server of {self.kind.title} stopped, and {device.name!r} with it"
         except StreamTimeoutError:
