@@ -78,8 +78,8 @@ def compare(recorded: NDArray[np.float32], frames: int) -> Heard:
     silent = foreign = 0
     for first in range(0, len(recorded), RATE):
         part = recorded[first : first + RATE]
-        low, high = np.rint(part[:, 0] * 2 * LOW) - 1, np.rint(part[:, 1] * 4 * LOW) - 1
-        frame = (high * LOW + low).astype(np.int64)
+        low, high = (np.rint(part * (2 * LOW, 4 * LOW)).astype(np.int64) - 1).T
+        frame = high * LOW + low
         quiet = ~part.any(axis=1)
         known = ~quiet & (frame >= 0) & (frame < frames)
         known[known] = (part[known] == coded_at(frame[known])).all(axis=1)
