@@ -287,7 +287,9 @@ class _Closer:
         """For `control`: the interpreter is about to end."""
         _ended.set()
         until = time.monotonic() + timeout_s
-        for thread in [_thread, *_recovering.values()]:
+        with _lock:
+            threads = [_thread, *_recovering.values()]
+        for thread in threads:
             if thread is not None:
                 thread.join(max(0.0, until - time.monotonic()))
 
