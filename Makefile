@@ -3,13 +3,14 @@
 # make bench              the measurements (not a test)
 # make bench-peers        beside other libraries, on real servers (needs jackd2, pulseaudio, portaudio19-dev)
 # make bench-hostile      the same while the rest of the program does its worst
+# make bench-long         ten minutes on PulseAudio while all cores are busy
 # make clean
 
 PYTHON ?= $(shell command -v python3 || command -v python)
 ENV = build/env
 IN_ENV = $(ENV)/bin/python
 
-.PHONY: play test bench bench-peers bench-hostile env env-peers clean
+.PHONY: play test bench bench-peers bench-hostile bench-long env env-peers clean
 
 # In the environment, so that no shell looks into the name.
 play: export VOICECOIL_PLAY_FILE = $(value FILE)
@@ -27,6 +28,9 @@ bench-peers: env-peers
 
 bench-hostile: env-peers
 	@PYTHONPATH=benchmarks:tests build/env-peers/bin/python benchmarks/peers/run_hostile.py
+
+bench-long: env-peers
+	@PYTHONPATH=tests:benchmarks build/env-peers/bin/python benchmarks/peers/long_play.py
 
 env-peers:
 	@$(PYTHON) tools/environment.py build/env-peers test peers

@@ -55,4 +55,8 @@ def two_devices(**second: Any) -> tuple[VirtualDevice, VirtualDevice, VirtualDri
 
 def no_thread_stays() -> None:
     """The thread that looks after devices ends with the streams that it looks after."""
-    until(lambda: all(thread.name != "voicecoil devices" for thread in threading.enumerate()))
+    until(
+        lambda: all(
+            not thread.name.startswith("voicecoil devices") for thread in threading.enumerate()
+        )
+    )

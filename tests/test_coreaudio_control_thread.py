@@ -12,7 +12,7 @@ import pytest
 import voicecoil as vc
 from coreaudio import Worlds
 from rig import until
-from voicecoil.drivers.coreaudio.control_thread import ControlThread, NotBegunError
+from voicecoil.drivers.control_thread import ControlThread, NotBegunError
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.testing import SimulatedCoreAudio
 
@@ -55,7 +55,7 @@ class Caller(threading.Thread):
 
 @pytest.fixture
 def thread() -> Iterator[ControlThread]:
-    thread = ControlThread("calls")
+    thread = ControlThread("calls", "the tests' audio")
     yield thread
     assert thread.settle(LONG_S)
 

@@ -14,7 +14,7 @@ from coded import assert_coded, coded
 from driver_contract import CodedOutput
 from losing import came_back, go_by, is_away, is_on, kinds, no_thread_stays, two_devices, unplug
 from rig import until
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.driver import Driver, DriverStream, Wanted
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 VIRTUAL = pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
@@ -474,3 +474,63 @@ def test_a_default_device_at_another_rate_ends_the_stream() -> None:
         stream.wait(10)
     stream.close()
     other.close()
+
+
+class Hanging(VirtualDriver):
+    """Its device "One" is opened when the test wants it, once that was lost."""
+
+    def __init__(self, devices: list[VirtualDevice]) -> None:
+        super().__init__(devices)
+        self.hangs = False
+        self.hung = 0
+        self.go_on = threading.Event()
+
+    def open_stream(self, wanted: Wanted) -> DriverStream:
+        if self.hangs and wanted.device.name == "One":
+            self.hung += 1
+            assert self.go_on.wait(60)
+        return super().open_stream(wanted)
+
+
+def test_an_opening_that_hangs_holds_up_no_other_stream() -> None:
+    one, two, _ = two_devices()
+    driver = Hanging([one, two])
+    wishes: dict[str, Any] = {"driver": driver, "on_device_lost": "wait"}
+    with (
+        vc.OutputStream(CodedOutput(), device="One", **wishes) as first,
+        vc.OutputStream(CodedOutput(), device="Two", **wishes) as second,
+    ):
+        driver.hangs = True
+        unplug(one)
+        is_away(first)
+        one.replug()
+        until(lambda: driver.hung == 1)
+        for _ in range(3):
+            unplug(two)
+            is_away(second)
+            two.replug()
+            is_on(second)
+        assert first.state == "waiting"
+        driver.go_on.set()
+        is_on(first)
+        first.abort()
+        second.abort()
+    assert driver.hung == 1
+
+
+def test_a_stream_is_closed_while_its_opening_hangs() -> None:
+    one, two, _ = two_devices()
+    driver = Hanging([one, two])
+    stream = vc.OutputStream(CodedOutput(), device="One", driver=driver, on_device_lost="wait")
+    stream.start()
+    driver.hangs = True
+    unplug(one)
+    is_away(stream)
+    one.replug()
+    until(lambda: driver.hung == 1)
+    stream.close()
+    driver.go_on.set()
+    no_thread_stays()
+    with vc.OutputStream(CodedOutput(), device="Two", driver=driver) as other:
+        two.step(2)
+        other.abort()

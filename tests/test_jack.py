@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from driver_contract import CodedOutput, DriverContract
+from rig import until
 from servers.jack import JackServer, SoundCard, use
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
@@ -124,3 +125,20 @@ def test_a_server_that_is_killed_is_noticed_at_once_and_nothing_hangs(rig: JackR
     assert rig.driver.devices() == []
     with pytest.raises(vc.DeviceNotFoundError, match="driver 'miniaudio:jack'"):
         vc.OutputStream(lambda block: None, driver=rig.driver)
+
+
+def test_a_server_that_comes_back_at_another_rate_ends_a_sound_and_says_so(rig: JackRig) -> None:
+    """It would be heard at another pitch: a stream's rate is not converted on the way."""
+    playback = vc.play(coded(0, 100_000, 2), 48_000, driver=rig.driver, on_device_lost="wait")
+    rig.advance(3)
+    rig.unplug()
+    until(lambda: playback._output.stream.state == "waiting")
+    other = JackServer(samplerate=44_100, ports=2)
+    try:
+        with pytest.raises(
+            vc.DeviceLostError,
+            match="at 48000 Hz and cannot go on with 'JACK', which runs at 44100",
+        ):
+            playback.wait(30)
+    finally:
+        other.close()

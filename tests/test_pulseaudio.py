@@ -6,11 +6,13 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from pulse_contract import PulseContract, PulseRig, Shared
+from rig import until
 from servers.pulse import PulseServer
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
@@ -43,3 +45,38 @@ def test_a_machine_with_a_server_uses_it_without_being_told(rig: PulseRig) -> No
     listed = json.loads(done.stdout)
     assert listed[0]["uid"] == "pulse"
     assert {device["driver"] for device in listed} == {"miniaudio"}
+
+
+def test_who_watches_hears_of_sinks_and_of_the_default(rig: PulseRig) -> None:
+    told: list[str] = []
+    control = rig.server.control
+    first = (control("get-default-sink") or "").strip()
+
+    def becomes(what: str, *command: str) -> str:
+        told.clear()
+        said = control(*command)
+        assert said is not None
+        until(lambda: what in told)
+        return said.strip()
+
+    end = rig.driver.watch(told.append)
+    module = becomes("devices", "load-module", "module-null-sink", "sink_name=late")
+    assert "pulse:late" in {device.uid for device in rig.driver.devices()}
+    becomes("default output", "set-default-sink", "late")
+    becomes("default output", "set-default-sink", first)
+    becomes("devices", "unload-module", module)
+    assert "pulse:late" not in {device.uid for device in rig.driver.devices()}
+    end()
+    end()
+    until(lambda: not any("watches" in thread.name for thread in threading.enumerate()))
+
+
+def test_who_watches_hears_of_a_server_that_goes_and_comes(rig: PulseRig) -> None:
+    told: list[str] = []
+    end = rig.driver.watch(told.append)
+    rig.server.kill()
+    until(lambda: set(told) == {"devices", "default input", "default output"})
+    told.clear()
+    rig.server.start()
+    until(lambda: set(told) == {"devices", "default input", "default output"})
+    end()

@@ -313,21 +313,27 @@ class Connection:
         host_ns = self.clock.clock_ns() if self.clock else self._recovery.driver.now_ns()
         return Event(kind, host_ns, frames, 0, detail)
 
-    # ---- for `recovery`, on its thread ----
+    # ---- for `recovery`, on its threads ----
 
     @property
     def watched(self) -> bool:
         """Whether there is something to look after."""
         return not self.closed and self.running
 
-    def look(self) -> None:
+    def is_well(self) -> bool:
+        """Whether it is on a device that gives cycles, or needs none."""
+        phase = self.phase
+        if phase == "away":
+            return False
+        runs = phase == "started" and self.engine.state in (_core.RUNNING, _core.DRAINING)
+        return not runs or self.device_trouble() is None
+
+    def recover(self) -> None:
         """Leaves a device that is lost; looks for one where it has none."""
         if self.away:
             self._find_device()
-        elif self.started and self.engine.state in (_core.RUNNING, _core.DRAINING):
-            trouble = self.device_trouble()
-            if trouble is not None:
-                self._leave(trouble)
+        elif (trouble := self.device_trouble()) is not None:
+            self._leave(trouble)
 
     def fail(self, error: Exception) -> None:
         """It will not go on."""

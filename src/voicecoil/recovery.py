@@ -1,7 +1,8 @@
-"""What a stream does when its device is lost: where it goes on, and the thread that looks after it.
+"""What a stream does when its device is lost: where it goes on, and the threads that look after it.
 
-The thread exists while streams run that do not simply end then. It looks whether their devices are
-well, and for a device where one has none; all that may take long happens on it.
+One exists while streams run that do not simply end then, and looks whether their devices are well.
+Each stream that is lost has another one until it is on a device again, or ends: there happens all
+that may take long.
 """
 
 from __future__ import annotations
@@ -263,34 +264,46 @@ class Recovery:
         return Arrival(device, stream, _numbered(input_map), _numbered(output_map))
 
 
-# ---- the thread ----------------------------------------------------------------------------------
+# ---- the threads ---------------------------------------------------------------------------------
 
 
 class Watched(Protocol):
     @property
-    def watched(self) -> bool: ...
-    def look(self) -> None: ...
-    def fail(self, error: Exception) -> None: ...
+    def watched(self) -> bool:
+        """Whether there is something to look after."""
+
+    def is_well(self) -> bool:
+        """Whether it has a device that gives cycles, or needs none. Soon told."""
+
+    def recover(self) -> None:
+        """Does what can be done about it now. That may take long."""
+
+    def fail(self, error: Exception) -> None:
+        """It will not go on."""
 
 
 class _Closer:
     def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end."""
         _ended.set()
-        thread = _thread
-        if thread is not None:
-            thread.join(timeout_s)
+        until = time.monotonic() + timeout_s
+        with _lock:
+            threads = [_thread, *_recovering.values()]
+        for thread in threads:
+            if thread is not None:
+                thread.join(max(0.0, until - time.monotonic()))
 
 
 _lock = threading.Lock()
 _watched: Alive[Watched] = Alive()
+_recovering: dict[Watched, threading.Thread] = {}  # one for each stream that is lost
 _thread: threading.Thread | None = None
 _ended = threading.Event()
 _closer = _Closer()
 
 
 def watch(connection: Watched) -> None:
-    """Has `connection.look()` called from now on, for as long as it is `watched`.
+    """Looks after `connection` from now on, for as long as it is `watched`.
 
     Raises
     ------
@@ -310,7 +323,7 @@ def _run() -> None:
     global _thread
     while not _ended.wait(LOOK_S):
         with _lock:
-            found = _watched.now()
+            found = [one for one in _watched.now() if one not in _recovering]
         while found:
             _look(found.pop())
         with _lock:
@@ -320,13 +333,47 @@ def _run() -> None:
 
 
 def _look(connection: Watched) -> None:
-    try:
-        connection.look()
-    except Exception as error:
-        connection.fail(error)
+    if not _is_well(connection):
+        thread = threading.Thread(
+            target=_recover, args=(connection,), name="voicecoil devices, lost", daemon=True
+        )
+        with _lock:
+            _recovering[connection] = thread
+        try:
+            thread.start()
+        except RuntimeError:  # there is no room for one more now
+            with _lock:
+                del _recovering[connection]
+    _forget_unwatched(connection)
+
+
+def _forget_unwatched(connection: Watched) -> None:
     with _lock:
         if not connection.watched:
             _watched.discard(connection)
+
+
+def _is_well(connection: Watched) -> bool:
+    try:
+        return connection.is_well()
+    except Exception as error:
+        connection.fail(error)
+        return True
+
+
+def _recover(connection: Watched) -> None:
+    """A thread of its own: an opening that hangs until its deadline holds up no other stream."""
+    try:
+        while not _is_well(connection):
+            connection.recover()
+            if _ended.wait(LOOK_S):
+                return
+    except Exception as error:
+        connection.fail(error)
+    finally:
+        with _lock:
+            _recovering.pop(connection, None)
+        _forget_unwatched(connection)
 
 
 def _after_fork_in_child() -> None:
@@ -335,6 +382,7 @@ def _after_fork_in_child() -> None:
     _ended = threading.Event()
     _thread = None
     _watched.clear()
+    _recovering.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -19,7 +20,15 @@ from voicecoil.arguments import (
 )
 from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection, Place
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Device, Direction, Driver, Got, Latency, Wanted
+from voicecoil.drivers.driver import (
+    Device,
+    Direction,
+    Driver,
+    Got,
+    HoldingDriver,
+    Latency,
+    Wanted,
+)
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -102,16 +111,20 @@ class StreamBase:
         block_frames = check_blocksize(blocksize)
         policy = check_on_device_lost(on_device_lost)
         self._driver = get_driver(driver)
-        self._first_device, is_there = find_or_await(device, self._directions, self._driver, policy)
-        maps = self._channel_maps(channels)
         driver_stream = None
         code: _core.Code | None = None
-        if not is_there:
-            got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
-        else:
-            wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
-            driver_stream = self._driver.open_stream(wanted)
-            got = driver_stream.got
+        holding = self._driver
+        with holding.held() if isinstance(holding, HoldingDriver) else contextlib.nullcontext():
+            self._first_device, is_there = find_or_await(
+                device, self._directions, self._driver, policy
+            )
+            maps = self._channel_maps(channels)
+            if not is_there:
+                got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
+            else:
+                wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
+                driver_stream = self._driver.open_stream(wanted)
+                got = driver_stream.got
         try:
             if rate is not None and got.samplerate != rate and make_code is None:
                 raise ArgumentError(

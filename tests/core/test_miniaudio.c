@@ -60,7 +60,7 @@ static vc_ma_config plain(void) {
 static device open_device(const vc_ma_config *config) {
     device made = {.io = vc_ma_io_new(config)};
     vc_ma_set_user_data_offset(offsetof(device, io));
-    vc_ma_io_attach(made.io, engine);
+    vc_ma_io_attach(made.io, engine, false);
     return made;
 }
 
@@ -179,7 +179,7 @@ static void test_time_goes_on_while_the_device_stands(void) {
     call(&at);
     vc_ma_io_detach(at.io);
     now_ns += 100 * PERIOD_NS;
-    vc_ma_io_attach(at.io, engine);
+    vc_ma_io_attach(at.io, engine, false);
     call(&at);
     CHECK_INT(seen.now.sample_frames, 100 * FRAMES);
     CHECK_INT(seen.now.host_ns, now_ns);
@@ -335,6 +335,41 @@ static void test_a_jack_cycle_in_parts(void) {
     vc_ma_io_free(at.io);
 }
 
+static void test_the_cycle_in_which_jack_was_connected_is_silent(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    vc_ma_io_attach(at.io, engine, true);
+    ring_held = 5 * FRAMES;
+    for (int part = 0; part < 2; part++) {
+        call(&at);
+        CHECK(output[0] == 0.0f);
+    }
+    CHECK_INT(ring_held, FRAMES);
+    next_jack_cycle(FRAMES);
+    call(&at);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.cycles, 1);
+    CHECK_INT(seen.now.sample_frames, 0);
+    vc_ma_io_free(at.io);
+}
+
+static void test_the_duplex_ring_is_emptied_also_when_the_next_cycle_is_the_first(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    vc_ma_io_attach(at.io, engine, true);
+    ring_held = 3 * FRAMES;
+    for (int i = 0; i < 2; i++) {
+        next_jack_cycle(FRAMES);
+        call(&at);
+        vc_ma_io_count(at.io, &counts);
+        CHECK_INT(counts.cycles, i);
+        CHECK_INT(ring_held, FRAMES);
+    }
+    vc_ma_io_free(at.io);
+}
+
 static void test_a_jack_that_does_not_answer(void) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
@@ -354,7 +389,7 @@ static void test_the_duplex_ring_is_emptied_before_the_engine_comes(void) {
     ring_held = 5 * FRAMES;
     call(&at);
     CHECK_INT(ring_held, FRAMES); /* those that this call has, and gives back */
-    vc_ma_io_attach(at.io, engine);
+    vc_ma_io_attach(at.io, engine, false);
     ring_held = 2 * FRAMES;
     call(&at);
     CHECK_INT(ring_held, 2 * FRAMES);
@@ -406,7 +441,7 @@ static void test_attach_and_detach_beside_a_running_device(void) {
         while (vc_message_take(text)) {
             CHECK(strcmp(text, "a thread says something") == 0);
         }
-        vc_ma_io_attach(shared.io, engine);
+        vc_ma_io_attach(shared.io, engine, false);
     }
     ended = true;
     for (int i = 0; i < 3; i++) {
@@ -456,6 +491,8 @@ int main(void) {
     RUN(test_jacks_time_is_taken_and_unwrapped);
     RUN(test_cycles_that_jack_skipped_are_lost);
     RUN(test_a_jack_cycle_in_parts);
+    RUN(test_the_cycle_in_which_jack_was_connected_is_silent);
+    RUN(test_the_duplex_ring_is_emptied_also_when_the_next_cycle_is_the_first);
     RUN(test_a_jack_that_does_not_answer);
     RUN(test_the_duplex_ring_is_emptied_before_the_engine_comes);
     RUN(test_attach_and_detach_beside_a_running_device);

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
@@ -26,6 +27,7 @@ __all__ = [
     "DriverStream",
     "Got",
     "HearingDriver",
+    "HoldingDriver",
     "Latency",
     "Wanted",
 ]
@@ -218,6 +220,14 @@ class HearingDriver(Protocol):
 
         From the first frame that a stream made to the last one, silence between them included.
         """
+
+
+@runtime_checkable
+class HoldingDriver(Protocol):
+    """A driver that saves time when it knows that a device is looked for to be opened."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Around `devices` and the `open_stream` that follows it."""
 
 
 class Driver(Protocol):

@@ -17,9 +17,9 @@ from functools import partial
 from typing import ClassVar, TypeVar
 
 from voicecoil import _core, control
+from voicecoil.drivers.control_thread import ControlThread
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Changes, Hearer
-from voicecoil.drivers.coreaudio.control_thread import ControlThread
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal, selector
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
@@ -126,7 +126,7 @@ class CoreAudioDriver:
         if own_clock or stepped:
             address = self.library.clock_address
             self.clock = _core.Clock.from_addresses(*address, stepped, self.library)
-        self._control = ControlThread(f"voicecoil {name}")
+        self._control = ControlThread(f"voicecoil {name}", "CoreAudio")
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # streams by device
         self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from voicecoil.drivers.control_thread import QUEUE_S
 from voicecoil.drivers.coreaudio import devices
-from voicecoil.drivers.coreaudio.control_thread import QUEUE_S
 from voicecoil.drivers.coreaudio.devices import DeviceStream
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal, Range
 from voicecoil.drivers.coreaudio.status import DEAD

@@ -8,9 +8,9 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from voicecoil import _core, control
+from voicecoil.drivers.control_thread import NotBegunError
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import RESTARTED
-from voicecoil.drivers.coreaudio.control_thread import NotBegunError
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY

@@ -48,7 +48,7 @@ cdef extern from "callback.h" nogil:
     void vc_ma_set_user_data_offset(size_t offset)
     vc_ma_io *vc_ma_io_new(const vc_ma_config *config)
     void vc_ma_io_free(vc_ma_io *io)
-    void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine)
+    void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bint connected)
     void vc_ma_io_detach(vc_ma_io *io)
     uint64_t vc_ma_io_turn(const vc_ma_io *io)
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)

@@ -106,10 +106,10 @@ cdef class IO:
         return <uintptr_t>self.io
 
     @cython.critical_section
-    def attach(self, engine):
-        """From the next cycle on the engine is called."""
+    def attach(self, engine, bint connected=False):
+        """From the next cycle on the engine is called; see vc_ma_io_attach."""
         self.engine = engine
-        vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address)
+        vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address, connected)
 
     def detach(self):
         """From the next cycle on it is not."""

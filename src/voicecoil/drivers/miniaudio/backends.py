@@ -5,17 +5,18 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from voicecoil import control
-from voicecoil.drivers.coreaudio.control_thread import ControlThread
+from voicecoil.drivers.control_thread import QUEUE_S, ControlThread, NotBegunError
 from voicecoil.drivers.driver import Device
 from voicecoil.drivers.miniaudio import _io, jack, library, pulse
+from voicecoil.drivers.miniaudio.jack_client import Spare
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
-from voicecoil.errors import DeviceLostError, DriverError, ForkedError, StreamTimeoutError
+from voicecoil.errors import DeviceLostError, DriverError, StreamTimeoutError
 
 if TYPE_CHECKING:
     from voicecoil.drivers.miniaudio.opening import Opened
@@ -164,11 +165,15 @@ class Backend:
         self.timeouts = timeouts
         self._driver = driver
         self._number = loaded.backend(kind.title)
-        self._thread = ControlThread(f"voicecoil {kind.key}")
-        self._generation = control.generation()
+        self._thread = ControlThread(f"voicecoil {kind.key}", kind.title)
         self.absence = "not asked"  # why it has no devices, in two words or so
         self.opened: set[Opened] = set()  # by this process, on this sound system
+        # uids of the (input, output) that the sound system uses itself, as of the newest list.
+        self.defaults: list[str | None] = [None, None]
         self._context: Any = None
+        self._spare: Spare | None = None  # JACK's
+        self._held = 0  # how many are about to open a device
+        self._lock = threading.Lock()
         self._known: dict[str, _Listed] = {}
         self._leaked: list[Any] = []  # what calls that did not return may still use
 
@@ -178,19 +183,16 @@ class Backend:
         work: Callable[[], Result],
         timeout_s: float,
         undo: Callable[[Result], None] = lambda _: None,
+        queue_s: float = QUEUE_S,
     ) -> Result:
         """Runs `work` on the thread that calls this sound system; see `ControlThread.call`."""
-        if control.forked(self._generation):
-            raise ForkedError(
-                f"this process was forked from one that uses {self.kind.title}, whose connections "
-                'do not survive a fork; use the "spawn" start method, or open streams only in the '
-                "child"
-            )
         try:
-            return self._thread.call(name, work, timeout_s, undo)
+            return self._thread.call(name, work, timeout_s, undo, queue_s=queue_s)
+        except NotBegunError:
+            raise
         except StreamTimeoutError:
-            self._leaked.append(self._context)
-            self._context = None
+            self._leaked.append((self._context, self._spare))
+            self._context = self._spare = None
             raise
 
     @contextlib.contextmanager
@@ -207,6 +209,8 @@ class Backend:
         try:
             yield
         finally:
+            if self._spare is not None and not self._held:
+                self._spare.close()
             for opened in list(self.opened):
                 if opened.gone and not opened.dead:
                     opened.dead = True  # it may be freed by now, or not: nobody touches it again
@@ -243,10 +247,13 @@ class Backend:
         config.jack.pClientName = name
         context = ffi.new("ma_context *")
         numbers = ffi.new("ma_backend[]", [self._number])
-        _io.take_messages()
-        self.check(
-            "ma_context_init", lib.ma_context_init(numbers, 1, config, context), self.kind.title
-        )
+        with contextlib.ExitStack() as stack:
+            if (spare := self.jack_client()) is not None:
+                stack.enter_context(spare.lent())
+                stack.enter_context(spare.known_to(ffi, config, context))
+            _io.take_messages()
+            result = lib.ma_context_init(numbers, 1, config, context)
+        self.check("ma_context_init", result, self.kind.title)
         if self.kind.key == "pulse":
             pulse.guard(ffi.buffer(context))
         self._context = (context, name)
@@ -260,6 +267,13 @@ class Backend:
             return library.alsa() is not None
         return True
 
+    def jack_client(self) -> Spare | None:
+        """For JACK, where it can be shared."""
+        jack = library.jack() if self.kind.key == "jack" and sys.platform != "win32" else None
+        if self._spare is None and jack is not None and Spare.works_with(jack):
+            self._spare = Spare(jack, CLIENT_NAME.encode())
+        return self._spare
+
     def _drop_context(self) -> None:
         if self._context is not None:
             self.library.lib.ma_context_uninit(self._context[0])
@@ -271,16 +285,27 @@ class Backend:
             return self._look()
 
     def _look(self) -> list[Device]:
+        spare = self.jack_client()
+        listed = self._list_jack(spare) if spare is not None else self._list_anew()
+        self._known = {one.device.uid: one for one in listed}
+        return [one.device for one in listed]
+
+    def _list_anew(self) -> list[_Listed]:
         fresh = self._context is None
         try:
-            listed = self._list(self.context()[0])
+            return self._list(self.context()[0])
         except DriverError:
             if fresh:
                 raise
             self._drop_context()  # its server may have been restarted
-            listed = self._list(self.context()[0])
-        self._known = {one.device.uid: one for one in listed}
-        return [one.device for one in listed]
+            return self._list(self.context()[0])
+
+    def _list_jack(self, spare: Spare) -> list[_Listed]:
+        inputs, outputs, rate = jack.ports(spare.client())
+        forms = [(count, rate) if count else None for count in (inputs, outputs)]
+        if not any(forms):
+            return []
+        return [self._listed(self.kind.title, self.kind.key, forms, (None, None))]
 
     def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
         """The native ids for (capture, playback) of a device that was listed."""
@@ -299,11 +324,6 @@ class Backend:
         return [self._formats(context, ids[way], way) is not None for way in WAYS]
 
     def _list(self, context: Any) -> list[_Listed]:
-        if self.kind.key == "jack" and (card := jack.ports()) is not None:
-            forms = [(count, card[2]) if count else None for count in card[:2]]
-            if not any(forms):
-                return []
-            return [self._listed(self.kind.title, self.kind.key, forms, (None, None))]
         ffi, lib = self.library.ffi, self.library.lib
         infos = ffi.new("ma_device_info *[2]")
         counts = ffi.new("ma_uint32[2]")
@@ -312,11 +332,14 @@ class Backend:
         )  # playback, then capture
         self.check("ma_context_get_devices", result, self.kind.title)
         found: dict[str, tuple[str, list[bytes | None]]] = {}
+        self.defaults = [None, None]
         for way in (1, 0):
             for info in infos[way][0 : counts[way]]:
                 raw = bytes(ffi.buffer(ffi.addressof(info.id)))
                 name = ffi.string(info.name).decode("utf-8", "replace")
                 found.setdefault(self._uid(raw), (name, [None, None]))[1][way] = raw
+                if info.isDefault:
+                    self.defaults[way] = self._uid(raw)
         formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
         if self.kind.key == "pulse":
             # A connection that is older than PipeWire's defaults is not told of them, ever.
@@ -382,10 +405,29 @@ class Backend:
 
     # ---- from any thread ----
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Around listing devices and opening one: JACK's client for the list is the device's."""
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+            if self._spare is not None and self._spare.is_open:
+                with contextlib.suppress(StreamTimeoutError):
+                    self.call(f"leaving {self.kind.title}", self._leave, self.timeouts.stop_s)
+
+    def _leave(self) -> None:
+        with self.connecting():
+            pass  # which closes what nobody holds
+
     def missing(self, device: Device) -> str | None:
         """Why a device gives no cycles, where that can be seen; None: it is there."""
         try:
-            listed = self.call(f"looking for {device.name!r}", self.look, self.timeouts.look_s)
+            limit_s = self.timeouts.look_s  # also for another stream's call, which may hang
+            listed = self.call(f"looking for {device.name!r}", self.look, limit_s, queue_s=limit_s)
         except DriverError:
             return f"the server of {self.kind.title} stopped, and {device.name!r} with it"
         except StreamTimeoutError:

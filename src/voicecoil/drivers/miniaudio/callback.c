@@ -30,6 +30,9 @@ struct vc_ma_io {
     _Atomic(vc_engine *) engine;
     _Atomic uint64_t turn; /* odd while inside */
     _Atomic bool fresh;    /* the next cycle begins a new run of the device */
+    _Atomic bool early;    /* not in JACK's cycle `under_way` */
+    _Atomic uint32_t under_way;
+    bool emptied; /* the ring: the IO thread's */
     vc_cycle_run_fn run;
     vc_ma_jack jack;
     int64_t (*clock_ns)(void) VC_REALTIME;
@@ -211,14 +214,39 @@ static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const floa
     count(&io->cycles, 1);
 }
 
-static void empty_ring(const vc_ma_jack *jack, uint32_t frames) {
+static void empty_ring(vc_ma_io *io, uint32_t frames) {
+    const vc_ma_jack *jack = &io->jack;
     if (!jack->readable) {
         return;
     }
+    io->emptied = true;
     uint32_t held = jack->readable(jack->ring);
     if (held > frames) { /* these frames are given back when this callback returns */
         jack->skip(jack->ring, held - frames);
     }
+}
+
+/* The first frame of JACK's newest cycle; 0: it does not say. */
+static uint32_t jack_cycle(const vc_ma_io *io) VC_REALTIME;
+static uint32_t jack_cycle(const vc_ma_io *io) {
+    uint32_t current = 0;
+    uint64_t current_us = 0, next_us = 0;
+    float period_us = 0;
+    int failed = io->jack.cycle_times(io->jack.client, &current, &current_us, &next_us, &period_us);
+    return failed ? 0 : current;
+}
+
+static bool too_early(vc_ma_io *io) VC_REALTIME;
+static bool too_early(vc_ma_io *io) {
+    if (!atomic_load_explicit(&io->early, memory_order_relaxed)) {
+        return false;
+    }
+    /* What miniaudio put into the ring before the first cycle would make all input late. */
+    bool stale = io->jack.readable != NULL && !io->emptied;
+    bool early =
+        stale || jack_cycle(io) == atomic_load_explicit(&io->under_way, memory_order_relaxed);
+    atomic_store_explicit(&io->early, early, memory_order_relaxed);
+    return early;
 }
 
 void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) {
@@ -235,8 +263,8 @@ void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) 
     if (resized) {
         atomic_store_explicit(&io->resized, frames, memory_order_relaxed);
     }
-    if (engine == NULL || resized || frames == 0) {
-        empty_ring(&io->jack, frames);
+    if (engine == NULL || resized || frames == 0 || too_early(io)) {
+        empty_ring(io, frames);
         silence(&io->directions[OUTPUT], output, frames);
     } else {
         run_cycle(io, engine, output, input, frames, now_ns);
@@ -321,7 +349,9 @@ void vc_ma_io_free(vc_ma_io *io) {
     free(io);
 }
 
-void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine) {
+void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bool connected) {
+    atomic_store(&io->under_way, connected ? jack_cycle(io) : 0);
+    atomic_store(&io->early, connected);
     atomic_store(&io->fresh, true);
     atomic_store(&io->engine, engine);
 }

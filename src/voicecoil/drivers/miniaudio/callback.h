@@ -91,8 +91,10 @@ void vc_ma_set_user_data_offset(size_t offset);
 vc_ma_io *vc_ma_io_new(const vc_ma_config *config);
 /* [control], when the device is gone. */
 void vc_ma_io_free(vc_ma_io *io);
-/* From the next cycle on the engine is called. [control] */
-void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine);
+/* From the next cycle on the engine is called. `connected`, only with JACK's `cycle_times`: the
+ * device has just been connected, which counts from JACK's next cycle on, so that the engine is not
+ * called in the one that is under way. [control] */
+void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bool connected);
 /* From the next cycle on it is not. [control] */
 void vc_ma_io_detach(vc_ma_io *io);
 /* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */

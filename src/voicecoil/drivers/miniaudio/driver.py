@@ -6,8 +6,9 @@ structures are configured from Python, its callback is C (callback.h). See docs/
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from voicecoil import _core
@@ -16,6 +17,7 @@ from voicecoil.drivers.miniaudio import library
 from voicecoil.drivers.miniaudio.backends import BACKENDS, Backend, Timeouts, real_backends
 from voicecoil.drivers.miniaudio.opening import Opened, set_up, tear_down
 from voicecoil.drivers.miniaudio.stream import MiniaudioStream
+from voicecoil.drivers.watching import Watching
 from voicecoil.errors import ArgumentError, DeviceLostError
 
 __all__ = ["MiniaudioDriver"]
@@ -52,6 +54,7 @@ class MiniaudioDriver:
         self._backends = {
             key: Backend(loaded, BACKENDS[key], self.name, self.timeouts) for key in keys
         }
+        self._watching = Watching(self._look, f"voicecoil watches {self.name}")
 
     def why_silent(self) -> str | None:
         """Why there is no device; None: there is one. Asks no further than the first."""
@@ -83,6 +86,14 @@ class MiniaudioDriver:
         flag = f"is_default_{direction}"
         return next((device for device in self.devices() if getattr(device, flag)), None)
 
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Around `devices` and the `open_stream` that follows it."""
+        with contextlib.ExitStack() as stack:
+            for backend in self._backends.values():
+                stack.enter_context(backend.held())
+            yield
+
     def open_stream(self, wanted: Wanted) -> MiniaudioStream:
         """Opens a stream that is not started yet."""
         backend = self._backends.get(wanted.device.uid.split(":")[0])
@@ -108,5 +119,21 @@ class MiniaudioDriver:
         return _core.clock_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Never calls it: miniaudio does not tell of devices that come and go."""
-        return lambda: None
+        """Calls `listener` with what changed; returns how to end that.
+
+        "devices", "default input", "default output": within some seconds, for miniaudio does not
+        tell and the devices are listed again every second, by a thread that exists while somebody
+        watches. The listener is called on voicecoil's control thread, as CoreAudio's is.
+        """
+        return self._watching.add(listener)
+
+    def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
+        """For `Watching`. A system's own default can change behind the device of that name."""
+        listed = self.devices()
+        ways: tuple[Direction, ...] = ("input", "output")
+        defaults: list[str | None] = []
+        for way, direction in enumerate(ways):
+            uid = next((d.uid for d in listed if getattr(d, f"is_default_{direction}")), None)
+            own = self._backends[uid.split(":")[0]].defaults[way] if uid is not None else None
+            defaults.append(own or uid)
+        return listed, (defaults[0], defaults[1])

@@ -6,7 +6,6 @@ import ctypes
 
 from voicecoil.drivers.driver import Direction
 from voicecoil.drivers.miniaudio import _io, library
-from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
 
 __all__ = [
     "changes_period",
@@ -17,7 +16,6 @@ __all__ = [
 ]
 
 _AUDIO = b"32 bit float mono audio"
-_NO_START_SERVER = 1
 _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
 _CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
 MAX_PERIOD_FRAMES = 8192
@@ -36,33 +34,14 @@ def cycle_times_address() -> int:
     return ctypes.cast(jack.jack_get_cycle_times, ctypes.c_void_p).value or 0
 
 
-def ports() -> tuple[int, int, int] | None:
-    """The sound card's (inputs, outputs, rate in Hz); None: this libjack does not say.
-
-    With one client: miniaudio would open one for each, some 50 ms each.
-
-    Raises
-    ------
-    DriverError
-        There is no server.
-    """
+def ports(client: int) -> tuple[int, int, int]:
+    """The sound card's (inputs, outputs, rate in Hz)."""
     jack = library.jack()
-    needed = ("jack_client_open", "jack_client_close", "jack_get_sample_rate", "jack_get_ports")
-    if jack is None or not all(hasattr(jack, name) for name in (*needed, "jack_free")):
-        return None
-    jack.jack_client_open.restype = ctypes.c_void_p
-    jack.jack_client_open.argtypes = [ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p]
-    jack.jack_client_close.argtypes = [ctypes.c_void_p]
+    assert jack is not None
     jack.jack_get_sample_rate.restype = ctypes.c_uint32
     jack.jack_get_sample_rate.argtypes = [ctypes.c_void_p]
-    client = jack.jack_client_open(b"voicecoil", _NO_START_SERVER, None)
-    if not client:
-        raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
-    try:
-        counts = [len(_physical_ports(jack, client, way)) for way in (_IS_OUTPUT, _IS_INPUT)]
-        return counts[0], counts[1], int(jack.jack_get_sample_rate(client))
-    finally:
-        jack.jack_client_close(client)
+    counts = [len(_physical_ports(jack, client, way)) for way in (_IS_OUTPUT, _IS_INPUT)]
+    return counts[0], counts[1], int(jack.jack_get_sample_rate(client))
 
 
 def _physical_ports(jack: ctypes.CDLL, client: int, way: int) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from dataclasses import dataclass
@@ -76,6 +77,8 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
         listed = (wanted.device.input_channels, wanted.device.output_channels)
         known = backend.answers(wanted.device)
         channels = [0 if known[way] else listed[way] for way in (0, 1)]
+    # Before it has ports: with a change of the graph under way JACK waits a period to answer.
+    beyond = _beyond(backend)
     device, keep = _init(backend, wanted, kind, rate, channels)
     try:
         sides, jack_ = _read(backend, device, kind)
@@ -87,7 +90,7 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
             channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
             device, keep = _init(backend, wanted, kind, 0 if converts else rate, channels)
             sides, jack_ = _read(backend, device, kind)
-        got = _got(backend, wanted, sides, float(device.sampleRate), jack_)
+        got = _got(backend, wanted, sides, float(device.sampleRate), beyond, bool(jack_[4]))
         io = _io_of(backend, wanted, sides, got, jack_)
         if jack_[1]:
             jack.tell_when_gone(jack_[1], io)
@@ -104,6 +107,18 @@ def tear_down(backend: Backend, opened: Opened) -> None:
     if not opened.dead:
         opened.dead = True
         backend.library.lib.ma_device_uninit(opened.device)
+
+
+def _beyond(backend: Backend) -> dict[Direction, int | None]:
+    """What is between the backend's buffers and the connectors, frames; None: it does not tell."""
+    spare = backend.jack_client()
+    if spare is None:
+        return {"input": None, "output": None}
+    client = spare.client()
+    return {
+        "input": jack.port_latency_frames(client, "input"),
+        "output": jack.port_latency_frames(client, "output"),
+    }
 
 
 def _init(
@@ -135,8 +150,10 @@ def _init(
     )
     backend.library.layout.set_switches(config)
     device = ffi.new("ma_device *")
-    result = lib.ma_device_init(context[0], config, device)
-    backend.check("ma_device_init", result, repr(wanted.device.name))
+    spare = backend.jack_client()
+    with spare.given() if spare is not None else contextlib.nullcontext():
+        result = lib.ma_device_init(context[0], config, device)
+        backend.check("ma_device_init", result, repr(wanted.device.name))
     return device, (kept, name)
 
 
@@ -166,7 +183,12 @@ def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
 
 
 def _got(
-    backend: Backend, wanted: Wanted, sides: tuple[Side, Side], rate: float, jack_: Jack
+    backend: Backend,
+    wanted: Wanted,
+    sides: tuple[Side, Side],
+    rate: float,
+    beyond: dict[Direction, int | None],
+    ring_is_emptied: bool,
 ) -> Got:
     kind = backend.kind
     for way, channel_map in enumerate((wanted.input_map, wanted.output_map)):
@@ -179,7 +201,12 @@ def _got(
     both = all(side.channels for side in sides)
 
     def latency(side: Side, direction: Direction) -> Latency | None:
-        return _latency(backend, side, direction, rate, jack_, both) if side.channels else None
+        between = 0
+        if both and direction == "input" and kind.asynchronous and not ring_is_emptied:
+            between = DUPLEX_PERIODS * side.period_frames
+        if not side.channels:
+            return None
+        return _latency(side, direction, rate, beyond[direction], between)
 
     used = [side for side in sides if side.channels]
     longest = max(side.period_frames * side.periods for side in used)
@@ -199,14 +226,9 @@ def _got(
 
 
 def _latency(
-    backend: Backend, side: Side, direction: Direction, rate: float, jack_: Jack, both: bool
+    side: Side, direction: Direction, rate: float, beyond: int | None, between: int
 ) -> Latency:
     buffer_frames = side.period_frames * (side.periods if direction == "output" else 1)
-    client, ring = jack_[1], jack_[4]
-    beyond = jack.port_latency_frames(client, direction) if client else None
-    between = 0
-    if both and direction == "input" and backend.kind.asynchronous and not ring:
-        between = DUPLEX_PERIODS * side.period_frames
     if beyond is not None:
         # The ports' latency counts from the beginning of a cycle.
         buffer_frames = min(beyond, buffer_frames)

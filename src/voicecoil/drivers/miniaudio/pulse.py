@@ -21,7 +21,10 @@ _Ask = ctypes.CFUNCTYPE(
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
 )
 _guards: dict[int, Any] = {}  # address of libpulse's function -> ours, for ever
-_answers: deque[Any] = deque(maxlen=64)  # miniaudio waits for each answer before the next question
+# libpulse may call each until it has said that this was the last answer; those of a connection that
+# hung or ended stay for ever.
+_pending: dict[int, Any] = {}
+_answered: deque[Any] = deque(maxlen=64)  # a function is not freed while it runs
 
 
 def _guarded(address: int) -> Any:
@@ -33,9 +36,13 @@ def _guarded(address: int) -> Any:
         def told(context: int, info: int | None, end: int, user: int) -> None:
             if info or end > 0:
                 tell(context, info, end, user)
+            if end != 0:
+                _answered.append(answering)
+                _pending.pop(id(answering), None)
 
-        _answers.append(_Answer(told))
-        return ask(context, name, _answers[-1], user)
+        answering = _Answer(told)
+        _pending[id(answering)] = answering
+        return ask(context, name, answering, user)
 
     return _Ask(guarded)
 

@@ -7,6 +7,7 @@ import time
 
 from voicecoil import _core, control
 from voicecoil.drivers.driver import Got, Wanted
+from voicecoil.drivers.miniaudio import jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.opening import Opened, tear_down
 from voicecoil.errors import (
@@ -25,7 +26,8 @@ SILENCE_S = 0.1
 # PulseAudio's client library does not tell when the server is gone: cycles stay away.
 STALLED_S = 0.2
 LOOK_AGAIN_S = 1.0
-# JACK's connections count from the next cycle on; one may be under way: two turns for each.
+# Connections count from the next cycle on; one may be under way: two turns for each. For a JACK
+# that does not tell when a cycle began.
 CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
 _NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
@@ -84,7 +86,7 @@ class MiniaudioStream:
             opened.io.detach()
             raise
         if connects_later:
-            opened.io.attach(engine)
+            opened.io.attach(engine, bool(jack.cycle_times_address()))
         self._running = True
 
     def _start(self) -> None:
@@ -93,7 +95,7 @@ class MiniaudioStream:
             raise DeviceLostError(self._gone_text())
         result = backend.library.lib.ma_device_start(self._opened.device)
         backend.check("ma_device_start", result, repr(self._name))
-        if backend.kind.connects_later:
+        if backend.kind.connects_later and not jack.cycle_times_address():
             turn = self._opened.io.turn
             until = time.monotonic() + CONNECTED_S
             while self._opened.io.turn < turn + CONNECTED_TURNS and time.monotonic() < until:

@@ -1,7 +1,7 @@
-"""The one thread that calls CoreAudio.
+"""The one thread that calls an audio system.
 
-CoreAudio's calls may block for seconds, or for ever, and calls at the same time deadlock inside it.
-So one thread makes them, one after the other, and whoever wants something of it waits with a
+Such calls may block for seconds, or for ever, and in CoreAudio calls at the same time deadlock. So
+one thread makes them, one after the other, and whoever wants something of it waits with a
 deadline. The deadline of a call counts from when it begins: behind a slow one it is not late yet. A
 call that misses its deadline is abandoned and another thread takes over; when it comes back after
 all, what it did is undone.
@@ -62,10 +62,13 @@ class ControlThread:
     ----------
     name : str
         Of the thread.
+    title : str
+        Of the audio system.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, title: str) -> None:
         self._name = name
+        self._title = title
         self._changed = threading.Condition()  # of all that follows
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
@@ -80,11 +83,12 @@ class ControlThread:
         return threading.current_thread() is self._thread
 
     def check_not_forked(self) -> None:
-        """Raises `ForkedError` in a child of the process that used CoreAudio."""
+        """Raises `ForkedError` in a child of the process that used the audio system."""
         if control.forked(self._generation):
             raise ForkedError(
-                "this process was forked from one that uses CoreAudio, which does not survive a "
-                'fork; use the "spawn" start method, or open streams only in the child'
+                f"this process was forked from one that uses {self._title}, whose connections do "
+                'not survive a fork; use the "spawn" start method, or open streams only in the '
+                "child"
             )
 
     def call(

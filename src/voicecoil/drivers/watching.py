@@ -1,0 +1,103 @@
+"""Devices that come and go, where an audio system does not tell: they are listed again and again.
+
+The thread that does it exists while somebody wants to know.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+
+from voicecoil import control
+from voicecoil.drivers.driver import Device
+from voicecoil.errors import VoicecoilError
+
+__all__ = ["LOOK_S", "Watching"]
+
+LOOK_S = 1.0  # from the end of one look to the next
+
+# The devices as they are told apart, and the default ones by "default input", "default output".
+Seen = tuple[frozenset[tuple[str, int, int, float]], dict[str, str | None]]
+
+
+class Watching:
+    """Tells of devices that come, go or change, and of the default ones.
+
+    Parameters
+    ----------
+    look : callable
+        Lists the devices, and gives what identifies the default (input, output).
+    name : str
+        Of the thread.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], tuple[list[Device], tuple[str | None, str | None]]],
+        name: str,
+    ) -> None:
+        self._look = look
+        self._name = name
+        self._lock = threading.Lock()
+        self._listeners: dict[object, Callable[[str], None]] = {}
+        self._quit: threading.Event | None = None  # of the thread, while there is one
+        self._thread: threading.Thread | None = None
+
+    def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
+        """Has it called, on voicecoil's control thread; returns how to end that."""
+        before = self._seen()
+        control.register(self)
+        key = object()
+        with self._lock:
+            self._listeners[key] = listener
+            if self._quit is None:
+                self._quit = threading.Event()
+                self._thread = threading.Thread(
+                    target=self._run, args=(self._quit, before), name=self._name, daemon=True
+                )
+                self._thread.start()
+        return partial(self._end, key)
+
+    def _end(self, key: object) -> None:
+        with self._lock:
+            self._listeners.pop(key, None)
+            if not self._listeners and self._quit is not None:
+                self._quit.set()
+                self._quit = None
+
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For `control`: the interpreter is about to end."""
+        with self._lock:
+            self._listeners.clear()
+            if self._quit is not None:
+                self._quit.set()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+    def _seen(self) -> Seen:
+        devices, defaults = self._look()
+        listed = frozenset(
+            (d.uid, d.input_channels, d.output_channels, d.samplerate) for d in devices
+        )
+        return listed, dict(zip(("default input", "default output"), defaults, strict=True))
+
+    def _run(self, quit_: threading.Event, before: Seen) -> None:
+        while not quit_.wait(LOOK_S):
+            try:
+                after = self._seen()
+            except VoicecoilError:
+                continue  # nothing can be said now
+            changed = ["devices"] if after[0] != before[0] else []
+            changed += [name for name, uid in after[1].items() if uid != before[1][name]]
+            before = after
+            with self._lock:
+                keys = list(self._listeners)
+            for what in changed:
+                for key in keys:
+                    control.submit(partial(self._tell, key, what))
+
+    def _tell(self, key: object, what: str) -> None:
+        listener = self._listeners.get(key)
+        if listener is not None:
+            listener(what)
