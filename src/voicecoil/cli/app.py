@@ -13,6 +13,7 @@ import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
@@ -36,7 +37,7 @@ __all__ = [
     "err",
     "out",
     "print_json",
-    "print_table",
+    "print_whole",
     "run",
     "say_if_virtual",
 ]
@@ -146,8 +147,8 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
-def print_table(table: Table) -> None:
-    """A table on stdout; a pipe has no width: what reads it wants one line for each row."""
+def print_whole(table: Table | Text) -> None:
+    """On stdout; a pipe has no width: what reads it wants one line for each row."""
     (out if out.is_terminal else wide).print(table)
 
 

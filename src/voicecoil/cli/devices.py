@@ -15,7 +15,7 @@ from voicecoil.cli.app import (
     err,
     out,
     print_json,
-    print_table,
+    print_whole,
     say_if_virtual,
 )
 from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names
@@ -75,7 +75,7 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
             ", ".join(ways) or "-",
             Text(device.uid),
         )
-    print_table(table)
+    print_whole(table)
 
 
 def _all_devices() -> list[Device]:

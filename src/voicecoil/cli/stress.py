@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from voicecoil.arguments import check_blocksize, check_samplerate
 from voicecoil.cli import EXIT_INTERRUPTED
@@ -22,7 +23,7 @@ from voicecoil.cli.app import (
     err,
     out,
     print_json,
-    print_table,
+    print_whole,
     say_if_virtual,
 )
 from voicecoil.cli.display import Display, duration_text, showing
@@ -83,7 +84,8 @@ def stress(
     chosen = [(load, home) for load in chosen_loads(loads) for home in chosen_homes(homes)]
     if not 0 < seconds <= MAX_S:
         raise ArgumentError(f"--seconds {seconds:g}: possible is more than 0, and {MAX_S:g} s")
-    check_blocksize(frames)
+    if not (frames and check_blocksize(frames)):
+        raise ArgumentError(f"--frames {frames}: possible is 1 and more")
     if plot is not None:
         from voicecoil.stress.plot import check_plot
 
@@ -114,10 +116,11 @@ def stress(
     elif cells and not quiet:
         out.print(f"{_place(where, cells)}, {duration_text(seconds)} each", style="dim")
         for table in tables_of(cells, out.width if out.is_terminal else None):
-            print_table(table)
+            print_whole(table)
         for line in failures(cells):
-            out.print(line, markup=False, style="yellow", soft_wrap=True)
-        out.print(in_words(cells), soft_wrap=True)
+            print_whole(Text(line, "yellow"))
+        for line in in_words(cells):
+            print_whole(Text(line))
     if plot is not None and cells:
         from voicecoil.stress.plot import draw
 

@@ -6,6 +6,7 @@ from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import MAX_LEAD_S
 from voicecoil.errors import ArgumentError
 from voicecoil.stress.loads import WORDS as LOADS
 
@@ -30,7 +31,7 @@ def chosen_homes(text: str | None) -> list[str]:
     """
     names = _parts(text) or list(HOMES)
     for name in names:
-        if name not in HOMES and not _seconds(name):
+        if name not in HOMES and not 0 < _seconds(name) <= MAX_LEAD_S:
             raise ArgumentError(
                 f"--homes {text}: there is no home {name!r}; possible are {', '.join(HOMES)}, and "
                 "a number: that many seconds ahead of the device, such as 0.2"

@@ -105,7 +105,7 @@ def seen_between(
     cycle_frames = round(came / cycles) if cycles else 0
     lost = after.lost_frames - before.lost_frames
     late = after.late_cycles - before.late_cycles
-    by_clock = int(elapsed_s * samplerate)
+    by_clock = round(elapsed_s * samplerate)
     gaps = max(0, by_clock - came - SLACK_CYCLES * cycle_frames)
     asked = max(by_clock, came if lead_frames else came + lost)
     known = {(x.host_ns, x.sample_frames) for x in before.latest_xruns}
@@ -157,7 +157,7 @@ class Cell:
         return cls(**told)
 
 
-def in_words(cells: Sequence[Cell]) -> str:
+def in_words(cells: Sequence[Cell]) -> list[str]:
     """Which homes had no late block, and under what the others had."""
     late: dict[str, list[str]] = {}
     skipped: dict[str, list[str]] = {}
@@ -169,17 +169,17 @@ def in_words(cells: Sequence[Cell]) -> str:
             elif cell.seen.missed_frames:
                 skipped.setdefault(cell.home, []).append(cell.load)
     if not late:
-        return "Nothing was measured."
+        return ["Nothing was measured."]
     never = [home for home, loads in late.items() if not loads]
     parts = [f"No late block: {', '.join(never) or 'nowhere'}."]
     if some := {home: loads for home, loads in late.items() if loads}:
         parts.append(f"Late blocks: {_under(some)}.")
     if skipped:
         parts.append(
-            f"Not in time, but for no callback's fault: {_under(skipped)}. There the machine did "
-            "not run the device's thread, or the worker, when it was due."
+            f"Not in time, though no callback was late: {_under(skipped)}. The machine did not "
+            "run the device's thread, or the worker, when it was due."
         )
-    return " ".join(parts)
+    return parts
 
 
 def _under(loads: dict[str, list[str]]) -> str:
