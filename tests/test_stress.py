@@ -135,7 +135,7 @@ def test_lost_frames_are_missed_and_the_device_lost_them(watched: Watched) -> No
     seen = watched.seen(10)
     assert (seen.asked_frames, seen.missed_frames) == (640, 192)
     assert seen.in_time == 0.7
-    assert seen.share_text == "70 %"
+    assert seen.share_text == "70.0 %"
     assert (seen.xruns, seen.lost_frames, seen.causes) == (1, 192, {"device": 192})
     assert not seen.was_late, "the callback was not"
 
@@ -209,6 +209,7 @@ def seen(missed_frames: int = 0, **other: Any) -> Seen:
             "xruns": 0,
             "lost_frames": 0,
             "late_cycles": missed_frames // 256,
+            "urgent": None,
             "causes": {},
             "gil_wait": SPREAD,
             "run_time": SPREAD,
@@ -229,6 +230,8 @@ def test_in_words() -> None:
     said = in_words(cells)
     assert said[:2] == ["No late block: native.", "Late blocks: low under json."]
     assert re.match("Not in time, though no callback was late: native under json[.]", said[2])
+    no_priority = Cell("native", "json", seen=seen(256, late_cycles=0, urgent=False))
+    assert "`ulimit -r`" in in_words([no_priority])[-1]
     assert in_words(cells[3:4]) == ["No late block: nowhere.", "Late blocks: low under json."]
     assert in_words(cells[4:]) == ["Nothing was measured."]
 
@@ -239,7 +242,7 @@ def test_ahead_the_cause_says_whether_the_callback_was_late() -> None:
 
 
 def test_one_of_a_million_is_not_all() -> None:
-    assert seen(1, asked_frames=10**6).share_text == "99.99 %"
+    assert seen(1, asked_frames=10**6).share_text == "99.9 %"
 
 
 def test_a_cell_goes_through_json() -> None:
@@ -381,7 +384,11 @@ def test_a_table_and_its_words(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr()
     assert told.err == ""
     lines = told.out.splitlines()
-    assert lines[0] == "Virtual Device, 48 kHz, cycles of 128 frames (2.67 ms), 200 ms each"
+    assert re.fullmatch(
+        r"Virtual Device( with real-time priority)?, 48 kHz, cycles of 128 frames \(2.67 ms\), "
+        "200 ms each",
+        lines[0],
+    )
     assert re.search(r"^  low +[\d.]+ % ", told.out, re.M)
     assert re.search("^No late block: ", told.out, re.M)
     old = sys.version_info < (3, 12)

@@ -114,7 +114,7 @@ def stress(
             }
         )
     elif cells and not quiet:
-        out.print(f"{_place(where, cells)}, {duration_text(seconds)} each", style="dim")
+        print_whole(Text(f"{_place(where, cells)}, {duration_text(seconds)} each", "dim"))
         for table in tables_of(cells, out.width if out.is_terminal else None):
             print_whole(table)
         for line in failures(cells):
@@ -155,6 +155,8 @@ def _place(where: Device, cells: Sequence[Cell]) -> str:
     """The device and its cycles: ``Speakers, 48 kHz, cycles of 256 frames (5.33 ms)``."""
     words = [where.name]
     if seen := next((cell.seen for cell in cells if cell.seen is not None), None):
+        if seen.urgent:
+            words[0] += " with real-time priority"
         cycle = duration_text(seen.cycle_frames / seen.samplerate)
         words.append(f"{seen.samplerate / 1000:g} kHz")
         words.append(f"cycles of {seen.cycle_frames} frames ({cycle})")

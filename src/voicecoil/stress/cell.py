@@ -56,26 +56,6 @@ class Setting:
         return json.dumps(asdict(self))
 
 
-def strict(driver: Driver, setting: Setting) -> Driver:
-    """The driver; instead of the virtual one another, whose device is not patient.
-
-    That one waits for half a second and then catches up; a sound card does not.
-    """
-    if driver.name != "virtual":
-        return driver
-    from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-
-    device = VirtualDevice(
-        "Virtual Device",
-        uid=setting.device,
-        samplerate=setting.samplerate,
-        frames=setting.frames,
-        loopback=False,
-        tolerance_s=setting.frames / setting.samplerate,
-    )
-    return VirtualDriver([device])
-
-
 def measure(setting: Setting) -> Cell:
     """Opens the stream, runs the load, and tells what came of it.
 
@@ -85,9 +65,19 @@ def measure(setting: Setting) -> Cell:
         The stream cannot be opened here, or ended early.
     """
     work = loads.prepare(setting.load)
+    driver = get_driver(setting.driver)
+    if driver.name != "virtual":
+        return _measure_on(driver, None, setting, work)
+    from voicecoil.stress.strict import running_device
+
+    with running_device(setting.device, setting.samplerate, setting.frames) as (strict, urgent):
+        return _measure_on(strict, urgent, setting, work)
+
+
+def _measure_on(driver: Driver, urgent: bool | None, setting: Setting, work: loads.Work) -> Cell:
     stream, run_time = open_home(
         setting.home,
-        driver=strict(get_driver(setting.driver), setting),
+        driver=driver,
         device=setting.device,
         samplerate=setting.samplerate,
         blocksize=setting.frames,
@@ -118,6 +108,7 @@ def measure(setting: Setting) -> Cell:
             elapsed_s=elapsed_s,
             samplerate=stream.samplerate,
             lead_frames=stream.lead_frames,
+            urgent=urgent,
         ),
     )
 

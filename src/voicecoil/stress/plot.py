@@ -93,13 +93,13 @@ def _range(cells: Sequence[Cell]) -> tuple[float, float]:
 
 def _row(axes: Axes, y: float, cell: Cell | None) -> None:
     low_s, high_s = axes.get_xlim()
-    axes.plot([low_s, high_s], [y, y], color="#DDDDDD", linewidth=0.6, zorder=1)
     if cell is None or cell.seen is None:
         words = "not measured" if cell is None else _short(cell.failed or "")
         axes.text(low_s * 1.3, y, words, fontsize=8, color="#777777", va="center")
         return
     seen = cell.seen
     deadline_s = seen.deadline_s
+    axes.plot([low_s, high_s], [y, y], color="#DDDDDD", linewidth=0.6, zorder=1)
     axes.fill_between([deadline_s, high_s], y - 0.5, y + 0.5, color=LATE, linewidth=0, zorder=0)
     axes.plot([deadline_s] * 2, [y - 0.5, y + 0.5], color=INK, linewidth=1.1, zorder=3)
     _bars(axes, y, seen.gil_wait, HALF, WAIT)
@@ -143,10 +143,11 @@ def _share(axes: Axes, y: float, seen: Seen) -> None:
 
 def _tidy(axes: Axes, homes: Sequence[str]) -> None:
     axes.set_ylim(-0.6, len(homes) - 0.4)
-    axes.set_yticks(range(len(homes)), reversed(homes), fontsize=9)
-    axes.tick_params(axis="y", length=0, colors=INK)
+    names = [f"{home} s" if home[0].isdigit() else home for home in reversed(homes)]
+    axes.set_yticks(range(len(homes)), names, fontsize=9)
+    axes.tick_params(axis="y", length=0, pad=6, labelcolor=INK)
     axes.tick_params(axis="x", which="minor", length=0)
-    axes.tick_params(axis="x", colors=INK, labelsize=8)
+    axes.tick_params(axis="x", color=INK, labelcolor=INK, labelsize=8)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
 

@@ -47,6 +47,8 @@ class Seen:
         Of these, what was not there in time: lost, or made by a cycle that took too long.
     xruns, lost_frames, late_cycles : int
         As in `Statistics`.
+    urgent : bool or None
+        Whether the virtual device's thread had real-time priority; None: it is another device.
     causes : dict
         Lost frames by their cause; no more than the newest 1,000 xruns.
     gil_wait, run_time, jitter : Spread or None
@@ -61,6 +63,7 @@ class Seen:
     xruns: int
     lost_frames: int
     late_cycles: int
+    urgent: bool | None
     causes: dict[str, int]
     gil_wait: Spread | None
     run_time: Spread | None
@@ -78,8 +81,11 @@ class Seen:
 
     @property
     def share_text(self) -> str:
-        """`in_time` in percent; "100 %" means all of them."""
-        return "100 %" if not self.missed_frames else f"{min(100 * self.in_time, 99.99):.4g} %"
+        """`in_time` in percent, never rounded up: "100 %" means all of them."""
+        if not self.missed_frames:
+            return "100 %"
+        permille = 1000 * (self.asked_frames - self.missed_frames) // self.asked_frames
+        return f"{permille / 10} %"
 
     @property
     def deadline_s(self) -> float:
@@ -95,6 +101,7 @@ def seen_between(
     elapsed_s: float,
     samplerate: float,
     lead_frames: int,
+    urgent: bool | None = None,
 ) -> Seen:
     """What came between two looks at a stream's statistics.
 
@@ -122,6 +129,7 @@ def seen_between(
         xruns=after.xruns - before.xruns,
         lost_frames=lost,
         late_cycles=late,
+        urgent=urgent,
         causes=dict(causes),
         gil_wait=Spread.of(after.gil_wait - before.gil_wait),
         run_time=Spread.of(run_time),
@@ -179,6 +187,11 @@ def in_words(cells: Sequence[Cell]) -> list[str]:
             f"Not in time, though no callback was late: {_under(skipped)}. The machine did not "
             "run the device's thread, or the worker, when it was due."
         )
+        if any(cell.seen and cell.seen.urgent is False for cell in cells):
+            parts.append(
+                "The virtual device's thread has no real-time priority here; on Linux it gets it "
+                "as root, or where `ulimit -r` is 50 or more."
+            )
     return parts
 
 
