@@ -1,4 +1,4 @@
-# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=False
+# cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
 """A native callback that does next to nothing, and counts how long that took."""
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
