@@ -43,7 +43,7 @@ def _jack(processes: Processes, frames: int) -> Running:
     # Asynchronous, as jackd runs by default: it does not wait for clients that are late.
     dummy = ["-d", "dummy", "-r", "48000", "-p", str(frames)]
     processes.start(["jackd", "-n", name, "--no-realtime", *dummy], **own)
-    log = processes.folder / "jackd.log"
+    log = processes.logs()[-1]
 
     def lines(word: str) -> int:
         return log.read_text("utf-8", "replace").count(word)
