@@ -121,7 +121,9 @@ def stress(
             print_whole(Text(line, "yellow"))
         for line in in_words(cells):
             print_whole(Text(line))
-    if plot is not None and cells:
+    if plot is not None and interrupted:
+        err.print(f"not drawn: {plot}", style="yellow", markup=False, soft_wrap=True)
+    elif plot is not None:
         from voicecoil.stress.plot import draw
 
         draw(cells, plot, f"{_place(where, cells)}, Python {platform.python_version()}")
