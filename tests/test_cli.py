@@ -30,7 +30,7 @@ from voicecoil.files import FileSink, open_source
 from voicecoil.levels import Level
 
 COMMAND = [sys.executable, "-m", "voicecoil"]
-COMMANDS = ["devices", "play", "record", "tone", "render"]
+COMMANDS = ["devices", "play", "record", "tone", "render", "stress"]
 ENV = {**os.environ, "TERM": "xterm-256color", "PYTHONIOENCODING": "utf-8", "COLUMNS": "80"}
 ENV["VOICECOIL_DRIVER"] = "virtual"
 ENV.pop("NO_COLOR", None)

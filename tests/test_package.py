@@ -105,5 +105,6 @@ def test_a_free_threaded_python_stays_free(monkeypatch: pytest.MonkeyPatch) -> N
     """Each extension module says that it needs no GIL; else importing it would turn it on."""
     monkeypatch.delenv("PYTHON_GIL", raising=False)
     modules = ["_core", "_block", "drivers.coreaudio._hal", "drivers.miniaudio._io"]
+    modules += ["stress._native"]
     imports = ", ".join(f"voicecoil.{module}" for module in modules)
     assert run(f"import sys, {imports}; print(sys._is_gil_enabled())") == "False"

@@ -18,7 +18,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import clients
-import loads
+
+from voicecoil.stress import loads
 
 OPENING_S = 10.0
 
@@ -68,20 +69,21 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         times=times,
         native=ctypes.CDLL(os.environ["PEERS_NATIVE"]),
     )
+    work = loads.prepare(options.load)
     kind = clients.ALL[options.name]
     for module in kind.modules:
         importlib.import_module(module)
     began_ns = time.perf_counter_ns()
     client = kind(setting)
     if times is None:
-        loads.run(options.load, options.seconds)
+        work(options.seconds)
         client.close()
         return {}
     first_ns = wait_for_first(client, times)
-    loads.run("idle", 0.3)  # until the server has got used to it
+    time.sleep(0.3)  # until the server has got used to it
     before, blocks = threads(), client.blocks() or times.blocks
     started_ns = time.perf_counter_ns()
-    loads.run(options.load, options.seconds)
+    work(options.seconds)
     after, last = threads(), client.blocks() or times.blocks
     taken_s = (time.perf_counter_ns() - started_ns) / 1e9
     ours = not_audio() | {os.getpid()}

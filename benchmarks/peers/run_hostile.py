@@ -13,11 +13,12 @@ from pathlib import Path
 
 import build
 import clients
-import loads
 import measuring
 import sound_servers
 from measure import machine
 from tables import markdown, show
+
+from voicecoil.stress import loads
 
 ABOUT = """\
 In each cell: blocks that came, as a share of what the clock asked for, %; then how much later than

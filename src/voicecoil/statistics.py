@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from array import array
 from dataclasses import dataclass
 from itertools import accumulate
@@ -65,6 +66,11 @@ class Histogram:
     def buckets(self) -> list[tuple[float, int]]:
         """(the bucket's upper end in s, how many), those that are not empty."""
         return [(_bucket_end_ns(b) / 1e9, n) for b, n in enumerate(self._counts) if n]
+
+    def __sub__(self, earlier: Histogram) -> Histogram:
+        """What came since `earlier`, which is an earlier one of the same stream."""
+        before = earlier._counts or array("Q", bytes(8 * len(self._counts)))
+        return Histogram(array("Q", map(operator.sub, self._counts, before)).tobytes())
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Histogram) and self._counts == other._counts

@@ -1,4 +1,4 @@
-"""The command line: ``voicecoil devices | play | record | tone | render``."""
+"""The command line: ``voicecoil devices | play | record | tone | render | stress``."""
 
 from __future__ import annotations
 

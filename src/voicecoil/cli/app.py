@@ -12,6 +12,8 @@ from typing import Annotated, Any
 import cyclopts
 from cyclopts import Parameter
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
@@ -35,6 +37,7 @@ __all__ = [
     "err",
     "out",
     "print_json",
+    "print_whole",
     "run",
     "say_if_virtual",
 ]
@@ -48,6 +51,7 @@ class _Console(Console):
 
 out = _Console(highlight=False)
 err = _Console(stderr=True, highlight=False)
+wide = _Console(highlight=False, width=1000)
 
 app = cyclopts.App(
     name="voicecoil",
@@ -60,6 +64,7 @@ Examples
   voicecoil play song.flac
   voicecoil record take.wav --duration 10
   voicecoil tone 440
+  voicecoil stress
   voicecoil COMMAND --help
 
 Exit codes
@@ -142,6 +147,11 @@ def print_json(value: object) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
+def print_whole(table: Table | Text) -> None:
+    """On stdout; a pipe has no width: what reads it wants one line for each row."""
+    (out if out.is_terminal else wide).print(table)
+
+
 def say_if_virtual(driver: str | None) -> None:
     """Tells somebody who waits for sound why there is none."""
     reason = why_virtual()
@@ -153,4 +163,4 @@ def say_if_virtual(driver: str | None) -> None:
 logging.getLogger("voicecoil.choice").addHandler(logging.NullHandler())
 
 # The commands register themselves.
-from voicecoil.cli import devices, play, record, render, tone  # noqa: E402, F401
+from voicecoil.cli import devices, play, record, render, stress, tone  # noqa: E402, F401

@@ -8,7 +8,16 @@ from rich.table import Table
 from rich.text import Text
 
 import voicecoil as vc
-from voicecoil.cli.app import DriverName, Json, command, err, out, print_json, say_if_virtual
+from voicecoil.cli.app import (
+    DriverName,
+    Json,
+    command,
+    err,
+    out,
+    print_json,
+    print_whole,
+    say_if_virtual,
+)
 from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names
 from voicecoil.drivers.driver import Device
 from voicecoil.errors import DriverError
@@ -66,8 +75,7 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
             ", ".join(ways) or "-",
             Text(device.uid),
         )
-    # A pipe has no width: what reads it wants one line for each device.
-    out.print(table, width=None if out.is_terminal else 1000)
+    print_whole(table)
 
 
 def _all_devices() -> list[Device]:

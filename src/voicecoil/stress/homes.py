@@ -1,0 +1,99 @@
+"""The homes that are measured: the same callback, opened in each of them."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from voicecoil.arguments import MAX_LEAD_S
+from voicecoil.errors import ArgumentError
+from voicecoil.stress.loads import WORDS as LOADS
+
+if TYPE_CHECKING:
+    from voicecoil.statistics import Histogram
+    from voicecoil.stream import OutputStream
+
+__all__ = ["HOMES", "chosen_homes", "chosen_loads", "open_home"]
+
+HOMES = ("native", "isolated", "low", "safe")
+
+Opened = tuple["OutputStream", Callable[[], "Histogram"]]
+
+
+def chosen_homes(text: str | None) -> list[str]:
+    """Homes as a person names them, "low,safe,0.2"; None: all that have a name.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such home.
+    """
+    names = _parts(text) or list(HOMES)
+    for name in names:
+        if name not in HOMES and not 0 < _seconds(name) <= MAX_LEAD_S:
+            raise ArgumentError(
+                f"--homes {text}: there is no home {name!r}; possible are {', '.join(HOMES)}, and "
+                "a number: that many seconds ahead of the device, such as 0.2"
+            )
+    return names
+
+
+def chosen_loads(text: str | None) -> list[str]:
+    """Loads as a person names them, "idle,json"; None: all.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such load.
+    """
+    names = _parts(text) or list(LOADS)
+    for name in names:
+        if name not in LOADS:
+            raise ArgumentError(
+                f"--loads {text}: there is no load {name!r}; possible are {', '.join(LOADS)}"
+            )
+    return names
+
+
+def _parts(text: str | None) -> list[str]:
+    return list(dict.fromkeys(part for part in (text or "").replace(",", " ").split()))
+
+
+def _seconds(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        return 0.0
+
+
+def open_home(home: str, **where: Any) -> Opened:
+    """A stream with its callback in `home`, and what tells how long the callback took.
+
+    Raises
+    ------
+    PythonVersionError
+        This Python does not have that home.
+    """
+    from voicecoil.stream import OutputStream
+    from voicecoil.stress.silence import silence
+
+    if home == "native":
+        return _open_native(**where)
+    if home == "isolated":
+        stream = OutputStream(f"{silence.__module__}:silence", isolated=True, **where)
+    else:
+        latency: Any = _seconds(home) or home
+        stream = OutputStream(silence, latency=latency, **where)
+    return stream, lambda: stream.statistics().run_time
+
+
+def _open_native(**where: Any) -> Opened:
+    from voicecoil.native import NativeCallback
+    from voicecoil.statistics import Histogram
+    from voicecoil.stream import OutputStream
+    from voicecoil.stress import _native
+
+    counts = array("Q", bytes(8 * _native.BUCKETS))
+    stream = OutputStream(NativeCallback(_native.silence_address(), counts), **where)
+    return stream, lambda: Histogram(counts.tobytes())

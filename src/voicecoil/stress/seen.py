@@ -1,0 +1,199 @@
+"""What one home did under one load."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from voicecoil.statistics import Histogram, Statistics
+
+__all__ = ["Cell", "Seen", "Spread", "in_words", "seen_between"]
+
+OWN_CAUSES = ("waiting", "callback")
+SLACK_CYCLES = 2  # between the looks at the clock and at the statistics
+
+
+@dataclass(frozen=True)
+class Spread:
+    """How long something took, s; `buckets` are (upper end, how many)."""
+
+    median_s: float
+    p99_s: float
+    max_s: float
+    buckets: list[tuple[float, int]]
+
+    @classmethod
+    def of(cls, histogram: Histogram) -> Spread | None:
+        """None: there was nothing."""
+        if not histogram.count:
+            return None
+        figures = histogram.median_s, histogram.p99_s, histogram.max_s
+        return cls(*figures, buckets=histogram.buckets())
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a stream counted while the load ran.
+
+    Attributes
+    ----------
+    samplerate, cycle_frames, lead_frames
+        Hz; frames of the device's cycles; how far ahead of the device the callback ran.
+    asked_frames : int
+        What the device's clock asked for.
+    missed_frames : int
+        Of these, what was not there in time: lost, or made by a cycle that took too long.
+    xruns, lost_frames, late_cycles : int
+        As in `Statistics`.
+    urgent : bool or None
+        Whether the virtual device's thread had real-time priority; None: it is another device.
+    causes : dict
+        Lost frames by their cause; no more than the newest 1,000 xruns.
+    gil_wait, run_time, jitter : Spread or None
+        None: there is none in this home.
+    """
+
+    samplerate: float
+    cycle_frames: int
+    lead_frames: int
+    asked_frames: int
+    missed_frames: int
+    xruns: int
+    lost_frames: int
+    late_cycles: int
+    urgent: bool | None
+    causes: dict[str, int]
+    gil_wait: Spread | None
+    run_time: Spread | None
+    jitter: Spread | None
+
+    @property
+    def in_time(self) -> float:
+        """Blocks in time, as a share of those that the device asked for."""
+        return 1 - self.missed_frames / self.asked_frames if self.asked_frames else 0.0
+
+    @property
+    def was_late(self) -> bool:
+        """Whether the callback was, rather than the device or the machine."""
+        return self.late_cycles > 0 or any(self.causes.get(cause) for cause in OWN_CAUSES)
+
+    @property
+    def share_text(self) -> str:
+        """`in_time` in percent, never rounded up: "100 %" means all of them."""
+        if not self.missed_frames:
+            return "100 %"
+        permille = 1000 * (self.asked_frames - self.missed_frames) // self.asked_frames
+        return f"{permille / 10} %"
+
+    @property
+    def deadline_s(self) -> float:
+        """How long a block may take: the lead where there is one, else a cycle."""
+        return (self.lead_frames or self.cycle_frames) / self.samplerate
+
+
+def seen_between(
+    before: Statistics,
+    after: Statistics,
+    run_time: Histogram,
+    *,
+    elapsed_s: float,
+    samplerate: float,
+    lead_frames: int,
+    urgent: bool | None = None,
+) -> Seen:
+    """What came between two looks at a stream's statistics.
+
+    Frames are missed if the stream says so; or if the clock went on and no cycle came, for not
+    every audio system tells what it has dropped.
+    """
+    cycles, came = after.cycles - before.cycles, after.frames - before.frames
+    cycle_frames = round(came / cycles) if cycles else 0
+    lost = after.lost_frames - before.lost_frames
+    late = after.late_cycles - before.late_cycles
+    by_clock = round(elapsed_s * samplerate)
+    gaps = max(0, by_clock - came - SLACK_CYCLES * cycle_frames)
+    asked = max(by_clock, came if lead_frames else came + lost)
+    known = {(x.host_ns, x.sample_frames) for x in before.latest_xruns}
+    causes: Counter[str] = Counter()
+    for xrun in after.latest_xruns:
+        if (xrun.host_ns, xrun.sample_frames) not in known:
+            causes[xrun.cause or "device"] += xrun.value
+    return Seen(
+        samplerate=samplerate,
+        cycle_frames=cycle_frames,
+        lead_frames=lead_frames,
+        asked_frames=asked,
+        missed_frames=min(asked, max(lost, gaps) + late * cycle_frames),
+        xruns=after.xruns - before.xruns,
+        lost_frames=lost,
+        late_cycles=late,
+        urgent=urgent,
+        causes=dict(causes),
+        gil_wait=Spread.of(after.gil_wait - before.gil_wait),
+        run_time=Spread.of(run_time),
+        jitter=Spread.of(after.jitter - before.jitter),
+    )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One home under one load; `failed` says why nothing was seen."""
+
+    home: str
+    load: str
+    failed: str | None = None
+    seen: Seen | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As ``voicecoil stress --json`` has it."""
+        told = asdict(self)
+        if self.seen is not None:
+            told["seen"]["in_time"] = self.seen.in_time
+        return told
+
+    @classmethod
+    def from_json(cls, told: dict[str, Any]) -> Cell:
+        """The inverse."""
+        seen = told.pop("seen")
+        if seen is not None:
+            seen.pop("in_time")
+            for name in ("gil_wait", "run_time", "jitter"):
+                seen[name] = seen[name] and Spread(**seen[name])
+            told["seen"] = Seen(**seen)
+        return cls(**told)
+
+
+def in_words(cells: Sequence[Cell]) -> list[str]:
+    """Which homes had no late block, and under what the others had."""
+    late: dict[str, list[str]] = {}
+    skipped: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.seen is not None:
+            late.setdefault(cell.home, [])
+            if cell.seen.was_late:
+                late[cell.home].append(cell.load)
+            elif cell.seen.missed_frames:
+                skipped.setdefault(cell.home, []).append(cell.load)
+    if not late:
+        return ["Nothing was measured."]
+    never = [home for home, loads in late.items() if not loads]
+    parts = [f"No late block: {', '.join(never) or 'nowhere'}."]
+    if some := {home: loads for home, loads in late.items() if loads}:
+        parts.append(f"Late blocks: {_under(some)}.")
+    if skipped:
+        parts.append(
+            f"Not in time, though no callback was late: {_under(skipped)}. The machine did not "
+            "run the device's thread, or the worker, when it was due."
+        )
+        if any(cell.seen and cell.seen.urgent is False for cell in cells):
+            parts.append(
+                "The virtual device's thread has no real-time priority here; on Linux it gets it "
+                "as root, or where `ulimit -r` is 50 or more."
+            )
+    return parts
+
+
+def _under(loads: dict[str, list[str]]) -> str:
+    return "; ".join(f"{home} under {', '.join(names)}" for home, names in loads.items())

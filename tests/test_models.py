@@ -1,0 +1,58 @@
+"""Models of the lock-free parts, gone through state by state with spin (Debian: apt install spin).
+
+A model is the order of steps of two or three threads, as the C code has it; spin tries all of their
+interleavings. It takes them one after the other: memory orders are ThreadSanitizer's (tests/core).
+Each model can be broken in ways that its head names; spin has to find these, or it has looked
+at nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MODELS = sorted((Path(__file__).parent / "models").glob("*.pml"))
+WRONG = [
+    (path, int(number))
+    for path in MODELS
+    for number in re.findall(r"-DBROKEN=(\d)", path.read_text())
+]
+CC = os.environ.get("CC", "cc").split()
+needs_spin = pytest.mark.skipif(
+    not (shutil.which("spin") and shutil.which(CC[0])),
+    reason="NOT TESTED: the models, without spin and a C compiler",
+)
+
+
+def check(model: Path, broken: int, folder: Path) -> str:
+    """What spin says."""
+    for command in (
+        ["spin", f"-DBROKEN={broken}", "-a", str(model)],
+        [*CC, "-O1", "-w", "-DSAFETY", "-o", "pan", "pan.c"],
+        ["./pan", "-m100000"],
+    ):
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@needs_spin
+@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
+def test_every_interleaving(model: Path, tmp_path: Path) -> None:
+    said = check(model, 0, tmp_path)
+    assert "errors: 0" in said
+    assert "max search depth too small" not in said
+    unreached = re.findall(r"unreached in (\w+ ?\w*)\n\t\((\d+) of", said)
+    assert unreached, said
+    assert all(count == "0" for _, count in unreached), said
+
+
+@needs_spin
+@pytest.mark.parametrize(("model", "broken"), WRONG, ids=lambda value: getattr(value, "stem", None))
+def test_a_broken_one_is_found(model: Path, broken: int, tmp_path: Path) -> None:
+    assert "errors: 1" in check(model, broken, tmp_path)
