@@ -75,9 +75,12 @@ def test_three_threads_call_with_arguments_of_their_own(ticker: Any) -> None:
     ticks: dict[int, list[int]] = {}
     lists: dict[int, set[int]] = {}
     threads: set[tuple[int, int]] = set()
+    together = threading.Barrier(3)  # the ident of a thread that has ended may come again
 
     def callback(now: list[int]) -> None:
         thread, tick = now
+        if tick == 0:
+            together.wait(30)
         ticks.setdefault(thread, []).append(tick)
         lists.setdefault(thread, set()).add(id(now))
         threads.add((thread, threading.get_ident()))

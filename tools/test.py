@@ -1,6 +1,6 @@
 """``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
 
-python3 tools/test.py [--only lint,core,simulator,sanitizers,macos,workflows,newer,3.12]
+python3 tools/test.py [--only lint,core,simulator,sanitizers,macos,workflows,newer,free,3.12]
                       [-- arguments of pytest]
 """
 
@@ -108,16 +108,21 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
             listed.append(step)
         first = False
     newer = [version for version in newer_pythons.VERSIONS if version not in found]
-    if newer and "newer" in only:  # only by name: not all of it passes yet
-        command = [sys.executable, "tools/newer_pythons.py", "--only", ",".join(newer)]
-        listed.append(Step(f"Python {' and '.join(newer)}", [*command, "--", *pytest_arguments]))
+    command = [sys.executable, "tools/newer_pythons.py"]
+    if newer and (not only or "newer" in only):
+        asked = ["--only", ",".join(newer), *([] if only else ["--short"])]
+        name = f"Python {' and '.join(newer)}"
+        listed.append(Step(name, [*command, *asked, "--", *pytest_arguments]))
+    if "free" in only:  # by name: it takes as long as all others together
+        asked = ["--only", newer_pythons.FREE, "--", *pytest_arguments]
+        listed.append(Step(f"Python {newer_pythons.FREE}", [*command, *asked]))
     return listed
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", default="", help="lint, core, simulator, sanitizers, macos, newer, 3.12 ..."
+        "--only", default="", help="lint, core, simulator, sanitizers, macos, newer, free, 3.12 ..."
     )
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     given = parser.parse_args()

@@ -27,7 +27,8 @@ class Beat:
     def __call__(self, block: vc.Block) -> None:
         block.output[0, 0] = 0.5
         self.blocks += 1
-        self.called.set()
+        if not self.called.is_set():  # a lock for each block keeps out who waits for it
+            self.called.set()
 
     def wait(self, times: int = 1) -> None:
         """Until it was called that many times more."""
