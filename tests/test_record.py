@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from rig import Rig, until
+from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
 
@@ -84,6 +85,33 @@ def test_a_duration_is_in_seconds(rig: Rig) -> None:
     assert isinstance(sound, np.ndarray)
     assert sound.shape == (441, 1)
     assert take.position_s == 0.01
+
+
+@pytest.mark.parametrize("name", [None, "a.wav"])
+@pytest.mark.parametrize(("rate", "frames"), [(16_000, 1001), (22_050, 500), (96_000, 2001)])
+def test_the_rate_is_the_one_that_was_asked_for(
+    rig: Rig, tmp_path: Path, name: str | None, rate: int, frames: int
+) -> None:
+    playback = rig.play(0.5 * coded(0, 5000, 2), RATE)  # from here on the device runs at this rate
+    device_frames = -(-frames * RATE // rate)
+    as_it_runs = rig.record(frames=device_frames)
+    path = None if name is None else tmp_path / name
+    take = rig.record(path, frames=frames, samplerate=rate)
+    assert take.samplerate == rate
+    rig.step(device_frames // 64 + 3)
+    sound = take.wait(10)
+    if path is not None:
+        assert sound == str(path)
+        with open_source(path) as source:
+            assert source.samplerate == rate
+            sound = source.read(1_000_000)
+    device_sound = as_it_runs.wait(10)
+    assert isinstance(device_sound, np.ndarray)
+    wanted = read_all(converted(as_source(device_sound, RATE), rate, 2))[:frames]
+    assert np.any(wanted)
+    assert np.array_equal(np.asarray(sound), wanted)
+    assert take.position == frames
+    playback.stop()
 
 
 def test_the_context_manager_ends_it(rig: Rig, tmp_path: Path) -> None:

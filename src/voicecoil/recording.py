@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import threading
 import time
@@ -12,9 +13,9 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core, control
-from voicecoil.arguments import check_count, check_seconds, check_timeout
+from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout
 from voicecoil.drivers.driver import Device, Driver, Got
-from voicecoil.errors import ArgumentError, StreamTimeoutError
+from voicecoil.errors import ArgumentError, StreamStateError, StreamTimeoutError
 from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.recovery import OnDeviceLost
@@ -25,14 +26,46 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from voicecoil.files import FileSink
+    from voicecoil.files import FileSink, Source
 
 __all__ = ["Recording", "record"]
 
 RING_S = 4.0  # what a busy program may keep the writer from
 DRAIN_S = 0.05
-CHUNK_FRAMES = 1 << 16
+CHUNK_FRAMES = 4096  # with another rate so many frames are made at a time
 END_S = 5.0  # how long an end waits for a disk that does not answer
+
+
+class _Incoming:
+    """What was recorded, as a source that waits for more and ends with the recording."""
+
+    frames = None
+
+    def __init__(self, ring: _core.Ring, stream: InputStream, goes_on: Callable[[], bool]) -> None:
+        self.samplerate = round(stream.samplerate)
+        self.channels = stream.channels
+        self.ended = threading.Event()
+        self._ring = ring
+        self._goes_on = goes_on
+
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        import numpy as np
+
+        while not self._ring.readable:
+            # Asked before the last look, so that frames written just before the end are read.
+            over = self.ended.is_set() or not self._goes_on()
+            if over and not self._ring.readable:
+                break
+            self.ended.wait(DRAIN_S)
+        block = np.empty((min(self._ring.readable, max_frames), self.channels), np.float32)
+        self._ring.read(block)
+        return block
+
+    def seek(self, frame: int) -> None:
+        raise StreamStateError("a recording goes forward only")
+
+    def close(self) -> None:
+        """The ring is not its own."""
 
 
 class _Writer:
@@ -41,20 +74,31 @@ class _Writer:
     It alone touches the file, closes it at the end, and does not end before the ring is empty.
     """
 
-    def __init__(self, stream: InputStream, ring: _core.Ring, sink: FileSink | None) -> None:
+    def __init__(
+        self,
+        stream: InputStream,
+        ring: _core.Ring,
+        sink: FileSink | None,
+        samplerate: float,
+        frames: int | None,
+    ) -> None:
         self.error: BaseException | None = None
-        self._ring = ring
         self._channels = stream.channels
         self._sink = sink
-        self._chunks: deque[NDArray[np.float32]] = deque()
-        self._filled = 0  # frames in the last chunk
-        self._ended = threading.Event()
+        self._frames_left = frames
+        self._blocks: deque[NDArray[np.float32]] = deque()
         self._generation = control.generation()
         # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
         # can have it any more.
         self._stream: Callable[[], InputStream | None] = (
             weakref.ref(stream) if sink is None else lambda: stream
         )
+        self._incoming = _Incoming(ring, stream, self._goes_on)
+        self._source: Source = self._incoming
+        if samplerate != stream.samplerate:
+            from voicecoil.conversion import converted
+
+            self._source = converted(self._incoming, samplerate, stream.channels)
         self.thread = threading.Thread(target=self._run, name="voicecoil recorder", daemon=True)
 
     def start(self) -> None:
@@ -63,10 +107,8 @@ class _Writer:
 
     def _run(self) -> None:
         try:
-            while not self._ended.is_set() and self._goes_on():
-                self._drain()
-                self._ended.wait(DRAIN_S)
-            self._drain()
+            while len(block := self._source.read(CHUNK_FRAMES)):
+                self._keep(block)
         except BaseException as error:
             self.error = error
             stream = self._stream()
@@ -76,7 +118,10 @@ class _Writer:
         finally:
             if self._sink is not None:
                 try:
-                    self._sink.close()
+                    if self.error is None:
+                        self._sink.close()
+                    else:
+                        self._sink.discard()
                 except Exception as error:
                     self.error = self.error or error
 
@@ -84,34 +129,30 @@ class _Writer:
         stream = self._stream()
         return stream is not None and (stream._goes_on or stream.state == "draining")
 
-    def _drain(self) -> None:
-        import numpy as np
-
-        while ready := self._ring.readable:
-            if self._sink is not None:
-                block = np.empty((min(ready, CHUNK_FRAMES), self._channels), np.float32)
-                self._ring.read(block)
-                self._sink.write(block)
-                continue
-            if not self._chunks or self._filled == CHUNK_FRAMES:
-                self._chunks.append(np.empty((CHUNK_FRAMES, self._channels), np.float32))
-                self._filled = 0
-            self._filled += self._ring.read(self._chunks[-1][self._filled :])
+    def _keep(self, block: NDArray[np.float32]) -> None:
+        if self._frames_left is not None:  # a converter may give one more than was asked for
+            block = block[: self._frames_left]
+            self._frames_left -= len(block)
+        if self._sink is not None:
+            self._sink.write(block)
+        else:
+            self._blocks.append(block)
 
     def take_array(self) -> NDArray[np.float32]:
-        """All frames as one array, once; each chunk is given back as it is copied."""
+        """All frames as one array, once; each block is given back as it is copied."""
         import numpy as np
 
-        frames = max(0, len(self._chunks) - 1) * CHUNK_FRAMES + self._filled
-        whole = np.empty((frames, self._channels), np.float32)
-        for first in range(0, frames, CHUNK_FRAMES):
-            part = whole[first : first + CHUNK_FRAMES]
-            part[:] = self._chunks.popleft()[: len(part)]
+        whole = np.empty((sum(map(len, self._blocks)), self._channels), np.float32)
+        first = 0
+        while self._blocks:
+            block = self._blocks.popleft()
+            whole[first : first + len(block)] = block
+            first += len(block)
         return whole
 
     def end(self) -> None:
         """Has it take what is left and end."""
-        self._ended.set()
+        self._incoming.ended.set()
 
     def close_at_exit(self, timeout_s: float) -> None:
         """For `control`: the interpreter is about to end. What was recorded is kept.
@@ -139,27 +180,25 @@ class Recording:
         code: _core.RecorderCode,
         ring: _core.Ring,
         sink: FileSink | None,
+        samplerate: float,
+        frames: int | None,
     ) -> None:
+        self._samplerate = samplerate
+        self._frames = frames
         self._stream = stream
         self._code = code
         self._path = None if sink is None else sink.path
         self._array: NDArray[np.float32] | None = None
         self._told_trouble = False
         self._finishing = threading.Lock()
-        self._writer = _Writer(stream, ring, sink)
-        try:
-            stream.start()
-            self._writer.start()
-        except BaseException:
-            stream.close()
-            if sink is not None:
-                sink.close()
-            raise
+        self._writer = _Writer(stream, ring, sink, samplerate, frames)
+        stream.start()
+        self._writer.start()
 
     @property
     def samplerate(self) -> float:
-        """Hz."""
-        return self._stream.samplerate
+        """Of what is recorded, which all frame counts here are in, Hz."""
+        return self._samplerate
 
     @property
     def channels(self) -> int:
@@ -174,7 +213,8 @@ class Recording:
     @property
     def position(self) -> int:
         """Frames recorded so far."""
-        return self._code.frames - self._code.overflow_frames
+        position = self._converted(self._code.frames - self._code.overflow_frames)
+        return position if self._frames is None else min(position, self._frames)
 
     @property
     def position_s(self) -> float:
@@ -184,7 +224,16 @@ class Recording:
     @property
     def lost_frames(self) -> int:
         """Frames that are missing: lost by the device, or not written away in time."""
-        return self._code.overflow_frames + self._stream.statistics().lost_frames
+        return self._converted(
+            self._code.overflow_frames + self._stream.statistics().lost_frames
+        )
+
+    def _converted(self, frames: int) -> int:
+        """The device's frames, counted at the recording's rate."""
+        theirs = self._stream.samplerate
+        if self._samplerate == theirs:
+            return frames
+        return math.floor(frames * self._samplerate / theirs + 0.5)
 
     @property
     def recording(self) -> bool:
@@ -301,7 +350,10 @@ def record(
         How many; without it and `duration_s` until :meth:`Recording.stop`.
     duration_s : float or None
         The same in seconds.
-    device, driver, samplerate, channels, blocksize
+    samplerate : float or None
+        Of the recording, Hz; None: as the device runs. A device that runs at another rate is
+        converted.
+    device, driver, channels, blocksize
         As for :class:`InputStream`.
     subtype : str or None
         The file's sample format, such as "PCM_24"; None: the best of its kind.
@@ -337,10 +389,14 @@ def record(
         duration_s = check_seconds(duration_s, "duration_s", least_excluded=True)
     if subtype is not None and file is None:
         raise ArgumentError(f"subtype={subtype!r} is for files; give a file, or leave it out")
+    wanted_rate = check_samplerate(samplerate)
     made: dict[str, Any] = {}
 
     def make(got: Got, inputs: int, outputs: int) -> _core.Code:
-        limit = frames or (max(1, round(duration_s * got.samplerate)) if duration_s else 0)
+        rate = wanted_rate or got.samplerate
+        made["samplerate"] = rate
+        made["frames"] = frames or (max(1, round(duration_s * rate)) if duration_s else None)
+        limit = math.ceil((made["frames"] or 0) * got.samplerate / rate)
         made["ring"] = _core.Ring(int(RING_S * got.samplerate), inputs)
         code = _core.RecorderCode(made["ring"], limit)
         made["code"] = code
@@ -360,8 +416,12 @@ def record(
         if file is not None:
             from voicecoil.files import FileSink
 
-            sink = FileSink(file, stream.samplerate, stream.channels, subtype)
+            sink = FileSink(file, made["samplerate"], stream.channels, subtype)
+        return Recording(
+            stream, made["code"], made["ring"], sink, made["samplerate"], made["frames"]
+        )
     except BaseException:
         stream.close()
+        if sink is not None:
+            sink.discard()
         raise
-    return Recording(stream, made["code"], made["ring"], sink)
