@@ -297,9 +297,32 @@ def test_render(
     assert (report["frames"], report["peak"]) == (24_000, 0.5)
     with open_source(path) as source:
         assert (source.read(30_000) == 0.5).all()
-    with pytest.raises(ZeroDivisionError):
-        run(["render", f"{spec}broken", str(tmp_path / "b.wav")])
-    assert not (tmp_path / "b.wav").exists(), "half a result is none"
+    before = path.read_bytes()
+    assert run(["render", f"{spec}broken", str(path)]) == 1
+    assert path.read_bytes() == before, "half a result is none"
+    assert run(["render", f"{spec}broken", str(tmp_path / "b.wav")]) == 1
+    assert not (tmp_path / "b.wav").exists()
+
+
+@pytest.mark.parametrize(
+    ("source", "frames", "end"),
+    [
+        ("def f(block):\n g()\ndef g():\n 1 / 0", "in f|in g", "ZeroDivisionError: "),
+        ("import no_such_module_of_theirs", "in <module>", "ModuleNotFoundError: "),
+        ("def f(block)\n pass", "line 1", "SyntaxError: "),
+    ],
+)
+def test_the_users_errors_show_the_users_frames(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, frames: str, end: str
+) -> None:
+    path = tmp_path / "cli_broken.py"
+    path.write_text(source)
+    assert run(["render", f"{path}:f", str(tmp_path / "a.wav")]) == 1
+    shown = capsys.readouterr().err
+    files = re.findall(r'File "(.*?)"', shown)
+    assert set(files) == {str(path)}, shown
+    assert re.findall(frames, shown) == frames.split("|")
+    assert shown.splitlines()[-1].startswith(end)
 
 
 # ---- pipes and signals -------------------------------------------------------------------------
@@ -422,6 +445,23 @@ def test_ctrl_c_at_a_terminal(
         with open_source(tmp_path / "take.wav") as source:
             assert source.frames is not None
             assert len(source.read(10**6)) == source.frames > 0
+
+
+@needs_posix
+def test_ctrl_c_while_it_renders(tmp_path: Path) -> None:
+    synth, path = tmp_path / "cli_slow.py", tmp_path / "a.wav"
+    path.write_bytes(b"what was there")
+    synth.write_text("import time\ndef f(block):\n print('here', flush=True)\n time.sleep(0.05)\n")
+    terminal = Terminal("render", f"{synth}:f", path, "-d", "1000")
+    terminal.read_until("here")
+    terminal.press_ctrl_c()
+    code, shown = terminal.end()
+    assert code == 130
+    assert "Traceback" not in shown
+    last = shown.splitlines()[-1]
+    assert last.lstrip("^C").startswith("stopped after")
+    assert last.endswith("a.wav was not written")
+    assert path.read_bytes() == b"what was there"
 
 
 @needs_posix

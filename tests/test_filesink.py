@@ -146,6 +146,47 @@ def test_a_full_disk(tmp_path: Path) -> None:
         sink.write(coded(100_000))
 
 
+def test_what_was_there_stays_until_there_is_sound(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.wav", coded(7))
+    before = path.read_bytes()
+    sink = FileSink(path, 8000, 1)
+    assert path.read_bytes() == before
+    sink.discard()
+    assert path.read_bytes() == before
+    FileSink(path, 8000, 1).close()
+    with pytest.raises(FileFormatError, match="a WAV file with 0 frames"):
+        open_source(path)
+    FileSink(tmp_path / "new.wav", 8000, 1).discard()
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac"])
+def test_a_whole_file_or_none(tmp_path: Path, name: str) -> None:
+    path = make(tmp_path / name, coded(7))
+    path.chmod(0o640)
+    link = tmp_path / f"link{path.suffix}"
+    link.symlink_to(path)
+    before = path.read_bytes()
+
+    def write(frames: int, target: Path, fails: bool) -> None:
+        with FileSink(target, 8000, 2, whole=True) as sink:
+            sink.write(coded(frames))
+            assert path.read_bytes() == before
+            if fails:
+                raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write(20_000, path, fails=True)
+    with pytest.raises(ZeroDivisionError):
+        write(20_000, tmp_path / "new.wav", fails=True)
+    assert path.read_bytes() == before
+    write(20_000, link, fails=False)
+    assert open_source(path).frames == 20_000
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert set(tmp_path.iterdir()) == {path, link}
+    assert link.is_symlink()
+
+
 KILLED = """
 import os, sys
 import numpy as np

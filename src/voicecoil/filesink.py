@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
+import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .alive import Alive
@@ -69,6 +72,8 @@ _SLICE_FRAMES = 16_384
 class FileSink:
     """An audio file to write frames to; what was there before is replaced.
 
+    That stays as it is until the first frame is written, or the sink is closed without one.
+
     Frames reach the operating system with each `write`, and once for each second of audio the
     header is brought up to date, so that a process that is killed leaves a WAV, AIFF, CAF, AU,
     W64 or RF64 file that any program reads, at most its last second missing. A killed FLAC or
@@ -88,6 +93,9 @@ class FileSink:
         libsndfile's name, such as ``"PCM_16"`` or ``"PCM_24"``. By default ``"FLOAT"`` (lossless
         for what this library plays) for WAV, CAF, AU, W64, RF64 and ``.aifc``; ``"PCM_24"`` for
         ``.aiff`` and FLAC, which programs expect to hold integers.
+    whole : bool
+        Write beside the file, and put it in its place when it is closed: there is the whole of
+        the new one or, after an error in the ``with`` block, what was there before.
 
     Attributes
     ----------
@@ -106,14 +114,14 @@ class FileSink:
         A rate or a number of channels that no file can have.
     """
 
-    _file: Any = None
-
     def __init__(
         self,
         path: str | os.PathLike[str],
         samplerate: float,
         channels: int,
         subtype: str | None = None,
+        *,
+        whole: bool = False,
     ) -> None:
         self.path = check_path(path)
         self.samplerate = check_samplerate(samplerate)
@@ -126,16 +134,20 @@ class FileSink:
         frame_bytes = _BYTES_PER_SAMPLE.get(self.subtype, 0) * self.channels
         self._max_frames = kind.max_bytes // frame_bytes if frame_bytes and kind.max_bytes else None
         self._header_due = self.samplerate
+        self._file: Any = None
+        self._closed = False
+        self._is_new = not os.path.exists(self.path)
         check_writable(self.path)
-        self._open()
+        self._beside = _path_beside(self.path) if whole else None
+        self._opened(io.BytesIO()).close()  # what cannot be written is told before there is sound
         _open_sinks.add(self)
 
-    def _open(self) -> None:
+    def _opened(self, file: str | io.BytesIO) -> Any:
         import soundfile
 
         try:
-            self._file = soundfile.SoundFile(
-                self.path, "w", self.samplerate, self.channels, self.subtype, format=self.format
+            return soundfile.SoundFile(
+                file, "w", self.samplerate, self.channels, self.subtype, format=self.format
             )
         except soundfile.SoundFileError as error:
             raise FileFormatError(
@@ -169,9 +181,11 @@ class FileSink:
         import numpy as np
         import soundfile
 
-        if self._file is None:
+        if self._closed:
             raise StreamClosedError(f"{self.path!r} is closed; make a new FileSink")
         block = self._checked(frames)
+        if self._file is None:
+            self._file = self._opened(self._beside or self.path)
         if self.subtype not in _FLOATING and not np.isfinite(block).all():
             block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
         try:
@@ -225,15 +239,41 @@ class FileSink:
 
         Closing it here, as the collector would, writes a header over what the parent is writing.
         """
+        self._closed = True
         if self._file is not None:
             self._file._file = None  # to soundfile that is a closed file
             self._file = None
 
     def close(self) -> None:
         """Finish the file; again is harmless."""
+        if self._closed:
+            return
+        self._closed = True
+        file, self._file = self._file or self._opened(self._beside or self.path), None
+        file.close()
+        if self._beside is not None:
+            try:
+                shutil.copymode(self.path, self._beside)
+                os.replace(self._beside, os.path.realpath(self.path))
+            except OSError as error:
+                raise access_error(self.path, error, "write") from error
+
+    def discard(self) -> None:
+        """Close without what is not there yet.
+
+        With `whole` that is all of it; without it, what was written stays.
+        """
+        if self._closed or (self.frames and self._beside is None):
+            self.close()
+            return
+        self._closed = True
         file, self._file = self._file, None
         if file is not None:
             file.close()
+        unwanted = [self._beside, self.path if self._is_new else None]
+        for path in filter(None, unwanted):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
 
     def __enter__(self) -> Self:
         return self
@@ -244,7 +284,19 @@ class FileSink:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.close()
+        if error is None:
+            self.close()
+        else:
+            self.discard()
+
+
+def _path_beside(path: str) -> str | None:
+    """Where the new file is written; None: only into the old one itself."""
+    folder, name = os.path.split(os.path.realpath(path))
+    if not os.path.isfile(path) or not os.access(folder, os.W_OK):
+        return None
+    stem, ending = os.path.splitext(name)
+    return os.path.join(folder, f".{stem}.{os.getpid()}{ending}")
 
 
 def _kind(path: str) -> _Kind:

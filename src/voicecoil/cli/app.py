@@ -6,7 +6,10 @@ import inspect
 import json
 import logging
 import re
+import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import TracebackType
 from typing import Annotated, Any
 
 import cyclopts
@@ -124,6 +127,30 @@ def run(tokens: Sequence[str]) -> int:
         raise
     except (VoicecoilError, OSError, Stop) as error:
         return _complain(str(error) or repr(error), EXIT_FAILED)
+    except Exception as error:
+        theirs = _users_frames(error)
+        if theirs is None and not isinstance(error, SyntaxError):
+            raise  # it is ours
+        err.print(
+            "".join(traceback.format_exception(error.with_traceback(theirs))).rstrip(),
+            markup=False,
+            soft_wrap=True,
+        )
+        return EXIT_FAILED
+
+
+_OURS = tuple(str(Path(module.__file__).parent) for module in (vc, cyclopts))
+
+
+def _users_frames(error: BaseException) -> TracebackType | None:
+    """The traceback without the frames that lead to the user's code; None: there is none of it."""
+    frames = error.__traceback__
+    while frames is not None:
+        file = frames.tb_frame.f_code.co_filename
+        if not file.startswith(("<frozen ", *_OURS)):
+            break
+        frames = frames.tb_next
+    return frames
 
 
 def _complain(text: str, code: int) -> int:

@@ -13,6 +13,7 @@ from typing import Annotated, NoReturn, cast
 from cyclopts import Parameter
 
 import voicecoil as vc
+from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import Duration, Json, Quiet, command, out, print_json
 from voicecoil.cli.display import duration_text, level_text, plural
 from voicecoil.errors import ArgumentError
@@ -48,25 +49,29 @@ def render(
     if not 0 < duration < 1e6:
         raise ArgumentError(f"--duration {duration:g}: give more than 0 s, and less than 1e6")
     function = _load(callback)
-    new = not file.exists()
-    sink = FileSink(file, samplerate, channels)
     began = time.perf_counter()
     try:
-        sound = vc.render(
-            function,
-            frames=round(duration * samplerate),
-            samplerate=samplerate,
-            channels=channels,
-            blocksize=blocksize,
-        )
-        took = time.perf_counter() - began
-        sink.write(sound)
-    except BaseException:
-        sink.close()
-        if new:
-            file.unlink(missing_ok=True)
-        raise
-    sink.close()
+        with FileSink(file, samplerate, channels, whole=True) as sink:
+            sound = vc.render(
+                function,
+                frames=round(duration * samplerate),
+                samplerate=samplerate,
+                channels=channels,
+                blocksize=blocksize,
+            )
+            took = time.perf_counter() - began
+            sink.write(sound)
+    except KeyboardInterrupt:
+        if json:
+            print_json({"file": str(file), "frames": 0, "interrupted": True})
+        elif not quiet:
+            took = time.perf_counter() - began
+            out.print(
+                f"stopped after {duration_text(took)}; {file} was not written",
+                markup=False,
+                soft_wrap=True,
+            )
+        return EXIT_INTERRUPTED
     peak = float(abs(sound).max(initial=0.0))
     speed = duration / took
     if json:
@@ -81,6 +86,7 @@ def render(
                 "peak": peak,
                 "peak_db": peak_db if math.isfinite(peak_db) else None,
                 "times_real_time": speed,
+                "interrupted": False,
             }
         )
     elif not quiet:
