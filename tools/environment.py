@@ -19,7 +19,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +43,8 @@ def missing_system_packages() -> list[str]:
 
 def dependencies(groups: list[str], tools: bool) -> tuple[list[str], list[str]]:
     """(needed, optional) requirements."""
+    import tomllib  # here, so that an older Python gets as far as `main`'s message
+
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     needed = []
     if not tools:
@@ -72,7 +73,7 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
     stamp = folder / "dependencies.stamp"
     if stamp.exists() and stamp.read_text() == state:
         return
-    print(f"setting up {folder.relative_to(ROOT)} for Python {sys.version.split()[0]}", flush=True)
+    print(f"setting up {os.path.relpath(folder, ROOT)} for Python {sys.version.split()[0]}", flush=True)
     run(sys.executable, "-m", "venv", "--clear", folder)
     pip = [python_in(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, *needed)
@@ -139,6 +140,12 @@ def main() -> None:
     parser.add_argument("--tools", action="store_true", help="the groups and nothing else")
     given = parser.parse_intermixed_args()
     folder = (ROOT / given.folder).resolve()
+    anew = not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    if not anew and not (folder / "pyvenv.cfg").exists():
+        sys.exit(
+            f"{folder} is no virtual environment, and what is in it would be deleted; "
+            "name an empty folder, or a new one"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     install_dependencies(folder, given.groups, given.tools)
     if not given.tools:

@@ -1,0 +1,37 @@
+"""tools/environment.py: what it says before it does anything."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+TOOL = Path(__file__).parent.parent / "tools" / "environment.py"
+# An interpreter that is too old: it says so, and has no tomllib.
+OLDER = """
+import runpy, sys
+sys.version_info = (3, 10, 13)
+sys.modules["tomllib"] = None
+sys.argv = [{tool!r}, "build/no-environment"]
+runpy.run_path({tool!r}, run_name="__main__")
+"""
+
+
+def said(*arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+def test_nothing_but_an_environment_is_cleared(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert "would be deleted" in said(str(TOOL), str(tmp_path))
+    assert "no virtual environment" in said(str(TOOL), str(tmp_path / "thesis.txt"))
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_an_older_python_is_told() -> None:
+    assert "needs Python 3.11 or later" in said("-c", OLDER.format(tool=str(TOOL)))
