@@ -15,6 +15,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from rig import Rig, until
 from voicecoil.conversion import as_source, converted, read_all
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileTruncatedError
 from voicecoil.files import FileSink
 from voicecoil.output import CAPACITY, close_outputs, output_for
@@ -290,6 +291,19 @@ class _Coded:
 
     def close(self) -> None:
         self.closed = True
+
+
+def test_a_free_clock_waits_for_what_is_read() -> None:
+    device = VirtualDevice("Free", clock="free")
+    device.capture()
+    playback = vc.play(_Coded(frames=600_000), driver=VirtualDriver([device]))
+    assert playback.wait(60)
+    close_outputs()
+    assert playback.starved_frames == 0
+    heard = device.heard()
+    first = int(np.flatnonzero(heard[:, 0])[0])  # it ran before there was a sound
+    assert_coded(heard[first : first + 600_000])
+    assert not heard[first + 600_000 :].any()
 
 
 def test_a_source_that_is_read_too_slowly_is_silence_and_counted(rig: Rig) -> None:

@@ -73,7 +73,10 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
     stamp = folder / "dependencies.stamp"
     if stamp.exists() and stamp.read_text() == state:
         return
-    print(f"setting up {os.path.relpath(folder, ROOT)} for Python {sys.version.split()[0]}", flush=True)
+    print(
+        f"setting up {os.path.relpath(folder, ROOT)} for Python {sys.version.split()[0]}",
+        flush=True,
+    )
     run(sys.executable, "-m", "venv", "--clear", folder)
     pip = [python_in(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, *needed)

@@ -16,6 +16,7 @@ struct vc_clip {
     uint32_t channels;
     int64_t start_frame;
     float gain;
+    bool (*wait)(const vc_ring *ring); /* NULL: the clock is real */
     /* The IO thread's own. */
     uint64_t cursor; /* frames into the current loop */
     uint32_t fade_left, fade_frames;
@@ -77,6 +78,8 @@ vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain) {
     }
     return clip;
 }
+
+void vc_clip_wait_with(vc_clip *clip, bool (*wait)(const vc_ring *ring)) { clip->wait = wait; }
 
 void vc_clip_free(vc_clip *clip) { free(clip); }
 
@@ -225,6 +228,14 @@ static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source
     return left < frames ? (uint32_t)left : frames;
 }
 
+static bool waited_for(const vc_clip *clip) VC_REALTIME {
+    bool has_come = false;
+    VC_UNPROVEN /* it waits, on clocks that are not real */
+        has_come = clip->wait != NULL && clip->wait(clip->ring);
+    VC_PROVEN_AGAIN
+    return has_come;
+}
+
 static bool at_end(const vc_clip *clip) {
     if (clip->fading && clip->fade_left == 0) {
         return true;
@@ -256,6 +267,9 @@ static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t no
         const float *source = NULL;
         bool starved = false;
         uint32_t got = next_source(clip, wanted, &source, &starved);
+        if (starved && waited_for(clip)) {
+            continue;
+        }
         if (starved) {
             atomic_fetch_add_explicit(&clip->starved, wanted, memory_order_relaxed);
             if (clip->fading) { /* silence fades out too, or a stop would wait for the reader */

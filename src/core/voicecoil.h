@@ -442,6 +442,10 @@ vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channe
                              int64_t start_frame, float gain);
 /* From a ring that another thread fills. An empty ring is played as silence and counted. */
 vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain);
+/* For clocks that are not real, whose IO thread may wait: `wait` is called when the ring is empty
+ * and not at its end, and says whether that has changed. [control], when the state is
+ * VC_CLIP_NEW */
+void vc_clip_wait_with(vc_clip *clip, bool (*wait)(const vc_ring *ring));
 /* [control], when the state is VC_CLIP_NEW or the mixer handed it back. */
 void vc_clip_free(vc_clip *clip);
 /* [any] */

@@ -490,6 +490,10 @@ cdef class Clip:
             raise MemoryError
         return self
 
+    def wait_for_ring(self):
+        """Never starve: the clock waits for who fills the ring. Before a mixer has the clip."""
+        vc_clip_wait_with(self.clip, vc_device_wait_for_ring)
+
     def __dealloc__(self):
         vc_clip_free(self.clip)
 

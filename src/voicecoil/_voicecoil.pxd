@@ -146,6 +146,7 @@ cdef extern from "voicecoil.h" nogil:
     vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels,
                                  uint64_t loops, int64_t start_frame, float gain)
     vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain)
+    void vc_clip_wait_with(vc_clip *clip, c_bool (*wait)(const vc_ring *ring) noexcept)
     void vc_clip_free(vc_clip *clip)
     int vc_clip_get_state(const vc_clip *clip)
     uint64_t vc_clip_position(const vc_clip *clip)
@@ -324,6 +325,7 @@ cdef extern from "device.h" nogil:
     bint vc_device_inject(vc_device *device, const vc_fault *fault)
     int vc_device_get_condition(const vc_device *device)
     int64_t vc_device_clock_ns(void *device) noexcept
+    c_bool vc_device_wait_for_ring(const vc_ring *ring) noexcept
     int64_t vc_device_frame(const vc_device *device)
     int64_t vc_device_new_rate(const vc_device *device)
     uint64_t vc_device_lost_frames(const vc_device *device)

@@ -72,6 +72,13 @@ class Output:
         return self.stream._goes_on
 
     @property
+    def may_wait(self) -> bool:
+        """Whether it is on a free clock, which waits for what is read, or nothing would be exact."""
+        connection = self.stream._connection
+        clock = connection.clock if connection is not None else None
+        return isinstance(clock, _core.VirtualDevice) and not clock.stepped
+
+    @property
     def settle_frames(self) -> int:
         """Frames from the mixer to the ear, and one call of the mixer: after them all was heard."""
         return self.stream.latency.frames + self.stream._got.max_frames + self.stream.blocksize

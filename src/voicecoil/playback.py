@@ -279,6 +279,8 @@ def _play_on(
         return Playback(output, clip, None, frames)
     reader = Reader(ready, stream.samplerate, loops)
     clip = _core.Clip.from_ring(reader.ring, None, gain)
+    if output.may_wait:
+        clip.wait_for_ring()
     output.add(clip)
     try:
         reader.start(lambda: clip.state != _core.CLIP_DONE and output.usable)

@@ -224,9 +224,7 @@ class Recording:
     @property
     def lost_frames(self) -> int:
         """Frames that are missing: lost by the device, or not written away in time."""
-        return self._converted(
-            self._code.overflow_frames + self._stream.statistics().lost_frames
-        )
+        return self._converted(self._code.overflow_frames + self._stream.statistics().lost_frames)
 
     def _converted(self, frames: int) -> int:
         """The device's frames, counted at the recording's rate."""

@@ -333,6 +333,33 @@ static void a_starved_ring_is_silence_and_counted(void) {
     vc_ring_free(ring);
 }
 
+static bool writes_another_ten(const vc_ring *ring) {
+    /* The test is the ring's other side, too. */
+    uint64_t written = vc_ring_total_written(ring);
+    if (written < 40) {
+        write_coded((vc_ring *)(uintptr_t)ring, 10, (uint32_t)written);
+    } else {
+        vc_ring_end((vc_ring *)(uintptr_t)ring);
+    }
+    return true;
+}
+
+static void a_clock_that_may_wait_hears_no_gap(void) {
+    bench *b = bench_make(1, true);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+    vc_clip_wait_with(clip, writes_another_ten);
+    vc_mixer_add(b->mixer, clip);
+    while (b->result == VC_CONTINUE && b->heard < 200) {
+        mix(b, 16);
+    }
+    CHECK_CODED(b->out, 2, 40, 0);
+    CHECK_INT(b->content, 40);
+    CHECK_INT(vc_clip_starved_frames(clip), 0);
+    bench_free(b);
+    vc_ring_free(ring);
+}
+
 /* "Playing: at least one frame was mixed", and the start is that of the first frame. */
 static void a_ring_that_is_late_starts_late(void) {
     bench *b = bench_make(1, false);
@@ -536,6 +563,7 @@ int main(void) {
     RUN(a_stop_that_comes_too_late_is_ignored);
     RUN(a_ring_ends_at_its_last_frame);
     RUN(a_starved_ring_is_silence_and_counted);
+    RUN(a_clock_that_may_wait_hears_no_gap);
     RUN(a_ring_that_is_late_starts_late);
     RUN(a_stop_of_a_starved_ring_takes_its_time_and_no_more);
     RUN(overlapping_clips_add_up);

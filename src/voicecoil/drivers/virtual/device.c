@@ -122,6 +122,16 @@ static void nap(int64_t ns) {
     nanosleep(&pause, NULL);
 }
 
+bool vc_device_wait_for_ring(const vc_ring *ring) {
+    for (int naps = 0; naps < 20000; naps++) {
+        if (vc_ring_readable(ring) > 0 || vc_ring_finished(ring)) {
+            return true;
+        }
+        nap(200000);
+    }
+    return false;
+}
+
 static bool start_thread(vc_device *device) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);

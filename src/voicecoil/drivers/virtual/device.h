@@ -96,6 +96,10 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns);
 /* Cycles of the last vc_device_step that had not begun when its deadline passed. [control] */
 uint64_t vc_device_owed(vc_device *device);
 
+/* For vc_clip_wait_with, on a clock that is not real: waits until the ring is not empty, or at its
+ * end. False: not within 4 s. [IO], where it may wait */
+bool vc_device_wait_for_ring(const vc_ring *ring);
+
 /* [control] False: eight faults are waiting already. */
 bool vc_device_inject(vc_device *device, const vc_fault *fault);
 /* [any] */
