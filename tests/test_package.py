@@ -65,6 +65,11 @@ print([name for name in vc.__all__ if isinstance(getattr(vc, name), types.Module
     assert run(code) == "[]"
 
 
+@pytest.mark.parametrize("name", ["conversion", "drivers", "errors", "files", "native", "testing"])
+def test_modules_are_there_without_an_import_of_their_own(name: str) -> None:
+    assert run(f"import voicecoil; print(voicecoil.{name}.__name__)") == f"voicecoil.{name}"
+
+
 def test_a_name_that_is_not_there() -> None:
     with pytest.raises(AttributeError, match="no_such_name"):
         vc.no_such_name  # noqa: B018

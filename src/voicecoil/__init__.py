@@ -20,6 +20,12 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from typing import Any
 
+    from voicecoil import conversion as conversion
+    from voicecoil import drivers as drivers
+    from voicecoil import errors as errors
+    from voicecoil import files as files
+    from voicecoil import native as native
+    from voicecoil import testing as testing
     from voicecoil._block import Block as Block
     from voicecoil._block import BlockTime as BlockTime
     from voicecoil._block import Values as Values
@@ -79,6 +85,7 @@ _HOMES = {
     "statistics": "Statistics",
     "stream": "InputStream OutputStream Stream",
 }
+_MODULES = {"conversion", "drivers", "errors", "files", "native", "testing"}
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = ["__version__", "get_include", *sorted(_HOME_OF)]
 
@@ -92,6 +99,8 @@ def get_include() -> str:
 
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
+    if name in _MODULES:
+        return import_module(f"voicecoil.{name}")
     if home is None:
         raise AttributeError(f"module 'voicecoil' has no attribute {name!r}")
     value = getattr(import_module(f"voicecoil.{home}"), name)
@@ -100,4 +109,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_HOME_OF})
+    return sorted({*globals(), *_HOME_OF, *_MODULES})

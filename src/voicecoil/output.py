@@ -73,7 +73,7 @@ class Output:
 
     @property
     def may_wait(self) -> bool:
-        """Whether it is on a free clock, which waits for what is read, or nothing would be exact."""
+        """Whether it is on a free clock, which waits for what is read."""
         connection = self.stream._connection
         clock = connection.clock if connection is not None else None
         return isinstance(clock, _core.VirtualDevice) and not clock.stepped
