@@ -75,7 +75,11 @@ class Synthesizer:
 if __name__ == "__main__":
     from voicecoil.files import FileSink
 
+    file = sys.argv[1] if len(sys.argv) > 1 else "music.wav"
     frames = round(LENGTH_S * SAMPLERATE)
-    music = vc.render(Synthesizer(score()).block, frames=frames, samplerate=SAMPLERATE)
-    with FileSink(sys.argv[1] if len(sys.argv) > 1 else "music.wav", SAMPLERATE, 2) as sink:
-        sink.write(music)
+    try:
+        with FileSink(file, SAMPLERATE, 2, whole=True) as sink:
+            synthesizer = Synthesizer(score())
+            sink.write(vc.render(synthesizer.block, frames=frames, samplerate=SAMPLERATE))
+    except (OSError, vc.VoicecoilError) as error:
+        sys.exit(f"music.py: {error}")

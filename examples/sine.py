@@ -2,7 +2,6 @@
 import time
 
 import numpy as np
-
 import voicecoil as vc
 
 position = 0
@@ -11,5 +10,6 @@ def tone(block: vc.Block) -> None:
     frame = position + np.arange(block.frames)
     block.output[:] = 0.2 * np.sin(2 * np.pi * 440 / block.samplerate * frame)[:, None]
     position += block.frames
-with vc.OutputStream(tone):
-    time.sleep(5)
+if __name__ == "__main__":
+    with vc.OutputStream(tone, latency="low"):
+        time.sleep(5)

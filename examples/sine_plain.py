@@ -1,7 +1,6 @@
-"""The same sine in plain Python on the device's buffer, without NumPy."""
+"""The same sine in plain Python, without NumPy."""
 import math
 import time
-
 import voicecoil as vc
 
 position = 0
@@ -11,5 +10,6 @@ def tone(block: vc.Block) -> None:
         sample = 0.2 * math.sin(2 * math.pi * 440 / block.samplerate * (position + frame))
         block.output[frame, 0] = block.output[frame, 1] = sample
     position += block.frames
-with vc.OutputStream(tone, arrays="memoryview"):
-    time.sleep(5)
+if __name__ == "__main__":
+    with vc.OutputStream(tone, latency="low", arrays="memoryview"):
+        time.sleep(5)

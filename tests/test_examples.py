@@ -61,6 +61,31 @@ def test_the_music_renders(tmp_path: Path) -> None:
     assert np.abs(sound[-100:]).max() < 0.01, "it ends softly"
 
 
+def test_the_music_refuses_a_file_before_it_renders(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "music.py"), str(tmp_path / "music.xyz")],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("music.py: cannot write")
+    assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["sine", "sine_plain", "isolated", "isolated_bell", "music"])
+def test_nothing_sounds_when_an_example_is_imported(name: str) -> None:
+    code = f"""
+import sys, threading
+sys.path.insert(0, {str(EXAMPLES)!r})
+sys.modules["time"].sleep = None  # to play is to sleep
+import {name}
+print(threading.active_count())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert (done.stdout, done.stderr) == ("1\n", "")
+
+
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="isolated=True needs Python 3.12")
 def test_the_bell_rings() -> None:
     xruns, last = run("isolated.py").splitlines()

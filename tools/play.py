@@ -47,7 +47,7 @@ def main() -> int:
     BUILD.mkdir(exist_ok=True)
     name = os.environ.get("VOICECOIL_PLAY_FILE", "")
     source = Path(name).expanduser() if name else MUSIC
-    if not name:
+    if not name and not fresh(MUSIC):
         print("examples/music.py renders its music", flush=True)
         example = ROOT / "examples" / "music.py"
         code = subprocess.run([sys.executable, str(example), str(MUSIC)]).returncode
@@ -61,6 +61,17 @@ def main() -> int:
     command = [sys.executable, "-m", "voicecoil", "play"]
     code = run([*command, *(["--heard", str(HEARD)] if virtual else []), "--", str(source)])
     return code or (compare(source) if virtual else 0)
+
+
+def fresh(music: Path) -> bool:
+    """Whether neither the example nor the library has changed since that was rendered."""
+    stamp = Path(sys.prefix) / "package.stamp"  # of tools/environment.py
+    makers = [ROOT / "examples" / "music.py", stamp]
+    return (
+        music.exists()
+        and all(maker.exists() for maker in makers)
+        and music.stat().st_mtime > max(maker.stat().st_mtime for maker in makers)
+    )
 
 
 def run(command: list[str]) -> int:
