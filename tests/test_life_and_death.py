@@ -41,6 +41,10 @@ STUCK = (
     r"Traceback \(most recent call last\):\n(  .*\n)+"
     r"voicecoil\.errors\.StreamTimeoutError: .* did not .* within [\d.]+ s\n"
 )
+TOLD = (
+    r"Traceback \(most recent call last\):\n(  .*\n)+"
+    r"voicecoil\.errors\.StreamTimeoutError: .* did not return within [5-9][\d.]* s; .*\n"
+)
 
 
 @dataclass(frozen=True)
@@ -199,6 +203,10 @@ def test_an_exception_that_nobody_asked_for_is_shown(end: str) -> None:
 
 def test_stop_waits_for_a_slow_callback() -> None:
     check(run("stuck", "sleep", "stop", at_once=WAITING))
+
+
+def test_a_stuck_callback_is_reported_once_where_the_stream_ends() -> None:
+    check(run("stuck", "long sleep", "with", at_once=WAITING), code=1, stderr=TOLD)
 
 
 @pytest.mark.parametrize("end", ["exit", "drop"])

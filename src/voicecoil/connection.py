@@ -24,10 +24,11 @@ from voicecoil.homes import Ahead
 from voicecoil.isolated import IsolatedCode, abandon
 from voicecoil.recovery import Arrival, Recovery, watch
 
-__all__ = ["POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
+__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
 
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
+HALT_S = 2.0  # of that for the device, where what was made could not be heard to its end
 POLL_S = 0.002
 AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
 
@@ -84,6 +85,7 @@ class Connection:
         self.ending = False  # somebody wants its end
         self.closed = False
         self.unraised: BaseException | None = None
+        self.told_stuck = False  # somebody knows that its callback does not return
         self._recovery = recovery
         self._ahead = ahead
         self._failure: Exception | None = None
@@ -121,6 +123,11 @@ class Connection:
         """Whether the calling thread is in this stream's callback."""
         code = self.code
         return isinstance(code, _core.PythonCode) and code.running_on == threading.get_ident()
+
+    @property
+    def in_python(self) -> bool:
+        """Whether any thread is in this stream's callback, if that is Python's."""
+        return isinstance(self.code, _core.PythonCode) and bool(self.code.running_on)
 
     def ask_to_end(self, drain: bool) -> None:
         """Returns at once. With `drain` all that the callback has made is still heard."""
@@ -238,7 +245,7 @@ class Connection:
 
     def close_unseen(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Closes it where an error can be raised to nobody: it is shown instead."""
-        code = self.code
+        code, told = self.code, self.told_stuck
         source = code.callable if code is not None else None
         try:
             self.close(timeout_s)
@@ -250,11 +257,22 @@ class Connection:
                 return
             # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
             _core.keep_for_ever(self)
-            control.report(error, source)
+            if not told:
+                control.report(error, source)
             return
         unseen = self.take_unraised()
         if unseen is not None:
             control.report(unseen, source)
+
+    def abandon(self) -> None:
+        """Leaves it as it is: its callback is stuck, and somebody was told so."""
+        code = self.code
+        if isinstance(code, _core.PythonCode):
+            code.shut()
+        if isinstance(code, IsolatedCode) and self._broken_off(code, HALT_S):
+            return
+        _core.keep_for_ever(self)
+        self.closed = True
 
     def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
         """An isolated interpreter must not be left: Python would end it at exit, and abort."""

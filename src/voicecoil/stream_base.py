@@ -18,7 +18,7 @@ from voicecoil.arguments import (
     check_timeout,
     shown,
 )
-from voicecoil.connection import POLL_S, STOP_TIMEOUT_S, Connection, Place
+from voicecoil.connection import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection, Place
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import (
     Device,
@@ -38,6 +38,7 @@ from voicecoil.errors import (
     Stop,
     StreamClosedError,
     StreamStateError,
+    StreamTimeoutError,
 )
 from voicecoil.events import Event, from_engine, with_overloads
 from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
@@ -509,10 +510,10 @@ class StreamBase:
         connection.ask_to_end(drain)
         if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
-        patience = STOP_TIMEOUT_S + self.lead_frames / self.samplerate
         latency = self._got.output_latency
-        patience += latency.seconds if latency else 0.0
-        until = time.monotonic() + patience
+        began = time.monotonic()
+        until = began + self.lead_frames / self.samplerate + (latency.seconds if latency else 0.0)
+        until += STOP_TIMEOUT_S
         # A stepped clock stands still unless somebody moves it: nothing will come to an end by
         # itself.
         while (
@@ -520,12 +521,21 @@ class StreamBase:
             and not connection.stands_still
             and connection.engine.state != _core.FINISHED
             and connection.device_trouble() is None
-            and time.monotonic() < until
+            and time.monotonic() < until - HALT_S
         ):
             time.sleep(POLL_S)
         running = connection.started and connection.engine.state != _core.FINISHED
         trouble = connection.trouble() if running else connection.take_failure()
-        connection.halt(STOP_TIMEOUT_S)
+        try:
+            connection.halt(max(HALT_S, until - time.monotonic()))
+        except StreamTimeoutError:
+            connection.told_stuck = True
+            if not connection.in_python:
+                raise
+            raise StreamTimeoutError(
+                f"the callback on {self._device.name!r} did not return within "
+                f"{time.monotonic() - began:.2g} s; it has to return before the next block is due"
+            ) from None
         connection.unraised = connection.unraised or trouble
         self._raise_once(connection)
 
@@ -576,8 +586,13 @@ class StreamBase:
             return
         try:
             self.stop()
-        finally:
+        except StreamTimeoutError:
+            connection.abandon()  # to close it would only wait once more, and say it again
+            raise
+        except BaseException:
             self.close()
+            raise
+        self.close()
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)

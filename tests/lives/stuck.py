@@ -19,6 +19,9 @@ def callback(block: vc.Block) -> None:
     time.sleep(2.0 if what == "sleep" else 1000.0)
 
 
+if end == "with":
+    with vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME):
+        assert inside.wait(PATIENCE_S)
 stream = vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME)
 stream.start()
 assert inside.wait(PATIENCE_S)
