@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -172,19 +173,27 @@ def test_nothing_that_was_made_is_lost_in_a_gap() -> None:
 # ---- the end ------------------------------------------------------------------------------------
 
 
+def reached(callback: CodedOutput, blocks: int) -> bool:
+    return callback.blocks >= blocks
+
+
 @pytest.mark.parametrize("end", ["stop", "Stop", "abort"])
 def test_what_is_heard_at_the_end(end: str) -> None:
     """All that was made after a stop; after an abort not what was still ahead."""
-    virtual, driver = device()
-    callback = CodedOutput(stop_after_blocks=80 if end == "Stop" else None)
-    stream = vc.OutputStream(callback, driver=driver, latency=0.05)
-    with stream:
-        until(lambda: callback.blocks >= 80)
-        if end == "Stop":
-            assert stream.wait(10)
-        else:
-            getattr(stream, end)()
-        assert stream.statistics().xruns == 0
+    for _ in range(20):
+        virtual, driver = device()
+        callback = CodedOutput(stop_after_blocks=80 if end == "Stop" else None)
+        stream = vc.OutputStream(callback, driver=driver, latency=0.05)
+        with stream:
+            until(partial(reached, callback, 80))
+            if end == "Stop":
+                assert stream.wait(10)
+            else:
+                getattr(stream, end)()
+            xruns = stream.statistics().latest_xruns
+        if not any(xrun.cause == "worker" for xrun in xruns):  # the machine was too busy
+            break
+    assert xruns == ()
     heard = virtual.heard()
     assert_coded(heard)
     assert len(heard) == callback.position if end != "abort" else len(heard) < callback.position
