@@ -139,7 +139,7 @@ def run(tokens: Sequence[str]) -> int:
         return EXIT_FAILED
 
 
-_OURS = tuple(str(Path(module.__file__).parent) for module in (vc, cyclopts))
+_OURS = tuple(str(Path(str(module.__file__)).parent) for module in (vc, cyclopts))
 
 
 def _users_frames(error: BaseException) -> TracebackType | None:
