@@ -1,9 +1,12 @@
 /* Getting the GIL from a thread that runs Python. See preempt.h.
  *
- * Invariants: at most one of our calls is in the interpreter's queue (`queued`), however many
- * streams there are, so that the program's own calls find their room. `wanting` counts the threads
- * between vc_preempt_ask and vc_preempt_got. Both are only hints: a call that comes when nobody
- * wants the GIL does nothing, and one that is lost costs a wait of 5 ms. */
+ * Invariants: at most one of our calls is in the interpreter's queue or running (`queued`), however
+ * many streams there are, so that the program's own calls find their room. And its end: from 3.13
+ * on Python then runs what is in the queue until that is empty, without letting the GIL go, which
+ * is for ever if a thread that waits for the GIL in one of our calls keeps it from the next.
+ * `wanting` counts the threads between vc_preempt_ask and vc_preempt_got. Both are only hints: a
+ * call that comes when nobody wants the GIL does nothing, and one that is lost costs a wait of 5
+ * ms. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -19,7 +22,8 @@ enum {
     MISSED_NS = 200000,  /* who waits that long has met a thread that computes */
     PATIENCE = 500,      /* blocks; asking costs a fraction of a us where nobody has the GIL */
     LET_GO_NS = 5000000, /* how long a thread stays away from the GIL at most: a switch interval */
-    LOOK_NS = 10000
+    LOOK_NS = 10000,
+    AGAIN = 3 /* times that it does so in one call, for who asked while it was running */
 };
 
 typedef int (*add_call)(PyInterpreterState *interpreter, int (*function)(void *), void *argument,
@@ -51,14 +55,7 @@ void vc_preempt_forget(void) {
     atomic_store(&wanting, 0);
 }
 
-/* On the thread that has the GIL, between two bytecodes. Its own thread may be the one that wanted
- * it, and has got it meanwhile. */
-static int let_the_gil_go(void *unused) {
-    (void)unused;
-    atomic_store(&queued, false);
-    if (atomic_load(&wanting) == 0) {
-        return 0;
-    }
+static void stay_away(void) {
     atomic_fetch_add_explicit(&let_go, 1, memory_order_relaxed);
     PyThreadState *state = PyEval_SaveThread();
     int64_t until_ns = vc_clock_ns() + LET_GO_NS;
@@ -67,6 +64,16 @@ static int let_the_gil_go(void *unused) {
         nanosleep(&pause, NULL);
     }
     PyEval_RestoreThread(state);
+}
+
+/* On the thread that has the GIL, between two bytecodes. Its own thread may be the one that wanted
+ * it, and has got it meanwhile. */
+static int let_the_gil_go(void *unused) {
+    (void)unused;
+    for (int i = 0; i < AGAIN && atomic_load(&wanting) > 0; i++) {
+        stay_away();
+    }
+    atomic_store(&queued, false);
     return 0;
 }
 

@@ -191,7 +191,11 @@ class Keeper:
             if self._adopted:
                 return
             self._wake.set()
-        self.end(timeout_s)
+        try:
+            self.end(timeout_s)
+        except StreamTimeoutError:
+            abandon()  # Python would end an interpreter that is in use, and crash
+            raise
 
 
 def told_here(name: str, described: bytes) -> BaseException:
