@@ -374,6 +374,7 @@ static void test_a_jack_that_does_not_answer(void) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
     jack_fails = 1;
+    vc_ma_io_attach(at.io, engine, true);
     call(&at);
     CHECK_INT(seen.now.host_ns, now_ns);
     now_ns += PERIOD_NS;

@@ -226,14 +226,12 @@ static void empty_ring(vc_ma_io *io, uint32_t frames) {
     }
 }
 
-/* The first frame of JACK's newest cycle; 0: it does not say. */
-static uint32_t jack_cycle(const vc_ma_io *io) VC_REALTIME;
-static uint32_t jack_cycle(const vc_ma_io *io) {
-    uint32_t current = 0;
+/* The first frame of JACK's newest cycle. False: it does not say. */
+static bool jack_cycle(const vc_ma_io *io, uint32_t *first) VC_REALTIME;
+static bool jack_cycle(const vc_ma_io *io, uint32_t *first) {
     uint64_t current_us = 0, next_us = 0;
     float period_us = 0;
-    int failed = io->jack.cycle_times(io->jack.client, &current, &current_us, &next_us, &period_us);
-    return failed ? 0 : current;
+    return io->jack.cycle_times(io->jack.client, first, &current_us, &next_us, &period_us) == 0;
 }
 
 static bool too_early(vc_ma_io *io) VC_REALTIME;
@@ -243,8 +241,9 @@ static bool too_early(vc_ma_io *io) {
     }
     /* What miniaudio put into the ring before the first cycle would make all input late. */
     bool stale = io->jack.readable != NULL && !io->emptied;
-    bool early =
-        stale || jack_cycle(io) == atomic_load_explicit(&io->under_way, memory_order_relaxed);
+    uint32_t first = 0;
+    bool early = stale || (jack_cycle(io, &first) &&
+                           first == atomic_load_explicit(&io->under_way, memory_order_relaxed));
     atomic_store_explicit(&io->early, early, memory_order_relaxed);
     return early;
 }
@@ -350,8 +349,10 @@ void vc_ma_io_free(vc_ma_io *io) {
 }
 
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bool connected) {
-    atomic_store(&io->under_way, connected ? jack_cycle(io) : 0);
-    atomic_store(&io->early, connected);
+    uint32_t first = 0;
+    bool known = connected && jack_cycle(io, &first);
+    atomic_store(&io->under_way, first);
+    atomic_store(&io->early, known);
     atomic_store(&io->fresh, true);
     atomic_store(&io->engine, engine);
 }

@@ -62,6 +62,7 @@ class Spare:
         self._open = _Open(self._opened)
         self._close = _Close(self._closed)
         self._lending = False
+        self._is_shared = False  # miniaudio asks here
 
     @staticmethod
     def works_with(jack: ctypes.CDLL | None) -> bool:
@@ -130,7 +131,8 @@ class Spare:
         except BaseException:
             self.close()
             raise
-        self._client = 0
+        if self._is_shared:
+            self._client = 0
 
     @contextlib.contextmanager
     def known_to(self, ffi: Any, config: Any, context: Any) -> Iterator[None]:
@@ -168,3 +170,5 @@ class Spare:
             yield
         finally:
             _exchange(memory, {_address(watched): _address(libc.malloc)})
+            found: Any = memoryview(memory).cast("P")
+            self._is_shared = _address(self._open) in list(found)
