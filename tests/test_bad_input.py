@@ -109,6 +109,11 @@ for value in (None, 5, "text", SOUND, {}):
     bad(f"render {value!r:.9}", lambda v=value: render(v), TYPE, "a function of one argument")
 bad("render a list of functions", lambda: render([silence]), TYPE, "a sequence of them")
 
+bad("a name", lambda: out("mysynth:tone"), TYPE, "isolated=True")
+bad("no argument", lambda: out(lambda: None), TYPE, r"<lambda>\(\); .* one argument, the Block")
+bad("two arguments", lambda: out(lambda a, b: None), TYPE, r"\(a, b\); .* one argument")
+
+bad("latency None", lambda: out(latency=None), TYPE, '"safe", "low", or seconds')
 bad("latency", lambda: out(latency="high"), VALUE, '"low"')
 bad("arrays", lambda: out(arrays="list"), VALUE, '"numpy" and "memoryview"')
 bad("driver", lambda: out(driver="alsa"), VALUE, "possible are .*virtual")
@@ -118,7 +123,18 @@ bad("direction", lambda: vc.default_device("both"), VALUE, '"input" and "output"
 
 for value in ("Nobody", "", "Microphone"):
     bad(f"device {value!r}", lambda v=value: out(device=v), vc.DeviceNotFoundError, "Left Speaker")
-bad("several devices", lambda: out(device="speaker"), vc.DeviceNotFoundError, "2 devices .* uid")
+bad(
+    "several devices",
+    lambda: out(device="speaker"),
+    vc.DeviceNotFoundError,
+    "2 devices contain 'speaker'; give the uid",
+)
+bad(
+    "the wrong way",
+    lambda: record(device="Right Speaker"),
+    vc.DeviceNotFoundError,
+    "'Right Speaker' has 0 input and 2 output channels, and input is needed",
+)
 bad("device 5", lambda: play(device=5), TYPE, "a name, a part of one, a uid")
 bad("no such input", lambda: record(device="Right"), vc.DeviceNotFoundError, "Microphone")
 
@@ -161,6 +177,7 @@ for value in (1.5, "1", True):
     bad(f"record frames {value!r}", lambda v=value: record(frames=v), TYPE, "1 or more")
 for value in (0, -1.0, NAN, INF, 1e9):
     bad(f"duration {value}", lambda v=value: record(duration_s=v), VALUE, "more than 0")
+bad("a number for a file", lambda: record(2), TYPE, "duration_s=2")
 bad("duration 'long'", lambda: record(duration_s="long"), TYPE, "such as 1.5")
 bad("frames and duration", lambda: record(frames=1, duration_s=1), VALUE, "give one of them")
 bad("a subtype of nothing", lambda: record(subtype="PCM_16"), VALUE, "give a file")
@@ -288,3 +305,37 @@ def test_a_samplerate_for_a_file_that_has_another(tmp_path: Path) -> None:
     wav(path)
     with pytest.raises(VALUE, match="leave it out"):
         play(path, 44_100)
+
+
+def test_a_wrong_keyword_is_said_of_what_was_called() -> None:
+    with pytest.raises(TypeError, match=r"^OutputStream\.__init__\(\) got .* 'sample_rate'"):
+        out(sample_rate=48_000)
+
+
+class _Silent(VirtualDriver):
+    def why_silent(self) -> str:
+        return "PulseAudio: no server"
+
+
+def test_a_driver_without_devices_says_why() -> None:
+    for device in (None, "Speaker"):
+        with pytest.raises(vc.DeviceNotFoundError, match=r"\(PulseAudio: no server\)$"):
+            out(driver=_Silent([]), device=device)
+
+
+@pytest.mark.parametrize("latency", ["safe", "low"])
+def test_the_blocks_memory_is_filled_and_not_replaced(latency: Any) -> None:
+    virtual = VirtualDevice(clock="stepped", frames=64)
+
+    def callback(block: vc.Block) -> None:
+        block.output += 0.5
+        block.output = block.output * 2  # type: ignore[misc]
+
+    stream = vc.OutputStream(callback, driver=VirtualDriver([virtual]), latency=latency)
+    stream.start()
+    with pytest.raises(AttributeError, match=r"fill it: block\.output\[:\] = "):
+        virtual.step(1)
+        stream.wait(5)
+    assert "finished: AttributeError" in repr(stream)
+    stream.close()
+    assert "closed: AttributeError" in repr(stream)

@@ -104,6 +104,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["play"], "FILE.*voicecoil play --help"),
         (["play", "a.wav", "--lops", "2"], "--lops.*--loops.*voicecoil play --help"),
         (["play", "a.wav", "b.wav"], "'b.wav' is more than"),
+        (["play", "a.wav", "--loops", "1.5"], "--loops.*'1.5' is not a whole number"),
+        (["record", "b.wav", "--channels", "1.5"], "--channels.*'1.5' is not a whole number"),
+        (["play", ""], "name a sound file"),
         (["play", "a.wav", "--gain-db", "loud"], "--gain-db.*loud"),
         (["play", "a.wav", "--gain-db", "1000"], "-60 to 60 dB"),
         (["play", "a.wav", "--driver", "nope"], "no driver 'nope'; possible are"),
@@ -445,6 +448,24 @@ def test_ctrl_c_at_a_terminal(
         with open_source(tmp_path / "take.wav") as source:
             assert source.frames is not None
             assert len(source.read(10**6)) == source.frames > 0
+
+
+EARLY = """
+import os, signal, sys
+class CtrlC:
+    def find_spec(self, name, path=None, target=None):
+        if name == "voicecoil.cli.app":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, CtrlC())
+from voicecoil.cli import main
+main()
+"""
+
+
+@needs_posix
+def test_ctrl_c_before_there_is_a_command() -> None:
+    done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
 
 @needs_posix

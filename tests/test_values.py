@@ -110,7 +110,7 @@ def test_every_kind() -> None:
 def test_what_a_record_refuses_leaves_it_as_it_was() -> None:
     with stream_with(parameters={"gain": 0.5, "data": b"abc"}, results={"level": 0.0}) as stream:
         values = stream.parameters
-        with pytest.raises(TypeError):
+        with pytest.raises(TypeError, match="gain = 'loud'; it was opened as a float"):
             values.update(data=b"x", gain="loud")
         with pytest.raises(OverflowError):
             stream_with(parameters={"n": 1}).parameters.n = 2**64

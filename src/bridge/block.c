@@ -98,11 +98,23 @@ PART(input)
 PART(output)
 PART(frames)
 
+/* `block.output *= 0.5` ends with an assignment of the same object, which is all right. */
+static int block_set_output(PyObject *self, PyObject *value, void *unused) {
+    PyObject *output = block_output(self, unused);
+    Py_XDECREF(output); /* the block has it */
+    if (output == NULL || (output == value && value != NULL)) {
+        return output == NULL ? -1 : 0;
+    }
+    PyErr_SetString(PyExc_AttributeError, "block.output is the stream's memory and is not replaced;"
+                                          " fill it: block.output[:] = ...");
+    return -1;
+}
+
 static PyGetSetDef block_getset[] = {
     {"input", block_input, NULL,
      "What came in: float32, shape (frames, channels), read-only; None for an output stream.",
      NULL},
-    {"output", block_output, NULL,
+    {"output", block_output, block_set_output,
      "What goes out: float32, shape (frames, channels), -1..1, silent on entry; None for an input "
      "stream.",
      NULL},

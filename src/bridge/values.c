@@ -83,7 +83,14 @@ static int store(unsigned char *record, const field *at, PyObject *name, PyObjec
     } else {
         return store_bytes(data, at, name, value);
     }
-    return PyErr_Occurred() ? -1 : 0;
+    if (!PyErr_Occurred()) {
+        return 0;
+    }
+    if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+        PyErr_Format(PyExc_TypeError, "%U = %R; it was opened as %s and stays one", name, value,
+                     at->kind == 'd' ? "a float" : "an int");
+    }
+    return -1;
 }
 
 static PyObject *no_such(const vc_py_values *side, PyObject *name) {

@@ -93,13 +93,14 @@ def check_blocksize(blocksize: Any) -> int | None:
     frames = _whole(
         blocksize,
         "blocksize",
-        f"frames per block, {low} to {high}, or None for the device's own",
+        f"frames per block, {low} to {high}, or None or 0 for the device's own",
     )
     if frames == 0:
         return None
     if not low <= frames <= high:
         raise ArgumentError(
-            f"blocksize={blocksize!r} frames; possible is {low} to {high}, or None for the device's"
+            f"blocksize={blocksize!r} frames; possible is {low} to {high}, or None or "
+            "0 for the device's own"
         )
     return frames
 
@@ -113,7 +114,10 @@ def check_latency(latency: Any) -> Literal["safe", "low"] | float:
         return "low"
     if isinstance(latency, str):
         raise ArgumentError(f"latency={shown(latency)}; possible are {possible}")
-    seconds = _number(latency, "latency", possible)
+    try:
+        seconds = _number(latency, "latency", "0.1")
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"latency={shown(latency)}; possible are {possible}") from None
     if not 0 < seconds <= MAX_LEAD_S:
         raise ArgumentError(f"latency={latency!r}; possible are {possible}")
     return seconds

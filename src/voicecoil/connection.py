@@ -85,6 +85,7 @@ class Connection:
         self.ending = False  # somebody wants its end
         self.closed = False
         self.unraised: BaseException | None = None
+        self.ended_by = ""  # the name of what its callback raised
         self.told_stuck = False  # somebody knows that its callback does not return
         self._recovery = recovery
         self._ahead = ahead
@@ -146,6 +147,7 @@ class Connection:
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
             self.ending = self._told_failure = False
+            self.ended_by = ""
             self._failure = None
             self.engine.start()
             if self._ahead is not None:
@@ -204,6 +206,8 @@ class Connection:
                 _reap(self.code)
         if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
             self.unraised = self._native_error()
+        if self.unraised is not None:
+            self.ended_by = type(self.unraised).__name__
 
     def _let_io_thread_leave(self) -> None:
         """Gives the IO thread the few cycles in which it drops its Python thread state."""

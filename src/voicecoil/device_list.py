@@ -45,6 +45,15 @@ def _describe(candidates: list[Device]) -> str:
     )
 
 
+def _why(driver: Driver, listed: list[Device]) -> str:
+    """Why a driver has not what is needed: what it has, or what it knows of the sound systems."""
+    if listed:
+        return f"; there are: {_describe(listed)}"
+    why_silent = getattr(driver, "why_silent", None)
+    reason = why_silent() if why_silent is not None else None
+    return f" ({reason})" if reason else ""
+
+
 def find_device(
     device: str | Device | None, directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
@@ -61,12 +70,17 @@ def find_device(
         default = next((d for d in listed if getattr(d, flag)), None)
         if default is not None and default in usable:
             return default
-        if default is None or not usable:
+        if not usable:
+            raise DeviceNotFoundError(
+                f"the driver {driver.name!r} has no device with {wanted}{_why(driver, listed)}"
+            )
+        if default is None:
             raise DeviceNotFoundError(
                 f"the driver {driver.name!r} has no default device with {wanted}; "
-                f"name one of: {_describe(usable) or 'none has ' + wanted}"
+                f"name one of: {_describe(usable)}"
             )
         return usable[0]
+    said = "are called"
     if isinstance(device, Device):
         matches = [d for d in usable if d.uid == device.uid]
         asked = f"{device.name!r} (uid {device.uid!r})"
@@ -77,7 +91,17 @@ def find_device(
             lambda d: d.name == device,
             lambda d: bool(text) and text in d.name.casefold(),
         )
-        matches = next((m for t in tests if (m := [d for d in usable if t(d)])), [])
+        found = [[d for d in listed if test(d)] for test in tests]
+        matches = next((m for ds in found if (m := [d for d in ds if d in usable])), [])
+        other = next((d for ds in found for d in ds), None)
+        if not matches and other is not None:
+            raise DeviceNotFoundError(
+                f"{other.name!r} has {other.input_channels} input and {other.output_channels} "
+                f"output channels, and {wanted} is needed; "
+                f"there are: {_describe(usable) or 'none with ' + wanted}"
+            )
+        if matches and matches[0].name != device:
+            said = "contain"
         asked = repr(device)
     else:
         raise ArgumentTypeError(
@@ -87,11 +111,10 @@ def find_device(
     if not matches:
         raise DeviceNotFoundError(
             f"no device of the driver {driver.name!r} with {wanted} is called {asked}; "
-            f"there are: {_describe(usable) or 'none'}"
+            f"there are: {_describe(usable) or 'none'}" + ("" if usable else _why(driver, listed))
         )
     if len(matches) > 1:
         raise DeviceNotFoundError(
-            f"{len(matches)} devices are called {asked}; give the uid of one of: "
-            f"{_describe(matches)}"
+            f"{len(matches)} devices {said} {asked}; give the uid of one of: {_describe(matches)}"
         )
     return matches[0]

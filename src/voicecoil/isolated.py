@@ -152,15 +152,17 @@ class Keeper:
             raise ArgumentError(f"callback={self._name!r}; {module} has no {name!r}: {short}")
         if why == "kind":
             raise ArgumentTypeError(f"callback={self._name!r} cannot be called; {short}")
-        advice = (
-            "sys.path is the same there as here"
-            if why == "missing"
-            else "Extension modules have to support an interpreter with a GIL of its own; NumPy "
-            "does not, nor what needs it: use memoryview, array, math and struct there, or open "
-            "the stream without isolated=True"
-        )
+        advice = ""
+        if why == "missing":
+            advice = ". sys.path is the same there as here"
+        elif short.startswith("ImportError"):
+            advice = (
+                ". Extension modules have to support an interpreter with a GIL of its own; NumPy "
+                "does not, nor what needs it: use memoryview, array, math and struct there, or "
+                "open the stream without isolated=True"
+            )
         raise IsolatedImportError(
-            f"{module!r} cannot be imported in an isolated interpreter: {short}. {advice}",
+            f"{module!r} cannot be imported in an isolated interpreter: {short}{advice}",
             traceback=traceback,
         )
 

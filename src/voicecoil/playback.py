@@ -38,7 +38,7 @@ POLL_S = 0.005
 class Playback:
     """One sound on its way to a device; what :func:`play` returns.
 
-    It goes on when nobody keeps it, and ends by itself.
+    It goes on when nobody keeps it, and ends by itself or with the program: :meth:`wait` for it.
     """
 
     def __init__(
@@ -193,6 +193,8 @@ def play(
     on_device_lost: OnDeviceLost = "stop",
 ) -> Playback:
     """Plays an array or a file; returns at once. Sounds overlap.
+
+    Sound ends with the program: ``play(...).wait()`` hears it out.
 
     Parameters
     ----------

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from voicecoil import _core, control
 from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout
 from voicecoil.drivers.driver import Device, Driver, Got
-from voicecoil.errors import ArgumentError, StreamStateError, StreamTimeoutError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.recovery import OnDeviceLost
@@ -385,6 +385,10 @@ def record(
         frames = check_count(frames, "frames", "how many, 1 or more", least=1)
     if duration_s is not None:
         duration_s = check_seconds(duration_s, "duration_s", least_excluded=True)
+    if isinstance(file, (int, float)):
+        raise ArgumentTypeError(
+            f"file={file!r} is a number; for that many seconds give duration_s={file!r}"
+        )
     if subtype is not None and file is None:
         raise ArgumentError(f"subtype={subtype!r} is for files; give a file, or leave it out")
     wanted_rate = check_samplerate(samplerate)

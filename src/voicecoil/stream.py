@@ -43,7 +43,7 @@ class OutputStream(StreamBase):
         How many of the device's first channels; or which ones, 0-based; None: two, or as
         many as there are.
     blocksize : int or None
-        Frames per block; None: as the device delivers them. Any size costs no latency.
+        Frames per block; None or 0: as the device delivers them. Any size costs no latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
         cycles ahead of the device, so that a program that is busy with something else does not
@@ -122,7 +122,7 @@ class InputStream(StreamBase):
     channels : int, sequence of int, or None
         How many of the device's first channels; or which ones, 0-based; None: all.
     blocksize : int or None
-        Frames per block; None: as the device delivers them. A block that spans cycles comes
+        Frames per block; None or 0: as the device delivers them. A block that spans cycles comes
         when its last frame has come.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
@@ -203,7 +203,7 @@ class Stream(StreamBase):
         One number for both, or a pair; each a number of the device's first channels, a list of
         0-based channels, or None: all in, two out.
     blocksize : int or None
-        Frames per block; None: as the device delivers them. A size that does not
+        Frames per block; None or 0: as the device delivers them. A size that does not
         divide the device's cycles adds one block of latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from types import TracebackType
+from types import FunctionType, TracebackType
 from typing import Any, ClassVar, Literal, Self
 
 from voicecoil import _block, _core, control
@@ -98,10 +99,17 @@ class StreamBase:
         make_code = callback if isinstance(callback, CodeFactory) else None
         native = None if make_code or name else as_native(callback)
         if make_code is None and native is None and name is None and not callable(callback):
+            if isinstance(callback, str) and ":" in callback:
+                raise ArgumentTypeError(
+                    f"callback={shown(callback)} is a name; give the function itself, or "
+                    "isolated=True to have it imported in an interpreter of its own"
+                )
             raise ArgumentTypeError(
                 f"callback={shown(callback)} cannot be called; give a function of one argument, "
                 "the Block, or a native function (voicecoil.NativeCallback)"
             )
+        if make_code is None and native is None and name is None:
+            _check_takes_a_block(callback)
         if native is not None:
             check_native(native, parameters, results)
         self._parameters = Record("parameters", parameters, True) if parameters else None
@@ -178,6 +186,16 @@ class StreamBase:
             if isinstance(code, IsolatedCode):
                 code.clear()
             raise
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Gives each kind of stream a constructor that Python's own errors call by its name."""
+        super().__init_subclass__(**options)
+        if StreamBase in cls.__bases__ and "__init__" not in vars(cls):
+            base = StreamBase.__init__
+            own = FunctionType(base.__code__, base.__globals__, base.__name__)
+            own.__kwdefaults__, own.__annotations__ = base.__kwdefaults__, base.__annotations__
+            own.__qualname__ = f"{cls.__qualname__}.__init__"
+            cls.__init__ = own  # type: ignore[method-assign]
 
     # ---- opening ----
 
@@ -606,8 +624,18 @@ class StreamBase:
         inputs, outputs = (len(channels) for channels in self._maps)
         return (
             f"<{type(self).__name__} on {self._device.name!r}, {self.samplerate:g} Hz, "
-            f"{inputs} in, {outputs} out, {self.state}>"
+            f"{inputs} in, {outputs} out, {self.state}{self._how_it_ended()}>"
         )
+
+    def _how_it_ended(self) -> str:
+        connection = self._connection
+        if connection is None or self.state not in ("finished", "closed"):
+            return ""
+        error = connection.ended_by or self._trouble()
+        if error is None:
+            failed = connection.engine.reason == _core.REASON_ERROR
+            return ": its callback raised" if failed else ""
+        return f": {error if isinstance(error, str) else type(error).__name__}"
 
     def _refuse_in_callback(self, connection: Connection, what: str) -> None:
         if connection.in_callback:
@@ -625,6 +653,22 @@ class StreamBase:
         error = connection.take_unraised()
         if error is not None:
             raise error
+
+
+def _check_takes_a_block(callback: Any) -> None:
+    """Before there is a device, and not in its first block."""
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return  # not every builtin has one
+    try:
+        signature.bind(None)
+    except TypeError:
+        name = getattr(callback, "__qualname__", None) or type(callback).__name__
+        raise ArgumentTypeError(
+            f"callback={shown(callback)} is {name}{signature}; it is called with one argument, "
+            "the Block"
+        ) from None
 
 
 class CodeFactory:

@@ -18,6 +18,10 @@ EXIT_BROKEN_PIPE = 141  # whoever read our output has seen enough; as if SIGPIPE
 
 def main() -> None:
     """Runs the command that the process was started with, and exits with its code."""
+    # Half an import is nothing that could end tidily: Ctrl-C ends the process as it is till then.
+    loading = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if loading:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     # A stdout that was closed by whoever started us is no reason to fail.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -29,6 +33,8 @@ def main() -> None:
     try:
         from voicecoil.cli.app import run
 
+        if loading:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run(sys.argv[1:])
         sys.stdout.flush()  # here, where a closed pipe is no accident
     except KeyboardInterrupt:

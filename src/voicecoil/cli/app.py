@@ -35,6 +35,7 @@ __all__ = [
     "Duration",
     "Json",
     "Quiet",
+    "Whole",
     "app",
     "command",
     "err",
@@ -94,6 +95,17 @@ DeviceName = Annotated[
 DriverName = Annotated[
     str | None, Parameter(metavar="NAME", help=f"Audio system: {', '.join(driver_names())}.")
 ]
+
+
+def _whole(kind: type, tokens: Sequence[cyclopts.Token]) -> int:
+    """Instead of cyclopts' own, which takes 1.5 for 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+
+
+Whole = Annotated[int, Parameter(converter=_whole)]
 Duration = Parameter(name=["--duration", "-d"], metavar="SECONDS")
 
 
@@ -139,7 +151,7 @@ def run(tokens: Sequence[str]) -> int:
         return EXIT_FAILED
 
 
-_OURS = tuple(str(Path(str(module.__file__)).parent) for module in (vc, cyclopts))
+_OURS = tuple(str(Path(inspect.getfile(module)).parent) for module in (vc, cyclopts))
 
 
 def _users_frames(error: BaseException) -> TracebackType | None:

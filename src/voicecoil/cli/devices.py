@@ -43,8 +43,10 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
     if not (json or everything):
         say_if_virtual(driver)
     if not listed:
+        reason = getattr(get_driver(driver), "why_silent", lambda: None)()
         out.print(
-            f"The driver {get_driver(driver).name!r} has no devices. "
+            f"The driver {get_driver(driver).name!r} has no devices"
+            f"{f' ({reason})' if reason else ''}. "
             f"Drivers: {', '.join(driver_names())}.",
             soft_wrap=True,
         )

@@ -14,6 +14,7 @@ from voicecoil.cli.app import (
     DriverName,
     Json,
     Quiet,
+    Whole,
     command,
     err,
     out,
@@ -46,7 +47,7 @@ def play(
     device: DeviceName = None,
     driver: DriverName = None,
     gain_db: Annotated[float, Parameter(metavar="DB", help="0 leaves the sound as it is.")] = 0.0,
-    loops: Annotated[int, Parameter(metavar="N", help="How often; 0: until Ctrl-C.")] = 1,
+    loops: Annotated[Whole, Parameter(metavar="N", help="How often; 0: until Ctrl-C.")] = 1,
     heard: Annotated[
         Path | None,
         Parameter(metavar="FILE", help="Write what a virtual device heard to this float WAV."),
@@ -59,6 +60,8 @@ def play(
     Ctrl-C fades it out. Where its device goes away, the sound goes on with the default device; a
     device that was named is waited for.
     """
+    if file == Path():  # which "" has become, too
+        raise ArgumentError("FILE is empty; name a sound file")
     if not abs(gain_db) <= MAX_GAIN_DB:
         raise ArgumentError(
             f"--gain-db {gain_db:g}: possible is {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB"

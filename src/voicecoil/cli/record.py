@@ -16,6 +16,7 @@ from voicecoil.cli.app import (
     Duration,
     Json,
     Quiet,
+    Whole,
     command,
     err,
     out,
@@ -52,7 +53,7 @@ def record(
         float | None, Parameter(metavar="HZ", help="Else the device's own.")
     ] = None,
     channels: Annotated[
-        int | None, Parameter(metavar="N", help="The device's first N; else all.")
+        Whole | None, Parameter(metavar="N", help="The device's first N; else all.")
     ] = None,
     subtype: Annotated[
         str | None, Parameter(metavar="NAME", help="The file's sample format, such as PCM_24.")

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_INTERRUPTED
-from voicecoil.cli.app import Duration, Json, Quiet, command, out, print_json
+from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, out, print_json
 from voicecoil.cli.display import duration_text, level_text, plural
 from voicecoil.errors import ArgumentError
 from voicecoil.files import FileSink
@@ -36,8 +36,8 @@ def render(
     *,
     duration: Annotated[float, Duration, Parameter(help="How long.")] = 5.0,
     samplerate: Annotated[float, Parameter(metavar="HZ", help="Of the file.")] = 48_000.0,
-    channels: Annotated[int, Parameter(metavar="N", help="Of the file.")] = 2,
-    blocksize: Annotated[int, Parameter(metavar="FRAMES", help="Per call.")] = 512,
+    channels: Annotated[Whole, Parameter(metavar="N", help="Of the file.")] = 2,
+    blocksize: Annotated[Whole, Parameter(metavar="FRAMES", help="Per call.")] = 512,
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:

@@ -77,7 +77,7 @@ def tone(
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
-    """Play a sine that a Python function computes in the device's callback.
+    """Play a sine that a Python function computes, block by block.
 
     Ctrl-C fades it out.
     """
