@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
+from voicecoil.drivers.control_thread import AbandonedError
 from voicecoil.drivers.coreaudio._hal import Library
 from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import status_error
@@ -43,13 +44,17 @@ class Changes:
         return bool(self._wanted) and not self._ended
 
     def renew(self) -> None:
-        """Registers anew what may have ended. On the control thread; never raises."""
+        """Registers anew what may have ended. On the control thread."""
         self._ended = False
-        for key in list(self._wanted):
-            # Sources do not say which registrations outlive a restart; twice would be an error.
-            # Those of objects that have gone fail, and nothing will come of these any more.
-            self._library.unlisten(*key, ANY, _ANY_ELEMENT)
-            self._library.listen(*key, ANY, _ANY_ELEMENT)
+        try:
+            for key in list(self._wanted):
+                # Sources do not say which registrations outlive a restart; twice would be an error.
+                # Those of objects that have gone fail, and nothing will come of these any more.
+                self._library.unlisten(*key, ANY, _ANY_ELEMENT)
+                self._library.listen(*key, ANY, _ANY_ELEMENT)
+        except AbandonedError:
+            self._ended = True
+            raise
 
     def listen(self, hearer: Hearer, object_id: int, text: str) -> None:
         """On the control thread."""
@@ -64,19 +69,27 @@ class Changes:
             self._wanted.setdefault(key, []).append(hearer)
 
     def forget(self, hearer: Hearer) -> None:
-        """Ends all that `hearer` listens to. On the control thread; never raises."""
+        """Ends all that `hearer` listens to. On the control thread, and may be begun again."""
         with self._lock:
-            ended = []
-            for key, hearers in list(self._wanted.items()):
-                if hearer in hearers:
-                    hearers[:] = [other for other in hearers if other is not hearer]
-                    if not hearers:
-                        del self._wanted[key]
-                        ended.append(key)
-        for object_id, code in ended:
-            # An object that has gone took its listeners along, which is an error here or none.
-            # Whatever comes back: the queue that a listener writes to lives as long as the process.
-            self._library.unlisten(object_id, code, ANY, _ANY_ELEMENT)
+            for hearers in self._wanted.values():
+                hearers[:] = [other for other in hearers if other is not hearer]
+        while (key := self._take_unheard()) is not None:
+            try:
+                # An object that has gone took its listeners along, which is an error here or none.
+                # Whatever comes back: the queue that a listener writes to is never freed.
+                self._library.unlisten(*key, ANY, _ANY_ELEMENT)
+            except AbandonedError:  # it was not called
+                with self._lock:
+                    self._wanted.setdefault(key, [])
+                raise
+
+    def _take_unheard(self) -> tuple[int, int] | None:
+        """A registration that nobody wants any more."""
+        with self._lock:
+            key = next((key for key, hearers in self._wanted.items() if not hearers), None)
+            if key is not None:
+                del self._wanted[key]
+            return key
 
     def dispatch(self) -> None:
         """Hands on what was noted. On any thread; nobody waits for anybody."""

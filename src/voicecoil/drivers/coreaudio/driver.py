@@ -17,7 +17,7 @@ from functools import partial
 from typing import ClassVar, TypeVar
 
 from voicecoil import _core, control
-from voicecoil.drivers.control_thread import ControlThread
+from voicecoil.drivers.control_thread import ControlThread, check_wanted
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Changes, Hearer
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal, selector
@@ -55,7 +55,7 @@ def _load(paths: tuple[str, ...]) -> _hal.Library:
             )
         return known[0]
     try:
-        library = _hal.Library(paths)
+        library = _hal.Library(paths, check_wanted)
     except OSError as error:
         raise DriverError(
             f"CoreAudio cannot be opened: {error}. The driver 'coreaudio' is for macOS; on other "
@@ -157,6 +157,13 @@ class CoreAudioDriver:
         except _hal.MissingSymbolError as error:
             raise _missing(error, self.library.paths) from error
 
+    def ensure(self, name: str, work: Callable[[], None]) -> None:
+        """Tidies up for the call that is under way; see `ControlThread.ensure`."""
+        self._control.ensure(name, work)
+
+    def _forget(self, hearer: Hearer) -> None:
+        self.ensure("removing listeners", partial(self.changes.forget, hearer))
+
     def _prepare(self) -> None:
         """Notifications on a thread of the HAL's: by default they wait for a run loop of ours.
 
@@ -214,7 +221,7 @@ class CoreAudioDriver:
             with contextlib.suppress(VoicecoilError):
                 self.call(
                     "removing listeners",
-                    lambda: self.changes.forget(stream),
+                    lambda: self._forget(stream),
                     self.timeouts.call_s,
                     later=True,
                 )
@@ -269,12 +276,12 @@ class CoreAudioDriver:
                     self.changes.listen(stream, one.object_id, "sfmt")
         except BaseException:
             if stream is not None:
-                self.changes.forget(stream)
+                self._forget(stream)
             with self._lock:
                 self._open[device] -= 1
             raise
         finally:
-            self.changes.forget(early)
+            self._forget(early)
         return stream
 
     def _listen(self, hearer: Hearer, device: int) -> None:
@@ -294,7 +301,7 @@ class CoreAudioDriver:
         as Python shows the errors of `__del__` (`sys.unraisablehook`), and the next change is told
         all the same.
         """
-        watcher = _Watcher(self, listener)
+        watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
         control.tick(watcher.look)
         return watcher.end
@@ -319,15 +326,25 @@ class _Watcher:
 
     _names: ClassVar = {selector(text): name for text, name in _WATCHED.items()}
 
-    def __init__(self, driver: CoreAudioDriver, listener: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        driver: CoreAudioDriver,
+        listener: Callable[[str], None],
+        forget: Callable[[Hearer], None],
+    ) -> None:
         self._driver = driver
+        self._forget = forget
         self._listener = listener
         self._notes: deque[str] = deque(maxlen=MAX_NOTES)
         self._ended = False
 
     def begin(self) -> None:
-        for text in _WATCHED:
-            self._driver.changes.listen(self, SYSTEM, text)
+        try:
+            for text in _WATCHED:
+                self._driver.changes.listen(self, SYSTEM, text)
+        except BaseException:
+            self.forget()
+            raise
 
     def look(self) -> bool:
         """On voicecoil's control thread."""
@@ -357,7 +374,7 @@ class _Watcher:
         self._notes.extend(_WATCHED.values())
 
     def forget(self) -> None:
-        self._driver.changes.forget(self)
+        self._forget(self)
 
     def end(self) -> None:
         if not self._ended:
