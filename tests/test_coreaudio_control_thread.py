@@ -346,9 +346,7 @@ class Late:
     def comes_back(self) -> None:
         self.world.release_hung()
         until(lambda: not self.old.is_alive())
-        assert self.world.counter("hal_calls") == self.calls, (
-            "CoreAudio was called at the same time"
-        )
+        assert self.world.counter("hal_calls") == self.calls, "it was called meanwhile"
         self.busy.open.set()
         assert self.other.outcome() == "done"
         assert self.world.driver.settle(LONG_S)
