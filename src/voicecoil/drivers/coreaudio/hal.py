@@ -39,6 +39,8 @@ def selector(text: str) -> int:
 
 
 GLOBAL, INPUT, OUTPUT = selector("glob"), selector("inpt"), selector("outp")
+ANY = selector("****")  # scopes: overloads come with any of them
+_ANY_ELEMENT = 0xFFFFFFFF
 _SCOPES = {GLOBAL: "", INPUT: " (input)", OUTPUT: " (output)"}
 
 
@@ -272,6 +274,33 @@ class Hal:
 
     def set_f64(self, object_id: int, text: str, value: float) -> None:
         self.set_bytes(object_id, text, struct.pack("<d", value))
+
+    # ---- listening, to an address of any scope and element ----
+
+    def listen(self, object_id: int, text: str) -> None:
+        """From now on changes of the property are noted in the library's queue."""
+        status = self.library.listen(object_id, selector(text), ANY, _ANY_ELEMENT)
+        if status != 0:
+            raise status_error(
+                "AudioObjectAddPropertyListener", status, self._what(object_id, text, ANY)
+            )
+
+    def listen_again(self, object_id: int, code: int) -> None:
+        """Whatever became of the registration; never fails.
+
+        Sources do not say which ones outlive a restart; twice would be an error. Those of objects
+        that have gone fail, and nothing will come of these any more.
+        """
+        self.unlisten(object_id, code)
+        self.library.listen(object_id, code, ANY, _ANY_ELEMENT)
+
+    def unlisten(self, object_id: int, code: int) -> None:
+        """Ends it; never fails.
+
+        An object that has gone took its listeners along, which is an error here or none. Whatever
+        comes back: the queue that a listener writes to is never freed.
+        """
+        self.library.unlisten(object_id, code, ANY, _ANY_ELEMENT)
 
     # ---- IO ----
 
