@@ -12,8 +12,9 @@ import pytest
 import voicecoil as vc
 from coreaudio import Worlds
 from rig import until
-from voicecoil.drivers.control_thread import ControlThread, NotBegunError
+from voicecoil.drivers.control_thread import ControlThread, NotBegunError, check_wanted
 from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.driver import Wanted
 from voicecoil.testing import SimulatedCoreAudio
 
 SHORT_S = 0.05
@@ -185,6 +186,55 @@ def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: Cont
     hung.open.set()
 
 
+@pytest.mark.parametrize("of_another", [False, True])
+def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
+    thread: ControlThread, of_another: bool
+) -> None:
+    """Its place may be taken by its own waiter, or by who waits behind it."""
+    hung, tidied, refused = Gate(), [], []
+
+    def tidy() -> None:
+        check_wanted()
+        tidied.append(threading.current_thread())
+
+    def work() -> None:
+        check_wanted()  # nothing against it yet
+        hung()
+        try:
+            check_wanted()
+        except BaseException as error:
+            refused.append(error)
+            thread.ensure("tidying", tidy)
+            raise
+
+    old = thread.call("which", threading.current_thread, LONG_S)
+    if of_another:
+        interrupted(lambda: thread.call("late", work, 4 * SHORT_S), hung.inside)
+    else:
+        with pytest.raises(vc.StreamTimeoutError, match="late did not return"):
+            thread.call("late", work, SHORT_S)
+    new = thread.call("next", threading.current_thread, LONG_S)
+    hung.open.set()
+    assert thread.settle(LONG_S)
+    assert old is not new
+    assert tidied == [new]
+    assert "another thread took over" in str(refused[0])
+
+
+def test_a_call_that_is_only_interrupted_goes_on_to_its_end(thread: ControlThread) -> None:
+    slow, ends = Gate(), []
+
+    def work() -> None:
+        slow()
+        check_wanted()
+        ends.append(1)
+
+    interrupted(lambda: thread.call("slow", work, LONG_S), slow.inside)
+    slow.open.set()
+    assert thread.settle(LONG_S)
+    assert ends == [1]
+
+
 # ---- with CoreAudio ----------------------------------------------------------------------------
 
 
@@ -281,3 +331,74 @@ def test_a_getter_that_hangs_while_the_devices_are_listed(coreaudio: Worlds) -> 
     world.release_hung()
     assert world.driver.settle(LONG_S)
     assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]
+
+
+class Late:
+    """A call that hung is abandoned, and comes back while its successor is busy."""
+
+    def __init__(self, world: SimulatedCoreAudio, old: threading.Thread) -> None:
+        self.world, self.old = world, old
+        self.busy = Gate()
+        self.other = Caller(lambda: world.driver.call("busy", self.busy, LONG_S))
+        assert self.busy.inside.wait(LONG_S)
+        self.calls = world.counter("hal_calls")
+
+    def comes_back(self) -> None:
+        self.world.release_hung()
+        until(lambda: not self.old.is_alive())
+        assert self.world.counter("hal_calls") == self.calls, "it was called meanwhile"
+        self.busy.open.set()
+        assert self.other.outcome() == "done"
+        assert self.world.driver.settle(LONG_S)
+
+
+@pytest.mark.parametrize("what", ["uid ", "nsr#", "fsiz", "sfmt", "ltnc"])
+def test_an_opening_that_comes_back_late_calls_coreaudio_no_more(
+    coreaudio: Worlds, what: str
+) -> None:
+    world = coreaudio(3, timeouts=Timeouts(call_s=SHORT_S, rate_s=SHORT_S, buffer_s=SHORT_S))
+    device = world.device("USBDuplex:1")
+    found = world.driver.devices()[0]
+    wanted = Wanted(found, (), (0, 1), 96_000.0, 128)
+    old = world.driver.call("", threading.current_thread, LONG_S)
+    device.hang(what=what)
+    with pytest.raises(vc.StreamTimeoutError, match="opening 'Simulated USB Duplex'"):
+        world.driver.open_stream(wanted)
+    device.hang(0, what=what)
+    Late(world, old).comes_back()
+    assert world.driver.open_streams == 0
+    assert world.counter("live_listeners") == 0
+    if what in ("uid ", "nsr#"):
+        assert world.driver.devices()[0].samplerate == 48_000, "it set a rate for nobody"
+
+
+def test_a_start_that_fails_late_is_tidied_up_by_the_successor(coreaudio: Worlds) -> None:
+    world = coreaudio(16, timeouts=Timeouts(start_s=4 * SHORT_S))
+    stream = vc.OutputStream(lambda block: None, driver=world.driver, device="Hung")
+    old = world.driver.call("", threading.current_thread, LONG_S)
+    with pytest.raises(vc.StreamTimeoutError, match="AudioDeviceStart of 'Simulated Hung'"):
+        stream.start()
+    late = Late(world, old)
+    world.check(world.library.sim_remove_device(world.device("Hung").id))  # so that it fails
+    late.comes_back()
+    assert world.driver.kept_ioprocs == 0
+    stream.close()
+
+
+def test_a_stop_that_comes_back_late_goes_on_with_the_successor(coreaudio: Worlds) -> None:
+    world = coreaudio(
+        3, timeouts=Timeouts(call_s=SHORT_S, start_s=SHORT_S), switches={"hang_holds_io_mutex": 1}
+    )
+    streams = [vc.OutputStream(lambda block: None, driver=world.driver) for _ in range(2)]
+    streams[0].start()
+    world.advance(0.05)
+    world.device("USBDuplex:1").hang()
+    with pytest.raises(vc.StreamTimeoutError, match="AudioDeviceStart"):
+        streams[1].start()
+    old = world.driver.call("", threading.current_thread, LONG_S)
+    with pytest.raises(vc.StreamTimeoutError, match="AudioDeviceStop"):
+        streams[0].abort()
+    Late(world, old).comes_back()
+    assert world.driver.kept_ioprocs == 0
+    for stream in streams:
+        stream.close()

@@ -168,6 +168,17 @@ def test_scopes_in_which_a_device_answers_do_not_matter(coreaudio: Worlds) -> No
         stream.abort()
 
 
+@pytest.mark.parametrize(("scope", "channels"), [("inpt", (0, 2)), ("outp", (2, 0))])
+def test_a_device_that_answers_in_one_scope_alone_has_channels_there(
+    coreaudio: Worlds, scope: str, channels: tuple[int, int]
+) -> None:
+    world = coreaudio(3)
+    status = int.from_bytes(b"who?", "big")
+    world.device("USBDuplex:1").override("slay", status=status, scope=scope)
+    found = world.driver.devices()[0]
+    assert (found.input_channels, found.output_channels) == channels
+
+
 @pytest.mark.parametrize("macos", [1100, 1200, 1400, 2600])
 def test_older_systems(coreaudio: Worlds, macos: int) -> None:
     world = coreaudio(3)

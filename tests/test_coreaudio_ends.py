@@ -331,6 +331,61 @@ def test_who_watches_hears_of_a_restart_and_of_what_comes_behind_it(
     end()
 
 
+def test_a_run_loop_that_cannot_be_set_is_set_by_a_later_call(
+    coreaudio: Worlds, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = coreaudio(3)
+    refused = int.from_bytes(b"nope", "big")
+    world.fail_call("AudioObjectSetPropertyData", refused, times=1)
+    assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]
+    assert "'rnlp' of the system" in caplog.text
+    world.fail_call("AudioObjectSetPropertyData", refused, times=1)
+    stream = play_on(world, Counter())  # it listens, and is not heard yet
+    stream.start()
+    world.advance(0.1)
+    world.device("USBDuplex:1").remove()
+    world.advance(0.01)
+    with pytest.raises(vc.DeviceLostError, match="unplugged"):
+        stream.wait(5)
+    stream.close()
+
+
+def test_what_is_tidied_up_needs_no_run_loop(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    stream = play_on(world, Counter())
+    stream.start()
+    world.advance(0.1)
+    world.restart_service()
+    world.advance(0.1)
+    world.fail_call("AudioObjectSetPropertyData", int.from_bytes(b"what", "big"))
+    with pytest.raises(vc.DeviceLostError, match="coreaudiod"):
+        stream.wait(5)
+    stream.close()
+    assert world.driver.kept_ioprocs == 0
+    assert world.counter("live_listeners") == 0
+
+
+def test_two_drivers_on_one_coreaudio_hear_and_call_as_one(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    second = CoreAudioDriver([world.path], name="second", own_clock=True, stepped=True)
+    threads = [driver.call("", threading.current_thread, 10.0) for driver in (world.driver, second)]
+    assert threads[0] is threads[1]
+    stream = play_on(world, Counter())
+    stream.start()
+    other = vc.OutputStream(Counter(), driver=second, samplerate=48_000)
+    with pytest.raises(vc.ArgumentError, match="runs at 48000 Hz"):
+        vc.OutputStream(Counter(), driver=second, samplerate=96_000)
+    world.advance(0.1)
+    world.device("USBDuplex:1").remove()
+    world.advance(0.01)
+    with pytest.raises(vc.DeviceLostError, match="unplugged"):
+        other.start()  # it takes the notes ...
+    with pytest.raises(vc.DeviceLostError, match="unplugged"):
+        stream.wait(5)  # ... of this one, too
+    other.close()
+    stream.close()
+
+
 def test_notifications_without_a_change_are_none(coreaudio: Worlds) -> None:
     switches = {"listener_addresses": 2, "notify_burst": 5, "notify_duplicates": 1}
     world = coreaudio(3, switches=switches)

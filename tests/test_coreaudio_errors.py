@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
 import re
 import struct
@@ -16,6 +17,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.status import four_characters, status_error
+from voicecoil.drivers.driver import Wanted
 from voicecoil.errors import VoicecoilError
 from voicecoil.testing import SimulatedCoreAudio, find_simulator
 from voicecoil.testing.simulator_library import ENVIRONMENT
@@ -76,6 +78,12 @@ def test_every_documented_code_says_what_it_means_and_what_to_do(text: str) -> N
     assert ";" in str(error), "it says what can be done"
 
 
+@pytest.mark.parametrize("code", [-12345, 1, from_text("abcd")])
+def test_a_code_that_nobody_documented_has_advice_too(code: int) -> None:
+    text = str(status_error("AudioDeviceStart", code, "'Speakers'"))
+    assert re.search(r"not one of CoreAudio's documented ones; try again, .*replug", text)
+
+
 @pytest.mark.parametrize(
     ("code", "shown"), [(-50, "-50"), (0, "0"), (0x216F626A, "'!obj'"), (-1, "-1"), (0x41, "65")]
 )
@@ -92,7 +100,7 @@ def test_a_call_that_fails_is_named_with_its_code_and_object(
 ) -> None:
     world = coreaudio(3)
     world.fail_call(function, from_text(text))
-    with pytest.raises(vc.DriverError, match=r"Simulated USB Duplex|object") as error:
+    with pytest.raises(vc.DriverError, match="'Simulated USB Duplex'") as error:
         use_everything(world, "USBDuplex:1")
     assert error.value.call == function
     assert error.value.code == from_text(text)
@@ -145,6 +153,57 @@ def test_a_stop_that_fails_is_tried_once_more(coreaudio: Worlds) -> None:
     assert world.driver.kept_ioprocs == 0
 
 
+@pytest.mark.parametrize("destroys", [True, False])
+def test_a_start_that_fails_keeps_the_ioproc_only_if_it_cannot_be_destroyed(
+    coreaudio: Worlds, destroys: bool
+) -> None:
+    world = coreaudio(3)
+    world.fail_call("AudioDeviceStart", from_text("nope"))
+    if not destroys:
+        world.fail_call("AudioDeviceDestroyIOProcID", from_text("what"))
+    stream = vc.OutputStream(lambda block: None, driver=world.driver)
+    with pytest.raises(vc.DriverError, match="AudioDeviceStart gave 'nope'") as error:
+        stream.start()
+    stream.close()
+    assert world.driver.kept_ioprocs == world.counter("live_io_procs") == (0 if destroys else 1)
+    if not destroys:
+        first, second = error.value.__notes__
+        assert "AudioDeviceDestroyIOProcID gave 'what'" in first
+        assert "neither destroyed nor freed" in second
+        world.close()  # not clean, and told so
+
+
+NOT_IN_ORDER = [
+    (math.inf, math.inf),
+    (0.0, -math.inf),
+    (math.nan, math.nan),
+    (-math.inf, 512.0),
+    (16.0, math.inf),
+    (512.0, 64.0),
+]
+
+
+@pytest.mark.parametrize(("low", "high"), NOT_IN_ORDER)
+@pytest.mark.parametrize("what", ["fsz#", "nsr#"])
+def test_ranges_that_are_none(coreaudio: Worlds, what: str, low: float, high: float) -> None:
+    world = coreaudio(3)
+    world.device("USBDuplex:1").override(what, struct.pack("<dd", low, high))
+    with pytest.raises(vc.DriverError, match=rf"'{what}'.* of 'Simulated USB Duplex' has"):
+        vc.OutputStream(
+            lambda block: None, driver=world.driver, samplerate=96_000, blocksize=128
+        ).close()
+
+
+@pytest.mark.parametrize("rate", [math.nan, math.inf, -math.inf])
+def test_rates_that_are_none(coreaudio: Worlds, rate: float) -> None:
+    world = coreaudio(3)
+    found = world.driver.devices()[0]
+    world.device("USBDuplex:1").override("nsrt", struct.pack("<d", rate))
+    assert world.driver.devices() == [], "nobody can say how it runs"
+    with pytest.raises(vc.DriverError, match="'nsrt' of 'Simulated USB Duplex' has the value"):
+        world.driver.open_stream(Wanted(found, (), (0, 1), None, None))
+
+
 # ---- what is not there -------------------------------------------------------------------------
 
 
@@ -174,7 +233,7 @@ def test_a_function_that_an_older_system_does_not_have(coreaudio: Worlds) -> Non
 
 def test_no_audio_unit_is_used() -> None:
     folder = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
-    looked_up = set(re.findall(r'find\("(\w+)"\)', (folder / "_hal.pyx").read_text()))
+    looked_up = set(re.findall(r'find(?:_call)?\("(\w+)"\)', (folder / "_hal.pyx").read_text()))
     assert {"AudioDeviceStart", "AudioObjectGetPropertyData"} <= looked_up
     assert not {name for name in looked_up if name.startswith(("AudioUnit", "AudioComponent"))}
     assert not [path for path in FRAMEWORKS if "AudioUnit" in path or "AudioToolbox" in path]
@@ -214,21 +273,29 @@ FUNCTIONS = [
     "AudioObjectRemovePropertyListener",
     "AudioDeviceCreateIOProcID",
     "AudioDeviceStart",
+    "AudioObjectHasProperty",
+    "AudioDeviceStop",
+    "AudioDeviceDestroyIOProcID",
 ]
+DOUBLES = [0.0, -1.0, 1e300, 5e-324, math.nan, math.inf, -math.inf, 64.0, 48_000.0]
+WORDS = [0, 1, 2, 0x7FFFFFFF, 0xFFFFFFFF]
 
 
-def odd_value(chance: random.Random, what: str) -> bytes:
-    kind = chance.randrange(6)
+def odd_value(chance: random.Random) -> bytes:
+    kind = chance.randrange(8)
     if kind == 0:
         return b""
     if kind == 1:
-        return struct.pack("<d", chance.choice([0.0, -1.0, 1e300, float("nan"), float("inf")]))
+        return struct.pack("<d", chance.choice(DOUBLES))
     if kind == 2:
-        return struct.pack("<I", chance.choice([0, 1, 2, 0x7FFFFFFF, 0xFFFFFFFF]))
+        return struct.pack("<I", chance.choice(WORDS))
+    if kind == 3:  # AudioValueRange
+        return struct.pack("<dd", chance.choice(DOUBLES), chance.choice(DOUBLES))
+    if kind == 4:  # AudioStreamBasicDescription
+        words = [chance.choice([*WORDS, 4, 8, 9, 32]) for _ in range(7)]
+        return struct.pack("<d4s7I", chance.choice(DOUBLES), b"mcpl", *words)
     size = chance.choice([1, 2, 3, 4, 5, 7, 8, 12, 16, 39, 40, 41, 100, 4096])
-    value = chance.randbytes(size)
-    # Eight bytes in the place of a string would be a pointer, and nobody can check one.
-    return value[:-1] if what in STRINGS and size == 8 else value
+    return chance.randbytes(size)
 
 
 @pytest.mark.parametrize("seed", range(150))
@@ -249,23 +316,27 @@ def test_replies_and_errors_of_any_kind(coreaudio: Worlds, seed: int) -> None:
             )
             continue
         what = chance.choice(SELECTORS)
-        value = odd_value(chance, what)
-        if what in STRINGS and len(value) == 8:
-            value = b"1234567"
+        value = odd_value(chance)
+        if what in STRINGS:
+            value = value[:7]  # eight bytes would be a pointer, and nobody can check one
         target = chance.choice([device.id, device.id, 1, *streams])
         size = -1 if chance.random() < 0.7 else chance.choice([0, 1, 8, 1000, 2**31, 2**32 - 1])
         status = 0 if chance.random() < 0.7 else from_text(chance.choice(CODES))
         device.override(what, value, status=status, said_size=size, object_id=target)
     with contextlib.suppress(VoicecoilError):  # and no other
         use_everything(world, device.uid)
-    assert driver.kept_ioprocs == 0
     world.library.sim_stop_clock()
-    # Where the removal of a listener was made to fail, it is still there; all else is gone.
+    # Where the removal of a listener was made to fail, it is still there, and so is an IOProc that
+    # could not be stopped or destroyed, which is kept then; all else is gone.
+    assert driver.kept_ioprocs == world.counter("live_io_procs")
     world.library.sim_check_clean()
     left = {
         name: n
         for name, n in world.counters().items()
         if n and name.startswith(("live_", "fault_"))
     }
-    assert set(left) <= {"live_listeners"}, world.report()
+    kept = {"live_io_procs", "live_running_io_procs", "live_io_threads"}
+    assert set(left) <= {"live_listeners"} | (kept if driver.kept_ioprocs else set()), (
+        world.report()
+    )
     world.close()

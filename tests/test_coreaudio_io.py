@@ -370,6 +370,27 @@ def test_floating_point_exceptions_that_are_unmasked_do_not_end_the_process(
     assert np.isinf(results[0]).all()
 
 
+@pytest.mark.parametrize(
+    "keep",
+    [
+        lambda block: block.output[3:5],
+        lambda block: block.output.reshape(-1),
+        lambda block: block.input[::2],
+    ],
+)
+def test_an_escaped_reference_to_coreaudios_memory_is_found(coreaudio: Worlds, keep: Any) -> None:
+    world = coreaudio(8)
+    kept = []
+    stream = vc.Stream(lambda block: kept.append(keep(block)), driver=world.driver, zero_copy=True)
+    stream.start()
+    world.advance(0.1)
+    with pytest.raises(vc.EscapedBlockError, match=r"\.copy\(\)"):
+        stream.wait(5)
+    assert len(kept) == 1
+    stream.close()
+    assert world.driver.kept_ioprocs == 0
+
+
 # ---- real time ---------------------------------------------------------------------------------
 
 

@@ -1,7 +1,8 @@
 """200 worlds: a minute of sound in each, whatever the HAL does, without a frame lost in secret.
 
 A seed sets every switch on which the real HAL's behaviour is not known or varies, and chooses what
-is thrown in. A failing seed is in the test's name; VOICECOIL_SEEDS=17 or 1-200 chooses which run.
+is thrown in. Every third one plays and records. A failing seed is in the test's name;
+VOICECOIL_SEEDS=17 or 1-200 chooses which run.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import simulator_path
 from voicecoil.drivers.coreaudio.opening import Timeouts
-from voicecoil.testing import SimulatedCoreAudio, SimulatedDevice
+from voicecoil.testing import SimulatedCoreAudio, SimulatedDevice, decode_input
 
 SECONDS = 60.0
 DEVICES: list[tuple[str, tuple[int, ...]]] = [
@@ -28,9 +29,12 @@ DEVICES: list[tuple[str, tuple[int, ...]]] = [
     ("MultiStream:2+2+8", (4,)),
     ("MonoStreams:8", (5,)),
     ("VariableFrames", (11,)),
+]
+OUTPUTS: list[tuple[str, tuple[int, ...]]] = [
     ("OutputOnly", (20,)),
     ("BuiltInSpeakerDevice", (1, 2)),
 ]
+TURN = 1 << 18  # after so many frames the codes of the input begin again
 
 
 def seeds() -> list[int]:
@@ -39,12 +43,13 @@ def seeds() -> list[int]:
 
 
 class Player:
-    """Plays coded frames and keeps what it was told of time."""
+    """Plays coded frames; keeps what it was told of time, and what it recorded."""
 
     def __init__(self, position: int) -> None:
         self.position = position
         self.now_ns: list[int] = []
         self.output: list[tuple[int | None, int]] = []  # output sample time, frames
+        self.input: list[tuple[int, NDArray[np.float32]]] = []  # lost before it, frames
 
     def __call__(self, block: vc.Block) -> None:
         block.output[:] = coded(self.position, block.frames, 2)
@@ -53,6 +58,8 @@ class Player:
         if now_ns is not None:
             self.now_ns.append(now_ns)
         self.output.append((block.time.output_frames, block.frames))
+        if block.input is not None:
+            self.input.append((block.xrun, block.input.copy()))
 
 
 class Story:
@@ -60,7 +67,8 @@ class Story:
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
-        uid, fixtures = self.random.choice(DEVICES)
+        self.duplex = seed % 3 == 0
+        uid, fixtures = self.random.choice(DEVICES if self.duplex else DEVICES + OUTPUTS)
         limits = Timeouts(start_s=0.15, call_s=20.0)
         self.world = SimulatedCoreAudio(
             simulator_path(),
@@ -70,6 +78,7 @@ class Story:
             timebase=self.random.choice([(1, 1), (125, 3)]),
         )
         self.device: SimulatedDevice = self.world.device(uid)
+        self.device.set_input("encoded")
         self.position = 0
         self.declared = 0  # frames that were told as lost
         self.last_now_ns = 0
@@ -79,18 +88,18 @@ class Story:
 
     # ---- what can happen ----
 
-    def overload(self, stream: vc.OutputStream) -> None:
+    def overload(self, stream: vc.OutputStream | vc.Stream) -> None:
         self.device.overload(self.random.randrange(0, 4))
 
-    def buffer(self, stream: vc.OutputStream) -> None:
+    def buffer(self, stream: vc.OutputStream | vc.Stream) -> None:
         frames = self.random.choice([256, 512, 777, 1024, 2048])
         driver = self.world.driver
         driver.call("", lambda: driver.hal.set_u32(self.device.id, "fsiz", frames), 10.0)
 
-    def nothing(self, stream: vc.OutputStream) -> None:
+    def nothing(self, stream: vc.OutputStream | vc.Stream) -> None:
         self.device.notify("diff")
 
-    def rate(self, stream: vc.OutputStream) -> None:
+    def rate(self, stream: vc.OutputStream | vc.Stream) -> None:
         other = 44_100.0 if stream.samplerate == 48_000.0 else 48_000.0
         self.device.change_rate(other)
 
@@ -115,8 +124,9 @@ class Story:
         assert self.world.driver.settle(20.0)
         assert self.world.driver.kept_ioprocs == 0, "the late start was not undone"
 
-    def open(self, player: Player, samplerate: float | None) -> vc.OutputStream:
-        return vc.OutputStream(
+    def open(self, player: Player, samplerate: float | None) -> vc.OutputStream | vc.Stream:
+        kind = vc.Stream if self.duplex else vc.OutputStream
+        return kind(
             player,
             driver=self.world.driver,
             device=self.device.uid,
@@ -158,7 +168,7 @@ class Story:
         self.position = player.position
         return max(played, 0.5)
 
-    def check(self, stream: vc.OutputStream, player: Player, first_run: int) -> None:
+    def check(self, stream: vc.OutputStream | vc.Stream, player: Player, first_run: int) -> None:
         counted = stream.statistics()
         xruns = [event.value for event in stream.events() if event.kind == "xrun"]
         assert sum(xruns) == counted.lost_frames
@@ -168,13 +178,60 @@ class Story:
         if player.now_ns:
             assert player.now_ns[0] >= self.last_now_ns
             self.last_now_ns = player.now_ns[-1]
-        self.check_sample_times(player, len(self.device.runs()) - first_run)
+        runs = len(self.device.runs()) - first_run
+        self.check_sample_times(player, runs)
         heard, silent = self.heard(first_run)
         made = player.position - self.position
         # What lies in a block that spans the end was made and not asked for.
         assert made - (stream.blocksize or 8192) <= len(heard) <= made
         assert_coded(heard, self.position)
-        assert silent <= counted.lost_frames, "silence that nobody was told of"
+        lost = silent + self.jumps(first_run)
+        if self.duplex:
+            # What is lost in one direction alone counts, and so does what is lost behind the last
+            # frame that was heard and recorded.
+            missing = self.missing_input(player, runs)
+            assert max(silent, missing) <= counted.lost_frames
+            assert counted.lost_frames <= lost + missing + sum(xruns[-1:])
+        else:
+            assert counted.lost_frames == lost, "losses that nobody was told of, or that were none"
+
+    def missing_input(self, player: Player, runs: int) -> int:
+        """How many frames were not recorded; no other fault, and the next block told of them."""
+        if not player.input:
+            return 0
+        sound = np.concatenate([frames for _, frames in player.input])
+        codes = decode_input(sound)
+        assert codes.valid.all(), "frames that no device recorded"
+        assert (codes.serial == self.device.serial).all()
+        assert (codes.stream == codes.stream[0]).all()
+        assert (codes.channel == codes.channel[0]).all()
+        assert (codes.sample_time == codes.sample_time[:, :1]).all(), "channels apart"
+        steps = (np.diff(codes.sample_time[:, 0]) - 1) % TURN
+        ends = np.cumsum([len(frames) for _, frames in player.input])
+        begun, missing = 0, 0
+        for (told, frames), end in zip(player.input, ends, strict=True):
+            inside = steps[max(0, end - len(frames) - 1) : end - 1]
+            for step in inside[inside != 0]:
+                if step <= told:
+                    missing += int(step)
+                    told -= int(step)
+                else:
+                    begun += 1  # a run counts from anew
+        assert begun < max(1, runs), "frames are missing or repeated, and nothing was told"
+        return missing
+
+    def jumps(self, first_run: int) -> int:
+        """Frames between the runs in which the stream was heard, by the device's sample times."""
+        runs = self.device.runs()
+        heard = [
+            run
+            for number, run in enumerate(runs[first_run:], first_run)
+            if self.device.captured(number)[0].any()
+        ]
+        return sum(
+            max(0, int(b.first_sample_time - a.first_sample_time - a.frames))
+            for a, b in pairwise(heard)
+        )
 
     def check_sample_times(self, player: Player, runs: int) -> None:
         """They go on or leave a gap; a step back is the beginning of another run."""

@@ -19,6 +19,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from coreaudio import simulator_path
+from voicecoil.testing.simulator_library import ENVIRONMENT
+
 LIVES = Path(__file__).parent / "lives"
 RUNS = int(os.environ.get("VOICECOIL_RUNS", "20"))
 DEADLINE_S = 40.0  # a hang, even on a machine that does much else
@@ -267,6 +270,32 @@ def test_started_by_an_atexit_handler(where: str) -> None:
     ],
 )
 def test_endless_recursion_in_a_callback_is_an_exception(way: str) -> None:
+    check([run_fresh("recursion", way)])
+
+
+# ---- on CoreAudio, a simulated one -------------------------------------------------------------
+
+
+@pytest.fixture
+def on_coreaudio(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIFE_DRIVER", "coreaudio")
+    monkeypatch.setenv(ENVIRONMENT, simulator_path())
+
+
+@pytest.mark.usefixtures("on_coreaudio")
+@pytest.mark.parametrize("clock", ["real", "free"])
+def test_the_main_module_ends_while_coreaudio_plays(clock: str) -> None:
+    check(run("end", clock))
+
+
+@pytest.mark.usefixtures("on_coreaudio")
+def test_os_exit_while_coreaudio_plays() -> None:
+    check(run("os_exit"), code=7)
+
+
+@pytest.mark.usefixtures("on_coreaudio")
+@pytest.mark.parametrize("way", ["call", "repr", "numpy vectorize"])
+def test_endless_recursion_in_a_callback_of_coreaudios(way: str) -> None:
     check([run_fresh("recursion", way)])
 
 

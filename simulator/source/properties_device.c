@@ -260,16 +260,18 @@ SET(stream_usage) {
     }
     memcpy(&given, (const char *)data + offsetof(AudioHardwareIOProcStreamUsage, mNumberStreams),
            4);
-    io_proc *p = usage_proc(q, data);
-    if (p == NULL || given != n) {
-        return kAudioHardwareIllegalOperationError; /* all streams of the direction, no fewer */
+    if (!io_mutex_lock(&q->d->mutex)) { /* never within a cycle of another thread's */
+        return kAudioHardwareIllegalOperationError;
     }
-    for (UInt32 i = 0; i < n; i++) {
+    io_proc *p = usage_proc(q, data);
+    bool fits = p != NULL && given == n; /* all streams of the direction, no fewer */
+    for (UInt32 i = 0; fits && i < n; i++) {
         UInt32 on;
         memcpy(&on, (const char *)data + usage_head + 4 * i, sizeof on);
         p->usage[side(q)][i] = on != 0;
     }
-    return 0;
+    io_mutex_unlock(&q->d->mutex);
+    return fits ? 0 : kAudioHardwareIllegalOperationError;
 }
 static bool has_streams(const request *q) {
     return q->element == 0 && q->d->stream_count[side(q)] > 0;

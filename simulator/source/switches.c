@@ -100,7 +100,7 @@ static const row rows[SW_COUNT] = {
     ROW(cstring_ptr, 0, 0, 1, S(0, 1),
         "S14: CFStringGetCStringPtr gives 0 NULL, 1 a pointer where the string is ASCII"),
     ROW(fp_exceptions, 0, 0, 1, FIXED,
-        "S5 P27: 1 IOProcs are called with floating-point exceptions unmasked (x86)"),
+        "S5 P27: 1 IOProcs are called with all floating-point exceptions unmasked (x86)"),
     ROW(guard_pages, 0, 0, 1, FIXED,
         "S5: 1 buffers end at inaccessible pages, input is write-protected, a finished buffer "
         "faults; 0 "

@@ -3,6 +3,7 @@
 #include "check.h"
 
 #include <pthread.h>
+#include <time.h>
 
 static _Atomic int calls, heard;
 static OSStatus io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
@@ -90,7 +91,58 @@ static void in_real_time(void) {
     world_is_clean();
 }
 
+/* Which streams an IOProc wants is set between two cycles, never within one. */
+static _Atomic int inside, set_inside;
+static _Atomic bool asked, has_set;
+static uint64_t real_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+static OSStatus waiting_io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
+                           const AudioTimeStamp *in_time, AudioBufferList *out,
+                           const AudioTimeStamp *out_time, void *data) {
+    (void)d, (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
+    inside = 1;
+    asked = true;
+    uint64_t until = real_ns() + 50 * MS; /* by then it would have been set */
+    while (!has_set && real_ns() < until) {
+    }
+    inside = 0;
+    return 0;
+}
+static void *set_usage(void *client) {
+    AudioObjectPropertyAddress a = {kAudioDevicePropertyIOProcStreamUsage,
+                                    kAudioObjectPropertyScopeOutput, 0};
+    AudioHardwareIOProcStreamUsage usage = {.mNumberStreams = 1, .mStreamIsOn = {0}};
+    memcpy(&usage.mIOProc, client, sizeof usage.mIOProc);
+    while (!asked) {
+    }
+    EQUAL(AudioObjectSetPropertyData(sim_find_device("Twin:A"), &a, 0, NULL, 16, &usage), 0);
+    set_inside = inside;
+    has_set = true;
+    return NULL;
+}
+static void stream_usage_in_a_cycle(void) {
+    world_with(0, 15);
+    AudioObjectID device = sim_find_device("Twin:A");
+    AudioDeviceIOProcID proc;
+    EQUAL(AudioDeviceCreateIOProcID(device, waiting_io, NULL, &proc), 0);
+    EQUAL(AudioDeviceStart(device, proc), 0);
+    pthread_t setter;
+    pthread_create(&setter, NULL, set_usage, &proc);
+    while (!asked) {
+        EQUAL(sim_advance_ns(1 * MS), 0);
+    }
+    pthread_join(setter, NULL);
+    EQUAL(set_inside, 0);
+    EQUAL(AudioDeviceStop(device, proc), 0);
+    EQUAL(AudioDeviceDestroyIOProcID(device, proc), 0);
+    world_is_clean();
+}
+
 int main(void) {
+    stream_usage_in_a_cycle();
     for (uint64_t seed = 0; seed < 6; seed++) {
         while_the_clock_runs(seed);
     }

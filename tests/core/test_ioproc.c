@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#endif
+
 enum { FRAMES = 64, MOST_BUFFERS = 8, MOST_CHANNELS = 16 };
 
 /* What one cycle of the engine saw. */
@@ -219,6 +223,30 @@ static void *io_thread(void *user) {
     return NULL;
 }
 
+/* Rounding, NaN and what overflows raise signals where a client's thread asks for them. */
+static void no_time_stamp_faults_while_exceptions_are_unmasked(void) {
+#if defined(__x86_64__)
+    static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
+    static const double samples[] = {NAN, INFINITY, -INFINITY, 1e300, 1000.25, 1e-310};
+    static buffers b;
+    AudioBufferList *list = make(&b, 1, (uint32_t[]){2}, FRAMES);
+    vc_ioproc *ioproc = open_output(map, 2);
+    unsigned before = _mm_getcsr(), unmasked = before & ~(0x3fu << 7) & ~0x3fu;
+    for (size_t i = 0; i < sizeof samples / sizeof samples[0]; i++) {
+        for (size_t j = 0; j < sizeof samples / sizeof samples[0]; j++) {
+            AudioTimeStamp now = stamp(samples[i], 5000000, 3), out = stamp(samples[j], 7, 3);
+            _mm_setcsr(unmasked);
+            vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
+            unsigned after = _mm_getcsr();
+            _mm_setcsr(before);
+            CHECK_INT(after, unmasked);
+            CHECK(!(seen.now.valid & VC_TIME_SAMPLE) == !(fabs(samples[i]) < 1e18));
+        }
+    }
+    vc_ioproc_free(ioproc);
+#endif
+}
+
 static void after_a_detach_no_cycle_has_the_engine(void) {
     static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
     vc_ioproc *ioproc = open_output(map, 2);
@@ -255,6 +283,7 @@ int main(void) {
     RUN(times_count_only_with_their_flags);
     RUN(ticks);
     RUN(denormals_are_flushed_inside_and_not_outside);
+    RUN(no_time_stamp_faults_while_exceptions_are_unmasked);
     RUN(after_a_detach_no_cycle_has_the_engine);
     return check_summary();
 }

@@ -7,13 +7,20 @@ import threading
 from typing import Any
 
 import voicecoil as vc
+from voicecoil.drivers.driver import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 PATIENCE_S = 20.0
 HOME: Any = os.environ.get("LIFE_LATENCY", "safe")  # where callbacks run
 
 
-def devices(count: int = 1, **shape: Any) -> VirtualDriver:
+def devices(count: int = 1, **shape: Any) -> Driver:
+    if os.environ.get("LIFE_DRIVER") == "coreaudio":
+        from voicecoil.testing import SimulatedCoreAudio
+
+        clock = "running" if shape.get("clock") == "free" else "real"
+        ones = [f"uid={i}; name=Life {i}; in=2; out=2; buffer=64" for i in range(count)]
+        return SimulatedCoreAudio(devices=ones, clock=clock).driver
     return VirtualDriver([VirtualDevice(f"Life {i}", frames=64, **shape) for i in range(count)])
 
 
@@ -40,7 +47,8 @@ class Beat:
 def playing(beat: Any = None, **wanted: Any) -> vc.OutputStream:
     """A stream whose callback has been called."""
     beat = beat or Beat()
-    wanted.setdefault("driver", devices())
+    if "driver" not in wanted:
+        wanted["driver"] = devices()
     wanted.setdefault("latency", HOME)
     stream = vc.OutputStream(beat, arrays="memoryview", **wanted)
     stream.start()

@@ -4,7 +4,8 @@ Such calls may block for seconds, or for ever, and in CoreAudio calls at the sam
 one thread makes them, one after the other, and whoever wants something of it waits with a
 deadline. The deadline of a call counts from when it begins: behind a slow one it is not late yet. A
 call that misses its deadline is abandoned and another thread takes over; when it comes back after
-all, what it did is undone.
+all, its next call of the audio system is refused (`check_wanted`), and what it did is undone on the
+thread that took over.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from typing import Any, TypeVar
 from voicecoil import control
 from voicecoil.errors import ForkedError, StreamTimeoutError
 
-__all__ = ["ControlThread", "NotBegunError"]
+__all__ = ["AbandonedError", "ControlThread", "NotBegunError", "check_wanted"]
 
 Result = TypeVar("Result")
 IDLE_S = 2.0  # a thread without work for that long ends; the next call starts another
@@ -30,6 +31,23 @@ CTRL_C_S = 0.1  # Python sees one that comes just before a wait begins only when
 
 class NotBegunError(StreamTimeoutError):
     """Other calls took so long that this one's turn did not come: it did nothing."""
+
+
+class AbandonedError(Exception):
+    """Another thread makes the calls now. Only work that was abandoned ever sees it."""
+
+
+_running = threading.local()  # `job`: what the thread is working on
+
+
+def check_wanted() -> None:
+    """Raises `AbandonedError` on a thread that was replaced: before each call of an audio system.
+
+    Without it, work that comes back late would go on calling beside its successor.
+    """
+    job: _Job | None = getattr(_running, "job", None)
+    if job is not None and job.replaced:
+        raise AbandonedError(f"{job.name} did not return in time; another thread took over")
 
 
 class _Job:
@@ -50,6 +68,7 @@ class _Job:
         self.unheard = unheard  # nobody waits for it: its error is shown
         self.deadline: float | None = None  # None: it has not begun
         self.abandoned = False
+        self.replaced = False  # it hung: another thread makes the calls
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
@@ -144,6 +163,18 @@ class ControlThread:
             raise job.error
         return job.result  # type: ignore[no-any-return]
 
+    def ensure(self, name: str, work: Callable[[], None]) -> None:
+        """Runs `work` on behalf of the job that is under way, even if that one is abandoned.
+
+        Then `work` is begun again on the thread that took over; so it must go on from where it
+        was. For what has to be tidied up.
+        """
+        try:
+            work()
+        except AbandonedError:
+            with self._changed:
+                self._tidy(name, partial(self.ensure, name, work))
+
     # ---- who waits: with the lock ----
 
     def _await_turn(self, job: _Job, queue_s: float, later: bool) -> None:
@@ -165,7 +196,7 @@ class ControlThread:
 
     def _await_end(self, job: _Job) -> None:
         assert job.deadline is not None
-        while not job.done:
+        while not job.done or isinstance(job.error, AbandonedError):
             left_s = job.deadline - time.monotonic()
             if left_s <= 0:
                 if self._current is job:
@@ -193,6 +224,7 @@ class ControlThread:
         """The thread hangs in its job: what waits goes to another one."""
         assert self._current is not None
         self.abandoned.append(self._current.name)
+        self._current.replaced = True
         self._current = None
         self._thread = None
         self._wake()
@@ -212,10 +244,12 @@ class ControlThread:
 
     def _run(self) -> None:
         while (job := self._next()) is not None:
+            _running.job = job
             try:
                 result, error = job.work(), None
             except BaseException as raised:
                 result, error = None, raised
+            _running.job = None
             with self._changed:
                 job.result, job.error, job.done = result, error, True
                 if self._current is job:
@@ -246,8 +280,11 @@ class ControlThread:
         """With the lock: a call that nobody waits for is done; it is undone before all others."""
         self._unsettled.discard(job)
         if job.abandoned and job.error is None and job.undo is not None:
-            work = partial(job.undo, job.result)
-            undoing = _Job(f"undoing {job.name}", work, UNDO_S, unheard=True)
-            self._unsettled.add(undoing)
-            self._jobs.appendleft(undoing)
-            self._wake()
+            self._tidy(f"undoing {job.name}", partial(job.undo, job.result))
+
+    def _tidy(self, name: str, work: Callable[[], None]) -> None:
+        """With the lock: to be done before all others; nobody waits for it."""
+        job = _Job(name, work, UNDO_S, unheard=True)
+        self._unsettled.add(job)
+        self._jobs.appendleft(job)
+        self._wake()

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from voicecoil.drivers.coreaudio._hal import NO_CONTENT, IOProc
+from voicecoil.drivers.coreaudio.connection import disconnect
 from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.opening import Timeouts
@@ -271,6 +272,7 @@ class SimulatedCoreAudio:
         self._open = False
         self.library.sim_stop_clock()
         self.library.sim_reset()
+        disconnect((str(self.path),))
         _used.release()
 
     def __enter__(self) -> Self:

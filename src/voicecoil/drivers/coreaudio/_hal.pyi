@@ -1,6 +1,6 @@
 """Types of CoreAudio's calls; the docstrings are in ``_hal.pyx``."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from voicecoil._core import Engine
 
@@ -36,7 +36,9 @@ class IOProc:
     def last_host_ns(self) -> int: ...
 
 class Library:
-    def __init__(self, paths: Sequence[str]) -> None: ...
+    def __init__(
+        self, paths: Sequence[str], before_call: Callable[[], None] | None = None
+    ) -> None: ...
     @property
     def paths(self) -> tuple[str, ...]: ...
     def has_symbol(self, name: str) -> bool: ...

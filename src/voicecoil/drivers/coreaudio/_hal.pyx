@@ -142,7 +142,8 @@ cdef AudioObjectPropertyAddress address(uint32_t selector, uint32_t scope, uint3
 cdef class Library:
     """One CoreAudio: the system's frameworks, or a library that stands in for them.
 
-    It is never closed: CoreAudio has threads of its own that outlive any use of it.
+    It is never closed: CoreAudio has threads of its own that outlive any use of it. `before_call`
+    is called before each call of the HAL's, which is not made if it raises.
     """
 
     cdef list handles
@@ -151,12 +152,14 @@ cdef class Library:
     cdef vc_host_clock host_clock
     cdef mach_wait_until_fn wait_until
     cdef vc_changes *changes
+    cdef object before_call
 
-    def __cinit__(self, paths):
+    def __cinit__(self, paths, before_call=None):
         cdef void *handle
         cdef bytes encoded
         cdef const char *name
         self.paths = tuple(paths)
+        self.before_call = before_call
         self.handles = []
         self.symbols = {}
         for path in self.paths:
@@ -191,6 +194,12 @@ cdef class Library:
                 self.symbols[name] = <uintptr_t>found
                 return found
         raise MissingSymbolError(name)
+
+    cdef void *find_call(self, str name) except NULL:
+        """A function of the HAL's, to be called at once."""
+        if self.before_call is not None:
+            self.before_call()
+        return self.find(name)
 
     def has_symbol(self, str name):
         """Whether there is such a function."""
@@ -239,7 +248,7 @@ cdef class Library:
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectHasProperty_fn call
         cdef unsigned char found
-        call = <AudioObjectHasProperty_fn>self.find("AudioObjectHasProperty")
+        call = <AudioObjectHasProperty_fn>self.find_call("AudioObjectHasProperty")
         with nogil:
             found = call(object, &at)
         return found != 0
@@ -250,7 +259,7 @@ cdef class Library:
         cdef AudioObjectIsPropertySettable_fn call
         cdef unsigned char can = 0
         cdef int32_t status
-        call = <AudioObjectIsPropertySettable_fn>self.find("AudioObjectIsPropertySettable")
+        call = <AudioObjectIsPropertySettable_fn>self.find_call("AudioObjectIsPropertySettable")
         with nogil:
             status = call(object, &at, &can)
         return status, can != 0
@@ -261,7 +270,7 @@ cdef class Library:
         cdef AudioObjectGetPropertyDataSize_fn call
         cdef uint32_t size = 0
         cdef int32_t status
-        call = <AudioObjectGetPropertyDataSize_fn>self.find("AudioObjectGetPropertyDataSize")
+        call = <AudioObjectGetPropertyDataSize_fn>self.find_call("AudioObjectGetPropertyDataSize")
         with nogil:
             status = call(object, &at, 0, NULL, &size)
         return status, size
@@ -273,7 +282,7 @@ cdef class Library:
         cdef AudioObjectGetPropertyData_fn call
         cdef uint32_t size = capacity
         cdef int32_t status
-        call = <AudioObjectGetPropertyData_fn>self.find("AudioObjectGetPropertyData")
+        call = <AudioObjectGetPropertyData_fn>self.find_call("AudioObjectGetPropertyData")
         cdef bytes value = PyBytes_FromStringAndSize(NULL, capacity)
         cdef char *memory = PyBytes_AS_STRING(value)
         memset(memory, 0, capacity)
@@ -289,7 +298,7 @@ cdef class Library:
         cdef uint32_t size = <uint32_t>len(value)
         cdef const char *memory = value
         cdef int32_t status
-        call = <AudioObjectSetPropertyData_fn>self.find("AudioObjectSetPropertyData")
+        call = <AudioObjectSetPropertyData_fn>self.find_call("AudioObjectSetPropertyData")
         with nogil:
             status = call(object, &at, 0, NULL, size, memory)
         return status
@@ -302,7 +311,7 @@ cdef class Library:
         cdef CFTypeRef value = NULL
         cdef uint32_t size = sizeof(value)
         cdef int32_t status
-        call = <AudioObjectGetPropertyData_fn>self.find("AudioObjectGetPropertyData")
+        call = <AudioObjectGetPropertyData_fn>self.find_call("AudioObjectGetPropertyData")
         release = <CFRelease_fn>self.find("CFRelease")
         with nogil:
             status = call(object, &at, 0, NULL, &size, &value)
@@ -347,7 +356,7 @@ cdef class Library:
         cdef AudioObjectAddPropertyListener_fn call
         cdef int32_t status
         cdef void *queue = self.changes
-        call = <AudioObjectAddPropertyListener_fn>self.find("AudioObjectAddPropertyListener")
+        call = <AudioObjectAddPropertyListener_fn>self.find_call("AudioObjectAddPropertyListener")
         with nogil:
             status = call(object, &at, vc_changes_listen, queue)
         return status
@@ -358,7 +367,8 @@ cdef class Library:
         cdef AudioObjectRemovePropertyListener_fn call
         cdef int32_t status
         cdef void *queue = self.changes
-        call = <AudioObjectRemovePropertyListener_fn>self.find("AudioObjectRemovePropertyListener")
+        call = <AudioObjectRemovePropertyListener_fn>self.find_call(
+            "AudioObjectRemovePropertyListener")
         with nogil:
             status = call(object, &at, vc_changes_listen, queue)
         return status
@@ -385,7 +395,7 @@ cdef class Library:
         cdef AudioDeviceIOProcID proc_id = NULL
         cdef int32_t status
         cdef void *client_data = ioproc.ioproc
-        call = <AudioDeviceCreateIOProcID_fn>self.find("AudioDeviceCreateIOProcID")
+        call = <AudioDeviceCreateIOProcID_fn>self.find_call("AudioDeviceCreateIOProcID")
         with nogil:
             status = call(device, <AudioDeviceIOProc>vc_ioproc_run, client_data, &proc_id)
         ioproc.proc_id = proc_id
@@ -402,7 +412,7 @@ cdef class Library:
 
     def start(self, uint32_t device, IOProc ioproc not None):
         """OSStatus"""
-        cdef AudioDeviceStart_fn call = <AudioDeviceStart_fn>self.find("AudioDeviceStart")
+        cdef AudioDeviceStart_fn call = <AudioDeviceStart_fn>self.find_call("AudioDeviceStart")
         cdef int32_t status
         cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
         with nogil:
@@ -411,7 +421,7 @@ cdef class Library:
 
     def stop(self, uint32_t device, IOProc ioproc not None):
         """OSStatus"""
-        cdef AudioDeviceStop_fn call = <AudioDeviceStop_fn>self.find("AudioDeviceStop")
+        cdef AudioDeviceStop_fn call = <AudioDeviceStop_fn>self.find_call("AudioDeviceStop")
         cdef int32_t status
         cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
         with nogil:
@@ -423,7 +433,7 @@ cdef class Library:
         cdef AudioDeviceDestroyIOProcID_fn call
         cdef int32_t status
         cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
-        call = <AudioDeviceDestroyIOProcID_fn>self.find("AudioDeviceDestroyIOProcID")
+        call = <AudioDeviceDestroyIOProcID_fn>self.find_call("AudioDeviceDestroyIOProcID")
         with nogil:
             status = call(device, proc_id)
         return status

@@ -9,15 +9,12 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from voicecoil.drivers.coreaudio._hal import Library
-from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
-from voicecoil.drivers.coreaudio.status import status_error
+from voicecoil.drivers.control_thread import AbandonedError
+from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal, selector
 
-__all__ = ["ANY", "RESTARTED", "Changes", "Hearer"]
+__all__ = ["RESTARTED", "Changes", "Hearer"]
 
-ANY = selector("****")  # scopes: overloads come with any of them
 RESTARTED = selector("srst")
-_ANY_ELEMENT = 0xFFFFFFFF
 
 
 class Hearer(Protocol):
@@ -31,8 +28,8 @@ class Hearer(Protocol):
 class Changes:
     """The registrations of one CoreAudio, each made once however many want it."""
 
-    def __init__(self, library: Library) -> None:
-        self._library = library
+    def __init__(self, hal: Hal) -> None:
+        self._hal = hal
         self._wanted: dict[tuple[int, int], list[Hearer]] = {}
         self._lock = threading.Lock()
         self._ended = False
@@ -42,49 +39,65 @@ class Changes:
         """False: nobody listens, or coreaudiod was restarted and took all registrations along."""
         return bool(self._wanted) and not self._ended
 
+    def end(self) -> None:
+        """Nothing is heard until `renew`."""
+        self._ended = True
+
     def renew(self) -> None:
-        """Registers anew what may have ended. On the control thread; never raises."""
+        """Registers anew what may have ended. On the control thread."""
         self._ended = False
-        for key in list(self._wanted):
-            # Sources do not say which registrations outlive a restart; twice would be an error.
-            # Those of objects that have gone fail, and nothing will come of these any more.
-            self._library.unlisten(*key, ANY, _ANY_ELEMENT)
-            self._library.listen(*key, ANY, _ANY_ELEMENT)
+        try:
+            for key in list(self._wanted):
+                self._hal.listen_again(*key)
+        except AbandonedError:
+            self._ended = True
+            raise
 
     def listen(self, hearer: Hearer, object_id: int, text: str) -> None:
         """On the control thread."""
         key = object_id, selector(text)
-        if key not in self._wanted:
-            status = self._library.listen(*key, ANY, _ANY_ELEMENT)
-            if status != 0:
-                raise status_error(
-                    "AudioObjectAddPropertyListener", status, f"'{text}' of object {object_id}"
-                )
         with self._lock:
+            registered = key in self._wanted
             self._wanted.setdefault(key, []).append(hearer)
+        if registered:
+            return
+        try:
+            self._hal.listen(object_id, text)
+        except BaseException:
+            with self._lock:
+                self._wanted[key].remove(hearer)
+                if not self._wanted[key]:
+                    del self._wanted[key]
+            raise
 
     def forget(self, hearer: Hearer) -> None:
-        """Ends all that `hearer` listens to. On the control thread; never raises."""
+        """Ends all that `hearer` listens to. On the control thread, and may be begun again."""
         with self._lock:
-            ended = []
-            for key, hearers in list(self._wanted.items()):
-                if hearer in hearers:
-                    hearers[:] = [other for other in hearers if other is not hearer]
-                    if not hearers:
-                        del self._wanted[key]
-                        ended.append(key)
-        for object_id, code in ended:
-            # An object that has gone took its listeners along, which is an error here or none.
-            # Whatever comes back: the queue that a listener writes to lives as long as the process.
-            self._library.unlisten(object_id, code, ANY, _ANY_ELEMENT)
+            for hearers in self._wanted.values():
+                hearers[:] = [other for other in hearers if other is not hearer]
+        while (key := self._take_unheard()) is not None:
+            try:
+                self._hal.unlisten(*key)
+            except AbandonedError:  # it was not called
+                with self._lock:
+                    self._wanted.setdefault(key, [])
+                raise
+
+    def _take_unheard(self) -> tuple[int, int] | None:
+        """A registration that nobody wants any more."""
+        with self._lock:
+            key = next((key for key, hearers in self._wanted.items() if not hearers), None)
+            if key is not None:
+                del self._wanted[key]
+            return key
 
     def dispatch(self) -> None:
         """Hands on what was noted. On any thread; nobody waits for anybody."""
         if not self._lock.acquire(blocking=False):
             return  # somebody else does it now
         try:
-            noted = self._library.take_changes()
-            lost = self._library.take_lost_changes()
+            noted = self._hal.library.take_changes()
+            lost = self._hal.library.take_lost_changes()
             if lost or any(note[1:3] == (SYSTEM, RESTARTED) for note in noted):
                 self._ended = True
             told = [

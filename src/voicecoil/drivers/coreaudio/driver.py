@@ -7,25 +7,21 @@ CoreAudio and on a simulated one. See docs/coreaudio.md.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
-import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
 from voicecoil import _core, control
-from voicecoil.drivers.control_thread import ControlThread
 from voicecoil.drivers.coreaudio import _hal, devices, opening
-from voicecoil.drivers.coreaudio.changes import Changes, Hearer
-from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal, selector
+from voicecoil.drivers.coreaudio.changes import Hearer
+from voicecoil.drivers.coreaudio.connection import connect, missing
+from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.opening import Timeouts
-from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
 from voicecoil.drivers.coreaudio.stream import CoreAudioStream
 from voicecoil.drivers.driver import Device, Direction, Wanted
-from voicecoil.errors import DriverError, ForkedError, VoicecoilError
+from voicecoil.errors import DriverError, VoicecoilError
 
 __all__ = ["FRAMEWORKS", "CoreAudioDriver"]
 
@@ -35,45 +31,11 @@ FRAMEWORKS = (
     "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation",
     "/usr/lib/libSystem.B.dylib",
 )
-RETIRED_S = 5.0  # how long a destroyed IOProc is kept all the same
 MAX_NOTES = 256  # for a watcher whose listener does not return
 _DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd")
 _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input", "srst": "restart"}
 
 Result = TypeVar("Result")
-# What was loaded before a fork must not be called after it.
-_loaded: dict[tuple[str, ...], tuple[_hal.Library, int]] = {}
-
-
-def _load(paths: tuple[str, ...]) -> _hal.Library:
-    known = _loaded.get(paths)
-    if known is not None:
-        if control.forked(known[1]):
-            raise ForkedError(
-                "this process was forked from one that uses CoreAudio, which does not survive a "
-                'fork; use the "spawn" start method'
-            )
-        return known[0]
-    try:
-        library = _hal.Library(paths)
-    except OSError as error:
-        raise DriverError(
-            f"CoreAudio cannot be opened: {error}. The driver 'coreaudio' is for macOS; on other "
-            "systems 'coreaudio-simulated' runs the same code on a simulated one",
-            call="dlopen",
-        ) from error
-    except _hal.MissingSymbolError as error:
-        raise _missing(error, paths) from error
-    _loaded[paths] = library, control.generation()
-    return library
-
-
-def _missing(error: _hal.MissingSymbolError, paths: Sequence[str]) -> DriverError:
-    return DriverError(
-        f"{', '.join(os.path.basename(path) for path in paths)} has no function {error}: this is "
-        "an older macOS than the feature needs, or not CoreAudio",
-        call=str(error),
-    )
 
 
 class CoreAudioDriver:
@@ -117,20 +79,17 @@ class CoreAudioDriver:
                 call="dlopen",
             )
         self.name = name
-        self.library = _load(tuple(paths))
+        self._connection = connect(tuple(paths), name)
+        self.hal = self._connection.hal
+        self.library = self.hal.library
         self.library.read_timebase()
-        self.hal = Hal(self.library)
-        self.changes = Changes(self.library)
+        self.changes = self._connection.changes
         self.timeouts = timeouts or Timeouts()
         self.clock: _core.Clock | None = None
         if own_clock or stepped:
             address = self.library.clock_address
             self.clock = _core.Clock.from_addresses(*address, stepped, self.library)
-        self._control = ControlThread(f"voicecoil {name}", "CoreAudio")
-        self._lock = threading.Lock()
-        self._open: dict[int, int] = {}  # streams by device
-        self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
-        self._retired: deque[tuple[float, _hal.IOProc]] = deque()
+        self._control = self._connection.thread
 
     # ---- for the streams ----
 
@@ -144,10 +103,14 @@ class CoreAudioDriver:
         queue_s: float | None = None,
         later: bool = False,
     ) -> Result:
-        """Runs `work` on the thread that calls CoreAudio; see `ControlThread.call`."""
+        """Runs `work` on the thread that calls CoreAudio; see `ControlThread.call`.
+
+        What is `later` tidies up, and does not depend on anything else that can be done.
+        """
 
         def prepared() -> Result:
-            self._prepare()
+            if not later:
+                self._connection.prepare()
             return work()
 
         if queue_s is None:
@@ -155,47 +118,32 @@ class CoreAudioDriver:
         try:
             return self._control.call(name, prepared, timeout_s, undo, queue_s=queue_s, later=later)
         except _hal.MissingSymbolError as error:
-            raise _missing(error, self.library.paths) from error
+            raise missing(error, self.library.paths) from error
 
-    def _prepare(self) -> None:
-        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours.
+    def ensure(self, name: str, work: Callable[[], None]) -> None:
+        """Tidies up for the call that is under way; see `ControlThread.ensure`."""
+        self._control.ensure(name, work)
 
-        A restart of coreaudiod takes that back, unheard of while nobody listens.
-        """
-        self.changes.dispatch()
-        if self.changes.are_heard:
-            return
-        try:
-            self.hal.set_bytes(SYSTEM, "rnlp", bytes(8))
-        except DriverError as error:
-            if error.code != UNKNOWN_PROPERTY:
-                raise
-        self.changes.renew()
+    def _forget(self, hearer: Hearer) -> None:
+        self.ensure("removing listeners", partial(self.changes.forget, hearer))
 
     def keep(self, device: int, ioproc: _hal.IOProc) -> None:
         """From now on CoreAudio may call it, for this device."""
-        with self._lock:
-            self._kept.add(ioproc)
+        self._connection.keep(ioproc)
 
     def retire(self, ioproc: _hal.IOProc) -> None:
-        """It was destroyed. What CoreAudio's IO thread may just be reading is freed later."""
-        now = time.monotonic()
-        with self._lock:
-            self._kept.discard(ioproc)
-            self._retired.append((now, ioproc))
-            while self._retired and now - self._retired[0][0] > RETIRED_S:
-                self._retired.popleft()
+        """It was destroyed; see `Connection.retire`."""
+        self._connection.retire(ioproc)
 
     @property
     def kept_ioprocs(self) -> int:
         """How many IOProcs CoreAudio may still call: those of running streams, and leaked ones."""
-        return len(self._kept)
+        return self._connection.kept_ioprocs
 
     @property
     def open_streams(self) -> int:
         """How many streams are open."""
-        with self._lock:
-            return sum(self._open.values())
+        return self._connection.open_streams
 
     @property
     def abandoned_calls(self) -> list[str]:
@@ -214,13 +162,12 @@ class CoreAudioDriver:
             with contextlib.suppress(VoicecoilError):
                 self.call(
                     "removing listeners",
-                    lambda: self.changes.forget(stream),
+                    lambda: self._forget(stream),
                     self.timeouts.call_s,
                     later=True,
                 )
         finally:
-            with self._lock:
-                self._open[stream.device_id] -= 1
+            self._connection.closed(stream.device_id)
 
     # ---- the protocol ----
 
@@ -253,9 +200,7 @@ class CoreAudioDriver:
 
     def _open_stream(self, wanted: Wanted) -> CoreAudioStream:
         device = devices.find_id(self.hal, wanted.device)
-        with self._lock:
-            in_use = self._open.get(device, 0) > 0
-            self._open[device] = self._open.get(device, 0) + 1
+        in_use = self._connection.opened(device)
         early = _Placeholder()
         stream: CoreAudioStream | None = None
         try:
@@ -269,12 +214,11 @@ class CoreAudioDriver:
                     self.changes.listen(stream, one.object_id, "sfmt")
         except BaseException:
             if stream is not None:
-                self.changes.forget(stream)
-            with self._lock:
-                self._open[device] -= 1
+                self._forget(stream)
+            self._connection.closed(device)
             raise
         finally:
-            self.changes.forget(early)
+            self._forget(early)
         return stream
 
     def _listen(self, hearer: Hearer, device: int) -> None:
@@ -294,7 +238,7 @@ class CoreAudioDriver:
         as Python shows the errors of `__del__` (`sys.unraisablehook`), and the next change is told
         all the same.
         """
-        watcher = _Watcher(self, listener)
+        watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
         control.tick(watcher.look)
         return watcher.end
@@ -319,15 +263,25 @@ class _Watcher:
 
     _names: ClassVar = {selector(text): name for text, name in _WATCHED.items()}
 
-    def __init__(self, driver: CoreAudioDriver, listener: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        driver: CoreAudioDriver,
+        listener: Callable[[str], None],
+        forget: Callable[[Hearer], None],
+    ) -> None:
         self._driver = driver
+        self._forget = forget
         self._listener = listener
         self._notes: deque[str] = deque(maxlen=MAX_NOTES)
         self._ended = False
 
     def begin(self) -> None:
-        for text in _WATCHED:
-            self._driver.changes.listen(self, SYSTEM, text)
+        try:
+            for text in _WATCHED:
+                self._driver.changes.listen(self, SYSTEM, text)
+        except BaseException:
+            self.forget()
+            raise
 
     def look(self) -> bool:
         """On voicecoil's control thread."""
@@ -357,7 +311,7 @@ class _Watcher:
         self._notes.extend(_WATCHED.values())
 
     def forget(self) -> None:
-        self._driver.changes.forget(self)
+        self._forget(self)
 
     def end(self) -> None:
         if not self._ended:

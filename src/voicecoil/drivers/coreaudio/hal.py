@@ -5,6 +5,7 @@ Nothing here is to be called but on the control thread (`drivers/control_thread.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ def selector(text: str) -> int:
 
 
 GLOBAL, INPUT, OUTPUT = selector("glob"), selector("inpt"), selector("outp")
+ANY = selector("****")  # scopes: overloads come with any of them
+_ANY_ELEMENT = 0xFFFFFFFF
 _SCOPES = {GLOBAL: "", INPUT: " (input)", OUTPUT: " (output)"}
 
 
@@ -178,7 +181,8 @@ class Hal:
             raise
 
     def f64(self, object_id: int, text: str, scope: int = GLOBAL) -> float:
-        return float(struct.unpack("<d", self.scalar(object_id, text, 8, scope))[0])
+        value = struct.unpack("<d", self.scalar(object_id, text, 8, scope))
+        return self._finite(object_id, text, scope, *value)[0]
 
     def ids(self, object_id: int, text: str, scope: int = GLOBAL) -> list[int]:
         """A list of objects, without the unknown one."""
@@ -187,10 +191,23 @@ class Hal:
 
     def ranges(self, object_id: int, text: str, scope: int = GLOBAL) -> list[Range]:
         value = self.array(object_id, text, 16, scope)
-        return [Range(*pair) for pair in struct.iter_unpack("<dd", value)]
+        pairs = struct.iter_unpack("<dd", value)
+        return [self._ordered(object_id, text, scope, *pair) for pair in pairs]
 
     def range(self, object_id: int, text: str, scope: int = GLOBAL) -> Range:
-        return Range(*struct.unpack("<dd", self.scalar(object_id, text, 16, scope)))
+        pair = struct.unpack("<dd", self.scalar(object_id, text, 16, scope))
+        return self._ordered(object_id, text, scope, *pair)
+
+    def _finite(self, object_id: int, text: str, scope: int, *values: float) -> tuple[float, ...]:
+        if not all(map(math.isfinite, values)):
+            raise self._odd(object_id, text, scope, "the value " + ", ".join(map(repr, values)))
+        return values
+
+    def _ordered(self, object_id: int, text: str, scope: int, low: float, high: float) -> Range:
+        self._finite(object_id, text, scope, low, high)
+        if low > high:
+            raise self._odd(object_id, text, scope, f"a range from {low!r} down to {high!r}")
+        return Range(low, high)
 
     def string(self, object_id: int, text: str, scope: int = GLOBAL) -> str:
         """A CFString, converted and released."""
@@ -220,12 +237,23 @@ class Hal:
         rate, format_id, flags, packet, frames, frame, channels, bits, _ = _FORMAT.unpack(
             self.scalar(stream, text, _FORMAT.size)
         )
+        self._finite(stream, text, GLOBAL, rate)
         identity = four_characters(int.from_bytes(format_id, "little"))
         return Format(rate, identity, flags, packet, frames, frame, channels, bits)
 
     def buffers(self, device: int, scope: int) -> list[int]:
-        """Channels of each AudioBuffer that an IOProc gets, by StreamConfiguration."""
-        value = self.array(device, "slay", 1, scope)
+        """Channels of each AudioBuffer that an IOProc gets, by StreamConfiguration.
+
+        None where the device does not answer in that scope: some do so in one alone.
+        """
+        if not self.has(device, "slay", scope):
+            return []
+        try:
+            value = self.array(device, "slay", 1, scope)
+        except DriverError as error:
+            if error.code == UNKNOWN_PROPERTY:
+                return []
+            raise
         if len(value) < 4:
             raise self._odd(device, "slay", scope, f"{len(value)} bytes")
         count = int.from_bytes(value[:4], "little")
@@ -246,6 +274,33 @@ class Hal:
 
     def set_f64(self, object_id: int, text: str, value: float) -> None:
         self.set_bytes(object_id, text, struct.pack("<d", value))
+
+    # ---- listening, to an address of any scope and element ----
+
+    def listen(self, object_id: int, text: str) -> None:
+        """From now on changes of the property are noted in the library's queue."""
+        status = self.library.listen(object_id, selector(text), ANY, _ANY_ELEMENT)
+        if status != 0:
+            raise status_error(
+                "AudioObjectAddPropertyListener", status, self._what(object_id, text, ANY)
+            )
+
+    def listen_again(self, object_id: int, code: int) -> None:
+        """Whatever became of the registration; never fails.
+
+        Sources do not say which ones outlive a restart; twice would be an error. Those of objects
+        that have gone fail, and nothing will come of these any more.
+        """
+        self.unlisten(object_id, code)
+        self.library.listen(object_id, code, ANY, _ANY_ELEMENT)
+
+    def unlisten(self, object_id: int, code: int) -> None:
+        """Ends it; never fails.
+
+        An object that has gone took its listeners along, which is an error here or none. Whatever
+        comes back: the queue that a listener writes to is never freed.
+        """
+        self.library.unlisten(object_id, code, ANY, _ANY_ELEMENT)
 
     # ---- IO ----
 

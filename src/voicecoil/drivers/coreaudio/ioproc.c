@@ -236,6 +236,8 @@ static void silence(AudioBufferList *list) {
  *
  * An IO thread comes with any floating-point mode. Denormals cost a hundred cycles each, and an
  * unmasked exception would end the process: flush to zero, mask all, and give back what was there.
+ * All that touches a float lies between, in a function that is not inlined: nothing else keeps a
+ * compiler from moving arithmetic out of there.
  */
 
 #if defined(__x86_64__)
@@ -286,9 +288,10 @@ static void keep_content(vc_ioproc *ioproc, const AudioTimeStamp *output_time, u
     atomic_store_explicit(&ioproc->content_end, first + made, memory_order_relaxed);
 }
 
-static void run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
-                      const AudioBufferList *input, const AudioTimeStamp *input_time,
-                      AudioBufferList *output, const AudioTimeStamp *output_time) {
+__attribute__((noinline)) static void
+run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
+          const AudioBufferList *input, const AudioTimeStamp *input_time, AudioBufferList *output,
+          const AudioTimeStamp *output_time) {
     direction *in = &ioproc->directions[INPUT], *out = &ioproc->directions[OUTPUT];
     vc_cycle cycle = {.frames = cycle_frames(ioproc, input, output), .now = moment(ioproc, now)};
     if (cycle.now.valid & VC_TIME_HOST) {
@@ -311,9 +314,7 @@ static void run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp
         cycle.output_time = connector_time(ioproc, OUTPUT, output_time, &cycle.now);
     }
     silence_rest(out, output);
-    fp_mode before = fp_enter();
     uint32_t made = ioproc->run(engine, &cycle);
-    fp_leave(before);
     silence_tail(out, output, cycle.frames);
     if (out->channels) {
         keep_content(ioproc, output_time, made);
@@ -332,7 +333,9 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
     atomic_store(&ioproc->turn, turn + 1);
     vc_engine *engine = atomic_load(&ioproc->engine);
     if (engine != NULL) {
+        fp_mode before = fp_enter();
         run_cycle(ioproc, engine, now, input, input_time, output, output_time);
+        fp_leave(before);
     } else {
         silence(output);
         count(&ioproc->silent_cycles);

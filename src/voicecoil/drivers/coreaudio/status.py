@@ -58,6 +58,11 @@ _KNOWN: dict[int, tuple[str, str]] = {
     -4: ("it is not implemented", "choose another device"),
 }
 
+_UNKNOWN = (
+    "the code is not one of CoreAudio's documented ones",
+    "try again, then replug the device, or choose another: its driver made the code",
+)
+
 
 def four_characters(code: int) -> str:
     """A code as its four characters, where it has them; else as a number.
@@ -87,8 +92,9 @@ def status_error(call: str, code: int, what: str) -> DriverError:
     what : str
         What was asked of whom: the property and the object's name.
     """
-    meaning, advice = _KNOWN.get(code, ("the code is not one of CoreAudio's documented ones", ""))
+    meaning, advice = _KNOWN.get(code, _UNKNOWN)
     shown = four_characters(code)
     number = "" if shown == str(code) else f" ({code})"
-    text = f"{call} gave {shown}{number} for {what}: {meaning}"
-    return DriverError(f"{text}; {advice}" if advice else text, call=call, code=code)
+    return DriverError(
+        f"{call} gave {shown}{number} for {what}: {meaning}; {advice}", call=call, code=code
+    )

@@ -111,15 +111,20 @@ class CoreAudioStream:
         self._driver.keep(device, ioproc)
         try:
             hal.create_ioproc(device, ioproc)
-            try:
-                for scope in (INPUT, OUTPUT):
-                    self._choose_streams(ioproc, scope)
-                hal.start(device, ioproc)
-            except BaseException:
-                hal.destroy_ioproc(device, ioproc)
-                raise
         except BaseException:
             self._driver.retire(ioproc)
+            raise
+        try:
+            for scope in (INPUT, OUTPUT):
+                self._choose_streams(ioproc, scope)
+            hal.start(device, ioproc)
+        except BaseException as error:
+            ioproc.detach()  # where it cannot be destroyed either, CoreAudio may call it
+            try:
+                self._destroy(ioproc)
+            except DriverError as second:
+                error.add_note(f"Then {second}")
+                error.add_note(_LEAKED)
             raise
 
     def _choose_streams(self, ioproc: _hal.IOProc, scope: int) -> None:
@@ -136,16 +141,28 @@ class CoreAudioStream:
     def _end(self, ioproc: _hal.IOProc) -> None:
         """Stop, then destroy, then free; where one fails the IOProc is kept: it may be called."""
         hal, device = self._driver.hal, self._opened.device
-        try:
+
+        def end() -> None:
             try:
-                hal.stop(device, ioproc)
-            except DriverError:
-                hal.stop(device, ioproc)  # once more: an IOProc that runs is never destroyed
-            hal.destroy_ioproc(device, ioproc)
-        except DriverError as error:
-            error.add_note(_LEAKED)
-            raise
-        self._driver.retire(ioproc)
+                try:
+                    hal.stop(device, ioproc)
+                except DriverError:
+                    hal.stop(device, ioproc)  # once more: an IOProc that runs is never destroyed
+                self._destroy(ioproc)
+            except DriverError as error:
+                error.add_note(_LEAKED)
+                raise
+
+        self._driver.ensure(f"AudioDeviceStop of {self._name!r}", end)
+
+    def _destroy(self, ioproc: _hal.IOProc) -> None:
+        """Destroy, then free."""
+
+        def destroy() -> None:
+            self._driver.hal.destroy_ioproc(self._opened.device, ioproc)
+            self._driver.retire(ioproc)
+
+        self._driver.ensure(f"AudioDeviceDestroyIOProcID of {self._name!r}", destroy)
 
     def _await_first_cycle(self, ioproc: _hal.IOProc) -> None:
         """Success of AudioDeviceStart does not mean that a callback comes."""

@@ -1,0 +1,150 @@
+"""One CoreAudio in this process: its functions, the thread that calls them, what it may call.
+
+All drivers on the same libraries share it: two threads would call at the same time, and what one
+driver takes from the queue of notifications would be lost to the others.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+
+from voicecoil import control
+from voicecoil.drivers.control_thread import ControlThread, check_wanted
+from voicecoil.drivers.coreaudio import _hal
+from voicecoil.drivers.coreaudio.changes import Changes
+from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal
+from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
+from voicecoil.errors import DriverError, ForkedError
+
+__all__ = ["Connection", "connect", "disconnect", "missing"]
+
+RETIRED_S = 5.0  # how long a destroyed IOProc is kept all the same
+_log = logging.getLogger("voicecoil.coreaudio")
+
+
+class Connection:
+    """See `connect`.
+
+    Attributes
+    ----------
+    hal : Hal
+    changes : Changes
+    thread : ControlThread
+    """
+
+    def __init__(self, library: _hal.Library, name: str) -> None:
+        self.hal = Hal(library)
+        self.changes = Changes(self.hal)
+        self.thread = ControlThread(f"voicecoil {name}", "CoreAudio")
+        self.generation = control.generation()
+        self._lock = threading.Lock()
+        self._open: dict[int, int] = {}  # streams by device
+        self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
+        self._retired: deque[tuple[float, _hal.IOProc]] = deque()
+
+    def prepare(self) -> None:
+        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours.
+
+        A restart of coreaudiod takes that back, unheard of while nobody listens. On the control
+        thread, before what may listen.
+        """
+        self.changes.dispatch()
+        if self.changes.are_heard:
+            return
+        try:
+            self.hal.set_bytes(SYSTEM, "rnlp", bytes(8))
+        except DriverError as error:
+            if error.code != UNKNOWN_PROPERTY:
+                _log.warning("no notifications until the next call sets this: %s", error)
+                self.changes.end()
+                return
+        self.changes.renew()
+
+    # ---- IOProcs ----
+
+    def keep(self, ioproc: _hal.IOProc) -> None:
+        """From now on CoreAudio may call it."""
+        with self._lock:
+            self._kept.add(ioproc)
+
+    def retire(self, ioproc: _hal.IOProc) -> None:
+        """It was destroyed. What CoreAudio's IO thread may just be reading is freed later."""
+        now = time.monotonic()
+        with self._lock:
+            self._kept.discard(ioproc)
+            self._retired.append((now, ioproc))
+            while self._retired and now - self._retired[0][0] > RETIRED_S:
+                self._retired.popleft()
+
+    @property
+    def kept_ioprocs(self) -> int:
+        """How many IOProcs CoreAudio may still call: those of running streams, and leaked ones."""
+        return len(self._kept)
+
+    # ---- streams ----
+
+    def opened(self, device: int) -> bool:
+        """One more stream on a device; whether there was one."""
+        with self._lock:
+            before = self._open.get(device, 0)
+            self._open[device] = before + 1
+            return before > 0
+
+    def closed(self, device: int) -> None:
+        with self._lock:
+            self._open[device] -= 1
+
+    @property
+    def open_streams(self) -> int:
+        """How many streams are open."""
+        with self._lock:
+            return sum(self._open.values())
+
+
+# Kept for the life of the process: what was loaded before a fork must not be called after it.
+_connections: dict[tuple[str, ...], Connection] = {}
+
+
+def connect(paths: tuple[str, ...], name: str) -> Connection:
+    """The connection to the CoreAudio in these libraries; `name` is for its thread."""
+    known = _connections.get(paths)
+    if known is None:  # no lock: a child that was forked meanwhile would wait for ever
+        known = _connections.setdefault(paths, Connection(_load(paths), name))
+    if control.forked(known.generation):
+        raise ForkedError(
+            "this process was forked from one that uses CoreAudio, which does not survive a "
+            'fork; use the "spawn" start method'
+        )
+    return known
+
+
+def disconnect(paths: tuple[str, ...]) -> None:
+    """The next one to connect finds another CoreAudio: a simulated one that begins anew."""
+    _connections.pop(paths, None)
+
+
+def _load(paths: tuple[str, ...]) -> _hal.Library:
+    try:
+        return _hal.Library(paths, check_wanted)
+    except OSError as error:
+        raise DriverError(
+            f"CoreAudio cannot be opened: {error}. The driver 'coreaudio' is for macOS; on other "
+            "systems 'coreaudio-simulated' runs the same code on a simulated one",
+            call="dlopen",
+        ) from error
+    except _hal.MissingSymbolError as error:
+        raise missing(error, paths) from error
+
+
+def missing(error: _hal.MissingSymbolError, paths: Sequence[str]) -> DriverError:
+    """The error for a function that a library does not have."""
+    return DriverError(
+        f"{', '.join(os.path.basename(path) for path in paths)} has no function {error}: this is "
+        "an older macOS than the feature needs, or not CoreAudio",
+        call=str(error),
+    )

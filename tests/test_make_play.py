@@ -1,0 +1,65 @@
+"""What `make play` says of what a virtual device heard."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+import soundfile
+
+from coded import coded
+from coreaudio import ROOT
+
+RATE = 48_000
+
+
+@pytest.fixture
+def make_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """tools/play.py, whose files lie elsewhere."""
+    spec = importlib.util.spec_from_file_location("make_play", ROOT / "tools" / "play.py")
+    assert spec is not None
+    assert spec.loader is not None
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    monkeypatch.setattr(module, "ROOT", tmp_path)
+    monkeypatch.setattr(module, "HEARD", tmp_path / "heard.wav")
+    return module
+
+
+def write(path: Path, sound: np.ndarray) -> Path:
+    soundfile.write(path, sound, RATE, "FLOAT")
+    return path
+
+
+def test_what_equals_the_source(
+    make_play: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = write(tmp_path / "source.wav", coded(0, 1000, 2))
+    write(make_play.HEARD, coded(0, 1000, 2))
+    assert make_play.compare(source) == 0
+    assert capsys.readouterr().out == "heard.wav equals the source: 1000 frames, 2 channels\n"
+
+
+def test_a_sample_that_differs_is_told(
+    make_play: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = coded(0, 1000, 2)
+    source = write(tmp_path / "source.wav", sound)
+    sound[777, 1] = np.nextafter(sound[777, 1], np.float32(2.0))
+    write(make_play.HEARD, sound)
+    assert make_play.compare(source) == 1
+    assert "DIFFERENT: first at frame 777, channel 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("frames", [1, 999, 1001])
+def test_another_length_is_told(
+    make_play: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], frames: int
+) -> None:
+    source = write(tmp_path / "source.wav", coded(0, 1000, 2))
+    write(make_play.HEARD, coded(0, frames, 2))
+    assert make_play.compare(source) == 1
+    assert f"DIFFERENT: heard ({frames}, 2), the source has (1000, 2)" in capsys.readouterr().out
