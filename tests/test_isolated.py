@@ -314,6 +314,16 @@ def test_an_import_error_shows_the_users_lines_and_the_root(
     assert "multiarray" in lines[-1]
 
 
+@needs_3_12
+def test_a_syntax_error_brings_no_advice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "no_syntax.py").write_text("def tone(block)\n    pass\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    _, driver = device()
+    with pytest.raises(vc.IsolatedImportError, match="SyntaxError") as caught:
+        vc.OutputStream("no_syntax:tone", isolated=True, driver=driver)
+    assert "NumPy" not in str(caught.value)
+
+
 # ---- life and death ------------------------------------------------------------------------------
 
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"

@@ -30,6 +30,7 @@ __all__ = ["Core", "IsolatedCode", "Keeper", "abandon", "check_name", "told_here
 OPEN_TIMEOUT_S = 60.0  # imports may be long
 END_TIMEOUT_S = 5.0
 OLDEST = (3, 12)
+_SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
 
 def check_name(callback: Any) -> str:
@@ -155,7 +156,7 @@ class Keeper:
         advice = ""
         if why == "missing":
             advice = ". sys.path is the same there as here"
-        elif short.startswith("ImportError"):
+        elif not short.splitlines()[-1].startswith(_SYNTAX):
             advice = (
                 ". Extension modules have to support an interpreter with a GIL of its own; NumPy "
                 "does not, nor what needs it: use memoryview, array, math and struct there, or "
