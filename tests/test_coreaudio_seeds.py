@@ -69,7 +69,7 @@ class Story:
         self.random = random.Random(seed)
         self.duplex = seed % 3 == 0
         uid, fixtures = self.random.choice(DEVICES if self.duplex else DEVICES + OUTPUTS)
-        limits = Timeouts(start_s=0.15, call_s=20.0)
+        limits = Timeouts(start_s=1.0, call_s=20.0)  # real time: a busy machine starts late
         self.world = SimulatedCoreAudio(
             simulator_path(),
             seed=seed,
