@@ -82,10 +82,12 @@ def play(
     total_s = None if playback.frames is None else playback.frames / playback.samplerate
     display = Display(file.name, where(playback.device, playback.samplerate), total_s)
     interrupted = False
+    lost = _Lost()
     try:
         with showing(err, display, enabled=not (quiet or json)) as show:
             while not playback.wait(REFRESH_S):
                 for event in playback.events():
+                    lost.count(event)
                     display.place = where(playback.device, playback.samplerate)
                     if not (quiet or json):
                         _say_device(event)
@@ -97,6 +99,8 @@ def play(
     finally:
         close_outputs()
         heard_frames = capturing.end_capture() if capturing else None
+    for event in playback.events():
+        lost.count(event)
     if json:
         print_json(
             {
@@ -107,6 +111,7 @@ def play(
                 "frames": playback.position,
                 "duration_s": playback.position_s,
                 "starved_frames": playback.starved_frames,
+                "lost_frames": lost.frames,
                 "interrupted": interrupted,
                 "heard": str(heard) if heard else None,
                 "heard_frames": heard_frames,
@@ -128,7 +133,27 @@ def play(
                 style="yellow",
                 soft_wrap=True,
             )
+        if lost.frames:
+            err.print(
+                f"the device did not get its blocks in time: {plural(lost.frames, 'frame')} of "
+                "silence were heard in between",
+                style="yellow",
+                soft_wrap=True,
+            )
     return EXIT_INTERRUPTED if interrupted else 0
+
+
+class _Lost:
+    """Counts the frames that were lost, but for what a change of device cost."""
+
+    def __init__(self) -> None:
+        self.frames = 0
+        self._changed = False
+
+    def count(self, event: vc.Event) -> None:
+        if event.kind == "xrun" and not self._changed:
+            self.frames += event.value
+        self._changed = event.kind == "back" or (self._changed and event.kind != "xrun")
 
 
 def _say_device(event: vc.Event) -> None:
