@@ -52,7 +52,7 @@ def at_most(what: str, value: float, limit: float, unit: str, digits: int = 2) -
     return Row(what, f"{value:.{digits}f} {unit}", f"<= {limit:g} {unit}", value <= limit)
 
 
-def measure(effort: Effort, function: object) -> list[Row]:
+def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
     native = blocks.native(function, effort.seconds)
     rows = [at_most("native callback, empty, per block", native, 0.10, "us", 3)]
     for arrays in ("numpy", "memoryview"):
@@ -84,6 +84,10 @@ def measure(effort: Effort, function: object) -> list[Row]:
     rows.append(at_most("import voicecoil", starts.import_ms(effort.runs), 30.0, "ms", 1))
     first = starts.first_block_ms(effort.runs)
     rows.append(at_most("open to the first block", first, 5.0, "ms"))
+    for kind in ("wav", "flac"):
+        start = starts.file_start_ms(starts.long_file(kind, folder), effort.runs)
+        what = f"play of a {kind.upper()} of two hours to its first frame"
+        rows.append(at_most(what, start, 200.0, "ms", 1))
     return rows
 
 
@@ -122,7 +126,7 @@ def main() -> int:
     effort = QUICK if options.quick else FULL
     with scratch() as folder:
         function = native_empty(Path(folder))
-        rows = measure(effort, function)
+        rows = measure(effort, function, Path(folder))
         if sys.platform == "linux":  # where the simulated CoreAudio is
             rows += measure_coreaudio(effort, function, Path(folder))
         sizes = by_size(effort, function)

@@ -6,9 +6,11 @@ import statistics
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile
 from measure import in_a_process, median_of
 
 import voicecoil as vc
@@ -47,6 +49,34 @@ def _first_block_ms() -> float:
         called.wait(10)
         stream.abort()
     return (when[0] - began) * 1e3
+
+
+def long_file(kind: str, folder: Path) -> Path:
+    """A file of two hours; 16 kHz and one channel, or it would take a while to be made."""
+    path = folder / f"long.{kind}"
+    block = np.zeros(16_000 * 60, np.float32)
+    block[::100] = 0.1
+    with soundfile.SoundFile(path, "w", 16_000, 1) as file:
+        for _ in range(120):
+            file.write(block)
+    return path
+
+
+def file_start_ms(path: Path, runs: int) -> float:
+    """From `play` to the first frame that a device in real time takes."""
+    return median_of(lambda: _file_start_ms(path), runs)
+
+
+def _file_start_ms(path: Path) -> float:
+    driver = VirtualDriver([VirtualDevice("Benchmark", frames=64)])
+    began = time.perf_counter()
+    playback = vc.play(path, driver=driver)
+    while not playback.position:
+        time.sleep(0.0002)
+    taken = time.perf_counter() - began
+    playback.stop()
+    playback.wait(5)
+    return taken * 1e3
 
 
 def render_factor(seconds: float, dtype: str) -> tuple[float, float]:

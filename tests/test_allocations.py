@@ -59,11 +59,12 @@ def test_none_when_the_device_changes_its_cycles_but_the_blocks_are_fixed() -> N
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
 
 
+@pytest.mark.parametrize("latency", ["low", "safe"])
 @pytest.mark.parametrize("streams", ["2", "1,1", "2,2,8"])
-def test_none_on_coreaudio(streams: str) -> None:
+def test_none_on_coreaudio(streams: str, latency: str) -> None:
     """Whatever its buffers are: one, planar, or several."""
     shape = {"simulator": simulator_path(), "streams": streams}
-    wanted = {"channels": 2}
+    wanted = {"channels": 2, "latency": latency}
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
     assert allocations(BLOCKS // 10, "allocate", shape, **wanted) >= BLOCKS // 10
 
