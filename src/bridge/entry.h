@@ -26,8 +26,7 @@ typedef struct vc_entry {
 } vc_entry;
 
 /* The calling thread's number, never another one's. Not its pthread_t, which the next thread gets
- * as soon as it has ended: that one would go on with a state that is bound to a dead thread. [any]
- */
+ * as soon as it has ended: that one would go on with a state that is bound to a dead thread. */
 uint64_t vc_this_thread(void);
 /* Attaches this thread. False: it is closed, or there is no memory. [own] */
 bool vc_entry_enter(vc_entry *entry);

@@ -240,7 +240,7 @@ static bool too_early(vc_ma_io *io) {
         return false;
     }
     /* What miniaudio put into the ring before the first cycle would make all input late. */
-    bool stale = io->jack.readable != NULL && !io->emptied;
+    bool stale = io->jack.readable && !io->emptied; /* not compared with NULL: see vc_cycle_run */
     uint32_t first = 0;
     bool early = stale || (jack_cycle(io, &first) &&
                            first == atomic_load_explicit(&io->under_way, memory_order_relaxed));

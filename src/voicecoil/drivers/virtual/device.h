@@ -97,7 +97,7 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns);
 uint64_t vc_device_owed(vc_device *device);
 
 /* For vc_clip_wait_with, on a clock that is not real: waits until the ring is not empty, or at its
- * end. False: not within 4 s. [IO], where it may wait */
+ * end. False: not within 4 s. For that device's IO thread, which may wait. */
 bool vc_device_wait_for_ring(const vc_ring *ring);
 
 /* [control] False: eight faults are waiting already. */
