@@ -30,7 +30,7 @@ class Effort:
     frames: tuple[int, ...]
 
 
-FULL = Effort(1.0, 2.0, 3, (64, 256, 1024))
+FULL = Effort(0.5, 1.0, 3, (64, 256, 1024))
 QUICK = Effort(0.2, 0.5, 1, (256,))
 
 ABOUT = """\
