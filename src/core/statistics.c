@@ -35,6 +35,7 @@ static bool end_read(const _Atomic uint32_t *sequence, uint32_t begun) {
 void vc_publish(vc_engine *engine) {
     vc_published *p = &engine->published;
     begin_write(&p->sequence);
+#pragma GCC unroll 32
     for (size_t i = 0; i < VC_STATISTICS_WORDS; i++) {
         /* Word by word from where it was written: a wider load would wait for the stores. */
         uint64_t word;

@@ -55,8 +55,8 @@ struct vc_device {
     uint64_t silent_frames; /* heard since the last content; written when more content comes */
     bool heard;
 
-    int64_t late_ns;      /* that the running cycle is prolonged by */
-    uint32_t clock_reads; /* of the IO thread for the running client */
+    _Atomic int64_t late_ns; /* that the running cycle is prolonged by */
+    uint32_t clock_reads;    /* of the IO thread for the running client */
 
     _Atomic int64_t host_ns; /* of the virtual clocks */
     _Atomic int64_t shown_frame;
@@ -302,17 +302,18 @@ static _Thread_local const vc_device *io_thread_of;
 
 int64_t vc_device_clock_ns(void *user) {
     vc_device *device = user;
-    int64_t late = 0;
+    bool real = device->config.clock == VC_CLOCK_REAL;
+    int64_t now_ns = real ? vc_clock_ns() : atomic_load(&device->host_ns);
+    int64_t late_ns = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
+    if (late_ns == 0) { /* nearly always, and asked for several times a cycle */
+        return now_ns;
+    }
     VC_UNPROVEN /* a thread's first look at its own variable may allocate; io_thread has had it */
         bool inside = io_thread_of == device;
     VC_PROVEN_AGAIN
-    if (inside) {
-        /* A late cycle takes its extra time between the first and the second look at the clock.
-         * Only the IO thread's looks count: others may come at any moment. */
-        late = device->clock_reads++ > 0 ? device->late_ns : 0;
-    }
-    bool real = device->config.clock == VC_CLOCK_REAL;
-    return (real ? vc_clock_ns() : atomic_load(&device->host_ns)) + late;
+    /* A late cycle takes its extra time between the first and the second look at the clock. Only
+     * the IO thread's looks count: others may come at any moment. */
+    return inside && device->clock_reads++ > 0 ? now_ns + late_ns : now_ns;
 }
 
 int64_t vc_device_frame(const vc_device *device) { return atomic_load(&device->shown_frame); }
@@ -579,7 +580,7 @@ static void lose(vc_device *device, int64_t frames) {
 static void apply_fault(vc_device *device, const vc_fault *fault) {
     switch (fault->kind) {
     case VC_FAULT_LATE:
-        device->late_ns = fault->value;
+        atomic_store_explicit(&device->late_ns, fault->value, memory_order_relaxed);
         break;
     case VC_FAULT_XRUN:
         lose(device, fault->value);
@@ -597,7 +598,7 @@ static void apply_fault(vc_device *device, const vc_fault *fault) {
 }
 
 static void apply_faults(vc_device *device) VC_REALTIME {
-    device->late_ns = 0;
+    atomic_store_explicit(&device->late_ns, 0, memory_order_relaxed);
     for (;;) {
         if (device->fault.kind == 0 && !vc_queue_pop(device->faults, &device->fault)) {
             return;
