@@ -36,6 +36,17 @@ QUICK = Effort(0.2, 0.5, 1, (256,))
 ABOUT = """\
 Each measurement is a process of its own; the libraries take turns, so that all meet the same
 machine. "C client" is a program on JACK without any library: the floor. Two channels, 48 kHz.
+
+Where it does not lead, and why:
+
+- An empty callback costs JACK-Client as little: it is handed a number and no arrays. It pays when
+  it asks for them, as the fill shows.
+- PortAudio (sounddevice, rtmixer) opens faster: it looks for devices when it is imported, before
+  the clock starts. So does no other here; this library finds the device that was asked for while
+  it opens, and with JACK it is a client only while it plays.
+- On PulseAudio PortAudio goes through ALSA's plugin, and spends less on a long block.
+- Blocks of `latency="safe"` are made ahead, several at a time: "late" says little of them.
+- More than 100 %: the library fills the server's buffer before it plays.
 """
 TIGHT = """\
 A JACK API without a server calls back to back (`benchmarks/peers/jack_stand_in.c`): processor time
