@@ -33,6 +33,17 @@ def play_on(world: SimulatedCoreAudio, callback: Callable[[vc.Block], None]) -> 
     return vc.OutputStream(callback, driver=world.driver)
 
 
+def unplugging_is_heard_of(world: SimulatedCoreAudio) -> None:
+    stream = play_on(world, Counter())
+    stream.start()
+    world.advance(0.1)
+    world.device("USBDuplex:1").remove()
+    world.advance(0.01)
+    with pytest.raises(vc.DeviceLostError, match="unplugged"):
+        stream.wait(5)
+    stream.close()
+
+
 # ---- start -------------------------------------------------------------------------------------
 
 
@@ -287,15 +298,7 @@ def test_every_restart_of_coreaudiod_ends_streams_and_the_next_ones_play(
         stream.close()
         assert world.device("USBDuplex:1").id != before
         assert world.driver.kept_ioprocs == 0
-    # An unplugging is heard of only if notifications have a thread of their own again.
-    stream = play_on(world, Counter())
-    stream.start()
-    world.advance(0.1)
-    world.device("USBDuplex:1").remove()
-    world.advance(0.01)
-    with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        stream.wait(5)
-    stream.close()
+    unplugging_is_heard_of(world)  # only if notifications have a thread of their own again
 
 
 def test_a_restart_of_coreaudiod_while_nothing_is_open(coreaudio: Worlds) -> None:
@@ -340,14 +343,7 @@ def test_a_run_loop_that_cannot_be_set_is_set_by_a_later_call(
     assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]
     assert "'rnlp' of the system" in caplog.text
     world.fail_call("AudioObjectSetPropertyData", refused, times=1)
-    stream = play_on(world, Counter())  # it listens, and is not heard yet
-    stream.start()
-    world.advance(0.1)
-    world.device("USBDuplex:1").remove()
-    world.advance(0.01)
-    with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        stream.wait(5)
-    stream.close()
+    unplugging_is_heard_of(world)  # it listens, and is not heard at first
 
 
 def test_what_is_tidied_up_needs_no_run_loop(coreaudio: Worlds) -> None:

@@ -49,17 +49,24 @@ static const char *escaped(const vc_bridge *bridge) {
                                              : NULL;
 }
 
+static PyObject *words_of_escape(const char *which) {
+    return PyUnicode_FromFormat(
+        "the callback kept a reference to block.%s or to a part of it; with zero_copy=True "
+        "that is the device's own memory and is gone after the call. Keep "
+        "block.%s.copy(), or open the stream without zero_copy",
+        which, which);
+}
+
 static int32_t check_escape(const vc_bridge *bridge) {
     const char *which = escaped(bridge);
     if (which == NULL) {
         return VC_CONTINUE;
     }
-    PyErr_Format(
-        bridge->types.escaped,
-        "the callback kept a reference to block.%s or to a part of it; with zero_copy=True "
-        "that is the device's own memory and is gone after the call. Keep "
-        "block.%s.copy(), or open the stream without zero_copy",
-        which, which);
+    PyObject *words = words_of_escape(which);
+    if (words != NULL) {
+        PyErr_SetObject(bridge->types.escaped, words);
+        Py_DECREF(words);
+    }
     return VC_ERROR;
 }
 
@@ -87,15 +94,11 @@ static void note_escape(vc_bridge *bridge, PyObject *exception) {
         forget_locals(inner);
         Py_SETREF(inner, PyException_GetContext(inner));
     }
-    if (check_escape(bridge) == VC_CONTINUE) {
-        return;
-    }
-    PyObject *note = vc_take_raised();
-    PyObject *text = note != NULL ? PyObject_Str(note) : NULL;
-    PyObject *done = text != NULL ? PyObject_CallMethod(exception, "add_note", "O", text) : NULL;
+    const char *which = escaped(bridge);
+    PyObject *words = which != NULL ? words_of_escape(which) : NULL;
+    PyObject *done = words != NULL ? PyObject_CallMethod(exception, "add_note", "O", words) : NULL;
     Py_XDECREF(done);
-    Py_XDECREF(text);
-    Py_XDECREF(note);
+    Py_XDECREF(words);
     PyErr_Clear();
 }
 

@@ -31,6 +31,7 @@ from voicecoil.errors import (
 
 __all__ = [
     "DeviceName",
+    "DeviceRate",
     "DriverName",
     "Duration",
     "Json",
@@ -92,6 +93,7 @@ DeviceName = Annotated[
     str | None,
     Parameter(metavar="NAME", help="Name, part of a name, or uid; else the system's default."),
 ]
+DeviceRate = Annotated[float | None, Parameter(metavar="HZ", help="Else the device's own.")]
 DriverName = Annotated[
     str | None, Parameter(metavar="NAME", help=f"Audio system: {', '.join(driver_names())}.")
 ]

@@ -12,6 +12,7 @@ import voicecoil as vc
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import (
     DeviceName,
+    DeviceRate,
     DriverName,
     Duration,
     Json,
@@ -49,9 +50,7 @@ def record(
     duration: Annotated[float | None, Duration, Parameter(help="Else until Ctrl-C.")] = None,
     device: DeviceName = None,
     driver: DriverName = None,
-    samplerate: Annotated[
-        float | None, Parameter(metavar="HZ", help="Else the device's own.")
-    ] = None,
+    samplerate: DeviceRate = None,
     channels: Annotated[
         Whole | None, Parameter(metavar="N", help="The device's first N; else all.")
     ] = None,

@@ -16,6 +16,7 @@ from voicecoil.arguments import check_blocksize, check_samplerate
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import (
     DeviceName,
+    DeviceRate,
     DriverName,
     Json,
     Quiet,
@@ -64,9 +65,7 @@ def stress(
         float, Parameter(metavar="SECONDS", help="For each home under each load.")
     ] = 2.0,
     frames: Annotated[int, Parameter(metavar="FRAMES", help="Of a block.")] = 256,
-    samplerate: Annotated[
-        float | None, Parameter(metavar="HZ", help="Else the device's own.")
-    ] = None,
+    samplerate: DeviceRate = None,
     device: DeviceName = None,
     driver: DriverName = None,
     plot: Annotated[

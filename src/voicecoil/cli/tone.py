@@ -10,6 +10,7 @@ import voicecoil as vc
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import (
     DeviceName,
+    DeviceRate,
     DriverName,
     Duration,
     Json,
@@ -71,9 +72,7 @@ def tone(
     ] = -12.0,
     device: DeviceName = None,
     driver: DriverName = None,
-    samplerate: Annotated[
-        float | None, Parameter(metavar="HZ", help="Else the device's own.")
-    ] = None,
+    samplerate: DeviceRate = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:

@@ -13,13 +13,12 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from voicecoil import control
 from voicecoil.drivers.control_thread import ControlThread, check_wanted
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import Changes
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal
 from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
-from voicecoil.errors import DriverError, ForkedError
+from voicecoil.errors import DriverError
 
 __all__ = ["Connection", "connect", "disconnect", "missing"]
 
@@ -41,7 +40,6 @@ class Connection:
         self.hal = Hal(library)
         self.changes = Changes(self.hal)
         self.thread = ControlThread(f"voicecoil {name}", "CoreAudio")
-        self.generation = control.generation()
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # streams by device
         self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
@@ -115,11 +113,7 @@ def connect(paths: tuple[str, ...], name: str) -> Connection:
     known = _connections.get(paths)
     if known is None:  # no lock: a child that was forked meanwhile would wait for ever
         known = _connections.setdefault(paths, Connection(_load(paths), name))
-    if control.forked(known.generation):
-        raise ForkedError(
-            "this process was forked from one that uses CoreAudio, which does not survive a "
-            'fork; use the "spawn" start method'
-        )
+    known.thread.check_not_forked()
     return known
 
 
