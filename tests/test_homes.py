@@ -115,6 +115,48 @@ def test_blocks_are_heard_when_they_say(blocksize: int | None) -> None:
     assert abs(output_ns - input_ns - trip * 1e9 / 48_000).max() <= 2
 
 
+# ---- the GIL ------------------------------------------------------------------------------------
+
+
+@needs_a_gil
+def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
+    """Else a thread that computes gets in between, and the next block waits for it again."""
+    virtual, driver = device(clock="stepped", frames=4096, input_channels=0)
+    due = 4096 // 16
+    blocks = 0
+    may_run = threading.Semaphore(0)
+    ran_after: list[int] = []
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        if blocks % due == 0:
+            may_run.release()
+        blocks += 1
+
+    def other() -> None:
+        while may_run.acquire() and blocks < 50 * due:
+            ran_after.append(blocks)
+
+    thread = threading.Thread(target=other)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(100.0)  # who has the GIL gives it up when it chooses to
+    try:
+        with vc.OutputStream(callback, driver=driver, blocksize=16, latency="safe") as stream:
+            virtual.step(1)  # the whole lead
+            blocks = 0
+            thread.start()
+            while blocks < 50 * due:
+                virtual.step(1)
+            assert stream.statistics().lost_frames == 0
+            stream.abort()
+    finally:
+        sys.setswitchinterval(interval)
+        may_run.release()
+        thread.join(10)
+    assert ran_after
+    assert [after for after in ran_after if after % due] == []
+
+
 # ---- gaps ---------------------------------------------------------------------------------------
 
 

@@ -14,6 +14,7 @@ struct vc_bridge {
     vc_bridge_types types;
     vc_view input, output;
     int zero_copy;
+    bool stays; /* in Python from block to block, until vc_bridge_rest */
 
     vc_preempt preempt; /* the entry's, where it has one */
     vc_histogram waits, runs;
@@ -203,9 +204,19 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     return began_ns;
 }
 
+/* The thread is in Python, if it is the bridge's own. */
+static bool is_in(const vc_bridge *bridge) {
+    return atomic_load_explicit(&bridge->entry.inside, memory_order_relaxed) != 0;
+}
+
+static bool enter(vc_bridge *bridge) {
+    return bridge->stays && is_in(bridge) ? !atomic_load(&bridge->entry.closed)
+                                          : vc_entry_enter(&bridge->entry);
+}
+
 int32_t vc_bridge_process(vc_block *block, void *user) {
     vc_bridge *bridge = user;
-    if (!vc_entry_enter(&bridge->entry)) {
+    if (!enter(bridge)) {
         return VC_ERROR;
     }
     int64_t began_ns = count_wait(bridge, block);
@@ -226,12 +237,22 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     if (began_ns != 0) {
         vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
     }
-    vc_entry_leave(&bridge->entry);
+    if (!bridge->stays) {
+        vc_entry_leave(&bridge->entry);
+    }
     return answer;
+}
+
+void vc_bridge_rest(void *user) {
+    vc_bridge *bridge = user;
+    if (bridge->stays && is_in(bridge)) {
+        vc_entry_leave(&bridge->entry);
+    }
 }
 
 void vc_bridge_leave(void *user) {
     vc_entry *entry = &((vc_bridge *)user)->entry;
+    vc_bridge_rest(user);
     if (entry->state != NULL && entry->thread == vc_this_thread() && vc_entry_enter(entry)) {
         vc_entry_leave_for_good(entry);
     } /* else vc_bridge_reap does it */
@@ -268,6 +289,8 @@ void vc_bridge_free(vc_bridge *bridge) {
         PyMem_RawFree(bridge);
     }
 }
+
+void vc_bridge_stay(vc_bridge *bridge) { bridge->stays = true; }
 
 void vc_bridge_preempt(vc_bridge *bridge) {
     vc_preempt_find();

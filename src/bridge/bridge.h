@@ -39,6 +39,12 @@ void vc_bridge_free(vc_bridge *bridge);
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
+/* Its thread stays in Python from one block to the next, until vc_bridge_rest: with many blocks due
+ * at once, who gives the GIL away after each waits for it again before the next. Others get it as
+ * from any Python thread, by the switch interval. Before the first block. [control] */
+void vc_bridge_stay(vc_bridge *bridge);
+/* Nothing is due for now; `user` is the vc_bridge*. [its thread] */
+void vc_bridge_rest(void *user);
 /* Its thread makes others let the GIL go, where the interpreter can do that (preempt.h). Before the
  * first block. [control] */
 void vc_bridge_preempt(vc_bridge *bridge);

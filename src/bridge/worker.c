@@ -19,6 +19,7 @@ enum { SHORTEST_NAP_NS = 500000, LONGEST_NAP_NS = 5000000 };
 struct vc_worker {
     vc_lead *lead;
     void (*leave)(void *user);
+    void (*rest)(void *user);
     void *user;
     double ns_per_frame;
     pthread_t thread;
@@ -63,6 +64,9 @@ static void settle(void *user) {
 static bool make_all(vc_worker *worker) {
     while (!atomic_load_explicit(&worker->quit, memory_order_relaxed)) {
         if (!vc_lead_make(worker->lead)) {
+            if (worker->rest != NULL) {
+                worker->rest(worker->user);
+            }
             return !vc_lead_ended(worker->lead);
         }
     }
@@ -131,6 +135,7 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
         return NULL;
     }
     worker->leave = leave;
+    worker->rest = config->rest;
     worker->user = config->user;
     worker->ns_per_frame = 1e9 / config->samplerate_hz;
     worker->waited_for = waited_for;

@@ -40,6 +40,8 @@ typedef struct vc_lead_config {
     /* Whether `process` is at work, and not waiting for a lock that it needs first (Python's): the
      * cause of a gap. NULL: it needs none. [any] */
     bool (*inside)(const void *user) VC_REALTIME;
+    /* Called by the worker when no block is due, before it waits. NULL: nothing. [worker] */
+    void (*rest)(void *user);
     /* Called on the IO thread at the end of each cycle: waits until the worker has done what there
      * is to do. For clocks that are not real, whose IO thread may wait; else NULL. [IO] */
     void (*settle)(void *argument);

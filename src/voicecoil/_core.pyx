@@ -270,6 +270,8 @@ cdef class Worker(Code):
         config.output_block = code.output_block
         if isinstance(code, PythonCode):
             config.inside = vc_bridge_inside
+            config.rest = vc_bridge_rest
+            vc_bridge_stay((<PythonCode>code).bridge)
         self.code = code
         self.worker = vc_worker_new(&config, code.leave, waited_for)
         if self.worker == NULL:

@@ -194,6 +194,8 @@ cdef extern from "bridge.h":
     void vc_bridge_preempt(vc_bridge *bridge)
     void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
     c_bool vc_bridge_inside(const void *bridge) noexcept nogil
+    void vc_bridge_stay(vc_bridge *bridge)
+    void vc_bridge_rest(void *user) noexcept nogil
 
 
 cdef extern from "lead.h" nogil:
@@ -212,6 +214,7 @@ cdef extern from "lead.h" nogil:
         vc_process_fn process
         void *user
         c_bool (*inside)(const void *user) noexcept nogil
+        void (*rest)(void *user) noexcept nogil
 
     int32_t vc_lead_process(vc_block *block, void *lead) noexcept
     void vc_lead_stop(vc_lead *lead)
