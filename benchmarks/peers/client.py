@@ -59,6 +59,12 @@ def wait_for_first(client: clients.Client, times: clients.Times) -> int:
     raise RuntimeError(f"no block within {OPENING_S:g} s")
 
 
+def after_connecting_ns(times: clients.Times, connected_ns: int) -> int:
+    """When the first block began of those after the library said that it plays, ns."""
+    known = times.began_ns[: min(times.blocks, times.capacity)]
+    return next((began_ns for began_ns in known if began_ns >= connected_ns), connected_ns)
+
+
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     capacity = int((options.seconds + 20) * clients.RATE / options.frames) + 1000
     times = clients.Times(capacity) if options.times else None
@@ -75,6 +81,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         importlib.import_module(module)
     began_ns = time.perf_counter_ns()
     client = kind(setting)
+    connected_ns = time.perf_counter_ns()
     if times is None:
         work(options.seconds)
         client.close()
@@ -82,6 +89,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     first_ns = wait_for_first(client, times)
     time.sleep(0.3)  # until the server has got used to it
     before, blocks = threads(), client.blocks() or times.blocks
+    lost, xruns = client.lost_frames(), client.xruns()
     started_ns = time.perf_counter_ns()
     work(options.seconds)
     after, last = threads(), client.blocks() or times.blocks
@@ -89,12 +97,19 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     ours = not_audio() | {os.getpid()}
     audio_ns = max((after[t] - before.get(t, 0) for t in after if t not in ours), default=0)
     kib = resident_kib()
+    if lost is not None:
+        lost = (client.lost_frames() or 0) - lost
+    if xruns is not None:
+        xruns = (client.xruns() or 0) - xruns
     client.close()
     seen = slice(blocks, min(last, times.capacity))
     return {
         "opened_ms": (first_ns - began_ns) / 1e6,
+        "connected_ms": (after_connecting_ns(times, connected_ns) - began_ns) / 1e6,
         "seconds": taken_s,
         "blocks": last - blocks,
+        "lost_frames": lost,
+        "xruns": xruns,
         "audio_us_per_block": audio_ns / 1e3 / max(1, last - blocks),
         "resident_kib": kib,
         "began_ns": times.began_ns[seen] if times.blocks else [],

@@ -8,6 +8,8 @@ and when it was done. Without `times` there is no clock in the callback. `close`
 from __future__ import annotations
 
 import ctypes
+import mmap
+import os
 import threading
 import time
 from typing import Any, ClassVar
@@ -17,7 +19,8 @@ CHANNELS = 2
 
 
 class Times:
-    """When each block's callback began and ended, ns; memory that C can write into as well."""
+    """When each block's callback began and ended, ns; memory that C and another interpreter of this
+    process can write into as well: as int64 their count, all beginnings, and all ends."""
 
     class Shared(ctypes.Structure):
         _fields_ = (
@@ -29,8 +32,12 @@ class Times:
 
     def __init__(self, capacity: int) -> None:
         self.capacity = capacity
-        self.began_ns = (ctypes.c_int64 * capacity)()
-        self.ended_ns = (ctypes.c_int64 * capacity)()
+        self.file = os.memfd_create("times")
+        os.truncate(self.file, 8 * (1 + 2 * capacity))
+        memory = mmap.mmap(self.file, 0)
+        self.counted = ctypes.c_int64.from_buffer(memory)
+        self.began_ns = (ctypes.c_int64 * capacity).from_buffer(memory, 8)
+        self.ended_ns = (ctypes.c_int64 * capacity).from_buffer(memory, 8 * (1 + capacity))
         self.count = 0
         self.shared = self.Shared(
             capacity,
@@ -41,7 +48,7 @@ class Times:
 
     @property
     def blocks(self) -> int:
-        return self.count or self.shared.count
+        return self.count or self.shared.count or self.counted.value
 
 
 class Client:
@@ -79,6 +86,15 @@ class Client:
 
     def blocks(self) -> int | None:
         """Blocks so far, for those that count themselves; None: ask the times."""
+        return None
+
+    def lost_frames(self) -> int | None:
+        """Frames that the device did not get so far, for those that are ahead of it: their
+        callbacks say little of what it got. None: it is called when the device is."""
+        return None
+
+    def xruns(self) -> int | None:
+        """Those that it has counted itself."""
         return None
 
     def close(self) -> None:
@@ -386,6 +402,9 @@ class Voicecoil(Client):
 
         return self.noted(fill if setting.fill else empty)
 
+    def xruns(self) -> int:
+        return int(self.stream.statistics().xruns)
+
     def close(self) -> None:
         self.stream.abort()
         self.stream.close()
@@ -395,23 +414,27 @@ class VoicecoilSafe(Voicecoil):
     name = 'voicecoil, latency="safe"'
     wanted: ClassVar[dict[str, Any]] = {"latency": "safe"}
 
+    def lost_frames(self) -> int:
+        return int(self.stream.statistics().lost_frames)
 
-class VoicecoilAhead(Voicecoil):
-    name = "voicecoil, latency=0.06"
-    wanted: ClassVar[dict[str, Any]] = {"latency": 0.06}
+
+class VoicecoilAhead(VoicecoilSafe):
+    name = "voicecoil, latency=0.2"
+    wanted: ClassVar[dict[str, Any]] = {"latency": 0.2}
 
 
 class VoicecoilIsolated(Voicecoil):
-    """In an interpreter with its own GIL; it counts its blocks itself."""
+    """In an interpreter with its own GIL."""
 
     name = "voicecoil, isolated"
     wanted: ClassVar[dict[str, Any]] = {"isolated": True}
 
     def code(self, setting: Any) -> Any:
-        return "isolated_callback:fill" if setting.fill else "isolated_callback:empty"
-
-    def blocks(self) -> int:
-        return int(self.stream.statistics().blocks)
+        name = "fill" if setting.fill else "empty"
+        if setting.times is not None:
+            os.environ["PEERS_TIMES"] = str(setting.times.file)
+            name = f"noted_{name}"
+        return f"isolated_callback:{name}"
 
 
 class VoicecoilNative(Voicecoil):

@@ -19,7 +19,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RATE_HZ = 48000, MAX_PORTS = 64, MAX_FRAMES = 8192, WARM_UP = 2000 };
+enum { RATE_HZ = 48000, MAX_PORTS = 64, MAX_FRAMES = 8192, WARM_UP = 2000, NOTED = 1024 };
 enum { IS_INPUT = 1, IS_OUTPUT = 2, IS_PHYSICAL = 4, IS_TERMINAL = 16 };
 
 typedef struct port {
@@ -42,14 +42,21 @@ typedef struct client {
     pthread_t thread;
     _Atomic bool running;
     _Atomic uint64_t blocks;
+    _Atomic uint64_t cycle_us; /* noted now and then: who asks reads memory, as of a real server */
 } client;
 
 static const char *const PHYSICAL[] = {"system:capture_1", "system:capture_2", "system:playback_1",
                                        "system:playback_2"};
 
 static uint32_t frames(void) {
-    const char *wanted = getenv("JACK_STAND_IN_FRAMES");
-    return wanted ? (uint32_t)atoi(wanted) : 64;
+    static _Atomic uint32_t known; /* libraries ask in each block */
+    uint32_t size = atomic_load_explicit(&known, memory_order_relaxed);
+    if (size == 0) {
+        const char *wanted = getenv("JACK_STAND_IN_FRAMES");
+        size = wanted ? (uint32_t)atoi(wanted) : 64;
+        atomic_store_explicit(&known, size, memory_order_relaxed);
+    }
+    return size;
 }
 
 static uint64_t clock_ns(clockid_t clock) {
@@ -57,6 +64,8 @@ static uint64_t clock_ns(clockid_t clock) {
     clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
+
+uint64_t jack_get_time(void) { return clock_ns(CLOCK_MONOTONIC) / 1000; }
 
 static void *io_thread(void *argument) {
     client *self = argument;
@@ -71,6 +80,9 @@ static void *io_thread(void *argument) {
         if (blocks == WARM_UP) {
             allocated = allocations ? allocations() : 0;
             began = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+        }
+        if (blocks % NOTED == 0) {
+            atomic_store_explicit(&self->cycle_us, jack_get_time(), memory_order_relaxed);
         }
         if (self->process(size, self->process_argument) != 0) {
             break;
@@ -278,7 +290,6 @@ int jack_port_disconnect(client *self, port *which) { return (void)self, (void)w
 /* ---- time -------------------------------------------------------------------------------------
  */
 
-uint64_t jack_get_time(void) { return clock_ns(CLOCK_MONOTONIC) / 1000; }
 uint32_t jack_last_frame_time(const client *self) {
     return (uint32_t)(atomic_load_explicit(&self->blocks, memory_order_relaxed) * frames());
 }
@@ -287,7 +298,7 @@ uint32_t jack_frames_since_cycle_start(const client *self) { return (void)self, 
 int jack_get_cycle_times(const client *self, uint32_t *frame, uint64_t *now_us, uint64_t *next_us,
                          float *period_us) {
     *frame = jack_last_frame_time(self);
-    *now_us = jack_get_time();
+    *now_us = atomic_load_explicit(&self->cycle_us, memory_order_relaxed);
     *period_us = (float)frames() * 1e6f / RATE_HZ;
     *next_us = *now_us + (uint64_t)*period_us;
     return 0;

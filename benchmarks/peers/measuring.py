@@ -24,8 +24,12 @@ class Seen:
     values: dict[str, Any] = field(default_factory=dict)
 
     def share(self, frames: int) -> float:
-        """Blocks that came, of those that the clock asked for."""
-        return self.values["blocks"] / (self.values["seconds"] * RATE / frames)
+        """Blocks that came, of those that the clock asked for; of a library that is ahead of the
+        device, frames that the device did not miss."""
+        asked_for = self.values["seconds"] * RATE
+        if self.values["lost_frames"] is not None:
+            return 1 - float(self.values["lost_frames"]) / asked_for
+        return self.values["blocks"] * frames / asked_for
 
     def late_us(self, frames: int) -> list[float]:
         """How much later than one period after the block before each block began, us."""

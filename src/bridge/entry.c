@@ -39,6 +39,7 @@ bool vc_entry_enter(vc_entry *entry) {
         }
         entry->state = PyThreadState_New(entry->interpreter);
         entry->thread = me;
+        entry->ident = PyThread_get_thread_ident();
         if (entry->state == NULL) {
             return false;
         }
@@ -50,7 +51,7 @@ bool vc_entry_enter(vc_entry *entry) {
     if (first) {
         vc_limit_recursion(entry->state);
     }
-    atomic_store_explicit(&entry->inside, PyThread_get_thread_ident(), memory_order_relaxed);
+    atomic_store_explicit(&entry->inside, entry->ident, memory_order_relaxed);
     return true;
 }
 

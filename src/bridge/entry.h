@@ -19,7 +19,8 @@ typedef struct vc_entry {
     PyInterpreterState *interpreter; /* remembered, never guessed */
     PyThreadState *state;            /* kept between visits */
     uint64_t thread;                 /* whose `state` is: its vc_this_thread */
-    _Atomic unsigned long inside;    /* PyThread_get_thread_ident during a visit, else 0 */
+    unsigned long ident;             /* and its PyThread_get_thread_ident */
+    _Atomic unsigned long inside;    /* `ident` during a visit, else 0 */
     _Atomic bool closed;             /* nobody enters any more */
     vc_preempt *preempt;             /* asks whoever has the GIL; who has entered then calls
                                       * vc_preempt_got. NULL: waits as every thread */

@@ -423,7 +423,7 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     }
     assert(cycle->input.channels == engine->config.input_channels);
     assert(cycle->output.channels == engine->config.output_channels);
-    int64_t began_ns = clock_ns(engine);
+    int64_t began_ns = cycle->called_ns ? cycle->called_ns : clock_ns(engine);
     engine->first_call_ns = began_ns;
     engine->waited_ns = 0;
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);

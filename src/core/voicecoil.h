@@ -105,6 +105,8 @@ typedef struct vc_cycle {
     vc_time now;          /* when this cycle began */
     vc_time input_time;   /* when the first input frame was at the connector */
     vc_time output_time;  /* when the first output frame will be at the connector */
+    int64_t called_ns;    /* when the driver was called, for one that has looked at the engine's
+                           * clock anyway; 0: the engine looks */
 } vc_cycle;
 
 /* ---- what the user's code gets ------------------------------------------------------------ */

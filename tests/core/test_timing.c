@@ -66,6 +66,23 @@ static void margin_and_jitter_are_counted(void) {
     rig_free(r);
 }
 
+static void a_cycle_begins_when_its_driver_was_called(void) {
+    int64_t takes_ns = 100000;
+    now_ns = 1000000000;
+    rig *r = rig_make(0, 1, 0, 48);
+    r->config.clock_ns = moving_clock;
+    r->config.process = slow;
+    r->config.user = &takes_ns;
+    r->config.leave = NULL;
+    rig_start(r);
+    float out[48];
+    vc_cycle cycle = {.frames = 48, .output = {out, 1, 1, NULL, 1, 0}, .called_ns = now_ns};
+    now_ns += 50000; /* that the driver takes */
+    vc_cycle_run(r->engine, &cycle);
+    CHECK_INT(rig_statistics(r).busy_ns, 150000);
+    rig_free(r);
+}
+
 /* One cycle that lost `lost` frames before it. */
 static void lossy(vc_engine *engine, int64_t frame, uint32_t lost) {
     float out[1] = {0};
@@ -136,6 +153,7 @@ static void none_is_torn(void) {
 int main(void) {
     RUN(a_bucket_is_an_eighth_of_its_value_wide_at_most);
     RUN(margin_and_jitter_are_counted);
+    RUN(a_cycle_begins_when_its_driver_was_called);
     RUN(the_newest_xruns_stay);
     RUN(none_is_torn);
     return check_summary();

@@ -197,7 +197,7 @@ static void silence(const direction *d, void *output, uint32_t frames) {
 static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const float *input,
                       uint32_t frames, int64_t now_ns) {
     direction *in = &io->directions[INPUT], *out = &io->directions[OUTPUT];
-    vc_cycle cycle = {.frames = frames, .now = advance(io, frames, now_ns)};
+    vc_cycle cycle = {.frames = frames, .now = advance(io, frames, now_ns), .called_ns = now_ns};
     if (in->channels) {
         /* Only read from: vc_audio has one type for both ways. */
         cycle.input = channels_of(in, (float *)(uintptr_t)input);
