@@ -99,7 +99,9 @@ static void leave(voicecoil_way *way) {
 static void way_free(voicecoil_way *way) {
     voicecoil_gate *gate = way->gate;
     atomic_store(&way->busy, true);
-    if (way->entry.state != NULL && vc_entry_enter(&way->entry)) {
+    /* Only when it is open is the state this thread's: afterwards who closes may drop it. */
+    bool open = !atomic_load(&way->entry.closed);
+    if (open && way->entry.state != NULL && vc_entry_enter(&way->entry)) {
         Py_CLEAR(way->arguments);
         vc_entry_leave_for_good(&way->entry);
     }

@@ -1,7 +1,10 @@
 /* Clips at exact frames, mixed on the IO thread.
  *
  * A clip's memory belongs to the control side. It goes in by a command, is played from an array
- * that only the IO thread touches, and comes back by a result; the control side frees it then. */
+ * that only the IO thread touches, and comes back by a result; the control side frees it then.
+ *
+ * Invariant: a clip is in exactly one place: with the control side, in the queue of commands, with
+ * the IO thread, or in the queue of results. What others see of it meanwhile is atomic. */
 #include "voicecoil.h"
 
 #include <assert.h>

@@ -1,4 +1,8 @@
-/* A native function that can be exchanged while it plays, and its parameters. */
+/* A native function that can be exchanged while it plays, and its parameters.
+ *
+ * Invariant: the IO thread calls only what it took from the mailbox, and stores its number in
+ * `taken` with release before it calls it. So who sees a number with acquire knows that functions
+ * with lower ones have returned for good. */
 #include "voicecoil.h"
 
 #include <stdatomic.h>

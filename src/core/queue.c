@@ -1,5 +1,5 @@
 /* Small fixed-size messages from one thread to another: commands in, results and events out.
- * The same positions and memory orders as ring.c. */
+ * The same positions, invariant and memory orders as ring.c, with messages for frames. */
 #include "voicecoil.h"
 
 #include <stdatomic.h>

@@ -5,6 +5,9 @@
  * Each side keeps the other's last seen position in its own cache line and re-reads it only when
  * the old one does not suffice.
  *
+ * Invariant: 0 <= written - read <= capacity; the frames between the two are the consumer's, the
+ * others the producer's.
+ *
  * Memory orders. The producer writes frames, then stores `written` with release; the consumer
  * loads it with acquire before it reads them. The same the other way round with `read`, so that a
  * slot is not overwritten while it is still being read. A side reads its own position relaxed: no
