@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 from functools import partial
@@ -137,12 +138,12 @@ def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
         while may_run.acquire() and blocks < 50 * due:
             ran_after.append(blocks)
 
-    thread = threading.Thread(target=other)
+    thread = threading.Thread(target=other, daemon=True)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(100.0)  # who has the GIL gives it up when it chooses to
     try:
         with vc.OutputStream(callback, driver=driver, blocksize=16, latency="safe") as stream:
-            virtual.step(1)  # the whole lead
+            virtual.step(1)
             blocks = 0
             thread.start()
             while blocks < 50 * due:
@@ -152,9 +153,32 @@ def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
     finally:
         sys.setswitchinterval(interval)
         may_run.release()
-        thread.join(10)
+    thread.join(10)
     assert ran_after
     assert [after for after in ran_after if after % due] == []
+
+
+# C code that takes longer than its sound lasts, and never looks whether others want the GIL.
+TOO_SLOW = """
+import functools
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+kept = [None] * 2_000_000
+driver = VirtualDriver([VirtualDevice("Real", frames=64, input_channels=0)])
+callback = functools.partial(kept.insert, 0)
+with vc.OutputStream(callback, driver=driver, blocksize=16, latency="safe") as stream:
+    while len(kept) < 2_000_050:
+        pass
+    stream.abort()
+"""
+
+
+def test_a_callable_that_is_c_code_and_too_slow_leaves_the_program_running() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TOO_SLOW], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 # ---- gaps ---------------------------------------------------------------------------------------
@@ -197,7 +221,7 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
 def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
     for _ in range(20):
         xrun, heard, xruns = starve(0.02, held)
-        if xrun.cause != "worker":  # the machine itself was too busy
+        if xrun.cause == held:  # else the machine itself was too busy, before it was held
             break
     assert xrun.cause == held
     assert sum(xruns) >= xrun.value, "the callback was told"

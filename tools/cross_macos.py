@@ -175,9 +175,11 @@ def check_windows(table: Table, include: Path, scratch: Path) -> None:
     table.row("portable C", zig.WINDOWS.name, fault, detail)
 
     headers = [f"-I{windows_headers(include, scratch / 'include')}"]
-    own = f"-I{include.resolve()}"
-    rest = {path: [flag for flag in flags if flag != own] for path, flags in ours.items()}
-    rest = {path: flags for path, flags in rest.items() if path not in commands}
+    rest = {
+        path: [flag for flag in flags if not finds_python(flag)]
+        for path, flags in ours.items()
+        if path not in commands
+    }
     fault, _ = compile_all(zig.WINDOWS, rest, headers, scratch / "rest")
     generated = [cythonize(source, scratch) for source in CYTHON]
     headers += [f"-I{folder}" for folder in {path.parent for path in ours}]
@@ -186,6 +188,10 @@ def check_windows(table: Table, include: Path, scratch: Path) -> None:
         fault += zig.cc(zig.WINDOWS, *headers, "-c", source, "-o", source.with_suffix(".o"))
     detail = f"{len(rest) + len(generated)} C files with Python.h, compiled"
     table.row("bridge and modules", zig.WINDOWS.name, fault, detail)
+
+
+def finds_python(flag: str) -> bool:
+    return flag.startswith("-I") and Path(flag[2:], "Python.h").exists()
 
 
 def cythonize(source: Path, into: Path) -> Path:

@@ -63,9 +63,14 @@ def build(kind: str) -> Path | None:
         return folder
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
     command += ["--no-build-isolation", "--no-index", f"--target={folder}"]
-    setup = [f"-Db_sanitize={sanitizer}", "-Db_lundef=false", "-Doptimization=1", "-Ddebug=true"]
+    # One argument only: of several pip takes the last before 23.1, which is newer than Debian 12's.
+    options = ROOT / "build" / f"sanitized-{name}.ini"
+    options.write_text(
+        f"[built-in options]\nb_sanitize = '{sanitizer}'\nb_lundef = false\n"
+        "optimization = '1'\ndebug = true\n"
+    )
     command += [f"--config-settings=build-dir={ROOT / 'build' / f'meson-{name}'}"]
-    command += [f"--config-settings=setup-args={argument}" for argument in setup]
+    command += [f"--config-settings=setup-args=--native-file={options}"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         [*command, "."],
@@ -100,6 +105,10 @@ def environment(kind: str, package: Path) -> dict[str, str]:
 
 def is_set(kind: str, prefix: list[str], package: Path) -> str:
     """Whether a fault would be found; else what was said."""
+    runtime = f"__{KINDS[kind][1]}_".encode()
+    for module in package.glob("voicecoil/**/*.so"):
+        if runtime not in module.read_bytes():
+            return f"{module} was built without the sanitizer"
     library = package / "faulty.so"
     source = library.with_suffix(".c")
     source.write_text(FAULTY)

@@ -9,6 +9,7 @@ import argparse
 import ctypes
 import importlib
 import json
+import math
 import os
 import sys
 import threading
@@ -59,10 +60,10 @@ def wait_for_first(client: clients.Client, times: clients.Times) -> int:
     raise RuntimeError(f"no block within {OPENING_S:g} s")
 
 
-def after_connecting_ns(times: clients.Times, connected_ns: int) -> int:
+def after_connecting_ns(times: clients.Times, connected_ns: int) -> float:
     """When the first block began of those after the library said that it plays, ns."""
     known = times.began_ns[: min(times.blocks, times.capacity)]
-    return next((began_ns for began_ns in known if began_ns >= connected_ns), connected_ns)
+    return next((began_ns for began_ns in known if began_ns >= connected_ns), math.nan)
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
@@ -89,7 +90,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     first_ns = wait_for_first(client, times)
     time.sleep(0.3)  # until the server has got used to it
     before, blocks = threads(), client.blocks() or times.blocks
-    lost, xruns = client.lost_frames(), client.xruns()
+    counted = client.counted()
     started_ns = time.perf_counter_ns()
     work(options.seconds)
     after, last = threads(), client.blocks() or times.blocks
@@ -97,10 +98,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     ours = not_audio() | {os.getpid()}
     audio_ns = max((after[t] - before.get(t, 0) for t in after if t not in ours), default=0)
     kib = resident_kib()
-    if lost is not None:
-        lost = (client.lost_frames() or 0) - lost
-    if xruns is not None:
-        xruns = (client.xruns() or 0) - xruns
+    counts = [after - before for before, after in zip(counted, client.counted(), strict=True)]
     client.close()
     seen = slice(blocks, min(last, times.capacity))
     return {
@@ -108,8 +106,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "connected_ms": (after_connecting_ns(times, connected_ns) - began_ns) / 1e6,
         "seconds": taken_s,
         "blocks": last - blocks,
-        "lost_frames": lost,
-        "xruns": xruns,
+        "xruns": counts[0] if counts else None,
+        "cycles": counts[1] if counts[1:] else None,
+        "lost_frames": counts[2] if counts[1:] else None,
         "audio_us_per_block": audio_ns / 1e3 / max(1, last - blocks),
         "resident_kib": kib,
         "began_ns": times.began_ns[seen] if times.blocks else [],

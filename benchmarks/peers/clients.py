@@ -88,14 +88,11 @@ class Client:
         """Blocks so far, for those that count themselves; None: ask the times."""
         return None
 
-    def lost_frames(self) -> int | None:
-        """Frames that the device did not get so far, for those that are ahead of it: their
-        callbacks say little of what it got. None: it is called when the device is."""
-        return None
-
-    def xruns(self) -> int | None:
-        """Those that it has counted itself."""
-        return None
+    def counted(self) -> tuple[int, ...]:
+        """What the library has counted so far: nothing, or its xruns; of one that is ahead of the
+        device also the device's cycles and the frames that it left empty, for there callbacks say
+        little of what the device got."""
+        return ()
 
     def close(self) -> None:
         raise NotImplementedError
@@ -402,8 +399,8 @@ class Voicecoil(Client):
 
         return self.noted(fill if setting.fill else empty)
 
-    def xruns(self) -> int:
-        return int(self.stream.statistics().xruns)
+    def counted(self) -> tuple[int, ...]:
+        return (self.stream.statistics().xruns,)
 
     def close(self) -> None:
         self.stream.abort()
@@ -414,8 +411,9 @@ class VoicecoilSafe(Voicecoil):
     name = 'voicecoil, latency="safe"'
     wanted: ClassVar[dict[str, Any]] = {"latency": "safe"}
 
-    def lost_frames(self) -> int:
-        return int(self.stream.statistics().lost_frames)
+    def counted(self) -> tuple[int, ...]:
+        statistics = self.stream.statistics()
+        return statistics.xruns, statistics.cycles, statistics.lost_frames
 
 
 class VoicecoilAhead(VoicecoilSafe):

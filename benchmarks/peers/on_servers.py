@@ -26,7 +26,7 @@ HEAD = [
     "late us: median / 99 % / max",
     "xruns",
     "IO thread, us a block",
-    "open to first block / first one heard, ms",
+    "open to first block / first one after opening, ms",
     "resident, MiB",
 ]
 

@@ -22,11 +22,11 @@ from tables import markdown, show
 from voicecoil.stress import loads
 
 ABOUT = """\
-In each cell: blocks that came, as a share of what the clock asked for, %; xruns that the server (on
-the virtual device: the library) counted; how much later than one period after the block before a
-block began, and how long the callback took (median / 99 % / max, us). Each cell is a process of its
-own and {seconds:g} s long. "C client" is the floor: what this machine, which has no real-time
-scheduling, leaves to a C program at that moment.
+In each cell: blocks that came, as a share of what the clock asked for, %; xruns that the server
+counted since the client came (on the virtual device: the library, in these seconds); how much later
+than one period after the block before a block began, and how long the callback took (median / 99 %
+/ max, us). Each cell is a process of its own and {seconds:g} s long. "C client" is the floor: what
+this machine, which has no real-time scheduling, leaves to a C program at that moment.
 
 With a lead ("safe": 60 ms, and 0.2 s) several blocks are made at a time and ahead of the device:
 the share is of the frames that the device got, and "later" says nothing of what is heard.

@@ -204,14 +204,13 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     return began_ns;
 }
 
-/* The thread is in Python, if it is the bridge's own. */
+/* The bridge's own thread has stayed in Python. */
 static bool is_in(const vc_bridge *bridge) {
     return atomic_load_explicit(&bridge->entry.inside, memory_order_relaxed) != 0;
 }
 
 static bool enter(vc_bridge *bridge) {
-    return bridge->stays && is_in(bridge) ? !atomic_load(&bridge->entry.closed)
-                                          : vc_entry_enter(&bridge->entry);
+    return is_in(bridge) ? !atomic_load(&bridge->entry.closed) : vc_entry_enter(&bridge->entry);
 }
 
 int32_t vc_bridge_process(vc_block *block, void *user) {
@@ -245,15 +244,16 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
 
 void vc_bridge_rest(void *user) {
     vc_bridge *bridge = user;
-    if (bridge->stays && is_in(bridge)) {
+    if (is_in(bridge)) {
         vc_entry_leave(&bridge->entry);
     }
 }
 
 void vc_bridge_leave(void *user) {
-    vc_entry *entry = &((vc_bridge *)user)->entry;
-    vc_bridge_rest(user);
-    if (entry->state != NULL && entry->thread == vc_this_thread() && vc_entry_enter(entry)) {
+    vc_bridge *bridge = user;
+    vc_entry *entry = &bridge->entry;
+    bool mine = entry->state != NULL && entry->thread == vc_this_thread();
+    if (mine && (is_in(bridge) || vc_entry_enter(entry))) {
         vc_entry_leave_for_good(entry);
     } /* else vc_bridge_reap does it */
 }

@@ -2,9 +2,9 @@
  *
  * The IO thread is one that Python has never seen. The bridge remembers the interpreter in which it
  * was made (PEP 311), makes one thread state for the IO thread in its first block, keeps it, and
- * attaches and detaches it around each call. The callable gets one Block object that is made once
- * and updated in place, by a prepared argument vector; in the steady state a block costs no
- * allocation.
+ * attaches and detaches it around each call, or around several (vc_bridge_stay). The callable gets
+ * one Block object that is made once and updated in place, by a prepared argument vector; in the
+ * steady state a block costs no allocation.
  *
  * Threads: [IO] and [control] as in voicecoil.h; control calls hold the GIL.
  */
@@ -39,11 +39,11 @@ void vc_bridge_free(vc_bridge *bridge);
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
-/* Its thread stays in Python from one block to the next, until vc_bridge_rest: with many blocks due
- * at once, who gives the GIL away after each waits for it again before the next. Others get it as
- * from any Python thread, by the switch interval. Before the first block. [control] */
+/* Its thread stays in Python from one block to the next, until it calls vc_bridge_rest: with many
+ * blocks due at once, who gives the GIL away after each waits for it again before the next. Before
+ * the first block. [control] */
 void vc_bridge_stay(vc_bridge *bridge);
-/* Nothing is due for now; `user` is the vc_bridge*. [its thread] */
+/* Leaves Python, if it has stayed; `user` is the vc_bridge*. [its thread] */
 void vc_bridge_rest(void *user);
 /* Its thread makes others let the GIL go, where the interpreter can do that (preempt.h). Before the
  * first block. [control] */
@@ -59,11 +59,11 @@ int vc_bridge_on_io_thread(void);
 /* New reference to the exception that ended the stream, once; NULL without one. It belongs to the
  * callable's interpreter. When no cycle runs. [control] */
 PyObject *vc_bridge_take_exception(vc_bridge *bridge);
-/* The thread on which the callable runs at this moment (PyThread_get_thread_ident), else 0. [any]
- */
+/* The thread that is in Python for the callable at this moment (PyThread_get_thread_ident), else 0.
+ * [any] */
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) VC_REALTIME;
-/* Whether the callable runs at this moment, of a vc_bridge*; not when it waits for the GIL. [any]
- */
+/* Whether its thread has got into Python, of a vc_bridge*; not when it waits for the GIL before a
+ * call. [any] */
 bool vc_bridge_inside(const void *bridge) VC_REALTIME;
 /* Whether a thread state is left that its thread did not drop, because the device never called
  * again. vc_bridge_reap drops it, whatever interpreter it is of. [control] */

@@ -15,6 +15,9 @@ enum { STACK_BYTES = 8 * 1024 * 1024 };
 /* Between two looks: more often is no use to a thread that the system puts to sleep, more seldom
  * would take too much of the lead, and of the patience of who ends it. */
 enum { SHORTEST_NAP_NS = 500000, LONGEST_NAP_NS = 5000000 };
+/* In Python at a stretch: less than its switch interval of 5 ms. And how long not, then: who waits
+ * for the GIL has to wake up. */
+enum { VISIT_NS = 4000000, GIVE_WAY_NS = 50000 };
 
 struct vc_worker {
     vc_lead *lead;
@@ -61,16 +64,31 @@ static void settle(void *user) {
 /* ---- worker ------------------------------------------------------------------------------------
  */
 
+/* Of this thread; without what it waits. */
+static int64_t processor_ns(void) {
+    struct timespec taken;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &taken);
+    return (int64_t)taken.tv_sec * 1000000000 + taken.tv_nsec;
+}
+
+/* Makes what is due, with the GIL in hand from block to block (docs/decisions/0009). Others get it
+ * before Python would take it away, which it does in the middle of a callback: then nobody knows
+ * that this waits for it; and which it does not do to C code. */
 static bool make_all(vc_worker *worker) {
-    while (!atomic_load_explicit(&worker->quit, memory_order_relaxed)) {
-        if (!vc_lead_make(worker->lead)) {
-            if (worker->rest != NULL) {
-                worker->rest(worker->user);
-            }
-            return !vc_lead_ended(worker->lead);
+    bool quit = false;
+    int64_t since_ns = processor_ns();
+    while (!(quit = atomic_load_explicit(&worker->quit, memory_order_relaxed)) &&
+           vc_lead_make(worker->lead)) {
+        if (worker->rest != NULL && processor_ns() - since_ns > VISIT_NS) {
+            worker->rest(worker->user);
+            nap(GIVE_WAY_NS);
+            since_ns = processor_ns();
         }
     }
-    return false;
+    if (worker->rest != NULL) {
+        worker->rest(worker->user);
+    }
+    return !quit && !vc_lead_ended(worker->lead);
 }
 
 static void run_by_the_clock(vc_worker *worker) {

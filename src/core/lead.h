@@ -36,11 +36,12 @@ typedef struct vc_lead_config {
     float *output_block;
     bool timed;            /* whether the device's clock is real: then `process` is told the time */
     vc_process_fn process; /* called by vc_lead_make */
-    void *user;            /* of `process` and `inside` */
+    void *user;            /* of `process`, `inside` and `rest` */
     /* Whether `process` is at work, and not waiting for a lock that it needs first (Python's): the
      * cause of a gap. NULL: it needs none. [any] */
     bool (*inside)(const void *user) VC_REALTIME;
-    /* Called by the worker when no block is due, before it waits. NULL: nothing. [worker] */
+    /* For whoever runs the worker, before it waits: `process` may have kept what others want.
+     * NULL: nothing. [worker] */
     void (*rest)(void *user);
     /* Called on the IO thread at the end of each cycle: waits until the worker has done what there
      * is to do. For clocks that are not real, whose IO thread may wait; else NULL. [IO] */

@@ -130,8 +130,8 @@ typedef struct vc_block {
      * lost_frames. Why: a vc_cause. */
     uint32_t starved_frames;
     uint32_t starved_cause;
-    /* When the code was called, ns of vc_clock_ns; 0: the clock is not real, and nothing is timed.
-     */
+    /* When the code was called, or the driver for its cycle, ns of vc_clock_ns; 0: the clock is not
+     * real, and nothing is timed. */
     int64_t called_ns;
     int64_t waited_ns; /* out, as above: how long it then waited for a lock that it needs */
 } vc_block;

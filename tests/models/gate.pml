@@ -70,9 +70,9 @@ proctype thread() {
     /* way_free */
     busy = true;
     if
-    :: state ->
+    :: !closed ->
         if
-        :: !closed ->
+        :: state ->
             assert(!ended);
             inside = true;
             drop_state();
