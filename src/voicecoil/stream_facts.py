@@ -1,0 +1,210 @@
+"""What a stream says of itself: its device, home, state and counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from voicecoil import _block, _core, control
+from voicecoil.connection import Connection
+from voicecoil.drivers.driver import Device, Direction, Driver, Got, Latency
+from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
+from voicecoil.events import Event, from_engine, with_overloads
+from voicecoil.homes import Ahead
+from voicecoil.levels import Level, read_levels
+from voicecoil.statistics import Statistics, read_statistics
+from voicecoil.values import Record
+
+__all__ = ["StreamFacts"]
+
+State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
+
+_STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
+
+
+class StreamFacts:
+    """What can be read of a stream; how it is opened, started and ended is StreamBase's."""
+
+    _directions: ClassVar[tuple[Direction, ...]] = ()
+    _connection: Connection | None
+    _ahead: Ahead | None
+    _generation: int
+    _driver: Driver
+    _first_device: Device
+    _first_got: Got
+    _maps: tuple[list[int], list[int]]
+    _blocksize: int | None
+    _zero_copy: bool
+    _meter: bool
+    _code: _core.Code
+    _parameters: Record | None
+    _results: Record | None
+
+    @property
+    def _device(self) -> Device:
+        return self._first_device if self._connection is None else self._connection.place.device
+
+    @property
+    def _got(self) -> Got:
+        return self._first_got if self._connection is None else self._connection.place.got
+
+    @property
+    def device(self) -> Device:
+        """The device that it is on, or was last, as it was when it was opened."""
+        return self._device
+
+    @property
+    def driver(self) -> Driver:
+        """The driver that the device belongs to."""
+        return self._driver
+
+    @property
+    def samplerate(self) -> float:
+        """Frames per second, Hz."""
+        return self._got.samplerate
+
+    @property
+    def blocksize(self) -> int:
+        """Frames per block; 0: they vary with the device's cycles."""
+        return self._blocksize or self._first_got.device_frames
+
+    @property
+    def zero_copy(self) -> bool:
+        """Whether the callback works in the device's own memory where that is possible."""
+        return self._zero_copy
+
+    @property
+    def parameters(self) -> _block.Values:
+        """What the callback finds in ``block.parameters``, at once from its next block on.
+
+        Set an attribute, or several together with ``update``. One thread at a time. An
+        `AttributeError` if the stream was opened without.
+        """
+        if self._parameters is None:
+            raise AttributeError('open the stream with parameters={"name": first_value}')
+        return self._parameters.control
+
+    @property
+    def results(self) -> _block.Values:
+        """What the callback has put into ``block.results``, as of its newest block.
+
+        An `AttributeError` if the stream was opened without.
+        """
+        if self._results is None:
+            raise AttributeError('open the stream with results={"name": first_value}')
+        return self._results.control
+
+    @property
+    def lead_frames(self) -> int:
+        """How late the callback may be, frames; 0: it runs on the device's thread."""
+        return self._ahead.lead_frames if self._ahead is not None else 0
+
+    def _lead_frames(self) -> int:
+        """What the lead, or blocks that do not fit a duplex device's cycles, cost."""
+        if self._ahead is not None:
+            return self._ahead.lead_frames
+        size, cycle = self.blocksize, self._got.device_frames
+        fits = size == 0 or (cycle != 0 and cycle % size == 0)
+        return 0 if fits or len(self._directions) < 2 else size
+
+    def _latency(self, direction: Direction) -> Latency:
+        got = self._got.input_latency if direction == "input" else self._got.output_latency
+        assert got is not None
+        lead = self._lead_frames() if direction == "output" else 0
+        return replace(got, lead_frames=got.lead_frames + lead)
+
+    @property
+    def state(self) -> State:
+        """What it does.
+
+        "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
+        "draining" (its last frames are on their way), "finished" or "closed".
+        """
+        connection = self._connection
+        if connection is None or connection.closed:
+            return "closed"
+        phase, state = connection.phase, connection.engine.state
+        if phase == "away":
+            return "waiting"
+        if phase == "idle" and state in (_core.RUNNING, _core.DRAINING):
+            return "idle"
+        return _STATES[state]
+
+    @property
+    def active(self) -> bool:
+        """Whether the callback is being called."""
+        return self.state == "running"
+
+    @property
+    def _goes_on(self) -> bool:
+        """Whether the callback is being called, or will be when there is a device."""
+        return self.state in ("running", "waiting") and self._trouble() is None
+
+    def now_ns(self) -> int:
+        """The host time that this stream's time stamps are on, ns."""
+        clock = self._alive().clock
+        return clock.clock_ns() if clock is not None else self._driver.now_ns()
+
+    def statistics(self) -> Statistics:
+        """What was counted since the stream was opened; readable also when it is closed."""
+        if self._connection is None:
+            raise StreamClosedError("the stream could not be opened; it counted nothing")
+        connection = self._connection
+        worker = self._ahead.worker if self._ahead is not None else None
+        return read_statistics(connection.engine, self._code, worker, connection.overloads)
+
+    def events(self) -> list[Event]:
+        """Takes what happened since the last call, oldest first."""
+        if self._connection is None:
+            return []
+        noticed = self._connection.take_news()
+        events = [from_engine(*raw) for raw in self._connection.engine.events()]
+        return with_overloads(events, noticed) if noticed else events
+
+    def _levels(self) -> tuple[list[Level], list[Level]]:
+        """(input, output) levels since the last call; readable also when it is closed."""
+        if self._connection is None:
+            raise StreamClosedError("the stream could not be opened; it has no levels")
+        if not self._meter:
+            raise StreamStateError("the stream keeps no levels; open it with meter=True")
+        return read_levels(self._connection.engine)
+
+    def _trouble(self) -> Exception | None:
+        """Why no cycle will come any more; None: all is well, or it waits for a device."""
+        return self._connection.trouble() if self._connection is not None else None
+
+    def _newest_output(self) -> tuple[int, int | None]:
+        """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
+        assert self._connection is not None
+        raw = self._connection.engine.statistics()
+        return raw["frames"], raw["output_time"][0]
+
+    def __repr__(self) -> str:
+        inputs, outputs = (len(channels) for channels in self._maps)
+        return (
+            f"<{type(self).__name__} on {self._device.name!r}, {self.samplerate:g} Hz, "
+            f"{inputs} in, {outputs} out, {self.state}{self._how_it_ended()}>"
+        )
+
+    def _how_it_ended(self) -> str:
+        connection = self._connection
+        if connection is None or self.state not in ("finished", "closed"):
+            return ""
+        error = connection.ended_by or self._trouble()
+        if error is None:
+            failed = connection.engine.reason == _core.REASON_ERROR
+            return ": its callback raised" if failed else ""
+        return f": {error if isinstance(error, str) else type(error).__name__}"
+
+    def _refuse_in_fork(self) -> None:
+        if control.forked(self._generation):
+            raise ForkedError(
+                "this stream was opened before the process was forked and belongs to the parent; "
+                'open a stream of the child\'s own, or use the "spawn" start method'
+            )
+
+    def _alive(self) -> Connection:
+        self._refuse_in_fork()
+        if self._connection is None or self._connection.closed:
+            raise StreamClosedError("the stream is closed; open a new one")
+        return self._connection
