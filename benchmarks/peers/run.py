@@ -25,13 +25,14 @@ class Effort:
     """How long things are measured."""
 
     tight_s: float
+    tight_runs: int
     server_s: float
     runs: int
     frames: tuple[int, ...]
 
 
-FULL = Effort(0.5, 1.0, 3, (64, 256, 1024))
-QUICK = Effort(0.2, 0.5, 1, (256,))
+FULL = Effort(0.5, 7, 1.0, 3, (64, 256, 1024))
+QUICK = Effort(0.2, 1, 0.5, 1, (256,))
 
 ABOUT = """\
 Each measurement is a process of its own; the libraries take turns, so that all meet the same
@@ -82,7 +83,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         built = build.all_of_it(Path(folder))
         part(
-            "One block in a tight loop", tight_loop.table(built, effort.tight_s, effort.runs), TIGHT
+            "One block in a tight loop",
+            tight_loop.table(built, effort.tight_s, effort.tight_runs),
+            TIGHT,
         )
         with sound_servers.running("pulse", 1024) as (environment, _):
             part("Import", on_servers.import_table(2 * effort.runs + 1, environment))
