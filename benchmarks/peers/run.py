@@ -40,8 +40,8 @@ machine. "C client" is a program on JACK without any library: the floor. Two cha
 
 Where it does not lead, and why:
 
-- An empty callback costs JACK-Client as little: it is handed a number and no arrays. It pays when
-  it asks for them, as the fill shows.
+- An empty callback costs JACK-Client little: it is handed a number and no arrays. It pays when it
+  asks for them, as the fill shows.
 - JACK makes who asks for a port's latency wait for a period if a client has just come; this library
   wants to know it before it plays, which shows with 1024 frames.
 - PortAudio (sounddevice, rtmixer) opens faster: it looks for devices when it is imported, before
@@ -55,6 +55,8 @@ Where it does not lead, and why:
 TIGHT = """\
 A JACK API without a server calls back to back (`benchmarks/peers/jack_stand_in.c`): processor time
 of the IO thread for one block, us, and what was allocated on it (empty / with the NumPy fill).
+"The callback alone" is what Python takes for the same function in a loop: how fast the machine was.
+With a lead the worker fills the ring at the same time, as fast as it is emptied.
 """
 LATE = """\
 Blocks that came of those that the server's clock asked for; how much later than one period after

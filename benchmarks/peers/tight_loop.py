@@ -2,12 +2,42 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import clients
 import measuring
+
+ALONE = """
+import sys, time, types
+import numpy
+
+def empty(block):
+    pass
+
+def fill(block):
+    block.output[:] = 0.1
+
+callback = {"empty": empty, "fill": fill}[sys.argv[1]]
+block = types.SimpleNamespace(output=numpy.zeros((64, 2), numpy.float32))
+blocks, until = 0, time.monotonic() + float(sys.argv[2])
+began = time.process_time()
+while time.monotonic() < until:
+    for _ in range(1000):
+        callback(block)
+    blocks += 1000
+print((time.process_time() - began) / blocks * 1e6)
+"""
+
+
+def alone(fill: bool, seconds: float) -> float:
+    """What Python and NumPy take for such a callback without any library, us."""
+    name = "fill" if fill else "empty"
+    command = [sys.executable, "-c", ALONE, name, str(seconds)]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
 def cost(
@@ -43,7 +73,10 @@ def table(built: dict[str, Path], seconds: float, runs: int) -> list[list[str]]:
     # Turn by turn, so that all meet the same machine.
     seen: dict[tuple[str, int], list[float]] = {}
     failed: dict[str, str] = {}
+    by_itself: dict[bool, list[float]] = {False: [], True: []}
     for _ in range(runs):
+        for fill, times in by_itself.items():
+            times.append(alone(fill, seconds))
         for name in names:
             for number, case in enumerate(cases):
                 answer = cost(name, built, seconds=seconds, **case)
@@ -51,6 +84,8 @@ def table(built: dict[str, Path], seconds: float, runs: int) -> list[list[str]]:
                     failed[name] = answer
                 else:
                     seen.setdefault((name, number), []).append(answer[0])
+    cells = [f"{measuring.median(by_itself[fill]):.2f}" for fill in (False, True)]
+    rows.append(["the callback alone", "Python, no library", *cells, "", ""])
     for name in names:
         kind = clients.ALL[name]
         if name in failed:
