@@ -304,13 +304,13 @@ class RtMixer(Client):
             latency="low",
         )
         self.mixer.start()
-        self.counted = 0
+        self.played = 0
 
     def blocks(self) -> int:
         action = self.mixer.fetch_and_reset_stats()
         self.mixer.wait(action)
-        self.counted += int(action.stats.blocks)
-        return self.counted
+        self.played += int(action.stats.blocks)
+        return self.played
 
     def close(self) -> None:
         self.mixer.stop()

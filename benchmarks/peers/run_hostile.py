@@ -80,7 +80,7 @@ def main() -> int:
         "--output", type=Path, default=Path(__file__).resolve().parent.parent / "HOSTILE.md"
     )
     options = parser.parse_args()
-    seconds, sizes = (0.5, (256,)) if options.quick else (3.0, (64, 256, 1024))
+    seconds, sizes = (0.5, (256,)) if options.quick else (2.0, (64, 256, 1024))
     wanted = ["idle", "json"] if options.quick else list(loads.WORDS)
     python = f"Python {platform.python_version()}"
     parts = [f"# Under hostile load\n\n{machine()}; {python}; `make bench-hostile`.\n\n"]
