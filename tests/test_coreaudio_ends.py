@@ -33,7 +33,8 @@ def play_on(world: SimulatedCoreAudio, callback: Callable[[vc.Block], None]) -> 
     return vc.OutputStream(callback, driver=world.driver)
 
 
-def unplugging_is_heard_of(world: SimulatedCoreAudio) -> None:
+def play_until_unplugged(world: SimulatedCoreAudio) -> vc.OutputStream:
+    """A stream that has said that its device was unplugged."""
     stream = play_on(world, Counter())
     stream.start()
     world.advance(0.1)
@@ -41,7 +42,7 @@ def unplugging_is_heard_of(world: SimulatedCoreAudio) -> None:
     world.advance(0.01)
     with pytest.raises(vc.DeviceLostError, match="unplugged"):
         stream.wait(5)
-    stream.close()
+    return stream
 
 
 # ---- start -------------------------------------------------------------------------------------
@@ -215,13 +216,7 @@ def test_unplugging_in_every_order_of_notifications(
         "remove_dead_listener": remove_dead_listener,
     }
     world = coreaudio(3, switches=switches)
-    stream = play_on(world, Counter())
-    stream.start()
-    world.advance(0.1)
-    world.device("USBDuplex:1").remove()
-    world.advance(0.01)
-    with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        stream.wait(5)
+    stream = play_until_unplugged(world)
     assert stream.wait(5)
     stream.close()
 
@@ -298,7 +293,7 @@ def test_every_restart_of_coreaudiod_ends_streams_and_the_next_ones_play(
         stream.close()
         assert world.device("USBDuplex:1").id != before
         assert world.driver.kept_ioprocs == 0
-    unplugging_is_heard_of(world)  # only if notifications have a thread of their own again
+    play_until_unplugged(world).close()  # only if notifications have a thread of their own again
 
 
 def test_a_restart_of_coreaudiod_while_nothing_is_open(coreaudio: Worlds) -> None:
@@ -343,7 +338,7 @@ def test_a_run_loop_that_cannot_be_set_is_set_by_a_later_call(
     assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]
     assert "'rnlp' of the system" in caplog.text
     world.fail_call("AudioObjectSetPropertyData", refused, times=1)
-    unplugging_is_heard_of(world)  # it listens, and is not heard at first
+    play_until_unplugged(world).close()  # it listens, and is not heard at first
 
 
 def test_what_is_tidied_up_needs_no_run_loop(coreaudio: Worlds) -> None:

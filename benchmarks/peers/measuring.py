@@ -8,6 +8,7 @@ import os
 import statistics
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,12 @@ RATE = 48_000
 
 @dataclass
 class Seen:
-    """What one process saw; `failed` says why there is nothing."""
+    """What one process saw; `failed` says why there is nothing. `xruns` are those that the server
+    counted meanwhile; None: it does not say."""
 
     failed: str = ""
     values: dict[str, Any] = field(default_factory=dict)
+    xruns: int | None = None
 
     def share(self, frames: int) -> float:
         """Blocks that came, of those that the clock asked for; of a library that is ahead of the
@@ -61,6 +64,18 @@ def run(name: str, environment: dict[str, str], *options: object, timeout_s: flo
         last = (done.stderr.strip().splitlines() or ["no word"])[-1]
         return Seen(f"exit code {done.returncode}: {last}")
     return Seen(values=json.loads(done.stdout.strip().splitlines()[-1]))
+
+
+def run_counting(
+    xruns: Callable[[], int | None], name: str, environment: dict[str, str], *options: object
+) -> Seen:
+    """The same, on a server of which `xruns` says what it has counted so far."""
+    before = xruns()
+    seen = run(name, environment, *options)
+    after = xruns()
+    if before is not None and after is not None:
+        seen.xruns = after - before
+    return seen
 
 
 def quantile(ordered: list[float], share: float) -> float:

@@ -42,21 +42,17 @@ def table(
     """One row for each library. `xruns` says what the server has counted so far."""
     names = [name for name, kind in clients.ALL.items() if server in kind.servers]
     seen: dict[str, list[measuring.Seen]] = {name: [] for name in names}
-    counted: dict[str, list[int]] = {name: [] for name in names}
     options = ["--server", server, "--frames", frames, "--seconds", seconds, "--times"]
     for _ in range(runs):
         for name in names:
-            before = xruns()
-            seen[name].append(measuring.run(name, environment, *options))
-            after = xruns()
-            if before is not None and after is not None:
-                counted[name].append(after - before)
+            seen[name].append(measuring.run_counting(xruns, name, environment, *options))
     rows = [HEAD]
     for name in names:
         good = [one for one in seen[name] if not one.failed]
         if not good:
             rows.append([clients.ALL[name].name, seen[name][0].failed, *[""] * (len(HEAD) - 2)])
             continue
+        counted = [one.xruns for one in seen[name] if one.xruns is not None]
         late = sorted(late for one in good for late in one.late_us(frames))
 
         def middle(key: str, good: list[measuring.Seen] = good) -> float:
@@ -67,7 +63,7 @@ def table(
                 clients.ALL[name].name,
                 f"{measuring.median([one.share(frames) for one in good]) * 100:.1f}",
                 measuring.spread(late),
-                f"{measuring.median(counted[name]):.0f}" if counted[name] else "",
+                f"{measuring.median(counted):.0f}" if counted else "",
                 f"{middle('audio_us_per_block'):.1f}",
                 f"{middle('opened_ms'):.1f} / {middle('connected_ms'):.1f}",
                 f"{middle('resident_kib') / 1024:.0f}",

@@ -34,12 +34,11 @@ the share is of the frames that the device got, and "later" says nothing of what
 """
 
 
-def cell(seen: measuring.Seen, frames: int, xruns: int | None) -> str:
+def cell(seen: measuring.Seen, frames: int) -> str:
     if seen.failed:
         return seen.failed
     words = f"{seen.share(frames) * 100:.1f}"
-    if xruns is None:
-        xruns = seen.values["xruns"]
+    xruns = seen.values["xruns"] if seen.xruns is None else seen.xruns
     if xruns is not None:
         words += f", {xruns}"
     if late := seen.late_us(frames):
@@ -62,13 +61,10 @@ def table(
         if server not in kind.servers:
             continue
         options = ["--server", server, "--frames", frames, "--seconds", seconds, "--times"]
-        cells = []
-        for load in wanted:
-            before = xruns()
-            seen = measuring.run(name, environment, *options, "--load", load)
-            after = xruns()
-            counted = None if before is None or after is None else after - before
-            cells.append(cell(seen, frames, counted))
+        cells = [
+            cell(measuring.run_counting(xruns, name, environment, *options, "--load", load), frames)
+            for load in wanted
+        ]
         rows.append([kind.name, *cells])
     return rows
 

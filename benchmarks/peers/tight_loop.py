@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import clients
 import measuring
+from measure import in_a_process
 
 ALONE = """
 import sys, time, types
@@ -35,9 +34,7 @@ print((time.process_time() - began) / blocks * 1e6)
 
 def alone(fill: bool, seconds: float) -> float:
     """What Python and NumPy take for such a callback without any library, us."""
-    name = "fill" if fill else "empty"
-    command = [sys.executable, "-c", ALONE, name, str(seconds)]
-    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return float(in_a_process(ALONE, "fill" if fill else "empty", str(seconds)))
 
 
 def cost(

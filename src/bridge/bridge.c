@@ -204,13 +204,10 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     return began_ns;
 }
 
-/* The bridge's own thread has stayed in Python. */
-static bool is_in(const vc_bridge *bridge) {
-    return atomic_load_explicit(&bridge->entry.inside, memory_order_relaxed) != 0;
-}
-
+/* Its thread may have stayed since the block before. */
 static bool enter(vc_bridge *bridge) {
-    return is_in(bridge) ? !atomic_load(&bridge->entry.closed) : vc_entry_enter(&bridge->entry);
+    return vc_bridge_inside(bridge) ? !atomic_load(&bridge->entry.closed)
+                                    : vc_entry_enter(&bridge->entry);
 }
 
 int32_t vc_bridge_process(vc_block *block, void *user) {
@@ -244,7 +241,7 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
 
 void vc_bridge_rest(void *user) {
     vc_bridge *bridge = user;
-    if (is_in(bridge)) {
+    if (vc_bridge_inside(bridge)) {
         vc_entry_leave(&bridge->entry);
     }
 }
@@ -253,7 +250,7 @@ void vc_bridge_leave(void *user) {
     vc_bridge *bridge = user;
     vc_entry *entry = &bridge->entry;
     bool mine = entry->state != NULL && entry->thread == vc_this_thread();
-    if (mine && (is_in(bridge) || vc_entry_enter(entry))) {
+    if (mine && (vc_bridge_inside(bridge) || vc_entry_enter(entry))) {
         vc_entry_leave_for_good(entry);
     } /* else vc_bridge_reap does it */
 }

@@ -71,6 +71,12 @@ static int64_t processor_ns(void) {
     return (int64_t)taken.tv_sec * 1000000000 + taken.tv_nsec;
 }
 
+static void rest(const vc_worker *worker) {
+    if (worker->rest != NULL) {
+        worker->rest(worker->user);
+    }
+}
+
 /* Makes what is due, with the GIL in hand from block to block (docs/decisions/0009). Others get it
  * before Python would take it away, which it does in the middle of a callback: then nobody knows
  * that this waits for it; and which it does not do to C code. */
@@ -79,15 +85,13 @@ static bool make_all(vc_worker *worker) {
     int64_t since_ns = processor_ns();
     while (!(quit = atomic_load_explicit(&worker->quit, memory_order_relaxed)) &&
            vc_lead_make(worker->lead)) {
-        if (worker->rest != NULL && processor_ns() - since_ns > VISIT_NS) {
-            worker->rest(worker->user);
+        if (processor_ns() - since_ns > VISIT_NS) {
+            rest(worker);
             nap(GIVE_WAY_NS);
             since_ns = processor_ns();
         }
     }
-    if (worker->rest != NULL) {
-        worker->rest(worker->user);
-    }
+    rest(worker);
     return !quit && !vc_lead_ended(worker->lead);
 }
 

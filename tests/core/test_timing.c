@@ -41,15 +41,21 @@ static int32_t slow(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-static void margin_and_jitter_are_counted(void) {
-    int64_t takes_ns = 100000;
+/* Cycles of 48 frames by the moving clock; the code takes `*takes_ns`. */
+static rig *slow_rig(int64_t *takes_ns) {
     now_ns = 1000000000;
     rig *r = rig_make(0, 1, 0, 48);
     r->config.clock_ns = moving_clock;
     r->config.process = slow;
-    r->config.user = &takes_ns;
+    r->config.user = takes_ns;
     r->config.leave = NULL;
     rig_start(r);
+    return r;
+}
+
+static void margin_and_jitter_are_counted(void) {
+    int64_t takes_ns = 100000;
+    rig *r = slow_rig(&takes_ns);
     for (int i = 0; i < 100; i++) { /* cycles of 1 ms; every tenth begins 50 us late, and is late */
         int64_t begins_ns = 1000000000 + (int64_t)i * 1000000;
         now_ns = begins_ns + (i % 10 == 5 ? 50000 : 0);
@@ -68,13 +74,7 @@ static void margin_and_jitter_are_counted(void) {
 
 static void a_cycle_begins_when_its_driver_was_called(void) {
     int64_t takes_ns = 100000;
-    now_ns = 1000000000;
-    rig *r = rig_make(0, 1, 0, 48);
-    r->config.clock_ns = moving_clock;
-    r->config.process = slow;
-    r->config.user = &takes_ns;
-    r->config.leave = NULL;
-    rig_start(r);
+    rig *r = slow_rig(&takes_ns);
     float out[48];
     vc_cycle cycle = {.frames = 48, .output = {out, 1, 1, NULL, 1, 0}, .called_ns = now_ns};
     now_ns += 50000; /* that the driver takes */
