@@ -63,13 +63,12 @@ def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
     address = ctypes.cast(function, ctypes.c_void_p).value
     engine = _core.Engine(
         _core.NativeCode(address, 0, (function,)),
-        drain_frames=0,
         samplerate_hz=48_000.0,
         flags=0,
         **CYCLE,
     )
     run = _core.cycle_run_address()
-    ioproc = _hal.IOProc(engine, run, [], [(0, 0), (0, 1)], 0, 37, TIMEBASE, 48_000.0)
+    ioproc = _hal.IOProc(engine, run, [], [(0, 0), (0, 1)], 0, 37, 100, TIMEBASE, 48_000.0)
     count = ctypes.c_uint64(cycles)
     engine.start()
 

@@ -18,6 +18,8 @@ from coded import assert_coded, coded
 from driver_contract import CodedOutput, DriverContract
 from rig import until
 from servers.jack import JackServer, SoundCard, use
+from voicecoil.drivers.driver import Direction
+from voicecoil.drivers.miniaudio import jack
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
@@ -95,6 +97,41 @@ class TestJack(DriverContract):
             assert stream.blocksize == rig.cycle_frames
             assert not stream.latency.is_estimate
 
+    def test_the_latency_is_the_same_before_while_and_after_it_runs(self, rig: JackRig) -> None:
+        with vc.Stream(lambda block: None, driver=rig.driver) as asked_before:
+            before = asked_before.latency
+            rig.advance(3)
+            assert asked_before.latency == before
+        for one in before:
+            assert not one.is_estimate
+        with vc.Stream(lambda block: None, driver=rig.driver, latency="low") as stream:
+            rig.advance(3)
+            now = stream.latency
+        lead = before[1].lead_frames
+        assert [one.frames for one in now] == [before[0].frames, before[1].frames - lead]
+        assert stream.latency == now
+        assert asked_before.latency == before
+
+    def test_who_opens_and_starts_does_not_wait_for_the_latency(
+        self, rig: JackRig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[str] = []
+        real = jack.port_latency_frames
+
+        def watched(port: int, direction: Direction) -> int | None:
+            asked.append(direction)
+            return real(port, direction)
+
+        monkeypatch.setattr(jack, "port_latency_frames", watched)
+        with self.open_output(rig, CodedOutput()) as stream:
+            rig.advance(3)
+            assert not stream.latency.is_estimate
+        assert asked == []
+        idle = vc.InputStream(lambda block: None, driver=rig.driver)
+        assert not idle.latency.is_estimate
+        idle.close()
+        assert asked == ["input"]
+
     def test_another_rate_is_refused_with_the_reason(self, rig: JackRig) -> None:
         with pytest.raises(vc.ArgumentError, match="runs at 48000 Hz because JACK has no other"):
             self.open_output(rig, CodedOutput(), samplerate=44_100)
@@ -125,6 +162,15 @@ def test_a_server_that_is_killed_is_noticed_at_once_and_nothing_hangs(rig: JackR
     assert rig.driver.devices() == []
     with pytest.raises(vc.DeviceNotFoundError, match="driver 'miniaudio:jack'"):
         vc.OutputStream(lambda block: None, driver=rig.driver)
+
+
+def test_the_latency_of_a_server_that_is_gone_is_an_estimate(rig: JackRig) -> None:
+    stream = vc.Stream(lambda block: None, driver=rig.driver)
+    rig.unplug()
+    until(lambda: stream._connection.driver_stream._opened.gone)
+    assert all(one.is_estimate for one in stream.latency)
+    stream.close()
+    assert all(one.is_estimate for one in stream.latency)
 
 
 def test_a_server_that_comes_back_at_another_rate_ends_a_sound_and_says_so(rig: JackRig) -> None:

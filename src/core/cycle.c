@@ -97,11 +97,11 @@ static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t conte
     leave(engine);
     int reason = atomic_load(&engine->reason);
     bool at_once = reason == VC_REASON_ABORT || reason == VC_REASON_ERROR;
-    if (at_once || engine->config.drain_frames == 0) {
+    if (at_once || cycle->drain_frames == 0) {
         finish(engine, cycle);
         return;
     }
-    engine->drain_left = (int64_t)engine->config.drain_frames + content - cycle->frames;
+    engine->drain_left = (int64_t)cycle->drain_frames + content - cycle->frames;
     atomic_store_explicit(&engine->state, VC_DRAINING, memory_order_release);
 }
 

@@ -56,7 +56,6 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
         config->block_frames = engine->block_capacity; /* blocks stay as long as they were */
     }
     config->device_frames = move->device_frames;
-    config->drain_frames = move->drain_frames;
     config->clock_ns = move->clock_ns;
     config->clock = move->clock;
     return true;

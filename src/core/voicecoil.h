@@ -97,16 +97,18 @@ typedef struct vc_audio {
 /* ---- what a driver hands over ------------------------------------------------------------- */
 
 typedef struct vc_cycle {
-    uint32_t frames;      /* frames to read and to write, 1..any */
-    uint32_t lost_frames; /* frames the driver knows were lost since the last cycle; with valid
-                           * sample times leave it 0: the engine finds gaps itself */
-    vc_audio input;       /* as many channels as the engine's, in both directions */
-    vc_audio output;      /* what is in it on entry is not read */
-    vc_time now;          /* when this cycle began */
-    vc_time input_time;   /* when the first input frame was at the connector */
-    vc_time output_time;  /* when the first output frame will be at the connector */
-    int64_t called_ns;    /* when the driver was called, for one that has looked at the engine's
-                           * clock anyway; 0: the engine looks */
+    uint32_t frames;       /* frames to read and to write, 1..any */
+    uint32_t lost_frames;  /* frames the driver knows were lost since the last cycle; with valid
+                            * sample times leave it 0: the engine finds gaps itself */
+    vc_audio input;        /* as many channels as the engine's, in both directions */
+    vc_audio output;       /* what is in it on entry is not read */
+    vc_time now;           /* when this cycle began */
+    vc_time input_time;    /* when the first input frame was at the connector */
+    vc_time output_time;   /* when the first output frame will be at the connector */
+    int64_t called_ns;     /* when the driver was called, for one that has looked at the engine's
+                            * clock anyway; 0: the engine looks */
+    uint32_t drain_frames; /* from here to the ear: a stop is finished after them */
+    uint32_t reserved;
 } vc_cycle;
 
 /* ---- what the user's code gets ------------------------------------------------------------ */
@@ -191,7 +193,6 @@ typedef struct vc_engine_config {
     uint32_t output_channels;
     uint32_t block_frames;  /* frames per call of `process`; 0: as the device delivers */
     uint32_t device_frames; /* frames per cycle that the device promises; 0: they vary */
-    uint32_t drain_frames;  /* frames between a cycle and the ear: a stop is finished after them */
     uint32_t flags;         /* VC_ENGINE_* */
     double samplerate_hz;
     /* The stream's own block: vc_engine_block_frames * channels floats for each direction, alive
@@ -253,7 +254,6 @@ typedef struct vc_move {
     uint32_t input_channels; /* of the cycles: 0 where the engine has none */
     uint32_t output_channels;
     uint32_t device_frames; /* as in vc_engine_config */
-    uint32_t drain_frames;
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
 } vc_move;

@@ -190,7 +190,6 @@ class Engine:
         output_channels: int,
         block_frames: int,
         device_frames: int,
-        drain_frames: int,
         samplerate_hz: float,
         flags: int,
         clock: Clock | None = None,
@@ -208,7 +207,6 @@ class Engine:
         output_map: list[int | None],
         *,
         device_frames: int,
-        drain_frames: int,
         clock: Clock | None = None,
     ) -> None: ...
     @property

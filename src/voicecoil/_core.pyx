@@ -659,15 +659,14 @@ cdef class Engine:
     cdef readonly uint32_t input_channels, output_channels
 
     def __init__(self, Code code, *, uint32_t input_channels, uint32_t output_channels,
-                 uint32_t block_frames, uint32_t device_frames, uint32_t drain_frames,
-                 double samplerate_hz, uint32_t flags, clock=None):
+                 uint32_t block_frames, uint32_t device_frames, double samplerate_hz,
+                 uint32_t flags, clock=None):
         cdef vc_engine_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = self.input_channels = input_channels
         config.output_channels = self.output_channels = output_channels
         config.block_frames = block_frames
         config.device_frames = device_frames
-        config.drain_frames = drain_frames
         config.samplerate_hz = samplerate_hz
         # Only Python keeps references to a block's memory; all other code may have the device's own.
         config.flags = flags if isinstance(code, PythonCode) else flags | LEND
@@ -704,8 +703,7 @@ cdef class Engine:
         vc_engine_abort(self.engine)
 
     @cython.critical_section
-    def move(self, input_map, output_map, *, uint32_t device_frames, uint32_t drain_frames,
-             clock=None):
+    def move(self, input_map, output_map, *, uint32_t device_frames, clock=None):
         """Goes on with another device, when no cycle runs.
 
         The maps have for each channel the one of the device's cycles, or None.
@@ -716,7 +714,6 @@ cdef class Engine:
         to.input_map, to.input_channels = inputs.channels, inputs.used
         to.output_map, to.output_channels = outputs.channels, outputs.used
         to.device_frames = device_frames
-        to.drain_frames = drain_frames
         if clock is not None:
             to.clock_ns = (<Clock?>clock).function
             to.clock = (<Clock>clock).argument

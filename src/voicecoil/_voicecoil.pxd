@@ -49,7 +49,6 @@ cdef extern from "voicecoil.h" nogil:
         uint32_t output_channels
         uint32_t block_frames
         uint32_t device_frames
-        uint32_t drain_frames
         uint32_t flags
         double samplerate_hz
         float *input_block
@@ -78,7 +77,6 @@ cdef extern from "voicecoil.h" nogil:
         uint32_t input_channels
         uint32_t output_channels
         uint32_t device_frames
-        uint32_t drain_frames
         clock_fn clock_ns
         void *clock
 

@@ -422,7 +422,6 @@ class Connection:
                     arrival.input_map,
                     arrival.output_map,
                     device_frames=got.device_frames,
-                    drain_frames=got.output_latency.frames if got.output_latency else 0,
                     clock=driver_stream.clock,
                 )
                 driver_stream.start(self.engine)

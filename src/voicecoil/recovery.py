@@ -102,16 +102,10 @@ def find_or_await(
     return absent, False
 
 
-def absent_got(samplerate: float, has_input: bool, has_output: bool) -> Got:
+def absent_got(samplerate: float) -> Got:
     """What a device gives that is not there: nothing is known of its cycles and latencies."""
     latency = Latency(samplerate=samplerate)
-    return Got(
-        samplerate=samplerate,
-        device_frames=0,
-        max_frames=0,
-        input_latency=latency if has_input else None,
-        output_latency=latency if has_output else None,
-    )
+    return Got(samplerate, device_frames=0, max_frames=0, latency=lambda _: latency)
 
 
 @dataclass(frozen=True)

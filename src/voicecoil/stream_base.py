@@ -118,7 +118,7 @@ class StreamBase(StreamFacts):
             )
             maps = self._channel_maps(channels)
             if not is_there:
-                got = absent_got(rate or self._device.samplerate, bool(maps[0]), bool(maps[1]))
+                got = absent_got(rate or self._device.samplerate)
             else:
                 wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
                 driver_stream = self._driver.open_stream(wanted)
@@ -239,7 +239,6 @@ class StreamBase(StreamFacts):
         if self._zero_copy:
             packed = arrays == "memoryview" or isinstance(code, _core.NativeCode)
             flags |= _core.ZERO_COPY | (_core.PACKED if packed else 0)
-        output = got.output_latency.frames if got.output_latency else 0
         return _core.Engine(
             code,
             input_channels=len(self._maps[0]),
@@ -247,7 +246,6 @@ class StreamBase(StreamFacts):
             # Ahead, the lead makes blocks of the cycles as they come.
             block_frames=0 if self._ahead else self._blocksize or 0,
             device_frames=0 if self._ahead else got.device_frames,
-            drain_frames=output,
             samplerate_hz=got.samplerate,
             flags=flags,
             clock=clock,
@@ -335,10 +333,11 @@ class StreamBase(StreamFacts):
         connection.ask_to_end(drain)
         if _core.in_callback():  # this stream's, or another's on the same IO thread
             return
-        latency = self._got.output_latency
         began = time.monotonic()
-        until = began + self.lead_frames / self.samplerate + (latency.seconds if latency else 0.0)
-        until += STOP_TIMEOUT_S
+        tail_s = self.lead_frames / self.samplerate
+        if "output" in self._directions and connection.started:
+            tail_s += self._got.latency("output").seconds
+        until = began + tail_s + STOP_TIMEOUT_S
         # A stepped clock stands still unless somebody moves it: nothing will come to an end by
         # itself.
         while (

@@ -108,10 +108,9 @@ class StreamFacts:
         return 0 if fits or len(self._directions) < 2 else size
 
     def _latency(self, direction: Direction) -> Latency:
-        got = self._got.input_latency if direction == "input" else self._got.output_latency
-        assert got is not None
+        latency = self._got.latency(direction)
         lead = self._lead_frames() if direction == "output" else 0
-        return replace(got, lead_frames=got.lead_frames + lead)
+        return replace(latency, lead_frames=latency.lead_frames + lead)
 
     @property
     def state(self) -> State:

@@ -21,6 +21,7 @@ typedef struct rig {
     rig_layout layout;
     bool sample_times;
     int64_t input_latency, output_latency;
+    uint32_t drain_frames;
 
     /* What the user's code does. */
     uint32_t act_at;                 /* at this call (counted from 0), */
@@ -194,7 +195,8 @@ static inline uint32_t rig_cycle(rig *r, uint32_t frames) {
                       .output = r->audio[1],
                       .now = rig_time(r, r->frame),
                       .input_time = rig_time(r, r->frame - r->input_latency),
-                      .output_time = rig_time(r, r->frame + r->output_latency)};
+                      .output_time = rig_time(r, r->frame + r->output_latency),
+                      .drain_frames = r->drain_frames};
     r->content = vc_cycle_run(r->engine, &cycle);
     for (uint32_t f = 0; f < frames; f++) {
         for (uint32_t c = 0; c < r->config.output_channels; c++) {

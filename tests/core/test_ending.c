@@ -119,7 +119,7 @@ static void a_stop_ends_after_the_block_and_an_abort_at_once(void) {
         for (int abort = 0; abort < 2; abort++) {
             const placement *p = &PLACEMENTS[i];
             rig *r = rig_of(p);
-            r->config.drain_frames = 1000;
+            r->drain_frames = 1000;
             rig_start(r);
             for (int c = 0; c < 5; c++) {
                 rig_cycle(r, p->cycle);
@@ -151,7 +151,7 @@ static void finished_means_heard(void) {
     for (size_t l = 0; l < sizeof latencies / sizeof *latencies; l++) {
         for (uint32_t valid = 1; valid <= 64; valid += 21) {
             rig *r = rig_make(0, 1, 0, 64);
-            r->config.drain_frames = latencies[l];
+            r->drain_frames = latencies[l];
             r->act_at = 1;
             r->result = VC_STOP;
             r->valid = valid;
@@ -181,7 +181,7 @@ static void draining_nothing_ends_at_once(void) {
 
 static void an_abort_cuts_a_drain_short(void) {
     rig *r = rig_make(0, 1, 0, 64);
-    r->config.drain_frames = 100000;
+    r->drain_frames = 100000;
     rig_start(r);
     rig_cycle(r, 64);
     vc_engine_stop(r->engine);
@@ -198,7 +198,7 @@ static void an_abort_cuts_a_drain_short(void) {
 /* A block may be longer than a second. */
 static void an_abort_overtakes_a_stop(void) {
     rig *r = rig_make(0, 1, 4096, 64);
-    r->config.drain_frames = 1000;
+    r->drain_frames = 1000;
     rig_start(r);
     rig_cycle(r, 64);
     vc_engine_stop(r->engine);
@@ -227,7 +227,7 @@ static void an_abort_overtakes_the_codes_own_end(void) {
 
 static void a_stop_does_not_soften_an_abort(void) {
     rig *r = rig_make(0, 1, 0, 64);
-    r->config.drain_frames = 1000;
+    r->drain_frames = 1000;
     rig_start(r);
     rig_cycle(r, 64);
     vc_engine_abort(r->engine);

@@ -86,8 +86,8 @@ static void test_frames_go_through_as_they_are(void) {
 static void test_channels_are_mapped_and_the_others_silent(void) {
     const uint32_t odd[] = {3, 0, 1};
     vc_ma_config config = plain();
-    config.output = (vc_ma_direction){odd, 3, CHANNELS, 0};
-    config.input = (vc_ma_direction){odd, 3, CHANNELS, 7};
+    config.output = (vc_ma_direction){odd, 3, CHANNELS, 0, 0};
+    config.input = (vc_ma_direction){odd, 3, CHANNELS, 7, 0};
     for (uint32_t c = 0; c < CHANNELS; c++) {
         input[c] = (float)c;
     }
@@ -109,7 +109,7 @@ static void test_channels_are_mapped_and_the_others_silent(void) {
 static void test_equally_far_channels_need_no_list(void) {
     const uint32_t every_second[] = {3, 1};
     vc_ma_config config = plain();
-    config.output = (vc_ma_direction){every_second, 2, CHANNELS, 0};
+    config.output = (vc_ma_direction){every_second, 2, CHANNELS, 0, 0};
     device at = open_device(&config);
     call(&at);
     CHECK(seen.output.data == output + 3);
@@ -266,6 +266,16 @@ static int cycle_times(const void *client, uint32_t *frames, uint64_t *us, uint6
     return jack_fails;
 }
 
+static uint32_t latencies[2]; /* by jack_latency_callback_mode_t: capture, playback */
+static int latencies_asked;
+
+static void port_latency(void *port, int mode, vc_jack_range *range) VC_REALTIME;
+static void port_latency(void *port, int mode, vc_jack_range *range) {
+    CHECK(port == &latencies[mode]);
+    *range = (vc_jack_range){1, latencies[mode]};
+    latencies_asked++;
+}
+
 static uint32_t readable(void *ring) VC_REALTIME;
 static uint32_t readable(void *ring) {
     (void)ring;
@@ -281,7 +291,7 @@ static int skip(void *ring, uint32_t frames) {
 
 static vc_ma_config with_jack(void) {
     vc_ma_config config = plain();
-    config.jack = (vc_ma_jack){cycle_times, &jack_frames, readable, skip, &ring_held};
+    config.jack = (vc_ma_jack){cycle_times, &jack_frames, port_latency, readable, skip, &ring_held};
     jack_frames = UINT32_MAX - FRAMES; /* it wraps in the second cycle */
     jack_us = 5000;
     jack_fails = 0;
@@ -303,6 +313,53 @@ static void test_jacks_time_is_taken_and_unwrapped(void) {
         next_jack_cycle(FRAMES);
     }
     vc_ma_io_free(at.io);
+}
+
+static void test_jack_is_asked_for_latencies_once_in_each_run(void) {
+    vc_ma_config config = with_jack();
+    config.input = (vc_ma_direction){ALL, 2, 2, 7, 5};
+    vc_ma_io *io = vc_ma_io_new(&config);
+    device at = {.io = io};
+    vc_ma_io_set_ports(io, &latencies[0], &latencies[1]);
+    latencies_asked = 0;
+    call(&at);
+    CHECK_INT(latencies_asked, 0); /* there is no engine */
+    CHECK_INT(vc_ma_io_port_frames(io, true), -1);
+    for (int i = 0; i < 4; i++) {
+        latencies[0] = 20u + (uint32_t)i;
+        latencies[1] = 300u + (uint32_t)i;
+        vc_ma_io_attach(io, engine, false);
+        for (int c = 0; c < 3; c++) {
+            call(&at);
+            CHECK_INT(seen.now.sample_frames - seen.input_time.sample_frames, 20 + i + 5);
+            CHECK_INT(seen.output_time.sample_frames - seen.now.sample_frames, 300 + i);
+            CHECK_INT(seen.drain_frames, 300 + i);
+            next_jack_cycle(FRAMES);
+        }
+        CHECK_INT(latencies_asked, 2 * (i + 1));
+        CHECK_INT(vc_ma_io_port_frames(io, false), 20 + i);
+        CHECK_INT(vc_ma_io_port_frames(io, true), 300 + i);
+        vc_ma_io_detach(io);
+    }
+    vc_ma_io_free(io);
+}
+
+static void test_latencies_that_jack_does_not_know(void) {
+    vc_ma_config config = with_jack();
+    config.input = (vc_ma_direction){ALL, 2, 2, 7, 5};
+    latencies[1] = UINT32_MAX;
+    for (int way = 0; way < 3; way++) { /* nonsense; no port; no such function */
+        config.jack.latency = way < 2 ? port_latency : NULL;
+        device at = {.io = vc_ma_io_new(&config)};
+        vc_ma_io_set_ports(at.io, NULL, way == 1 ? NULL : &latencies[1]);
+        vc_ma_io_attach(at.io, engine, false);
+        call(&at);
+        CHECK_INT(seen.now.sample_frames - seen.input_time.sample_frames, 7);
+        CHECK_INT(seen.output_time.sample_frames - seen.now.sample_frames, 100);
+        CHECK_INT(seen.drain_frames, 100);
+        CHECK_INT(vc_ma_io_port_frames(at.io, true), -1);
+        vc_ma_io_free(at.io);
+    }
 }
 
 static void test_cycles_that_jack_skipped_are_lost(void) {
@@ -490,6 +547,8 @@ int main(void) {
     RUN(test_a_device_without_user_data_is_left_alone);
     RUN(test_notifications_are_counted);
     RUN(test_jacks_time_is_taken_and_unwrapped);
+    RUN(test_jack_is_asked_for_latencies_once_in_each_run);
+    RUN(test_latencies_that_jack_does_not_know);
     RUN(test_cycles_that_jack_skipped_are_lost);
     RUN(test_a_jack_cycle_in_parts);
     RUN(test_the_cycle_in_which_jack_was_connected_is_silent);

@@ -296,7 +296,6 @@ static void a_native_cycle_is_clean(void) {
                 vc_engine_config config = {.input_channels = inputs,
                                            .output_channels = 2,
                                            .block_frames = block,
-                                           .drain_frames = 100,
                                            .flags = flags,
                                            .samplerate_hz = 48000,
                                            .process = vc_native_process,

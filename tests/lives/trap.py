@@ -64,7 +64,6 @@ def ioproc(library: str, caller: str) -> None:
         output_channels=4,
         block_frames=100,
         device_frames=0,
-        drain_frames=0,
         samplerate_hz=48_000.0,
         flags=_core.METER,
     )
@@ -75,6 +74,7 @@ def ioproc(library: str, caller: str) -> None:
         [(0, 0), (0, 1), (1, 0), (2, 3)],
         11,
         13,
+        100,
         (125, 3),
         48_000.0,
     )

@@ -150,8 +150,9 @@ class Got:
         Frames in every IO cycle; 0: they vary.
     max_frames : int
         Frames that no cycle exceeds.
-    input_latency, output_latency : Latency or None
-        None: the stream has no such direction.
+    latency : callable
+        Gives the `Latency` of a direction that the stream has, also when the stream is lost or
+        closed. Until the first start it may take a cycle's time, for a system that has to be asked.
     rate_note : str
         Why it runs at that rate and not at the wanted one, and what can be done: the end of a
         sentence.
@@ -160,8 +161,7 @@ class Got:
     samplerate: float
     device_frames: int
     max_frames: int
-    input_latency: Latency | None
-    output_latency: Latency | None
+    latency: Callable[[Direction], Latency]
     rate_note: str = "for another stream: use that, or close the other stream first"
 
 

@@ -88,6 +88,7 @@ cdef extern from "ioproc.h" nogil:
         vc_engine *engine
         vc_ioproc_direction input
         vc_ioproc_direction output
+        uint32_t drain_frames
         vc_timebase timebase
         double samplerate_hz
 

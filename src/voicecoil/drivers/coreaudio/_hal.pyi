@@ -21,6 +21,7 @@ class IOProc:
         output_map: Sequence[tuple[int, int]],
         input_latency_frames: int,
         output_latency_frames: int,
+        drain_frames: int,
         timebase: tuple[int, int],
         samplerate_hz: float,
     ) -> None: ...

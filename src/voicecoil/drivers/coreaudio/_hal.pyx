@@ -53,8 +53,8 @@ cdef class IOProc:
     cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, engine, uintptr_t cycle_run, input_map, output_map,
-                  uint32_t input_latency_frames, uint32_t output_latency_frames, timebase,
-                  double samplerate_hz):
+                  uint32_t input_latency_frames, uint32_t output_latency_frames,
+                  uint32_t drain_frames, timebase, double samplerate_hz):
         cdef vc_ioproc_config config
         cdef vc_ioproc_channel *maps[2]
         memset(&config, 0, sizeof(config))
@@ -75,6 +75,7 @@ cdef class IOProc:
             config.output.map = maps[1]
             config.output.channels = len(output_map)
             config.output.latency_frames = output_latency_frames
+            config.drain_frames = drain_frames
             config.timebase.numerator, config.timebase.denominator = timebase
             config.samplerate_hz = samplerate_hz
             self.ioproc = vc_ioproc_new(&config)

@@ -27,6 +27,7 @@ struct vc_ioproc {
     _Atomic uint64_t turn; /* odd while inside */
     vc_cycle_run_fn run;
     vc_timebase timebase;
+    uint32_t drain_frames;
     double ns_per_frame;
     direction directions[2];
 
@@ -312,6 +313,7 @@ run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
     }
     if (out->channels) {
         cycle.output_time = connector_time(ioproc, OUTPUT, output_time, &cycle.now);
+        cycle.drain_frames = ioproc->drain_frames;
     }
     silence_rest(out, output);
     uint32_t made = ioproc->run(engine, &cycle);
@@ -377,6 +379,7 @@ vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config) {
     }
     ioproc->run = config->run;
     ioproc->timebase = config->timebase;
+    ioproc->drain_frames = config->drain_frames;
     ioproc->ns_per_frame = 1e9 / config->samplerate_hz;
     atomic_store(&ioproc->engine, config->engine);
     atomic_store(&ioproc->content_first, INT64_MIN);

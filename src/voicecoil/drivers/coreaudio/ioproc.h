@@ -43,6 +43,7 @@ typedef struct vc_ioproc_config {
     vc_engine *engine;
     vc_ioproc_direction input;
     vc_ioproc_direction output;
+    uint32_t drain_frames; /* between a cycle and the ear */
     vc_timebase timebase;
     double samplerate_hz;
 } vc_ioproc_config;

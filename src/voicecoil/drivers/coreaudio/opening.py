@@ -58,6 +58,7 @@ class Opened:
     device: int
     streams: dict[int, list[DeviceStream]]  # by scope
     places: dict[int, list[ChannelPlace]]  # by scope: where each channel of the stream is
+    latencies: dict[int, Latency]  # by scope
     got: Got
     reported_rate: float  # the nominal one, when all was done: not always what it runs at
 
@@ -68,7 +69,7 @@ class Opened:
 
     def connector_frames(self, scope: int) -> int:
         """Between CoreAudio's time stamps and the connector."""
-        way = self.got.input_latency if scope == INPUT else self.got.output_latency
+        way = self.latencies.get(scope)
         return way.device_frames + way.stream_frames if way is not None else 0
 
 
@@ -89,19 +90,17 @@ def set_up(hal: Hal, device: int, wanted: Wanted, timeouts: Timeouts, in_use: bo
     longest = max(buffer_frames, hal.u32_or(device, "vfsz", 0)) if varies else buffer_frames
     latencies = {
         scope: _latency(hal, device, scope, found[scope], places[scope], buffer_frames, rate)
-        if maps[scope]
-        else None
         for scope in found
+        if maps[scope]
     }
     got = Got(
         samplerate=rate,
         device_frames=0 if varies else buffer_frames,
         max_frames=min(longest, MAX_BUFFER_FRAMES),
-        input_latency=latencies[INPUT],
-        output_latency=latencies[OUTPUT],
+        latency=lambda direction: latencies[INPUT if direction == "input" else OUTPUT],
         rate_note=note,
     )
-    return Opened(device, found, places, got, hal.f64(device, "nsrt"))
+    return Opened(device, found, places, latencies, got, hal.f64(device, "nsrt"))
 
 
 def _wait(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:

@@ -82,6 +82,7 @@ class CoreAudioStream:
             opened.places[OUTPUT],
             opened.connector_frames(INPUT),
             opened.connector_frames(OUTPUT),
+            opened.latencies[OUTPUT].frames if OUTPUT in opened.latencies else 0,
             driver.library.timebase,
             opened.got.samplerate,
         )

@@ -7,12 +7,14 @@ cdef extern from "callback.h" nogil:
     ctypedef struct vc_ma_io
     ctypedef void *vc_cycle_run_fn
     ctypedef void *vc_jack_cycle_times_fn
+    ctypedef void *vc_jack_latency_fn
     ctypedef void *vc_ma_ring_readable_fn
     ctypedef void *vc_ma_ring_skip_fn
 
     ctypedef struct vc_ma_jack:
         vc_jack_cycle_times_fn cycle_times
         const void *client
+        vc_jack_latency_fn latency
         vc_ma_ring_readable_fn readable
         vc_ma_ring_skip_fn skip
         void *ring
@@ -25,6 +27,7 @@ cdef extern from "callback.h" nogil:
         uint32_t channels
         uint32_t device_channels
         uint32_t latency_frames
+        uint32_t added_frames
 
     ctypedef struct vc_ma_config:
         vc_cycle_run_fn run
@@ -48,6 +51,8 @@ cdef extern from "callback.h" nogil:
     void vc_ma_set_user_data_offset(size_t offset)
     vc_ma_io *vc_ma_io_new(const vc_ma_config *config)
     void vc_ma_io_free(vc_ma_io *io)
+    void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output)
+    int64_t vc_ma_io_port_frames(const vc_ma_io *io, bint output)
     void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bint connected)
     void vc_ma_io_detach(vc_ma_io *io)
     uint64_t vc_ma_io_turn(const vc_ma_io *io)

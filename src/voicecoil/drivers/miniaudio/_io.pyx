@@ -69,7 +69,8 @@ cdef class IO:
         memset(&config, 0, sizeof(config))
         maps[0] = maps[1] = NULL
         try:
-            for d, (channels, device_channels, latency_frames) in enumerate((input, output)):
+            for d, (channels, device_channels, latency_frames, added_frames) in enumerate(
+                    (input, output)):
                 maps[d] = <uint32_t *>PyMem_Calloc(len(channels) + 1, sizeof(uint32_t))
                 if maps[d] == NULL:
                     raise MemoryError
@@ -80,6 +81,7 @@ cdef class IO:
                 direction.channels = len(channels)
                 direction.device_channels = device_channels
                 direction.latency_frames = latency_frames
+                direction.added_frames = added_frames
             config.run = <vc_cycle_run_fn>cycle_run
             config.samplerate_hz = samplerate_hz
             config.fixed_frames = fixed_frames
@@ -87,9 +89,10 @@ cdef class IO:
             config.slack_frames = slack_frames
             config.jack.cycle_times = <vc_jack_cycle_times_fn><uintptr_t>jack[0]
             config.jack.client = <const void *><uintptr_t>jack[1]
-            config.jack.readable = <vc_ma_ring_readable_fn><uintptr_t>jack[2]
-            config.jack.skip = <vc_ma_ring_skip_fn><uintptr_t>jack[3]
-            config.jack.ring = <void *><uintptr_t>jack[4]
+            config.jack.latency = <vc_jack_latency_fn><uintptr_t>jack[2]
+            config.jack.readable = <vc_ma_ring_readable_fn><uintptr_t>jack[3]
+            config.jack.skip = <vc_ma_ring_skip_fn><uintptr_t>jack[4]
+            config.jack.ring = <void *><uintptr_t>jack[5]
             self.io = vc_ma_io_new(&config)
         finally:
             PyMem_Free(maps[0])
@@ -104,6 +107,15 @@ cdef class IO:
     def address(self):
         """For ma_device's pUserData."""
         return <uintptr_t>self.io
+
+    def set_ports(self, uintptr_t input, uintptr_t output):
+        """The sound card's that JACK is asked about in the first cycle; while there is no engine."""
+        vc_ma_io_set_ports(self.io, <void *>input, <void *>output)
+
+    def port_frames(self, bint output):
+        """Between the sound card's ports and its connectors, as JACK said; None: nothing yet."""
+        cdef int64_t frames = vc_ma_io_port_frames(self.io, output)
+        return frames if frames >= 0 else None
 
     @cython.critical_section
     def attach(self, engine, bint connected=False):

@@ -14,11 +14,15 @@
 enum { INPUT = 0, OUTPUT = 1 };
 /* What the time line gives way when callbacks come later: more than a crystal's error. */
 static const double DRIFT = 2e-4;
+static const uint32_t MAX_LATENCY_FRAMES = 1u << 24; /* more is nonsense */
 
 typedef struct direction {
     uint32_t channels;
     uint32_t device_channels;
     int64_t latency_frames;
+    uint32_t added_frames;
+    void *port;
+    _Atomic int64_t port_frames;
     uint32_t *map;
     vc_channel *list; /* filled anew in each cycle */
     bool uniform;     /* the mapped channels are equally far apart, */
@@ -146,10 +150,27 @@ static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t *host_n
     return true;
 }
 
+/* jack_latency_callback_mode_t has the input's first, as we do. */
+static void ask_latencies(vc_ma_io *io) VC_REALTIME;
+static void ask_latencies(vc_ma_io *io) {
+    for (int i = INPUT; i <= OUTPUT; i++) {
+        direction *d = &io->directions[i];
+        vc_jack_range range = {0};
+        if (d->port) { /* not compared with NULL: see vc_cycle_run */
+            io->jack.latency(d->port, i, &range);
+            if (range.maximum < MAX_LATENCY_FRAMES) {
+                d->latency_frames = (int64_t)range.maximum + d->added_frames;
+                atomic_store_explicit(&d->port_frames, range.maximum, memory_order_relaxed);
+            }
+        }
+    }
+}
+
 static vc_time advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
     bool fresh = atomic_exchange_explicit(&io->fresh, false, memory_order_relaxed);
     if (fresh) {
         raise_priority(io);
+        ask_latencies(io);
         begin_run(io, now_ns);
     }
     int64_t host_ns = 0;
@@ -206,6 +227,7 @@ static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const floa
     if (out->channels) {
         cycle.output = channels_of(out, output);
         cycle.output_time = later(io, cycle.now, out->latency_frames);
+        cycle.drain_frames = (uint32_t)out->latency_frames;
         if (out->partial) {
             silence(out, output, frames);
         }
@@ -295,6 +317,8 @@ static bool fill_direction(direction *d, const vc_ma_direction *given) {
     d->channels = given->channels;
     d->device_channels = given->device_channels;
     d->latency_frames = given->latency_frames;
+    d->added_frames = given->added_frames;
+    atomic_store(&d->port_frames, -1);
     d->map = calloc(given->channels + 1u, sizeof *d->map);
     d->list = calloc(given->channels + 1u, sizeof *d->list);
     if (d->map == NULL || d->list == NULL) {
@@ -346,6 +370,15 @@ void vc_ma_io_free(vc_ma_io *io) {
         free(io->directions[d].list);
     }
     free(io);
+}
+
+void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output) {
+    io->directions[INPUT].port = io->jack.latency != NULL ? input : NULL;
+    io->directions[OUTPUT].port = io->jack.latency != NULL ? output : NULL;
+}
+
+int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) {
+    return atomic_load_explicit(&io->directions[output].port_frames, memory_order_relaxed);
 }
 
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bool connected) {

@@ -28,17 +28,24 @@ typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC
 
 /* What JACK adds. Its two directions come in one call, the input first, so nothing needs to lie
  * in the ring that miniaudio puts between them: it is emptied as long as no engine is there.
- * All three are made for the IO thread: JACK's reads shared memory, the ring's two atomic
- * offsets. */
+ * All are made for the IO thread: JACK's read shared memory, the ring's two atomic offsets. On
+ * another thread libjack lets who asks for a latency sleep for a period while the graph changes,
+ * as it does when a client has just come. */
 typedef int (*vc_jack_cycle_times_fn)(const void *client, uint32_t *current_frames,
                                       uint64_t *current_us, uint64_t *next_us,
                                       float *period_us) VC_REALTIME;
+typedef struct vc_jack_range { /* jack_latency_range_t */
+    uint32_t minimum;
+    uint32_t maximum;
+} vc_jack_range;
+typedef void (*vc_jack_latency_fn)(void *port, int mode, vc_jack_range *range) VC_REALTIME;
 typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring) VC_REALTIME;
 typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames) VC_REALTIME;
 
 typedef struct vc_ma_jack {
     vc_jack_cycle_times_fn cycle_times; /* NULL: not JACK, or one that does not tell */
     const void *client;
+    vc_jack_latency_fn latency;      /* NULL: it does not tell */
     vc_ma_ring_readable_fn readable; /* NULL: leave the ring alone */
     vc_ma_ring_skip_fn skip;
     void *ring;
@@ -48,7 +55,8 @@ typedef struct vc_ma_direction {
     const uint32_t *map; /* for each channel of the engine the device's; copied */
     uint32_t channels;
     uint32_t device_channels; /* in the memory that the callback gets */
-    uint32_t latency_frames;  /* between a callback and the connector */
+    uint32_t latency_frames;  /* between a callback and the connector, unless JACK knows better: */
+    uint32_t added_frames;    /* then this much more than JACK says */
 } vc_ma_direction;
 
 typedef struct vc_ma_config {
@@ -91,6 +99,11 @@ void vc_ma_set_user_data_offset(size_t offset);
 vc_ma_io *vc_ma_io_new(const vc_ma_config *config);
 /* [control], when the device is gone. */
 void vc_ma_io_free(vc_ma_io *io);
+/* The sound card's ports that JACK is asked about in the first cycle with an engine; NULL: it is
+ * not. [control], while no engine is attached. */
+void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output);
+/* What it said: frames between the sound card's ports and its connectors; -1: nothing yet. [any] */
+int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) VC_REALTIME;
 /* From the next cycle on the engine is called. `connected`, only with JACK's `cycle_times`: the
  * device has just been connected, which counts from JACK's next cycle on, so that the engine is not
  * called in the one that is under way. [control] */

@@ -10,8 +10,10 @@ from voicecoil.drivers.miniaudio import _io, library
 __all__ = [
     "changes_period",
     "cycle_times_address",
+    "latency_address",
     "port_latency_frames",
     "ports",
+    "sound_card_port",
     "tell_when_gone",
 ]
 
@@ -84,26 +86,43 @@ def tell_when_gone(client: int, io: _io.IO) -> None:
         jack.jack_on_shutdown(client, _io.gone_address(), io.address)
 
 
-def port_latency_frames(client: int, direction: Direction) -> int | None:
-    """Between the sound card's ports and its connectors, frames; None: JACK does not say."""
+def latency_address() -> int:
+    """Of jack_port_get_latency_range; 0: this libjack has none."""
     jack = library.jack()
-    needed = ("jack_get_ports", "jack_port_by_name", "jack_port_get_latency_range", "jack_free")
+    if jack is None or not hasattr(jack, "jack_port_get_latency_range"):
+        return 0
+    return ctypes.cast(jack.jack_port_get_latency_range, ctypes.c_void_p).value or 0
+
+
+def sound_card_port(client: int, direction: Direction) -> int:
+    """The first of the sound card's ports that a direction is connected with; 0: there is none."""
+    jack = library.jack()
+    needed = ("jack_get_ports", "jack_port_by_name", "jack_free")
     if jack is None or not client or not all(hasattr(jack, name) for name in needed):
-        return None
+        return 0
     jack.jack_port_by_name.restype = ctypes.c_void_p
     jack.jack_port_by_name.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
+    way = _IS_OUTPUT if direction == "input" else _IS_INPUT
+    names = _physical_ports(jack, client, way)
+    return (jack.jack_port_by_name(client, names[0]) or 0) if names else 0
+
+
+def port_latency_frames(port: int, direction: Direction) -> int | None:
+    """Between the sound card's ports and its connectors, frames; None: JACK does not say.
+
+    libjack makes who asks wait for a period while the graph changes, as it does when a client has
+    just come.
+    """
+    jack = library.jack()
+    if jack is None or not port or not latency_address():
+        return None
     jack.jack_port_get_latency_range.restype = None
     jack.jack_port_get_latency_range.argtypes = [
         ctypes.c_void_p,
         ctypes.c_int,
         ctypes.POINTER(_Range),
     ]
-    way, mode = (
-        (_IS_OUTPUT, _CAPTURE_LATENCY) if direction == "input" else (_IS_INPUT, _PLAYBACK_LATENCY)
-    )
-    names = _physical_ports(jack, client, way)
-    port = jack.jack_port_by_name(client, names[0]) if names else None
     found = _Range()
-    if port:
-        jack.jack_port_get_latency_range(port, mode, ctypes.byref(found))
-    return int(found.maximum) if port and found.maximum < MAX_LATENCY_FRAMES else None
+    mode = _CAPTURE_LATENCY if direction == "input" else _PLAYBACK_LATENCY
+    jack.jack_port_get_latency_range(port, mode, ctypes.byref(found))
+    return int(found.maximum) if found.maximum < MAX_LATENCY_FRAMES else None

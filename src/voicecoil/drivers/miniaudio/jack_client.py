@@ -26,7 +26,7 @@ _NO_START_SERVER = 1
 _Open = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 _Close = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_NOTHING: tuple[list[int], int, int] = ([], 0, 0)
+_NOTHING: tuple[list[int], int, int, int] = ([], 0, 0, 0)
 
 
 def _address(function: Any) -> int:
@@ -84,7 +84,7 @@ class Spare:
                 raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
             self._client = client
             self._earlier.append(self._end)
-            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, 0, -1, (0, 0, 0, 0, 0))
+            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, 0, -1, (0,) * 6)
             tell_when_gone(client, self._end)
         return self._client
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.drivers.driver import Direction, Got, Latency, Wanted
+from voicecoil.drivers.driver import Got, Wanted
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
+from voicecoil.drivers.miniaudio.latency import Latencies, buffered_frames
 from voicecoil.drivers.miniaudio.library import CAPTURE, DUPLEX, FLOAT32, PLAYBACK, Side
 from voicecoil.errors import DriverError
 
@@ -25,8 +26,8 @@ ALSA_CHANNEL_MAP = 1
 MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
-Jack = tuple[int, int, int, int, int]  # the fields of vc_ma_jack
-NO_JACK = (0, 0, 0, 0, 0)
+Jack = tuple[int, int, int, int, int, int]  # the fields of vc_ma_jack
+NO_JACK = (0, 0, 0, 0, 0, 0)
 DATA_CALLBACK = _io.data_callback_address()
 
 
@@ -49,6 +50,7 @@ class Opened:
     device: Any
     io: _io.IO
     got: Got
+    latencies: Latencies
     keep: Any
     dead: bool = False
 
@@ -77,8 +79,6 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
         listed = (wanted.device.input_channels, wanted.device.output_channels)
         known = backend.answers(wanted.device)
         channels = [0 if known[way] else listed[way] for way in (0, 1)]
-    # Before it has ports: with a change of the graph under way JACK waits a period to answer.
-    beyond = _beyond(backend)
     device, keep = _init(backend, wanted, kind, rate, channels)
     try:
         sides, jack_ = _read(backend, device, kind)
@@ -90,15 +90,19 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
             channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
             device, keep = _init(backend, wanted, kind, 0 if converts else rate, channels)
             sides, jack_ = _read(backend, device, kind)
-        got = _got(backend, wanted, sides, float(device.sampleRate), beyond, bool(jack_[4]))
-        io = _io_of(backend, wanted, sides, got, jack_)
-        if jack_[1]:
-            jack.tell_when_gone(jack_[1], io)
+        _check_channels(wanted, sides)
+        rate_hz, client = float(device.sampleRate), jack_[1]
+        added = _added_frames(backend, sides, jack_)
+        io = _io_of(backend, wanted, sides, rate_hz, added, jack_)
+        latencies = Latencies(io, sides, rate_hz, added, client)
+        got = _got(backend, sides, rate_hz, latencies)
+        if client:
+            jack.tell_when_gone(client, io)
         device.pUserData = backend.library.ffi.cast("void *", io.address)
     except BaseException:
         backend.library.lib.ma_device_uninit(device)
         raise
-    return Opened(device, io, got, keep)
+    return Opened(device, io, got, latencies, keep)
 
 
 def tear_down(backend: Backend, opened: Opened) -> None:
@@ -107,18 +111,6 @@ def tear_down(backend: Backend, opened: Opened) -> None:
     if not opened.dead:
         opened.dead = True
         backend.library.lib.ma_device_uninit(opened.device)
-
-
-def _beyond(backend: Backend) -> dict[Direction, int | None]:
-    """What is between the backend's buffers and the connectors, frames; None: it does not tell."""
-    spare = backend.jack_client()
-    if spare is None:
-        return {"input": None, "output": None}
-    client = spare.client()
-    return {
-        "input": jack.port_latency_frames(client, "input"),
-        "output": jack.port_latency_frames(client, "output"),
-    }
 
 
 def _init(
@@ -174,23 +166,15 @@ def _read(backend: Backend, device: Any, kind: int) -> tuple[tuple[Side, Side], 
 def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
     if backend.kind.key != "jack" or not rest.client:
         return NO_JACK
-    times = jack.cycle_times_address()
+    times, latency = jack.cycle_times_address(), jack.latency_address()
     loaded = backend.library
     functions = [loaded.address(f"ma_pcm_rb_{name}") for name in ("available_read", "seek_read")]
     if kind != DUPLEX or not all(functions):
-        return times, rest.client, 0, 0, 0
-    return times, rest.client, functions[0], functions[1], loaded.layout.ring_of(rest)
+        return times, rest.client, latency, 0, 0, 0
+    return times, rest.client, latency, functions[0], functions[1], loaded.layout.ring_of(rest)
 
 
-def _got(
-    backend: Backend,
-    wanted: Wanted,
-    sides: tuple[Side, Side],
-    rate: float,
-    beyond: dict[Direction, int | None],
-    ring_is_emptied: bool,
-) -> Got:
-    kind = backend.kind
+def _check_channels(wanted: Wanted, sides: tuple[Side, Side]) -> None:
     for way, channel_map in enumerate((wanted.input_map, wanted.output_map)):
         if channel_map and max(channel_map) >= sides[way].channels:
             raise DriverError(
@@ -198,47 +182,38 @@ def _got(
                 f"{sides[way].channels} that it has now; list the devices again",
                 call="ma_device_init",
             )
-    both = all(side.channels for side in sides)
 
-    def latency(side: Side, direction: Direction) -> Latency | None:
-        between = 0
-        if both and direction == "input" and kind.asynchronous and not ring_is_emptied:
-            between = DUPLEX_PERIODS * side.period_frames
-        if not side.channels:
-            return None
-        return _latency(side, direction, rate, beyond[direction], between)
 
-    used = [side for side in sides if side.channels]
-    longest = max(side.period_frames * side.periods for side in used)
-    fixed = 0
-    if kind.key == "jack" and jack.changes_period():
+def _fixed_frames(backend: Backend, sides: tuple[Side, Side]) -> int:
+    """Frames in each callback; 0: they vary."""
+    kind = backend.kind
+    if not kind.fixed_frames or (kind.key == "jack" and jack.changes_period()):
+        return 0
+    return max(side.period_frames for side in sides)
+
+
+def _got(backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Latencies) -> Got:
+    kind = backend.kind
+    fixed = longest = _fixed_frames(backend, sides)
+    if kind.key == "jack" and not fixed:
         longest = jack.MAX_PERIOD_FRAMES
-    elif kind.fixed_frames:
-        fixed = longest = used[0].period_frames
+    elif not fixed:
+        longest = max(side.period_frames * side.periods for side in sides)
     return Got(
         samplerate=rate,
         device_frames=fixed,
         max_frames=longest,
-        input_latency=latency(sides[0], "input"),
-        output_latency=latency(sides[1], "output"),
+        latency=latencies.of,
         rate_note=f"because {kind.title} has no other rate for it: use that",
     )
 
 
-def _latency(
-    side: Side, direction: Direction, rate: float, beyond: int | None, between: int
-) -> Latency:
-    buffer_frames = side.period_frames * (side.periods if direction == "output" else 1)
-    if beyond is not None:
-        # The ports' latency counts from the beginning of a cycle.
-        buffer_frames = min(beyond, buffer_frames)
-        beyond -= buffer_frames
-    return Latency(
-        device_frames=beyond or 0,
-        buffer_frames=buffer_frames + between,
-        samplerate=rate,
-        is_estimate=beyond is None,
-    )
+def _added_frames(backend: Backend, sides: tuple[Side, Side], jack_: Jack) -> int:
+    both = all(side.channels for side in sides)
+    ring_is_emptied = bool(jack_[5])
+    if not both or not backend.kind.asynchronous or ring_is_emptied:
+        return 0
+    return DUPLEX_PERIODS * sides[0].period_frames
 
 
 def _priority() -> int:
@@ -254,23 +229,25 @@ def _priority() -> int:
 
 
 def _io_of(
-    backend: Backend, wanted: Wanted, sides: tuple[Side, Side], got: Got, jack_: Jack
+    backend: Backend,
+    wanted: Wanted,
+    sides: tuple[Side, Side],
+    rate: float,
+    added_frames: int,
+    jack_: Jack,
 ) -> _io.IO:
     used = [side for side in sides if side.channels]
     # One period more than the buffer: callbacks come in bursts.
     slack = min(side.period_frames * (side.periods + 1) for side in used)
-    maps = (wanted.input_map, wanted.output_map)
-    latencies = (got.input_latency, got.output_latency)
-    input_, output = (
-        (list(maps[way]), sides[way].channels, latency.frames if latency else 0)
-        for way, latency in enumerate(latencies)
-    )
+    capture, playback = sides
+    behind = buffered_frames(capture, "input") + added_frames
+    ahead = buffered_frames(playback, "output")
     return _io.IO(
         _core.cycle_run_address(),
-        input_,
-        output,
-        got.samplerate,
-        got.device_frames,
+        (list(wanted.input_map), capture.channels, behind, added_frames),
+        (list(wanted.output_map), playback.channels, ahead, 0),
+        rate,
+        _fixed_frames(backend, sides),
         0 if backend.kind.own_threads else _priority(),
         -1 if backend.kind.catches_up else slack,
         jack_,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import replace
 
 from voicecoil import _core, control
-from voicecoil.drivers.driver import Got, Wanted
+from voicecoil.drivers.driver import Direction, Got, Latency, Wanted
 from voicecoil.drivers.miniaudio import jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.opening import Opened, tear_down
@@ -58,7 +59,7 @@ class MiniaudioStream:
         self._closed = False
         self._hung = False
         self._seen = [0] * 5
-        self.got: Got = opened.got
+        self.got: Got = replace(opened.got, latency=self._latency)
         self.clock: _core.Clock | None = None
 
     # ---- start ----
@@ -93,6 +94,7 @@ class MiniaudioStream:
         backend = self._backend
         if self._opened.dead or self._opened.gone:
             raise DeviceLostError(self._gone_text())
+        self._opened.latencies.prepare()
         result = backend.library.lib.ma_device_start(self._opened.device)
         backend.check("ma_device_start", result, repr(self._name))
         if backend.kind.connects_later and not jack.cycle_times_address():
@@ -114,6 +116,19 @@ class MiniaudioStream:
         self._backend.opened.discard(self._opened)
         self._backend.keep(self._opened)
         self._hung = True
+
+    def _latency(self, direction: Direction) -> Latency:
+        backend, latencies = self._backend, self._opened.latencies
+        if not (latencies.known(direction) or self._closed or control.forked(self._generation)):
+            with contextlib.suppress(DriverError, StreamTimeoutError):
+                backend.call(
+                    f"asking how late {self._name!r} is", self._ask, backend.timeouts.look_s
+                )
+        return latencies.of(direction)
+
+    def _ask(self) -> None:
+        if not (self._opened.dead or self._opened.gone):
+            self._opened.latencies.ask()
 
     # ---- stop ----
 

@@ -480,8 +480,10 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         cycle.frames = frames;
         cycle.lost_frames = 0;
         cycle.called_ns = 0;
+        cycle.reserved = 0;
         buffer(&cycle.input, device, slot, INPUT, frames);
         buffer(&cycle.output, device, slot, OUTPUT, frames);
+        cycle.drain_frames = cycle.output.channels ? config->output_latency_frames : 0;
         cycle.now = (vc_time){begin_ns, device->frame, both, 0};
         cycle.input_time = (vc_time){in_ns, in, both, 0};
         cycle.output_time = (vc_time){out_ns, out, both, 0};

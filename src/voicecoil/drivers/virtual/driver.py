@@ -357,15 +357,14 @@ class _VirtualStream:
             samplerate=rate,
             device_frames=0 if device.pattern else frames,
             max_frames=frames,
-            input_latency=self._latency(0, rate, frames) if wanted.input_map else None,
-            output_latency=self._latency(1, rate, frames) if wanted.output_map else None,
+            latency=self._latency,
         )
 
-    def _latency(self, direction: int, rate: float, frames: int) -> Latency:
+    def _latency(self, direction: Direction) -> Latency:
         return Latency(
-            device_frames=self._device.latency_frames[direction],
-            buffer_frames=frames,
-            samplerate=rate,
+            device_frames=self._device.latency_frames[direction == "output"],
+            buffer_frames=self.got.max_frames,
+            samplerate=self.got.samplerate,
         )
 
     def start(self, engine: _core.Engine) -> None:
