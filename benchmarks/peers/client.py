@@ -107,7 +107,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "seconds": taken_s,
         "blocks": last - blocks,
         "xruns": counts[0] if counts else None,
-        "cycles": counts[1] if counts[1:] else None,
+        "frames": counts[1] if counts[1:] else None,
         "lost_frames": counts[2] if counts[1:] else None,
         "audio_us_per_block": audio_ns / 1e3 / max(1, last - blocks),
         "resident_kib": kib,

@@ -90,8 +90,8 @@ class Client:
 
     def counted(self) -> tuple[int, ...]:
         """What the library has counted so far: nothing, or its xruns; of one that is ahead of the
-        device also the device's cycles and the frames that it left empty, for there callbacks say
-        little of what the device got."""
+        device also the frames that the device took and those of them that were empty, for there
+        callbacks say little of what the device got."""
         return ()
 
     def close(self) -> None:
@@ -413,7 +413,7 @@ class VoicecoilSafe(Voicecoil):
 
     def counted(self) -> tuple[int, ...]:
         statistics = self.stream.statistics()
-        return statistics.xruns, statistics.cycles, statistics.lost_frames
+        return statistics.xruns, statistics.frames, statistics.lost_frames
 
 
 class VoicecoilAhead(VoicecoilSafe):

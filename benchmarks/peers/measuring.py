@@ -28,10 +28,10 @@ class Seen:
 
     def share(self, frames: int) -> float:
         """Blocks that came, of those that the clock asked for; of a library that is ahead of the
-        device, cycles that came and that it did not leave empty."""
+        device, frames that the device took and that were not empty."""
         asked_for = self.values["seconds"] * RATE
         if self.values["lost_frames"] is not None:
-            came = self.values["cycles"] * frames / asked_for
+            came = self.values["frames"] / asked_for
             return min(came, 1 - float(self.values["lost_frames"]) / asked_for)
         return self.values["blocks"] * frames / asked_for
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -29,6 +30,10 @@ HEAD = [
     "open to first block / first one after opening, ms",
     "resident, MiB",
 ]
+
+
+def shown(ms: float) -> str:
+    return "not timed" if math.isnan(ms) else f"{ms:.1f}"
 
 
 def table(
@@ -65,7 +70,7 @@ def table(
                 measuring.spread(late),
                 f"{measuring.median(counted):.0f}" if counted else "",
                 f"{middle('audio_us_per_block'):.1f}",
-                f"{middle('opened_ms'):.1f} / {middle('connected_ms'):.1f}",
+                f"{middle('opened_ms'):.1f} / {shown(middle('connected_ms'))}",
                 f"{middle('resident_kib') / 1024:.0f}",
             ]
         )

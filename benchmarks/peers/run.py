@@ -42,8 +42,8 @@ Where it does not lead, and why:
 
 - An empty callback costs JACK-Client little: it is handed a number and no arrays. It pays when it
   asks for them, as the fill shows.
-- JACK makes who asks for a port's latency wait for a period if a client has just come; this library
-  wants to know it before it plays, which shows with 1024 frames.
+- With JACK the C client's first block comes as soon as it is a client, before it is connected; this
+  library's first block is one that is heard.
 - PortAudio (sounddevice, rtmixer) opens faster: it looks for devices when it is imported, before
   the clock starts. So does no other here; this library finds the device that was asked for while
   it opens, and with JACK it is a client only while it plays.
