@@ -42,6 +42,24 @@ def test_without_a_device_the_virtual_one_stands_in_and_one_line_says_so_and_why
     assert line.endswith("): the virtual device stands in, unheard")
 
 
+OTHER_VERSION = """
+import _miniaudio, sys, types
+text = _miniaudio.ffi.new("char[]", b"0.12.1")
+lib = types.SimpleNamespace(ma_version_string=lambda: text)
+sys.modules["_miniaudio"] = types.SimpleNamespace(ffi=_miniaudio.ffi, lib=lib)
+"""
+
+
+def test_another_version_of_the_library_is_named() -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    done = run(OTHER_VERSION + "import voicecoil as vc; print(vc.devices()[0].driver)")
+    assert done.stdout == "virtual\n"
+    assert "has the library's version 0.12.1" in done.stderr
+    done = run(OTHER_VERSION + "import voicecoil as vc; vc.devices(driver='miniaudio:jack')")
+    assert done.stderr.splitlines()[-1].startswith("voicecoil.errors.DriverError: ")
+    assert "has the library's version 0.12.1" in done.stderr
+
+
 @pytest.mark.skipif(os.path.exists("/dev/snd"), reason="NOT TESTED: this machine has a sound card")
 def test_the_line_names_each_sound_system() -> None:
     pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")

@@ -119,6 +119,7 @@ class ControlThread:
         *,
         queue_s: float = QUEUE_S,
         later: bool = False,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Result:
         """Runs `work` on the thread and gives what it gave.
 
@@ -136,6 +137,8 @@ class ControlThread:
             How long it waits for other calls before it begins.
         later : bool
             Also when that was too long, or the wait was interrupted, it is done in its turn.
+        meanwhile : callable or None
+            What the caller does before it waits.
 
         Raises
         ------
@@ -154,6 +157,9 @@ class ControlThread:
             with self._changed:
                 self._jobs.append(job)
                 self._wake()
+            if meanwhile is not None:
+                meanwhile()
+            with self._changed:
                 self._await_turn(job, queue_s, later)
                 self._await_end(job)
         except BaseException:

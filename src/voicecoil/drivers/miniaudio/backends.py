@@ -152,19 +152,16 @@ class Backend:
 
     Parameters
     ----------
-    loaded : Library
     kind : Kind
     driver : str
         The driver's name, for devices and messages.
     timeouts : Timeouts
     """
 
-    def __init__(self, loaded: Library, kind: Kind, driver: str, timeouts: Timeouts) -> None:
-        self.library = loaded
+    def __init__(self, kind: Kind, driver: str, timeouts: Timeouts) -> None:
         self.kind = kind
         self.timeouts = timeouts
         self._driver = driver
-        self._number = loaded.backend(kind.title)
         self._thread = ControlThread(f"voicecoil {kind.key}", kind.title)
         self.absence = "not asked"  # why it has no devices, in two words or so
         self.opened: set[Opened] = set()  # by this process, on this sound system
@@ -177,6 +174,11 @@ class Backend:
         self._known: dict[str, _Listed] = {}
         self._leaked: list[Any] = []  # what calls that did not return may still use
 
+    @property
+    def library(self) -> Library:
+        """Loaded when it is first needed. Raises `DriverError`."""
+        return library.load()
+
     def call(
         self,
         name: str,
@@ -184,10 +186,13 @@ class Backend:
         timeout_s: float,
         undo: Callable[[Result], None] = lambda _: None,
         queue_s: float = QUEUE_S,
+        meanwhile: Callable[[], object] | None = None,
     ) -> Result:
         """Runs `work` on the thread that calls this sound system; see `ControlThread.call`."""
         try:
-            return self._thread.call(name, work, timeout_s, undo, queue_s=queue_s)
+            return self._thread.call(
+                name, work, timeout_s, undo, queue_s=queue_s, meanwhile=meanwhile
+            )
         except NotBegunError:
             raise
         except StreamTimeoutError:
@@ -238,7 +243,8 @@ class Backend:
         """
         if self._context is not None:
             return self._context
-        if self._number is None or not self._libraries():
+        number = self.library.backend(self.kind.title)
+        if number is None or not self._libraries():
             raise result_error("ma_context_init", NO_BACKEND, self.kind.title, [])
         ffi, lib = self.library.ffi, self.library.lib
         name = ffi.new("char[]", CLIENT_NAME.encode())
@@ -246,7 +252,7 @@ class Backend:
         config.pulse.pApplicationName = name
         config.jack.pClientName = name
         context = ffi.new("ma_context *")
-        numbers = ffi.new("ma_backend[]", [self._number])
+        numbers = ffi.new("ma_backend[]", [number])
         with contextlib.ExitStack() as stack:
             if (spare := self.jack_client()) is not None:
                 stack.enter_context(spare.lent())
@@ -440,9 +446,12 @@ class Backend:
         """Its devices, the default one first; none when it is not there."""
         limit_s = self.timeouts.probe_s
         try:
-            found = self.call(f"asking {self.kind.title} for its devices", self.look, limit_s)
+            # JACK's list takes 20 ms, of waiting, and not this library.
+            name = f"asking {self.kind.title} for its devices"
+            found = self.call(name, self.look, limit_s, meanwhile=library.load)
             self.absence = "no device"
         except DriverError:
+            library.load()  # raises again, if that was the trouble
             self.absence = "no server" if self._libraries() else "not installed"
             return []
         except StreamTimeoutError:

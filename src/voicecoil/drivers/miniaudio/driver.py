@@ -49,11 +49,9 @@ class MiniaudioDriver:
             )
         self.name = "miniaudio" if backend is None else f"miniaudio:{backend}"
         self.timeouts = timeouts or Timeouts()
-        loaded = library.load()
+        library.check_installed()
         keys: Sequence[str] = real_backends() if backend is None else [backend]
-        self._backends = {
-            key: Backend(loaded, BACKENDS[key], self.name, self.timeouts) for key in keys
-        }
+        self._backends = {key: Backend(BACKENDS[key], self.name, self.timeouts) for key in keys}
         self._watching = Watching(self._look, f"voicecoil watches {self.name}")
 
     def why_silent(self) -> str | None:
