@@ -6,6 +6,8 @@ knows a driver.
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -271,6 +273,20 @@ class DriverContract:
         assert connection.overloads == 0
         connection.close()
         connection.close()
+        assert got.latency("output") == latency
+
+    def test_a_dropped_connection_is_freed_at_once(self, rig: Rig) -> None:
+        """What it holds of the audio system must not wait for the garbage collector."""
+        wanted = Wanted(rig.device, [], rig.channels, samplerate=None, block_frames=None)
+        gc.disable()
+        try:
+            connection = rig.driver.open_stream(wanted)
+            there = weakref.ref(connection)
+            connection.close()
+            del connection
+            assert there() is None
+        finally:
+            gc.enable()
 
 
 class RemovableRig(Rig, Protocol):

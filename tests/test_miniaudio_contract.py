@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -106,3 +108,15 @@ class TestNullBackend(DriverContract):
         stream.close()
         frames = np.array(callback.output_frames, np.int64)
         assert (np.diff(frames) > 0).all()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_who_names_a_sound_system_gets_no_library_of_another() -> None:
+    program = """
+import voicecoil as vc
+with vc.OutputStream(lambda block: None, driver="miniaudio:null") as stream:
+    stream.latency
+print("libjack" in open("/proc/self/maps").read())
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")

@@ -105,6 +105,7 @@ def install_package(folder: Path) -> None:
     print("building voicecoil", flush=True)
     python = python_in(folder)
     env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
+    env.pop("PIP_BUILD_CONSTRAINT", None)  # pip 26 refuses it where nothing is isolated
     build = folder / "meson"
     log = folder / "build.log"
     options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]

@@ -94,7 +94,10 @@ class OutputStream(StreamBase):
 
     @property
     def latency(self) -> Latency:
-        """Frames from ``block.output`` to the connector."""
+        """Frames from ``block.output`` to the connector.
+
+        Before the first cycle JACK has to be asked, which takes up to a block's time.
+        """
         return self._latency("output")
 
     def levels(self) -> list[Level]:
@@ -174,7 +177,10 @@ class InputStream(StreamBase):
 
     @property
     def latency(self) -> Latency:
-        """Frames from the connector to ``block.input``."""
+        """Frames from the connector to ``block.input``.
+
+        Before the first cycle JACK has to be asked, which takes up to a block's time.
+        """
         return self._latency("input")
 
     def levels(self) -> list[Level]:
@@ -269,7 +275,10 @@ class Stream(StreamBase):
 
     @property
     def latency(self) -> tuple[Latency, Latency]:
-        """Frames from the connector to ``block.input``, and from ``block.output`` to it."""
+        """Frames from the connector to ``block.input``, and from ``block.output`` to it.
+
+        Before the first cycle JACK has to be asked, which takes up to two blocks' time.
+        """
         return self._latency("input"), self._latency("output")
 
     def levels(self) -> tuple[list[Level], list[Level]]:

@@ -152,7 +152,8 @@ class Got:
         Frames that no cycle exceeds.
     latency : callable
         Gives the `Latency` of a direction that the stream has, also when the stream is lost or
-        closed. Until the first start it may take a cycle's time, for a system that has to be asked.
+        closed. Until its first cycle a system may have to be asked, which JACK answers within a
+        cycle's time, or after what else it is asked.
     rate_note : str
         Why it runs at that rate and not at the wanted one, and what can be done: the end of a
         sentence.

@@ -39,7 +39,7 @@ class Timeouts:
     probe_s : float
         Until a sound system has said whether it is there, and which devices it has.
     look_s : float
-        The same while a stream has stopped to run.
+        The same while a stream has stopped to run, or somebody wants to know its latency.
     open_s, start_s, stop_s : float
         A call that opens, starts or ends a device.
     cycle_s : float

@@ -14,7 +14,7 @@
 enum { INPUT = 0, OUTPUT = 1 };
 /* What the time line gives way when callbacks come later: more than a crystal's error. */
 static const double DRIFT = 2e-4;
-static const uint32_t MAX_LATENCY_FRAMES = 1u << 24; /* more is nonsense */
+static const uint32_t MAX_LATENCY_FRAMES = 1u << 24; /* more is nonsense; as in jack.py */
 
 typedef struct direction {
     uint32_t channels;

@@ -21,7 +21,7 @@ _AUDIO = b"32 bit float mono audio"
 _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
 _CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
 MAX_PERIOD_FRAMES = 8192
-MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense
+MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense; as in callback.c
 
 
 class _Range(ctypes.Structure):
@@ -98,7 +98,7 @@ def sound_card_port(client: int, direction: Direction) -> int:
     """The first of the sound card's ports that a direction is connected with; 0: there is none."""
     jack = library.jack()
     needed = ("jack_get_ports", "jack_port_by_name", "jack_free")
-    if jack is None or not client or not all(hasattr(jack, name) for name in needed):
+    if jack is None or not all(hasattr(jack, name) for name in needed):
         return 0
     jack.jack_port_by_name.restype = ctypes.c_void_p
     jack.jack_port_by_name.argtypes = [ctypes.c_void_p, ctypes.c_char_p]

@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+from typing import TYPE_CHECKING
+
+from voicecoil.drivers.control_thread import NotBegunError
 from voicecoil.drivers.driver import Direction, Latency
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.library import Side
+from voicecoil.errors import DriverError, ForkedError, StreamTimeoutError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.miniaudio.backends import Backend
 
 __all__ = ["Latencies", "buffered_frames"]
+
+PERIODS = 4  # libjack sleeps for 1.1 of them at most
 
 
 def buffered_frames(side: Side, direction: Direction) -> int:
@@ -18,11 +28,12 @@ class Latencies:
     """Of one open device.
 
     JACK tells what is beyond its buffers, but not at once: see `jack.port_latency_frames`. So the
-    IO thread asks, which need not wait, when the stream runs; and the thread that calls JACK, for
-    who wants to know before.
+    IO thread asks, which need not wait, in its first cycle; and the thread that calls JACK, for who
+    wants to know before.
 
     Parameters
     ----------
+    backend : Backend
     io : IO
         The device's user data.
     sides : (Side, Side)
@@ -33,16 +44,27 @@ class Latencies:
         What miniaudio keeps between input and output.
     client : int
         JACK's; 0: the sound system does not tell what is beyond its buffers.
+
+    Attributes
+    ----------
+    ended : bool
+        The client may be closed by now.
+    hung : bool
+        A call that did not return may still use the client.
     """
 
     def __init__(
         self,
+        backend: Backend,
         io: _io.IO,
         sides: tuple[Side, Side],
         samplerate: float,
         added_frames: int,
         client: int,
     ) -> None:
+        self.ended = False
+        self.hung = False
+        self._backend = backend
         self._io = io
         self._sides: dict[Direction, Side] = {"input": sides[0], "output": sides[1]}
         self._samplerate = samplerate
@@ -50,27 +72,47 @@ class Latencies:
         self._client = client
         self._asked: dict[Direction, int | None] = {}
 
-    def _port(self, direction: Direction) -> int:
-        there = bool(self._sides[direction].channels)
-        return jack.sound_card_port(self._client, direction) if there else 0
-
     def prepare(self) -> None:
-        """Before a start, on the thread that calls JACK."""
-        self._io.set_ports(self._port("input"), self._port("output"))
-
-    def ask(self) -> None:
-        """On the thread that calls JACK, as long as the device is there."""
-        for direction in self._sides:
-            port = self._port(direction)
-            self._asked[direction] = jack.port_latency_frames(port, direction) if port else None
-
-    def known(self, direction: Direction) -> bool:
-        """Whether nothing more is to be learned."""
-        told = self._io.port_frames(direction == "output") is not None
-        return told or not self._client or direction in self._asked
+        """Before a start, on the thread that calls JACK: what the IO thread will ask about."""
+        if self._client:
+            ports = [
+                jack.sound_card_port(self._client, direction) if side.channels else 0
+                for direction, side in self._sides.items()
+            ]
+            self._io.set_ports(*ports)
 
     def of(self, direction: Direction) -> Latency:
-        """Of a direction, as far as it is known."""
+        """Of a direction; where JACK has not told it and cannot be asked any more, an estimate."""
+        if self._io.port_frames(direction == "output") is None and direction not in self._asked:
+            self._ask(direction)
+        return self._known(direction)
+
+    def _can_be_asked(self) -> bool:
+        return bool(self._client) and not (self.ended or self.hung or self._io.counts()["gone"])
+
+    def _ask(self, direction: Direction) -> None:
+        if not self._can_be_asked():
+            return
+
+        def ask() -> None:
+            if self._can_be_asked():
+                port = jack.sound_card_port(self._client, direction)
+                self._asked[direction] = jack.port_latency_frames(port, direction)
+
+        limit_s = self._backend.timeouts.look_s
+        period_s = self._sides[direction].period_frames / self._samplerate
+        try:
+            with contextlib.suppress(DriverError, ForkedError, NotBegunError):
+                self._backend.call(
+                    f"asking for the latency of the {direction}",
+                    ask,
+                    limit_s + PERIODS * period_s,
+                    queue_s=limit_s,
+                )
+        except StreamTimeoutError:
+            self.hung = True
+
+    def _known(self, direction: Direction) -> Latency:
         buffer_frames = buffered_frames(self._sides[direction], direction)
         beyond = self._io.port_frames(direction == "output")
         if beyond is None:

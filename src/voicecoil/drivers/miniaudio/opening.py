@@ -41,6 +41,7 @@ class Opened:
         The ma_device.
     io : IO
         Its user data.
+    latencies : Latencies
     keep : Any
         What miniaudio holds pointers to as long as the device is there.
     dead : bool
@@ -94,7 +95,7 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
         rate_hz, client = float(device.sampleRate), jack_[1]
         added = _added_frames(backend, sides, jack_)
         io = _io_of(backend, wanted, sides, rate_hz, added, jack_)
-        latencies = Latencies(io, sides, rate_hz, added, client)
+        latencies = Latencies(backend, io, sides, rate_hz, added, client)
         got = _got(backend, sides, rate_hz, latencies)
         if client:
             jack.tell_when_gone(client, io)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import time
-from dataclasses import replace
 
 from voicecoil import _core, control
-from voicecoil.drivers.driver import Direction, Got, Latency, Wanted
+from voicecoil.drivers.driver import Got, Wanted
 from voicecoil.drivers.miniaudio import jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.opening import Opened, tear_down
@@ -59,7 +58,7 @@ class MiniaudioStream:
         self._closed = False
         self._hung = False
         self._seen = [0] * 5
-        self.got: Got = replace(opened.got, latency=self._latency)
+        self.got: Got = opened.got
         self.clock: _core.Clock | None = None
 
     # ---- start ----
@@ -117,19 +116,6 @@ class MiniaudioStream:
         self._backend.keep(self._opened)
         self._hung = True
 
-    def _latency(self, direction: Direction) -> Latency:
-        backend, latencies = self._backend, self._opened.latencies
-        if not (latencies.known(direction) or self._closed or control.forked(self._generation)):
-            with contextlib.suppress(DriverError, StreamTimeoutError):
-                backend.call(
-                    f"asking how late {self._name!r} is", self._ask, backend.timeouts.look_s
-                )
-        return latencies.of(direction)
-
-    def _ask(self) -> None:
-        if not (self._opened.dead or self._opened.gone):
-            self._opened.latencies.ask()
-
     # ---- stop ----
 
     def stop(self, timeout_s: float) -> None:
@@ -167,6 +153,9 @@ class MiniaudioStream:
         if self._closed:
             return
         self._closed = True
+        self._opened.latencies.ended = True
+        if self._opened.latencies.hung:
+            self._leak()
         if control.forked(self._generation) or self._hung:
             return
         backend, opened = self._backend, self._opened

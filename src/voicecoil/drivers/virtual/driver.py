@@ -353,18 +353,15 @@ class _VirtualStream:
         self._engine: _core.Engine | None = None
         self._closed = False
         self.clock = self._core if device.clock != "real" else None
+        behind, ahead = (
+            Latency(device_frames=more, buffer_frames=frames, samplerate=rate)
+            for more in device.latency_frames
+        )
         self.got = Got(
             samplerate=rate,
             device_frames=0 if device.pattern else frames,
             max_frames=frames,
-            latency=self._latency,
-        )
-
-    def _latency(self, direction: Direction) -> Latency:
-        return Latency(
-            device_frames=self._device.latency_frames[direction == "output"],
-            buffer_frames=self.got.max_frames,
-            samplerate=self.got.samplerate,
+            latency=lambda direction: behind if direction == "input" else ahead,
         )
 
     def start(self, engine: _core.Engine) -> None:
