@@ -6,10 +6,10 @@
  * miniaudio's header is not needed to build this: Python configures the library through the cffi
  * module of the `miniaudio` package, and says once where in a `ma_device` the user data is.
  *
- * Life: new -> ma_device_init -> attach and ma_device_start, with JACK the other way round and after
- * set_ports -> detach, and wait until it is not inside -> ma_device_stop -> ma_device_uninit -> free, when nobody can call any more. After detach
- * it plays silence: that no cycle of the engine runs or will run is this file's promise, whatever
- * the sound server does.
+ * Life: new -> ma_device_init -> attach -> ma_device_start (with JACK set_ports -> ma_device_start
+ * -> attach) -> detach, and wait until it is not inside -> ma_device_stop -> ma_device_uninit ->
+ * free, when nobody can call any more. After detach it plays silence: that no cycle of the engine
+ * runs or will run is this file's promise, whatever the sound server does.
  *
  * The time line. Where the backend knows its frames (JACK), they are taken from it. Elsewhere
  * frames are counted, and the time of a cycle is found from when the callbacks come: they are never

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Latencies", "buffered_frames"]
 
-PERIODS = 4  # libjack sleeps for 1.1 of them at most
+PERIODS = 4  # libjack sleeps for 1.1 of them
 
 
 def buffered_frames(side: Side, direction: Direction) -> int:
