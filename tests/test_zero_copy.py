@@ -162,6 +162,23 @@ def test_an_exception_takes_no_view_along_in_its_frames(part: slice) -> None:
     assert not any(frame.f_locals for frame in frames)
 
 
+def test_exceptions_that_lead_back_to_themselves_are_followed_once() -> None:
+    virtual, driver = device()
+
+    def callback(block: vc.Block) -> None:
+        local = block.output[:10]
+        error, other = ValueError(local.shape), KeyError()
+        error.__context__, other.__context__ = other, error
+        raise error
+
+    stream = vc.OutputStream(callback, driver=driver, zero_copy=True)
+    stream.start()
+    virtual.step(2)
+    with pytest.raises(ValueError, match="10, 2"):
+        stream.wait(5)
+    stream.close()
+
+
 @pytest.mark.parametrize("keep", [lambda array: array, lambda array: array[:10]])
 def test_an_exception_says_that_a_reference_was_kept(keep: Any) -> None:
     virtual, driver = device()

@@ -88,13 +88,16 @@ static void forget_locals(PyObject *exception) {
     Py_XDECREF(traceback);
 }
 
+enum { MAX_CONTEXTS = 100 }; /* an exception's __context__ may lead back to it */
+
 /* The callable's exception is the one to tell of; what was kept beside it becomes a note. */
 static void note_escape(vc_bridge *bridge, PyObject *exception) {
     PyObject *inner = Py_NewRef(exception);
-    while (inner != NULL) {
+    for (int depth = 0; inner != NULL && depth < MAX_CONTEXTS; depth++) {
         forget_locals(inner);
         Py_SETREF(inner, PyException_GetContext(inner));
     }
+    Py_XDECREF(inner);
     const char *which = escaped(bridge);
     PyObject *words = which != NULL ? words_of_escape(which) : NULL;
     PyObject *done = words != NULL ? PyObject_CallMethod(exception, "add_note", "O", words) : NULL;
