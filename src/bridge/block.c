@@ -139,8 +139,8 @@ static int block_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(block->time);
     Py_VISIT(block->parameters);
     Py_VISIT(block->results);
-    Py_VISIT(block->whole_input);
-    Py_VISIT(block->whole_output);
+    Py_VISIT(block->inputs);
+    Py_VISIT(block->outputs);
     Py_VISIT(Py_TYPE(self));
     return 0;
 }
@@ -152,8 +152,8 @@ static int block_clear(PyObject *self) {
     Py_CLEAR(block->time);
     Py_CLEAR(block->parameters);
     Py_CLEAR(block->results);
-    Py_CLEAR(block->whole_input);
-    Py_CLEAR(block->whole_output);
+    Py_CLEAR(block->inputs);
+    Py_CLEAR(block->outputs);
     return 0;
 }
 
@@ -277,7 +277,7 @@ static PyObject *new_block(PyObject *module, PyObject *arguments) {
     block->frames = PyLong_FromLong(0);
     block->samplerate = PyFloat_FromDouble(samplerate_hz);
     block->time = (PyObject *)PyObject_New(vc_py_time, state->time);
-    block->whole_input = block->whole_output = NULL;
+    block->inputs = block->outputs = NULL;
     block->frames_value = 0;
     block->lost_frames = 0;
     if (block->time != NULL) {

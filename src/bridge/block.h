@@ -26,8 +26,10 @@ typedef struct vc_py_block {
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
-    PyObject *whole_input; /* free-threaded: where `input` is a part of it; else NULL */
-    PyObject *whole_output;
+    /* Free-threaded, where the number of frames has changed: a dict of the views, by their number
+     * of frames, the whole one also by None; else NULL. */
+    PyObject *inputs;
+    PyObject *outputs;
     uint32_t frames_value;
     uint32_t lost_frames;
 } vc_py_block;

@@ -144,44 +144,66 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
 
 #ifdef Py_GIL_DISABLED
 /* Another thread may be in the middle of reading a view that the callback has left to it: so a view
- * is never changed, but exchanged for another one of the same memory, which costs an allocation
- * when the number of frames changes. What zero_copy lends is for the call only. */
-static bool exchange_view(PyObject *block, PyObject **slot, PyObject **whole, vc_view *view,
-                          uint32_t frames) {
-    if (view->object == NULL || view->own_frames == (Py_ssize_t)frames) {
+ * is never changed, but exchanged for another one of the same memory. They are kept: memoryviews of
+ * one memory count each other, in CPython 3.13 without a lock, and so must not come and go while
+ * others do. What zero_copy lends is for the call only. */
+static PyObject *first_of(PyObject *view) {
+    PyObject *views = PyDict_New();
+    PyObject *frames = views != NULL ? PyLong_FromSsize_t(PyObject_Length(view)) : NULL;
+    if (frames == NULL || PyDict_SetItem(views, Py_None, view) < 0 ||
+        PyDict_SetItem(views, frames, view) < 0) {
+        Py_CLEAR(views);
+    }
+    Py_XDECREF(frames);
+    return views;
+}
+
+/* NULL: an exception is set. */
+static PyObject *view_of(PyObject *views, PyObject *frames) {
+    PyObject *whole = NULL, *part = NULL;
+    if (PyDict_GetItemRef(views, frames, &part) != 0 ||
+        PyDict_GetItemRef(views, Py_None, &whole) != 1) {
+        return part;
+    }
+    part = PySequence_GetSlice(whole, 0, PyLong_AsSsize_t(frames));
+    Py_DECREF(whole);
+    if (part != NULL && PyDict_SetItem(views, frames, part) < 0) {
+        Py_CLEAR(part);
+    }
+    return part;
+}
+
+static bool exchange_view(vc_py_block *block, PyObject **slot, PyObject **views, vc_view *view) {
+    if (view->object == NULL || view->own_frames == (Py_ssize_t)block->frames_value) {
         return true;
     }
-    if (*whole == NULL) {
-        *whole = Py_NewRef(*slot);
+    if (*views == NULL && (*views = first_of(*slot)) == NULL) {
+        return false;
     }
-    Py_ssize_t length = PyObject_Length(*whole);
-    PyObject *part = length == (Py_ssize_t)frames
-                         ? Py_NewRef(*whole)
-                         : PySequence_GetSlice(*whole, 0, (Py_ssize_t)frames);
+    PyObject *part = view_of(*views, block->frames);
     if (part == NULL) {
         return false;
     }
-    vc_py_exchange(block, slot, part);
+    vc_py_exchange((PyObject *)block, slot, part);
     return vc_view_init(view, part) == 0;
 }
 
-static bool exchange_views(vc_bridge *bridge, uint32_t frames) {
+static bool exchange_views(vc_bridge *bridge) {
     vc_py_block *object = (vc_py_block *)bridge->block;
-    return bridge->zero_copy || (exchange_view(bridge->block, &object->input, &object->whole_input,
-                                               &bridge->input, frames) &&
-                                 exchange_view(bridge->block, &object->output,
-                                               &object->whole_output, &bridge->output, frames));
+    return bridge->zero_copy ||
+           (exchange_view(object, &object->input, &object->inputs, &bridge->input) &&
+            exchange_view(object, &object->output, &object->outputs, &bridge->output));
 }
 #else
-static bool exchange_views(vc_bridge *bridge, uint32_t frames) {
-    (void)bridge, (void)frames;
+static bool exchange_views(vc_bridge *bridge) {
+    (void)bridge;
     return true;
 }
 #endif
 
 static bool point(vc_bridge *bridge, const vc_block *block) {
     if (vc_view_intact(&bridge->input) && vc_view_intact(&bridge->output)) {
-        if (!exchange_views(bridge, block->frames)) {
+        if (!exchange_views(bridge)) {
             return false;
         }
         vc_view_point(&bridge->input, &block->input, block->frames);
