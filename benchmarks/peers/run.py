@@ -40,8 +40,8 @@ machine. "C client" is a program on JACK without any library: the floor. Two cha
 
 Where it does not lead, and why:
 
-- An empty callback costs JACK-Client little, and a long block no more than a short one: it is handed
-  a number and no arrays. It pays when it asks for them, as the fill shows.
+- An empty callback costs JACK-Client little, and a long block no more than a short one: it is
+  handed a number and no arrays. It pays when it asks for them, as the fill shows.
 - With JACK the first block of the C client, and of JACK-Client, comes as soon as it is a client,
   before it is connected; this library's first block is one that is heard.
 - On a server most of the IO thread's time is its wake-up: what takes about the same differs by

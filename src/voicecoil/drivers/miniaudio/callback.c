@@ -373,8 +373,9 @@ void vc_ma_io_free(vc_ma_io *io) {
 }
 
 void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output) {
-    io->directions[INPUT].port = io->jack.latency != NULL ? input : NULL;
-    io->directions[OUTPUT].port = io->jack.latency != NULL ? output : NULL;
+    bool tells = io->jack.latency; /* not compared with NULL: see vc_cycle_run */
+    io->directions[INPUT].port = tells ? input : NULL;
+    io->directions[OUTPUT].port = tells ? output : NULL;
 }
 
 int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) {
