@@ -118,5 +118,7 @@ with vc.OutputStream(lambda block: None, driver="miniaudio:null") as stream:
     stream.latency
 print("libjack" in open("/proc/self/maps").read())
 """
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
     assert (done.stdout, done.stderr) == ("False\n", "")

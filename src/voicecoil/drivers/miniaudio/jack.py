@@ -28,12 +28,16 @@ class _Range(ctypes.Structure):
     _fields_ = (("minimum", ctypes.c_uint32), ("maximum", ctypes.c_uint32))
 
 
+def _address(name: str) -> int:
+    jack = library.jack()
+    if jack is None or not hasattr(jack, name):
+        return 0
+    return ctypes.cast(getattr(jack, name), ctypes.c_void_p).value or 0
+
+
 def cycle_times_address() -> int:
     """Of jack_get_cycle_times; 0: this libjack has none."""
-    jack = library.jack()
-    if jack is None or not hasattr(jack, "jack_get_cycle_times"):
-        return 0
-    return ctypes.cast(jack.jack_get_cycle_times, ctypes.c_void_p).value or 0
+    return _address("jack_get_cycle_times")
 
 
 def ports(client: int) -> tuple[int, int, int]:
@@ -88,10 +92,7 @@ def tell_when_gone(client: int, io: _io.IO) -> None:
 
 def latency_address() -> int:
     """Of jack_port_get_latency_range; 0: this libjack has none."""
-    jack = library.jack()
-    if jack is None or not hasattr(jack, "jack_port_get_latency_range"):
-        return 0
-    return ctypes.cast(jack.jack_port_get_latency_range, ctypes.c_void_p).value or 0
+    return _address("jack_port_get_latency_range")
 
 
 def sound_card_port(client: int, direction: Direction) -> int:

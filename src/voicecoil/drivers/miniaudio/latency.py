@@ -83,9 +83,27 @@ class Latencies:
 
     def of(self, direction: Direction) -> Latency:
         """Of a direction; where JACK has not told it and cannot be asked any more, an estimate."""
-        if self._io.port_frames(direction == "output") is None and direction not in self._asked:
+        beyond = self._beyond(direction)
+        if beyond is None and direction not in self._asked:
             self._ask(direction)
-        return self._known(direction)
+            beyond = self._beyond(direction)
+        buffer_frames = buffered_frames(self._sides[direction], direction)
+        is_estimate = beyond is None
+        if beyond is None:
+            beyond = buffer_frames
+        # The ports' latency counts from the beginning of a cycle.
+        buffer_frames = min(beyond, buffer_frames)
+        return Latency(
+            device_frames=beyond - buffer_frames,
+            buffer_frames=buffer_frames + (self._added_frames if direction == "input" else 0),
+            samplerate=self._samplerate,
+            is_estimate=is_estimate,
+        )
+
+    def _beyond(self, direction: Direction) -> int | None:
+        """What JACK told: the IO thread, which asks in each run, or else the other one."""
+        frames = self._io.port_frames(direction == "output")
+        return self._asked.get(direction) if frames is None else frames
 
     def _can_be_asked(self) -> bool:
         return bool(self._client) and not (self.ended or self.hung or self._io.counts()["gone"])
@@ -111,20 +129,3 @@ class Latencies:
                 )
         except StreamTimeoutError:
             self.hung = True
-
-    def _known(self, direction: Direction) -> Latency:
-        buffer_frames = buffered_frames(self._sides[direction], direction)
-        beyond = self._io.port_frames(direction == "output")
-        if beyond is None:
-            beyond = self._asked.get(direction)
-        is_estimate = beyond is None
-        if beyond is None:
-            beyond = buffer_frames
-        # The ports' latency counts from the beginning of a cycle.
-        buffer_frames = min(beyond, buffer_frames)
-        return Latency(
-            device_frames=beyond - buffer_frames,
-            buffer_frames=buffer_frames + (self._added_frames if direction == "input" else 0),
-            samplerate=self._samplerate,
-            is_estimate=is_estimate,
-        )
