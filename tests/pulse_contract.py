@@ -1,7 +1,7 @@
 """What the miniaudio driver must do on every server that speaks PulseAudio's protocol.
 
-What is played is recorded from the sink's monitor. Times and latencies are estimates there: no test
-here is about them.
+What is played is recorded from the sink's monitor and compared after alignment: see `aligned`.
+Times and latencies are estimates there: no test here is about them.
 """
 
 from __future__ import annotations
@@ -11,16 +11,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
-from coded import assert_coded, coded
+from coded import aligned, assert_coded, coded
 from driver_contract import CodedOutput, DriverContract
+from rig import until
 from servers.pulse import SURROUND, Monitor, PulseServer
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+from voicecoil.recovery import OnDeviceLost
 
 __all__ = ["PERIOD_FRAMES", "PulseContract", "PulseRig", "Shared"]
 
@@ -42,10 +45,15 @@ class PulseRig:
         self.monitor.wait((cycles + 3) * PERIOD_FRAMES)
 
     def heard(self) -> NDArray[np.float32]:
-        return self.monitor.heard()
+        return aligned(self.monitor.heard())
 
     def unplug(self) -> None:
         self.server.kill()
+
+
+def plays_on(callback: CodedOutput) -> None:
+    blocks = callback.blocks
+    until(lambda: callback.blocks > blocks + 3)
 
 
 class Shared:
@@ -123,10 +131,9 @@ class PulseContract(DriverContract):
         ):
             vc.play(sound, 48_000, driver=rig.driver).wait()
             rig.advance(10)
-        recorded = np.concatenate(blocks)
-        loud = np.flatnonzero(recorded.any(axis=1))
-        assert_coded(recorded[loud[0] : loud[-1] + 1])
-        assert loud[-1] + 1 - loud[0] == len(sound)
+        recorded = aligned(np.concatenate(blocks))
+        assert_coded(recorded)
+        assert len(recorded) == len(sound)
 
     def test_duplex_on_the_default_devices(self, rig: PulseRig) -> None:
         seen = []
@@ -152,7 +159,63 @@ class PulseContract(DriverContract):
         ) as stream:
             monitor.wait(10 * PERIOD_FRAMES)
             stream.abort()
-        assert_coded(monitor.heard())
+        assert_coded(aligned(monitor.heard()))
+
+    @pytest.mark.parametrize("policy", get_args(OnDeviceLost))
+    def test_a_sink_that_is_removed_under_a_stream(
+        self, rig: PulseRig, policy: OnDeviceLost
+    ) -> None:
+        module = rig.server.add_sink("late")
+        callback = CodedOutput()
+        stream = vc.OutputStream(
+            callback, driver=rig.driver, device="pulse:late", on_device_lost=policy
+        )
+        stream.start()
+        plays_on(callback)
+        rig.server.control("unload-module", module)
+        if policy == "stop":
+            with pytest.raises(vc.DeviceLostError, match="was removed"):
+                stream.wait(10)
+        else:
+            if policy == "wait":
+                until(lambda: stream.state == "waiting")
+                module = rig.server.add_sink("late")
+            uid = "pulse:late" if policy == "wait" else "pulse"
+            until(lambda: stream.state == "running" and stream.device.uid == uid)
+            plays_on(callback)
+            stream.stop()
+        told = [event.kind for event in stream.events() if event.kind in ("lost", "back")]
+        assert told == (["lost"] if policy == "stop" else ["lost", "back"])
+        assert (np.diff(callback.output_ns) > 0).all()
+        stream.close()
+        rig.server.control("unload-module", module)
+
+    def test_a_default_that_changes_and_one_that_is_removed_under_a_stream(
+        self, rig: PulseRig
+    ) -> None:
+        """The server's default is a device of its own: a stream on it outlives any sink."""
+        control = rig.server.control
+        first = (control("get-default-sink") or "").strip()
+        module = rig.server.add_sink("late")
+        callback = CodedOutput()
+        with vc.OutputStream(callback, driver=rig.driver, on_device_lost="wait") as stream:
+            plays_on(callback)
+            control("set-default-sink", "late")
+            plays_on(callback)
+            control("set-default-sink", first)
+            plays_on(callback)
+            control("unload-module", module)
+            plays_on(callback)
+            module = rig.server.add_sink("late")
+            control("set-default-sink", "late")
+            with vc.OutputStream(CodedOutput(), driver=rig.driver, on_device_lost="wait") as later:
+                until(lambda: later.statistics().blocks > 3)
+                control("unload-module", module)
+                blocks = later.statistics().blocks
+                until(lambda: later.statistics().blocks > blocks + 3)
+                assert later.device.uid == "pulse"
+            assert stream.device.uid == "pulse"
+        assert (np.diff(callback.output_ns) > 0).all()
 
     def test_a_server_that_is_killed_is_noticed_soon_and_nothing_hangs(self, rig: PulseRig) -> None:
         stream = vc.Stream(lambda block: None, driver=rig.driver)

@@ -17,6 +17,7 @@ from servers.processes import Processes, needs
 __all__ = ["SURROUND", "Monitor", "PulseServer"]
 
 SETTLE_FRAMES = 12_000  # more than lies in any buffer of a server's
+STEREO = "front-left,front-right"
 SURROUND = "front-left,front-right,rear-left,rear-right,front-center,lfe"
 MODULE = (
     "module-null-sink sink_name={name} rate=48000 format=float32le channels={channels} norewinds=1"
@@ -58,9 +59,12 @@ class PulseServer:
         )
         return done.stdout if done.returncode == 0 else None
 
-    def add_sink(self, name: str, channel_map: str) -> None:
+    def add_sink(self, name: str, channel_map: str = STEREO) -> str:
+        """Gives the number of its module, to unload it by."""
         words = MODULE.format(name=name, channels=channel_map.count(",") + 1).split()
-        assert self.control("load-module", *words, f"channel_map={channel_map}") is not None
+        module = self.control("load-module", *words, f"channel_map={channel_map}")
+        assert module is not None
+        return module.strip()
 
     @property
     def alive(self) -> bool:
