@@ -244,9 +244,14 @@ class DriverContract:
         stream.start()
         rig.advance(2)
         rig.unplug()
-        with pytest.raises(vc.DeviceLostError):
+        until(lambda: stream.state == "finished")
+        assert not stream.active
+        with pytest.raises(vc.DeviceLostError) as lost:
             stream.wait(10)
         assert stream.wait(10)
+        told = [event for event in stream.events() if event.kind == "lost"]
+        assert [event.detail for event in told] == [str(lost.value)]
+        assert stream.state == "finished"
         stream.close()
         assert all(device.uid != rig.device.uid for device in rig.driver.devices())
 

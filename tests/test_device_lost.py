@@ -260,7 +260,7 @@ def test_a_rate_that_somebody_insists_on_ends_the_stream(stepped: Any, driver: D
         came_back(stream, times)
     stepped.step(2)
     stepped.inject("rate", 44_100)
-    until(lambda: (go_by(stepped), stream.state == "idle")[1])
+    until(lambda: (go_by(stepped), stream.state == "finished")[1])
     with pytest.raises(vc.DeviceLostError, match="set back to 48000 Hz 3 times"):
         stream.wait(10)
     assert stream.wait(10)

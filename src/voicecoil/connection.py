@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from voicecoil import _core, control
-from voicecoil.drivers.driver import Device, DriverStream, Got
+from voicecoil.drivers.driver import Device, Driver, DriverStream, Got
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
@@ -58,6 +58,7 @@ class Connection:
 
     Parameters
     ----------
+    driver : Driver
     place : Place
     code : Code
     engine : Engine
@@ -69,12 +70,14 @@ class Connection:
 
     def __init__(
         self,
+        driver: Driver,
         place: Place,
         code: _core.Code,
         engine: _core.Engine,
         recovery: Recovery | None = None,
         ahead: Ahead | None = None,
     ) -> None:
+        self._driver = driver
         self.place = place
         self.clock = place.driver_stream.clock if place.driver_stream is not None else None
         self.code: _core.Code | None = code
@@ -91,6 +94,8 @@ class Connection:
         self._ahead = ahead
         self._failure: Exception | None = None
         self._told_failure = False
+        self._telling = threading.Lock()
+        self._told_loss = False
         self._news: deque[Event] = deque()
         self._earlier_overloads = 0  # on devices that it left
 
@@ -146,7 +151,7 @@ class Connection:
         with self.lock:
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
-            self.ending = self._told_failure = False
+            self.ending = self._told_failure = self._told_loss = False
             self.ended_by = ""
             self._failure = None
             self.engine.start()
@@ -308,7 +313,21 @@ class Connection:
 
     def trouble(self) -> Exception | None:
         """Why no cycle will come any more, from this device or another one."""
-        return self.device_trouble() if self._recovery is None else self._failure
+        if self._recovery is not None:
+            return self._failure
+        if _core.in_callback():
+            return None  # where it is called, and must not ask the device and wait for the answer
+        trouble = self.device_trouble()
+        if self.started and isinstance(trouble, DeviceLostError):
+            self._tell_end(trouble)
+        return trouble
+
+    def _tell_end(self, trouble: DeviceLostError) -> None:
+        """Once for each start: any thread may be the first one that looks."""
+        with self._telling:
+            told, self._told_loss = self._told_loss, True
+        if not told:
+            self._news.append(self._event("lost", str(trouble)))
 
     def take_failure(self) -> Exception | None:
         """Why it did not come back from a lost device, once."""
@@ -318,6 +337,7 @@ class Connection:
 
     def take_news(self) -> list[Event]:
         """What was not the engine's to notice, oldest first."""
+        self.trouble()
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
         return [self._news.popleft() for _ in range(len(self._news))] + noticed
@@ -329,10 +349,9 @@ class Connection:
         return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
 
     def _event(self, kind: Literal["lost", "back"], detail: str) -> Event:
-        assert self._recovery is not None
         counted = self.engine.statistics()
         frames = counted["output_time"][1] or counted["input_time"][1] or 0
-        host_ns = self.clock.clock_ns() if self.clock else self._recovery.driver.now_ns()
+        host_ns = self.clock.clock_ns() if self.clock else self._driver.now_ns()
         return Event(kind, host_ns, frames, 0, detail)
 
     # ---- for `recovery`, on its threads ----

@@ -26,8 +26,8 @@ class Event:
         "xrun": frames were lost. "late": a cycle took longer than its own sound lasts. "overload",
         "rerouted", "interrupted", "resumed": the audio system said that its IO thread was too late,
         that the stream goes to another device now, that it is interrupted, that it goes on. "lost",
-        "back": its device was lost, and it waits for one; it is on a device again. "finished": the
-        stream ended.
+        "back": its device was lost, and it waits for one or has ended; it is on a device again.
+        "finished": the stream ended by itself or was stopped.
     host_ns : int
         When: host time, ns.
     sample_frames : int

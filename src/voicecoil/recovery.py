@@ -145,7 +145,7 @@ class Recovery:
         samplerate: float,
         block_frames: int | None,
     ) -> None:
-        self.driver = driver
+        self._driver = driver
         self.refusal: DeviceLostError | None = None  # why the last search was in vain for good
         self._policy = policy
         self._maps = maps
@@ -215,7 +215,7 @@ class Recovery:
 
     def _listed(self) -> list[Device]:
         try:
-            return self.driver.devices()
+            return self._driver.devices()
         except (VoicecoilError, OSError):
             return []  # the audio system itself is away
 
@@ -229,7 +229,7 @@ class Recovery:
         found = [d for d in same if all(d.channels(way) for way in ways)]
         if self._policy == "default" or not device.uid:
             try:
-                default = find_device(None, ways, self.driver)
+                default = find_device(None, ways, self._driver)
             except (DeviceNotFoundError, OSError):
                 return found
             found += [default] if default.uid != device.uid else []
@@ -239,7 +239,7 @@ class Recovery:
         inputs, outputs = self._maps
         input_map = _places(inputs, device.input_channels)
         output_map = _places(outputs, device.output_channels)
-        stream = self.driver.open_stream(
+        stream = self._driver.open_stream(
             Wanted(
                 device,
                 [channel for channel in input_map if channel is not None],

@@ -164,7 +164,7 @@ class StreamBase(StreamFacts):
                 blocks = block_frames or got.device_frames or None
                 recovery = Recovery(policy, self._driver, maps, got.samplerate, blocks)
             place = Place(self._first_device, got, driver_stream)
-            connection = Connection(place, code, engine, recovery, self._ahead)
+            connection = Connection(self._driver, place, code, engine, recovery, self._ahead)
             control.register(connection)
             if isinstance(code, IsolatedCode):
                 code.keeper.adopt()

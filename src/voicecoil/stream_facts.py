@@ -117,7 +117,8 @@ class StreamFacts:
         """What it does.
 
         "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
-        "draining" (its last frames are on their way), "finished" or "closed".
+        "draining" (its last frames are on their way), "finished" (also by a device that was lost)
+        or "closed".
         """
         connection = self._connection
         if connection is None or connection.closed:
@@ -125,6 +126,8 @@ class StreamFacts:
         phase, state = connection.phase, connection.engine.state
         if phase == "away":
             return "waiting"
+        if state in (_core.RUNNING, _core.DRAINING) and connection.trouble() is not None:
+            return "finished"
         if phase == "idle" and state in (_core.RUNNING, _core.DRAINING):
             return "idle"
         return _STATES[state]
