@@ -255,11 +255,12 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
         }
         Py_XDECREF(atomic_exchange(&bridge->exception, exception));
     }
-    if (began_ns != 0) {
-        vc_histogram_add(&bridge->runs, vc_clock_ns() - began_ns);
-    }
     if (!bridge->stays) {
         vc_entry_leave(&bridge->entry);
+    }
+    if (began_ns != 0) {
+        block->ended_ns = vc_clock_ns();
+        vc_histogram_add(&bridge->runs, block->ended_ns - began_ns);
     }
     return answer;
 }

@@ -60,6 +60,7 @@ struct vc_engine {
     uint32_t block_lost;   /* frames lost since the last block */
     int64_t waited_ns;     /* of this cycle, for the user's code's lock */
     int64_t first_call_ns; /* of this cycle; 0: it is past */
+    int64_t ended_ns;      /* when its last block was done; 0: nobody looked */
     int64_t began_ns;      /* when the last cycle began; 0: there was none */
     double expected_ns;    /* how long after it the next one should */
     uint64_t gap_frames;   /* of the gap that the user's code has left open */

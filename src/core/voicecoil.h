@@ -136,6 +136,8 @@ typedef struct vc_block {
      * real, and nothing is timed. */
     int64_t called_ns;
     int64_t waited_ns; /* out, as above: how long it then waited for a lock that it needs */
+    int64_t ended_ns;  /* out, for code that has looked at vc_clock_ns when it was done anyway: its
+                        * cycle counts as busy until then; 0: the engine looks */
 } vc_block;
 
 /* Why frames were lost. */

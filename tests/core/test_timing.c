@@ -83,6 +83,30 @@ static void a_cycle_begins_when_its_driver_was_called(void) {
     rig_free(r);
 }
 
+static int32_t that_says_when_it_ended(vc_block *block, void *user) {
+    block->ended_ns = *(bool *)user ? block->called_ns + 70000 : 0;
+    return VC_CONTINUE;
+}
+
+static void a_cycle_is_busy_until_its_code_says_that_it_ended(void) {
+    bool says = true;
+    rig *r = rig_make(0, 1, 0, 48);
+    r->config.process = that_says_when_it_ended;
+    r->config.user = &says;
+    r->config.leave = NULL;
+    rig_start(r);
+    float out[48];
+    vc_cycle cycle = {.frames = 48, .output = {out, 1, 1, NULL, 1, 0}};
+    cycle.called_ns = vc_clock_ns() - 500000;
+    vc_cycle_run(r->engine, &cycle);
+    CHECK_INT(rig_statistics(r).busy_ns, 70000);
+    says = false;
+    cycle.called_ns = vc_clock_ns() - 500000;
+    vc_cycle_run(r->engine, &cycle);
+    CHECK(rig_statistics(r).busy_ns >= 70000 + 500000);
+    rig_free(r);
+}
+
 /* One cycle that lost `lost` frames before it. */
 static void lossy(vc_engine *engine, int64_t frame, uint32_t lost) {
     float out[1] = {0};
@@ -154,6 +178,7 @@ int main(void) {
     RUN(a_bucket_is_an_eighth_of_its_value_wide_at_most);
     RUN(margin_and_jitter_are_counted);
     RUN(a_cycle_begins_when_its_driver_was_called);
+    RUN(a_cycle_is_busy_until_its_code_says_that_it_ended);
     RUN(the_newest_xruns_stay);
     RUN(none_is_torn);
     return check_summary();

@@ -167,8 +167,9 @@ static void ask_latencies(vc_ma_io *io) {
 }
 
 static vc_time advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
-    bool fresh = atomic_exchange_explicit(&io->fresh, false, memory_order_relaxed);
+    bool fresh = atomic_load_explicit(&io->fresh, memory_order_relaxed);
     if (fresh) {
+        atomic_store_explicit(&io->fresh, false, memory_order_relaxed);
         raise_priority(io);
         ask_latencies(io);
         begin_run(io, now_ns);
