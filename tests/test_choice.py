@@ -69,6 +69,18 @@ def test_the_line_names_each_sound_system() -> None:
         assert title in line
 
 
+@pytest.mark.skipif(os.path.exists("/dev/snd"), reason="NOT TESTED: this machine has a sound card")
+def test_who_asks_for_one_sound_system_hears_of_that_alone() -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    code = "import sys; from voicecoil.cli.app import run; sys.exit(run(sys.argv[1:]))"
+    (line,) = run(code, ["devices", "--driver", "miniaudio:pulse"]).stdout.splitlines()
+    assert line.startswith("The driver 'miniaudio:pulse' has no devices (PulseAudio: no")
+    assert "ALSA" not in line
+    (line,) = run(code, ["devices", "--driver", "all"]).stderr.splitlines()
+    assert line.startswith("miniaudio: no devices (PulseAudio: no")
+    assert "ALSA: no sound card" in line
+
+
 def test_the_command_says_the_line_itself() -> None:
     code = NO_PACKAGE + "from voicecoil.cli.app import run; sys.exit(run(sys.argv[1:]))"
     done = run(code, ["devices"])

@@ -19,7 +19,7 @@ from voicecoil.cli.app import (
     say_if_virtual,
 )
 from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.driver import Device, Driver
 from voicecoil.errors import DriverError
 
 __all__ = ["devices"]
@@ -40,13 +40,12 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
     if json:
         print_json([asdict(device) for device in listed])
         return
-    if not (json or everything):
+    if not everything:
         say_if_virtual(driver)
     if not listed:
-        reason = getattr(get_driver(driver), "why_silent", lambda: None)()
+        found = get_driver(driver)
         out.print(
-            f"The driver {get_driver(driver).name!r} has no devices"
-            f"{f' ({reason})' if reason else ''}. "
+            f"The driver {found.name!r} has no devices{_why(found)}. "
             f"Drivers: {', '.join(driver_names())}.",
             soft_wrap=True,
         )
@@ -84,7 +83,22 @@ def _all_devices() -> list[Device]:
     listed = []
     for name in real_driver_names():
         try:
-            listed += get_driver(name).devices()
+            driver = get_driver(name)
+            devices = driver.devices()
         except DriverError as error:
-            err.print(f"{name}: {error}", style="dim", markup=False, soft_wrap=True)
+            _say_of(name, str(error))
+            continue
+        listed += devices
+        if not devices:
+            _say_of(name, f"no devices{_why(driver)}")
     return listed
+
+
+def _say_of(name: str, what: str) -> None:
+    err.print(f"{name}: {what}", style="dim", markup=False, soft_wrap=True)
+
+
+def _why(driver: Driver) -> str:
+    """Why it has no devices, in parentheses, where it says so."""
+    reason = getattr(driver, "why_silent", lambda: None)()
+    return f" ({reason})" if reason else ""

@@ -50,7 +50,8 @@ class MiniaudioDriver:
         self.name = "miniaudio" if backend is None else f"miniaudio:{backend}"
         self.timeouts = timeouts or Timeouts()
         library.check_installed()
-        keys: Sequence[str] = real_backends() if backend is None else [backend]
+        self._all = backend is None
+        keys: Sequence[str] = [backend] if backend is not None else real_backends()
         self._backends = {key: Backend(BACKENDS[key], self.name, self.timeouts) for key in keys}
         self._watching = Watching(self._look, f"voicecoil watches {self.name}")
 
@@ -59,7 +60,7 @@ class MiniaudioDriver:
         if any(backend.devices() for backend in self._backends.values()):
             return None
         absences = [f"{b.kind.title}: {b.absence}" for b in self._backends.values()]
-        if sys.platform == "linux" and "alsa" not in self._backends:
+        if self._all and sys.platform == "linux" and "alsa" not in self._backends:
             absences.append("ALSA: no sound card")
         return ", ".join(absences)
 
