@@ -1,4 +1,4 @@
-"""What the miniaudio driver must do on every server that speaks PulseAudio's protocol.
+"""What the miniaudio driver must do where what it plays ends in a sink of PulseAudio's protocol.
 
 What is played is recorded from the sink's monitor and compared after alignment: see `aligned`.
 Times and latencies are estimates there: no test here is about them.
@@ -25,21 +25,23 @@ from servers.pulse import SURROUND, Monitor, PulseServer
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 from voicecoil.recovery import OnDeviceLost
 
-__all__ = ["PERIOD_FRAMES", "PulseContract", "PulseRig", "Shared"]
+__all__ = ["PERIOD_FRAMES", "MonitoredContract", "PulseContract", "PulseRig", "Shared"]
 
 PERIOD_FRAMES = 2048  # long enough for a busy machine: three of them are in the buffer
 
 
 class PulseRig:
+    """The sink "null0", by PulseAudio's client library or another one that leads there."""
+
     stepped = False
     channels = [0, 1]  # noqa: RUF012
     cycle_frames = PERIOD_FRAMES
 
-    def __init__(self, server: PulseServer, monitor: Monitor) -> None:
+    def __init__(self, server: PulseServer, monitor: Monitor, backend: str = "pulse") -> None:
         self.server = server
         self.monitor = monitor
-        self.driver = MiniaudioDriver("pulse")
-        self.device = next(d for d in self.driver.devices() if d.uid == "pulse:null0")
+        self.driver = MiniaudioDriver(backend)
+        self.device = next(d for d in self.driver.devices() if d.uid == f"{backend}:null0")
 
     def advance(self, cycles: int) -> None:
         self.monitor.wait((cycles + 3) * PERIOD_FRAMES)
@@ -79,8 +81,8 @@ class Shared:
             self.server.close()
 
 
-class PulseContract(DriverContract):
-    """Inherit, and give a `rig` fixture."""
+class MonitoredContract(DriverContract):
+    """Inherit, and give a `rig` fixture: what is played is recorded from the sink's monitor."""
 
     def open_output(self, rig: object, callback: object, **wishes: object) -> vc.OutputStream:
         wishes.setdefault("blocksize", PERIOD_FRAMES)
@@ -98,16 +100,6 @@ class PulseContract(DriverContract):
     def test_blocks_inside_a_cycle_have_their_own_times(self) -> None:  # type: ignore[override]
         pass
 
-    def test_the_devices_are_the_servers(self, rig: PulseRig) -> None:
-        found = {device.uid: device for device in rig.driver.devices()}
-        assert {"pulse", "pulse:null0", "pulse:null0.monitor"} <= set(found)
-        assert found["pulse"].is_default_output
-        assert found["pulse"].is_default_input
-        sink, source = found["pulse:null0"], found["pulse:null0.monitor"]
-        assert (sink.input_channels, sink.output_channels, sink.samplerate) == (0, 2, 48_000)
-        assert (source.input_channels, source.output_channels) == (2, 0)
-        assert sink.name.endswith(" (PulseAudio)")
-
     def test_latency_is_marked_as_an_estimate(self, rig: PulseRig) -> None:
         with self.open_output(rig, CodedOutput()) as stream:
             assert stream.latency.is_estimate
@@ -119,6 +111,20 @@ class PulseContract(DriverContract):
         heard = rig.heard()
         assert_coded(heard)
         assert len(heard) == len(sound)
+
+
+class PulseContract(MonitoredContract):
+    """The same, and what only PulseAudio's protocol has."""
+
+    def test_the_devices_are_the_servers(self, rig: PulseRig) -> None:
+        found = {device.uid: device for device in rig.driver.devices()}
+        assert {"pulse", "pulse:null0", "pulse:null0.monitor"} <= set(found)
+        assert found["pulse"].is_default_output
+        assert found["pulse"].is_default_input
+        sink, source = found["pulse:null0"], found["pulse:null0.monitor"]
+        assert (sink.input_channels, sink.output_channels, sink.samplerate) == (0, 2, 48_000)
+        assert (source.input_channels, source.output_channels) == (2, 0)
+        assert sink.name.endswith(" (PulseAudio)")
 
     def test_record_from_the_monitor_sample_for_sample(self, rig: PulseRig) -> None:
         blocks: list[NDArray[np.float32]] = []

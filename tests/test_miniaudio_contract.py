@@ -1,6 +1,6 @@
 """The miniaudio driver passes the contract on miniaudio's own null backend, in real time.
 
-The same on real sound servers: test_jack.py, test_pulseaudio.py, test_pipewire.py.
+The same on real sound servers: test_jack.py, test_pulseaudio.py, test_pipewire.py, test_alsa.py.
 """
 
 from __future__ import annotations

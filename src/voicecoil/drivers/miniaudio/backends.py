@@ -270,6 +270,7 @@ class Backend:
         if self.kind.key == "jack" and sys.platform != "win32":
             return library.jack() is not None
         if self.kind.key == "alsa":
+            library.jack()  # ALSA's plugin for JACK is a client of it while devices are listed
             return library.alsa() is not None
         return True
 
@@ -403,8 +404,10 @@ class Backend:
         if lib.ma_context_get_device_info(context, kind, native, info) != 0:
             _io.take_messages()
             return None
-        formats = info.nativeDataFormats[0 : info.nativeDataFormatCount]
+        formats = list(info.nativeDataFormats[0 : info.nativeDataFormatCount])
         channels = max((form.channels for form in formats), default=0)
+        if len(formats) == len(info.nativeDataFormats) and formats[0].format == formats[-1].format:
+            channels = 0  # one that converts (ALSA's "default"): so many that their list is cut off
         rates = [form.sampleRate for form in formats if form.channels == channels]
         rate = max((r for r in rates if r <= ANY_RATE_HZ), default=0) or max(rates, default=0)
         return channels or ANY_CHANNELS, rate or ANY_RATE_HZ
