@@ -7,8 +7,8 @@ The whole package becomes a wheel for arm64 and for x86_64, in build/macos/*/whe
 processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled
 with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
 (-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for this
-machine; the rest for other Linuxes, and all of it for Windows. Last, each check is given something
-that it must refuse.
+machine; the rest for other Linuxes and the BSDs, and all of it for Windows. Last, each check is
+given something that it must refuse.
 
 It compiles; it runs nothing. The last line is "N passed, M failed". Where the tools of the group
 `macos` cannot be installed it says so loudly and passes, with --require it fails.
@@ -153,12 +153,22 @@ def portable(commands: dict[Path, list[str]]) -> dict[Path, list[str]]:
     return {path: flags for path, flags in commands.items() if path.parent in folders}
 
 
-def check_linux(table: Table, target: zig.Target, include: Path, scratch: Path) -> None:
+def check_unix(table: Table, target: zig.Target, include: Path, scratch: Path) -> None:
+    """What needs no Python is linked, too: whether that libc has all that is called."""
     import macos_wheel
 
     commands = portable(macos_wheel.c_commands(zig.ARM64))
-    fault, _ = compile_all(target, commands, [f"-I{include}"], scratch)
-    table.row("portable C", target.name, fault, f"{len(commands)} C files, compiled")
+    fault, objects = compile_all(target, commands, [f"-I{include}", "-fPIC"], scratch)
+    linked = [
+        made
+        for source, made in zip(commands, objects, strict=True)
+        if source.parent.name != "bridge"
+    ]
+    if not fault:
+        whole = ["-shared", "-Wl,-z,defs", "-lpthread", "-lm", "-o", scratch / "core.so"]
+        fault = zig.cc(target, *linked, *whole)
+    detail = f"{len(commands)} C files, compiled; {len(linked)} of them linked"
+    table.row("portable C", target.name, fault, detail)
 
 
 def check_windows(table: Table, include: Path, scratch: Path) -> None:
@@ -379,8 +389,8 @@ def main() -> int:
         if all(built):
             for target in zig.MACOS:
                 check_own_c(table, target, include, scratch / target.triple)
-            for target in zig.LINUX:
-                check_linux(table, target, include, scratch / target.triple)
+            for target in (*zig.LINUX, *zig.BSD):
+                check_unix(table, target, include, scratch / target.triple)
             check_windows(table, include, scratch / "windows")
             check_marks(table, scratch)
             check_real_time_check(table, zig.ARM64, scratch)

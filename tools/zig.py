@@ -33,6 +33,11 @@ LINUX = (
     Target("Linux x86_64, musl", "x86_64-linux-musl"),
     Target("Linux aarch64, glibc", "aarch64-linux-gnu"),
 )
+BSD = (
+    Target("FreeBSD x86_64", "x86_64-freebsd"),
+    Target("NetBSD x86_64", "x86_64-netbsd"),
+    Target("OpenBSD x86_64", "x86_64-openbsd"),
+)
 
 
 def executable() -> str:
