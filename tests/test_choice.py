@@ -113,6 +113,27 @@ def test_one_sound_system_by_name() -> None:
         get_driver("virtual:jack")
 
 
+ALL_AT_ONCE = """
+import sys, threading
+from voicecoil.drivers.choose import get_driver
+sys.setswitchinterval(1e-5)
+barrier, found = threading.Barrier(8), []
+def get():
+    barrier.wait()
+    found.append(get_driver(sys.argv[1] or None))
+threads = [threading.Thread(target=get) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+print(len(found), len(set(map(id, found))))
+"""
+
+
+@pytest.mark.parametrize("name", ["miniaudio:null", ""])
+def test_threads_that_ask_at_the_same_time_get_one_driver(name: str) -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    assert run(ALL_AT_ONCE, [name]).stdout == "8 1\n"
+
+
 def test_the_import_loads_no_driver() -> None:
     done = run("import sys, voicecoil; print([m for m in sys.modules if 'miniaudio' in m])")
     assert done.stdout == "[]\n"

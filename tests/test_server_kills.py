@@ -1,4 +1,6 @@
-"""Sound servers that are killed and come back, under all that can run on them.
+"""Sound servers that are killed, frozen and restarted, under all that can run on them.
+
+In processes of their own: what goes wrong there ends the process.
 
 ``VOICECOIL_KILLS`` is how often each is killed (3).
 """
@@ -15,7 +17,7 @@ import pytest
 from servers.processes import needs
 
 KILLS = int(os.environ.get("VOICECOIL_KILLS", "3"))
-PROGRAM = Path(__file__).parent / "servers" / "killed.py"
+FOLDER = Path(__file__).parent / "servers"
 PROGRAMS = {
     "jack": ["jackd"],
     "pulse": ["pulseaudio", "pactl", "parec"],
@@ -26,13 +28,25 @@ pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is n
 pytestmark = pytest.mark.realtime
 
 
+def run(program: str, *arguments: str, timeout_s: float = 100) -> None:
+    command = [sys.executable, str(FOLDER / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+
+
+@pytest.mark.timeout(180 + 40 * KILLS)
 @pytest.mark.parametrize("server", PROGRAMS)
 def test_everything_outlives_a_server_that_is_killed(server: str) -> None:
     needs(*PROGRAMS[server])
-    done = subprocess.run(
-        [sys.executable, str(PROGRAM), server, str(KILLS)],
-        capture_output=True,
-        text=True,
-        timeout=60 + 40 * KILLS,
-    )
-    assert (done.returncode, done.stderr, done.stdout) == (0, "", "")
+    run("killed.py", server, str(KILLS), timeout_s=60 + 40 * KILLS)
+
+
+@pytest.mark.parametrize("server", PROGRAMS)
+def test_what_hangs_in_a_server_that_is_frozen_comes_back_and_leaves_nothing(server: str) -> None:
+    needs(*PROGRAMS[server])
+    run("frozen.py", server)
+
+
+def test_two_drivers_of_one_sound_system_outlive_its_server() -> None:
+    needs(*PROGRAMS["jack"])
+    run("restarted.py")

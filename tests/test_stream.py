@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import threading
 import weakref
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -483,3 +485,21 @@ def test_another_streams_callback_may_stop_and_close_a_stream() -> None:
         assert stream.wait(3), "it did not wait for itself"
     while other.state != "closed":
         threading.Event().wait(0.001)
+
+
+class InterruptedDriver(VirtualDriver):
+    """One that is interrupted when it lets go of what it held while a device was looked for."""
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        yield
+        raise KeyboardInterrupt
+
+
+def test_a_device_is_given_back_when_its_opening_is_interrupted_at_the_very_end() -> None:
+    device = VirtualDevice(frames=64, samplerate=48_000)
+    with pytest.raises(KeyboardInterrupt):
+        vc.OutputStream(lambda block: None, driver=InterruptedDriver([device]))
+    driver = VirtualDriver([device])
+    with vc.OutputStream(lambda block: None, driver=driver, samplerate=44_100) as stream:
+        assert stream.samplerate == 44_100, "nobody has the device at another rate"

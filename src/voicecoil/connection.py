@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -94,7 +95,7 @@ class Connection:
         self._ahead = ahead
         self._failure: Exception | None = None
         self._told_failure = False
-        self._telling = threading.Lock()
+        self._telling = threading.Lock()  # of what is told once; never held for long
         self._told_loss = False
         self._news: deque[Event] = deque()
         self._earlier_overloads = 0  # on devices that it left
@@ -147,8 +148,20 @@ class Connection:
         else:
             self.engine.stop()
 
+    @contextlib.contextmanager
+    def _locked(self, timeout_s: float) -> Iterator[None]:
+        if not self.lock.acquire(timeout=timeout_s):
+            raise StreamTimeoutError(
+                f"another thread is starting or ending the stream, and did not within "
+                f"{timeout_s:.3g} s; its device does not answer"
+            )
+        try:
+            yield
+        finally:
+            self.lock.release()
+
     def start(self) -> None:
-        with self.lock:
+        with self._locked(STOP_TIMEOUT_S):
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
             self.ending = self._told_failure = self._told_loss = False
@@ -182,13 +195,14 @@ class Connection:
             self._tell_loss(driver_stream, error)
             self._let_go(driver_stream)
             self.phase = "away"
+            driver_stream.close()
 
     def halt(self, timeout_s: float, for_good: bool = False) -> None:
         """No cycle runs or will run after this. Keeps what is to be raised."""
-        with self.lock:
+        until = time.monotonic() + timeout_s
+        with self._locked(timeout_s):
             if self.away:
                 self.phase = "idle"
-            until = time.monotonic() + timeout_s
             returned = self._ahead is None or self._ahead.join(timeout_s)
             driver_stream = self.driver_stream
             runs = self.started and driver_stream is not None
@@ -205,14 +219,17 @@ class Connection:
 
     def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
         self.phase = phase
+        raised = None
         if isinstance(self.code, _core.PythonCode):
-            self.unraised = self.code.take_exception() or self.unraised
+            raised = self.code.take_exception()
             if self.code.has_orphan and not (self._ahead is not None and self._ahead.running):
                 _reap(self.code)
-        if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
-            self.unraised = self._native_error()
-        if self.unraised is not None:
-            self.ended_by = type(self.unraised).__name__
+        with self._telling:
+            self.unraised = raised or self.unraised
+            if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
+                self.unraised = self._native_error()
+            if self.unraised is not None:
+                self.ended_by = type(self.unraised).__name__
 
     def _let_io_thread_leave(self) -> None:
         """Gives the IO thread the few cycles in which it drops its Python thread state."""
@@ -235,11 +252,7 @@ class Connection:
 
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         self.ask_to_end(drain=False)
-        if not self.lock.acquire(timeout=timeout_s):
-            raise StreamTimeoutError(
-                f"another thread did not end the stream within {timeout_s:.3g} s"
-            )
-        try:
+        with self._locked(timeout_s):
             if self.closed:
                 return
             self.halt(timeout_s, for_good=True)
@@ -249,8 +262,6 @@ class Connection:
             if isinstance(self.code, _core.PythonCode):
                 self.code.clear()
             self.code = None
-        finally:
-            self.lock.release()
 
     def close_unseen(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Closes it where an error can be raised to nobody: it is shown instead."""
@@ -300,7 +311,7 @@ class Connection:
         self.close_unseen(timeout_s)
 
     def take_unraised(self) -> BaseException | None:
-        with self.lock:
+        with self._telling:
             error, self.unraised = self.unraised, None
             return error
 
@@ -331,7 +342,7 @@ class Connection:
 
     def take_failure(self) -> Exception | None:
         """Why it did not come back from a lost device, once."""
-        with self.lock:
+        with self._telling:
             told, self._told_failure = self._told_failure, True
             return None if told else self._failure
 
@@ -402,6 +413,7 @@ class Connection:
             self._recovery.lost(trouble)
         finally:
             self.lock.release()
+        driver_stream.close()  # which may take long: nobody waits for it
 
     def _tell_loss(self, driver_stream: DriverStream, trouble: BaseException) -> None:
         """Comes first: who sees that it waits finds the event that says why."""
@@ -411,7 +423,6 @@ class Connection:
     def _let_go(self, driver_stream: DriverStream) -> None:
         self.place = replace(self.place, driver_stream=None)
         self._earlier_overloads += driver_stream.overloads
-        driver_stream.close()
 
     def _find_device(self) -> None:
         assert self._recovery is not None

@@ -290,9 +290,11 @@ class Recording:
             if not self.recording and self._stream.state != "draining":
                 ended_at = ended_at or now
                 if now - ended_at > END_S:
+                    where = "the array" if self._path is None else repr(self._path)
+                    advice = "" if self._path is None else "look at the disk, then "
                     raise StreamTimeoutError(
-                        f"{self._path!r} did not take the last frames within {END_S} s; look at "
-                        "the disk, then wait() again"
+                        f"{where} did not take the last frames within {END_S:g} s; {advice}wait() "
+                        "again"
                     )
             self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
         with self._finishing:

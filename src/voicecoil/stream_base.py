@@ -112,18 +112,18 @@ class StreamBase(StreamFacts):
         driver_stream = None
         code: _core.Code | None = None
         holding = self._driver
-        with holding.held() if isinstance(holding, HoldingDriver) else contextlib.nullcontext():
-            self._first_device, is_there = find_or_await(
-                device, self._directions, self._driver, policy
-            )
-            maps = self._channel_maps(channels)
-            if not is_there:
-                got = absent_got(rate or self._device.samplerate)
-            else:
-                wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
-                driver_stream = self._driver.open_stream(wanted)
-                got = driver_stream.got
         try:
+            with holding.held() if isinstance(holding, HoldingDriver) else contextlib.nullcontext():
+                self._first_device, is_there = find_or_await(
+                    device, self._directions, self._driver, policy
+                )
+                maps = self._channel_maps(channels)
+                if not is_there:
+                    got = absent_got(rate or self._device.samplerate)
+                else:
+                    wanted = Wanted(self._device, *maps, samplerate=rate, block_frames=block_frames)
+                    driver_stream = self._driver.open_stream(wanted)
+                    got = driver_stream.got
             if rate is not None and got.samplerate != rate and make_code is None:
                 raise ArgumentError(
                     f"samplerate={rate:g} Hz; {self._device.name!r} runs at {got.samplerate:g} Hz "

@@ -320,7 +320,7 @@ static void test_jack_is_asked_for_latencies_once_in_each_run(void) {
     config.input = (vc_ma_direction){ALL, 2, 2, 7, 5};
     vc_ma_io *io = vc_ma_io_new(&config);
     device at = {.io = io};
-    vc_ma_io_set_ports(io, &latencies[0], &latencies[1]);
+    vc_ma_io_prepare(io, &latencies[0], &latencies[1]);
     latencies_asked = 0;
     call(&at);
     CHECK_INT(latencies_asked, 0); /* there is no engine */
@@ -351,7 +351,7 @@ static void test_latencies_that_jack_does_not_know(void) {
     for (int way = 0; way < 3; way++) { /* nonsense; no port; no such function */
         config.jack.latency = way < 2 ? port_latency : NULL;
         device at = {.io = vc_ma_io_new(&config)};
-        vc_ma_io_set_ports(at.io, NULL, way == 1 ? NULL : &latencies[1]);
+        vc_ma_io_prepare(at.io, NULL, way == 1 ? NULL : &latencies[1]);
         vc_ma_io_attach(at.io, engine, false);
         call(&at);
         CHECK_INT(seen.now.sample_frames - seen.input_time.sample_frames, 7);
@@ -423,6 +423,26 @@ static void test_the_duplex_ring_is_emptied_also_when_the_next_cycle_is_the_firs
         vc_ma_io_count(at.io, &counts);
         CHECK_INT(counts.cycles, i);
         CHECK_INT(ring_held, FRAMES);
+    }
+    vc_ma_io_free(at.io);
+}
+
+static void test_the_duplex_ring_is_emptied_in_each_run(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    for (uint64_t run = 0; run < 3; run++) {
+        vc_ma_io_prepare(at.io, NULL, NULL);
+        vc_ma_io_attach(at.io, engine, true);
+        ring_held = 3 * FRAMES; /* miniaudio fills it when it starts the device */
+        for (uint64_t i = 0; i < 2; i++) {
+            next_jack_cycle(FRAMES);
+            call(&at);
+            vc_ma_io_count(at.io, &counts);
+            CHECK_INT(counts.cycles, run + i);
+            CHECK_INT(ring_held, FRAMES);
+        }
+        vc_ma_io_detach(at.io);
     }
     vc_ma_io_free(at.io);
 }
@@ -553,6 +573,7 @@ int main(void) {
     RUN(test_a_jack_cycle_in_parts);
     RUN(test_the_cycle_in_which_jack_was_connected_is_silent);
     RUN(test_the_duplex_ring_is_emptied_also_when_the_next_cycle_is_the_first);
+    RUN(test_the_duplex_ring_is_emptied_in_each_run);
     RUN(test_a_jack_that_does_not_answer);
     RUN(test_the_duplex_ring_is_emptied_before_the_engine_comes);
     RUN(test_attach_and_detach_beside_a_running_device);

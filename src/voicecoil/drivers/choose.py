@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from importlib import import_module
 
 from voicecoil.drivers.driver import Driver
@@ -23,6 +24,7 @@ _DRIVERS = {
     "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
 }
 _SIMULATED = "coreaudio-simulated"
+_lock = threading.RLock()  # of all that follows
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason, once the virtual device was chosen
 
@@ -66,10 +68,12 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
             f"there is no driver {driver!r}; possible are {', '.join(_DRIVERS)} "
             "(from driver= or the environment variable VOICECOIL_DRIVER)"
         )
-    if driver not in _open:
-        module, kind = _DRIVERS[name]
-        _open[driver] = getattr(import_module(module), kind)(*([part] if part else []))
-    return _open[driver]
+    module, kind = _DRIVERS[name]
+    make = getattr(import_module(module), kind)
+    with _lock:
+        if driver not in _open:
+            _open[driver] = make(*([part] if part else []))
+        return _open[driver]
 
 
 def why_virtual() -> str | None:
@@ -86,17 +90,20 @@ def _fitting() -> str:
         return "miniaudio"
     from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
-    try:
-        driver = MiniaudioDriver()
-        reason = driver.why_silent()
-    except DriverError as error:
-        reason = str(error)
-    if reason is None:
-        _open["miniaudio"] = driver
-        return "miniaudio"
-    _why_virtual.append(
-        f"no sound device was found ({reason}): the virtual device stands in, unheard"
-    )
+    with _lock:
+        if _why_virtual or "miniaudio" in _open:  # another thread has looked meanwhile
+            return "virtual" if _why_virtual else "miniaudio"
+        try:
+            driver = MiniaudioDriver()
+            reason = driver.why_silent()
+        except DriverError as error:
+            reason = str(error)
+        if reason is None:
+            _open["miniaudio"] = driver
+            return "miniaudio"
+        _why_virtual.append(
+            f"no sound device was found ({reason}): the virtual device stands in, unheard"
+        )
     import logging
 
     logging.getLogger("voicecoil.choice").warning("voicecoil: %s", _why_virtual[0])
@@ -105,6 +112,8 @@ def _fitting() -> str:
 
 def _after_fork_in_child() -> None:
     """A driver's threads and native handles stay with the parent; a child gets its own."""
+    global _lock
+    _lock = threading.RLock()
     _open.clear()
 
 

@@ -5,7 +5,8 @@ one thread makes them, one after the other, and whoever wants something of it wa
 deadline. The deadline of a call counts from when it begins: behind a slow one it is not late yet. A
 call that misses its deadline is abandoned and another thread takes over; when it comes back after
 all, its next call of the audio system is refused (`check_wanted`), and what it did is undone on the
-thread that took over.
+thread that took over. That one has a session of its own: what a call that hangs may still use is
+used by nobody else.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from voicecoil import control
 from voicecoil.errors import ForkedError, StreamTimeoutError
 
-__all__ = ["AbandonedError", "ControlThread", "NotBegunError", "check_wanted"]
+__all__ = ["AbandonedError", "ControlThread", "NotBegunError", "Session", "check_wanted"]
 
 Result = TypeVar("Result")
 IDLE_S = 2.0  # a thread without work for that long ends; the next call starts another
@@ -66,12 +67,20 @@ class _Job:
         self.timeout_s = timeout_s
         self.undo = undo
         self.unheard = unheard  # nobody waits for it: its error is shown
+        self.session: Session | None = None
         self.deadline: float | None = None  # None: it has not begun
         self.abandoned = False
         self.replaced = False  # it hung: another thread makes the calls
         self.done = False
         self.result: Any = None
         self.error: BaseException | None = None
+
+
+class Session(Protocol):
+    """What a thread has of the audio system that no other one may use while it hangs."""
+
+    def close(self) -> None:
+        """Its thread came back after another one had taken over, and makes no more calls."""
 
 
 class ControlThread:
@@ -83,11 +92,18 @@ class ControlThread:
         Of the thread.
     title : str
         Of the audio system.
+    make_session : callable or None
+        Makes what the thread's calls use; called again for the one that takes over.
     """
 
-    def __init__(self, name: str, title: str) -> None:
+    def __init__(
+        self, name: str, title: str, make_session: Callable[[], Session] | None = None
+    ) -> None:
         self._name = name
         self._title = title
+        self._make_session = make_session
+        self._session: Session | None = None
+        self._hanging: list[_Job] = []
         self._changed = threading.Condition()  # of all that follows
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
@@ -100,6 +116,23 @@ class ControlThread:
     def is_current(self) -> bool:
         """Whether this is the thread."""
         return threading.current_thread() is self._thread
+
+    @property
+    def session(self) -> Session | None:
+        """That of the job that the calling thread works on."""
+        job: _Job | None = getattr(_running, "job", None)
+        return job.session if job is not None else None
+
+    @property
+    def newest_session(self) -> Session | None:
+        """That of the next job, if there is one already. [any]"""
+        return self._session
+
+    @property
+    def hanging(self) -> list[str]:
+        """The calls that another thread took over from and that have not come back."""
+        with self._changed:
+            return [job.name for job in self._hanging]
 
     def check_not_forked(self) -> None:
         """Raises `ForkedError` in a child of the process that used the audio system."""
@@ -231,6 +264,8 @@ class ControlThread:
         assert self._current is not None
         self.abandoned.append(self._current.name)
         self._current.replaced = True
+        self._hanging.append(self._current)
+        self._session = None
         self._current = None
         self._thread = None
         self._wake()
@@ -260,6 +295,10 @@ class ControlThread:
                 job.result, job.error, job.done = result, error, True
                 if self._current is job:
                     self._current = None
+                if job.replaced:
+                    self._hanging.remove(job)
+                    if job.session is not None:
+                        self._tidy(f"leaving what {job.name} used", job.session.close)
                 if job.abandoned or job.unheard:
                     self._settle(job)
                 self._changed.notify_all()
@@ -279,6 +318,9 @@ class ControlThread:
                 return None
             self._current = job = self._jobs.popleft()
             job.deadline = time.monotonic() + job.timeout_s
+            if self._session is None and self._make_session is not None:
+                self._session = self._make_session()
+            job.session = self._session
             self._changed.notify_all()
             return job
 

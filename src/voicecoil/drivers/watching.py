@@ -88,6 +88,9 @@ class Watching:
                 after = self._seen()
             except VoicecoilError:
                 continue  # nothing can be said now
+            except Exception as error:
+                control.report(error, self._look)
+                continue
             changed = ["devices"] if after[0] != before[0] else []
             changed += [name for name, uid in after[1].items() if uid != before[1][name]]
             before = after

@@ -51,7 +51,7 @@ cdef extern from "callback.h" nogil:
     void vc_ma_set_user_data_offset(size_t offset)
     vc_ma_io *vc_ma_io_new(const vc_ma_config *config)
     void vc_ma_io_free(vc_ma_io *io)
-    void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output)
+    void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output)
     int64_t vc_ma_io_port_frames(const vc_ma_io *io, bint output)
     void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bint connected)
     void vc_ma_io_detach(vc_ma_io *io)

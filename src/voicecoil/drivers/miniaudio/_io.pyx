@@ -108,9 +108,9 @@ cdef class IO:
         """For ma_device's pUserData."""
         return <uintptr_t>self.io
 
-    def set_ports(self, uintptr_t input, uintptr_t output):
-        """The sound card's that JACK is asked about in the first cycle; while there is no engine."""
-        vc_ma_io_set_ports(self.io, <void *>input, <void *>output)
+    def prepare(self, uintptr_t input, uintptr_t output):
+        """Before each start, with the ports that JACK is asked about; see vc_ma_io_prepare."""
+        vc_ma_io_prepare(self.io, <void *>input, <void *>output)
 
     def port_frames(self, bint output):
         """Between the sound card's ports and its connectors, as JACK said; None: nothing yet."""

@@ -36,7 +36,7 @@ struct vc_ma_io {
     _Atomic bool fresh;    /* the next cycle begins a new run of the device */
     _Atomic bool early;    /* not in JACK's cycle `under_way` */
     _Atomic uint32_t under_way;
-    bool emptied; /* the ring: the IO thread's */
+    _Atomic bool emptied; /* the ring, in this run */
     vc_cycle_run_fn run;
     vc_ma_jack jack;
     int64_t (*clock_ns)(void) VC_REALTIME;
@@ -242,7 +242,7 @@ static void empty_ring(vc_ma_io *io, uint32_t frames) {
     if (!jack->readable) {
         return;
     }
-    io->emptied = true;
+    atomic_store_explicit(&io->emptied, true, memory_order_relaxed);
     uint32_t held = jack->readable(jack->ring);
     if (held > frames) { /* these frames are given back when this callback returns */
         jack->skip(jack->ring, held - frames);
@@ -263,7 +263,8 @@ static bool too_early(vc_ma_io *io) {
         return false;
     }
     /* What miniaudio put into the ring before the first cycle would make all input late. */
-    bool stale = io->jack.readable && !io->emptied; /* not compared with NULL: see vc_cycle_run */
+    bool ring = io->jack.readable; /* not compared with NULL: see vc_cycle_run */
+    bool stale = ring && !atomic_load_explicit(&io->emptied, memory_order_relaxed);
     uint32_t first = 0;
     bool early = stale || (jack_cycle(io, &first) &&
                            first == atomic_load_explicit(&io->under_way, memory_order_relaxed));
@@ -373,7 +374,8 @@ void vc_ma_io_free(vc_ma_io *io) {
     free(io);
 }
 
-void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output) {
+void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output) {
+    atomic_store(&io->emptied, false);
     bool tells = io->jack.latency; /* not compared with NULL: see vc_cycle_run */
     io->directions[INPUT].port = tells ? input : NULL;
     io->directions[OUTPUT].port = tells ? output : NULL;

@@ -6,7 +6,7 @@
  * miniaudio's header is not needed to build this: Python configures the library through the cffi
  * module of the `miniaudio` package, and says once where in a `ma_device` the user data is.
  *
- * Life: new -> ma_device_init -> attach -> ma_device_start (with JACK set_ports -> ma_device_start
+ * Life: new -> ma_device_init -> attach -> ma_device_start (with JACK prepare -> ma_device_start
  * -> attach) -> detach, and wait until it is not inside -> ma_device_stop -> ma_device_uninit ->
  * free, when nobody can call any more. After detach it plays silence: that no cycle of the engine
  * runs or will run is this file's promise, whatever the sound server does.
@@ -99,9 +99,10 @@ void vc_ma_set_user_data_offset(size_t offset);
 vc_ma_io *vc_ma_io_new(const vc_ma_config *config);
 /* [control], when the device is gone. */
 void vc_ma_io_free(vc_ma_io *io);
-/* The sound card's ports that JACK is asked about in the first cycle with an engine; NULL: it is
- * not. [control], while no engine is attached. */
-void vc_ma_io_set_ports(vc_ma_io *io, void *input, void *output);
+/* Before each start of the device: miniaudio fills the ring between its directions anew. With the
+ * sound card's ports that JACK is asked about in the first cycle with an engine; NULL: it is not.
+ * [control], while no callback runs. */
+void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output);
 /* What it said: frames between the sound card's ports and its connectors; -1: nothing yet. [any] */
 int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) VC_REALTIME;
 /* From the next cycle on the engine is called. `connected`, only with JACK's `cycle_times`: the

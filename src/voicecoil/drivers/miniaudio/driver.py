@@ -14,8 +14,9 @@ from dataclasses import replace
 from voicecoil import _core
 from voicecoil.drivers.driver import Device, Direction, Wanted
 from voicecoil.drivers.miniaudio import library
-from voicecoil.drivers.miniaudio.backends import BACKENDS, Backend, Timeouts, real_backends
-from voicecoil.drivers.miniaudio.opening import Opened, set_up, tear_down
+from voicecoil.drivers.miniaudio.backends import Backend
+from voicecoil.drivers.miniaudio.kinds import KINDS, Timeouts, real_kinds
+from voicecoil.drivers.miniaudio.opening import Opened, set_up
 from voicecoil.drivers.miniaudio.stream import MiniaudioStream
 from voicecoil.drivers.watching import Watching
 from voicecoil.errors import ArgumentError, DeviceLostError
@@ -43,16 +44,16 @@ class MiniaudioDriver:
     """
 
     def __init__(self, backend: str | None = None, *, timeouts: Timeouts | None = None) -> None:
-        if backend is not None and backend not in BACKENDS:
+        if backend is not None and backend not in KINDS:
             raise ArgumentError(
-                f"miniaudio has no backend {backend!r}; possible are {', '.join(BACKENDS)}"
+                f"miniaudio has no backend {backend!r}; possible are {', '.join(KINDS)}"
             )
         self.name = "miniaudio" if backend is None else f"miniaudio:{backend}"
         self.timeouts = timeouts or Timeouts()
         library.check_installed()
         self._all = backend is None
-        keys: Sequence[str] = [backend] if backend is not None else real_backends()
-        self._backends = {key: Backend(BACKENDS[key], self.name, self.timeouts) for key in keys}
+        keys: Sequence[str] = [backend] if backend is not None else real_kinds()
+        self._backends = {key: Backend(KINDS[key], self.name, self.timeouts) for key in keys}
         self._watching = Watching(self._look, f"voicecoil watches {self.name}")
 
     def why_silent(self) -> str | None:
@@ -101,15 +102,12 @@ class MiniaudioDriver:
                 f"the device {wanted.device.name!r} (uid {wanted.device.uid!r}) is not one of the "
                 f"driver {self.name!r}"
             )
-
-        def undo(opened: Opened) -> None:
-            tear_down(backend, opened)
-
+        backend.check_answers()
         opened = backend.call(
             f"opening {wanted.device.name!r}",
             lambda: set_up(backend, wanted),
             self.timeouts.open_s,
-            undo,
+            Opened.end,
         )
         return MiniaudioStream(backend, wanted, opened)
 

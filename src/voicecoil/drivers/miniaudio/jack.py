@@ -24,10 +24,6 @@ MAX_PERIOD_FRAMES = 8192
 MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense; as in callback.c
 
 
-class _Range(ctypes.Structure):
-    _fields_ = (("minimum", ctypes.c_uint32), ("maximum", ctypes.c_uint32))
-
-
 def _address(name: str) -> int:
     jack = library.jack()
     if jack is None or not hasattr(jack, name):
@@ -44,22 +40,11 @@ def ports(client: int) -> tuple[int, int, int]:
     """The sound card's (inputs, outputs, rate in Hz)."""
     jack = library.jack()
     assert jack is not None
-    jack.jack_get_sample_rate.restype = ctypes.c_uint32
-    jack.jack_get_sample_rate.argtypes = [ctypes.c_void_p]
     counts = [len(_physical_ports(jack, client, way)) for way in (_IS_OUTPUT, _IS_INPUT)]
     return counts[0], counts[1], int(jack.jack_get_sample_rate(client))
 
 
 def _physical_ports(jack: ctypes.CDLL, client: int, way: int) -> list[bytes]:
-    jack.jack_get_ports.restype = ctypes.POINTER(ctypes.c_char_p)
-    jack.jack_get_ports.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_char_p,
-        ctypes.c_char_p,
-        ctypes.c_ulong,
-    ]
-    jack.jack_free.restype = None
-    jack.jack_free.argtypes = [ctypes.c_void_p]
     names = jack.jack_get_ports(client, None, _AUDIO, _IS_PHYSICAL | way)
     found: list[bytes] = []
     if names:
@@ -74,7 +59,6 @@ def changes_period() -> bool:
     jack = library.jack()
     if jack is None or not hasattr(jack, "jack_get_version_string"):
         return False
-    jack.jack_get_version_string.restype = ctypes.c_char_p
     return b"PipeWire" in (jack.jack_get_version_string() or b"")
 
 
@@ -85,8 +69,6 @@ def tell_when_gone(client: int, io: _io.IO) -> None:
     """
     jack = library.jack()
     if jack is not None and hasattr(jack, "jack_on_shutdown"):
-        jack.jack_on_shutdown.restype = None
-        jack.jack_on_shutdown.argtypes = [ctypes.c_void_p] * 3
         jack.jack_on_shutdown(client, _io.gone_address(), io.address)
 
 
@@ -101,8 +83,6 @@ def sound_card_port(client: int, direction: Direction) -> int:
     needed = ("jack_get_ports", "jack_port_by_name", "jack_free")
     if jack is None or not all(hasattr(jack, name) for name in needed):
         return 0
-    jack.jack_port_by_name.restype = ctypes.c_void_p
-    jack.jack_port_by_name.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
     way = _IS_OUTPUT if direction == "input" else _IS_INPUT
     names = _physical_ports(jack, client, way)
     return (jack.jack_port_by_name(client, names[0]) or 0) if names else 0
@@ -117,13 +97,7 @@ def port_latency_frames(port: int, direction: Direction) -> int | None:
     jack = library.jack()
     if jack is None or not port or not latency_address():
         return None
-    jack.jack_port_get_latency_range.restype = None
-    jack.jack_port_get_latency_range.argtypes = [
-        ctypes.c_void_p,
-        ctypes.c_int,
-        ctypes.POINTER(_Range),
-    ]
-    found = _Range()
+    found = library.JackRange()
     mode = _CAPTURE_LATENCY if direction == "input" else _PLAYBACK_LATENCY
     jack.jack_port_get_latency_range(port, mode, ctypes.byref(found))
     return int(found.maximum) if found.maximum < MAX_LATENCY_FRAMES else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -42,7 +43,8 @@ def _exchange(memory: Any, pairs: dict[int, int]) -> None:
 
 
 class Spare:
-    """An open client that no device has yet. All of it on the thread that calls JACK.
+    """An open client that no device has yet. All of it on the thread that calls JACK; but devices
+    that it was given to may be closed by the thread that took over from that one.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ class Spare:
         self._real_close = _Close(_address(jack.jack_client_close))
         self._open = _Open(self._opened)
         self._close = _Close(self._closed)
-        self._lending = False
+        self._lender = 0  # the thread that lends it; another one may close devices meanwhile
         self._is_shared = False  # miniaudio asks here
 
     @staticmethod
@@ -100,11 +102,14 @@ class Spare:
 
     # ---- for miniaudio ----
 
+    def _lends(self) -> bool:
+        return self._lender == threading.get_ident()
+
     def _opened(self, name: bytes, options: int, status: int | None) -> int | None:
-        return self._client if self._lending else self._real_open(name, options, status)
+        return self._client if self._lends() else self._real_open(name, options, status)
 
     def _closed(self, client: int) -> int:
-        return 0 if self._lending else self._real_close(client)
+        return 0 if self._lends() else self._real_close(client)
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
@@ -116,11 +121,11 @@ class Spare:
             There is no server.
         """
         self.client()
-        self._lending = True
+        self._lender = threading.get_ident()
         try:
             yield
         finally:
-            self._lending = False
+            self._lender = 0
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:

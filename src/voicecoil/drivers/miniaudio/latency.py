@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import TYPE_CHECKING
 
 from voicecoil.drivers.control_thread import NotBegunError
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Latencies", "buffered_frames"]
 
+ASK_AGAIN_S = 5.0  # a thread that is busy is not waited for by each who wants to know
 PERIODS = 4  # libjack sleeps for 1.1 of them
 
 
@@ -71,6 +73,7 @@ class Latencies:
         self._added_frames = added_frames
         self._client = client
         self._asked: dict[Direction, int | None] = {}
+        self._ask_again = 0.0  # not before this time
 
     def prepare(self) -> None:
         """Before a start, on the thread that calls JACK: what the IO thread will ask about."""
@@ -79,7 +82,7 @@ class Latencies:
                 jack.sound_card_port(self._client, direction) if side.channels else 0
                 for direction, side in self._sides.items()
             ]
-            self._io.set_ports(*ports)
+            self._io.prepare(*ports)
 
     def of(self, direction: Direction) -> Latency:
         """Of a direction; where JACK has not told it and cannot be asked any more, an estimate."""
@@ -109,7 +112,7 @@ class Latencies:
         return bool(self._client) and not (self.ended or self.hung or self._io.counts()["gone"])
 
     def _ask(self, direction: Direction) -> None:
-        if not self._can_be_asked():
+        if not self._can_be_asked() or time.monotonic() < self._ask_again:
             return
 
         def ask() -> None:
@@ -120,12 +123,14 @@ class Latencies:
         limit_s = self._backend.timeouts.look_s
         period_s = self._sides[direction].period_frames / self._samplerate
         try:
-            with contextlib.suppress(DriverError, ForkedError, NotBegunError):
+            with contextlib.suppress(DriverError, ForkedError):
                 self._backend.call(
                     f"asking for the latency of the {direction}",
                     ask,
                     limit_s + PERIODS * period_s,
                     queue_s=limit_s,
                 )
+        except NotBegunError:
+            self._ask_again = time.monotonic() + ASK_AGAIN_S
         except StreamTimeoutError:
             self.hung = True

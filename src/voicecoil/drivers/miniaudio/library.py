@@ -22,6 +22,7 @@ __all__ = [
     "DUPLEX",
     "FLOAT32",
     "PLAYBACK",
+    "JackRange",
     "Layout",
     "Library",
     "Side",
@@ -75,13 +76,15 @@ class Library:
         self.version = ffi.string(lib.ma_version_string()).decode()
         self.layout = Layout(ffi)
         if not self.version.startswith("0.11."):
-            raise self.unknown_layout()
+            raise self.unknown_layout("whose structures are not those of 0.11 that")
         _io.set_user_data_offset(ffi.offsetof("ma_device", "pUserData"))
 
-    def unknown_layout(self) -> DriverError:
+    def unknown_layout(
+        self, what: str = "which lays out a device in another way than"
+    ) -> DriverError:
         return DriverError(
-            f"the package `miniaudio` has the library's version {self.version}, whose structures "
-            "are not those of 0.11 that this driver knows; install another version of the package",
+            f"the package `miniaudio` has the library's version {self.version}, {what} this driver "
+            "knows; install another version of the package (1.71 was tested)",
             call="ma_version_string",
         )
 
@@ -253,16 +256,42 @@ def _open(names: tuple[str, ...]) -> ctypes.CDLL | None:
     return None
 
 
+class JackRange(ctypes.Structure):
+    """jack_latency_range_t, frames."""
+
+    _fields_ = (("minimum", ctypes.c_uint32), ("maximum", ctypes.c_uint32))
+
+
+_POINTER = ctypes.c_void_p  # to a client, a port or a function
+# name -> (what it gives, what it takes), as jack/jack.h has them
+_JACK_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
+    "jack_free": (None, [_POINTER]),
+    "jack_get_ports": (
+        ctypes.POINTER(ctypes.c_char_p),
+        [_POINTER, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulong],
+    ),
+    "jack_get_sample_rate": (ctypes.c_uint32, [_POINTER]),
+    "jack_get_version_string": (ctypes.c_char_p, []),
+    "jack_on_shutdown": (None, [_POINTER, _POINTER, _POINTER]),
+    "jack_port_by_name": (_POINTER, [_POINTER, ctypes.c_char_p]),
+    "jack_port_get_latency_range": (None, [_POINTER, ctypes.c_int, ctypes.POINTER(JackRange)]),
+    "jack_set_error_function": (None, [_POINTER]),
+    "jack_set_info_function": (None, [_POINTER]),
+}
+
+
 @functools.cache
 def jack() -> ctypes.CDLL | None:
     """libjack, which from now on tells us what it would print; None: it is not here."""
     library = _open(_JACK)
     if library is not None:
-        for name in ("jack_set_error_function", "jack_set_info_function"):
+        for name, (gives, takes) in _JACK_FUNCTIONS.items():
             if hasattr(library, name):
                 function = getattr(library, name)
-                function.argtypes, function.restype = [ctypes.c_void_p], None
-                function(_io.jack_message_address())
+                function.restype, function.argtypes = gives, takes
+        for name in ("jack_set_error_function", "jack_set_info_function"):
+            if hasattr(library, name):
+                getattr(library, name)(_io.jack_message_address())
     return library
 
 

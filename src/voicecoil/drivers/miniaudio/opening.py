@@ -9,14 +9,24 @@ from dataclasses import dataclass
 from typing import Any
 
 from voicecoil import _core
+from voicecoil.drivers.control_thread import check_wanted
 from voicecoil.drivers.driver import Got, Wanted
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.latency import Latencies, buffered_frames
-from voicecoil.drivers.miniaudio.library import CAPTURE, DUPLEX, FLOAT32, PLAYBACK, Side
+from voicecoil.drivers.miniaudio.library import (
+    CAPTURE,
+    DUPLEX,
+    FLOAT32,
+    PLAYBACK,
+    Side,
+    load,
+)
+from voicecoil.drivers.miniaudio.session import Context
+from voicecoil.drivers.miniaudio.system import SoundSystem
 from voicecoil.errors import DriverError
 
-__all__ = ["Opened", "set_up", "tear_down"]
+__all__ = ["Opened", "set_up"]
 
 # Above what is ordinary, below the kernel's own threads and a sound server's.
 PRIORITY = 40
@@ -32,16 +42,14 @@ DATA_CALLBACK = _io.data_callback_address()
 
 
 @dataclass(eq=False)
-class Opened:
-    """A device that is open.
+class _Made:
+    """A ma_device.
 
     Attributes
     ----------
     device : Any
-        The ma_device.
-    io : IO
-        Its user data.
-    latencies : Latencies
+    context : Context
+        Of which it was made.
     keep : Any
         What miniaudio holds pointers to as long as the device is there.
     dead : bool
@@ -49,23 +57,76 @@ class Opened:
     """
 
     device: Any
+    context: Context
+    keep: Any
+    dead: bool = False
+
+    def end(self) -> None:
+        """The second time does nothing."""
+        if not self.dead:
+            self.dead = True
+            load().lib.ma_device_uninit(self.device)
+            self.context.give_back()
+
+
+@dataclass(eq=False)
+class Opened:
+    """A device that is open.
+
+    Attributes
+    ----------
+    system : SoundSystem
+    made : _Made
+    io : IO
+        Its user data.
+    got : Got
+    latencies : Latencies
+    """
+
+    system: SoundSystem
+    made: _Made
     io: _io.IO
     got: Got
     latencies: Latencies
-    keep: Any
-    dead: bool = False
+
+    @property
+    def device(self) -> Any:
+        """The ma_device."""
+        return self.made.device
+
+    @property
+    def dead(self) -> bool:
+        """No call may have the device any more."""
+        return self.made.dead
 
     @property
     def gone(self) -> bool:
         """Whether its server ended the connection."""
         return bool(self.io.counts()["gone"])
 
+    def end(self) -> None:
+        """Closes it, on the thread that calls its sound system; the second time does nothing."""
+        self.system.opened.discard(self)
+        if self.latencies.hung:
+            self.leave()
+            return
+        lib = load().lib
+        if not self.dead and not self.gone and lib.ma_device_is_started(self.device):
+            lib.ma_device_stop(self.device)  # or PulseAudio's thread is waited for in vain
+            _io.take_messages()
+        self.made.end()
+
+    def leave(self) -> None:
+        """Leaves it as it is for ever: a call that did not return may still use it."""
+        self.made.dead = True
+        self.system.leave(self)
+
 
 def set_up(backend: Backend, wanted: Wanted) -> Opened:
-    """Opens the device as wanted, as far as it goes. On the backend's thread."""
-    with backend.connecting():
+    """Opens the device as wanted, as far as it goes. On the thread that calls the sound system."""
+    with backend.session.connecting():
         opened = _set_up(backend, wanted)
-    backend.opened.add(opened)
+    backend.system.opened.add(opened)
     return opened
 
 
@@ -78,50 +139,42 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
         # It must be told where it would learn nothing, of one that is coming or going: libpulse
         # ends the program where it is given no channels. Told, it maps them in an order of its own.
         listed = (wanted.device.input_channels, wanted.device.output_channels)
-        known = backend.answers(wanted.device)
+        known = backend.session.answers(wanted.device)
         channels = [0 if known[way] else listed[way] for way in (0, 1)]
-    device, keep = _init(backend, wanted, kind, rate, channels)
+    made = _init(backend, wanted, kind, rate, channels)
     try:
-        sides, jack_ = _read(backend, device, kind)
+        sides, jack_ = _read(backend, made.device, kind)
         maps = (wanted.input_map, wanted.output_map)
         short = [bool(maps[way]) and max(maps[way]) >= sides[way].channels for way in (0, 1)]
-        converts = any(side.channels and side.samplerate != device.sampleRate for side in sides)
+        own_rate = made.device.sampleRate
+        converts = any(side.channels and side.samplerate != own_rate for side in sides)
         if any(short) or converts:
-            backend.library.lib.ma_device_uninit(device)
+            made.end()
             channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
-            device, keep = _init(backend, wanted, kind, 0 if converts else rate, channels)
-            sides, jack_ = _read(backend, device, kind)
+            made = _init(backend, wanted, kind, 0 if converts else rate, channels)
+            sides, jack_ = _read(backend, made.device, kind)
         _check_channels(wanted, sides)
-        rate_hz, client = float(device.sampleRate), jack_[1]
+        rate_hz, client = float(made.device.sampleRate), jack_[1]
         added = _added_frames(backend, sides, jack_)
         io = _io_of(backend, wanted, sides, rate_hz, added, jack_)
         latencies = Latencies(backend, io, sides, rate_hz, added, client)
         got = _got(backend, sides, rate_hz, latencies)
         if client:
             jack.tell_when_gone(client, io)
-        device.pUserData = backend.library.ffi.cast("void *", io.address)
+        made.device.pUserData = backend.library.ffi.cast("void *", io.address)
     except BaseException:
-        backend.library.lib.ma_device_uninit(device)
+        made.end()
         raise
-    return Opened(device, io, got, latencies, keep)
+    return Opened(backend.system, made, io, got, latencies)
 
 
-def tear_down(backend: Backend, opened: Opened) -> None:
-    """Gives a device back. On the backend's thread."""
-    backend.opened.discard(opened)
-    if not opened.dead:
-        opened.dead = True
-        backend.library.lib.ma_device_uninit(opened.device)
-
-
-def _init(
-    backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list[int]
-) -> tuple[Any, Any]:
+def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list[int]) -> _Made:
     ffi, lib = backend.library.ffi, backend.library.lib
-    ids = backend.ids(wanted.device)
-    context = backend.context()
+    session = backend.session
+    ids = session.ids(wanted.device)  # may make another context
+    context = session.context()
     config = ffi.new("ma_device_config *", lib.ma_device_config_init(kind))
-    kept: list[Any] = [context]
+    kept: list[Any] = []
     for side, raw, count in zip((config.capture, config.playback), ids, channels, strict=True):
         side.format = FLOAT32
         side.channels = count
@@ -143,11 +196,13 @@ def _init(
     )
     backend.library.layout.set_switches(config)
     device = ffi.new("ma_device *")
-    spare = backend.jack_client()
+    spare = session.spare()
+    check_wanted()
     with spare.given() if spare is not None else contextlib.nullcontext():
-        result = lib.ma_device_init(context[0], config, device)
-        backend.check("ma_device_init", result, repr(wanted.device.name))
-    return device, (kept, name)
+        result = lib.ma_device_init(context.pointer, config, device)
+        session.check("ma_device_init", result, repr(wanted.device.name))
+    context.lend()
+    return _Made(device, context, (kept, name))
 
 
 def _read(backend: Backend, device: Any, kind: int) -> tuple[tuple[Side, Side], Jack]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import time
+from collections.abc import Callable
 
 from voicecoil import _core, control
+from voicecoil.drivers.control_thread import AbandonedError, check_wanted
 from voicecoil.drivers.driver import Got, Wanted
-from voicecoil.drivers.miniaudio import jack
+from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
-from voicecoil.drivers.miniaudio.opening import Opened, tear_down
+from voicecoil.drivers.miniaudio.opening import Opened
+from voicecoil.drivers.miniaudio.status import result_error
 from voicecoil.errors import (
     DeviceLostError,
-    DriverError,
     ForkedError,
     StreamTimeoutError,
 )
@@ -30,6 +32,8 @@ LOOK_AGAIN_S = 1.0
 # that does not tell when a cycle began.
 CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
+SUCCESS = 0  # MA_SUCCESS
+Answer = tuple[int, list[str]]  # a ma_result, and what the client library said meanwhile
 _NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
 
 
@@ -56,7 +60,7 @@ class MiniaudioStream:
         self._looked_ns = 0
         self._lost: str | None = None
         self._closed = False
-        self._hung = False
+        self._inside: set[object] = set()  # one for each call of the device that is under way
         self._seen = [0] * 5
         self.got: Got = opened.got
         self.clock: _core.Clock | None = None
@@ -67,21 +71,26 @@ class MiniaudioStream:
         trouble = self.trouble()
         if trouble is not None:
             raise trouble
+        if self._inside:
+            raise StreamTimeoutError(
+                f"an earlier call for {self._name!r} has not come back; close the stream, and open "
+                "a new one when the sound server answers"
+            )
         backend, opened = self._backend, self._opened
         connects_later = backend.kind.connects_later
         if not connects_later:
             opened.io.attach(engine)
         self._started_ns = _core.clock_ns()
         try:
-            backend.call(
-                f"starting {self._name!r}",
-                self._start,
-                backend.timeouts.start_s,
-                undo=lambda _: self._stop(),
+            self._check(
+                "ma_device_start",
+                backend.call(
+                    f"starting {self._name!r}",
+                    lambda: self._noted(self._start),
+                    backend.timeouts.start_s,
+                    self._undo,
+                ),
             )
-        except StreamTimeoutError:
-            self._leak()
-            raise
         except BaseException:
             opened.io.detach()
             raise
@@ -89,32 +98,49 @@ class MiniaudioStream:
             opened.io.attach(engine, bool(jack.cycle_times_address()))
         self._running = True
 
-    def _start(self) -> None:
+    def _check(self, call: str, answer: Answer) -> None:
+        result, said = answer
+        if result != 0:
+            raise result_error(call, result, repr(self._name), said)
+
+    def _noted(self, work: Callable[[], Answer]) -> Answer:
+        """On the thread that calls the sound system. What is given up late is to be undone, too."""
+        token = object()
+        self._inside.add(token)
+        try:
+            return work()
+        except AbandonedError:
+            return SUCCESS, []
+        finally:
+            self._inside.discard(token)
+
+    def _start(self) -> Answer:
         backend = self._backend
         if self._opened.dead or self._opened.gone:
             raise DeviceLostError(self._gone_text())
         self._opened.latencies.prepare()
+        check_wanted()
         result = backend.library.lib.ma_device_start(self._opened.device)
-        backend.check("ma_device_start", result, repr(self._name))
-        if backend.kind.connects_later and not jack.cycle_times_address():
+        said = _io.take_messages()
+        if result == SUCCESS and backend.kind.connects_later and not jack.cycle_times_address():
             turn = self._opened.io.turn
             until = time.monotonic() + CONNECTED_S
             while self._opened.io.turn < turn + CONNECTED_TURNS and time.monotonic() < until:
                 time.sleep(POLL_S)
+        return result, said
 
-    def _stop(self) -> None:
-        backend = self._backend
-        if self._opened.dead or self._opened.gone:
-            return
-        result = backend.library.lib.ma_device_stop(self._opened.device)
-        backend.check("ma_device_stop", result, repr(self._name))
+    def _stop(self) -> Answer:
+        """A server that went away meanwhile stops badly: nothing of it is left to stop."""
+        if not (self._opened.dead or self._opened.gone):
+            self._backend.library.lib.ma_device_stop(self._opened.device)
+        return SUCCESS, _io.take_messages()
 
-    def _leak(self) -> None:
-        """A call that hangs may still use the device: it stays, and plays silence."""
-        self._opened.io.detach()
-        self._backend.opened.discard(self._opened)
-        self._backend.keep(self._opened)
-        self._hung = True
+    def _undo(self, _: object) -> None:
+        """Of a call that came back late, or that nobody waited for."""
+        if self._closed:
+            self._opened.end()
+        else:
+            self._stop()
 
     # ---- stop ----
 
@@ -133,16 +159,18 @@ class MiniaudioStream:
         if not self._running:
             return
         self._running = False
-        if not self._is_started():
-            return
+        if self._lost is not None or not self._is_started():
+            return  # one that is lost may not answer; `close` ends it
         self._let_silence_through(turn, min(until, time.monotonic() + SILENCE_S))
         left_s = max(until - time.monotonic(), self._backend.timeouts.stop_s)
-        try:
-            # A server that went away meanwhile stops badly: nothing of it is left to stop.
-            with contextlib.suppress(DriverError):
-                self._backend.call(f"stopping {self._name!r}", self._stop, left_s)
-        except StreamTimeoutError:
-            self._leak()
+        with contextlib.suppress(StreamTimeoutError):  # it plays silence until then
+            self._backend.call(
+                f"stopping {self._name!r}",
+                lambda: self._noted(self._stop),
+                left_s,
+                self._undo,
+                later=True,
+            )
 
     def _let_silence_through(self, turn: int, until: float) -> None:
         """A device that is being stopped may play its last buffer again: be that silence."""
@@ -154,19 +182,13 @@ class MiniaudioStream:
             return
         self._closed = True
         self._opened.latencies.ended = True
-        if self._opened.latencies.hung:
-            self._leak()
-        if control.forked(self._generation) or self._hung:
-            return
-        backend, opened = self._backend, self._opened
-        try:
+        if control.forked(self._generation) or self._inside:
+            return  # `_undo` closes it when the call that is inside has come back
+        backend = self._backend
+        with contextlib.suppress(StreamTimeoutError):  # then it is closed later
             backend.call(
-                f"closing {self._name!r}",
-                lambda: tear_down(backend, opened),
-                backend.timeouts.stop_s,
+                f"closing {self._name!r}", self._opened.end, backend.timeouts.stop_s, later=True
             )
-        except StreamTimeoutError:
-            self._leak()
 
     # ---- what happens meanwhile ----
 

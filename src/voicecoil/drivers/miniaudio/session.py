@@ -1,0 +1,318 @@
+"""What one thread has of a sound system: its context, its client of JACK's, the devices it knows.
+
+A call that hangs may use them as long as it hangs, and when it comes back after all. So they are
+never shared: the thread that takes over has a session of its own, and the old one is closed when
+its thread has come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from voicecoil.drivers.control_thread import check_wanted
+from voicecoil.drivers.driver import Device
+from voicecoil.drivers.miniaudio import _io, jack, library, pulse
+from voicecoil.drivers.miniaudio.jack_client import Spare
+from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
+from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
+from voicecoil.errors import DeviceLostError, DriverError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.miniaudio.system import SoundSystem
+
+__all__ = ["Context", "Session"]
+
+WAYS = (0, 1)  # capture, playback
+ANY_CHANNELS = 2  # of a device that takes any number
+ANY_RATE_HZ = 48_000
+CLIENT_NAME = "voicecoil"  # what mixers and patch bays show
+
+
+class Context:
+    """A ma_context. It is freed when it is retired and no device made of it is left.
+
+    Parameters
+    ----------
+    pointer : Any
+    free : callable
+    keep : Any
+        What it has pointers to.
+    """
+
+    def __init__(self, pointer: Any, free: Callable[[Any], None], keep: Any) -> None:
+        self.pointer = pointer
+        self._free = free
+        self._keep = keep
+        self._lock = threading.Lock()
+        self._devices = 0
+        self._retired = False
+
+    def lend(self) -> None:
+        """To one more device."""
+        with self._lock:
+            self._devices += 1
+
+    def give_back(self) -> None:
+        """That device is no more."""
+        with self._lock:
+            self._devices -= 1
+            free = self._retired and self._devices == 0
+        if free:
+            self._free(self.pointer)
+
+    def retire(self) -> None:
+        """No more devices are made of it."""
+        with self._lock:
+            free = not self._retired and self._devices == 0
+            self._retired = True
+        if free:
+            self._free(self.pointer)
+
+
+@dataclass(frozen=True)
+class _Listed:
+    device: Device
+    ids: tuple[bytes | None, bytes | None]  # capture, playback; None: the system's default
+
+
+class Session:
+    """All of it on the thread whose it is, but for `close`.
+
+    Parameters
+    ----------
+    system : SoundSystem
+    """
+
+    def __init__(self, system: SoundSystem) -> None:
+        self._system = system
+        self._kind = system.kind
+        self._context: Context | None = None
+        self._spare: Spare | None = None  # JACK's
+        self._known: dict[str, _Listed] = {}
+        # uids of the (input, output) that the sound system uses itself, as of the newest list.
+        self.defaults: tuple[str | None, str | None] = (None, None)
+
+    @property
+    def library(self) -> Library:
+        """Loaded when it is first needed. Raises `DriverError`."""
+        return library.load()
+
+    def close(self) -> None:
+        """Its thread has come back, and makes no calls any more."""
+        self._drop_context()
+        if self._spare is not None:
+            self._spare.close()
+
+    def check(self, call: str, result: int, what: str) -> None:
+        """Raises for a result other than success."""
+        said = _io.take_messages()
+        if result != 0:
+            raise result_error(call, result, what, said)
+
+    # ---- the connection ----
+
+    @contextlib.contextmanager
+    def connecting(self) -> Iterator[None]:
+        """Around what makes a new connection.
+
+        libjack frees the clients of a server that is gone when the next one is opened, and crashes
+        when they are closed after that. So they are closed before, or never.
+        """
+        check_wanted()
+        for opened in self._system.gone():
+            opened.end()
+        try:
+            yield
+        finally:
+            if self._spare is not None and not self._system.is_held:
+                self._spare.close()
+            for opened in self._system.gone():
+                opened.leave()  # it may be freed by now, or not: nobody touches it again
+
+    def context(self) -> Context:
+        """The connection to the sound system, made when it is first needed.
+
+        Raises
+        ------
+        DriverError
+            It is not there.
+        """
+        check_wanted()
+        if self._context is not None:
+            return self._context
+        number = self.library.backend(self._kind.title)
+        if number is None or not self._system.has_library():
+            raise result_error("ma_context_init", NO_BACKEND, self._kind.title, [])
+        ffi, lib = self.library.ffi, self.library.lib
+        name = ffi.new("char[]", CLIENT_NAME.encode())
+        config = ffi.new("ma_context_config *", lib.ma_context_config_init())
+        config.pulse.pApplicationName = name
+        config.jack.pClientName = name
+        pointer = ffi.new("ma_context *")
+        numbers = ffi.new("ma_backend[]", [number])
+        spare = self.spare()
+        with contextlib.ExitStack() as stack:
+            if spare is not None:
+                stack.enter_context(spare.lent())
+                stack.enter_context(spare.known_to(ffi, config, pointer))
+            _io.take_messages()
+            result = lib.ma_context_init(numbers, 1, config, pointer)
+        self.check("ma_context_init", result, self._kind.title)
+        if self._kind.key == "pulse":
+            pulse.guard(ffi.buffer(pointer))
+        self._context = Context(pointer, lib.ma_context_uninit, (pointer, name, spare))
+        return self._context
+
+    def spare(self) -> Spare | None:
+        """A client of JACK's, where it can be shared."""
+        jack = library.jack() if self._kind.key == "jack" and sys.platform != "win32" else None
+        if self._spare is None and jack is not None and Spare.works_with(jack):
+            self._spare = Spare(jack, CLIENT_NAME.encode())
+        return self._spare
+
+    @property
+    def has_spare(self) -> bool:
+        """Whether a client of JACK's is open that no device has. [any]"""
+        spare = self._spare
+        return spare is not None and spare.is_open
+
+    def _drop_context(self) -> None:
+        context, self._context = self._context, None
+        if context is not None:
+            context.retire()
+
+    # ---- devices ----
+
+    def look(self) -> list[Device]:
+        """Its devices, the default one first. Raises `DriverError`: it is not there."""
+        with self.connecting():
+            return self._look()
+
+    def _look(self) -> list[Device]:
+        spare = self.spare()
+        listed = self._list_jack(spare) if spare is not None else self._list_anew()
+        self._known = {one.device.uid: one for one in listed}
+        return [one.device for one in listed]
+
+    def _list_anew(self) -> list[_Listed]:
+        fresh = self._context is None
+        try:
+            return self._list(self.context().pointer)
+        except DriverError:
+            if fresh:
+                raise
+            self._drop_context()  # its server may have been restarted
+            return self._list(self.context().pointer)
+
+    def _list_jack(self, spare: Spare) -> list[_Listed]:
+        inputs, outputs, rate = jack.ports(spare.client())
+        forms = [(count, rate) if count else None for count in (inputs, outputs)]
+        if not any(forms):
+            return []
+        return [self._listed(self._kind.title, self._kind.key, forms, (None, None))]
+
+    def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
+        """The native ids for (capture, playback) of a device that was listed."""
+        if device.uid not in self._known:
+            self._look()
+        if device.uid not in self._known:
+            raise DeviceLostError(
+                f"the device {device.name!r} (uid {device.uid!r}) is not there any more"
+            )
+        return self._known[device.uid].ids
+
+    def answers(self, device: Device) -> list[bool]:
+        """Whether the server tells of it now, for (capture, playback)."""
+        context = self.context().pointer
+        ids = self.ids(device)
+        return [self._formats(context, ids[way], way) is not None for way in WAYS]
+
+    def _list(self, context: Any) -> list[_Listed]:
+        ffi, lib = self.library.ffi, self.library.lib
+        infos = ffi.new("ma_device_info *[2]")
+        counts = ffi.new("ma_uint32[2]")
+        check_wanted()
+        result = lib.ma_context_get_devices(
+            context, infos + 1, counts + 1, infos, counts
+        )  # playback, then capture
+        self.check("ma_context_get_devices", result, self._kind.title)
+        found: dict[str, tuple[str, list[bytes | None]]] = {}
+        defaults: list[str | None] = [None, None]
+        for way in (1, 0):
+            for info in infos[way][0 : counts[way]]:
+                raw = bytes(ffi.buffer(ffi.addressof(info.id)))
+                name = ffi.string(info.name).decode("utf-8", "replace")
+                found.setdefault(self._uid(raw), (name, [None, None]))[1][way] = raw
+                if info.isDefault:
+                    defaults[way] = self._uid(raw)
+        self.defaults = (defaults[0], defaults[1])
+        formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
+        if self._kind.key == "pulse":
+            # A connection that is older than PipeWire's defaults is not told of them, ever.
+            first = [
+                next((ids[way] for _, ids in found.values() if ids[way]), None) for way in WAYS
+            ]
+            formats = [
+                form or (self._formats(context, raw, way) if raw else None)
+                for way, form, raw in zip(WAYS, formats, first, strict=True)
+            ]
+        listed = []
+        if any(formats):
+            alone = self._kind.ids == "none"
+            title = self._kind.title if alone else f"Default ({self._kind.title})"
+            listed.append(self._listed(title, self._kind.key, formats, (None, None)))
+        if self._kind.ids != "none":
+            for uid, (name, ids) in found.items():
+                formats = [
+                    self._formats(context, ids[way], way) if ids[way] else None for way in (0, 1)
+                ]
+                if any(formats):
+                    name = f"{name} ({self._kind.title})"
+                    listed.append(self._listed(name, uid, formats, (ids[0], ids[1])))
+        return listed
+
+    def _uid(self, raw: bytes) -> str:
+        if self._kind.ids == "wide":
+            text = raw.decode("utf-16-le", "replace").split("\0")[0]
+        elif self._kind.ids == "text":
+            text = raw.split(b"\0")[0].decode("utf-8", "replace")
+        else:
+            text = raw.rstrip(b"\0").hex() or "0"
+        return f"{self._kind.key}:{text}"
+
+    def _listed(
+        self,
+        name: str,
+        uid: str,
+        formats: list[Any],
+        ids: tuple[bytes | None, bytes | None],
+    ) -> _Listed:
+        inputs, outputs = (form[0] if form else 0 for form in formats)
+        rate = (formats[1] or formats[0])[1]
+        return _Listed(Device(name, uid, "miniaudio", inputs, outputs, float(rate)), ids)
+
+    def _formats(self, context: Any, raw: bytes | None, way: int) -> tuple[int, int] | None:
+        """(channels, rate in Hz) of a device; None: it cannot be opened in that direction."""
+        ffi, lib = self.library.ffi, self.library.lib
+        native = ffi.NULL
+        if raw is not None:
+            native = ffi.new("ma_device_id *")
+            ffi.buffer(native)[:] = raw
+        info = ffi.new("ma_device_info *")
+        kind = PLAYBACK if way else CAPTURE
+        check_wanted()
+        if lib.ma_context_get_device_info(context, kind, native, info) != 0:
+            _io.take_messages()
+            return None
+        formats = list(info.nativeDataFormats[0 : info.nativeDataFormatCount])
+        channels = max((form.channels for form in formats), default=0)
+        if len(formats) == len(info.nativeDataFormats) and formats[0].format == formats[-1].format:
+            channels = 0  # one that converts (ALSA's "default"): so many that their list is cut off
+        rates = [form.sampleRate for form in formats if form.channels == channels]
+        rate = max((r for r in rates if r <= ANY_RATE_HZ), default=0) or max(rates, default=0)
+        return channels or ANY_CHANNELS, rate or ANY_RATE_HZ

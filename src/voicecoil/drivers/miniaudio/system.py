@@ -1,0 +1,127 @@
+"""A sound system as the whole process has it: one thread that calls it, and what is open on it.
+
+Two drivers of the same sound system ("miniaudio" and "miniaudio:jack") share it, because client
+libraries keep state for the process: see `Session.connecting`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from voicecoil.drivers.control_thread import ControlThread
+from voicecoil.drivers.miniaudio import library
+from voicecoil.drivers.miniaudio.kinds import Kind
+from voicecoil.drivers.miniaudio.session import Session
+from voicecoil.errors import StreamTimeoutError
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.miniaudio.opening import Opened
+
+__all__ = ["SoundSystem", "system_of"]
+
+
+class SoundSystem:
+    """One sound system.
+
+    Parameters
+    ----------
+    kind : Kind
+
+    Attributes
+    ----------
+    thread : ControlThread
+        The one that calls it.
+    opened : set of Opened
+        The devices that are open.
+    """
+
+    def __init__(self, kind: Kind) -> None:
+        self.kind = kind
+        self.thread = ControlThread(f"voicecoil {kind.key}", kind.title, lambda: Session(self))
+        self.opened: set[Opened] = set()
+        self._held = 0  # how many are about to open a device
+        self._lock = threading.Lock()
+        self._left: list[Opened] = []  # what calls that did not return may still use, for ever
+
+    @property
+    def session(self) -> Session:
+        """Of the job that is under way, on its thread."""
+        session = self.thread.session
+        assert isinstance(session, Session)
+        return session
+
+    def has_library(self) -> bool:
+        """Whether its client library is here; and has that tell us what it would print."""
+        if self.kind.key == "jack" and sys.platform != "win32":
+            return library.jack() is not None
+        if self.kind.key == "alsa":
+            library.jack()  # ALSA's plugin for JACK is a client of it while devices are listed
+            return library.alsa() is not None
+        return True
+
+    def gone(self) -> list[Opened]:
+        """The open devices whose server ended the connection."""
+        return [opened for opened in list(self.opened) if opened.gone and not opened.dead]
+
+    def leave(self, opened: Opened) -> None:
+        """Keeps for ever what nobody may touch any more."""
+        self.opened.discard(opened)
+        self._left.append(opened)
+
+    # ---- holding ----
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody is about to open a device."""
+        return self._held > 0
+
+    @contextlib.contextmanager
+    def held(self, timeout_s: float) -> Iterator[None]:
+        """Around listing devices and opening one: JACK's client for the list is the device's."""
+        with self._lock:
+            self._held += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._held -= 1
+            if self.kind.key == "jack":
+                with contextlib.suppress(StreamTimeoutError):
+                    self._leave_jack(timeout_s)
+
+    def _leave_jack(self, timeout_s: float) -> None:
+        session = self.thread.newest_session
+        if isinstance(session, Session) and session.has_spare:
+            self.thread.call(f"leaving {self.kind.title}", self._close_spare, timeout_s)
+
+    def _close_spare(self) -> None:
+        with self.session.connecting():
+            pass  # which closes what nobody holds
+
+
+_systems: dict[str, SoundSystem] = {}
+_lock = threading.Lock()
+
+
+def system_of(kind: Kind) -> SoundSystem:
+    """The sound system of that kind; one object for the process."""
+    with _lock:
+        if kind.key not in _systems:
+            _systems[kind.key] = SoundSystem(kind)
+        return _systems[kind.key]
+
+
+def _after_fork_in_child() -> None:
+    """Threads and connections stay with the parent."""
+    global _lock
+    _lock = threading.Lock()
+    _systems.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,126 @@
+"""What a call that hangs has of its audio system is its own until it has come back."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import voicecoil as vc
+from test_coreaudio_control_thread import LONG_S, SHORT_S, Caller, Gate
+from voicecoil.drivers.control_thread import ControlThread, check_wanted
+from voicecoil.drivers.miniaudio.session import Context
+
+
+class Session:
+    """Says when it was closed, and where."""
+
+    made: list[Session]
+
+    def __init__(self) -> None:
+        self.closed_on: list[threading.Thread] = []
+        self.made.append(self)
+
+    def close(self) -> None:
+        self.closed_on.append(threading.current_thread())
+
+
+@pytest.fixture
+def made(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
+    made: list[Session] = []
+    monkeypatch.setattr(Session, "made", made, raising=False)
+    return made
+
+
+@pytest.fixture
+def thread(made: list[Session]) -> Iterator[ControlThread]:
+    thread = ControlThread("calls", "the tests' audio", Session)
+    yield thread
+    assert thread.settle(LONG_S)
+
+
+def test_calls_share_one_session_as_long_as_none_hangs(
+    thread: ControlThread, made: list[Session]
+) -> None:
+    assert thread.session is None
+    seen = [thread.call("look", lambda: thread.session, LONG_S) for _ in range(3)]
+    assert seen == [made[0]] * 3
+    assert len(made) == 1
+
+
+def test_who_takes_over_has_another_one_and_closes_the_first_when_its_thread_is_back(
+    thread: ControlThread, made: list[Session]
+) -> None:
+    hung = Gate()
+
+    def hang() -> Session:
+        hung()
+        assert thread.session is made[0], "also after others have taken over"
+        check_wanted()
+        raise AssertionError("it went on")
+
+    with pytest.raises(vc.StreamTimeoutError):
+        thread.call("hung", hang, SHORT_S)
+    assert thread.hanging == ["hung"]
+    assert thread.call("next", lambda: thread.session, LONG_S) is made[1]
+    other = thread.call("next", threading.current_thread, LONG_S)
+    assert made[0].closed_on == []
+    hung.open.set()
+    assert thread.settle(LONG_S)
+    assert made[0].closed_on == [other]
+    assert thread.hanging == []
+    assert made[1].closed_on == []
+
+
+def test_also_when_whoever_waited_for_it_was_interrupted(
+    thread: ControlThread, made: list[Session]
+) -> None:
+    hung = Gate()
+
+    def interrupt() -> None:
+        assert hung.inside.wait(LONG_S)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        thread.call("hung", hung, 4 * SHORT_S, meanwhile=interrupt)
+    assert thread.call("next", lambda: thread.session, LONG_S) is made[1]
+    hung.open.set()
+    assert thread.settle(LONG_S)
+    assert len(made[0].closed_on) == 1
+
+
+def test_those_that_wait_together_never_get_the_session_of_what_hangs(
+    thread: ControlThread, made: list[Session]
+) -> None:
+    hung = Gate()
+    first = Caller(lambda: thread.call("hung", hung, 4 * SHORT_S))
+    assert hung.inside.wait(LONG_S)
+    behind = [Caller(lambda: thread.call("next", lambda: thread.session, LONG_S)) for _ in range(4)]
+    assert {caller.outcome() for caller in behind} == {made[1]}
+    assert isinstance(first.outcome(), vc.StreamTimeoutError)
+    hung.open.set()
+
+
+def test_a_context_is_freed_when_it_is_retired_and_its_last_device_is_gone() -> None:
+    freed: list[str] = []
+    context = Context("it", freed.append, None)
+    context.lend()
+    context.lend()
+    context.give_back()
+    context.retire()
+    assert freed == []
+    context.give_back()
+    assert freed == ["it"]
+    context.retire()
+    assert freed == ["it"]
+
+
+def test_a_context_without_devices_is_freed_at_once() -> None:
+    freed: list[str] = []
+    context = Context("it", freed.append, None)
+    context.lend()
+    context.give_back()
+    assert freed == []
+    context.retire()
+    assert freed == ["it"]
