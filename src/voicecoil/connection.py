@@ -152,8 +152,8 @@ class Connection:
     def _locked(self, timeout_s: float) -> Iterator[None]:
         if not self.lock.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
-                f"another thread is starting or ending the stream, and did not within "
-                f"{timeout_s:.3g} s; its device does not answer"
+                "the callback is stuck, or the device does not answer: another thread that starts "
+                f"or ends the stream did not get through within {timeout_s:.3g} s"
             )
         try:
             yield
