@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """Runs the tests on Pythons that this machine's system does not have yet.
 
-    python3 tools/newer_pythons.py [--require] [--only 3.15] [--short] [-- pytest arguments]
+    python3 tools/newer_pythons.py [--require] [--only 3.15] [--short | --set-up]
+                                   [-- pytest arguments]
 
 A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
 its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
@@ -172,12 +173,19 @@ def make_free_threaded() -> bool:
     return enter("sh", "-c", f"sh /opt/build > /src/build/{log.name} 2>&1") == 0
 
 
-def test(version: str, short: bool, arguments: list[str]) -> bool:
+def environment(version: str) -> str | None:
+    """Makes its environment, or finds it made; None: it cannot be had."""
     env = f"build/env-{version}-{SUITE}"
-    print(f"\n== Python {version} of Debian {SUITE}", flush=True)
     python = f"{FREE_PREFIX}/bin/python{FREE}" if version == FREE else f"python{version}"
     more = FREE_PIP if version == FREE else {}
-    if enter(python, "tools/environment.py", env, "test", "optional", **more):
+    failed = enter(python, "tools/environment.py", env, "test", "optional", **more)
+    return None if failed else env
+
+
+def test(version: str, short: bool, arguments: list[str]) -> bool:
+    print(f"\n== Python {version} of Debian {SUITE}", flush=True)
+    env = environment(version)
+    if env is None:
         return False
     counts = SHORT if short else FEWER
     fewer = {name: os.environ.get(name, value) for name, value in counts.items()}
@@ -194,6 +202,7 @@ def main() -> int:
     parser.add_argument("--require", action="store_true", help="fail where it cannot be done")
     parser.add_argument("--only", default=",".join(VERSIONS), help=f"3.14, 3.15, {FREE}")
     parser.add_argument("--short", action="store_true", help="some minutes instead of ten")
+    parser.add_argument("--set-up", action="store_true", help="all but the tests")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     options = parser.parse_args()
     versions = options.only.split(",")
@@ -205,7 +214,10 @@ def main() -> int:
     if lacking:
         print(f"*** NOT TESTED: Python {' and '.join(versions)}: this needs {lacking} ***")
         return 1 if options.require else 0
-    results = [test(version, options.short, options.pytest) for version in versions]
+    if options.set_up:
+        results = [environment(version) is not None for version in versions]
+    else:
+        results = [test(version, options.short, options.pytest) for version in versions]
     return 0 if all(results) else 1
 
 

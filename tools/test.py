@@ -2,16 +2,23 @@
 
 python3 tools/test.py [--only lint,core,simulator,sanitizers,macos,workflows,newer,free,3.12]
                       [-- arguments of pytest]
+
+What has no clock runs first, side by side: environments, compilers, checks. The tests of the
+package follow one Python after the other, with the machine to themselves.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import subprocess
 import sys
+import tempfile
 import textwrap
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -23,23 +30,78 @@ CHECKED = ["src", "tests", "tools", "examples", "benchmarks"]
 
 
 class Step:
-    """One thing that passes or fails."""
+    """One thing that passes or fails.
 
-    def __init__(self, name: str, *commands: list[str], passing: tuple[int, ...] = (0,)) -> None:
+    Parameters
+    ----------
+    name : str
+    *commands : list of str
+    passing : tuple of int
+        Exit codes.
+    lane : str
+        Those of one lane run one after the other, beside those of other lanes; what they print is
+        shown when they are over. Empty: it has the machine to itself.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *commands: list[str],
+        passing: tuple[int, ...] = (0,),
+        lane: str = "",
+    ) -> None:
         self.name = name
         self.commands = commands
-        self.passing = passing  # exit codes
+        self.passing = passing
+        self.lane = lane
         self.failed = False
         self.seconds = 0.0
 
     def run(self) -> None:
         began = time.monotonic()
-        for command in self.commands:
-            shown = textwrap.shorten(" ".join(command), 160, placeholder=" ...")
-            print(f"\n== {self.name}: {shown}", flush=True)
-            if subprocess.run(command, cwd=ROOT).returncode not in self.passing:
-                self.failed = True
+        with tempfile.TemporaryFile() if self.lane else contextlib.nullcontext() as output:
+            for command in self.commands:
+                heading = f"\n== {self.name}: {textwrap.shorten(' '.join(command), 160)}\n"
+                if output is None:
+                    print(heading, end="", flush=True)
+                else:
+                    output.write(heading.encode())
+                    output.flush()
+                done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
+                self.failed |= done.returncode not in self.passing
+            if output is not None:
+                output.seek(0)
+                show(output.read().decode("utf-8", "replace"))
         self.seconds = time.monotonic() - began
+
+
+_showing = threading.Lock()
+
+
+def show(text: str) -> None:
+    """In one piece."""
+    with _showing:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def run_all(steps: list[Step]) -> None:
+    """The first one makes what others need; the lanes follow, then what runs alone."""
+    lanes: dict[str, list[Step]] = {}
+    for step in steps[1:]:
+        if step.lane:
+            lanes.setdefault(step.lane, []).append(step)
+
+    def run_lane(name: str) -> None:
+        for step in lanes[name]:
+            step.run()
+
+    steps[0].run()
+    with ThreadPoolExecutor(max(1, len(lanes))) as pool:
+        list(pool.map(run_lane, lanes))
+    for step in steps[1:]:
+        if not step.lane:
+            step.run()
 
 
 def c_files() -> list[str]:
@@ -56,6 +118,7 @@ def lint(env: Path) -> Step:
         [str(binaries / "clang-format"), "--dry-run", "--Werror", *c_files()],
         [str(binaries / "mypy")],
         [str(binaries / "mypy"), *examples()],
+        lane="other platforms",
     )
 
 
@@ -67,6 +130,7 @@ def simulator(python: str) -> Step:
         make,
         [*make, "SANITIZE=address,undefined"],
         [*make, "SANITIZE=thread"],
+        lane="C",
     )
 
 
@@ -75,49 +139,68 @@ def examples() -> list[str]:
 
 
 def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
-    listed = []
     found = interpreters.find()
     print("Pythons:", ", ".join(f"{name} ({path})" for name, path in found.items()), flush=True)
-    first = True
-    for version, python in found.items():
-        env = ROOT / "build" / f"env-{version}"
-        groups = ["test", "optional", *(["lint"] if first else [])]
-        setup = [python, "tools/environment.py", str(env.relative_to(ROOT)), *groups]
-        if first and (not only or "lint" in only):
-            listed.append(Step("environment", setup))
-            listed.append(lint(env))
-        if first and (not only or "core" in only):
-            listed.append(Step("core in C", [python, "tools/test_core.py"]))
-        if first and (not only or "simulator" in only):
-            listed.append(simulator(python))
-        if first and (not only or "sanitizers" in only):
-            checked = [str(env / "bin" / "python"), "tools/test_sanitizers.py"]
-            listed.append(Step("CoreAudio under sanitizers", setup, checked))
-        if first and (not only or "macos" in only):
-            listed.append(Step("compiles for macOS", [python, "tools/cross_macos.py"]))
-        if first and (not only or "workflows" in only):
-            listed.append(Step("workflows", [python, "tools/check_workflows.py"]))
-        if not only or version in only:
-            # All seeds, and what is run twenty times, once.
-            few = [] if first else ["env", "VOICECOIL_SEEDS=1-20", "VOICECOIL_RUNS=5"]
-            pytest = [*few, str(env / "bin" / "python"), "-m", "pytest", "-q"]
-            # Real servers have a clock that does not wait: those tests have the machine alone.
-            stepped = [*pytest, "-n", "2", "-m", "not realtime", *pytest_arguments]
-            realtime = [*pytest, "-m", "realtime", *pytest_arguments]
-            tests = [stepped, realtime] if first or version == list(found)[-1] else [stepped]
-            passing = (0, 5) if pytest_arguments else (0,)  # 5: none was chosen
-            listed.append(Step(f"Python {version}", setup, *tests, passing=passing))
-        first = False
+    oldest, newest = next(iter(found)), list(found)[-1]
+    wanted = [version for version in found if not only or version in only]
     newer = [version for version in newer_pythons.VERSIONS if version not in found]
-    command = [sys.executable, "tools/newer_pythons.py"]
-    if newer and (not only or "newer" in only):
-        asked = ["--only", ",".join(newer), *([] if only else ["--short"])]
+    newer = newer if not only or "newer" in only else []
+    newer_command = [sys.executable, "tools/newer_pythons.py", "--only", ",".join(newer)]
+
+    listed = [environment(oldest, found[oldest], "lint"), *checks(only, found[oldest], oldest)]
+    if newer:
+        listed.append(Step("newer Pythons", [*newer_command, "--set-up"], lane="Pythons"))
+    listed += [environment(name, found[name]) for name in wanted if name != oldest]
+
+    for version in wanted:
+        listed.append(suite(version, version == oldest, version == newest, pytest_arguments))
+    if newer:
+        short = [] if only else ["--short"]
         name = f"Python {' and '.join(newer)}"
-        listed.append(Step(name, [*command, *asked, "--", *pytest_arguments]))
+        listed.append(Step(name, [*newer_command, *short, "--", *pytest_arguments]))
     if "free" in only:  # by name: it takes as long as all others together
-        asked = ["--only", newer_pythons.FREE, "--", *pytest_arguments]
-        listed.append(Step(f"Python {newer_pythons.FREE}", [*command, *asked]))
+        asked = [sys.executable, "tools/newer_pythons.py", "--only", newer_pythons.FREE]
+        listed.append(Step(f"Python {newer_pythons.FREE}", [*asked, "--", *pytest_arguments]))
     return listed
+
+
+def environment(version: str, python: str, *more: str) -> Step:
+    folder = f"build/env-{version}"
+    command = [python, "tools/environment.py", folder, "test", "optional", *more]
+    return Step(f"environment of {version}", command, lane="Pythons")
+
+
+def checks(only: set[str], python: str, version: str) -> list[Step]:
+    """What is asked once, and not on each Python."""
+    env = ROOT / "build" / f"env-{version}"
+    sanitizers = [str(env / "bin" / "python"), "tools/test_sanitizers.py"]
+    possible = {
+        "core": Step("core in C", [python, "tools/test_core.py"], lane="C"),
+        # In one lane: both build the simulated CoreAudio.
+        "simulator": simulator(python),
+        "sanitizers": Step("CoreAudio under sanitizers", sanitizers, lane="C"),
+        "macos": Step(
+            "compiles elsewhere", [python, "tools/cross_macos.py"], lane="other platforms"
+        ),
+        "workflows": Step(
+            "workflows", [python, "tools/check_workflows.py"], lane="other platforms"
+        ),
+        "lint": lint(env),
+    }
+    return [step for name, step in possible.items() if not only or name in only]
+
+
+def suite(version: str, first: bool, last: bool, pytest_arguments: list[str]) -> Step:
+    """The tests of the package on one Python."""
+    # All seeds, and what is run twenty times, once.
+    few = [] if first else ["env", "VOICECOIL_SEEDS=1-20", "VOICECOIL_RUNS=5"]
+    pytest = [*few, str(ROOT / f"build/env-{version}/bin/python"), "-m", "pytest", "-q"]
+    # Real servers have a clock that does not wait: those tests have the machine alone.
+    stepped = [*pytest, "-n", "2", "-m", "not realtime", *pytest_arguments]
+    realtime = [*pytest, "-m", "realtime", *pytest_arguments]
+    tests = [stepped, realtime] if first or last else [stepped]
+    passing = (0, 5) if pytest_arguments else (0,)  # 5: none was chosen
+    return Step(f"Python {version}", *tests, passing=passing)
 
 
 def main() -> int:
@@ -129,8 +212,7 @@ def main() -> int:
     given = parser.parse_args()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     run = steps({part for part in given.only.split(",") if part}, given.pytest)
-    for step in run:
-        step.run()
+    run_all(run)
     print("\n" + "=" * 60)
     for step in run:
         print(f"{'FAILED' if step.failed else 'passed'}  {step.name}  ({step.seconds:.0f} s)")
