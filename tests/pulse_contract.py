@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -51,6 +51,23 @@ class PulseRig:
 
     def unplug(self) -> None:
         self.server.kill()
+
+
+# libpulse refuses a child that was forked from a process that used it.
+FORKED = """
+import os
+import voicecoil as vc
+print(vc.devices()[0].driver, flush=True)
+child = os.fork()
+if child == 0:
+    for ask in (vc.devices, lambda: vc.OutputStream(lambda block: None)):
+        try:
+            print(ask())
+        except vc.VoicecoilError as error:
+            print(type(error).__name__, flush=True)
+    os._exit(0)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
 
 
 def plays_on(callback: CodedOutput) -> None:
@@ -115,6 +132,41 @@ class MonitoredContract(DriverContract):
 
 class PulseContract(MonitoredContract):
     """The same, and what only PulseAudio's protocol has."""
+
+    def test_blocks_that_nobody_asked_for_are_as_long_as_the_servers_periods(
+        self, rig: PulseRig
+    ) -> None:
+        """All of the buffer is asked for at once when it is filled: so long is the lead."""
+        ahead: dict[str, Any] = {"driver": rig.driver, "latency": "safe"}
+        with vc.OutputStream(CodedOutput(), **ahead) as stream:
+            assert stream.blocksize in (900, 1_200)
+            assert stream.lead_frames == 3_600
+            assert stream.latency.frames == 2 * 3_600
+        with vc.InputStream(lambda block: None, **ahead) as recording:
+            assert recording.blocksize == recording.latency.frames == 1_200
+        with vc.InputStream(lambda block: None, blocksize=4_800, **ahead) as recording:
+            latency = recording.latency
+            assert latency.frames == 4_800, "a block's first frame waits for its last one"
+            assert latency.lead_frames == 4_800 - latency.buffer_frames
+
+    def test_a_start_loses_nothing(self, rig: PulseRig) -> None:
+        """The server begins to play some time after it has what it is given at first."""
+        callback = CodedOutput()
+        with vc.OutputStream(callback, driver=rig.driver, blocksize=256, latency="low") as stream:
+            until(lambda: callback.position > 2_400)
+            lost = stream.statistics().lost_frames
+        assert lost == 0
+
+    def test_a_forked_child_is_told_that_it_cannot_have_the_server(self, rig: PulseRig) -> None:
+        done = subprocess.run(
+            [sys.executable, "-c", FORKED],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "VOICECOIL_DRIVER": ""},
+        )
+        assert done.stderr == ""
+        assert done.stdout == "miniaudio\nForkedError\nForkedError\n0\n"
 
     def test_the_devices_are_the_servers(self, rig: PulseRig) -> None:
         found = {device.uid: device for device in rig.driver.devices()}

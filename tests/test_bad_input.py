@@ -136,6 +136,7 @@ bad(
     "'Right Speaker' has 0 input and 2 output channels, and input is needed",
 )
 bad("device 5", lambda: play(device=5), TYPE, "a name, a part of one, a uid")
+bad("two devices", lambda: out(device=("a", "b")), TYPE, "an InputStream and an OutputStream")
 bad("no such input", lambda: record(device="Right"), vc.DeviceNotFoundError, "Microphone")
 
 for value in ([1, 2, 3], None, 5, {}):

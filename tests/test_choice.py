@@ -39,7 +39,7 @@ def test_without_a_device_the_virtual_one_stands_in_and_one_line_says_so_and_why
     (line,) = done.stderr.splitlines()
     assert line.startswith("voicecoil: no sound device was found (")
     assert "needs the package `miniaudio`" in line
-    assert line.endswith("): the virtual device stands in, unheard")
+    assert "): the virtual device stands in, unheard (" in line
 
 
 OTHER_VERSION = """
@@ -132,6 +132,30 @@ print(len(found), len(set(map(id, found))))
 def test_threads_that_ask_at_the_same_time_get_one_driver(name: str) -> None:
     pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
     assert run(ALL_AT_ONCE, [name]).stdout == "8 1\n"
+
+
+def test_who_only_looks_at_a_driver_does_not_choose_it() -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    done = run("import voicecoil as vc; vc.devices('miniaudio'); print(vc.devices()[0].driver)")
+    assert done.stdout == "virtual\n"
+
+
+WAITING = """
+import voicecoil as vc
+with vc.OutputStream(lambda block: None, on_device_lost="wait") as stream:
+    print(stream.state, stream.driver.name)
+    stream.abort()
+with vc.OutputStream(lambda block: None) as stream:
+    print(stream.state, stream.driver.name)
+"""
+
+
+def test_nothing_stands_in_for_a_device_that_is_waited_for() -> None:
+    pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+    done = run(WAITING)
+    assert done.stdout == "waiting miniaudio\nrunning virtual\n"
+    (line,) = done.stderr.splitlines()
+    assert "the virtual device stands in" in line
 
 
 def test_the_import_loads_no_driver() -> None:

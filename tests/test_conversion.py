@@ -110,6 +110,7 @@ def test_nan_and_infinity_stay_and_the_block_is_the_callers_own() -> None:
         (np.zeros(0, np.float32), ArgumentError, "0 frames"),
         (np.zeros((2, 0), np.float32), ArgumentError, "0 channels"),
         (np.zeros((2, 48000), np.float32), ArgumentError, "array.T"),
+        (np.zeros((2, 480), np.float32), ArgumentError, "array.T"),
     ],
 )
 def test_bad_arrays_are_named(array: Any, error: type[Exception], words: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from voicecoil.arguments import shown
-from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.choose import get_driver, why_silent
 from voicecoil.drivers.driver import Device, Direction, Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
 
@@ -49,8 +49,7 @@ def _why(driver: Driver, listed: list[Device]) -> str:
     """Why a driver has not what is needed: what it has, or what it knows of the sound systems."""
     if listed:
         return f"; there are: {_describe(listed)}"
-    why_silent = getattr(driver, "why_silent", None)
-    reason = why_silent() if why_silent is not None else None
+    reason = why_silent(driver)
     return f" ({reason})" if reason else ""
 
 
@@ -59,7 +58,7 @@ def find_device(
 ) -> Device:
     """The one device that is meant, with all of `directions`.
 
-    A string is a uid, else a name, else a part of a name, whatever its case.
+    A string is a uid, else a name, else a part of a name, else a part of a uid, whatever its case.
     """
     listed = driver.devices()
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
@@ -90,6 +89,7 @@ def find_device(
             lambda d: d.uid == device,
             lambda d: d.name == device,
             lambda d: bool(text) and text in d.name.casefold(),
+            lambda d: bool(text) and text in d.uid.casefold(),
         )
         found = [[d for d in listed if test(d)] for test in tests]
         matches = next((m for ds in found if (m := [d for d in ds if d in usable])), [])
@@ -107,6 +107,12 @@ def find_device(
         raise ArgumentTypeError(
             f"device={shown(device)} is a {type(device).__name__}; give a name, a part of one, a "
             "uid, a Device from voicecoil.devices(), or None for the default"
+            + (
+                "; a stream both ways is on one device that has both: for two devices open an "
+                "InputStream and an OutputStream"
+                if isinstance(device, tuple | list)
+                else ""
+            )
         )
     if not matches:
         raise DeviceNotFoundError(

@@ -86,4 +86,12 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
             xruns.remove(cost)
             event = replace(event, value=cost.value, sample_frames=cost.sample_frames)
         told.append(event)
-    return sorted([*told, *events], key=lambda event: event.host_ns)
+    lost, back = ([one.host_ns for one in told if one.kind == kind] for kind in ("lost", "back"))
+    away = list(zip(lost, back, strict=False))
+    timed = [(event.host_ns, event) for event in told]
+    for event in events:
+        # No cycle comes in between; but a server that was restarted may tell its first one's time
+        # too early.
+        ends = (end for begin, end in away if begin < event.host_ns < end)
+        timed.append((next(ends, event.host_ns), event))
+    return [event for _, event in sorted(timed, key=lambda pair: pair[0])]

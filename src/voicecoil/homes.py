@@ -41,7 +41,7 @@ def check_home(home: Home, own_home: bool, zero_copy: Any) -> None:
 
 def blocks_ahead(blocksize: int | None, got: Got) -> int:
     """Frames of each block; there is no cycle that could say it."""
-    return blocksize or got.device_frames or got.max_frames or UNKNOWN_FRAMES
+    return blocksize or got.device_frames or got.usual_frames or got.max_frames or UNKNOWN_FRAMES
 
 
 class Ahead:
@@ -94,10 +94,10 @@ class Ahead:
         )
 
     def _lead(self, got: Got) -> int:
-        cycle = got.max_frames or UNKNOWN_FRAMES
+        cycle = got.max_frames or UNKNOWN_FRAMES  # the longest: all of it is taken at once
         wanted_s = self._home if isinstance(self._home, float) else SAFE_LEAD_S
-        least = cycle if isinstance(self._home, float) else SAFE_CYCLES * cycle
-        frames = max(math.ceil(wanted_s * got.samplerate), least)
+        least = 0 if isinstance(self._home, float) else SAFE_CYCLES * (got.usual_frames or cycle)
+        frames = max(math.ceil(wanted_s * got.samplerate), cycle, least)
         if got.device_frames:
             frames = -(-frames // cycle) * cycle
         fits = got.device_frames and got.device_frames % self._block_frames == 0

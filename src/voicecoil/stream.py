@@ -43,7 +43,8 @@ class OutputStream(StreamBase):
         How many of the device's first channels; or which ones, 0-based; None: two, or as
         many as there are.
     blocksize : int or None
-        Frames per block; None or 0: as the device delivers them. Any size costs no latency.
+        Frames per block; None or 0: as the device delivers them, and ahead of a device whose
+        cycles vary as most of them are. Any size costs no latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
         cycles ahead of the device, so that a program that is busy with something else does not

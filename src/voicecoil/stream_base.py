@@ -108,7 +108,7 @@ class StreamBase(StreamFacts):
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
         policy = check_on_device_lost(on_device_lost)
-        self._driver = get_driver(driver)
+        self._driver = get_driver(driver, waits=policy != "stop")
         driver_stream = None
         code: _core.Code | None = None
         holding = self._driver

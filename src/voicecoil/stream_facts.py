@@ -107,9 +107,23 @@ class StreamFacts:
         fits = size == 0 or (cycle != 0 and cycle % size == 0)
         return 0 if fits or len(self._directions) < 2 else size
 
+    def _input_wait_frames(self) -> int:
+        """How long a block's first frame waits for those behind it, beyond the device's cycle.
+
+        Not of a duplex stream, whose output says how far it is behind its input.
+        """
+        got, size = self._got, self._blocksize or 0
+        if "output" in self._directions or not (got.device_frames or got.usual_frames):
+            return 0
+        cycle = got.device_frames or got.usual_frames
+        if size == 0 or (got.device_frames and cycle % size == 0):
+            return 0
+        whole = size % cycle == 0 or not got.device_frames
+        return max(0, size - cycle) if whole else size
+
     def _latency(self, direction: Direction) -> Latency:
         latency = self._got.latency(direction)
-        lead = self._lead_frames() if direction == "output" else 0
+        lead = self._lead_frames() if direction == "output" else self._input_wait_frames()
         return replace(latency, lead_frames=latency.lead_frames + lead)
 
     @property

@@ -173,6 +173,30 @@ static void test_what_is_later_than_the_buffer_was_lost(void) {
     vc_ma_io_free(at.io);
 }
 
+static void test_a_server_that_begins_to_play_later_loses_nothing(void) {
+    vc_ma_config config = plain();
+    config.slack_frames = 3 * FRAMES;
+    config.settle_frames = 10 * FRAMES;
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    for (int i = 0; i < 3; i++) {
+        call(&at); /* fills the buffer */
+    }
+    now_ns += 7 * PERIOD_NS; /* 4 periods later than it holds: only now the server plays */
+    call(&at);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    CHECK_INT(seen.now.sample_frames, 3 * FRAMES);
+    now_ns += PERIOD_NS;
+    call(&at);
+    CHECK_INT(seen.now.sample_frames, 4 * FRAMES);
+    now_ns += 5 * PERIOD_NS; /* the line has begun 3 periods before that callback, and is over */
+    call(&at);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_NEAR(counts.lost_frames, 4 * FRAMES, 1);
+    vc_ma_io_free(at.io);
+}
+
 static void test_time_goes_on_while_the_device_stands(void) {
     vc_ma_config config = plain();
     device at = open_device(&config);
@@ -561,6 +585,7 @@ int main(void) {
     RUN(test_the_time_line_runs_along_the_earliest_calls);
     RUN(test_a_buffer_is_filled_in_a_burst);
     RUN(test_what_is_later_than_the_buffer_was_lost);
+    RUN(test_a_server_that_begins_to_play_later_loses_nothing);
     RUN(test_time_goes_on_while_the_device_stands);
     RUN(test_no_engine_is_called_after_a_detach);
     RUN(test_another_period_than_promised_is_silence);

@@ -44,6 +44,7 @@ __all__ = [
     "print_json",
     "print_whole",
     "run",
+    "say_device",
     "say_if_virtual",
 ]
 
@@ -198,6 +199,16 @@ def say_if_virtual(driver: str | None) -> None:
     reason = why_virtual()
     if driver is None and reason is not None:
         err.print(reason, style="dim", markup=False, soft_wrap=True)
+
+
+def say_device(event: vc.Event) -> None:
+    """Tells that a device was lost, or is back."""
+    lines = {
+        "lost": f"{event.detail}; waiting for a device",
+        "back": f"goes on with {event.detail}",
+    }
+    if event.kind in lines:
+        err.print(lines[event.kind], style="yellow", markup=False, soft_wrap=True)
 
 
 # The commands say it themselves, where they say anything.

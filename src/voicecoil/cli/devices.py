@@ -18,7 +18,7 @@ from voicecoil.cli.app import (
     print_whole,
     say_if_virtual,
 )
-from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names
+from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names, why_silent
 from voicecoil.drivers.driver import Device, Driver
 from voicecoil.errors import DriverError
 
@@ -100,5 +100,5 @@ def _say_of(name: str, what: str) -> None:
 
 def _why(driver: Driver) -> str:
     """Why it has no devices, in parentheses, where it says so."""
-    reason = getattr(driver, "why_silent", lambda: None)()
+    reason = why_silent(driver)
     return f" ({reason})" if reason else ""

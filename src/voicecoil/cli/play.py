@@ -19,6 +19,7 @@ from voicecoil.cli.app import (
     err,
     out,
     print_json,
+    say_device,
     say_if_virtual,
 )
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
@@ -68,17 +69,17 @@ def play(
         )
     capturing = _capture(heard, file, device, driver)
     # Somebody at a terminal wants to hear now that there is no device.
-    find_device(device, ("output",), get_driver(driver))
+    chosen = get_driver(driver)
+    find_device(device, ("output",), chosen)
+    say_if_virtual(driver)
     playback = vc.play(
         file,
         device=device,
-        driver=driver,
+        driver=chosen,
         gain=10.0 ** (gain_db / 20.0),
         loops=loops,
         on_device_lost="default" if device is None else "wait",
     )
-    if not (quiet or json):
-        say_if_virtual(driver)
     total_s = None if playback.frames is None else playback.frames / playback.samplerate
     display = Display(file.name, where(playback.device, playback.samplerate), total_s)
     interrupted = False
@@ -90,7 +91,7 @@ def play(
                     lost.count(event)
                     display.place = where(playback.device, playback.samplerate)
                     if not (quiet or json):
-                        _say_device(event)
+                        say_device(event)
                 show(playback.position_s, playback.levels())
     except KeyboardInterrupt:
         interrupted = True
@@ -112,6 +113,7 @@ def play(
                 "duration_s": playback.position_s,
                 "starved_frames": playback.starved_frames,
                 "lost_frames": lost.frames,
+                "device_losses": lost.devices,
                 "interrupted": interrupted,
                 "heard": str(heard) if heard else None,
                 "heard_frames": heard_frames,
@@ -148,21 +150,14 @@ class _Lost:
 
     def __init__(self) -> None:
         self.frames = 0
+        self.devices = 0
         self._changed = False
 
     def count(self, event: vc.Event) -> None:
+        self.devices += event.kind == "lost"
         if event.kind == "xrun" and not self._changed:
             self.frames += event.value
         self._changed = event.kind == "back" or (self._changed and event.kind != "xrun")
-
-
-def _say_device(event: vc.Event) -> None:
-    lines = {
-        "lost": f"{event.detail}; waiting for a device",
-        "back": f"goes on with {event.detail}",
-    }
-    if event.kind in lines:
-        err.print(lines[event.kind], style="yellow", markup=False, soft_wrap=True)
 
 
 def _capture(

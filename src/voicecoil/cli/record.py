@@ -22,6 +22,7 @@ from voicecoil.cli.app import (
     err,
     out,
     print_json,
+    say_device,
     say_if_virtual,
 )
 from voicecoil.cli.display import (
@@ -33,6 +34,8 @@ from voicecoil.cli.display import (
     showing,
     where,
 )
+from voicecoil.device_list import find_device
+from voicecoil.drivers.choose import get_driver
 from voicecoil.levels import decibels
 
 __all__ = ["record"]
@@ -63,19 +66,23 @@ def record(
     """Record into a sound file, for a time or until Ctrl-C.
 
     Ctrl-C ends it; what was recorded is kept. Without --duration that is the normal end, and the
-    exit code is 0.
+    exit code is 0. Where its device goes away, it goes on with the default device; a device that
+    was named is waited for. What is missing in between is counted, and left out of the file.
     """
+    chosen = get_driver(driver)
+    # Somebody at a terminal wants to hear now that there is no device.
+    find_device(device, ("input",), chosen)
+    say_if_virtual(driver)
     take = vc.record(
         file,
         duration_s=duration,
         device=device,
-        driver=driver,
+        driver=chosen,
         samplerate=samplerate,
         channels=channels,
         subtype=subtype,
+        on_device_lost="default" if device is None else "wait",
     )
-    if not (quiet or json):
-        say_if_virtual(driver)
     display = Display(f"● {file.name}", where(take.device, take.samplerate), duration, "red")
     highest = 0.0
     interrupted = False
@@ -84,6 +91,10 @@ def record(
             while take.wait(REFRESH_S) is None:
                 levels = take.levels()
                 highest = max([highest, *(level.peak for level in levels)])
+                for event in take.events():
+                    display.place = where(take.device, take.samplerate)
+                    if not (quiet or json):
+                        say_device(event)
                 show(take.position_s, levels)
     except KeyboardInterrupt:
         interrupted = True

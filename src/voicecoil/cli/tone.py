@@ -94,8 +94,7 @@ def tone(
             f"{frequency:g} Hz: possible is more than 0 and less than half the sample rate, "
             f"{stream.samplerate / 2:g} Hz"
         )
-    if not (quiet or json):
-        say_if_virtual(driver)
+    say_if_virtual(driver)
     place = where(stream.device, stream.samplerate)
     display = Display(f"{frequency:g} Hz", place, duration)
     interrupted = False

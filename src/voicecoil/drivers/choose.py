@@ -27,6 +27,7 @@ _SIMULATED = "coreaudio-simulated"
 _lock = threading.RLock()  # of all that follows
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason, once the virtual device was chosen
+_fits: list[str] = []  # the driver that was chosen, where it is a real one
 
 
 def driver_names() -> list[str]:
@@ -40,7 +41,7 @@ def real_driver_names() -> list[str]:
     return [name for name in _DRIVERS if name not in others]
 
 
-def get_driver(driver: str | Driver | None = None) -> Driver:
+def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Driver:
     """The driver of that name; one object for the process.
 
     Parameters
@@ -48,6 +49,8 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
     driver : str, Driver or None
         A name; ``"miniaudio:jack"`` is miniaudio with no other sound system than that. None: the
         environment variable ``VOICECOIL_DRIVER``, else the one that fits this machine.
+    waits : bool
+        It is for who waits for a device: nothing stands in for a real one.
 
     Raises
     ------
@@ -55,7 +58,10 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
         No driver is called that.
     """
     if driver is None:
-        driver = os.environ.get("VOICECOIL_DRIVER") or _fitting()
+        named = os.environ.get("VOICECOIL_DRIVER")
+        driver = named or _fitting()
+        if waits and not named and driver == "virtual" and "miniaudio" in _open:
+            driver = "miniaudio"
     if not isinstance(driver, str):
         if not callable(getattr(driver, "open_stream", None)):
             raise ArgumentTypeError(
@@ -65,8 +71,9 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
     name, _, part = driver.partition(":")
     if name not in _DRIVERS or (part and name != "miniaudio"):
         raise ArgumentError(
-            f"there is no driver {driver!r}; possible are {', '.join(_DRIVERS)} "
-            "(from driver= or the environment variable VOICECOIL_DRIVER)"
+            f"there is no driver {driver!r}; possible are {', '.join(_DRIVERS)}, or one of "
+            'miniaudio\'s sound systems, as "miniaudio:jack" (from driver= or the environment '
+            "variable VOICECOIL_DRIVER)"
         )
     module, kind = _DRIVERS[name]
     make = getattr(import_module(module), kind)
@@ -74,6 +81,12 @@ def get_driver(driver: str | Driver | None = None) -> Driver:
         if driver not in _open:
             _open[driver] = make(*([part] if part else []))
         return _open[driver]
+
+
+def why_silent(driver: Driver) -> str | None:
+    """Why a driver has no devices, where it says so; None: it has some, or does not say."""
+    asked = getattr(driver, "why_silent", None)
+    return asked() if asked is not None else None
 
 
 def why_virtual() -> str | None:
@@ -86,23 +99,25 @@ def _fitting() -> str:
         return "coreaudio"
     if _why_virtual:
         return "virtual"
-    if "miniaudio" in _open:
-        return "miniaudio"
+    if _fits:
+        return _fits[0]
     from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
     with _lock:
-        if _why_virtual or "miniaudio" in _open:  # another thread has looked meanwhile
-            return "virtual" if _why_virtual else "miniaudio"
+        if _why_virtual or _fits:  # another thread has looked meanwhile
+            return "virtual" if _why_virtual else _fits[0]
         try:
-            driver = MiniaudioDriver()
-            reason = driver.why_silent()
+            if "miniaudio" not in _open:
+                _open["miniaudio"] = MiniaudioDriver()
+            reason = why_silent(_open["miniaudio"])
         except DriverError as error:
             reason = str(error)
         if reason is None:
-            _open["miniaudio"] = driver
+            _fits.append("miniaudio")
             return "miniaudio"
         _why_virtual.append(
-            f"no sound device was found ({reason}): the virtual device stands in, unheard"
+            f"no sound device was found ({reason}): the virtual device stands in, unheard "
+            "(VOICECOIL_DRIVER=miniaudio insists on a real one)"
         )
     import logging
 
@@ -115,6 +130,7 @@ def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.RLock()
     _open.clear()
+    _fits.clear()
 
 
 if hasattr(os, "register_at_fork"):

@@ -104,6 +104,7 @@ class ControlThread:
         self._make_session = make_session
         self._session: Session | None = None
         self._hanging: list[_Job] = []
+        self._was_used = False
         self._changed = threading.Condition()  # of all that follows
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
@@ -116,6 +117,11 @@ class ControlThread:
     def is_current(self) -> bool:
         """Whether this is the thread."""
         return threading.current_thread() is self._thread
+
+    @property
+    def was_used(self) -> bool:
+        """Whether any call was made."""
+        return self._was_used
 
     @property
     def session(self) -> Session | None:
@@ -317,6 +323,7 @@ class ControlThread:
                 self._thread = None
                 return None
             self._current = job = self._jobs.popleft()
+            self._was_used = True
             job.deadline = time.monotonic() + job.timeout_s
             if self._session is None and self._make_session is not None:
                 self._session = self._make_session()

@@ -150,6 +150,8 @@ class Got:
         Frames in every IO cycle; 0: they vary.
     max_frames : int
         Frames that no cycle exceeds.
+    usual_frames : int
+        Frames of most cycles, where they vary; 0: that is not known.
     latency : callable
         Gives the `Latency` of a direction that the stream has, also when the stream is lost or
         closed. Until its first cycle a system may have to be asked, which JACK answers within a
@@ -164,6 +166,7 @@ class Got:
     max_frames: int
     latency: Callable[[Direction], Latency]
     rate_note: str = "for another stream: use that, or close the other stream first"
+    usual_frames: int = 0
 
 
 class DriverStream(Protocol):

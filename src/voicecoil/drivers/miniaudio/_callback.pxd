@@ -37,6 +37,7 @@ cdef extern from "callback.h" nogil:
         uint32_t fixed_frames
         int32_t priority
         int64_t slack_frames
+        int64_t settle_frames
         vc_ma_jack jack
 
     ctypedef struct vc_ma_counts:

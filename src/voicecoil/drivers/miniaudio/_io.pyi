@@ -25,6 +25,7 @@ class IO:
         fixed_frames: int,
         priority: int,
         slack_frames: int,
+        settle_frames: int,
         jack: tuple[int, int, int, int, int, int],  # the fields of vc_ma_jack
     ) -> None: ...
     @property

@@ -62,7 +62,8 @@ cdef class IO:
     cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, uintptr_t cycle_run, input, output, double samplerate_hz,
-                  uint32_t fixed_frames, int32_t priority, int64_t slack_frames, jack):
+                  uint32_t fixed_frames, int32_t priority, int64_t slack_frames,
+                  int64_t settle_frames, jack):
         cdef vc_ma_config config
         cdef uint32_t *maps[2]
         cdef vc_ma_direction *direction
@@ -87,6 +88,7 @@ cdef class IO:
             config.fixed_frames = fixed_frames
             config.priority = priority
             config.slack_frames = slack_frames
+            config.settle_frames = settle_frames
             config.jack.cycle_times = <vc_jack_cycle_times_fn><uintptr_t>jack[0]
             config.jack.client = <const void *><uintptr_t>jack[1]
             config.jack.latency = <vc_jack_latency_fn><uintptr_t>jack[2]

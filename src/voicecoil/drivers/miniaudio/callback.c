@@ -42,6 +42,7 @@ struct vc_ma_io {
     int64_t (*clock_ns)(void) VC_REALTIME;
     double ns_per_frame;
     int64_t slack_ns;
+    int64_t settle_ns;
     int32_t priority;
     uint32_t fixed_frames;
     direction directions[2];
@@ -50,6 +51,7 @@ struct vc_ma_io {
     int64_t position;     /* of the next frame */
     int64_t base_ns;      /* host time of frame 0, as this run of the device has it */
     int64_t position_ns;  /* host time of `position` when it was last known */
+    int64_t settled_ns;   /* host time from which on late callbacks lose frames */
     uint32_t jack_frames; /* of the newest JACK cycle, */
     uint32_t jack_done;   /* and how many of its frames callbacks have had */
 
@@ -106,6 +108,7 @@ static void begin_run(vc_ma_io *io, int64_t now_ns) {
         io->position += llrint((double)(now_ns - io->position_ns) / io->ns_per_frame);
     }
     io->base_ns = now_ns - frames_ns(io, io->position);
+    io->settled_ns = now_ns + io->settle_ns;
 }
 
 static int64_t from_arrival(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
@@ -114,7 +117,11 @@ static int64_t from_arrival(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
         io->base_ns += late_ns;
         late_ns = 0;
     }
-    if (io->slack_ns >= 0 && late_ns > io->slack_ns) {
+    bool dry = io->slack_ns >= 0 && late_ns > io->slack_ns;
+    if (dry && now_ns < io->settled_ns) {
+        io->base_ns += late_ns - io->slack_ns;
+        late_ns = io->slack_ns;
+    } else if (dry) {
         int64_t lost = llrint((double)(late_ns - io->slack_ns) / io->ns_per_frame);
         io->position += lost;
         late_ns -= frames_ns(io, lost);
@@ -353,6 +360,7 @@ vc_ma_io *vc_ma_io_new(const vc_ma_config *config) {
     }
     io->ns_per_frame = 1e9 / config->samplerate_hz;
     io->slack_ns = config->slack_frames < 0 ? -1 : frames_ns(io, config->slack_frames);
+    io->settle_ns = frames_ns(io, config->settle_frames);
     io->fixed_frames = config->fixed_frames;
     io->priority = config->priority;
     if (!fill_direction(&io->directions[INPUT], &config->input) ||

@@ -67,6 +67,9 @@ typedef struct vc_ma_config {
     uint32_t fixed_frames; /* frames that each callback must have; 0: they vary */
     int32_t priority;      /* that the IO thread gives itself, SCHED_FIFO's; 0: it stays as it is */
     int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
+    int64_t settle_frames; /* for so long after a run has begun such a callback loses none: a sound
+                            * server takes what it was given before it plays, and that is when the
+                            * line begins */
     vc_ma_jack jack;
     int64_t (*clock_ns)(void) VC_REALTIME; /* NULL: vc_clock_ns; a test moves its own */
 } vc_ma_config;

@@ -86,7 +86,7 @@ class Spare:
                 raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
             self._client = client
             self._earlier.append(self._end)
-            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, 0, -1, (0,) * 6)
+            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, 0, -1, 0, (0,) * 6)
             tell_when_gone(client, self._end)
         return self._client
 

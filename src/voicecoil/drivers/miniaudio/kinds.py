@@ -61,6 +61,11 @@ class Kind:
         Its callbacks come on threads to which it gives a priority itself.
     catches_up : bool
         A late callback costs no frames: its clock waits.
+    reserve_s : float
+        What lies in its server beyond the buffer, about: only a callback that is later than both
+        means that the device ran dry.
+    survives_fork : bool
+        A child of a process that used it can use it, too.
     """
 
     key: str
@@ -73,12 +78,22 @@ class Kind:
     connects_later: bool = False
     own_threads: bool = False
     catches_up: bool = False
+    reserve_s: float = 0.0
+    survives_fork: bool = True
 
 
 KINDS = {
     kind.key: kind
     for kind in (
-        Kind("pulse", "PulseAudio", least_frames=256, asynchronous=True),
+        # libpulse answers a forked child's every call as if there were no server.
+        Kind(
+            "pulse",
+            "PulseAudio",
+            least_frames=256,
+            asynchronous=True,
+            reserve_s=0.02,
+            survives_fork=False,
+        ),
         Kind(
             "jack",
             "JACK",

@@ -34,6 +34,7 @@ PRIORITY = 40
 # these names channels go by number.
 ALSA_CHANNEL_MAP = 1
 MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
+SETTLE_S = 0.2  # within that a sound server has begun to play what it was given
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
 Jack = tuple[int, int, int, int, int, int]  # the fields of vc_ma_jack
@@ -261,6 +262,8 @@ def _got(backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Lat
         max_frames=longest,
         latency=latencies.of,
         rate_note=f"because {kind.title} has no other rate for it: use that",
+        # At the start, and after a stall, a whole buffer is asked for at once.
+        usual_frames=max(side.period_frames for side in sides),
     )
 
 
@@ -305,6 +308,7 @@ def _io_of(
         rate,
         _fixed_frames(backend, sides),
         0 if backend.kind.own_threads else _priority(),
-        -1 if backend.kind.catches_up else slack,
+        -1 if backend.kind.catches_up else slack + round(backend.kind.reserve_s * rate),
+        round(SETTLE_S * rate),
         jack_,
     )

@@ -207,7 +207,7 @@ class MiniaudioStream:
 
     def _gone_text(self) -> str:
         title = self._backend.kind.title
-        return f"{title} ended its connection to {self._name!r}: its server stopped, or it did"
+        return f"{title} ended its connection to {self._name!r}: its server stopped or refused it"
 
     def _examine(self) -> str | None:
         """Why no cycle will come any more; None: one will."""

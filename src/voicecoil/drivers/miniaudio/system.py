@@ -117,10 +117,12 @@ def system_of(kind: Kind) -> SoundSystem:
 
 
 def _after_fork_in_child() -> None:
-    """Threads and connections stay with the parent."""
+    """Threads and connections stay with the parent; where no new ones can be had, so do calls."""
     global _lock
     _lock = threading.Lock()
-    _systems.clear()
+    for key, system in list(_systems.items()):
+        if system.kind.survives_fork or not system.thread.was_used:
+            del _systems[key]
 
 
 if hasattr(os, "register_at_fork"):
