@@ -91,6 +91,7 @@ static int32_t that_says_when_it_ended(vc_block *block, void *user) {
 static void a_cycle_is_busy_until_its_code_says_that_it_ended(void) {
     bool says = true;
     rig *r = rig_make(0, 1, 0, 48);
+    r->config.clock_ns = NULL; /* the real one */
     r->config.process = that_says_when_it_ended;
     r->config.user = &says;
     r->config.leave = NULL;
