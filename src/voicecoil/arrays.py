@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ArraySource"]
 
-MANY_CHANNELS = 32  # more of them than there are frames: somebody put them the other way round
+MANY_CHANNELS, FEW_FRAMES = 32, 2  # who has them put the two the other way round
 _INTEGER_SCALE = {"int16": 2.0**-15, "int32": 2.0**-31}
 
 
@@ -71,9 +71,13 @@ class ArraySource:
         frames = array[:, np.newaxis] if array.ndim == 1 else array
         if len(frames) == 0:
             raise ArgumentError(f"array has the shape {array.shape}: 0 frames; give 1 or more")
-        transposed = frames.shape[1] > max(MANY_CHANNELS, len(frames))
-        if transposed or not 1 <= frames.shape[1] <= MAX_CHANNELS:
-            turn = " It looks transposed: use array.T" if transposed else ""
+        if frames.shape[1] > MANY_CHANNELS and len(frames) <= FEW_FRAMES:
+            raise ArgumentError(
+                f"array has the shape {array.shape}, which is {len(frames)} of frames and "
+                f"{frames.shape[1]} of channels. It looks transposed: use array.T"
+            )
+        if not 1 <= frames.shape[1] <= MAX_CHANNELS:
+            turn = " It looks transposed: use array.T" if frames.shape[1] > MAX_CHANNELS else ""
             raise ArgumentError(
                 f"array has the shape {array.shape}, which is {frames.shape[1]} channels; "
                 f"possible are 1 to {MAX_CHANNELS}.{turn or ' Give (frames, channels)'}"

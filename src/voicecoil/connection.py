@@ -25,13 +25,17 @@ from voicecoil.homes import Ahead
 from voicecoil.isolated import IsolatedCode, abandon
 from voicecoil.recovery import Arrival, Recovery, watch
 
-__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
+__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "BusyError", "Connection", "Place"]
 
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
 HALT_S = 2.0  # of that for the device, where what was made could not be heard to its end
 POLL_S = 0.002
 AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
+
+
+class BusyError(StreamTimeoutError):
+    """Another thread starts or ends the stream, and takes long."""
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,7 @@ class Connection:
     @contextlib.contextmanager
     def _locked(self, timeout_s: float) -> Iterator[None]:
         if not self.lock.acquire(timeout=timeout_s):
-            raise StreamTimeoutError(
+            raise BusyError(
                 "the callback is stuck, or the device does not answer: another thread that starts "
                 f"or ends the stream did not get through within {timeout_s:.3g} s"
             )
@@ -330,15 +334,17 @@ class Connection:
             return None  # where it is called, and must not ask the device and wait for the answer
         trouble = self.device_trouble()
         if self.started and isinstance(trouble, DeviceLostError):
-            self._tell_end(trouble)
+            self._end_lost(trouble)
         return trouble
 
-    def _tell_end(self, trouble: DeviceLostError) -> None:
+    def _end_lost(self, trouble: DeviceLostError) -> None:
         """Once for each start: any thread may be the first one that looks."""
         with self._telling:
             told, self._told_loss = self._told_loss, True
         if not told:
+            self._failure = trouble
             self._news.append(self._event("lost", str(trouble)))
+            self.ask_to_end(drain=False)  # its device may give cycles again
 
     def take_failure(self) -> Exception | None:
         """Why it did not come back from a lost device, once."""
@@ -460,6 +466,10 @@ class Connection:
                 if isinstance(error, (VoicecoilError, OSError)):
                     return False
                 raise
+            if self.closed:  # abandoned meanwhile
+                driver_stream.stop(STOP_TIMEOUT_S)
+                driver_stream.close()
+                return True
             self.place = Place(arrival.device, got, driver_stream)
             self._recovery.settled()
             self._news.append(back)

@@ -18,7 +18,14 @@ from voicecoil.arguments import (
     check_timeout,
     shown,
 )
-from voicecoil.connection import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection, Place
+from voicecoil.connection import (
+    HALT_S,
+    POLL_S,
+    STOP_TIMEOUT_S,
+    BusyError,
+    Connection,
+    Place,
+)
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import (
     Device,
@@ -352,6 +359,8 @@ class StreamBase(StreamFacts):
         trouble = connection.trouble() if running else connection.take_failure()
         try:
             connection.halt(max(HALT_S, until - time.monotonic()))
+        except BusyError:
+            raise
         except StreamTimeoutError:
             connection.told_stuck = True
             if not connection.in_python:
@@ -438,6 +447,9 @@ class StreamBase(StreamFacts):
             return
         try:
             self.stop()
+        except BusyError:
+            control.submit(connection.close_unseen)  # when it is through
+            raise
         except StreamTimeoutError:
             connection.abandon()  # to close it would only wait once more, and say it again
             raise

@@ -132,7 +132,7 @@ class StreamFacts:
 
         "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
         "draining" (its last frames are on their way), "finished" (also by a device that was lost)
-        or "closed".
+        or "closed". Never waits for a sound server; a HAL may be asked for a moment.
         """
         connection = self._connection
         if connection is None or connection.closed:

@@ -86,6 +86,23 @@ def main(name: str) -> None:
     with frozen(server):
         until(lambda: stream.state == "waiting")
         stream.close()
+
+    counter = Counter()  # a stream that simply ends stays ended, also when its server goes on
+    stream = vc.OutputStream(counter, driver=driver, device=device)
+    stream.start()
+    goes_on([counter])
+    with frozen(server):
+        until(lambda: stream.state == "finished")
+    until(lambda: bool(driver.devices()))
+    blocks = counter.blocks
+    for _ in range(3):
+        until(lambda: bool(driver.devices()))
+        assert (stream.state, counter.blocks) == ("finished", blocks)
+    try:
+        stream.wait(10)
+        raise AssertionError("the loss was told to nobody")
+    except vc.DeviceLostError:
+        stream.close()
     until(lambda: not system_of(KINDS[key]).thread.hanging)
     until(lambda: clients() <= 1)  # the one that lists devices
     server.close()

@@ -87,7 +87,10 @@ Json = Annotated[
 Quiet = Annotated[
     bool,
     Parameter(
-        name=["--quiet", "-q"], negative="", show_default=False, help="Print nothing but errors."
+        name=["--quiet", "-q"],
+        negative="",
+        show_default=False,
+        help="Print nothing but errors and warnings.",
     ),
 ]
 DeviceName = Annotated[

@@ -129,8 +129,8 @@ def _after_fork_in_child() -> None:
     """A driver's threads and native handles stay with the parent; a child gets its own."""
     global _lock
     _lock = threading.RLock()
-    _open.clear()
-    _fits.clear()
+    for chosen in (_open, _fits, _why_virtual):
+        chosen.clear()
 
 
 if hasattr(os, "register_at_fork"):

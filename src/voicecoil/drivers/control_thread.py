@@ -104,7 +104,6 @@ class ControlThread:
         self._make_session = make_session
         self._session: Session | None = None
         self._hanging: list[_Job] = []
-        self._was_used = False
         self._changed = threading.Condition()  # of all that follows
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
@@ -117,11 +116,6 @@ class ControlThread:
     def is_current(self) -> bool:
         """Whether this is the thread."""
         return threading.current_thread() is self._thread
-
-    @property
-    def was_used(self) -> bool:
-        """Whether any call was made."""
-        return self._was_used
 
     @property
     def session(self) -> Session | None:
@@ -323,7 +317,6 @@ class ControlThread:
                 self._thread = None
                 return None
             self._current = job = self._jobs.popleft()
-            self._was_used = True
             job.deadline = time.monotonic() + job.timeout_s
             if self._session is None and self._make_session is not None:
                 self._session = self._make_session()
@@ -334,7 +327,7 @@ class ControlThread:
     def _settle(self, job: _Job) -> None:
         """With the lock: a call that nobody waits for is done; it is undone before all others."""
         self._unsettled.discard(job)
-        if job.abandoned and job.error is None and job.undo is not None:
+        if job.error is None and job.undo is not None:  # that came too late, or unasked for
             self._tidy(f"undoing {job.name}", partial(job.undo, job.result))
 
     def _tidy(self, name: str, work: Callable[[], None]) -> None:

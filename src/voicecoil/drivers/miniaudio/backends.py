@@ -76,6 +76,7 @@ class Backend:
 
     def check_answers(self) -> None:
         """Raises `StreamTimeoutError` where too many calls have not come back."""
+        self.system.thread.check_not_forked()
         hanging = self.system.thread.hanging
         if len(hanging) >= MAX_HANGING:
             raise StreamTimeoutError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from voicecoil import _core
@@ -82,6 +82,8 @@ class Opened:
         Its user data.
     got : Got
     latencies : Latencies
+    inside : set
+        Something for each call of the device that is under way: it may hang.
     """
 
     system: SoundSystem
@@ -89,6 +91,7 @@ class Opened:
     io: _io.IO
     got: Got
     latencies: Latencies
+    inside: set[object] = field(default_factory=set)
 
     @property
     def device(self) -> Any:

@@ -125,7 +125,8 @@ class Session:
         """
         check_wanted()
         for opened in self._system.gone():
-            opened.end()
+            if not opened.inside:
+                opened.end()
         try:
             yield
         finally:
@@ -163,6 +164,7 @@ class Session:
             _io.take_messages()
             result = lib.ma_context_init(numbers, 1, config, pointer)
         self.check("ma_context_init", result, self._kind.title)
+        self._system.was_connected = True
         if self._kind.key == "pulse":
             pulse.guard(ffi.buffer(pointer))
         self._context = Context(pointer, lib.ma_context_uninit, (pointer, name, spare))
@@ -228,8 +230,8 @@ class Session:
 
     def answers(self, device: Device) -> list[bool]:
         """Whether the server tells of it now, for (capture, playback)."""
+        ids = self.ids(device)  # may make another context
         context = self.context().pointer
-        ids = self.ids(device)
         return [self._formats(context, ids[way], way) is not None for way in WAYS]
 
     def _list(self, context: Any) -> list[_Listed]:

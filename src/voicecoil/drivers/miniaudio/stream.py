@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable
 
@@ -60,7 +61,9 @@ class MiniaudioStream:
         self._looked_ns = 0
         self._lost: str | None = None
         self._closed = False
-        self._inside: set[object] = set()  # one for each call of the device that is under way
+        self._starts = 0
+        self._looking = False  # somebody asks whether the device is there,
+        self._missing: str | None = None  # and has found out that it is not
         self._seen = [0] * 5
         self.got: Got = opened.got
         self.clock: _core.Clock | None = None
@@ -71,7 +74,7 @@ class MiniaudioStream:
         trouble = self.trouble()
         if trouble is not None:
             raise trouble
-        if self._inside:
+        if self._opened.inside:
             raise StreamTimeoutError(
                 f"an earlier call for {self._name!r} has not come back; close the stream, and open "
                 "a new one when the sound server answers"
@@ -81,6 +84,8 @@ class MiniaudioStream:
         if not connects_later:
             opened.io.attach(engine)
         self._started_ns = _core.clock_ns()
+        self._starts += 1
+        self._missing = None
         try:
             self._check(
                 "ma_device_start",
@@ -106,13 +111,13 @@ class MiniaudioStream:
     def _noted(self, work: Callable[[], Answer]) -> Answer:
         """On the thread that calls the sound system. What is given up late is to be undone, too."""
         token = object()
-        self._inside.add(token)
+        self._opened.inside.add(token)
         try:
             return work()
         except AbandonedError:
             return SUCCESS, []
         finally:
-            self._inside.discard(token)
+            self._opened.inside.discard(token)
 
     def _start(self) -> Answer:
         backend = self._backend
@@ -137,10 +142,9 @@ class MiniaudioStream:
 
     def _undo(self, _: object) -> None:
         """Of a call that came back late, or that nobody waited for."""
+        self._noted(self._stop)
         if self._closed:
             self._opened.end()
-        else:
-            self._stop()
 
     # ---- stop ----
 
@@ -182,7 +186,7 @@ class MiniaudioStream:
             return
         self._closed = True
         self._opened.latencies.ended = True
-        if control.forked(self._generation) or self._inside:
+        if control.forked(self._generation) or self._opened.inside:
             return  # `_undo` closes it when the call that is inside has come back
         backend = self._backend
         with contextlib.suppress(StreamTimeoutError):  # then it is closed later
@@ -202,7 +206,11 @@ class MiniaudioStream:
         if control.forked(self._generation):
             return ForkedError("the stream belongs to the parent process")
         if self._lost is None and self._running and not self._closed:
-            self._lost = self._examine()
+            starts = self._starts
+            lost = self._examine()
+            # Unless it was stopped meanwhile, by another thread.
+            if lost is not None and self._running and starts == self._starts:
+                self._lost = lost
         return DeviceLostError(self._lost) if self._lost is not None else None
 
     def _gone_text(self) -> str:
@@ -229,10 +237,27 @@ class MiniaudioStream:
         if quiet_s > limit_s:
             return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
         stalled_s = STALLED_S + 4 * self.got.max_frames / self.got.samplerate
-        if quiet_s > stalled_s and now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9:
+        again = now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9
+        if quiet_s > stalled_s and again and not self._looking:
             self._looked_ns = now_ns
-            return self._backend.missing(self._device)
-        return None
+            self._look()
+        return self._missing
+
+    def _look(self) -> None:
+        """Asks whether the device is there: that takes long, and who reads a state cannot wait."""
+
+        def look() -> None:
+            try:
+                self._missing = self._backend.missing(self._device)
+            finally:
+                self._looking = False
+
+        self._looking = True
+        thread = threading.Thread(target=look, name="voicecoil looks for a device", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no room for one more now
+            self._looking = False
 
     def events(self) -> list[Event]:
         """What miniaudio told of the device: rerouted, interrupted, resumed."""

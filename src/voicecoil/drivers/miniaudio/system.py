@@ -38,12 +38,15 @@ class SoundSystem:
         The one that calls it.
     opened : set of Opened
         The devices that are open.
+    was_connected : bool
+        There was a server, some time.
     """
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
         self.thread = ControlThread(f"voicecoil {kind.key}", kind.title, lambda: Session(self))
         self.opened: set[Opened] = set()
+        self.was_connected = False
         self._held = 0  # how many are about to open a device
         self._lock = threading.Lock()
         self._left: list[Opened] = []  # what calls that did not return may still use, for ever
@@ -121,7 +124,7 @@ def _after_fork_in_child() -> None:
     global _lock
     _lock = threading.Lock()
     for key, system in list(_systems.items()):
-        if system.kind.survives_fork or not system.thread.was_used:
+        if system.kind.survives_fork or not system.was_connected:
             del _systems[key]
 
 
