@@ -25,17 +25,13 @@ from voicecoil.homes import Ahead
 from voicecoil.isolated import IsolatedCode, abandon
 from voicecoil.recovery import Arrival, Recovery, watch
 
-__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "BusyError", "Connection", "Place"]
+__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
 
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
 HALT_S = 2.0  # of that for the device, where what was made could not be heard to its end
 POLL_S = 0.002
 AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
-
-
-class BusyError(StreamTimeoutError):
-    """Another thread starts or ends the stream, and takes long."""
 
 
 @dataclass(frozen=True)
@@ -152,10 +148,18 @@ class Connection:
         else:
             self.engine.stop()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether another thread starts or ends it, which may take long."""
+        free = self.lock.acquire(blocking=False)
+        if free:
+            self.lock.release()
+        return not free
+
     @contextlib.contextmanager
     def _locked(self, timeout_s: float) -> Iterator[None]:
         if not self.lock.acquire(timeout=timeout_s):
-            raise BusyError(
+            raise StreamTimeoutError(
                 "the callback is stuck, or the device does not answer: another thread that starts "
                 f"or ends the stream did not get through within {timeout_s:.3g} s"
             )

@@ -18,14 +18,7 @@ from voicecoil.arguments import (
     check_timeout,
     shown,
 )
-from voicecoil.connection import (
-    HALT_S,
-    POLL_S,
-    STOP_TIMEOUT_S,
-    BusyError,
-    Connection,
-    Place,
-)
+from voicecoil.connection import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection, Place
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.driver import (
     Device,
@@ -359,10 +352,8 @@ class StreamBase(StreamFacts):
         trouble = connection.trouble() if running else connection.take_failure()
         try:
             connection.halt(max(HALT_S, until - time.monotonic()))
-        except BusyError:
-            raise
         except StreamTimeoutError:
-            connection.told_stuck = True
+            connection.told_stuck = not connection.is_busy
             if not connection.in_python:
                 raise
             raise StreamTimeoutError(
@@ -447,10 +438,10 @@ class StreamBase(StreamFacts):
             return
         try:
             self.stop()
-        except BusyError:
-            control.submit(connection.close_unseen)  # when it is through
-            raise
         except StreamTimeoutError:
+            if connection.is_busy:
+                control.submit(connection.close_unseen)  # when the other thread is through
+                raise
             connection.abandon()  # to close it would only wait once more, and say it again
             raise
         except BaseException:
