@@ -175,7 +175,7 @@ def checks(only: set[str], python: str, version: str) -> list[Step]:
     sanitizers = [str(env / "bin" / "python"), "tools/test_sanitizers.py"]
     possible = {
         "core": Step("core in C", [python, "tools/test_core.py"], lane="C"),
-        # Alone: of threads that wait for each other one may come too late on a machine that is full.
+        # Alone: on a machine that is full, one of its threads may come too late for the others.
         "simulator": simulator(python),
         "sanitizers": Step("CoreAudio under sanitizers", sanitizers, lane="C"),
         "macos": Step(
