@@ -165,7 +165,8 @@ class PulseContract(MonitoredContract):
 
     def test_a_forked_child_is_told_that_it_cannot_have_the_server(self, rig: PulseRig) -> None:
         done = subprocess.run(
-            [sys.executable, "-c", FORKED],
+            # Python 3.12 warns of a fork beside threads.
+            [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
             capture_output=True,
             text=True,
             timeout=60,
