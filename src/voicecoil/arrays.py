@@ -73,8 +73,8 @@ class ArraySource:
             raise ArgumentError(f"array has the shape {array.shape}: 0 frames; give 1 or more")
         if frames.shape[1] > MANY_CHANNELS and len(frames) <= FEW_FRAMES:
             raise ArgumentError(
-                f"array has the shape {array.shape}, which is {len(frames)} of frames and "
-                f"{frames.shape[1]} of channels. It looks transposed: use array.T"
+                f"array has the shape {array.shape}, which is {frames.shape[1]} channels "
+                "of hardly any frames. It looks transposed: use array.T"
             )
         if not 1 <= frames.shape[1] <= MAX_CHANNELS:
             turn = " It looks transposed: use array.T" if frames.shape[1] > MAX_CHANNELS else ""

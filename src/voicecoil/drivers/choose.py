@@ -14,7 +14,7 @@ from importlib import import_module
 from voicecoil.drivers.driver import Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
 
-__all__ = ["driver_names", "get_driver", "real_driver_names", "why_virtual"]
+__all__ = ["driver_names", "get_driver", "real_driver_names", "why_silent", "why_virtual"]
 
 # name -> (module, class). A driver is imported when it is first wanted.
 _DRIVERS = {

@@ -87,26 +87,20 @@ class MiniaudioStream:
         self._starts += 1
         self._missing = None
         try:
-            self._check(
-                "ma_device_start",
-                backend.call(
-                    f"starting {self._name!r}",
-                    lambda: self._noted(self._start),
-                    backend.timeouts.start_s,
-                    self._undo,
-                ),
+            result, said = backend.call(
+                f"starting {self._name!r}",
+                lambda: self._noted(self._start),
+                backend.timeouts.start_s,
+                self._undo,
             )
+            if result != SUCCESS:
+                raise result_error("ma_device_start", result, repr(self._name), said)
         except BaseException:
             opened.io.detach()
             raise
         if connects_later:
             opened.io.attach(engine, bool(jack.cycle_times_address()))
         self._running = True
-
-    def _check(self, call: str, answer: Answer) -> None:
-        result, said = answer
-        if result != 0:
-            raise result_error(call, result, repr(self._name), said)
 
     def _noted(self, work: Callable[[], Answer]) -> Answer:
         """On the thread that calls the sound system. What is given up late is to be undone, too."""
@@ -245,10 +239,13 @@ class MiniaudioStream:
 
     def _look(self) -> None:
         """Asks whether the device is there: that takes long, and who reads a state cannot wait."""
+        starts = self._starts
 
         def look() -> None:
             try:
-                self._missing = self._backend.missing(self._device)
+                missing = self._backend.missing(self._device)
+                if starts == self._starts:  # else it was another run that stalled
+                    self._missing = missing
             finally:
                 self._looking = False
 
