@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -26,6 +26,50 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("realtime"):
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--require", action="store_true", help="a test that is skipped as NOT TESTED fails"
+    )
+    parser.addoption(
+        "--may-lack", action="append", default=[], metavar="NAME", help="but not for want of this"
+    )
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    _refuse_not_tested(report, item.config)
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(
+    collector: pytest.Collector,
+) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    _refuse_not_tested(report, collector.config)
+    return report
+
+
+def _refuse_not_tested(
+    report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
+) -> None:
+    """With --require: a skip because the machine lacks something becomes a failure.
+
+    The reason of such a skip begins with NOT TESTED. A test that does not apply to this platform
+    or to this Python gives another reason.
+    """
+    if not config.getoption("--require") or not report.skipped:
+        return
+    reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+    allowed = any(name in reason for name in config.getoption("--may-lack"))
+    if "NOT TESTED" in reason and not allowed:
+        report.outcome = "failed"
+        report.longrepr = f"{reason}\n(--require: what is not tested is a failure)"
 
 
 def pytest_collection_finish() -> None:

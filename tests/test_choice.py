@@ -60,7 +60,7 @@ def test_another_version_of_the_library_is_named() -> None:
     assert "has the library's version 0.12.1" in done.stderr
 
 
-@pytest.mark.skipif(os.path.exists("/dev/snd"), reason="NOT TESTED: this machine has a sound card")
+@pytest.mark.skipif(os.path.exists("/dev/snd"), reason="this machine has a sound card")
 def test_the_line_names_each_sound_system() -> None:
     pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
     done = run("import voicecoil as vc; vc.devices()")
@@ -69,7 +69,7 @@ def test_the_line_names_each_sound_system() -> None:
         assert title in line
 
 
-@pytest.mark.skipif(os.path.exists("/dev/snd"), reason="NOT TESTED: this machine has a sound card")
+@pytest.mark.skipif(os.path.exists("/dev/snd"), reason="this machine has a sound card")
 def test_who_asks_for_one_sound_system_hears_of_that_alone() -> None:
     pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
     code = "import sys; from voicecoil.cli.app import run; sys.exit(run(sys.argv[1:]))"

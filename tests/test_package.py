@@ -104,7 +104,7 @@ def test_errors_are_ours_and_the_matching_builtin(
 
 @pytest.mark.skipif(
     not sysconfig.get_config_var("Py_GIL_DISABLED"),
-    reason="NOT TESTED: this Python is not free-threaded",
+    reason="this Python is not free-threaded",
 )
 def test_a_free_threaded_python_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each extension module says that it needs no GIL; else importing it would turn it on."""

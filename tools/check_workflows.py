@@ -9,7 +9,8 @@ steps; the one that is installed, then also shell and runners' names, else npm's
 takes its configuration, and these are the wheels it would make. Last, that a faulty workflow is
 refused.
 
-The last line is "N passed, M failed". What cannot be had is said loudly and fails nothing.
+The last line is "N passed, M failed, K not run". With a part that could not run, and without a
+failure, the exit code is the one of not_run.py.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import sys
 import sysconfig
 import tempfile
 from pathlib import Path
+
+import not_run
 
 ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
@@ -98,8 +101,8 @@ def main() -> int:
     setup = [sys.executable, "tools/environment.py", str(ENV.relative_to(ROOT)), "--tools"]
     if subprocess.run([*setup, "workflows"], cwd=ROOT).returncode:
         print("*** NOT CHECKED: the tools of the group `workflows` are not to be had ***")
-        print("0 passed, 0 failed, 1 skipped")
-        return 0
+        print("0 passed, 0 failed, 1 not run")
+        return not_run.EXIT_CODE
     failed = passed = 0
 
     def verdict(good: bool, name: str, said: str) -> None:
@@ -132,8 +135,9 @@ def main() -> int:
         for check in checks:
             good, said = check([faulty])
             verdict(not good, f"refused: {check.__name__}, a faulty workflow", said)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    lacking = int(command is None)
+    print(f"{passed} passed, {failed} failed, {lacking} not run")
+    return 1 if failed else not_run.EXIT_CODE if lacking else 0
 
 
 if __name__ == "__main__":

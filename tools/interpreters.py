@@ -25,9 +25,13 @@ def candidates() -> list[str]:
     return names
 
 
-def find() -> dict[str, str]:
-    """{"3.12": path, "3.14t": path ...}, oldest first."""
+def find() -> tuple[dict[str, str], dict[str, str]]:
+    """Returns the usable Pythons and the others, each as {"3.12": path ...}, oldest first.
+
+    The others have no venv module or no headers.
+    """
     found: dict[str, str] = {}
+    others: dict[str, str] = {}
     for name in candidates():
         try:
             answer = subprocess.run([name, "-c", PROBE], capture_output=True, text=True, timeout=30)
@@ -36,13 +40,18 @@ def find() -> dict[str, str]:
         match = re.match(r"(3\.(\d+)t?) ([01]) (.+)", answer.stdout)
         if answer.returncode or not match or int(match[2]) < 11 or match[1] in found:
             continue
-        if match[3] == "1":
-            found[match[1]] = match[4]
-        else:
-            print(f"LEFT OUT {name}: no venv module or no headers", file=sys.stderr)
-    return dict(sorted(found.items(), key=lambda item: (int(item[0][2:].rstrip("t")), item[0])))
+        (found if match[3] == "1" else others).setdefault(match[1], match[4])
+    others = {version: path for version, path in others.items() if version not in found}
+    return in_order(found), in_order(others)
+
+
+def in_order(pythons: dict[str, str]) -> dict[str, str]:
+    return dict(sorted(pythons.items(), key=lambda item: (int(item[0][2:].rstrip("t")), item[0])))
 
 
 if __name__ == "__main__":
-    for version, path in find().items():
+    usable, unusable = find()
+    for version, path in usable.items():
         print(version, path)
+    for version, path in unusable.items():
+        print(version, path, "has no venv module or no headers")

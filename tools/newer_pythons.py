@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 """Runs the tests on Pythons that this machine's system does not have yet.
 
-    python3 tools/newer_pythons.py [--require] [--only 3.15] [--short | --set-up]
-                                   [-- pytest arguments]
+    python3 tools/newer_pythons.py [--only 3.15] [--short | --set-up] [-- pytest arguments]
 
 A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
 its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
 with them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says
-so loudly and passes, with --require it fails.
+so and exits as not_run.py tells.
 
 `--only 3.13t` is a free-threaded Python: Debian has none, so it is compiled there from Debian's
 source of Python 3.13 (some five minutes; kept).
@@ -21,6 +20,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import not_run
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "newer"
@@ -193,13 +194,15 @@ def test(version: str, short: bool, arguments: list[str]) -> bool:
         arguments = [*arguments, *(f"--ignore=tests/test_{name}.py" for name in LEFT_OUT)]
     if version == FREE:
         fewer["PYTHON_GIL"] = "0"  # whatever other packages say of themselves
-    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", *arguments]
+    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", "-m", "not realtime"]
+    if not_run.in_ci():
+        pytest += not_run.required(optional=True)
+    pytest += arguments
     return enter(*pytest, PYTHONDONTWRITEBYTECODE="1", **fewer) == 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--require", action="store_true", help="fail where it cannot be done")
     parser.add_argument("--only", default=",".join(VERSIONS), help=f"3.14, 3.15, {FREE}")
     parser.add_argument("--short", action="store_true", help="some minutes instead of ten")
     parser.add_argument("--set-up", action="store_true", help="all but the tests")
@@ -213,7 +216,7 @@ def main() -> int:
         lacking = f"a Python {FREE}, which could not be compiled"
     if lacking:
         print(f"*** NOT TESTED: Python {' and '.join(versions)}: this needs {lacking} ***")
-        return 1 if options.require else 0
+        return not_run.EXIT_CODE
     if options.set_up:
         results = [environment(version) is not None for version in versions]
     else:

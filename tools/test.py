@@ -18,12 +18,14 @@ import tempfile
 import textwrap
 import threading
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 import interpreters
 import newer_pythons
+import not_run
 
 ROOT = Path(__file__).resolve().parent.parent
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks"]
@@ -54,7 +56,7 @@ class Step:
         self.commands = commands
         self.passing = passing
         self.lane = lane
-        self.failed = False
+        self.result = "passed"  # or "failed", or "not run": a part of it could not run
         self.seconds = 0.0
 
     def run(self) -> None:
@@ -68,11 +70,17 @@ class Step:
                     output.write(heading.encode())
                     output.flush()
                 done = subprocess.run(command, cwd=ROOT, stdout=output, stderr=output)
-                self.failed |= done.returncode not in self.passing
+                self._count(done.returncode)
             if output is not None:
                 output.seek(0)
                 show(output.read().decode("utf-8", "replace"))
         self.seconds = time.monotonic() - began
+
+    def _count(self, code: int) -> None:
+        if code == not_run.EXIT_CODE and self.result == "passed":
+            self.result = "not run"
+        elif code not in (*self.passing, not_run.EXIT_CODE):
+            self.result = "failed"
 
 
 _showing = threading.Lock()
@@ -138,7 +146,7 @@ def examples() -> list[str]:
 
 
 def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
-    found = interpreters.find()
+    found, lacking = interpreters.find()
     print("Pythons:", ", ".join(f"{name} ({path})" for name, path in found.items()), flush=True)
     oldest, newest = next(iter(found)), list(found)[-1]
     wanted = [version for version in found if not only or version in only]
@@ -151,6 +159,10 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
         listed.append(Step("newer Pythons", [*newer_command, "--set-up"], lane="Pythons"))
     listed += [environment(name, found[name]) for name in wanted if name != oldest]
 
+    for version, path in lacking.items():
+        if not only or version in only:
+            why = f"{path} has no venv module or no headers"
+            listed.append(Step(f"Python {version}", [sys.executable, "tools/not_run.py", why]))
     for version in wanted:
         listed.append(suite(version, version == oldest, version == newest, pytest_arguments))
     if newer:
@@ -194,6 +206,8 @@ def suite(version: str, first: bool, last: bool, pytest_arguments: list[str]) ->
     # All seeds, and what is run twenty times, once.
     few = [] if first else ["env", "VOICECOIL_SEEDS=1-20", "VOICECOIL_RUNS=5"]
     pytest = [*few, str(ROOT / f"build/env-{version}/bin/python"), "-m", "pytest", "-q"]
+    if not_run.in_ci():
+        pytest += not_run.required(optional=not first)
     # Real servers have a clock that does not wait: those tests have the machine alone.
     stepped = [*pytest, "-n", "2", "-m", "not realtime", *pytest_arguments]
     realtime = [*pytest, "-m", "realtime", *pytest_arguments]
@@ -212,12 +226,21 @@ def main() -> int:
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     run = steps({part for part in given.only.split(",") if part}, given.pytest)
     run_all(run)
+    return summary(run)
+
+
+def summary(run: list[Step]) -> int:
+    """Prints a line for each step, and the counts; returns the exit code."""
     print("\n" + "=" * 60)
+    shown = {"passed": "passed ", "failed": "FAILED ", "not run": "NOT RUN"}
     for step in run:
-        print(f"{'FAILED' if step.failed else 'passed'}  {step.name}  ({step.seconds:.0f} s)")
-    failed = sum(step.failed for step in run)
-    print(f"{len(run) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+        print(f"{shown[step.result]}  {step.name}  ({step.seconds:.0f} s)")
+    count = Counter(step.result for step in run)
+    print(f"{count['passed']} passed, {count['failed']} failed, {count['not run']} not run")
+    if count["not run"] and not_run.in_ci():
+        print("This is a CI run, where a part that cannot run is a failure.")
+        return 1
+    return 1 if count["failed"] else 0
 
 
 if __name__ == "__main__":

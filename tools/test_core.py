@@ -3,8 +3,9 @@
 
     tools/test_core.py [plain] [asan] [tsan] [--only NAME] [--benchmark]
 
-The last line is "N passed, M failed"; the exit code is 1 when a test failed or did not build, or a
-sanitizer that was asked for by name is not there. Needs nothing but a C compiler ($CC or cc).
+The last line is "N passed, M failed, K not run"; the exit code is 1 when a test failed or did not
+build, and that of not_run.py when a sanitizer is not there. Needs nothing but a C compiler ($CC or
+cc).
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+
+import not_run
 
 ROOT = Path(__file__).resolve().parent.parent
 TESTS = ROOT / "tests" / "core"
@@ -147,7 +150,7 @@ def main() -> int:
     options = parser.parse_args()
     if unknown := set(options.kinds) - set(KINDS):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(KINDS)}")
-    passed = failed = 0
+    passed = failed = lacking = 0
     with ThreadPoolExecutor(max_workers=2) as pool:
         if options.benchmark:
             suite = Suite("benchmark")
@@ -158,7 +161,7 @@ def main() -> int:
             prefix = launcher(kind, suite.build)
             if prefix is None:
                 print(f"*** NOT TESTED: {kind}: this compiler or machine has no such sanitizer ***")
-                failed += kind in options.kinds
+                lacking += 1
                 continue
             try:
                 objects = list(pool.map(suite.compile, SOURCES))
@@ -173,8 +176,10 @@ def main() -> int:
             for good, bad in pool.map(job, tests):
                 passed += good
                 failed += bad
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed or not passed else 0
+    print(f"{passed} passed, {failed} failed, {lacking} not run")
+    if failed or not (passed or lacking):
+        return 1
+    return not_run.EXIT_CODE if lacking else 0
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import not_run
 from environment import newest_source
 from test_core import CC, launcher
 
@@ -128,13 +129,14 @@ library = ctypes.CDLL({str(library)!r})
 
 
 def main() -> int:
-    passed = failed = 0
+    passed = failed = lacking = 0
     for kind, (_, name, _, _) in KINDS.items():
         probe = ROOT / "build" / "sanitizers"
         probe.mkdir(parents=True, exist_ok=True)
         prefix = launcher(name, probe)
         if prefix is None:
             print(f"*** NOT CHECKED: {kind}: this compiler or system has no such sanitizer ***")
+            lacking += 1
             continue
         package = build(kind)
         good = package is not None
@@ -147,8 +149,8 @@ def main() -> int:
             good = not said and done.returncode == 0
         passed, failed = passed + good, failed + (not good)
         print(f"{'passed' if good else 'FAILED'}  {kind}", flush=True)
-    print(f"{passed} passed, {failed} failed")
-    return 1 if failed else 0
+    print(f"{passed} passed, {failed} failed, {lacking} not run")
+    return 1 if failed else not_run.EXIT_CODE if lacking else 0
 
 
 if __name__ == "__main__":

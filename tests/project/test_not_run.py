@@ -1,0 +1,107 @@
+"""A part of the test run that cannot run is told apart from one that passed."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from coreaudio import ROOT
+
+NOT_RUN = 77
+SKIPS = """
+import pytest
+
+def test_of_a_server():
+    pytest.skip("NOT TESTED: jackd not installed")
+
+def test_of_numba():
+    pytest.importorskip("no_numba_at_all", reason="NOT TESTED: numba is not installed")
+
+def test_of_another_platform():
+    pytest.skip("only on macOS")
+"""
+
+
+@pytest.fixture
+def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(str(ROOT / "tools"))
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.delitem(sys.modules, "test", raising=False)  # Python has one of this name
+    module = importlib.import_module("test")
+    monkeypatch.delitem(sys.modules, "test")
+    return module
+
+
+def step(runner: ModuleType, *codes: int) -> object:
+    exits = [[sys.executable, "-c", f"raise SystemExit({code})"] for code in codes]
+    made = runner.Step("a step", *exits)
+    made.run()
+    return made
+
+
+@pytest.mark.parametrize(
+    ("codes", "result", "exit_code", "exit_code_in_ci"),
+    [
+        ([0, 0], "passed", 0, 0),
+        ([0, NOT_RUN], "not run", 0, 1),
+        ([NOT_RUN, 0], "not run", 0, 1),
+        ([NOT_RUN, 1], "failed", 1, 1),
+        ([1, NOT_RUN], "failed", 1, 1),
+    ],
+)
+def test_a_step_that_cannot_run_is_counted_as_not_run_and_fails_in_ci(
+    runner: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    codes: list[int],
+    result: str,
+    exit_code: int,
+    exit_code_in_ci: int,
+) -> None:
+    made = step(runner, *codes)
+    assert made.result == result  # type: ignore[attr-defined]
+    assert runner.summary([made]) == exit_code
+    count = dict.fromkeys(["passed", "failed", "not run"], 0) | {result: 1}
+    said = ", ".join(f"{number} {name}" for name, number in count.items())
+    assert capsys.readouterr().out.splitlines()[-1] == said
+    monkeypatch.setenv("CI", "true")
+    assert runner.summary([made]) == exit_code_in_ci
+
+
+def test_newer_pythons_without_debootstrap_are_not_run(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "tools" / "newer_pythons.py"), "--only", "3.13t"],
+        env={**os.environ, "PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == NOT_RUN, done.stderr
+    assert "NOT TESTED: Python 3.13t" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "failed", "skipped"),
+    [([], 0, 3), (["--require"], 2, 1), (["--require", "--may-lack", "numba"], 1, 2)],
+)
+def test_what_is_not_tested_fails_where_everything_is_required(
+    tmp_path: Path, options: list[str], failed: int, skipped: int
+) -> None:
+    (tmp_path / "test_skips.py").write_text(SKIPS)
+    (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = realtime\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "conftest", *options, str(tmp_path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT / "tests")},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    counted = f"{failed} failed, {skipped} skipped" if failed else f"{skipped} skipped"
+    assert f"\n{counted} in" in done.stdout, done.stdout + done.stderr
