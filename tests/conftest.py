@@ -12,9 +12,9 @@ from hypothesis import settings
 
 from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.stream_base import StreamBase
+from voicecoil.streams.base import StreamBase
 
 # The same examples every time, and no clock: a slow machine is no failure.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
@@ -136,7 +136,7 @@ def coreaudio() -> Iterator[Worlds]:
 def _nothing_left_open() -> Iterator[None]:
     """What one test plays is not heard in the next, and no thread outlives its test."""
     yield
-    output = sys.modules.get("voicecoil.output")
+    output = sys.modules.get("voicecoil.sounds.mixing")
     if output is not None:
         output.close_outputs()
     names = ("voicecoil reader", "voicecoil recorder")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from rig import until
-from voicecoil.drivers.driver import Device, Driver, Wanted
+from voicecoil.drivers.protocol import Device, Driver, Wanted
 
 
 class Rig(Protocol):

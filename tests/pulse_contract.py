@@ -23,7 +23,7 @@ from driver_contract import CodedOutput, DriverContract
 from rig import until
 from servers.pulse import SURROUND, Monitor, PulseServer
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
-from voicecoil.recovery import OnDeviceLost
+from voicecoil.streams.recovery import OnDeviceLost
 
 __all__ = ["PERIOD_FRAMES", "MonitoredContract", "PulseContract", "PulseRig", "Shared"]
 

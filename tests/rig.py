@@ -15,7 +15,7 @@ import voicecoil as vc
 from coreaudio import SteppedCoreAudio
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import StreamStateError
-from voicecoil.output import close_outputs
+from voicecoil.sounds.mixing import close_outputs
 
 needs_a_gil = pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")),

@@ -21,8 +21,8 @@ import voicecoil as vc
 from compiler import shared_library
 from test_native import Gain
 from voicecoil import _core
-from voicecoil.alive import Alive
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.lifetime.weak_registry import Alive
 from voicecoil.native import ctypes_type
 
 THREADS = 4

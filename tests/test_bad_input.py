@@ -13,10 +13,10 @@ import pytest
 
 import voicecoil as vc
 from rig import Rig
-from voicecoil.arguments import channel_map
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileIsDirectoryError, FilePermissionError, FileTruncatedError
 from voicecoil.files import FileSink
+from voicecoil.streams.channel_map import channel_map
 
 SOUND = np.zeros((100, 2), np.float32)
 NAN, INF = float("nan"), float("inf")

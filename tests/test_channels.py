@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from voicecoil.channels import MAX_CHANNELS, apply, mix_matrix
 from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.files.channels import MAX_CHANNELS, apply, mix_matrix
 
 COUNTS = st.integers(1, 12)
 

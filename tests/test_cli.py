@@ -22,12 +22,12 @@ from rich.console import Console
 import voicecoil as vc
 from losing import is_away
 from rig import until
-from voicecoil import output as output_module
 from voicecoil.cli.app import run
 from voicecoil.cli.display import Display, clock_text, duration_text, showing
 from voicecoil.drivers.choose import get_driver
 from voicecoil.files import FileSink, open_source
 from voicecoil.levels import Level
+from voicecoil.sounds import mixing as output_module
 
 COMMAND = [sys.executable, "-m", "voicecoil"]
 COMMANDS = ["devices", "play", "record", "tone", "render", "stress"]

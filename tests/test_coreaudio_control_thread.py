@@ -12,9 +12,9 @@ import pytest
 import voicecoil as vc
 from coreaudio import Worlds
 from rig import until
-from voicecoil.drivers.control_thread import ControlThread, NotBegunError, check_wanted
+from voicecoil.drivers.call_thread import ControlThread, NotBegunError, check_wanted
 from voicecoil.drivers.coreaudio.opening import Timeouts
-from voicecoil.drivers.driver import Wanted
+from voicecoil.drivers.protocol import Wanted
 from voicecoil.testing import SimulatedCoreAudio
 
 SHORT_S = 0.05

@@ -11,7 +11,7 @@ import pytest
 import voicecoil as vc
 from coreaudio import Worlds
 from rig import until
-from voicecoil.output import close_outputs
+from voicecoil.sounds.mixing import close_outputs
 
 
 def test_fixtures_are_listed_with_channels_and_defaults(coreaudio: Worlds) -> None:

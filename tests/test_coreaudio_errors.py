@@ -17,7 +17,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.status import four_characters, status_error
-from voicecoil.drivers.driver import Wanted
+from voicecoil.drivers.protocol import Wanted
 from voicecoil.errors import VoicecoilError
 from voicecoil.testing import SimulatedCoreAudio, find_simulator
 from voicecoil.testing.simulator_library import ENVIRONMENT

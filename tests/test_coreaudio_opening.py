@@ -13,7 +13,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import Worlds
 from voicecoil.drivers.coreaudio.opening import Timeouts
-from voicecoil.drivers.driver import Latency
+from voicecoil.drivers.protocol import Latency
 from voicecoil.testing import SimulatedCoreAudio
 
 

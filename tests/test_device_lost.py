@@ -14,7 +14,7 @@ from coded import assert_coded, coded
 from driver_contract import CodedOutput
 from losing import came_back, go_by, is_away, is_on, kinds, no_thread_stays, two_devices, unplug
 from rig import until
-from voicecoil.drivers.driver import Driver, DriverStream, Wanted
+from voicecoil.drivers.protocol import Driver, DriverStream, Wanted
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 VIRTUAL = pytest.mark.parametrize("stepped", ["virtual"], indirect=True)

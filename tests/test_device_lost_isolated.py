@@ -11,7 +11,7 @@ import pytest
 import voicecoil as vc
 from coded import assert_coded
 from losing import came_back, is_away, is_on, kinds, no_thread_stays, two_devices, unplug
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 pytestmark = pytest.mark.skipif(

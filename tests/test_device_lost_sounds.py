@@ -15,10 +15,10 @@ from coded import assert_coded, coded
 from driver_contract import CodedOutput
 from losing import is_away, is_on, no_thread_stays, two_devices, unplug
 from rig import until
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.output import close_outputs, output_for
-from voicecoil.recovery import find_or_await
+from voicecoil.sounds.mixing import close_outputs, output_for
+from voicecoil.streams.recovery import find_or_await
 
 
 @pytest.fixture(autouse=True)

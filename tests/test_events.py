@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import voicecoil as vc
-from voicecoil.device_list import find_device
+from voicecoil.drivers.find import find_device
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.events import Event, with_overloads
 

@@ -312,7 +312,7 @@ def test_bad_calls_and_closed_sources(tmp_path: Path) -> None:
 
 def test_importing_costs_no_numpy() -> None:
     code = (
-        "import sys, voicecoil.files, voicecoil.conversion, voicecoil.channels;"
+        "import sys, voicecoil.files, voicecoil.conversion, voicecoil.files.channels;"
         "sys.exit(bool({'numpy', 'soundfile', 'soxr'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,9 +18,9 @@ from coded import assert_coded, coded
 from driver_contract import CodedOutput, DriverContract
 from rig import until
 from servers.jack import JackServer, SoundCard, use
-from voicecoil.drivers.driver import Direction
 from voicecoil.drivers.miniaudio import jack
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+from voicecoil.drivers.protocol import Direction
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
 pytestmark = pytest.mark.realtime

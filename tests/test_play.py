@@ -18,7 +18,7 @@ from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileTruncatedError
 from voicecoil.files import FileSink
-from voicecoil.output import CAPACITY, close_outputs, output_for
+from voicecoil.sounds.mixing import CAPACITY, close_outputs, output_for
 
 RATE = 48_000
 

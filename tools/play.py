@@ -14,7 +14,7 @@ import numpy as np
 
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import HearingDriver
+from voicecoil.drivers.protocol import HearingDriver
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
 sys.path.insert(0, str(Path(__file__).parent))

@@ -360,7 +360,7 @@ class Voicecoil(Client):
     name, home = 'voicecoil, latency="low"', "Python callback"
     servers = ("jack", "pulse", "virtual")
     wanted: ClassVar[dict[str, Any]] = {"latency": "low"}
-    modules = ("numpy", "voicecoil.stream", "voicecoil.drivers.miniaudio.driver")
+    modules = ("numpy", "voicecoil.streams.stream", "voicecoil.drivers.miniaudio.driver")
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)

@@ -24,7 +24,8 @@ struct voicecoil_way {
 };
 
 struct voicecoil_gate {
-    _Atomic int references;  /* one for each way, for voicecoil.gates, and for the extension */
+    _Atomic int
+        references; /* one for each way, for voicecoil.callbacks.gate, and for the extension */
     PyThread_type_lock lock; /* of the list; never held while waiting for a GIL */
     voicecoil_way *ways;
     PyInterpreterState *interpreter;
@@ -34,7 +35,7 @@ struct voicecoil_gate {
     bool closed;                   /* under the lock */
     _Atomic(PyObject *) exception; /* inside */
     _Atomic uint64_t dropped;
-    PyObject *owner; /* a voicecoil.gates.Gate */
+    PyObject *owner; /* a voicecoil.callbacks.gate.Gate */
     vc_isolated isolated;
 };
 
@@ -347,7 +348,7 @@ static voicecoil_gate *gate_of(const voicecoil_gate_functions *functions) {
 
 /* `name`: NULL, or in an interpreter of its own. */
 static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
-    PyObject *module = PyImport_ImportModule("voicecoil.gates");
+    PyObject *module = PyImport_ImportModule("voicecoil.callbacks.gate");
     if (module != NULL) {
         gate->owner =
             PyObject_CallMethod(module, "Gate", "Kz", (unsigned long long)(uintptr_t)gate, name);

@@ -7,7 +7,7 @@
 /* For the capsule. [control] */
 const voicecoil_bridge_api *vc_bridge_api(void);
 
-/* For voicecoil.gates, which owns a reference to each gate. All [python]. */
+/* For voicecoil.callbacks.gate, which owns a reference to each gate. All [python]. */
 void vc_gate_hold(voicecoil_gate *gate);
 void vc_gate_release(voicecoil_gate *gate);
 /* Closes it and waits: how many threads are still in a call when the time is over; -1: this is one

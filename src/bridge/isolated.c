@@ -97,7 +97,7 @@ static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size,
     PyObject *wanted = PyMarshal_ReadObjectFromString(data, size);
     PyObject *path = wanted ? PyDict_GetItemString(wanted, "path") : NULL;
     if (path != NULL && PySys_SetObject("path", path) == 0) {
-        inside = PyImport_ImportModule("voicecoil.inside");
+        inside = PyImport_ImportModule("voicecoil.callbacks.isolated_bootstrap");
     }
     if (inside != NULL) {
         isolated->describe = PyObject_GetAttrString(inside, "describe");

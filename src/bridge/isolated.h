@@ -16,7 +16,7 @@
 typedef struct vc_isolated {
     PyInterpreterState *interpreter; /* NULL: not made, or ended */
     PyThreadState *home;             /* the keeper's, inside */
-    PyObject *parts;                 /* inside: what voicecoil.inside made */
+    PyObject *parts;                 /* inside: what voicecoil.callbacks.isolated_bootstrap made */
     PyObject *describe;              /* inside: makes bytes of an exception */
 } vc_isolated;
 
@@ -27,9 +27,10 @@ typedef struct vc_isolated_user {
     void *argument;
 } vc_isolated_user;
 
-/* Makes the interpreter and has `voicecoil.inside.enter` import the callable there, as `wanted`
- * (bytes, a marshalled dict) says; if that went well `take` gets what it made. New reference to the
- * bytes that it answers. NULL with an exception: not even that could be run. [keeper] */
+/* Makes the interpreter and has `voicecoil.callbacks.isolated_bootstrap.enter` import the callable
+ * there, as `wanted` (bytes, a marshalled dict) says; if that went well `take` gets what it made.
+ * New reference to the bytes that it answers. NULL with an exception: not even that could be run.
+ * [keeper] */
 PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user);
 /* Ends the interpreter, when nobody else is inside or will enter, and no thread state is left but
  * the keeper's. [keeper] */

@@ -29,10 +29,11 @@ if TYPE_CHECKING:
     from voicecoil._block import Block as Block
     from voicecoil._block import BlockTime as BlockTime
     from voicecoil._block import Values as Values
-    from voicecoil.device_list import default_device as default_device
-    from voicecoil.device_list import devices as devices
-    from voicecoil.drivers.driver import Device as Device
-    from voicecoil.drivers.driver import Latency as Latency
+    from voicecoil.callbacks.native import NativeCallback as NativeCallback
+    from voicecoil.drivers.find import default_device as default_device
+    from voicecoil.drivers.find import devices as devices
+    from voicecoil.drivers.protocol import Device as Device
+    from voicecoil.drivers.protocol import Latency as Latency
     from voicecoil.errors import ArgumentError as ArgumentError
     from voicecoil.errors import ArgumentTypeError as ArgumentTypeError
     from voicecoil.errors import CallbackResultError as CallbackResultError
@@ -55,35 +56,34 @@ if TYPE_CHECKING:
     from voicecoil.errors import VoicecoilError as VoicecoilError
     from voicecoil.events import Event as Event
     from voicecoil.levels import Level as Level
-    from voicecoil.native import NativeCallback as NativeCallback
-    from voicecoil.playback import Playback as Playback
-    from voicecoil.playback import play as play
-    from voicecoil.recording import Recording as Recording
-    from voicecoil.recording import record as record
-    from voicecoil.rendering import Clip as Clip
-    from voicecoil.rendering import render as render
+    from voicecoil.sounds.play import Playback as Playback
+    from voicecoil.sounds.play import play as play
+    from voicecoil.sounds.record import Recording as Recording
+    from voicecoil.sounds.record import record as record
+    from voicecoil.sounds.render import Clip as Clip
+    from voicecoil.sounds.render import render as render
     from voicecoil.statistics import Statistics as Statistics
-    from voicecoil.stream import InputStream as InputStream
-    from voicecoil.stream import OutputStream as OutputStream
-    from voicecoil.stream import Stream as Stream
+    from voicecoil.streams.stream import InputStream as InputStream
+    from voicecoil.streams.stream import OutputStream as OutputStream
+    from voicecoil.streams.stream import Stream as Stream
 
 # Public name -> the module that has it.
 _HOMES = {
     "_block": "Block BlockTime Values",
-    "device_list": "default_device devices",
-    "drivers.driver": "Device Latency",
+    "drivers.find": "default_device devices",
+    "drivers.protocol": "Device Latency",
     "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
     "DeviceNotFoundError DriverError EscapedBlockError FileFormatError FileMissingError "
     "ForkedError IsolatedCallbackError IsolatedError IsolatedImportError NativeCallbackError "
     "PythonVersionError Stop StreamClosedError StreamStateError StreamTimeoutError VoicecoilError",
     "events": "Event",
     "levels": "Level",
-    "native": "NativeCallback",
-    "playback": "Playback play",
-    "recording": "Recording record",
-    "rendering": "Clip render",
+    "callbacks.native": "NativeCallback",
+    "sounds.play": "Playback play",
+    "sounds.record": "Recording record",
+    "sounds.render": "Clip render",
     "statistics": "Statistics",
-    "stream": "InputStream OutputStream Stream",
+    "streams.stream": "InputStream OutputStream Stream",
 }
 _MODULES = {"conversion", "drivers", "errors", "files", "native", "testing"}
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}

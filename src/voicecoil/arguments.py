@@ -1,23 +1,15 @@
-"""What a stream is asked for, checked once, in front of every driver."""
+"""Checks of single arguments: numbers, counts, rates, block sizes, seconds and gains."""
 
 from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Sequence
 from typing import Any, Literal
 
-from voicecoil.drivers.driver import (
-    BLOCK_RANGE_FRAMES,
-    CHANNEL_RANGE,
-    RATE_RANGE_HZ,
-    Device,
-    Direction,
-)
 from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.limits import BLOCK_RANGE_FRAMES, MAX_GAIN, MAX_LEAD_S, RATE_RANGE_HZ
 
 __all__ = [
-    "channel_map",
     "check_blocksize",
     "check_count",
     "check_gain",
@@ -29,9 +21,6 @@ __all__ = [
 ]
 
 SHOWN = 80  # characters of a wrong value that a message shows
-
-MAX_LEAD_S = 10.0
-MAX_GAIN = 1e6  # 120 dB; more is a mistake, and far more is no float32
 
 
 def shown(value: Any) -> str:
@@ -154,54 +143,3 @@ def check_gain(gain: Any, name: str = "gain") -> float:
             "negative one inverts"
         )
     return value
-
-
-def channel_map(
-    channels: int | Sequence[int] | None, device: Device, direction: Direction, default: int | None
-) -> list[int]:
-    """The device's channel for each of the stream's.
-
-    Parameters
-    ----------
-    channels : int, sequence of int, or None
-        How many of the device's first channels; or which, 0-based; None: `default`, or all of them.
-    """
-    low, high = CHANNEL_RANGE
-    available = min(device.channels(direction), high)
-    if channels is None:
-        return list(range(min(available, default) if default else available))
-    if isinstance(channels, (str, bytes)):
-        raise ArgumentTypeError(f"channels={shown(channels)}; give a number or a list of channels")
-    try:
-        if isinstance(channels, bool):
-            raise TypeError
-        count = operator.index(channels)  # type: ignore[arg-type]
-    except TypeError:
-        return _explicit_map(channels, device, direction)
-    if not low <= count <= available:
-        raise ArgumentError(
-            f"channels={shown(channels)}; {device.name!r} has {available} {direction} "
-            f"channel{'s' if available != 1 else ''}, so possible is {low} to {available}"
-        )
-    return list(range(count))
-
-
-def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[int]:
-    available, most = device.channels(direction), CHANNEL_RANGE[1]
-    try:
-        listed = list(channels)
-        if any(isinstance(channel, bool) for channel in listed):
-            raise TypeError
-        indices = [operator.index(channel) for channel in listed]
-    except TypeError:
-        raise ArgumentTypeError(
-            f"channels={shown(channels)}; give a number of channels, or a list of the device's "
-            "channels such as [0, 3]"
-        ) from None
-    wrong = [index for index in indices if not 0 <= index < available]
-    if not indices or wrong or len(set(indices)) != len(indices) or len(indices) > most:
-        raise ArgumentError(
-            f"channels={shown(channels)}; {device.name!r} has the {direction} channels 0 to "
-            f"{available - 1}, and each can be used once, up to {most} in all"
-        )
-    return indices

@@ -19,7 +19,7 @@ def handler() -> None:
 
 if sys.argv[1] == "before":
     atexit.register(handler)
-import voicecoil.stream  # noqa: E402, F401 - registers its own handler
+import voicecoil.streams.stream  # noqa: E402, F401 - registers its own handler
 
 if sys.argv[1] == "behind":
     atexit.register(handler)

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import voicecoil as vc
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 PATIENCE_S = 20.0

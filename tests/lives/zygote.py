@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import voicecoil.drivers.virtual.driver
-import voicecoil.stream
+import voicecoil.streams.stream
 
 program = Path(sys.argv[5])
 source = program.read_text()
@@ -20,8 +20,8 @@ if "numpy" in source or "vc.record" in source or "vc.render" in source:
     import numpy  # noqa: F401
 if "vc.record" in source or "vc.play" in source:
     import voicecoil.files
-    import voicecoil.playback
-    import voicecoil.recording  # noqa: F401
+    import voicecoil.sounds.play
+    import voicecoil.sounds.record  # noqa: F401
 
 
 def fork_all(runs: int, at_once: int, deadline_s: float, folder: Path) -> int | None:

@@ -21,7 +21,7 @@ from servers.jack import JackServer
 from servers.pipewire import PipeWireServer
 from servers.pulse import PulseServer
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
-from voicecoil.stream_base import StreamBase
+from voicecoil.streams.base import StreamBase
 
 SERVERS: dict[str, Any] = {
     "jack": lambda: JackServer(ports=2),

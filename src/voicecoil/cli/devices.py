@@ -19,7 +19,7 @@ from voicecoil.cli.app import (
     say_if_virtual,
 )
 from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names, why_silent
-from voicecoil.drivers.driver import Device, Driver
+from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import DriverError
 
 __all__ = ["devices"]

@@ -17,7 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from voicecoil.cli.interrupts import Interrupts
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.protocol import Device
 from voicecoil.levels import Level, decibels
 
 __all__ = [

@@ -23,11 +23,11 @@ from voicecoil.cli.app import (
     say_if_virtual,
 )
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
-from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Capture, HearingDriver
+from voicecoil.drivers.find import find_device
+from voicecoil.drivers.protocol import Capture, HearingDriver
 from voicecoil.errors import ArgumentError
-from voicecoil.output import close_outputs
+from voicecoil.sounds.mixing import close_outputs
 
 __all__ = ["play"]
 

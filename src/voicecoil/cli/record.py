@@ -34,8 +34,8 @@ from voicecoil.cli.display import (
     showing,
     where,
 )
-from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.find import find_device
 from voicecoil.levels import decibels
 
 __all__ = ["record"]

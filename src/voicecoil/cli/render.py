@@ -17,9 +17,9 @@ from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, out, print_json
 from voicecoil.cli.display import duration_text, level_text, plural
 from voicecoil.errors import ArgumentError
-from voicecoil.files import FileSink
+from voicecoil.files.sink import FileSink
 from voicecoil.levels import decibels
-from voicecoil.stream_base import Callback
+from voicecoil.streams.base import Callback
 
 __all__ = ["render"]
 

@@ -29,9 +29,9 @@ from voicecoil.cli.app import (
 )
 from voicecoil.cli.display import Display, duration_text, showing
 from voicecoil.cli.stress_table import failures, tables_of
-from voicecoil.device_list import find_device
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.find import find_device
+from voicecoil.drivers.protocol import Device
 from voicecoil.errors import ArgumentError
 from voicecoil.stress.cell import Setting
 from voicecoil.stress.homes import chosen_homes, chosen_loads

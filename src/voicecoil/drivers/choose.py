@@ -11,7 +11,7 @@ import sys
 import threading
 from importlib import import_module
 
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
 
 __all__ = ["driver_names", "get_driver", "real_driver_names", "why_silent", "why_virtual"]

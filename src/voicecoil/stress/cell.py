@@ -14,7 +14,7 @@ import time
 from dataclasses import asdict, dataclass
 
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.errors import StreamStateError, StreamTimeoutError, VoicecoilError
 from voicecoil.stress import loads
 from voicecoil.stress.homes import open_home

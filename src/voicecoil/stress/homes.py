@@ -6,13 +6,13 @@ from array import array
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from voicecoil.arguments import MAX_LEAD_S
 from voicecoil.errors import ArgumentError
+from voicecoil.limits import MAX_LEAD_S
 from voicecoil.stress.loads import WORDS as LOADS
 
 if TYPE_CHECKING:
     from voicecoil.statistics import Histogram
-    from voicecoil.stream import OutputStream
+    from voicecoil.streams.stream import OutputStream
 
 __all__ = ["HOMES", "chosen_homes", "chosen_loads", "open_home"]
 
@@ -75,7 +75,7 @@ def open_home(home: str, **where: Any) -> Opened:
     PythonVersionError
         This Python does not have that home.
     """
-    from voicecoil.stream import OutputStream
+    from voicecoil.streams.stream import OutputStream
     from voicecoil.stress.silence import silence
 
     if home == "native":
@@ -89,9 +89,9 @@ def open_home(home: str, **where: Any) -> Opened:
 
 
 def _open_native(**where: Any) -> Opened:
-    from voicecoil.native import NativeCallback
+    from voicecoil.callbacks.native import NativeCallback
     from voicecoil.statistics import Histogram
-    from voicecoil.stream import OutputStream
+    from voicecoil.streams.stream import OutputStream
     from voicecoil.stress import _native
 
     counts = array("Q", bytes(8 * _native.BUCKETS))

@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 
-from voicecoil.drivers.driver import Driver
+from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.stress.homes import open_home
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.protocol import Device
 from voicecoil.errors import ArgumentError
 from voicecoil.testing.simulated_coreaudio import ListeningDriver, SimulatedCoreAudio
 from voicecoil.testing.simulated_device import SimulatedDevice
@@ -34,7 +34,7 @@ class _Capture:
         self._path = path
 
     def end_capture(self) -> int:
-        from voicecoil.files import FileSink
+        from voicecoil.files.sink import FileSink
 
         sound = self._driver.content(self._device)
         runs = self._device.runs()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from typing import Protocol
 
-from voicecoil.drivers.control_thread import AbandonedError
+from voicecoil.drivers.call_thread import AbandonedError
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal, selector
 
 __all__ = ["RESTARTED", "Changes", "Hearer"]

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from voicecoil.drivers.control_thread import ControlThread, check_wanted
+from voicecoil.drivers.call_thread import ControlThread, check_wanted
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import Changes
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, SYSTEM, Format, Hal, Range
 from voicecoil.drivers.coreaudio.status import DEAD
-from voicecoil.drivers.driver import Device, Direction
+from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import DeviceLostError, DriverError
 
 __all__ = ["DeviceStream", "default_id", "find_id", "list_devices", "rates", "streams"]

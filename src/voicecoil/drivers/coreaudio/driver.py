@@ -13,15 +13,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import ClassVar, TypeVar
 
-from voicecoil import _core, control
+from voicecoil import _core
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Hearer
 from voicecoil.drivers.coreaudio.connection import connect, missing
 from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.stream import CoreAudioStream
-from voicecoil.drivers.driver import Device, Direction, Wanted
+from voicecoil.drivers.protocol import Device, Direction, Wanted
 from voicecoil.errors import DriverError, VoicecoilError
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["FRAMEWORKS", "CoreAudioDriver"]
 
@@ -240,7 +241,7 @@ class CoreAudioDriver:
         """
         watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
-        control.tick(watcher.look)
+        exit_and_fork.tick(watcher.look)
         return watcher.end
 
 
@@ -298,7 +299,7 @@ class _Watcher:
         try:
             call()
         except Exception as error:
-            control.report(error, self._listener)
+            exit_and_fork.report(error, self._listener)
 
     def _listen_again(self) -> None:
         """Any call renews what a restart took along."""

@@ -1,6 +1,6 @@
 """CoreAudio's objects and properties with types: what comes back is checked, whatever it is.
 
-Nothing here is to be called but on the control thread (`drivers/control_thread.py`).
+Nothing here is to be called but on the control thread (`drivers/call_thread.py`).
 """
 
 from __future__ import annotations

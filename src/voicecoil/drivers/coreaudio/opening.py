@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from voicecoil.drivers.control_thread import QUEUE_S
+from voicecoil.drivers.call_thread import QUEUE_S
 from voicecoil.drivers.coreaudio import devices
 from voicecoil.drivers.coreaudio.devices import DeviceStream
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal, Range
 from voicecoil.drivers.coreaudio.status import DEAD
-from voicecoil.drivers.driver import Got, Latency, Wanted
+from voicecoil.drivers.protocol import Got, Latency, Wanted
 from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "Timeouts", "rate_is", "really_runs_at", "set_up"]

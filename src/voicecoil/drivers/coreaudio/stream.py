@@ -7,14 +7,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
-from voicecoil import _core, control
-from voicecoil.drivers.control_thread import NotBegunError
+from voicecoil import _core
+from voicecoil.drivers.call_thread import NotBegunError
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
-from voicecoil.drivers.driver import Got, Wanted
+from voicecoil.drivers.protocol import Got, Wanted
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
@@ -23,6 +23,7 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.events import Event
+from voicecoil.lifetime import exit_and_fork
 
 if TYPE_CHECKING:
     from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
@@ -49,7 +50,7 @@ class CoreAudioStream:
         self._driver = driver
         self._name = wanted.device.name
         self._opened = opened
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         self._ioproc: _hal.IOProc | None = None
         self._ended_by_control = False
         self._started_ns = 0
@@ -225,7 +226,7 @@ class CoreAudioStream:
         if self._closed:
             return
         self._closed = True
-        if not control.forked(self._generation):
+        if not exit_and_fork.forked(self._generation):
             self._driver.closed(self)
 
     # ---- what happens meanwhile ----
@@ -251,7 +252,7 @@ class CoreAudioStream:
         self._dirty = True
 
     def trouble(self) -> Exception | None:
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             return ForkedError("the stream belongs to the parent process")
         self._driver.changes.dispatch()
         if self._lost is None and not self._closed:

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import TypeVar
 
-from voicecoil.drivers.control_thread import QUEUE_S
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.call_thread import QUEUE_S
 from voicecoil.drivers.miniaudio import library
 from voicecoil.drivers.miniaudio.kinds import Kind, Timeouts
 from voicecoil.drivers.miniaudio.library import Library
 from voicecoil.drivers.miniaudio.session import Session
 from voicecoil.drivers.miniaudio.system import system_of
+from voicecoil.drivers.protocol import Device
 from voicecoil.errors import DriverError, StreamTimeoutError
 
 __all__ = ["Backend"]

@@ -12,13 +12,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from voicecoil import _core
-from voicecoil.drivers.driver import Device, Direction, Wanted
 from voicecoil.drivers.miniaudio import library
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.kinds import KINDS, Timeouts, real_kinds
 from voicecoil.drivers.miniaudio.opening import Opened, set_up
 from voicecoil.drivers.miniaudio.stream import MiniaudioStream
-from voicecoil.drivers.watching import Watching
+from voicecoil.drivers.polling import Watching
+from voicecoil.drivers.protocol import Device, Direction, Wanted
 from voicecoil.errors import ArgumentError, DeviceLostError
 
 __all__ = ["MiniaudioDriver"]

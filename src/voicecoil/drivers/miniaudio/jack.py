@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ctypes
 
-from voicecoil.drivers.driver import Direction
 from voicecoil.drivers.miniaudio import _io, library
+from voicecoil.drivers.protocol import Direction
 
 __all__ = [
     "changes_period",

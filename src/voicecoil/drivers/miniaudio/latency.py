@@ -6,10 +6,10 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from voicecoil.drivers.control_thread import NotBegunError
-from voicecoil.drivers.driver import Direction, Latency
+from voicecoil.drivers.call_thread import NotBegunError
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.library import Side
+from voicecoil.drivers.protocol import Direction, Latency
 from voicecoil.errors import DriverError, ForkedError, StreamTimeoutError
 
 if TYPE_CHECKING:

@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.drivers.control_thread import check_wanted
-from voicecoil.drivers.driver import Got, Wanted
+from voicecoil.drivers.call_thread import check_wanted
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.latency import Latencies, buffered_frames
@@ -24,6 +23,7 @@ from voicecoil.drivers.miniaudio.library import (
 )
 from voicecoil.drivers.miniaudio.session import Context
 from voicecoil.drivers.miniaudio.system import SoundSystem
+from voicecoil.drivers.protocol import Got, Wanted
 from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "set_up"]

@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from voicecoil.drivers.control_thread import check_wanted
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.call_thread import check_wanted
 from voicecoil.drivers.miniaudio import _io, jack, library, pulse
 from voicecoil.drivers.miniaudio.jack_client import Spare
 from voicecoil.drivers.miniaudio.library import CAPTURE, PLAYBACK, Library
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
+from voicecoil.drivers.protocol import Device
 from voicecoil.errors import DeviceLostError, DriverError
 
 if TYPE_CHECKING:

@@ -7,19 +7,20 @@ import threading
 import time
 from collections.abc import Callable
 
-from voicecoil import _core, control
-from voicecoil.drivers.control_thread import AbandonedError, check_wanted
-from voicecoil.drivers.driver import Got, Wanted
+from voicecoil import _core
+from voicecoil.drivers.call_thread import AbandonedError, check_wanted
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.opening import Opened
 from voicecoil.drivers.miniaudio.status import result_error
+from voicecoil.drivers.protocol import Got, Wanted
 from voicecoil.errors import (
     DeviceLostError,
     ForkedError,
     StreamTimeoutError,
 )
 from voicecoil.events import Event
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["MiniaudioStream"]
 
@@ -55,7 +56,7 @@ class MiniaudioStream:
         self._device = wanted.device
         self._name = wanted.device.name
         self._opened = opened
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         self._running = False
         self._started_ns = 0
         self._looked_ns = 0
@@ -180,7 +181,7 @@ class MiniaudioStream:
             return
         self._closed = True
         self._opened.latencies.ended = True
-        if control.forked(self._generation) or self._opened.inside:
+        if exit_and_fork.forked(self._generation) or self._opened.inside:
             return  # `_undo` closes it when the call that is inside has come back
         backend = self._backend
         with contextlib.suppress(StreamTimeoutError):  # then it is closed later
@@ -197,7 +198,7 @@ class MiniaudioStream:
         return bool(self._backend.library.lib.ma_device_is_started(opened.device))
 
     def trouble(self) -> Exception | None:
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             return ForkedError("the stream belongs to the parent process")
         if self._lost is None and self._running and not self._closed:
             starts = self._starts

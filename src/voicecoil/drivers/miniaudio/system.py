@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from voicecoil.drivers.control_thread import ControlThread
+from voicecoil.drivers.call_thread import ControlThread
 from voicecoil.drivers.miniaudio import library
 from voicecoil.drivers.miniaudio.kinds import Kind
 from voicecoil.drivers.miniaudio.session import Session

@@ -36,7 +36,7 @@ class Capture:
         if self._ring is None:
             self._ring = _core.Ring(int(CAPTURE_S * samplerate), self.channels)
             if self.path is not None:
-                from voicecoil.files import FileSink
+                from voicecoil.files.sink import FileSink
 
                 self._sink = FileSink(self.path, samplerate, self.channels)
             # It must not keep the capture alive: nobody has to end one that is in memory.

@@ -15,8 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 from voicecoil import _core
-from voicecoil.alive import Alive
-from voicecoil.drivers.driver import Device, Direction, DriverStream, Got, Latency, Wanted
+from voicecoil.drivers.protocol import Device, Direction, DriverStream, Got, Latency, Wanted
 from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import (
     ArgumentError,
@@ -25,6 +24,7 @@ from voicecoil.errors import (
     StreamStateError,
     StreamTimeoutError,
 )
+from voicecoil.lifetime.weak_registry import Alive
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from voicecoil import _core, control
-from voicecoil.drivers.driver import Device, Driver, DriverStream, Got
+from voicecoil import _core
+from voicecoil.callbacks.isolated import IsolatedCode, abandon
+from voicecoil.drivers.protocol import Device, Driver, DriverStream, Got
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
@@ -21,9 +22,9 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.events import Event
-from voicecoil.homes import Ahead
-from voicecoil.isolated import IsolatedCode, abandon
-from voicecoil.recovery import Arrival, Recovery, watch
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams.lead import Ahead
+from voicecoil.streams.recovery import Arrival, Recovery, watch
 
 __all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
 
@@ -281,16 +282,16 @@ class Connection:
             if isinstance(code, _core.PythonCode):
                 code.shut()
             if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
-                control.report(error, source)
+                exit_and_fork.report(error, source)
                 return
             # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
             _core.keep_for_ever(self)
             if not told:
-                control.report(error, source)
+                exit_and_fork.report(error, source)
             return
         unseen = self.take_unraised()
         if unseen is not None:
-            control.report(unseen, source)
+            exit_and_fork.report(unseen, source)
 
     def abandon(self) -> None:
         """Leaves it as it is: its callback is stuck, and somebody was told so."""
@@ -315,7 +316,7 @@ class Connection:
         return False
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the interpreter is about to end."""
+        """For `exit_and_fork`: the interpreter is about to end."""
         self.close_unseen(timeout_s)
 
     def take_unraised(self) -> BaseException | None:

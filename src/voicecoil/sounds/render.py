@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_blocksize, check_count, check_gain, check_samplerate
-from voicecoil.channels import check_channels
 from voicecoil.drivers.virtual.driver import MAX_FRAMES, VirtualDevice, VirtualDriver
 from voicecoil.errors import ArgumentError, ArgumentTypeError
-from voicecoil.stream import OutputStream
-from voicecoil.stream_base import Callback, CodeFactory
+from voicecoil.files.channels import check_channels
+from voicecoil.streams.base import Callback, CodeFactory
+from voicecoil.streams.stream import OutputStream
 
 if TYPE_CHECKING:
     import os
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from voicecoil.files import Source
+    from voicecoil.files.source import Source
 
 __all__ = ["Clip", "render"]
 
@@ -175,7 +175,7 @@ def _is_sequence(value: Any) -> bool:
 
 
 def _sound(clip: Clip, samplerate: float, channels: int) -> NDArray[np.float32]:
-    from voicecoil.conversion import as_source, converted, read_all
+    from voicecoil.files.convert import as_source, converted, read_all
 
     # An array is at the rendering's rate unless it says otherwise; a file knows its own.
     rate = clip.samplerate or (samplerate if hasattr(clip.sound, "dtype") else None)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import threading
 
-from voicecoil import _core, control
+from voicecoil import _core
+from voicecoil.callbacks.isolated import END_TIMEOUT_S, Keeper, abandon, check_name, told_here
 from voicecoil.errors import StreamStateError, StreamTimeoutError
-from voicecoil.isolated import END_TIMEOUT_S, Keeper, abandon, check_name, told_here
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["Gate"]
 
@@ -24,13 +25,13 @@ class Gate(_core.Gate):
 
     def __init__(self, address: int, name: str | None) -> None:
         super().__init__(address)
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         self._name = name or "the callable"
         self._closing = threading.Lock()
         self._ended = False
         self._keeper = Keeper(check_name(name), self, None) if name is not None else None
         try:
-            control.register(self)
+            exit_and_fork.register(self)
             if self._keeper is not None:
                 self._keeper.adopt()
         except BaseException:
@@ -40,7 +41,7 @@ class Gate(_core.Gate):
 
     def close(self, timeout_s: float) -> None:
         """No call begins or is running after this."""
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             return
         if not self._closing.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
@@ -73,14 +74,14 @@ class Gate(_core.Gate):
     def take_exception(self) -> BaseException | None:
         """The first exception since the last look, in this interpreter's classes."""
         kept, self._kept = self._kept, None
-        if kept is not None or self._ended or control.forked(self._generation):
+        if kept is not None or self._ended or exit_and_fork.forked(self._generation):
             return kept
         taken = self.take()
         return told_here(self._name, taken) if isinstance(taken, bytes) else taken
 
     def close_at_exit(self, timeout_s: float) -> None:
         """Shows what nobody took and who does not come back."""
-        if control is None:
+        if exit_and_fork is None:
             return  # the module is taken apart: Python has ended, and this has been done
         try:
             self.close(timeout_s)
@@ -88,8 +89,8 @@ class Gate(_core.Gate):
             if self._keeper is not None:
                 abandon()
             _core.keep_for_ever(self)
-            control.report(error, self._name)
+            exit_and_fork.report(error, self._name)
             return
         unseen = self.take_exception()
         if unseen is not None:
-            control.report(unseen, self._name)
+            exit_and_fork.report(unseen, self._name)

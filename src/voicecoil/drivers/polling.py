@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable
 from functools import partial
 
-from voicecoil import control
-from voicecoil.drivers.driver import Device
+from voicecoil.drivers.protocol import Device
 from voicecoil.errors import VoicecoilError
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["LOOK_S", "Watching"]
 
@@ -47,7 +47,7 @@ class Watching:
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Has it called, on voicecoil's control thread; returns how to end that."""
         before = self._seen()
-        control.register(self)
+        exit_and_fork.register(self)
         key = object()
         with self._lock:
             self._listeners[key] = listener
@@ -67,7 +67,7 @@ class Watching:
                 self._quit = None
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the interpreter is about to end."""
+        """For `exit_and_fork`: the interpreter is about to end."""
         with self._lock:
             self._listeners.clear()
             if self._quit is not None:
@@ -89,7 +89,7 @@ class Watching:
             except VoicecoilError:
                 continue  # nothing can be said now
             except Exception as error:
-                control.report(error, self._look)
+                exit_and_fork.report(error, self._look)
                 continue
             changed = ["devices"] if after[0] != before[0] else []
             changed += [name for name, uid in after[1].items() if uid != before[1][name]]
@@ -98,7 +98,7 @@ class Watching:
                 keys = list(self._listeners)
             for what in changed:
                 for key in keys:
-                    control.submit(partial(self._tell, key, what))
+                    exit_and_fork.submit(partial(self._tell, key, what))
 
     def _tell(self, key: object, what: str) -> None:
         listener = self._listeners.get(key)

@@ -9,18 +9,19 @@ from collections.abc import Callable, Mapping
 from types import FunctionType, TracebackType
 from typing import Any, Literal, Self
 
-from voicecoil import _block, _core, control
+from voicecoil import _block, _core
 from voicecoil.arguments import (
-    channel_map,
     check_blocksize,
     check_latency,
     check_samplerate,
     check_timeout,
     shown,
 )
-from voicecoil.connection import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection, Place
+from voicecoil.callbacks.isolated import IsolatedCode, check_name
+from voicecoil.callbacks.mailbox import Record
+from voicecoil.callbacks.native import as_native, check_native, native_code
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import (
+from voicecoil.drivers.protocol import (
     Device,
     Direction,
     Driver,
@@ -37,18 +38,18 @@ from voicecoil.errors import (
     StreamStateError,
     StreamTimeoutError,
 )
-from voicecoil.homes import Ahead, Home, blocks_ahead, check_home
-from voicecoil.isolated import IsolatedCode, check_name
-from voicecoil.native import as_native, check_native, native_code
-from voicecoil.recovery import (
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams.channel_map import channel_map
+from voicecoil.streams.lead import Ahead, Home, blocks_ahead, check_home
+from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection, Place
+from voicecoil.streams.properties import StreamFacts
+from voicecoil.streams.recovery import (
     OnDeviceLost,
     Recovery,
     absent_got,
     check_on_device_lost,
     find_or_await,
 )
-from voicecoil.stream_facts import StreamFacts
-from voicecoil.values import Record
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
@@ -78,7 +79,7 @@ class StreamBase(StreamFacts):
     ) -> None:
         self._connection: Connection | None = None
         self._ahead: Ahead | None = None
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         home = check_latency(latency)
         if arrays not in ("numpy", "memoryview"):
             raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
@@ -165,7 +166,7 @@ class StreamBase(StreamFacts):
                 recovery = Recovery(policy, self._driver, maps, got.samplerate, blocks)
             place = Place(self._first_device, got, driver_stream)
             connection = Connection(self._driver, place, code, engine, recovery, self._ahead)
-            control.register(connection)
+            exit_and_fork.register(connection)
             if isinstance(code, IsolatedCode):
                 code.keeper.adopt()
             self._connection = connection
@@ -398,11 +399,11 @@ class StreamBase(StreamFacts):
         raised and nobody has seen yet is raised.
         """
         connection = self._connection
-        if connection is None or connection.closed or control.forked(self._generation):
+        if connection is None or connection.closed or exit_and_fork.forked(self._generation):
             return
         if _core.in_callback():
             connection.ask_to_end(drain=False)
-            control.submit(connection.close_unseen)
+            exit_and_fork.submit(connection.close_unseen)
             return
         connection.close()
         self._raise_once(connection)
@@ -410,7 +411,7 @@ class StreamBase(StreamFacts):
     def close_at_exit(self, timeout_s: float) -> None:
         """For those who end together with a stream of theirs."""
         connection = self._connection
-        if connection is not None and not control.forked(self._generation):
+        if connection is not None and not exit_and_fork.forked(self._generation):
             connection.close_at_exit(timeout_s)
 
     def __enter__(self) -> Self:
@@ -440,7 +441,7 @@ class StreamBase(StreamFacts):
             self.stop()
         except StreamTimeoutError:
             if connection.is_busy:
-                control.submit(connection.close_unseen)  # when the other thread is through
+                exit_and_fork.submit(connection.close_unseen)  # when the other thread is through
                 raise
             connection.abandon()  # to close it would only wait once more, and say it again
             raise
@@ -451,11 +452,11 @@ class StreamBase(StreamFacts):
 
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
-        if connection is None or connection.closed or control is None:
+        if connection is None or connection.closed or exit_and_fork is None:
             return  # without the module Python has ended, and `close_at_exit` has been
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             return
-        control.submit(connection.close_unseen)
+        exit_and_fork.submit(connection.close_unseen)
 
     def _refuse_in_callback(self, connection: Connection, what: str) -> None:
         if connection.in_callback:

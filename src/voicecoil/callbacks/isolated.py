@@ -12,8 +12,9 @@ import threading
 import time
 from typing import Any, Protocol
 
-from voicecoil import _core, control, errors
+from voicecoil import _core, errors
 from voicecoil.arguments import shown
+from voicecoil.callbacks.mailbox import Record
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -23,7 +24,7 @@ from voicecoil.errors import (
     StreamStateError,
     StreamTimeoutError,
 )
-from voicecoil.values import Record
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["Core", "IsolatedCode", "Keeper", "abandon", "check_name", "told_here"]
 
@@ -79,7 +80,7 @@ class Keeper:
     core : Core
         Whose interpreter it is.
     stream : dict or None
-        What `voicecoil.inside` makes a stream's block of.
+        What `voicecoil.callbacks.isolated_bootstrap` makes a stream's block of.
 
     Raises
     ------
@@ -110,7 +111,7 @@ class Keeper:
         self._lock = threading.Lock()
         self._adopted = False
         self._thread = threading.Thread(target=self._keep, name="voicecoil keeper", daemon=True)
-        control.register(self)
+        exit_and_fork.register(self)
         try:
             self._thread.start()
         except RuntimeError as error:
@@ -189,7 +190,7 @@ class Keeper:
             )
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the program ends before somebody has adopted it."""
+        """For `exit_and_fork`: the program ends before somebody has adopted it."""
         with self._lock:
             if self._adopted:
                 return
@@ -279,7 +280,7 @@ def abandon() -> None:
     _abandoned = True
 
 
-@control.at_the_end
+@exit_and_fork.at_the_end
 def _forget_abandoned() -> None:
     """Python would abort at the attempt to end an interpreter in which a thread is stuck."""
     if _abandoned:

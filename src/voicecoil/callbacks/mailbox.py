@@ -48,7 +48,7 @@ class Record:
         return _block.values(self.fields, self.first, self.control, not self._writes, False)
 
     def for_another_interpreter(self) -> tuple[tuple[Field, ...], bytes, int]:
-        """What `voicecoil.inside` makes the callback's side of."""
+        """What `voicecoil.callbacks.isolated_bootstrap` makes the callback's side of."""
         return self.fields, self.first, _block.mailbox(self.control)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
-from voicecoil.drivers.driver import Device, Direction, Driver
+from voicecoil.drivers.protocol import Device, Direction, Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
 
 __all__ = ["default_device", "devices", "find_device"]

@@ -1,8 +1,8 @@
 """Audio files as sources of frames, streamed from disk in constant memory.
 
 A **source** is whatever has the attributes and methods of :class:`Source`: a file here, an array
-or a conversion in :mod:`voicecoil.conversion`. A file for writing is a
-:class:`~voicecoil.filesink.FileSink`.
+or a conversion in :mod:`voicecoil.files.convert`. A file for writing is a
+:class:`~voicecoil.files.sink.FileSink`.
 
 A file that is cut short is played as far as it goes, and then says so: `read` gives every whole
 frame that is there, and the read after the last one raises
@@ -15,16 +15,16 @@ import os
 from operator import index
 from typing import TYPE_CHECKING, Any, Protocol
 
-from .containers import LengthlessFile, missing_audio, mp3_length_is_guess
-from .errors import (
+from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
     FileFormatError,
     FileTruncatedError,
     StreamClosedError,
 )
-from .fileerrors import READABLE, check_path, check_readable
-from .filesink import FileSink
+from voicecoil.files.containers import LengthlessFile, missing_audio, mp3_length_is_guess
+from voicecoil.files.path_errors import READABLE, check_path, check_readable
+from voicecoil.files.sink import FileSink
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from voicecoil.arguments import (
-    channel_map,
-)
-from voicecoil.drivers.driver import Latency
+from voicecoil.drivers.protocol import Latency
 from voicecoil.errors import (
     ArgumentError,
 )
 from voicecoil.levels import Level
-from voicecoil.stream_base import StreamBase
+from voicecoil.streams.base import StreamBase
+from voicecoil.streams.channel_map import channel_map
 
 __all__ = ["InputStream", "OutputStream", "Stream"]
 

@@ -5,7 +5,7 @@ A driver lists devices and opens streams on them. In C it has one callback that 
 
 Already validated when a driver is called, and not to be checked again: the device is one that this
 driver listed; channel maps name existing channels of it; rate and block size are within
-`RATE_RANGE_HZ` and `BLOCK_RANGE_FRAMES`; ``start`` comes once for each ``stop``.
+the ranges of :mod:`voicecoil.limits`; ``start`` comes once for each ``stop``.
 """
 
 from __future__ import annotations
@@ -33,9 +33,6 @@ __all__ = [
 ]
 
 Direction = Literal["input", "output"]
-RATE_RANGE_HZ = (1_000.0, 768_000.0)
-BLOCK_RANGE_FRAMES = (1, 65_536)
-CHANNEL_RANGE = (1, 1_024)
 
 
 @dataclass(frozen=True)

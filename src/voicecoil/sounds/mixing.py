@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import threading
 
-from voicecoil import _core, control
-from voicecoil.drivers.driver import RATE_RANGE_HZ, Device, Driver, Got
+from voicecoil import _core
+from voicecoil.drivers.protocol import Device, Driver, Got
 from voicecoil.errors import StreamStateError
-from voicecoil.recovery import OnDeviceLost
-from voicecoil.stream import OutputStream
-from voicecoil.stream_base import CodeFactory
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.limits import RATE_RANGE_HZ
+from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.recovery import OnDeviceLost
+from voicecoil.streams.stream import OutputStream
 
 __all__ = ["Output", "close_outputs", "output_for"]
 
@@ -55,7 +57,7 @@ class Output:
         except BaseException:
             self.stream.close()
             raise
-        control.tick(self._look)
+        exit_and_fork.tick(self._look)
 
     def _make_mixer(self, got: Got, inputs: int, outputs: int) -> _core.Code:
         self._mixer = _core.MixerCode(outputs, CAPACITY, False)

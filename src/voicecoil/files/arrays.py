@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .channels import MAX_CHANNELS
-from .errors import ArgumentError, ArgumentTypeError, StreamClosedError
-from .files import check_max_frames, check_seek
-from .rates import check_samplerate
+from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
+from voicecoil.files.channels import MAX_CHANNELS
+from voicecoil.files.rates import check_file_rate
+from voicecoil.files.source import check_max_frames, check_seek
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -82,7 +82,7 @@ class ArraySource:
                 f"array has the shape {array.shape}, which is {frames.shape[1]} channels; "
                 f"possible are 1 to {MAX_CHANNELS}.{turn or ' Give (frames, channels)'}"
             )
-        self.samplerate = check_samplerate(samplerate)
+        self.samplerate = check_file_rate(samplerate)
         self.channels = int(frames.shape[1])
         self.frames: int | None = len(frames)
         self._array: NDArray[Any] = frames

@@ -5,15 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import ClassVar, Literal
 
-from voicecoil import _block, _core, control
-from voicecoil.connection import Connection
-from voicecoil.drivers.driver import Device, Direction, Driver, Got, Latency
+from voicecoil import _block, _core
+from voicecoil.callbacks.mailbox import Record
+from voicecoil.drivers.protocol import Device, Direction, Driver, Got, Latency
 from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
 from voicecoil.events import Event, from_engine, with_overloads
-from voicecoil.homes import Ahead
 from voicecoil.levels import Level, read_levels
+from voicecoil.lifetime import exit_and_fork
 from voicecoil.statistics import Statistics, read_statistics
-from voicecoil.values import Record
+from voicecoil.streams.lead import Ahead
+from voicecoil.streams.lifecycle import Connection
 
 __all__ = ["StreamFacts"]
 
@@ -213,7 +214,7 @@ class StreamFacts:
         return f": {error if isinstance(error, str) else type(error).__name__}"
 
     def _refuse_in_fork(self) -> None:
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             raise ForkedError(
                 "this stream was opened before the process was forked and belongs to the parent; "
                 'open a stream of the child\'s own, or use the "spawn" start method'

@@ -8,17 +8,17 @@ import os
 import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from .alive import Alive
-from .channels import check_channels
-from .errors import (
+from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
     FileAccessError,
     FileFormatError,
     StreamClosedError,
 )
-from .fileerrors import access_error, check_path, check_writable
-from .rates import check_samplerate
+from voicecoil.files.channels import check_channels
+from voicecoil.files.path_errors import access_error, check_path, check_writable
+from voicecoil.files.rates import check_file_rate
+from voicecoil.lifetime.weak_registry import Alive
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -124,7 +124,7 @@ class FileSink:
         whole: bool = False,
     ) -> None:
         self.path = check_path(path)
-        self.samplerate = check_samplerate(samplerate)
+        self.samplerate = check_file_rate(samplerate)
         self.channels = check_channels(channels)
         self.frames = 0
         kind = _kind(self.path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 
-from .errors import (
+from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
     FileAccessError,

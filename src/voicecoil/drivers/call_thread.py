@@ -18,8 +18,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
-from voicecoil import control
 from voicecoil.errors import ForkedError, StreamTimeoutError
+from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["AbandonedError", "ControlThread", "NotBegunError", "Session", "check_wanted"]
 
@@ -109,7 +109,7 @@ class ControlThread:
         self._current: _Job | None = None
         self._thread: threading.Thread | None = None
         self._unsettled: set[_Job] = set()  # abandoned and not back, or not undone yet
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         self.abandoned: list[str] = []  # the calls that missed their deadlines, for reports
 
     @property
@@ -136,7 +136,7 @@ class ControlThread:
 
     def check_not_forked(self) -> None:
         """Raises `ForkedError` in a child of the process that used the audio system."""
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             raise ForkedError(
                 f"this process was forked from one that uses {self._title}, whose connections do "
                 'not survive a fork; use the "spawn" start method, or open streams only in the '
@@ -303,7 +303,7 @@ class ControlThread:
                     self._settle(job)
                 self._changed.notify_all()
             if job.unheard and error is not None:
-                control.report(error, job.work)
+                exit_and_fork.report(error, job.work)
             del job, result, error
 
     def _next(self) -> _Job | None:

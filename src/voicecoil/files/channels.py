@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from .errors import ArgumentError, ArgumentTypeError
+from voicecoil.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ import math
 from typing import Any, Literal
 
 from voicecoil import _core
-from voicecoil.drivers.driver import Got
+from voicecoil.drivers.protocol import Got
 from voicecoil.errors import ArgumentError, DriverError
 
 __all__ = ["Ahead", "Home", "check_home"]

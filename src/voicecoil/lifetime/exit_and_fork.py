@@ -18,8 +18,8 @@ from functools import partial
 from typing import Protocol
 
 from voicecoil import _core
-from voicecoil.alive import Alive
 from voicecoil.errors import StreamStateError
+from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["at_the_end", "forked", "generation", "register", "report", "submit", "tick"]
 

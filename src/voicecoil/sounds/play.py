@@ -16,19 +16,19 @@ from voicecoil.arguments import (
     check_timeout,
 )
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.driver import Device, Driver
+from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import StreamStateError
 from voicecoil.events import Event
+from voicecoil.files.read_ahead import AHEAD_S, Reader
 from voicecoil.levels import Level
-from voicecoil.output import Output, output_for
-from voicecoil.reader import AHEAD_S, Reader
-from voicecoil.recovery import OnDeviceLost, check_on_device_lost, find_or_await
+from voicecoil.sounds.mixing import Output, output_for
+from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from voicecoil.channels import Mapping
-    from voicecoil.files import Source
+    from voicecoil.files.channels import Mapping
+    from voicecoil.files.source import Source
 
 __all__ = ["Playback", "play"]
 
@@ -239,7 +239,7 @@ def play(
     >>> voicecoil.play("song.flac").wait()
     >>> voicecoil.play(0.1 * np.sin(np.arange(48000) * 0.05), 48000)
     """
-    from voicecoil.conversion import as_source
+    from voicecoil.files.convert import as_source
 
     gain = check_gain(gain)
     loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
@@ -263,7 +263,7 @@ def play(
 def _play_on(
     output: Output, sound: Any, source: Source, mapping: Any, gain: float, loops: int
 ) -> Playback:
-    from voicecoil.conversion import as_source, converted, read_all
+    from voicecoil.files.convert import as_source, converted, read_all
 
     stream = output.stream
     is_array = hasattr(sound, "dtype")

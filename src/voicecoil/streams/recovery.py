@@ -14,11 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args
 
-from voicecoil import control
-from voicecoil.alive import Alive
 from voicecoil.arguments import shown
-from voicecoil.device_list import find_device
-from voicecoil.drivers.driver import (
+from voicecoil.drivers.find import find_device
+from voicecoil.drivers.protocol import (
     Device,
     Direction,
     Driver,
@@ -34,6 +32,8 @@ from voicecoil.errors import (
     DriverError,
     VoicecoilError,
 )
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["Arrival", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
 
@@ -278,7 +278,7 @@ class Watched(Protocol):
 
 class _Closer:
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the interpreter is about to end."""
+        """For `exit_and_fork`: the interpreter is about to end."""
         _ended.set()
         until = time.monotonic() + timeout_s
         with _lock:
@@ -305,7 +305,7 @@ def watch(connection: Watched) -> None:
         The interpreter is ending.
     """
     global _thread
-    control.register(_closer)
+    exit_and_fork.register(_closer)
     with _lock:
         _watched.add(connection)
         if _thread is None:

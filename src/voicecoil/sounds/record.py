@@ -12,21 +12,23 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from voicecoil import _core, control
+from voicecoil import _core
 from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout
-from voicecoil.drivers.driver import Device, Driver, Got
+from voicecoil.drivers.protocol import Device, Driver, Got
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.events import Event
 from voicecoil.levels import Level
-from voicecoil.recovery import OnDeviceLost
-from voicecoil.stream import InputStream
-from voicecoil.stream_base import CodeFactory
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.recovery import OnDeviceLost
+from voicecoil.streams.stream import InputStream
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from voicecoil.files import FileSink, Source
+    from voicecoil.files.sink import FileSink
+    from voicecoil.files.source import Source
 
 __all__ = ["Recording", "record"]
 
@@ -87,7 +89,7 @@ class _Writer:
         self._sink = sink
         self._frames_left = frames
         self._blocks: deque[NDArray[np.float32]] = deque()
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
         # can have it any more.
         self._stream: Callable[[], InputStream | None] = (
@@ -96,13 +98,13 @@ class _Writer:
         self._incoming = _Incoming(ring, stream, self._goes_on)
         self._source: Source = self._incoming
         if samplerate != stream.samplerate:
-            from voicecoil.conversion import converted
+            from voicecoil.files.convert import converted
 
             self._source = converted(self._incoming, samplerate, stream.channels)
         self.thread = threading.Thread(target=self._run, name="voicecoil recorder", daemon=True)
 
     def start(self) -> None:
-        control.register(self)
+        exit_and_fork.register(self)
         self.thread.start()
 
     def _run(self) -> None:
@@ -155,11 +157,11 @@ class _Writer:
         self._incoming.ended.set()
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the interpreter is about to end. What was recorded is kept.
+        """For `exit_and_fork`: the interpreter is about to end. What was recorded is kept.
 
         A file is worth more than `timeout_s`.
         """
-        if control.forked(self._generation):
+        if exit_and_fork.forked(self._generation):
             return
         stream = self._stream()
         if stream is not None:
@@ -418,7 +420,7 @@ def record(
     sink = None
     try:
         if file is not None:
-            from voicecoil.files import FileSink
+            from voicecoil.files.sink import FileSink
 
             sink = FileSink(file, made["samplerate"], stream.channels, subtype)
         return Recording(

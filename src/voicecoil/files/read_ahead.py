@@ -7,10 +7,11 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from voicecoil import _core, control
+from voicecoil import _core
+from voicecoil.lifetime import exit_and_fork
 
 if TYPE_CHECKING:
-    from voicecoil.files import Source
+    from voicecoil.files.source import Source
 
 __all__ = ["AHEAD_S", "Reader"]
 
@@ -40,14 +41,14 @@ class Reader:
         self._loops_left = loops
         self._ended = threading.Event()
         self._wanted: Callable[[], bool] = lambda: True
-        self._generation = control.generation()
+        self._generation = exit_and_fork.generation()
         self._thread = threading.Thread(target=self._run, name="voicecoil reader", daemon=True)
         self._more = self._read(int(PREFILL_S * samplerate))
 
     def start(self, wanted: Callable[[], bool]) -> None:
         """Reads on for as long as `wanted` says that somebody listens."""
         self._wanted = wanted
-        control.register(self)
+        exit_and_fork.register(self)
         self._thread.start()
 
     def _read(self, frames: int) -> bool:
@@ -107,7 +108,7 @@ class Reader:
         return error
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `control`: the interpreter is about to end."""
+        """For `exit_and_fork`: the interpreter is about to end."""
         self.end()
-        if not control.forked(self._generation):
+        if not exit_and_fork.forked(self._generation):
             self.join()

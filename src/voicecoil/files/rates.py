@@ -1,24 +1,22 @@
-"""What a sample rate may be."""
+"""The sample rates that arrays, files and conversions may have."""
 
 from __future__ import annotations
 
 from numbers import Real
 
-from .errors import ArgumentError, ArgumentTypeError
+from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.limits import FILE_RATE_RANGE_HZ
 
-__all__ = ["MAX_SAMPLERATE", "MIN_SAMPLERATE", "check_samplerate"]
-
-MIN_SAMPLERATE = 100
-MAX_SAMPLERATE = 1_536_000
+__all__ = ["check_file_rate"]
 
 
-def check_samplerate(samplerate: float, name: str = "samplerate") -> int:
+def check_file_rate(samplerate: float, name: str = "samplerate") -> int:
     """Return a sample rate in frames per second as an int, or say why it cannot be one.
 
     Parameters
     ----------
     samplerate : int or float
-        ``MIN_SAMPLERATE`` to ``MAX_SAMPLERATE``; a float must be whole, such as 44100.0.
+        Within `FILE_RATE_RANGE_HZ`; a float must be whole, such as 44100.0.
     name : str, optional
         The parameter's name, for the message.
 
@@ -29,9 +27,10 @@ def check_samplerate(samplerate: float, name: str = "samplerate") -> int:
     ArgumentError
         It is out of range, or not whole.
     """
-    possible = f"possible are whole numbers from {MIN_SAMPLERATE} to {MAX_SAMPLERATE} (Hz)"
+    low, high = FILE_RATE_RANGE_HZ
+    possible = f"possible are whole numbers from {low} to {high} (Hz)"
     if isinstance(samplerate, bool) or not isinstance(samplerate, Real):
         raise ArgumentTypeError(f"{name} is {samplerate!r}; {possible}, such as 48000")
-    if not MIN_SAMPLERATE <= samplerate <= MAX_SAMPLERATE or samplerate != int(samplerate):
+    if not low <= samplerate <= high or samplerate != int(samplerate):
         raise ArgumentError(f"{name} is {samplerate!r}; {possible}, such as 48000")
     return int(samplerate)

@@ -1,0 +1,1 @@
+"""The user's code: native functions, isolated interpreters, and values passed into callbacks."""

@@ -1,0 +1,28 @@
+"""Audio files and arrays as sources of frames, and audio files for writing.
+
+The names are loaded when they are first used, because `soundfile` takes long to import.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from voicecoil.files.sink import FileSink as FileSink
+    from voicecoil.files.source import FileSource as FileSource
+    from voicecoil.files.source import Source as Source
+    from voicecoil.files.source import check_max_frames as check_max_frames
+    from voicecoil.files.source import check_seek as check_seek
+    from voicecoil.files.source import open_source as open_source
+
+__all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module 'voicecoil.files' has no attribute {name!r}")
+    module = "sink" if name == "FileSink" else "source"
+    value = getattr(import_module(f"voicecoil.files.{module}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,325 @@
+"""Sources with another sample rate or other channels, and anything playable as a source."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from voicecoil.errors import ArgumentError, ArgumentTypeError, FileTruncatedError, StreamClosedError
+from voicecoil.files.arrays import ArraySource
+from voicecoil.files.channels import apply, check_channels, mix_matrix
+from voicecoil.files.rates import check_file_rate
+from voicecoil.files.source import Source, check_max_frames, check_seek, open_source
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Self
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from voicecoil.files.channels import Mapping
+
+__all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted", "read_all"]
+
+QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
+"""The rate converter's qualities, from quick to very high."""
+
+_CHUNK_FRAMES = 4096
+# More than the longest filter (VHQ at a wide ratio) reaches back.
+_PREROLL_FRAMES = 8192
+
+
+def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
+    """Return a source for an array or a file; a source is returned as it is.
+
+    Parameters
+    ----------
+    array_or_path : ndarray, str, path-like or Source
+        See :class:`ArraySource` and :func:`~voicecoil.files.open_source`.
+    samplerate : int, optional
+        Frames per second of the array, which does not know it. A file does: leave it out there;
+        any other than the file's own is refused. Use :func:`converted` for another rate.
+
+    Returns
+    -------
+    Source
+
+    Raises
+    ------
+    ArgumentError
+        An array without a samplerate, or a file with another than its own.
+    VoicecoilError
+        Whatever :class:`ArraySource` or :func:`~voicecoil.files.open_source` finds.
+    """
+    if all(hasattr(array_or_path, name) for name in ("read", "samplerate", "channels", "frames")):
+        source: Source = array_or_path
+        if samplerate is not None and check_file_rate(samplerate) != source.samplerate:
+            raise ArgumentError(
+                f"samplerate is {samplerate!r} and the source has {source.samplerate}; leave it out"
+            )
+        return source
+    if not isinstance(array_or_path, (str, os.PathLike)):
+        if not hasattr(array_or_path, "dtype"):
+            raise ArgumentTypeError(
+                f"a {type(array_or_path).__name__} is no sound; give a NumPy array of shape "
+                "(frames,) or (frames, channels), or the path of an audio file"
+            )
+        if samplerate is None:
+            raise ArgumentError(
+                "samplerate is missing: an array does not know its own. "
+                "Give its frames per second, such as samplerate=48000"
+            )
+        return ArraySource(array_or_path, samplerate)
+    wanted = None if samplerate is None else check_file_rate(samplerate)
+    source = open_source(array_or_path)
+    if wanted not in (None, source.samplerate):
+        source.close()
+        raise ArgumentError(
+            f"samplerate is {wanted} and {source.path!r} has {source.samplerate}; leave it out "
+            "for a file"
+        )
+    return source
+
+
+def converted(
+    source: Source,
+    samplerate: float,
+    channels: int,
+    mapping: Mapping | None = None,
+    quality: str = "HQ",
+) -> Source:
+    """Return a source with another sample rate and other channels.
+
+    Parameters
+    ----------
+    source : Source
+        Read from where it is; closed with the result.
+    samplerate : int
+        The wanted frames per second.
+    channels : int
+        The wanted channels.
+    mapping : sequence of int or None, or array_like of shape (channels, source.channels)
+        See :func:`~voicecoil.files.channels.mix_matrix`.
+    quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
+        Of the rate conversion.
+
+    Returns
+    -------
+    Source
+        `source` itself if nothing changes; otherwise a :class:`ConvertedSource`.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        A rate, a number of channels, a mapping or a quality that cannot be.
+    """
+    rate = check_file_rate(samplerate)
+    count = check_channels(channels)
+    if not isinstance(quality, str) or quality.upper() not in QUALITIES:
+        raise ArgumentError(
+            f"quality is {quality!r}; possible are {', '.join(QUALITIES)}. Use 'HQ'"
+        )
+    mix = mix_matrix(source.channels, count, mapping)
+    same_channels = isinstance(mix, tuple) and mix == tuple(range(source.channels))
+    if rate == source.samplerate and same_channels:
+        return source
+    return ConvertedSource(source, rate, count, mapping, quality.upper())
+
+
+class ConvertedSource:
+    """A source that is heard through a channel mix and a rate converter; see :func:`converted`.
+
+    The number of frames is exact: for ``n`` frames of the source it is
+    ``n * samplerate / source.samplerate``, rounded to the nearest, halves up. The sound is
+    aligned: frame ``k`` is the source at the time ``k / samplerate``. How many frames are read
+    at a time does not change a bit of them.
+
+    Rate conversion would spread a NaN or an infinity over its neighbours, so these are silenced
+    before it, and counted. Without rate conversion they stay where they are.
+
+    A truncated file gives all its frames, with the converter's tail, and then raises
+    :class:`~voicecoil.errors.FileTruncatedError`.
+
+    Attributes
+    ----------
+    samplerate, channels : int
+    frames : int or None
+        Expected after the conversion; None if the source does not know.
+    silenced_samples : int
+        Samples that were NaN or infinite where the rate converter would have got them.
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        samplerate: int,
+        channels: int,
+        mapping: Mapping | None = None,
+        quality: str = "HQ",
+    ) -> None:
+        self.samplerate = samplerate
+        self.channels = channels
+        self.silenced_samples = 0
+        self._source = source
+        self._mix = mix_matrix(source.channels, channels, mapping)
+        # Convert the rate of as few channels as there are on either side.
+        self._mix_first = channels < source.channels
+        self._quality = quality
+        self._closed = False
+        self._converts = samplerate != source.samplerate
+        self.frames: int | None = None
+        if source.frames is not None:
+            self.frames = self._target_frames(source.frames)
+        self._start_at(0)
+
+    def _target_frames(self, source_frames: int) -> int:
+        rate = self._source.samplerate
+        return (2 * source_frames * self.samplerate + rate) // (2 * rate)
+
+    def _start_at(self, target_frame: int) -> None:
+        """Begin a new conversion at a frame that coincides with one of the source."""
+        import numpy as np
+
+        self._source_frame = target_frame * self._source.samplerate // self.samplerate
+        self._made_frames = target_frame
+        self._ready: NDArray[np.float32] = np.zeros((0, self.channels), dtype=np.float32)
+        self._ended = False
+        self._truncation: FileTruncatedError | None = None
+        if self._converts:
+            import soxr
+
+            inner = self.channels if self._mix_first else self._source.channels
+            self._resampler: Any = soxr.ResampleStream(
+                self._source.samplerate, self.samplerate, inner, "float32", self._quality
+            )
+
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        """Return the next frames as a new array.
+
+        Parameters
+        ----------
+        max_frames : int
+            1 or more.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, channels)
+            ``n`` is `max_frames` until fewer are left, 0 at the end.
+
+        Raises
+        ------
+        FileTruncatedError
+            The source is a file that ends too early, and all of it has been returned.
+        StreamClosedError
+            The source is closed.
+        """
+        import numpy as np
+
+        wanted = check_max_frames(max_frames)
+        self._check_open()
+        if not self._converts:
+            return np.ascontiguousarray(apply(self._source.read(wanted), self._mix))
+        blocks = [self._ready]
+        have = len(self._ready)
+        while have < wanted and not self._ended:
+            block = self._convert_next()
+            blocks.append(block)
+            have += len(block)
+        everything = np.concatenate(blocks)
+        block, self._ready = everything[:wanted], everything[wanted:]
+        if not len(block) and self._truncation is not None:
+            raise self._truncation
+        return np.ascontiguousarray(block)
+
+    def _convert_next(self) -> NDArray[np.float32]:
+        import numpy as np
+
+        try:
+            frames = self._source.read(_CHUNK_FRAMES)
+        except FileTruncatedError as truncation:
+            self._truncation = truncation
+            frames = np.zeros((0, self._source.channels), dtype=np.float32)
+        self._source_frame += len(frames)
+        self._ended = not len(frames)
+        if self._mix_first:
+            frames = apply(frames, self._mix)
+        finite = np.isfinite(frames)
+        if not finite.all():
+            self.silenced_samples += int(frames.size - np.count_nonzero(finite))
+            frames = np.where(finite, frames, np.float32(0.0))
+        if self._ended:
+            # The promise is ours: the converter rounds a last half frame down, and a frame of
+            # silence in its place would be heard as a click. So it gets the silence behind the
+            # sound, two of our frames of it, and makes more than is wanted.
+            beyond = 2 * -(-self._source.samplerate // self.samplerate)
+            frames = np.zeros((beyond, frames.shape[1]), np.float32)
+        made: NDArray[np.float32] = self._resampler.resample_chunk(
+            np.ascontiguousarray(frames), last=self._ended
+        )
+        if self._ended:
+            made = made[: max(0, self._target_frames(self._source_frame) - self._made_frames)]
+        self._made_frames += len(made)
+        return made if self._mix_first else apply(made, self._mix)
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame; the next `read` starts with it.
+
+        The conversion begins anew, far enough before that frame to fill its filter: what is
+        read then equals what is read without the seek to within rounding (about -120 dB).
+
+        Parameters
+        ----------
+        frame : int
+            0 to `frames`.
+        """
+        self._check_open()
+        frame = check_seek(frame, self.frames)
+        if not self._converts:
+            self._source.seek(frame)
+            return
+        import math
+
+        # Only where both rates meet can a conversion begin without a shift of part of a frame.
+        common = math.gcd(self._source.samplerate, self.samplerate)
+        step = self.samplerate // common
+        preroll = _PREROLL_FRAMES * max(1, -(-self.samplerate // self._source.samplerate))
+        start = max(0, frame - preroll) // step * step
+        self._start_at(start)
+        self._source.seek(self._source_frame)
+        surplus = frame - start
+        while surplus > 0 and (skipped := len(self.read(min(surplus, _CHUNK_FRAMES)))):
+            surplus -= skipped
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StreamClosedError("this source is closed; open it and convert it again")
+
+    def close(self) -> None:
+        """Close this and its source; again is harmless."""
+        self._closed = True
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def read_all(source: Source, chunk_frames: int = 65_536) -> NDArray[np.float32]:
+    """All that is left of `source`, float32, C-contiguous, shape (frames, channels); closes it."""
+    import numpy as np
+
+    try:
+        blocks = [np.empty((0, source.channels), np.float32)]
+        while len(block := source.read(chunk_frames)):
+            blocks.append(block)
+        return np.concatenate(blocks)
+    finally:
+        source.close()

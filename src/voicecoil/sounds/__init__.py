@@ -1,0 +1,1 @@
+"""Sounds: playing, recording, rendering and mixing, built on streams."""

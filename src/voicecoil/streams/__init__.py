@@ -1,0 +1,1 @@
+"""Streams: how one is asked for, opened, started, recovered and closed."""
