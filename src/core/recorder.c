@@ -1,14 +1,20 @@
-/* A block's input into a ring. */
+/* A block's input into a ring, and its losses into a queue. */
 #include "voicecoil.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
+enum { CAUSES = VC_GAP_BUFFER + 1 };
+
 struct vc_recorder {
     vc_ring *ring;
+    vc_queue *gaps; /* NULL: losses are only counted */
     uint64_t limit_frames;
+    bool stop_at_first;
+    uint64_t untold[CAUSES]; /* frames lost since the last ones that were written. [IO] */
     _Atomic uint64_t frames;
     _Atomic uint64_t overflow;
+    _Atomic uint64_t missed;
 };
 
 vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames) {
@@ -22,29 +28,70 @@ vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames) {
 
 void vc_recorder_free(vc_recorder *recorder) { free(recorder); }
 
+void vc_recorder_tell_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first) {
+    recorder->gaps = gaps;
+    recorder->stop_at_first = stop_at_first;
+}
+
 uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder) {
     return atomic_load_explicit(&recorder->overflow, memory_order_acquire);
+}
+
+uint64_t vc_recorder_missed_frames(const vc_recorder *recorder) {
+    return atomic_load_explicit(&recorder->missed, memory_order_acquire);
 }
 
 uint64_t vc_recorder_frames(const vc_recorder *recorder) {
     return atomic_load_explicit(&recorder->frames, memory_order_acquire);
 }
 
+/* Frames are about to follow these losses. If the queue is full they are told with the next ones:
+ * too late on the time line, but none is left out. */
+static void tell_gaps(vc_recorder *recorder) {
+    for (uint32_t cause = 0; cause < CAUSES && recorder->gaps != NULL; cause++) {
+        const vc_gap gap = {.position = vc_ring_total_written(recorder->ring),
+                            .frames = recorder->untold[cause],
+                            .cause = cause};
+        if (gap.frames > 0 && vc_queue_push(recorder->gaps, &gap)) {
+            recorder->untold[cause] = 0;
+        }
+    }
+}
+
+static int32_t end(const vc_recorder *recorder) {
+    vc_ring_end(recorder->ring);
+    return VC_STOP;
+}
+
+static uint32_t at_most(uint64_t left, uint32_t frames) {
+    return left < frames ? (uint32_t)left : frames;
+}
+
 int32_t vc_recorder_process(vc_block *block, void *user) {
     vc_recorder *recorder = user;
     uint64_t seen = atomic_load_explicit(&recorder->frames, memory_order_relaxed);
-    uint32_t frames = block->frames;
-    if (recorder->limit_frames && recorder->limit_frames - seen < frames) {
-        frames = (uint32_t)(recorder->limit_frames - seen);
+    uint64_t missed = atomic_load_explicit(&recorder->missed, memory_order_relaxed);
+    uint64_t limit = recorder->limit_frames ? recorder->limit_frames : UINT64_MAX;
+    uint32_t lost = at_most(limit - seen - missed, block->lost_frames);
+    if (lost > 0) {
+        recorder->untold[VC_GAP_DEVICE] += lost;
+        missed += lost;
+        atomic_store_explicit(&recorder->missed, missed, memory_order_release);
+        if (recorder->stop_at_first) {
+            return end(recorder);
+        }
+    }
+    uint32_t frames = at_most(limit - seen - missed, block->frames);
+    vc_slices room;
+    if (vc_ring_reserve(recorder->ring, frames, &room) > 0) {
+        tell_gaps(recorder);
     }
     uint32_t written = vc_ring_write(recorder->ring, block->input.data, frames);
     if (written < frames) {
+        recorder->untold[VC_GAP_BUFFER] += frames - written;
         atomic_fetch_add_explicit(&recorder->overflow, frames - written, memory_order_relaxed);
     }
     atomic_store_explicit(&recorder->frames, seen + frames, memory_order_release);
-    if (recorder->limit_frames && seen + frames == recorder->limit_frames) {
-        vc_ring_end(recorder->ring);
-        return VC_STOP;
-    }
-    return VC_CONTINUE;
+    bool full = recorder->stop_at_first && written < frames;
+    return full || seen + missed + frames == limit ? end(recorder) : VC_CONTINUE;
 }

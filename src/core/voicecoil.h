@@ -483,14 +483,36 @@ int32_t vc_mixer_process(vc_block *block, void *user) VC_REALTIME;
 
 /* ---- tap: a block's input into a ring ------------------------------------------------------- */
 
+/* Frames that belong on a ring's time line and are not in the ring. The producer pushes a gap into
+ * a vc_queue of them before it writes the frames that follow, so a consumer that first looks how
+ * much is readable, and then for a gap, sees every gap before the frames that it reads. */
+typedef enum vc_gap_cause {
+    VC_GAP_DEVICE = 0, /* the device lost them */
+    VC_GAP_BUFFER = 1, /* the ring had no room for them */
+    VC_GAP_SILENCE = 2 /* they are silence, which needs no memory */
+} vc_gap_cause;
+typedef struct vc_gap {
+    uint64_t position; /* frames that were written to the ring before it */
+    uint64_t frames;
+    uint32_t cause; /* vc_gap_cause */
+    uint32_t reserved;
+} vc_gap;
+
 /* Writes each block's input to a ring for a recorder and ends the stream after `limit_frames`
- * (0: never). What finds no room is counted, not waited for. */
+ * (0: never) of the device's time line, lost frames included. Frames that find no room are counted,
+ * not waited for. */
 typedef struct vc_recorder vc_recorder;
 vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames);
 void vc_recorder_free(vc_recorder *recorder);
-/* [any] */
+/* Pushes the losses into `gaps`, a queue of vc_gap. A loss is told when frames follow it: one at
+ * the very end is the difference between the counts and the gaps. With `stop_at_first` the stream
+ * ends at the first loss. [control], before the stream is started. */
+void vc_recorder_tell_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first);
+/* Frames that found no room. [any] */
 uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder) VC_REALTIME;
-/* Frames seen. [any] */
+/* Frames that the device lost between the blocks. [any] */
+uint64_t vc_recorder_missed_frames(const vc_recorder *recorder) VC_REALTIME;
+/* Frames that came, those without room included. [any] */
 uint64_t vc_recorder_frames(const vc_recorder *recorder) VC_REALTIME;
 /* [IO] */
 int32_t vc_recorder_process(vc_block *block, void *user) VC_REALTIME;

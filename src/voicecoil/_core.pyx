@@ -405,17 +405,32 @@ cdef class NativeCode(Code):
 
 
 cdef class Ring:
-    """Frames from one thread to another."""
+    """Frames from one thread to another, and with `gaps` the frames that are missing between them.
+
+    `gaps` is how many gaps can wait for the consumer.
+    """
 
     cdef vc_ring *ring
+    cdef vc_queue *gaps
 
-    def __cinit__(self, uint32_t frames, uint32_t channels):
+    def __cinit__(self, uint32_t frames, uint32_t channels, uint32_t gaps=0):
         self.ring = vc_ring_new(frames, channels)
-        if self.ring == NULL:
+        if self.ring != NULL and gaps > 0:
+            self.gaps = vc_queue_new(gaps, sizeof(vc_gap))
+        if self.ring == NULL or (gaps > 0 and self.gaps == NULL):
             raise MemoryError(f"no memory for a ring of {frames} frames")
 
     def __dealloc__(self):
         vc_ring_free(self.ring)
+        vc_queue_free(self.gaps)
+
+    @cython.critical_section
+    def take_gap(self):
+        """The next gap as (position, frames, cause), or None."""
+        cdef vc_gap gap
+        if self.gaps == NULL or not vc_queue_pop(self.gaps, &gap):
+            return None
+        return gap.position, gap.frames, gap.cause
 
     @property
     def capacity(self):
@@ -569,11 +584,12 @@ cdef class RecorderCode(Code):
     cdef vc_recorder *recorder
     cdef Ring ring
 
-    def __init__(self, Ring ring, uint64_t limit_frames):
+    def __init__(self, Ring ring, uint64_t limit_frames, bint stop_at_first_loss=False):
         self.ring = ring
         self.recorder = vc_recorder_new(ring.ring, limit_frames)
         if self.recorder == NULL:
             raise MemoryError
+        vc_recorder_tell_gaps(self.recorder, ring.gaps, stop_at_first_loss)
         self.process = vc_recorder_process
         self.user = self.recorder
 
@@ -584,6 +600,10 @@ cdef class RecorderCode(Code):
     @property
     def overflow_frames(self):
         return vc_recorder_overflow_frames(self.recorder)
+
+    @property
+    def missed_frames(self):
+        return vc_recorder_missed_frames(self.recorder)
 
     @property
     def frames(self):
@@ -913,7 +933,7 @@ cdef class VirtualDevice(Clock):
 
     def capture(self, Ring ring not None):
         self.capture_ring = ring
-        vc_device_capture(self.device, ring.ring)
+        vc_device_capture(self.device, ring.ring, ring.gaps)
 
     def capture_into(self, float[:, ::1] frames):
         """Captures into an array of shape (frames, channels) instead; the cable's end is its end."""

@@ -134,6 +134,19 @@ cdef extern from "voicecoil.h" nogil:
     void vc_ring_end(vc_ring *ring)
     bint vc_ring_finished(const vc_ring *ring)
 
+    ctypedef struct vc_queue:
+        pass
+
+    vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes)
+    void vc_queue_free(vc_queue *queue)
+    bint vc_queue_pop(vc_queue *queue, void *message)
+
+    int VC_GAP_DEVICE, VC_GAP_BUFFER, VC_GAP_SILENCE
+    ctypedef struct vc_gap:
+        uint64_t position
+        uint64_t frames
+        uint32_t cause
+
     ctypedef struct vc_clip:
         pass
 
@@ -164,7 +177,9 @@ cdef extern from "voicecoil.h" nogil:
 
     vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames)
     void vc_recorder_free(vc_recorder *recorder)
+    void vc_recorder_tell_gaps(vc_recorder *recorder, vc_queue *gaps, bint stop_at_first)
     uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder)
+    uint64_t vc_recorder_missed_frames(const vc_recorder *recorder)
     uint64_t vc_recorder_frames(const vc_recorder *recorder)
     int32_t vc_recorder_process(vc_block *block, void *user) noexcept
 
@@ -330,7 +345,7 @@ cdef extern from "device.h" nogil:
     int64_t vc_device_frame(const vc_device *device)
     int64_t vc_device_new_rate(const vc_device *device)
     uint64_t vc_device_lost_frames(const vc_device *device)
-    void vc_device_capture(vc_device *device, vc_ring *ring)
+    void vc_device_capture(vc_device *device, vc_ring *ring, vc_queue *gaps)
     void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count)
     uint64_t vc_device_capture_room(const vc_device *device)
     uint64_t vc_device_capture_lost_frames(const vc_device *device)

@@ -30,7 +30,7 @@ static void exactly_what_was_played(void) {
                 config.layout = layout;
                 vc_device *device = vc_device_new(&config);
                 vc_ring *ring = vc_ring_new(ROOM, 2);
-                vc_device_capture(device, ring);
+                vc_device_capture(device, ring, NULL);
                 client *c = client_make(device, 0, 2, block);
                 c->play = play;
                 static const uint32_t map[] = {0, 1};
@@ -58,7 +58,7 @@ static void the_silence_between_is_kept(void) {
         vc_device_config config = stepped(0, channels[i]);
         vc_device *device = vc_device_new(&config);
         vc_ring *ring = vc_ring_new(ROOM, channels[i]);
-        vc_device_capture(device, ring);
+        vc_device_capture(device, ring, NULL);
         client *c = client_make(device, 0, 1, 0);
         c->play = 70;
         client_attach(c);
@@ -86,12 +86,42 @@ static void the_silence_between_is_kept(void) {
     }
 }
 
+/* However long it is: a real device does not wait for room in the ring. */
+static void silence_takes_no_room_in_the_ring(void) {
+    vc_device_config config = stepped(0, 1);
+    vc_device *device = vc_device_new(&config);
+    vc_ring *ring = vc_ring_new(256, 1);
+    vc_queue *gaps = vc_queue_new(4, sizeof(vc_gap));
+    vc_device_capture(device, ring, gaps);
+    client *c = client_make(device, 0, 1, 0);
+    c->play = 64;
+    client_attach(c);
+    step(device, 1 + 20);
+    c->play = 128;
+    vc_engine_start(c->engine);
+    step(device, 2);
+    client_detach(c);
+    vc_gap gap = {0};
+    CHECK(vc_queue_pop(gaps, &gap));
+    CHECK_INT(gap.position, 64);
+    CHECK_INT(gap.frames, 20 * 64);
+    CHECK_INT(gap.cause, VC_GAP_SILENCE);
+    CHECK(!vc_queue_pop(gaps, &gap));
+    captured heard = take(ring);
+    CHECK_INT(heard.frames, 128);
+    CHECK_CODED(heard.data, 1, heard.frames, 0);
+    drop(&heard);
+    vc_queue_free(gaps);
+    client_free(c);
+    vc_device_free(device);
+}
+
 /* Who only listens makes nothing to be heard. */
 static void a_listener_is_not_content(void) {
     vc_device_config config = stepped(1, 1);
     vc_device *device = vc_device_new(&config);
     vc_ring *ring = vc_ring_new(ROOM, 1);
-    vc_device_capture(device, ring);
+    vc_device_capture(device, ring, NULL);
     client *listener = client_make(device, 1, 0, 0);
     client *player = client_make(device, 0, 1, 0);
     player->play = 100;
@@ -116,7 +146,7 @@ static void a_full_ring_holds_a_free_device_up(void) {
     config.clock = VC_CLOCK_FREE;
     vc_device *device = vc_device_new(&config);
     vc_ring *ring = vc_ring_new(32, 2); /* less than a cycle */
-    vc_device_capture(device, ring);
+    vc_device_capture(device, ring, NULL);
     client *c = client_make(device, 0, 2, 0);
     c->play = 1000;
     client_attach(c);
@@ -143,7 +173,7 @@ static void a_full_ring_does_not_hold_a_detach_up(void) {
     config.clock = VC_CLOCK_FREE;
     vc_device *device = vc_device_new(&config);
     vc_ring *ring = vc_ring_new(128, 2);
-    vc_device_capture(device, ring);
+    vc_device_capture(device, ring, NULL);
     client *c = client_make(device, 0, 2, 0);
     client_attach(c);
     while (vc_ring_writable(ring) > 0) {
@@ -159,6 +189,7 @@ static void a_full_ring_does_not_hold_a_detach_up(void) {
 int main(void) {
     RUN(exactly_what_was_played);
     RUN(the_silence_between_is_kept);
+    RUN(silence_takes_no_room_in_the_ring);
     RUN(a_listener_is_not_content);
     RUN(a_full_ring_holds_a_free_device_up);
     RUN(a_full_ring_does_not_hold_a_detach_up);

@@ -4,8 +4,9 @@
 
 #include <stdlib.h>
 
-/* One call of the recorder with index-coded input that begins at `first`. */
-static int32_t record(vc_recorder *recorder, uint32_t channels, uint32_t frames, int64_t first) {
+/* One call of the recorder with index-coded input that begins at `first`, after a loss. */
+static int32_t record_after(vc_recorder *recorder, uint32_t lost, uint32_t channels,
+                            uint32_t frames, int64_t first) {
     float *input = malloc((size_t)frames * channels * sizeof(float));
     for (uint32_t f = 0; f < frames; f++) {
         for (uint32_t c = 0; c < channels; c++) {
@@ -13,6 +14,7 @@ static int32_t record(vc_recorder *recorder, uint32_t channels, uint32_t frames,
         }
     }
     vc_block block = {.frames = frames,
+                      .lost_frames = lost,
                       .valid_frames = frames,
                       .input = {.data = input,
                                 .frame_stride = (ptrdiff_t)channels,
@@ -21,6 +23,10 @@ static int32_t record(vc_recorder *recorder, uint32_t channels, uint32_t frames,
     int32_t result = vc_recorder_process(&block, recorder);
     free(input);
     return result;
+}
+
+static int32_t record(vc_recorder *recorder, uint32_t channels, uint32_t frames, int64_t first) {
+    return record_after(recorder, 0, channels, frames, first);
 }
 
 static void frames_come_in_order(void) {
@@ -84,7 +90,106 @@ static void what_finds_no_room_is_counted(void) {
     vc_ring_free(ring);
 }
 
+typedef struct taken {
+    vc_ring *ring;
+    vc_queue *gaps;
+    vc_recorder *recorder;
+} taken;
+
+static taken take_new(uint32_t ring_frames, uint32_t gaps, uint64_t limit, bool stop) {
+    taken t = {vc_ring_new(ring_frames, 1), vc_queue_new(gaps, sizeof(vc_gap)), NULL};
+    t.recorder = vc_recorder_new(t.ring, limit);
+    vc_recorder_tell_gaps(t.recorder, t.gaps, stop);
+    return t;
+}
+
+static void take_free(taken *t) {
+    vc_recorder_free(t->recorder);
+    vc_queue_free(t->gaps);
+    vc_ring_free(t->ring);
+}
+
+static void check_gap(const taken *t, uint64_t position, uint64_t frames, uint32_t cause) {
+    vc_gap gap = {0};
+    CHECK(vc_queue_pop(t->gaps, &gap));
+    CHECK_INT(gap.position, position);
+    CHECK_INT(gap.frames, frames);
+    CHECK_INT(gap.cause, cause);
+}
+
+static void losses_are_told_with_their_positions(void) {
+    float out[64];
+    vc_gap none;
+    taken t = take_new(32, 8, 0, false);
+    CHECK_INT(record(t.recorder, 1, 20, 0), VC_CONTINUE);
+    CHECK_INT(record_after(t.recorder, 7, 1, 10, 27), VC_CONTINUE);
+    check_gap(&t, 20, 7, VC_GAP_DEVICE);
+    CHECK_INT(record(t.recorder, 1, 20, 37), VC_CONTINUE); /* 2 fit */
+    CHECK_INT(record_after(t.recorder, 5, 1, 20, 62), VC_CONTINUE);
+    CHECK(!vc_queue_pop(t.gaps, &none)); /* no frames have followed yet */
+    CHECK_INT(vc_ring_read(t.ring, out, 64), 32);
+    CHECK_CODED(out, 1, 20, 0);
+    CHECK_CODED(out + 20, 1, 12, 27);
+    CHECK_INT(record(t.recorder, 1, 20, 82), VC_CONTINUE);
+    check_gap(&t, 32, 5, VC_GAP_DEVICE);
+    check_gap(&t, 32, 38, VC_GAP_BUFFER);
+    CHECK(!vc_queue_pop(t.gaps, &none));
+    CHECK_INT(vc_ring_read(t.ring, out, 64), 20);
+    CHECK_CODED(out, 1, 20, 82);
+    CHECK_INT(vc_recorder_frames(t.recorder), 90);
+    CHECK_INT(vc_recorder_missed_frames(t.recorder), 12);
+    CHECK_INT(vc_recorder_overflow_frames(t.recorder), 38);
+    take_free(&t);
+}
+
+static void losses_that_find_a_full_queue_are_told_later(void) {
+    float out[64];
+    taken t = take_new(64, 1, 0, false);
+    CHECK_INT(record_after(t.recorder, 1, 1, 8, 0), VC_CONTINUE);
+    CHECK_INT(record_after(t.recorder, 2, 1, 8, 0), VC_CONTINUE);
+    CHECK_INT(record_after(t.recorder, 4, 1, 8, 0), VC_CONTINUE);
+    check_gap(&t, 0, 1, VC_GAP_DEVICE);
+    CHECK_INT(record(t.recorder, 1, 8, 0), VC_CONTINUE);
+    check_gap(&t, 24, 6, VC_GAP_DEVICE);
+    CHECK_INT(vc_ring_read(t.ring, out, 64), 32);
+    take_free(&t);
+}
+
+static void lost_frames_count_for_the_limit(void) {
+    taken t = take_new(64, 8, 40, false);
+    CHECK_INT(record_after(t.recorder, 4, 1, 16, 0), VC_CONTINUE);
+    CHECK_INT(record_after(t.recorder, 10, 1, 16, 0), VC_STOP);
+    CHECK_INT(vc_ring_readable(t.ring), 26);
+    CHECK_INT(vc_recorder_missed_frames(t.recorder), 14);
+    take_free(&t);
+    t = take_new(64, 8, 40, false);
+    CHECK_INT(record(t.recorder, 1, 16, 0), VC_CONTINUE);
+    CHECK_INT(record_after(t.recorder, 1000, 1, 16, 0), VC_STOP);
+    CHECK_INT(vc_ring_readable(t.ring), 16);
+    CHECK_INT(vc_recorder_missed_frames(t.recorder), 24);
+    take_free(&t);
+}
+
+static void the_first_loss_can_end_it(void) {
+    taken t = take_new(64, 8, 0, true);
+    CHECK_INT(record(t.recorder, 1, 16, 0), VC_CONTINUE);
+    CHECK_INT(record_after(t.recorder, 3, 1, 16, 0), VC_STOP);
+    CHECK_INT(vc_ring_readable(t.ring), 16);
+    CHECK_INT(vc_recorder_missed_frames(t.recorder), 3);
+    take_free(&t);
+    t = take_new(32, 8, 0, true);
+    CHECK_INT(record(t.recorder, 1, 20, 0), VC_CONTINUE);
+    CHECK_INT(record(t.recorder, 1, 20, 20), VC_STOP);
+    CHECK_INT(vc_ring_readable(t.ring), 32);
+    CHECK_INT(vc_recorder_overflow_frames(t.recorder), 8);
+    take_free(&t);
+}
+
 int main(void) {
+    RUN(losses_are_told_with_their_positions);
+    RUN(losses_that_find_a_full_queue_are_told_later);
+    RUN(lost_frames_count_for_the_limit);
+    RUN(the_first_loss_can_end_it);
     RUN(frames_come_in_order);
     RUN(the_limit_is_exact);
     RUN(what_finds_no_room_is_counted);

@@ -65,6 +65,7 @@ struct vc_device {
     _Atomic uint64_t capture_lost;
     _Atomic int64_t new_rate;
     vc_ring *capture;
+    vc_queue *capture_gaps; /* NULL: silence goes into the ring */
     float *capture_memory;
     uint64_t capture_room; /* frames left of it */
     long owner;            /* the process that has the IO thread; a forked child has not */
@@ -327,7 +328,10 @@ uint64_t vc_device_lost_frames(const vc_device *device) {
     return atomic_load(&device->lost_frames);
 }
 
-void vc_device_capture(vc_device *device, vc_ring *ring) { device->capture = ring; }
+void vc_device_capture(vc_device *device, vc_ring *ring, vc_queue *gaps) {
+    device->capture = ring;
+    device->capture_gaps = gaps;
+}
 
 void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count) {
     device->capture_memory = frames;
@@ -531,6 +535,24 @@ static void capture(vc_device *device, const float *data, uint32_t frames) {
     }
 }
 
+/* The silence between two sounds, which may be longer than the ring. */
+static void capture_silence(vc_device *device) {
+    vc_gap gap = {.frames = device->silent_frames, .cause = VC_GAP_SILENCE};
+    if (device->capture_gaps != NULL && device->capture_memory == NULL) {
+        gap.position = vc_ring_total_written(device->capture);
+        if (vc_queue_push(device->capture_gaps, &gap)) {
+            return;
+        }
+    }
+    static const float silence[VC_MAX_CHANNELS];
+    uint32_t chunk = VC_MAX_CHANNELS / device->config.output_channels;
+    while (device->silent_frames > 0) {
+        uint32_t now = device->silent_frames < chunk ? (uint32_t)device->silent_frames : chunk;
+        capture(device, silence, now);
+        device->silent_frames -= now;
+    }
+}
+
 static void hear(vc_device *device, uint32_t frames, uint32_t content) {
     uint32_t outputs = device->config.output_channels;
     if (outputs == 0 || !somebody_hears(device)) {
@@ -548,12 +570,8 @@ static void hear(vc_device *device, uint32_t frames, uint32_t content) {
         return;
     }
     if (content > 0) {
-        static const float silence[VC_MAX_CHANNELS];
-        uint32_t chunk = VC_MAX_CHANNELS / outputs;
-        while (device->heard && device->silent_frames > 0) {
-            uint32_t now = device->silent_frames < chunk ? (uint32_t)device->silent_frames : chunk;
-            capture(device, silence, now);
-            device->silent_frames -= now;
+        if (device->heard && device->silent_frames > 0) {
+            capture_silence(device);
         }
         capture(device, device->mix, content);
         device->heard = true;

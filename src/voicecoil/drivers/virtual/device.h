@@ -115,8 +115,9 @@ uint64_t vc_device_lost_frames(const vc_device *device) VC_REALTIME;
 
 /* Captures what is heard, from the first frame that a client's code made to the last one.
  * `ring` has the device's output channels. A device that is not on a real clock waits for room;
- * one that is counts what did not fit. NULL: off. [control] before the first client */
-void vc_device_capture(vc_device *device, vc_ring *ring);
+ * one that is counts what did not fit. NULL: off. Silence between two sounds is pushed into `gaps`,
+ * a queue of vc_gap; NULL: it is written to the ring. [control] before the first client */
+void vc_device_capture(vc_device *device, vc_ring *ring, vc_queue *gaps);
 /* Captures into `count` interleaved frames of memory instead; what comes behind is dropped. */
 void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count);
 /* Frames of that memory that nothing was written to. [control] when no cycle runs */
