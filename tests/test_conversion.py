@@ -246,6 +246,27 @@ def test_not_finite_samples_are_silenced_before_the_filter_and_counted() -> None
     assert np.array_equal(got, converted(ArraySource(array, 44100), 48000, 2).read(10_000))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "channels"),
+    [(44100, 48000, 2), (100, 48000, 1), (100, 768_000, 2), (8000, 96_000, 64)],
+)
+def test_one_conversion_step_makes_a_bounded_number_of_samples(
+    old: int, new: int, channels: int
+) -> None:
+    asked = []
+
+    class Noted(ArraySource):
+        def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+            asked.append(max_frames)
+            return super().read(max_frames)
+
+    array = noise(200, channels)
+    got = converted(Noted(array, old), new, channels).read(10_000)
+    assert all(1 <= frames * new / old * channels <= 2**18 for frames in asked)
+    expected = soxr.resample(array, old, new, "HQ")[: len(got)]
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
 def test_a_truncated_file_is_converted_to_its_end_and_then_says_so(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, noise(10_000, 2), 44100, subtype="FLOAT")

@@ -261,6 +261,17 @@ def test_a_file_without_frames(tmp_path: Path, name: str) -> None:
         open_source(tmp_path / name)
 
 
+@pytest.mark.parametrize("rate", [1, 99, 1_536_001, 2_000_000_000])
+def test_a_file_with_an_impossible_rate(tmp_path: Path, rate: int) -> None:
+    path = make(tmp_path / "a.wav", coded(1000))
+    data = bytearray(path.read_bytes())
+    at = data.index(b"fmt ") + 12
+    data[at : at + 4] = rate.to_bytes(4, "little")
+    path.write_bytes(data)
+    with pytest.raises(FileFormatError, match=f"{rate} frames per second.* 100 to 1536000"):
+        open_source(path)
+
+
 def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileMissingError, match=r"nothing\.wav") as missing:
         open_source(tmp_path / "nothing.wav")

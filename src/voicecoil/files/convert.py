@@ -26,6 +26,9 @@ QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
 """The rate converter's qualities, from quick to very high."""
 
 _CHUNK_FRAMES = 4096
+# The most that one step makes. The rate converter does not check whether it gets its memory: from
+# 1 Hz to 48 kHz, 4096 frames became 4.7 GB, and a crash where there was less memory.
+_MADE_SAMPLES = 2**18
 # More than the longest filter (VHQ at a wide ratio) reaches back.
 _PREROLL_FRAMES = 8192
 
@@ -168,6 +171,9 @@ class ConvertedSource:
         self._quality = quality
         self._closed = False
         self._converts = samplerate != source.samplerate
+        made_frames = _MADE_SAMPLES // min(channels, source.channels)
+        step_frames = made_frames * source.samplerate // samplerate
+        self._step_frames = max(1, min(_CHUNK_FRAMES, step_frames))
         self.frames: int | None = None
         if source.frames is not None:
             self.frames = self._target_frames(source.frames)
@@ -236,7 +242,7 @@ class ConvertedSource:
         import numpy as np
 
         try:
-            frames = self._source.read(_CHUNK_FRAMES)
+            frames = self._source.read(self._step_frames)
         except FileTruncatedError as truncation:
             self._truncation = truncation
             frames = np.zeros((0, self._source.channels), dtype=np.float32)

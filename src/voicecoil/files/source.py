@@ -25,6 +25,7 @@ from voicecoil.errors import (
 from voicecoil.files.containers import LengthlessFile, missing_audio, mp3_length_is_guess
 from voicecoil.files.path_errors import READABLE, check_path, check_readable
 from voicecoil.files.sink import FileSink
+from voicecoil.limits import FILE_RATE_RANGE_HZ
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -127,7 +128,7 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
     FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
         The file cannot be read.
     FileFormatError
-        It is empty, is not audio, or holds no frames.
+        It is empty, is not audio, holds no frames, or has an impossible sample rate.
     ArgumentTypeError, ArgumentError
         `path` is not a path.
 
@@ -175,6 +176,13 @@ class FileSource:
         self.subtype = str(info.subtype)
         unknown = self._lengthless is not None or info.frames >= _UNKNOWN_FRAMES
         self.frames: int | None = None if unknown else int(info.frames)
+        lowest_hz, highest_hz = FILE_RATE_RANGE_HZ
+        if not lowest_hz <= self.samplerate <= highest_hz:
+            self.close()
+            raise FileFormatError(
+                f"cannot read {self.path!r}: it has {self.samplerate} frames per second; possible "
+                f"are {lowest_hz} to {highest_hz}. Correct the rate in its header"
+            )
         self._position = 0
         self._missing = missing_audio(self.path, self.format, info.extra_info)
         if self.frames == 0:
