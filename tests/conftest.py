@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import sys
 import threading
@@ -10,6 +11,7 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import settings
 
+from compiler import shared_library
 from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
 from voicecoil.drivers.protocol import Driver
@@ -123,6 +125,12 @@ def driver(stepped: VirtualDevice | SteppedCoreAudio) -> Driver:
 def _nothing_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where no test says anything else, sound goes to the virtual device, not to real ones."""
     monkeypatch.setenv("VOICECOIL_DRIVER", "virtual")
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
+    """The native functions of native.c; see natives.py."""
+    return ctypes.CDLL(str(shared_library("native.c", tmp_path_factory.mktemp("native"))))
 
 
 @pytest.fixture

@@ -11,51 +11,9 @@ import numpy as np
 import pytest
 
 import voicecoil as vc
-from compiler import shared_library
+from natives import Gain, address_of, capsule, function, heard_of
+from voicecoil.callbacks.native import SIGNATURE, ctypes_type, numba_signature
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.native import SIGNATURE, ctypes_type, numba_signature
-
-
-class Gain(ctypes.Structure):
-    """The user data of `vc_test_gain` in native.c."""
-
-    _fields_ = (
-        ("factor", ctypes.c_float),
-        ("blocks_left", ctypes.c_int32),
-        ("frames", ctypes.c_uint64),
-    )
-
-
-@pytest.fixture(scope="session")
-def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
-    return ctypes.CDLL(str(shared_library("native.c", tmp_path_factory.mktemp("native"))))
-
-
-def function(library: ctypes.CDLL, name: str = "vc_test_gain") -> Any:
-    return ctypes_type()((name, library))
-
-
-def capsule(address: int, name: bytes | None) -> Any:
-    new = ctypes.pythonapi.PyCapsule_New
-    new.restype = ctypes.py_object
-    new.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-    return new(address, name, None)
-
-
-def address_of(library: ctypes.CDLL, name: str = "vc_test_gain") -> int:
-    address = ctypes.cast(getattr(library, name), ctypes.c_void_p).value
-    assert address is not None
-    return address
-
-
-def heard_of(device: VirtualDevice, driver: VirtualDriver, callback: Any) -> Any:
-    """Three cycles of it."""
-    device.capture()
-    with vc.OutputStream(callback, driver=driver) as stream:
-        device.step(3)
-        stream.abort()
-    return device.heard()
-
 
 NAME = SIGNATURE.encode()
 CYTHON_NAME = b"int32_t (float *, float const *, uint32_t, vc_block const *, void *)"
@@ -64,7 +22,6 @@ KINDS: dict[str, Callable[[ctypes.CDLL], Any]] = {
     "address": address_of,
     "capsule": lambda library: capsule(address_of(library), NAME),
     "capsule of Cython": lambda library: capsule(address_of(library), CYTHON_NAME),
-    "capsule without a name": lambda library: capsule(address_of(library), None),
 }
 
 
@@ -126,6 +83,16 @@ def test_user_data_is_kept_alive(
     assert (stepped.heard() == 0.125).all()
 
 
+def test_user_data_cannot_be_moved_while_it_is_used(library: ctypes.CDLL) -> None:
+    """The buffer was given back at once, and the callback wrote to where it had been."""
+    user = bytearray(16)
+    callback = vc.NativeCallback(function(library), user)
+    with pytest.raises(BufferError):
+        user.extend(bytes(1 << 20))
+    del callback
+    user.extend(bytes(1 << 20))
+
+
 def test_a_pointer_as_user_data(
     library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
@@ -133,6 +100,8 @@ def test_a_pointer_as_user_data(
     callback = vc.NativeCallback(function(library), ctypes.pointer(user))
     assert (heard_of(stepped, driver, callback) == 0.5).all()
     callback = vc.NativeCallback(function(library), ctypes.addressof(user))
+    assert (heard_of(stepped, driver, callback) == 0.5).all()
+    callback = vc.NativeCallback(function(library), ctypes.c_void_p(ctypes.addressof(user)))
     assert (heard_of(stepped, driver, callback) == 0.5).all()
 
 
@@ -372,7 +341,24 @@ def test_what_is_no_native_function(thing: Any) -> None:
         vc.NativeCallback(thing)
 
 
-@pytest.mark.parametrize("user", ["text", 1.5, b"read-only", object()])
+READ_ONLY = np.zeros(4)
+READ_ONLY.flags.writeable = False
+
+
+@pytest.mark.parametrize(
+    "user",
+    [
+        "text",
+        1.5,
+        b"read-only",
+        object(),
+        True,
+        bytearray(),
+        np.zeros(0),
+        np.zeros(9)[::2],
+        READ_ONLY,
+    ],
+)
 def test_user_data_without_an_address(user: Any, library: ctypes.CDLL) -> None:
     with pytest.raises(vc.ArgumentTypeError, match="has no address"):
         vc.NativeCallback(function(library), user)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 
 import voicecoil as vc
@@ -130,6 +132,61 @@ def test_what_a_record_refuses_leaves_it_as_it_was() -> None:
         stream.abort()
 
 
+class Calls:
+    """A number that runs code when it is converted."""
+
+    def __init__(self, number: float, call: Callable[[], Any]) -> None:
+        self._number = number
+        self._call = call
+
+    def __float__(self) -> float:
+        self._call()
+        return float(self._number)
+
+    def __index__(self) -> int:
+        self._call()
+        return int(self._number)
+
+
+def test_a_change_within_a_change_is_whole_and_so_is_the_outer_one() -> None:
+    """The inner one's values were written into the outer one's half."""
+    with stream_with(parameters={"a": 0.0, "b": 0, "c": 0.0, "data": b"1234"}) as stream:
+        values = stream.parameters
+        seen = []
+
+        def inside() -> None:
+            seen.append(values.read())
+            values.update(a=10.0, c=10.0)
+            seen.append(values.read())
+
+        values.update(a=1.0, data=b"x", b=Calls(1, inside))
+        assert seen == [
+            {"a": 0.0, "b": 0, "c": 0.0, "data": b"1234"},
+            {"a": 10.0, "b": 0, "c": 10.0, "data": b"1234"},
+        ]
+        assert values.read() == {"a": 1.0, "b": 1, "c": 10.0, "data": b"x"}
+
+        def fails() -> None:
+            values.update(c=20.0)
+            raise KeyError("meant")
+
+        with pytest.raises(KeyError):
+            values.update(a=2.0, b=Calls(2, fails))
+        assert values.read() == {"a": 1.0, "b": 1, "c": 20.0, "data": b"x"}
+        stream.abort()
+
+
+def test_numbers_of_numpy() -> None:
+    first = {"real": np.float32(0.5), "whole": np.int16(-3), "on": np.bool_(True)}
+    with stream_with(parameters={**first, "array": np.array(1.5)}) as stream:
+        values = stream.parameters
+        assert values.read() == {"real": 0.5, "whole": -3, "on": True, "array": 1.5}
+        assert [type(value) for value in values.read().values()] == [float, int, bool, float]
+        values.update(real=np.float32(0.25), whole=np.uint8(200), on=np.bool_(False))
+        assert values.read() == {"real": 0.25, "whole": 200, "on": False, "array": 1.5}
+        stream.abort()
+
+
 @pytest.mark.parametrize(
     ("given", "error", "text"),
     [
@@ -137,6 +194,8 @@ def test_what_a_record_refuses_leaves_it_as_it_was() -> None:
         ({"parameters": {"a b": 1}}, vc.ArgumentError, "'a b'; a name is an identifier"),
         ({"results": {"_x": 1}}, vc.ArgumentError, "results has the name '_x'"),
         ({"results": {"update": 1}}, vc.ArgumentError, "a method's"),
+        ({"parameters": {"x": np.zeros(2)}}, vc.ArgumentTypeError, "a float, an int, a bool"),
+        ({"parameters": {"x": np.complex64(1)}}, vc.ArgumentTypeError, "a float, an int, a bool"),
         ({"parameters": {"x": "text"}}, vc.ArgumentTypeError, "a float, an int, a bool, and bytes"),
         ({"parameters": {"x": 2**63}}, vc.ArgumentError, "64 bits"),
     ],

@@ -79,7 +79,7 @@ typedef struct vc_py_memory {
 typedef struct vc_py_values {
     PyObject_HEAD vc_mailbox *mailbox;
     unsigned char *data;  /* reader: the newest record; writer: the record that it makes */
-    unsigned char *spare; /* writer: where a change is tried out */
+    unsigned char *spare; /* writer: memory of a change; NULL: a change uses it */
     PyObject *fields;     /* dict: name -> bytes of a struct field */
     PyObject *other;      /* the other side, where the mailbox is its; NULL: in this interpreter
                            * there is none */

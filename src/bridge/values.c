@@ -167,16 +167,64 @@ static PyObject *values_repr(PyObject *self) {
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
-static int try_change(vc_py_values *side, PyObject *name, PyObject *value) {
+/* Memory of one change: a record, and a flag at the offset of each field that it has. */
+static unsigned char *take_spare(vc_py_values *side) {
+    unsigned char *stage = side->spare;
+    side->spare = NULL;
+    if (stage == NULL) { /* a change within a change, or at the same time as another one */
+        stage = PyMem_RawMalloc(2 * (size_t)side->bytes + 1);
+    }
+    if (stage == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    memset(stage + side->bytes, 0, side->bytes);
+    return stage;
+}
+
+static void give_spare(vc_py_values *side, unsigned char *stage) {
+    if (side->spare == NULL) {
+        side->spare = stage;
+    } else {
+        PyMem_RawFree(stage);
+    }
+}
+
+static int try_change(vc_py_values *side, unsigned char *stage, PyObject *name, PyObject *value) {
     field at;
     if (!find(side, name, &at)) {
         no_such(side, name);
         return -1;
     }
-    return store(side->spare, &at, name, value);
+    stage[side->bytes + at.offset] = 1;
+    return store(stage, &at, name, value);
 }
 
-/* All of the changes or none: what cannot be stored leaves the record as it was. */
+/* Without a call of Python code, so that nothing can come in between. */
+static void apply(vc_py_values *side, const unsigned char *stage) {
+    PyObject *name, *packed;
+    Py_ssize_t position = 0;
+    while (PyDict_Next(side->fields, &position, &name, &packed)) {
+        field at;
+        memcpy(&at, PyBytes_AS_STRING(packed), sizeof at);
+        if (stage[side->bytes + at.offset]) {
+            uint32_t size = at.size;
+            if (at.kind == 's') { /* not more than was given: behind it is what was there before */
+                memcpy(&size, stage + at.offset, sizeof size);
+                size += (uint32_t)sizeof size;
+            }
+            memcpy(side->data + at.offset, stage + at.offset, size);
+        }
+    }
+    side->changed = true;
+    if (side->at_once) {
+        vc_mailbox_write(side->mailbox, side->data);
+    }
+}
+
+/* All of the changes or none: what cannot be stored leaves the record as it was. Converting a value
+ * may run any Python code (__float__, __index__, __bool__, __buffer__), which may change this
+ * record, too, or let another thread do so. So all are converted before the first is applied. */
 static int change(vc_py_values *side, PyObject *name, PyObject *value, PyObject *more) {
     if (!side->writes) {
         PyErr_SetString(PyExc_AttributeError,
@@ -184,19 +232,19 @@ static int change(vc_py_values *side, PyObject *name, PyObject *value, PyObject 
                         "callback, its results in it");
         return -1;
     }
-    memcpy(side->spare, side->data, side->bytes);
-    int answer = name == NULL ? 0 : try_change(side, name, value);
+    unsigned char *stage = take_spare(side);
+    if (stage == NULL) {
+        return -1;
+    }
+    int answer = name == NULL ? 0 : try_change(side, stage, name, value);
     Py_ssize_t position = 0;
     while (answer == 0 && more != NULL && PyDict_Next(more, &position, &name, &value)) {
-        answer = try_change(side, name, value);
+        answer = try_change(side, stage, name, value);
     }
     if (answer == 0) {
-        memcpy(side->data, side->spare, side->bytes);
-        side->changed = true;
-        if (side->at_once) {
-            vc_mailbox_write(side->mailbox, side->data);
-        }
+        apply(side, stage);
     }
+    give_spare(side, stage);
     return answer;
 }
 
@@ -319,7 +367,7 @@ PyObject *vc_values_new(PyTypeObject *type, PyObject *arguments) {
     }
     if (side->writes) {
         side->data = PyMem_RawMalloc((size_t)bytes + 1);
-        side->spare = PyMem_RawMalloc((size_t)bytes + 1);
+        side->spare = PyMem_RawMalloc(2 * (size_t)bytes + 1);
     } else if (side->mailbox != NULL) {
         side->data = (unsigned char *)(uintptr_t)vc_mailbox_read(side->mailbox);
     }

@@ -372,9 +372,10 @@ cdef class NativeCode(Code):
     and `record` what keeps that alive; 0: none.
     """
 
-    cdef vc_slot *slot
-    cdef object record
+    cdef vc_native_code code
+    cdef object record, exception
     cdef list kept  # [(number, what a function needs)]
+    cdef object __weakref__
 
     def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters=0,
                  record=None):
@@ -384,14 +385,15 @@ cdef class NativeCode(Code):
         self.record = record
         self.kept = [(0, keep)]
         self.given = keep[0]
-        self.slot = vc_slot_new(&native, <vc_mailbox *>parameters)
-        if self.slot == NULL:
+        self.exception = None
+        self.code.slot = vc_slot_new(&native, <vc_mailbox *>parameters)
+        if self.code.slot == NULL:
             raise MemoryError
-        self.process = vc_slot_process
-        self.user = self.slot
+        self.process = vc_native_code_process
+        self.user = &self.code
 
     def __dealloc__(self):
-        vc_slot_free(self.slot)
+        vc_slot_free(self.code.slot)
 
     @cython.critical_section
     def swap(self, uintptr_t function, uintptr_t user, keep):
@@ -399,9 +401,33 @@ cdef class NativeCode(Code):
         cdef vc_native native
         native.function = <vc_native_fn>function
         native.user = <void *>user
-        self.kept.append((vc_slot_swap(self.slot, &native), keep))
-        taken = vc_slot_taken(self.slot)
+        self.kept.append((vc_slot_swap(self.code.slot, &native), keep))
+        taken = vc_slot_taken(self.code.slot)
         self.kept = [one for one in self.kept if one[0] >= taken]
+
+    @property
+    def running_on(self):
+        """Ident of the thread on which the function runs now, else 0."""
+        return vc_native_code_running_on(&self.code)
+
+    @cython.critical_section
+    def keep_exception(self, exception):
+        """Ends the stream with what Python code inside of the function raised.
+
+        On the function's own thread. False: an earlier exception is kept already.
+        """
+        if self.exception is not None:
+            return False
+        self.exception = exception
+        vc_native_code_set_raised(&self.code)
+        return True
+
+    @cython.critical_section
+    def take_exception(self):
+        """The exception that ended the stream, once; else None. While it does not run."""
+        exception, self.exception = self.exception, None
+        vc_native_code_clear_raised(&self.code)
+        return exception
 
 
 cdef class Ring:

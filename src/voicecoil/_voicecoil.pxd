@@ -39,7 +39,6 @@ cdef extern from "voicecoil.h" nogil:
     void vc_slot_free(vc_slot *slot)
     uint64_t vc_slot_swap(vc_slot *slot, const vc_native *next)
     uint64_t vc_slot_taken(const vc_slot *slot)
-    int32_t vc_slot_process(vc_block *block, void *slot) noexcept
 
     ctypedef struct vc_engine:
         pass
@@ -349,3 +348,13 @@ cdef extern from "device.h" nogil:
     void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count)
     uint64_t vc_device_capture_room(const vc_device *device)
     uint64_t vc_device_capture_lost_frames(const vc_device *device)
+
+
+cdef extern from "native_code.h" nogil:
+    ctypedef struct vc_native_code:
+        vc_slot *slot
+
+    int32_t vc_native_code_process(vc_block *block, void *code) noexcept
+    unsigned long vc_native_code_running_on(const vc_native_code *code)
+    void vc_native_code_set_raised(vc_native_code *code)
+    void vc_native_code_clear_raised(vc_native_code *code)

@@ -69,6 +69,8 @@ def _layout(what: str, given: Mapping[str, Any]) -> tuple[tuple[Field, ...], byt
 
 
 def _packed(what: str, name: str, value: Any) -> tuple[str, bytes]:
+    if type(value).__module__ == "numpy" and getattr(value, "ndim", None) == 0:
+        value = value.item()  # np.float32, np.int16, np.bool_
     if isinstance(value, bool):
         return "?", struct.pack("=?", value)
     if isinstance(value, int):

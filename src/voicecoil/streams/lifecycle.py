@@ -229,6 +229,8 @@ class Connection:
     def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
         self.phase = phase
         raised = None
+        if isinstance(self.code, _core.NativeCode):
+            raised = self.code.take_exception()
         if isinstance(self.code, _core.PythonCode):
             raised = self.code.take_exception()
             if self.code.has_orphan and not (self._ahead is not None and self._ahead.running):
