@@ -1,5 +1,6 @@
 /* Samples from one layout to another. */
 #include "audio.h"
+#include "interleave.h"
 
 static vc_channel channel_of(const vc_audio *audio, uint32_t channel) {
     if (audio->data == NULL) {
@@ -30,6 +31,67 @@ static void silence_strided(float *to, ptrdiff_t stride, uint32_t frames) {
     }
 }
 
+/* How many channels from `channel` on lie interleaved in `mixed` and each by itself in `planar`:
+ * 1 for anything else. */
+static uint32_t group(const vc_audio *mixed, const vc_audio *planar, uint32_t channel,
+                      uint32_t channels) {
+    uint32_t most = channels - channel < VC_GROUP ? channels - channel : VC_GROUP;
+    vc_channel first = channel_of(mixed, channel);
+    uint32_t found = 0;
+    for (; found < most; found++) {
+        vc_channel in_frame = channel_of(mixed, channel + found);
+        vc_channel alone = channel_of(planar, channel + found);
+        if (first.data == NULL || alone.data == NULL || alone.stride != 1 ||
+            in_frame.stride != first.stride || in_frame.data != first.data + found) {
+            break;
+        }
+    }
+    return found >= 2 ? vc_interleave_group(found) : 1;
+}
+
+static void copy_one(vc_channel to, uint32_t to_offset, vc_channel from, uint32_t from_offset,
+                     uint32_t frames) {
+    if (to.data == NULL) {
+        return;
+    }
+    float *start = to.data + (ptrdiff_t)to_offset * to.stride;
+    if (from.data == NULL) {
+        silence_strided(start, to.stride, frames);
+    } else {
+        copy_strided(start, to.stride, from.data + (ptrdiff_t)from_offset * from.stride,
+                     from.stride, frames);
+    }
+}
+
+/* All channels of a stretch that stays in the nearest cache meanwhile. */
+static void copy_part(const vc_audio *to, uint32_t to_offset, const vc_audio *from,
+                      uint32_t from_offset, uint32_t frames) {
+    uint32_t channels = to->channels < from->channels ? to->channels : from->channels;
+    for (uint32_t c = 0; c < channels;) {
+        uint32_t in = group(to, from, c, channels);
+        uint32_t out = in > 1 ? 1 : group(from, to, c, channels);
+        vc_channel target = channel_of(to, c), source = channel_of(from, c);
+        if (in > 1) {
+            const float *starts[VC_GROUP];
+            for (uint32_t i = 0; i < in; i++) {
+                starts[i] = channel_of(from, c + i).data + from_offset;
+            }
+            vc_interleave(target.data + (ptrdiff_t)to_offset * target.stride, target.stride, starts,
+                          in, frames);
+        } else if (out > 1) {
+            float *starts[VC_GROUP];
+            for (uint32_t i = 0; i < out; i++) {
+                starts[i] = channel_of(to, c + i).data + to_offset;
+            }
+            vc_deinterleave(starts, source.data + (ptrdiff_t)from_offset * source.stride,
+                            source.stride, out, frames);
+        } else {
+            copy_one(target, to_offset, source, from_offset, frames);
+        }
+        c += in > 1 ? in : out;
+    }
+}
+
 void vc_audio_copy(const vc_audio *to, uint32_t to_offset, const vc_audio *from,
                    uint32_t from_offset, uint32_t frames) {
     if (vc_audio_packed(to) && vc_audio_packed(from) && to->channels == from->channels) {
@@ -38,20 +100,10 @@ void vc_audio_copy(const vc_audio *to, uint32_t to_offset, const vc_audio *from,
                (size_t)frames * to->channels * sizeof(float));
         return;
     }
-    uint32_t channels = to->channels < from->channels ? to->channels : from->channels;
-    for (uint32_t c = 0; c < channels; c++) {
-        vc_channel target = channel_of(to, c);
-        vc_channel source = channel_of(from, c);
-        if (target.data == NULL) {
-            continue;
-        }
-        float *start = target.data + (ptrdiff_t)to_offset * target.stride;
-        if (source.data == NULL) {
-            silence_strided(start, target.stride, frames);
-        } else {
-            copy_strided(start, target.stride, source.data + (ptrdiff_t)from_offset * source.stride,
-                         source.stride, frames);
-        }
+    const uint32_t part = to->channels <= VC_GROUP ? frames : 256;
+    for (uint32_t done = 0; done < frames; done += part) {
+        uint32_t now = frames - done < part ? frames - done : part;
+        copy_part(to, to_offset + done, from, from_offset + done, now);
     }
 }
 

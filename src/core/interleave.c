@@ -1,0 +1,303 @@
+/* Between interleaved frames and one stretch of memory for each channel. See interleave.h.
+ *
+ * Written with the vectors of gcc and clang, which become SSE or NEON; on x86-64 a second time for
+ * AVX2, if the processor has it, because memcpy uses that, too, and SSE alone comes to a fifth of
+ * memcpy's speed. Compilers that lack the shuffles take frame by frame. */
+#include "interleave.h"
+
+#include <string.h>
+
+#if defined(__has_builtin)
+#if __has_builtin(__builtin_shufflevector)
+#define HAS_SHUFFLES 1
+#endif
+#endif
+#if defined(HAS_SHUFFLES) && defined(__x86_64__) && !defined(VC_ONLY_WHAT_EVERY_PROCESSOR_HAS)
+#define HAS_AVX2 1
+#include <immintrin.h>
+#endif
+
+uint32_t vc_interleave_group(uint32_t available) {
+    return available >= 8 ? 8 : available >= 4 ? 4 : 2;
+}
+
+#if defined(HAS_SHUFFLES)
+
+typedef float four __attribute__((vector_size(16)));
+
+static inline four load(const float *from) {
+    four value;
+    memcpy(&value, from, sizeof value);
+    return value;
+}
+
+static inline void store(float *to, four value) { memcpy(to, &value, sizeof value); }
+
+#define SHUFFLE __builtin_shufflevector
+
+/* Rows to columns, in each stretch of four. */
+#define TRANSPOSE(type, rows, low, high, first, second)                                            \
+    do {                                                                                           \
+        type a = low(rows[0], rows[1]), b = low(rows[2], rows[3]);                                 \
+        type c = high(rows[0], rows[1]), d = high(rows[2], rows[3]);                               \
+        rows[0] = first(a, b);                                                                     \
+        rows[1] = second(a, b);                                                                    \
+        rows[2] = first(c, d);                                                                     \
+        rows[3] = second(c, d);                                                                    \
+    } while (0)
+
+#define LOW(a, b) SHUFFLE(a, b, 0, 4, 1, 5)
+#define HIGH(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
+#define FIRST(a, b) SHUFFLE(a, b, 0, 1, 4, 5)
+#define SECOND(a, b) SHUFFLE(a, b, 2, 3, 6, 7)
+
+/* Each of these returns the frames that it has done: all but a few. */
+
+static ptrdiff_t interleave_2(float *to, const float *const *from, ptrdiff_t frames) {
+    ptrdiff_t f = 0;
+    for (; f + 4 <= frames; f += 4) {
+        four a = load(from[0] + f), b = load(from[1] + f);
+        store(to + f * 2, LOW(a, b));
+        store(to + f * 2 + 4, HIGH(a, b));
+    }
+    return f;
+}
+
+static ptrdiff_t deinterleave_2(float *const *to, const float *from, ptrdiff_t frames) {
+    ptrdiff_t f = 0;
+    for (; f + 4 <= frames; f += 4) {
+        four a = load(from + f * 2), b = load(from + f * 2 + 4);
+        store(to[0] + f, SHUFFLE(a, b, 0, 2, 4, 6));
+        store(to[1] + f, SHUFFLE(a, b, 1, 3, 5, 7));
+    }
+    return f;
+}
+
+static ptrdiff_t interleave_4(float *to, ptrdiff_t stride, const float *const *from,
+                              ptrdiff_t frames) {
+    ptrdiff_t f = 0;
+    for (; f + 4 <= frames; f += 4) {
+        four rows[4] = {load(from[0] + f), load(from[1] + f), load(from[2] + f), load(from[3] + f)};
+        TRANSPOSE(four, rows, LOW, HIGH, FIRST, SECOND);
+        for (ptrdiff_t i = 0; i < 4; i++) {
+            store(to + (f + i) * stride, rows[i]);
+        }
+    }
+    return f;
+}
+
+static ptrdiff_t deinterleave_4(float *const *to, const float *from, ptrdiff_t stride,
+                                ptrdiff_t frames) {
+    ptrdiff_t f = 0;
+    for (; f + 4 <= frames; f += 4) {
+        const float *at = from + f * stride;
+        four rows[4] = {load(at), load(at + stride), load(at + 2 * stride), load(at + 3 * stride)};
+        TRANSPOSE(four, rows, LOW, HIGH, FIRST, SECOND);
+        for (ptrdiff_t c = 0; c < 4; c++) {
+            store(to[c] + f, rows[c]);
+        }
+    }
+    return f;
+}
+
+#endif
+
+#if defined(HAS_AVX2)
+
+/* A register has two halves, and only loads and stores are free to move between them: so two
+ * addresses are loaded into one register such that what follows stays inside its half. */
+typedef float eight __attribute__((vector_size(32)));
+#define AVX2 __attribute__((target("avx2")))
+
+#define LOAD_8(at) (*(const eight_unaligned *)(at))
+typedef eight eight_unaligned __attribute__((aligned(4), may_alias));
+#define STORE_8(at, value) (*(eight_unaligned *)(at) = (value))
+#define BOTH(low, high)                                                                            \
+    (eight) _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1)
+
+#define LOW_8(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
+#define HIGH_8(a, b) SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
+#define FIRST_8(a, b) SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
+#define SECOND_8(a, b) SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+
+AVX2 static ptrdiff_t interleave_2_avx2(float *to, const float *const *from, ptrdiff_t frames) {
+    const float *left = from[0], *right = from[1];
+    ptrdiff_t f = 0;
+    for (; f + 8 <= frames; f += 8) {
+        eight a = BOTH(left + f, right + f), b = BOTH(left + f + 4, right + f + 4);
+        STORE_8(to + f * 2, SHUFFLE(a, a, 0, 4, 1, 5, 2, 6, 3, 7));
+        STORE_8(to + f * 2 + 8, SHUFFLE(b, b, 0, 4, 1, 5, 2, 6, 3, 7));
+    }
+    return f;
+}
+
+AVX2 static ptrdiff_t deinterleave_2_avx2(float *const *to, const float *from, ptrdiff_t frames) {
+    float *left = to[0], *right = to[1];
+    ptrdiff_t f = 0;
+    for (; f + 8 <= frames; f += 8) {
+        const float *at = from + f * 2;
+        eight a = BOTH(at, at + 8), b = BOTH(at + 4, at + 12);
+        STORE_8(left + f, SHUFFLE(a, b, 0, 2, 8, 10, 4, 6, 12, 14));
+        STORE_8(right + f, SHUFFLE(a, b, 1, 3, 9, 11, 5, 7, 13, 15));
+    }
+    return f;
+}
+
+AVX2 static ptrdiff_t interleave_8_avx2(float *to, ptrdiff_t stride, const float *const *from,
+                                        ptrdiff_t frames) {
+    const float *c0 = from[0], *c1 = from[1], *c2 = from[2], *c3 = from[3];
+    const float *c4 = from[4], *c5 = from[5], *c6 = from[6], *c7 = from[7];
+    ptrdiff_t f = 0;
+    for (; f + 4 <= frames; f += 4) {
+        eight rows[4] = {BOTH(c0 + f, c4 + f), BOTH(c1 + f, c5 + f), BOTH(c2 + f, c6 + f),
+                         BOTH(c3 + f, c7 + f)};
+        TRANSPOSE(eight, rows, LOW_8, HIGH_8, FIRST_8, SECOND_8);
+        for (ptrdiff_t i = 0; i < 4; i++) {
+            STORE_8(to + i * stride, rows[i]);
+        }
+        to += 4 * stride;
+    }
+    return f;
+}
+
+/* Two halves of four channels, one after the other in each frame. */
+#define EIGHT_FRAMES(at)                                                                           \
+    {BOTH(at, at + 4 * stride), BOTH(at + stride, at + 5 * stride),                                \
+     BOTH(at + 2 * stride, at + 6 * stride), BOTH(at + 3 * stride, at + 7 * stride)}
+
+AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, ptrdiff_t stride,
+                                          ptrdiff_t frames) {
+    float *c0 = to[0], *c1 = to[1], *c2 = to[2], *c3 = to[3];
+    float *c4 = to[4], *c5 = to[5], *c6 = to[6], *c7 = to[7];
+    ptrdiff_t f = 0;
+    for (; f + 8 <= frames; f += 8) {
+        const float *rest = from + 4;
+        eight rows[4] = EIGHT_FRAMES(from), more[4] = EIGHT_FRAMES(rest);
+        TRANSPOSE(eight, rows, LOW_8, HIGH_8, FIRST_8, SECOND_8);
+        TRANSPOSE(eight, more, LOW_8, HIGH_8, FIRST_8, SECOND_8);
+        STORE_8(c0 + f, rows[0]);
+        STORE_8(c1 + f, rows[1]);
+        STORE_8(c2 + f, rows[2]);
+        STORE_8(c3 + f, rows[3]);
+        STORE_8(c4 + f, more[0]);
+        STORE_8(c5 + f, more[1]);
+        STORE_8(c6 + f, more[2]);
+        STORE_8(c7 + f, more[3]);
+        from += 8 * stride;
+    }
+    return f;
+}
+
+/* The same with registers of 16: what memcpy has there. Only stereo, which is what nearly all have.
+ */
+#define AVX512 __attribute__((target("avx512f")))
+
+AVX512 static ptrdiff_t interleave_2_avx512(float *to, const float *const *from, ptrdiff_t frames) {
+    const float *left = from[0], *right = from[1];
+    const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i second =
+        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    ptrdiff_t f = 0;
+    for (; f + 16 <= frames; f += 16) {
+        __m512 a = _mm512_loadu_ps(left + f), b = _mm512_loadu_ps(right + f);
+        _mm512_storeu_ps(to + f * 2, _mm512_permutex2var_ps(a, first, b));
+        _mm512_storeu_ps(to + f * 2 + 16, _mm512_permutex2var_ps(a, second, b));
+    }
+    return f;
+}
+
+AVX512 static ptrdiff_t deinterleave_2_avx512(float *const *to, const float *from,
+                                              ptrdiff_t frames) {
+    float *left = to[0], *right = to[1];
+    const __m512i even =
+        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd =
+        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
+    ptrdiff_t f = 0;
+    for (; f + 16 <= frames; f += 16) {
+        __m512 a = _mm512_loadu_ps(from + f * 2), b = _mm512_loadu_ps(from + f * 2 + 16);
+        _mm512_storeu_ps(left + f, _mm512_permutex2var_ps(a, even, b));
+        _mm512_storeu_ps(right + f, _mm512_permutex2var_ps(a, odd, b));
+    }
+    return f;
+}
+
+/* Not the first processors with AVX-512, which slow down for some time when it is used. */
+static bool has_avx512(void) { return __builtin_cpu_supports("avx512vbmi2"); }
+
+static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+
+#endif
+
+/* ---- by the number of channels -----------------------------------------------------------------
+ */
+
+static ptrdiff_t interleave_most(float *to, ptrdiff_t stride, const float *const *from,
+                                 uint32_t count, ptrdiff_t frames) {
+    ptrdiff_t done = 0;
+#if defined(HAS_AVX2)
+    if (has_avx2() && count == 8) {
+        return interleave_8_avx2(to, stride, from, frames);
+    }
+    if (has_avx512() && count == 2 && stride == 2) {
+        return interleave_2_avx512(to, from, frames);
+    }
+    if (has_avx2() && count == 2 && stride == 2) {
+        return interleave_2_avx2(to, from, frames);
+    }
+#endif
+#if defined(HAS_SHUFFLES)
+    if (count == 2 && stride == 2) {
+        return interleave_2(to, from, frames);
+    }
+    for (uint32_t c = 0; c + 4 <= count; c += 4) {
+        done = interleave_4(to + c, stride, from + c, frames);
+    }
+#endif
+    return done;
+}
+
+static ptrdiff_t deinterleave_most(float *const *to, const float *from, ptrdiff_t stride,
+                                   uint32_t count, ptrdiff_t frames) {
+    ptrdiff_t done = 0;
+#if defined(HAS_AVX2)
+    if (has_avx512() && count == 2 && stride == 2) {
+        return deinterleave_2_avx512(to, from, frames);
+    }
+    if (has_avx2() && count == 2 && stride == 2) {
+        return deinterleave_2_avx2(to, from, frames);
+    }
+    if (has_avx2() && count == 8) {
+        return deinterleave_8_avx2(to, from, stride, frames);
+    }
+#endif
+#if defined(HAS_SHUFFLES)
+    if (count == 2 && stride == 2) {
+        return deinterleave_2(to, from, frames);
+    }
+    for (uint32_t c = 0; c + 4 <= count; c += 4) {
+        done = deinterleave_4(to + c, from + c, stride, frames);
+    }
+#endif
+    return done;
+}
+
+void vc_interleave(float *to, ptrdiff_t stride, const float *const *from, uint32_t count,
+                   uint32_t frames) {
+    ptrdiff_t f = interleave_most(to, stride, from, count, (ptrdiff_t)frames);
+    for (; f < (ptrdiff_t)frames; f++) {
+        for (uint32_t c = 0; c < count; c++) {
+            to[f * stride + (ptrdiff_t)c] = from[c][f];
+        }
+    }
+}
+
+void vc_deinterleave(float *const *to, const float *from, ptrdiff_t stride, uint32_t count,
+                     uint32_t frames) {
+    ptrdiff_t f = deinterleave_most(to, from, stride, count, (ptrdiff_t)frames);
+    for (; f < (ptrdiff_t)frames; f++) {
+        for (uint32_t c = 0; c < count; c++) {
+            to[c][f] = from[f * stride + (ptrdiff_t)c];
+        }
+    }
+}
