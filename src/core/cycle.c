@@ -8,6 +8,7 @@
  */
 #include "audio.h"
 #include "engine.h"
+#include "floating.h"
 
 #include <assert.h>
 #include <math.h>
@@ -408,7 +409,9 @@ static void answer(vc_engine *engine, int request) {
     }
 }
 
-uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
+/* Not inlined: see floating.h. */
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
+__attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     vc_cycle translated;
     if (engine->moved != NULL) {
         vc_translate(engine, cycle, &translated);
@@ -448,5 +451,12 @@ uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
     if (trap_leave) {
         trap_leave();
     }
+    return valid;
+}
+
+uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {
+    vc_float_mode before = vc_float_enter();
+    uint32_t valid = run(engine, cycle);
+    vc_float_leave(before);
     return valid;
 }

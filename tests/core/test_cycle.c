@@ -237,6 +237,33 @@ static void a_native_function_sees_pointers(void) {
     rig_free(r);
 }
 
+/* Results and operands that are denormal, as the user's code computes with them. */
+static float denormal_result, denormal_operand;
+
+static int32_t computes(vc_block *block, void *user) {
+    (void)block, (void)user;
+    volatile float tiny = 1e-39f, one = 1.0f; /* else the compiler knows the products */
+    denormal_result = tiny * one;
+    denormal_operand = tiny * 0x1p100f;
+    return VC_CONTINUE;
+}
+
+static void denormals_are_flushed_on_every_driver_and_nowhere_else(void) {
+    rig *r = rig_make(0, 1, 0, 48);
+    r->config.process = computes;
+    r->config.leave = NULL;
+    rig_start(r);
+    rig_cycle(r, 48);
+#if defined(__x86_64__) || defined(__aarch64__)
+    CHECK(denormal_result == 0.0f);
+    CHECK(denormal_operand == 0.0f);
+#endif
+    volatile float tiny = 1e-39f, one = 1.0f;
+    CHECK(tiny * one != 0.0f);
+    CHECK(tiny * 0x1p100f != 0.0f);
+    rig_free(r);
+}
+
 int main(void) {
     RUN(whole_blocks_as_the_device_delivers);
     RUN(whole_blocks_of_varying_cycles);
@@ -252,5 +279,6 @@ int main(void) {
     RUN(an_idle_engine_is_silent);
     RUN(the_callers_memory_is_the_block);
     RUN(a_native_function_sees_pointers);
+    RUN(denormals_are_flushed_on_every_driver_and_nowhere_else);
     return check_summary();
 }

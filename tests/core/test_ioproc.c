@@ -17,7 +17,7 @@ enum { FRAMES = 64, MOST_BUFFERS = 8, MOST_CHANNELS = 16 };
 /* What one cycle of the engine saw. */
 static vc_cycle seen;
 static uint32_t calls;
-static float denormal;
+static float denormal, scaled; /* a denormal result, and a normal one of a denormal operand */
 
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
@@ -26,6 +26,7 @@ static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     calls++;
     volatile float tiny = 1e-39f, one = 1.0f; /* else the compiler knows the product */
     denormal = tiny * one;
+    scaled = tiny * 0x1p100f;
     for (uint32_t c = 0; c < cycle->output.channels; c++) {
         for (uint32_t f = 0; f < cycle->frames; f++) {
             const vc_audio *out = &cycle->output;
@@ -207,9 +208,11 @@ static void denormals_are_flushed_inside_and_not_outside(void) {
     call(ioproc, make(&b, 1, (uint32_t[]){1}, FRAMES));
 #if defined(__x86_64__) || defined(__aarch64__)
     CHECK(denormal == 0.0f);
+    CHECK(scaled == 0.0f);
 #endif
     volatile float tiny = 1e-39f, one = 1.0f;
     CHECK(tiny * one != 0.0f);
+    CHECK(tiny * 0x1p100f != 0.0f);
     vc_ioproc_free(ioproc);
 }
 

@@ -1,14 +1,12 @@
 /* The function that CoreAudio calls on its IO thread. See ioproc.h. */
 #include "ioproc.h"
 
+#include "floating.h"
+
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
-
-#if defined(__x86_64__)
-#include <xmmintrin.h>
-#endif
 
 enum { INPUT = 0, OUTPUT = 1 };
 enum { FAR_NS = 10000000 }; /* more than drift and jitter ever make */
@@ -233,40 +231,6 @@ static void silence(AudioBufferList *list) {
     }
 }
 
-/* ---- floating point --------------------------------------------------------------------------
- *
- * An IO thread comes with any floating-point mode. Denormals cost a hundred cycles each, and an
- * unmasked exception would end the process: flush to zero, mask all, and give back what was there.
- * All that touches a float lies between, in a function that is not inlined: nothing else keeps a
- * compiler from moving arithmetic out of there.
- */
-
-#if defined(__x86_64__)
-typedef unsigned int fp_mode;
-static fp_mode fp_enter(void) {
-    fp_mode before = _mm_getcsr();
-    /* Bits 15, 6: flush results, treat operands as zero. 7 to 12: masks. 0 to 5: no flag is up. */
-    _mm_setcsr((before | 1u << 15 | 1u << 6 | 0x3fu << 7) & ~0x3fu);
-    return before;
-}
-static void fp_leave(fp_mode before) { _mm_setcsr(before); }
-#elif defined(__aarch64__)
-typedef uint64_t fp_mode;
-static fp_mode fp_enter(void) {
-    fp_mode before;
-    __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    /* Bit 24: flush to zero. 8 to 12 and 15: traps. */
-    fp_mode ours = (before | (fp_mode)1 << 24) & ~((fp_mode)0x1f << 8 | (fp_mode)1 << 15);
-    __asm__ volatile("msr fpcr, %0" : : "r"(ours));
-    return before;
-}
-static void fp_leave(fp_mode before) { __asm__ volatile("msr fpcr, %0" : : "r"(before)); }
-#else
-typedef int fp_mode;
-static fp_mode fp_enter(void) { return 0; }
-static void fp_leave(fp_mode before) { (void)before; }
-#endif
-
 /* ---- the cycle --------------------------------------------------------------------------------
  */
 
@@ -289,6 +253,7 @@ static void keep_content(vc_ioproc *ioproc, const AudioTimeStamp *output_time, u
     atomic_store_explicit(&ioproc->content_end, first + made, memory_order_relaxed);
 }
 
+/* Not inlined: see floating.h. */
 __attribute__((noinline)) static void
 run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
           const AudioBufferList *input, const AudioTimeStamp *input_time, AudioBufferList *output,
@@ -335,9 +300,9 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
     atomic_store(&ioproc->turn, turn + 1);
     vc_engine *engine = atomic_load(&ioproc->engine);
     if (engine != NULL) {
-        fp_mode before = fp_enter();
+        vc_float_mode before = vc_float_enter();
         run_cycle(ioproc, engine, now, input, input_time, output, output_time);
-        fp_leave(before);
+        vc_float_leave(before);
     } else {
         silence(output);
         count(&ioproc->silent_cycles);
