@@ -5,6 +5,8 @@
  * keeps is in its module's state, once for each interpreter (docs/decisions/0011). */
 #include "block.h"
 
+#include "memory.h"
+
 #include <structmember.h>
 
 /* ---- BlockTime --------------------------------------------------------------------------------
@@ -215,7 +217,7 @@ static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 }
 
 static void memory_dealloc(PyObject *self) {
-    PyMem_RawFree(((vc_py_memory *)self)->data);
+    vc_memory_free(((vc_py_memory *)self)->data);
     plain_dealloc(self);
 }
 
@@ -245,7 +247,7 @@ static PyObject *new_memory(PyObject *module, PyObject *arguments) {
     if (memory == NULL) {
         return NULL;
     }
-    memory->data = PyMem_RawCalloc((size_t)frames * channels + 1, sizeof(float));
+    memory->data = vc_memory_new((size_t)frames * channels + 1, sizeof(float));
     memory->shape[0] = (Py_ssize_t)frames;
     memory->shape[1] = (Py_ssize_t)channels;
     memory->strides[0] = (Py_ssize_t)(channels * sizeof(float));

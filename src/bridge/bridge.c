@@ -4,6 +4,7 @@
 #include "block.h"
 #include "entry.h"
 #include "histogram.h"
+#include "memory.h"
 #include "preempt.h"
 
 struct vc_bridge {
@@ -286,7 +287,7 @@ void vc_bridge_leave(void *user) {
 
 vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
                          const vc_bridge_types *types) {
-    vc_bridge *bridge = PyMem_RawCalloc(1, sizeof *bridge);
+    vc_bridge *bridge = vc_memory_new(1, sizeof *bridge);
     if (bridge == NULL) {
         PyErr_NoMemory();
         return NULL;
@@ -309,7 +310,7 @@ void vc_bridge_free(vc_bridge *bridge) {
     if (bridge != NULL) {
         vc_guard_give(&bridge->guard);
         Py_XDECREF(atomic_exchange(&bridge->exception, NULL));
-        PyMem_RawFree(bridge);
+        vc_memory_free(bridge);
     }
 }
 

@@ -1,5 +1,6 @@
 /* An engine's life: made, started, asked to end. What it does meanwhile is in cycle.c. */
 #include "engine.h"
+#include "memory.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -17,7 +18,7 @@ uint32_t vc_engine_block_frames(const vc_engine_config *config) {
 vc_engine *vc_engine_new(const vc_engine_config *config) {
     assert(config->input_channels <= VC_MAX_CHANNELS && config->output_channels <= VC_MAX_CHANNELS);
     assert(config->block_frames <= VC_MAX_BLOCK_FRAMES && config->process != NULL);
-    vc_engine *engine = calloc(1, sizeof *engine);
+    vc_engine *engine = vc_memory_new(1, sizeof *engine);
     if (engine == NULL) {
         return NULL;
     }
@@ -28,10 +29,10 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
                 (config->device_frames != 0 && config->device_frames % config->block_frames == 0);
     engine->latched = config->input_channels && config->output_channels && !fits;
     uint32_t channels = config->input_channels + config->output_channels;
-    float *memory = calloc((size_t)engine->block_capacity * channels, sizeof(float));
+    float *memory = vc_memory_new((size_t)engine->block_capacity * channels, sizeof(float));
     engine->own_memory = memory;
     engine->meters =
-        config->flags & VC_ENGINE_METER ? calloc(channels, sizeof *engine->meters) : NULL;
+        config->flags & VC_ENGINE_METER ? vc_memory_new(channels, sizeof *engine->meters) : NULL;
     engine->events = vc_queue_new(EVENT_CAPACITY, sizeof(vc_event));
     if (memory == NULL || engine->events == NULL ||
         (config->flags & VC_ENGINE_METER && engine->meters == NULL)) {
@@ -48,10 +49,10 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
 void vc_engine_free(vc_engine *engine) {
     if (engine != NULL) {
         free(engine->moved);
-        free(engine->own_memory);
-        free(engine->meters);
+        vc_memory_free(engine->own_memory);
+        vc_memory_free(engine->meters);
         vc_queue_free(engine->events);
-        free(engine);
+        vc_memory_free(engine);
     }
 }
 

@@ -1,5 +1,6 @@
 /* The user's code ahead of the device: the IO thread's side, and control. See lead.h. */
 #include "lead_inside.h"
+#include "memory.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static bool make_rings(vc_lead *lead) {
 }
 
 vc_lead *vc_lead_new(const vc_lead_config *config) {
-    vc_lead *lead = calloc(1, sizeof *lead);
+    vc_lead *lead = vc_memory_new(1, sizeof *lead);
     if (lead == NULL) {
         return NULL;
     }
@@ -61,9 +62,9 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
     lead->ns_per_frame = 1e9 / config->samplerate_hz;
     lead->fade_frames = (uint32_t)(FADE_S * config->samplerate_hz) + 1;
     lead->heard =
-        calloc((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->heard);
+        vc_memory_new((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->heard);
     lead->tail =
-        calloc((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->tail);
+        vc_memory_new((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->tail);
     if (!make_rings(lead) || lead->heard == NULL || lead->tail == NULL) {
         vc_lead_free(lead);
         return NULL;
@@ -74,9 +75,9 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
 void vc_lead_free(vc_lead *lead) {
     if (lead != NULL) {
         free_rings(lead);
-        free(lead->heard);
-        free(lead->tail);
-        free(lead);
+        vc_memory_free(lead->heard);
+        vc_memory_free(lead->tail);
+        vc_memory_free(lead);
     }
 }
 

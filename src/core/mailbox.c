@@ -10,6 +10,7 @@
  * relaxed: it decides only whether to exchange. tests/core/test_mailbox.c runs both sides under
  * ThreadSanitizer.
  */
+#include "memory.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -32,10 +33,10 @@ struct vc_mailbox {
 vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first) {
     vc_mailbox *mailbox = calloc(1, sizeof *mailbox);
     size_t stride = ((size_t)bytes + 63) / 64 * 64 + 64;
-    unsigned char *slots = calloc(3, stride);
+    unsigned char *slots = vc_memory_new(3, stride);
     if (mailbox == NULL || slots == NULL) {
         free(mailbox);
-        free(slots);
+        vc_memory_free(slots);
         return NULL;
     }
     mailbox->slots = slots;
@@ -52,7 +53,7 @@ vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first) {
 
 void vc_mailbox_free(vc_mailbox *mailbox) {
     if (mailbox != NULL) {
-        free(mailbox->slots);
+        vc_memory_free(mailbox->slots);
         free(mailbox);
     }
 }

@@ -5,6 +5,7 @@
  *
  * Invariant: a clip is in exactly one place: with the control side, in the queue of commands, with
  * the IO thread, or in the queue of results. What others see of it meanwhile is atomic. */
+#include "memory.h"
 #include "voicecoil.h"
 
 #include <assert.h>
@@ -112,7 +113,7 @@ vc_mixer *vc_mixer_new(uint32_t channels, uint32_t capacity, bool end_when_empty
     mixer->end_when_empty = end_when_empty;
     mixer->commands = vc_queue_new(capacity * 2, sizeof(vc_command));
     mixer->results = vc_queue_new(capacity, sizeof(vc_clip *));
-    mixer->playing = calloc(capacity, sizeof *mixer->playing);
+    mixer->playing = vc_memory_new(capacity, sizeof *mixer->playing);
     if (mixer->commands == NULL || mixer->results == NULL || mixer->playing == NULL) {
         vc_mixer_free(mixer);
         return NULL;
@@ -124,7 +125,7 @@ void vc_mixer_free(vc_mixer *mixer) {
     if (mixer != NULL) {
         vc_queue_free(mixer->commands);
         vc_queue_free(mixer->results);
-        free(mixer->playing);
+        vc_memory_free(mixer->playing);
         free(mixer);
     }
 }

@@ -1,5 +1,6 @@
 /* Small fixed-size messages from one thread to another: commands in, results and events out.
  * The same positions, invariant and memory orders as ring.c, with messages for frames. */
+#include "memory.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -25,10 +26,10 @@ vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes) {
         }
     }
     vc_queue *queue = calloc(1, sizeof *queue);
-    unsigned char *data = calloc(capacity, message_bytes);
+    unsigned char *data = vc_memory_new(capacity, message_bytes);
     if (queue == NULL || data == NULL) {
         free(queue);
-        free(data);
+        vc_memory_free(data);
         return NULL;
     }
     queue->data = data;
@@ -39,7 +40,7 @@ vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes) {
 
 void vc_queue_free(vc_queue *queue) {
     if (queue != NULL) {
-        free(queue->data);
+        vc_memory_free(queue->data);
         free(queue);
     }
 }

@@ -14,6 +14,7 @@
  * one else writes it. tests/core/test_ring.c runs both sides under ThreadSanitizer; with relaxed
  * publication it reports the race.
  */
+#include "memory.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -42,10 +43,10 @@ vc_ring *vc_ring_new(uint32_t frames, uint32_t channels) {
         }
     }
     vc_ring *ring = calloc(1, sizeof *ring);
-    float *data = calloc(capacity, channels * sizeof(float));
+    float *data = vc_memory_new(capacity, channels * sizeof(float));
     if (ring == NULL || data == NULL) {
         free(ring);
-        free(data);
+        vc_memory_free(data);
         return NULL;
     }
     ring->data = data;
@@ -56,7 +57,7 @@ vc_ring *vc_ring_new(uint32_t frames, uint32_t channels) {
 
 void vc_ring_free(vc_ring *ring) {
     if (ring != NULL) {
-        free(ring->data);
+        vc_memory_free(ring->data);
         free(ring);
     }
 }

@@ -4,6 +4,8 @@
 #endif
 #include "device.h"
 
+#include "memory.h"
+
 #include <assert.h>
 #include <errno.h>
 #include <math.h>
@@ -107,8 +109,8 @@ vc_device *vc_device_new(const vc_device_config *config) {
     }
     device->line_mask = size - 1;
     uint32_t channels = config->output_channels ? config->output_channels : 1;
-    device->mix = calloc((size_t)config->frames * channels, sizeof(float));
-    device->line = calloc(size, channels * sizeof(float));
+    device->mix = vc_memory_new((size_t)config->frames * channels, sizeof(float));
+    device->line = vc_memory_new(size, channels * sizeof(float));
     device->faults = vc_queue_new(8, sizeof(vc_fault));
     pthread_mutex_init(&device->lock, NULL);
     pthread_cond_init(&device->moved, NULL);
@@ -168,15 +170,15 @@ void vc_device_free(vc_device *device) {
     pthread_mutex_destroy(&device->lock);
     pthread_cond_destroy(&device->moved);
     vc_queue_free(device->faults);
-    free(device->mix);
-    free(device->line);
+    vc_memory_free(device->mix);
+    vc_memory_free(device->line);
     free(device);
 }
 
 static void free_client(client *slot) {
     for (int d = INPUT; d <= OUTPUT; d++) {
         free(slot->map[d]);
-        free(slot->memory[d]);
+        vc_memory_free(slot->memory[d]);
         free(slot->list[d]);
         slot->map[d] = NULL;
         slot->memory[d] = NULL;
@@ -202,7 +204,7 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
     for (int d = INPUT; d <= OUTPUT; d++) {
         size_t channels = slot->channels[d];
         slot->map[d] = calloc(channels + 1, sizeof(uint32_t));
-        slot->memory[d] = calloc(2 * device->config.frames * channels + 1, sizeof(float));
+        slot->memory[d] = vc_memory_new(2 * device->config.frames * channels + 1, sizeof(float));
         slot->list[d] = calloc(channels + 1, sizeof(vc_channel));
         if (slot->map[d] == NULL || slot->memory[d] == NULL || slot->list[d] == NULL) {
             free_client(slot);
