@@ -1,5 +1,6 @@
 # make play               plays a short piece of music, or FILE=any.flac
 # make test               everything that must hold, on every Python that is here
+# make docs               the documentation site, with its examples run
 # make bench              the measurements (not a test)
 # make bench-peers        beside other libraries, on real servers (needs jackd2, pulseaudio, portaudio19-dev)
 # make bench-hostile      the same while the rest of the program does its worst
@@ -10,7 +11,7 @@ PYTHON ?= $(shell command -v python3 || command -v python)
 ENV = build/env
 IN_ENV = $(ENV)/bin/python
 
-.PHONY: play test bench bench-peers bench-hostile bench-long env env-peers clean
+.PHONY: play test docs bench bench-peers bench-hostile bench-long env env-peers clean
 
 # In the environment, so that no shell looks into the name.
 play: export VOICECOIL_PLAY_FILE = $(value FILE)
@@ -19,6 +20,10 @@ play: env
 
 test:
 	@$(PYTHON) tools/test.py
+
+docs:
+	@$(PYTHON) tools/environment.py build/env-docs docs
+	@build/env-docs/bin/python tools/docs.py
 
 bench: env
 	@$(IN_ENV) benchmarks/run.py

@@ -138,7 +138,7 @@ class SimulatedDevice:
         said_size : int
             What a question for the size is answered; -1: the truth.
         scope : str
-            "glob", "inpt", "outp", or "****" for any.
+            "glob", "inpt", "outp", or four asterisks for any.
         object_id : int or None
             Another object than the device, such as one of its streams.
         """
