@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-TESTS = Path(__file__).parent
+from paths import TESTS
+
 CORE = TESTS.parent / "src" / "core"
 
 

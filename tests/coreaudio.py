@@ -8,17 +8,15 @@ import sys
 import threading
 import time
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from paths import ROOT
 from voicecoil.errors import StreamStateError
 from voicecoil.testing import SimulatedCoreAudio
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @cache

@@ -22,7 +22,9 @@ from environment import newest_source
 from test_core import CC, launcher
 
 ROOT = Path(__file__).resolve().parent.parent
-TESTS = [str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/test_coreaudio_*.py"))]
+TESTS = [
+    str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/drivers/coreaudio/test_*.py"))
+]
 # name -> (of meson, of test_core.py, libraries to load first, seeds of the long test)
 KINDS = {
     "memory and behaviour": ("address,undefined", "asan", ("libasan.so", "libubsan.so"), "1-4"),

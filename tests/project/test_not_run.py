@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from coreaudio import ROOT
+from paths import ROOT
 
 NOT_RUN = 77
 SKIPS = """

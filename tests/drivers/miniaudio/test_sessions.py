@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 import voicecoil as vc
-from test_coreaudio_control_thread import LONG_S, SHORT_S, Caller, Gate
+from callers import LONG_S, SHORT_S, Caller, Gate
 from voicecoil.drivers.call_thread import ControlThread, check_wanted
 from voicecoil.drivers.miniaudio.session import Context
 

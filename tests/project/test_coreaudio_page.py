@@ -6,9 +6,8 @@ import re
 
 import pytest
 
-from coreaudio import ROOT
+from paths import ROOT, TESTS
 
-TESTS = ROOT / "tests"
 PAGE = (ROOT / "docs" / "coreaudio.md").read_text()
 ROWS = dict(re.findall(r"^\| (\d+) \|(.*)\|$", PAGE, re.MULTILINE))
 
@@ -18,7 +17,7 @@ def source(place: str) -> str:
     if place == "core":
         return "".join(path.read_text() for path in sorted((TESTS / "core").glob("test_*.c")))
     names = [f"test_coreaudio_{place}.py", f"test_{place}.py"]
-    return next((TESTS / name).read_text() for name in names if (TESTS / name).exists())
+    return next(path.read_text() for name in names for path in TESTS.rglob(name))
 
 
 def test_there_are_forty() -> None:

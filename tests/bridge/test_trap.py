@@ -12,8 +12,9 @@ import pytest
 
 from compiler import shared_library
 from coreaudio import simulator_path
+from paths import LIVES
 
-PROGRAM = Path(__file__).parent / "lives" / "trap.py"
+PROGRAM = LIVES / "trap.py"
 
 pytestmark = pytest.mark.skipif(
     platform.libc_ver()[0] != "glibc", reason="NOT TESTED: the trap shim needs glibc"

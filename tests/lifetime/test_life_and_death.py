@@ -6,13 +6,6 @@
 from __future__ import annotations
 
 import os
-import re
-import subprocess
-import sys
-import sysconfig
-import tempfile
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,18 +13,9 @@ import pytest
 import soundfile
 
 from coreaudio import simulator_path
+from programs import RUNS, WAITING, check, run, run_fresh
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
-LIVES = Path(__file__).parent / "lives"
-RUNS = int(os.environ.get("VOICECOIL_RUNS", "20"))
-DEADLINE_S = 40.0  # a hang, even on a machine that does much else
-CPUS = os.cpu_count() or 1
-STARTING_UP = 2 * CPUS  # programs at once that compute
-WAITING = 20  # programs at once whose time is spent waiting
-FRESH = 2  # runs with an interpreter of their own
-HUNG = 999
-
-NOTHING = r""
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
 INTERRUPTED = r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"
 # What nobody asked for is shown where Python shows the errors of `__del__`.
@@ -48,76 +32,6 @@ TOLD = (
     r"Traceback \(most recent call last\):\n(  .*\n)+"
     r"voicecoil\.errors\.StreamTimeoutError: .* did not return within [5-9][\d.]* s; .*\n"
 )
-
-
-@dataclass(frozen=True)
-class Ended:
-    code: int
-    stderr: str
-
-
-def environment() -> dict[str, str]:
-    paths = sysconfig.get_paths()
-    return {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join({paths["platlib"]: "", paths["purelib"]: ""}),
-        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be in every fork's way
-    }
-
-
-# Without `site` an interpreter starts in half the time. Since 3.12 a fork of a process with
-# threads is warned of.
-PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
-
-
-def run_fresh(life: str, *arguments: str, deadline_s: float = DEADLINE_S) -> Ended:
-    """Runs it once, in an interpreter of its own."""
-    command = [*PYTHON, str(LIVES / f"{life}.py"), *arguments]
-    try:
-        done = subprocess.run(
-            command, env=environment(), capture_output=True, text=True, timeout=deadline_s
-        )
-    except subprocess.TimeoutExpired as error:
-        return Ended(HUNG, f"HANGS; it said: {error.stderr!r}")
-    return Ended(done.returncode, done.stderr)
-
-
-def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
-    """Runs it `count` times as forks of one interpreter that has the library loaded."""
-    if count == 0:
-        return []
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*PYTHON, str(LIVES / "zygote.py"), str(count), str(at_once), str(DEADLINE_S)]
-        done = subprocess.run(
-            [*command, folder, str(LIVES / f"{life}.py"), *arguments],
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE_S * max(1, count),
-        )
-        assert done.returncode == 0, done.stderr
-        codes = {int(line.split()[0]): int(line.split()[1]) for line in done.stdout.splitlines()}
-        said = {number: Path(folder, f"{number}.stderr").read_text() for number in codes}
-    assert len(codes) == count, done.stdout
-    return [Ended(code, said[number]) for number, code in codes.items()]
-
-
-def run(life: str, *arguments: str, at_once: int = STARTING_UP) -> list[Ended]:
-    """Runs it `RUNS` times: some in fresh interpreters, the others as forks of one."""
-    fresh = min(FRESH, RUNS)
-    with ThreadPoolExecutor(1) as pool:
-        forks = pool.submit(run_forks, RUNS - fresh, at_once, life, *arguments)
-        ended = [
-            run_fresh(life, *(a.format(RUNS - 1 - number) for a in arguments))
-            for number in range(fresh)
-        ]
-        return ended + forks.result()
-
-
-def check(ended: list[Ended], code: int = 0, stderr: str = NOTHING) -> None:
-    for number, one in enumerate(ended):
-        assert one.code == code, f"run {number}: {one.code}, not {code}\n{one.stderr}"
-        assert re.fullmatch(stderr, one.stderr), f"run {number}: on stderr:\n{one.stderr}"
 
 
 @pytest.fixture(autouse=True, params=["safe", "low"])

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-RUN = Path(__file__).parent.parent / "benchmarks" / "run.py"
+from paths import BENCHMARKS
+
+RUN = BENCHMARKS / "run.py"
 
 
 def test_they_run() -> None:

@@ -17,11 +17,10 @@ from typing import Any
 import pytest
 
 import voicecoil as vc
+from paths import LIVES, ROOT
+from programs import check, run, run_fresh
 from rig import until
-from test_life_and_death import check, run, run_fresh
 
-ROOT = Path(__file__).parent.parent
-LIVES = Path(__file__).parent / "lives"
 SOURCES = ROOT / "examples" / "bridge_extension"
 WHERE = ["here", "isolated"] if sys.version_info >= (3, 12) else ["here"]
 needs_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="needs Python 3.12")

@@ -6,7 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-TOOL = Path(__file__).parent.parent / "tools" / "environment.py"
+from paths import TOOLS
+
+TOOL = TOOLS / "environment.py"
 # An interpreter that is too old: it says so, and has no tomllib.
 OLDER = """
 import runpy, sys

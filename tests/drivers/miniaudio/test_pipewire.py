@@ -6,11 +6,11 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from coded import assert_coded
+from paths import TESTS
 from pulse_contract import PulseContract, PulseRig, Shared
 from servers.pipewire import JACK_FOLDERS, PipeWireServer
 
@@ -50,7 +50,7 @@ def test_a_client_of_jack_plays_sample_for_sample(rig: PulseRig) -> None:
     folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
     if folder is None:
         pytest.skip("NOT TESTED: PipeWire's libjack is not installed (pipewire-jack)")
-    tests = str(Path(__file__).parent)
+    tests = str(TESTS)
     done = subprocess.run(
         [sys.executable, "-c", PLAY, tests],
         env={**os.environ, "LD_LIBRARY_PATH": folder},

@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 from coded import coded
-from coreaudio import ROOT
+from paths import ROOT
 
 RATE = 48_000
 

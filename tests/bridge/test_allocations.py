@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from coreaudio import simulator_path
+from paths import LIVES
 
-PROGRAM = Path(__file__).parent / "lives" / "allocations.py"
+PROGRAM = LIVES / "allocations.py"
 BLOCKS = 100_000
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 import voicecoil as vc
-from coreaudio import ROOT, Worlds
+from coreaudio import Worlds
+from paths import ROOT
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts

@@ -10,48 +10,13 @@ from typing import Any
 import pytest
 
 import voicecoil as vc
+from callers import LONG_S, SHORT_S, Caller, Gate
 from coreaudio import Worlds
 from rig import until
 from voicecoil.drivers.call_thread import ControlThread, NotBegunError, check_wanted
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.protocol import Wanted
 from voicecoil.testing import SimulatedCoreAudio
-
-SHORT_S = 0.05
-LONG_S = 30.0
-
-
-class Gate:
-    """Work that takes as long as the test wants."""
-
-    def __init__(self, result: Any = "done") -> None:
-        self.inside, self.open = threading.Event(), threading.Event()
-        self.result = result
-
-    def __call__(self) -> Any:
-        self.inside.set()
-        assert self.open.wait(LONG_S)
-        return self.result
-
-
-class Caller(threading.Thread):
-    """Calls something on a thread of its own and keeps what came of it."""
-
-    def __init__(self, call: Callable[[], Any]) -> None:
-        super().__init__(daemon=True)
-        self.call, self.result, self.error = call, None, None
-        self.start()
-
-    def run(self) -> None:
-        try:
-            self.result = self.call()
-        except BaseException as error:
-            self.error = error
-
-    def outcome(self) -> Any:
-        self.join(LONG_S)
-        assert not self.is_alive()
-        return self.error or self.result
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from coreaudio import ROOT, simulator_path
+from coreaudio import simulator_path
+from paths import ROOT
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
 PAGE = (ROOT / "docs" / "testing.md").read_text()

@@ -16,10 +16,12 @@ from pathlib import Path
 
 import pytest
 
-MODELS = sorted((Path(__file__).parent / "models").glob("*.pml"))
+from paths import MODELS
+
+MODEL_FILES = sorted(MODELS.glob("*.pml"))
 WRONG = [
     (path, int(number))
-    for path in MODELS
+    for path in MODEL_FILES
     for number in re.findall(r"-DBROKEN=(\d)", path.read_text())
 ]
 CC = os.environ.get("CC", "cc").split()
@@ -42,7 +44,7 @@ def check(model: Path, broken: int, folder: Path) -> str:
 
 
 @needs_spin
-@pytest.mark.parametrize("model", MODELS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("model", MODEL_FILES, ids=lambda path: path.stem)
 def test_every_interleaving(model: Path, tmp_path: Path) -> None:
     said = check(model, 0, tmp_path)
     assert "errors: 0" in said

@@ -15,11 +15,11 @@ import pytest
 import voicecoil as vc
 from coded import assert_coded
 from compiler import shared_library
+from paths import TESTS
+from programs import check, run, run_fresh
 from rig import needs_a_gil
-from test_life_and_death import check, run, run_fresh
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
-TESTS = Path(__file__).parent
 ABLE = sys.version_info >= (3, 12)
 needs_3_12 = pytest.mark.skipif(not ABLE, reason="isolated=True needs Python 3.12")
 

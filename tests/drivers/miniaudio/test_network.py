@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 import voicecoil as vc
 from coded import assert_coded
+from paths import TESTS
 from servers.jack import JackServer, SoundCard, use
 from servers.network import Hosts
 from servers.processes import Processes, needs
@@ -39,7 +40,7 @@ vc.play(coded(0, int(sys.argv[2]), 2), 48_000, driver=sys.argv[3]).wait()
 def play(driver: str, env: dict[str, str]) -> None:
     """Plays coded frames in a process of its own, as on another host."""
     done = subprocess.run(
-        [sys.executable, "-c", PLAY, str(Path(__file__).parent), str(FRAMES), driver],
+        [sys.executable, "-c", PLAY, str(TESTS), str(FRAMES), driver],
         env={**os.environ, **env},
         capture_output=True,
         text=True,

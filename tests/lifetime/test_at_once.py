@@ -19,7 +19,7 @@ import pytest
 
 import voicecoil as vc
 from compiler import shared_library
-from test_native import Gain
+from natives import Gain
 from voicecoil import _core
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime.weak_registry import Alive

@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paths import EXAMPLES
 from voicecoil.files import open_source
-
-EXAMPLES = Path(__file__).parent.parent / "examples"
 
 # Runs an example with its long sleeps cut short, and says which modules it needed.
 RUN = """

@@ -10,14 +10,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from paths import SERVERS
 from servers.processes import needs
 
 KILLS = int(os.environ.get("VOICECOIL_KILLS", "3"))
-FOLDER = Path(__file__).parent / "servers"
+FOLDER = SERVERS
 PROGRAMS = {
     "jack": ["jackd"],
     "pulse": ["pulseaudio", "pactl", "parec"],
