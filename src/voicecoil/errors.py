@@ -7,6 +7,8 @@ A message says what was given, what is possible, and what to do.
 
 from __future__ import annotations
 
+from voicecoil.printable import printable_lines
+
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
@@ -36,7 +38,14 @@ __all__ = [
 
 
 class VoicecoilError(Exception):
-    """The class of every error that this library raises."""
+    """The class of every error that this library raises.
+
+    Its text has nothing that a terminal would take for a command, whatever a device or a file is
+    called.
+    """
+
+    def __str__(self) -> str:
+        return printable_lines(super().__str__())
 
 
 class ArgumentError(VoicecoilError, ValueError):

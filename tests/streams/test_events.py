@@ -42,3 +42,48 @@ def test_a_device_is_found_by_a_part_of_its_uid_where_no_name_has_it() -> None:
         find_device("Null Output", ("output",), driver)
     with pytest.raises(vc.DeviceNotFoundError, match="2 devices contain 'virtual:'"):
         find_device("virtual:", ("output",), driver)
+
+
+def test_a_uid_does_not_take_the_place_of_a_name() -> None:
+    """A device that came later, and has the name of the other one as its uid, was chosen."""
+    usual = VirtualDevice("Headphones", uid="usb:1")
+    newcomer = VirtualDevice("New", uid="Headphones")
+    driver = VirtualDriver([usual])
+    assert find_device("Headphones", ("output",), driver).uid == "usb:1"
+    driver.virtual_devices.append(newcomer)
+    with pytest.raises(vc.DeviceNotFoundError) as caught:
+        find_device("Headphones", ("output",), driver)
+    for text in (
+        "2 devices have the name or the uid 'Headphones'",
+        "usb:1",
+        "'New'",
+        "a Device of",
+    ):
+        assert text in str(caught.value)
+    for device in driver.devices():
+        assert find_device(device, ("output",), driver) == device
+    assert find_device("phones", ("output",), driver).uid == "usb:1"
+    driver.virtual_devices.remove(newcomer)
+    assert find_device("Headphones", ("output",), driver).uid == "usb:1"
+
+
+def test_one_device_may_have_its_name_as_its_uid() -> None:
+    driver = VirtualDriver([VirtualDevice("One", uid="One"), VirtualDevice("Two", uid="Two")])
+    assert find_device("Two", ("output",), driver).name == "Two"
+
+
+def test_microphone_and_speakers_that_are_two_devices() -> None:
+    """As a MacBook's are: the error names the way out."""
+    microphone = VirtualDevice("MacBook Microphone", uid="m", output_channels=0, loopback=False)
+    speakers = VirtualDevice("MacBook Speakers", uid="s", input_channels=0, loopback=False)
+    driver = VirtualDriver([microphone, speakers])
+    for device in (None, "MacBook Speakers"):
+        with pytest.raises(vc.DeviceNotFoundError) as caught:
+            vc.Stream(print, device=device, driver=driver)
+        message = str(caught.value)
+        for text in ("an InputStream and an OutputStream", "docs/devices.md", "aggregate device"):
+            assert text in message
+        assert "'MacBook Microphone'" in message or device
+    with pytest.raises(vc.DeviceNotFoundError) as caught:
+        vc.Stream(print, driver=VirtualDriver([speakers]))
+    assert "InputStream" not in str(caught.value), "there is nothing to listen to"

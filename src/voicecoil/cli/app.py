@@ -28,6 +28,7 @@ from voicecoil.errors import (
     Stop,
     VoicecoilError,
 )
+from voicecoil.printable import printable_lines
 
 __all__ = [
     "DeviceName",
@@ -44,8 +45,10 @@ __all__ = [
     "print_json",
     "print_whole",
     "run",
+    "say",
     "say_device",
     "say_if_virtual",
+    "warn",
 ]
 
 
@@ -149,11 +152,7 @@ def run(tokens: Sequence[str]) -> int:
         theirs = _users_frames(error)
         if theirs is None and not isinstance(error, SyntaxError):
             raise  # it is ours
-        err.print(
-            "".join(traceback.format_exception(error.with_traceback(theirs))).rstrip(),
-            markup=False,
-            soft_wrap=True,
-        )
+        warn("".join(traceback.format_exception(error.with_traceback(theirs))).rstrip(), "")
         return EXIT_FAILED
 
 
@@ -172,8 +171,18 @@ def _users_frames(error: BaseException) -> TracebackType | None:
 
 
 def _complain(text: str, code: int) -> int:
-    err.print(f"voicecoil: {text}", style="red", markup=False, soft_wrap=True)
+    warn(f"voicecoil: {text}", "red")
     return code
+
+
+def say(text: str) -> None:
+    """On stdout, whatever names are in it."""
+    out.print(Text(printable_lines(text)), soft_wrap=True)
+
+
+def warn(text: str, style: str = "yellow") -> None:
+    """On stderr, whatever names are in it."""
+    err.print(Text(printable_lines(text), style), soft_wrap=True)
 
 
 def _one_line(error: cyclopts.CycloptsError) -> str:
@@ -188,8 +197,8 @@ def _help_of(tokens: Sequence[str]) -> str:
 
 
 def print_json(value: object) -> None:
-    """One JSON value on stdout."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    """One JSON value on stdout; in ASCII, for it may be shown on a terminal, too."""
+    print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 
 def print_whole(table: Table | Text) -> None:
@@ -201,7 +210,7 @@ def say_if_virtual(driver: str | None) -> None:
     """Tells somebody who waits for sound why there is none."""
     reason = why_virtual()
     if driver is None and reason is not None:
-        err.print(reason, style="dim", markup=False, soft_wrap=True)
+        warn(reason, "dim")
 
 
 def say_device(event: vc.Event) -> None:
@@ -211,7 +220,7 @@ def say_device(event: vc.Event) -> None:
         "back": f"goes on with {event.detail}",
     }
     if event.kind in lines:
-        err.print(lines[event.kind], style="yellow", markup=False, soft_wrap=True)
+        warn(lines[event.kind])
 
 
 # The commands say it themselves, where they say anything.

@@ -12,15 +12,16 @@ from voicecoil.cli.app import (
     DriverName,
     Json,
     command,
-    err,
-    out,
     print_json,
     print_whole,
+    say,
     say_if_virtual,
+    warn,
 )
 from voicecoil.drivers.choose import driver_names, get_driver, real_driver_names, why_silent
 from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import DriverError
+from voicecoil.printable import printable
 
 __all__ = ["devices"]
 
@@ -44,10 +45,9 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
         say_if_virtual(driver)
     if not listed:
         found = get_driver(driver)
-        out.print(
+        say(
             f"The driver {found.name!r} has no devices{_why(found)}. "
-            f"Drivers: {', '.join(driver_names())}.",
-            soft_wrap=True,
+            f"Drivers: {', '.join(driver_names())}."
         )
         return
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
@@ -68,13 +68,13 @@ def devices(*, driver: DriverName = None, json: Json = False) -> None:
             if default
         ]
         table.add_row(
-            Text(device.name, style="bold" if ways else ""),
+            Text(printable(device.name), style="bold" if ways else ""),
             str(device.input_channels or "-"),
             str(device.output_channels or "-"),
             f"{device.samplerate:g}",
-            *([device.driver] if everything else []),
+            *([Text(printable(device.driver))] if everything else []),
             ", ".join(ways) or "-",
-            Text(device.uid),
+            Text(printable(device.uid)),
         )
     print_whole(table)
 
@@ -95,7 +95,7 @@ def _all_devices() -> list[Device]:
 
 
 def _say_of(name: str, what: str) -> None:
-    err.print(f"{name}: {what}", style="dim", markup=False, soft_wrap=True)
+    warn(f"{name}: {what}", "dim")
 
 
 def _why(driver: Driver) -> str:

@@ -19,6 +19,7 @@ from rich.text import Text
 from voicecoil.cli.interrupts import Interrupts
 from voicecoil.drivers.protocol import Device
 from voicecoil.levels import Level, decibels
+from voicecoil.printable import printable
 
 __all__ = [
     "REFRESH_S",
@@ -131,8 +132,8 @@ class Display:
         # The last column stays free: some terminals wrap there.
         width = min(WIDTH, options.max_width - 1)
         lines = _Lines(options.ascii_only)
-        title = Text(self._title, "bold", no_wrap=True, overflow="ellipsis")
-        title.append(f"  {self.place}", "not bold dim")
+        title = Text(printable(self._title), "bold", no_wrap=True, overflow="ellipsis")
+        title.append(f"  {printable(self.place)}", "not bold dim")
         title.truncate(width, overflow="ellipsis")
         yield title
         bar = width - LEFT - RIGHT

@@ -17,10 +17,11 @@ from voicecoil.cli.app import (
     Whole,
     command,
     err,
-    out,
     print_json,
+    say,
     say_device,
     say_if_virtual,
+    warn,
 )
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
 from voicecoil.drivers.choose import get_driver
@@ -120,27 +121,21 @@ def play(
             }
         )
     elif not quiet:
-        out.print(
+        say(
             f"{'stopped' if interrupted else 'played'} {file.name} "
             f"{'after' if interrupted else 'for'} {duration_text(playback.position_s)} "
             f"on {where(playback.device, playback.samplerate)}"
-            + (f"; what it heard is in {heard}" if heard else ""),
-            markup=False,
-            soft_wrap=True,
+            + (f"; what it heard is in {heard}" if heard else "")
         )
         if playback.starved_frames:
-            err.print(
+            warn(
                 f"the disk was too slow: {plural(playback.starved_frames, 'frame')} of silence "
-                "were played in between",
-                style="yellow",
-                soft_wrap=True,
+                "were played in between"
             )
         if lost.frames:
-            err.print(
+            warn(
                 f"the device did not get its blocks in time: {plural(lost.frames, 'frame')} of "
-                "silence were heard in between",
-                style="yellow",
-                soft_wrap=True,
+                "silence were heard in between"
             )
     return EXIT_INTERRUPTED if interrupted else 0
 

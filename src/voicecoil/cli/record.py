@@ -20,10 +20,11 @@ from voicecoil.cli.app import (
     Whole,
     command,
     err,
-    out,
     print_json,
+    say,
     say_device,
     say_if_virtual,
+    warn,
 )
 from voicecoil.cli.display import (
     REFRESH_S,
@@ -118,14 +119,10 @@ def record(
             }
         )
     elif not quiet:
-        out.print(
+        say(
             f"recorded {duration_text(take.position_s)} from {where(take.device, take.samplerate)} "
-            f"to {file}, {plural(take.channels, 'channel')}, {level_text(highest)}",
-            markup=False,
-            soft_wrap=True,
+            f"to {file}, {plural(take.channels, 'channel')}, {level_text(highest)}"
         )
         if take.lost_frames:
-            err.print(
-                f"{plural(take.lost_frames, 'frame')} were lost", style="yellow", soft_wrap=True
-            )
+            warn(f"{plural(take.lost_frames, 'frame')} were lost")
     return EXIT_INTERRUPTED if interrupted and duration is not None else 0

@@ -14,7 +14,7 @@ from cyclopts import Parameter
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_INTERRUPTED
-from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, out, print_json
+from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, print_json, say
 from voicecoil.cli.display import duration_text, level_text, plural
 from voicecoil.errors import ArgumentError
 from voicecoil.files.sink import FileSink
@@ -66,11 +66,7 @@ def render(
             print_json({"file": str(file), "frames": 0, "interrupted": True})
         elif not quiet:
             took = time.perf_counter() - began
-            out.print(
-                f"stopped after {duration_text(took)}; {file} was not written",
-                markup=False,
-                soft_wrap=True,
-            )
+            say(f"stopped after {duration_text(took)}; {file} was not written")
         return EXIT_INTERRUPTED
     peak = float(abs(sound).max(initial=0.0))
     speed = duration / took
@@ -90,11 +86,9 @@ def render(
             }
         )
     elif not quiet:
-        out.print(
+        say(
             f"rendered {duration_text(duration)} to {file}, {plural(channels, 'channel')} at "
-            f"{samplerate:g} Hz, {level_text(peak)}, {speed:.0f} times real time",
-            markup=False,
-            soft_wrap=True,
+            f"{samplerate:g} Hz, {level_text(peak)}, {speed:.0f} times real time"
         )
     return 0
 

@@ -26,6 +26,7 @@ from voicecoil.cli.app import (
     print_json,
     print_whole,
     say_if_virtual,
+    warn,
 )
 from voicecoil.cli.display import Display, duration_text, showing
 from voicecoil.cli.stress_table import failures, tables_of
@@ -33,6 +34,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device
 from voicecoil.errors import ArgumentError
+from voicecoil.printable import printable_lines
 from voicecoil.stress.cell import Setting
 from voicecoil.stress.homes import chosen_homes, chosen_loads
 from voicecoil.stress.loads import WORDS
@@ -113,15 +115,16 @@ def stress(
             }
         )
     elif cells and not quiet:
-        print_whole(Text(f"{_place(where, cells)}, {duration_text(seconds)} each", "dim"))
+        place = printable_lines(f"{_place(where, cells)}, {duration_text(seconds)} each")
+        print_whole(Text(place, "dim"))
         for table in tables_of(cells, out.width if out.is_terminal else None):
             print_whole(table)
         for line in failures(cells):
-            print_whole(Text(line, "yellow"))
+            print_whole(Text(printable_lines(line), "yellow"))
         for line in in_words(cells):
-            print_whole(Text(line))
+            print_whole(Text(printable_lines(line)))
     if plot is not None and interrupted:
-        err.print(f"not drawn: {plot}", style="yellow", markup=False, soft_wrap=True)
+        warn(f"not drawn: {plot}")
     elif plot is not None:
         from voicecoil.stress.plot import draw
 

@@ -17,9 +17,10 @@ from voicecoil.cli.app import (
     Quiet,
     command,
     err,
-    out,
     print_json,
+    say,
     say_if_virtual,
+    warn,
 )
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
 from voicecoil.errors import ArgumentError
@@ -123,12 +124,10 @@ def tone(
             }
         )
     elif not quiet:
-        out.print(
+        say(
             f"{'stopped' if interrupted else 'played'} {frequency:g} Hz "
-            f"{'after' if interrupted else 'for'} {duration_text(seconds)} on {place}",
-            markup=False,
-            soft_wrap=True,
+            f"{'after' if interrupted else 'for'} {duration_text(seconds)} on {place}"
         )
         if xruns:
-            err.print(f"{plural(xruns, 'xrun')}", style="yellow")
+            warn(plural(xruns, "xrun"))
     return EXIT_INTERRUPTED if interrupted else 0

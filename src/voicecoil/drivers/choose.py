@@ -13,6 +13,7 @@ from importlib import import_module
 
 from voicecoil.drivers.protocol import Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
+from voicecoil.printable import printable
 
 __all__ = ["driver_names", "get_driver", "real_driver_names", "why_silent", "why_virtual"]
 
@@ -116,8 +117,8 @@ def _fitting() -> str:
             _fits.append("miniaudio")
             return "miniaudio"
         _why_virtual.append(
-            f"no sound device was found ({reason}): the virtual device stands in, unheard "
-            "(VOICECOIL_DRIVER=miniaudio insists on a real one)"
+            f"no sound device was found ({printable(reason)}): the virtual device stands in, "
+            "unheard (VOICECOIL_DRIVER=miniaudio insists on a real one)"
         )
     import logging
 

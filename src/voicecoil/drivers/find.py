@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
 from voicecoil.drivers.protocol import Device, Direction, Driver
@@ -53,12 +55,26 @@ def _why(driver: Driver, listed: list[Device]) -> str:
     return f" ({reason})" if reason else ""
 
 
+def _two_devices(listed: list[Device], directions: tuple[Direction, ...]) -> str:
+    """The way out where input and output are two devices, as those of a MacBook are."""
+    ways = {way for way in ("input", "output") if any(d.channels(way) for d in listed)}
+    if len(directions) < 2 or len(ways) < 2:
+        return ""
+    return (
+        ". A Stream is on one device with both: open an InputStream and an OutputStream "
+        "(docs/devices.md shows how), or on macOS make an aggregate device of the two in "
+        "Audio MIDI Setup"
+    )
+
+
 def find_device(
     device: str | Device | None, directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
     """The one device that is meant, with all of `directions`.
 
-    A string is a uid, else a name, else a part of a name, else a part of a uid, whatever its case.
+    A string is a uid or a name, else a part of a name, else a part of a uid, whatever its case.
+    A uid does not come before a name: else a new device could take the place of the one that a
+    program has always used, with the name of that one as its uid.
     """
     listed = driver.devices()
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
@@ -72,6 +88,7 @@ def find_device(
         if not usable:
             raise DeviceNotFoundError(
                 f"the driver {driver.name!r} has no device with {wanted}{_why(driver, listed)}"
+                + _two_devices(listed, directions)
             )
         if default is None:
             raise DeviceNotFoundError(
@@ -79,15 +96,14 @@ def find_device(
                 f"name one of: {_describe(usable)}"
             )
         return usable[0]
-    said = "are called"
+    said, advice = "are called", "give the uid of one of"
     if isinstance(device, Device):
         matches = [d for d in usable if d.uid == device.uid]
         asked = f"{device.name!r} (uid {device.uid!r})"
     elif isinstance(device, str):
         text = device.casefold()
-        tests = (
-            lambda d: d.uid == device,
-            lambda d: d.name == device,
+        tests: tuple[Callable[[Device], bool], ...] = (
+            lambda d: device in (d.uid, d.name),
             lambda d: bool(text) and text in d.name.casefold(),
             lambda d: bool(text) and text in d.uid.casefold(),
         )
@@ -99,8 +115,12 @@ def find_device(
                 f"{other.name!r} has {other.input_channels} input and {other.output_channels} "
                 f"output channels, and {wanted} is needed; "
                 f"there are: {_describe(usable) or 'none with ' + wanted}"
+                + _two_devices([] if usable else listed, directions)
             )
-        if matches and matches[0].name != device:
+        if any(d.uid == device for d in matches):
+            said = "have the name or the uid"
+            advice = "give a Device of voicecoil.devices(), or what only one is called"
+        elif matches and matches[0].name != device:
             said = "contain"
         asked = repr(device)
     else:
@@ -121,6 +141,6 @@ def find_device(
         )
     if len(matches) > 1:
         raise DeviceNotFoundError(
-            f"{len(matches)} devices {said} {asked}; give the uid of one of: {_describe(matches)}"
+            f"{len(matches)} devices {said} {asked}; {advice}: {_describe(matches)}"
         )
     return matches[0]

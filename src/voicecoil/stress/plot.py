@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.errors import ArgumentError
+from voicecoil.printable import printable
 from voicecoil.stress.loads import WORDS
 from voicecoil.stress.seen import Cell, Seen, Spread
 
@@ -22,6 +23,8 @@ SUFFIXES = (".png", ".svg", ".pdf")
 WAIT, RUN, INK, LATE = "#D55E00", "#0072B2", "#222222", "#EEEEEE"
 PER_OCTAVE = 4  # bars
 FAINTEST = 1e-4  # the share of blocks that is still seen
+# A device may be called "$\alpha$", which is a formula for matplotlib and a command for TeX.
+PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
 HALF = 0.40  # of a row: how high a bar of all blocks is
 
 
@@ -95,7 +98,9 @@ def _row(axes: Axes, y: float, cell: Cell | None) -> None:
     low_s, high_s = axes.get_xlim()
     if cell is None or cell.seen is None:
         words = "not measured" if cell is None else _short(cell.failed or "")
-        axes.text(low_s * 1.3, y, words, fontsize=8, color="#777777", va="center")
+        axes.text(
+            low_s * 1.3, y, printable(words), fontsize=8, color="#777777", va="center", **PLAIN
+        )
         return
     seen = cell.seen
     deadline_s = seen.deadline_s
@@ -174,7 +179,7 @@ def _legend(figure: Figure, title: str) -> None:
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
-    figure.suptitle(title, fontsize=9, color=INK, x=0.01, ha="left")
+    figure.suptitle(printable(title), fontsize=9, color=INK, x=0.01, ha="left", **PLAIN)
     figure.legend(
         handles=[
             Patch(color=WAIT, label="waited for the GIL (upwards)"),
