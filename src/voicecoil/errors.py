@@ -18,6 +18,7 @@ __all__ = [
     "DriverError",
     "EscapedBlockError",
     "FileAccessError",
+    "FileChangesError",
     "FileFormatError",
     "FileIsDirectoryError",
     "FileMissingError",
@@ -155,6 +156,22 @@ class FileFormatError(VoicecoilError, ValueError):
 
 class FileTruncatedError(FileFormatError, EOFError):
     """The file ends before it should; all that is there has been read.
+
+    Attributes
+    ----------
+    frames : int
+        How many frames could be read.
+    """
+
+    def __init__(self, message: str, *, frames: int = 0) -> None:
+        super().__init__(message)
+        self.frames = frames
+
+
+class FileChangesError(FileFormatError):
+    """The file goes on with audio that does not belong to what has been read.
+
+    It has another sample rate or other channels, or cannot be decoded.
 
     Attributes
     ----------

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from voicecoil.errors import ArgumentError, ArgumentTypeError, FileTruncatedError, StreamClosedError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, FileFormatError, StreamClosedError
 from voicecoil.files.arrays import ArraySource
 from voicecoil.files.channels import apply, check_channels, mix_matrix
 from voicecoil.files.rates import check_file_rate
@@ -141,8 +141,9 @@ class ConvertedSource:
     Rate conversion would spread a NaN or an infinity over its neighbours, so these are silenced
     before it, and counted. Without rate conversion they stay where they are.
 
-    A truncated file gives all its frames, with the converter's tail, and then raises
-    :class:`~voicecoil.errors.FileTruncatedError`.
+    A file that is truncated, or goes on with another rate, gives all its frames, with the
+    converter's tail, and then raises :class:`~voicecoil.errors.FileTruncatedError` or
+    :class:`~voicecoil.errors.FileChangesError`.
 
     Attributes
     ----------
@@ -191,7 +192,7 @@ class ConvertedSource:
         self._made_frames = target_frame
         self._ready: NDArray[np.float32] = np.zeros((0, self.channels), dtype=np.float32)
         self._ended = False
-        self._truncation: FileTruncatedError | None = None
+        self._failure: FileFormatError | None = None
         if self._converts:
             import soxr
 
@@ -215,8 +216,8 @@ class ConvertedSource:
 
         Raises
         ------
-        FileTruncatedError
-            The source is a file that ends too early, and all of it has been returned.
+        FileTruncatedError, FileChangesError
+            The source is a file that ends too early or changes, and all before has been returned.
         StreamClosedError
             The source is closed.
         """
@@ -234,8 +235,8 @@ class ConvertedSource:
             have += len(block)
         everything = np.concatenate(blocks)
         block, self._ready = everything[:wanted], everything[wanted:]
-        if not len(block) and self._truncation is not None:
-            raise self._truncation
+        if not len(block) and self._failure is not None:
+            raise self._failure
         return np.ascontiguousarray(block)
 
     def _convert_next(self) -> NDArray[np.float32]:
@@ -243,8 +244,8 @@ class ConvertedSource:
 
         try:
             frames = self._source.read(self._step_frames)
-        except FileTruncatedError as truncation:
-            self._truncation = truncation
+        except FileFormatError as failure:
+            self._failure = failure
             frames = np.zeros((0, self._source.channels), dtype=np.float32)
         self._source_frame += len(frames)
         self._ended = not len(frames)

@@ -7,23 +7,30 @@ or a conversion in :mod:`voicecoil.files.convert`. A file for writing is a
 A file that is cut short is played as far as it goes, and then says so: `read` gives every whole
 frame that is there, and the read after the last one raises
 :class:`~voicecoil.errors.FileTruncatedError` instead of returning 0 frames.
+
+Files that were joined (Ogg chains, MP3) are read as one, part after part. If a later part has
+another sample rate or other channels, the read after the last frame before it raises
+:class:`~voicecoil.errors.FileChangesError`.
 """
 
 from __future__ import annotations
 
 import os
 from operator import index
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
+    FileChangesError,
     FileFormatError,
     FileTruncatedError,
     StreamClosedError,
 )
-from voicecoil.files.containers import LengthlessFile, missing_audio, mp3_length_is_guess
-from voicecoil.files.path_errors import READABLE, check_path, check_readable
+from voicecoil.files.containers import read_layout
+from voicecoil.files.containers.flac import next_stream
+from voicecoil.files.decoder import SLICE_FRAMES, Decoder, DecoderError
+from voicecoil.files.path_errors import READABLE, access_error, check_path, check_readable
 from voicecoil.files.sink import FileSink
 from voicecoil.limits import FILE_RATE_RANGE_HZ
 
@@ -36,16 +43,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
-# The most that is decoded at once: asking for a billion frames must not allocate them.
-_SLICE_FRAMES = 65_536
-# An MP3 frame may use bits from up to 511 bytes before it: 22 frames at the lowest bit rate.
-# Decoding that starts later gives silence or noise at first.
-_MP3_PREROLL_FRAMES = 32 * 1152
-# A seek into the last page of a Vorbis file lands elsewhere (libsndfile 1.2.2). A page holds up
-# to 255 packets of 1024 frames.
-_VORBIS_LAST_PAGE_FRAMES = 256 * 1024
-# libsndfile's "I do not know" is a number near 2**63.
-_UNKNOWN_FRAMES = 2**62
+# A file of more joined parts than this is opened part by part as it is read; its length is unknown.
+_MAX_SURVEYED_PARTS = 100
 
 
 class Source(Protocol):
@@ -156,71 +155,106 @@ class FileSource:
     frames : int or None
         How many frames the file promises. A truncated FLAC or MP3 gives fewer; for WAV, AIFF
         and the like it is what is there. None where the file does not say (an MP3 without a
-        length header, a FLAC that was never finished).
+        length header, a FLAC that was never finished, more than 100 joined files).
     format, subtype : str
         libsndfile's names, such as ``"WAV"`` and ``"PCM_24"``.
     """
 
-    _file: Any = None
-    _lengthless: LengthlessFile | None = None
+    _decoder: Decoder | None = None
     _closed = False
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = check_path(path)
         check_readable(self.path)
-        self._open()
-        info = self._file
-        self.samplerate = int(info.samplerate)
-        self.channels = int(info.channels)
-        self.format = str(info.format)
-        self.subtype = str(info.subtype)
-        unknown = self._lengthless is not None or info.frames >= _UNKNOWN_FRAMES
-        self.frames: int | None = None if unknown else int(info.frames)
+        try:
+            with open(self.path, "rb") as file:
+                layout = read_layout(file, os.fstat(file.fileno()).st_size)
+        except OSError as error:
+            raise access_error(self.path, error, "read") from error
+        self._parts = layout.parts
+        self._missing = layout.missing
+        self._rest: str | None = None
+        self._searched = False
+        self._lengths: list[int | None] = [None] * len(self._parts)
+        self._number = 0
+        self._position = self._part_position = 0
+        first = self._open_first()
+        self.samplerate, self.channels = first.samplerate, first.channels
+        self.format, self.subtype = layout.format or first.format, first.subtype
+        try:
+            self._check_facts(first)
+            self._survey()
+        except BaseException:
+            self.close()
+            raise
+        known = [length for length in self._lengths if length is not None]
+        self.frames: int | None = sum(known) if len(known) == len(self._lengths) else None
+
+    def _open_first(self) -> Decoder:
+        try:
+            self._decoder = Decoder(self.path, self._parts[0])
+        except OSError as error:
+            raise access_error(self.path, error, "read") from error
+        except DecoderError as error:
+            raise FileFormatError(
+                f"cannot read {self.path!r}: it is not audio, or damaged at its start "
+                f"({error}). Possible are {READABLE}; convert it to one of these"
+            ) from error
+        return self._decoder
+
+    def _check_facts(self, first: Decoder) -> None:
         lowest_hz, highest_hz = FILE_RATE_RANGE_HZ
         if not lowest_hz <= self.samplerate <= highest_hz:
-            self.close()
             raise FileFormatError(
                 f"cannot read {self.path!r}: it has {self.samplerate} frames per second; possible "
                 f"are {lowest_hz} to {highest_hz}. Correct the rate in its header"
             )
-        self._position = 0
-        self._missing = missing_audio(self.path, self.format, info.extra_info)
-        if self.frames == 0:
-            self.close()
+        self._lengths[0] = first.frames
+        if first.frames == 0 and len(self._parts) == 1:
             raise FileFormatError(
                 f"cannot read {self.path!r}: it is a {self.format} file with 0 frames"
                 + (f"; {self._missing}" if self._missing else "")
                 + ". Record or export it again"
             )
 
-    def _open(self) -> None:
-        import soundfile
+    def _survey(self) -> None:
+        """Find the length of each part, and the first part that does not belong to the others."""
+        for number in range(1, min(len(self._parts), _MAX_SURVEYED_PARTS)):
+            if number >= len(self._parts) or (decoder := self._open_part(number)) is None:
+                break
+            decoder.close()
 
-        self._release()
+    def _open_part(self, number: int) -> Decoder | None:
+        """Return the decoder of a later part. None if the file ends before it, for our purposes."""
         try:
-            self._file = soundfile.SoundFile(self.path)
-            if self._file.format == "MP3" and mp3_length_is_guess(self.path):
-                self._file.close()
-                self._lengthless = LengthlessFile(self.path)
-                self._file = soundfile.SoundFile(self._lengthless)
-        except (soundfile.SoundFileError, TypeError) as error:
-            # TypeError: the name ends in .raw, and soundfile wants to be told the format.
-            self._release()
-            raise FileFormatError(
-                f"cannot read {self.path!r}: it is not audio, or damaged at its start "
-                f"({error}). Possible are {READABLE}; convert it to one of these"
-            ) from error
-        # soundfile seeks after each read of a seekable file. That restarts the MP3 decoder: a
-        # click at each block, and seconds for small ones. sf_seek itself does not ask.
-        self._file.seekable = lambda: False
+            decoder = Decoder(self.path, self._parts[number])
+        except OSError as error:
+            raise access_error(self.path, error, "read") from error
+        except DecoderError as error:
+            self._rest = f"audio that cannot be decoded ({error})"
+        else:
+            if (decoder.samplerate, decoder.channels) == (self.samplerate, self.channels):
+                self._lengths[number] = decoder.frames
+                return decoder
+            decoder.close()
+            self._rest = f"audio with {decoder.samplerate} Hz and {decoder.channels} channels"
+        self._parts, self._lengths = self._parts[:number], self._lengths[:number]
+        return None
+
+    def _go_to_part(self, number: int) -> bool:
+        """Make a part the one that is read, from its start. False: there is no such part."""
+        if number >= len(self._parts):
+            return False
+        self._release()
+        self._decoder = self._open_part(number) if number else self._open_first()
+        self._number = number
+        self._part_position = 0
+        return self._decoder is not None
 
     def _release(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        if self._lengthless is not None:
-            self._lengthless.close()
-            self._lengthless = None
+        decoder, self._decoder = self._decoder, None
+        if decoder is not None:
+            decoder.close()
 
     def read(self, max_frames: int) -> NDArray[np.float32]:
         """Return the next frames.
@@ -241,6 +275,9 @@ class FileSource:
         FileTruncatedError
             All that is there has been read, and the file should have gone on. Every later read
             raises it again.
+        FileChangesError
+            The file goes on with another sample rate or other channels. Every later read raises
+            it again.
         StreamClosedError
             The source is closed.
         """
@@ -250,7 +287,7 @@ class FileSource:
 
         blocks = []
         while wanted > 0:
-            block = self._read_slice(min(wanted, _SLICE_FRAMES))
+            block = self._read_slice(min(wanted, SLICE_FRAMES))
             if not len(block):
                 break
             blocks.append(block)
@@ -259,36 +296,57 @@ class FileSource:
             return blocks[0]
         if blocks:
             return np.concatenate(blocks)
-        if self._missing is None and self.frames is not None and self._position < self.frames:
-            self._missing = f"it promises {self.frames} frames"
+        self._raise_at_end()
+        return np.zeros((0, self.channels), dtype=np.float32)
+
+    def _raise_at_end(self) -> None:
+        """Raise if the file should have gone on, or goes on with something else."""
+        read = f"{self._position} whole frames ({self._position / self.samplerate:.3f} s)"
         if self._missing is not None:
             raise FileTruncatedError(
-                f"{self.path!r} is truncated or damaged: {self._position} whole frames "
-                f"({self._position / self.samplerate:.3f} s) could be read, and {self._missing}. "
+                f"{self.path!r} is truncated or damaged: {read} could be read, and "
+                f"{self._missing}. "
                 "What is there has been read; get the complete file for the rest",
                 frames=self._position,
             )
-        return np.zeros((0, self.channels), dtype=np.float32)
+        if self._rest is not None:
+            raise FileChangesError(
+                f"{self.path!r} goes on after {read}, with {self._rest}. What comes before has "
+                f"been read, as {self.samplerate} Hz and {self.channels} channels; split the file "
+                "there for the rest",
+                frames=self._position,
+            )
 
     def _read_slice(self, frames: int) -> NDArray[np.float32]:
         import numpy as np
-        import soundfile
 
-        if self._file is None:  # a decoder that failed is not asked again
-            return np.zeros((0, self.channels), dtype=np.float32)
-        block = np.full((frames, self.channels), np.nan, dtype=np.float32)
-        try:
-            count = len(self._file.read(out=block))
-        except soundfile.SoundFileError as error:
-            # The decoder filled the block as far as the data went; the count went with the
-            # exception. No decoder that can fail here produces NaN.
-            filled = np.flatnonzero(~np.isnan(block).all(axis=1))
-            count = int(filled[-1]) + 1 if len(filled) else 0
-            promise = "" if self.frames is None else f" of {self.frames}"
-            self._missing = f"the decoder stopped there{promise} ({error or 'bad data'})"
-            self._release()
-        self._position += count
-        return block[:count]
+        while self._decoder is not None:  # a decoder that failed is not asked again
+            try:
+                block = self._decoder.read(frames)
+            except DecoderError as error:
+                promised = self._lengths[self._number]
+                promise = "" if promised is None else f" of {promised}"
+                self._missing = f"the decoder stopped there{promise} ({error})"
+                self._release()
+                block = error.block
+            self._position += len(block)
+            self._part_position += len(block)
+            if len(block) or self._decoder is None or not self._end_part():
+                return block
+        return np.zeros((0, self.channels), dtype=np.float32)
+
+    def _end_part(self) -> bool:
+        """Go on with the next part. False: there is none."""
+        promised = self._lengths[self._number]
+        if self._missing is None and promised is not None and self._part_position < promised:
+            self._missing = f"it promises {promised} frames"
+        if self.format == "FLAC" and self._missing is None and not self._searched:
+            self._searched = True
+            with open(self.path, "rb") as file:
+                following = next_stream(file, os.fstat(file.fileno()).st_size)
+            if following is not None:
+                self._rest = f"another FLAC stream at byte {following}"
+        return self._go_to_part(self._number + 1)
 
     def seek(self, frame: int) -> None:
         """Go to a frame; the next `read` starts with it.
@@ -307,33 +365,34 @@ class FileSource:
         StreamClosedError
             The source is closed.
         """
-        import soundfile
-
         self._check_open()
         frame = check_seek(frame, self.frames)
-        if self._file is None:
-            self._open()
+        number = start = 0
+        while number + 1 < len(self._parts):
+            length = self._lengths[number]
+            if length is None or frame < start + length:
+                break
+            start += length
+            number += 1
         try:
-            start = self._decodable_start(frame)
-            self._file.seek(start)
-            for skipped in range(start, frame, _SLICE_FRAMES):
-                self._file.read(min(_SLICE_FRAMES, frame - skipped), dtype="float32")
-            self._position = frame
-        except soundfile.SoundFileError as error:
-            self._open()
+            if self._decoder is None or number != self._number:
+                self._go_to_part(number)
+            if self._decoder is None:  # the file was replaced meanwhile
+                raise DecoderError(self._rest or "there is no more")
+            unknown = self._lengths[number] is None and number + 1 < len(self._parts)
+            self._part_position = 0 if unknown else frame - start
+            self._decoder.seek(self._part_position)
+            self._position = start + self._part_position
+            while self._position < frame:
+                if not len(self._read_slice(min(SLICE_FRAMES, frame - self._position))):
+                    raise DecoderError(self._missing or "there is no more")
+        except DecoderError as error:
+            self._go_to_part(0)
             self._position = 0
             raise FileTruncatedError(
                 f"cannot go to frame {frame} of {self.path!r}: the file ends before it, or is "
                 f"damaged there ({error}). Seek to an earlier frame"
             ) from error
-
-    def _decodable_start(self, frame: int) -> int:
-        """Return where decoding has to start for `frame` to come out right."""
-        if self.format == "MP3":
-            return max(0, frame - _MP3_PREROLL_FRAMES)
-        if self.subtype == "VORBIS" and self.frames is not None:
-            return max(0, min(frame, self.frames - _VORBIS_LAST_PAGE_FRAMES))
-        return frame
 
     def _check_open(self) -> None:
         if self._closed:

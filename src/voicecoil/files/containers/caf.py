@@ -1,0 +1,43 @@
+"""Core Audio Format: chunks of a type, a signed size of 8 bytes and a body without padding."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from voicecoil.files.containers.layout import Layout, promise, replaced
+
+__all__ = ["parse"]
+
+_FIRST_CHUNK = 8
+_HEAD_BYTES = 12
+_EDIT_COUNT_BYTES = 4
+_UNKNOWN_SIZE = -1
+_MAX_CHUNKS = 10_000
+
+
+def parse(file: BinaryIO, start: int, size: int) -> Layout:
+    """Return where the audio of a CAF file is.
+
+    libsndfile refuses a file whose audio goes on to the end of the file, with the size -1, and
+    some files that are cut. Both are given to it with the size that is there.
+    """
+    offset = start + _FIRST_CHUNK
+    for _ in range(_MAX_CHUNKS):
+        file.seek(offset)
+        head = file.read(_HEAD_BYTES)
+        if len(head) < _HEAD_BYTES:
+            break
+        length = int.from_bytes(head[4:], "big", signed=True)
+        available = size - offset - _HEAD_BYTES
+        if head[:4] == b"data":
+            if 0 <= length <= available:
+                break
+            missing = None
+            if length != _UNKNOWN_SIZE:
+                missing = promise(length - _EDIT_COUNT_BYTES, available - _EDIT_COUNT_BYTES)
+            part = replaced(size, (offset + 4, available.to_bytes(8, "big")))
+            return Layout((part,), missing)
+        if length < 0:
+            break
+        offset += _HEAD_BYTES + length
+    return Layout()

@@ -1,0 +1,42 @@
+"""FLAC: metadata blocks, then frames that only a decoder can tell apart."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from voicecoil.files.containers.mpeg import skip_id3v2
+
+__all__ = ["next_stream"]
+
+_MARKER = b"fLaC"
+_STREAM_INFO = b"\x00\x00\x22"  # after a byte that says whether other metadata follows
+_SEARCH_BYTES = 1 << 20
+_MAX_BLOCKS = 10_000
+
+
+def next_stream(file: BinaryIO, size: int) -> int | None:
+    """Return where a second stream begins in a file that was joined, or None.
+
+    This searches the whole file, so it is asked only when the first stream has ended.
+    """
+    offset = skip_id3v2(file, 0, size) + len(_MARKER)
+    for _ in range(_MAX_BLOCKS):
+        file.seek(offset)
+        head = file.read(4)
+        if len(head) < 4:
+            return None
+        offset += 4 + int.from_bytes(head[1:], "big")
+        if head[0] & 0x80:
+            break
+    while offset < size:
+        file.seek(offset)
+        data = file.read(_SEARCH_BYTES)
+        at = data.find(_MARKER)
+        while at >= 0:
+            if data[at + 5 : at + 8] == _STREAM_INFO:
+                return offset + at
+            at = data.find(_MARKER, at + 1)
+        if len(data) < 8:
+            return None
+        offset += len(data) - 7
+    return None

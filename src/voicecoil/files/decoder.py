@@ -1,0 +1,160 @@
+"""One part of an audio file, decoded by libsndfile."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from voicecoil.files.containers import Part, Pieces
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["SLICE_FRAMES", "Decoder", "DecoderError"]
+
+SLICE_FRAMES = 65_536
+"""The most that is decoded at once: a request for a billion frames must not allocate them."""
+
+# An MP3 frame may use bits from up to 511 bytes before it: 22 frames at the lowest bit rate.
+# Decoding that starts later gives silence or noise at first.
+_MP3_PREROLL_FRAMES = 32 * 1152
+# A seek into the last page of a Vorbis file lands elsewhere (libsndfile 1.2.2). A page holds up
+# to 255 packets of 1024 frames.
+_VORBIS_LAST_PAGE_FRAMES = 256 * 1024
+# libsndfile reports a number near 2**63 if it does not know the number of frames.
+_UNKNOWN_FRAMES = 2**62
+
+
+class DecoderError(Exception):
+    """libsndfile refused, or could not go on.
+
+    Attributes
+    ----------
+    block : ndarray of float32, shape (n, channels)
+        Frames that `read` had decoded before.
+    """
+
+    def __init__(self, reason: str, block: NDArray[np.float32] | None = None) -> None:
+        import numpy as np
+
+        super().__init__(reason)
+        self.block = np.zeros((0, 1), np.float32) if block is None else block
+
+
+class Decoder:
+    """The decoder of one part; not safe for use by several threads at once.
+
+    Parameters
+    ----------
+    path : str
+    part : Part
+
+    Attributes
+    ----------
+    samplerate, channels : int
+    frames : int or None
+        None if the file does not say.
+    format, subtype : str
+        libsndfile's names.
+
+    Raises
+    ------
+    DecoderError
+        The part is not audio that libsndfile can read.
+    OSError
+        The operating system refused to open the file.
+    """
+
+    def __init__(self, path: str, part: Part) -> None:
+        import soundfile
+
+        self._virtual: Pieces | None = None
+        self._descriptor: int | None = None
+        target: Any = path
+        if part.pieces is not None or not part.frames_known:
+            target = self._virtual = Pieces(path, part)
+        elif os.name != "nt":
+            # A descriptor needs no text encoding of the name, and an error of the operating
+            # system remains one. On Windows it may belong to another C runtime.
+            target = self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            self._file: Any = soundfile.SoundFile(target, closefd=False)
+        except (soundfile.SoundFileError, TypeError) as error:
+            # TypeError: the name ends in .raw, and soundfile wants to be told the format.
+            self.close()
+            raise DecoderError(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+        # soundfile seeks after each read of a seekable file. That restarts the MP3 decoder: a
+        # click at each block, and seconds for small ones. sf_seek itself does not ask.
+        self._file.seekable = lambda: False
+        self.samplerate = int(self._file.samplerate)
+        self.channels = int(self._file.channels)
+        self.format = str(self._file.format)
+        self.subtype = str(self._file.subtype)
+        known = part.frames_known and self._file.frames < _UNKNOWN_FRAMES
+        self.frames: int | None = int(self._file.frames) if known else None
+
+    def read(self, frames: int) -> NDArray[np.float32]:
+        """Return up to `frames` frames, at most `SLICE_FRAMES`; none at the end.
+
+        Raises
+        ------
+        DecoderError
+            The data are damaged. It has the frames that came before.
+        """
+        import numpy as np
+        import soundfile
+
+        frames = min(frames, SLICE_FRAMES)
+        block = np.full((frames, self.channels), np.nan, dtype=np.float32)
+        try:
+            count = len(self._file.read(out=block))
+        except soundfile.SoundFileError as error:
+            # The decoder filled the block as far as the data went; the count went with the
+            # exception. No decoder that can fail here produces NaN.
+            filled = np.flatnonzero(~np.isnan(block).all(axis=1))
+            count = int(filled[-1]) + 1 if len(filled) else 0
+            raise DecoderError(str(error) or "bad data", block[:count]) from error
+        if self._virtual is not None and self._virtual.error is not None:
+            raise DecoderError(str(self._virtual.error), block[:count])
+        return block[:count]
+
+    def seek(self, frame: int) -> None:
+        """Go to a frame; the next `read` starts with it.
+
+        Raises
+        ------
+        DecoderError
+            The data end before it, or are damaged there.
+        """
+        import soundfile
+
+        try:
+            start = self._decodable_start(frame)
+            self._file.seek(start)
+            for skipped in range(start, frame, SLICE_FRAMES):
+                self._file.read(min(SLICE_FRAMES, frame - skipped), dtype="float32")
+        except soundfile.SoundFileError as error:
+            raise DecoderError(str(error)) from error
+
+    def _decodable_start(self, frame: int) -> int:
+        """Return where decoding has to start for `frame` to come out right."""
+        if self.subtype.startswith("MPEG"):
+            return max(0, frame - _MP3_PREROLL_FRAMES)
+        if self.subtype == "VORBIS" and self.frames is not None:
+            return max(0, min(frame, self.frames - _VORBIS_LAST_PAGE_FRAMES))
+        return frame
+
+    def close(self) -> None:
+        """Close the file; again is harmless."""
+        file, self._file = getattr(self, "_file", None), None
+        if file is not None:
+            file.close()
+        if self._virtual is not None:
+            self._virtual.close()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
