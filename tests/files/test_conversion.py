@@ -22,6 +22,7 @@ from voicecoil.errors import (
     StreamClosedError,
 )
 from voicecoil.files import Source
+from voicecoil.files.loop import LoopedSource
 
 SIZES = st.lists(st.integers(1, 3000), min_size=1, max_size=5)
 RATES = st.sampled_from([8000, 11025, 22050, 44100, 48000, 96000])
@@ -265,6 +266,151 @@ def test_one_conversion_step_makes_a_bounded_number_of_samples(
     assert all(1 <= frames * new / old * channels <= 2**18 for frames in asked)
     expected = soxr.resample(array, old, new, "HQ")[: len(got)]
     np.testing.assert_allclose(got, expected, atol=1e-6)
+
+
+# ---- loops and the caller's own sources -------------------------------------------------------
+
+
+@pytest.mark.parametrize(("old", "new"), [(44100, 48000), (48000, 44100), (8000, 48000)])
+@pytest.mark.parametrize("frames", [1, 7, 1001, 30_000])
+def test_a_looped_source_is_converted_as_one_signal(old: int, new: int, frames: int) -> None:
+    array = noise(frames, 2)
+    loops = max(3, 5000 // frames)
+    looped = converted(LoopedSource(ArraySource(array, old), loops), new, 2)
+    expected = converted(ArraySource(np.tile(array, (loops, 1)), old), new, 2)
+    assert looped.frames == expected.frames == (2 * frames * loops * new + old) // (2 * old)
+    assert np.array_equal(read_all(looped, [1000, 17]), read_all(expected, [5000]))
+
+
+class Counting(ArraySource):
+    """Counts how often it is read and rewound, and may not know its length."""
+
+    def __init__(self, *args: Any, known: bool = True) -> None:
+        super().__init__(*args)
+        self.calls = 0
+        if not known:
+            self.frames = None
+
+    def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+        self.calls += 1
+        return super().read(max_frames)
+
+    def seek(self, frame: int) -> None:
+        self.calls += 1
+        super().seek(frame)
+
+
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("frames", [1, 3000])
+def test_a_short_source_is_held_in_memory(frames: int, known: bool) -> None:
+    array = noise(frames, 2)
+    source = Counting(array, 48000, known=known)
+    looped = LoopedSource(source, 0)
+    assert looped.frames is None
+    got = looped.read(100_000)
+    assert source.calls < 10
+    assert np.array_equal(got, np.resize(array, (100_000, 2)))
+    assert np.array_equal(looped.read(5), np.resize(np.roll(array, -(100_000 % frames), 0), (5, 2)))
+
+
+def test_a_long_source_is_not_held_in_memory() -> None:
+    array = noise(600_000, 2)
+    source = Counting(array, 48000)
+    looped = LoopedSource(source, 3)
+    got = read_all(looped, [50_000])
+    assert source.calls > 36
+    assert np.array_equal(got, np.tile(array, (3, 1)))
+    for frame in (0, 599_999, 600_000, 1_799_999, 1_800_000):
+        looped.seek(frame)
+        assert np.array_equal(looped.read(9), got[frame : frame + 9])
+
+
+def test_a_source_that_fails_while_it_is_looped_gives_what_came_before() -> None:
+    class Failing(Counting):
+        def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+            block = super().read(min(10, max_frames))
+            if not len(block):
+                raise FileTruncatedError("no more", frames=25)
+            return block
+
+    looped = LoopedSource(Failing(noise(25, 1), 48000), 3)
+    assert np.array_equal(looped.read(1000), noise(25, 1))
+    with pytest.raises(FileTruncatedError):
+        looped.read(1000)
+
+
+class Own:
+    """A source that returns what the test wants."""
+
+    samplerate, channels, frames = 48000, 2, None
+
+    def __init__(self, block: Any, **attributes: Any) -> None:
+        self.block = block
+        vars(self).update(attributes)
+
+    def read(self, max_frames: int) -> Any:
+        return self.block
+
+    def seek(self, frame: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("block", "channels", "shape"),
+    [
+        (np.ones((5, 2)), 2, (5, 2)),
+        (np.ones(5, np.float32), 1, (5, 1)),
+        (np.ones((2, 5), np.float32).T, 2, (5, 2)),
+        (np.ones((10, 4), np.float32)[::2, ::2], 2, (5, 2)),
+    ],
+    ids=["float64", "1-D", "a transposed view", "strides"],
+)
+def test_blocks_of_a_callers_source_that_are_taken(
+    block: Any, channels: int, shape: tuple[int, int]
+) -> None:
+    got = as_source(Own(block, channels=channels)).read(100)
+    assert (got.dtype, got.shape, got.flags.c_contiguous) == (np.float32, shape, True)
+    assert (got == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("block", "error", "words"),
+    [
+        ([[0.0, 0.0]], ArgumentTypeError, "returned a list; return float32"),
+        (None, ArgumentTypeError, "returned a NoneType"),
+        (np.zeros((5, 2), np.int16), ArgumentTypeError, "dtype int16"),
+        (np.zeros((5, 2), complex), ArgumentTypeError, "dtype complex128"),
+        (np.zeros(10, np.float32), ArgumentError, r"shape \(10,\)"),
+        (np.zeros((2, 5), np.float32), ArgumentError, "transposed: use .T"),
+        (np.zeros((5, 3), np.float32), ArgumentError, r"shape \(5, 3\)"),
+        (np.zeros((101, 2), np.float32), ArgumentError, "n at most 100"),
+    ],
+)
+def test_blocks_of_a_callers_source_that_are_refused(
+    block: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=rf"Own\.read\(100\) .*{words}"):
+        as_source(Own(block)).read(100)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "error", "words"),
+    [
+        ({"samplerate": "48000"}, ArgumentTypeError, "Own.samplerate"),
+        ({"samplerate": 0}, ArgumentError, "Own.samplerate"),
+        ({"channels": 2.5}, ArgumentTypeError, "Own.channels"),
+        ({"channels": 0}, ArgumentError, "Own.channels"),
+        ({"frames": 1.5}, ArgumentTypeError, "Own.frames"),
+        ({"frames": -1}, ArgumentTypeError, "Own.frames"),
+        ({"close": None}, ArgumentTypeError, "no method 'close'"),
+    ],
+)
+def test_a_callers_source_with_odd_attributes(
+    attributes: Any, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        as_source(Own(None, **attributes))
 
 
 def test_a_truncated_file_is_converted_to_its_end_and_then_says_so(tmp_path: Path) -> None:

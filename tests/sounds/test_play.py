@@ -109,6 +109,28 @@ def test_files_loop_too(rig: Rig, tmp_path: Path) -> None:
         assert_coded(rig.heard[first : first + 5_000])
 
 
+@pytest.mark.parametrize("kind", ["array", "file"])
+@pytest.mark.parametrize("loops", [3, 300])
+def test_a_loop_with_another_rate_has_no_seams_and_no_drift(
+    tmp_path: Path, kind: str, loops: int
+) -> None:
+    rig = Rig(frames=512)
+    silence = rig.play(np.zeros((1, 1), np.float32), RATE, loops=0)  # keeps the device at its rate
+    array = np.sin(2 * np.pi * np.arange(1001) / 1001)[:, None].repeat(2, 1).astype(np.float32)
+    sound: Any = array
+    if kind == "file":
+        sound = tmp_path / "a.wav"
+        with FileSink(sound, 44_100, 2) as sink:
+            sink.write(array)
+    playback = rig.play(sound, 44_100 if kind == "array" else None, loops=loops)
+    expected = read_all(converted(as_source(np.tile(array, (loops, 1)), 44_100), 48_000, 2))
+    assert playback.samplerate == RATE
+    assert playback.frames == len(expected)
+    rig.play_out(playback)
+    silence.stop(0)
+    assert np.array_equal(rig.heard[: len(expected)], expected)
+
+
 def test_an_endless_loop_goes_on_until_it_is_stopped(rig: Rig) -> None:
     playback = rig.play(coded(0, 10, 2), RATE, loops=0)
     assert playback.frames is None
@@ -340,6 +362,20 @@ def test_a_source_that_fails_is_heard_until_then(rig: Rig) -> None:
     assert playback.wait(5), "once"
     assert len(rig.heard) == 12_000
     assert_coded(rig.heard)
+
+
+@pytest.mark.parametrize("block", [[[0.0, 0.0]], np.zeros((2, 9), np.float32), None])
+def test_a_source_that_returns_something_else_is_named(rig: Rig, block: Any) -> None:
+    class Odd(_Coded):
+        def read(self, max_frames: int) -> Any:
+            return super().read(100) if self.position < 1000 else block
+
+    playback = rig.play(Odd(frames=20_000))
+    rig.play_out(playback)
+    with pytest.raises((vc.ArgumentError, vc.ArgumentTypeError), match=r"Odd\.read\(.* return"):
+        playback.wait(5)
+    assert_coded(rig.heard)
+    assert len(rig.heard) == 1000
 
 
 class _Interrupted(_Coded):

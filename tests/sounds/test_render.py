@@ -133,6 +133,17 @@ def test_a_clip_of_a_file_with_another_rate(tmp_path: Path) -> None:
         assert np.array_equal(vc.render(clip, frames=len(wanted)), wanted)
 
 
+@pytest.mark.parametrize("loops", [3, 0])
+def test_a_looped_clip_with_another_rate_is_converted_as_one_signal(loops: int) -> None:
+    wave = np.sin(2 * np.pi * np.arange(1001) / 1001).astype(np.float32)[:, None]
+    clip = vc.Clip(wave, samplerate=44_100, loops=loops, start_frame=10)
+    sound = vc.render(clip, frames=5000)
+    many = np.tile(wave, (loops or 10, 1))
+    wanted = read_all(converted(as_source(many, 44_100), 48_000, 2))[:4990]
+    assert np.array_equal(sound[10 : 10 + len(wanted)], wanted)
+    assert not sound[10 + len(wanted) :].any()
+
+
 def test_a_slow_callback_is_waited_for() -> None:
     slow = [True]
 

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from voicecoil.errors import ArgumentError, ArgumentTypeError, FileFormatError, StreamClosedError
 from voicecoil.files.arrays import ArraySource
 from voicecoil.files.channels import apply, check_channels, mix_matrix
+from voicecoil.files.checked import CheckedSource
+from voicecoil.files.loop import LoopedSource
 from voicecoil.files.rates import check_file_rate
-from voicecoil.files.source import Source, check_max_frames, check_seek, open_source
+from voicecoil.files.source import FileSource, Source, check_max_frames, check_seek, open_source
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -34,7 +36,7 @@ _PREROLL_FRAMES = 8192
 
 
 def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
-    """Return a source for an array or a file; a source is returned as it is.
+    """Return a source for an array or a file; a source is returned as it is, or checked.
 
     Parameters
     ----------
@@ -56,7 +58,10 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
         Whatever :class:`ArraySource` or :func:`~voicecoil.files.open_source` finds.
     """
     if all(hasattr(array_or_path, name) for name in ("read", "samplerate", "channels", "frames")):
+        own = (ArraySource, CheckedSource, ConvertedSource, FileSource, LoopedSource)
         source: Source = array_or_path
+        if not isinstance(array_or_path, own):
+            source = CheckedSource(array_or_path)
         if samplerate is not None and check_file_rate(samplerate) != source.samplerate:
             raise ArgumentError(
                 f"samplerate is {samplerate!r} and the source has {source.samplerate}; leave it out"
@@ -319,14 +324,23 @@ class ConvertedSource:
         self.close()
 
 
-def read_all(source: Source, chunk_frames: int = 65_536) -> NDArray[np.float32]:
-    """All that is left of `source`, float32, C-contiguous, shape (frames, channels); closes it."""
+def read_all(
+    source: Source, chunk_frames: int = 65_536, max_frames: int | None = None
+) -> NDArray[np.float32]:
+    """Read what is left of a source, at most `max_frames`, and close it.
+
+    Returns
+    -------
+    ndarray of float32, shape (frames, channels), C-contiguous
+    """
     import numpy as np
 
+    left = 2**63 if max_frames is None else max_frames
     try:
         blocks = [np.empty((0, source.channels), np.float32)]
-        while len(block := source.read(chunk_frames)):
+        while left > 0 and len(block := source.read(min(chunk_frames, left))):
             blocks.append(block)
+            left -= len(block)
         return np.concatenate(blocks)
     finally:
         source.close()

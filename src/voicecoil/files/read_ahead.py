@@ -30,15 +30,12 @@ class Reader:
     source : Source
     samplerate : float
         The source's, Hz.
-    loops : int
-        How often the source is read, from where it is and then from its start; 0: for ever.
     """
 
-    def __init__(self, source: Source, samplerate: float, loops: int = 1) -> None:
+    def __init__(self, source: Source, samplerate: float) -> None:
         self.ring = _core.Ring(int(AHEAD_S * samplerate), source.channels)
         self.error: BaseException | None = None
         self._source = source
-        self._loops_left = loops
         self._ended = threading.Event()
         self._wanted: Callable[[], bool] = lambda: True
         self._generation = exit_and_fork.generation()
@@ -63,21 +60,14 @@ class Reader:
             return False
 
     def _fill(self, frames: int) -> bool:
-        rewound = False
         while self.ring.readable < frames and not self._ended.is_set():
             room = min(CHUNK_FRAMES, self.ring.writable)
             if room == 0:
                 return True
             block = self._source.read(room)
-            if len(block):
-                self.ring.write(block)
-                rewound = False
-                continue
-            if self._loops_left == 1 or rewound:  # twice nothing: there is nothing to loop
+            if not len(block):
                 return False
-            self._loops_left -= self._loops_left != 0
-            self._source.seek(0)
-            rewound = True
+            self.ring.write(block)
         return True
 
     def _run(self) -> None:

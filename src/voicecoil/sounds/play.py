@@ -264,22 +264,30 @@ def _play_on(
     output: Output, sound: Any, source: Source, mapping: Any, gain: float, loops: int
 ) -> Playback:
     from voicecoil.files.convert import as_source, converted, read_all
+    from voicecoil.files.loop import LoopedSource
 
     stream = output.stream
     is_array = hasattr(sound, "dtype")
+    converts = source.samplerate != stream.samplerate
+    memory_loops = 1
+    if is_array and not converts:
+        memory_loops = loops  # the mixer repeats it, at no cost
+    elif loops != 1:
+        source = LoopedSource(source, loops)
     long = source.frames is None or source.frames > AHEAD_S * source.samplerate
-    if is_array and source.samplerate != stream.samplerate and long:
+    if is_array and converts and long:
         # Converting it all now would keep the caller; it is converted while it plays. The copy
         # keeps the promise that the caller may change the array.
         source = as_source(sound.copy(), source.samplerate)
+        source = source if loops == 1 else LoopedSource(source, loops)
         is_array = False
     ready = converted(source, stream.samplerate, stream.channels, mapping)
-    frames = None if loops == 0 or ready.frames is None else ready.frames * loops
     if is_array:
-        clip = _core.Clip.from_memory(read_all(ready), loops, None, gain)
+        frames = ready.frames * memory_loops if ready.frames and memory_loops else None
+        clip = _core.Clip.from_memory(read_all(ready), memory_loops, None, gain)
         output.add(clip)
         return Playback(output, clip, None, frames)
-    reader = Reader(ready, stream.samplerate, loops)
+    reader = Reader(ready, stream.samplerate)
     clip = _core.Clip.from_ring(reader.ring, None, gain)
     if output.may_wait:
         clip.wait_for_ring()
@@ -289,4 +297,4 @@ def _play_on(
     except BaseException:
         reader.ring.end()  # the clip would wait for more for ever
         raise
-    return Playback(output, clip, reader, frames)
+    return Playback(output, clip, reader, ready.frames)

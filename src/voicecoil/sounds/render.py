@@ -103,7 +103,7 @@ def render(
         raise ArgumentError(f"blocksize={blocksize!r}; give frames per block, such as 512")
     code = callback_or_clips
     if isinstance(code, Clip) or _is_sequence(code):
-        code = _mixer_of(code, rate)
+        code = _mixer_of(code, rate, total)
     try:
         result = np.empty((total, count), np.float32)  # zeros() comes in small pages
     except MemoryError:
@@ -143,7 +143,7 @@ def render(
     return result
 
 
-def _mixer_of(clips: Any, samplerate: float) -> CodeFactory:
+def _mixer_of(clips: Any, samplerate: float, frames: int) -> CodeFactory:
     listed = [clips] if isinstance(clips, Clip) else list(clips)
     for clip in listed:
         if not isinstance(clip, Clip):
@@ -156,8 +156,8 @@ def _mixer_of(clips: Any, samplerate: float) -> CodeFactory:
     def make(got: Any, inputs: int, outputs: int) -> _core.Code:
         mixer = _core.MixerCode(outputs, max(1, len(listed)), False)
         for clip in listed:
-            sound = _sound(clip, samplerate, outputs)
-            mixer.add(_core.Clip.from_memory(sound, clip.loops, clip.start_frame, clip.gain))
+            sound, loops = _sound(clip, samplerate, outputs, max(1, frames - clip.start_frame))
+            mixer.add(_core.Clip.from_memory(sound, loops, clip.start_frame, clip.gain))
         return mixer
 
     return CodeFactory(make)
@@ -174,13 +174,20 @@ def _is_sequence(value: Any) -> bool:
     return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
-def _sound(clip: Clip, samplerate: float, channels: int) -> NDArray[np.float32]:
+def _sound(
+    clip: Clip, samplerate: float, channels: int, max_frames: int
+) -> tuple[NDArray[np.float32], int]:
+    """Return the frames of a clip that can be heard, and how often the mixer repeats them."""
     from voicecoil.files.convert import as_source, converted, read_all
+    from voicecoil.files.loop import LoopedSource
 
     # An array is at the rendering's rate unless it says otherwise; a file knows its own.
     rate = clip.samplerate or (samplerate if hasattr(clip.sound, "dtype") else None)
     source = as_source(clip.sound, rate)
+    loops = clip.loops
+    if loops != 1 and source.samplerate != samplerate:
+        source, loops = LoopedSource(source, loops), 1  # the seams are converted as well
     try:
-        return read_all(converted(source, samplerate, channels))
+        return read_all(converted(source, samplerate, channels), max_frames=max_frames), loops
     finally:
         source.close()

@@ -130,7 +130,8 @@ def parse(file: BinaryIO, start: int, size: int, embedded: bool = False) -> Layo
     missing = None
     last = streams[-1]
     if _promises_more(last) and last.header is not None:
-        missing = f"its header promises {last.header.frames} MPEG frames and {last.frames} are there"
+        promised = last.header.frames
+        missing = f"its header promises {promised} MPEG frames and {last.frames} are there"
     elif cut:
         missing = "its last MPEG frame is cut"
     first = streams[0]
