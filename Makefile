@@ -13,7 +13,9 @@ IN_ENV = $(ENV)/bin/python
 
 .PHONY: play test docs bench bench-peers bench-hostile bench-long env env-peers clean
 
-# In the environment, so that no shell looks into the name.
+# In the environment, so that no shell looks into the name. make itself would export FILE as well,
+# expanded, and FILE='$(shell ...)' would be run.
+unexport FILE
 play: export VOICECOIL_PLAY_FILE = $(value FILE)
 play: env
 	@$(IN_ENV) tools/play.py
