@@ -323,6 +323,8 @@ void vc_gate_end(voicecoil_gate *gate) {
     vc_isolated_end(&gate->isolated, &(vc_isolated_user){take, drop, gate});
 }
 
+void vc_gate_break_import(voicecoil_gate *gate) { vc_isolated_break_import(&gate->isolated); }
+
 /* ---- gates ------------------------------------------------------------------------------------
  */
 

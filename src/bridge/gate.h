@@ -22,5 +22,7 @@ PyObject *vc_gate_take_exception(voicecoil_gate *gate);
 /* The keeper's calls, as in isolated.h. [keeper] */
 PyObject *vc_gate_make(voicecoil_gate *gate, PyObject *wanted);
 void vc_gate_end(voicecoil_gate *gate);
+/* As in isolated.h. [control] */
+void vc_gate_break_import(voicecoil_gate *gate);
 
 #endif

@@ -2,12 +2,14 @@
 #include "isolated.h"
 
 #include "entry.h"
+#include "voicecoil.h"
 
 #include <marshal.h>
+#include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 #if defined(__unix__) || defined(__APPLE__)
 #define HAS_FORK 1
-#include <pthread.h>
 #endif
 
 /* What comes out: a copy that belongs to no interpreter. */
@@ -55,16 +57,34 @@ static PyObject *hand_over(copied *out) {
     return answer;
 }
 
-/* ---- those that cannot be ended ----------------------------------------------------------------
- */
+/* ---- the end of the program ---------------------------------------------------------------------
+ *
+ * Python's list of interpreters must not change under vc_isolated_forget_all: a thread that finds
+ * its interpreter gone from the list at the end of Py_EndInterpreter aborts the process. A keeper
+ * says that it changes the list before it looks whether the program is leaving, and who leaves says
+ * so before it looks whether a keeper changes the list; both sequentially consistent. So one of the
+ * two sees the other. */
 
-static atomic_int alive;
+static atomic_int alive;    /* interpreters on the list */
+static atomic_int changing; /* keepers that are making or ending one */
+static atomic_bool leaving; /* the list is changed no more */
+
+static bool begin_change(void) {
+    atomic_fetch_add(&changing, 1);
+    if (atomic_load(&leaving)) {
+        atomic_fetch_sub(&changing, 1);
+        return false;
+    }
+    return true;
+}
+
+static void end_change(void) { atomic_fetch_sub(&changing, 1); }
 
 /* The runtime's list of interpreters begins in here: {..., head, main, ...}. */
 extern char _PyRuntime[];
 enum { LIST_IS_WITHIN = 8192 };
 
-void vc_isolated_forget_all(void) {
+static void unlink_all(void) {
     PyInterpreterState *pair[2] = {PyInterpreterState_Head(), PyInterpreterState_Main()};
     if (atomic_load(&alive) == 0 || pair[0] == pair[1]) {
         return;
@@ -77,11 +97,31 @@ void vc_isolated_forget_all(void) {
     }
 }
 
+bool vc_isolated_forget_all(double timeout_s) {
+    atomic_store(&leaving, true);
+    PyThreadState *mine = PyEval_SaveThread(); /* a keeper may need it to get on */
+    int64_t until_ns = vc_clock_ns() + (int64_t)(timeout_s * 1e9);
+    bool changed;
+    while ((changed = atomic_load(&changing) != 0) && vc_clock_ns() < until_ns) {
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    PyEval_RestoreThread(mine);
+    unlink_all();
+    return !changed;
+}
+
 #ifdef HAS_FORK
+/* None of the parent's keepers is in the child. */
+static void forget_parents(void) {
+    unlink_all();
+    atomic_store(&alive, 0);
+    atomic_store(&changing, 0);
+}
+
 static void forget_all_in_forks(void) {
     static atomic_flag done = ATOMIC_FLAG_INIT;
     if (!atomic_flag_test_and_set(&done)) {
-        pthread_atfork(NULL, NULL, vc_isolated_forget_all);
+        pthread_atfork(NULL, NULL, forget_parents);
     }
 }
 #else
@@ -123,6 +163,19 @@ static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size,
     return good;
 }
 
+/* Ends the import for vc_isolated_break_import and detaches the keeper. A thread that breaks the
+ * import says so before it looks whether there is one; here it is the other way round. */
+static void end_import(vc_isolated *isolated, unsigned long me) {
+    PyThreadState *home = PyEval_SaveThread();
+    atomic_store(&isolated->importing, 0);
+    while (atomic_load(&isolated->breaking)) {
+        nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
+    }
+    PyEval_RestoreThread(home);
+    PyThreadState_SetAsyncExc(me, NULL); /* one that came too late for the import */
+    PyEval_SaveThread();
+}
+
 PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user) {
     /* Threads could outlive the callable, and a fork or exec belongs to the whole process. */
     PyInterpreterConfig config = {
@@ -136,27 +189,35 @@ PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_iso
     };
     PyThreadState *outside = PyThreadState_Get();
     PyThreadState *home = NULL;
+    forget_all_in_forks();
+    if (!begin_change()) {
+        PyErr_SetString(PyExc_RuntimeError, "the program is ending");
+        return NULL;
+    }
     PyStatus status = Py_NewInterpreterFromConfig(&home, &config);
     if (PyStatus_Exception(status) || home == NULL) {
+        end_change();
         PyThreadState_Swap(outside);
         const char *why = status.err_msg ? status.err_msg : "unknown";
         PyErr_Format(PyExc_RuntimeError, "Python makes no interpreter: %s", why);
         return NULL;
     }
-    forget_all_in_forks();
     atomic_fetch_add(&alive, 1);
+    end_change();
     isolated->home = home;
     isolated->interpreter = PyThreadState_GetInterpreter(home);
     copied out = {0};
+    unsigned long me = PyThread_get_thread_ident();
+    atomic_store(&isolated->importing, me);
     /* Reading the bytes of an object of the outside needs no GIL: the caller holds it. */
     enter(isolated, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted), user, &out);
-    PyEval_SaveThread();
+    end_import(isolated, me);
     PyEval_RestoreThread(outside);
     return hand_over(&out);
 }
 
 void vc_isolated_end(vc_isolated *isolated, const vc_isolated_user *user) {
-    if (isolated->interpreter == NULL) {
+    if (isolated->interpreter == NULL || !begin_change()) {
         return;
     }
     PyThreadState *outside = PyEval_SaveThread();
@@ -166,6 +227,7 @@ void vc_isolated_end(vc_isolated *isolated, const vc_isolated_user *user) {
     Py_CLEAR(isolated->describe);
     Py_EndInterpreter(isolated->home);
     atomic_fetch_sub(&alive, 1);
+    end_change();
     isolated->home = NULL;
     isolated->interpreter = NULL;
     PyEval_RestoreThread(outside);
@@ -192,6 +254,32 @@ void vc_isolated_interrupt(vc_isolated *isolated, unsigned long thread) {
     vc_come_back(outside);
 }
 
+static void *break_import(void *argument) {
+    vc_isolated *isolated = argument;
+    unsigned long thread = atomic_load(&isolated->importing);
+    PyThreadState *state = thread != 0 ? PyThreadState_New(isolated->interpreter) : NULL;
+    if (state != NULL) {
+        PyEval_RestoreThread(state);
+        PyThreadState_SetAsyncExc(thread, PyExc_SystemExit);
+        PyThreadState_Clear(state);
+        PyThreadState_DeleteCurrent();
+    }
+    atomic_store(&isolated->breaking, false);
+    return NULL;
+}
+
+void vc_isolated_break_import(vc_isolated *isolated) {
+    pthread_t thread;
+    if (atomic_exchange(&isolated->breaking, true)) {
+        return; /* the thread still waits for the GIL */
+    }
+    if (pthread_create(&thread, NULL, break_import, isolated) == 0) {
+        pthread_detach(thread);
+    } else {
+        atomic_store(&isolated->breaking, false);
+    }
+}
+
 #else
 
 PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user) {
@@ -214,6 +302,11 @@ void vc_isolated_interrupt(vc_isolated *isolated, unsigned long thread) {
     (void)isolated, (void)thread;
 }
 
-void vc_isolated_forget_all(void) {}
+void vc_isolated_break_import(vc_isolated *isolated) { (void)isolated; }
+
+bool vc_isolated_forget_all(double timeout_s) {
+    (void)timeout_s;
+    return true;
+}
 
 #endif

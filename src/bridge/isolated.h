@@ -11,6 +11,7 @@
 #define VOICECOIL_BRIDGE_ISOLATED_H
 
 #include <Python.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 typedef struct vc_isolated {
@@ -18,6 +19,8 @@ typedef struct vc_isolated {
     PyThreadState *home;             /* the keeper's, inside */
     PyObject *parts;                 /* inside: what voicecoil.callbacks.isolated_bootstrap made */
     PyObject *describe;              /* inside: makes bytes of an exception */
+    _Atomic unsigned long importing; /* the keeper's ident while it imports, else 0 */
+    atomic_bool breaking;            /* a thread does what vc_isolated_break_import promises */
 } vc_isolated;
 
 /* Who wants the interpreter. Both are called inside, by the keeper. */
@@ -32,8 +35,8 @@ typedef struct vc_isolated_user {
  * New reference to the bytes that it answers. NULL with an exception: not even that could be run.
  * [keeper] */
 PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user);
-/* Ends the interpreter, when nobody else is inside or will enter, and no thread state is left but
- * the keeper's. [keeper] */
+/* Ends the interpreter, when no other thread is inside or will enter, and no thread state is left
+ * but the keeper's. Does nothing after vc_isolated_forget_all. [keeper] */
 void vc_isolated_end(vc_isolated *isolated, const vc_isolated_user *user);
 
 /* New reference to bytes that describe an exception of the inside, whose reference it takes. May
@@ -43,11 +46,19 @@ PyObject *vc_isolated_describe(vc_isolated *isolated, PyObject *exception);
  * [control] */
 void vc_isolated_interrupt(vc_isolated *isolated, unsigned long thread);
 
-/* Takes all interpreters but the main one off the runtime's list, so that nobody tries to end them:
- * Python aborts at exit when one is left or in use, and in the child of a fork when it clears the
- * parent's. CPython has no call for it; where its list does not look as expected nothing is done.
- * In the child of every fork, while there is an isolated one; and at exit, when one of them cannot
- * be ended. [control] */
-void vc_isolated_forget_all(void);
+/* Raises SystemExit in the keeper if it is in vc_isolated_make and imports the callable; noticed
+ * when that next runs Python code. Returns at once: a native thread does it, because it may have to
+ * wait for the interpreter's GIL, and Python starts no thread while it ends. Any thread but the
+ * keeper, at any time. [control] */
+void vc_isolated_break_import(vc_isolated *isolated);
+
+/* At exit, when one of the interpreters cannot be ended: takes all but the main one off the
+ * runtime's list, because Python aborts when one is left there. Before that it waits, without the
+ * GIL, for keepers that are making or ending one; afterwards none is made or ended any more.
+ * Returns false if a keeper did not finish within `timeout_s`: Python aborts if that keeper
+ * finishes later. The child of a fork does the same by itself, because Python aborts when it clears
+ * the parent's interpreters. CPython has no call for this; if its list does not look as expected
+ * nothing is done. [control] */
+bool vc_isolated_forget_all(double timeout_s);
 
 #endif

@@ -50,3 +50,7 @@ void vc_isolated_code_interrupt(vc_isolated_code *code) {
         vc_isolated_interrupt(&code->isolated, thread);
     }
 }
+
+void vc_isolated_code_break_import(vc_isolated_code *code) {
+    vc_isolated_break_import(&code->isolated);
+}

@@ -22,5 +22,7 @@ void vc_isolated_code_end(vc_isolated_code *code);
 PyObject *vc_isolated_code_take_exception(vc_isolated_code *code);
 /* Raises SystemExit in the callable if it runs now. [keeper] */
 void vc_isolated_code_interrupt(vc_isolated_code *code);
+/* As vc_isolated_break_import. [control] */
+void vc_isolated_code_break_import(vc_isolated_code *code);
 
 #endif

@@ -237,14 +237,21 @@ cdef class IsolatedCode(PythonCode):
         """[keeper] Raises SystemExit in the callable if it runs now."""
         vc_isolated_code_interrupt(&self.isolated)
 
+    def break_import(self):
+        """Raises SystemExit in the keeper if it imports the callable now; returns at once."""
+        vc_isolated_code_break_import(&self.isolated)
+
     def describe_exception(self):
         """The exception that ended the stream, once, as bytes; else None."""
         return vc_isolated_code_take_exception(&self.isolated)
 
 
-def forget_interpreters():
-    """At exit: nobody tries to end what cannot be ended."""
-    vc_isolated_forget_all()
+def forget_interpreters(double timeout_s):
+    """At exit: from now on Python ends none of the isolated interpreters.
+
+    Waits for those that are being made or ended. False: one of them took longer.
+    """
+    return vc_isolated_forget_all(timeout_s)
 
 
 cdef class Worker(Code):
@@ -359,6 +366,10 @@ cdef class Gate:
     def end(self):
         """[keeper] Ends the interpreter, when it is shut."""
         vc_gate_end(self.gate)
+
+    def break_import(self):
+        """Raises SystemExit in the keeper if it imports the callable now; returns at once."""
+        vc_gate_break_import(self.gate)
 
 
 # For voicecoil_bridge.h.

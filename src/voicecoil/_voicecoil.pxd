@@ -265,7 +265,7 @@ cdef extern from "block.h":
 
 
 cdef extern from "isolated.h":
-    void vc_isolated_forget_all()
+    bint vc_isolated_forget_all(double timeout_s)
 
 
 cdef extern from "isolated_code.h":
@@ -278,6 +278,7 @@ cdef extern from "isolated_code.h":
     void vc_isolated_code_end(vc_isolated_code *code)
     object vc_isolated_code_take_exception(vc_isolated_code *code)
     void vc_isolated_code_interrupt(vc_isolated_code *code)
+    void vc_isolated_code_break_import(vc_isolated_code *code)
 
 
 cdef extern from "gate.h":
@@ -292,6 +293,7 @@ cdef extern from "gate.h":
     object vc_gate_take_exception(voicecoil_gate *gate)
     object vc_gate_make(voicecoil_gate *gate, object wanted)
     void vc_gate_end(voicecoil_gate *gate)
+    void vc_gate_break_import(voicecoil_gate *gate)
 
 
 cdef extern from "allocations.h":

@@ -339,6 +339,7 @@ STUCK = (
     r"Traceback \(most recent call last\):\n(  .*\n)+"
     r"voicecoil\.errors\.StreamTimeoutError: .* did not .* within [\d.]+ s\n"
 )
+BUSY = STUCK.replace("isolated_code:stuck_\\w+", "isolated_ending:beat")
 
 
 @needs_3_12
@@ -365,6 +366,29 @@ STUCK = (
 )
 def test_life(what: str, code: int, stderr: str) -> None:
     check(run("isolated", what), code, stderr)
+
+
+@needs_3_12
+def test_exit_in_the_middle_of_an_import() -> None:
+    check([run_fresh("isolated", "importing") for _ in range(2)])
+
+
+@needs_3_12
+@pytest.mark.parametrize("leave", ["", " leave"])
+def test_exit_while_one_interpreter_is_ended_and_another_is_left(leave: str) -> None:
+    """Without a wait for the former, Python aborts: it is gone from the list of interpreters."""
+    check([run_fresh("isolated", f"ending{leave}")], stderr=f"({STUCK}|{BUSY})+")
+
+
+@needs_3_12
+def test_an_end_that_follows_an_interruption_is_not_lost() -> None:
+    for _ in range(5):
+        _, driver = device()
+        with opened("half", driver) as stream:
+            stream.abort()
+            keeper = stream._code.keeper
+            keeper.interrupt()
+            keeper.end(20.0)
 
 
 @needs_3_12

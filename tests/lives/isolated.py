@@ -3,8 +3,10 @@
 import contextlib
 import gc
 import os
+import shutil
 import signal
 import sys
+import tempfile
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 from life import devices, until
 
 import voicecoil as vc
+from voicecoil.lifetime import exit_and_fork
 
 
 def opened(name: str = "beat", driver: Any = None, **wanted: Any) -> vc.OutputStream:
@@ -132,6 +135,38 @@ def daemons() -> None:
     assert ready.wait(20)
 
 
+def importing() -> None:
+    """A thread is in the middle of a long import while the program ends."""
+    began = Path(tempfile.mkdtemp()) / "began"
+    os.environ["LIFE_IMPORT_BEGAN"] = str(began)
+
+    def open_one() -> None:
+        with contextlib.suppress(vc.StreamStateError):
+            vc.OutputStream("isolated_imports:beat", isolated=True, driver=devices())
+
+    threading.Thread(target=open_one, daemon=True).start()
+    until(began.exists)
+    shutil.rmtree(began.parent)
+
+
+def ending(leave: str = "") -> None:
+    """An interpreter is being ended while another one is left, in which a thread is stuck."""
+    folder = Path(tempfile.mkdtemp())
+    os.environ["LIFE_ENDING"] = str(folder)
+    one = globals()["ending_one"] = vc.OutputStream(
+        "isolated_ending:beat", isolated=True, driver=devices()
+    )
+    keeper = next(t for t in reversed(threading.enumerate()) if t.name == "voicecoil keeper")
+    threading.Thread(target=one.close, daemon=True).start()
+    until((folder / "began").exists)
+    stuck("stuck_for_ever")
+    if leave:
+        one._code.keeper.leave()
+    # The interpreter ends only after the other one was left; the process lives long enough for it.
+    exit_and_fork._last.insert(0, (folder / "go on").touch)
+    exit_and_fork.at_the_end(lambda: until(lambda: not keeper.is_alive()))
+
+
 def stuck(name: str) -> None:
     one = globals()["one"] = opened(name)
     one.start()
@@ -180,7 +215,18 @@ what, *arguments = sys.argv[1].split()
         function.__name__: function
         for function in (
             *(exit_in_thread, collected, dropped, closed_twice, many_opens, many_at_once),
-            *(forked, daemons, stuck, sleeping, signalled, unhandled, unseen, recursion),
+            *(
+                forked,
+                daemons,
+                importing,
+                ending,
+                stuck,
+                sleeping,
+                signalled,
+                unhandled,
+                unseen,
+                recursion,
+            ),
         )
     },
 }[what](*arguments)

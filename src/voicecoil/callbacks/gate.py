@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from voicecoil import _core
-from voicecoil.callbacks.isolated import END_TIMEOUT_S, Keeper, abandon, check_name, told_here
+from voicecoil.callbacks.isolated import END_TIMEOUT_S, Keeper, check_name, told_here
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 
@@ -87,7 +87,7 @@ class Gate(_core.Gate):
             self.close(timeout_s)
         except StreamTimeoutError as error:
             if self._keeper is not None:
-                abandon()
+                self._keeper.leave()
             _core.keep_for_ever(self)
             exit_and_fork.report(error, self._name)
             return

@@ -7,9 +7,12 @@ between the device's IO thread enters that interpreter for each block; this one 
 from __future__ import annotations
 
 import marshal
+import os
+import queue
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from voicecoil import _core, errors
@@ -25,11 +28,14 @@ from voicecoil.errors import (
     StreamTimeoutError,
 )
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.weak_registry import Alive
 
-__all__ = ["Core", "IsolatedCode", "Keeper", "abandon", "check_name", "told_here"]
+__all__ = ["Core", "IsolatedCode", "Keeper", "check_name", "told_here"]
 
 OPEN_TIMEOUT_S = 60.0  # imports may be long
 END_TIMEOUT_S = 5.0
+BREAK_S = 0.05  # between two interruptions of an import
+EXIT_S = 2.0  # for all interpreters together that only need time, when the program ends
 OLDEST = (3, 12)
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
@@ -63,11 +69,12 @@ def check_name(callback: Any) -> str:
 
 
 class Core(Protocol):
-    """What a keeper keeps: the three calls that belong to its thread."""
+    """What a keeper keeps. The first three calls belong to its thread, the last to all others."""
 
     def make(self, wanted: bytes) -> bytes: ...
     def interrupt(self) -> None: ...
     def end(self) -> None: ...
+    def break_import(self) -> None: ...
 
 
 class Keeper:
@@ -82,6 +89,13 @@ class Keeper:
     stream : dict or None
         What `voicecoil.callbacks.isolated_bootstrap` makes a stream's block of.
 
+    Attributes
+    ----------
+    name : str
+    is_left : bool
+        The interpreter is left to the end of the process, because a thread is stuck in there. That
+        has been reported.
+
     Raises
     ------
     IsolatedImportError
@@ -92,10 +106,12 @@ class Keeper:
         The import did not end.
     StreamStateError
         The program is ending.
+    DriverError
+        The system gives no thread.
     """
 
     def __init__(self, name: str, core: Core, stream: dict[str, Any] | None) -> None:
-        self._name = name
+        self.name = name
         self._core = core
         self._wanted = marshal.dumps(
             {
@@ -105,17 +121,17 @@ class Keeper:
             }
         )
         self._answer: Any = None
+        self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ready = threading.Event()
-        self._wake = threading.Event()
-        self._interrupt = False
+        # Set by the thread, last. `Thread.join` that a signal interrupts takes it for ended.
+        self._over = threading.Event()
         self._lock = threading.Lock()
+        self._ending = False
         self._adopted = False
-        self._thread = threading.Thread(target=self._keep, name="voicecoil keeper", daemon=True)
+        self.is_left = False
         exit_and_fork.register(self)
-        try:
-            self._thread.start()
-        except RuntimeError as error:
-            raise StreamStateError("the interpreter is ending; open streams before that") from error
+        exit_and_fork.start_thread(self._keep, "voicecoil keeper")
+        _keepers.add(self)
         try:
             if not self._ready.wait(OPEN_TIMEOUT_S):
                 raise StreamTimeoutError(
@@ -124,7 +140,8 @@ class Keeper:
                 )
             self._check_answer()
         except BaseException:
-            self._wake.set()
+            self._ask_to_end()
+            self.break_import()
             raise
 
     def _keep(self) -> None:
@@ -133,27 +150,36 @@ class Keeper:
         except BaseException as error:
             self._answer = error
         self._ready.set()
-        while True:
-            self._wake.wait()
-            self._wake.clear()
-            if not self._interrupt:
-                break
-            self._interrupt = False
-            self._core.interrupt()
+        while (message := self._messages.get()) is not None:
+            message()
         self._core.end()
+        self._over.set()
+
+    def _ask_to_end(self) -> None:
+        self._ending = True
+        self._messages.put(None)
+
+    def break_import(self) -> None:
+        """Interrupts the import, if there is one; returns at once.
+
+        An import that goes on while Python takes the main interpreter apart crashes the process.
+        """
+        self._core.break_import()
 
     def _check_answer(self) -> None:
         answer = self._answer
         if answer is None:
             return
+        if exit_and_fork.is_ending():
+            raise StreamStateError(exit_and_fork.ENDING)  # the import was broken off
         if isinstance(answer, BaseException):
             raise answer
         why, short, traceback = answer
-        module, name = self._name.split(":")
+        module, name = self.name.split(":")
         if why == "name":
-            raise ArgumentError(f"callback={self._name!r}; {module} has no {name!r}: {short}")
+            raise ArgumentError(f"callback={self.name!r}; {module} has no {name!r}: {short}")
         if why == "kind":
-            raise ArgumentTypeError(f"callback={self._name!r} cannot be called; {short}")
+            raise ArgumentTypeError(f"callback={self.name!r} cannot be called; {short}")
         advice = ""
         if why == "missing":
             advice = ". sys.path is the same there as here"
@@ -169,37 +195,44 @@ class Keeper:
         )
 
     def adopt(self) -> None:
-        """From here on somebody else ends it, also at exit."""
+        """From here on the caller ends it, also at exit."""
         with self._lock:
-            if self._wake.is_set() or not self._thread.is_alive():
-                raise StreamStateError("the interpreter is ending; open streams before that")
+            if self._ending:
+                raise StreamStateError(exit_and_fork.ENDING)
             self._adopted = True
 
     def interrupt(self) -> None:
         """Asks for `Core.interrupt`; returns at once."""
-        self._interrupt = True
-        self._wake.set()
+        self._messages.put(self._core.interrupt)
 
     def end(self, timeout_s: float) -> None:
-        """Ends the interpreter, when nobody is inside or will enter."""
-        self._wake.set()
-        self._thread.join(timeout_s)
-        if self._thread.is_alive():
-            raise StreamTimeoutError(
-                f"the isolated interpreter of {self._name!r} did not end within {timeout_s:.3g} s"
-            )
+        """Ends the interpreter, when no thread is inside or will enter."""
+        self._ask_to_end()
+        if not self.is_over(timeout_s):
+            raise self.late(timeout_s)
+
+    def late(self, timeout_s: float) -> StreamTimeoutError:
+        """What to raise or report when the interpreter has not ended in time."""
+        return StreamTimeoutError(
+            f"the isolated interpreter of {self.name!r} did not end within {timeout_s:.3g} s"
+        )
+
+    def is_over(self, timeout_s: float = 0.0) -> bool:
+        """Waits until the interpreter has ended. False: it has not."""
+        return self._over.wait(max(0.0, timeout_s))
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the program ends before somebody has adopted it."""
+        """For `exit_and_fork`: the program ends before the keeper was adopted.
+
+        Does not wait: `_end_interpreters` does, for all keepers together.
+        """
         with self._lock:
-            if self._adopted:
-                return
-            self._wake.set()
-        try:
-            self.end(timeout_s)
-        except StreamTimeoutError:
-            abandon()  # Python would end an interpreter that is in use, and crash
-            raise
+            if not self._adopted:
+                self._ask_to_end()
+
+    def leave(self) -> None:
+        """Leaves the interpreter to the end of the process: a thread is stuck in there."""
+        self.is_left = True
 
 
 def told_here(name: str, described: bytes) -> BaseException:
@@ -271,17 +304,29 @@ class IsolatedCode(_core.IsolatedCode):
         self.keeper.end(END_TIMEOUT_S)
 
 
-_abandoned = False
-
-
-def abandon() -> None:
-    """Leaves an interpreter to the end of the process: a thread is stuck in there."""
-    global _abandoned
-    _abandoned = True
+_keepers: Alive[Keeper] = Alive()
 
 
 @exit_and_fork.at_the_end
-def _forget_abandoned() -> None:
-    """Python would abort at the attempt to end an interpreter in which a thread is stuck."""
-    if _abandoned:
-        _core.forget_interpreters()
+def _end_interpreters() -> None:
+    """Waits for interpreters that are about to end, and leaves the others.
+
+    Python aborts if it ends while an interpreter is left. A keeper that is still importing, or that
+    another thread has just told to end, only needs time.
+    """
+    began = time.monotonic()
+    while waiting := [one for one in _keepers.now() if not one.is_left and not one.is_over()]:
+        waited_s = time.monotonic() - began
+        for keeper in waiting:
+            if waited_s >= EXIT_S:
+                keeper.leave()
+                exit_and_fork.report(keeper.late(EXIT_S), keeper.name)
+            elif waited_s >= EXIT_S / 2:
+                keeper.break_import()  # again and again: its module may catch SystemExit
+        waiting[0].is_over(BREAK_S)
+    if any(not keeper.is_over() for keeper in _keepers.now()):
+        _core.forget_interpreters(EXIT_S)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_keepers.clear)

@@ -18,10 +18,23 @@ from functools import partial
 from typing import Protocol
 
 from voicecoil import _core
-from voicecoil.errors import StreamStateError
+from voicecoil.errors import DriverError, StreamStateError
 from voicecoil.lifetime.weak_registry import Alive
 
-__all__ = ["at_the_end", "forked", "generation", "register", "report", "submit", "tick"]
+__all__ = [
+    "ENDING",
+    "at_the_end",
+    "forked",
+    "generation",
+    "is_ending",
+    "register",
+    "report",
+    "start_thread",
+    "submit",
+    "tick",
+]
+
+ENDING = "the interpreter is ending, and every stream was closed; open streams before that"
 
 TICK_S = 0.01
 EXIT_S = 1.0  # what the end of the program gives to all that runs, together
@@ -64,9 +77,38 @@ def register(thing: Closable) -> None:
     _live.add(thing)  # before the look: either `_exit` sees it or this sees `_exiting`
     if _exiting:
         _live.discard(thing)
-        raise StreamStateError(
-            "the interpreter is ending, and every stream was closed; open streams before that"
-        )
+        raise StreamStateError(ENDING)
+
+
+def is_ending() -> bool:
+    """Whether everything was closed because the interpreter ends, or is being closed."""
+    return _exiting
+
+
+def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+    """Starts a daemon thread.
+
+    Record the thread only when this has returned: what failed once is tried again by the next call.
+
+    Raises
+    ------
+    StreamStateError
+        The interpreter is ending: it starts no thread any more.
+    DriverError
+        The system gives none.
+    """
+    thread = threading.Thread(target=target, name=name, daemon=True)
+    try:
+        thread.start()
+    except (RuntimeError, MemoryError, OSError) as error:
+        if _exiting or "shutdown" in str(error):
+            raise StreamStateError(ENDING) from error
+        raise DriverError(
+            f"the system gives no thread ({error}); end some of the program's threads, or raise "
+            "the limit on them",
+            call="pthread_create",
+        ) from error
+    return thread
 
 
 def at_the_end(task: Callable[[], None]) -> Callable[[], None]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from voicecoil import _core
-from voicecoil.callbacks.isolated import IsolatedCode, abandon
+from voicecoil.callbacks.isolated import IsolatedCode
 from voicecoil.drivers.protocol import Device, Driver, DriverStream, Got
 from voicecoil.errors import (
     DeviceLostError,
@@ -314,7 +314,8 @@ class Connection:
                 return True
         except StreamTimeoutError:
             pass
-        abandon()
+        if code.running_on:
+            code.keeper.leave()
         return False
 
     def close_at_exit(self, timeout_s: float) -> None:
