@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import sys
@@ -16,6 +17,8 @@ from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
 from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.sounds.mixing import close_outputs
 from voicecoil.streams.base import StreamBase
 
 # The same examples every time, and no clock: a slow machine is no failure.
@@ -28,6 +31,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("realtime"):
             item.add_marker(pytest.mark.flaky(reruns=2))
+
+
+_FAILED = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -45,7 +51,31 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     _refuse_not_tested(report, item.config)
+    if report.failed:
+        item.stash[_FAILED] = True
     return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
+    """A test that failed leaves streams open, which the next test must not meet."""
+    try:
+        yield
+    except BaseException:
+        item.stash[_FAILED] = True
+        raise
+    finally:
+        if item.stash.get(_FAILED, False):
+            close_all()
+
+
+def close_all() -> None:
+    """Closes whatever is open. An error of that was told by the test that failed."""
+    with contextlib.suppress(Exception):
+        close_outputs()
+    for thing in exit_and_fork._live.now():
+        with contextlib.suppress(Exception):
+            thing.close_at_exit(1.0)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -143,12 +173,13 @@ def coreaudio() -> Iterator[Worlds]:
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
     """What one test plays is not heard in the next, and no thread outlives its test."""
+    before = set(threading.enumerate())
     yield
     output = sys.modules.get("voicecoil.sounds.mixing")
     if output is not None:
         output.close_outputs()
     names = ("voicecoil reader", "voicecoil recorder")
-    for thread in threading.enumerate():
+    for thread in set(threading.enumerate()) - before:
         if thread.name in names:
             thread.join(10)
             assert not thread.is_alive(), f"a test left its {thread.name!r} behind"

@@ -253,3 +253,27 @@ def test_streams_that_end_while_others_look_at_them(home: dict[str, Any]) -> Non
             at_once(look, look, end)
 
     at_once(live, live)
+
+
+def test_events_that_many_take() -> None:
+    """Each event is taken once, and no taker finds that another one was faster."""
+    driver = VirtualDriver([VirtualDevice("At once", clock="stepped", frames=64)])
+    taken: list[int] = []
+    with vc.OutputStream(lambda block: None, driver=driver) as stream:
+        connection = stream._connection
+        assert connection is not None
+        interval = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        try:
+            for first in range(0, 100_000, 1000):
+                numbers = range(first, first + 1000)
+                connection._news.extend(vc.Event("back", 0, number, 0, "") for number in numbers)
+
+                def take() -> None:
+                    while events := stream.events():
+                        taken.extend(event.sample_frames for event in events)
+
+                at_once(*[take] * THREADS)
+        finally:
+            sys.setswitchinterval(interval)
+    assert sorted(taken) == list(range(100_000))

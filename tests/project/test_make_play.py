@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -63,3 +67,21 @@ def test_another_length_is_told(
     write(make_play.HEARD, coded(0, frames, 2))
     assert make_play.compare(source) == 1
     assert f"DIFFERENT: heard ({frames}, 2), the source has (1000, 2)" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="there is no make")
+@pytest.mark.parametrize(
+    "name", ["$(shell touch {})", "`touch {}`", "a $$b 'c\".flac", "$(touch {})"]
+)
+def test_the_name_of_the_file_is_not_run(tmp_path: Path, name: str) -> None:
+    name = name.format(tmp_path / "run")
+    say = f"{sys.executable} -c \"import os; print(os.environ['VOICECOIL_PLAY_FILE'])\" ;:"
+    done = subprocess.run(
+        ["make", "-s", "-C", ROOT, "play", f"FILE={name}", "PYTHON=:", f"IN_ENV={say}"],
+        env={**os.environ, "MAKEFLAGS": ""},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == f"{name}\n"
+    assert not (tmp_path / "run").exists()

@@ -62,8 +62,8 @@ def play(
     Ctrl-C fades it out. Where its device goes away, the sound goes on with the default device; a
     device that was named is waited for.
     """
-    if file == Path():  # which "" has become, too
-        raise ArgumentError("FILE is empty; name a sound file")
+    if file == Path():  # "" and "." are the same Path
+        raise ArgumentError("FILE is empty, or '.', a directory; name a sound file")
     if not abs(gain_db) <= MAX_GAIN_DB:
         raise ArgumentError(
             f"--gain-db {gain_db:g}: possible is {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB"

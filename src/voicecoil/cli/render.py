@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import math
+import os
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated, NoReturn, cast
 
 from cyclopts import Parameter
@@ -22,6 +24,14 @@ from voicecoil.levels import decibels
 from voicecoil.streams.base import Callback
 
 __all__ = ["render"]
+
+_OWN_MODULES = (
+    "numpy",
+    "soundfile",
+    "soxr",
+    "voicecoil.files.convert",
+    "voicecoil.files.sink",
+)
 
 
 @command("""
@@ -97,19 +107,13 @@ def _load(spec: str) -> Callback:
     home, _, name = spec.rpartition(":")
     if not home or not name:
         _bad_spec(spec, "it names no function")
+    _import_own_modules()
     if home.endswith(".py"):
-        path = Path(home)
-        if not path.is_file():
+        if not Path(home).is_file():
             _bad_spec(spec, f"there is no file {home!r}")
-        sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside itself
-        found = importlib.util.spec_from_file_location(path.stem, path)
-        if found is None or found.loader is None:
-            _bad_spec(spec, "it cannot be imported")
-        module = importlib.util.module_from_spec(found)
-        sys.modules[path.stem] = module
-        found.loader.exec_module(module)
+        module = _run_file(spec, Path(home).absolute())
     else:
-        sys.path.insert(0, "")
+        sys.path.insert(0, os.getcwd())
         try:
             module = importlib.import_module(home)
         except ModuleNotFoundError as error:
@@ -121,6 +125,28 @@ def _load(spec: str) -> Callback:
         functions = [key for key, value in vars(module).items() if callable(value)]
         _bad_spec(spec, f"it has no function {name!r}, but {', '.join(functions) or 'none'}")
     return cast(Callback, function)
+
+
+def _import_own_modules() -> None:
+    """Import what voicecoil and rich import late, before a folder of the user's is searched first.
+
+    A file soundfile.py beside the user's file was run in place of the library.
+    """
+    for name in _OWN_MODULES:
+        importlib.import_module(name)
+
+
+def _run_file(spec: str, path: Path) -> ModuleType:
+    # A file named like a module that is loaded must not take its place.
+    module_name = path.stem if path.stem not in sys.modules else f"_voicecoil_render_{path.stem}"
+    found = importlib.util.spec_from_file_location(module_name, path)
+    if found is None or found.loader is None:
+        _bad_spec(spec, "it cannot be imported")
+    sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside itself
+    module = importlib.util.module_from_spec(found)
+    sys.modules[module_name] = module
+    found.loader.exec_module(module)
+    return module
 
 
 def _bad_spec(spec: str, why: str) -> NoReturn:

@@ -21,7 +21,10 @@ READABLE = "WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 and RF64"
 
 
 def check_path(path: str | os.PathLike[str]) -> str:
-    """Return the path as a str, ``~`` expanded.
+    """Return the path as an absolute str, so that a later `os.chdir` does not change the file.
+
+    The path means what it means to `open`: ``~`` is an ordinary character, and links are not
+    resolved.
 
     Raises
     ------
@@ -29,6 +32,8 @@ def check_path(path: str | os.PathLike[str]) -> str:
         `path` is not a path.
     ArgumentError
         It is empty or holds a null character.
+    FileMissingError
+        It is relative, and the working directory has been deleted.
     """
     try:
         text = os.fspath(path)
@@ -40,7 +45,17 @@ def check_path(path: str | os.PathLike[str]) -> str:
         )
     if not text or "\0" in text:
         raise ArgumentError(f"path is {text!r}, which cannot be a file; give the file's name")
-    return os.path.expanduser(text)
+    if os.path.isabs(text):
+        return text
+    try:
+        return os.path.join(os.getcwd(), text)
+    except OSError as error:
+        typed = FileMissingError(
+            f"cannot find {text!r}: the working directory does not exist any more. Give an "
+            "absolute path, or change to another directory"
+        )
+        typed.errno = error.errno
+        raise typed from error
 
 
 def access_error(path: str, error: OSError, doing: str) -> FileMissingError | FileAccessError:
@@ -57,10 +72,7 @@ def access_error(path: str, error: OSError, doing: str) -> FileMissingError | Fi
     reason = error.strerror or str(error)
     typed: FileMissingError | FileAccessError
     if isinstance(error, (FileNotFoundError, NotADirectoryError)):
-        typed = FileMissingError(
-            f"cannot {doing} {path!r}: {reason}. Check the name; relative names are "
-            f"searched in {os.getcwd()!r}"
-        )
+        typed = FileMissingError(f"cannot {doing} {path!r}: {reason}. Check the name")
     elif isinstance(error, IsADirectoryError):
         typed = FileIsDirectoryError(
             f"cannot {doing} {path!r}: it is a directory. Give the name of a file in it"

@@ -365,7 +365,11 @@ class Connection:
         self.trouble()
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
-        return [self._news.popleft() for _ in range(len(self._news))] + noticed
+        taken = []
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            while True:
+                taken.append(self._news.popleft())
+        return taken + noticed
 
     @property
     def overloads(self) -> int:
