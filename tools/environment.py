@@ -77,7 +77,8 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
         f"setting up {os.path.relpath(folder, ROOT)} for Python {sys.version.split()[0]}",
         flush=True,
     )
-    run(sys.executable, "-m", "venv", "--clear", folder)
+    if not is_of_this_python(folder):
+        run(sys.executable, "-m", "venv", "--clear", folder)
     pip = [python_in(folder), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     run(*pip, *needed)
     for requirement in optional:
@@ -85,6 +86,17 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
         if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
             print(f"NOT INSTALLED, its tests will be skipped: {requirement}", flush=True)
     stamp.write_text(state)
+
+
+def is_of_this_python(folder: Path) -> bool:
+    """Whether it is an environment of this interpreter, to which packages can be added."""
+    try:
+        lines = (folder / "pyvenv.cfg").read_text().splitlines()
+    except OSError:
+        return False
+    config = dict(map(str.strip, line.split("=", 1)) for line in lines if "=" in line)
+    same = Path(config.get("home", "")) == Path(sys.executable).resolve().parent
+    return same and config.get("version") == sys.version.split()[0] and python_in(folder).exists()
 
 
 def newest_source() -> float:

@@ -126,6 +126,8 @@ def lint(env: Path) -> Step:
         [str(binaries / "clang-format"), "--dry-run", "--Werror", *c_files()],
         [str(binaries / "mypy")],
         [str(binaries / "mypy"), *examples()],
+        ["env", "PYTHONPATH=src", str(binaries / "lint-imports"), "--no-cache"],
+        [sys.executable, "tools/sizes.py"],
         lane="other platforms",
     )
 
