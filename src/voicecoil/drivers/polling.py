@@ -12,6 +12,7 @@ from functools import partial
 from voicecoil.drivers.protocol import Device
 from voicecoil.errors import VoicecoilError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.background_thread import BackgroundThread
 
 __all__ = ["LOOK_S", "Watching"]
 
@@ -42,7 +43,7 @@ class Watching:
         self._lock = threading.Lock()
         self._listeners: dict[object, Callable[[str], None]] = {}
         self._quit: threading.Event | None = None  # of the thread, while there is one
-        self._thread: threading.Thread | None = None
+        self._thread: BackgroundThread | None = None
 
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Has it called, on voicecoil's control thread; returns how to end that."""
@@ -53,9 +54,7 @@ class Watching:
             self._listeners[key] = listener
             if self._quit is None:
                 self._quit = threading.Event()
-                self._thread = threading.Thread(
-                    target=self._run, args=(self._quit, before), name=self._name, daemon=True
-                )
+                self._thread = BackgroundThread(partial(self._run, self._quit, before), self._name)
                 self._thread.start()
         return partial(self._end, key)
 

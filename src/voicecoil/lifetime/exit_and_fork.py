@@ -19,6 +19,7 @@ from typing import Protocol
 
 from voicecoil import _core
 from voicecoil.errors import DriverError, StreamStateError
+from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "is_ending",
     "register",
     "report",
+    "start",
     "start_thread",
     "submit",
     "tick",
@@ -51,7 +53,7 @@ _live: Alive[Closable] = Alive()
 _last: list[Callable[[], None]] = []
 _tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
 _tickers: dict[Callable[[], bool], None] = {}
-_thread: threading.Thread | None = None
+_thread: BackgroundThread | None = None
 _starting = threading.Lock()
 _exiting = False
 
@@ -85,10 +87,19 @@ def is_ending() -> bool:
     return _exiting
 
 
-def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
+def start_thread(target: Callable[[], object], name: str) -> BackgroundThread:
     """Starts a daemon thread.
 
     Record the thread only when this has returned: what failed once is tried again by the next call.
+    Raises as `start` does.
+    """
+    thread = BackgroundThread(target, name)
+    start(thread)
+    return thread
+
+
+def start(thread: BackgroundThread) -> None:
+    """Starts a thread that is there already.
 
     Raises
     ------
@@ -97,7 +108,6 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
     DriverError
         The system gives none.
     """
-    thread = threading.Thread(target=target, name=name, daemon=True)
     try:
         thread.start()
     except (RuntimeError, MemoryError, OSError) as error:
@@ -108,7 +118,6 @@ def start_thread(target: Callable[[], object], name: str) -> threading.Thread:
             "the limit on them",
             call="pthread_create",
         ) from error
-    return thread
 
 
 def at_the_end(task: Callable[[], None]) -> Callable[[], None]:
@@ -138,7 +147,7 @@ def _ensure_thread() -> None:
     if _starting.acquire(blocking=False):
         try:
             if _thread is None or not _thread.is_alive():
-                _thread = threading.Thread(target=_run, name="voicecoil control", daemon=True)
+                _thread = BackgroundThread(_run, "voicecoil control")
                 _thread.start()
         except RuntimeError:
             _thread = None  # the interpreter is ending: no thread can be started

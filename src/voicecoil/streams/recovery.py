@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, Protocol, get_args
 
 from voicecoil.arguments import shown
@@ -33,6 +34,7 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["Arrival", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
@@ -290,8 +292,8 @@ class _Closer:
 
 _lock = threading.Lock()
 _watched: Alive[Watched] = Alive()
-_recovering: dict[Watched, threading.Thread] = {}  # one for each stream that is lost
-_thread: threading.Thread | None = None
+_recovering: dict[Watched, BackgroundThread] = {}  # one for each stream that is lost
+_thread: BackgroundThread | None = None
 _ended = threading.Event()
 _closer = _Closer()
 
@@ -309,7 +311,7 @@ def watch(connection: Watched) -> None:
     with _lock:
         _watched.add(connection)
         if _thread is None:
-            _thread = threading.Thread(target=_run, name="voicecoil devices", daemon=True)
+            _thread = BackgroundThread(_run, "voicecoil devices")
             _thread.start()
 
 
@@ -328,9 +330,7 @@ def _run() -> None:
 
 def _look(connection: Watched) -> None:
     if not _is_well(connection):
-        thread = threading.Thread(
-            target=_recover, args=(connection,), name="voicecoil devices, lost", daemon=True
-        )
+        thread = BackgroundThread(partial(_recover, connection), "voicecoil devices, lost")
         with _lock:
             _recovering[connection] = thread
         try:
