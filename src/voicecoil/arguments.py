@@ -25,7 +25,10 @@ SHOWN = 80  # characters of a wrong value that a message shows
 
 def shown(value: Any) -> str:
     """A wrong value in a message: one line, and not a page of numbers."""
-    text = " ".join(repr(value).split())
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # of the value's own
+        text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
 

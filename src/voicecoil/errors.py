@@ -18,13 +18,16 @@ __all__ = [
     "DriverError",
     "EscapedBlockError",
     "FileAccessError",
+    "FileBusyError",
     "FileChangesError",
     "FileFormatError",
     "FileIsDirectoryError",
     "FileMissingError",
     "FilePermissionError",
+    "FileThereError",
     "FileTruncatedError",
     "ForkedError",
+    "FramesLostError",
     "IsolatedCallbackError",
     "IsolatedError",
     "IsolatedImportError",
@@ -80,6 +83,10 @@ class DriverError(VoicecoilError, OSError):
         super().__init__(message)
         self.call = call
         self.code = code
+
+
+class FramesLostError(VoicecoilError, OSError):
+    """Frames were lost, and the recording was to end at the first loss."""
 
 
 class StreamStateError(VoicecoilError, RuntimeError):
@@ -190,6 +197,14 @@ class FileAccessError(VoicecoilError, OSError):
 
 class FilePermissionError(FileAccessError, PermissionError):
     """This user may not read or write the file."""
+
+
+class FileThereError(FileAccessError, FileExistsError):
+    """The file exists, and was not to be replaced."""
+
+
+class FileBusyError(FileAccessError, BlockingIOError):
+    """Another sink or another program is writing the file."""
 
 
 class FileIsDirectoryError(FileAccessError, IsADirectoryError):

@@ -15,7 +15,7 @@ from voicecoil.errors import (
     FilePermissionError,
 )
 
-__all__ = ["READABLE", "access_error", "check_path", "check_readable", "check_writable"]
+__all__ = ["READABLE", "access_error", "check_path", "check_readable"]
 
 READABLE = "WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 and RF64"
 
@@ -26,25 +26,39 @@ def check_path(path: str | os.PathLike[str]) -> str:
     The path means what it means to `open`: ``~`` is an ordinary character, and links are not
     resolved.
 
+    A name that is not in the file system's encoding has surrogates in it, as everywhere in Python
+    (`os.fsdecode`).
+
     Raises
     ------
     ArgumentTypeError
         `path` is not a path.
     ArgumentError
-        It is empty or holds a null character.
+        It is empty, holds a null character, or has characters that the file system's encoding has
+        not.
     FileMissingError
         It is relative, and the working directory has been deleted.
     """
     try:
         text = os.fspath(path)
-    except TypeError:
-        text = None
+    except Exception as error:  # also what the `__fspath__` of some class raises
+        raise ArgumentTypeError(
+            f"path is of type {type(path).__name__}, which is no path ({type(error).__name__}); "
+            "give a str or a pathlib.Path"
+        ) from error
     if not isinstance(text, str):
         raise ArgumentTypeError(
-            f"path is of type {type(path).__name__}; give a str or a pathlib.Path"
+            f"path is of type {type(path).__name__}; give a str, such as os.fsdecode(path)"
         )
     if not text or "\0" in text:
         raise ArgumentError(f"path is {text!r}, which cannot be a file; give the file's name")
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError as error:
+        raise ArgumentError(
+            f"path is {text!a}, which the file system's encoding {error.encoding!r} cannot "
+            "express; set a UTF-8 locale such as LC_ALL=C.UTF-8, or start Python with -X utf8"
+        ) from None
     if os.path.isabs(text):
         return text
     try:
@@ -115,21 +129,3 @@ def check_readable(path: str) -> None:
             f"cannot read {path!r}: it is empty (0 bytes). Possible are {READABLE}; "
             "make the file again, or give another one"
         )
-
-
-def check_writable(path: str) -> None:
-    """Return if `path` can be written; makes the file (empty) where there is none.
-
-    Raises
-    ------
-    FileMissingError
-        Its folder does not exist.
-    FileIsDirectoryError, FilePermissionError, FileAccessError
-        The operating system does not let it be written.
-    """
-    try:
-        if os.path.isdir(path):
-            raise IsADirectoryError
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o666))
-    except OSError as error:
-        raise access_error(path, error, "write") from error

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from voicecoil import _core
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.unseen_error import UnseenError
 
 if TYPE_CHECKING:
     from voicecoil.files.source import Source
@@ -34,19 +36,19 @@ class Reader:
 
     def __init__(self, source: Source, samplerate: float) -> None:
         self.ring = _core.Ring(int(AHEAD_S * samplerate), source.channels)
-        self.error: BaseException | None = None
+        self.error = UnseenError(f"playing {getattr(source, 'path', None) or 'a source'!r}")
         self._source = source
         self._ended = threading.Event()
         self._wanted: Callable[[], bool] = lambda: True
         self._generation = exit_and_fork.generation()
-        self._thread = threading.Thread(target=self._run, name="voicecoil reader", daemon=True)
+        self._thread = BackgroundThread(self._run, "voicecoil reader")
         self._more = self._read(int(PREFILL_S * samplerate))
 
     def start(self, wanted: Callable[[], bool]) -> None:
         """Reads on for as long as `wanted` says that somebody listens."""
         self._wanted = wanted
         exit_and_fork.register(self)
-        self._thread.start()
+        exit_and_fork.start(self._thread)
 
     def _read(self, frames: int) -> bool:
         """Fills the ring up to `frames`. False: that was all, or there is an error.
@@ -56,7 +58,7 @@ class Reader:
         try:
             return self._fill(frames)
         except Exception as error:  # Ctrl-C is the caller's, who reads the beginning
-            self.error = error
+            self.error.set(error)
             return False
 
     def _fill(self, frames: int) -> bool:
@@ -77,7 +79,7 @@ class Reader:
                 if self._more:
                     self._ended.wait(LOOK_S)
         except BaseException as error:
-            self.error = error
+            self.error.set(error)
         finally:
             self.ring.end()
             with contextlib.suppress(Exception):
@@ -89,13 +91,7 @@ class Reader:
 
     def join(self) -> None:
         """Waits until it has let go of the source."""
-        if self._thread.ident is not None:
-            self._thread.join(END_S)
-
-    def take_error(self) -> BaseException | None:
-        """What went wrong, once."""
-        error, self.error = self.error, None
-        return error
+        self._thread.join(END_S)
 
     def close_at_exit(self, timeout_s: float) -> None:
         """For `exit_and_fork`: the interpreter is about to end."""

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
-import shutil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
-    FileAccessError,
     FileFormatError,
     StreamClosedError,
 )
 from voicecoil.files.channels import check_channels
-from voicecoil.files.path_errors import access_error, check_path, check_writable
+from voicecoil.files.path_errors import check_path
 from voicecoil.files.rates import check_file_rate
+from voicecoil.files.target import Target
 from voicecoil.lifetime.weak_registry import Alive
 
 if TYPE_CHECKING:
@@ -96,6 +94,11 @@ class FileSink:
     whole : bool
         Write beside the file, and put it in its place when it is closed: there is the whole of
         the new one or, after an error in the ``with`` block, what was there before.
+    exist_ok : bool
+        Whether a file that is there may be replaced.
+    mode : int
+        Permissions of a new file, from which the process's umask is taken away. A file that is
+        replaced keeps its own.
 
     Attributes
     ----------
@@ -103,9 +106,16 @@ class FileSink:
     samplerate, channels : int
     frames : int
         How many frames have been written.
+    clipped_samples : int
+        How many samples were beyond full scale, or NaN, in a file of integers, which cannot keep
+        them.
 
     Raises
     ------
+    FileThereError
+        There is such a file, and `exist_ok` is False.
+    FileBusyError
+        Another sink or program is writing the file.
     FileFormatError
         The name has no known ending, or the format has no such subtype, rate or channels.
     FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
@@ -122,11 +132,14 @@ class FileSink:
         subtype: str | None = None,
         *,
         whole: bool = False,
+        exist_ok: bool = True,
+        mode: int = 0o666,
     ) -> None:
         self.path = check_path(path)
         self.samplerate = check_file_rate(samplerate)
         self.channels = check_channels(channels)
         self.frames = 0
+        self.clipped_samples = 0
         kind = _kind(self.path)
         self.format = kind.format
         self.subtype = _subtype(self.path, kind, subtype)
@@ -136,13 +149,14 @@ class FileSink:
         self._header_due = self.samplerate
         self._file: Any = None
         self._closed = False
-        self._is_new = not os.path.exists(self.path)
-        check_writable(self.path)
-        self._beside = _path_beside(self.path) if whole else None
-        self._opened(io.BytesIO()).close()  # what cannot be written is told before there is sound
+        if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
+            raise ArgumentError(f"mode is {mode!r}; give permissions such as 0o600")
+        # What cannot be written is said before there is sound.
+        self._opened(io.BytesIO()).close()
+        self._target = Target(self.path, exist_ok=exist_ok, mode=mode, whole=whole)
         _open_sinks.add(self)
 
-    def _opened(self, file: str | io.BytesIO) -> Any:
+    def _opened(self, file: int | str | io.BytesIO) -> Any:
         import soundfile
 
         try:
@@ -150,11 +164,17 @@ class FileSink:
                 file, "w", self.samplerate, self.channels, self.subtype, format=self.format
             )
         except soundfile.SoundFileError as error:
+            if not isinstance(file, io.BytesIO):
+                raise self._target.failure(0) from error
             raise FileFormatError(
                 f"cannot write {self.path!r} as {self.format} {self.subtype} with "
                 f"{self.samplerate} Hz and {self.channels} channels ({error}). "
                 "A .wav file takes all of them"
             ) from error
+
+    def _open_target(self) -> Any:
+        # Windows gives each C library descriptors of its own.
+        return self._opened(self._target.duplicate() if os.name != "nt" else self._target.name)
 
     def write(self, frames: NDArray[Any]) -> None:
         """Append frames.
@@ -185,22 +205,20 @@ class FileSink:
             raise StreamClosedError(f"{self.path!r} is closed; make a new FileSink")
         block = self._checked(frames)
         if self._file is None:
-            self._file = self._opened(self._beside or self.path)
-        if self.subtype not in _FLOATING and not np.isfinite(block).all():
-            block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
+            self._file = self._open_target()
+        if self.subtype not in _FLOATING:
+            kept = int(np.count_nonzero(np.abs(block) <= 1.0))  # which NaN is not
+            self.clipped_samples += block.size - kept
+            if kept < block.size:
+                block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
         try:
             for start in range(0, len(block), _SLICE_FRAMES):
                 part = block[start : start + _SLICE_FRAMES]
                 self._file.write(part)
                 self.frames += len(part)
-        except OSError as error:
-            raise access_error(self.path, error, "write") from error
-        except (soundfile.SoundFileError, AssertionError) as error:
+        except (OSError, soundfile.SoundFileError, AssertionError) as error:
             # soundfile asserts that the library took all frames; it does not on a full disk.
-            raise FileAccessError(
-                f"cannot write {self.path!r} after {self.frames} frames ({error or 'disk full?'}). "
-                "Check the space on the disk"
-            ) from error
+            raise self._target.failure(self.frames) from error
         if self.frames >= self._header_due:
             self._header_due = self.frames + self.samplerate
             self._update_header()
@@ -240,40 +258,52 @@ class FileSink:
         Closing it here, as the collector would, writes a header over what the parent is writing.
         """
         self._closed = True
+        self._target.disown()
         if self._file is not None:
             self._file._file = None  # to soundfile that is a closed file
             self._file = None
 
     def close(self) -> None:
-        """Finish the file; again is harmless."""
+        """Finish the file; again is harmless.
+
+        Raises
+        ------
+        FileAccessError
+            The last frames, or the header, could not be written.
+        """
+        import soundfile
+
         if self._closed:
             return
         self._closed = True
-        file, self._file = self._file or self._opened(self._beside or self.path), None
-        file.close()
-        if self._beside is not None:
-            try:
-                shutil.copymode(self.path, self._beside)
-                os.replace(self._beside, os.path.realpath(self.path))
-            except OSError as error:
-                raise access_error(self.path, error, "write") from error
+        try:
+            file, self._file = self._file or self._open_target(), None
+            file.close()
+        except (OSError, soundfile.SoundFileError) as error:
+            failure = self._target.failure(self.frames)
+            self._give_up()
+            raise failure from error
+        self._target.commit()
 
     def discard(self) -> None:
         """Close without what is not there yet.
 
         With `whole` that is all of it; without it, what was written stays.
         """
-        if self._closed or (self.frames and self._beside is None):
+        if self._closed or (self.frames and not self._target.is_whole):
             self.close()
             return
         self._closed = True
         file, self._file = self._file, None
         if file is not None:
             file.close()
-        unwanted = [self._beside, self.path if self._is_new else None]
-        for path in filter(None, unwanted):
-            with contextlib.suppress(OSError):
-                os.unlink(path)
+        self._target.discard()
+
+    def _give_up(self) -> None:
+        if self.frames and not self._target.is_whole:
+            self._target.commit()  # what was written stays
+        else:
+            self._target.discard()
 
     def __enter__(self) -> Self:
         return self
@@ -288,15 +318,6 @@ class FileSink:
             self.close()
         else:
             self.discard()
-
-
-def _path_beside(path: str) -> str | None:
-    """Where the new file is written; None: only into the old one itself."""
-    folder, name = os.path.split(os.path.realpath(path))
-    if not os.path.isfile(path) or not os.access(folder, os.W_OK):
-        return None
-    stem, ending = os.path.splitext(name)
-    return os.path.join(folder, f".{stem}.{os.getpid()}{ending}")
 
 
 def _kind(path: str) -> _Kind:
@@ -314,7 +335,9 @@ def _subtype(path: str, kind: _Kind, subtype: str | None) -> str:
     if subtype is None:
         return kind.subtype
     if not isinstance(subtype, str):
-        raise ArgumentTypeError(f"subtype is {subtype!r}; give a str such as 'PCM_24', or None")
+        raise ArgumentTypeError(
+            f"subtype is of type {type(subtype).__name__}; give a str such as 'PCM_24', or None"
+        )
     import soundfile
 
     # One coding each, and each with its own limits: .ogg is Vorbis, .opus is Opus, MP3 is layer 3.

@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
+from voicecoil.files.gaps import MAX_GAPS, Gap, RingReader
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.background_thread import BackgroundThread
 
 if TYPE_CHECKING:
     import numpy as np
@@ -15,7 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Capture"]
 
-CAPTURE_S = 4.0  # that the ring holds
+CAPTURE_S = 4.0  # of sound that the ring holds; silence takes no room in it
+CHUNK_FRAMES = 65_536
 
 
 class Capture:
@@ -26,41 +31,53 @@ class Capture:
         self.channels = channels
         self.frames = 0
         self._ring: _core.Ring | None = None
+        self._reader: RingReader | None = None
         self._sink: Any = None
         self._blocks: list[NDArray[np.float32]] = []
         self._lock = threading.Lock()
         self._ended = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread: BackgroundThread | None = None
 
     def open(self, samplerate: float) -> _core.Ring:
         if self._ring is None:
-            self._ring = _core.Ring(int(CAPTURE_S * samplerate), self.channels)
+            self._ring = _core.Ring(int(CAPTURE_S * samplerate), self.channels, MAX_GAPS)
+            self._reader = RingReader(self._ring, self.channels)
             if self.path is not None:
                 from voicecoil.files.sink import FileSink
 
                 self._sink = FileSink(self.path, samplerate, self.channels)
             # It must not keep the capture alive: nobody has to end one that is in memory.
-            self._thread = threading.Thread(
-                target=_take_regularly,
-                args=(weakref.ref(self), self._ended),
-                name="voicecoil capture",
-                daemon=True,
+            self._thread = BackgroundThread(
+                partial(_take_regularly, weakref.ref(self), self._ended), "voicecoil capture"
             )
-            self._thread.start()
+            exit_and_fork.start(self._thread)
         return self._ring
 
     def take(self) -> None:
+        with self._lock:
+            while self._reader is not None:
+                found = self._reader.read(CHUNK_FRAMES)
+                if found is None:
+                    return
+                if isinstance(found, Gap):
+                    self._keep_silence(found.frames)
+                else:
+                    self._keep(found)
+
+    def _keep_silence(self, frames: int) -> None:
         import numpy as np
 
-        with self._lock:
-            while self._ring is not None and (ready := self._ring.readable):
-                block = np.empty((ready, self.channels), np.float32)
-                self._ring.read(block)
-                self.frames += ready
-                if self._sink is not None:
-                    self._sink.write(block)
-                else:
-                    self._blocks.append(block)
+        while frames > 0:
+            now = min(frames, CHUNK_FRAMES)
+            self._keep(np.zeros((now, self.channels), np.float32))
+            frames -= now
+
+    def _keep(self, block: NDArray[np.float32]) -> None:
+        self.frames += len(block)
+        if self._sink is not None:
+            self._sink.write(block)
+        else:
+            self._blocks.append(block)
 
     def heard(self) -> NDArray[np.float32]:
         import numpy as np

@@ -1,0 +1,271 @@
+"""The file that a sink writes: opened once, locked, removed or replaced only if it is its own."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import tempfile
+from types import ModuleType
+
+from voicecoil.errors import FileAccessError, FileBusyError, FileFormatError, FileThereError
+from voicecoil.files.path_errors import access_error
+from voicecoil.lifetime.weak_registry import Alive
+
+fcntl: ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
+__all__ = ["Target"]
+
+_FLAGS = os.O_WRONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+_BLOCK_BYTES = 4096
+_DESCRIPTORS = "/proc/self/fd"
+
+
+class Target:
+    """A file for one writer.
+
+    It is opened here and never again by its name, because another file may have that name a moment
+    later. A lock keeps other sinks of this and of other programs out: two recorders that write one
+    file destroy both takes.
+
+    Parameters
+    ----------
+    path : str
+        Absolute, because the program may change its working directory.
+    exist_ok : bool
+        Whether a file that is there may be replaced.
+    mode : int
+        Permissions of a new file.
+    whole : bool
+        Write into another file in the same folder, which takes the name in `commit`.
+
+    Raises
+    ------
+    FileThereError
+        There is such a file, and `exist_ok` is False.
+    FileBusyError
+        Somebody is writing it.
+    FileFormatError
+        It is no regular file.
+    FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
+        The operating system does not let it be written.
+    """
+
+    def __init__(self, path: str, *, exist_ok: bool, mode: int, whole: bool) -> None:
+        self.path = path
+        self._beside: int | None = None
+        self._beside_path: str | None = None
+        self._file = -1  # closed
+        try:
+            self._file, self._is_new = self._open(exist_ok, mode)
+        except FileThereError:
+            raise
+        except OSError as error:
+            raise access_error(path, error, "write") from error
+        try:
+            self._check_kind()
+            self._lock()
+            folder = os.path.dirname(os.path.realpath(self.path))
+            if whole and os.access(folder, os.W_OK):
+                self._open_beside(folder)
+        except BaseException:
+            self._remove_new()
+            self.disown()
+            raise
+        _targets.add(self)
+
+    def _open(self, exist_ok: bool, mode: int) -> tuple[int, bool]:
+        """The file, and whether it was made here. A named pipe is not waited for."""
+        try:
+            return os.open(self.path, _FLAGS | os.O_CREAT | os.O_EXCL, mode), True
+        except FileExistsError:
+            pass
+        if not exist_ok and os.path.exists(self.path):
+            if os.path.isdir(self.path):
+                raise IsADirectoryError
+            raise FileThereError(
+                f"cannot write {self.path!r}: there is such a file. Give another name, or "
+                "exist_ok=True to replace it"
+            )
+        try:
+            return os.open(self.path, _FLAGS), False
+        except FileNotFoundError:  # a symbolic link to a file that does not exist
+            return os.open(self.path, _FLAGS | os.O_CREAT, mode), True
+
+    def _check_kind(self) -> None:
+        kind = os.fstat(self._file).st_mode
+        if not stat.S_ISREG(kind) and not stat.S_ISCHR(kind):
+            raise FileFormatError(
+                f"cannot write {self.path!r}: it is a pipe or a device, and a sound file is "
+                "completed at its start when it ends. Give the name of a regular file"
+            )
+
+    def _lock(self) -> None:
+        self._key = _key(self._file)
+        busy = any(other._key == self._key for other in _targets.now())
+        if fcntl is not None and not busy and stat.S_ISREG(os.fstat(self._file).st_mode):
+            try:
+                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                busy = True
+            except OSError:
+                pass  # a file system without locks
+        with contextlib.suppress(OSError):  # it was replaced before the lock was there
+            busy = busy or _key(self.path) != self._key
+        if busy:
+            self._is_new = False  # the other one's
+            raise FileBusyError(
+                f"cannot write {self.path!r}: another recording or program is writing it. Give "
+                "another name, or end the other one first"
+            )
+
+    def _open_beside(self, folder: str) -> None:
+        try:
+            self._make_beside(folder)
+            # Before there is anything in it that only some may read.
+            if hasattr(os, "fchmod"):
+                os.fchmod(self.descriptor, stat.S_IMODE(os.fstat(self._file).st_mode))
+        except OSError as error:
+            raise access_error(self.path, error, "write") from error
+
+    def _make_beside(self, folder: str) -> None:
+        if hasattr(os, "O_TMPFILE") and os.path.isdir(_DESCRIPTORS):
+            # A file without a name: nothing of it is left when the process is killed.
+            with contextlib.suppress(OSError):
+                self._beside = os.open(folder, os.O_TMPFILE | _FLAGS, 0o600)
+                return
+        self._beside, self._beside_path = tempfile.mkstemp(*self._unused_name(), folder)
+
+    def _unused_name(self) -> tuple[str, str]:
+        """End and beginning of a file's name beside the target, for `tempfile`."""
+        stem, ending = os.path.splitext(os.path.basename(self.path))
+        return ending, f".{stem[:32]}."
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `commit` replaces the file that is there."""
+        return self._beside is not None
+
+    @property
+    def name(self) -> str:
+        """Name of the file that is written to."""
+        return self._beside_path or self.path
+
+    @property
+    def descriptor(self) -> int:
+        """The file that is written to; it stays this object's."""
+        return self._file if self._beside is None else self._beside
+
+    def duplicate(self) -> int:
+        """A descriptor of the empty file, which the caller closes."""
+        with contextlib.suppress(OSError):  # a character device has no length
+            os.ftruncate(self.descriptor, 0)
+            os.lseek(self.descriptor, 0, os.SEEK_SET)
+        return os.dup(self.descriptor)
+
+    def failure(self, frames: int) -> FileAccessError:
+        """The error for a write that failed after `frames` frames.
+
+        libsndfile does not tell why it failed. Writing a few bytes more does.
+        """
+        reason = "the audio library could not write it"
+        with contextlib.suppress(OSError):
+            os.lseek(self.descriptor, 0, os.SEEK_END)
+        try:
+            written = os.write(self.descriptor, bytes(_BLOCK_BYTES))
+            os.ftruncate(self.descriptor, os.fstat(self.descriptor).st_size - written)
+            code = None
+        except OSError as error:
+            reason, code = error.strerror or str(error), error.errno
+        failure = FileAccessError(
+            f"cannot write {self.path!r} after {frames} frames: {reason}. "
+            "Check the space on the disk"
+        )
+        failure.errno = code
+        return failure
+
+    def commit(self) -> None:
+        """Lets the file have its name, if it has not, and lets go of it."""
+        try:
+            if self._beside is not None:
+                self._name_beside()
+        except OSError as error:
+            self._remove_beside()
+            raise access_error(self.path, error, "write") from error
+        finally:
+            self._let_go()
+
+    def _name_beside(self) -> None:
+        assert self._beside is not None
+        target = os.path.realpath(self.path)
+        if self._beside_path is None:
+            # `link` replaces nothing, so the file gets a name of its own first.
+            folder = os.path.dirname(target)
+            with tempfile.TemporaryDirectory(*self._unused_name(), folder) as own:
+                path = os.path.join(own, "whole")
+                # Python follows the link in /proc only if it is given a folder; the absolute path
+                # does not need it.
+                os.link(f"{_DESCRIPTORS}/{self._beside}", path, src_dir_fd=self._beside)
+                os.replace(path, target)
+            return
+        if _key(self._beside) != _key(self._beside_path):
+            raise OSError(errno.ESTALE, "another program has removed the new file")
+        path = self._beside_path
+        if os.name == "nt":  # which moves no open file
+            self.disown()
+        os.replace(path, target)
+
+    def discard(self) -> None:
+        """Lets go of the file, and removes it if it was made here."""
+        if self._file != -1:
+            self._remove_beside()
+            self._remove_new()
+            self._let_go()
+
+    def _remove_beside(self) -> None:
+        if self._beside is not None and self._beside_path is not None:
+            _remove(self._beside_path, self._beside)
+
+    def _remove_new(self) -> None:
+        if self._is_new:
+            _remove(self.path, self._file)
+
+    def _let_go(self) -> None:
+        _targets.discard(self)
+        if self._file == -1:
+            return
+        # A forked child has the descriptors too, and closing this one would leave the lock there.
+        if fcntl is not None:
+            with contextlib.suppress(OSError):
+                fcntl.flock(self._file, fcntl.LOCK_UN)
+        self.disown()
+
+    def disown(self) -> None:
+        """Closes the descriptors; a forked child leaves file and lock to its parent so."""
+        descriptors = {self._file, self.descriptor} - {-1}
+        self._beside, self._is_new, self._file = None, False, -1
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.disown()
+
+
+def _key(file: int | str) -> tuple[int, int]:
+    status = os.stat(file)
+    return status.st_dev, status.st_ino
+
+
+def _remove(path: str, descriptor: int) -> None:
+    """Removes the file of that name, unless it is another one by now."""
+    with contextlib.suppress(OSError):
+        if _key(path) == _key(descriptor):
+            os.unlink(path)
+
+
+_targets: Alive[Target] = Alive()
