@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import gc
+import signal
 import sys
 import threading
 from collections.abc import Generator, Iterator
@@ -24,6 +25,20 @@ from voicecoil.streams.base import StreamBase
 # The same examples every time, and no clock: a slow machine is no failure.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
 settings.load_profile("voicecoil")
+
+
+def pytest_configure() -> None:
+    """Gives the signals that tests send the dispositions that the programs under test expect.
+
+    A parent that ignores them, such as nohup or a shell for its background jobs, hands that on to
+    every child, and Python then installs no handler for Ctrl-C.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for name in ("SIGTERM", "SIGHUP", "SIGALRM", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

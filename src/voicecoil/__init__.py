@@ -41,9 +41,12 @@ if TYPE_CHECKING:
     from voicecoil.errors import DeviceNotFoundError as DeviceNotFoundError
     from voicecoil.errors import DriverError as DriverError
     from voicecoil.errors import EscapedBlockError as EscapedBlockError
+    from voicecoil.errors import FileBusyError as FileBusyError
     from voicecoil.errors import FileFormatError as FileFormatError
     from voicecoil.errors import FileMissingError as FileMissingError
+    from voicecoil.errors import FileThereError as FileThereError
     from voicecoil.errors import ForkedError as ForkedError
+    from voicecoil.errors import FramesLostError as FramesLostError
     from voicecoil.errors import IsolatedCallbackError as IsolatedCallbackError
     from voicecoil.errors import IsolatedError as IsolatedError
     from voicecoil.errors import IsolatedImportError as IsolatedImportError
@@ -60,6 +63,7 @@ if TYPE_CHECKING:
     from voicecoil.sounds.play import play as play
     from voicecoil.sounds.record import Recording as Recording
     from voicecoil.sounds.record import record as record
+    from voicecoil.sounds.record_writer import Loss as Loss
     from voicecoil.sounds.render import Clip as Clip
     from voicecoil.sounds.render import render as render
     from voicecoil.statistics import Statistics as Statistics
@@ -73,14 +77,16 @@ _HOMES = {
     "drivers.find": "default_device devices",
     "drivers.protocol": "Device Latency",
     "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
-    "DeviceNotFoundError DriverError EscapedBlockError FileFormatError FileMissingError "
-    "ForkedError IsolatedCallbackError IsolatedError IsolatedImportError NativeCallbackError "
+    "DeviceNotFoundError DriverError EscapedBlockError FileBusyError FileFormatError "
+    "FileMissingError FileThereError ForkedError FramesLostError IsolatedCallbackError "
+    "IsolatedError IsolatedImportError NativeCallbackError "
     "PythonVersionError Stop StreamClosedError StreamStateError StreamTimeoutError VoicecoilError",
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",
     "sounds.play": "Playback play",
     "sounds.record": "Recording record",
+    "sounds.record_writer": "Loss",
     "sounds.render": "Clip render",
     "statistics": "Statistics",
     "streams.stream": "InputStream OutputStream Stream",

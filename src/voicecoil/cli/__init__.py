@@ -26,10 +26,13 @@ def main() -> None:
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-    # These end the process too, but not before the terminal is as it was and files are whole.
+    # These end the process too, but not before the terminal is as it was and files are complete.
+    # A signal that the parent ignores stays ignored, as nohup and the background jobs of a shell
+    # rely on.
     for ending in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, ending):
-            signal.signal(getattr(signal, ending), _exit_tidily)
+        number = getattr(signal, ending, None)
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _exit_tidily)
     try:
         from voicecoil.cli.app import run
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -38,6 +39,7 @@ from voicecoil.cli.display import (
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.levels import decibels
+from voicecoil.sounds.record_writer import OnLoss
 
 __all__ = ["record"]
 
@@ -61,6 +63,16 @@ def record(
     subtype: Annotated[
         str | None, Parameter(metavar="NAME", help="The file's sample format, such as PCM_24.")
     ] = None,
+    force: Annotated[
+        bool,
+        Parameter(negative="", show_default=False, help="Replace a file that is there."),
+    ] = False,
+    on_loss: Annotated[
+        OnLoss, Parameter(help="What becomes of lost frames: silence, a cut, or the end.")
+    ] = "silence",
+    buffer: Annotated[
+        float, Parameter(metavar="SECONDS", help="How long the disk may take.")
+    ] = 30.0,
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
@@ -68,22 +80,30 @@ def record(
 
     Ctrl-C ends it; what was recorded is kept. Without --duration that is the normal end, and the
     exit code is 0. Where its device goes away, it goes on with the default device; a device that
-    was named is waited for. What is missing in between is counted, and left out of the file.
+    was named is waited for. What is missing in between is counted, and is silence in the file.
     """
     chosen = get_driver(driver)
     # Somebody at a terminal wants to hear now that there is no device.
     find_device(device, ("input",), chosen)
     say_if_virtual(driver)
-    take = vc.record(
-        file,
-        duration_s=duration,
-        device=device,
-        driver=chosen,
-        samplerate=samplerate,
-        channels=channels,
-        subtype=subtype,
-        on_device_lost="default" if device is None else "wait",
-    )
+    try:
+        take = vc.record(
+            file,
+            duration_s=duration,
+            device=device,
+            driver=chosen,
+            samplerate=samplerate,
+            channels=channels,
+            subtype=subtype,
+            on_device_lost="default" if device is None else "wait",
+            buffer_s=buffer,
+            on_loss=on_loss,
+            exist_ok=force,
+        )
+    except vc.FileThereError:
+        raise vc.ArgumentError(
+            f"{str(file)!r} exists; give another name, or --force to replace it"
+        ) from None
     display = Display(f"● {file.name}", where(take.device, take.samplerate), duration, "red")
     highest = 0.0
     interrupted = False
@@ -113,6 +133,8 @@ def record(
                 "frames": take.position,
                 "duration_s": take.position_s,
                 "lost_frames": take.lost_frames,
+                "losses": [asdict(loss) for loss in take.losses],
+                "clipped_samples": take.clipped_samples,
                 "interrupted": interrupted,
                 "peak": highest,
                 "peak_db": peak_db if math.isfinite(peak_db) else None,
@@ -124,5 +146,17 @@ def record(
             f"to {file}, {plural(take.channels, 'channel')}, {level_text(highest)}"
         )
         if take.lost_frames:
-            warn(f"{plural(take.lost_frames, 'frame')} were lost")
+            warn(f"{plural(take.lost_frames, 'frame')} were lost{_where_first(take)}")
+        if take.clipped_samples:
+            warn(
+                f"{plural(take.clipped_samples, 'sample')} were beyond full scale and are clipped; "
+                "a .wav file of floats keeps them"
+            )
     return EXIT_INTERRUPTED if interrupted and duration is not None else 0
+
+
+def _where_first(take: vc.Recording) -> str:
+    if not take.losses:
+        return ""
+    first = duration_text(take.losses[0].position / take.samplerate)
+    return f", the first ones after {first}"

@@ -136,6 +136,7 @@ class Playback:
         self._output.stream._refuse_in_fork()
         until = None if seconds is None else time.monotonic() + seconds
         while self.playing:
+            self._ask()
             left = POLL_S if until is None else until - time.monotonic()
             if left <= 0:
                 return False
@@ -143,6 +144,7 @@ class Playback:
         if self._reader is not None:
             self._reader.end()
             self._reader.join()
+            self._ask()
         if not self._stopped and not self._heard_out():
             if (trouble := self._output.stream._trouble()) is not None:
                 raise trouble
@@ -150,7 +152,7 @@ class Playback:
                 f"the output on {self.device.name!r} was closed before the sound ended; "
                 "wait() before that"
             )
-        if self._reader is not None and (error := self._reader.take_error()) is not None:
+        if self._reader is not None and (error := self._reader.error.take()) is not None:
             raise error
         return True
 
@@ -167,6 +169,11 @@ class Playback:
         Of all that is playing there, so it says little about one of several sounds.
         """
         return self._output.stream.levels()
+
+    def _ask(self) -> None:
+        """Notes that somebody waits, who will see an error of the reader."""
+        if self._reader is not None:
+            self._reader.error.ask()
 
     def _done_mixing(self) -> bool:
         return bool(self._clip.state == _core.CLIP_DONE)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import threading
 import time
-import weakref
-from collections import deque
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout
+from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout, shown
 from voicecoil.drivers.protocol import Device, Driver, Got
-from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError, StreamTimeoutError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, FramesLostError, StreamTimeoutError
 from voicecoil.events import Event
+from voicecoil.files.gaps import MAX_GAPS
 from voicecoil.levels import Level
-from voicecoil.lifetime import exit_and_fork
+from voicecoil.sounds.record_writer import END_S, Loss, OnLoss, Writer
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import InputStream
@@ -28,146 +25,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicecoil.files.sink import FileSink
-    from voicecoil.files.source import Source
 
 __all__ = ["Recording", "record"]
 
-RING_S = 4.0  # what a busy program may keep the writer from
-DRAIN_S = 0.05
-CHUNK_FRAMES = 4096  # with another rate so many frames are made at a time
-END_S = 5.0  # how long an end waits for a disk that does not answer
-
-
-class _Incoming:
-    """What was recorded, as a source that waits for more and ends with the recording."""
-
-    frames = None
-
-    def __init__(self, ring: _core.Ring, stream: InputStream, goes_on: Callable[[], bool]) -> None:
-        self.samplerate = round(stream.samplerate)
-        self.channels = stream.channels
-        self.ended = threading.Event()
-        self._ring = ring
-        self._goes_on = goes_on
-
-    def read(self, max_frames: int) -> NDArray[np.float32]:
-        import numpy as np
-
-        while not self._ring.readable:
-            # Asked before the last look, so that frames written just before the end are read.
-            over = self.ended.is_set() or not self._goes_on()
-            if over and not self._ring.readable:
-                break
-            self.ended.wait(DRAIN_S)
-        block = np.empty((min(self._ring.readable, max_frames), self.channels), np.float32)
-        self._ring.read(block)
-        return block
-
-    def seek(self, frame: int) -> None:
-        raise StreamStateError("a recording goes forward only")
-
-    def close(self) -> None:
-        """The ring is not its own."""
-
-
-class _Writer:
-    """Takes what was recorded out of the ring, into a file or memory, on a thread of its own.
-
-    It alone touches the file, closes it at the end, and does not end before the ring is empty.
-    """
-
-    def __init__(
-        self,
-        stream: InputStream,
-        ring: _core.Ring,
-        sink: FileSink | None,
-        samplerate: float,
-        frames: int | None,
-    ) -> None:
-        self.error: BaseException | None = None
-        self._channels = stream.channels
-        self._sink = sink
-        self._frames_left = frames
-        self._blocks: deque[NDArray[np.float32]] = deque()
-        self._generation = exit_and_fork.generation()
-        # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
-        # can have it any more.
-        self._stream: Callable[[], InputStream | None] = (
-            weakref.ref(stream) if sink is None else lambda: stream
-        )
-        self._incoming = _Incoming(ring, stream, self._goes_on)
-        self._source: Source = self._incoming
-        if samplerate != stream.samplerate:
-            from voicecoil.files.convert import converted
-
-            self._source = converted(self._incoming, samplerate, stream.channels)
-        self.thread = threading.Thread(target=self._run, name="voicecoil recorder", daemon=True)
-
-    def start(self) -> None:
-        exit_and_fork.register(self)
-        self.thread.start()
-
-    def _run(self) -> None:
-        try:
-            while len(block := self._source.read(CHUNK_FRAMES)):
-                self._keep(block)
-        except BaseException as error:
-            self.error = error
-            stream = self._stream()
-            if stream is not None:
-                with contextlib.suppress(Exception):  # it may be closed already
-                    stream.abort()
-        finally:
-            if self._sink is not None:
-                try:
-                    if self.error is None:
-                        self._sink.close()
-                    else:
-                        self._sink.discard()
-                except Exception as error:
-                    self.error = self.error or error
-
-    def _goes_on(self) -> bool:
-        stream = self._stream()
-        return stream is not None and (stream._goes_on or stream.state == "draining")
-
-    def _keep(self, block: NDArray[np.float32]) -> None:
-        if self._frames_left is not None:  # a converter may give one more than was asked for
-            block = block[: self._frames_left]
-            self._frames_left -= len(block)
-        if self._sink is not None:
-            self._sink.write(block)
-        else:
-            self._blocks.append(block)
-
-    def take_array(self) -> NDArray[np.float32]:
-        """All frames as one array, once; each block is given back as it is copied."""
-        import numpy as np
-
-        whole = np.empty((sum(map(len, self._blocks)), self._channels), np.float32)
-        first = 0
-        while self._blocks:
-            block = self._blocks.popleft()
-            whole[first : first + len(block)] = block
-            first += len(block)
-        return whole
-
-    def end(self) -> None:
-        """Has it take what is left and end."""
-        self._incoming.ended.set()
-
-    def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end. What was recorded is kept.
-
-        A file is worth more than `timeout_s`.
-        """
-        if exit_and_fork.forked(self._generation):
-            return
-        stream = self._stream()
-        if stream is not None:
-            stream.close_at_exit(timeout_s)
-        self.end()
-        self.thread.join(END_S)
+BUFFER_RANGE_S = (0.1, 3600.0)
 
 
 class Recording:
@@ -184,18 +45,32 @@ class Recording:
         sink: FileSink | None,
         samplerate: float,
         frames: int | None,
+        on_loss: OnLoss,
     ) -> None:
         self._samplerate = samplerate
         self._frames = frames
         self._stream = stream
         self._code = code
+        self._ring = ring
+        self._sink = sink
         self._path = None if sink is None else sink.path
-        self._array: NDArray[np.float32] | None = None
+        self._on_loss = on_loss
         self._told_trouble = False
         self._finishing = threading.Lock()
-        self._writer = _Writer(stream, ring, sink, samplerate, frames)
-        stream.start()
-        self._writer.start()
+        fills = on_loss == "silence"
+        self._writer = Writer(stream, code, ring, sink, samplerate, frames, fills)
+
+    def _start(self) -> None:
+        try:
+            self._stream.start()
+            self._writer.start()
+        except BaseException:
+            self._stream.close()
+            if self._writer.thread.is_alive():  # after Ctrl-C it ends the file itself
+                self._writer.end()
+            elif self._sink is not None:
+                self._sink.discard()
+            raise
 
     @property
     def samplerate(self) -> float:
@@ -214,8 +89,12 @@ class Recording:
 
     @property
     def position(self) -> int:
-        """Frames recorded so far."""
-        position = self._converted(self._code.frames - self._code.overflow_frames)
+        """Frames recorded so far, with the silence that stands for lost ones."""
+        if self._on_loss == "silence":
+            frames = self._code.frames + self._code.missed_frames
+        else:
+            frames = self._ring.total_written
+        position = self._converted(frames)
         return position if self._frames is None else min(position, self._frames)
 
     @property
@@ -227,6 +106,19 @@ class Recording:
     def lost_frames(self) -> int:
         """Frames that are missing: lost by the device, or not written away in time."""
         return self._converted(self._code.overflow_frames + self._stream.statistics().lost_frames)
+
+    @property
+    def losses(self) -> list[Loss]:
+        """Where frames are missing, as far as the recording has been written away."""
+        return [
+            Loss(self._converted(loss.position), self._converted(loss.frames), loss.cause)
+            for loss in list(self._writer.incoming.losses)
+        ]
+
+    @property
+    def clipped_samples(self) -> int:
+        """Samples beyond full scale that a file of integers could only keep clipped."""
+        return 0 if self._sink is None else self._sink.clipped_samples
 
     def _converted(self, frames: int) -> int:
         """The device's frames, counted at the recording's rate."""
@@ -276,6 +168,8 @@ class Recording:
         DeviceLostError
             The device went away. What was recorded until then is in the file, and a second
             `wait` returns it.
+        FramesLostError
+            Frames were lost, which ended a recording with ``on_loss="stop"``. Once, as before.
         FileFormatError, FileAccessError
             The file could not be written to the end. Once, as before.
         StreamTimeoutError
@@ -285,38 +179,41 @@ class Recording:
         seconds = check_timeout(timeout)
         until = None if seconds is None else time.monotonic() + seconds
         ended_at: float | None = None
+        written = -1
         while self._writer.thread.is_alive():
+            self._writer.error.ask()
             now = time.monotonic()
             if until is not None and now >= until:
                 return None
-            if not self.recording and self._stream.state != "draining":
-                ended_at = ended_at or now
-                if now - ended_at > END_S:
-                    where = "the array" if self._path is None else repr(self._path)
-                    advice = "" if self._path is None else "look at the disk, then "
-                    raise StreamTimeoutError(
-                        f"{where} did not take the last frames within {END_S:g} s; {advice}wait() "
-                        "again"
-                    )
+            goes_on = self.recording or self._stream.state == "draining"
+            if goes_on or self._writer.written != written:
+                written, ended_at = self._writer.written, now
+            elif ended_at is not None and now - ended_at > END_S:
+                where = "the array" if self._path is None else repr(self._path)
+                advice = "" if self._path is None else "look at the disk, then "
+                raise StreamTimeoutError(
+                    f"{where} did not take the last frames within {END_S:g} s; {advice}wait() again"
+                )
             self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
         with self._finishing:
             return self._finish()
 
     def _finish(self) -> NDArray[np.float32] | str:
         trouble = self._stream._trouble()
+        if trouble is None and self._on_loss == "stop" and self._writer.incoming.losses:
+            first = self.losses[0]
+            trouble = FramesLostError(
+                f"{first.frames} frames were lost at frame {first.position}, which ended the "
+                'recording (on_loss="stop"); what came before is kept, and wait() again gives it'
+            )
         if self._stream.state != "closed":
             self._stream.close()
-        error, self._writer.error = self._writer.error, None
-        if error is not None:
+        if (error := self._writer.error.take()) is not None:
             raise error
         if trouble is not None and not self._told_trouble:
             self._told_trouble = True
             raise trouble
-        if self._path is not None:
-            return self._path
-        if self._array is None:
-            self._array = self._writer.take_array()
-        return self._array
+        return self._writer.array() if self._path is None else self._path
 
     def __enter__(self) -> Recording:
         return self
@@ -341,6 +238,10 @@ def record(
     blocksize: int | None = None,
     subtype: str | None = None,
     on_device_lost: OnDeviceLost = "stop",
+    buffer_s: float = 30.0,
+    on_loss: OnLoss = "silence",
+    exist_ok: bool = False,
+    mode: int = 0o666,
 ) -> Recording:
     """Records into an array or a file; returns at once.
 
@@ -360,8 +261,19 @@ def record(
     subtype : str or None
         The file's sample format, such as "PCM_24"; None: the best of its kind.
     on_device_lost : {"stop", "wait", "default"}
-        As for :class:`InputStream`. What was not recorded meanwhile is left out, and told by
-        `Recording.lost_frames`.
+        As for :class:`InputStream`. The time without a device counts as lost frames.
+    buffer_s : float
+        How long the disk, or a busy program, may keep the recording from being written away, s:
+        0.1 to 3600. The frames wait in memory.
+    on_loss : {"silence", "cut", "stop"}
+        What becomes of frames that were lost. "silence": as many frames of silence, so that what
+        follows keeps its time. "cut": nothing, so the recording is shorter. "stop": the recording
+        ends at the first loss. `Recording.losses` lists them. `frames` and `duration_s` count lost
+        frames as well.
+    exist_ok : bool
+        Whether `file` may replace a file that is there.
+    mode : int
+        Permissions of a new file, from which the process's umask is taken away.
 
     Returns
     -------
@@ -369,7 +281,11 @@ def record(
 
     Raises
     ------
-    FileFormatError, OSError
+    FileThereError
+        `file` exists, and `exist_ok` is False.
+    FileBusyError
+        Another recording or program is writing `file`.
+    FileFormatError, FileAccessError
         The file cannot be written.
     ArgumentError, ArgumentTypeError, DeviceNotFoundError, DriverError
         As for :class:`InputStream`.
@@ -394,7 +310,13 @@ def record(
             f"file={file!r} is a number; for that many seconds give duration_s={file!r}"
         )
     if subtype is not None and file is None:
-        raise ArgumentError(f"subtype={subtype!r} is for files; give a file, or leave it out")
+        raise ArgumentError(f"subtype={shown(subtype)} is for files; give a file, or leave it out")
+    if on_loss not in ("silence", "cut", "stop"):
+        raise ArgumentError(f'on_loss={shown(on_loss)}; possible are "silence", "cut" and "stop"')
+    buffer_s = check_seconds(buffer_s, "buffer_s")
+    if not BUFFER_RANGE_S[0] <= buffer_s <= BUFFER_RANGE_S[1]:
+        low, high = BUFFER_RANGE_S
+        raise ArgumentError(f"buffer_s={buffer_s!r} s; give {low:g} to {high:g}")
     wanted_rate = check_samplerate(samplerate)
     made: dict[str, Any] = {}
 
@@ -403,8 +325,14 @@ def record(
         made["samplerate"] = rate
         made["frames"] = frames or (max(1, round(duration_s * rate)) if duration_s else None)
         limit = math.ceil((made["frames"] or 0) * got.samplerate / rate)
-        made["ring"] = _core.Ring(int(RING_S * got.samplerate), inputs)
-        code = _core.RecorderCode(made["ring"], limit)
+        try:
+            made["ring"] = _core.Ring(math.ceil(buffer_s * got.samplerate), inputs, MAX_GAPS)
+        except (MemoryError, OverflowError) as error:
+            raise ArgumentError(
+                f"buffer_s={buffer_s:g} s of {inputs} channels at {got.samplerate:g} Hz do not fit "
+                "into memory; give less"
+            ) from error
+        code = _core.RecorderCode(made["ring"], limit, on_loss == "stop")
         made["code"] = code
         return code
 
@@ -422,12 +350,15 @@ def record(
         if file is not None:
             from voicecoil.files.sink import FileSink
 
-            sink = FileSink(file, made["samplerate"], stream.channels, subtype)
-        return Recording(
-            stream, made["code"], made["ring"], sink, made["samplerate"], made["frames"]
+            rate = made["samplerate"]
+            sink = FileSink(file, rate, stream.channels, subtype, exist_ok=exist_ok, mode=mode)
+        take = Recording(
+            stream, made["code"], made["ring"], sink, made["samplerate"], made["frames"], on_loss
         )
     except BaseException:
         stream.close()
         if sink is not None:
             sink.discard()
         raise
+    take._start()
+    return take

@@ -1,0 +1,257 @@
+"""The thread that takes what was recorded out of its ring, into a file or memory."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import weakref
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from voicecoil import _core
+from voicecoil.errors import StreamStateError
+from voicecoil.files.gaps import Gap, RingReader
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.unseen_error import UnseenError
+from voicecoil.streams.stream import InputStream
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from voicecoil.files import FileSink, Source
+
+__all__ = ["END_S", "Loss", "OnLoss", "Writer"]
+
+OnLoss = Literal["silence", "cut", "stop"]
+
+DRAIN_S = 0.05  # how long frames may wait in the ring
+CHUNK_FRAMES = 4096  # with another rate so many frames are made at a time
+END_S = 5.0  # how long an end waits for a disk that does not answer
+
+
+@dataclass(frozen=True)
+class Loss:
+    """Frames that are missing in a recording.
+
+    Attributes
+    ----------
+    position : int
+        The recording's frame at which they are missing: where their silence begins, or where the
+        frames before and after them meet.
+    frames : int
+        How many, counted at the recording's rate.
+    cause : {"device", "buffer"}
+        "device": the device lost them, or was away. "buffer": they were not written away in time.
+    """
+
+    position: int
+    frames: int
+    cause: Literal["device", "buffer"]
+
+
+class Incoming:
+    """What was recorded, as a source that waits for more and ends with the recording.
+
+    Parameters
+    ----------
+    ring : Ring
+        With room for gaps.
+    code : RecorderCode
+        What fills it.
+    stream : InputStream
+    goes_on : callable
+        Whether more can come.
+    fills : bool
+        Whether lost frames become silence.
+    """
+
+    frames = None
+
+    def __init__(
+        self,
+        ring: _core.Ring,
+        code: _core.RecorderCode,
+        stream: InputStream,
+        goes_on: Callable[[], bool],
+        fills: bool,
+    ) -> None:
+        self.samplerate = round(stream.samplerate)
+        self.channels = stream.channels
+        self.ended = threading.Event()
+        self.losses: list[Loss] = []  # positions and counts at the device's rate
+        self._reader = RingReader(ring, stream.channels)
+        self._code = code
+        self._goes_on = goes_on
+        self._fills = fills
+        self._silence = 0  # frames of it that come next
+        self._given = 0  # frames before that
+        self._told: dict[str, int] = {"device": 0, "buffer": 0}
+
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        import numpy as np
+
+        while True:
+            if self._silence > 0:
+                block = np.zeros((min(self._silence, max_frames), self.channels), np.float32)
+                self._silence -= len(block)
+                return block
+            # Asked before the last look, so that frames written just before the end are read.
+            over = self.ended.is_set() or not self._goes_on()
+            found = self._reader.read(max_frames)
+            if isinstance(found, Gap):
+                self._lose(found)
+            elif found is not None:
+                self._given += len(found)
+                return found
+            elif not over:
+                self.ended.wait(DRAIN_S)
+            elif not self._lose_the_last():
+                return np.empty((0, self.channels), np.float32)
+
+    def _lose(self, gap: Gap) -> None:
+        assert gap.cause != "silence"
+        self.losses.append(Loss(self._given, gap.frames, gap.cause))
+        self._told[gap.cause] += gap.frames
+        if self._fills:
+            self._silence += gap.frames
+            self._given += gap.frames
+
+    def _lose_the_last(self) -> bool:
+        """A loss that no frames followed was counted, and not told as a gap."""
+        missed = self._code.missed_frames - self._told["device"]
+        overflow = self._code.overflow_frames - self._told["buffer"]
+        if missed > 0:
+            self._lose(Gap(missed, "device"))
+        if overflow > 0:
+            self._lose(Gap(overflow, "buffer"))
+        return missed > 0 or overflow > 0
+
+    def seek(self, frame: int) -> None:
+        raise StreamStateError("a recording goes forward only")
+
+    def close(self) -> None:
+        """The ring is not its own."""
+
+
+class Writer:
+    """Takes what was recorded out of the ring, into a file or memory, on a thread of its own.
+
+    Only this thread touches the file. It closes the file at the end, and does not end before the
+    ring is empty.
+    """
+
+    def __init__(
+        self,
+        stream: InputStream,
+        code: _core.RecorderCode,
+        ring: _core.Ring,
+        sink: FileSink | None,
+        samplerate: float,
+        frames: int | None,
+        fills: bool,
+    ) -> None:
+        self.error = UnseenError("a recording" if sink is None else f"recording {sink.path!r}")
+        self.written = 0  # frames that the file or the memory has
+        self._channels = stream.channels
+        self._sink = sink
+        self._frames_left = frames
+        self._blocks: deque[NDArray[np.float32]] = deque()
+        self._array: NDArray[np.float32] | None = None
+        self._generation = exit_and_fork.generation()
+        # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
+        # can have it any more.
+        self._stream: Callable[[], InputStream | None] = (
+            weakref.ref(stream) if sink is None else lambda: stream
+        )
+        self.incoming = Incoming(ring, code, stream, self._goes_on, fills)
+        self._source: Source = self.incoming
+        if samplerate != stream.samplerate:
+            from voicecoil.files.convert import converted
+
+            self._source = converted(self.incoming, samplerate, stream.channels)
+        self.thread = BackgroundThread(self._run, "voicecoil recorder")
+
+    def start(self) -> None:
+        exit_and_fork.register(self)
+        exit_and_fork.start(self.thread)
+
+    def _run(self) -> None:
+        error: BaseException | None = None
+        try:
+            while len(block := self._source.read(CHUNK_FRAMES)):
+                self._keep(block)
+        except BaseException as raised:
+            error = raised
+            stream = self._stream()
+            if stream is not None:
+                with contextlib.suppress(Exception):  # it may be closed already
+                    stream.abort()
+        finally:
+            if self._sink is not None:
+                try:
+                    if error is None:
+                        self._sink.close()
+                    else:
+                        self._sink.discard()
+                except Exception as raised:
+                    error = error or raised
+            if error is not None:
+                self.error.set(error)
+
+    def _goes_on(self) -> bool:
+        stream = self._stream()
+        return stream is not None and (stream._goes_on or stream.state == "draining")
+
+    def _keep(self, block: NDArray[np.float32]) -> None:
+        if self._frames_left is not None:  # a converter may give one more than was asked for
+            block = block[: self._frames_left]
+            self._frames_left -= len(block)
+        if self._sink is not None:
+            self._sink.write(block)
+        else:
+            self._blocks.append(block)
+        self.written += len(block)
+
+    def array(self) -> NDArray[np.float32]:
+        """All frames as one array, when the thread has ended.
+
+        Each block is given back as it is copied. A call that Ctrl-C interrupts loses nothing: the
+        next one goes on with the blocks that are left.
+        """
+        import numpy as np
+
+        left = sum(map(len, self._blocks))
+        if self._array is None:
+            self._array = np.empty((left, self._channels), np.float32)
+        first = len(self._array) - left
+        while self._blocks:
+            block = self._blocks[0]
+            self._array[first : first + len(block)] = block
+            first += len(block)
+            self._blocks.popleft()
+        return self._array
+
+    def end(self) -> None:
+        """Has it take what is left and end."""
+        self.incoming.ended.set()
+
+    def close_at_exit(self, timeout_s: float) -> None:
+        """For `exit_and_fork`: the interpreter is about to end. What was recorded is kept.
+
+        A file is worth more than `timeout_s`.
+        """
+        if exit_and_fork.forked(self._generation):
+            return
+        stream = self._stream()
+        if stream is not None:
+            stream.close_at_exit(timeout_s)
+        self.end()
+        written = -1
+        while self.written != written:  # a disk that is slow gets the time that it needs
+            written = self.written
+            if self.thread.join(END_S):
+                return
