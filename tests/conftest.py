@@ -18,7 +18,7 @@ from coreaudio import SteppedCoreAudio, Worlds
 from rig import Rig
 from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime import exit_and_fork, unseen_error
 from voicecoil.sounds.mixing import close_outputs
 from voicecoil.streams.base import StreamBase
 
@@ -33,6 +33,7 @@ def pytest_configure() -> None:
     A parent that ignores them, such as nohup or a shell for its background jobs, hands that on to
     every child, and Python then installs no handler for Ctrl-C.
     """
+    unseen_error.PATIENCE_S = 60.0  # a slow machine is no program that does not ask
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGTERM", "SIGHUP", "SIGALRM", "SIGQUIT", "SIGUSR1", "SIGUSR2"):

@@ -8,7 +8,7 @@ from typing import Literal
 
 from voicecoil import _core
 
-__all__ = ["CAUSES", "Cause", "Event", "from_engine", "with_overloads"]
+__all__ = ["CAUSES", "Cause", "Event", "failed", "from_engine", "with_overloads"]
 
 Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
 CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
@@ -37,7 +37,8 @@ class Event:
         ones that an xrun event tells of; 0: none. Else 0: what a lost device cost is told by the
         xrun event that follows "back".
     detail : str
-        lost: what happened. back: the device's name. Else empty.
+        lost: what happened. back: the device's name. finished: what the callback raised, in words.
+        Else empty.
     cause : str or None
         Of an xrun. "device": the device gave no cycle for these frames. "waiting": the callback
         waited for the GIL, which another thread held. "callback": it was running. "worker": the
@@ -45,6 +46,8 @@ class Event:
         device broke its promise of whole blocks.
     waited_ns : int
         late: how much of that the callback waited for the GIL.
+    exception : BaseException or None
+        finished: what the callback raised.
     """
 
     kind: Literal[
@@ -56,6 +59,7 @@ class Event:
     detail: str = ""
     cause: Cause | None = None
     waited_ns: int = 0
+    exception: BaseException | None = None
 
 
 def from_engine(
@@ -67,6 +71,15 @@ def from_engine(
     if kind == _core.EVENT_LATE:
         return Event("late", host_ns, sample_frames, value, waited_ns=waited_ns)
     return Event("finished", host_ns, sample_frames, 0)
+
+
+def failed(event: Event, error: BaseException) -> Event:
+    """The end of a stream whose callback raised."""
+    try:
+        words = " ".join(f"{type(error).__name__}: {error}".split())
+    except Exception:  # of the error's own
+        words = type(error).__name__
+    return replace(event, detail=words, exception=error)
 
 
 def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:

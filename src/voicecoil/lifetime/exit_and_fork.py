@@ -47,12 +47,18 @@ class Closable(Protocol):
     def close_at_exit(self, timeout_s: float) -> None: ...
 
 
+class _Ticker:
+    def __init__(self, every_s: float) -> None:
+        self.every_s = every_s
+        self.due = time.monotonic() + every_s
+
+
 _pid = os.getpid()
 _generation = 0  # how often this process was forked from one that had us loaded
 _live: Alive[Closable] = Alive()
 _last: list[Callable[[], None]] = []
 _tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-_tickers: dict[Callable[[], bool], None] = {}
+_tickers: dict[Callable[[], bool], _Ticker] = {}
 _thread: BackgroundThread | None = None
 _starting = threading.Lock()
 _exiting = False
@@ -133,9 +139,9 @@ def submit(task: Callable[[], None]) -> None:
         _ensure_thread()
 
 
-def tick(look: Callable[[], bool]) -> None:
-    """Calls `look` every 10 ms on the control thread until it returns False."""
-    _tickers[look] = None
+def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
+    """Calls `look` every `every_s` seconds on the control thread until it returns False."""
+    _tickers[look] = _Ticker(every_s)
     submit(lambda: None)
 
 
@@ -156,21 +162,25 @@ def _ensure_thread() -> None:
 
 
 def _run() -> None:
-    next_tick = time.monotonic()
     while True:
         try:
-            task = _tasks.get(timeout=max(0.0, next_tick - time.monotonic()) if _tickers else None)
+            task = _tasks.get(timeout=_until_a_tick())
             if task is None:
                 return
             _guarded(task)
             del task
         except queue.Empty:
             pass
-        if _tickers and time.monotonic() >= next_tick:
-            next_tick = time.monotonic() + TICK_S
-            for look in list(_tickers):
-                if not _guarded(look):
+        for look, ticker in list(_tickers.items()):
+            if time.monotonic() >= ticker.due:
+                ticker.due = time.monotonic() + ticker.every_s
+                if not _guarded(look) and _tickers.get(look) is ticker:
                     _tickers.pop(look, None)
+
+
+def _until_a_tick() -> float | None:
+    due = [ticker.due for ticker in list(_tickers.values())]
+    return max(0.0, min(due) - time.monotonic()) if due else None
 
 
 def _guarded(call: Callable[[], object]) -> object:

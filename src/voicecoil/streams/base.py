@@ -299,6 +299,7 @@ class StreamBase(StreamFacts):
         self._refuse_in_callback(connection, "wait for its own end")
         until = None if seconds is None else time.monotonic() + seconds
         while connection.running and connection.engine.state != _core.FINISHED:
+            connection.failure.ask()
             if (trouble := connection.trouble()) is not None:
                 self._lost(connection, trouble)
             if until is not None and time.monotonic() >= until:

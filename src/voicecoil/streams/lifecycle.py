@@ -7,12 +7,12 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from voicecoil import _core
 from voicecoil.callbacks.isolated import IsolatedCode
-from voicecoil.drivers.protocol import Device, Driver, DriverStream, Got
+from voicecoil.drivers.protocol import Driver, DriverStream
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
@@ -23,7 +23,9 @@ from voicecoil.errors import (
 )
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import Ahead
+from voicecoil.streams.place import Place
 from voicecoil.streams.recovery import Arrival, Recovery, watch
 
 __all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
@@ -33,23 +35,6 @@ STOP_TIMEOUT_S = 5.0
 HALT_S = 2.0  # of that for the device, where what was made could not be heard to its end
 POLL_S = 0.002
 AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a stream is, or was last.
-
-    Attributes
-    ----------
-    device : Device
-    got : Got
-    driver_stream : DriverStream or None
-        None: it is not open.
-    """
-
-    device: Device
-    got: Got
-    driver_stream: DriverStream | None
 
 
 class Connection:
@@ -91,6 +76,7 @@ class Connection:
         self.closed = False
         self.unraised: BaseException | None = None
         self.ended_by = ""  # the name of what its callback raised
+        self.failure = Failure()
         self.told_stuck = False  # somebody knows that its callback does not return
         self._recovery = recovery
         self._ahead = ahead
@@ -175,6 +161,7 @@ class Connection:
                 raise StreamClosedError("the stream was closed meanwhile")
             self.ending = self._told_failure = self._told_loss = False
             self.ended_by = ""
+            self.failure.begin()
             self._failure = None
             self.engine.start()
             if self._ahead is not None:
@@ -185,6 +172,7 @@ class Connection:
                 self.phase = "away"
             if self._recovery is not None:
                 watch(self)
+            watch_for_failure(self)
 
     def _start(self, driver_stream: DriverStream) -> None:
         self.phase = "started"
@@ -228,19 +216,37 @@ class Connection:
 
     def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
         self.phase = phase
-        raised = None
-        if isinstance(self.code, _core.NativeCode):
-            raised = self.code.take_exception()
-        if isinstance(self.code, _core.PythonCode):
-            raised = self.code.take_exception()
-            if self.code.has_orphan and not (self._ahead is not None and self._ahead.running):
-                _reap(self.code)
+        self._collect_exception()
+        code = self.code
+        over = self._ahead is None or not self._ahead.running
+        if over and isinstance(code, _core.PythonCode) and code.has_orphan:
+            _reap(code)
+
+    def _collect_exception(self) -> None:
+        """With the lock: keeps what the callback raised, to be raised once."""
+        code, raised = self.code, None
+        if isinstance(code, (_core.NativeCode, _core.PythonCode)):
+            raised = code.take_exception()
         with self._telling:
             self.unraised = raised or self.unraised
-            if self.unraised is None and self.engine.reason == _core.REASON_ERROR:
-                self.unraised = self._native_error()
+            failed = self.engine.reason == _core.REASON_ERROR and self.failure.exception is None
+            if failed and self.unraised is None and not isinstance(code, _core.PythonCode):
+                number = self.engine.error
+                words = f"the native callback returned {number}"
+                raised = self.unraised = NativeCallbackError(words, code=number)
             if self.unraised is not None:
                 self.ended_by = type(self.unraised).__name__
+            self.failure.exception = raised or self.failure.exception
+
+    def find_exception(self) -> BaseException | None:
+        """What the callback raised in this run, as far as that can be told without waiting."""
+        failed = self.engine.reason == _core.REASON_ERROR and self.failure.exception is None
+        if failed and self.lock.acquire(blocking=False):
+            try:
+                self._collect_exception()
+            finally:
+                self.lock.release()
+        return self.failure.exception
 
     def _let_io_thread_leave(self) -> None:
         """Gives the IO thread the few cycles in which it drops its Python thread state."""
@@ -254,12 +260,6 @@ class Connection:
                 and time.monotonic() < until
             ):
                 time.sleep(POLL_S)
-
-    def _native_error(self) -> BaseException | None:
-        code = self.engine.error
-        if isinstance(self.code, _core.PythonCode):
-            return None
-        return NativeCallbackError(f"the native callback returned {code}", code=code)
 
     def close(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         self.ask_to_end(drain=False)
@@ -292,7 +292,7 @@ class Connection:
                 exit_and_fork.report(error, source)
             return
         unseen = self.take_unraised()
-        if unseen is not None:
+        if unseen is not None and unseen is not self.failure.reported:
             exit_and_fork.report(unseen, source)
 
     def abandon(self) -> None:
@@ -328,7 +328,6 @@ class Connection:
             return error
 
     # ---- the device ----
-
     def device_trouble(self) -> Exception | None:
         """Why its device gives no cycle any more; None: all is well, or it has none."""
         driver_stream = self.driver_stream

@@ -9,7 +9,7 @@ from voicecoil import _block, _core
 from voicecoil.callbacks.mailbox import Record
 from voicecoil.drivers.protocol import Device, Direction, Driver, Got, Latency
 from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
-from voicecoil.events import Event, from_engine, with_overloads
+from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.statistics import Statistics, read_statistics
@@ -148,6 +148,19 @@ class StreamFacts:
         return _STATES[state]
 
     @property
+    def exception(self) -> BaseException | None:
+        """What the callback raised and so ended the stream; None: nothing, or it goes on.
+
+        `wait`, `stop` and `close` raise it, once. If nobody waits, and nobody asks here or takes
+        the event within a second, it is reported through ``sys.unraisablehook`` as well.
+        """
+        connection = self._connection
+        if connection is None:
+            return None
+        connection.failure.ask()
+        return connection.find_exception()
+
+    @property
     def active(self) -> bool:
         """Whether the callback is being called."""
         return self.state == "running"
@@ -176,6 +189,8 @@ class StreamFacts:
             return []
         noticed = self._connection.take_news()
         events = [from_engine(*raw) for raw in self._connection.engine.events()]
+        if events and events[-1].kind == "finished" and (error := self.exception) is not None:
+            events[-1] = failed(events[-1], error)
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:

@@ -1,0 +1,90 @@
+"""Reports what a stream's callback raised if nobody waits for the stream."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+from voicecoil import _core
+from voicecoil.lifetime import exit_and_fork, unseen_error
+from voicecoil.lifetime.weak_registry import Alive
+
+__all__ = ["Failure", "watch_for_failure"]
+
+LOOK_S = 0.25  # the IO thread cannot tell a thread of Python, so one looks
+
+
+class Failure:
+    """What a stream's callback raised, and whether anybody has seen it."""
+
+    def __init__(self) -> None:
+        self.exception: BaseException | None = None  # also when it has been raised
+        self.reported: BaseException | None = None
+        self._found_at: float | None = None
+        self._asked_at = 0.0
+
+    def begin(self) -> None:
+        """The stream is started anew."""
+        self.exception = self._found_at = None
+
+    def ask(self) -> None:
+        """Notes that somebody waits for the end, or looks at it, and sees what was raised."""
+        self._asked_at = time.monotonic()
+
+    def is_overdue(self) -> bool:
+        """Whether nobody has asked for long enough, since the first call of this."""
+        now = time.monotonic()
+        self._found_at = self._found_at or now
+        return now - max(self._found_at, self._asked_at) >= unseen_error.PATIENCE_S
+
+
+class Running(Protocol):
+    """A stream's connection."""
+
+    closed: bool
+    code: _core.Code | None
+    engine: _core.Engine
+    failure: Failure
+    unraised: BaseException | None
+
+    @property
+    def running(self) -> bool: ...
+    def find_exception(self) -> BaseException | None: ...
+
+
+_running: Alive[Running] = Alive()
+
+
+def watch_for_failure(one: Running) -> None:
+    """Looks after `one` from now on, on the control thread, until it has ended."""
+    _running.add(one)
+    exit_and_fork.tick(_look, LOOK_S)
+
+
+def _look() -> bool:
+    for one in _running.now():
+        if not _goes_on(one):
+            _running.discard(one)
+    return bool(_running.now())
+
+
+def _goes_on(one: Running) -> bool:
+    """Reports a failure that nobody has asked for. False: it need not be looked at again."""
+    if one.closed or not one.running:
+        return False  # what was raised is for those who have ended it
+    if one.engine.state != _core.FINISHED or one.engine.reason != _core.REASON_ERROR:
+        return True
+    if not one.failure.is_overdue():
+        return True
+    one.find_exception()
+    code, unseen = one.code, one.unraised
+    if code is None or unseen is None:
+        return True  # somebody is ending it
+    one.failure.reported = unseen
+    exit_and_fork.report(unseen, code.callable)
+    return False
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_running.clear)

@@ -1,0 +1,85 @@
+"""What a callback raised: who is told, and when."""
+
+from __future__ import annotations
+
+import pytest
+
+import voicecoil as vc
+from programs import check, run_fresh
+from rig import Rig, until
+from voicecoil.callbacks.native import ctypes_type
+from voicecoil.errors import NativeCallbackError
+
+
+@pytest.mark.parametrize("home", ["safe", "low"])
+@pytest.mark.parametrize("asks", ["nothing", "exception"])
+def test_an_exception_is_reported_while_the_program_runs(
+    home: str, asks: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFE_LATENCY", home)
+    check([run_fresh("error_reported", asks)])
+
+
+def test_the_event_and_the_stream_carry_the_exception(rig: Rig, home: str) -> None:
+    def fail(block: vc.Block) -> None:
+        raise ZeroDivisionError("meant")
+
+    stream = vc.OutputStream(fail, driver=rig.driver)
+    assert stream.exception is None
+    stream.start()
+    while stream.state != "finished":
+        rig.step(1)
+    (event,) = [event for event in stream.events() if event.kind == "finished"]
+    assert (event.detail, event.exception) == ("ZeroDivisionError: meant", stream.exception)
+    assert stream.state == "finished"
+    with pytest.raises(ZeroDivisionError) as raised:
+        stream.wait(10)
+    assert raised.value is stream.exception
+    stream.close()
+    assert stream.exception is raised.value
+
+
+def test_an_ordinary_end_has_no_exception(rig: Rig) -> None:
+    def end(block: vc.Block) -> None:
+        raise vc.Stop
+
+    stream = vc.OutputStream(end, driver=rig.driver)
+    stream.start()
+    while stream.state != "finished":
+        rig.step(1)
+    (event,) = [event for event in stream.events() if event.kind == "finished"]
+    assert (event.detail, event.exception, stream.exception) == ("", None, None)
+    stream.close()
+
+
+def test_a_new_start_forgets_the_exception(rig: Rig) -> None:
+    fails = True
+
+    def callback(block: vc.Block) -> None:
+        if fails:
+            raise ZeroDivisionError
+
+    stream = vc.OutputStream(callback, driver=rig.driver)
+    stream.start()
+    rig.step(3)
+    with pytest.raises(ZeroDivisionError):
+        stream.wait(10)
+    fails = False
+    stream.start()
+    assert stream.exception is None
+    rig.step(3)
+    stream.close()
+    assert stream.exception is None
+
+
+def test_a_native_callback_has_an_exception(rig: Rig) -> None:
+    fail = ctypes_type()(lambda *arguments: -7)
+    stream = vc.OutputStream(fail, driver=rig.driver)
+    stream.start()
+    rig.step(3)
+    until(lambda: stream.state == "finished")
+    assert isinstance(stream.exception, NativeCallbackError)
+    with pytest.raises(NativeCallbackError) as raised:
+        stream.wait(10)
+    assert raised.value is stream.exception
+    stream.close()
