@@ -34,6 +34,7 @@ SOURCES = [
     COREAUDIO / "ioproc.c",
     COREAUDIO / "listener.c",
     MINIAUDIO / "callback.c",
+    MINIAUDIO / "jack_line.c",
     MINIAUDIO / "messages.c",
 ]
 CC = os.environ.get("CC", "cc").split()

@@ -84,6 +84,7 @@ class IsolatedCode(PythonCode):
 def forget_interpreters(timeout_s: float) -> bool: ...
 
 class Worker(Code):
+    lead_frames: int
     def __init__(
         self,
         code: Code,
@@ -191,6 +192,7 @@ class Clock:
 class Engine:
     input_channels: int
     output_channels: int
+    device_frames: int
     def __init__(
         self,
         code: Code,
@@ -203,6 +205,8 @@ class Engine:
         flags: int,
         clock: Clock | None = None,
     ) -> None: ...
+    @property
+    def longest_frames(self) -> int: ...
     @property
     def address(self) -> int: ...
     def start(self) -> None: ...

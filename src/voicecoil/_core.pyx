@@ -11,7 +11,7 @@ from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport UINT32_MAX, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from _voicecoil cimport *
@@ -259,6 +259,7 @@ cdef class Worker(Code):
 
     cdef vc_worker *worker
     cdef Code code
+    cdef readonly uint32_t lead_frames
 
     def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
                  uint32_t block_frames, uint32_t device_frames, uint32_t lead_frames,
@@ -269,7 +270,7 @@ cdef class Worker(Code):
         config.output_channels = output_channels
         config.block_frames = block_frames
         config.device_frames = device_frames
-        config.lead_frames = lead_frames
+        config.lead_frames = self.lead_frames = lead_frames
         config.samplerate_hz = samplerate_hz
         config.process = code.process
         config.user = code.user
@@ -293,6 +294,7 @@ cdef class Worker(Code):
         """For another device, while its thread does not run; what was made is dropped."""
         if not vc_worker_fit(self.worker, device_frames, lead_frames, waited_for):
             raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+        self.lead_frames = lead_frames
 
     def start(self):
         """Begins its thread. False: the system gives none."""
@@ -714,6 +716,8 @@ cdef class Engine:
     cdef Code code
     cdef object clock_owner
     cdef readonly uint32_t input_channels, output_channels
+    cdef readonly uint32_t device_frames
+    """Frames that each cycle must have; 0: they may vary."""
 
     def __init__(self, Code code, *, uint32_t input_channels, uint32_t output_channels,
                  uint32_t block_frames, uint32_t device_frames, double samplerate_hz,
@@ -723,7 +727,7 @@ cdef class Engine:
         config.input_channels = self.input_channels = input_channels
         config.output_channels = self.output_channels = output_channels
         config.block_frames = block_frames
-        config.device_frames = device_frames
+        config.device_frames = self.device_frames = device_frames
         config.samplerate_hz = samplerate_hz
         # Only Python keeps references to a block's memory; all other code may have the device's own.
         config.flags = flags if isinstance(code, PythonCode) else flags | LEND
@@ -743,6 +747,11 @@ cdef class Engine:
 
     def __dealloc__(self):
         vc_engine_free(self.engine)
+
+    @property
+    def longest_frames(self):
+        """Frames that no cycle may exceed: a longer one would find the lead too short."""
+        return (<Worker>self.code).lead_frames if isinstance(self.code, Worker) else UINT32_MAX
 
     @property
     def address(self):
@@ -774,6 +783,7 @@ cdef class Engine:
         if clock is not None:
             to.clock_ns = (<Clock?>clock).function
             to.clock = (<Clock>clock).argument
+        self.device_frames = device_frames
         if not vc_engine_move(self.engine, &to):
             raise MemoryError("no memory for a stream's other device")
         self.clock_owner = clock

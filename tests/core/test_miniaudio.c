@@ -46,6 +46,7 @@ static int64_t clock_of_the_test(void) { return now_ns; }
 
 static vc_engine *const engine = (vc_engine *)(uintptr_t)16;
 static const uint32_t ALL[] = {0, 1, 2, 3};
+static const vc_ma_frames ANY = {.longest = UINT32_MAX};
 
 static vc_ma_config plain(void) {
     now_ns = 10 * PERIOD_NS;
@@ -60,7 +61,7 @@ static vc_ma_config plain(void) {
 static device open_device(const vc_ma_config *config) {
     device made = {.io = vc_ma_io_new(config)};
     vc_ma_set_user_data_offset(offsetof(device, io));
-    vc_ma_io_attach(made.io, engine, false);
+    vc_ma_io_attach(made.io, engine, ANY, false);
     return made;
 }
 
@@ -203,7 +204,7 @@ static void test_time_goes_on_while_the_device_stands(void) {
     call(&at);
     vc_ma_io_detach(at.io);
     now_ns += 100 * PERIOD_NS;
-    vc_ma_io_attach(at.io, engine, false);
+    vc_ma_io_attach(at.io, engine, ANY, false);
     call(&at);
     CHECK_INT(seen.now.sample_frames, 100 * FRAMES);
     CHECK_INT(seen.now.host_ns, now_ns);
@@ -226,8 +227,8 @@ static void test_no_engine_is_called_after_a_detach(void) {
 
 static void test_another_period_than_promised_is_silence(void) {
     vc_ma_config config = plain();
-    config.fixed_frames = FRAMES;
     device at = open_device(&config);
+    vc_ma_io_attach(at.io, engine, (vc_ma_frames){.fixed = FRAMES}, false);
     vc_ma_counts counts;
     vc_ma_data(&at, output, NULL, FRAMES / 2);
     vc_ma_io_count(at.io, &counts);
@@ -290,6 +291,13 @@ static int cycle_times(const void *client, uint32_t *frames, uint64_t *us, uint6
     return jack_fails;
 }
 
+static uint32_t jack_period;
+static uint32_t period(void *client) VC_REALTIME;
+static uint32_t period(void *client) {
+    (void)client;
+    return jack_period;
+}
+
 static uint32_t latencies[2]; /* by jack_latency_callback_mode_t: capture, playback */
 static int latencies_asked;
 
@@ -315,16 +323,20 @@ static int skip(void *ring, uint32_t frames) {
 
 static vc_ma_config with_jack(void) {
     vc_ma_config config = plain();
-    config.jack = (vc_ma_jack){cycle_times, &jack_frames, port_latency, readable, skip, &ring_held};
+    config.jack = (vc_ma_jack){cycle_times,  period,   &jack_frames, false,
+                               port_latency, readable, skip,         &ring_held};
     jack_frames = UINT32_MAX - FRAMES; /* it wraps in the second cycle */
     jack_us = 5000;
+    jack_period = FRAMES;
     jack_fails = 0;
+    now_ns = 5000000;
     return config;
 }
 
 static void next_jack_cycle(uint32_t frames) {
     jack_frames += frames;
     jack_us += frames * 1000u / FRAMES;
+    now_ns += frames * PERIOD_NS / FRAMES;
 }
 
 static void test_jacks_time_is_taken_and_unwrapped(void) {
@@ -352,7 +364,7 @@ static void test_jack_is_asked_for_latencies_once_in_each_run(void) {
     for (int i = 0; i < 4; i++) {
         latencies[0] = 20u + (uint32_t)i;
         latencies[1] = 300u + (uint32_t)i;
-        vc_ma_io_attach(io, engine, false);
+        vc_ma_io_attach(io, engine, ANY, false);
         for (int c = 0; c < 3; c++) {
             call(&at);
             CHECK_INT(seen.now.sample_frames - seen.input_time.sample_frames, 20 + i + 5);
@@ -376,7 +388,7 @@ static void test_latencies_that_jack_does_not_know(void) {
         config.jack.latency = way < 2 ? port_latency : NULL;
         device at = {.io = vc_ma_io_new(&config)};
         vc_ma_io_prepare(at.io, NULL, way == 1 ? NULL : &latencies[1]);
-        vc_ma_io_attach(at.io, engine, false);
+        vc_ma_io_attach(at.io, engine, ANY, false);
         call(&at);
         CHECK_INT(seen.now.sample_frames - seen.input_time.sample_frames, 7);
         CHECK_INT(seen.output_time.sample_frames - seen.now.sample_frames, 100);
@@ -420,7 +432,7 @@ static void test_the_cycle_in_which_jack_was_connected_is_silent(void) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
     vc_ma_counts counts;
-    vc_ma_io_attach(at.io, engine, true);
+    vc_ma_io_attach(at.io, engine, ANY, true);
     ring_held = 5 * FRAMES;
     for (int part = 0; part < 2; part++) {
         call(&at);
@@ -439,7 +451,7 @@ static void test_the_duplex_ring_is_emptied_also_when_the_next_cycle_is_the_firs
     vc_ma_config config = with_jack();
     device at = open_device(&config);
     vc_ma_counts counts;
-    vc_ma_io_attach(at.io, engine, true);
+    vc_ma_io_attach(at.io, engine, ANY, true);
     ring_held = 3 * FRAMES;
     for (int i = 0; i < 2; i++) {
         next_jack_cycle(FRAMES);
@@ -457,7 +469,7 @@ static void test_the_duplex_ring_is_emptied_in_each_run(void) {
     vc_ma_counts counts;
     for (uint64_t run = 0; run < 3; run++) {
         vc_ma_io_prepare(at.io, NULL, NULL);
-        vc_ma_io_attach(at.io, engine, true);
+        vc_ma_io_attach(at.io, engine, ANY, true);
         ring_held = 3 * FRAMES; /* miniaudio fills it when it starts the device */
         for (uint64_t i = 0; i < 2; i++) {
             next_jack_cycle(FRAMES);
@@ -471,11 +483,183 @@ static void test_the_duplex_ring_is_emptied_in_each_run(void) {
     vc_ma_io_free(at.io);
 }
 
+static void test_jackds_own_clock_is_not_ours(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    for (int64_t i = 0; i < 20000; i++) { /* 20 s, in which 20 ppm are 400 us */
+        int64_t begin_ns = now_ns;
+        jack_us = (uint64_t)(now_ns + 145000000 + now_ns / 50000) / 1000;
+        now_ns += i % 7 * 10000; /* the call comes somewhat later */
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES);
+        CHECK_NEAR(seen.now.host_ns, begin_ns, 3000);
+        now_ns = begin_ns;
+        next_jack_cycle(FRAMES);
+    }
+    vc_ma_io_detach(at.io);
+    vc_ma_io_attach(at.io, engine, ANY, false);
+    int64_t position = seen.now.sample_frames;
+    now_ns += 9 * PERIOD_NS;
+    call(&at);
+    CHECK_NEAR(seen.now.sample_frames, position + 10 * FRAMES, 1);
+    vc_ma_io_free(at.io);
+}
+
+static void test_pipewires_times_are_taken(void) {
+    vc_ma_config config = with_jack();
+    config.jack.exact_times = true;
+    device at = open_device(&config);
+    for (int64_t i = 0; i < 100; i++) {
+        int64_t begin_ns = now_ns;
+        now_ns += 500000 + i % 7 * 50000; /* after other clients, and not always as long */
+        call(&at);
+        CHECK_NEAR(seen.now.host_ns, begin_ns, 300);
+        now_ns = begin_ns;
+        next_jack_cycle(FRAMES);
+    }
+    vc_ma_io_free(at.io);
+}
+
+static void test_a_jack_counter_that_is_restarted_loses_nothing(void) {
+    vc_ma_config config = with_jack();
+    jack_frames = 4000000;
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    for (int64_t i = 0; i < 10; i++) {
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES);
+        next_jack_cycle(FRAMES);
+        if (i == 3) {
+            jack_frames = 100; /* back, */
+        } else if (i == 6) {
+            jack_frames += 2000000; /* and ahead without time having passed */
+        }
+    }
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    vc_ma_io_free(at.io);
+}
+
+/* jackd after a stall: its counter goes on as if nothing had been, its times lag behind by what the
+ * stall took and catch up slowly. */
+static void stall(int64_t stalled_ns, bool told) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    for (int i = 0; i < 10; i++) {
+        call(&at);
+        next_jack_cycle(FRAMES);
+    }
+    now_ns += stalled_ns;
+    for (int i = 0; i < 20; i++) {
+        if (told && i == 1) {
+            vc_ma_overload(at.io);
+        }
+        call(&at);
+        next_jack_cycle(FRAMES);
+        jack_us += 30;
+    }
+    vc_ma_io_count(at.io, &counts);
+    CHECK_NEAR(counts.lost_frames * PERIOD_NS / FRAMES, stalled_ns, PERIOD_NS / 20);
+    CHECK_NEAR(seen.now.host_ns, now_ns - PERIOD_NS, PERIOD_NS / 20);
+    CHECK_INT(counts.overloads, told);
+    CHECK(told == (counts.overload_ns != 0));
+    vc_ma_io_free(at.io);
+}
+
+static void test_what_a_stalled_jack_server_loses_is_counted(void) {
+    stall(1000 * PERIOD_NS, false);
+    stall(PERIOD_NS * 3 / 2, false);
+    stall(PERIOD_NS / 2, true); /* less than a period: when the server says so */
+}
+
+static void test_a_late_call_of_jack_is_no_loss(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    for (int i = 0; i < 100; i++) {
+        int64_t late_ns = i % 3 == 1 ? PERIOD_NS * 9 / 10 : 0;
+        if (i % 10 == 0) {
+            vc_ma_overload(at.io); /* another client's */
+        }
+        now_ns += late_ns;
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, (int64_t)i * FRAMES);
+        now_ns -= late_ns;
+        next_jack_cycle(FRAMES);
+    }
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    CHECK_INT(counts.overloads, 10);
+    vc_ma_io_free(at.io);
+}
+
+static void test_cycles_that_pipewire_catches_up_with_are_not_lost(void) {
+    vc_ma_config config = with_jack();
+    config.jack.exact_times = true;
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    call(&at);
+    now_ns += 50 * PERIOD_NS;
+    for (int64_t i = 1; i < 50; i++) { /* each as if it came in time: PipeWire's null sink */
+        jack_frames += FRAMES;
+        jack_us += 1000;
+        call(&at);
+        CHECK_INT(seen.now.sample_frames, i * FRAMES);
+    }
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    vc_ma_io_free(at.io);
+}
+
+static void test_jack_with_another_period_is_followed_and_asked_for_latencies_again(void) {
+    vc_ma_config config = with_jack();
+    vc_ma_io *io = vc_ma_io_new(&config);
+    device at = {.io = io};
+    vc_ma_counts counts;
+    vc_ma_io_prepare(io, NULL, &latencies[1]);
+    vc_ma_io_attach(io, engine, (vc_ma_frames){.longest = FRAMES}, false);
+    latencies[1] = FRAMES;
+    call(&at);
+    next_jack_cycle(FRAMES);
+    jack_period = FRAMES / 2;
+    latencies[1] = FRAMES / 2;
+    vc_ma_data(&at, output, NULL, FRAMES / 2);
+    CHECK_INT(seen.now.sample_frames, FRAMES);
+    CHECK_INT(seen.output_time.sample_frames - seen.now.sample_frames, FRAMES / 2);
+    next_jack_cycle(FRAMES / 2);
+    CHECK_INT(calls, 2);
+    vc_ma_io_count(io, &counts);
+    CHECK_INT(counts.resized, 0);
+    vc_ma_data(&at, output, NULL, FRAMES + 1);
+    CHECK_INT(calls, 2);
+    vc_ma_io_count(io, &counts);
+    CHECK_INT(counts.resized, FRAMES + 1);
+    CHECK_INT(counts.lost_frames, 0);
+    vc_ma_io_free(io);
+}
+
+static void test_another_rate_is_silence(void) {
+    vc_ma_config config = with_jack();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    vc_ma_rate(48000, at.io);
+    call(&at);
+    CHECK_INT(calls, 1);
+    vc_ma_rate(44100, at.io);
+    call(&at);
+    CHECK_INT(calls, 1);
+    CHECK_SILENT(output, 2, FRAMES);
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.rate_hz, 44100);
+    vc_ma_io_free(at.io);
+}
+
 static void test_a_jack_that_does_not_answer(void) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
     jack_fails = 1;
-    vc_ma_io_attach(at.io, engine, true);
+    vc_ma_io_attach(at.io, engine, ANY, true);
     call(&at);
     CHECK_INT(seen.now.host_ns, now_ns);
     now_ns += PERIOD_NS;
@@ -491,7 +675,7 @@ static void test_the_duplex_ring_is_emptied_before_the_engine_comes(void) {
     ring_held = 5 * FRAMES;
     call(&at);
     CHECK_INT(ring_held, FRAMES); /* those that this call has, and gives back */
-    vc_ma_io_attach(at.io, engine, false);
+    vc_ma_io_attach(at.io, engine, ANY, false);
     ring_held = 2 * FRAMES;
     call(&at);
     CHECK_INT(ring_held, 2 * FRAMES);
@@ -543,7 +727,7 @@ static void test_attach_and_detach_beside_a_running_device(void) {
         while (vc_message_take(text)) {
             CHECK(strcmp(text, "a thread says something") == 0);
         }
-        vc_ma_io_attach(shared.io, engine, false);
+        vc_ma_io_attach(shared.io, engine, ANY, false);
     }
     ended = true;
     for (int i = 0; i < 3; i++) {
@@ -599,6 +783,14 @@ int main(void) {
     RUN(test_the_cycle_in_which_jack_was_connected_is_silent);
     RUN(test_the_duplex_ring_is_emptied_also_when_the_next_cycle_is_the_first);
     RUN(test_the_duplex_ring_is_emptied_in_each_run);
+    RUN(test_jackds_own_clock_is_not_ours);
+    RUN(test_pipewires_times_are_taken);
+    RUN(test_a_jack_counter_that_is_restarted_loses_nothing);
+    RUN(test_what_a_stalled_jack_server_loses_is_counted);
+    RUN(test_a_late_call_of_jack_is_no_loss);
+    RUN(test_cycles_that_pipewire_catches_up_with_are_not_lost);
+    RUN(test_jack_with_another_period_is_followed_and_asked_for_latencies_again);
+    RUN(test_another_rate_is_silence);
     RUN(test_a_jack_that_does_not_answer);
     RUN(test_the_duplex_ring_is_emptied_before_the_engine_comes);
     RUN(test_attach_and_detach_beside_a_running_device);

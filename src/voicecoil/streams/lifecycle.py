@@ -468,7 +468,8 @@ class Connection:
                 self.engine.move(
                     arrival.input_map,
                     arrival.output_map,
-                    device_frames=got.device_frames,
+                    # Ahead, the lead makes blocks of the cycles as they come.
+                    device_frames=0 if self._ahead is not None else got.device_frames,
                     clock=driver_stream.clock,
                 )
                 driver_stream.start(self.engine)

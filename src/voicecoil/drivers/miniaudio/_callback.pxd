@@ -7,13 +7,16 @@ cdef extern from "callback.h" nogil:
     ctypedef struct vc_ma_io
     ctypedef void *vc_cycle_run_fn
     ctypedef void *vc_jack_cycle_times_fn
+    ctypedef void *vc_jack_period_fn
     ctypedef void *vc_jack_latency_fn
     ctypedef void *vc_ma_ring_readable_fn
     ctypedef void *vc_ma_ring_skip_fn
 
     ctypedef struct vc_ma_jack:
         vc_jack_cycle_times_fn cycle_times
-        const void *client
+        vc_jack_period_fn period
+        void *client
+        bint exact_times
         vc_jack_latency_fn latency
         vc_ma_ring_readable_fn readable
         vc_ma_ring_skip_fn skip
@@ -34,7 +37,6 @@ cdef extern from "callback.h" nogil:
         vc_ma_direction input
         vc_ma_direction output
         double samplerate_hz
-        uint32_t fixed_frames
         int32_t priority
         int64_t slack_frames
         int64_t settle_frames
@@ -45,22 +47,31 @@ cdef extern from "callback.h" nogil:
         uint64_t lost_frames
         int64_t last_host_ns
         uint32_t resized
+        uint32_t rate_hz
         bint gone
+        uint64_t overloads
+        int64_t overload_ns
         uint64_t notifications[5]
         int64_t notified_ns[5]
+
+    ctypedef struct vc_ma_frames:
+        uint32_t fixed
+        uint32_t longest
 
     void vc_ma_set_user_data_offset(size_t offset)
     vc_ma_io *vc_ma_io_new(const vc_ma_config *config)
     void vc_ma_io_free(vc_ma_io *io)
     void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output)
     int64_t vc_ma_io_port_frames(const vc_ma_io *io, bint output)
-    void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bint connected)
+    void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bint connected)
     void vc_ma_io_detach(vc_ma_io *io)
     uint64_t vc_ma_io_turn(const vc_ma_io *io)
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)
     void vc_ma_data(void *device, void *output, const void *input, uint32_t frames)
     void vc_ma_notify(const void *notification)
     void vc_ma_gone(void *io)
+    int vc_ma_overload(void *io)
+    int vc_ma_rate(uint32_t rate_hz, void *io)
 
 cdef extern from "messages.h" nogil:
     enum:

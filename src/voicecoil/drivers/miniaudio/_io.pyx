@@ -29,6 +29,16 @@ def gone_address():
     return <uintptr_t>&vc_ma_gone
 
 
+def overload_address():
+    """For jack_set_xrun_callback, with the address of an IO."""
+    return <uintptr_t>&vc_ma_overload
+
+
+def rate_address():
+    """For jack_set_sample_rate_callback, with the address of an IO."""
+    return <uintptr_t>&vc_ma_rate
+
+
 def jack_message_address():
     """For jack_set_error_function and jack_set_info_function."""
     return <uintptr_t>&vc_message_jack
@@ -62,8 +72,7 @@ cdef class IO:
     cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, uintptr_t cycle_run, input, output, double samplerate_hz,
-                  uint32_t fixed_frames, int32_t priority, int64_t slack_frames,
-                  int64_t settle_frames, jack):
+                  int32_t priority, int64_t slack_frames, int64_t settle_frames, jack):
         cdef vc_ma_config config
         cdef uint32_t *maps[2]
         cdef vc_ma_direction *direction
@@ -85,16 +94,17 @@ cdef class IO:
                 direction.added_frames = added_frames
             config.run = <vc_cycle_run_fn>cycle_run
             config.samplerate_hz = samplerate_hz
-            config.fixed_frames = fixed_frames
             config.priority = priority
             config.slack_frames = slack_frames
             config.settle_frames = settle_frames
-            config.jack.cycle_times = <vc_jack_cycle_times_fn><uintptr_t>jack[0]
-            config.jack.client = <const void *><uintptr_t>jack[1]
-            config.jack.latency = <vc_jack_latency_fn><uintptr_t>jack[2]
-            config.jack.readable = <vc_ma_ring_readable_fn><uintptr_t>jack[3]
-            config.jack.skip = <vc_ma_ring_skip_fn><uintptr_t>jack[4]
-            config.jack.ring = <void *><uintptr_t>jack[5]
+            config.jack.cycle_times = <vc_jack_cycle_times_fn><uintptr_t>jack.cycle_times
+            config.jack.period = <vc_jack_period_fn><uintptr_t>jack.period
+            config.jack.client = <void *><uintptr_t>jack.client
+            config.jack.exact_times = jack.exact_times
+            config.jack.latency = <vc_jack_latency_fn><uintptr_t>jack.latency
+            config.jack.readable = <vc_ma_ring_readable_fn><uintptr_t>jack.readable
+            config.jack.skip = <vc_ma_ring_skip_fn><uintptr_t>jack.skip
+            config.jack.ring = <void *><uintptr_t>jack.ring
             self.io = vc_ma_io_new(&config)
         finally:
             PyMem_Free(maps[0])
@@ -120,10 +130,14 @@ cdef class IO:
         return frames if frames >= 0 else None
 
     @cython.critical_section
-    def attach(self, engine, bint connected=False):
+    def attach(self, engine, uint32_t fixed_frames, uint32_t longest_frames,
+               bint connected=False):
         """From the next cycle on the engine is called; see vc_ma_io_attach."""
+        cdef vc_ma_frames takes
+        takes.fixed = fixed_frames
+        takes.longest = longest_frames
         self.engine = engine
-        vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address, connected)
+        vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address, takes, connected)
 
     def detach(self):
         """From the next cycle on it is not."""
@@ -145,7 +159,8 @@ cdef class IO:
         vc_ma_io_count(self.io, &c)
         return {
             "cycles": c.cycles, "lost_frames": c.lost_frames, "last_host_ns": c.last_host_ns,
-            "resized": c.resized, "gone": bool(c.gone),
+            "resized": c.resized, "rate_hz": c.rate_hz, "gone": bool(c.gone),
+            "overloads": (c.overloads, c.overload_ns),
             "notifications": [(c.notifications[i], c.notified_ns[i])
                               for i in range(VC_MA_NOTIFICATIONS)],
         }

@@ -11,45 +11,25 @@
  * free, when nobody can call any more. After detach it plays silence: that no cycle of the engine
  * runs or will run is this file's promise, whatever the sound server does.
  *
- * The time line. Where the backend knows its frames (JACK), they are taken from it. Elsewhere
- * frames are counted, and the time of a cycle is found from when the callbacks come: they are never
- * early and often late, so the line runs along the earliest of them. A callback that is later than
- * all that was buffered means that the device ran dry meanwhile: the line skips those frames, and
- * the engine counts them as lost.
+ * The time line. Frames are counted, and the time of a cycle is found from when the callbacks come:
+ * they are never early and often late, so the line runs along the earliest of them. A callback that
+ * is later than all that was buffered means that the device ran dry meanwhile: the line skips those
+ * frames, and the engine counts them as lost.
+ *
+ * JACK also counts frames, and its count says exactly which cycles did not reach this client. The
+ * frames for which the server itself did not run are not counted there: they are found from the
+ * time of the callbacks, as above, with a buffer of one period. PipeWire's libjack tells exactly
+ * when a cycle began, and that time is taken in place of the time of the callback.
  *
  * Threads: as in voicecoil.h. */
 #ifndef VOICECOIL_MINIAUDIO_CALLBACK_H
 #define VOICECOIL_MINIAUDIO_CALLBACK_H
 
+#include "jack_line.h"
 #include "voicecoil.h"
 
 /* vc_cycle_run: another extension module has it, so its address is handed over. */
 typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
-
-/* What JACK adds. Its two directions come in one call, the input first, so nothing needs to lie
- * in the ring that miniaudio puts between them: it is emptied as long as no engine is there.
- * All are made for the IO thread: JACK's read shared memory, the ring's two atomic offsets. On
- * another thread libjack lets who asks for a latency sleep for a period while the graph changes,
- * as it does when a client has just come. */
-typedef int (*vc_jack_cycle_times_fn)(const void *client, uint32_t *current_frames,
-                                      uint64_t *current_us, uint64_t *next_us,
-                                      float *period_us) VC_REALTIME;
-typedef struct vc_jack_range { /* jack_latency_range_t */
-    uint32_t minimum;
-    uint32_t maximum;
-} vc_jack_range;
-typedef void (*vc_jack_latency_fn)(void *port, int mode, vc_jack_range *range) VC_REALTIME;
-typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring) VC_REALTIME;
-typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames) VC_REALTIME;
-
-typedef struct vc_ma_jack {
-    vc_jack_cycle_times_fn cycle_times; /* NULL: not JACK, or one that does not tell */
-    const void *client;
-    vc_jack_latency_fn latency;      /* NULL: it does not tell */
-    vc_ma_ring_readable_fn readable; /* NULL: leave the ring alone */
-    vc_ma_ring_skip_fn skip;
-    void *ring;
-} vc_ma_jack;
 
 typedef struct vc_ma_direction {
     const uint32_t *map; /* for each channel of the engine the device's; copied */
@@ -64,7 +44,6 @@ typedef struct vc_ma_config {
     vc_ma_direction input;
     vc_ma_direction output;
     double samplerate_hz;
-    uint32_t fixed_frames; /* frames that each callback must have; 0: they vary */
     int32_t priority;      /* that the IO thread gives itself, SCHED_FIFO's; 0: it stays as it is */
     int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
     int64_t settle_frames; /* for so long after a run has begun such a callback loses none: a sound
@@ -89,8 +68,11 @@ typedef struct vc_ma_counts {
     uint64_t cycles;      /* callbacks that reached the engine */
     uint64_t lost_frames; /* that the time line skipped */
     int64_t last_host_ns; /* when the newest callback came; 0: none yet */
-    uint32_t resized;     /* frames of a callback that were not `fixed_frames`; 0: none */
+    uint32_t resized;     /* frames of a callback that the engine cannot take; 0: none */
+    uint32_t rate_hz;     /* what the server said that its rate is now; 0: it has not said */
     bool gone;            /* the server said that it ends the connection */
+    uint64_t overloads;   /* how often the server said that somebody was late, */
+    int64_t overload_ns;  /* and the last time */
     uint64_t notifications[VC_MA_NOTIFICATIONS]; /* how often each came, */
     int64_t notified_ns[VC_MA_NOTIFICATIONS];    /* and the last time */
 } vc_ma_counts;
@@ -108,10 +90,15 @@ void vc_ma_io_free(vc_ma_io *io);
 void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output);
 /* What it said: frames between the sound card's ports and its connectors; -1: nothing yet. [any] */
 int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) VC_REALTIME;
+/* What an engine takes. A callback with other frames is silence, and counted as `resized`. */
+typedef struct vc_ma_frames {
+    uint32_t fixed;   /* frames that each cycle must have; 0: they vary */
+    uint32_t longest; /* frames that no cycle may exceed */
+} vc_ma_frames;
 /* From the next cycle on the engine is called. `connected`, only with JACK's `cycle_times`: the
  * device has just been connected, which counts from JACK's next cycle on, so that the engine is not
  * called in the one that is under way. [control] */
-void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, bool connected);
+void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bool connected);
 /* From the next cycle on it is not. [control] */
 void vc_ma_io_detach(vc_ma_io *io);
 /* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */
@@ -123,7 +110,10 @@ void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) VC_REALTIME;
 void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) VC_REALTIME;
 /* The ma_device_notification_proc. [any], wait-free */
 void vc_ma_notify(const void *notification) VC_REALTIME;
-/* For jack_on_shutdown, with the vc_ma_io. [any], wait-free */
+/* For jack_on_shutdown, jack_set_xrun_callback and jack_set_sample_rate_callback, with the
+ * vc_ma_io. [any], wait-free */
 void vc_ma_gone(void *io) VC_REALTIME;
+int vc_ma_overload(void *io) VC_REALTIME;
+int vc_ma_rate(uint32_t rate_hz, void *io) VC_REALTIME;
 
 #endif

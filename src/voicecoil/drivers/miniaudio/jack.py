@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ctypes
+from dataclasses import dataclass
 
 from voicecoil.drivers.miniaudio import _io, library
 from voicecoil.drivers.protocol import Direction
 
 __all__ = [
-    "changes_period",
-    "cycle_times_address",
-    "latency_address",
+    "NO_JACK",
+    "Jack",
+    "functions",
+    "is_pipewire",
+    "listen",
     "port_latency_frames",
     "ports",
     "sound_card_port",
-    "tell_when_gone",
+    "tells_cycles",
 ]
 
 _AUDIO = b"32 bit float mono audio"
@@ -31,9 +34,33 @@ def _address(name: str) -> int:
     return ctypes.cast(getattr(jack, name), ctypes.c_void_p).value or 0
 
 
-def cycle_times_address() -> int:
-    """Of jack_get_cycle_times; 0: this libjack has none."""
-    return _address("jack_get_cycle_times")
+@dataclass(frozen=True)
+class Jack:
+    """The fields of vc_ma_jack: addresses, where 0 means that it is not there."""
+
+    cycle_times: int = 0
+    period: int = 0
+    client: int = 0
+    exact_times: bool = False
+    latency: int = 0
+    readable: int = 0
+    skip: int = 0
+    ring: int = 0
+
+
+NO_JACK = Jack()
+_CYCLES = ("jack_get_cycle_times", "jack_get_buffer_size")
+
+
+def tells_cycles() -> bool:
+    """Whether this libjack tells of its cycles: which frame each began with, and how long it is."""
+    return all(_address(name) for name in _CYCLES)
+
+
+def functions(client: int) -> Jack:
+    """What the IO thread of a client asks JACK."""
+    times, period = (_address(name) if tells_cycles() else 0 for name in _CYCLES)
+    return Jack(times, period, client, is_pipewire(), _address("jack_port_get_latency_range"))
 
 
 def ports(client: int) -> tuple[int, int, int]:
@@ -54,27 +81,33 @@ def _physical_ports(jack: ctypes.CDLL, client: int, way: int) -> list[bytes]:
     return found
 
 
-def changes_period() -> bool:
-    """Whether this is PipeWire's libjack: every other client can change its period."""
+def is_pipewire() -> bool:
+    """Whether this is PipeWire's libjack.
+
+    Its times are exact, and every other client can change its period.
+    """
     jack = library.jack()
     if jack is None or not hasattr(jack, "jack_get_version_string"):
         return False
     return b"PipeWire" in (jack.jack_get_version_string() or b"")
 
 
-def tell_when_gone(client: int, io: _io.IO) -> None:
-    """Has JACK tell `io`, instead of miniaudio, that the server ended the connection.
+def listen(client: int, io: _io.IO) -> None:
+    """Has JACK tell `io` that the server ended the connection, was too late, or has another rate.
 
-    miniaudio is told of that only while the device runs, and then it makes calls.
+    Before the client is activated. miniaudio asks only for the first of these, is told of it only
+    while the device runs, and then makes calls; so `io` is told in its place.
     """
     jack = library.jack()
-    if jack is not None and hasattr(jack, "jack_on_shutdown"):
-        jack.jack_on_shutdown(client, _io.gone_address(), io.address)
-
-
-def latency_address() -> int:
-    """Of jack_port_get_latency_range; 0: this libjack has none."""
-    return _address("jack_port_get_latency_range")
+    if jack is None:
+        return
+    for name, address in (
+        ("jack_on_shutdown", _io.gone_address()),
+        ("jack_set_xrun_callback", _io.overload_address()),
+        ("jack_set_sample_rate_callback", _io.rate_address()),
+    ):
+        if hasattr(jack, name):
+            getattr(jack, name)(client, address, io.address)
 
 
 def sound_card_port(client: int, direction: Direction) -> int:
@@ -95,7 +128,7 @@ def port_latency_frames(port: int, direction: Direction) -> int | None:
     just come.
     """
     jack = library.jack()
-    if jack is None or not port or not latency_address():
+    if jack is None or not port or not hasattr(jack, "jack_port_get_latency_range"):
         return None
     found = library.JackRange()
     mode = _CAPTURE_LATENCY if direction == "input" else _PLAYBACK_LATENCY

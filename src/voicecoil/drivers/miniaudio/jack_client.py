@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from voicecoil.drivers.miniaudio import _io
-from voicecoil.drivers.miniaudio.jack import tell_when_gone
+from voicecoil.drivers.miniaudio.jack import NO_JACK, listen
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
 
 __all__ = ["Spare"]
@@ -86,8 +86,8 @@ class Spare:
                 raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
             self._client = client
             self._earlier.append(self._end)
-            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, 0, -1, 0, (0,) * 6)
-            tell_when_gone(client, self._end)
+            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, -1, 0, NO_JACK)
+            listen(client, self._end)
         return self._client
 
     @property

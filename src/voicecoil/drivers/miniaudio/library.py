@@ -213,9 +213,10 @@ class Layout:
             # noPreSilencedOutputBuffer, noClip, noDisableDenormals, noFixedSizedCallback
             switches[0:4] = [1, 1, 0, 1]
 
-    def ring_of(self, rest: Any) -> int:
-        """The address of the ring between a duplex device's directions."""
-        return ctypes.addressof(rest.duplex)
+    def ring_of(self, rest: Any) -> tuple[int, int]:
+        """The ring between a duplex device's directions: its address, and frames that it holds."""
+        ring = rest.duplex
+        return ctypes.addressof(ring), ring.sizes[0] // (4 * max(1, ring.channels))
 
 
 def check_installed() -> None:
@@ -277,6 +278,8 @@ _JACK_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "jack_port_get_latency_range": (None, [_POINTER, ctypes.c_int, ctypes.POINTER(JackRange)]),
     "jack_set_error_function": (None, [_POINTER]),
     "jack_set_info_function": (None, [_POINTER]),
+    "jack_set_sample_rate_callback": (ctypes.c_int, [_POINTER, _POINTER, _POINTER]),
+    "jack_set_xrun_callback": (ctypes.c_int, [_POINTER, _POINTER, _POINTER]),
 }
 
 

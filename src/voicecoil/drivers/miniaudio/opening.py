@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from voicecoil import _core
 from voicecoil.drivers.call_thread import check_wanted
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
+from voicecoil.drivers.miniaudio.jack import NO_JACK, Jack
 from voicecoil.drivers.miniaudio.latency import Latencies, buffered_frames
 from voicecoil.drivers.miniaudio.library import (
     CAPTURE,
@@ -37,8 +38,7 @@ MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as lon
 SETTLE_S = 0.2  # within that a sound server has begun to play what it was given
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
-Jack = tuple[int, int, int, int, int, int]  # the fields of vc_ma_jack
-NO_JACK = (0, 0, 0, 0, 0, 0)
+ANY_FRAMES = (1 << 32) - 1
 DATA_CALLBACK = _io.data_callback_address()
 
 
@@ -82,6 +82,8 @@ class Opened:
         Its user data.
     got : Got
     latencies : Latencies
+    longest_frames : int
+        What no cycle of it may exceed, whatever the stream could take.
     inside : set
         Something for each call of the device that is under way: it may hang.
     """
@@ -91,6 +93,7 @@ class Opened:
     io: _io.IO
     got: Got
     latencies: Latencies
+    longest_frames: int
     inside: set[object] = field(default_factory=set)
 
     @property
@@ -158,18 +161,20 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
             made = _init(backend, wanted, kind, 0 if converts else rate, channels)
             sides, jack_ = _read(backend, made.device, kind)
         _check_channels(wanted, sides)
-        rate_hz, client = float(made.device.sampleRate), jack_[1]
+        rate_hz, client = float(made.device.sampleRate), jack_.client
         added = _added_frames(backend, sides, jack_)
         io = _io_of(backend, wanted, sides, rate_hz, added, jack_)
         latencies = Latencies(backend, io, sides, rate_hz, added, client)
         got = _got(backend, sides, rate_hz, latencies)
         if client:
-            jack.tell_when_gone(client, io)
+            jack.listen(client, io)
         made.device.pUserData = backend.library.ffi.cast("void *", io.address)
     except BaseException:
         made.end()
         raise
-    return Opened(backend.system, made, io, got, latencies)
+    return Opened(
+        backend.system, made, io, got, latencies, _longest_frames(backend, made.device, kind)
+    )
 
 
 def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list[int]) -> _Made:
@@ -226,12 +231,14 @@ def _read(backend: Backend, device: Any, kind: int) -> tuple[tuple[Side, Side], 
 def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
     if backend.kind.key != "jack" or not rest.client:
         return NO_JACK
-    times, latency = jack.cycle_times_address(), jack.latency_address()
+    told = jack.functions(rest.client)
     loaded = backend.library
-    functions = [loaded.address(f"ma_pcm_rb_{name}") for name in ("available_read", "seek_read")]
-    if kind != DUPLEX or not all(functions):
-        return times, rest.client, latency, 0, 0, 0
-    return times, rest.client, latency, functions[0], functions[1], loaded.layout.ring_of(rest)
+    readable, skip = (
+        loaded.address(f"ma_pcm_rb_{name}") for name in ("available_read", "seek_read")
+    )
+    if kind != DUPLEX or not readable or not skip:
+        return told
+    return replace(told, readable=readable, skip=skip, ring=loaded.layout.ring_of(rest)[0])
 
 
 def _check_channels(wanted: Wanted, sides: tuple[Side, Side]) -> None:
@@ -247,9 +254,18 @@ def _check_channels(wanted: Wanted, sides: tuple[Side, Side]) -> None:
 def _fixed_frames(backend: Backend, sides: tuple[Side, Side]) -> int:
     """Frames in each callback; 0: they vary."""
     kind = backend.kind
-    if not kind.fixed_frames or (kind.key == "jack" and jack.changes_period()):
+    if not kind.fixed_frames or (kind.key == "jack" and jack.is_pipewire()):
         return 0
     return max(side.period_frames for side in sides)
+
+
+def _longest_frames(backend: Backend, device: Any, kind: int) -> int:
+    """What no cycle may exceed: on JACK, where they can grow, all input goes through a ring."""
+    if kind != DUPLEX or backend.kind.key != "jack":
+        return ANY_FRAMES
+    rest = backend.library.layout.of(device, kind)
+    assert rest is not None  # `_read` has looked
+    return backend.library.layout.ring_of(rest)[1]
 
 
 def _got(backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Latencies) -> Got:
@@ -272,7 +288,7 @@ def _got(backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Lat
 
 def _added_frames(backend: Backend, sides: tuple[Side, Side], jack_: Jack) -> int:
     both = all(side.channels for side in sides)
-    ring_is_emptied = bool(jack_[5])
+    ring_is_emptied = bool(jack_.ring)
     if not both or not backend.kind.asynchronous or ring_is_emptied:
         return 0
     return DUPLEX_PERIODS * sides[0].period_frames
@@ -309,7 +325,6 @@ def _io_of(
         (list(wanted.input_map), capture.channels, behind, added_frames),
         (list(wanted.output_map), playback.channels, ahead, 0),
         rate,
-        _fixed_frames(backend, sides),
         0 if backend.kind.own_threads else _priority(),
         -1 if backend.kind.catches_up else slack + round(backend.kind.reserve_s * rate),
         round(SETTLE_S * rate),

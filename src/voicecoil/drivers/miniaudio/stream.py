@@ -49,8 +49,6 @@ class MiniaudioStream:
     opened : Opened
     """
 
-    overloads = 0  # no backend tells of its own
-
     def __init__(self, backend: Backend, wanted: Wanted, opened: Opened) -> None:
         self._backend = backend
         self._device = wanted.device
@@ -65,7 +63,7 @@ class MiniaudioStream:
         self._starts = 0
         self._looking = False  # somebody asks whether the device is there,
         self._missing: str | None = None  # and has found out that it is not
-        self._seen = [0] * 5
+        self._seen: dict[str, int] = {}  # how many events of a kind were taken
         self.got: Got = opened.got
         self.clock: _core.Clock | None = None
 
@@ -83,7 +81,7 @@ class MiniaudioStream:
         backend, opened = self._backend, self._opened
         connects_later = backend.kind.connects_later
         if not connects_later:
-            opened.io.attach(engine)
+            self._attach(engine)
         self._started_ns = _core.clock_ns()
         self._starts += 1
         self._missing = None
@@ -100,8 +98,12 @@ class MiniaudioStream:
             opened.io.detach()
             raise
         if connects_later:
-            opened.io.attach(engine, bool(jack.cycle_times_address()))
+            self._attach(engine, connected=jack.tells_cycles())
         self._running = True
+
+    def _attach(self, engine: _core.Engine, connected: bool = False) -> None:
+        longest = min(engine.longest_frames, self._opened.longest_frames)
+        self._opened.io.attach(engine, engine.device_frames, longest, connected)
 
     def _noted(self, work: Callable[[], Answer]) -> Answer:
         """On the thread that calls the sound system. What is given up late is to be undone, too."""
@@ -122,7 +124,7 @@ class MiniaudioStream:
         check_wanted()
         result = backend.library.lib.ma_device_start(self._opened.device)
         said = _io.take_messages()
-        if result == SUCCESS and backend.kind.connects_later and not jack.cycle_times_address():
+        if result == SUCCESS and backend.kind.connects_later and not jack.tells_cycles():
             turn = self._opened.io.turn
             until = time.monotonic() + CONNECTED_S
             while self._opened.io.turn < turn + CONNECTED_TURNS and time.monotonic() < until:
@@ -221,7 +223,12 @@ class MiniaudioStream:
         if counts["resized"]:
             return (
                 f"{title} changed the buffer of {self._name!r} under the stream, from "
-                f"{self.got.device_frames} to {counts['resized']} frames"
+                f"{self.got.usual_frames} to {counts['resized']} frames"
+            )
+        if counts["rate_hz"] not in (0, round(self.got.samplerate)):
+            return (
+                f"{title} changed the rate of {self._name!r} under the stream, from "
+                f"{self.got.samplerate:g} to {counts['rate_hz']} Hz"
             )
         newest_ns = max(counts["last_host_ns"], self._started_ns)
         limit_s = self._backend.timeouts.cycle_s
@@ -257,13 +264,19 @@ class MiniaudioStream:
         except RuntimeError:  # no room for one more now
             self._looking = False
 
+    @property
+    def overloads(self) -> int:
+        """Of JACK, also those that another client caused. Other systems tell of none."""
+        return int(self._opened.io.counts()["overloads"][0])
+
     def events(self) -> list[Event]:
-        """What miniaudio told of the device: rerouted, interrupted, resumed."""
+        """What was told of the device: rerouted, interrupted, resumed, overloaded."""
         taken = []
-        notifications = self._opened.io.counts()["notifications"]
-        for number, kind in _NOTIFICATIONS.items():
-            count, host_ns = notifications[number]
-            for _ in range(count - self._seen[number]):
+        counts = self._opened.io.counts()
+        told = {kind: counts["notifications"][i] for i, kind in _NOTIFICATIONS.items()}
+        told["overload"] = counts["overloads"]
+        for kind, (count, host_ns) in told.items():
+            for _ in range(count - self._seen.get(kind, 0)):
                 taken.append(Event(kind, host_ns, 0, 0))  # type: ignore[arg-type]
-            self._seen[number] = count
+            self._seen[kind] = count
         return sorted(taken, key=lambda event: event.host_ns)

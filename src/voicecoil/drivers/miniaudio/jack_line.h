@@ -1,0 +1,69 @@
+/* jack_line.h - what JACK says of its cycles.
+ *
+ * JACK counts frames and tells when each cycle began. Neither can be used as it is:
+ *
+ * - Its frame counter is 32 bits wide and wraps. PipeWire's starts anew when the graph gets another
+ *   rate or driver, also at a smaller number. jackd's stands still while the server is stalled.
+ * - PipeWire's times are exact. jackd's are not used: they are on CLOCK_MONOTONIC_RAW, which NTP
+ *   does not correct (two hours after boot it was 145 ms away from CLOCK_MONOTONIC, the driver's
+ *   clock), and they are smoothed by a filter which after a stall of 0.5 s was wrong by 0.5 s, and
+ *   a second later still by 0.4 s.
+ *
+ * Threads: as in voicecoil.h. */
+#ifndef VOICECOIL_MINIAUDIO_JACK_LINE_H
+#define VOICECOIL_MINIAUDIO_JACK_LINE_H
+
+#include "voicecoil.h"
+
+/* What JACK adds. Its two directions come in one call, the input first, so nothing needs to lie
+ * in the ring that miniaudio puts between them: it is emptied as long as no engine is there.
+ * All functions are made for the IO thread: JACK's read shared memory, the ring's two atomic
+ * offsets. On another thread libjack lets a caller who asks for a latency sleep for a period while
+ * the graph changes, as it does when a client has just come. */
+typedef int (*vc_jack_cycle_times_fn)(const void *client, uint32_t *current_frames,
+                                      uint64_t *current_us, uint64_t *next_us,
+                                      float *period_us) VC_REALTIME;
+typedef uint32_t (*vc_jack_period_fn)(void *client) VC_REALTIME;
+typedef struct vc_jack_range { /* jack_latency_range_t */
+    uint32_t minimum;
+    uint32_t maximum;
+} vc_jack_range;
+typedef void (*vc_jack_latency_fn)(void *port, int mode, vc_jack_range *range) VC_REALTIME;
+typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring) VC_REALTIME;
+typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames) VC_REALTIME;
+
+typedef struct vc_ma_jack {
+    vc_jack_cycle_times_fn cycle_times; /* NULL: not JACK, or one that does not tell */
+    vc_jack_period_fn period;           /* not NULL if cycle_times is not */
+    void *client;
+    bool exact_times;                /* its times are exact, and on the driver's clock */
+    vc_jack_latency_fn latency;      /* NULL: it does not tell */
+    vc_ma_ring_readable_fn readable; /* NULL: leave the ring alone */
+    vc_ma_ring_skip_fn skip;
+    void *ring;
+} vc_ma_jack;
+
+typedef struct vc_jack_line {
+    vc_ma_jack jack;
+    /* the IO thread's */
+    uint32_t first; /* JACK's number of the first frame of the newest cycle, */
+    uint32_t done;  /* and how many frames of that cycle calls have had */
+} vc_jack_line;
+
+/* One call. A cycle of a duplex device may come in several. */
+typedef struct vc_jack_call {
+    int64_t begin_ns;       /* when JACK says that the cycle began */
+    uint32_t done_frames;   /* of the cycle, by earlier calls */
+    int64_t skipped_frames; /* that JACK counted between the last call and this one. Negative: its
+                             * counter was restarted */
+    uint32_t period_frames; /* of JACK's cycles now */
+} vc_jack_call;
+
+/* The first frame of JACK's newest cycle. False: JACK does not say. [any] */
+bool vc_jack_line_first(const vc_jack_line *line, uint32_t *first) VC_REALTIME;
+/* For the next `frames` frames. `fresh`: the first call of a run, before which nothing is counted
+ * as skipped. False: JACK does not say. [IO] */
+bool vc_jack_line_next(vc_jack_line *line, bool fresh, uint32_t frames,
+                       vc_jack_call *out) VC_REALTIME;
+
+#endif
