@@ -1,0 +1,145 @@
+"""What a stream says of time and loss on a real jackd that stalls, or gets another period."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from coded import assert_coded
+from driver_contract import CodedOutput
+from rig import until
+from servers.jack import JackServer, SoundCard, use
+from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+
+pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
+pytestmark = pytest.mark.realtime
+
+STALLS, STALL_S = 2, 0.4
+OTHER_PERIOD_FRAMES = 512
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    server = JackServer(ports=2)
+    use(server, monkeypatch)
+    driver = MiniaudioDriver("jack")
+    server.processes.until_ready(lambda: bool(driver.devices()), "jackd")
+    yield server
+    server.close()
+
+
+def test_times_of_blocks_are_on_the_drivers_clock(server: JackServer) -> None:
+    """jackd's own clock is not corrected by NTP, and is some 100 ms away soon after boot."""
+    ages: list[int] = []
+
+    def look(block: vc.Block) -> None:
+        ages.append(stream.now_ns() - block.time.now_ns)
+
+    with vc.OutputStream(look, driver="miniaudio:jack", latency="low") as stream:
+        until(lambda: len(ages) > 40)
+    period_ns = server.period_frames * 1e9 / 48_000
+    assert 0 <= min(ages) < period_ns
+
+
+def test_time_between_two_runs_is_counted(server: JackServer) -> None:
+    times: list[vc.BlockTime] = []
+    with vc.OutputStream(
+        lambda block: times.append(block.time), driver="miniaudio:jack", latency="low"
+    ) as stream:
+        until(lambda: len(times) > 20)
+        stream.stop()
+        before = times[-1]
+        runs = len(times)
+        stream.start()
+        until(lambda: len(times) > runs + 20)
+    after = times[-1]
+    assert None not in (before.now_ns, before.now_frames, after.now_ns, after.now_frames)
+    frames = after.now_frames - before.now_frames
+    passed = (after.now_ns - before.now_ns) * 48e-6
+    assert abs(frames - passed) < server.period_frames
+
+
+def test_what_a_stalled_server_loses_is_told(server: JackServer) -> None:
+    """Its frame counter stands still meanwhile, and its times are wrong afterwards."""
+    seen: list[int] = []  # ns of this process's clock, for each block
+
+    def look(block: vc.Block) -> None:
+        seen.append(time.monotonic_ns())
+
+    with vc.OutputStream(look, driver="miniaudio:jack", latency="low") as stream:
+        until(lambda: len(seen) > 20)
+        for _ in range(STALLS):
+            server.process.send_signal(signal.SIGSTOP)
+            time.sleep(STALL_S)  # what is measured, and no synchronisation
+            server.process.send_signal(signal.SIGCONT)
+            wanted = len(seen) + 40
+            until(lambda wanted=wanted: len(seen) > wanted)
+        counted = stream.statistics()
+        events = stream.events()
+    lost = np.diff(np.asarray(seen)) * 48e-6 - server.period_frames
+    # Of each long gap, what the server makes up for is at most a period.
+    long = lost[lost > 10 * server.period_frames]
+    assert len(long) >= STALLS
+    assert abs(counted.lost_frames - lost.sum()) < (STALLS + 2) * server.period_frames
+    assert counted.overloads >= STALLS
+    assert sum(event.kind == "overload" for event in events) == counted.overloads
+    assert sum(e.value for e in events if e.kind == "xrun") == counted.lost_frames
+
+
+def set_period(server: JackServer, frames: int) -> None:
+    env = {**server.processes.env, **server.env, "PATH": "/usr/bin:/bin"}
+    subprocess.run(["jack_bufsize", str(frames)], env=env, check=True, timeout=20)
+
+
+def test_another_period_is_followed_without_loss_ahead_of_the_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = JackServer()
+    use(server, monkeypatch)
+    card = SoundCard(server, tmp_path)
+    callback = CodedOutput()
+    try:
+        with vc.OutputStream(callback, driver="miniaudio:jack", latency="safe") as stream:
+            for frames in (OTHER_PERIOD_FRAMES, server.period_frames // 2):
+                card.advance(5)
+                set_period(server, frames)
+            card.advance(30)
+            assert stream.state == "running"
+            assert stream.device.uid == "jack"
+        card.advance(1)
+        heard = card.heard()
+        assert len(heard) > 20 * server.period_frames
+        assert_coded(heard)
+    finally:
+        card.unplug()
+        server.close()
+
+
+def test_another_period_ends_a_stream_on_the_io_thread_or_is_recovered_from(
+    server: JackServer,
+) -> None:
+    callback = CodedOutput()
+    with vc.OutputStream(callback, driver="miniaudio:jack", latency="low") as stream:
+        until(lambda: callback.blocks > 5)
+        set_period(server, OTHER_PERIOD_FRAMES)
+        with pytest.raises(
+            vc.DeviceLostError,
+            match=f"from {server.period_frames} to {OTHER_PERIOD_FRAMES} frames",
+        ):
+            stream.wait(10)
+    callback = CodedOutput()
+    with vc.OutputStream(
+        callback, driver="miniaudio:jack", latency="low", on_device_lost="wait"
+    ) as stream:
+        until(lambda: callback.blocks > 5)
+        set_period(server, server.period_frames)
+        until(lambda: any(event.kind == "back" for event in stream.events()))
+        blocks = callback.blocks
+        until(lambda: callback.blocks > blocks + 5)
