@@ -1,5 +1,5 @@
 # make play               plays a short piece of music, or FILE=any.flac
-# make test               everything that must hold, on every Python that is here
+# make test               everything that must hold; ARGS=--long: often, and all on every Python
 # make docs               the documentation site, with its examples run
 # make bench              the measurements (not a test)
 # make bench-peers        beside other libraries, on real servers (needs jackd2, pulseaudio, portaudio19-dev)
@@ -21,7 +21,7 @@ play: env
 	@$(IN_ENV) tools/play.py
 
 test:
-	@$(PYTHON) tools/test.py
+	@$(PYTHON) tools/test.py $(ARGS)
 
 docs:
 	@$(PYTHON) tools/environment.py build/env-docs docs

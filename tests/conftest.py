@@ -15,6 +15,7 @@ from hypothesis import settings
 
 from compiler import shared_library
 from coreaudio import SteppedCoreAudio, Worlds
+from paths import TESTS
 from rig import Rig
 from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -42,9 +43,33 @@ def pytest_configure() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
+# What depends on the Python that runs it: threads and their states, the GIL and its absence, exit,
+# fork, garbage collection, memory, and each extension module. A test elsewhere is marked by hand.
+_INTERPRETER = [
+    TESTS / name
+    for name in (
+        "bridge",
+        "callbacks",
+        "drivers/coreaudio/test_coreaudio_contract.py",
+        "drivers/miniaudio/test_miniaudio_contract.py",
+        "drivers/virtual",
+        "lifetime",
+        "sounds/test_render.py",
+        "streams",
+        "test_package.py",
+        "testing",
+    )
+]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A real server's clock does not wait for a busy machine: three tries, each of them told."""
+    """Marks the tests that depend on the interpreter, and those that are tried again.
+
+    A real server's clock does not wait for a busy machine: three tries, each of them told.
+    """
     for item in items:
+        if any(folder in (item.path, *item.path.parents) for folder in _INTERPRETER):
+            item.add_marker(pytest.mark.interpreter)
         if item.get_closest_marker("realtime"):
             item.add_marker(pytest.mark.flaky(reruns=2))
 

