@@ -13,15 +13,25 @@ from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.unseen_error import UnseenError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from voicecoil.files.source import Source
 
-__all__ = ["AHEAD_S", "Reader"]
+__all__ = ["AHEAD_S", "Reader", "count_nonfinite"]
 
 AHEAD_S = 4.0  # how far a source is read ahead: what a busy program may keep the reader from
 PREFILL_S = 0.2  # how much of that before the first frame is heard
 CHUNK_FRAMES = 8192
 LOOK_S = 0.1  # how soon it notices that nobody listens any more
 END_S = 1.0  # how long an end waits for a disk that does not answer
+
+
+def count_nonfinite(frames: NDArray[np.float32]) -> int:
+    """Samples that are NaN or infinite."""
+    import numpy as np
+
+    return frames.size - int(np.count_nonzero(np.isfinite(frames)))
 
 
 class Reader:
@@ -36,6 +46,7 @@ class Reader:
 
     def __init__(self, source: Source, samplerate: float) -> None:
         self.ring = _core.Ring(int(AHEAD_S * samplerate), source.channels)
+        self.nonfinite_samples = 0
         self.error = UnseenError(f"playing {getattr(source, 'path', None) or 'a source'!r}")
         self._source = source
         self._ended = threading.Event()
@@ -69,6 +80,7 @@ class Reader:
             block = self._source.read(room)
             if not len(block):
                 return False
+            self.nonfinite_samples += count_nonfinite(block)
             self.ring.write(block)
         return True
 

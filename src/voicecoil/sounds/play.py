@@ -19,7 +19,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import StreamStateError
 from voicecoil.events import Event
-from voicecoil.files.read_ahead import AHEAD_S, Reader
+from voicecoil.files.read_ahead import AHEAD_S, Reader, count_nonfinite
 from voicecoil.levels import Level
 from voicecoil.sounds.mixing import Output, output_for
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
@@ -42,12 +42,18 @@ class Playback:
     """
 
     def __init__(
-        self, output: Output, clip: _core.Clip, reader: Reader | None, frames: int | None
+        self,
+        output: Output,
+        clip: _core.Clip,
+        reader: Reader | None,
+        frames: int | None,
+        memory_nonfinite: int = 0,
     ) -> None:
         self._output = output
         self._clip = clip
         self._reader = reader
         self._frames = frames
+        self._memory_nonfinite = memory_nonfinite
         self._stopped = False
         self._over = False  # it was stopped while there was no device
         self._furthest = 0  # frames; when the output is closed nobody can ask how far it came
@@ -93,6 +99,16 @@ class Playback:
     def starved_frames(self) -> int:
         """Frames of silence that were played because its file was not read in time."""
         return self._clip.starved_frames
+
+    @property
+    def nonfinite_samples(self) -> int:
+        """Samples of it that are NaN or infinite, which are played as silence.
+
+        They are counted at the rate and with the channels of the device, as far as the sound has
+        been read, and once if an array is repeated.
+        """
+        read = self._reader.nonfinite_samples if self._reader is not None else 0
+        return self._memory_nonfinite + read
 
     def stop(self, fade_s: float = 0.01) -> None:
         """Fades it out and ends it; returns at once. A second stop can hurry that.
@@ -291,9 +307,10 @@ def _play_on(
     ready = converted(source, stream.samplerate, stream.channels, mapping)
     if is_array:
         frames = ready.frames * memory_loops if ready.frames and memory_loops else None
-        clip = _core.Clip.from_memory(read_all(ready), memory_loops, None, gain)
+        memory = read_all(ready)
+        clip = _core.Clip.from_memory(memory, memory_loops, None, gain)
         output.add(clip)
-        return Playback(output, clip, None, frames)
+        return Playback(output, clip, None, frames, count_nonfinite(memory))
     reader = Reader(ready, stream.samplerate)
     clip = _core.Clip.from_ring(reader.ring, None, gain)
     if output.may_wait:
