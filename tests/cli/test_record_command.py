@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -40,6 +41,16 @@ def test_a_take_that_is_there_is_not_replaced(tmp_path: Path) -> None:
     assert shell(path, "-d", "0.05", "--force").returncode == 0
     with open_source(path) as source:
         assert source.frames == 2400
+
+
+def test_what_becomes_of_losses_is_chosen(tmp_path: Path) -> None:
+    done = shell(tmp_path / "a.wav", "-d", "0.05", "--on-loss", "cut", "--buffer", "5", "--json")
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert (told["losses"], told["lost_frames"], told["clipped_samples"]) == ([], 0, 0)
+    done = shell(tmp_path / "b.wav", "--on-loss", "skip")
+    assert done.returncode == 2
+    assert "silence" in done.stderr
 
 
 class Recorder:

@@ -160,6 +160,17 @@ def test_a_buffer_that_is_too_small_is_told_frame_by_frame(rig: Rig, on_loss: st
     assert np.array_equal(sound, kept)
 
 
+def test_the_buffer_holds_half_a_minute(rig: Rig) -> None:
+    take = rig.record()
+    assert take._ring.capacity >= 30 * RATE
+    playback = rig.play(coded(0, SONG, 2), RATE, loops=0)
+    rig.step(14 * RATE // 64)  # faster than anything is written away
+    sound = sound_of(take.stop())
+    playback.stop(0)
+    assert (take.lost_frames, take.losses) == (0, [])
+    assert np.array_equal(sound, on_the_cable(0, 14 * RATE))
+
+
 @pytest.mark.parametrize("file", [False, True])
 def test_the_time_without_a_device_is_silence(tmp_path: Path, file: bool) -> None:
     rig = Rig()
