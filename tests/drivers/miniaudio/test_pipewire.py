@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -64,3 +65,77 @@ def test_a_client_of_jack_plays_sample_for_sample(rig: PulseRig) -> None:
     heard = rig.heard()
     assert_coded(heard)
     assert len(heard) == 20_000
+
+
+RATE_CHANGES = """
+import subprocess
+import sys
+import time
+import voicecoil as vc
+
+
+def force_rate(hz):
+    command = ["pw-metadata", "-n", "settings", "0", "clock.force-rate", str(hz)]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=20)
+
+
+def until(condition):
+    end = time.monotonic() + 20
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert condition()
+
+
+seen = []
+ages = []
+
+
+def look(block):
+    seen.append(block.time.now_frames)
+    ages.append(time.monotonic_ns() - block.time.now_ns)
+
+
+stream = vc.OutputStream(look, driver="miniaudio:jack", latency="low", on_device_lost=sys.argv[1])
+stream.start()
+began = time.monotonic()
+until(lambda: len(seen) > 5)
+force_rate(44_100)
+until(lambda: stream.state != "running")
+try:
+    force_rate(48_000)
+    if sys.argv[1] == "wait":
+        until(lambda: stream.state == "running")
+        blocks = len(seen)
+        until(lambda: len(seen) > blocks + 5)
+        stream.stop()
+        print("back")
+    else:
+        stream.wait(10)
+except vc.DeviceLostError as error:
+    print(error)
+frames = (time.monotonic() - began) * 48_000
+assert 0 <= stream.statistics().lost_frames < frames
+assert all(0 < b - a < frames for a, b in zip(seen, seen[1:]))
+assert 0 <= min(ages) < 2048 / 48e-6
+stream.close()
+"""
+
+
+@pytest.mark.parametrize("policy", ["stop", "wait"])
+def test_another_rate_of_the_graph_takes_the_device_away_from_a_client_of_jack(
+    rig: PulseRig, policy: str
+) -> None:
+    """It would play at another pitch; and the frame counter of PipeWire's libjack starts anew."""
+    folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
+    if folder is None or shutil.which("pw-metadata") is None:
+        pytest.skip("NOT TESTED: PipeWire's libjack or pw-metadata is not installed")
+    done = subprocess.run(
+        [sys.executable, "-c", RATE_CHANGES, policy],
+        env={**os.environ, **rig.server.processes.env, "LD_LIBRARY_PATH": folder},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    said = "back" if policy == "wait" else "JACK changed the rate of 'JACK' under the stream, from "
+    assert done.stdout.startswith(said)
