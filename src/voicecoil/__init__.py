@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from voicecoil.resources import resource_errors
+
 TYPE_CHECKING = False  # typing.TYPE_CHECKING, without what importing `typing` takes
 __version__ = "0.1.0"
 
@@ -106,10 +108,14 @@ def get_include() -> str:
 def __getattr__(name: str) -> Any:
     home = _HOME_OF.get(name)
     if name in _MODULES:
-        return import_module(f"voicecoil.{name}")
+        home = name
     if home is None:
         raise AttributeError(f"module 'voicecoil' has no attribute {name!r}")
-    value = getattr(import_module(f"voicecoil.{home}"), name)
+    with resource_errors(f"load voicecoil.{name}"):
+        module = import_module(f"voicecoil.{home}")
+    if name in _MODULES:
+        return module
+    value = getattr(module, name)
     globals()[name] = value
     return value
 

@@ -31,7 +31,10 @@ __all__ = [
     "IsolatedCallbackError",
     "IsolatedError",
     "IsolatedImportError",
+    "LibraryError",
     "NativeCallbackError",
+    "OutOfMemoryError",
+    "OutOfThreadsError",
     "PythonVersionError",
     "Stop",
     "StreamClosedError",
@@ -209,6 +212,18 @@ class FileBusyError(FileAccessError, BlockingIOError):
 
 class FileIsDirectoryError(FileAccessError, IsADirectoryError):
     """A file is needed, and this is a directory."""
+
+
+class OutOfMemoryError(VoicecoilError, MemoryError):
+    """There is not enough memory."""
+
+
+class OutOfThreadsError(VoicecoilError, RuntimeError):
+    """No more threads can be started."""
+
+
+class LibraryError(VoicecoilError, ImportError):
+    """A library that this one needs could not be loaded."""
 
 
 class Stop(Exception):  # noqa: N818 - an instruction, not an error

@@ -272,6 +272,14 @@ def test_a_file_with_an_impossible_rate(tmp_path: Path, rate: int) -> None:
         open_source(path)
 
 
+def test_a_file_of_more_samples_per_second_than_can_be_played(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.wav", coded(100, 1024), 96_000)
+    assert open_source(path).channels == 1024
+    make(path, coded(100, 1024), 192_000)
+    with pytest.raises(FileFormatError, match="1024 channels at 192000 Hz"):
+        open_source(path)
+
+
 def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(FileMissingError, match=r"nothing\.wav") as missing:
         open_source(tmp_path / "nothing.wav")

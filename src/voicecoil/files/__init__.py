@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.resources import resource_errors
+
 if TYPE_CHECKING:
     from voicecoil.files.sink import FileSink as FileSink
     from voicecoil.files.source import FileSource as FileSource
@@ -23,6 +25,7 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'voicecoil.files' has no attribute {name!r}")
     module = "sink" if name == "FileSink" else "source"
-    value = getattr(import_module(f"voicecoil.files.{module}"), name)
+    with resource_errors(f"load voicecoil.files.{name}"):
+        value = getattr(import_module(f"voicecoil.files.{module}"), name)
     globals()[name] = value
     return value

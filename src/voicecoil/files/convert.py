@@ -12,6 +12,7 @@ from voicecoil.files.checked import CheckedSource
 from voicecoil.files.loop import LoopedSource
 from voicecoil.files.rates import check_file_rate
 from voicecoil.files.source import FileSource, Source, check_max_frames, check_seek, open_source
+from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -90,6 +91,7 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     return source
 
 
+@resource_errors("convert the sound")
 def converted(
     source: Source,
     samplerate: float,
@@ -196,7 +198,8 @@ class ConvertedSource:
         self._source_frame = target_frame * self._source.samplerate // self.samplerate
         self._made_frames = target_frame
         self._ready: NDArray[np.float32] = np.zeros((0, self.channels), dtype=np.float32)
-        self._ended = False
+        self._drained = False  # the source has ended
+        self._ended = False  # all that comes of it has been made
         self._failure: FileFormatError | None = None
         if self._converts:
             import soxr
@@ -206,6 +209,7 @@ class ConvertedSource:
                 self._source.samplerate, self.samplerate, inner, "float32", self._quality
             )
 
+    @resource_errors("convert the sound")
     def read(self, max_frames: int) -> NDArray[np.float32]:
         """Return the next frames as a new array.
 
@@ -247,33 +251,43 @@ class ConvertedSource:
     def _convert_next(self) -> NDArray[np.float32]:
         import numpy as np
 
-        try:
-            frames = self._source.read(self._step_frames)
-        except FileFormatError as failure:
-            self._failure = failure
-            frames = np.zeros((0, self._source.channels), dtype=np.float32)
+        frames = self._next_source_frames()
+        if self._drained:
+            # The promise is ours: the converter rounds a last half frame down, and a frame of
+            # silence in its place would be heard as a click. So it gets the silence behind the
+            # sound until it has made all frames, and makes more than is wanted. Its own end would
+            # make all that it still holds in one step, which can be hundreds of MiB.
+            beyond = max(self._step_frames, 2 * -(-self._source.samplerate // self.samplerate))
+            frames = np.zeros((beyond, frames.shape[1]), np.float32)
+        made: NDArray[np.float32] = self._resampler.resample_chunk(np.ascontiguousarray(frames))
+        if self._drained:
+            left = self._target_frames(self._source_frame) - self._made_frames
+            self._ended = len(made) >= left
+            made = made[: max(0, left)]
+        self._made_frames += len(made)
+        return made if self._mix_first else apply(made, self._mix)
+
+    def _next_source_frames(self) -> NDArray[np.float32]:
+        """Return the next frames of the source; none at its end."""
+        import numpy as np
+
+        frames = np.zeros((0, self._source.channels), dtype=np.float32)
+        if not self._drained:
+            try:
+                frames = self._source.read(self._step_frames)
+            except FileFormatError as failure:
+                self._failure = failure
         self._source_frame += len(frames)
-        self._ended = not len(frames)
+        self._drained = not len(frames)
         if self._mix_first:
             frames = apply(frames, self._mix)
         finite = np.isfinite(frames)
         if not finite.all():
             self.silenced_samples += int(frames.size - np.count_nonzero(finite))
             frames = np.where(finite, frames, np.float32(0.0))
-        if self._ended:
-            # The promise is ours: the converter rounds a last half frame down, and a frame of
-            # silence in its place would be heard as a click. So it gets the silence behind the
-            # sound, two of our frames of it, and makes more than is wanted.
-            beyond = 2 * -(-self._source.samplerate // self.samplerate)
-            frames = np.zeros((beyond, frames.shape[1]), np.float32)
-        made: NDArray[np.float32] = self._resampler.resample_chunk(
-            np.ascontiguousarray(frames), last=self._ended
-        )
-        if self._ended:
-            made = made[: max(0, self._target_frames(self._source_frame) - self._made_frames)]
-        self._made_frames += len(made)
-        return made if self._mix_first else apply(made, self._mix)
+        return frames
 
+    @resource_errors("convert the sound")
     def seek(self, frame: int) -> None:
         """Go to a frame; the next `read` starts with it.
 
@@ -324,6 +338,7 @@ class ConvertedSource:
         self.close()
 
 
+@resource_errors("hold the sound in memory")
 def read_all(
     source: Source, chunk_frames: int = 65_536, max_frames: int | None = None
 ) -> NDArray[np.float32]:

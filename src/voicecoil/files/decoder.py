@@ -42,6 +42,11 @@ class DecoderError(Exception):
         self.block = np.zeros((0, 1), np.float32) if block is None else block
 
 
+def _reason(error: Exception) -> str:
+    """Return libsndfile's words, without the number of the descriptor that it was given."""
+    return str(getattr(error, "error_string", error)).rstrip(".") or "bad data"
+
+
 class Decoder:
     """The decoder of one part; not safe for use by several threads at once.
 
@@ -83,7 +88,7 @@ class Decoder:
         except (soundfile.SoundFileError, TypeError) as error:
             # TypeError: the name ends in .raw, and soundfile wants to be told the format.
             self.close()
-            raise DecoderError(str(error)) from error
+            raise DecoderError(_reason(error)) from error
         except BaseException:
             self.close()
             raise
@@ -117,7 +122,7 @@ class Decoder:
             # exception. No decoder that can fail here produces NaN.
             filled = np.flatnonzero(~np.isnan(block).all(axis=1))
             count = int(filled[-1]) + 1 if len(filled) else 0
-            raise DecoderError(str(error) or "bad data", block[:count]) from error
+            raise DecoderError(_reason(error), block[:count]) from error
         if self._virtual is not None and self._virtual.error is not None:
             raise DecoderError(str(self._virtual.error), block[:count])
         return block[:count]
@@ -138,7 +143,7 @@ class Decoder:
             for skipped in range(start, frame, SLICE_FRAMES):
                 self._file.read(min(SLICE_FRAMES, frame - skipped), dtype="float32")
         except soundfile.SoundFileError as error:
-            raise DecoderError(str(error)) from error
+            raise DecoderError(_reason(error)) from error
 
     def _decodable_start(self, frame: int) -> int:
         """Return where decoding has to start for `frame` to come out right."""

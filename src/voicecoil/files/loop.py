@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from voicecoil.errors import ArgumentError, StreamClosedError
 from voicecoil.files.source import Source, check_max_frames, check_seek
+from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,7 @@ class LoopedSource:
         self._failure: Exception | None = None
         self._closed = False
 
+    @resource_errors("repeat the sound")
     def read(self, max_frames: int) -> NDArray[np.float32]:
         """Return the next frames, float32 of shape ``(n, channels)``; see :class:`Source`."""
         import numpy as np

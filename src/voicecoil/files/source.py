@@ -33,6 +33,7 @@ from voicecoil.files.decoder import SLICE_FRAMES, Decoder, DecoderError
 from voicecoil.files.path_errors import READABLE, access_error, check_path, check_readable
 from voicecoil.files.sink import FileSink
 from voicecoil.limits import FILE_RATE_RANGE_HZ
+from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
+# 1,024 channels at 96 kHz. A header that claims more kept `play` for 15 s.
+_MAX_SAMPLES_PER_S = 100_000_000
 # A file of more joined parts than this is opened part by part as it is read; its length is unknown.
 _MAX_SURVEYED_PARTS = 100
 
@@ -163,6 +166,7 @@ class FileSource:
     _decoder: Decoder | None = None
     _closed = False
 
+    @resource_errors("open the file")
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = check_path(path)
         check_readable(self.path)
@@ -208,6 +212,12 @@ class FileSource:
             raise FileFormatError(
                 f"cannot read {self.path!r}: it has {self.samplerate} frames per second; possible "
                 f"are {lowest_hz} to {highest_hz}. Correct the rate in its header"
+            )
+        if self.channels * self.samplerate > _MAX_SAMPLES_PER_S:
+            raise FileFormatError(
+                f"cannot read {self.path!r}: {self.channels} channels at {self.samplerate} Hz are "
+                f"more than {_MAX_SAMPLES_PER_S} samples per second. Correct its header, or split "
+                "the file"
             )
         self._lengths[0] = first.frames
         if first.frames == 0 and len(self._parts) == 1:
@@ -256,6 +266,7 @@ class FileSource:
         if decoder is not None:
             decoder.close()
 
+    @resource_errors("read the file")
     def read(self, max_frames: int) -> NDArray[np.float32]:
         """Return the next frames.
 
@@ -348,6 +359,7 @@ class FileSource:
                 self._rest = f"another FLAC stream at byte {following}"
         return self._go_to_part(self._number + 1)
 
+    @resource_errors("read the file")
     def seek(self, frame: int) -> None:
         """Go to a frame; the next `read` starts with it.
 

@@ -21,6 +21,7 @@ from voicecoil.errors import StreamStateError
 from voicecoil.events import Event
 from voicecoil.files.read_ahead import AHEAD_S, Reader, count_nonfinite
 from voicecoil.levels import Level
+from voicecoil.resources import resource_errors
 from voicecoil.sounds.mixing import Output, output_for
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
@@ -202,6 +203,7 @@ class Playback:
         return f"<Playback on {self.device.name!r}, {state}, {self.position_s:.3f} s heard>"
 
 
+@resource_errors("play")
 def play(
     sound: NDArray[Any] | str | os.PathLike[str] | Source,
     samplerate: float | None = None,

@@ -11,6 +11,7 @@ from voicecoil.arguments import check_blocksize, check_count, check_gain, check_
 from voicecoil.drivers.virtual.driver import MAX_FRAMES, VirtualDevice, VirtualDriver
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.files.channels import check_channels
+from voicecoil.resources import resource_errors
 from voicecoil.streams.base import Callback, CodeFactory
 from voicecoil.streams.stream import OutputStream
 
@@ -120,18 +121,20 @@ def render(
         frames=min(size, MAX_FRAMES),
         loopback=False,
     )
-    stream = OutputStream(
-        code,
-        driver=VirtualDriver([device]),
-        samplerate=rate,
-        channels=count,
-        blocksize=size,
-        latency="low",  # nobody waits for a clock here
-    )
+    with resource_errors("render"):
+        stream = OutputStream(
+            code,
+            driver=VirtualDriver([device]),
+            samplerate=rate,
+            channels=count,
+            blocksize=size,
+            latency="low",  # nobody waits for a clock here
+        )
     try:
         if total:
             device.capture_into(result)
-            stream.start()
+            with resource_errors("render"):
+                stream.start()
             cycles = -(-total // min(size, MAX_FRAMES))
             while cycles > 0 and stream.active:  # a `Stop` or an exception ends it early
                 device.step(min(cycles, STEP_CYCLES), timeout_s=None)

@@ -23,10 +23,10 @@ def parse(file: BinaryIO, start: int, size: int) -> Layout:
     """
     offset = start + _FIRST_CHUNK
     for _ in range(_MAX_CHUNKS):
+        if offset + _HEAD_BYTES > size:
+            break
         file.seek(offset)
         head = file.read(_HEAD_BYTES)
-        if len(head) < _HEAD_BYTES:
-            break
         length = int.from_bytes(head[4:], "big", signed=True)
         available = size - offset - _HEAD_BYTES
         if head[:4] == b"data":

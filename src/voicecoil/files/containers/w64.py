@@ -17,10 +17,10 @@ def parse(file: BinaryIO, start: int, size: int) -> Layout:
     """Return where the audio of a W64 file is."""
     offset = start + _FIRST_CHUNK
     for _ in range(_MAX_CHUNKS):
+        if offset + _HEAD_BYTES > size:
+            break
         file.seek(offset)
         head = file.read(_HEAD_BYTES)
-        if len(head) < _HEAD_BYTES:
-            break
         length = int.from_bytes(head[16:], "little")  # The head is included.
         if head[:4] == b"data":
             available = size - offset - _HEAD_BYTES
