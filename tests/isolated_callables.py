@@ -139,3 +139,10 @@ class Instrument:
 
 instrument = Instrument()
 no_function = 3
+
+
+async def coroutine(block: vc.Block) -> None: ...
+
+
+def generator(block: vc.Block) -> Any:
+    yield

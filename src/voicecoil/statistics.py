@@ -9,6 +9,7 @@ from itertools import accumulate
 
 from voicecoil import _core
 from voicecoil.events import Event, from_engine
+from voicecoil.sealed import Sealed
 
 __all__ = ["Histogram", "Statistics", "read_statistics"]
 
@@ -21,7 +22,7 @@ def _bucket_end_ns(bucket: int) -> int:
     return step if octave == 0 else (FINEST_NS + step) << (octave - 1)
 
 
-class Histogram:
+class Histogram(Sealed):
     """How often which duration came; it does not change any more.
 
     Durations are known to an eighth of their value: what is given is the upper end of a bucket.

@@ -285,6 +285,8 @@ def test_other_ends(name: str, error: type[Exception], text: str) -> None:
         ("__main__:tone", vc.ArgumentError, "a module that can be imported"),
         ("isolated_callables:tone", vc.ArgumentError, "isolated_callables has no 'tone'"),
         ("isolated_callables:no_function", vc.ArgumentTypeError, "cannot be called.*it is 3"),
+        ("isolated_callables:coroutine", vc.ArgumentTypeError, "async function"),
+        ("isolated_callables:generator", vc.ArgumentTypeError, "generator function"),
         ("no_such_module:x", vc.IsolatedImportError, "No module named 'no_such_module'.*sys.path"),
         ("numpy:zeros", vc.IsolatedImportError, "numpy.*NumPy does not"),
         ("voicecoil._core:clock_ns", vc.IsolatedImportError, "does not support"),

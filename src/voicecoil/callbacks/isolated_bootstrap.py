@@ -10,6 +10,7 @@ import importlib
 import marshal
 
 from voicecoil import _block
+from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.errors import CallbackResultError, EscapedBlockError, Stop
 
 TYPE_CHECKING = False  # as in voicecoil/__init__.py: an interpreter should be quick to make
@@ -35,6 +36,8 @@ def enter(wanted: dict[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
         return _refusal("name", error), None
     if not callable(found):
         return _refusal("kind", TypeError(f"it is {found!r}")), None
+    if (why := why_unsuitable(found)) is not None:
+        return _refusal("kind", TypeError(f"it is {why}")), None
     return marshal.dumps(None), _parts_of_stream(found, wanted["stream"]) or (found,)
 
 

@@ -23,7 +23,7 @@ import ctypes
 import sys
 import threading
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voicecoil.arguments import shown
 from voicecoil.callbacks.native_functions import (
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from voicecoil import _core
     from voicecoil.callbacks.mailbox import Record
 
+from voicecoil.sealed import Unique
+
 __all__ = [
     "SIGNATURE",
     "NativeCallback",
@@ -50,7 +52,7 @@ __all__ = [
 ]
 
 
-class NativeCallback:
+class NativeCallback(Unique):
     """The address of a native function, and what goes with it.
 
     Parameters
@@ -70,6 +72,12 @@ class NativeCallback:
     ArgumentError
         It is NULL, or a numba function that may raise an exception.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "address",
+        "user",
+        "keep",
+    )
 
     def __init__(self, function: Any, user: Any = None) -> None:
         address = function_address(function)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.channels import MAX_CHANNELS
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+from voicecoil.sealed import Unique
+
 __all__ = ["ArraySource"]
 
 MANY_CHANNELS, FEW_FRAMES = 32, 2  # who has them put the two the other way round
 _INTEGER_SCALE = {"int16": 2.0**-15, "int32": 2.0**-31}
 
 
-class ArraySource:
+class ArraySource(Unique):
     """An array as a source of frames.
 
     The array is not copied: what is written into it later is heard. It is scaled to float32 as
@@ -48,6 +50,12 @@ class ArraySource:
     ArgumentError
         Another shape, no frames, no or more than 1024 channels, an impossible samplerate.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "samplerate",
+        "channels",
+        "frames",
+    )
 
     def __init__(self, array: NDArray[Any], samplerate: float) -> None:
         import numpy as np

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError, FileFormatError, StreamClosedError
 from voicecoil.files.arrays import ArraySource
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicecoil.files.channels import Mapping
+
+from voicecoil.sealed import Unique
 
 __all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted", "read_all"]
 
@@ -137,7 +139,7 @@ def converted(
     return ConvertedSource(source, rate, count, mapping, quality.upper())
 
 
-class ConvertedSource:
+class ConvertedSource(Unique):
     """A source that is heard through a channel mix and a rate converter; see :func:`converted`.
 
     The number of frames is exact: for ``n`` frames of the source it is
@@ -160,6 +162,13 @@ class ConvertedSource:
     silenced_samples : int
         Samples that were NaN or infinite where the rate converter would have got them.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "samplerate",
+        "channels",
+        "frames",
+        "silenced_samples",
+    )
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from voicecoil.errors import (
     ArgumentError,
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from numpy.typing import NDArray
+
+from voicecoil.sealed import Unique
 
 __all__ = ["FileSink"]
 
@@ -67,7 +69,7 @@ _UPDATE_HEADER_NOW = 0x1060  # libsndfile's SFC_UPDATE_HEADER_NOW
 _SLICE_FRAMES = 16_384
 
 
-class FileSink:
+class FileSink(Unique):
     """An audio file to write frames to; what was there before is replaced.
 
     That stays as it is until the first frame is written, or the sink is closed without one.
@@ -123,6 +125,16 @@ class FileSink:
     ArgumentError, ArgumentTypeError
         A rate or a number of channels that no file can have.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "path",
+        "samplerate",
+        "channels",
+        "frames",
+        "format",
+        "subtype",
+        "clipped_samples",
+    )
 
     def __init__(
         self,

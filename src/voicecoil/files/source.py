@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import os
 from operator import index
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from voicecoil.errors import (
     ArgumentError,
@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+from voicecoil.sealed import Unique
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
@@ -143,7 +145,7 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
     return FileSource(path)
 
 
-class FileSource:
+class FileSource(Unique):
     """An audio file, read as float32 frames; made by :func:`open_source`.
 
     Integer files are scaled to -1.0 .. 1.0 (full scale is 1.0); float files are read as they are.
@@ -162,6 +164,15 @@ class FileSource:
     format, subtype : str
         libsndfile's names, such as ``"WAV"`` and ``"PCM_24"``.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "path",
+        "samplerate",
+        "channels",
+        "frames",
+        "format",
+        "subtype",
+    )
 
     _decoder: Decoder | None = None
     _closed = False

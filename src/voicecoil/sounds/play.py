@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from voicecoil.files.channels import Mapping
     from voicecoil.files.source import Source
 
+from voicecoil.sealed import Unique
+
 __all__ = ["Playback", "play"]
 
 POLL_S = 0.005
 
 
-class Playback:
+class Playback(Unique):
     """One sound on its way to a device; what :func:`play` returns.
 
     It goes on when nobody keeps it, and ends by itself or with the program: :meth:`wait` for it.

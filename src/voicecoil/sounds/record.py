@@ -26,12 +26,14 @@ if TYPE_CHECKING:
 
     from voicecoil.files.sink import FileSink
 
+from voicecoil.sealed import Unique
+
 __all__ = ["Recording", "record"]
 
 BUFFER_RANGE_S = (0.1, 3600.0)
 
 
-class Recording:
+class Recording(Unique):
     """A recording on its way; what :func:`record` returns.
 
     One into a file goes on when nobody keeps this object; one into an array ends then.

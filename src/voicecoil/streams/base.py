@@ -20,6 +20,7 @@ from voicecoil.arguments import (
 from voicecoil.callbacks.isolated import IsolatedCode, check_name
 from voicecoil.callbacks.mailbox import Record
 from voicecoil.callbacks.native import as_native, check_native, native_code
+from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.protocol import (
     Device,
@@ -479,6 +480,9 @@ class StreamBase(StreamFacts):
 
 def _check_takes_a_block(callback: Any) -> None:
     """Before there is a device, and not in its first block."""
+    why = why_unsuitable(callback)
+    if why is not None:
+        raise ArgumentTypeError(f"callback={shown(callback)} is {why}")
     try:
         signature = inspect.signature(callback)
     except (TypeError, ValueError):

@@ -12,6 +12,7 @@ from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
 from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.streams.lead import Ahead
 from voicecoil.streams.lifecycle import Connection
@@ -23,7 +24,7 @@ State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 
 
-class StreamFacts:
+class StreamFacts(Unique):
     """What can be read of a stream; how it is opened, started and ended is StreamBase's."""
 
     _directions: ClassVar[tuple[Direction, ...]] = ()

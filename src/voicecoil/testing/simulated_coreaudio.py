@@ -17,7 +17,7 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from voicecoil.drivers.coreaudio._hal import NO_CONTENT, IOProc
 from voicecoil.drivers.coreaudio.connection import disconnect
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+from voicecoil.sealed import Unique
+
 __all__ = ["ListeningDriver", "SimulatedCoreAudio"]
 
 Clock = Literal["stepped", "running", "real"]
@@ -40,6 +42,8 @@ _used = threading.Lock()  # a process has one CoreAudio
 
 class ListeningDriver(CoreAudioDriver):
     """CoreAudio's driver, that remembers which part of what a device played streams made."""
+
+    _attributes: ClassVar[tuple[str, ...]] = ("world",)
 
     def __init__(self, world: SimulatedCoreAudio, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -80,7 +84,7 @@ class ListeningDriver(CoreAudioDriver):
         return np.concatenate(parts)
 
 
-class SimulatedCoreAudio:
+class SimulatedCoreAudio(Unique):
     """A CoreAudio that is not there. One at a time in a process.
 
     Parameters
@@ -106,6 +110,13 @@ class SimulatedCoreAudio:
     timeouts : Timeouts, optional
         Of the driver.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "path",
+        "library",
+        "seed",
+        "driver",
+    )
 
     def __init__(
         self,

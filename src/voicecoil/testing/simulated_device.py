@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from voicecoil.drivers.coreaudio.hal import OUTPUT, selector
 from voicecoil.errors import ArgumentError, StreamStateError
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicecoil.testing.simulated_coreaudio import SimulatedCoreAudio
+
+from voicecoil.sealed import Unique
 
 __all__ = ["DecodedInput", "SimulatedDevice", "decode_input"]
 
@@ -60,8 +62,13 @@ def decode_input(samples: NDArray[np.float32]) -> DecodedInput:
     )
 
 
-class SimulatedDevice:
+class SimulatedDevice(Unique):
     """One device of a `SimulatedCoreAudio`; made by its `device` and `add_device`."""
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "uid",
+        "id",
+    )
 
     def __init__(self, world: SimulatedCoreAudio, uid: str, object_id: int) -> None:
         self._world = world

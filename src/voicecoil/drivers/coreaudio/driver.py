@@ -23,6 +23,7 @@ from voicecoil.drivers.coreaudio.stream import CoreAudioStream
 from voicecoil.drivers.protocol import Device, Direction, Wanted
 from voicecoil.errors import DriverError, VoicecoilError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.sealed import Unique
 
 __all__ = ["FRAMEWORKS", "CoreAudioDriver"]
 
@@ -39,7 +40,7 @@ _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input"
 Result = TypeVar("Result")
 
 
-class CoreAudioDriver:
+class CoreAudioDriver(Unique):
     """The devices of CoreAudio.
 
     Parameters
@@ -62,6 +63,15 @@ class CoreAudioDriver:
     ForkedError
         This is a forked child of a process that uses it.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "name",
+        "hal",
+        "library",
+        "changes",
+        "timeouts",
+        "clock",
+    )
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from typing import ClassVar
 
 from voicecoil import _core
 from voicecoil.drivers.miniaudio import library
@@ -20,11 +21,12 @@ from voicecoil.drivers.miniaudio.stream import MiniaudioStream
 from voicecoil.drivers.polling import Watching
 from voicecoil.drivers.protocol import Device, Direction, Wanted
 from voicecoil.errors import ArgumentError, DeviceLostError
+from voicecoil.sealed import Unique
 
 __all__ = ["MiniaudioDriver"]
 
 
-class MiniaudioDriver:
+class MiniaudioDriver(Unique):
     """The devices of the sound systems that are here.
 
     Parameters
@@ -42,6 +44,11 @@ class MiniaudioDriver:
     ArgumentError
         No sound system is called that.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "name",
+        "timeouts",
+    )
 
     def __init__(self, backend: str | None = None, *, timeouts: Timeouts | None = None) -> None:
         if backend is not None and backend not in KINDS:

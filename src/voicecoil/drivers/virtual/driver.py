@@ -12,7 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Direction, DriverStream, Got, Latency, Wanted
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from voicecoil.events import Event
 
+from voicecoil.sealed import Unique
+
 __all__ = ["VirtualDevice", "VirtualDriver"]
 
 Clock = Literal["real", "free", "stepped"]
@@ -50,7 +52,7 @@ _made: Alive[VirtualDevice] = Alive()
 STACK_BYTES = 512 * 1024
 
 
-class VirtualDevice:
+class VirtualDevice(Unique):
     """A device that is made of a clock.
 
     Parameters
@@ -79,6 +81,22 @@ class VirtualDevice:
     poison : bool
         Fill the buffers with NaN around each cycle, to find who reads what is not theirs.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = (
+        "name",
+        "uid",
+        "input_channels",
+        "output_channels",
+        "samplerate",
+        "clock",
+        "frames",
+        "pattern",
+        "layout",
+        "latency_frames",
+        "loopback",
+        "tolerance_s",
+        "poison",
+    )
 
     def __init__(
         self,
@@ -410,7 +428,7 @@ class _VirtualStream:
         return []
 
 
-class VirtualDriver:
+class VirtualDriver(Unique):
     """The driver of the devices that are made of a clock.
 
     Parameters
@@ -420,6 +438,8 @@ class VirtualDriver:
         Default: one with two channels each way and a cable between them. Devices may be added and
         taken away later.
     """
+
+    _attributes: ClassVar[tuple[str, ...]] = ("virtual_devices",)
 
     name = "virtual"
 

@@ -1,0 +1,67 @@
+"""Callables that cannot be callbacks, which can be seen before there is a device.
+
+It imports nothing, so that an isolated interpreter is quick to make.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["why_unsuitable"]
+
+DEPTH = 100  # a partial of a method of an object; not more
+# co_flags of a function's code.
+_ASYNC = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
+_GENERATOR = 0x20
+_ASYNC_GENERATOR = 0x200
+
+
+def why_unsuitable(callback: Any) -> str | None:
+    """Why a call of it would not return None; None: nothing says so.
+
+    Before, the first block told, as an exception on the device's thread.
+    """
+    flags = getattr(getattr(_function(callback), "__code__", None), "co_flags", 0)
+    if not isinstance(flags, int):
+        flags = 0
+    if flags & _ASYNC:
+        return (
+            "an async function: a call of it makes a coroutine, and runs nothing. Give a plain "
+            "function; it can wake an event loop with loop.call_soon_threadsafe()"
+        )
+    if flags & (_GENERATOR | _ASYNC_GENERATOR):
+        return (
+            "a generator function: a call of it makes a generator, and runs nothing. Give a "
+            "function without yield; what it has to remember can be an object's, with a method as "
+            "the callback"
+        )
+    if _returns_a_mock(callback):
+        return "a Mock, which returns another Mock and not None: make it with return_value=None"
+    return None
+
+
+def _function(callback: Any) -> Any:
+    """The function that is called in the end."""
+    for _ in range(DEPTH):
+        kind = type(callback)
+        if kind.__module__ == "functools" and kind.__name__ == "partial":
+            callback = callback.func
+        elif hasattr(callback, "__func__"):
+            callback = callback.__func__
+        elif not hasattr(callback, "__code__") and hasattr(kind.__call__, "__code__"):
+            callback = kind.__call__
+        else:
+            break
+    return callback
+
+
+def _returns_a_mock(callback: Any) -> bool:
+    if all(kind.__module__ != "unittest.mock" for kind in type(callback).__mro__):
+        return False
+    attributes = vars(callback)
+    values = [attributes.get(f"_mock_{name}") for name in ("side_effect", "wraps", "delegate")]
+    return all(value is None for value in values) and (
+        attributes.get("_mock_return_value") is not None
+    )

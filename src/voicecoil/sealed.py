@@ -1,0 +1,50 @@
+"""Bases of the objects that users get: misspelt attributes and copies are errors."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+from voicecoil.errors import ArgumentTypeError
+
+__all__ = ["Sealed", "Unique"]
+
+
+class Sealed:
+    """An object on which no attribute can be set that its class does not have.
+
+    Otherwise ``playback.gian = 0.5`` is accepted and has no effect. A class says in `_attributes`
+    which public ones its instances have beside its properties. A user's own subclass may have what
+    it likes.
+    """
+
+    _attributes: ClassVar[tuple[str, ...]] = ()
+    _ours: ClassVar[bool] = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._ours = cls.__module__.startswith("voicecoil.")
+        inherited = (name for base in cls.__mro__ for name in vars(base).get("_attributes", ()))
+        cls._attributes = tuple(dict.fromkeys(inherited))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = name.startswith("_") or name in self._attributes or hasattr(type(self), name)
+        if self._ours and not known:
+            kind = type(self)
+            raise AttributeError(
+                f"a {kind.__name__} has no attribute {name!r} that could be set; see "
+                f"help({kind.__module__}.{kind.__qualname__})",
+                name=name,
+                obj=self,
+            )
+        super().__setattr__(name, value)
+
+
+class Unique(Sealed):
+    """One that has a device, a file or a thread: a copy would use it at the same time."""
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        name = type(self).__name__
+        raise ArgumentTypeError(
+            f"a {name} cannot be copied or pickled, for it holds something outside of Python, such "
+            "as a device, a file or an address; make another one"
+        )
