@@ -72,11 +72,13 @@ def test_a_lossless_file_is_heard_frame_by_frame(rig: Rig, tmp_path: Path, name:
     assert_coded(rig.heard)
 
 
-def test_a_file_runs_the_device_at_its_own_rate(rig: Rig, tmp_path: Path) -> None:
-    playback = rig.play(write(tmp_path / "a.wav", coded(0, 300, 2), 44_100))
-    assert playback.samplerate == 44_100
+def test_a_file_at_another_rate_leaves_the_device_at_its_own(rig: Rig, tmp_path: Path) -> None:
+    """The rate was set, and with it that of all other programs."""
+    path = write(tmp_path / "a.wav", coded(0, 300, 2), 44_100)
+    playback = rig.play(path)
+    assert playback.samplerate == RATE
     rig.play_out(playback)
-    assert_coded(rig.heard)
+    assert np.array_equal(rig.heard, read_all(converted(as_source(path), RATE, 2)))
 
 
 def test_several_overlap(rig: Rig) -> None:
@@ -473,10 +475,10 @@ def test_the_device_is_given_back_when_all_is_quiet(rig: Rig) -> None:
 
 def test_a_held_output_does_not_close(rig: Rig) -> None:
     device = rig.driver.devices()[0]
-    output = output_for(rig.driver, device, RATE, 2, None)
+    output = output_for(rig.driver, device, 2, None)
     rig.step(500)  # far longer than it lingers
     assert output._look(), "quiet, but held"
-    assert output_for(rig.driver, device, 44_100, 2, None) is output
+    assert output_for(rig.driver, device, 2, None) is output
     output.let_go()
     output.let_go()
     until(lambda: output._quiet_since is not None)

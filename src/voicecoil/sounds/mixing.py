@@ -9,7 +9,6 @@ from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver, Got
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
-from voicecoil.limits import RATE_RANGE_HZ
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import OutputStream
@@ -31,7 +30,6 @@ class Output:
         self,
         driver: Driver,
         device: Device,
-        samplerate: float,
         channels: int | None,
         blocksize: int | None,
         on_device_lost: OnDeviceLost,
@@ -42,12 +40,10 @@ class Output:
         self._holds = 1  # the maker's
         self._quiet_since: int | None = None  # the mixer's frame
         self._ended_away = 0  # sounds that were stopped since the device was lost
-        low, high = RATE_RANGE_HZ
         self.stream = OutputStream(
             CodeFactory(self._make_mixer),
             driver=driver,
             device=device,
-            samplerate=samplerate if low <= samplerate <= high else None,
             channels=channels,
             blocksize=blocksize,
             on_device_lost=on_device_lost,
@@ -198,15 +194,14 @@ _opening = threading.Lock()  # taken before an output's own lock, never after it
 def output_for(
     driver: Driver,
     device: Device,
-    samplerate: float,
     channels: int | None,
     blocksize: int | None,
     on_device_lost: OnDeviceLost = "stop",
 ) -> Output:
     """The device's mixing stream, held for the caller, who has to let it go.
 
-    It is opened at `samplerate` if it can be, when it is not open yet. One that is open already may
-    run at another rate and with other channels: look at its stream.
+    It runs at the device's own rate: a rate is the whole system's, and setting it would end the
+    streams of other programs. One that is open already may have other channels: look at its stream.
     """
     with _opening:
         for output in list(_outputs):
@@ -214,7 +209,7 @@ def output_for(
                 if output.hold():
                     return output
                 output.close()
-        output = Output(driver, device, samplerate, channels, blocksize, on_device_lost)
+        output = Output(driver, device, channels, blocksize, on_device_lost)
         _outputs.add(output)
         return output
 

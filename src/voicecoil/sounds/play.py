@@ -277,7 +277,7 @@ def play(
         chosen = get_driver(driver)
         policy = check_on_device_lost(on_device_lost)
         target, _ = find_or_await(device, ("output",), chosen, policy)
-        output = output_for(chosen, target, source.samplerate, channels, block_frames, policy)
+        output = output_for(chosen, target, channels, block_frames, policy)
         try:
             return _play_on(output, sound, source, mapping, gain, loops)
         finally:

@@ -14,6 +14,7 @@ from coded import assert_coded, coded
 from coreaudio import Worlds
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.protocol import Latency
+from voicecoil.sounds.mixing import close_outputs
 from voicecoil.testing import SimulatedCoreAudio
 
 
@@ -44,6 +45,61 @@ def test_a_rate_is_set_and_waited_for(coreaudio: Worlds, samplerate: int) -> Non
         world.advance(0.1)
         stream.abort()
     assert world.device("BuiltInSpeakerDevice").runs()[-1].rate_hz == samplerate
+
+
+def nominal(world: SimulatedCoreAudio, uid: str = "BuiltInSpeakerDevice") -> float:
+    """The rate that all programs see, Hz."""
+    return world.driver.call("", lambda: world.driver.hal.f64(world.device(uid).id, "nsrt"), 10.0)
+
+
+def test_the_last_stream_gives_back_the_rate_that_there_was(coreaudio: Worlds) -> None:
+    """It stayed for the whole system."""
+    world = coreaudio(1, switches={"rate_delay_ns": 300_000_000})
+    first = play_on(world, samplerate=48_000)
+    second = play_on(world)
+    assert second.samplerate == 48_000
+    first.close()
+    assert nominal(world) == 48_000, "another stream runs with it"
+    second.close()
+    assert nominal(world) == 44_100
+    with play_on(world) as third:
+        assert third.samplerate == 44_100
+        third.abort()
+    assert world.counter("rate_changes") == 2
+
+
+def test_a_rate_that_another_program_has_set_stays(coreaudio: Worlds) -> None:
+    world = coreaudio(1)
+    stream = play_on(world, samplerate=48_000)
+    world.advance(1.0)
+    world.device("BuiltInSpeakerDevice").change_rate(96_000)
+    world.advance(1.0)
+    stream.close()
+    world.advance(1.0)
+    assert nominal(world) == 96_000
+
+
+def test_a_failed_opening_gives_back_the_rate_that_there_was(coreaudio: Worlds) -> None:
+    world = coreaudio(1)
+    device = world.device("BuiltInSpeakerDevice")
+    device.override("ltnc", struct.pack("<I", 2**31), scope="outp")
+    with pytest.raises(vc.DriverError, match="latency is"):
+        play_on(world, samplerate=48_000)
+    assert world.counter("rate_changes") == 2
+    assert nominal(world) == 44_100
+    assert world.driver.open_streams == 0
+
+
+@pytest.mark.parametrize("on_device_lost", ["stop", "wait", "default"])
+def test_play_never_changes_the_rate(coreaudio: Worlds, on_device_lost: Any) -> None:
+    world = coreaudio(1)
+    sound = np.zeros((4410, 2), np.float32)
+    for rate in (8_000, 48_000, 96_000):
+        playback = vc.play(sound, rate, driver=world.driver, on_device_lost=on_device_lost)
+        assert playback.samplerate == 44_100
+        playback.stop(0)
+    close_outputs()
+    assert world.counter("rate_changes") == 0
 
 
 def test_any_rate_of_a_range(coreaudio: Worlds) -> None:
@@ -265,3 +321,46 @@ def test_timeouts_are_the_drivers(coreaudio: Worlds) -> None:
     with pytest.raises(vc.ArgumentError, match=r"within 0\.25 s"):
         play_on(world, samplerate=48_000)
     assert 250_000_000 <= world.now_ns() - before < 400_000_000
+
+
+# ---- which streams ------------------------------------------------------------------------------
+
+
+def loud(block: vc.Block) -> None:
+    block.output[:] = 0.5
+
+
+UNSUPPORTED = int.from_bytes(b"unop", "big")
+
+
+def test_a_device_that_refuses_to_choose_streams_plays_where_all_are_wanted(
+    coreaudio: Worlds,
+) -> None:
+    world = coreaudio(1)
+    stream = play_on(world)
+    world.fail_call("AudioObjectSetPropertyData", UNSUPPORTED)
+    with stream:
+        world.advance(0.1)
+        assert stream.statistics().cycles > 0
+        stream.abort()
+
+
+def test_output_streams_that_cannot_be_switched_off_play_silence(coreaudio: Worlds) -> None:
+    world = coreaudio(devices=["uid=two; out=2,2; rates=48000"])
+    stream = vc.OutputStream(loud, driver=world.driver, channels=[2, 3])
+    world.fail_call("AudioObjectSetPropertyData", UNSUPPORTED)
+    with stream:
+        world.advance(0.1)
+        stream.abort()
+    heard, _ = world.device("two").captured()
+    assert heard.max(axis=0).tolist() == [0.0, 0.0, 0.5, 0.5]
+
+
+def test_a_microphone_that_cannot_be_left_off_is_an_error(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    stream = play_on(world)
+    world.fail_call("AudioObjectSetPropertyData", UNSUPPORTED)
+    with pytest.raises(vc.DriverError, match="unop"):
+        stream.start()
+    stream.close()
+    assert world.counter("input_opens") == 0

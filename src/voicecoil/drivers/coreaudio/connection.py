@@ -42,6 +42,7 @@ class Connection:
         self.thread = ControlThread(f"voicecoil {name}", "CoreAudio")
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # streams by device
+        self._rates: dict[int, float] = {}  # by device: before a stream set another one, Hz
         self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
         self._retired: deque[tuple[float, _hal.IOProc]] = deque()
 
@@ -93,9 +94,16 @@ class Connection:
             self._open[device] = before + 1
             return before > 0
 
-    def closed(self, device: int) -> None:
+    def remember_rate(self, device: int, rate: float) -> None:
+        """A stream is about to set another rate than `rate`, which the device had, Hz."""
+        with self._lock:
+            self._rates.setdefault(device, rate)
+
+    def closed(self, device: int) -> float | None:
+        """One stream less. The rate that the device had before all of them, if it was the last."""
         with self._lock:
             self._open[device] -= 1
+            return self._rates.pop(device, None) if self._open[device] == 0 else None
 
     @property
     def open_streams(self) -> int:

@@ -167,18 +167,28 @@ class CoreAudioDriver(Unique):
 
     def closed(self, stream: CoreAudioStream) -> None:
         """A stream needs its device no more."""
+        counted = [stream.device_id]  # taken once: by the call, or without it
+
+        def tidy() -> None:
+            self._forget(stream)
+            if counted:
+                self._release(counted.pop(), stream.rates)
+
         # A HAL that hangs must not keep a stream from being closed; the queue that its listeners
         # write to stays anyway.
         try:
             with contextlib.suppress(VoicecoilError):
-                self.call(
-                    "removing listeners",
-                    lambda: self._forget(stream),
-                    self.timeouts.call_s,
-                    later=True,
-                )
+                limit_s = self.timeouts.call_s + opening.RESTORING_TRIES * self.timeouts.buffer_s
+                self.call("removing listeners", tidy, limit_s, later=True)
         finally:
-            self._connection.closed(stream.device_id)
+            if counted:
+                self._connection.closed(counted.pop())
+
+    def _release(self, device: int, expected: Sequence[float]) -> None:
+        """One stream less on the device. On the control thread, where nobody opens meanwhile."""
+        rate = self._connection.closed(device)
+        if rate is not None:
+            opening.restore_rate(self.hal, device, rate, expected, self.timeouts)
 
     # ---- the protocol ----
 
@@ -217,7 +227,8 @@ class CoreAudioDriver(Unique):
         try:
             # Listening comes first: what changes from now on is not missed.
             self._listen(early, device)
-            opened = opening.set_up(self.hal, device, wanted, self.timeouts, in_use)
+            remember = partial(self._connection.remember_rate, device)
+            opened = opening.set_up(self.hal, device, wanted, self.timeouts, in_use, remember)
             stream = CoreAudioStream(self, wanted, opened)
             self._listen(stream, device)
             for found in opened.streams.values():
@@ -226,7 +237,7 @@ class CoreAudioDriver(Unique):
         except BaseException:
             if stream is not None:
                 self._forget(stream)
-            self._connection.closed(device)
+            self._release(device, ())
             raise
         finally:
             self._forget(early)

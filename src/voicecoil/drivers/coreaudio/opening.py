@@ -5,6 +5,7 @@ On the control thread. What is set is a request; it has come true when it can be
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -16,9 +17,11 @@ from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.drivers.protocol import Got, Latency, Wanted
 from voicecoil.errors import DriverError
 
-__all__ = ["Opened", "Timeouts", "rate_is", "really_runs_at", "set_up"]
+__all__ = ["Opened", "Timeouts", "rate_is", "really_runs_at", "restore_rate", "set_up"]
 
+_log = logging.getLogger("voicecoil.coreaudio")
 POLL_NS = 1_000_000
+RESTORING_TRIES = 2  # a rate that is set while the device still changes to another one can be lost
 CRYSTAL_ERROR = 1e-3  # more than any crystal's, less than between any two rates
 MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense from a device's driver
 MAX_BUFFER_FRAMES = 65_536
@@ -73,16 +76,25 @@ class Opened:
         return way.device_frames + way.stream_frames if way is not None else 0
 
 
-def set_up(hal: Hal, device: int, wanted: Wanted, timeouts: Timeouts, in_use: bool) -> Opened:
+def set_up(
+    hal: Hal,
+    device: int,
+    wanted: Wanted,
+    timeouts: Timeouts,
+    in_use: bool,
+    remember_rate: Callable[[float], None],
+) -> Opened:
     """Makes the device as wanted, as far as it goes.
 
     Parameters
     ----------
     in_use : bool
         Another stream of this process has it: its rate and buffer stay as they are.
+    remember_rate : callable
+        Called with the rate that the device had, Hz, if another one is set; see `restore_rate`.
     """
     maps = {INPUT: wanted.input_map, OUTPUT: wanted.output_map}
-    rate, note = _choose_rate(hal, device, wanted, timeouts, in_use)
+    rate, note = _choose_rate(hal, device, wanted, timeouts, in_use, remember_rate)
     buffer_frames = _choose_buffer(hal, device, wanted.block_frames, timeouts, in_use)
     found = {scope: devices.streams(hal, device, scope) for scope in (INPUT, OUTPUT)}
     places = {scope: _places(hal, device, found[scope], maps[scope]) for scope in found}
@@ -148,8 +160,35 @@ def _sane_rate(hal: Hal, device: int) -> float:
     return rate
 
 
+def restore_rate(
+    hal: Hal, device: int, rate: float, expected: Sequence[float], timeouts: Timeouts
+) -> None:
+    """Gives the device the rate back that it had before a stream set another one.
+
+    A rate is the whole system's: without this a short sound at 44.1 kHz left all other programs
+    with that rate. Waits until it is there, so that the next stream does not open with the rate
+    that is about to go. A device that is gone, or refuses, keeps what it has, and so does one that
+    reports none of the rates in `expected`: another program has set that one. Empty: any.
+    """
+    try:
+        if expected and hal.f64(device, "nsrt") not in expected:
+            return
+        for _ in range(RESTORING_TRIES):
+            hal.set_f64(device, "nsrt", rate)
+            if _wait(hal, lambda: hal.f64(device, "nsrt") == rate, timeouts.buffer_s):
+                return
+    except DriverError as error:
+        if error.code not in DEAD:
+            _log.warning("%s keeps another rate: %s", hal.name_of(device), error)
+
+
 def _choose_rate(
-    hal: Hal, device: int, wanted: Wanted, timeouts: Timeouts, in_use: bool
+    hal: Hal,
+    device: int,
+    wanted: Wanted,
+    timeouts: Timeouts,
+    in_use: bool,
+    remember_rate: Callable[[float], None],
 ) -> tuple[float, str]:
     """(the rate that it has now, why it is not the wanted one)"""
     rate = _sane_rate(hal, device)
@@ -166,6 +205,7 @@ def _choose_rate(
         if error.code in DEAD:
             raise
         return rate, f"and refused another rate ({error})"
+    remember_rate(rate)
 
     def changed() -> bool:
         # Some devices report the old rate for long after a change, some for ever.

@@ -69,6 +69,11 @@ class CoreAudioStream:
         """The AudioObjectID."""
         return self._opened.device
 
+    @property
+    def rates(self) -> tuple[float, float]:
+        """What the device runs at, and what it reported when that was found out, Hz."""
+        return self._opened.got.samplerate, self._opened.reported_rate
+
     # ---- start ----
 
     def start(self, engine: _core.Engine) -> None:
@@ -130,14 +135,20 @@ class CoreAudioStream:
             raise
 
     def _choose_streams(self, ioproc: _hal.IOProc, scope: int) -> None:
-        """Only the streams that carry a channel of ours: a player never opens the microphone."""
+        """Only the streams that carry a channel of ours: a player never opens the microphone.
+
+        Where all are wanted nothing is asked for, since there are devices that refuse ('unop').
+        An output stream that stays on plays silence; an input stream would be a microphone that is
+        open, so that a refusal there is an error.
+        """
         hal, device, used = self._driver.hal, self._opened.device, self._opened.used(scope)
-        if not used or not hal.has(device, "suse", scope):
+        if all(used) or not hal.has(device, "suse", scope):
             return
         try:
             hal.use_streams(device, ioproc, scope, used)
         except DriverError as error:
-            if error.code != UNKNOWN_PROPERTY:
+            tolerated = scope == OUTPUT and error.code not in DEAD
+            if not tolerated and error.code != UNKNOWN_PROPERTY:
                 raise
 
     def _end(self, ioproc: _hal.IOProc) -> None:
