@@ -66,7 +66,7 @@ def test_an_output_is_kept_for_its_first_sound() -> None:
     """There is nothing to linger for where there is no device."""
     driver = VirtualDriver([])
     absent, _ = find_or_await(None, ("output",), driver, "wait")
-    output = output_for(driver, absent, 48_000, 2, None, "wait")
+    output = output_for(driver, absent, 2, None, "wait")
     assert output._look()
     output.let_go()
     assert not output._look()
