@@ -82,6 +82,7 @@ PLAIN: dict[str, Callable[[Some], Any]] = {
     "Clip": lambda some: vc.Clip(SOUND),
     "Statistics": lambda some: some.opened().statistics(),
     "Histogram": lambda some: Histogram(),
+    "Loss": lambda some: vc.Loss(480, 64, "device"),
 }
 
 
