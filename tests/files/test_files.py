@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -278,6 +279,27 @@ def test_a_file_of_more_samples_per_second_than_can_be_played(tmp_path: Path) ->
     make(path, coded(100, 1024), 192_000)
     with pytest.raises(FileFormatError, match="1024 channels at 192000 Hz"):
         open_source(path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the list of descriptors is Linux's")
+@pytest.mark.parametrize("name", ["a.wav", "a.mp3"])
+def test_a_source_that_is_dropped_closes_its_file(tmp_path: Path, name: str) -> None:
+    path = make(tmp_path / name, sine(3000, 48000))
+    if name == "a.mp3":
+        path.write_bytes(2 * path.read_bytes())  # which is read through a virtual file
+    open_source(path).close()
+    before = os.listdir("/proc/self/fd")
+    for _ in range(5):
+        open_source(path).read(10)
+    with pytest.raises(FileFormatError):
+        open_source(make_text(tmp_path / "b.wav"))
+    gc.collect()
+    assert os.listdir("/proc/self/fd") == before
+
+
+def make_text(path: Path) -> Path:
+    path.write_text("no audio")
+    return path
 
 
 def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

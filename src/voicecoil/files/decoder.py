@@ -71,11 +71,13 @@ class Decoder:
         The operating system refused to open the file.
     """
 
+    _file: Any = None
+    _virtual: Pieces | None = None
+    _descriptor: int | None = None
+
     def __init__(self, path: str, part: Part) -> None:
         import soundfile
 
-        self._virtual: Pieces | None = None
-        self._descriptor: int | None = None
         target: Any = path
         if part.pieces is not None or not part.frames_known:
             target = self._virtual = Pieces(path, part)
@@ -84,7 +86,7 @@ class Decoder:
             # system remains one. On Windows it may belong to another C runtime.
             target = self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._file: Any = soundfile.SoundFile(target, closefd=False)
+            self._file = soundfile.SoundFile(target, closefd=False)
         except (soundfile.SoundFileError, TypeError) as error:
             # TypeError: the name ends in .raw, and soundfile wants to be told the format.
             self.close()
@@ -155,7 +157,7 @@ class Decoder:
 
     def close(self) -> None:
         """Close the file; again is harmless."""
-        file, self._file = getattr(self, "_file", None), None
+        file, self._file = self._file, None
         if file is not None:
             file.close()
         if self._virtual is not None:
@@ -163,3 +165,6 @@ class Decoder:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
+
+    def __del__(self) -> None:
+        self.close()  # a descriptor is not closed by the collector
