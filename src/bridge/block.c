@@ -164,6 +164,7 @@ static void block_dealloc(PyObject *self) {
     PyObject_GC_UnTrack(self);
     block_clear(self);
     Py_CLEAR(block->frames);
+    Py_CLEAR(block->numbers);
     Py_CLEAR(block->samplerate);
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_Del(self);
@@ -234,7 +235,24 @@ static PyType_Spec memory_spec = {"voicecoil._block.BlockMemory", sizeof(vc_py_m
 
 typedef struct block_state {
     PyTypeObject *time, *block, *memory, *values;
+    PyObject *numbers; /* see vc_py_block */
 } block_state;
+
+/* The most frames of a block whose number varies: vc_engine_block_frames cuts longer cycles. */
+enum { MOST_VARYING_FRAMES = 4096 };
+
+static PyObject *make_numbers(void) {
+    PyObject *numbers = PyTuple_New(MOST_VARYING_FRAMES + 1);
+    for (long i = 0; numbers != NULL && i <= MOST_VARYING_FRAMES; i++) {
+        PyObject *number = PyLong_FromLong(i);
+        if (number == NULL) {
+            Py_CLEAR(numbers);
+        } else {
+            PyTuple_SET_ITEM(numbers, i, number);
+        }
+    }
+    return numbers;
+}
 
 static PyObject *new_memory(PyObject *module, PyObject *arguments) {
     block_state *state = PyModule_GetState(module);
@@ -268,10 +286,14 @@ static PyObject *new_block(PyObject *module, PyObject *arguments) {
                           &results)) {
         return NULL;
     }
+    if (state->numbers == NULL && (state->numbers = make_numbers()) == NULL) {
+        return NULL;
+    }
     vc_py_block *block = PyObject_GC_New(vc_py_block, state->block);
     if (block == NULL) {
         return NULL;
     }
+    block->numbers = Py_NewRef(state->numbers);
     block->input = Py_NewRef(input);
     block->output = Py_NewRef(output);
     block->parameters = Py_NewRef(parameters);
@@ -333,6 +355,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->block);
     Py_VISIT(state->memory);
     Py_VISIT(state->values);
+    Py_VISIT(state->numbers);
     return 0;
 }
 
@@ -342,6 +365,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->block);
     Py_CLEAR(state->memory);
     Py_CLEAR(state->values);
+    Py_CLEAR(state->numbers);
     return 0;
 }
 

@@ -22,6 +22,9 @@ typedef struct vc_py_block {
     PyObject_HEAD PyObject *input; /* array, memoryview or None */
     PyObject *output;
     PyObject *frames; /* int; replaced when the number changes */
+    /* Tuple of the ints from 0 on, for cycles that vary: a new int would be an allocation in every
+     * block. The interpreter's blocks share it. */
+    PyObject *numbers;
     PyObject *samplerate;
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
@@ -44,6 +47,14 @@ static inline PyObject *vc_py_fetch(PyObject *owner, PyObject **slot) {
     Py_END_CRITICAL_SECTION();
     (void)owner;
     return found;
+}
+
+/* A number of frames as an int. NULL with an exception. */
+static inline PyObject *vc_py_number(const vc_py_block *block, uint32_t frames) {
+    if ((Py_ssize_t)frames < PyTuple_GET_SIZE(block->numbers)) {
+        return Py_NewRef(PyTuple_GET_ITEM(block->numbers, (Py_ssize_t)frames));
+    }
+    return PyLong_FromUnsignedLong(frames); /* of fixed blocks, once */
 }
 
 /* Takes the reference. */

@@ -6,6 +6,11 @@
 #include "histogram.h"
 #include "memory.h"
 #include "preempt.h"
+#include "thread.h"
+
+#if defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 struct vc_bridge {
     vc_entry entry;     /* the IO thread's, into the interpreter in which the stream was opened */
@@ -107,17 +112,33 @@ static void note_escape(vc_bridge *bridge, PyObject *exception) {
     PyErr_Clear();
 }
 
-/* This thread is in a callback. */
-static _Thread_local bool in_callback;
+/* Whether this thread is in a callback. */
+#if defined(__APPLE__)
+/* Its first use allocates nothing, as that of a thread-local variable does there. */
+static pthread_key_t inside_key;
+static pthread_once_t has_key = PTHREAD_ONCE_INIT;
+static void make_key(void) { pthread_key_create(&inside_key, NULL); }
+static void prepare_inside(void) { pthread_once(&has_key, make_key); }
+static void set_inside(bool inside) { pthread_setspecific(inside_key, inside ? &has_key : NULL); }
+static bool is_inside(void) {
+    prepare_inside();
+    return pthread_getspecific(inside_key) != NULL;
+}
+#else
+static VC_THREAD_LOCAL bool in_callback;
+static void prepare_inside(void) {}
+static void set_inside(bool inside) { in_callback = inside; }
+static bool is_inside(void) { return in_callback; }
+#endif
 
 static int32_t call(vc_bridge *bridge) {
     /* The slot in front of the arguments belongs to the callee (PY_VECTORCALL_ARGUMENTS_OFFSET):
      * a bound method puts its self there without an allocation. */
     PyObject *arguments[2] = {NULL, bridge->block};
-    in_callback = true;
+    set_inside(true);
     PyObject *result = PyObject_Vectorcall(bridge->callable, arguments + 1,
                                            1 | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
-    in_callback = false;
+    set_inside(false);
     int32_t answer = check_result(bridge, result);
     Py_XDECREF(result);
     vc_values_give(((vc_py_block *)bridge->block)->results);
@@ -133,7 +154,7 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
     vc_py_store(&object->lost_frames, block->lost_frames);
     vc_values_take(object->parameters);
     if (object->frames_value != block->frames) {
-        PyObject *frames = PyLong_FromUnsignedLong(block->frames);
+        PyObject *frames = vc_py_number(object, block->frames);
         if (frames == NULL) {
             return false;
         }
@@ -292,6 +313,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
         PyErr_NoMemory();
         return NULL;
     }
+    prepare_inside();
     bridge->entry.interpreter = PyInterpreterState_Get();
     bridge->zero_copy = zero_copy;
     bridge->callable = callable;
@@ -331,7 +353,7 @@ void vc_bridge_close(vc_bridge *bridge) {
     vc_guard_give(&bridge->guard);
 }
 
-int vc_bridge_on_io_thread(void) { return in_callback; }
+int vc_bridge_on_io_thread(void) { return is_inside(); }
 
 PyObject *vc_bridge_take_exception(vc_bridge *bridge) {
     return atomic_exchange(&bridge->exception, NULL);

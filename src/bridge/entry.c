@@ -2,6 +2,11 @@
 #include "entry.h"
 
 #include "stack.h"
+#include "thread.h"
+
+#if defined(__APPLE__)
+#include <pthread.h>
+#endif
 
 static void drop_attached(PyThreadState *state) {
     PyThreadState_Clear(state);
@@ -19,11 +24,17 @@ static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) 
 }
 
 uint64_t vc_this_thread(void) {
+#if defined(__APPLE__)
+    /* Never another thread's either, and nothing is allocated for it. */
+    uint64_t mine = 0;
+    pthread_threadid_np(NULL, &mine);
+#else
     static _Atomic uint64_t threads;
-    static _Thread_local uint64_t mine;
+    static VC_THREAD_LOCAL uint64_t mine;
     if (mine == 0) {
         mine = atomic_fetch_add(&threads, 1) + 1;
     }
+#endif
     return mine;
 }
 

@@ -1,4 +1,7 @@
 /* An interpreter with a GIL of its own. See isolated.h. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
 #include "isolated.h"
 
 #include "entry.h"
@@ -8,6 +11,11 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <time.h>
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
 #if defined(__unix__) || defined(__APPLE__)
 #define HAS_FORK 1
 #endif
@@ -80,18 +88,32 @@ static bool begin_change(void) {
 
 static void end_change(void) { atomic_fetch_sub(&changing, 1); }
 
-/* The runtime's list of interpreters begins in here: {..., head, main, ...}. */
-extern char _PyRuntime[];
+/* The runtime's list of interpreters begins in CPython's private variable _PyRuntime: {..., head,
+ * main, ...}. It is looked up when it is needed, because a Python that hides it could otherwise not
+ * load this module. NULL: it is hidden. docs/decisions/0017 lists all that is private. */
 enum { LIST_IS_WITHIN = 8192 };
+
+static char *runtime(void) {
+#if defined(_WIN32)
+    HMODULE python = NULL;
+    GetModuleHandleExA(GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS |
+                           GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT,
+                       (LPCSTR)(void *)PyInterpreterState_Head, &python);
+    return python != NULL ? (char *)(void *)GetProcAddress(python, "_PyRuntime") : NULL;
+#else
+    return dlsym(RTLD_DEFAULT, "_PyRuntime");
+#endif
+}
 
 static void unlink_all(void) {
     PyInterpreterState *pair[2] = {PyInterpreterState_Head(), PyInterpreterState_Main()};
     if (atomic_load(&alive) == 0 || pair[0] == pair[1]) {
         return;
     }
-    for (size_t at = 0; at < LIST_IS_WITHIN; at += sizeof(void *)) {
-        if (memcmp(_PyRuntime + at, pair, sizeof pair) == 0) {
-            memcpy(_PyRuntime + at, &pair[1], sizeof pair[1]);
+    char *list = runtime();
+    for (size_t at = 0; list != NULL && at < LIST_IS_WITHIN; at += sizeof(void *)) {
+        if (memcmp(list + at, pair, sizeof pair) == 0) {
+            memcpy(list + at, &pair[1], sizeof pair[1]);
             return;
         }
     }

@@ -15,19 +15,31 @@ typedef struct array_head {
 } array_head;
 enum { ARRAY_C_CONTIGUOUS = 1, ARRAY_F_CONTIGUOUS = 2 };
 
+/* Each value is compared with what the array says of itself, and no pointer is followed before it
+ * was: NumPy keeps dimensions and strides side by side. */
 static int check_array(PyObject *object) {
     array_head *array = (array_head *)object;
     int good = 0;
+    if (Py_TYPE(object)->tp_basicsize < (Py_ssize_t)sizeof(array_head)) {
+        PyErr_SetString(PyExc_TypeError, "a block's view is an array or a memoryview");
+        return -1;
+    }
     PyObject *interface = PyObject_GetAttrString(object, "__array_interface__");
     PyObject *data = interface ? PyDict_GetItemString(interface, "data") : NULL;
     PyObject *shape = interface ? PyDict_GetItemString(interface, "shape") : NULL;
-    if (data != NULL && shape != NULL && PyTuple_Check(data) && PyTuple_Size(shape) == 2) {
+    PyObject *strides = PyErr_Occurred() ? NULL : PyObject_GetAttrString(object, "strides");
+    if (data != NULL && shape != NULL && PyTuple_Check(data) && PyTuple_Size(shape) == 2 &&
+        strides != NULL && PyTuple_Check(strides) && PyTuple_Size(strides) == 2) {
         good = array->nd == 2 &&
                PyLong_AsVoidPtr(PyTuple_GetItem(data, 0)) == (void *)array->data &&
+               array->strides == array->dimensions + 2 &&
                PyLong_AsSsize_t(PyTuple_GetItem(shape, 0)) == array->dimensions[0] &&
                PyLong_AsSsize_t(PyTuple_GetItem(shape, 1)) == array->dimensions[1] &&
+               PyLong_AsSsize_t(PyTuple_GetItem(strides, 0)) == array->strides[0] &&
+               PyLong_AsSsize_t(PyTuple_GetItem(strides, 1)) == array->strides[1] &&
                (array->flags & ARRAY_C_CONTIGUOUS);
     }
+    Py_XDECREF(strides);
     Py_XDECREF(interface);
     if (!good && !PyErr_Occurred()) {
         PyErr_SetString(PyExc_TypeError, "this NumPy lays out its arrays in a way that is not "

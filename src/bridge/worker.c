@@ -4,6 +4,8 @@
 #endif
 #include "worker.h"
 
+#include "thread.h"
+
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -26,8 +28,10 @@ struct vc_worker {
     void *user;
     double ns_per_frame;
     pthread_t thread;
-    bool running; /* control's */
-    long owner;   /* the process that has the thread; a forked child has not */
+    vc_thread own; /* what the thread was given */
+    bool urgent;   /* it may ask for a priority */
+    bool running;  /* control's */
+    long owner;    /* the process that has the thread; a forked child has not */
     _Atomic bool quit;
     _Atomic bool ended;
 
@@ -101,6 +105,7 @@ static void run_by_the_clock(vc_worker *worker) {
         nap(wanted < SHORTEST_NAP_NS  ? SHORTEST_NAP_NS
             : wanted > LONGEST_NAP_NS ? LONGEST_NAP_NS
                                       : wanted);
+        vc_thread_recover(&worker->own);
     }
 }
 
@@ -126,6 +131,7 @@ static void wake(vc_worker *worker) {
 
 static void *run(void *user) {
     vc_worker *worker = user;
+    vc_thread_begin(&worker->own, "voicecoil work", worker->urgent);
     if (worker->waited_for) {
         run_by_cycles(worker);
     } else {
@@ -134,6 +140,7 @@ static void *run(void *user) {
     if (worker->leave != NULL) {
         worker->leave(worker->user);
     }
+    vc_thread_end(&worker->own);
     atomic_store(&worker->ended, true);
     wake(worker);
     return NULL;
@@ -191,6 +198,7 @@ bool vc_worker_start(vc_worker *worker) {
     worker->cycles = worker->settled = 0;
     atomic_store(&worker->quit, false);
     atomic_store(&worker->ended, false);
+    worker->urgent = !worker->waited_for && vc_thread_guard(0);
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
@@ -198,6 +206,8 @@ bool vc_worker_start(vc_worker *worker) {
     pthread_attr_destroy(&attributes);
     return worker->running;
 }
+
+vc_thread *vc_worker_thread(vc_worker *worker) { return &worker->own; }
 
 void vc_worker_quit(vc_worker *worker) {
     atomic_store(&worker->quit, true);
@@ -215,6 +225,19 @@ bool vc_worker_join(vc_worker *worker, int64_t deadline_ns) {
     if (worker->running) {
         pthread_join(worker->thread, NULL);
         worker->running = false;
+    }
+    return true;
+}
+
+enum { LOOK_NS = 2000000 }; /* by which the end of a stream may be noticed too late */
+
+bool vc_wait_finished(const vc_engine *engine, int64_t timeout_ns) {
+    int64_t until_ns = vc_clock_ns() + timeout_ns;
+    const struct timespec pause = {.tv_nsec = LOOK_NS};
+    while (vc_engine_state(engine) != VC_FINISHED) {
+        if (vc_clock_ns() >= until_ns || nanosleep(&pause, NULL) != 0) {
+            return false;
+        }
     }
     return true;
 }

@@ -10,6 +10,7 @@
 #define VOICECOIL_WORKER_H
 
 #include "lead.h"
+#include "thread.h"
 
 typedef struct vc_worker vc_worker;
 
@@ -30,10 +31,15 @@ bool vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_fram
 /* Begins a new time line and a thread, before the device is started. False: the system gives no
  * thread. [control] */
 bool vc_worker_start(vc_worker *worker);
+/* What its thread was given, this time or the last. [control] */
+vc_thread *vc_worker_thread(vc_worker *worker);
 /* Asks the thread to end after the block that it is at. [control], several at a time, or in user
  * code */
 void vc_worker_quit(vc_worker *worker);
 /* Waits for its end. False: not within `deadline_ns`; then nothing may be freed. [control] */
 bool vc_worker_join(vc_worker *worker, int64_t deadline_ns);
+/* Waits until the engine's state is VC_FINISHED. False: `timeout_ns` passed, or a signal came that
+ * Python may want to handle. A look costs a hundredth of what it costs in Python. [control] */
+bool vc_wait_finished(const vc_engine *engine, int64_t timeout_ns);
 
 #endif

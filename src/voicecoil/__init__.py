@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from voicecoil.sounds.render import Clip as Clip
     from voicecoil.sounds.render import render as render
     from voicecoil.statistics import Statistics as Statistics
+    from voicecoil.streams.priority import ThreadPriority as ThreadPriority
     from voicecoil.streams.stream import InputStream as InputStream
     from voicecoil.streams.stream import OutputStream as OutputStream
     from voicecoil.streams.stream import Stream as Stream
@@ -91,6 +92,7 @@ _HOMES = {
     "sounds.record_writer": "Loss",
     "sounds.render": "Clip render",
     "statistics": "Statistics",
+    "streams.priority": "ThreadPriority",
     "streams.stream": "InputStream OutputStream Stream",
 }
 _MODULES = {"conversion", "drivers", "errors", "files", "native", "testing"}

@@ -11,7 +11,7 @@ from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
-from libc.stdint cimport UINT32_MAX, int64_t, uint32_t, uint64_t, uintptr_t
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
 from _voicecoil cimport *
@@ -35,6 +35,19 @@ MAX_BLOCK_FRAMES = 65536
 def clock_ns():
     """The machine's monotonic clock, ns."""
     return vc_clock_ns()
+
+
+def name_thread(str name):
+    """Names the calling thread for debuggers and system monitors; Linux keeps 15 characters."""
+    vc_thread_name(name.encode("ascii", "replace"))
+
+
+def guard_hard(int64_t limit_us):
+    """Sets the hard limit on spinning that RealtimeKit demands. False: nobody would lower a thread.
+
+    The process cannot take it back: see `vc_thread_guard` in core/thread.h.
+    """
+    return vc_thread_guard(limit_us)
 
 
 def set_trap(uintptr_t enter, uintptr_t leave):
@@ -299,6 +312,19 @@ cdef class Worker(Code):
     def start(self):
         """Begins its thread. False: the system gives none."""
         return vc_worker_start(self.worker)
+
+    @property
+    def thread(self):
+        """(policy, level, errno of a refusal, the system's number of the thread).
+
+        The policy is a vc_policy. The number is 0 when the thread does not run.
+        """
+        cdef vc_thread *thread = vc_worker_thread(self.worker)
+        return vc_thread_policy(thread), thread.level, thread.error, thread.id
+
+    def granted(self, int32_t level):
+        """RealtimeKit has given its thread that priority. False: it is not kept."""
+        return vc_thread_granted(vc_worker_thread(self.worker), level)
 
     def stop(self):
         """Asks for the end when all that was made is played."""
@@ -757,6 +783,16 @@ cdef class Engine:
     def address(self):
         """The vc_engine*, for drivers."""
         return <uintptr_t>self.engine
+
+    def wait_finished(self, double timeout_s):
+        """Waits without the GIL until its state is FINISHED.
+
+        False: the time passed, or a signal came; then its handler runs when this returns.
+        """
+        cdef bint finished
+        with nogil:
+            finished = vc_wait_finished(self.engine, <int64_t>(timeout_s * 1e9))
+        return finished
 
     @cython.critical_section
     def start(self):

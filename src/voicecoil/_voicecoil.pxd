@@ -245,6 +245,18 @@ cdef extern from "entry.h":
     void vc_guard_forget_all()
 
 
+cdef extern from "thread.h" nogil:
+    ctypedef struct vc_thread:
+        int64_t id
+        int32_t level
+        int32_t error
+
+    void vc_thread_name(const char *name)
+    int vc_thread_policy(const vc_thread *thread)
+    bint vc_thread_granted(vc_thread *thread, int32_t level)
+    bint vc_thread_guard(int64_t hard_us)
+
+
 cdef extern from "worker.h" nogil:
     ctypedef struct vc_worker:
         pass
@@ -255,6 +267,8 @@ cdef extern from "worker.h" nogil:
     bint vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
                        bint waited_for)
     bint vc_worker_start(vc_worker *worker)
+    vc_thread *vc_worker_thread(vc_worker *worker)
+    bint vc_wait_finished(const vc_engine *engine, int64_t timeout_ns)
     void vc_worker_quit(vc_worker *worker)
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
 

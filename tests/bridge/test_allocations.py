@@ -11,6 +11,7 @@ import pytest
 
 from coreaudio import simulator_path
 from paths import LIVES
+from rig import needs_a_gil
 
 PROGRAM = LIVES / "allocations.py"
 BLOCKS = 100_000
@@ -57,6 +58,24 @@ def test_none_when_the_device_changes_its_cycles_but_the_blocks_are_fixed() -> N
     shape = {"pattern": [64, 32, 16, 64]}
     wanted = {"blocksize": 64, "arrays": "memoryview", "latency": "low"}
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
+
+
+# What devices were seen to do: one that resamples, PulseAudio (which asks for what its buffer
+# lacks), ALSA (which wakes up late now and then), and one whose cycles are short.
+VARYING = [
+    [300, 400],
+    [441, 440, 441, 882, 439, 1763],
+    [1024, 1024, 1023, 2048, 1, 1024],
+    [257, 16, 333],
+]
+
+
+@needs_a_gil  # without one, the views of each number of frames are made once, and kept
+@pytest.mark.parametrize("arrays", ["numpy", "memoryview"])
+@pytest.mark.parametrize("pattern", VARYING)
+def test_none_when_cycles_vary(pattern: list[int], arrays: str) -> None:
+    shape = {"pattern": pattern, "frames": max(pattern), "loopback": False}
+    assert allocations(1000, "vary", shape, arrays=arrays, latency="low") == 0
 
 
 @pytest.mark.parametrize("latency", ["low", "safe"])

@@ -24,6 +24,12 @@ def read(block: vc.Block) -> None:
         raise AssertionError(repr(block))
 
 
+def vary(block: vc.Block) -> None:
+    """The same, of a device whose cycles vary."""
+    if block.output is block.input or block.time is None or block.frames not in sizes:
+        raise AssertionError(repr(block))
+
+
 def allocate(block: vc.Block) -> None:
     kept[0] = [block.frames]
 
@@ -34,7 +40,8 @@ class Instrument:
 
 
 kept: list[list[int]] = [[]]
-work = {"read": read, "allocate": allocate, "method": Instrument().play}[work]
+sizes = set(shape.get("pattern", ()))
+work = {"read": read, "vary": vary, "allocate": allocate, "method": Instrument().play}[work]
 if "simulator" in shape:
     world = SimulatedCoreAudio(
         shape["simulator"],

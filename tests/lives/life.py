@@ -21,7 +21,9 @@ def devices(count: int = 1, **shape: Any) -> Driver:
         clock = "running" if shape.get("clock") == "free" else "real"
         ones = [f"uid={i}; name=Life {i}; in=2; out=2; buffer=64" for i in range(count)]
         return SimulatedCoreAudio(devices=ones, clock=clock).driver
-    return VirtualDriver([VirtualDevice(f"Life {i}", frames=64, **shape) for i in range(count)])
+    return VirtualDriver(
+        [VirtualDevice(f"Life {i}", **{"frames": 64, **shape}) for i in range(count)]
+    )
 
 
 class Beat:

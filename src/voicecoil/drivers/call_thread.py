@@ -18,6 +18,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol, TypeVar
 
+from voicecoil import _core
 from voicecoil.errors import ForkedError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 
@@ -284,6 +285,7 @@ class ControlThread:
     # ---- the thread ----
 
     def _run(self) -> None:
+        _core.name_thread(self._name)
         while (job := self._next()) is not None:
             _running.job = job
             try:

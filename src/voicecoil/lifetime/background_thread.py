@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 
+from voicecoil import _core
+
 __all__ = ["BackgroundThread"]
 
 LOOK_S = 0.1  # a signal that arrives just before a wait begins is handled when the wait ends
@@ -87,6 +89,7 @@ class BackgroundThread:
         if not self._claim.acquire(blocking=False):
             return
         try:
+            _core.name_thread(self.name)
             self._target()
         finally:
             self._end()

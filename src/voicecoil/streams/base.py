@@ -56,6 +56,10 @@ __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
 Callback = Callable[[_block.Block], None]
 
+# Between two looks of `wait` at what only Python can see: a device that is lost, a stop by another
+# thread. Signals, and the stream's own end, are noticed at once.
+LOOK_S = 0.1
+
 
 class StreamBase(StreamFacts):
     """What the three kinds of stream have in common."""
@@ -303,9 +307,10 @@ class StreamBase(StreamFacts):
             connection.failure.ask()
             if (trouble := connection.trouble()) is not None:
                 self._lost(connection, trouble)
-            if until is not None and time.monotonic() >= until:
+            left_s = LOOK_S if until is None else until - time.monotonic()
+            if left_s <= 0:
                 return False
-            time.sleep(POLL_S)
+            connection.engine.wait_finished(min(left_s, LOOK_S))
         connection.halt(STOP_TIMEOUT_S)
         self._raise_once(connection)
         if (failure := connection.take_failure()) is not None:

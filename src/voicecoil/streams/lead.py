@@ -8,6 +8,7 @@ from typing import Any, Literal
 from voicecoil import _core
 from voicecoil.drivers.protocol import Got
 from voicecoil.errors import ArgumentError, DriverError
+from voicecoil.streams import realtimekit
 
 __all__ = ["Ahead", "Home", "check_home"]
 
@@ -121,6 +122,8 @@ class Ahead:
                 "the system gives no thread; end some of the program's", call="pthread_create"
             )
         self._running = True
+        if not self._waited_for:
+            realtimekit.raise_soon(self.worker)
 
     def stop(self) -> None:
         """Asks for the end when all that was made was heard."""

@@ -16,6 +16,7 @@ from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.streams.lead import Ahead
 from voicecoil.streams.lifecycle import Connection
+from voicecoil.streams.priority import ThreadPriority, priority_of
 
 __all__ = ["StreamFacts"]
 
@@ -100,6 +101,16 @@ class StreamFacts(Unique):
     def lead_frames(self) -> int:
         """How late the callback may be, frames; 0: it runs on the device's thread."""
         return self._ahead.lead_frames if self._ahead is not None else 0
+
+    @property
+    def worker_priority(self) -> ThreadPriority | None:
+        """The priority of the thread that the callback runs on, ahead of the device.
+
+        None: it runs on the device's own thread, whose priority is the audio system's affair.
+        Before the stream is started it is an ordinary one; RealtimeKit may raise it somewhat later
+        than the start. See `ThreadPriority`.
+        """
+        return priority_of(self._ahead.worker) if self._ahead is not None else None
 
     def _lead_frames(self) -> int:
         """What the lead, or blocks that do not fit a duplex device's cycles, cost."""

@@ -5,6 +5,7 @@
 #include "device.h"
 
 #include "memory.h"
+#include "thread.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -304,7 +305,7 @@ vc_device_condition vc_device_get_condition(const vc_device *device) {
 }
 
 /* The device whose IO thread this is. */
-static _Thread_local const vc_device *io_thread_of;
+static VC_THREAD_LOCAL const vc_device *io_thread_of;
 
 int64_t vc_device_clock_ns(void *user) {
     vc_device *device = user;
@@ -685,6 +686,7 @@ static void *io_thread(void *user) {
     vc_device *device = user;
     const vc_device_config *config = &device->config;
     io_thread_of = device;
+    vc_thread_name("voicecoil io");
     /* The time line goes on where it was when the device ran before. */
     if (device->config.output_channels) {
         /* What was on the cable when the device stood still is not heard now. */

@@ -1,0 +1,382 @@
+/* Names, priorities and floating-point modes of threads. See thread.h.
+ *
+ * The guard's handler may run at any moment on any thread, also while a thread ends: so it finds
+ * threads by their numbers in a fixed table, and never follows a pointer. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "thread.h"
+
+#include "floating.h"
+
+#include <errno.h>
+#include <string.h>
+
+#if defined(_WIN32)
+#include <windows.h>
+#else
+#include <pthread.h>
+#include <time.h>
+#endif
+#if defined(__APPLE__)
+#include <pthread/qos.h>
+#endif
+#if defined(__linux__)
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#if !defined(sigev_notify_thread_id)
+#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it */
+#endif
+#endif
+
+static void set(vc_thread *thread, vc_policy policy, int32_t level, int32_t error) {
+    atomic_store(&thread->level, level);
+    atomic_store(&thread->error, error);
+    atomic_store(&thread->policy, (int32_t)policy);
+}
+
+#if defined(__linux__)
+/* ---- Linux ------------------------------------------------------------------------------------
+ */
+
+enum { SLOTS = 64 };                           /* slot 0 is none */
+static _Atomic int watched[SLOTS];             /* a thread's number; 0: the slot is free */
+static _Atomic bool lowered[SLOTS];            /* it was made an ordinary one */
+static _Atomic int64_t counted_from_ns[SLOTS]; /* when its timer began to count */
+#define TOO_MUCH 0.9                           /* of a processor */
+
+static int this_id(void) { return (int)syscall(SYS_gettid); }
+
+/* 0, or errno. The C library's function has another meaning in musl, so the system is called. */
+static int set_scheduler(int id, int policy, int level) {
+    struct sched_param parameters = {.sched_priority = level};
+    return syscall(SYS_sched_setscheduler, id, policy, &parameters) == 0 ? 0 : errno;
+}
+
+/* us. Before the hard limit, by as much as the handler needs to come and do its work: the system
+ * looks once in each of its ticks. */
+static rlim_t soft_limit(const struct rlimit *limit) {
+    rlim_t spin = VC_SPIN_NS / 1000, most = limit->rlim_max / 4 * 3;
+    return most < spin ? most : spin;
+}
+
+static void limit_soft(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_RTTIME, &limit) == 0) {
+        limit.rlim_cur = soft_limit(&limit);
+        setrlimit(RLIMIT_RTTIME, &limit);
+    }
+}
+
+static int scheduler_of(int id) {
+    return (int)syscall(SYS_sched_getscheduler, id) & ~SCHED_RESET_ON_FORK;
+}
+
+static void lower(int slot, int id) {
+    int policy = scheduler_of(id);
+    if (policy == SCHED_FIFO || policy == SCHED_RR) {
+        atomic_store(&lowered[slot], true);
+        /* With the flag that it has: only root may take that away. */
+        set_scheduler(id, SCHED_OTHER | SCHED_RESET_ON_FORK, 0);
+    }
+}
+
+static int slot_of(int id) {
+    int slot = SLOTS - 1;
+    while (slot > 0 && atomic_load(&watched[slot]) != id) {
+        slot--;
+    }
+    return slot;
+}
+
+/* A thread's timer has counted VC_SPIN_NS of computing. How much time has passed meanwhile says how
+ * much of a processor that was. */
+static void on_timer(int slot, int me) {
+    int64_t now_ns = vc_clock_ns();
+    int64_t passed_ns = now_ns - atomic_exchange(&counted_from_ns[slot], now_ns);
+    if (passed_ns < VC_SPIN_NS / TOO_MUCH) {
+        lower(slot, me);
+    }
+}
+
+/* On the thread whose timer it is; or by RLIMIT_RTTIME, for which the system prefers the thread
+ * that has computed too long. If that one blocks the signal, another one is here, and does not know
+ * which it was: all are lowered. Calls nothing but the system. */
+static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
+    (void)number, (void)unused;
+    int kept = errno, me = this_id(), mine = slot_of(me);
+    if (info->si_code == SI_TIMER) {
+        if (mine != 0) {
+            on_timer(mine, me);
+        }
+        errno = kept;
+        return;
+    }
+    for (int slot = mine != 0 ? mine : 1; slot < (mine != 0 ? mine + 1 : SLOTS); slot++) {
+        int id = atomic_load(&watched[slot]);
+        if (id != 0) {
+            lower(slot, id);
+        }
+    }
+    limit_soft(); /* the system has added a second to it */
+    errno = kept;
+}
+
+/* Sends SIGXCPU to the calling thread whenever it has computed for VC_SPIN_NS. By system calls:
+ * older C libraries have these functions in another library. */
+static void start_timer(vc_thread *thread) {
+    thread->timer = -1;
+#if defined(SYS_timer_create) && defined(SYS_timer_settime) && UINTPTR_MAX == UINT64_MAX
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGXCPU};
+    event.sigev_notify_thread_id = this_id();
+    int timer = -1;
+    if (syscall(SYS_timer_create, CLOCK_THREAD_CPUTIME_ID, &event, &timer) == 0) {
+        struct timespec spin = {.tv_nsec = VC_SPIN_NS};
+        struct itimerspec times = {.it_interval = spin, .it_value = spin};
+        syscall(SYS_timer_settime, timer, 0, &times, NULL);
+        thread->timer = timer;
+    }
+#endif
+}
+
+static void end_timer(vc_thread *thread) {
+#if defined(SYS_timer_delete)
+    if (thread->timer != -1) {
+        syscall(SYS_timer_delete, thread->timer);
+    }
+#endif
+    thread->timer = -1;
+}
+
+bool vc_thread_guard(int64_t hard_us) {
+    struct sigaction now;
+    if (sigaction(SIGXCPU, NULL, &now) != 0) {
+        return false;
+    }
+    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigxcpu) {
+        if (now.sa_handler != SIG_DFL) {
+            return false;
+        }
+        struct sigaction ours = {.sa_sigaction = on_sigxcpu, .sa_flags = SA_RESTART | SA_SIGINFO};
+        sigemptyset(&ours.sa_mask);
+        if (sigaction(SIGXCPU, &ours, NULL) != 0) {
+            return false;
+        }
+    }
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_RTTIME, &limit) != 0) {
+        return false;
+    }
+    if (hard_us != 0 && limit.rlim_max > (rlim_t)hard_us) { /* infinity is more than any number */
+        limit.rlim_max = (rlim_t)hard_us;
+    }
+    rlim_t soft = soft_limit(&limit);
+    limit.rlim_cur = limit.rlim_cur < soft ? limit.rlim_cur : soft;
+    return setrlimit(RLIMIT_RTTIME, &limit) == 0;
+}
+
+static bool watch(vc_thread *thread, int id) {
+    for (int32_t slot = 1; slot < SLOTS; slot++) {
+        int none = 0;
+        if (atomic_load(&watched[slot]) == 0) {
+            atomic_store(&lowered[slot], false);
+            atomic_store(&counted_from_ns[slot], vc_clock_ns());
+            if (atomic_compare_exchange_strong(&watched[slot], &none, id)) {
+                atomic_store(&thread->slot, slot);
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void unwatch(vc_thread *thread) {
+    int32_t slot = atomic_exchange(&thread->slot, 0); /* two threads may come here at once */
+    if (slot != 0) {
+        atomic_store(&watched[slot], 0);
+    }
+}
+
+void vc_thread_name(const char *name) {
+    char kept[16] = {0};
+    strncpy(kept, name, sizeof kept - 1);
+    pthread_setname_np(pthread_self(), kept);
+}
+
+static void raise_priority(vc_thread *thread) {
+    int id = this_id();
+    if (!watch(thread, id)) {
+        set(thread, VC_POLICY_ORDINARY, 0, EAGAIN);
+        return;
+    }
+    int error = set_scheduler(id, SCHED_FIFO | SCHED_RESET_ON_FORK, VC_WORKER_PRIORITY);
+    if (error) { /* it stays watched: RealtimeKit may raise it, and it may spin at once */
+        set(thread, VC_POLICY_ORDINARY, 0, error);
+    } else {
+        set(thread, VC_POLICY_FIFO, VC_WORKER_PRIORITY, 0);
+    }
+}
+
+bool vc_thread_granted(vc_thread *thread, int32_t level) {
+    int id = (int)atomic_load(&thread->id);
+    int32_t slot = atomic_load(&thread->slot);
+    if (id == 0 || slot == 0) {
+        return false;
+    }
+    atomic_store(&lowered[slot], false);
+    set(thread, VC_POLICY_RR, level, 0);
+    if (scheduler_of(id) != SCHED_RR) { /* it has been lowered already */
+        atomic_store(&lowered[slot], true);
+    }
+    return true;
+}
+
+enum { AGAIN_NS = 2000000000 };
+#define LITTLE 0.5 /* of a processor */
+
+void vc_thread_recover(vc_thread *thread) {
+    int32_t slot = atomic_load(&thread->slot);
+    if (slot == 0 || !atomic_load(&lowered[slot])) {
+        thread->lowered_ns = 0;
+        return;
+    }
+    int64_t now_ns = vc_clock_ns();
+    if (thread->lowered_ns != 0 && now_ns - thread->lowered_ns < AGAIN_NS) {
+        return;
+    }
+    struct timespec taken;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &taken);
+    int64_t busy_ns = (int64_t)taken.tv_sec * 1000000000 + taken.tv_nsec;
+    double share = (double)(busy_ns - thread->busy_ns) / (double)(now_ns - thread->lowered_ns);
+    bool fifo = atomic_load(&thread->policy) == VC_POLICY_FIFO;
+    if (fifo && thread->lowered_ns != 0 && share < LITTLE) {
+        int policy = SCHED_FIFO | SCHED_RESET_ON_FORK;
+        atomic_store(&counted_from_ns[slot], now_ns);
+        atomic_store(&lowered[slot], set_scheduler(this_id(), policy, VC_WORKER_PRIORITY) != 0);
+    }
+    thread->lowered_ns = now_ns;
+    thread->busy_ns = busy_ns;
+}
+
+vc_policy vc_thread_policy(const vc_thread *thread) {
+    vc_policy policy = (vc_policy)atomic_load(&thread->policy);
+    bool raised = policy == VC_POLICY_FIFO || policy == VC_POLICY_RR;
+    return raised && atomic_load(&lowered[atomic_load(&thread->slot)]) ? VC_POLICY_LOWERED : policy;
+}
+
+#else
+/* ---- elsewhere --------------------------------------------------------------------------------
+ */
+
+static void start_timer(vc_thread *thread) { (void)thread; }
+
+static void end_timer(vc_thread *thread) { (void)thread; }
+
+void vc_thread_recover(vc_thread *thread) { (void)thread; }
+
+bool vc_thread_guard(int64_t hard_us) {
+    (void)hard_us;
+    return true;
+}
+
+bool vc_thread_granted(vc_thread *thread, int32_t level) {
+    (void)thread, (void)level;
+    return false;
+}
+
+vc_policy vc_thread_policy(const vc_thread *thread) {
+    return (vc_policy)atomic_load(&thread->policy);
+}
+
+#if defined(__APPLE__)
+static int this_id(void) {
+    uint64_t id = 0;
+    pthread_threadid_np(NULL, &id);
+    return (int)id;
+}
+
+void vc_thread_name(const char *name) { pthread_setname_np(name); }
+
+static void raise_priority(vc_thread *thread) {
+    int error = pthread_set_qos_class_self_np(QOS_CLASS_USER_INTERACTIVE, 0);
+    set(thread, error ? VC_POLICY_ORDINARY : VC_POLICY_QOS, 0, error);
+}
+
+static void unwatch(vc_thread *thread) { (void)thread; }
+
+#elif defined(_WIN32)
+static int this_id(void) { return (int)GetCurrentThreadId(); }
+
+/* avrt.dll is part of Windows since Vista, and not of every compiler's libraries. */
+static FARPROC avrt(const char *name) {
+    HMODULE library = LoadLibraryA("avrt.dll");
+    return library != NULL ? GetProcAddress(library, name) : NULL;
+}
+
+/* Since Windows 10. */
+void vc_thread_name(const char *name) {
+    typedef HRESULT(WINAPI * describe)(HANDLE, PCWSTR);
+    HMODULE kernel = GetModuleHandleA("kernel32.dll");
+    describe function = (describe)(void *)GetProcAddress(kernel, "SetThreadDescription");
+    wchar_t wide[64] = {0};
+    for (size_t i = 0; i < 63 && name[i] != '\0'; i++) {
+        wide[i] = (wchar_t)name[i];
+    }
+    if (function != NULL) {
+        function(GetCurrentThread(), wide);
+    }
+}
+
+static void raise_priority(vc_thread *thread) {
+    typedef HANDLE(WINAPI * begin)(LPCSTR, LPDWORD);
+    begin function = (begin)(void *)avrt("AvSetMmThreadCharacteristicsA");
+    DWORD index = 0;
+    thread->task = function != NULL ? function("Audio", &index) : NULL;
+    set(thread, thread->task != NULL ? VC_POLICY_MMCSS : VC_POLICY_ORDINARY, 0,
+        thread->task != NULL ? 0 : ENOTSUP);
+}
+
+static void unwatch(vc_thread *thread) {
+    typedef BOOL(WINAPI * end)(HANDLE);
+    end function = (end)(void *)avrt("AvRevertMmThreadCharacteristics");
+    if (thread->task != NULL && function != NULL) {
+        function(thread->task);
+    }
+    thread->task = NULL;
+}
+
+#else
+static int this_id(void) { return 1; }
+
+void vc_thread_name(const char *name) { (void)name; }
+
+static void raise_priority(vc_thread *thread) { set(thread, VC_POLICY_ORDINARY, 0, ENOTSUP); }
+
+static void unwatch(vc_thread *thread) { (void)thread; }
+#endif
+#endif
+
+/* ---- all --------------------------------------------------------------------------------------
+ */
+
+void vc_thread_begin(vc_thread *thread, const char *name, bool urgent) {
+    vc_thread_name(name);
+    vc_float_enter(); /* for the thread's life */
+    thread->lowered_ns = 0;
+    set(thread, VC_POLICY_ORDINARY, 0, 0);
+    if (urgent) {
+        start_timer(thread);
+        raise_priority(thread);
+    }
+    atomic_store(&thread->id, this_id());
+}
+
+void vc_thread_end(vc_thread *thread) {
+    atomic_store(&thread->id, 0);
+    atomic_store(&thread->policy, (int32_t)vc_thread_policy(thread)); /* what it had at its end */
+    end_timer(thread);
+    unwatch(thread);
+}

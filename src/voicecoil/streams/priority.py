@@ -1,0 +1,65 @@
+"""The priority of the thread on which a callback runs ahead of the device."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from typing import Literal
+
+from voicecoil import _core
+
+__all__ = ["ThreadPriority", "priority_of"]
+
+Policy = Literal["ordinary", "fifo", "rr", "qos", "mmcss", "lowered"]
+_POLICIES: tuple[Policy, ...] = ("ordinary", "fifo", "rr", "qos", "mmcss", "lowered")  # vc_policy
+
+
+@dataclass(frozen=True)
+class ThreadPriority:
+    """How a thread's turn comes.
+
+    Attributes
+    ----------
+    policy : str
+        "fifo" (SCHED_FIFO), "rr" (SCHED_RR, from RealtimeKit), "qos" (macOS: user interactive),
+        "mmcss" (Windows: the task "Audio"); "ordinary": the system gave nothing better; "lowered":
+        it had one of those, and lost it because it computed without a pause.
+    level : int
+        Of SCHED_FIFO and SCHED_RR, 1 to 99; 0: there is none.
+    detail : str
+        Why it is an ordinary one; "": it is not.
+    """
+
+    policy: Policy
+    level: int
+    detail: str
+
+    @property
+    def is_realtime(self) -> bool:
+        """Whether it comes before all ordinary work."""
+        return self.policy not in ("ordinary", "lowered")
+
+
+def priority_of(worker: _core.Worker) -> ThreadPriority:
+    """What the worker's thread has now, or had when it ended."""
+    policy, level, error, _ = worker.thread
+    name = _POLICIES[policy]
+    if name == "lowered":
+        return ThreadPriority(
+            name, 0, "it computed for 0.2 s at a stretch, or for nearly all of a second"
+        )
+    if name != "ordinary":
+        return ThreadPriority(name, level, "")
+    return ThreadPriority(name, 0, _why(error))
+
+
+def _why(error: int) -> str:
+    if error == 0:
+        return "nothing was asked for: the device's clock is not real, or the thread never ran"
+    why = os.strerror(error)
+    if sys.platform != "linux":
+        return why
+    from voicecoil.streams import realtimekit
+
+    return f"SCHED_FIFO: {why}; RealtimeKit: {realtimekit.answer()} (see docs/latency.md)"

@@ -1,0 +1,198 @@
+/* Threads: names, priorities, and the guard against those that spin. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "check.h"
+#include "thread.h"
+
+#include <pthread.h>
+#include <string.h>
+
+#if defined(__linux__)
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static vc_thread thread;
+static _Atomic int stage; /* what the other thread may do; what it has done */
+static char name[16];
+static int policy_inside, level_inside;
+
+static void wait_for(int wanted) {
+    for (int i = 0; i < 20000 && atomic_load(&stage) != wanted; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    CHECK_INT(atomic_load(&stage), wanted);
+}
+
+/* As the system has it: the C library remembers what it was told itself. */
+static int policy_now(int *level) {
+    struct sched_param parameters = {0};
+    sched_getparam(0, &parameters);
+    *level = parameters.sched_priority;
+    return sched_getscheduler(0) & ~SCHED_RESET_ON_FORK;
+}
+
+static void *body(void *urgent) {
+    vc_thread_begin(&thread, "voicecoil worker with a long name", urgent != NULL);
+    pthread_getname_np(pthread_self(), name, sizeof name);
+    policy_inside = policy_now(&level_inside);
+    atomic_store(&stage, 1);
+    wait_for(2);
+    vc_thread_end(&thread);
+    return NULL;
+}
+
+/* Whether this process may have the priority at all. */
+static bool may(void) {
+    struct sched_param parameters = {.sched_priority = VC_WORKER_PRIORITY}, none = {0};
+    bool can = pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters) == 0;
+    pthread_setschedparam(pthread_self(), SCHED_OTHER, &none);
+    return can;
+}
+
+static void begin(bool urgent, void *(*function)(void *), pthread_t *handle) {
+    memset(&thread, 0, sizeof thread);
+    atomic_store(&stage, 0);
+    pthread_create(handle, NULL, function, urgent ? &thread : NULL);
+}
+
+static void a_thread_is_named_and_has_its_priority(void) {
+    CHECK(vc_thread_guard(0));
+    for (int urgent = 0; urgent <= 1; urgent++) {
+        pthread_t handle;
+        begin(urgent, body, &handle);
+        wait_for(1);
+        bool raised = urgent && may();
+        CHECK(strcmp(name, "voicecoil worke") == 0);
+        CHECK_INT(policy_inside, raised ? SCHED_FIFO : SCHED_OTHER);
+        CHECK_INT(level_inside, raised ? VC_WORKER_PRIORITY : 0);
+        CHECK_INT(vc_thread_policy(&thread), raised ? VC_POLICY_FIFO : VC_POLICY_ORDINARY);
+        CHECK_INT(atomic_load(&thread.level), level_inside);
+        CHECK_INT(atomic_load(&thread.error) != 0, urgent && !raised);
+        CHECK(atomic_load(&thread.id) != 0);
+        atomic_store(&stage, 2);
+        pthread_join(handle, NULL);
+        CHECK_INT(atomic_load(&thread.id), 0);
+        CHECK_INT(vc_thread_policy(&thread), raised ? VC_POLICY_FIFO : VC_POLICY_ORDINARY);
+    }
+}
+
+/* Until the guard has made it an ordinary thread; at most 20 s of computing. */
+static void *spins(void *unused) {
+    (void)unused;
+    vc_thread_begin(&thread, "spins", true);
+    bool raised = vc_thread_policy(&thread) == VC_POLICY_FIFO;
+    int64_t until_ns = vc_clock_ns() + 20000000000;
+    while (raised && vc_thread_policy(&thread) == VC_POLICY_FIFO && vc_clock_ns() < until_ns) {
+    }
+    policy_inside = policy_now(&level_inside);
+    atomic_store(&stage, 1);
+    wait_for(2);
+    vc_thread_end(&thread);
+    return NULL;
+}
+
+/* The same with pauses, which are too short for the others to get anywhere. */
+static void *hardly_pauses(void *unused) {
+    (void)unused;
+    vc_thread_begin(&thread, "hardly pauses", true);
+    bool raised = vc_thread_policy(&thread) == VC_POLICY_FIFO;
+    int64_t until_ns = vc_clock_ns() + 60000000000;
+    while (raised && vc_thread_policy(&thread) == VC_POLICY_FIFO && vc_clock_ns() < until_ns) {
+        int64_t pause_ns = vc_clock_ns() + 4000000;
+        while (vc_clock_ns() < pause_ns) {
+        }
+        nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+    }
+    policy_inside = policy_now(&level_inside);
+    atomic_store(&stage, 1);
+    wait_for(2);
+    vc_thread_end(&thread);
+    return NULL;
+}
+
+static void is_lowered(void *(*function)(void *)) {
+    if (!may()) {
+        return; /* then there is nothing to lower */
+    }
+    CHECK(vc_thread_guard(0));
+    pthread_t handle;
+    begin(true, function, &handle);
+    wait_for(1);
+    CHECK_INT(policy_inside, SCHED_OTHER);
+    CHECK_INT(vc_thread_policy(&thread), VC_POLICY_LOWERED);
+    atomic_store(&stage, 2);
+    pthread_join(handle, NULL);
+    struct rlimit limit;
+    getrlimit(RLIMIT_RTTIME, &limit);
+    CHECK(limit.rlim_cur <= VC_SPIN_NS / 1000); /* the guard stands as before */
+}
+
+static void a_thread_that_spins_is_made_an_ordinary_one(void) { is_lowered(spins); }
+
+static void a_thread_that_hardly_pauses_is_made_an_ordinary_one(void) { is_lowered(hardly_pauses); }
+
+/* Lowered for once, and then with pauses that are long enough. */
+static void *spins_once(void *unused) {
+    (void)unused;
+    vc_thread_begin(&thread, "spins once", true);
+    bool raised = vc_thread_policy(&thread) == VC_POLICY_FIFO;
+    while (raised && vc_thread_policy(&thread) == VC_POLICY_FIFO) {
+    }
+    for (int i = 0; raised && i < 20000 && vc_thread_policy(&thread) != VC_POLICY_FIFO; i++) {
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+        vc_thread_recover(&thread);
+    }
+    policy_inside = policy_now(&level_inside);
+    atomic_store(&stage, 1);
+    wait_for(2);
+    vc_thread_end(&thread);
+    return NULL;
+}
+
+static void a_thread_that_pauses_again_is_raised_again(void) {
+    if (!may()) {
+        return;
+    }
+    pthread_t handle;
+    begin(true, spins_once, &handle);
+    wait_for(1);
+    CHECK_INT(policy_inside, SCHED_FIFO);
+    CHECK_INT(vc_thread_policy(&thread), VC_POLICY_FIFO);
+    atomic_store(&stage, 2);
+    pthread_join(handle, NULL);
+}
+
+static void own_handler(int number) { (void)number; }
+
+static void a_program_with_a_handler_of_its_own_keeps_it(void) {
+    struct sigaction kept, now, theirs = {.sa_handler = own_handler};
+    sigaction(SIGXCPU, &theirs, &kept);
+    CHECK(!vc_thread_guard(0));
+    sigaction(SIGXCPU, NULL, &now);
+    CHECK(now.sa_handler == own_handler);
+    sigaction(SIGXCPU, &kept, NULL);
+    CHECK(vc_thread_guard(0));
+}
+
+static void a_thread_that_has_ended_is_not_granted_anything(void) {
+    memset(&thread, 0, sizeof thread);
+    CHECK(!vc_thread_granted(&thread, 2));
+    CHECK_INT(vc_thread_policy(&thread), VC_POLICY_ORDINARY);
+}
+#endif
+
+int main(void) {
+#if defined(__linux__)
+    RUN(a_thread_is_named_and_has_its_priority);
+    RUN(a_thread_that_spins_is_made_an_ordinary_one);
+    RUN(a_thread_that_hardly_pauses_is_made_an_ordinary_one);
+    RUN(a_thread_that_pauses_again_is_raised_again);
+    RUN(a_program_with_a_handler_of_its_own_keeps_it);
+    RUN(a_thread_that_has_ended_is_not_granted_anything);
+#endif
+    return check_summary();
+}

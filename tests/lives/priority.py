@@ -1,0 +1,61 @@
+"""Prints what priority the worker of a stream on a device in real time has got, as JSON.
+
+Arguments: "once", "spin" (its callback computes until it is lowered), "twice" (two streams).
+"""
+
+import json
+import os
+import resource
+import sys
+import threading
+
+from life import devices, until
+
+import voicecoil as vc
+
+lowered = threading.Event()
+spinning = sys.argv[1] == "spin"
+
+
+def is_raised(thread: int) -> bool:
+    return os.sched_getscheduler(thread) & ~os.SCHED_RESET_ON_FORK != os.SCHED_OTHER
+
+
+def callback(block: vc.Block) -> None:
+    thread = threading.get_native_id()
+    if spinning and is_raised(thread):
+        for _ in range(100_000):
+            if not is_raised(thread):
+                lowered.set()
+                return
+            sum(range(1000))
+
+
+def one() -> dict[str, object]:
+    with vc.OutputStream(callback, driver=devices(clock="real")) as stream:
+
+        def decided() -> bool:
+            priority = stream.worker_priority
+            assert priority is not None
+            return "not asked" not in priority.detail or priority.is_realtime
+
+        until(decided)
+        until(lambda: stream.statistics().cycles > 0)  # both threads have begun
+        if spinning:
+            until(lambda: lowered.is_set() and stream.worker_priority.policy == "lowered")
+        threads = {}
+        for number in os.listdir("/proc/self/task"):
+            with open(f"/proc/self/task/{number}/comm") as file:
+                threads[file.read().strip()] = os.sched_getscheduler(int(number))
+        priority = stream.worker_priority
+        stream.abort()
+    return {
+        "policy": priority.policy,
+        "level": priority.level,
+        "detail": priority.detail,
+        "threads": threads,
+        "limits": resource.getrlimit(resource.RLIMIT_RTTIME),
+    }
+
+
+print(json.dumps([one() for _ in range(2 if sys.argv[1] == "twice" else 1)]))
