@@ -107,7 +107,6 @@ void vc_lead_start(vc_lead *lead) {
     atomic_store(&lead->lost, 0);
     atomic_store(&lead->stopping, false);
     atomic_store(&lead->called, false);
-    atomic_store(&lead->result, VC_CONTINUE);
     atomic_store(&lead->made, 0);
     lead->lead_in = lead->config.lead_frames;
     lead->owed = 0;
@@ -117,7 +116,7 @@ void vc_lead_start(vc_lead *lead) {
     lead->faded_in = lead->faded_out = lead->fade_frames;
     memset(&lead->current, 0, sizeof lead->current);
     lead->has_next = false;
-    atomic_store(&lead->ended, false);
+    atomic_store(&lead->result, VC_NOT_ENDED);
 }
 
 void vc_lead_stop(vc_lead *lead) {
@@ -128,7 +127,7 @@ void vc_lead_stop(vc_lead *lead) {
 }
 
 bool vc_lead_ended(const vc_lead *lead) {
-    return atomic_load_explicit(&lead->ended, memory_order_acquire);
+    return atomic_load_explicit(&lead->result, memory_order_acquire) != VC_NOT_ENDED;
 }
 
 uint64_t vc_lead_blocks(const vc_lead *lead) {
@@ -359,8 +358,9 @@ static void settle(const vc_lead *lead) VC_REALTIME {
 
 /* What the engine is told when the code has ended and nothing is left to play. */
 static int32_t result_of(const vc_lead *lead) {
-    int32_t result = atomic_load_explicit(&lead->result, memory_order_relaxed);
-    return vc_lead_ended(lead) && (result < 0 || lead->output == NULL) ? result : VC_CONTINUE;
+    int32_t result = atomic_load_explicit(&lead->result, memory_order_acquire);
+    bool ended = result != VC_NOT_ENDED;
+    return ended && (result < 0 || lead->output == NULL) ? result : VC_CONTINUE;
 }
 
 int32_t vc_lead_process(vc_block *block, void *user) {

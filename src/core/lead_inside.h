@@ -10,7 +10,7 @@
  * Memory orders. Frames go through the rings, which order themselves (ring.c). A note is pushed
  * before the input that it belongs to is committed, and the newest note of an output stream is
  * written before `exchanged` is stored with release: a worker that sees the frames sees the note.
- * `result` is stored before `ended`, with release, and `ended` after the last frame.
+ * `result` is stored with release after the last frame.
  */
 #ifndef VOICECOIL_LEAD_INSIDE_H
 #define VOICECOIL_LEAD_INSIDE_H
@@ -20,6 +20,10 @@
 
 #include <math.h>
 #include <stdatomic.h>
+
+/* Not what any code returns: vc_lead_make turns it into VC_ERROR. In one word with the result, so
+ * that nobody sees an end without its result. */
+#define VC_NOT_ENDED INT32_MIN
 
 /* One cycle, as the IO thread tells the worker of it. */
 typedef struct note {
@@ -51,9 +55,8 @@ struct vc_lead {
     _Atomic uint32_t lost;      /* without input: frames lost since the last block */
     _Atomic uint64_t stop_at;   /* with input: where it ended for a stop */
     _Atomic bool stopping;
-    _Atomic bool called; /* the worker is in `process` */
-    _Atomic int32_t result;
-    _Atomic bool ended;
+    _Atomic bool called;    /* the worker is in `process` */
+    _Atomic int32_t result; /* what the code returned when it ended; VC_NOT_ENDED before */
     _Atomic uint64_t blocks;
     _Atomic uint64_t made;
 

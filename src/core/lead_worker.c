@@ -50,8 +50,8 @@ static void own(vc_audio *audio, float *data, uint32_t channels) {
 }
 
 static void end(vc_lead *lead, int32_t result) {
-    atomic_store_explicit(&lead->result, result, memory_order_relaxed);
-    atomic_store_explicit(&lead->ended, true, memory_order_release);
+    atomic_store_explicit(&lead->result, result != VC_NOT_ENDED ? result : VC_ERROR,
+                          memory_order_release);
 }
 
 /* Frames that the device has to exchange until the next block is due; 0: one is. */

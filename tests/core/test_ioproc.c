@@ -192,6 +192,29 @@ static void times_count_only_with_their_flags(void) {
     vc_ioproc_free(ioproc);
 }
 
+/* What comes in was at the connector before CoreAudio has it, what goes out will be there later. */
+static void latencies_are_counted_away_from_now(void) {
+    static const vc_ioproc_channel map[] = {{0, 0}};
+    static buffers in, out;
+    vc_ioproc_config config = {.run = run,
+                               .engine = engine,
+                               .input = {map, 1, 37},
+                               .output = {map, 1, 100},
+                               .timebase = {1, 1},
+                               .samplerate_hz = 48000};
+    vc_ioproc *ioproc = vc_ioproc_new(&config);
+    AudioTimeStamp now = stamp(1000, 50000000, 3);
+    AudioTimeStamp before = stamp(952, 49000000, 3), after = stamp(1048, 51000000, 3);
+    AudioBufferList *input = make(&in, 1, (uint32_t[]){1}, FRAMES);
+    AudioBufferList *output = make(&out, 1, (uint32_t[]){1}, FRAMES);
+    CHECK_INT(vc_ioproc_run(1, &now, input, &before, output, &after, ioproc), 0);
+    CHECK_INT(seen.input_time.sample_frames, 952 - 37);
+    CHECK_NEAR(seen.input_time.host_ns, 49000000 - 37e9 / 48000, 1);
+    CHECK_INT(seen.output_time.sample_frames, 1048 + 100);
+    CHECK_NEAR(seen.output_time.host_ns, 51000000 + 100e9 / 48000, 1);
+    vc_ioproc_free(ioproc);
+}
+
 static void ticks(void) {
     CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 3), 125);
     CHECK_INT(vc_ticks_to_ns((vc_timebase){125, 3}, 24000000), 1000000000);
@@ -284,6 +307,7 @@ int main(void) {
     RUN(frames_are_what_the_buffers_hold);
     RUN(buffers_without_memory);
     RUN(times_count_only_with_their_flags);
+    RUN(latencies_are_counted_away_from_now);
     RUN(ticks);
     RUN(denormals_are_flushed_inside_and_not_outside);
     RUN(no_time_stamp_faults_while_exceptions_are_unmasked);

@@ -190,6 +190,27 @@ static void a_gap_in_the_middle_of_a_cycle(void) {
     drop(a);
 }
 
+/* The sound comes back while the last of it is still being faded out: both are heard. */
+static void a_gap_that_is_shorter_than_its_fade(void) {
+    ahead *a = make(0, 1, 64, 64, 256);
+    run(a, 20, 64);
+    run_alone(a, 5, 64); /* four of them from the ring */
+    int64_t last = 20 * 64, gap_end = 256 + last + 64;
+    CHECK_INT(rig_statistics(a->rig).lost_frames, 64);
+    check_gap(rig_heard(a->rig, 256 + last), last, 64);
+    while (vc_lead_make(a->lead)) {
+    }
+    run(a, 10, 64);
+    for (uint32_t f = 0; f < FADE; f++) {
+        uint32_t old = 64 + f;
+        double fading =
+            old < FADE ? (double)code(last - 1 - old, 0) * (FADE - 1 - old) / FADE : 0.0;
+        double coming = (double)code(last + f, 0) * (f + 1) / (FADE + 1);
+        CHECK_NEAR(*rig_heard(a->rig, gap_end + f), fading + coming, 0.02);
+    }
+    drop(a);
+}
+
 static void with_input_the_delay_stays(void) {
     for (uint32_t alone = 5; alone < 40; alone += 3) { /* the ring of input is full after 9 */
         ahead *a = make(1, 1, 64, 64, 256);
@@ -300,6 +321,27 @@ static void a_gap_of_the_device_is_told_where_it_was(void) {
         CHECK_INT(a->rig->blocks[k].input_time.sample_frames, first - 50);
         CHECK_INT(a->rig->blocks[k].output_time.sample_frames, first + 256 + 100);
     }
+    drop(a);
+}
+
+/* Cycles of one frame fill the queue of notes long before the ring. */
+static void a_loss_for_which_there_is_no_note_is_told_later_and_once(void) {
+    ahead *a = make(1, 0, 64, 64, 256);
+    run_alone(a, 192, 1);
+    a->rig->frame += 500;
+    run_alone(a, 1, 1);
+    while (vc_lead_make(a->lead)) {
+    }
+    CHECK_INT(a->rig->calls, 3);
+    a->rig->input_at = 192 + 500;
+    run(a, 63, 1);
+    run(a, 10, 64);
+    uint64_t told = 0;
+    for (uint32_t k = 0; k < a->rig->calls; k++) {
+        told += a->rig->blocks[k].lost_frames;
+    }
+    CHECK_INT(a->rig->calls, 14);
+    CHECK_INT(told, 500);
     drop(a);
 }
 
@@ -513,10 +555,12 @@ int main(void) {
     RUN(input_comes_in_whole_blocks);
     RUN(without_input_what_is_late_is_heard_later);
     RUN(a_gap_in_the_middle_of_a_cycle);
+    RUN(a_gap_that_is_shorter_than_its_fade);
     RUN(with_input_the_delay_stays);
     RUN(input_that_finds_no_room_is_counted);
     RUN(the_cause_is_told);
     RUN(a_gap_of_the_device_is_told_where_it_was);
+    RUN(a_loss_for_which_there_is_no_note_is_told_later_and_once);
     RUN(after_a_stop_all_that_was_made_is_heard);
     RUN(an_error_ends_at_once);
     RUN(asked_to_stop_it_plays_what_was_made);

@@ -174,6 +174,23 @@ static void test_what_is_later_than_the_buffer_was_lost(void) {
     vc_ma_io_free(at.io);
 }
 
+/* A device whose clock is slow by 0.01 %: each call is a little later than the one before. */
+static void test_a_slow_device_loses_nothing(void) {
+    vc_ma_config config = plain();
+    config.slack_frames = 2 * FRAMES;
+    device at = open_device(&config);
+    const int64_t began_ns = now_ns;
+    for (int64_t i = 0; i < 60000; i++) {
+        now_ns = began_ns + i * (PERIOD_NS + PERIOD_NS / 10000);
+        call(&at);
+        CHECK_NEAR(seen.now.host_ns, now_ns, 1000);
+    }
+    vc_ma_counts counts;
+    vc_ma_io_count(at.io, &counts);
+    CHECK_INT(counts.lost_frames, 0);
+    vc_ma_io_free(at.io);
+}
+
 static void test_a_server_that_begins_to_play_later_loses_nothing(void) {
     vc_ma_config config = plain();
     config.slack_frames = 3 * FRAMES;
@@ -769,6 +786,7 @@ int main(void) {
     RUN(test_the_time_line_runs_along_the_earliest_calls);
     RUN(test_a_buffer_is_filled_in_a_burst);
     RUN(test_what_is_later_than_the_buffer_was_lost);
+    RUN(test_a_slow_device_loses_nothing);
     RUN(test_a_server_that_begins_to_play_later_loses_nothing);
     RUN(test_time_goes_on_while_the_device_stands);
     RUN(test_no_engine_is_called_after_a_detach);

@@ -109,6 +109,24 @@ def test_a_copy_may_be_kept_and_the_block_itself_too() -> None:
     assert not kept[1].output.any(), "outside of a call it is the stream's own silent memory"
 
 
+def test_outside_of_a_call_a_kept_block_shows_the_streams_own_memory() -> None:
+    virtual, driver = device()
+    inside: set[int] = set()
+    kept: list[vc.Block] = []
+
+    def callback(block: vc.Block) -> None:
+        inside.update((block.input.ctypes.data, block.output.ctypes.data))
+        kept.append(block)
+
+    with vc.Stream(callback, driver=driver, zero_copy=True) as stream:
+        virtual.step(4)
+        stream.abort()
+        outside = {kept[0].input.ctypes.data, kept[0].output.ctypes.data}
+    assert len(inside) == 4, "the device has two buffers of each direction"
+    assert len(outside) == 2
+    assert not inside & outside
+
+
 def test_memoryview_in_the_devices_memory() -> None:
     virtual, driver = device(pattern=(64, 7))
 

@@ -1,0 +1,125 @@
+#!/usr/bin/env python3
+"""Change named places of the code, one at a time, and list the changes that no test notices.
+
+    tools/mutate.py [--only WORD] [--list]
+
+The places are in tools/mutants.toml: a file, a line in it that occurs once, what stands there
+instead, and the tests that have to fail then. Works in a copy of the repository under build/, so
+that nothing here changes. The last line is "N killed, M survived"; the exit code is 1 when one
+survived, or when a place is not there any more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+COPY = ROOT / "build" / "mutants"
+PLACES = ROOT / "tools" / "mutants.toml"
+TIMEOUT_S = 600
+# What a copy needs; folders that are built stay as they are, so that only what changed is built.
+SOURCES = ("src", "tests", "tools", "simulator", "meson.build", "meson.options", "pyproject.toml")
+SOURCES += ("README.md", "LICENSE", "docs", "CHANGELOG.md")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change.
+
+    Attributes
+    ----------
+    name : str
+    file : str
+    before, after : str
+        A part of the file that occurs once, and what replaces it.
+    tests : str
+        "core NAME" for C tests (tools/test_core.py --only NAME), else arguments of pytest.
+    """
+
+    name: str
+    file: str
+    before: str
+    after: str
+    tests: str
+
+
+def load() -> list[Mutant]:
+    return [Mutant(**entry) for entry in tomllib.loads(PLACES.read_text())["mutant"]]
+
+
+def copy_sources() -> None:
+    COPY.mkdir(parents=True, exist_ok=True)
+    for name in SOURCES:
+        source, target = ROOT / name, COPY / name
+        if source.is_dir():
+            shutil.copytree(
+                source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
+            )
+        elif source.exists():
+            shutil.copy2(source, target)
+
+
+def passes(tests: str) -> bool:
+    """Whether those tests pass in the copy."""
+    if tests.startswith("core "):
+        return run("tools/test_core.py", "plain", "--only", tests.split()[1])
+    if not run("tools/environment.py", "build/env", "test", "optional"):
+        return False  # a change that does not build is noticed, too
+    python = COPY / "build" / "env" / "bin" / "python"
+    return run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split(), python=python)
+
+
+def run(*arguments: str, python: Path | str = sys.executable) -> bool:
+    command = [str(python), *arguments]
+    try:
+        done = subprocess.run(command, cwd=COPY, capture_output=True, timeout=TIMEOUT_S)
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
+
+
+def try_one(mutant: Mutant) -> str:
+    """ "killed", "survived", or what is wrong with the place."""
+    path = COPY / mutant.file
+    text = path.read_text() if path.exists() else ""
+    if text.count(mutant.before) != 1:
+        return f"the place occurs {text.count(mutant.before)} times"
+    path.write_text(text.replace(mutant.before, mutant.after))
+    try:
+        return "survived" if passes(mutant.tests) else "killed"
+    finally:
+        path.write_text(text)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", default="", help="changes whose name contains this")
+    parser.add_argument("--list", action="store_true", help="only say which there are")
+    options = parser.parse_args()
+    mutants = [mutant for mutant in load() if options.only in mutant.name]
+    if options.list:
+        for mutant in mutants:
+            print(f"{mutant.name}: {mutant.file} ({mutant.tests})")
+        return 0
+    copy_sources()
+    for tests in sorted({mutant.tests for mutant in mutants}):
+        if not passes(tests):
+            print(f"without any change this does not pass: {tests}")
+            return 1
+    results = []
+    for mutant in mutants:
+        results.append(try_one(mutant))
+        print(f"{results[-1]}: {mutant.name} ({mutant.file})", flush=True)
+    killed = results.count("killed")
+    print(f"{killed} killed, {len(results) - killed} survived")
+    return 0 if results and killed == len(results) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
