@@ -55,6 +55,7 @@ _INTERPRETER = [
         "drivers/virtual",
         "lifetime",
         "sounds/test_render.py",
+        "sounds/test_sounds_and_signals.py",
         "streams",
         "test_package.py",
         "testing",

@@ -1,6 +1,6 @@
 """Runs the programs of `lives/` in processes of their own, many times each.
 
-``VOICECOIL_RUNS`` is how often each is run (20).
+``VOICECOIL_RUNS`` is how often each is run (8; tools/test.py --long: 20).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from paths import LIVES
 
-RUNS = int(os.environ.get("VOICECOIL_RUNS", "20"))
+RUNS = int(os.environ.get("VOICECOIL_RUNS", "8"))
 DEADLINE_S = 40.0  # a hang, even on a machine that does much else
 CPUS = os.cpu_count() or 1
 STARTING_UP = 2 * CPUS  # programs at once that compute

@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # is set counts more than these.
 LONG = {"VOICECOIL_RUNS": "20", "VOICECOIL_SEEDS": "1-200", "VOICECOIL_KILLS": "20"}
 FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # on the other Pythons
-CHECKED = ["src", "tests", "tools", "examples", "benchmarks"]
+CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
 
 
 class Step:
@@ -136,6 +136,7 @@ def lint(env: Path) -> Step:
         [str(binaries / "mypy"), *examples()],
         ["env", "PYTHONPATH=src", str(binaries / "lint-imports"), "--no-cache"],
         [sys.executable, "tools/sizes.py"],
+        [sys.executable, "tools/public_names.py", "--check"],
         lane="other platforms",
     )
 

@@ -16,65 +16,9 @@ from importlib import import_module
 
 from voicecoil.resources import resource_errors
 
-TYPE_CHECKING = False  # typing.TYPE_CHECKING, without what importing `typing` takes
 __version__ = "0.1.0"
 
-if TYPE_CHECKING:
-    from typing import Any
-
-    from voicecoil import conversion as conversion
-    from voicecoil import drivers as drivers
-    from voicecoil import errors as errors
-    from voicecoil import files as files
-    from voicecoil import native as native
-    from voicecoil import testing as testing
-    from voicecoil._block import Block as Block
-    from voicecoil._block import BlockTime as BlockTime
-    from voicecoil._block import Values as Values
-    from voicecoil.callbacks.native import NativeCallback as NativeCallback
-    from voicecoil.drivers.find import default_device as default_device
-    from voicecoil.drivers.find import devices as devices
-    from voicecoil.drivers.protocol import Device as Device
-    from voicecoil.drivers.protocol import Latency as Latency
-    from voicecoil.errors import ArgumentError as ArgumentError
-    from voicecoil.errors import ArgumentTypeError as ArgumentTypeError
-    from voicecoil.errors import CallbackResultError as CallbackResultError
-    from voicecoil.errors import DeviceLostError as DeviceLostError
-    from voicecoil.errors import DeviceNotFoundError as DeviceNotFoundError
-    from voicecoil.errors import DriverError as DriverError
-    from voicecoil.errors import EscapedBlockError as EscapedBlockError
-    from voicecoil.errors import FileBusyError as FileBusyError
-    from voicecoil.errors import FileFormatError as FileFormatError
-    from voicecoil.errors import FileMissingError as FileMissingError
-    from voicecoil.errors import FileThereError as FileThereError
-    from voicecoil.errors import ForkedError as ForkedError
-    from voicecoil.errors import FramesLostError as FramesLostError
-    from voicecoil.errors import IsolatedCallbackError as IsolatedCallbackError
-    from voicecoil.errors import IsolatedError as IsolatedError
-    from voicecoil.errors import IsolatedImportError as IsolatedImportError
-    from voicecoil.errors import NativeCallbackError as NativeCallbackError
-    from voicecoil.errors import PythonVersionError as PythonVersionError
-    from voicecoil.errors import Stop as Stop
-    from voicecoil.errors import StreamClosedError as StreamClosedError
-    from voicecoil.errors import StreamStateError as StreamStateError
-    from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
-    from voicecoil.errors import VoicecoilError as VoicecoilError
-    from voicecoil.events import Event as Event
-    from voicecoil.levels import Level as Level
-    from voicecoil.sounds.play import Playback as Playback
-    from voicecoil.sounds.play import play as play
-    from voicecoil.sounds.record import Recording as Recording
-    from voicecoil.sounds.record import record as record
-    from voicecoil.sounds.record_writer import Loss as Loss
-    from voicecoil.sounds.render import Clip as Clip
-    from voicecoil.sounds.render import render as render
-    from voicecoil.statistics import Statistics as Statistics
-    from voicecoil.streams.priority import ThreadPriority as ThreadPriority
-    from voicecoil.streams.stream import InputStream as InputStream
-    from voicecoil.streams.stream import OutputStream as OutputStream
-    from voicecoil.streams.stream import Stream as Stream
-
-# Public name -> the module that has it.
+# Module -> the public names that it has. tools/public_names.py makes __init__.pyi from this list.
 _HOMES = {
     "_block": "Block BlockTime Values",
     "drivers.find": "default_device devices",
@@ -107,7 +51,7 @@ def get_include() -> str:
     return str(Path(__file__).parent / "include")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     home = _HOME_OF.get(name)
     if name in _MODULES:
         home = name

@@ -1,6 +1,6 @@
 """How programs with streams live and end: each of `lives/` in processes of its own, many times.
 
-``VOICECOIL_RUNS`` is how often each is run (20).
+``VOICECOIL_RUNS`` is how often each is run (8; tools/test.py --long: 20).
 """
 
 from __future__ import annotations
