@@ -205,6 +205,20 @@ def test_a_word_of_the_header_elsewhere_in_an_mp3(tmp_path: Path, mp3: bytes, wo
     assert len(contents(tmp_path / "b.mp3", middle)) == len(plain) >= 100_000
 
 
+@pytest.mark.parametrize("header", [True, False])
+def test_damage_in_the_middle_of_an_mp3_is_told(tmp_path: Path, mp3: bytes, header: bool) -> None:
+    data = bytearray(mp3 if header else mp3[info_frame_bytes(mp3) :])
+    whole = contents(tmp_path / "whole.mp3", bytes(data))
+    damaged = len(data) // 2
+    data[damaged : damaged + 5000] = np.random.default_rng(1).bytes(5000)
+    path = tmp_path / "a.mp3"
+    path.write_bytes(data)
+    with open_source(path) as source:
+        got, error = read_until(source, FileTruncatedError)
+    assert len(whole) - 60_000 < len(got) < len(whole)
+    assert "MPEG frames" in str(error) or "damaged at byte" in str(error)
+
+
 def mp3_in_wav(data: bytes) -> bytes:
     form = struct.pack("<HHIIHHHHIHHH", 0x55, 2, RATE, 16_000, 1, 0, 12, 1, 2, 384, 1, 1393)
     body = b"WAVEfmt " + struct.pack("<I", len(form)) + form

@@ -17,6 +17,7 @@ from rich.live import Live
 from rich.text import Text
 
 from voicecoil.cli.interrupts import Interrupts
+from voicecoil.cli.native_output import native_output_held
 from voicecoil.drivers.protocol import Device
 from voicecoil.levels import Level, decibels
 from voicecoil.printable import printable
@@ -242,7 +243,7 @@ def showing(
         with interrupts.held():
             live.refresh()
 
-    with interrupts:
+    with native_output_held(console), interrupts:
         with interrupts.held():
             live.start()
         try:

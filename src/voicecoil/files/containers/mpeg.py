@@ -26,6 +26,7 @@ _WINDOW_BYTES = 1 << 20
 # A frame has at most 2,881 bytes, in layer 2 with 384 kbit/s at 32 kHz and 160 at 8 kHz.
 _LOOK_AHEAD_BYTES = 8192
 _HAS_COUNT, _HAS_BYTES = 1, 2
+_BETWEEN = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", bytes(3))  # tags, and padding
 
 
 class _Frame(NamedTuple):
@@ -134,6 +135,8 @@ def parse(file: BinaryIO, start: int, size: int, embedded: bool = False) -> Layo
         missing = f"its header promises {promised} MPEG frames and {last.frames} are there"
     elif cut:
         missing = "its last MPEG frame is cut"
+    else:
+        missing = _damage(file, streams)
     first = streams[0]
     if len(streams) == 1 and len(first.ranges) == 1 and not embedded:
         if first.header is None:
@@ -148,7 +151,19 @@ def _promises_more(stream: _Stream) -> bool:
     header = stream.header
     if header is None or header.frames is None or header.frames <= stream.frames:
         return False
-    return header.size_of_all is None or header.start + header.size_of_all > stream.ranges[-1][1]
+    if header.frames > stream.frames + 1 or header.size_of_all is None:
+        return True
+    return header.start + header.size_of_all > stream.ranges[-1][1]
+
+
+def _damage(file: BinaryIO, streams: list[_Stream]) -> str | None:
+    """Say where something other than a tag is between the frames of a stream."""
+    for stream in streams:
+        for _, gap in stream.ranges[:-1]:
+            file.seek(gap)
+            if file.read(3) not in _BETWEEN:
+                return f"its frames are damaged at byte {gap}"
+    return None
 
 
 def _part(stream: _Stream) -> Part:
