@@ -27,14 +27,14 @@ def check() -> None:
 
 take = vc.record(None if file == "array" else file, driver=devices())
 until(lambda: take.position > 20_000)
-for _ in range(1 if how == "exit" else 3):
-    threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
-    if how == "exit":
-        take.wait()
+for _ in range(3):
     try:
+        threading.Timer(0.02, os.kill, (os.getpid(), signal.SIGINT)).start()
         take.wait()
     except KeyboardInterrupt:
         assert take.recording
+        if how == "exit":
+            raise
 sound = take.stop()
 if file == "array":
     assert len(sound) == take.position, (len(sound), take.position)

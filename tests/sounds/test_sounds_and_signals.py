@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from programs import NOTHING, WAITING, check, run, run_fresh
+from programs import NOTHING, check, run, run_fresh
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
 
@@ -31,7 +31,7 @@ def test_ctrl_c_keeps_every_frame_of_a_take(
     tmp_path: Path, name: str, how: str, code: int, said: str
 ) -> None:
     file = name if name == "array" else str(tmp_path / name)
-    check(run("interrupted_take", file, how, at_once=WAITING), code=code, stderr=said)
+    check(run("interrupted_take", file, how), code=code, stderr=said)
 
 
 @pytest.mark.parametrize("waits", ["waits", "does not wait"])

@@ -321,6 +321,11 @@ class FileSource(Unique):
         self._raise_at_end()
         return np.zeros((0, self.channels), dtype=np.float32)
 
+    def check_complete(self) -> None:
+        """Raise FileTruncatedError if the file is known to be cut, however far it was read."""
+        if self._missing is not None:
+            self._raise_at_end()
+
     def _raise_at_end(self) -> None:
         """Raise if the file should have gone on, or goes on with something else."""
         read = f"{self._position} whole frames ({self._position / self.samplerate:.3f} s)"

@@ -183,14 +183,18 @@ def _sound(
     """Return the frames of a clip that can be heard, and how often the mixer repeats them."""
     from voicecoil.files.convert import as_source, converted, read_all
     from voicecoil.files.loop import LoopedSource
+    from voicecoil.files.source import FileSource
 
     # An array is at the rendering's rate unless it says otherwise; a file knows its own.
     rate = clip.samplerate or (samplerate if hasattr(clip.sound, "dtype") else None)
-    source = as_source(clip.sound, rate)
+    source = file = as_source(clip.sound, rate)
     loops = clip.loops
     if loops != 1 and source.samplerate != samplerate:
         source, loops = LoopedSource(source, loops), 1  # the seams are converted as well
     try:
-        return read_all(converted(source, samplerate, channels), max_frames=max_frames), loops
+        sound = read_all(converted(source, samplerate, channels), max_frames=max_frames)
+        if isinstance(file, FileSource):
+            file.check_complete()
+        return sound, loops
     finally:
         source.close()
