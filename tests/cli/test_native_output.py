@@ -15,7 +15,7 @@ import os, sys
 from rich.console import Console
 from voicecoil.cli.display import Display, showing
 
-console = Console(stderr=True, force_terminal=True, width=80)
+console = Console(stderr=True, force_terminal=True, width=80, highlight=False)
 with showing(console, Display("song", "somewhere", 10.0), True) as show:
     show(1.0, [])
     os.write(2, b"[libmpg123] \x1b[2J bad frame\n" * 1000)
