@@ -7,6 +7,7 @@ knows a driver.
 from __future__ import annotations
 
 import gc
+import threading
 import weakref
 from dataclasses import replace
 from typing import Any, Protocol
@@ -236,6 +237,43 @@ class DriverContract:
             two.abort()
             one.abort()
         assert (rig.heard() == 0.5).any()
+
+    def test_after_a_stop_that_timed_out_the_callback_ends_the_run(
+        self, rig: Rig, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("voicecoil.streams.base.STOP_TIMEOUT_S", 0.2)
+        monkeypatch.setattr("voicecoil.streams.base.HALT_S", 0.1)
+        inside, free = threading.Event(), threading.Event()
+
+        def callback(block: vc.Block) -> None:
+            inside.set()
+            free.wait(30)
+
+        stream = self.open_output(rig, callback)
+        stream.start()
+        mover = threading.Thread(target=rig.advance, args=(1,))
+        mover.start()
+        assert inside.wait(30)
+        with pytest.raises(vc.StreamTimeoutError):
+            stream.stop()
+        assert stream.state == "draining"
+        assert not stream.wait(0)
+        with pytest.raises(vc.StreamStateError):
+            stream.start()
+        free.set()
+        mover.join(30)
+        for _ in range(1000):
+            if stream.state == "finished":
+                break
+            rig.advance(1)
+        assert stream.state == "finished"
+        assert stream.wait(30)
+        inside.clear()
+        stream.start()
+        rig.advance(1)
+        assert inside.wait(30)
+        stream.abort()
+        stream.close()
 
     # ---- trouble ----
 

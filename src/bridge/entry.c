@@ -174,13 +174,3 @@ PyObject *vc_take_raised(void) {
     return exception;
 #endif
 }
-
-void vc_put_raised(PyObject *exception) {
-#if PY_VERSION_HEX >= 0x030C0000
-    PyErr_SetRaisedException(exception);
-#else
-    PyObject *type = exception ? Py_NewRef(Py_TYPE(exception)) : NULL;
-    PyObject *traceback = exception ? PyException_GetTraceback(exception) : NULL;
-    PyErr_Restore(type, exception, traceback);
-#endif
-}

@@ -61,7 +61,5 @@ void vc_come_back(PyThreadState *elsewhere);
 
 /* Takes the exception that is set: a new reference with its traceback, or NULL. Attached. */
 PyObject *vc_take_raised(void);
-/* Sets it again, and takes the reference; NULL: none is set. Attached. */
-void vc_put_raised(PyObject *exception);
 
 #endif

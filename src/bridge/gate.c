@@ -63,16 +63,6 @@ static void keep_raised(voicecoil_gate *gate) {
     }
 }
 
-/* What a function of the extension must return with: an exception exactly if it failed. CPython
- * runs nothing with an exception set, and a failure without one would be lost. */
-static bool check_function(bool failed, const char *name) {
-    if (failed && !PyErr_Occurred()) {
-        PyErr_Format(PyExc_SystemError, "voicecoil_gate_functions.%s failed without an exception",
-                     name);
-    }
-    return !failed && !PyErr_Occurred();
-}
-
 static bool link_way(voicecoil_gate *gate, voicecoil_way *way) {
     lock(gate);
     bool open = !gate->closed;
@@ -108,9 +98,6 @@ static void leave(voicecoil_way *way) {
 }
 
 static void way_free(voicecoil_way *way) {
-    if (way == NULL) {
-        return;
-    }
     voicecoil_gate *gate = way->gate;
     atomic_store(&way->busy, true);
     /* Only when it is open is the state this thread's: afterwards who closes may drop it. */
@@ -133,33 +120,8 @@ static void way_free(voicecoil_way *way) {
     }
 }
 
-static bool make_arguments(voicecoil_way *way) {
-    const voicecoil_gate_functions *functions = &way->gate->functions;
-    if (functions->arguments == NULL) {
-        way->arguments = PyTuple_New(0);
-        return way->arguments != NULL;
-    }
-    PyObject *made = functions->arguments(functions->user);
-    bool good = check_function(made == NULL, "arguments");
-    if (good && !PyTuple_Check(made)) {
-        good = false;
-        PyErr_Format(
-            PyExc_TypeError,
-            "voicecoil_gate_functions.arguments returned a %.100s; return a tuple with one "
-            "item for each argument",
-            Py_TYPE(made)->tp_name);
-    }
-    if (!good) {
-        PyObject *raised = vc_take_raised(); /* dropping `made` may run Python code */
-        Py_CLEAR(made);
-        vc_put_raised(raised);
-    }
-    way->arguments = made;
-    return good;
-}
-
 static voicecoil_way *way_new(voicecoil_gate *gate) {
-    voicecoil_way *way = gate ? PyMem_RawCalloc(1, sizeof *way) : NULL;
+    voicecoil_way *way = PyMem_RawCalloc(1, sizeof *way);
     if (way == NULL) {
         return NULL;
     }
@@ -172,7 +134,9 @@ static voicecoil_way *way_new(voicecoil_gate *gate) {
     vc_gate_hold(gate);
     bool good = false;
     if (enter(way)) {
-        good = make_arguments(way);
+        way->arguments = gate->functions.arguments ? gate->functions.arguments(gate->functions.user)
+                                                   : PyTuple_New(0);
+        good = way->arguments != NULL;
         if (!good) {
             keep_raised(gate);
         }
@@ -202,40 +166,26 @@ static PyObject *vectorcall(PyObject *callable, PyObject *arguments) {
                                (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
-/* Returns false with an exception. */
-static bool call_inside(voicecoil_way *way, void *event) {
-    voicecoil_gate *gate = way->gate;
-    const voicecoil_gate_functions *functions = &gate->functions;
-    if (functions->before != NULL &&
-        !check_function(functions->before(way->arguments, event, functions->user) != 0, "before")) {
-        return false;
-    }
-    PyObject *result = vectorcall(gate->callable, way->arguments);
-    if (result == NULL) {
-        return false;
-    }
-    bool good = functions->after == NULL ||
-                check_function(functions->after(result, event, functions->user) != 0, "after");
-    if (good) {
-        Py_DECREF(result);
-    } else {
-        PyObject *raised = vc_take_raised();
-        Py_DECREF(result);
-        vc_put_raised(raised);
-    }
-    return good;
-}
-
 static int call(voicecoil_way *way, void *event) {
-    if (way == NULL || !enter(way)) {
+    if (!enter(way)) {
         return VOICECOIL_CLOSED;
     }
-    bool good = call_inside(way, event);
-    if (!good) {
-        keep_raised(way->gate);
+    voicecoil_gate *gate = way->gate;
+    const voicecoil_gate_functions *functions = &gate->functions;
+    int failed = functions->before ? functions->before(way->arguments, event, functions->user) : 0;
+    if (!failed) {
+        PyObject *result = vectorcall(gate->callable, way->arguments);
+        failed = result == NULL;
+        if (!failed && functions->after) {
+            failed = functions->after(result, event, functions->user);
+        }
+        Py_XDECREF(result);
+    }
+    if (failed) {
+        keep_raised(gate);
     }
     leave(way);
-    return good ? VOICECOIL_OK : VOICECOIL_RAISED;
+    return failed ? VOICECOIL_RAISED : VOICECOIL_OK;
 }
 
 /* ---- closing ----------------------------------------------------------------------------------
@@ -337,9 +287,6 @@ PyObject *vc_gate_take_exception(voicecoil_gate *gate) {
 }
 
 static PyObject *take_exception(voicecoil_gate *gate) {
-    if (gate == NULL) {
-        return NULL;
-    }
     PyObject *exception = PyObject_CallMethod(gate->owner, "take_exception", NULL);
     if (exception == Py_None) {
         Py_CLEAR(exception);
@@ -348,7 +295,7 @@ static PyObject *take_exception(voicecoil_gate *gate) {
 }
 
 static uint64_t dropped_exceptions(const voicecoil_gate *gate) {
-    return gate ? atomic_load(&gate->dropped) : 0;
+    return atomic_load(&gate->dropped);
 }
 
 /* ---- an interpreter of its own ----------------------------------------------------------------
@@ -404,14 +351,11 @@ static voicecoil_gate *gate_of(const voicecoil_gate_functions *functions) {
 /* `name`: NULL, or in an interpreter of its own. */
 static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
     PyObject *module = PyImport_ImportModule("voicecoil.callbacks.gate");
-    PyObject *text = name ? PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "backslashreplace")
-                          : Py_NewRef(Py_None);
-    if (module != NULL && text != NULL) {
+    if (module != NULL) {
         gate->owner =
-            PyObject_CallMethod(module, "Gate", "KO", (unsigned long long)(uintptr_t)gate, text);
+            PyObject_CallMethod(module, "Gate", "Kz", (unsigned long long)(uintptr_t)gate, name);
+        Py_DECREF(module);
     }
-    Py_XDECREF(text);
-    Py_XDECREF(module);
     if (gate->owner == NULL) {
         vc_guard_give(&gate->guard);
         vc_gate_clear(gate);
@@ -421,20 +365,9 @@ static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
     return gate;
 }
 
-/* An ArgumentTypeError. */
-static void raise_wrong(const char *text, PyObject *given) {
-    PyObject *errors = PyImport_ImportModule("voicecoil.errors");
-    PyObject *kind = errors ? PyObject_GetAttrString(errors, "ArgumentTypeError") : NULL;
-    if (kind != NULL) {
-        PyErr_Format(kind, text, given);
-    }
-    Py_XDECREF(kind);
-    Py_XDECREF(errors);
-}
-
 static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functions *functions) {
-    if (!PyCallable_Check(callable)) { /* also NULL, which %R shows as <NULL> */
-        raise_wrong("callable=%R cannot be called; give a function", callable);
+    if (!PyCallable_Check(callable)) {
+        PyErr_Format(PyExc_TypeError, "%R cannot be called", callable);
         return NULL;
     }
     voicecoil_gate *gate = gate_of(functions);
@@ -451,28 +384,17 @@ static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functio
 
 static voicecoil_gate *gate_new_isolated(const char *name,
                                          const voicecoil_gate_functions *functions) {
-    if (name == NULL) {
-        raise_wrong("name=%R; give the callable's name, such as \"mysynth:tone\"", NULL);
-        return NULL;
-    }
     voicecoil_gate *gate = gate_of(functions);
     return gate ? owned(gate, name) : NULL;
 }
 
 static int gate_close(voicecoil_gate *gate, double timeout_s) {
-    if (gate == NULL) {
-        raise_wrong("gate=%R; give a gate that gate_new returned", NULL);
-        return -1;
-    }
     PyObject *result = PyObject_CallMethod(gate->owner, "close", "d", timeout_s);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
 
 static void gate_free(voicecoil_gate *gate) {
-    if (gate == NULL) {
-        return;
-    }
     PyObject *result = PyObject_CallMethod(gate->owner, "close_at_exit", "d", 1.0);
     if (result == NULL) {
         PyErr_WriteUnraisable(gate->owner);

@@ -28,10 +28,10 @@ struct vc_worker {
     void *user;
     double ns_per_frame;
     pthread_t thread;
-    vc_thread own; /* what the thread was given */
-    bool urgent;   /* it may ask for a priority */
-    bool running;  /* control's */
-    long owner;    /* the process that has the thread; a forked child has not */
+    vc_thread own;        /* what the thread was given */
+    bool urgent;          /* it may ask for a priority */
+    _Atomic bool running; /* written by control */
+    long owner;           /* the process that has the thread; a forked child has not */
     _Atomic bool quit;
     _Atomic bool ended;
 
@@ -212,6 +212,10 @@ vc_thread *vc_worker_thread(vc_worker *worker) { return &worker->own; }
 void vc_worker_quit(vc_worker *worker) {
     atomic_store(&worker->quit, true);
     wake(worker);
+}
+
+bool vc_worker_ended(const vc_worker *worker) {
+    return !worker->running || atomic_load(&worker->ended);
 }
 
 bool vc_worker_join(vc_worker *worker, int64_t deadline_ns) {

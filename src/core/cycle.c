@@ -115,6 +115,20 @@ static void drain(vc_engine *engine, const vc_cycle *cycle) {
     }
 }
 
+void vc_engine_end(vc_engine *engine) {
+    int state = atomic_load(&engine->state);
+    if (state != VC_RUNNING && state != VC_DRAINING) {
+        return;
+    }
+    if (state == VC_RUNNING) {
+        atomic_store(&engine->reason, VC_REASON_ABORT);
+    }
+    const vc_time *newest =
+        engine->config.output_channels ? &engine->counted.last_output : &engine->counted.last_input;
+    vc_cycle none = {.now = *newest};
+    finish(engine, &none);
+}
+
 /* ---- one block --------------------------------------------------------------------------------
  */
 

@@ -240,6 +240,9 @@ void vc_engine_start(vc_engine *engine);
 void vc_engine_stop(vc_engine *engine) VC_REALTIME;
 /* The same at once: nothing more of the block, and no draining. It overtakes a stop. [any] */
 void vc_engine_abort(vc_engine *engine) VC_REALTIME;
+/* Ends a run whose device was stopped before a cycle had found its end: none will come. [control],
+ * when no cycle runs or will run. */
+void vc_engine_end(vc_engine *engine);
 /* [any] */
 vc_state vc_engine_state(const vc_engine *engine) VC_REALTIME;
 /* [any] Valid once the state has left VC_RUNNING. */

@@ -273,6 +273,7 @@ cdef class Worker(Code):
     cdef vc_worker *worker
     cdef Code code
     cdef readonly uint32_t lead_frames
+    cdef uint64_t run
 
     def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
                  uint32_t block_frames, uint32_t device_frames, uint32_t lead_frames,
@@ -309,8 +310,12 @@ cdef class Worker(Code):
             raise MemoryError(f"no memory for a lead of {lead_frames} frames")
         self.lead_frames = lead_frames
 
-    def start(self):
+    # Requests name their run, as those of an Engine do.
+
+    @cython.critical_section
+    def start(self, uint64_t run):
         """Begins its thread. False: the system gives none."""
+        self.run = run
         return vc_worker_start(self.worker)
 
     @property
@@ -326,14 +331,22 @@ cdef class Worker(Code):
         """RealtimeKit has given its thread that priority. False: it is not kept."""
         return vc_thread_granted(vc_worker_thread(self.worker), level)
 
-    def stop(self):
-        """Asks for the end when all that was made is played."""
-        vc_lead_stop(vc_worker_lead(self.worker))
+    @cython.critical_section
+    def stop(self, uint64_t run):
+        """Asks for the end of that run when all that was made is played."""
+        if run == self.run:
+            vc_lead_stop(vc_worker_lead(self.worker))
 
-    def quit(self):
-        """Asks its thread to end after the block that it is at."""
-        with nogil:
+    @cython.critical_section
+    def quit(self, uint64_t run):
+        """Asks its thread to end after the block that it is at, if it belongs to that run."""
+        if run == self.run:
             vc_worker_quit(self.worker)
+
+    @property
+    def ended(self):
+        """Whether its thread has ended, or was never begun."""
+        return vc_worker_ended(self.worker)
 
     def join(self, double timeout_s):
         """Waits until its thread has ended. False: it has not."""
@@ -740,6 +753,7 @@ cdef class Engine:
 
     cdef vc_engine *engine
     cdef Code code
+    cdef uint64_t run
     cdef object clock_owner
     cdef readonly uint32_t input_channels, output_channels
     cdef readonly uint32_t device_frames
@@ -794,15 +808,31 @@ cdef class Engine:
             finished = vc_wait_finished(self.engine, <int64_t>(timeout_s * 1e9))
         return finished
 
+    # A request names the run that it is meant for: the check and the request are one step for all
+    # other threads, for signal handlers too, and a request that comes late ends no later run.
+
     @cython.critical_section
-    def start(self):
+    def start(self, uint64_t run=0):
+        """Begins the run of that number, before the device is started."""
+        self.run = run
         vc_engine_start(self.engine)
 
-    def stop(self):
-        vc_engine_stop(self.engine)
+    @cython.critical_section
+    def stop(self, uint64_t run=0):
+        """Asks for the end of that run after the current block."""
+        if run == self.run:
+            vc_engine_stop(self.engine)
 
-    def abort(self):
-        vc_engine_abort(self.engine)
+    @cython.critical_section
+    def abort(self, uint64_t run=0):
+        """The same at once."""
+        if run == self.run:
+            vc_engine_abort(self.engine)
+
+    @cython.critical_section
+    def end(self):
+        """Ends a run whose device was stopped before a cycle had found its end."""
+        vc_engine_end(self.engine)
 
     @cython.critical_section
     def move(self, input_map, output_map, *, uint32_t device_frames, clock=None):

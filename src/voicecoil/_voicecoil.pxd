@@ -64,6 +64,7 @@ cdef extern from "voicecoil.h" nogil:
     void vc_engine_start(vc_engine *engine)
     void vc_engine_stop(vc_engine *engine)
     void vc_engine_abort(vc_engine *engine)
+    void vc_engine_end(vc_engine *engine)
     int vc_engine_state(const vc_engine *engine)
     int vc_engine_reason(const vc_engine *engine)
     int32_t vc_engine_error(const vc_engine *engine)
@@ -270,6 +271,7 @@ cdef extern from "worker.h" nogil:
     vc_thread *vc_worker_thread(vc_worker *worker)
     bint vc_wait_finished(const vc_engine *engine, int64_t timeout_ns)
     void vc_worker_quit(vc_worker *worker)
+    bint vc_worker_ended(const vc_worker *worker)
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
 
 

@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import voicecoil as vc
+from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
@@ -21,6 +22,8 @@ def devices(count: int = 1, **shape: Any) -> Driver:
         clock = "running" if shape.get("clock") == "free" else "real"
         ones = [f"uid={i}; name=Life {i}; in=2; out=2; buffer=64" for i in range(count)]
         return SimulatedCoreAudio(devices=ones, clock=clock).driver
+    if os.environ.get("LIFE_DRIVER") == "miniaudio":
+        return get_driver("miniaudio:null")
     return VirtualDriver(
         [VirtualDevice(f"Life {i}", **{"frames": 64, **shape}) for i in range(count)]
     )
@@ -66,3 +69,14 @@ def until(true: Any) -> None:
             return
         pause.wait(0.002)
     raise AssertionError("it did not come true")
+
+
+# Threads that are there when nothing is under way; they end when they have had nothing to do for
+# long, or with the program.
+LASTING = ("voicecoil control", "voicecoil coreaudio", "voicecoil miniaudio", "voicecoil devices")
+
+
+def nothing_under_way() -> bool:
+    """Whether no thread of the library's opens, starts, ends, reads or writes anything."""
+    names = [thread.name for thread in threading.enumerate()]
+    return not [n for n in names if n.startswith("voicecoil") and not n.startswith(LASTING)]

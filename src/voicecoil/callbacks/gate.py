@@ -5,14 +5,11 @@ from __future__ import annotations
 import threading
 
 from voicecoil import _core
-from voicecoil.arguments import check_timeout
 from voicecoil.callbacks.isolated import END_TIMEOUT_S, Keeper, check_name, told_here
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["Gate"]
-
-LONGEST_S = min(threading.TIMEOUT_MAX, 1e9)
 
 
 class Gate(_core.Gate):
@@ -44,7 +41,6 @@ class Gate(_core.Gate):
 
     def close(self, timeout_s: float) -> None:
         """No call begins or is running after this."""
-        timeout_s = min(check_timeout(timeout_s, "timeout_s") or 0.0, LONGEST_S)
         if exit_and_fork.forked(self._generation):
             return
         if not self._closing.acquire(timeout=timeout_s):
@@ -89,9 +85,7 @@ class Gate(_core.Gate):
             return  # the module is taken apart: Python has ended, and this has been done
         try:
             self.close(timeout_s)
-        except (StreamTimeoutError, StreamStateError) as error:
-            # A thread is inside, perhaps this one. The gate's owner is kept, so that a gate that
-            # can be closed later is closed at exit.
+        except StreamTimeoutError as error:
             if self._keeper is not None:
                 self._keeper.leave()
             _core.keep_for_ever(self)

@@ -21,6 +21,7 @@ from typing import Any, Protocol, TypeVar
 from voicecoil import _core
 from voicecoil.errors import ForkedError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.uninterrupted import NobodyWaits, uninterrupted
 
 __all__ = ["AbandonedError", "ControlThread", "NotBegunError", "Session", "check_wanted"]
 
@@ -28,7 +29,7 @@ Result = TypeVar("Result")
 IDLE_S = 2.0  # a thread without work for that long ends; the next call starts another
 QUEUE_S = 30.0
 UNDO_S = 10.0
-CTRL_C_S = 0.1  # Python sees one that comes just before a wait begins only when it ends
+CTRL_C_S = 0.1  # how soon a wait that was interrupted is given up
 
 
 class NotBegunError(StreamTimeoutError):
@@ -187,6 +188,18 @@ class ControlThread:
         if self.is_current:
             return work()
         job = _Job(name, work, timeout_s, undo)
+        result: Result = uninterrupted(
+            "call",
+            lambda: self._call(job, queue_s, later, meanwhile),
+            # What is to be done later is done also when nobody waits.
+            hurry=None if later else partial(self._leave, job),
+            undo=None if later else lambda _: self._abandon(job, later),
+        )
+        return result
+
+    def _call(
+        self, job: _Job, queue_s: float, later: bool, meanwhile: Callable[[], object] | None
+    ) -> Any:
         try:
             with self._changed:
                 self._jobs.append(job)
@@ -201,7 +214,12 @@ class ControlThread:
             raise
         if job.error is not None:
             raise job.error
-        return job.result  # type: ignore[no-any-return]
+        return job.result
+
+    def _leave(self, job: _Job) -> None:
+        """Ctrl-C: who waited is gone. Without the lock, which the main thread never takes."""
+        self._unsettled.add(job)
+        job.abandoned = True
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
         """Runs `work` on behalf of the job that is under way, even if that one is abandoned.
@@ -220,6 +238,8 @@ class ControlThread:
     def _await_turn(self, job: _Job, queue_s: float, later: bool) -> None:
         until = time.monotonic() + queue_s
         while job.deadline is None:
+            if job.abandoned:
+                raise NobodyWaits
             now, ahead = time.monotonic(), self._current
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
                 self._replace()  # who waited for it may have been interrupted
@@ -238,6 +258,8 @@ class ControlThread:
         assert job.deadline is not None
         while not job.done or isinstance(job.error, AbandonedError):
             left_s = job.deadline - time.monotonic()
+            if job.abandoned:
+                raise NobodyWaits
             if left_s <= 0:
                 if self._current is job:
                     self._replace()
@@ -255,7 +277,10 @@ class ControlThread:
                 self._unsettled.add(job)
                 if job.done:
                     self._settle(job)
-            elif later:
+                return
+            job.abandoned = False
+            self._unsettled.discard(job)
+            if later:
                 job.unheard = True
             elif job in self._jobs:
                 self._jobs.remove(job)
@@ -329,8 +354,9 @@ class ControlThread:
     def _settle(self, job: _Job) -> None:
         """With the lock: a call that nobody waits for is done; it is undone before all others."""
         self._unsettled.discard(job)
-        if job.error is None and job.undo is not None:  # that came too late, or unasked for
-            self._tidy(f"undoing {job.name}", partial(job.undo, job.result))
+        undo, job.undo = job.undo, None
+        if job.error is None and undo is not None:  # that came too late, or unasked for
+            self._tidy(f"undoing {job.name}", partial(undo, job.result))
 
     def _tidy(self, name: str, work: Callable[[], None]) -> None:
         """With the lock: to be done before all others; nobody waits for it."""

@@ -13,6 +13,7 @@ from importlib import import_module
 
 from voicecoil.drivers.protocol import Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
+from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.printable import printable
 
 __all__ = ["driver_names", "get_driver", "real_driver_names", "why_silent", "why_virtual"]
@@ -25,7 +26,7 @@ _DRIVERS = {
     "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
 }
 _SIMULATED = "coreaudio-simulated"
-_lock = threading.RLock()  # of all that follows
+_lock = threading.RLock()  # of all that follows; not taken on the main thread
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason, once the virtual device was chosen
 _fits: list[str] = []  # the driver that was chosen, where it is a real one
@@ -78,10 +79,14 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
         )
     module, kind = _DRIVERS[name]
     make = getattr(import_module(module), kind)
-    with _lock:
-        if driver not in _open:
-            _open[driver] = make(*([part] if part else []))
-        return _open[driver]
+
+    def opened() -> Driver:
+        with _lock:
+            if driver not in _open:
+                _open[driver] = make(*([part] if part else []))
+            return _open[driver]
+
+    return _open.get(driver) or uninterrupted("driver", opened)
 
 
 def why_silent(driver: Driver) -> str | None:
@@ -102,6 +107,10 @@ def _fitting() -> str:
         return "virtual"
     if _fits:
         return _fits[0]
+    return uninterrupted("driver", _look_for_one)
+
+
+def _look_for_one() -> str:
     from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
     with _lock:

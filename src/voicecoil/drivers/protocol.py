@@ -187,19 +187,29 @@ class DriverStream(Protocol):
     def overloads(self) -> int: ...
 
     def start(self, engine: Engine) -> None:
-        """Makes the device call `engine`. Raises `DriverError`; then nothing was started."""
+        """Makes the device call `engine`. Raises `DriverError`; then nothing was started.
+
+        After any other error `stop` ends what was started.
+        """
 
     def stop(self, timeout_s: float) -> None:
         """Ends that. When it returns, no cycle of the engine runs or will run.
 
-        Raises `StreamTimeoutError` when it cannot promise that in time.
+        Raises `StreamTimeoutError` when it cannot promise that in time. Then the engine is called
+        on: it has been asked for its end, and finds it in the cycle after the one that is late.
         """
 
     def close(self) -> None:
         """Gives everything back. Never raises; the second time does nothing."""
 
     def trouble(self) -> Exception | None:
-        """Why no cycle will come any more; None: all is well."""
+        """Why no cycle will come any more, as far as that is known; None: all is well.
+
+        It waits for nobody: it is asked whenever somebody reads a state, in signal handlers too.
+        """
+
+    def look(self) -> None:
+        """Finds out whether there is trouble. That may take as long as a call of the system's."""
 
     def events(self) -> list[Event]:
         """Takes what the driver itself noticed, oldest first; the engine's events are not here."""

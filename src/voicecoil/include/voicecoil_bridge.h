@@ -60,13 +60,10 @@ enum {
 };
 
 /* What an extension does around a call. All [inside]; in an isolated interpreter they may use only
- * objects made there. Any of them may be NULL. A function fails by what it returns together with an
- * exception; an exception beside a return value of success counts as a failure, too, and a failure
- * without an exception becomes a SystemError. */
+ * objects made there. Any of them may be NULL. */
 typedef struct voicecoil_gate_functions {
     /* New reference to the tuple of arguments for all calls of one thread. NULL with an exception:
-     * way_new gives no way, and gate_take_exception the exception; anything but a tuple is a
-     * TypeError. NULL function: no arguments. */
+     * way_new gives no way. NULL function: no arguments. */
     PyObject *(*arguments)(void *user);
     /* Before each call: changes what is in the arguments (the items of a list, the bytes of a
      * bytearray). `event` is what `call` was given. -1 with an exception: the callable is not
@@ -78,10 +75,6 @@ typedef struct voicecoil_gate_functions {
     void *user; /* for all three; alive as long as the gate */
 } voicecoil_gate_functions;
 
-/* NULL for a gate or a way is a mistake that is told, or does nothing: gate_new and
- * gate_new_isolated raise TypeError for a callable or name that is NULL, gate_close raises
- * TypeError, way_new returns NULL, call returns VOICECOIL_CLOSED, gate_take_exception NULL,
- * gate_dropped_exceptions 0; gate_free and way_free do nothing. */
 typedef struct voicecoil_bridge_api {
     uint32_t version; /* VOICECOIL_BRIDGE_VERSION */
     uint32_t bytes;   /* of this structure */
@@ -97,8 +90,8 @@ typedef struct voicecoil_bridge_api {
                                          const voicecoil_gate_functions *functions);
     /* After it no call begins or is running, and no thread has a state in the interpreter. Waits
      * for calls that are running, without the GIL. 0; or -1 with TimeoutError, the gate being
-     * closed for new calls; or with RuntimeError in a call through this gate; or with ValueError
-     * for a `timeout_s` that is negative or NaN. The second time does nothing. [python] */
+     * closed for new calls; or with RuntimeError in a call through this gate. The second time does
+     * nothing. [python] */
     int (*gate_close)(voicecoil_gate *gate, double timeout_s);
     /* New reference to the first exception since the last look; NULL without an error set: none.
      * From an isolated interpreter it is an IsolatedCallbackError with the traceback as text. What
@@ -107,8 +100,7 @@ typedef struct voicecoil_bridge_api {
     /* How many exceptions came while one was kept; they were dropped. [python], [thread] */
     uint64_t (*gate_dropped_exceptions)(const voicecoil_gate *gate);
     /* Closes it if that was not done, waiting a second at most, and gives it back. Ways may be
-     * left: they are closed, and freed by their threads. In a call through this gate it stays open
-     * until the program ends, and an error is shown. [python] */
+     * left: they are closed, and freed by their threads. [python] */
     void (*gate_free)(voicecoil_gate *gate);
 
     /* This thread's way through a gate, with a Python thread state and arguments of its own. The

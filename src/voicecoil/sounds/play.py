@@ -21,6 +21,7 @@ from voicecoil.errors import StreamStateError
 from voicecoil.events import Event
 from voicecoil.files.read_ahead import AHEAD_S, Reader, count_nonfinite
 from voicecoil.levels import Level
+from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
 from voicecoil.sounds.mixing import Output, output_for
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
@@ -126,7 +127,7 @@ class Playback(Unique):
         if self._done_mixing() or self._over:
             return
         fade_frames = min(int(seconds * self.samplerate), 2**32 - 1)
-        self._over = self._output.stop(self._clip, fade_frames)
+        self._over = uninterrupted("stop", lambda: self._output.stop(self._clip, fade_frames))
         self._stopped = True
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -272,19 +273,23 @@ def play(
     loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
     check_samplerate(samplerate)
     block_frames = check_blocksize(blocksize)
-    source = as_source(sound, samplerate)
-    try:
-        chosen = get_driver(driver)
-        policy = check_on_device_lost(on_device_lost)
-        target, _ = find_or_await(device, ("output",), chosen, policy)
-        output = output_for(chosen, target, channels, block_frames, policy)
+
+    def begin() -> Playback:
+        source = as_source(sound, samplerate)
         try:
-            return _play_on(output, sound, source, mapping, gain, loops)
-        finally:
-            output.let_go()
-    except BaseException:
-        source.close()
-        raise
+            chosen = get_driver(driver)
+            policy = check_on_device_lost(on_device_lost)
+            target, _ = find_or_await(device, ("output",), chosen, policy)
+            output = output_for(chosen, target, channels, block_frames, policy)
+            try:
+                return _play_on(output, sound, source, mapping, gain, loops)
+            finally:
+                output.let_go()
+        except BaseException:
+            source.close()
+            raise
+
+    return uninterrupted("play", begin, undo=lambda playback: playback.stop(0.0))
 
 
 def _play_on(

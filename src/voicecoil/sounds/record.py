@@ -15,6 +15,7 @@ from voicecoil.errors import ArgumentError, ArgumentTypeError, FramesLostError, 
 from voicecoil.events import Event
 from voicecoil.files.gaps import MAX_GAPS
 from voicecoil.levels import Level
+from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.sounds.record_writer import END_S, Loss, OnLoss, Writer
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.recovery import OnDeviceLost
@@ -145,6 +146,7 @@ class Recording(Unique):
     def stop(self) -> NDArray[np.float32] | str:
         """Ends it and returns what :meth:`wait` returns."""
         self._stream._refuse_in_fork()
+        uninterrupted("look", self._stream._look)
         if self._stream.state != "closed" and self._stream._trouble() is None:
             self._stream.abort()
         self._writer.end()
@@ -197,10 +199,13 @@ class Recording(Unique):
                     f"{where} did not take the last frames within {END_S:g} s; {advice}wait() again"
                 )
             self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
-        with self._finishing:
-            return self._finish()
+        return uninterrupted("finish", self._finish)
 
     def _finish(self) -> NDArray[np.float32] | str:
+        with self._finishing:
+            return self._finished()
+
+    def _finished(self) -> NDArray[np.float32] | str:
         trouble = self._stream._trouble()
         if trouble is None and self._on_loss == "stop" and self._writer.incoming.losses:
             first = self.losses[0]
@@ -338,29 +343,38 @@ def record(
         made["code"] = code
         return code
 
-    stream = InputStream(
-        CodeFactory(make),
-        device=device,
-        driver=driver,
-        samplerate=samplerate,
-        channels=channels,
-        blocksize=blocksize,
-        on_device_lost=on_device_lost,
-    )
-    sink = None
-    try:
-        if file is not None:
-            from voicecoil.files.sink import FileSink
-
-            rate = made["samplerate"]
-            sink = FileSink(file, rate, stream.channels, subtype, exist_ok=exist_ok, mode=mode)
-        take = Recording(
-            stream, made["code"], made["ring"], sink, made["samplerate"], made["frames"], on_loss
+    def begin() -> Recording:
+        stream = InputStream(
+            CodeFactory(make),
+            device=device,
+            driver=driver,
+            samplerate=samplerate,
+            channels=channels,
+            blocksize=blocksize,
+            on_device_lost=on_device_lost,
         )
-    except BaseException:
-        stream.close()
-        if sink is not None:
-            sink.discard()
-        raise
-    take._start()
-    return take
+        sink = None
+        try:
+            if file is not None:
+                from voicecoil.files.sink import FileSink
+
+                rate = made["samplerate"]
+                sink = FileSink(file, rate, stream.channels, subtype, exist_ok=exist_ok, mode=mode)
+            take = Recording(
+                stream,
+                made["code"],
+                made["ring"],
+                sink,
+                made["samplerate"],
+                made["frames"],
+                on_loss,
+            )
+        except BaseException:
+            stream.close()
+            if sink is not None:
+                sink.discard()
+            raise
+        take._start()
+        return take
+
+    return uninterrupted("record", begin, undo=Recording.stop)

@@ -40,6 +40,7 @@ from voicecoil.errors import (
     StreamTimeoutError,
 )
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.channel_map import channel_map
 from voicecoil.streams.lead import Ahead, Home, blocks_ahead, check_home
 from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection, Place
@@ -114,6 +115,34 @@ class StreamBase(StreamFacts):
         rate = check_samplerate(samplerate)
         block_frames = check_blocksize(blocksize)
         policy = check_on_device_lost(on_device_lost)
+        uninterrupted(
+            "open",
+            lambda: self._open(
+                callback,
+                driver,
+                device,
+                channels,
+                (rate, block_frames, policy),
+                (home, own_home, bool(zero_copy), bool(meter), arrays),
+                (make_code, native, name),
+            ),
+            undo=Connection.close_unseen,
+        )
+
+    def _open(
+        self,
+        callback: Callback | Any,
+        driver: str | Driver | None,
+        device: str | Device | None,
+        channels: Any,
+        asked: tuple[float | None, int | None, OnDeviceLost],
+        how: tuple[Home, bool, bool, bool, str],
+        kinds: tuple[CodeFactory | None, Any, str | None],
+    ) -> Connection:
+        """What can be interrupted nowhere; all of it has been checked."""
+        rate, block_frames, policy = asked
+        home, own_home, zero_copy, meter, arrays = how
+        make_code, native, name = kinds
         self._driver = get_driver(driver, waits=policy != "stop")
         driver_stream = None
         code: _core.Code | None = None
@@ -141,8 +170,8 @@ class StreamBase(StreamFacts):
             on_io_thread = home == "low" or own_home
             if not on_io_thread:
                 self._blocksize = blocks_ahead(block_frames, got)
-            self._zero_copy = bool(zero_copy)
-            self._meter = bool(meter) or make_code is not None
+            self._zero_copy = zero_copy
+            self._meter = meter or make_code is not None
             if make_code is not None:
                 code = make_code(got, len(maps[0]), len(maps[1]))
             elif native is not None:
@@ -175,6 +204,7 @@ class StreamBase(StreamFacts):
             if isinstance(code, IsolatedCode):
                 code.keeper.adopt()
             self._connection = connection
+            return connection
         except BaseException:
             if driver_stream is not None:
                 driver_stream.close()
@@ -270,11 +300,9 @@ class StreamBase(StreamFacts):
             The device cannot be started.
         """
         connection = self._alive()
-        if connection.in_callback or self.state in ("running", "waiting", "draining"):
+        if connection.in_callback:
             raise StreamStateError("the stream runs already; stop() it first")
-        if connection.started:
-            connection.halt(STOP_TIMEOUT_S)  # it had ended by itself
-        connection.start()
+        uninterrupted("start", connection.start, undo=lambda run: connection.halt(HALT_S, run))
 
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
@@ -303,17 +331,20 @@ class StreamBase(StreamFacts):
         seconds = check_timeout(timeout)
         self._refuse_in_callback(connection, "wait for its own end")
         until = None if seconds is None else time.monotonic() + seconds
-        while connection.running and connection.engine.state != _core.FINISHED:
+        run = connection.run
+        trouble = None
+        while not connection.is_over(run):
             connection.failure.ask()
             if (trouble := connection.trouble()) is not None:
-                self._lost(connection, trouble)
+                connection.take_failure()
+                break
             left_s = LOOK_S if until is None else until - time.monotonic()
             if left_s <= 0:
                 return False
-            connection.engine.wait_finished(min(left_s, LOOK_S))
-        connection.halt(STOP_TIMEOUT_S)
+            connection.wait_finished(min(left_s, LOOK_S))
+        uninterrupted("wait", lambda: connection.halt(STOP_TIMEOUT_S, run))
         self._raise_once(connection)
-        if (failure := connection.take_failure()) is not None:
+        if (failure := trouble or connection.take_failure()) is not None:
             raise failure
         return True
 
@@ -338,9 +369,20 @@ class StreamBase(StreamFacts):
 
     def _end(self, drain: bool) -> None:
         connection = self._alive()
-        connection.ask_to_end(drain)
+        run = connection.run
         if _core.in_callback():  # this stream's, or another's on the same IO thread
+            connection.ask_to_end(drain, run)
             return
+        uninterrupted(
+            "stop",
+            lambda: self._end_run(connection, run, drain),
+            hurry=lambda: connection.ask_to_end(False, run),
+        )
+        self._raise_once(connection)
+
+    def _end_run(self, connection: Connection, run: int, drain: bool) -> None:
+        connection.ask_to_end(drain, run)
+        connection.look()
         began = time.monotonic()
         tail_s = self.lead_frames / self.samplerate
         if "output" in self._directions and connection.started:
@@ -350,16 +392,17 @@ class StreamBase(StreamFacts):
         # itself.
         while (
             connection.started
+            and not connection.is_over(run)
             and not connection.stands_still
-            and connection.engine.state != _core.FINISHED
             and connection.device_trouble() is None
             and time.monotonic() < until - HALT_S
         ):
             time.sleep(POLL_S)
-        running = connection.started and connection.engine.state != _core.FINISHED
-        trouble = connection.trouble() if running else connection.take_failure()
+        over = connection.is_over(run)
+        failure = connection.take_failure()
+        trouble = failure if over else connection.trouble()
         try:
-            connection.halt(max(HALT_S, until - time.monotonic()))
+            connection.halt(max(HALT_S, until - time.monotonic()), run)
         except StreamTimeoutError:
             connection.told_stuck = not connection.is_busy
             if not connection.in_python:
@@ -368,8 +411,8 @@ class StreamBase(StreamFacts):
                 f"the callback on {self._device.name!r} did not return within "
                 f"{time.monotonic() - began:.2g} s; it has to return before the next block is due"
             ) from None
-        connection.unraised = connection.unraised or trouble
-        self._raise_once(connection)
+        if trouble is not None:
+            connection.keep_unraised(trouble)
 
     def swap(self, callback: Any) -> None:
         """From its next block on another native function, without a gap. One thread at a time.
@@ -412,7 +455,7 @@ class StreamBase(StreamFacts):
             connection.ask_to_end(drain=False)
             exit_and_fork.submit(connection.close_unseen)
             return
-        connection.close()
+        uninterrupted("close", connection.close)
         self._raise_once(connection)
 
     def close_at_exit(self, timeout_s: float) -> None:
@@ -439,7 +482,7 @@ class StreamBase(StreamFacts):
         if connection is None or connection.closed:
             return
         if error is not None:
-            connection.close()
+            uninterrupted("close", connection.close)
             unseen = connection.take_unraised()
             if unseen is not None and unseen is not error:
                 error.add_note(f"the stream's callback had raised {unseen!r}")
@@ -450,7 +493,8 @@ class StreamBase(StreamFacts):
             if connection.is_busy:
                 exit_and_fork.submit(connection.close_unseen)  # when the other thread is through
                 raise
-            connection.abandon()  # to close it would only wait once more, and say it again
+            # To close it would only wait once more, and say it again.
+            uninterrupted("abandon", connection.abandon)
             raise
         except BaseException:
             self.close()
@@ -470,12 +514,6 @@ class StreamBase(StreamFacts):
             raise StreamStateError(
                 f"a callback cannot {what}; raise voicecoil.Stop to end the stream"
             )
-
-    def _lost(self, connection: Connection, trouble: Exception) -> None:
-        connection.halt(STOP_TIMEOUT_S)
-        connection.take_failure()
-        self._raise_once(connection)
-        raise trouble
 
     def _raise_once(self, connection: Connection) -> None:
         error = connection.take_unraised()

@@ -46,8 +46,9 @@ class Running(Protocol):
     code: _core.Code | None
     engine: _core.Engine
     failure: Failure
-    unraised: BaseException | None
 
+    @property
+    def unraised(self) -> BaseException | None: ...
     @property
     def running(self) -> bool: ...
     def find_exception(self) -> BaseException | None: ...

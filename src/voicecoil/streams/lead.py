@@ -81,6 +81,7 @@ class Ahead:
         self._block_frames = block_frames
         self._waited_for = waited_for
         self._running = False
+        self._run = 0
         self._seen = got.max_frames > 0
         self.lead_frames = self._lead(got)
         self.worker = _core.Worker(
@@ -109,37 +110,44 @@ class Ahead:
         """Whether its thread may still be there."""
         return self._running
 
-    def start(self) -> None:
-        """Begins the thread.
+    def start(self, run: int) -> None:
+        """Begins the thread, for the run of that number.
 
         Raises
         ------
         DriverError
             The system gives none.
         """
-        if not self.worker.start():
+        self._run = run
+        self._running = True  # before there is one: a thread that nobody knows of is never ended
+        if not self.worker.start(run):
+            self._running = False
             raise DriverError(
                 "the system gives no thread; end some of the program's", call="pthread_create"
             )
-        self._running = True
         if not self._waited_for:
             realtimekit.raise_soon(self.worker)
 
-    def stop(self) -> None:
-        """Asks for the end when all that was made was heard."""
-        self.worker.stop()
+    def stop(self, run: int) -> None:
+        """Asks for the end of that run when all that was made was heard."""
+        self.worker.stop(run)
 
-    def quit(self) -> None:
-        """Asks for the end after the block that it is at."""
-        self.worker.quit()
+    def quit(self, run: int) -> None:
+        """Asks for the end of that run after the block that it is at."""
+        self.worker.quit(run)
 
     def join(self, timeout_s: float) -> bool:
         """Ends the thread. False: its callback did not return in time."""
-        self.worker.quit()
+        self.worker.quit(self._run)
         if self._running and not self.worker.join(timeout_s):
             return False
         self._running = False
         return True
+
+    @property
+    def ended(self) -> bool:
+        """Whether no thread runs its callback."""
+        return self.worker.ended
 
     def fit(self, got: Got, waited_for: bool, timeout_s: float) -> bool:
         """Goes on with another device. False: its callback did not return in time.
@@ -155,5 +163,5 @@ class Ahead:
         self._waited_for = waited_for
         self.lead_frames = self._lead(got)
         self.worker.fit(got.max_frames, self.lead_frames, waited_for)
-        self.start()
+        self.start(self._run)
         return True

@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from voicecoil import _core
 from voicecoil.callbacks.isolated import IsolatedCode
@@ -18,17 +18,22 @@ from voicecoil.errors import (
     DriverError,
     NativeCallbackError,
     StreamClosedError,
+    StreamStateError,
     StreamTimeoutError,
     VoicecoilError,
 )
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import Ahead
 from voicecoil.streams.place import Place
 from voicecoil.streams.recovery import Arrival, Recovery, watch
 
-__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place"]
+__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place", "State"]
+
+State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
+_STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 
 # Longer than any sane block: a callback that runs longer than this is stuck.
 STOP_TIMEOUT_S = 5.0
@@ -69,21 +74,26 @@ class Connection:
         self.clock = place.driver_stream.clock if place.driver_stream is not None else None
         self.code: _core.Code | None = code
         self.engine = engine
-        self.lock = threading.RLock()
+        # Of all that follows: who changes it checks under the same lock that it may. It cannot be
+        # taken twice by one thread. The main thread takes it in `uninterrupted` work only.
+        self.lock = threading.Lock()
         # "away": started, and without a device. One word, for who looks without the lock.
         self.phase: Literal["idle", "started", "away"] = "idle"
-        self.ending = False  # somebody wants its end
+        self.run = 0  # the number of the newest start; what is asked for names the run it is for
         self.closed = False
-        self.unraised: BaseException | None = None
         self.ended_by = ""  # the name of what its callback raised
         self.failure = Failure()
         self.told_stuck = False  # somebody knows that its callback does not return
         self._recovery = recovery
         self._ahead = ahead
+        self._overdue_run = 0  # the run whose end did not come in time
+        # What is told or raised once, and asked for in signal handlers and callbacks: each step is
+        # one of the container's own, for there can be no lock.
+        self._ending: set[int] = set()  # the runs whose end somebody wants
+        self._lost: dict[int, object] = {}  # the runs whose device was lost
+        self._unraised: deque[BaseException] = deque(maxlen=1)
+        self._untold: deque[Exception] = deque(maxlen=1)  # the failure, until it is raised
         self._failure: Exception | None = None
-        self._told_failure = False
-        self._telling = threading.Lock()  # of what is told once; never held for long
-        self._told_loss = False
         self._news: deque[Event] = deque()
         self._earlier_overloads = 0  # on devices that it left
 
@@ -123,25 +133,63 @@ class Connection:
         """Whether any thread is in this stream's callback, if that is Python's."""
         return isinstance(self.code, _core.PythonCode) and bool(self.code.running_on)
 
-    def ask_to_end(self, drain: bool) -> None:
-        """Returns at once. With `drain` all that the callback has made is still heard."""
-        self.ending = True
+    @property
+    def ending(self) -> bool:
+        """Whether somebody wants the end of the run that goes on."""
+        return self.run in self._ending
+
+    @property
+    def unraised(self) -> BaseException | None:
+        """What is to be raised, and was not yet."""
+        return next(iter(self._unraised.copy()), None)
+
+    def ask_to_end(self, drain: bool, run: int | None = None) -> None:
+        """Returns at once. With `drain` all that the callback has made is still heard.
+
+        A run that is over is not asked any more: a later one goes on.
+        """
+        run = self.run if run is None else run
+        self._ending.add(run)
         if not drain:
-            self.engine.abort()
+            self.engine.abort(run)
             if self._ahead is not None:
-                self._ahead.quit()
+                self._ahead.quit(run)
         elif self._ahead is not None:
-            self._ahead.stop()
+            self._ahead.stop(run)
         else:
-            self.engine.stop()
+            self.engine.stop(run)
+
+    def state(self) -> State:
+        """What the stream does, as far as that is known: nobody is waited for."""
+        if self.closed:
+            return "closed"
+        phase, state = self.phase, self.engine.state
+        if phase == "away":
+            return "waiting"
+        goes_on = state in (_core.RUNNING, _core.DRAINING)
+        if goes_on and self.trouble() is not None:
+            return "finished"
+        if phase == "idle" and goes_on:
+            return "idle"
+        if self._overdue_run == self.run and (goes_on or not self._has_returned):
+            return "draining"
+        return _STATES[state]
+
+    @property
+    def _has_returned(self) -> bool:
+        return self._ahead is None or self._ahead.ended
+
+    def is_over(self, run: int) -> bool:
+        """Whether that run is: no callback is under way or will be."""
+        if run != self.run or not self.running:
+            return True
+        overdue = self._overdue_run == run and not self._has_returned
+        return self.engine.state == _core.FINISHED and not overdue
 
     @property
     def is_busy(self) -> bool:
         """Whether another thread starts or ends it, which may take long."""
-        free = self.lock.acquire(blocking=False)
-        if free:
-            self.lock.release()
-        return not free
+        return self.lock.locked()
 
     @contextlib.contextmanager
     def _locked(self, timeout_s: float) -> Iterator[None]:
@@ -155,64 +203,107 @@ class Connection:
         finally:
             self.lock.release()
 
-    def start(self) -> None:
+    def start(self) -> int:
+        """Begins a run, and gives its number.
+
+        Raises
+        ------
+        StreamStateError
+            One goes on.
+        """
         with self._locked(STOP_TIMEOUT_S):
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
-            self.ending = self._told_failure = self._told_loss = False
-            self.ended_by = ""
-            self.failure.begin()
-            self._failure = None
-            self.engine.start()
-            if self._ahead is not None:
-                self._ahead.start()
+            if self.state() in ("running", "waiting", "draining"):
+                raise StreamStateError("the stream runs already; stop() it first")
+            if self.running or (self._ahead is not None and self._ahead.running):
+                self._halt(STOP_TIMEOUT_S)  # it had ended by itself
+            self._begin(self.run + 1)
             if self.driver_stream is not None:
                 self._start(self.driver_stream)
-            else:
-                self.phase = "away"
             if self._recovery is not None:
                 watch(self)
             watch_for_failure(self)
+            return self.run
+
+    def _begin(self, run: int) -> None:
+        """With the lock. The number comes last: who asks for this run's end finds it begun."""
+        self._ending.clear()
+        self._lost.clear()
+        self._untold.clear()
+        self._failure = None
+        self.failure.begin()
+        self.ended_by = ""
+        self.phase = "away" if self.driver_stream is None else "started"
+        try:
+            self.engine.start(run)
+            if self._ahead is not None:
+                self._ahead.start(run)
+        except BaseException:
+            self.phase = "idle"
+            raise
+        self.run = run
 
     def _start(self, driver_stream: DriverStream) -> None:
-        self.phase = "started"
         try:
             driver_stream.start(self.engine)
         except BaseException as error:
-            # Also after Ctrl-C in the middle of it: what was started is stopped, or stays
-            # marked as started, so that nothing that it uses is freed.
+            # What was started is stopped, or stays marked as started, so that nothing that it uses
+            # is freed.
             with contextlib.suppress(StreamTimeoutError):
-                self.halt(STOP_TIMEOUT_S)
+                self._halt(STOP_TIMEOUT_S)
             lost = isinstance(error, (DeviceLostError, DriverError))
+            driver_stream.look()
             if self._recovery is None or not lost or self.device_trouble() is None:
                 raise
-            self.engine.start()  # the end that `halt` may have asked for is not wanted
-            if self._ahead is not None:
-                self._ahead.start()
+            ending = self.ending
             self._tell_loss(driver_stream, error)
             self._let_go(driver_stream)
-            self.phase = "away"
+            self._begin(self.run)  # without the end that `_halt` asked for
+            if ending:
+                self.ask_to_end(drain=False)
             driver_stream.close()
 
-    def halt(self, timeout_s: float, for_good: bool = False) -> None:
-        """No cycle runs or will run after this. Keeps what is to be raised."""
+    def halt(self, timeout_s: float, run: int | None = None) -> None:
+        """No cycle of that run, or of any, comes after this. Keeps what is to be raised.
+
+        Raises
+        ------
+        StreamTimeoutError
+            Its callback did not return. It is called no more when it has.
+        """
         until = time.monotonic() + timeout_s
         with self._locked(timeout_s):
-            if self.away:
-                self.phase = "idle"
-            returned = self._ahead is None or self._ahead.join(timeout_s)
-            driver_stream = self.driver_stream
-            runs = self.started and driver_stream is not None
-            if runs and self._ahead is None:
-                self._let_io_thread_leave()
-            if for_good and isinstance(self.code, _core.PythonCode):
-                self.code.shut()  # also when the device cannot be stopped
+            if run is None or run == self.run:
+                self._halt(max(AT_LEAST_S, until - time.monotonic()))
+
+    def _halt(self, timeout_s: float, for_good: bool = False) -> None:
+        """With the lock."""
+        until = time.monotonic() + timeout_s
+        if self.away:
+            self.phase = "idle"
+        returned = self._ahead is None or self._ahead.join(timeout_s)
+        driver_stream = self.driver_stream
+        runs = self.started and driver_stream is not None
+        if runs and self._ahead is None:
+            self._let_io_thread_leave()
+        if for_good and isinstance(self.code, _core.PythonCode):
+            self.code.shut()  # also when the device cannot be stopped
+        try:
             if runs and driver_stream is not None:
                 driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
-            if not returned:
-                raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
-            if runs or self._ahead is not None:
-                self._stopped()
+        except StreamTimeoutError:
+            # The device goes on calling, and the run ends as soon as its callback has returned.
+            self._overdue_run = self.run
+            self.engine.stop(self.run)
+            raise
+        if not returned:
+            # The device is stopped: no cycle comes that would find the end of the run.
+            self._overdue_run = self.run
+            self.engine.end()
+            raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
+        if runs or self._ahead is not None:
+            self._stopped()
 
     def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
         self.phase = phase
@@ -227,26 +318,36 @@ class Connection:
         code, raised = self.code, None
         if isinstance(code, (_core.NativeCode, _core.PythonCode)):
             raised = code.take_exception()
-        with self._telling:
-            self.unraised = raised or self.unraised
-            failed = self.engine.reason == _core.REASON_ERROR and self.failure.exception is None
-            if failed and self.unraised is None and not isinstance(code, _core.PythonCode):
-                number = self.engine.error
-                words = f"the native callback returned {number}"
-                raised = self.unraised = NativeCallbackError(words, code=number)
-            if self.unraised is not None:
-                self.ended_by = type(self.unraised).__name__
-            self.failure.exception = raised or self.failure.exception
+        failed = self.engine.reason == _core.REASON_ERROR and self.failure.exception is None
+        python = isinstance(code, _core.PythonCode)
+        if raised is None and failed and not self._unraised and not python:
+            number = self.engine.error
+            raised = NativeCallbackError(f"the native callback returned {number}", code=number)
+        if raised is not None:
+            self._unraised.append(raised)
+            self.failure.exception = raised
+        if (unraised := self.unraised) is not None:
+            self.ended_by = type(unraised).__name__
 
     def find_exception(self) -> BaseException | None:
         """What the callback raised in this run, as far as that can be told without waiting."""
-        failed = self.engine.reason == _core.REASON_ERROR and self.failure.exception is None
-        if failed and self.lock.acquire(blocking=False):
+        if self.engine.reason == _core.REASON_ERROR and self.failure.exception is None:
+            uninterrupted("look", self._collect_if_free)
+        return self.failure.exception
+
+    def _collect_if_free(self) -> None:
+        if self.lock.acquire(blocking=False):
             try:
                 self._collect_exception()
             finally:
                 self.lock.release()
-        return self.failure.exception
+
+    def wait_finished(self, timeout_s: float) -> None:
+        """Waits until the engine has finished; after that, until its callback has returned."""
+        if self.engine.state != _core.FINISHED:
+            self.engine.wait_finished(timeout_s)
+        else:
+            time.sleep(min(POLL_S, timeout_s))
 
     def _let_io_thread_leave(self) -> None:
         """Gives the IO thread the few cycles in which it drops its Python thread state."""
@@ -266,7 +367,7 @@ class Connection:
         with self._locked(timeout_s):
             if self.closed:
                 return
-            self.halt(timeout_s, for_good=True)
+            self._halt(timeout_s, for_good=True)
             self.closed = True
             if self.driver_stream is not None:
                 self.driver_stream.close()
@@ -323,9 +424,13 @@ class Connection:
         self.close_unseen(timeout_s)
 
     def take_unraised(self) -> BaseException | None:
-        with self._telling:
-            error, self.unraised = self.unraised, None
-            return error
+        """What is to be raised, once."""
+        return _taken(self._unraised)
+
+    def keep_unraised(self, error: BaseException) -> None:
+        """Has it raised, unless something else is to be."""
+        if not self._unraised:
+            self._unraised.append(error)
 
     # ---- the device ----
     def device_trouble(self) -> Exception | None:
@@ -333,31 +438,35 @@ class Connection:
         driver_stream = self.driver_stream
         return driver_stream.trouble() if driver_stream is not None else None
 
+    def look(self) -> None:
+        """Finds out whether there is trouble with the device, which may take a while."""
+        if self.driver_stream is not None and self.started:
+            self.driver_stream.look()
+
     def trouble(self) -> Exception | None:
         """Why no cycle will come any more, from this device or another one."""
         if self._recovery is not None:
             return self._failure
         if _core.in_callback():
             return None  # where it is called, and must not ask the device and wait for the answer
+        run = self.run
         trouble = self.device_trouble()
-        if self.started and isinstance(trouble, DeviceLostError):
-            self._end_lost(trouble)
+        if self.started and run == self.run and isinstance(trouble, DeviceLostError):
+            self._end_lost(trouble, run)
         return trouble
 
-    def _end_lost(self, trouble: DeviceLostError) -> None:
-        """Once for each start: any thread may be the first one that looks."""
-        with self._telling:
-            told, self._told_loss = self._told_loss, True
-        if not told:
+    def _end_lost(self, trouble: DeviceLostError, run: int) -> None:
+        """Once for each run: any thread may be the first one that looks."""
+        mine = object()
+        if self._lost.setdefault(run, mine) is mine:
             self._failure = trouble
+            self._untold.append(trouble)
             self._news.append(self._event("lost", str(trouble)))
-            self.ask_to_end(drain=False)  # its device may give cycles again
+            self.ask_to_end(drain=False, run=run)  # its device may give cycles again
 
     def take_failure(self) -> Exception | None:
         """Why it did not come back from a lost device, once."""
-        with self._telling:
-            told, self._told_failure = self._told_failure, True
-            return None if told else self._failure
+        return _taken(self._untold)
 
     def take_news(self) -> list[Event]:
         """What was not the engine's to notice, oldest first."""
@@ -408,6 +517,7 @@ class Connection:
         """It will not go on."""
         with self.lock:
             self._failure = error
+            self._untold.append(error)
             if self.away:
                 self.phase = "idle"
 
@@ -465,6 +575,8 @@ class Connection:
                 ):
                     driver_stream.close()
                     return False
+                if self.ending:
+                    self.ask_to_end(drain=False)  # asked for while its thread began anew
                 self.engine.move(
                     arrival.input_map,
                     arrival.output_map,
@@ -487,6 +599,16 @@ class Connection:
             self._news.append(back)
             self.phase = "started"
             return True
+
+
+Taken = TypeVar("Taken")
+
+
+def _taken(kept: deque[Taken]) -> Taken | None:
+    try:
+        return kept.pop()
+    except IndexError:
+        return None
 
 
 def _reap(code: _core.PythonCode) -> None:

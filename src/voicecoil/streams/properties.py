@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from voicecoil import _block, _core
 from voicecoil.callbacks.mailbox import Record
@@ -15,14 +15,10 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.streams.lead import Ahead
-from voicecoil.streams.lifecycle import Connection
+from voicecoil.streams.lifecycle import Connection, State
 from voicecoil.streams.priority import ThreadPriority, priority_of
 
 __all__ = ["StreamFacts"]
-
-State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
-
-_STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 
 
 class StreamFacts(Unique):
@@ -145,19 +141,13 @@ class StreamFacts(Unique):
 
         "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
         "draining" (its last frames are on their way), "finished" (also by a device that was lost)
-        or "closed". Never waits for a sound server; a HAL may be asked for a moment.
+        or "closed". Never waits for an audio system: it is what is known. After a :meth:`stop` that
+        timed out it is "draining" until the callback has returned, then "finished".
         """
         connection = self._connection
-        if connection is None or connection.closed:
+        if connection is None:
             return "closed"
-        phase, state = connection.phase, connection.engine.state
-        if phase == "away":
-            return "waiting"
-        if state in (_core.RUNNING, _core.DRAINING) and connection.trouble() is not None:
-            return "finished"
-        if phase == "idle" and state in (_core.RUNNING, _core.DRAINING):
-            return "idle"
-        return _STATES[state]
+        return connection.state()
 
     @property
     def exception(self) -> BaseException | None:
@@ -212,6 +202,11 @@ class StreamFacts(Unique):
         if not self._meter:
             raise StreamStateError("the stream keeps no levels; open it with meter=True")
         return read_levels(self._connection.engine)
+
+    def _look(self) -> None:
+        """Finds out whether there is trouble, which may take a while."""
+        if self._connection is not None:
+            self._connection.look()
 
     def _trouble(self) -> Exception | None:
         """Why no cycle will come any more; None: all is well, or it waits for a device."""

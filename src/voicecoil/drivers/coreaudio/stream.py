@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["CoreAudioStream"]
 
 POLL_S = 0.001
-LOOK_S = 0.5  # whoever asks for trouble does not wait longer for other devices' calls
+LOOK_S = 0.5  # a look does not wait longer for other devices' calls
 MAX_OVERLOADS = 1024
 _OVERLOAD = selector("over")
 
@@ -57,7 +58,7 @@ class CoreAudioStream:
         self._lost: str | None = None
         self._dirty = False
         self._closed = False
-        self._overload_lock = threading.Lock()
+        self._looking = threading.Lock()  # held while somebody asks how the device is
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
@@ -77,10 +78,12 @@ class CoreAudioStream:
     # ---- start ----
 
     def start(self, engine: _core.Engine) -> None:
+        self.look()
         trouble = self.trouble()
         if trouble is not None:
             raise trouble
         opened, driver = self._opened, self._driver
+        self._started_ns = 0  # no cycle is due yet
         ioproc = _hal.IOProc(
             engine,
             _core.cycle_run_address(),
@@ -92,6 +95,8 @@ class CoreAudioStream:
             driver.library.timebase,
             opened.got.samplerate,
         )
+        # Before it is started: an IOProc that nobody knows of is never stopped.
+        self._ioproc, self._ended_by_control = ioproc, False
         try:
             driver.call(
                 f"AudioDeviceStart of {self._name!r}",
@@ -100,16 +105,16 @@ class CoreAudioStream:
                 undo=lambda _: self._end(ioproc),
             )
         except (DriverError, NotBegunError):
+            self._ioproc = None
             raise
         except BaseException as error:
-            # Too late, or interrupted: the call goes on, and the control thread ends what it
-            # starts. Meanwhile the IOProc does nothing.
+            # Too late: the call goes on, and the control thread ends what it starts. Meanwhile the
+            # IOProc does nothing.
             ioproc.detach()
-            self._ioproc, self._ended_by_control = ioproc, True
+            self._ended_by_control = True
             if isinstance(error, StreamTimeoutError):
                 error.add_note(_LEAKED)
             raise
-        self._ioproc, self._ended_by_control = ioproc, False
         self._started_ns = driver.library.now_ns()
         self._await_first_cycle(ioproc)
 
@@ -245,12 +250,12 @@ class CoreAudioStream:
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
         """For `Changes`."""
         if property_selector == _OVERLOAD:
-            with self._overload_lock:
-                # One notification may say it twice, of both scopes for example.
-                if host_ns != self._last_overload_ns:
-                    self._last_overload_ns = host_ns
-                    self._overloads.append(host_ns)
-                    self._overload_count += 1
+            # One notification may say it twice, of both scopes for example. `Changes` hands on one
+            # at a time.
+            if host_ns != self._last_overload_ns:
+                self._last_overload_ns = host_ns
+                self._overloads.append(host_ns)
+                self._overload_count += 1
         elif property_selector == RESTARTED:
             self._lost = (
                 "coreaudiod, the system's audio service, was restarted; open the stream again"
@@ -268,34 +273,58 @@ class CoreAudioStream:
         self._driver.changes.dispatch()
         if self._lost is None and not self._closed:
             overdue = self._overdue()
-            if self._dirty or overdue:
-                self._dirty = False
-                try:
-                    self._lost = self._driver.call(
-                        f"asking {self._name!r} how it is",
-                        self._examine,
-                        self._driver.timeouts.call_s,
-                        queue_s=LOOK_S,
-                    )
-                except NotBegunError:
-                    self._dirty = True  # another device's call takes long: look again later
-                    return None
-                except StreamTimeoutError as error:
-                    self._lost = str(error)
-                except BaseException:
-                    self._dirty = True  # interrupted: what changed is still to be looked into
-                    raise
-                if self._lost is None and overdue:
-                    limit_s = self._driver.timeouts.first_cycle_s
-                    self._lost = (
-                        f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
-                    )
+            if (self._dirty or overdue) and self._looking.acquire(blocking=False):
+                self._look_later(overdue)
         return DeviceLostError(self._lost) if self._lost is not None else None
+
+    def look(self) -> None:
+        """Finds out how the device is, if something happened to it."""
+        if exit_and_fork.forked(self._generation):
+            return
+        self._driver.changes.dispatch()
+        overdue = self._overdue()
+        if self._lost is not None or self._closed or not (self._dirty or overdue):
+            return
+        if self._looking.acquire(timeout=self._driver.timeouts.call_s):
+            self._ask(overdue)
+
+    def _look_later(self, overdue: bool) -> None:
+        """Has a thread ask: a HAL may take seconds, and who reads a state cannot wait."""
+        thread = threading.Thread(
+            target=self._ask, args=(overdue,), name="voicecoil looks at a device", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError:  # no room for one more now
+            self._looking.release()
+
+    def _ask(self, overdue: bool) -> None:
+        """Asks the device how it is; `_looking` is held."""
+        try:
+            self._dirty = False
+            lost = self._driver.call(
+                f"asking {self._name!r} how it is",
+                self._examine,
+                self._driver.timeouts.call_s,
+                queue_s=LOOK_S,
+            )
+            if lost is None and overdue and self._overdue():
+                limit_s = self._driver.timeouts.first_cycle_s
+                lost = f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+            self._lost = self._lost or lost
+        except NotBegunError:
+            self._dirty = True  # another device's call takes long: look again later
+        except StreamTimeoutError as error:
+            self._lost = self._lost or str(error)
+        except ForkedError:
+            pass
+        finally:
+            self._looking.release()
 
     def _overdue(self) -> bool:
         """Whether it runs and no cycle came for too long. A callback that is busy is none."""
         ioproc = self._ioproc
-        if ioproc is None or ioproc.turn % 2 == 1:
+        if ioproc is None or self._started_ns == 0 or ioproc.turn % 2 == 1:
             return False
         newest = max(ioproc.last_host_ns, self._started_ns)
         limit_ns = int(self._driver.timeouts.first_cycle_s * 1e9)
@@ -356,8 +385,8 @@ class CoreAudioStream:
         ioproc = self._ioproc
         seen_ns = ioproc.last_host_ns if ioproc is not None else None
         taken = []
-        with self._overload_lock:
-            while self._overloads and (seen_ns is None or self._overloads[0] < seen_ns):
+        with contextlib.suppress(IndexError):  # another thread takes them, too
+            while seen_ns is None or self._overloads[0] < seen_ns:
                 taken.append(Event("overload", self._overloads.popleft(), 0, 0))
         return taken
 

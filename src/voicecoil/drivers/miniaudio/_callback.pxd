@@ -64,6 +64,7 @@ cdef extern from "callback.h" nogil:
     void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output)
     int64_t vc_ma_io_port_frames(const vc_ma_io *io, bint output)
     void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bint connected)
+    void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine)
     void vc_ma_io_detach(vc_ma_io *io)
     uint64_t vc_ma_io_turn(const vc_ma_io *io)
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)

@@ -139,6 +139,11 @@ cdef class IO:
         self.engine = engine
         vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address, takes, connected)
 
+    @cython.critical_section
+    def reattach(self):
+        """Takes a detach back."""
+        vc_ma_io_reattach(self.io, <vc_engine *><uintptr_t>self.engine.address)
+
     def detach(self):
         """From the next cycle on it is not."""
         vc_ma_io_detach(self.io)

@@ -466,6 +466,8 @@ void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames frames, bool 
     atomic_store(&io->engine, engine);
 }
 
+void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine) { atomic_store(&io->engine, engine); }
+
 void vc_ma_io_detach(vc_ma_io *io) { atomic_store(&io->engine, NULL); }
 
 uint64_t vc_ma_io_turn(const vc_ma_io *io) { return atomic_load(&io->turn); }

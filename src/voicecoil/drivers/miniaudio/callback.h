@@ -99,6 +99,8 @@ typedef struct vc_ma_frames {
  * device has just been connected, which counts from JACK's next cycle on, so that the engine is not
  * called in the one that is under way. [control] */
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bool connected);
+/* Takes a detach back: the run goes on as it was. [control] */
+void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine);
 /* From the next cycle on it is not. [control] */
 void vc_ma_io_detach(vc_ma_io *io);
 /* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */

@@ -18,6 +18,7 @@ from voicecoil.errors import (
     DeviceLostError,
     ForkedError,
     StreamTimeoutError,
+    VoicecoilError,
 )
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
@@ -29,6 +30,7 @@ POLL_S = 0.001
 SILENCE_S = 0.1
 # PulseAudio's client library does not tell when the server is gone: cycles stay away.
 STALLED_S = 0.2
+SETTLE_S = 0.5  # that a start gives an earlier call to come back
 LOOK_AGAIN_S = 1.0
 # Connections count from the next cycle on; one may be under way: two turns for each. For a JACK
 # that does not tell when a cycle began.
@@ -55,7 +57,7 @@ class MiniaudioStream:
         self._name = wanted.device.name
         self._opened = opened
         self._generation = exit_and_fork.generation()
-        self._running = False
+        self._begun = self._running = False
         self._started_ns = 0
         self._looked_ns = 0
         self._lost: str | None = None
@@ -73,6 +75,9 @@ class MiniaudioStream:
         trouble = self.trouble()
         if trouble is not None:
             raise trouble
+        until = time.monotonic() + SETTLE_S  # of a start that was interrupted, for example
+        while self._opened.inside and time.monotonic() < until:
+            time.sleep(POLL_S)
         if self._opened.inside:
             raise StreamTimeoutError(
                 f"an earlier call for {self._name!r} has not come back; close the stream, and open "
@@ -80,6 +85,7 @@ class MiniaudioStream:
             )
         backend, opened = self._backend, self._opened
         connects_later = backend.kind.connects_later
+        self._begun = True  # before it is: `stop` ends what may have been started
         if not connects_later:
             self._attach(engine)
         self._started_ns = _core.clock_ns()
@@ -94,11 +100,12 @@ class MiniaudioStream:
             )
             if result != SUCCESS:
                 raise result_error("ma_device_start", result, repr(self._name), said)
-        except BaseException:
+            if connects_later:
+                self._attach(engine, connected=jack.tells_cycles())
+        except (VoicecoilError, OSError):
+            self._begun = False  # it did not start, or `_undo` ends it
             opened.io.detach()
             raise
-        if connects_later:
-            self._attach(engine, connected=jack.tells_cycles())
         self._running = True
 
     def _attach(self, engine: _core.Engine, connected: bool = False) -> None:
@@ -152,14 +159,16 @@ class MiniaudioStream:
         until = time.monotonic() + timeout_s
         while turn % 2 == 1 and io.turn == turn:
             if time.monotonic() >= until:
+                if self._begun:
+                    io.reattach()  # the run ends in its next cycle
                 raise StreamTimeoutError(
                     f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
                 )
             time.sleep(POLL_S / 10)
         io.forget_engine()
-        if not self._running:
+        if not self._begun:
             return
-        self._running = False
+        self._begun = self._running = False
         if self._lost is not None or not self._is_started():
             return  # one that is lost may not answer; `close` ends it
         self._let_silence_through(turn, min(until, time.monotonic() + SILENCE_S))
@@ -268,6 +277,9 @@ class MiniaudioStream:
     def overloads(self) -> int:
         """Of JACK, also those that another client caused. Other systems tell of none."""
         return int(self._opened.io.counts()["overloads"][0])
+
+    def look(self) -> None:
+        """There is nothing to find out that `trouble` does not know."""
 
     def events(self) -> list[Event]:
         """What was told of the device: rerouted, interrupted, resumed, overloaded."""

@@ -133,7 +133,7 @@ class VirtualDevice(Unique):
         self._core: _core.VirtualDevice | None = None
         self._running: tuple[float, int] | None = None  # rate and frames while streams are open
         self._open_streams = 0
-        self._started_streams = 0
+        self._started: set[_VirtualStream] = set()
         self._capture: Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
         self._epoch_ns = 0  # where the host time of a virtual clock goes on after a replug
@@ -152,7 +152,7 @@ class VirtualDevice(Unique):
             The cycles were not over in time.
         """
         core = self._running_core()
-        if self._started_streams == 0:
+        if not self._started:
             raise StreamStateError(f"no stream runs on {self.name!r}, so its clock stands still")
         if self.clock != "stepped":
             raise StreamStateError(
@@ -273,7 +273,8 @@ class VirtualDevice(Unique):
         """In a forked child: the IO thread, its streams and the capture stay with the parent."""
         self._lock = threading.Lock()
         self._core = self._running = self._capture = None
-        self._open_streams = self._started_streams = 0
+        self._open_streams = 0
+        self._started = set()
 
     def describe(self, is_default_input: bool, is_default_output: bool) -> Device:
         return Device(
@@ -326,9 +327,11 @@ class VirtualDevice(Unique):
         finally:
             self._switching.release()
 
-    def count_started(self, change: int) -> None:
-        with self._lock:
-            self._started_streams += change
+    def started(self, stream: _VirtualStream) -> None:
+        self._started.add(stream)
+
+    def stopped(self, stream: _VirtualStream) -> None:
+        self._started.discard(stream)
 
     def release(self) -> None:
         with self._lock:
@@ -387,15 +390,18 @@ class _VirtualStream:
         if trouble is not None:
             raise trouble
         with self._device.switching(SWITCH_TIMEOUT_S):
+            # Before it is attached: an engine that nobody knows of is never detached.
+            self._engine = engine
             attached = self._core.attach(engine, self._wanted.input_map, self._wanted.output_map)
+            if not attached:
+                self._engine = None
         if not attached:
             raise DriverError(
                 f"{self._device.name!r} takes 64 running streams at a time, and as many threads as "
                 "the system gives; stop another stream first",
                 call="vc_device_attach",
             )
-        self._engine = engine
-        self._device.count_started(1)
+        self._device.started(self)
 
     def stop(self, timeout_s: float) -> None:
         if self._engine is None:
@@ -407,7 +413,7 @@ class _VirtualStream:
                 f"the callback on {self._device.name!r} did not return within {timeout_s:.3g} s"
             )
         self._engine = None
-        self._device.count_started(-1)
+        self._device.stopped(self)
 
     def close(self) -> None:
         if not self._closed:
@@ -423,6 +429,9 @@ class _VirtualStream:
                 f"the device {self._device.name!r} changed its sample rate under the stream"
             )
         return None
+
+    def look(self) -> None:
+        """There is nothing to find out that `trouble` does not know."""
 
     def events(self) -> list[Event]:
         return []

@@ -1,0 +1,158 @@
+"""Work that neither Ctrl-C nor a signal handler can cut in two.
+
+Python raises `KeyboardInterrupt` and runs signal handlers on the main thread, between any two steps
+of what that does: between the call that starts a device and the line that takes note of it, or with
+a lock in hand that the handler wants. So what opens, starts, ends and closes a stream runs on a
+thread of its own when the main thread asks for it. The main thread only waits, and can be
+interrupted at once; to a handler the work is that of any other thread, and goes on while the
+handler waits for it.
+
+A lock that such work takes must not be taken on the main thread outside of such work: the handler
+would wait for the code that it interrupted.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from voicecoil.errors import ForkedError
+from voicecoil.lifetime import exit_and_fork
+
+__all__ = ["NobodyWaits", "uninterrupted"]
+
+Result = TypeVar("Result")
+Inner = TypeVar("Inner")
+SLICE_S = 0.1  # Python sees a signal that comes just before a wait begins only when it ends
+
+
+class NobodyWaits(BaseException):
+    """What is under way is given up. The main thread never sees this one."""
+
+
+_on_this_thread = threading.local()  # `work`
+
+
+class _Work(Generic[Result]):
+    """One call on its thread. Each step between the threads is one of a lock's own."""
+
+    def __init__(self, call: Callable[[], Result], undo: Callable[[Result], object] | None) -> None:
+        self._call = call
+        self._undo = undo
+        self._over = threading.Lock()  # held until the call has returned
+        self._over.acquire()
+        self._settled = threading.Lock()  # taken by whoever undoes it, and by nobody else
+        self._left = False
+        self._hurries: list[Callable[[], object]] = []
+        self._error: BaseException | None = None
+        self._result: Any = None
+        self._generation = exit_and_fork.generation()
+
+    def begin(self, name: str) -> bool:
+        """False: the system gives no thread."""
+        try:
+            threading.Thread(target=self._run, name=f"voicecoil {name}", daemon=True).start()
+        except (RuntimeError, MemoryError, OSError):
+            return False
+        return True
+
+    def _run(self) -> None:
+        if self._left:
+            return  # the wait was interrupted before this began
+        _on_this_thread.work = self
+        try:
+            self._result = self._call()
+        except BaseException as error:
+            self._error = error
+        self._over.release()
+        if self._left:
+            self._settle()
+
+    def wait(self) -> None:
+        while not self._over.acquire(timeout=SLICE_S):
+            if exit_and_fork.forked(self._generation):
+                raise ForkedError("a signal handler forked the process; its thread is the parent's")
+
+    def take(self) -> Result:
+        if self._error is None:
+            return self._result  # type: ignore[no-any-return]
+        try:
+            raise self._error
+        finally:
+            self._error = None  # its traceback holds this
+
+    def inside(
+        self,
+        call: Callable[[], Inner],
+        hurry: Callable[[], object],
+        undo: Callable[[Inner], object] | None,
+    ) -> Inner:
+        """A part of it that can be given up."""
+        self._hurries.append(hurry)
+        try:
+            if self._left:
+                raise NobodyWaits
+            result = call()
+        finally:
+            self._hurries.remove(hurry)
+        if self._left:
+            if undo is not None:
+                undo(result)
+            raise NobodyWaits
+        return result
+
+    def leave(self) -> None:
+        """Nobody waits any more."""
+        self._left = True
+        for hurry in self._hurries.copy():
+            hurry()
+        if self._undo is not None and not self._over.locked():  # else its own thread settles it
+            threading.Thread(target=self._settle, name="voicecoil undo", daemon=True).start()
+
+    def _settle(self) -> None:
+        if self._undo is None or self._error is not None or not self._settled.acquire(False):
+            return
+        try:
+            self._undo(self._result)
+        except Exception as error:
+            exit_and_fork.report(error, self._undo)
+
+
+def uninterrupted(
+    name: str,
+    call: Callable[[], Result],
+    *,
+    hurry: Callable[[], object] | None = None,
+    undo: Callable[[Result], object] | None = None,
+) -> Result:
+    """Gives what `call()` gives, or raises what it raises; no signal handler runs inside of it.
+
+    Called on another thread than the main one, and while the interpreter ends, it simply calls it;
+    inside of such work, as a part that is given up when the wait for the whole is interrupted.
+
+    Parameters
+    ----------
+    name : str
+        Of the thread.
+    call : callable
+    hurry : callable or None
+        Called when the wait is interrupted, with no lock in hand. `call` goes on, and nobody waits
+        for it; it may raise `NobodyWaits`.
+    undo : callable or None
+        Gets the result of a call whose wait was interrupted, on another thread than this one.
+    """
+    if threading.get_ident() != threading.main_thread().ident or exit_and_fork.is_ending():
+        around: _Work[Any] | None = getattr(_on_this_thread, "work", None)
+        return call() if around is None or hurry is None else around.inside(call, hurry, undo)
+    work = _Work(call, undo)
+    try:
+        began = work.begin(name)
+        if began:
+            work.wait()
+    except BaseException:
+        work.leave()
+        if hurry is not None:
+            hurry()
+        raise
+    return work.take() if began else call()

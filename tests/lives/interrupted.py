@@ -1,0 +1,121 @@
+"""Ctrl-C at every line of the library that the main thread runs in one call.
+
+Arguments: the call; at which share of the lines (1: all, 7: every seventh, from a different one for
+each call). Afterwards nothing is under way and nothing is held: the stream can be closed, and the
+next one plays.
+"""
+
+import faulthandler
+import os
+import sys
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+import numpy as np
+from life import HOME, Beat, devices, nothing_under_way, until
+
+import voicecoil as vc
+from voicecoil.sounds.mixing import close_outputs
+
+what, share = sys.argv[1], int(sys.argv[2])
+OURS = os.path.dirname(vc.__file__) + os.sep
+faulthandler.enable()
+faulthandler.dump_traceback_later(300, exit=True)  # it hangs
+chosen = devices(clock="real")
+sound = np.zeros((24_000, 1), np.float32)
+
+
+class Interrupting:
+    """Counts the lines of a call, and interrupts it at one of them."""
+
+    def __init__(self, at: int | None) -> None:
+        self.lines = 0
+        self._at = at
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if event == "line":
+            self.lines += 1
+            if self.lines == self._at:
+                raise KeyboardInterrupt
+        return self if frame.f_code.co_filename.startswith(OURS) and not dropping(frame) else None
+
+
+def dropping(frame: FrameType | None) -> bool:
+    """Python shows what is raised in a `__del__` or for a weak reference, and raises it nowhere."""
+    if frame is not None and frame.f_code.co_filename.endswith("weak_registry.py"):
+        return True
+    while frame is not None and frame.f_code.co_name != "__del__":
+        frame = frame.f_back
+    return frame is not None
+
+
+def opened() -> vc.OutputStream:
+    return vc.OutputStream(Beat(), driver=chosen, arrays="memoryview", latency=HOME)
+
+
+def started() -> vc.OutputStream:
+    stream = opened()
+    stream.start()
+    return stream
+
+
+def run(call: Callable[[], object], at: int | None) -> int:
+    """The lines of it; with `at` up to the one where it was interrupted."""
+    tracer = Interrupting(at)
+    sys.settrace(tracer)
+    try:
+        call()
+    except KeyboardInterrupt:
+        assert at is not None
+    finally:
+        sys.settrace(None)
+    return tracer.lines
+
+
+def call_of(stream: vc.OutputStream | None) -> Callable[[], object]:
+    if what == "open":
+        return opened
+    if what == "play":
+        return lambda: vc.play(sound, 48_000, driver=chosen)
+    if what == "record":
+        return lambda: vc.record(frames=24_000, driver=chosen)
+    if what == "with":
+
+        def with_it() -> None:
+            with opened():
+                pass
+
+        return with_it
+    assert stream is not None
+    return getattr(stream, what)  # type: ignore[no-any-return]
+
+
+def once(at: int | None) -> int:
+    stream = None if what in ("open", "play", "record", "with") else opened()
+    if stream is not None and what != "start":
+        stream.start()
+    lines = run(call_of(stream), at)
+    if stream is not None:
+        if what != "close":  # it does all that it did before
+            stream.abort()
+            stream.start()
+        stream.close()
+    close_outputs()
+    beat = Beat()
+    with vc.OutputStream(beat, driver=chosen, arrays="memoryview", latency=HOME) as following:
+        beat.wait()
+        following.abort()
+    until(nothing_under_way)
+    return lines
+
+
+once(None)  # what is imported or made once is not counted
+lines = once(None)
+assert lines > 5
+for at in range(1 + len(what) % share, lines + 1, share):
+    once(at)
+assert threading.active_count() < 10
+if os.environ.get("VOICECOIL_RACES_TELL"):
+    print(what, lines)

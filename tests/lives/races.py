@@ -1,0 +1,110 @@
+"""One stream that four threads and a signal handler start, stop, abort, wait for and close.
+
+Argument: a seed. ``VOICECOIL_RACES_S`` is how long. Each call ends well or says that the stream
+runs already, or is closed. The main thread is one of the four, and the handler interrupts it in the
+middle of its calls.
+"""
+
+import faulthandler
+import os
+import random
+import signal
+import sys
+import threading
+import time
+
+from life import HOME, PATIENCE_S, Beat, devices, nothing_under_way, until
+
+import voicecoil as vc
+
+seed = sys.argv[1]
+SECONDS = float(os.environ.get("VOICECOIL_RACES_S", "1"))
+EXPECTED = (vc.StreamStateError, vc.StreamClosedError)
+faulthandler.enable()
+faulthandler.dump_traceback_later(SECONDS + 30, exit=True)  # it hangs
+chosen = devices(clock="real")
+inside = threading.Lock()
+counts: dict[str, int] = {}
+
+
+class Callback:
+    """Ends its stream now and then, is slow now and then, and is called by one thread at a time."""
+
+    def __init__(self) -> None:
+        self.blocks = 0
+
+    def __call__(self, block: vc.Block) -> None:
+        if not inside.acquire(blocking=False):
+            os.write(2, b"two threads are in the callback\n")
+            os._exit(3)
+        self.blocks += 1
+        if self.blocks % 7 == 0:
+            time.sleep(0.003)
+        ends = self.blocks % 5 == 0
+        inside.release()
+        if ends:
+            raise vc.Stop
+
+
+def opened() -> vc.OutputStream:
+    return vc.OutputStream(Callback(), driver=chosen, arrays="memoryview", latency=HOME)
+
+
+def do(stream: vc.OutputStream, dice: random.Random, closing: float) -> None:
+    calls = ("start", "start", "start", "stop", "abort", "wait", "state")
+    name = "close" if dice.random() < closing else dice.choice(calls)
+    try:
+        if name == "wait":
+            stream.wait(0.01)
+        elif name == "state":
+            repr(stream), stream.events()
+        else:
+            getattr(stream, name)()
+    except EXPECTED:
+        name += " refused"
+    counts[name] = counts.get(name, 0) + 1
+
+
+def handle(signum: int, frame: object) -> None:
+    do(current[0], from_handler, 0.01)
+
+
+def work(number: int) -> None:
+    dice = random.Random(f"{seed} {number}")
+    try:
+        while time.monotonic() < ends:
+            stream = current[0]
+            do(stream, dice, 0.01)
+            if stream.state == "closed":
+                with replacing:
+                    if current[0] is stream:
+                        current[0] = opened()
+    except BaseException as error:
+        failures.append(error)
+        raise
+
+
+from_handler = random.Random(f"{seed} handler")
+replacing = threading.Lock()
+failures: list[BaseException] = []
+current = [opened()]
+ends = time.monotonic() + SECONDS
+signal.signal(signal.SIGALRM, handle)
+signal.setitimer(signal.ITIMER_REAL, 0.003, 0.003)
+threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 4)]
+for thread in threads:
+    thread.start()
+work(0)
+signal.setitimer(signal.ITIMER_REAL, 0)
+for thread in threads:
+    thread.join(PATIENCE_S)
+    assert not thread.is_alive()
+assert not failures
+current[0].close()
+assert counts.keys() >= {"start", "stop", "abort", "wait", "close", "start refused"}, counts
+beat = Beat()
+with vc.OutputStream(beat, driver=chosen, arrays="memoryview", latency=HOME):
+    beat.wait()
+until(nothing_under_way)
+if os.environ.get("VOICECOIL_RACES_TELL"):
+    print(counts)
