@@ -84,7 +84,7 @@ elif limit == "threads":
     play()  # imports everything
     threading.stack_size(1 << 30)
     limit_memory(1 << 28)
-    give_up(play, RuntimeError)
+    give_up(play, RuntimeError, OSError)  # of the reader, or of the driver
 elif limit == "memory":
     with open_source(path) as source:
         source.read(10)
