@@ -172,12 +172,17 @@ def _on_the_io_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     set_home(monkeypatch, "low")
 
 
-@pytest.fixture(params=["low", "safe"])
+LEADS: dict[str, str | float] = {"low": "low", "short": 128 / 48_000, "safe": "safe"}
+
+
+@pytest.fixture(params=LEADS)
 def home(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None
 ) -> str:
-    """Where callbacks run in this test: on the IO thread, or two cycles of 64 frames ahead."""
-    set_home(monkeypatch, "low" if request.param == "low" else 128 / 48_000)
+    """Where callbacks run in this test: on the IO thread, two cycles of 64 frames ahead, or as far
+    ahead as where nothing else is asked for (60 ms).
+    """
+    set_home(monkeypatch, LEADS[request.param])
     return str(request.param)
 
 
