@@ -233,7 +233,7 @@ bool vc_worker_join(vc_worker *worker, int64_t deadline_ns) {
     return true;
 }
 
-enum { LOOK_NS = 2000000 }; /* by which the end of a stream may be noticed too late */
+enum { LOOK_NS = 5000000 }; /* by which the end of a stream may be noticed too late */
 
 bool vc_wait_finished(const vc_engine *engine, int64_t timeout_ns) {
     int64_t until_ns = vc_clock_ns() + timeout_ns;

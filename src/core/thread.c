@@ -97,7 +97,7 @@ static int slot_of(int id) {
 static void on_timer(int slot, int me) {
     int64_t now_ns = vc_clock_ns();
     int64_t passed_ns = now_ns - atomic_exchange(&counted_from_ns[slot], now_ns);
-    if (passed_ns < VC_SPIN_NS / TOO_MUCH) {
+    if ((double)passed_ns * TOO_MUCH < (double)VC_SPIN_NS) {
         lower(slot, me);
     }
 }

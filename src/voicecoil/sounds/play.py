@@ -36,7 +36,7 @@ from voicecoil.sealed import Unique
 
 __all__ = ["Playback", "play"]
 
-POLL_S = 0.005
+POLL_S = 0.02
 
 
 class Playback(Unique):
