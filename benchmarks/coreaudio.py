@@ -61,8 +61,9 @@ def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
     for name in ("vc_bench_ioproc", "vc_bench_cycles"):
         getattr(library, name).restype = ctypes.c_double
     address = ctypes.cast(function, ctypes.c_void_p).value
+    code = _core.NativeCode(address, 0, (function,))  # an engine does not keep its code
     engine = _core.Engine(
-        _core.NativeCode(address, 0, (function,)),
+        code,
         samplerate_hz=48_000.0,
         flags=0,
         **CYCLE,

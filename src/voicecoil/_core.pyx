@@ -11,6 +11,7 @@ from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
+from cpython.weakref cimport PyWeakref_NewRef
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintptr_t
 from libc.string cimport memset
 
@@ -109,6 +110,7 @@ def block_frames(uint32_t fixed_frames, uint32_t device_frames):
 cdef class Code:
     """What a stream runs on the IO thread."""
 
+    cdef object __weakref__
     cdef vc_process_fn process
     cdef leave_fn leave
     cdef void *user
@@ -749,10 +751,16 @@ cdef class ChannelMap:
 
 
 cdef class Engine:
-    """One stream's engine. Its owner frees it by dropping it, when no cycle runs or will run."""
+    """One stream's engine. Its owner frees it by dropping it, when no cycle runs or will run.
+
+    It does not keep its code: the stream's connection does, for as long as cycles run. A device
+    keeps the engines that are attached to it, and a driver that was chosen by name lives as long as
+    the process. If that led to the callback, a stream that is dropped, and whose callback is a
+    method of the object that has the stream, would play for ever.
+    """
 
     cdef vc_engine *engine
-    cdef Code code
+    cdef object code  # a weak reference
     cdef uint64_t run
     cdef object clock_owner
     cdef readonly uint32_t input_channels, output_channels
@@ -780,7 +788,7 @@ cdef class Engine:
             self.clock_owner = clock
             config.clock_ns = (<Clock?>clock).function
             config.clock = (<Clock>clock).argument
-        self.code = code
+        self.code = PyWeakref_NewRef(code, None)
         self.engine = vc_engine_new(&config)
         if self.engine == NULL:
             raise MemoryError("no memory for the stream's engine")
@@ -791,7 +799,8 @@ cdef class Engine:
     @property
     def longest_frames(self):
         """Frames that no cycle may exceed: a longer one would find the lead too short."""
-        return (<Worker>self.code).lead_frames if isinstance(self.code, Worker) else UINT32_MAX
+        code = self.code()
+        return (<Worker>code).lead_frames if isinstance(code, Worker) else UINT32_MAX
 
     @property
     def address(self):
@@ -870,11 +879,12 @@ cdef class Engine:
         """The fields of vc_statistics, as a dict."""
         cdef vc_statistics s
         vc_engine_statistics(self.engine, &s)
-        ahead = isinstance(self.code, Worker)  # then the engine's blocks are the device's
+        code = self.code()
+        ahead = isinstance(code, Worker)  # then the engine's blocks are the device's
         return {
             "cycles": s.cycles,
-            "blocks": (<Worker>self.code).blocks if ahead else s.blocks,
-            "frames": (<Worker>self.code).frames if ahead else s.frames,
+            "blocks": (<Worker>code).blocks if ahead else s.blocks,
+            "frames": (<Worker>code).frames if ahead else s.frames,
             "xruns": s.xruns,
             "lost_frames": s.lost_frames, "late_cycles": s.late_cycles,
             "nonfinite_samples": s.nonfinite_samples, "copied_blocks": s.copied_blocks,

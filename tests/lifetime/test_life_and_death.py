@@ -108,7 +108,7 @@ def test_32_streams_at_once(where: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("life", ["forked", "forked_often"])
+@pytest.mark.parametrize("life", ["forked", "forked_often", "forked_stepped"])
 def test_fork_while_running(life: str) -> None:
     check(run(life))
 

@@ -11,6 +11,7 @@ used by nobody else.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections import deque
@@ -19,7 +20,7 @@ from functools import partial
 from typing import Any, Protocol, TypeVar
 
 from voicecoil import _core
-from voicecoil.errors import ForkedError, StreamTimeoutError
+from voicecoil.errors import DriverError, ForkedError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import NobodyWaits, uninterrupted
 
@@ -183,6 +184,10 @@ class ControlThread:
             It did not begin in time: it is not done, or later.
         ForkedError
             This is a forked child.
+        DriverError
+            The system gives no thread. The next call tries again.
+        StreamStateError
+            The interpreter is ending.
         """
         self.check_not_forked()
         if self.is_current:
@@ -240,6 +245,8 @@ class ControlThread:
         while job.deadline is None:
             if job.abandoned:
                 raise NobodyWaits
+            if self._thread is None:
+                self._wake()  # the system gave none
             now, ahead = time.monotonic(), self._current
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
                 self._replace()  # who waited for it may have been interrupted
@@ -294,13 +301,20 @@ class ControlThread:
         self._session = None
         self._current = None
         self._thread = None
-        self._wake()
+        self._wake_if_possible()
 
     def _wake(self) -> None:
+        """With the lock: has a thread work on the jobs. Raises as `exit_and_fork.start` does."""
         if self._thread is None and self._jobs:
-            self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
-            self._thread.start()
+            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+            exit_and_fork.start(thread)
+            self._thread = thread
         self._changed.notify_all()
+
+    def _wake_if_possible(self) -> None:
+        """The same where the jobs can wait for the next call, if the system gives no thread."""
+        with contextlib.suppress(DriverError, StreamStateError):
+            self._wake()
 
     def settle(self, timeout_s: float) -> bool:
         """Waits until all abandoned calls came back and were undone. False: some did not."""
@@ -363,4 +377,4 @@ class ControlThread:
         job = _Job(name, work, UNDO_S, unheard=True)
         self._unsettled.add(job)
         self._jobs.appendleft(job)
-        self._wake()
+        self._wake_if_possible()

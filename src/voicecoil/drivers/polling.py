@@ -51,11 +51,13 @@ class Watching:
         exit_and_fork.register(self)
         key = object()
         with self._lock:
-            self._listeners[key] = listener
             if self._quit is None:
-                self._quit = threading.Event()
-                self._thread = BackgroundThread(partial(self._run, self._quit, before), self._name)
-                self._thread.start()
+                quit_ = threading.Event()
+                self._thread = exit_and_fork.start_thread(
+                    partial(self._run, quit_, before), self._name
+                )
+                self._quit = quit_
+            self._listeners[key] = listener
         return partial(self._end, key)
 
     def _end(self, key: object) -> None:
@@ -97,7 +99,7 @@ class Watching:
                 keys = list(self._listeners)
             for what in changed:
                 for key in keys:
-                    exit_and_fork.submit(partial(self._tell, key, what))
+                    exit_and_fork.tell(partial(self._tell, key, what))
 
     def _tell(self, key: object, what: str) -> None:
         listener = self._listeners.get(key)

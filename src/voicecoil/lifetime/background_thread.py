@@ -92,6 +92,7 @@ class BackgroundThread:
             _core.name_thread(self.name)
             self._target()
         finally:
+            self._target = lambda: None  # its references end with the thread
             self._end()
 
     def _end(self) -> None:

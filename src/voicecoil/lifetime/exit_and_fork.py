@@ -1,8 +1,10 @@
-"""Life and death: what outlives a stream, exit, fork, and the thread that does things later.
+"""What outlives a stream: the end of the program, forks, and threads that do things later.
 
-The control thread exists only once something needs it. It closes streams that were dropped or that
-closed themselves in their own callback (a thread cannot wait for itself), and ticks for those who
-have something to look at (a mixer whose last clip ended).
+Two control threads exist only once something needs them. One ticks for those who have something to
+look at (a mixer whose last clip ended), and starts a thread for each task that may block: closing a
+stream that was dropped, or that closed itself in its own callback. So a stream whose callback does
+not return holds up no other one. The other one calls the program's own listeners, one after the
+other.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ __all__ = [
     "start",
     "start_thread",
     "submit",
+    "tell",
     "tick",
 ]
 
@@ -57,10 +60,6 @@ _pid = os.getpid()
 _generation = 0  # how often this process was forked from one that had us loaded
 _live: Alive[Closable] = Alive()
 _last: list[Callable[[], None]] = []
-_tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-_tickers: dict[Callable[[], bool], _Ticker] = {}
-_thread: BackgroundThread | None = None
-_starting = threading.Lock()
 _exiting = False
 
 
@@ -104,7 +103,7 @@ def start_thread(target: Callable[[], object], name: str) -> BackgroundThread:
     return thread
 
 
-def start(thread: BackgroundThread) -> None:
+def start(thread: BackgroundThread | threading.Thread) -> None:
     """Starts a thread that is there already.
 
     Raises
@@ -132,59 +131,118 @@ def at_the_end(task: Callable[[], None]) -> Callable[[], None]:
     return task
 
 
-def submit(task: Callable[[], None]) -> None:
-    """Runs `task` soon on the control thread. Safe in `__del__` and in a callback."""
-    _tasks.put(task)
-    if not _exiting:
-        _ensure_thread()
+class _Lane:
+    """Runs tasks one after the other, on a thread that exists once there was one."""
 
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: BackgroundThread | None = None
+        self._starting = threading.Lock()
 
-def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
-    """Calls `look` every `every_s` seconds on the control thread until it returns False."""
-    _tickers[look] = _Ticker(every_s)
-    submit(lambda: None)
+    def put(self, task: Callable[[], None]) -> None:
+        """Runs `task` soon. Safe in `__del__` and in a callback. [any]"""
+        self._tasks.put(task)
+        if not _exiting:
+            self._ensure_thread()
 
+    def _ensure_thread(self) -> None:
+        if self._thread is not None and self._thread.is_alive():
+            return
+        # Does not block: the thread that holds the lock is starting the lane's thread.
+        if self._starting.acquire(blocking=False):
+            try:
+                if self._thread is None or not self._thread.is_alive():
+                    self._thread = start_thread(self._run, self._name)
+            except (DriverError, StreamStateError):
+                pass  # the next task tries again, and the exit runs what is left
+            finally:
+                self._starting.release()
 
-def _ensure_thread() -> None:
-    global _thread
-    if _thread is not None and _thread.is_alive():
-        return
-    # Never blocks: who holds the lock is starting the thread.
-    if _starting.acquire(blocking=False):
-        try:
-            if _thread is None or not _thread.is_alive():
-                _thread = BackgroundThread(_run, "voicecoil control")
-                _thread.start()
-        except RuntimeError:
-            _thread = None  # the interpreter is ending: no thread can be started
-        finally:
-            _starting.release()
-
-
-def _run() -> None:
-    while True:
-        try:
-            task = _tasks.get(timeout=_until_a_tick())
+    def _run(self) -> None:
+        while True:
+            try:
+                task = self._tasks.get(timeout=self._look())
+            except queue.Empty:
+                continue
             if task is None:
                 return
             _guarded(task)
             del task
-        except queue.Empty:
-            pass
-        for look, ticker in list(_tickers.items()):
+
+    def _look(self) -> float | None:
+        """Called before each task; returns how soon to call it again, s."""
+        return None
+
+    def end(self, until: float) -> None:
+        """At exit: ends the thread, and runs what is left on this one."""
+        if self._thread is not None and self._thread.is_alive():
+            self._tasks.put(None)
+            self._thread.join(max(AT_LEAST_S, until - time.monotonic()))
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task = self._tasks.get_nowait()
+                if task is not None:
+                    _guarded(task)
+
+
+class _BackgroundLane(_Lane):
+    """Also calls the tickers. Nothing that may block runs here."""
+
+    def __init__(self) -> None:
+        super().__init__("voicecoil control")
+        self.tickers: dict[Callable[[], bool], _Ticker] = {}
+        self._begun: list[BackgroundThread] = []  # those that may not have ended
+
+    def _look(self) -> float | None:
+        for look, ticker in list(self.tickers.items()):
             if time.monotonic() >= ticker.due:
                 ticker.due = time.monotonic() + ticker.every_s
-                if not _guarded(look) and _tickers.get(look) is ticker:
-                    _tickers.pop(look, None)
+                if not _guarded(look) and self.tickers.get(look) is ticker:
+                    self.tickers.pop(look, None)
+        due = [ticker.due for ticker in list(self.tickers.values())]
+        return max(0.0, min(due) - time.monotonic()) if due else None
+
+    def begin(self, task: Callable[[], None]) -> None:
+        """Runs `task` on a thread of its own; if the system gives none, on this one."""
+        self._begun = [thread for thread in self._begun if thread.is_alive()]
+        try:
+            thread = start_thread(partial(_guarded, task), "voicecoil task")
+        except (DriverError, StreamStateError):
+            task()
+        else:
+            self._begun.append(thread)
+
+    def end(self, until: float) -> None:
+        super().end(until)
+        for thread in self._begun:
+            thread.join(max(AT_LEAST_S, until - time.monotonic()))
 
 
-def _until_a_tick() -> float | None:
-    due = [ticker.due for ticker in list(_tickers.values())]
-    return max(0.0, min(due) - time.monotonic()) if due else None
+def submit(task: Callable[[], None]) -> None:
+    """Runs `task`, which may block, soon on a thread of its own.
+
+    Safe in `__del__` and in a callback.
+    """
+    _background.put(partial(_background.begin, task))
+
+
+def tell(task: Callable[[], None]) -> None:
+    """Calls the program's own code soon, after all that `tell` was given before."""
+    _control.put(task)
+
+
+def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
+    """Calls `look` every `every_s` seconds on a control thread until it returns False.
+
+    It must not block, because all the others wait for it: it gives what may block to `submit`.
+    """
+    _background.tickers[look] = _Ticker(every_s)
+    _background.put(lambda: None)
 
 
 def _guarded(call: Callable[[], object]) -> object:
-    """Nobody waits for this thread: what goes wrong here goes where `__del__`'s errors go."""
+    """Calls it. Nothing waits for this thread: an error goes where those of `__del__` go."""
     try:
         return call()
     except Exception as error:
@@ -197,6 +255,10 @@ def report(error: BaseException, source: object) -> None:
     _core.write_unraisable(error, source)
 
 
+_background = _BackgroundLane()
+_control = _Lane("voicecoil control")
+
+
 @atexit.register
 def _exit() -> None:
     global _exiting
@@ -207,27 +269,18 @@ def _exit() -> None:
     for thing in _live.now():
         left_s = max(AT_LEAST_S, until - time.monotonic())
         _guarded(partial(thing.close_at_exit, left_s))
-    if _thread is not None and _thread.is_alive():
-        _tasks.put(None)
-        _thread.join(max(AT_LEAST_S, until - time.monotonic()))
-    with contextlib.suppress(queue.Empty):
-        while True:
-            task = _tasks.get_nowait()
-            if task is not None:
-                _guarded(task)
+    for lane in (_control, _background):
+        lane.end(until)
     for task in _last:
         _guarded(task)
 
 
 def _after_fork_in_child() -> None:
     """The child has none of the threads; what the parent opened stays the parent's."""
-    global _pid, _generation, _tasks, _thread, _starting
+    global _pid, _generation, _background, _control
     _pid = os.getpid()
     _generation += 1
-    _thread = None
-    _tasks = queue.SimpleQueue()
-    _tickers.clear()
-    _starting = threading.Lock()
+    _background, _control = _BackgroundLane(), _Lane("voicecoil control")
     _live.clear()
     _core.forget_parent()
 

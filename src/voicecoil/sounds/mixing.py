@@ -145,29 +145,45 @@ class Output:
             return away
 
     def _look(self) -> bool:
-        """On the control thread: closes the device when nothing has played for a while.
+        """On a control thread: has the device closed when nothing has played for a while.
 
-        A while of the device's own time: a sound is over when it was heard, and a clock that
-        stands still has not let anybody hear anything.
+        The while is measured in the device's own time: a sound is over when it was heard, and
+        nothing was heard while a clock stands still.
         """
-        with self._lock:
-            if self.usable:
-                now = self.mixer.frames
-                away = self.stream.state == "waiting"
-                self._ended_away = self._ended_away if away else 0
-                if self.mixer.collect() > self._ended_away or self._holds > 0:
-                    self._quiet_since = None
-                    return True
-                if away:  # no time passes there, and nobody hears anything
-                    self._shut()
-                    return False
-                if self._quiet_since is None:
-                    self._quiet_since = now
-                linger = int(LINGER_S * self.stream.samplerate) + self.settle_frames
-                if now - self._quiet_since <= linger:
-                    return True
-            self._shut()
+        if not self._lock.acquire(blocking=False):
+            return True  # another thread adds a sound, or closes the device
+        try:
+            if self._goes_on():
+                return True
+        finally:
+            self._lock.release()
+        exit_and_fork.submit(self._close_quiet)
         return False
+
+    def _close_quiet(self) -> None:
+        """On a thread of its own, because the device may not answer."""
+        with self._lock:
+            if not self._goes_on():
+                self._shut()
+                return
+        exit_and_fork.tick(self._look)  # a sound came meanwhile
+
+    def _goes_on(self) -> bool:
+        """With the lock: whether the device stays open for now."""
+        if not self.usable:
+            return False
+        now = self.mixer.frames
+        away = self.stream.state == "waiting"
+        self._ended_away = self._ended_away if away else 0
+        if self.mixer.collect() > self._ended_away or self._holds > 0:
+            self._quiet_since = None
+            return True
+        if away:  # no time passes there, and nothing is heard
+            return False
+        if self._quiet_since is None:
+            self._quiet_since = now
+        linger = int(LINGER_S * self.stream.samplerate) + self.settle_frames
+        return now - self._quiet_since <= linger
 
     def close(self) -> None:
         """Closes the device at once."""

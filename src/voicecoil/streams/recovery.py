@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -31,6 +32,7 @@ from voicecoil.errors import (
     DeviceLostError,
     DeviceNotFoundError,
     DriverError,
+    StreamStateError,
     VoicecoilError,
 )
 from voicecoil.lifetime import exit_and_fork
@@ -292,7 +294,7 @@ class _Closer:
 
 _lock = threading.Lock()
 _watched: Alive[Watched] = Alive()
-_recovering: dict[Watched, BackgroundThread] = {}  # one for each stream that is lost
+_recovering: dict[int, BackgroundThread] = {}  # by the id of the stream that is lost
 _thread: BackgroundThread | None = None
 _ended = threading.Event()
 _closer = _Closer()
@@ -305,21 +307,22 @@ def watch(connection: Watched) -> None:
     ------
     StreamStateError
         The interpreter is ending.
+    DriverError
+        The system gives no thread.
     """
     global _thread
     exit_and_fork.register(_closer)
     with _lock:
-        _watched.add(connection)
         if _thread is None:
-            _thread = BackgroundThread(_run, "voicecoil devices")
-            _thread.start()
+            _thread = exit_and_fork.start_thread(_run, "voicecoil devices")
+        _watched.add(connection)
 
 
 def _run() -> None:
     global _thread
     while not _ended.wait(LOOK_S):
         with _lock:
-            found = [one for one in _watched.now() if one not in _recovering]
+            found = [one for one in _watched.now() if id(one) not in _recovering]
         while found:
             _look(found.pop())
         with _lock:
@@ -330,14 +333,16 @@ def _run() -> None:
 
 def _look(connection: Watched) -> None:
     if not _is_well(connection):
-        thread = BackgroundThread(partial(_recover, connection), "voicecoil devices, lost")
+        key = id(connection)
+        recover = partial(_recover, key, weakref.ref(connection))
+        thread = BackgroundThread(recover, "voicecoil devices, lost")
         with _lock:
-            _recovering[connection] = thread
+            _recovering[key] = thread
         try:
-            thread.start()
-        except RuntimeError:  # there is no room for one more now
+            exit_and_fork.start(thread)
+        except (DriverError, StreamStateError):  # the next look tries again
             with _lock:
-                del _recovering[connection]
+                del _recovering[key]
     _forget_unwatched(connection)
 
 
@@ -355,19 +360,31 @@ def _is_well(connection: Watched) -> bool:
         return True
 
 
-def _recover(connection: Watched) -> None:
-    """A thread of its own: an opening that hangs until its deadline holds up no other stream."""
+def _recover(key: int, reference: weakref.ref[Watched]) -> None:
+    """A thread of its own: an opening that hangs until its deadline holds up no other stream.
+
+    It holds the stream only while it works on it: one that is dropped is collected.
+    """
     try:
-        while not _is_well(connection):
-            connection.recover()
+        while _is_lost_still(reference()):
             if _ended.wait(LOOK_S):
                 return
-    except Exception as error:
-        connection.fail(error)
     finally:
         with _lock:
-            _recovering.pop(connection, None)
-        _forget_unwatched(connection)
+            _recovering.pop(key, None)
+
+
+def _is_lost_still(connection: Watched | None) -> bool:
+    if connection is None:
+        return False
+    try:
+        if not _is_well(connection):
+            connection.recover()
+            return True
+    except Exception as error:
+        connection.fail(error)
+    _forget_unwatched(connection)
+    return False
 
 
 def _after_fork_in_child() -> None:

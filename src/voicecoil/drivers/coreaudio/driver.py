@@ -255,10 +255,10 @@ class CoreAudioDriver(Unique):
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Calls `listener` with what changed; returns how to end that.
 
-        It is called on voicecoil's control thread, with no lock held, so it may play and open and
-        close streams; but streams that were dropped wait for it to return. What it raises is shown
-        as Python shows the errors of `__del__` (`sys.unraisablehook`), and the next change is told
-        all the same.
+        It is called on voicecoil's control thread, with no lock held, so it may play and open
+        and close streams; other listeners wait for it to return. What it raises is shown as Python
+        shows the errors of `__del__` (`sys.unraisablehook`), and the next change is told all the
+        same.
         """
         watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
@@ -309,12 +309,17 @@ class _Watcher:
         """On voicecoil's control thread."""
         if not self._ended:
             self._driver.changes.dispatch()
+        if self._notes and not self._ended:
+            exit_and_fork.tell(self._tell)
+        return not self._ended
+
+    def _tell(self) -> None:
+        """On the thread for listeners."""
         while self._notes and not self._ended:
             note = self._notes.popleft()
             if note == "restart":
                 self._guarded(self._listen_again)
             self._guarded(partial(self._listener, note))
-        return not self._ended
 
     def _guarded(self, call: Callable[[], object]) -> None:
         try:

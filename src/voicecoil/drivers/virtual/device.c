@@ -168,8 +168,10 @@ void vc_device_free(vc_device *device) {
         return;
     }
     end_thread(device);
-    pthread_mutex_destroy(&device->lock);
-    pthread_cond_destroy(&device->moved);
+    if (device->owner == (long)getpid()) { /* in a forked child it would wait for the parent's */
+        pthread_mutex_destroy(&device->lock);
+        pthread_cond_destroy(&device->moved);
+    }
     vc_queue_free(device->faults);
     vc_memory_free(device->mix);
     vc_memory_free(device->line);

@@ -272,6 +272,7 @@ class VirtualDevice(Unique):
     def forget_parent(self) -> None:
         """In a forked child: the IO thread, its streams and the capture stay with the parent."""
         self._lock = threading.Lock()
+        self._switching = threading.Lock()
         self._core = self._running = self._capture = None
         self._open_streams = 0
         self._started = set()

@@ -1,0 +1,209 @@
+"""Threads that do things later: none waits for another one's work, and a failed start is no end."""
+
+from __future__ import annotations
+
+import gc
+import threading
+import weakref
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+import voicecoil as vc
+from coreaudio import simulator_path
+from rig import until
+from voicecoil.drivers.call_thread import ControlThread
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.polling import Watching
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams import recovery
+from voicecoil.testing import SimulatedCoreAudio
+from voicecoil.testing.simulator_library import ENVIRONMENT
+
+# ---- a stream that nobody has any more ----------------------------------------------------------
+
+ONE = "uid=one; name=One; in=2; out=2; buffer=64"
+
+
+class Instrument:
+    """Has a stream whose callback is its own method."""
+
+    def __init__(self, **wanted: Any) -> None:
+        self.called = threading.Event()
+        self.stream = vc.OutputStream(self.play, **wanted)
+        self.stream.start()
+        assert self.called.wait(20)
+
+    def play(self, block: vc.Block) -> None:
+        if not self.called.is_set():
+            self.called.set()
+
+
+def assert_collected(instrument: list[Instrument]) -> None:
+    """`instrument` is emptied, so that no other reference is left."""
+    connection = instrument[0].stream._connection
+    assert connection is not None
+    alive = weakref.ref(instrument.pop())
+    engine, gone = connection.engine, weakref.ref(connection)
+    del connection
+    gc.collect()
+    until(lambda: gc.collect() >= 0 and alive() is None and gone() is None)
+    del engine  # a device may have it for longer
+
+
+@pytest.mark.parametrize("latency", ["safe", "low"])
+@pytest.mark.parametrize("name", ["virtual", "miniaudio:null"])
+def test_a_dropped_stream_ends_whatever_its_driver_keeps(name: str, latency: str) -> None:
+    """The driver is chosen by name: it lives as long as the process, and so do its devices."""
+    try:
+        get_driver(name)
+    except vc.VoicecoilError as error:
+        pytest.skip(f"no {name}: {error}")
+    instrument = [Instrument(driver=name, latency=latency)]
+    assert_collected(instrument)
+
+
+@pytest.mark.parametrize("latency", ["safe", "low"])
+def test_a_dropped_stream_on_coreaudio_ends(latency: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ENVIRONMENT, simulator_path())
+    with SimulatedCoreAudio(devices=[ONE], clock="real") as world:
+        instrument = [Instrument(driver=world.driver, latency=latency)]
+        assert_collected(instrument)
+
+
+def test_a_stream_that_is_dropped_while_it_waits_for_its_device_ends() -> None:
+    device = VirtualDevice("Away", clock="free", frames=64)
+    driver = VirtualDriver([device])
+    instrument = [Instrument(driver=driver, on_device_lost="wait")]
+    device.inject("unplug", at_frame=device.frame)
+    until(lambda: instrument[0].stream.state == "waiting")
+    until(lambda: bool(recovery._recovering))
+    assert_collected(instrument)
+    until(lambda: not recovery._recovering)
+
+
+# ---- what is stuck -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stuck() -> Iterator[threading.Event]:
+    """What blocks waits for it."""
+    go_on = threading.Event()
+    yield go_on
+    go_on.set()
+
+
+def test_streams_are_closed_beside_one_whose_callback_does_not_return(
+    stuck: threading.Event,
+) -> None:
+    exit_and_fork.submit(lambda: stuck.wait(60) and None)
+    instrument = [Instrument(driver=VirtualDriver([VirtualDevice("Free", clock="free")]))]
+    assert_collected(instrument)
+    assert not stuck.is_set()
+
+
+def test_ticks_come_while_a_stream_is_being_closed(stuck: threading.Event) -> None:
+    exit_and_fork.submit(lambda: stuck.wait(60) and None)
+    ticks: list[int] = []
+    exit_and_fork.tick(lambda: len(ticks) < 3 and not ticks.append(1))
+    until(lambda: len(ticks) == 3)
+
+
+def test_streams_are_closed_while_a_listener_does_not_return(stuck: threading.Event) -> None:
+    inside = threading.Event()
+
+    def listener() -> None:
+        inside.set()
+        stuck.wait(60)
+
+    exit_and_fork.tell(listener)
+    assert inside.wait(20)
+    instrument = [Instrument(driver=VirtualDriver([VirtualDevice("Free", clock="free")]))]
+    assert_collected(instrument)
+
+
+def test_listeners_are_called_one_after_the_other() -> None:
+    told: list[int] = []
+    for number in range(100):
+        exit_and_fork.tell(lambda number=number: told.append(number))
+    until(lambda: len(told) == 100)
+    assert told == list(range(100))
+
+
+# ---- the system gives no thread ------------------------------------------------------------------
+
+
+@pytest.fixture
+def no_thread(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Until it is undone, no Python thread can be started."""
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    return monkeypatch
+
+
+def test_calls_of_an_audio_system_go_on(no_thread: pytest.MonkeyPatch) -> None:
+    thread = ControlThread("calls", "the tests' audio")
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        thread.call("one", lambda: 1, 20.0)
+    with pytest.raises(vc.DriverError):
+        thread.call("later", lambda: 2, 20.0, later=True)
+    no_thread.undo()
+    assert thread.call("three", lambda: 3, 20.0) == 3
+    assert thread.abandoned == []
+
+
+def test_devices_are_watched(no_thread: pytest.MonkeyPatch) -> None:
+    uids = ["one"]
+    told: list[str] = []
+    watching = Watching(lambda: ([], (uids[0], None)), "the tests' watching")
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        watching.add(told.append)
+    no_thread.undo()
+    end = watching.add(told.append)
+    uids[0] = "two"
+    until(lambda: told == ["default input"])
+    end()
+
+
+class Lost:
+    """A connection that is lost until somebody recovers it."""
+
+    def __init__(self) -> None:
+        self.watched = True
+        self.recovered = threading.Event()
+
+    def is_well(self) -> bool:
+        return self.recovered.is_set()
+
+    def recover(self) -> None:
+        self.watched = False
+        self.recovered.set()
+
+    def fail(self, error: Exception) -> None:
+        raise error
+
+
+def test_lost_streams_are_looked_after(no_thread: pytest.MonkeyPatch) -> None:
+    until(lambda: recovery._thread is None)
+    lost = Lost()
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        recovery.watch(lost)
+    no_thread.undo()
+    recovery.watch(lost)
+    assert lost.recovered.wait(20)
+
+
+def test_dropped_streams_are_closed(no_thread: pytest.MonkeyPatch) -> None:
+    """Those that were dropped meanwhile too, as soon as something needs the thread again."""
+    done: list[str] = []
+    lane = exit_and_fork._Lane("the tests' lane")
+    lane.put(lambda: done.append("first"))
+    no_thread.undo()
+    lane.put(lambda: done.append("second"))
+    until(lambda: done == ["first", "second"])
+    lane.end(0.0)
