@@ -43,12 +43,18 @@ static void set(vc_thread *thread, vc_policy policy, int32_t level, int32_t erro
  */
 
 enum { SLOTS = 64 };                           /* slot 0 is none */
-static _Atomic int watched[SLOTS];             /* a thread's number; 0: the slot is free */
+static _Atomic int64_t watched[SLOTS];         /* key_of a thread; 0: the slot is free */
 static _Atomic bool lowered[SLOTS];            /* it was made an ordinary one */
 static _Atomic int64_t counted_from_ns[SLOTS]; /* when its timer began to count */
 #define TOO_MUCH 0.9                           /* of a processor */
 
 static int this_id(void) { return (int)syscall(SYS_gettid); }
+
+/* A thread's number, and above it the process's: the child of a fork has a copy of the table, in
+ * which its parent's threads stand. */
+static int64_t key_of(int id) { return (int64_t)getpid() << 32 | id; }
+
+static bool is_ours(int64_t key) { return key >> 32 == getpid(); }
 
 /* 0, or errno. The C library's function has another meaning in musl, so the system is called. */
 static int set_scheduler(int id, int policy, int level) {
@@ -85,8 +91,9 @@ static void lower(int slot, int id) {
 }
 
 static int slot_of(int id) {
+    int64_t key = key_of(id);
     int slot = SLOTS - 1;
-    while (slot > 0 && atomic_load(&watched[slot]) != id) {
+    while (slot > 0 && atomic_load(&watched[slot]) != key) {
         slot--;
     }
     return slot;
@@ -116,9 +123,9 @@ static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
         return;
     }
     for (int slot = mine != 0 ? mine : 1; slot < (mine != 0 ? mine + 1 : SLOTS); slot++) {
-        int id = atomic_load(&watched[slot]);
-        if (id != 0) {
-            lower(slot, id);
+        int64_t key = atomic_load(&watched[slot]);
+        if (is_ours(key)) {
+            lower(slot, (int)(key & INT32_MAX));
         }
     }
     limit_soft(); /* the system has added a second to it */
@@ -128,7 +135,6 @@ static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
 /* Sends SIGXCPU to the calling thread whenever it has computed for VC_SPIN_NS. By system calls:
  * older C libraries have these functions in another library. */
 static void start_timer(vc_thread *thread) {
-    thread->timer = -1;
 #if defined(SYS_timer_create) && defined(SYS_timer_settime) && UINTPTR_MAX == UINT64_MAX
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGXCPU};
     event.sigev_notify_thread_id = this_id();
@@ -139,7 +145,18 @@ static void start_timer(vc_thread *thread) {
         syscall(SYS_timer_settime, timer, 0, &times, NULL);
         thread->timer = timer;
     }
+#else
+    (void)thread;
 #endif
+}
+
+/* Also where the program blocks all signals but in one thread: without the handler nobody would
+ * lower this one, and at the hard limit of RLIMIT_RTTIME the system would end the process. */
+static void let_guard_in(void) {
+    sigset_t ours;
+    sigemptyset(&ours);
+    sigaddset(&ours, SIGXCPU);
+    pthread_sigmask(SIG_UNBLOCK, &ours, NULL);
 }
 
 static void end_timer(vc_thread *thread) {
@@ -180,11 +197,11 @@ bool vc_thread_guard(int64_t hard_us) {
 
 static bool watch(vc_thread *thread, int id) {
     for (int32_t slot = 1; slot < SLOTS; slot++) {
-        int none = 0;
-        if (atomic_load(&watched[slot]) == 0) {
+        int64_t before = atomic_load(&watched[slot]);
+        if (!is_ours(before)) {
             atomic_store(&lowered[slot], false);
             atomic_store(&counted_from_ns[slot], vc_clock_ns());
-            if (atomic_compare_exchange_strong(&watched[slot], &none, id)) {
+            if (atomic_compare_exchange_strong(&watched[slot], &before, key_of(id))) {
                 atomic_store(&thread->slot, slot);
                 return true;
             }
@@ -208,6 +225,7 @@ void vc_thread_name(const char *name) {
 
 static void raise_priority(vc_thread *thread) {
     int id = this_id();
+    let_guard_in();
     if (!watch(thread, id)) {
         set(thread, VC_POLICY_ORDINARY, 0, EAGAIN);
         return;
@@ -366,6 +384,7 @@ void vc_thread_begin(vc_thread *thread, const char *name, bool urgent) {
     vc_thread_name(name);
     vc_float_enter(); /* for the thread's life */
     thread->lowered_ns = 0;
+    thread->timer = -1; /* 0 would be a timer, perhaps the program's */
     set(thread, VC_POLICY_ORDINARY, 0, 0);
     if (urgent) {
         start_timer(thread);

@@ -12,6 +12,8 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -178,6 +180,78 @@ static void a_program_with_a_handler_of_its_own_keeps_it(void) {
     CHECK(vc_thread_guard(0));
 }
 
+/* The numbers of a process's timers begin with 0. */
+static void an_ordinary_thread_leaves_the_programs_timers_alone(void) {
+    struct sigevent event = {.sigev_notify = SIGEV_NONE};
+    int timers[3];
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timers[i]), 0);
+    }
+    CHECK_INT(timers[0], 0); /* else this test sees nothing */
+    pthread_t handle;
+    begin(false, body, &handle);
+    wait_for(1);
+    atomic_store(&stage, 2);
+    pthread_join(handle, NULL);
+    for (int i = 0; i < 3; i++) {
+        CHECK_INT(syscall(SYS_timer_delete, timers[i]), 0);
+    }
+}
+
+static bool is_blocked(int number) {
+    sigset_t blocked;
+    pthread_sigmask(SIG_BLOCK, NULL, &blocked);
+    return sigismember(&blocked, number) == 1;
+}
+
+static void *looks_at_its_signals(void *urgent) {
+    vc_thread_begin(&thread, "signals", urgent != NULL);
+    policy_inside = is_blocked(SIGXCPU);
+    level_inside = is_blocked(SIGUSR1);
+    vc_thread_end(&thread);
+    return NULL;
+}
+
+/* Threads inherit what their creator blocks, and many programs block all signals but in one thread.
+ */
+static void the_guards_signal_reaches_a_thread_whose_creator_blocks_it(void) {
+    CHECK(vc_thread_guard(0));
+    sigset_t all, kept;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &kept);
+    for (int urgent = 0; urgent <= 1; urgent++) {
+        pthread_t handle;
+        begin(urgent, looks_at_its_signals, &handle);
+        pthread_join(handle, NULL);
+        CHECK_INT(policy_inside, !urgent); /* only a thread that may be raised needs it */
+        CHECK(level_inside);               /* the others stay as they are */
+    }
+    pthread_sigmask(SIG_SETMASK, &kept, NULL);
+}
+
+/* The child of a fork has a copy of the table, and none of the threads. */
+static void a_forked_child_does_not_lower_its_parents_threads(void) {
+    if (!may()) {
+        return;
+    }
+    CHECK(vc_thread_guard(0));
+    pthread_t handle;
+    begin(true, body, &handle);
+    wait_for(1);
+    pid_t child = fork();
+    if (child == 0) {
+        raise(SIGXCPU); /* as from RLIMIT_CPU, which children inherit */
+        _exit(vc_thread_guard(0) && raise(SIGXCPU) == 0 ? 0 : 1);
+    }
+    int status = -1;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    int policy = sched_getscheduler((pid_t)atomic_load(&thread.id)) & ~SCHED_RESET_ON_FORK;
+    CHECK_INT(policy, SCHED_FIFO);
+    atomic_store(&stage, 2);
+    pthread_join(handle, NULL);
+}
+
 static void a_thread_that_has_ended_is_not_granted_anything(void) {
     memset(&thread, 0, sizeof thread);
     CHECK(!vc_thread_granted(&thread, 2));
@@ -187,11 +261,14 @@ static void a_thread_that_has_ended_is_not_granted_anything(void) {
 
 int main(void) {
 #if defined(__linux__)
+    RUN(an_ordinary_thread_leaves_the_programs_timers_alone);
     RUN(a_thread_is_named_and_has_its_priority);
     RUN(a_thread_that_spins_is_made_an_ordinary_one);
     RUN(a_thread_that_hardly_pauses_is_made_an_ordinary_one);
     RUN(a_thread_that_pauses_again_is_raised_again);
     RUN(a_program_with_a_handler_of_its_own_keeps_it);
+    RUN(the_guards_signal_reaches_a_thread_whose_creator_blocks_it);
+    RUN(a_forked_child_does_not_lower_its_parents_threads);
     RUN(a_thread_that_has_ended_is_not_granted_anything);
 #endif
     return check_summary();
