@@ -34,8 +34,9 @@ CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 VERSIONS = ("3.14", "3.15")
 FREE = "3.13t"  # the newest whose source is to be had with every mirror of Debian's
 PACKAGES = [f"python{version}-{part}" for version in VERSIONS for part in ("dev", "venv")]
-# g++ asks for it: the sdist of miniaudio, which has no wheels for the newest Python.
-PACKAGES += ["gcc", "g++", "make", "libc6-dev", "ca-certificates"]
+# g++ is for the sdist of miniaudio, which has no wheels for the newest Python; dbus-daemon for the
+# tests of RealtimeKit.
+PACKAGES += ["gcc", "g++", "make", "libc6-dev", "ca-certificates", "dbus-daemon"]
 FREE_SOURCE = f"python{FREE.rstrip('t')}"
 FREE_NEEDS = ["xz-utils", "pkgconf", "libssl-dev", "zlib1g-dev", "libffi-dev"]
 FREE_PREFIX = f"/opt/python{FREE}"
