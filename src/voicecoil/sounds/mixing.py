@@ -230,11 +230,12 @@ def output_for(
         return output
 
 
-def close_outputs() -> None:
-    """Closes every mixing stream, whatever still plays on it."""
+def close_outputs(driver: Driver | None = None) -> None:
+    """Closes every mixing stream, or those of one driver, whatever still plays on them."""
     with _opening:
         for output in list(_outputs):
-            output.close()
+            if driver is None or output.stream.driver is driver:
+                output.close()
 
 
 def _after_fork_in_child() -> None:

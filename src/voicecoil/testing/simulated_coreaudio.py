@@ -277,7 +277,14 @@ class SimulatedCoreAudio(Unique):
     def close(self) -> None:
         """Ends it. The second time does nothing."""
         if self._open:
+            self._close_outputs()
             self._end()
+
+    def _close_outputs(self) -> None:
+        """Closes what `play` keeps open for a moment after a sound: it would count as left open."""
+        from voicecoil.sounds.mixing import close_outputs
+
+        close_outputs(self.driver)
 
     def _end(self) -> None:
         self._open = False
@@ -297,6 +304,7 @@ class SimulatedCoreAudio(Unique):
     ) -> None:
         try:
             if error is None:
+                self._close_outputs()
                 self.library.sim_stop_clock()
                 self.check_clean()
             else:
