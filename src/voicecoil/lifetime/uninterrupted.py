@@ -47,12 +47,14 @@ class _Work(Generic[Result]):
         self._hurries: list[Callable[[], object]] = []
         self._error: BaseException | None = None
         self._result: Any = None
+        self._thread: threading.Thread | None = None
         self._generation = exit_and_fork.generation()
 
     def begin(self, name: str) -> bool:
         """False: the system gives no thread."""
         try:
-            threading.Thread(target=self._run, name=f"voicecoil {name}", daemon=True).start()
+            self._thread = threading.Thread(target=self._run, name=f"voicecoil {name}", daemon=True)
+            self._thread.start()
         except (RuntimeError, MemoryError, OSError):
             return False
         return True
@@ -73,6 +75,8 @@ class _Work(Generic[Result]):
         while not self._over.acquire(timeout=SLICE_S):
             if exit_and_fork.forked(self._generation):
                 raise ForkedError("a signal handler forked the process; its thread is the parent's")
+        if self._thread is not None:
+            self._thread.join(SLICE_S)  # it is about to end: no call leaves a thread behind
 
     def take(self) -> Result:
         if self._error is None:
