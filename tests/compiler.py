@@ -27,6 +27,8 @@ def compiled_library(source: Path, folder: Path, *more: Path | str) -> Path:
         pytest.skip(f"NOT TESTED: there is no C compiler {command[0]!r}; set CC")
     target = folder / (source.stem + ".so")
     flags = ["-std=c11", "-O2", "-g", "-pthread", "-shared", "-fPIC", f"-I{CORE}"]
+    # What cffi generates asks for the limited API, which a free-threaded Python 3.13 does not have.
+    flags += ["-D_CFFI_NO_LIMITED_API"]
     flags += [f"-I{one}" if Path(one).is_dir() else str(one) for one in more]
     if sys.platform == "darwin":
         flags += ["-undefined", "dynamic_lookup"]  # what Python has
