@@ -295,6 +295,12 @@ void vc_isolated_break_import(vc_isolated *isolated) {
     if (atomic_exchange(&isolated->breaking, true)) {
         return; /* the thread still waits for the GIL */
     }
+    /* Only the end of an import waits for the thread (end_import): without one, `isolated` could be
+     * freed before the thread has begun. */
+    if (atomic_load(&isolated->importing) == 0) {
+        atomic_store(&isolated->breaking, false);
+        return;
+    }
     if (pthread_create(&thread, NULL, break_import, isolated) == 0) {
         pthread_detach(thread);
     } else {

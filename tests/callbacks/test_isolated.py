@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -380,6 +381,33 @@ def test_exit_in_the_middle_of_an_import() -> None:
 def test_exit_while_one_interpreter_is_ended_and_another_is_left(leave: str) -> None:
     """Without a wait for the former, Python aborts: it is gone from the list of interpreters."""
     check([run_fresh("isolated", f"ending{leave}")], stderr=f"({STUCK}|{BUSY})+")
+
+
+NO_IMPORT = """
+import ctypes
+from voicecoil import _core
+started = ctypes.CDLL(None).vc_test_threads_started
+core = _core.IsolatedCode("module:name")
+before = started()
+core.break_import()
+print(before, started())
+"""
+
+
+@needs_3_12
+@pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: LD_PRELOAD is Linux's")
+def test_where_nothing_is_imported_no_thread_breaks_it_off(tmp_path: Path) -> None:
+    """Nobody would wait for that thread, so it could write to an object that is freed already."""
+    done = subprocess.run(
+        [sys.executable, "-c", NO_IMPORT],
+        env={**os.environ, "LD_PRELOAD": str(shared_library("shim/threads.c", tmp_path))},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.stderr == ""
+    before, after = map(int, done.stdout.split())
+    assert after == before
 
 
 @needs_3_12
