@@ -1,15 +1,19 @@
 /* Counting Python's allocations. See allocations.h. */
 #include "allocations.h"
 
+#include "thread.h"
+
 #include <Python.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 static PyMemAllocatorEx original[3];
-static unsigned long excluded;
+static bool hooked;
+static VC_THREAD_LOCAL bool spared;
 static _Atomic uint64_t counted;
 
 static void count(void) {
-    if (PyThread_get_thread_ident() != excluded) {
+    if (!spared) {
         atomic_fetch_add_explicit(&counted, 1, memory_order_relaxed);
     }
 }
@@ -37,13 +41,16 @@ static void passing_free(void *context, void *memory) {
     next->free(next->ctx, memory);
 }
 
+void vc_spare_allocations(void) { spared = true; }
+
 int vc_count_allocations(void) {
     static const PyMemAllocatorDomain domains[3] = {PYMEM_DOMAIN_RAW, PYMEM_DOMAIN_MEM,
                                                     PYMEM_DOMAIN_OBJ};
-    if (excluded != 0) {
+    if (hooked) {
         return -1;
     }
-    excluded = PyThread_get_thread_ident();
+    hooked = true;
+    vc_spare_allocations();
     for (int i = 0; i < 3; i++) {
         PyMemAllocatorEx hook = {&original[i], counting_malloc, counting_calloc, counting_realloc,
                                  passing_free};

@@ -8,6 +8,9 @@
  * thread but the calling one. Cannot be undone: hooks must not be removed while another thread is
  * inside one. -1: counting already. [control] */
 int vc_count_allocations(void);
+/* Those of the calling thread are not counted from now on, which is no device's: the control
+ * thread, for instance, looks after streams meanwhile. [control] */
+void vc_spare_allocations(void);
 uint64_t vc_counted_allocations(void);
 
 #endif

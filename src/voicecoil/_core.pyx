@@ -94,6 +94,11 @@ def count_allocations():
         raise RuntimeError("allocations are being counted already")
 
 
+def spare_allocations():
+    """Those of the calling thread are not counted from now on."""
+    vc_spare_allocations()
+
+
 def counted_allocations():
     return vc_counted_allocations()
 

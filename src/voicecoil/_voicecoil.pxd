@@ -314,6 +314,7 @@ cdef extern from "gate.h":
 
 cdef extern from "allocations.h":
     int vc_count_allocations()
+    void vc_spare_allocations()
     uint64_t vc_counted_allocations()
 
 
