@@ -149,6 +149,55 @@ class PulseContract(MonitoredContract):
             assert latency.frames == 4_800, "a block's first frame waits for its last one"
             assert latency.lead_frames == 4_800 - latency.buffer_frames
 
+    loop_error_frames = 100  # between the times of a frame at the sink and at its monitor
+
+    def test_every_break_that_is_heard_is_told_and_no_other(self, rig: PulseRig) -> None:
+        """The server says what it played silence for; a callback that comes late does not."""
+        callback, stalls_s = CodedOutput(), [0.03, 0.2, 0.3]
+
+        def play(block: vc.Block) -> None:
+            callback(block)
+            if callback.blocks % 20 == 0 and stalls_s:
+                time.sleep(stalls_s.pop(0))  # the fault that is told of
+
+        with vc.OutputStream(play, driver=rig.driver, device=rig.device, latency="low") as stream:
+            until(lambda: callback.blocks > 100)
+            counted, events = stream.statistics(), stream.events()
+        heard = rig.monitor.heard()
+        breaks = int((~heard.any(axis=1)).sum())
+        assert breaks > 0.3 * 48_000, "two stalls were longer than the buffer of 75 ms"
+        assert abs(counted.lost_frames - breaks) <= 48
+        assert sum(event.value for event in events if event.kind == "xrun") == counted.lost_frames
+        assert_coded(aligned(heard[heard.any(axis=1)]))
+
+    def test_times_and_latencies_are_those_of_a_loop_back(self, rig: PulseRig) -> None:
+        sent: list[tuple[int, int]] = []  # (at the sink, when the callback ran) of each impulse, ns
+        came: list[tuple[int, int]] = []
+
+        def play(block: vc.Block) -> None:
+            if stream.statistics().blocks % 25 == 24:
+                block.output[0] = 0.5
+                sent.append((block.time.output_ns or 0, time.monotonic_ns()))
+
+        def listen(block: vc.Block) -> None:
+            for frame in np.flatnonzero(block.input[:, 0] > 0.25):
+                at_ns = (block.time.input_ns or 0) + round(int(frame) / 48e-6)
+                came.append((at_ns, time.monotonic_ns()))
+
+        low: dict[str, Any] = {"driver": rig.driver, "latency": "low"}
+        source = vc.InputStream(listen, device="pulse:null0.monitor", **low)
+        stream = vc.OutputStream(play, device=rig.device, **low)
+        with source, stream:
+            until(lambda: len(came) > 5)
+            ways = (source.latency, stream.latency)
+        errors = [abs(b[0] - a[0]) * 48e-6 for a, b in zip(sent[1:], came[1:], strict=False)]
+        assert max(errors) <= self.loop_error_frames
+        least = sum(way.at_least_frames for way in ways)
+        most = sum(way.at_most_frames or 0 for way in ways)
+        for (_, began_ns), (_, ended_ns) in zip(sent[1:], came[1:], strict=False):
+            took = (ended_ns - began_ns) * 48e-6
+            assert least - PERIOD_FRAMES <= took <= most + PERIOD_FRAMES
+
     def test_a_start_loses_nothing(self, rig: PulseRig) -> None:
         """The server begins to play some time after it has what it is given at first."""
         callback, lost = CodedOutput(), []

@@ -35,6 +35,8 @@ SOURCES = [
     COREAUDIO / "listener.c",
     MINIAUDIO / "callback.c",
     MINIAUDIO / "jack_line.c",
+    MINIAUDIO / "pulse_line.c",
+    MINIAUDIO / "time_line.c",
     MINIAUDIO / "messages.c",
 ]
 CC = os.environ.get("CC", "cc").split()

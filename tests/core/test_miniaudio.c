@@ -699,6 +699,106 @@ static void test_the_duplex_ring_is_emptied_before_the_engine_comes(void) {
     vc_ma_io_free(at.io);
 }
 
+/* ---- PulseAudio ------------------------------------------------------------------------------ */
+
+static vc_pulse_info pulse_info;
+static bool pulse_answers;
+static int pulse_asked;
+static const int64_t REAL_NS = 1000000000000; /* the real-time clock is so far from ours */
+
+static const vc_pulse_info *get_info(void *stream) VC_REALTIME;
+static const vc_pulse_info *get_info(void *stream) {
+    (void)stream;
+    return pulse_answers ? &pulse_info : NULL;
+}
+static void *update_info(void *stream, void *callback, void *user) VC_REALTIME;
+static void *update_info(void *stream, void *callback, void *user) {
+    (void)callback, (void)user;
+    pulse_asked++;
+    return stream;
+}
+static void unref_operation(void *operation) VC_REALTIME;
+static void unref_operation(void *operation) { (void)operation; }
+static int64_t real_clock(void) VC_REALTIME;
+static int64_t real_clock(void) { return now_ns + REAL_NS; }
+
+static vc_ma_config with_pulse(void) {
+    vc_ma_config config = plain();
+    config.pulse = (vc_ma_pulse){.info = get_info,
+                                 .update = update_info,
+                                 .unref = unref_operation,
+                                 .stream = &pulse_info,
+                                 .is_playback = true,
+                                 .frame_bytes = 8,
+                                 .real_ns = real_clock};
+    pulse_info = (vc_pulse_info){.playing = 1, .sink_us = 20000};
+    pulse_answers = false;
+    pulse_asked = 0;
+    return config;
+}
+
+/* The server has played so many frames by now, and since its last break so many. */
+static void pulse_says(int64_t played, int64_t unbroken) {
+    pulse_info.timestamp.s = real_clock() / 1000000000;
+    pulse_info.timestamp.us = real_clock() / 1000 % 1000000;
+    pulse_info.read_index = played * 8;
+    pulse_info.since_underrun = unbroken * 8;
+    pulse_answers = true;
+}
+
+static void test_pulseaudio_says_when_a_frame_is_heard(void) {
+    vc_ma_config config = with_pulse();
+    device at = open_device(&config);
+    int64_t shortest, longest;
+    call(&at);
+    CHECK(!vc_ma_io_measured(at.io, &shortest, &longest));
+    CHECK_INT(pulse_asked, 1);
+    for (int64_t i = 1; i < 100; i++) {
+        pulse_info.write_index = i * FRAMES * 8; /* 3 periods are in the server's buffer */
+        now_ns += PERIOD_NS;
+        pulse_says((i - 3) * FRAMES, (i - 3) * FRAMES);
+        call(&at);
+        if (i > 3) {
+            CHECK_INT(seen.output_time.host_ns, now_ns + 3 * PERIOD_NS + 20000000);
+        }
+    }
+    CHECK(vc_ma_io_measured(at.io, &shortest, &longest));
+    CHECK_INT(shortest, 23 * FRAMES);
+    CHECK_INT(longest, 23 * FRAMES);
+    CHECK_INT(pulse_asked, 2);
+    vc_ma_io_free(at.io);
+}
+
+static void test_a_break_that_pulseaudio_tells_of_is_lost_and_nothing_else(void) {
+    vc_ma_config config = with_pulse();
+    device at = open_device(&config);
+    vc_ma_counts counts;
+    call(&at);
+    int64_t written = FRAMES, ahead = 0; /* which the server has played beyond `written` */
+    for (int i = 0; i < 40; i++) {
+        if (i == 10) {
+            now_ns += 4 * PERIOD_NS; /* it comes late, and there was enough in the buffer */
+            ahead += 4 * FRAMES;
+            pulse_says(written + ahead, written + ahead);
+        } else if (i == 20) {
+            now_ns += 7 * PERIOD_NS; /* of which the server had nothing for 7 */
+            pulse_says(written + ahead, FRAMES);
+        } else if (i == 30) {
+            now_ns += 2 * PERIOD_NS; /* another sink, which is later: no break */
+            pulse_says(written + ahead, FRAMES * 11);
+        } else {
+            pulse_says(written + ahead, i < 20 ? written + ahead : FRAMES * (i - 19));
+        }
+        pulse_info.write_index = written * 8;
+        call(&at);
+        written += FRAMES;
+        now_ns += PERIOD_NS;
+        vc_ma_io_count(at.io, &counts);
+        CHECK_INT(counts.lost_frames, i < 20 ? 0 : 7 * FRAMES);
+    }
+    vc_ma_io_free(at.io);
+}
+
 /* ---- several threads ------------------------------------------------------------------------- */
 
 static _Atomic bool ended;
@@ -809,6 +909,8 @@ int main(void) {
     RUN(test_cycles_that_pipewire_catches_up_with_are_not_lost);
     RUN(test_jack_with_another_period_is_followed_and_asked_for_latencies_again);
     RUN(test_another_rate_is_silence);
+    RUN(test_pulseaudio_says_when_a_frame_is_heard);
+    RUN(test_a_break_that_pulseaudio_tells_of_is_lost_and_nothing_else);
     RUN(test_a_jack_that_does_not_answer);
     RUN(test_the_duplex_ring_is_emptied_before_the_engine_comes);
     RUN(test_attach_and_detach_beside_a_running_device);

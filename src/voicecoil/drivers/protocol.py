@@ -86,7 +86,10 @@ class Latency:
     samplerate : float
         To turn frames into seconds.
     is_estimate : bool
-        The audio system does not tell all of it: it may be more.
+        The audio system did not tell it: the sum is what its buffers hold when they are full.
+        `at_least_frames` and `at_most_frames` say what is known.
+    known_range : (int, int or None) or None
+        Of an estimate: the least and the most that was measured, without the lead, frames.
     """
 
     device_frames: int = 0
@@ -96,6 +99,20 @@ class Latency:
     lead_frames: int = 0
     samplerate: float = 1.0
     is_estimate: bool = False
+    known_range: tuple[int, int | None] | None = None
+
+    @property
+    def at_least_frames(self) -> int:
+        """The least that it can be, with the whole lead."""
+        return self.frames if self.known_range is None else self.known_range[0] + self.lead_frames
+
+    @property
+    def at_most_frames(self) -> int | None:
+        """The most that it can be; None: that is not known."""
+        if self.known_range is None:
+            return self.frames
+        most = self.known_range[1]
+        return None if most is None else most + self.lead_frames
 
     @property
     def frames(self) -> int:

@@ -22,6 +22,18 @@ cdef extern from "callback.h" nogil:
         vc_ma_ring_skip_fn skip
         void *ring
 
+    ctypedef void *vc_pulse_info_fn
+    ctypedef void *vc_pulse_update_fn
+    ctypedef void *vc_pulse_unref_fn
+
+    ctypedef struct vc_ma_pulse:
+        vc_pulse_info_fn info
+        vc_pulse_update_fn update
+        vc_pulse_unref_fn unref
+        void *stream
+        bint is_playback
+        uint32_t frame_bytes
+
     enum:
         VC_MA_NOTIFICATIONS
 
@@ -41,6 +53,7 @@ cdef extern from "callback.h" nogil:
         int64_t slack_frames
         int64_t settle_frames
         vc_ma_jack jack
+        vc_ma_pulse pulse
 
     ctypedef struct vc_ma_counts:
         uint64_t cycles
@@ -65,6 +78,7 @@ cdef extern from "callback.h" nogil:
     int64_t vc_ma_io_port_frames(const vc_ma_io *io, bint output)
     void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bint connected)
     void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine)
+    bint vc_ma_io_measured(const vc_ma_io *io, int64_t *shortest, int64_t *longest)
     void vc_ma_io_detach(vc_ma_io *io)
     uint64_t vc_ma_io_turn(const vc_ma_io *io)
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)

@@ -5,6 +5,7 @@ from typing import Any
 
 from voicecoil._core import Engine
 from voicecoil.drivers.miniaudio.jack import Jack
+from voicecoil.drivers.miniaudio.pulse import Pulse
 
 _Direction = tuple[Sequence[int], int, int, int]  # the fields of vc_ma_direction
 
@@ -29,11 +30,13 @@ class IO:
         slack_frames: int,
         settle_frames: int,
         jack: Jack,
+        pulse: Pulse | None = None,
     ) -> None: ...
     @property
     def address(self) -> int: ...
     def prepare(self, input: int, output: int) -> None: ...
     def port_frames(self, output: bool) -> int | None: ...
+    def measured(self) -> tuple[int, int] | None: ...
     def attach(
         self, engine: Engine, fixed_frames: int, longest_frames: int, connected: bool = False
     ) -> None: ...

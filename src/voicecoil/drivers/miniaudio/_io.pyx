@@ -72,7 +72,8 @@ cdef class IO:
     cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, uintptr_t cycle_run, input, output, double samplerate_hz,
-                  int32_t priority, int64_t slack_frames, int64_t settle_frames, jack):
+                  int32_t priority, int64_t slack_frames, int64_t settle_frames, jack,
+                  pulse=None):
         cdef vc_ma_config config
         cdef uint32_t *maps[2]
         cdef vc_ma_direction *direction
@@ -105,6 +106,13 @@ cdef class IO:
             config.jack.readable = <vc_ma_ring_readable_fn><uintptr_t>jack.readable
             config.jack.skip = <vc_ma_ring_skip_fn><uintptr_t>jack.skip
             config.jack.ring = <void *><uintptr_t>jack.ring
+            if pulse is not None:
+                config.pulse.info = <vc_pulse_info_fn><uintptr_t>pulse.info
+                config.pulse.update = <vc_pulse_update_fn><uintptr_t>pulse.update
+                config.pulse.unref = <vc_pulse_unref_fn><uintptr_t>pulse.unref
+                config.pulse.stream = <void *><uintptr_t>pulse.stream
+                config.pulse.is_playback = pulse.is_playback
+                config.pulse.frame_bytes = pulse.frame_bytes
             self.io = vc_ma_io_new(&config)
         finally:
             PyMem_Free(maps[0])
@@ -128,6 +136,13 @@ cdef class IO:
         """Between the sound card's ports and its connectors, as JACK said; None: nothing yet."""
         cdef int64_t frames = vc_ma_io_port_frames(self.io, output)
         return frames if frames >= 0 else None
+
+    def measured(self):
+        """(shortest, longest) from a callback to the connector, frames; None: not known."""
+        cdef int64_t shortest, longest
+        if vc_ma_io_measured(self.io, &shortest, &longest):
+            return shortest, longest
+        return None
 
     @cython.critical_section
     def attach(self, engine, uint32_t fixed_frames, uint32_t longest_frames,

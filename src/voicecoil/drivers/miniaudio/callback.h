@@ -21,11 +21,15 @@
  * time of the callbacks, as above, with a buffer of one period. PipeWire's libjack tells exactly
  * when a cycle began, and that time is taken in place of the time of the callback.
  *
+ * PulseAudio's server says when it plays what it is given, and where it played silence because it
+ * had nothing: see pulse_line.h. Then no frames are taken for lost because of a late callback.
+ *
  * Threads: as in voicecoil.h. */
 #ifndef VOICECOIL_MINIAUDIO_CALLBACK_H
 #define VOICECOIL_MINIAUDIO_CALLBACK_H
 
 #include "jack_line.h"
+#include "pulse_line.h"
 #include "voicecoil.h"
 
 /* vc_cycle_run: another extension module has it, so its address is handed over. */
@@ -50,6 +54,7 @@ typedef struct vc_ma_config {
                             * server takes what it was given before it plays, and that is when the
                             * line begins */
     vc_ma_jack jack;
+    vc_ma_pulse pulse;
     int64_t (*clock_ns)(void) VC_REALTIME; /* NULL: vc_clock_ns; a test moves its own */
 } vc_ma_config;
 
@@ -101,6 +106,9 @@ typedef struct vc_ma_frames {
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bool connected);
 /* Takes a detach back: the run goes on as it was. [control] */
 void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine);
+/* What PulseAudio's server said in this run: the shortest and longest time from a callback to the
+ * connector, frames. False: nothing yet. [any] Each on its own. */
+bool vc_ma_io_measured(const vc_ma_io *io, int64_t *shortest, int64_t *longest) VC_REALTIME;
 /* From the next cycle on it is not. [control] */
 void vc_ma_io_detach(vc_ma_io *io);
 /* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */

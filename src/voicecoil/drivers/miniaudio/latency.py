@@ -101,7 +101,14 @@ class Latencies:
             buffer_frames=buffer_frames + (self._added_frames if direction == "input" else 0),
             samplerate=self._samplerate,
             is_estimate=is_estimate,
+            known_range=self._range(direction) if is_estimate else None,
         )
+
+    def _range(self, direction: Direction) -> tuple[int, int | None]:
+        """What PulseAudio's server said in this run of the stream that the callback comes from."""
+        is_duplex = all(side.channels for side in self._sides.values())
+        measured = None if is_duplex and direction == "input" else self._io.measured()
+        return measured or (0, None)
 
     def _beyond(self, direction: Direction) -> int | None:
         """What JACK told: the IO thread, which asks in each run, or else the other one."""

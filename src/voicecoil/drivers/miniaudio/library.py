@@ -169,7 +169,9 @@ class Layout:
                 ("cache", ctypes.c_void_p),
                 ("cache_frames", ctypes.c_uint64 * 3),
                 ("capture", Direction),
-                ("client", ctypes.c_void_p),  # the first of what JACK's backend keeps
+                # What a backend keeps. JACK: the client first. PulseAudio: the main loop, the
+                # context, and the streams for playback and capture.
+                ("kept", ctypes.c_void_p * 4),
             )
 
         # The field in front of it is a float at an address that only divides by four.

@@ -10,7 +10,7 @@ from typing import Any
 
 from voicecoil import _core
 from voicecoil.drivers.call_thread import check_wanted
-from voicecoil.drivers.miniaudio import _io, jack
+from voicecoil.drivers.miniaudio import _io, jack, pulse
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.jack import NO_JACK, Jack
 from voicecoil.drivers.miniaudio.latency import Latencies, buffered_frames
@@ -22,6 +22,7 @@ from voicecoil.drivers.miniaudio.library import (
     Side,
     load,
 )
+from voicecoil.drivers.miniaudio.pulse import Pulse
 from voicecoil.drivers.miniaudio.session import Context
 from voicecoil.drivers.miniaudio.system import SoundSystem
 from voicecoil.drivers.protocol import Got, Wanted
@@ -38,6 +39,7 @@ MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as lon
 SETTLE_S = 0.2  # within that a sound server has begun to play what it was given
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
+SAMPLE_BYTES = (0, 1, 2, 3, 4, 4)  # by ma_format
 ANY_FRAMES = (1 << 32) - 1
 DATA_CALLBACK = _io.data_callback_address()
 
@@ -163,7 +165,8 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
         _check_channels(wanted, sides)
         rate_hz, client = float(made.device.sampleRate), jack_.client
         added = _added_frames(backend, sides, jack_)
-        io = _io_of(backend, wanted, sides, rate_hz, added, jack_)
+        pulse_ = _pulse(backend, made.device, kind)
+        io = _io_of(backend, wanted, sides, rate_hz, added, jack_, pulse_)
         latencies = Latencies(backend, io, sides, rate_hz, added, client)
         got = _got(backend, sides, rate_hz, latencies)
         if client:
@@ -229,9 +232,9 @@ def _read(backend: Backend, device: Any, kind: int) -> tuple[tuple[Side, Side], 
 
 
 def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
-    if backend.kind.key != "jack" or not rest.client:
+    if backend.kind.key != "jack" or not rest.kept[0]:
         return NO_JACK
-    told = jack.functions(rest.client)
+    told = jack.functions(rest.kept[0])
     loaded = backend.library
     readable, skip = (
         loaded.address(f"ma_pcm_rb_{name}") for name in ("available_read", "seek_read")
@@ -239,6 +242,17 @@ def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
     if kind != DUPLEX or not readable or not skip:
         return told
     return replace(told, readable=readable, skip=skip, ring=loaded.layout.ring_of(rest)[0])
+
+
+def _pulse(backend: Backend, device: Any, kind: int) -> Pulse | None:
+    """Of the stream that the IO thread is called for: of a duplex device, the playback's."""
+    rest = backend.library.layout.of(device, kind) if backend.kind.key == "pulse" else None
+    if rest is None:
+        return None
+    is_playback = bool(kind & PLAYBACK)
+    way = rest.playback if is_playback else rest.capture
+    frame_bytes = SAMPLE_BYTES[way.own_format] * way.own_channels
+    return pulse.timing(rest.kept[2 if is_playback else 3] or 0, is_playback, frame_bytes)
 
 
 def _check_channels(wanted: Wanted, sides: tuple[Side, Side]) -> None:
@@ -313,10 +327,12 @@ def _io_of(
     rate: float,
     added_frames: int,
     jack_: Jack,
+    pulse_: Pulse | None,
 ) -> _io.IO:
     used = [side for side in sides if side.channels]
     # One period more than the buffer: callbacks come in bursts.
     slack = min(side.period_frames * (side.periods + 1) for side in used)
+    tells_of_loss = pulse_ is not None and pulse_.is_playback
     capture, playback = sides
     behind = buffered_frames(capture, "input") + added_frames
     ahead = buffered_frames(playback, "output")
@@ -326,7 +342,10 @@ def _io_of(
         (list(wanted.output_map), playback.channels, ahead, 0),
         rate,
         0 if backend.kind.own_threads else _priority(),
-        -1 if backend.kind.catches_up else slack + round(backend.kind.reserve_s * rate),
+        -1
+        if backend.kind.catches_up or tells_of_loss
+        else slack + round(backend.kind.reserve_s * rate),
         round(SETTLE_S * rate),
         jack_,
+        pulse_,
     )

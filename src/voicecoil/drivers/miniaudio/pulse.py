@@ -11,9 +11,10 @@ from __future__ import annotations
 import ctypes
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["guard"]
+__all__ = ["Pulse", "guard", "timing"]
 
 _NAMES = ("pa_context_get_sink_info_by_name", "pa_context_get_source_info_by_name")
 _Answer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int, ctypes.c_void_p)
@@ -25,6 +26,35 @@ _guards: dict[int, Any] = {}  # address of libpulse's function -> ours, for ever
 # hung or ended stay for ever.
 _pending: dict[int, Any] = {}
 _answered: deque[Any] = deque(maxlen=64)  # a function is not freed while it runs
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The fields of vc_ma_pulse; functions and the pa_stream are addresses."""
+
+    info: int
+    update: int
+    unref: int
+    stream: int
+    is_playback: bool
+    frame_bytes: int
+
+
+_TIMING = ("pa_stream_get_timing_info", "pa_stream_update_timing_info", "pa_operation_unref")
+
+
+def timing(stream: int, is_playback: bool, frame_bytes: int) -> Pulse | None:
+    """What the IO thread asks libpulse about a stream; None: it cannot be asked."""
+    try:
+        library = ctypes.CDLL("libpulse.so.0")
+    except OSError:
+        return None
+    if not stream or ctypes.sizeof(ctypes.c_void_p) != 8:  # pa_timing_info has a struct timeval
+        return None
+    info, update, unref = (
+        ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in _TIMING
+    )
+    return Pulse(info, update, unref, stream, is_playback, frame_bytes)
 
 
 def _guarded(address: int) -> Any:
