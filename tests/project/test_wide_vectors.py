@@ -1,0 +1,33 @@
+"""Which compilers are given vectors that are wider than what every processor has."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from compiler import CORE
+
+COMPILER = os.environ.get("CC", "cc").split()
+WIDE = ("interleave_2_avx2", "interleave_8_avx2", "interleave_2_avx512")
+
+
+def preprocessed(*flags: str) -> str:
+    command = [*COMPILER, "-E", *flags, f"-I{CORE}", str(CORE / "interleave.c")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the other systems compare the two")
+@pytest.mark.skipif(shutil.which(COMPILER[0]) is None, reason="NOT TESTED: there is no C compiler")
+def test_gcc_for_windows_is_given_none() -> None:
+    """It would keep them on a stack that is not aligned for them: gcc's bug 54412."""
+    here = preprocessed()
+    if "__clang__" in preprocessed("-dM") or not all(name in here for name in WIDE):
+        pytest.skip("NOT TESTED: needs gcc 12 or later for x86-64")
+    windows = preprocessed("-D_WIN32")
+    assert [name for name in WIDE if name in windows] == []
