@@ -21,7 +21,7 @@ from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork, unseen_error
 from voicecoil.sounds.mixing import close_outputs
-from voicecoil.streams.base import StreamBase
+from voicecoil.streams.stream import InputStream, OutputStream, Stream
 
 # The same examples every time, and no clock: a slow machine is no failure.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
@@ -187,8 +187,9 @@ def home(
 
 
 def set_home(monkeypatch: pytest.MonkeyPatch, latency: str | float) -> None:
-    defaults = StreamBase.__init__.__kwdefaults__
-    monkeypatch.setitem(defaults, "latency", latency)
+    for kind in (OutputStream, InputStream, Stream):
+        defaults = kind.__init__.__kwdefaults__
+        monkeypatch.setitem(defaults, "latency", latency)
 
 
 @pytest.fixture

@@ -89,7 +89,7 @@ class Output:
         """
         mixed, cycle_ns = self.stream._newest_output()
         cycle = self.stream._got.max_frames
-        size = self.stream._blocksize or 0
+        size = self.stream.blocksize
         ahead = cycle if size == 0 or cycle % size == 0 else cycle + size - 1
         latency = self.stream.latency
         when_begun = mixed - ahead - latency.frames

@@ -85,7 +85,7 @@ class Connection:
         self.failure = Failure()
         self.told_stuck = False  # somebody knows that its callback does not return
         self._recovery = recovery
-        self._ahead = ahead
+        self.ahead = ahead
         self._overdue_run = 0  # the run whose end did not come in time
         # What is told or raised once, and asked for in signal handlers and callbacks: each step is
         # one of the container's own, for there can be no lock.
@@ -152,10 +152,10 @@ class Connection:
         self._ending.add(run)
         if not drain:
             self.engine.abort(run)
-            if self._ahead is not None:
-                self._ahead.quit(run)
-        elif self._ahead is not None:
-            self._ahead.stop(run)
+            if self.ahead is not None:
+                self.ahead.quit(run)
+        elif self.ahead is not None:
+            self.ahead.stop(run)
         else:
             self.engine.stop(run)
 
@@ -177,7 +177,7 @@ class Connection:
 
     @property
     def _has_returned(self) -> bool:
-        return self._ahead is None or self._ahead.ended
+        return self.ahead is None or self.ahead.ended
 
     def is_over(self, run: int) -> bool:
         """Whether that run is: no callback is under way or will be."""
@@ -216,7 +216,7 @@ class Connection:
                 raise StreamClosedError("the stream was closed meanwhile")
             if self.state() in ("running", "waiting", "draining"):
                 raise StreamStateError("the stream runs already; stop() it first")
-            if self.running or (self._ahead is not None and self._ahead.running):
+            if self.running or (self.ahead is not None and self.ahead.running):
                 self._halt(STOP_TIMEOUT_S)  # it had ended by itself
             self._begin(self.run + 1)
             if self.driver_stream is not None:
@@ -237,8 +237,8 @@ class Connection:
         self.phase = "away" if self.driver_stream is None else "started"
         try:
             self.engine.start(run)
-            if self._ahead is not None:
-                self._ahead.start(run)
+            if self.ahead is not None:
+                self.ahead.start(run)
         except BaseException:
             self.phase = "idle"
             raise
@@ -282,10 +282,10 @@ class Connection:
         until = time.monotonic() + timeout_s
         if self.away:
             self.phase = "idle"
-        returned = self._ahead is None or self._ahead.join(timeout_s)
+        returned = self.ahead is None or self.ahead.join(timeout_s)
         driver_stream = self.driver_stream
         runs = self.started and driver_stream is not None
-        if runs and self._ahead is None:
+        if runs and self.ahead is None:
             self._let_io_thread_leave()
         if for_good and isinstance(self.code, _core.PythonCode):
             self.code.shut()  # also when the device cannot be stopped
@@ -302,14 +302,14 @@ class Connection:
             self._overdue_run = self.run
             self.engine.end()
             raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
-        if runs or self._ahead is not None:
+        if runs or self.ahead is not None:
             self._stopped()
 
     def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
         self.phase = phase
         self._collect_exception()
         code = self.code
-        over = self._ahead is None or not self._ahead.running
+        over = self.ahead is None or not self.ahead.running
         if over and isinstance(code, _core.PythonCode) and code.has_orphan:
             _reap(code)
 
@@ -570,7 +570,7 @@ class Connection:
             self.clock = driver_stream.clock
             back = self._event("back", arrival.device.name)
             try:
-                if self._ahead is not None and not self._ahead.fit(
+                if self.ahead is not None and not self.ahead.fit(
                     got, driver_stream.clock is not None, STOP_TIMEOUT_S
                 ):
                     driver_stream.close()
@@ -581,7 +581,7 @@ class Connection:
                     arrival.input_map,
                     arrival.output_map,
                     # Ahead, the lead makes blocks of the cycles as they come.
-                    device_frames=0 if self._ahead is not None else got.device_frames,
+                    device_frames=0 if self.ahead is not None else got.device_frames,
                     clock=driver_stream.clock,
                 )
                 driver_stream.start(self.engine)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import ClassVar
 
 from voicecoil import _block, _core
-from voicecoil.callbacks.mailbox import Record
 from voicecoil.drivers.protocol import Device, Direction, Driver, Got, Latency
 from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
 from voicecoil.events import Event, failed, from_engine, with_overloads
@@ -16,7 +15,9 @@ from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.streams.lead import Ahead
 from voicecoil.streams.lifecycle import Connection, State
+from voicecoil.streams.plan import StreamPlan
 from voicecoil.streams.priority import ThreadPriority, priority_of
+from voicecoil.streams.request import StreamRequest
 
 __all__ = ["StreamFacts"]
 
@@ -26,26 +27,22 @@ class StreamFacts(Unique):
 
     _directions: ClassVar[tuple[Direction, ...]] = ()
     _connection: Connection | None
-    _ahead: Ahead | None
     _generation: int
-    _driver: Driver
-    _first_device: Device
-    _first_got: Got
-    _maps: tuple[list[int], list[int]]
-    _blocksize: int | None
-    _zero_copy: bool
-    _meter: bool
+    _request: StreamRequest
+    _plan: StreamPlan
     _code: _core.Code
-    _parameters: Record | None
-    _results: Record | None
+
+    @property
+    def _ahead(self) -> Ahead | None:
+        return self._connection.ahead if self._connection is not None else None
 
     @property
     def _device(self) -> Device:
-        return self._first_device if self._connection is None else self._connection.place.device
+        return self._plan.device if self._connection is None else self._connection.place.device
 
     @property
     def _got(self) -> Got:
-        return self._first_got if self._connection is None else self._connection.place.got
+        return self._plan.got if self._connection is None else self._connection.place.got
 
     @property
     def device(self) -> Device:
@@ -55,7 +52,7 @@ class StreamFacts(Unique):
     @property
     def driver(self) -> Driver:
         """The driver that the device belongs to."""
-        return self._driver
+        return self._plan.driver
 
     @property
     def samplerate(self) -> float:
@@ -65,12 +62,12 @@ class StreamFacts(Unique):
     @property
     def blocksize(self) -> int:
         """Frames per block; 0: they vary with the device's cycles."""
-        return self._blocksize or self._first_got.device_frames
+        return self._plan.block_frames
 
     @property
     def zero_copy(self) -> bool:
         """Whether the callback works in the device's own memory where that is possible."""
-        return self._zero_copy
+        return self._request.zero_copy
 
     @property
     def parameters(self) -> _block.Values:
@@ -79,9 +76,9 @@ class StreamFacts(Unique):
         Set an attribute, or several together with ``update``. One thread at a time. An
         `AttributeError` if the stream was opened without.
         """
-        if self._parameters is None:
+        if self._request.parameters is None:
             raise AttributeError('open the stream with parameters={"name": first_value}')
-        return self._parameters.control
+        return self._request.parameters.control
 
     @property
     def results(self) -> _block.Values:
@@ -89,9 +86,9 @@ class StreamFacts(Unique):
 
         An `AttributeError` if the stream was opened without.
         """
-        if self._results is None:
+        if self._request.results is None:
             raise AttributeError('open the stream with results={"name": first_value}')
-        return self._results.control
+        return self._request.results.control
 
     @property
     def lead_frames(self) -> int:
@@ -121,7 +118,7 @@ class StreamFacts(Unique):
 
         Not of a duplex stream, whose output says how far it is behind its input.
         """
-        got, size = self._got, self._blocksize or 0
+        got, size = self._got, self._plan.fixed_frames or 0
         if "output" in self._directions or not (got.device_frames or got.usual_frames):
             return 0
         cycle = got.device_frames or got.usual_frames
@@ -175,7 +172,7 @@ class StreamFacts(Unique):
     def now_ns(self) -> int:
         """The host time that this stream's time stamps are on, ns."""
         clock = self._alive().clock
-        return clock.clock_ns() if clock is not None else self._driver.now_ns()
+        return clock.clock_ns() if clock is not None else self._plan.driver.now_ns()
 
     def statistics(self) -> Statistics:
         """What was counted since the stream was opened; readable also when it is closed."""
@@ -199,7 +196,7 @@ class StreamFacts(Unique):
         """(input, output) levels since the last call; readable also when it is closed."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it has no levels")
-        if not self._meter:
+        if not self._request.meter:
             raise StreamStateError("the stream keeps no levels; open it with meter=True")
         return read_levels(self._connection.engine)
 
@@ -219,7 +216,7 @@ class StreamFacts(Unique):
         return raw["frames"], raw["output_time"][0]
 
     def __repr__(self) -> str:
-        inputs, outputs = (len(channels) for channels in self._maps)
+        inputs, outputs = self._plan.channels
         return (
             f"<{type(self).__name__} on {self._device.name!r}, {self.samplerate:g} Hz, "
             f"{inputs} in, {outputs} out, {self.state}{self._how_it_ended()}>"

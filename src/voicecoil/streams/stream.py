@@ -7,15 +7,19 @@ run.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
-from voicecoil.drivers.protocol import Latency
+from voicecoil.drivers.protocol import Device, Driver, Latency
 from voicecoil.errors import (
     ArgumentError,
 )
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import channel_map
+from voicecoil.streams.lead import Home
+from voicecoil.streams.recovery import OnDeviceLost
+from voicecoil.streams.request import Arrays, Callback
 
 __all__ = ["InputStream", "OutputStream", "Stream"]
 
@@ -86,10 +90,45 @@ class OutputStream(StreamBase):
 
     _directions = ("output",)
 
+    def __init__(
+        self,
+        callback: Callback | Any,
+        *,
+        device: str | Device | None = None,
+        driver: str | Driver | None = None,
+        samplerate: float | None = None,
+        channels: Any = None,
+        blocksize: int | None = None,
+        latency: Home = "safe",
+        zero_copy: bool = False,
+        arrays: Arrays = "numpy",
+        meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
+        isolated: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._open(
+            callback,
+            device=device,
+            driver=driver,
+            samplerate=samplerate,
+            channels=channels,
+            blocksize=blocksize,
+            latency=latency,
+            zero_copy=zero_copy,
+            arrays=arrays,
+            meter=meter,
+            on_device_lost=on_device_lost,
+            isolated=isolated,
+            parameters=parameters,
+            results=results,
+        )
+
     @property
     def channels(self) -> int:
         """Channels of ``block.output``."""
-        return len(self._maps[1])
+        return len(self._plan.output_map)
 
     @property
     def latency(self) -> Latency:
@@ -169,10 +208,45 @@ class InputStream(StreamBase):
 
     _directions = ("input",)
 
+    def __init__(
+        self,
+        callback: Callback | Any,
+        *,
+        device: str | Device | None = None,
+        driver: str | Driver | None = None,
+        samplerate: float | None = None,
+        channels: Any = None,
+        blocksize: int | None = None,
+        latency: Home = "safe",
+        zero_copy: bool = False,
+        arrays: Arrays = "numpy",
+        meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
+        isolated: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._open(
+            callback,
+            device=device,
+            driver=driver,
+            samplerate=samplerate,
+            channels=channels,
+            blocksize=blocksize,
+            latency=latency,
+            zero_copy=zero_copy,
+            arrays=arrays,
+            meter=meter,
+            on_device_lost=on_device_lost,
+            isolated=isolated,
+            parameters=parameters,
+            results=results,
+        )
+
     @property
     def channels(self) -> int:
         """Channels of ``block.input``."""
-        return len(self._maps[0])
+        return len(self._plan.input_map)
 
     @property
     def latency(self) -> Latency:
@@ -253,7 +327,42 @@ class Stream(StreamBase):
 
     _directions = ("input", "output")
 
-    def _channel_maps(self, channels: Any) -> tuple[list[int], list[int]]:
+    def __init__(
+        self,
+        callback: Callback | Any,
+        *,
+        device: str | Device | None = None,
+        driver: str | Driver | None = None,
+        samplerate: float | None = None,
+        channels: Any = None,
+        blocksize: int | None = None,
+        latency: Home = "safe",
+        zero_copy: bool = False,
+        arrays: Arrays = "numpy",
+        meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
+        isolated: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._open(
+            callback,
+            device=device,
+            driver=driver,
+            samplerate=samplerate,
+            channels=channels,
+            blocksize=blocksize,
+            latency=latency,
+            zero_copy=zero_copy,
+            arrays=arrays,
+            meter=meter,
+            on_device_lost=on_device_lost,
+            isolated=isolated,
+            parameters=parameters,
+            results=results,
+        )
+
+    def _channel_maps(self, channels: Any, device: Device) -> tuple[list[int], list[int]]:
         pair = (channels, channels)
         if isinstance(channels, (tuple, list)):
             if len(channels) != 2:
@@ -263,14 +372,14 @@ class Stream(StreamBase):
                 )
             pair = (channels[0], channels[1])
         return (
-            channel_map(pair[0], self._device, "input", None),
-            channel_map(pair[1], self._device, "output", 2),
+            channel_map(pair[0], device, "input", None),
+            channel_map(pair[1], device, "output", 2),
         )
 
     @property
     def channels(self) -> tuple[int, int]:
         """Channels of ``block.input`` and of ``block.output``."""
-        return len(self._maps[0]), len(self._maps[1])
+        return self._plan.channels
 
     @property
     def latency(self) -> tuple[Latency, Latency]:

@@ -1,0 +1,183 @@
+"""Opening: from a request to a connection that can be started."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Any
+
+from voicecoil import _block, _core
+from voicecoil.callbacks.isolated import IsolatedCode
+from voicecoil.callbacks.native import native_code
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.protocol import Device, Direction, DriverStream, HoldingDriver, Wanted
+from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams.lead import Ahead
+from voicecoil.streams.lifecycle import Connection
+from voicecoil.streams.place import Place
+from voicecoil.streams.plan import StreamPlan, make_plan
+from voicecoil.streams.recovery import Recovery, absent_got, find_or_await
+from voicecoil.streams.request import CodeSource, StreamRequest
+
+__all__ = ["ChannelMaps", "open_stream"]
+
+ChannelMaps = Callable[[Any, Device], tuple[list[int], list[int]]]
+
+
+def open_stream(
+    request: StreamRequest,
+    source: CodeSource,
+    directions: tuple[Direction, ...],
+    channel_maps: ChannelMaps,
+) -> tuple[StreamPlan, Connection]:
+    """Open the device and make everything that runs on it. Nothing is started.
+
+    Parameters
+    ----------
+    request : StreamRequest
+    source : CodeSource
+        The callback that belongs to the request.
+    directions : tuple of {"input", "output"}
+    channel_maps : callable
+        Gives the channel maps (input, output) for the requested channels of a device.
+
+    Raises
+    ------
+    VoicecoilError
+        As the constructors of streams. Whatever was opened before is closed again.
+    """
+    plan, driver_stream = _open_device(request, directions, channel_maps)
+    code: _core.Code | None = None
+    try:
+        code = _make_code(plan, source)
+        ahead = None
+        if request.on_io_thread:
+            if request.kind == "python" and isinstance(code, _core.PythonCode):
+                code.preempt()
+        else:
+            ahead = Ahead(
+                code,
+                request.home,
+                plan.got,
+                plan.waited_for,
+                plan.channels,
+                plan.fixed_frames or 0,
+            )
+        connection = Connection(
+            plan.driver,
+            Place(plan.device, plan.got, driver_stream),
+            code,
+            _make_engine(plan, code, ahead),
+            _make_recovery(plan),
+            ahead,
+        )
+        exit_and_fork.register(connection)
+        if isinstance(code, IsolatedCode):
+            code.keeper.adopt()
+        return plan, connection
+    except BaseException:
+        if driver_stream is not None:
+            driver_stream.close()
+        if isinstance(code, IsolatedCode):
+            code.clear()
+        raise
+
+
+def _open_device(
+    request: StreamRequest, directions: tuple[Direction, ...], channel_maps: ChannelMaps
+) -> tuple[StreamPlan, DriverStream | None]:
+    policy, rate = request.on_device_lost, request.samplerate
+    driver = get_driver(request.driver, waits=policy != "stop")
+    driver_stream = None
+    try:
+        with driver.held() if isinstance(driver, HoldingDriver) else contextlib.nullcontext():
+            device, is_there = find_or_await(request.device, directions, driver, policy)
+            maps = channel_maps(request.channels, device)
+            if is_there:
+                wanted = Wanted(device, *maps, samplerate=rate, block_frames=request.block_frames)
+                driver_stream = driver.open_stream(wanted)
+                got = driver_stream.got
+            else:
+                got = absent_got(rate or device.samplerate)
+        if rate is not None and got.samplerate != rate and request.kind != "internal":
+            raise ArgumentError(
+                f"samplerate={rate:g} Hz; {device.name!r} runs at {got.samplerate:g} Hz "
+                + got.rate_note
+            )
+        clock = driver_stream.clock if driver_stream is not None else None
+        return make_plan(request, driver, device, got, maps, clock), driver_stream
+    except BaseException:
+        if driver_stream is not None:
+            driver_stream.close()
+        raise
+
+
+def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
+    request = plan.request
+    if request.kind == "internal":
+        code: _core.Code = source(plan.got, *plan.channels)
+        return code
+    if request.kind == "native":
+        return native_code(source, request.parameters)
+    if request.kind == "isolated":
+        return IsolatedCode(
+            source,
+            plan.input_shape,
+            plan.output_shape,
+            plan.samplerate,
+            request.zero_copy,
+            request.parameters,
+            request.results,
+        )
+    memories = (
+        _block.memory(*plan.input_shape, True) if plan.input_shape else None,
+        _block.memory(*plan.output_shape, False) if plan.output_shape else None,
+    )
+    return _core.PythonCode(
+        source,
+        [None if memory is None else _view(memory, request.arrays) for memory in memories],
+        memories,
+        plan.samplerate,
+        request.zero_copy,
+        (Stop, EscapedBlockError, CallbackResultError),
+        request.parameters.callback_side() if request.parameters else None,
+        request.results.callback_side() if request.results else None,
+    )
+
+
+def _view(memory: Any, arrays: str) -> Any:
+    if arrays == "memoryview":
+        return memoryview(memory)
+    import numpy as np
+
+    return np.asarray(memory)
+
+
+def _make_engine(plan: StreamPlan, code: _core.Code, ahead: Ahead | None) -> _core.Engine:
+    request = plan.request
+    flags = _core.METER if request.meter else 0
+    if request.zero_copy:
+        packed = request.arrays == "memoryview" or request.kind == "native"
+        flags |= _core.ZERO_COPY | (_core.PACKED if packed else 0)
+    inputs, outputs = plan.channels
+    return _core.Engine(
+        code if ahead is None else ahead.worker,
+        input_channels=inputs,
+        output_channels=outputs,
+        # The lead takes cycles as they come and makes blocks of them.
+        block_frames=0 if ahead else plan.fixed_frames or 0,
+        device_frames=0 if ahead else plan.got.device_frames,
+        samplerate_hz=plan.samplerate,
+        flags=flags,
+        clock=plan.clock,
+    )
+
+
+def _make_recovery(plan: StreamPlan) -> Recovery | None:
+    policy = plan.request.on_device_lost
+    if policy == "stop":
+        return None
+    blocks = plan.request.block_frames or plan.got.device_frames or None
+    maps = (plan.input_map, plan.output_map)
+    return Recovery(policy, plan.driver, maps, plan.samplerate, blocks)

@@ -1,0 +1,183 @@
+"""What a stream is asked for: each argument of the three kinds of stream, checked once."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from voicecoil import _block, _core
+from voicecoil.arguments import check_blocksize, check_latency, check_samplerate, shown
+from voicecoil.callbacks.isolated import check_name
+from voicecoil.callbacks.mailbox import Record
+from voicecoil.callbacks.native import NativeCallback, as_native, check_native
+from voicecoil.callbacks.unsuitable import why_unsuitable
+from voicecoil.drivers.protocol import Device, Driver, Got
+from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.streams.lead import Home, check_home
+from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
+
+__all__ = ["Arrays", "Callback", "CodeFactory", "CodeSource", "StreamRequest", "check_request"]
+
+Callback = Callable[[_block.Block], None]
+Arrays = Literal["numpy", "memoryview"]
+Kind = Literal["python", "native", "isolated", "internal"]
+CodeSource = Any  # Callback | NativeCallback | str | CodeFactory, as `StreamRequest.kind` says
+
+
+class CodeFactory:
+    """Internal code in place of a callback. It is called with what the device gave."""
+
+    def __init__(self, make: Callable[[Got, int, int], _core.Code]) -> None:
+        self._make = make
+
+    def __call__(self, got: Got, inputs: int, outputs: int) -> _core.Code:
+        return self._make(got, inputs, outputs)
+
+
+@dataclass(frozen=True)
+class StreamRequest:
+    """The checked arguments of a stream. None means "as the device has it".
+
+    Attributes
+    ----------
+    kind : {"python", "native", "isolated", "internal"}
+        What the callback is. The callback itself is not kept here, because native code can be
+        exchanged while the stream runs, and a request must not keep the first one alive.
+    device : str, Device or None
+        Not resolved yet.
+    driver : str, Driver or None
+        Not resolved yet.
+    samplerate : float or None
+        Hz.
+    channels : object
+        Checked together with the device.
+    block_frames : int or None
+    home : Home
+    zero_copy, meter : bool
+    arrays : {"numpy", "memoryview"}
+    on_device_lost : {"stop", "wait", "default"}
+    parameters, results : Record or None
+    """
+
+    kind: Kind
+    device: str | Device | None
+    driver: str | Driver | None
+    samplerate: float | None
+    channels: Any
+    block_frames: int | None
+    home: Home
+    zero_copy: bool
+    meter: bool
+    arrays: Arrays
+    on_device_lost: OnDeviceLost
+    parameters: Record | None
+    results: Record | None
+
+    @property
+    def on_io_thread(self) -> bool:
+        """Whether the code runs on the device's IO thread, and not on a worker ahead of it."""
+        return self.home == "low" or self.kind != "python"
+
+
+def check_request(
+    callback: Callback | Any,
+    *,
+    device: str | Device | None,
+    driver: str | Driver | None,
+    samplerate: float | None,
+    channels: Any,
+    blocksize: int | None,
+    latency: Home,
+    zero_copy: bool,
+    arrays: Arrays,
+    meter: bool,
+    on_device_lost: OnDeviceLost,
+    isolated: bool,
+    parameters: Mapping[str, Any] | None,
+    results: Mapping[str, Any] | None,
+) -> tuple[StreamRequest, CodeSource]:
+    """Check the arguments of a stream that need no device.
+
+    Returns
+    -------
+    (StreamRequest, CodeSource)
+        The second one is the callback: a callable, a NativeCallback, the name of an isolated
+        callable, or a CodeFactory, as `kind` says.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot work.
+    PythonVersionError
+        ``isolated=True`` before Python 3.12.
+    """
+    home = check_latency(latency)
+    if arrays not in ("numpy", "memoryview"):
+        raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
+    kind, source = _check_callback(callback, isolated)
+    if isinstance(source, NativeCallback):
+        check_native(source, parameters, results)
+    records = (
+        Record("parameters", parameters, True) if parameters else None,
+        Record("results", results, False) if results else None,
+    )
+    check_home(home, kind != "python", zero_copy)
+    request = StreamRequest(
+        kind=kind,
+        device=device,
+        driver=driver,
+        samplerate=check_samplerate(samplerate),
+        channels=channels,
+        block_frames=check_blocksize(blocksize),
+        home=home,
+        zero_copy=bool(zero_copy),
+        meter=bool(meter) or kind == "internal",
+        arrays="memoryview" if kind == "isolated" else arrays,
+        on_device_lost=check_on_device_lost(on_device_lost),
+        parameters=records[0],
+        results=records[1],
+    )
+    return request, source
+
+
+def _check_callback(callback: Any, isolated: bool) -> tuple[Kind, CodeSource]:
+    if isolated:
+        return "isolated", check_name(callback)
+    if isinstance(callback, CodeFactory):
+        return "internal", callback
+    native = as_native(callback)
+    if native is not None:
+        return "native", native
+    _check_python_callback(callback)
+    return "python", callback
+
+
+def _check_python_callback(callback: Any) -> None:
+    """Check that a callback can be called with one block, before a device is opened."""
+    if not callable(callback):
+        if isinstance(callback, str) and ":" in callback:
+            raise ArgumentTypeError(
+                f"callback={shown(callback)} is a name; give the function itself, or "
+                "isolated=True to have it imported in an interpreter of its own"
+            )
+        raise ArgumentTypeError(
+            f"callback={shown(callback)} cannot be called; give a function of one argument, "
+            "the Block, or a native function (voicecoil.NativeCallback)"
+        )
+    why = why_unsuitable(callback)
+    if why is not None:
+        raise ArgumentTypeError(f"callback={shown(callback)} is {why}")
+    try:
+        signature = inspect.signature(callback)
+    except (TypeError, ValueError):
+        return  # some builtins have no signature
+    try:
+        signature.bind(None)
+    except TypeError:
+        name = getattr(callback, "__qualname__", None) or type(callback).__name__
+        raise ArgumentTypeError(
+            f"callback={shown(callback)} is {name}{signature}; it is called with one argument, "
+            "the Block"
+        ) from None
