@@ -83,6 +83,7 @@ PLAIN: dict[str, Callable[[Some], Any]] = {
     "Statistics": lambda some: some.opened().statistics(),
     "Histogram": lambda some: Histogram(),
     "Loss": lambda some: vc.Loss(480, 64, "device"),
+    "ThreadPriority": lambda some: vc.ThreadPriority("fifo", 2, ""),
 }
 
 
