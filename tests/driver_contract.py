@@ -68,6 +68,32 @@ class CodedOutput:
             raise vc.Stop
 
 
+class TimedOutput:
+    """A callback that plays silence and keeps its times."""
+
+    def __init__(self) -> None:
+        self.frames: list[int] = []  # of each block
+        self.now: list[tuple[int, int]] = []  # frames, ns
+        self.output: list[tuple[int, int]] = []
+
+    def __call__(self, block: vc.Block) -> None:
+        time = block.time
+        assert time.now_frames is not None
+        assert time.now_ns is not None
+        assert time.output_frames is not None
+        assert time.output_ns is not None
+        self.frames.append(block.frames)
+        self.now.append((time.now_frames, time.now_ns))
+        self.output.append((time.output_frames, time.output_ns))
+
+    def assert_one_time_line(self, first: int, samplerate: float, slack_frames: int) -> None:
+        """Its block `first`, of a new run, comes after the one before by the host time between."""
+        (frames, ns), (later, later_ns) = self.output[first - 1 : first + 1]
+        assert later - frames >= self.frames[first - 1]
+        assert abs(later - frames - (later_ns - ns) * samplerate / 1e9) <= slack_frames
+        assert self.now[first][0] > self.now[first - 1][0]
+
+
 def assert_played(rig: Rig, callback: CodedOutput, stream: vc.OutputStream, left: int) -> None:
     """All that was made is heard, but for the lead and at most `left` frames of the last block."""
     heard = rig.heard()
@@ -210,6 +236,23 @@ class DriverContract:
             least = 1 if stream.lead_frames else 4  # ahead, no block may be shorter than another
             assert least <= made <= 4 if rig.stepped else made >= 4
         stream.close()
+
+    def test_sample_time_goes_on_by_host_time_from_run_to_run(self, rig: Rig) -> None:
+        callback = TimedOutput()
+        stream = self.open_output(rig, callback)
+        firsts = []
+        for run in range(4):
+            firsts.append(len(callback.frames))
+            stream.start()
+            rig.advance(4)
+            stream.abort()
+            if run == 1:
+                rig.advance(3)  # nobody plays meanwhile
+        stream.close()
+        # The end of a run may lie in a cycle without a block, in which a real clock is corrected.
+        slack = 1 if rig.stepped else rig.cycle_frames
+        for first in firsts[1:]:
+            callback.assert_one_time_line(first, stream.samplerate, slack)
 
     def test_closing_twice_and_without_start(self, rig: Rig) -> None:
         stream = self.open_output(rig, CodedOutput())

@@ -427,7 +427,7 @@ static void answer(vc_engine *engine, int request) {
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     vc_cycle translated;
-    if (engine->moved != NULL) {
+    if (vc_is_translated(engine)) {
         vc_translate(engine, cycle, &translated);
         cycle = &translated;
     }

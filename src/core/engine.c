@@ -24,6 +24,7 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
     }
     engine->config = *config;
     engine->ns_per_frame = 1e9 / config->samplerate_hz;
+    engine->next_output_frame = engine->next_input_frame = VC_NO_FRAME;
     engine->block_capacity = vc_engine_block_frames(config);
     bool fits = config->block_frames == 0 ||
                 (config->device_frames != 0 && config->device_frames % config->block_frames == 0);
@@ -66,6 +67,7 @@ void vc_engine_start(vc_engine *engine) {
     engine->began_ns = 0;
     engine->valid = engine->latched ? engine->block_capacity : 0;
     engine->ending = false;
+    engine->arriving = true;
     engine->expect_input = engine->expect_output = false;
     memset(engine->output_block, 0,
            (size_t)engine->block_capacity * engine->config.output_channels * sizeof(float));

@@ -1,5 +1,5 @@
-/* The engine's inside, shared by engine.c (life), cycle.c (sound), move.c (another device) and
- * statistics.c (counting) only. */
+/* The engine's inside, shared by engine.c (life), cycle.c (sound), move.c (another device, another
+ * run) and statistics.c (counting) only. */
 #ifndef VOICECOIL_ENGINE_H
 #define VOICECOIL_ENGINE_H
 
@@ -37,6 +37,8 @@ typedef struct vc_meter {
 
 typedef struct vc_moved vc_moved; /* move.c */
 
+#define VC_NO_FRAME INT64_MIN
+
 struct vc_engine {
     vc_engine_config config;
     vc_moved *moved;         /* NULL: it is on its first device */
@@ -67,8 +69,10 @@ struct vc_engine {
     uint32_t gap_cause;
     vc_time gap_time;
     vc_time block_input_time;
-    bool expect_output, expect_input;
-    int64_t next_output_frame, next_input_frame;
+    bool arriving;        /* the first cycle of this run, or on this device, has not come */
+    int64_t shift_frames; /* from the device's sample time to the stream's */
+    bool expect_output, expect_input;            /* a gap before the next cycle's frame is a loss */
+    int64_t next_output_frame, next_input_frame; /* VC_NO_FRAME: none had a sample time yet */
     double ns_per_frame;
     double per_period; /* 1 / ns that `per_period_of` frames last */
     uint32_t per_period_of;
@@ -92,7 +96,13 @@ void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
 void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time,
                   uint32_t cause) VC_REALTIME;
 
-/* move.c, for cycle.c: a cycle of the device that it moved to, as the stream sees it. [IO] */
+/* move.c, for cycle.c: a cycle of the device as the stream sees it, on the stream's time line and
+ * with its channels. [IO] */
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
+
+/* Whether that is anything else than the device's own cycle. [IO] */
+static inline bool vc_is_translated(const vc_engine *engine) {
+    return engine->arriving || engine->shift_frames != 0 || engine->moved != NULL;
+}
 
 #endif

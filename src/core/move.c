@@ -1,5 +1,5 @@
-/* An engine that goes on with another device. The device's cycles are translated, so that the
- * user's code sees one time line and the channels that it was promised. */
+/* An engine that goes on: with another run, or with another device. The device's cycles are
+ * translated, so that the user's code sees one time line and the channels that it was promised. */
 #include "engine.h"
 
 #include <assert.h>
@@ -7,8 +7,6 @@
 #include <stdlib.h>
 
 struct vc_moved {
-    bool arriving;        /* its first cycle has not come */
-    int64_t shift_frames; /* from the device's sample time to the stream's */
     uint32_t channels[2]; /* of the device's cycles: input, output */
     uint32_t *map[2];
     vc_channel *list[2]; /* filled anew in each cycle */
@@ -44,11 +42,9 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
             assert(maps[d][c] == VC_NO_CHANNEL || maps[d][c] < moved->channels[d]);
         }
     }
-    /* Until the first cycle says more, the times go on as they were. */
-    moved->shift_frames = engine->moved != NULL ? engine->moved->shift_frames : 0;
-    moved->arriving = true;
     free(engine->moved);
     engine->moved = moved;
+    engine->arriving = true;
 
     vc_engine_config *config = &engine->config;
     if (config->block_frames == 0 && config->device_frames != 0 &&
@@ -65,14 +61,17 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
  */
 
 /* How far the stream's time line is ahead of the device's, if this direction can tell: the frame
- * that was due next, and as many more as the host time that has passed since it was due. */
-static bool find_shift(const vc_engine *engine, bool known, int64_t next, const vc_time *last,
+ * that was due next, and as many more as the host time that has passed since it was due. What the
+ * device did with its own sample time meanwhile does not count: it may have stood still, gone on,
+ * jumped or begun at zero. */
+static bool find_shift(const vc_engine *engine, int64_t next, const vc_time *last,
                        const vc_time *first, int64_t *shift) {
-    if (!known || (first->valid & VC_TIME_SAMPLE) == 0) {
+    const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
+    if (next == VC_NO_FRAME || (first->valid & VC_TIME_SAMPLE) == 0) {
         return false;
     }
     int64_t gap = 0;
-    if (last->valid & first->valid & VC_TIME_HOST) {
+    if ((last->valid & first->valid) == both) {
         double ahead = (double)(next - last->sample_frames) * engine->ns_per_frame;
         double passed = (double)(first->host_ns - last->host_ns) - ahead;
         gap = passed > 0.0 ? llrint(passed / engine->ns_per_frame) : 0;
@@ -82,21 +81,21 @@ static bool find_shift(const vc_engine *engine, bool known, int64_t next, const 
     return true;
 }
 
-static void arrive(const vc_engine *engine, vc_moved *moved, const vc_cycle *cycle) {
-    moved->arriving = false;
+static void arrive(vc_engine *engine, const vc_cycle *cycle) {
+    engine->arriving = false;
     int64_t shift = INT64_MIN;
     bool found = false;
     if (cycle->output.channels) {
-        found |= find_shift(engine, engine->expect_output, engine->next_output_frame,
-                            &engine->counted.last_output, &cycle->output_time, &shift);
+        found |= find_shift(engine, engine->next_output_frame, &engine->counted.last_output,
+                            &cycle->output_time, &shift);
     }
     if (cycle->input.channels) {
-        found |= find_shift(engine, engine->expect_input, engine->next_input_frame,
-                            &engine->counted.last_input, &cycle->input_time, &shift);
+        found |= find_shift(engine, engine->next_input_frame, &engine->counted.last_input,
+                            &cycle->input_time, &shift);
     }
     if (found) {
-        moved->shift_frames = shift;
-    }
+        engine->shift_frames = shift;
+    } /* else the times go on as they were */
 }
 
 static void place(vc_audio *audio, const vc_moved *moved, int d, uint32_t channels) {
@@ -125,16 +124,18 @@ static void place(vc_audio *audio, const vc_moved *moved, int d, uint32_t channe
 }
 
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
-    vc_moved *moved = engine->moved;
-    assert(cycle->input.channels == moved->channels[INPUT]);
-    assert(cycle->output.channels == moved->channels[OUTPUT]);
-    if (moved->arriving) {
-        arrive(engine, moved, cycle);
+    if (engine->arriving) {
+        arrive(engine, cycle);
     }
     *out = *cycle;
-    out->now.sample_frames += moved->shift_frames;
-    out->input_time.sample_frames += moved->shift_frames;
-    out->output_time.sample_frames += moved->shift_frames;
-    place(&out->input, moved, INPUT, engine->config.input_channels);
-    place(&out->output, moved, OUTPUT, engine->config.output_channels);
+    out->now.sample_frames += engine->shift_frames;
+    out->input_time.sample_frames += engine->shift_frames;
+    out->output_time.sample_frames += engine->shift_frames;
+    const vc_moved *moved = engine->moved;
+    if (moved != NULL) {
+        assert(cycle->input.channels == moved->channels[INPUT]);
+        assert(cycle->output.channels == moved->channels[OUTPUT]);
+        place(&out->input, moved, INPUT, engine->config.input_channels);
+        place(&out->output, moved, OUTPUT, engine->config.output_channels);
+    }
 }

@@ -233,7 +233,9 @@ uint32_t vc_engine_block_frames(const vc_engine_config *config) VC_REALTIME;
 vc_engine *vc_engine_new(const vc_engine_config *config);
 /* [control], when no cycle runs or will run. NULL is allowed. */
 void vc_engine_free(vc_engine *engine);
-/* Makes the next cycles reach the user's code. [control], before the device is started. */
+/* Makes the next cycles reach the user's code. After an earlier run sample times go on by the host
+ * time that has passed between its last frame and the first one of this run, at the connector, and
+ * never back; none of those frames counts as lost. [control], before the device is started. */
 void vc_engine_start(vc_engine *engine);
 /* Asks for the end after the current block. The IO thread answers in its next cycle; a request in
  * another state than VC_RUNNING or VC_DRAINING does nothing. [any] */

@@ -1,5 +1,6 @@
 /* An engine goes on with another device: no frame of the user's code is missing or repeated, what
- * was lost in between is counted exactly, and no time goes back. */
+ * was lost in between is counted exactly, and no time goes back. Another run keeps the same time
+ * line. */
 #include "rig.h"
 
 enum { CYCLE = 64 };
@@ -12,13 +13,15 @@ typedef struct device {
     int64_t frame;         /* its sample time */
     int64_t now;           /* the world's, in frames: what host times are made of */
     int64_t latency;       /* each way, frames */
+    uint32_t unknown;      /* VC_TIME_*: which times it does not tell */
     float heard[4 * 4096]; /* interleaved */
     uint32_t heard_frames;
 } device;
 
 static vc_time moment(const device *d, int64_t ahead) {
     int64_t host_ns = 1000000000 + llrint((double)(d->now + ahead) * 1e9 / RATE);
-    return (vc_time){host_ns, d->frame + ahead, VC_TIME_HOST | VC_TIME_SAMPLE, 0};
+    uint32_t valid = (VC_TIME_HOST | VC_TIME_SAMPLE) & ~d->unknown;
+    return (vc_time){host_ns, d->frame + ahead, valid, 0};
 }
 
 static vc_audio memory(float *data, uint32_t channels) {
@@ -214,6 +217,106 @@ static void blocks_stay_as_long_as_they_were(void) {
     rig_free(r);
 }
 
+/* Ends a run. The device then stands still for `away` frames of the world's time. */
+static void end_run(rig *r, device *d, int64_t away) {
+    vc_engine_abort(r->engine);
+    cycle(r, d);
+    CHECK_INT(vc_engine_state(r->engine), VC_FINISHED);
+    d->now += away;
+}
+
+/* The block `first` is so many frames after the one before, and its cycle so many after that one's.
+ */
+static void check_later(const rig *r, uint32_t first, int64_t frames, int64_t cycles) {
+    const vc_block *before = &r->blocks[first - 1], *block = &r->blocks[first];
+    CHECK_INT(block->now.sample_frames - before->now.sample_frames, cycles);
+    CHECK_INT(block->input_time.sample_frames - before->input_time.sample_frames, frames);
+    CHECK_INT(block->output_time.sample_frames - before->output_time.sample_frames, frames);
+    CHECK_INT(block->lost_frames, 0);
+    CHECK_INT(rig_statistics(r).xruns, 0);
+}
+
+static void another_run_goes_on_by_the_host_time(void) {
+    static const uint32_t blocks[] = {0, 16};
+    static const int64_t aways[] = {0, 1, 480, 480000};
+    enum { STOOD_STILL, WENT_ON, BEGAN_ANEW, JUMPED, KINDS };
+    for (int i = 0; i < KINDS * 4 * 2; i++) {
+        int64_t away = aways[i / KINDS % 4];
+        rig *r = rig_make(2, 2, blocks[i / KINDS / 4], CYCLE);
+        device d = {.channels = {2, 2}, .frames = CYCLE, .frame = 1000, .latency = 100};
+        r->input_at = d.frame;
+        rig_start(r);
+        cycle(r, &d);
+        CHECK_INT(r->blocks[0].now.sample_frames, 1000); /* the first run has the device's own */
+        for (int run = 1; run < 4; run++) {
+            end_run(r, &d, away);
+            d.frame = i % KINDS == STOOD_STILL  ? d.frame
+                      : i % KINDS == WENT_ON    ? d.frame + away
+                      : i % KINDS == BEGAN_ANEW ? 7
+                                                : d.frame + 100000;
+            r->input_at = d.frame;
+            uint32_t first = r->calls;
+            rig_start(r);
+            cycle(r, &d);
+            cycle(r, &d);
+            check_later(r, first, r->blocks[first - 1].frames + CYCLE + away, 2 * CYCLE + away);
+            check_later(r, r->calls - CYCLE / r->blocks[first].frames, r->blocks[first].frames,
+                        CYCLE);
+        }
+        rig_free(r);
+    }
+}
+
+static void another_run_without_host_times_goes_on_with_the_next_frame(void) {
+    rig *r = rig_make(2, 2, 0, CYCLE);
+    device d = {.channels = {2, 2}, .frames = CYCLE, .frame = 1000, .unknown = VC_TIME_HOST};
+    r->input_at = d.frame;
+    rig_start(r);
+    cycle(r, &d);
+    end_run(r, &d, 480);
+    r->input_at = d.frame = 7;
+    rig_start(r);
+    cycle(r, &d);
+    check_later(r, 1, 2 * CYCLE, 2 * CYCLE);
+    rig_free(r);
+}
+
+static void times_that_one_cycle_does_not_tell_do_not_go_back_later(void) {
+    rig *r = rig_make(0, 2, 0, CYCLE);
+    device d = {.channels = {0, 2}, .frames = CYCLE, .frame = 1000};
+    rig_start(r);
+    cycle(r, &d);
+    d.unknown = VC_TIME_SAMPLE;
+    end_run(r, &d, 480);
+    d.unknown = 0;
+    d.frame = 7;
+    rig_start(r);
+    cycle(r, &d);
+    CHECK_INT(r->blocks[1].output_time.sample_frames, 1000 + CYCLE);
+    rig_free(r);
+}
+
+static void another_run_begins_on_another_device(void) {
+    rig *r = rig_make(0, 2, 0, CYCLE);
+    device one = {.channels = {0, 2}, .frames = CYCLE, .frame = 5000};
+    rig_start(r);
+    cycle(r, &one);
+    end_run(r, &one, 480);
+    rig_start(r);
+    device two = {.channels = {0, 2}, .frames = CYCLE, .now = one.now};
+    move(r, &two, NULL, BOTH);
+    cycle(r, &two);
+    CHECK_INT(r->blocks[1].output_time.sample_frames, 5000 + 2 * CYCLE + 480);
+    CHECK_INT(rig_statistics(r).lost_frames, 0); /* nothing ran that could have lost them */
+    end_run(r, &two, 100);
+    two.frame = 0;
+    rig_start(r);
+    cycle(r, &two);
+    CHECK_INT(r->blocks[2].output_time.sample_frames, 5000 + 4 * CYCLE + 580);
+    CHECK_INT(rig_statistics(r).lost_frames, 0);
+    rig_free(r);
+}
+
 int main(void) {
     RUN(what_was_lost_is_counted_exactly);
     RUN(a_time_that_went_back_is_not_followed);
@@ -221,5 +324,9 @@ int main(void) {
     RUN(duplex_times_go_on_in_both_directions);
     RUN(channels_that_are_not_there);
     RUN(blocks_stay_as_long_as_they_were);
+    RUN(another_run_goes_on_by_the_host_time);
+    RUN(another_run_without_host_times_goes_on_with_the_next_frame);
+    RUN(times_that_one_cycle_does_not_tell_do_not_go_back_later);
+    RUN(another_run_begins_on_another_device);
     return check_summary();
 }

@@ -14,6 +14,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from compiler import shared_library
 from coreaudio import Worlds
+from driver_contract import TimedOutput
 from rig import until
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.testing import decode_input
@@ -260,6 +261,25 @@ def test_sample_times_begin_anew_or_jump_with_another_run(coreaudio: Worlds, res
     assert len(device.runs()) == 2
     assert (np.diff([time[0] for time in keeper.times]) > 0).all()  # type: ignore[arg-type]
     assert stream.statistics().xruns == restart
+
+
+@pytest.mark.parametrize("restart", [0, 1])
+def test_another_run_of_a_stream_goes_on_by_host_time(coreaudio: Worlds, restart: int) -> None:
+    world = coreaudio(3, switches={"restart_sample_time": restart})
+    callback = TimedOutput()
+    stream = vc.OutputStream(callback, driver=world.driver)
+    firsts = []
+    for _ in range(3):
+        firsts.append(len(callback.frames))
+        stream.start()
+        world.advance(0.2)
+        stream.abort()
+        world.advance(10)
+    stream.close()
+    for first in firsts[1:]:
+        callback.assert_one_time_line(first, stream.samplerate, slack_frames=1)
+        assert callback.now[first][0] - callback.now[first - 1][0] >= 10 * stream.samplerate
+    assert stream.statistics().xruns == 0
 
 
 # ---- overload ----------------------------------------------------------------------------------

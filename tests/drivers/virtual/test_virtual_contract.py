@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
-from driver_contract import DriverContract, RemovableContract
+from driver_contract import DriverContract, RemovableContract, TimedOutput
+from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 SHAPES: dict[str, dict[str, Any]] = {
@@ -56,3 +57,19 @@ def rig(request: pytest.FixtureRequest) -> VirtualRig:
 
 class TestVirtualDriver(DriverContract, RemovableContract):
     pass
+
+
+@pytest.mark.parametrize("clock", ["real", "free"])
+def test_sample_time_goes_on_by_host_time_on_clocks_that_run(clock: str) -> None:
+    virtual = VirtualDevice("Running", clock=clock, frames=64)
+    callback = TimedOutput()
+    stream = vc.OutputStream(callback, driver=VirtualDriver([virtual]))
+    firsts = []
+    for _ in range(3):
+        firsts.append(len(callback.frames))
+        stream.start()
+        until(lambda wanted=firsts[-1] + 4: len(callback.frames) >= wanted)
+        stream.abort()
+    stream.close()
+    for first in firsts[1:]:
+        callback.assert_one_time_line(first, stream.samplerate, slack_frames=1)
