@@ -58,6 +58,7 @@ def copy_sources() -> None:
     for name in SOURCES:
         source, target = ROOT / name, COPY / name
         if source.is_dir():
+            shutil.rmtree(target, ignore_errors=True)  # what was removed here is not tested there
             shutil.copytree(
                 source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
             )
