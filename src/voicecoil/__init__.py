@@ -6,8 +6,8 @@
 >>> with vc.OutputStream(tone):
 ...     ...
 
-Importing this package is quick: what a name needs (NumPy, the compiled core) is loaded when the
-name is first used.
+Importing this package is quick, because NumPy and the compiled core are loaded only when a public
+name that needs them is first used.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from voicecoil.resources import resource_errors
 
 __version__ = "0.1.0"
 
-# Module -> the public names that it has. tools/public_names.py makes __init__.pyi from this list.
+# Maps each module to its public names. tools/public_names.py generates __init__.pyi from it.
 _HOMES = {
     "_block": "Block BlockTime Values",
     "drivers.find": "default_device devices",

@@ -1,4 +1,4 @@
-"""``python -m voicecoil``."""
+"""Runs the command line for ``python -m voicecoil``."""
 
 from voicecoil.cli import main
 

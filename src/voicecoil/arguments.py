@@ -20,14 +20,14 @@ __all__ = [
     "shown",
 ]
 
-SHOWN = 80  # characters of a wrong value that a message shows
+SHOWN = 80  # longest representation of a wrong value in a message, in characters
 
 
 def shown(value: Any) -> str:
-    """A wrong value in a message: one line, and not a page of numbers."""
+    """Return the value's representation for a message: one line of at most about 80 characters."""
     try:
         text = " ".join(repr(value).split())
-    except Exception:  # of the value's own
+    except Exception:  # the value's own `__repr__` can raise anything
         text = f"<{type(value).__name__}>"
     return text if len(text) <= SHOWN else text[:SHOWN] + " ..."
 
@@ -59,7 +59,7 @@ def _whole(value: Any, name: str, possible: str) -> int:
 
 
 def check_count(value: Any, name: str, possible: str, least: int = 0) -> int:
-    """A whole number that is not less than `least`; `possible` says in words what it is."""
+    """Return a whole number that is at least `least`; the message states what is `possible`."""
     count = _whole(value, name, possible)
     if not least <= count < 1 << 40:
         raise ArgumentError(f"{name}={value!r}; give {possible}")
@@ -67,7 +67,7 @@ def check_count(value: Any, name: str, possible: str, least: int = 0) -> int:
 
 
 def check_samplerate(samplerate: Any) -> float | None:
-    """A rate in Hz that a device could run at; None stays None."""
+    """Return a sample rate in Hz within the range of devices; None stays None."""
     if samplerate is None:
         return None
     rate = _number(samplerate, "samplerate", "48000")
@@ -78,7 +78,7 @@ def check_samplerate(samplerate: Any) -> float | None:
 
 
 def check_blocksize(blocksize: Any) -> int | None:
-    """Frames per block; None and 0 mean: as the device delivers them."""
+    """Return the frames per block; None if the block size is the device's own (None or 0)."""
     if blocksize is None:
         return None
     low, high = BLOCK_RANGE_FRAMES
@@ -98,7 +98,7 @@ def check_blocksize(blocksize: Any) -> int | None:
 
 
 def check_latency(latency: Any) -> Literal["safe", "low"] | float:
-    """Where a callback runs: "safe", "low", or seconds ahead of the device."""
+    """Return the latency: "safe", "low", or the lead ahead of the device in seconds."""
     possible = f'"safe", "low", or seconds that are more than 0 and at most {MAX_LEAD_S:g}'
     if latency == "safe":
         return "safe"
@@ -116,7 +116,7 @@ def check_latency(latency: Any) -> Literal["safe", "low"] | float:
 
 
 def check_timeout(timeout: Any, name: str = "timeout") -> float | None:
-    """Seconds, not negative; None stays None."""
+    """Return a timeout in seconds, 0 or more; None (no timeout) stays None."""
     if timeout is None:
         return None
     seconds = _number(timeout, name, "1.5")
@@ -126,7 +126,7 @@ def check_timeout(timeout: Any, name: str = "timeout") -> float | None:
 
 
 def check_seconds(seconds: Any, name: str, least_excluded: bool = False) -> float:
-    """Seconds that something lasts: finite, not negative, and not 0 with `least_excluded`."""
+    """Return a finite duration in seconds: 0 or more, or above 0 with `least_excluded`."""
     value = _number(seconds, name, "1.5")
     enough = value > 0 if least_excluded else value >= 0
     if not enough or value >= 1e9:
@@ -138,7 +138,7 @@ def check_seconds(seconds: Any, name: str, least_excluded: bool = False) -> floa
 
 
 def check_gain(gain: Any, name: str = "gain") -> float:
-    """A linear gain that is finite."""
+    """Return a finite linear gain within ``MAX_GAIN``."""
     value = _number(gain, name, "1.0")
     if not abs(value) <= MAX_GAIN:
         raise ArgumentError(

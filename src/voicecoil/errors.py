@@ -1,7 +1,7 @@
-"""What can go wrong, each with the matching builtin.
+"""The exceptions of this library.
 
-Every exception of this library is a :class:`VoicecoilError` and also the builtin that a caller
-who does not know this library would expect (``ValueError``, ``LookupError``, ``OSError`` ...).
+Every exception is a :class:`VoicecoilError` and also the builtin exception that a caller without
+knowledge of this library would expect (``ValueError``, ``LookupError``, ``OSError`` ...).
 A message says what was given, what is possible, and what to do.
 """
 
@@ -45,10 +45,10 @@ __all__ = [
 
 
 class VoicecoilError(Exception):
-    """The class of every error that this library raises.
+    """The base class of every error that this library raises.
 
-    Its text has nothing that a terminal would take for a command, whatever a device or a file is
-    called.
+    Its text contains no control characters, because a terminal would execute them. The names of
+    devices and files in a message can contain any characters.
     """
 
     def __str__(self) -> str:
@@ -56,30 +56,30 @@ class VoicecoilError(Exception):
 
 
 class ArgumentError(VoicecoilError, ValueError):
-    """An argument has a value that cannot work."""
+    """An argument has a value that is not possible."""
 
 
 class ArgumentTypeError(VoicecoilError, TypeError):
-    """An argument is of a kind that cannot work."""
+    """An argument has a type that is not possible."""
 
 
 class DeviceNotFoundError(VoicecoilError, LookupError):
-    """No device, or more than one, is called that; the message lists the candidates."""
+    """No device, or more than one device, has that name. The message lists the candidates."""
 
 
 class DeviceLostError(VoicecoilError, OSError):
-    """The device went away, or changed so that the stream could not go on."""
+    """The device was disconnected, or changed so that the stream could not continue."""
 
 
 class DriverError(VoicecoilError, OSError):
-    """The audio system refused.
+    """The audio system refused a call.
 
     Attributes
     ----------
     call : str
-        The native function that gave the code.
+        The native function that returned the code.
     code : int
-        The native error code as it came.
+        The native error code, unchanged.
     """
 
     def __init__(self, message: str, *, call: str = "", code: int = 0) -> None:
@@ -89,11 +89,11 @@ class DriverError(VoicecoilError, OSError):
 
 
 class FramesLostError(VoicecoilError, OSError):
-    """Frames were lost, and the recording was to end at the first loss."""
+    """Frames were lost, and the recording was set to end at the first loss."""
 
 
 class StreamStateError(VoicecoilError, RuntimeError):
-    """The stream is not in a state in which that can be done."""
+    """The stream's present state does not allow the operation."""
 
 
 class StreamClosedError(StreamStateError):
@@ -105,15 +105,15 @@ class ForkedError(StreamStateError):
 
 
 class StreamTimeoutError(VoicecoilError, TimeoutError):
-    """Something did not happen before its deadline."""
+    """An operation did not finish before its deadline."""
 
 
 class CallbackResultError(VoicecoilError, TypeError):
-    """A callback returned something else than None."""
+    """A callback returned a value other than None."""
 
 
 class EscapedBlockError(VoicecoilError, BufferError):
-    """A zero-copy callback kept a reference to the device's own memory."""
+    """A zero-copy callback kept a reference to the device's memory after it returned."""
 
 
 class NativeCallbackError(VoicecoilError, RuntimeError):
@@ -122,7 +122,7 @@ class NativeCallbackError(VoicecoilError, RuntimeError):
     Attributes
     ----------
     code : int
-        That number.
+        The number that the callback returned.
     """
 
     def __init__(self, message: str, *, code: int = 0) -> None:
@@ -131,16 +131,16 @@ class NativeCallbackError(VoicecoilError, RuntimeError):
 
 
 class PythonVersionError(VoicecoilError, NotImplementedError):
-    """This version of Python cannot do that."""
+    """This version of Python does not support the operation."""
 
 
 class IsolatedError(VoicecoilError):
-    """Something was raised in an isolated interpreter.
+    """An exception was raised in an isolated interpreter.
 
     Attributes
     ----------
     traceback : str
-        As Python writes it there; no object can cross.
+        The traceback as text, because objects cannot be passed between interpreters.
     """
 
     def __init__(self, message: str, *, traceback: str = "") -> None:
@@ -157,20 +157,20 @@ class IsolatedCallbackError(IsolatedError, RuntimeError):
 
 
 class FileMissingError(VoicecoilError, FileNotFoundError):
-    """There is no such file."""
+    """The file does not exist."""
 
 
 class FileFormatError(VoicecoilError, ValueError):
-    """The file holds no audio that can be read, or the name asks for a format nobody writes."""
+    """The file has no audio that can be read, or its name asks for a format that is not written."""
 
 
 class FileTruncatedError(FileFormatError, EOFError):
-    """The file ends before it should; all that is there has been read.
+    """The file ends before the end that it states. All frames before the end have been read.
 
     Attributes
     ----------
     frames : int
-        How many frames could be read.
+        Number of frames that could be read.
     """
 
     def __init__(self, message: str, *, frames: int = 0) -> None:
@@ -179,14 +179,14 @@ class FileTruncatedError(FileFormatError, EOFError):
 
 
 class FileChangesError(FileFormatError):
-    """The file goes on with audio that does not belong to what has been read.
+    """The file continues with audio that does not match the frames that have been read.
 
-    It has another sample rate or other channels, or cannot be decoded.
+    The continuation has another sample rate or other channels, or cannot be decoded.
 
     Attributes
     ----------
     frames : int
-        How many frames could be read.
+        Number of frames that could be read.
     """
 
     def __init__(self, message: str, *, frames: int = 0) -> None:
@@ -203,15 +203,15 @@ class FilePermissionError(FileAccessError, PermissionError):
 
 
 class FileThereError(FileAccessError, FileExistsError):
-    """The file exists, and was not to be replaced."""
+    """The file exists already, and replacing it was not requested."""
 
 
 class FileBusyError(FileAccessError, BlockingIOError):
-    """Another sink or another program is writing the file."""
+    """The file is in use: another sink or another program is writing it."""
 
 
 class FileIsDirectoryError(FileAccessError, IsADirectoryError):
-    """A file is needed, and this is a directory."""
+    """The path is a directory, and a file is needed."""
 
 
 class OutOfMemoryError(VoicecoilError, MemoryError):
@@ -223,8 +223,8 @@ class OutOfThreadsError(VoicecoilError, RuntimeError):
 
 
 class LibraryError(VoicecoilError, ImportError):
-    """A library that this one needs could not be loaded."""
+    """A library that voicecoil needs could not be loaded."""
 
 
 class Stop(Exception):  # noqa: N818 - an instruction, not an error
-    """Raise it in a callback: this block is still played, then the stream ends."""
+    """A callback raises this to end its stream after the present block has been played."""

@@ -1,4 +1,4 @@
-"""What happened to a stream while nobody looked."""
+"""Events: xruns, late cycles, overloads, lost devices and the end of a stream."""
 
 from __future__ import annotations
 
@@ -13,41 +13,50 @@ __all__ = ["CAUSES", "Cause", "Event", "failed", "from_engine", "with_overloads"
 Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
 CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
 
-OVERLOAD_NS = 1_000_000_000  # how long after an overload its gap can show
+OVERLOAD_NS = 1_000_000_000  # longest time between an overload and the xrun that it caused
 
 
 @dataclass(frozen=True)
 class Event:
-    """One thing that happened, on the IO thread (posted there without waiting) or to the device.
+    """One event of a stream or of its device.
+
+    The IO thread posts its events to a queue and never waits for a reader.
 
     Attributes
     ----------
     kind : str
-        "xrun": frames were lost. "late": a cycle took longer than its own sound lasts. "overload",
-        "rerouted", "interrupted", "resumed": the audio system said that its IO thread was too late,
-        that the stream goes to another device now, that it is interrupted, that it goes on. "lost",
-        "back": its device was lost, and it waits for one or has ended; it is on a device again.
-        "finished": the stream ended by itself or was stopped.
+        - "xrun": frames were lost.
+        - "late": an IO cycle took longer than the duration of its own frames.
+        - "overload": the audio system reports that its IO thread was too late.
+        - "rerouted": the audio system has moved the stream to another device.
+        - "interrupted": the audio system has interrupted the stream.
+        - "resumed": the stream continues after an interruption.
+        - "lost": the stream lost its device. It waits for a device, or has ended.
+        - "back": the stream runs on a device again.
+        - "finished": the stream ended by itself or was stopped.
     host_ns : int
-        When: host time, ns.
+        Host time of the event, ns.
     sample_frames : int
-        When: the device's sample time, frames.
+        The device's sample time at the event, frames.
     value : int
-        xrun: frames lost. late: ns that the cycle took. overload: frames that it cost, the same
-        ones that an xrun event tells of; 0: none. Else 0: what a lost device cost is told by the
-        xrun event that follows "back".
+        xrun: frames lost. late: duration of the cycle, ns. overload: frames lost by the overload,
+        or 0; an xrun event reports the same frames. 0 for all other kinds. The frames that a lost
+        device cost are in the xrun event that follows "back".
     detail : str
-        lost: what happened. back: the device's name. finished: what the callback raised, in words.
-        Else empty.
+        lost: the reason. back: the device's name. finished: the callback's exception as text.
+        Empty for all other kinds.
     cause : str or None
-        Of an xrun. "device": the device gave no cycle for these frames. "waiting": the callback
-        waited for the GIL, which another thread held. "callback": it was running. "worker": the
-        thread that runs it ahead did not get to it, for the machine was busy. "blocks": a duplex
-        device broke its promise of whole blocks.
+        The cause of an xrun, None for all other kinds.
+
+        - "device": the device gave no IO cycle for these frames.
+        - "waiting": the callback waited for the GIL, which another thread held.
+        - "callback": the callback was still running.
+        - "worker": the worker did not get to the callback, because the machine was busy.
+        - "blocks": a duplex device promised whole blocks and delivered other block sizes.
     waited_ns : int
-        late: how much of that the callback waited for the GIL.
+        late: the part of `value` in which the callback waited for the GIL, ns.
     exception : BaseException or None
-        finished: what the callback raised.
+        finished: the exception that the callback raised.
     """
 
     kind: Literal[
@@ -65,7 +74,7 @@ class Event:
 def from_engine(
     kind: int, host_ns: int, sample_frames: int, value: int, cause: int, waited_ns: int
 ) -> Event:
-    """What the engine posted."""
+    """Return the event for one entry of the engine's event queue."""
     if kind == _core.EVENT_XRUN:
         return Event("xrun", host_ns, sample_frames, value, cause=CAUSES[cause])
     if kind == _core.EVENT_LATE:
@@ -74,19 +83,19 @@ def from_engine(
 
 
 def failed(event: Event, error: BaseException) -> Event:
-    """The end of a stream whose callback raised."""
+    """Return the "finished" event of a stream whose callback raised `error`."""
     try:
         words = " ".join(f"{type(error).__name__}: {error}".split())
-    except Exception:  # of the error's own
+    except Exception:  # the error's own `__str__` can raise anything
         words = type(error).__name__
     return replace(event, detail=words, exception=error)
 
 
 def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]:
-    """The engine's events and what the control side noticed, oldest first.
+    """Merge the engine's events with those of the control plane, oldest first.
 
-    The gap that an overload left shows in the next cycle, as an xrun: the overload is told what it
-    cost, and nothing is counted twice.
+    The frames that an overload cost are reported as an xrun in the next IO cycle. The overload
+    event gets that xrun's number of frames, and each xrun is assigned to one overload at most.
     """
     xruns = [event for event in events if event.kind == "xrun"]
     told = []
@@ -103,8 +112,8 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
     away = list(zip(lost, back, strict=False))
     timed = [(event.host_ns, event) for event in told]
     for event in events:
-        # No cycle comes in between; but a server that was restarted may tell its first one's time
-        # too early.
+        # No IO cycle can happen between "lost" and "back". A restarted server may report too early
+        # a time for its first cycle, so such an event is sorted behind "back".
         ends = (end for begin, end in away if begin < event.host_ns < end)
         timed.append((next(ends, event.host_ns), event))
     return [event for _, event in sorted(timed, key=lambda pair: pair[0])]

@@ -1,4 +1,4 @@
-"""How loud a stream is."""
+"""Peak and RMS levels of a stream's channels."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["Level", "decibels", "read_levels"]
 
 
 def decibels(linear: float) -> float:
-    """A linear level in dB re full scale; -inf for silence."""
+    """Return a linear level in dB re full scale; -inf for silence."""
     return 20.0 * math.log10(linear) if linear > 0.0 else -math.inf
 
 
 class Level(NamedTuple):
-    """The level of one channel since it was last asked for.
+    """The level of one channel since the levels were last read.
 
     Attributes
     ----------
@@ -42,7 +42,7 @@ class Level(NamedTuple):
 
 
 def read_levels(engine: Engine) -> tuple[list[Level], list[Level]]:
-    """(input, output) levels since the last call. Only engines with `METER` have any."""
+    """Return (input, output) levels since the last call; empty for engines without `METER`."""
     levels = [Level(peak, math.sqrt(square)) for peak, square in engine.levels()]
     outputs = engine.output_channels
     return levels[outputs:], levels[:outputs]

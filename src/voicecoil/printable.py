@@ -1,9 +1,9 @@
-"""Text from outside, made safe to print.
+"""Escapes untrusted text so that it is safe to print.
 
-The names of devices come from Bluetooth, the network and other users, the names and tags of files
-from anywhere, and the words of exceptions from other programs. A terminal takes control characters
-among them for commands, and characters of the bidirectional algorithm change the order of what
-stands beside them. So whatever is printed goes through here.
+The names of devices come from Bluetooth, the network and other users. File names, tags and the
+texts of exceptions can come from any program. A terminal executes control characters in such text,
+and characters of the Unicode bidirectional algorithm change the order of the text beside them.
+Therefore everything that voicecoil prints passes through this module.
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ from __future__ import annotations
 __all__ = ["LONGEST_LINE", "LONGEST_TEXT", "printable", "printable_lines"]
 
 LONGEST_LINE = 400  # characters
-LONGEST_TEXT = 20_000  # characters: a traceback has some thousand
+LONGEST_TEXT = 20_000  # characters; a traceback has a few thousand
 
 _SPACES = frozenset("\t\u00a0\u1680\u202f\u205f\u3000") | {chr(c) for c in range(0x2000, 0x200B)}
 
 
 def printable(text: str, longest: int = LONGEST_LINE) -> str:
-    r"""`text` in one line of at most `longest` characters.
+    r"""Return `text` as one line of at most `longest` characters.
 
-    Spaces of other kinds become a space; characters that are not shown (control and format
-    characters, surrogates, what Unicode does not know) become Python's escapes, such as ``\x1b``.
+    Each kind of space becomes an ordinary space. Characters that are not printable (control and
+    format characters, surrogates, unassigned code points) become Python's escapes, such as
+    ``\x1b``.
     """
     cut = text[: longest + 1]
     if not cut.isprintable():
@@ -29,7 +30,7 @@ def printable(text: str, longest: int = LONGEST_LINE) -> str:
 
 
 def printable_lines(text: str, longest: int = LONGEST_TEXT) -> str:
-    """The same for a text that may have several lines, such as one with a traceback."""
+    """Apply `printable` to each line of a text, such as an exception with its traceback."""
     if text.isprintable() and len(text) <= LONGEST_LINE:
         return text
     lines = text[: longest + 1].split("\n")

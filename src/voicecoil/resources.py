@@ -1,4 +1,4 @@
-"""Typed errors for what the system ran out of: memory, threads, open files."""
+"""Typed errors for exhausted resources: memory, threads and open files."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ __all__ = ["resource_errors"]
 
 
 class resource_errors:  # noqa: N801 - used like a function
-    """Context manager and decorator that turns exceptions of Python and libraries into typed ones.
+    """Context manager and decorator that replaces builtin exceptions by typed ones.
 
-    OutOfMemoryError, OutOfThreadsError, LibraryError and FileAccessError instead of MemoryError,
-    RuntimeError, ImportError and OSError, if the system ran out of something.
+    If a resource is exhausted, MemoryError, RuntimeError, ImportError and OSError become
+    OutOfMemoryError, OutOfThreadsError, LibraryError and FileAccessError.
 
     Parameters
     ----------
     doing : str
-        What was tried, such as ``"play"``, for the message.
+        The operation, such as ``"play"``, for the message.
     """
 
     def __init__(self, doing: str) -> None:

@@ -1,4 +1,4 @@
-"""Bases of the objects that users get: misspelt attributes and copies are errors."""
+"""Base classes of public objects that refuse misspelt attributes and copies."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ __all__ = ["Sealed", "Unique"]
 
 
 class Sealed:
-    """An object on which no attribute can be set that its class does not have.
+    """Base of objects that accept only the attributes that their class declares.
 
-    Otherwise ``playback.gian = 0.5`` is accepted and has no effect. A class says in `_attributes`
-    which public ones its instances have beside its properties. A user's own subclass may have what
-    it likes.
+    Without this, ``playback.gian = 0.5`` would be accepted and have no effect. Each class lists in
+    `_attributes` the public attributes that its instances have in addition to its properties. The
+    check does not apply to subclasses that a user writes.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = ()
@@ -40,7 +40,10 @@ class Sealed:
 
 
 class Unique(Sealed):
-    """One that has a device, a file or a thread: a copy would use it at the same time."""
+    """Base of objects that cannot be copied or pickled.
+
+    They own a device, a file or a thread, which a copy would use at the same time.
+    """
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         name = type(self).__name__

@@ -1,4 +1,4 @@
-"""What a stream counted."""
+"""Counters and histograms of a stream."""
 
 from __future__ import annotations
 
@@ -13,19 +13,20 @@ from voicecoil.sealed import Sealed
 
 __all__ = ["Histogram", "Statistics", "read_statistics"]
 
-FINEST_NS = 8  # durations below have a bucket each; above, each octave has as many
+# Each duration below this has its own bucket. Above it, each octave has this number of buckets.
+FINEST_NS = 8
 
 
 def _bucket_end_ns(bucket: int) -> int:
-    """The first duration behind a bucket (core/histogram.h), ns."""
+    """Return the exclusive upper end of a bucket of core/histogram.h, ns."""
     octave, step = divmod(bucket + 1, FINEST_NS)
     return step if octave == 0 else (FINEST_NS + step) << (octave - 1)
 
 
 class Histogram(Sealed):
-    """How often which duration came; it does not change any more.
+    """An immutable histogram of durations.
 
-    Durations are known to an eighth of their value: what is given is the upper end of a bucket.
+    The resolution is an eighth of the duration. Each result is the upper end of a bucket.
     """
 
     def __init__(self, counts: bytes = b"") -> None:
@@ -33,11 +34,11 @@ class Histogram(Sealed):
 
     @property
     def count(self) -> int:
-        """How many there were."""
+        """Number of durations in the histogram."""
         return sum(self._counts)
 
     def quantile_s(self, share: float) -> float:
-        """What no more than that share (0 to 1) of them exceeds, s; 0.0 where there were none."""
+        """Return the quantile for `share`, 0 to 1, in seconds; 0.0 if the histogram is empty."""
         wanted = share * self.count
         for bucket, so_far in enumerate(accumulate(self._counts)):
             if so_far >= wanted and so_far > 0:
@@ -51,25 +52,25 @@ class Histogram(Sealed):
 
     @property
     def p99_s(self) -> float:
-        """What one in a hundred exceeds, s."""
+        """The 99th percentile, s."""
         return self.quantile_s(0.99)
 
     @property
     def max_s(self) -> float:
-        """The longest, s."""
+        """The longest duration, s."""
         return self.quantile_s(1.0)
 
     @property
     def min_s(self) -> float:
-        """The shortest, s."""
+        """The shortest duration, s."""
         return self.quantile_s(0.0)
 
     def buckets(self) -> list[tuple[float, int]]:
-        """(the bucket's upper end in s, how many), those that are not empty."""
+        """Return (upper end in s, count) for each bucket that is not empty."""
         return [(_bucket_end_ns(b) / 1e9, n) for b, n in enumerate(self._counts) if n]
 
     def __sub__(self, earlier: Histogram) -> Histogram:
-        """What came since `earlier`, which is an earlier one of the same stream."""
+        """Return the durations added since `earlier`, a previous histogram of the same stream."""
         before = earlier._counts or array("Q", bytes(8 * len(self._counts)))
         return Histogram(array("Q", map(operator.sub, self._counts, before)).tobytes())
 
@@ -88,49 +89,51 @@ class Histogram(Sealed):
 
 @dataclass(frozen=True)
 class Statistics:
-    """A snapshot of a stream's counters; it does not change any more.
+    """An immutable snapshot of a stream's counters.
 
     Attributes
     ----------
     cycles : int
-        IO cycles while running.
+        IO cycles while the stream ran.
     blocks : int
         Calls of the callback.
     frames : int
-        Frames handed to or taken from the callback.
+        Frames passed to or taken from the callback.
     xruns : int
-        Times that frames were lost.
+        Number of times that frames were lost.
     lost_frames : int
-        How many in all.
+        Total number of frames lost.
     late_cycles : int
-        Cycles that took longer than their own sound lasts.
+        IO cycles that took longer than the duration of their own frames.
     overloads : int
-        Times that the audio system said that its IO thread was too late, for whatever reason and in
-        whichever program; what the stream lost by it is in `lost_frames`. 0 where it does not say.
+        Number of times that the audio system reported that its IO thread was too late, for any
+        reason and in any program. The frames that the stream lost are in `lost_frames`. Always 0
+        on audio systems that do not report overloads.
     nonfinite_samples : int
-        NaN and infinity from the callback, played as silence.
+        NaN and infinite samples from the callback. They are played as silence.
     copied_blocks : int
-        Blocks of a ``zero_copy`` stream that had to be copied all the same.
+        Blocks of a ``zero_copy`` stream that had to be copied.
     lost_events : int
-        Events that found their queue full.
+        Events dropped because their queue was full.
     load : float
-        Time spent in cycles over the time available, smoothed over about 50 cycles; 1.0 is the
-        limit.
+        Time spent in IO cycles divided by the time available, smoothed over about 50 cycles. 1.0
+        is the limit.
     busy_s : float
-        Time spent in cycles, total, s.
+        Total time spent in IO cycles, s.
     busy_max_s : float
-        Longest cycle, s.
+        Duration of the longest IO cycle, s.
     gil_wait, run_time : Histogram
-        How long a Python callback waited for the GIL, and how long it then took. Only where the
-        device's clock is real; empty for native code.
+        Time that a Python callback waited for the GIL, and time that it then ran. Measured only if
+        the device's clock is real. Empty for native callbacks.
     margin : Histogram
-        What was in reserve in each cycle: ahead of the device, the sound that was ready and not
-        played yet (with input alone, the room for more); on the IO thread, what was left of the
-        cycle's time. 0: it was too late.
+        Reserve of each IO cycle. If a worker runs the callback ahead of the device, this is the
+        duration of the frames that were ready to be played (with input only, of the free room for
+        more input). If the callback runs on the IO thread, this is the rest of the cycle's time.
+        0 means that the callback was too late.
     jitter : Histogram
-        How far from its time, either way, each cycle began after the one before.
+        Absolute difference between the expected and the actual time from one IO cycle to the next.
     latest_xruns : tuple of Event
-        The newest 1,000, oldest first.
+        The newest 1,000 xruns, oldest first.
     """
 
     cycles: int
@@ -156,7 +159,7 @@ class Statistics:
 def read_statistics(
     engine: _core.Engine, code: object, worker: _core.Worker | None, overloads: int
 ) -> Statistics:
-    """All that the parts of a stream have counted."""
+    """Return a snapshot of the counters of all parts of a stream."""
     raw = engine.statistics()
     for name in ("output_time", "input_time"):
         raw.pop(name)
