@@ -31,7 +31,13 @@ static void more_than_there_is_gives_none(void) {
     CHECK(vc_memory_new(SIZE_MAX, 1) == NULL);
 }
 
-#if defined(__linux__)
+/* ThreadSanitizer's own memory for each address is touched at its first use: its faults cannot be
+ * told from ours. */
+#if defined(__linux__) && !defined(__SANITIZE_THREAD__)
+#define COUNTS_FAULTS 1
+#endif
+
+#if defined(COUNTS_FAULTS)
 /* Of this thread: pages that it was the first to touch. */
 static long faults(void) {
     struct rusage usage;
@@ -138,7 +144,7 @@ static void touching_leaves_what_is_there(void) {
 int main(void) {
     RUN(memory_is_zeroed_and_aligned);
     RUN(more_than_there_is_gives_none);
-#if defined(__linux__)
+#if defined(COUNTS_FAULTS)
     RUN(recording_touches_no_new_page);
     RUN(running_ahead_touches_no_new_page);
     RUN(touching_leaves_what_is_there);
