@@ -3,6 +3,7 @@
 
 #include "block.h"
 #include "entry.h"
+#include "forks.h"
 #include "histogram.h"
 #include "memory.h"
 #include "preempt.h"
@@ -262,8 +263,12 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     if (!enter(bridge)) {
         return VC_ERROR;
     }
+    unsigned forks = vc_forks();
     int64_t began_ns = count_wait(bridge, block);
     int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
+    if (vc_forks() != forks) { /* in the callback, and this is the child */
+        vc_forks_end_child(bridge->callable);
+    }
     bool raised = answer < 0;
     if (bridge->zero_copy) {
         answer = raised || check_escape(bridge) < 0 ? VC_ERROR : answer;
@@ -314,6 +319,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
         return NULL;
     }
     prepare_inside();
+    vc_forks_watch();
     bridge->entry.interpreter = PyInterpreterState_Get();
     bridge->zero_copy = zero_copy;
     bridge->callable = callable;

@@ -101,7 +101,13 @@ class StreamClosedError(StreamStateError):
 
 
 class ForkedError(StreamStateError):
-    """The stream belongs to the parent process; a forked child cannot use it."""
+    """The stream belongs to the parent process; a forked child cannot use it.
+
+    A child that is forked inside of a callback has that callback's thread only. Its code runs on;
+    when the callback returns, the child ends as with ``os._exit``, and flushes and closes nothing
+    of its parent's. The exit code is 0, or that of a SystemExit, or 1 after any other exception,
+    which is shown.
+    """
 
 
 class StreamTimeoutError(VoicecoilError, TimeoutError):

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from coreaudio import simulator_path
-from programs import RUNS, WAITING, check, run, run_fresh
+from programs import NOTHING, RUNS, WAITING, check, run, run_fresh
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
@@ -111,6 +111,19 @@ def test_32_streams_at_once(where: str) -> None:
 @pytest.mark.parametrize("life", ["forked", "forked_often", "forked_stepped"])
 def test_fork_while_running(life: str) -> None:
     check(run(life))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("deed", ["returns", "stops", "raises", "leaves", "exits", "calls"])
+def test_fork_inside_of_a_callback(deed: str) -> None:
+    shown = r"Exception ignored in: <.*Forks.*>\nTraceback .*\n(  .*\n)+ValueError: the child's\n"
+    check(run("forked_inside", deed), stderr=shown if deed == "raises" else NOTHING)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+@pytest.mark.parametrize("where", ["source", "listener"])
+def test_fork_on_a_thread_of_the_library(where: str) -> None:
+    check(run("forked_in_thread", where))
 
 
 @pytest.mark.parametrize("end", ["exit", "dropped"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import threading
 from typing import Any
 
@@ -69,6 +70,25 @@ def until(true: Any) -> None:
             return
         pause.wait(0.002)
     raise AssertionError("it did not come true")
+
+
+def code_of(child: int) -> int:
+    """The exit code of a forked child; one that does not end is killed."""
+    status: list[int] = []
+
+    def ended() -> bool:
+        pid, told = os.waitpid(child, os.WNOHANG)
+        if pid != 0:
+            status.append(told)
+        return pid != 0
+
+    try:
+        until(ended)
+    except AssertionError:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise
+    return os.waitstatus_to_exitcode(status[0])
 
 
 # Threads that are there when nothing is under way; they end when they have had nothing to do for

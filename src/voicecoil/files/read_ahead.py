@@ -78,7 +78,7 @@ class Reader:
             if room == 0:
                 return True
             block = self._source.read(room)
-            if not len(block):
+            if not len(block) or self._is_in_child():
                 return False
             self.nonfinite_samples += count_nonfinite(block)
             self.ring.write(block)
@@ -94,8 +94,13 @@ class Reader:
             self.error.set(error)
         finally:
             self.ring.end()
-            with contextlib.suppress(Exception):
-                self._source.close()
+            if not self._is_in_child():
+                with contextlib.suppress(Exception):
+                    self._source.close()
+
+    def _is_in_child(self) -> bool:
+        """Whether the source has forked, on this thread, and this is the child: the thread ends."""
+        return exit_and_fork.forked(self._generation)
 
     def end(self) -> None:
         """Asks it to read no more."""
@@ -108,5 +113,5 @@ class Reader:
     def close_at_exit(self, timeout_s: float) -> None:
         """For `exit_and_fork`: the interpreter is about to end."""
         self.end()
-        if not exit_and_fork.forked(self._generation):
+        if not self._is_in_child():
             self.join()

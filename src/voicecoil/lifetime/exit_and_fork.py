@@ -160,7 +160,8 @@ class _Lane:
                 self._starting.release()
 
     def _run(self) -> None:
-        while True:
+        since = _generation
+        while not forked(since):  # a task may fork: its child has this thread only, which ends
             try:
                 task = self._tasks.get(timeout=self._look())
             except queue.Empty:

@@ -1,0 +1,60 @@
+"""A fork in the program's own code on a thread of the library's: a source or a listener.
+
+The child returns from it, and its only thread ends as any other thread does. Before, it waited for
+ever for what the parent's threads would have given it.
+"""
+
+import os
+import sys
+from collections.abc import Callable
+
+import numpy as np
+from life import code_of, devices, until
+
+import voicecoil as vc
+from voicecoil.lifetime import exit_and_fork
+
+parent = os.getpid()
+children: list[int] = []
+
+
+def fork() -> None:
+    if not children and os.getpid() == parent:
+        child = os.fork()
+        if child:
+            children.append(child)
+
+
+class Source:
+    samplerate, channels, frames = 48_000, 2, 10_000_000
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def read(self, frames: int) -> np.ndarray:
+        self.reads += 1
+        if self.reads == 3:  # ahead of what is played
+            fork()
+        return np.zeros((min(frames, 4096), 2), np.float32)
+
+    def seek(self, frame: int) -> None:
+        """Nothing to do: all of it is silence."""
+
+    def close(self) -> None:
+        if os.getpid() != parent:
+            os._exit(13)  # what it has open is the parent's
+
+
+def play() -> None:
+    global playback
+    playback = vc.play(Source(), driver=devices())
+
+
+WAYS: dict[str, Callable[[], None]] = {
+    "source": play,
+    "listener": lambda: exit_and_fork.tell(fork),
+}
+WAYS[sys.argv[1]]()
+until(lambda: children)
+code = code_of(children[0])
+assert code == 0, code
