@@ -1,4 +1,4 @@
-"""What the three kinds of stream have in common: opening, starting, waiting, ending."""
+"""The base class of the three kinds of stream: opening, starting, waiting, ending."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOOK_S = 0.1
 
 
 class StreamBase(StreamFacts):
-    """What the three kinds of stream have in common."""
+    """The base class of the three kinds of stream: opening, starting, waiting, ending."""
 
     def _open(self, callback: Callback | Any, **arguments: Any) -> None:
         """Open the stream; the arguments are those of the constructors."""
@@ -58,7 +58,7 @@ class StreamBase(StreamFacts):
         Raises
         ------
         StreamStateError
-            It runs already, or this is its own callback.
+            The stream runs already, or `start` was called in its callback.
         DeviceLostError, DriverError
             The device cannot be started.
         """
@@ -70,25 +70,26 @@ class StreamBase(StreamFacts):
     def wait(self, timeout: float | None = None) -> bool:
         """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
 
-        A lost device ends it only with ``on_device_lost="stop"``, or when the stream cannot go on
-        with what there is.
+        A lost device ends the stream only with ``on_device_lost="stop"``, or if the stream cannot
+        go on with any device that there is.
 
         Parameters
         ----------
         timeout : float or None
-            s; None: for ever.
+            Seconds; None: no limit.
 
         Returns
         -------
         bool
-            True: it has ended (or never ran) and its last frame was heard. False: `timeout` passed.
+            True: the stream has ended (or never ran) and its last frame was played. False:
+            `timeout` has passed.
 
         Raises
         ------
         Exception
-            What the callback raised, with its traceback, once.
+            The exception that the callback raised, with its traceback. Raised once.
         DeviceLostError
-            The device went away.
+            The device was lost.
         """
         connection = self._alive()
         seconds = check_timeout(timeout)
@@ -112,22 +113,22 @@ class StreamBase(StreamFacts):
         return True
 
     def stop(self) -> None:
-        """Ends the stream after the current block and waits until that block was heard.
+        """Ends the stream after the current block and waits until that block was played.
 
-        When it returns, no callback runs or will run. In a callback it asks for the end and returns
-        at once.
+        When `stop` returns, no callback runs or will run. If it is called in a callback, it asks
+        for the end and returns at once.
 
         Raises
         ------
         Exception
-            What the callback raised, with its traceback, once.
+            The exception that the callback raised, with its traceback. Raised once.
         StreamTimeoutError
             The callback did not return within 5 s.
         """
         self._end(drain=True)
 
     def abort(self) -> None:
-        """Like :meth:`stop`, without waiting for the current block to be heard."""
+        """Like :meth:`stop`, without waiting for the current block to be played."""
         self._end(drain=False)
 
     def _end(self, drain: bool) -> None:
@@ -151,8 +152,8 @@ class StreamBase(StreamFacts):
         if "output" in self._directions and connection.started:
             tail_s += self._got.latency("output").seconds
         until = began + tail_s + STOP_TIMEOUT_S
-        # A stepped clock stands still unless somebody moves it: nothing will come to an end by
-        # itself.
+        # With a stepped clock the end is not waited for, because no cycle comes unless the program
+        # steps the clock.
         while (
             connection.started
             and not connection.is_over(run)
@@ -178,17 +179,20 @@ class StreamBase(StreamFacts):
             connection.keep_unraised(trouble)
 
     def swap(self, callback: Any) -> None:
-        """From its next block on another native function, without a gap. One thread at a time.
+        """Exchanges the native callback without a gap, from the next block on.
+
+        Only one thread may call it at a time.
 
         Parameters
         ----------
         callback : native function
-            As for the stream that was opened with one; `parameters` stay as they are.
+            Any native function that the stream could have been opened with. The `parameters` keep
+            their values.
 
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            It is not native, or cannot be used.
+            `callback` is not native, or cannot be used.
         StreamStateError
             The stream was opened with a callback that is not native.
         """
@@ -206,10 +210,10 @@ class StreamBase(StreamFacts):
         self._code.swap(native.address, native.user, native.keep)
 
     def close(self) -> None:
-        """Ends the stream at once and gives the device back. The second time does nothing.
+        """Ends the stream at once and releases the device. A second call does nothing.
 
-        In a callback it is done as soon as the callback has returned. What the stream's callback
-        raised and nobody has seen yet is raised.
+        If it is called in a callback, the stream is closed after the callback has returned. If the
+        callback raised an exception that was not raised to the program yet, `close` raises it.
         """
         connection = self._connection
         if connection is None or connection.closed or exit_and_fork.forked(self._generation):
@@ -222,7 +226,7 @@ class StreamBase(StreamFacts):
         self._raise_once(connection)
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For those who end together with a stream of theirs."""
+        """Closes the stream at exit, within `timeout_s`. For objects that own a stream."""
         connection = self._connection
         if connection is not None and not exit_and_fork.forked(self._generation):
             connection.close_at_exit(timeout_s)
@@ -231,7 +235,7 @@ class StreamBase(StreamFacts):
         try:
             self.start()
         except BaseException:
-            self.close()  # there will be no `__exit__`
+            self.close()  # because Python calls `__exit__` only if `__enter__` has returned
             raise
         return self
 
@@ -254,9 +258,9 @@ class StreamBase(StreamFacts):
             self.stop()
         except StreamTimeoutError:
             if connection.is_busy:
-                exit_and_fork.submit(connection.close_unseen)  # when the other thread is through
+                exit_and_fork.submit(connection.close_unseen)  # waits for the other thread
                 raise
-            # To close it would only wait once more, and say it again.
+            # `close` would wait for the stuck callback once more and raise the same error again.
             uninterrupted("abandon", connection.abandon)
             raise
         except BaseException:
@@ -267,7 +271,7 @@ class StreamBase(StreamFacts):
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
         if connection is None or connection.closed or exit_and_fork is None:
-            return  # without the module Python has ended, and `close_at_exit` has been
+            return  # without the module, Python is ending and `close_at_exit` has been called
         if exit_and_fork.forked(self._generation):
             return
         exit_and_fork.submit(connection.close_unseen)

@@ -1,4 +1,4 @@
-"""What a stream holds of the outside: engine, code and device; and how that comes to an end."""
+"""The connection of a stream: its engine, code and device, and how they are started and ended."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ __all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place", "State"]
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 
-# Longer than any sane block: a callback that runs longer than this is stuck.
+# A callback that runs longer than this is taken to be stuck. No usable block is that long.
 STOP_TIMEOUT_S = 5.0
-HALT_S = 2.0  # of that for the device, where what was made could not be heard to its end
+HALT_S = 2.0  # the part of STOP_TIMEOUT_S that is kept for stopping the device
 POLL_S = 0.002
-AT_LEAST_S = 0.05  # for the device, when the callback has taken all the time there was
+AT_LEAST_S = 0.05  # for stopping the device, even if the callback has used up the whole time
 
 
 class Connection:
-    """What a stream holds of the outside: engine, code and device.
+    """The engine, code and device of a stream.
 
-    It knows nothing of the stream object, so it can outlive a stream that is dropped, and be closed
-    by another thread.
+    A connection holds no reference to the stream object. It can therefore outlive a stream that was
+    garbage collected, and another thread can close it.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Connection:
     recovery : Recovery or None
         None: a lost device ends the stream.
     ahead : Ahead or None
-        What runs the code, if the IO thread does not.
+        The worker that runs the code ahead of the device. None: the IO thread runs the code.
     """
 
     def __init__(
@@ -74,16 +74,18 @@ class Connection:
         self.clock = place.driver_stream.clock if place.driver_stream is not None else None
         self.code: _core.Code | None = code
         self.engine = engine
-        # Of all that follows: who changes it checks under the same lock that it may. It cannot be
-        # taken twice by one thread. The main thread takes it in `uninterrupted` work only.
+        # Guards the fields that follow. A thread checks and changes them under one acquisition. The
+        # lock is not reentrant. On behalf of the main thread it is taken only in `uninterrupted`
+        # work, because a signal handler on the main thread could wait for it for ever.
         self.lock = threading.Lock()
-        # "away": started, and without a device. One word, for who looks without the lock.
+        # "away": started, but without a device. The phase is a single field, so that a thread that
+        # reads it without the lock never sees a mixture of two phases.
         self.phase: Literal["idle", "started", "away"] = "idle"
-        self.run = 0  # the number of the newest start; what is asked for names the run it is for
+        self.run = 0  # number of the newest start; a request to end a run names that run
         self.closed = False
-        self.ended_by = ""  # the name of what its callback raised
+        self.ended_by = ""  # name of the type of the exception that the callback raised
         self.failure = Failure()
-        self.told_stuck = False  # somebody knows that its callback does not return
+        self.told_stuck = False  # an error that says that the callback is stuck was raised
         self._recovery = recovery
         self.ahead = ahead
         self._overdue_run = 0  # the run whose end did not come in time
@@ -95,31 +97,31 @@ class Connection:
         self._untold: deque[Exception] = deque(maxlen=1)  # the failure, until it is raised
         self._failure: Exception | None = None
         self._news: deque[Event] = deque()
-        self._earlier_overloads = 0  # on devices that it left
+        self._earlier_overloads = 0  # overloads on the devices that the stream has left
 
     @property
     def driver_stream(self) -> DriverStream | None:
-        """Its connection to the device; None: it is on none."""
+        """The driver's stream on the device. None: the stream is on no device."""
         return self.place.driver_stream
 
     @property
     def stands_still(self) -> bool:
-        """Whether the device's time passes only when a test moves it."""
+        """Whether the device has a stepped clock, which advances only when a test steps it."""
         return self.clock is not None and self.clock.stepped
 
     @property
     def running(self) -> bool:
-        """Whether its code is called, or will be when there is a device."""
+        """Whether the code is called now, or will be called once there is a device."""
         return self.phase != "idle"
 
     @property
     def started(self) -> bool:
-        """Whether a device calls its code."""
+        """Whether the stream was started on a device."""
         return self.phase == "started"
 
     @property
     def away(self) -> bool:
-        """Whether its code will be called when there is a device."""
+        """Whether the stream was started and waits for a device."""
         return self.phase == "away"
 
     @property
@@ -130,23 +132,24 @@ class Connection:
 
     @property
     def in_python(self) -> bool:
-        """Whether any thread is in this stream's callback, if that is Python's."""
+        """Whether any thread is in this stream's callback. False for a native callback."""
         return isinstance(self.code, _core.PythonCode) and bool(self.code.running_on)
 
     @property
     def ending(self) -> bool:
-        """Whether somebody wants the end of the run that goes on."""
+        """Whether the current run was asked to end."""
         return self.run in self._ending
 
     @property
     def unraised(self) -> BaseException | None:
-        """What is to be raised, and was not yet."""
+        """The exception that waits to be raised by the next call that may raise it."""
         return next(iter(self._unraised.copy()), None)
 
     def ask_to_end(self, drain: bool, run: int | None = None) -> None:
-        """Returns at once. With `drain` all that the callback has made is still heard.
+        """Asks a run to end, and returns at once.
 
-        A run that is over is not asked any more: a later one goes on.
+        With `drain`, all frames that the callback has made are still played. A request for a run
+        that is over has no effect on a later run.
         """
         run = self.run if run is None else run
         self._ending.add(run)
@@ -160,7 +163,7 @@ class Connection:
             self.engine.stop(run)
 
     def state(self) -> State:
-        """What the stream does, as far as that is known: nobody is waited for."""
+        """The state of the stream, as far as it is known. Never waits. [any]"""
         if self.closed:
             return "closed"
         phase, state = self.phase, self.engine.state
@@ -180,7 +183,7 @@ class Connection:
         return self.ahead is None or self.ahead.ended
 
     def is_over(self, run: int) -> bool:
-        """Whether that run is: no callback is under way or will be."""
+        """Whether that run is over: no callback of it runs or will run."""
         if run != self.run or not self.running:
             return True
         overdue = self._overdue_run == run and not self._has_returned
@@ -188,7 +191,7 @@ class Connection:
 
     @property
     def is_busy(self) -> bool:
-        """Whether another thread starts or ends it, which may take long."""
+        """Whether another thread is starting or stopping the stream, which may take long."""
         return self.lock.locked()
 
     @contextlib.contextmanager
@@ -204,12 +207,12 @@ class Connection:
             self.lock.release()
 
     def start(self) -> int:
-        """Begins a run, and gives its number.
+        """Begins a run, and returns its number.
 
         Raises
         ------
         StreamStateError
-            One goes on.
+            The stream is running.
         """
         with self._locked(STOP_TIMEOUT_S):
             if self.closed:
@@ -227,7 +230,11 @@ class Connection:
             return self.run
 
     def _begin(self, run: int) -> None:
-        """With the lock. The number comes last: who asks for this run's end finds it begun."""
+        """Begins the run in the engine and the worker. Call with the lock held.
+
+        `self.run` is set last. A thread that reads it and asks for the end of that run can
+        therefore rely on the run having begun.
+        """
         self._ending.clear()
         self._lost.clear()
         self._untold.clear()
@@ -248,8 +255,8 @@ class Connection:
         try:
             driver_stream.start(self.engine)
         except BaseException as error:
-            # What was started is stopped, or stays marked as started, so that nothing that it uses
-            # is freed.
+            # Parts that were started are stopped. If they cannot be stopped the phase stays
+            # "started", so that no memory that they use is freed.
             with contextlib.suppress(StreamTimeoutError):
                 self._halt(STOP_TIMEOUT_S)
             lost = isinstance(error, (DeviceLostError, DriverError))
@@ -259,18 +266,20 @@ class Connection:
             ending = self.ending
             self._tell_loss(driver_stream, error)
             self._let_go(driver_stream)
-            self._begin(self.run)  # without the end that `_halt` asked for
+            self._begin(self.run)  # clears the request to end that `_halt` made
             if ending:
                 self.ask_to_end(drain=False)
             driver_stream.close()
 
     def halt(self, timeout_s: float, run: int | None = None) -> None:
-        """No cycle of that run, or of any, comes after this. Keeps what is to be raised.
+        """Stops the device: when this returns, no IO cycle of that run comes any more.
+
+        `run` None means any run. An exception of the callback is kept to be raised later.
 
         Raises
         ------
         StreamTimeoutError
-            Its callback did not return. It is called no more when it has.
+            The callback did not return in time. It is not called again after it has returned.
         """
         until = time.monotonic() + timeout_s
         with self._locked(timeout_s):
@@ -278,7 +287,7 @@ class Connection:
                 self._halt(max(AT_LEAST_S, until - time.monotonic()))
 
     def _halt(self, timeout_s: float, for_good: bool = False) -> None:
-        """With the lock."""
+        """Like `halt`. Call with the lock held. With `for_good` the code cannot be called again."""
         until = time.monotonic() + timeout_s
         if self.away:
             self.phase = "idle"
@@ -293,12 +302,13 @@ class Connection:
             if runs and driver_stream is not None:
                 driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
         except StreamTimeoutError:
-            # The device goes on calling, and the run ends as soon as its callback has returned.
+            # The IO cycles go on, and the run ends as soon as its callback has returned.
             self._overdue_run = self.run
             self.engine.stop(self.run)
             raise
         if not returned:
-            # The device is stopped: no cycle comes that would find the end of the run.
+            # The device is stopped, so no IO cycle would notice that the run ends. The engine is
+            # told here instead.
             self._overdue_run = self.run
             self.engine.end()
             raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
@@ -314,7 +324,7 @@ class Connection:
             _reap(code)
 
     def _collect_exception(self) -> None:
-        """With the lock: keeps what the callback raised, to be raised once."""
+        """Keeps the callback's exception, to be raised once. Call with the lock held."""
         code, raised = self.code, None
         if isinstance(code, (_core.NativeCode, _core.PythonCode)):
             raised = code.take_exception()
@@ -330,7 +340,7 @@ class Connection:
             self.ended_by = type(unraised).__name__
 
     def find_exception(self) -> BaseException | None:
-        """What the callback raised in this run, as far as that can be told without waiting."""
+        """The exception that the callback raised in this run, if it is known without waiting."""
         if self.engine.reason == _core.REASON_ERROR and self.failure.exception is None:
             uninterrupted("look", self._collect_if_free)
         return self.failure.exception
@@ -343,14 +353,17 @@ class Connection:
                 self.lock.release()
 
     def wait_finished(self, timeout_s: float) -> None:
-        """Waits until the engine has finished; after that, until its callback has returned."""
+        """Waits, at most `timeout_s`, for the engine to finish.
+
+        If the engine has finished but the callback has not returned yet, waits a short time.
+        """
         if self.engine.state != _core.FINISHED:
             self.engine.wait_finished(timeout_s)
         else:
             time.sleep(min(POLL_S, timeout_s))
 
     def _let_io_thread_leave(self) -> None:
-        """Gives the IO thread the few cycles in which it drops its Python thread state."""
+        """Gives the IO thread the few IO cycles that it needs to drop its Python thread state."""
         if isinstance(self.code, _core.PythonCode) and self.code.has_orphan:
             self.engine.abort()
             until = time.monotonic() + 0.25
@@ -376,7 +389,7 @@ class Connection:
             self.code = None
 
     def close_unseen(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """Closes it where an error can be raised to nobody: it is shown instead."""
+        """Closes the connection where no caller could catch an error. An error is reported."""
         code, told = self.code, self.told_stuck
         source = code.callable if code is not None else None
         try:
@@ -387,7 +400,8 @@ class Connection:
             if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
                 exit_and_fork.report(error, source)
                 return
-            # Nothing that a stuck callback uses may be freed, and nobody waits for its thread.
+            # A stuck callback may still use all of this, and no thread waits for its end. So
+            # nothing of it is ever freed.
             _core.keep_for_ever(self)
             if not told:
                 exit_and_fork.report(error, source)
@@ -397,7 +411,7 @@ class Connection:
             exit_and_fork.report(unseen, source)
 
     def abandon(self) -> None:
-        """Leaves it as it is: its callback is stuck, and somebody was told so."""
+        """Gives up on a connection whose callback is stuck, after an error has said so."""
         code = self.code
         if isinstance(code, _core.PythonCode):
             code.shut()
@@ -407,11 +421,15 @@ class Connection:
         self.closed = True
 
     def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
-        """An isolated interpreter must not be left: Python would end it at exit, and abort."""
+        """Interrupts a stuck isolated callback and closes. False: it could not be interrupted.
+
+        Its interpreter must not simply be left behind, because Python would end it at exit while
+        the callback still runs, and would abort the process.
+        """
         try:
             if code.break_off(timeout_s):
                 self.close(timeout_s)
-                self.take_unraised()  # the interruption
+                self.take_unraised()  # discards the exception that interrupted the callback
                 return True
         except StreamTimeoutError:
             pass
@@ -420,35 +438,35 @@ class Connection:
         return False
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end."""
+        """Closes the connection. Called by `exit_and_fork` when the interpreter is about to end."""
         self.close_unseen(timeout_s)
 
     def take_unraised(self) -> BaseException | None:
-        """What is to be raised, once."""
+        """Returns the exception that is to be raised, once."""
         return _taken(self._unraised)
 
     def keep_unraised(self, error: BaseException) -> None:
-        """Has it raised, unless something else is to be."""
+        """Keeps `error` to be raised, unless another exception already waits to be raised."""
         if not self._unraised:
             self._unraised.append(error)
 
     # ---- the device ----
     def device_trouble(self) -> Exception | None:
-        """Why its device gives no cycle any more; None: all is well, or it has none."""
+        """Why the device runs no more IO cycles. None: it is well, or there is no device."""
         driver_stream = self.driver_stream
         return driver_stream.trouble() if driver_stream is not None else None
 
     def look(self) -> None:
-        """Finds out whether there is trouble with the device, which may take a while."""
+        """Asks the audio system whether the device still works. This may take long."""
         if self.driver_stream is not None and self.started:
             self.driver_stream.look()
 
     def trouble(self) -> Exception | None:
-        """Why no cycle will come any more, from this device or another one."""
+        """Why no IO cycle will come any more, from this device or another one."""
         if self._recovery is not None:
             return self._failure
         if _core.in_callback():
-            return None  # where it is called, and must not ask the device and wait for the answer
+            return None  # a callback must not wait for an answer of the audio system
         run = self.run
         trouble = self.device_trouble()
         if self.started and run == self.run and isinstance(trouble, DeviceLostError):
@@ -456,20 +474,20 @@ class Connection:
         return trouble
 
     def _end_lost(self, trouble: DeviceLostError, run: int) -> None:
-        """Once for each run: any thread may be the first one that looks."""
+        """Ends a run whose device is lost. Any thread may notice it; only the first one acts."""
         mine = object()
         if self._lost.setdefault(run, mine) is mine:
             self._failure = trouble
             self._untold.append(trouble)
             self._news.append(self._event("lost", str(trouble)))
-            self.ask_to_end(drain=False, run=run)  # its device may give cycles again
+            self.ask_to_end(drain=False, run=run)  # the device may begin to run cycles again
 
     def take_failure(self) -> Exception | None:
-        """Why it did not come back from a lost device, once."""
+        """Returns, once, why the stream could not go on after its device was lost."""
         return _taken(self._untold)
 
     def take_news(self) -> list[Event]:
-        """What was not the engine's to notice, oldest first."""
+        """Takes the events that the engine does not know of, oldest first."""
         self.trouble()
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
@@ -481,7 +499,7 @@ class Connection:
 
     @property
     def overloads(self) -> int:
-        """How often the audio system said that its IO thread was too late."""
+        """How often the audio system reported that its IO thread was late."""
         driver_stream = self.driver_stream
         return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
 
@@ -491,15 +509,15 @@ class Connection:
         host_ns = self.clock.clock_ns() if self.clock else self._driver.now_ns()
         return Event(kind, host_ns, frames, 0, detail)
 
-    # ---- for `recovery`, on its threads ----
+    # ---- called by `recovery`, on its threads ----
 
     @property
     def watched(self) -> bool:
-        """Whether there is something to look after."""
+        """Whether the device of this connection has to be watched."""
         return not self.closed and self.running
 
     def is_well(self) -> bool:
-        """Whether it is on a device that gives cycles, or needs none."""
+        """Whether the connection is on a device that works, or needs no device."""
         phase = self.phase
         if phase == "away":
             return False
@@ -507,14 +525,14 @@ class Connection:
         return not runs or self.device_trouble() is None
 
     def recover(self) -> None:
-        """Leaves a device that is lost; looks for one where it has none."""
+        """Leaves a device that is lost, or looks for a device if there is none."""
         if self.away:
             self._find_device()
         elif (trouble := self.device_trouble()) is not None:
             self._leave(trouble)
 
     def fail(self, error: Exception) -> None:
-        """It will not go on."""
+        """Ends the search for a device: the stream fails with `error`."""
         with self.lock:
             self._failure = error
             self._untold.append(error)
@@ -523,7 +541,7 @@ class Connection:
 
     def _leave(self, trouble: Exception) -> None:
         if not self.lock.acquire(blocking=False):
-            return  # somebody starts or stops it
+            return  # another thread is starting or stopping the stream
         try:
             driver_stream = self.driver_stream
             if not self.started or driver_stream is None or self._recovery is None:
@@ -531,19 +549,23 @@ class Connection:
             try:
                 driver_stream.stop(STOP_TIMEOUT_S)
             except VoicecoilError:
-                return  # its callback is stuck; who stops or closes the stream hears of that
+                return  # the callback is stuck; `stop` or `close` raises the error
             self._tell_loss(driver_stream, trouble)
-            # What was on its way to the ear when a stream ended is lost, and nothing is left to do.
+            # If the run was about to end there is no reason to go on elsewhere. The frames that
+            # were not heard yet are lost with the device.
             goes_on = not self.ending and self.engine.state == _core.RUNNING
             self._stopped("away" if goes_on else "idle")
             self._let_go(driver_stream)
             self._recovery.lost(trouble)
         finally:
             self.lock.release()
-        driver_stream.close()  # which may take long: nobody waits for it
+        driver_stream.close()  # without the lock, because it may take long
 
     def _tell_loss(self, driver_stream: DriverStream, trouble: BaseException) -> None:
-        """Comes first: who sees that it waits finds the event that says why."""
+        """Adds the event "lost". Call it before the state becomes "waiting".
+
+        A program that sees "waiting" then also finds the event that says why.
+        """
         self._news.extend(driver_stream.events())
         self._news.append(self._event("lost", str(trouble)))
 
@@ -560,7 +582,7 @@ class Connection:
             self.fail(self._recovery.refusal)
 
     def _settle(self, arrival: Arrival) -> bool:
-        """Goes on with that device. False: it does not start."""
+        """Goes on with that device. Returns False if the device does not start."""
         driver_stream, got = arrival.driver_stream, arrival.driver_stream.got
         with self.lock:
             if self.closed or not self.away:
@@ -576,7 +598,7 @@ class Connection:
                     driver_stream.close()
                     return False
                 if self.ending:
-                    self.ask_to_end(drain=False)  # asked for while its thread began anew
+                    self.ask_to_end(drain=False)  # asked for while the worker was started anew
                 self.engine.move(
                     arrival.input_map,
                     arrival.output_map,
@@ -590,7 +612,7 @@ class Connection:
                 if isinstance(error, (VoicecoilError, OSError)):
                     return False
                 raise
-            if self.closed:  # abandoned meanwhile
+            if self.closed:  # another thread has abandoned the stream meanwhile
                 driver_stream.stop(STOP_TIMEOUT_S)
                 driver_stream.close()
                 return True
@@ -612,10 +634,10 @@ def _taken(kept: deque[Taken]) -> Taken | None:
 
 
 def _reap(code: _core.PythonCode) -> None:
-    """Drops a thread state whose thread is gone, on a thread made for that (see bridge.h)."""
+    """Deletes a Python thread state whose thread is gone, on a new thread (see bridge.h)."""
     thread = threading.Thread(target=code.reap, name="voicecoil reaper", daemon=True)
     try:
         thread.start()
     except RuntimeError:
-        return  # the interpreter is ending and deletes what is left itself
+        return  # the interpreter is ending and deletes the remaining thread states itself
     thread.join(1.0)

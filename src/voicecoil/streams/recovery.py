@@ -1,8 +1,8 @@
-"""What a stream does when its device is lost: where it goes on, and the threads that look after it.
+"""Recovery of a stream whose device was lost: the search for a device, and the threads for it.
 
-One exists while streams run that do not simply end then, and looks whether their devices are well.
-Each stream that is lost has another one until it is on a device again, or ends: there happens all
-that may take long.
+One thread watches the devices of all running streams whose policy is "wait" or "default". Each
+stream that has lost its device gets a thread of its own until it is on a device again or has ended,
+because opening a device may take long and must not delay the other streams.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ __all__ = ["Arrival", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch
 OnDeviceLost = Literal["wait", "default", "stop"]
 
 LOOK_S = 0.02  # how soon a loss is noticed
-AWAY_S = 0.1  # how often devices are listed to find one; CoreAudio takes some ms for it
-SLOWEST_S = 1.0  # the same when one is there and does not open
-PATIENCE_S = 1.0  # with a device that is there at another rate
-SOON_S = 2.0  # a rate that is changed again within that time is changed by somebody who insists
-QUARRELS = 3
-ABSENT_CHANNELS = 2  # of a device that is not there yet: a stream may be promised as many
+AWAY_S = 0.1  # pause between two lists of the devices; CoreAudio takes some ms for a list
+SLOWEST_S = 1.0  # the longest pause, if a device is there but does not open
+PATIENCE_S = 1.0  # how long a device may be there at another rate before the stream gives up
+SOON_S = 2.0  # if the rate changes again within this time, another program insists on its rate
+QUARRELS = 3  # how often in a row that may happen before the stream gives up
+ABSENT_CHANNELS = 2  # channels in each direction that a stream gets if it opens without a device
 ABSENT_RATE_HZ = 48_000.0
 
 
 def check_on_device_lost(policy: str) -> OnDeviceLost:
-    """The policy, if it is one."""
+    """Returns the policy. Raises `ArgumentError` if there is no such policy."""
     for possible in get_args(OnDeviceLost):
         if policy == possible:
             return possible  # type: ignore[no-any-return]
@@ -65,14 +65,18 @@ def check_on_device_lost(policy: str) -> OnDeviceLost:
 
 
 def _places(channels: Sequence[int], available: int) -> list[int | None]:
-    """For each channel the device's: as it was, if all are there, else the first ones."""
+    """Maps the stream's channels to a device with `available` channels.
+
+    The map stays as it was if the device has all of its channels. Otherwise the stream uses the
+    device's first channels, and None stands for each channel that the device lacks.
+    """
     if all(channel < available for channel in channels):
         return list(channels)
     return [index if index < available else None for index in range(len(channels))]
 
 
 def _numbered(places: Sequence[int | None]) -> list[int | None]:
-    """The same as numbers of the driver's channels, which are those that are there, in order."""
+    """Maps the stream's channels to the channels that were opened: those that are not None."""
     numbers = iter(range(len(places)))
     return [None if place is None else next(numbers) for place in places]
 
@@ -83,10 +87,10 @@ def find_or_await(
     driver: Driver,
     policy: OnDeviceLost,
 ) -> tuple[Device, bool]:
-    """The device that is meant, and whether it is there; if not, a stream can wait for it.
+    """Returns the device, and whether it exists now. If it does not, a stream can wait for it.
 
-    A device that is only named has to be there: the name could be a wrong one, and would be waited
-    for in vain.
+    A device that is given by its name has to exist. Otherwise a stream would wait in vain for a
+    name that was mistyped.
     """
     try:
         return find_device(device, directions, driver), True
@@ -107,14 +111,14 @@ def find_or_await(
 
 
 def absent_got(samplerate: float) -> Got:
-    """What a device gives that is not there: nothing is known of its cycles and latencies."""
+    """A `Got` for a device that does not exist yet: its cycles and latencies are unknown."""
     latency = Latency(samplerate=samplerate)
     return Got(samplerate, device_frames=0, max_frames=0, latency=lambda _: latency)
 
 
 @dataclass(frozen=True)
 class Arrival:
-    """An opened device, and where the stream's channels are on it."""
+    """A device that was opened for a stream, and the maps of the stream's channels to it."""
 
     device: Device
     driver_stream: DriverStream
@@ -123,22 +127,22 @@ class Arrival:
 
 
 class _RateError(DeviceLostError):
-    """There is a device, at another rate."""
+    """The device exists, but runs at another rate."""
 
 
 class Recovery:
-    """Finds one stream a device.
+    """Finds a device for one stream whose device was lost.
 
     Parameters
     ----------
     policy : {"wait", "default"}
     driver : Driver
     maps : (list of int, list of int)
-        The input and output channels that the stream was promised.
+        The input and output channels with which the stream was opened.
     samplerate : float
-        The rate that it was promised, Hz.
+        The rate with which the stream was opened, Hz. It does not change.
     block_frames : int or None
-        Frames per block, where they are all alike.
+        Frames per block; None: they vary.
     """
 
     def __init__(
@@ -150,7 +154,7 @@ class Recovery:
         block_frames: int | None,
     ) -> None:
         self._driver = driver
-        self.refusal: DeviceLostError | None = None  # why the last search was in vain for good
+        self.refusal: DeviceLostError | None = None  # set: no later search can succeed
         self._policy = policy
         self._maps = maps
         self._samplerate = samplerate
@@ -160,19 +164,20 @@ class Recovery:
         self._back_at = -SOON_S
         self._refused_at = float("inf")
         self._quarrels = 0
-        self._trouble: Exception | None = None  # what took the device away, when that is new
+        self._trouble: Exception | None = None  # reason of a loss that no search has looked at yet
 
     def lost(self, trouble: Exception) -> None:
-        """The stream is on no device any more."""
+        """Notes that the stream has lost its device, and why."""
         self._trouble = trouble
         self._refused_at = float("inf")
         self._next_look = 0.0
         self._pause_s = AWAY_S
 
     def arrivals(self, device: Device) -> Iterator[Arrival]:
-        """The devices that it can go on with, opened one after the other.
+        """Opens the devices with which the stream can go on, one after the other.
 
-        Whoever takes none of them gets more when some time has passed.
+        The caller keeps the first one that starts. If none does, later calls list the devices anew;
+        a call that comes before the pause is over yields nothing.
         """
         self.refusal = None
         if time.monotonic() < self._next_look:
@@ -189,8 +194,9 @@ class Recovery:
             except _RateError as error:
                 refusal = refusal or error
             except (VoicecoilError, OSError):
-                pass  # it is coming up, or going down
-        # What has the device at its rate may be a stream that is about to leave it, too.
+                pass  # the device is just being plugged in or unplugged
+        # Another stream of this program may keep the device at its rate, and may be about to leave
+        # it. So a wrong rate is final only after PATIENCE_S.
         now = time.monotonic()
         self._refused_at = min(self._refused_at, now) if refusal else float("inf")
         if now - self._refused_at > PATIENCE_S:
@@ -199,11 +205,14 @@ class Recovery:
         self._next_look = time.monotonic() + self._pause_s
 
     def settled(self) -> None:
-        """The stream is on one of them."""
+        """Notes that the stream runs on a device again."""
         self._back_at = time.monotonic()
 
     def _quarrel(self, device: Device | None) -> DeviceLostError | None:
-        """Why the rate is not set back once more; looked at once after each loss."""
+        """Why the stream gives up: another program has changed the rate QUARRELS times in a row.
+
+        Each loss is counted once.
+        """
         trouble, self._trouble = self._trouble, None
         if trouble is None:
             return None
@@ -221,7 +230,7 @@ class Recovery:
         try:
             return self._driver.devices()
         except (VoicecoilError, OSError):
-            return []  # the audio system itself is away
+            return []  # the audio system itself does not answer
 
     def _directions(self) -> tuple[Direction, ...]:
         ways: tuple[Direction, ...] = ("input", "output")
@@ -268,21 +277,21 @@ class Recovery:
 class Watched(Protocol):
     @property
     def watched(self) -> bool:
-        """Whether there is something to look after."""
+        """Whether the device of this stream has to be watched."""
 
     def is_well(self) -> bool:
-        """Whether it has a device that gives cycles, or needs none. Soon told."""
+        """Whether the stream has a device that works, or needs no device. Returns soon."""
 
     def recover(self) -> None:
-        """Does what can be done about it now. That may take long."""
+        """Tries once to leave the lost device or to find another one. This may take long."""
 
     def fail(self, error: Exception) -> None:
-        """It will not go on."""
+        """Ends the search for a device: the stream fails with `error`."""
 
 
 class _Closer:
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end."""
+        """Ends the threads. Called by `exit_and_fork` when the interpreter is about to end."""
         _ended.set()
         until = time.monotonic() + timeout_s
         with _lock:
@@ -301,7 +310,7 @@ _closer = _Closer()
 
 
 def watch(connection: Watched) -> None:
-    """Looks after `connection` from now on, for as long as it is `watched`.
+    """Watches the device of `connection` from now on, for as long as `connection.watched`.
 
     Raises
     ------
@@ -361,9 +370,10 @@ def _is_well(connection: Watched) -> bool:
 
 
 def _recover(key: int, reference: weakref.ref[Watched]) -> None:
-    """A thread of its own: an opening that hangs until its deadline holds up no other stream.
+    """Runs on the thread of one lost stream. A device that does not answer delays no other stream.
 
-    It holds the stream only while it works on it: one that is dropped is collected.
+    The thread holds a weak reference between two tries, so that a stream that the program drops is
+    garbage collected.
     """
     try:
         while _is_lost_still(reference()):
