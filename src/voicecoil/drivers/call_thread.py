@@ -75,6 +75,7 @@ class _Job:
         self.abandoned = False
         self.replaced = False  # it hung: another thread makes the calls
         self.done = False
+        self.settled = False  # nothing of it is left to undo
         self.result: Any = None
         self.error: BaseException | None = None
 
@@ -225,6 +226,8 @@ class ControlThread:
         """Ctrl-C: who waited is gone. Without the lock, which the main thread never takes."""
         self._unsettled.add(job)
         job.abandoned = True
+        if job.settled or (job.done and job.error is not None):  # its end came first
+            self._unsettled.discard(job)
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
         """Runs `work` on behalf of the job that is under way, even if that one is abandoned.
@@ -286,6 +289,7 @@ class ControlThread:
                     self._settle(job)
                 return
             job.abandoned = False
+            job.settled = not later
             self._unsettled.discard(job)
             if later:
                 job.unheard = True
@@ -367,6 +371,7 @@ class ControlThread:
 
     def _settle(self, job: _Job) -> None:
         """With the lock: a call that nobody waits for is done; it is undone before all others."""
+        job.settled = True
         self._unsettled.discard(job)
         undo, job.undo = job.undo, None
         if job.error is None and undo is not None:  # that came too late, or unasked for

@@ -44,6 +44,7 @@ class _Work(Generic[Result]):
         self._over.acquire()
         self._settled = threading.Lock()  # taken by whoever undoes it, and by nobody else
         self._left = False
+        self._has_returned = False  # `_over` does not tell it once the main thread has taken it
         self._hurries: list[Callable[[], object]] = []
         self._error: BaseException | None = None
         self._result: Any = None
@@ -67,6 +68,7 @@ class _Work(Generic[Result]):
             self._result = self._call()
         except BaseException as error:
             self._error = error
+        self._has_returned = True  # before the look at `_left`, as `leave` does it the other way
         self._over.release()
         if self._left:
             self._settle()
@@ -111,7 +113,7 @@ class _Work(Generic[Result]):
         self._left = True
         for hurry in self._hurries.copy():
             hurry()
-        if self._undo is not None and not self._over.locked():  # else its own thread settles it
+        if self._undo is not None and self._has_returned:  # else its own thread settles it
             threading.Thread(target=self._settle, name="voicecoil undo", daemon=True).start()
 
     def _settle(self) -> None:

@@ -143,6 +143,23 @@ def test_an_interrupted_call_is_undone(thread: ControlThread) -> None:
     assert thread.abandoned == []
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_ctrl_c_that_comes_with_the_end_of_a_call(thread: ControlThread, fails: bool) -> None:
+    """The main thread is told of the end and of the signal at once."""
+    undone: list[str] = []
+
+    def work() -> str:
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # wakes no other thread
+        if fails:
+            raise vc.DriverError("the tests' own", call="work")
+        return "opened"
+
+    with pytest.raises(KeyboardInterrupt):
+        thread.call("work", work, LONG_S, undo=undone.append)
+    until(lambda: fails or undone == ["opened"])
+    assert thread.settle(LONG_S)
+
+
 def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: ControlThread) -> None:
     hung = Gate()
     interrupted(lambda: thread.call("hung", hung, 4 * SHORT_S), hung.inside)
