@@ -53,9 +53,14 @@ from voicecoil.files import open_source
 
 path, limit = sys.argv[1:]
 held = []
+vc.record  # which loads it, and not yet what it needs
 
 def play():
     vc.play(path, driver=VirtualDriver([VirtualDevice("A", clock="stepped")]))
+
+def record():
+    take = vc.record(path + ".wav", driver=VirtualDriver([VirtualDevice("A", clock="stepped")]))
+    assert take.stop() == path + ".wav"
 
 def give_up(call, *builtins):
     try:
@@ -75,16 +80,21 @@ if limit == "files":
     with contextlib.suppress(OSError):
         while True:
             held.append(open("/dev/null"))
+    give_up(record, OSError, ImportError)
     give_up(lambda: open_source(path), OSError, ImportError)
     give_up(play, OSError, ImportError)
     for file in held:
         file.close()
     play()  # what failed can be done later
+    record()
 elif limit == "threads":
     play()  # imports everything
+    record()
+    driver = VirtualDriver([VirtualDevice("A", clock="stepped")])
     threading.stack_size(1 << 30)
     limit_memory(1 << 28)
     give_up(play, RuntimeError, OSError)  # of the reader, or of the driver
+    give_up(lambda: vc.record(path + ".2.wav", driver=driver), RuntimeError, OSError)
 elif limit == "memory":
     with open_source(path) as source:
         source.read(10)

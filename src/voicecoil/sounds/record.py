@@ -16,6 +16,7 @@ from voicecoil.events import Event
 from voicecoil.files.gaps import MAX_GAPS
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.resources import resource_errors
 from voicecoil.sounds.record_writer import END_S, Loss, OnLoss, Writer
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.recovery import OnDeviceLost
@@ -233,6 +234,7 @@ class Recording(Unique):
         return f"<Recording from {self.device.name!r}, {state}, {self.position_s:.3f} s>"
 
 
+@resource_errors("record")
 def record(
     file: str | os.PathLike[str] | None = None,
     *,
