@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -129,6 +130,21 @@ def test_another_rate_or_channels_in_the_middle_is_told(
         got, error = read_until(source, FileChangesError)
         assert np.array_equal(got, alone)
         assert "32000 Hz and 2" in str(error) or "48000 Hz and 1" in str(error)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
+@pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
+def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path, ending: str) -> None:
+    """Its end is read as well: a program may play a temporary file."""
+    path = tmp_path / f"a.{ending}"
+    soundfile.write(path, np.full((5000, 1), 0.5), 48_000)
+    with open_source(path) as source:
+        path.unlink()
+        whole = source.read(10_000)
+        assert len(whole) >= 5000
+        assert len(source.read(10)) == 0
+        source.seek(1000)
+        assert len(source.read(10_000)) == len(whole) - 1000
 
 
 def test_joined_flac_is_told(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from voicecoil.files.containers import Part, Pieces
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -78,6 +80,7 @@ class Decoder:
     def __init__(self, path: str, part: Part) -> None:
         import soundfile
 
+        self._path = path
         target: Any = path
         if part.pieces is not None or not part.frames_known:
             target = self._virtual = Pieces(path, part)
@@ -146,6 +149,23 @@ class Decoder:
                 self._file.read(min(SLICE_FRAMES, frame - skipped), dtype="float32")
         except soundfile.SoundFileError as error:
             raise DecoderError(_reason(error)) from error
+
+    def search(self, find: Callable[[BinaryIO, int], int | None]) -> int | None:
+        """Return what `find` returns for the whole file and its size in bytes.
+
+        The file is not opened by its name again, where it can be: it may have been removed, or
+        replaced, since.
+        """
+        descriptor = self._descriptor
+        if descriptor is None:
+            with open(self._path, "rb") as file:
+                return find(file, os.fstat(file.fileno()).st_size)
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)  # the decoder's
+        try:
+            with open(descriptor, "rb", closefd=False) as file:
+                return find(file, os.fstat(descriptor).st_size)
+        finally:
+            os.lseek(descriptor, position, os.SEEK_SET)
 
     def _decodable_start(self, frame: int) -> int:
         """Return where decoding has to start for `frame` to come out right."""

@@ -364,13 +364,13 @@ class FileSource(Unique):
 
     def _end_part(self) -> bool:
         """Go on with the next part. False: there is none."""
+        assert self._decoder is not None
         promised = self._lengths[self._number]
         if self._missing is None and promised is not None and self._part_position < promised:
             self._missing = f"it promises {promised} frames"
         if self.format == "FLAC" and self._missing is None and not self._searched:
             self._searched = True
-            with open(self.path, "rb") as file:
-                following = next_stream(file, os.fstat(file.fileno()).st_size)
+            following = self._decoder.search(next_stream)
             if following is not None:
                 self._rest = f"another FLAC stream at byte {following}"
         return self._go_to_part(self._number + 1)
