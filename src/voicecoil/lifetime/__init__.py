@@ -1,1 +1,1 @@
-"""What outlives a stream: interpreter exit, fork, and objects that are listed while they live."""
+"""Lifetime: interpreter exit, fork, background threads, and registries of live objects."""

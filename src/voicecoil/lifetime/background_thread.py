@@ -16,7 +16,7 @@ LOOK_S = 0.1  # a signal that arrives just before a wait begins is handled when 
 
 
 class BackgroundThread:
-    """A daemon thread that says itself when it has ended.
+    """A daemon thread that records itself when it has ended.
 
     ``Thread.join`` and ``Thread.is_alive`` cannot be used where a signal handler may raise. On
     Python 3.11 and 3.12 an interrupted `join` marks a thread that still runs as ended, and both
@@ -35,11 +35,11 @@ class BackgroundThread:
 
     def __init__(self, target: Callable[[], object], name: str) -> None:
         self._target = target
-        self._claim = _thread.allocate_lock()  # whether `target` is called is decided once
+        self._claim = _thread.allocate_lock()  # taken once: by the thread, or by a failed `start`
         self._runs = _thread.allocate_lock()  # locked until it has ended
         self._runs.acquire()
         self._ended = False
-        self._pid: int | None = None  # of the process that started it
+        self._pid: int | None = None  # id of the process that started it
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     @property
@@ -57,14 +57,15 @@ class BackgroundThread:
         Raises
         ------
         RuntimeError
-            The system gives no thread, or the interpreter is ending. It can be tried again with a
-            new object.
+            The system gives no thread, or the interpreter is ending. To try again, make a new
+            object.
         """
         self._pid = os.getpid()
         try:
             self._thread.start()
         except BaseException:
-            # After Ctrl-C the thread may exist or not. If it has not begun it never will.
+            # After Ctrl-C the thread may exist or not. If it has not begun yet, this claim prevents
+            # that it ever calls `target`.
             if self._claim.acquire(blocking=False):
                 self._end()
             raise
@@ -72,15 +73,15 @@ class BackgroundThread:
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait until the thread has ended; return whether it has. [any thread but itself]
 
-        A signal handler may raise here. The next call is as good as the first one.
+        A signal handler may raise here. A later call still gives the right answer.
         """
         until = None if timeout_s is None else time.monotonic() + timeout_s
         while self.is_alive():
             left_s = LOOK_S if until is None else until - time.monotonic()
             if left_s <= 0:
                 return False
-            # If Ctrl-C arrives between these two lines the lock stays locked. Nobody needs it any
-            # more then, because `_ended` is set before it is released.
+            # If Ctrl-C arrives between these two lines the lock stays locked. It is not needed any
+            # more then, because `_ended` is set before the lock is released for the first time.
             if self._runs.acquire(timeout=min(left_s, LOOK_S)):
                 self._runs.release()
         return True
@@ -92,7 +93,7 @@ class BackgroundThread:
             _core.name_thread(self.name)
             self._target()
         finally:
-            self._target = lambda: None  # its references end with the thread
+            self._target = lambda: None  # drops the references that the target holds
             self._end()
 
     def _end(self) -> None:

@@ -1,10 +1,10 @@
-"""What outlives a stream: the end of the program, forks, and threads that do things later.
+"""Exit of the interpreter, forks, and the control threads.
 
-Two control threads exist only once something needs them. One ticks for those who have something to
-look at (a mixer whose last clip ended), and starts a thread for each task that may block: closing a
-stream that was dropped, or that closed itself in its own callback. So a stream whose callback does
-not return holds up no other one. The other one calls the program's own listeners, one after the
-other.
+Two control threads are started when they are first needed. The first one calls tickers at
+intervals, for example to notice that a mixer's last clip has ended. It also starts a thread for
+each task that may block, such as closing a stream that was garbage collected or that closed itself
+in its callback, so that a stream whose callback does not return delays no other one. The second
+control thread calls the listeners of the program, one after the other.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ __all__ = [
 ENDING = "the interpreter is ending, and every stream was closed; open streams before that"
 
 TICK_S = 0.01
-EXIT_S = 1.0  # what the end of the program gives to all that runs, together
-AT_LEAST_S = 0.05  # and to each
+EXIT_S = 1.0  # time that the exit of the program gives to all streams and threads together
+AT_LEAST_S = 0.05  # time that each of them gets in any case
 
 
 class Closable(Protocol):
@@ -57,46 +57,47 @@ class _Ticker:
 
 
 _pid = os.getpid()
-_generation = 0  # how often this process was forked from one that had us loaded
+_generation = 0  # number of forks between this process and the one that imported voicecoil
 _live: Alive[Closable] = Alive()
 _last: list[Callable[[], None]] = []
 _exiting = False
 
 
 def generation() -> int:
-    """Tells a process from the one that it was forked from."""
+    """The fork generation. It differs between a process and the children that it forks."""
     return _generation
 
 
 def forked(since: int) -> bool:
-    """Whether this process was forked since `generation` gave `since`."""
+    """Whether this process was forked after `generation` had returned `since`."""
     return since != _generation
 
 
 def register(thing: Closable) -> None:
-    """Has `thing.close_at_exit(timeout_s)` called when the interpreter ends, if it still lives.
+    """Makes the exit call `thing.close_at_exit(timeout_s)`, if `thing` is still alive then.
 
     Raises
     ------
     StreamStateError
-        It is ending now: nothing would close it any more.
+        The interpreter is ending already, so `thing` would not be closed.
     """
-    _live.add(thing)  # before the look: either `_exit` sees it or this sees `_exiting`
+    # Added before `_exiting` is read. Either `_exit` finds `thing`, or `_exiting` is found set.
+    _live.add(thing)
     if _exiting:
         _live.discard(thing)
         raise StreamStateError(ENDING)
 
 
 def is_ending() -> bool:
-    """Whether everything was closed because the interpreter ends, or is being closed."""
+    """Whether the interpreter is ending, and streams are being closed or were closed."""
     return _exiting
 
 
 def start_thread(target: Callable[[], object], name: str) -> BackgroundThread:
-    """Starts a daemon thread.
+    """Makes and starts a daemon thread.
 
-    Record the thread only when this has returned: what failed once is tried again by the next call.
-    Raises as `start` does.
+    Callers store the thread only after this has returned, so that a later call tries again if the
+    start failed. Raises the same errors as `start`.
     """
     thread = BackgroundThread(target, name)
     start(thread)
@@ -104,14 +105,14 @@ def start_thread(target: Callable[[], object], name: str) -> BackgroundThread:
 
 
 def start(thread: BackgroundThread | threading.Thread) -> None:
-    """Starts a thread that is there already.
+    """Starts `thread`.
 
     Raises
     ------
     StreamStateError
-        The interpreter is ending: it starts no thread any more.
+        The interpreter is ending and starts no more threads.
     DriverError
-        The system gives none.
+        The system gives no thread.
     """
     try:
         thread.start()
@@ -126,13 +127,13 @@ def start(thread: BackgroundThread | threading.Thread) -> None:
 
 
 def at_the_end(task: Callable[[], None]) -> Callable[[], None]:
-    """Calls `task` when the interpreter ends and all that was registered is closed."""
+    """Makes the exit call `task` after all registered objects were closed. Returns `task`."""
     _last.append(task)
     return task
 
 
 class _Lane:
-    """Runs tasks one after the other, on a thread that exists once there was one."""
+    """Runs tasks one after the other, on a thread that is started with the first task."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -155,7 +156,7 @@ class _Lane:
                 if self._thread is None or not self._thread.is_alive():
                     self._thread = start_thread(self._run, self._name)
             except (DriverError, StreamStateError):
-                pass  # the next task tries again, and the exit runs what is left
+                pass  # the next task tries again, and the exit runs the remaining tasks
             finally:
                 self._starting.release()
 
@@ -172,11 +173,11 @@ class _Lane:
             del task
 
     def _look(self) -> float | None:
-        """Called before each task; returns how soon to call it again, s."""
+        """Called before each task. Returns after how many seconds to call it again; None: never."""
         return None
 
     def end(self, until: float) -> None:
-        """At exit: ends the thread, and runs what is left on this one."""
+        """At exit: ends the thread, and runs the remaining tasks on the calling thread."""
         if self._thread is not None and self._thread.is_alive():
             self._tasks.put(None)
             self._thread.join(max(AT_LEAST_S, until - time.monotonic()))
@@ -188,12 +189,12 @@ class _Lane:
 
 
 class _BackgroundLane(_Lane):
-    """Also calls the tickers. Nothing that may block runs here."""
+    """A lane that also calls the tickers. Tasks that may block must not run on it."""
 
     def __init__(self) -> None:
         super().__init__("voicecoil control")
         self.tickers: dict[Callable[[], bool], _Ticker] = {}
-        self._begun: list[BackgroundThread] = []  # those that may not have ended
+        self._begun: list[BackgroundThread] = []  # threads of tasks that may not have ended
 
     def _look(self) -> float | None:
         for look, ticker in list(self.tickers.items()):
@@ -205,7 +206,7 @@ class _BackgroundLane(_Lane):
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def begin(self, task: Callable[[], None]) -> None:
-        """Runs `task` on a thread of its own; if the system gives none, on this one."""
+        """Runs `task` on a new thread. If the system gives no thread, runs it on this one."""
         self._begun = [thread for thread in self._begun if thread.is_alive()]
         try:
             thread = start_thread(partial(_guarded, task), "voicecoil task")
@@ -221,29 +222,33 @@ class _BackgroundLane(_Lane):
 
 
 def submit(task: Callable[[], None]) -> None:
-    """Runs `task`, which may block, soon on a thread of its own.
+    """Runs `task`, which may block, soon on a thread of its own. [any]
 
-    Safe in `__del__` and in a callback.
+    It may be called in `__del__` and in a callback.
     """
     _background.put(partial(_background.begin, task))
 
 
 def tell(task: Callable[[], None]) -> None:
-    """Calls the program's own code soon, after all that `tell` was given before."""
+    """Runs `task`, which calls the program's code, soon on the control thread for listeners.
+
+    Tasks run in the order in which they were given.
+    """
     _control.put(task)
 
 
 def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
     """Calls `look` every `every_s` seconds on a control thread until it returns False.
 
-    It must not block, because all the others wait for it: it gives what may block to `submit`.
+    `look` must not block, because all other tickers wait for it. Work that may block goes to
+    `submit`.
     """
     _background.tickers[look] = _Ticker(every_s)
     _background.put(lambda: None)
 
 
 def _guarded(call: Callable[[], object]) -> object:
-    """Calls it. Nothing waits for this thread: an error goes where those of `__del__` go."""
+    """Calls `call`. An error is reported like one of `__del__`, because no caller can catch it."""
     try:
         return call()
     except Exception as error:
@@ -252,7 +257,7 @@ def _guarded(call: Callable[[], object]) -> object:
 
 
 def report(error: BaseException, source: object) -> None:
-    """Shows an error that can be raised to nobody as Python shows those of `__del__`."""
+    """Reports an error that no caller can catch, as Python reports the errors of `__del__`."""
     _core.write_unraisable(error, source)
 
 
@@ -277,7 +282,7 @@ def _exit() -> None:
 
 
 def _after_fork_in_child() -> None:
-    """The child has none of the threads; what the parent opened stays the parent's."""
+    """Resets the module in a forked child, which has no threads and owns none of the streams."""
     global _pid, _generation, _background, _control
     _pid = os.getpid()
     _generation += 1

@@ -1,14 +1,14 @@
-"""Work that neither Ctrl-C nor a signal handler can cut in two.
+"""Work that neither Ctrl-C nor a signal handler can interrupt.
 
-Python raises `KeyboardInterrupt` and runs signal handlers on the main thread, between any two steps
-of what that does: between the call that starts a device and the line that takes note of it, or with
-a lock in hand that the handler wants. So what opens, starts, ends and closes a stream runs on a
-thread of its own when the main thread asks for it. The main thread only waits, and can be
-interrupted at once; to a handler the work is that of any other thread, and goes on while the
-handler waits for it.
+Python raises `KeyboardInterrupt` and runs signal handlers on the main thread, between any two
+instructions. This can be between the call that starts a device and the assignment that records it,
+or while the main thread holds a lock that the handler needs. Therefore the work of opening,
+starting, stopping and closing a stream runs on a thread of its own if the main thread asks for it.
+The main thread only waits, so it can be interrupted at once. The work goes on meanwhile, and a
+signal handler can wait for it as for the work of any other thread.
 
-A lock that such work takes must not be taken on the main thread outside of such work: the handler
-would wait for the code that it interrupted.
+A lock that such work takes must not be taken on the main thread outside of such work. Otherwise a
+handler would wait for the code that it has interrupted.
 """
 
 from __future__ import annotations
@@ -24,25 +24,28 @@ __all__ = ["NobodyWaits", "uninterrupted"]
 
 Result = TypeVar("Result")
 Inner = TypeVar("Inner")
-SLICE_S = 0.1  # Python sees a signal that comes just before a wait begins only when it ends
+SLICE_S = 0.1  # waits are short: a signal just before a wait is handled only when the wait ends
 
 
 class NobodyWaits(BaseException):
-    """What is under way is given up. The main thread never sees this one."""
+    """Raised in work that is given up because its wait was interrupted.
+
+    It is never raised on the main thread.
+    """
 
 
-_on_this_thread = threading.local()  # `work`
+_on_this_thread = threading.local()  # `work`: the _Work that runs on the thread
 
 
 class _Work(Generic[Result]):
-    """One call on its thread. Each step between the threads is one of a lock's own."""
+    """One call on a thread of its own. The threads synchronise by atomic operations of locks."""
 
     def __init__(self, call: Callable[[], Result], undo: Callable[[Result], object] | None) -> None:
         self._call = call
         self._undo = undo
         self._over = threading.Lock()  # held until the call has returned
         self._over.acquire()
-        self._settled = threading.Lock()  # taken by whoever undoes it, and by nobody else
+        self._settled = threading.Lock()  # taken once, for ever, by the thread that runs `undo`
         self._left = False
         self._has_returned = False  # `_over` does not tell it once the main thread has taken it
         self._hurries: list[Callable[[], object]] = []
@@ -52,7 +55,7 @@ class _Work(Generic[Result]):
         self._generation = exit_and_fork.generation()
 
     def begin(self, name: str) -> bool:
-        """False: the system gives no thread."""
+        """Starts the thread. Returns False if the system gives no thread."""
         try:
             self._thread = threading.Thread(target=self._run, name=f"voicecoil {name}", daemon=True)
             self._thread.start()
@@ -78,7 +81,7 @@ class _Work(Generic[Result]):
             if exit_and_fork.forked(self._generation):
                 raise ForkedError("a signal handler forked the process; its thread is the parent's")
         if self._thread is not None:
-            self._thread.join(SLICE_S)  # it is about to end: no call leaves a thread behind
+            self._thread.join(SLICE_S)  # it is about to end; no call leaves a thread behind
 
     def take(self) -> Result:
         if self._error is None:
@@ -86,7 +89,7 @@ class _Work(Generic[Result]):
         try:
             raise self._error
         finally:
-            self._error = None  # its traceback holds this
+            self._error = None  # its traceback refers to this object, which would be a cycle
 
     def inside(
         self,
@@ -94,7 +97,7 @@ class _Work(Generic[Result]):
         hurry: Callable[[], object],
         undo: Callable[[Inner], object] | None,
     ) -> Inner:
-        """A part of it that can be given up."""
+        """Runs a part of the work that can be given up."""
         self._hurries.append(hurry)
         try:
             if self._left:
@@ -109,7 +112,7 @@ class _Work(Generic[Result]):
         return result
 
     def leave(self) -> None:
-        """Nobody waits any more."""
+        """Notes that the wait was interrupted, calls the `hurry` functions, and undoes the work."""
         self._left = True
         for hurry in self._hurries.copy():
             hurry()
@@ -132,19 +135,20 @@ def uninterrupted(
     hurry: Callable[[], object] | None = None,
     undo: Callable[[Result], object] | None = None,
 ) -> Result:
-    """Gives what `call()` gives, or raises what it raises; no signal handler runs inside of it.
+    """Runs `call` so that no signal handler runs inside of it; returns or raises what it does.
 
-    Called on another thread than the main one, and while the interpreter ends, it simply calls it;
-    inside of such work, as a part that is given up when the wait for the whole is interrupted.
+    On a thread other than the main one, and while the interpreter ends, it calls `call` directly.
+    If that thread is itself doing uninterrupted work and `hurry` is given, `call` is a part of that
+    work which is given up if the wait for the whole work is interrupted.
 
     Parameters
     ----------
     name : str
-        Of the thread.
+        Name of the thread.
     call : callable
     hurry : callable or None
-        Called when the wait is interrupted, with no lock in hand. `call` goes on, and nobody waits
-        for it; it may raise `NobodyWaits`.
+        Called, without a lock held, when the wait is interrupted. `call` goes on without a caller
+        and may raise `NobodyWaits`.
     undo : callable or None
         Gets the result of a call whose wait was interrupted, on another thread than this one.
     """

@@ -1,4 +1,4 @@
-"""Errors that wait for the call that raises them, and are reported if no call comes."""
+"""Errors of background threads: kept for the next call, and reported if no call comes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,24 @@ from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["PATIENCE_S", "UnseenError"]
 
-PATIENCE_S = 1.0  # how long an error waits for somebody who asks, before it is reported
+PATIENCE_S = 1.0  # how long an error waits for a call before it is reported
 
 
 class UnseenError:
     """The error of a background thread.
 
-    It is kept for the next call that can raise it. If nobody has asked for a second it is also
-    reported, as Python reports the errors of ``__del__``: a program that plays or records without
-    waiting would never hear of a full disk otherwise.
+    The error is kept for the next call that can raise it. If no call comes within a second it is
+    also reported, as Python reports the errors of ``__del__``. Otherwise a program that plays or
+    records without waiting would never learn that the disk is full.
 
-    No step takes a lock, because a signal handler may ask while the main thread does.
+    No method takes a lock, because a signal handler may call one while the main thread is inside
+    another one.
     """
 
     def __init__(self, source: object) -> None:
         self._source = source
         self._errors: deque[BaseException] = deque()
-        self._last = 0.0  # when the error came, or was asked for
+        self._last = 0.0  # time at which the error came or the program last asked, s
         self._reported = False
 
     def set(self, error: BaseException) -> None:
@@ -35,13 +36,13 @@ class UnseenError:
         self._last = time.monotonic()
         try:
             exit_and_fork.register(self)
-        except StreamStateError:  # the interpreter is ending: nobody will ask any more
+        except StreamStateError:  # the interpreter is ending, so no call will ask any more
             self._report()
         else:
             exit_and_fork.tick(self._look)
 
     def ask(self) -> None:
-        """Notes that somebody waits for the end, and would see the error there."""
+        """Notes that the program waits for the end now, and would get the error there."""
         self._last = time.monotonic()
 
     def take(self) -> BaseException | None:
@@ -52,7 +53,7 @@ class UnseenError:
             return None
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end."""
+        """Reports the error. Called by `exit_and_fork` when the interpreter is about to end."""
         self._report()
 
     def _look(self) -> bool:

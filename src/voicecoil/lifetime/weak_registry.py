@@ -1,4 +1,4 @@
-"""What is alive: things that are listed as long as somebody else holds them."""
+"""A registry of objects that does not keep them alive."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ T = TypeVar("T")
 
 
 class Alive(Generic[T]):
-    """Things as long as they live, for any number of threads, in callbacks and in `__del__`.
+    """Lists objects for as long as they are alive. [any, also in callbacks and in `__del__`]
 
-    A `weakref.WeakSet` may find itself changed while it is listed, when the last reference to one
-    of its things goes on another thread. Here each step is one of the dictionary's own.
+    A `weakref.WeakSet` raises if another thread drops the last reference to one of its objects
+    while it is listed. Here each access is a single atomic operation of a dictionary.
     """
 
     def __init__(self) -> None:
         self._references: dict[int, weakref.ref[T]] = {}
 
     def add(self, thing: T) -> None:
-        """Lists it, once."""
+        """Adds `thing`. Adding it twice has no effect."""
         key, references = id(thing), self._references
-        # Called before the memory is free: no other thing has the key yet.
+        # Python calls the function before it frees the memory, so no other object has the key yet.
         references[key] = weakref.ref(thing, lambda gone: references.pop(key, None))
 
     def discard(self, thing: T) -> None:
-        """Lists it no more, if it was."""
+        """Removes `thing`, if it is listed."""
         self._references.pop(id(thing), None)
 
     def clear(self) -> None:
-        """Lists nothing more."""
+        """Removes all objects."""
         self._references.clear()
 
     def now(self) -> list[T]:
-        """Those that are alive now."""
+        """The objects that are alive now."""
         found = (reference() for reference in self._references.copy().values())
         return [thing for thing in found if thing is not None]

@@ -21,8 +21,8 @@ from voicecoil.streams.request import Callback, CodeFactory, check_request
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
-# Between two looks of `wait` at what only Python can see: a device that is lost, a stop by another
-# thread. Signals, and the stream's own end, are noticed at once.
+# Interval at which `wait` checks for a lost device and for a stop by another thread, neither of
+# which can wake it. Signals and the stream's own end wake it at once.
 LOOK_S = 0.1
 
 

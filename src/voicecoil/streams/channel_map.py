@@ -1,4 +1,4 @@
-"""Channel maps: which channel of the device each channel of a stream is."""
+"""Channel maps: the device's channel for each channel of a stream."""
 
 from __future__ import annotations
 
@@ -17,12 +17,13 @@ __all__ = ["channel_map"]
 def channel_map(
     channels: int | Sequence[int] | None, device: Device, direction: Direction, default: int | None
 ) -> list[int]:
-    """The device's channel for each of the stream's.
+    """The device's channel for each channel of the stream.
 
     Parameters
     ----------
     channels : int, sequence of int, or None
-        How many of the device's first channels; or which, 0-based; None: `default`, or all of them.
+        The number of the device's first channels, or a list of its channels, 0-based. None: the
+        first `default` channels, or all if `default` is None.
     """
     low, high = CHANNEL_RANGE
     available = min(device.channels(direction), high)

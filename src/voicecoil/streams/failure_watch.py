@@ -1,4 +1,4 @@
-"""Reports what a stream's callback raised if nobody waits for the stream."""
+"""Reports the exception of a stream's callback if the program does not ask for it in time."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["Failure", "watch_for_failure"]
 
-LOOK_S = 0.25  # the IO thread cannot tell a thread of Python, so one looks
+LOOK_S = 0.25  # the control thread polls, because the IO thread cannot notify a Python thread
 
 
 class Failure:
-    """What a stream's callback raised, and whether anybody has seen it."""
+    """The exception that a stream's callback raised, and whether the program has asked for it."""
 
     def __init__(self) -> None:
-        self.exception: BaseException | None = None  # also when it has been raised
+        self.exception: BaseException | None = None  # stays after it was raised to the program
         self.reported: BaseException | None = None
         self._found_at: float | None = None
         self._asked_at = 0.0
 
     def begin(self) -> None:
-        """The stream is started anew."""
+        """Forgets the exception, because the stream is started anew."""
         self.exception = self._found_at = None
 
     def ask(self) -> None:
-        """Notes that somebody waits for the end, or looks at it, and sees what was raised."""
+        """Notes that the program asks now, by waiting for the stream or reading its exception."""
         self._asked_at = time.monotonic()
 
     def is_overdue(self) -> bool:
-        """Whether nobody has asked for long enough, since the first call of this."""
+        """Whether the program has not asked for PATIENCE_S, counted from the first call of this."""
         now = time.monotonic()
         self._found_at = self._found_at or now
         return now - max(self._found_at, self._asked_at) >= unseen_error.PATIENCE_S
 
 
 class Running(Protocol):
-    """A stream's connection."""
+    """The part of a stream's connection that is used here."""
 
     closed: bool
     code: _core.Code | None
@@ -58,7 +58,7 @@ _running: Alive[Running] = Alive()
 
 
 def watch_for_failure(one: Running) -> None:
-    """Looks after `one` from now on, on the control thread, until it has ended."""
+    """Watches `one` on the control thread from now on, until it has ended."""
     _running.add(one)
     exit_and_fork.tick(_look, LOOK_S)
 
@@ -71,9 +71,9 @@ def _look() -> bool:
 
 
 def _goes_on(one: Running) -> bool:
-    """Reports a failure that nobody has asked for. False: it need not be looked at again."""
+    """Reports a failure that the program did not ask for. False: `one` need not be watched."""
     if one.closed or not one.running:
-        return False  # what was raised is for those who have ended it
+        return False  # `stop` or `close` has raised the exception
     if one.engine.state != _core.FINISHED or one.engine.reason != _core.REASON_ERROR:
         return True
     if not one.failure.is_overdue():
@@ -81,7 +81,7 @@ def _goes_on(one: Running) -> bool:
     one.find_exception()
     code, unseen = one.code, one.unraised
     if code is None or unseen is None:
-        return True  # somebody is ending it
+        return True  # another thread is stopping the stream
     one.failure.reported = unseen
     exit_and_fork.report(unseen, code.callable)
     return False

@@ -1,4 +1,4 @@
-"""Where a callback runs, and how far ahead of the device: see docs/latency.md."""
+"""The worker of a stream: its lead over the device, and its thread. See docs/latency.md."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ __all__ = ["Ahead", "Home", "check_home"]
 
 Home = Literal["safe", "low"] | float
 
-# Twelve of the 5 ms after which CPython makes a thread give up the GIL, and more than the longest
-# things that ordinary programs do without giving it up.
+# Twelve times the 5 ms after which CPython makes a thread give up the GIL. It is also longer than
+# ordinary programs hold the GIL in one piece.
 SAFE_LEAD_S = 0.060
 SAFE_CYCLES = 2
-UNKNOWN_FRAMES = 512  # the cycle of a device that is not there yet
+UNKNOWN_FRAMES = 512  # assumed frames per cycle of a device that does not exist yet
 
 
 def check_home(home: Home, own_home: bool, zero_copy: Any) -> None:
-    """What cannot go together; `own_home`: native or isolated code.
+    """Refuses combinations that cannot work. `own_home`: the code is native or isolated.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def check_home(home: Home, own_home: bool, zero_copy: Any) -> None:
 
 
 def blocks_ahead(blocksize: int | None, got: Got) -> int:
-    """Frames of each block; there is no cycle that could say it."""
+    """Frames per block of a worker. Without `blocksize`, the usual frames of the device's cycle."""
     return blocksize or got.device_frames or got.usual_frames or got.max_frames or UNKNOWN_FRAMES
 
 
@@ -54,8 +54,8 @@ class Ahead:
     home : "safe" or float
     got : Got
     waited_for : bool
-        The device's time is made up, and waits for the callback, so that what is heard depends on
-        nothing but the program. A device in real time waits for nobody.
+        The device's clock is not real, and its IO thread waits for the callback, so that a test
+        always hears the same. A device in real time never waits.
     channels : (int, int)
         Input and output.
     block_frames : int
@@ -63,8 +63,8 @@ class Ahead:
     Attributes
     ----------
     lead_frames : int
-        Frames by which what is made now is heard later than without a lead: at least the one cycle
-        in which the callback runs, and whole cycles where they do not vary.
+        Latency that the lead adds, frames. It is at least the longest cycle, and a whole number of
+        cycles if all cycles have the same length.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Ahead:
         )
 
     def _lead(self, got: Got) -> int:
-        cycle = got.max_frames or UNKNOWN_FRAMES  # the longest: all of it is taken at once
+        cycle = got.max_frames or UNKNOWN_FRAMES  # the longest cycle takes all its frames at once
         wanted_s = self._home if isinstance(self._home, float) else SAFE_LEAD_S
         least = 0 if isinstance(self._home, float) else SAFE_CYCLES * (got.usual_frames or cycle)
         frames = max(math.ceil(wanted_s * got.samplerate), cycle, least)
@@ -107,19 +107,19 @@ class Ahead:
 
     @property
     def running(self) -> bool:
-        """Whether its thread may still be there."""
+        """Whether the worker's thread may still exist."""
         return self._running
 
     def start(self, run: int) -> None:
-        """Begins the thread, for the run of that number.
+        """Starts the thread, for the run of that number.
 
         Raises
         ------
         DriverError
-            The system gives none.
+            The system gives no thread.
         """
         self._run = run
-        self._running = True  # before there is one: a thread that nobody knows of is never ended
+        self._running = True  # set first, so that `join` also ends an interrupted start
         if not self.worker.start(run):
             self._running = False
             raise DriverError(
@@ -129,15 +129,15 @@ class Ahead:
             realtimekit.raise_soon(self.worker)
 
     def stop(self, run: int) -> None:
-        """Asks for the end of that run when all that was made was heard."""
+        """Asks for the end of that run after all frames that were made were played."""
         self.worker.stop(run)
 
     def quit(self, run: int) -> None:
-        """Asks for the end of that run after the block that it is at."""
+        """Asks for the end of that run after the current block."""
         self.worker.quit(run)
 
     def join(self, timeout_s: float) -> bool:
-        """Ends the thread. False: its callback did not return in time."""
+        """Ends the thread. Returns False if its callback did not return in time."""
         self.worker.quit(self._run)
         if self._running and not self.worker.join(timeout_s):
             return False
@@ -150,10 +150,10 @@ class Ahead:
         return self.worker.ended
 
     def fit(self, got: Got, waited_for: bool, timeout_s: float) -> bool:
-        """Goes on with another device. False: its callback did not return in time.
+        """Adapts the worker to another device. False: its callback did not return in time.
 
-        What was made and not heard yet is heard there, unless that device's cycles are too long for
-        the lead that there is.
+        Frames that were made but not played yet are played on the new device, unless its cycles are
+        too long for the present lead.
         """
         if self._seen and got.max_frames <= self.lead_frames and waited_for == self._waited_for:
             return True

@@ -1,4 +1,4 @@
-"""Where a stream is."""
+"""The device that a stream runs on."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = ["Place"]
 
 @dataclass(frozen=True)
 class Place:
-    """Where a stream is, or was last.
+    """The device that a stream runs on, or ran on last.
 
     Attributes
     ----------
     device : Device
     got : Got
     driver_stream : DriverStream or None
-        None: it is not open.
+        None: the stream is not open on the device.
     """
 
     device: Device

@@ -17,18 +17,18 @@ _POLICIES: tuple[Policy, ...] = ("ordinary", "fifo", "rr", "qos", "mmcss", "lowe
 
 @dataclass(frozen=True)
 class ThreadPriority:
-    """How a thread's turn comes.
+    """The scheduling policy and priority of a thread.
 
     Attributes
     ----------
     policy : str
         "fifo" (SCHED_FIFO), "rr" (SCHED_RR, from RealtimeKit), "qos" (macOS: user interactive),
         "mmcss" (Windows: the task "Audio"); "ordinary": the system gave nothing better; "lowered":
-        it had one of those, and lost it because it computed without a pause.
+        the thread had one of those, and lost it because it computed without a pause.
     level : int
-        Of SCHED_FIFO and SCHED_RR, 1 to 99; 0: there is none.
+        Priority under SCHED_FIFO and SCHED_RR, 1 to 99; 0 under the other policies.
     detail : str
-        Why it is an ordinary one; "": it is not.
+        Why the policy is "ordinary" or "lowered"; otherwise "".
     """
 
     policy: Policy
@@ -37,12 +37,12 @@ class ThreadPriority:
 
     @property
     def is_realtime(self) -> bool:
-        """Whether it comes before all ordinary work."""
+        """Whether the thread runs before all threads of ordinary priority."""
         return self.policy not in ("ordinary", "lowered")
 
 
 def priority_of(worker: _core.Worker) -> ThreadPriority:
-    """What the worker's thread has now, or had when it ended."""
+    """The priority that the worker's thread has now, or had when it ended."""
     policy, level, error, _ = worker.thread
     name = _POLICIES[policy]
     if name == "lowered":

@@ -1,4 +1,4 @@
-"""What a stream says of itself: its device, home, state and counts."""
+"""The readable properties of a stream: its device, lead, state, statistics and events."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["StreamFacts"]
 
 
 class StreamFacts(Unique):
-    """What can be read of a stream; how it is opened, started and ended is StreamBase's."""
+    """The readable properties of a stream. `StreamBase` opens, starts and ends it."""
 
     _directions: ClassVar[tuple[Direction, ...]] = ()
     _connection: Connection | None
@@ -46,7 +46,7 @@ class StreamFacts(Unique):
 
     @property
     def device(self) -> Device:
-        """The device that it is on, or was last, as it was when it was opened."""
+        """The device that the stream runs on, or ran on last, as it was at the time of opening."""
         return self._device
 
     @property
@@ -71,10 +71,11 @@ class StreamFacts(Unique):
 
     @property
     def parameters(self) -> _block.Values:
-        """What the callback finds in ``block.parameters``, at once from its next block on.
+        """The values that the callback reads in ``block.parameters``.
 
-        Set an attribute, or several together with ``update``. One thread at a time. An
-        `AttributeError` if the stream was opened without.
+        Set an attribute, or several together with ``update``; the callback gets them with its next
+        block. Only one thread may set them at a time. Raises `AttributeError` if the stream was
+        opened without parameters.
         """
         if self._request.parameters is None:
             raise AttributeError('open the stream with parameters={"name": first_value}')
@@ -82,9 +83,9 @@ class StreamFacts(Unique):
 
     @property
     def results(self) -> _block.Values:
-        """What the callback has put into ``block.results``, as of its newest block.
+        """The values that the callback has set in ``block.results``, as of its newest block.
 
-        An `AttributeError` if the stream was opened without.
+        Raises `AttributeError` if the stream was opened without results.
         """
         if self._request.results is None:
             raise AttributeError('open the stream with results={"name": first_value}')
@@ -97,16 +98,16 @@ class StreamFacts(Unique):
 
     @property
     def worker_priority(self) -> ThreadPriority | None:
-        """The priority of the thread that the callback runs on, ahead of the device.
+        """The priority of the worker's thread. See `ThreadPriority`.
 
-        None: it runs on the device's own thread, whose priority is the audio system's affair.
-        Before the stream is started it is an ordinary one; RealtimeKit may raise it somewhat later
-        than the start. See `ThreadPriority`.
+        None: the callback runs on the IO thread, whose priority the audio system sets. Before the
+        stream is started the priority is an ordinary one. RealtimeKit may raise it some time after
+        the start.
         """
         return priority_of(self._ahead.worker) if self._ahead is not None else None
 
     def _lead_frames(self) -> int:
-        """What the lead, or blocks that do not fit a duplex device's cycles, cost."""
+        """Latency of the lead, or of blocks that do not fit a duplex device's cycles, frames."""
         if self._ahead is not None:
             return self._ahead.lead_frames
         size, cycle = self.blocksize, self._got.device_frames
@@ -114,9 +115,9 @@ class StreamFacts(Unique):
         return 0 if fits or len(self._directions) < 2 else size
 
     def _input_wait_frames(self) -> int:
-        """How long a block's first frame waits for those behind it, beyond the device's cycle.
+        """How many frames a block waits for its last frame, beyond the device's cycle.
 
-        Not of a duplex stream, whose output says how far it is behind its input.
+        0 for a duplex stream, because its output latency contains this wait.
         """
         got, size = self._got, self._plan.fixed_frames or 0
         if "output" in self._directions or not (got.device_frames or got.usual_frames):
@@ -134,12 +135,12 @@ class StreamFacts(Unique):
 
     @property
     def state(self) -> State:
-        """What it does.
+        """The state of the stream.
 
-        "idle", "running", "waiting" (for a device: its own was lost, or there is none yet),
-        "draining" (its last frames are on their way), "finished" (also by a device that was lost)
-        or "closed". Never waits for an audio system: it is what is known. After a :meth:`stop` that
-        timed out it is "draining" until the callback has returned, then "finished".
+        "idle", "running", "waiting" (for a device, because its own was lost or none exists yet),
+        "draining" (its last frames are being played), "finished" (also after its device was lost)
+        or "closed". Reading the state never waits for an audio system. After a :meth:`stop` that
+        timed out, the state is "draining" until the callback has returned, then "finished".
         """
         connection = self._connection
         if connection is None:
@@ -148,10 +149,11 @@ class StreamFacts(Unique):
 
     @property
     def exception(self) -> BaseException | None:
-        """What the callback raised and so ended the stream; None: nothing, or it goes on.
+        """The exception of the callback that ended the stream; None if there is none.
 
-        `wait`, `stop` and `close` raise it, once. If nobody waits, and nobody asks here or takes
-        the event within a second, it is reported through ``sys.unraisablehook`` as well.
+        `wait`, `stop` and `close` raise it, once. If the program does not wait for the stream, and
+        neither reads this property nor takes the event within a second, the exception is also
+        reported through ``sys.unraisablehook``.
         """
         connection = self._connection
         if connection is None:
@@ -166,16 +168,16 @@ class StreamFacts(Unique):
 
     @property
     def _goes_on(self) -> bool:
-        """Whether the callback is being called, or will be when there is a device."""
+        """Whether the callback is being called, or will be called once there is a device."""
         return self.state in ("running", "waiting") and self._trouble() is None
 
     def now_ns(self) -> int:
-        """The host time that this stream's time stamps are on, ns."""
+        """The current host time on the clock of this stream's time stamps, ns."""
         clock = self._alive().clock
         return clock.clock_ns() if clock is not None else self._plan.driver.now_ns()
 
     def statistics(self) -> Statistics:
-        """What was counted since the stream was opened; readable also when it is closed."""
+        """The counts since the stream was opened. They stay readable after `close`."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
         connection = self._connection
@@ -183,7 +185,7 @@ class StreamFacts(Unique):
         return read_statistics(connection.engine, self._code, worker, connection.overloads)
 
     def events(self) -> list[Event]:
-        """Takes what happened since the last call, oldest first."""
+        """Takes the events since the last call, oldest first."""
         if self._connection is None:
             return []
         noticed = self._connection.take_news()
@@ -193,7 +195,7 @@ class StreamFacts(Unique):
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
-        """(input, output) levels since the last call; readable also when it is closed."""
+        """(input, output) levels since the last call. They stay readable after `close`."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it has no levels")
         if not self._request.meter:
@@ -201,16 +203,19 @@ class StreamFacts(Unique):
         return read_levels(self._connection.engine)
 
     def _look(self) -> None:
-        """Finds out whether there is trouble, which may take a while."""
+        """Asks the audio system whether the device still works. This may take long."""
         if self._connection is not None:
             self._connection.look()
 
     def _trouble(self) -> Exception | None:
-        """Why no cycle will come any more; None: all is well, or it waits for a device."""
+        """Why no IO cycle will come any more. None: cycles come, or will when there is a device."""
         return self._connection.trouble() if self._connection is not None else None
 
     def _newest_output(self) -> tuple[int, int | None]:
-        """Frames that the code made, and when the newest cycle's first one is heard, host ns."""
+        """Frames that the code has made, and the host time (ns) of the newest cycle's first frame.
+
+        It is the time at which that frame is at the connector.
+        """
         assert self._connection is not None
         raw = self._connection.engine.statistics()
         return raw["frames"], raw["output_time"][0]

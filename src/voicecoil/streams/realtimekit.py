@@ -1,11 +1,11 @@
-"""Asks RealtimeKit for the priority that Linux does not let an ordinary user take.
+"""Asks RealtimeKit for a real-time priority, which Linux does not let an ordinary user take.
 
-Desktop systems run RealtimeKit, a service on the system's D-Bus that makes threads real-time ones
-for users who may not do so themselves, up to some priority, if the process has a limit on how long
-such a thread computes at a stretch (RLIMIT_RTTIME).
+Desktop systems run RealtimeKit, a service on the system's D-Bus. It gives threads of ordinary users
+a real-time priority up to some level. The process must have a limit on how long such a thread
+computes without a pause (RLIMIT_RTTIME).
 
-Nobody waits for the answer: a daemon thread asks, and a stream that has ended meanwhile gets
-nothing. A machine without the service is asked once.
+A daemon thread asks, so that no stream waits for the answer. If the stream has ended meanwhile
+nothing is asked. After one failure the service is not asked again in this process.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ __all__ = ["answer", "raise_soon"]
 NAME = "org.freedesktop.RealtimeKit1"
 PATH = "/org/freedesktop/RealtimeKit1"
 SOCKETS = ("/run/dbus/system_bus_socket", "/var/run/dbus/system_bus_socket")
-LEVEL = 2  # as VC_WORKER_PRIORITY
+LEVEL = 2  # the same as VC_WORKER_PRIORITY in C
 ANSWER_S = 5.0  # the service may have to be started
-BEGIN_S = 5.0  # for the worker's thread
+BEGIN_S = 5.0  # how long to wait until the worker's thread has begun
 
 _answer = "not asked"
 _given_up = False
@@ -36,12 +36,12 @@ _asking = threading.Lock()
 
 
 def answer() -> str:
-    """What it said last, in words."""
+    """The outcome of the last request, in words."""
     return _answer
 
 
 def raise_soon(worker: _core.Worker) -> None:
-    """Asks for the worker's thread, if that begins with an ordinary priority. Returns at once."""
+    """Asks for a priority for the worker's thread if that has an ordinary one. Returns at once."""
     if sys.platform != "linux" or _given_up or not _has_bus():
         return
     # RuntimeError: the system gives no thread, or the interpreter is ending.
@@ -63,8 +63,8 @@ def _raise(worker: _core.Worker) -> None:
         except ImportError:
             _answer, _given_up = "needs the package jeepney", True
         except Exception as error:
-            # The service's refusal, a bus that is not there, or one that does not answer: whatever
-            # it is, the next stream would meet it too.
+            # The service refuses, or the bus does not exist or does not answer. The next stream
+            # would fail in the same way, so it does not ask.
             _answer, _given_up = str(error) or type(error).__name__, True
 
 

@@ -1,8 +1,7 @@
-"""Streams: a callback on its way to a device and back.
+"""The three kinds of stream: ``OutputStream``, ``InputStream`` and ``Stream`` (both directions).
 
-``OutputStream``, ``InputStream`` and ``Stream`` (both ways) open a device, run a callback in its IO
-cycles, and end in a way that is a promise: when ``stop()`` has returned, no callback runs or will
-run.
+A stream opens a device and runs a callback for its IO cycles. When ``stop()`` has returned, no
+callback runs or will run.
 """
 
 from __future__ import annotations
@@ -25,63 +24,65 @@ __all__ = ["InputStream", "OutputStream", "Stream"]
 
 
 class OutputStream(StreamBase):
-    """Plays what a callback makes.
+    """Plays the frames that a callback makes.
 
     Parameters
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It fills ``block.output``.
-        It returns None before the next block is due; how much later it may be says `latency`. It
-        may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
+        It returns None before the next block is due; `latency` sets how much later it may return.
+        It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
         :class:`NativeCallback`) run without Python.
     device : str, Device or None
-        A name, a part of one, a uid, or a :class:`Device`; None: the default.
+        A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
     driver : str, Driver or None
-        The audio system; None: the environment variable ``VOICECOIL_DRIVER``, else the
-        platform's.
+        The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
+        otherwise the platform's.
     samplerate : float or None
-        Hz; None: as the device runs.
+        Hz; None: the rate at which the device runs.
     channels : int, sequence of int, or None
-        How many of the device's first channels; or which ones, 0-based; None: two, or as
-        many as there are.
+        The number of the device's first channels, or a list of its channels, 0-based. None: two,
+        or one if the device has only one.
     blocksize : int or None
-        Frames per block; None or 0: as the device delivers them, and ahead of a device whose
-        cycles vary as most of them are. Any size costs no latency.
+        Frames per block. None or 0: the frames of the device's IO cycle. If the cycles vary and
+        the callback runs on a worker, the frames of most cycles. No size adds latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
-        cycles ahead of the device, so that a program that is busy with something else does not
-        make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
-        with no latency added. Native functions always run there.
+        cycles ahead of the device, so that the callback is not late while the program is busy with
+        other work. A number: that many seconds ahead. "low": on the device's own IO thread, with no
+        latency added. Native functions always run there.
     zero_copy : bool
-        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
-        that outlives its block is found right after the callback and ends the stream with
-        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
+        reference that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
-        What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
+        The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
     meter : bool
-        Keep the levels that :meth:`levels` gives; costs a look at each sample.
+        Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
-        What happens when the device goes away, or changes its rate or channels. "stop": the stream
+        What happens when the device is removed, or changes its rate or channels. "stop": the stream
         ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
-        on with the same device if that is still there, else with the default one, and waits
-        where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
-        :meth:`events` tells. With the last two a stream can be opened before there is a device.
+        on with the same device if that still exists, otherwise with the default one, and waits if
+        there is none. Rate, channels and block size stay the same, and frames lost meanwhile count
+        as an xrun; see :meth:`events`. With the last two, a stream can be opened before there is a
+        device.
     isolated : bool
-        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
-        a GIL of its own, and called there on the device's thread: nothing that the rest of the
-        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
-        imported there.
+        `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
+        a GIL of its own and called there on the device's thread, so that the GIL of the program
+        cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
+        be imported there.
     parameters, results : dict or None
-        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
-        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
+        Names and first values (float, int, bool, bytes) of the values that go into the callback
+        and come out of it. The program uses :attr:`parameters`, and the callback uses
+        ``block.parameters``; the same holds for `results`.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        What was given cannot work.
+        An argument is not valid, or the device cannot do it.
     DeviceNotFoundError
-        No device, or more than one, is meant.
+        No device, or more than one, matches `device`.
     DriverError
         The audio system refused.
     IsolatedImportError
@@ -134,7 +135,7 @@ class OutputStream(StreamBase):
     def latency(self) -> Latency:
         """Frames from ``block.output`` to the connector.
 
-        Before the first cycle JACK has to be asked, which takes up to a block's time.
+        Before the first cycle JACK has to be asked, which takes up to the duration of a block.
         """
         return self._latency("output")
 
@@ -144,62 +145,64 @@ class OutputStream(StreamBase):
 
 
 class InputStream(StreamBase):
-    """Gives a callback what the device records.
+    """Gives a callback the frames that the device records.
 
     Parameters
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It reads ``block.input``.
-        It returns None before the next block is due; how much later it may be says `latency`. It
-        may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
+        It returns None before the next block is due; `latency` sets how much later it may return.
+        It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
         :class:`NativeCallback`) run without Python.
     device : str, Device or None
-        A name, a part of one, a uid, or a :class:`Device`; None: the default.
+        A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
     driver : str, Driver or None
-        The audio system; None: the environment variable ``VOICECOIL_DRIVER``, else the
-        platform's.
+        The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
+        otherwise the platform's.
     samplerate : float or None
-        Hz; None: as the device runs.
+        Hz; None: the rate at which the device runs.
     channels : int, sequence of int, or None
-        How many of the device's first channels; or which ones, 0-based; None: all.
+        The number of the device's first channels, or a list of its channels, 0-based. None: all.
     blocksize : int or None
-        Frames per block; None or 0: as the device delivers them. A block that spans cycles comes
-        when its last frame has come.
+        Frames per block. None or 0: the frames of the device's IO cycle. A block that spans several
+        cycles comes after the cycle that brings its last frame.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
-        cycles ahead of the device, so that a program that is busy with something else does not
-        make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
-        with no latency added. Native functions always run there.
+        cycles ahead of the device, so that the callback is not late while the program is busy with
+        other work. A number: that many seconds ahead. "low": on the device's own IO thread, with no
+        latency added. Native functions always run there.
     zero_copy : bool
-        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
-        that outlives its block is found right after the callback and ends the stream with
-        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
+        reference that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
-        What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
+        The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
     meter : bool
-        Keep the levels that :meth:`levels` gives; costs a look at each sample.
+        Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
-        What happens when the device goes away, or changes its rate or channels. "stop": the stream
+        What happens when the device is removed, or changes its rate or channels. "stop": the stream
         ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
-        on with the same device if that is still there, else with the default one, and waits
-        where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
-        :meth:`events` tells. With the last two a stream can be opened before there is a device.
+        on with the same device if that still exists, otherwise with the default one, and waits if
+        there is none. Rate, channels and block size stay the same, and frames lost meanwhile count
+        as an xrun; see :meth:`events`. With the last two, a stream can be opened before there is a
+        device.
     isolated : bool
-        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
-        a GIL of its own, and called there on the device's thread: nothing that the rest of the
-        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
-        imported there.
+        `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
+        a GIL of its own and called there on the device's thread, so that the GIL of the program
+        cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
+        be imported there.
     parameters, results : dict or None
-        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
-        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
+        Names and first values (float, int, bool, bytes) of the values that go into the callback
+        and come out of it. The program uses :attr:`parameters`, and the callback uses
+        ``block.parameters``; the same holds for `results`.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        What was given cannot work.
+        An argument is not valid, or the device cannot do it.
     DeviceNotFoundError
-        No device, or more than one, is meant.
+        No device, or more than one, matches `device`.
     DriverError
         The audio system refused.
     IsolatedImportError
@@ -252,7 +255,7 @@ class InputStream(StreamBase):
     def latency(self) -> Latency:
         """Frames from the connector to ``block.input``.
 
-        Before the first cycle JACK has to be asked, which takes up to a block's time.
+        Before the first cycle JACK has to be asked, which takes up to the duration of a block.
         """
         return self._latency("input")
 
@@ -262,63 +265,65 @@ class InputStream(StreamBase):
 
 
 class Stream(StreamBase):
-    """Both ways at once: what comes in, and what goes out, in one callback on one device.
+    """Records and plays in one callback on one device.
 
     Parameters
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It reads ``block.input`` and
-        fills ``block.output``. It returns None before the next block is due; how much later it may
-        be says `latency`. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes,
-        cffi, PyCapsule, :class:`NativeCallback`) run without Python.
+        fills ``block.output``. It returns None before the next block is due; `latency` sets how
+        much later it may return. It may raise :class:`Stop`. Native functions (numba ``cfunc``,
+        ctypes, cffi, PyCapsule, :class:`NativeCallback`) run without Python.
     device : str, Device or None
-        A name, a part of one, a uid, or a :class:`Device`; None: the default.
+        A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
     driver : str, Driver or None
-        The audio system; None: the environment variable ``VOICECOIL_DRIVER``, else the
-        platform's.
+        The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
+        otherwise the platform's.
     samplerate : float or None
-        Hz; None: as the device runs.
+        Hz; None: the rate at which the device runs.
     channels : int, (input, output), or None
-        One number for both, or a pair; each a number of the device's first channels, a list of
-        0-based channels, or None: all in, two out.
+        One number for both directions, or a pair. Each is the number of the device's first
+        channels, a list of its channels (0-based), or None: all inputs, two outputs.
     blocksize : int or None
-        Frames per block; None or 0: as the device delivers them. A size that does not
+        Frames per block. None or 0: the frames of the device's IO cycle. A size that does not
         divide the device's cycles adds one block of latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
-        cycles ahead of the device, so that a program that is busy with something else does not
-        make it late; a number: that many seconds ahead. "low": on the device's own IO thread,
-        with no latency added. Native functions always run there.
+        cycles ahead of the device, so that the callback is not late while the program is busy with
+        other work. A number: that many seconds ahead. "low": on the device's own IO thread, with no
+        latency added. Native functions always run there.
     zero_copy : bool
-        The callback's arrays are the device's own memory; with ``latency="low"``. A reference
-        that outlives its block is found right after the callback and ends the stream with
-        `EscapedBlockError`. Where the device's memory is no single array, blocks are copied and
+        The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
+        reference that outlives its block is found right after the callback and ends the stream with
+        `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
-        What ``block.input`` and ``block.output`` are; memoryviews need no NumPy.
+        The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
     meter : bool
-        Keep the levels that :meth:`levels` gives; costs a look at each sample.
+        Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
-        What happens when the device goes away, or changes its rate or channels. "stop": the stream
+        What happens when the device is removed, or changes its rate or channels. "stop": the stream
         ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
-        on with the same device if that is still there, else with the default one, and waits
-        where there is none. Rate, channels and block size stay; frames lost meanwhile are an xrun;
-        :meth:`events` tells. With the last two a stream can be opened before there is a device.
+        on with the same device if that still exists, otherwise with the default one, and waits if
+        there is none. Rate, channels and block size stay the same, and frames lost meanwhile count
+        as an xrun; see :meth:`events`. With the last two, a stream can be opened before there is a
+        device.
     isolated : bool
-        `callback` is a name, "module:name", of a callable that is imported in an interpreter with
-        a GIL of its own, and called there on the device's thread: nothing that the rest of the
-        program does makes it late. From Python 3.12 on. It sees memoryviews; NumPy cannot be
-        imported there.
+        `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
+        a GIL of its own and called there on the device's thread, so that the GIL of the program
+        cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
+        be imported there.
     parameters, results : dict or None
-        Names and first values (float, int, bool, bytes) of what goes into the callback and comes
-        out of it: :attr:`parameters` here is ``block.parameters`` there, likewise `results`.
+        Names and first values (float, int, bool, bytes) of the values that go into the callback
+        and come out of it. The program uses :attr:`parameters`, and the callback uses
+        ``block.parameters``; the same holds for `results`.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        What was given cannot work.
+        An argument is not valid, or the device cannot do it.
     DeviceNotFoundError
-        No device, or more than one, is meant.
+        No device, or more than one, matches `device`.
     DriverError
         The audio system refused.
     IsolatedImportError
@@ -385,7 +390,7 @@ class Stream(StreamBase):
     def latency(self) -> tuple[Latency, Latency]:
         """Frames from the connector to ``block.input``, and from ``block.output`` to it.
 
-        Before the first cycle JACK has to be asked, which takes up to two blocks' time.
+        Before the first cycle JACK has to be asked, which takes up to the duration of two blocks.
         """
         return self._latency("input"), self._latency("output")
 
