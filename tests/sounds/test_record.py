@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import subprocess
 import sys
+import threading
 import weakref
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from rig import Rig, until
 from voicecoil.conversion import as_source, converted, read_all
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
 
@@ -269,3 +273,29 @@ def test_a_forked_child_is_told_and_does_no_harm(tmp_path: Path) -> None:
     assert len(sound) == int(done.stdout)
     heard = np.flatnonzero(sound[:, 0])
     assert_coded(sound[heard[0] : heard[0] + 1000])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs POSIX signals")
+def test_ctrl_c_while_a_take_ends_does_not_lose_its_error() -> None:
+    device = VirtualDevice("Away", clock="free", frames=64)
+    take = vc.record(driver=VirtualDriver([device]))
+    until(lambda: take.position > 1000)
+    device.inject("unplug", at_frame=device.frame)
+    until(lambda: not take._writer.thread.is_alive())
+
+    def press(frame: FrameType, event: str, arg: object) -> None:
+        """On the thread that finishes the take, so that the main thread hears of it after that."""
+        if event == "call" and frame.f_code.co_name == "_finish":
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    threading.setprofile(press)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            take.wait()
+    finally:
+        threading.setprofile(None)  # type: ignore[arg-type]
+    with pytest.raises(vc.DeviceLostError):
+        take.wait()
+    sound = take.wait()
+    assert sound is not None
+    assert len(sound) == take.position

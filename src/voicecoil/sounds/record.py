@@ -200,28 +200,33 @@ class Recording(Unique):
                     f"{where} did not take the last frames within {END_S:g} s; {advice}wait() again"
                 )
             self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
-        return uninterrupted("finish", self._finish)
-
-    def _finish(self) -> NDArray[np.float32] | str:
-        with self._finishing:
-            return self._finished()
-
-    def _finished(self) -> NDArray[np.float32] | str:
-        trouble = self._stream._trouble()
-        if trouble is None and self._on_loss == "stop" and self._writer.incoming.losses:
-            first = self.losses[0]
-            trouble = FramesLostError(
-                f"{first.frames} frames were lost at frame {first.position}, which ended the "
-                'recording (on_loss="stop"); what came before is kept, and wait() again gives it'
-            )
-        if self._stream.state != "closed":
-            self._stream.close()
+        trouble = uninterrupted("finish", self._finish)
+        # What is raised once is taken here: Ctrl-C in the line above leaves it to the next call.
         if (error := self._writer.error.take()) is not None:
             raise error
         if trouble is not None and not self._told_trouble:
             self._told_trouble = True
             raise trouble
-        return self._writer.array() if self._path is None else self._path
+        return self._path if self._path is not None else uninterrupted("finish", self._array)
+
+    def _finish(self) -> Exception | None:
+        """Gives the device back. Returns why the recording ended before it should have."""
+        with self._finishing:
+            trouble = self._stream._trouble()
+            if trouble is None and self._on_loss == "stop" and self._writer.incoming.losses:
+                first = self.losses[0]
+                trouble = FramesLostError(
+                    f"{first.frames} frames were lost at frame {first.position}, which ended the "
+                    'recording (on_loss="stop"); what came before is kept, and wait() again gives '
+                    "it"
+                )
+            if self._stream.state != "closed":
+                self._stream.close()
+            return trouble
+
+    def _array(self) -> NDArray[np.float32]:
+        with self._finishing:
+            return self._writer.array()
 
     def __enter__(self) -> Recording:
         return self
