@@ -1,4 +1,4 @@
-"""Reports the exception of a stream's callback if the program does not ask for it in time."""
+"""Looks after running streams: reports exceptions the program does not ask for, checks the rate."""
 
 from __future__ import annotations
 
@@ -52,6 +52,7 @@ class Running(Protocol):
     @property
     def running(self) -> bool: ...
     def find_exception(self) -> BaseException | None: ...
+    def check_rate(self) -> None: ...
 
 
 _running: Alive[Running] = Alive()
@@ -74,7 +75,10 @@ def _goes_on(one: Running) -> bool:
     """Reports a failure that the program did not ask for. False: `one` need not be watched."""
     if one.closed or not one.running:
         return False  # `stop` or `close` has raised the exception
-    if one.engine.state != _core.FINISHED or one.engine.reason != _core.REASON_ERROR:
+    if one.engine.state != _core.FINISHED:
+        one.check_rate()
+        return True
+    if one.engine.reason != _core.REASON_ERROR:
         return True
     if not one.failure.is_overdue():
         return True

@@ -28,6 +28,7 @@ from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import Ahead
 from voicecoil.streams.place import Place
+from voicecoil.streams.rate_check import RateCheck
 from voicecoil.streams.recovery import Arrival, Recovery, watch
 
 __all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place", "State"]
@@ -98,6 +99,7 @@ class Connection:
         self._failure: Exception | None = None
         self._news: deque[Event] = deque()
         self._earlier_overloads = 0  # overloads on the devices that the stream has left
+        self._expect_rate(place.got.samplerate)
 
     @property
     def driver_stream(self) -> DriverStream | None:
@@ -239,6 +241,7 @@ class Connection:
         self._lost.clear()
         self._untold.clear()
         self._failure = None
+        self._expect_rate(self.place.got.samplerate)
         self.failure.begin()
         self.ended_by = ""
         self.phase = "away" if self.driver_stream is None else "started"
@@ -454,7 +457,34 @@ class Connection:
     def device_trouble(self) -> Exception | None:
         """Why the device runs no more IO cycles. None: it is well, or there is no device."""
         driver_stream = self.driver_stream
-        return driver_stream.trouble() if driver_stream is not None else None
+        if driver_stream is None:
+            return None
+        return driver_stream.trouble() or self._rate_trouble
+
+    def _expect_rate(self, samplerate: float) -> None:
+        """Measures the rate from now on, in a new run or on another device."""
+        self._rate_check = RateCheck(samplerate)
+        self._rate_trouble: DeviceLostError | None = None
+
+    def check_rate(self) -> None:
+        """Treats a device as lost if it has run at another rate than it reports for some seconds.
+
+        One thread at a time.
+        """
+        check = self._rate_check
+        if not self.started or self._rate_trouble is not None:
+            return
+        counted = self.engine.statistics()
+        host_ns, frames = counted["output_time"]
+        if host_ns is None or frames is None:
+            host_ns, frames = counted["input_time"]
+        measured = check.note(host_ns, frames)
+        if measured is not None and check is self._rate_check:
+            self._rate_trouble = DeviceLostError(
+                f"{self.place.device.name!r} runs at {measured:.0f} Hz, and its audio system says "
+                f"{self.place.got.samplerate:g} Hz: its rate was changed without a notification"
+            )
+            self.trouble()
 
     def look(self) -> None:
         """Asks the audio system whether the device still works. This may take long."""
@@ -617,6 +647,7 @@ class Connection:
                 driver_stream.close()
                 return True
             self.place = Place(arrival.device, got, driver_stream)
+            self._expect_rate(got.samplerate)
             self._recovery.settled()
             self._news.append(back)
             self.phase = "started"
