@@ -1,1 +1,1 @@
-"""The user's code: native functions, isolated interpreters, and values passed into callbacks."""
+"""Kinds of callbacks: native functions, isolated interpreters, and values passed to callbacks."""

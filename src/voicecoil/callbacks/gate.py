@@ -1,4 +1,7 @@
-"""Gates of other extensions (``voicecoil_bridge.h``): how they come to an end."""
+"""Control-plane side of the gates of ``voicecoil_bridge.h``: closing them and their exceptions.
+
+A gate lets the threads of another extension call a Python callable.
+"""
 
 from __future__ import annotations
 
@@ -13,14 +16,15 @@ __all__ = ["Gate"]
 
 
 class Gate(_core.Gate):
-    """What the control plane knows of a gate.
+    """The control plane's handle of a gate.
 
     Parameters
     ----------
     address : int
         The ``voicecoil_gate *``.
     name : str or None
-        The callable in an interpreter of its own; None: the gate has one of this interpreter.
+        "module:name" of a callable that runs in an isolated interpreter. None if the gate has a
+        callable of this interpreter.
     """
 
     def __init__(self, address: int, name: str | None) -> None:
@@ -40,7 +44,15 @@ class Gate(_core.Gate):
             raise
 
     def close(self, timeout_s: float) -> None:
-        """No call begins or is running after this."""
+        """Close the gate. After this, no call is running and no call can begin.
+
+        Raises
+        ------
+        StreamTimeoutError
+            A call did not return, or another thread did not close the gate, within `timeout_s`.
+        StreamStateError
+            The caller is itself inside a call through this gate.
+        """
         if exit_and_fork.forked(self._generation):
             return
         if not self._closing.acquire(timeout=timeout_s):
@@ -72,7 +84,10 @@ class Gate(_core.Gate):
     _kept: BaseException | None = None
 
     def take_exception(self) -> BaseException | None:
-        """The first exception since the last look, in this interpreter's classes."""
+        """Return and clear the first exception since the last call; None if there is none.
+
+        An exception of an isolated interpreter is converted to a class of this interpreter.
+        """
         kept, self._kept = self._kept, None
         if kept is not None or self._ended or exit_and_fork.forked(self._generation):
             return kept
@@ -80,9 +95,12 @@ class Gate(_core.Gate):
         return told_here(self._name, taken) if isinstance(taken, bytes) else taken
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """Shows what nobody took and who does not come back."""
+        """Close the gate when the program ends.
+
+        Reports an exception that was never taken, and calls that do not return.
+        """
         if exit_and_fork is None:
-            return  # the module is taken apart: Python has ended, and this has been done
+            return  # Python has cleared this module, and the exit handlers have already run
         try:
             self.close(timeout_s)
         except StreamTimeoutError as error:

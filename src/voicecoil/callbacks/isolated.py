@@ -1,7 +1,8 @@
-"""The home ``isolated=True``: a callable in an interpreter with a GIL of its own.
+"""Callbacks in an isolated interpreter (``isolated=True``), which has its own GIL.
 
-One thread, the keeper, makes the interpreter, imports the callable there, waits, and ends it. In
-between the device's IO thread enters that interpreter for each block; this one is not needed.
+The keeper thread creates the interpreter, imports the callable there, waits, and ends the
+interpreter. Until then the device's IO thread enters the isolated interpreter for each block and
+does not use the main interpreter.
 """
 
 from __future__ import annotations
@@ -34,14 +35,14 @@ __all__ = ["Core", "IsolatedCode", "Keeper", "check_name", "told_here"]
 
 OPEN_TIMEOUT_S = 60.0  # imports may be long
 END_TIMEOUT_S = 5.0
-BREAK_S = 0.05  # between two interruptions of an import
-EXIT_S = 2.0  # for all interpreters together that only need time, when the program ends
+BREAK_S = 0.05  # time between two interruptions of an import
+EXIT_S = 2.0  # time that all interpreters together have to end when the program ends
 OLDEST = (3, 12)
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
 
 def check_name(callback: Any) -> str:
-    """The callable's name, "module:name", or what is wrong with it."""
+    """Return the callable's name, "module:name", or raise an error that says what is wrong."""
     if sys.version_info < OLDEST:
         raise PythonVersionError(
             "isolated=True needs Python 3.12 or later, in which an interpreter can have a GIL of "
@@ -69,7 +70,11 @@ def check_name(callback: Any) -> str:
 
 
 class Core(Protocol):
-    """What a keeper keeps. The first three calls belong to its thread, the last to all others."""
+    """Calls that a keeper needs to run an interpreter.
+
+    Only the keeper's thread calls `make`, `interrupt` and `end`. Other threads call
+    `break_import`.
+    """
 
     def make(self, wanted: bytes) -> bytes: ...
     def interrupt(self) -> None: ...
@@ -78,36 +83,37 @@ class Core(Protocol):
 
 
 class Keeper:
-    """The thread that makes an interpreter, imports a callable there, waits, and ends it.
+    """The thread that creates an interpreter, imports a callable there, waits, and ends it.
 
     Parameters
     ----------
     name : str
-        As `check_name` gave it.
+        "module:name", as returned by `check_name`.
     core : Core
-        Whose interpreter it is.
+        The object that owns the interpreter.
     stream : dict or None
-        What `voicecoil.callbacks.isolated_bootstrap` makes a stream's block of.
+        Description of the stream, from which `voicecoil.callbacks.isolated_bootstrap` makes the
+        block. None for a gate.
 
     Attributes
     ----------
     name : str
     is_left : bool
-        The interpreter is left to the end of the process, because a thread is stuck in there. That
+        True if a thread is stuck in the interpreter, so that it stays until the process ends. This
         has been reported.
 
     Raises
     ------
     IsolatedImportError
-        The module cannot be imported there.
+        The module cannot be imported in an isolated interpreter.
     ArgumentError, ArgumentTypeError
-        It has no such name, or that cannot be called.
+        The module has no such name, or the object of that name cannot be called.
     StreamTimeoutError
-        The import did not end.
+        The import did not end within `OPEN_TIMEOUT_S`.
     StreamStateError
         The program is ending.
     DriverError
-        The system gives no thread.
+        The operating system cannot start another thread.
     """
 
     def __init__(self, name: str, core: Core, stream: dict[str, Any] | None) -> None:
@@ -123,7 +129,8 @@ class Keeper:
         self._answer: Any = None
         self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ready = threading.Event()
-        # Set by the thread, last. `Thread.join` that a signal interrupts takes it for ended.
+        # The keeper thread sets this last. `Thread.join` is not used, because after a signal has
+        # interrupted it, it takes the thread for ended.
         self._over = threading.Event()
         self._lock = threading.Lock()
         self._ending = False
@@ -160,7 +167,7 @@ class Keeper:
         self._messages.put(None)
 
     def break_import(self) -> None:
-        """Interrupts the import, if there is one; returns at once.
+        """Interrupt the import if one is running. Returns at once.
 
         An import that goes on while Python takes the main interpreter apart crashes the process.
         """
@@ -171,7 +178,7 @@ class Keeper:
         if answer is None:
             return
         if exit_and_fork.is_ending():
-            raise StreamStateError(exit_and_fork.ENDING)  # the import was broken off
+            raise StreamStateError(exit_and_fork.ENDING)  # the import was interrupted
         if isinstance(answer, BaseException):
             raise answer
         why, short, traceback = answer
@@ -195,70 +202,70 @@ class Keeper:
         )
 
     def adopt(self) -> None:
-        """From here on the caller ends it, also at exit."""
+        """Hand the keeper over: from now on the caller ends it, also when the program ends."""
         with self._lock:
             if self._ending:
                 raise StreamStateError(exit_and_fork.ENDING)
             self._adopted = True
 
     def interrupt(self) -> None:
-        """Asks for `Core.interrupt`; returns at once."""
+        """Ask the keeper thread to call `Core.interrupt`. Returns at once."""
         self._messages.put(self._core.interrupt)
 
     def end(self, timeout_s: float) -> None:
-        """Ends the interpreter, when no thread is inside or will enter."""
+        """End the interpreter. Call only when no thread is inside it or can still enter it."""
         self._ask_to_end()
         if not self.is_over(timeout_s):
             raise self.late(timeout_s)
 
     def late(self, timeout_s: float) -> StreamTimeoutError:
-        """What to raise or report when the interpreter has not ended in time."""
+        """Return the error for an interpreter that has not ended in time."""
         return StreamTimeoutError(
             f"the isolated interpreter of {self.name!r} did not end within {timeout_s:.3g} s"
         )
 
     def is_over(self, timeout_s: float = 0.0) -> bool:
-        """Waits until the interpreter has ended. False: it has not."""
+        """Wait until the interpreter has ended. Returns False if it has not ended in time."""
         return self._over.wait(max(0.0, timeout_s))
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the program ends before the keeper was adopted.
+        """End a keeper that was not adopted before the program ends. Called by `exit_and_fork`.
 
-        Does not wait: `_end_interpreters` does, for all keepers together.
+        This does not wait, because `_end_interpreters` waits for all keepers together.
         """
         with self._lock:
             if not self._adopted:
                 self._ask_to_end()
 
     def leave(self) -> None:
-        """Leaves the interpreter to the end of the process: a thread is stuck in there."""
+        """Keep the interpreter until the process ends, because a thread is stuck in it."""
         self.is_left = True
 
 
 def told_here(name: str, described: bytes) -> BaseException:
-    """An exception of an isolated interpreter in this interpreter's own classes."""
+    """Convert a described exception of an isolated interpreter to a class of this interpreter."""
     module, kind, short, traceback = marshal.loads(described)
-    if module == errors.__name__:  # what the bridge itself found
+    if module == errors.__name__:  # raised by the bridge itself, not by the user's code
         error: BaseException = getattr(errors, kind)(short.partition(": ")[2])
         return error
     return IsolatedCallbackError(f"{name} raised {short}", traceback=traceback)
 
 
 class IsolatedCode(_core.IsolatedCode):
-    """A callable in an interpreter of its own, as a stream's code. Raises as `Keeper` does.
+    """A callable in an isolated interpreter as a stream's code. Raises the errors of `Keeper`.
 
     Parameters
     ----------
     name : str
-        As `check_name` gave it.
+        "module:name", as returned by `check_name`.
     inputs, outputs : (int, int) or None
-        Shape (frames, channels) of each direction's block.
+        Shape (frames, channels) of the block in each direction. None without that direction.
     samplerate : float
         Hz.
     zero_copy : bool
-        Whether the views are pointed to the device's memory.
+        True if the block's views refer to the device's memory.
     parameters, results : Record or None
-        What goes in and what comes out.
+        Values passed to the callback and values returned by it.
     """
 
     def __init__(
@@ -272,7 +279,8 @@ class IsolatedCode(_core.IsolatedCode):
         results: Record | None,
     ) -> None:
         super().__init__(name)
-        self._records = parameters, results  # the interpreter has their mailboxes' addresses
+        # Keeps the mailboxes alive, because the isolated interpreter has only their addresses.
+        self._records = parameters, results
         wanted = {
             "input": inputs,
             "output": outputs,
@@ -284,14 +292,14 @@ class IsolatedCode(_core.IsolatedCode):
         self.keeper = Keeper(name, self, wanted)
 
     def take_exception(self) -> BaseException | None:
-        """What the callable raised, once."""
+        """Return and clear the exception that the callable raised; None if there is none."""
         described = self.describe_exception()
         return None if described is None else told_here(self.callable, described)
 
     def break_off(self, timeout_s: float) -> bool:
-        """Interrupts a callable that does not return; whether that helped.
+        """Interrupt a callable that does not return. Returns True if it has returned in time.
 
-        It does not where the callable waits inside of a C function.
+        A callable that waits inside a C function cannot be interrupted.
         """
         self.keeper.interrupt()
         until = time.monotonic() + timeout_s
@@ -300,7 +308,7 @@ class IsolatedCode(_core.IsolatedCode):
         return not self.running_on
 
     def clear(self) -> None:
-        """Ends the interpreter, when no cycle runs or will run."""
+        """End the interpreter. Call only when no IO cycle runs or can still begin."""
         self.keeper.end(END_TIMEOUT_S)
 
 
@@ -309,10 +317,10 @@ _keepers: Alive[Keeper] = Alive()
 
 @exit_and_fork.at_the_end
 def _end_interpreters() -> None:
-    """Waits for interpreters that are about to end, and leaves the others.
+    """Wait for interpreters that are ending. Interpreters that do not end in time are left.
 
-    Python aborts if it ends while an interpreter is left. A keeper that is still importing, or that
-    another thread has just told to end, only needs time.
+    Python aborts if it ends while another interpreter exists. A keeper that is still importing, or
+    that another thread has just asked to end, only needs time.
     """
     began = time.monotonic()
     while waiting := [one for one in _keepers.now() if not one.is_left and not one.is_over()]:
@@ -322,7 +330,7 @@ def _end_interpreters() -> None:
                 keeper.leave()
                 exit_and_fork.report(keeper.late(EXIT_S), keeper.name)
             elif waited_s >= EXIT_S / 2:
-                keeper.break_import()  # again and again: its module may catch SystemExit
+                keeper.break_import()  # repeated, because the module may catch SystemExit
         waiting[0].is_over(BREAK_S)
     if any(not keeper.is_over() for keeper in _keepers.now()):
         _core.forget_interpreters(EXIT_S)

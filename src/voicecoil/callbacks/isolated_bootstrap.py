@@ -1,7 +1,8 @@
-"""What runs in an isolated interpreter beside the user's module.
+"""Code of voicecoil that runs in an isolated interpreter beside the user's module.
 
-`voicecoil._core` cannot be loaded there, nor what needs it; `_block` and `errors` can. Nothing here
-is called on the IO thread: all imports happen when the stream is opened.
+An isolated interpreter can load `_block` and `errors`, but not `voicecoil._core` or a module that
+imports it. Nothing here is called on the IO thread, because all imports happen when the stream is
+opened.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from voicecoil import _block
 from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.errors import CallbackResultError, EscapedBlockError, Stop
 
-TYPE_CHECKING = False  # as in voicecoil/__init__.py: an interpreter should be quick to make
+TYPE_CHECKING = False  # importing `typing` would make each interpreter slower to create
 if TYPE_CHECKING:
     from typing import Any
 
@@ -23,7 +24,15 @@ FRAMES = 30
 
 
 def enter(wanted: dict[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
-    """Imports what is wanted: (nothing or why not, what the bridge needs or None)."""
+    """Import the wanted callable.
+
+    Returns
+    -------
+    bytes
+        Marshalled None, or the marshalled reason why the callable cannot be used.
+    tuple or None
+        The objects that the bridge needs; None if the callable cannot be used.
+    """
     module, name = wanted["callable"].split(":")
     try:
         found: Any = importlib.import_module(module)
@@ -42,7 +51,7 @@ def enter(wanted: dict[str, Any]) -> tuple[bytes, tuple[Any, ...] | None]:
 
 
 def _parts_of_stream(found: Any, wanted: dict[str, Any] | None) -> tuple[Any, ...] | None:
-    """What `isolated_code.c` takes."""
+    """Return the objects that `isolated_code.c` expects for a stream; None for a gate."""
     if wanted is None:
         return None
     memories = [_memory(wanted["input"], True), _memory(wanted["output"], False)]
@@ -69,12 +78,12 @@ def _side(wanted: tuple[Any, bytes, int] | None, writes: bool) -> _block.Values 
 
 
 def describe(error: BaseException) -> bytes:
-    """An exception as (module and name of its class, last lines, traceback), marshalled."""
-    import traceback  # long to load, and few need it
+    """Return an exception as marshalled (class's module, class's name, last lines, traceback)."""
+    import traceback  # imported here, because it is slow to load and rarely needed
 
     kind = type(error)
     short = "".join(traceback.format_exception_only(error)).strip()
-    # A recursion has thousands of frames; the innermost ones tell most.
+    # An endless recursion has thousands of frames. The innermost frames are the most useful.
     text = "".join(traceback.format_exception(error, limit=-FRAMES))
     return marshal.dumps((kind.__module__, kind.__name__, short, text))
 
@@ -88,7 +97,10 @@ def _refusal(why: str, error: BaseException, stack: list[str] | None = None) -> 
 
 
 def _import_refusal(error: BaseException) -> bytes:
-    """Tells of what it failed in the first place; NumPy, for one, wraps that in advice."""
+    """Describe the first cause of a failed import.
+
+    Some packages, such as NumPy, wrap that cause in another exception with general advice.
+    """
     import traceback
 
     stack: list[str] = []

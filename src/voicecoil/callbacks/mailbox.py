@@ -1,6 +1,6 @@
-"""The named numbers and bytes that go into a callback and come out of it: two mailboxes.
+"""Mailboxes: named numbers and bytes passed to a callback (parameters) and from it (results).
 
-A record holds each value at a place of its own; ``bridge/values.c`` reads and writes it.
+A record holds each value at a fixed offset. ``bridge/values.c`` reads and writes records.
 """
 
 from __future__ import annotations
@@ -16,21 +16,22 @@ from voicecoil.errors import ArgumentError, ArgumentTypeError
 __all__ = ["Record"]
 
 Field = tuple[str, str, int, int]  # name, kind, offset, size
-_TAKEN = ("read", "update")  # methods
+_TAKEN = ("read", "update")  # names of methods, which values cannot have
 _ALIGN = 8
 
 
 class Record:
-    """The control plane's side of one mailbox, and how to make the callback's.
+    """The control plane's side of one mailbox. It also creates the callback's side.
 
     Parameters
     ----------
     what : str
-        The argument's name, for errors.
+        The argument's name, for error messages.
     given : mapping
-        Name -> first value: a float, an int, a bool, or bytes (its length is the room).
+        Maps each name to its first value: a float, an int, a bool or bytes. The length of the first
+        bytes is the capacity of that value.
     writes : bool
-        Whether the control plane writes it, or the callback.
+        True if the control plane writes the mailbox, False if the callback writes it.
     """
 
     def __init__(self, what: str, given: Mapping[str, Any], writes: bool) -> None:
@@ -44,11 +45,14 @@ class Record:
         self.control = _block.values(self.fields, self.first, None, writes, True)
 
     def callback_side(self) -> _block.Values:
-        """For a callback in this interpreter."""
+        """Return the other side of the mailbox, for a callback in this interpreter."""
         return _block.values(self.fields, self.first, self.control, not self._writes, False)
 
     def for_another_interpreter(self) -> tuple[tuple[Field, ...], bytes, int]:
-        """What `voicecoil.callbacks.isolated_bootstrap` makes the callback's side of."""
+        """Return (fields, first record, address of the mailbox) for an isolated interpreter.
+
+        `voicecoil.callbacks.isolated_bootstrap` makes the callback's side from them.
+        """
         return self.fields, self.first, _block.mailbox(self.control)
 
 

@@ -1,20 +1,21 @@
-"""Native functions as callbacks: machine code on the IO thread, without Python.
+"""Native functions as callbacks. They run on the IO thread without Python.
 
-The C signature, stable (``vc_native_fn`` in ``voicecoil.h``)::
+This C signature is stable (``vc_native_fn`` in ``voicecoil.h``)::
 
     int32_t callback(float *output, const float *input, uint32_t frames,
                      const vc_block *block, void *user);
 
-`output` and `input` are interleaved float32, `frames` times the stream's channels; NULL without
-that direction. Return 0 to go on, 1 to end the stream after this block, a negative number of your
-own to end it with a `NativeCallbackError`. It must not block, allocate, or call Python. If it calls
-Python nevertheless, because it is a Python function that ctypes, cffi or Cython made native, an
-exception ends the stream as that of any callback does.
+`output` and `input` are interleaved float32 with `frames` times the stream's channels samples. Each
+is NULL if the stream does not have that direction. The function returns 0 to continue, 1 to end the
+stream after this block, or a negative number of its own to end the stream with a
+`NativeCallbackError`. It must not block, allocate, or call Python. A Python function that ctypes,
+cffi or Cython made native calls Python nevertheless. If it raises an exception, the exception ends
+the stream, as in any other callback.
 
-`user` is what :class:`NativeCallback` was given. In a stream with ``parameters=`` it is the newest
-record of these, constant during the call: the values in their order, each at a multiple of 8 bytes;
-a float is a double, an int an int64_t, a bool a byte, and bytes are their number in a uint32_t and
-behind it as many.
+`user` is the argument of :class:`NativeCallback`. In a stream with ``parameters=``, `user` points
+instead to the newest record of the parameters, which is constant during the call. The record has
+the values in their order, each at a multiple of 8 bytes. A float is a double, an int is an int64_t,
+and a bool is one byte. Bytes are a uint32_t with their number, followed by the bytes.
 """
 
 from __future__ import annotations
@@ -53,24 +54,24 @@ __all__ = [
 
 
 class NativeCallback(Unique):
-    """The address of a native function, and what goes with it.
+    """A native function and its `user` argument.
 
     Parameters
     ----------
     function : object
         A numba ``cfunc``, a ctypes function pointer, a cffi function pointer, a PyCapsule that is
-        named after its signature (as Cython's are), or an integer address, of the signature in
-        this module's documentation.
+        named after its signature (as Cython's are), or an integer address. The function must have
+        the signature in this module's documentation.
     user : int, ctypes object, cffi pointer or buffer, optional
-        What the function gets as `user`: an address, a pointer, or an object whose memory it is.
-        It is kept alive, and in its place, as long as the stream.
+        The value of the function's `user` argument: an address, a pointer, or an object whose
+        memory the function uses. The object stays alive and at its address as long as the stream.
 
     Raises
     ------
     ArgumentTypeError
-        `function` is none of these, or of another signature; `user` has no address.
+        `function` is none of these or has another signature, or `user` has no address.
     ArgumentError
-        It is NULL, or a numba function that may raise an exception.
+        `function` is NULL, or is a numba function that may raise an exception.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -97,13 +98,13 @@ class NativeCallback(Unique):
 
 
 def ctypes_type() -> Any:
-    """The signature as a ctypes function type, to cast a library's function to."""
+    """Return the signature as a ctypes function type, for casting the function of a library."""
     pointer = ctypes.c_void_p
     return ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, ctypes.c_uint32, pointer, pointer)
 
 
 def as_native(callback: Any) -> NativeCallback | None:
-    """`callback` as a native one; None if it is not native."""
+    """Return `callback` as a NativeCallback; None if it is not a native function."""
     if isinstance(callback, NativeCallback):
         return callback
     if isinstance(callback, int) or function_address(callback) is None:
@@ -114,11 +115,12 @@ def as_native(callback: Any) -> NativeCallback | None:
 def check_native(
     native: NativeCallback, parameters: Mapping[str, Any] | None, results: Any
 ) -> None:
-    """What a native function cannot have.
+    """Refuse arguments of a stream that a native callback does not support.
 
     Raises
     ------
     ArgumentError
+        `results` are given, or both `parameters` and the native callback's `user`.
     """
     if results is not None:
         raise ArgumentError(
@@ -133,7 +135,7 @@ def check_native(
 
 
 def native_code(native: NativeCallback, parameters: Record | None) -> _core.NativeCode:
-    """It as what a stream runs."""
+    """Return the native callback as a stream's code."""
     from voicecoil import _block, _core
 
     mailbox = _block.mailbox(parameters.control) if parameters is not None else 0
@@ -147,15 +149,15 @@ def native_code(native: NativeCallback, parameters: Record | None) -> _core.Nati
 # ---- Python code in native functions -----------------------------------------------------------
 
 _codes: Alive[_core.NativeCode] = Alive()
-_hook: Any = None  # the newest of ours
+_hook: Any = None  # the newest `sys.unraisablehook` that `_listen` has installed
 
 
 def _listen() -> None:
-    """Hears what Python code in a native function raises, so that it ends the stream.
+    """Install a hook that ends the stream if Python code in a native function raises.
 
-    Neither ctypes nor cffi nor Cython has anybody to give it to: they call `sys.unraisablehook`,
-    on the IO thread and within the callback. Before, the stream went on in silence and a traceback
-    was printed for every block.
+    ctypes, cffi and Cython cannot pass an exception to the caller of a native function. They call
+    `sys.unraisablehook` on the IO thread, within the callback. Without this hook, the stream
+    continued in silence and a traceback was printed for every block.
     """
     global _hook
     before = sys.unraisablehook

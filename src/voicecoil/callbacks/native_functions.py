@@ -1,7 +1,8 @@
-"""Addresses of native functions: the kinds of objects that have one, and what each declares.
+"""Addresses and declared signatures of native functions.
 
-A function of another signature reads and writes memory that does not belong to it. So whatever an
-object says of its function's types is compared with the callback's signature, as C writes types.
+A function with another signature would read and write memory that does not belong to it. Therefore
+the types that an object declares for its function are converted to C's notation and compared with
+the callback's signature.
 """
 
 from __future__ import annotations
@@ -22,15 +23,15 @@ __all__ = ["SIGNATURE", "function_address", "numba_signature", "user_address"]
 
 SIGNATURE = "int32_t (float *, const float *, uint32_t, const vc_block *, void *)"
 
-_FIRST_ADDRESS = 4096  # no system maps the page below: such numbers are errors or null pointers
-_PYTHON_API = 4  # FUNCFLAG_PYTHONAPI of ctypes: a function that is called with the GIL held
+_FIRST_ADDRESS = 4096  # no system maps the first page, so smaller numbers cannot be addresses
+_PYTHON_API = 4  # ctypes' FUNCFLAG_PYTHONAPI marks functions that are called with the GIL held
 _CAPSULE = type(datetime.datetime_CAPI)
 _CFFI = "_cffi_backend"
 _ANY_CTYPES: Any = ctypes._SimpleCData.__mro__[1]
 
 
 def numba_signature() -> Any:
-    """The signature for ``@numba.cfunc(...)``; `block` and `user` are ``voidptr``."""
+    """Return the signature for ``@numba.cfunc(...)``. `block` and `user` are ``voidptr``."""
     from numba import types
 
     floats: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call,unused-ignore]
@@ -38,14 +39,14 @@ def numba_signature() -> Any:
 
 
 def function_address(function: Any) -> int | None:
-    """Where a native function is; 0: NULL; None: it is no native function.
+    """Return the address of a native function; 0 for NULL; None if it is not a native function.
 
     Raises
     ------
     ArgumentTypeError
-        It is native, and of another signature or kind.
+        `function` is native and has another signature, or cannot be called without Python.
     ArgumentError
-        It is a numba function that may raise an exception.
+        `function` is a numba function that may raise an exception.
     """
     if isinstance(function, bool):
         return None
@@ -94,21 +95,25 @@ _NUMBER = re.compile(
 
 
 def _plain(kind: str) -> str:
-    """A C type in one spelling: ``float const *`` and Cython's ``__pyx_t_5numpy_float32_t *``."""
+    """Return a C type in one spelling.
+
+    For example, ``float const *`` becomes ``float*`` and Cython's ``__pyx_t_5numpy_float32_t *``
+    becomes ``float32_t*``.
+    """
     words = _UNSAID.sub(" ", kind.replace("*", " * ").replace("[]", " * "))
     words = re.sub(r"__pyx_t_(\w+)", lambda mangled: _unmangled(mangled[1]), words)
     return " ".join(words.split()).replace(" *", "*").replace("* ", "*")
 
 
 def _unmangled(name: str) -> str:
-    """Cython puts the names of modules in front, each with its length."""
+    """Remove the names of modules that Cython puts before a name, each preceded by its length."""
     while length := re.match(r"\d+", name):
         name = name[length.end() + int(length[0]) + 1 :]
     return name
 
 
 def _is_callback(result: str, arguments: Sequence[str]) -> bool:
-    """Whether these C types are those of `SIGNATURE`, or as good."""
+    """Return whether these C types are those of `SIGNATURE` or compatible with them."""
     if len(arguments) != 5:
         return False
     output, given, frames, block, user = (_plain(kind) for kind in arguments)
@@ -117,7 +122,7 @@ def _is_callback(result: str, arguments: Sequence[str]) -> bool:
         and output in _FLOATS
         and given in _FLOATS
         and frames in _FRAMES
-        and block.endswith("*")  # each has a name of its own for the structure
+        and block.endswith("*")  # the structure's name differs between compilers and bindings
         and not _NUMBER.fullmatch(block)
         and user.endswith("*")
     )
@@ -134,7 +139,7 @@ def _refuse_other(what: str, result: str, arguments: Sequence[str], advice: str)
 
 
 def _c_name(kind: Any) -> str:
-    """A ctypes type as C writes it."""
+    """Return the name of a ctypes type in C's notation."""
     if kind is None:
         return "void"
     if not isinstance(kind, type):
@@ -160,7 +165,7 @@ def _ctypes_address(function: Any) -> int:
             "PYFUNCTYPE); a callback is called without it: use voicecoil.native.ctypes_type()"
         )
     declared = function.argtypes
-    if declared is not None:  # a library's function says nothing unless somebody declared it
+    if declared is not None:  # None unless the program has set `argtypes`
         _refuse_other(
             "the ctypes function is declared as",
             _c_name(function.restype),
@@ -187,12 +192,12 @@ def _numba_address(function: Any) -> int | None:
     return int(address)
 
 
-# The exceptions that numba has compiled into a function, as pickles in LLVM's notation.
+# Matches the exceptions that numba has compiled into a function, as pickles in LLVM's notation.
 _RAISED = re.compile(r'@\.const\.pickledata\.\w+ = [^\n]*? c"((?:[^"\\]|\\[0-9A-Fa-f]{2})*)"')
 
 
 def _raised(llvm: str) -> list[str]:
-    """The names of the exceptions that compiled code may raise."""
+    """Return the names of the exceptions that compiled code may raise."""
     names = set()
     for data in _RAISED.findall(llvm):
         pickled = re.sub(
@@ -204,11 +209,14 @@ def _raised(llvm: str) -> list[str]:
 
 
 def _refuse_what_raises(function: Any) -> None:
-    """A cfunc that raises takes the GIL, prints, and goes on with whatever it was to return."""
+    """Refuse a cfunc that may raise.
+
+    A cfunc that raises takes the GIL, prints the exception, and returns an arbitrary value.
+    """
     try:
         raised = _raised(function.inspect_llvm())
     except Exception:
-        return  # another numba, which tells it otherwise
+        return  # this version of numba does not list exceptions in this form
     if raised:
         raise ArgumentError(
             f"the cfunc may raise {', '.join(raised)}; on the device's thread that would wait for "
@@ -247,7 +255,7 @@ def _cffi_address(function: Any) -> int | None:
     try:
         kind = backend.typeof(function)
     except TypeError:
-        return None  # the library itself, a type
+        return None  # an object of cffi without a C type, such as a library
     if kind.kind not in ("function", "pointer"):
         raise ArgumentTypeError(f"{shown(function)} is data; give a function pointer, {SIGNATURE}")
     address = int(backend.FFI().cast("uintptr_t", function))
@@ -267,12 +275,12 @@ def _cffi_address(function: Any) -> int | None:
 
 
 def user_address(user: Any) -> tuple[int, Any]:
-    """Where that memory is, and what keeps it there.
+    """Return the address of `user` and an object that keeps its memory at that address.
 
     Raises
     ------
     ArgumentTypeError
-        It has no address.
+        `user` has no address.
     """
     if user is None:
         return 0, None
@@ -285,7 +293,8 @@ def user_address(user: Any) -> tuple[int, Any]:
     if type(user).__module__ == _CFFI:
         return _cffi_data_address(user), user
     try:
-        # Holds the buffer: a bytearray could be resized, and its memory with it be gone.
+        # Hold an export of the buffer. Otherwise a bytearray could be resized, which frees its
+        # memory while the callback uses it.
         export = ctypes.c_char.from_buffer(user)
     except (TypeError, ValueError, BufferError):
         raise ArgumentTypeError(

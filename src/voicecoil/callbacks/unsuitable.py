@@ -1,6 +1,6 @@
-"""Callables that cannot be callbacks, which can be seen before there is a device.
+"""Detects callables that cannot be callbacks before a device is opened.
 
-It imports nothing, so that an isolated interpreter is quick to make.
+This module imports nothing, so that an isolated interpreter is created quickly.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 __all__ = ["why_unsuitable"]
 
-DEPTH = 100  # a partial of a method of an object; not more
-# co_flags of a function's code.
+DEPTH = 100  # most nested partials and methods that are followed to the function
+# Bits of co_flags in a function's code object.
 _ASYNC = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
 _GENERATOR = 0x20
 _ASYNC_GENERATOR = 0x200
 
 
 def why_unsuitable(callback: Any) -> str | None:
-    """Why a call of it would not return None; None: nothing says so.
+    """Return why a call of `callback` would not return None; None if no reason is known.
 
-    Before, the first block told, as an exception on the device's thread.
+    Without this check, the first block raised an exception on the device's thread.
     """
     flags = getattr(getattr(_function(callback), "__code__", None), "co_flags", 0)
     if not isinstance(flags, int):
@@ -43,7 +43,7 @@ def why_unsuitable(callback: Any) -> str | None:
 
 
 def _function(callback: Any) -> Any:
-    """The function that is called in the end."""
+    """Return the function behind partials, methods and callable objects."""
     for _ in range(DEPTH):
         kind = type(callback)
         if kind.__module__ == "functools" and kind.__name__ == "partial":
