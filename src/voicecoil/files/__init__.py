@@ -1,6 +1,6 @@
 """Audio files and arrays as sources of frames, and audio files for writing.
 
-The names are loaded when they are first used, because `soundfile` takes long to import.
+Each name is loaded when it is first used, because importing `soundfile` is slow.
 """
 
 from __future__ import annotations

@@ -20,16 +20,17 @@ from voicecoil.sealed import Unique
 
 __all__ = ["ArraySource"]
 
-MANY_CHANNELS, FEW_FRAMES = 32, 2  # who has them put the two the other way round
+# An array with more channels and no more frames than this is probably transposed.
+MANY_CHANNELS, FEW_FRAMES = 32, 2
 _INTEGER_SCALE = {"int16": 2.0**-15, "int32": 2.0**-31}
 
 
 class ArraySource(Unique):
     """An array as a source of frames.
 
-    The array is not copied: what is written into it later is heard. It is scaled to float32 as
-    it is read: int16 by 2**-15, int32 by 2**-31, uint8 by ``(x - 128) / 128``. NaN and infinity
-    are left in place.
+    The array is not copied, so later changes of the array are heard. Samples are converted to
+    float32 as they are read. The scale is 2**-15 for int16 and 2**-31 for int32, and uint8 becomes
+    ``(x - 128) / 128``. NaN and infinity are kept.
 
     Parameters
     ----------
@@ -46,9 +47,10 @@ class ArraySource(Unique):
     Raises
     ------
     ArgumentTypeError
-        Not an array, or of another dtype, or a samplerate that is not a number.
+        `array` is not an array or has another dtype, or `samplerate` is not a number.
     ArgumentError
-        Another shape, no frames, no or more than 1024 channels, an impossible samplerate.
+        `array` has another shape, no frames, no channels or more than 1024 channels, or
+        `samplerate` is out of range.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -119,7 +121,7 @@ class ArraySource(Unique):
         name = block.dtype.name
         scaled: NDArray[np.float32]
         if name == "int32":
-            # float32 has 24 bits: scale in float64, so that there is one rounding.
+            # float32 has 24 bits. Scaling in float64 rounds only once.
             scaled = (block * _INTEGER_SCALE[name]).astype(np.float32, order="C")
         elif name == "int16":
             scaled = block.astype(np.float32, order="C")
@@ -143,7 +145,7 @@ class ArraySource(Unique):
             raise StreamClosedError("this ArraySource is closed; make a new one")
 
     def close(self) -> None:
-        """Let go of the array; again is harmless."""
+        """Release the array. A second call has no effect."""
         self._closed = True
         self._array = self._array[:0]
 

@@ -1,11 +1,11 @@
-"""Which source channel is heard on which target channel, and how loud.
+"""Mixes, which map source channels to target channels with gains.
 
 A *mix* is one of two things:
 
 - an **index map**, a tuple with one entry for each target channel: the 0-based source channel
-  that it carries, or None for silence. It moves samples and does no arithmetic.
-- a **gain matrix**, float32 of shape ``(target_channels, source_channels)``: row ``t`` says how
-  much of each source channel is summed into target channel ``t``.
+  that it carries, or None for silence. It copies samples and does no arithmetic.
+- a **gain matrix**, float32 of shape ``(target_channels, source_channels)``: row ``t`` has the
+  gain of each source channel in target channel ``t``.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Mix: TypeAlias = tuple[int | None, ...] | NDArray[np.float32]
-    # Indices and None, or rows of gains. A union of both reads better and makes type checkers
-    # refuse plain nested lists, whose element type they then cannot infer.
+    # Indices and None, or rows of gains. This is not a union of both, because type checkers cannot
+    # infer the element type of a plain nested list then, and refuse it.
     Mapping: TypeAlias = Sequence[Any] | NDArray[Any]
 
 __all__ = ["MAX_CHANNELS", "apply", "check_channels", "mix_matrix"]
 
 MAX_CHANNELS = 1024
-"""The most channels that a stream, a file or an array may have; the engine's limit too."""
+"""The most channels that a stream, a file or an array may have. It is also the engine's limit."""
 
 _HALF_POWER = 0.5**0.5
 
 # ITU-R BS.775 folding to stereo, in the channel order of WAV and FLAC: (left, right) for each
-# source channel. The LFE channel is left out, as the recommendation has it.
+# source channel. The LFE channel is left out, as in the recommendation.
 _LEFT, _RIGHT, _CENTRE, _LFE = (1.0, 0.0), (0.0, 1.0), (_HALF_POWER, _HALF_POWER), (0.0, 0.0)
 _TO_LEFT, _TO_RIGHT, _REAR = (_HALF_POWER, 0.0), (0.0, _HALF_POWER), (0.5, 0.5)
 _STEREO_FOLD: dict[int, tuple[tuple[float, float], ...]] = {
@@ -47,7 +47,7 @@ _STEREO_FOLD: dict[int, tuple[tuple[float, float], ...]] = {
 
 
 def check_channels(channels: int, name: str = "channels") -> int:
-    """Return a number of channels as an int, or say why it cannot be one.
+    """Return a number of channels as an int, or raise an error that says what is wrong.
 
     Parameters
     ----------
@@ -59,9 +59,9 @@ def check_channels(channels: int, name: str = "channels") -> int:
     Raises
     ------
     ArgumentTypeError
-        It is not an integer.
+        `channels` is not an integer.
     ArgumentError
-        It is out of range.
+        `channels` is out of range.
     """
     try:
         if isinstance(channels, bool):
@@ -80,20 +80,20 @@ def check_channels(channels: int, name: str = "channels") -> int:
 
 
 def mix_matrix(source_channels: int, target_channels: int, mapping: Mapping | None = None) -> Mix:
-    """Say how source channels become target channels.
+    """Return the mix that maps source channels to target channels.
 
     Without `mapping`:
 
     ============================  =========================================================
-    Source to target              What is heard
+    Source to target              Mix
     ============================  =========================================================
-    N to N                        each channel as it is (an index map)
-    1 to N                        the one channel on all (an index map)
-    N to 1                        the mean of all
+    N to N                        each channel unchanged (an index map)
+    1 to N                        the source channel on all target channels (an index map)
+    N to 1                        the mean of all source channels
     N to M, N < M, N > 1          channel i on i, silence on the rest (an index map)
-    3..8 to 2                     folded as ITU-R BS.775 says, in WAV's channel order (L R C
-                                  LFE ...), then scaled so that it cannot clip
-    N to M, N > M, otherwise      target t gets the mean of the sources t, t + M, t + 2M ...
+    3..8 to 2                     the downmix of ITU-R BS.775 in WAV's channel order (L R C
+                                  LFE ...), scaled so that it cannot clip
+    N to M, N > M, otherwise      target t is the mean of the sources t, t + M, t + 2M ...
     ============================  =========================================================
 
     Parameters
@@ -101,21 +101,21 @@ def mix_matrix(source_channels: int, target_channels: int, mapping: Mapping | No
     source_channels, target_channels : int
         1 to ``MAX_CHANNELS``.
     mapping : sequence of int or None, or array_like of shape (target_channels, source_channels)
-        For each target channel the 0-based source channel, or None for silence; or the gains
-        themselves, finite, linear, negative ones invert.
+        For each target channel, the 0-based source channel or None for silence. Alternatively a
+        matrix of finite linear gains. A negative gain inverts.
 
     Returns
     -------
     tuple of (int or None), or ndarray of float32, shape (target_channels, source_channels)
-        The index map wherever no arithmetic is needed, otherwise the gains. A given matrix that
-        only selects (one 1.0 or nothing in each row) is returned as an index map.
+        An index map if no arithmetic is needed, otherwise the gains. A matrix with only zeros and
+        at most one 1.0 in each row is returned as an index map.
 
     Raises
     ------
     ArgumentError
         A number of channels, the mapping's length or shape, an index or a gain is impossible.
     ArgumentTypeError
-        A number of channels is not an integer, or `mapping` holds something else.
+        A number of channels is not an integer, or `mapping` has elements of another type.
     """
     sources = check_channels(source_channels, "source_channels")
     targets = check_channels(target_channels, "target_channels")
@@ -196,22 +196,22 @@ def _simplest(gains: NDArray[np.float32]) -> Mix:
 
 
 def apply(frames: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
-    """Carry frames from the source's channels to the target's.
+    """Apply a mix to frames with the source's channels.
 
-    An index map copies samples bit by bit (also NaN and infinity). A gain matrix sums in
-    float32, source channel by source channel in rising order, so that a frame comes out the same
-    whatever block it arrives in; a gain of 0.0 keeps a source channel out even where it is NaN.
+    An index map copies samples bit by bit, also NaN and infinity. A gain matrix sums in float32,
+    source channel by source channel in rising order, so that the result of a frame does not depend
+    on the size of its block. A source channel with a gain of 0.0 has no effect, even if it is NaN.
 
     Parameters
     ----------
     frames : ndarray of float32, shape (frames, source_channels)
     mix : tuple or ndarray
-        What :func:`mix_matrix` returned.
+        The mix returned by :func:`mix_matrix`.
 
     Returns
     -------
     ndarray of float32, shape (frames, target_channels)
-        `frames` itself, not a copy, if nothing changes; otherwise a new array.
+        `frames` itself if the mix changes nothing, otherwise a new array.
 
     Raises
     ------
@@ -247,8 +247,8 @@ def apply(frames: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
             f"frames has {sources} channels and the mix is for {mix.shape[1]}; "
             "make the mix with mix_matrix for this number of channels"
         )
-    # Not a matrix product: BLAS picks another order of summation for another number of rows,
-    # and 0.0 * NaN would spread a broken channel to all the others.
+    # A matrix product is not used for two reasons. BLAS changes the order of summation with the
+    # number of rows, and 0.0 * NaN would spread NaN from one channel to all others.
     mixed = np.zeros((len(frames), mix.shape[0]), dtype=np.float32)
     with np.errstate(invalid="ignore", over="ignore"):
         for target, source in np.argwhere(mix):

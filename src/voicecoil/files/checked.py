@@ -1,4 +1,4 @@
-"""A caller's own source, checked at every read."""
+"""Checks of sources that are written by users of this library."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["CheckedSource"]
 
 
 class CheckedSource:
-    """A source that somebody else wrote; what it returns is checked before it is used.
+    """Wraps a user's source and checks each block that the source returns.
 
-    float64 is converted, and shape ``(n,)`` is taken for one channel; anything else that is not
-    float32 of shape ``(n, channels)`` is an error that names it.
+    float64 is converted, and shape ``(n,)`` counts as one channel. Any other block that is not
+    float32 of shape ``(n, channels)`` raises an error that states the dtype or the shape.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class CheckedSource:
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        It lacks a method, or its rate, channels or frames cannot be.
+        The source lacks a method, or its rate, channels or frames are impossible.
     """
 
     def __init__(self, source: Any) -> None:

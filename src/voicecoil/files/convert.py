@@ -1,4 +1,4 @@
-"""Sources with another sample rate or other channels, and anything playable as a source."""
+"""Conversion of sources to another sample rate or other channels, and of sounds to sources."""
 
 from __future__ import annotations
 
@@ -28,26 +28,29 @@ from voicecoil.sealed import Unique
 __all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted", "read_all"]
 
 QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
-"""The rate converter's qualities, from quick to very high."""
+"""The rate converter's qualities, from the quickest (QQ) to the highest (VHQ)."""
 
 _CHUNK_FRAMES = 4096
-# The most that one step makes. The rate converter does not check whether it gets its memory: from
-# 1 Hz to 48 kHz, 4096 frames became 4.7 GB, and a crash where there was less memory.
+# The most samples that one step of the rate converter may make. The converter does not check
+# whether its allocations succeed. From 1 Hz to 48 kHz, 4096 frames needed 4.7 GB, and the process
+# crashed on machines with less memory.
 _MADE_SAMPLES = 2**18
-# More than the longest filter (VHQ at a wide ratio) reaches back.
+# Longer than the history of the longest filter, which is that of VHQ at a large ratio.
 _PREROLL_FRAMES = 8192
 
 
 def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
-    """Return a source for an array or a file; a source is returned as it is, or checked.
+    """Return a source for an array or a file.
+
+    A source of this library is returned unchanged. Another source is wrapped and checked.
 
     Parameters
     ----------
     array_or_path : ndarray, str, path-like or Source
         See :class:`ArraySource` and :func:`~voicecoil.files.open_source`.
     samplerate : int, optional
-        Frames per second of the array, which does not know it. A file does: leave it out there;
-        any other than the file's own is refused. Use :func:`converted` for another rate.
+        Frames per second of the array. A file has its own rate, so omit `samplerate` for a file.
+        A value other than the file's own rate is refused. Use :func:`converted` for another rate.
 
     Returns
     -------
@@ -56,9 +59,9 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     Raises
     ------
     ArgumentError
-        An array without a samplerate, or a file with another than its own.
+        `samplerate` is missing for an array, or differs from the rate of a file or source.
     VoicecoilError
-        Whatever :class:`ArraySource` or :func:`~voicecoil.files.open_source` finds.
+        Any error of :class:`ArraySource` or :func:`~voicecoil.files.open_source`.
     """
     if all(hasattr(array_or_path, name) for name in ("read", "samplerate", "channels", "frames")):
         own = (ArraySource, CheckedSource, ConvertedSource, FileSource, LoopedSource)
@@ -106,15 +109,15 @@ def converted(
     Parameters
     ----------
     source : Source
-        Read from where it is; closed with the result.
+        Read from its present position, and closed when the result is closed.
     samplerate : int
-        The wanted frames per second.
+        Frames per second of the result.
     channels : int
-        The wanted channels.
+        Number of channels of the result.
     mapping : sequence of int or None, or array_like of shape (channels, source.channels)
         See :func:`~voicecoil.files.channels.mix_matrix`.
     quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
-        Of the rate conversion.
+        Quality of the rate conversion.
 
     Returns
     -------
@@ -124,7 +127,7 @@ def converted(
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        A rate, a number of channels, a mapping or a quality that cannot be.
+        The rate, the number of channels, the mapping or the quality is impossible.
     """
     rate = check_file_rate(samplerate)
     count = check_channels(channels)
@@ -140,27 +143,28 @@ def converted(
 
 
 class ConvertedSource(Unique):
-    """A source that is heard through a channel mix and a rate converter; see :func:`converted`.
+    """A source with a channel mix and a rate converter; see :func:`converted`.
 
-    The number of frames is exact: for ``n`` frames of the source it is
-    ``n * samplerate / source.samplerate``, rounded to the nearest, halves up. The sound is
-    aligned: frame ``k`` is the source at the time ``k / samplerate``. How many frames are read
-    at a time does not change a bit of them.
+    The number of frames is exact. For ``n`` frames of the source it is
+    ``n * samplerate / source.samplerate``, rounded to the nearest integer, halves up. The result
+    is aligned in time, so that frame ``k`` is the source at the time ``k / samplerate``. The result
+    does not depend on the number of frames in each read.
 
-    Rate conversion would spread a NaN or an infinity over its neighbours, so these are silenced
-    before it, and counted. Without rate conversion they stay where they are.
+    Rate conversion would spread NaN and infinity to neighbouring samples. Therefore such samples
+    are replaced by silence before the conversion and counted. Without rate conversion they are
+    kept.
 
-    A file that is truncated, or goes on with another rate, gives all its frames, with the
-    converter's tail, and then raises :class:`~voicecoil.errors.FileTruncatedError` or
+    If a file is truncated, or continues with another rate, all its frames and the converter's tail
+    are returned first. The next read raises :class:`~voicecoil.errors.FileTruncatedError` or
     :class:`~voicecoil.errors.FileChangesError`.
 
     Attributes
     ----------
     samplerate, channels : int
     frames : int or None
-        Expected after the conversion; None if the source does not know.
+        Expected number of frames after the conversion. None if the source's length is unknown.
     silenced_samples : int
-        Samples that were NaN or infinite where the rate converter would have got them.
+        Number of NaN and infinite samples that were replaced by silence.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -183,7 +187,7 @@ class ConvertedSource(Unique):
         self.silenced_samples = 0
         self._source = source
         self._mix = mix_matrix(source.channels, channels, mapping)
-        # Convert the rate of as few channels as there are on either side.
+        # Mixing first if that reduces the channels makes the rate conversion cheaper.
         self._mix_first = channels < source.channels
         self._quality = quality
         self._closed = False
@@ -201,14 +205,14 @@ class ConvertedSource(Unique):
         return (2 * source_frames * self.samplerate + rate) // (2 * rate)
 
     def _start_at(self, target_frame: int) -> None:
-        """Begin a new conversion at a frame that coincides with one of the source."""
+        """Begin a new conversion at a frame that coincides with a frame of the source."""
         import numpy as np
 
         self._source_frame = target_frame * self._source.samplerate // self.samplerate
         self._made_frames = target_frame
         self._ready: NDArray[np.float32] = np.zeros((0, self.channels), dtype=np.float32)
         self._drained = False  # the source has ended
-        self._ended = False  # all that comes of it has been made
+        self._ended = False  # all frames of the result have been made
         self._failure: FileFormatError | None = None
         if self._converts:
             import soxr
@@ -235,7 +239,8 @@ class ConvertedSource(Unique):
         Raises
         ------
         FileTruncatedError, FileChangesError
-            The source is a file that ends too early or changes, and all before has been returned.
+            The source is a file that ends too early or changes, and all frames before that have
+            been returned.
         StreamClosedError
             The source is closed.
         """
@@ -262,10 +267,11 @@ class ConvertedSource(Unique):
 
         frames = self._next_source_frames()
         if self._drained:
-            # The promise is ours: the converter rounds a last half frame down, and a frame of
-            # silence in its place would be heard as a click. So it gets the silence behind the
-            # sound until it has made all frames, and makes more than is wanted. Its own end would
-            # make all that it still holds in one step, which can be hundreds of MiB.
+            # The converter rounds half a frame at the end down, so it would make one frame less
+            # than `frames` states. A frame of silence instead would be audible as a click.
+            # Therefore the converter gets silence after the sound until it has made all frames, and
+            # the surplus is dropped. Its own flush is not used, because it makes all remaining
+            # frames in one step, which can be hundreds of MiB.
             beyond = max(self._step_frames, 2 * -(-self._source.samplerate // self.samplerate))
             frames = np.zeros((beyond, frames.shape[1]), np.float32)
         made: NDArray[np.float32] = self._resampler.resample_chunk(np.ascontiguousarray(frames))
@@ -277,7 +283,7 @@ class ConvertedSource(Unique):
         return made if self._mix_first else apply(made, self._mix)
 
     def _next_source_frames(self) -> NDArray[np.float32]:
-        """Return the next frames of the source; none at its end."""
+        """Return the next frames of the source, or an empty block at its end."""
         import numpy as np
 
         frames = np.zeros((0, self._source.channels), dtype=np.float32)
@@ -300,8 +306,8 @@ class ConvertedSource(Unique):
     def seek(self, frame: int) -> None:
         """Go to a frame; the next `read` starts with it.
 
-        The conversion begins anew, far enough before that frame to fill its filter: what is
-        read then equals what is read without the seek to within rounding (about -120 dB).
+        A new conversion begins far enough before that frame to fill the converter's filter. The
+        frames then equal those of a read without a seek to within rounding (about -120 dB).
 
         Parameters
         ----------
@@ -315,7 +321,8 @@ class ConvertedSource(Unique):
             return
         import math
 
-        # Only where both rates meet can a conversion begin without a shift of part of a frame.
+        # A conversion must begin at a time at which a frame of the source and a frame of the result
+        # coincide. Otherwise the result would be shifted by a part of a frame.
         common = math.gcd(self._source.samplerate, self.samplerate)
         step = self.samplerate // common
         preroll = _PREROLL_FRAMES * max(1, -(-self.samplerate // self._source.samplerate))
@@ -331,7 +338,7 @@ class ConvertedSource(Unique):
             raise StreamClosedError("this source is closed; open it and convert it again")
 
     def close(self) -> None:
-        """Close this and its source; again is harmless."""
+        """Close this source and the source that it reads. A second call has no effect."""
         self._closed = True
         self._source.close()
 
@@ -351,7 +358,7 @@ class ConvertedSource(Unique):
 def read_all(
     source: Source, chunk_frames: int = 65_536, max_frames: int | None = None
 ) -> NDArray[np.float32]:
-    """Read what is left of a source, at most `max_frames`, and close it.
+    """Read the remaining frames of a source, at most `max_frames`, and close the source.
 
     Returns
     -------

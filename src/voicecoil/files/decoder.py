@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 __all__ = ["SLICE_FRAMES", "Decoder", "DecoderError"]
 
 SLICE_FRAMES = 65_536
-"""The most that is decoded at once: a request for a billion frames must not allocate them."""
+"""The most frames decoded at once, so that a request for a billion frames allocates little."""
 
-# An MP3 frame may use bits from up to 511 bytes before it: 22 frames at the lowest bit rate.
-# Decoding that starts later gives silence or noise at first.
+# An MP3 frame may use bits from up to 511 bytes before it, which is 22 frames at the lowest bit
+# rate. If decoding starts later, the first frames are silence or noise.
 _MP3_PREROLL_FRAMES = 32 * 1152
-# A seek into the last page of a Vorbis file lands elsewhere (libsndfile 1.2.2). A page holds up
-# to 255 packets of 1024 frames.
+# libsndfile 1.2.2 goes to a wrong frame if it seeks into the last page of a Vorbis file. A page
+# has up to 255 packets of 1024 frames.
 _VORBIS_LAST_PAGE_FRAMES = 256 * 1024
-# libsndfile reports a number near 2**63 if it does not know the number of frames.
+# libsndfile reports a number near 2**63 if the number of frames is unknown.
 _UNKNOWN_FRAMES = 2**62
 
 
 class DecoderError(Exception):
-    """libsndfile refused, or could not go on.
+    """libsndfile cannot open the file, or cannot continue decoding.
 
     Attributes
     ----------
     block : ndarray of float32, shape (n, channels)
-        Frames that `read` had decoded before.
+        Frames that `read` decoded before the error.
     """
 
     def __init__(self, reason: str, block: NDArray[np.float32] | None = None) -> None:
@@ -45,12 +45,12 @@ class DecoderError(Exception):
 
 
 def _reason(error: Exception) -> str:
-    """Return libsndfile's words, without the number of the descriptor that it was given."""
+    """Return libsndfile's message without the number of the file descriptor."""
     return str(getattr(error, "error_string", error)).rstrip(".") or "bad data"
 
 
 class Decoder:
-    """The decoder of one part; not safe for use by several threads at once.
+    """The decoder of one part of a file. It must not be used by several threads at once.
 
     Parameters
     ----------
@@ -61,9 +61,9 @@ class Decoder:
     ----------
     samplerate, channels : int
     frames : int or None
-        None if the file does not say.
+        None if the file does not state its length.
     format, subtype : str
-        libsndfile's names.
+        libsndfile's names of the format and the sample format.
 
     Raises
     ------
@@ -85,20 +85,22 @@ class Decoder:
         if part.pieces is not None or not part.frames_known:
             target = self._virtual = Pieces(path, part)
         elif os.name != "nt":
-            # A descriptor needs no text encoding of the name, and an error of the operating
-            # system remains one. On Windows it may belong to another C runtime.
+            # A descriptor avoids the text encoding of the name, and errors of the operating system
+            # are raised as OSError. It is not used on Windows, where libsndfile may use another C
+            # runtime, in which the descriptor is not valid.
             target = self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             self._file = soundfile.SoundFile(target, closefd=False)
         except (soundfile.SoundFileError, TypeError) as error:
-            # TypeError: the name ends in .raw, and soundfile wants to be told the format.
+            # soundfile raises TypeError if the name ends in .raw, because it expects the format.
             self.close()
             raise DecoderError(_reason(error)) from error
         except BaseException:
             self.close()
             raise
-        # soundfile seeks after each read of a seekable file. That restarts the MP3 decoder: a
-        # click at each block, and seconds for small ones. sf_seek itself does not ask.
+        # soundfile seeks after each read of a seekable file. That restarts the MP3 decoder, which
+        # gives a click at each block and takes seconds with small blocks. Explicit seeks still
+        # work, because sf_seek does not call `seekable`.
         self._file.seekable = lambda: False
         self.samplerate = int(self._file.samplerate)
         self.channels = int(self._file.channels)
@@ -108,12 +110,12 @@ class Decoder:
         self.frames: int | None = int(self._file.frames) if known else None
 
     def read(self, frames: int) -> NDArray[np.float32]:
-        """Return up to `frames` frames, at most `SLICE_FRAMES`; none at the end.
+        """Return up to `frames` frames, at most `SLICE_FRAMES`, or an empty block at the end.
 
         Raises
         ------
         DecoderError
-            The data are damaged. It has the frames that came before.
+            The data are damaged. The error's `block` has the frames before the damage.
         """
         import numpy as np
         import soundfile
@@ -123,8 +125,9 @@ class Decoder:
         try:
             count = len(self._file.read(out=block))
         except soundfile.SoundFileError as error:
-            # The decoder filled the block as far as the data went; the count went with the
-            # exception. No decoder that can fail here produces NaN.
+            # The decoder has filled a part of the block, but the exception does not state how many
+            # frames. The rest still has the NaN of the allocation. No decoder that can fail here
+            # produces NaN.
             filled = np.flatnonzero(~np.isnan(block).all(axis=1))
             count = int(filled[-1]) + 1 if len(filled) else 0
             raise DecoderError(_reason(error), block[:count]) from error
@@ -138,7 +141,7 @@ class Decoder:
         Raises
         ------
         DecoderError
-            The data end before it, or are damaged there.
+            The data end before that frame, or are damaged there.
         """
         import soundfile
 
@@ -168,7 +171,7 @@ class Decoder:
             os.lseek(descriptor, position, os.SEEK_SET)
 
     def _decodable_start(self, frame: int) -> int:
-        """Return where decoding has to start for `frame` to come out right."""
+        """Return the frame at which decoding must start so that `frame` is decoded correctly."""
         if self.subtype.startswith("MPEG"):
             return max(0, frame - _MP3_PREROLL_FRAMES)
         if self.subtype == "VORBIS" and self.frames is not None:
@@ -176,7 +179,7 @@ class Decoder:
         return frame
 
     def close(self) -> None:
-        """Close the file; again is harmless."""
+        """Close the file. A second call has no effect."""
         file, self._file = self._file, None
         if file is not None:
             file.close()
@@ -187,4 +190,4 @@ class Decoder:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        self.close()  # a descriptor is not closed by the collector
+        self.close()  # garbage collection does not close a plain file descriptor

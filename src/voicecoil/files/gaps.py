@@ -1,4 +1,4 @@
-"""Reads a ring that has gaps: frames that were lost, or silence that takes no memory."""
+"""Reader of a ring with gaps, which stand for lost frames or for silence without memory."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_GAPS", "Gap", "RingReader"]
 
-MAX_GAPS = 1024  # that can wait for the reader
+MAX_GAPS = 1024  # most gaps that a ring keeps until they are read
 
 Cause = Literal["device", "buffer", "silence"]
 _CAUSES: tuple[Cause, ...] = ("device", "buffer", "silence")  # vc_gap_cause
@@ -27,7 +27,8 @@ class Gap:
     ----------
     frames : int
     cause : {"device", "buffer", "silence"}
-        "device": the device lost them. "buffer": the ring had no room. "silence": nothing is lost.
+        "device": the device lost the frames. "buffer": the ring had no room for the frames.
+        "silence": the frames are silence, and none were lost.
     """
 
     frames: int
@@ -35,7 +36,7 @@ class Gap:
 
 
 class RingReader:
-    """The consumer of a ring: frames and gaps in their order. For one thread at a time."""
+    """The consumer of a ring. It returns frames and gaps in order, to one thread at a time."""
 
     def __init__(self, ring: _core.Ring, channels: int) -> None:
         self._ring = ring
@@ -43,10 +44,11 @@ class RingReader:
         self._next: tuple[int, int, int] | None = None
 
     def read(self, max_frames: int) -> NDArray[np.float32] | Gap | None:
-        """What comes next; None: nothing has come yet."""
+        """Return the next frames or the next gap; None if nothing is ready."""
         import numpy as np
 
-        # Before the look for a gap: each gap was pushed before the frames that follow it.
+        # This must be read before the check for a gap, because the producer pushes each gap before
+        # the frames that follow it.
         ready = self._ring.readable
         if self._next is None:
             self._next = self._ring.take_gap()

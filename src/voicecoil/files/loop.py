@@ -1,4 +1,4 @@
-"""A source that is read several times, as one longer source."""
+"""A source that repeats another source, so that both together form one longer source."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ if TYPE_CHECKING:
 
 __all__ = ["LoopedSource"]
 
-# A pass that is not longer is kept, 4 MiB at most: a file of one frame was read and rewound for
-# every frame, which took 70 % of a core.
+# A pass of at most this many samples (4 MiB) is kept in memory. Without that, a file of one frame
+# was read and rewound for each frame, which took 70 % of a core.
 _MAX_HELD_SAMPLES = 2**20
 
 
 class LoopedSource:
-    """A source that begins again at its end.
+    """A source that starts again when it reaches its end.
 
-    The rate of a looped sound is converted behind this, so that the converter gets one endless
-    signal. When each pass was converted by itself, there was a click at each seam, and the
-    rounding of each pass to whole frames added up.
+    The sample rate of a looped sound is converted after the loop, so that the converter gets one
+    continuous signal. When each pass was converted separately, there was a click between passes,
+    and the errors of rounding each pass to whole frames accumulated.
 
     Parameters
     ----------
     source : Source
-        Read from where it is, and then from its start. Closed with this.
+        Read from its present position, then from its start. Closed together with this source.
     loops : int
-        How often it is read; 0: for ever.
+        Number of passes; 0 means endless.
 
     Attributes
     ----------
     samplerate, channels : int
     frames : int or None
-        Of all passes; None if there is no end or the source does not know its length.
+        Frames of all passes. None if the loop is endless or the source's length is unknown.
     """
 
     def __init__(self, source: Source, loops: int) -> None:
@@ -49,7 +49,8 @@ class LoopedSource:
         self._loops = self._loops_left = loops
         self._held: NDArray[np.float32] | None = None
         self._held_position = 0
-        self._pass: list[NDArray[np.float32]] | None = None  # None: not from the start, or too long
+        # Blocks of the present pass. None if the pass did not begin at the start or is too long.
+        self._pass: list[NDArray[np.float32]] | None = None
         self._pass_frames = 0
         self._failure: Exception | None = None
         self._closed = False
@@ -79,7 +80,7 @@ class LoopedSource:
         if self._held is not None:
             return self._next_held(wanted)
         block = self._source.read(wanted)
-        # A pass from the start that gave nothing leaves nothing to loop.
+        # If a pass from the start returned no frames, the source is empty and the loop ends.
         while not len(block) and self._loops_left != 1 and self._pass != []:
             self._loops_left -= self._loops_left != 0
             if self._pass:
@@ -109,7 +110,7 @@ class LoopedSource:
         return np.take(self._held, np.arange(first, first + wanted) % length, axis=0)
 
     def seek(self, frame: int) -> None:
-        """Go to a frame of all passes; only to 0 if the source does not know its length."""
+        """Go to a frame, counted over all passes. Only 0 is possible if the length is unknown."""
         if self._closed:
             raise StreamClosedError("this source is closed; open it again")
         frame = check_seek(frame, self.frames)
@@ -125,7 +126,7 @@ class LoopedSource:
         self._held_position = self._pass_frames = 0
 
     def close(self) -> None:
-        """Close this and its source; again is harmless."""
+        """Close this source and the source that it reads. A second call has no effect."""
         self._closed = True
         self._held = self._pass = None
         self._source.close()

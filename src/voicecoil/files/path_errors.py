@@ -1,4 +1,4 @@
-"""Say what is wrong with a path, as a typed error, before any audio library sees it."""
+"""Checks a path and raises typed errors before an audio library uses the path."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ READABLE = "WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 and RF64"
 def check_path(path: str | os.PathLike[str]) -> str:
     """Return the path as an absolute str, so that a later `os.chdir` does not change the file.
 
-    The path means what it means to `open`: ``~`` is an ordinary character, and links are not
-    resolved.
-
-    A name that is not in the file system's encoding has surrogates in it, as everywhere in Python
+    The path has the same meaning as for `open`. ``~`` is an ordinary character, and links are not
+    resolved. As everywhere in Python, a name that cannot be decoded contains surrogates
     (`os.fsdecode`).
 
     Raises
@@ -34,14 +32,14 @@ def check_path(path: str | os.PathLike[str]) -> str:
     ArgumentTypeError
         `path` is not a path.
     ArgumentError
-        It is empty, holds a null character, or has characters that the file system's encoding has
-        not.
+        `path` is empty, contains a null character, or contains characters that the file system's
+        encoding cannot express.
     FileMissingError
-        It is relative, and the working directory has been deleted.
+        `path` is relative, and the working directory has been deleted.
     """
     try:
         text = os.fspath(path)
-    except Exception as error:  # also what the `__fspath__` of some class raises
+    except Exception as error:  # a class's own `__fspath__` can raise anything
         raise ArgumentTypeError(
             f"path is of type {type(path).__name__}, which is no path ({type(error).__name__}); "
             "give a str or a pathlib.Path"
@@ -73,15 +71,15 @@ def check_path(path: str | os.PathLike[str]) -> str:
 
 
 def access_error(path: str, error: OSError, doing: str) -> FileMissingError | FileAccessError:
-    """Return the typed error for what the operating system said.
+    """Return the typed error for an error of the operating system.
 
     Parameters
     ----------
     path : str
     error : OSError
-        Its errno is carried over.
+        The typed error gets its errno.
     doing : str
-        What was tried, such as ``"read"``.
+        The operation that failed, such as ``"read"``.
     """
     reason = error.strerror or str(error)
     typed: FileMissingError | FileAccessError
@@ -102,18 +100,18 @@ def access_error(path: str, error: OSError, doing: str) -> FileMissingError | Fi
 
 
 def check_readable(path: str) -> None:
-    """Return if `path` is a file with something in it that this user may read.
+    """Check that `path` is a regular file that is not empty and that this user may read.
 
     Raises
     ------
     FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
-        The operating system does not let it be read.
+        The operating system refuses to read the file.
     FileFormatError
-        It is empty, or not a regular file.
+        The file is empty or is not a regular file.
     """
     try:
         status = os.stat(path)
-        # Opening a named pipe would wait for its writer.
+        # This check comes before `os.open`, because opening a named pipe waits for its writer.
         if not stat.S_ISREG(status.st_mode) and not stat.S_ISDIR(status.st_mode):
             raise FileFormatError(
                 f"cannot read {path!r}: it is a pipe or a device, and only regular files can be "

@@ -11,21 +11,21 @@ __all__ = ["check_file_rate"]
 
 
 def check_file_rate(samplerate: float, name: str = "samplerate") -> int:
-    """Return a sample rate in frames per second as an int, or say why it cannot be one.
+    """Return a sample rate in Hz as an int, or raise an error that says what is wrong.
 
     Parameters
     ----------
     samplerate : int or float
-        Within `FILE_RATE_RANGE_HZ`; a float must be whole, such as 44100.0.
+        Within `FILE_RATE_RANGE_HZ`. A float must be a whole number, such as 44100.0.
     name : str, optional
         The parameter's name, for the message.
 
     Raises
     ------
     ArgumentTypeError
-        It is not a number.
+        `samplerate` is not a number.
     ArgumentError
-        It is out of range, or not whole.
+        `samplerate` is out of range, or is not a whole number.
     """
     low, high = FILE_RATE_RANGE_HZ
     possible = f"possible are whole numbers from {low} to {high} (Hz)"

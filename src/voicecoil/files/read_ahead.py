@@ -1,4 +1,4 @@
-"""Reading ahead: a source into a ring, on a thread of its own."""
+"""The reader thread, which reads a source ahead of playback into a ring."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 __all__ = ["AHEAD_S", "Reader", "count_nonfinite"]
 
-AHEAD_S = 4.0  # how far a source is read ahead: what a busy program may keep the reader from
-PREFILL_S = 0.2  # how much of that before the first frame is heard
+AHEAD_S = 4.0  # longest time for which a busy program may delay the reader without a gap
+PREFILL_S = 0.2  # read before the first frame is played
 CHUNK_FRAMES = 8192
-LOOK_S = 0.1  # how soon it notices that nobody listens any more
-END_S = 1.0  # how long an end waits for a disk that does not answer
+LOOK_S = 0.1  # interval at which a reader with a full ring checks for room or the end of playback
+END_S = 1.0  # longest wait for a disk that does not respond when playback ends
 
 
 def count_nonfinite(frames: NDArray[np.float32]) -> int:
-    """Samples that are NaN or infinite."""
+    """Return the number of samples that are NaN or infinite."""
     import numpy as np
 
     return frames.size - int(np.count_nonzero(np.isfinite(frames)))
 
 
 class Reader:
-    """Reads a source ahead; once it is started it closes the source when it is done with it.
+    """Reads a source ahead into a ring. A reader that was started closes the source at its end.
 
     Parameters
     ----------
     source : Source
     samplerate : float
-        The source's, Hz.
+        The source's sample rate, Hz.
     """
 
     def __init__(self, source: Source, samplerate: float) -> None:
@@ -56,19 +56,19 @@ class Reader:
         self._more = self._read(int(PREFILL_S * samplerate))
 
     def start(self, wanted: Callable[[], bool]) -> None:
-        """Reads on for as long as `wanted` says that somebody listens."""
+        """Start the thread. It reads until the source ends or `wanted` returns False."""
         self._wanted = wanted
         exit_and_fork.register(self)
         exit_and_fork.start(self._thread)
 
     def _read(self, frames: int) -> bool:
-        """Fills the ring up to `frames`. False: that was all, or there is an error.
+        """Fill the ring up to `frames`. Returns False at the source's end or after an error.
 
-        The error waits: what was read before it is there to be heard.
+        The error is kept until the playback ends, because the frames before it can still be played.
         """
         try:
             return self._fill(frames)
-        except Exception as error:  # Ctrl-C is the caller's, who reads the beginning
+        except Exception as error:  # not Ctrl-C, because the caller's thread reads the beginning
             self.error.set(error)
             return False
 
@@ -103,15 +103,15 @@ class Reader:
         return exit_and_fork.forked(self._generation)
 
     def end(self) -> None:
-        """Asks it to read no more."""
+        """Ask the thread to stop reading. Returns at once."""
         self._ended.set()
 
     def join(self) -> None:
-        """Waits until it has let go of the source."""
+        """Wait until the thread has closed the source, for at most `END_S`."""
         self._thread.join(END_S)
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end."""
+        """End the thread before the interpreter ends. Called by `exit_and_fork`."""
         self.end()
         if not self._is_in_child():
             self.join()

@@ -1,4 +1,4 @@
-"""Frames into an audio file."""
+"""Audio files for writing."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class _Kind(NamedTuple):
 
 _MP3_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 _OPUS_RATES = (8000, 12000, 16000, 24000, 48000)
-# libsndfile takes more channels for Vorbis and then crashes; 255 is what the format has.
+# The Vorbis format has at most 255 channels. libsndfile accepts more and then crashes.
 _VORBIS = _Kind("OGG", "VORBIS", max_channels=255, max_rate=200_000)
 _WAV = _Kind("WAV", "FLOAT", max_bytes=2**32 - 2**16)
 _AIFF = _Kind("AIFF", "PCM_24", max_bytes=2**31 - 2**16)
@@ -65,65 +65,66 @@ _FLOATING = {"FLOAT", "DOUBLE", "VORBIS", "OPUS"}
 _BYTES_PER_SAMPLE = {"PCM_16": 2, "PCM_24": 3, "PCM_32": 4, "FLOAT": 4, "DOUBLE": 8}
 _HEADER_FORMATS = {"WAV", "AIFF", "CAF", "AU", "W64", "RF64"}
 _UPDATE_HEADER_NOW = 0x1060  # libsndfile's SFC_UPDATE_HEADER_NOW
-# One huge block overflows the Vorbis encoder's stack.
+# A larger block can overflow the stack of the Vorbis encoder.
 _SLICE_FRAMES = 16_384
 
 
 class FileSink(Unique):
-    """An audio file to write frames to; what was there before is replaced.
+    """An audio file to write frames to. An existing file is replaced.
 
-    That stays as it is until the first frame is written, or the sink is closed without one.
+    An existing file stays unchanged until the first frame is written, or until the sink is closed
+    without frames.
 
-    Frames reach the operating system with each `write`, and once for each second of audio the
-    header is brought up to date, so that a process that is killed leaves a WAV, AIFF, CAF, AU,
-    W64 or RF64 file that any program reads, at most its last second missing. A killed FLAC or
-    OGG plays up to its last whole page.
+    Each `write` passes its frames to the operating system, and the header is updated once for each
+    second of audio. If the process is killed, a WAV, AIFF, CAF, AU, W64 or RF64 file can be read by
+    any program, and at most the last second is missing. A FLAC or OGG file can be played up to its
+    last complete page.
 
     Parameters
     ----------
     path : str or path-like
-        The name's ending chooses the format: ``.wav``, ``.aiff``, ``.aif``, ``.aifc``,
+        The extension determines the format: ``.wav``, ``.aiff``, ``.aif``, ``.aifc``,
         ``.flac``, ``.ogg``, ``.oga``, ``.opus``, ``.mp3``, ``.caf``, ``.au``, ``.w64``,
         ``.rf64``.
     samplerate : int
         Frames per second.
     channels : int
-        1 to 1024; FLAC has 8 at most, MP3 2.
+        1 to 1024; at most 8 for FLAC and 2 for MP3.
     subtype : str, optional
-        libsndfile's name, such as ``"PCM_16"`` or ``"PCM_24"``. By default ``"FLOAT"`` (lossless
-        for what this library plays) for WAV, CAF, AU, W64, RF64 and ``.aifc``; ``"PCM_24"`` for
-        ``.aiff`` and FLAC, which programs expect to hold integers.
+        libsndfile's name of the sample format, such as ``"PCM_16"`` or ``"PCM_24"``. The default is
+        ``"FLOAT"`` for WAV, CAF, AU, W64, RF64 and ``.aifc``, which is lossless for float32 frames.
+        It is ``"PCM_24"`` for ``.aiff`` and FLAC, because programs expect integers in these files.
     whole : bool
-        Write beside the file, and put it in its place when it is closed: there is the whole of
-        the new one or, after an error in the ``with`` block, what was there before.
+        If True, the frames are written to a temporary file, which replaces the file when the sink
+        is closed. After an error in the ``with`` block, the previous file is unchanged.
     exist_ok : bool
-        Whether a file that is there may be replaced.
+        True if an existing file may be replaced.
     mode : int
-        Permissions of a new file, from which the process's umask is taken away. A file that is
-        replaced keeps its own.
+        Permissions of a new file, before the process's umask is applied. A file that is replaced
+        keeps its permissions.
 
     Attributes
     ----------
     path, format, subtype : str
     samplerate, channels : int
     frames : int
-        How many frames have been written.
+        Number of frames that have been written.
     clipped_samples : int
-        How many samples were beyond full scale, or NaN, in a file of integers, which cannot keep
-        them.
+        Number of samples beyond full scale or NaN in a file of integers, which cannot store such
+        samples.
 
     Raises
     ------
     FileThereError
-        There is such a file, and `exist_ok` is False.
+        The file exists, and `exist_ok` is False.
     FileBusyError
         Another sink or program is writing the file.
     FileFormatError
-        The name has no known ending, or the format has no such subtype, rate or channels.
+        The extension is unknown, or the format does not support the subtype, rate or channels.
     FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
         The file cannot be written.
     ArgumentError, ArgumentTypeError
-        A rate or a number of channels that no file can have.
+        The rate or the number of channels is impossible for any file.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -163,7 +164,7 @@ class FileSink(Unique):
         self._closed = False
         if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
             raise ArgumentError(f"mode is {mode!r}; give permissions such as 0o600")
-        # What cannot be written is said before there is sound.
+        # Try the format in memory, so that an impossible format is an error before audio begins.
         self._opened(io.BytesIO()).close()
         self._target = Target(self.path, exist_ok=exist_ok, mode=mode, whole=whole)
         _open_sinks.add(self)
@@ -185,13 +186,13 @@ class FileSink(Unique):
             ) from error
 
     def _open_target(self) -> Any:
-        # Windows gives each C library descriptors of its own.
+        # On Windows, each C library has its own descriptors, so libsndfile gets the name.
         return self._opened(self._target.duplicate() if os.name != "nt" else self._target.name)
 
     def write(self, frames: NDArray[Any]) -> None:
         """Append frames.
 
-        Integer formats clip at full scale and hold NaN as 0; float formats keep every value.
+        Integer formats clip at full scale and store NaN as 0. Float formats store every value.
 
         Parameters
         ----------
@@ -201,12 +202,12 @@ class FileSink(Unique):
         Raises
         ------
         ArgumentTypeError, ArgumentError
-            Not such an array. Nothing is written.
+            `frames` is not such an array. Nothing is written.
         FileFormatError
-            The file would be longer than its format can be (4 GiB for WAV). Nothing of this
-            block is written, and what was written before is whole.
+            The file would be longer than its format permits (4 GiB for WAV). Nothing of this block
+            is written, and the frames written before are intact.
         FileAccessError
-            The disk is full, or failed.
+            The disk is full or failed.
         StreamClosedError
             The sink is closed.
         """
@@ -219,7 +220,7 @@ class FileSink(Unique):
         if self._file is None:
             self._file = self._open_target()
         if self.subtype not in _FLOATING:
-            kept = int(np.count_nonzero(np.abs(block) <= 1.0))  # which NaN is not
+            kept = int(np.count_nonzero(np.abs(block) <= 1.0))  # False for NaN
             self.clipped_samples += block.size - kept
             if kept < block.size:
                 block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)
@@ -229,7 +230,8 @@ class FileSink(Unique):
                 self._file.write(part)
                 self.frames += len(part)
         except (OSError, soundfile.SoundFileError, AssertionError) as error:
-            # soundfile asserts that the library took all frames; it does not on a full disk.
+            # soundfile raises AssertionError if libsndfile did not write all frames, such as on a
+            # full disk.
             raise self._target.failure(self.frames) from error
         if self.frames >= self._header_due:
             self._header_due = self.frames + self.samplerate
@@ -257,7 +259,8 @@ class FileSink(Unique):
     def _update_header(self) -> None:
         import soundfile
 
-        # soundfile has no public call for it. Without it the file is as good once it is closed.
+        # soundfile has no public call for this. If its private names change, the header is only
+        # updated when the file is closed.
         library: Any = getattr(soundfile, "_snd", None)
         handle = getattr(self._file, "_file", None)
         null = getattr(getattr(soundfile, "_ffi", None), "NULL", None)
@@ -265,18 +268,19 @@ class FileSink(Unique):
             library.sf_command(handle, _UPDATE_HEADER_NOW, null, 0)
 
     def _disown(self) -> None:
-        """In a forked child: the file is the parent's, and its position is shared.
+        """Release the file in a forked child, because it belongs to the parent process.
 
-        Closing it here, as the collector would, writes a header over what the parent is writing.
+        Both processes share the position in the file. Closing the file in the child, also by
+        garbage collection, would write a header into the data of the parent.
         """
         self._closed = True
         self._target.disown()
         if self._file is not None:
-            self._file._file = None  # to soundfile that is a closed file
+            self._file._file = None  # soundfile then takes the file for closed
             self._file = None
 
     def close(self) -> None:
-        """Finish the file; again is harmless.
+        """Finish the file. A second call has no effect.
 
         Raises
         ------
@@ -298,9 +302,9 @@ class FileSink(Unique):
         self._target.commit()
 
     def discard(self) -> None:
-        """Close without what is not there yet.
+        """Close the file after an error.
 
-        With `whole` that is all of it; without it, what was written stays.
+        With `whole`, the new file is removed. Otherwise the frames that were written are kept.
         """
         if self._closed or (self.frames and not self._target.is_whole):
             self.close()
@@ -313,7 +317,7 @@ class FileSink(Unique):
 
     def _give_up(self) -> None:
         if self.frames and not self._target.is_whole:
-            self._target.commit()  # what was written stays
+            self._target.commit()  # keeps the frames that were written
         else:
             self._target.discard()
 
@@ -352,7 +356,7 @@ def _subtype(path: str, kind: _Kind, subtype: str | None) -> str:
         )
     import soundfile
 
-    # One coding each, and each with its own limits: .ogg is Vorbis, .opus is Opus, MP3 is layer 3.
+    # These extensions have one subtype each, because the limits of `_Kind` depend on the subtype.
     single = kind.format in ("OGG", "MP3")
     possible = [kind.subtype] if single else list(soundfile.available_subtypes(kind.format))
     if subtype.upper() not in possible:

@@ -1,14 +1,13 @@
 """Audio files as sources of frames, streamed from disk in constant memory.
 
-A **source** is whatever has the attributes and methods of :class:`Source`: a file here, an array
-or a conversion in :mod:`voicecoil.files.convert`. A file for writing is a
-:class:`~voicecoil.files.sink.FileSink`.
+A **source** is any object with the attributes and methods of :class:`Source`. This module has
+sources for files, and :mod:`voicecoil.files.convert` has sources for arrays and conversions. Files
+are written with :class:`~voicecoil.files.sink.FileSink`.
 
-A file that is cut short is played as far as it goes, and then says so: `read` gives every whole
-frame that is there, and the read after the last one raises
+If a file is truncated, `read` returns every whole frame in it. The read after the last frame raises
 :class:`~voicecoil.errors.FileTruncatedError` instead of returning 0 frames.
 
-Files that were joined (Ogg chains, MP3) are read as one, part after part. If a later part has
+Concatenated files (Ogg chains, MP3) are read as one file, part after part. If a later part has
 another sample rate or other channels, the read after the last frame before it raises
 :class:`~voicecoil.errors.FileChangesError`.
 """
@@ -46,14 +45,15 @@ from voicecoil.sealed import Unique
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
-# 1,024 channels at 96 kHz. A header that claims more kept `play` for 15 s.
+# Slightly more than 1,024 channels at 96 kHz. A header that claimed more blocked `play` for 15 s.
 _MAX_SAMPLES_PER_S = 100_000_000
-# A file of more joined parts than this is opened part by part as it is read; its length is unknown.
+# If a file has more parts than this, its later parts are opened only when they are read, and its
+# length is unknown.
 _MAX_SURVEYED_PARTS = 100
 
 
 class Source(Protocol):
-    """What gives frames, one block after the other.
+    """An object that returns frames, one block after the other.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Source(Protocol):
         Frames per second.
     channels : int
     frames : int or None
-        How many frames there are in all; None if nobody knows.
+        Total number of frames; None if it is unknown.
     """
 
     @property
@@ -76,7 +76,7 @@ class Source(Protocol):
     def read(self, max_frames: int) -> NDArray[np.float32]:
         """Return the next frames, float32 of shape ``(n, channels)``.
 
-        ``n`` is `max_frames` until fewer are left; it is 0 at the end, and then always.
+        ``n`` is `max_frames` until fewer frames are left. At the end and after it, ``n`` is 0.
         """
         ...
 
@@ -85,7 +85,7 @@ class Source(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go of everything; again is harmless."""
+        """Release all resources. A second call has no effect."""
         ...
 
 
@@ -120,8 +120,8 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
     Parameters
     ----------
     path : str or path-like
-        WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 or RF64. The content decides, not
-        the name.
+        WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 or RF64. The format is detected from
+        the content, not from the name.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
     FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
         The file cannot be read.
     FileFormatError
-        It is empty, is not audio, holds no frames, or has an impossible sample rate.
+        The file is empty, is not audio, has no frames, or has an impossible sample rate.
     ArgumentTypeError, ArgumentError
         `path` is not a path.
 
@@ -148,8 +148,8 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
 class FileSource(Unique):
     """An audio file, read as float32 frames; made by :func:`open_source`.
 
-    Integer files are scaled to -1.0 .. 1.0 (full scale is 1.0); float files are read as they are.
-    Not safe for use by several threads at once.
+    Integer samples are scaled to -1.0 .. 1.0 (full scale is 1.0). Float samples are not changed. A
+    source must not be used by several threads at once.
 
     Attributes
     ----------
@@ -158,11 +158,12 @@ class FileSource(Unique):
         Frames per second.
     channels : int
     frames : int or None
-        How many frames the file promises. A truncated FLAC or MP3 gives fewer; for WAV, AIFF
-        and the like it is what is there. None where the file does not say (an MP3 without a
-        length header, a FLAC that was never finished, more than 100 joined files).
+        The number of frames that the file states. A truncated FLAC or MP3 file has fewer. For WAV,
+        AIFF and similar formats it is the number of frames in the file. None if the file does not
+        state it: an MP3 without a length header, an unfinished FLAC, or more than 100 concatenated
+        files.
     format, subtype : str
-        libsndfile's names, such as ``"WAV"`` and ``"PCM_24"``.
+        libsndfile's names of the format and the sample format, such as ``"WAV"`` and ``"PCM_24"``.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -239,14 +240,14 @@ class FileSource(Unique):
             )
 
     def _survey(self) -> None:
-        """Find the length of each part, and the first part that does not belong to the others."""
+        """Find the length of each part, and the first part that does not match the first one."""
         for number in range(1, min(len(self._parts), _MAX_SURVEYED_PARTS)):
             if number >= len(self._parts) or (decoder := self._open_part(number)) is None:
                 break
             decoder.close()
 
     def _open_part(self, number: int) -> Decoder | None:
-        """Return the decoder of a later part. None if the file ends before it, for our purposes."""
+        """Return the decoder of a later part; None if that part and the rest cannot be read."""
         try:
             decoder = Decoder(self.path, self._parts[number])
         except OSError as error:
@@ -263,7 +264,7 @@ class FileSource(Unique):
         return None
 
     def _go_to_part(self, number: int) -> bool:
-        """Make a part the one that is read, from its start. False: there is no such part."""
+        """Continue at the start of a part. Returns False if there is no such part."""
         if number >= len(self._parts):
             return False
         self._release()
@@ -289,17 +290,16 @@ class FileSource(Unique):
         Returns
         -------
         ndarray of float32, shape (n, channels)
-            A new array, the caller's own. ``n`` is `max_frames` until fewer are left, 0 at the
-            end.
+            A new array. ``n`` is `max_frames` until fewer frames are left, and 0 at the end.
 
         Raises
         ------
         FileTruncatedError
-            All that is there has been read, and the file should have gone on. Every later read
-            raises it again.
+            All frames have been read, and the file states more frames. Every later read raises the
+            error again.
         FileChangesError
-            The file goes on with another sample rate or other channels. Every later read raises
-            it again.
+            The file continues with another sample rate or other channels. Every later read raises
+            the error again.
         StreamClosedError
             The source is closed.
         """
@@ -322,12 +322,12 @@ class FileSource(Unique):
         return np.zeros((0, self.channels), dtype=np.float32)
 
     def check_complete(self) -> None:
-        """Raise FileTruncatedError if the file is known to be cut, however far it was read."""
+        """Raise FileTruncatedError if the file is known to be truncated, at any position."""
         if self._missing is not None:
             self._raise_at_end()
 
     def _raise_at_end(self) -> None:
-        """Raise if the file should have gone on, or goes on with something else."""
+        """Raise if the file is truncated, or continues with audio that does not match."""
         read = f"{self._position} whole frames ({self._position / self.samplerate:.3f} s)"
         if self._missing is not None:
             raise FileTruncatedError(
@@ -347,7 +347,7 @@ class FileSource(Unique):
     def _read_slice(self, frames: int) -> NDArray[np.float32]:
         import numpy as np
 
-        while self._decoder is not None:  # a decoder that failed is not asked again
+        while self._decoder is not None:  # None after a decoder has failed
             try:
                 block = self._decoder.read(frames)
             except DecoderError as error:
@@ -363,7 +363,7 @@ class FileSource(Unique):
         return np.zeros((0, self.channels), dtype=np.float32)
 
     def _end_part(self) -> bool:
-        """Go on with the next part. False: there is none."""
+        """Continue with the next part. Returns False if there is none."""
         assert self._decoder is not None
         promised = self._lengths[self._number]
         if self._missing is None and promised is not None and self._part_position < promised:
@@ -387,7 +387,7 @@ class FileSource(Unique):
         Raises
         ------
         ArgumentError, ArgumentTypeError
-            There is no such frame.
+            `frame` is out of range or is not an integer.
         FileTruncatedError
             The file ends before that frame. The source is then at frame 0.
         StreamClosedError
@@ -405,7 +405,7 @@ class FileSource(Unique):
         try:
             if self._decoder is None or number != self._number:
                 self._go_to_part(number)
-            if self._decoder is None:  # the file was replaced meanwhile
+            if self._decoder is None:  # the file was replaced since it was opened
                 raise DecoderError(self._rest or "there is no more")
             unknown = self._lengths[number] is None and number + 1 < len(self._parts)
             self._part_position = 0 if unknown else frame - start
@@ -427,7 +427,7 @@ class FileSource(Unique):
             raise StreamClosedError(f"{self.path!r} is closed; open it again with open_source")
 
     def close(self) -> None:
-        """Close the file; again is harmless."""
+        """Close the file. A second call has no effect."""
         self._release()
         self._closed = True
 

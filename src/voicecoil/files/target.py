@@ -1,4 +1,4 @@
-"""The file that a sink writes: opened once, locked, removed or replaced only if it is its own."""
+"""The file that a sink writes. It is opened once, locked, and removed only by its owner."""
 
 from __future__ import annotations
 
@@ -29,31 +29,31 @@ _DESCRIPTORS = "/proc/self/fd"
 class Target:
     """A file for one writer.
 
-    It is opened here and never again by its name, because another file may have that name a moment
-    later. A lock keeps other sinks of this and of other programs out: two recorders that write one
-    file destroy both takes.
+    The file is opened here and never opened by its name again, because another file may get that
+    name later. A lock keeps out other sinks of this program and of other programs, because two
+    recordings into one file would destroy each other.
 
     Parameters
     ----------
     path : str
         Absolute, because the program may change its working directory.
     exist_ok : bool
-        Whether a file that is there may be replaced.
+        True if an existing file may be replaced.
     mode : int
         Permissions of a new file.
     whole : bool
-        Write into another file in the same folder, which takes the name in `commit`.
+        True to write to a temporary file in the same folder, which gets the name in `commit`.
 
     Raises
     ------
     FileThereError
-        There is such a file, and `exist_ok` is False.
+        The file exists, and `exist_ok` is False.
     FileBusyError
-        Somebody is writing it.
+        Another sink or program is writing the file.
     FileFormatError
-        It is no regular file.
+        The path is neither a regular file nor a character device.
     FileMissingError, FileIsDirectoryError, FilePermissionError, FileAccessError
-        The operating system does not let it be written.
+        The operating system refuses to write the file.
     """
 
     def __init__(self, path: str, *, exist_ok: bool, mode: int, whole: bool) -> None:
@@ -80,7 +80,10 @@ class Target:
         _targets.add(self)
 
     def _open(self, exist_ok: bool, mode: int) -> tuple[int, bool]:
-        """The file, and whether it was made here. A named pipe is not waited for."""
+        """Return the descriptor and whether this call created the file.
+
+        Opening a named pipe does not wait for its reader, because `_FLAGS` has O_NONBLOCK.
+        """
         try:
             return os.open(self.path, _FLAGS | os.O_CREAT | os.O_EXCL, mode), True
         except FileExistsError:
@@ -114,11 +117,12 @@ class Target:
             except BlockingIOError:
                 busy = True
             except OSError:
-                pass  # a file system without locks
-        with contextlib.suppress(OSError):  # it was replaced before the lock was there
+                pass  # the file system does not support locks
+        # Another program may have replaced the file before it was locked.
+        with contextlib.suppress(OSError):
             busy = busy or _key(self.path) != self._key
         if busy:
-            self._is_new = False  # the other one's
+            self._is_new = False  # the file belongs to the other writer, so it must not be removed
             raise FileBusyError(
                 f"cannot write {self.path!r}: another recording or program is writing it. Give "
                 "another name, or end the other one first"
@@ -127,7 +131,7 @@ class Target:
     def _open_beside(self, folder: str) -> None:
         try:
             self._make_beside(folder)
-            # Before there is anything in it that only some may read.
+            # Set the permissions while the file is empty, so that no data are readable too widely.
             if hasattr(os, "fchmod"):
                 os.fchmod(self.descriptor, stat.S_IMODE(os.fstat(self._file).st_mode))
         except OSError as error:
@@ -135,43 +139,43 @@ class Target:
 
     def _make_beside(self, folder: str) -> None:
         if hasattr(os, "O_TMPFILE") and os.path.isdir(_DESCRIPTORS):
-            # A file without a name: nothing of it is left when the process is killed.
+            # A file without a name disappears if the process is killed.
             with contextlib.suppress(OSError):
                 self._beside = os.open(folder, os.O_TMPFILE | _FLAGS, 0o600)
                 return
         self._beside, self._beside_path = tempfile.mkstemp(*self._unused_name(), folder)
 
     def _unused_name(self) -> tuple[str, str]:
-        """End and beginning of a file's name beside the target, for `tempfile`."""
+        """Return the suffix and the prefix of a temporary file beside the target."""
         stem, ending = os.path.splitext(os.path.basename(self.path))
         return ending, f".{stem[:32]}."
 
     @property
     def is_whole(self) -> bool:
-        """Whether `commit` replaces the file that is there."""
+        """True if the frames go to a temporary file, which `commit` moves to the path."""
         return self._beside is not None
 
     @property
     def name(self) -> str:
-        """Name of the file that is written to."""
+        """Path of the file that is written to."""
         return self._beside_path or self.path
 
     @property
     def descriptor(self) -> int:
-        """The file that is written to; it stays this object's."""
+        """Descriptor of the file that is written to. This object owns it."""
         return self._file if self._beside is None else self._beside
 
     def duplicate(self) -> int:
-        """A descriptor of the empty file, which the caller closes."""
+        """Empty the file and return a new descriptor of it, which the caller must close."""
         with contextlib.suppress(OSError):  # a character device has no length
             os.ftruncate(self.descriptor, 0)
             os.lseek(self.descriptor, 0, os.SEEK_SET)
         return os.dup(self.descriptor)
 
     def failure(self, frames: int) -> FileAccessError:
-        """The error for a write that failed after `frames` frames.
+        """Return the error for a write that failed after `frames` frames.
 
-        libsndfile does not tell why it failed. Writing a few bytes more does.
+        libsndfile does not report the reason. Writing a few more bytes to the file gives it.
         """
         reason = "the audio library could not write it"
         with contextlib.suppress(OSError):
@@ -190,7 +194,7 @@ class Target:
         return failure
 
     def commit(self) -> None:
-        """Lets the file have its name, if it has not, and lets go of it."""
+        """Give a temporary file the name of the path, and close the file."""
         try:
             if self._beside is not None:
                 self._name_beside()
@@ -204,24 +208,24 @@ class Target:
         assert self._beside is not None
         target = os.path.realpath(self.path)
         if self._beside_path is None:
-            # `link` replaces nothing, so the file gets a name of its own first.
+            # `link` cannot replace a file, so the file first gets a temporary name.
             folder = os.path.dirname(target)
             with tempfile.TemporaryDirectory(*self._unused_name(), folder) as own:
                 path = os.path.join(own, "whole")
-                # Python follows the link in /proc only if it is given a folder; the absolute path
-                # does not need it.
+                # Python follows the symbolic link in /proc only if `src_dir_fd` is given. Its value
+                # has no effect, because the path is absolute.
                 os.link(f"{_DESCRIPTORS}/{self._beside}", path, src_dir_fd=self._beside)
                 os.replace(path, target)
             return
         if _key(self._beside) != _key(self._beside_path):
             raise OSError(errno.ESTALE, "another program has removed the new file")
         path = self._beside_path
-        if os.name == "nt":  # which moves no open file
+        if os.name == "nt":  # Windows cannot move an open file
             self.disown()
         os.replace(path, target)
 
     def discard(self) -> None:
-        """Lets go of the file, and removes it if it was made here."""
+        """Close the file, and remove it if this object created it."""
         if self._file != -1:
             self._remove_beside()
             self._remove_new()
@@ -239,14 +243,15 @@ class Target:
         _targets.discard(self)
         if self._file == -1:
             return
-        # A forked child has the descriptors too, and closing this one would leave the lock there.
+        # Unlock explicitly. A forked child may have the descriptor too, so that closing it here
+        # would not release the lock.
         if fcntl is not None:
             with contextlib.suppress(OSError):
                 fcntl.flock(self._file, fcntl.LOCK_UN)
         self.disown()
 
     def disown(self) -> None:
-        """Closes the descriptors; a forked child leaves file and lock to its parent so."""
+        """Close the descriptors. In a forked child this leaves file and lock to the parent."""
         descriptors = {self._file, self.descriptor} - {-1}
         self._beside, self._is_new, self._file = None, False, -1
         for descriptor in descriptors:
@@ -262,7 +267,7 @@ def _key(file: int | str) -> tuple[int, int]:
 
 
 def _remove(path: str, descriptor: int) -> None:
-    """Removes the file of that name, unless it is another one by now."""
+    """Remove the file at `path`, unless another file has that name now."""
     with contextlib.suppress(OSError):
         if _key(path) == _key(descriptor):
             os.unlink(path)
