@@ -235,6 +235,22 @@ def test_a_replacement_that_another_program_exchanged(
     assert beside.read_bytes() == b"planted"
 
 
+@needs_posix
+def test_a_new_file_that_cannot_be_completed_leaves_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "O_TMPFILE", raising=False)
+    path = tmp_path / "a.wav"
+    sink = FileSink(path, 48_000, 2, whole=True, exist_ok=False)
+    sink.write(SOUND)
+    (beside,) = set(tmp_path.iterdir()) - {path}
+    beside.unlink()
+    beside.write_bytes(b"planted")
+    with pytest.raises(FileAccessError, match="another program"):
+        sink.close()
+    assert list(tmp_path.iterdir()) == [beside]
+
+
 KILLED = """
 import os, sys
 import numpy as np

@@ -200,6 +200,7 @@ class Target:
                 self._name_beside()
         except OSError as error:
             self._remove_beside()
+            self._remove_new()  # it is empty
             raise access_error(self.path, error, "write") from error
         finally:
             self._let_go()
