@@ -1,1 +1,1 @@
-"""The audio systems that streams run on; `driver` has the protocol."""
+"""Drivers for the audio systems that streams run on. `protocol` describes a driver."""

@@ -1,12 +1,14 @@
-"""The one thread that calls an audio system.
+"""The thread that makes all calls of an audio system.
 
-Such calls may block for seconds, or for ever, and in CoreAudio calls at the same time deadlock. So
-one thread makes them, one after the other, and whoever wants something of it waits with a
-deadline. The deadline of a call counts from when it begins: behind a slow one it is not late yet. A
-call that misses its deadline is abandoned and another thread takes over; when it comes back after
-all, its next call of the audio system is refused (`check_wanted`), and what it did is undone on the
-thread that took over. That one has a session of its own: what a call that hangs may still use is
-used by nobody else.
+Calls of an audio system may block for seconds, or for ever, and concurrent calls of CoreAudio can
+deadlock. Therefore one thread makes all calls, one after the other, and callers wait for it with a
+deadline. The deadline counts from the beginning of the call, so that a call that waits behind a
+slow one does not expire.
+
+A call that misses its deadline is abandoned, and another thread takes over. If the abandoned call
+returns later, its next call of the audio system is refused (`check_wanted`), and its effect is
+undone on the thread that took over. Each thread has a session of its own, because the abandoned
+call may still use the old one.
 """
 
 from __future__ import annotations
@@ -27,27 +29,28 @@ from voicecoil.lifetime.uninterrupted import NobodyWaits, uninterrupted
 __all__ = ["AbandonedError", "ControlThread", "NotBegunError", "Session", "check_wanted"]
 
 Result = TypeVar("Result")
-IDLE_S = 2.0  # a thread without work for that long ends; the next call starts another
+IDLE_S = 2.0  # after this time without work the thread ends; the next call starts another one
 QUEUE_S = 30.0
 UNDO_S = 10.0
-CTRL_C_S = 0.1  # how soon a wait that was interrupted is given up
+CTRL_C_S = 0.1  # how soon a waiting thread notices that its wait was interrupted
 
 
 class NotBegunError(StreamTimeoutError):
-    """Other calls took so long that this one's turn did not come: it did nothing."""
+    """The call was not begun in time, because other calls took too long. It had no effect."""
 
 
 class AbandonedError(Exception):
-    """Another thread makes the calls now. Only work that was abandoned ever sees it."""
+    """Another thread makes the calls now. Raised only in work that was abandoned."""
 
 
-_running = threading.local()  # `job`: what the thread is working on
+_running = threading.local()  # `job`: the job that the thread is working on
 
 
 def check_wanted() -> None:
-    """Raises `AbandonedError` on a thread that was replaced: before each call of an audio system.
+    """Raises `AbandonedError` on a thread that was replaced.
 
-    Without it, work that comes back late would go on calling beside its successor.
+    It is called before each call of an audio system. Otherwise work that returns late would call
+    the audio system at the same time as the new thread.
     """
     job: _Job | None = getattr(_running, "job", None)
     if job is not None and job.replaced:
@@ -55,7 +58,7 @@ def check_wanted() -> None:
 
 
 class _Job:
-    """A call; all but `work` and `undo` are guarded by the lock of the `ControlThread`."""
+    """One call. The lock of the `ControlThread` guards all fields except `work` and `undo`."""
 
     def __init__(
         self,
@@ -69,7 +72,7 @@ class _Job:
         self.work = work
         self.timeout_s = timeout_s
         self.undo = undo
-        self.unheard = unheard  # nobody waits for it: its error is shown
+        self.unheard = unheard  # no caller waits for it, so its error is reported
         self.session: Session | None = None
         self.deadline: float | None = None  # None: it has not begun
         self.abandoned = False
@@ -81,10 +84,10 @@ class _Job:
 
 
 class Session(Protocol):
-    """What a thread has of the audio system that no other one may use while it hangs."""
+    """The objects of the audio system that one thread uses and no other thread may use."""
 
     def close(self) -> None:
-        """Its thread came back after another one had taken over, and makes no more calls."""
+        """Releases the session. Called after its thread was replaced and has returned."""
 
 
 class ControlThread:
@@ -93,11 +96,11 @@ class ControlThread:
     Parameters
     ----------
     name : str
-        Of the thread.
+        Name of the thread.
     title : str
-        Of the audio system.
+        Name of the audio system, for messages.
     make_session : callable or None
-        Makes what the thread's calls use; called again for the one that takes over.
+        Makes the session of a thread. Called again for each thread that takes over.
     """
 
     def __init__(
@@ -108,33 +111,33 @@ class ControlThread:
         self._make_session = make_session
         self._session: Session | None = None
         self._hanging: list[_Job] = []
-        self._changed = threading.Condition()  # of all that follows
+        self._changed = threading.Condition()  # its lock guards the fields that follow
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
         self._thread: threading.Thread | None = None
-        self._unsettled: set[_Job] = set()  # abandoned and not back, or not undone yet
+        self._unsettled: set[_Job] = set()  # abandoned jobs that have not returned or been undone
         self._generation = exit_and_fork.generation()
         self.abandoned: list[str] = []  # the calls that missed their deadlines, for reports
 
     @property
     def is_current(self) -> bool:
-        """Whether this is the thread."""
+        """Whether the calling thread is the one that makes the calls."""
         return threading.current_thread() is self._thread
 
     @property
     def session(self) -> Session | None:
-        """That of the job that the calling thread works on."""
+        """The session of the job that the calling thread works on."""
         job: _Job | None = getattr(_running, "job", None)
         return job.session if job is not None else None
 
     @property
     def newest_session(self) -> Session | None:
-        """That of the next job, if there is one already. [any]"""
+        """The session that the next job will use; None: it is not made yet. [any]"""
         return self._session
 
     @property
     def hanging(self) -> list[str]:
-        """The calls that another thread took over from and that have not come back."""
+        """The names of the abandoned calls that have not returned yet."""
         with self._changed:
             return [job.name for job in self._hanging]
 
@@ -158,33 +161,33 @@ class ControlThread:
         later: bool = False,
         meanwhile: Callable[[], object] | None = None,
     ) -> Result:
-        """Runs `work` on the thread and gives what it gave.
+        """Runs `work` on the thread and returns its result.
 
         Parameters
         ----------
         name : str
-            What is done, for the message when it is not done in time.
+            Description of the work, for the message if it takes too long.
         work : callable
         timeout_s : float
-            From when it begins.
+            Deadline, counted from the beginning of `work`.
         undo : callable or None
-            Gets the result, on the thread, when nobody waits for it any more: it came too late, or
-            the wait was interrupted (Ctrl-C).
+            Gets the result, on the thread, if no caller waits for it any more because it came too
+            late or the wait was interrupted (Ctrl-C).
         queue_s : float
-            How long it waits for other calls before it begins.
+            How long the call may wait for other calls before it begins.
         later : bool
-            Also when that was too long, or the wait was interrupted, it is done in its turn.
+            Run `work` in its turn even if `queue_s` has passed or the wait was interrupted.
         meanwhile : callable or None
-            What the caller does before it waits.
+            Called on the caller's thread before it waits.
 
         Raises
         ------
         StreamTimeoutError
-            It was not done in time.
+            `work` did not return in time.
         NotBegunError
-            It did not begin in time: it is not done, or later.
+            `work` did not begin in time. With `later` it runs later, otherwise never.
         ForkedError
-            This is a forked child.
+            This process is a forked child.
         DriverError
             The system gives no thread. The next call tries again.
         StreamStateError
@@ -197,7 +200,7 @@ class ControlThread:
         result: Result = uninterrupted(
             "call",
             lambda: self._call(job, queue_s, later, meanwhile),
-            # What is to be done later is done also when nobody waits.
+            # With `later`, the work is done even if no caller waits any more.
             hurry=None if later else partial(self._leave, job),
             undo=None if later else lambda _: self._abandon(job, later),
         )
@@ -223,17 +226,20 @@ class ControlThread:
         return job.result
 
     def _leave(self, job: _Job) -> None:
-        """Ctrl-C: who waited is gone. Without the lock, which the main thread never takes."""
+        """Marks a job whose wait was interrupted (Ctrl-C).
+
+        Does not take the lock, because this runs on the main thread.
+        """
         self._unsettled.add(job)
         job.abandoned = True
         if job.settled or (job.done and job.error is not None):  # its end came first
             self._unsettled.discard(job)
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
-        """Runs `work` on behalf of the job that is under way, even if that one is abandoned.
+        """Runs `work`, which tidies up for the current job, even if that job is abandoned.
 
-        Then `work` is begun again on the thread that took over; so it must go on from where it
-        was. For what has to be tidied up.
+        If it is, `work` is called again on the thread that took over, and must go on from where it
+        was.
         """
         try:
             work()
@@ -241,7 +247,7 @@ class ControlThread:
             with self._changed:
                 self._tidy(name, partial(self.ensure, name, work))
 
-    # ---- who waits: with the lock ----
+    # ---- on the caller's thread, with the lock held ----
 
     def _await_turn(self, job: _Job, queue_s: float, later: bool) -> None:
         until = time.monotonic() + queue_s
@@ -249,10 +255,10 @@ class ControlThread:
             if job.abandoned:
                 raise NobodyWaits
             if self._thread is None:
-                self._wake()  # the system gave none
+                self._wake()  # tries again, because the system gave no thread
             now, ahead = time.monotonic(), self._current
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
-                self._replace()  # who waited for it may have been interrupted
+                self._replace()  # its own caller does not, if its wait was interrupted
             elif now >= until:
                 which = f"{ahead.name!r}, which is still under way" if ahead else "other calls"
                 what = "it is done as soon as its turn comes" if later else "it was not done"
@@ -297,7 +303,7 @@ class ControlThread:
                 self._jobs.remove(job)
 
     def _replace(self) -> None:
-        """The thread hangs in its job: what waits goes to another one."""
+        """Replaces the thread, which hangs in its job. A new thread gets the waiting jobs."""
         assert self._current is not None
         self.abandoned.append(self._current.name)
         self._current.replaced = True
@@ -308,7 +314,10 @@ class ControlThread:
         self._wake_if_possible()
 
     def _wake(self) -> None:
-        """With the lock: has a thread work on the jobs. Raises as `exit_and_fork.start` does."""
+        """Makes sure that a thread works on the jobs. Call with the lock held.
+
+        Raises the same errors as `exit_and_fork.start`.
+        """
         if self._thread is None and self._jobs:
             thread = threading.Thread(target=self._run, name=self._name, daemon=True)
             exit_and_fork.start(thread)
@@ -316,12 +325,12 @@ class ControlThread:
         self._changed.notify_all()
 
     def _wake_if_possible(self) -> None:
-        """The same where the jobs can wait for the next call, if the system gives no thread."""
+        """Like `_wake`, but if the system gives no thread, the jobs wait for the next call."""
         with contextlib.suppress(DriverError, StreamStateError):
             self._wake()
 
     def settle(self, timeout_s: float) -> bool:
-        """Waits until all abandoned calls came back and were undone. False: some did not."""
+        """Waits until all abandoned calls have returned and were undone. False: some have not."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._unsettled, timeout_s)
 
@@ -352,7 +361,7 @@ class ControlThread:
             del job, result, error
 
     def _next(self) -> _Job | None:
-        """None: the thread ends."""
+        """Waits for the next job. None: the thread has to end."""
         me = threading.current_thread()
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._thread is not me, IDLE_S)
@@ -370,15 +379,18 @@ class ControlThread:
             return job
 
     def _settle(self, job: _Job) -> None:
-        """With the lock: a call that nobody waits for is done; it is undone before all others."""
+        """Queues the undoing of a finished job without a caller, before all other jobs.
+
+        Call with the lock held.
+        """
         job.settled = True
         self._unsettled.discard(job)
         undo, job.undo = job.undo, None
-        if job.error is None and undo is not None:  # that came too late, or unasked for
+        if job.error is None and undo is not None:
             self._tidy(f"undoing {job.name}", partial(undo, job.result))
 
     def _tidy(self, name: str, work: Callable[[], None]) -> None:
-        """With the lock: to be done before all others; nobody waits for it."""
+        """Queues `work` before all other jobs, without a caller. Call with the lock held."""
         job = _Job(name, work, UNDO_S, unheard=True)
         self._unsettled.add(job)
         self._jobs.appendleft(job)

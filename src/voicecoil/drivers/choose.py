@@ -1,7 +1,8 @@
-"""The choice among the drivers.
+"""The choice of the default driver.
 
-On macOS it is CoreAudio. Elsewhere it is miniaudio where any sound system has a device, and the
-virtual device where none has: then one line says so, and why. The choice is made once.
+On macOS the default is CoreAudio. Elsewhere it is miniaudio if any sound system has a device, and
+otherwise the virtual driver. In that case one line of the log says so, and why. The choice is made
+once for the process.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from voicecoil.printable import printable
 
 __all__ = ["driver_names", "get_driver", "real_driver_names", "why_silent", "why_virtual"]
 
-# name -> (module, class). A driver is imported when it is first wanted.
+# name -> (module, class). A driver is imported when it is first used.
 _DRIVERS = {
     "coreaudio": ("voicecoil.drivers.coreaudio.driver", "CoreAudioDriver"),
     "coreaudio-simulated": ("voicecoil.testing.simulated_driver", "SimulatedCoreAudioDriver"),
@@ -26,38 +27,38 @@ _DRIVERS = {
     "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
 }
 _SIMULATED = "coreaudio-simulated"
-_lock = threading.RLock()  # of all that follows; not taken on the main thread
+_lock = threading.RLock()  # guards the variables that follow; not taken on the main thread
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason, once the virtual device was chosen
-_fits: list[str] = []  # the driver that was chosen, where it is a real one
+_fits: list[str] = []  # the driver that was chosen, if it is a real one
 
 
 def driver_names() -> list[str]:
-    """The names that ``driver=`` takes; also ``miniaudio:`` with one of its sound systems."""
+    """The names for ``driver=``. It also takes ``miniaudio:`` with the name of a sound system."""
     return list(_DRIVERS)
 
 
 def real_driver_names() -> list[str]:
-    """Those that can have devices on this platform."""
+    """The drivers that can have devices on this platform."""
     others = {_SIMULATED, "miniaudio" if sys.platform == "darwin" else "coreaudio"}
     return [name for name in _DRIVERS if name not in others]
 
 
 def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Driver:
-    """The driver of that name; one object for the process.
+    """The driver of that name. There is one object for each name in the process.
 
     Parameters
     ----------
     driver : str, Driver or None
-        A name; ``"miniaudio:jack"`` is miniaudio with no other sound system than that. None: the
-        environment variable ``VOICECOIL_DRIVER``, else the one that fits this machine.
+        A name; ``"miniaudio:jack"`` is miniaudio with only that sound system. None: the one that
+        the environment variable ``VOICECOIL_DRIVER`` names, otherwise the default driver.
     waits : bool
-        It is for who waits for a device: nothing stands in for a real one.
+        The stream can wait for a device, so the virtual device does not replace a real one.
 
     Raises
     ------
     ArgumentError
-        No driver is called that.
+        There is no driver of that name.
     """
     if driver is None:
         named = os.environ.get("VOICECOIL_DRIVER")
@@ -90,13 +91,13 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
 
 
 def why_silent(driver: Driver) -> str | None:
-    """Why a driver has no devices, where it says so; None: it has some, or does not say."""
+    """Why a driver has no devices; None: it has some, or gives no reason."""
     asked = getattr(driver, "why_silent", None)
     return asked() if asked is not None else None
 
 
 def why_virtual() -> str | None:
-    """Why the virtual device stands in for a real one, in one line; None: it does not."""
+    """Why the virtual device was chosen in place of a real one, in one line; None: it was not."""
     return _why_virtual[0] if _why_virtual else None
 
 
@@ -136,7 +137,7 @@ def _look_for_one() -> str:
 
 
 def _after_fork_in_child() -> None:
-    """A driver's threads and native handles stay with the parent; a child gets its own."""
+    """Forgets the drivers in a forked child, because their threads and handles are the parent's."""
     global _lock
     _lock = threading.RLock()
     for chosen in (_open, _fits, _why_virtual):

@@ -1,4 +1,4 @@
-"""Which devices there are, and which one is meant."""
+"""Lists devices, and finds the one that a name or uid stands for."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ __all__ = ["default_device", "devices", "find_device"]
 
 
 def devices(driver: str | Driver | None = None) -> list[Device]:
-    """The devices there are now.
+    """The devices that exist now.
 
     Parameters
     ----------
     driver : str, Driver or None
-        Whose; None: the driver that streams use by default.
+        The driver that lists them; None: the driver that streams use by default.
     """
     return get_driver(driver).devices()
 
 
 def default_device(direction: Direction, driver: str | Driver | None = None) -> Device:
-    """The device that is used when none is named.
+    """The device that a stream uses when the program names none.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def default_device(direction: Direction, driver: str | Driver | None = None) -> 
     Raises
     ------
     DeviceNotFoundError
-        There is none.
+        There is no default device.
     """
     if direction not in ("input", "output"):
         raise ArgumentError(f'direction={direction!r}; possible are "input" and "output"')
@@ -48,7 +48,7 @@ def _describe(candidates: list[Device]) -> str:
 
 
 def _why(driver: Driver, listed: list[Device]) -> str:
-    """Why a driver has not what is needed: what it has, or what it knows of the sound systems."""
+    """The end of an error message: the devices that a driver has, or why it has none."""
     if listed:
         return f"; there are: {_describe(listed)}"
     reason = why_silent(driver)
@@ -56,7 +56,7 @@ def _why(driver: Driver, listed: list[Device]) -> str:
 
 
 def _two_devices(listed: list[Device], directions: tuple[Direction, ...]) -> str:
-    """The way out where input and output are two devices, as those of a MacBook are."""
+    """Advice for an error message if input and output are two devices, as on a MacBook."""
     ways = {way for way in ("input", "output") if any(d.channels(way) for d in listed)}
     if len(directions) < 2 or len(ways) < 2:
         return ""
@@ -70,17 +70,17 @@ def _two_devices(listed: list[Device], directions: tuple[Direction, ...]) -> str
 def find_device(
     device: str | Device | None, directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
-    """The one device that is meant, with all of `directions`.
+    """The one device that `device` stands for, with all of `directions`.
 
-    A string is a uid or a name, else a part of a name, else a part of a uid, whatever its case.
-    A uid does not come before a name: else a new device could take the place of the one that a
-    program has always used, with the name of that one as its uid.
+    A string is a uid or a name, otherwise a part of a name, otherwise a part of a uid; parts match
+    regardless of case. A uid has no precedence over a name. Otherwise a new device whose uid is the
+    name of another device would silently replace that device.
     """
     listed = driver.devices()
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
     wanted = " and ".join(directions)
     if device is None:
-        # As `driver.default` would say, which would list them all again.
+        # `driver.default` would give the same, but would list all devices again.
         flag = f"is_default_{directions[0]}"
         default = next((d for d in listed if getattr(d, flag)), None)
         if default is not None and default in usable:

@@ -1,6 +1,6 @@
-"""Devices that come and go, where an audio system does not tell: they are listed again and again.
+"""Watches for devices by polling, for audio systems that give no notifications.
 
-The thread that does it exists while somebody wants to know.
+A thread lists the devices at an interval. It exists only while there are listeners.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from voicecoil.lifetime.background_thread import BackgroundThread
 
 __all__ = ["LOOK_S", "Watching"]
 
-LOOK_S = 1.0  # from the end of one look to the next
+LOOK_S = 1.0  # pause between two lists
 
-# The devices as they are told apart, and the default ones by "default input", "default output".
+# The properties of each device that are compared, and the uids of the default devices.
 Seen = tuple[frozenset[tuple[str, int, int, float]], dict[str, str | None]]
 
 
 class Watching:
-    """Tells of devices that come, go or change, and of the default ones.
+    """Calls listeners when devices are added, removed or changed, or the default one changes.
 
     Parameters
     ----------
     look : callable
-        Lists the devices, and gives what identifies the default (input, output).
+        Returns the devices, and what identifies the default (input, output).
     name : str
-        Of the thread.
+        Name of the thread.
     """
 
     def __init__(
@@ -42,11 +42,11 @@ class Watching:
         self._name = name
         self._lock = threading.Lock()
         self._listeners: dict[object, Callable[[str], None]] = {}
-        self._quit: threading.Event | None = None  # of the thread, while there is one
+        self._quit: threading.Event | None = None  # ends the thread; None: there is no thread
         self._thread: BackgroundThread | None = None
 
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Has it called, on voicecoil's control thread; returns how to end that."""
+        """Adds a listener, for voicecoil's control thread. Returns a function that removes it."""
         before = self._seen()
         exit_and_fork.register(self)
         key = object()
@@ -68,7 +68,7 @@ class Watching:
                 self._quit = None
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end."""
+        """Ends the thread. Called by `exit_and_fork` when the interpreter is about to end."""
         with self._lock:
             self._listeners.clear()
             if self._quit is not None:
@@ -88,7 +88,7 @@ class Watching:
             try:
                 after = self._seen()
             except VoicecoilError:
-                continue  # nothing can be said now
+                continue  # the audio system does not answer now
             except Exception as error:
                 exit_and_fork.report(error, self._look)
                 continue

@@ -1,11 +1,13 @@
-"""What a driver is: the protocol between a stream and an audio system.
+"""The protocol between a stream and an audio system: driver, device and driver stream.
 
 A driver lists devices and opens streams on them. In C it has one callback that fills a
-``vc_cycle`` and calls ``vc_cycle_run`` (``core/voicecoil.h``); what is here is its control side.
+``vc_cycle`` and calls ``vc_cycle_run`` (``core/voicecoil.h``). This module describes its control
+side.
 
-Already validated when a driver is called, and not to be checked again: the device is one that this
-driver listed; channel maps name existing channels of it; rate and block size are within
-the ranges of :mod:`voicecoil.limits`; ``start`` comes once for each ``stop``.
+The caller has validated the arguments of a driver's methods, so a driver need not check them
+again. The device is one that this driver has listed. Channel maps contain only channels that the
+device has. Rate and block size are within the ranges of :mod:`voicecoil.limits`. ``start`` is
+called once for each ``stop``.
 """
 
 from __future__ import annotations
@@ -37,22 +39,23 @@ Direction = Literal["input", "output"]
 
 @dataclass(frozen=True)
 class Device:
-    """A device as it was when it was listed.
+    """A snapshot of a device at the time of listing.
 
     Attributes
     ----------
     name : str
-        What people call it. Not unique.
+        The name that users know. It is not unique.
     uid : str
-        What identifies it, across unplugging and restarts.
+        The unique identifier. It stays the same when the device is replugged or the system is
+        restarted.
     driver : str
-        The driver that lists it.
+        The name of the driver that lists the device.
     input_channels, output_channels : int
-        0: it has no such direction.
+        0: the device does not have that direction.
     samplerate : float
-        The rate it runs at, Hz.
+        The rate at which the device runs, Hz.
     is_default_input, is_default_output : bool
-        Whether the system uses it when no device is named.
+        Whether the system uses this device when a program names none.
     """
 
     name: str
@@ -71,25 +74,25 @@ class Device:
 
 @dataclass(frozen=True)
 class Latency:
-    """Frames between the connector and the callback, by where they come from.
+    """Frames between the connector and the callback, by their cause.
 
     Attributes
     ----------
     device_frames, stream_frames : int
-        Converters and wires, as the driver's vendor declares them.
+        Latency of converters and transport, as the vendor of the device's driver declares it.
     safety_frames : int
         Distance that the audio system keeps from the hardware.
     buffer_frames : int
-        The device's buffer.
+        Latency of the device's buffer.
     lead_frames : int
-        What this library adds: the lead, or blocks that do not fit the device's cycles.
+        Latency that voicecoil adds: the lead, or blocks that do not fit the device's cycles.
     samplerate : float
-        To turn frames into seconds.
+        Rate for the conversion of frames into seconds, Hz.
     is_estimate : bool
-        The audio system did not tell it: the sum is what its buffers hold when they are full.
-        `at_least_frames` and `at_most_frames` say what is known.
+        True: the audio system does not report its latency. The sum is then what its buffers hold
+        when they are full. `at_least_frames` and `at_most_frames` give what is known.
     known_range : (int, int or None) or None
-        Of an estimate: the least and the most that was measured, without the lead, frames.
+        For an estimate: the least and the greatest latency measured, without the lead, frames.
     """
 
     device_frames: int = 0
@@ -103,12 +106,12 @@ class Latency:
 
     @property
     def at_least_frames(self) -> int:
-        """The least that it can be, with the whole lead."""
+        """The least possible latency, with the whole lead."""
         return self.frames if self.known_range is None else self.known_range[0] + self.lead_frames
 
     @property
     def at_most_frames(self) -> int | None:
-        """The most that it can be; None: that is not known."""
+        """The greatest possible latency; None: it is not known."""
         if self.known_range is None:
             return self.frames
         most = self.known_range[1]
@@ -133,16 +136,17 @@ class Latency:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a stream asks a driver for.
+    """The request of a stream to a driver.
 
     Attributes
     ----------
     input_map, output_map : sequence of int
-        For each of the stream's channels the device's channel, 0-based; empty: no such direction.
+        The device's channel for each channel of the stream, 0-based. Empty: the stream does not
+        have that direction.
     samplerate : float or None
-        Hz; None: as the device runs.
+        Hz; None: the rate at which the device runs.
     block_frames : int or None
-        Frames per callback that the stream would like; None: as the device likes.
+        Frames per callback that the stream prefers; None: no preference.
     """
 
     device: Device
@@ -154,25 +158,25 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Got:
-    """What the device made of it.
+    """The result of opening: the rate, cycles and latency that the device really has.
 
     Attributes
     ----------
     samplerate : float
-        Hz. May differ from what was wanted: the caller decides whether that will do.
+        Hz. It may differ from the wanted rate; the caller decides whether to accept it.
     device_frames : int
         Frames in every IO cycle; 0: they vary.
     max_frames : int
-        Frames that no cycle exceeds.
+        Frames of the longest cycle.
     usual_frames : int
-        Frames of most cycles, where they vary; 0: that is not known.
+        Frames of most cycles, if they vary; 0: not known.
     latency : callable
-        Gives the `Latency` of a direction that the stream has, also when the stream is lost or
-        closed. Until its first cycle a system may have to be asked, which JACK answers within a
-        cycle's time, or after what else it is asked.
+        Returns the `Latency` of a direction that the stream has. It also works after the device
+        was lost and after the stream was closed. Before the first cycle it may have to ask the
+        audio system. JACK answers within the duration of a cycle, or after its other calls.
     rate_note : str
-        Why it runs at that rate and not at the wanted one, and what can be done: the end of a
-        sentence.
+        The end of a sentence that says why the device does not run at the wanted rate, and what
+        the user can do.
     """
 
     samplerate: float
@@ -189,11 +193,11 @@ class DriverStream(Protocol):
     Attributes
     ----------
     got : Got
-        What the device made of the wishes.
+        The rate, cycles and latency that the device has.
     clock : Clock or None
-        A clock to time cycles with that is not the machine's.
+        The clock that times the cycles; None: the machine's.
     overloads : int
-        How often the audio system said that its IO thread was too late; readable also when closed.
+        How often the audio system reported that its IO thread was late. Readable after `close`.
     """
 
     @property
@@ -204,58 +208,61 @@ class DriverStream(Protocol):
     def overloads(self) -> int: ...
 
     def start(self, engine: Engine) -> None:
-        """Makes the device call `engine`. Raises `DriverError`; then nothing was started.
+        """Makes the device call `engine` in its IO cycles.
 
-        After any other error `stop` ends what was started.
+        If it raises `DriverError`, nothing was started. After any other error the caller calls
+        `stop`, which ends the parts that were started.
         """
 
     def stop(self, timeout_s: float) -> None:
-        """Ends that. When it returns, no cycle of the engine runs or will run.
+        """Ends the calls. When it returns, no cycle of the engine runs or will run.
 
-        Raises `StreamTimeoutError` when it cannot promise that in time. Then the engine is called
-        on: it has been asked for its end, and finds it in the cycle after the one that is late.
+        Raises `StreamTimeoutError` if it cannot guarantee this in time. The device then goes on
+        calling the engine. The engine was asked to end, and ends in the cycle after the late one.
         """
 
     def close(self) -> None:
-        """Gives everything back. Never raises; the second time does nothing."""
+        """Releases the device. Never raises. A second call does nothing."""
 
     def trouble(self) -> Exception | None:
-        """Why no cycle will come any more, as far as that is known; None: all is well.
+        """Why no IO cycle will come any more, as far as it is known; None: cycles come. [any]
 
-        It waits for nobody: it is asked whenever somebody reads a state, in signal handlers too.
+        It must not wait, because every reading of a stream's state calls it, also in signal
+        handlers.
         """
 
     def look(self) -> None:
-        """Finds out whether there is trouble. That may take as long as a call of the system's."""
+        """Asks the audio system whether the device still works. May take as long as such a call."""
 
     def events(self) -> list[Event]:
-        """Takes what the driver itself noticed, oldest first; the engine's events are not here."""
+        """Takes the events that the driver noticed, oldest first, without those of the engine."""
 
 
 class Capture(Protocol):
-    """What a device that is not there hears, on its way into a file."""
+    """A recording of the output of a device that is not real."""
 
     def end_capture(self) -> int:
-        """Closes the file and gives the frames in it. Call it when all streams are closed."""
+        """Closes the file and returns its frames. Call it after all streams were closed."""
 
 
 @runtime_checkable
 class HearingDriver(Protocol):
-    """A driver whose devices are not there and keep what they hear, for tests."""
+    """A driver whose devices are not real and can record their output, for tests."""
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> Capture:
-        """Keeps what `device` hears from now on, in a float WAV file.
+        """Records the output of `device` from now on, in a float WAV file.
 
-        From the first frame that a stream made to the last one, silence between them included.
+        The file begins with the first frame that a stream made and ends with the last one. Silence
+        between them is included.
         """
 
 
 @runtime_checkable
 class HoldingDriver(Protocol):
-    """A driver that saves time when it knows that a device is looked for to be opened."""
+    """A driver that can share work between listing the devices and opening one of them."""
 
     def held(self) -> AbstractContextManager[None]:
-        """Around `devices` and the `open_stream` that follows it."""
+        """Context for a call of `devices` and the `open_stream` that follows it."""
 
 
 class Driver(Protocol):
@@ -265,10 +272,10 @@ class Driver(Protocol):
     def name(self) -> str: ...
 
     def devices(self) -> list[Device]:
-        """The devices there are now."""
+        """The devices that exist now."""
 
     def default(self, direction: Direction) -> Device | None:
-        """The device that the system uses when none is named."""
+        """The device that the system uses when a program names none."""
 
     def open_stream(self, wanted: Wanted) -> DriverStream:
         """Opens a stream that is not started yet. Raises `DriverError`."""
@@ -277,7 +284,8 @@ class Driver(Protocol):
         """The host time of this driver's time stamps, ns, monotonic."""
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with what changed, from any thread; returns how to end that.
+        """Calls `listener`, on any thread, with the name of each change.
 
-        A driver whose devices change only by the program's own doing never calls it.
+        Returns a function that ends this. A driver whose devices only the program itself can change
+        never calls `listener`.
         """
