@@ -8,6 +8,7 @@ import signal
 import sys
 import tempfile
 import threading
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,14 @@ def closed_twice() -> None:
 def many_opens() -> None:
     driver = devices(clock="free")
     before = threads_now()
-    for _ in range(200):
-        with opened(driver=driver) as one:
-            beaten(one, 1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(200):
+            with opened(driver=driver) as one:
+                beaten(one, 1)
+    said = [str(one.message) for one in caught]
+    assert len(said) == 1, said  # once, of the memory that CPython keeps
+    assert "has made 100 isolated interpreters" in said[0], said
     until(lambda: threads_now() == before)
 
 
