@@ -1,1 +1,1 @@
-"""A device made of a clock, for machines without sound and for tests."""
+"""Simulated devices without hardware, for machines without sound and for tests."""

@@ -1,4 +1,4 @@
-"""What a virtual device heard, kept: in a file or in memory."""
+"""Capture of a virtual device's output, in a file or in memory."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Capture"]
 
-CAPTURE_S = 4.0  # of sound that the ring holds; silence takes no room in it
+CAPTURE_S = 4.0  # capacity of the ring; silence takes no room in it
 CHUNK_FRAMES = 65_536
 
 
 class Capture:
-    """Takes what was heard out of the device's ring, into a file or memory."""
+    """Moves the captured frames from the device's ring to a file or to memory."""
 
     def __init__(self, path: str | os.PathLike[str] | None, channels: int) -> None:
         self.path = path
@@ -46,7 +46,7 @@ class Capture:
                 from voicecoil.files.sink import FileSink
 
                 self._sink = FileSink(self.path, samplerate, self.channels)
-            # It must not keep the capture alive: nobody has to end one that is in memory.
+            # The thread has a weak reference, because a capture in memory need not be closed.
             self._thread = BackgroundThread(
                 partial(_take_regularly, weakref.ref(self), self._ended), "voicecoil capture"
             )

@@ -1,4 +1,4 @@
-/* A device that is made of a clock. See device.h. */
+/* The virtual device. See device.h. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -22,7 +22,7 @@ typedef struct client {
     uint32_t channels[2]; /* input, output */
     uint32_t *map[2];
     bool identity[2];    /* the map is 0, 1, 2 ... */
-    float *memory[2];    /* two buffers' worth: the address changes from cycle to cycle */
+    float *memory[2];    /* two buffers, so that the address changes from cycle to cycle */
     vc_channel *list[2]; /* for VC_LAYOUT_SPLIT */
 } client;
 
@@ -30,14 +30,14 @@ struct vc_device {
     vc_device_config config;
     client clients[VC_DEVICE_CLIENTS];
     uint32_t attached;
-    _Atomic uint32_t used; /* slots behind this one were never taken */
+    _Atomic uint32_t used; /* slots from this index on were never used */
 
     pthread_t thread;
-    pthread_mutex_t lock; /* the stepped clock's, and nobody's else */
+    pthread_mutex_t lock; /* only for the stepped clock */
     pthread_cond_t moved;
     uint64_t granted; /* cycles that a stepped device may run; under `lock` */
-    uint64_t stepped; /* cycles that it ran; under `lock` */
-    uint64_t begun;   /* cycles that it began; under `lock` */
+    uint64_t stepped; /* cycles that are over; under `lock` */
+    uint64_t begun;   /* cycles that have begun; under `lock` */
     uint64_t owed;    /* cycles of the last step that had not begun; under `lock` */
     bool running;
     _Atomic bool quit;
@@ -45,7 +45,7 @@ struct vc_device {
     _Atomic int condition;
     vc_queue *faults;
 
-    /* The IO thread's own. */
+    /* Used only on the IO thread. */
     int64_t frame;
     int64_t started_ns;
     int64_t due_ns; /* host time at which the cycle at `frame` is due */
@@ -54,15 +54,15 @@ struct vc_device {
     uint64_t cycle;
     vc_fault fault; /* the next one; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
-    float *line;    /* what left the connector, by frame & line_mask: the cable */
+    float *line;    /* the loopback: output by frame position & line_mask, interleaved */
     size_t line_mask;
-    uint64_t silent_frames; /* heard since the last content; written when more content comes */
+    uint64_t silent_frames; /* silence since the last content; captured when more content comes */
     bool heard;
 
-    _Atomic int64_t late_ns; /* that the running cycle is prolonged by */
-    uint32_t clock_reads;    /* of the IO thread for the running client */
+    _Atomic int64_t late_ns; /* by how much the running cycle takes longer */
+    uint32_t clock_reads;    /* by the IO thread during the running client's cycle */
 
-    _Atomic int64_t host_ns; /* of the virtual clocks */
+    _Atomic int64_t host_ns; /* host time of a virtual clock */
     _Atomic int64_t shown_frame;
     _Atomic uint64_t lost_frames;
     _Atomic uint64_t capture_lost;
@@ -71,19 +71,19 @@ struct vc_device {
     vc_queue *capture_gaps; /* NULL: silence goes into the ring */
     float *capture_memory;
     uint64_t capture_room; /* frames left of it */
-    long owner;            /* the process that has the IO thread; a forked child has not */
+    long owner;            /* process that has the IO thread; a forked child does not have it */
 };
 
 enum { INPUT = 0, OUTPUT = 1 };
 
-/* Where virtual clocks begin: not at 0, which would look like a time that nobody set. */
+/* Virtual clocks begin here and not at 0, because 0 would look like a time that was never set. */
 enum { VIRTUAL_EPOCH_NS = 1000000000 };
 
 static void *io_thread(void *user);
 static void show_time(vc_device *device);
 
 static int64_t frames_to_ns(const vc_device *device, int64_t frames) {
-    /* Not divided: for the time of each cycle that took a twentieth of a native block. */
+    /* Multiplies, because a division here took a twentieth of the time of a native block. */
     return llrint((double)frames * device->ns_per_frame);
 }
 
@@ -100,7 +100,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
     device->ns_per_frame = 1e9 / config->samplerate_hz;
     device->latency_ns[INPUT] = frames_to_ns(device, config->input_latency_frames);
     device->latency_ns[OUTPUT] = frames_to_ns(device, config->output_latency_frames);
-    /* A frame is read when it is a round trip old, by a cycle of up to `frames`. */
+    /* A cycle of up to `frames` reads frames that are as old as a round trip. */
     size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
     assert(!config->loopback || trip >= config->frames);
     size_t needed = trip + 2 * (size_t)config->frames;
@@ -168,7 +168,7 @@ void vc_device_free(vc_device *device) {
         return;
     }
     end_thread(device);
-    if (device->owner == (long)getpid()) { /* in a forked child it would wait for the parent's */
+    if (device->owner == (long)getpid()) { /* a forked child would wait for the parent's thread */
         pthread_mutex_destroy(&device->lock);
         pthread_cond_destroy(&device->moved);
     }
@@ -242,8 +242,8 @@ bool vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns)
             continue;
         }
         atomic_store(&slot->engine, NULL);
-        /* The IO thread makes `turn` odd before it reads the slots: if it is even now, the next
-         * cycle sees NULL; if it is odd, this cycle may still have the engine. */
+        /* The IO thread makes `turn` odd before it reads the slots. If `turn` is even now, the next
+         * cycle finds NULL. If it is odd, the running cycle may still use the engine. */
         uint64_t turn = atomic_load(&device->turn);
         int64_t since = vc_clock_ns();
         while ((turn & 1u) && atomic_load(&device->turn) == turn) {
@@ -272,7 +272,7 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&device->lock);
-    /* A cycle of the last call that came behind its deadline is not one of these. */
+    /* A cycle of the last call that ended after its deadline does not count for this call. */
     device->granted =
         (device->granted > device->stepped ? device->granted : device->stepped) + cycles;
     uint64_t target = device->granted;
@@ -283,7 +283,7 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
         error = pthread_cond_timedwait(&device->moved, &device->lock, &until);
     }
     bool reached = device->stepped >= target || error == 0;
-    /* What had not begun in time is taken back; a cycle under way is still counted as this call's.
+    /* Cycles that have not begun in time are withdrawn. A running cycle still counts for this call.
      */
     device->owed = target > device->begun ? target - device->begun : 0;
     device->granted = device->begun;
@@ -306,7 +306,7 @@ vc_device_condition vc_device_get_condition(const vc_device *device) {
     return (vc_device_condition)atomic_load(&device->condition);
 }
 
-/* The device whose IO thread this is. */
+/* The device whose IO thread the calling thread is; NULL on all other threads. */
 static VC_THREAD_LOCAL const vc_device *io_thread_of;
 
 int64_t vc_device_clock_ns(void *user) {
@@ -314,14 +314,14 @@ int64_t vc_device_clock_ns(void *user) {
     bool real = device->config.clock == VC_CLOCK_REAL;
     int64_t now_ns = real ? vc_clock_ns() : atomic_load(&device->host_ns);
     int64_t late_ns = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
-    if (late_ns == 0) { /* nearly always, and asked for several times a cycle */
+    if (late_ns == 0) { /* the usual case; the clock is read several times in a cycle */
         return now_ns;
     }
-    VC_UNPROVEN /* a thread's first look at its own variable may allocate; io_thread has had it */
+    VC_UNPROVEN /* only the first access to a thread-local may allocate; io_thread has made it */
         bool inside = io_thread_of == device;
     VC_PROVEN_AGAIN
-    /* A late cycle takes its extra time between the first and the second look at the clock. Only
-     * the IO thread's looks count: others may come at any moment. */
+    /* The extra time of a late cycle passes between its first and its second reading of the clock.
+     * Only readings on the IO thread count, because other threads may read it at any time. */
     return inside && device->clock_reads++ > 0 ? now_ns + late_ns : now_ns;
 }
 
@@ -352,7 +352,7 @@ uint64_t vc_device_capture_lost_frames(const vc_device *device) {
 /* ---- IO thread --------------------------------------------------------------------------------
  */
 
-/* One of the client's two buffers for this cycle, as the device's layout has it. */
+/* Describes one of the client's two buffers for this cycle, in the device's layout. */
 static void buffer(vc_audio *audio, const vc_device *device, client *slot, int direction,
                    uint32_t frames) {
     uint32_t channels = slot->channels[direction];
@@ -391,7 +391,7 @@ static void poison(const vc_device *device, client *slot, int direction) {
     }
 }
 
-/* A stretch of the cable from `frame` that does not wrap, at most `frames` long. */
+/* The part of the loopback memory that begins at `frame`. Shortens `frames` if it would wrap. */
 static vc_audio line_at(const vc_device *device, int64_t frame, uint32_t *frames) {
     size_t start = (size_t)frame & device->line_mask;
     size_t room = device->line_mask + 1 - start;
@@ -430,8 +430,7 @@ static void fill_input(const vc_device *device, const client *slot, const vc_aud
     }
 }
 
-/* Adds a client's output to the mix; the first client's (`mixed` is false) replaces what is there.
- */
+/* Adds a client's output to the mix. If `mixed` is false, it replaces the mix of the last cycle. */
 static void mix_output(vc_device *device, const client *slot, const vc_audio *output,
                        uint32_t frames, bool mixed) {
     uint32_t outputs = device->config.output_channels;
@@ -470,7 +469,7 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
     bool mixed = false;
     const bool listening = somebody_hears(device);
     uint64_t turn = atomic_load_explicit(&device->turn, memory_order_relaxed);
-    /* Sequentially consistent, against vc_device_detach: the turn before the slots. */
+    /* Sequentially consistent: vc_device_detach relies on `turn` changing before slots are read. */
     atomic_store(&device->turn, turn + 1);
     uint32_t used = atomic_load(&device->used);
     for (uint32_t i = 0; i < used; i++) {
@@ -485,7 +484,7 @@ static uint32_t run_clients(vc_device *device, uint32_t frames, int64_t begin_ns
         }
         int64_t in = device->frame - config->input_latency_frames;
         int64_t out = device->frame + config->output_latency_frames;
-        vc_cycle cycle; /* field by field: an initialiser would clear the whole first */
+        vc_cycle cycle; /* set field by field, because an initialiser would clear it all first */
         cycle.frames = frames;
         cycle.lost_frames = 0;
         cycle.called_ns = 0;
@@ -540,7 +539,7 @@ static void capture(vc_device *device, const float *data, uint32_t frames) {
     }
 }
 
-/* The silence between two sounds, which may be longer than the ring. */
+/* Captures the silence between two sounds, which may be longer than the ring. */
 static void capture_silence(vc_device *device) {
     vc_gap gap = {.frames = device->silent_frames, .cause = VC_GAP_SILENCE};
     if (device->capture_gaps != NULL && device->capture_memory == NULL) {
@@ -593,7 +592,7 @@ static void show_time(vc_device *device) VC_REALTIME {
 }
 
 static void lose(vc_device *device, int64_t frames) {
-    /* What would have left the connector meanwhile is silence, not what the line held before. */
+    /* The lost frames are silence. Otherwise the loopback would return frames of earlier cycles. */
     size_t outputs = device->config.output_channels;
     int64_t first = device->frame + device->config.output_latency_frames;
     for (int64_t f = 0; f < frames && f <= (int64_t)device->line_mask; f++) {
@@ -640,7 +639,7 @@ static void apply_faults(vc_device *device) VC_REALTIME {
     }
 }
 
-/* Waits until the next cycle is due. False: quit. */
+/* Waits until the next cycle is due. Returns false if the thread has to end. */
 static bool wait_for_cycle(vc_device *device) {
     if (device->config.clock == VC_CLOCK_FREE) {
         return !atomic_load_explicit(&device->quit, memory_order_relaxed);
@@ -676,7 +675,8 @@ static bool wait_for_cycle(vc_device *device) {
 static void finish_step(vc_device *device) {
     if (device->config.clock == VC_CLOCK_STEPPED) {
         pthread_mutex_lock(&device->lock);
-        /* The waiter is woken once, not for every cycle: a wake-up costs more than a cycle. */
+        /* Wakes the waiting thread only after the last cycle, because a wake-up costs more than a
+         * cycle. */
         if (++device->stepped == device->granted) {
             pthread_cond_broadcast(&device->moved);
         }
@@ -691,7 +691,7 @@ static void *io_thread(void *user) {
     vc_thread_name("voicecoil io");
     /* The time line goes on where it was when the device ran before. */
     if (device->config.output_channels) {
-        /* What was on the cable when the device stood still is not heard now. */
+        /* Output from before the device was stopped does not come in through the loopback now. */
         memset(device->line, 0,
                ((size_t)device->line_mask + 1) * config->output_channels * sizeof(float));
     }
@@ -711,7 +711,7 @@ static void *io_thread(void *user) {
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = run_clients(device, frames, begin_ns);
         if (config->clock == VC_CLOCK_REAL && device->late_ns > 0) {
-            nap(device->late_ns); /* what the clients were told becomes true */
+            nap(device->late_ns); /* the time that the clients' clock already showed */
         }
         hear(device, frames, content);
         device->frame += frames;
@@ -719,7 +719,7 @@ static void *io_thread(void *user) {
         show_time(device);
         finish_step(device);
     }
-    /* A test that waits for a step learns that none will come. */
+    /* Wakes a thread that waits in vc_device_step, because no more cycles will come. */
     pthread_mutex_lock(&device->lock);
     pthread_cond_broadcast(&device->moved);
     pthread_mutex_unlock(&device->lock);

@@ -1,8 +1,8 @@
-"""The virtual driver: devices made of a clock.
+"""The virtual driver: simulated devices without hardware, for tests and machines without sound.
 
-They run in real time, as fast as the machine can, or one cycle at a time when a test says so; they
-carry their output back to their input after a latency that is exactly the declared one; they keep
-what was heard; and they fail on demand.
+A virtual device runs in real time, as fast as the machine can, or one cycle at a time under the
+control of a test. It can loop its output back to its input with exactly the declared latency, it
+can capture its output, and faults can be injected.
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ DEFAULT_FRAMES = 512
 SWITCH_TIMEOUT_S = 5.0
 MAX_FRAMES = 8192
 _made: Alive[VirtualDevice] = Alive()
-# CoreAudio's IO threads may have this much; what works here works there.
+# CoreAudio's IO threads may have a stack of this size. Callbacks that need more fail here, too.
 STACK_BYTES = 512 * 1024
 
 
 class VirtualDevice(Unique):
-    """A device that is made of a clock.
+    """A simulated device without hardware.
 
     Parameters
     ----------
@@ -62,24 +62,25 @@ class VirtualDevice(Unique):
         Default: made from the name.
     input_channels, output_channels : int
     samplerate : float
-        The rate it runs at while nobody asked for another one, Hz.
+        The rate at which the device runs if no stream asks for another one, Hz.
     clock : {"real", "free", "stepped"}
-        The machine's clock; as fast as the machine can; or cycle by cycle, by :meth:`step`.
+        "real": the machine's clock. "free": as fast as the machine can. "stepped": one cycle at a
+        time, by :meth:`step`.
     frames : int or None
-        Frames per IO cycle. None: what its first stream asks for, else 512.
+        Frames per IO cycle. None: as many as the first stream asks for, otherwise 512.
     pattern : sequence of int
-        Frames of one cycle after the other, for a device whose cycles vary; each at most `frames`.
+        Frames of successive cycles, for a device whose cycles vary. Each is at most `frames`.
     layout : {"interleaved", "planar", "split"}
-        How its buffers lie; "split": one buffer for each channel.
+        Layout of the buffers; "split": one buffer for each channel.
     latency_frames : (int, int)
-        Input and output latency beside the buffer.
+        Input and output latency in addition to the buffer.
     loopback : bool
-        A cable from the outputs to the inputs: what leaves at a sample time comes in at the same
-        sample time, so a round trip takes exactly input latency + output latency.
+        Connect the outputs to the inputs. A frame comes in at the sample time at which it leaves,
+        so that a round trip takes exactly input latency + output latency.
     tolerance_s : float
-        Real clock: how late a cycle may begin before its frames are lost.
+        With a real clock: how late a cycle may begin before its frames are lost, s.
     poison : bool
-        Fill the buffers with NaN around each cycle, to find who reads what is not theirs.
+        Fill the buffers with NaN around each cycle, to find code that reads outside of its block.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -136,10 +137,10 @@ class VirtualDevice(Unique):
         self._started: set[_VirtualStream] = set()
         self._capture: Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
-        self._epoch_ns = 0  # where the host time of a virtual clock goes on after a replug
+        self._epoch_ns = 0  # host time at which a virtual clock goes on after a replug
         _made.add(self)
 
-    # ---- what a test or a command does with it ----
+    # ---- for tests and commands ----
 
     def step(self, cycles: int = 1, timeout_s: float | None = 10.0) -> None:
         """Runs that many IO cycles of a stepped device and returns when they are over.
@@ -147,7 +148,7 @@ class VirtualDevice(Unique):
         Raises
         ------
         StreamStateError
-            No stream runs on it, or its clock is not "stepped".
+            No stream runs on the device, or its clock is not "stepped".
         StreamTimeoutError
             The cycles were not over in time.
         """
@@ -160,7 +161,7 @@ class VirtualDevice(Unique):
             )
         until = None if timeout_s is None else time.monotonic() + timeout_s
         left = cycles
-        # In slices, so that Ctrl-C is heard.
+        # In slices of 50 ms, because Python handles Ctrl-C only between two calls.
         while not core.step(left, 50_000_000) and core.condition == 0:
             left = core.owed
             if until is not None and time.monotonic() > until:
@@ -169,13 +170,13 @@ class VirtualDevice(Unique):
                 )
 
     def inject(self, fault: Fault, value: int = 0, at_frame: int = 0) -> None:
-        """Has a fault happen before the first cycle at or after `at_frame`.
+        """Makes a fault happen before the first cycle at or after `at_frame`.
 
         Parameters
         ----------
         fault : {"late", "xrun", "unplug", "rate"}
         value : int
-            late: ns that the cycle takes longer. xrun: frames lost. rate: the new rate, Hz.
+            late: by how many ns the cycle takes longer. xrun: frames lost. rate: the new rate, Hz.
         """
         if fault not in _FAULTS:
             raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
@@ -187,7 +188,7 @@ class VirtualDevice(Unique):
 
     @property
     def unplugged(self) -> bool:
-        """Whether it is gone, until :meth:`replug`."""
+        """Whether the device is unplugged. :meth:`replug` ends this."""
         return self._core is not None and self._core.condition == _UNPLUGGED
 
     def replug(self, away_s: float = 0.0) -> None:
@@ -196,8 +197,8 @@ class VirtualDevice(Unique):
         Parameters
         ----------
         away_s : float
-            How long it was away, s, for a clock that is not the machine's. Such a clock goes on by
-            that; its sample time begins anew.
+            How long the device was away, s. A clock other than the machine's advances by this time.
+            The sample time begins anew.
         """
         with self._lock:
             self._epoch_ns = self.virtual_ns() + round(away_s * 1e9)
@@ -205,10 +206,10 @@ class VirtualDevice(Unique):
             self._running = None
 
     def capture(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Keeps what is heard from now on: in a float WAV file, or in memory for :meth:`heard`.
+        """Captures the output from now on, in a float WAV file, or in memory for :meth:`heard`.
 
-        From the first frame that a stream made to the last one, silence between them included.
-        Call it while no stream is open.
+        The capture begins with the first frame that a stream made and ends with the last one.
+        Silence between them is included. Call it while no stream is open.
         """
         with self._lock:
             if self._core is not None and self._open_streams:
@@ -221,56 +222,57 @@ class VirtualDevice(Unique):
     def capture_into(self, frames: NDArray[np.float32]) -> None:
         """Captures into a C-contiguous array of shape (frames, channels).
 
-        What exceeds it is dropped. Call it when a stream is open and before it starts.
+        Frames for which it has no room are dropped. Call it when a stream is open and before the
+        stream starts.
         """
         self._running_core().capture_into(frames)
 
     @property
     def capture_room(self) -> int:
-        """Frames at the end of that array that nothing was written to; read it between streams."""
+        """Unwritten frames at the end of that array. Read it while no stream runs."""
         return self._core.capture_room if self._core is not None else 0
 
     def heard(self) -> NDArray[np.float32]:
-        """What was captured in memory so far, shape (frames, channels)."""
+        """The output captured in memory so far, shape (frames, channels)."""
         if self._capture is None:
             raise StreamStateError("nothing is captured; call capture() first")
         return self._capture.heard()
 
     def end_capture(self) -> int:
-        """Writes what is left, closes the file and returns the frames captured."""
+        """Writes the remaining frames, closes the file and returns how many frames it has."""
         if self._capture is None:
             return 0
         return self._capture.close()
 
     @property
     def capture_lost_frames(self) -> int:
-        """Frames that the capture had no room for."""
+        """Frames for which the capture had no room."""
         return self._core.capture_lost_frames if self._core is not None else 0
 
     @property
     def frame(self) -> int:
-        """Where its time line is, frames."""
+        """The current position on the device's time line, frames."""
         return self._core.frame if self._core is not None else 0
 
     @property
     def lost_frames(self) -> int:
-        """Frames that were lost because cycles were late or by fault."""
+        """Frames that were lost because cycles were late or because of injected faults."""
         return self._core.lost_frames if self._core is not None else 0
 
     def now_ns(self) -> int:
-        """Its host time, ns."""
+        """The device's host time, ns."""
         return self._core.clock_ns() if self._core is not None else _core.clock_ns()
 
     # ---- for the driver ----
 
     def virtual_ns(self) -> int:
-        """How far its host time has come, ns; 0: nowhere, or it is the machine's."""
+        """The host time that a virtual clock has reached, ns. 0: it has not begun, or is real."""
         if self._core is None or self.clock == "real":
             return self._epoch_ns
         return max(self._epoch_ns, self._core.clock_ns())
 
     def forget_parent(self) -> None:
-        """In a forked child: the IO thread, its streams and the capture stay with the parent."""
+        """In a forked child: drops the IO thread, streams and capture, which are the parent's."""
         self._lock = threading.Lock()
         self._switching = threading.Lock()
         self._core = self._running = self._capture = None
@@ -300,11 +302,14 @@ class VirtualDevice(Unique):
         return self._core
 
     def acquire(self, wanted: Wanted, since_ns: int) -> tuple[_core.VirtualDevice, float, int]:
-        """The device's core, running as the first stream wanted it; not before `since_ns`."""
+        """The device's core, its rate (Hz) and frames per cycle, as the first stream wanted them.
+
+        A virtual clock that is made here begins at `since_ns` or later.
+        """
         with self._lock:
             if self._core is not None and self._core.condition == _RATE_CHANGED:
                 self.samplerate = float(self._core.new_samplerate)
-                self._core = self._running = None  # who was on it keeps the old one
+                self._core = self._running = None  # streams that are open keep the old core
             if self._running is None or self._open_streams == 0:
                 rate = wanted.samplerate or self.samplerate
                 frames = self.frames or min(wanted.block_frames or DEFAULT_FRAMES, MAX_FRAMES)
@@ -318,7 +323,7 @@ class VirtualDevice(Unique):
 
     @contextlib.contextmanager
     def switching(self, timeout_s: float) -> Iterator[None]:
-        """One stream at a time starts or stops on it (device.h: one control thread at a time)."""
+        """Lets one stream at a time start or stop, because device.h allows one control thread."""
         if not self._switching.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
                 f"another stream did not start or stop on {self.name!r} within {timeout_s:.3g} s"
@@ -366,7 +371,7 @@ class VirtualDevice(Unique):
 class _VirtualStream:
     """One stream's connection to a virtual device."""
 
-    overloads = 0  # only cycles of ours can be late, and the engine counts these
+    overloads = 0  # the engine counts late cycles; the device itself is never late
 
     def __init__(self, device: VirtualDevice, wanted: Wanted, since_ns: int) -> None:
         self._device = device
@@ -391,7 +396,7 @@ class _VirtualStream:
         if trouble is not None:
             raise trouble
         with self._device.switching(SWITCH_TIMEOUT_S):
-            # Before it is attached: an engine that nobody knows of is never detached.
+            # Set before the engine is attached, so that `stop` detaches it after an exception.
             self._engine = engine
             attached = self._core.attach(engine, self._wanted.input_map, self._wanted.output_map)
             if not attached:
@@ -432,21 +437,21 @@ class _VirtualStream:
         return None
 
     def look(self) -> None:
-        """There is nothing to find out that `trouble` does not know."""
+        """Does nothing, because `trouble` always knows the device's condition."""
 
     def events(self) -> list[Event]:
         return []
 
 
 class VirtualDriver(Unique):
-    """The driver of the devices that are made of a clock.
+    """The driver of virtual devices.
 
     Parameters
     ----------
     devices : sequence of VirtualDevice
-        The first one that has a direction is its default, unless `set_default` says otherwise.
-        Default: one with two channels each way and a cable between them. Devices may be added and
-        taken away later.
+        The first one that has a direction is the default device for it, unless `set_default` was
+        called. None: one device with two inputs and two outputs, looped back. Devices may be added
+        to and removed from `virtual_devices` later.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = ("virtual_devices",)
@@ -476,7 +481,7 @@ class VirtualDriver(Unique):
         return next((d for d in self.devices() if default and d.uid == default.uid), None)
 
     def set_default(self, device: VirtualDevice) -> None:
-        """Makes it the default of the directions that it has, while it is there."""
+        """Makes `device` the default for the directions that it has, while it is plugged in."""
         self._preferred = device
 
     def virtual_device(self, device: Device) -> VirtualDevice:
@@ -487,14 +492,14 @@ class VirtualDriver(Unique):
         return found
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> VirtualDevice:
-        """Keeps what `device` hears from now on, in a float WAV file."""
+        """Captures the output of `device` from now on, in a float WAV file."""
         virtual = self.virtual_device(device)
         virtual.capture(path)
         return virtual
 
     def open_stream(self, wanted: Wanted) -> DriverStream:
-        # One time for all devices whose clocks are not the machine's: who goes from one to another
-        # never goes back in time.
+        # All virtual clocks share one time, so that the host time of a stream that moves from one
+        # device to another never goes back.
         since_ns = max((device.virtual_ns() for device in self.virtual_devices), default=0)
         return _VirtualStream(self.virtual_device(wanted.device), wanted, since_ns)
 
@@ -502,7 +507,7 @@ class VirtualDriver(Unique):
         return _core.clock_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Never calls it: whoever moves a virtual device knows what happened to it."""
+        """Never calls `listener`, because only the program itself changes a virtual device."""
         return lambda: None
 
 
