@@ -1,4 +1,4 @@
-"""One mixing stream for each output device: where `play` sends its sound."""
+"""Mixing streams of `play`. Each output device has one, which mixes all sounds played on it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from voicecoil.streams.stream import OutputStream
 
 __all__ = ["Output", "close_outputs", "output_for"]
 
-CAPACITY = 256  # sounds at the same time
-LINGER_S = 0.1  # how long a device stays open when all is quiet: sounds often follow each other
+CAPACITY = 256  # most sounds at the same time
+LINGER_S = 0.1  # a device stays open for this time after the last sound, because another may follow
 
 
 class Output:
-    """A device that mixes what is played on it.
+    """An output device with a mixing stream.
 
-    Whoever wants to add a sound holds the output first (whoever makes it does), so that it does not
-    close, or come back with another rate, while the sound is made ready.
+    A caller must hold the output before it adds a sound. Otherwise the device could close, or
+    return with another rate, while the sound is prepared. A new output is held by its creator.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class Output:
         self.on_device_lost = on_device_lost
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
-        self._holds = 1  # the maker's
-        self._quiet_since: int | None = None  # the mixer's frame
-        self._ended_away = 0  # sounds that were stopped since the device was lost
+        self._holds = 1  # that of the creator
+        self._quiet_since: int | None = None  # the mixer's frame at which the last sound ended
+        self._ended_away = 0  # number of sounds that were stopped since the device was lost
         self.stream = OutputStream(
             CodeFactory(self._make_mixer),
             driver=driver,
@@ -66,26 +66,29 @@ class Output:
 
     @property
     def usable(self) -> bool:
-        """Whether something can still be added."""
+        """True if sounds can still be added."""
         return self.stream._goes_on
 
     @property
     def may_wait(self) -> bool:
-        """Whether it is on a free clock, which waits for what is read."""
+        """True if the device is virtual with a free clock, which can wait for frames of a file."""
         connection = self.stream._connection
         clock = connection.clock if connection is not None else None
         return isinstance(clock, _core.VirtualDevice) and not clock.stepped
 
     @property
     def settle_frames(self) -> int:
-        """Frames from the mixer to the ear, and one call of the mixer: after them all was heard."""
+        """Frames from the end of a sound in the mixer until the sound has certainly been heard.
+
+        This is the output latency plus the frames of one call of the mixer.
+        """
         return self.stream.latency.frames + self.stream._got.max_frames + self.stream.blocksize
 
     def heard_frames(self) -> int:
-        """How far on the mixer's time line the listener is; never too far.
+        """Return the mixer's frame that the listener hears now. It is never too large.
 
-        The newest cycle's frames reach the ear at the time that the device stamped it with. What
-        the mixer made beyond that cycle, because its blocks are longer, is not counted.
+        The frames of the newest IO cycle are heard at the cycle's time stamp. If the mixer's blocks
+        are longer than the cycle, the frames behind the cycle are not counted.
         """
         mixed, cycle_ns = self.stream._newest_output()
         cycle = self.stream._got.max_frames
@@ -95,16 +98,16 @@ class Output:
         when_begun = mixed - ahead - latency.frames
         try:
             now_ns = self.stream.now_ns() if cycle_ns is not None else 0
-        except StreamStateError:  # closed: no time passes any more
+        except StreamStateError:  # the stream is closed, so its time has stopped
             cycle_ns = None
         if cycle_ns is None:
             return max(0, when_begun)
         since_s = (now_ns - cycle_ns) / 1e9 + latency.seconds
-        since = int(since_s * self.stream.samplerate + 0.001)  # times are whole ns
+        since = int(since_s * self.stream.samplerate + 0.001)  # corrects the rounding to whole ns
         return max(0, when_begun + min(cycle, max(0, since)))
 
     def hold(self) -> bool:
-        """Keeps it open until `let_go`. False: it is closed, or its device lost."""
+        """Keep the output open until `let_go`. Returns False if it can no longer be used."""
         with self._lock:
             if self.usable:
                 self._holds += 1
@@ -112,12 +115,20 @@ class Output:
             return False
 
     def let_go(self) -> None:
-        """The counterpart of `hold`."""
+        """Release one `hold`."""
         with self._lock:
             self._holds -= 1
 
     def add(self, clip: _core.Clip) -> None:
-        """Gives it a sound; the caller holds the output."""
+        """Start a sound. The caller must hold the output.
+
+        Raises
+        ------
+        DeviceLostError
+            The device was lost.
+        StreamStateError
+            The output was closed, or `CAPACITY` sounds are playing.
+        """
         with self._lock:
             if (trouble := self.stream._trouble()) is not None:
                 raise trouble
@@ -132,7 +143,10 @@ class Output:
                 )
 
     def stop(self, clip: _core.Clip, fade_frames: int) -> bool:
-        """Fades a sound out and ends it. True: it is over, for there is no device to fade it on."""
+        """Fade a sound out and end it.
+
+        Returns True if the sound has already ended, because there is no device on which to fade it.
+        """
         with self._lock:
             away = self.stream.state == "waiting"
             self._ended_away += away
@@ -145,10 +159,10 @@ class Output:
             return away
 
     def _look(self) -> bool:
-        """On a control thread: has the device closed when nothing has played for a while.
+        """Close the device after `LINGER_S` without sounds. Runs on a control thread.
 
-        The while is measured in the device's own time: a sound is over when it was heard, and
-        nothing was heard while a clock stands still.
+        This time is measured with the device's clock, because no sound is heard while that clock
+        stands still.
         """
         if not self._lock.acquire(blocking=False):
             return True  # another thread adds a sound, or closes the device
@@ -161,15 +175,15 @@ class Output:
         return False
 
     def _close_quiet(self) -> None:
-        """On a thread of its own, because the device may not answer."""
+        """Close the output if it is still unused. Has its own thread: the device may not answer."""
         with self._lock:
             if not self._goes_on():
                 self._shut()
                 return
-        exit_and_fork.tick(self._look)  # a sound came meanwhile
+        exit_and_fork.tick(self._look)  # a sound was added in the meantime
 
     def _goes_on(self) -> bool:
-        """With the lock: whether the device stays open for now."""
+        """Return True if the device must stay open. The caller must hold the lock."""
         if not self.usable:
             return False
         now = self.mixer.frames
@@ -178,7 +192,7 @@ class Output:
         if self.mixer.collect() > self._ended_away or self._holds > 0:
             self._quiet_since = None
             return True
-        if away:  # no time passes there, and nothing is heard
+        if away:  # the clock of a lost device stands still, so there is no time to wait for
             return False
         if self._quiet_since is None:
             self._quiet_since = now
@@ -186,7 +200,7 @@ class Output:
         return now - self._quiet_since <= linger
 
     def close(self) -> None:
-        """Closes the device at once."""
+        """Close the device at once."""
         with self._lock:
             self._shut()
 
@@ -195,7 +209,10 @@ class Output:
         self.stream.close()
 
     def is_on(self, driver: Driver, device: Device, on_device_lost: OnDeviceLost) -> bool:
-        """Whether what is to be played there belongs here; a stream may have changed its device."""
+        """Return True if sounds for this device and this policy belong to this output.
+
+        The stream's present device is compared, because a stream may have changed its device.
+        """
         return (
             self.stream.driver is driver
             and self.stream.device.uid == device.uid
@@ -204,7 +221,7 @@ class Output:
 
 
 _outputs: set[Output] = set()
-_opening = threading.Lock()  # taken before an output's own lock, never after it
+_opening = threading.Lock()  # must be taken before an output's own lock
 
 
 def output_for(
@@ -214,10 +231,11 @@ def output_for(
     blocksize: int | None,
     on_device_lost: OnDeviceLost = "stop",
 ) -> Output:
-    """The device's mixing stream, held for the caller, who has to let it go.
+    """Return the output for a device, held for the caller. The caller must call `let_go`.
 
-    It runs at the device's own rate: a rate is the whole system's, and setting it would end the
-    streams of other programs. One that is open already may have other channels: look at its stream.
+    The mixing stream runs at the device's present rate. The rate applies to the whole system, so
+    changing it would end the streams of other programs. An output that is open already may have
+    another number of channels than `channels`.
     """
     with _opening:
         for output in list(_outputs):
@@ -231,7 +249,7 @@ def output_for(
 
 
 def close_outputs(driver: Driver | None = None) -> None:
-    """Closes every mixing stream, or those of one driver, whatever still plays on them."""
+    """Close all mixing streams, or those of one driver, even if sounds are playing on them."""
     with _opening:
         for output in list(_outputs):
             if driver is None or output.stream.driver is driver:

@@ -40,9 +40,10 @@ POLL_S = 0.02
 
 
 class Playback(Unique):
-    """One sound on its way to a device; what :func:`play` returns.
+    """A sound that is played, returned by :func:`play`.
 
-    It goes on when nobody keeps it, and ends by itself or with the program: :meth:`wait` for it.
+    The sound continues if the program drops this object. It ends when it has been played or when
+    the program ends. Use :meth:`wait` to hear it to its end.
     """
 
     def __init__(
@@ -59,31 +60,32 @@ class Playback(Unique):
         self._frames = frames
         self._memory_nonfinite = memory_nonfinite
         self._stopped = False
-        self._over = False  # it was stopped while there was no device
-        self._furthest = 0  # frames; when the output is closed nobody can ask how far it came
+        self._over = False  # True if the sound was stopped while there was no device
+        self._furthest = 0  # largest position in frames, kept for when the output is closed
 
     @property
     def samplerate(self) -> float:
-        """The rate it is played at, which all frame counts here are in, Hz."""
+        """Sample rate of the device, Hz. All frame counts of this object use this rate."""
         return self._output.stream.samplerate
 
     @property
     def device(self) -> Device:
-        """Where it is played."""
+        """The device that plays the sound."""
         return self._output.stream.device
 
     @property
     def frames(self) -> int | None:
-        """How long the sound is, frames; None: it is endless, or its file does not say."""
+        """Length of the sound in frames. None if it is endless or its file states no length."""
         return self._frames
 
     @property
     def position(self) -> int:
-        """Frames of it that were heard."""
-        heard = self._output.heard_frames()  # asked first: the clip can only be further
+        """Frames of the sound that were heard."""
+        # Read before the clip's state, so that the clip can only be further than `heard`.
+        heard = self._output.heard_frames()
         started = self._clip.started_at
         if started is None:
-            return 0  # not even the first frame was mixed
+            return 0  # the first frame has not been mixed yet
         mixed = self._clip.position
         on_its_way = started + mixed + self._clip.starved_frames - heard
         self._furthest = max(self._furthest, mixed - max(0, on_its_way))
@@ -91,36 +93,38 @@ class Playback(Unique):
 
     @property
     def position_s(self) -> float:
-        """The same in seconds."""
+        """`position` in seconds."""
         return self.position / self.samplerate
 
     @property
     def playing(self) -> bool:
-        """Whether some of it is still to be heard."""
+        """True until the last frame of the sound has been heard."""
         return self._output.usable and not self._over and not self._heard_out()
 
     @property
     def starved_frames(self) -> int:
-        """Frames of silence that were played because its file was not read in time."""
+        """Frames of silence that were played because the file was not read in time."""
         return self._clip.starved_frames
 
     @property
     def nonfinite_samples(self) -> int:
-        """Samples of it that are NaN or infinite, which are played as silence.
+        """Number of NaN and infinite samples, which are played as silence.
 
-        They are counted at the rate and with the channels of the device, as far as the sound has
-        been read, and once if an array is repeated.
+        The samples are counted after conversion to the device's rate and channels, in the part of
+        the sound that has been read. If an array is repeated, its samples are counted once.
         """
         read = self._reader.nonfinite_samples if self._reader is not None else 0
         return self._memory_nonfinite + read
 
     def stop(self, fade_s: float = 0.01) -> None:
-        """Fades it out and ends it; returns at once. A second stop can hurry that.
+        """Fade the sound out and end it. Returns at once.
+
+        A second call can shorten the fade.
 
         Parameters
         ----------
         fade_s : float
-            s; 0: cut off.
+            Duration of the fade, s. 0 ends the sound without a fade.
         """
         self._output.stream._refuse_in_fork()
         seconds = check_seconds(fade_s, "fade_s")
@@ -131,26 +135,27 @@ class Playback(Unique):
         self._stopped = True
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Waits until its last frame was heard.
+        """Wait until the last frame of the sound has been heard.
 
         Parameters
         ----------
         timeout : float or None
-            s; None: for ever.
+            Longest wait, s. None waits without a limit.
 
         Returns
         -------
         bool
-            False: `timeout` passed.
+            True if the sound has ended, False if `timeout` has passed.
 
         Raises
         ------
         DeviceLostError
-            The device went away before the sound ended.
+            The device was lost before the sound ended.
         StreamStateError
             The output was closed before the sound ended.
         FileFormatError, OSError
-            The file could not be read to its end; what came before was played. Once.
+            The file could not be read to its end. The frames before the error were played. Only
+            the first call raises this.
         """
         seconds = check_timeout(timeout)
         self._output.stream._refuse_in_fork()
@@ -177,21 +182,21 @@ class Playback(Unique):
         return True
 
     def events(self) -> list[Event]:
-        """Takes what happened to its device since the last call, oldest first.
+        """Return and remove the events of the device since the last call, oldest first.
 
-        To all that is playing there, so that only one of several sounds is told.
+        All sounds on the device share these events, so each event is returned to one of them only.
         """
         return self._output.stream.events()
 
     def levels(self) -> list[Level]:
-        """Level of each channel of the device since the last call.
+        """Return the level of each channel of the device since the last call.
 
-        Of all that is playing there, so it says little about one of several sounds.
+        The levels are those of all sounds on the device together.
         """
         return self._output.stream.levels()
 
     def _ask(self) -> None:
-        """Notes that somebody waits, who will see an error of the reader."""
+        """Record that a caller waits and will see an error of the reader."""
         if self._reader is not None:
             self._reader.error.ask()
 
@@ -220,36 +225,38 @@ def play(
     blocksize: int | None = None,
     on_device_lost: OnDeviceLost = "stop",
 ) -> Playback:
-    """Plays an array or a file; returns at once. Sounds overlap.
+    """Play an array or a file. Returns at once, and sounds can overlap.
 
-    Sound ends with the program: ``play(...).wait()`` hears it out.
+    All sounds end with the program. Use ``play(...).wait()`` to hear a sound to its end.
 
     Parameters
     ----------
     sound : array, path or source
-        float32 or float64 -1..1, or int16, int32, uint8, shape (frames,) or (frames, channels),
-        which may be changed afterwards; or a file: WAV, AIFF, FLAC, OGG, MP3, CAF, read from disk
-        while it plays; or anything with the methods of :class:`voicecoil.files.Source`, which is
-        read from where it is and then closed.
+        An array of float32 or float64 in -1..1, or of int16, int32 or uint8, with the shape
+        (frames,) or (frames, channels). It may be changed after the call. Or the path of a WAV,
+        AIFF, FLAC, OGG, MP3 or CAF file, which is read from disk while it plays. Or an object with
+        the methods of :class:`voicecoil.files.Source`, which is read from its present position and
+        then closed.
     samplerate : float or None
-        The array's rate, Hz; needed for an array. A file knows its own.
+        The array's sample rate, Hz. Required for an array. A file has its own rate.
     device, driver
         As for :class:`OutputStream`.
     channels : int or None
-        How many of the device's channels; None: two, or as many as there are. A device that is
-        playing already keeps its own.
+        Number of the device's channels to use. None uses two, or all if the device has fewer. A
+        device that is already playing keeps its number.
     mapping : sequence or array, optional
-        For each of the device's channels the sound's channel, 0-based, or None; or a matrix of
-        gains. Default: mono to all, equal counts one to one, else a downmix.
+        For each channel of the device, the 0-based channel of the sound or None for silence. Or a
+        matrix of gains. By default mono goes to all channels, equal numbers of channels are mapped
+        one to one, and other combinations as in :func:`voicecoil.files.channels.mix_matrix`.
     gain : float
-        Linear.
+        Linear gain.
     loops : int
-        How often; 0: for ever.
+        Number of times that the sound is played; 0 repeats it until it is stopped.
     blocksize : int or None
-        Frames per IO cycle that the device is asked for.
+        Frames per IO cycle that are requested from the device.
     on_device_lost : {"stop", "wait", "default"}
-        As for :class:`OutputStream`. The sound goes on where it was; only what was on its way to
-        the ear is missing.
+        As for :class:`OutputStream`. The sound continues at its position. Only the frames that were
+        mixed and not heard yet are lost.
 
     Returns
     -------
@@ -258,7 +265,7 @@ def play(
     Raises
     ------
     FileMissingError, FileFormatError
-        The file is not there, or is no audio.
+        The file does not exist, or is not audio.
     ArgumentError, ArgumentTypeError, DeviceNotFoundError, DriverError
         As for :class:`OutputStream`.
 
@@ -303,13 +310,13 @@ def _play_on(
     converts = source.samplerate != stream.samplerate
     memory_loops = 1
     if is_array and not converts:
-        memory_loops = loops  # the mixer repeats it, at no cost
+        memory_loops = loops  # the mixer repeats the array without copies
     elif loops != 1:
         source = LoopedSource(source, loops)
     long = source.frames is None or source.frames > AHEAD_S * source.samplerate
     if is_array and converts and long:
-        # Converting it all now would keep the caller; it is converted while it plays. The copy
-        # keeps the promise that the caller may change the array.
+        # A long array is converted while it plays, because converting it now would block the
+        # caller. It is copied, because the caller may change the array after `play` returns.
         source = as_source(sound.copy(), source.samplerate)
         source = source if loops == 1 else LoopedSource(source, loops)
         is_array = False
@@ -328,6 +335,6 @@ def _play_on(
     try:
         reader.start(lambda: clip.state != _core.CLIP_DONE and output.usable)
     except BaseException:
-        reader.ring.end()  # the clip would wait for more for ever
+        reader.ring.end()  # otherwise the clip would wait for more frames without end
         raise
     return Playback(output, clip, reader, ready.frames)

@@ -36,9 +36,10 @@ BUFFER_RANGE_S = (0.1, 3600.0)
 
 
 class Recording(Unique):
-    """A recording on its way; what :func:`record` returns.
+    """A recording, returned by :func:`record`.
 
-    One into a file goes on when nobody keeps this object; one into an array ends then.
+    If the program drops this object, a recording into a file continues, and a recording into an
+    array ends.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Recording(Unique):
             self._writer.start()
         except BaseException:
             self._stream.close()
-            if self._writer.thread.is_alive():  # after Ctrl-C it ends the file itself
+            if self._writer.thread.is_alive():  # after Ctrl-C, the thread completes the file
                 self._writer.end()
             elif self._sink is not None:
                 self._sink.discard()
@@ -78,22 +79,22 @@ class Recording(Unique):
 
     @property
     def samplerate(self) -> float:
-        """Of what is recorded, which all frame counts here are in, Hz."""
+        """Sample rate of the recording, Hz. All frame counts of this object use this rate."""
         return self._samplerate
 
     @property
     def channels(self) -> int:
-        """How many are recorded."""
+        """Number of recorded channels."""
         return self._stream.channels
 
     @property
     def device(self) -> Device:
-        """Where it is recorded."""
+        """The device that is recorded."""
         return self._stream.device
 
     @property
     def position(self) -> int:
-        """Frames recorded so far, with the silence that stands for lost ones."""
+        """Frames recorded so far, including the silence that replaces lost frames."""
         if self._on_loss == "silence":
             frames = self._code.frames + self._code.missed_frames
         else:
@@ -103,17 +104,17 @@ class Recording(Unique):
 
     @property
     def position_s(self) -> float:
-        """The same in seconds."""
+        """`position` in seconds."""
         return self.position / self.samplerate
 
     @property
     def lost_frames(self) -> int:
-        """Frames that are missing: lost by the device, or not written away in time."""
+        """Frames lost by the device, and frames that were not written in time."""
         return self._converted(self._code.overflow_frames + self._stream.statistics().lost_frames)
 
     @property
     def losses(self) -> list[Loss]:
-        """Where frames are missing, as far as the recording has been written away."""
+        """The losses in the part of the recording that has been written."""
         return [
             Loss(self._converted(loss.position), self._converted(loss.frames), loss.cause)
             for loss in list(self._writer.incoming.losses)
@@ -121,11 +122,11 @@ class Recording(Unique):
 
     @property
     def clipped_samples(self) -> int:
-        """Samples beyond full scale that a file of integers could only keep clipped."""
+        """Samples beyond full scale that were clipped, because the file stores integers."""
         return 0 if self._sink is None else self._sink.clipped_samples
 
     def _converted(self, frames: int) -> int:
-        """The device's frames, counted at the recording's rate."""
+        """Convert a number of the device's frames to the recording's rate."""
         theirs = self._stream.samplerate
         if self._samplerate == theirs:
             return frames
@@ -133,19 +134,19 @@ class Recording(Unique):
 
     @property
     def recording(self) -> bool:
-        """Whether it goes on."""
+        """True while the recording continues."""
         return self._stream._goes_on
 
     def events(self) -> list[Event]:
-        """Takes what happened to it and to its device since the last call, oldest first."""
+        """Return and remove the events since the last call, oldest first."""
         return self._stream.events()
 
     def levels(self) -> list[Level]:
-        """Level of each channel since the last call."""
+        """Return the level of each channel since the last call."""
         return self._stream.levels()
 
     def stop(self) -> NDArray[np.float32] | str:
-        """Ends it and returns what :meth:`wait` returns."""
+        """End the recording and return the result of :meth:`wait`."""
         self._stream._refuse_in_fork()
         uninterrupted("look", self._stream._look)
         if self._stream.state != "closed" and self._stream._trouble() is None:
@@ -156,29 +157,30 @@ class Recording(Unique):
         return result
 
     def wait(self, timeout: float | None = None) -> NDArray[np.float32] | str | None:
-        """Waits until all was recorded.
+        """Wait until the recording has ended and all its frames are written.
 
         Parameters
         ----------
         timeout : float or None
-            s; None: for ever.
+            Longest wait, s. None waits without a limit.
 
         Returns
         -------
         numpy.ndarray, str, or None
-            float32, shape (frames, channels); or the file's path. None: `timeout` passed.
+            An array of float32, shape (frames, channels), or the file's path. None if `timeout`
+            has passed.
 
         Raises
         ------
         DeviceLostError
-            The device went away. What was recorded until then is in the file, and a second
-            `wait` returns it.
+            The device was lost. The frames before that are kept, and a second `wait` returns them.
         FramesLostError
-            Frames were lost, which ended a recording with ``on_loss="stop"``. Once, as before.
+            Frames were lost, which ended a recording with ``on_loss="stop"``. Raised once. A second
+            `wait` returns the frames before the loss.
         FileFormatError, FileAccessError
-            The file could not be written to the end. Once, as before.
+            The file could not be written to the end. Raised once.
         StreamTimeoutError
-            It has ended, and the disk does not take the rest.
+            The recording has ended, and the disk did not take the last frames in time.
         """
         self._stream._refuse_in_fork()
         seconds = check_timeout(timeout)
@@ -257,37 +259,40 @@ def record(
     exist_ok: bool = False,
     mode: int = 0o666,
 ) -> Recording:
-    """Records into an array or a file; returns at once.
+    """Record into an array or a file. Returns at once.
 
     Parameters
     ----------
     file : path, optional
-        WAV (float by default), AIFF, FLAC, OGG, MP3, CAF, by its ending. None: an array.
+        The file's extension determines its format: WAV (float by default), AIFF, FLAC, OGG, MP3 or
+        CAF. None records into an array.
     frames : int or None
-        How many; without it and `duration_s` until :meth:`Recording.stop`.
+        Length of the recording in frames. Without `frames` and `duration_s`, the recording
+        continues until :meth:`Recording.stop`.
     duration_s : float or None
-        The same in seconds.
+        Length of the recording in seconds.
     samplerate : float or None
-        Of the recording, Hz; None: as the device runs. A device that runs at another rate is
-        converted.
+        Sample rate of the recording, Hz. None uses the device's rate. If the device runs at another
+        rate, its frames are converted.
     device, driver, channels, blocksize
         As for :class:`InputStream`.
     subtype : str or None
-        The file's sample format, such as "PCM_24"; None: the best of its kind.
+        The file's sample format, such as "PCM_24". None uses the default of
+        :class:`~voicecoil.files.FileSink` for the format.
     on_device_lost : {"stop", "wait", "default"}
         As for :class:`InputStream`. The time without a device counts as lost frames.
     buffer_s : float
-        How long the disk, or a busy program, may keep the recording from being written away, s:
-        0.1 to 3600. The frames wait in memory.
+        Longest time for which a slow disk or a busy program may delay writing without a loss, s,
+        from 0.1 to 3600. The frames are kept in memory for that time.
     on_loss : {"silence", "cut", "stop"}
-        What becomes of frames that were lost. "silence": as many frames of silence, so that what
-        follows keeps its time. "cut": nothing, so the recording is shorter. "stop": the recording
-        ends at the first loss. `Recording.losses` lists them. `frames` and `duration_s` count lost
-        frames as well.
+        Treatment of lost frames. "silence" replaces them by the same number of silent frames, so
+        that later frames keep their time. "cut" omits them, so that the recording is shorter.
+        "stop" ends the recording at the first loss. `Recording.losses` lists all losses. `frames`
+        and `duration_s` include lost frames.
     exist_ok : bool
-        Whether `file` may replace a file that is there.
+        True if `file` may replace an existing file.
     mode : int
-        Permissions of a new file, from which the process's umask is taken away.
+        Permissions of a new file, before the process's umask is applied.
 
     Returns
     -------

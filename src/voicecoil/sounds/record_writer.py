@@ -1,4 +1,4 @@
-"""The thread that takes what was recorded out of its ring, into a file or memory."""
+"""The recorder thread, which moves recorded frames from their ring to a file or to memory."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["END_S", "Loss", "OnLoss", "Writer"]
 
 OnLoss = Literal["silence", "cut", "stop"]
 
-DRAIN_S = 0.05  # how long frames may wait in the ring
-CHUNK_FRAMES = 4096  # with another rate so many frames are made at a time
-END_S = 5.0  # how long an end waits for a disk that does not answer
+DRAIN_S = 0.05  # interval at which an empty ring is checked for new frames
+CHUNK_FRAMES = 4096  # most frames that are read, converted and written at a time
+END_S = 5.0  # longest wait for a disk that makes no progress when the recording ends
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,13 @@ class Loss:
     Attributes
     ----------
     position : int
-        The recording's frame at which they are missing: where their silence begins, or where the
-        frames before and after them meet.
+        Frame of the recording at which the loss begins. This is the start of the silence that
+        replaces the frames, or the frame after the cut.
     frames : int
-        How many, counted at the recording's rate.
+        Number of lost frames, at the recording's rate.
     cause : {"device", "buffer"}
-        "device": the device lost them, or was away. "buffer": they were not written away in time.
+        "device": the device lost the frames, or was absent. "buffer": the ring was full, because
+        earlier frames were not written in time.
     """
 
     position: int
@@ -54,19 +55,19 @@ class Loss:
 
 
 class Incoming:
-    """What was recorded, as a source that waits for more and ends with the recording.
+    """The recorded frames as a source that waits for more frames until the recording ends.
 
     Parameters
     ----------
     ring : Ring
-        With room for gaps.
+        A ring that can store gaps.
     code : RecorderCode
-        What fills it.
+        The code that fills the ring.
     stream : InputStream
     goes_on : callable
-        Whether more can come.
+        Returns True while more frames can arrive.
     fills : bool
-        Whether lost frames become silence.
+        True if lost frames are replaced by silence.
     """
 
     frames = None
@@ -87,9 +88,9 @@ class Incoming:
         self._code = code
         self._goes_on = goes_on
         self._fills = fills
-        self._silence = 0  # frames of it that come next
-        self._given = 0  # frames before that
-        self._told: dict[str, int] = {"device": 0, "buffer": 0}
+        self._silence = 0  # frames of silence to be returned next
+        self._given = 0  # frames returned so far, including that silence
+        self._told: dict[str, int] = {"device": 0, "buffer": 0}  # lost frames reported as gaps
 
     def read(self, max_frames: int) -> NDArray[np.float32]:
         import numpy as np
@@ -99,7 +100,7 @@ class Incoming:
                 block = np.zeros((min(self._silence, max_frames), self.channels), np.float32)
                 self._silence -= len(block)
                 return block
-            # Asked before the last look, so that frames written just before the end are read.
+            # This is checked before the ring, so that frames written just before the end are read.
             over = self.ended.is_set() or not self._goes_on()
             found = self._reader.read(max_frames)
             if isinstance(found, Gap):
@@ -121,7 +122,10 @@ class Incoming:
             self._given += gap.frames
 
     def _lose_the_last(self) -> bool:
-        """A loss that no frames followed was counted, and not told as a gap."""
+        """Record losses at the end. Returns True if there were any.
+
+        The ring stores a gap only when frames follow it, so a last loss is only in the counters.
+        """
         missed = self._code.missed_frames - self._told["device"]
         overflow = self._code.overflow_frames - self._told["buffer"]
         if missed > 0:
@@ -134,14 +138,13 @@ class Incoming:
         raise StreamStateError("a recording goes forward only")
 
     def close(self) -> None:
-        """The ring is not its own."""
+        """Do nothing, because the ring belongs to the recording."""
 
 
 class Writer:
-    """Takes what was recorded out of the ring, into a file or memory, on a thread of its own.
+    """The thread that moves recorded frames from the ring to a file or to memory.
 
-    Only this thread touches the file. It closes the file at the end, and does not end before the
-    ring is empty.
+    Only this thread uses the file. It ends after the ring is empty, and then closes the file.
     """
 
     def __init__(
@@ -155,15 +158,16 @@ class Writer:
         fills: bool,
     ) -> None:
         self.error = UnseenError("a recording" if sink is None else f"recording {sink.path!r}")
-        self.written = 0  # frames that the file or the memory has
+        self.written = 0  # frames moved to the file or to memory
         self._channels = stream.channels
         self._sink = sink
         self._frames_left = frames
         self._blocks: deque[NDArray[np.float32]] = deque()
         self._array: NDArray[np.float32] | None = None
         self._generation = exit_and_fork.generation()
-        # A file is worth finishing for somebody who dropped the recording. An array is not: nobody
-        # can have it any more.
+        # A recording into a file keeps its stream alive, so that the file is completed if the
+        # program drops the recording. A recording into an array does not, because the array cannot
+        # be reached any more.
         self._stream: Callable[[], InputStream | None] = (
             weakref.ref(stream) if sink is None else lambda: stream
         )
@@ -188,7 +192,7 @@ class Writer:
             error = raised
             stream = self._stream()
             if stream is not None:
-                with contextlib.suppress(Exception):  # it may be closed already
+                with contextlib.suppress(Exception):  # the stream may be closed already
                     stream.abort()
         finally:
             if self._sink is not None:
@@ -207,7 +211,7 @@ class Writer:
         return stream is not None and (stream._goes_on or stream.state == "draining")
 
     def _keep(self, block: NDArray[np.float32]) -> None:
-        if self._frames_left is not None:  # a converter may give one more than was asked for
+        if self._frames_left is not None:  # a rate conversion may give one frame too many
             block = block[: self._frames_left]
             self._frames_left -= len(block)
         if self._sink is not None:
@@ -217,10 +221,10 @@ class Writer:
         self.written += len(block)
 
     def array(self) -> NDArray[np.float32]:
-        """All frames as one array, when the thread has ended.
+        """Return all frames as one array. Call only after the thread has ended.
 
-        Each block is given back as it is copied. A call that Ctrl-C interrupts loses nothing: the
-        next one goes on with the blocks that are left.
+        Each block is freed as soon as it has been copied. If Ctrl-C interrupts a call, the next
+        call continues with the remaining blocks, and no frames are lost.
         """
         import numpy as np
 
@@ -236,13 +240,14 @@ class Writer:
         return self._array
 
     def end(self) -> None:
-        """Has it take what is left and end."""
+        """Ask the thread to move the remaining frames and end. Returns at once."""
         self.incoming.ended.set()
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """For `exit_and_fork`: the interpreter is about to end. What was recorded is kept.
+        """Complete the recording before the interpreter ends. Called by `exit_and_fork`.
 
-        A file is worth more than `timeout_s`.
+        This may take longer than `timeout_s` while the disk makes progress, because the file would
+        be incomplete otherwise.
         """
         if exit_and_fork.forked(self._generation):
             return
@@ -251,7 +256,7 @@ class Writer:
             stream.close_at_exit(timeout_s)
         self.end()
         written = -1
-        while self.written != written:  # a disk that is slow gets the time that it needs
+        while self.written != written:  # continue to wait while the disk makes progress
             written = self.written
             if self.thread.join(END_S):
                 return

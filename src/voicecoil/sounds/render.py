@@ -1,4 +1,4 @@
-"""Sound into an array, as fast as the machine can."""
+"""Offline rendering of callbacks and clips into an array."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Clip", "render"]
 
-STEP_CYCLES = 1024  # between two looks whether the stream has ended
+STEP_CYCLES = 1024  # IO cycles between two checks whether the stream has ended
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,13 @@ class Clip:
     sound : array, path or source
         As for :func:`play`.
     start_frame : int
-        Where its first frame goes; 0 or more.
+        Frame of the result at which the sound begins; 0 or more.
     gain : float
-        Linear.
+        Linear gain.
     loops : int
-        How often it is played; 0: for ever.
+        Number of times that the sound is played; 0 repeats it to the end of the result.
     samplerate : float or None
-        The array's rate, Hz; None: that of the rendering.
+        The array's sample rate, Hz. None means the rate of the rendering.
     """
 
     sound: NDArray[Any] | str | os.PathLike[str] | Source
@@ -61,36 +61,37 @@ def render(
     channels: int = 2,
     blocksize: int = 512,
 ) -> NDArray[np.float32]:
-    """What a device would have heard.
+    """Return the frames that a device would have played, faster than real time.
 
-    The callback runs through the same engine as on a device, on a thread of its own, one block
-    after the other without waiting for a clock: the result depends on nothing but the callback.
+    The callback runs in the same engine as on a device and on a thread of its own. The engine calls
+    it for one block after the other and does not wait for a clock. Therefore the result depends
+    only on the callback.
 
     Parameters
     ----------
     callback_or_clips : callable, native function, Clip, or sequence of Clip
-        As for :class:`OutputStream`; or clips that are mixed.
+        A callback as for :class:`OutputStream`, or clips that are mixed.
     frames : int
-        How many.
+        Length of the result in frames.
     samplerate : float
-        Hz.
+        Sample rate of the result, Hz.
     channels : int
-        Of the result.
+        Number of channels of the result.
     blocksize : int
-        Frames per block. The callback is called ceil(frames / blocksize) times, always for a whole
-        block; what exceeds `frames` is dropped.
+        Frames per block. The callback is called ceil(frames / blocksize) times, each time for a
+        whole block. Frames beyond `frames` are dropped.
 
     Returns
     -------
     numpy.ndarray
-        float32, shape (frames, channels). Silent behind a `Stop`.
+        float32, shape (frames, channels). If the callback raises `Stop`, the rest is silence.
 
     Raises
     ------
     Exception
-        What the callback raised.
+        The exception that the callback raised.
     ArgumentError, ArgumentTypeError
-        What was given cannot work.
+        An argument is impossible.
     """
     import numpy as np
 
@@ -106,7 +107,8 @@ def render(
     if isinstance(code, Clip) or _is_sequence(code):
         code = _mixer_of(code, rate, total)
     try:
-        result = np.empty((total, count), np.float32)  # zeros() comes in small pages
+        # empty() gets large memory pages, but zeros() gets small ones, which is slower.
+        result = np.empty((total, count), np.float32)
     except MemoryError:
         raise ArgumentError(
             f"frames={total} of {count} channels are {total * count * 4 / 2**30:.0f} GiB, more "
@@ -128,7 +130,7 @@ def render(
             samplerate=rate,
             channels=count,
             blocksize=size,
-            latency="low",  # nobody waits for a clock here
+            latency="low",  # the stepped clock waits for the callback, so no lead is needed
         )
     try:
         if total:
@@ -136,7 +138,7 @@ def render(
             with resource_errors("render"):
                 stream.start()
             cycles = -(-total // min(size, MAX_FRAMES))
-            while cycles > 0 and stream.active:  # a `Stop` or an exception ends it early
+            while cycles > 0 and stream.active:  # `Stop` or an exception ends the stream early
                 device.step(min(cycles, STEP_CYCLES), timeout_s=None)
                 cycles -= STEP_CYCLES
             stream.abort()
@@ -180,17 +182,18 @@ def _is_sequence(value: Any) -> bool:
 def _sound(
     clip: Clip, samplerate: float, channels: int, max_frames: int
 ) -> tuple[NDArray[np.float32], int]:
-    """Return the frames of a clip that can be heard, and how often the mixer repeats them."""
+    """Return the frames of a clip, at most `max_frames`, and the mixer's number of loops."""
     from voicecoil.files.convert import as_source, converted, read_all
     from voicecoil.files.loop import LoopedSource
     from voicecoil.files.source import FileSource
 
-    # An array is at the rendering's rate unless it says otherwise; a file knows its own.
+    # The rate of an array defaults to that of the rendering. A file has its own rate.
     rate = clip.samplerate or (samplerate if hasattr(clip.sound, "dtype") else None)
     source = file = as_source(clip.sound, rate)
     loops = clip.loops
     if loops != 1 and source.samplerate != samplerate:
-        source, loops = LoopedSource(source, loops), 1  # the seams are converted as well
+        # Loop before the conversion, because separate conversions would click between passes.
+        source, loops = LoopedSource(source, loops), 1
     try:
         sound = read_all(converted(source, samplerate, channels), max_frames=max_frames)
         if isinstance(file, FileSource):
