@@ -10,25 +10,26 @@ from types import FrameType
 
 __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "main"]
 
-EXIT_FAILED = 1  # a device or a file did not do
-EXIT_USAGE = 2  # what was asked for cannot work
+EXIT_FAILED = 1  # a device or a file failed
+EXIT_USAGE = 2  # the arguments are impossible
 EXIT_INTERRUPTED = 130  # Ctrl-C, as shells expect it
-EXIT_BROKEN_PIPE = 141  # whoever read our output has seen enough; as if SIGPIPE had ended us
+EXIT_BROKEN_PIPE = 141  # the reader of the output has closed it, as if by SIGPIPE
 
 
 def main() -> None:
-    """Runs the command that the process was started with, and exits with its code."""
-    # Half an import is nothing that could end tidily: Ctrl-C ends the process as it is till then.
+    """Run the command in `sys.argv` and exit with its exit code."""
+    # An import that is interrupted cannot clean up. Until all modules are loaded, Ctrl-C has its
+    # default action and ends the process.
     loading = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if loading:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # A stdout that was closed by whoever started us is no reason to fail.
+    # A command must not fail because the parent process has closed one of these files.
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
-    # These end the process too, but not before the terminal is as it was and files are complete.
-    # A signal that the parent ignores stays ignored, as nohup and the background jobs of a shell
-    # rely on.
+    # These signals end the process after the terminal is restored and files are complete. A signal
+    # that the parent ignores stays ignored, because nohup and shells with background jobs rely on
+    # that.
     for ending in ("SIGTERM", "SIGHUP"):
         number = getattr(signal, ending, None)
         if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
@@ -39,20 +40,20 @@ def main() -> None:
         if loading:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run(sys.argv[1:])
-        sys.stdout.flush()  # here, where a closed pipe is no accident
+        sys.stdout.flush()  # flushed here, where a closed pipe is handled
     except KeyboardInterrupt:
         code = EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The interpreter flushes once more when it ends, and that must not complain.
+        # The interpreter flushes stdout again when it ends, and that must not raise an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = EXIT_BROKEN_PIPE
     _leave(code)
 
 
 def _leave(code: int) -> None:
-    """Exits without taking the interpreter apart.
+    """Exit without finalizing the interpreter.
 
-    That would keep the prompt waiting for longer than all the rest of a Ctrl-C.
+    After Ctrl-C, finalization would take longer than everything else until the prompt appears.
     """
     try:
         atexit._run_exitfuncs()

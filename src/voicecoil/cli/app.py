@@ -1,4 +1,4 @@
-"""What all commands share: options, errors as one line, exit codes."""
+"""Shared parts of all commands: options, errors as one line, exit codes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ __all__ = [
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Leaves it to `main`, as it is for what is not printed by rich."""
+        """Raise the error to `main`, which handles it for output without rich, too."""
         raise BrokenPipeError
 
 
@@ -107,7 +107,7 @@ DriverName = Annotated[
 
 
 def _whole(kind: type, tokens: Sequence[cyclopts.Token]) -> int:
-    """Instead of cyclopts' own, which takes 1.5 for 2."""
+    """Convert a whole number. The converter of cyclopts accepts 1.5 and returns 2."""
     try:
         return int(tokens[0].value)
     except ValueError:
@@ -119,12 +119,11 @@ Duration = Parameter(name=["--duration", "-d"], metavar="SECONDS")
 
 
 def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Decorates a function as a command whose help ends with `examples`, one a line."""
+    """Return a decorator for a command whose help ends with `examples`, one in each line."""
     lines = "\n".join(f"  {line.strip()}" for line in examples.strip().splitlines())
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        # The lines of a docstring end where a source line does, those of a help text at the
-        # terminal's edge.
+        # Join the lines of each paragraph, because help is wrapped to the terminal's width.
         paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
         text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         app.command(function, help=text, help_epilogue=f"Examples\n{lines}")
@@ -134,7 +133,7 @@ def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Runs a command and returns its exit code; the library's errors become one line."""
+    """Run a command and return its exit code. Errors of this library are printed as one line."""
     try:
         result = app(
             list(tokens), exit_on_error=False, print_error=False, result_action="return_value"
@@ -151,7 +150,7 @@ def run(tokens: Sequence[str]) -> int:
     except Exception as error:
         theirs = _users_frames(error)
         if theirs is None and not isinstance(error, SyntaxError):
-            raise  # it is ours
+            raise  # a bug in voicecoil or cyclopts
         warn("".join(traceback.format_exception(error.with_traceback(theirs))).rstrip(), "")
         return EXIT_FAILED
 
@@ -160,7 +159,7 @@ _OURS = tuple(str(Path(inspect.getfile(module)).parent) for module in (vc, cyclo
 
 
 def _users_frames(error: BaseException) -> TracebackType | None:
-    """The traceback without the frames that lead to the user's code; None: there is none of it."""
+    """Return the traceback from the first frame of the user's code; None if there is none."""
     frames = error.__traceback__
     while frames is not None:
         file = frames.tb_frame.f_code.co_filename
@@ -176,12 +175,12 @@ def _complain(text: str, code: int) -> int:
 
 
 def say(text: str) -> None:
-    """On stdout, whatever names are in it."""
+    """Print to stdout with control characters escaped."""
     out.print(Text(printable_lines(text)), soft_wrap=True)
 
 
 def warn(text: str, style: str = "yellow") -> None:
-    """On stderr, whatever names are in it."""
+    """Print to stderr with control characters escaped."""
     err.print(Text(printable_lines(text), style), soft_wrap=True)
 
 
@@ -197,24 +196,24 @@ def _help_of(tokens: Sequence[str]) -> str:
 
 
 def print_json(value: object) -> None:
-    """One JSON value on stdout; in ASCII, for it may be shown on a terminal, too."""
+    """Print one JSON value to stdout. It is ASCII, because a terminal may show it."""
     print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 
 def print_whole(table: Table | Text) -> None:
-    """On stdout; a pipe has no width: what reads it wants one line for each row."""
+    """Print a table to stdout. For a pipe, each row is one line, however long."""
     (out if out.is_terminal else wide).print(table)
 
 
 def say_if_virtual(driver: str | None) -> None:
-    """Tells somebody who waits for sound why there is none."""
+    """Print why the virtual driver was chosen, because its sound cannot be heard."""
     reason = why_virtual()
     if driver is None and reason is not None:
         warn(reason, "dim")
 
 
 def say_device(event: vc.Event) -> None:
-    """Tells that a device was lost, or is back."""
+    """Print a line if the event says that a device was lost or is back."""
     lines = {
         "lost": f"{event.detail}; waiting for a device",
         "back": f"goes on with {event.detail}",
@@ -223,8 +222,8 @@ def say_device(event: vc.Event) -> None:
         warn(lines[event.kind])
 
 
-# The commands say it themselves, where they say anything.
+# The commands print the choice of the driver themselves, see `say_if_virtual`.
 logging.getLogger("voicecoil.choice").addHandler(logging.NullHandler())
 
-# The commands register themselves.
+# Importing these modules registers their commands.
 from voicecoil.cli import devices, play, record, render, stress, tone  # noqa: E402, F401

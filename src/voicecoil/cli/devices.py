@@ -1,4 +1,4 @@
-"""``voicecoil devices``."""
+"""The command ``voicecoil devices``."""
 
 from __future__ import annotations
 
@@ -99,6 +99,6 @@ def _say_of(name: str, what: str) -> None:
 
 
 def _why(driver: Driver) -> str:
-    """Why it has no devices, in parentheses, where it says so."""
+    """Return in parentheses why a driver has no devices; empty if no reason is known."""
     reason = why_silent(driver)
     return f" ({reason})" if reason else ""

@@ -1,7 +1,7 @@
-"""What a terminal shows while sound runs: time, progress, levels.
+"""The live display in a terminal: time, progress and levels.
 
-It is calm: levels rise at once and fall slowly, peaks stay for a while, numbers keep their columns,
-and at the end all of it is gone.
+Levels rise at once and fall slowly, peaks are held for a while, and numbers keep their columns. The
+display is removed at the end.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ __all__ = [
 ]
 
 REFRESH_S = 0.05
-WIDTH = 96  # more is hard to read at a glance
+WIDTH = 96  # a wider display is hard to read at a glance
 LEFT = 8
 RIGHT = 9
 LEAST_BAR = 8
 FLOOR_DB = -60.0
 ZONES = ((-3.0, "red"), (-12.0, "yellow"), (-math.inf, "green"))
 MARKS_DB = (-48, -36, -24, -12, -6, 0)
-HOLD_S = 1.5  # how long a peak stays
-FALL_DB_S = 24.0  # how fast levels fall
+HOLD_S = 1.5  # time for which a peak is held
+FALL_DB_S = 24.0  # rate at which levels fall, dB/s
 
 
 def clock_text(seconds: float) -> str:
-    """Hours if there are any, minutes, seconds and tenths: ``1:02.5``."""
+    """Return a time as hours if needed, minutes, seconds and tenths, such as ``1:02.5``."""
     tenths = int(max(0.0, seconds) * 10 + 0.5)
     minutes, rest = divmod(tenths, 600)
     hours, minutes = divmod(minutes, 60)
@@ -55,31 +55,31 @@ def clock_text(seconds: float) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """A time as people say it: ``2 ms``, ``5.3 s``, ``1:02.5``."""
+    """Return a duration for a reader, such as ``2 ms``, ``5.3 s`` or ``1:02.5``."""
     if seconds < 1:
         return f"{seconds * 1000:.3g} ms"
     return f"{seconds:.3g} s" if seconds < 60 else clock_text(seconds)
 
 
 def level_text(peak: float) -> str:
-    """A peak as people say it: ``peak -6.0 dB``, ``silence``."""
+    """Return a peak for a reader, such as ``peak -6.0 dB`` or ``silence``."""
     if peak <= 0:
         return "silence"
     return f"peak {decibels(peak):.1f} dB" + (" (clipped)" if peak > 1 else "")
 
 
 def plural(count: int, noun: str) -> str:
-    """``1 frame``, ``2 frames``."""
+    """Return a count with its noun, such as ``1 frame`` or ``2 frames``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def where(device: Device, samplerate: float) -> str:
-    """The device and its rate: ``Speakers, 48 kHz``."""
+    """Return the device and its sample rate, such as ``Speakers, 48 kHz``."""
     return f"{device.name}, {samplerate / 1000:g} kHz"
 
 
 class _Needle:
-    """What a meter shows of one channel."""
+    """The state of one channel's meter: its falling RMS level and its held peak."""
 
     def __init__(self) -> None:
         self.rms_db = -math.inf
@@ -99,16 +99,16 @@ class _Needle:
 
 
 class Display:
-    """Draws one picture of what is going on; as wide as the terminal is at that moment.
+    """The picture of the live display. It is as wide as the terminal when it is drawn.
 
     Parameters
     ----------
     title, place : str
-        What sounds, and where. `place` may be changed.
+        The sound and its device. `place` may be changed later.
     duration_s : float or None
-        s; None: nobody knows.
+        Duration of the sound, s. None if it is unknown.
     colour : str
-        Of the progress bar.
+        Colour of the progress bar.
     """
 
     def __init__(
@@ -122,7 +122,7 @@ class Display:
         self._needles: list[_Needle] = []
 
     def update(self, position_s: float, levels: Sequence[Level], now: float) -> None:
-        """Takes what is to be shown; `now` in s, from any clock that does not go back."""
+        """Set the position and the levels. `now` is the time of a monotonic clock, s."""
         self._position_s = position_s
         while len(self._needles) < len(levels):
             self._needles.append(_Needle())
@@ -130,7 +130,7 @@ class Display:
             needle.move(level, now)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        # The last column stays free: some terminals wrap there.
+        # The last column stays free, because some terminals wrap there.
         width = min(WIDTH, options.max_width - 1)
         lines = _Lines(options.ascii_only)
         title = Text(printable(self._title), "bold", no_wrap=True, overflow="ellipsis")
@@ -170,7 +170,7 @@ class Display:
 
 
 class _Lines:
-    """Bars made of characters."""
+    """Draws bars with characters."""
 
     def __init__(self, ascii_only: bool) -> None:
         self._full, self._half, self._empty, self._mark = "=-.|" if ascii_only else "━╸─┃"
@@ -183,7 +183,7 @@ class _Lines:
         style: Callable[[float], str],
         mark: float | None = None,
     ) -> None:
-        """Appends a bar; `style` gives the colour at a share of its length."""
+        """Append a bar to `line`. `style` returns the colour at a share of the bar's length."""
         halves = round(share * cells * 2)
         marked = None if mark is None else min(cells - 1, round(mark * cells))
         drawn = []
@@ -197,7 +197,7 @@ class _Lines:
                 drawn.append((colour, self._half))
             else:
                 drawn.append(("bright_black", self._empty))
-        # Runs of one colour: a terminal gets a tenth of the bytes.
+        # Cells of one colour are appended together, which is a tenth of the bytes for a terminal.
         for run_style, run in groupby(drawn, key=lambda cell: cell[0]):
             line.append("".join(character for _, character in run), run_style)
 
@@ -212,7 +212,7 @@ def _zone(share: float) -> str:
 
 
 def _scale(bar: int) -> Text:
-    """The numbers under the meters, those that have room."""
+    """Return the scale under the meters, with the numbers that have room."""
     row = [" "] * (LEFT + bar + RIGHT)
     free_to = len(row)
     for mark in reversed(MARKS_DB):
@@ -228,9 +228,9 @@ def _scale(bar: int) -> Text:
 def showing(
     console: Console, display: Display, enabled: bool
 ) -> Iterator[Callable[[float, Sequence[Level]], None]]:
-    """Gives a function that shows a position in s and levels.
+    """Yield a function that shows a position in seconds and levels.
 
-    Afterwards the terminal is as it was. Where there is no terminal nothing is shown.
+    The terminal is restored afterwards. Nothing is shown if `console` is not a terminal.
     """
     if not enabled or not console.is_terminal or console.is_dumb_terminal:
         yield lambda position_s, levels: None

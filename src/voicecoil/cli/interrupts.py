@@ -1,4 +1,4 @@
-"""Ctrl-C between two pictures, never inside one."""
+"""Delays Ctrl-C and other signals while the live display is drawn."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ ENDINGS = ("SIGINT", "SIGTERM", "SIGHUP")
 
 
 class Interrupts:
-    """Puts off signals that end the process while something must not be left half done.
+    """Delays signals that end the process during operations that must complete.
 
-    A picture that is cut off in its middle leaves a terminal in a state that nobody knows. To block
-    the signals would not do: the system may deliver them to any other thread.
+    A drawing that is interrupted leaves the terminal in an unknown state. Blocking the signals is
+    not enough, because the system may deliver them to any other thread.
     """
 
     def __init__(self) -> None:
@@ -31,7 +31,7 @@ class Interrupts:
             for name in ENDINGS:
                 number = getattr(signal, name, None)
                 handler = signal.getsignal(number) if number is not None else None
-                if number is not None and callable(handler):  # an ignored one stays ignored
+                if number is not None and callable(handler):  # not if the signal is ignored
                     self._before[number] = handler
                     signal.signal(number, self._handle)
         return self
@@ -53,7 +53,7 @@ class Interrupts:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """What is inside is not interrupted; the signal comes right behind it."""
+        """Delay a signal until the end of the ``with`` block."""
         self._holding = True
         try:
             yield

@@ -1,4 +1,4 @@
-"""What C libraries write to the standard error, kept out of a live display."""
+"""Holds back the output of C libraries to standard error during a live display."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ MAX_BYTES = 65_536
 
 @contextmanager
 def native_output_held(console: Console) -> Iterator[None]:
-    """Show afterwards, once each, the lines that C libraries write meanwhile.
+    """Hold back the lines that C libraries write, and print each different line afterwards.
 
-    libmpg123 reports damaged frames there and cannot be told not to. Its lines went into the
-    middle of the display. What Python writes is shown as before.
+    libmpg123 reports damaged frames on standard error, and this cannot be turned off. Its lines
+    appeared in the middle of the display. The output of Python is not held back.
     """
     python_stderr = sys.stderr
     try:
         if python_stderr.fileno() != STDERR:
             raise OSError
         python_stderr.flush()
-        terminal = open(  # noqa: SIM115 - closed below, after it was exchanged
+        terminal = open(  # noqa: SIM115 - closed below, after it was replaced
             os.dup(STDERR), "w", 1, encoding=python_stderr.encoding, errors=python_stderr.errors
         )
-    except (OSError, ValueError, AttributeError):  # closed, or replaced by something of a program's
+    except (OSError, ValueError, AttributeError):  # stderr is closed or was replaced
         yield
         return
     with terminal, tempfile.TemporaryFile() as held:

@@ -1,4 +1,4 @@
-"""``voicecoil play``."""
+"""The command ``voicecoil play``."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from voicecoil.sounds.mixing import close_outputs
 
 __all__ = ["play"]
 
-FADE_S = 0.02  # how Ctrl-C ends a sound: soon, and without a click
+FADE_S = 0.02  # fade-out after Ctrl-C, which avoids a click
 MAX_GAIN_DB = 60.0
 
 
@@ -69,7 +69,7 @@ def play(
             f"--gain-db {gain_db:g}: possible is {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB"
         )
     capturing = _capture(heard, file, device, driver)
-    # Somebody at a terminal wants to hear now that there is no device.
+    # `play` would wait for a missing device. A user at a terminal needs the error now.
     chosen = get_driver(driver)
     find_device(device, ("output",), chosen)
     say_if_virtual(driver)
@@ -141,7 +141,7 @@ def play(
 
 
 class _Lost:
-    """Counts the frames that were lost, but for what a change of device cost."""
+    """Counts lost frames, except for those that a change of the device cost."""
 
     def __init__(self) -> None:
         self.frames = 0

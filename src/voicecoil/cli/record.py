@@ -1,4 +1,4 @@
-"""``voicecoil record``."""
+"""The command ``voicecoil record``."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def record(
     was named is waited for. What is missing in between is counted, and is silence in the file.
     """
     chosen = get_driver(driver)
-    # Somebody at a terminal wants to hear now that there is no device.
+    # `record` would wait for a missing device. A user at a terminal needs the error now.
     find_device(device, ("input",), chosen)
     say_if_virtual(driver)
     try:

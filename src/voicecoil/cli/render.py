@@ -1,4 +1,4 @@
-"""``voicecoil render``."""
+"""The command ``voicecoil render``."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def _load(spec: str) -> Callback:
             module = importlib.import_module(home)
         except ModuleNotFoundError as error:
             if error.name is None or not home.startswith(error.name):
-                raise  # the module is there, and something that it imports is not
+                raise  # the module exists, but a module that it imports does not
             _bad_spec(spec, f"there is no module {error.name!r}")
     function = getattr(module, name, None)
     if not callable(function):
@@ -128,21 +128,22 @@ def _load(spec: str) -> Callback:
 
 
 def _import_own_modules() -> None:
-    """Import what voicecoil and rich import late, before a folder of the user's is searched first.
+    """Import the modules that voicecoil and rich import late.
 
-    A file soundfile.py beside the user's file was run in place of the library.
+    This must happen before the folder of the user's file is searched first. Otherwise a file
+    soundfile.py beside the user's file was run in place of the library.
     """
     for name in _OWN_MODULES:
         importlib.import_module(name)
 
 
 def _run_file(spec: str, path: Path) -> ModuleType:
-    # A file named like a module that is loaded must not take its place.
+    # A file with the name of a loaded module must not replace that module.
     module_name = path.stem if path.stem not in sys.modules else f"_voicecoil_render_{path.stem}"
     found = importlib.util.spec_from_file_location(module_name, path)
     if found is None or found.loader is None:
         _bad_spec(spec, "it cannot be imported")
-    sys.path.insert(0, str(path.parent.resolve()))  # for what it imports from beside itself
+    sys.path.insert(0, str(path.parent.resolve()))  # for modules in the same folder
     module = importlib.util.module_from_spec(found)
     sys.modules[module_name] = module
     found.loader.exec_module(module)

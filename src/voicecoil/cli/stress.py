@@ -1,4 +1,4 @@
-"""``voicecoil stress``."""
+"""The command ``voicecoil stress``."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ def stress(
 
 
 def _measure(settings: Sequence[Setting], where: Device, enabled: bool) -> tuple[list[Cell], bool]:
-    """All cells, or those before Ctrl-C."""
+    """Measure all settings. Returns the cells up to Ctrl-C, and whether Ctrl-C ended it."""
     each_s = OTHER_S + settings[0].seconds
     display = Display("stress", where.name, each_s * len(settings))
     cells: list[Cell] = []
@@ -156,7 +156,7 @@ def _measure(settings: Sequence[Setting], where: Device, enabled: bool) -> tuple
 
 
 def _place(where: Device, cells: Sequence[Cell]) -> str:
-    """The device and its cycles: ``Speakers, 48 kHz, cycles of 256 frames (5.33 ms)``."""
+    """Return the device and its cycles: ``Speakers, 48 kHz, cycles of 256 frames (5.33 ms)``."""
     words = [where.name]
     if seen := next((cell.seen for cell in cells if cell.seen is not None), None):
         if seen.urgent:

@@ -1,4 +1,4 @@
-"""What `voicecoil stress` found, as tables."""
+"""Tables of the results of `voicecoil stress`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from voicecoil.stress.seen import Cell, Seen, Spread
 __all__ = ["failures", "tables_of"]
 
 Column = tuple[str, Callable[[Seen], str | Text]]
-WIDE = 108  # terminal columns that one table for all takes
+WIDE = 108  # width of a single table with all results, in columns of a terminal
 
 
 def _share(seen: Seen) -> Text:
@@ -44,9 +44,10 @@ TIMES: Sequence[Column] = [
 
 
 def tables_of(cells: Sequence[Cell], width: int | None) -> list[Table]:
-    """Home by load: what was in time, and how long things took.
+    """Return tables with the share of blocks in time and the times of each home and load.
 
-    One table if `width`, in columns of a terminal, has room for it; None: any.
+    The result is one table if `width`, in columns of a terminal, has room for it or is None.
+    Otherwise it is two tables.
     """
     if width is None or width >= WIDE:
         return [_table(cells, [*COUNTS, *TIMES])]
@@ -71,7 +72,7 @@ def _table(cells: Sequence[Cell], columns: Sequence[Column]) -> Table:
 
 
 def failures(cells: Sequence[Cell]) -> list[str]:
-    """Why a home has no figures: a line for each reason."""
+    """Return one line for each reason for which a home has no figures."""
     loads: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         if cell.failed is not None:

@@ -1,4 +1,4 @@
-"""``voicecoil tone``."""
+"""The command ``voicecoil tone``."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ from voicecoil.errors import ArgumentError
 
 __all__ = ["Sine", "tone"]
 
-RAMP_S = 0.005  # a sine that begins or ends at once clicks
+RAMP_S = 0.005  # fade at both ends, because an abrupt begin or end clicks
 
 
 class Sine:
-    """A sine with soft ends; its `block` is a stream's callback."""
+    """A sine with a fade at both ends. Its method `block` is a stream's callback."""
 
     def __init__(self, frequency_hz: float, amplitude: float, duration_s: float) -> None:
         self.frequency_hz = frequency_hz
         self.amplitude = amplitude
         self.duration_s = duration_s
         self.position = 0  # frames made
-        self.released = False  # set it to end the sine now
-        self._end: int | None = None  # the frame behind the last one
+        self.released = False  # the command sets this to True to end the sine early
+        self._end: int | None = None  # the frame after the last one
 
     def block(self, block: vc.Block) -> None:
         import numpy as np

@@ -1,5 +1,5 @@
-"""``voicecoil stress``: each home of a callback, while the rest of the program does its worst.
+"""Measurements of ``voicecoil stress``: each home of a callback under loads of the program.
 
-Each measurement, one home under one load, is a process of its own.
+Each measurement, one home under one load, runs in a process of its own.
 """
-# Isolated interpreters import this package: nothing is imported here.
+# This module imports nothing, because isolated interpreters import this package.

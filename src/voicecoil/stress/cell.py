@@ -1,6 +1,6 @@
-"""One home under one load: what the process of a cell does.
+"""The program of a cell's process, which measures one home under one load.
 
-python -m voicecoil.stress.cell SETTING     (as JSON; so is what it prints)
+python -m voicecoil.stress.cell SETTING     (SETTING and the output are JSON)
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from voicecoil.stress.seen import Cell, seen_between
 __all__ = ["Setting", "main", "measure"]
 
 OPENING_S = 10.0
-SETTLING_S = 0.3  # until the audio system has got used to it
+SETTLING_S = 0.3  # time until the stream's timing is regular
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured, and where.
+    """The settings of one measurement.
 
     Attributes
     ----------
@@ -36,11 +36,11 @@ class Setting:
     driver, device : str
         The driver's name and the device's uid.
     frames : int
-        Frames of a block, and of the device's cycles where it can.
+        Frames of a block, and of the device's IO cycles if the device supports that.
     samplerate : float
         Hz.
     seconds : float
-        For how long the load runs.
+        Duration of the load, s.
     """
 
     home: str
@@ -52,17 +52,17 @@ class Setting:
     seconds: float
 
     def as_json(self) -> str:
-        """For the process's command line."""
+        """Return the settings as JSON, for the command line of the process."""
         return json.dumps(asdict(self))
 
 
 def measure(setting: Setting) -> Cell:
-    """Opens the stream, runs the load, and tells what came of it.
+    """Open the stream, run the load, and return the measurement.
 
     Raises
     ------
     VoicecoilError
-        The stream cannot be opened here, or ended early.
+        The stream cannot be opened, or ended early.
     """
     work = loads.prepare(setting.load)
     driver = get_driver(setting.driver)
@@ -88,14 +88,15 @@ def _measure_on(driver: Driver, urgent: bool | None, setting: Setting, work: loa
             if stream.wait(0.01) or time.monotonic() > until:
                 raise StreamTimeoutError(f"the device asked for nothing within {OPENING_S:g} s")
         stream.wait(SETTLING_S)
-        # The clock is looked at between the two looks at the statistics: no block is missed by it.
+        # The clock is read between the two reads of the statistics, so that the statistics include
+        # each block of the measured time.
         runs_before, before = run_time(), stream.statistics()
         began = time.perf_counter()
         work(setting.seconds)
         elapsed_s = time.perf_counter() - began
         after = stream.statistics()
         runs = run_time() - runs_before
-        if stream.wait(0):  # which raises what the device or the callback did
+        if stream.wait(0):  # raises an error of the device or the callback
             raise StreamStateError("the stream ended before the load did")
         stream.abort()
     return Cell(
@@ -114,16 +115,19 @@ def _measure_on(driver: Driver, urgent: bool | None, setting: Setting, work: loa
 
 
 def _end_with_parent() -> None:
-    """Whoever started this process holds our stdin, and may be killed without a word."""
+    """End this process when its parent ends.
+
+    The parent holds the other end of stdin, so that stdin ends even if the parent is killed.
+    """
     while os.read(0, 1):
         pass
     if hasattr(os, "killpg") and os.getpgid(0) == os.getpid():
-        os.killpg(0, signal.SIGKILL)  # those that keep the cores busy, too
+        os.killpg(0, signal.SIGKILL)  # also ends the processes that keep the cores busy
     os._exit(1)
 
 
 def main() -> None:
-    """Measures what the command line says."""
+    """Measure the setting in the command line and print the result."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     setting = Setting(**json.loads(sys.argv[1]))
     try:

@@ -1,4 +1,4 @@
-"""The homes that are measured: the same callback, opened in each of them."""
+"""Opens the same callback in each of the homes that are measured."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Opened = tuple["OutputStream", Callable[[], "Histogram"]]
 
 
 def chosen_homes(text: str | None) -> list[str]:
-    """Homes as a person names them, "low,safe,0.2"; None: all that have a name.
+    """Return the homes in a list such as "low,safe,0.2"; all homes with a name if it is None.
 
     Raises
     ------
     ArgumentError
-        There is no such home.
+        A home does not exist.
     """
     names = _parts(text) or list(HOMES)
     for name in names:
@@ -40,12 +40,12 @@ def chosen_homes(text: str | None) -> list[str]:
 
 
 def chosen_loads(text: str | None) -> list[str]:
-    """Loads as a person names them, "idle,json"; None: all.
+    """Return the loads in a list such as "idle,json"; all loads if it is None.
 
     Raises
     ------
     ArgumentError
-        There is no such load.
+        A load does not exist.
     """
     names = _parts(text) or list(LOADS)
     for name in names:
@@ -68,12 +68,14 @@ def _seconds(name: str) -> float:
 
 
 def open_home(home: str, **where: Any) -> Opened:
-    """A stream with its callback in `home`, and what tells how long the callback took.
+    """Open a stream with its callback in `home`.
+
+    Returns the stream and a function that returns the histogram of the callback's run times.
 
     Raises
     ------
     PythonVersionError
-        This Python does not have that home.
+        This version of Python does not support the home.
     """
     from voicecoil.streams.stream import OutputStream
     from voicecoil.stress.silence import silence

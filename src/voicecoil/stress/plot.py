@@ -1,4 +1,4 @@
-"""The picture of ``voicecoil stress --plot``: how long blocks took, beside their deadline."""
+"""The picture of ``voicecoil stress --plot``: times of blocks and their deadline."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["check_plot", "draw"]
 
 SUFFIXES = (".png", ".svg", ".pdf")
-# Of Okabe and Ito: also those who see fewer colours tell them apart.
+# Colours of Okabe and Ito, which people with a colour vision deficiency can distinguish.
 WAIT, RUN, INK, LATE = "#D55E00", "#0072B2", "#222222", "#EEEEEE"
-PER_OCTAVE = 4  # bars
-FAINTEST = 1e-4  # the share of blocks that is still seen
+PER_OCTAVE = 4  # bars in each octave of time
+FAINTEST = 1e-4  # smallest share of blocks with a visible bar
 # A device may be called "$\alpha$", which is a formula for matplotlib and a command for TeX.
 PLAIN: dict[str, Any] = {"parse_math": False, "usetex": False}
-HALF = 0.40  # of a row: how high a bar of all blocks is
+HALF = 0.40  # height of a bar with all blocks, as a share of a row
 
 
 def check_plot(path: Path) -> None:
-    """Says what is missing before anything is measured.
+    """Check that the plot can be drawn, before the measurement starts.
 
     Raises
     ------
     ArgumentError
-        There is no matplotlib; or `path` cannot be drawn to.
+        matplotlib is not installed, or `path` is impossible.
     """
     from importlib.util import find_spec
 
@@ -49,12 +49,12 @@ def check_plot(path: Path) -> None:
 
 
 def draw(cells: Sequence[Cell], path: Path, title: str) -> None:
-    """Draws one panel for each load, with one row for each home.
+    """Draw one panel for each load, with one row for each home.
 
-    Above a row's line how long its callback waited for the GIL, below how long it then ran; the
-    grey field behind its deadline is too late.
+    The bars above a row's line are the times for which the callback waited for the GIL. The bars
+    below it are the run times. The grey area after the deadline is too late.
     """
-    # Without pyplot, which would look for a window.
+    # pyplot is not used, because it would look for a window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

@@ -1,4 +1,4 @@
-"""Cells as processes: one after the other, each with a deadline, none left behind."""
+"""Runs each cell in a process with a deadline, and ends the process."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from voicecoil.stress.seen import Cell
 
 __all__ = ["OTHER_S", "run_cell"]
 
-OTHER_S = 0.9  # what a cell takes beside its load, more or less
-DEADLINE_S = 40.0  # and at most
+OTHER_S = 0.9  # typical time that a cell takes in addition to its load
+DEADLINE_S = 40.0  # longest time that a cell may take in addition to its load
 LOOK_S = 0.02
 
 
@@ -26,11 +26,12 @@ def run_cell(
     while_it_runs: Callable[[], None] = lambda: None,
     deadline_s: float = DEADLINE_S,
 ) -> Cell:
-    """Measures in a process of its own.
+    """Measure one setting in a new process.
 
-    It is a session of its own, too: Ctrl-C comes to us alone, and then nothing of it is left.
+    The process has its own session, so that only this process receives Ctrl-C. This process then
+    ends the other one.
     """
-    # Not from the working directory, whose json.py may be anything.
+    # -P keeps the working directory out of sys.path, because it may have a file such as json.py.
     command = [sys.executable, "-P", "-m", "voicecoil.stress.cell", setting.as_json()]
     with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What one home did under one load."""
+"""Results of one home under one load."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from voicecoil.statistics import Histogram, Statistics
 __all__ = ["Cell", "Seen", "Spread", "in_words", "seen_between"]
 
 OWN_CAUSES = ("waiting", "callback")
-SLACK_CYCLES = 2  # between the looks at the clock and at the statistics
+SLACK_CYCLES = 2  # most cycles between reading the clock and reading the statistics
 
 
 @dataclass(frozen=True)
 class Spread:
-    """How long something took, s; `buckets` are (upper end, how many)."""
+    """A distribution of times in seconds. `buckets` are pairs of upper end and count."""
 
     median_s: float
     p99_s: float
@@ -26,7 +26,7 @@ class Spread:
 
     @classmethod
     def of(cls, histogram: Histogram) -> Spread | None:
-        """None: there was nothing."""
+        """Return the distribution of a histogram; None if the histogram is empty."""
         if not histogram.count:
             return None
         figures = histogram.median_s, histogram.p99_s, histogram.max_s
@@ -35,24 +35,24 @@ class Spread:
 
 @dataclass(frozen=True)
 class Seen:
-    """What a stream counted while the load ran.
+    """The counters of a stream while the load ran.
 
     Attributes
     ----------
     samplerate, cycle_frames, lead_frames
-        Hz; frames of the device's cycles; how far ahead of the device the callback ran.
+        Sample rate in Hz, frames of the device's IO cycles, and the lead in frames.
     asked_frames : int
-        What the device's clock asked for.
+        Frames that the device requested, according to its clock.
     missed_frames : int
-        Of these, what was not there in time: lost, or made by a cycle that took too long.
+        The part of `asked_frames` that was lost, or that was made by a cycle that took too long.
     xruns, lost_frames, late_cycles : int
         As in `Statistics`.
     urgent : bool or None
-        Whether the virtual device's thread had real-time priority; None: it is another device.
+        True if the virtual device's thread had real-time priority. None for other devices.
     causes : dict
-        Lost frames by their cause; no more than the newest 1,000 xruns.
+        Lost frames of each cause, of the newest 1,000 xruns at most.
     gil_wait, run_time, jitter : Spread or None
-        None: there is none in this home.
+        None if the home has no such times.
     """
 
     samplerate: float
@@ -71,17 +71,17 @@ class Seen:
 
     @property
     def in_time(self) -> float:
-        """Blocks in time, as a share of those that the device asked for."""
+        """Share of the requested frames that were in time, 0 to 1."""
         return 1 - self.missed_frames / self.asked_frames if self.asked_frames else 0.0
 
     @property
     def was_late(self) -> bool:
-        """Whether the callback was, rather than the device or the machine."""
+        """True if the callback was late, rather than the device or the machine."""
         return self.late_cycles > 0 or any(self.causes.get(cause) for cause in OWN_CAUSES)
 
     @property
     def share_text(self) -> str:
-        """`in_time` in percent, never rounded up: "100 %" means all of them."""
+        """`in_time` in percent, rounded down, so that "100 %" means all frames."""
         if not self.missed_frames:
             return "100 %"
         permille = 1000 * (self.asked_frames - self.missed_frames) // self.asked_frames
@@ -89,7 +89,7 @@ class Seen:
 
     @property
     def deadline_s(self) -> float:
-        """How long a block may take: the lead where there is one, else a cycle."""
+        """Longest time that a block may take, s: the lead, or one cycle if there is no lead."""
         return (self.lead_frames or self.cycle_frames) / self.samplerate
 
 
@@ -103,10 +103,10 @@ def seen_between(
     lead_frames: int,
     urgent: bool | None = None,
 ) -> Seen:
-    """What came between two looks at a stream's statistics.
+    """Return the difference between two snapshots of a stream's statistics.
 
-    Frames are missed if the stream says so; or if the clock went on and no cycle came, for not
-    every audio system tells what it has dropped.
+    Frames are missed if the stream reports them as lost. They are also missed if no cycle came
+    while the clock advanced, because not every audio system reports dropped frames.
     """
     cycles, came = after.cycles - before.cycles, after.frames - before.frames
     cycle_frames = round(came / cycles) if cycles else 0
@@ -139,7 +139,7 @@ def seen_between(
 
 @dataclass(frozen=True)
 class Cell:
-    """One home under one load; `failed` says why nothing was seen."""
+    """The result of one home under one load. `failed` is the reason if there is no result."""
 
     home: str
     load: str
@@ -147,7 +147,7 @@ class Cell:
     seen: Seen | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """As ``voicecoil stress --json`` has it."""
+        """Return the cell as in the output of ``voicecoil stress --json``."""
         told = asdict(self)
         if self.seen is not None:
             told["seen"]["in_time"] = self.seen.in_time
@@ -155,7 +155,7 @@ class Cell:
 
     @classmethod
     def from_json(cls, told: dict[str, Any]) -> Cell:
-        """The inverse."""
+        """Return the cell of a value that `as_json` returned."""
         seen = told.pop("seen")
         if seen is not None:
             seen.pop("in_time")
@@ -166,7 +166,7 @@ class Cell:
 
 
 def in_words(cells: Sequence[Cell]) -> list[str]:
-    """Which homes had no late block, and under what the others had."""
+    """Return sentences that list the homes without late blocks, and the loads of the others."""
     late: dict[str, list[str]] = {}
     skipped: dict[str, list[str]] = {}
     for cell in cells:

@@ -1,4 +1,4 @@
-"""A callback that does next to nothing; isolated interpreters import it."""
+"""A callback that does almost nothing. Isolated interpreters import this module."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ __all__ = ["silence"]
 
 
 def silence(block: Block) -> None:
-    """Takes the block's output, as every callback does, and leaves it silent."""
+    """Write one sample of silence, so that the block's output is used as in other callbacks."""
     block.output[0, 0] = 0.0

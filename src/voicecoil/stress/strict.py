@@ -1,4 +1,4 @@
-"""The virtual device, made as hard as a sound card."""
+"""A virtual device that loses late cycles, as a sound card does."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from voicecoil.stress.homes import open_home
 
 __all__ = ["running_device"]
 
-PRIORITY = 50  # of SCHED_FIFO
+PRIORITY = 50  # priority in SCHED_FIFO
 
 
 @contextlib.contextmanager
 def running_device(uid: str, samplerate: float, frames: int) -> Iterator[tuple[Driver, bool]]:
-    """A virtual device that runs; and whether its thread has real-time priority.
+    """Yield the driver of a running virtual device, and whether its thread is real-time.
 
-    The usual one waits half a second for a cycle that is late, and then catches up. This one loses
-    the frames of cycles that begin more than a cycle late. Its thread gets the priority that those
-    of sound cards have, where the system lets us: a busy machine is not what is measured.
+    The default virtual device tolerates a cycle that is up to half a second late, and then catches
+    up. This device loses the frames of cycles that begin more than one cycle late. If the system
+    permits it, its thread gets a real-time priority like the threads of sound cards, because a busy
+    machine must not affect the measurement.
     """
     device = VirtualDevice(
         "Virtual Device",
@@ -33,7 +34,8 @@ def running_device(uid: str, samplerate: float, frames: int) -> Iterator[tuple[D
     )
     driver = VirtualDriver([device])
     others = _threads()
-    # Its first stream starts the thread, and this one starts no other.
+    # The first stream on a device starts the device's thread. A native callback starts no other
+    # thread, so that each new thread belongs to the device.
     first, _ = open_home("native", driver=driver, samplerate=samplerate, blocksize=frames)
     with first:
         urgent = [_hurry(thread) for thread in _threads() - others]
@@ -44,7 +46,7 @@ def running_device(uid: str, samplerate: float, frames: int) -> Iterator[tuple[D
 def _threads() -> set[int]:
     try:
         return {int(thread) for thread in os.listdir("/proc/self/task")}
-    except OSError:  # no Linux
+    except OSError:  # the system is not Linux
         return set()
 
 
