@@ -1,7 +1,7 @@
-"""The driver of every sound system that the miniaudio library speaks to.
+"""The driver for all sound systems that the miniaudio library supports.
 
-No platform's audio code is written here: the `miniaudio` package brings the library. Its
-structures are configured from Python, its callback is C (callback.h). See docs/linux.md.
+The `miniaudio` package contains the library, with the code for each platform. Python configures its
+structures, and the callback is written in C (callback.h). See docs/linux.md.
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ __all__ = ["MiniaudioDriver"]
 
 
 class MiniaudioDriver(Unique):
-    """The devices of the sound systems that are here.
+    """The devices of the sound systems of this machine.
 
     Parameters
     ----------
     backend : str or None
-        One of them: "pulse" (also PipeWire), "jack", "alsa", "wasapi" ... or "null", which plays
-        to nobody in real time. None: all that are here, but that one.
+        One sound system: "pulse" (also PipeWire), "jack", "alsa", "wasapi" ... or "null", which
+        runs in real time without output. None: all sound systems of this machine except "null".
     timeouts : Timeouts or None
-        How long is waited for what.
+        Time limits of the calls.
 
     Raises
     ------
     DriverError
         The package `miniaudio` is not installed.
     ArgumentError
-        No sound system is called that.
+        There is no sound system of that name.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -64,7 +64,7 @@ class MiniaudioDriver(Unique):
         self._watching = Watching(self._look, f"voicecoil watches {self.name}")
 
     def why_silent(self) -> str | None:
-        """Why there is no device; None: there is one. Asks no further than the first."""
+        """Why there is no device; None: there is one. Stops at the first system with a device."""
         if any(backend.devices() for backend in self._backends.values()):
             return None
         absences = [f"{b.kind.title}: {b.absence}" for b in self._backends.values()]
@@ -73,7 +73,7 @@ class MiniaudioDriver(Unique):
         return ", ".join(absences)
 
     def devices(self) -> list[Device]:
-        """The devices there are now, those of the preferred sound system first."""
+        """The devices that exist now, those of the preferred sound system first."""
         listed = [device for backend in self._backends.values() for device in backend.devices()]
         first = {
             way: next((d.uid for d in listed if d.channels(way)), None)
@@ -95,7 +95,7 @@ class MiniaudioDriver(Unique):
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Around `devices` and the `open_stream` that follows it."""
+        """Context for a call of `devices` and the `open_stream` that follows it."""
         with contextlib.ExitStack() as stack:
             for backend in self._backends.values():
                 stack.enter_context(backend.held())
@@ -123,16 +123,20 @@ class MiniaudioDriver(Unique):
         return _core.clock_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with what changed; returns how to end that.
+        """Calls `listener` with the name of each change. Returns a function that ends this.
 
-        "devices", "default input", "default output": within some seconds, for miniaudio does not
-        tell and the devices are listed again every second, by a thread that exists while somebody
-        watches. The listener is called on voicecoil's control thread, as CoreAudio's is.
+        The names are "devices", "default input" and "default output". They come within some
+        seconds, because miniaudio gives no notifications: a thread lists the devices every second
+        while there are listeners. The listener is called on voicecoil's control thread.
         """
         return self._watching.add(listener)
 
     def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
-        """For `Watching`. A system's own default can change behind the device of that name."""
+        """Lists devices and defaults for `Watching`.
+
+        The uid of a sound system's "Default" device stays the same when the system's own default
+        changes, so the uid of the latter is compared.
+        """
         listed = self.devices()
         ways: tuple[Direction, ...] = ("input", "output")
         defaults: list[str | None] = []

@@ -1,10 +1,11 @@
-"""One client of JACK's for all that needs one.
+"""One JACK client that is shared by all operations that need a client.
 
-libjack takes some 40 ms to open a client, and half of that to close it. A list of the devices needs
-one, miniaudio opens one to see whether there is a server and two to ask for the rate while it makes
-a device, which is another. Here they are all the same: it is lent to the others and given to the
-device. So miniaudio's context gets other functions for `jack_client_open` and `jack_client_close`;
-they are called on the thread that calls JACK, never on an IO thread.
+libjack takes some 40 ms to open a client, and half of that to close it. Listing the devices needs a
+client. miniaudio opens one to see whether there is a server, two more to ask for the rate while it
+makes a device, and one for the device itself. Here a single client serves all of these: the queries
+borrow it, and the device keeps it. For this, miniaudio's context gets other functions in place of
+`jack_client_open` and `jack_client_close`. They are called on the thread that calls JACK, never on
+an IO thread.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def _address(function: Any) -> int:
 
 
 def _exchange(memory: Any, pairs: dict[int, int]) -> None:
-    """Puts other addresses in the place of some in a structure."""
+    """Replaces addresses in the memory of a structure: `pairs` maps old to new ones."""
     pointers: Any = memoryview(memory).cast("P")
     for index, pointer in enumerate(pointers):
         if pointer in pairs:
@@ -43,35 +44,36 @@ def _exchange(memory: Any, pairs: dict[int, int]) -> None:
 
 
 class Spare:
-    """An open client that no device has yet. All of it on the thread that calls JACK; but devices
-    that it was given to may be closed by the thread that took over from that one.
+    """An open client that no device has yet. Use it only on the thread that calls JACK.
+
+    A device that has got the client may be closed on another thread, if that has taken over.
 
     Parameters
     ----------
     jack : CDLL
     name : bytes
-        Of the client.
+        Name of the client.
     """
 
     def __init__(self, jack: ctypes.CDLL, name: bytes) -> None:
         self._name = name
         self._client = 0
-        self._end: Any = None  # is told when the server ends the connection
-        # libjack may be about to tell them, while another one is registered.
+        self._end: Any = None  # the IO that libjack tells when the server ends the connection
+        # Kept alive, because libjack may still be calling one while another one is registered.
         self._earlier: deque[Any] = deque(maxlen=64)
         self._real_open = _Open(_address(jack.jack_client_open))
         self._real_close = _Close(_address(jack.jack_client_close))
         self._open = _Open(self._opened)
         self._close = _Close(self._closed)
         self._lender = 0  # the thread that lends it; another one may close devices meanwhile
-        self._is_shared = False  # miniaudio asks here
+        self._is_shared = False  # whether miniaudio's context calls our functions
 
     @staticmethod
     def works_with(jack: ctypes.CDLL | None) -> bool:
         return jack is not None and all(hasattr(jack, name) for name in _NEEDED)
 
     def client(self) -> int:
-        """The client, opened when it is needed.
+        """The client. It is opened when it is first needed.
 
         Raises
         ------
@@ -95,12 +97,12 @@ class Spare:
         return bool(self._client)
 
     def close(self) -> None:
-        """Closes it, unless its server is gone: libjack may have freed it by now, or not."""
+        """Closes the client. If its server is gone, libjack may have freed it, so it is left."""
         client, self._client = self._client, 0
         if client and not self._end.counts()["gone"]:
             self._real_close(client)
 
-    # ---- for miniaudio ----
+    # ---- called by miniaudio ----
 
     def _lends(self) -> bool:
         return self._lender == threading.get_ident()
@@ -113,7 +115,7 @@ class Spare:
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
-        """Around what opens and closes clients to ask something: each time it gets this one.
+        """Context in which miniaudio's queries get this client whenever they open one.
 
         Raises
         ------
@@ -129,7 +131,7 @@ class Spare:
 
     @contextlib.contextmanager
     def given(self) -> Iterator[None]:
-        """Around what makes a device: it keeps this client, and closes it some day."""
+        """Context in which miniaudio makes a device, which then owns this client and closes it."""
         try:
             with self.lent():
                 yield
@@ -141,11 +143,12 @@ class Spare:
 
     @contextlib.contextmanager
     def known_to(self, ffi: Any, config: Any, context: Any) -> Iterator[None]:
-        """Around ma_context_init, which opens a client: has it ask here.
+        """Context for ma_context_init: makes it call our functions to open and close clients.
 
-        It looks the functions up, allocates memory for the client's name, and calls them: so they
-        are exchanged when it allocates. Where the configuration has its allocator is checked; if
-        not there, the context opens its clients itself.
+        ma_context_init looks up libjack's functions, allocates memory for the client's name, and
+        then calls the functions. So they are exchanged in the allocator that it calls. If the
+        allocator is not at the expected place of the configuration, nothing is exchanged, and the
+        context opens clients itself.
         """
         pointer = ffi.sizeof("void *")
         first = ffi.offsetof("ma_context_config", "pUserData") + pointer

@@ -1,4 +1,4 @@
-"""The sound systems that miniaudio speaks to, and what is to be known of each."""
+"""The sound systems that miniaudio supports, and their properties."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ __all__ = ["KINDS", "Kind", "Timeouts", "real_kinds"]
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long is waited for what, s.
+    """Time limits of the calls of a sound system, s.
 
     Attributes
     ----------
     probe_s : float
-        Until a sound system has said whether it is there, and which devices it has.
+        For connecting to a sound system and listing its devices.
     look_s : float
-        The same while a stream has stopped to run, or somebody wants to know its latency.
+        For looking for the device of a stream that stalls, and for asking for a latency.
     open_s, start_s, stop_s : float
-        A call that opens, starts or ends a device.
+        For a call that opens, starts, or stops or closes a device.
     cycle_s : float
-        Between any two IO cycles of a device that runs.
+        For the time between two IO cycles of a running device.
     """
 
     probe_s: float = 3.0
@@ -36,36 +36,37 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Kind:
-    """What is to be known of a sound system.
+    """The properties of a sound system.
 
     Attributes
     ----------
     key : str
-        What uids begin with, and what follows "miniaudio:" in a driver's name.
+        The beginning of its uids, and the part after "miniaudio:" in a driver's name.
     title : str
-        As miniaudio and people call it.
+        The name that miniaudio and users know.
     ids : {"text", "wide", "bytes", "none"}
-        How its device ids read; "none": it has one device.
+        The format of its device ids; "none": it has a single device.
     own_rate : bool
-        Its rate cannot be chosen.
+        The rate cannot be chosen.
     fixed_frames : bool
-        All its cycles have the same number of frames.
+        All cycles have the same number of frames.
     least_frames : int
-        A shorter period than this it cannot keep up with.
+        The shortest period, frames, with which it works reliably.
     asynchronous : bool
-        Its two directions do not wait for each other: miniaudio puts a buffer of two periods
-        between them.
+        The two directions do not wait for each other, so that miniaudio puts a buffer of two
+        periods between them.
     connects_later : bool
-        Its first cycles reach nobody: it is connected to the sound card when it runs already.
+        The device is connected to the sound card after it has started, so that its first cycles
+        are not played.
     own_threads : bool
-        Its callbacks come on threads to which it gives a priority itself.
+        The system itself sets the priority of the threads on which callbacks come.
     catches_up : bool
-        A late callback costs no frames: its clock waits.
+        A late callback costs no frames, because the clock waits.
     reserve_s : float
-        What lies in its server beyond the buffer, about: only a callback that is later than both
-        means that the device ran dry.
+        Approximate length of the server's own buffer, s. Frames are lost only if a callback is
+        later than the device's buffer and this one together.
     survives_fork : bool
-        A child of a process that used it can use it, too.
+        A forked child of a process that used the system can use it, too.
     """
 
     key: str
@@ -85,7 +86,7 @@ class Kind:
 KINDS = {
     kind.key: kind
     for kind in (
-        # libpulse answers a forked child's every call as if there were no server.
+        # In a forked child, libpulse answers each call as if there were no server.
         Kind(
             "pulse",
             "PulseAudio",
@@ -118,7 +119,7 @@ KINDS = {
 
 
 def real_kinds() -> list[str]:
-    """The sound systems to look for here, the most likely one first; never the null one."""
+    """The sound systems of this platform, the preferred one first, without the null one."""
     if sys.platform == "win32":
         return ["wasapi"]
     if sys.platform == "darwin":
@@ -129,7 +130,7 @@ def real_kinds() -> list[str]:
 
 
 def has_sound_card() -> bool:
-    """Whether Linux knows one. Where it knows none, ALSA lists plugins that play nowhere."""
+    """Whether Linux has a sound card. Without one, ALSA lists only plugins without output."""
     try:
         return any(name.startswith("pcm") for name in os.listdir("/dev/snd"))
     except OSError:

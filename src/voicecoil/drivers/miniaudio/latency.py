@@ -1,4 +1,4 @@
-"""How far a device's callback is from its connectors."""
+"""The latency of a device: frames between its callback and its connectors."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Latencies", "buffered_frames"]
 
-ASK_AGAIN_S = 5.0  # a thread that is busy is not waited for by each who wants to know
-PERIODS = 4  # libjack sleeps for 1.1 of them
+ASK_AGAIN_S = 5.0  # after a failed try, pause until JACK's busy thread is asked again
+PERIODS = 4  # time limit of a question in periods; libjack sleeps for 1.1 of them
 
 
 def buffered_frames(side: Side, direction: Direction) -> int:
-    """What the sound system's buffer holds."""
+    """Frames that the sound system's buffer holds."""
     return side.period_frames * (side.periods if direction == "output" else 1)
 
 
 class Latencies:
-    """Of one open device.
+    """The latencies of one open device.
 
-    JACK tells what is beyond its buffers, but not at once: see `jack.port_latency_frames`. So the
-    IO thread asks, which need not wait, in its first cycle; and the thread that calls JACK, for who
-    wants to know before.
+    JACK reports the latency beyond its buffers, but the call may wait for a period: see
+    `jack.port_latency_frames`. On the IO thread it does not wait, so that thread asks in its first
+    cycle. If the latency is read before that, the thread that calls JACK asks.
 
     Parameters
     ----------
@@ -43,9 +43,9 @@ class Latencies:
     samplerate : float
         Hz.
     added_frames : int
-        What miniaudio keeps between input and output.
+        Frames that miniaudio buffers between input and output.
     client : int
-        JACK's; 0: the sound system does not tell what is beyond its buffers.
+        The JACK client; 0: the sound system does not report the latency beyond its buffers.
 
     Attributes
     ----------
@@ -76,7 +76,10 @@ class Latencies:
         self._ask_again = 0.0  # not before this time
 
     def prepare(self) -> None:
-        """Before a start, on the thread that calls JACK: what the IO thread will ask about."""
+        """Looks up the ports whose latency the IO thread will ask for.
+
+        Call it before each start, on the thread that calls JACK.
+        """
         if self._client:
             ports = [
                 jack.sound_card_port(self._client, direction) if side.channels else 0
@@ -85,7 +88,7 @@ class Latencies:
             self._io.prepare(*ports)
 
     def of(self, direction: Direction) -> Latency:
-        """Of a direction; where JACK has not told it and cannot be asked any more, an estimate."""
+        """The latency of a direction. It is an estimate if the sound system does not report it."""
         beyond = self._beyond(direction)
         if beyond is None and direction not in self._asked:
             self._ask(direction)
@@ -105,13 +108,13 @@ class Latencies:
         )
 
     def _range(self, direction: Direction) -> tuple[int, int | None]:
-        """What PulseAudio's server said in this run of the stream that the callback comes from."""
+        """The range that PulseAudio's server reported in this run, frames; (0, None): not known."""
         is_duplex = all(side.channels for side in self._sides.values())
         measured = None if is_duplex and direction == "input" else self._io.measured()
         return measured or (0, None)
 
     def _beyond(self, direction: Direction) -> int | None:
-        """What JACK told: the IO thread, which asks in each run, or else the other one."""
+        """The latency beyond the buffers that JACK reported to the IO thread, or else to `_ask`."""
         frames = self._io.port_frames(direction == "output")
         return self._asked.get(direction) if frames is None else frames
 

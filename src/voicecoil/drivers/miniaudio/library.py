@@ -1,8 +1,8 @@
 """The miniaudio library, through the cffi module of the `miniaudio` package.
 
-That module knows most of the library's structures. What it leaves out and a driver needs (the
-period that was got, some switches of the configuration) is found by the layout that miniaudio 0.11
-has, and every device is checked against it before it is relied on.
+That module declares most of the library's structures. The driver needs some fields that it leaves
+out, such as the period of an opened device and some switches of the configuration. Their offsets
+are computed from the layout of miniaudio 0.11, and each device is checked against that layout.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FLOAT32 = 5  # ma_format_f32
 PLAYBACK, CAPTURE, DUPLEX = 1, 2, 3  # ma_device_type
 MAX_CHANNELS = 254
 NAME_BYTES = 256
-# Each name as miniaudio itself tries them, so that both get the same library.
+# The names are those that miniaudio tries, in its order, so that both load the same library.
 _JACK = ("libjack.so", "libjack.so.0")
 _ALSA = ("libasound.so.2", "libasound.so")
 
@@ -47,11 +47,11 @@ class Side:
     Attributes
     ----------
     channels : int
-        In the memory that the callback gets.
+        Channels in the memory that the callback gets.
     samplerate : int
-        The backend's own, Hz.
+        The backend's own rate, Hz.
     period_frames, periods : int
-        The backend's buffer.
+        Size of the backend's buffer: frames of a period, and the number of periods.
     """
 
     channels: int
@@ -89,7 +89,7 @@ class Library:
         )
 
     def address(self, name: str) -> int:
-        """Of a function that the cffi module does not offer; 0: the platform hides it."""
+        """Address of a function that the cffi module does not declare; 0: it is not exported."""
         import _miniaudio
 
         exported = ctypes.CDLL(_miniaudio.__file__)
@@ -98,7 +98,7 @@ class Library:
         return ctypes.cast(getattr(exported, name), ctypes.c_void_p).value or 0
 
     def backend(self, name: str) -> int | None:
-        """The number of the backend that is called that; None: it was not compiled in."""
+        """The number of the backend of that name; None: the library was compiled without it."""
         found = self.ffi.new("ma_backend[]", 64)
         count = self.ffi.new("size_t *")
         self.lib.ma_get_enabled_backends(found, 64, count)
@@ -109,7 +109,7 @@ class Library:
 
 
 class Layout:
-    """Where a device has what the cffi module does not tell."""
+    """The layout of the part of a ma_device that the cffi module does not declare."""
 
     def __init__(self, ffi: Any) -> None:
         self._ffi = ffi
@@ -169,19 +169,19 @@ class Layout:
                 ("cache", ctypes.c_void_p),
                 ("cache_frames", ctypes.c_uint64 * 3),
                 ("capture", Direction),
-                # What a backend keeps. JACK: the client first. PulseAudio: the main loop, the
+                # Pointers of the backend. JACK: the client first. PulseAudio: the main loop, the
                 # context, and the streams for playback and capture.
                 ("kept", ctypes.c_void_p * 4),
             )
 
-        # The field in front of it is a float at an address that only divides by four.
+        # The first field is a float, whose address need only be a multiple of four.
         self._before = ffi.offsetof("ma_device", "masterVolumeFactor") % 8
         pad = (("pad", ctypes.c_uint8 * self._before),) if self._before else ()
         fields = (*pad, *Rest._fields_)
         self._rest: Any = type("Rest", (ctypes.Structure,), {"_fields_": fields})
 
     def of(self, device: Any, kind: int) -> Any | None:
-        """The rest of a device from its volume on; None: it is not laid out like that."""
+        """The part of a device from its volume on; None: the device has another layout."""
         offset = self._ffi.offsetof("ma_device", "masterVolumeFactor") - self._before
         if offset + ctypes.sizeof(self._rest) > self._ffi.sizeof("ma_device"):
             return None
@@ -203,10 +203,9 @@ class Layout:
         return rest if looks_right else None
 
     def set_switches(self, config: Any) -> None:
-        """Lets the backend's own periods and samples through as they are.
+        """Makes miniaudio pass the backend's own periods and samples on unchanged.
 
-        The four one-byte switches lie between `periods` with the profile behind it and the
-        callbacks.
+        The four one-byte switches follow `periods` and the profile, and precede the callbacks.
         """
         ffi = self._ffi
         at = ffi.offsetof("ma_device_config", "periods") + 8
@@ -216,13 +215,13 @@ class Layout:
             switches[0:4] = [1, 1, 0, 1]
 
     def ring_of(self, rest: Any) -> tuple[int, int]:
-        """The ring between a duplex device's directions: its address, and frames that it holds."""
+        """Address and capacity, in frames, of the ring between a duplex device's directions."""
         ring = rest.duplex
         return ctypes.addressof(ring), ring.sizes[0] // (4 * max(1, ring.channels))
 
 
 def check_installed() -> None:
-    """Raises `DriverError`: the package is not there. It is not loaded yet, which takes 3 ms."""
+    """Raises `DriverError` if the package is missing. Does not load it, which takes 3 ms."""
     if "_miniaudio" not in sys.modules and importlib.util.find_spec("_miniaudio") is None:
         raise _missing("it is not installed")
 
@@ -236,12 +235,12 @@ def _missing(why: object) -> DriverError:
 
 @functools.cache
 def load() -> Library:
-    """The library; two threads may load it at the same time.
+    """The library. Two threads may load it at the same time.
 
     Raises
     ------
     DriverError
-        The package is not installed, or is not one that this driver knows.
+        The package is not installed, or its version is not supported.
     """
     try:
         from _miniaudio import ffi, lib
@@ -266,7 +265,7 @@ class JackRange(ctypes.Structure):
 
 
 _POINTER = ctypes.c_void_p  # to a client, a port or a function
-# name -> (what it gives, what it takes), as jack/jack.h has them
+# name -> (result type, argument types), as in jack/jack.h
 _JACK_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "jack_free": (None, [_POINTER]),
     "jack_get_ports": (
@@ -287,7 +286,7 @@ _JACK_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 @functools.cache
 def jack() -> ctypes.CDLL | None:
-    """libjack, which from now on tells us what it would print; None: it is not here."""
+    """libjack, whose messages we get from now on in place of stderr; None: not installed."""
     library = _open(_JACK)
     if library is not None:
         for name, (gives, takes) in _JACK_FUNCTIONS.items():
@@ -302,7 +301,7 @@ def jack() -> ctypes.CDLL | None:
 
 @functools.cache
 def alsa() -> ctypes.CDLL | None:
-    """libasound, in the same way."""
+    """libasound, whose messages we get from now on in place of stderr; None: not installed."""
     library = _open(_ALSA)
     if library is not None:
         library.snd_lib_error_set_handler.argtypes = [ctypes.c_void_p]

@@ -1,4 +1,4 @@
-"""Opening a device: what is asked of miniaudio, and what came of it."""
+"""Opening a device: the configuration for miniaudio, and the result."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "set_up"]
 
-# Above what is ordinary, below the kernel's own threads and a sound server's.
+# Priority of an IO thread: above ordinary threads, below those of the kernel and of sound servers.
 PRIORITY = 40
-# PulseAudio mixes channels by their names. Sound cards have them in ALSA's order, so that with
-# these names channels go by number.
+# PulseAudio maps channels by their names. Sound cards name them in ALSA's order, so that with this
+# map each channel keeps its number.
 ALSA_CHANNEL_MAP = 1
 MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
-SETTLE_S = 0.2  # within that a sound server has begun to play what it was given
+SETTLE_S = 0.2  # after this time a sound server has begun to play
 # miniaudio's buffer between the directions of a device that calls back for each of them.
 DUPLEX_PERIODS = 2
 SAMPLE_BYTES = (0, 1, 2, 3, 4, 4)  # by ma_format
@@ -52,11 +52,11 @@ class _Made:
     ----------
     device : Any
     context : Context
-        Of which it was made.
+        The context in which the device was made.
     keep : Any
-        What miniaudio holds pointers to as long as the device is there.
+        Objects that must live as long as the device, because miniaudio has pointers to them.
     dead : bool
-        No call may have the device any more.
+        The device was closed or abandoned, and must not be given to any call.
     """
 
     device: Any
@@ -65,7 +65,7 @@ class _Made:
     dead: bool = False
 
     def end(self) -> None:
-        """The second time does nothing."""
+        """Closes the device. A second call does nothing."""
         if not self.dead:
             self.dead = True
             load().lib.ma_device_uninit(self.device)
@@ -81,13 +81,13 @@ class Opened:
     system : SoundSystem
     made : _Made
     io : IO
-        Its user data.
+        The device's user data.
     got : Got
     latencies : Latencies
     longest_frames : int
-        What no cycle of it may exceed, whatever the stream could take.
+        The longest cycle that the device can deliver, even if the stream could take more.
     inside : set
-        Something for each call of the device that is under way: it may hang.
+        One token for each call of the device that has not returned. Such a call may hang.
     """
 
     system: SoundSystem
@@ -105,7 +105,7 @@ class Opened:
 
     @property
     def dead(self) -> bool:
-        """No call may have the device any more."""
+        """The device was closed or abandoned, and must not be given to any call."""
         return self.made.dead
 
     @property
@@ -114,25 +114,25 @@ class Opened:
         return bool(self.io.counts()["gone"])
 
     def end(self) -> None:
-        """Closes it, on the thread that calls its sound system; the second time does nothing."""
+        """Closes the device, on the sound system's thread. A second call does nothing."""
         self.system.opened.discard(self)
         if self.latencies.hung:
             self.leave()
             return
         lib = load().lib
         if not self.dead and not self.gone and lib.ma_device_is_started(self.device):
-            lib.ma_device_stop(self.device)  # or PulseAudio's thread is waited for in vain
+            lib.ma_device_stop(self.device)  # otherwise closing waits for PulseAudio's thread
             _io.take_messages()
         self.made.end()
 
     def leave(self) -> None:
-        """Leaves it as it is for ever: a call that did not return may still use it."""
+        """Abandons the device for ever, because a call that did not return may still use it."""
         self.made.dead = True
         self.system.leave(self)
 
 
 def set_up(backend: Backend, wanted: Wanted) -> Opened:
-    """Opens the device as wanted, as far as it goes. On the thread that calls the sound system."""
+    """Opens the device as close to the request as possible. On the sound system's thread."""
     with backend.session.connecting():
         opened = _set_up(backend, wanted)
     backend.system.opened.add(opened)
@@ -142,11 +142,12 @@ def set_up(backend: Backend, wanted: Wanted) -> Opened:
 def _set_up(backend: Backend, wanted: Wanted) -> Opened:
     kind = (PLAYBACK if wanted.output_map else 0) | (CAPTURE if wanted.input_map else 0)
     rate = 0 if backend.kind.own_rate else round(wanted.samplerate or 0)
-    # Channels as the device has them, so that miniaudio mixes none of them.
+    # 0: as many channels as the device has, so that miniaudio does not mix them.
     channels = [0, 0]
     if backend.kind.key == "pulse":
-        # It must be told where it would learn nothing, of one that is coming or going: libpulse
-        # ends the program where it is given no channels. Told, it maps them in an order of its own.
+        # While a device is being added or removed, the server does not tell its channels, and
+        # libpulse ends the program if it is given none. Only then they are given explicitly,
+        # because PulseAudio maps explicit channels in an order of its own.
         listed = (wanted.device.input_channels, wanted.device.output_channels)
         known = backend.session.answers(wanted.device)
         channels = [0 if known[way] else listed[way] for way in (0, 1)]
@@ -218,7 +219,7 @@ def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list
 
 
 def _read(backend: Backend, device: Any, kind: int) -> tuple[tuple[Side, Side], Jack]:
-    """((capture, playback), what a JACK device has)"""
+    """Returns ((capture, playback), the JACK functions of the device)."""
     rest = backend.library.layout.of(device, kind)
     if rest is None:
         raise backend.library.unknown_layout()
@@ -245,7 +246,7 @@ def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
 
 
 def _pulse(backend: Backend, device: Any, kind: int) -> Pulse | None:
-    """Of the stream that the IO thread is called for: of a duplex device, the playback's."""
+    """The PulseAudio stream that calls the IO thread. For a duplex device it is the playback."""
     rest = backend.library.layout.of(device, kind) if backend.kind.key == "pulse" else None
     if rest is None:
         return None
@@ -274,7 +275,7 @@ def _fixed_frames(backend: Backend, sides: tuple[Side, Side]) -> int:
 
 
 def _longest_frames(backend: Backend, device: Any, kind: int) -> int:
-    """What no cycle may exceed: on JACK, where they can grow, all input goes through a ring."""
+    """The longest possible cycle. JACK's cycles can grow, but duplex input must fit in a ring."""
     if kind != DUPLEX or backend.kind.key != "jack":
         return ANY_FRAMES
     rest = backend.library.layout.of(device, kind)
@@ -295,7 +296,7 @@ def _got(backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Lat
         max_frames=longest,
         latency=latencies.of,
         rate_note=f"because {kind.title} has no other rate for it: use that",
-        # At the start, and after a stall, a whole buffer is asked for at once.
+        # At the start, and after a stall, the system asks for a whole buffer at once.
         usual_frames=max(side.period_frames for side in sides),
     )
 
@@ -309,7 +310,7 @@ def _added_frames(backend: Backend, sides: tuple[Side, Side], jack_: Jack) -> in
 
 
 def _priority() -> int:
-    """What this user may ask for, of SCHED_FIFO's priorities; 0: none of them."""
+    """The SCHED_FIFO priority that this user may use; 0: none."""
     if sys.platform != "linux":
         return 0
     import resource
@@ -330,7 +331,7 @@ def _io_of(
     pulse_: Pulse | None,
 ) -> _io.IO:
     used = [side for side in sides if side.channels]
-    # One period more than the buffer: callbacks come in bursts.
+    # One period more than the buffer, because callbacks come in bursts.
     slack = min(side.period_frames * (side.periods + 1) for side in used)
     tells_of_loss = pulse_ is not None and pulse_.is_playback
     capture, playback = sides

@@ -1,4 +1,4 @@
-"""One stream's connection to a device: started, watched, stopped."""
+"""A stream on a device of miniaudio: starting, watching and stopping it."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ from voicecoil.lifetime import exit_and_fork
 __all__ = ["MiniaudioStream"]
 
 POLL_S = 0.001
-# As long as a silent cycle may take to come before the device is stopped all the same.
+# How long `stop` waits for a silent cycle before it stops the device anyway.
 SILENCE_S = 0.1
-# PulseAudio's client library does not tell when the server is gone: cycles stay away.
+# PulseAudio's client library does not report that the server is gone. If no cycle has come for this
+# time, the device is looked for.
 STALLED_S = 0.2
-SETTLE_S = 0.5  # that a start gives an earlier call to come back
+SETTLE_S = 0.5  # how long `start` waits for an earlier call to return
 LOOK_AGAIN_S = 1.0
-# Connections count from the next cycle on; one may be under way: two turns for each. For a JACK
-# that does not tell when a cycle began.
+# For a JACK that does not tell when a cycle began. New connections take effect with the next cycle,
+# and one cycle may be running, so two cycles have to pass. Each cycle has two turns.
 CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
 SUCCESS = 0  # MA_SUCCESS
-Answer = tuple[int, list[str]]  # a ma_result, and what the client library said meanwhile
+Answer = tuple[int, list[str]]  # a ma_result, and the messages of the client library
 _NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
 
 
@@ -63,9 +64,9 @@ class MiniaudioStream:
         self._lost: str | None = None
         self._closed = False
         self._starts = 0
-        self._looking = False  # somebody asks whether the device is there,
-        self._missing: str | None = None  # and has found out that it is not
-        self._seen: dict[str, int] = {}  # how many events of a kind were taken
+        self._looking = False  # a thread is asking whether the device still exists
+        self._missing: str | None = None  # its answer: why the device is missing
+        self._seen: dict[str, int] = {}  # number of events taken, by kind
         self.got: Got = opened.got
         self.clock: _core.Clock | None = None
 
@@ -75,7 +76,7 @@ class MiniaudioStream:
         trouble = self.trouble()
         if trouble is not None:
             raise trouble
-        until = time.monotonic() + SETTLE_S  # of a start that was interrupted, for example
+        until = time.monotonic() + SETTLE_S  # an interrupted start may still be inside a call
         while self._opened.inside and time.monotonic() < until:
             time.sleep(POLL_S)
         if self._opened.inside:
@@ -85,7 +86,7 @@ class MiniaudioStream:
             )
         backend, opened = self._backend, self._opened
         connects_later = backend.kind.connects_later
-        self._begun = True  # before it is: `stop` ends what may have been started
+        self._begun = True  # set first, so that `stop` ends a start that was interrupted
         if not connects_later:
             self._attach(engine)
         self._started_ns = _core.clock_ns()
@@ -103,7 +104,7 @@ class MiniaudioStream:
             if connects_later:
                 self._attach(engine, connected=jack.tells_cycles())
         except (VoicecoilError, OSError):
-            self._begun = False  # it did not start, or `_undo` ends it
+            self._begun = False  # the device did not start, or `_undo` stops it
             opened.io.detach()
             raise
         self._running = True
@@ -113,7 +114,10 @@ class MiniaudioStream:
         self._opened.io.attach(engine, engine.device_frames, longest, connected)
 
     def _noted(self, work: Callable[[], Answer]) -> Answer:
-        """On the thread that calls the sound system. What is given up late is to be undone, too."""
+        """Runs `work`, with a token in `inside`, on the sound system's thread.
+
+        Abandoned work counts as a success, so that it is undone.
+        """
         token = object()
         self._opened.inside.add(token)
         try:
@@ -139,13 +143,13 @@ class MiniaudioStream:
         return result, said
 
     def _stop(self) -> Answer:
-        """A server that went away meanwhile stops badly: nothing of it is left to stop."""
+        """Stops the device, unless its server is gone, because that stop would fail or hang."""
         if not (self._opened.dead or self._opened.gone):
             self._backend.library.lib.ma_device_stop(self._opened.device)
         return SUCCESS, _io.take_messages()
 
     def _undo(self, _: object) -> None:
-        """Of a call that came back late, or that nobody waited for."""
+        """Stops the device after a start that returned too late or whose wait was interrupted."""
         self._noted(self._stop)
         if self._closed:
             self._opened.end()
@@ -160,7 +164,7 @@ class MiniaudioStream:
         while turn % 2 == 1 and io.turn == turn:
             if time.monotonic() >= until:
                 if self._begun:
-                    io.reattach()  # the run ends in its next cycle
+                    io.reattach()  # so that the run can end in its next cycle
                 raise StreamTimeoutError(
                     f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
                 )
@@ -170,10 +174,10 @@ class MiniaudioStream:
             return
         self._begun = self._running = False
         if self._lost is not None or not self._is_started():
-            return  # one that is lost may not answer; `close` ends it
+            return  # a lost device may not answer; `close` ends it
         self._let_silence_through(turn, min(until, time.monotonic() + SILENCE_S))
         left_s = max(until - time.monotonic(), self._backend.timeouts.stop_s)
-        with contextlib.suppress(StreamTimeoutError):  # it plays silence until then
+        with contextlib.suppress(StreamTimeoutError):  # the device plays silence until it stops
             self._backend.call(
                 f"stopping {self._name!r}",
                 lambda: self._noted(self._stop),
@@ -183,7 +187,7 @@ class MiniaudioStream:
             )
 
     def _let_silence_through(self, turn: int, until: float) -> None:
-        """A device that is being stopped may play its last buffer again: be that silence."""
+        """Waits for a silent cycle, because a device that is stopped may repeat its last buffer."""
         while self._opened.io.turn == turn and time.monotonic() < until:
             time.sleep(POLL_S)
 
@@ -193,14 +197,14 @@ class MiniaudioStream:
         self._closed = True
         self._opened.latencies.ended = True
         if exit_and_fork.forked(self._generation) or self._opened.inside:
-            return  # `_undo` closes it when the call that is inside has come back
+            return  # `_undo` closes the device after the call that is inside has returned
         backend = self._backend
-        with contextlib.suppress(StreamTimeoutError):  # then it is closed later
+        with contextlib.suppress(StreamTimeoutError):  # the device is closed later
             backend.call(
                 f"closing {self._name!r}", self._opened.end, backend.timeouts.stop_s, later=True
             )
 
-    # ---- what happens meanwhile ----
+    # ---- while the stream runs ----
 
     def _is_started(self) -> bool:
         opened = self._opened
@@ -214,7 +218,7 @@ class MiniaudioStream:
         if self._lost is None and self._running and not self._closed:
             starts = self._starts
             lost = self._examine()
-            # Unless it was stopped meanwhile, by another thread.
+            # Ignored if another thread has stopped or restarted the stream meanwhile.
             if lost is not None and self._running and starts == self._starts:
                 self._lost = lost
         return DeviceLostError(self._lost) if self._lost is not None else None
@@ -224,7 +228,7 @@ class MiniaudioStream:
         return f"{title} ended its connection to {self._name!r}: its server stopped or refused it"
 
     def _examine(self) -> str | None:
-        """Why no cycle will come any more; None: one will."""
+        """Why no IO cycle will come any more; None: cycles will come."""
         title = self._backend.kind.title
         if not self._is_started():
             return self._gone_text()
@@ -242,7 +246,7 @@ class MiniaudioStream:
         newest_ns = max(counts["last_host_ns"], self._started_ns)
         limit_s = self._backend.timeouts.cycle_s
         if self._opened.io.turn % 2 == 1:
-            return None  # a callback that is busy
+            return None  # the callback is running
         now_ns = _core.clock_ns()
         quiet_s = (now_ns - newest_ns) / 1e9
         if quiet_s > limit_s:
@@ -255,13 +259,16 @@ class MiniaudioStream:
         return self._missing
 
     def _look(self) -> None:
-        """Asks whether the device is there: that takes long, and who reads a state cannot wait."""
+        """Starts a thread that checks whether the device still exists.
+
+        The check can take long, so it must not run when a property is read.
+        """
         starts = self._starts
 
         def look() -> None:
             try:
                 missing = self._backend.missing(self._device)
-                if starts == self._starts:  # else it was another run that stalled
+                if starts == self._starts:  # otherwise the answer is about an earlier run
                     self._missing = missing
             finally:
                 self._looking = False
@@ -270,19 +277,19 @@ class MiniaudioStream:
         thread = threading.Thread(target=look, name="voicecoil looks for a device", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # no room for one more now
+        except RuntimeError:  # the system gives no thread; a later look tries again
             self._looking = False
 
     @property
     def overloads(self) -> int:
-        """Of JACK, also those that another client caused. Other systems tell of none."""
+        """Overloads reported by JACK, also of other clients. Other systems report none."""
         return int(self._opened.io.counts()["overloads"][0])
 
     def look(self) -> None:
-        """There is nothing to find out that `trouble` does not know."""
+        """Does nothing, because `trouble` starts all checks itself."""
 
     def events(self) -> list[Event]:
-        """What was told of the device: rerouted, interrupted, resumed, overloaded."""
+        """Takes the events of the device: rerouted, interrupted, resumed, overload."""
         taken = []
         counts = self._opened.io.counts()
         told = {kind: counts["notifications"][i] for i, kind in _NOTIFICATIONS.items()}

@@ -1,7 +1,7 @@
-"""A sound system as the whole process has it: one thread that calls it, and what is open on it.
+"""The state of a sound system in this process: the thread that calls it, and its open devices.
 
-Two drivers of the same sound system ("miniaudio" and "miniaudio:jack") share it, because client
-libraries keep state for the process: see `Session.connecting`.
+Two drivers of the same sound system ("miniaudio" and "miniaudio:jack") share this state, because
+the client libraries keep state for the whole process. See `Session.connecting`.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ class SoundSystem:
     Attributes
     ----------
     thread : ControlThread
-        The one that calls it.
+        The thread that makes all calls of the sound system.
     opened : set of Opened
         The devices that are open.
     was_connected : bool
-        There was a server, some time.
+        Whether this process has ever been connected to its server.
     """
 
     def __init__(self, kind: Kind) -> None:
@@ -47,23 +47,23 @@ class SoundSystem:
         self.thread = ControlThread(f"voicecoil {kind.key}", kind.title, lambda: Session(self))
         self.opened: set[Opened] = set()
         self.was_connected = False
-        self._held = 0  # how many are about to open a device
+        self._held = 0  # number of `held` contexts that are active
         self._lock = threading.Lock()
-        self._left: list[Opened] = []  # what calls that did not return may still use, for ever
+        self._left: list[Opened] = []  # kept for ever, because abandoned calls may still use them
 
     @property
     def session(self) -> Session:
-        """Of the job that is under way, on its thread."""
+        """The session of the current job. Call it on that job's thread."""
         session = self.thread.session
         assert isinstance(session, Session)
         return session
 
     def has_library(self) -> bool:
-        """Whether its client library is here; and has that tell us what it would print."""
+        """Whether the client library is installed. Also redirects the library's messages to us."""
         if self.kind.key == "jack" and sys.platform != "win32":
             return library.jack() is not None
         if self.kind.key == "alsa":
-            library.jack()  # ALSA's plugin for JACK is a client of it while devices are listed
+            library.jack()  # while ALSA lists devices, its JACK plugin prints through libjack
             return library.alsa() is not None
         return True
 
@@ -72,7 +72,7 @@ class SoundSystem:
         return [opened for opened in list(self.opened) if opened.gone and not opened.dead]
 
     def leave(self, opened: Opened) -> None:
-        """Keeps for ever what nobody may touch any more."""
+        """Keeps a device for ever, because it can be neither used nor closed any more."""
         self.opened.discard(opened)
         self._left.append(opened)
 
@@ -80,12 +80,12 @@ class SoundSystem:
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody is about to open a device."""
+        """Whether a stream is about to open a device."""
         return self._held > 0
 
     @contextlib.contextmanager
     def held(self, timeout_s: float) -> Iterator[None]:
-        """Around listing devices and opening one: JACK's client for the list is the device's."""
+        """Context for listing devices and opening one, so that both use the same JACK client."""
         with self._lock:
             self._held += 1
         try:
@@ -104,7 +104,7 @@ class SoundSystem:
 
     def _close_spare(self) -> None:
         with self.session.connecting():
-            pass  # which closes what nobody holds
+            pass  # leaving the context closes a client that is not held
 
 
 _systems: dict[str, SoundSystem] = {}
@@ -112,7 +112,7 @@ _lock = threading.Lock()
 
 
 def system_of(kind: Kind) -> SoundSystem:
-    """The sound system of that kind; one object for the process."""
+    """The sound system of that kind. There is one object for each kind in the process."""
     with _lock:
         if kind.key not in _systems:
             _systems[kind.key] = SoundSystem(kind)
@@ -120,7 +120,10 @@ def system_of(kind: Kind) -> SoundSystem:
 
 
 def _after_fork_in_child() -> None:
-    """Threads and connections stay with the parent; where no new ones can be had, so do calls."""
+    """Drops the sound systems of the parent, so that a forked child connects anew.
+
+    A system that does not survive a fork stays, so that its calls raise `ForkedError`.
+    """
     global _lock
     _lock = threading.Lock()
     for key, system in list(_systems.items()):
