@@ -1,1 +1,1 @@
-"""Sounds: playing, recording, rendering and mixing, built on streams."""
+"""Playing, recording, rendering and mixing of sounds with streams."""

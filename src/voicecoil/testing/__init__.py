@@ -1,8 +1,8 @@
-"""For the tests of programs that use voicecoil, and of voicecoil itself.
+"""Devices for the tests of programs that use voicecoil, and of voicecoil itself.
 
-`VirtualDevice` is a device that is made of a clock, `SimulatedCoreAudio` a CoreAudio that is not
-there: devices, time and misbehaviour are what a test says, and all that a program played or should
-have recorded can be checked, frame by frame. docs/testing.md shows how.
+`VirtualDevice` is a device without hardware, and `SimulatedCoreAudio` simulates macOS's CoreAudio.
+The test controls devices, time and faults, and can check each frame that a program played or
+recorded. docs/testing.md shows how.
 """
 
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver

@@ -1,13 +1,13 @@
-"""A CoreAudio that is not there, for tests.
+"""A simulated CoreAudio for tests.
 
     with SimulatedCoreAudio(fixtures=[3]) as simulated:
         with voicecoil.OutputStream(callback, driver=simulated.driver):
             simulated.advance(2.0)                # two seconds of IO cycles, done when it returns
         heard = simulated.device("USBDuplex:1").heard()
 
-Time is virtual: nothing happens but in `advance`, and in what waits for the device itself, so a
-test takes a fraction of the time that it plays, and comes out the same each time. Leaving the
-`with` fails when anything is left behind: an IOProc, a listener, an object of CoreFoundation's.
+Time is virtual and advances only in `advance` and in calls that wait for the device. Therefore a
+test is faster than real time, and its result is always the same. At the end of the ``with`` block,
+an error is raised if an IOProc, a listener or a CoreFoundation object was not released.
 """
 
 from __future__ import annotations
@@ -37,21 +37,21 @@ from voicecoil.sealed import Unique
 __all__ = ["ListeningDriver", "SimulatedCoreAudio"]
 
 Clock = Literal["stepped", "running", "real"]
-_used = threading.Lock()  # a process has one CoreAudio
+_used = threading.Lock()  # held by the only simulated CoreAudio of the process
 
 
 class ListeningDriver(CoreAudioDriver):
-    """CoreAudio's driver, that remembers which part of what a device played streams made."""
+    """The CoreAudio driver, which also records which part of a device's output streams made."""
 
     _attributes: ClassVar[tuple[str, ...]] = ("world",)
 
     def __init__(self, world: SimulatedCoreAudio, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.world = world
-        self._played: list[tuple[int, int, IOProc]] = []  # device, run, and what played there
+        self._played: list[tuple[int, int, IOProc]] = []  # device, run, and the IOProc
 
     def keep(self, device: int, ioproc: IOProc) -> None:
-        """Notes in which run it will play."""
+        """Keep an IOProc, and record the run of the device in which it will play."""
         super().keep(device, ioproc)
         run = int(self.world.library.sim_run_count(device))
         newest = Run()
@@ -60,11 +60,14 @@ class ListeningDriver(CoreAudioDriver):
         self._played.append((device, run - 1 if newest.running else run, ioproc))
 
     def forget_content(self) -> None:
-        """What was played before is not heard."""
+        """Exclude from `content` everything that was played so far."""
         self._played.clear()
 
     def content(self, device: SimulatedDevice) -> NDArray[np.float32]:
-        """From the first frame that a stream made to the last one, silence between included."""
+        """Return a device's output from the first to the last frame that a stream made.
+
+        Silence between these frames is included.
+        """
         import numpy as np
 
         parts = []
@@ -85,30 +88,31 @@ class ListeningDriver(CoreAudioDriver):
 
 
 class SimulatedCoreAudio(Unique):
-    """A CoreAudio that is not there. One at a time in a process.
+    """A simulated CoreAudio. A process can have only one at a time.
 
     Parameters
     ----------
     library : path, optional
-        ``libcoreaudio_simulated.so``. Default: ``VOICECOIL_COREAUDIO_SIMULATOR``.
+        Path of ``libcoreaudio_simulated.so``. The default is the environment variable
+        ``VOICECOIL_COREAUDIO_SIMULATOR``.
     seed : int
-        Sets all switches on which the real CoreAudio's behaviour is not known, or varies; 0: their
-        defaults. The same seed gives the same world.
+        Sets all switches for behaviour of the real CoreAudio that is unknown or varies. 0 uses
+        their defaults. The same seed always gives the same behaviour.
     fixtures : iterable of int
-        Ready-made devices, see the simulator's README.
+        Numbers of predefined devices, see the simulator's README.
     devices : iterable of str
-        Devices of your own: ``"uid=mine; in=2; out=2,2,8; rates=44100,48000"``.
+        Descriptions of further devices: ``"uid=mine; in=2; out=2,2,8; rates=44100,48000"``.
     switches : mapping of str to int
-        Over those of the seed, see the simulator's README.
+        Switches that override those of the seed, see the simulator's README.
     clock : {"stepped", "running", "real"}
-        Virtual time that moves in `advance` and while something waits for the device; virtual time
-        that runs by itself; or real time.
+        "stepped" is virtual time that advances in `advance` and in calls that wait for the device.
+        "running" is virtual time that advances by itself. "real" is real time.
     speed : float
-        "running": how many times as fast as real time.
+        Speed of a "running" clock, as a multiple of real time.
     timebase : (int, int)
-        ns per tick of host time: (125, 3) is Apple silicon, (1, 1) Intel.
+        Fraction of ns per tick of host time. (125, 3) is Apple silicon and (1, 1) is Intel.
     timeouts : Timeouts, optional
-        Of the driver.
+        Timeouts of the driver.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -174,24 +178,24 @@ class SimulatedCoreAudio(Unique):
     # ---- the world ----
 
     def check(self, result: int) -> None:
-        """Fails with the simulator's own words where a control function gave -1."""
+        """Raise an error with the simulator's message if a control function returned -1."""
         if result != 0:
             raise ArgumentError(f"the simulator refused: {self.report().splitlines()[-1:]}")
 
     def set(self, switch: str, value: int) -> None:
-        """Sets one switch."""
+        """Set one switch."""
         self.check(self.library.sim_set(switch.encode(), value))
 
     def get(self, switch: str) -> int:
-        """One switch."""
+        """Return the value of one switch."""
         return int(self.library.sim_get(switch.encode()))
 
     def load_fixture(self, number: int) -> None:
-        """Plugs the devices of a fixture in, see the simulator's README."""
+        """Plug in the devices of a fixture, see the simulator's README."""
         self.check(self.library.sim_load_fixture(number))
 
     def add_device(self, description: str) -> SimulatedDevice:
-        """Plugs a device of your own in."""
+        """Plug in a device with a description as in `devices`."""
         object_id = int(self.library.sim_add_device(description.encode()))
         if object_id == 0:
             raise ArgumentError(f"{description!r}: {self.report().splitlines()[-1:]}")
@@ -200,73 +204,73 @@ class SimulatedCoreAudio(Unique):
         return SimulatedDevice(self, uid, object_id)
 
     def device(self, uid: str) -> SimulatedDevice:
-        """A device that is plugged in."""
+        """Return the device with this uid. It must be plugged in."""
         object_id = int(self.library.sim_find_device(uid.encode()))
         if object_id == 0:
             raise DeviceNotFoundError(f"the simulated CoreAudio has no device with uid {uid!r}")
         return SimulatedDevice(self, uid, object_id)
 
     def set_default(self, direction: Literal["input", "output"], device: SimulatedDevice) -> None:
-        """Makes it the system's default."""
+        """Make a device the system's default."""
         code = selector("dIn " if direction == "input" else "dOut")
         self.check(self.library.sim_set_default(code, device.id))
 
     def restart_service(self) -> None:
-        """Restarts coreaudiod: IO ceases without notice, devices are others with the same uids.
+        """Restart coreaudiod. IO stops without notice, and devices get new IDs with the same uids.
 
-        The notification of it comes a little later, and behind it no listener hears anything that
-        is not registered anew.
+        The notification of the restart comes a little later. After it, a listener is only called if
+        it has been registered again.
         """
         self.library.sim_restart_service()
 
     def fail_call(self, function: str, status: int, skip: int = 0, times: int = 2**32 - 1) -> None:
-        """A call of CoreAudio's fails with `status`, after `skip` calls, for `times` calls."""
+        """Let a CoreAudio function fail with `status`, after `skip` calls and for `times` calls."""
         self.check(self.library.sim_fail_call(function.encode(), status, skip, times))
 
     def release_hung(self) -> None:
-        """Ends every hang."""
+        """End all hangs."""
         self.library.sim_release_hung()
 
     # ---- time ----
 
     def advance_ns(self, ns: int) -> None:
-        """Steps virtual time; all that falls due on the way is done when it returns."""
+        """Advance virtual time. All events up to the new time have happened when this returns."""
         self.check(self.library.sim_advance_ns(ns))
 
     def advance(self, seconds: float) -> None:
-        """The same in seconds."""
+        """Advance virtual time by a number of seconds, see `advance_ns`."""
         self.advance_ns(round(seconds * 1e9))
 
     def now_ns(self) -> int:
-        """Simulated time, ns; in a callback the time that it has reached."""
+        """Return the simulated time, ns. In a callback this is the time that it has reached."""
         return int(self.library.sim_now_ns())
 
     def spend_ns(self, ns: int) -> None:
-        """In a callback: it took that long."""
+        """Let the callback that calls this take `ns` of simulated time."""
         self.library.sim_spend_ns(ns)
 
     # ---- what happened ----
 
     def counter(self, name: str) -> int:
-        """One of the simulator's counters."""
+        """Return one of the simulator's counters."""
         return int(self.library.sim_counter(name.encode()))
 
     def counters(self) -> dict[str, int]:
-        """All of them."""
+        """Return all counters of the simulator."""
         names: list[str] = []
         while (name := self.library.sim_counter_name(len(names))) is not None:
             names.append(name.decode())
         return {name: self.counter(name) for name in names}
 
     def report(self) -> str:
-        """A line for each mistake of the client's, deadlock and leak."""
+        """Return one line for each misuse of CoreAudio, each deadlock and each leak."""
         size = self.library.sim_report(None, 0) + 1
         text = ctypes.create_string_buffer(size)
         self.library.sim_report(text, size)
         return text.value.decode("utf-8", "replace")
 
     def check_clean(self) -> None:
-        """Fails when something is left behind or was done wrong, and says what."""
+        """Raise an error that lists all leaks and misuses of CoreAudio, if there are any."""
         if self.library.sim_check_clean() != 0:
             raise AssertionError(
                 f"CoreAudio (seed {self.seed}) was not left clean:\n{self.report()}"
@@ -275,13 +279,13 @@ class SimulatedCoreAudio(Unique):
     # ---- life ----
 
     def close(self) -> None:
-        """Ends it. The second time does nothing."""
+        """End the simulation. A second call has no effect."""
         if self._open:
             self._close_outputs()
             self._end()
 
     def _close_outputs(self) -> None:
-        """Closes what `play` keeps open for a moment after a sound: it would count as left open."""
+        """Close the devices that `play` keeps open after a sound, as they would count as leaks."""
         from voicecoil.sounds.mixing import close_outputs
 
         close_outputs(self.driver)

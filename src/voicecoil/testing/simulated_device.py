@@ -1,4 +1,4 @@
-"""One device of a simulated CoreAudio: what happens to it, and what it did."""
+"""One device of a simulated CoreAudio: its faults, its input and its recorded output."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ FOREVER = 2**64 - 1
 
 @dataclass(frozen=True)
 class DecodedInput:
-    """What encoded input samples say of themselves; arrays of the samples' shape.
+    """The content of encoded input samples. Each array has the shape of the samples.
 
     Attributes
     ----------
     valid : ndarray of bool
-        Whether it is such a sample at all; the rest of its fields mean nothing otherwise.
+        True for an encoded sample. The other arrays have no meaning if it is False.
     serial, stream, channel : ndarray of int
-        Which device, which of its input streams, which channel in it.
+        Number of the device, of its input stream, and of the channel in that stream.
     sample_time : ndarray of int
-        Frames, modulo 262144.
+        Sample time in frames, modulo 262144.
     """
 
     valid: NDArray[np.bool_]
@@ -47,7 +47,7 @@ class DecodedInput:
 
 
 def decode_input(samples: NDArray[np.float32]) -> DecodedInput:
-    """Decodes what simulated devices record, see the simulator's README."""
+    """Decode the encoded input of simulated devices, see the simulator's README."""
     import numpy as np
 
     bits = np.ascontiguousarray(samples, np.float32).view(np.uint32).astype(np.int64)
@@ -63,7 +63,7 @@ def decode_input(samples: NDArray[np.float32]) -> DecodedInput:
 
 
 class SimulatedDevice(Unique):
-    """One device of a `SimulatedCoreAudio`; made by its `device` and `add_device`."""
+    """One device of a `SimulatedCoreAudio`, returned by its `device` and `add_device`."""
 
     _attributes: ClassVar[tuple[str, ...]] = (
         "uid",
@@ -74,11 +74,11 @@ class SimulatedDevice(Unique):
         self._world = world
         self._library = world.library
         self.uid = uid
-        self.id = object_id  # AudioObjectID; another one after a replug
+        self.id = object_id  # AudioObjectID, which changes when the device is plugged in again
         self._layout: list[int] | None = None
 
     def output_streams(self) -> list[int]:
-        """Channels of each output stream; what they were, when it is gone."""
+        """Return the channels of each output stream, also after the device was removed."""
         if self._layout is None:
             hal = self._world.driver.hal
             self._layout = self._world.driver.call("", lambda: hal.buffers(self.id, OUTPUT), 10.0)
@@ -87,40 +87,40 @@ class SimulatedDevice(Unique):
     # ---- what happens to it ----
 
     def remove(self) -> None:
-        """Unplugs it."""
+        """Unplug the device."""
         self.output_streams()
         self._world.check(self._library.sim_remove_device(self.id))
 
     def replug(self) -> None:
-        """Plugs it in again: same uid, new ID."""
+        """Plug the device in again, with the same uid and a new ID."""
         self.id = int(self._library.sim_replug_device(self.id))
         self._world.check(0 if self.id else -1)
 
     def change_rate(self, samplerate: float) -> None:
-        """Another process sets its rate, Hz."""
+        """Let another process set the device's rate, Hz."""
         self._world.check(self._library.sim_change_rate(self.id, samplerate))
 
     def set_input(self, kind: Input) -> None:
-        """What it records: samples that say what they are, zeros, its own output, or a sine."""
+        """Set the device's input: encoded samples, silence, its own output, or a sine."""
         if kind not in _INPUTS:
             raise ArgumentError(f"kind={kind!r}; possible are {', '.join(_INPUTS)}")
         self._world.check(self._library.sim_set_input(self.id, _INPUTS[kind]))
 
     def overload(self, cycles: int = 1) -> None:
-        """Its next cycle overloads, and `cycles` cycles are lost; 0: a false alarm."""
+        """Let the next cycle overload and lose `cycles` cycles. 0 reports an overload only."""
         self._world.check(self._library.sim_inject_overload(self.id, cycles))
 
     def hang(self, duration_ns: int = FOREVER, what: str = "") -> None:
-        """AudioDeviceStart blocks that long, or every get of the property `what`."""
+        """Let AudioDeviceStart, or each get of the property `what`, block for `duration_ns`."""
         code = selector(what) if what else 0
         self._world.check(self._library.sim_hang(self.id, code, duration_ns))
 
     def hog(self, pid: int) -> None:
-        """Another process takes it for itself; -1 gives it back."""
+        """Let the process `pid` take the device exclusively; -1 releases it."""
         self._world.check(self._library.sim_hog(self.id, pid))
 
     def notify(self, what: str, scope: str = "glob") -> None:
-        """Says that the property `what` has changed, which it has not."""
+        """Notify listeners of a change of the property `what`, although it has not changed."""
         self._world.check(self._library.sim_notify(self.id, selector(what), selector(scope), 0))
 
     def override(
@@ -133,21 +133,21 @@ class SimulatedDevice(Unique):
         scope: str = "****",
         object_id: int | None = None,
     ) -> None:
-        """From now on the property answers `status`, or these bytes.
+        """Let each later get of a property return `status` or `value`.
 
         Parameters
         ----------
         what : str
-            Four characters.
+            The property's selector, four characters.
         value : bytes or None
         status : int
             OSStatus.
         said_size : int
-            What a question for the size is answered; -1: the truth.
+            Size that the property reports; -1 reports the true size.
         scope : str
-            "glob", "inpt", "outp", or four asterisks for any.
+            "glob", "inpt", "outp", or four asterisks for all three.
         object_id : int or None
-            Another object than the device, such as one of its streams.
+            ID of an object other than the device, such as one of its streams.
         """
         value = value or b""
         size = len(value) if said_size < 0 else said_size
@@ -170,11 +170,14 @@ class SimulatedDevice(Unique):
 
     @property
     def serial(self) -> int:
-        """What its encoded input says in `DecodedInput.serial`."""
+        """The device's number in `DecodedInput.serial`."""
         return int(self._library.sim_device_serial(self.id))
 
     def runs(self) -> list[Run]:
-        """Its runs, oldest first. A restart and a change of rate each begin a new one."""
+        """Return the device's runs, oldest first.
+
+        A restart of the device and a change of its rate each begin a new run.
+        """
         found = []
         for index in range(self._library.sim_run_count(self.id)):
             run = Run()
@@ -183,7 +186,15 @@ class SimulatedDevice(Unique):
         return found
 
     def captured(self, run: int = -1) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """What was sent to it in one run: (frames, channels), and which frames came in time."""
+        """Return the output of one run.
+
+        Returns
+        -------
+        ndarray of float32, shape (frames, channels)
+            The samples that were sent to the device.
+        ndarray of bool, shape (frames,)
+            True for each frame that came in time.
+        """
         import numpy as np
 
         runs = self.runs()
@@ -211,7 +222,7 @@ class SimulatedDevice(Unique):
         return sound, present.astype(bool)
 
     def heard(self, run: int | None = None) -> NDArray[np.float32]:
-        """What was heard, from the first frame that is not silence to the last, in all runs or one.
+        """Return the output of one run, or of all runs, without silence at its begin and its end.
 
         Frames that no IO cycle delivered in time are silence.
         """
@@ -230,14 +241,14 @@ class SimulatedDevice(Unique):
         return plugged_in and self._world.counter("live_running_io_procs") > 0
 
     def run_cycles(self, cycles: int, frames: int = 0) -> None:
-        """Steps the time until that many more of its IO cycles were run.
+        """Advance time until the device has run `cycles` more IO cycles.
 
-        Where it does not run, time passes all the same.
+        If the device does not run, time advances by about the same duration.
 
         Raises
         ------
         StreamStateError
-            It runs, but its cycles do not come.
+            The device runs, but its IO cycles do not come.
         """
         runs = self.runs()
         frames = frames or self.buffer_frames
@@ -247,7 +258,7 @@ class SimulatedDevice(Unique):
         for done in range(20_000 + 8 * cycles):
             if sum(run.cycles for run in self.runs()) >= target:
                 return
-            # A device that is changing its rate begins a little later.
+            # A device that is changing its rate starts again after a short time.
             if done >= 4 * cycles + 8 and not self._may_run():
                 return
             self._world.advance_ns(step)
@@ -255,11 +266,11 @@ class SimulatedDevice(Unique):
 
     @property
     def buffer_frames(self) -> int:
-        """Frames per cycle that this process set."""
+        """Frames per IO cycle that this process has set."""
         hal = self._world.driver.hal
         return int(self._world.driver.call("", lambda: hal.u32(self.id, "fsiz"), 10.0))
 
     def emission_ns(self, sample_time: float, run: int = -1, stream: int = 0) -> int:
-        """When a frame of output left the hardware, on its true clock, ns."""
+        """Return the time at which a frame of output left the hardware, on its true clock, ns."""
         index = range(len(self.runs()))[run]
         return int(self._library.sim_emission_ns(self.id, index, stream, sample_time))

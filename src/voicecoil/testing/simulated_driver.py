@@ -1,12 +1,13 @@
-"""``driver="coreaudio-simulated"``: CoreAudio's driver on a simulated CoreAudio, for a program.
+"""``driver="coreaudio-simulated"``: the CoreAudio driver on a simulated CoreAudio, for programs.
 
-Two environment variables say what it is:
+Two environment variables configure it:
 
 ``VOICECOIL_COREAUDIO_SIMULATOR``
     The path of ``libcoreaudio_simulated.so``.
 ``VOICECOIL_SIMULATED_DEVICES``
-    Its devices, separated by ``|``: numbers of fixtures or descriptions of your own, as in
-    ``3|uid=mine; in=2; out=2,2,8``. Default: ``8``, a loopback. The first one is the default.
+    Its devices, separated by ``|``. Each is the number of a fixture or a description, as in
+    ``3|uid=mine; in=2; out=2,2,8``. The first device is the system's default. Without this
+    variable, the device is fixture ``8``, a loopback.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ DEVICES = "VOICECOIL_SIMULATED_DEVICES"
 
 
 class _Capture:
-    """Writes what a device was given to play, when it is over."""
+    """Writes the output of a device to a file when the capture ends."""
 
     def __init__(
         self, driver: SimulatedCoreAudioDriver, device: SimulatedDevice, path: str
@@ -45,10 +46,10 @@ class _Capture:
 
 
 class SimulatedCoreAudioDriver(ListeningDriver):
-    """The driver of CoreAudio on a simulated one, whose virtual time runs by itself.
+    """The CoreAudio driver on a simulated CoreAudio with virtual time that advances by itself.
 
-    A machine that is late does not make its devices late: nothing is lost that a real device would
-    not have lost.
+    A busy machine does not make the simulated devices late. Frames are only lost if a real device
+    would have lost them, too.
     """
 
     def __init__(self) -> None:
@@ -67,6 +68,6 @@ class SimulatedCoreAudioDriver(ListeningDriver):
         super().__init__(world, [world.path], name="coreaudio-simulated", own_clock=True)
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> _Capture:
-        """Keeps what `device` hears from now on, in a float WAV file."""
+        """Write the output of `device` from now on to a float WAV file."""
         self.forget_content()
         return _Capture(self, self.world.device(device.uid), os.fspath(path))

@@ -1,4 +1,4 @@
-"""The simulator's control functions (``simulator/include/coreaudio_simulator.h``) with types."""
+"""Typed bindings of the simulator's control functions (``coreaudio_simulator.h``)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _pointer = ctypes.c_void_p
 
 
 class Run(ctypes.Structure):
-    """sim_run: one run of a device, from the start of its IO thread to its end."""
+    """The structure ``sim_run``: one run of a device from the start to the end of its IO thread."""
 
     _fields_ = (
         ("thread", _u64),
@@ -80,17 +80,17 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
 
 
 def find_simulator(path: str | os.PathLike[str] | None = None) -> str:
-    """The path of ``libcoreaudio_simulated.so``.
+    """Return the path of ``libcoreaudio_simulated.so``.
 
     Parameters
     ----------
     path : path, optional
-        Default: the environment variable ``VOICECOIL_COREAUDIO_SIMULATOR``.
+        The default is the environment variable ``VOICECOIL_COREAUDIO_SIMULATOR``.
 
     Raises
     ------
     DriverError
-        It is not there; the message says how to get it.
+        The library does not exist. The message says how to build it.
     """
     chosen = os.fspath(path) if path is not None else os.environ.get(ENVIRONMENT, "")
     if chosen and Path(chosen).is_file():
@@ -104,7 +104,7 @@ def find_simulator(path: str | os.PathLike[str] | None = None) -> str:
 
 
 def load(path: str) -> ctypes.CDLL:
-    """The library's control functions. Calls release the GIL: they wait for callbacks."""
+    """Load the control functions. Calls release the GIL, because they wait for callbacks."""
     library = ctypes.CDLL(path)
     for name, (result, arguments) in _FUNCTIONS.items():
         function = getattr(library, name)
