@@ -1,7 +1,8 @@
-"""Who hears of which property change.
+"""Distribution of CoreAudio's property notifications to streams and watchers.
 
-CoreAudio's notifications come on any thread and only leave a note (`listener.c`). They are handed
-on here, by whoever looks: a stream that is asked for trouble, a wait, the tick of a watcher.
+CoreAudio notifies on any thread, and the listener only queues a note (`listener.c`). `dispatch`
+passes the notes on. It is called when a stream checks its device, in waits, and by the ticker of a
+watcher.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ RESTARTED = selector("srst")
 
 class Hearer(Protocol):
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
-        """Takes a note; it may run on any thread, and calls nothing of CoreAudio's."""
+        """Takes note of a change. Runs on any thread and must not call CoreAudio. [any]"""
 
     def changes_lost(self) -> None:
-        """Some notes were lost: anything may have changed."""
+        """Takes note that notifications were lost, so that any property may have changed."""
 
 
 class Changes:
-    """The registrations of one CoreAudio, each made once however many want it."""
+    """The listener registrations of one CoreAudio. Hearers of the same property share one."""
 
     def __init__(self, hal: Hal) -> None:
         self._hal = hal
@@ -36,15 +37,15 @@ class Changes:
 
     @property
     def are_heard(self) -> bool:
-        """False: nobody listens, or coreaudiod was restarted and took all registrations along."""
+        """False: there are no hearers, or a restart of coreaudiod has ended all registrations."""
         return bool(self._wanted) and not self._ended
 
     def end(self) -> None:
-        """Nothing is heard until `renew`."""
+        """Notes that no notifications come until `renew` is called."""
         self._ended = True
 
     def renew(self) -> None:
-        """Registers anew what may have ended. On the control thread."""
+        """Makes all registrations anew. Call it on the control thread."""
         self._ended = False
         try:
             for key in list(self._wanted):
@@ -54,7 +55,7 @@ class Changes:
             raise
 
     def listen(self, hearer: Hearer, object_id: int, text: str) -> None:
-        """On the control thread."""
+        """Registers `hearer` for a property of an object. Call it on the control thread."""
         key = object_id, selector(text)
         with self._lock:
             registered = key in self._wanted
@@ -71,20 +72,20 @@ class Changes:
             raise
 
     def forget(self, hearer: Hearer) -> None:
-        """Ends all that `hearer` listens to. On the control thread, and may be begun again."""
+        """Removes `hearer` everywhere. Call it on the control thread; it can be called again."""
         with self._lock:
             for hearers in self._wanted.values():
                 hearers[:] = [other for other in hearers if other is not hearer]
         while (key := self._take_unheard()) is not None:
             try:
                 self._hal.unlisten(*key)
-            except AbandonedError:  # it was not called
+            except AbandonedError:  # CoreAudio was not called, so the registration still exists
                 with self._lock:
                     self._wanted.setdefault(key, [])
                 raise
 
     def _take_unheard(self) -> tuple[int, int] | None:
-        """A registration that nobody wants any more."""
+        """Takes a registration without hearers out of the list; None: there is none."""
         with self._lock:
             key = next((key for key, hearers in self._wanted.items() if not hearers), None)
             if key is not None:
@@ -92,9 +93,9 @@ class Changes:
             return key
 
     def dispatch(self) -> None:
-        """Hands on what was noted. On any thread; nobody waits for anybody."""
+        """Passes the queued notes on to the hearers. Never waits. [any]"""
         if not self._lock.acquire(blocking=False):
-            return  # somebody else does it now
+            return  # another thread is passing them on
         try:
             noted = self._hal.library.take_changes()
             lost = self._hal.library.take_lost_changes()

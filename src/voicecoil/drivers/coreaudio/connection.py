@@ -1,7 +1,7 @@
-"""One CoreAudio in this process: its functions, the thread that calls them, what it may call.
+"""The process's connection to a CoreAudio: its functions, the thread that calls them, the IOProcs.
 
-All drivers on the same libraries share it: two threads would call at the same time, and what one
-driver takes from the queue of notifications would be lost to the others.
+All drivers on the same libraries share a connection. Otherwise two threads would call CoreAudio at
+the same time, and a notification that one driver takes from the queue would be lost to the others.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from voicecoil.errors import DriverError
 
 __all__ = ["Connection", "connect", "disconnect", "missing"]
 
-RETIRED_S = 5.0  # how long a destroyed IOProc is kept all the same
+RETIRED_S = 5.0  # how long a destroyed IOProc is kept, because an IO thread may still read it
 _log = logging.getLogger("voicecoil.coreaudio")
 
 
@@ -42,15 +42,16 @@ class Connection:
         self.thread = ControlThread(f"voicecoil {name}", "CoreAudio")
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # streams by device
-        self._rates: dict[int, float] = {}  # by device: before a stream set another one, Hz
-        self._kept: set[_hal.IOProc] = set()  # CoreAudio may call these
+        self._rates: dict[int, float] = {}  # rate of a device before a stream changed it, Hz
+        self._kept: set[_hal.IOProc] = set()  # IOProcs that CoreAudio may call
         self._retired: deque[tuple[float, _hal.IOProc]] = deque()
 
     def prepare(self) -> None:
-        """Notifications on a thread of the HAL's: by default they wait for a run loop of ours.
+        """Makes the HAL deliver notifications on a thread of its own.
 
-        A restart of coreaudiod takes that back, unheard of while nobody listens. On the control
-        thread, before what may listen.
+        By default they wait for a run loop of this process, which it does not have. A restart of
+        coreaudiod resets this, and without listeners the restart is not noticed. So it is called
+        on the control thread before each call that may add listeners.
         """
         self.changes.dispatch()
         if self.changes.are_heard:
@@ -67,12 +68,12 @@ class Connection:
     # ---- IOProcs ----
 
     def keep(self, ioproc: _hal.IOProc) -> None:
-        """From now on CoreAudio may call it."""
+        """Keeps an IOProc alive, because CoreAudio may call it from now on."""
         with self._lock:
             self._kept.add(ioproc)
 
     def retire(self, ioproc: _hal.IOProc) -> None:
-        """It was destroyed. What CoreAudio's IO thread may just be reading is freed later."""
+        """Frees a destroyed IOProc after RETIRED_S, because an IO thread may still read it."""
         now = time.monotonic()
         with self._lock:
             self._kept.discard(ioproc)
@@ -88,19 +89,19 @@ class Connection:
     # ---- streams ----
 
     def opened(self, device: int) -> bool:
-        """One more stream on a device; whether there was one."""
+        """Counts one more stream on a device. Returns whether there was one before."""
         with self._lock:
             before = self._open.get(device, 0)
             self._open[device] = before + 1
             return before > 0
 
     def remember_rate(self, device: int, rate: float) -> None:
-        """A stream is about to set another rate than `rate`, which the device had, Hz."""
+        """Keeps the rate of a device, Hz, before a stream sets another one."""
         with self._lock:
             self._rates.setdefault(device, rate)
 
     def closed(self, device: int) -> float | None:
-        """One stream less. The rate that the device had before all of them, if it was the last."""
+        """Counts one stream less. After the last one, returns the rate to restore, Hz, or None."""
         with self._lock:
             self._open[device] -= 1
             return self._rates.pop(device, None) if self._open[device] == 0 else None
@@ -119,14 +120,14 @@ _connections: dict[tuple[str, ...], Connection] = {}
 def connect(paths: tuple[str, ...], name: str) -> Connection:
     """The connection to the CoreAudio in these libraries; `name` is for its thread."""
     known = _connections.get(paths)
-    if known is None:  # no lock: a child that was forked meanwhile would wait for ever
+    if known is None:  # without a lock, for which a child forked meanwhile would wait for ever
         known = _connections.setdefault(paths, Connection(_load(paths), name))
     known.thread.check_not_forked()
     return known
 
 
 def disconnect(paths: tuple[str, ...]) -> None:
-    """The next one to connect finds another CoreAudio: a simulated one that begins anew."""
+    """Forgets a connection, so that the next `connect` makes a new one. For simulations."""
     _connections.pop(paths, None)
 
 

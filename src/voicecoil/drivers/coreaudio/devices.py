@@ -1,4 +1,4 @@
-"""Which devices there are, and how their streams lie. On the control thread."""
+"""Lists devices and their streams. All functions run on the control thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["DeviceStream", "default_id", "find_id", "list_devices", "rates", "st
 
 _log = logging.getLogger("voicecoil.coreaudio")
 _DEFAULTS: dict[Direction, str] = {"input": "dIn ", "output": "dOut"}
-# What coreaudiod and other programs make for themselves; nobody plays on these.
+# Devices that coreaudiod and other programs make for internal use.
 _PRIVATE_UIDS = ("CADefaultDeviceAggregate", "VPAUAggregateAudioDevice")
 
 
@@ -26,11 +26,11 @@ class DeviceStream:
     ----------
     object_id : int
     buffer : int
-        Which AudioBuffer of its direction.
+        Index of its AudioBuffer in its direction.
     first_channel : int
-        The device's channel that its first one is, 0-based.
+        The device's channel, 0-based, that is the first channel of this stream.
     format : Format
-        What the IOProc gets.
+        The format that the IOProc gets.
     latency_frames : int
     """
 
@@ -47,7 +47,7 @@ def default_id(hal: Hal, direction: Direction) -> int:
 
 
 def list_devices(hal: Hal, driver: str) -> list[tuple[int, Device]]:
-    """All devices with channels, by ID. One that goes away meanwhile is left out."""
+    """All devices with channels, with their IDs. A device that is removed meanwhile is left out."""
     defaults = {way: default_id(hal, way) for way in _DEFAULTS}
     listed: dict[str, tuple[int, Device]] = {}
     for object_id in hal.ids(SYSTEM, "dev#"):
@@ -89,30 +89,30 @@ def _describe(
 
 
 def find_id(hal: Hal, device: Device) -> int:
-    """The ID that the device has now: it is another one after every replug."""
+    """The ID that the device has now. It changes each time the device is replugged."""
     for object_id in hal.ids(SYSTEM, "dev#"):
         try:
             if hal.string(object_id, "uid ") == device.uid:
                 hal.call_it(object_id, repr(device.name))
                 return object_id
         except DriverError:
-            continue  # it went away, or answers nonsense: it is not the one
+            continue  # this device was removed or answers wrongly, so it is not the right one
     raise DeviceLostError(f"the device {device.name!r} (uid {device.uid!r}) is not there any more")
 
 
 def rates(hal: Hal, device: int) -> list[Range]:
-    """The rates that it offers, Hz, each range once."""
+    """The rates that the device offers, Hz, each range once."""
     found = hal.ranges(device, "nsr#") if hal.has(device, "nsr#") else []
     return list(dict.fromkeys(found))
 
 
 def streams(hal: Hal, device: int, scope: int) -> list[DeviceStream]:
-    """Its streams of one direction, in the order of the AudioBuffers.
+    """The device's streams of one direction, in the order of the AudioBuffers.
 
     Raises
     ------
     DriverError
-        One of them is not 32-bit float: it carries compressed sound for a receiver.
+        A stream is not 32-bit float, because it carries compressed sound for a receiver.
     """
     if not hal.has(device, "stm#", scope):
         return []

@@ -1,6 +1,6 @@
 """The driver of CoreAudio.
 
-Bound at run time: the frameworks are opened by absolute path, so the same code runs on the real
+The frameworks are opened at run time by absolute path, so that the same code runs on the real
 CoreAudio and on a simulated one. See docs/coreaudio.md.
 """
 
@@ -27,13 +27,13 @@ from voicecoil.sealed import Unique
 
 __all__ = ["FRAMEWORKS", "CoreAudioDriver"]
 
-# Since macOS 11 there are no such files: only the dynamic linker knows these paths.
+# Since macOS 11 these files do not exist on disk; the dynamic linker resolves the paths.
 FRAMEWORKS = (
     "/System/Library/Frameworks/CoreAudio.framework/CoreAudio",
     "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation",
     "/usr/lib/libSystem.B.dylib",
 )
-MAX_NOTES = 256  # for a watcher whose listener does not return
+MAX_NOTES = 256  # limit for a watcher whose listener does not return
 _DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd")
 _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input", "srst": "restart"}
 
@@ -48,20 +48,20 @@ class CoreAudioDriver(Unique):
     paths : sequence of str
         The libraries that have CoreAudio's functions. Default: the system's frameworks.
     name : str
-        Of the driver, in its devices and messages.
+        The driver's name, for its devices and messages.
     own_clock : bool
-        Time cycles with the library's host time, not with the machine's.
+        Time cycles with the library's host time instead of the machine's.
     stepped : bool
-        That host time stands still unless a test moves it.
+        The host time advances only when a test steps it.
     timeouts : Timeouts or None
-        How long is waited for what.
+        Time limits of the calls.
 
     Raises
     ------
     DriverError
-        There is no CoreAudio here.
+        This system has no CoreAudio.
     ForkedError
-        This is a forked child of a process that uses it.
+        This process is a forked child of one that uses CoreAudio.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -116,7 +116,7 @@ class CoreAudioDriver(Unique):
     ) -> Result:
         """Runs `work` on the thread that calls CoreAudio; see `ControlThread.call`.
 
-        What is `later` tidies up, and does not depend on anything else that can be done.
+        Work with `later` tidies up, so it runs without `Connection.prepare`, which may fail.
         """
 
         def prepared() -> Result:
@@ -139,11 +139,11 @@ class CoreAudioDriver(Unique):
         self.ensure("removing listeners", partial(self.changes.forget, hearer))
 
     def keep(self, device: int, ioproc: _hal.IOProc) -> None:
-        """From now on CoreAudio may call it, for this device."""
+        """Keeps an IOProc alive, because CoreAudio may call it from now on."""
         self._connection.keep(ioproc)
 
     def retire(self, ioproc: _hal.IOProc) -> None:
-        """It was destroyed; see `Connection.retire`."""
+        """Releases an IOProc that was destroyed; see `Connection.retire`."""
         self._connection.retire(ioproc)
 
     @property
@@ -162,20 +162,20 @@ class CoreAudioDriver(Unique):
         return list(self._control.abandoned)
 
     def settle(self, timeout_s: float) -> bool:
-        """Waits until all abandoned calls came back and were undone. False: some did not."""
+        """Waits until all abandoned calls have returned and were undone. False: some have not."""
         return self._control.settle(timeout_s)
 
     def closed(self, stream: CoreAudioStream) -> None:
-        """A stream needs its device no more."""
-        counted = [stream.device_id]  # taken once: by the call, or without it
+        """Removes the listeners of a closed stream, and restores the rate after the last one."""
+        counted = [stream.device_id]  # removed once, either in the call or after it has failed
 
         def tidy() -> None:
             self._forget(stream)
             if counted:
                 self._release(counted.pop(), stream.rates)
 
-        # A HAL that hangs must not keep a stream from being closed; the queue that its listeners
-        # write to stays anyway.
+        # A HAL that hangs must not prevent a stream from closing. Its listeners may go on, because
+        # the queue to which they write is never freed.
         try:
             with contextlib.suppress(VoicecoilError):
                 limit_s = self.timeouts.call_s + opening.RESTORING_TRIES * self.timeouts.buffer_s
@@ -185,7 +185,10 @@ class CoreAudioDriver(Unique):
                 self._connection.closed(counted.pop())
 
     def _release(self, device: int, expected: Sequence[float]) -> None:
-        """One stream less on the device. On the control thread, where nobody opens meanwhile."""
+        """Counts one stream less on the device, and restores its rate after the last one.
+
+        It runs on the control thread, so that no stream is opened meanwhile.
+        """
         rate = self._connection.closed(device)
         if rate is not None:
             opening.restore_rate(self.hal, device, rate, expected, self.timeouts)
@@ -193,7 +196,7 @@ class CoreAudioDriver(Unique):
     # ---- the protocol ----
 
     def devices(self) -> list[Device]:
-        """The devices there are now."""
+        """The devices that exist now."""
         found = self.call("listing the devices", self._list, self.timeouts.call_s)
         return [device for _, device in found]
 
@@ -201,7 +204,7 @@ class CoreAudioDriver(Unique):
         return devices.list_devices(self.hal, self.name)
 
     def default(self, direction: Direction) -> Device | None:
-        """The device that the system uses when none is named."""
+        """The device that the system uses when a program names none."""
 
         def find() -> Device | None:
             wanted = devices.default_id(self.hal, direction)
@@ -225,7 +228,7 @@ class CoreAudioDriver(Unique):
         early = _Placeholder()
         stream: CoreAudioStream | None = None
         try:
-            # Listening comes first: what changes from now on is not missed.
+            # Listeners are added first, so that no change from now on is missed.
             self._listen(early, device)
             remember = partial(self._connection.remember_rate, device)
             opened = opening.set_up(self.hal, device, wanted, self.timeouts, in_use, remember)
@@ -253,12 +256,12 @@ class CoreAudioDriver(Unique):
         return self.library.now_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with what changed; returns how to end that.
+        """Calls `listener` with the name of each change. Returns a function that ends this.
 
-        It is called on voicecoil's control thread, with no lock held, so it may play and open
-        and close streams; other listeners wait for it to return. What it raises is shown as Python
-        shows the errors of `__del__` (`sys.unraisablehook`), and the next change is told all the
-        same.
+        The listener is called on voicecoil's control thread, with no lock held, so it may play and
+        open and close streams. Other listeners wait until it returns. An exception that it raises
+        is reported as Python reports those of `__del__` (`sys.unraisablehook`), and the listener
+        still gets later changes.
         """
         watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
@@ -267,7 +270,7 @@ class CoreAudioDriver(Unique):
 
 
 class _Placeholder:
-    """Keeps the registrations while a stream is being made."""
+    """A hearer that keeps the registrations while a stream is being made."""
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
         pass
@@ -277,10 +280,10 @@ class _Placeholder:
 
 
 class _Watcher:
-    """Somebody who wants to hear of devices that come, go and become the default.
+    """Passes on to a listener when devices are added or removed, or the default one changes.
 
-    Notes are taken by whoever looks for changes, under locks of its own; so they are only kept
-    here, and told by `look`.
+    `changed` may be called on any thread and under locks of the caller. So it only keeps a note,
+    and `look` has the listener called.
     """
 
     _names: ClassVar = {selector(text): name for text, name in _WATCHED.items()}
@@ -306,7 +309,7 @@ class _Watcher:
             raise
 
     def look(self) -> bool:
-        """On voicecoil's control thread."""
+        """Has the listener called if there are notes. Runs on voicecoil's control thread."""
         if not self._ended:
             self._driver.changes.dispatch()
         if self._notes and not self._ended:
@@ -314,7 +317,7 @@ class _Watcher:
         return not self._ended
 
     def _tell(self) -> None:
-        """On the thread for listeners."""
+        """Calls the listener for each note. Runs on the control thread for listeners."""
         while self._notes and not self._ended:
             note = self._notes.popleft()
             if note == "restart":
@@ -328,7 +331,7 @@ class _Watcher:
             exit_and_fork.report(error, self._listener)
 
     def _listen_again(self) -> None:
-        """Any call renews what a restart took along."""
+        """Makes an empty call, because each call renews registrations that a restart has ended."""
         self._driver.call("listening", lambda: None, self._driver.timeouts.call_s)
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:

@@ -1,4 +1,4 @@
-"""A sound system as one driver has it: with its deadlines, and words for what it does not say."""
+"""A sound system as one driver uses it: with the driver's deadlines and error messages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicecoil.errors import DriverError, StreamTimeoutError
 __all__ = ["Backend"]
 
 Result = TypeVar("Result")
-# More calls than that are not left hanging: each has a thread, and a connection of its own.
+# No further calls are made if this many hang, because each has a thread and a connection.
 MAX_HANGING = 3
 
 
@@ -36,9 +36,9 @@ class Backend:
     Attributes
     ----------
     absence : str
-        Why it has no devices, in two words or so, as of the newest list.
+        Why the sound system has no devices, in a few words, as of the newest list.
     defaults : (str or None, str or None)
-        uids of the (input, output) that the sound system uses itself, as of the newest list.
+        uids of the sound system's own default (input, output), as of the newest list.
     """
 
     def __init__(self, kind: Kind, driver: str, timeouts: Timeouts) -> None:
@@ -51,12 +51,12 @@ class Backend:
 
     @property
     def library(self) -> Library:
-        """Loaded when it is first needed. Raises `DriverError`."""
+        """The miniaudio library, loaded when it is first needed. Raises `DriverError`."""
         return library.load()
 
     @property
     def session(self) -> Session:
-        """What the thread has that is making the call under way."""
+        """The session of the current call. Use it on that call's thread."""
         return self.system.session
 
     def call(
@@ -75,7 +75,7 @@ class Backend:
         )
 
     def check_answers(self) -> None:
-        """Raises `StreamTimeoutError` where too many calls have not come back."""
+        """Raises `StreamTimeoutError` if too many calls have not returned."""
         self.system.thread.check_not_forked()
         hanging = self.system.thread.hanging
         if len(hanging) >= MAX_HANGING:
@@ -86,7 +86,7 @@ class Backend:
             )
 
     def held(self) -> AbstractContextManager[None]:
-        """Around listing devices and opening one."""
+        """Context for listing devices and opening one."""
         return self.system.held(self.timeouts.stop_s)
 
     def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
@@ -94,9 +94,9 @@ class Backend:
         return session.look(), session.defaults
 
     def missing(self, device: Device) -> str | None:
-        """Why a device gives no cycles, where that can be seen; None: it is there."""
+        """Why a device runs no cycles, if its server tells; None: the device exists, or unknown."""
         if self.system.thread.hanging:
-            return None  # it may only be slow; one more call would only hang beside the others
+            return None  # the server may only be slow, and one more call would hang, too
         try:
             limit_s = self.timeouts.look_s  # also for another stream's call, which may hang
             listed, _ = self.call(
@@ -111,15 +111,15 @@ class Backend:
         return None
 
     def devices(self) -> list[Device]:
-        """Its devices, the default one first; none when it is not there."""
+        """The devices, the default one first; an empty list if the system does not answer."""
         limit_s = self.timeouts.probe_s
         name = f"asking {self.kind.title} for its devices"
         try:
             self.check_answers()
-            # JACK's list takes 20 ms, of waiting, and not this library.
+            # Loads the library meanwhile, because JACK's list waits 20 ms and does not need it.
             listed, self.defaults = self.call(name, self._look, limit_s, meanwhile=library.load)
         except DriverError:
-            library.load()  # raises again, if that was the trouble
+            library.load()  # raises again if the library was the cause
             self.absence = "no server" if self.system.has_library() else "not installed"
             return []
         except StreamTimeoutError:

@@ -1,4 +1,4 @@
-"""What JACK says that miniaudio does not ask, or asks at length."""
+"""Queries and callbacks of JACK that miniaudio lacks, or implements slowly."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _address(name: str) -> int:
 
 @dataclass(frozen=True)
 class Jack:
-    """The fields of vc_ma_jack: addresses, where 0 means that it is not there."""
+    """The fields of vc_ma_jack. An address of 0 means that the function does not exist."""
 
     cycle_times: int = 0
     period: int = 0
@@ -53,12 +53,12 @@ _CYCLES = ("jack_get_cycle_times", "jack_get_buffer_size")
 
 
 def tells_cycles() -> bool:
-    """Whether this libjack tells of its cycles: which frame each began with, and how long it is."""
+    """Whether this libjack reports the first frame and the length of each cycle."""
     return all(_address(name) for name in _CYCLES)
 
 
 def functions(client: int) -> Jack:
-    """What the IO thread of a client asks JACK."""
+    """The functions of JACK that the IO thread of a client calls."""
     times, period = (_address(name) if tells_cycles() else 0 for name in _CYCLES)
     return Jack(times, period, client, is_pipewire(), _address("jack_port_get_latency_range"))
 
@@ -84,7 +84,7 @@ def _physical_ports(jack: ctypes.CDLL, client: int, way: int) -> list[bytes]:
 def is_pipewire() -> bool:
     """Whether this is PipeWire's libjack.
 
-    Its times are exact, and every other client can change its period.
+    Its times are exact, and any client can change its period.
     """
     jack = library.jack()
     if jack is None or not hasattr(jack, "jack_get_version_string"):
@@ -93,10 +93,10 @@ def is_pipewire() -> bool:
 
 
 def listen(client: int, io: _io.IO) -> None:
-    """Has JACK tell `io` that the server ended the connection, was too late, or has another rate.
+    """Registers `io` for JACK's notifications: shutdown, xrun, and change of the rate.
 
-    Before the client is activated. miniaudio asks only for the first of these, is told of it only
-    while the device runs, and then makes calls; so `io` is told in its place.
+    Call it before the client is activated. miniaudio registers only for shutdown, gets that only
+    while the device runs, and then makes calls of its own. So `io` replaces it.
     """
     jack = library.jack()
     if jack is None:
@@ -111,7 +111,7 @@ def listen(client: int, io: _io.IO) -> None:
 
 
 def sound_card_port(client: int, direction: Direction) -> int:
-    """The first of the sound card's ports that a direction is connected with; 0: there is none."""
+    """The first port of the sound card for a direction; 0: there is none."""
     jack = library.jack()
     needed = ("jack_get_ports", "jack_port_by_name", "jack_free")
     if jack is None or not all(hasattr(jack, name) for name in needed):
@@ -122,10 +122,10 @@ def sound_card_port(client: int, direction: Direction) -> int:
 
 
 def port_latency_frames(port: int, direction: Direction) -> int | None:
-    """Between the sound card's ports and its connectors, frames; None: JACK does not say.
+    """Latency between the sound card's ports and its connectors, frames; None: not known.
 
-    libjack makes who asks wait for a period while the graph changes, as it does when a client has
-    just come.
+    libjack lets the caller wait for a period while the graph changes, for example just after a
+    client was opened.
     """
     jack = library.jack()
     if jack is None or not port or not hasattr(jack, "jack_port_get_latency_range"):

@@ -1,9 +1,10 @@
-"""libpulse's answer "there is no such device", which miniaudio's question for formats dies of.
+"""A workaround for a crash of miniaudio, and the functions for PulseAudio's timing information.
 
-A lookup by name that fails is answered with a null pointer: a default source that is not there yet
-when a server starts, a sink that goes away between the list and the question. miniaudio 1.11 reads
-through it. So its context is given these two functions of libpulse with a look in between; they
-are called on the thread that calls PulseAudio, never on an IO thread.
+libpulse answers a lookup of a device that does not exist with a null pointer. This happens for a
+default source that does not exist yet when a server starts, and for a sink that is removed between
+the list and the question. miniaudio's question for formats dereferences this pointer and crashes.
+So miniaudio's context gets two wrapped functions of libpulse that filter such answers. They are
+called on the thread that calls PulseAudio, never on an IO thread.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _Answer = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int,
 _Ask = ctypes.CFUNCTYPE(
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
 )
-_guards: dict[int, Any] = {}  # address of libpulse's function -> ours, for ever
-# libpulse may call each until it has said that this was the last answer; those of a connection that
-# hung or ended stay for ever.
+_guards: dict[int, Any] = {}  # address of libpulse's function -> our wrapper, kept for ever
+# Callbacks that libpulse may still call, until it has given the last answer. Those of a connection
+# that hung or ended stay here for ever.
 _pending: dict[int, Any] = {}
 _answered: deque[Any] = deque(maxlen=64)  # a function is not freed while it runs
 
@@ -44,7 +45,7 @@ _TIMING = ("pa_stream_get_timing_info", "pa_stream_update_timing_info", "pa_oper
 
 
 def timing(stream: int, is_playback: bool, frame_bytes: int) -> Pulse | None:
-    """What the IO thread asks libpulse about a stream; None: it cannot be asked."""
+    """The functions for a stream's timing information, for the IO thread; None: not available."""
     try:
         library = ctypes.CDLL("libpulse.so.0")
     except OSError:
@@ -78,7 +79,7 @@ def _guarded(address: int) -> Any:
 
 
 def guard(context: Any) -> int:
-    """Changes the functions in the memory of a ma_context, a buffer; gives how many it found."""
+    """Replaces the functions in the memory of a ma_context, a buffer. Returns how many it found."""
     try:
         library = ctypes.CDLL("libpulse.so.0")
     except OSError:

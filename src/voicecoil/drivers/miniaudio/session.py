@@ -1,8 +1,8 @@
-"""What one thread has of a sound system: its context, its client of JACK's, the devices it knows.
+"""A thread's session with a sound system: its context, its JACK client, and the known devices.
 
-A call that hangs may use them as long as it hangs, and when it comes back after all. So they are
-never shared: the thread that takes over has a session of its own, and the old one is closed when
-its thread has come back.
+A call that hangs may use these objects while it hangs and after it returns. So sessions are never
+shared. The thread that takes over has a session of its own, and the old session is closed after its
+thread has returned.
 """
 
 from __future__ import annotations
@@ -28,20 +28,20 @@ if TYPE_CHECKING:
 __all__ = ["Context", "Session"]
 
 WAYS = (0, 1)  # capture, playback
-ANY_CHANNELS = 2  # of a device that takes any number
+ANY_CHANNELS = 2  # number given for a device that takes any number of channels
 ANY_RATE_HZ = 48_000
 CLIENT_NAME = "voicecoil"  # what mixers and patch bays show
 
 
 class Context:
-    """A ma_context. It is freed when it is retired and no device made of it is left.
+    """A ma_context. It is freed when it is retired and all devices made in it are closed.
 
     Parameters
     ----------
     pointer : Any
     free : callable
     keep : Any
-        What it has pointers to.
+        Objects that must live as long, because the context has pointers to them.
     """
 
     def __init__(self, pointer: Any, free: Callable[[Any], None], keep: Any) -> None:
@@ -53,12 +53,12 @@ class Context:
         self._retired = False
 
     def lend(self) -> None:
-        """To one more device."""
+        """Counts one more device that uses the context."""
         with self._lock:
             self._devices += 1
 
     def give_back(self) -> None:
-        """That device is no more."""
+        """Counts one device less."""
         with self._lock:
             self._devices -= 1
             free = self._retired and self._devices == 0
@@ -66,7 +66,7 @@ class Context:
             self._free(self.pointer)
 
     def retire(self) -> None:
-        """No more devices are made of it."""
+        """Frees the context as soon as no device uses it. No more devices are made in it."""
         with self._lock:
             free = not self._retired and self._devices == 0
             self._retired = True
@@ -81,7 +81,7 @@ class _Listed:
 
 
 class Session:
-    """All of it on the thread whose it is, but for `close`.
+    """A session. All methods except `close` run on the thread to which it belongs.
 
     Parameters
     ----------
@@ -94,22 +94,22 @@ class Session:
         self._context: Context | None = None
         self._spare: Spare | None = None  # JACK's
         self._known: dict[str, _Listed] = {}
-        # uids of the (input, output) that the sound system uses itself, as of the newest list.
+        # uids of the sound system's own default (input, output), as of the newest list.
         self.defaults: tuple[str | None, str | None] = (None, None)
 
     @property
     def library(self) -> Library:
-        """Loaded when it is first needed. Raises `DriverError`."""
+        """The miniaudio library, loaded when it is first needed. Raises `DriverError`."""
         return library.load()
 
     def close(self) -> None:
-        """Its thread has come back, and makes no calls any more."""
+        """Releases context and client. Called after the session's thread has made its last call."""
         self._drop_context()
         if self._spare is not None:
             self._spare.close()
 
     def check(self, call: str, result: int, what: str) -> None:
-        """Raises for a result other than success."""
+        """Raises `DriverError` for a result other than success."""
         said = _io.take_messages()
         if result != 0:
             raise result_error(call, result, what, said)
@@ -118,10 +118,10 @@ class Session:
 
     @contextlib.contextmanager
     def connecting(self) -> Iterator[None]:
-        """Around what makes a new connection.
+        """Context for calls that make a new connection.
 
-        libjack frees the clients of a server that is gone when the next one is opened, and crashes
-        when they are closed after that. So they are closed before, or never.
+        When a client is opened, libjack frees the clients of a server that is gone, and it crashes
+        if they are closed after that. So they are closed before, or never.
         """
         check_wanted()
         for opened in self._system.gone():
@@ -133,7 +133,7 @@ class Session:
             if self._spare is not None and not self._system.is_held:
                 self._spare.close()
             for opened in self._system.gone():
-                opened.leave()  # it may be freed by now, or not: nobody touches it again
+                opened.leave()  # libjack may have freed its client, so it is not used again
 
     def context(self) -> Context:
         """The connection to the sound system, made when it is first needed.
@@ -141,7 +141,7 @@ class Session:
         Raises
         ------
         DriverError
-            It is not there.
+            The sound system does not answer.
         """
         check_wanted()
         if self._context is not None:
@@ -171,7 +171,7 @@ class Session:
         return self._context
 
     def spare(self) -> Spare | None:
-        """A client of JACK's, where it can be shared."""
+        """The shared JACK client; None: it is not JACK, or the client cannot be shared."""
         jack = library.jack() if self._kind.key == "jack" and sys.platform != "win32" else None
         if self._spare is None and jack is not None and Spare.works_with(jack):
             self._spare = Spare(jack, CLIENT_NAME.encode())
@@ -179,7 +179,7 @@ class Session:
 
     @property
     def has_spare(self) -> bool:
-        """Whether a client of JACK's is open that no device has. [any]"""
+        """Whether a JACK client is open that does not belong to a device. [any]"""
         spare = self._spare
         return spare is not None and spare.is_open
 
@@ -191,7 +191,7 @@ class Session:
     # ---- devices ----
 
     def look(self) -> list[Device]:
-        """Its devices, the default one first. Raises `DriverError`: it is not there."""
+        """Lists the devices, the default one first. Raises `DriverError` if there is no server."""
         with self.connecting():
             return self._look()
 
@@ -208,7 +208,7 @@ class Session:
         except DriverError:
             if fresh:
                 raise
-            self._drop_context()  # its server may have been restarted
+            self._drop_context()  # the server may have been restarted, so connect again
             return self._list(self.context().pointer)
 
     def _list_jack(self, spare: Spare) -> list[_Listed]:
@@ -229,8 +229,8 @@ class Session:
         return self._known[device.uid].ids
 
     def answers(self, device: Device) -> list[bool]:
-        """Whether the server tells of it now, for (capture, playback)."""
-        ids = self.ids(device)  # may make another context
+        """Whether the server knows the device now, for (capture, playback)."""
+        ids = self.ids(device)  # may replace the context
         context = self.context().pointer
         return [self._formats(context, ids[way], way) is not None for way in WAYS]
 
@@ -255,7 +255,8 @@ class Session:
         self.defaults = (defaults[0], defaults[1])
         formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
         if self._kind.key == "pulse":
-            # A connection that is older than PipeWire's defaults is not told of them, ever.
+            # PipeWire never tells a connection about default devices that were set after it was
+            # made. The first device of each direction then stands for the default one.
             first = [
                 next((ids[way] for _, ids in found.values() if ids[way]), None) for way in WAYS
             ]
@@ -314,7 +315,9 @@ class Session:
         formats = list(info.nativeDataFormats[0 : info.nativeDataFormatCount])
         channels = max((form.channels for form in formats), default=0)
         if len(formats) == len(info.nativeDataFormats) and formats[0].format == formats[-1].format:
-            channels = 0  # one that converts (ALSA's "default"): so many that their list is cut off
+            # A device that converts, such as ALSA's "default", has so many formats that their list
+            # is cut off. It takes any number of channels.
+            channels = 0
         rates = [form.sampleRate for form in formats if form.channels == channels]
         rate = max((r for r in rates if r <= ANY_RATE_HZ), default=0) or max(rates, default=0)
         return channels or ANY_CHANNELS, rate or ANY_RATE_HZ

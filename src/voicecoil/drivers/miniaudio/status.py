@@ -52,18 +52,18 @@ _KNOWN: dict[int, tuple[str, str, str]] = {
 
 
 def result_error(call: str, code: int, what: str, said: list[str]) -> DriverError:
-    """The error for a call that gave a ma_result other than MA_SUCCESS.
+    """The error for a call that returned a ma_result other than MA_SUCCESS.
 
     Parameters
     ----------
     call : str
-        The function of miniaudio's.
+        The name of miniaudio's function.
     code : int
         Its ma_result.
     what : str
-        What was asked, of which device or sound system.
+        The device or sound system that was called.
     said : list of str
-        What the sound system's client library said meanwhile.
+        The messages of the sound system's client library during the call.
     """
     name, meaning, advice = _KNOWN.get(code, ("a code without a name here", "", ""))
     text = f"{call} gave {name} ({code}) for {what}"
