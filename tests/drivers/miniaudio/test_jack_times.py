@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import subprocess
 import time
@@ -16,7 +17,9 @@ from coded import assert_coded
 from driver_contract import CodedOutput
 from rig import until
 from servers.jack import JackServer, SoundCard, use
+from voicecoil.drivers.miniaudio import _io
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+from voicecoil.drivers.miniaudio.stream import MiniaudioStream
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
 pytestmark = pytest.mark.realtime
@@ -144,3 +147,21 @@ def test_another_period_ends_a_stream_on_the_io_thread_or_is_recovered_from(
         until(lambda: any(event.kind == "back" for event in stream.events()))
         blocks = callback.blocks
         until(lambda: callback.blocks > blocks + 5)
+
+
+def test_all_clients_are_gone_as_soon_as_libjack_has_told_one(server: JackServer) -> None:
+    """It frees all of them when the next one is opened; who stopped another one then crashed."""
+    tell_gone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_io.gone_address())
+    streams = [vc.OutputStream(lambda block: None, driver="miniaudio:jack") for _ in range(3)]
+    for stream in streams:
+        stream.start()
+    told = streams[1]._connection and streams[1]._connection.driver_stream
+    assert isinstance(told, MiniaudioStream)
+    tell_gone(told._opened.io.address)  # as libjack does
+    with vc.OutputStream(lambda block: None, driver="miniaudio:jack") as fresh:
+        for stream in streams:
+            until(lambda stream=stream: stream.state == "finished")
+            with pytest.raises(vc.DeviceLostError):
+                stream.stop()
+            stream.close()
+        assert fresh.state == "running"

@@ -2,7 +2,8 @@
 
 In processes of their own: what goes wrong there ends the process.
 
-``VOICECOIL_KILLS`` is how often each is killed (3).
+``VOICECOIL_KILLS`` is how often each is killed (3), ``VOICECOIL_OPENS`` how often streams are
+opened on each (40; 100000 takes hours).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from paths import SERVERS
 from servers.processes import needs
 
 KILLS = int(os.environ.get("VOICECOIL_KILLS", "3"))
+OPENS = int(os.environ.get("VOICECOIL_OPENS", "40"))
 FOLDER = SERVERS
 PROGRAMS = {
     "jack": ["jackd"],
@@ -50,3 +52,10 @@ def test_what_hangs_in_a_server_that_is_frozen_comes_back_and_leaves_nothing(ser
 def test_two_drivers_of_one_sound_system_outlive_its_server() -> None:
     needs(*PROGRAMS["jack"])
     run("restarted.py")
+
+
+@pytest.mark.timeout(180 + OPENS)
+@pytest.mark.parametrize("server", PROGRAMS)
+def test_streams_are_opened_and_dropped_again_and_again(server: str) -> None:
+    needs(*PROGRAMS[server])
+    run("opened_often.py", server, str(OPENS), timeout_s=100 + OPENS)

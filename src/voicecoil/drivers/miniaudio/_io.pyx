@@ -164,6 +164,10 @@ cdef class IO:
         vc_ma_io_detach(self.io)
 
     @cython.critical_section
+    def lose_server(self):
+        """As if the server had told that it ends the connection."""
+        vc_ma_gone(self.io)
+
     def forget_engine(self):
         """After a detach, when no cycle is inside."""
         self.engine = None

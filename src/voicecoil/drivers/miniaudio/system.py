@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from voicecoil.drivers.call_thread import ControlThread
-from voicecoil.drivers.miniaudio import library
+from voicecoil.drivers.miniaudio import jack, library
 from voicecoil.drivers.miniaudio.kinds import Kind
 from voicecoil.drivers.miniaudio.session import Session
 from voicecoil.errors import StreamTimeoutError
@@ -68,8 +68,16 @@ class SoundSystem:
         return True
 
     def gone(self) -> list[Opened]:
-        """The open devices whose server ended the connection."""
-        return [opened for opened in list(self.opened) if opened.gone and not opened.dead]
+        """The open devices whose server ended the connection.
+
+        libjack takes its server for gone when one client has noticed, and then frees all of them
+        when the next one is opened: also those that nobody has told yet.
+        """
+        alive = [opened for opened in list(self.opened) if not opened.dead]
+        if self.kind.key == "jack" and any(one.gone for one in alive) and not jack.is_pipewire():
+            for opened in alive:
+                opened.io.lose_server()
+        return [opened for opened in alive if opened.gone]
 
     def leave(self, opened: Opened) -> None:
         """Keeps a device for ever, because it can be neither used nor closed any more."""

@@ -1,0 +1,112 @@
+"""Streams are opened and ended on a live sound server, again and again, from two threads.
+
+Run as a program: a server's name, and how often a stream is opened. Each stream has a callback of
+its own, which nobody else keeps; a third of the streams is dropped while it plays, and a callback
+goes with its stream. A crash was seen once, after about 200 opens on PulseAudio, in code that had
+been freed: hence core dumps are allowed, and the stacks of all threads are shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import gc
+import os
+import resource
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+
+import voicecoil as vc
+from rig import until
+from servers.killed import SERVERS
+from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
+
+AT_ONCE = 2  # threads that open
+
+
+class Tone:
+    """A callback that a stream alone keeps."""
+
+    def __init__(self) -> None:
+        self.called = threading.Event()
+        self.level = 0.25
+
+    def __call__(self, block: vc.Block) -> None:
+        block.output[:] = self.level
+        self.called.set()
+
+
+class Opener:
+    """Opens on a thread, each stream in another way than the one before."""
+
+    def __init__(self, driver: Any, opens: int) -> None:
+        self._driver = driver
+        self._opens = opens
+        self.alive: weakref.WeakSet[Tone] = weakref.WeakSet()
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run)
+
+    def _run(self) -> None:
+        try:
+            for number in range(self._opens):
+                self._open(number)
+        except BaseException as error:
+            self.error = error
+
+    def _open(self, number: int) -> None:
+        tone = Tone()
+        self.alive.add(tone)
+        called = tone.called
+        latency: Any = ("safe", "low")[number % 2]
+        stream = vc.OutputStream(tone, driver=self._driver, latency=latency)
+        del tone
+        if number % 6 < 5:  # else it is closed before it ever ran
+            stream.start()
+        if number % 6 < 4:  # else it ends while it begins
+            assert called.wait(20), "the server does not call"
+        if number % 3 == 0:
+            # A cycle of references, as a bound method of its owner is: the collector finds it.
+            holder: dict[str, Any] = {"stream": stream}
+            holder["itself"] = holder
+        elif number % 3 == 1:
+            stream.abort()
+            stream.close()
+        else:
+            stream.close()
+        if number % 20 == 0:
+            gc.collect()
+
+
+def main(name: str, opens: int) -> None:
+    faulthandler.enable()
+    with contextlib.suppress(ValueError, OSError):
+        hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+        resource.setrlimit(resource.RLIMIT_CORE, (hard, hard))
+    server = SERVERS[name]()
+    try:
+        os.environ.update(server.env)
+        driver = MiniaudioDriver("jack" if name == "jack" else "pulse")
+        until(lambda: bool(driver.devices()))
+        shares = [opens // AT_ONCE + (i < opens % AT_ONCE) for i in range(AT_ONCE)]
+        openers = [Opener(driver, share) for share in shares]
+        for opener in openers:
+            opener.thread.start()
+        for opener in openers:
+            opener.thread.join()
+        for opener in openers:
+            if opener.error is not None:
+                raise opener.error
+        gc.collect()
+        until(lambda: not any(opener.alive for opener in openers))
+        assert server.alive, "the server ended"
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))
