@@ -1,9 +1,9 @@
-"""What the container of an audio file says about the audio in it.
+"""Parsers that find the position and the length of the audio in a file's container.
 
-libsndfile decodes, but it does not tell everything that a player must know: it reads one stream
-of a file that holds several, it believes a size in the header that was never filled in, and it
-mentions only in its log that a file is cut. That log also quotes the file's own texts, so the
-sizes are read from the container itself. :func:`read_layout` does this, with one small parser for
+libsndfile decodes the audio, but it does not report everything that a player needs. It reads only
+one stream of a file with several streams. It trusts a size in a header that was not completed. It
+reports only in its log that a file is truncated, and that log also quotes texts of the file.
+Therefore :func:`read_layout` reads the sizes from the container itself, with one small parser for
 each family of containers.
 """
 
@@ -38,13 +38,13 @@ def read_layout(file: BinaryIO, size: int) -> Layout:
     file : binary file
         Open for reading.
     size : int
-        How many bytes it has.
+        Size of the file in bytes.
 
     Returns
     -------
     Layout
-        One part that is the whole file if the container is not known, or is damaged so much that
-        nothing can be said about it. libsndfile then decides.
+        A single part with the whole file if the container is unknown or too damaged to be parsed.
+        libsndfile then decides whether it can read the file.
     """
     start = mpeg.skip_id3v2(file, 0, size)
     file.seek(start)

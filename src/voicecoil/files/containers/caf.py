@@ -18,8 +18,9 @@ _MAX_CHUNKS = 10_000
 def parse(file: BinaryIO, start: int, size: int) -> Layout:
     """Return where the audio of a CAF file is.
 
-    libsndfile refuses a file whose audio goes on to the end of the file, with the size -1, and
-    some files that are cut. Both are given to it with the size that is there.
+    libsndfile refuses a file with the size -1, which means that the audio extends to the end of the
+    file. It also refuses some truncated files. In both cases the size in the header is replaced by
+    the size of the available audio.
     """
     offset = start + _FIRST_CHUNK
     for _ in range(_MAX_CHUNKS):

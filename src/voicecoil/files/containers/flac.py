@@ -1,4 +1,4 @@
-"""FLAC: metadata blocks, then frames that only a decoder can tell apart."""
+"""FLAC: metadata blocks, followed by frames that only a decoder can separate."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from voicecoil.files.containers.mpeg import skip_id3v2
 __all__ = ["next_stream"]
 
 _MARKER = b"fLaC"
-_STREAM_INFO = b"\x00\x00\x22"  # after a byte that says whether other metadata follows
+_STREAM_INFO = b"\x00\x00\x22"  # follows a byte with the type and the flag for the last block
 _SEARCH_BYTES = 1 << 20
 _MAX_BLOCKS = 10_000
 
 
 def next_stream(file: BinaryIO, size: int) -> int | None:
-    """Return where a second stream begins in a file that was joined, or None.
+    """Return the offset of a second stream in a concatenated file; None if there is none.
 
-    This searches the whole file, so it is asked only when the first stream has ended.
+    This searches the whole file, so it is called only after the first stream has ended.
     """
     offset = skip_id3v2(file, 0, size) + len(_MARKER)
     for _ in range(_MAX_BLOCKS):

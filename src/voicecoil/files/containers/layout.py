@@ -8,7 +8,7 @@ from typing import TypeAlias
 __all__ = ["Layout", "Part", "Piece", "promise", "replaced"]
 
 Piece: TypeAlias = bytes | tuple[int, int]
-"""Bytes as they are, or the first and the last + 1 byte of a range of the file."""
+"""Literal bytes, or a range of the file as the offsets of its first byte and of its end."""
 
 
 @dataclass(frozen=True)
@@ -18,10 +18,10 @@ class Part:
     Attributes
     ----------
     pieces : tuple of Piece or None
-        The bytes that the decoder is given; None: the whole file as it is.
+        The bytes that the decoder reads. None means the whole file, unchanged.
     frames_known : bool
-        Whether the number of frames that the decoder reports can be believed. If not, the decoder
-        guesses from the size in bytes, and stops there.
+        True if the decoder reports the right number of frames. Otherwise the decoder estimates it
+        from the size in bytes, and would stop there.
     """
 
     pieces: tuple[Piece, ...] | None = None
@@ -37,10 +37,10 @@ class Layout:
     parts : tuple of Part
         At least one.
     missing : str or None
-        How the file is cut short, such as "its header promises 882000 bytes of audio and 440978
-        are there".
+        How the file is truncated, such as "its header promises 882000 bytes of audio and 440978
+        are there". None if it is complete.
     format : str or None
-        libsndfile's name of the container, if the decoder is given another one.
+        libsndfile's name of the file's container, if the decoder reads another container.
     """
 
     parts: tuple[Part, ...] = (Part(),)
@@ -49,14 +49,17 @@ class Layout:
 
 
 def promise(promised: int, available: int) -> str | None:
-    """Say that bytes of audio are missing, or return None if none are."""
+    """Return a text that states how many bytes of audio are missing; None if none are."""
     if promised <= available:
         return None
     return f"its header promises {promised} bytes of audio and {available} are there"
 
 
 def replaced(size: int, *fields: tuple[int, bytes]) -> Part:
-    """Return a part that is the whole file with other bytes at some offsets, in rising order."""
+    """Return a part with the whole file, in which some fields are replaced.
+
+    Each field is an offset and its new bytes. The offsets must be in rising order.
+    """
     pieces: list[Piece] = []
     done = 0
     for offset, field in fields:

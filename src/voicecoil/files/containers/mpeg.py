@@ -1,4 +1,4 @@
-"""MP3 and the other layers of MPEG audio: frames, one after the other, and tags between them."""
+"""MP3 and the other layers of MPEG audio: a sequence of frames with tags between them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from voicecoil.files.containers.layout import Layout, Part, Piece
 
 __all__ = ["parse", "skip_id3v2"]
 
-_LAYER_1, _LAYER_2, _LAYER_3 = 3, 2, 1  # as the header has them
+_LAYER_1, _LAYER_2, _LAYER_3 = 3, 2, 1  # values in the frame header
 _KBPS = {
     (True, _LAYER_1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
     (True, _LAYER_2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
@@ -30,10 +30,10 @@ _BETWEEN = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", bytes(3))  # tags, and paddi
 
 
 class _Frame(NamedTuple):
-    """What the second and third byte of a frame's header say."""
+    """The content of the second and third byte of a frame's header."""
 
     size: int
-    kind: tuple[int, int, int]  # version, layer, sample rate; the same in all of a stream
+    kind: tuple[int, int, int]  # version, layer, sample rate; constant in a stream
 
 
 @functools.lru_cache(maxsize=8192)
@@ -43,7 +43,7 @@ def _frame(two_bytes: bytes) -> _Frame | None:
     bit_rate, rate, padding = second >> 4, second >> 2 & 3, second >> 1 & 1
     if first < 0xE0 or version not in _RATE_DIVISORS or not layer:
         return None
-    if not 1 <= bit_rate <= 14 or rate == 3:  # A bit rate of 0 says nothing about the size.
+    if not 1 <= bit_rate <= 14 or rate == 3:  # A bit rate of 0 does not determine the size.
         return None
     bits_per_s = 1000 * _KBPS[version == 3, layer][bit_rate - 1]
     samplerate = _RATES[rate] // _RATE_DIVISORS[version]
@@ -56,14 +56,15 @@ def _frame(two_bytes: bytes) -> _Frame | None:
 
 
 class _Header(NamedTuple):
-    """The number of frames in a frame without audio, which encoders put in front of the rest.
+    """A Xing, Info or VBRI header, which states the number of frames.
 
-    A Xing, Info or VBRI header. The offsets are those in the file.
+    Encoders store it in a frame without audio before all other frames. The offsets are offsets in
+    the file.
     """
 
     start: int
     size: int
-    flags_at: int | None  # None: VBRI, which always has both
+    flags_at: int | None  # None for VBRI, which always has the number of frames and the size
     count_at: int
     frames: int | None
     size_of_all: int | None
@@ -71,7 +72,7 @@ class _Header(NamedTuple):
 
 @dataclass
 class _Stream:
-    """Frames that belong together: one file of those that were joined."""
+    """The frames of one of the concatenated files."""
 
     kind: tuple[int, int, int, bool]
     header: _Header | None
@@ -80,7 +81,7 @@ class _Stream:
 
 
 class _Window:
-    """A piece of the file in memory, which moves along."""
+    """A part of the file in memory, which is read again for other offsets."""
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file = file
@@ -89,7 +90,7 @@ class _Window:
         self.data = b""
 
     def at(self, offset: int) -> int:
-        """Return where `offset` is in the data, of which what follows it is there as well."""
+        """Return the position of `offset` in `data`, and load the bytes after it if needed."""
         within = offset - self.start
         if within < 0 or within + _LOOK_AHEAD_BYTES > len(self.data):
             self._file.seek(offset)
@@ -100,7 +101,7 @@ class _Window:
 
 
 def skip_id3v2(file: BinaryIO, offset: int, end: int) -> int:
-    """Return the offset behind the ID3v2 tags that begin at an offset."""
+    """Return the offset after the ID3v2 tags that begin at `offset`."""
     while offset + 10 <= end:
         file.seek(offset)
         tag = file.read(10)
@@ -120,13 +121,13 @@ def parse(file: BinaryIO, start: int, size: int, embedded: bool = False) -> Layo
     ----------
     file : binary file
     start, size : int
-        Where the audio can begin, and where it ends at the latest.
+        First offset at which the audio can begin, and the offset at which it must end.
     embedded : bool
-        Whether the decoder must be given only this part, because another container is around it.
+        True if the audio is in another container, so that the decoder must read only this range.
     """
     streams, cut = _streams(file, start, size)
     if not streams:
-        # Perhaps frames of no given size. The decoder can find them; it cannot count them.
+        # The frames may have no bit rate. The decoder can find such frames, but not count them.
         return Layout((Part(((start, size),) if embedded else None, frames_known=False),))
     missing = None
     last = streams[-1]
@@ -147,7 +148,7 @@ def parse(file: BinaryIO, start: int, size: int, embedded: bool = False) -> Layo
 
 
 def _promises_more(stream: _Stream) -> bool:
-    """Whether frames are missing; some encoders count the header as a frame."""
+    """Return True if frames are missing. Some encoders count the header as one frame."""
     header = stream.header
     if header is None or header.frames is None or header.frames <= stream.frames:
         return False
@@ -157,7 +158,7 @@ def _promises_more(stream: _Stream) -> bool:
 
 
 def _damage(file: BinaryIO, streams: list[_Stream]) -> str | None:
-    """Say where something other than a tag is between the frames of a stream."""
+    """Return a text with the first byte between frames that is not a tag; None if there is none."""
     for stream in streams:
         for _, gap in stream.ranges[:-1]:
             file.seek(gap)
@@ -167,7 +168,7 @@ def _damage(file: BinaryIO, streams: list[_Stream]) -> str | None:
 
 
 def _part(stream: _Stream) -> Part:
-    """Return a part whose header has the number of frames that are there."""
+    """Return a part in which the header has the actual number of frames."""
     pieces: list[Piece] = list(stream.ranges)
     header = stream.header
     if header is None:
@@ -188,11 +189,11 @@ def _part(stream: _Stream) -> Part:
 
 
 def _streams(file: BinaryIO, start: int, end: int) -> tuple[list[_Stream], bool]:
-    """Return the streams, and whether the last frame is cut."""
+    """Return the streams, and whether the last frame is truncated."""
     window = _Window(file, end)
     streams: list[_Stream] = []
     offset = start
-    in_step = False  # whether the frame before ends at `offset`
+    in_step = False  # True if the previous frame ends at `offset`
     while offset + 4 <= end:
         at = window.at(offset)
         data = window.data
@@ -225,9 +226,9 @@ def _streams(file: BinaryIO, start: int, end: int) -> tuple[list[_Stream], bool]
 
 
 def _is_complete(stream: _Stream, offset: int) -> bool:
-    """Whether a stream ends at an offset, as both numbers in its header say.
+    """Return True if the stream ends at `offset` according to its header.
 
-    One of them alone may be wrong.
+    Both the number of frames and the size must agree, because one of them alone may be wrong.
     """
     header = stream.header
     return (
@@ -239,7 +240,7 @@ def _is_complete(stream: _Stream, offset: int) -> bool:
 
 
 def _confirmed(window: _Window, offset: int, frame: _Frame, end: int) -> bool:
-    """Whether a frame is followed by another one like it, or by nothing."""
+    """Return True if a frame is followed by a frame of the same kind, a tag, or the end."""
     following = offset + frame.size
     if following + 4 > end:
         return True
@@ -251,7 +252,7 @@ def _confirmed(window: _Window, offset: int, frame: _Frame, end: int) -> bool:
 
 
 def _next_frame(file: BinaryIO, window: _Window, offset: int, end: int) -> int:
-    """Return where a tag or a frame can begin, behind an offset at which no frame begins."""
+    """Return the next offset after `offset` at which a tag or a frame can begin."""
     at = window.at(offset)
     if window.data[at : at + 3] == b"ID3":
         return max(offset + 3, skip_id3v2(file, offset, end))
@@ -279,7 +280,7 @@ def _header(
     side_bytes = (17 if mono else 32) if version == 3 else (9 if mono else 17)
     name_at = 4 + side_bytes
     name = data[name_at : name_at + 4]
-    silent = not any(data[4:name_at])  # otherwise the name is part of the audio
+    silent = not any(data[4:name_at])  # otherwise the frame is audio, and the name is by chance
     if name in (b"Xing", b"Info") and silent and len(data) >= name_at + 8:
         flags = int.from_bytes(data[name_at + 4 : name_at + 8], "big")
         count_at = bytes_at = name_at + 8

@@ -1,4 +1,4 @@
-"""Ogg: pages, of which one or more streams are made, one chain link after the other."""
+"""Ogg: pages of one or more streams. A chain has several links, one after the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SEARCH_BYTES = 65_536
 
 @dataclass
 class _Link:
-    """The streams between two places where all streams begin anew."""
+    """One link of a chain: a range of the file in which all its streams begin and end."""
 
     start: int
     end: int
@@ -29,8 +29,8 @@ class _Link:
 def parse(file: BinaryIO, start: int, size: int) -> Layout:
     """Return where the audio of an Ogg file is.
 
-    Every page is looked at: a chain link can begin anywhere, also with the serial number of the
-    link before it, if a file was joined with itself.
+    All pages are read, because a link can begin anywhere. If a file was concatenated with itself,
+    two links have the same serial number.
     """
     links: list[_Link] = []
     offset: int | None = start
@@ -72,7 +72,7 @@ def parse(file: BinaryIO, start: int, size: int) -> Layout:
 
 
 def _next_page(file: BinaryIO, offset: int, size: int) -> int | None:
-    """Return where the next page begins, behind bytes that belong to none."""
+    """Return the offset of the next page after bytes that belong to no page; None at the end."""
     while offset < size:
         file.seek(offset)
         found = file.read(_SEARCH_BYTES)

@@ -1,4 +1,4 @@
-"""A virtual file, put together from ranges of a real file and from bytes."""
+"""A virtual file that consists of ranges of a real file and of literal bytes."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ __all__ = ["Pieces"]
 
 
 class Pieces:
-    """What libsndfile is given instead of a file that it would misread.
+    """A virtual file for libsndfile, which would misread the real file.
 
     Parameters
     ----------
     path : str
     part : Part
-        Its pieces. If its number of frames is not known, the virtual file claims to be far longer
-        than it is: the decoder of MP3 guesses the number of frames from the size and stops there.
-        With this claim the guess lies behind the end, and the decoder stops where the data stop.
+        The pieces of the virtual file. If its number of frames is unknown, the virtual file reports
+        a size that is much too large. The MP3 decoder estimates the number of frames from the size
+        and stops there. With the larger size, the decoder stops at the end of the data instead.
 
     Attributes
     ----------
     error : OSError or None
-        Why a read failed. libsndfile calls `readinto` and cannot be given an exception.
+        The error of a failed read. libsndfile calls `readinto`, through which no exception can be
+        passed.
     """
 
     _CLAIMED_FACTOR = 1000
@@ -53,17 +54,17 @@ class Pieces:
         self.error: OSError | None = None
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move to a byte, as ``io.RawIOBase.seek``."""
+        """Move to a byte, as in ``io.RawIOBase.seek``."""
         origin = (0, self._position, self._end)[whence]
         self._position = max(0, origin + offset)
         return self._position
 
     def tell(self) -> int:
-        """Return the byte that is read next."""
+        """Return the offset of the next byte."""
         return self._position
 
     def readinto(self, buffer: WriteableBuffer) -> int:
-        """Fill the buffer, as ``io.RawIOBase.readinto``; less at the end of the data."""
+        """Fill the buffer, or a part of it at the end of the data, and return the bytes read."""
         view = memoryview(buffer).cast("B")
         done = 0
         while done < len(view):
@@ -82,7 +83,7 @@ class Pieces:
         if self._position >= self._data_end:
             if self._end == self._data_end or self._position < self._end - self._ID3V1_BYTES:
                 return 0
-            # The decoder looks for a tag in the last bytes, and gives up if there are none.
+            # The decoder looks for a tag in the last bytes, and fails if it cannot read them.
             count = max(0, min(len(view), self._end - self._position))
             view[:count] = bytes(count)
             return count
@@ -103,7 +104,7 @@ class Pieces:
         return bytes(buffer[: self.readinto(buffer)])
 
     def write(self, data: bytes) -> int:
-        """Refuse: libsndfile's wrapper wants the method to exist."""
+        """Refuse to write. The method must exist, because soundfile checks for it."""
         raise OSError("opened for reading")
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""WAV, RIFX and RF64: chunks of an id, a size of 4 bytes and a body, padded to an even size."""
+"""WAV, RIFX and RF64. Chunks have an id, a size of 4 bytes and a body padded to an even size."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from voicecoil.files.containers.layout import Layout, Part, promise, replaced
 __all__ = ["STREAMED_SIZES", "chunks", "parse"]
 
 STREAMED_SIZES = (range(0x7FFFF000, 0x80000001), range(0xFFFFF000, 0x100000001))
-"""Sizes that a program leaves in the header when it writes to a pipe and cannot come back.
+"""Sizes in the header of a file that was written to a pipe.
 
-Such a program rounds down to whole frames.
+The program cannot go back to complete the header, so it writes a maximum, rounded down to whole
+frames.
 """
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
@@ -34,7 +35,7 @@ class Chunk(NamedTuple):
 def chunks(
     file: BinaryIO, offset: int, end: int, byteorder: Literal["little", "big"]
 ) -> list[Chunk]:
-    """Return the chunks up to and including the one that holds the audio, or all of them."""
+    """Return the chunks up to and including the chunk with the audio, or all if there is none."""
     found: list[Chunk] = []
     while offset + 8 <= end and len(found) < _MAX_CHUNKS:
         file.seek(offset)
@@ -80,7 +81,7 @@ def parse(file: BinaryIO, start: int, size: int) -> Layout:
     there -= there % max(1, int.from_bytes(form_body[12:14], order))
     if width == 8 or there < STREAMED_SIZES[1].start:
         return Layout((replaced(size, (size_field, there.to_bytes(width, order))),))
-    if order == "big":  # There is no RF64 for it.
+    if order == "big":  # RF64 has no big-endian variant.
         return Layout()
     return Layout((_as_rf64(form_body, data.body, there),), format="WAV")
 
@@ -88,21 +89,22 @@ def parse(file: BinaryIO, start: int, size: int) -> Layout:
 def _bytes_there(
     file: BinaryIO, body: int, promised: int, available: int, order: Literal["little", "big"]
 ) -> int:
-    """Return how many bytes the audio has, where the header was not filled in or has overflowed.
+    """Return the number of bytes of audio.
 
-    Otherwise this is what the header promises, and more than is available if the file is cut.
+    If the size in the header was not completed or has overflowed, this is the number of available
+    bytes. Otherwise it is the size in the header, which is larger if the file is truncated.
     """
     if any(promised in sizes for sizes in STREAMED_SIZES):
         return available
     if promised == 0:
         return 0 if _only_chunks(file, body, body + available, order) else available
     if available > promised and (available - promised) % 2**32 == 0:
-        return available  # 4 bytes could not hold the size.
+        return available  # The size did not fit into 4 bytes.
     return promised
 
 
 def _only_chunks(file: BinaryIO, offset: int, end: int, order: Literal["little", "big"]) -> bool:
-    """Whether what follows an empty data chunk is chunks and no audio."""
+    """Return True if an empty data chunk is followed by other chunks, and not by audio."""
     for _ in range(_MAX_CHUNKS):
         if offset >= end - 1:  # A last byte may be padding.
             return True
@@ -118,7 +120,7 @@ def _only_chunks(file: BinaryIO, offset: int, end: int, order: Literal["little",
 
 
 def _as_rf64(form_body: bytes, body: int, there: int) -> Part:
-    """Return a part with a header whose sizes have 8 bytes; WAV ends at 4 GiB."""
+    """Return a part with an RF64 header, whose sizes have 8 bytes, because WAV ends at 4 GiB."""
     block = max(1, int.from_bytes(form_body[12:14], "little"))
     padded = form_body + bytes(len(form_body) & 1)
     inner = 4 + 8 + 28 + 8 + len(padded) + 8 + there

@@ -21,7 +21,7 @@ def parse(file: BinaryIO, start: int, size: int) -> Layout:
             break
         file.seek(offset)
         head = file.read(_HEAD_BYTES)
-        length = int.from_bytes(head[16:], "little")  # The head is included.
+        length = int.from_bytes(head[16:], "little")  # The size includes the chunk's head.
         if head[:4] == b"data":
             available = size - offset - _HEAD_BYTES
             if length <= _HEAD_BYTES and available:
