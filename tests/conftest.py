@@ -21,6 +21,7 @@ from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork, unseen_error
 from voicecoil.sounds.mixing import close_outputs
+from voicecoil.streams import recovery
 from voicecoil.streams.stream import InputStream, OutputStream, Stream
 
 # The same examples every time, and no clock: a slow machine is no failure.
@@ -118,6 +119,9 @@ def close_all() -> None:
     for thing in exit_and_fork._live.now():
         with contextlib.suppress(Exception):
             thing.close_at_exit(1.0)
+    # The thread that looks after devices ended for good, but the tests that follow need it.
+    recovery._thread = None
+    recovery._ended.clear()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
+import os
+import sys
 from typing import Any, Literal
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError
@@ -16,10 +18,13 @@ __all__ = [
     "check_latency",
     "check_samplerate",
     "check_seconds",
+    "check_stream_name",
     "check_timeout",
+    "program_name",
     "shown",
 ]
 
+MAX_NAME = 64  # characters of a stream's name
 SHOWN = 80  # longest representation of a wrong value in a message, in characters
 
 
@@ -146,3 +151,32 @@ def check_gain(gain: Any, name: str = "gain") -> float:
             "negative one inverts"
         )
     return value
+
+
+def program_name() -> str:
+    """Return the name of the running program, as mixers shall show it, from ``sys.argv[0]``.
+
+    It is "voicecoil" where Python was given no file, as at the prompt or with ``-c``.
+    """
+    path = next(iter(getattr(sys, "argv", ())), "")
+    folder, name = os.path.split(path)
+    if name == "__main__.py":  # python -m package
+        name = os.path.basename(folder)
+    for ending in (".py", ".pyw", ".exe"):
+        name = name.removesuffix(ending)
+    # A file's name can have bytes that are no characters, which become "?".
+    name = name.encode("utf-8", "replace").decode()[:MAX_NAME]
+    return "voicecoil" if name in ("", "-c", "-m", "-") else name
+
+
+def check_stream_name(name: Any) -> str:
+    """Return a stream's name that any audio system can be given; None: the program's name."""
+    possible = f"1 to {MAX_NAME} characters without NUL, or None for the program's name"
+    if name is None:
+        return program_name()
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"name={shown(name)} is a {type(name).__name__}; give {possible}")
+    is_unicode = not any("\ud800" <= character <= "\udfff" for character in name)
+    if not 1 <= len(name) <= MAX_NAME or "\0" in name or not is_unicode:
+        raise ArgumentError(f"name={shown(name)} has {len(name)} characters; give {possible}")
+    return name

@@ -23,6 +23,12 @@ def test_that_fails():
 
 def test_that_follows():
     no_thread_stays()
+
+def test_whose_stream_is_looked_after():
+    one, two, driver = two_devices()
+    with vc.OutputStream(lambda block: None, driver=driver, on_device_lost="wait") as stream:
+        unplug(one)
+        is_away(stream)
 """
 
 
@@ -37,5 +43,5 @@ def test_what_a_failed_test_leaves_open_is_closed(tmp_path: Path) -> None:
         text=True,
         timeout=100,
     )
-    assert "\n1 failed, 1 passed in" in done.stdout, done.stdout + done.stderr
+    assert "\n1 failed, 2 passed in" in done.stdout, done.stdout + done.stderr
     assert "RuntimeError: meant" in done.stdout

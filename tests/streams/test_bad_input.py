@@ -115,6 +115,17 @@ bad("two arguments", lambda: out(lambda a, b: None), TYPE, r"\(a, b\); .* one ar
 
 bad("latency None", lambda: out(latency=None), TYPE, '"safe", "low", or seconds')
 bad("latency", lambda: out(latency="high"), VALUE, '"low"')
+for value in ("", "x" * 65, "a\0b", "\ud800"):
+    for call in (out, duplex, play, record):
+        bad(
+            f"{call.__name__} name {value!a}",
+            lambda c=call, v=value: c(name=v),
+            VALUE,
+            "1 to 64 char",
+        )
+for value in (b"drums", 5, ["drums"]):
+    bad(f"name {value!r}", lambda v=value: out(name=v), TYPE, "1 to 64 characters")
+bad("connect", lambda: out(connect=False), VALUE, r"'Left Speaker'.*\bports\b.*miniaudio:jack")
 bad("arrays", lambda: out(arrays="list"), VALUE, '"numpy" and "memoryview"')
 bad("driver", lambda: out(driver="alsa"), VALUE, "possible are .*virtual")
 bad("no driver", lambda: out(driver=5), TYPE, "names are .*virtual")

@@ -31,6 +31,7 @@ __all__ = [
     "HearingDriver",
     "HoldingDriver",
     "Latency",
+    "PortsDriver",
     "Wanted",
 ]
 
@@ -147,6 +148,10 @@ class Wanted:
         Hz; None: the rate at which the device runs.
     block_frames : int or None
         Frames per callback that the stream prefers; None: no preference.
+    name : str
+        What mixers and patch bays show. A driver of a system without such names ignores it.
+    connect : bool
+        False: leave the stream's ports unconnected. Only a `PortsDriver` is asked for that.
     """
 
     device: Device
@@ -154,6 +159,8 @@ class Wanted:
     output_map: Sequence[int]
     samplerate: float | None
     block_frames: int | None
+    name: str = "voicecoil"
+    connect: bool = True
 
 
 @dataclass(frozen=True)
@@ -263,6 +270,14 @@ class HoldingDriver(Protocol):
 
     def held(self) -> AbstractContextManager[None]:
         """Context for a call of `devices` and the `open_stream` that follows it."""
+
+
+@runtime_checkable
+class PortsDriver(Protocol):
+    """A driver with streams whose ports other programs can connect."""
+
+    def has_ports(self, device: Device) -> bool:
+        """Whether the streams on that device have ports."""
 
 
 class Driver(Protocol):

@@ -6,6 +6,7 @@ import os
 import threading
 
 from voicecoil import _core
+from voicecoil.arguments import check_stream_name
 from voicecoil.drivers.protocol import Device, Driver, Got
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
@@ -33,8 +34,10 @@ class Output:
         channels: int | None,
         blocksize: int | None,
         on_device_lost: OnDeviceLost,
+        name: str,
     ) -> None:
         self.on_device_lost = on_device_lost
+        self._name = name
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
         self._holds = 1  # that of the creator
@@ -47,6 +50,7 @@ class Output:
             channels=channels,
             blocksize=blocksize,
             on_device_lost=on_device_lost,
+            name=name,
         )
         try:
             self.stream.start()
@@ -208,8 +212,10 @@ class Output:
         _outputs.discard(self)
         self.stream.close()
 
-    def is_on(self, driver: Driver, device: Device, on_device_lost: OnDeviceLost) -> bool:
-        """Return True if sounds for this device and this policy belong to this output.
+    def is_on(
+        self, driver: Driver, device: Device, on_device_lost: OnDeviceLost, name: str
+    ) -> bool:
+        """Return True if sounds for this device, this policy and this name belong to this output.
 
         The stream's present device is compared, because a stream may have changed its device.
         """
@@ -217,6 +223,7 @@ class Output:
             self.stream.driver is driver
             and self.stream.device.uid == device.uid
             and self.on_device_lost == on_device_lost
+            and self._name == name
         )
 
 
@@ -230,20 +237,22 @@ def output_for(
     channels: int | None,
     blocksize: int | None,
     on_device_lost: OnDeviceLost = "stop",
+    name: str | None = None,
 ) -> Output:
-    """Return the output for a device, held for the caller. The caller must call `let_go`.
+    """Return the output of a name for a device, held for the caller, who must call `let_go`.
 
     The mixing stream runs at the device's present rate. The rate applies to the whole system, so
     changing it would end the streams of other programs. An output that is open already may have
     another number of channels than `channels`.
     """
+    stream_name = check_stream_name(name)
     with _opening:
         for output in list(_outputs):
-            if output.is_on(driver, device, on_device_lost):
+            if output.is_on(driver, device, on_device_lost, stream_name):
                 if output.hold():
                     return output
                 output.close()
-        output = Output(driver, device, channels, blocksize, on_device_lost)
+        output = Output(driver, device, channels, blocksize, on_device_lost, stream_name)
         _outputs.add(output)
         return output
 

@@ -13,6 +13,7 @@ from voicecoil.arguments import (
     check_gain,
     check_samplerate,
     check_seconds,
+    check_stream_name,
     check_timeout,
 )
 from voicecoil.drivers.choose import get_driver
@@ -224,6 +225,7 @@ def play(
     loops: int = 1,
     blocksize: int | None = None,
     on_device_lost: OnDeviceLost = "stop",
+    name: str | None = None,
 ) -> Playback:
     """Play an array or a file. Returns at once, and sounds can overlap.
 
@@ -257,6 +259,9 @@ def play(
     on_device_lost : {"stop", "wait", "default"}
         As for :class:`OutputStream`. The sound continues at its position. Only the frames that were
         mixed and not heard yet are lost.
+    name : str or None
+        As for :class:`OutputStream`. Sounds of one name share a stream; another name opens another
+        stream on the device, with its own volume in a mixer.
 
     Returns
     -------
@@ -280,6 +285,7 @@ def play(
     loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
     check_samplerate(samplerate)
     block_frames = check_blocksize(blocksize)
+    stream_name = check_stream_name(name)
 
     def begin() -> Playback:
         source = as_source(sound, samplerate)
@@ -287,7 +293,7 @@ def play(
             chosen = get_driver(driver)
             policy = check_on_device_lost(on_device_lost)
             target, _ = find_or_await(device, ("output",), chosen, policy)
-            output = output_for(chosen, target, channels, block_frames, policy)
+            output = output_for(chosen, target, channels, block_frames, policy, stream_name)
             try:
                 return _play_on(output, sound, source, mapping, gain, loops)
             finally:

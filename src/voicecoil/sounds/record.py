@@ -258,6 +258,7 @@ def record(
     on_loss: OnLoss = "silence",
     exist_ok: bool = False,
     mode: int = 0o666,
+    name: str | None = None,
 ) -> Recording:
     """Record into an array or a file. Returns at once.
 
@@ -274,7 +275,7 @@ def record(
     samplerate : float or None
         Sample rate of the recording, Hz. None uses the device's rate. If the device runs at another
         rate, its frames are converted.
-    device, driver, channels, blocksize
+    device, driver, channels, blocksize, name
         As for :class:`InputStream`.
     subtype : str or None
         The file's sample format, such as "PCM_24". None uses the default of
@@ -364,6 +365,7 @@ def record(
             channels=channels,
             blocksize=blocksize,
             on_device_lost=on_device_lost,
+            name=name,
         )
         sink = None
         try:

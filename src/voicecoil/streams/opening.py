@@ -10,7 +10,15 @@ from voicecoil import _block, _core
 from voicecoil.callbacks.isolated import IsolatedCode
 from voicecoil.callbacks.native import native_code
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.protocol import Device, Direction, DriverStream, HoldingDriver, Wanted
+from voicecoil.drivers.protocol import (
+    Device,
+    Direction,
+    Driver,
+    DriverStream,
+    HoldingDriver,
+    PortsDriver,
+    Wanted,
+)
 from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.lead import Ahead
@@ -93,9 +101,17 @@ def _open_device(
     try:
         with driver.held() if isinstance(driver, HoldingDriver) else contextlib.nullcontext():
             device, is_there = find_or_await(request.device, directions, driver, policy)
+            _check_connect(request, driver, device)
             maps = channel_maps(request.channels, device)
             if is_there:
-                wanted = Wanted(device, *maps, samplerate=rate, block_frames=request.block_frames)
+                wanted = Wanted(
+                    device,
+                    *maps,
+                    samplerate=rate,
+                    block_frames=request.block_frames,
+                    name=request.name,
+                    connect=request.connect,
+                )
                 driver_stream = driver.open_stream(wanted)
                 got = driver_stream.got
             else:
@@ -111,6 +127,15 @@ def _open_device(
         if driver_stream is not None:
             driver_stream.close()
         raise
+
+
+def _check_connect(request: StreamRequest, driver: Driver, device: Device) -> None:
+    """Refuse ``connect=False`` where it would have no effect and the stream would be heard."""
+    if not request.connect and not (isinstance(driver, PortsDriver) and driver.has_ports(device)):
+        raise ArgumentError(
+            f"connect=False; streams on {device.name!r} of the driver {driver.name!r} have no "
+            'ports to connect; leave it out, or use JACK (driver="miniaudio:jack")'
+        )
 
 
 def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
@@ -180,4 +205,5 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
         return None
     blocks = plan.request.block_frames or plan.got.device_frames or None
     maps = (plan.input_map, plan.output_map)
-    return Recovery(policy, plan.driver, maps, plan.samplerate, blocks)
+    again = (plan.request.name, plan.request.connect)
+    return Recovery(policy, plan.driver, maps, plan.samplerate, blocks, *again)

@@ -143,6 +143,9 @@ class Recovery:
         The rate with which the stream was opened, Hz. It does not change.
     block_frames : int or None
         Frames per block; None: they vary.
+    name : str
+    connect : bool
+        As the stream was opened.
     """
 
     def __init__(
@@ -152,6 +155,8 @@ class Recovery:
         maps: tuple[list[int], list[int]],
         samplerate: float,
         block_frames: int | None,
+        name: str,
+        connect: bool,
     ) -> None:
         self._driver = driver
         self.refusal: DeviceLostError | None = None  # set: no later search can succeed
@@ -159,6 +164,8 @@ class Recovery:
         self._maps = maps
         self._samplerate = samplerate
         self._block_frames = block_frames
+        self._name = name
+        self._connect = connect
         self._next_look = 0.0
         self._pause_s = AWAY_S
         self._back_at = -SOON_S
@@ -259,6 +266,8 @@ class Recovery:
                 [channel for channel in output_map if channel is not None],
                 samplerate=self._samplerate,
                 block_frames=self._block_frames,
+                name=self._name,
+                connect=self._connect,
             )
         )
         if stream.got.samplerate != self._samplerate:

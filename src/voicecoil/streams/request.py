@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from voicecoil import _block, _core
-from voicecoil.arguments import check_blocksize, check_latency, check_samplerate, shown
+from voicecoil.arguments import (
+    check_blocksize,
+    check_latency,
+    check_samplerate,
+    check_stream_name,
+    shown,
+)
 from voicecoil.callbacks.isolated import check_name
 from voicecoil.callbacks.mailbox import Record
 from voicecoil.callbacks.native import NativeCallback, as_native, check_native
@@ -59,6 +65,10 @@ class StreamRequest:
     arrays : {"numpy", "memoryview"}
     on_device_lost : {"stop", "wait", "default"}
     parameters, results : Record or None
+    name : str
+        What mixers and patch bays show.
+    connect : bool
+        False: the ports of a JACK client stay unconnected.
     """
 
     kind: Kind
@@ -74,6 +84,8 @@ class StreamRequest:
     on_device_lost: OnDeviceLost
     parameters: Record | None
     results: Record | None
+    name: str
+    connect: bool
 
     @property
     def on_io_thread(self) -> bool:
@@ -97,6 +109,8 @@ def check_request(
     isolated: bool,
     parameters: Mapping[str, Any] | None,
     results: Mapping[str, Any] | None,
+    name: str | None,
+    connect: bool,
 ) -> tuple[StreamRequest, CodeSource]:
     """Check the arguments of a stream that need no device.
 
@@ -138,6 +152,8 @@ def check_request(
         on_device_lost=check_on_device_lost(on_device_lost),
         parameters=records[0],
         results=records[1],
+        name=check_stream_name(name),
+        connect=bool(connect),
     )
     return request, source
 

@@ -76,6 +76,13 @@ class OutputStream(StreamBase):
         Names and first values (float, int, bool, bytes) of the values that go into the callback
         and come out of it. The program uses :attr:`parameters`, and the callback uses
         ``block.parameters``; the same holds for `results`.
+    name : str or None
+        The name that patch bays and mixers show, 1 to 64 characters. On JACK it is the client's
+        name, and on PulseAudio the stream's, where the application's name is the program's. None:
+        the program's name. Other audio systems show no name.
+    connect : bool
+        False leaves the stream's JACK ports unconnected at each start, so that another program can
+        connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
 
     Raises
     ------
@@ -108,6 +115,8 @@ class OutputStream(StreamBase):
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        connect: bool = True,
     ) -> None:
         self._open(
             callback,
@@ -124,6 +133,8 @@ class OutputStream(StreamBase):
             isolated=isolated,
             parameters=parameters,
             results=results,
+            name=name,
+            connect=connect,
         )
 
     @property
@@ -196,6 +207,13 @@ class InputStream(StreamBase):
         Names and first values (float, int, bool, bytes) of the values that go into the callback
         and come out of it. The program uses :attr:`parameters`, and the callback uses
         ``block.parameters``; the same holds for `results`.
+    name : str or None
+        The name that patch bays and mixers show, 1 to 64 characters. On JACK it is the client's
+        name, and on PulseAudio the stream's, where the application's name is the program's. None:
+        the program's name. Other audio systems show no name.
+    connect : bool
+        False leaves the stream's JACK ports unconnected at each start, so that another program can
+        connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
 
     Raises
     ------
@@ -228,6 +246,8 @@ class InputStream(StreamBase):
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        connect: bool = True,
     ) -> None:
         self._open(
             callback,
@@ -244,6 +264,8 @@ class InputStream(StreamBase):
             isolated=isolated,
             parameters=parameters,
             results=results,
+            name=name,
+            connect=connect,
         )
 
     @property
@@ -317,6 +339,13 @@ class Stream(StreamBase):
         Names and first values (float, int, bool, bytes) of the values that go into the callback
         and come out of it. The program uses :attr:`parameters`, and the callback uses
         ``block.parameters``; the same holds for `results`.
+    name : str or None
+        The name that patch bays and mixers show, 1 to 64 characters. On JACK it is the client's
+        name, and on PulseAudio the stream's, where the application's name is the program's. None:
+        the program's name. Other audio systems show no name.
+    connect : bool
+        False leaves the stream's JACK ports unconnected at each start, so that another program can
+        connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
 
     Raises
     ------
@@ -349,6 +378,8 @@ class Stream(StreamBase):
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
+        name: str | None = None,
+        connect: bool = True,
     ) -> None:
         self._open(
             callback,
@@ -365,6 +396,8 @@ class Stream(StreamBase):
             isolated=isolated,
             parameters=parameters,
             results=results,
+            name=name,
+            connect=connect,
         )
 
     def _channel_maps(self, channels: Any, device: Device) -> tuple[list[int], list[int]]:

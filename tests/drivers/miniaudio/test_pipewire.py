@@ -14,6 +14,7 @@ from coded import assert_coded
 from paths import TESTS
 from pulse_contract import PulseContract, PulseRig, Shared
 from servers.pipewire import JACK_FOLDERS, PipeWireServer
+from servers.processes import needs
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
 pytestmark = pytest.mark.realtime
@@ -46,11 +47,17 @@ vc.play(coded(0, 20_000, 2), 48_000, driver="miniaudio:jack").wait()
 """
 
 
-def test_a_client_of_jack_plays_sample_for_sample(rig: PulseRig) -> None:
-    """PipeWire has a libjack of its own, which a process must load in place of JACK's."""
+def pipewires_jack() -> str:
+    """The folder of PipeWire's libjack, which a process must load in place of JACK's."""
     folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
     if folder is None:
         pytest.skip("NOT TESTED: PipeWire's libjack is not installed (pipewire-jack)")
+    return folder
+
+
+def test_a_client_of_jack_plays_sample_for_sample(rig: PulseRig) -> None:
+    """PipeWire has a libjack of its own, which a process must load in place of JACK's."""
+    folder = pipewires_jack()
     tests = str(TESTS)
     done = subprocess.run(
         [sys.executable, "-c", PLAY, tests],
@@ -139,3 +146,38 @@ def test_another_rate_of_the_graph_takes_the_device_away_from_a_client_of_jack(
     assert done.returncode == 0, done.stderr
     said = "back" if policy == "wait" else "JACK changed the rate of 'JACK' under the stream, from "
     assert done.stdout.startswith(said)
+
+
+NAMED = """
+import subprocess
+import voicecoil as vc
+
+
+def silence(block):
+    pass
+
+
+with (
+    vc.OutputStream(silence, driver="miniaudio:jack", name="drums: ä"),
+    vc.OutputStream(silence, driver="miniaudio:jack", name="later", connect=False),
+):
+    done = subprocess.run(["jack_lsp", "-c"], capture_output=True, text=True, timeout=20)
+    print(done.stdout)
+"""
+
+
+def test_a_client_of_jack_has_its_streams_name_and_can_stay_unconnected(rig: PulseRig) -> None:
+    needs("jack_lsp")
+    env = {**os.environ, "LD_LIBRARY_PATH": pipewires_jack()}
+    command = [sys.executable, "-c", NAMED]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=60)
+    assert done.stderr == ""
+    ends: dict[str, list[str]] = {}
+    for line in done.stdout.splitlines():
+        if line.startswith("   "):
+            ends[list(ends)[-1]].append(line.strip())
+        elif line:
+            ends[line] = []
+    for channel, place in enumerate(("FL", "FR")):
+        assert [end.endswith(f"_{place}") for end in ends[f"drums_ ä:playback{channel}"]] == [True]
+        assert ends[f"later:playback{channel}"] == []

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 
+import voicecoil as vc
 from pulse_contract import PulseContract, PulseRig, Shared
 from rig import until
 from servers.pulse import PulseServer
+from voicecoil.arguments import program_name
 
 pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
 pytestmark = pytest.mark.realtime
+
+SECOND = np.zeros((48_000, 2), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -80,3 +86,28 @@ def test_who_watches_hears_of_a_server_that_goes_and_comes(rig: PulseRig) -> Non
     rig.server.start()
     until(lambda: set(told) == {"devices", "default input", "default output"})
     end()
+
+
+def test_a_mixer_shows_the_program_and_the_name_of_each_stream(rig: PulseRig) -> None:
+    with (
+        vc.OutputStream(lambda block: None, driver=rig.driver),
+        vc.Stream(lambda block: None, driver=rig.driver, name="Straße \N{BELL}"),
+        vc.InputStream(lambda block: None, driver=rig.driver, name="ears"),
+    ):
+        sounds = [vc.play(SECOND, 48_000, driver=rig.driver, name=name) for name in ("a", "b", "a")]
+        assert named(rig, "sink-inputs") == sorted([program_name(), "Straße \N{BELL}", "a", "b"])
+        assert {"Straße \N{BELL}", "ears"} <= set(named(rig, "source-outputs"))
+        for sound in sounds:
+            sound.stop()
+
+
+def named(rig: PulseRig, what: str) -> list[str]:
+    """The names of this program's streams, as `pactl` shows them. Its JSON is ASCII only."""
+    told = rig.server.control("list", what)
+    assert told is not None
+    names = []
+    for stream in re.split(r"^\S.* #\d+$", told, flags=re.MULTILINE)[1:]:
+        properties = dict(re.findall(r'^\t\t(\S+) = "(.*)"$', stream, re.MULTILINE))
+        if properties.get("application.name") == program_name():
+            names.append(properties["media.name"])
+    return sorted(names)

@@ -39,6 +39,15 @@ def rate_address():
     return <uintptr_t>&vc_ma_rate
 
 
+cdef int connect_nothing(void *client, const char *source, const char *destination) noexcept nogil:
+    return 0
+
+
+def no_connect_address():
+    """A jack_connect that connects nothing and says that it did."""
+    return <uintptr_t>&connect_nothing
+
+
 def jack_message_address():
     """For jack_set_error_function and jack_set_info_function."""
     return <uintptr_t>&vc_message_jack

@@ -101,6 +101,10 @@ class MiniaudioDriver(Unique):
                 stack.enter_context(backend.held())
             yield
 
+    def has_ports(self, device: Device) -> bool:
+        """Whether its streams have ports that other programs connect, as clients of JACK have."""
+        return device.uid == "jack" or (not device.uid and list(self._backends) == ["jack"])
+
     def open_stream(self, wanted: Wanted) -> MiniaudioStream:
         """Opens a stream that is not started yet."""
         backend = self._backends.get(wanted.device.uid.split(":")[0])

@@ -11,6 +11,7 @@ from voicecoil.drivers.protocol import Direction
 __all__ = [
     "NO_JACK",
     "Jack",
+    "client_name",
     "functions",
     "is_pipewire",
     "listen",
@@ -24,6 +25,7 @@ _AUDIO = b"32 bit float mono audio"
 _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
 _CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
 MAX_PERIOD_FRAMES = 8192
+MAX_CLIENT_BYTES = 60  # of the 64 with the NUL, when "-01" has its place
 MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense; as in callback.c
 
 
@@ -55,6 +57,30 @@ _CYCLES = ("jack_get_cycle_times", "jack_get_buffer_size")
 def tells_cycles() -> bool:
     """Whether this libjack reports the first frame and the length of each cycle."""
     return all(_address(name) for name in _CYCLES)
+
+
+def client_name(name: str) -> bytes:
+    """Return the name that a client can have. A colon would end it in the names of its ports.
+
+    JACK refuses names that are too long, also with the number that it puts after one that is
+    taken. So the name is cut after its last whole character that leaves room for the number.
+    """
+    raw = name.replace(":", "_").encode()[:MAX_CLIENT_BYTES]
+    return raw.decode("utf-8", "ignore").encode()
+
+
+def leave_unconnected(context: memoryview) -> bool:
+    """Make a ma_context, given as memory, call a function that connects nothing.
+
+    miniaudio connects each device when it starts, and has no switch for that. False: the context
+    does not call the `jack_connect` that is known here.
+    """
+    connect = _address("jack_connect")
+    pointers = context.cast("P")
+    found = [index for index, pointer in enumerate(pointers) if connect and pointer == connect]
+    for index in found:
+        pointers[index] = _io.no_connect_address()
+    return bool(found)
 
 
 def functions(client: int) -> Jack:

@@ -52,11 +52,11 @@ class Spare:
     ----------
     jack : CDLL
     name : bytes
-        Name of the client.
+        Name of a client that is opened to ask something.
     """
 
     def __init__(self, jack: ctypes.CDLL, name: bytes) -> None:
-        self._name = name
+        self._name = self._client_name = name
         self._client = 0
         self._end: Any = None  # the IO that libjack tells when the server ends the connection
         # Kept alive, because libjack may still be calling one while another one is registered.
@@ -72,21 +72,29 @@ class Spare:
     def works_with(jack: ctypes.CDLL | None) -> bool:
         return jack is not None and all(hasattr(jack, name) for name in _NEEDED)
 
-    def client(self) -> int:
+    def client(self, name: bytes | None = None) -> int:
         """The client. It is opened when it is first needed.
+
+        Parameters
+        ----------
+        name : bytes or None
+            The client must have been opened with this name, because JACK cannot rename a client.
+            None: any name.
 
         Raises
         ------
         DriverError
             There is no server.
         """
-        if self._client and self._end.counts()["gone"]:
+        misnamed = name is not None and name != self._client_name
+        if self._client and (misnamed or self._end.counts()["gone"]):
             self.close()
         if not self._client:
-            client = self._real_open(self._name, _NO_START_SERVER, None)
+            name = name or self._name
+            client = self._real_open(name, _NO_START_SERVER, None)
             if not client:
                 raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
-            self._client = client
+            self._client, self._client_name = client, name
             self._earlier.append(self._end)
             self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, -1, 0, NO_JACK)
             listen(client, self._end)
@@ -114,15 +122,17 @@ class Spare:
         return 0 if self._lends() else self._real_close(client)
 
     @contextlib.contextmanager
-    def lent(self) -> Iterator[None]:
+    def lent(self, name: bytes | None = None) -> Iterator[None]:
         """Context in which miniaudio's queries get this client whenever they open one.
+
+        `name` is passed on to `client`.
 
         Raises
         ------
         DriverError
             There is no server.
         """
-        self.client()
+        self.client(name)
         self._lender = threading.get_ident()
         try:
             yield
@@ -130,10 +140,13 @@ class Spare:
             self._lender = 0
 
     @contextlib.contextmanager
-    def given(self) -> Iterator[None]:
-        """Context in which miniaudio makes a device, which then owns this client and closes it."""
+    def given(self, name: bytes) -> Iterator[None]:
+        """Context in which miniaudio makes a device, which then owns this client and closes it.
+
+        The client has that name.
+        """
         try:
-            with self.lent():
+            with self.lent(name):
                 yield
         except BaseException:
             self.close()

@@ -185,7 +185,7 @@ def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list
     ffi, lib = backend.library.ffi, backend.library.lib
     session = backend.session
     ids = session.ids(wanted.device)  # may make another context
-    context = session.context()
+    context = session.context() if wanted.connect else session.unconnected_context()
     config = ffi.new("ma_device_config *", lib.ma_device_config_init(kind))
     kept: list[Any] = []
     for side, raw, count in zip((config.capture, config.playback), ids, channels, strict=True):
@@ -196,7 +196,7 @@ def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list
             ffi.buffer(native)[:] = raw
             side.pDeviceID = native
             kept.append(native)
-    name = ffi.new("char[]", b"voicecoil")
+    name = ffi.new("char[]", wanted.name.encode())
     config.pulse.pStreamNamePlayback = config.pulse.pStreamNameCapture = name
     config.pulse.channelMap = ALSA_CHANNEL_MAP
     config.sampleRate = rate
@@ -211,7 +211,11 @@ def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list
     device = ffi.new("ma_device *")
     spare = session.spare()
     check_wanted()
-    with spare.given() if spare is not None else contextlib.nullcontext():
+    with (
+        spare.given(jack.client_name(wanted.name))
+        if spare is not None
+        else contextlib.nullcontext()
+    ):
         result = lib.ma_device_init(context.pointer, config, device)
         session.check("ma_device_init", result, repr(wanted.device.name))
     context.lend()

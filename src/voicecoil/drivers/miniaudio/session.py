@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import program_name
 from voicecoil.drivers.call_thread import check_wanted
 from voicecoil.drivers.miniaudio import _io, jack, library, pulse
 from voicecoil.drivers.miniaudio.jack_client import Spare
@@ -30,7 +31,6 @@ __all__ = ["Context", "Session"]
 WAYS = (0, 1)  # capture, playback
 ANY_CHANNELS = 2  # number given for a device that takes any number of channels
 ANY_RATE_HZ = 48_000
-CLIENT_NAME = "voicecoil"  # what mixers and patch bays show
 
 
 class Context:
@@ -92,6 +92,7 @@ class Session:
         self._system = system
         self._kind = system.kind
         self._context: Context | None = None
+        self._unconnected: Context | None = None  # makes devices that stay unconnected
         self._spare: Spare | None = None  # JACK's
         self._known: dict[str, _Listed] = {}
         # uids of the sound system's own default (input, output), as of the newest list.
@@ -144,16 +145,43 @@ class Session:
             The sound system does not answer.
         """
         check_wanted()
-        if self._context is not None:
-            return self._context
+        if self._context is None:
+            self._context = self._connect()
+        return self._context
+
+    def unconnected_context(self) -> Context:
+        """The context of devices that leave their JACK ports unconnected when they start.
+
+        Raises
+        ------
+        DriverError
+            The sound system does not answer, or its library calls no known `jack_connect`.
+        """
+        check_wanted()
+        if self._unconnected is None:
+            context = self._connect()
+            if self._kind.key != "jack" or not jack.leave_unconnected(
+                memoryview(self.library.ffi.buffer(context.pointer))
+            ):
+                context.retire()
+                raise DriverError(
+                    f"connect=False is not possible with this library of {self._kind.title}; open "
+                    "the stream without it",
+                    call="jack_connect",
+                )
+            self._unconnected = context
+        return self._unconnected
+
+    def _connect(self) -> Context:
         number = self.library.backend(self._kind.title)
         if number is None or not self._system.has_library():
             raise result_error("ma_context_init", NO_BACKEND, self._kind.title, [])
         ffi, lib = self.library.ffi, self.library.lib
-        name = ffi.new("char[]", CLIENT_NAME.encode())
+        name = ffi.new("char[]", program_name().encode())
+        client_name = ffi.new("char[]", jack.client_name(program_name()))
         config = ffi.new("ma_context_config *", lib.ma_context_config_init())
         config.pulse.pApplicationName = name
-        config.jack.pClientName = name
+        config.jack.pClientName = client_name
         pointer = ffi.new("ma_context *")
         numbers = ffi.new("ma_backend[]", [number])
         spare = self.spare()
@@ -167,14 +195,13 @@ class Session:
         self._system.was_connected = True
         if self._kind.key == "pulse":
             pulse.guard(ffi.buffer(pointer))
-        self._context = Context(pointer, lib.ma_context_uninit, (pointer, name, spare))
-        return self._context
+        return Context(pointer, lib.ma_context_uninit, (pointer, name, client_name, spare))
 
     def spare(self) -> Spare | None:
         """The shared JACK client; None: it is not JACK, or the client cannot be shared."""
-        jack = library.jack() if self._kind.key == "jack" and sys.platform != "win32" else None
-        if self._spare is None and jack is not None and Spare.works_with(jack):
-            self._spare = Spare(jack, CLIENT_NAME.encode())
+        found = library.jack() if self._kind.key == "jack" and sys.platform != "win32" else None
+        if self._spare is None and found is not None and Spare.works_with(found):
+            self._spare = Spare(found, jack.client_name(program_name()))
         return self._spare
 
     @property
@@ -184,9 +211,11 @@ class Session:
         return spare is not None and spare.is_open
 
     def _drop_context(self) -> None:
-        context, self._context = self._context, None
-        if context is not None:
-            context.retire()
+        contexts = (self._context, self._unconnected)
+        self._context = self._unconnected = None
+        for context in contexts:
+            if context is not None:
+                context.retire()
 
     # ---- devices ----
 
