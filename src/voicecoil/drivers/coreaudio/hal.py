@@ -1,6 +1,6 @@
-"""CoreAudio's objects and properties with types: what comes back is checked, whatever it is.
+"""CoreAudio's objects and properties with types and checks of all results.
 
-Nothing here is to be called but on the control thread (`drivers/call_thread.py`).
+All functions must be called on the control thread (`drivers/call_thread.py`).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from voicecoil.errors import DriverError
 __all__ = ["GLOBAL", "INPUT", "OUTPUT", "SYSTEM", "Format", "Hal", "Range", "selector"]
 
 SYSTEM = 1  # kAudioObjectSystemObject
-MAX_REPLY_BYTES = 1 << 20  # no property is longer; a size beyond it is nonsense
+MAX_REPLY_BYTES = 1 << 20  # no property is longer, so a greater size is an error
 
 
 @cache
 def selector(text: str) -> int:
-    """Four characters as the number that they are.
+    """The number for a four-character code.
 
     Examples
     --------
@@ -39,7 +39,7 @@ def selector(text: str) -> int:
 
 
 GLOBAL, INPUT, OUTPUT = selector("glob"), selector("inpt"), selector("outp")
-ANY = selector("****")  # scopes: overloads come with any of them
+ANY = selector("****")  # any scope; overloads come with different scopes
 _ANY_ELEMENT = 0xFFFFFFFF
 _SCOPES = {GLOBAL: "", INPUT: " (input)", OUTPUT: " (output)"}
 
@@ -72,7 +72,7 @@ class Format:
 
     @property
     def is_float32(self) -> bool:
-        """Whether it is the linear PCM that an IOProc gets from all but digital pass-through."""
+        """Whether it is 32-bit float PCM, which all streams have except digital pass-through."""
         return (
             self.format_id == "'lpcm'"
             and self.bits == 32
@@ -110,7 +110,7 @@ class Hal:
     # ---- names, for messages ----
 
     def call_it(self, object_id: int, name: str) -> None:
-        """From now on messages call that object so."""
+        """Sets the name that messages use for an object."""
         self._names[object_id] = name
 
     def name_of(self, object_id: int) -> str:
@@ -151,7 +151,7 @@ class Hal:
     def array(self, object_id: int, text: str, item: int, scope: int = GLOBAL) -> bytes:
         """A value of any number of items of `item` bytes."""
         code, what = selector(text), self._what(object_id, text, scope)
-        for attempt in range(4):  # it may grow between the two questions
+        for attempt in range(4):  # the value may grow between the calls for size and data
             status, size = self.library.size(object_id, code, scope, 0)
             if status != 0:
                 raise status_error("AudioObjectGetPropertyDataSize", status, what)
@@ -170,7 +170,7 @@ class Hal:
         return int.from_bytes(self.scalar(object_id, text, 4, scope), "little")
 
     def u32_or(self, object_id: int, text: str, default: int, scope: int = GLOBAL) -> int:
-        """The value, or `default` of an object that has no such property."""
+        """The value, or `default` if the object does not have the property."""
         if not self.has(object_id, text, scope):
             return default
         try:
@@ -185,7 +185,7 @@ class Hal:
         return self._finite(object_id, text, scope, *value)[0]
 
     def ids(self, object_id: int, text: str, scope: int = GLOBAL) -> list[int]:
-        """A list of objects, without the unknown one."""
+        """A list of object IDs, without kAudioObjectUnknown."""
         value = self.array(object_id, text, 4, scope)
         return [found for (found,) in struct.iter_unpack("<I", value) if found]
 
@@ -223,7 +223,7 @@ class Hal:
         return value
 
     def string_or(self, object_id: int, text: str, default: str) -> str:
-        """The string, or `default` of an object that has none."""
+        """The string, or `default` if the object has none."""
         if not self.has(object_id, text):
             return default
         try:
@@ -262,7 +262,7 @@ class Hal:
         return [int.from_bytes(value[8 + 16 * i : 12 + 16 * i], "little") for i in range(count)]
 
     def set_bytes(self, object_id: int, text: str, value: bytes, scope: int = GLOBAL) -> None:
-        """A request: whether and when it comes true, a listener says."""
+        """Requests a new value. The change may come later, or not at all."""
         status = self.library.set(object_id, selector(text), scope, 0, value)
         if status != 0:
             raise status_error(
@@ -278,7 +278,7 @@ class Hal:
     # ---- listening, to an address of any scope and element ----
 
     def listen(self, object_id: int, text: str) -> None:
-        """From now on changes of the property are noted in the library's queue."""
+        """Registers a listener, which notes changes of the property in the library's queue."""
         status = self.library.listen(object_id, selector(text), ANY, _ANY_ELEMENT)
         if status != 0:
             raise status_error(
@@ -286,19 +286,20 @@ class Hal:
             )
 
     def listen_again(self, object_id: int, code: int) -> None:
-        """Whatever became of the registration; never fails.
+        """Renews a registration after a restart of coreaudiod. Never fails.
 
-        Sources do not say which ones outlive a restart; twice would be an error. Those of objects
-        that have gone fail, and nothing will come of these any more.
+        It is not documented which registrations survive a restart, and registering twice would be
+        an error. So the old one is removed first. For an object that is gone both calls fail, which
+        does no harm.
         """
         self.unlisten(object_id, code)
         self.library.listen(object_id, code, ANY, _ANY_ELEMENT)
 
     def unlisten(self, object_id: int, code: int) -> None:
-        """Ends it; never fails.
+        """Removes a registration. Never fails.
 
-        An object that has gone took its listeners along, which is an error here or none. Whatever
-        comes back: the queue that a listener writes to is never freed.
+        The listeners of an object that is gone are gone, too, and CoreAudio may report that as an
+        error. It can be ignored, because the queue to which a listener writes is never freed.
         """
         self.library.unlisten(object_id, code, ANY, _ANY_ELEMENT)
 
@@ -310,7 +311,7 @@ class Hal:
     def use_streams(
         self, device: int, ioproc: _hal.IOProc, scope: int, streams: Sequence[bool]
     ) -> None:
-        """Which streams of a direction the IOProc wants; the others stay closed."""
+        """Sets which streams of a direction the IOProc uses. The others stay closed."""
         status = self.library.use_streams(device, ioproc, scope, streams)
         if status != 0:
             raise status_error(
@@ -321,11 +322,11 @@ class Hal:
         self._check("AudioDeviceStart", device, self.library.start(device, ioproc))
 
     def stop(self, device: int, ioproc: _hal.IOProc) -> None:
-        """A device that has gone has stopped."""
+        """Stops the device for this IOProc. A device that is gone counts as stopped."""
         self._check("AudioDeviceStop", device, self.library.stop(device, ioproc), DEAD)
 
     def destroy_ioproc(self, device: int, ioproc: _hal.IOProc) -> None:
-        """A device that has gone took its IOProcs with it."""
+        """Destroys an IOProc. Those of a device that is gone count as destroyed."""
         status = self.library.destroy_ioproc(device, ioproc)
         self._check("AudioDeviceDestroyIOProcID", device, status, DEAD)
 

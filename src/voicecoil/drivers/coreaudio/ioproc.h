@@ -1,14 +1,14 @@
 /* ioproc.h - the function that CoreAudio calls on its IO thread.
  *
- * One `vc_ioproc` is the client data of one AudioDeviceIOProcID. It knows how the stream's channels
- * lie in the device's AudioBuffers, turns the AudioTimeStamps into host ns and frames, and runs the
- * engine's cycle. Everything that it needs is decided before the device starts.
+ * One `vc_ioproc` is the client data of one AudioDeviceIOProcID. It maps the stream's channels to
+ * the device's AudioBuffers, converts the AudioTimeStamps to host ns and frames, and runs the
+ * engine's cycle. Its configuration is fixed before the device starts.
  *
- * Life: new -> AudioDeviceCreateIOProcID -> AudioDeviceStart -> detach, and wait until it is not
- * `inside` -> AudioDeviceStop -> AudioDeviceDestroyIOProcID -> free, when nobody can call any more.
- * After detach it plays silence: that no cycle of the engine runs or will run is this file's
- * promise, whatever CoreAudio does with the IOProc (sources disagree whether AudioDeviceStop
- * waits).
+ * Life cycle: new -> AudioDeviceCreateIOProcID -> AudioDeviceStart -> detach, and wait until no
+ * call is inside -> AudioDeviceStop -> AudioDeviceDestroyIOProcID -> free, when CoreAudio cannot
+ * call it any more. After detach it plays silence. So this file guarantees that no cycle of the
+ * engine runs or will run, whether or not AudioDeviceStop waits for the IOProc, on which sources
+ * disagree.
  *
  * Threads: as in voicecoil.h. */
 #ifndef VOICECOIL_COREAUDIO_IOPROC_H
@@ -17,7 +17,7 @@
 #include "coreaudio_abi.h"
 #include "voicecoil.h"
 
-/* vc_cycle_run: another extension module has it, so its address is handed over. */
+/* The type of vc_cycle_run. Its address is passed in, because another extension module has it. */
 typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
 /* Host time: ns = ticks * numerator / denominator. 125/3 on Apple silicon, 1/1 on Intel. */
@@ -26,16 +26,16 @@ typedef struct vc_timebase {
     uint32_t denominator;
 } vc_timebase;
 
-/* Where one channel of the stream is: which AudioBuffer, and which channel in it. */
+/* The place of one channel of the stream: the index of the AudioBuffer, and the channel in it. */
 typedef struct vc_ioproc_channel {
     uint32_t buffer;
     uint32_t channel;
 } vc_ioproc_channel;
 
 typedef struct vc_ioproc_direction {
-    const vc_ioproc_channel *map; /* one for each channel of the engine; copied */
+    const vc_ioproc_channel *map; /* one entry for each channel of the engine; copied */
     uint32_t channels;
-    uint32_t latency_frames; /* device and stream: between the time stamp and the connector */
+    uint32_t latency_frames; /* of device and stream, between the time stamp and the connector */
 } vc_ioproc_direction;
 
 typedef struct vc_ioproc_config {
@@ -43,23 +43,23 @@ typedef struct vc_ioproc_config {
     vc_engine *engine;
     vc_ioproc_direction input;
     vc_ioproc_direction output;
-    uint32_t drain_frames; /* between a cycle and the ear */
+    uint32_t drain_frames; /* output latency: frames between a cycle and the connector */
     vc_timebase timebase;
     double samplerate_hz;
 } vc_ioproc_config;
 
 typedef struct vc_ioproc vc_ioproc;
 
-/* What it saw. Read one by one: they belong together only when no cycle runs. */
+/* Counts of an IOProc. They are read one by one and are consistent only if no cycle runs. */
 typedef struct vc_ioproc_counts {
     uint64_t cycles;        /* calls that reached the engine */
     uint64_t silent_cycles; /* calls after detach */
     uint64_t empty_cycles;  /* calls whose buffers had no frames, or too many */
-    int64_t first_host_ns;  /* of the first call; 0: none yet */
-    int64_t last_host_ns;   /* of the newest call */
-    int64_t content_first;  /* output sample time of the first frame that the user's code made, */
-    int64_t content_end;    /* and behind the last one; INT64_MIN: none */
-    uint32_t oddities;      /* VC_ODD_* that happened */
+    int64_t first_host_ns;  /* host time of the first call; 0: none yet */
+    int64_t last_host_ns;   /* host time of the newest call */
+    int64_t content_first;  /* output sample time of the first frame that the user's code made */
+    int64_t content_end;    /* output sample time after its last frame; INT64_MIN: none */
+    uint32_t oddities;      /* VC_ODD_* flags of what happened */
 } vc_ioproc_counts;
 
 enum {
@@ -67,15 +67,16 @@ enum {
     VC_ODD_HOST_TIME = 2u, /* a host time was missing or impossible, and was derived */
 };
 
-/* NULL: no memory. [control] */
+/* Returns NULL if memory is exhausted. [control] */
 vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config);
-/* [control], when CoreAudio cannot call it any more. */
+/* Call it when CoreAudio cannot call the IOProc any more. [control] */
 void vc_ioproc_free(vc_ioproc *ioproc);
 /* From the next cycle on the engine is not called. [control] */
 void vc_ioproc_detach(vc_ioproc *ioproc);
-/* Takes a detach back. [control] */
+/* Undoes a detach. [control] */
 void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine);
-/* After a detach: odd, and as before, as long as a cycle may still have the engine. [any] */
+/* After a detach, a cycle may still use the engine as long as the turn is odd and does not change.
+ * [any] */
 uint64_t vc_ioproc_turn(const vc_ioproc *ioproc) VC_REALTIME;
 /* [any] */
 void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) VC_REALTIME;
@@ -86,9 +87,9 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
                        AudioBufferList *output, const AudioTimeStamp *output_time,
                        void *client_data) VC_REALTIME;
 
-/* Ticks of host time in ns, exact, without overflow for 292 years. [any] */
+/* Converts ticks of host time to ns, exactly and without overflow for 292 years. [any] */
 int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks) VC_REALTIME;
-/* The other way, rounded up: a wait for it does not end early. [any] */
+/* Converts ns to ticks, rounded up so that a wait does not end early. [any] */
 uint64_t vc_ns_to_ticks(vc_timebase timebase, int64_t ns) VC_REALTIME;
 
 /* A clock for vc_engine_config: `clock` is a vc_host_clock. [any] */

@@ -1,11 +1,11 @@
-/* What CoreAudio tells about its properties. See listener.h. */
+/* The queue of CoreAudio's property notifications. See listener.h. */
 #include "listener.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
 typedef struct slot {
-    _Atomic uint64_t filled; /* the ticket that filled it, + 1 */
+    _Atomic uint64_t filled; /* ticket of the producer that filled it, + 1 */
     vc_change change;
 } slot;
 
@@ -28,8 +28,8 @@ vc_changes *vc_changes_new(vc_host_clock *clock) {
 
 void vc_changes_free(vc_changes *changes) { free(changes); }
 
-/* Room is claimed before a ticket is drawn, so that who draws one has a slot that the consumer has
- * left: no producer ever waits for anybody. */
+/* A producer claims room before it draws a ticket. The slot of its ticket is therefore free, and no
+ * producer ever waits. */
 static void add(vc_changes *changes, const vc_change *change) VC_REALTIME;
 static void add(vc_changes *changes, const vc_change *change) {
     if (atomic_fetch_add(&changes->claimed, 1) >= VC_CHANGES) {
@@ -61,7 +61,7 @@ OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
 bool vc_changes_take(vc_changes *changes, vc_change *out) {
     slot *at = &changes->slots[changes->head % VC_CHANGES];
     if (atomic_load_explicit(&at->filled, memory_order_acquire) != changes->head + 1) {
-        return false; /* empty, or its producer is still writing: it will be there next time */
+        return false; /* empty, or its producer is still writing and a later call gets it */
     }
     *out = at->change;
     changes->head++;

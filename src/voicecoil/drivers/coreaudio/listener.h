@@ -1,16 +1,16 @@
-/* listener.h - what CoreAudio tells about its properties, from any of its threads.
+/* listener.h - the queue of CoreAudio's property notifications, which come on any of its threads.
  *
- * A listener may be called on the IO thread with the HAL's own lock held, so it only notes what
- * changed; control reads that and asks the HAL itself. One queue serves all registrations of a
- * process, and lives as long as the process: a call that is under way when its registration is
- * removed finds it still there. */
+ * A listener may be called on the IO thread with the HAL's own lock held, so it only queues a note
+ * of the change. The control thread reads the note and asks the HAL. One queue serves all
+ * registrations of a process. It is never freed, because a listener may still be running when its
+ * registration is removed. */
 #ifndef VOICECOIL_COREAUDIO_LISTENER_H
 #define VOICECOIL_COREAUDIO_LISTENER_H
 
 #include "ioproc.h"
 
 typedef struct vc_change {
-    int64_t host_ns; /* when the listener was called */
+    int64_t host_ns; /* host time of the listener's call */
     AudioObjectID object;
     AudioObjectPropertySelector selector;
     AudioObjectPropertyScope scope;
@@ -20,16 +20,16 @@ typedef struct vc_change {
 enum { VC_CHANGES = 1024 };
 typedef struct vc_changes vc_changes;
 
-/* NULL: no memory. `clock` lives as long as the queue. [control] */
+/* Returns NULL if memory is exhausted. `clock` must live as long as the queue. [control] */
 vc_changes *vc_changes_new(vc_host_clock *clock);
-void vc_changes_free(vc_changes *changes); /* when no listener has it */
-/* The AudioObjectPropertyListenerProc; `client_data` is a vc_changes. [any], wait-free */
+void vc_changes_free(vc_changes *changes); /* call it when no listener uses the queue */
+/* The AudioObjectPropertyListenerProc; `client_data` is a vc_changes. Wait-free. [any] */
 OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
                            const AudioObjectPropertyAddress *addresses,
                            void *client_data) VC_REALTIME;
-/* Takes the oldest; false: there is none. [control], one thread at a time */
+/* Takes the oldest note. Returns false if there is none. One thread at a time. [control] */
 bool vc_changes_take(vc_changes *changes, vc_change *out);
-/* How many found the queue full, since the last call. [control] */
+/* Number of notes that were lost because the queue was full, since the last call. [control] */
 uint64_t vc_changes_lost(vc_changes *changes);
 
 #endif

@@ -1,6 +1,7 @@
-"""Opening a stream on a device: its rate, its buffer, its streams, its latencies.
+"""Opening a stream on a device: its rate, buffer, streams and latencies.
 
-On the control thread. What is set is a request; it has come true when it can be read back.
+All functions run on the control thread. Setting a property is only a request. It is done when the
+new value can be read back.
 """
 
 from __future__ import annotations
@@ -21,29 +22,30 @@ __all__ = ["Opened", "Timeouts", "rate_is", "really_runs_at", "restore_rate", "s
 
 _log = logging.getLogger("voicecoil.coreaudio")
 POLL_NS = 1_000_000
-RESTORING_TRIES = 2  # a rate that is set while the device still changes to another one can be lost
-CRYSTAL_ERROR = 1e-3  # more than any crystal's, less than between any two rates
-MAX_LATENCY_FRAMES = 1 << 24  # more is nonsense from a device's driver
+RESTORING_TRIES = 2  # a rate that is set while the device still changes its rate can be lost
+CRYSTAL_ERROR = 1e-3  # greater than any crystal's error, less than the step between two rates
+MAX_LATENCY_FRAMES = 1 << 24  # a device's driver that reports more is faulty
 MAX_BUFFER_FRAMES = 65_536
 ChannelPlace = tuple[int, int]  # AudioBuffer, channel in it
 
 
 @dataclass(frozen=True)
 class Timeouts:
-    """How long is waited for what, s.
+    """Time limits, s.
 
     Attributes
     ----------
     queue_s : float
-        Until the calls of other streams let a call begin; what follows counts from there.
+        For the wait until a call begins, behind the calls of other streams. The other limits count
+        from the beginning of the call.
     call_s : float
-        A call of CoreAudio's that has no reason to wait.
+        For a call of CoreAudio that does not have to wait.
     start_s : float
-        AudioDeviceStart: Bluetooth takes several seconds.
+        For AudioDeviceStart. Bluetooth devices take several seconds.
     first_cycle_s : float
-        From there to the first IO cycle; and between any two.
+        For the time from the start to the first IO cycle, and between two IO cycles.
     rate_s, buffer_s : float
-        Until a new rate or buffer size can be read back.
+        For the time until a new rate or buffer size can be read back.
     """
 
     queue_s: float = QUEUE_S
@@ -60,18 +62,18 @@ class Opened:
 
     device: int
     streams: dict[int, list[DeviceStream]]  # by scope
-    places: dict[int, list[ChannelPlace]]  # by scope: where each channel of the stream is
+    places: dict[int, list[ChannelPlace]]  # by scope: the place of each channel of the stream
     latencies: dict[int, Latency]  # by scope
     got: Got
-    reported_rate: float  # the nominal one, when all was done: not always what it runs at
+    reported_rate: float  # the nominal rate after opening; some devices run at another one
 
     def used(self, scope: int) -> list[bool]:
-        """For each stream of the device whether it is wanted."""
+        """For each AudioStream of the device, whether this stream uses it."""
         buffers = {buffer for buffer, _ in self.places[scope]}
         return [stream.buffer in buffers for stream in self.streams[scope]]
 
     def connector_frames(self, scope: int) -> int:
-        """Between CoreAudio's time stamps and the connector."""
+        """Frames between CoreAudio's time stamps and the connector."""
         way = self.latencies.get(scope)
         return way.device_frames + way.stream_frames if way is not None else 0
 
@@ -84,14 +86,15 @@ def set_up(
     in_use: bool,
     remember_rate: Callable[[float], None],
 ) -> Opened:
-    """Makes the device as wanted, as far as it goes.
+    """Sets the device up, as close to the request as possible.
 
     Parameters
     ----------
     in_use : bool
-        Another stream of this process has it: its rate and buffer stay as they are.
+        Another stream of this process uses the device, so its rate and buffer are not changed.
     remember_rate : callable
-        Called with the rate that the device had, Hz, if another one is set; see `restore_rate`.
+        If another rate is set, it is called with the old rate of the device, Hz. See
+        `restore_rate`.
     """
     maps = {INPUT: wanted.input_map, OUTPUT: wanted.output_map}
     rate, note = _choose_rate(hal, device, wanted, timeouts, in_use, remember_rate)
@@ -116,7 +119,7 @@ def set_up(
 
 
 def _wait(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:
-    """Waits in host time, so that a device made of a clock can be waited for, too."""
+    """Waits until `comes_true`, in CoreAudio's host time, so that it works with a simulated one."""
     until = hal.library.now_ns() + int(timeout_s * 1e9)
     while not comes_true():
         if hal.library.now_ns() >= until:
@@ -131,7 +134,8 @@ def _wait(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:
 def rate_is(hal: Hal, device: int, rate: float) -> bool:
     """Whether the device runs at that rate.
 
-    Either the nominal rate or the format of a stream says so: they do not change at the same time.
+    It is enough that the nominal rate or the format of a stream says so, because they do not change
+    at the same time.
     """
     if hal.f64(device, "nsrt") == rate:
         return True
@@ -144,7 +148,7 @@ def rate_is(hal: Hal, device: int, rate: float) -> bool:
 
 
 def really_runs_at(hal: Hal, device: int, rate: float) -> bool:
-    """Whether the rate that it measures is that one, whatever it reports as nominal."""
+    """Whether the rate that the device measures is `rate`, whatever it reports as nominal."""
     if not hal.has(device, "asrt"):
         return False
     return abs(hal.f64(device, "asrt") / rate - 1.0) < CRYSTAL_ERROR
@@ -163,12 +167,13 @@ def _sane_rate(hal: Hal, device: int) -> float:
 def restore_rate(
     hal: Hal, device: int, rate: float, expected: Sequence[float], timeouts: Timeouts
 ) -> None:
-    """Gives the device the rate back that it had before a stream set another one.
+    """Sets the rate that the device had before a stream set another one.
 
-    A rate is the whole system's: without this a short sound at 44.1 kHz left all other programs
-    with that rate. Waits until it is there, so that the next stream does not open with the rate
-    that is about to go. A device that is gone, or refuses, keeps what it has, and so does one that
-    reports none of the rates in `expected`: another program has set that one. Empty: any.
+    The rate of a device holds for the whole system. Without this, a short sound at 44.1 kHz left
+    all other programs with that rate. The function waits until the rate has changed, so that the
+    next stream does not open with the old one. If the device is gone or refuses, nothing changes.
+    If the device reports a rate that is not in `expected`, another program has set it, and it is
+    kept. An empty `expected` stands for any rate.
     """
     try:
         if expected and hal.f64(device, "nsrt") not in expected:
@@ -190,7 +195,7 @@ def _choose_rate(
     in_use: bool,
     remember_rate: Callable[[float], None],
 ) -> tuple[float, str]:
-    """(the rate that it has now, why it is not the wanted one)"""
+    """Returns (the rate that the device has now, why it is not the wanted one)."""
     rate = _sane_rate(hal, device)
     note = Got.rate_note
     if wanted.samplerate is None or rate == wanted.samplerate or in_use:
@@ -208,7 +213,7 @@ def _choose_rate(
     remember_rate(rate)
 
     def changed() -> bool:
-        # Some devices report the old rate for long after a change, some for ever.
+        # Some devices report the old rate for a long time after a change, some for ever.
         return rate_is(hal, device, target) or really_runs_at(hal, device, target)
 
     if _wait(hal, changed, timeouts.rate_s):
@@ -231,9 +236,9 @@ def _in_words(offered: Sequence[Range]) -> str:
 def _choose_buffer(
     hal: Hal, device: int, block_frames: int | None, timeouts: Timeouts, in_use: bool
 ) -> int:
-    """The frames per cycle that the device has now.
+    """Sets the frames per cycle, and returns those that the device has now.
 
-    Written even where nothing else is wanted: there are devices that do not call back before.
+    The size is written even if it does not change, because some devices run no cycles before.
     """
     now = _buffer(hal, device)
     if in_use or not hal.settable(device, "fsiz"):

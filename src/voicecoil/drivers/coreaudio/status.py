@@ -22,7 +22,7 @@ BAD_OBJECT = _code("!obj")
 BAD_DEVICE = _code("!dev")
 BAD_STREAM = _code("!str")
 UNKNOWN_PROPERTY = _code("who?")
-DEAD = (BAD_OBJECT, BAD_DEVICE)  # what is asked of an object that has gone
+DEAD = (BAD_OBJECT, BAD_DEVICE)  # errors of calls for an object that is gone
 
 # code -> (what it means, what the user can do)
 _KNOWN: dict[int, tuple[str, str]] = {
@@ -65,7 +65,7 @@ _UNKNOWN = (
 
 
 def four_characters(code: int) -> str:
-    """A code as its four characters, where it has them; else as a number.
+    """A code as four characters if they are printable, otherwise as a number.
 
     Examples
     --------
@@ -81,7 +81,7 @@ def four_characters(code: int) -> str:
 
 
 def status_error(call: str, code: int, what: str) -> DriverError:
-    """The error for a call that gave a code other than 0.
+    """The error for a call that returned a code other than 0.
 
     Parameters
     ----------

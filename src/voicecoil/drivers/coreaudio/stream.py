@@ -1,4 +1,4 @@
-"""One stream's connection to a device: started, watched, stopped."""
+"""A stream on a CoreAudio device: starting, watching and stopping it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["CoreAudioStream"]
 
 POLL_S = 0.001
-LOOK_S = 0.5  # a look does not wait longer for other devices' calls
+LOOK_S = 0.5  # how long a check of the device waits for the calls of other devices
 MAX_OVERLOADS = 1024
 _OVERLOAD = selector("over")
 
@@ -58,7 +58,7 @@ class CoreAudioStream:
         self._lost: str | None = None
         self._dirty = False
         self._closed = False
-        self._looking = threading.Lock()  # held while somebody asks how the device is
+        self._looking = threading.Lock()  # held while a thread checks the device
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
@@ -72,7 +72,7 @@ class CoreAudioStream:
 
     @property
     def rates(self) -> tuple[float, float]:
-        """What the device runs at, and what it reported when that was found out, Hz."""
+        """The rate at which the device runs, and the one that it reported at opening, Hz."""
         return self._opened.got.samplerate, self._opened.reported_rate
 
     # ---- start ----
@@ -95,7 +95,7 @@ class CoreAudioStream:
             driver.library.timebase,
             opened.got.samplerate,
         )
-        # Before it is started: an IOProc that nobody knows of is never stopped.
+        # Set before the start, so that `stop` finds the IOProc after any exception.
         self._ioproc, self._ended_by_control = ioproc, False
         try:
             driver.call(
@@ -108,7 +108,7 @@ class CoreAudioStream:
             self._ioproc = None
             raise
         except BaseException as error:
-            # Too late: the call goes on, and the control thread ends what it starts. Meanwhile the
+            # The call goes on, and the control thread will stop what it starts. Meanwhile the
             # IOProc does nothing.
             ioproc.detach()
             self._ended_by_control = True
@@ -131,7 +131,7 @@ class CoreAudioStream:
                 self._choose_streams(ioproc, scope)
             hal.start(device, ioproc)
         except BaseException as error:
-            ioproc.detach()  # where it cannot be destroyed either, CoreAudio may call it
+            ioproc.detach()  # if it cannot be destroyed either, CoreAudio may still call it
             try:
                 self._destroy(ioproc)
             except DriverError as second:
@@ -140,11 +140,11 @@ class CoreAudioStream:
             raise
 
     def _choose_streams(self, ioproc: _hal.IOProc, scope: int) -> None:
-        """Only the streams that carry a channel of ours: a player never opens the microphone.
+        """Enables only the AudioStreams that are used, so that a player opens no microphone.
 
-        Where all are wanted nothing is asked for, since there are devices that refuse ('unop').
-        An output stream that stays on plays silence; an input stream would be a microphone that is
-        open, so that a refusal there is an error.
+        If all are used, nothing is set, because some devices refuse it ('unop'). An unused output
+        that stays enabled only plays silence, so a refusal is tolerated. For an input it is an
+        error, because the microphone would be open.
         """
         hal, device, used = self._driver.hal, self._opened.device, self._opened.used(scope)
         if all(used) or not hal.has(device, "suse", scope):
@@ -157,7 +157,7 @@ class CoreAudioStream:
                 raise
 
     def _end(self, ioproc: _hal.IOProc) -> None:
-        """Stop, then destroy, then free; where one fails the IOProc is kept: it may be called."""
+        """Stops, destroys and frees the IOProc. If a step fails it is kept, as it may be called."""
         hal, device = self._driver.hal, self._opened.device
 
         def end() -> None:
@@ -165,7 +165,7 @@ class CoreAudioStream:
                 try:
                     hal.stop(device, ioproc)
                 except DriverError:
-                    hal.stop(device, ioproc)  # once more: an IOProc that runs is never destroyed
+                    hal.stop(device, ioproc)  # a second try; a running IOProc is never destroyed
                 self._destroy(ioproc)
             except DriverError as error:
                 error.add_note(_LEAKED)
@@ -174,7 +174,7 @@ class CoreAudioStream:
         self._driver.ensure(f"AudioDeviceStop of {self._name!r}", end)
 
     def _destroy(self, ioproc: _hal.IOProc) -> None:
-        """Destroy, then free."""
+        """Destroys the IOProc, then frees it."""
 
         def destroy() -> None:
             self._driver.hal.destroy_ioproc(self._opened.device, ioproc)
@@ -183,9 +183,9 @@ class CoreAudioStream:
         self._driver.ensure(f"AudioDeviceDestroyIOProcID of {self._name!r}", destroy)
 
     def _await_first_cycle(self, ioproc: _hal.IOProc) -> None:
-        """Success of AudioDeviceStart does not mean that a callback comes."""
+        """Waits for the first cycle. Even if AudioDeviceStart succeeds, cycles may not come."""
         if self.clock is not None and self.clock.stepped:
-            return  # time stands still; `trouble` looks when it has passed
+            return  # no time passes here; `trouble` notices later if no cycle comes
         limit_s = self._driver.timeouts.first_cycle_s
         until = time.monotonic() + limit_s
         while ioproc.turn == 0:
@@ -209,8 +209,8 @@ class CoreAudioStream:
         ioproc = self._ioproc
         if ioproc is None:
             return
-        # Our own promise first: after this no cycle reaches the engine, whatever AudioDeviceStop
-        # means by its return.
+        # Detaches first: after this no cycle reaches the engine, whether or not AudioDeviceStop
+        # waits for the IOProc.
         ioproc.detach()
         turn = ioproc.turn
         until = time.monotonic() + timeout_s
@@ -235,7 +235,7 @@ class CoreAudioStream:
         except NotBegunError:
             raise
         except StreamTimeoutError as error:
-            error.add_note(_LEAKED)  # kept by the driver: CoreAudio may still call it
+            error.add_note(_LEAKED)  # the driver keeps it, because CoreAudio may still call it
             raise
 
     def close(self) -> None:
@@ -245,13 +245,12 @@ class CoreAudioStream:
         if not exit_and_fork.forked(self._generation):
             self._driver.closed(self)
 
-    # ---- what happens meanwhile ----
+    # ---- while the stream runs ----
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
-        """For `Changes`."""
+        """Takes note of a change. Called by `Changes`."""
         if property_selector == _OVERLOAD:
-            # One notification may say it twice, of both scopes for example. `Changes` hands on one
-            # at a time.
+            # One overload may be notified twice, for example for both scopes.
             if host_ns != self._last_overload_ns:
                 self._last_overload_ns = host_ns
                 self._overloads.append(host_ns)
@@ -264,7 +263,7 @@ class CoreAudioStream:
             self._dirty = True
 
     def changes_lost(self) -> None:
-        """For `Changes`."""
+        """Takes note that notifications were lost. Called by `Changes`."""
         self._dirty = True
 
     def trouble(self) -> Exception | None:
@@ -278,7 +277,7 @@ class CoreAudioStream:
         return DeviceLostError(self._lost) if self._lost is not None else None
 
     def look(self) -> None:
-        """Finds out how the device is, if something happened to it."""
+        """Checks the device if it has changed or runs no cycles."""
         if exit_and_fork.forked(self._generation):
             return
         self._driver.changes.dispatch()
@@ -289,17 +288,17 @@ class CoreAudioStream:
             self._ask(overdue)
 
     def _look_later(self, overdue: bool) -> None:
-        """Has a thread ask: a HAL may take seconds, and who reads a state cannot wait."""
+        """Checks the device on a thread, because it can take seconds."""
         thread = threading.Thread(
             target=self._ask, args=(overdue,), name="voicecoil looks at a device", daemon=True
         )
         try:
             thread.start()
-        except RuntimeError:  # no room for one more now
+        except RuntimeError:  # the system gives no thread; a later look tries again
             self._looking.release()
 
     def _ask(self, overdue: bool) -> None:
-        """Asks the device how it is; `_looking` is held."""
+        """Checks the device. Call with `_looking` held; it is released here."""
         try:
             self._dirty = False
             lost = self._driver.call(
@@ -313,7 +312,7 @@ class CoreAudioStream:
                 lost = f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
             self._lost = self._lost or lost
         except NotBegunError:
-            self._dirty = True  # another device's call takes long: look again later
+            self._dirty = True  # another device's call takes long, so check again later
         except StreamTimeoutError as error:
             self._lost = self._lost or str(error)
         except ForkedError:
@@ -322,7 +321,7 @@ class CoreAudioStream:
             self._looking.release()
 
     def _overdue(self) -> bool:
-        """Whether it runs and no cycle came for too long. A callback that is busy is none."""
+        """Whether the device runs and no cycle came for too long, and no callback is running."""
         ioproc = self._ioproc
         if ioproc is None or self._started_ns == 0 or ioproc.turn % 2 == 1:
             return False
@@ -331,7 +330,7 @@ class CoreAudioStream:
         return self._driver.library.now_ns() - newest > limit_ns
 
     def _examine(self) -> str | None:
-        """Why the stream cannot go on; None: it can. On the control thread."""
+        """Why the stream cannot go on; None: it can. Call it on the control thread."""
         hal, opened = self._driver.hal, self._opened
         device = opened.device
         try:
@@ -372,14 +371,14 @@ class CoreAudioStream:
 
     @property
     def overloads(self) -> int:
-        """How many there were, false alarms included."""
+        """Number of overloads that CoreAudio reported, including false alarms."""
         self._driver.changes.dispatch()
         return self._overload_count
 
     def events(self) -> list[Event]:
-        """Overloads; `value` is for the stream to fill in: the frames are the engine's to count.
+        """Takes the overloads. The stream fills in `value`, because the engine counts lost frames.
 
-        An overload waits until a cycle has followed it, for that one knows what was lost.
+        An overload is given only after a later cycle, because that one shows how much was lost.
         """
         self._driver.changes.dispatch()
         ioproc = self._ioproc

@@ -1,6 +1,6 @@
-/* jack_line.h - what JACK says of its cycles.
+/* jack_line.h - frames and times of JACK's cycles.
  *
- * JACK counts frames and tells when each cycle began. Neither can be used as it is:
+ * JACK counts frames and reports when each cycle began. Neither can be used directly:
  *
  * - Its frame counter is 32 bits wide and wraps. PipeWire's starts anew when the graph gets another
  *   rate or driver, also at a smaller number. jackd's stands still while the server is stalled.
@@ -15,11 +15,12 @@
 
 #include "voicecoil.h"
 
-/* What JACK adds. Its two directions come in one call, the input first, so nothing needs to lie
- * in the ring that miniaudio puts between them: it is emptied as long as no engine is there.
- * All functions are made for the IO thread: JACK's read shared memory, the ring's two atomic
- * offsets. On another thread libjack lets a caller who asks for a latency sleep for a period while
- * the graph changes, as it does when a client has just come. */
+/* The functions that a JACK device needs. JACK delivers both directions in one call, the input
+ * first, so the ring that miniaudio puts between them need not hold any frames. It is emptied as
+ * long as there is no engine. All functions may be called on the IO thread: JACK's read shared
+ * memory, and the ring's use two atomic offsets. On another thread, libjack makes a caller that
+ * asks for a latency sleep for a period while the graph changes, for example just after a client
+ * was opened. */
 typedef int (*vc_jack_cycle_times_fn)(const void *client, uint32_t *current_frames,
                                       uint64_t *current_us, uint64_t *next_us,
                                       float *period_us) VC_REALTIME;
@@ -59,10 +60,10 @@ typedef struct vc_jack_call {
     uint32_t period_frames; /* of JACK's cycles now */
 } vc_jack_call;
 
-/* The first frame of JACK's newest cycle. False: JACK does not say. [any] */
+/* The first frame of JACK's newest cycle. Returns false if JACK does not report it. [any] */
 bool vc_jack_line_first(const vc_jack_line *line, uint32_t *first) VC_REALTIME;
-/* For the next `frames` frames. `fresh`: the first call of a run, before which nothing is counted
- * as skipped. False: JACK does not say. [IO] */
+/* Advances by the next `frames` frames. `fresh` marks the first call of a run, for which no frames
+ * count as skipped. Returns false if JACK does not report its cycles. [IO] */
 bool vc_jack_line_next(vc_jack_line *line, bool fresh, uint32_t frames,
                        vc_jack_call *out) VC_REALTIME;
 

@@ -1,4 +1,4 @@
-/* What the sound servers' client libraries say. See messages.h. */
+/* The messages of the sound servers' client libraries. See messages.h. */
 #include "messages.h"
 
 #include <stdarg.h>
@@ -7,15 +7,15 @@
 #include <stdio.h>
 
 static struct {
-    _Atomic uint64_t filled; /* the ticket that filled it, + 1 */
+    _Atomic uint64_t filled; /* ticket of the producer that filled it, + 1 */
     char text[VC_MESSAGE_BYTES];
 } slots[VC_MESSAGES];
 static _Atomic uint64_t claimed; /* slots that are filled or being filled */
 static _Atomic uint64_t tickets; /* given to producers */
 static uint64_t head;            /* the consumer's */
 
-/* Room is claimed before a ticket is drawn, so that who draws one has a slot that the consumer has
- * left. Without room the text is dropped: the oldest messages tell the cause. */
+/* A producer claims room before it draws a ticket, so that the slot of its ticket is free. Without
+ * room the new text is dropped, because the oldest messages tell the cause. */
 static void keep(const char *format, va_list arguments) {
     if (atomic_fetch_add(&claimed, 1) >= VC_MESSAGES) {
         atomic_fetch_sub(&claimed, 1);

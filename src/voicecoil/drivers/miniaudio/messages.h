@@ -1,7 +1,7 @@
-/* messages.h - what the sound servers' client libraries say, instead of printing it.
+/* messages.h - keeps the messages of the sound servers' client libraries.
  *
- * libjack and libasound write to stderr unless they are given a function. These keep the text for
- * the error that follows; from any thread, without waiting. */
+ * libjack and libasound write to stderr unless they are given a function. The functions here keep
+ * the text for the error that follows. They may be called on any thread and do not wait. */
 #ifndef VOICECOIL_MINIAUDIO_MESSAGES_H
 #define VOICECOIL_MINIAUDIO_MESSAGES_H
 
@@ -9,12 +9,12 @@
 
 enum { VC_MESSAGE_BYTES = 256, VC_MESSAGES = 32 };
 
-/* For jack_set_error_function and jack_set_info_function. From any thread. */
+/* The function for jack_set_error_function and jack_set_info_function. On any thread. */
 void vc_message_jack(const char *text);
-/* For snd_lib_error_set_handler. From any thread. */
+/* The function for snd_lib_error_set_handler. On any thread. */
 void vc_message_alsa(const char *file, int line, const char *function, int error,
                      const char *format, ...);
-/* Takes the oldest; false: there is none. [control], one thread at a time */
+/* Takes the oldest message. Returns false if there is none. One thread at a time. [control] */
 bool vc_message_take(char text[VC_MESSAGE_BYTES]);
 
 #endif

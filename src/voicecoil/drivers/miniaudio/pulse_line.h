@@ -1,9 +1,9 @@
-/* pulse_line.h - when PulseAudio plays what it is given, as its server says.
+/* pulse_line.h - the time line of a PulseAudio stream, from the server's timing information.
  *
- * The server says, in its timing information, how many bytes of a stream it has played or recorded
- * at a moment, how long the device's own buffer is, and since which byte it has played without a
- * break. So the time of every frame is known, and what a break cost: so much later are the frames
- * behind it. Without that, the client sees only when it is asked for more.
+ * The server reports how many bytes of a stream it has played or recorded at a moment, how long the
+ * device's own buffer is, and since which byte it has played without a break. From this follow the
+ * time of each frame and the length of each break, by which all later frames are delayed. Without
+ * this information, the client only knows when the server asks for more frames.
  *
  * All calls of libpulse are made on the thread that runs the stream's main loop, which is the IO
  * thread; miniaudio makes its own calls there, which write to the same socket.
@@ -57,14 +57,14 @@ typedef struct vc_pulse_line {
 
 /* One call. */
 typedef struct vc_pulse_call {
-    int64_t host_ns;     /* when the next frame is at the connector */
-    int64_t lost_frames; /* that breaks took, which the server has told of since the last call */
+    int64_t host_ns;     /* host time of the next frame at the connector */
+    int64_t lost_frames; /* length of the breaks that the server has reported since the last call */
 } vc_pulse_call;
 
-/* A new run: what is known of the last one does not hold. [IO] */
+/* Begins a new run. The information of the last run is dropped. [IO] */
 void vc_pulse_line_begin(vc_pulse_line *line) VC_REALTIME;
-/* Looks what the server said, and asks it again from time to time. False: nothing is known yet.
- * [IO] */
+/* Reads the server's newest information, and asks for more at intervals. Returns false if there is
+ * none yet. [IO] */
 bool vc_pulse_line_next(vc_pulse_line *line, int64_t now_ns, vc_pulse_call *out) VC_REALTIME;
 
 #endif
