@@ -93,8 +93,6 @@ def render(
     ArgumentError, ArgumentTypeError
         An argument is impossible.
     """
-    import numpy as np
-
     total = check_count(frames, "frames", "how many, 0 or more, that fit into memory")
     rate = check_samplerate(samplerate)
     if rate is None:
@@ -106,14 +104,7 @@ def render(
     code = callback_or_clips
     if isinstance(code, Clip) or _is_sequence(code):
         code = _mixer_of(code, rate, total)
-    try:
-        # empty() gets large memory pages, but zeros() gets small ones, which is slower.
-        result = np.empty((total, count), np.float32)
-    except MemoryError:
-        raise ArgumentError(
-            f"frames={total} of {count} channels are {total * count * 4 / 2**30:.0f} GiB, more "
-            "than there is; render shorter pieces"
-        ) from None
+    result = _empty(total, count)
     device = VirtualDevice(
         "Render",
         input_channels=0,
@@ -146,6 +137,20 @@ def render(
     finally:
         stream.close()
     return result
+
+
+def _empty(frames: int, channels: int) -> NDArray[np.float32]:
+    """Return memory for the result. Its content is undefined."""
+    import numpy as np
+
+    try:
+        # empty() gets large memory pages, but zeros() gets small ones, which is slower.
+        return np.empty((frames, channels), np.float32)
+    except MemoryError:
+        raise ArgumentError(
+            f"frames={frames} of {channels} channels are {frames * channels * 4 / 2**30:.0f} GiB, "
+            "more than there is; render shorter pieces"
+        ) from None
 
 
 def _mixer_of(clips: Any, samplerate: float, frames: int) -> CodeFactory:
