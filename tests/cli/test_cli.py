@@ -68,7 +68,7 @@ def shell(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess
 # ---- help and usage ----------------------------------------------------------------------------
 
 
-def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert run([]) == 0
     text = capsys.readouterr().out
     for command in COMMANDS:
@@ -125,7 +125,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["render", "math:tone", "a.wav"], "no function 'tone', but .*sin"),
     ],
 )
-def test_wrong_usage_is_one_line_and_2(
+def test_wrong_usage_prints_one_line_and_exits_with_2(
     tokens: list[str],
     says: str,
     song: Path,
@@ -147,7 +147,7 @@ def test_wrong_usage_is_one_line_and_2(
 @pytest.mark.parametrize(
     ("content", "says"), [(None, "No such file"), (b"", "empty"), (b"words" * 99, "not audio")]
 )
-def test_a_bad_file_is_one_line_and_1(
+def test_a_bad_file_prints_one_line_and_exits_with_1(
     tokens: list[str],
     content: bytes | None,
     says: str,
@@ -229,7 +229,7 @@ def test_play_goes_on_when_the_device_is_back(
     assert "played a.wav for 500 ms" in said.out
 
 
-def test_a_truncated_file_is_played_and_then_1(
+def test_a_truncated_file_is_played_and_exits_with_1(
     song: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     song.write_bytes(song.read_bytes()[:-9_000])
@@ -332,7 +332,7 @@ def test_the_users_errors_show_the_users_frames(
 
 
 @needs_posix
-def test_whoever_has_read_enough_may_close_the_pipe() -> None:
+def test_a_closed_output_pipe_ends_the_command_quietly() -> None:
     reading, writing = os.pipe()
     os.close(reading)
     done = shell("devices", stdout=writing, stderr=subprocess.PIPE, capture_output=False)
@@ -341,7 +341,7 @@ def test_whoever_has_read_enough_may_close_the_pipe() -> None:
 
 
 @needs_posix
-def test_no_stdout_is_no_reason_to_fail() -> None:
+def test_a_command_works_with_a_closed_stdout() -> None:
     done = subprocess.run(
         ["sh", "-c", '"$@" >&-', "sh", *COMMAND, "devices"],
         capture_output=True,
@@ -463,7 +463,7 @@ main()
 
 
 @needs_posix
-def test_ctrl_c_before_there_is_a_command() -> None:
+def test_ctrl_c_while_modules_are_imported() -> None:
     done = subprocess.run([sys.executable, "-c", EARLY], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
 
@@ -486,7 +486,7 @@ def test_ctrl_c_while_it_renders(tmp_path: Path) -> None:
 
 @needs_posix
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
-def test_other_ends_leave_the_terminal_too(name: str, long_song: Path) -> None:
+def test_termination_signals_restore_the_terminal(name: str, long_song: Path) -> None:
     terminal = Terminal("play", long_song)
     terminal.read_until("\x1b[?25l")
     terminal.read_until(METER)
@@ -498,7 +498,7 @@ def test_other_ends_leave_the_terminal_too(name: str, long_song: Path) -> None:
 
 
 @needs_posix
-def test_a_terminal_that_can_nothing(song: Path) -> None:
+def test_a_dumb_terminal_gets_no_display(song: Path) -> None:
     code, shown = Terminal("play", song, TERM="dumb").end()
     assert code == 0
     assert "\x1b" not in shown
@@ -532,7 +532,7 @@ def picture(width: int = 60, height: int = 24, legacy: bool = False, **options: 
     return re.sub(r"\x1b\[[0-9;]*m", "", text).splitlines()
 
 
-def test_the_picture() -> None:
+def test_the_live_display() -> None:
     assert picture() == [
         "song.wav  Speakers, 48 kHz",
         "0:01.0  ━━━━━━━━━━╸───────────────────────────────   0:04.0",
@@ -542,14 +542,14 @@ def test_the_picture() -> None:
     ]
 
 
-def test_the_picture_in_ascii() -> None:
+def test_the_live_display_in_ascii() -> None:
     lines = picture(legacy=True)
     assert lines[1] == "0:01.0  ==========-...............................   0:04.0"
 
 
 @pytest.mark.parametrize("width", [8, 20, 25, 40, 80, 300])
 @pytest.mark.parametrize("height", [3, 24])
-def test_the_picture_fits_any_terminal(width: int, height: int) -> None:
+def test_the_live_display_fits_any_terminal(width: int, height: int) -> None:
     lines = picture(width, height, levels=[Level(1.5, 1.0)] * 64)
     assert max(map(len, lines)) < width
     assert len(lines) <= max(height, 5)
@@ -590,13 +590,13 @@ def test_nothing_is_shown_where_there_is_no_terminal(capsys: pytest.CaptureFixtu
         (-1, "0:00.0", "-1e+03 ms"),
     ],
 )
-def test_times(seconds: float, clock: str, said: str) -> None:
+def test_texts_of_times_and_durations(seconds: float, clock: str, said: str) -> None:
     assert clock_text(seconds) == clock
     assert seconds < 0 or duration_text(seconds) == said
 
 
 @needs_posix
-def test_a_signal_waits_until_a_picture_is_whole() -> None:
+def test_a_signal_is_delayed_until_the_display_is_drawn() -> None:
     from voicecoil.cli.interrupts import Interrupts
 
     steps: list[str] = []

@@ -38,25 +38,25 @@ def is_harmless(text: str) -> bool:
 # ---- the function ------------------------------------------------------------------------------
 
 
-def test_what_is_not_shown_becomes_its_escape() -> None:
+def test_unprintable_characters_are_escaped() -> None:
     assert printable(HOSTILE) == HARMLESS
     assert printable("\u00a0a\u2003b\t") == " a b "
     assert printable("Wohnküche Лампа 耳 🎧") == "Wohnküche Лампа 耳 🎧"
 
 
-def test_every_character() -> None:
+def test_every_character_becomes_printable() -> None:
     for code in range(sys.maxunicode + 1):
         assert printable(chr(code)).isprintable()
 
 
-def test_lengths_are_bounded() -> None:
+def test_lengths_of_printed_texts_are_bounded() -> None:
     assert printable(LONG) == "x" * (LONGEST_LINE - 1) + "…"
     assert len(printable("\x1b" * 1000)) == LONGEST_LINE
     assert printable("x" * LONGEST_LINE) == "x" * LONGEST_LINE
     assert len(printable_lines(LONG * 5)) == 20_000
 
 
-def test_lines_stay_lines() -> None:
+def test_line_breaks_are_kept() -> None:
     text = 'Traceback:\n  File "x", line 1\n\tpass\x1b\nKeyError'
     assert printable_lines(text) == 'Traceback:\n  File "x", line 1\n    pass\\x1b\nKeyError'
 
@@ -191,8 +191,8 @@ PRINTERS = {"print", "writelines"}
 WRITERS = {"sys.stdout.write", "sys.stderr.write", "os.write"}
 
 
-def test_nothing_else_prints() -> None:
-    """All commands print through the functions of `cli.app`."""
+def test_all_output_of_commands_is_printable() -> None:
+    """Commands print through the functions of `cli.app`, or make the text printable themselves."""
     found = []
     for path in [*SOURCE.glob("cli/*.py"), *SOURCE.glob("stress/*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -206,5 +206,9 @@ def test_nothing_else_prints() -> None:
         "cli/app.py: err.print(Text(printable_lines(text), style), soft_wrap=True)",
         "cli/app.py: out.print(Text(printable_lines(text)), soft_wrap=True)",
         "cli/app.py: print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))",
+        "cli/native_output.py: console.print(f'and {len(lines) - MAX_LINES} other lines', "
+        "style='bright_black')",
+        "cli/native_output.py: console.print(printable(line), style='bright_black', "
+        "markup=False, soft_wrap=True)",
         "stress/cell.py: print(json.dumps(cell.as_json()))",
     ]

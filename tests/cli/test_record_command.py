@@ -31,7 +31,7 @@ def shell(*arguments: object, **options: object) -> subprocess.CompletedProcess[
     )
 
 
-def test_a_take_that_is_there_is_not_replaced(tmp_path: Path) -> None:
+def test_an_existing_recording_is_not_replaced(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(b"the take of the day")
     done = shell(path, "-d", "0.05")
@@ -43,7 +43,7 @@ def test_a_take_that_is_there_is_not_replaced(tmp_path: Path) -> None:
         assert source.frames == 2400
 
 
-def test_what_becomes_of_losses_is_chosen(tmp_path: Path) -> None:
+def test_on_loss_option(tmp_path: Path) -> None:
     done = shell(tmp_path / "a.wav", "-d", "0.05", "--on-loss", "cut", "--buffer", "5", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)

@@ -69,7 +69,7 @@ def test_centre_of_surround_is_heard_on_both_sides_and_lfe_on_none() -> None:
     assert gains[0, 1] == gains[1, 0] == 0
 
 
-def test_other_downmixes_fold_in_turn() -> None:
+def test_other_downmixes_average_every_mth_channel() -> None:
     gains = mix_matrix(5, 3)
     assert isinstance(gains, np.ndarray)
     assert gains.tolist() == [[0.5, 0, 0, 0.5, 0], [0, 0.5, 0, 0, 0.5], [0, 0, 1, 0, 0]]
@@ -106,7 +106,7 @@ def test_a_frame_comes_out_the_same_in_any_block(data: st.DataObject) -> None:
     assert np.array_equal(apply(frames, mix), parts)
 
 
-def test_a_broken_channel_stays_out_where_its_gain_is_zero() -> None:
+def test_a_channel_of_nan_with_gain_zero_has_no_effect() -> None:
     frames = np.array([[np.nan, 1.0]], dtype=np.float32)
     mixed = apply(frames, mix_matrix(2, 2, [[0.0, 0.5], [0.5, 0.5]]))
     assert mixed[0, 0] == 0.5

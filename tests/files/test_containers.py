@@ -210,7 +210,7 @@ def test_an_mp3_header_that_counts_itself_is_not_truncated(tmp_path: Path, mp3: 
 
 
 @pytest.mark.parametrize("word", [b"Xing", b"Info", b"VBRI"])
-def test_a_word_of_the_header_elsewhere_in_an_mp3(tmp_path: Path, mp3: bytes, word: bytes) -> None:
+def test_a_header_name_elsewhere_in_an_mp3(tmp_path: Path, mp3: bytes, word: bytes) -> None:
     body = mp3[info_frame_bytes(mp3) :]
     text = b"TIT2" + struct.pack(">I", len(word) + 1) + b"\0\0\0" + word
     tag = b"ID3\x04\0\0\0\0\0" + bytes([len(text)]) + text
@@ -355,7 +355,7 @@ WORDS = "data : 99999 (should be 1) SSND : 99999 (should be 1) Data Size : 99999
 
 
 @pytest.mark.parametrize("ending", ["wav", "rf64", "w64", "aiff", "caf", "flac", "ogg", "au"])
-def test_texts_in_a_file_are_no_sizes(tmp_path: Path, ending: str) -> None:
+def test_texts_in_a_file_are_not_taken_for_sizes(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     text = "\n  ".join(["", *WORDS.replace(") ", ")\n").splitlines(), ""])
     format, subtype = KINDS[ending]

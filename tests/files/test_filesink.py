@@ -89,7 +89,7 @@ def test_integer_files_clip_and_silence_nan(tmp_path: Path) -> None:
         ((".", 48000, 2), FileFormatError, "no ending"),
     ],
 )
-def test_sinks_that_cannot_be(
+def test_impossible_sinks_are_refused(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     arguments: Any,
@@ -137,7 +137,7 @@ def test_a_sink_says_when_its_format_is_full(
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
-def test_a_full_disk(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "a.wav").symlink_to("/dev/full")
     with (
         pytest.raises((FileAccessError, FileFormatError), match=r"a\.wav"),
@@ -146,7 +146,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
         sink.write(coded(100_000))
 
 
-def test_what_was_there_stays_until_there_is_sound(tmp_path: Path) -> None:
+def test_an_existing_file_stays_until_the_first_frame(tmp_path: Path) -> None:
     path = make(tmp_path / "a.wav", coded(7))
     before = path.read_bytes()
     sink = FileSink(path, 8000, 1)
@@ -161,7 +161,7 @@ def test_what_was_there_stays_until_there_is_sound(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
-def test_a_whole_file_or_none(tmp_path: Path, name: str) -> None:
+def test_a_whole_sink_replaces_the_file_at_its_end(tmp_path: Path, name: str) -> None:
     path = make(tmp_path / name, coded(7))
     path.chmod(0o640)
     link = tmp_path / f"link{path.suffix}"

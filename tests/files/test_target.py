@@ -122,7 +122,7 @@ os.waitpid(child, 0)
 # ---- what is there -------------------------------------------------------------------------------
 
 
-def test_a_take_does_not_replace_another_one(tmp_path: Path) -> None:
+def test_a_recording_does_not_replace_an_existing_file(tmp_path: Path) -> None:
     rig = Rig()
     path = tmp_path / "a.wav"
     write(path)
@@ -167,7 +167,7 @@ def test_a_named_pipe_is_no_sink(tmp_path: Path, end: str) -> None:
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="has no /dev/full")
 @pytest.mark.parametrize("name", ["a.wav", "a.flac"])
-def test_a_full_disk_is_called_full(tmp_path: Path, name: str) -> None:
+def test_the_error_of_a_full_disk_has_the_reason(tmp_path: Path, name: str) -> None:
     (tmp_path / name).symlink_to("/dev/full")
     with pytest.raises(FileAccessError, match="No space left on device") as raised:
         write(tmp_path / name)
@@ -310,7 +310,7 @@ class Odd:
 
 
 @pytest.mark.parametrize("where", ["file", "subtype", "on_loss", "buffer_s", "duration_s"])
-def test_objects_without_words(tmp_path: Path, where: str) -> None:
+def test_arguments_whose_repr_raises_are_refused(tmp_path: Path, where: str) -> None:
     arguments = {"file": tmp_path / "a.wav", where: Odd()}
     said = "Odd" if where == "file" else where
     with pytest.raises((ArgumentError, ArgumentTypeError), match=said):

@@ -27,7 +27,7 @@ def _no_thread_stays() -> Iterator[None]:
     no_thread_stays()
 
 
-def test_native_code_goes_on(stepped: Any, driver: Driver) -> None:
+def test_a_sound_continues_when_its_device_is_back(stepped: Any, driver: Driver) -> None:
     """The mixer: C on the IO thread, no Python."""
     sound = coded(0, 64 * 8, 2)
     playback = vc.play(sound, 48_000, driver=driver, on_device_lost="wait")

@@ -81,7 +81,7 @@ def test_a_file_at_another_rate_leaves_the_device_at_its_own(rig: Rig, tmp_path:
     assert np.array_equal(rig.heard, read_all(converted(as_source(path), RATE, 2)))
 
 
-def test_several_overlap(rig: Rig) -> None:
+def test_several_sounds_overlap(rig: Rig) -> None:
     one = rig.play(np.full((256, 2), 0.5, np.float32), RATE)
     rig.step(2)
     two = rig.play(np.full((256, 1), 0.25, np.float32), RATE)
@@ -101,7 +101,7 @@ def test_loops_join_without_a_gap(rig: Rig) -> None:
         assert_coded(rig.heard[first : first + 100])
 
 
-def test_files_loop_too(rig: Rig, tmp_path: Path) -> None:
+def test_files_can_be_looped(rig: Rig, tmp_path: Path) -> None:
     path = write(tmp_path / "a.flac", coded(0, 5_000, 2))
     playback = rig.play(path, loops=3)
     assert playback.frames == 15_000
@@ -221,7 +221,7 @@ def test_stop_without_a_fade_cuts_at_the_block(rig: Rig) -> None:
     assert playback.position == 192
 
 
-def test_a_second_stop_hurries(rig: Rig) -> None:
+def test_a_second_stop_shortens_the_fade(rig: Rig) -> None:
     playback = rig.play(np.ones((100_000, 1), np.float32), RATE)
     rig.step(1)
     playback.stop(fade_s=1)
@@ -407,7 +407,7 @@ def test_a_truncated_file_is_played_as_far_as_it_goes(
     assert frames * 0.7 < len(rig.heard) < frames * 0.8
 
 
-def test_two_hours_start_at_once_in_constant_memory(rig: Rig, tmp_path: Path) -> None:
+def test_a_two_hour_file_starts_at_once_in_constant_memory(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "long.wav"
     frames = 2 * 3600 * RATE
     size = frames * 4
@@ -431,7 +431,7 @@ def test_two_hours_start_at_once_in_constant_memory(rig: Rig, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("kind", ["array", "file"])
-def test_a_device_that_goes_away(rig: Rig, tmp_path: Path, kind: str) -> None:
+def test_a_lost_device_ends_a_sound(rig: Rig, tmp_path: Path, kind: str) -> None:
     sound = coded(0, 50_000, 2)
     given: Any = sound if kind == "array" else write(tmp_path / "a.wav", sound)
     playback = rig.play(given, RATE if kind == "array" else None)

@@ -40,7 +40,7 @@ def take_from_cable(rig: Rig, take: vc.Recording, frames: int) -> vc.Playback:
     return playback
 
 
-def test_into_an_array_through_the_cable(rig: Rig) -> None:
+def test_record_a_loopback_into_an_array(rig: Rig) -> None:
     take = rig.record()
     take_from_cable(rig, take, 1000)
     sound = take.stop()
@@ -56,7 +56,7 @@ def test_into_an_array_through_the_cable(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("a.wav", None), ("a.flac", "PCM_24")])
-def test_into_a_file_through_the_cable(
+def test_record_a_loopback_into_a_file(
     rig: Rig, tmp_path: Path, name: str, subtype: str | None
 ) -> None:
     path = tmp_path / name
@@ -118,7 +118,7 @@ def test_the_rate_is_the_one_that_was_asked_for(
     playback.stop()
 
 
-def test_the_context_manager_ends_it(rig: Rig, tmp_path: Path) -> None:
+def test_the_context_manager_ends_a_recording(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     with rig.record(path) as take:
         rig.step(10)
@@ -183,7 +183,7 @@ def test_a_lost_device_leaves_a_whole_file(rig: Rig, tmp_path: Path) -> None:
     assert take.stop() == str(path)
 
 
-def test_nobody_can_have_the_array_of_a_dropped_recording(rig: Rig) -> None:
+def test_a_dropped_recording_into_an_array_ends(rig: Rig) -> None:
     take = rig.record()
     stream = weakref.ref(take._stream)
     thread = take._writer.thread
@@ -256,7 +256,7 @@ print(take.position)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_forked_child_is_told_and_does_no_harm(tmp_path: Path) -> None:
+def test_a_forked_child_gets_an_error_and_does_not_damage_the_file(tmp_path: Path) -> None:
     from voicecoil.files import FileSink
 
     path, song = tmp_path / "take.wav", tmp_path / "song.wav"

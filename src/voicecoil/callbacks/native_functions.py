@@ -271,7 +271,7 @@ def _cffi_address(function: Any) -> int | None:
     return address
 
 
-# ---- what a function gets as `user` ------------------------------------------------------------
+# ---- the argument `user` -----------------------------------------------------------------------
 
 
 def user_address(user: Any) -> tuple[int, Any]:

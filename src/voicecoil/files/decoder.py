@@ -156,14 +156,14 @@ class Decoder:
     def search(self, find: Callable[[BinaryIO, int], int | None]) -> int | None:
         """Return what `find` returns for the whole file and its size in bytes.
 
-        The file is not opened by its name again, where it can be: it may have been removed, or
-        replaced, since.
+        The decoder's own descriptor is used if there is one, because the file may have been removed
+        or replaced since it was opened.
         """
         descriptor = self._descriptor
         if descriptor is None:
             with open(self._path, "rb") as file:
                 return find(file, os.fstat(file.fileno()).st_size)
-        position = os.lseek(descriptor, 0, os.SEEK_CUR)  # the decoder's
+        position = os.lseek(descriptor, 0, os.SEEK_CUR)  # restored below for the decoder
         try:
             with open(descriptor, "rb", closefd=False) as file:
                 return find(file, os.fstat(descriptor).st_size)

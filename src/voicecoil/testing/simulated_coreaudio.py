@@ -249,7 +249,7 @@ class SimulatedCoreAudio(Unique):
         """Let the callback that calls this take `ns` of simulated time."""
         self.library.sim_spend_ns(ns)
 
-    # ---- what happened ----
+    # ---- counters and reports ----
 
     def counter(self, name: str) -> int:
         """Return one of the simulator's counters."""

@@ -84,7 +84,7 @@ class SimulatedDevice(Unique):
             self._layout = self._world.driver.call("", lambda: hal.buffers(self.id, OUTPUT), 10.0)
         return self._layout
 
-    # ---- what happens to it ----
+    # ---- control of the device ----
 
     def remove(self) -> None:
         """Unplug the device."""
@@ -166,7 +166,7 @@ class SimulatedDevice(Unique):
                 )
             )
 
-    # ---- what it did ----
+    # ---- recorded output ----
 
     @property
     def serial(self) -> int:
