@@ -109,9 +109,13 @@ static void on_timer(int slot, int me) {
     }
 }
 
-/* On the thread whose timer it is; or by RLIMIT_RTTIME, for which the system prefers the thread
- * that has computed too long. If that one blocks the signal, another one is here, and does not know
- * which it was: all are lowered. Calls nothing but the system. */
+/* Runs on the thread whose timer it is, or because of RLIMIT_RTTIME. For that the system prefers
+ * the thread that has computed too long. If that thread blocks the signal, another thread runs this
+ * and does not know which one it was, so all are lowered. Makes system calls only.
+ *
+ * The system adds a second to the soft limit when it sends the signal. Two signals that arrive
+ * together are delivered as one, and then only the timer is named: so each call puts the limit
+ * back. */
 static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
     (void)number, (void)unused;
     int kept = errno, me = this_id(), mine = slot_of(me);
@@ -119,6 +123,7 @@ static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
         if (mine != 0) {
             on_timer(mine, me);
         }
+        limit_soft();
         errno = kept;
         return;
     }
@@ -128,7 +133,7 @@ static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
             lower(slot, (int)(key & INT32_MAX));
         }
     }
-    limit_soft(); /* the system has added a second to it */
+    limit_soft();
     errno = kept;
 }
 
