@@ -1,4 +1,4 @@
-"""Makes a virtual environment with this package in it, and does nothing where nothing changed.
+"""Makes a virtual environment with this package in it, or updates it if something has changed.
 
     python3 tools/environment.py FOLDER [--tools] [GROUP ...]
 
@@ -27,7 +27,7 @@ OPTIONAL = "optional"  # a group whose packages may be missing on new interprete
 
 
 def missing_system_packages() -> list[str]:
-    """What the machine lacks, in words."""
+    """Describes which tools the machine lacks."""
     missing = []
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         missing.append("Python's venv module (Debian: apt install python3-venv)")
@@ -42,7 +42,7 @@ def missing_system_packages() -> list[str]:
 
 
 def dependencies(groups: list[str], tools: bool) -> tuple[list[str], list[str]]:
-    """(needed, optional) requirements."""
+    """Returns the (needed, optional) requirements."""
     import tomllib  # here, so that an older Python gets as far as `main`'s message
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -89,7 +89,7 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
 
 
 def is_of_this_python(folder: Path) -> bool:
-    """Whether it is an environment of this interpreter, to which packages can be added."""
+    """Whether `folder` is an environment of this interpreter to which packages can be added."""
     try:
         lines = (folder / "pyvenv.cfg").read_text().splitlines()
     except OSError:
@@ -135,7 +135,10 @@ def install_package(folder: Path) -> None:
 
 
 def stamp_time() -> float:
-    """Now, as files are stamped: a source saved while the build runs must count as newer."""
+    """The current time on the clock of the file system.
+
+    A source that is saved while the build runs must count as newer than the build.
+    """
     probe = ROOT / "build" / ".now"
     probe.touch()
     return probe.stat().st_mtime

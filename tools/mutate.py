@@ -67,11 +67,11 @@ def copy_sources() -> None:
 
 
 def passes(tests: str) -> bool:
-    """Whether those tests pass in the copy."""
+    """Whether the tests pass in the copy of the sources."""
     if tests.startswith("core "):
         return run("tools/test_core.py", "plain", "--only", tests.split()[1])
     if not run("tools/environment.py", "build/env", "test", "optional"):
-        return False  # a change that does not build is noticed, too
+        return False  # a change that does not build counts as noticed
     python = COPY / "build" / "env" / "bin" / "python"
     return run("-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *tests.split(), python=python)
 
@@ -86,7 +86,7 @@ def run(*arguments: str, python: Path | str = sys.executable) -> bool:
 
 
 def try_one(mutant: Mutant) -> str:
-    """ "killed", "survived", or what is wrong with the place."""
+    """Returns "killed", "survived", or why the change cannot be made."""
     path = COPY / mutant.file
     text = path.read_text() if path.exists() else ""
     if text.count(mutant.before) != 1:

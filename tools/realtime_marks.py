@@ -1,8 +1,9 @@
-"""Which functions of a header say that the IO thread may call them, and which are marked so.
+"""Finds functions of a header that the IO thread may call but that are not marked VC_REALTIME.
 
-The compiler proves what is marked VC_REALTIME; this finds what nobody marked. A comment with `[IO]`
-or `[any]` goes for the declarations right below it, or for the one in front of it on its line. One
-that is meant to block says so: "not VC_REALTIME", and why.
+The compiler checks the functions that are marked VC_REALTIME, so this module looks for missing
+marks. A comment with `[IO]` or `[any]` applies to the declarations right below it, or to the
+declaration in front of it on its line. A comment for a function that may block contains "not
+VC_REALTIME" and the reason.
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 
     python3 tools/sizes.py [--write]
 
-A docstring does not count for its function. Those that were longer when the rule was made stand in
-`tools/sizes.txt`. The list only gets shorter: an entry whose subject is short enough, or gone, is
-a fault, too. With --write such entries are taken out.
+The lines of a docstring do not count for its function. `tools/sizes.txt` lists files and functions
+that were longer when the rule was made. The list only gets shorter: an entry for something that is
+short enough, or does not exist any more, is an error, too. With --write such entries are removed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,7 @@ GENERATED = re.compile(r"[Gg]enerated by")
 HEADING = """\
 # Longer than tools/sizes.py allows. Take an entry out when its subject is short enough; add none.
 """
-# A definition of Cython begins where its indentation says and ends before the next line that is
-# indented no deeper.
+# A Cython definition ends before the next line that is not indented deeper than its first line.
 CYTHON = re.compile(r"^( *)(?:async )?(?:def|cdef|cpdef)\b(?! class\b| extern\b)[^=#]*?(\w+)\(")
 
 
@@ -39,7 +38,7 @@ def files() -> Iterator[Path]:
 
 
 def python_functions(text: str) -> Iterator[tuple[str, int]]:
-    """Name with the names around it, and lines without the docstring."""
+    """Yields the qualified name and the number of lines, without docstring, of each function."""
 
     def walk(node: ast.AST, around: str) -> Iterator[tuple[str, int]]:
         for child in ast.iter_child_nodes(node):
@@ -80,7 +79,7 @@ def cython_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def c_functions(text: str) -> Iterator[tuple[str, int]]:
-    """The brace that ends a function stands alone in the first column."""
+    """Yields name and lines of each function. It ends with a brace alone in the first column."""
     heading = begins = None
     for number, line in enumerate(text.splitlines()):
         if re.match(r"[A-Za-z_].*\(", line) and not line.rstrip().endswith(";"):
@@ -93,7 +92,7 @@ def c_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def too_long() -> dict[str, int]:
-    """{"src/core/lead.c" or "src/core/lead.c: name": lines} of what is longer than allowed."""
+    """Lines of what is too long, by "src/core/lead.c" or "src/core/lead.c: name"."""
     found = {}
     for path in files():
         text = path.read_text()

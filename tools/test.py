@@ -40,7 +40,7 @@ CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
 
 
 class Step:
-    """One thing that passes or fails.
+    """One step of the test run, which passes or fails as a whole.
 
     Parameters
     ----------
@@ -95,14 +95,14 @@ _showing = threading.Lock()
 
 
 def show(text: str) -> None:
-    """In one piece."""
+    """Prints `text` in one piece, so that the output of parallel steps does not mix."""
     with _showing:
         sys.stdout.write(text)
         sys.stdout.flush()
 
 
 def run_all(steps: list[Step]) -> None:
-    """The first one makes what others need; the lanes follow, then what runs alone."""
+    """Runs the first step, which others need, then the lanes, then the steps without a lane."""
     lanes: dict[str, list[Step]] = {}
     for step in steps[1:]:
         if step.lane:
@@ -194,12 +194,12 @@ def environment(version: str, python: str, *more: str) -> Step:
 
 
 def checks(only: set[str], python: str, version: str) -> list[Step]:
-    """What is asked once, and not on each Python."""
+    """The steps that do not depend on the version of Python and run once."""
     env = ROOT / "build" / f"env-{version}"
     sanitizers = [str(env / "bin" / "python"), "tools/test_sanitizers.py"]
     possible = {
         "core": Step("core in C", [python, "tools/test_core.py"], lane="C"),
-        # Alone: on a machine that is full, one of its threads may come too late for the others.
+        # Runs alone, because on a busy machine one of its threads may be too late.
         "simulator": simulator(python),
         "sanitizers": Step("CoreAudio under sanitizers", sanitizers, lane="C"),
         "macos": Step(
@@ -219,7 +219,7 @@ def suite(version: str, whole: bool, first: bool, pytest_arguments: list[str]) -
     pytest = [*few, str(ROOT / f"build/env-{version}/bin/python"), "-m", "pytest", "-q"]
     if not_run.in_ci():
         pytest += not_run.required(optional=not first)
-    # Real servers have a clock that does not wait: those tests have the machine alone.
+    # Tests with real servers run in real time, so they run without other tests beside them.
     kind = "not realtime" if whole else "interpreter and not realtime"
     stepped = [*pytest, "-n", "2", "-m", kind, *pytest_arguments]
     realtime = [*pytest, "-m", "realtime", *pytest_arguments]

@@ -1,7 +1,7 @@
-"""The zig compiler for other platforms than this one: where it is, and one C file through it.
+"""Runs the zig compiler, which compiles C for other platforms than this one.
 
-`ziglang` from PyPI is clang with the C libraries and headers of every target it knows, macOS's
-among them. It has none of Apple's frameworks, and this package needs none to build.
+`ziglang` from PyPI is clang with the C libraries and headers of all its targets, including macOS.
+It does not contain Apple's frameworks, but this package needs none of them to build.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ TIMEOUT_S = 900  # the first link for a target compiles that target's C library
 
 @dataclass(frozen=True)
 class Target:
-    """A platform to compile for. `triple` is zig's name of it."""
+    """A platform to compile for. `triple` is zig's name for it."""
 
     name: str
     triple: str
@@ -48,15 +48,15 @@ def executable() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Its caches lie under build/, as all that is built."""
+    """Environment variables that put zig's caches under build/."""
     cache = str(ROOT / "build" / "zig-cache")
     return {**os.environ, "ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
 
 
 def cc(target: Target, *arguments: str | Path) -> str:
-    """Runs the compiler; returns what it complained of, or "" when it succeeded.
+    """Runs the compiler. Returns its messages if it failed, otherwise "".
 
-    Warnings that do not fail a compilation are not to be relied on: zig's cache swallows them.
+    Warnings of a compilation that succeeds get lost, because zig's cache does not repeat them.
     """
     # Without -O zig adds UBSan, and with it a runtime library that is not ours.
     command = [executable(), "cc", "-target", target.triple, "-O2", *map(str, arguments)]

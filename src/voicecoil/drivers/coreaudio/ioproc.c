@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum { INPUT = 0, OUTPUT = 1 };
-enum { FAR_NS = 10000000 }; /* more than drift and jitter ever make */
+enum { FAR_NS = 10000000 }; /* greater than any drift and jitter */
 
 typedef struct direction {
     uint32_t channels;
@@ -37,8 +37,8 @@ struct vc_ioproc {
 /* ---- time -------------------------------------------------------------------------------------
  */
 
-/* 64 bits times 32 bits over 32 bits, in two halves: what is carried over is below the denominator,
- * so that nothing overflows. */
+/* Computes value * numerator / denominator in two halves. Nothing overflows, because the remainder
+ * that is carried over is less than the denominator. */
 static uint64_t scale(uint64_t value, uint32_t numerator, uint32_t denominator, bool up) {
     uint64_t high = (value >> 32) * numerator;
     uint64_t low = (value & 0xffffffffu) * numerator;
@@ -117,9 +117,8 @@ static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *st
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
-/* Frames of this cycle: what the buffers hold, never what was asked for. The smallest of the
- * buffers that are used; buffers that are off have a size too, and count where there is nothing
- * else. */
+/* Frames of this cycle: as many as the smallest used buffer holds, whatever size was requested.
+ * Buffers without memory have a size, too, and count if there are no others. */
 static uint32_t buffer_frames(const AudioBufferList *list, uint32_t buffers, bool with_memory,
                               uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < buffers; i++) {
@@ -145,8 +144,8 @@ static uint32_t cycle_frames(const vc_ioproc *ioproc, const AudioBufferList *inp
     return frames == UINT32_MAX ? 0 : frames;
 }
 
-/* The stream's channels in the device's buffers. One buffer, or planar memory, comes out uniform,
- * so that it can be used as it lies. */
+/* Describes the stream's channels in the device's buffers. One buffer, or planar memory, gets a
+ * uniform description, so that the engine can use the memory directly. */
 static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferList *list,
                             uint32_t frames) {
     vc_audio audio = {.channels = d->channels};
@@ -182,7 +181,7 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
         if (same_buffer) {
             distance = (ptrdiff_t)d->map[c].channel - (ptrdiff_t)d->map[c - 1].channel;
         } else {
-            /* Different buffers: only memory without a hole between them counts as one. */
+            /* Different buffers count as one memory only if there is no gap between them. */
             uintptr_t from = (uintptr_t)d->list[c - 1].data, to = (uintptr_t)d->list[c].data;
             bool planar = d->list[c].stride == 1 && d->list[c - 1].stride == 1 &&
                           to - from == frames * sizeof(float);
@@ -200,8 +199,8 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
     return audio;
 }
 
-/* Channels of the device that the stream does not have are silent: nothing says that CoreAudio
- * hands over zeros. */
+/* Silences the channels of the device that the stream does not have, because CoreAudio does not
+ * guarantee that they are zero. */
 static void silence_rest(const direction *d, AudioBufferList *list) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers; i++) {
         AudioBuffer *buffer = &list->mBuffers[i];
@@ -212,7 +211,8 @@ static void silence_rest(const direction *d, AudioBufferList *list) {
     }
 }
 
-/* Frames behind those that the engine wrote, where buffers of one cycle differ. */
+/* Silences the frames after those that the engine wrote, if the buffers of a cycle differ in size.
+ */
 static void silence_tail(const direction *d, AudioBufferList *list, uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < d->buffers; i++) {
         AudioBuffer *buffer = &list->mBuffers[i];
@@ -235,7 +235,7 @@ static void silence(AudioBufferList *list) {
  */
 
 static void count(_Atomic uint64_t *counter) {
-    /* One writer: no read-modify-write is needed. */
+    /* There is only one writer, so no read-modify-write is needed. */
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
                           memory_order_relaxed);
 }
@@ -296,7 +296,7 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
     (void)device;
     vc_ioproc *ioproc = client_data;
     uint64_t turn = atomic_load_explicit(&ioproc->turn, memory_order_relaxed);
-    /* Sequentially consistent, against a detach: the turn before the engine. */
+    /* Sequentially consistent: a detach relies on `turn` changing before the engine is read. */
     atomic_store(&ioproc->turn, turn + 1);
     vc_engine *engine = atomic_load(&ioproc->engine);
     if (engine != NULL) {

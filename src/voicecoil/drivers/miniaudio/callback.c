@@ -45,7 +45,7 @@ static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const floa
     vc_cycle cycle = {
         .frames = frames, .now = vc_ma_advance(io, frames, now_ns), .called_ns = now_ns};
     if (in->channels) {
-        /* Only read from: vc_audio has one type for both ways. */
+        /* The input is only read; vc_audio has one type for both directions. */
         cycle.input = channels_of(in, (float *)(uintptr_t)input);
         cycle.input_time = later(io, cycle.now, -in->latency_frames);
         if (io->told && !io->pulse.pulse.is_playback) {
@@ -84,7 +84,7 @@ static bool too_early(vc_ma_io *io) {
     if (!atomic_load_explicit(&io->early, memory_order_relaxed)) {
         return false;
     }
-    /* What miniaudio put into the ring before the first cycle would make all input late. */
+    /* Frames that miniaudio put into the ring before the first cycle would delay all input. */
     bool ring = io->jack.jack.readable; /* not compared with NULL: see vc_cycle_run */
     bool stale = ring && !atomic_load_explicit(&io->emptied, memory_order_relaxed);
     uint32_t first = 0;
@@ -94,7 +94,7 @@ static bool too_early(vc_ma_io *io) {
     return early;
 }
 
-/* Whether the engine can have a cycle of so many frames at the rate that the server has now. */
+/* Whether the engine can take a cycle of this many frames at the server's present rate. */
 static bool takes(vc_ma_io *io, uint32_t frames) VC_REALTIME;
 static bool takes(vc_ma_io *io, uint32_t frames) {
     uint32_t fixed = atomic_load_explicit(&io->fixed_frames, memory_order_relaxed);
@@ -110,11 +110,11 @@ static bool takes(vc_ma_io *io, uint32_t frames) {
 void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) {
     vc_ma_io *io = io_of(device);
     if (io == NULL) {
-        return; /* it is still being opened */
+        return; /* the device is still being opened */
     }
     int64_t now_ns = io->clock_ns();
     uint64_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
-    /* Sequentially consistent, against a detach: the turn before the engine. */
+    /* Sequentially consistent: a detach relies on `turn` changing before the engine is read. */
     atomic_store(&io->turn, turn + 1);
     vc_engine *engine = atomic_load(&io->engine);
     bool fits = engine != NULL && takes(io, frames);

@@ -6,9 +6,9 @@
 #endif
 #include "time_line.h"
 
-/* What the time line gives way when callbacks come later: more than a crystal's error. */
+/* How fast the time line yields to callbacks that come later. More than a crystal's error. */
 static const double DRIFT = 2e-4;
-static const uint32_t MAX_LATENCY_FRAMES = 1u << 24; /* more is nonsense; as in jack.py */
+static const uint32_t MAX_LATENCY_FRAMES = 1u << 24; /* more is an error; as in jack.py */
 /* After an xrun of JACK's: in so many cycles at least one callback comes in time, so that the
  * shortest delay among them is what the server lost beyond what is known already. */
 enum { RECOUNT_CYCLES = 16, RECOUNT_SHARE = 8 /* of a period: less is none */ };
@@ -29,7 +29,7 @@ static void raise_priority(const vc_ma_io *io) {
 #endif
 }
 
-/* The device was not running, or is new: its time line goes on by the time that passed. */
+/* Begins a run of the device. The time line advances by the time since the last run. */
 static void begin_run(vc_ma_io *io, int64_t now_ns) {
     if (io->position_ns != 0) {
         io->position += llrint((double)(now_ns - io->position_ns) / io->ns_per_frame);
@@ -38,7 +38,7 @@ static void begin_run(vc_ma_io *io, int64_t now_ns) {
     io->settled_ns = now_ns + io->settle_ns;
 }
 
-/* jack_latency_callback_mode_t has the input's first, as we do. */
+/* The indices are also the values of jack_latency_callback_mode_t, which has the input first. */
 static void ask_latencies(vc_ma_io *io) VC_REALTIME;
 static void ask_latencies(vc_ma_io *io) {
     for (int i = INPUT; i <= OUTPUT; i++) {
@@ -108,7 +108,7 @@ static void recount(vc_ma_io *io, int64_t late_ns, int64_t period_ns) {
     }
 }
 
-/* False: JACK does not say. */
+/* Returns false if JACK does not report its cycles. */
 static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t now_ns, int64_t *host_ns) {
     vc_jack_call call;
     if (!vc_jack_line_next(&io->jack, fresh, frames, &call)) {
@@ -126,7 +126,7 @@ static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t now_ns,
         io->settled_ns = at_ns; /* JACK plays what it gets from the first cycle on */
         io->recount = 0;
     }
-    /* A counter that jumps ahead by more than time has passed was restarted, too. */
+    /* A counter that jumps ahead by more than the time that has passed was restarted, too. */
     int64_t passed_ns = at_ns - expected_ns(io) + period_ns;
     if (call.skipped_frames > 0 && frames_ns(io, call.skipped_frames) <= passed_ns) {
         lose(io, call.skipped_frames);
@@ -141,7 +141,7 @@ static void measure(vc_ma_io *io, int64_t now_ns) {
     int64_t away_ns = io->pulse.pulse.is_playback ? io->told_ns - now_ns : now_ns - io->told_ns;
     int64_t away = llrint((double)away_ns / io->ns_per_frame);
     if (away < 0) {
-        return; /* too late: the server has not told of the break yet */
+        return; /* the server has not reported the break yet */
     }
     int64_t shortest = atomic_load_explicit(&io->shortest_frames, memory_order_relaxed);
     if (shortest < 0 || away < shortest) {
