@@ -53,6 +53,7 @@ class Processes:
         """Starts one; its output goes to a file in the folder."""
         surroundings = {**os.environ, **self.env, **env}
         surroundings.pop("DISPLAY", None)
+        surroundings.pop("LD_PRELOAD", None)  # a sanitizer's library, which is for the client
         log = self.folder / f"{len(self.running)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
