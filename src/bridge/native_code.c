@@ -6,7 +6,10 @@
 
 int32_t vc_native_code_process(vc_block *block, void *user) {
     vc_native_code *code = user;
-    atomic_store_explicit(&code->thread, PyThread_get_thread_ident(), memory_order_relaxed);
+    VC_UNPROVEN /* it reads the thread's own pthread_self */
+        unsigned long me = PyThread_get_thread_ident();
+    VC_PROVEN_AGAIN
+    atomic_store_explicit(&code->thread, me, memory_order_relaxed);
     int32_t answer = vc_slot_process(block, code->slot);
     atomic_store_explicit(&code->thread, 0, memory_order_relaxed);
     return atomic_load_explicit(&code->raised, memory_order_relaxed) ? VC_ERROR : answer;

@@ -20,7 +20,7 @@ typedef struct vc_native_code {
 } vc_native_code;
 
 /* Runs what is in the slot; VC_ERROR if Python code inside of it raised. [IO] */
-int32_t vc_native_code_process(vc_block *block, void *code);
+int32_t vc_native_code_process(vc_block *block, void *code) VC_REALTIME;
 /* The thread that is inside, else 0. [IO, control] */
 unsigned long vc_native_code_running_on(const vc_native_code *code);
 /* [the thread that is inside] */

@@ -37,7 +37,7 @@ vc_thread *vc_worker_thread(vc_worker *worker);
  * code */
 void vc_worker_quit(vc_worker *worker);
 /* Whether it has ended, or was never begun. [any] */
-bool vc_worker_ended(const vc_worker *worker);
+bool vc_worker_ended(const vc_worker *worker) VC_REALTIME;
 /* Waits for its end. False: not within `deadline_ns`; then nothing may be freed. [control] */
 bool vc_worker_join(vc_worker *worker, int64_t deadline_ns);
 /* Waits until the engine's state is VC_FINISHED. False: `timeout_ns` passed, or a signal came that
