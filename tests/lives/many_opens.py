@@ -22,4 +22,5 @@ for number in range(201):
     beat.called.clear()
     with vc.OutputStream(beat, driver=driver, arrays="memoryview", latency=HOME):
         assert beat.called.wait(20)
-until(lambda: native_threads() == before)  # a thread that was joined is still on its way out
+# A thread that was joined may still be on its way out, also one that was counted in `before`.
+until(lambda: native_threads() <= before)
