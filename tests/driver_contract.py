@@ -286,14 +286,16 @@ class DriverContract:
     ) -> None:
         monkeypatch.setattr("voicecoil.streams.base.STOP_TIMEOUT_S", 0.2)
         monkeypatch.setattr("voicecoil.streams.base.HALT_S", 0.1)
-        inside, free = threading.Event(), threading.Event()
+        started, inside, free = threading.Event(), threading.Event(), threading.Event()
 
         def callback(block: vc.Block) -> None:
-            inside.set()
-            free.wait(30)
+            if started.is_set():  # PulseAudio's start waits for the first block
+                inside.set()
+                free.wait(30)
 
         stream = self.open_output(rig, callback)
         stream.start()
+        started.set()
         mover = threading.Thread(target=rig.advance, args=(1,))
         mover.start()
         assert inside.wait(30)
