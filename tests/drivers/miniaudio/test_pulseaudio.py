@@ -111,3 +111,24 @@ def named(rig: PulseRig, what: str) -> list[str]:
         if properties.get("application.name") == program_name():
             names.append(properties["media.name"])
     return sorted(names)
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_names_of_the_server_reach_the_terminal_as_printable_text(options: tuple[str, ...]) -> None:
+    server = PulseServer()
+    try:
+        words = "sink_properties=device.description='a\x1b[31m\u202e\u009bred'"
+        assert server.control("load-module", "module-null-sink", "sink_name=odd", words)
+        done = subprocess.run(
+            [sys.executable, "-m", "voicecoil", "devices", *options],
+            env={**server.processes.env, **server.env, "VOICECOIL_DRIVER": "miniaudio:pulse"},
+            capture_output=True,
+            timeout=60,
+        )
+    finally:
+        server.close()
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode()
+    assert "odd" in text
+    assert "[31m" in text
+    assert text.replace("\n", "").isprintable()
