@@ -172,7 +172,9 @@ def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_p
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)
     try:
-        stream.start()
+        # Not stream.start(): the main thread would give the GIL away while it waits for that.
+        assert stream._connection is not None
+        stream._connection.start()
         came = library.vc_test_wait(last, 20_000 if isolated else 300)
     finally:
         sys.setswitchinterval(switch)
