@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from voicecoil import _core
 from voicecoil.arguments import check_blocksize, check_count, check_gain, check_samplerate
 from voicecoil.drivers.virtual.driver import MAX_FRAMES, VirtualDevice, VirtualDriver
-from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.channels import check_channels
 from voicecoil.resources import resource_errors
 from voicecoil.streams.base import Callback, CodeFactory
@@ -132,7 +133,9 @@ def render(
             while cycles > 0 and stream.active:  # `Stop` or an exception ends the stream early
                 device.step(min(cycles, STEP_CYCLES), timeout_s=None)
                 cycles -= STEP_CYCLES
-            stream.abort()
+            # At exit the stream of a daemon thread is closed. Nothing uses its result then.
+            with contextlib.suppress(StreamClosedError):
+                stream.abort()
             result[total - device.capture_room :] = 0.0
     finally:
         stream.close()
