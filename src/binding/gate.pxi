@@ -1,0 +1,49 @@
+# The bridge for other extensions.
+
+
+cdef class Gate:
+    """A gate of another extension; see bridge/gate.h."""
+
+    cdef voicecoil_gate *gate
+
+    def __init__(self, uintptr_t address):
+        self.gate = <voicecoil_gate *>address
+        vc_gate_hold(self.gate)
+
+    def __dealloc__(self):
+        if self.gate != NULL:
+            vc_gate_release(self.gate)
+
+    def shut(self, double timeout_s):
+        """Closes the gate and waits until no thread is inside.
+
+        Returns the number of threads that are still inside, or -1 if the caller is one of them.
+        """
+        return vc_gate_shut(self.gate, timeout_s)
+
+    def take(self):
+        """Takes the kept exception: the object, bytes that describe it, or None."""
+        return vc_gate_take_exception(self.gate)
+
+    def clear(self):
+        """Drops the callable. Call it after the gate is shut."""
+        vc_gate_clear(self.gate)
+
+    def make(self, bytes wanted):
+        """[keeper] Makes the interpreter, imports the callable and returns a marshalled answer."""
+        return vc_gate_make(self.gate, wanted)
+
+    def interrupt(self):
+        """[keeper] Does nothing, because several threads may be inside."""
+
+    def end(self):
+        """[keeper] Ends the interpreter. Call it after the gate is shut."""
+        vc_gate_end(self.gate)
+
+    def break_import(self):
+        """Raises SystemExit in the keeper if it is importing the callable. Returns at once."""
+        vc_gate_break_import(self.gate)
+
+
+# voicecoil_bridge_import() of voicecoil_bridge.h looks this capsule up.
+_bridge_api = PyCapsule_New(<void *>vc_bridge_api(), "voicecoil._core._bridge_api", NULL)

@@ -1,0 +1,106 @@
+# The mixer and its clips.
+
+
+cdef class Clip:
+    """One piece of sound on its way through a mixer."""
+
+    cdef vc_clip *clip
+    cdef object keep  # the ring or the buffer whose memory it plays
+    cdef object alive_in  # the mixer, while it has the clip
+
+    @staticmethod
+    def from_memory(const float[:, ::1] frames, uint64_t loops, start_frame, float gain):
+        cdef Clip self = Clip()
+        cdef const float *data = &frames[0, 0] if frames.shape[0] else NULL
+        self.keep = frames
+        self.clip = vc_clip_from_memory(data, <uint64_t>frames.shape[0],
+                                        <uint32_t>frames.shape[1], loops,
+                                        VC_CLIP_NOW if start_frame is None else start_frame, gain)
+        if self.clip == NULL:
+            raise MemoryError
+        return self
+
+    @staticmethod
+    def from_ring(Ring ring, start_frame, float gain):
+        cdef Clip self = Clip()
+        self.keep = ring
+        self.clip = vc_clip_from_ring(ring.ring,
+                                      VC_CLIP_NOW if start_frame is None else start_frame, gain)
+        if self.clip == NULL:
+            raise MemoryError
+        return self
+
+    def wait_for_ring(self):
+        """Makes the IO thread wait for frames while the ring is empty, instead of playing silence.
+
+        This is only for devices whose clock is not real. Call it before a mixer has the clip.
+        """
+        vc_clip_wait_with(self.clip, vc_device_wait_for_ring)
+
+    def __dealloc__(self):
+        vc_clip_free(self.clip)
+
+    @property
+    def state(self):
+        return vc_clip_get_state(self.clip)
+
+    @property
+    def position(self):
+        return vc_clip_position(self.clip)
+
+    @property
+    def starved_frames(self):
+        return vc_clip_starved_frames(self.clip)
+
+    @property
+    def started_at(self):
+        """Mixer frame at which the clip began; None if it has not begun."""
+        cdef int64_t frame = vc_clip_started_at(self.clip)
+        return None if frame == VC_CLIP_NOW else frame
+
+
+cdef class MixerCode(Code):
+    """Mixes clips, each of which begins at an exact frame."""
+
+    cdef vc_mixer *mixer
+    cdef dict clips  # by address: keeps each Clip alive as long as the IO thread may use it
+
+    def __init__(self, uint32_t channels, uint32_t capacity, bint end_when_empty):
+        self.mixer = vc_mixer_new(channels, capacity, end_when_empty)
+        if self.mixer == NULL:
+            raise MemoryError
+        self.clips = {}
+        self.process = vc_mixer_process
+        self.user = self.mixer
+
+    def __dealloc__(self):
+        if self.mixer != NULL:
+            vc_mixer_free(self.mixer)
+
+    @cython.critical_section
+    def add(self, Clip clip):
+        """Gives a clip to the mixer. Returns false if the mixer is full."""
+        self.collect()
+        if not vc_mixer_add(self.mixer, clip.clip):
+            return False
+        self.clips[<uintptr_t>clip.clip] = clip
+        return True
+
+    @cython.critical_section
+    def stop(self, Clip clip, uint32_t fade_frames):
+        """Fades a clip out. Returns false if too many commands wait for the IO thread."""
+        return vc_mixer_stop(self.mixer, clip.clip, fade_frames)
+
+    @cython.critical_section
+    def collect(self):
+        """Drops the clips that have ended. Returns the number of those that are left."""
+        cdef vc_clip *clip = vc_mixer_collect(self.mixer)
+        while clip != NULL:
+            self.clips.pop(<uintptr_t>clip, None)
+            clip = vc_mixer_collect(self.mixer)
+        return vc_mixer_alive(self.mixer)
+
+    @property
+    def frames(self):
+        """Frames mixed since the start."""
+        return vc_mixer_frames(self.mixer)
