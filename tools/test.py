@@ -1,6 +1,6 @@
 """``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
 
-python3 tools/test.py [--only lint,core,simulator,sanitizers,macos,workflows,newer,free,3.12]
+python3 tools/test.py [--only lint,docs,core,simulator,sanitizers,macos,workflows,newer,free,3.12]
                       [--long] [-- arguments of pytest]
 
 The whole suite runs on the oldest Python, and on each other one the tests that depend on the
@@ -165,7 +165,10 @@ def steps(only: set[str], long: bool, pytest_arguments: list[str]) -> list[Step]
     newer = newer if not only or "newer" in only else []
     newer_command = [sys.executable, "tools/newer_pythons.py", "--only", ",".join(newer)]
 
-    listed = [environment(oldest, found[oldest], "lint"), *checks(only, found[oldest], oldest)]
+    listed = [
+        environment(oldest, found[oldest], "lint", "docs"),
+        *checks(only, found[oldest], oldest),
+    ]
     if newer:
         listed.append(Step("newer Pythons", [*newer_command, "--set-up"], lane="Pythons"))
     listed += [environment(name, found[name]) for name in wanted if name != oldest]
@@ -209,6 +212,7 @@ def checks(only: set[str], python: str, version: str) -> list[Step]:
             "workflows", [python, "tools/check_workflows.py"], lane="other platforms"
         ),
         "lint": lint(env),
+        "docs": Step("documentation", [str(env / "bin" / "python"), "tools/docs.py"], lane="C"),
     }
     return [step for name, step in possible.items() if not only or name in only]
 
@@ -231,7 +235,9 @@ def suite(version: str, whole: bool, first: bool, pytest_arguments: list[str]) -
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", default="", help="lint, core, simulator, sanitizers, macos, newer, free, 3.12 ..."
+        "--only",
+        default="",
+        help="lint, docs, core, simulator, sanitizers, macos, workflows, newer, free, 3.12 ...",
     )
     parser.add_argument("--long", action="store_true", help="everything on each Python, and often")
     parser.add_argument("pytest", nargs="*", help="arguments for pytest")
