@@ -137,6 +137,7 @@ def lint(env: Path) -> Step:
         ["env", "PYTHONPATH=src", str(binaries / "lint-imports"), "--no-cache"],
         [sys.executable, "tools/sizes.py"],
         [sys.executable, "tools/public_names.py", "--check"],
+        [sys.executable, "tools/stream_parameters.py", "--check"],
         lane="other platforms",
     )
 

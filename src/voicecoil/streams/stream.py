@@ -2,6 +2,10 @@
 
 A stream opens a device and runs a callback for its IO cycles. When ``stop()`` has returned, no
 callback runs or will run.
+
+Most parameters are the same for the three kinds. Editors show only the docstring and the signature
+that are written at a class, and the TypeError for a wrong keyword names the class that was called.
+Therefore `OutputStream` has the original, and tools/stream_parameters.py copies it to the others.
 """
 
 from __future__ import annotations
@@ -10,9 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from voicecoil.drivers.protocol import Device, Driver, Latency
-from voicecoil.errors import (
-    ArgumentError,
-)
+from voicecoil.errors import ArgumentError
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import channel_map

@@ -1,0 +1,77 @@
+#!/usr/bin/env python3
+"""Copies the parameters that the three kinds of stream share from one class to the others.
+
+    python3 tools/stream_parameters.py [--check]
+
+They are written once, in `OutputStream` in src/voicecoil/streams/stream.py: the docstring and the
+constructor. `InputStream` and `Stream` get them from there, because an editor shows the text that
+stands in the source and does not run code that would put it together.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "voicecoil" / "streams" / "stream.py"
+ORIGINAL = "OutputStream"
+COPIES = ("InputStream", "Stream")
+OWN = ("callback", "channels", "blocksize")  # each kind describes these itself
+HEADING = "    Parameters\n    ----------\n"
+NEXT_SECTION = "\n    Raises\n"
+
+
+def split(docstring: str) -> tuple[str, dict[str, str], str]:
+    """Returns the text before the parameters, each parameter by name, and the text after them."""
+    before, rest = docstring.split(HEADING)
+    parameters, after = rest.split(NEXT_SECTION)
+    found = re.findall(r"^    (\S.*?) : .*\n(?:     .*\n)*", parameters, re.MULTILINE)
+    texts = re.findall(r"^    \S.*\n(?:     .*\n)*", parameters, re.MULTILINE)
+    return before, dict(zip(found, texts, strict=True)), after
+
+
+def updated(text: str) -> str:
+    """The source in which the shared parameters of all three kinds are those of `ORIGINAL`."""
+    docstrings, constructors = {}, {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ClassDef):
+            docstrings[node.name] = segment(text, node.body[0])
+            constructors[node.name] = next(
+                segment(text, member)
+                for member in node.body
+                if isinstance(member, ast.FunctionDef) and member.name == "__init__"
+            )
+    _, shared, after = split(docstrings[ORIGINAL])
+    for name in COPIES:
+        before, own, _ = split(docstrings[name])
+        parameters = {**shared, **{parameter: own[parameter] for parameter in OWN}}
+        docstring = before + HEADING + "".join(parameters.values()) + NEXT_SECTION + after
+        text = text.replace(docstrings[name], docstring)
+        text = text.replace(constructors[name], constructors[ORIGINAL])
+    return text
+
+
+def segment(text: str, node: ast.stmt) -> str:
+    """The source of a statement."""
+    found = ast.get_source_segment(text, node)
+    assert found is not None
+    return found
+
+
+def main() -> int:
+    text = SOURCE.read_text()
+    if "--check" not in sys.argv[1:]:
+        SOURCE.write_text(updated(text))
+    elif updated(text) != text:
+        print(
+            f"{SOURCE}: the kinds of stream describe a shared parameter differently; "
+            f"write it in {ORIGINAL} and run tools/stream_parameters.py"
+        )
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
