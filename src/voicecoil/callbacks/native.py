@@ -1,6 +1,6 @@
 """Native functions as callbacks. They run on the IO thread without Python.
 
-This C signature is stable (``vc_native_fn`` in ``voicecoil.h``)::
+This C signature is stable (``vc_native_fn`` in ``src/core/native.h``)::
 
     int32_t callback(float *output, const float *input, uint32_t frames,
                      const vc_block *block, void *user);
