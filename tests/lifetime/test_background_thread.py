@@ -40,11 +40,15 @@ class Now(BaseException):
     pass
 
 def raise_now(number, frame):
-    raise Now
+    global armed
+    if armed:  # Python may call this long after the signal, in a later line of this program
+        armed = False
+        raise Now
 
 # Python shows an exception in a weak reference's callback, where nothing can catch it.
 sys.unraisablehook = lambda found: None if found.exc_type is Now else sys.__unraisablehook__(found)
 signal.signal(signal.SIGALRM, raise_now)
+armed = False
 ran = 0
 
 def run():
@@ -56,8 +60,10 @@ for number in range(400):
     thread = BackgroundThread(run, "runs")
     before = ran
     try:
+        armed = True
         signal.setitimer(signal.ITIMER_REAL, 1e-6 * (1 + number))
         thread.start()
+        armed = False
         signal.setitimer(signal.ITIMER_REAL, 0)
     except (Now, RuntimeError):  # Thread.start finds a lock of its own in disorder
         interrupted += 1
