@@ -38,6 +38,17 @@ autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # the numpydoc sections have the types, with their units
 numpydoc_show_class_members = False
 numpydoc_class_members_toctree = False
+# What the docstring of each name in the reference must have: a summary that is one sentence, every
+# parameter with its type, in the order of the signature, and what is returned or yielded.
+numpydoc_validation_checks = {
+    *("GL05", "GL06", "GL07", "GL08", "GL09", "GL10"),
+    *("SS01", "SS02", "SS04"),
+    *("PR01", "PR02", "PR03", "PR04", "PR05", "PR06", "PR07", "PR08", "PR10"),
+    *("RT01", "RT02", "RT03", "RT04", "YD01"),
+}
+# Only the library makes these objects. Their docstrings describe the attributes, or say which
+# function returns them, and not the parameters of the constructor.
+numpydoc_validation_overrides = {"PR01": [r"Attributes\n-----", r"returned by :func:`"]}
 
 doctest_global_setup = """
 import os

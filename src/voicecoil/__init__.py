@@ -45,7 +45,13 @@ __all__ = ["__version__", "get_include", *sorted(_HOME_OF)]
 
 
 def get_include() -> str:
-    """The folder of ``voicecoil_bridge.h``, for compiling extensions that use the bridge."""
+    """The folder of ``voicecoil_bridge.h``, for compiling extensions that use the bridge.
+
+    Returns
+    -------
+    str
+        The path of the folder.
+    """
     from pathlib import Path
 
     return str(Path(__file__).parent / "include")

@@ -155,11 +155,23 @@ class IsolatedError(VoicecoilError):
 
 
 class IsolatedImportError(IsolatedError, ImportError):
-    """The module of a callable cannot be imported in an isolated interpreter."""
+    """The module of a callable cannot be imported in an isolated interpreter.
+
+    Attributes
+    ----------
+    traceback : str
+        The traceback as text, because objects cannot be passed between interpreters.
+    """
 
 
 class IsolatedCallbackError(IsolatedError, RuntimeError):
-    """A callable in an isolated interpreter raised an exception."""
+    """A callable in an isolated interpreter raised an exception.
+
+    Attributes
+    ----------
+    traceback : str
+        The traceback as text, because objects cannot be passed between interpreters.
+    """
 
 
 class FileMissingError(VoicecoilError, FileNotFoundError):

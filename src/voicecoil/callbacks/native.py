@@ -98,7 +98,13 @@ class NativeCallback(Unique):
 
 
 def ctypes_type() -> Any:
-    """Return the signature as a ctypes function type, for casting the function of a library."""
+    """Return the signature as a ctypes function type, for casting the function of a library.
+
+    Returns
+    -------
+    type
+        A function type made by ``ctypes.CFUNCTYPE``.
+    """
     pointer = ctypes.c_void_p
     return ctypes.CFUNCTYPE(ctypes.c_int32, pointer, pointer, ctypes.c_uint32, pointer, pointer)
 

@@ -31,7 +31,13 @@ _ANY_CTYPES: Any = ctypes._SimpleCData.__mro__[1]
 
 
 def numba_signature() -> Any:
-    """Return the signature for ``@numba.cfunc(...)``. `block` and `user` are ``voidptr``."""
+    """Return the signature for ``@numba.cfunc(...)``. `block` and `user` are ``voidptr``.
+
+    Returns
+    -------
+    numba signature
+        ``int32(float32*, float32*, uint32, voidptr, voidptr)``.
+    """
     from numba import types
 
     floats: Any = types.CPointer(types.float32)  # type: ignore[no-untyped-call,unused-ignore]

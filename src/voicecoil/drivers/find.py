@@ -19,6 +19,11 @@ def devices(driver: str | Driver | None = None) -> list[Device]:
     ----------
     driver : str, Driver or None
         The driver that lists them; None: the driver that streams use by default.
+
+    Returns
+    -------
+    list of Device
+        A snapshot of each device, in the order of the audio system.
     """
     return get_driver(driver).devices()
 
@@ -29,6 +34,14 @@ def default_device(direction: Direction, driver: str | Driver | None = None) -> 
     Parameters
     ----------
     direction : {"input", "output"}
+        The direction of the stream.
+    driver : str, Driver or None
+        The driver that lists the devices; None: the driver that streams use by default.
+
+    Returns
+    -------
+    Device
+        A snapshot of the device.
 
     Raises
     ------

@@ -69,7 +69,18 @@ class Device:
     is_default_output: bool = False
 
     def channels(self, direction: Direction) -> int:
-        """Channels in one direction."""
+        """Channels in one direction.
+
+        Parameters
+        ----------
+        direction : {"input", "output"}
+            The direction.
+
+        Returns
+        -------
+        int
+            The number of channels; 0 if the device does not have this direction.
+        """
         return self.input_channels if direction == "input" else self.output_channels
 
 

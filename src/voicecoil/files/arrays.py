@@ -35,7 +35,7 @@ class ArraySource(Unique):
     Parameters
     ----------
     array : ndarray, shape (frames,) or (frames, channels)
-        float32, float64, int16, int32 or uint8; at least one frame and one channel.
+        The samples: float32, float64, int16, int32 or uint8; at least one frame and one channel.
         Any memory layout and byte order.
     samplerate : int
         Frames per second.
@@ -136,7 +136,13 @@ class ArraySource(Unique):
         return scaled
 
     def seek(self, frame: int) -> None:
-        """Go to a frame, 0 to `frames`."""
+        """Go to a frame, 0 to `frames`.
+
+        Parameters
+        ----------
+        frame : int
+            The frame that the next `read` begins with.
+        """
         self._check_open()
         self._position = check_seek(frame, self.frames)
 

@@ -55,6 +55,7 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     Returns
     -------
     Source
+        Positioned at its first frame, or where a given source stands.
 
     Raises
     ------
@@ -358,11 +359,21 @@ class ConvertedSource(Unique):
 def read_all(
     source: Source, chunk_frames: int = 65_536, max_frames: int | None = None
 ) -> NDArray[np.float32]:
-    """Read the remaining frames of a source, at most `max_frames`, and close the source.
+    """Read the remaining frames of a source and close it.
+
+    Parameters
+    ----------
+    source : Source
+        Read from its present position.
+    chunk_frames : int
+        Number of frames in one read.
+    max_frames : int or None
+        Largest number of frames to read; None: all.
 
     Returns
     -------
-    ndarray of float32, shape (frames, channels), C-contiguous
+    ndarray of float32, shape (frames, channels)
+        A C-contiguous array.
     """
     import numpy as np
 

@@ -91,7 +91,7 @@ class FileSink(Unique):
     channels : int
         1 to 1024; at most 8 for FLAC and 2 for MP3.
     subtype : str, optional
-        libsndfile's name of the sample format, such as ``"PCM_16"`` or ``"PCM_24"``. The default is
+        The sample format, as libsndfile names it: ``"PCM_16"``, ``"PCM_24"`` ... The default is
         ``"FLOAT"`` for WAV, CAF, AU, W64, RF64 and ``.aifc``, which is lossless for float32 frames.
         It is ``"PCM_24"`` for ``.aiff`` and FLAC, because programs expect integers in these files.
     whole : bool

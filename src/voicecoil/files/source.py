@@ -74,14 +74,28 @@ class Source(Protocol):
     def frames(self) -> int | None: ...
 
     def read(self, max_frames: int) -> NDArray[np.float32]:
-        """Return the next frames, float32 of shape ``(n, channels)``.
+        """Return the next frames.
 
-        ``n`` is `max_frames` until fewer frames are left. At the end and after it, ``n`` is 0.
+        Parameters
+        ----------
+        max_frames : int
+            Largest number of frames to return, 1 or more.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, channels)
+            ``n`` is `max_frames` until fewer frames are left. At the end and after it, ``n`` is 0.
         """
         ...
 
     def seek(self, frame: int) -> None:
-        """Go to a frame, 0 to `frames`."""
+        """Go to a frame.
+
+        Parameters
+        ----------
+        frame : int
+            The frame that the next `read` begins with, 0 to `frames`.
+        """
         ...
 
     def close(self) -> None:
@@ -126,6 +140,7 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
     Returns
     -------
     FileSource
+        The open file, at its first frame.
 
     Raises
     ------

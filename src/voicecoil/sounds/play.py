@@ -186,6 +186,11 @@ class Playback(Unique):
         """Return and remove the events of the device since the last call, oldest first.
 
         All sounds on the device share these events, so each event is returned to one of them only.
+
+        Returns
+        -------
+        list of Event
+            Empty if nothing happened.
         """
         return self._output.stream.events()
 
@@ -193,6 +198,11 @@ class Playback(Unique):
         """Return the level of each channel of the device since the last call.
 
         The levels are those of all sounds on the device together.
+
+        Returns
+        -------
+        list of Level
+            One level for each channel that plays.
         """
         return self._output.stream.levels()
 
@@ -241,7 +251,9 @@ def play(
         then closed.
     samplerate : float or None
         The array's sample rate, Hz. Required for an array. A file has its own rate.
-    device, driver
+    device : str, Device or None
+        As for :class:`OutputStream`.
+    driver : str, Driver or None
         As for :class:`OutputStream`.
     channels : int or None
         Number of the device's channels to use. None uses two, or all if the device has fewer. A
@@ -266,6 +278,7 @@ def play(
     Returns
     -------
     Playback
+        The sound, which is playing.
 
     Raises
     ------

@@ -138,15 +138,33 @@ class Recording(Unique):
         return self._stream._goes_on
 
     def events(self) -> list[Event]:
-        """Return and remove the events since the last call, oldest first."""
+        """Return and remove the events since the last call, oldest first.
+
+        Returns
+        -------
+        list of Event
+            Empty if nothing happened.
+        """
         return self._stream.events()
 
     def levels(self) -> list[Level]:
-        """Return the level of each channel since the last call."""
+        """Return the level of each channel since the last call.
+
+        Returns
+        -------
+        list of Level
+            One level for each recorded channel.
+        """
         return self._stream.levels()
 
     def stop(self) -> NDArray[np.float32] | str:
-        """End the recording and return the result of :meth:`wait`."""
+        """End the recording and return the result of :meth:`wait`.
+
+        Returns
+        -------
+        ndarray of float32, shape (frames, channels), or str
+            The recorded frames, or the path of the file.
+        """
         self._stream._refuse_in_fork()
         uninterrupted("look", self._stream._look)
         if self._stream.state != "closed" and self._stream._trouble() is None:
@@ -272,10 +290,16 @@ def record(
         continues until :meth:`Recording.stop`.
     duration_s : float or None
         Length of the recording in seconds.
+    device : str, Device or None
+        As for :class:`InputStream`.
+    driver : str, Driver or None
+        As for :class:`InputStream`.
     samplerate : float or None
         Sample rate of the recording, Hz. None uses the device's rate. If the device runs at another
         rate, its frames are converted.
-    device, driver, channels, blocksize, name
+    channels : int, sequence of int, or None
+        As for :class:`InputStream`.
+    blocksize : int or None
         As for :class:`InputStream`.
     subtype : str or None
         The file's sample format, such as "PCM_24". None uses the default of
@@ -294,10 +318,13 @@ def record(
         True if `file` may replace an existing file.
     mode : int
         Permissions of a new file, before the process's umask is applied.
+    name : str or None
+        As for :class:`InputStream`.
 
     Returns
     -------
     Recording
+        The recording, which is running.
 
     Raises
     ------

@@ -84,8 +84,8 @@ def render(
 
     Returns
     -------
-    numpy.ndarray
-        float32, shape (frames, channels). If the callback raises `Stop`, the rest is silence.
+    ndarray of float32, shape (frames, channels)
+        If the callback raises `Stop`, the rest is silence.
 
     Raises
     ------

@@ -172,12 +172,24 @@ class StreamFacts(Unique):
         return self.state in ("running", "waiting") and self._trouble() is None
 
     def now_ns(self) -> int:
-        """The current host time on the clock of this stream's time stamps, ns."""
+        """The current host time on the clock of this stream's time stamps, ns.
+
+        Returns
+        -------
+        int
+            Nanoseconds.
+        """
         clock = self._alive().clock
         return clock.clock_ns() if clock is not None else self._plan.driver.now_ns()
 
     def statistics(self) -> Statistics:
-        """The counts since the stream was opened. They stay readable after `close`."""
+        """The counts since the stream was opened. They stay readable after `close`.
+
+        Returns
+        -------
+        Statistics
+            A snapshot, which does not change any more.
+        """
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
         connection = self._connection
@@ -185,7 +197,13 @@ class StreamFacts(Unique):
         return read_statistics(connection.engine, self._code, worker, connection.overloads)
 
     def events(self) -> list[Event]:
-        """Takes the events since the last call, oldest first."""
+        """Takes the events since the last call, oldest first.
+
+        Returns
+        -------
+        list of Event
+            Empty if nothing happened.
+        """
         if self._connection is None:
             return []
         noticed = self._connection.take_news()

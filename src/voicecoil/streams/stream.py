@@ -153,7 +153,13 @@ class OutputStream(StreamBase):
         return self._latency("output")
 
     def levels(self) -> list[Level]:
-        """Level of each channel since the last call. Needs ``meter=True``."""
+        """Level of each channel since the last call. Needs ``meter=True``.
+
+        Returns
+        -------
+        list of Level
+            One level for each channel of ``block.output``.
+        """
         return self._levels()[1]
 
 
@@ -284,7 +290,13 @@ class InputStream(StreamBase):
         return self._latency("input")
 
     def levels(self) -> list[Level]:
-        """Level of each channel since the last call. Needs ``meter=True``."""
+        """Level of each channel since the last call. Needs ``meter=True``.
+
+        Returns
+        -------
+        list of Level
+            One level for each channel of ``block.input``.
+        """
         return self._levels()[0]
 
 
@@ -433,5 +445,10 @@ class Stream(StreamBase):
         """Level of each input and of each output channel since the last call.
 
         Needs ``meter=True``.
+
+        Returns
+        -------
+        (list of Level, list of Level)
+            The levels of ``block.input`` and those of ``block.output``.
         """
         return self._levels()

@@ -178,24 +178,66 @@ class SimulatedCoreAudio(Unique):
     # ---- the world ----
 
     def check(self, result: int) -> None:
-        """Raise an error with the simulator's message if a control function returned -1."""
+        """Raise an error with the simulator's message if a control function returned -1.
+
+        Parameters
+        ----------
+        result : int
+            The value that the control function returned.
+        """
         if result != 0:
             raise ArgumentError(f"the simulator refused: {self.report().splitlines()[-1:]}")
 
     def set(self, switch: str, value: int) -> None:
-        """Set one switch."""
+        """Set one switch.
+
+        Parameters
+        ----------
+        switch : str
+            The name of the switch, see the simulator's README.
+        value : int
+            The new value.
+        """
         self.check(self.library.sim_set(switch.encode(), value))
 
     def get(self, switch: str) -> int:
-        """Return the value of one switch."""
+        """Return the value of one switch.
+
+        Parameters
+        ----------
+        switch : str
+            The name of the switch, see the simulator's README.
+
+        Returns
+        -------
+        int
+            The value of the switch.
+        """
         return int(self.library.sim_get(switch.encode()))
 
     def load_fixture(self, number: int) -> None:
-        """Plug in the devices of a fixture, see the simulator's README."""
+        """Plug in the devices of a fixture, see the simulator's README.
+
+        Parameters
+        ----------
+        number : int
+            The number of the fixture.
+        """
         self.check(self.library.sim_load_fixture(number))
 
     def add_device(self, description: str) -> SimulatedDevice:
-        """Plug in a device with a description as in `devices`."""
+        """Plug in a device with a description as in `devices`.
+
+        Parameters
+        ----------
+        description : str
+            The device as in ``"uid=mine; in=2; out=2,2,8; rates=44100,48000"``.
+
+        Returns
+        -------
+        SimulatedDevice
+            The new device.
+        """
         object_id = int(self.library.sim_add_device(description.encode()))
         if object_id == 0:
             raise ArgumentError(f"{description!r}: {self.report().splitlines()[-1:]}")
@@ -204,14 +246,38 @@ class SimulatedCoreAudio(Unique):
         return SimulatedDevice(self, uid, object_id)
 
     def device(self, uid: str) -> SimulatedDevice:
-        """Return the device with this uid. It must be plugged in."""
+        """Return the device with this uid. It must be plugged in.
+
+        Parameters
+        ----------
+        uid : str
+            The unique identifier of the device.
+
+        Returns
+        -------
+        SimulatedDevice
+            The device.
+
+        Raises
+        ------
+        DeviceNotFoundError
+            No such device is plugged in.
+        """
         object_id = int(self.library.sim_find_device(uid.encode()))
         if object_id == 0:
             raise DeviceNotFoundError(f"the simulated CoreAudio has no device with uid {uid!r}")
         return SimulatedDevice(self, uid, object_id)
 
     def set_default(self, direction: Literal["input", "output"], device: SimulatedDevice) -> None:
-        """Make a device the system's default."""
+        """Make a device the system's default.
+
+        Parameters
+        ----------
+        direction : {"input", "output"}
+            The direction for which it becomes the default.
+        device : SimulatedDevice
+            The device.
+        """
         code = selector("dIn " if direction == "input" else "dOut")
         self.check(self.library.sim_set_default(code, device.id))
 
@@ -224,7 +290,19 @@ class SimulatedCoreAudio(Unique):
         self.library.sim_restart_service()
 
     def fail_call(self, function: str, status: int, skip: int = 0, times: int = 2**32 - 1) -> None:
-        """Let a CoreAudio function fail with `status`, after `skip` calls and for `times` calls."""
+        """Let a CoreAudio function fail with `status`, after `skip` calls and for `times` calls.
+
+        Parameters
+        ----------
+        function : str
+            The name of the function, such as ``"AudioDeviceStart"``.
+        status : int
+            The OSStatus that the function returns.
+        skip : int
+            Number of calls that succeed first.
+        times : int
+            Number of calls that fail.
+        """
         self.check(self.library.sim_fail_call(function.encode(), status, skip, times))
 
     def release_hung(self) -> None:
@@ -234,36 +312,83 @@ class SimulatedCoreAudio(Unique):
     # ---- time ----
 
     def advance_ns(self, ns: int) -> None:
-        """Advance virtual time. All events up to the new time have happened when this returns."""
+        """Advance virtual time. All events up to the new time have happened when this returns.
+
+        Parameters
+        ----------
+        ns : int
+            Duration, ns.
+        """
         self.check(self.library.sim_advance_ns(ns))
 
     def advance(self, seconds: float) -> None:
-        """Advance virtual time by a number of seconds, see `advance_ns`."""
+        """Advance virtual time by a number of seconds, see `advance_ns`.
+
+        Parameters
+        ----------
+        seconds : float
+            Duration, s.
+        """
         self.advance_ns(round(seconds * 1e9))
 
     def now_ns(self) -> int:
-        """Return the simulated time, ns. In a callback this is the time that it has reached."""
+        """Return the simulated time, ns. In a callback this is the time that it has reached.
+
+        Returns
+        -------
+        int
+            Nanoseconds.
+        """
         return int(self.library.sim_now_ns())
 
     def spend_ns(self, ns: int) -> None:
-        """Let the callback that calls this take `ns` of simulated time."""
+        """Let the callback that calls this take `ns` of simulated time.
+
+        Parameters
+        ----------
+        ns : int
+            Duration, ns.
+        """
         self.library.sim_spend_ns(ns)
 
     # ---- counters and reports ----
 
     def counter(self, name: str) -> int:
-        """Return one of the simulator's counters."""
+        """Return one of the simulator's counters.
+
+        Parameters
+        ----------
+        name : str
+            The name of the counter, see the simulator's README.
+
+        Returns
+        -------
+        int
+            The count since the simulation began.
+        """
         return int(self.library.sim_counter(name.encode()))
 
     def counters(self) -> dict[str, int]:
-        """Return all counters of the simulator."""
+        """Return all counters of the simulator.
+
+        Returns
+        -------
+        dict of str to int
+            The count of each counter, by its name.
+        """
         names: list[str] = []
         while (name := self.library.sim_counter_name(len(names))) is not None:
             names.append(name.decode())
         return {name: self.counter(name) for name in names}
 
     def report(self) -> str:
-        """Return one line for each misuse of CoreAudio, each deadlock and each leak."""
+        """Return one line for each misuse of CoreAudio, each deadlock and each leak.
+
+        Returns
+        -------
+        str
+            Empty if there were none.
+        """
         size = self.library.sim_report(None, 0) + 1
         text = ctypes.create_string_buffer(size)
         self.library.sim_report(text, size)

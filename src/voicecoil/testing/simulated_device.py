@@ -47,7 +47,18 @@ class DecodedInput:
 
 
 def decode_input(samples: NDArray[np.float32]) -> DecodedInput:
-    """Decode the encoded input of simulated devices, see the simulator's README."""
+    """Decode the encoded input of simulated devices, see the simulator's README.
+
+    Parameters
+    ----------
+    samples : ndarray of float32
+        Samples that a stream has recorded from a simulated device.
+
+    Returns
+    -------
+    DecodedInput
+        The content of each sample.
+    """
     import numpy as np
 
     bits = np.ascontiguousarray(samples, np.float32).view(np.uint32).astype(np.int64)
@@ -63,7 +74,15 @@ def decode_input(samples: NDArray[np.float32]) -> DecodedInput:
 
 
 class SimulatedDevice(Unique):
-    """One device of a `SimulatedCoreAudio`, returned by its `device` and `add_device`."""
+    """One device of a `SimulatedCoreAudio`, returned by its `device` and `add_device`.
+
+    Attributes
+    ----------
+    uid : str
+        The unique identifier.
+    id : int
+        The AudioObjectID, which changes when the device is plugged in again.
+    """
 
     _attributes: ClassVar[tuple[str, ...]] = (
         "uid",
@@ -74,11 +93,17 @@ class SimulatedDevice(Unique):
         self._world = world
         self._library = world.library
         self.uid = uid
-        self.id = object_id  # AudioObjectID, which changes when the device is plugged in again
+        self.id = object_id
         self._layout: list[int] | None = None
 
     def output_streams(self) -> list[int]:
-        """Return the channels of each output stream, also after the device was removed."""
+        """Return the channels of each output stream, also after the device was removed.
+
+        Returns
+        -------
+        list of int
+            Number of channels of each stream.
+        """
         if self._layout is None:
             hal = self._world.driver.hal
             self._layout = self._world.driver.call("", lambda: hal.buffers(self.id, OUTPUT), 10.0)
@@ -97,30 +122,70 @@ class SimulatedDevice(Unique):
         self._world.check(0 if self.id else -1)
 
     def change_rate(self, samplerate: float) -> None:
-        """Let another process set the device's rate, Hz."""
+        """Let another process set the device's rate.
+
+        Parameters
+        ----------
+        samplerate : float
+            The new rate, Hz.
+        """
         self._world.check(self._library.sim_change_rate(self.id, samplerate))
 
     def set_input(self, kind: Input) -> None:
-        """Set the device's input: encoded samples, silence, its own output, or a sine."""
+        """Set the device's input.
+
+        Parameters
+        ----------
+        kind : {"encoded", "silence", "loopback", "sine"}
+            The content of the device's input; "loopback" is the device's own output.
+        """
         if kind not in _INPUTS:
             raise ArgumentError(f"kind={kind!r}; possible are {', '.join(_INPUTS)}")
         self._world.check(self._library.sim_set_input(self.id, _INPUTS[kind]))
 
     def overload(self, cycles: int = 1) -> None:
-        """Let the next cycle overload and lose `cycles` cycles. 0 reports an overload only."""
+        """Let the next IO cycle overload.
+
+        Parameters
+        ----------
+        cycles : int
+            Number of IO cycles that are lost. 0 reports an overload and loses nothing.
+        """
         self._world.check(self._library.sim_inject_overload(self.id, cycles))
 
     def hang(self, duration_ns: int = FOREVER, what: str = "") -> None:
-        """Let AudioDeviceStart, or each get of the property `what`, block for `duration_ns`."""
+        """Let AudioDeviceStart, or each read of one property, block.
+
+        Parameters
+        ----------
+        duration_ns : int
+            Duration of each call, ns. The default lasts until `SimulatedCoreAudio.release_hung`.
+        what : str
+            The property's selector, four characters. Empty: AudioDeviceStart hangs.
+        """
         code = selector(what) if what else 0
         self._world.check(self._library.sim_hang(self.id, code, duration_ns))
 
     def hog(self, pid: int) -> None:
-        """Let the process `pid` take the device exclusively; -1 releases it."""
+        """Let another process take the device exclusively.
+
+        Parameters
+        ----------
+        pid : int
+            The process; -1 releases the device.
+        """
         self._world.check(self._library.sim_hog(self.id, pid))
 
     def notify(self, what: str, scope: str = "glob") -> None:
-        """Notify listeners of a change of the property `what`, although it has not changed."""
+        """Notify listeners of a change of a property that has not changed.
+
+        Parameters
+        ----------
+        what : str
+            The property's selector, four characters.
+        scope : str
+            The property's scope: "glob", "inpt" or "outp".
+        """
         self._world.check(self._library.sim_notify(self.id, selector(what), selector(scope), 0))
 
     def override(
@@ -140,8 +205,9 @@ class SimulatedDevice(Unique):
         what : str
             The property's selector, four characters.
         value : bytes or None
+            The value that is returned; None: no bytes.
         status : int
-            OSStatus.
+            OSStatus that is returned.
         said_size : int
             Size that the property reports; -1 reports the true size.
         scope : str
@@ -177,6 +243,11 @@ class SimulatedDevice(Unique):
         """Return the device's runs, oldest first.
 
         A restart of the device and a change of its rate each begin a new run.
+
+        Returns
+        -------
+        list of Run
+            The rate, the frames and the IO cycles of each run.
         """
         found = []
         for index in range(self._library.sim_run_count(self.id)):
@@ -187,6 +258,11 @@ class SimulatedDevice(Unique):
 
     def captured(self, run: int = -1) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return the output of one run.
+
+        Parameters
+        ----------
+        run : int
+            Index of the run, as for a list.
 
         Returns
         -------
@@ -225,6 +301,16 @@ class SimulatedDevice(Unique):
         """Return the output of one run, or of all runs, without silence at its begin and its end.
 
         Frames that no IO cycle delivered in time are silence.
+
+        Parameters
+        ----------
+        run : int or None
+            Index of the run, as for a list. None: all runs, one after the other.
+
+        Returns
+        -------
+        ndarray of float32, shape (frames, channels)
+            The output from the first to the last frame that is not silent.
         """
         import numpy as np
 
@@ -244,6 +330,13 @@ class SimulatedDevice(Unique):
         """Advance time until the device has run `cycles` more IO cycles.
 
         If the device does not run, time advances by about the same duration.
+
+        Parameters
+        ----------
+        cycles : int
+            Number of IO cycles.
+        frames : int
+            Frames per cycle, from which the steps of time are computed. 0: the present number.
 
         Raises
         ------
@@ -271,6 +364,21 @@ class SimulatedDevice(Unique):
         return int(self._world.driver.call("", lambda: hal.u32(self.id, "fsiz"), 10.0))
 
     def emission_ns(self, sample_time: float, run: int = -1, stream: int = 0) -> int:
-        """Return the time at which a frame of output left the hardware, on its true clock, ns."""
+        """Return the time at which a frame of output left the hardware, on its true clock.
+
+        Parameters
+        ----------
+        sample_time : float
+            Sample time of the frame.
+        run : int
+            Index of the run, as for a list.
+        stream : int
+            Index of the output stream.
+
+        Returns
+        -------
+        int
+            Host time, ns.
+        """
         index = range(len(self.runs()))[run]
         return int(self._library.sim_emission_ns(self.id, index, stream, sample_time))

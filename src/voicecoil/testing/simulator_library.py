@@ -87,6 +87,11 @@ def find_simulator(path: str | os.PathLike[str] | None = None) -> str:
     path : path, optional
         The default is the environment variable ``VOICECOIL_COREAUDIO_SIMULATOR``.
 
+    Returns
+    -------
+    str
+        The path of a file that exists.
+
     Raises
     ------
     DriverError

@@ -58,9 +58,11 @@ class VirtualDevice(Unique):
     Parameters
     ----------
     name : str
-    uid : str
-        Default: made from the name.
+        The name that users know.
+    uid : str or None
+        The unique identifier. None: made from the name.
     input_channels, output_channels : int
+        Number of channels of each direction; 0: the device does not have it.
     samplerate : float
         The rate at which the device runs if no stream asks for another one, Hz.
     clock : {"real", "free", "stepped"}
@@ -143,7 +145,14 @@ class VirtualDevice(Unique):
     # ---- for tests and commands ----
 
     def step(self, cycles: int = 1, timeout_s: float | None = 10.0) -> None:
-        """Runs that many IO cycles of a stepped device and returns when they are over.
+        """Runs IO cycles of a stepped device and returns when they are over.
+
+        Parameters
+        ----------
+        cycles : int
+            Number of IO cycles.
+        timeout_s : float or None
+            Longest wait, s. None: no limit.
 
         Raises
         ------
@@ -175,8 +184,13 @@ class VirtualDevice(Unique):
         Parameters
         ----------
         fault : {"late", "xrun", "unplug", "rate"}
+            "late": the cycle takes longer. "xrun": frames are lost. "unplug": the device is
+            removed. "rate": another program changes the device's rate.
         value : int
-            late: by how many ns the cycle takes longer. xrun: frames lost. rate: the new rate, Hz.
+            The additional duration of a late cycle in ns, the number of lost frames, or the new
+            rate in Hz.
+        at_frame : int
+            Position on the device's time line, frames.
         """
         if fault not in _FAULTS:
             raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
@@ -206,10 +220,16 @@ class VirtualDevice(Unique):
             self._running = None
 
     def capture(self, path: str | os.PathLike[str] | None = None) -> None:
-        """Captures the output from now on, in a float WAV file, or in memory for :meth:`heard`.
+        """Captures the output from now on.
 
         The capture begins with the first frame that a stream made and ends with the last one.
-        Silence between them is included. Call it while no stream is open.
+        Silence between them is included. The file is a WAV file of float samples. Call it while no
+        stream is open.
+
+        Parameters
+        ----------
+        path : path or None
+            The file. None: in memory.
         """
         with self._lock:
             if self._core is not None and self._open_streams:
@@ -233,13 +253,25 @@ class VirtualDevice(Unique):
         return self._core.capture_room if self._core is not None else 0
 
     def heard(self) -> NDArray[np.float32]:
-        """The output captured in memory so far, shape (frames, channels)."""
+        """The output captured in memory so far.
+
+        Returns
+        -------
+        ndarray of float32, shape (frames, channels)
+            From the first to the last frame that a stream made.
+        """
         if self._capture is None:
             raise StreamStateError("nothing is captured; call capture() first")
         return self._capture.heard()
 
     def end_capture(self) -> int:
-        """Writes the remaining frames, closes the file and returns how many frames it has."""
+        """Writes the remaining frames of a capture and closes its file.
+
+        Returns
+        -------
+        int
+            Number of frames in the file.
+        """
         if self._capture is None:
             return 0
         return self._capture.close()
@@ -260,7 +292,13 @@ class VirtualDevice(Unique):
         return self._core.lost_frames if self._core is not None else 0
 
     def now_ns(self) -> int:
-        """The device's host time, ns."""
+        """The device's host time.
+
+        Returns
+        -------
+        int
+            Nanoseconds.
+        """
         return self._core.clock_ns() if self._core is not None else _core.clock_ns()
 
     # ---- for the driver ----
@@ -481,18 +519,53 @@ class VirtualDriver(Unique):
         return next((d for d in self.devices() if default and d.uid == default.uid), None)
 
     def set_default(self, device: VirtualDevice) -> None:
-        """Makes `device` the default for the directions that it has, while it is plugged in."""
+        """Makes `device` the default for the directions that it has, while it is plugged in.
+
+        Parameters
+        ----------
+        device : VirtualDevice
+            One of `virtual_devices`.
+        """
         self._preferred = device
 
     def virtual_device(self, device: Device) -> VirtualDevice:
-        """The object behind a listed device."""
+        """The object behind a listed device.
+
+        Parameters
+        ----------
+        device : Device
+            A device as `devices` lists it.
+
+        Returns
+        -------
+        VirtualDevice
+            The device to which a test can do something.
+
+        Raises
+        ------
+        DeviceLostError
+            `virtual_devices` no longer has it.
+        """
         found = next((d for d in self.virtual_devices if d.uid == device.uid), None)
         if found is None:
             raise DeviceLostError(f"the device {device.name!r} is not there any more")
         return found
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> VirtualDevice:
-        """Captures the output of `device` from now on, in a float WAV file."""
+        """Captures the output of a device from now on.
+
+        Parameters
+        ----------
+        device : Device
+            A device as `devices` lists it.
+        path : path
+            The file, a WAV file of float samples.
+
+        Returns
+        -------
+        VirtualDevice
+            The device; `VirtualDevice.end_capture` closes the file.
+        """
         virtual = self.virtual_device(device)
         virtual.capture(path)
         return virtual
