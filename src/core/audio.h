@@ -1,5 +1,5 @@
-/* Layouts of audio memory, for the core's own files. What nearly every cycle meets (interleaved
- * memory without gaps) is decided in line: a call cost as much as the work. */
+/* Layouts of audio memory, for the core's own files. Most cycles have interleaved memory without
+ * gaps. That case is decided inline, because a function call cost as much as the work. */
 #ifndef VOICECOIL_AUDIO_H
 #define VOICECOIL_AUDIO_H
 
@@ -7,7 +7,7 @@
 
 #include <string.h>
 
-/* Interleaved without gaps. One channel without gaps is, whatever its channel stride. */
+/* Interleaved without gaps. For one channel, the channel stride does not matter. */
 static inline bool vc_audio_packed(const vc_audio *audio) {
     return audio->data != NULL && audio->frame_stride == (ptrdiff_t)audio->channels &&
            (audio->channel_stride == 1 || audio->channels == 1);
@@ -16,11 +16,11 @@ static inline bool vc_audio_packed(const vc_audio *audio) {
 /* NaN or infinite. [any] */
 static inline bool vc_nonfinite(float value) VC_REALTIME {
     uint32_t bits;
-    memcpy(&bits, &value, sizeof bits); /* isfinite() is folded away under -ffast-math */
+    memcpy(&bits, &value, sizeof bits); /* -ffast-math would remove isfinite() */
     return (bits & 0x7f800000u) == 0x7f800000u;
 }
 
-/* vc_audio_silence from the first frame on. [IO] */
+/* vc_audio_silence from the first frame on, inline for packed memory. [IO] */
 static inline void vc_silence_all(const vc_audio *to, uint32_t frames) VC_REALTIME {
     if (vc_audio_packed(to)) {
         memset(to->data, 0, (size_t)frames * to->channels * sizeof(float));

@@ -1,7 +1,9 @@
-/* The machine's monotonic clock in ns: the one place of `core` that asks which platform it is.
+/* The machine's monotonic clock in ns. This is the only file of `core` that depends on the
+ * platform.
  *
- * The systems' headers do not say that their clocks do not block; each is read from memory that the
- * kernel shares with the process, on the hardware that audio is played on. */
+ * The systems' headers do not declare that their clocks do not block, so VC_UNPROVEN encloses the
+ * calls. On the hardware that audio is played on, each clock is read from memory that the kernel
+ * shares with the process. */
 #if defined(__linux__) || defined(__unix__)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -11,13 +13,13 @@
 #include <mach/mach_time.h>
 #include <stdatomic.h>
 
-/* numer << 32 | denom, in one word so that two threads that meet here never see half of it. */
+/* numer << 32 | denom, in one word, so that a second thread in its first call sees both or none. */
 static _Atomic uint64_t timebase;
 
 int64_t vc_clock_ns(void) {
     uint64_t both = atomic_load_explicit(&timebase, memory_order_relaxed);
     VC_UNPROVEN
-    if (both == 0) { /* one trap into the kernel, in the process's first call */
+    if (both == 0) { /* a system call, but only in the process's first call */
         mach_timebase_info_data_t info;
         mach_timebase_info(&info);
         both = (uint64_t)info.numer << 32 | info.denom;
@@ -27,7 +29,7 @@ int64_t vc_clock_ns(void) {
     VC_PROVEN_AGAIN
     uint64_t numer = both >> 32;
     uint64_t denom = both & 0xffffffffu;
-    /* In two parts: with 125/3 a product of the whole overflows after some days. */
+    /* Computed in two parts, because with 125/3 the product of all ticks overflows after days. */
     return (int64_t)(ticks / denom * numer + ticks % denom * numer / denom);
 }
 

@@ -1,10 +1,10 @@
 /* One IO cycle: from a driver's buffers to the user's code and back.
  *
- * Three ways for a block to meet a cycle:
- *   whole    the block lies inside the cycle: input in, call, output out; nothing is delayed
- *   ahead    output only, a block that spans cycles: called when its first frame is due
- *   behind   with input, a block that spans cycles: called when its last frame has come; in a
- *            duplex stream its output then follows one block later ("latched")
+ * A block is called in one of three ways, depending on how it lies to the cycles:
+ *   whole    the block lies inside one cycle: input is copied, the code is called, output is
+ * copied. There is no delay ahead    output only, and the block spans cycles: it is called when its
+ * first frame is due behind   with input, and the block spans cycles: it is called when its last
+ * frame has arrived. In a duplex stream, its output is then played one block later ("latched")
  */
 #include "audio.h"
 #include "engine.h"
@@ -24,8 +24,8 @@ void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_R
 /* ---- the user's code --------------------------------------------------------------------------
  */
 
-/* The three ways out of what is proven. Whether the user's code blocks is the user's affair: Python
- * does, by its nature, and is told of the price (late_cycles, load). */
+/* The three calls that the compiler cannot prove. The user's code may block. Python does, and its
+ * effect is measured (late_cycles, load). */
 
 static int32_t process(const vc_engine *engine, vc_block *block) VC_REALTIME {
     VC_UNPROVEN
@@ -49,7 +49,7 @@ int32_t vc_native_process(vc_block *block, void *user) {
     VC_PROVEN_AGAIN
 }
 
-/* ---- what was lost ----------------------------------------------------------------------------
+/* ---- lost frames ------------------------------------------------------------------------------
  */
 
 static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
@@ -67,8 +67,8 @@ static void close_gap(vc_engine *engine) {
     }
 }
 
-/* The user's code was not ready, and knows it. A gap over several blocks is one xrun, told of when
- * it is over. */
+/* Counts frames for which the user's code was not ready. A gap over several blocks is one xrun. It
+ * is reported when the gap is over. */
 static void starve(vc_engine *engine, const vc_block *block) {
     if (block->starved_frames == 0) {
         close_gap(engine);
@@ -88,12 +88,12 @@ static void starve(vc_engine *engine, const vc_block *block) {
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
     close_gap(engine);
     vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
-    vc_publish(engine); /* before the state: who sees the end sees all counts, lost events too */
+    vc_publish(engine); /* before the state: a thread that sees the end sees all counts, too */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
 }
 
-/* The user's code was called for the last time; what it made, up to frame `content` of this cycle,
- * goes on to the ear. */
+/* Called after the last call of the user's code. Its frames, up to frame `content` of this cycle,
+ * are still to be heard. */
 static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t content) {
     leave(engine);
     int reason = atomic_load(&engine->reason);
@@ -141,7 +141,7 @@ static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
     return time;
 }
 
-/* The stream's own memory as one direction of a block. */
+/* Sets one direction of a block to interleaved memory. */
 static void own(vc_audio *audio, float *data, uint32_t channels) {
     audio->data = channels ? data : NULL;
     audio->frame_stride = (ptrdiff_t)channels;
@@ -151,8 +151,8 @@ static void own(vc_audio *audio, float *data, uint32_t channels) {
     audio->reserved = 0;
 }
 
-/* A block without its memory. Blocks are made field by field, in place: clearing the whole first
- * and copying parts of it took as long as most of the rest of a cycle. */
+/* Sets the fields of a block, except its memory. Each field is set in place: clearing the whole
+ * block first and copying parts of it took as long as most of the rest of a cycle. */
 static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
                      uint32_t frames) {
     block->frames = frames;
@@ -166,14 +166,14 @@ static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *c
     block->ended_ns = 0;
 }
 
-/* Calls the user's code and looks after what it left in the block. */
+/* Calls the user's code, then silences, cleans and measures its output. */
 static void call(vc_engine *engine, vc_block *block) {
     uint32_t frames = block->frames;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     block->called_ns = 0;
-    if (!engine->config.clock_ns) { /* not compared with NULL: see vc_cycle_run */
-        /* The first block is called when its cycle begins: one look at the clock less. */
+    if (!engine->config.clock_ns) { /* not compared with NULL: see run */
+        /* The first block is called when its cycle begins, so the clock is read once less. */
         block->called_ns = engine->first_call_ns ? engine->first_call_ns : vc_clock_ns();
         engine->first_call_ns = 0;
     }
@@ -184,7 +184,7 @@ static void call(vc_engine *engine, vc_block *block) {
         starve(engine, block);
     }
 
-    /* An input stream makes nothing that a device could play. */
+    /* The output of a stream without output channels is not played, so none of it is valid. */
     uint32_t made = block->output.channels ? frames : 0;
     engine->valid = block->valid_frames < made ? block->valid_frames : made;
     if (result != VC_CONTINUE) {
@@ -221,7 +221,7 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
     return any_uniform ? device->data != NULL : vc_audio_packed(device);
 }
 
-/* A block inside the cycle, `offset` frames from its start. Returns its frames that count. */
+/* Runs a block inside the cycle, `offset` frames from its start. Returns its valid frames. */
 static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                             uint32_t frames) {
     vc_block block;
@@ -247,11 +247,11 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
         vc_audio_copy(&cycle->output, offset, &block.output, 0, frames);
     }
     uint32_t valid = engine->valid;
-    engine->valid = 0; /* handed over */
+    engine->valid = 0; /* the device has them */
     return valid;
 }
 
-/* Calls the user's code for the stream's own block as it stands. */
+/* Calls the user's code with the stream's own block memory. */
 static void own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
     vc_block block;
     describe(&block, engine, cycle, engine->config.block_frames);
@@ -264,7 +264,7 @@ static void own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset)
     call(engine, &block);
 }
 
-/* Exchanges part of the stream's own block with the cycle. Returns the frames of it that count. */
+/* Exchanges a part of the stream's own block with the cycle. Returns the valid frames of it. */
 static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                               uint32_t frames) {
     uint32_t position = engine->position;
@@ -288,8 +288,8 @@ static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* A duplex device that broke its promise of whole blocks: from here on one block behind, with one
- * block of silence as the seam. */
+/* A duplex device promised cycles of whole blocks and gave another one. From here on, output is one
+ * block late. One block of silence fills the place. */
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
     engine->latched = true;
     engine->valid = 0;
@@ -303,8 +303,8 @@ static bool done_for_good(const vc_engine *engine) {
     return engine->ending && engine->position >= engine->valid;
 }
 
-/* Runs blocks until the cycle is full or the user's code is done. Returns the frames of the cycle
- * that were exchanged; `valid` gets how many leading ones hold content. */
+/* Runs blocks until the cycle is full or the user's code has ended. Returns the frames of the cycle
+ * that were exchanged. `valid` gets the number of frames up to the last one with content. */
 static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *valid) {
     const uint32_t fixed = engine->config.block_frames;
     const bool has_input = engine->config.input_channels != 0;
@@ -326,7 +326,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
                 own_block(engine, cycle, done);
             }
         }
-        /* After the end only what was already made is handed over. */
+        /* After the end of the user's code, only valid frames are handed over. */
         uint32_t end = engine->ending ? engine->valid : fixed;
         uint32_t frames = smaller(left, end - engine->position);
         uint32_t counted = part_of_block(engine, cycle, done, frames);
@@ -353,7 +353,8 @@ static uint32_t gap(bool *expect, int64_t *next, const vc_time *time, uint32_t f
     int64_t ahead = *expect ? time->sample_frames - *next : 0;
     *expect = true;
     *next = time->sample_frames + frames;
-    /* A time line that went back was restarted: nothing is known to be lost. */
+    /* If the time line went back, it was restarted, and it is not known whether frames were lost.
+     */
     return ahead > 0 ? (uint32_t)(ahead > UINT32_MAX ? UINT32_MAX : ahead) : 0;
 }
 
@@ -384,12 +385,12 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
         int64_t apart = began_ns - engine->began_ns - (int64_t)engine->expected_ns;
         vc_histogram_add(&engine->timings[VC_TIMING_JITTER], apart < 0 ? -apart : apart);
     }
-    /* A look at the clock takes a tenth of what a Python callback's cycle does. */
+    /* Reading the clock takes a tenth of the time of a cycle with a Python callback. */
     int64_t ended_ns = engine->ended_ns ? engine->ended_ns : clock_ns(engine);
     int64_t busy = ended_ns - began_ns;
     busy = busy > 0 ? busy : 0;
     double period_ns = (double)cycle->frames * engine->ns_per_frame;
-    if (cycle->frames != engine->per_period_of) { /* a division takes longer than all the rest */
+    if (cycle->frames != engine->per_period_of) { /* a division takes longer than the rest here */
         engine->per_period_of = cycle->frames;
         engine->per_period = 1.0 / period_ns;
     }
@@ -410,8 +411,8 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
     vc_publish(engine);
 }
 
-/* A stop lets out what the user's code has made; an abort does not, even after a stop: a block can
- * last longer than a second. */
+/* A stop plays what the user's code has made. An abort does not, even after a stop, because a block
+ * can last longer than a second. */
 static void answer(vc_engine *engine, int request) {
     bool abort = request == VC_REQUEST_ABORT;
     if (abort) {
@@ -439,7 +440,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         }
         return 0;
     }
-    if (trap_enter) { /* compared with NULL, clang 22 takes NULL for a function that may block */
+    if (trap_enter) { /* not compared with NULL: clang 22 then assumes a function that may block */
         trap_enter();
     }
     assert(cycle->input.channels == engine->config.input_channels);

@@ -1,4 +1,4 @@
-/* An engine's life: made, started, asked to end. What it does meanwhile is in cycle.c. */
+/* Creates, starts and stops an engine. The cycles are in cycle.c. */
 #include "engine.h"
 #include "memory.h"
 
@@ -75,7 +75,7 @@ void vc_engine_start(vc_engine *engine) {
 }
 
 void vc_engine_stop(vc_engine *engine) {
-    int none = VC_REQUEST_NONE; /* an abort that was asked for stays one */
+    int none = VC_REQUEST_NONE; /* a stop does not replace an abort */
     atomic_compare_exchange_strong(&engine->request, &none, VC_REQUEST_STOP);
 }
 

@@ -1,13 +1,13 @@
 /* floating.h - the floating-point mode in which sound is computed.
  *
- * A thread comes with any mode. Denormal numbers cost a hundred cycles each, and an unmasked
- * exception would end the process. So every thread that computes sound flushes denormal results to
- * zero (FTZ), takes denormal operands for zero (DAZ) and masks all exceptions: the IO thread in
- * each cycle, the worker for its life. One header does it for all, so that the same callback gives
- * the same samples in every home and on every driver.
+ * A thread can start in any floating-point mode. Operations with denormal numbers cost a hundred
+ * cycles each, and an unmasked exception would end the process. So every thread that computes sound
+ * flushes denormal results to zero (FTZ), treats denormal operands as zero (DAZ) and masks all
+ * exceptions. The IO thread does so in each cycle, and the worker does so once. Both use this
+ * header, so that a callback computes the same samples in every home and on every driver.
  *
- * A compiler may move arithmetic across a change of the mode. What touches a float between
- * vc_float_enter and vc_float_leave has to be in a function that is not inlined. */
+ * A compiler may move arithmetic across a change of the mode. So code that touches a float between
+ * vc_float_enter and vc_float_leave must be in a function that is not inlined. */
 #ifndef VOICECOIL_FLOATING_H
 #define VOICECOIL_FLOATING_H
 
@@ -18,11 +18,11 @@
 
 typedef unsigned int vc_float_mode;
 
-/* Returns the mode that was there, for vc_float_leave. */
+/* Returns the previous mode, for vc_float_leave. */
 static inline vc_float_mode vc_float_enter(void) {
     vc_float_mode before = _mm_getcsr();
-    /* Bit 15: FTZ. 6: DAZ. 7 to 12: masks of exceptions. 0 to 5: their flags, none of which may be
-     * up when its mask is lifted. */
+    /* Bit 15: FTZ. Bit 6: DAZ. Bits 7 to 12: masks of exceptions. Bits 0 to 5: flags of exceptions.
+     * They are cleared, because vc_float_leave may lift a mask while its flag is set. */
     vc_float_mode ours = (before | 1u << 15 | 1u << 6 | 0x3fu << 7) & ~0x3fu;
     _mm_setcsr(ours);
     return before;
@@ -37,7 +37,7 @@ typedef uint64_t vc_float_mode;
 static inline vc_float_mode vc_float_enter(void) {
     vc_float_mode before;
     __asm__ volatile("mrs %0, fpcr" : "=r"(before));
-    /* Bit 24: flush to zero, operands and results. 8 to 12 and 15: traps. */
+    /* Bit 24: flush operands and results to zero. Bits 8 to 12 and 15: traps. */
     vc_float_mode ours =
         (before | (vc_float_mode)1 << 24) & ~((vc_float_mode)0x1f << 8 | (vc_float_mode)1 << 15);
     __asm__ volatile("msr fpcr, %0" : : "r"(ours));

@@ -1,11 +1,11 @@
-/* histogram.h - how often which duration came: fixed memory, one writer, any number of readers.
+/* histogram.h - counts durations: fixed memory, one writer, any number of readers.
  *
- * Durations below 8 ns have a bucket each; above, every octave has 8 buckets of equal width, so a
- * bucket is at most an eighth of its value wide. The last one takes all that is longer than some
+ * Each duration below 8 ns has a bucket. Above, every octave has 8 buckets of equal width, so a
+ * bucket is at most an eighth of its value wide. The last bucket takes everything longer than about
  * nine minutes.
  *
- * Invariant: only counts that one thread alone writes, each an atomic word that only grows. A
- * reader may miss what is being counted, and reads nothing that never was. */
+ * Invariant: one thread alone writes the counts, and each count is an atomic word that only grows.
+ * A reader may miss the newest durations, but never reads a value that a count never had. */
 #ifndef VOICECOIL_HISTOGRAM_H
 #define VOICECOIL_HISTOGRAM_H
 

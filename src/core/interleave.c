@@ -1,8 +1,9 @@
-/* Between interleaved frames and one stretch of memory for each channel. See interleave.h.
+/* Converts between interleaved frames and a separate array for each channel. See interleave.h.
  *
- * Written with the vectors of gcc and clang, which become SSE or NEON; on x86-64 a second time for
- * AVX2, if the processor has it, because memcpy uses that, too, and SSE alone comes to a fifth of
- * memcpy's speed. Compilers that lack the shuffles take frame by frame. */
+ * The code uses the vector types of gcc and clang, which become SSE or NEON instructions. On x86-64
+ * there is a second version with AVX2, for processors that have it: SSE alone reached only a fifth
+ * of the speed of memcpy, which uses AVX2. Compilers without the shuffles convert frame by frame.
+ */
 #include "interleave.h"
 
 #include <string.h>
@@ -12,8 +13,8 @@
 #define HAS_SHUFFLES 1
 #endif
 #endif
-/* The stack on Windows is aligned to 16 bytes, and gcc there keeps wider vectors in it as if it
- * were aligned to their size, which ends the program (gcc's bug 54412). */
+/* The stack on Windows is aligned to 16 bytes. gcc on Windows keeps wider vectors on it as if they
+ * were aligned to their size, which crashes the program (gcc's bug 54412). */
 #if defined(_WIN32) && !defined(__clang__)
 #define HAS_NARROW_STACK 1
 #endif
@@ -41,7 +42,7 @@ static inline void store(float *to, four value) { memcpy(to, &value, sizeof valu
 
 #define SHUFFLE __builtin_shufflevector
 
-/* Rows to columns, in each stretch of four. */
+/* Transposes four rows, in each group of four columns. */
 #define TRANSPOSE(type, rows, low, high, first, second)                                            \
     do {                                                                                           \
         type a = low(rows[0], rows[1]), b = low(rows[2], rows[3]);                                 \
@@ -57,7 +58,8 @@ static inline void store(float *to, four value) { memcpy(to, &value, sizeof valu
 #define FIRST(a, b) SHUFFLE(a, b, 0, 1, 4, 5)
 #define SECOND(a, b) SHUFFLE(a, b, 2, 3, 6, 7)
 
-/* Each of these returns the frames that it has done: all but a few. */
+/* Each of the following functions returns the number of frames that it converted. A few frames at
+ * the end may be left. */
 
 static ptrdiff_t interleave_2(float *to, const float *const *from, ptrdiff_t frames) {
     ptrdiff_t f = 0;
@@ -110,8 +112,8 @@ static ptrdiff_t deinterleave_4(float *const *to, const float *from, ptrdiff_t s
 
 #if defined(HAS_AVX2)
 
-/* A register has two halves, and only loads and stores are free to move between them: so two
- * addresses are loaded into one register such that what follows stays inside its half. */
+/* A register has two halves. Only loads and stores can move data between them without cost. So two
+ * addresses are loaded into one register, such that the shuffles stay inside each half. */
 typedef float eight __attribute__((vector_size(32)));
 #define AVX2 __attribute__((target("avx2")))
 
@@ -166,7 +168,8 @@ AVX2 static ptrdiff_t interleave_8_avx2(float *to, ptrdiff_t stride, const float
     return f;
 }
 
-/* Two halves of four channels, one after the other in each frame. */
+/* Four channels of eight frames: frames 0 to 3 in the low halves, frames 4 to 7 in the high halves.
+ */
 #define EIGHT_FRAMES(at)                                                                           \
     {BOTH(at, at + 4 * stride), BOTH(at + stride, at + 5 * stride),                                \
      BOTH(at + 2 * stride, at + 6 * stride), BOTH(at + 3 * stride, at + 7 * stride)}
@@ -194,8 +197,8 @@ AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, p
     return f;
 }
 
-/* The same with registers of 16: what memcpy has there. Only stereo, which is what nearly all have.
- */
+/* The same with registers of 16 floats, as memcpy uses them. There is only a version for stereo,
+ * which most streams have. */
 #define AVX512 __attribute__((target("avx512f")))
 
 AVX512 static ptrdiff_t interleave_2_avx512(float *to, const float *const *from, ptrdiff_t frames) {
@@ -228,7 +231,8 @@ AVX512 static ptrdiff_t deinterleave_2_avx512(float *const *to, const float *fro
     return f;
 }
 
-/* Not the first processors with AVX-512, which slow down for some time when it is used. */
+/* The first processors with AVX-512 slow down for some time when it is used, so they are excluded.
+ */
 static bool has_avx512(void) { return __builtin_cpu_supports("avx512vbmi2"); }
 
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }

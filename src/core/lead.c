@@ -1,4 +1,4 @@
-/* The user's code ahead of the device: the IO thread's side, and control. See lead.h. */
+/* Runs the user's code ahead of the device: the IO thread's side, and control. See lead.h. */
 #include "lead_inside.h"
 #include "memory.h"
 
@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FADE_S 0.003 /* long enough for no click, too short to be heard as a fade */
+#define FADE_S 0.003 /* long enough to avoid a click, too short to be heard as a fade */
 enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64 };
 
 /* ---- control ----------------------------------------------------------------------------------
@@ -148,7 +148,7 @@ void vc_lead_margins(const vc_lead *lead, uint64_t *counts) {
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 static bool inside(const vc_lead *lead) VC_REALTIME {
-    /* Compared with NULL, clang takes NULL for a function that may block. */
+    /* Do not compare with NULL: clang then treats NULL as a function that may block. */
     return lead->config.inside ? lead->config.inside(lead->config.user) : true;
 }
 
@@ -168,7 +168,7 @@ static void add_hole(vc_lead *lead, uint64_t position, uint32_t frames) {
     *next = (hole){position, frames};
 }
 
-/* Frames until the next hole in the output; the holes that are here are gone through. */
+/* Returns the frames until the next hole in the output. Removes the holes that were reached. */
 static uint32_t until_hole(vc_lead *lead) {
     uint64_t position = vc_ring_total_read(lead->output);
     while (lead->hole_count > 0) {
@@ -219,7 +219,7 @@ static void tell_newest(vc_lead *lead, const vc_block *block, uint32_t exchanged
     atomic_store_explicit(&lead->exchanged, position, memory_order_release);
 }
 
-/* Output that is too late for its input is not heard. */
+/* Drops output that is too late for its input. */
 static void drop_late(vc_lead *lead) {
     vc_slices late;
     uint32_t dropped = 1;
@@ -235,12 +235,12 @@ static void drop_late(vc_lead *lead) {
     }
 }
 
-/* Fills as many leading frames as there are in time. */
+/* Fills the first frames of `data` with output that is in time. Returns their number. */
 static uint32_t read_output(vc_lead *lead, float *data, uint32_t frames) {
     uint32_t done = 0, got = 1;
     while (done < frames && got > 0) {
         uint32_t most = smaller(frames - done, until_hole(lead));
-        if (lead->owed != 0) { /* a hole is here; or this has come since drop_late looked */
+        if (lead->owed != 0) { /* a hole was reached, or output arrived after drop_late */
             break;
         }
         got = vc_ring_read(lead->output, data + (size_t)done * lead->config.output_channels, most);
@@ -260,8 +260,8 @@ static void remember(vc_lead *lead, const float *data, uint32_t frames) {
            (size_t)added * channels * sizeof(float));
 }
 
-/* What was heard last, backwards and ever quieter: there is nothing else to fade out with, and it
- * begins where the sound broke off. */
+/* Prepares the fade-out of a gap: the frames that were heard last, backwards and ever quieter. No
+ * other frames are there to fade out, and the level continues where the sound stopped. */
 static void begin_fade_out(vc_lead *lead) {
     uint32_t channels = lead->config.output_channels;
     for (uint32_t f = 0; f < lead->fade_frames; f++) {
@@ -274,7 +274,7 @@ static void begin_fade_out(vc_lead *lead) {
     lead->faded_out = 0;
 }
 
-/* Adds what is left of that: a gap may be over before it is. Returns the frames of it. */
+/* Adds the rest of the fade-out, which may be longer than the gap. Returns its frames. */
 static uint32_t fade_out(vc_lead *lead, float *data, uint32_t frames) {
     uint32_t channels = lead->config.output_channels;
     uint32_t count = smaller(frames, lead->fade_frames - lead->faded_out);
@@ -293,7 +293,7 @@ static void fade_in(vc_lead *lead, float *data, uint32_t frames) {
     }
 }
 
-/* The part of the block that has to be played as a gap. Returns the frames that are no silence. */
+/* Plays a part of the block as a gap. Returns the frames at its beginning that are not silent. */
 static uint32_t starve(vc_lead *lead, vc_block *block, float *data, uint32_t frames) {
     if (!lead->gap) {
         lead->gap = true;
@@ -303,20 +303,20 @@ static uint32_t starve(vc_lead *lead, vc_block *block, float *data, uint32_t fra
     lead->faded_in = 0;
     uint32_t lost = frames;
     if (lead->input != NULL) {
-        /* A hole was counted when the input was dropped. */
+        /* The frames of a hole were counted when the input was dropped. */
         lost -= lead->owed < 0 ? (uint32_t)(-lead->owed < frames ? -lead->owed : frames) : 0;
         lead->owed += frames;
         lead->pending_lost += lost > block->starved_frames ? lost - block->starved_frames : 0;
     }
-    if (lost > block->starved_frames) { /* else the input that was dropped is told of */
+    if (lost > block->starved_frames) { /* otherwise the dropped input has been counted already */
         block->starved_frames = lost;
         block->starved_cause = lead->gap_cause;
     }
     return fade_out(lead, data, frames);
 }
 
-/* `ended` was seen before: then what is in the ring is all. Returns the frames that were not left
- * out; `over`: what was made has been played. */
+/* Fills the output of a block. If `ended` is set, it was read before the ring, so the ring will get
+ * no more frames. `over` is set when everything was played. Returns the frames that are no gap. */
 static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *over) {
     uint32_t channels = lead->config.output_channels;
     drop_late(lead);
@@ -330,7 +330,8 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
     uint32_t wanted = block->frames - quiet;
     lead->lead_in -= quiet;
     float *data = block->output.data + (size_t)quiet * channels;
-    /* A gap ends when there is a whole cycle's worth, or it would be followed by the next. */
+    /* A gap ends only when the ring has a whole cycle. Otherwise the next gap would follow at once.
+     */
     bool wait = lead->gap && ready < wanted && !ended;
     uint32_t got = wait ? 0 : read_output(lead, data, wanted);
     if (got > 0) {
@@ -349,14 +350,15 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
 }
 
 static void settle(const vc_lead *lead) VC_REALTIME {
-    VC_UNPROVEN /* it waits, on clocks that are not real */
+    VC_UNPROVEN /* it waits, but only on clocks that are not real */
         if (lead->config.settle != NULL) {
         lead->config.settle(lead->config.argument);
     }
     VC_PROVEN_AGAIN
 }
 
-/* What the engine is told when the code has ended and nothing is left to play. */
+/* The result for the engine: VC_CONTINUE until the code has ended and all its frames were played.
+ */
 static int32_t result_of(const vc_lead *lead) {
     int32_t result = atomic_load_explicit(&lead->result, memory_order_acquire);
     bool ended = result != VC_NOT_ENDED;

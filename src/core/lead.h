@@ -1,21 +1,21 @@
-/* lead.h - the user's code ahead of the device.
+/* lead.h - runs the user's code ahead of the device.
  *
  * A lead stands between an engine and user code that cannot promise to be in time (Python). The
- * code runs on a worker thread, `lead_frames` ahead of the device; the IO thread only moves frames
- * through rings. The two count frames on one time line:
+ * code runs on a worker thread, `lead_frames` ahead of the device. The IO thread only moves frames
+ * through rings. Both threads count frames on one time line:
  *
- *   exchanged  frames that the IO thread has taken in and played (IO thread)
- *   made       frames that the user's code has been called for (worker)
+ *   exchanged  frames that the IO thread has read from the device and played
+ *   made       frames that the user's code has been called for, on the worker
  *
- * The worker calls the code for frames [made, made + block) as soon as `exchanged` has gone beyond
- * the first of them; with input, when they have all come in. What it makes is heard `lead_frames`
- * later than it would be without a lead; before the first of it, silence is.
+ * The worker calls the code for frames [made, made + block) when `exchanged` is beyond the first of
+ * them. With input, it waits until all frames of the block have arrived. The output is heard
+ * `lead_frames` later than it would be without a lead. Before the first output, silence is played.
  *
- * Code that is late by more than the lead starves the device: what was heard last is faded out, a
- * gap is played and counted (vc_block.starved_frames, with its cause), and what comes then is faded
- * in. Without input nothing is lost: the rest is heard later by the gap. With input the delay has
- * to stay what it was, so output that has become too late is dropped. Input that finds its ring
- * full is dropped and counted, too.
+ * If the code is late by more than the lead, the device starves. The sound is faded out, a gap is
+ * played and counted (vc_block.starved_frames, with its cause), and the sound after the gap is
+ * faded in. Without input no output is dropped: the rest is heard later by the length of the gap.
+ * With input the delay must stay constant, so output that has become too late is dropped. Input for
+ * which the ring has no room is dropped and counted, too.
  *
  * Threads: as in voicecoil.h, and [worker]: the one thread that makes blocks. */
 #ifndef VOICECOIL_LEAD_H
@@ -28,59 +28,61 @@ typedef struct vc_lead vc_lead;
 typedef struct vc_lead_config {
     uint32_t input_channels;
     uint32_t output_channels;
-    uint32_t block_frames;  /* in every call of `process` */
+    uint32_t block_frames;  /* frames in every call of `process` */
     uint32_t device_frames; /* the longest cycle */
     uint32_t lead_frames;   /* at least vc_lead_shortest() */
     double samplerate_hz;
-    float *input_block; /* block_frames * channels; alive as long as the lead; NULL without input */
+    float
+        *input_block; /* block_frames * channels floats that outlive the lead; NULL without input */
     float *output_block;
-    bool timed;            /* whether the device's clock is real: then `process` is told the time */
+    bool timed;            /* the device's clock is real: vc_block.called_ns is set for `process` */
     vc_process_fn process; /* called by vc_lead_make */
-    void *user;            /* of `process`, `inside` and `rest` */
-    /* Whether `process` is at work, and not waiting for a lock that it needs first (Python's): the
-     * cause of a gap. NULL: it needs none. [any] */
+    void *user;            /* the argument of `process`, `inside` and `rest` */
+    /* Whether `process` is running, and not waiting for a lock that it needs first (Python's). It
+     * decides the cause of a gap. NULL: `process` needs no lock. [any] */
     bool (*inside)(const void *user) VC_REALTIME;
-    /* For whoever runs the worker, before it waits: `process` may have kept what others want.
-     * NULL: nothing. [worker] */
+    /* The worker calls this before it waits, so that `process` can release what it has kept for the
+     * next block, such as the GIL. NULL: nothing is kept. [worker] */
     void (*rest)(void *user);
-    /* Called on the IO thread at the end of each cycle: waits until the worker has done what there
-     * is to do. For clocks that are not real, whose IO thread may wait; else NULL. [IO] */
+    /* Called on the IO thread at the end of each cycle: waits until the worker has no work left.
+     * Only for clocks that are not real, whose IO thread may wait; else NULL. [IO] */
     void (*settle)(void *argument);
     void *argument;
 } vc_lead_config;
 
-/* The shortest lead, which gives the code the time of one cycle: that cycle, and where blocks of
- * input do not fit the cycles a block. `duplex`: it has both directions. [any] */
+/* The shortest lead that gives the code the duration of one cycle: one cycle, and one block more if
+ * blocks of input do not fit the cycles. `duplex`: the stream has both directions. [any] */
 uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool duplex) VC_REALTIME;
-/* NULL: no memory. [control] */
+/* Returns NULL if memory is exhausted. [control] */
 vc_lead *vc_lead_new(const vc_lead_config *config);
-/* When neither a cycle nor the worker runs. NULL is allowed. [control] */
+/* NULL is allowed. Call it when neither a cycle nor the worker runs. [control] */
 void vc_lead_free(vc_lead *lead);
-/* Another lead, for a device with other cycles; what was made is dropped. False: no memory; then it
- * cannot be used any more. When neither a cycle nor the worker runs; vc_lead_start follows.
- * [control] */
+/* Adapts the lead to a device with other cycles. Frames that are ready are dropped. Returns false
+ * if memory is exhausted; then the lead cannot be used any more. Call it when neither a cycle nor
+ * the worker runs, and vc_lead_start afterwards. [control] */
 bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames, bool timed);
-/* Begins a new time line, when neither a cycle nor the worker runs. [control] */
+/* Begins a new time line. Call it when neither a cycle nor the worker runs. [control] */
 void vc_lead_start(vc_lead *lead);
-/* Asks for the end: no block is begun but those whose input has come already; what was made is
- * heard, then the stream ends as by VC_STOP. [any] */
+/* Asks for the end. After this, only blocks whose input has arrived already are begun. What is
+ * ready is heard, then the stream ends as by VC_STOP. [any] */
 void vc_lead_stop(vc_lead *lead) VC_REALTIME;
 
-/* The engine's `process`; `lead` is the vc_lead*. Wants interleaved blocks. An error of the user's
- * code ends the stream at once, VC_STOP when all was played. [IO] */
+/* The lead as a vc_process_fn; `lead` is the vc_lead*. It needs interleaved blocks. An error of the
+ * user's code ends the stream at once. VC_STOP ends it when everything was played. [IO] */
 int32_t vc_lead_process(vc_block *block, void *lead) VC_REALTIME;
 
-/* Calls the user's code for one block if one is due. False: none is, or the code has ended.
- * [worker] */
+/* Calls the user's code for one block if one is due. Returns false if none is due or the code has
+ * ended. [worker] */
 bool vc_lead_make(vc_lead *lead);
-/* Whether the code is never called again. [any] */
+/* Whether the code has ended and is not called again. [any] */
 bool vc_lead_ended(const vc_lead *lead) VC_REALTIME;
-/* Frames for whose time the worker need not look for work. [worker] */
+/* Frames that the device may exchange before the worker has to look for work again. [worker] */
 uint32_t vc_lead_patience(const vc_lead *lead) VC_REALTIME;
-/* How often the device took its frames with how much in reserve, ns of sound; with input alone,
- * with how much room left for it. 0: it starved. `counts` has VC_HISTOGRAM_BUCKETS. [any] */
+/* Histogram of the reserve in each cycle, ns of sound. For a stream without output, the reserve is
+ * the room that is left for input. 0: the device starved. `counts` has VC_HISTOGRAM_BUCKETS. [any]
+ */
 void vc_lead_margins(const vc_lead *lead, uint64_t *counts) VC_REALTIME;
-/* Calls of the user's code, and frames in them. [any] */
+/* Number of calls of the user's code, and of frames in them. [any] */
 uint64_t vc_lead_blocks(const vc_lead *lead) VC_REALTIME;
 uint64_t vc_lead_frames(const vc_lead *lead) VC_REALTIME;
 

@@ -1,10 +1,10 @@
-/* The user's code ahead of the device: the worker's side. See lead.h. */
+/* Runs the user's code ahead of the device: the worker's side. See lead.h. */
 #include "lead_inside.h"
 
 #include <assert.h>
 
-/* The times of the block that begins at `start`, and what was lost before it, from the notes of the
- * cycles that brought its frames. */
+/* Sets the times of the block that begins at `start`, and the frames lost before it, from the notes
+ * of the cycles that brought its frames. */
 static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
     note inner;
     bool has_inner = false;
@@ -54,7 +54,7 @@ static void end(vc_lead *lead, int32_t result) {
                           memory_order_release);
 }
 
-/* Frames that the device has to exchange until the next block is due; 0: one is. */
+/* Frames that the device has to exchange until the next block is due; 0: a block is due now. */
 static uint32_t missing(const vc_lead *lead) {
     uint32_t block = lead->config.block_frames;
     if (lead->input != NULL) {
@@ -67,13 +67,14 @@ static uint32_t missing(const vc_lead *lead) {
 }
 
 uint32_t vc_lead_patience(const vc_lead *lead) {
-    /* Input wants to be heard soon. Of the output an eighth may be gone before anybody looks. */
+    /* Input should be heard soon. For output alone, an eighth of the lead may be played before the
+     * worker looks for work again. */
     uint32_t frames = missing(lead);
     uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
     return frames > eighth ? frames : eighth;
 }
 
-/* Whether the code is not to be called any more, because of a stop. */
+/* Whether a stop was requested and the code must not be called any more. */
 static bool stopped(const vc_lead *lead) {
     return atomic_load_explicit(&lead->stopping, memory_order_acquire) &&
            (lead->input == NULL ||

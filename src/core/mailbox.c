@@ -1,13 +1,13 @@
 /* The latest value from one thread to another: a triple buffer, wait-free on both sides.
  *
- * Invariant: of the three slots the writer owns `back`, the reader owns `front`, and `middle` names
- * the third, with FRESH set while the reader has not had it. Each side changes owners by one
- * exchange of its own slot for the middle one, so {back, middle, front} is always a permutation of
- * {0, 1, 2}, and no slot is ever written while it is read.
+ * Invariant: there are three slots. The writer owns `back`, the reader owns `front`, and `middle`
+ * names the third one. FRESH is set in `middle` until the reader has taken that slot. Each side
+ * exchanges its own slot for the middle one in one atomic operation. So {back, middle, front} is
+ * always a permutation of {0, 1, 2}, and no slot is written while it is read.
  *
- * Memory orders. An exchange releases what its side did to the slot that it gives away and acquires
- * what the other did to the one that it gets: acq_rel on both sides. The reader's look before it is
- * relaxed: it decides only whether to exchange. tests/core/test_mailbox.c runs both sides under
+ * Memory orders. An exchange releases the slot that its side gives away, and acquires the slot that
+ * it gets, so it is acq_rel on both sides. The reader's load before it is relaxed, because it
+ * decides only whether to exchange. tests/core/test_mailbox.c runs both sides under
  * ThreadSanitizer.
  */
 #include "memory.h"
@@ -23,11 +23,11 @@ struct vc_mailbox {
     unsigned char *slots;
     size_t stride; /* bytes from one slot to the next */
     uint32_t bytes;
-    unsigned char apart1[64]; /* keeps the two sides' cache lines apart */
-    uint32_t back;            /* the writer's own */
+    unsigned char apart1[64]; /* puts the two sides into different cache lines */
+    uint32_t back;            /* only for the writer */
     unsigned char apart2[64];
     _Atomic uint32_t middle;
-    uint32_t front; /* the reader's own */
+    uint32_t front; /* only for the reader */
 };
 
 vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first) {

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #endif
 
-/* What stands before the memory: it keeps the alignment. */
+/* Stands before the memory, in HEADER_BYTES, which keep the alignment. */
 typedef struct header {
     void *start;
     size_t bytes; /* from `start`; whole pages */
@@ -53,8 +53,8 @@ static void free_pages(const header *kept) {
     free(kept->start);
 }
 
-/* Whole pages of its own, because locks are not counted: unlocking a page would unlock what
- * somebody else has locked in it. */
+/* The memory has whole pages of its own, because the system does not count locks: to unlock a page
+ * would also unlock what other code has locked in it. */
 static bool lock(void *start, size_t bytes) { return mlock(start, bytes) == 0; }
 #endif
 

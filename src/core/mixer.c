@@ -1,10 +1,11 @@
-/* Clips at exact frames, mixed on the IO thread.
+/* Mixes clips on the IO thread, each from an exact frame on.
  *
- * A clip's memory belongs to the control side. It goes in by a command, is played from an array
- * that only the IO thread touches, and comes back by a result; the control side frees it then.
+ * The control thread owns the memory of a clip. A command gives the clip to the IO thread, which
+ * keeps it in an array that no other thread touches. A result returns it, and the control thread
+ * frees it then.
  *
- * Invariant: a clip is in exactly one place: with the control side, in the queue of commands, with
- * the IO thread, or in the queue of results. What others see of it meanwhile is atomic. */
+ * Invariant: a clip is in exactly one place: with the control thread, in the queue of commands,
+ * with the IO thread, or in the queue of results. The fields that other threads read are atomic. */
 #include "memory.h"
 #include "voicecoil.h"
 
@@ -13,19 +14,19 @@
 #include <stdlib.h>
 
 struct vc_clip {
-    const float *data; /* NULL: from `ring` */
+    const float *data; /* NULL: the clip plays `ring` */
     vc_ring *ring;
-    uint64_t frames; /* of one loop */
-    uint64_t loops;  /* left; 0: for ever */
+    uint64_t frames; /* length of one loop */
+    uint64_t loops;  /* loops left; 0: for ever */
     uint32_t channels;
     int64_t start_frame;
     float gain;
     bool (*wait)(const vc_ring *ring); /* NULL: the clock is real */
-    /* The IO thread's own. */
+    /* Only for the IO thread. */
     uint64_t cursor; /* frames into the current loop */
     uint32_t fade_left, fade_frames;
     bool fading;
-    /* For everybody. */
+    /* For all threads. */
     _Atomic int state;
     _Atomic uint64_t position;
     _Atomic uint64_t starved;
@@ -42,10 +43,10 @@ struct vc_mixer {
     uint32_t channels;
     uint32_t capacity;
     bool end_when_empty;
-    uint32_t given; /* control's own: clips in the IO thread's hands or in `results` */
+    uint32_t given; /* only for control: clips that were added and not yet collected */
     vc_queue *commands;
     vc_queue *results;
-    vc_clip **playing; /* the IO thread's own */
+    vc_clip **playing; /* only for the IO thread */
     uint32_t count;
     _Atomic uint64_t frames;
 };
@@ -136,7 +137,7 @@ bool vc_mixer_add(vc_mixer *mixer, vc_clip *clip) {
     if (mixer->given == mixer->capacity || !vc_queue_push(mixer->commands, &command)) {
         return false;
     }
-    /* The IO thread may be playing it already; it alone moves the state on from here. */
+    /* The IO thread may be playing the clip already. From here on, it alone changes the state. */
     int fresh = VC_CLIP_NEW;
     atomic_compare_exchange_strong(&clip->state, &fresh, VC_CLIP_QUEUED);
     mixer->given++;
@@ -165,8 +166,8 @@ uint64_t vc_mixer_frames(const vc_mixer *mixer) {
 
 /* ---- IO thread ------------------------------------------------------------------------------- */
 
-/* Begins a fade from the clip's level, wherever an earlier fade has brought that. A later stop can
- * hurry a clip, not hold it up. */
+/* Begins a fade at the clip's current level, which an earlier fade may have lowered. A second stop
+ * can make the fade shorter, but not longer. */
 static void fade(vc_clip *clip, uint32_t fade_frames) {
     if (clip->fading) {
         if (fade_frames >= clip->fade_left) {
@@ -182,10 +183,10 @@ static void take_commands(vc_mixer *mixer) {
     vc_command command;
     while (vc_queue_pop(mixer->commands, &command)) {
         if (!command.stop) {
-            mixer->playing[mixer->count++] = command.clip; /* room: given <= capacity */
+            mixer->playing[mixer->count++] = command.clip; /* it fits: given <= capacity */
             continue;
         }
-        /* A stop for a clip that has ended meanwhile finds nothing, and that is right. */
+        /* If the clip has ended meanwhile, it is not found, and there is nothing to stop. */
         for (uint32_t i = 0; i < mixer->count; i++) {
             if (mixer->playing[i] == command.clip) {
                 fade(command.clip, command.fade_frames);
@@ -207,13 +208,13 @@ static void add(vc_clip *clip, float *to, const float *from, uint32_t frames) {
     vc_mix_add(to, from, frames, clip->channels, gain, step);
 }
 
-/* The next stretch of contiguous source frames, at most `frames`; 0 at the end. A ring that ran
- * dry but has not ended gives `starved`. */
+/* Finds the next contiguous source frames, at most `frames`. Returns 0 at the end. `starved` is set
+ * if a ring is empty but has not ended. */
 static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source, bool *starved) {
     *starved = false;
     if (clip->ring != NULL) {
         vc_slices slices;
-        /* Asked before the look, so that frames written just before the end are not missed. */
+        /* Asked before the peek, so that frames written just before the end are not missed. */
         bool finished = vc_ring_finished(clip->ring);
         vc_ring_peek(clip->ring, frames, &slices);
         *source = slices.first;
@@ -259,8 +260,8 @@ static void progress(vc_clip *clip, int64_t frame, uint32_t frames) {
     atomic_fetch_add_explicit(&clip->position, frames, memory_order_release);
 }
 
-/* Plays one clip from `offset` into the block, which begins at the mixer's frame `now`. Returns
- * the frame of the block behind the clip's last one. */
+/* Plays one clip from frame `offset` of the block on. The block begins at the mixer's frame `now`.
+ * Returns the frame of the block after the clip's last one. */
 static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t now) {
     while (offset < block->frames && !at_end(clip)) {
         uint32_t frames = block->frames;
@@ -276,14 +277,14 @@ static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t no
         }
         if (starved) {
             atomic_fetch_add_explicit(&clip->starved, wanted, memory_order_relaxed);
-            if (clip->fading) { /* silence fades out too, or a stop would wait for the reader */
+            if (clip->fading) { /* otherwise a stop would not end while the ring is empty */
                 clip->fade_left -= wanted;
             }
             offset += wanted;
             continue;
         }
         if (got == 0) {
-            continue; /* the ring's end came after the look: at_end sees it */
+            continue; /* the ring ended after the peek: at_end sees it */
         }
         add(clip, block->output.data + (size_t)offset * clip->channels, source, got);
         if (clip->ring != NULL) {
@@ -304,7 +305,7 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
     take_commands(mixer);
     for (uint32_t i = 0; i < mixer->count;) {
         vc_clip *clip = mixer->playing[i];
-        int64_t wait = clip->start_frame > now ? clip->start_frame - now : 0; /* NOW is least */
+        int64_t wait = clip->start_frame > now ? clip->start_frame - now : 0; /* NOW is the least */
         bool done = clip->fading && (clip->fade_left == 0 || wait > 0);
         if (!done && wait >= (int64_t)block->frames) {
             i++;
@@ -317,7 +318,7 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
         }
         if (done) {
             atomic_store_explicit(&clip->state, VC_CLIP_DONE, memory_order_release);
-            vc_queue_push(mixer->results, &clip); /* room: one slot for each clip given */
+            vc_queue_push(mixer->results, &clip); /* it fits: there is a slot for each clip */
             mixer->playing[i] = mixer->playing[--mixer->count];
         } else {
             i++;
@@ -325,7 +326,7 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
     }
     atomic_store_explicit(&mixer->frames, (uint64_t)now + block->frames, memory_order_release);
     bool over = mixer->end_when_empty && mixer->count == 0;
-    /* A scheduled clip keeps the silence before it content: it is meant. */
+    /* While clips are left, all frames are content, also the silence before a scheduled clip. */
     block->valid_frames = mixer->count > 0 ? block->frames : last;
     return over ? VC_STOP : VC_CONTINUE;
 }

@@ -1,5 +1,5 @@
-/* An engine that goes on: with another run, or with another device. The device's cycles are
- * translated, so that the user's code sees one time line and the channels that it was promised. */
+/* An engine that continues, with another run or with another device. The device's cycles are
+ * translated, so that the user's code sees one time line and always the same channels. */
 #include "engine.h"
 
 #include <assert.h>
@@ -9,7 +9,7 @@
 struct vc_moved {
     uint32_t channels[2]; /* of the device's cycles: input, output */
     uint32_t *map[2];
-    vc_channel *list[2]; /* filled anew in each cycle */
+    vc_channel *list[2]; /* filled again in each cycle */
 };
 
 enum { INPUT = 0, OUTPUT = 1 };
@@ -49,7 +49,7 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     vc_engine_config *config = &engine->config;
     if (config->block_frames == 0 && config->device_frames != 0 &&
         config->device_frames != move->device_frames) {
-        config->block_frames = engine->block_capacity; /* blocks stay as long as they were */
+        config->block_frames = engine->block_capacity; /* blocks keep their length */
     }
     config->device_frames = move->device_frames;
     config->clock_ns = move->clock_ns;
@@ -60,10 +60,10 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
 /* ---- IO thread --------------------------------------------------------------------------------
  */
 
-/* How far the stream's time line is ahead of the device's, if this direction can tell: the frame
- * that was due next, and as many more as the host time that has passed since it was due. What the
- * device did with its own sample time meanwhile does not count: it may have stood still, gone on,
- * jumped or begun at zero. */
+/* Computes how far the stream's time line is ahead of the device's: the frame that was due next,
+ * plus the host time since it was due, in frames, minus the device's sample time. The change of the
+ * device's own sample time does not count: it may have stood still, continued, jumped, or begun at
+ * zero. Returns false if this direction has no sample times. */
 static bool find_shift(const vc_engine *engine, int64_t next, const vc_time *last,
                        const vc_time *first, int64_t *shift) {
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
@@ -95,7 +95,7 @@ static void arrive(vc_engine *engine, const vc_cycle *cycle) {
     }
     if (found) {
         engine->shift_frames = shift;
-    } /* else the times go on as they were */
+    } /* else shift_frames stays as it was */
 }
 
 static void place(vc_audio *audio, const vc_moved *moved, int d, uint32_t channels) {

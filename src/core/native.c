@@ -1,14 +1,14 @@
 /* A native function that can be exchanged while it plays, and its parameters.
  *
- * Invariant: the IO thread calls only what it took from the mailbox, and stores its number in
- * `taken` with release before it calls it. So who sees a number with acquire knows that functions
- * with lower ones have returned for good. */
+ * Invariant: the IO thread calls only the function that it took from the mailbox. Before the call
+ * it stores the number of the function in `taken` with release. So a thread that reads a number
+ * with acquire knows that functions with lower numbers have returned and are not called again. */
 #include "voicecoil.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
 
-/* What is in the mailbox: the function, and the how manieth it is. */
+/* The value in the mailbox: a function and its number. */
 typedef struct choice {
     vc_native native;
     uint64_t number;
@@ -16,9 +16,9 @@ typedef struct choice {
 
 struct vc_slot {
     vc_mailbox *choices;
-    vc_mailbox *parameters; /* NULL: none */
-    uint64_t given;         /* control's */
-    _Atomic uint64_t taken;
+    vc_mailbox *parameters; /* NULL: there are none */
+    uint64_t given;         /* only for control: number of the newest function */
+    _Atomic uint64_t taken; /* number of the function that was called last */
 };
 
 vc_slot *vc_slot_new(const vc_native *first, vc_mailbox *parameters) {
@@ -56,10 +56,10 @@ uint64_t vc_slot_taken(const vc_slot *slot) {
 int32_t vc_slot_process(vc_block *block, void *user) {
     vc_slot *slot = user;
     const choice *now = vc_mailbox_read(slot->choices);
-    /* Release: whoever sees it sees that the one before it has returned. */
+    /* Release: a thread that sees this number sees that the previous function has returned. */
     atomic_store_explicit(&slot->taken, now->number, memory_order_release);
     vc_native native = now->native;
-    if (slot->parameters != NULL) { /* what they are is constant, and who reads them owns them */
+    if (slot->parameters != NULL) { /* the record is constant for readers, and `user` is not */
         native.user = (void *)(uintptr_t)vc_mailbox_read(slot->parameters);
     }
     return vc_native_process(block, &native);

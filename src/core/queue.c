@@ -1,5 +1,5 @@
-/* Small fixed-size messages from one thread to another: commands in, results and events out.
- * The same positions, invariant and memory orders as ring.c, with messages for frames. */
+/* Small messages of a fixed size from one thread to another: commands in, results and events out.
+ * Positions, invariant and memory orders are those of ring.c, with messages instead of frames. */
 #include "memory.h"
 #include "voicecoil.h"
 
@@ -11,10 +11,10 @@ struct vc_queue {
     unsigned char *data;
     uint32_t capacity; /* messages, a power of two */
     uint32_t message_bytes;
-    unsigned char apart1[64]; /* keeps the two sides' cache lines apart */
-    _Atomic uint64_t pushed;  /* producer's line */
+    unsigned char apart1[64]; /* puts the two sides into different cache lines */
+    _Atomic uint64_t pushed;  /* in the producer's line */
     unsigned char apart2[64];
-    _Atomic uint64_t popped; /* consumer's line */
+    _Atomic uint64_t popped; /* in the consumer's line */
 };
 
 vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes) {

@@ -1,4 +1,4 @@
-/* A block's input into a ring, and its losses into a queue. */
+/* Writes the input of each block to a ring, and its losses to a queue. */
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -11,7 +11,7 @@ struct vc_recorder {
     vc_queue *gaps; /* NULL: losses are only counted */
     uint64_t limit_frames;
     bool stop_at_first;
-    uint64_t untold[CAUSES]; /* frames lost since the last ones that were written. [IO] */
+    uint64_t untold[CAUSES]; /* by cause: frames lost that no gap has reported yet. [IO] */
     _Atomic uint64_t frames;
     _Atomic uint64_t overflow;
     _Atomic uint64_t missed;
@@ -45,8 +45,8 @@ uint64_t vc_recorder_frames(const vc_recorder *recorder) {
     return atomic_load_explicit(&recorder->frames, memory_order_acquire);
 }
 
-/* Frames are about to follow these losses. If the queue is full they are told with the next ones:
- * too late on the time line, but none is left out. */
+/* Called before frames are written that follow losses. If the queue is full, the losses are
+ * reported with the next ones. Then their position is too late, but none is left out. */
 static void tell_gaps(vc_recorder *recorder) {
     for (uint32_t cause = 0; cause < CAUSES && recorder->gaps != NULL; cause++) {
         const vc_gap gap = {.position = vc_ring_total_written(recorder->ring),

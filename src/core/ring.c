@@ -1,18 +1,19 @@
 /* Frames from one thread to another: one producer, one consumer, no lock.
  *
- * Positions are 64-bit counts of frames that never wrap in practice (at 192 kHz: after three
- * million years), so `written - read` is the fill, no slot is wasted and none is ambiguous.
- * Each side keeps the other's last seen position in its own cache line and re-reads it only when
+ * Positions are 64-bit counts of frames. They never wrap in practice (at 192 kHz: after three
+ * million years), so `written - read` is the fill level: a full ring and an empty ring have
+ * different values, and no frame of memory is wasted. Each side keeps the last position of the
+ * other side that it has seen in its own cache line. It reads the other's position again only when
  * the old one does not suffice.
  *
- * Invariant: 0 <= written - read <= capacity; the frames between the two are the consumer's, the
- * others the producer's.
+ * Invariant: 0 <= written - read <= capacity. The consumer owns the frames between the two
+ * positions. The producer owns all others.
  *
- * Memory orders. The producer writes frames, then stores `written` with release; the consumer
- * loads it with acquire before it reads them. The same the other way round with `read`, so that a
- * slot is not overwritten while it is still being read. A side reads its own position relaxed: no
- * one else writes it. tests/core/test_ring.c runs both sides under ThreadSanitizer; with relaxed
- * publication it reports the race.
+ * Memory orders. The producer writes frames, then stores `written` with release. The consumer loads
+ * it with acquire before it reads the frames. `read` works the same way in the other direction, so
+ * that frames are not overwritten while they are being read. Each side may read its own position
+ * relaxed, because no other thread writes it. tests/core/test_ring.c runs both sides under
+ * ThreadSanitizer. With relaxed publication it reports the race.
  */
 #include "memory.h"
 #include "voicecoil.h"
@@ -25,12 +26,12 @@ struct vc_ring {
     float *data;
     uint32_t capacity; /* frames, a power of two */
     uint32_t channels;
-    unsigned char apart1[64]; /* keeps the two sides' cache lines apart */
-    _Atomic uint64_t written; /* producer's line */
+    unsigned char apart1[64]; /* puts the two sides into different cache lines */
+    _Atomic uint64_t written; /* in the producer's line, with the next two */
     uint64_t seen_read;
     _Atomic bool ended;
     unsigned char apart2[64];
-    _Atomic uint64_t read; /* consumer's line */
+    _Atomic uint64_t read; /* in the consumer's line, with the next one */
     uint64_t seen_written;
 };
 
@@ -75,10 +76,11 @@ uint64_t vc_ring_total_written(const vc_ring *ring) {
 }
 
 uint32_t vc_ring_readable(const vc_ring *ring) {
-    /* `read` first: a third thread that saw `written` first could find a `read` beyond it. */
+    /* `read` is loaded first. A third thread that loaded `written` first could then load a `read`
+     * beyond it. */
     uint64_t read = vc_ring_total_read(ring);
     uint64_t readable = vc_ring_total_written(ring) - read;
-    /* Both may have gone on between the two looks of a third thread. */
+    /* A third thread may see both positions change between its two loads. */
     return readable < ring->capacity ? (uint32_t)readable : ring->capacity;
 }
 
@@ -156,7 +158,7 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) {
 void vc_ring_end(vc_ring *ring) { atomic_store_explicit(&ring->ended, true, memory_order_release); }
 
 bool vc_ring_finished(const vc_ring *ring) {
-    /* `ended` first: it is stored after the last commit, so what is written is then all. */
+    /* `ended` is loaded first. It is stored after the last commit, so `written` is final then. */
     return atomic_load_explicit(&ring->ended, memory_order_acquire) && vc_ring_readable(ring) == 0;
 }
 

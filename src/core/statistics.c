@@ -1,4 +1,4 @@
-/* Counting on the IO thread, reading from any other. */
+/* Statistics, levels and events: written on the IO thread, read on any other. */
 #include "audio.h"
 #include "engine.h"
 
@@ -8,9 +8,9 @@
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
 /* A sequence lock (H.-J. Boehm, "Can seqlocks get along with programming language memory
- * models?", 2012). Published once at the end of a cycle, so that the user's code may itself ask
- * for statistics. The fences order the relaxed words against the sequence; ThreadSanitizer does
- * not model fences, but every word is atomic, so it has nothing to report. */
+ * models?", 2012). The IO thread publishes once, at the end of a cycle, so that the user's code may
+ * ask for statistics itself. The fences order the relaxed words against the sequence.
+ * ThreadSanitizer does not model fences, but it reports nothing, because every word is atomic. */
 _Static_assert(sizeof(vc_statistics) % sizeof(uint64_t) == 0, "published word by word");
 
 static void begin_write(_Atomic uint32_t *sequence) {
@@ -26,7 +26,7 @@ static uint32_t begin_read(const _Atomic uint32_t *sequence) {
     return atomic_load_explicit(sequence, memory_order_acquire);
 }
 
-/* False: what was read since `begun` may not belong together. */
+/* Returns false if the words that were read since `begun` may not belong together. */
 static bool end_read(const _Atomic uint32_t *sequence, uint32_t begun) {
     atomic_thread_fence(memory_order_acquire);
     return (begun & 1u) == 0 && LOAD(*sequence) == begun;
@@ -37,7 +37,7 @@ void vc_publish(vc_engine *engine) {
     begin_write(&p->sequence);
 #pragma GCC unroll 32
     for (size_t i = 0; i < VC_STATISTICS_WORDS; i++) {
-        /* Word by word from where it was written: a wider load would wait for the stores. */
+        /* Word by word, as they were written: a wider load would have to wait for the stores. */
         uint64_t word;
         memcpy(&word, (const char *)&engine->counted + i * sizeof word, sizeof word);
         atomic_store_explicit(&p->words[i], word, memory_order_relaxed);
@@ -67,7 +67,7 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
         float squares = 0.0f;
         for (uint32_t f = 0; f < frames; f++) {
             float value = fabsf(data[(ptrdiff_t)f * audio->frame_stride]);
-            value = vc_nonfinite(value) ? 0.0f : value; /* a device's; sums would never forget it */
+            value = vc_nonfinite(value) ? 0.0f : value; /* input may be NaN, which no sum forgets */
             peak = value > peak ? value : peak;
             squares += value * value;
         }
@@ -82,8 +82,9 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
     end_write(&engine->meter_sequence);
 }
 
-/* Sums only grow, and the reader remembers where it was: were they set back to 0 from here, a
- * block that is being added could bring an hour's sum back into the next 30 ms. */
+/* The sums only grow, and the reader remembers their last values. If the reader set them to 0, the
+ * IO thread could overwrite the 0 with an old sum plus a block, and the next level would be wrong.
+ */
 static void read_meter(vc_engine *engine, vc_meter *meter, vc_level *level) {
     double squares;
     uint64_t frames;
@@ -93,8 +94,8 @@ static void read_meter(vc_engine *engine, vc_meter *meter, vc_level *level) {
         squares = LOAD(meter->squares);
         frames = LOAD(meter->frames);
     } while (!end_read(&engine->meter_sequence, begun));
-    /* A peak may fall between the IO thread's look and its store: a block that is missed in a
-     * level that a person looks at. */
+    /* A peak is lost if it falls between the IO thread's load and its store. One missing block does
+     * not matter in a level meter. */
     level->peak = atomic_exchange_explicit(&meter->peak, 0.0f, memory_order_relaxed);
     uint64_t more = frames - meter->seen_frames;
     level->mean_square = more > 0 ? (float)((squares - meter->seen_squares) / (double)more) : 0.0f;
@@ -150,7 +151,7 @@ void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time, uint3
     atomic_store_explicit(&xruns->written, number + 1, memory_order_release);
 }
 
-/* One xrun by its number. False: it is being overwritten. */
+/* Reads one xrun by its number. Returns false if it was overwritten meanwhile. */
 static bool read_xrun(const vc_xruns *xruns, uint64_t number, vc_event *out) {
     uint64_t words[VC_EVENT_WORDS];
     for (size_t i = 0; i < VC_EVENT_WORDS; i++) {

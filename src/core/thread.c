@@ -1,7 +1,7 @@
 /* Names, priorities and floating-point modes of threads. See thread.h.
  *
- * The guard's handler may run at any moment on any thread, also while a thread ends: so it finds
- * threads by their numbers in a fixed table, and never follows a pointer. */
+ * The guard's signal handler may run at any moment on any thread, also while a thread ends. So it
+ * finds threads by their numbers in a fixed table, and never follows a pointer. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -42,28 +42,28 @@ static void set(vc_thread *thread, vc_policy policy, int32_t level, int32_t erro
 /* ---- Linux ------------------------------------------------------------------------------------
  */
 
-enum { SLOTS = 64 };                           /* slot 0 is none */
+enum { SLOTS = 64 };                           /* slot 0 means: in no slot */
 static _Atomic int64_t watched[SLOTS];         /* key_of a thread; 0: the slot is free */
-static _Atomic bool lowered[SLOTS];            /* it was made an ordinary one */
+static _Atomic bool lowered[SLOTS];            /* the thread has an ordinary priority now */
 static _Atomic int64_t counted_from_ns[SLOTS]; /* when its timer began to count */
-#define TOO_MUCH 0.9                           /* of a processor */
+#define TOO_MUCH 0.9                           /* share of a processor */
 
 static int this_id(void) { return (int)syscall(SYS_gettid); }
 
-/* A thread's number, and above it the process's: the child of a fork has a copy of the table, in
- * which its parent's threads stand. */
+/* The number of a thread, and in the upper half that of its process. A forked child has a copy of
+ * the table with the threads of its parent, which it must not take for its own. */
 static int64_t key_of(int id) { return (int64_t)getpid() << 32 | id; }
 
 static bool is_ours(int64_t key) { return key >> 32 == getpid(); }
 
-/* 0, or errno. The C library's function has another meaning in musl, so the system is called. */
+/* Returns 0 or errno. Uses the system call, because the C library's function differs in musl. */
 static int set_scheduler(int id, int policy, int level) {
     struct sched_param parameters = {.sched_priority = level};
     return syscall(SYS_sched_setscheduler, id, policy, &parameters) == 0 ? 0 : errno;
 }
 
-/* us. Before the hard limit, by as much as the handler needs to come and do its work: the system
- * looks once in each of its ticks. */
+/* The soft limit in us. The system checks limits once in each tick, so the soft limit is lower than
+ * the hard limit by the time that the handler needs to run. */
 static rlim_t soft_limit(const struct rlimit *limit) {
     rlim_t spin = VC_SPIN_NS / 1000, most = limit->rlim_max / 4 * 3;
     return most < spin ? most : spin;
@@ -85,7 +85,7 @@ static void lower(int slot, int id) {
     int policy = scheduler_of(id);
     if (policy == SCHED_FIFO || policy == SCHED_RR) {
         atomic_store(&lowered[slot], true);
-        /* With the flag that it has: only root may take that away. */
+        /* With SCHED_RESET_ON_FORK, which the thread has: only root may remove that flag. */
         set_scheduler(id, SCHED_OTHER | SCHED_RESET_ON_FORK, 0);
     }
 }
@@ -99,8 +99,8 @@ static int slot_of(int id) {
     return slot;
 }
 
-/* A thread's timer has counted VC_SPIN_NS of computing. How much time has passed meanwhile says how
- * much of a processor that was. */
+/* A thread's timer has counted VC_SPIN_NS of computing. The time that has passed meanwhile tells
+ * which share of a processor that was. */
 static void on_timer(int slot, int me) {
     int64_t now_ns = vc_clock_ns();
     int64_t passed_ns = now_ns - atomic_exchange(&counted_from_ns[slot], now_ns);
@@ -109,13 +109,14 @@ static void on_timer(int slot, int me) {
     }
 }
 
-/* Runs on the thread whose timer it is, or because of RLIMIT_RTTIME. For that the system prefers
- * the thread that has computed too long. If that thread blocks the signal, another thread runs this
- * and does not know which one it was, so all are lowered. Makes system calls only.
+/* Runs on the thread whose timer has expired, or because of RLIMIT_RTTIME. For the limit, the
+ * system prefers the thread that has computed too long. If that thread blocks the signal, another
+ * thread runs the handler and does not know which thread it was, so all threads are lowered. The
+ * handler makes only system calls.
  *
- * The system adds a second to the soft limit when it sends the signal. Two signals that arrive
- * together are delivered as one, and then only the timer is named: so each call puts the limit
- * back. */
+ * The system adds a second to the soft limit when it sends the signal, so each call sets the limit
+ * again. It does so for the timer, too: of two signals that arrive together only one is delivered,
+ * and it then names the timer. */
 static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
     (void)number, (void)unused;
     int kept = errno, me = this_id(), mine = slot_of(me);
@@ -137,8 +138,8 @@ static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
     errno = kept;
 }
 
-/* Sends SIGXCPU to the calling thread whenever it has computed for VC_SPIN_NS. By system calls:
- * older C libraries have these functions in another library. */
+/* Sends SIGXCPU to the calling thread whenever it has computed for VC_SPIN_NS. Uses system calls,
+ * because older C libraries have the functions in a separate library. */
 static void start_timer(vc_thread *thread) {
 #if defined(SYS_timer_create) && defined(SYS_timer_settime) && UINTPTR_MAX == UINT64_MAX
     struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGXCPU};
@@ -155,8 +156,9 @@ static void start_timer(vc_thread *thread) {
 #endif
 }
 
-/* Also where the program blocks all signals but in one thread: without the handler nobody would
- * lower this one, and at the hard limit of RLIMIT_RTTIME the system would end the process. */
+/* Unblocks SIGXCPU on this thread, because a program may block all signals on all threads but one.
+ * Without the handler the thread would not be lowered, and at the hard limit of RLIMIT_RTTIME the
+ * system would end the process. */
 static void let_guard_in(void) {
     sigset_t ours;
     sigemptyset(&ours);
@@ -192,7 +194,7 @@ bool vc_thread_guard(int64_t hard_us) {
     if (getrlimit(RLIMIT_RTTIME, &limit) != 0) {
         return false;
     }
-    if (hard_us != 0 && limit.rlim_max > (rlim_t)hard_us) { /* infinity is more than any number */
+    if (hard_us != 0 && limit.rlim_max > (rlim_t)hard_us) { /* RLIM_INFINITY is the largest value */
         limit.rlim_max = (rlim_t)hard_us;
     }
     rlim_t soft = soft_limit(&limit);
@@ -216,7 +218,7 @@ static bool watch(vc_thread *thread, int id) {
 }
 
 static void unwatch(vc_thread *thread) {
-    int32_t slot = atomic_exchange(&thread->slot, 0); /* two threads may come here at once */
+    int32_t slot = atomic_exchange(&thread->slot, 0); /* two threads may call this at once */
     if (slot != 0) {
         atomic_store(&watched[slot], 0);
     }
@@ -236,7 +238,7 @@ static void raise_priority(vc_thread *thread) {
         return;
     }
     int error = set_scheduler(id, SCHED_FIFO | SCHED_RESET_ON_FORK, VC_WORKER_PRIORITY);
-    if (error) { /* it stays watched: RealtimeKit may raise it, and it may spin at once */
+    if (error) { /* stays in the table: RealtimeKit may raise the thread, and it may then spin */
         set(thread, VC_POLICY_ORDINARY, 0, error);
     } else {
         set(thread, VC_POLICY_FIFO, VC_WORKER_PRIORITY, 0);
@@ -251,14 +253,14 @@ bool vc_thread_granted(vc_thread *thread, int32_t level) {
     }
     atomic_store(&lowered[slot], false);
     set(thread, VC_POLICY_RR, level, 0);
-    if (scheduler_of(id) != SCHED_RR) { /* it has been lowered already */
+    if (scheduler_of(id) != SCHED_RR) { /* the guard has lowered it already */
         atomic_store(&lowered[slot], true);
     }
     return true;
 }
 
 enum { AGAIN_NS = 2000000000 };
-#define LITTLE 0.5 /* of a processor */
+#define LITTLE 0.5 /* share of a processor */
 
 void vc_thread_recover(vc_thread *thread) {
     int32_t slot = atomic_load(&thread->slot);
@@ -291,7 +293,7 @@ vc_policy vc_thread_policy(const vc_thread *thread) {
 }
 
 #else
-/* ---- elsewhere --------------------------------------------------------------------------------
+/* ---- other systems ----------------------------------------------------------------------------
  */
 
 static void start_timer(vc_thread *thread) { (void)thread; }
@@ -333,13 +335,13 @@ static void unwatch(vc_thread *thread) { (void)thread; }
 #elif defined(_WIN32)
 static int this_id(void) { return (int)GetCurrentThreadId(); }
 
-/* avrt.dll is part of Windows since Vista, and not of every compiler's libraries. */
+/* avrt.dll is part of Windows since Vista, but some compilers have no import library for it. */
 static FARPROC avrt(const char *name) {
     HMODULE library = LoadLibraryA("avrt.dll");
     return library != NULL ? GetProcAddress(library, name) : NULL;
 }
 
-/* Since Windows 10. */
+/* SetThreadDescription exists since Windows 10. */
 void vc_thread_name(const char *name) {
     typedef HRESULT(WINAPI * describe)(HANDLE, PCWSTR);
     HMODULE kernel = GetModuleHandleA("kernel32.dll");
@@ -382,14 +384,14 @@ static void unwatch(vc_thread *thread) { (void)thread; }
 #endif
 #endif
 
-/* ---- all --------------------------------------------------------------------------------------
+/* ---- all systems ------------------------------------------------------------------------------
  */
 
 void vc_thread_begin(vc_thread *thread, const char *name, bool urgent) {
     vc_thread_name(name);
-    vc_float_enter(); /* for the thread's life */
+    vc_float_enter(); /* the mode stays until the thread ends */
     thread->lowered_ns = 0;
-    thread->timer = -1; /* 0 would be a timer, perhaps the program's */
+    thread->timer = -1; /* not 0, which is a valid timer, perhaps of the program */
     set(thread, VC_POLICY_ORDINARY, 0, 0);
     if (urgent) {
         start_timer(thread);
@@ -400,7 +402,8 @@ void vc_thread_begin(vc_thread *thread, const char *name, bool urgent) {
 
 void vc_thread_end(vc_thread *thread) {
     atomic_store(&thread->id, 0);
-    atomic_store(&thread->policy, (int32_t)vc_thread_policy(thread)); /* what it had at its end */
+    atomic_store(&thread->policy,
+                 (int32_t)vc_thread_policy(thread)); /* the last one stays readable */
     end_timer(thread);
     unwatch(thread);
 }
