@@ -52,7 +52,7 @@ int32_t vc_native_process(vc_block *block, void *user) {
 /* ---- lost frames ------------------------------------------------------------------------------
  */
 
-static void lose(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
+static void count_lost(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
     uint32_t room = UINT32_MAX - engine->block_lost;
     engine->block_lost += frames < room ? frames : room;
     engine->counted.xruns++;
@@ -69,7 +69,7 @@ static void close_gap(vc_engine *engine) {
 
 /* Counts frames for which the user's code was not ready. A gap over several blocks is one xrun. It
  * is reported when the gap is over. */
-static void starve(vc_engine *engine, const vc_block *block) {
+static void count_starved(vc_engine *engine, const vc_block *block) {
     if (block->starved_frames == 0) {
         close_gap(engine);
         return;
@@ -132,7 +132,7 @@ void vc_engine_end(vc_engine *engine) {
 /* ---- one block --------------------------------------------------------------------------------
  */
 
-static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
+static vc_time time_after(const vc_engine *engine, vc_time time, int64_t frames) {
     if (frames == 0) {
         return time;
     }
@@ -142,7 +142,7 @@ static vc_time later(const vc_engine *engine, vc_time time, int64_t frames) {
 }
 
 /* Sets one direction of a block to interleaved memory. */
-static void own(vc_audio *audio, float *data, uint32_t channels) {
+static void set_interleaved(vc_audio *audio, float *data, uint32_t channels) {
     audio->data = channels ? data : NULL;
     audio->frame_stride = (ptrdiff_t)channels;
     audio->channel_stride = 1;
@@ -153,8 +153,8 @@ static void own(vc_audio *audio, float *data, uint32_t channels) {
 
 /* Sets the fields of a block, except its memory. Each field is set in place: clearing the whole
  * block first and copying parts of it took as long as most of the rest of a cycle. */
-static void describe(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
-                     uint32_t frames) {
+static void begin_block(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
+                        uint32_t frames) {
     block->frames = frames;
     block->lost_frames = 0;
     block->valid_frames = frames;
@@ -181,7 +181,7 @@ static void call(vc_engine *engine, vc_block *block) {
     engine->waited_ns += block->waited_ns;
     engine->ended_ns = block->ended_ns;
     if (block->starved_frames | engine->gap_frames) {
-        starve(engine, block);
+        count_starved(engine, block);
     }
 
     /* The output of a stream without output channels is not played, so none of it is valid. */
@@ -208,7 +208,8 @@ static void call(vc_engine *engine, vc_block *block) {
 }
 
 static void device_block(vc_audio *part, const vc_audio *device, uint32_t offset) {
-    own(part, device->data + (ptrdiff_t)offset * device->frame_stride, device->channels);
+    set_interleaved(part, device->data + (ptrdiff_t)offset * device->frame_stride,
+                    device->channels);
     part->frame_stride = device->frame_stride;
     part->channel_stride = device->channels == 1 ? 1 : device->channel_stride;
 }
@@ -225,17 +226,17 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
 static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                             uint32_t frames) {
     vc_block block;
-    describe(&block, engine, cycle, frames);
-    block.input_time = later(engine, cycle->input_time, offset);
-    block.output_time = later(engine, cycle->output_time, offset);
+    begin_block(&block, engine, cycle, frames);
+    block.input_time = time_after(engine, cycle->input_time, offset);
+    block.output_time = time_after(engine, cycle->output_time, offset);
     bool lent = (engine->config.flags & (VC_ENGINE_ZERO_COPY | VC_ENGINE_LEND)) &&
                 can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
     if (lent) {
         device_block(&block.input, &cycle->input, offset);
         device_block(&block.output, &cycle->output, offset);
     } else {
-        own(&block.input, engine->input_block, engine->config.input_channels);
-        own(&block.output, engine->output_block, engine->config.output_channels);
+        set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
+        set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
         if (block.input.channels) {
             vc_audio_copy(&block.input, 0, &cycle->input, offset, frames);
         }
@@ -252,33 +253,33 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
 }
 
 /* Calls the user's code with the stream's own block memory. */
-static void own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
+static void call_own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset) {
     vc_block block;
-    describe(&block, engine, cycle, engine->config.block_frames);
-    own(&block.input, engine->input_block, engine->config.input_channels);
-    own(&block.output, engine->output_block, engine->config.output_channels);
+    begin_block(&block, engine, cycle, engine->config.block_frames);
+    set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
+    set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
     block.input_time = engine->block_input_time;
-    block.output_time = later(engine, cycle->output_time, offset);
+    block.output_time = time_after(engine, cycle->output_time, offset);
     vc_audio_silence(&block.output, 0, block.frames);
     engine->counted.copied_blocks += (engine->config.flags & VC_ENGINE_ZERO_COPY) != 0;
     call(engine, &block);
 }
 
 /* Exchanges a part of the stream's own block with the cycle. Returns the valid frames of it. */
-static uint32_t part_of_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
+static uint32_t exchange_part(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                               uint32_t frames) {
     uint32_t position = engine->position;
     if (engine->config.input_channels) {
         if (position == 0) {
-            engine->block_input_time = later(engine, cycle->input_time, offset);
+            engine->block_input_time = time_after(engine, cycle->input_time, offset);
         }
         vc_audio to;
-        own(&to, engine->input_block, engine->config.input_channels);
+        set_interleaved(&to, engine->input_block, engine->config.input_channels);
         vc_audio_copy(&to, position, &cycle->input, offset, frames);
     }
     if (engine->config.output_channels) {
         vc_audio from;
-        own(&from, engine->output_block, engine->config.output_channels);
+        set_interleaved(&from, engine->output_block, engine->config.output_channels);
         vc_audio_copy(&cycle->output, offset, &from, position, frames);
     }
     engine->position += frames;
@@ -294,12 +295,12 @@ static void latch(vc_engine *engine, const vc_cycle *cycle) {
     engine->latched = true;
     engine->valid = 0;
     vc_audio block;
-    own(&block, engine->output_block, engine->config.output_channels);
+    set_interleaved(&block, engine->output_block, engine->config.output_channels);
     vc_audio_silence(&block, 0, engine->config.block_frames);
-    lose(engine, cycle, engine->config.block_frames, VC_CAUSE_BLOCKS);
+    count_lost(engine, cycle, engine->config.block_frames, VC_CAUSE_BLOCKS);
 }
 
-static bool done_for_good(const vc_engine *engine) {
+static bool has_ended(const vc_engine *engine) {
     return engine->ending && engine->position >= engine->valid;
 }
 
@@ -310,7 +311,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
     const bool has_input = engine->config.input_channels != 0;
     const bool has_output = engine->config.output_channels != 0;
     uint32_t done = 0;
-    while (done < cycle->frames && !done_for_good(engine)) {
+    while (done < cycle->frames && !has_ended(engine)) {
         uint32_t left = cycle->frames - done;
         if (engine->position == 0 && !engine->ending && !engine->latched) {
             if (fixed == 0 || left >= fixed) {
@@ -323,20 +324,20 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
             if (has_input && has_output) {
                 latch(engine, cycle);
             } else if (has_output) {
-                own_block(engine, cycle, done);
+                call_own_block(engine, cycle, done);
             }
         }
         /* After the end of the user's code, only valid frames are handed over. */
         uint32_t end = engine->ending ? engine->valid : fixed;
         uint32_t frames = smaller(left, end - engine->position);
-        uint32_t counted = part_of_block(engine, cycle, done, frames);
+        uint32_t counted = exchange_part(engine, cycle, done, frames);
         *valid = counted ? done + counted : *valid;
         done += frames;
         if (engine->position == fixed) {
             engine->position = 0;
             engine->valid = 0;
             if (has_input && !engine->ending) {
-                own_block(engine, cycle, done);
+                call_own_block(engine, cycle, done);
             }
         }
     }
@@ -371,7 +372,7 @@ static void find_xrun(vc_engine *engine, const vc_cycle *cycle) {
         lost = ahead > lost ? ahead : lost;
     }
     if (lost) {
-        lose(engine, cycle, lost, VC_CAUSE_DEVICE);
+        count_lost(engine, cycle, lost, VC_CAUSE_DEVICE);
     }
 }
 
@@ -413,7 +414,7 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
 
 /* A stop plays what the user's code has made. An abort does not, even after a stop, because a block
  * can last longer than a second. */
-static void answer(vc_engine *engine, int request) {
+static void handle_request(vc_engine *engine, int request) {
     bool abort = request == VC_REQUEST_ABORT;
     if (abort) {
         engine->valid = 0;
@@ -451,7 +452,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
     engine->ended_ns = 0;
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);
     if (request != VC_REQUEST_NONE) {
-        answer(engine, request);
+        handle_request(engine, request);
     }
     find_xrun(engine, cycle);
     uint32_t valid = 0;
@@ -460,7 +461,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         vc_audio_silence(&cycle->output, done, cycle->frames - done);
     }
     count_cycle(engine, cycle, began_ns);
-    if (done_for_good(engine)) {
+    if (has_ended(engine)) {
         begin_drain(engine, cycle, valid);
     }
     if (trap_leave) {

@@ -152,7 +152,7 @@ static bool inside(const vc_lead *lead) VC_REALTIME {
     return lead->config.inside ? lead->config.inside(lead->config.user) : true;
 }
 
-static uint32_t cause(const vc_lead *lead) {
+static uint32_t find_cause(const vc_lead *lead) {
     return !atomic_load_explicit(&lead->called, memory_order_relaxed) ? VC_CAUSE_WORKER
            : inside(lead)                                             ? VC_CAUSE_CALLBACK
                                                                       : VC_CAUSE_WAITING;
@@ -208,7 +208,7 @@ static uint32_t take_input(vc_lead *lead, const vc_block *block) {
     return dropped;
 }
 
-static void tell_newest(vc_lead *lead, const vc_block *block, uint32_t exchanged) {
+static void write_newest_note(vc_lead *lead, const vc_block *block, uint32_t exchanged) {
     uint64_t position = atomic_load_explicit(&lead->exchanged, memory_order_relaxed) + exchanged;
     note told = {.position = position,
                  .now = block->now,
@@ -249,7 +249,7 @@ static uint32_t read_output(vc_lead *lead, float *data, uint32_t frames) {
     return done;
 }
 
-static void remember(vc_lead *lead, const float *data, uint32_t frames) {
+static void keep_heard(vc_lead *lead, const float *data, uint32_t frames) {
     uint32_t channels = lead->config.output_channels;
     uint32_t all = lead->fade_frames;
     uint32_t kept = frames < all ? all - frames : 0;
@@ -294,10 +294,10 @@ static void fade_in(vc_lead *lead, float *data, uint32_t frames) {
 }
 
 /* Plays a part of the block as a gap. Returns the frames at its beginning that are not silent. */
-static uint32_t starve(vc_lead *lead, vc_block *block, float *data, uint32_t frames) {
+static uint32_t play_gap(vc_lead *lead, vc_block *block, float *data, uint32_t frames) {
     if (!lead->gap) {
         lead->gap = true;
-        lead->gap_cause = cause(lead);
+        lead->gap_cause = find_cause(lead);
         begin_fade_out(lead);
     }
     lead->faded_in = 0;
@@ -338,13 +338,13 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
         lead->gap = false;
         fade_in(lead, data, got);
         fade_out(lead, data, got);
-        remember(lead, data, got);
+        keep_heard(lead, data, got);
     }
     block->valid_frames = wanted ? quiet + got : 0;
     *over = ended && got < wanted && vc_ring_readable(lead->output) == 0;
     if (got < wanted && !*over) {
         float *rest = data + (size_t)got * channels;
-        block->valid_frames += starve(lead, block, rest, wanted - got);
+        block->valid_frames += play_gap(lead, block, rest, wanted - got);
     }
     return quiet + got;
 }
@@ -376,7 +376,7 @@ int32_t vc_lead_process(vc_block *block, void *user) {
     if (lead->input != NULL && !ended) {
         uint32_t dropped = take_input(lead, block);
         block->starved_frames = dropped;
-        block->starved_cause = dropped ? cause(lead) : 0;
+        block->starved_cause = dropped ? find_cause(lead) : 0;
     }
     if (lead->output != NULL) {
         bool over = false;
@@ -386,7 +386,7 @@ int32_t vc_lead_process(vc_block *block, void *user) {
         }
     }
     if (lead->input == NULL) {
-        tell_newest(lead, block, exchanged);
+        write_newest_note(lead, block, exchanged);
     }
     if (!ended) {
         uint32_t left = lead->output ? lead->lead_in + vc_ring_readable(lead->output)

@@ -42,24 +42,24 @@ static void times_of_output(vc_lead *lead, uint64_t start, vc_block *block) {
     block->lost_frames = atomic_exchange_explicit(&lead->lost, 0, memory_order_relaxed);
 }
 
-static void own(vc_audio *audio, float *data, uint32_t channels) {
+static void set_interleaved(vc_audio *audio, float *data, uint32_t channels) {
     *audio = (vc_audio){.data = data,
                         .frame_stride = (ptrdiff_t)channels,
                         .channel_stride = 1,
                         .channels = channels};
 }
 
-static void end(vc_lead *lead, int32_t result) {
+static void end_code(vc_lead *lead, int32_t result) {
     atomic_store_explicit(&lead->result, result != VC_NOT_ENDED ? result : VC_ERROR,
                           memory_order_release);
 }
 
 /* Frames that the device has to exchange until the next block is due; 0: a block is due now. */
-static uint32_t missing(const vc_lead *lead) {
+static uint32_t frames_until_due(const vc_lead *lead) {
     uint32_t block = lead->config.block_frames;
     if (lead->input != NULL) {
-        uint32_t come = vc_ring_readable(lead->input);
-        return come < block ? block - come : 0;
+        uint32_t arrived = vc_ring_readable(lead->input);
+        return arrived < block ? block - arrived : 0;
     }
     uint64_t made = atomic_load_explicit(&lead->made, memory_order_relaxed);
     uint64_t exchanged = atomic_load_explicit(&lead->exchanged, memory_order_acquire);
@@ -69,7 +69,7 @@ static uint32_t missing(const vc_lead *lead) {
 uint32_t vc_lead_patience(const vc_lead *lead) {
     /* Input should be heard soon. For output alone, an eighth of the lead may be played before the
      * worker looks for work again. */
-    uint32_t frames = missing(lead);
+    uint32_t frames = frames_until_due(lead);
     uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
     return frames > eighth ? frames : eighth;
 }
@@ -88,18 +88,18 @@ bool vc_lead_make(vc_lead *lead) {
         return false;
     }
     if (stopped(lead)) {
-        end(lead, VC_STOP);
+        end_code(lead, VC_STOP);
         return false;
     }
-    if (missing(lead) > 0) {
+    if (frames_until_due(lead) > 0) {
         return false;
     }
     uint64_t start = atomic_load_explicit(&lead->made, memory_order_relaxed);
     vc_block block = {.frames = config->block_frames,
                       .valid_frames = config->block_frames,
                       .samplerate_hz = config->samplerate_hz};
-    own(&block.input, config->input_block, config->input_channels);
-    own(&block.output, config->output_block, config->output_channels);
+    set_interleaved(&block.input, config->input_block, config->input_channels);
+    set_interleaved(&block.output, config->output_block, config->output_channels);
     if (lead->input != NULL) {
         times_of_input(lead, start, &block);
         vc_ring_read(lead->input, config->input_block, block.frames);
@@ -122,7 +122,7 @@ bool vc_lead_make(vc_lead *lead) {
     atomic_fetch_add_explicit(&lead->blocks, 1, memory_order_relaxed);
     atomic_store_explicit(&lead->made, start + block.frames, memory_order_relaxed);
     if (result != VC_CONTINUE) {
-        end(lead, result);
+        end_code(lead, result);
     }
     return true;
 }

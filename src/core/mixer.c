@@ -168,7 +168,7 @@ uint64_t vc_mixer_frames(const vc_mixer *mixer) {
 
 /* Begins a fade at the clip's current level, which an earlier fade may have lowered. A second stop
  * can make the fade shorter, but not longer. */
-static void fade(vc_clip *clip, uint32_t fade_frames) {
+static void begin_fade(vc_clip *clip, uint32_t fade_frames) {
     if (clip->fading) {
         if (fade_frames >= clip->fade_left) {
             return;
@@ -189,14 +189,14 @@ static void take_commands(vc_mixer *mixer) {
         /* If the clip has ended meanwhile, it is not found, and there is nothing to stop. */
         for (uint32_t i = 0; i < mixer->count; i++) {
             if (mixer->playing[i] == command.clip) {
-                fade(command.clip, command.fade_frames);
+                begin_fade(command.clip, command.fade_frames);
             }
         }
     }
 }
 
 /* Mixes up to `frames` frames with the clip's gain and fade. */
-static void add(vc_clip *clip, float *to, const float *from, uint32_t frames) {
+static void mix(vc_clip *clip, float *to, const float *from, uint32_t frames) {
     float gain = clip->gain;
     float step = 0.0f;
     if (clip->fading) {
@@ -233,12 +233,12 @@ static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source
     return left < frames ? (uint32_t)left : frames;
 }
 
-static bool waited_for(const vc_clip *clip) VC_REALTIME {
-    bool has_come = false;
+static bool wait_for_ring(const vc_clip *clip) VC_REALTIME {
+    bool arrived = false;
     VC_UNPROVEN /* it waits, on clocks that are not real */
-        has_come = clip->wait != NULL && clip->wait(clip->ring);
+        arrived = clip->wait != NULL && clip->wait(clip->ring);
     VC_PROVEN_AGAIN
-    return has_come;
+    return arrived;
 }
 
 static bool at_end(const vc_clip *clip) {
@@ -252,7 +252,7 @@ static bool at_end(const vc_clip *clip) {
 }
 
 /* Counts `frames` frames that are mixed from the mixer's frame `frame` on. */
-static void progress(vc_clip *clip, int64_t frame, uint32_t frames) {
+static void count_played(vc_clip *clip, int64_t frame, uint32_t frames) {
     if (atomic_load_explicit(&clip->state, memory_order_relaxed) != VC_CLIP_PLAYING) {
         atomic_store_explicit(&clip->started_at, frame, memory_order_relaxed);
         atomic_store_explicit(&clip->state, VC_CLIP_PLAYING, memory_order_release);
@@ -272,7 +272,7 @@ static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t no
         const float *source = NULL;
         bool starved = false;
         uint32_t got = next_source(clip, wanted, &source, &starved);
-        if (starved && waited_for(clip)) {
+        if (starved && wait_for_ring(clip)) {
             continue;
         }
         if (starved) {
@@ -286,13 +286,13 @@ static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t no
         if (got == 0) {
             continue; /* the ring ended after the peek: at_end sees it */
         }
-        add(clip, block->output.data + (size_t)offset * clip->channels, source, got);
+        mix(clip, block->output.data + (size_t)offset * clip->channels, source, got);
         if (clip->ring != NULL) {
             vc_ring_release(clip->ring, got);
         } else {
             clip->cursor += got;
         }
-        progress(clip, now + offset, got);
+        count_played(clip, now + offset, got);
         offset += got;
     }
     return offset;

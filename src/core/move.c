@@ -17,7 +17,7 @@ enum { INPUT = 0, OUTPUT = 1 };
 /* ---- control ----------------------------------------------------------------------------------
  */
 
-static void *part(char **memory, size_t bytes) {
+static void *take_part(char **memory, size_t bytes) {
     void *start = *memory;
     *memory += (bytes + 15) & ~(size_t)15;
     return start;
@@ -30,13 +30,13 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     if (memory == NULL) {
         return false;
     }
-    vc_moved *moved = part(&memory, sizeof *moved);
+    vc_moved *moved = take_part(&memory, sizeof *moved);
     const uint32_t *maps[2] = {move->input_map, move->output_map};
     moved->channels[INPUT] = move->input_channels;
     moved->channels[OUTPUT] = move->output_channels;
     for (int d = INPUT; d <= OUTPUT; d++) {
-        moved->list[d] = part(&memory, engines[d] * sizeof(vc_channel));
-        moved->map[d] = part(&memory, engines[d] * sizeof(uint32_t));
+        moved->list[d] = take_part(&memory, engines[d] * sizeof(vc_channel));
+        moved->map[d] = take_part(&memory, engines[d] * sizeof(uint32_t));
         for (uint32_t c = 0; c < engines[d]; c++) {
             moved->map[d][c] = maps[d][c];
             assert(maps[d][c] == VC_NO_CHANNEL || maps[d][c] < moved->channels[d]);
@@ -81,7 +81,7 @@ static bool find_shift(const vc_engine *engine, int64_t next, const vc_time *las
     return true;
 }
 
-static void arrive(vc_engine *engine, const vc_cycle *cycle) {
+static void begin_time_line(vc_engine *engine, const vc_cycle *cycle) {
     engine->arriving = false;
     int64_t shift = INT64_MIN;
     bool found = false;
@@ -98,7 +98,7 @@ static void arrive(vc_engine *engine, const vc_cycle *cycle) {
     } /* else shift_frames stays as it was */
 }
 
-static void place(vc_audio *audio, const vc_moved *moved, int d, uint32_t channels) {
+static void map_channels(vc_audio *audio, const vc_moved *moved, int d, uint32_t channels) {
     bool same = audio->channels == channels;
     for (uint32_t c = 0; c < channels && same; c++) {
         same = moved->map[d][c] == c;
@@ -125,7 +125,7 @@ static void place(vc_audio *audio, const vc_moved *moved, int d, uint32_t channe
 
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
     if (engine->arriving) {
-        arrive(engine, cycle);
+        begin_time_line(engine, cycle);
     }
     *out = *cycle;
     out->now.sample_frames += engine->shift_frames;
@@ -135,7 +135,7 @@ void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
     if (moved != NULL) {
         assert(cycle->input.channels == moved->channels[INPUT]);
         assert(cycle->output.channels == moved->channels[OUTPUT]);
-        place(&out->input, moved, INPUT, engine->config.input_channels);
-        place(&out->output, moved, OUTPUT, engine->config.output_channels);
+        map_channels(&out->input, moved, INPUT, engine->config.input_channels);
+        map_channels(&out->output, moved, OUTPUT, engine->config.output_channels);
     }
 }

@@ -59,7 +59,7 @@ int32_t vc_slot_process(vc_block *block, void *user) {
     /* Release: a thread that sees this number sees that the previous function has returned. */
     atomic_store_explicit(&slot->taken, now->number, memory_order_release);
     vc_native native = now->native;
-    if (slot->parameters != NULL) { /* the record is constant for readers, and `user` is not */
+    if (slot->parameters != NULL) { /* cast: `user` is not a pointer to const */
         native.user = (void *)(uintptr_t)vc_mailbox_read(slot->parameters);
     }
     return vc_native_process(block, &native);

@@ -11,7 +11,7 @@ struct vc_recorder {
     vc_queue *gaps; /* NULL: losses are only counted */
     uint64_t limit_frames;
     bool stop_at_first;
-    uint64_t untold[CAUSES]; /* by cause: frames lost that no gap has reported yet. [IO] */
+    uint64_t unreported[CAUSES]; /* by cause: frames lost that no gap has reported yet. [IO] */
     _Atomic uint64_t frames;
     _Atomic uint64_t overflow;
     _Atomic uint64_t missed;
@@ -47,13 +47,13 @@ uint64_t vc_recorder_frames(const vc_recorder *recorder) {
 
 /* Called before frames are written that follow losses. If the queue is full, the losses are
  * reported with the next ones. Then their position is too late, but none is left out. */
-static void tell_gaps(vc_recorder *recorder) {
+static void push_gaps(vc_recorder *recorder) {
     for (uint32_t cause = 0; cause < CAUSES && recorder->gaps != NULL; cause++) {
         const vc_gap gap = {.position = vc_ring_total_written(recorder->ring),
-                            .frames = recorder->untold[cause],
+                            .frames = recorder->unreported[cause],
                             .cause = cause};
         if (gap.frames > 0 && vc_queue_push(recorder->gaps, &gap)) {
-            recorder->untold[cause] = 0;
+            recorder->unreported[cause] = 0;
         }
     }
 }
@@ -74,7 +74,7 @@ int32_t vc_recorder_process(vc_block *block, void *user) {
     uint64_t limit = recorder->limit_frames ? recorder->limit_frames : UINT64_MAX;
     uint32_t lost = at_most(limit - seen - missed, block->lost_frames);
     if (lost > 0) {
-        recorder->untold[VC_GAP_DEVICE] += lost;
+        recorder->unreported[VC_GAP_DEVICE] += lost;
         missed += lost;
         atomic_store_explicit(&recorder->missed, missed, memory_order_release);
         if (recorder->stop_at_first) {
@@ -84,11 +84,11 @@ int32_t vc_recorder_process(vc_block *block, void *user) {
     uint32_t frames = at_most(limit - seen - missed, block->frames);
     vc_slices room;
     if (vc_ring_reserve(recorder->ring, frames, &room) > 0) {
-        tell_gaps(recorder);
+        push_gaps(recorder);
     }
     uint32_t written = vc_ring_write(recorder->ring, block->input.data, frames);
     if (written < frames) {
-        recorder->untold[VC_GAP_BUFFER] += frames - written;
+        recorder->unreported[VC_GAP_BUFFER] += frames - written;
         atomic_fetch_add_explicit(&recorder->overflow, frames - written, memory_order_relaxed);
     }
     atomic_store_explicit(&recorder->frames, seen + frames, memory_order_release);
