@@ -30,7 +30,7 @@ COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
 MINIAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "miniaudio"
 SOURCES = [
     *sorted((ROOT / "src" / "core").glob("*.c")),
-    VIRTUAL / "device.c",
+    *sorted(VIRTUAL.glob("*.c")),
     COREAUDIO / "ioproc.c",
     COREAUDIO / "listener.c",
     MINIAUDIO / "callback.c",

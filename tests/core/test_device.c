@@ -313,6 +313,24 @@ static void a_detach_that_cannot_wait_changes_nothing(void) {
     vc_device_free(device);
 }
 
+static void a_client_leaves_while_the_cycle_of_another_one_does_not_end(void) {
+    vc_device_config config = stepped(0, 1);
+    config.clock = VC_CLOCK_FREE;
+    vc_device *device = vc_device_new(&config);
+    client *stuck = client_make(device, 0, 1, 0), *leaving = client_make(device, 0, 1, 0);
+    client_attach(leaving);
+    atomic_store(&stuck->hold, true);
+    client_attach(stuck);
+    while (!atomic_load(&stuck->held)) {
+    }
+    CHECK(vc_device_detach(device, leaving->engine, 1000000));
+    client_free(leaving);
+    atomic_store(&stuck->hold, false);
+    client_detach(stuck);
+    client_free(stuck);
+    vc_device_free(device);
+}
+
 int main(void) {
     RUN(the_cable_takes_the_declared_latency);
     RUN(times_agree_with_the_cable);
@@ -328,5 +346,6 @@ int main(void) {
     RUN(detaching_a_stranger_is_nothing);
     RUN(detach_is_a_promise);
     RUN(a_detach_that_cannot_wait_changes_nothing);
+    RUN(a_client_leaves_while_the_cycle_of_another_one_does_not_end);
     return check_summary();
 }

@@ -1,0 +1,140 @@
+/* The clock of a virtual device: when a cycle is due, and the steps of a stepped one. See device.h.
+ */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
+#include "device_inside.h"
+
+#include "thread.h"
+
+#include <time.h>
+
+void vc_device_nap(int64_t ns) {
+    struct timespec pause = {.tv_sec = ns / 1000000000, .tv_nsec = (long)(ns % 1000000000)};
+    nanosleep(&pause, NULL);
+}
+
+bool vc_device_wait_for_ring(const vc_ring *ring) {
+    for (int naps = 0; naps < 20000; naps++) {
+        if (vc_ring_readable(ring) > 0 || vc_ring_finished(ring)) {
+            return true;
+        }
+        vc_device_nap(200000);
+    }
+    return false;
+}
+
+bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(deadline_ns / 1000000000);
+    until.tv_nsec += (long)(deadline_ns % 1000000000);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&device->lock);
+    /* A cycle of the last call that ended after its deadline does not count for this call. */
+    device->granted =
+        (device->granted > device->stepped ? device->granted : device->stepped) + cycles;
+    uint64_t target = device->granted;
+    pthread_cond_broadcast(&device->moved);
+    int error = 0;
+    while (device->stepped < target && error == 0 &&
+           atomic_load(&device->condition) == VC_DEVICE_WELL) {
+        error = pthread_cond_timedwait(&device->moved, &device->lock, &until);
+    }
+    bool reached = device->stepped >= target || error == 0;
+    /* Cycles that have not begun in time are withdrawn. A running cycle still counts for this call.
+     */
+    device->owed = target > device->begun ? target - device->begun : 0;
+    device->granted = device->begun;
+    pthread_mutex_unlock(&device->lock);
+    return reached;
+}
+
+uint64_t vc_device_owed(vc_device *device) {
+    pthread_mutex_lock(&device->lock);
+    uint64_t owed = device->owed;
+    pthread_mutex_unlock(&device->lock);
+    return owed;
+}
+
+/* The device whose IO thread the calling thread is; NULL on all other threads. */
+static VC_THREAD_LOCAL const vc_device *io_thread_of;
+
+int64_t vc_device_clock_ns(void *user) {
+    vc_device *device = user;
+    bool real = device->config.clock == VC_CLOCK_REAL;
+    int64_t now_ns = real ? vc_clock_ns() : atomic_load(&device->host_ns);
+    int64_t late_ns = atomic_load_explicit(&device->late_ns, memory_order_relaxed);
+    if (late_ns == 0) { /* the usual case; the clock is read several times in a cycle */
+        return now_ns;
+    }
+    /* Only the first access to a thread-local may allocate; vc_device_begin_clock has made it. */
+    VC_UNPROVEN
+    bool inside = io_thread_of == device;
+    VC_PROVEN_AGAIN
+    /* The extra time of a late cycle passes between its first and its second reading of the clock.
+     * Only readings on the IO thread count, because other threads may read it at any time. */
+    return inside && device->clock_reads++ > 0 ? now_ns + late_ns : now_ns;
+}
+
+void vc_device_begin_clock(vc_device *device) {
+    io_thread_of = device;
+    if (device->config.clock == VC_CLOCK_REAL) {
+        device->started_ns = vc_clock_ns() - frames_to_ns(device, device->frame);
+    }
+    vc_device_show_time(device);
+}
+
+void vc_device_show_time(vc_device *device) {
+    int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
+    device->due_ns = host_ns;
+    atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
+    atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
+}
+
+bool vc_device_wait_for_cycle(vc_device *device) {
+    if (device->config.clock == VC_CLOCK_FREE) {
+        return !atomic_load_explicit(&device->quit, memory_order_relaxed);
+    }
+    if (device->config.clock == VC_CLOCK_STEPPED) {
+        pthread_mutex_lock(&device->lock);
+        while (device->stepped >= device->granted && !atomic_load(&device->quit)) {
+            pthread_cond_wait(&device->moved, &device->lock);
+        }
+        bool quit = atomic_load(&device->quit);
+        if (!quit) {
+            device->begun = device->stepped + 1;
+        }
+        pthread_mutex_unlock(&device->lock);
+        return !quit;
+    }
+    int64_t due = device->due_ns;
+    int64_t left = due - vc_clock_ns();
+    if (-left > frames_to_ns(device, device->config.tolerance_frames)) {
+        uint32_t frames = device->config.frames;
+        int64_t late = llrint((double)-left * device->config.samplerate_hz / 1e9);
+        vc_device_lose(device, (late + frames - 1) / frames * frames);
+        left = device->due_ns - vc_clock_ns();
+    }
+    /* In pieces, so that a device with long cycles still ends promptly. */
+    while (left > 0 && !atomic_load(&device->quit)) {
+        vc_device_nap(left < 20000000 ? left : 20000000);
+        left = device->due_ns - vc_clock_ns();
+    }
+    return !atomic_load(&device->quit);
+}
+
+void vc_device_finish_step(vc_device *device) {
+    if (device->config.clock == VC_CLOCK_STEPPED) {
+        pthread_mutex_lock(&device->lock);
+        /* Wakes the waiting thread only after the last cycle, because a wake-up costs more than a
+         * cycle. */
+        if (++device->stepped == device->granted) {
+            pthread_cond_broadcast(&device->moved);
+        }
+        pthread_mutex_unlock(&device->lock);
+    }
+}

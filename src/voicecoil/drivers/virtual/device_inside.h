@@ -1,0 +1,131 @@
+/* The inside of a virtual device, shared by the files device*.c only:
+ *
+ *   device.c          its life, its IO thread and the faults
+ *   device_clients.c  the clients, and one cycle of all of them
+ *   device_cable.c    the cable from the output to the input, and the capture
+ *   device_clock.c    when a cycle is due, and the steps of a stepped clock */
+#ifndef VOICECOIL_VIRTUAL_DEVICE_INSIDE_H
+#define VOICECOIL_VIRTUAL_DEVICE_INSIDE_H
+
+#include "device.h"
+#include "port.h"
+
+#include <math.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum { INPUT = 0, OUTPUT = 1 };
+
+typedef struct client {
+    vc_port port;
+    uint32_t channels[2]; /* input, output */
+    uint32_t *map[2];
+    bool identity[2];    /* the map is 0, 1, 2 ... */
+    float *memory[2];    /* two buffers, so that the address changes from cycle to cycle */
+    vc_channel *list[2]; /* for VC_LAYOUT_SPLIT */
+} client;
+
+struct vc_device {
+    vc_device_config config;
+    client clients[VC_DEVICE_CLIENTS];
+    uint32_t attached;
+    _Atomic uint32_t used; /* clients from this index on were never used */
+
+    pthread_t thread;
+    pthread_mutex_t lock; /* only for the stepped clock */
+    pthread_cond_t moved;
+    uint64_t granted; /* cycles that a stepped device may run; under `lock` */
+    uint64_t stepped; /* cycles that are over; under `lock` */
+    uint64_t begun;   /* cycles that have begun; under `lock` */
+    uint64_t owed;    /* cycles of the last step that had not begun; under `lock` */
+    bool running;
+    _Atomic bool quit;
+    _Atomic int condition;
+    vc_queue *faults;
+
+    /* Used only on the IO thread. */
+    int64_t frame;
+    int64_t started_ns;
+    int64_t due_ns; /* host time at which the cycle at `frame` is due */
+    int64_t latency_ns[2];
+    double ns_per_frame;
+    uint64_t cycle;
+    vc_fault fault; /* the next one; kind 0: none */
+    float *mix;     /* one cycle of the output, interleaved */
+    float *line;    /* the loopback: output by frame position & line_mask, interleaved */
+    size_t line_mask;
+    uint64_t silent_frames; /* silence since the last content; captured when more content comes */
+    bool heard;
+
+    _Atomic int64_t late_ns; /* by how much the running cycle takes longer */
+    uint32_t clock_reads;    /* by the IO thread during the running client's cycle */
+
+    _Atomic int64_t host_ns; /* host time of a virtual clock */
+    _Atomic int64_t shown_frame;
+    _Atomic uint64_t lost_frames;
+    _Atomic uint64_t capture_lost;
+    _Atomic int64_t new_rate;
+    vc_ring *capture;
+    vc_queue *capture_gaps; /* NULL: silence goes into the ring */
+    float *capture_memory;
+    uint64_t capture_room; /* frames left of it */
+    long owner;            /* process that has the IO thread; a forked child does not have it */
+};
+
+static inline int64_t frames_to_ns(const vc_device *device, int64_t frames) {
+    /* Multiplies, because a division here took a twentieth of the time of a native block. */
+    return llrint((double)frames * device->ns_per_frame);
+}
+
+/* The part of the loopback memory that begins at `frame`. Shortens `frames` if it would wrap. */
+static inline vc_audio line_at(const vc_device *device, int64_t frame, uint32_t *frames) {
+    size_t start = (size_t)frame & device->line_mask;
+    size_t room = device->line_mask + 1 - start;
+    uint32_t outputs = device->config.output_channels;
+    *frames = *frames < room ? *frames : (uint32_t)room;
+    return (vc_audio){.data = device->line + start * outputs,
+                      .frame_stride = (ptrdiff_t)outputs,
+                      .channel_stride = 1,
+                      .channels = outputs};
+}
+
+/* Whether the output of the clients is used for anything. */
+static inline bool output_is_used(const vc_device *device) {
+    return device->config.loopback || device->capture != NULL || device->capture_memory != NULL;
+}
+
+/* ---- device_clients.c ---- */
+
+/* Returns false if memory is exhausted. [control] */
+bool vc_device_fill_client(client *slot, const vc_device *device, const uint32_t *const maps[2],
+                           const uint32_t channels[2]);
+/* [control] */
+void vc_device_free_client(client *slot);
+/* Runs one cycle of each client and mixes their output. Returns how many frames of it, from the
+ * first one on, have content. [IO] */
+uint32_t vc_device_run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) VC_REALTIME;
+
+/* ---- device_cable.c ---- */
+
+/* Takes the mix of a cycle into the loopback and the capture. It may wait for room in the capture,
+ * so it is not VC_REALTIME. [IO] */
+void vc_device_take_output(vc_device *device, uint32_t frames, uint32_t content);
+/* Lets the time line skip frames. [IO] */
+void vc_device_lose(vc_device *device, int64_t frames) VC_REALTIME;
+/* Empties the loopback. Output from before the device was stopped does not come in later. [IO] */
+void vc_device_clear_cable(vc_device *device) VC_REALTIME;
+
+/* ---- device_clock.c ---- */
+
+/* Makes the calling thread the IO thread, and lets the time line go on where it was. [IO] */
+void vc_device_begin_clock(vc_device *device);
+/* Shows the position to other threads. [IO] */
+void vc_device_show_time(vc_device *device) VC_REALTIME;
+/* Waits until the next cycle is due. Returns false if the thread has to end. Not VC_REALTIME.
+ * [IO] */
+bool vc_device_wait_for_cycle(vc_device *device);
+/* Counts a step of a stepped clock, under a lock, so it is not VC_REALTIME. [IO] */
+void vc_device_finish_step(vc_device *device);
+void vc_device_nap(int64_t ns);
+
+#endif
