@@ -1,5 +1,8 @@
-"""Counts Python's allocations on the IO thread over many blocks and prints how many; arguments: as
-JSON, the device's and the stream's, how many blocks, and what the callback does.
+"""Counts the allocations that Python makes on the IO thread during many blocks, and prints the
+count.
+
+Arguments, as JSON: the options of the device, the options of the stream, the number of blocks, and
+the name of the callback.
 """
 
 import json
@@ -18,7 +21,7 @@ shape, wanted, blocks, work = json.loads(sys.argv[1])
 
 
 def read(block: vc.Block) -> None:
-    """Looks at everything that costs no allocation."""
+    """Reads every property of a block whose getter must not allocate."""
     if block.xrun or block.frames != 64 or block.samplerate != 48_000.0:
         raise AssertionError(repr(block))
     if block.output is block.input or block.time is None:
@@ -26,7 +29,7 @@ def read(block: vc.Block) -> None:
 
 
 def vary(block: vc.Block) -> None:
-    """The same, of a device whose cycles vary."""
+    """Reads the same properties on a device whose cycles vary in length."""
     if block.output is block.input or block.time is None or block.frames not in sizes:
         raise AssertionError(repr(block))
 
@@ -60,7 +63,7 @@ else:
 
 
 def spare_the_looking_thread() -> None:
-    """It looks after streams from time to time, and is no device's thread."""
+    """Excludes the thread that checks devices from the count, because it is not an IO thread."""
     spared = threading.Event()
 
     def spare() -> bool:
@@ -80,7 +83,7 @@ _core.count_allocations()
 with vc.Stream(work, driver=driver, **wanted) as stream:
     step(100)
     spare_the_looking_thread()
-    until(only_idle_threads)  # CoreAudio's control thread has gone to rest
+    until(only_idle_threads)  # CoreAudio's control thread is idle
     before, begun = _core.counted_allocations(), stream.statistics().blocks
     step(blocks)
     after = _core.counted_allocations()

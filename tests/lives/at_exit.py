@@ -1,4 +1,6 @@
-"""A stream started by an atexit handler; argument: "before" or "behind" the library's own."""
+"""An atexit handler starts a stream. Argument: whether the handler runs "before" or "behind" the
+library's own.
+"""
 
 import atexit
 import sys

@@ -1,6 +1,7 @@
-"""The program ends while something waits for its device, or its device comes and goes.
+"""The program ends while a sound or a stream waits for its device, or while the device comes and
+goes.
 
-Arguments: what waits, and "away" or "flapping".
+Arguments: the kind of object that waits, and "away" or "flapping".
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Closed twice, and by several threads at once."""
+"""A stream is closed twice, and by several threads at once."""
 
 import threading
 

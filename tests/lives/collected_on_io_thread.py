@@ -1,4 +1,7 @@
-"""A stream in a cycle is collected on the IO thread, by another one's or its own allocations."""
+"""A stream in a reference cycle is collected on an IO thread.
+
+Argument: whether the collection runs in the callback of another stream or in its own.
+"""
 
 import gc
 import sys
@@ -15,7 +18,7 @@ seen_on: list[int] = []
 
 
 class Witness:
-    """In the same cycle; sees on which thread it is collected."""
+    """Is part of the same reference cycle and records the thread on which it is collected."""
 
     def __del__(self) -> None:
         seen_on.append(threading.get_ident())

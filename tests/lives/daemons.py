@@ -18,7 +18,7 @@ def compute() -> None:
 
 def open_and_close() -> None:
     driver = devices()
-    # The end of the interpreter is the only thing that may go wrong here.
+    # Opening raises StreamStateError when the interpreter is ending.
     with contextlib.suppress(vc.StreamStateError):
         while True:
             with vc.OutputStream(Beat(), driver=driver, arrays="memoryview", latency=HOME):

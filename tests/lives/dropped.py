@@ -1,4 +1,4 @@
-"""A stream that is dropped without close ends, and so does its callback's life."""
+"""A stream that is dropped without close() ends, and its callback is freed."""
 
 import weakref
 

@@ -1,4 +1,4 @@
-"""The program ends and nothing but the device knows the stream."""
+"""The program ends while only the device has a reference to the stream."""
 
 from life import playing
 

@@ -1,4 +1,4 @@
-"""The same with NumPy arrays, on a device that never pauses."""
+"""The main module ends while a stream with NumPy arrays plays on a device that never pauses."""
 
 import numpy as np
 from life import HOME, Beat, devices

@@ -1,4 +1,6 @@
-"""A callback raises while the program runs; argument: "nothing" asks, or "exception"."""
+"""A callback raises while the program runs. Argument: "nothing" (the program never asks), or
+"exception" (it reads that property).
+"""
 
 import sys
 import time
@@ -24,7 +26,7 @@ if how == "nothing":
     until(lambda: shown)
 elif how == "exception":
     assert isinstance(stream.exception, RuntimeError)
-    for _ in range(8):  # whoever asks now and then is not told behind their back
+    for _ in range(8):  # A program that reads the property now and then gets no report on stderr.
         time.sleep(PATIENCE_S / 4)
         assert isinstance(stream.exception, RuntimeError)
 (event,) = [event for event in stream.events() if event.kind == "finished"]

@@ -1,4 +1,6 @@
-"""A callback's exception that the program never asked for is not lost; argument: how it ends."""
+"""An exception of a callback is reported although the program never asked for it. Argument: how the
+stream ends.
+"""
 
 import sys
 import weakref

@@ -1,4 +1,4 @@
-"""sys.exit with a code."""
+"""The program calls sys.exit with an exit code."""
 
 import sys
 

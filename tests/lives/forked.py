@@ -18,11 +18,11 @@ if child == 0:
             os._exit(11)
         except vc.ForkedError:
             pass
-    stream.close()  # there is nothing of the child's to close
+    stream.close()  # has no effect, because the child has nothing to close
     own = playing(Beat())
     same_device = playing(Beat(), driver=driver)
     same_device.close()
-    sys.exit(0)  # with a stream that plays
+    sys.exit(0)  # exits while a stream of its own plays
 pid, status = os.waitpid(child, 0)
 assert os.waitstatus_to_exitcode(status) == 0, status
 beat.wait(3)

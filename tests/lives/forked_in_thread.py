@@ -1,7 +1,7 @@
-"""A fork in the program's own code on a thread of the library's: a source or a listener.
+"""User code on a thread of the library forks: a source that is read ahead, or a listener.
 
-The child returns from it, and its only thread ends as any other thread does. Before, it waited for
-ever for what the parent's threads would have given it.
+The child returns from that code, and its only thread ends as any other thread does. Before the fix,
+the child waited forever for threads that only the parent has.
 """
 
 import os
@@ -33,16 +33,17 @@ class Source:
 
     def read(self, frames: int) -> np.ndarray:
         self.reads += 1
-        if self.reads == 20:  # beyond what is read before the start, on its own thread
+        # these frames are read on the reader's thread and not before the start
+        if self.reads == 20:
             fork()
         return np.zeros((min(frames, 4096), 2), np.float32)
 
     def seek(self, frame: int) -> None:
-        """Nothing to do: all of it is silence."""
+        """Does nothing, because the whole source is silent."""
 
     def close(self) -> None:
         if os.getpid() != parent:
-            os._exit(13)  # what it has open is the parent's
+            os._exit(13)  # reached if the child closes the source, which belongs to the parent
 
 
 def play() -> None:

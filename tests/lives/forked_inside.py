@@ -1,7 +1,7 @@
-"""A fork inside of a callback: the child's callback runs on, and its return ends the child.
+"""A callback forks. The child finishes the callback, and its return ends the child.
 
-Argument: what the child does. Before, the child went round in the loop of the device's or the
-worker's thread for ever.
+Argument: what the child does. Before the fix, the child repeated the loop of the device's or the
+worker's thread forever.
 """
 
 import os
@@ -30,7 +30,7 @@ def refused(stream: vc.OutputStream) -> None:
     for one in parents:
         one.events(), repr(one)
     stream.close()
-    playing(Beat())  # its own
+    playing(Beat())  # a stream that the child opens
     os._exit(CODES["calls"])
 
 
@@ -42,7 +42,7 @@ class Forks(Beat):
         super().__call__(block)
         if self.child or not self.armed:
             return
-        log.write("once")  # in a buffer, which the child has as well
+        log.write("once")  # stays in the buffer, of which the child has a copy
         self.child = os.fork()
         if self.child:
             return
@@ -72,7 +72,7 @@ beat.armed = True
 until(lambda: beat.child)
 code = code_of(beat.child)
 assert code == CODES[deed], code
-beat.wait(3)  # the parent's goes on
+beat.wait(3)  # the stream of the parent continues
 assert stream.active
 for one in parents:
     getattr(one, "abort", one.stop)()

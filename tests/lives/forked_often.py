@@ -1,4 +1,6 @@
-"""A fork while a device calls without a pause: no lock of the parent's may be stuck in a child."""
+"""Forks while a device calls without a pause. A child must not inherit a lock that a thread of the
+parent holds.
+"""
 
 import os
 

@@ -1,4 +1,6 @@
-"""A fork beside a device whose IO thread waits for the next step, while a stream starts on it."""
+"""Forks while the IO thread of a stepped device waits for the next step and another stream is
+starting.
+"""
 
 import os
 import sys
@@ -24,7 +26,7 @@ inside, go_on = threading.Event(), threading.Event()
 
 
 def switch() -> None:
-    """As another thread that starts a stream does."""
+    """Holds the lock that a thread holds while it starts a stream."""
     with device.switching(20.0):
         inside.set()
         go_on.wait(20)
@@ -43,7 +45,7 @@ if child == 0:
     del stream
     own = playing()
     own.close()
-    del own, device, driver  # frees what the parent's IO thread waits for
+    del own, device, driver  # frees the objects that the parent's IO thread waits for
     sys.exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 go_on.set()

@@ -1,4 +1,4 @@
-"""The callback ends its own stream; argument: the method."""
+"""A callback ends its own stream. Argument: the method that it calls."""
 
 import sys
 

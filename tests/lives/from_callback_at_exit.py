@@ -1,4 +1,4 @@
-"""The callback closes its own stream while the program ends."""
+"""A callback closes its own stream while the program ends."""
 
 from life import HOME, Beat, devices
 

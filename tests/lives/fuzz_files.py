@@ -1,7 +1,7 @@
-"""Opens mutated audio files: only this library's errors, in bounded memory.
+"""Opens mutated audio files. Only errors of this library may be raised, and memory is limited.
 
-Arguments: the number of files and the first seed. A file that fails is named by its seed; the same
-seed makes the same file.
+Arguments: the number of files and the first seed. The seed of a file that fails is printed, and the
+same seed makes the same file again.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from voicecoil.files.convert import as_source, converted
 from voicecoil.files.loop import LoopedSource
 from voicecoil.sounds.mixing import close_outputs
 
-MORE_BYTES = 512 * 2**20  # of address space, beyond what the imports took
-DEADLINE_S = 60  # for one file: a hang, even on a machine that does much else
+MORE_BYTES = 512 * 2**20  # limit of the address space in addition to what the imports took
+DEADLINE_S = 60  # for one file; exceeded only by a hang, even on a busy machine
 READ_FRAMES = 150_000
-MAX_SAMPLES = 2_000_000  # of the source
+MAX_SAMPLES = 2_000_000  # samples that are read from one source
 KINDS = [
     ("WAV", "PCM_16"),
     ("WAV", "FLOAT"),
@@ -61,7 +61,7 @@ TEXTS = (
 
 
 def originals() -> list[bytes]:
-    """One short file of each kind and a few numbers of channels, with texts in it."""
+    """Returns one short file of each format and some numbers of channels, with text chunks."""
     made = []
     for number, (format, subtype) in enumerate(KINDS):
         for channels in (1, 2, 6):
@@ -74,27 +74,27 @@ def originals() -> list[bytes]:
                     file.title = TEXTS[number % len(TEXTS)].replace("\0", "")
                     file.write(sound)
             except soundfile.SoundFileError:
-                continue  # MP3 has two channels at most
+                continue  # MP3 has at most two channels
             made.append(memory.getvalue())
     return made
 
 
 def change_bytes(data: bytearray, chance: random.Random) -> None:
-    """A few bytes, most of them in the header."""
+    """Changes a few bytes, most of them in the header."""
     for _ in range(chance.randint(1, 5)):
         end = len(data) if chance.random() < 0.3 else min(len(data), 256)
         data[chance.randrange(end)] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
 
 
 def change_number(data: bytearray, chance: random.Random) -> None:
-    """An extreme number at a place where a header may have one."""
+    """Writes an extreme number at a place where a header may have a number."""
     at = chance.randrange(0, min(len(data) - 8, 200), 2)
     number = chance.choice((*RATES, len(data), len(data) - at, 2**16))
     data[at : at + 4] = struct.pack(chance.choice("<>") + "I", number % 2**32)
 
 
 def change_rate(data: bytearray, chance: random.Random) -> None:
-    """The sample rate, where it is known where that is."""
+    """Changes the sample rate, if its place in the format is known."""
     rate = chance.choice(RATES)
     if (at := data.find(b"fmt ")) >= 0:
         data[at + 12 : at + 16] = struct.pack("<I", rate)
@@ -103,7 +103,7 @@ def change_rate(data: bytearray, chance: random.Random) -> None:
         packed = int.from_bytes(data[18:26], "big") & (1 << 44) - 1
         data[18:26] = (packed | (rate % 2**20) << 44).to_bytes(8, "big")
         if chance.random() < 0.5:
-            data[21:26] = b"\xf0" + b"\xff" * 4  # very many frames
+            data[21:26] = b"\xf0" + b"\xff" * 4  # a very large number of frames
     elif data[:4] == b"caff":
         data[20:28] = struct.pack(">d", chance.choice((*RATES, -1.0, 1e300, float("nan"))))
     elif (at := data.find(b"COMM")) >= 0:
@@ -114,12 +114,12 @@ def change_rate(data: bytearray, chance: random.Random) -> None:
 
 
 def cut(data: bytearray, chance: random.Random) -> None:
-    """The end is missing."""
+    """Removes the end of the file."""
     del data[chance.randrange(1, len(data)) :]
 
 
 def join(data: bytearray, chance: random.Random) -> None:
-    """Something follows, or comes before."""
+    """Appends or prepends another file."""
     other = chance.choice(ORIGINALS)
     tag = b"ID3\x04\0\0" + bytes(chance.randrange(128) for _ in range(4))
     data += chance.choice((bytes(data), other, tag, bytes(300), other[: len(other) // 2]))
@@ -128,7 +128,7 @@ def join(data: bytearray, chance: random.Random) -> None:
 
 
 def insert(data: bytearray, chance: random.Random) -> None:
-    """Words that mean something elsewhere."""
+    """Inserts identifiers of chunks and formats."""
     at = chance.randrange(min(len(data), 400))
     words = (b"OggS", b"Xing\0\0\0\x0f", b"VBRI", b"data", b"TAG", b"\xff\xfb\x90\x64", b"fLaC")
     data[at:at] = chance.choice(words) * chance.choice((1, 1, 1, 100))
@@ -157,7 +157,7 @@ def mutated(seed: int) -> bytes:
 
 
 def use(path: Path, chance: random.Random) -> int:
-    """Reads a file as a player does; returns how many frames were had."""
+    """Reads a file as a player does and returns the number of frames that were read."""
     rate = chance.choice((48_000, 44_100, 1_000, 768_000))
     channels = chance.choice((1, 2, 8))
     source = as_source(path)
@@ -167,7 +167,7 @@ def use(path: Path, chance: random.Random) -> int:
         wanted = source if loops == 1 else LoopedSource(source, loops)
         ready = converted(wanted, rate, channels)
         frames = 0
-        # With many channels, or a far lower rate, each frame takes more work.
+        # Fewer frames are read if a frame takes more work: many channels, or a far lower rate.
         made_of = source.channels * max(1.0, source.samplerate / rate)
         most = max(1, min(READ_FRAMES, int(MAX_SAMPLES / made_of)))
         while frames < most:
@@ -195,7 +195,8 @@ def play(path: Path) -> None:
 
 
 def main(count: int, first: int) -> int:
-    if sys.platform == "linux":  # with MALLOC_ARENA_MAX=1: each arena reserves 64 MiB
+    # MALLOC_ARENA_MAX=1, because each arena reserves 64 MiB of address space
+    if sys.platform == "linux":
         import resource
 
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

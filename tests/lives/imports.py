@@ -1,4 +1,6 @@
-"""Nothing is imported on the IO thread, from the first block to the last; argument: how it ends."""
+"""Checks that no module is imported on the IO thread, from the first block to the last. Argument:
+how the stream ends.
+"""
 
 import contextlib
 import sys
@@ -15,7 +17,7 @@ imported_on_io_thread: list[str] = []
 
 
 class Finder:
-    """Is asked for every module that is not there yet."""
+    """Python calls this finder for every module that is not loaded yet. It records the thread."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
@@ -58,7 +60,7 @@ except (KeyError, vc.CallbackResultError, vc.EscapedBlockError):
 stream.close()
 assert blocks == 3
 assert not imported_on_io_thread, imported_on_io_thread
-# The finder is no ornament.
+# Check that the finder is called at all.
 io_thread = main
 with contextlib.suppress(ImportError):
     import there_is_no_such_module  # noqa: F401

@@ -1,8 +1,8 @@
-"""Ctrl-C at every line of the library that the main thread runs in one call.
+"""Raises KeyboardInterrupt at every line of the library that the main thread runs in one call.
 
-Arguments: the call; at which share of the lines (1: all, 7: every seventh, from a different one for
-each call). Afterwards nothing is under way and nothing is held: the stream can be closed, and the
-next one plays.
+Arguments: the name of the call, and the share of the lines (1: all, 7: every seventh, beginning at
+a different line for each call). After each interrupt no operation is in progress and no lock is
+held. The stream can be closed, and the next one plays.
 """
 
 import faulthandler
@@ -22,13 +22,13 @@ from voicecoil.sounds.mixing import close_outputs
 what, share = sys.argv[1], int(sys.argv[2])
 OURS = os.path.dirname(vc.__file__) + os.sep
 faulthandler.enable()
-faulthandler.dump_traceback_later(300, exit=True)  # it hangs
+faulthandler.dump_traceback_later(300, exit=True)  # reached only by a hang
 chosen = devices(clock="real")
 sound = np.zeros((24_000, 1), np.float32)
 
 
 class Interrupting:
-    """Counts the lines of a call, and interrupts it at one of them."""
+    """A trace function that counts the lines of a call and interrupts the call at one of them."""
 
     def __init__(self, at: int | None) -> None:
         self.lines = 0
@@ -43,7 +43,10 @@ class Interrupting:
 
 
 def dropping(frame: FrameType | None) -> bool:
-    """Python shows what is raised in a `__del__` or for a weak reference, and raises it nowhere."""
+    """Returns whether the code runs for a `__del__` or a weak reference.
+
+    Python prints exceptions from there and raises them nowhere.
+    """
     if frame is not None and frame.f_code.co_filename.endswith("weak_registry.py"):
         return True
     while frame is not None and frame.f_code.co_name != "__del__":
@@ -62,7 +65,7 @@ def started() -> vc.OutputStream:
 
 
 def run(call: Callable[[], object], at: int | None) -> int:
-    """The lines of it; with `at` up to the one where it was interrupted."""
+    """Returns the number of lines that the call ran, at most `at`."""
     tracer = Interrupting(at)
     sys.settrace(tracer)
     try:
@@ -98,7 +101,7 @@ def once(at: int | None) -> int:
         stream.start()
     lines = run(call_of(stream), at)
     if stream is not None:
-        if what != "close":  # it does all that it did before
+        if what != "close":  # the stream can still do everything that it could do before
             stream.abort()
             stream.start()
         stream.close()
@@ -111,7 +114,7 @@ def once(at: int | None) -> int:
     return lines
 
 
-once(None)  # what is imported or made once is not counted
+once(None)  # imports and other work that is done only once are not counted
 lines = once(None)
 assert lines > 5
 for at in range(1 + len(what) % share, lines + 1, share):

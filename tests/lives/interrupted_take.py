@@ -1,4 +1,6 @@
-"""Ctrl-C while the program waits for a recording; arguments: "array" or the file, how it ends."""
+"""Ctrl-C while the program waits for a recording. Arguments: "array" or the file, and how the
+program ends.
+"""
 
 import os
 import signal

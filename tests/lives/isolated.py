@@ -1,4 +1,4 @@
-"""A stream whose callable is in an isolated interpreter; argument: how the program goes on."""
+"""A stream with an isolated callable. Argument: the function below that the program runs."""
 
 import contextlib
 import gc
@@ -29,7 +29,7 @@ def opened(name: str = "beat", driver: Any = None, **wanted: Any) -> vc.OutputSt
 
 
 def beaten(stream: vc.OutputStream, times: int = 2) -> vc.OutputStream:
-    """Once it has been called that many times more."""
+    """Waits until the callable was called that many times more."""
     before = stream.results.blocks
     until(lambda: stream.results.blocks >= before + times)
     return stream
@@ -42,7 +42,7 @@ def playing(name: str = "beat", **wanted: Any) -> vc.OutputStream:
 
 
 def threads_now() -> int:
-    """How many there are, IO threads included; where the system does not tell, keepers alone."""
+    """Returns the number of threads; of keeper threads only, if the system does not list others."""
     folder = Path("/proc/self/task")
     if folder.exists():
         return len(list(folder.iterdir()))
@@ -62,14 +62,14 @@ def collected() -> None:
     threads = threads_now()
     del holder
     gc.collect()
-    # Without its IO thread and its keeper, with the control thread.
+    # The control thread exists, and the stream's IO thread and keeper thread do not.
     until(lambda: threads_now() <= threads - 1)
 
 
 def dropped() -> None:
     before = threads_now()
     playing()
-    until(lambda: threads_now() <= before + 1)  # the control thread stays
+    until(lambda: threads_now() <= before + 1)  # only the control thread remains
 
 
 def closed_twice() -> None:
@@ -91,7 +91,7 @@ def many_opens() -> None:
             with opened(driver=driver) as one:
                 beaten(one, 1)
     said = [str(one.message) for one in caught]
-    assert len(said) == 1, said  # once, of the memory that CPython keeps
+    assert len(said) == 1, said  # one warning, about memory that CPython keeps
     assert "has made 100 isolated interpreters" in said[0], said
     until(lambda: threads_now() == before)
 
@@ -122,14 +122,14 @@ def forked() -> None:
                 pass
         stream.close()
         globals()["own"] = playing()
-        sys.exit(0)  # with a stream that plays
+        sys.exit(0)  # exits while a stream plays
     _, status = os.waitpid(child, 0)
     assert os.waitstatus_to_exitcode(status) == 0, status
     beaten(stream)
 
 
 def daemons() -> None:
-    """Threads open and close streams while the program ends."""
+    """Threads open and close isolated streams while the program ends."""
     ready = threading.Event()
 
     def open_and_close() -> None:
@@ -145,7 +145,7 @@ def daemons() -> None:
 
 
 def importing() -> None:
-    """A thread is in the middle of a long import while the program ends."""
+    """A thread imports a module for a long time while the program ends."""
     began = Path(tempfile.mkdtemp()) / "began"
     os.environ["LIFE_IMPORT_BEGAN"] = str(began)
 
@@ -159,7 +159,7 @@ def importing() -> None:
 
 
 def ending(leave: str = "") -> None:
-    """An interpreter is being ended while another one is left, in which a thread is stuck."""
+    """One interpreter ends while another one, in which a thread is stuck, is abandoned."""
     folder = Path(tempfile.mkdtemp())
     os.environ["LIFE_ENDING"] = str(folder)
     one = globals()["ending_one"] = vc.OutputStream(
@@ -171,7 +171,7 @@ def ending(leave: str = "") -> None:
     stuck("stuck_for_ever")
     if leave:
         one._code.keeper.leave()
-    # The interpreter ends only after the other one was left; the process lives long enough for it.
+    # The first interpreter ends only after the other one was abandoned. The process waits for that.
     exit_and_fork._last.insert(0, (folder / "go on").touch)
     exit_and_fork.at_the_end(lambda: until(lambda: not keeper.is_alive()))
 

@@ -1,5 +1,7 @@
-"""Counts Python's allocations on the IO thread in an isolated interpreter and prints how many;
-argument, as JSON: a folder for sys.path, the callable's name there, how many blocks.
+"""Counts the allocations that Python makes on the IO thread in an isolated interpreter.
+
+Arguments, as JSON: a folder for sys.path, the name of the callable in it, and the number of blocks.
+Prints the count.
 """
 
 import json
@@ -23,7 +25,7 @@ stream = vc.OutputStream(
 )
 _core.count_allocations()
 with stream:
-    device.step(1000)  # counts beyond the small integers that Python keeps
+    device.step(1000)  # the count of blocks exceeds the small integers that Python keeps
     before = _core.counted_allocations()
     device.step(blocks, timeout_s=None)
     after = _core.counted_allocations()

@@ -35,7 +35,7 @@ def fails(block: vc.Block) -> None:
 
 
 def garbage(block: vc.Block) -> None:
-    """Leaves something of every kind for the end of the interpreter."""
+    """Leaves objects of every kind to be freed when the interpreter ends."""
     beat(block)
     cycle: list[object] = [block, block.output[:1], array.array("f", [1.0])]
     cycle.append(cycle)
@@ -44,5 +44,5 @@ def garbage(block: vc.Block) -> None:
 
 
 def recurses(block: vc.Block) -> None:
-    """Through C, so that the stack is used up."""
+    """Recurses through C functions, so that the stack is used up."""
     sorted([1, 2], key=lambda _: recurses(block))

@@ -1,4 +1,6 @@
-"""A callable whose interpreter goes on ending until the program says so."""
+"""A callable in a module whose cleanup keeps its interpreter from ending until the program allows
+it.
+"""
 
 import atexit
 import os

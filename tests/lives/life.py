@@ -1,4 +1,4 @@
-"""What the programs in this folder share. None of them needs NumPy unless it says so."""
+"""Helpers of the programs in this folder. A program needs NumPy only if it says so."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def devices(count: int = 1, **shape: Any) -> Driver:
 
 
 class Beat:
-    """A callback that tells when it was called."""
+    """A callback that counts its calls and sets an event."""
 
     def __init__(self) -> None:
         self.blocks = 0
@@ -40,18 +40,19 @@ class Beat:
     def __call__(self, block: vc.Block) -> None:
         block.output[0, 0] = 0.5
         self.blocks += 1
-        if not self.called.is_set():  # a lock for each block keeps out who waits for it
+        # taking the event's lock for each block would keep out the thread that waits
+        if not self.called.is_set():
             self.called.set()
 
     def wait(self, times: int = 1) -> None:
-        """Until it was called that many times more."""
+        """Waits until the callback was called that many times more."""
         for _ in range(times):
             self.called.clear()
             assert self.called.wait(PATIENCE_S), "the device does not call"
 
 
 def playing(beat: Any = None, **wanted: Any) -> vc.OutputStream:
-    """A stream whose callback has been called."""
+    """Returns a started stream whose callback has been called."""
     beat = beat or Beat()
     if "driver" not in wanted:
         wanted["driver"] = devices()
@@ -63,7 +64,7 @@ def playing(beat: Any = None, **wanted: Any) -> vc.OutputStream:
 
 
 def until(true: Any) -> None:
-    """Returns when `true()` is."""
+    """Waits until `true()` returns True."""
     pause = threading.Event()
     for _ in range(int(PATIENCE_S / 0.002)):
         if true():
@@ -73,7 +74,7 @@ def until(true: Any) -> None:
 
 
 def code_of(child: int) -> int:
-    """The exit code of a forked child; one that does not end is killed."""
+    """Returns the exit code of a forked child. A child that does not end is killed."""
     status: list[int] = []
 
     def ended() -> bool:
@@ -91,12 +92,12 @@ def code_of(child: int) -> int:
     return os.waitstatus_to_exitcode(status[0])
 
 
-# Threads that are there when nothing is under way; they end when they have had nothing to do for
-# long, or with the program.
+# Threads that may exist when no operation is in progress. They end after they were idle for long,
+# or with the program.
 LASTING = ("voicecoil control", "voicecoil coreaudio", "voicecoil miniaudio", "voicecoil devices")
 
 
 def nothing_under_way() -> bool:
-    """Whether no thread of the library's opens, starts, ends, reads or writes anything."""
+    """Returns whether no thread of the library opens, starts, ends, reads or writes anything."""
     names = [thread.name for thread in threading.enumerate()]
     return not [n for n in names if n.startswith("voicecoil") and not n.startswith(LASTING)]

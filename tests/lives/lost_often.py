@@ -1,6 +1,7 @@
-"""Eight streams lose their device again and again, while other threads look, stop, start and close.
+"""Eight streams lose their device again and again, while other threads read, stop, start and close
+them.
 
-Each loss is told once, each return once, and at the end each stream's callback is still called.
+Each loss and each return is reported once. At the end, the callback of each stream is still called.
 """
 
 import contextlib
@@ -28,7 +29,7 @@ def look() -> None:
 
 
 def come_and_go() -> None:
-    """Streams of its own, in every state that the device can be in."""
+    """Opens and closes further streams, in every state that the device can be in."""
     while not ended.is_set():
         with contextlib.suppress(vc.DeviceNotFoundError, vc.DeviceLostError):
             stream = vc.OutputStream(Beat(), **wanted)

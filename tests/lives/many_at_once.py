@@ -1,4 +1,6 @@
-"""32 streams at once, each on its own device or all on one; half of them are never closed."""
+"""Opens 32 streams at once, each on its own device or all on one device. Half of them are never
+closed.
+"""
 
 import sys
 

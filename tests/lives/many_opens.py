@@ -1,4 +1,4 @@
-"""200 streams one after the other leave nothing behind."""
+"""Opens 200 streams one after the other and checks that no thread, file or memory is left."""
 
 import threading
 from pathlib import Path
@@ -18,9 +18,9 @@ beat = Beat()
 before = 0
 for number in range(201):
     if number == 1:
-        before = native_threads()  # with the control thread, which the first stream starts
+        before = native_threads()  # includes the control thread, which the first stream starts
     beat.called.clear()
     with vc.OutputStream(beat, driver=driver, arrays="memoryview", latency=HOME):
         assert beat.called.wait(20)
-# A thread that was joined may still be on its way out, also one that was counted in `before`.
+# A thread that was joined may still be ending. This also holds for threads counted in `before`.
 until(lambda: native_threads() <= before)

@@ -1,4 +1,4 @@
-"""A stream opened in a thread that has ended; it is stopped, or plays on until the exit."""
+"""A stream is opened in a thread that has ended. It is stopped, or plays until the exit."""
 
 import sys
 import threading

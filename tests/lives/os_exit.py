@@ -1,4 +1,4 @@
-"""os._exit: nothing is cleaned up."""
+"""The program calls os._exit, so that nothing is cleaned up."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""play() at exit; argument: an array or a file."""
+"""The program ends while play() plays. Argument: an array or a file."""
 
 import sys
 

@@ -1,6 +1,7 @@
-"""Prints what priority the worker of a stream on a device in real time has got, as JSON.
+"""Prints the priority of a stream's worker on a device in real time, as JSON.
 
-Arguments: "once", "spin" (its callback computes until it is lowered), "twice" (two streams).
+Arguments: "once", "spin" (the callback computes until the priority is lowered), "twice" (two
+streams).
 """
 
 import json
@@ -40,7 +41,7 @@ def one() -> dict[str, object]:
             return "not asked" not in priority.detail or priority.is_realtime
 
         until(decided)
-        until(lambda: stream.statistics().cycles > 0)  # both threads have begun
+        until(lambda: stream.statistics().cycles > 0)  # the IO thread and the worker have begun
         if spinning:
             until(lambda: lowered.is_set() and stream.worker_priority.policy == "lowered")
         threads = {}

@@ -1,8 +1,8 @@
-"""One stream that four threads and a signal handler start, stop, abort, wait for and close.
+"""Four threads and a signal handler start, stop, abort, wait for and close one stream.
 
-Argument: a seed. ``VOICECOIL_RACES_S`` is how long. Each call ends well or says that the stream
-runs already, or is closed. The main thread is one of the four, and the handler interrupts it in the
-middle of its calls.
+Argument: a seed. ``VOICECOIL_RACES_S`` is the duration. Each call succeeds, or raises the error
+that the stream runs already or is closed. The main thread is one of the four, and the handler
+interrupts its calls.
 """
 
 import faulthandler
@@ -21,14 +21,16 @@ seed = sys.argv[1]
 SECONDS = float(os.environ.get("VOICECOIL_RACES_S", "1"))
 EXPECTED = (vc.StreamStateError, vc.StreamClosedError)
 faulthandler.enable()
-faulthandler.dump_traceback_later(SECONDS + 30, exit=True)  # it hangs
+faulthandler.dump_traceback_later(SECONDS + 30, exit=True)  # reached only by a hang
 chosen = devices(clock="real")
 inside = threading.Lock()
 counts: dict[str, int] = {}
 
 
 class Callback:
-    """Ends its stream now and then, is slow now and then, and is called by one thread at a time."""
+    """A callback that sometimes ends its stream and is sometimes slow. It checks that one thread at
+    a time calls it.
+    """
 
     def __init__(self) -> None:
         self.blocks = 0

@@ -1,4 +1,6 @@
-"""record() at exit; argument: "array", or the file, which is then whole."""
+"""The program ends while record() records. Argument: "array", or the file, which must then be
+complete.
+"""
 
 import sys
 

@@ -1,4 +1,7 @@
-"""A callback recurses until Python says no, on a small stack; argument: through what."""
+"""A callback on a thread with a small stack recurses until Python raises RecursionError.
+
+Argument: the kind of recursion.
+"""
 
 import functools
 import json

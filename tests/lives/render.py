@@ -1,4 +1,6 @@
-"""render() on another thread at exit: a daemon thread's rendering is given up."""
+"""The program ends while render() runs on another thread. The rendering of a daemon thread is given
+up.
+"""
 
 import threading
 

@@ -1,4 +1,4 @@
-"""A signal ends the program while it waits for the stream; argument: which."""
+"""A signal ends the program while it waits for the stream. Argument: the name of the signal."""
 
 import os
 import signal

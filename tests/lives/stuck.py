@@ -1,4 +1,6 @@
-"""A callback is stuck while the program wants to go on; arguments: what, and how it ends."""
+"""A callback does not return while the program continues. Arguments: the next call, and how the
+program ends.
+"""
 
 import sys
 import threading

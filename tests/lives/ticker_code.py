@@ -1,4 +1,4 @@
-"""Callables for threads of another extension, in an isolated interpreter."""
+"""Callables that threads of another extension call in an isolated interpreter."""
 
 import time
 

@@ -1,5 +1,5 @@
-"""Threads of another extension call Python; arguments: where the extension is, in which
-interpreter ("here" or "isolated"), and how the program goes on.
+"""Threads of another extension call Python. Arguments: the path of the extension, the interpreter
+("here" or "isolated"), and how the program continues.
 """
 
 import gc
@@ -54,7 +54,7 @@ def many() -> None:
 
 
 def never_closed() -> None:
-    # Without any pause twelve threads that need no GIL leave nobody else a processor.
+    # A pause is needed. Otherwise twelve threads without a GIL would use all processors.
     globals()["more"] = [ticking(pause_us=20) for _ in range(4)]
 
 

@@ -1,5 +1,6 @@
-"""Cycles of the real binding under the trap shim (LD_PRELOAD): prints what they tripped; argument:
-whose cycles.
+"""Runs IO cycles of the real binding under the trap shim (LD_PRELOAD).
+
+Argument: the driver or the home. Prints the calls that the shim caught on the IO thread.
 """
 
 import ctypes
@@ -32,7 +33,9 @@ def native(library: str) -> None:
 
 
 def coreaudio(library: str, simulator: str) -> None:
-    """In real time: in virtual time a cycle asks the simulator for the time, which has locks."""
+    """Uses real time, because in virtual time a cycle asks the simulator for the time and takes
+    locks.
+    """
     from life import until
 
     from voicecoil.testing import SimulatedCoreAudio
@@ -112,7 +115,7 @@ def python() -> None:
 
 
 def ahead() -> None:
-    """In real time: on a clock that is not real, the IO thread waits for the worker."""
+    """Uses real time, because with another clock the IO thread waits for the worker."""
     with vc.Stream(lambda block: None, driver=devices(clock="real"), latency=0.02) as stream:
         until(lambda: stream.statistics().cycles > CYCLES // 4)
         assert stream.statistics().blocks > 0

@@ -1,4 +1,6 @@
-"""An error of a sound or a take; arguments: "play" or the file, "waits" or not."""
+"""An error of a sound or a recording. Arguments: "play" or the file, and whether the program waits
+for it.
+"""
 
 import resource
 import sys

@@ -1,9 +1,10 @@
-"""Runs a program of this folder many times for the price of one interpreter's start.
+"""Runs a program of this folder many times at the cost of starting one interpreter.
 
-What it imports is loaded once; then each run is a fork that executes it as its main module, ends
-as any program ends, and is watched from here. Arguments: how many runs, how many at once, the
-deadline (s), a folder for what they write, the program and its own arguments, in which "{}" stands
-for the number of the run. Writes one line for each run: number, exit code (999: it hung), seconds.
+The modules of the program are loaded once. Then each run is a fork that executes the program as its
+main module, ends as any program ends, and is watched from here. Arguments: the number of runs, the
+number of simultaneous runs, the deadline (s), a folder for the output, the program, and the
+arguments of the program, in which "{}" stands for the number of the run. Prints one line for each
+run: its number, its exit code (999 for a hang) and its duration in seconds.
 """
 
 import os
@@ -25,7 +26,7 @@ if "vc.record" in source or "vc.play" in source:
 
 
 def fork_all(runs: int, at_once: int, deadline_s: float, folder: Path) -> int | None:
-    """In each child the number of its run; in the parent None, when all have ended."""
+    """Returns the number of the run in each child, and None in the parent after all runs."""
     began: dict[int, tuple[int, float]] = {}
     waiting = list(reversed(range(runs)))
     while waiting or began:
