@@ -1,4 +1,4 @@
-"""Which driver is used where none is named."""
+"""The driver that is used if the program names none."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from voicecoil.drivers.choose import get_driver, real_driver_names
 pytestmark = pytest.mark.skipif(sys.platform == "darwin", reason="macOS has CoreAudio, always")
 
 NO_SERVER = {"PULSE_SERVER": "unix:/nobody/is/here", "JACK_DEFAULT_SERVER": "voicecoil-nobody"}
-# As on a machine where the package is not installed.
+# Simulates a machine on which the package is not installed.
 NO_PACKAGE = "import sys; sys.modules['_miniaudio'] = None; "
 
 

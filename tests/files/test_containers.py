@@ -1,4 +1,4 @@
-"""Files whose container says something else than libsndfile reads."""
+"""Files whose container states something other than libsndfile reads."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def noise(frames: int, seed: int = 1, channels: int = 2) -> Frames:
 
 
 def made(path: Path, frames: Frames, rate: int = RATE, **more: Any) -> bytes:
-    """The bytes of a file of the kind that the name's ending says."""
+    """Returns the bytes of a file in the format of the name's extension."""
     format, subtype = KINDS[path.suffix[1:]]
     soundfile.write(path, frames, rate, subtype, format=format, **more)
     return path.read_bytes()
@@ -68,7 +68,7 @@ def contents(path: Path, data: bytes) -> Frames:
 
 
 def info_frame_bytes(data: bytes) -> int:
-    """The size of the first frame of an MP3 file, which has the header with the length."""
+    """Returns the size of the first frame of an MP3 file, which contains the length header."""
     return data.index(data[:2], 4)
 
 
@@ -79,7 +79,7 @@ def info_frame_bytes(data: bytes) -> int:
 def test_joined_files_are_read_as_one(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     pieces = [made(path, noise(frames, frames)) for frames in (30_000, 50_001, 20_000)]
-    pieces.append(pieces[0])  # with the serial numbers of the first
+    pieces.append(pieces[0])  # with the serial numbers of the first file
     alone = np.concatenate([contents(path, piece) for piece in pieces])
     path.write_bytes(b"".join(pieces))
     with open_source(path) as source:
@@ -119,7 +119,7 @@ def test_another_rate_or_channels_in_the_middle_is_told(
 ) -> None:
     path = tmp_path / f"a.{ending}"
     first = made(path, noise(30_000, 1))
-    if other == "rate" and ending != "opus":  # which always has 48 kHz
+    if other == "rate" and ending != "opus":  # Opus always has 48 kHz
         second = made(path, noise(20_000, 2), 32_000)
     else:
         second = made(path, noise(20_000, 2, channels=1))
@@ -135,7 +135,7 @@ def test_another_rate_or_channels_in_the_middle_is_told(
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
 def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path, ending: str) -> None:
-    """Its end is read as well: a program may play a temporary file."""
+    """The file is read to its end, because a program may play a temporary file and remove it."""
     path = tmp_path / f"a.{ending}"
     soundfile.write(path, np.full((5000, 1), 0.5), 48_000)
     with open_source(path) as source:
@@ -216,7 +216,7 @@ def test_a_header_name_elsewhere_in_an_mp3(tmp_path: Path, mp3: bytes, word: byt
     tag = b"ID3\x04\0\0\0\0\0" + bytes([len(text)]) + text
     plain = contents(tmp_path / "plain.mp3", body)
     assert np.array_equal(contents(tmp_path / "a.mp3", tag + body), plain)
-    # 36 bytes into the second frame, where a header has its name.
+    # 36 bytes into the second frame, where the name of a length header would be.
     middle = body[:900] + word + body[904:]
     assert len(contents(tmp_path / "b.mp3", middle)) == len(plain) >= 100_000
 
@@ -283,7 +283,9 @@ def test_bytes_behind_an_ogg_file_are_ignored(tmp_path: Path) -> None:
 
 
 def sizes_at(data: bytes, ending: str) -> Iterator[tuple[int, int]]:
-    """Offset and width of the size of the audio and of the size of the whole file."""
+    """Returns the offset and width of two fields: the size of the audio and the size of the whole
+    file.
+    """
     if ending == "rf64":
         yield from ((data.index(b"ds64") + 8, 8), (data.index(b"ds64") + 16, 8))
     elif ending == "w64":
@@ -319,7 +321,7 @@ def test_a_wav_of_more_than_4_gib(tmp_path: Path, size: int) -> None:
     at = head.index(b"data") + 4
     head[at : at + 4] = size.to_bytes(4, "little")
     frames = 2**30 + 4
-    with path.open("wb") as file:  # sparse: it takes no room on the disk
+    with path.open("wb") as file:  # a sparse file, which takes no room on the disk
         file.write(head)
         file.seek(len(head) + (frames - 100) * 4)
         file.write(np.arange(200, dtype="<i2").tobytes())
@@ -364,7 +366,7 @@ def test_texts_in_a_file_are_not_taken_for_sizes(tmp_path: Path, ending: str) ->
             try:
                 setattr(file, name, text)
             except soundfile.SoundFileError:
-                break  # This format has no texts.
+                break  # This format has no text fields.
         file.write(noise(3000))
     with open_source(path) as source:
         assert len(read(source)) == 3000

@@ -201,7 +201,8 @@ def test_equals_the_one_shot_conversion() -> None:
     ("old", "new"), list(itertools.permutations([8000, 22050, 44100, 48000], 2))
 )
 def test_a_last_half_frame_is_sound_and_not_silence(old: int, new: int) -> None:
-    step = old // math.gcd(old, new)  # after `step` frames the two rates meet again
+    # after this number of frames, frames of both rates coincide again
+    step = old // math.gcd(old, new)
     for frames in {max(1, step // 2), step + step // 2, 4096 + step // 2}:
         array = noise(frames, 1) + 1
         beyond = np.concatenate([array, np.zeros((4000, 1), np.float32)])
@@ -283,7 +284,7 @@ def test_a_looped_source_is_converted_as_one_signal(old: int, new: int, frames: 
 
 
 class Counting(ArraySource):
-    """Counts how often it is read and rewound, and may not know its length."""
+    """Counts reads and rewinds, and may have an unknown length."""
 
     def __init__(self, *args: Any, known: bool = True) -> None:
         super().__init__(*args)
@@ -340,7 +341,7 @@ def test_a_source_that_fails_while_it_is_looped_gives_what_came_before() -> None
 
 
 class Own:
-    """A source that returns what the test wants."""
+    """A source that returns the given blocks."""
 
     samplerate, channels, frames = 48000, 2, None
 

@@ -47,7 +47,7 @@ LOSSY = ["a.ogg", "a.opus", "a.mp3"]
 
 
 def coded(frames: int, channels: int = 2) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Sample (frame, channel) has the 16-bit value frame * channels + channel, wrapped."""
+    """Returns samples with the 16-bit value frame * channels + channel, wrapped."""
     numbers = np.arange(frames * channels).reshape(frames, channels).astype(np.int16)
     return numbers.astype(np.float32) / np.float32(32768)
 
@@ -219,7 +219,8 @@ def test_a_wav_written_to_a_pipe_is_whole(tmp_path: Path, length: int) -> None:
 
 
 def test_an_mp3_without_length_is_read_to_its_end(tmp_path: Path) -> None:
-    # Silence first: its low bit rate makes a guess of the length far too short or too long.
+    # The file begins with silence. Its low bit rate makes an estimate of the length wrong by a
+    # large factor.
     frames = np.concatenate([np.zeros((48_000, 2), np.float32), sine(144_000, 48000)])
     path = make(tmp_path / "a.mp3", frames)
     data = path.read_bytes()
@@ -286,7 +287,7 @@ def test_a_file_of_more_samples_per_second_than_can_be_played(tmp_path: Path) ->
 def test_a_source_that_is_dropped_closes_its_file(tmp_path: Path, name: str) -> None:
     path = make(tmp_path / name, sine(3000, 48000))
     if name == "a.mp3":
-        path.write_bytes(2 * path.read_bytes())  # which is read through a virtual file
+        path.write_bytes(2 * path.read_bytes())  # such a file is read through a virtual file
     open_source(path).close()
     before = os.listdir("/proc/self/fd")
     for _ in range(5):
@@ -325,7 +326,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refuse)  # works for root too
+    monkeypatch.setattr(os, "open", refuse)  # refuses for root, too
     with pytest.raises(FilePermissionError, match="Permission denied") as permission:
         open_source(path)
     assert isinstance(permission.value, PermissionError)

@@ -1,4 +1,4 @@
-"""Frames into files."""
+"""Writing frames into files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from voicecoil.files import FileSink, open_source
 
 
 def coded(frames: int, channels: int = 2) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Sample (frame, channel) has the 16-bit value frame * channels + channel, wrapped."""
+    """Returns samples with the 16-bit value frame * channels + channel, wrapped."""
     numbers = np.arange(frames * channels).reshape(frames, channels).astype(np.int16)
     return numbers.astype(np.float32) / np.float32(32768)
 

@@ -1,7 +1,7 @@
-"""Files that were made to do harm, and a system that has run out of something.
+"""Files that were made to do harm, and systems without memory, disk space or file descriptors.
 
-``VOICECOIL_FUZZ_FILES`` is how many mutated files are opened (150); ``VOICECOIL_FUZZ_SEED`` is the
-first seed.
+``VOICECOIL_FUZZ_FILES`` is the number of mutated files that are opened (150).
+``VOICECOIL_FUZZ_SEED`` is the first seed.
 """
 
 from __future__ import annotations

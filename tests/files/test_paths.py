@@ -1,4 +1,4 @@
-"""What a path means: the same as it means to `open`."""
+"""A path means the same file as it does for Python's `open`."""
 
 from __future__ import annotations
 

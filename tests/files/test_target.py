@@ -1,4 +1,6 @@
-"""The file that a sink writes: who may write it, how it is replaced, what is removed."""
+"""The file that a sink writes: locking, replacement of an existing file, and removal after an
+error.
+"""
 
 from __future__ import annotations
 
@@ -63,7 +65,7 @@ def test_a_file_under_another_name_is_the_same_file(tmp_path: Path, whole: bool)
                 FileSink(other, 48_000, 2, whole=whole)
         sink.write(SOUND)
     assert frames_of(path) == 5000
-    write(path, 7)  # it is free again
+    write(path, 7)  # the lock has been released
     assert frames_of(path) == 7
 
 
@@ -145,7 +147,7 @@ def test_permissions_of_a_new_file(tmp_path: Path) -> None:
         write(tmp_path / "private.wav", mode=0o600)
         write(tmp_path / "usual.wav")
         write(tmp_path / "whole.wav", mode=0o640, whole=True)
-        write(tmp_path / "private.wav", mode=0o666)  # one that is replaced keeps its own
+        write(tmp_path / "private.wav", mode=0o666)  # a file that is replaced keeps its permissions
     finally:
         os.umask(before)
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
@@ -194,7 +196,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_replacement_is_as_private_as_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    if named:  # as on systems whose files always have names
+    if named:  # as on systems without unnamed files
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     path = tmp_path / "a.wav"
     write(path, mode=0o600)

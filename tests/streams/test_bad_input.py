@@ -1,4 +1,4 @@
-"""What cannot work: the library's class and the matching builtin, and a message that helps."""
+"""Arguments that cannot work: the class of the error, the matching builtin, and the message."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def bad(name: str, call: Callable[[], Any], kind: type[Exception], says: str) ->
 
 
 for value in (0, -1, 999, 10**9, -48_000.0, NAN, INF):
-    # 0 and the like: given, possible
+    # Numbers out of range: the message states the given value and the possible ones.
     bad(f"samplerate {value}", lambda v=value: out(samplerate=v), VALUE, "1000 to 768000")
     bad(f"play samplerate {value}", lambda v=value: play(SOUND, v), VALUE, "1000 to 768000")
     bad(f"render samplerate {value}", lambda v=value: render(samplerate=v), VALUE, "1000 to 768000")
@@ -204,7 +204,7 @@ def test_bad_arguments(name: str) -> None:
     assert isinstance(caught.value, vc.VoicecoilError)
     assert isinstance(caught.value, builtin)
     assert "\n" not in str(caught.value)
-    # A thread that closes a stream which an earlier test dropped may have begun meanwhile.
+    # A thread that closes a stream which an earlier test dropped may have started meanwhile.
     until(lambda: {t.name for t in set(threading.enumerate()) - before} <= {"voicecoil control"})
 
 

@@ -1,4 +1,4 @@
-"""Streams whose device is lost: they wait for it, or go on with another one."""
+"""Streams whose device is lost: they wait for it, or continue on another one."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def test_what_was_lost_is_declared_to_the_frame(
     assert xrun.value == 480  # 10 ms
     assert stream.statistics().lost_frames == 480
     assert sum(callback.xruns) == 480
-    # No frame that the callback made is missing, and none came twice.
+    # Each frame that the callback made was played once.
     assert len(stepped.heard()) == 2 * 5 * 64
     assert_coded(stepped.heard())
     assert (np.diff(callback.output_ns) >= 0).all()
@@ -107,7 +107,7 @@ def test_an_input_stream_hears_on(stepped: VirtualDevice, driver: VirtualDriver)
         stream.abort()
         output.abort()
     assert lost == [0] * 10 + [48_000] + [0] * 9
-    # A round trip of 128 frames: what was on its way when the device went is lost with it.
+    # A round trip takes 128 frames. The frames on their way when the device was removed are lost.
     assert_coded(np.concatenate(heard[2:10]))
     assert not np.concatenate(heard[10:12]).any()
     assert_coded(np.concatenate(heard[12:]), 640)
@@ -222,7 +222,7 @@ def test_an_exception_behind_a_loss_is_raised(stepped: Any, driver: Driver) -> N
 def test_stop_in_the_last_block_before_the_loss_ends_the_stream(
     stepped: Any, driver: Driver
 ) -> None:
-    """There is nothing to go on with: only the end of a sound was lost with the device."""
+    """The stream has nothing more to play, so it ends. Only the end of a sound was lost."""
     callback = CodedOutput(stop_after_blocks=2)
     stream = vc.OutputStream(callback, driver=driver, on_device_lost="wait")
     stream.start()
@@ -347,7 +347,7 @@ def test_the_stream_goes_on_with_the_default_device() -> None:
         assert stream.latency.frames == 64 + 100
         assert stream.state == "running"
         two.step(5)
-        # It stays there, also when the first one is back.
+        # The stream stays on the second device, also when the first one is back.
         one.replug()
         two.step(5)
         assert stream.device.name == "Two"
@@ -429,7 +429,8 @@ def test_fewer_channels(layout: Any, zero_copy: bool) -> None:
     assert np.array_equal(one.heard(), wanted[:256])
     assert np.array_equal(two.heard(), wanted[256:, :1])
     heard = np.concatenate(inputs)
-    assert np.array_equal(heard[256 + 128 :, 0], wanted[256:512, 0])  # a round trip of 128 frames
+    # a round trip takes 128 frames
+    assert np.array_equal(heard[256 + 128 :, 0], wanted[256:512, 0])
     assert not heard[256:, 1].any()
 
 
@@ -477,7 +478,7 @@ def test_a_default_device_at_another_rate_ends_the_stream() -> None:
 
 
 class Hanging(VirtualDriver):
-    """Its device "One" is opened when the test wants it, once that was lost."""
+    """A driver whose device "One" can be opened again only when the test allows it."""
 
     def __init__(self, devices: list[VirtualDevice]) -> None:
         super().__init__(devices)

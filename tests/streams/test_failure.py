@@ -1,4 +1,4 @@
-"""What a callback raised: who is told, and when."""
+"""Exceptions of callbacks: which call raises them, and when."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is particular about the home ahead of the device: the lead, gaps, and the end."""
+"""Callbacks that run ahead of the device: the lead, gaps, and the end of a stream."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_lead_in_force_is_told(frames: int, latency: Any, lead: int) -> None
 
 
 def test_safe_is_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.undo()  # what conftest.py does for the other tests
+    monkeypatch.undo()  # removes the settings that conftest.py makes for other tests
     _, driver = device()
     with vc.OutputStream(lambda block: None, driver=driver) as stream:
         assert stream.lead_frames == 2880
@@ -121,7 +121,9 @@ def test_blocks_are_heard_when_they_say(blocksize: int | None) -> None:
 
 @needs_a_gil
 def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
-    """Else a thread that computes gets in between, and the next block waits for it again."""
+    """Otherwise a thread that computes would get the GIL between the blocks, and the next block
+    would wait for it.
+    """
     virtual, driver = device(clock="stepped", frames=4096, input_channels=0)
     due = 4096 // 16
     blocks = 0
@@ -140,7 +142,7 @@ def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
 
     thread = threading.Thread(target=other, daemon=True)
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(100.0)  # who has the GIL gives it up when it chooses to
+    sys.setswitchinterval(100.0)  # a thread that has the GIL keeps it until it gives it up itself
     try:
         with vc.OutputStream(callback, driver=driver, blocksize=16, latency="safe") as stream:
             virtual.step(1)
@@ -158,7 +160,8 @@ def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
     assert [after for after in ran_after if after % due] == []
 
 
-# C code that takes longer than its sound lasts, and never looks whether others want the GIL.
+# C code that takes longer than its sound lasts and never checks whether another thread waits for
+# the GIL.
 TOO_SLOW = """
 import functools
 import voicecoil as vc
@@ -185,7 +188,7 @@ def test_a_callable_that_is_c_code_and_too_slow_leaves_the_program_running() -> 
 
 
 def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], list[int]]:
-    """Plays on a device in real time; the tenth block comes when the device has starved."""
+    """Plays on a device in real time. The tenth block is late, so that the device starves."""
     virtual, driver = device(input_channels=0)
     xruns: list[int] = []
     blocks = 0
@@ -205,7 +208,7 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
         if held == "waiting":
             until(lambda: blocks > 10)
             interval = sys.getswitchinterval()
-            sys.setswitchinterval(100.0)  # this thread does not give the GIL up
+            sys.setswitchinterval(100.0)  # this thread does not give up the GIL
             try:
                 while stream.statistics().lost_frames <= 300:
                     pass
@@ -221,7 +224,7 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
 def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
     for _ in range(20):
         xrun, heard, xruns = starve(0.02, held)
-        if xrun.cause == held:  # else the machine itself was too busy, before it was held
+        if xrun.cause == held:  # otherwise the machine was too busy and caused the gap
             break
     assert xrun.cause == held
     assert sum(xruns) >= xrun.value, "the callback was told"
@@ -245,7 +248,9 @@ def reached(callback: CodedOutput, blocks: int) -> bool:
 
 @pytest.mark.parametrize("end", ["stop", "Stop", "abort"])
 def test_what_is_heard_at_the_end(end: str) -> None:
-    """All that was made after a stop; after an abort not what was still ahead."""
+    """After stop(), everything that was made is heard. After abort(), the frames ahead of the
+    device are not.
+    """
     for _ in range(20):
         virtual, driver = device()
         callback = CodedOutput(stop_after_blocks=80 if end == "Stop" else None)

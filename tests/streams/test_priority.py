@@ -18,7 +18,7 @@ from servers.processes import needs
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no SCHED_FIFO")
-# Even root may not raise a thread then.
+# With this limit, even root may not raise the priority of a thread.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
 NO_BUS = "unix:path=/nonexistent/voicecoil"
 
@@ -37,7 +37,9 @@ def lives(*arguments: str, bus: str = NO_BUS, may: bool = True) -> Any:
 
 
 def can_raise() -> bool:
-    """Whether this process may have SCHED_FIFO; asked of another one, which keeps it."""
+    """Returns whether this process may use SCHED_FIFO. Another process tries it, because it keeps
+    the policy.
+    """
     return subprocess.run([sys.executable, "-c", TRY], timeout=60).returncode == 0
 
 
@@ -49,7 +51,7 @@ os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(2))
 
 @contextmanager
 def realtimekit(way: str) -> Iterator[str]:
-    """A bus with a service that stands in for RealtimeKit; its address."""
+    """Starts a D-Bus with a service in place of RealtimeKit and returns its address."""
     needs("dbus-daemon", "setpriv")
     pytest.importorskip("jeepney", reason="NOT TESTED: jeepney is not installed")
     if not can_raise():

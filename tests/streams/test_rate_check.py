@@ -57,7 +57,7 @@ def run_at_another_rate(world: object, stream: vc.OutputStream) -> None:
 
 
 def test_a_device_whose_rate_changes_without_a_word_is_lost(coreaudio: Worlds) -> None:
-    """Everything played flat, and no error was raised."""
+    """Before the fix, everything played at a wrong pitch, and no error was raised."""
     world = coreaudio(18)
     stream = vc.OutputStream(
         lambda block: None, driver=world.driver, samplerate=48_000, latency="low"

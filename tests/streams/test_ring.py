@@ -1,4 +1,6 @@
-"""The native ring, as properties: what goes in comes out, once, in order, whatever the chunks."""
+"""Properties of the native ring: all frames come out once and in order, for every size of reads and
+writes.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a callback sees, and how a stream ends."""
+"""The contents of a block, and the ways in which a stream ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.usefixtures("home")
 
 
 def lead_cycles(stream: vc.OutputStream) -> int:
-    """Cycles of silence before the first block is heard."""
+    """Returns the number of silent cycles before the first block is heard."""
     return stream.lead_frames // 64
 
 
@@ -243,7 +243,7 @@ def test_stop_from_the_callback_returns_at_once(
 
     stream = vc.OutputStream(callback, driver=driver)
     stream.start()
-    stepped.step(60)  # what was made ahead is heard first
+    stepped.step(60)  # the frames made ahead are heard first
     assert stream.wait(5)
     assert blocks == 2
     stream.close()
@@ -277,7 +277,7 @@ def test_close_from_its_own_callback() -> None:
     assert closed.wait(10)
     connection = stream._connection
     assert connection is not None
-    with connection.lock:  # the control thread closes it under this lock, sooner or later
+    with connection.lock:  # the control thread closes it under this lock
         pass
     while stream.state != "closed":
         threading.Event().wait(0.001)
@@ -395,8 +395,8 @@ def test_no_thread_is_left(stepped: VirtualDevice, driver: VirtualDriver) -> Non
     with vc.OutputStream(lambda block: None, driver=driver) as stream:
         stepped.step(1)
         stream.abort()
-    # The second one ends by itself when nothing has called CoreAudio for some time. A thread that
-    # closes a stream which an earlier test dropped may have begun meanwhile.
+    # The second thread ends by itself when nothing has called CoreAudio for some time. A thread
+    # that closes a stream which an earlier test dropped may have started meanwhile.
     lasting = {"voicecoil control", "voicecoil coreaudio-simulated"}
     until(lambda: {t.name for t in set(threading.enumerate()) - before} <= lasting)
 
@@ -424,7 +424,7 @@ def test_stepping_in_slices_runs_each_cycle_once(
     def callback(block: vc.Block) -> None:
         nonlocal blocks
         blocks += 1
-        slow.wait(0.004)  # so that a step's slice of 50 ms ends in the middle of a cycle
+        slow.wait(0.004)  # makes the slice of 50 ms of a step end in the middle of a cycle
 
     stream = vc.OutputStream(callback, driver=driver)
     stream.start()
@@ -436,7 +436,7 @@ def test_stepping_in_slices_runs_each_cycle_once(
     stream.close()
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer NumPys warn of it, too
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # newer versions of NumPy warn of it
 def test_an_array_whose_own_shape_was_changed_ends_the_stream() -> None:
     device = VirtualDevice(clock="stepped", frames=64, pattern=(64, 32, 48))
 
@@ -490,7 +490,7 @@ def test_another_streams_callback_may_stop_and_close_a_stream() -> None:
 
 
 class InterruptedDriver(VirtualDriver):
-    """One that is interrupted when it lets go of what it held while a device was looked for."""
+    """Raises KeyboardInterrupt when the driver releases the session that listed a device."""
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:

@@ -1,4 +1,6 @@
-"""What a stream measures: histograms, the newest xruns, late cycles; and getting the GIL."""
+"""Measurements of a stream: histograms, the newest xruns, late cycles; and how a callback gets the
+GIL.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ from voicecoil.statistics import Histogram
 
 
 def playing(latency: Any = "low", **shape: Any) -> vc.OutputStream:
-    """A stream on a device in real time."""
+    """Returns a stream on a device in real time."""
     driver = VirtualDriver([VirtualDevice(frames=64, **shape)])
     return vc.OutputStream(lambda block: None, driver=driver, latency=latency)
 
@@ -29,7 +31,7 @@ def playing(latency: Any = "low", **shape: Any) -> vc.OutputStream:
 
 
 def histogram(**counts: int) -> Histogram:
-    """From how often each bucket, `b0` and so on, was met."""
+    """Makes a histogram from the count of each bucket, `b0` and so on."""
     all_counts = array("Q", bytes(304 * 8))
     for bucket, count in counts.items():
         all_counts[int(bucket[1:])] = count
@@ -113,12 +115,12 @@ def test_the_newest_xruns_stay_when_events_are_taken(
 
 
 def hold_the_gil() -> None:
-    """For longer than a cycle, inside C, where nothing can interrupt it."""
+    """Holds the GIL for longer than a cycle, inside of C code that nothing can interrupt."""
     sum(range(500_000))
 
 
 def compute_until(true: Callable[[], bool]) -> None:
-    """In bytecode, between which the GIL could be let go."""
+    """Computes in bytecode, where a thread can release the GIL after each instruction."""
     for _ in range(10_000_000):
         if true():
             return
@@ -150,7 +152,8 @@ def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
             return
         assert _core.preempt_kind() > 0
         interval = sys.getswitchinterval()
-        sys.setswitchinterval(0.05)  # by itself it would rarely do so
+        # long, so that this thread would rarely release the GIL by itself
+        sys.setswitchinterval(0.05)
         try:
             compute_until(lambda: _core.preempt_count() > before + 20)
         finally:
@@ -159,7 +162,7 @@ def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
 
 @needs_a_gil
 def test_the_programs_own_pending_calls_find_their_room() -> None:
-    """Not more than one of ours is in the queue."""
+    """The library has at most one pending call in the queue."""
     made = 0
 
     @ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
@@ -176,7 +179,7 @@ def test_the_programs_own_pending_calls_find_their_room() -> None:
         stream.start()
     for number in range(300):
         hold_the_gil() if number % 100 == 0 else None
-        # The queue holds 32, and none is run while another thread runs one.
+        # The queue has room for 32 calls, and none is run while another thread runs one.
         compute_until(lambda: add(address, None) == 0)
     compute_until(lambda: made == 300)
     for stream in streams:

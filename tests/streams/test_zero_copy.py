@@ -1,4 +1,4 @@
-"""The device's own buffers in the callback, and what happens to who keeps them."""
+"""Callbacks that get the device's own buffers, and references that outlive their block."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def test_sound_is_right_in_every_layout(layout: str, pattern: tuple[int, ...]) -
     def callback(block: vc.Block) -> None:
         nonlocal position
         block.output[:] = coded(position, *block.output.shape)
-        # What NumPy believes of the memory must be true: these go by its flags and strides.
+        # The flags and strides of the arrays must be correct, because these operations depend on
+        # them.
         assert np.array_equal(np.ascontiguousarray(block.output), coded(position, block.frames, 2))
         assert np.array_equal(block.output.ravel(), coded(position, block.frames, 2).ravel())
         assert np.array_equal(block.output.T.copy().T, coded(position, block.frames, 2))

@@ -20,7 +20,7 @@ class Shape:
     channels: tuple[int, int]
     fixtures: tuple[int, ...] = ()
     devices: tuple[str, ...] = ()
-    loopback: bool = True  # it has no cable of its own
+    loopback: bool = True  # the simulated devices do not loop their output back by themselves
 
 
 SHAPES = {
@@ -64,7 +64,7 @@ class SimulatedRig:
 
     def unplug(self) -> None:
         self.simulated.remove()
-        self.world.advance(0.01)  # the notification comes a little later
+        self.world.advance(0.01)  # the notification arrives a little later
 
     def replug(self) -> None:
         self.simulated.replug()

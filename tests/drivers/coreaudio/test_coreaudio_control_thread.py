@@ -1,4 +1,4 @@
-"""The thread that calls CoreAudio: deadlines, what hangs, what is interrupted."""
+"""The thread that calls CoreAudio: deadlines, calls that hang, and interrupted calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_calls_of_many_threads_are_made_one_at_a_time(thread: ControlThread) -> 
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        threading.Event().wait(0.001)  # others would come in now
+        threading.Event().wait(0.001)  # gives another call the chance to run at the same time
         inside -= 1
 
     callers = [
@@ -119,7 +119,7 @@ def test_an_undoing_that_fails_is_shown(
 
 
 def interrupted(call: Callable[[], Any], inside: threading.Event) -> None:
-    """Ctrl-C while the main thread waits in `call`."""
+    """Sends Ctrl-C while the main thread waits in `call`."""
 
     def press() -> None:
         if inside.wait(LONG_S):
@@ -145,11 +145,11 @@ def test_an_interrupted_call_is_undone(thread: ControlThread) -> None:
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_ctrl_c_that_comes_with_the_end_of_a_call(thread: ControlThread, fails: bool) -> None:
-    """The main thread is told of the end and of the signal at once."""
+    """The call ends and the signal arrives at the same moment."""
     undone: list[str] = []
 
     def work() -> str:
-        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # wakes no other thread
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # interrupts this thread only
         if fails:
             raise vc.DriverError("the tests' own", call="work")
         return "opened"
@@ -172,7 +172,7 @@ def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: Cont
 def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
     thread: ControlThread, of_another: bool
 ) -> None:
-    """Its place may be taken by its own waiter, or by who waits behind it."""
+    """Either the thread that made the call, or one that waits behind it, starts the successor."""
     hung, tidied, refused = Gate(), [], []
 
     def tidy() -> None:
@@ -180,7 +180,7 @@ def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
         tidied.append(threading.current_thread())
 
     def work() -> None:
-        check_wanted()  # nothing against it yet
+        check_wanted()  # the call is still wanted, so this raises nothing
         hung()
         try:
             check_wanted()
@@ -221,7 +221,7 @@ def test_a_call_that_is_only_interrupted_goes_on_to_its_end(thread: ControlThrea
 
 
 def until_blocked(world: SimulatedCoreAudio) -> threading.Event:
-    """Set when a call of CoreAudio's blocks."""
+    """Waits until a call of CoreAudio blocks."""
     inside = threading.Event()
 
     def look() -> None:
@@ -242,7 +242,7 @@ def test_ctrl_c_while_a_stream_opens_leaves_nothing_open(coreaudio: Worlds) -> N
     world.release_hung()
     assert world.driver.settle(LONG_S)
     assert world.driver.open_streams == 0
-    # Were it still counted, the device would keep its rate.
+    # If the stream were still counted as open, the device would keep its rate.
     with vc.OutputStream(lambda block: None, driver=world.driver, samplerate=96_000) as stream:
         assert stream.samplerate == 96_000
         stream.abort()
@@ -316,7 +316,7 @@ def test_a_getter_that_hangs_while_the_devices_are_listed(coreaudio: Worlds) -> 
 
 
 class Late:
-    """A call that hung is abandoned, and comes back while its successor is busy."""
+    """A call that hung and was abandoned. It returns while its successor is busy."""
 
     def __init__(self, world: SimulatedCoreAudio, old: threading.Thread) -> None:
         self.world, self.old = world, old
@@ -361,7 +361,8 @@ def test_a_start_that_fails_late_is_tidied_up_by_the_successor(coreaudio: Worlds
     with pytest.raises(vc.StreamTimeoutError, match="AudioDeviceStart of 'Simulated Hung'"):
         stream.start()
     late = Late(world, old)
-    world.check(world.library.sim_remove_device(world.device("Hung").id))  # so that it fails
+    # so that AudioDeviceStart fails when it returns
+    world.check(world.library.sim_remove_device(world.device("Hung").id))
     late.comes_back()
     assert world.driver.kept_ioprocs == 0
     stream.close()

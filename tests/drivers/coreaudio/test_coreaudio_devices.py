@@ -1,4 +1,4 @@
-"""Which devices CoreAudio's driver lists, and what it says of them."""
+"""The devices that CoreAudio's driver lists, and their properties."""
 
 from __future__ import annotations
 
@@ -113,7 +113,9 @@ def test_watching_tells_of_devices_and_defaults(coreaudio: Worlds) -> None:
 
 
 def test_a_listener_that_plays_is_called_while_others_play(coreaudio: Worlds) -> None:
-    """It is not called by the stream that happened to look, which holds locks then."""
+    """The listener is not called by the stream that noticed the change, because that stream holds
+    locks.
+    """
     world = coreaudio(8)
     sound = np.full((64, 2), 0.5, np.float32)
     played: list[str] = []
@@ -127,7 +129,8 @@ def test_a_listener_that_plays_is_called_while_others_play(coreaudio: Worlds) ->
     vc.play(sound, 48_000, driver=world.driver)
     world.add_device("uid=new; out=2")
     world.advance(0.01)
-    vc.play(sound, 48_000, driver=world.driver)  # looks for trouble, with the output's lock
+    # checks the device while it holds the lock of the output
+    vc.play(sound, 48_000, driver=world.driver)
     until(lambda: len(played) > 0)
     end()
     close_outputs()

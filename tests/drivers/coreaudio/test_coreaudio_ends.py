@@ -1,4 +1,4 @@
-"""How a stream on CoreAudio begins and ends when something does not go as it should."""
+"""How a stream on CoreAudio starts and ends when a call fails or a device is lost."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def play_on(world: SimulatedCoreAudio, callback: Callable[[vc.Block], None]) -> 
 
 
 def play_until_unplugged(world: SimulatedCoreAudio) -> vc.OutputStream:
-    """A stream that has said that its device was unplugged."""
+    """Returns a stream that has reported that its device was unplugged."""
     stream = play_on(world, Counter())
     stream.start()
     world.advance(0.1)
@@ -177,7 +177,7 @@ def test_a_callback_that_does_not_return(coreaudio: Worlds) -> None:
 
 @pytest.mark.parametrize("stop_mode", [0, 1])
 def test_starts_and_stops_while_callbacks_want_the_gil(coreaudio: Worlds, stop_mode: int) -> None:
-    """The HAL holds its IO mutex in a callback, and wants it in Start, Stop and Destroy."""
+    """The HAL holds its IO mutex in a callback, and takes it in Start, Stop and Destroy."""
     world = coreaudio(3, switches={"stop_mode": stop_mode}, clock="running", speed=20.0)
     over = threading.Event()
 
@@ -293,7 +293,8 @@ def test_every_restart_of_coreaudiod_ends_streams_and_the_next_ones_play(
         stream.close()
         assert world.device("USBDuplex:1").id != before
         assert world.driver.kept_ioprocs == 0
-    play_until_unplugged(world).close()  # only if notifications have a thread of their own again
+    # works only if notifications have a thread of their own again
+    play_until_unplugged(world).close()
 
 
 def test_a_restart_of_coreaudiod_while_nothing_is_open(coreaudio: Worlds) -> None:
@@ -321,7 +322,7 @@ def test_who_watches_hears_of_a_restart_and_of_what_comes_behind_it(
         world.restart_service()
         world.advance(0.01)
         until(lambda: "restart" in told)
-        # It listens again on another thread, soon.
+        # The driver registers its listeners again, on another thread.
         until(lambda: world.counter("live_listeners") == 4)
         world.add_device(f"uid=new{n}; out=2")
         world.advance(0.01)
@@ -338,7 +339,8 @@ def test_a_run_loop_that_cannot_be_set_is_set_by_a_later_call(
     assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]
     assert "'rnlp' of the system" in caplog.text
     world.fail_call("AudioObjectSetPropertyData", refused, times=1)
-    play_until_unplugged(world).close()  # it listens, and is not heard at first
+    # the driver registers its listeners; the first attempt fails
+    play_until_unplugged(world).close()
 
 
 def test_what_is_tidied_up_needs_no_run_loop(coreaudio: Worlds) -> None:
@@ -370,9 +372,9 @@ def test_two_drivers_on_one_coreaudio_hear_and_call_as_one(coreaudio: Worlds) ->
     world.device("USBDuplex:1").remove()
     world.advance(0.01)
     with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        other.start()  # it takes the notes ...
+        other.start()  # this call reads the notifications of both streams
     with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        stream.wait(5)  # ... of this one, too
+        stream.wait(5)  # also knows of the loss
     other.close()
     stream.close()
 
@@ -398,7 +400,7 @@ def test_more_notifications_than_the_queue_holds_are_counted_and_looked_into(
     for _ in range(200):
         device.notify("livn")
         world.advance(0.002)
-    device.change_rate(96_000)  # its own notifications find no room
+    device.change_rate(96_000)  # the queue has no room for the notifications of this change
     world.advance(0.2)
     with pytest.raises(vc.DeviceLostError, match="from 48000 to 96000 Hz"):
         stream.wait(5)

@@ -1,4 +1,4 @@
-"""Whatever CoreAudio answers: an error with a type and advice, and nothing left behind."""
+"""Errors of CoreAudio: each is raised with a type and advice, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ CODES = [
 
 
 def use_everything(world: SimulatedCoreAudio, uid: str) -> vc.Stream | None:
-    """Lists, opens, starts, runs, stops and closes."""
+    """Lists devices, and opens, starts, runs, stops and closes streams."""
     device = next((d for d in world.driver.devices() if d.uid == uid), None)
     world.driver.default("output")
     if device is None:
@@ -59,7 +59,7 @@ def use_everything(world: SimulatedCoreAudio, uid: str) -> vc.Stream | None:
         try:
             stream.close()
         except VoicecoilError:
-            stream.close()  # what could not be stopped was told once
+            stream.close()  # an IOProc that could not be stopped is reported only once
     return stream
 
 
@@ -144,7 +144,7 @@ def test_a_stop_that_fails_says_so_once_and_keeps_what_may_still_be_called(
     stream.close()
     assert world.driver.kept_ioprocs == 1
     assert world.counter("fault_destroyed_running") == 0
-    world.close()  # not clean, and told so
+    world.close()  # reports that the simulation was not left clean
 
 
 def test_a_stop_that_fails_is_tried_once_more(coreaudio: Worlds) -> None:
@@ -173,7 +173,7 @@ def test_a_start_that_fails_keeps_the_ioproc_only_if_it_cannot_be_destroyed(
         first, second = error.value.__notes__
         assert "AudioDeviceDestroyIOProcID gave 'what'" in first
         assert "neither destroyed nor freed" in second
-        world.close()  # not clean, and told so
+        world.close()  # reports that the simulation was not left clean
 
 
 NOT_IN_ORDER = [
@@ -214,7 +214,8 @@ def test_a_library_without_the_functions(tmp_path: Path) -> None:
     with pytest.raises(vc.DriverError, match="CoreAudio cannot be opened") as error:
         CoreAudioDriver([str(tmp_path / "none.so")])
     assert error.value.call == "dlopen"
-    # Any library will do. That of a Mac has what the system's library has, too.
+    # The test can use any library that lacks the functions. On a Mac, every library can reach the
+    # functions of the system's library.
     first = "Audio" if sys.platform == "darwin" else "mach_absolute_time"
     with pytest.raises(vc.DriverError, match=f"has no function {first}") as missing:
         CoreAudioDriver([_block.__file__])
@@ -323,16 +324,16 @@ def test_replies_and_errors_of_any_kind(coreaudio: Worlds, seed: int) -> None:
         what = chance.choice(SELECTORS)
         value = odd_value(chance)
         if what in STRINGS:
-            value = value[:7]  # eight bytes would be a pointer, and nobody can check one
+            value = value[:7]  # eight bytes could be a pointer, which the driver cannot check
         target = chance.choice([device.id, device.id, 1, *streams])
         size = -1 if chance.random() < 0.7 else chance.choice([0, 1, 8, 1000, 2**31, 2**32 - 1])
         status = 0 if chance.random() < 0.7 else from_text(chance.choice(CODES))
         device.override(what, value, status=status, said_size=size, object_id=target)
-    with contextlib.suppress(VoicecoilError):  # and no other
+    with contextlib.suppress(VoicecoilError):  # no error of another class is allowed
         use_everything(world, device.uid)
     world.library.sim_stop_clock()
-    # Where the removal of a listener was made to fail, it is still there, and so is an IOProc that
-    # could not be stopped or destroyed, which is kept then; all else is gone.
+    # A listener whose removal was made to fail still exists. So does an IOProc that could not be
+    # stopped or destroyed, which the driver keeps. Everything else is gone.
     assert driver.kept_ioprocs == world.counter("live_io_procs")
     world.library.sim_check_clean()
     left = {

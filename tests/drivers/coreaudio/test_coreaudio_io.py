@@ -1,4 +1,4 @@
-"""What passes between CoreAudio's buffers and a callback, in each cycle."""
+"""The samples that pass between CoreAudio's buffers and a callback in each IO cycle."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicecoil.testing import decode_input
 
 
 class Keeper:
-    """Keeps what it gets."""
+    """A callback that keeps its input."""
 
     def __init__(self) -> None:
         self.blocks: list[NDArray[np.float32]] = []
@@ -58,7 +58,8 @@ def test_input_opens_its_streams_alone(coreaudio: Worlds) -> None:
         world.advance(0.1)
         stream.abort()
     assert world.counter("input_opens") == 1
-    # What was not asked for is off: its buffers had no memory, and nobody wrote there.
+    # The streams that were not requested are off. Their buffers had no memory, and nothing was
+    # written there.
     assert not world.device("MultiStream:2+2+8").captured()[0].any()
 
 
@@ -170,7 +171,7 @@ def test_channels_across_buffers_are_copied_and_counted(coreaudio: Worlds) -> No
 
 
 def test_buffers_at_the_edge_of_their_pages(coreaudio: Worlds) -> None:
-    """A write behind a buffer, into the input, or after the cycle would end the process."""
+    """A write beyond a buffer, into the input, or after the cycle would end the process."""
     world = coreaudio(4, switches={"guard_pages": 1})
 
     def callback(block: vc.Block) -> None:
@@ -438,7 +439,9 @@ def test_real_time_too(coreaudio: Worlds) -> None:
 
 
 def test_a_new_io_thread_with_the_number_of_the_last_one(coreaudio: Worlds, tmp_path: Path) -> None:
-    """A pthread_t is given away again; what Python binds to a thread is not."""
+    """The system uses a pthread_t again. Thread states that Python has bound to the old thread must
+    not be used again.
+    """
     caller = ctypes.CDLL(
         str(shared_library("ioproc.c", tmp_path, "coreaudio_abi", "voicecoil/drivers/coreaudio"))
     )

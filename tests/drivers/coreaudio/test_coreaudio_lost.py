@@ -1,4 +1,4 @@
-"""Streams on CoreAudio that outlive their device: whatever the order of what CoreAudio tells."""
+"""Streams on CoreAudio that outlive their device, for every order of CoreAudio's notifications."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def test_unplugged_and_plugged_in_again(
     assert stream.state != "waiting"
     assert kinds(stream.events()) == ["lost", "back", "xrun"] * 3
     stream.close()
-    # What is lost is the host time that passed, on a device whose crystal is a little off.
+    # The frames lost correspond to the host time that passed. The clock of the device is slightly
+    # off.
     lost = stream.statistics().lost_frames
     gaps = np.diff(callback.output_ns) / HOST_NS - callback.sizes[:-1]
     assert abs(gaps.sum() - lost) <= 3 + 1e-3 * lost
@@ -57,7 +58,7 @@ def test_the_default_changes_to_another_device(coreaudio: Worlds) -> None:
     callback = CodedOutput()
     stream = play_on(world, callback, "default")
     assert stream.device.uid == "one"
-    # A default that only moves is nothing to a stream whose device is well.
+    # A change of the default device does not affect a stream whose device works.
     world.set_default("output", world.device("two"))
     world.advance(0.1)
     world.set_default("output", world.device("one"))
@@ -92,7 +93,7 @@ def test_a_restart_of_coreaudiod(coreaudio: Worlds) -> None:
 
 
 def test_a_device_that_does_not_start_at_once_when_it_is_back(coreaudio: Worlds) -> None:
-    """AudioDeviceStart that fails is tried again."""
+    """If AudioDeviceStart fails, it is tried again."""
     world = coreaudio(3)
     callback = CodedOutput()
     stream = play_on(world, callback, "wait")
@@ -126,7 +127,7 @@ def test_a_device_at_another_rate_is_set_to_the_streams(coreaudio: Worlds) -> No
 
 
 def test_several_streams_set_the_rate_back_together(coreaudio: Worlds) -> None:
-    """The last one to leave lets the first one set it."""
+    """The rate can be set only after the last stream has left the device."""
     world = coreaudio(3)
     callbacks = [CodedOutput() for _ in range(4)]
     streams = [play_on(world, callback, "wait") for callback in callbacks]

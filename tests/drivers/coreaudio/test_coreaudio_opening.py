@@ -1,4 +1,4 @@
-"""What CoreAudio's driver asks of a device, and what it says that it got."""
+"""The settings that CoreAudio's driver requests from a device, and those that it reports."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ def test_a_rate_is_set_and_waited_for(coreaudio: Worlds, samplerate: int) -> Non
 
 
 def nominal(world: SimulatedCoreAudio, uid: str = "BuiltInSpeakerDevice") -> float:
-    """The rate that all programs see, Hz."""
+    """Returns the rate that all programs see, Hz."""
     return world.driver.call("", lambda: world.driver.hal.f64(world.device(uid).id, "nsrt"), 10.0)
 
 
 def test_the_last_stream_gives_back_the_rate_that_there_was(coreaudio: Worlds) -> None:
-    """It stayed for the whole system."""
+    """Before the fix, the whole system kept the rate of the stream."""
     world = coreaudio(1, switches={"rate_delay_ns": 300_000_000})
     first = play_on(world, samplerate=48_000)
     second = play_on(world)
@@ -210,7 +210,7 @@ def test_a_device_that_waits_for_its_buffer_size_calls_back(coreaudio: Worlds) -
         world.advance(0.1)
         stream.abort()
     assert stream.statistics().cycles > 5
-    assert world.counter("buffer_changes") == 0  # written, though nothing else was wanted
+    assert world.counter("buffer_changes") == 0  # written although no stream requested a change
 
 
 def test_a_second_stream_leaves_the_buffer_alone(coreaudio: Worlds) -> None:
@@ -286,7 +286,7 @@ def test_output_times_are_those_at_which_frames_leave_the_hardware(coreaudio: Wo
     device = world.device("USBDuplex:1")
     beyond = latency.device_frames + latency.stream_frames
     for frames, ns in times[10:]:
-        # The clock of a device 37 ppm fast is a prediction.
+        # The clock of the device is 37 ppm fast, and the output time is a prediction.
         assert abs(device.emission_ns(frames - beyond) - ns) < 20_000
 
 

@@ -1,4 +1,4 @@
-"""``voicecoil play`` on simulated devices of CoreAudio: what is heard equals the file."""
+"""``voicecoil play`` on simulated devices of CoreAudio: the output equals the file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
-"""60 worlds: a minute of sound in each, whatever the HAL does, without a frame lost in secret.
+"""Plays a minute of sound in each of 60 simulated worlds and checks that every lost frame is
+reported.
 
-A seed sets every switch on which the real HAL's behaviour is not known or varies, and chooses what
-is thrown in. Every third one plays and records. A failing seed is in the test's name;
-VOICECOIL_SEEDS=17 or 1-200 chooses which run (1-60; tools/test.py --long: 1-200).
+A seed sets every switch on which the behaviour of the real HAL is unknown or varies, and chooses
+the faults. Every third seed plays and records. The seed is in the name of the test.
+VOICECOIL_SEEDS=17 or 1-200 selects the seeds (1-60; tools/test.py --long: 1-200).
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ OUTPUTS: list[tuple[str, tuple[int, ...]]] = [
     ("OutputOnly", (20,)),
     ("BuiltInSpeakerDevice", (1, 2)),
 ]
-TURN = 1 << 18  # after so many frames the codes of the input begin again
+TURN = 1 << 18  # the codes of the input repeat after this number of frames
 
 
 def seeds() -> list[int]:
@@ -43,13 +44,15 @@ def seeds() -> list[int]:
 
 
 class Player:
-    """Plays coded frames; keeps what it was told of time, and what it recorded."""
+    """Plays coded frames, and keeps the times of the blocks and the recorded frames."""
 
     def __init__(self, position: int) -> None:
         self.position = position
         self.now_ns: list[int] = []
-        self.output: list[tuple[int | None, int]] = []  # output sample time, frames
-        self.input: list[tuple[int, NDArray[np.float32]]] = []  # lost before it, frames
+        # output sample time and number of frames of each block
+        self.output: list[tuple[int | None, int]] = []
+        # frames lost before each block, and the block
+        self.input: list[tuple[int, NDArray[np.float32]]] = []
 
     def __call__(self, block: vc.Block) -> None:
         block.output[:] = coded(self.position, block.frames, 2)
@@ -63,13 +66,14 @@ class Player:
 
 
 class Story:
-    """One seed: what is opened, what happens, what must be true afterwards."""
+    """One seed: opens streams, causes faults, and checks the result."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.duplex = seed % 3 == 0
         uid, fixtures = self.random.choice(DEVICES if self.duplex else DEVICES + OUTPUTS)
-        limits = Timeouts(start_s=1.0, call_s=20.0)  # real time: a busy machine starts late
+        # in real time, because a busy machine starts late
+        limits = Timeouts(start_s=1.0, call_s=20.0)
         self.world = SimulatedCoreAudio(
             simulator_path(),
             seed=seed,
@@ -80,7 +84,7 @@ class Story:
         self.device: SimulatedDevice = self.world.device(uid)
         self.device.set_input("encoded")
         self.position = 0
-        self.declared = 0  # frames that were told as lost
+        self.declared = 0  # frames that were reported as lost
         self.last_now_ns = 0
 
     def seconds(self, low: float, high: float) -> float:
@@ -136,14 +140,14 @@ class Story:
         )
 
     def play(self, samplerate: float | None, left: float) -> float:
-        """One stream from its opening to its end; returns for how long it played."""
+        """Plays one stream from its opening to its end and returns how long it played, s."""
         player = Player(self.position)
         try:
             stream = self.open(player, samplerate)
         except vc.ArgumentError as error:
             if samplerate is None or "runs at" not in str(error):
                 raise
-            return 0.5  # the device took another rate, and says so
+            return 0.5  # the error reports that the device took another rate
         runs = len(self.device.runs())
         played = 0.0
         try:
@@ -183,24 +187,26 @@ class Story:
         self.check_sample_times(player, runs)
         heard, silent = self.heard(first_run)
         made = player.position - self.position
-        # What lies in a block that spans the end was made and not asked for.
+        # A block that spans the end of the sound was made, but not all of it was played.
         assert made - (stream.blocksize or 8192) <= len(heard) <= made
         assert_coded(heard, self.position)
         lost = silent + self.jumps(first_run)
         if self.duplex:
-            # What is lost in one direction alone counts, and so does what is lost behind the last
-            # frame that was heard and recorded.
+            # Frames that are lost in one direction only are counted. Frames lost after the last
+            # frame that was heard and recorded are counted, too.
             missing = self.missing_input(player, runs)
             assert max(silent, missing) <= counted.lost_frames
-            # The seam of a device whose cycles are no whole blocks after all: it may be the first
-            # that is heard, and then it is no gap.
+            # If the cycles of the device are no whole blocks, the first block may begin within a
+            # cycle. At the begin of the sound, this is no gap.
             seams = sum(event.value for event in told if event.cause == "blocks")
             assert counted.lost_frames <= lost + missing + seams + sum(xruns[-1:])
         else:
             assert counted.lost_frames == lost, "losses that nobody was told of, or that were none"
 
     def missing_input(self, player: Player, runs: int) -> int:
-        """How many frames were not recorded; no other fault, and the next block told of them."""
+        """Returns the number of frames that were not recorded. Checks that there was no other
+        fault, and that the next block reported the loss.
+        """
         if not player.input:
             return 0
         sound = np.concatenate([frames for _, frames in player.input])
@@ -220,12 +226,14 @@ class Story:
                     missing += int(step)
                     told -= int(step)
                 else:
-                    begun += 1  # a run counts from anew
+                    begun += 1  # each run counts sample times from the beginning
         assert begun < max(1, runs), "frames are missing or repeated, and nothing was told"
         return missing
 
     def jumps(self, first_run: int) -> int:
-        """Frames between the runs in which the stream was heard, by the device's sample times."""
+        """Returns the frames between the runs in which the stream was heard, by the device's sample
+        times.
+        """
         runs = self.device.runs()
         heard = [
             run
@@ -238,13 +246,15 @@ class Story:
         )
 
     def check_sample_times(self, player: Player, runs: int) -> None:
-        """They go on or leave a gap; a step back is the beginning of another run."""
+        """Checks that sample times continue or leave a gap. A step back is the beginning of another
+        run.
+        """
         times = [(start, frames) for start, frames in player.output if start is not None]
         steps_back = sum(b < a + frames for (a, frames), (b, _) in pairwise(times))
         assert steps_back < max(1, runs), "sample times overlap"
 
     def heard(self, first_run: int) -> tuple[NDArray[np.float32], int]:
-        """All that sounded, and how many silent frames there were inside of runs."""
+        """Returns all frames that were played, and the number of silent frames inside of runs."""
         parts, silent = [], 0
         for run in range(first_run, len(self.device.runs())):
             sound, _ = self.device.captured(run)

@@ -1,6 +1,8 @@
-"""The miniaudio driver by ALSA's library, with ALSA's plugin for PulseAudio in place of a card.
+"""The miniaudio driver on the ALSA library, with ALSA's plugin for PulseAudio in place of a sound
+card.
 
-It is what ALSA is like in a container or beside a sound server. A card has a clock of its own.
+This is ALSA's situation in a container or beside a sound server. A sound card has a clock of its
+own.
 """
 
 from __future__ import annotations
@@ -49,14 +51,14 @@ def rig(shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Puls
 
 class TestAlsa(MonitoredContract):
     def test_one_that_takes_any_number_of_channels_has_two(self, rig: PulseRig) -> None:
-        """As ALSA's "default" is, which converts: its list of formats ends somewhere."""
+        """ALSA's "default" device converts channels, so that it accepts any number of them."""
         for uid in ("alsa", "alsa:null0"):
             device = next(d for d in rig.driver.devices() if d.uid == uid)
             assert (device.input_channels, device.output_channels) == (2, 2)
             assert device.samplerate == 48_000
 
     def test_nothing_is_printed_behind_the_users_back(self, rig: PulseRig) -> None:
-        """ALSA's plugins are loaded while it lists devices, JACK's among them."""
+        """When ALSA lists devices, it loads its plugins, and JACK's plugin prints messages."""
         command = [sys.executable, "-m", "voicecoil", "devices", "--driver", "miniaudio:alsa"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0

@@ -1,6 +1,7 @@
-"""The miniaudio driver on a real jackd: the contract, and what only JACK has.
+"""The miniaudio driver on a real jackd: the contract, and features that only JACK has.
 
-What is played arrives at a sound card made of two JACK clients and is compared sample for sample.
+Two JACK clients act as the sound card. Each sample that they receive is compared with the one that
+was played.
 """
 
 from __future__ import annotations
@@ -41,12 +42,13 @@ class JackRig:
         self.card.advance(cycles)
 
     def heard(self) -> NDArray[np.float32]:
-        self.card.advance(1)  # the newest cycle may be on its way
+        self.card.advance(1)  # the newest cycle may not have arrived yet
         return self.card.heard()
 
     def unplug(self) -> None:
         self.server.kill()
-        self.card.unplug()  # its clients, before another one is opened: see Backend.connecting
+        # closes the card's clients before another one is opened, see Backend.connecting
+        self.card.unplug()
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[dict[str, tuple[JackServer, SoundCard]]]:
-    """The server that the tests share, until one of them ends it."""
+    """Returns the server that the tests share, until one of them ends it."""
     shared: dict[str, tuple[JackServer, SoundCard]] = {}
     yield shared
     for server, card in shared.values():
@@ -174,7 +176,9 @@ def test_the_latency_of_a_server_that_is_gone_is_an_estimate(rig: JackRig) -> No
 
 
 def test_a_server_that_comes_back_at_another_rate_ends_a_sound_and_says_so(rig: JackRig) -> None:
-    """It would be heard at another pitch: a stream's rate is not converted on the way."""
+    """Otherwise the sound would have another pitch, because the rate of a running stream is not
+    converted.
+    """
     playback = vc.play(coded(0, 100_000, 2), 48_000, driver=rig.driver, on_device_lost="wait")
     rig.advance(3)
     rig.unplug()

@@ -29,7 +29,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
 
 
 def connections() -> dict[str, list[str]]:
-    """Every port of the server, with the ports that it is connected with."""
+    """Returns each port of the server with the ports that it is connected to."""
     done = subprocess.run(["jack_lsp", "-c"], capture_output=True, text=True, timeout=20)
     found: dict[str, list[str]] = {}
     for line in done.stdout.splitlines():
@@ -67,7 +67,7 @@ def test_a_client_has_its_streams_name_and_is_connected_only_when_that_is_wanted
         assert ports_of(long) == alone
         inputs = {f"ears:capture{n}": [f"system:capture_{n + 1}"] for n in (0, 1)}
         assert ports_of("ears") == inputs
-        until(lambda: free.statistics().frames > 0)  # cycles come without a connection
+        until(lambda: free.statistics().frames > 0)  # cycles run although no port is connected
 
         free.stop()
         free.start()

@@ -1,4 +1,4 @@
-"""What a stream says of time and loss on a real jackd that stalls, or gets another period."""
+"""Times and losses that a stream reports on a real jackd that stalls, or gets another period."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
 
 
 def test_times_of_blocks_are_on_the_drivers_clock(server: JackServer) -> None:
-    """jackd's own clock is not corrected by NTP, and is some 100 ms away soon after boot."""
+    """jackd's clock is not corrected by NTP, and differs by about 100 ms soon after boot."""
     ages: list[int] = []
 
     def look(block: vc.Block) -> None:
@@ -52,7 +52,7 @@ def test_times_of_blocks_are_on_the_drivers_clock(server: JackServer) -> None:
 
 
 def test_time_between_two_runs_is_counted(server: JackServer) -> None:
-    times: list[tuple[int, int]] = []  # frames, ns
+    times: list[tuple[int, int]] = []  # position in frames, and time in ns
 
     def look(block: vc.Block) -> None:
         assert block.time.now_frames is not None
@@ -71,8 +71,10 @@ def test_time_between_two_runs_is_counted(server: JackServer) -> None:
 
 
 def test_what_a_stalled_server_loses_is_told(server: JackServer) -> None:
-    """Its frame counter stands still meanwhile, and its times are wrong afterwards."""
-    seen: list[int] = []  # ns of this process's clock, for each block
+    """While the server stalls, its frame counter does not advance. Afterwards, its times are
+    wrong.
+    """
+    seen: list[int] = []  # time of each block on the clock of this process, ns
 
     def look(block: vc.Block) -> None:
         seen.append(time.monotonic_ns())
@@ -81,14 +83,14 @@ def test_what_a_stalled_server_loses_is_told(server: JackServer) -> None:
         until(lambda: len(seen) > 20)
         for _ in range(STALLS):
             server.process.send_signal(signal.SIGSTOP)
-            time.sleep(STALL_S)  # what is measured, and no synchronisation
+            time.sleep(STALL_S)  # this is the stall itself and no synchronisation
             server.process.send_signal(signal.SIGCONT)
             wanted = len(seen) + 40
             until(lambda wanted=wanted: len(seen) > wanted)
         counted = stream.statistics()
         events = stream.events()
     lost = np.diff(np.asarray(seen)) * 48e-6 - server.period_frames
-    # Of each long gap, what the server makes up for is at most a period.
+    # The server makes up for at most one period of each long gap.
     long = lost[lost > 10 * server.period_frames]
     assert len(long) >= STALLS
     assert abs(counted.lost_frames - lost.sum()) < (STALLS + 2) * server.period_frames
@@ -150,14 +152,16 @@ def test_another_period_ends_a_stream_on_the_io_thread_or_is_recovered_from(
 
 
 def test_all_clients_are_gone_as_soon_as_libjack_has_told_one(server: JackServer) -> None:
-    """It frees all of them when the next one is opened; who stopped another one then crashed."""
+    """libjack frees all clients when the next one is opened. Stopping one of the other clients then
+    crashed.
+    """
     tell_gone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_io.gone_address())
     streams = [vc.OutputStream(lambda block: None, driver="miniaudio:jack") for _ in range(3)]
     for stream in streams:
         stream.start()
     told = streams[1]._connection and streams[1]._connection.driver_stream
     assert isinstance(told, MiniaudioStream)
-    tell_gone(told._opened.io.address)  # as libjack does
+    tell_gone(told._opened.io.address)  # libjack makes this call when it loses the server
     with vc.OutputStream(lambda block: None, driver="miniaudio:jack") as fresh:
         for stream in streams:
             until(lambda stream=stream: stream.state == "finished")

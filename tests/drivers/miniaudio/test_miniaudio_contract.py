@@ -1,6 +1,7 @@
 """The miniaudio driver passes the contract on miniaudio's own null backend, in real time.
 
-The same on real sound servers: test_jack.py, test_pulseaudio.py, test_pipewire.py, test_alsa.py.
+The same tests run on real sound servers: test_jack.py, test_pulseaudio.py, test_pipewire.py,
+test_alsa.py.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is n
 
 
 def trimmed(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Without the silence around it."""
+    """Returns the sound without the silence around it."""
     loud = np.flatnonzero(frames.any(axis=1))
     return frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0]
 
@@ -47,7 +48,7 @@ class NullRig:
 
     def advance(self, cycles: int) -> None:
         wanted = self.tap.tap_cycles() + cycles
-        with contextlib.suppress(AssertionError):  # no stream runs, and so no cycle
+        with contextlib.suppress(AssertionError):  # without a running stream there are no cycles
             until(lambda: self.tap.tap_cycles() >= wanted, patience=1000)
 
     def heard(self) -> NDArray[np.float32]:

@@ -1,6 +1,7 @@
-"""Sound from one host to another, through the engines that carry it: docs/linux.md.
+"""Sound from one host to another through JACK's and PulseAudio's network transports: docs/linux.md.
 
-A stream plays on one host, and what arrives on the other is compared with what was played.
+A stream plays on one host. The frames that arrive on the other host are compared with those that
+were played.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def test_netjack_carries_every_frame(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The master has the sound card; the other host's jackd has no clock but the network."""
+    """The master has the sound card. The jackd of the other host is driven by the network only."""
     needs("jackd", "jack_load", "jack_lsp")
     master = JackServer(period_frames=1024, role="master", before=hosts.on(0))
     use(master, monkeypatch)
@@ -102,12 +103,13 @@ def test_netjack_carries_every_frame(
 # ---- RTP ---------------------------------------------------------------------------------------
 
 SOUND_S = 3.0
-SEARCH_FRAMES = 500  # where a block may be, either way of where the one before it was
-BLOCK_FRAMES = 1_920  # short enough to be stretched by little
+# a block is searched this far before and after the place expected from the previous block
+SEARCH_FRAMES = 500
+BLOCK_FRAMES = 1_920  # short, so that the stretching within one block is small
 
 
 def smooth_noise() -> NDArray[np.float32]:
-    """Noise up to some 2 kHz: no stretch of it looks like another one."""
+    """Returns noise below about 2 kHz. No part of it resembles another part."""
     noise = np.random.default_rng(1).standard_normal((int(48_000 * SOUND_S), 2))
     kernel = np.hanning(33)[:, None] / 16.5
     length = len(noise) + len(kernel) - 1
@@ -116,7 +118,9 @@ def smooth_noise() -> NDArray[np.float32]:
 
 
 def correlation(heard: NDArray[np.float32], block: NDArray[np.float32]) -> tuple[float, int]:
-    """(how much the best stretch of `heard` is like `block`, 0 to 1; where it begins)"""
+    """Returns the best correlation of `block` with a part of `heard`, 0 to 1, and where that part
+    begins.
+    """
     products = np.correlate(heard, block, "valid")
     energy = np.correlate(heard**2, np.ones_like(block), "valid")
     likeness = products / (np.sqrt(energy * np.sum(block**2)) + 1e-9)
@@ -125,7 +129,9 @@ def correlation(heard: NDArray[np.float32], block: NDArray[np.float32]) -> tuple
 
 
 def test_rtp_carries_the_sound(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """16 bits, and stretched to the receiver's clock: the same sound, not the same samples."""
+    """The sound has 16 bits and is stretched to the receiver's clock, so that its samples are not
+    equal.
+    """
     sender = PulseServer(before=hosts.on(0))
     receiver = PulseServer(before=hosts.on(1))
     try:
@@ -143,7 +149,7 @@ def test_rtp_carries_the_sound(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) ->
     finally:
         sender.close()
         receiver.close()
-    ahead = 0  # how far the receiver's time has gone ahead
+    ahead = 0  # frames by which the receiver's clock has advanced more
     for first in range(0, len(sound) - BLOCK_FRAMES, BLOCK_FRAMES):
         begin = max(0, first + ahead - SEARCH_FRAMES)
         end = first + ahead + BLOCK_FRAMES + SEARCH_FRAMES

@@ -1,4 +1,4 @@
-"""The miniaudio driver on a real PipeWire: as a client of PulseAudio, and of JACK."""
+"""The miniaudio driver on a real PipeWire, as a client of PulseAudio and as a client of JACK."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def rig(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> PulseRig:
 
 
 class TestPipeWire(PulseContract):
-    loop_error_frames = 2_048 + 100  # its server does not count the quantum that is under way
+    loop_error_frames = 2_048 + 100  # the server does not count the quantum that is being played
 
 
 PLAY = """
@@ -48,7 +48,7 @@ vc.play(coded(0, 20_000, 2), 48_000, driver="miniaudio:jack").wait()
 
 
 def pipewires_jack() -> str:
-    """The folder of PipeWire's libjack, which a process must load in place of JACK's."""
+    """Returns the folder of PipeWire's libjack, which a process must load instead of JACK's."""
     folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
     if folder is None:
         pytest.skip("NOT TESTED: PipeWire's libjack is not installed (pipewire-jack)")
@@ -56,7 +56,7 @@ def pipewires_jack() -> str:
 
 
 def test_a_client_of_jack_plays_sample_for_sample(rig: PulseRig) -> None:
-    """PipeWire has a libjack of its own, which a process must load in place of JACK's."""
+    """PipeWire has its own libjack, which a process must load instead of JACK's."""
     folder = pipewires_jack()
     tests = str(TESTS)
     done = subprocess.run(
@@ -132,7 +132,9 @@ stream.close()
 def test_another_rate_of_the_graph_takes_the_device_away_from_a_client_of_jack(
     rig: PulseRig, policy: str
 ) -> None:
-    """It would play at another pitch; and the frame counter of PipeWire's libjack starts anew."""
+    """The stream would play at another pitch, and the frame counter of PipeWire's libjack starts
+    again.
+    """
     folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
     if folder is None or shutil.which("pw-metadata") is None:
         pytest.skip("NOT TESTED: PipeWire's libjack or pw-metadata is not installed")

@@ -1,4 +1,4 @@
-"""The look that is put between miniaudio and libpulse's answers."""
+"""The check of libpulse's answers before miniaudio gets them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LAST, FAILED = 1, -1
 
 
 class Server:
-    """A libpulse whose answers come when the test wants."""
+    """Replaces libpulse. Its answers arrive when the test releases them."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, int]] = []

@@ -102,7 +102,7 @@ def test_a_mixer_shows_the_program_and_the_name_of_each_stream(rig: PulseRig) ->
 
 
 def named(rig: PulseRig, what: str) -> list[str]:
-    """The names of this program's streams, as `pactl` shows them. Its JSON is ASCII only."""
+    """Returns the names of this program's streams as `pactl` shows them. Its JSON is ASCII only."""
     told = rig.server.control("list", what)
     assert told is not None
     names = []

@@ -1,9 +1,10 @@
-"""Sound servers that are killed, frozen and restarted, under all that can run on them.
+"""Sound servers that are killed, frozen and restarted while streams, sounds and recordings run on
+them.
 
-In processes of their own: what goes wrong there ends the process.
+Each test runs in a process of its own, because a fault would end the process.
 
-``VOICECOIL_KILLS`` is how often each is killed (3), ``VOICECOIL_OPENS`` how often streams are
-opened on each (40; 100000 takes hours).
+``VOICECOIL_KILLS`` is the number of times that each server is killed (3). ``VOICECOIL_OPENS`` is
+the number of streams that are opened on each server (40; 100000 takes hours).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a call that hangs has of its audio system is its own until it has come back."""
+"""A call that hangs keeps a private session of its audio system until it returns."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voicecoil.drivers.miniaudio.session import Context
 
 
 class Session:
-    """Says when it was closed, and where."""
+    """Records when and on which thread it was closed."""
 
     made: list[Session]
 

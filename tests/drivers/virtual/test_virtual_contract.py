@@ -1,4 +1,4 @@
-"""The virtual driver passes the contract, in every shape that its devices can have."""
+"""The virtual driver passes the contract, with every shape that its devices can have."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class VirtualRig:
         self.device = self.driver.devices()[0]
 
     def advance(self, cycles: int) -> None:
-        with contextlib.suppress(vc.StreamStateError):  # nothing runs: time passes all the same
+        with contextlib.suppress(vc.StreamStateError):  # no stream runs, but time passes
             self.virtual.step(cycles)
 
     def heard(self) -> NDArray[np.float32]:
