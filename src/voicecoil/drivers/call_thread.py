@@ -24,6 +24,7 @@ from typing import Any, Protocol, TypeVar
 from voicecoil import _core
 from voicecoil.errors import DriverError, ForkedError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.thread import Thread
 from voicecoil.lifetime.uninterrupted import NobodyWaits, uninterrupted
 
 __all__ = ["AbandonedError", "ControlThread", "NotBegunError", "Session", "check_wanted"]
@@ -81,6 +82,7 @@ class _Job:
         self.settled = False  # nothing of it is left to undo
         self.result: Any = None
         self.error: BaseException | None = None
+        self.refused: BaseException | None = None  # why there is no session for it
 
 
 class Session(Protocol):
@@ -114,7 +116,7 @@ class ControlThread:
         self._changed = threading.Condition()  # its lock guards the fields that follow
         self._jobs: deque[_Job] = deque()
         self._current: _Job | None = None
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._unsettled: set[_Job] = set()  # abandoned jobs that have not returned or been undone
         self._generation = exit_and_fork.generation()
         self.abandoned: list[str] = []  # the calls that missed their deadlines, for reports
@@ -254,7 +256,7 @@ class ControlThread:
         while job.deadline is None:
             if job.abandoned:
                 raise NobodyWaits
-            if self._thread is None:
+            if self._thread is None or self._thread.is_gone:
                 self._wake()  # tries again, because the system gave no thread
             now, ahead = time.monotonic(), self._current
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
@@ -318,8 +320,8 @@ class ControlThread:
 
         Raises the same errors as `exit_and_fork.start`.
         """
-        if self._thread is None and self._jobs:
-            thread = threading.Thread(target=self._run, name=self._name, daemon=True)
+        if (self._thread is None or self._thread.is_gone) and self._jobs:
+            thread = Thread(self._run, self._name)
             exit_and_fork.start(thread)
             self._thread = thread
         self._changed.notify_all()
@@ -341,6 +343,8 @@ class ControlThread:
         while (job := self._next()) is not None:
             _running.job = job
             try:
+                if job.refused is not None:
+                    raise job.refused
                 result, error = job.work(), None
             except BaseException as raised:
                 result, error = None, raised
@@ -373,7 +377,10 @@ class ControlThread:
             self._current = job = self._jobs.popleft()
             job.deadline = time.monotonic() + job.timeout_s
             if self._session is None and self._make_session is not None:
-                self._session = self._make_session()
+                try:
+                    self._session = self._make_session()
+                except BaseException as error:  # the thread must go on; the job's caller gets it
+                    job.refused = error
             job.session = self._session
             self._changed.notify_all()
             return job

@@ -51,7 +51,7 @@ class Watching:
         exit_and_fork.register(self)
         key = object()
         with self._lock:
-            if self._quit is None:
+            if self._quit is None or self._thread is None or not self._thread.is_alive():
                 quit_ = threading.Event()
                 self._thread = exit_and_fork.start_thread(
                     partial(self._run, quit_, before), self._name

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import _thread
 import os
-import threading
 import time
 from collections.abc import Callable
 
 from voicecoil import _core
+from voicecoil.lifetime.thread import Thread
 
 __all__ = ["BackgroundThread"]
 
@@ -40,7 +40,7 @@ class BackgroundThread:
         self._runs.acquire()
         self._ended = False
         self._pid: int | None = None  # id of the process that started it
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread = Thread(self._run, name)
 
     @property
     def name(self) -> str:
@@ -49,14 +49,15 @@ class BackgroundThread:
 
     def is_alive(self) -> bool:
         """Whether it was started, in this process, and has not ended."""
-        return self._pid == os.getpid() and not self._ended
+        # A thread without memory may end before it can record that.
+        return self._pid == os.getpid() and not self._ended and not self._thread.is_gone
 
     def start(self) -> None:
         """Start the thread.
 
         Raises
         ------
-        RuntimeError
+        MemoryError, RuntimeError
             The system gives no thread, or the interpreter is ending. To try again, make a new
             object.
         """

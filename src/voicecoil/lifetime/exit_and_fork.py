@@ -22,6 +22,7 @@ from typing import Protocol
 from voicecoil import _core
 from voicecoil.errors import DriverError, StreamStateError
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.thread import Thread
 from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = [
@@ -104,7 +105,7 @@ def start_thread(target: Callable[[], object], name: str) -> BackgroundThread:
     return thread
 
 
-def start(thread: BackgroundThread | threading.Thread) -> None:
+def start(thread: BackgroundThread | Thread) -> None:
     """Starts `thread`.
 
     Raises
@@ -166,6 +167,9 @@ class _Lane:
             try:
                 task = self._tasks.get(timeout=self._look())
             except queue.Empty:
+                continue
+            except MemoryError:  # a thread that ended here would call no ticker any more
+                time.sleep(TICK_S)
                 continue
             if task is None:
                 return

@@ -17,8 +17,9 @@ import threading
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from voicecoil.errors import ForkedError
+from voicecoil.errors import ForkedError, OutOfMemoryError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.thread import Thread
 
 __all__ = ["NobodyWaits", "uninterrupted"]
 
@@ -51,13 +52,13 @@ class _Work(Generic[Result]):
         self._hurries: list[Callable[[], object]] = []
         self._error: BaseException | None = None
         self._result: Any = None
-        self._thread: threading.Thread | None = None
+        self._thread: Thread | None = None
         self._generation = exit_and_fork.generation()
 
     def begin(self, name: str) -> bool:
         """Starts the thread. Returns False if the system gives no thread."""
         try:
-            self._thread = threading.Thread(target=self._run, name=f"voicecoil {name}", daemon=True)
+            self._thread = Thread(self._run, f"voicecoil {name}")
             self._thread.start()
         except (RuntimeError, MemoryError, OSError):
             return False
@@ -66,20 +67,30 @@ class _Work(Generic[Result]):
     def _run(self) -> None:
         if self._left:
             return  # the wait was interrupted before this began
-        _on_this_thread.work = self
         try:
+            _on_this_thread.work = self
             self._result = self._call()
         except BaseException as error:
             self._error = error
         self._has_returned = True  # before the look at `_left`, as `leave` does it the other way
         self._over.release()
         if self._left:
+            _on_this_thread.work = None  # `undo` is not a part of the work that is given up
             self._settle()
 
     def wait(self) -> None:
         while not self._over.acquire(timeout=SLICE_S):
             if exit_and_fork.forked(self._generation):
                 raise ForkedError("a signal handler forked the process; its thread is the parent's")
+            # `_over` is asked again, because the thread may have released it before it ended.
+            if self._thread is not None and self._thread.is_gone:
+                if self._over.acquire(blocking=False):
+                    break
+                raise OutOfMemoryError(
+                    f"the thread {self._thread.name!r} ended before its work was done, because "
+                    "there is not enough memory. Close other sounds or programs, or raise the "
+                    "limit (ulimit -v)"
+                )
         if self._thread is not None:
             self._thread.join(SLICE_S)  # it is about to end; no call leaves a thread behind
 
@@ -117,7 +128,7 @@ class _Work(Generic[Result]):
         for hurry in self._hurries.copy():
             hurry()
         if self._undo is not None and self._has_returned:  # else its own thread settles it
-            threading.Thread(target=self._settle, name="voicecoil undo", daemon=True).start()
+            exit_and_fork.submit(self._settle)
 
     def _settle(self) -> None:
         if self._undo is None or self._error is not None or not self._settled.acquire(False):

@@ -666,9 +666,8 @@ def _taken(kept: deque[Taken]) -> Taken | None:
 
 def _reap(code: _core.PythonCode) -> None:
     """Deletes a Python thread state whose thread is gone, on a new thread (see bridge.h)."""
-    thread = threading.Thread(target=code.reap, name="voicecoil reaper", daemon=True)
     try:
-        thread.start()
-    except RuntimeError:
-        return  # the interpreter is ending and deletes the remaining thread states itself
+        thread = exit_and_fork.start_thread(code.reap, "voicecoil reaper")
+    except (DriverError, StreamStateError):
+        return  # when the interpreter ends it deletes the remaining thread states itself
     thread.join(1.0)

@@ -331,7 +331,7 @@ def watch(connection: Watched) -> None:
     global _thread
     exit_and_fork.register(_closer)
     with _lock:
-        if _thread is None:
+        if _thread is None or not _thread.is_alive():
             _thread = exit_and_fork.start_thread(_run, "voicecoil devices")
         _watched.add(connection)
 
@@ -339,14 +339,17 @@ def watch(connection: Watched) -> None:
 def _run() -> None:
     global _thread
     while not _ended.wait(LOOK_S):
-        with _lock:
-            found = [one for one in _watched.now() if id(one) not in _recovering]
-        while found:
-            _look(found.pop())
-        with _lock:
-            if not _watched.now():
-                _thread = None
-                return
+        try:
+            with _lock:
+                found = [one for one in _watched.now() if id(one) not in _recovering]
+            while found:
+                _look(found.pop())
+            with _lock:
+                if not _watched.now():
+                    _thread = None
+                    return
+        except MemoryError as error:  # the next look tries again
+            exit_and_fork.report(error, _look)
 
 
 def _look(connection: Watched) -> None:
@@ -358,9 +361,11 @@ def _look(connection: Watched) -> None:
             _recovering[key] = thread
         try:
             exit_and_fork.start(thread)
-        except (DriverError, StreamStateError):  # the next look tries again
+        except BaseException as error:
             with _lock:
-                del _recovering[key]
+                _recovering.pop(key, None)
+            if not isinstance(error, (DriverError, StreamStateError)):  # else the next look tries
+                raise
     _forget_unwatched(connection)
 
 

@@ -6,6 +6,7 @@ import contextlib
 import threading
 import time
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicecoil import _core
@@ -20,6 +21,7 @@ from voicecoil.errors import (
     DeviceLostError,
     DriverError,
     ForkedError,
+    StreamStateError,
     StreamTimeoutError,
     VoicecoilError,
 )
@@ -289,12 +291,9 @@ class CoreAudioStream:
 
     def _look_later(self, overdue: bool) -> None:
         """Checks the device on a thread, because it can take seconds."""
-        thread = threading.Thread(
-            target=self._ask, args=(overdue,), name="voicecoil looks at a device", daemon=True
-        )
         try:
-            thread.start()
-        except RuntimeError:  # the system gives no thread; a later look tries again
+            exit_and_fork.start_thread(partial(self._ask, overdue), "voicecoil looks at a device")
+        except (DriverError, StreamStateError):  # a later look tries again
             self._looking.release()
 
     def _ask(self, overdue: bool) -> None:

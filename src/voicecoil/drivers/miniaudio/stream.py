@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable
 
@@ -16,7 +15,9 @@ from voicecoil.drivers.miniaudio.status import result_error
 from voicecoil.drivers.protocol import Got, Wanted
 from voicecoil.errors import (
     DeviceLostError,
+    DriverError,
     ForkedError,
+    StreamStateError,
     StreamTimeoutError,
     VoicecoilError,
 )
@@ -274,10 +275,9 @@ class MiniaudioStream:
                 self._looking = False
 
         self._looking = True
-        thread = threading.Thread(target=look, name="voicecoil looks for a device", daemon=True)
         try:
-            thread.start()
-        except RuntimeError:  # the system gives no thread; a later look tries again
+            exit_and_fork.start_thread(look, "voicecoil looks for a device")
+        except (DriverError, StreamStateError):  # a later look tries again
             self._looking = False
 
     @property

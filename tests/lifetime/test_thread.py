@@ -1,0 +1,165 @@
+"""Threads for which there is no memory: they end before their first line of Python."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import voicecoil as vc
+from rig import until
+from voicecoil.drivers.call_thread import ControlThread
+from voicecoil.drivers.polling import Watching
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.thread import Thread
+from voicecoil.lifetime.uninterrupted import uninterrupted
+
+# What Python calls to start a thread of the system.
+START = next(
+    name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name)
+)
+
+
+@pytest.fixture
+def no_memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Until it is undone, the system starts each thread, and the thread runs no Python code."""
+    start = getattr(threading, START)
+
+    def start_nothing(entry: Callable[[], None], *rest: Any, **more: Any) -> Any:
+        return start(lambda: None, *rest, **more)
+
+    monkeypatch.setattr(threading, START, start_nothing)
+    return monkeypatch
+
+
+def test_a_start_without_memory_raises(no_memory: pytest.MonkeyPatch) -> None:
+    thread = Thread(lambda: None, "voicecoil test")
+    with pytest.raises(MemoryError, match="ended before it began"):
+        thread.start()
+    assert thread.is_gone
+    assert thread not in threading.enumerate()
+
+
+def test_a_thread_that_runs_is_not_gone() -> None:
+    go_on = threading.Event()
+    thread = Thread(lambda: go_on.wait(60), "voicecoil test")
+    assert not thread.is_gone
+    thread.start()
+    assert not thread.is_gone
+    assert thread in threading.enumerate()
+    go_on.set()
+    until(lambda: thread.is_gone)
+
+
+def test_a_background_thread_without_memory_has_ended(no_memory: pytest.MonkeyPatch) -> None:
+    thread = BackgroundThread(lambda: None, "voicecoil test")
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        exit_and_fork.start(thread)
+    assert not thread.is_alive()
+    assert thread.join(0)
+
+
+def test_uninterrupted_work_is_done_without_a_thread(no_memory: pytest.MonkeyPatch) -> None:
+    assert uninterrupted("test", threading.get_ident) == threading.get_ident()
+
+
+def test_calls_of_an_audio_system_go_on(no_memory: pytest.MonkeyPatch) -> None:
+    thread = ControlThread("calls", "the tests' audio")
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        thread.call("one", lambda: 1, 20.0)
+    no_memory.undo()
+    assert thread.call("two", lambda: 2, 20.0) == 2
+
+
+def test_devices_are_watched(no_memory: pytest.MonkeyPatch) -> None:
+    watching = Watching(lambda: ([], (None, None)), "the tests' watching")
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        watching.add(print)
+    no_memory.undo()
+    watching.add(print)()
+
+
+def test_a_recording_without_memory_for_its_threads(no_memory: pytest.MonkeyPatch) -> None:
+    driver = VirtualDriver([VirtualDevice("A", clock="stepped")])
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        vc.record(frames=100, driver=driver)
+    no_memory.undo()
+    vc.record(frames=100, driver=driver).stop()
+
+
+def test_a_call_after_a_session_that_could_not_be_made() -> None:
+    """The error is the call's, and the thread goes on."""
+    refused = [OSError("no session")]
+
+    class Session:
+        def __init__(self) -> None:
+            if refused:
+                raise refused.pop()
+
+        def close(self) -> None:
+            pass
+
+    thread = ControlThread("calls", "the tests' audio", Session)
+    with pytest.raises(OSError, match="no session"):
+        thread.call("one", lambda: 1, 60.0)
+    assert thread.call("two", lambda: 2, 60.0) == 2
+    assert thread.abandoned == []
+
+
+# Each child leaves another amount of memory. SIGALRM ends a child that hangs.
+LIMITED = """
+import os, resource, signal, sys, threading
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+threading.stack_size(1 << 17)
+
+def record(driver):
+    vc.record(frames=100, driver=driver, buffer_s=0.1).stop()
+
+def use_up(free):
+    reserve, held = [bytearray(1000) for _ in range(free)], []
+    pages = int(open("/proc/self/statm").read().split()[0])
+    limit = pages * resource.getpagesize() + (300 << 10)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    try:
+        while True:
+            held.append(bytearray(1000))
+    except MemoryError:
+        pass
+    reserve.clear()
+    return held
+
+def in_child(free):
+    driver = VirtualDriver([VirtualDevice("A", clock="stepped")])
+    record(driver)  # imports everything
+    signal.alarm(60)
+    held = use_up(free)
+    try:
+        record(driver)
+    except (vc.VoicecoilError, MemoryError):
+        pass
+    os._exit(0)
+
+for free in (1, 20, 60, 300, 600):
+    child = os.fork()
+    if not child:
+        in_child(free)
+    _, status = os.waitpid(child, 0)
+    if status:
+        sys.exit(f"with {free} KB free: {os.waitstatus_to_exitcode(status)}")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs RLIMIT_AS and /proc")
+def test_a_recording_with_little_memory_ends_or_raises() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
