@@ -1,4 +1,4 @@
-/* Counting Python's allocations. See allocations.h. */
+/* Counts Python's allocations. See allocations.h. */
 #include "allocations.h"
 
 #include "thread.h"

@@ -1,15 +1,16 @@
-/* Counting Python's allocations, to prove that a block costs none. */
+/* Counts Python's allocations, to prove that a block costs none. */
 #ifndef VOICECOIL_BRIDGE_ALLOCATIONS_H
 #define VOICECOIL_BRIDGE_ALLOCATIONS_H
 
 #include <stdint.h>
 
-/* From now on counts every malloc, calloc and realloc of Python's three allocator domains on every
- * thread but the calling one. Cannot be undone: hooks must not be removed while another thread is
- * inside one. -1: counting already. [control] */
+/* Starts to count every malloc, calloc and realloc of Python's three allocator domains, on every
+ * thread except the calling one. Counting cannot be stopped, because hooks must not be removed
+ * while another thread is inside one. Returns -1 if allocations are being counted already.
+ * [control] */
 int vc_count_allocations(void);
-/* Those of the calling thread are not counted from now on, which is no device's: the control
- * thread, for instance, looks after streams meanwhile. [control] */
+/* Excludes the calling thread from the count, if it is no device's thread. The control thread, for
+ * instance, looks after streams meanwhile. [control] */
 void vc_spare_allocations(void);
 uint64_t vc_counted_allocations(void);
 

@@ -1,8 +1,8 @@
-/* The module voicecoil._block: Block, BlockTime, BlockMemory, what a callback sees. Made once per
- * stream, updated in place.
+/* The module voicecoil._block: Block, BlockTime and BlockMemory, the objects that a callback sees.
+ * They are made once for each stream and updated in place.
  *
- * A module of its own, in C, because it is loaded into isolated interpreters, too: all that it
- * keeps is in its module's state, once for each interpreter (docs/decisions/0011). */
+ * This is a module of its own, in C, because isolated interpreters load it, too. All its data are
+ * in its module state, which each interpreter has once (docs/decisions/0011). */
 #include "block.h"
 
 #include "memory.h"
@@ -100,10 +100,10 @@ PART(input)
 PART(output)
 PART(frames)
 
-/* `block.output *= 0.5` ends with an assignment of the same object, which is all right. */
+/* `block.output *= 0.5` ends with an assignment of the same object, which is allowed. */
 static int block_set_output(PyObject *self, PyObject *value, void *unused) {
     PyObject *output = block_output(self, unused);
-    Py_XDECREF(output); /* the block has it */
+    Py_XDECREF(output); /* the block has a reference */
     if (output == NULL || (output == value && value != NULL)) {
         return output == NULL ? -1 : 0;
     }
@@ -114,10 +114,9 @@ static int block_set_output(PyObject *self, PyObject *value, void *unused) {
 
 static PyGetSetDef block_getset[] = {
     {"input", block_input, NULL,
-     "What came in: float32, shape (frames, channels), read-only; None for an output stream.",
-     NULL},
+     "Input: float32, shape (frames, channels), read-only; None for an output stream.", NULL},
     {"output", block_output, block_set_output,
-     "What goes out: float32, shape (frames, channels), -1..1, silent on entry; None for an input "
+     "Output: float32, shape (frames, channels), -1..1, silent on entry; None for an input "
      "stream.",
      NULL},
     {"frames", block_frames, NULL, "Frames in this block.", NULL},
@@ -125,11 +124,11 @@ static PyGetSetDef block_getset[] = {
 
 static PyMemberDef block_members[] = {
     {"parameters", T_OBJECT, offsetof(vc_py_block, parameters), READONLY,
-     "What the stream's `parameters` were when this block began; None without them."},
+     "The stream's `parameters` at the beginning of this block; None without them."},
     {"results", T_OBJECT, offsetof(vc_py_block, results), READONLY,
-     "What the stream's `results` become when this block ends; None without them."},
+     "The stream's `results` at the end of this block; None without them."},
     {"samplerate", T_OBJECT, offsetof(vc_py_block, samplerate), READONLY, "Frames per second, Hz."},
-    {"time", T_OBJECT, offsetof(vc_py_block, time), READONLY, "When it happens: a BlockTime."},
+    {"time", T_OBJECT, offsetof(vc_py_block, time), READONLY, "Times of this block: a BlockTime."},
     {"xrun", T_UINT, offsetof(vc_py_block, lost_frames), READONLY,
      "Frames that were lost just before this block; 0: none."},
     {NULL, 0, 0, 0, NULL}};
@@ -238,7 +237,7 @@ typedef struct block_state {
     PyObject *numbers; /* see vc_py_block */
 } block_state;
 
-/* The most frames of a block whose number varies: vc_engine_block_frames cuts longer cycles. */
+/* The most frames of a block whose length varies: vc_engine_block_frames cuts longer cycles. */
 enum { MOST_VARYING_FRAMES = 4096 };
 
 static PyObject *make_numbers(void) {

@@ -1,7 +1,7 @@
-/* The objects that a callback sees, as the bridge updates them. Private to bridge/.
+/* The objects that a callback sees, which the bridge updates. Private to bridge/.
  *
- * Their types live in the module voicecoil._block, once for each interpreter; the bridge, which is
- * part of voicecoil._core, knows only how the objects are laid out. */
+ * Their types are in the module voicecoil._block, which each interpreter has once. The bridge is
+ * part of voicecoil._core, and knows only the layout of the objects. */
 #ifndef VOICECOIL_BRIDGE_BLOCK_H
 #define VOICECOIL_BRIDGE_BLOCK_H
 
@@ -22,24 +22,23 @@ typedef struct vc_py_block {
     PyObject_HEAD PyObject *input; /* array, memoryview or None */
     PyObject *output;
     PyObject *frames; /* int; replaced when the number changes */
-    /* Tuple of the ints from 0 on, for cycles that vary: a new int would be an allocation in every
-     * block. The interpreter's blocks share it. */
+    /* Tuple of the ints from 0 on, for cycles whose length varies. Without it, each block would
+     * allocate a new int. All blocks of an interpreter share the tuple. */
     PyObject *numbers;
     PyObject *samplerate;
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
-    /* Free-threaded, where the number of frames has changed: a dict of the views, by their number
-     * of frames, the whole one also by None; else NULL. */
+    /* Free-threaded builds, after the number of frames has changed: a dict of the views by their
+     * number of frames. The view of all frames also has the key None. Otherwise NULL. */
     PyObject *inputs;
     PyObject *outputs;
     uint32_t frames_value;
     uint32_t lost_frames;
 } vc_py_block;
 
-/* Without a GIL other threads may read a block at any time, if the callback has left it to them. So
- * its objects are exchanged and fetched in critical sections, and its numbers are written and read
- * one by one, as a whole. */
+/* Without a GIL, another thread may read a block at any time if the callback has passed it on. So
+ * its objects are exchanged and fetched in critical sections, and its numbers are atomic. */
 static inline PyObject *vc_py_fetch(PyObject *owner, PyObject **slot) {
     PyObject *found;
     Py_BEGIN_CRITICAL_SECTION(owner);
@@ -49,15 +48,15 @@ static inline PyObject *vc_py_fetch(PyObject *owner, PyObject **slot) {
     return found;
 }
 
-/* A number of frames as an int. NULL with an exception. */
+/* A number of frames as an int. NULL: an exception is set. */
 static inline PyObject *vc_py_number(const vc_py_block *block, uint32_t frames) {
     if ((Py_ssize_t)frames < PyTuple_GET_SIZE(block->numbers)) {
         return Py_NewRef(PyTuple_GET_ITEM(block->numbers, (Py_ssize_t)frames));
     }
-    return PyLong_FromUnsignedLong(frames); /* of fixed blocks, once */
+    return PyLong_FromUnsignedLong(frames); /* fixed blocks: this happens once */
 }
 
-/* Takes the reference. */
+/* Replaces an object. Takes over the reference to `now`. */
 static inline void vc_py_exchange(PyObject *owner, PyObject **slot, PyObject *now) {
     PyObject *before;
     Py_BEGIN_CRITICAL_SECTION(owner);
@@ -77,8 +76,8 @@ static inline void vc_py_store_time(vc_time *to, const vc_time *from) {
     vc_py_store(&to->valid, from->valid);
 }
 
-/* Memory for one direction of a block: float32, shape (frames, channels). An exporter of the buffer
- * protocol, so that it lives as long as any view of it. */
+/* Memory for one direction of a block: float32, shape (frames, channels). It exports the buffer
+ * protocol, so it lives as long as any view of it. */
 typedef struct vc_py_memory {
     PyObject_HEAD float *data;
     Py_ssize_t shape[2];
@@ -86,18 +85,18 @@ typedef struct vc_py_memory {
     int readonly;
 } vc_py_memory;
 
-/* One side of a mailbox whose message is a record of named numbers and bytes. */
+/* One side of a mailbox. The message is a record of named numbers and bytes. */
 typedef struct vc_py_values {
     PyObject_HEAD vc_mailbox *mailbox;
-    unsigned char *data;  /* reader: the newest record; writer: the record that it makes */
-    unsigned char *spare; /* writer: memory of a change; NULL: a change uses it */
+    unsigned char *data;  /* reader: the newest record; writer: the record that it changes */
+    unsigned char *spare; /* writer: memory for a change; NULL: a change is using it */
     PyObject *fields;     /* dict: name -> bytes of a struct field */
-    PyObject *other;      /* the other side, where the mailbox is its; NULL: in this interpreter
-                           * there is none */
+    PyObject *other;      /* the other side, if it owns the mailbox; NULL: there is none in this
+                           * interpreter */
     uint32_t bytes;
-    bool owns;    /* the mailbox */
-    bool writes;  /* or reads */
-    bool at_once; /* each change is given away at once; else by vc_values_give */
+    bool owns;    /* whether this side owns the mailbox */
+    bool writes;  /* whether this side writes; otherwise it reads */
+    bool at_once; /* each change is published at once; otherwise by vc_values_give */
     bool changed;
 } vc_py_values;
 
@@ -105,7 +104,8 @@ extern PyType_Spec vc_values_spec;
 PyObject *vc_values_new(PyTypeObject *type, PyObject *arguments);
 PyObject *vc_values_mailbox(PyObject *unused, PyObject *values);
 
-/* The record of a callback's parameters for this block. `values`: vc_py_values, or None. [IO] */
+/* Takes the newest record of a callback's parameters for this block. `values`: vc_py_values or
+ * None. [IO] */
 static inline void vc_values_take(PyObject *values) {
     if (values != Py_None) {
         vc_py_values *side = (vc_py_values *)values;
@@ -115,7 +115,7 @@ static inline void vc_values_take(PyObject *values) {
     }
 }
 
-/* Gives away what a callback has made of its results in this block. [IO] */
+/* Publishes the results that a callback has set in this block. [IO] */
 static inline void vc_values_give(PyObject *values) {
     if (values != Py_None) {
         vc_py_values *side = (vc_py_values *)values;
@@ -128,29 +128,31 @@ static inline void vc_values_give(PyObject *values) {
     }
 }
 
-/* One direction's view and where its shape and address are written. */
+/* The view of one direction, and the addresses of its shape and data pointer. */
 typedef struct vc_view {
-    PyObject *object; /* borrowed from the block; NULL: None */
+    PyObject *object; /* borrowed from the block; NULL: the view is None */
     char **data;
     Py_ssize_t *shape;   /* [frames, channels] */
     Py_ssize_t *strides; /* bytes */
-    Py_ssize_t *length;  /* memoryview: bytes in all; NULL: an array */
-    int *flags;          /* array: contiguity; NULL: a memoryview */
-    PyObject *guard;     /* memoryview: what its slices hold on to; NULL: an array */
+    Py_ssize_t *length;  /* memoryview: total number of bytes; NULL: an array */
+    int *flags;          /* array: flags of contiguity; NULL: a memoryview */
+    PyObject *guard;     /* memoryview: the object that its slices refer to; NULL: an array */
     Py_ssize_t object_references, guard_references;
     char *own_data;
     Py_ssize_t own_frames, own_strides[2];
 } vc_view;
 
-/* -1 with TypeError: neither a float32 array nor a memoryview of two dimensions. */
+/* Returns -1 with TypeError if `object` is neither a two-dimensional float32 array nor memoryview.
+ */
 int vc_view_init(vc_view *view, PyObject *object);
-/* 0: somebody has changed the shape of the array itself, so that its dimensions are elsewhere now.
+/* Returns 0 if the shape of the array itself was changed, so that its dimensions are elsewhere in
+ * memory.
  */
 int vc_view_intact(const vc_view *view);
 /* Points an intact view to a block's memory, without an allocation. */
 void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
 void vc_view_point_home(vc_view *view);
-/* Whether somebody else holds a reference to the view or to a part of it. */
+/* Whether anything but the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);
 
 #endif

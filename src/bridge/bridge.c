@@ -1,4 +1,4 @@
-/* A device's thread enters Python, calls, and leaves. See bridge.h. */
+/* A device's thread enters Python, calls the user's code, and leaves. See bridge.h. */
 #include "bridge.h"
 
 #include "block.h"
@@ -14,19 +14,19 @@
 #endif
 
 struct vc_bridge {
-    vc_entry entry;     /* the IO thread's, into the interpreter in which the stream was opened */
-    vc_guard guard;     /* of that interpreter, until the bridge is closed */
-    PyObject *callable; /* borrowed, as all here */
+    vc_entry entry;     /* the IO thread's entry into the interpreter that opened the stream */
+    vc_guard guard;     /* keeps that interpreter alive until the bridge is closed */
+    PyObject *callable; /* borrowed, like all objects here */
     PyObject *block;
     vc_bridge_types types;
     vc_view input, output;
     int zero_copy;
-    bool stays; /* in Python from block to block, until vc_bridge_rest */
+    bool stays; /* the thread stays in Python between blocks, until vc_bridge_rest */
 
-    vc_preempt preempt; /* the entry's, where it has one */
+    vc_preempt preempt; /* used by the entry, if vc_bridge_preempt was called */
     vc_histogram waits, runs;
 
-    _Atomic(PyObject *) exception; /* for whoever waits for the stream */
+    _Atomic(PyObject *) exception; /* the exception that ended the stream */
 };
 
 /* ---- one block --------------------------------------------------------------------------------
@@ -50,7 +50,7 @@ static int32_t check_result(vc_bridge *bridge, PyObject *result) {
     return VC_CONTINUE;
 }
 
-/* Which of the block's views somebody has a reference to; NULL: neither. */
+/* The name of a view of the block to which other code has a reference; NULL: there is none. */
 static const char *escaped(const vc_bridge *bridge) {
     return vc_view_escaped(&bridge->output)  ? "output"
            : vc_view_escaped(&bridge->input) ? "input"
@@ -78,15 +78,16 @@ static int32_t check_escape(const vc_bridge *bridge) {
     return VC_ERROR;
 }
 
-/* The locals of the functions that an exception went through: a slice among them would show memory
- * that the device has taken back. Whole arrays are pointed home. */
+/* Clears the local variables of all functions that an exception passed. A slice among them would
+ * show memory that the device has taken back. Whole arrays are pointed to their own memory again.
+ */
 static void forget_locals(PyObject *exception) {
     PyObject *traceback = PyException_GetTraceback(exception);
     while (traceback != NULL && traceback != Py_None) {
         PyObject *frame = PyObject_GetAttrString(traceback, "tb_frame");
         PyObject *done = frame != NULL ? PyObject_CallMethod(frame, "clear", NULL) : NULL;
         PyObject *next = PyObject_GetAttrString(traceback, "tb_next");
-        PyErr_Clear(); /* a generator's frame that still runs */
+        PyErr_Clear(); /* the frame of a running generator cannot be cleared */
         Py_XDECREF(done);
         Py_XDECREF(frame);
         Py_SETREF(traceback, next);
@@ -95,9 +96,9 @@ static void forget_locals(PyObject *exception) {
     Py_XDECREF(traceback);
 }
 
-enum { MAX_CONTEXTS = 100 }; /* an exception's __context__ may lead back to it */
+enum { MAX_CONTEXTS = 100 }; /* the chain of __context__ may be circular */
 
-/* The callable's exception is the one to tell of; what was kept beside it becomes a note. */
+/* The callable's exception is reported. If a reference was kept, too, that becomes a note of it. */
 static void note_escape(vc_bridge *bridge, PyObject *exception) {
     PyObject *inner = Py_NewRef(exception);
     for (int depth = 0; inner != NULL && depth < MAX_CONTEXTS; depth++) {
@@ -115,7 +116,7 @@ static void note_escape(vc_bridge *bridge, PyObject *exception) {
 
 /* Whether this thread is in a callback. */
 #if defined(__APPLE__)
-/* Its first use allocates nothing, as that of a thread-local variable does there. */
+/* Its first use does not allocate, unlike that of a thread-local variable on macOS. */
 static pthread_key_t inside_key;
 static pthread_once_t has_key = PTHREAD_ONCE_INIT;
 static void make_key(void) { pthread_key_create(&inside_key, NULL); }
@@ -133,8 +134,8 @@ static bool is_inside(void) { return in_callback; }
 #endif
 
 static int32_t call(vc_bridge *bridge) {
-    /* The slot in front of the arguments belongs to the callee (PY_VECTORCALL_ARGUMENTS_OFFSET):
-     * a bound method puts its self there without an allocation. */
+    /* The callee may overwrite the slot before the arguments (PY_VECTORCALL_ARGUMENTS_OFFSET). A
+     * bound method puts its self there without an allocation. */
     PyObject *arguments[2] = {NULL, bridge->block};
     set_inside(true);
     PyObject *result = PyObject_Vectorcall(bridge->callable, arguments + 1,
@@ -166,10 +167,11 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
 }
 
 #ifdef Py_GIL_DISABLED
-/* Another thread may be in the middle of reading a view that the callback has left to it: so a view
- * is never changed, but exchanged for another one of the same memory. They are kept: memoryviews of
- * one memory count each other, in CPython 3.13 without a lock, and so must not come and go while
- * others do. What zero_copy lends is for the call only. */
+/* Without a GIL, another thread may be reading a view that the callback has passed on. So a view is
+ * never changed, but replaced by another view of the same memory. The views are kept, because all
+ * memoryviews of one memory count each other, in CPython 3.13 without a lock. So they must not be
+ * created and freed while other threads do the same. Views of zero_copy are only valid in the call.
+ */
 static PyObject *first_of(PyObject *view) {
     PyObject *views = PyDict_New();
     PyObject *frames = views != NULL ? PyLong_FromSsize_t(PyObject_Length(view)) : NULL;
@@ -181,7 +183,7 @@ static PyObject *first_of(PyObject *view) {
     return views;
 }
 
-/* NULL: an exception is set. */
+/* The view of that many frames. NULL: an exception is set. */
 static PyObject *view_of(PyObject *views, PyObject *frames) {
     PyObject *whole = NULL, *part = NULL;
     if (PyDict_GetItemRef(views, frames, &part) != 0 ||
@@ -239,7 +241,8 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
     return false;
 }
 
-/* Returns when the callable begins, ns; 0: nobody times it. */
+/* Measures the wait for the GIL. Returns the time when the callable begins, ns; 0: it is not timed.
+ */
 static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     int64_t began_ns = block->called_ns != 0 ? vc_clock_ns() : 0;
     block->waited_ns = began_ns - block->called_ns;
@@ -252,7 +255,7 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     return began_ns;
 }
 
-/* Its thread may have stayed since the block before. */
+/* The thread may have stayed in Python since the last block. */
 static bool enter(vc_bridge *bridge) {
     return vc_bridge_inside(bridge) ? !atomic_load(&bridge->entry.closed)
                                     : vc_entry_enter(&bridge->entry);
@@ -266,7 +269,7 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     unsigned forks = vc_forks();
     int64_t began_ns = count_wait(bridge, block);
     int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
-    if (vc_forks() != forks) { /* in the callback, and this is the child */
+    if (vc_forks() != forks) { /* the callback forked, and this is the child */
         vc_forks_end_child(bridge->callable);
     }
     bool raised = answer < 0;
@@ -305,7 +308,7 @@ void vc_bridge_leave(void *user) {
     bool mine = entry->state != NULL && entry->thread == vc_this_thread();
     if (mine && (vc_bridge_inside(bridge) || vc_entry_enter(entry))) {
         vc_entry_leave_for_good(entry);
-    } /* else vc_bridge_reap does it */
+    } /* otherwise vc_bridge_reap drops the state */
 }
 
 /* ---- control ----------------------------------------------------------------------------------

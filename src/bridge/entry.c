@@ -1,4 +1,4 @@
-/* A foreign thread enters an interpreter and leaves it. See entry.h. */
+/* Lets a foreign thread into an interpreter. See entry.h. */
 #include "entry.h"
 
 #include "stack.h"
@@ -13,8 +13,8 @@ static void drop_attached(PyThreadState *state) {
     PyThreadState_DeleteCurrent();
 }
 
-/* Deletes a state that another thread left. On 3.12 and later PyThreadState_Delete also unbinds the
- * *calling* thread from PyGILState, so it is done under a state that ends right after. */
+/* Deletes the state of another thread. On 3.12 and later, PyThreadState_Delete also unbinds the
+ * *calling* thread from PyGILState. So it is called under a temporary state. */
 static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) {
     PyThreadState *passing = PyThreadState_New(interpreter);
     PyEval_RestoreThread(passing);
@@ -25,7 +25,7 @@ static void drop_foreign(PyInterpreterState *interpreter, PyThreadState *state) 
 
 uint64_t vc_this_thread(void) {
 #if defined(__APPLE__)
-    /* Never another thread's either, and nothing is allocated for it. */
+    /* The system never reuses this number, and reading it does not allocate. */
     uint64_t mine = 0;
     pthread_threadid_np(NULL, &mine);
 #else
@@ -94,7 +94,7 @@ void vc_entry_reap(vc_entry *entry) {
 #if PY_VERSION_HEX >= 0x030F0000
 
 static PyMutex guards_lock;
-static vc_guard *guards; /* that are held */
+static vc_guard *guards; /* a list of those that are held */
 
 int vc_guard_take(vc_guard *guard) {
     void *taken = PyInterpreterGuard_FromCurrent();
@@ -125,7 +125,7 @@ void vc_guard_give(vc_guard *guard) {
 }
 
 void vc_guard_forget_all(void) {
-    guards_lock = (PyMutex){0}; /* a thread of the parent may have had it */
+    guards_lock = (PyMutex){0}; /* a thread of the parent may have held it */
     for (vc_guard *guard = guards; guard != NULL; guard = guard->next) {
         void *held = atomic_exchange(&guard->held, NULL);
         if (held != NULL) {

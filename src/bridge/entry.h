@@ -1,11 +1,12 @@
-/* entry.h - one foreign thread's way into one interpreter. Private to bridge/.
+/* entry.h - lets one foreign thread into one interpreter. Private to bridge/.
  *
- * A thread that Python has never seen gets a thread state in its first visit, keeps it, and
- * attaches and detaches it in each. Not PyGILState_Ensure: that is some seventy times dearer, finds
- * the main interpreter only, and at exit kills, hangs or aborts, by version (docs/decisions/0002).
+ * A thread that Python did not create gets a thread state when it first enters. It keeps the state,
+ * and attaches and detaches it each time. PyGILState_Ensure is not used: it takes about seventy
+ * times as long, works only with the main interpreter, and at exit it kills the thread, hangs or
+ * aborts, depending on the version (docs/decisions/0002).
  *
- * Threads: [own] the thread whose entry it is, detached; [control] any other, attached to some
- * interpreter, while the own one is not inside and will not enter. */
+ * Threads: [own] the thread whose entry it is, detached; [control] any other thread, attached to
+ * any interpreter, while the own thread is not inside and will not enter. */
 #ifndef VOICECOIL_BRIDGE_ENTRY_H
 #define VOICECOIL_BRIDGE_ENTRY_H
 
@@ -16,50 +17,53 @@
 #include "preempt.h"
 
 typedef struct vc_entry {
-    PyInterpreterState *interpreter; /* remembered, never guessed */
+    PyInterpreterState *interpreter; /* the interpreter that made the entry */
     PyThreadState *state;            /* kept between visits */
-    uint64_t thread;                 /* whose `state` is: its vc_this_thread */
-    unsigned long ident;             /* and its PyThread_get_thread_ident */
+    uint64_t thread;                 /* the thread of `state`: its vc_this_thread */
+    unsigned long ident;             /* the same thread's PyThread_get_thread_ident */
     _Atomic unsigned long inside;    /* `ident` during a visit, else 0 */
-    _Atomic bool closed;             /* nobody enters any more */
-    vc_preempt *preempt;             /* asks whoever has the GIL; who has entered then calls
-                                      * vc_preempt_got. NULL: waits as every thread */
+    _Atomic bool closed;             /* no thread may enter any more */
+    vc_preempt *preempt;             /* asks other threads for the GIL. After vc_entry_enter, the
+                                      * caller calls vc_preempt_got. NULL: nothing is asked */
 } vc_entry;
 
-/* The calling thread's number, never another one's. Not its pthread_t, which the next thread gets
- * as soon as it has ended: that one would go on with a state that is bound to a dead thread. */
+/* The calling thread's number, which no other thread ever gets. A pthread_t is not usable: as soon
+ * as its thread has ended, a new thread may get the same one. That thread would then use a state
+ * that is bound to a dead thread. */
 uint64_t vc_this_thread(void);
-/* Attaches this thread. False: it is closed, or there is no memory. [own] */
+/* Attaches this thread. Returns false if the entry is closed or memory is exhausted. [own] */
 bool vc_entry_enter(vc_entry *entry);
-/* Detaches it, and keeps its state. [own] */
+/* Detaches this thread and keeps its state. [own] */
 void vc_entry_leave(vc_entry *entry);
-/* Detaches it and drops its state; instead of vc_entry_leave. [own] */
+/* Detaches this thread and drops its state, instead of vc_entry_leave. [own] */
 void vc_entry_leave_for_good(vc_entry *entry);
-/* Drops the state that a thread left which will not enter again. [control] */
+/* Drops the state of a thread that will not enter again. [control] */
 void vc_entry_reap(vc_entry *entry);
 
-/* Keeps the calling thread's interpreter from being ended (PEP 788, from Python 3.15 on), as long
- * as somebody may enter it: at exit Python waits for our own handler to close what is open, and a
- * thread that enters can never meet an interpreter that is being ended. Begin with zeros. */
+/* Keeps the calling thread's interpreter from being ended as long as a thread may enter it (PEP
+ * 788, from Python 3.15 on). At exit, Python waits until our own handler has closed what is open.
+ * So a thread never enters an interpreter that is being ended. Must be zero before the first use.
+ */
 typedef struct vc_guard {
     void *_Atomic held; /* a PyInterpreterGuard */
     struct vc_guard *next;
 } vc_guard;
 
-/* -1 with an exception: it is being ended. [control] */
+/* Returns -1 with an exception if the interpreter is being ended. [control] */
 int vc_guard_take(vc_guard *guard);
-/* Any number of times. [control] */
+/* May be called any number of times. [control] */
 void vc_guard_give(vc_guard *guard);
-/* In a forked child: gives all that the parent has taken. Nobody enters there, and the child's end
- * would wait for ever. */
+/* Call it in a forked child: releases all guards of the parent. No thread enters there, and Python
+ * would wait for ever at the child's exit. */
 void vc_guard_forget_all(void);
 
-/* Attaches the calling thread to `interpreter` with a state that is dropped by vc_come_back: for
- * one that has a state elsewhere, which is returned. [control] */
+/* Attaches the calling thread to `interpreter` with a new state, which vc_come_back drops. Returns
+ * the state that the thread has in another interpreter. [control] */
 PyThreadState *vc_visit(PyInterpreterState *interpreter);
 void vc_come_back(PyThreadState *elsewhere);
 
-/* Takes the exception that is set: a new reference with its traceback, or NULL. Attached. */
+/* Takes the exception that is set: a new reference with its traceback, or NULL. The thread must be
+ * attached. */
 PyObject *vc_take_raised(void);
 
 #endif

@@ -1,4 +1,4 @@
-/* A process that is forked inside of a callback. See forks.h. */
+/* Handles a process that is forked inside a callback. See forks.h. */
 #include "forks.h"
 
 #include "entry.h"
@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Written in a child before it has a second thread. */
+/* Changed only in a child that has a single thread. */
 static unsigned forks;
 
 static void count(void) { forks++; }
@@ -28,7 +28,8 @@ void vc_forks_watch(void) {}
 
 unsigned vc_forks(void) { return forks; }
 
-/* As Python ends after a SystemExit with this `code`; a code that is no number is shown. */
+/* The exit code that Python would use for a SystemExit with this `code`. Any other object than a
+ * number is printed. */
 static int exit_code(PyObject *code) {
     if (code == Py_None) {
         return 0;

@@ -1,7 +1,7 @@
-/* forks.h - a process that is forked inside of a callback. Private to bridge/.
+/* forks.h - handles a process that is forked inside a callback. Private to bridge/.
  *
- * The child has one thread, the one that forked: a device's or a worker's. The code that called the
- * callback goes on with a device and with threads that are the parent's, so the child must never
+ * The child has only the thread that forked, a device's or a worker's. The code that called the
+ * callback would continue with a device and with threads of the parent. So the child must never
  * return to it. */
 #ifndef VOICECOIL_BRIDGE_FORKS_H
 #define VOICECOIL_BRIDGE_FORKS_H
@@ -10,14 +10,14 @@
 
 #include <Python.h>
 
-/* From now on forks are counted. [control] */
+/* Starts to count forks. [control] */
 void vc_forks_watch(void);
-/* How often this process was forked, from the first one of its ancestors that counted. A function
- * that sees it change while it runs is in the child. [any] */
+/* Number of forks between this process and its first ancestor that counted. A function that sees it
+ * change while it runs is in the child. [any] */
 unsigned vc_forks(void) VC_REALTIME;
-/* Ends the child as os._exit does: nothing that it has from the parent is flushed or closed. The
- * exit code is 0, or that of the SystemExit that is set, or 1 for another exception, which is shown
- * as those of `__del__` are. Attached. */
+/* Ends the child as os._exit does: nothing of the parent's is flushed or closed. The exit code is
+ * 0, or that of the SystemExit that is set, or 1 for another exception, which is printed as
+ * unraisable. The thread must be attached. */
 _Noreturn void vc_forks_end_child(PyObject *callable);
 
 #endif

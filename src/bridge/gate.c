@@ -1,9 +1,9 @@
-/* Foreign threads of other extensions into Python. See voicecoil_bridge.h and gate.h.
+/* Lets threads of other extensions into Python. See voicecoil_bridge.h and gate.h.
  *
- * Closing. A thread says that it is busy before it looks whether its entry is closed; who closes
- * closes all entries before it looks whether a thread is busy; both sequentially consistent. So one
- * of the two sees the other: when nobody is busy nobody will enter, and the thread states that are
- * left can be dropped by another thread. */
+ * Closing. A thread sets its `busy` flag before it checks whether its entry is closed. The closing
+ * thread closes all entries before it checks the flags. Both are sequentially consistent, so at
+ * least one of the two threads sees the other. When no thread is busy after that, none will enter,
+ * and another thread may drop the thread states that are left. */
 #include "gate.h"
 
 #include "entry.h"
@@ -17,23 +17,23 @@ struct voicecoil_way {
     voicecoil_gate *gate;
     voicecoil_way *next;
     vc_entry entry;
-    PyObject *arguments; /* inside: a tuple */
+    PyObject *arguments; /* a tuple of the gate's interpreter */
     _Atomic bool busy;
-    bool reaped; /* under the gate's lock, as the next */
-    bool left;   /* by its thread, for who closes the gate */
+    bool reaped; /* the closing thread has dropped its state; under the gate's lock */
+    bool left; /* its thread has freed it, so the closing thread frees the memory; under the lock */
 };
 
 struct voicecoil_gate {
     _Atomic int
         references; /* one for each way, for voicecoil.callbacks.gate, and for the extension */
-    PyThread_type_lock lock; /* of the list; never held while waiting for a GIL */
+    PyThread_type_lock lock; /* for the list; never held during a wait for a GIL */
     voicecoil_way *ways;
     PyInterpreterState *interpreter;
-    vc_guard guard;     /* of that, until the gate is closed */
-    PyObject *callable; /* inside */
+    vc_guard guard;     /* keeps the interpreter alive until the gate is closed */
+    PyObject *callable; /* an object of that interpreter */
     voicecoil_gate_functions functions;
     bool closed;                   /* under the lock */
-    _Atomic(PyObject *) exception; /* inside */
+    _Atomic(PyObject *) exception; /* an object of that interpreter */
     _Atomic uint64_t dropped;
     PyObject *owner; /* a voicecoil.callbacks.gate.Gate */
     vc_isolated isolated;
@@ -54,7 +54,7 @@ void vc_gate_release(voicecoil_gate *gate) {
 /* ---- a thread's way ---------------------------------------------------------------------------
  */
 
-/* Keeps the exception that is set, if there is none. */
+/* Keeps the exception that is set, unless another one is kept already. */
 static void keep_raised(voicecoil_gate *gate) {
     PyObject *raised = vc_take_raised(), *none = NULL;
     if (!atomic_compare_exchange_strong(&gate->exception, &none, raised)) {
@@ -74,7 +74,7 @@ static bool link_way(voicecoil_gate *gate, voicecoil_way *way) {
     return open;
 }
 
-/* Under the lock. */
+/* Call it with the lock held. */
 static void unlink_way(voicecoil_gate *gate, voicecoil_way *way) {
     voicecoil_way **at = &gate->ways;
     while (*at != way) {
@@ -100,7 +100,8 @@ static void leave(voicecoil_way *way) {
 static void way_free(voicecoil_way *way) {
     voicecoil_gate *gate = way->gate;
     atomic_store(&way->busy, true);
-    /* Only when it is open is the state this thread's: afterwards who closes may drop it. */
+    /* Only while the gate is open, this thread may drop its state. Afterwards the closing thread
+     * may. */
     bool open = !atomic_load(&way->entry.closed);
     if (open && way->entry.state != NULL && vc_entry_enter(&way->entry)) {
         Py_CLEAR(way->arguments);
@@ -149,8 +150,9 @@ static voicecoil_way *way_new(voicecoil_gate *gate) {
     return way;
 }
 
-/* The arguments of a call, behind a slot that belongs to the callee: a bound method puts its self
- * there without an allocation. More than these are copied by Python. */
+/* Calls with at most so many arguments use an array with a free slot before it, which the callee
+ * may overwrite. A bound method puts its self there without an allocation. Longer calls are copied
+ * by Python. */
 enum { PREPARED = 8 };
 
 static PyObject *vectorcall(PyObject *callable, PyObject *arguments) {
@@ -201,7 +203,7 @@ static int busy_ways(voicecoil_gate *gate) {
     return busy;
 }
 
-/* False: this thread is in a call through it. */
+/* Closes all entries. Returns false if this thread is in a call through the gate. */
 static bool shut(voicecoil_gate *gate) {
     bool own = false;
     lock(gate);
@@ -229,7 +231,7 @@ static voicecoil_way *next_to_reap(voicecoil_gate *gate) {
     return way;
 }
 
-/* Drops what a thread has left in the interpreter. Nobody is busy. */
+/* Drops what a thread has left in the interpreter. No thread may be busy. */
 static void reap(voicecoil_gate *gate, voicecoil_way *way) {
     PyThreadState *elsewhere = vc_visit(gate->interpreter);
     Py_CLEAR(way->arguments);
@@ -348,7 +350,8 @@ static voicecoil_gate *gate_of(const voicecoil_gate_functions *functions) {
     return gate;
 }
 
-/* `name`: NULL, or in an interpreter of its own. */
+/* Makes the gate's Python object. `name`: the callable to import in an isolated interpreter, or
+ * NULL. */
 static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
     PyObject *module = PyImport_ImportModule("voicecoil.callbacks.gate");
     if (module != NULL) {

@@ -1,22 +1,22 @@
-/* gate.h - the bridge for other extensions: what _core needs of it. See voicecoil_bridge.h. */
+/* gate.h - the part of the bridge for other extensions that _core needs. See voicecoil_bridge.h. */
 #ifndef VOICECOIL_BRIDGE_GATE_H
 #define VOICECOIL_BRIDGE_GATE_H
 
 #include "voicecoil_bridge.h"
 
-/* For the capsule. [control] */
+/* The table for the capsule. [control] */
 const voicecoil_bridge_api *vc_bridge_api(void);
 
-/* For voicecoil.callbacks.gate, which owns a reference to each gate. All [python]. */
+/* For voicecoil.callbacks.gate, which has a reference to each gate. All [python]. */
 void vc_gate_hold(voicecoil_gate *gate);
 void vc_gate_release(voicecoil_gate *gate);
-/* Closes it and waits: how many threads are still in a call when the time is over; -1: this is one
- * of them. */
+/* Closes the gate and waits. Returns how many threads are still in a call after `timeout_s`, or -1
+ * if the calling thread is one of them. */
 int vc_gate_shut(voicecoil_gate *gate, double timeout_s);
-/* When it is shut: drops what it has in the program's own interpreter. */
+/* Call it after the gate is closed. Releases the gate's references in the main interpreter. */
 void vc_gate_clear(voicecoil_gate *gate);
-/* New reference to the exception that is kept, once, or to bytes that describe it if it is of
- * another interpreter; or to None. */
+/* New reference to the exception that is kept, or to None. An exception of another interpreter is
+ * returned as bytes that describe it. A second call returns None. */
 PyObject *vc_gate_take_exception(voicecoil_gate *gate);
 
 /* The keeper's calls, as in isolated.h. [keeper] */

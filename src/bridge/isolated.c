@@ -20,11 +20,11 @@
 #define HAS_FORK 1
 #endif
 
-/* What comes out: a copy that belongs to no interpreter. */
+/* A copy of data of the inside, which belongs to no interpreter. */
 typedef struct copied {
     char *data;
     Py_ssize_t size;
-    bool is_error; /* text of an error that nobody inside could describe */
+    bool is_error; /* `data` is the text of an error that `describe` could not describe */
 } copied;
 
 #if PY_VERSION_HEX >= 0x030C0000
@@ -37,7 +37,7 @@ static void copy_out(copied *out, const char *data, Py_ssize_t size) {
     }
 }
 
-/* The exception that is set, as text. */
+/* Copies the exception that is set, as text. */
 static void copy_error(copied *out) {
     PyObject *error = vc_take_raised();
     PyObject *text = error ? PyObject_Repr(error) : NULL;
@@ -49,7 +49,7 @@ static void copy_error(copied *out) {
     Py_XDECREF(error);
 }
 
-/* Outside again: the copy as bytes, or as an exception. */
+/* Outside: turns the copy into bytes or into an exception. */
 static PyObject *hand_over(copied *out) {
     PyObject *answer = NULL;
     if (out->data == NULL) {
@@ -67,15 +67,15 @@ static PyObject *hand_over(copied *out) {
 
 /* ---- the end of the program ---------------------------------------------------------------------
  *
- * Python's list of interpreters must not change under vc_isolated_forget_all: a thread that finds
- * its interpreter gone from the list at the end of Py_EndInterpreter aborts the process. A keeper
- * says that it changes the list before it looks whether the program is leaving, and who leaves says
- * so before it looks whether a keeper changes the list; both sequentially consistent. So one of the
- * two sees the other. */
+ * Python's list of interpreters must not change during vc_isolated_forget_all: a thread that does
+ * not find its interpreter on the list at the end of Py_EndInterpreter aborts the process. A keeper
+ * sets `changing` before it checks `leaving`. The exit handler sets `leaving` before it checks
+ * `changing`. Both are sequentially consistent, so at least one of the two threads sees the other.
+ */
 
 static atomic_int alive;    /* interpreters on the list */
-static atomic_int changing; /* keepers that are making or ending one */
-static atomic_bool leaving; /* the list is changed no more */
+static atomic_int changing; /* keepers that are making or ending an interpreter */
+static atomic_bool leaving; /* the list must not be changed any more */
 
 static bool begin_change(void) {
     atomic_fetch_add(&changing, 1);
@@ -89,8 +89,9 @@ static bool begin_change(void) {
 static void end_change(void) { atomic_fetch_sub(&changing, 1); }
 
 /* The runtime's list of interpreters begins in CPython's private variable _PyRuntime: {..., head,
- * main, ...}. It is looked up when it is needed, because a Python that hides it could otherwise not
- * load this module. NULL: it is hidden. docs/decisions/0017 lists all that is private. */
+ * main, ...}. The variable is looked up only when it is needed. Otherwise this module could not be
+ * loaded by a Python that hides it. Returns NULL if it is hidden. docs/decisions/0017 lists all
+ * private names. */
 enum { LIST_IS_WITHIN = 8192 };
 
 static char *runtime(void) {
@@ -121,7 +122,7 @@ static void unlink_all(void) {
 
 bool vc_isolated_forget_all(double timeout_s) {
     atomic_store(&leaving, true);
-    PyThreadState *mine = PyEval_SaveThread(); /* a keeper may need it to get on */
+    PyThreadState *mine = PyEval_SaveThread(); /* a keeper may need the GIL to finish */
     int64_t until_ns = vc_clock_ns() + (int64_t)(timeout_s * 1e9);
     bool changed;
     while ((changed = atomic_load(&changing) != 0) && vc_clock_ns() < until_ns) {
@@ -133,7 +134,7 @@ bool vc_isolated_forget_all(double timeout_s) {
 }
 
 #ifdef HAS_FORK
-/* None of the parent's keepers is in the child. */
+/* The child of a fork has no keeper. */
 static void forget_parents(void) {
     unlink_all();
     atomic_store(&alive, 0);
@@ -185,8 +186,9 @@ static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size,
     return good;
 }
 
-/* Ends the import for vc_isolated_break_import and detaches the keeper. A thread that breaks the
- * import says so before it looks whether there is one; here it is the other way round. */
+/* Detaches the keeper, and makes sure that vc_isolated_break_import does not interrupt it any more.
+ * A thread of vc_isolated_break_import sets `breaking` before it reads `importing`. Here the order
+ * is the opposite. */
 static void end_import(vc_isolated *isolated, unsigned long me) {
     PyThreadState *home = PyEval_SaveThread();
     atomic_store(&isolated->importing, 0);
@@ -194,12 +196,12 @@ static void end_import(vc_isolated *isolated, unsigned long me) {
         nanosleep(&(struct timespec){.tv_nsec = 500000}, NULL);
     }
     PyEval_RestoreThread(home);
-    PyThreadState_SetAsyncExc(me, NULL); /* one that came too late for the import */
+    PyThreadState_SetAsyncExc(me, NULL); /* cancels an exception that came after the import */
     PyEval_SaveThread();
 }
 
 PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user) {
-    /* Threads could outlive the callable, and a fork or exec belongs to the whole process. */
+    /* Threads could outlive the callable. A fork or exec would affect the whole process. */
     PyInterpreterConfig config = {
         .use_main_obmalloc = 0,
         .allow_fork = 0,
@@ -231,7 +233,8 @@ PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_iso
     copied out = {0};
     unsigned long me = PyThread_get_thread_ident();
     atomic_store(&isolated->importing, me);
-    /* Reading the bytes of an object of the outside needs no GIL: the caller holds it. */
+    /* `wanted` is an object of the outside. Its bytes can be read, because the caller has a
+     * reference. */
     enter(isolated, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted), user, &out);
     end_import(isolated, me);
     PyEval_RestoreThread(outside);
@@ -293,10 +296,10 @@ static void *break_import(void *argument) {
 void vc_isolated_break_import(vc_isolated *isolated) {
     pthread_t thread;
     if (atomic_exchange(&isolated->breaking, true)) {
-        return; /* the thread still waits for the GIL */
+        return; /* an earlier thread still waits for the GIL */
     }
-    /* Only the end of an import waits for the thread (end_import): without one, `isolated` could be
-     * freed before the thread has begun. */
+    /* Only the end of an import waits for the thread (end_import). Without an import, `isolated`
+     * could be freed before the thread begins. */
     if (atomic_load(&isolated->importing) == 0) {
         atomic_store(&isolated->breaking, false);
         return;

@@ -1,4 +1,4 @@
-/* A native callback, and the exceptions of Python code inside of it. See native_code.h. */
+/* A native callback, and the exceptions of Python code inside it. See native_code.h. */
 #include "native_code.h"
 
 #include <Python.h>
@@ -6,7 +6,7 @@
 
 int32_t vc_native_code_process(vc_block *block, void *user) {
     vc_native_code *code = user;
-    VC_UNPROVEN /* it reads the thread's own pthread_self */
+    VC_UNPROVEN /* it only reads the thread's own pthread_self */
         unsigned long me = PyThread_get_thread_ident();
     VC_PROVEN_AGAIN
     atomic_store_explicit(&code->thread, me, memory_order_relaxed);

@@ -1,12 +1,12 @@
-/* Getting the GIL from a thread that runs Python. See preempt.h.
+/* Gets the GIL from a thread that runs Python. See preempt.h.
  *
  * Invariants: at most one of our calls is in the interpreter's queue or running (`queued`), however
- * many streams there are, so that the program's own calls find their room. And its end: from 3.13
- * on Python then runs what is in the queue until that is empty, without letting the GIL go, which
- * is for ever if a thread that waits for the GIL in one of our calls keeps it from the next.
+ * many streams there are. So the program's own calls find room in the queue. The call must also end
+ * soon: from 3.13 on, Python runs the queue until it is empty, without releasing the GIL. That
+ * would never end if a thread waits for the GIL in one of our calls while the next call is added.
  * `wanting` counts the threads between vc_preempt_ask and vc_preempt_got. Both are only hints: a
- * call that comes when nobody wants the GIL does nothing, and one that is lost costs a wait of 5
- * ms. */
+ * call that runs when no thread wants the GIL does nothing, and a call that is lost costs a wait of
+ * 5 ms. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -19,11 +19,12 @@
 #include <time.h>
 
 enum {
-    MISSED_NS = 200000,  /* who waits that long has met a thread that computes */
-    PATIENCE = 500,      /* blocks; asking costs a fraction of a us where nobody has the GIL */
-    LET_GO_NS = 5000000, /* how long a thread stays away from the GIL at most: a switch interval */
+    MISSED_NS = 200000, /* after such a wait, another thread was computing in Python */
+    PATIENCE = 500,     /* blocks; asking takes a fraction of a us if the GIL is free */
+    LET_GO_NS =
+        5000000, /* the longest time without the GIL for the other thread: a switch interval */
     LOOK_NS = 10000,
-    AGAIN = 3 /* times that it does so in one call, for who asked while it was running */
+    AGAIN = 3 /* how often one call releases the GIL, for threads that asked while it ran */
 };
 
 typedef int (*add_call)(PyInterpreterState *interpreter, int (*function)(void *), void *argument,
@@ -36,13 +37,14 @@ static _Atomic int wanting;
 static _Atomic uint64_t let_go;
 
 void vc_preempt_find(void) {
-#ifndef Py_GIL_DISABLED /* there nobody has what others wait for */
+#ifndef Py_GIL_DISABLED /* without a GIL, no thread has to wait for another one */
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x03100000 && !defined(_WIN32)
-    /* The same four arguments from 3.12 to 3.15. Looked up, for it is private and may go. */
+    /* It has the same four arguments from 3.12 to 3.15. It is private and may disappear, so it is
+     * looked up. */
     void *found = dlsym(RTLD_DEFAULT, "_PyEval_AddPendingCall");
     *(void **)&add_for_any_thread = found;
 #endif
-    can_add_for_main = PY_VERSION_HEX >= 0x030D0000; /* before, it interrupts nobody */
+    can_add_for_main = PY_VERSION_HEX >= 0x030D0000; /* older versions do not interrupt */
 #endif
 }
 
@@ -66,8 +68,8 @@ static void stay_away(void) {
     PyEval_RestoreThread(state);
 }
 
-/* On the thread that has the GIL, between two bytecodes. Its own thread may be the one that wanted
- * it, and has got it meanwhile. */
+/* Runs between two bytecodes on the thread that has the GIL. This may be the same thread that
+ * wanted it, and has got it meanwhile. */
 static int let_the_gil_go(void *unused) {
     (void)unused;
     for (int i = 0; i < AGAIN && atomic_load(&wanting) > 0; i++) {
@@ -91,7 +93,7 @@ void vc_preempt_ask(vc_preempt *preempt, PyInterpreterState *interpreter) {
     int failed = add_for_any_thread != NULL
                      ? add_for_any_thread(interpreter, let_the_gil_go, NULL, 0)
                      : Py_AddPendingCall(let_the_gil_go, NULL);
-    if (failed) { /* the program's own calls fill the queue */
+    if (failed) { /* the queue is full of the program's own calls */
         atomic_store(&queued, false);
     }
 }

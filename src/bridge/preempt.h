@@ -1,12 +1,12 @@
-/* preempt.h - getting the GIL from a thread that runs Python, in some 20 us instead of 5 ms.
+/* preempt.h - gets the GIL from a thread that runs Python, in about 20 us instead of 5 ms.
  *
- * CPython makes a thread give up the GIL when another one has waited for 5 ms
- * (sys.setswitchinterval). A pending call makes it run a C function of ours between two bytecodes,
- * and that one lets the GIL go until the device's thread has it. Whoever holds the GIL inside C
- * code (a sort, json.dumps, a garbage collection) cannot be interrupted by anything.
+ * CPython makes a thread release the GIL when another thread has waited for 5 ms
+ * (sys.setswitchinterval). A pending call makes it run a C function of ours between two bytecodes.
+ * This function releases the GIL until the device's thread has it. A thread that holds the GIL
+ * inside C code (a sort, json.dumps, a garbage collection) cannot be interrupted.
  *
- * Only 3.12 and later: on 3.11 a pending call that another thread adds is not run any sooner. See
- * docs/decisions/0012. */
+ * This works on 3.12 and later. On 3.11, a pending call that another thread adds does not run any
+ * sooner. See docs/decisions/0012. */
 #ifndef VOICECOIL_PREEMPT_H
 #define VOICECOIL_PREEMPT_H
 
@@ -17,26 +17,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* One thread's memory of whether the GIL was to be had. Begin with zeros. */
+/* What one thread knows about its waits for the GIL. Must be zero before the first use. */
 typedef struct vc_preempt {
-    uint32_t contended; /* blocks for which it goes on asking */
+    uint32_t contended; /* number of blocks for which the thread asks for the GIL */
     bool asked;
-    uint64_t count; /* vc_preempt_count when it asked last */
+    uint64_t count; /* vc_preempt_count when the thread last asked */
 } vc_preempt;
 
-/* Looks for what this interpreter offers, once. [control], with the GIL */
+/* Finds out what this interpreter supports. Call it once. [control], with the GIL */
 void vc_preempt_find(void);
-/* What was found: 0: nothing, 1: the public call, which interrupts the main thread only, 2: the one
- * for any thread. [any] */
+/* What the interpreter supports: 0: nothing, 1: the public function, which interrupts only the main
+ * thread, 2: the private function for any thread. [any] */
 int vc_preempt_kind(void) VC_REALTIME;
-/* Around PyEval_RestoreThread, which took `waited_ns`. The first asks whoever has the GIL to let it
- * go, if it was missed lately. On the thread that wants it; not VC_REALTIME: takes CPython's lock
- * of its queue. */
+/* Call them before and after PyEval_RestoreThread, which took `waited_ns`. If the GIL was not
+ * available lately, vc_preempt_ask asks the thread that has it to release it. Both run on the
+ * thread that wants the GIL. They are not VC_REALTIME, because CPython's queue of calls has a lock.
+ */
 void vc_preempt_ask(vc_preempt *preempt, PyInterpreterState *interpreter);
 void vc_preempt_got(vc_preempt *preempt, int64_t waited_ns);
-/* How often a thread was made to let the GIL go, in this process. [any] */
+/* How many times a thread was made to release the GIL, in this process. [any] */
 uint64_t vc_preempt_count(void) VC_REALTIME;
-/* In a forked child: none of the threads that wanted it is there. */
+/* Call it in a forked child: the threads of the parent that wanted the GIL do not exist there. */
 void vc_preempt_forget(void);
 
 #endif

@@ -1,9 +1,9 @@
-/* How deep Python may go on a stack that Python did not make.
+/* Limits how deeply Python may recurse on a stack that Python did not create.
  *
- * CPython counts levels of recursion in C and allows as many as fit the 8 MiB of a main thread:
- * 1000 (3.11), 1500 (3.12), up to 10000 (3.13). An IO thread may have 512 KiB, and a level may
- * take some KiB, so that the process would die where Python means to raise RecursionError. From
- * 3.14 on CPython looks at the stack itself. */
+ * CPython counts levels of recursion in C. It allows as many as fit the 8 MiB of a main thread:
+ * 1000 (3.11), 1500 (3.12), up to 10000 (3.13). An IO thread may have only 512 KiB, and a level may
+ * take some KiB. So the process would crash where Python means to raise RecursionError. From 3.14
+ * on, CPython measures the stack itself. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -16,21 +16,22 @@
 
 #if PY_VERSION_HEX < 0x030E0000
 
-/* Measured on x86-64 with recursions through sorted(key=), NumPy's object arrays,
- * __array_ufunc__, __getattr__, repr and json: at most 3.6 KB for each level counted (3.11, which
- * counts once where later versions count twice or more) and 2.1 KB (3.12, 3.13). */
+/* Measured on x86-64 with recursions through sorted(key=), NumPy's object arrays, __array_ufunc__,
+ * __getattr__, repr and json: at most 3.6 KB for each counted level on 3.11, where later versions
+ * count two or more, and 2.1 KB on 3.12 and 3.13. */
 #if PY_VERSION_HEX < 0x030C0000
 enum { BYTES_PER_LEVEL = 4096 };
 #else
 enum { BYTES_PER_LEVEL = 2560 };
 #endif
-/* For what does not recurse: the engine below, NumPy and the C library at the deepest level. */
+/* For code that does not recurse: the engine below, and NumPy and the C library at the deepest
+ * level. */
 enum { RESERVE_BYTES = 64 * 1024, LEAST_LEVELS = 50 };
 
-/* Bytes between here and the end of this thread's stack. */
+/* Bytes between this function's frame and the end of this thread's stack. */
 static size_t stack_left(void) {
     const char *here = (const char *)__builtin_frame_address(0);
-    size_t left = 512 * 1024; /* where nobody can say */
+    size_t left = 512 * 1024; /* if the system cannot tell */
 #if defined(__linux__)
     pthread_attr_t attributes;
     void *lowest;
@@ -55,8 +56,8 @@ void vc_limit_recursion(PyThreadState *state) {
     size_t fit = left > RESERVE_BYTES ? (left - RESERVE_BYTES) / BYTES_PER_LEVEL : 0;
     int levels = fit < LEAST_LEVELS ? LEAST_LEVELS : fit > 100000 ? 100000 : (int)fit;
 #if PY_VERSION_HEX < 0x030C0000
-    /* One count for Python and C. The limit itself is set back to the interpreter's whenever it is
-     * reached, so the thread begins as if it were deep already. */
+    /* One counter for Python and C. CPython sets the limit back to the interpreter's whenever it is
+     * reached. So the counter starts as if the thread had recursed already. */
     if (state->recursion_remaining > levels) {
         state->recursion_remaining = levels;
     }

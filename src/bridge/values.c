@@ -1,11 +1,11 @@
-/* Named numbers and bytes for a callback, and back from it: a record in a mailbox.
+/* Named numbers and bytes for a callback, and results of a callback: a record in a mailbox.
  *
- * A side either writes or reads. In a callback the reader sees one record for all of a block, and
- * what the writer changes is given away when the block ends, both by the bridge. On the control
- * side each change is given away at once, and each look takes the newest.
+ * A side either writes or reads. In a callback, the reader sees the same record during the whole
+ * block, and changes of the writer are published when the block ends. The bridge does both. On the
+ * control side, each change is published at once, and each read takes the newest record.
  *
- * Fields: a sequence of (name, kind, offset, size). Kinds: "d" float64, "q" int64, "?" bool, "s" up
- * to `size` bytes behind their number in uint32. */
+ * The fields are a sequence of (name, kind, offset, size). Kinds: "d" float64, "q" int64, "?" bool,
+ * "s" up to `size` bytes after their number in uint32. */
 #define PY_SSIZE_T_CLEAN
 #include "block.h"
 
@@ -18,7 +18,7 @@ typedef struct field {
 /* ---- fields -----------------------------------------------------------------------------------
  */
 
-/* False: `name` is none, without an exception. */
+/* Returns false without an exception if there is no field `name`. */
 static bool find(const vc_py_values *side, PyObject *name, field *found) {
     PyObject *packed = PyDict_GetItemWithError(side->fields, name);
     if (packed == NULL) {
@@ -167,11 +167,11 @@ static PyObject *values_repr(PyObject *self) {
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
-/* Memory of one change: a record, and a flag at the offset of each field that it has. */
+/* Memory for one change: a record, and a flag at the offset of each field that is changed. */
 static unsigned char *take_spare(vc_py_values *side) {
     unsigned char *stage = side->spare;
     side->spare = NULL;
-    if (stage == NULL) { /* a change within a change, or at the same time as another one */
+    if (stage == NULL) { /* a change inside another change, or on two threads at once */
         stage = PyMem_RawMalloc(2 * (size_t)side->bytes + 1);
     }
     if (stage == NULL) {
@@ -200,7 +200,7 @@ static int try_change(vc_py_values *side, unsigned char *stage, PyObject *name, 
     return store(stage, &at, name, value);
 }
 
-/* Without a call of Python code, so that nothing can come in between. */
+/* Calls no Python code, so that no other change can come in between. */
 static void apply(vc_py_values *side, const unsigned char *stage) {
     PyObject *name, *packed;
     Py_ssize_t position = 0;
@@ -209,7 +209,8 @@ static void apply(vc_py_values *side, const unsigned char *stage) {
         memcpy(&at, PyBytes_AS_STRING(packed), sizeof at);
         if (stage[side->bytes + at.offset]) {
             uint32_t size = at.size;
-            if (at.kind == 's') { /* not more than was given: behind it is what was there before */
+            if (at.kind ==
+                's') { /* copies only the bytes that were given; the rest stays as it was */
                 memcpy(&size, stage + at.offset, sizeof size);
                 size += (uint32_t)sizeof size;
             }
@@ -222,9 +223,10 @@ static void apply(vc_py_values *side, const unsigned char *stage) {
     }
 }
 
-/* All of the changes or none: what cannot be stored leaves the record as it was. Converting a value
- * may run any Python code (__float__, __index__, __bool__, __buffer__), which may change this
- * record, too, or let another thread do so. So all are converted before the first is applied. */
+/* Makes all changes or none: if a value cannot be stored, the record stays as it was. The
+ * conversion of a value may run any Python code (__float__, __index__, __bool__, __buffer__). This
+ * code may change the record, too, or let another thread do so. So all values are converted before
+ * the first one is applied. */
 static int change(vc_py_values *side, PyObject *name, PyObject *value, PyObject *more) {
     if (!side->writes) {
         PyErr_SetString(PyExc_AttributeError,
@@ -324,7 +326,8 @@ static int add_fields(vc_py_values *side, PyObject *sequence) {
         field at = {offset, size, (char)kind};
         PyObject *packed = PyBytes_FromStringAndSize((const char *)&at, sizeof at);
         PyObject *interned = Py_NewRef(name);
-        PyUnicode_InternInPlace(&interned); /* as the names in code are: found without comparing */
+        PyUnicode_InternInPlace(
+            &interned); /* as the names in code, so that dict compares pointers */
         int added = packed ? PyDict_SetItem(side->fields, interned, packed) : -1;
         Py_DECREF(interned);
         Py_XDECREF(packed);

@@ -1,9 +1,9 @@
-/* Pointing a block's arrays and memoryviews to memory, without an allocation. See block.h. */
+/* Points a block's arrays and memoryviews to memory, without an allocation. See block.h. */
 #include "block.h"
 
-/* How every NumPy array begins, in NumPy 1 and 2 (numpy/ndarraytypes.h, PyArrayObject_fields):
- * re-declared because including it would make NumPy a build dependency, and checked against the
- * array's own __array_interface__ before it is relied on. */
+/* The first fields of every array in NumPy 1 and 2 (numpy/ndarraytypes.h, PyArrayObject_fields).
+ * They are declared again here, because NumPy would otherwise be needed to build voicecoil. They
+ * are compared with the array's own __array_interface__ before they are used. */
 typedef struct array_head {
     PyObject_HEAD char *data;
     int nd;
@@ -15,8 +15,8 @@ typedef struct array_head {
 } array_head;
 enum { ARRAY_C_CONTIGUOUS = 1, ARRAY_F_CONTIGUOUS = 2 };
 
-/* Each value is compared with what the array says of itself, and no pointer is followed before it
- * was: NumPy keeps dimensions and strides side by side. */
+/* Compares each field with what the array reports. No pointer is followed before it was compared.
+ * NumPy keeps dimensions and strides next to each other. */
 static int check_array(PyObject *object) {
     array_head *array = (array_head *)object;
     int good = 0;
@@ -80,7 +80,7 @@ int vc_view_init(vc_view *view, PyObject *object) {
     view->own_frames = view->shape[0];
     view->own_strides[0] = view->strides[0];
     view->own_strides[1] = view->strides[1];
-    /* The block alone holds it; the caller of vc_bridge_new drops its own reference. */
+    /* Only the block has a reference. The caller of vc_bridge_new drops its own. */
     view->object_references = 1;
     return 0;
 }
@@ -94,7 +94,7 @@ static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
         *view->length = frames * view->shape[1] * (Py_ssize_t)sizeof(float);
     }
     if (view->flags != NULL) {
-        /* A flag that is missing costs NumPy a fast path; one that is wrong gives wrong sound. */
+        /* A missing flag costs NumPy a fast path. A wrong flag would give wrong sound. */
         int packed = channel_bytes == (Py_ssize_t)sizeof(float) &&
                      frame_bytes == view->shape[1] * (Py_ssize_t)sizeof(float);
         int flags = *view->flags & ~(ARRAY_C_CONTIGUOUS | ARRAY_F_CONTIGUOUS);
@@ -103,7 +103,7 @@ static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
     }
 }
 
-/* `array.shape = ...` allocates new dimensions. */
+/* An assignment to `array.shape` allocates new dimensions. */
 int vc_view_intact(const vc_view *view) {
     const array_head *array = (const array_head *)view->object;
     return view->flags == NULL ||
@@ -125,7 +125,7 @@ void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
 
 void vc_view_point_home(vc_view *view) {
     if (view->object != NULL && !vc_view_intact(view)) {
-        *view->data = view->own_data; /* the next block ends the stream */
+        *view->data = view->own_data; /* the stream ends with the next block */
     } else if (view->object != NULL) {
         *view->data = view->own_data;
         set_shape(view, view->own_frames, view->own_strides[0], view->own_strides[1]);

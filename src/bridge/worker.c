@@ -12,13 +12,13 @@
 #include <time.h>
 #include <unistd.h>
 
-/* As much as a main thread has: user code may recurse as deep as elsewhere. */
+/* The size of a main thread's stack, so that user code may recurse as deeply as elsewhere. */
 enum { STACK_BYTES = 8 * 1024 * 1024 };
-/* Between two looks: more often is no use to a thread that the system puts to sleep, more seldom
- * would take too much of the lead, and of the patience of who ends it. */
+/* The time between two looks for work. Looking more often is of no use, because the system puts the
+ * thread to sleep. Looking less often would use up the lead, and delay the end of a stream. */
 enum { SHORTEST_NAP_NS = 500000, LONGEST_NAP_NS = 5000000 };
-/* In Python at a stretch: less than its switch interval of 5 ms. And how long not, then: who waits
- * for the GIL has to wake up. */
+/* The longest time in Python without releasing the GIL, less than Python's switch interval of 5 ms.
+ * And the pause after it, in which a thread that waits for the GIL can wake up. */
 enum { VISIT_NS = 4000000, GIVE_WAY_NS = 50000 };
 
 struct vc_worker {
@@ -28,10 +28,10 @@ struct vc_worker {
     void *user;
     double ns_per_frame;
     pthread_t thread;
-    vc_thread own;        /* what the thread was given */
-    bool urgent;          /* it may ask for a priority */
+    vc_thread own;        /* what the system has granted to the thread */
+    bool urgent;          /* the thread may ask for a priority */
     _Atomic bool running; /* written by control */
-    long owner;           /* the process that has the thread; a forked child has not */
+    long owner;           /* the process that has the thread; a forked child does not have it */
     _Atomic bool quit;
     _Atomic bool ended;
 
@@ -39,8 +39,8 @@ struct vc_worker {
     bool waited_for;
     pthread_mutex_t lock;
     pthread_cond_t moved;
-    uint64_t cycles;  /* that the IO thread has run; under `lock` */
-    uint64_t settled; /* after which the worker had nothing left to do; under `lock` */
+    uint64_t cycles;  /* cycles that the IO thread has run; under `lock` */
+    uint64_t settled; /* the cycle after which the worker had no work left; under `lock` */
 };
 
 static void nap(int64_t ns) {
@@ -68,7 +68,7 @@ static void settle(void *user) {
 /* ---- worker ------------------------------------------------------------------------------------
  */
 
-/* Of this thread; without what it waits. */
+/* Computing time of this thread, without the time that it waits. */
 static int64_t processor_ns(void) {
     struct timespec taken;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &taken);
@@ -81,9 +81,9 @@ static void rest(const vc_worker *worker) {
     }
 }
 
-/* Makes what is due, with the GIL in hand from block to block (docs/decisions/0009). Others get it
- * before Python would take it away, which it does in the middle of a callback: then nobody knows
- * that this waits for it; and which it does not do to C code. */
+/* Makes all blocks that are due, and keeps the GIL between them (docs/decisions/0009). It releases
+ * the GIL before Python would take it away. Python does so in the middle of a callback, and then
+ * the worker's wait for the GIL is not measured. It cannot do so while C code runs. */
 static bool make_all(vc_worker *worker) {
     bool quit = false;
     int64_t since_ns = processor_ns();
@@ -176,7 +176,8 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
 
 void vc_worker_free(vc_worker *worker) {
     if (worker != NULL) {
-        if (worker->owner == (long)getpid()) { /* else it would wait for who waits in the parent */
+        if (worker->owner ==
+            (long)getpid()) { /* in a child it could wait for the parent's threads */
             pthread_mutex_destroy(&worker->lock);
             pthread_cond_destroy(&worker->moved);
         }
@@ -233,7 +234,7 @@ bool vc_worker_join(vc_worker *worker, int64_t deadline_ns) {
     return true;
 }
 
-enum { LOOK_NS = 5000000 }; /* by which the end of a stream may be noticed too late */
+enum { LOOK_NS = 5000000 }; /* the end of a stream may be noticed so much too late */
 
 bool vc_wait_finished(const vc_engine *engine, int64_t timeout_ns) {
     int64_t until_ns = vc_clock_ns() + timeout_ns;

@@ -2,9 +2,10 @@
  *
  * A block is called in one of three ways, depending on how it lies to the cycles:
  *   whole    the block lies inside one cycle: input is copied, the code is called, output is
- * copied. There is no delay ahead    output only, and the block spans cycles: it is called when its
- * first frame is due behind   with input, and the block spans cycles: it is called when its last
- * frame has arrived. In a duplex stream, its output is then played one block later ("latched")
+ *            copied. There is no delay
+ *   ahead    output only, and the block spans cycles: it is called when its first frame is due
+ *   behind   with input, and the block spans cycles: it is called when its last frame has arrived.
+ *            In a duplex stream, output is then played one block later ("latched")
  */
 #include "audio.h"
 #include "engine.h"

@@ -1,28 +1,32 @@
-/* voicecoil_bridge.h - threads that Python has never seen call Python functions.
+/* voicecoil_bridge.h - lets threads that Python did not create call Python functions.
  *
- * An audio API, a MIDI driver, a camera, a decoder: each calls back on threads of its own. This is
- * the bridge by which voicecoil's streams let such threads into Python, for any extension module:
+ * Audio APIs, MIDI drivers, cameras and decoders call back on threads of their own. voicecoil's
+ * streams let such threads into Python through a bridge. This header offers the bridge to any
+ * extension module:
  *
- *   - a thread gets one Python thread state, in the interpreter that was remembered when the gate
- *     was made, and keeps it: a call costs fractions of a microsecond, PyGILState_Ensure ten;
- *   - the arguments of its calls are made once and changed in place: a call allocates nothing;
- *   - the first exception is kept until somebody takes it;
- *   - recursion stops with RecursionError before the thread's stack ends, however small that is;
- *   - when the program ends all gates are closed before the interpreter is, and threads that go on
- *     calling are turned away. An extension has nothing to do for that;
- *   - the callable may live in an interpreter with a GIL of its own, so that nothing that the
- * program does makes it late (Python 3.12 and later).
+ *   - A thread gets one Python thread state, in the interpreter that made the gate, and keeps it.
+ *     A call takes fractions of a microsecond. PyGILState_Ensure takes ten.
+ *   - The arguments of a thread's calls are made once and changed in place.
+ *     A call allocates nothing.
+ *   - The first exception is kept until it is taken.
+ *   - Code that recurses too deeply raises RecursionError before the thread's stack ends, however
+ *     small the stack is.
+ *   - At exit, all gates are closed before the interpreter ends. Threads that continue to call get
+ *     VOICECOIL_CLOSED. An extension has nothing to do for that.
+ *   - The callable may be in an interpreter with a GIL of its own. Then no other code of the
+ *     program makes it late (Python 3.12 and later).
  *
  * Words
- *   gate   a Python callable, the interpreter that it belongs to, and whether it may still be
- * called way    one thread's way through a gate
+ *   gate   a Python callable, its interpreter, and whether it may still be called
+ *   way    one thread's access to a gate
  *
  * Threads
  *   [python]   attached to the main interpreter
- *   [thread]   any thread, not attached to Python; the functions for a way: always the same one
+ *   [thread]   any thread, not attached to Python; always the same thread for one way
  *   [inside]   called by the bridge on such a thread, attached to the gate's interpreter
- *   Any number of threads may go through one gate; in turn, as they need its interpreter's GIL;
- *   on a free-threaded Python at the same time.
+ *
+ *   Any number of threads may use one gate. They run one after the other, because each needs the
+ *   GIL of the gate's interpreter. On a free-threaded Python they run at the same time.
  *
  * Use
  *   compile with voicecoil.get_include(); link with nothing
@@ -46,8 +50,8 @@
 extern "C" {
 #endif
 
-/* Grows when something in here changes its meaning. What is new is appended to the structures, and
- * seen by `bytes`. */
+/* Grows when something in this header changes its meaning. New functions are appended to the
+ * structures. `bytes` tells whether they exist. */
 #define VOICECOIL_BRIDGE_VERSION 1u
 
 typedef struct voicecoil_gate voicecoil_gate;
@@ -55,69 +59,72 @@ typedef struct voicecoil_way voicecoil_way;
 
 enum {
     VOICECOIL_OK = 0,
-    VOICECOIL_RAISED = -1, /* there was an exception; it is kept, and calls may go on */
-    VOICECOIL_CLOSED = -2  /* nothing was called, and nothing will be */
+    VOICECOIL_RAISED = -1, /* there was an exception, which is kept; further calls are possible */
+    VOICECOIL_CLOSED = -2  /* the callable was not called, and will not be called again */
 };
 
-/* What an extension does around a call. All [inside]; in an isolated interpreter they may use only
- * objects made there. Any of them may be NULL. */
+/* Functions that an extension runs around a call. All are called [inside]. In an isolated
+ * interpreter they may use only objects that were made there. Each of them may be NULL. */
 typedef struct voicecoil_gate_functions {
-    /* New reference to the tuple of arguments for all calls of one thread. NULL with an exception:
-     * way_new gives no way. NULL function: no arguments. */
+    /* Returns a new reference to the tuple of arguments for all calls of one thread. If it returns
+     * NULL with an exception, way_new returns NULL. Without this function there are no arguments.
+     */
     PyObject *(*arguments)(void *user);
-    /* Before each call: changes what is in the arguments (the items of a list, the bytes of a
-     * bytearray). `event` is what `call` was given. -1 with an exception: the callable is not
-     * called. */
+    /* Called before each call. Changes the content of the arguments (the items of a list, the bytes
+     * of a bytearray). `event` is the argument of `call`. If it returns -1 with an exception, the
+     * callable is not called. */
     int (*before)(PyObject *arguments, void *event, void *user);
-    /* After a call that returned: looks at the result, a borrowed reference. -1 with an exception:
-     * that is kept. */
+    /* Called after a call that returned. `result` is a borrowed reference. If it returns -1 with an
+     * exception, the exception is kept. */
     int (*after)(PyObject *result, void *event, void *user);
-    void *user; /* for all three; alive as long as the gate */
+    void *user; /* the argument of all three; must live as long as the gate */
 } voicecoil_gate_functions;
 
 typedef struct voicecoil_bridge_api {
     uint32_t version; /* VOICECOIL_BRIDGE_VERSION */
     uint32_t bytes;   /* of this structure */
 
-    /* A gate to `callable`, which it keeps. The structure is copied; `functions` may be NULL. NULL
-     * with an exception: TypeError, MemoryError; RuntimeError when the program is ending. [python]
-     */
+    /* Makes a gate for `callable` and keeps a reference to it. The structure is copied. `functions`
+     * may be NULL. Returns NULL with an exception: TypeError, MemoryError, or RuntimeError if the
+     * program is ending. [python] */
     voicecoil_gate *(*gate_new)(PyObject *callable, const voicecoil_gate_functions *functions);
-    /* A gate to the callable "module:name", imported in an interpreter of its own. NULL with an
-     * exception: as opening a stream with isolated=True, among them NotImplementedError before 3.12
-     * and ImportError. [python] */
+    /* Makes a gate for the callable "module:name", which is imported in an interpreter of its own.
+     * Returns NULL with the exceptions of a stream with isolated=True, among them
+     * NotImplementedError before 3.12 and ImportError. [python] */
     voicecoil_gate *(*gate_new_isolated)(const char *name,
                                          const voicecoil_gate_functions *functions);
-    /* After it no call begins or is running, and no thread has a state in the interpreter. Waits
-     * for calls that are running, without the GIL. 0; or -1 with TimeoutError, the gate being
-     * closed for new calls; or with RuntimeError in a call through this gate. The second time does
-     * nothing. [python] */
+    /* Closes the gate. Waits without the GIL for calls that are running. After that no call runs or
+     * begins, and no thread has a state in the interpreter. Returns 0. Returns -1 with TimeoutError
+     * if a call did not return in time; then the gate is closed for new calls. Returns -1 with
+     * RuntimeError inside a call through this gate. A second call does nothing. [python] */
     int (*gate_close)(voicecoil_gate *gate, double timeout_s);
-    /* New reference to the first exception since the last look; NULL without an error set: none.
-     * From an isolated interpreter it is an IsolatedCallbackError with the traceback as text. What
-     * is not taken is shown at the gate's end. [python] */
+    /* Returns a new reference to the first exception since the last call, or NULL without an error
+     * set if there is none. An exception of an isolated interpreter becomes an
+     * IsolatedCallbackError with the traceback as text. An exception that is not taken is printed
+     * when the gate ends. [python] */
     PyObject *(*gate_take_exception)(voicecoil_gate *gate);
-    /* How many exceptions came while one was kept; they were dropped. [python], [thread] */
+    /* Number of exceptions that were dropped because another one was kept. [python], [thread] */
     uint64_t (*gate_dropped_exceptions)(const voicecoil_gate *gate);
-    /* Closes it if that was not done, waiting a second at most, and gives it back. Ways may be
-     * left: they are closed, and freed by their threads. [python] */
+    /* Closes the gate if it is open, waiting for at most a second, and frees it. Ways may still
+     * exist. They are closed, and their threads free them. [python] */
     void (*gate_free)(voicecoil_gate *gate);
 
-    /* This thread's way through a gate, with a Python thread state and arguments of its own. The
-     * gate must not have been freed; the way then keeps what it needs of it. Takes the GIL and
-     * allocates: call it before the thread has to be in time. NULL: the gate is closed, `arguments`
-     * raised, or there is no memory. [thread] */
+    /* Makes this thread's way through a gate, with a Python thread state and arguments of its own.
+     * The gate must not have been freed. After that, the way keeps alive what it needs of the gate.
+     * This takes the GIL and allocates, so call it before the thread has to be in time. Returns
+     * NULL if the gate is closed, `arguments` raised, or memory is exhausted. [thread] */
     voicecoil_way *(*way_new)(voicecoil_gate *gate);
     /* Calls the callable: VOICECOIL_OK, VOICECOIL_RAISED or VOICECOIL_CLOSED. [thread] */
     int (*call)(voicecoil_way *way, void *event);
-    /* Drops the thread's state. Before the thread ends, also when the gate is closed. [thread] */
+    /* Drops the thread's state. Call it before the thread ends, also if the gate is closed.
+     * [thread] */
     void (*way_free)(voicecoil_way *way);
 } voicecoil_bridge_api;
 
 #define VOICECOIL_BRIDGE_CAPSULE "voicecoil._core._bridge_api"
 
-/* The bridge, for the life of the process; NULL with ImportError: voicecoil is not installed, or is
- * too old or too new for this header. [python] */
+/* Returns the bridge, which is valid for the life of the process. Returns NULL with ImportError if
+ * voicecoil is not installed, or is too old or too new for this header. [python] */
 static inline const voicecoil_bridge_api *voicecoil_bridge_import(void) {
     PyObject *module = PyImport_ImportModule("voicecoil._core");
     const voicecoil_bridge_api *api;
