@@ -20,7 +20,7 @@ from voicecoil.testing import SimulatedCoreAudio
 
 COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
 TIMEBASE = (125, 3)  # Apple silicon; Intel's 1/1 is a little cheaper
-CYCLE = {"input_channels": 0, "output_channels": 2, "block_frames": 0, "device_frames": 64}
+CYCLE = {"input_channels": 0, "output_channels": 2, "block_frames": 0, "period_frames": 64}
 DEVICES = 64
 SOURCE = Path(__file__).with_name("ioproc.c")
 # Thirty properties of a device: how it is read, in which scopes, which.

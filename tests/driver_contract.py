@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from rig import until
-from voicecoil.drivers.protocol import Device, Driver, Wanted
+from voicecoil.drivers.protocol import Device, Driver, OpenRequest
 
 
 class Rig(Protocol):
@@ -350,25 +350,25 @@ class DriverContract:
         stream.close()
 
     def test_got_is_what_runs(self, rig: Rig) -> None:
-        wanted = Wanted(rig.device, [], rig.channels, samplerate=None, block_frames=None)
-        connection = rig.driver.open_stream(wanted)
-        got = connection.got
-        assert got.samplerate > 0
-        assert 0 <= got.device_frames <= got.max_frames
-        latency = got.latency("output")
-        assert latency == replace(latency, samplerate=got.samplerate)
+        request = OpenRequest(rig.device, [], rig.channels, samplerate=None, block_frames=None)
+        connection = rig.driver.open_stream(request)
+        opened_format = connection.opened_format
+        assert opened_format.samplerate > 0
+        assert 0 <= (opened_format.period_frames or 0) <= opened_format.max_period_frames
+        latency = opened_format.latency("output")
+        assert latency == replace(latency, samplerate=opened_format.samplerate)
         assert connection.trouble() is None
         assert connection.overloads == 0
         connection.close()
         connection.close()
-        assert got.latency("output") == latency
+        assert opened_format.latency("output") == latency
 
     def test_a_dropped_connection_is_freed_at_once(self, rig: Rig) -> None:
         """What it holds of the audio system must not wait for the garbage collector."""
-        wanted = Wanted(rig.device, [], rig.channels, samplerate=None, block_frames=None)
+        request = OpenRequest(rig.device, [], rig.channels, samplerate=None, block_frames=None)
         gc.disable()
         try:
-            connection = rig.driver.open_stream(wanted)
+            connection = rig.driver.open_stream(request)
             there = weakref.ref(connection)
             connection.close()
             del connection

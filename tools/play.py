@@ -14,7 +14,7 @@ import numpy as np
 
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.drivers.choose import get_driver
-from voicecoil.drivers.protocol import HearingDriver
+from voicecoil.drivers.protocol import CapturingDriver
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -57,7 +57,7 @@ def main() -> int:
         os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
     driver = get_driver()  # says so where it is a stand-in; the command need not say it again
     os.environ.setdefault("VOICECOIL_DRIVER", driver.name)
-    virtual = isinstance(driver, HearingDriver)
+    virtual = isinstance(driver, CapturingDriver)
     command = [sys.executable, "-m", "voicecoil", "play"]
     code = run([*command, *(["--heard", str(HEARD)] if virtual else []), "--", str(source)])
     return code or (compare(source) if virtual else 0)

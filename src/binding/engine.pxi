@@ -79,18 +79,18 @@ cdef class Engine:
     cdef uint64_t run
     cdef object clock_owner
     cdef readonly uint32_t input_channels, output_channels
-    cdef readonly uint32_t device_frames
+    cdef readonly uint32_t period_frames
     """Frames that every cycle must have; 0: the number may vary."""
 
     def __init__(self, Code code, *, uint32_t input_channels, uint32_t output_channels,
-                 uint32_t block_frames, uint32_t device_frames, double samplerate_hz,
+                 uint32_t block_frames, uint32_t period_frames, double samplerate_hz,
                  uint32_t flags, clock=None):
         cdef vc_engine_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = self.input_channels = input_channels
         config.output_channels = self.output_channels = output_channels
         config.block_frames = block_frames
-        config.device_frames = self.device_frames = device_frames
+        config.period_frames = self.period_frames = period_frames
         config.samplerate_hz = samplerate_hz
         # Only Python code may keep references to a block's memory. All other code gets the memory
         # of the device.
@@ -113,7 +113,7 @@ cdef class Engine:
         vc_engine_free(self.engine)
 
     @property
-    def longest_frames(self):
+    def max_period_frames(self):
         """The most frames that a cycle may have: the lead is too short for a longer cycle."""
         code = self.code()
         return (<Worker>code).lead_frames if isinstance(code, Worker) else UINT32_MAX
@@ -161,7 +161,7 @@ cdef class Engine:
         vc_engine_end(self.engine)
 
     @cython.critical_section
-    def move(self, input_map, output_map, *, uint32_t device_frames, clock=None):
+    def move(self, input_map, output_map, *, uint32_t period_frames, clock=None):
         """Continues with another device. Call it when no cycle runs.
 
         The maps have for each channel of the engine the channel of the device's cycles, or None.
@@ -171,11 +171,11 @@ cdef class Engine:
         memset(&to, 0, sizeof(to))
         to.input_map, to.input_channels = inputs.channels, inputs.used
         to.output_map, to.output_channels = outputs.channels, outputs.used
-        to.device_frames = device_frames
+        to.period_frames = period_frames
         if clock is not None:
             to.clock_ns = (<Clock?>clock).function
             to.clock = (<Clock>clock).argument
-        self.device_frames = device_frames
+        self.period_frames = period_frames
         if not vc_engine_move(self.engine, &to):
             raise MemoryError("no memory to continue a stream with another device")
         self.clock_owner = clock

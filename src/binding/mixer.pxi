@@ -1,7 +1,7 @@
 # The mixer and its clips.
 
 
-cdef class Clip:
+cdef class MixerClip:
     """One piece of sound on its way through a mixer."""
 
     cdef vc_clip *clip
@@ -10,7 +10,7 @@ cdef class Clip:
 
     @staticmethod
     def from_memory(const float[:, ::1] frames, uint64_t loops, start_frame, float gain):
-        cdef Clip self = Clip()
+        cdef MixerClip self = MixerClip()
         cdef const float *data = &frames[0, 0] if frames.shape[0] else NULL
         self.keep = frames
         self.clip = vc_clip_from_memory(data, <uint64_t>frames.shape[0],
@@ -22,7 +22,7 @@ cdef class Clip:
 
     @staticmethod
     def from_ring(Ring ring, start_frame, float gain):
-        cdef Clip self = Clip()
+        cdef MixerClip self = MixerClip()
         self.keep = ring
         self.clip = vc_clip_from_ring(ring.ring,
                                       VC_CLIP_NOW if start_frame is None else start_frame, gain)
@@ -63,7 +63,7 @@ cdef class MixerCode(Code):
     """Mixes clips, each of which begins at an exact frame."""
 
     cdef vc_mixer *mixer
-    cdef dict clips  # by address: keeps each Clip alive as long as the IO thread may use it
+    cdef dict clips  # by address: keeps each MixerClip alive as long as the IO thread may use it
 
     def __init__(self, uint32_t channels, uint32_t capacity, bint end_when_empty):
         self.mixer = vc_mixer_new(channels, capacity, end_when_empty)
@@ -78,7 +78,7 @@ cdef class MixerCode(Code):
             vc_mixer_free(self.mixer)
 
     @cython.critical_section
-    def add(self, Clip clip):
+    def add(self, MixerClip clip):
         """Gives a clip to the mixer. Returns false if the mixer is full."""
         self.collect()
         if not vc_mixer_add(self.mixer, clip.clip):
@@ -87,7 +87,7 @@ cdef class MixerCode(Code):
         return True
 
     @cython.critical_section
-    def stop(self, Clip clip, uint32_t fade_frames):
+    def stop(self, MixerClip clip, uint32_t fade_frames):
         """Fades a clip out. Returns false if too many commands wait for the IO thread."""
         return vc_mixer_stop(self.mixer, clip.clip, fade_frames)
 

@@ -10,14 +10,14 @@ cdef class Worker(Code):
     cdef uint64_t run
 
     def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
-                 uint32_t block_frames, uint32_t device_frames, uint32_t lead_frames,
+                 uint32_t block_frames, uint32_t max_period_frames, uint32_t lead_frames,
                  double samplerate_hz, bint waited_for):
         cdef vc_lead_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = input_channels
         config.output_channels = output_channels
         config.block_frames = block_frames
-        config.device_frames = device_frames
+        config.max_period_frames = max_period_frames
         config.lead_frames = self.lead_frames = lead_frames
         config.samplerate_hz = samplerate_hz
         config.process = code.process
@@ -38,12 +38,12 @@ cdef class Worker(Code):
     def __dealloc__(self):
         vc_worker_free(self.worker)
 
-    def fit(self, uint32_t device_frames, uint32_t lead_frames, bint waited_for):
+    def fit(self, uint32_t max_period_frames, uint32_t lead_frames, bint waited_for):
         """Adapts the lead to another device. Frames that are ready are dropped.
 
         Call it while the worker thread does not run.
         """
-        if not vc_worker_fit(self.worker, device_frames, lead_frames, waited_for):
+        if not vc_worker_fit(self.worker, max_period_frames, lead_frames, waited_for):
             raise MemoryError(f"no memory for a lead of {lead_frames} frames")
         self.lead_frames = lead_frames
 

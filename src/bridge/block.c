@@ -237,7 +237,7 @@ typedef struct block_state {
     PyObject *numbers; /* see vc_py_block */
 } block_state;
 
-/* The most frames of a block whose length varies: vc_engine_block_frames cuts longer cycles. */
+/* The most frames of a block whose length varies: vc_engine_max_block_frames cuts longer cycles. */
 enum { MOST_VARYING_FRAMES = 4096 };
 
 static PyObject *make_numbers(void) {

@@ -316,7 +316,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
         uint32_t left = cycle->frames - done;
         if (engine->position == 0 && !engine->ending && !engine->latched) {
             if (fixed == 0 || left >= fixed) {
-                uint32_t frames = fixed ? fixed : smaller(left, engine->block_capacity);
+                uint32_t frames = fixed ? fixed : smaller(left, engine->max_block_frames);
                 uint32_t counted = whole_block(engine, cycle, done, frames);
                 *valid = counted ? done + counted : *valid;
                 done += frames;

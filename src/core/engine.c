@@ -8,10 +8,10 @@
 
 enum { EVENT_CAPACITY = 1024 };
 
-uint32_t vc_engine_block_frames(const vc_engine_config *config) {
+uint32_t vc_engine_max_block_frames(const vc_engine_config *config) {
     /* Cycles that are longer than promised are cut into several blocks. */
     return config->block_frames    ? config->block_frames
-           : config->device_frames ? config->device_frames
+           : config->period_frames ? config->period_frames
                                    : 4096;
 }
 
@@ -25,12 +25,12 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
     engine->config = *config;
     engine->ns_per_frame = 1e9 / config->samplerate_hz;
     engine->next_output_frame = engine->next_input_frame = VC_NO_FRAME;
-    engine->block_capacity = vc_engine_block_frames(config);
+    engine->max_block_frames = vc_engine_max_block_frames(config);
     bool fits = config->block_frames == 0 ||
-                (config->device_frames != 0 && config->device_frames % config->block_frames == 0);
+                (config->period_frames != 0 && config->period_frames % config->block_frames == 0);
     engine->latched = config->input_channels && config->output_channels && !fits;
     uint32_t channels = config->input_channels + config->output_channels;
-    float *memory = vc_memory_new((size_t)engine->block_capacity * channels, sizeof(float));
+    float *memory = vc_memory_new((size_t)engine->max_block_frames * channels, sizeof(float));
     engine->own_memory = memory;
     engine->meters =
         config->flags & VC_ENGINE_METER ? vc_memory_new(channels, sizeof *engine->meters) : NULL;
@@ -43,7 +43,7 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
     engine->input_block = config->input_block ? config->input_block : memory;
     engine->output_block = config->output_block
                                ? config->output_block
-                               : memory + (size_t)engine->block_capacity * config->input_channels;
+                               : memory + (size_t)engine->max_block_frames * config->input_channels;
     return engine;
 }
 
@@ -65,12 +65,12 @@ void vc_engine_start(vc_engine *engine) {
     engine->block_lost = 0;
     engine->gap_frames = 0;
     engine->began_ns = 0;
-    engine->valid = engine->latched ? engine->block_capacity : 0;
+    engine->valid = engine->latched ? engine->max_block_frames : 0;
     engine->ending = false;
     engine->arriving = true;
     engine->expect_input = engine->expect_output = false;
     memset(engine->output_block, 0,
-           (size_t)engine->block_capacity * engine->config.output_channels * sizeof(float));
+           (size_t)engine->max_block_frames * engine->config.output_channels * sizeof(float));
     atomic_store(&engine->state, VC_RUNNING);
 }
 

@@ -41,9 +41,9 @@ typedef struct vc_moved vc_moved; /* move.c */
 
 struct vc_engine {
     vc_engine_config config;
-    vc_moved *moved;         /* NULL: the engine is on its first device */
-    uint32_t block_capacity; /* frames that the stream's own block holds */
-    float *input_block;      /* interleaved; not used without that direction */
+    vc_moved *moved;           /* NULL: the engine is on its first device */
+    uint32_t max_block_frames; /* frames that the stream's own block holds */
+    float *input_block;        /* interleaved; not used without that direction */
     float *output_block;
     void *own_memory; /* the memory of both blocks, which the engine allocated */
 

@@ -12,8 +12,8 @@ enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64 };
 /* ---- control ----------------------------------------------------------------------------------
  */
 
-uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool duplex) {
-    return device_frames + (duplex && device_frames % block_frames != 0 ? block_frames : 0);
+uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t max_period_frames, bool duplex) {
+    return max_period_frames + (duplex && max_period_frames % block_frames != 0 ? block_frames : 0);
 }
 
 static void free_rings(vc_lead *lead) {
@@ -29,7 +29,7 @@ static void free_rings(vc_lead *lead) {
 static bool make_rings(vc_lead *lead) {
     const vc_lead_config *config = &lead->config;
     uint32_t ahead = config->lead_frames;
-    uint32_t cycle = config->device_frames;
+    uint32_t cycle = config->max_period_frames;
     bool duplex = config->input_channels && config->output_channels;
     assert(ahead >= vc_lead_shortest(config->block_frames, cycle, duplex));
     uint32_t queued =
@@ -81,9 +81,9 @@ void vc_lead_free(vc_lead *lead) {
     }
 }
 
-bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames, bool timed) {
+bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames, bool timed) {
     free_rings(lead);
-    lead->config.device_frames = device_frames;
+    lead->config.max_period_frames = max_period_frames;
     lead->config.lead_frames = lead_frames;
     lead->config.timed = timed;
     return make_rings(lead);

@@ -28,9 +28,9 @@ typedef struct vc_lead vc_lead;
 typedef struct vc_lead_config {
     uint32_t input_channels;
     uint32_t output_channels;
-    uint32_t block_frames;  /* frames in every call of `process` */
-    uint32_t device_frames; /* the longest cycle */
-    uint32_t lead_frames;   /* at least vc_lead_shortest() */
+    uint32_t block_frames;      /* frames in every call of `process` */
+    uint32_t max_period_frames; /* the longest cycle */
+    uint32_t lead_frames;       /* at least vc_lead_shortest() */
     double samplerate_hz;
     float
         *input_block; /* block_frames * channels floats, which must outlive the lead; may be NULL */
@@ -52,7 +52,8 @@ typedef struct vc_lead_config {
 
 /* The shortest lead that gives the code the duration of one cycle: one cycle, and one block more if
  * blocks of input do not fit the cycles. `duplex`: the stream has both directions. [any] */
-uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t device_frames, bool duplex) VC_REALTIME;
+uint32_t vc_lead_shortest(uint32_t block_frames, uint32_t max_period_frames,
+                          bool duplex) VC_REALTIME;
 /* Returns NULL if memory is exhausted. [control] */
 vc_lead *vc_lead_new(const vc_lead_config *config);
 /* NULL is allowed. Call it when neither a cycle nor the worker runs. [control] */
@@ -60,7 +61,7 @@ void vc_lead_free(vc_lead *lead);
 /* Adapts the lead to a device with other cycles. Frames that are ready are dropped. Returns false
  * if memory is exhausted; then the lead cannot be used any more. Call it when neither a cycle nor
  * the worker runs, and vc_lead_start afterwards. [control] */
-bool vc_lead_resize(vc_lead *lead, uint32_t device_frames, uint32_t lead_frames, bool timed);
+bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames, bool timed);
 /* Begins a new time line. Call it when neither a cycle nor the worker runs. [control] */
 void vc_lead_start(vc_lead *lead);
 /* Asks for the end. After this, only blocks whose input has arrived already are begun. What is

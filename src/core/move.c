@@ -47,11 +47,11 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     engine->arriving = true;
 
     vc_engine_config *config = &engine->config;
-    if (config->block_frames == 0 && config->device_frames != 0 &&
-        config->device_frames != move->device_frames) {
-        config->block_frames = engine->block_capacity; /* blocks keep their length */
+    if (config->block_frames == 0 && config->period_frames != 0 &&
+        config->period_frames != move->period_frames) {
+        config->block_frames = engine->max_block_frames; /* blocks keep their length */
     }
-    config->device_frames = move->device_frames;
+    config->period_frames = move->period_frames;
     config->clock_ns = move->clock_ns;
     config->clock = move->clock;
     return true;

@@ -91,11 +91,11 @@ typedef struct vc_engine_config {
     uint32_t input_channels;
     uint32_t output_channels;
     uint32_t block_frames;  /* frames per call of `process`; 0: as the device delivers */
-    uint32_t device_frames; /* frames per cycle that the device promises; 0: they vary */
+    uint32_t period_frames; /* frames per cycle that the device promises; 0: they vary */
     uint32_t flags;         /* VC_ENGINE_* */
     double samplerate_hz;
-    /* The stream's own block memory: vc_engine_block_frames * channels floats for each direction.
-     * It must live as long as the engine. NULL: the engine allocates it. */
+    /* The stream's own block memory: vc_engine_max_block_frames * channels floats for each
+     * direction. It must live as long as the engine. NULL: the engine allocates it. */
     float *input_block;
     float *output_block;
     /* The clock that cycles are timed with, ns. NULL: vc_clock_ns. [IO] */
@@ -125,7 +125,7 @@ typedef enum vc_reason {
 } vc_reason;
 
 /* Frames that the stream's own block memory holds with that configuration. [any] */
-uint32_t vc_engine_block_frames(const vc_engine_config *config) VC_REALTIME;
+uint32_t vc_engine_max_block_frames(const vc_engine_config *config) VC_REALTIME;
 /* [control] */
 vc_engine *vc_engine_new(const vc_engine_config *config);
 /* NULL is allowed. Call it when no cycle runs or will run. [control] */
@@ -159,7 +159,7 @@ typedef struct vc_move {
     const uint32_t *output_map;
     uint32_t input_channels; /* of the cycles; 0 in a direction that the engine does not have */
     uint32_t output_channels;
-    uint32_t device_frames; /* as in vc_engine_config */
+    uint32_t period_frames; /* as in vc_engine_config */
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
 } vc_move;

@@ -114,13 +114,13 @@ def counted_allocations():
     return vc_counted_allocations()
 
 
-def block_frames(uint32_t fixed_frames, uint32_t device_frames):
+def max_block_frames(uint32_t block_frames, uint32_t period_frames):
     """Frames that the stream's own block memory holds."""
     cdef vc_engine_config config
     memset(&config, 0, sizeof(config))
-    config.block_frames = fixed_frames
-    config.device_frames = device_frames
-    return vc_engine_block_frames(&config)
+    config.block_frames = block_frames
+    config.period_frames = period_frames
+    return vc_engine_max_block_frames(&config)
 
 
 include "../binding/code.pxi"

@@ -47,7 +47,7 @@ cdef extern from "voicecoil.h" nogil:
         uint32_t input_channels
         uint32_t output_channels
         uint32_t block_frames
-        uint32_t device_frames
+        uint32_t period_frames
         uint32_t flags
         double samplerate_hz
         float *input_block
@@ -58,7 +58,7 @@ cdef extern from "voicecoil.h" nogil:
         leave_fn leave
         void *user
 
-    uint32_t vc_engine_block_frames(const vc_engine_config *config)
+    uint32_t vc_engine_max_block_frames(const vc_engine_config *config)
     vc_engine *vc_engine_new(const vc_engine_config *config)
     void vc_engine_free(vc_engine *engine)
     void vc_engine_start(vc_engine *engine)
@@ -76,7 +76,7 @@ cdef extern from "voicecoil.h" nogil:
         const uint32_t *output_map
         uint32_t input_channels
         uint32_t output_channels
-        uint32_t device_frames
+        uint32_t period_frames
         clock_fn clock_ns
         void *clock
 
@@ -219,7 +219,7 @@ cdef extern from "lead.h" nogil:
         uint32_t input_channels
         uint32_t output_channels
         uint32_t block_frames
-        uint32_t device_frames
+        uint32_t max_period_frames
         uint32_t lead_frames
         double samplerate_hz
         float *input_block
@@ -265,7 +265,7 @@ cdef extern from "worker.h" nogil:
     vc_worker *vc_worker_new(const vc_lead_config *config, leave_fn leave, bint waited_for)
     void vc_worker_free(vc_worker *worker)
     vc_lead *vc_worker_lead(vc_worker *worker)
-    bint vc_worker_fit(vc_worker *worker, uint32_t device_frames, uint32_t lead_frames,
+    bint vc_worker_fit(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
                        bint waited_for)
     bint vc_worker_start(vc_worker *worker)
     vc_thread *vc_worker_thread(vc_worker *worker)

@@ -32,7 +32,7 @@ class Caller:
             input_channels=2,
             output_channels=2,
             block_frames=64,
-            device_frames=64,
+            period_frames=64,
             samplerate_hz=48_000.0,
             flags=0,
         )

@@ -40,7 +40,7 @@ static double cost(uint32_t inputs, uint32_t outputs, uint32_t frames, uint32_t 
     vc_native native = {nothing, NULL};
     vc_engine_config config = {.input_channels = inputs,
                                .output_channels = outputs,
-                               .device_frames = frames,
+                               .period_frames = frames,
                                .flags = flags,
                                .samplerate_hz = 48000,
                                .clock_ns = clock ? NULL : no_clock,
@@ -129,7 +129,7 @@ static double cost_on_a_device(void) {
         vc_device *device = vc_device_new(&device_config);
         vc_native native = {nothing, NULL};
         vc_engine_config config = {.output_channels = 2,
-                                   .device_frames = 64,
+                                   .period_frames = 64,
                                    .samplerate_hz = 48000,
                                    .clock_ns = vc_device_clock_ns,
                                    .clock = device,

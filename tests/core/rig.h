@@ -91,12 +91,12 @@ static inline int64_t rig_clock(void *user) {
 
 /* Change r->config between rig_make and rig_start. */
 static inline rig *rig_make(uint32_t input_channels, uint32_t output_channels,
-                            uint32_t block_frames, uint32_t device_frames) {
+                            uint32_t block_frames, uint32_t period_frames) {
     rig *r = calloc(1, sizeof *r);
     r->config = (vc_engine_config){.input_channels = input_channels,
                                    .output_channels = output_channels,
                                    .block_frames = block_frames,
-                                   .device_frames = device_frames,
+                                   .period_frames = period_frames,
                                    .samplerate_hz = 48000.0,
                                    .clock_ns = rig_clock,
                                    .process = rig_process,

@@ -27,7 +27,7 @@ static void whole_blocks_of_varying_cycles(void) {
 static void a_cycle_beyond_the_promise_is_cut(void) {
     rig *r = rig_make(1, 1, 0, 64);
     rig_start(r);
-    CHECK_INT(vc_engine_block_frames(&r->config), 64);
+    CHECK_INT(vc_engine_max_block_frames(&r->config), 64);
     rig_cycle(r, 150);
     CHECK_INT(r->calls, 3);
     CHECK_INT(r->blocks[2].frames, 22);

@@ -21,7 +21,7 @@ static ahead *make(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t c
     vc_lead_config config = {.input_channels = inputs,
                              .output_channels = outputs,
                              .block_frames = block,
-                             .device_frames = cycle,
+                             .max_period_frames = cycle,
                              .lead_frames = lead_frames,
                              .samplerate_hz = 48000.0,
                              .input_block = inputs ? a->input : NULL,
@@ -284,7 +284,7 @@ static void the_cause_is_told(void) {
         ahead *a = make(0, 1, 64, 64, 256);
         vc_lead_config config = {.output_channels = 1,
                                  .block_frames = 64,
-                                 .device_frames = 64,
+                                 .max_period_frames = 64,
                                  .lead_frames = 256,
                                  .samplerate_hz = 48000.0,
                                  .output_block = a->output,
@@ -489,7 +489,7 @@ static void run_stress(bool both) {
     vc_lead_config config = {.input_channels = both,
                              .output_channels = 1,
                              .block_frames = 48,
-                             .device_frames = 64,
+                             .max_period_frames = 64,
                              .lead_frames = 256,
                              .samplerate_hz = 1000.0, /* fades of 4 frames */
                              .input_block = s.input,

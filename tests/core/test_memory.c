@@ -52,7 +52,7 @@ static float block_memory[2][FRAMES * CHANNELS];
 static long faults_of(vc_process_fn process, void *user, uint32_t inputs, uint32_t outputs) {
     vc_engine_config config = {.input_channels = inputs,
                                .output_channels = outputs,
-                               .device_frames = FRAMES,
+                               .period_frames = FRAMES,
                                .flags = VC_ENGINE_METER,
                                .samplerate_hz = 48000,
                                .process = process,
@@ -109,7 +109,7 @@ static void running_ahead_touches_no_new_page(void) {
     vc_lead_config config = {.input_channels = CHANNELS,
                              .output_channels = CHANNELS,
                              .block_frames = FRAMES,
-                             .device_frames = FRAMES,
+                             .max_period_frames = FRAMES,
                              .lead_frames = 48000 / FRAMES * FRAMES,
                              .samplerate_hz = 48000,
                              .input_block = blocks[0],

@@ -46,7 +46,7 @@ static int64_t clock_of_the_test(void) { return now_ns; }
 
 static vc_engine *const engine = (vc_engine *)(uintptr_t)16;
 static const uint32_t ALL[] = {0, 1, 2, 3};
-static const vc_ma_frames ANY = {.longest = UINT32_MAX};
+static const vc_ma_frames ANY = {.max_period_frames = UINT32_MAX};
 
 static vc_ma_config plain(void) {
     now_ns = 10 * PERIOD_NS;
@@ -245,7 +245,7 @@ static void test_no_engine_is_called_after_a_detach(void) {
 static void test_another_period_than_promised_is_silence(void) {
     vc_ma_config config = plain();
     device at = open_device(&config);
-    vc_ma_io_attach(at.io, engine, (vc_ma_frames){.fixed = FRAMES}, false);
+    vc_ma_io_attach(at.io, engine, (vc_ma_frames){.period_frames = FRAMES}, false);
     vc_ma_counts counts;
     vc_ma_data(&at, output, NULL, FRAMES / 2);
     vc_ma_io_count(at.io, &counts);
@@ -635,7 +635,7 @@ static void test_jack_with_another_period_is_followed_and_asked_for_latencies_ag
     device at = {.io = io};
     vc_ma_counts counts;
     vc_ma_io_prepare(io, NULL, &latencies[1]);
-    vc_ma_io_attach(io, engine, (vc_ma_frames){.longest = FRAMES}, false);
+    vc_ma_io_attach(io, engine, (vc_ma_frames){.max_period_frames = FRAMES}, false);
     latencies[1] = FRAMES;
     call(&at);
     next_jack_cycle(FRAMES);

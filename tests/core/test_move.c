@@ -59,7 +59,7 @@ static void move(rig *r, const device *d, const uint32_t *input_map, const uint3
                   .output_map = output_map,
                   .input_channels = d->channels[0],
                   .output_channels = d->channels[1],
-                  .device_frames = d->frames,
+                  .period_frames = d->frames,
                   .clock_ns = rig_clock};
     CHECK(vc_engine_move(r->engine, &to));
 }

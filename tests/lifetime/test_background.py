@@ -13,7 +13,7 @@ import pytest
 import voicecoil as vc
 from coreaudio import simulator_path
 from rig import until
-from voicecoil.drivers.call_thread import ControlThread
+from voicecoil.drivers.call_thread import CallThread
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.polling import Watching
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -147,7 +147,7 @@ def no_thread(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 
 def test_calls_of_an_audio_system_go_on(no_thread: pytest.MonkeyPatch) -> None:
-    thread = ControlThread("calls", "the tests' audio")
+    thread = CallThread("calls", "the tests' audio")
     with pytest.raises(vc.DriverError, match="gives no thread"):
         thread.call("one", lambda: 1, 20.0)
     with pytest.raises(vc.DriverError):

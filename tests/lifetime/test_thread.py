@@ -12,7 +12,7 @@ import pytest
 
 import voicecoil as vc
 from rig import until
-from voicecoil.drivers.call_thread import ControlThread
+from voicecoil.drivers.call_thread import CallThread
 from voicecoil.drivers.polling import Watching
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork
@@ -70,7 +70,7 @@ def test_uninterrupted_work_is_done_without_a_thread(no_memory: pytest.MonkeyPat
 
 
 def test_calls_of_an_audio_system_go_on(no_memory: pytest.MonkeyPatch) -> None:
-    thread = ControlThread("calls", "the tests' audio")
+    thread = CallThread("calls", "the tests' audio")
     with pytest.raises(vc.DriverError, match="gives no thread"):
         thread.call("one", lambda: 1, 20.0)
     no_memory.undo()
@@ -105,7 +105,7 @@ def test_a_call_after_a_session_that_could_not_be_made() -> None:
         def close(self) -> None:
             pass
 
-    thread = ControlThread("calls", "the tests' audio", Session)
+    thread = CallThread("calls", "the tests' audio", Session)
     with pytest.raises(OSError, match="no session"):
         thread.call("one", lambda: 1, 60.0)
     assert thread.call("two", lambda: 2, 60.0) == 2

@@ -66,7 +66,7 @@ def ioproc(library: str, caller: str) -> None:
         input_channels=2,
         output_channels=4,
         block_frames=100,
-        device_frames=0,
+        period_frames=0,
         samplerate_hz=48_000.0,
         flags=_core.METER,
     )

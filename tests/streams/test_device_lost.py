@@ -14,7 +14,7 @@ from coded import assert_coded, coded
 from driver_contract import CodedOutput
 from losing import came_back, go_by, is_away, is_on, kinds, no_thread_stays, two_devices, unplug
 from rig import until
-from voicecoil.drivers.protocol import Driver, DriverStream, Wanted
+from voicecoil.drivers.protocol import Driver, DriverStream, OpenRequest
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 VIRTUAL = pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
@@ -486,11 +486,11 @@ class Hanging(VirtualDriver):
         self.hung = 0
         self.go_on = threading.Event()
 
-    def open_stream(self, wanted: Wanted) -> DriverStream:
-        if self.hangs and wanted.device.name == "One":
+    def open_stream(self, request: OpenRequest) -> DriverStream:
+        if self.hangs and request.device.name == "One":
             self.hung += 1
             assert self.go_on.wait(60)
-        return super().open_stream(wanted)
+        return super().open_stream(request)
 
 
 def test_an_opening_that_hangs_holds_up_no_other_stream() -> None:

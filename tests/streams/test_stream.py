@@ -493,7 +493,7 @@ class InterruptedDriver(VirtualDriver):
     """Raises KeyboardInterrupt when the driver releases the session that listed a device."""
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def shared_session(self) -> Iterator[None]:
         yield
         raise KeyboardInterrupt
 

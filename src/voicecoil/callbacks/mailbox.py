@@ -42,18 +42,18 @@ class Record:
             )
         self.fields, self.first = _layout(what, given)
         self._writes = writes
-        self.control = _block.values(self.fields, self.first, None, writes, True)
+        self.values = _block.values(self.fields, self.first, None, writes, True)
 
     def callback_side(self) -> _block.Values:
         """Return the other side of the mailbox, for a callback in this interpreter."""
-        return _block.values(self.fields, self.first, self.control, not self._writes, False)
+        return _block.values(self.fields, self.first, self.values, not self._writes, False)
 
     def for_another_interpreter(self) -> tuple[tuple[Field, ...], bytes, int]:
         """Return (fields, first record, address of the mailbox) for an isolated interpreter.
 
         `voicecoil.callbacks.isolated_bootstrap` makes the callback's side from them.
         """
-        return self.fields, self.first, _block.mailbox(self.control)
+        return self.fields, self.first, _block.mailbox(self.values)
 
 
 def _layout(what: str, given: Mapping[str, Any]) -> tuple[tuple[Field, ...], bytes]:

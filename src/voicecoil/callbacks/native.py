@@ -144,8 +144,8 @@ def native_code(native: NativeCallback, parameters: Record | None) -> _core.Nati
     """Return the native callback as a stream's code."""
     from voicecoil import _block, _core
 
-    mailbox = _block.mailbox(parameters.control) if parameters is not None else 0
-    record = parameters.control if parameters is not None else None
+    mailbox = _block.mailbox(parameters.values) if parameters is not None else 0
+    record = parameters.values if parameters is not None else None
     code = _core.NativeCode(native.address, native.user, native.keep, mailbox, record)
     _codes.add(code)
     _listen()

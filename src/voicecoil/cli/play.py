@@ -26,7 +26,7 @@ from voicecoil.cli.app import (
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
-from voicecoil.drivers.protocol import Capture, HearingDriver
+from voicecoil.drivers.protocol import Capture, CapturingDriver
 from voicecoil.errors import ArgumentError
 from voicecoil.sounds.mixing import close_outputs
 
@@ -166,7 +166,7 @@ def _capture(
         raise ArgumentError(f"--heard {str(heard)!r} is the file to play; give another name")
     chosen = get_driver(driver)
     target = find_device(device, ("output",), chosen)
-    if not isinstance(chosen, HearingDriver):
+    if not isinstance(chosen, CapturingDriver):
         raise ArgumentError(
             f"--heard: {target.name!r} belongs to the driver {chosen.name!r}; only virtual devices "
             "keep what they hear (--driver virtual)"

@@ -27,7 +27,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.thread import Thread
 from voicecoil.lifetime.uninterrupted import NobodyWaits, uninterrupted
 
-__all__ = ["AbandonedError", "ControlThread", "NotBegunError", "Session", "check_wanted"]
+__all__ = ["AbandonedError", "CallThread", "NotBegunError", "Session", "check_wanted"]
 
 Result = TypeVar("Result")
 IDLE_S = 2.0  # after this time without work the thread ends; the next call starts another one
@@ -59,7 +59,7 @@ def check_wanted() -> None:
 
 
 class _Job:
-    """One call. The lock of the `ControlThread` guards all fields except `work` and `undo`."""
+    """One call. The lock of the `CallThread` guards all fields except `work` and `undo`."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Session(Protocol):
         """Releases the session. Called after its thread was replaced and has returned."""
 
 
-class ControlThread:
+class CallThread:
     """Calls functions, one at a time, on one thread.
 
     Parameters

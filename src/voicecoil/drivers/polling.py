@@ -46,7 +46,7 @@ class Watching:
         self._thread: BackgroundThread | None = None
 
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Adds a listener, for voicecoil's control thread. Returns a function that removes it."""
+        """Adds a listener, for voicecoil's listener thread. Returns a function that removes it."""
         before = self._seen()
         exit_and_fork.register(self)
         key = object()

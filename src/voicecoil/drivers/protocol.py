@@ -27,12 +27,12 @@ __all__ = [
     "Device",
     "Driver",
     "DriverStream",
-    "Got",
-    "HearingDriver",
-    "HoldingDriver",
+    "OpenedFormat",
+    "CapturingDriver",
+    "SharedSessionDriver",
     "Latency",
     "PortsDriver",
-    "Wanted",
+    "OpenRequest",
 ]
 
 Direction = Literal["input", "output"]
@@ -147,7 +147,7 @@ class Latency:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class OpenRequest:
     """The request of a stream to a driver.
 
     Attributes
@@ -175,34 +175,39 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Got:
+class OpenedFormat:
     """The result of opening: the rate, cycles and latency that the device really has.
 
     Attributes
     ----------
     samplerate : float
-        Hz. It may differ from the wanted rate; the caller decides whether to accept it.
-    device_frames : int
-        Frames in every IO cycle; 0: they vary.
-    max_frames : int
-        Frames of the longest cycle.
-    usual_frames : int
-        Frames of most cycles, if they vary; 0: not known.
+        Hz. It may differ from the requested rate; the caller decides whether to accept it.
+    period_frames : int or None
+        Frames in every IO cycle; None: they vary.
+    max_period_frames : int
+        Frames of the longest cycle; 0: the device does not exist yet.
+    usual_period_frames : int or None
+        Frames of most cycles, if they vary; None: not known.
     latency : callable
         Returns the `Latency` of a direction that the stream has. It also works after the device
         was lost and after the stream was closed. Before the first cycle it may have to ask the
         audio system. JACK answers within the duration of a cycle, or after its other calls.
     rate_note : str
-        The end of a sentence that says why the device does not run at the wanted rate, and what
+        The end of a sentence that says why the device does not run at the requested rate, and what
         the user can do.
     """
 
     samplerate: float
-    device_frames: int
-    max_frames: int
+    period_frames: int | None
+    max_period_frames: int
     latency: Callable[[Direction], Latency]
     rate_note: str = "for another stream: use that, or close the other stream first"
-    usual_frames: int = 0
+    usual_period_frames: int | None = None
+
+    @property
+    def typical_period_frames(self) -> int | None:
+        """Frames of every cycle, or of most cycles; None: not known."""
+        return self.period_frames or self.usual_period_frames
 
 
 class DriverStream(Protocol):
@@ -210,7 +215,7 @@ class DriverStream(Protocol):
 
     Attributes
     ----------
-    got : Got
+    opened_format : OpenedFormat
         The rate, cycles and latency that the device has.
     clock : Clock or None
         The clock that times the cycles; None: the machine's.
@@ -219,7 +224,7 @@ class DriverStream(Protocol):
     """
 
     @property
-    def got(self) -> Got: ...
+    def opened_format(self) -> OpenedFormat: ...
     @property
     def clock(self) -> Clock | None: ...
     @property
@@ -264,7 +269,7 @@ class Capture(Protocol):
 
 
 @runtime_checkable
-class HearingDriver(Protocol):
+class CapturingDriver(Protocol):
     """A driver whose devices are not real and can record their output, for tests."""
 
     def capture(self, device: Device, path: str | os.PathLike[str]) -> Capture:
@@ -276,10 +281,10 @@ class HearingDriver(Protocol):
 
 
 @runtime_checkable
-class HoldingDriver(Protocol):
+class SharedSessionDriver(Protocol):
     """A driver that can share work between listing the devices and opening one of them."""
 
-    def held(self) -> AbstractContextManager[None]:
+    def shared_session(self) -> AbstractContextManager[None]:
         """Context for a call of `devices` and the `open_stream` that follows it."""
 
 
@@ -303,7 +308,7 @@ class Driver(Protocol):
     def default(self, direction: Direction) -> Device | None:
         """The device that the system uses when a program names none."""
 
-    def open_stream(self, wanted: Wanted) -> DriverStream:
+    def open_stream(self, request: OpenRequest) -> DriverStream:
         """Opens a stream that is not started yet. Raises `DriverError`."""
 
     def now_ns(self) -> int:

@@ -1,10 +1,10 @@
-"""Exit of the interpreter, forks, and the control threads.
+"""Exit of the interpreter, forks, the background thread and the listener thread.
 
-Two control threads are started when they are first needed. The first one calls tickers at
+Both threads are started when they are first needed. The background thread calls tickers at
 intervals, for example to notice that a mixer's last clip has ended. It also starts a thread for
 each task that may block, such as closing a stream that was garbage collected or that closed itself
-in its callback, so that a stream whose callback does not return delays no other one. The second
-control thread calls the listeners of the program, one after the other.
+in its callback, so that a stream whose callback does not return delays no other one. The listener
+thread calls the listeners of the program, one after the other.
 """
 
 from __future__ import annotations
@@ -234,15 +234,15 @@ def submit(task: Callable[[], None]) -> None:
 
 
 def tell(task: Callable[[], None]) -> None:
-    """Runs `task`, which calls the program's code, soon on the control thread for listeners.
+    """Runs `task`, which calls the program's code, soon on the listener thread.
 
     Tasks run in the order in which they were given.
     """
-    _control.put(task)
+    _listeners.put(task)
 
 
 def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
-    """Calls `look` every `every_s` seconds on a control thread until it returns False.
+    """Calls `look` every `every_s` seconds on the background thread until it returns False.
 
     `look` must not block, because all other tickers wait for it. Work that may block goes to
     `submit`.
@@ -266,7 +266,7 @@ def report(error: BaseException, source: object) -> None:
 
 
 _background = _BackgroundLane()
-_control = _Lane("voicecoil control")
+_listeners = _Lane("voicecoil control")
 
 
 @atexit.register
@@ -279,7 +279,7 @@ def _exit() -> None:
     for thing in _live.now():
         left_s = max(AT_LEAST_S, until - time.monotonic())
         _guarded(partial(thing.close_at_exit, left_s))
-    for lane in (_control, _background):
+    for lane in (_listeners, _background):
         lane.end(until)
     for task in _last:
         _guarded(task)
@@ -287,10 +287,10 @@ def _exit() -> None:
 
 def _after_fork_in_child() -> None:
     """Resets the module in a forked child, which has no threads and owns none of the streams."""
-    global _pid, _generation, _background, _control
+    global _pid, _generation, _background, _listeners
     _pid = os.getpid()
     _generation += 1
-    _background, _control = _BackgroundLane(), _Lane("voicecoil control")
+    _background, _listeners = _BackgroundLane(), _Lane("voicecoil control")
     _live.clear()
     _core.forget_parent()
 

@@ -7,7 +7,7 @@ import threading
 
 from voicecoil import _core
 from voicecoil.arguments import check_stream_name
-from voicecoil.drivers.protocol import Device, Driver, Got
+from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.base import CodeFactory
@@ -59,7 +59,7 @@ class Output:
             raise
         exit_and_fork.tick(self._look)
 
-    def _make_mixer(self, got: Got, inputs: int, outputs: int) -> _core.Code:
+    def _make_mixer(self, opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
         self._mixer = _core.MixerCode(outputs, CAPACITY, False)
         return self._mixer
 
@@ -86,7 +86,11 @@ class Output:
 
         This is the output latency plus the frames of one call of the mixer.
         """
-        return self.stream.latency.frames + self.stream._got.max_frames + self.stream.blocksize
+        return (
+            self.stream.latency.frames
+            + self.stream._opened_format.max_period_frames
+            + self.stream.blocksize
+        )
 
     def heard_frames(self) -> int:
         """Return the mixer's frame that the listener hears now. It is never too large.
@@ -95,7 +99,7 @@ class Output:
         are longer than the cycle, the frames behind the cycle are not counted.
         """
         mixed, cycle_ns = self.stream._newest_output()
-        cycle = self.stream._got.max_frames
+        cycle = self.stream._opened_format.max_period_frames
         size = self.stream.blocksize
         ahead = cycle if size == 0 or cycle % size == 0 else cycle + size - 1
         latency = self.stream.latency
@@ -123,7 +127,7 @@ class Output:
         with self._lock:
             self._holds -= 1
 
-    def add(self, clip: _core.Clip) -> None:
+    def add(self, clip: _core.MixerClip) -> None:
         """Start a sound. The caller must hold the output.
 
         Raises
@@ -146,7 +150,7 @@ class Output:
                     "wait() for one or stop() one first"
                 )
 
-    def stop(self, clip: _core.Clip, fade_frames: int) -> bool:
+    def stop(self, clip: _core.MixerClip, fade_frames: int) -> bool:
         """Fade a sound out and end it.
 
         Returns True if the sound has already ended, because there is no device on which to fade it.
@@ -163,7 +167,7 @@ class Output:
             return away
 
     def _look(self) -> bool:
-        """Close the device after `LINGER_S` without sounds. Runs on a control thread.
+        """Close the device after `LINGER_S` without sounds. Runs on the background thread.
 
         This time is measured with the device's clock, because no sound is heard while that clock
         stands still.

@@ -50,7 +50,7 @@ class Playback(Unique):
     def __init__(
         self,
         output: Output,
-        clip: _core.Clip,
+        clip: _core.MixerClip,
         reader: Reader | None,
         frames: int | None,
         memory_nonfinite: int = 0,
@@ -343,11 +343,11 @@ def _play_on(
     if is_array:
         frames = ready.frames * memory_loops if ready.frames and memory_loops else None
         memory = read_all(ready)
-        clip = _core.Clip.from_memory(memory, memory_loops, None, gain)
+        clip = _core.MixerClip.from_memory(memory, memory_loops, None, gain)
         output.add(clip)
         return Playback(output, clip, None, frames, count_nonfinite(memory))
     reader = Reader(ready, stream.samplerate)
-    clip = _core.Clip.from_ring(reader.ring, None, gain)
+    clip = _core.MixerClip.from_ring(reader.ring, None, gain)
     if output.may_wait:
         clip.wait_for_ring()
     output.add(clip)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout, shown
-from voicecoil.drivers.protocol import Device, Driver, Got
+from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError, FramesLostError, StreamTimeoutError
 from voicecoil.events import Event
 from voicecoil.files.gaps import MAX_GAPS
@@ -367,17 +367,19 @@ def record(
     wanted_rate = check_samplerate(samplerate)
     made: dict[str, Any] = {}
 
-    def make(got: Got, inputs: int, outputs: int) -> _core.Code:
-        rate = wanted_rate or got.samplerate
+    def make(opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
+        rate = wanted_rate or opened_format.samplerate
         made["samplerate"] = rate
         made["frames"] = frames or (max(1, round(duration_s * rate)) if duration_s else None)
-        limit = math.ceil((made["frames"] or 0) * got.samplerate / rate)
+        limit = math.ceil((made["frames"] or 0) * opened_format.samplerate / rate)
         try:
-            made["ring"] = _core.Ring(math.ceil(buffer_s * got.samplerate), inputs, MAX_GAPS)
+            made["ring"] = _core.Ring(
+                math.ceil(buffer_s * opened_format.samplerate), inputs, MAX_GAPS
+            )
         except (MemoryError, OverflowError) as error:
             raise ArgumentError(
-                f"buffer_s={buffer_s:g} s of {inputs} channels at {got.samplerate:g} Hz do not fit "
-                "into memory; give less"
+                f"buffer_s={buffer_s:g} s of {inputs} channels at {opened_format.samplerate:g} Hz "
+                "do not fit into memory; give less"
             ) from error
         code = _core.RecorderCode(made["ring"], limit, on_loss == "stop")
         made["code"] = code

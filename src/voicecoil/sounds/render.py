@@ -166,11 +166,11 @@ def _mixer_of(clips: Any, samplerate: float, frames: int) -> CodeFactory:
             )
         _check(clip)
 
-    def make(got: Any, inputs: int, outputs: int) -> _core.Code:
+    def make(opened_format: Any, inputs: int, outputs: int) -> _core.Code:
         mixer = _core.MixerCode(outputs, max(1, len(listed)), False)
         for clip in listed:
             sound, loops = _sound(clip, samplerate, outputs, max(1, frames - clip.start_frame))
-            mixer.add(_core.Clip.from_memory(sound, loops, clip.start_frame, clip.gain))
+            mixer.add(_core.MixerClip.from_memory(sound, loops, clip.start_frame, clip.gain))
         return mixer
 
     return CodeFactory(make)

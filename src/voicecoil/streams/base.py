@@ -14,7 +14,7 @@ from voicecoil.errors import ArgumentTypeError, StreamStateError, StreamTimeoutE
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.channel_map import channel_map
-from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, Connection
+from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, StreamConnection
 from voicecoil.streams.opening import open_stream
 from voicecoil.streams.properties import StreamFacts
 from voicecoil.streams.request import Callback, CodeFactory, check_request
@@ -31,11 +31,11 @@ class StreamBase(StreamFacts):
 
     def _open(self, callback: Callback | Any, **arguments: Any) -> None:
         """Open the stream; the arguments are those of the constructors."""
-        self._connection: Connection | None = None
+        self._connection: StreamConnection | None = None
         self._generation = exit_and_fork.generation()
         self._request, source = check_request(callback, **arguments)
 
-        def open_it() -> Connection:
+        def open_it() -> StreamConnection:
             self._plan, self._connection = open_stream(
                 self._request, source, self._directions, self._channel_maps
             )
@@ -43,7 +43,7 @@ class StreamBase(StreamFacts):
             self._code = self._connection.code
             return self._connection
 
-        uninterrupted("open", open_it, undo=Connection.close_unseen)
+        uninterrupted("open", open_it, undo=StreamConnection.close_unseen)
 
     def _channel_maps(self, channels: Any, device: Device) -> tuple[list[int], list[int]]:
         maps: dict[str, list[int]] = {"input": [], "output": []}
@@ -144,13 +144,13 @@ class StreamBase(StreamFacts):
         )
         self._raise_once(connection)
 
-    def _end_run(self, connection: Connection, run: int, drain: bool) -> None:
+    def _end_run(self, connection: StreamConnection, run: int, drain: bool) -> None:
         connection.ask_to_end(drain, run)
         connection.look()
         began = time.monotonic()
         tail_s = self.lead_frames / self.samplerate
         if "output" in self._directions and connection.started:
-            tail_s += self._got.latency("output").seconds
+            tail_s += self._opened_format.latency("output").seconds
         until = began + tail_s + STOP_TIMEOUT_S
         # With a stepped clock the end is not waited for, because no cycle comes unless the program
         # steps the clock.
@@ -276,13 +276,13 @@ class StreamBase(StreamFacts):
             return
         exit_and_fork.submit(connection.close_unseen)
 
-    def _refuse_in_callback(self, connection: Connection, what: str) -> None:
+    def _refuse_in_callback(self, connection: StreamConnection, what: str) -> None:
         if connection.in_callback:
             raise StreamStateError(
                 f"a callback cannot {what}; raise voicecoil.Stop to end the stream"
             )
 
-    def _raise_once(self, connection: Connection) -> None:
+    def _raise_once(self, connection: StreamConnection) -> None:
         error = connection.take_unraised()
         if error is not None:
             raise error

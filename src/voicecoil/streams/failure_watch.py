@@ -12,7 +12,7 @@ from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["Failure", "watch_for_failure"]
 
-LOOK_S = 0.25  # the control thread polls, because the IO thread cannot notify a Python thread
+LOOK_S = 0.25  # the background thread polls, because the IO thread cannot notify a Python thread
 
 
 class Failure:
@@ -59,7 +59,7 @@ _running: Alive[Running] = Alive()
 
 
 def watch_for_failure(one: Running) -> None:
-    """Watches `one` on the control thread from now on, until it has ended."""
+    """Watches `one` on the background thread from now on, until it has ended."""
     _running.add(one)
     exit_and_fork.tick(_look, LOOK_S)
 

@@ -6,13 +6,13 @@ import math
 from typing import Any, Literal
 
 from voicecoil import _core
-from voicecoil.drivers.protocol import Got
+from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.streams import realtimekit
 
-__all__ = ["Ahead", "Home", "check_home"]
+__all__ = ["LeadWorker", "LatencyMode", "check_latency_mode"]
 
-Home = Literal["safe", "low"] | float
+LatencyMode = Literal["safe", "low"] | float
 
 # Twelve times the 5 ms after which CPython makes a thread give up the GIL. It is also longer than
 # ordinary programs hold the GIL in one piece.
@@ -21,38 +21,39 @@ SAFE_CYCLES = 2
 UNKNOWN_FRAMES = 512  # assumed frames per cycle of a device that does not exist yet
 
 
-def check_home(home: Home, own_home: bool, zero_copy: Any) -> None:
-    """Refuses combinations that cannot work. `own_home`: the code is native or isolated.
+def check_latency_mode(latency_mode: LatencyMode, own_thread: bool, zero_copy: Any) -> None:
+    """Refuses combinations that cannot work. `own_thread`: the code is native or isolated.
 
     Raises
     ------
     ArgumentError
     """
-    if own_home and not isinstance(home, str):
+    if own_thread and not isinstance(latency_mode, str):
         raise ArgumentError(
-            f"latency={home!r}; a native or isolated callback runs on the device's thread and "
-            "needs no lead: leave latency out"
+            f"latency={latency_mode!r}; a native or isolated callback runs on the device's thread "
+            "and needs no lead: leave latency out"
         )
-    if zero_copy and not own_home and home != "low":
+    if zero_copy and not own_thread and latency_mode != "low":
         raise ArgumentError(
-            f"zero_copy=True with latency={home!r}; the device's own memory is there only on its "
-            'own thread: give latency="low", or leave zero_copy out'
+            f"zero_copy=True with latency={latency_mode!r}; the device's own memory is there only "
+            'on its own thread: give latency="low", or leave zero_copy out'
         )
 
 
-def blocks_ahead(blocksize: int | None, got: Got) -> int:
-    """Frames per block of a worker. Without `blocksize`, the usual frames of the device's cycle."""
-    return blocksize or got.device_frames or got.usual_frames or got.max_frames or UNKNOWN_FRAMES
+def lead_block_frames(block_frames: int | None, opened_format: OpenedFormat) -> int:
+    """Frames per block of a worker. None: those of the device's usual cycle."""
+    cycle = opened_format.typical_period_frames or opened_format.max_period_frames
+    return block_frames or cycle or UNKNOWN_FRAMES
 
 
-class Ahead:
+class LeadWorker:
     """A callback on a thread of its own, ahead of the device.
 
     Parameters
     ----------
     code : Code
-    home : "safe" or float
-    got : Got
+    latency_mode : "safe" or float
+    opened_format : OpenedFormat
     waited_for : bool
         The device's clock is not real, and its IO thread waits for the callback, so that a test
         always hears the same. A device in real time never waits.
@@ -70,39 +71,46 @@ class Ahead:
     def __init__(
         self,
         code: _core.Code,
-        home: Home,
-        got: Got,
+        latency_mode: LatencyMode,
+        opened_format: OpenedFormat,
         waited_for: bool,
         channels: tuple[int, int],
         block_frames: int,
     ) -> None:
-        self._home = home
+        self._latency_mode = latency_mode
         self._duplex = all(channels)
         self._block_frames = block_frames
         self._waited_for = waited_for
         self._running = False
         self._run = 0
-        self._seen = got.max_frames > 0
-        self.lead_frames = self._lead(got)
-        self.worker = _core.Worker(
+        self._seen = opened_format.max_period_frames > 0
+        self.lead_frames = self._lead(opened_format)
+        self.code = _core.Worker(
             code,
             input_channels=channels[0],
             output_channels=channels[1],
             block_frames=block_frames,
-            device_frames=got.max_frames or UNKNOWN_FRAMES,
+            max_period_frames=opened_format.max_period_frames or UNKNOWN_FRAMES,
             lead_frames=self.lead_frames,
-            samplerate_hz=got.samplerate,
+            samplerate_hz=opened_format.samplerate,
             waited_for=waited_for,
         )
 
-    def _lead(self, got: Got) -> int:
-        cycle = got.max_frames or UNKNOWN_FRAMES  # the longest cycle takes all its frames at once
-        wanted_s = self._home if isinstance(self._home, float) else SAFE_LEAD_S
-        least = 0 if isinstance(self._home, float) else SAFE_CYCLES * (got.usual_frames or cycle)
-        frames = max(math.ceil(wanted_s * got.samplerate), cycle, least)
-        if got.device_frames:
+    def _lead(self, opened_format: OpenedFormat) -> int:
+        # The longest cycle takes all its frames at once.
+        cycle, period = (
+            opened_format.max_period_frames or UNKNOWN_FRAMES,
+            opened_format.period_frames,
+        )
+        if isinstance(self._latency_mode, float):
+            lead_s, least = self._latency_mode, 0
+        else:
+            lead_s = SAFE_LEAD_S
+            least = SAFE_CYCLES * (opened_format.usual_period_frames or cycle)
+        frames = max(math.ceil(lead_s * opened_format.samplerate), cycle, least)
+        if period is not None:
             frames = -(-frames // cycle) * cycle
-        fits = got.device_frames and got.device_frames % self._block_frames == 0
+        fits = period is not None and period % self._block_frames == 0
         return frames + (self._block_frames if self._duplex and not fits else 0)
 
     @property
@@ -120,26 +128,26 @@ class Ahead:
         """
         self._run = run
         self._running = True  # set first, so that `join` also ends an interrupted start
-        if not self.worker.start(run):
+        if not self.code.start(run):
             self._running = False
             raise DriverError(
                 "the system gives no thread; end some of the program's", call="pthread_create"
             )
         if not self._waited_for:
-            realtimekit.raise_soon(self.worker)
+            realtimekit.raise_soon(self.code)
 
     def stop(self, run: int) -> None:
         """Asks for the end of that run after all frames that were made were played."""
-        self.worker.stop(run)
+        self.code.stop(run)
 
     def quit(self, run: int) -> None:
         """Asks for the end of that run after the current block."""
-        self.worker.quit(run)
+        self.code.quit(run)
 
     def join(self, timeout_s: float) -> bool:
         """Ends the thread. Returns False if its callback did not return in time."""
-        self.worker.quit(self._run)
-        if self._running and not self.worker.join(timeout_s):
+        self.code.quit(self._run)
+        if self._running and not self.code.join(timeout_s):
             return False
         self._running = False
         return True
@@ -147,21 +155,22 @@ class Ahead:
     @property
     def ended(self) -> bool:
         """Whether no thread runs its callback."""
-        return self.worker.ended
+        return self.code.ended
 
-    def fit(self, got: Got, waited_for: bool, timeout_s: float) -> bool:
+    def fit(self, opened_format: OpenedFormat, waited_for: bool, timeout_s: float) -> bool:
         """Adapts the worker to another device. False: its callback did not return in time.
 
         Frames that were made but not played yet are played on the new device, unless its cycles are
         too long for the present lead.
         """
-        if self._seen and got.max_frames <= self.lead_frames and waited_for == self._waited_for:
+        lead_suffices = self._seen and opened_format.max_period_frames <= self.lead_frames
+        if lead_suffices and waited_for == self._waited_for:
             return True
         if not self.join(timeout_s):
             return False
         self._seen = True
         self._waited_for = waited_for
-        self.lead_frames = self._lead(got)
-        self.worker.fit(got.max_frames, self.lead_frames, waited_for)
+        self.lead_frames = self._lead(opened_format)
+        self.code.fit(opened_format.max_period_frames, self.lead_frames, waited_for)
         self.start(self._run)
         return True

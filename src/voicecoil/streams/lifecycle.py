@@ -25,13 +25,13 @@ from voicecoil.errors import (
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.streams.current_device import CurrentDevice
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
-from voicecoil.streams.lead import Ahead
-from voicecoil.streams.place import Place
+from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.rate_check import RateCheck
-from voicecoil.streams.recovery import Arrival, Recovery, watch
+from voicecoil.streams.recovery import OpenedDevice, Recovery, watch
 
-__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "Connection", "Place", "State"]
+__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "StreamConnection", "CurrentDevice", "State"]
 
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
@@ -43,7 +43,7 @@ POLL_S = 0.002
 AT_LEAST_S = 0.05  # for stopping the device, even if the callback has used up the whole time
 
 
-class Connection:
+class StreamConnection:
     """The engine, code and device of a stream.
 
     A connection holds no reference to the stream object. It can therefore outlive a stream that was
@@ -52,27 +52,27 @@ class Connection:
     Parameters
     ----------
     driver : Driver
-    place : Place
+    current : CurrentDevice
     code : Code
     engine : Engine
     recovery : Recovery or None
         None: a lost device ends the stream.
-    ahead : Ahead or None
+    worker : LeadWorker or None
         The worker that runs the code ahead of the device. None: the IO thread runs the code.
     """
 
     def __init__(
         self,
         driver: Driver,
-        place: Place,
+        current: CurrentDevice,
         code: _core.Code,
         engine: _core.Engine,
         recovery: Recovery | None = None,
-        ahead: Ahead | None = None,
+        worker: LeadWorker | None = None,
     ) -> None:
         self._driver = driver
-        self.place = place
-        self.clock = place.driver_stream.clock if place.driver_stream is not None else None
+        self.current = current
+        self.clock = current.driver_stream.clock if current.driver_stream is not None else None
         self.code: _core.Code | None = code
         self.engine = engine
         # Guards the fields that follow. A thread checks and changes them under one acquisition. The
@@ -88,7 +88,7 @@ class Connection:
         self.failure = Failure()
         self.told_stuck = False  # an error that says that the callback is stuck was raised
         self._recovery = recovery
-        self.ahead = ahead
+        self.worker = worker
         self._overdue_run = 0  # the run whose end did not come in time
         # What is told or raised once, and asked for in signal handlers and callbacks: each step is
         # one of the container's own, for there can be no lock.
@@ -99,12 +99,12 @@ class Connection:
         self._failure: Exception | None = None
         self._news: deque[Event] = deque()
         self._earlier_overloads = 0  # overloads on the devices that the stream has left
-        self._expect_rate(place.got.samplerate)
+        self._expect_rate(current.opened_format.samplerate)
 
     @property
     def driver_stream(self) -> DriverStream | None:
         """The driver's stream on the device. None: the stream is on no device."""
-        return self.place.driver_stream
+        return self.current.driver_stream
 
     @property
     def stands_still(self) -> bool:
@@ -157,10 +157,10 @@ class Connection:
         self._ending.add(run)
         if not drain:
             self.engine.abort(run)
-            if self.ahead is not None:
-                self.ahead.quit(run)
-        elif self.ahead is not None:
-            self.ahead.stop(run)
+            if self.worker is not None:
+                self.worker.quit(run)
+        elif self.worker is not None:
+            self.worker.stop(run)
         else:
             self.engine.stop(run)
 
@@ -182,7 +182,7 @@ class Connection:
 
     @property
     def _has_returned(self) -> bool:
-        return self.ahead is None or self.ahead.ended
+        return self.worker is None or self.worker.ended
 
     def is_over(self, run: int) -> bool:
         """Whether that run is over: no callback of it runs or will run."""
@@ -221,7 +221,7 @@ class Connection:
                 raise StreamClosedError("the stream was closed meanwhile")
             if self.state() in ("running", "waiting", "draining"):
                 raise StreamStateError("the stream runs already; stop() it first")
-            if self.running or (self.ahead is not None and self.ahead.running):
+            if self.running or (self.worker is not None and self.worker.running):
                 self._halt(STOP_TIMEOUT_S)  # it had ended by itself
             self._begin(self.run + 1)
             if self.driver_stream is not None:
@@ -241,14 +241,14 @@ class Connection:
         self._lost.clear()
         self._untold.clear()
         self._failure = None
-        self._expect_rate(self.place.got.samplerate)
+        self._expect_rate(self.current.opened_format.samplerate)
         self.failure.begin()
         self.ended_by = ""
         self.phase = "away" if self.driver_stream is None else "started"
         try:
             self.engine.start(run)
-            if self.ahead is not None:
-                self.ahead.start(run)
+            if self.worker is not None:
+                self.worker.start(run)
         except BaseException:
             self.phase = "idle"
             raise
@@ -294,10 +294,10 @@ class Connection:
         until = time.monotonic() + timeout_s
         if self.away:
             self.phase = "idle"
-        returned = self.ahead is None or self.ahead.join(timeout_s)
+        returned = self.worker is None or self.worker.join(timeout_s)
         driver_stream = self.driver_stream
         runs = self.started and driver_stream is not None
-        if runs and self.ahead is None:
+        if runs and self.worker is None:
             self._let_io_thread_leave()
         if for_good and isinstance(self.code, _core.PythonCode):
             self.code.shut()  # also when the device cannot be stopped
@@ -315,14 +315,14 @@ class Connection:
             self._overdue_run = self.run
             self.engine.end()
             raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
-        if runs or self.ahead is not None:
+        if runs or self.worker is not None:
             self._stopped()
 
     def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
         self.phase = phase
         self._collect_exception()
         code = self.code
-        over = self.ahead is None or not self.ahead.running
+        over = self.worker is None or not self.worker.running
         if over and isinstance(code, _core.PythonCode) and code.has_orphan:
             _reap(code)
 
@@ -481,8 +481,9 @@ class Connection:
         measured = check.note(host_ns, frames)
         if measured is not None and check is self._rate_check:
             self._rate_trouble = DeviceLostError(
-                f"{self.place.device.name!r} runs at {measured:.0f} Hz, and its audio system says "
-                f"{self.place.got.samplerate:g} Hz: its rate was changed without a notification"
+                f"{self.current.device.name!r} runs at {measured:.0f} Hz, and its audio system "
+                f"says {self.current.opened_format.samplerate:g} Hz: its rate was changed without "
+                "a notification"
             )
             self.trouble()
 
@@ -600,40 +601,42 @@ class Connection:
         self._news.append(self._event("lost", str(trouble)))
 
     def _let_go(self, driver_stream: DriverStream) -> None:
-        self.place = replace(self.place, driver_stream=None)
+        self.current = replace(self.current, driver_stream=None)
         self._earlier_overloads += driver_stream.overloads
 
     def _find_device(self) -> None:
         assert self._recovery is not None
-        for arrival in self._recovery.arrivals(self.place.device):
-            if self._settle(arrival):
+        for opened in self._recovery.open_candidates(self.current.device):
+            if self._settle(opened):
                 return
         if self._recovery.refusal is not None:
             self.fail(self._recovery.refusal)
 
-    def _settle(self, arrival: Arrival) -> bool:
+    def _settle(self, opened: OpenedDevice) -> bool:
         """Goes on with that device. Returns False if the device does not start."""
-        driver_stream, got = arrival.driver_stream, arrival.driver_stream.got
+        driver_stream, opened_format = opened.driver_stream, opened.driver_stream.opened_format
         with self.lock:
             if self.closed or not self.away:
                 driver_stream.close()
                 return True
             assert self._recovery is not None
             self.clock = driver_stream.clock
-            back = self._event("back", arrival.device.name)
+            back = self._event("back", opened.device.name)
             try:
-                if self.ahead is not None and not self.ahead.fit(
-                    got, driver_stream.clock is not None, STOP_TIMEOUT_S
+                if self.worker is not None and not self.worker.fit(
+                    opened_format, driver_stream.clock is not None, STOP_TIMEOUT_S
                 ):
                     driver_stream.close()
                     return False
                 if self.ending:
                     self.ask_to_end(drain=False)  # asked for while the worker was started anew
                 self.engine.move(
-                    arrival.input_map,
-                    arrival.output_map,
-                    # Ahead, the lead makes blocks of the cycles as they come.
-                    device_frames=0 if self.ahead is not None else got.device_frames,
+                    opened.input_map,
+                    opened.output_map,
+                    # With a worker, the lead makes blocks of the cycles as they come.
+                    period_frames=0
+                    if self.worker is not None
+                    else opened_format.period_frames or 0,
                     clock=driver_stream.clock,
                 )
                 driver_stream.start(self.engine)
@@ -646,8 +649,8 @@ class Connection:
                 driver_stream.stop(STOP_TIMEOUT_S)
                 driver_stream.close()
                 return True
-            self.place = Place(arrival.device, got, driver_stream)
-            self._expect_rate(got.samplerate)
+            self.current = CurrentDevice(opened.device, opened_format, driver_stream)
+            self._expect_rate(opened_format.samplerate)
             self._recovery.settled()
             self._news.append(back)
             self.phase = "started"

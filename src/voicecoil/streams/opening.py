@@ -15,17 +15,17 @@ from voicecoil.drivers.protocol import (
     Direction,
     Driver,
     DriverStream,
-    HoldingDriver,
+    OpenRequest,
     PortsDriver,
-    Wanted,
+    SharedSessionDriver,
 )
 from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
 from voicecoil.lifetime import exit_and_fork
-from voicecoil.streams.lead import Ahead
-from voicecoil.streams.lifecycle import Connection
-from voicecoil.streams.place import Place
+from voicecoil.streams.current_device import CurrentDevice
+from voicecoil.streams.lead import LeadWorker
+from voicecoil.streams.lifecycle import StreamConnection
 from voicecoil.streams.plan import StreamPlan, make_plan
-from voicecoil.streams.recovery import Recovery, absent_got, find_or_await
+from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
 from voicecoil.streams.request import CodeSource, StreamRequest
 
 __all__ = ["ChannelMaps", "open_stream"]
@@ -38,7 +38,7 @@ def open_stream(
     source: CodeSource,
     directions: tuple[Direction, ...],
     channel_maps: ChannelMaps,
-) -> tuple[StreamPlan, Connection]:
+) -> tuple[StreamPlan, StreamConnection]:
     """Open the device and make everything that runs on it. Nothing is started.
 
     Parameters
@@ -59,26 +59,26 @@ def open_stream(
     code: _core.Code | None = None
     try:
         code = _make_code(plan, source)
-        ahead = None
+        worker = None
         if request.on_io_thread:
             if request.kind == "python" and isinstance(code, _core.PythonCode):
                 code.preempt()
         else:
-            ahead = Ahead(
+            worker = LeadWorker(
                 code,
-                request.home,
-                plan.got,
+                request.latency_mode,
+                plan.opened_format,
                 plan.waited_for,
                 plan.channels,
-                plan.fixed_frames or 0,
+                plan.block_frames or 0,
             )
-        connection = Connection(
+        connection = StreamConnection(
             plan.driver,
-            Place(plan.device, plan.got, driver_stream),
+            CurrentDevice(plan.device, plan.opened_format, driver_stream),
             code,
-            _make_engine(plan, code, ahead),
+            _make_engine(plan, code, worker),
             _make_recovery(plan),
-            ahead,
+            worker,
         )
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):
@@ -99,12 +99,17 @@ def _open_device(
     driver = get_driver(request.driver, waits=policy != "stop")
     driver_stream = None
     try:
-        with driver.held() if isinstance(driver, HoldingDriver) else contextlib.nullcontext():
+        session = (
+            driver.shared_session()
+            if isinstance(driver, SharedSessionDriver)
+            else contextlib.nullcontext()
+        )
+        with session:
             device, is_there = find_or_await(request.device, directions, driver, policy)
             _check_connect(request, driver, device)
             maps = channel_maps(request.channels, device)
             if is_there:
-                wanted = Wanted(
+                open_request = OpenRequest(
                     device,
                     *maps,
                     samplerate=rate,
@@ -112,17 +117,17 @@ def _open_device(
                     name=request.name,
                     connect=request.connect,
                 )
-                driver_stream = driver.open_stream(wanted)
-                got = driver_stream.got
+                driver_stream = driver.open_stream(open_request)
+                opened_format = driver_stream.opened_format
             else:
-                got = absent_got(rate or device.samplerate)
-        if rate is not None and got.samplerate != rate and request.kind != "internal":
+                opened_format = unknown_format(rate or device.samplerate)
+        if rate is not None and opened_format.samplerate != rate and request.kind != "internal":
             raise ArgumentError(
-                f"samplerate={rate:g} Hz; {device.name!r} runs at {got.samplerate:g} Hz "
-                + got.rate_note
+                f"samplerate={rate:g} Hz; {device.name!r} runs at {opened_format.samplerate:g} Hz "
+                + opened_format.rate_note
             )
         clock = driver_stream.clock if driver_stream is not None else None
-        return make_plan(request, driver, device, got, maps, clock), driver_stream
+        return make_plan(request, driver, device, opened_format, maps, clock), driver_stream
     except BaseException:
         if driver_stream is not None:
             driver_stream.close()
@@ -141,7 +146,7 @@ def _check_connect(request: StreamRequest, driver: Driver, device: Device) -> No
 def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
     request = plan.request
     if request.kind == "internal":
-        code: _core.Code = source(plan.got, *plan.channels)
+        code: _core.Code = source(plan.opened_format, *plan.channels)
         return code
     if request.kind == "native":
         return native_code(source, request.parameters)
@@ -179,7 +184,7 @@ def _view(memory: Any, arrays: str) -> Any:
     return np.asarray(memory)
 
 
-def _make_engine(plan: StreamPlan, code: _core.Code, ahead: Ahead | None) -> _core.Engine:
+def _make_engine(plan: StreamPlan, code: _core.Code, worker: LeadWorker | None) -> _core.Engine:
     request = plan.request
     flags = _core.METER if request.meter else 0
     if request.zero_copy:
@@ -187,12 +192,12 @@ def _make_engine(plan: StreamPlan, code: _core.Code, ahead: Ahead | None) -> _co
         flags |= _core.ZERO_COPY | (_core.PACKED if packed else 0)
     inputs, outputs = plan.channels
     return _core.Engine(
-        code if ahead is None else ahead.worker,
+        code if worker is None else worker.code,
         input_channels=inputs,
         output_channels=outputs,
         # The lead takes cycles as they come and makes blocks of them.
-        block_frames=0 if ahead else plan.fixed_frames or 0,
-        device_frames=0 if ahead else plan.got.device_frames,
+        block_frames=0 if worker else plan.block_frames or 0,
+        period_frames=0 if worker else plan.opened_format.period_frames or 0,
         samplerate_hz=plan.samplerate,
         flags=flags,
         clock=plan.clock,
@@ -203,7 +208,7 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
     policy = plan.request.on_device_lost
     if policy == "stop":
         return None
-    blocks = plan.request.block_frames or plan.got.device_frames or None
+    blocks = plan.request.block_frames or plan.opened_format.period_frames
     maps = (plan.input_map, plan.output_map)
     again = (plan.request.name, plan.request.connect)
     return Recovery(policy, plan.driver, maps, plan.samplerate, blocks, *again)

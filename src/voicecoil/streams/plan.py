@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from voicecoil import _core
-from voicecoil.drivers.protocol import Device, Driver, Got
-from voicecoil.streams.lead import blocks_ahead
+from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.streams.lead import lead_block_frames
 from voicecoil.streams.request import StreamRequest
 
 __all__ = ["Shape", "StreamPlan", "make_plan"]
@@ -24,11 +24,11 @@ class StreamPlan:
     driver : Driver
     device : Device
         The device on which the stream was opened. It may move to another one later.
-    got : Got
+    opened_format : OpenedFormat
         What that device made of the request.
     input_map, output_map : list of int
         The device's channel for each channel of the stream, 0-based.
-    fixed_frames : int or None
+    block_frames : int or None
         Frames of every block; None: a block is as long as the device's cycle.
     clock : Clock or None
         The clock of a device whose time is not the machine's.
@@ -37,16 +37,16 @@ class StreamPlan:
     request: StreamRequest
     driver: Driver
     device: Device
-    got: Got
+    opened_format: OpenedFormat
     input_map: list[int]
     output_map: list[int]
-    fixed_frames: int | None
+    block_frames: int | None
     clock: _core.Clock | None
 
     @property
     def samplerate(self) -> float:
         """Hz."""
-        return self.got.samplerate
+        return self.opened_format.samplerate
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -54,24 +54,24 @@ class StreamPlan:
         return len(self.input_map), len(self.output_map)
 
     @property
-    def block_frames(self) -> int:
-        """Frames of every block; 0: they vary."""
-        return self.fixed_frames or self.got.device_frames
+    def constant_block_frames(self) -> int | None:
+        """Frames of every block; None: they vary with the device's cycles."""
+        return self.block_frames or self.opened_format.period_frames
 
     @property
-    def capacity_frames(self) -> int:
+    def max_block_frames(self) -> int:
         """The most frames that a block has."""
-        return _core.block_frames(self.fixed_frames or 0, self.got.device_frames)
+        return _core.max_block_frames(self.block_frames or 0, self.opened_format.period_frames or 0)
 
     @property
     def input_shape(self) -> Shape:
         """Shape (frames, channels) of the memory of an input block; None without input."""
-        return (self.capacity_frames, len(self.input_map)) if self.input_map else None
+        return (self.max_block_frames, len(self.input_map)) if self.input_map else None
 
     @property
     def output_shape(self) -> Shape:
         """Shape (frames, channels) of the memory of an output block; None without output."""
-        return (self.capacity_frames, len(self.output_map)) if self.output_map else None
+        return (self.max_block_frames, len(self.output_map)) if self.output_map else None
 
     @property
     def waited_for(self) -> bool:
@@ -83,12 +83,14 @@ def make_plan(
     request: StreamRequest,
     driver: Driver,
     device: Device,
-    got: Got,
+    opened_format: OpenedFormat,
     maps: tuple[list[int], list[int]],
     clock: _core.Clock | None,
 ) -> StreamPlan:
     """Compute what follows from `request` and the opened device."""
     frames = request.block_frames
     if not request.on_io_thread:
-        frames = blocks_ahead(frames, got)
-    return StreamPlan(request, driver, device, got, *maps, fixed_frames=frames, clock=clock)
+        frames = lead_block_frames(frames, opened_format)
+    return StreamPlan(
+        request, driver, device, opened_format, *maps, block_frames=frames, clock=clock
+    )

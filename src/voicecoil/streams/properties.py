@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import ClassVar
 
 from voicecoil import _block, _core
-from voicecoil.drivers.protocol import Device, Direction, Driver, Got, Latency
+from voicecoil.drivers.protocol import Device, Direction, Driver, Latency, OpenedFormat
 from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
 from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
-from voicecoil.streams.lead import Ahead
-from voicecoil.streams.lifecycle import Connection, State
+from voicecoil.streams.lead import LeadWorker
+from voicecoil.streams.lifecycle import State, StreamConnection
 from voicecoil.streams.plan import StreamPlan
 from voicecoil.streams.priority import ThreadPriority, priority_of
 from voicecoil.streams.request import StreamRequest
@@ -26,23 +26,24 @@ class StreamFacts(Unique):
     """The readable properties of a stream. `StreamBase` opens, starts and ends it."""
 
     _directions: ClassVar[tuple[Direction, ...]] = ()
-    _connection: Connection | None
+    _connection: StreamConnection | None
     _generation: int
     _request: StreamRequest
     _plan: StreamPlan
     _code: _core.Code
 
     @property
-    def _ahead(self) -> Ahead | None:
-        return self._connection.ahead if self._connection is not None else None
+    def _worker(self) -> LeadWorker | None:
+        return self._connection.worker if self._connection is not None else None
 
     @property
     def _device(self) -> Device:
-        return self._plan.device if self._connection is None else self._connection.place.device
+        return self._plan.device if self._connection is None else self._connection.current.device
 
     @property
-    def _got(self) -> Got:
-        return self._plan.got if self._connection is None else self._connection.place.got
+    def _opened_format(self) -> OpenedFormat:
+        opened = self._plan if self._connection is None else self._connection.current
+        return opened.opened_format
 
     @property
     def device(self) -> Device:
@@ -57,12 +58,12 @@ class StreamFacts(Unique):
     @property
     def samplerate(self) -> float:
         """Frames per second, Hz."""
-        return self._got.samplerate
+        return self._opened_format.samplerate
 
     @property
     def blocksize(self) -> int:
         """Frames per block; 0: they vary with the device's cycles."""
-        return self._plan.block_frames
+        return self._plan.constant_block_frames or 0
 
     @property
     def zero_copy(self) -> bool:
@@ -79,7 +80,7 @@ class StreamFacts(Unique):
         """
         if self._request.parameters is None:
             raise AttributeError('open the stream with parameters={"name": first_value}')
-        return self._request.parameters.control
+        return self._request.parameters.values
 
     @property
     def results(self) -> _block.Values:
@@ -89,12 +90,12 @@ class StreamFacts(Unique):
         """
         if self._request.results is None:
             raise AttributeError('open the stream with results={"name": first_value}')
-        return self._request.results.control
+        return self._request.results.values
 
     @property
     def lead_frames(self) -> int:
         """How late the callback may be, frames; 0: it runs on the device's thread."""
-        return self._ahead.lead_frames if self._ahead is not None else 0
+        return self._worker.lead_frames if self._worker is not None else 0
 
     @property
     def worker_priority(self) -> ThreadPriority | None:
@@ -104,32 +105,32 @@ class StreamFacts(Unique):
         stream is started the priority is an ordinary one. RealtimeKit may raise it some time after
         the start.
         """
-        return priority_of(self._ahead.worker) if self._ahead is not None else None
+        return priority_of(self._worker.code) if self._worker is not None else None
 
     def _lead_frames(self) -> int:
         """Latency of the lead, or of blocks that do not fit a duplex device's cycles, frames."""
-        if self._ahead is not None:
-            return self._ahead.lead_frames
-        size, cycle = self.blocksize, self._got.device_frames
-        fits = size == 0 or (cycle != 0 and cycle % size == 0)
-        return 0 if fits or len(self._directions) < 2 else size
+        if self._worker is not None:
+            return self._worker.lead_frames
+        size, cycle = self._plan.constant_block_frames, self._opened_format.period_frames
+        fits = size is None or (cycle is not None and cycle % size == 0)
+        return 0 if size is None or fits or len(self._directions) < 2 else size
 
     def _input_wait_frames(self) -> int:
         """How many frames a block waits for its last frame, beyond the device's cycle.
 
         0 for a duplex stream, because its output latency contains this wait.
         """
-        got, size = self._got, self._plan.fixed_frames or 0
-        if "output" in self._directions or not (got.device_frames or got.usual_frames):
+        size, cycle = self._plan.block_frames, self._opened_format.typical_period_frames
+        if "output" in self._directions or size is None or cycle is None:
             return 0
-        cycle = got.device_frames or got.usual_frames
-        if size == 0 or (got.device_frames and cycle % size == 0):
+        varies = self._opened_format.period_frames is None
+        if not varies and cycle % size == 0:
             return 0
-        whole = size % cycle == 0 or not got.device_frames
+        whole = size % cycle == 0 or varies
         return max(0, size - cycle) if whole else size
 
     def _latency(self, direction: Direction) -> Latency:
-        latency = self._got.latency(direction)
+        latency = self._opened_format.latency(direction)
         lead = self._lead_frames() if direction == "output" else self._input_wait_frames()
         return replace(latency, lead_frames=latency.lead_frames + lead)
 
@@ -193,7 +194,7 @@ class StreamFacts(Unique):
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it counted nothing")
         connection = self._connection
-        worker = self._ahead.worker if self._ahead is not None else None
+        worker = self._worker.code if self._worker is not None else None
         return read_statistics(connection.engine, self._code, worker, connection.overloads)
 
     def events(self) -> list[Event]:
@@ -262,7 +263,7 @@ class StreamFacts(Unique):
                 'open a stream of the child\'s own, or use the "spawn" start method'
             )
 
-    def _alive(self) -> Connection:
+    def _alive(self) -> StreamConnection:
         self._refuse_in_fork()
         if self._connection is None or self._connection.closed:
             raise StreamClosedError("the stream is closed; open a new one")

@@ -23,9 +23,9 @@ from voicecoil.drivers.protocol import (
     Direction,
     Driver,
     DriverStream,
-    Got,
     Latency,
-    Wanted,
+    OpenedFormat,
+    OpenRequest,
 )
 from voicecoil.errors import (
     ArgumentError,
@@ -39,7 +39,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.weak_registry import Alive
 
-__all__ = ["Arrival", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
+__all__ = ["OpenedDevice", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
 
 OnDeviceLost = Literal["wait", "default", "stop"]
 
@@ -110,14 +110,16 @@ def find_or_await(
     return absent, False
 
 
-def absent_got(samplerate: float) -> Got:
-    """A `Got` for a device that does not exist yet: its cycles and latencies are unknown."""
+def unknown_format(samplerate: float) -> OpenedFormat:
+    """An `OpenedFormat` for a device that does not exist yet. Its cycles are unknown."""
     latency = Latency(samplerate=samplerate)
-    return Got(samplerate, device_frames=0, max_frames=0, latency=lambda _: latency)
+    return OpenedFormat(
+        samplerate, period_frames=None, max_period_frames=0, latency=lambda _: latency
+    )
 
 
 @dataclass(frozen=True)
-class Arrival:
+class OpenedDevice:
     """A device that was opened for a stream, and the maps of the stream's channels to it."""
 
     device: Device
@@ -180,7 +182,7 @@ class Recovery:
         self._next_look = 0.0
         self._pause_s = AWAY_S
 
-    def arrivals(self, device: Device) -> Iterator[Arrival]:
+    def open_candidates(self, device: Device) -> Iterator[OpenedDevice]:
         """Opens the devices with which the stream can go on, one after the other.
 
         The caller keeps the first one that starts. If none does, later calls list the devices anew;
@@ -255,12 +257,12 @@ class Recovery:
             found += [default] if default.uid != device.uid else []
         return found
 
-    def _open(self, device: Device) -> Arrival:
+    def _open(self, device: Device) -> OpenedDevice:
         inputs, outputs = self._maps
         input_map = _places(inputs, device.input_channels)
         output_map = _places(outputs, device.output_channels)
         stream = self._driver.open_stream(
-            Wanted(
+            OpenRequest(
                 device,
                 [channel for channel in input_map if channel is not None],
                 [channel for channel in output_map if channel is not None],
@@ -270,14 +272,14 @@ class Recovery:
                 connect=self._connect,
             )
         )
-        if stream.got.samplerate != self._samplerate:
+        if stream.opened_format.samplerate != self._samplerate:
             stream.close()
             raise _RateError(
                 f"the stream runs at {self._samplerate:g} Hz and cannot go on with "
-                f"{device.name!r}, which runs at {stream.got.samplerate:g} Hz "
-                f"{stream.got.rate_note}"
+                f"{device.name!r}, which runs at {stream.opened_format.samplerate:g} Hz "
+                f"{stream.opened_format.rate_note}"
             )
-        return Arrival(device, stream, _numbered(input_map), _numbered(output_map))
+        return OpenedDevice(device, stream, _numbered(input_map), _numbered(output_map))
 
 
 # ---- the threads ---------------------------------------------------------------------------------

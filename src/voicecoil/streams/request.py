@@ -19,9 +19,9 @@ from voicecoil.callbacks.isolated import check_name
 from voicecoil.callbacks.mailbox import Record
 from voicecoil.callbacks.native import NativeCallback, as_native, check_native
 from voicecoil.callbacks.unsuitable import why_unsuitable
-from voicecoil.drivers.protocol import Device, Driver, Got
+from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
-from voicecoil.streams.lead import Home, check_home
+from voicecoil.streams.lead import LatencyMode, check_latency_mode
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
 
 __all__ = ["Arrays", "Callback", "CodeFactory", "CodeSource", "StreamRequest", "check_request"]
@@ -35,11 +35,11 @@ CodeSource = Any  # Callback | NativeCallback | str | CodeFactory, as `StreamReq
 class CodeFactory:
     """Internal code in place of a callback. It is called with what the device gave."""
 
-    def __init__(self, make: Callable[[Got, int, int], _core.Code]) -> None:
+    def __init__(self, make: Callable[[OpenedFormat, int, int], _core.Code]) -> None:
         self._make = make
 
-    def __call__(self, got: Got, inputs: int, outputs: int) -> _core.Code:
-        return self._make(got, inputs, outputs)
+    def __call__(self, opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
+        return self._make(opened_format, inputs, outputs)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class StreamRequest:
     channels : object
         Checked together with the device.
     block_frames : int or None
-    home : Home
+    latency_mode : LatencyMode
     zero_copy, meter : bool
     arrays : {"numpy", "memoryview"}
     on_device_lost : {"stop", "wait", "default"}
@@ -77,7 +77,7 @@ class StreamRequest:
     samplerate: float | None
     channels: Any
     block_frames: int | None
-    home: Home
+    latency_mode: LatencyMode
     zero_copy: bool
     meter: bool
     arrays: Arrays
@@ -90,7 +90,7 @@ class StreamRequest:
     @property
     def on_io_thread(self) -> bool:
         """Whether the code runs on the device's IO thread, and not on a worker ahead of it."""
-        return self.home == "low" or self.kind != "python"
+        return self.latency_mode == "low" or self.kind != "python"
 
 
 def check_request(
@@ -101,7 +101,7 @@ def check_request(
     samplerate: float | None,
     channels: Any,
     blocksize: int | None,
-    latency: Home,
+    latency: LatencyMode,
     zero_copy: bool,
     arrays: Arrays,
     meter: bool,
@@ -127,7 +127,7 @@ def check_request(
     PythonVersionError
         ``isolated=True`` before Python 3.12.
     """
-    home = check_latency(latency)
+    latency_mode = check_latency(latency)
     if arrays not in ("numpy", "memoryview"):
         raise ArgumentError(f'arrays={arrays!r}; possible are "numpy" and "memoryview"')
     kind, source = _check_callback(callback, isolated)
@@ -137,7 +137,7 @@ def check_request(
         Record("parameters", parameters, True) if parameters else None,
         Record("results", results, False) if results else None,
     )
-    check_home(home, kind != "python", zero_copy)
+    check_latency_mode(latency_mode, kind != "python", zero_copy)
     request = StreamRequest(
         kind=kind,
         device=device,
@@ -145,7 +145,7 @@ def check_request(
         samplerate=check_samplerate(samplerate),
         channels=channels,
         block_frames=check_blocksize(blocksize),
-        home=home,
+        latency_mode=latency_mode,
         zero_copy=bool(zero_copy),
         meter=bool(meter) or kind == "internal",
         arrays="memoryview" if kind == "isolated" else arrays,

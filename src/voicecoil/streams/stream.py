@@ -18,7 +18,7 @@ from voicecoil.errors import ArgumentError
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import channel_map
-from voicecoil.streams.lead import Home
+from voicecoil.streams.lead import LatencyMode
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.request import Arrays, Callback
 
@@ -109,7 +109,7 @@ class OutputStream(StreamBase):
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Home = "safe",
+        latency: LatencyMode = "safe",
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
         meter: bool = False,
@@ -246,7 +246,7 @@ class InputStream(StreamBase):
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Home = "safe",
+        latency: LatencyMode = "safe",
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
         meter: bool = False,
@@ -384,7 +384,7 @@ class Stream(StreamBase):
         samplerate: float | None = None,
         channels: Any = None,
         blocksize: int | None = None,
-        latency: Home = "safe",
+        latency: LatencyMode = "safe",
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
         meter: bool = False,

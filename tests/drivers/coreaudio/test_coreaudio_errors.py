@@ -20,7 +20,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.status import four_characters, status_error
-from voicecoil.drivers.protocol import Wanted
+from voicecoil.drivers.protocol import OpenRequest
 from voicecoil.errors import VoicecoilError
 from voicecoil.testing import SimulatedCoreAudio, find_simulator
 from voicecoil.testing.simulator_library import ENVIRONMENT
@@ -204,7 +204,7 @@ def test_rates_that_are_none(coreaudio: Worlds, rate: float) -> None:
     world.device("USBDuplex:1").override("nsrt", struct.pack("<d", rate))
     assert world.driver.devices() == [], "nobody can say how it runs"
     with pytest.raises(vc.DriverError, match="'nsrt' of 'Simulated USB Duplex' has the value"):
-        world.driver.open_stream(Wanted(found, (), (0, 1), None, None))
+        world.driver.open_stream(OpenRequest(found, (), (0, 1), None, None))
 
 
 # ---- what is not there -------------------------------------------------------------------------

@@ -231,7 +231,7 @@ def test_devices_whose_cycles_vary_promise_no_number(coreaudio: Worlds) -> None:
         world.advance(0.5)
         stream.abort()
     assert len(set(sizes)) > 5
-    assert max(sizes) <= stream._got.max_frames
+    assert max(sizes) <= stream._opened_format.max_period_frames
 
 
 # ---- latencies ---------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ import pytest
 
 import voicecoil as vc
 from callers import LONG_S, SHORT_S, Caller, Gate
-from voicecoil.drivers.call_thread import ControlThread, check_wanted
+from voicecoil.drivers.call_thread import CallThread, check_wanted
 from voicecoil.drivers.miniaudio.session import Context
 
 
@@ -34,14 +34,14 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
 
 
 @pytest.fixture
-def thread(made: list[Session]) -> Iterator[ControlThread]:
-    thread = ControlThread("calls", "the tests' audio", Session)
+def thread(made: list[Session]) -> Iterator[CallThread]:
+    thread = CallThread("calls", "the tests' audio", Session)
     yield thread
     assert thread.settle(LONG_S)
 
 
 def test_calls_share_one_session_as_long_as_none_hangs(
-    thread: ControlThread, made: list[Session]
+    thread: CallThread, made: list[Session]
 ) -> None:
     assert thread.session is None
     seen = [thread.call("look", lambda: thread.session, LONG_S) for _ in range(3)]
@@ -50,7 +50,7 @@ def test_calls_share_one_session_as_long_as_none_hangs(
 
 
 def test_who_takes_over_has_another_one_and_closes_the_first_when_its_thread_is_back(
-    thread: ControlThread, made: list[Session]
+    thread: CallThread, made: list[Session]
 ) -> None:
     hung = Gate()
 
@@ -74,7 +74,7 @@ def test_who_takes_over_has_another_one_and_closes_the_first_when_its_thread_is_
 
 
 def test_also_when_whoever_waited_for_it_was_interrupted(
-    thread: ControlThread, made: list[Session]
+    thread: CallThread, made: list[Session]
 ) -> None:
     hung = Gate()
 
@@ -91,7 +91,7 @@ def test_also_when_whoever_waited_for_it_was_interrupted(
 
 
 def test_those_that_wait_together_never_get_the_session_of_what_hangs(
-    thread: ControlThread, made: list[Session]
+    thread: CallThread, made: list[Session]
 ) -> None:
     hung = Gate()
     first = Caller(lambda: thread.call("hung", hung, 4 * SHORT_S))

@@ -45,7 +45,7 @@ class Changes:
         self._ended = True
 
     def renew(self) -> None:
-        """Makes all registrations anew. Call it on the control thread."""
+        """Makes all registrations anew. Call it on the call thread."""
         self._ended = False
         try:
             for key in list(self._wanted):
@@ -55,7 +55,7 @@ class Changes:
             raise
 
     def listen(self, hearer: Hearer, object_id: int, text: str) -> None:
-        """Registers `hearer` for a property of an object. Call it on the control thread."""
+        """Registers `hearer` for a property of an object. Call it on the call thread."""
         key = object_id, selector(text)
         with self._lock:
             registered = key in self._wanted
@@ -72,7 +72,7 @@ class Changes:
             raise
 
     def forget(self, hearer: Hearer) -> None:
-        """Removes `hearer` everywhere. Call it on the control thread; it can be called again."""
+        """Removes `hearer` everywhere. Call it on the call thread; it can be called again."""
         with self._lock:
             for hearers in self._wanted.values():
                 hearers[:] = [other for other in hearers if other is not hearer]

@@ -1,4 +1,4 @@
-"""Lists devices and their streams. All functions run on the control thread."""
+"""Lists devices and their streams. All functions run on the call thread."""
 
 from __future__ import annotations
 

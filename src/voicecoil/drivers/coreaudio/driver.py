@@ -16,11 +16,11 @@ from typing import ClassVar, TypeVar
 from voicecoil import _core
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Hearer
-from voicecoil.drivers.coreaudio.connection import connect, missing
 from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.session import connect, missing
 from voicecoil.drivers.coreaudio.stream import CoreAudioStream
-from voicecoil.drivers.protocol import Device, Direction, Wanted
+from voicecoil.drivers.protocol import Device, Direction, OpenRequest
 from voicecoil.errors import DriverError, VoicecoilError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
@@ -90,17 +90,17 @@ class CoreAudioDriver(Unique):
                 call="dlopen",
             )
         self.name = name
-        self._connection = connect(tuple(paths), name)
-        self.hal = self._connection.hal
+        self._session = connect(tuple(paths), name)
+        self.hal = self._session.hal
         self.library = self.hal.library
         self.library.read_timebase()
-        self.changes = self._connection.changes
+        self.changes = self._session.changes
         self.timeouts = timeouts or Timeouts()
         self.clock: _core.Clock | None = None
         if own_clock or stepped:
             address = self.library.clock_address
             self.clock = _core.Clock.from_addresses(*address, stepped, self.library)
-        self._control = self._connection.thread
+        self._call_thread = self._session.thread
 
     # ---- for the streams ----
 
@@ -114,56 +114,58 @@ class CoreAudioDriver(Unique):
         queue_s: float | None = None,
         later: bool = False,
     ) -> Result:
-        """Runs `work` on the thread that calls CoreAudio; see `ControlThread.call`.
+        """Runs `work` on the thread that calls CoreAudio; see `CallThread.call`.
 
-        Work with `later` tidies up, so it runs without `Connection.prepare`, which may fail.
+        Work with `later` tidies up, so it runs without `CoreAudioSession.prepare`, which may fail.
         """
 
         def prepared() -> Result:
             if not later:
-                self._connection.prepare()
+                self._session.prepare()
             return work()
 
         if queue_s is None:
             queue_s = self.timeouts.queue_s
         try:
-            return self._control.call(name, prepared, timeout_s, undo, queue_s=queue_s, later=later)
+            return self._call_thread.call(
+                name, prepared, timeout_s, undo, queue_s=queue_s, later=later
+            )
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
-        """Tidies up for the call that is under way; see `ControlThread.ensure`."""
-        self._control.ensure(name, work)
+        """Tidies up for the call that is under way; see `CallThread.ensure`."""
+        self._call_thread.ensure(name, work)
 
     def _forget(self, hearer: Hearer) -> None:
         self.ensure("removing listeners", partial(self.changes.forget, hearer))
 
     def keep(self, device: int, ioproc: _hal.IOProc) -> None:
         """Keeps an IOProc alive, because CoreAudio may call it from now on."""
-        self._connection.keep(ioproc)
+        self._session.keep(ioproc)
 
     def retire(self, ioproc: _hal.IOProc) -> None:
-        """Releases an IOProc that was destroyed; see `Connection.retire`."""
-        self._connection.retire(ioproc)
+        """Releases an IOProc that was destroyed; see `CoreAudioSession.retire`."""
+        self._session.retire(ioproc)
 
     @property
     def kept_ioprocs(self) -> int:
         """How many IOProcs CoreAudio may still call: those of running streams, and leaked ones."""
-        return self._connection.kept_ioprocs
+        return self._session.kept_ioprocs
 
     @property
     def open_streams(self) -> int:
         """How many streams are open."""
-        return self._connection.open_streams
+        return self._session.open_streams
 
     @property
     def abandoned_calls(self) -> list[str]:
         """The calls that did not return in time."""
-        return list(self._control.abandoned)
+        return list(self._call_thread.abandoned)
 
     def settle(self, timeout_s: float) -> bool:
         """Waits until all abandoned calls have returned and were undone. False: some have not."""
-        return self._control.settle(timeout_s)
+        return self._call_thread.settle(timeout_s)
 
     def closed(self, stream: CoreAudioStream) -> None:
         """Removes the listeners of a closed stream, and restores the rate after the last one."""
@@ -182,14 +184,14 @@ class CoreAudioDriver(Unique):
                 self.call("removing listeners", tidy, limit_s, later=True)
         finally:
             if counted:
-                self._connection.closed(counted.pop())
+                self._session.closed(counted.pop())
 
     def _release(self, device: int, expected: Sequence[float]) -> None:
         """Counts one stream less on the device, and restores its rate after the last one.
 
-        It runs on the control thread, so that no stream is opened meanwhile.
+        It runs on the call thread, so that no stream is opened meanwhile.
         """
-        rate = self._connection.closed(device)
+        rate = self._session.closed(device)
         if rate is not None:
             opening.restore_rate(self.hal, device, rate, expected, self.timeouts)
 
@@ -212,27 +214,27 @@ class CoreAudioDriver(Unique):
 
         return self.call("finding the default device", find, self.timeouts.call_s)
 
-    def open_stream(self, wanted: Wanted) -> CoreAudioStream:
+    def open_stream(self, request: OpenRequest) -> CoreAudioStream:
         """Opens a stream that is not started yet."""
         limits = self.timeouts
         return self.call(
-            f"opening {wanted.device.name!r}",
-            lambda: self._open_stream(wanted),
+            f"opening {request.device.name!r}",
+            lambda: self._open_stream(request),
             limits.call_s + limits.rate_s + limits.buffer_s,
             undo=lambda stream: stream.close(),
         )
 
-    def _open_stream(self, wanted: Wanted) -> CoreAudioStream:
-        device = devices.find_id(self.hal, wanted.device)
-        in_use = self._connection.opened(device)
+    def _open_stream(self, request: OpenRequest) -> CoreAudioStream:
+        device = devices.find_id(self.hal, request.device)
+        in_use = self._session.opened(device)
         early = _Placeholder()
         stream: CoreAudioStream | None = None
         try:
             # Listeners are added first, so that no change from now on is missed.
             self._listen(early, device)
-            remember = partial(self._connection.remember_rate, device)
-            opened = opening.set_up(self.hal, device, wanted, self.timeouts, in_use, remember)
-            stream = CoreAudioStream(self, wanted, opened)
+            remember = partial(self._session.remember_rate, device)
+            opened = opening.set_up(self.hal, device, request, self.timeouts, in_use, remember)
+            stream = CoreAudioStream(self, request, opened)
             self._listen(stream, device)
             for found in opened.streams.values():
                 for one in found:
@@ -258,7 +260,7 @@ class CoreAudioDriver(Unique):
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Calls `listener` with the name of each change. Returns a function that ends this.
 
-        The listener is called on voicecoil's control thread, with no lock held, so it may play and
+        The listener is called on voicecoil's listener thread, with no lock held, so it may play and
         open and close streams. Other listeners wait until it returns. An exception that it raises
         is reported as Python reports those of `__del__` (`sys.unraisablehook`), and the listener
         still gets later changes.
@@ -309,7 +311,7 @@ class _Watcher:
             raise
 
     def look(self) -> bool:
-        """Has the listener called if there are notes. Runs on voicecoil's control thread."""
+        """Has the listener called if there are notes. Runs on voicecoil's listener thread."""
         if not self._ended:
             self._driver.changes.dispatch()
         if self._notes and not self._ended:
@@ -317,7 +319,7 @@ class _Watcher:
         return not self._ended
 
     def _tell(self) -> None:
-        """Calls the listener for each note. Runs on the control thread for listeners."""
+        """Calls the listener for each note. Runs on the listener thread."""
         while self._notes and not self._ended:
             note = self._notes.popleft()
             if note == "restart":

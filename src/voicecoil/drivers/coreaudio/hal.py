@@ -1,6 +1,6 @@
 """CoreAudio's objects and properties with types and checks of all results.
 
-All functions must be called on the control thread (`drivers/call_thread.py`).
+All functions must be called on the call thread (`drivers/call_thread.py`).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 /* listener.h - the queue of CoreAudio's property notifications, which come on any of its threads.
  *
  * A listener may be called on the IO thread with the HAL's own lock held, so it only queues a note
- * of the change. The control thread reads the note and asks the HAL. One queue serves all
+ * of the change. The call thread reads the note and asks the HAL. One queue serves all
  * registrations of a process. It is never freed, because a listener may still be running when its
  * registration is removed. */
 #ifndef VOICECOIL_COREAUDIO_LISTENER_H

@@ -1,6 +1,6 @@
 """Opening a stream on a device: its rate, buffer, streams and latencies.
 
-All functions run on the control thread. Setting a property is only a request. It is done when the
+All functions run on the call thread. Setting a property is only a request. It is done when the
 new value can be read back.
 """
 
@@ -15,7 +15,7 @@ from voicecoil.drivers.coreaudio import devices
 from voicecoil.drivers.coreaudio.devices import DeviceStream
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal, Range
 from voicecoil.drivers.coreaudio.status import DEAD
-from voicecoil.drivers.protocol import Got, Latency, Wanted
+from voicecoil.drivers.protocol import Latency, OpenedFormat, OpenRequest
 from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "Timeouts", "rate_is", "really_runs_at", "restore_rate", "set_up"]
@@ -64,7 +64,7 @@ class Opened:
     streams: dict[int, list[DeviceStream]]  # by scope
     places: dict[int, list[ChannelPlace]]  # by scope: the place of each channel of the stream
     latencies: dict[int, Latency]  # by scope
-    got: Got
+    opened_format: OpenedFormat
     reported_rate: float  # the nominal rate after opening; some devices run at another one
 
     def used(self, scope: int) -> list[bool]:
@@ -81,7 +81,7 @@ class Opened:
 def set_up(
     hal: Hal,
     device: int,
-    wanted: Wanted,
+    request: OpenRequest,
     timeouts: Timeouts,
     in_use: bool,
     remember_rate: Callable[[float], None],
@@ -96,9 +96,9 @@ def set_up(
         If another rate is set, it is called with the old rate of the device, Hz. See
         `restore_rate`.
     """
-    maps = {INPUT: wanted.input_map, OUTPUT: wanted.output_map}
-    rate, note = _choose_rate(hal, device, wanted, timeouts, in_use, remember_rate)
-    buffer_frames = _choose_buffer(hal, device, wanted.block_frames, timeouts, in_use)
+    maps = {INPUT: request.input_map, OUTPUT: request.output_map}
+    rate, note = _choose_rate(hal, device, request, timeouts, in_use, remember_rate)
+    buffer_frames = _choose_buffer(hal, device, request.block_frames, timeouts, in_use)
     found = {scope: devices.streams(hal, device, scope) for scope in (INPUT, OUTPUT)}
     places = {scope: _places(hal, device, found[scope], maps[scope]) for scope in found}
     varies = hal.has(device, "vfsz")
@@ -108,14 +108,14 @@ def set_up(
         for scope in found
         if maps[scope]
     }
-    got = Got(
+    opened_format = OpenedFormat(
         samplerate=rate,
-        device_frames=0 if varies else buffer_frames,
-        max_frames=min(longest, MAX_BUFFER_FRAMES),
+        period_frames=None if varies else buffer_frames,
+        max_period_frames=min(longest, MAX_BUFFER_FRAMES),
         latency=lambda direction: latencies[INPUT if direction == "input" else OUTPUT],
         rate_note=note,
     )
-    return Opened(device, found, places, latencies, got, hal.f64(device, "nsrt"))
+    return Opened(device, found, places, latencies, opened_format, hal.f64(device, "nsrt"))
 
 
 def _wait(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:
@@ -190,20 +190,20 @@ def restore_rate(
 def _choose_rate(
     hal: Hal,
     device: int,
-    wanted: Wanted,
+    request: OpenRequest,
     timeouts: Timeouts,
     in_use: bool,
     remember_rate: Callable[[float], None],
 ) -> tuple[float, str]:
-    """Returns (the rate that the device has now, why it is not the wanted one)."""
+    """Returns (the rate that the device has now, why it is not the requested one)."""
     rate = _sane_rate(hal, device)
-    note = Got.rate_note
-    if wanted.samplerate is None or rate == wanted.samplerate or in_use:
+    note = OpenedFormat.rate_note
+    if request.samplerate is None or rate == request.samplerate or in_use:
         return rate, note
     offered = devices.rates(hal, device)
-    if offered and not any(wanted.samplerate in one for one in offered):
+    if offered and not any(request.samplerate in one for one in offered):
         return rate, f"and offers {_in_words(offered)} Hz: choose one of these, or samplerate=None"
-    target = wanted.samplerate
+    target = request.samplerate
     try:
         hal.set_f64(device, "nsrt", target)
     except DriverError as error:

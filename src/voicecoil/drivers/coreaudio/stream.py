@@ -16,7 +16,7 @@ from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
-from voicecoil.drivers.protocol import Got, Wanted
+from voicecoil.drivers.protocol import OpenedFormat, OpenRequest
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
@@ -45,13 +45,13 @@ class CoreAudioStream:
     Parameters
     ----------
     driver : CoreAudioDriver
-    wanted : Wanted
+    request : OpenRequest
     opened : Opened
     """
 
-    def __init__(self, driver: CoreAudioDriver, wanted: Wanted, opened: Opened) -> None:
+    def __init__(self, driver: CoreAudioDriver, request: OpenRequest, opened: Opened) -> None:
         self._driver = driver
-        self._name = wanted.device.name
+        self._name = request.device.name
         self._opened = opened
         self._generation = exit_and_fork.generation()
         self._ioproc: _hal.IOProc | None = None
@@ -64,7 +64,7 @@ class CoreAudioStream:
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
-        self.got: Got = opened.got
+        self.opened_format: OpenedFormat = opened.opened_format
         self.clock = driver.clock
 
     @property
@@ -75,7 +75,7 @@ class CoreAudioStream:
     @property
     def rates(self) -> tuple[float, float]:
         """The rate at which the device runs, and the one that it reported at opening, Hz."""
-        return self._opened.got.samplerate, self._opened.reported_rate
+        return self._opened.opened_format.samplerate, self._opened.reported_rate
 
     # ---- start ----
 
@@ -95,7 +95,7 @@ class CoreAudioStream:
             opened.connector_frames(OUTPUT),
             opened.latencies[OUTPUT].frames if OUTPUT in opened.latencies else 0,
             driver.library.timebase,
-            opened.got.samplerate,
+            opened.opened_format.samplerate,
         )
         # Set before the start, so that `stop` finds the IOProc after any exception.
         self._ioproc, self._ended_by_control = ioproc, False
@@ -110,7 +110,7 @@ class CoreAudioStream:
             self._ioproc = None
             raise
         except BaseException as error:
-            # The call goes on, and the control thread will stop what it starts. Meanwhile the
+            # The call goes on, and the call thread will stop what it starts. Meanwhile the
             # IOProc does nothing.
             ioproc.detach()
             self._ended_by_control = True
@@ -329,7 +329,7 @@ class CoreAudioStream:
         return self._driver.library.now_ns() - newest > limit_ns
 
     def _examine(self) -> str | None:
-        """Why the stream cannot go on; None: it can. Call it on the control thread."""
+        """Why the stream cannot go on; None: it can. Call it on the call thread."""
         hal, opened = self._driver.hal, self._opened
         device = opened.device
         try:
@@ -338,7 +338,7 @@ class CoreAudioStream:
             if not self._same_rate():
                 return (
                     f"the device {self._name!r} changed its sample rate under the stream, from "
-                    f"{opened.got.samplerate:g} to {hal.f64(device, 'nsrt'):g} Hz"
+                    f"{opened.opened_format.samplerate:g} to {hal.f64(device, 'nsrt'):g} Hz"
                 )
             for scope in (INPUT, OUTPUT):
                 if opened.places[scope] and not self._same_streams(scope):
@@ -351,7 +351,7 @@ class CoreAudioStream:
 
     def _same_rate(self) -> bool:
         hal, opened = self._driver.hal, self._opened
-        rate = opened.got.samplerate
+        rate = opened.opened_format.samplerate
         if rate_is(hal, opened.device, rate):
             return True
         as_before = hal.f64(opened.device, "nsrt") == opened.reported_rate

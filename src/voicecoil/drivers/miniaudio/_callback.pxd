@@ -68,8 +68,8 @@ cdef extern from "callback.h" nogil:
         int64_t notified_ns[5]
 
     ctypedef struct vc_ma_frames:
-        uint32_t fixed
-        uint32_t longest
+        uint32_t period_frames
+        uint32_t max_period_frames
 
     void vc_ma_set_user_data_offset(size_t offset)
     vc_ma_io *vc_ma_io_new(const vc_ma_config *config)

@@ -154,12 +154,12 @@ cdef class IO:
         return None
 
     @cython.critical_section
-    def attach(self, engine, uint32_t fixed_frames, uint32_t longest_frames,
+    def attach(self, engine, uint32_t period_frames, uint32_t max_period_frames,
                bint connected=False):
         """From the next cycle on the engine is called; see vc_ma_io_attach."""
         cdef vc_ma_frames takes
-        takes.fixed = fixed_frames
-        takes.longest = longest_frames
+        takes.period_frames = period_frames
+        takes.max_period_frames = max_period_frames
         self.engine = engine
         vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address, takes, connected)
 

@@ -69,7 +69,7 @@ class Backend:
         later: bool = False,
         meanwhile: Callable[[], object] | None = None,
     ) -> Result:
-        """Runs `work` on the thread that calls this sound system; see `ControlThread.call`."""
+        """Runs `work` on the thread that calls this sound system; see `CallThread.call`."""
         return self.system.thread.call(
             name, work, timeout_s, undo, queue_s=queue_s, later=later, meanwhile=meanwhile
         )
@@ -85,9 +85,9 @@ class Backend:
                 "is its server stopped or suspended? Continue it, or restart it"
             )
 
-    def held(self) -> AbstractContextManager[None]:
+    def shared_session(self) -> AbstractContextManager[None]:
         """Context for listing devices and opening one."""
-        return self.system.held(self.timeouts.stop_s)
+        return self.system.shared_session(self.timeouts.stop_s)
 
     def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
         session = self.session

@@ -97,8 +97,8 @@ static bool too_early(vc_ma_io *io) {
 /* Whether the engine can take a cycle of this many frames at the server's present rate. */
 static bool takes(vc_ma_io *io, uint32_t frames) VC_REALTIME;
 static bool takes(vc_ma_io *io, uint32_t frames) {
-    uint32_t fixed = atomic_load_explicit(&io->fixed_frames, memory_order_relaxed);
-    uint32_t longest = atomic_load_explicit(&io->longest_frames, memory_order_relaxed);
+    uint32_t fixed = atomic_load_explicit(&io->engine_period_frames, memory_order_relaxed);
+    uint32_t longest = atomic_load_explicit(&io->engine_max_period_frames, memory_order_relaxed);
     if (fixed ? frames != fixed : frames > longest) {
         atomic_store_explicit(&io->resized, frames, memory_order_relaxed);
         return false;
@@ -243,8 +243,8 @@ bool vc_ma_io_measured(const vc_ma_io *io, int64_t *shortest, int64_t *longest) 
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames frames, bool connected) {
     uint32_t first = 0;
     bool known = connected && vc_jack_line_first(&io->jack, &first);
-    atomic_store(&io->fixed_frames, frames.fixed);
-    atomic_store(&io->longest_frames, frames.longest);
+    atomic_store(&io->engine_period_frames, frames.period_frames);
+    atomic_store(&io->engine_max_period_frames, frames.max_period_frames);
     atomic_store(&io->under_way, first);
     atomic_store(&io->early, known);
     atomic_store(&io->fresh, true);

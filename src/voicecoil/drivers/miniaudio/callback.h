@@ -98,8 +98,8 @@ void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output);
 int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) VC_REALTIME;
 /* The cycles that an engine can take. Other callbacks play silence and set `resized`. */
 typedef struct vc_ma_frames {
-    uint32_t fixed;   /* frames that each cycle must have; 0: they vary */
-    uint32_t longest; /* frames that no cycle may exceed */
+    uint32_t period_frames;     /* frames that each cycle must have; 0: they vary */
+    uint32_t max_period_frames; /* frames that no cycle may exceed */
 } vc_ma_frames;
 /* From the next cycle on the engine is called. `connected`, which needs JACK's `cycle_times`, says
  * that the device has just been connected. This takes effect with JACK's next cycle, so the engine

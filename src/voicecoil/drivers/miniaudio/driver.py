@@ -19,7 +19,7 @@ from voicecoil.drivers.miniaudio.kinds import KINDS, Timeouts, real_kinds
 from voicecoil.drivers.miniaudio.opening import Opened, set_up
 from voicecoil.drivers.miniaudio.stream import MiniaudioStream
 from voicecoil.drivers.polling import Watching
-from voicecoil.drivers.protocol import Device, Direction, Wanted
+from voicecoil.drivers.protocol import Device, Direction, OpenRequest
 from voicecoil.errors import ArgumentError, DeviceLostError
 from voicecoil.sealed import Unique
 
@@ -94,33 +94,33 @@ class MiniaudioDriver(Unique):
         return next((device for device in self.devices() if getattr(device, flag)), None)
 
     @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
+    def shared_session(self) -> Iterator[None]:
         """Context for a call of `devices` and the `open_stream` that follows it."""
         with contextlib.ExitStack() as stack:
             for backend in self._backends.values():
-                stack.enter_context(backend.held())
+                stack.enter_context(backend.shared_session())
             yield
 
     def has_ports(self, device: Device) -> bool:
         """Whether its streams have ports that other programs connect, as clients of JACK have."""
         return device.uid == "jack" or (not device.uid and list(self._backends) == ["jack"])
 
-    def open_stream(self, wanted: Wanted) -> MiniaudioStream:
+    def open_stream(self, request: OpenRequest) -> MiniaudioStream:
         """Opens a stream that is not started yet."""
-        backend = self._backends.get(wanted.device.uid.split(":")[0])
+        backend = self._backends.get(request.device.uid.split(":")[0])
         if backend is None:
             raise DeviceLostError(
-                f"the device {wanted.device.name!r} (uid {wanted.device.uid!r}) is not one of the "
-                f"driver {self.name!r}"
+                f"the device {request.device.name!r} (uid {request.device.uid!r}) is not one of "
+                f"the driver {self.name!r}"
             )
         backend.check_answers()
         opened = backend.call(
-            f"opening {wanted.device.name!r}",
-            lambda: set_up(backend, wanted),
+            f"opening {request.device.name!r}",
+            lambda: set_up(backend, request),
             self.timeouts.open_s,
             Opened.end,
         )
-        return MiniaudioStream(backend, wanted, opened)
+        return MiniaudioStream(backend, request, opened)
 
     def now_ns(self) -> int:
         """The machine's monotonic clock, ns."""
@@ -131,7 +131,7 @@ class MiniaudioDriver(Unique):
 
         The names are "devices", "default input" and "default output". They come within some
         seconds, because miniaudio gives no notifications: a thread lists the devices every second
-        while there are listeners. The listener is called on voicecoil's control thread.
+        while there are listeners. The listener is called on voicecoil's listener thread.
         """
         return self._watching.add(listener)
 

@@ -48,7 +48,7 @@ class Kind:
         The format of its device ids; "none": it has a single device.
     own_rate : bool
         The rate cannot be chosen.
-    fixed_frames : bool
+    fixed_period : bool
         All cycles have the same number of frames.
     least_frames : int
         The shortest period, frames, with which it works reliably.
@@ -73,7 +73,7 @@ class Kind:
     title: str
     ids: Literal["text", "wide", "bytes", "none"] = "text"
     own_rate: bool = False
-    fixed_frames: bool = False
+    fixed_period: bool = False
     least_frames: int = 32
     asynchronous: bool = False
     connects_later: bool = False
@@ -100,7 +100,7 @@ KINDS = {
             "JACK",
             "none",
             own_rate=True,
-            fixed_frames=True,
+            fixed_period=True,
             asynchronous=True,
             connects_later=True,
             own_threads=True,

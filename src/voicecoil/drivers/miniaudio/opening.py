@@ -25,7 +25,7 @@ from voicecoil.drivers.miniaudio.library import (
 from voicecoil.drivers.miniaudio.pulse import Pulse
 from voicecoil.drivers.miniaudio.session import Context
 from voicecoil.drivers.miniaudio.system import SoundSystem
-from voicecoil.drivers.protocol import Got, Wanted
+from voicecoil.drivers.protocol import OpenedFormat, OpenRequest
 from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "set_up"]
@@ -82,9 +82,9 @@ class Opened:
     made : _Made
     io : IO
         The device's user data.
-    got : Got
+    opened_format : OpenedFormat
     latencies : Latencies
-    longest_frames : int
+    max_period_frames : int
         The longest cycle that the device can deliver, even if the stream could take more.
     inside : set
         One token for each call of the device that has not returned. Such a call may hang.
@@ -93,9 +93,9 @@ class Opened:
     system: SoundSystem
     made: _Made
     io: _io.IO
-    got: Got
+    opened_format: OpenedFormat
     latencies: Latencies
-    longest_frames: int
+    max_period_frames: int
     inside: set[object] = field(default_factory=set)
 
     @property
@@ -131,45 +131,45 @@ class Opened:
         self.system.leave(self)
 
 
-def set_up(backend: Backend, wanted: Wanted) -> Opened:
+def set_up(backend: Backend, request: OpenRequest) -> Opened:
     """Opens the device as close to the request as possible. On the sound system's thread."""
     with backend.session.connecting():
-        opened = _set_up(backend, wanted)
+        opened = _set_up(backend, request)
     backend.system.opened.add(opened)
     return opened
 
 
-def _set_up(backend: Backend, wanted: Wanted) -> Opened:
-    kind = (PLAYBACK if wanted.output_map else 0) | (CAPTURE if wanted.input_map else 0)
-    rate = 0 if backend.kind.own_rate else round(wanted.samplerate or 0)
+def _set_up(backend: Backend, request: OpenRequest) -> Opened:
+    kind = (PLAYBACK if request.output_map else 0) | (CAPTURE if request.input_map else 0)
+    rate = 0 if backend.kind.own_rate else round(request.samplerate or 0)
     # 0: as many channels as the device has, so that miniaudio does not mix them.
     channels = [0, 0]
     if backend.kind.key == "pulse":
         # While a device is being added or removed, the server does not tell its channels, and
         # libpulse ends the program if it is given none. Only then they are given explicitly,
         # because PulseAudio maps explicit channels in an order of its own.
-        listed = (wanted.device.input_channels, wanted.device.output_channels)
-        known = backend.session.answers(wanted.device)
+        listed = (request.device.input_channels, request.device.output_channels)
+        known = backend.session.answers(request.device)
         channels = [0 if known[way] else listed[way] for way in (0, 1)]
-    made = _init(backend, wanted, kind, rate, channels)
+    made = _init(backend, request, kind, rate, channels)
     try:
         sides, jack_ = _read(backend, made.device, kind)
-        maps = (wanted.input_map, wanted.output_map)
+        maps = (request.input_map, request.output_map)
         short = [bool(maps[way]) and max(maps[way]) >= sides[way].channels for way in (0, 1)]
         own_rate = made.device.sampleRate
         converts = any(side.channels and side.samplerate != own_rate for side in sides)
         if any(short) or converts:
             made.end()
             channels = [max(maps[way]) + 1 if short[way] else 0 for way in (0, 1)]
-            made = _init(backend, wanted, kind, 0 if converts else rate, channels)
+            made = _init(backend, request, kind, 0 if converts else rate, channels)
             sides, jack_ = _read(backend, made.device, kind)
-        _check_channels(wanted, sides)
+        _check_channels(request, sides)
         rate_hz, client = float(made.device.sampleRate), jack_.client
         added = _added_frames(backend, sides, jack_)
         pulse_ = _pulse(backend, made.device, kind)
-        io = _io_of(backend, wanted, sides, rate_hz, added, jack_, pulse_)
+        io = _io_of(backend, request, sides, rate_hz, added, jack_, pulse_)
         latencies = Latencies(backend, io, sides, rate_hz, added, client)
-        got = _got(backend, sides, rate_hz, latencies)
+        opened_format = _opened_format(backend, sides, rate_hz, latencies)
         if client:
             jack.listen(client, io)
         made.device.pUserData = backend.library.ffi.cast("void *", io.address)
@@ -177,15 +177,22 @@ def _set_up(backend: Backend, wanted: Wanted) -> Opened:
         made.end()
         raise
     return Opened(
-        backend.system, made, io, got, latencies, _longest_frames(backend, made.device, kind)
+        backend.system,
+        made,
+        io,
+        opened_format,
+        latencies,
+        _max_period_frames(backend, made.device, kind),
     )
 
 
-def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list[int]) -> _Made:
+def _init(
+    backend: Backend, request: OpenRequest, kind: int, rate: int, channels: list[int]
+) -> _Made:
     ffi, lib = backend.library.ffi, backend.library.lib
     session = backend.session
-    ids = session.ids(wanted.device)  # may make another context
-    context = session.context() if wanted.connect else session.unconnected_context()
+    ids = session.ids(request.device)  # may make another context
+    context = session.context() if request.connect else session.unconnected_context()
     config = ffi.new("ma_device_config *", lib.ma_device_config_init(kind))
     kept: list[Any] = []
     for side, raw, count in zip((config.capture, config.playback), ids, channels, strict=True):
@@ -196,12 +203,12 @@ def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list
             ffi.buffer(native)[:] = raw
             side.pDeviceID = native
             kept.append(native)
-    name = ffi.new("char[]", wanted.name.encode())
+    name = ffi.new("char[]", request.name.encode())
     config.pulse.pStreamNamePlayback = config.pulse.pStreamNameCapture = name
     config.pulse.channelMap = ALSA_CHANNEL_MAP
     config.sampleRate = rate
-    if wanted.block_frames:
-        frames = max(wanted.block_frames, backend.kind.least_frames)
+    if request.block_frames:
+        frames = max(request.block_frames, backend.kind.least_frames)
         config.periodSizeInFrames = min(frames, MAX_PERIOD_FRAMES)
     config.dataCallback = ffi.cast("ma_device_data_proc", DATA_CALLBACK)
     config.notificationCallback = ffi.cast(
@@ -212,12 +219,12 @@ def _init(backend: Backend, wanted: Wanted, kind: int, rate: int, channels: list
     spare = session.spare()
     check_wanted()
     with (
-        spare.given(jack.client_name(wanted.name))
+        spare.given(jack.client_name(request.name))
         if spare is not None
         else contextlib.nullcontext()
     ):
         result = lib.ma_device_init(context.pointer, config, device)
-        session.check("ma_device_init", result, repr(wanted.device.name))
+        session.check("ma_device_init", result, repr(request.device.name))
     context.lend()
     return _Made(device, context, (kept, name))
 
@@ -260,25 +267,25 @@ def _pulse(backend: Backend, device: Any, kind: int) -> Pulse | None:
     return pulse.timing(rest.kept[2 if is_playback else 3] or 0, is_playback, frame_bytes)
 
 
-def _check_channels(wanted: Wanted, sides: tuple[Side, Side]) -> None:
-    for way, channel_map in enumerate((wanted.input_map, wanted.output_map)):
+def _check_channels(request: OpenRequest, sides: tuple[Side, Side]) -> None:
+    for way, channel_map in enumerate((request.input_map, request.output_map)):
         if channel_map and max(channel_map) >= sides[way].channels:
             raise DriverError(
-                f"{wanted.device.name!r} was listed with more channels than the "
+                f"{request.device.name!r} was listed with more channels than the "
                 f"{sides[way].channels} that it has now; list the devices again",
                 call="ma_device_init",
             )
 
 
-def _fixed_frames(backend: Backend, sides: tuple[Side, Side]) -> int:
-    """Frames in each callback; 0: they vary."""
+def _period_frames(backend: Backend, sides: tuple[Side, Side]) -> int | None:
+    """Frames in each callback; None: they vary."""
     kind = backend.kind
-    if not kind.fixed_frames or (kind.key == "jack" and jack.is_pipewire()):
-        return 0
+    if not kind.fixed_period or (kind.key == "jack" and jack.is_pipewire()):
+        return None
     return max(side.period_frames for side in sides)
 
 
-def _longest_frames(backend: Backend, device: Any, kind: int) -> int:
+def _max_period_frames(backend: Backend, device: Any, kind: int) -> int:
     """The longest possible cycle. JACK's cycles can grow, but duplex input must fit in a ring."""
     if kind != DUPLEX or backend.kind.key != "jack":
         return ANY_FRAMES
@@ -287,21 +294,25 @@ def _longest_frames(backend: Backend, device: Any, kind: int) -> int:
     return backend.library.layout.ring_of(rest)[1]
 
 
-def _got(backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Latencies) -> Got:
+def _opened_format(
+    backend: Backend, sides: tuple[Side, Side], rate: float, latencies: Latencies
+) -> OpenedFormat:
     kind = backend.kind
-    fixed = longest = _fixed_frames(backend, sides)
-    if kind.key == "jack" and not fixed:
+    period = _period_frames(backend, sides)
+    if period is not None:
+        longest = period
+    elif kind.key == "jack":
         longest = jack.MAX_PERIOD_FRAMES
-    elif not fixed:
+    else:
         longest = max(side.period_frames * side.periods for side in sides)
-    return Got(
+    return OpenedFormat(
         samplerate=rate,
-        device_frames=fixed,
-        max_frames=longest,
+        period_frames=period,
+        max_period_frames=longest,
         latency=latencies.of,
         rate_note=f"because {kind.title} has no other rate for it: use that",
         # At the start, and after a stall, the system asks for a whole buffer at once.
-        usual_frames=max(side.period_frames for side in sides),
+        usual_period_frames=max(side.period_frames for side in sides),
     )
 
 
@@ -327,7 +338,7 @@ def _priority() -> int:
 
 def _io_of(
     backend: Backend,
-    wanted: Wanted,
+    request: OpenRequest,
     sides: tuple[Side, Side],
     rate: float,
     added_frames: int,
@@ -343,8 +354,8 @@ def _io_of(
     ahead = buffered_frames(playback, "output")
     return _io.IO(
         _core.cycle_run_address(),
-        (list(wanted.input_map), capture.channels, behind, added_frames),
-        (list(wanted.output_map), playback.channels, ahead, 0),
+        (list(request.input_map), capture.channels, behind, added_frames),
+        (list(request.output_map), playback.channels, ahead, 0),
         rate,
         0 if backend.kind.own_threads else _priority(),
         -1

@@ -12,7 +12,7 @@ from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.opening import Opened
 from voicecoil.drivers.miniaudio.status import result_error
-from voicecoil.drivers.protocol import Got, Wanted
+from voicecoil.drivers.protocol import OpenedFormat, OpenRequest
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
@@ -49,14 +49,14 @@ class MiniaudioStream:
     Parameters
     ----------
     backend : Backend
-    wanted : Wanted
+    request : OpenRequest
     opened : Opened
     """
 
-    def __init__(self, backend: Backend, wanted: Wanted, opened: Opened) -> None:
+    def __init__(self, backend: Backend, request: OpenRequest, opened: Opened) -> None:
         self._backend = backend
-        self._device = wanted.device
-        self._name = wanted.device.name
+        self._device = request.device
+        self._name = request.device.name
         self._opened = opened
         self._generation = exit_and_fork.generation()
         self._begun = self._running = False
@@ -68,7 +68,7 @@ class MiniaudioStream:
         self._looking = False  # a thread is asking whether the device still exists
         self._missing: str | None = None  # its answer: why the device is missing
         self._seen: dict[str, int] = {}  # number of events taken, by kind
-        self.got: Got = opened.got
+        self.opened_format: OpenedFormat = opened.opened_format
         self.clock: _core.Clock | None = None
 
     # ---- start ----
@@ -111,8 +111,8 @@ class MiniaudioStream:
         self._running = True
 
     def _attach(self, engine: _core.Engine, connected: bool = False) -> None:
-        longest = min(engine.longest_frames, self._opened.longest_frames)
-        self._opened.io.attach(engine, engine.device_frames, longest, connected)
+        longest = min(engine.max_period_frames, self._opened.max_period_frames)
+        self._opened.io.attach(engine, engine.period_frames, longest, connected)
 
     def _noted(self, work: Callable[[], Answer]) -> Answer:
         """Runs `work`, with a token in `inside`, on the sound system's thread.
@@ -237,12 +237,12 @@ class MiniaudioStream:
         if counts["resized"]:
             return (
                 f"{title} changed the buffer of {self._name!r} under the stream, from "
-                f"{self.got.usual_frames} to {counts['resized']} frames"
+                f"{self.opened_format.usual_period_frames} to {counts['resized']} frames"
             )
-        if counts["rate_hz"] not in (0, round(self.got.samplerate)):
+        if counts["rate_hz"] not in (0, round(self.opened_format.samplerate)):
             return (
                 f"{title} changed the rate of {self._name!r} under the stream, from "
-                f"{self.got.samplerate:g} to {counts['rate_hz']} Hz"
+                f"{self.opened_format.samplerate:g} to {counts['rate_hz']} Hz"
             )
         newest_ns = max(counts["last_host_ns"], self._started_ns)
         limit_s = self._backend.timeouts.cycle_s
@@ -252,7 +252,8 @@ class MiniaudioStream:
         quiet_s = (now_ns - newest_ns) / 1e9
         if quiet_s > limit_s:
             return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
-        stalled_s = STALLED_S + 4 * self.got.max_frames / self.got.samplerate
+        longest = self.opened_format.max_period_frames
+        stalled_s = STALLED_S + 4 * longest / self.opened_format.samplerate
         again = now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9
         if quiet_s > stalled_s and again and not self._looking:
             self._looked_ns = now_ns

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from voicecoil.drivers.call_thread import ControlThread
+from voicecoil.drivers.call_thread import CallThread
 from voicecoil.drivers.miniaudio import jack, library
 from voicecoil.drivers.miniaudio.kinds import Kind
 from voicecoil.drivers.miniaudio.session import Session
@@ -34,7 +34,7 @@ class SoundSystem:
 
     Attributes
     ----------
-    thread : ControlThread
+    thread : CallThread
         The thread that makes all calls of the sound system.
     opened : set of Opened
         The devices that are open.
@@ -44,10 +44,10 @@ class SoundSystem:
 
     def __init__(self, kind: Kind) -> None:
         self.kind = kind
-        self.thread = ControlThread(f"voicecoil {kind.key}", kind.title, lambda: Session(self))
+        self.thread = CallThread(f"voicecoil {kind.key}", kind.title, lambda: Session(self))
         self.opened: set[Opened] = set()
         self.was_connected = False
-        self._held = 0  # number of `held` contexts that are active
+        self._sharing = 0  # number of `shared_session` contexts that are active
         self._lock = threading.Lock()
         self._left: list[Opened] = []  # kept for ever, because abandoned calls may still use them
 
@@ -89,18 +89,18 @@ class SoundSystem:
     @property
     def is_held(self) -> bool:
         """Whether a stream is about to open a device."""
-        return self._held > 0
+        return self._sharing > 0
 
     @contextlib.contextmanager
-    def held(self, timeout_s: float) -> Iterator[None]:
+    def shared_session(self, timeout_s: float) -> Iterator[None]:
         """Context for listing devices and opening one, so that both use the same JACK client."""
         with self._lock:
-            self._held += 1
+            self._sharing += 1
         try:
             yield
         finally:
             with self._lock:
-                self._held -= 1
+                self._sharing -= 1
             if self.kind.key == "jack":
                 with contextlib.suppress(StreamTimeoutError):
                     self._leave_jack(timeout_s)

@@ -37,8 +37,8 @@ struct vc_ma_io {
     int64_t slack_ns;
     int64_t settle_ns;
     int32_t priority;
-    _Atomic uint32_t fixed_frames; /* as vc_ma_frames has it */
-    _Atomic uint32_t longest_frames;
+    _Atomic uint32_t engine_period_frames; /* as vc_ma_frames has it */
+    _Atomic uint32_t engine_max_period_frames;
     direction directions[2];
 
     /* the IO thread's */

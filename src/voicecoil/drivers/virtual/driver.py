@@ -15,7 +15,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from voicecoil import _core
-from voicecoil.drivers.protocol import Device, Direction, DriverStream, Got, Latency, Wanted
+from voicecoil.drivers.protocol import (
+    Device,
+    Direction,
+    DriverStream,
+    Latency,
+    OpenedFormat,
+    OpenRequest,
+)
 from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import (
     ArgumentError,
@@ -339,7 +346,9 @@ class VirtualDevice(Unique):
             raise StreamStateError(f"no stream is open on {self.name!r}")
         return self._core
 
-    def acquire(self, wanted: Wanted, since_ns: int) -> tuple[_core.VirtualDevice, float, int]:
+    def acquire(
+        self, request: OpenRequest, since_ns: int
+    ) -> tuple[_core.VirtualDevice, float, int]:
         """The device's core, its rate (Hz) and frames per cycle, as the first stream wanted them.
 
         A virtual clock that is made here begins at `since_ns` or later.
@@ -349,8 +358,8 @@ class VirtualDevice(Unique):
                 self.samplerate = float(self._core.new_samplerate)
                 self._core = self._running = None  # streams that are open keep the old core
             if self._running is None or self._open_streams == 0:
-                rate = wanted.samplerate or self.samplerate
-                frames = self.frames or min(wanted.block_frames or DEFAULT_FRAMES, MAX_FRAMES)
+                rate = request.samplerate or self.samplerate
+                frames = self.frames or min(request.block_frames or DEFAULT_FRAMES, MAX_FRAMES)
                 if self._core is None or (rate, frames) != self._running:
                     self._epoch_ns = max(since_ns, self.virtual_ns())
                     self._core = self._make(rate, frames)
@@ -411,10 +420,10 @@ class _VirtualStream:
 
     overloads = 0  # the engine counts late cycles; the device itself is never late
 
-    def __init__(self, device: VirtualDevice, wanted: Wanted, since_ns: int) -> None:
+    def __init__(self, device: VirtualDevice, request: OpenRequest, since_ns: int) -> None:
         self._device = device
-        self._wanted = wanted
-        self._core, rate, frames = device.acquire(wanted, since_ns)
+        self._request = request
+        self._core, rate, frames = device.acquire(request, since_ns)
         self._engine: _core.Engine | None = None
         self._closed = False
         self.clock = self._core if device.clock != "real" else None
@@ -422,10 +431,10 @@ class _VirtualStream:
             Latency(device_frames=more, buffer_frames=frames, samplerate=rate)
             for more in device.latency_frames
         )
-        self.got = Got(
+        self.opened_format = OpenedFormat(
             samplerate=rate,
-            device_frames=0 if device.pattern else frames,
-            max_frames=frames,
+            period_frames=None if device.pattern else frames,
+            max_period_frames=frames,
             latency=lambda direction: behind if direction == "input" else ahead,
         )
 
@@ -436,7 +445,7 @@ class _VirtualStream:
         with self._device.switching(SWITCH_TIMEOUT_S):
             # Set before the engine is attached, so that `stop` detaches it after an exception.
             self._engine = engine
-            attached = self._core.attach(engine, self._wanted.input_map, self._wanted.output_map)
+            attached = self._core.attach(engine, self._request.input_map, self._request.output_map)
             if not attached:
                 self._engine = None
         if not attached:
@@ -570,11 +579,11 @@ class VirtualDriver(Unique):
         virtual.capture(path)
         return virtual
 
-    def open_stream(self, wanted: Wanted) -> DriverStream:
+    def open_stream(self, request: OpenRequest) -> DriverStream:
         # All virtual clocks share one time, so that the host time of a stream that moves from one
         # device to another never goes back.
         since_ns = max((device.virtual_ns() for device in self.virtual_devices), default=0)
-        return _VirtualStream(self.virtual_device(wanted.device), wanted, since_ns)
+        return _VirtualStream(self.virtual_device(request.device), request, since_ns)
 
     def now_ns(self) -> int:
         return _core.clock_ns()

@@ -13,20 +13,20 @@ import voicecoil as vc
 from callers import LONG_S, SHORT_S, Caller, Gate
 from coreaudio import Worlds
 from rig import until
-from voicecoil.drivers.call_thread import ControlThread, NotBegunError, check_wanted
+from voicecoil.drivers.call_thread import CallThread, NotBegunError, check_wanted
 from voicecoil.drivers.coreaudio.opening import Timeouts
-from voicecoil.drivers.protocol import Wanted
+from voicecoil.drivers.protocol import OpenRequest
 from voicecoil.testing import SimulatedCoreAudio
 
 
 @pytest.fixture
-def thread() -> Iterator[ControlThread]:
-    thread = ControlThread("calls", "the tests' audio")
+def thread() -> Iterator[CallThread]:
+    thread = CallThread("calls", "the tests' audio")
     yield thread
     assert thread.settle(LONG_S)
 
 
-def test_a_deadline_counts_from_the_beginning_of_its_own_call(thread: ControlThread) -> None:
+def test_a_deadline_counts_from_the_beginning_of_its_own_call(thread: CallThread) -> None:
     slow = Gate()
     first = Caller(lambda: thread.call("slow", slow, LONG_S))
     assert slow.inside.wait(LONG_S)
@@ -39,7 +39,7 @@ def test_a_deadline_counts_from_the_beginning_of_its_own_call(thread: ControlThr
     assert thread.abandoned == []
 
 
-def test_calls_of_many_threads_are_made_one_at_a_time(thread: ControlThread) -> None:
+def test_calls_of_many_threads_are_made_one_at_a_time(thread: CallThread) -> None:
     inside, most = 0, 0
 
     def work() -> None:
@@ -57,7 +57,7 @@ def test_calls_of_many_threads_are_made_one_at_a_time(thread: ControlThread) -> 
 
 
 def test_a_call_whose_turn_does_not_come_says_behind_what_and_is_not_done(
-    thread: ControlThread,
+    thread: CallThread,
 ) -> None:
     slow, done = Gate(), []
     first = Caller(lambda: thread.call("slow", slow, LONG_S))
@@ -73,7 +73,7 @@ def test_a_call_whose_turn_does_not_come_says_behind_what_and_is_not_done(
 
 
 def test_only_the_call_that_hangs_is_abandoned_and_what_waits_goes_on(
-    thread: ControlThread,
+    thread: CallThread,
 ) -> None:
     hung, undone = Gate(), []
     first = Caller(lambda: thread.call("hung", hung, 4 * SHORT_S, undo=undone.append))
@@ -88,7 +88,7 @@ def test_only_the_call_that_hangs_is_abandoned_and_what_waits_goes_on(
     assert undone == ["done"]
 
 
-def test_what_hangs_is_undone_on_the_thread_that_took_over(thread: ControlThread) -> None:
+def test_what_hangs_is_undone_on_the_thread_that_took_over(thread: CallThread) -> None:
     hung, undone_on = Gate(), []
 
     def undo(result: Any) -> None:
@@ -103,7 +103,7 @@ def test_what_hangs_is_undone_on_the_thread_that_took_over(thread: ControlThread
 
 
 def test_an_undoing_that_fails_is_shown(
-    thread: ControlThread, monkeypatch: pytest.MonkeyPatch
+    thread: CallThread, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Any] = []
     monkeypatch.setattr("sys.unraisablehook", lambda it: shown.append(it.exc_value))
@@ -134,7 +134,7 @@ def interrupted(call: Callable[[], Any], inside: threading.Event) -> None:
     presser.join()
 
 
-def test_an_interrupted_call_is_undone(thread: ControlThread) -> None:
+def test_an_interrupted_call_is_undone(thread: CallThread) -> None:
     slow, undone = Gate("opened"), []
     interrupted(lambda: thread.call("slow", slow, LONG_S, undo=undone.append), slow.inside)
     slow.open.set()
@@ -144,7 +144,7 @@ def test_an_interrupted_call_is_undone(thread: ControlThread) -> None:
 
 
 @pytest.mark.parametrize("fails", [False, True])
-def test_ctrl_c_that_comes_with_the_end_of_a_call(thread: ControlThread, fails: bool) -> None:
+def test_ctrl_c_that_comes_with_the_end_of_a_call(thread: CallThread, fails: bool) -> None:
     """The call ends and the signal arrives at the same moment."""
     undone: list[str] = []
 
@@ -160,7 +160,7 @@ def test_ctrl_c_that_comes_with_the_end_of_a_call(thread: ControlThread, fails: 
     assert thread.settle(LONG_S)
 
 
-def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: ControlThread) -> None:
+def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: CallThread) -> None:
     hung = Gate()
     interrupted(lambda: thread.call("hung", hung, 4 * SHORT_S), hung.inside)
     assert thread.call("next", lambda: "went on", LONG_S) == "went on"
@@ -170,7 +170,7 @@ def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: Cont
 
 @pytest.mark.parametrize("of_another", [False, True])
 def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
-    thread: ControlThread, of_another: bool
+    thread: CallThread, of_another: bool
 ) -> None:
     """Either the thread that made the call, or one that waits behind it, starts the successor."""
     hung, tidied, refused = Gate(), [], []
@@ -203,7 +203,7 @@ def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
     assert "another thread took over" in str(refused[0])
 
 
-def test_a_call_that_is_only_interrupted_goes_on_to_its_end(thread: ControlThread) -> None:
+def test_a_call_that_is_only_interrupted_goes_on_to_its_end(thread: CallThread) -> None:
     slow, ends = Gate(), []
 
     def work() -> None:
@@ -341,11 +341,11 @@ def test_an_opening_that_comes_back_late_calls_coreaudio_no_more(
     world = coreaudio(3, timeouts=Timeouts(call_s=SHORT_S, rate_s=SHORT_S, buffer_s=SHORT_S))
     device = world.device("USBDuplex:1")
     found = world.driver.devices()[0]
-    wanted = Wanted(found, (), (0, 1), 96_000.0, 128)
+    request = OpenRequest(found, (), (0, 1), 96_000.0, 128)
     old = world.driver.call("", threading.current_thread, LONG_S)
     device.hang(what=what)
     with pytest.raises(vc.StreamTimeoutError, match="opening 'Simulated USB Duplex'"):
-        world.driver.open_stream(wanted)
+        world.driver.open_stream(request)
     device.hang(0, what=what)
     Late(world, old).comes_back()
     assert world.driver.open_streams == 0

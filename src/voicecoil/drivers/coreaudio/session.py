@@ -1,6 +1,6 @@
-"""The process's connection to a CoreAudio: its functions, the thread that calls them, the IOProcs.
+"""The process's session with a CoreAudio: its functions, the thread that calls them, the IOProcs.
 
-All drivers on the same libraries share a connection. Otherwise two threads would call CoreAudio at
+All drivers on the same libraries share a session. Otherwise two threads would call CoreAudio at
 the same time, and a notification that one driver takes from the queue would be lost to the others.
 """
 
@@ -13,33 +13,33 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
-from voicecoil.drivers.call_thread import ControlThread, check_wanted
+from voicecoil.drivers.call_thread import CallThread, check_wanted
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import Changes
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal
 from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
 from voicecoil.errors import DriverError
 
-__all__ = ["Connection", "connect", "disconnect", "missing"]
+__all__ = ["CoreAudioSession", "connect", "disconnect", "missing"]
 
 RETIRED_S = 5.0  # how long a destroyed IOProc is kept, because an IO thread may still read it
 _log = logging.getLogger("voicecoil.coreaudio")
 
 
-class Connection:
+class CoreAudioSession:
     """See `connect`.
 
     Attributes
     ----------
     hal : Hal
     changes : Changes
-    thread : ControlThread
+    thread : CallThread
     """
 
     def __init__(self, library: _hal.Library, name: str) -> None:
         self.hal = Hal(library)
         self.changes = Changes(self.hal)
-        self.thread = ControlThread(f"voicecoil {name}", "CoreAudio")
+        self.thread = CallThread(f"voicecoil {name}", "CoreAudio")
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # streams by device
         self._rates: dict[int, float] = {}  # rate of a device before a stream changed it, Hz
@@ -51,7 +51,7 @@ class Connection:
 
         By default they wait for a run loop of this process, which it does not have. A restart of
         coreaudiod resets this, and without listeners the restart is not noticed. So it is called
-        on the control thread before each call that may add listeners.
+        on the call thread before each call that may add listeners.
         """
         self.changes.dispatch()
         if self.changes.are_heard:
@@ -114,21 +114,21 @@ class Connection:
 
 
 # Kept for the life of the process: what was loaded before a fork must not be called after it.
-_connections: dict[tuple[str, ...], Connection] = {}
+_sessions: dict[tuple[str, ...], CoreAudioSession] = {}
 
 
-def connect(paths: tuple[str, ...], name: str) -> Connection:
-    """The connection to the CoreAudio in these libraries; `name` is for its thread."""
-    known = _connections.get(paths)
+def connect(paths: tuple[str, ...], name: str) -> CoreAudioSession:
+    """The session with the CoreAudio in these libraries; `name` is for its thread."""
+    known = _sessions.get(paths)
     if known is None:  # without a lock, for which a child forked meanwhile would wait for ever
-        known = _connections.setdefault(paths, Connection(_load(paths), name))
+        known = _sessions.setdefault(paths, CoreAudioSession(_load(paths), name))
     known.thread.check_not_forked()
     return known
 
 
 def disconnect(paths: tuple[str, ...]) -> None:
-    """Forgets a connection, so that the next `connect` makes a new one. For simulations."""
-    _connections.pop(paths, None)
+    """Forgets a session, so that the next `connect` makes a new one. For simulations."""
+    _sessions.pop(paths, None)
 
 
 def _load(paths: tuple[str, ...]) -> _hal.Library:

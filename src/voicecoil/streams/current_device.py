@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from voicecoil.drivers.protocol import Device, DriverStream, Got
+from voicecoil.drivers.protocol import Device, DriverStream, OpenedFormat
 
-__all__ = ["Place"]
+__all__ = ["CurrentDevice"]
 
 
 @dataclass(frozen=True)
-class Place:
+class CurrentDevice:
     """The device that a stream runs on, or ran on last.
 
     Attributes
     ----------
     device : Device
-    got : Got
+    opened_format : OpenedFormat
     driver_stream : DriverStream or None
         None: the stream is not open on the device.
     """
 
     device: Device
-    got: Got
+    opened_format: OpenedFormat
     driver_stream: DriverStream | None
