@@ -1,4 +1,4 @@
-"""Calls on threads of their own, which take as long as a test wants."""
+"""Calls that run on threads of their own and last as long as a test wants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONG_S = 30.0
 
 
 class Gate:
-    """Work that takes as long as the test wants."""
+    """A function that returns when the test opens the gate."""
 
     def __init__(self, result: Any = "done") -> None:
         self.inside, self.open = threading.Event(), threading.Event()
@@ -24,7 +24,7 @@ class Gate:
 
 
 class Caller(threading.Thread):
-    """Calls something on a thread of its own and keeps what came of it."""
+    """Calls a function on a thread of its own and keeps the result or the exception."""
 
     def __init__(self, call: Callable[[], Any]) -> None:
         super().__init__(daemon=True)

@@ -1,18 +1,18 @@
-"""Test data that shows which frame is wrong: every sample says its frame and its channel."""
+"""Test signals in which every sample encodes its frame and its channel."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-CHANNELS = 8  # at most; the code of a channel is its number in eighths of a step
+CHANNELS = 8  # largest number of channels; the code of a channel is its number in eighths of a step
 SCALE = 2.0**-20
 
 
 def coded(first_frame: int, frames: int, channels: int) -> NDArray[np.float32]:
-    """Part of an endless coded signal, shape (frames, channels); exact in float32.
+    """Returns a part of an endless coded signal, shape (frames, channels), exact in float32.
 
-    Frame 0, channel 0 is not silence, so that silence is never mistaken for a frame.
+    Frame 0 of channel 0 is not silence, so that silence is never mistaken for a frame.
     """
     frame = np.arange(first_frame, first_frame + frames)[:, None]
     channel = np.arange(channels)[None, :]
@@ -20,17 +20,17 @@ def coded(first_frame: int, frames: int, channels: int) -> NDArray[np.float32]:
 
 
 def aligned(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Coded frames without the silence that a server put between them.
+    """Returns coded frames without the silence that a server put between them.
 
-    A server whose clock does not wait for its clients (PulseAudio's) plays silence when one of
-    them is late, and then goes on with the frame at which it was: no frame is lost or heard twice,
-    which is what a test can ask for on a machine that others use, too.
+    A server whose clock does not wait for its clients, such as PulseAudio's, plays silence when a
+    client is late, and then continues with the next frame. No frame is lost or repeated, and that
+    is also true on a busy machine.
     """
     return frames[frames.any(axis=1)]
 
 
 def decode(sample: float) -> str:
-    """Which frame and channel a sample is."""
+    """Returns the frame and the channel of a sample."""
     code = round(float(sample) / SCALE)
     if code == 0:
         return "silence"
@@ -38,7 +38,7 @@ def decode(sample: float) -> str:
 
 
 def assert_coded(frames: NDArray[np.float32], first_frame: int = 0) -> None:
-    """Fails with the first frame that is not the one that it should be."""
+    """Fails at the first frame that is not the expected one."""
     wanted = coded(first_frame, *frames.shape)
     if np.array_equal(frames, wanted):
         return

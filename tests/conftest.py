@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Fixtures and settings of all tests."""
 
 from __future__ import annotations
 
@@ -24,18 +24,19 @@ from voicecoil.sounds.mixing import close_outputs
 from voicecoil.streams import recovery
 from voicecoil.streams.stream import InputStream, OutputStream, Stream
 
-# The same examples every time, and no clock: a slow machine is no failure.
+# Hypothesis uses the same examples every time and has no deadline, because a machine may be slow.
 settings.register_profile("voicecoil", deadline=None, derandomize=True)
 settings.load_profile("voicecoil")
 
 
 def pytest_configure() -> None:
-    """Gives the signals that tests send the dispositions that the programs under test expect.
+    """Resets the handling of signals that tests send to the programs under test.
 
-    A parent that ignores them, such as nohup or a shell for its background jobs, hands that on to
+    A parent that ignores them, such as nohup or a shell for its background jobs, passes that on to
     every child, and Python then installs no handler for Ctrl-C.
     """
-    unseen_error.PATIENCE_S = 60.0  # a slow machine is no program that does not ask
+    # long, so that a slow machine is not taken for a program that never asks
+    unseen_error.PATIENCE_S = 60.0
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in ("SIGTERM", "SIGHUP", "SIGALRM", "SIGQUIT", "SIGUSR1", "SIGUSR2"):
@@ -44,8 +45,8 @@ def pytest_configure() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-# What depends on the Python that runs it: threads and their states, the GIL and its absence, exit,
-# fork, garbage collection, memory, and each extension module. A test elsewhere is marked by hand.
+# Tests that depend on the Python that runs them: threads and their states, the GIL and its absence,
+# exit, fork, garbage collection, memory, and each extension module. Other tests have a mark.
 _INTERPRETER = [
     TESTS / name
     for name in (
@@ -65,9 +66,10 @@ _INTERPRETER = [
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the tests that depend on the interpreter, and those that are tried again.
+    """Marks the tests that depend on the interpreter, and those that are repeated after a failure.
 
-    A real server's clock does not wait for a busy machine: three tries, each of them told.
+    The clock of a real server does not wait for a busy machine. Such a test has three attempts, and
+    pytest reports each of them.
     """
     for item in items:
         if any(folder in (item.path, *item.path.parents) for folder in _INTERPRETER):
@@ -101,7 +103,9 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """A test that failed leaves streams open, which the next test must not meet."""
+    """Closes the streams that a failed test has left open, so that the next test does not meet
+    them.
+    """
     try:
         yield
     except BaseException:
@@ -113,13 +117,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def close_all() -> None:
-    """Closes whatever is open. An error of that was told by the test that failed."""
+    """Closes all streams. Errors are ignored, because the failed test has reported its own."""
     with contextlib.suppress(Exception):
         close_outputs()
     for thing in exit_and_fork._live.now():
         with contextlib.suppress(Exception):
             thing.close_at_exit(1.0)
-    # The thread that looks after devices ended for good, but the tests that follow need it.
+    # The thread that checks devices was ended for good. The tests that follow need a new one.
     recovery._thread = None
     recovery._ended.clear()
 
@@ -136,10 +140,10 @@ def pytest_make_collect_report(
 def _refuse_not_tested(
     report: pytest.TestReport | pytest.CollectReport, config: pytest.Config
 ) -> None:
-    """With --require: a skip because the machine lacks something becomes a failure.
+    """With --require, turns a skip into a failure if the machine lacks something.
 
-    The reason of such a skip begins with NOT TESTED. A test that does not apply to this platform
-    or to this Python gives another reason.
+    The reason of such a skip begins with NOT TESTED. A test that does not apply to this platform or
+    to this Python gives another reason.
     """
     if not config.getoption("--require") or not report.skipped:
         return
@@ -151,17 +155,18 @@ def _refuse_not_tested(
 
 
 def pytest_collection_finish() -> None:
-    """What was imported stays: a collection in a test need not look at it again."""
+    """Freezes the imported objects, so that garbage collections in tests need not traverse them."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(params=["virtual", "coreaudio"])
 def stepped(request: pytest.FixtureRequest) -> Iterator[VirtualDevice | SteppedCoreAudio]:
-    """A duplex device whose clock the test moves, with poisoned buffers and a cable.
+    """A looped-back duplex device whose clock the test advances, with poisoned buffers.
 
-    Once a virtual one, once a simulated one of CoreAudio's; a test of what only one of them has
-    says so: ``@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)``.
+    Each test runs on a virtual device and on a simulated CoreAudio device. A test of features that
+    only one of them has restricts this: ``@pytest.mark.parametrize("stepped", ["virtual"],
+    indirect=True)``.
     """
     if request.param == "virtual":
         yield VirtualDevice("Stepped", clock="stepped", frames=64, poison=True)
@@ -172,7 +177,9 @@ def stepped(request: pytest.FixtureRequest) -> Iterator[VirtualDevice | SteppedC
 
 @pytest.fixture(autouse=True)
 def _on_the_io_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Most tests are about what happens in an IO cycle; those of both homes ask for `home`."""
+    """Makes "low" the default latency, because most tests are about an IO cycle. Tests of both
+    homes use `home`.
+    """
     set_home(monkeypatch, "low")
 
 
@@ -183,8 +190,8 @@ LEADS: dict[str, str | float] = {"low": "low", "short": 128 / 48_000, "safe": "s
 def home(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None
 ) -> str:
-    """Where callbacks run in this test: on the IO thread, two cycles of 64 frames ahead, or as far
-    ahead as where nothing else is asked for (60 ms).
+    """The home of callbacks in this test: the IO thread, two cycles of 64 frames ahead, or the
+    default lead of 60 ms.
     """
     set_home(monkeypatch, LEADS[request.param])
     return str(request.param)
@@ -205,7 +212,7 @@ def driver(stepped: VirtualDevice | SteppedCoreAudio) -> Driver:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where no test says anything else, sound goes to the virtual device, not to real ones."""
+    """Makes the virtual device the default, so that tests play nothing on real devices."""
     monkeypatch.setenv("VOICECOIL_DRIVER", "virtual")
 
 
@@ -217,14 +224,16 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 @pytest.fixture
 def coreaudio() -> Iterator[Worlds]:
-    """Makes simulated CoreAudios; each must be left clean."""
+    """Makes simulated CoreAudios. Each is checked for leaks at the end of the test."""
     with Worlds() as worlds:
         yield worlds
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
-    """What one test plays is not heard in the next, and no thread outlives its test."""
+    """Closes outputs after each test, so that the next test hears nothing of it and no thread
+    remains.
+    """
     before = set(threading.enumerate())
     yield
     output = sys.modules.get("voicecoil.sounds.mixing")

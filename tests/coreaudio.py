@@ -1,4 +1,4 @@
-"""What the tests of the CoreAudio driver share: a simulated one, made when it is asked for."""
+"""Helpers of the CoreAudio driver's tests: a simulated CoreAudio, made when a test needs it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicecoil.testing import SimulatedCoreAudio
 
 @cache
 def simulator_path() -> str:
-    """The simulator's library, built where its sources are newer."""
+    """Returns the path of the simulator's library, after building it if its sources are newer."""
     if sys.platform != "linux":
         pytest.skip("NOT TESTED: the simulated CoreAudio needs Linux")
     done = subprocess.run(
@@ -33,7 +33,7 @@ def simulator_path() -> str:
 
 
 class Worlds:
-    """Makes simulated CoreAudios; each is checked and ended at the end of the test."""
+    """Makes simulated CoreAudios. Each is checked and ended at the end of the test."""
 
     def __init__(self) -> None:
         self.made: list[SimulatedCoreAudio] = []
@@ -66,7 +66,7 @@ class Worlds:
 
 
 class SteppedCoreAudio:
-    """One simulated device as the tests of streams want it: the virtual device's methods."""
+    """One simulated device with the methods of a virtual device, for the tests of streams."""
 
     def __init__(self, name: str) -> None:
         self.world = SimulatedCoreAudio(
@@ -82,7 +82,7 @@ class SteppedCoreAudio:
 
     def step(self, cycles: int = 1, timeout_s: float | None = None) -> None:
         if self.world.counter("live_running_io_procs") == 0:
-            if self._unplugged:  # the stream knows already
+            if self._unplugged:  # the stream has noticed the loss already
                 return
             raise StreamStateError("no stream runs, so its clock stands still")
         self.simulated.run_cycles(cycles, frames=64)
@@ -114,8 +114,8 @@ class SteppedCoreAudio:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is not None:
-                return  # its traceback keeps what the test had open
-            # Streams that were dropped are closed by another thread.
+                return  # the traceback of the error refers to objects that the test had open
+            # Another thread closes the streams that were dropped.
             until = time.monotonic() + 20
             while self.driver.open_streams and time.monotonic() < until:
                 gc.collect()

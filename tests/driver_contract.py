@@ -1,7 +1,7 @@
-"""The driver contract kit: what every driver must do, run on each of them.
+"""The driver contract: tests that every driver must pass.
 
-A driver's own test module has a subclass of `DriverContract` with a `rig` fixture. Nothing here
-knows a driver.
+The test module of a driver has a subclass of `DriverContract` with a `rig` fixture. Nothing in this
+file depends on a particular driver.
 """
 
 from __future__ import annotations
@@ -23,29 +23,31 @@ from voicecoil.drivers.protocol import Device, Driver, OpenRequest
 
 
 class Rig(Protocol):
-    """A driver with a device whose clock the test moves, or a real one whose clock runs."""
+    """A driver with a device. The test advances the device's clock, or the clock is real."""
 
-    stepped: bool  # the test moves its clock
+    stepped: bool  # True if the test advances the clock
     driver: Driver
-    device: Device  # with a cable from each output to the input of the same number
-    channels: list[int]  # the two channels of it, each way, that are used
+    device: Device  # each output is connected to the input of the same number
+    channels: list[int]  # the two channels of each direction that the tests use
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
         """Lets the device run that many IO cycles and returns when they are over.
 
-        More may have run when its clock is not stepped.
+        If the clock is not stepped, more cycles may have run.
         """
 
     def heard(self) -> NDArray[np.float32]:
-        """What the two channels heard from the first content to the last, (frames, 2)."""
+        """Returns the output of the two channels from the first content to the last, shape (frames,
+        2).
+        """
 
     def unplug(self) -> None:
-        """Takes the device away."""
+        """Removes the device."""
 
 
 class CodedOutput:
-    """A callback that plays coded frames and keeps what it was told."""
+    """A callback that plays coded frames and keeps the times and losses of its blocks."""
 
     def __init__(self, stop_after_blocks: int | None = None) -> None:
         self.position = 0
@@ -69,11 +71,11 @@ class CodedOutput:
 
 
 class TimedOutput:
-    """A callback that plays silence and keeps its times."""
+    """A callback that plays silence and keeps the times of its blocks."""
 
     def __init__(self) -> None:
-        self.frames: list[int] = []  # of each block
-        self.now: list[tuple[int, int]] = []  # frames, ns
+        self.frames: list[int] = []  # frames of each block
+        self.now: list[tuple[int, int]] = []  # sample time in frames, and host time in ns
         self.output: list[tuple[int, int]] = []
 
     def __call__(self, block: vc.Block) -> None:
@@ -87,7 +89,9 @@ class TimedOutput:
         self.output.append((time.output_frames, time.output_ns))
 
     def assert_one_time_line(self, first: int, samplerate: float, slack_frames: int) -> None:
-        """Its block `first`, of a new run, comes after the one before by the host time between."""
+        """Checks the sample time of block `first`, with which a new run begins: it has advanced by
+        the host time that passed.
+        """
         (frames, ns), (later, later_ns) = self.output[first - 1 : first + 1]
         assert later - frames >= self.frames[first - 1]
         assert abs(later - frames - (later_ns - ns) * samplerate / 1e9) <= slack_frames
@@ -95,23 +99,29 @@ class TimedOutput:
 
 
 def assert_played(rig: Rig, callback: CodedOutput, stream: vc.OutputStream, left: int) -> None:
-    """All that was made is heard, but for the lead and at most `left` frames of the last block."""
+    """Checks that all frames were heard, except for the lead and at most `left` frames of the last
+    block.
+    """
     heard = rig.heard()
     begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
-    heard = heard[begin:]  # a lead may end inside a cycle
+    heard = heard[begin:]  # a lead may end within a cycle
     assert_coded(heard)
     assert 0 <= callback.position - stream.lead_frames - len(heard) <= left
 
 
 class DriverContract:
-    """Inherit, and give a `rig` fixture; with `home` too where the test moves the clock."""
+    """The tests. A subclass gives a `rig` fixture, and also `home` if the test advances the
+    clock.
+    """
 
     def open_output(self, rig: Rig, callback: object, **wishes: object) -> vc.OutputStream:
         wishes.setdefault("channels", rig.channels)
         return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
 
     def end(self, rig: Rig, stream: vc.OutputStream) -> None:
-        """Ends it when all that it played was heard. A stepped clock would not get there."""
+        """Ends a stream when everything that it played was heard. With a stepped clock, it is
+        aborted.
+        """
         if rig.stepped:
             stream.abort()
         else:
@@ -141,7 +151,7 @@ class DriverContract:
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
             self.end(rig, stream)
-        # Ahead, blocks are of one size also where cycles are not.
+        # Ahead of the device, blocks have one size even if cycles vary.
         assert_played(rig, callback, stream, rig.cycle_frames if stream.lead_frames else 0)
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
@@ -194,11 +204,11 @@ class DriverContract:
             stream.abort()
         steps = np.diff(np.array(callback.output_frames, np.int64))
         if not rig.stepped:
-            steps -= callback.xruns[1:]  # a busy machine loses frames; they are told
+            steps -= callback.xruns[1:]  # a busy machine loses frames, which are reported
         assert (steps == callback.sizes[:-1]).all()
         ns = np.diff(np.array(callback.output_ns, np.int64))
         if rig.stepped:
-            # A device's crystal may be some hundred millionths off.
+            # The clock of a device may be wrong by some hundred ppm.
             assert np.allclose(ns, steps / stream.samplerate * 1e9, rtol=3e-4, atol=1000)
         assert (ns > 0).all()
 
@@ -233,7 +243,8 @@ class DriverContract:
             rig.advance(4)
             stream.abort()
             made = callback.blocks - before
-            least = 1 if stream.lead_frames else 4  # ahead, no block may be shorter than another
+            # ahead of the device, all blocks have the same size
+            least = 1 if stream.lead_frames else 4
             assert least <= made <= 4 if rig.stepped else made >= 4
         stream.close()
 
@@ -247,9 +258,9 @@ class DriverContract:
             rig.advance(4)
             stream.abort()
             if run == 1:
-                rig.advance(3)  # nobody plays meanwhile
+                rig.advance(3)  # no stream plays meanwhile
         stream.close()
-        # The end of a run may lie in a cycle without a block, in which a real clock is corrected.
+        # A run may end in a cycle without a block, and in that cycle a real clock is corrected.
         slack = 1 if rig.stepped else rig.cycle_frames
         for first in firsts[1:]:
             callback.assert_one_time_line(first, stream.samplerate, slack)
@@ -364,7 +375,7 @@ class DriverContract:
         assert opened_format.latency("output") == latency
 
     def test_a_dropped_connection_is_freed_at_once(self, rig: Rig) -> None:
-        """What it holds of the audio system must not wait for the garbage collector."""
+        """The objects of the audio system that it holds must not wait for the garbage collector."""
         request = OpenRequest(rig.device, [], rig.channels, samplerate=None, block_frames=None)
         gc.disable()
         try:
@@ -372,20 +383,21 @@ class DriverContract:
             there = weakref.ref(connection)
             connection.close()
             del connection
-            until(lambda: there() is None)  # free-threaded: when both threads have let go
+            # free-threaded Python frees it when both threads have released it
+            until(lambda: there() is None)
         finally:
             gc.enable()
 
 
 class RemovableRig(Rig, Protocol):
-    """One whose device comes back."""
+    """A rig whose device can come back."""
 
     def replug(self) -> None:
-        """Brings the device back, some time after it was taken away."""
+        """Brings the device back some time after it was removed."""
 
 
 class RemovableContract:
-    """What drivers whose devices come and go must do besides. Give a `rig` that is removable."""
+    """The tests of drivers whose devices come and go. A subclass gives a removable `rig`."""
 
     def go_away_and_back(self, rig: RemovableRig, stream: vc.OutputStream | vc.InputStream) -> None:
         rig.advance(4)
@@ -408,7 +420,8 @@ class RemovableContract:
             told = [event.kind for event in stream.events() if event.kind in ("lost", "back")]
         assert told == ["lost", "back"] * 2
         assert stream.device.uid == rig.device.uid
-        # Every frame once and in order; what a device had not played when it went is lost.
+        # Each frame is played once and in order. Frames that the device had not played when it was
+        # removed are lost.
         heard = rig.heard()
         codes = heard[heard.any(axis=1)][:, 0]
         assert (np.diff(codes) > 0).all()

@@ -1,4 +1,4 @@
-"""Callables for isolated interpreters: no NumPy, and nothing that needs it."""
+"""Callables for isolated interpreters. They use neither NumPy nor modules that need it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ imported_on_io_thread: list[str] = []
 
 
 class Finder:
-    """Is asked for every module that is not there yet."""
+    """Python calls this finder for every module that is not loaded yet. It records the module's
+    name.
+    """
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
@@ -31,7 +33,9 @@ sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
 
 
 def coded(block: vc.Block) -> None:
-    """Plays coded frames, and counts those that come in wrong on a cable of `delay` frames."""
+    """Plays coded frames, and counts wrong frames of the input, which is the output `delay` frames
+    later.
+    """
     global frame
     channels = block.output.shape[1]
     for f in range(block.frames):
@@ -69,7 +73,7 @@ def scaled(block: vc.Block) -> None:
 
 
 def compare(block: vc.Block) -> None:
-    """Two parameters that are always set together, and two results likewise."""
+    """Compares two parameters that are always set together, and sets two results together."""
     values = block.parameters
     if values.first != values.second or values.text != b"%d" % values.first:
         block.results.torn += 1
@@ -108,7 +112,7 @@ def ends_itself(block: vc.Block) -> None:
 
 
 def reads(block: vc.Block) -> None:
-    """Looks at everything that costs no allocation."""
+    """Reads every property of a block whose getter must not allocate."""
     if block.parameters.gain != 0.5 or block.parameters.on is not True:
         raise AssertionError(repr(block))
     if block.xrun or block.frames != 64 or block.samplerate != 48_000.0:
@@ -125,7 +129,7 @@ def starts_a_thread(block: vc.Block) -> None:
 
 
 def imports(block: vc.Block) -> None:
-    """Ends with a kept view, and tells what was imported on the way, the end of the last stream."""
+    """Uses every part of a block, and reports the modules that were imported on the IO thread."""
     repr(block), repr(block.time), repr(block.parameters), repr(block.results)
     block.results.imported = ",".join(imported_on_io_thread).encode()
     if block.parameters.fail:

@@ -1,4 +1,4 @@
-"""Losing devices and getting them back, as the tests of it want that."""
+"""Helpers of the tests in which a device is lost and comes back."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ def is_away(stream: AnyStream) -> None:
 
 
 def came_back(stream: AnyStream, times: int = 1) -> None:
-    """Waits until it was lost and came back so many times, whenever that was."""
+    """Waits until the stream was lost and came back that many times in all."""
     news = stream._connection._news  # type: ignore[union-attr]
-    # A copy is made in one step; a list made of it finds it changed by the thread that recovers.
+    # `copy` takes one step. The thread that recovers streams could change the list during a loop.
     until(lambda: kinds(list(news.copy())).count("back") == times)
     is_on(stream)
 
@@ -40,7 +40,7 @@ def unplug(device: Any) -> None:
 
 
 def go_by(device: Any) -> None:
-    """Lets a cycle go by, if some stream is still there for it."""
+    """Lets one cycle pass if a stream still runs."""
     with contextlib.suppress(vc.StreamStateError):
         device.step(1)
 
@@ -55,9 +55,9 @@ def two_devices(**second: Any) -> tuple[VirtualDevice, VirtualDevice, VirtualDri
 
 
 def no_thread_stays() -> None:
-    """The thread that looks after devices ends with the streams that it looks after.
+    """Checks that the thread that checks devices ends with its streams.
 
-    A thread that stays fails one test, not all that follow.
+    A thread that remains fails this test, and not all tests that follow.
     """
 
     def staying() -> set[threading.Thread]:

@@ -38,7 +38,7 @@ def address_of(library: ctypes.CDLL, name: str = "vc_test_gain") -> int:
 
 
 def heard_of(device: VirtualDevice, driver: VirtualDriver, callback: Any) -> Any:
-    """Three cycles of it."""
+    """Returns the output of three cycles."""
     device.capture()
     with vc.OutputStream(callback, driver=driver) as stream:
         device.step(3)

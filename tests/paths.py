@@ -1,4 +1,4 @@
-"""Where the parts of this project are, for tests and the helpers beside this file."""
+"""Paths of the parts of this project, for tests and their helpers."""
 
 from __future__ import annotations
 

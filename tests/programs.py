@@ -1,6 +1,6 @@
 """Runs the programs of `lives/` in processes of their own, many times each.
 
-``VOICECOIL_RUNS`` is how often each is run (8; tools/test.py --long: 20).
+``VOICECOIL_RUNS`` is the number of runs of each (8; tools/test.py --long: 20).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from paths import LIVES
 
 RUNS = int(os.environ.get("VOICECOIL_RUNS", "8"))
-DEADLINE_S = 40.0  # a hang, even on a machine that does much else
+DEADLINE_S = 40.0  # exceeded only by a hang, even on a busy machine
 CPUS = os.cpu_count() or 1
-STARTING_UP = 2 * CPUS  # programs at once that compute
-WAITING = 20  # programs at once whose time is spent waiting
+STARTING_UP = 2 * CPUS  # simultaneous programs, if they compute
+WAITING = 20  # simultaneous programs, if they mostly wait
 FRESH = 2  # runs with an interpreter of their own
 HUNG = 999
 
@@ -39,17 +39,17 @@ def environment() -> dict[str, str]:
     return {
         **os.environ,
         "PYTHONPATH": os.pathsep.join({paths["platlib"]: "", paths["purelib"]: ""}),
-        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would be in every fork's way
+        "OPENBLAS_NUM_THREADS": "1",  # NumPy's threads would make forks unsafe
     }
 
 
-# Without `site` an interpreter starts in half the time. Since 3.12 a fork of a process with
-# threads is warned of.
+# Without `site` an interpreter starts in half the time. Since Python 3.12, a fork of a process with
+# threads causes a warning.
 PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
 
 
 def run_fresh(life: str, *arguments: str, deadline_s: float = DEADLINE_S) -> Ended:
-    """Runs it once, in an interpreter of its own."""
+    """Runs the program once, in an interpreter of its own."""
     command = [*PYTHON, str(LIVES / f"{life}.py"), *arguments]
     try:
         done = subprocess.run(
@@ -61,7 +61,7 @@ def run_fresh(life: str, *arguments: str, deadline_s: float = DEADLINE_S) -> End
 
 
 def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
-    """Runs it `count` times as forks of one interpreter that has the library loaded."""
+    """Runs the program `count` times as forks of one interpreter that has the library loaded."""
     if count == 0:
         return []
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +81,7 @@ def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ende
 
 
 def run(life: str, *arguments: str, at_once: int = STARTING_UP) -> list[Ended]:
-    """Runs it `RUNS` times: some in fresh interpreters, the others as forks of one."""
+    """Runs the program `RUNS` times: some in fresh interpreters, the others as forks of one."""
     fresh = min(FRESH, RUNS)
     with ThreadPoolExecutor(1) as pool:
         forks = pool.submit(run_forks, RUNS - fresh, at_once, life, *arguments)

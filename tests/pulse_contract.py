@@ -1,7 +1,8 @@
-"""What the miniaudio driver must do where what it plays ends in a sink of PulseAudio's protocol.
+"""The tests that the miniaudio driver must pass if its output reaches a sink of PulseAudio's
+protocol.
 
-What is played is recorded from the sink's monitor and compared after alignment: see `aligned`.
-Times and latencies are estimates there: no test here is about them.
+The tests record the output from the sink's monitor and compare it after alignment, see `aligned`.
+Times and latencies are estimates, so these tests do not check them.
 """
 
 from __future__ import annotations
@@ -27,11 +28,11 @@ from voicecoil.streams.recovery import OnDeviceLost
 
 __all__ = ["PERIOD_FRAMES", "MonitoredContract", "PulseContract", "PulseRig", "Shared"]
 
-PERIOD_FRAMES = 2048  # long enough for a busy machine: three of them are in the buffer
+PERIOD_FRAMES = 2048  # long enough for a busy machine, because the buffer holds three periods
 
 
 class PulseRig:
-    """The sink "null0", by PulseAudio's client library or another one that leads there."""
+    """The sink "null0", through PulseAudio's client library or another library that leads there."""
 
     stepped = False
     channels = [0, 1]  # noqa: RUF012
@@ -53,7 +54,7 @@ class PulseRig:
         self.server.kill()
 
 
-# libpulse refuses a child that was forked from a process that used it.
+# libpulse refuses to work in a child that was forked from a process that used it.
 FORKED = """
 import os
 import voicecoil as vc
@@ -76,7 +77,7 @@ def plays_on(callback: CodedOutput) -> None:
 
 
 class Shared:
-    """The server that the tests share, until one of them ends it."""
+    """Returns the server that the tests share, until one of them ends it."""
 
     def __init__(self, make: Callable[[], PulseServer]) -> None:
         self._make = make
@@ -99,7 +100,7 @@ class Shared:
 
 
 class MonitoredContract(DriverContract):
-    """Inherit, and give a `rig` fixture: what is played is recorded from the sink's monitor."""
+    """A subclass gives a `rig` fixture whose output is recorded from the sink's monitor."""
 
     def open_output(self, rig: object, callback: object, **wishes: object) -> vc.OutputStream:
         wishes.setdefault("blocksize", PERIOD_FRAMES)
@@ -131,12 +132,14 @@ class MonitoredContract(DriverContract):
 
 
 class PulseContract(MonitoredContract):
-    """The same, and what only PulseAudio's protocol has."""
+    """Also tests features that only PulseAudio's protocol has."""
 
     def test_blocks_that_nobody_asked_for_are_as_long_as_the_servers_periods(
         self, rig: PulseRig
     ) -> None:
-        """All of the buffer is asked for at once when it is filled: so long is the lead."""
+        """The server requests the whole buffer at once when it is first filled, so the lead has
+        that size.
+        """
         ahead: dict[str, Any] = {"driver": rig.driver, "latency": "safe"}
         with vc.OutputStream(CodedOutput(), **ahead) as stream:
             assert stream.blocksize in (900, 1_200)
@@ -152,13 +155,15 @@ class PulseContract(MonitoredContract):
     loop_error_frames = 100  # between the times of a frame at the sink and at its monitor
 
     def test_every_break_that_is_heard_is_told_and_no_other(self, rig: PulseRig) -> None:
-        """The server says what it played silence for; a callback that comes late does not."""
+        """The server reports the frames for which it played silence. A late callback without such
+        frames is no loss.
+        """
         callback, stalls_s = CodedOutput(), [0.03, 0.2, 0.3]
 
         def play(block: vc.Block) -> None:
             callback(block)
             if callback.blocks % 20 == 0 and stalls_s:
-                time.sleep(stalls_s.pop(0))  # the fault that is told of
+                time.sleep(stalls_s.pop(0))  # this stall is the fault that is reported
 
         with vc.OutputStream(play, driver=rig.driver, device=rig.device, latency="low") as stream:
             until(lambda: callback.blocks > 100)
@@ -171,7 +176,8 @@ class PulseContract(MonitoredContract):
         assert_coded(aligned(heard[heard.any(axis=1)]))
 
     def test_times_and_latencies_are_those_of_a_loop_back(self, rig: PulseRig) -> None:
-        sent: list[tuple[int, int]] = []  # (at the sink, when the callback ran) of each impulse, ns
+        # times of each impulse, ns: at the sink, and when the callback ran
+        sent: list[tuple[int, int]] = []
         came: list[tuple[int, int]] = []
 
         def play(block: vc.Block) -> None:
@@ -199,12 +205,12 @@ class PulseContract(MonitoredContract):
             assert least - PERIOD_FRAMES <= took <= most + PERIOD_FRAMES
 
     def test_a_start_loses_nothing(self, rig: PulseRig) -> None:
-        """The server begins to play some time after it has what it is given at first."""
+        """The server starts to play some time after it has got its first frames."""
         callback, lost = CodedOutput(), []
 
         def play(block: vc.Block) -> None:
             callback(block)
-            if callback.position >= 2_400:  # a machine that is busy later loses frames
+            if callback.position >= 2_400:  # later, a busy machine may lose frames
                 lost.append(stream.statistics().lost_frames)
                 raise vc.Stop
 
@@ -262,7 +268,7 @@ class PulseContract(MonitoredContract):
     def test_every_channel_of_a_sink_is_itself(
         self, rig: PulseRig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Channels go by number: nobody mixes them because of what they are called."""
+        """Channels are mapped by number. The server must not mix them because of their names."""
         rig.server.add_sink("surround", SURROUND)
         callback = CodedOutput()
         device = next(d for d in rig.driver.devices() if d.uid == "pulse:surround")
@@ -307,7 +313,7 @@ class PulseContract(MonitoredContract):
     def test_a_default_that_changes_and_one_that_is_removed_under_a_stream(
         self, rig: PulseRig
     ) -> None:
-        """The server's default is a device of its own: a stream on it outlives any sink."""
+        """The server's default is a device of its own, so a stream on it outlives any sink."""
         control = rig.server.control
         first = (control("get-default-sink") or "").strip()
         module = rig.server.add_sink("late")

@@ -1,4 +1,4 @@
-"""A stepped device to play on, record from and listen to."""
+"""A stepped device for playing, recording and listening."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ needs_a_gil = pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     reason="a free-threaded Python has no GIL that could be held",
 )
-PATIENCE = 20_000  # looks of 1 ms: what another thread does comes long before
+PATIENCE = 20_000  # attempts of 1 ms each, many more than another thread needs
 
 
 def until(condition: Callable[[], bool], patience: int = PATIENCE) -> None:
-    """Waits for what another thread is about to do; the order of things is not left to time."""
+    """Waits until another thread has made the condition true, so that no test depends on time."""
     for _ in range(patience):
         if condition():
             return
@@ -34,7 +34,7 @@ def until(condition: Callable[[], bool], patience: int = PATIENCE) -> None:
 
 
 class Rig:
-    """A duplex device with a cable, whose clock the test moves."""
+    """A looped-back duplex device whose clock the test advances."""
 
     def __init__(
         self, frames: int = 64, device: SteppedCoreAudio | None = None, **options: Any
@@ -46,7 +46,7 @@ class Rig:
         self.driver: Any = device.driver if device else VirtualDriver([self.device])
 
     def close(self) -> None:
-        """Ends what lingers."""
+        """Closes the outputs that are still open after their last sound."""
         close_outputs()
 
     def play(self, sound: Any, *args: Any, **options: Any) -> vc.Playback:
@@ -59,14 +59,16 @@ class Rig:
         self.device.step(cycles)
 
     def play_out(self, playback: vc.Playback) -> None:
-        """Moves the clock until all was heard, never faster than the sound is read ahead."""
+        """Advances the clock until everything was heard, and not faster than the sound is read
+        ahead.
+        """
         reader = playback._reader
         while playback.playing:
             if reader is not None:
                 until(lambda: reader.ring.readable >= self.frames or not reader._thread.is_alive())
             try:
                 self.step()
-            except StreamStateError:  # it was heard meanwhile, and the output closed
+            except StreamStateError:  # the sound was heard meanwhile, and the output was closed
                 return
 
     @property

@@ -1,4 +1,4 @@
-"""The package as a whole: its names, its documentation, and what importing it brings in."""
+"""The package as a whole: its names, its documentation, and the modules that importing it loads."""
 
 from __future__ import annotations
 
@@ -107,7 +107,9 @@ def test_errors_are_ours_and_the_matching_builtin(
     reason="this Python is not free-threaded",
 )
 def test_a_free_threaded_python_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each extension module says that it needs no GIL; else importing it would turn it on."""
+    """Each extension module declares that it needs no GIL. Otherwise importing it would enable the
+    GIL.
+    """
     monkeypatch.delenv("PYTHON_GIL", raising=False)
     modules = ["_core", "_block", "drivers.coreaudio._hal", "drivers.miniaudio._io"]
     modules += ["stress._native"]

@@ -1,4 +1,6 @@
-"""Public objects: misspelt attributes are errors, and what has a device or a file has no copies."""
+"""Public objects: misspelt attributes are errors, and objects that hold a device or a file cannot
+be copied.
+"""
 
 from __future__ import annotations
 
@@ -95,7 +97,7 @@ def some(tmp_path: Path) -> Iterator[Some]:
 
 @pytest.mark.parametrize("name", [*UNIQUE, *PLAIN])
 def test_a_misspelt_attribute_is_an_error(name: str, some: Some) -> None:
-    """It was accepted, and had no effect."""
+    """Before the fix, a misspelt attribute was accepted and had no effect."""
     thing = {**UNIQUE, **PLAIN}[name](some)
     with pytest.raises(AttributeError, match="gian"):
         thing.gian = 0.5
@@ -109,7 +111,9 @@ def test_a_misspelt_attribute_is_an_error(name: str, some: Some) -> None:
 def test_what_holds_a_device_or_a_file_has_no_copy(
     name: str, how: Callable[[Any], Any], some: Some
 ) -> None:
-    """A copied stream had the same connection: to drop the copy ended the stream."""
+    """Before the fix, a copied stream had the same connection, and dropping the copy ended the
+    stream.
+    """
     with pytest.raises(TypeError, match=r"copied|pickle"):
         how(UNIQUE[name](some))
 

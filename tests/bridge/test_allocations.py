@@ -1,4 +1,4 @@
-"""A block costs no allocation: Python's allocators are counted on the IO thread."""
+"""Blocks cost no allocation: the tests count the calls of Python's allocators on the IO thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ def allocations(blocks: int, work: str, shape: dict[str, Any], **wanted: Any) ->
         ("numpy", True, "planar"),
         ("memoryview", False, "interleaved"),
         ("memoryview", False, "planar"),
-        ("memoryview", True, "interleaved"),  # a memoryview has to be packed: no planar one
+        # memoryviews need packed memory, so that there is no planar case
+        ("memoryview", True, "interleaved"),
     ],
 )
 def test_none_for_100_000_blocks(arrays: str, zero_copy: bool, layout: str) -> None:
@@ -60,8 +61,9 @@ def test_none_when_the_device_changes_its_cycles_but_the_blocks_are_fixed() -> N
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
 
 
-# What devices were seen to do: one that resamples, PulseAudio (which asks for what its buffer
-# lacks), ALSA (which wakes up late now and then), and one whose cycles are short.
+# Lengths of cycles that were seen on real devices: a device that resamples, PulseAudio (which
+# requests what its buffer lacks), ALSA (which sometimes wakes up late), and a device with short
+# cycles.
 VARYING = [
     [300, 400],
     [441, 440, 441, 882, 439, 1763],
@@ -70,7 +72,7 @@ VARYING = [
 ]
 
 
-@needs_a_gil  # without one, the views of each number of frames are made once, and kept
+@needs_a_gil  # Without a GIL, the views for each number of frames are made once and kept.
 @pytest.mark.parametrize("arrays", ["numpy", "memoryview"])
 @pytest.mark.parametrize("pattern", VARYING)
 def test_none_when_cycles_vary(pattern: list[int], arrays: str) -> None:
@@ -81,7 +83,7 @@ def test_none_when_cycles_vary(pattern: list[int], arrays: str) -> None:
 @pytest.mark.parametrize("latency", ["low", "safe"])
 @pytest.mark.parametrize("streams", ["2", "1,1", "2,2,8"])
 def test_none_on_coreaudio(streams: str, latency: str) -> None:
-    """Whatever its buffers are: one, planar, or several."""
+    """The buffers of the device are one interleaved buffer, planar, or several."""
     shape = {"simulator": simulator_path(), "streams": streams}
     wanted = {"channels": 2, "latency": latency}
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
@@ -89,6 +91,6 @@ def test_none_on_coreaudio(streams: str, latency: str) -> None:
 
 
 def test_the_counter_counts() -> None:
-    """A list for each block: the list and its items."""
+    """The callback makes a list in each block, which is two allocations: the list and its items."""
     blocks = 10_000
     assert blocks <= allocations(blocks, "allocate", {}, latency="low") <= 2 * blocks + 100

@@ -1,4 +1,4 @@
-"""The bridge for other extensions: `examples/bridge_extension` is built and used."""
+"""The bridge for other extensions: builds `examples/bridge_extension` and uses it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ needs_3_12 = pytest.mark.skipif(sys.version_info < (3, 12), reason="needs Python
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the extension is."""
+    """Builds the extension and returns its folder."""
     compiler = os.environ.get("CC", "cc").split()[0]
     if shutil.which(compiler) is None:
         pytest.skip(f"NOT TESTED: there is no C compiler {compiler!r}; set CC")
@@ -74,7 +74,8 @@ def test_three_threads_call_with_arguments_of_their_own(ticker: Any) -> None:
     ticks: dict[int, list[int]] = {}
     lists: dict[int, set[int]] = {}
     threads: set[tuple[int, int]] = set()
-    together = threading.Barrier(3)  # the ident of a thread that has ended may come again
+    # needed because Python uses the ident of a thread again after the thread has ended
+    together = threading.Barrier(3)
 
     def callback(now: list[int]) -> None:
         thread, tick = now
@@ -96,7 +97,7 @@ def test_three_threads_call_with_arguments_of_their_own(ticker: Any) -> None:
 @needs_3_12
 def test_an_isolated_callable_is_called_while_the_main_interpreter_is_locked(ticker: Any) -> None:
     one = ticker("ticker_code:tick", threads=3, pause_us=0)
-    calls = ctypes.PyDLL(None)  # its functions keep the GIL
+    calls = ctypes.PyDLL(None)  # PyDLL, whose functions keep the GIL
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)
     try:

@@ -1,4 +1,4 @@
-"""How a foreign thread enters Python: never when it is shut, and with one thread state."""
+"""How a foreign thread enters Python: never through a closed gate, and with one thread state."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABI = ("coreaudio_abi", "voicecoil/drivers/coreaudio")
 
 
 class Caller:
-    """CoreAudio's IOProc with a Python callback, for any thread to call."""
+    """CoreAudio's IOProc with a Python callback, which any thread can call."""
 
     def __init__(self, library: Path, callback: Any) -> None:
         memories = (_block.memory(64, 2, True), _block.memory(64, 2, False))
@@ -62,7 +62,9 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def thread_states() -> int:
-    """Thread states of this interpreter, those of threads that have ended too."""
+    """Returns the number of thread states of this interpreter, including those of threads that have
+    ended.
+    """
     api = ctypes.pythonapi
     for name in ("PyInterpreterState_Get", "PyInterpreterState_ThreadHead", "PyThreadState_Next"):
         getattr(api, name).restype = ctypes.c_void_p
@@ -125,7 +127,9 @@ def test_code_that_is_shut_is_not_called_any_more(
 def test_closing_shuts_the_code_also_when_the_device_cannot_be_stopped(
     stepped_driver: tuple[VirtualDevice, VirtualDriver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its thread may call when the interpreter has ended: it must not enter even to leave."""
+    """The device's thread may call when the interpreter has ended. It must not enter Python, not
+    even to release its thread state.
+    """
     device, driver = stepped_driver
     stream = vc.OutputStream(lambda block: None, driver=driver, latency="low")
     stream.start()

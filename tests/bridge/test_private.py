@@ -1,4 +1,4 @@
-"""What is private to CPython and NumPy is looked up, compared, and listed; see decision 17."""
+"""Private parts of CPython and NumPy are looked up, compared, and listed: see decision 17."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ needs_nm = pytest.mark.skipif(
 
 
 def wanted(module: Path) -> set[str]:
-    """Symbols that something else has to define, or the module cannot be loaded."""
+    """Returns the undefined symbols, without which the module cannot be loaded."""
     command = ["nm", "-D", "--undefined-only", str(module)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return {line.split()[-1].split("@")[0] for line in lines}
@@ -44,13 +44,17 @@ def test_private_symbols_that_a_module_cannot_be_loaded_without_are_listed() -> 
 
 @needs_nm
 def test_variables_of_threads_are_in_memory_that_every_thread_has() -> None:
-    """Else glibc allocates it at the first use, which may be on an IO thread."""
+    """Otherwise glibc allocates thread-local variables at their first use, which may be on an IO
+    thread.
+    """
     for module in MODULES:
         assert "__tls_get_addr" not in wanted(module), module.name
 
 
 def test_the_private_call_takes_what_it_is_given() -> None:
-    """_PyEval_AddPendingCall has to have four parameters wherever it is called."""
+    """_PyEval_AddPendingCall must have four parameters in every version of Python in which it is
+    called.
+    """
     header = Path(sysconfig.get_paths()["include"], "internal", "pycore_ceval.h")
     if _core.preempt_kind() != 2 and sys.version_info < (3, 12):
         pytest.skip("it is not used here")
@@ -81,7 +85,7 @@ class OtherData(np.ndarray[Any, Any]):
 
 
 class Small:
-    """Shorter than the head of an array."""
+    """A structure that is shorter than the head of an array."""
 
 
 def open_with(view: Any) -> None:

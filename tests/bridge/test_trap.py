@@ -1,4 +1,4 @@
-"""A cycle without Python makes no call that could make it wait: counted by the trap shim."""
+"""An IO cycle without Python makes no call that could block. The trap shim counts such calls."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_native_cycles_of_coreaudio_trip_nothing(libraries: tuple[Path, Path]) -
 
 
 def test_coreaudios_ioproc_trips_nothing(libraries: tuple[Path, Path], tmp_path: Path) -> None:
-    """All of it, on buffer lists of several kinds."""
+    """Runs the whole IOProc, on several kinds of buffer lists."""
     caller = shared_library("ioproc.c", tmp_path, "coreaudio_abi", "voicecoil/drivers/coreaudio")
     assert tripped(libraries, "ioproc", str(libraries[1]), str(caller)) == ""
 
@@ -64,5 +64,7 @@ def test_cycles_whose_callback_runs_ahead_trip_nothing(libraries: tuple[Path, Pa
 
 
 def test_the_trap_is_set(libraries: tuple[Path, Path]) -> None:
-    """In its first cycle a Python callback gets a thread state, which is allocated."""
+    """In its first cycle, a Python callback gets a thread state, which is allocated. The shim must
+    see that.
+    """
     assert "calloc" in tripped(libraries, "python")

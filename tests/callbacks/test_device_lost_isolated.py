@@ -1,4 +1,4 @@
-"""Isolated streams whose device is lost: the interpreter stays what it was."""
+"""Isolated streams whose device is lost: the interpreter and its modules are kept."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_an_exception_behind_a_loss_is_raised(stepped: Any, driver: Driver) -> N
     assert stream.results.on
     unplug(stepped)
     is_away(stream)
-    stream.parameters.gain = 0.25  # which it does not want
+    stream.parameters.gain = 0.25  # makes an assertion of the callable fail
     stepped.replug()
     is_on(stream)
     stepped.step(2)

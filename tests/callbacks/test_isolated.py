@@ -1,4 +1,4 @@
-"""A callable in an interpreter with a GIL of its own, on the device's IO thread."""
+"""Callables in an interpreter with its own GIL, on the device's IO thread."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def test_callables_next_to_a_script_are_found(tmp_path: Path) -> None:
 def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_path: Path) -> None:
     """The main thread waits inside a C call that keeps the GIL, until 500 blocks were heard.
 
-    The same with the callable in the main interpreter is heard only when the wait is over.
+    A callable in the main interpreter would be heard only after the wait.
     """
     library = ctypes.PyDLL(str(shared_library("wait.c", tmp_path)))
     library.vc_test_wait.argtypes = [ctypes.c_void_p, ctypes.c_int]
@@ -168,11 +168,12 @@ def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_p
     )
     virtual.capture_into(heard)
     last = heard[-1:, 0].ctypes.data
-    # From its first block on, so that nothing of it can have been heard before the wait.
+    # Records from the first block on, so that no frame was heard before the wait.
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)
     try:
-        # Not stream.start(): the main thread would give the GIL away while it waits for that.
+        # stream.start() cannot be used, because the main thread would release the GIL while it
+        # waits.
         assert stream._connection is not None
         stream._connection.start()
         came = library.vc_test_wait(last, 20_000 if isolated else 300)
@@ -250,7 +251,7 @@ def test_an_exception_is_told_with_its_traceback() -> None:
     assert "in fails" in lines[1]
     assert "deeper(block)" in lines[2]
     assert lines[-1] == "ValueError: meant: \N{SNOWMAN}"
-    stream.close()  # it is told once
+    stream.close()  # does not raise the exception again
     assert stream.statistics().blocks == 1
 
 
@@ -299,7 +300,7 @@ def test_what_cannot_be_opened(name: Any, error: type[Exception], text: str) -> 
     _, driver = device()
     with pytest.raises(error, match=f"(?s){text}"):
         vc.OutputStream(name, isolated=True, driver=driver)
-    with vc.OutputStream(lambda block: None, driver=driver) as after:  # the device was given back
+    with vc.OutputStream(lambda block: None, driver=driver) as after:  # the device was released
         after.abort()
 
 
@@ -381,7 +382,9 @@ def test_exit_in_the_middle_of_an_import() -> None:
 @needs_3_12
 @pytest.mark.parametrize("leave", ["", " leave"])
 def test_exit_while_one_interpreter_is_ended_and_another_is_left(leave: str) -> None:
-    """Without a wait for the former, Python aborts: it is gone from the list of interpreters."""
+    """Without a wait for the interpreter that is ending, Python aborts, because the interpreter is
+    no longer in the list of interpreters.
+    """
     check([run_fresh("isolated", f"ending{leave}")], stderr=f"({STUCK}|{BUSY})+")
 
 
@@ -399,7 +402,9 @@ print(before, started())
 @needs_3_12
 @pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: LD_PRELOAD is Linux's")
 def test_where_nothing_is_imported_no_thread_breaks_it_off(tmp_path: Path) -> None:
-    """Nobody would wait for that thread, so it could write to an object that is freed already."""
+    """The core does not wait for a thread that interrupts an import. If no import runs, the thread
+    could write to an object that is freed already.
+    """
     done = subprocess.run(
         [sys.executable, "-c", NO_IMPORT],
         env={**os.environ, "LD_PRELOAD": str(shared_library("shim/threads.c", tmp_path))},

@@ -1,4 +1,6 @@
-"""Native callbacks: every kind that is recognised, what they get, and how they end a stream."""
+"""Native callbacks: every kind that is recognised, the arguments they get, and how they end a
+stream.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +41,7 @@ def test_every_kind_gets_its_user_data(
 def test_input_and_output(
     library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
-    """A gain of 1 in a loop carries a pulse round and round."""
+    """With a gain of 1, a pulse circulates through the loop."""
     stepped.capture()
     user = Gain(1.0)
 
@@ -84,7 +86,7 @@ def test_user_data_is_kept_alive(
 
 
 def test_user_data_cannot_be_moved_while_it_is_used(library: ctypes.CDLL) -> None:
-    """The buffer was given back at once, and the callback wrote to where it had been."""
+    """Before the fix, the buffer was released at once, and the callback wrote to freed memory."""
     user = bytearray(16)
     callback = vc.NativeCallback(function(library), user)
     with pytest.raises(BufferError):
@@ -316,7 +318,7 @@ def test_a_negative_number_is_an_error_with_that_code(
         stream.wait(5)
     assert caught.value.code == (-77 if code is None else code)
     assert str(caught.value.code) in str(caught.value)
-    stream.stop()  # once is enough
+    stream.stop()  # does not raise the exception again
     stream.close()
 
 
@@ -365,7 +367,7 @@ def test_user_data_without_an_address(user: Any, library: ctypes.CDLL) -> None:
 
 
 def test_an_address_alone_is_not_a_callback(library: ctypes.CDLL, driver: VirtualDriver) -> None:
-    """A number could be anything: it has to be said that it is an address."""
+    """An integer could be anything. The program has to say that it is an address."""
     with pytest.raises(vc.ArgumentTypeError, match="NativeCallback"):
         vc.OutputStream(address_of(library), driver=driver)
 

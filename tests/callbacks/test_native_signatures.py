@@ -1,4 +1,4 @@
-"""Native functions of another signature, and Python code that looks like a native function."""
+"""Native functions with another signature, and Python objects that look like native functions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ OTHERS = [
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_capsule_of_another_signature(name: bytes, library: ctypes.CDLL) -> None:
-    """One with double was taken, and wrote behind the end of every block."""
+    """Before the fix, a function with double was accepted, and wrote beyond the end of every
+    block.
+    """
     with pytest.raises(vc.ArgumentTypeError, match="capsule's name"):
         vc.NativeCallback(capsule(address_of(library), name))
 
@@ -102,7 +104,7 @@ def test_a_function_that_needs_the_gil() -> None:
 
 
 def imported(source: Path, name: str) -> Any:
-    """The extension module of that name in C."""
+    """Returns the extension module of that name, which is written in C."""
     built = compiled_library(source, source.parent, sysconfig.get_paths()["include"])
     loader = importlib.machinery.ExtensionFileLoader(name, str(built))
     spec = importlib.util.spec_from_loader(name, loader)
@@ -145,7 +147,7 @@ class TestCffi:
 
     @pytest.mark.parametrize("kind", ["float[8]", "int *", "char[100]"])
     def test_a_pointer_to_data(self, ffi: Any, kind: str) -> None:
-        """It was called."""
+        """Before the fix, the data were called as a function."""
         with pytest.raises(vc.ArgumentTypeError, match=r"data.*; give a function pointer"):
             vc.NativeCallback(ffi.new(kind))
 
@@ -170,7 +172,9 @@ class TestCffi:
     def test_a_function_of_a_compiled_library_names_how_to_get_its_address(
         self, ffi: Any, tmp_path: Path
     ) -> None:
-        """`lib.f` is a Python function, which was called with the Block and failed there."""
+        """`lib.f` is a Python function. Before the fix, it was called with the Block and failed
+        there.
+        """
         declared = "int32_t quiet(float *, const float *, uint32_t, const vc_block *, void *)"
         ffi.cdef(f"{declared};")
         body = "(float *o, const float *i, uint32_t f, const vc_block *b, void *u) { return 0; }"
@@ -202,7 +206,9 @@ def test_what_python_code_raises_ends_the_stream(
     driver: VirtualDriver,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """It was printed for every block, and the stream went on in silence."""
+    """Before the fix, the exception was printed for every block, and the stream continued in
+    silence.
+    """
     meant = KeyError("meant")
     calls = []
 

@@ -1,4 +1,6 @@
-"""Callables that cannot be callbacks are refused at opening, not in the first block."""
+"""Callables that cannot be callbacks are refused when the stream is opened, and not in the first
+block.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parameters into a callback and results out of it."""
+"""Parameters of a callback, and its results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def quiet(block: vc.Block) -> None:
 
 
 def compare(block: vc.Block) -> None:
-    """As in isolated_callables.py."""
+    """Does the same as `compare` in isolated_callables.py."""
     values = block.parameters
     if values.first != values.second or values.text != b"%d" % values.first:
         block.results.torn += 1
@@ -50,7 +50,9 @@ def stream_with(**values: Any) -> vc.OutputStream:
 
 @pytest.mark.parametrize("isolated", HOMES)
 def test_what_is_set_together_comes_together(isolated: bool) -> None:
-    """While blocks go on, three parameters change and two results are looked at."""
+    """While blocks are played, the program changes three parameters together and reads two
+    results.
+    """
     _, driver = a_device("free")
     stream = opened(driver, isolated)
     stream.parameters.text = b"0"
@@ -149,7 +151,7 @@ class Calls:
 
 
 def test_a_change_within_a_change_is_whole_and_so_is_the_outer_one() -> None:
-    """The inner one's values were written into the outer one's half."""
+    """Before the fix, the values of the inner change were written into the unfinished outer one."""
     with stream_with(parameters={"a": 0.0, "b": 0, "c": 0.0, "data": b"1234"}) as stream:
         values = stream.parameters
         seen = []

@@ -1,4 +1,4 @@
-"""The command line, as a shell, a program and a person at a terminal meet it."""
+"""The command line: for shells, for other programs, and for users at a terminal."""
 
 from __future__ import annotations
 
@@ -246,7 +246,7 @@ def test_heard_must_not_be_the_source(song: Path, capsys: pytest.CaptureFixture[
 
 def test_record(tmp_path: Path) -> None:
     path = tmp_path / "take.flac"
-    # A process of its own: the virtual device's cable remembers what was played before.
+    # Runs in a process of its own, because the virtual device loops back what was played before.
     done = shell("record", path, "-d", "0.05", "--channels", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)
@@ -359,19 +359,20 @@ def test_a_pipe_gets_no_meter_and_no_colour(song: Path) -> None:
 
 
 class Terminal:
-    """A command at a terminal, and the person in front of it."""
+    """A command that runs at a pseudo-terminal, and the keys that a user presses."""
 
     def __init__(self, *arguments: str | Path, **env: str) -> None:
         import pty
         import termios
 
         self._termios = termios
-        with warnings.catch_warnings():  # since 3.12 of a fork where there are threads
+        with warnings.catch_warnings():  # since 3.12, Python warns of a fork beside threads
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid, self.keyboard = pty.fork()
         if self.pid == 0:
             try:
-                # The shell's side is where one sees how the terminal was before and is after.
+                # The settings of the terminal before and after the command are read from the
+                # shell's side.
                 os.execvpe(COMMAND[0], [*COMMAND, *map(str, arguments)], {**ENV, **env})
             finally:
                 os._exit(127)
@@ -385,7 +386,7 @@ class Terminal:
     def _read(self) -> bool:
         try:
             got = os.read(self.keyboard, 65_536)
-        except OSError:  # the other side is gone
+        except OSError:  # the command has closed its side
             return False
         self.seen += got
         return bool(got)
@@ -394,19 +395,19 @@ class Terminal:
         os.write(self.keyboard, b"\x03")
 
     def end(self) -> tuple[int, str]:
-        """The exit code and all that was shown."""
+        """Returns the exit code and all output."""
         after = self._termios.tcgetattr(self.keyboard)
         while self._read():
             pass
         _, status = os.waitpid(self.pid, 0)
         os.close(self.keyboard)
         assert after == self.before, "the terminal's settings have changed"
-        # Ctrl-C makes the terminal drop what it has not shown yet, also half a character.
+        # After Ctrl-C the terminal drops output that is not shown yet, possibly within a character.
         return os.waitstatus_to_exitcode(status), self.seen.decode(errors="replace")
 
 
 def assert_tidy(shown: str) -> None:
-    """The cursor is there, colours are off, the last line is whole."""
+    """Checks that the cursor is shown, colours are off, and the last line is complete."""
     assert shown.rfind("\x1b[?25h") >= shown.rfind("\x1b[?25l")
     assert shown.endswith("\r\n")
     last_style = re.findall(r"\x1b\[([0-9;]*)m", shown)[-1:]
@@ -437,7 +438,7 @@ def test_ctrl_c_at_a_terminal(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     terminal = Terminal(*command)
-    terminal.read_until("\x1b[?25l")  # the cursor is hidden: the display is there
+    terminal.read_until("\x1b[?25l")  # this hides the cursor, so the display has started
     terminal.read_until("0:00.")
     terminal.press_ctrl_c()
     ended, shown = terminal.end()

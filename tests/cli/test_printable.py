@@ -1,4 +1,6 @@
-"""Text from outside, as it is printed: names of devices and files, words of exceptions."""
+"""Text from outside is printed without control characters: names of devices and files, messages of
+exceptions.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,8 @@ from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.printable import LONGEST_LINE, printable, printable_lines
 
 SOURCE = Path(vc.__file__).parent
-# A terminal's commands in 7 and 8 bits, a line of its own, an order turned round, rich's markup.
+# Terminal commands in 7 and 8 bits, a line break, a reversal of the text direction, and rich's
+# markup.
 HOSTILE = (
     "Mic\x1b[2J\x1b]0;o\x07\x9b31m\r\n\u202eevil\u2066\u200b\x7f\x00\ud800 [red]é 耳 $\\alpha$"
 )
@@ -66,7 +69,7 @@ def test_line_breaks_are_kept() -> None:
 
 @pytest.fixture
 def hostile_device() -> Iterator[VirtualDevice]:
-    """The virtual driver of this process has a default device with that name."""
+    """Gives the default device of this process's virtual driver that name."""
     driver = get_driver("virtual")
     assert isinstance(driver, VirtualDriver)
     before = list(driver.virtual_devices)
@@ -164,7 +167,7 @@ def test_the_display(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_traceback() -> None:
-    """Python prints it; what stands behind the name of the error is ours."""
+    """Python prints the traceback. The text after the name of the error comes from this library."""
     code = f"import voicecoil as vc\nraise vc.DriverError({HOSTILE!r}.replace(chr(0xd800), ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     last = done.stderr.decode(errors="replace").replace("\r\n", "\n").split("DriverError: ")[1]
@@ -175,7 +178,7 @@ def test_a_traceback() -> None:
 
 
 def test_a_picture(tmp_path: Path) -> None:
-    """Formulas in a name were drawn, and a broken one was an error."""
+    """Before the fix, formulas in a name were drawn, and a broken one raised an error."""
     pytest.importorskip("matplotlib", reason="NOT TESTED: matplotlib is not installed")
     from voicecoil.stress.plot import draw
     from voicecoil.stress.seen import Cell

@@ -1,4 +1,4 @@
-"""``voicecoil record``: files that are there, and signals."""
+"""``voicecoil record``: existing files, and signals."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_on_loss_option(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """The command as a process of its own, once it has written sound."""
+    """The command in a process of its own, after it has written sound."""
 
     def __init__(self, path: Path, ignored: tuple[int, ...]) -> None:
         self.path = path
@@ -69,7 +69,7 @@ class Recorder:
         self.goes_on()
 
     def goes_on(self) -> None:
-        more = 100 if self.path.suffix == ".flac" else 50_000  # bytes: silence takes hardly any
+        more = 100 if self.path.suffix == ".flac" else 50_000  # bytes; compressed silence is small
         before = self.path.stat().st_size if self.path.exists() else 0
         until(lambda: self.path.exists() and self.path.stat().st_size > before + more)
         assert self.process.poll() is None
@@ -104,7 +104,7 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
 
 
 def test_the_tests_of_signals_pass_where_the_parent_ignores_signals() -> None:
-    """As under nohup, or in the background of a shell."""
+    """The parent ignores signals under nohup, or for background jobs of a shell."""
 
     def ignore() -> None:
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

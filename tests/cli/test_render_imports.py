@@ -1,4 +1,4 @@
-"""What `voicecoil render` imports, and from where, when the user's folder is searched first."""
+"""The modules that `voicecoil render` imports, if the user's folder is searched first."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ def broken(block):
 
 
 def render(folder: Path, *tokens: str) -> subprocess.CompletedProcess[str]:
-    # -P: as the installed command, which does not search the working directory either.
+    # -P makes Python behave like the installed command, which does not search the working
+    # directory.
     command = [sys.executable, "-P", "-m", "voicecoil", "render", *tokens]
     return subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""The benchmarks run. What they measure is no test: machines differ."""
+"""The benchmarks run without errors. Their results are not tested, because machines differ."""
 
 from __future__ import annotations
 

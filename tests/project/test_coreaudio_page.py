@@ -1,4 +1,4 @@
-"""docs/coreaudio.md names files and tests that are there."""
+"""The files and tests that docs/coreaudio.md names exist."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ROWS = dict(re.findall(r"^\| (\d+) \|(.*)\|$", PAGE, re.MULTILINE))
 
 
 def source(place: str) -> str:
-    """The tests of one group."""
+    """Returns the tests of one group."""
     if place == "core":
         return "".join(path.read_text() for path in sorted((TESTS / "core").glob("test_*.c")))
     names = [f"test_coreaudio_{place}.py", f"test_{place}.py"]

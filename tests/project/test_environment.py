@@ -1,4 +1,4 @@
-"""tools/environment.py: what it says before it does anything."""
+"""tools/environment.py: the messages that it prints before it does anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from paths import TOOLS
 
 TOOL = TOOLS / "environment.py"
-# An interpreter that is too old: it says so, and has no tomllib.
+# Simulates an interpreter that is too old and has no tomllib.
 OLDER = """
 import runpy, sys
 sys.version_info = (3, 10, 13)

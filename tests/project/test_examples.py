@@ -1,4 +1,4 @@
-"""The examples run, and are as short as they say."""
+"""The examples run, and are as short as they promise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from paths import EXAMPLES
 from voicecoil.files import open_source
 
-# Runs an example with its long sleeps cut short, and says which modules it needed.
+# Runs an example with its long sleeps shortened, and prints whether it needed NumPy.
 RUN = """
 import pathlib, runpy, sys, time
 sleep = time.sleep

@@ -1,6 +1,7 @@
-"""The package's own modules do not import its public names through the package itself.
+"""The modules of the package do not import public names through the package itself.
 
-Layers between the packages are import-linter's ([tool.importlinter] in pyproject.toml).
+The layers between the packages are checked by import-linter ([tool.importlinter] in
+pyproject.toml).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import pytest
 from paths import ROOT
 
 PACKAGE = ROOT / "src" / "voicecoil"
-# The command line uses the public names, as any other program does.
+# The command line uses the public names, as other programs do.
 MODULES = sorted(
     path
     for path in PACKAGE.rglob("*.py")
@@ -26,7 +27,7 @@ MODULES = sorted(
 
 
 def run_time_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Imports, but for those under ``if TYPE_CHECKING:``."""
+    """Returns the imports that are not under ``if TYPE_CHECKING:``."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
@@ -36,7 +37,9 @@ def run_time_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def of_the_facade(text: str) -> list[str]:
-    """The imports that need `voicecoil/__init__.py` for more than the place of a module."""
+    """Returns the imports that use `voicecoil/__init__.py` for more than the location of a
+    module.
+    """
     found = []
     for node in run_time_imports(ast.parse(text)):
         names = [alias.name for alias in node.names]
@@ -71,7 +74,7 @@ def test_an_import_of_the_facade_is_found(text: str, found: list[str]) -> None:
 
 
 def test_an_upward_import_is_refused(tmp_path: Path) -> None:
-    """The contracts of this project, for a package in which a stream is used by an error."""
+    """Applies the contracts of this project to a package in which `errors` imports a stream."""
     pytest.importorskip("importlinter", reason="import-linter is a tool of the lint step")
     text = (ROOT / "pyproject.toml").read_text()
     contracts = text.split("[tool.importlinter]")[1].split("[tool.pytest")[0]

@@ -1,4 +1,4 @@
-"""What `make play` says of what a virtual device heard."""
+"""The output of `make play` on a virtual device."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RATE = 48_000
 
 @pytest.fixture
 def make_play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """tools/play.py, whose files lie elsewhere."""
+    """Runs tools/play.py with its files in another folder."""
     spec = importlib.util.spec_from_file_location("make_play", ROOT / "tools" / "play.py")
     assert spec is not None
     assert spec.loader is not None

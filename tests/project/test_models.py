@@ -1,9 +1,9 @@
-"""Models of the lock-free parts, gone through state by state with spin (Debian: apt install spin).
+"""Models of the lock-free parts, checked state by state with spin (Debian: apt install spin).
 
-A model is the order of steps of two or three threads, as the C code has it; spin tries all of their
-interleavings. It takes them one after the other: memory orders are ThreadSanitizer's (tests/core).
-Each model can be broken in ways that its head names; spin has to find these, or it has looked
-at nothing.
+A model has the steps of two or three threads in the order of the C code, and spin tries all
+interleavings. It executes the steps one after the other; ThreadSanitizer checks the memory orders
+(tests/core). The head of each model names ways to break it. If spin does not find these faults, the
+model checks nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ needs_spin = pytest.mark.skipif(
 
 
 def check(model: Path, broken: int, folder: Path) -> str:
-    """What spin says."""
+    """Returns the output of spin."""
     for command in (
         ["spin", f"-DBROKEN={broken}", "-a", str(model)],
         [*CC, "-O1", "-w", "-DSAFETY", "-o", "pan", "pan.c"],

@@ -1,4 +1,4 @@
-"""tools/sizes.py: how long files and functions may be."""
+"""tools/sizes.py: the limits for the lengths of files and functions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from paths import TOOLS
 
 @pytest.fixture
 def sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """The tool, for a project that is empty."""
+    """Returns the tool, applied to an empty project."""
     monkeypatch.syspath_prepend(str(TOOLS))
     module = importlib.import_module("sizes")
     monkeypatch.setattr(module, "ROOT", tmp_path)

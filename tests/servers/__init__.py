@@ -1,1 +1,1 @@
-"""Real sound servers for the tests, started and ended by them."""
+"""Real sound servers that the tests start and end."""

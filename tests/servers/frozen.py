@@ -1,7 +1,8 @@
-"""A sound server that does not answer for a while, under all that asks it something.
+"""A sound server does not answer for a while, during all calls that need it.
 
-Run as a program: a server's name. What hung comes back when the server goes on, after others have
-long taken over: they must not share anything, and nothing of it may be left.
+Run as a program. Argument: the name of the server. Calls that hung return when the server
+continues, long after others have replaced them. They must not share any object with these, and must
+leave nothing behind.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ ROUNDS = 4
 
 @contextlib.contextmanager
 def frozen(server: Any) -> Iterator[None]:
-    """Stops all its processes, as a machine that is suspended."""
+    """Stops all processes of the server, as on a machine that is suspended."""
     running = list(server.processes.running)
     for process in running:
         process.send_signal(signal.SIGSTOP)
@@ -58,13 +59,14 @@ def main(name: str) -> None:
     signal.signal(signal.SIGALRM, interrupt)
 
     def clients() -> int:
-        """Connections of this program's that the server has; JACK has no program to ask."""
+        """Returns this program's connections to the server. JACK has no command that lists them."""
         listed = server.control("list", "short", "clients") if key == "pulse" else None
         return (listed or "").count("python")
 
     for number in range(ROUNDS):
         with frozen(server):
-            if number % 2:  # whoever waits is interrupted before the call is given up
+            # In every second round, a signal interrupts the call before it is abandoned.
+            if number % 2:
                 signal.setitimer(signal.ITIMER_REAL, 0.1)
                 with contextlib.suppress(InterruptedWaitError):
                     driver.devices()
@@ -87,7 +89,7 @@ def main(name: str) -> None:
         until(lambda: stream.state == "waiting")
         stream.close()
 
-    counter = Counter()  # a stream that simply ends stays ended, also when its server goes on
+    counter = Counter()  # a stream that has ended normally stays ended when the server continues
     stream = vc.OutputStream(counter, driver=driver, device=device)
     stream.start()
     goes_on([counter])
@@ -100,11 +102,11 @@ def main(name: str) -> None:
         assert (stream.state, counter.blocks) == ("finished", blocks)
     try:
         stream.wait(10)
-        raise AssertionError("the loss was told to nobody")
+        raise AssertionError("wait() did not raise DeviceLostError")
     except vc.DeviceLostError:
         stream.close()
     until(lambda: not system_of(KINDS[key]).thread.hanging)
-    until(lambda: clients() <= 1)  # the one that lists devices
+    until(lambda: clients() <= 1)  # the connection that lists devices remains
     server.close()
 
 

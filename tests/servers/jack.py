@@ -1,4 +1,4 @@
-"""jackd with its dummy driver, and a sound card on it that keeps what it hears."""
+"""jackd with its dummy driver, and a sound card on it that records its output."""
 
 from __future__ import annotations
 
@@ -21,20 +21,22 @@ __all__ = ["JackServer", "SoundCard", "use"]
 
 
 class JackServer:
-    """A jackd of our own.
+    """A jackd for the tests.
 
-    Synchronous: it waits for its clients, so that none of them is ever too late for a cycle.
+    It is synchronous: it waits for its clients, so that none of them is ever late for a cycle.
 
     Parameters
     ----------
     period_frames : int
+        Frames per period.
     samplerate : int
+        Rate, Hz.
     ports : int
-        Of the dummy driver, each way; 0: a `SoundCard` brings them.
+        Number of ports of the dummy driver in each direction; 0: a `SoundCard` makes them.
     role : str
-        For its name.
+        A part of the server's name.
     before : sequence of str
-        What to put in front of the command.
+        Words before the command, such as those that select a network namespace.
     """
 
     def __init__(
@@ -47,8 +49,8 @@ class JackServer:
         before: Sequence[str] = (),
     ) -> None:
         needs("jackd")
-        # Few names: a machine has room for eight, and forgets a killed server when its name
-        # comes again.
+        # The tests use few names, because a machine has room for eight servers, and a killed server
+        # is removed only when its name is used again.
         self.name = f"voicecoil-{role}-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}"
         self.period_frames = period_frames
         self.processes = Processes()
@@ -60,7 +62,7 @@ class JackServer:
         self.start()
 
     def start(self) -> None:
-        """Starts it, also again when it was killed; it is ready some time later."""
+        """Starts the server, also after it was killed. It is ready some time later."""
         self.process = self.processes.start(self._command, **self.env)
 
     @property
@@ -68,7 +70,7 @@ class JackServer:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """As a crash."""
+        """Ends the server like a crash."""
         self.processes.end(signal.SIGKILL)
 
     def close(self) -> None:
@@ -76,13 +78,14 @@ class JackServer:
 
 
 class SoundCard:
-    """See jack_card.c. One for the process, which must be able to find the server.
+    """A sound card made of two JACK clients, see jack_card.c. A process can have one.
 
     Parameters
     ----------
     server : JackServer
+        The server, which the process must be able to find.
     folder : Path
-        For the compiled library.
+        The folder for the compiled library.
     """
 
     SECONDS = 60
@@ -99,13 +102,13 @@ class SoundCard:
         )
 
     def advance(self, cycles: int) -> None:
-        """Waits until so many cycles have passed, or for no longer than a second."""
+        """Waits until that many cycles have passed, or for at most a second."""
         wanted = self.library.card_cycles() + cycles + 1
         with contextlib.suppress(AssertionError):
             until(lambda: bool(self.library.card_cycles() >= wanted), patience=1000)
 
     def heard(self) -> NDArray[np.float32]:
-        """From the first frame that is no silence to the last one."""
+        """Returns the output from the first frame that is not silent to the last one."""
         frames = self.memory[: self.library.card_frames()]
         loud = np.flatnonzero(frames.any(axis=1))
         return frames[loud[0] : loud[-1] + 1] if len(loud) else frames[:0]
@@ -118,6 +121,6 @@ class SoundCard:
 
 
 def use(server: JackServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has clients in this process find that server."""
+    """Makes clients in this process find the server."""
     for name, value in server.env.items():
         monkeypatch.setenv(name, value)

@@ -1,7 +1,7 @@
 """Streams, a sound and a recording outlive a sound server that is killed again and again.
 
-Run as a program: a server's name, and how often it is killed. It is opened for before the server
-is there, and each kill and each return has to be told once to each of them.
+Run as a program. Arguments: the name of the server, and how often it is killed. Streams are opened
+before the server runs. Each kill and each return must be reported once to each of them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,10 @@ class Counter:
 
 
 def start(server: Any) -> int:
-    """Starts it; gives how often it did not get ready, as PipeWire's manager now and then does."""
+    """Starts the server, and returns the number of attempts that failed.
+
+    PipeWire's session manager sometimes does not get ready.
+    """
     for failures in range(3):
         try:
             server.start()

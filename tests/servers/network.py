@@ -1,4 +1,4 @@
-"""Two hosts on one machine: network namespaces with a cable between them."""
+"""Two hosts on one machine: network namespaces that are connected by a virtual cable."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _ip(*arguments: str) -> bool:
 
 
 class Hosts:
-    """The hosts "a" and "b"; skips, loudly, where namespaces cannot be had."""
+    """The hosts "a" and "b". The test is skipped as NOT TESTED if namespaces are not available."""
 
     ADDRESSES = ("10.213.7.1", "10.213.7.2")
 
@@ -41,7 +41,7 @@ class Hosts:
             assert _ip("-n", host, "route", "add", "224.0.0.0/4", "dev", end)  # multicast
 
     def on(self, host: int) -> list[str]:
-        """What to put in front of a command that runs on that host."""
+        """Returns the words to put before a command that runs on that host."""
         return ["ip", "netns", "exec", self.names[host]]
 
     def close(self) -> None:

@@ -1,9 +1,9 @@
-"""Streams are opened and ended on a live sound server, again and again, from two threads.
+"""Two threads open and end streams on a live sound server again and again.
 
-Run as a program: a server's name, and how often a stream is opened. Each stream has a callback of
-its own, which nobody else keeps; a third of the streams is dropped while it plays, and a callback
-goes with its stream. A crash was seen once, after about 200 opens on PulseAudio, in code that had
-been freed: hence core dumps are allowed, and the stacks of all threads are shown.
+Run as a program. Arguments: the name of the server, and the number of streams. Each stream has the
+only reference to its callback. A third of the streams is dropped while it plays, and the callback
+is freed with the stream. A crash was seen once, after about 200 opens on PulseAudio, in code that
+had been freed. Therefore core dumps are enabled, and the stacks of all threads are shown.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from rig import until
 from servers.killed import SERVERS
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
-AT_ONCE = 2  # threads that open
+AT_ONCE = 2  # threads that open streams
 
 
 class Tone:
-    """A callback that a stream alone keeps."""
+    """A callback to which only the stream has a reference."""
 
     def __init__(self) -> None:
         self.called = threading.Event()
@@ -42,7 +42,7 @@ class Tone:
 
 
 class Opener:
-    """Opens on a thread, each stream in another way than the one before."""
+    """Opens streams on a thread, each in another way than the one before."""
 
     def __init__(self, driver: Any, opens: int) -> None:
         self._driver = driver
@@ -65,12 +65,13 @@ class Opener:
         latency: Any = ("safe", "low")[number % 2]
         stream = vc.OutputStream(tone, driver=self._driver, latency=latency)
         del tone
-        if number % 6 < 5:  # else it is closed before it ever ran
+        if number % 6 < 5:  # otherwise the stream is closed before it has run
             stream.start()
-        if number % 6 < 4:  # else it ends while it begins
+        if number % 6 < 4:  # otherwise the stream ends while it starts
             assert called.wait(20), "the server does not call"
         if number % 3 == 0:
-            # A cycle of references, as a bound method of its owner is: the collector finds it.
+            # A reference cycle, like a bound method of the stream's owner. The garbage collector
+            # frees it.
             holder: dict[str, Any] = {"stream": stream}
             holder["itself"] = holder
         elif number % 3 == 1:

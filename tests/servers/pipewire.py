@@ -9,9 +9,9 @@ from servers.pulse import PulseServer
 
 __all__ = ["JACK_FOLDERS", "PipeWireServer"]
 
-# Where Debian and Fedora put PipeWire's own libjack.
+# The folders of PipeWire's own libjack on Debian and Fedora.
 JACK_FOLDERS = ("/usr/lib/x86_64-linux-gnu/pipewire-0.3/jack", "/usr/lib64/pipewire-0.3/jack")
-# A long quantum: the tests are about every frame, on machines that do other things too.
+# The quantum is long, because the tests check every frame, also on busy machines.
 CONFIGURATION = """
 context.properties = {
     default.clock.rate = 48000
@@ -36,7 +36,7 @@ context.objects = [
 
 
 class PipeWireServer(PulseServer):
-    """PipeWire of our own, with the sink "null0", for clients of PulseAudio and of JACK."""
+    """A PipeWire for the tests, with the sink "null0", for clients of PulseAudio and of JACK."""
 
     def __init__(self) -> None:
         needs("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pactl", "parec")
@@ -54,7 +54,7 @@ class PipeWireServer(PulseServer):
         self.start()
 
     def start(self) -> None:
-        """Starts all of it, also again when it was killed."""
+        """Starts all its processes, also after they were killed."""
         folder = self.processes.folder
         (folder / "bus").unlink(missing_ok=True)
         (folder / "pipewire-0").unlink(missing_ok=True)
@@ -71,7 +71,7 @@ class PipeWireServer(PulseServer):
         self.processes.until_ready(self._has_sink, "the null sink of PipeWire")
 
     def _has_sink(self) -> bool:
-        """Whether it is there, and is the default one."""
+        """Returns whether the sink exists and is the default."""
         return "null0" in (self.control("get-default-sink") or "")
 
     def control(self, *arguments: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Servers as child processes: in a runtime folder of their own, ended by process id."""
+"""Servers as child processes, with a runtime folder of their own. They are ended by process id."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ import pytest
 __all__ = ["Processes", "needs"]
 
 READY_S = 20.0
-# A test run that is killed leaves no server behind.
-# A busy machine is no reason to drop frames, where we may say so.
+# If the system allows it, servers get a higher priority, because a busy machine would lose frames.
 IN_TIME = ["chrt", "--fifo", "50"] if os.geteuid() == 0 and shutil.which("chrt") else []
+# If the test run is killed, its servers end, too.
 END_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
 def needs(*programs: str) -> None:
-    """Skips, loudly, where one of the programs is not installed."""
+    """Skips the test as NOT TESTED if one of the programs is not installed."""
     if not sys.platform.startswith("linux"):
         pytest.skip("NOT TESTED: these servers are started on Linux only")
     missing = [program for program in programs if shutil.which(program) is None]
@@ -34,26 +34,28 @@ def needs(*programs: str) -> None:
 
 
 class Processes:
-    """Some processes that belong together, with the environment that they share.
+    """Several processes that belong together, and their environment.
 
     Attributes
     ----------
     folder : Path
-        Theirs alone; its name is XDG_RUNTIME_DIR.
+        The runtime folder of these processes, which is also their XDG_RUNTIME_DIR.
     env : dict of str
-        What a client needs in its environment to find them, too.
+        The environment variables with which a client finds them.
     """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="voicecoil-"))  # short: it holds sockets
+        # a short path, because it contains sockets
+        self.folder = Path(tempfile.mkdtemp(prefix="voicecoil-"))
         self.env = {"XDG_RUNTIME_DIR": str(self.folder), "HOME": str(self.folder)}
         self.running: list[subprocess.Popen[bytes]] = []
 
     def start(self, command: Sequence[str], **env: str) -> subprocess.Popen[bytes]:
-        """Starts one; its output goes to a file in the folder."""
+        """Starts a process. Its output goes to a file in the folder."""
         surroundings = {**os.environ, **self.env, **env}
         surroundings.pop("DISPLAY", None)
-        surroundings.pop("LD_PRELOAD", None)  # a sanitizer's library, which is for the client
+        # the library of a sanitizer, which is meant for the client
+        surroundings.pop("LD_PRELOAD", None)
         log = self.folder / f"{len(self.running)}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
@@ -66,7 +68,7 @@ class Processes:
         return process
 
     def until_ready(self, ready: Callable[[], bool], what: str) -> None:
-        """Waits for a server; fails with what the processes said."""
+        """Waits for a server. If it does not get ready, fails with the output of the processes."""
         until = time.monotonic() + READY_S
         while not ready():
             ended = [process for process in self.running if process.poll() is not None]
@@ -77,7 +79,7 @@ class Processes:
         self.hurry()
 
     def hurry(self) -> None:
-        """The same for threads that think otherwise."""
+        """Raises the priority of threads that have set their own."""
         for process in self.running:
             for thread in Path(f"/proc/{process.pid}/task").iterdir():
                 with contextlib.suppress(OSError):
@@ -87,7 +89,7 @@ class Processes:
         return sorted(self.folder.glob("*.log"))
 
     def end(self, how: int = signal.SIGTERM) -> None:
-        """Ends all, the last one first."""
+        """Ends all processes, the last one first."""
         for process in reversed(self.running):
             if process.poll() is None:
                 process.send_signal(how)

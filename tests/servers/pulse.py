@@ -1,4 +1,4 @@
-"""PulseAudio's server with a null sink, and a recorder on its monitor."""
+"""PulseAudio's server with a null sink, and a recorder on the sink's monitor."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from servers.processes import Processes, needs
 
 __all__ = ["SURROUND", "Monitor", "PulseServer"]
 
-SETTLE_FRAMES = 12_000  # more than lies in any buffer of a server's
+SETTLE_FRAMES = 12_000  # more than any buffer of a server holds
 STEREO = "front-left,front-right"
 SURROUND = "front-left,front-right,rear-left,rear-right,front-center,lfe"
 MODULE = (
@@ -25,7 +25,7 @@ MODULE = (
 
 
 class PulseServer:
-    """A pulseaudio of our own, with the sink "null0"."""
+    """A pulseaudio for the tests, with the sink "null0"."""
 
     def __init__(self, before: Sequence[str] = ()) -> None:
         needs("pulseaudio", "pactl", "parec")
@@ -40,7 +40,7 @@ class PulseServer:
         self.start()
 
     def start(self) -> None:
-        """Starts it, also again when it was killed."""
+        """Starts the server, also after it was killed."""
         command = [*self._before, "pulseaudio", "--daemonize=no", "--exit-idle-time=-1"]
         command += ["--use-pid-file=no", "-n"]
         command += ["-L", MODULE.format(name="null0", channels=2)]
@@ -49,7 +49,7 @@ class PulseServer:
         self.processes.until_ready(lambda: self.control("info") is not None, "pulseaudio")
 
     def control(self, *arguments: str) -> str | None:
-        """What pactl says; None: it failed."""
+        """Returns the output of pactl, or None if it failed."""
         done = subprocess.run(
             ["pactl", *arguments],
             env={**self.processes.env, **self.env, "PATH": "/usr/bin:/bin", "LC_ALL": "C"},
@@ -60,7 +60,7 @@ class PulseServer:
         return done.stdout if done.returncode == 0 else None
 
     def add_sink(self, name: str, channel_map: str = STEREO) -> str:
-        """Gives the number of its module, to unload it by."""
+        """Adds a sink and returns the number of its module, with which it is unloaded."""
         words = MODULE.format(name=name, channels=channel_map.count(",") + 1).split()
         module = self.control("load-module", *words, f"channel_map={channel_map}")
         assert module is not None
@@ -71,20 +71,20 @@ class PulseServer:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """As a crash."""
+        """Ends the server like a crash."""
         self.processes.end(signal.SIGKILL)
 
     def close(self) -> None:
         self.processes.close()
 
     def use(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Has clients in this process find it."""
+        """Makes clients in this process find the server."""
         for name, value in self.env.items():
             monkeypatch.setenv(name, value)
 
 
 class Monitor:
-    """Records what a sink plays, with a program of the server's own."""
+    """Records the output of a sink with a program of the server."""
 
     def __init__(
         self, server: PulseServer, source: str = "null0.monitor", channel_map: str = ""
@@ -106,12 +106,12 @@ class Monitor:
         return self.path.stat().st_size // (4 * self.channels) if self.path.exists() else 0
 
     def wait(self, frames: int) -> None:
-        """Until it has recorded that many more."""
+        """Waits until that many more frames were recorded."""
         wanted = self.frames + frames
         until(lambda: self.frames >= wanted or self.process.poll() is not None)
 
     def reset(self) -> None:
-        """Forgets what it heard so far, and what is still on its way."""
+        """Drops the frames that were recorded so far, and those that have not arrived yet."""
         while True:
             self.first = self.frames
             self.wait(SETTLE_FRAMES)
@@ -123,7 +123,9 @@ class Monitor:
         return recorded.reshape(-1, self.channels)[self.first :]
 
     def heard(self) -> NDArray[np.float32]:
-        """From the first frame that is no silence to the last one, when all has come by."""
+        """Waits until everything has arrived, and returns it from the first frame that is not
+        silent to the last one.
+        """
         self.wait(2 * SETTLE_FRAMES)
         frames = self._recorded()
         loud = np.flatnonzero(frames.any(axis=1))

@@ -1,6 +1,6 @@
-"""Stands in for RealtimeKit on the bus of DBUS_SYSTEM_BUS_ADDRESS: really raises threads.
+"""Replaces RealtimeKit on the bus of DBUS_SYSTEM_BUS_ADDRESS, and raises the priority of threads.
 
-Arguments: "grant" or "refuse". Prints "ready" when it has its name.
+Argument: "grant" or "refuse". Prints "ready" when it has its name on the bus.
 """
 
 import os

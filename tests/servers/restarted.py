@@ -1,6 +1,7 @@
-"""Two drivers that use JACK in one program, and a server that is restarted under both.
+"""Two drivers use JACK in one program, and the server is restarted under both.
 
-libjack frees the clients of a server that is gone when the next one is opened, whoever opens it.
+When any client is opened, libjack frees the clients of a server that has ended, also those of other
+drivers.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def _no_thread_stays() -> Iterator[None]:
 
 
 def test_a_sound_continues_when_its_device_is_back(stepped: Any, driver: Driver) -> None:
-    """The mixer: C on the IO thread, no Python."""
+    """The mixer is C code on the IO thread and uses no Python."""
     sound = coded(0, 64 * 8, 2)
     playback = vc.play(sound, 48_000, driver=driver, on_device_lost="wait")
     stream = playback._output.stream
@@ -63,18 +63,18 @@ def test_a_sound_that_waits_for_its_first_device() -> None:
 
 
 def test_an_output_is_kept_for_its_first_sound() -> None:
-    """There is nothing to linger for where there is no device."""
+    """While no device exists, an output without a sound is closed at once after `let_go`."""
     driver = VirtualDriver([])
     absent, _ = find_or_await(None, ("output",), driver, "wait")
     output = output_for(driver, absent, 2, None, "wait")
     assert output._look()
     output.let_go()
     assert not output._look()
-    until(lambda: output.stream.state == "closed")  # on a thread of its own
+    until(lambda: output.stream.state == "closed")  # another thread closes it
 
 
 def test_a_sound_goes_on_with_the_default_device() -> None:
-    """Also the next one goes there, through the same mixer."""
+    """The next sound is played there, too, by the same mixer."""
     one, two, driver = two_devices()
     sound = coded(0, 64 * 10, 2)
     playback = vc.play(sound, 48_000, driver=driver, on_device_lost="default")
@@ -107,7 +107,7 @@ def test_a_sound_that_is_stopped_while_there_is_no_device(stepped: Any, driver: 
     assert not playback.playing
     assert playback.wait(5)
     playback.stop()
-    until(lambda: stream.state == "closed")  # nothing is left to be played
+    until(lambda: stream.state == "closed")  # nothing is left to play
 
 
 def test_a_sound_whose_device_does_not_come_back_at_its_rate() -> None:

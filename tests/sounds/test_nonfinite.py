@@ -1,4 +1,4 @@
-"""Samples that are NaN or infinite are counted on the sound that has them."""
+"""Samples that are NaN or infinite are counted for the sound that contains them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_sound_counts_its_own_nonfinite_samples(rig: Rig, tmp_path: Path, kind
         playback = rig.play(tmp_path / "a.wav")
     elif kind == "float64":
         sound = broken(1000, np.float64)
-        sound[40, 0] = 1e300  # no float32
+        sound[40, 0] = 1e300  # too large for float32
         with np.errstate(over="ignore"):
             playback = rig.play(sound, RATE)
     else:

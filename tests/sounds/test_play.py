@@ -1,4 +1,4 @@
-"""Playing: what is heard is what was given, frame by frame."""
+"""Playing: the output equals the given sound, frame by frame."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_a_lossless_file_is_heard_frame_by_frame(rig: Rig, tmp_path: Path, name:
 
 
 def test_a_file_at_another_rate_leaves_the_device_at_its_own(rig: Rig, tmp_path: Path) -> None:
-    """The rate was set, and with it that of all other programs."""
+    """Before the fix, the rate of the device was changed for all programs."""
     path = write(tmp_path / "a.wav", coded(0, 300, 2), 44_100)
     playback = rig.play(path)
     assert playback.samplerate == RATE
@@ -170,7 +170,7 @@ def test_six_channels_are_folded_to_two(rig: Rig, tmp_path: Path) -> None:
     assert np.array_equal(rig.heard, read_all(converted(as_source(path), RATE, 2)))
 
 
-@pytest.mark.parametrize("seconds", [0.5, 6.0])  # made ready at once, and while it plays
+@pytest.mark.parametrize("seconds", [0.5, 6.0])  # the sound is converted at once, or while it plays
 def test_another_rate_is_converted(seconds: float) -> None:
     rig = Rig(frames=512)
     silence = rig.play(np.zeros((1, 1), np.float32), RATE, loops=0)  # keeps the device at its rate
@@ -228,7 +228,7 @@ def test_a_second_stop_shortens_the_fade(rig: Rig) -> None:
     rig.step(1)
     playback.stop(fade_s=0)
     rig.play_out(playback)
-    playback.stop()  # and a third has nothing to do
+    playback.stop()  # a third call has no effect
     assert playback.wait(0)
     assert len(rig.heard) == 128
 
@@ -287,7 +287,7 @@ def test_levels_are_of_all_that_plays(rig: Rig) -> None:
 
 
 class _Coded:
-    """A source whose frames say which they are; it can wait for the test before each block."""
+    """A source whose frames encode their numbers. It can wait for the test before a block."""
 
     samplerate = RATE
     channels = 2
@@ -325,13 +325,14 @@ def test_a_free_clock_waits_for_what_is_read() -> None:
     close_outputs()
     assert playback.starved_frames == 0
     heard = device.heard()
-    first = int(np.flatnonzero(heard[:, 0])[0])  # it ran before there was a sound
+    first = int(np.flatnonzero(heard[:, 0])[0])  # the device ran before there was a sound
     assert_coded(heard[first : first + 600_000])
     assert not heard[first + 600_000 :].any()
 
 
 def test_a_source_that_is_read_too_slowly_is_silence_and_counted(rig: Rig) -> None:
-    source = _Coded(frames=20_000, gate_at=9_600)  # what is read before the first frame is heard
+    # 9600 frames are read before the first frame is heard
+    source = _Coded(frames=20_000, gate_at=9_600)
     playback = rig.play(source)
     rig.step(150)
     assert playback.starved_frames == 0
@@ -392,7 +393,8 @@ def test_ctrl_c_while_the_beginning_is_read_is_the_callers(rig: Rig) -> None:
     assert source.closed
 
 
-@pytest.mark.parametrize("frames", [500, 60_000])  # within what is read before it starts, and not
+# less and more than what is read before the sound starts
+@pytest.mark.parametrize("frames", [500, 60_000])
 def test_a_truncated_file_is_played_as_far_as_it_goes(
     rig: Rig, tmp_path: Path, frames: int
 ) -> None:
@@ -411,7 +413,7 @@ def test_a_two_hour_file_starts_at_once_in_constant_memory(rig: Rig, tmp_path: P
     path = tmp_path / "long.wav"
     frames = 2 * 3600 * RATE
     size = frames * 4
-    with path.open("wb") as file:  # sparse: it takes no room on the disk
+    with path.open("wb") as file:  # a sparse file, which takes no room on the disk
         file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt ")
         file.write(struct.pack("<IHHIIHH", 16, 1, 2, RATE, RATE * 4, 4, 16))
         file.write(b"data" + struct.pack("<I", size) + struct.pack("<hh", 16384, -16384))
@@ -438,10 +440,10 @@ def test_a_lost_device_ends_a_sound(rig: Rig, tmp_path: Path, kind: str) -> None
     rig.step(2)
     rig.device.inject("unplug")
     rig.step(1)
-    until(lambda: not playback.playing)  # the audio system tells on a thread of its own
+    until(lambda: not playback.playing)  # the audio system reports the loss on another thread
     with pytest.raises(vc.DeviceLostError, match="'Rig' was unplugged"):
         playback.wait(5)
-    playback.stop()  # nothing to stop is no error
+    playback.stop()  # stopping a sound that has ended is no error
     with pytest.raises(vc.DeviceNotFoundError):
         rig.play(sound, RATE)
     rig.device.replug()
@@ -464,7 +466,7 @@ def test_the_device_is_given_back_when_all_is_quiet(rig: Rig) -> None:
     stream = playback._output.stream
     rig.play_out(playback)
     until(lambda: playback._output._quiet_since is not None)
-    rig.step(200)  # longer than it lingers
+    rig.step(200)  # longer than an unused output stays open
     until(lambda: stream.state == "closed")
     assert playback.wait(0)
     assert playback.position == 100
@@ -476,7 +478,7 @@ def test_the_device_is_given_back_when_all_is_quiet(rig: Rig) -> None:
 def test_a_held_output_does_not_close(rig: Rig) -> None:
     device = rig.driver.devices()[0]
     output = output_for(rig.driver, device, 2, None)
-    rig.step(500)  # far longer than it lingers
+    rig.step(500)  # far longer than an unused output stays open
     assert output._look(), "quiet, but held"
     assert output_for(rig.driver, device, 2, None) is output
     output.let_go()

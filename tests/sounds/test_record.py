@@ -1,4 +1,4 @@
-"""Recording: what came in is what is kept."""
+"""Recording: the recorded frames equal the input."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
 
 RATE = 48_000
-ROUND_TRIP = 128  # frames: the rig's buffer, out and in
+ROUND_TRIP = 128  # frames: the buffer of the rig, for output and input
 
 
 def samples(path: Path) -> NDArray[np.float32]:
@@ -34,7 +34,7 @@ def samples(path: Path) -> NDArray[np.float32]:
 
 
 def take_from_cable(rig: Rig, take: vc.Recording, frames: int) -> vc.Playback:
-    """Plays the coded signal while `take` records, until `frames` frames of it have come in."""
+    """Plays the coded signal while `take` records, until `frames` frames of it have arrived."""
     playback = rig.play(coded(0, frames, 2), RATE)
     rig.step(-(-(frames + ROUND_TRIP) // 64) + 1)
     return playback
@@ -284,7 +284,9 @@ def test_ctrl_c_while_a_take_ends_does_not_lose_its_error() -> None:
     until(lambda: not take._writer.thread.is_alive())
 
     def press(frame: FrameType, event: str, arg: object) -> None:
-        """On the thread that finishes the take, so that the main thread hears of it after that."""
+        """Runs on the thread that finishes the recording, so that the main thread gets the signal
+        after that.
+        """
         if event == "call" and frame.f_code.co_name == "_finish":
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)
 

@@ -1,4 +1,4 @@
-"""Frames that a recording loses: how many, where, and what becomes of them."""
+"""Frames that a recording loses: their number, their position, and how they are replaced."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from voicecoil.errors import FramesLostError
 from voicecoil.files import open_source
 
 RATE = 48_000
-ROUND_TRIP = 128  # frames: the rig's buffer, out and in
-SONG = 1000  # frames that the cable repeats
+ROUND_TRIP = 128  # frames: the buffer of the rig, for output and input
+SONG = 1000  # length in frames of the sound that is repeated
 
 
 @pytest.fixture
 def rig() -> Rig:
-    """A virtual device, which can be told to lose frames."""
+    """A virtual device, in which losses can be injected."""
     return Rig()
 
 
 def on_the_cable(first: int, frames: int) -> NDArray[np.float32]:
-    """What comes in from the device's frame `first` on, when the song was begun at frame 0."""
+    """Returns the input from the device's frame `first` on, if the song began at frame 0."""
     song = coded(0, SONG, 2)
     sound = np.zeros((frames, 2), np.float32)
     at = np.arange(first, first + frames) - ROUND_TRIP
@@ -75,7 +75,7 @@ def test_frames_around_a_loss_keep_their_time(rig: Rig) -> None:
     before, after = sound[: loss.position], sound[loss.position + loss.frames :]
     assert np.array_equal(before, on_the_cable(0, loss.position))
     assert not sound[loss.position : loss.position + loss.frames].any()
-    # What the player made for the lost time is heard later: the cable has no gap of its own.
+    # Frames that were made for the lost time are heard later, because the loop itself has no gap.
     heard = after[after.any(axis=1)]
     assert len(heard) > 500
     assert (np.diff(heard[:, 0] * 2**20 // 8) % SONG == 1).all()
@@ -137,7 +137,8 @@ def test_a_buffer_that_is_too_small_is_told_frame_by_frame(rig: Rig, on_loss: st
     take = rig.record(buffer_s=0.1, on_loss=on_loss)
     playback = rig.play(coded(0, SONG, 2), RATE, loops=0)
     cycles = 0
-    while not take.losses and cycles < 10**6:  # one step moves more frames than the buffer holds
+    # one step advances by more frames than the buffer holds
+    while not take.losses and cycles < 10**6:
         rig.step(2000)
         cycles += 2000
     rig.step(10)
@@ -164,7 +165,7 @@ def test_the_buffer_holds_half_a_minute(rig: Rig) -> None:
     take = rig.record()
     assert take._ring.capacity >= 30 * RATE
     playback = rig.play(coded(0, SONG, 2), RATE, loops=0)
-    rig.step(14 * RATE // 64)  # faster than anything is written away
+    rig.step(14 * RATE // 64)  # faster than the frames can be written
     sound = sound_of(take.stop())
     playback.stop(0)
     assert (take.lost_frames, take.losses) == (0, [])

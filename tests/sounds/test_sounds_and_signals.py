@@ -1,6 +1,6 @@
-"""Takes and sounds of programs that are interrupted, or that wait for nothing.
+"""Recordings and sounds of programs that are interrupted, or that do not wait for their end.
 
-``VOICECOIL_RUNS`` is how often each program is run (8; tools/test.py --long: 20).
+``VOICECOIL_RUNS`` is the number of runs of each program (8; tools/test.py --long: 20).
 """
 
 from __future__ import annotations

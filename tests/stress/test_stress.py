@@ -1,4 +1,4 @@
-"""``voicecoil stress``: what it counts, what it says, and that nothing of it stays behind."""
+"""``voicecoil stress``: its counts, its output, and that no process of it remains."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def setting(home: str = "low", load: str = "idle", **other: Any) -> Setting:
 
 
 def alive(pid: int) -> bool:
-    """A zombie is not."""
+    """Returns whether a process runs. A zombie does not."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
     except OSError:
@@ -68,7 +68,7 @@ def command_of(pid: int) -> bytes:
 
 
 def descendants(pid: int) -> set[int]:
-    """All processes below, by /proc."""
+    """Returns all descendants of a process, from /proc."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,7 +88,7 @@ def descendants(pid: int) -> set[int]:
 
 
 class Watched:
-    """A stream on a stepped device, and what is seen of it between two moments."""
+    """A stream on a stepped device, and its measurements between two moments."""
 
     def __init__(self, **wanted: Any) -> None:
         self.device = VirtualDevice("Stepped", clock="stepped", frames=FRAMES)
@@ -100,7 +100,7 @@ class Watched:
         self.before = self.stream.statistics()
 
     def seen(self, cycles: int) -> Seen:
-        """As if the clock had asked for `cycles` since the beginning."""
+        """Returns the measurements as if the clock had requested `cycles` since the beginning."""
         return seen_between(
             self.before,
             self.stream.statistics(),
@@ -429,14 +429,15 @@ def test_nothing_stays_behind(name: str) -> None:
         [*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     cores = os.cpu_count() or 1
-    # The cell, and one process for each core.
+    # These are the process of the cell, and one process for each core.
     until(lambda: len(descendants(process.pid)) == 1 + cores)
     below = descendants(process.pid)
     os.kill(process.pid, number)
     _, errors = process.communicate(timeout=30)
     codes = {"SIGINT": 130, "SIGTERM": 143, "SIGKILL": -9}
     assert (process.returncode, errors) == (codes[name], "")
-    until(lambda: not any(map(alive, below)))  # after SIGKILL it is they who notice
+    # after SIGKILL, the processes notice by themselves that their parent has ended
+    until(lambda: not any(map(alive, below)))
 
 
 @needs_proc

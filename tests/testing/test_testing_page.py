@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md run, as the tests that they are."""
+"""The examples of docs/testing.md run as tests."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ def test_the_examples_run(tmp_path: Path) -> None:
     )
     assert run.returncode == 0, run.stdout + run.stderr
     examples = len(re.findall(r"^def test_", PAGE, re.MULTILINE))
-    seeds = 4  # more than one
+    seeds = 4  # the number of seeds in addition to the first
     assert f"{examples + seeds} passed" in run.stdout

@@ -149,7 +149,7 @@ def test_rtp_carries_the_sound(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) ->
     finally:
         sender.close()
         receiver.close()
-    ahead = 0  # frames by which the receiver's clock has advanced more
+    ahead = 0  # frames by which the receiver is ahead of the sender
     for first in range(0, len(sound) - BLOCK_FRAMES, BLOCK_FRAMES):
         begin = max(0, first + ahead - SEARCH_FRAMES)
         end = first + ahead + BLOCK_FRAMES + SEARCH_FRAMES
