@@ -32,8 +32,7 @@ typedef struct vc_lead_config {
     uint32_t max_period_frames; /* the longest cycle */
     uint32_t lead_frames;       /* at least vc_lead_shortest() */
     double samplerate_hz;
-    float
-        *input_block; /* block_frames * channels floats, which must outlive the lead; may be NULL */
+    float *input_block; /* block_frames * channels floats; must outlive the lead; may be NULL */
     float *output_block;
     bool timed;            /* the device's clock is real: vc_block.called_ns is set for `process` */
     vc_process_fn process; /* called by vc_lead_make */
