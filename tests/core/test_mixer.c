@@ -1,68 +1,7 @@
-/* Clips at exact frames. */
-#include "check.h"
-#include "voicecoil.h"
+/* Clips of memory: exact frames, loops, fades, several clips, two threads. */
+#include "mixer_bench.h"
 
 #include <pthread.h>
-#include <stdlib.h>
-#include <string.h>
-
-enum { MOST = 4096 };
-
-/* A mixer of two channels and what came out of it. */
-typedef struct bench {
-    vc_mixer *mixer;
-    float out[MOST * 2];
-    uint32_t heard;
-    uint32_t content; /* frames of it up to the last one that counted */
-    int32_t result;
-} bench;
-
-static bench *bench_make(uint32_t capacity, bool end_when_empty) {
-    bench *b = calloc(1, sizeof *b);
-    b->mixer = vc_mixer_new(2, capacity, end_when_empty);
-    return b;
-}
-
-static void bench_free(bench *b) {
-    vc_clip *clip;
-    while ((clip = vc_mixer_collect(b->mixer)) != NULL) {
-        vc_clip_free(clip);
-    }
-    CHECK_INT(vc_mixer_alive(b->mixer), 0);
-    vc_mixer_free(b->mixer);
-    free(b);
-}
-
-static void mix(bench *b, uint32_t frames) {
-    vc_block block = {
-        .frames = frames,
-        .valid_frames = frames,
-        .output = {
-            .data = b->out + b->heard * 2, .frame_stride = 2, .channel_stride = 1, .channels = 2}};
-    memset(block.output.data, 0, frames * 2 * sizeof(float));
-    b->result = vc_mixer_process(&block, b->mixer);
-    CHECK(block.valid_frames <= frames);
-    b->content = block.valid_frames ? b->heard + block.valid_frames : b->content;
-    b->heard += frames;
-    CHECK_INT(vc_mixer_frames(b->mixer), b->heard);
-}
-
-static void mix_until(bench *b, uint32_t frames, uint32_t block) {
-    while (b->heard < frames) {
-        mix(b, block);
-    }
-}
-
-static float *coded(uint32_t frames, int64_t first) {
-    float *data = malloc((size_t)frames * 2 * sizeof(float) + 1);
-    for (uint32_t f = 0; f < frames; f++) {
-        data[f * 2] = code(first + f, 0);
-        data[f * 2 + 1] = code(first + f, 1);
-    }
-    return data;
-}
-
-static const float *at(const bench *b, uint32_t frame) { return b->out + frame * 2; }
 
 /* Every start, length and seam around a block of 16 frames. */
 static void clips_start_and_end_at_their_frame(void) {
@@ -168,14 +107,6 @@ static void an_empty_clip_ends_however_often_it_loops(void) {
     }
 }
 
-static float *ones(uint32_t frames) {
-    float *data = malloc((size_t)frames * 2 * sizeof(float));
-    for (uint32_t i = 0; i < frames * 2; i++) {
-        data[i] = 1.0f;
-    }
-    return data;
-}
-
 /* The first frame of a fade has the whole gain, and the frame behind the last one would be 0. */
 static void fades_are_straight_and_exactly_as_long_as_asked(void) {
     static const uint32_t fades[] = {0, 1, 2, 15, 16, 17, 40, 1000};
@@ -271,134 +202,6 @@ static void a_stop_that_comes_too_late_is_ignored(void) {
     vc_clip_free(clip);
     bench_free(b);
     free(data);
-}
-
-/* ---- ring clips -------------------------------------------------------------------------------
- */
-
-static void write_coded(vc_ring *ring, uint32_t frames, int64_t first) {
-    float *data = coded(frames, first);
-    CHECK_INT(vc_ring_write(ring, data, frames), frames);
-    free(data);
-}
-
-static void a_ring_ends_at_its_last_frame(void) {
-    for (uint32_t frames = 0; frames < 50; frames++) {
-        bench *b = bench_make(1, true);
-        vc_ring *ring = vc_ring_new(64, 2);
-        float skip[2 * 40];
-        write_coded(ring, 40, 0); /* so that it wraps */
-        vc_ring_read(ring, skip, 40);
-        write_coded(ring, frames, 0);
-        vc_ring_end(ring);
-        vc_clip *clip = vc_clip_from_ring(ring, 3, 1.0f);
-        vc_mixer_add(b->mixer, clip);
-        while (b->result == VC_CONTINUE && b->heard < 200) {
-            mix(b, 16);
-        }
-        CHECK_SILENT(b->out, 2, 3);
-        CHECK_CODED(at(b, 3), 2, frames, 0);
-        CHECK_INT(b->content, 3 + frames);
-        CHECK_INT(vc_clip_position(clip), frames);
-        CHECK_INT(vc_clip_starved_frames(clip), 0);
-        CHECK(vc_ring_finished(ring));
-        bench_free(b);
-        vc_ring_free(ring);
-    }
-}
-
-static void a_starved_ring_is_silence_and_counted(void) {
-    bench *b = bench_make(1, true);
-    vc_ring *ring = vc_ring_new(64, 2);
-    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
-    vc_mixer_add(b->mixer, clip);
-    write_coded(ring, 10, 0);
-    mix(b, 16);
-    CHECK_INT(vc_clip_starved_frames(clip), 6);
-    CHECK_INT(vc_clip_position(clip), 10);
-    mix(b, 16);
-    CHECK_INT(vc_clip_starved_frames(clip), 22);
-    write_coded(ring, 20, 10);
-    mix(b, 16);
-    vc_ring_end(ring);
-    mix(b, 16);
-    CHECK_INT(b->result, VC_STOP);
-    CHECK_CODED(b->out, 2, 10, 0);
-    CHECK_SILENT(at(b, 10), 2, 22);
-    CHECK_CODED(at(b, 32), 2, 20, 10);
-    CHECK_INT(b->content, 52);
-    CHECK_INT(vc_clip_starved_frames(clip), 22);
-    CHECK_INT(vc_clip_position(clip), 30);
-    bench_free(b);
-    vc_ring_free(ring);
-}
-
-static bool writes_another_ten(const vc_ring *ring) {
-    /* The test is the ring's other side, too. */
-    uint64_t written = vc_ring_total_written(ring);
-    if (written < 40) {
-        write_coded((vc_ring *)(uintptr_t)ring, 10, (uint32_t)written);
-    } else {
-        vc_ring_end((vc_ring *)(uintptr_t)ring);
-    }
-    return true;
-}
-
-static void a_clock_that_may_wait_hears_no_gap(void) {
-    bench *b = bench_make(1, true);
-    vc_ring *ring = vc_ring_new(64, 2);
-    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
-    vc_clip_wait_with(clip, writes_another_ten);
-    vc_mixer_add(b->mixer, clip);
-    while (b->result == VC_CONTINUE && b->heard < 200) {
-        mix(b, 16);
-    }
-    CHECK_CODED(b->out, 2, 40, 0);
-    CHECK_INT(b->content, 40);
-    CHECK_INT(vc_clip_starved_frames(clip), 0);
-    bench_free(b);
-    vc_ring_free(ring);
-}
-
-/* "Playing: at least one frame was mixed", and the start is that of the first frame. */
-static void a_ring_that_is_late_starts_late(void) {
-    bench *b = bench_make(1, false);
-    vc_ring *ring = vc_ring_new(64, 2);
-    vc_clip *clip = vc_clip_from_ring(ring, 4, 1.0f);
-    vc_mixer_add(b->mixer, clip);
-    mix(b, 16);
-    CHECK_INT(vc_clip_get_state(clip), VC_CLIP_QUEUED);
-    CHECK_INT(vc_clip_starved_frames(clip), 12);
-    write_coded(ring, 10, 0);
-    vc_ring_end(ring);
-    mix(b, 16);
-    CHECK_INT(vc_clip_started_at(clip), 16);
-    CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
-    CHECK_CODED(at(b, 16), 2, 10, 0);
-    bench_free(b);
-    vc_ring_free(ring);
-}
-
-/* A stop does not wait for a reader that is stuck, and the stream ends at the fade's end. */
-static void a_stop_of_a_starved_ring_takes_its_time_and_no_more(void) {
-    static const uint32_t fades[] = {0, 1, 10, 16, 20, 33};
-    for (int i = 0; i < 6; i++) {
-        bench *b = bench_make(1, true);
-        vc_ring *ring = vc_ring_new(64, 2);
-        vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
-        vc_mixer_add(b->mixer, clip);
-        write_coded(ring, 16, 0);
-        mix(b, 16);
-        vc_mixer_stop(b->mixer, clip, fades[i]);
-        while (b->result == VC_CONTINUE && b->heard < 200) {
-            mix(b, 16);
-        }
-        CHECK_INT(b->content, 16 + fades[i]);
-        CHECK_INT(vc_clip_starved_frames(clip), fades[i]);
-        CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
-        bench_free(b);
-        vc_ring_free(ring);
-    }
 }
 
 /* ---- several ----------------------------------------------------------------------------------
@@ -561,11 +364,6 @@ int main(void) {
     RUN(a_second_stop_hurries_a_fade);
     RUN(a_stop_before_the_start_plays_nothing);
     RUN(a_stop_that_comes_too_late_is_ignored);
-    RUN(a_ring_ends_at_its_last_frame);
-    RUN(a_starved_ring_is_silence_and_counted);
-    RUN(a_clock_that_may_wait_hears_no_gap);
-    RUN(a_ring_that_is_late_starts_late);
-    RUN(a_stop_of_a_starved_ring_takes_its_time_and_no_more);
     RUN(overlapping_clips_add_up);
     RUN(capacity_is_kept_and_comes_back);
     RUN(a_scheduled_clip_keeps_the_silence_before_it);

@@ -1,0 +1,120 @@
+/* A lead whose worker and IO thread run at the same time. */
+#include "check.h"
+#include "lead.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <string.h>
+
+/* A worker that is late at random moments, and a device that does not wait: every frame comes once
+ * and in order, and what is missing was counted. */
+typedef struct stress {
+    vc_lead *lead;
+    uint32_t random;
+    int64_t made;
+    uint64_t told_lost;
+    float input[64], output[64];
+    bool both;
+    _Atomic bool done;
+} stress;
+
+static int32_t stress_process(vc_block *block, void *user) {
+    stress *s = user;
+    s->told_lost += block->lost_frames;
+    for (uint32_t f = 0; f < block->frames; f++) {
+        if (s->both && block->lost_frames == 0) { /* else a gap may be inside */
+            int64_t frame = block->input_time.sample_frames + f;
+            CHECK_INT(block->input.data[f], frame % 1000003 + 1);
+        }
+        block->output.data[f] = s->both ? block->input.data[f] : (float)(s->made + f + 1);
+    }
+    s->made += block->frames;
+    return VC_CONTINUE;
+}
+
+static void *stress_worker(void *user) {
+    stress *s = user;
+    while (!s->done) {
+        s->random = s->random * 1664525u + 1013904223u;
+        for (uint32_t i = 0; i < s->random >> 25 && !s->done; i++) {
+            vc_lead_make(s->lead);
+        }
+        for (volatile uint32_t i = 0; i < s->random >> 20; i++) {
+        }
+    }
+    return NULL;
+}
+
+static void run_stress(bool both) {
+    static stress s;
+    memset(&s, 0, sizeof s);
+    s.both = both;
+    s.random = 1;
+    vc_lead_config config = {.input_channels = both,
+                             .output_channels = 1,
+                             .block_frames = 48,
+                             .max_period_frames = 64,
+                             .lead_frames = 256,
+                             .samplerate_hz = 1000.0, /* fades of 4 frames */
+                             .input_block = s.input,
+                             .output_block = s.output,
+                             .process = stress_process,
+                             .user = &s};
+    s.lead = vc_lead_new(&config);
+    vc_lead_start(s.lead);
+    pthread_t worker;
+    pthread_create(&worker, NULL, stress_worker, &s);
+    float in[64], out[64];
+    uint64_t starved = 0;
+    int64_t next = 0;
+    for (int64_t frame = 0; frame < 64 * 100000; frame += 64) {
+        for (int f = 0; f < 64; f++) {
+            in[f] = (float)((frame + f) % 1000003 + 1);
+            out[f] = 0.0f;
+        }
+        vc_time time = {.sample_frames = frame, .valid = VC_TIME_SAMPLE};
+        vc_block block = {.input = {in, 1, 1, NULL, both, 0},
+                          .output = {out, 1, 1, NULL, 1, 0},
+                          .frames = 64,
+                          .valid_frames = 64,
+                          .input_time = time,
+                          .output_time = time};
+        CHECK_INT(vc_lead_process(&block, s.lead), VC_CONTINUE);
+        for (volatile uint32_t i = 0; i < 1000; i++) { /* or the worker would hardly get to run */
+        }
+        /* On a busy machine it might not run at all. */
+        while (frame % 64000 == 0 && vc_lead_blocks(s.lead) < (uint64_t)frame / 64000) {
+            sched_yield();
+        }
+        starved += block.starved_frames;
+        uint32_t other = 0; /* in a row: frames of a fade, or of a gap where input was dropped */
+        for (int f = 0; f < 64 && block.starved_frames == 0; f++) {
+            if (both) { /* what is played was made from the input a lead ago */
+                int64_t from = frame + f - 256;
+                float wanted = from < 0 ? 0.0f : (float)(from % 1000003 + 1);
+                other = out[f] == wanted ? 0 : other + 1;
+                check_that(other <= 4 || out[f] == 0.0f, __FILE__, __LINE__,
+                           "frame %lld: %g, not %g", (long long)frame + f, (double)out[f],
+                           (double)wanted);
+            } else if (f >= 4 && out[f] != 0.0f) {
+                check_that((int64_t)out[f] > next, __FILE__, __LINE__, "frame %g came before",
+                           (double)out[f]);
+                next = (int64_t)out[f];
+            }
+        }
+    }
+    s.done = true;
+    pthread_join(worker, NULL);
+    CHECK(starved > 0); /* or nothing was stressed */
+    CHECK(vc_lead_blocks(s.lead) >= 99);
+    vc_lead_free(s.lead);
+}
+
+static void one_thread_makes_while_another_plays(void) { run_stress(false); }
+static void the_same_with_input(void) { run_stress(true); }
+
+int main(void) {
+    RUN(one_thread_makes_while_another_plays);
+    RUN(the_same_with_input);
+    return check_summary();
+}

@@ -1,0 +1,136 @@
+/* Clips that play a ring. */
+#include "mixer_bench.h"
+
+static void write_coded(vc_ring *ring, uint32_t frames, int64_t first) {
+    float *data = coded(frames, first);
+    CHECK_INT(vc_ring_write(ring, data, frames), frames);
+    free(data);
+}
+
+static void a_ring_ends_at_its_last_frame(void) {
+    for (uint32_t frames = 0; frames < 50; frames++) {
+        bench *b = bench_make(1, true);
+        vc_ring *ring = vc_ring_new(64, 2);
+        float skip[2 * 40];
+        write_coded(ring, 40, 0); /* so that it wraps */
+        vc_ring_read(ring, skip, 40);
+        write_coded(ring, frames, 0);
+        vc_ring_end(ring);
+        vc_clip *clip = vc_clip_from_ring(ring, 3, 1.0f);
+        vc_mixer_add(b->mixer, clip);
+        while (b->result == VC_CONTINUE && b->heard < 200) {
+            mix(b, 16);
+        }
+        CHECK_SILENT(b->out, 2, 3);
+        CHECK_CODED(at(b, 3), 2, frames, 0);
+        CHECK_INT(b->content, 3 + frames);
+        CHECK_INT(vc_clip_position(clip), frames);
+        CHECK_INT(vc_clip_starved_frames(clip), 0);
+        CHECK(vc_ring_finished(ring));
+        bench_free(b);
+        vc_ring_free(ring);
+    }
+}
+
+static void a_starved_ring_is_silence_and_counted(void) {
+    bench *b = bench_make(1, true);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    write_coded(ring, 10, 0);
+    mix(b, 16);
+    CHECK_INT(vc_clip_starved_frames(clip), 6);
+    CHECK_INT(vc_clip_position(clip), 10);
+    mix(b, 16);
+    CHECK_INT(vc_clip_starved_frames(clip), 22);
+    write_coded(ring, 20, 10);
+    mix(b, 16);
+    vc_ring_end(ring);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_CODED(b->out, 2, 10, 0);
+    CHECK_SILENT(at(b, 10), 2, 22);
+    CHECK_CODED(at(b, 32), 2, 20, 10);
+    CHECK_INT(b->content, 52);
+    CHECK_INT(vc_clip_starved_frames(clip), 22);
+    CHECK_INT(vc_clip_position(clip), 30);
+    bench_free(b);
+    vc_ring_free(ring);
+}
+
+static bool writes_another_ten(const vc_ring *ring) {
+    /* The test is the ring's other side, too. */
+    uint64_t written = vc_ring_total_written(ring);
+    if (written < 40) {
+        write_coded((vc_ring *)(uintptr_t)ring, 10, (uint32_t)written);
+    } else {
+        vc_ring_end((vc_ring *)(uintptr_t)ring);
+    }
+    return true;
+}
+
+static void a_clock_that_may_wait_hears_no_gap(void) {
+    bench *b = bench_make(1, true);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+    vc_clip_wait_with(clip, writes_another_ten);
+    vc_mixer_add(b->mixer, clip);
+    while (b->result == VC_CONTINUE && b->heard < 200) {
+        mix(b, 16);
+    }
+    CHECK_CODED(b->out, 2, 40, 0);
+    CHECK_INT(b->content, 40);
+    CHECK_INT(vc_clip_starved_frames(clip), 0);
+    bench_free(b);
+    vc_ring_free(ring);
+}
+
+/* "Playing: at least one frame was mixed", and the start is that of the first frame. */
+static void a_ring_that_is_late_starts_late(void) {
+    bench *b = bench_make(1, false);
+    vc_ring *ring = vc_ring_new(64, 2);
+    vc_clip *clip = vc_clip_from_ring(ring, 4, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    mix(b, 16);
+    CHECK_INT(vc_clip_get_state(clip), VC_CLIP_QUEUED);
+    CHECK_INT(vc_clip_starved_frames(clip), 12);
+    write_coded(ring, 10, 0);
+    vc_ring_end(ring);
+    mix(b, 16);
+    CHECK_INT(vc_clip_started_at(clip), 16);
+    CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
+    CHECK_CODED(at(b, 16), 2, 10, 0);
+    bench_free(b);
+    vc_ring_free(ring);
+}
+
+/* A stop does not wait for a reader that is stuck, and the stream ends at the fade's end. */
+static void a_stop_of_a_starved_ring_takes_its_time_and_no_more(void) {
+    static const uint32_t fades[] = {0, 1, 10, 16, 20, 33};
+    for (int i = 0; i < 6; i++) {
+        bench *b = bench_make(1, true);
+        vc_ring *ring = vc_ring_new(64, 2);
+        vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
+        vc_mixer_add(b->mixer, clip);
+        write_coded(ring, 16, 0);
+        mix(b, 16);
+        vc_mixer_stop(b->mixer, clip, fades[i]);
+        while (b->result == VC_CONTINUE && b->heard < 200) {
+            mix(b, 16);
+        }
+        CHECK_INT(b->content, 16 + fades[i]);
+        CHECK_INT(vc_clip_starved_frames(clip), fades[i]);
+        CHECK_INT(vc_clip_get_state(clip), VC_CLIP_DONE);
+        bench_free(b);
+        vc_ring_free(ring);
+    }
+}
+
+int main(void) {
+    RUN(a_ring_ends_at_its_last_frame);
+    RUN(a_starved_ring_is_silence_and_counted);
+    RUN(a_clock_that_may_wait_hears_no_gap);
+    RUN(a_ring_that_is_late_starts_late);
+    RUN(a_stop_of_a_starved_ring_takes_its_time_and_no_more);
+    return check_summary();
+}
