@@ -12,7 +12,12 @@ import numpy as np
 import pytest
 import soundfile
 
-from voicecoil.errors import FileChangesError, FileFormatError, FileTruncatedError
+from voicecoil.errors import (
+    FileChangesError,
+    FileFormatError,
+    FileMissingError,
+    FileTruncatedError,
+)
 from voicecoil.files import FileSource, open_source
 
 RATE = 48_000
@@ -90,6 +95,24 @@ def test_joined_files_are_read_as_one(tmp_path: Path, ending: str) -> None:
             np.testing.assert_allclose(source.read(3000), alone[frame : frame + 3000], atol=1e-3)
         source.seek(130_001)
         assert len(source.read(10)) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="renames an open file")
+def test_frames_before_a_part_that_cannot_be_opened(tmp_path: Path) -> None:
+    """They are returned first, then the error, and later reads try the part again."""
+    path = tmp_path / "a.ogg"
+    pieces = [made(path, noise(frames, frames)) for frames in (30_000, 20_000)]
+    alone = np.concatenate([contents(path, piece) for piece in pieces])
+    path.write_bytes(b"".join(pieces))
+    with open_source(path) as source:
+        path.rename(tmp_path / "away")
+        assert np.array_equal(source.read(50_000), alone[:30_000])
+        for _ in range(2):
+            with pytest.raises(FileMissingError):
+                source.read(50_000)
+        (tmp_path / "away").rename(path)
+        assert np.array_equal(source.read(50_000), alone[30_000:])
+        assert len(source.read(1)) == 0
 
 
 def test_joined_mp3_with_tags_between(tmp_path: Path) -> None:

@@ -326,6 +326,24 @@ def test_a_long_source_is_not_held_in_memory() -> None:
         assert np.array_equal(looped.read(9), got[frame : frame + 9])
 
 
+def test_a_source_that_fails_while_it_is_converted_gives_what_came_before() -> None:
+    class Failing(ArraySource):
+        def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+            block = super().read(max_frames)
+            if not len(block):
+                raise OSError("the disk failed")
+            return block
+
+    sound = noise(20_000, 1)
+    source = converted(Failing(sound, 48_000), 24_000, 1)
+    whole = read_all(converted(ArraySource(sound, 48_000), 24_000, 1), [1000])
+    blocks = [source.read(999) for _ in range(11)]
+    assert np.array_equal(np.concatenate(blocks), whole)
+    for _ in range(2):
+        with pytest.raises(OSError, match="the disk failed"):
+            source.read(999)
+
+
 def test_a_source_that_fails_while_it_is_looped_gives_what_came_before() -> None:
     class Failing(Counting):
         def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:

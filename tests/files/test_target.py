@@ -121,6 +121,76 @@ os.waitpid(child, 0)
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
 
 
+@needs_posix
+def test_a_forked_child_takes_part_in_no_lock(tmp_path: Path) -> None:
+    """It has no descriptor of the file, and can write the file when its parent has closed it."""
+    path = tmp_path / "a.wav"
+    program = f"""
+import os, sys
+import numpy as np
+from voicecoil.files import FileSink
+path = {os.path.realpath(path)!r}
+sink = FileSink(path, 48_000, 2)
+sink.write(np.zeros((100, 2), np.float32))
+wait, closed = os.pipe()
+child = os.fork()
+if child == 0:
+    os.close(closed)
+    os.read(wait, 1)
+    folder = "/proc/self/fd"
+    if sys.platform == "linux":
+        assert path not in [os.readlink(os.path.join(folder, fd)) for fd in os.listdir(folder)
+                            if os.path.exists(os.path.join(folder, fd))]
+    FileSink(path, 48_000, 2).close()
+    os._exit(0)
+sink.close()
+os.close(closed)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@needs_posix
+def test_too_many_open_files(tmp_path: Path) -> None:
+    """The file is opened for libsndfile with the first frames, which can be tried again."""
+    program = f"""
+import contextlib, errno, os, resource, sys
+import numpy as np
+from voicecoil.errors import FileAccessError
+from voicecoil.files import FileSink, open_source
+folder = {str(tmp_path)!r}
+frames = np.zeros((100, 2), np.float32)
+sink = FileSink(os.path.join(folder, "a.wav"), 48_000, 2)
+other = FileSink(os.path.join(folder, "b.wav"), 48_000, 2)
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+with contextlib.suppress(OSError):
+    while True:
+        held.append(open(os.devnull))
+for call in (lambda: sink.write(frames), other.close):
+    try:
+        call()
+    except FileAccessError as error:
+        assert error.errno == errno.EMFILE, error
+        assert "too many files are open" in str(error), error
+    else:
+        raise AssertionError("it worked")
+for file in held:
+    file.close()
+sink.write(frames)
+sink.close()
+with open_source(sink.path) as source:
+    assert source.frames == 100
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+
+
 # ---- what is there -------------------------------------------------------------------------------
 
 

@@ -198,6 +198,24 @@ def test_lost_streams_are_looked_after(no_thread: pytest.MonkeyPatch) -> None:
     assert lost.recovered.wait(20)
 
 
+def test_a_stream_that_cannot_be_watched_does_not_run(no_thread: pytest.MonkeyPatch) -> None:
+    until(lambda: recovery._thread is None)
+    device = VirtualDevice("Stepped", clock="stepped", frames=64)
+    stream = vc.OutputStream(
+        lambda block: None, driver=VirtualDriver([device]), on_device_lost="wait", latency="low"
+    )
+    with pytest.raises(vc.DriverError, match="gives no thread"):
+        stream.start()
+    assert stream.state in ("idle", "finished")
+    with pytest.raises(vc.StreamStateError, match="no stream"):
+        device.step(1)
+    no_thread.undo()
+    stream.start()
+    device.step(1)
+    assert stream.state == "running"
+    stream.close()
+
+
 def test_dropped_streams_are_closed(no_thread: pytest.MonkeyPatch) -> None:
     """Those that were dropped meanwhile too, as soon as something needs the thread again."""
     done: list[str] = []

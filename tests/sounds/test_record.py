@@ -20,6 +20,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from rig import Rig, until
 from voicecoil.conversion import as_source, converted, read_all
+from voicecoil.drivers.protocol import DriverStream, Wanted
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
@@ -208,6 +209,35 @@ def test_a_file_that_cannot_be_made_leaves_no_stream(rig: Rig, tmp_path: Path) -
         rig.record(tmp_path / "a.xyz")
     with pytest.raises(vc.StreamStateError, match="no stream"):
         rig.step(1)
+
+
+def test_a_recording_that_cannot_begin_leaves_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also if the device cannot be closed either."""
+
+    class Broken(VirtualDriver):
+        def open_stream(self, wanted: Wanted) -> DriverStream:
+            stream = super().open_stream(wanted)
+            close = stream.close
+
+            def close_and_fail() -> None:
+                close()
+                raise vc.DriverError("the device does not close", call="close")
+
+            monkeypatch.setattr(stream, "close", close_and_fail)
+            return stream
+
+    def start(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    path = tmp_path / "a.wav"
+    with monkeypatch.context() as no_thread:
+        no_thread.setattr(threading.Thread, "start", start)
+        with pytest.raises(vc.DriverError, match="does not close") as caught:
+            vc.record(path, driver=Broken([VirtualDevice("A", clock="stepped")]))
+    assert "gives no thread" in str(caught.value.__context__)
+    assert not path.exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a limit for one process needs POSIX")

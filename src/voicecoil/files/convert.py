@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voicecoil.errors import ArgumentError, ArgumentTypeError, FileFormatError, StreamClosedError
+from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.arrays import ArraySource
 from voicecoil.files.channels import apply, check_channels, mix_matrix
 from voicecoil.files.checked import CheckedSource
@@ -214,7 +214,7 @@ class ConvertedSource(Unique):
         self._ready: NDArray[np.float32] = np.zeros((0, self.channels), dtype=np.float32)
         self._drained = False  # the source has ended
         self._ended = False  # all frames of the result have been made
-        self._failure: FileFormatError | None = None
+        self._failure: Exception | None = None
         if self._converts:
             import soxr
 
@@ -241,7 +241,7 @@ class ConvertedSource(Unique):
         ------
         FileTruncatedError, FileChangesError
             The source is a file that ends too early or changes, and all frames before that have
-            been returned.
+            been returned. Any other error of the source is raised at that point as well.
         StreamClosedError
             The source is closed.
         """
@@ -291,7 +291,7 @@ class ConvertedSource(Unique):
         if not self._drained:
             try:
                 frames = self._source.read(self._step_frames)
-            except FileFormatError as failure:
+            except Exception as failure:  # raised after the frames before it
                 self._failure = failure
         self._source_frame += len(frames)
         self._drained = not len(frames)

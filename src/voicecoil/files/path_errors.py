@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -92,6 +93,11 @@ def access_error(path: str, error: OSError, doing: str) -> FileMissingError | Fi
     elif isinstance(error, PermissionError):
         typed = FilePermissionError(
             f"cannot {doing} {path!r}: {reason}. Change the file's permissions, or use another one"
+        )
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        typed = FileAccessError(
+            f"cannot {doing} {path!r}: too many files are open. Close some, or raise the limit "
+            "(ulimit -n)"
         )
     else:
         typed = FileAccessError(f"cannot {doing} {path!r}: {reason}. Check the disk and the name")

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
+    FileAccessError,
     FileFormatError,
     StreamClosedError,
 )
 from voicecoil.files.channels import check_channels
-from voicecoil.files.path_errors import check_path
+from voicecoil.files.path_errors import access_error, check_path
 from voicecoil.files.rates import check_file_rate
 from voicecoil.files.target import Target
 from voicecoil.lifetime.weak_registry import Alive
+from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -161,6 +163,7 @@ class FileSink(Unique):
         self._max_frames = kind.max_bytes // frame_bytes if frame_bytes and kind.max_bytes else None
         self._header_due = self.samplerate
         self._file: Any = None
+        self._duplicate = -1  # the descriptor that libsndfile writes to and closes
         self._closed = False
         if not isinstance(mode, int) or isinstance(mode, bool) or not 0 <= mode <= 0o7777:
             raise ArgumentError(f"mode is {mode!r}; give permissions such as 0o600")
@@ -187,8 +190,15 @@ class FileSink(Unique):
 
     def _open_target(self) -> Any:
         # On Windows, each C library has its own descriptors, so libsndfile gets the name.
-        return self._opened(self._target.duplicate() if os.name != "nt" else self._target.name)
+        if os.name == "nt":
+            return self._opened(self._target.name)
+        try:
+            self._duplicate = self._target.duplicate()
+        except OSError as error:
+            raise access_error(self.path, error, "write") from error
+        return self._opened(self._duplicate)
 
+    @resource_errors("write the file")
     def write(self, frames: NDArray[Any]) -> None:
         """Append frames.
 
@@ -207,7 +217,9 @@ class FileSink(Unique):
             The file would be longer than its format permits (4 GiB for WAV). Nothing of this block
             is written, and the frames written before are intact.
         FileAccessError
-            The disk is full or failed.
+            The disk is full or failed, or too many files are open.
+        OutOfMemoryError
+            There is not enough memory for the block.
         StreamClosedError
             The sink is closed.
         """
@@ -278,6 +290,8 @@ class FileSink(Unique):
         if self._file is not None:
             self._file._file = None  # soundfile then takes the file for closed
             self._file = None
+            if self._duplicate != -1:  # an open descriptor would keep the file locked
+                os.close(self._duplicate)
 
     def close(self) -> None:
         """Finish the file. A second call has no effect.
@@ -295,6 +309,9 @@ class FileSink(Unique):
         try:
             file, self._file = self._file or self._open_target(), None
             file.close()
+        except FileAccessError:
+            self._give_up()
+            raise
         except (OSError, soundfile.SoundFileError) as error:
             failure = self._target.failure(self.frames)
             self._give_up()

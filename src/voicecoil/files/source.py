@@ -208,6 +208,7 @@ class FileSource(Unique):
         self._searched = False
         self._lengths: list[int | None] = [None] * len(self._parts)
         self._number = 0
+        self._is_unopened = False  # the operating system refused to open part `_number`
         self._position = self._part_position = 0
         first = self._open_first()
         self.samplerate, self.channels = first.samplerate, first.channels
@@ -283,9 +284,11 @@ class FileSource(Unique):
         if number >= len(self._parts):
             return False
         self._release()
-        self._decoder = self._open_part(number) if number else self._open_first()
         self._number = number
         self._part_position = 0
+        self._is_unopened = True
+        self._decoder = self._open_part(number) if number else self._open_first()
+        self._is_unopened = False
         return self._decoder is not None
 
     def _release(self) -> None:
@@ -309,6 +312,9 @@ class FileSource(Unique):
 
         Raises
         ------
+        FileAccessError
+            The operating system refuses to open or read the next part of a joined file. All frames
+            before it have been returned. A later read tries again.
         FileTruncatedError
             All frames have been read, and the file states more frames. Every later read raises the
             error again.
@@ -323,12 +329,14 @@ class FileSource(Unique):
         import numpy as np
 
         blocks = []
-        while wanted > 0:
-            block = self._read_slice(min(wanted, SLICE_FRAMES))
-            if not len(block):
-                break
-            blocks.append(block)
-            wanted -= len(block)
+        try:
+            while wanted > 0 and len(block := self._read_slice(min(wanted, SLICE_FRAMES))):
+                blocks.append(block)
+                wanted -= len(block)
+        except OSError:
+            if not blocks:
+                raise
+            # The frames before the error come first. The next read tries the rest again.
         if len(blocks) == 1:
             return blocks[0]
         if blocks:
@@ -362,6 +370,8 @@ class FileSource(Unique):
     def _read_slice(self, frames: int) -> NDArray[np.float32]:
         import numpy as np
 
+        if self._is_unopened:
+            self._go_to_part(self._number)
         while self._decoder is not None:  # None after a decoder has failed
             try:
                 block = self._decoder.read(frames)

@@ -241,7 +241,6 @@ class Target:
             _remove(self.path, self._file)
 
     def _let_go(self) -> None:
-        _targets.discard(self)
         if self._file == -1:
             return
         # Unlock explicitly. A forked child may have the descriptor too, so that closing it here
@@ -253,6 +252,7 @@ class Target:
 
     def disown(self) -> None:
         """Close the descriptors. In a forked child this leaves file and lock to the parent."""
+        _targets.discard(self)  # a forked child does not hold the file's lock
         descriptors = {self._file, self.descriptor} - {-1}
         self._beside, self._is_new, self._file = None, False, -1
         for descriptor in descriptors:

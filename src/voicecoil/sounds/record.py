@@ -70,11 +70,13 @@ class Recording(Unique):
             self._stream.start()
             self._writer.start()
         except BaseException:
-            self._stream.close()
-            if self._writer.thread.is_alive():  # after Ctrl-C, the thread completes the file
-                self._writer.end()
-            elif self._sink is not None:
-                self._sink.discard()
+            try:
+                self._stream.close()
+            finally:
+                if self._writer.thread.is_alive():  # after Ctrl-C, the thread completes the file
+                    self._writer.end()
+                elif self._sink is not None:
+                    self._sink.discard()
             raise
 
     @property
@@ -413,9 +415,11 @@ def record(
                 on_loss,
             )
         except BaseException:
-            stream.close()
-            if sink is not None:
-                sink.discard()
+            try:
+                stream.close()
+            finally:
+                if sink is not None:
+                    sink.discard()
             raise
         take._start()
         return take

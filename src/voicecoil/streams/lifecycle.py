@@ -226,9 +226,15 @@ class StreamConnection:
             self._begin(self.run + 1)
             if self.driver_stream is not None:
                 self._start(self.driver_stream)
-            if self._recovery is not None:
-                watch(self)
-            watch_for_failure(self)
+            try:
+                if self._recovery is not None:
+                    watch(self)
+                watch_for_failure(self)
+            except BaseException:
+                # The device runs already, and the caller has no reason to stop it.
+                with contextlib.suppress(StreamTimeoutError):
+                    self._halt(STOP_TIMEOUT_S)
+                raise
             return self.run
 
     def _begin(self, run: int) -> None:
