@@ -4,8 +4,9 @@
     nox -s lint                     one of them
     nox -s tests-3.12 -- -k zero    some tests on one Python
 
-``tools/test.py`` runs them all, side by side where they have no clock; it needs nothing but Python
-and makes the environments, which need no network the second time. Hence no session makes another.
+``tools/test.py`` runs them all, in parallel if they do not depend on time. It needs only Python and
+makes the environments, which need no network the second time. Therefore the sessions of nox make no
+environments of their own.
 """
 
 from __future__ import annotations

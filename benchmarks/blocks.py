@@ -1,4 +1,4 @@
-"""What a block costs: native, Python, and by channels and frames."""
+"""The cost of a block: native and Python callbacks, by channels and frames."""
 
 from __future__ import annotations
 
@@ -54,21 +54,25 @@ def isolated(seconds: float, **wanted: Any) -> float:
 
 
 def allocations(blocks: int) -> int:
-    """Python's allocations in that many blocks."""
+    """Returns the number of allocations that Python makes in that many blocks."""
     arguments = json.dumps([{}, {"latency": "low"}, blocks, "read"])
     program = f"import sys\nsys.path.insert(0, {str(LIVES)!r})\n"
     return int(in_a_process(program + (LIVES / "allocations.py").read_text(), arguments))
 
 
 def growth_bytes(blocks: int) -> int | None:
-    """How much more memory is resident after that many blocks; None: this system does not say."""
+    """Returns the growth of resident memory after that many blocks, or None if the system does not
+    report it.
+    """
     if not Path("/proc/self/statm").exists():
         return None
     return int(in_a_process(MEMORY, str(blocks), str(Path(__file__).parent)))
 
 
 def by_size(function: Any, seconds: float) -> dict[tuple[int, int], tuple[float, float, float]]:
-    """(channels, frames) -> us of a native block, of a Python block, and of one without a copy."""
+    """Returns {(channels, frames): (us of a native block, of a Python block, of one without a
+    copy)}.
+    """
 
     def cost(channels: int, frames: int, callback: Any, zero_copy: bool) -> float:
         device = free_device(channels, frames)

@@ -1,4 +1,6 @@
-"""What CoreAudio's driver costs, on the simulated one: a cycle, a property, the list of devices."""
+"""The cost of CoreAudio's driver on the simulated CoreAudio: a cycle, a property, the list of
+devices.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +21,11 @@ from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, Hal
 from voicecoil.testing import SimulatedCoreAudio
 
 COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
-TIMEBASE = (125, 3)  # Apple silicon; Intel's 1/1 is a little cheaper
+TIMEBASE = (125, 3)  # Apple silicon; the 1/1 of Intel processors is a little cheaper
 CYCLE = {"input_channels": 0, "output_channels": 2, "block_frames": 0, "period_frames": 64}
 DEVICES = 64
 SOURCE = Path(__file__).with_name("ioproc.c")
-# Thirty properties of a device: how it is read, in which scopes, which.
+# Thirty properties of a device: how they are read, their scopes, and their selectors.
 PROPERTIES: list[tuple[Callable[..., object], tuple[int, ...], str]] = [
     (Hal.string, (GLOBAL,), "uid  lnam lmak muid"),
     (Hal.u32, (GLOBAL,), "clas bcls tran clkd livn goin gone hidn fsiz"),
@@ -37,7 +39,7 @@ PROPERTIES: list[tuple[Callable[..., object], tuple[int, ...], str]] = [
 
 
 def reads(hal: Hal, device: int) -> list[Callable[[], object]]:
-    """What reads each of them."""
+    """Returns the functions that read each of these properties."""
     return [
         partial(get, hal, device, texts[at : at + 4], scope)
         for get, scopes, texts in PROPERTIES
@@ -56,12 +58,13 @@ def simulator_path() -> str:
 
 
 def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
-    """Of a cycle, us: what the engine takes, and how much the IOProc adds to it."""
+    """Returns the duration of a cycle, us: of the engine, and what the IOProc adds to it."""
     library = compile_c(SOURCE.read_text(), folder, ROOT / "src" / "coreaudio_abi", COREAUDIO)
     for name in ("vc_bench_ioproc", "vc_bench_cycles"):
         getattr(library, name).restype = ctypes.c_double
     address = ctypes.cast(function, ctypes.c_void_p).value
-    code = _core.NativeCode(address, 0, (function,))  # an engine does not keep its code
+    # kept here, because an engine does not keep its code
+    code = _core.NativeCode(address, 0, (function,))
     engine = _core.Engine(
         code,
         samplerate_hz=48_000.0,
@@ -87,14 +90,17 @@ def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
         return ns / 1e3
 
     alone = median_of(bare)
-    added = median_of(lambda: through() - bare())  # turn by turn, as the machine changes
+    # measured in turn, because the speed of the machine changes
+    added = median_of(lambda: through() - bare())
     engine.abort()
     assert ioproc.counts()["oddities"] == 0
     return alone, added
 
 
 def property_us(calls: int) -> float:
-    """One scalar property from Python, checked and converted."""
+    """Returns the time for reading one scalar property from Python, with checks and
+    conversion, us.
+    """
 
     def measure(world: SimulatedCoreAudio, device: int) -> float:
         def loop() -> float:
@@ -110,7 +116,9 @@ def property_us(calls: int) -> float:
 
 
 def listing_ms() -> float:
-    """All devices as `devices()` lists them, and 30 properties of each, ms."""
+    """Returns the time for listing all devices as `devices()` does, and 30 properties of
+    each, ms.
+    """
 
     def measure(world: SimulatedCoreAudio, ids: list[int]) -> float:
         wanted = [read for device in ids for read in reads(world.driver.hal, device)]

@@ -1,7 +1,8 @@
-"""Reported latencies and times of blocks beside a loop-back measurement, on real sound servers.
+"""Compares reported latencies and times of blocks with a loop-back measurement on real sound
+servers.
 
-Prints the table of docs/linux.md. The servers are those of the tests (tests/servers), started and
-ended here; where one is not installed its rows are missing.
+Prints the table of docs/linux.md. The servers are those of the tests (tests/servers), and are
+started and ended here. If a server is not installed, its rows are missing.
 
     python benchmarks/loopback.py
 """
@@ -30,12 +31,15 @@ HEADER = """\
 
 
 def measure(driver: str, output: str | None, source: str | None, block: int | None) -> str:
-    """One row: impulses from an output stream to an input stream, both on their IO threads."""
+    """Measures one row: impulses from an output stream to an input stream, both on their IO
+    threads.
+    """
     import numpy as np
 
     import voicecoil as vc
 
-    sent: list[tuple[int, int]] = []  # (at the connector, when the callback ran), ns
+    # times of each impulse, ns: at the connector, and when the callback ran
+    sent: list[tuple[int, int]] = []
     came: list[tuple[int, int]] = []
     blocks = [0]
 
@@ -70,7 +74,9 @@ def measure(driver: str, output: str | None, source: str | None, block: int | No
 
 
 def row(title: str, env: dict[str, str], *arguments: str) -> None:
-    """In a process of its own: client libraries keep state, and PipeWire has another libjack."""
+    """Measures a row in a process of its own, because client libraries keep state and PipeWire has
+    another libjack.
+    """
     done = subprocess.run(
         [sys.executable, __file__, *arguments],
         env={**os.environ, **env},
@@ -111,7 +117,7 @@ def main() -> None:
 
     print(HEADER)
     pulse(PulseServer, "PulseAudio", ("0", "480"))
-    # Its quantum is 2,048 frames in the tests: shorter buffers starve.
+    # The quantum is 2,048 frames in the tests, so that shorter buffers starve.
     pulse(PipeWireServer, "PipeWire, for clients of PulseAudio", ("0",))
     jack()
 

@@ -1,7 +1,7 @@
-"""What the measurements share: a free-running device, medians, and the processor's clock.
+"""Functions that all measurements use: a free-running device, medians, and the processor's clock.
 
 Costs per block are processor time of the whole process (`time.process_time`) while the main thread
-sleeps: the time that a block takes on a machine that others use as well, without what they take.
+sleeps. This excludes the time that other programs on the same machine take.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def free_device(channels: int = 2, frames: int = 64, layout: str = "interleaved"
 def block_us(
     callback: Any, seconds: float, *, device: VirtualDevice | None = None, **wanted: Any
 ) -> float:
-    """Processor time of one block on the device's thread, us."""
+    """Returns the processor time of one block on the device's thread, us."""
     wanted.setdefault("latency", "low")
     device = device or free_device()
     stream = vc.OutputStream(
@@ -79,14 +79,14 @@ def block_us(
 
 
 def native_empty(folder: Path) -> Any:
-    """A C function that does nothing, as a callback."""
+    """Returns a C function that does nothing, for use as a callback."""
     from voicecoil.native import ctypes_type
 
     return ctypes_type()(("vc_bench_empty", compile_c(EMPTY, folder)))
 
 
 def compile_c(source: str, folder: Path, *include: Path) -> ctypes.CDLL:
-    """A library made of that text; compiled once for each."""
+    """Compiles a text into a library. Each text is compiled once."""
     target = folder / f"{zlib.crc32(source.encode()):x}.so"
     if not target.exists():
         target.with_suffix(".c").write_text(source)
@@ -99,7 +99,9 @@ def compile_c(source: str, folder: Path, *include: Path) -> ctypes.CDLL:
 
 
 def in_a_process(program: str, *arguments: str, bare: bool = False) -> str:
-    """What a program prints; `bare`: without `site`, which would hide what an import costs."""
+    """Returns the output of a program. `bare`: without `site`, which would hide the cost of
+    imports.
+    """
     paths = sysconfig.get_paths()
     environment = {**os.environ, "PYTHONPATH": paths["platlib"]}
     command = [sys.executable, *(["-S"] if bare else []), "-c", program, *arguments]
@@ -112,7 +114,7 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 def machine() -> str:
-    """Processor, number of them, system."""
+    """Returns the processor, the number of processors, and the system."""
     import platform
 
     name = platform.processor() or platform.machine()

@@ -1,8 +1,8 @@
-"""``make bench``: measures what the library costs and writes RESULTS.md beside this file.
+"""``make bench``: measures the costs of the library and writes RESULTS.md beside this file.
 
     python benchmarks/run.py [--quick] [--output FILE]
 
-``--quick`` runs everything for a moment, to see that it runs.
+``--quick`` runs every measurement for a moment, to check that it runs.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import coreaudio
 
 @dataclass(frozen=True)
 class Effort:
-    """How long things are measured."""
+    """The durations of the measurements."""
 
     seconds: float
     table_seconds: float
@@ -40,7 +40,7 @@ QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0, 1_000, 100)
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table."""
+    """One row of the table."""
 
     what: str
     figure: str
@@ -127,7 +127,7 @@ def main() -> int:
     with scratch() as folder:
         function = native_empty(Path(folder))
         rows = measure(effort, function, Path(folder))
-        if sys.platform == "linux":  # where the simulated CoreAudio is
+        if sys.platform == "linux":  # the simulated CoreAudio exists on Linux only
             rows += measure_coreaudio(effort, function, Path(folder))
         sizes = by_size(effort, function)
     words = {True: "yes", False: "NO", None: ""}

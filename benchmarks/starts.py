@@ -1,4 +1,4 @@
-"""What comes before the first block, and how fast a rendering is."""
+"""The time before the first block, and the speed of a rendering."""
 
 from __future__ import annotations
 
@@ -25,12 +25,14 @@ print(time.process_time() - began)
 
 
 def import_ms(runs: int) -> float:
-    """What `import voicecoil` takes in an interpreter that has started."""
+    """Returns the duration of `import voicecoil` in an interpreter that has started, ms."""
     return statistics.median(float(in_a_process(IMPORT, bare=True)) for _ in range(runs)) * 1e3
 
 
 def first_block_ms(runs: int) -> float:
-    """From the call that opens a stream to the callback, on a device in real time of 64 frames."""
+    """Returns the time from the call that opens a stream to the callback, on a device in real time
+    with 64 frames, ms.
+    """
     return median_of(_first_block_ms, runs)
 
 
@@ -52,7 +54,9 @@ def _first_block_ms() -> float:
 
 
 def long_file(kind: str, folder: Path) -> Path:
-    """A file of two hours; 16 kHz and one channel, or it would take a while to be made."""
+    """Makes a file of two hours. It has 16 kHz and one channel, because a larger one would take
+    long to make.
+    """
     path = folder / f"long.{kind}"
     block = np.zeros(16_000 * 60, np.float32)
     block[::100] = 0.1
@@ -63,7 +67,7 @@ def long_file(kind: str, folder: Path) -> Path:
 
 
 def file_start_ms(path: Path, runs: int) -> float:
-    """From `play` to the first frame that a device in real time takes."""
+    """Returns the time from `play` to the first frame that a device in real time takes, ms."""
     return median_of(lambda: _file_start_ms(path), runs)
 
 
@@ -80,9 +84,12 @@ def _file_start_ms(path: Path) -> float:
 
 
 def render_factor(seconds: float, dtype: str) -> tuple[float, float]:
-    """Times real time that a sine of NumPy is rendered at, in blocks of 512 frames; and what the
-    same callback takes a block without the library, us: NumPy's own part. Turn by turn, so that
-    both meet the same machine."""
+    """Returns how much faster than real time a sine made with NumPy is rendered, in blocks of 512
+    frames.
+
+    Also returns the time per block of the same callback without the library, us, which is NumPy's
+    part. Both are measured in turn, because the speed of the machine changes.
+    """
     pairs = [(_render_factor(seconds, sine(dtype)), _sine_alone_us(sine(dtype))) for _ in range(9)]
     factors, alone = zip(*pairs, strict=True)
     return statistics.median(factors), statistics.median(alone)

@@ -1,6 +1,6 @@
-"""A bell that nothing in this program can make late: its callable has a GIL of its own.
+"""A bell that the rest of the program cannot make late, because its callable has a GIL of its own.
 
-Meanwhile the main thread does what makes other callbacks stutter.
+Meanwhile the main thread runs code that makes other callbacks stutter.
 """
 
 import json

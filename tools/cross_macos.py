@@ -1,17 +1,18 @@
 #!/usr/bin/env python3
-"""Checks on any machine that the package compiles for macOS, and its C for other platforms.
+"""Checks on any machine that the package compiles for macOS, and its C code for other platforms.
 
     python3 tools/cross_macos.py
 
-The whole package becomes a wheel for arm64 and for x86_64, in build/macos/*/wheel. Of each: tag,
-processor, oldest macOS, dependencies, undefined and exported symbols. All C of ours is compiled
-with warnings as errors and with proof that what is marked VC_REALTIME calls nothing that may block
-(-Wfunction-effects). The assertions over CoreAudio's structs are compiled for both and for this
-machine; the rest for other Linuxes and the BSDs, and all of it for Windows. Last, each check is
-given something that it must refuse.
+The whole package is built as a wheel for arm64 and for x86_64, in build/macos/*/wheel. These
+properties of each wheel are checked: tag, processor, oldest macOS, dependencies, undefined and
+exported symbols. All C code of the project is compiled with warnings as errors, and the compiler
+checks that functions marked VC_REALTIME call nothing that may block (-Wfunction-effects). The
+assertions over CoreAudio's structs are compiled for both processors and for this machine. The other
+C code is compiled for other Linuxes, the BSDs and Windows. Last, each check is applied to an input
+that it must refuse.
 
-It compiles; it runs nothing. The last line is "N passed, M failed". Where the tools of the group
-`macos` cannot be installed it says so and exits as not_run.py tells.
+Nothing that was compiled is run. The last line is "N passed, M failed". If the tools of the group
+`macos` cannot be installed, a message says so and the exit code is the one of not_run.py.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-macos-{sysconfig.get_config_var('py_version_nodot')}"
 ABI = ROOT / "src" / "coreaudio_abi"
 LAYOUT = [ABI / "layout_check.c", ROOT / "tools" / "coreaudio" / "verify_layout.c"]
-# What a platform without CoreAudio has, too.
+# C files that platforms without CoreAudio compile, too.
 PORTABLE = ["core", "bridge", "voicecoil/drivers/virtual", "voicecoil/drivers/miniaudio"]
 PACKAGE = ROOT / "src" / "voicecoil"
 CYTHON = [PACKAGE / "_core.pyx", *sorted((PACKAGE / "drivers").glob("*/_*.pyx"))]
@@ -46,7 +47,9 @@ MINIMUM = (11, 0)
 
 
 def enter_environment() -> bool:
-    """Goes on in the environment of the group `macos`. False: it cannot be had."""
+    """Restarts this program in the environment of the group `macos`. Returns False if it cannot be
+    made.
+    """
     if Path(sys.prefix) == ENV:
         return True
     setup = [sys.executable, "tools/environment.py", str(ENV.relative_to(ROOT)), "--tools", "macos"]
@@ -58,7 +61,7 @@ def enter_environment() -> bool:
 
 
 class Table:
-    """Rows of what was checked; a fault is text, and no fault is no text."""
+    """The checks and their results. A fault is a text, and an empty text is a success."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -107,7 +110,7 @@ def check_wheel(table: Table, target: zig.Target, scratch: Path) -> bool:
 def compile_all(
     target: zig.Target, commands: dict[Path, list[str]], extra: list[str], into: Path
 ) -> tuple[str, list[Path]]:
-    """(complaints, objects)"""
+    """Returns the compiler's messages and the object files."""
     into.mkdir(parents=True, exist_ok=True)
     objects = [into / f"{number}-{path.stem}.o" for number, path in enumerate(commands)]
 
@@ -123,7 +126,7 @@ def check_own_c(table: Table, target: zig.Target, include: Path, scratch: Path) 
     import macos_wheel
 
     commands = macos_wheel.c_commands(target)
-    # A function that came after macOS 11 would keep the module from loading there.
+    # A function that is newer than macOS 11 would prevent the module from loading there.
     extra = [f"-I{include}", "-Wunguarded-availability"]
     fault, _ = compile_all(target, commands, extra, scratch)
     marked = sum(len(realtime_marks.marked(path)) for path in own_headers(commands))
@@ -132,7 +135,7 @@ def check_own_c(table: Table, target: zig.Target, include: Path, scratch: Path) 
 
 
 def check_marks(table: Table, scratch: Path) -> None:
-    """What nobody marked the compiler does not look at."""
+    """Checks that no mark is missing, because the compiler ignores functions without a mark."""
     import macos_wheel
 
     headers = own_headers(macos_wheel.c_commands(zig.ARM64))
@@ -155,7 +158,9 @@ def portable(commands: dict[Path, list[str]]) -> dict[Path, list[str]]:
 
 
 def check_unix(table: Table, target: zig.Target, include: Path, scratch: Path) -> None:
-    """What needs no Python is linked, too: whether that libc has all that is called."""
+    """Also links the files that need no Python, to check that the C library has all functions they
+    call.
+    """
     import macos_wheel
 
     commands = portable(macos_wheel.c_commands(zig.ARM64))
@@ -173,7 +178,9 @@ def check_unix(table: Table, target: zig.Target, include: Path, scratch: Path) -
 
 
 def check_windows(table: Table, include: Path, scratch: Path) -> None:
-    """Without Python linked, too: whether its threads are to be had is asked of the linker."""
+    """Also links the files that need no Python, because only the linker knows whether threads are
+    available.
+    """
     import macos_wheel
 
     ours = macos_wheel.c_commands(zig.ARM64)
@@ -213,9 +220,9 @@ def cythonize(source: Path, into: Path) -> Path:
 
 
 def windows_headers(include: Path, into: Path) -> Path:
-    """This Python's headers with a pyconfig.h that says what differs on Windows.
+    """Makes a folder with this Python's headers and a pyconfig.h with the differences of Windows.
 
-    The real ones come with Python for Windows alone.
+    The real headers are only distributed with Python for Windows.
     """
     shutil.copytree(include, into)
     absent = "HAVE_(SYS_SELECT_H|SYS_TIME_H|PTHREAD_H|DYNAMIC_LOADING)|_POSIX_THREADS"
@@ -256,7 +263,7 @@ HARMLESS = {
     "says why it may": "void elsewhere(void);\n"
     "static void act(void) VC_REALTIME { VC_UNPROVEN elsewhere(); VC_PROVEN_AGAIN }",
 }
-# Put in front of our own files: a memcpy that the compiler does not know to be harmless.
+# Is included before the project's files: a memcpy that the compiler does not know to be safe.
 SLOW_MEMCPY = """#include <string.h>
 void *slow_memcpy(void *to, const void *from, size_t bytes);
 #undef memcpy
@@ -303,7 +310,7 @@ def check_real_time_check(table: Table, target: zig.Target, scratch: Path) -> No
 
 
 def only_for_the_control_plane(path: Path) -> bool:
-    """Whether the header of this C file marks no function as real-time safe."""
+    """Returns whether the header of this C file marks no function as real-time safe."""
     header = path.with_suffix(".h")
     return header.exists() and "VC_REALTIME" not in header.read_text()
 
@@ -319,7 +326,7 @@ def check_layout_check(table: Table, scratch: Path) -> None:
 
 
 def check_library_check(table: Table, scratch: Path) -> None:
-    """Libraries with one thing wrong each, and one with nothing wrong."""
+    """Checks libraries that have one fault each, and one library without a fault."""
     import macho
 
     foreign = scratch / "libforeign.dylib"

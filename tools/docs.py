@@ -17,7 +17,7 @@ SITE = ROOT / "build" / "docs"
 
 
 def build(builder: str) -> None:
-    """Run one of Sphinx's builders over ``docs``."""
+    """Runs one of Sphinx's builders over ``docs``."""
     command = [sys.executable, "-m", "sphinx", "--fail-on-warning", "--keep-going", "-q"]
     command += ["-d", str(SITE / "doctrees"), "-b", builder, str(ROOT / "docs")]
     environment = {**os.environ, "VOICECOIL_DRIVER": "virtual"}

@@ -2,11 +2,12 @@
 
     python3 tools/environment.py FOLDER [--tools] [GROUP ...]
 
-With --tools it gets what the groups name and nothing else: not this package, nor what that needs.
+With --tools, only the packages of the groups are installed: neither this package nor its
+dependencies.
 
-Needs nothing but Python 3.11 or later, its headers and `venv`, and a C compiler. The second time
-it needs no network: dependencies are installed when the list of them changes, the package is built
-again when a source is newer than the last build.
+The first run needs Python 3.11 or later, its headers, `venv`, a C compiler and a network. Later
+runs install dependencies only if the list of them has changed, and build the package only if a
+source is newer than the last build.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("src", "meson.build", "meson.options", "pyproject.toml")
-OPTIONAL = "optional"  # a group whose packages may be missing on new interpreters
+OPTIONAL = "optional"  # a group of packages that may be unavailable for new interpreters
 
 
 def missing_system_packages() -> list[str]:
-    """Describes which tools the machine lacks."""
+    """Returns descriptions of the tools that the machine lacks."""
     missing = []
     if importlib.util.find_spec("ensurepip") is None or importlib.util.find_spec("venv") is None:
         missing.append("Python's venv module (Debian: apt install python3-venv)")
@@ -43,7 +44,7 @@ def missing_system_packages() -> list[str]:
 
 def dependencies(groups: list[str], tools: bool) -> tuple[list[str], list[str]]:
     """Returns the (needed, optional) requirements."""
-    import tomllib  # here, so that an older Python gets as far as `main`'s message
+    import tomllib  # imported here, so that an older Python gets as far as the message of `main`
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     needed = []
@@ -117,11 +118,12 @@ def install_package(folder: Path) -> None:
     print("building voicecoil", flush=True)
     python = python_in(folder)
     env = {**os.environ, "PATH": f"{python.parent}{os.pathsep}{os.environ['PATH']}"}
-    env.pop("PIP_BUILD_CONSTRAINT", None)  # pip 26 refuses it where nothing is isolated
+    env.pop("PIP_BUILD_CONSTRAINT", None)  # pip 26 refuses this variable if builds are not isolated
     build = folder / "meson"
     log = folder / "build.log"
     options = ["--no-build-isolation", "--no-deps", "--no-index", "--quiet"]
-    options.append(f"--config-settings=build-dir={build}")  # -C is newer than Debian 12's pip
+    # Debian 12's pip does not know the short option -C
+    options.append(f"--config-settings=build-dir={build}")
     command = [str(python), "-m", "pip", "install", *options]
     started = stamp_time()
     with log.open("w") as output:
@@ -135,7 +137,7 @@ def install_package(folder: Path) -> None:
 
 
 def stamp_time() -> float:
-    """The current time on the clock of the file system.
+    """Returns the current time on the clock of the file system.
 
     A source that is saved while the build runs must count as newer than the build.
     """

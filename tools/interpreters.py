@@ -1,4 +1,4 @@
-"""Finds the Python interpreters, 3.11 or later, that this machine has: one of each kind."""
+"""Finds one Python interpreter of each version from 3.11 on that this machine has."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a wheel for macOS and the Mach-O file in it must be, checked without a Mac.
+"""Checks a wheel for macOS and the Mach-O file in it, without a Mac.
 
-Each check returns what is wrong in words, "" if nothing is.
+Each check returns a description of the fault, or "" if there is none.
 """
 
 from __future__ import annotations
@@ -15,9 +15,10 @@ from pathlib import Path
 import lief
 
 LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
-FLAT_LOOKUP = -2  # the loader looks in all that is loaded: how a module finds Python
+# the loader searches all loaded libraries; this is how an extension module finds Python
+FLAT_LOOKUP = -2
 CPU = {"arm64": "ARM64", "x86_64": "X86_64"}
-# What the linker itself defines in every library.
+# Symbols that the linker defines in every library.
 LINKERS_OWN = {"__mh_dylib_header", "__mh_bundle_header", "___dso_handle"}
 
 lief.logging.disable()
@@ -45,7 +46,9 @@ def minimum_os(binary: lief.MachO.Binary, wanted: tuple[int, int]) -> str:
 
 
 def dependencies(binary: lief.MachO.Binary) -> str:
-    """Frameworks are opened at run time, so that one build serves the simulator, too."""
+    """Checks that no framework is linked. Frameworks are opened at run time, so that the same build
+    can use the simulator.
+    """
     own = lief.MachO.LoadCommand.TYPE.ID_DYLIB
     names = [library.name for library in binary.libraries if library.command != own]
     foreign = sorted(set(names) - {LIBSYSTEM})
@@ -53,7 +56,9 @@ def dependencies(binary: lief.MachO.Binary) -> str:
 
 
 def undefined(binary: lief.MachO.Binary) -> str:
-    """Python's symbols come from whoever loads the module, all others from libSystem."""
+    """Checks that the undefined symbols are those of Python, which the interpreter provides, or of
+    libSystem.
+    """
     wrong = []
     for symbol in binary.imported_symbols:
         if symbol.name == "dyld_stub_binder":
@@ -79,12 +84,14 @@ def exported(binary: lief.MachO.Binary, module: str) -> str:
 
 
 def signature(binary: lief.MachO.Binary, machine: str) -> str:
-    """A processor of Apple's runs nothing unsigned; the linker's own signature will do."""
+    """Checks that the file is signed, because Apple's processors run no unsigned code. The linker's
+    signature is enough.
+    """
     missing = machine == "arm64" and not binary.has_code_signature
     return "is not signed" if missing else ""
 
 
-# What other extensions are compiled with.
+# Headers that other extensions need for compiling.
 FOR_EXTENSIONS = ("voicecoil/bridge.pxd", "voicecoil/include/voicecoil_bridge.h")
 
 
@@ -109,7 +116,7 @@ def tag(wheel: Path, machine: str, minimum: str) -> str:
 
 
 def modules(wheel: Path, into: Path) -> dict[str, Path]:
-    """{module: file} of the wheel's extension modules, unpacked."""
+    """Unpacks the extension modules of a wheel. Returns {module: file}."""
     found = {}
     with zipfile.ZipFile(wheel) as archive:
         for name in archive.namelist():
@@ -123,7 +130,7 @@ def modules(wheel: Path, into: Path) -> dict[str, Path]:
 
 
 def faults(path: Path, module: str, machine: str, minimum: tuple[int, int]) -> list[str]:
-    """All that is wrong with an extension module."""
+    """Returns all faults of an extension module."""
     binary = parse(path)
     found = [
         processor(binary, machine),

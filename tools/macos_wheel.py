@@ -1,10 +1,10 @@
-"""Builds the package's wheel for macOS on a machine that is none, with zig as the compiler.
+"""Builds the package's wheel for macOS on another system, with zig as the compiler.
 
-What is unlike a build on a Mac: Python's headers are this machine's (both are LP64, and what
-differs in pyconfig.h the public headers do not use), and so are the facts in which meson-python
-looks up how an extension module is called; they are handed over with Darwin's names in them.
-Without that it would put a Mach-O file into a wheel for Linux, which is one of the things that
-`macho` refuses.
+The build differs from one on a Mac in two ways. It uses the Python headers of this machine: both
+systems are LP64, and the public headers do not use the parts of pyconfig.h that differ. It also
+uses this machine's configuration variables, from which meson-python derives the name of an
+extension module. They are passed with the names that Darwin uses. Otherwise meson-python would put
+a Mach-O file into a wheel for Linux, which is one of the faults that `macho` refuses.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ import zig
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "macos"
 MINIMUM = "11.0"
-CPU = {zig.ARM64: ("aarch64", "arm64"), zig.X86_64: ("x86_64", "x86_64")}  # meson's, Apple's
+# names that meson uses and that Apple uses
+CPU = {zig.ARM64: ("aarch64", "arm64"), zig.X86_64: ("x86_64", "x86_64")}
 
 HOOK = """
 import json, sys, mesonpy
@@ -36,18 +37,20 @@ print(mesonpy.build_wheel(out, settings))
 
 
 class BuildError(Exception):
-    """The package did not build; the text says why."""
+    """The package could not be built. The text has the reason."""
 
 
 def folder(target: zig.Target) -> Path:
-    """Where the target's build lies: one for each Python, so that none builds another's again."""
+    """Returns the folder of the target's build. Each Python has its own, so that builds are not
+    repeated.
+    """
     return BUILD / f"{CPU[target][1]}-{sysconfig.get_config_var('py_version_nodot')}"
 
 
 def headers() -> Path:
-    """A folder with this Python's headers that serves every target.
+    """Returns a folder with headers of this Python that can be used for every target.
 
-    Debian's own pyconfig.h only asks for which of its architectures to include another one.
+    Debian's own pyconfig.h only includes another file, depending on the architecture.
     """
     include = Path(sysconfig.get_paths()["include"])
     config = (include / "pyconfig.h").read_text()
@@ -62,14 +65,17 @@ def headers() -> Path:
 
 
 def sysconfig_data(target: zig.Target, include: Path) -> Path:
-    """A folder to put on PYTHONPATH: this Python's build-time facts, as a Mac's would call them."""
+    """Makes a folder for PYTHONPATH with this Python's configuration variables under a Mac's
+    names.
+    """
     into = folder(target) / "sysconfig"
     into.mkdir(parents=True, exist_ok=True)
     here = importlib.import_module(sysconfig._get_sysconfigdata_name())
     machine = here.build_time_vars["MULTIARCH"]
     facts = {}
     for name, value in here.build_time_vars.items():
-        # Suffixes only: paths that hold the machine's name lead to files that are here.
+        # Only suffixes are changed, because paths that contain the name of the machine lead to
+        # existing files.
         named = name in {"EXT_SUFFIX", "SOABI", "MULTIARCH"}
         facts[name] = value.replace(machine, "darwin") if named else value
     facts["INCLUDEPY"] = facts["CONFINCLUDEPY"] = str(include)
@@ -98,7 +104,7 @@ endian = 'little'
 
 
 def build(target: zig.Target) -> Path:
-    """The wheel; built if a source is newer than the last one."""
+    """Returns the wheel. It is built if a source is newer than the last one."""
     here = folder(target)
     wheels = here / "wheel"
     stamp = here / "wheel.stamp"
@@ -108,7 +114,8 @@ def build(target: zig.Target) -> Path:
     shutil.rmtree(wheels, ignore_errors=True)
     meson = here / "meson"
     if stamp.exists() and stamp.stat().st_mtime < max(p.stat().st_mtime for p in own_files()):
-        shutil.rmtree(meson, ignore_errors=True)  # Meson keeps what it was first told of compilers
+        # Meson keeps the compilers with which a build folder was configured
+        shutil.rmtree(meson, ignore_errors=True)
     wheels.mkdir(parents=True)
     include = headers()
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -138,21 +145,21 @@ def build(target: zig.Target) -> Path:
 
 
 def own_files() -> list[Path]:
-    """What decides how is built."""
+    """Returns the files that determine the build besides the sources."""
     return [Path(__file__), Path(zig.__file__)]
 
 
 def c_commands(target: zig.Target) -> dict[Path, list[str]]:
-    """{source: flags} of the C files of ours that were compiled for the wheel.
+    """Returns {source: flags} of the project's C files that were compiled for the wheel.
 
-    The flags without those that name files to write or say how to optimise.
+    Flags that name output files or control optimisation are left out.
     """
     database = folder(target) / "meson" / "compile_commands.json"
     commands = {}
     for entry in json.loads(database.read_text()):
         source = Path(entry["directory"], entry["file"]).resolve()
         if source.suffix != ".c" or ROOT / "src" not in source.parents:
-            continue  # what Cython generated
+            continue  # a file that Cython has generated
         flags = []
         for flag in entry["command"].replace('"', "").replace("'", "").split():
             if flag.startswith("-I"):

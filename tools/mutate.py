@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Change named places of the code, one at a time, and list the changes that no test notices.
+"""Changes named places of the code, one at a time, and lists the changes that no test notices.
 
     tools/mutate.py [--only WORD] [--list]
 
-The places are in tools/mutants.toml: a file, a line in it that occurs once, what stands there
-instead, and the tests that have to fail then. Works in a copy of the repository under build/, so
-that nothing here changes. The last line is "N killed, M survived"; the exit code is 1 when one
-survived, or when a place is not there any more.
+The places are in tools/mutants.toml: a file, a line in it that occurs once, the text that replaces
+the line, and the tests that must fail then. The changes are made in a copy of the repository under
+build/. The last line is "N killed, M survived". The exit code is 1 if a change survived, or if a
+place no longer exists.
 """
 
 from __future__ import annotations
@@ -23,23 +23,26 @@ ROOT = Path(__file__).resolve().parent.parent
 COPY = ROOT / "build" / "mutants"
 PLACES = ROOT / "tools" / "mutants.toml"
 TIMEOUT_S = 600
-# What a copy needs; folders that are built stay as they are, so that only what changed is built.
+# Files and folders that are copied. Build folders are kept, so that only changed files are built
+# again.
 SOURCES = ("src", "tests", "tools", "simulator", "meson.build", "meson.options", "pyproject.toml")
 SOURCES += ("README.md", "LICENSE", "docs", "CHANGELOG.md")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One change.
+    """One change of the code.
 
     Attributes
     ----------
     name : str
+        The name of the change.
     file : str
+        The changed file.
     before, after : str
-        A part of the file that occurs once, and what replaces it.
+        A part of the file that occurs once, and the text that replaces it.
     tests : str
-        "core NAME" for C tests (tools/test_core.py --only NAME), else arguments of pytest.
+        "core NAME" for C tests (tools/test_core.py --only NAME), otherwise arguments of pytest.
     """
 
     name: str
@@ -58,7 +61,8 @@ def copy_sources() -> None:
     for name in SOURCES:
         source, target = ROOT / name, COPY / name
         if source.is_dir():
-            shutil.rmtree(target, ignore_errors=True)  # what was removed here is not tested there
+            # files that were removed here must not be tested there
+            shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(
                 source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
             )

@@ -3,13 +3,13 @@
 
     python3 tools/newer_pythons.py [--only 3.15] [--short | --set-up] [-- pytest arguments]
 
-A Debian of a newer suite is made in `build/newer/root` (debootstrap, about a minute; kept), with
-its Pythons, their headers and a compiler. The tests run in there, in a mount namespace that ends
-with them. Needs root, debootstrap, unshare and Debian's keys; where one of these is missing it says
-so and exits as not_run.py tells.
+debootstrap installs a newer Debian with its Pythons, their headers and a compiler in
+`build/newer/root`. This takes about a minute, and the folder is kept. The tests run in there, in a
+mount namespace that ends with them. This needs root, debootstrap, unshare and Debian's keys. If one
+of these is missing, a message says so and the exit code is the one of not_run.py.
 
-`--only 3.13t` is a free-threaded Python: Debian has none, so it is compiled there from Debian's
-source of Python 3.13 (some five minutes; kept).
+`--only 3.13t` is a free-threaded Python. Debian has none, so it is compiled there from Debian's
+source of Python 3.13, which takes about five minutes. The result is kept.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ import not_run
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "newer"
 INSIDE = FOLDER / "root"
-BUILD = FOLDER / "build"  # what is built inside needs the newer C library
+BUILD = FOLDER / "build"  # programs that are built inside need the newer C library
 SUITE = "forky"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 VERSIONS = ("3.14", "3.15")
-FREE = "3.13t"  # the newest whose source is to be had with every mirror of Debian's
+FREE = "3.13t"  # the newest version whose source every mirror of Debian has
 PACKAGES = [f"python{version}-{part}" for version in VERSIONS for part in ("dev", "venv")]
-# g++ is for the sdist of miniaudio, which has no wheels for the newest Python; dbus-daemon for the
-# tests of RealtimeKit.
+# g++ compiles the sdist of miniaudio, which has no wheels for the newest Python. The tests of
+# RealtimeKit need dbus-daemon.
 PACKAGES += ["gcc", "g++", "make", "libc6-dev", "ca-certificates", "dbus-daemon"]
 FREE_SOURCE = f"python{FREE.rstrip('t')}"
 FREE_NEEDS = ["xz-utils", "pkgconf", "libssl-dev", "zlib1g-dev", "libffi-dev"]
@@ -51,8 +51,9 @@ make -s -j"$(nproc)"
 make -s install
 rm -r /usr/src/{FREE}
 """
-# cffi 2 is for free-threaded Pythons from 3.14 on; the one before compiles, and what it generates
-# too, without the limited API. The newest Hypothesis has no wheels there, older ones have.
+# cffi 2 supports free-threaded Pythons from 3.14 on. Its predecessor compiles there, and so does
+# the code that it generates, if the limited API is off. The newest Hypothesis has no wheels for
+# this Python, but older versions do.
 FREE_PIP = {
     "PIP_CONSTRAINT": "/opt/constraints",
     "PIP_BUILD_CONSTRAINT": "/opt/constraints",
@@ -74,7 +75,7 @@ exec chroot "$root" "$@"
 
 
 def missing() -> str:
-    """What is not here that is needed, in words; nothing: all is."""
+    """Returns a description of what the machine lacks; empty if nothing is missing."""
     if os.name != "posix" or os.geteuid() != 0:
         return "root"
     for program in ("debootstrap", "unshare", "chroot"):
@@ -88,7 +89,7 @@ def missing() -> str:
 
 
 def mirror() -> str:
-    """The Debian mirror that apt is configured with, or the usual one."""
+    """Returns the Debian mirror that apt is configured with, or the usual one."""
     asked = ["apt-get", "indextargets", "--format", "$(SITE)", "Created-By: Packages"]
     try:
         sites = subprocess.run(asked, capture_output=True, text=True).stdout.split()
@@ -100,7 +101,7 @@ def mirror() -> str:
 
 
 def enter(*command: str, **more: str) -> int:
-    """Runs a command in the newer Debian, in /src: this folder, but for `build`."""
+    """Runs a command in the newer Debian. Its folder /src is this repository without `build`."""
     for folder in (BUILD, INSIDE / "src"):
         folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
@@ -123,7 +124,7 @@ def run(*command: str | Path) -> bool:
 
 
 def make() -> bool:
-    """Makes the newer Debian, or finds it made."""
+    """Makes the newer Debian, unless it exists."""
     stamp = FOLDER / "stamp"
     wanted = " ".join([SUITE, *PACKAGES])
     if stamp.exists() and stamp.read_text() == wanted:
@@ -132,7 +133,7 @@ def make() -> bool:
         shutil.rmtree(INSIDE, ignore_errors=True)
         FOLDER.mkdir(parents=True, exist_ok=True)
         script = SCRIPTS / SUITE
-        if not script.exists():  # a debootstrap that is older than the suite
+        if not script.exists():  # this debootstrap is older than the suite
             script = SCRIPTS / "sid"
         options = ["--variant=minbase", f"--keyring={KEYS}"]
         with (FOLDER / "debootstrap.log").open("w") as log:
@@ -144,7 +145,7 @@ def make() -> bool:
     if not apt("update") or not apt("install", "--no-install-recommends", *PACKAGES):
         return False
     apt("clean")
-    if CERTIFICATES.exists():  # a machine behind a proxy trusts it
+    if CERTIFICATES.exists():  # the certificates of a proxy that this machine trusts
         shutil.copy(CERTIFICATES, INSIDE / CERTIFICATES.relative_to("/"))
     stamp.write_text(wanted)
     return True
@@ -156,7 +157,7 @@ def apt(*arguments: str) -> bool:
 
 
 def make_free_threaded() -> bool:
-    """Compiles it, or finds it compiled."""
+    """Compiles the free-threaded Python, unless that was done already."""
     if (INSIDE / FREE_PREFIX.lstrip("/") / "bin" / f"python{FREE}").exists():
         return True
     sources = INSIDE / "etc" / "apt" / "sources.list"
@@ -173,7 +174,7 @@ def make_free_threaded() -> bool:
 
 
 def environment(version: str) -> str | None:
-    """Makes its environment, or finds it made; None: it cannot be had."""
+    """Makes the environment of a Python, unless it exists. Returns None if it cannot be made."""
     env = f"build/env-{version}-{SUITE}"
     python = f"{FREE_PREFIX}/bin/python{FREE}" if version == FREE else f"python{version}"
     more = FREE_PIP if version == FREE else {}
@@ -190,7 +191,8 @@ def test(version: str, short: bool, arguments: list[str]) -> bool:
     fewer = {name: os.environ.get(name, value) for name, value in counts.items()}
     kind = "interpreter and not realtime" if short else "not realtime"
     if version == FREE:
-        fewer["PYTHON_GIL"] = "0"  # whatever other packages say of themselves
+        # keeps the GIL off, even if a package declares that it needs the GIL
+        fewer["PYTHON_GIL"] = "0"
     pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", "-m", kind]
     if not_run.in_ci():
         pytest += not_run.required(optional=True)

@@ -1,7 +1,8 @@
-"""How a check says that a part of it could not run on this machine.
+"""The exit code of a check of which a part could not run on this machine.
 
 The check prints what is missing and exits with `EXIT_CODE`, unless something failed. The runner
-counts such a step as "not run", and in CI as a failure: a part that CI cannot run is not tested.
+counts such a step as "not run". In CI this is a failure, because a part that CI cannot run is not
+tested.
 """
 
 from __future__ import annotations
@@ -13,12 +14,13 @@ EXIT_CODE = 77  # the exit code of a skipped test in Automake and Meson
 
 
 def in_ci() -> bool:
-    """Whether this is a CI run, where every part must run."""
+    """Returns whether this is a CI run, where every part must run."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false")
 
 
 def required(optional: bool) -> list[str]:
-    """Returns pytest's arguments for a run in which a skip for want of something is a failure.
+    """Returns the arguments of pytest for a run in which a skip is a failure if the machine lacks
+    something.
 
     Parameters
     ----------

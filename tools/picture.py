@@ -42,7 +42,7 @@ def main() -> None:
     console = Console(record=True, width=WIDTH, file=io.StringIO(), force_terminal=True)
     console.print("[bold]$[/] voicecoil play music.wav")
     console.print(display)
-    # A picture that loads nothing from elsewhere: the reader's own monospaced font will do.
+    # The picture loads no external files and uses a monospaced font of the reader's system.
     template = re.sub(r"@font-face \{\{.*?\}\}\s*", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
     template = template.replace("Fira Code, monospace", "monospace")
     picture = console.export_svg(title="voicecoil play", code_format=template)

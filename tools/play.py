@@ -1,6 +1,6 @@
-"""``make play``: plays a file, or the example's music, and checks what a virtual device heard.
+"""``make play``: plays a file or the example music, and checks the output of a virtual device.
 
-The file is named by the environment variable ``VOICECOIL_PLAY_FILE``; ``make`` sets it.
+The environment variable ``VOICECOIL_PLAY_FILE`` names the file; ``make`` sets it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ HEARD = BUILD / "heard.wav"
 
 
 def compare(source: Path) -> int:
-    """Says whether the device heard the source, sample for sample."""
+    """Prints whether the output of the device equals the source, sample for sample."""
     heard_source = as_source(HEARD)
     heard = read_all(heard_source)
     wanted = read_all(converted(as_source(source), heard_source.samplerate, heard.shape[1]))
@@ -55,7 +55,8 @@ def main() -> int:
             return code
     if os.environ.get("VOICECOIL_DRIVER") == "coreaudio-simulated":
         os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
-    driver = get_driver()  # says so where it is a stand-in; the command need not say it again
+    # this prints a message if the driver is only a substitute, so that the command need not
+    driver = get_driver()
     os.environ.setdefault("VOICECOIL_DRIVER", driver.name)
     virtual = isinstance(driver, CapturingDriver)
     command = [sys.executable, "-m", "voicecoil", "play"]
@@ -64,8 +65,8 @@ def main() -> int:
 
 
 def fresh(music: Path) -> bool:
-    """Whether neither the example nor the library has changed since that was rendered."""
-    stamp = Path(sys.prefix) / "package.stamp"  # of tools/environment.py
+    """Returns whether the rendered file is newer than the example and the library."""
+    stamp = Path(sys.prefix) / "package.stamp"  # written by tools/environment.py
     makers = [ROOT / "examples" / "music.py", stamp]
     return (
         music.exists()
@@ -75,7 +76,9 @@ def fresh(music: Path) -> bool:
 
 
 def run(command: list[str]) -> int:
-    """Its exit code; Ctrl-C is the command's own business, which ends soon after it."""
+    """Runs a command and returns its exit code. On Ctrl-C, waits for the command, which
+    handles it.
+    """
     process = subprocess.Popen(command)
     while True:
         try:

@@ -3,8 +3,9 @@
 
     python3 tools/public_names.py [--check]
 
-The names are listed once, in src/voicecoil/__init__.py, which loads each when it is first used. A
-type checker cannot follow that, so that this file says the same as import statements.
+The names are listed once, in src/voicecoil/__init__.py, which loads each of them when it is first
+used. A type checker cannot follow that. Therefore this file contains the same names as import
+statements.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ STUB = PACKAGE / "__init__.pyi"
 
 
 def stub() -> str:
-    """The text of `__init__.pyi`."""
+    """Returns the text of `__init__.pyi`."""
     tree = ast.parse((PACKAGE / "__init__.py").read_text())
     values = {
         target.id: ast.literal_eval(node.value)

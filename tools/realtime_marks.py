@@ -12,13 +12,14 @@ import re
 from pathlib import Path
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-# From the beginning of a line to the semicolon, with parentheses, and no type or variable.
+# Matches from the beginning of a line to the semicolon: text with parentheses that is no type and
+# no variable.
 DECLARATION = re.compile(r"^(?!typedef|struct|enum|union|#|static)[A-Za-z][^;{}]*?\)[^;{}]*;", re.M)
 NAME = re.compile(r"(\w+)\(")
 
 
 def _own_comment(text: str, start: int, end: int) -> str:
-    """The comment behind a declaration on its line, else the one above its paragraph."""
+    """Returns the comment behind a declaration on its line, or the one above its paragraph."""
     behind = re.match(r"[ \t]*(/\*.*?\*/)", text[end:])
     if behind:
         return behind[1]
@@ -32,7 +33,7 @@ def _own_comment(text: str, start: int, end: int) -> str:
 
 
 def declarations(header: Path) -> dict[str, tuple[bool, bool]]:
-    """{function: (its comment says that the IO thread may call it, it is marked)}."""
+    """Returns {function: (its comment says that the IO thread may call it, it is marked)}."""
     text = header.read_text()
     blanked = COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), text)
     found = {}

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes a bill of materials in CycloneDX's form: what an installed voicecoil runs with.
+"""Writes a bill of materials in CycloneDX's format for an installed voicecoil.
 
     nox -s sbom -- [--python build/env/bin/python] [--output build/sbom.json]
 
-The packages that the installed voicecoil needs, with their versions, as cyclonedx-py describes
-them; and the native libraries inside those packages, which no package index knows. Needs the group
-`sbom` of pyproject.toml.
+It contains the packages that voicecoil needs, with their versions, as cyclonedx-py describes them.
+It also contains the native libraries inside these packages, which no package index lists. Needs the
+group `sbom` of pyproject.toml.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Runs in the environment that is described. Prints {"needed": [...], "native": {...}}.
+# Runs in the described environment. Prints {"needed": [...], "native": {...}}.
 PROBE = """
 import importlib.metadata as metadata, json, re
 

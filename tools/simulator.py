@@ -1,4 +1,4 @@
-"""Builds the simulated CoreAudio where its sources are newer, and prints the library's path.
+"""Builds the simulated CoreAudio if its sources are newer, and prints the path of the library.
 
 python3 tools/simulator.py [--sanitize address,undefined]
 
@@ -25,7 +25,9 @@ def newest_source() -> float:
 
 
 def build(sanitize: str = "") -> Path:
-    """The library's path; built first if it has to be. Several processes may want it at once."""
+    """Builds the library if necessary and returns its path. Several processes may call this at
+    once.
+    """
     folder = ROOT / "build" / ("simulator" + ("-" + sanitize.replace(",", "-") if sanitize else ""))
     library = folder / NAME
     folder.mkdir(parents=True, exist_ok=True)

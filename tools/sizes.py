@@ -4,8 +4,8 @@
     python3 tools/sizes.py [--write]
 
 The lines of a docstring do not count for its function. `tools/sizes.txt` lists files and functions
-that were longer when the rule was made. The list only gets shorter: an entry for something that is
-short enough, or does not exist any more, is an error, too. With --write such entries are removed.
+that were longer when the rule was made. The list may only get shorter: an entry is an error if its
+file or function is short enough or no longer exists. With --write such entries are removed.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def c_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def too_long() -> dict[str, int]:
-    """Lines of what is too long, by "src/core/lead.c" or "src/core/lead.c: name"."""
+    """Returns the lines of each file or function that is too long, by "src/core/lead.c" or
+    "src/core/lead.c: name".
+    """
     found = {}
     for path in files():
         text = path.read_text()

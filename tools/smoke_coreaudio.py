@@ -1,10 +1,11 @@
-"""Asks a Mac's own CoreAudio for its devices and plays half a second of silence. It cannot hang.
+"""Lists the devices of a Mac's own CoreAudio and plays half a second of silence, with deadlines.
 
     python tools/smoke_coreaudio.py
 
-For the installed package, after its tests: what a simulator cannot show. A machine without an
-output device, as hosted ones may be, passes with the device list alone, and says so. Each part has
-a process and a deadline of its own; one that misses it shows where its threads were.
+Run it for the installed package after its tests. It checks what a simulator cannot show. On a
+machine without an output device, such as some hosted ones, only the list of devices is checked, and
+a message says so. Each part has a process and a deadline of its own. A part that misses its
+deadline prints the stacks of its threads.
 """
 
 from __future__ import annotations

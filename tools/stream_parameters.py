@@ -33,7 +33,9 @@ def split(docstring: str) -> tuple[str, dict[str, str], str]:
 
 
 def updated(text: str) -> str:
-    """The source in which the shared parameters of all three kinds are those of `ORIGINAL`."""
+    """Returns the source in which the shared parameters of all three kinds are those of
+    `ORIGINAL`.
+    """
     docstrings, constructors = {}, {}
     for node in ast.parse(text).body:
         if isinstance(node, ast.ClassDef):
@@ -54,7 +56,7 @@ def updated(text: str) -> str:
 
 
 def segment(text: str, node: ast.stmt) -> str:
-    """The source of a statement."""
+    """Returns the source of a statement."""
     found = ast.get_source_segment(text, node)
     assert found is not None
     return found

@@ -4,11 +4,11 @@ python3 tools/test.py [--only lint,docs,core,simulator,sanitizers,macos,workflow
                       [--long] [-- arguments of pytest]
 
 The whole suite runs on the oldest Python, and on each other one the tests that depend on the
-interpreter. With --long, or if a Python is named, it is the whole suite; --long also repeats what
-is random as often as `LONG` says, and takes about two hours.
+interpreter. With --long, or if a Python is named, the whole suite runs. --long also repeats random
+tests as often as `LONG` says, and takes about two hours.
 
-What has no clock runs first, side by side: environments, compilers, checks. The tests of the
-package follow one Python after the other, with the machine to themselves.
+Steps that do not depend on time run first and in parallel: environments, compilers, checks. The
+tests of the package run on one Python after the other, without other steps beside them.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ import newer_pythons
 import not_run
 
 ROOT = Path(__file__).resolve().parent.parent
-# Repetitions and seeds. The tests' own defaults are for each change; an environment variable that
-# is set counts more than these.
+# Numbers of repetitions and seeds. Without --long, the tests use their own short defaults. An
+# environment variable that is set already is kept.
 LONG = {"VOICECOIL_RUNS": "20", "VOICECOIL_SEEDS": "1-200", "VOICECOIL_KILLS": "20"}
 FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # on the other Pythons
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
@@ -45,12 +45,14 @@ class Step:
     Parameters
     ----------
     name : str
+        The name in the summary.
     *commands : list of str
+        The commands, which run one after the other.
     passing : tuple of int
-        Exit codes.
+        Exit codes that mean success.
     lane : str
-        Those of one lane run one after the other, beside those of other lanes; what they print is
-        shown when they are over. Empty: it has the machine to itself.
+        Steps of one lane run one after the other, in parallel with other lanes. Their output is
+        shown when they are over. A step without a lane runs alone.
     """
 
     def __init__(
@@ -64,7 +66,7 @@ class Step:
         self.commands = commands
         self.passing = passing
         self.lane = lane
-        self.result = "passed"  # or "failed", or "not run": a part of it could not run
+        self.result = "passed"  # or "failed"; "not run" if a part of it could not run
         self.seconds = 0.0
 
     def run(self) -> None:
@@ -185,7 +187,7 @@ def steps(only: set[str], long: bool, pytest_arguments: list[str]) -> list[Step]
         short = [] if only or long else ["--short"]
         name = f"Python {' and '.join(newer)}"
         listed.append(Step(name, [*newer_command, *short, "--", *pytest_arguments]))
-    if "free" in only or long:  # it is compiled first
+    if "free" in only or long:  # compiled first
         asked = [sys.executable, "tools/newer_pythons.py", "--only", newer_pythons.FREE]
         listed.append(Step(f"Python {newer_pythons.FREE}", [*asked, "--", *pytest_arguments]))
     return listed
@@ -229,7 +231,7 @@ def suite(version: str, whole: bool, first: bool, pytest_arguments: list[str]) -
     stepped = [*pytest, "-n", "2", "-m", kind, *pytest_arguments]
     realtime = [*pytest, "-m", "realtime", *pytest_arguments]
     tests = [stepped, realtime] if whole else [stepped]
-    passing = (0, 5) if pytest_arguments else (0,)  # 5: none was chosen
+    passing = (0, 5) if pytest_arguments else (0,)  # pytest exits with 5 if no test was selected
     return Step(f"Python {version}", *tests, passing=passing)
 
 

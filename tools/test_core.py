@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Build and run the C tests: plain, and under sanitizers of memory, behaviour and threads.
+"""Builds and runs the C tests: plain, and under sanitizers of memory, behaviour and threads.
 
     tools/test_core.py [plain] [asan] [tsan] [--only NAME] [--benchmark]
 
-The last line is "N passed, M failed, K not run"; the exit code is 1 when a test failed or did not
-build, and that of not_run.py when a sanitizer is not there. Needs nothing but a C compiler ($CC or
-cc).
+The last line is "N passed, M failed, K not run". The exit code is 1 if a test failed or could not
+be built. It is the one of not_run.py if a sanitizer is not available. Needs only a C compiler ($CC
+or cc).
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ INCLUDES += [f"-I{COREAUDIO}", f"-I{MINIAUDIO}", f"-I{ROOT / 'src' / 'coreaudio_
 KINDS = {
     "plain": ["-O2"],
     "asan": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-    # -Wno-tsan: gcc warns of fences, which ThreadSanitizer does not model; statistics.c says why
-    # that is no loss there.
+    # -Wno-tsan: gcc warns that ThreadSanitizer does not model fences. statistics.c explains why
+    # that hides no fault there.
     "tsan": ["-O1", "-fsanitize=thread", "-Wno-tsan"],
 }
-BENCHMARK = ["-O3", "-DNDEBUG"]  # as released
+BENCHMARK = ["-O3", "-DNDEBUG"]  # the flags of a release
 TIMEOUT_S = 400
 
 
@@ -61,13 +61,15 @@ def run(command: list[str], **options: object) -> subprocess.CompletedProcess[st
 
 
 def launcher(kind: str, build: Path) -> list[str] | None:
-    """What to put in front of a program of that kind; None: its sanitizer does not work here."""
+    """Returns the words to put before a program of that kind, or None if its sanitizer does not
+    work here.
+    """
     probe = build / "probe.c"
     probe.write_text("int main(void) { return 0; }\n")
     flags = [flag for flag in KINDS[kind] if flag.startswith("-f")]
     if run([*CC, *flags, str(probe), "-o", str(build / "probe")]).returncode != 0:
         return None
-    # Older ThreadSanitizers do not start where the kernel randomises addresses widely.
+    # Older ThreadSanitizers do not start if the kernel randomises addresses in a wide range.
     for prefix in ([], ["setarch", "-R"]):
         if prefix and shutil.which(prefix[0]) is None:
             continue
@@ -122,7 +124,7 @@ class Suite:
 
 
 def run_test(suite: Suite, test: Path, objects: list[Path], prefix: list[str]) -> tuple[int, int]:
-    """Passed and failed tests of one program; prints what it said if any failed."""
+    """Returns the passed and failed tests of one program. Prints its output if any test failed."""
     name = f"{suite.kind} {test.stem}"
     try:
         program = suite.link(test, objects)
@@ -139,7 +141,7 @@ def run_test(suite: Suite, test: Path, objects: list[Path], prefix: list[str]) -
     counts = re.search(r"(\d+) passed, (\d+) failed\s*\Z", done.stdout)
     passed, failed = (int(counts[1]), int(counts[2])) if counts else (0, 1)
     if done.returncode != 0 and failed == 0:
-        failed = 1  # a sanitizer's report, or a crash at exit
+        failed = 1  # a report of a sanitizer, or a crash at exit
     if failed:
         print(f"{name}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
     return passed, failed
@@ -173,7 +175,8 @@ def main() -> int:
                 failed += 1
                 continue
             tests = [test for test in sorted(TESTS.glob("test_*.c")) if options.only in test.stem]
-            if kind != "plain":  # a sanitizer's own malloc and locks are under the traps
+            # the traps would catch the malloc and the locks of the sanitizer itself
+            if kind != "plain":
                 tests = [test for test in tests if test.stem != "test_trap"]
             job = partial(run_test, suite, objects=objects, prefix=prefix)
             for good, bad in pool.map(job, tests):

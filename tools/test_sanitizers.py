@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""Runs the tests of CoreAudio's driver with the whole path under sanitizers.
+"""Runs the tests of CoreAudio's driver with all C code of this project under sanitizers.
 
     build/env-3.x/bin/python tools/test_sanitizers.py [pytest arguments]
 
 The extension modules and the simulated CoreAudio are built with AddressSanitizer and
-UndefinedBehaviorSanitizer, and once more with ThreadSanitizer. Python itself is not: what its own
-memory is used for is seen through malloc, its lock through pthread.
+UndefinedBehaviorSanitizer, and once more with ThreadSanitizer. Python itself is not. Its use of
+memory is seen through malloc, and its locks through pthread.
 
-The last line is "N passed, M failed". What cannot be had is said loudly and fails nothing.
+The last line is "N passed, M failed". If a sanitizer is not available, a message says so, and that
+is no failure.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = [
     str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/drivers/coreaudio/test_*.py"))
 ]
-# name -> (of meson, of test_core.py, libraries to load first, seeds of the long test)
+# name -> (sanitizers for meson, kind of test_core.py, libraries to load first, seeds of the long
+# test)
 KINDS = {
     "memory and behaviour": ("address,undefined", "asan", ("libasan.so", "libubsan.so"), "1-4"),
     "threads": ("thread", "tsan", ("libtsan.so",), "1-2"),
 }
 OPTIONS = {
-    # What Python never gives back would drown what we leak; the simulator counts that.
+    # No leak detection: memory that Python never frees would hide leaks of this library, and the
+    # simulator counts those.
     "ASAN_OPTIONS": "detect_leaks=0",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
@@ -57,7 +60,9 @@ for thread in threads: thread.join()
 
 
 def build(kind: str) -> Path | None:
-    """The package with that sanitizer, in a folder of its own; None: it cannot be built."""
+    """Builds the package with that sanitizer in a folder of its own. Returns None if it cannot be
+    built.
+    """
     sanitizer = KINDS[kind][0]
     name = sanitizer.replace(",", "-")
     folder = ROOT / "build" / f"sanitized-{name}"
@@ -66,7 +71,8 @@ def build(kind: str) -> Path | None:
         return folder
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--upgrade", "--no-deps"]
     command += ["--no-build-isolation", "--no-index", f"--target={folder}"]
-    # One argument only: of several pip takes the last before 23.1, which is newer than Debian 12's.
+    # Only one argument is given, because pip before 23.1 (Debian 12 has it) uses only the last of
+    # several.
     options = ROOT / "build" / f"sanitized-{name}.ini"
     options.write_text(
         f"[built-in options]\nb_sanitize = '{sanitizer}'\nb_lundef = false\n"
@@ -107,7 +113,7 @@ def environment(kind: str, package: Path) -> dict[str, str]:
 
 
 def is_set(kind: str, prefix: list[str], package: Path) -> str:
-    """Whether a fault would be found; else what was said."""
+    """Checks that the sanitizer finds a fault. Returns "" or the output of the program."""
     runtime = f"__{KINDS[kind][1]}_".encode()
     for module in package.glob("voicecoil/**/*.so"):
         if runtime not in module.read_bytes():

@@ -1,4 +1,4 @@
-"""What of these benchmarks is C, compiled into a folder."""
+"""Compiles the C parts of these benchmarks into a folder."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def shared(source: str, target: Path, *options: str) -> Path:
 
 
 def all_of_it(folder: Path) -> dict[str, Path]:
-    """{"native", "count", "stand_in"}: two libraries, and the folder of a libjack.so.0."""
+    """Returns {"native", "count", "stand_in"}: two libraries, and the folder of a libjack.so.0."""
     stand_in = folder / "jack_stand_in"
     stand_in.mkdir()
     shared("jack_stand_in.c", stand_in / "libjack.so.0", "-Wl,-soname,libjack.so.0")

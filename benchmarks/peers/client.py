@@ -1,4 +1,4 @@
-"""Measures one library once, in a process of its own, and prints what it saw as JSON.
+"""Measures one library once, in a process of its own, and prints the result as JSON.
 
 python client.py NAME --server jack --frames 64 --seconds 5 [--fill] [--times] [--load json]
 """
@@ -26,7 +26,7 @@ OPENING_S = 10.0
 
 
 def threads() -> dict[int, int]:
-    """Processor time of every thread of this process, ns (Linux)."""
+    """Returns the processor time of every thread of this process, ns (Linux)."""
     taken = {}
     for task in Path("/proc/self/task").iterdir():
         try:
@@ -37,19 +37,26 @@ def threads() -> dict[int, int]:
 
 
 def not_audio() -> set[int]:
-    """Threads that this program knows: all but those that a library made for the sound."""
+    """Returns the threads that this program knows: all except those that a library made for the
+    sound.
+    """
     known = [t for t in threading.enumerate() if not isinstance(t, threading._DummyThread)]
     return {t.native_id for t in known if t.native_id and t.name != "audio"}
 
 
 def resident_kib() -> int:
-    """Without shared memory: JACK's clients map 100 MiB of the server's."""
+    """Returns resident memory without shared memory, because JACK's clients map 100 MiB of the
+    server's.
+    """
     status = Path("/proc/self/status").read_text()
     return sum(int(status.split(name)[1].split()[0]) for name in ("RssAnon:", "RssFile:"))
 
 
 def wait_for_first(client: clients.Client, times: clients.Times) -> int:
-    """When the first block was, ns; as clocks go that have nobody to wake."""
+    """Returns the time of the first block, ns.
+
+    It is polled, because a callback should not wake another thread while it is measured.
+    """
     until = time.monotonic() + OPENING_S
     while time.monotonic() < until:
         if times.blocks:
@@ -61,7 +68,9 @@ def wait_for_first(client: clients.Client, times: clients.Times) -> int:
 
 
 def after_connecting_ns(times: clients.Times, connected_ns: int) -> float:
-    """When the first block began of those after the library said that it plays, ns."""
+    """Returns the time of the first block that began after the library reported that it
+    plays, ns.
+    """
     known = times.began_ns[: min(times.blocks, times.capacity)]
     return next((began_ns for began_ns in known if began_ns >= connected_ns), math.nan)
 
@@ -88,7 +97,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         client.close()
         return {}
     first_ns = wait_for_first(client, times)
-    time.sleep(0.3)  # until the server has got used to it
+    time.sleep(0.3)  # until the server has adapted to the client
     before, blocks = threads(), client.blocks() or times.blocks
     counted = client.counted()
     started_ns = time.perf_counter_ns()

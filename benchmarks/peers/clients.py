@@ -1,8 +1,8 @@
-"""The libraries that are measured, each as a class that plays on two channels.
+"""The measured libraries, each as a class that plays on two channels.
 
-A client is opened with what it shall do in each block: nothing (the least that the library's
-contract allows) or one NumPy fill of the block; and with `times`, where it notes when it was called
-and when it was done. Without `times` there is no clock in the callback. `close` ends the sound.
+A client is opened with the work of each block: nothing (the least that the library's contract
+allows), or one fill of the block by NumPy. With `times`, the callback notes when it was called and
+when it was done. Without `times` it reads no clock. `close` ends the sound.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ CHANNELS = 2
 
 
 class Times:
-    """When each block's callback began and ended, ns; memory that C and another interpreter of this
-    process can write into as well: as int64 their count, all beginnings, and all ends."""
+    """Times at which the callback of each block began and ended, ns.
+
+    The times are in memory that C code and another interpreter of this process can write, too: as
+    int64 their number, all beginnings, and all ends.
+    """
 
     class Shared(ctypes.Structure):
         _fields_ = (
@@ -52,7 +55,7 @@ class Times:
 
 
 class Client:
-    """One library. `setting` has the server's kind, the frames of a block and native code."""
+    """One library. `setting` has the kind of the server, the frames of a block, and native code."""
 
     name = ""
     home = "Python callback"
@@ -65,7 +68,7 @@ class Client:
         self.first_ns = 0
 
     def noted(self, work: Any, *, answer: Any = None) -> Any:
-        """`work` as a callback: with the clock around it if times are wanted, else as it is."""
+        """Returns `work` as a callback. If times are wanted, the callback also notes them."""
         times = self.setting.times
         if times is None:
             return work
@@ -85,13 +88,16 @@ class Client:
         return callback
 
     def blocks(self) -> int | None:
-        """Blocks so far, for those that count themselves; None: ask the times."""
+        """Returns the number of blocks so far, or None if the library does not count them."""
         return None
 
     def counted(self) -> tuple[int, ...]:
-        """What the library has counted so far: nothing, or its xruns; of one that is ahead of the
-        device also the frames that the device took and those of them that were empty, for there
-        callbacks say little of what the device got."""
+        """Returns the counts of the library so far: empty, or its xruns.
+
+        A library that runs ahead of the device also returns the frames that the device took and the
+        number of them that were empty. There, the times of callbacks say little about the output of
+        the device.
+        """
         return ()
 
     def close(self) -> None:
@@ -99,7 +105,7 @@ class Client:
 
 
 class Floor(Client):
-    """A C program on JACK without a library between."""
+    """A C program that uses JACK directly."""
 
     name, home, servers = "C client", "C", ("jack",)
 
@@ -286,7 +292,7 @@ class Miniaudio(Client):
 
 
 class RtMixer(Client):
-    """C without user code: what is played is a ring's content."""
+    """RtMixer runs C without user code and plays the content of a ring."""
 
     name, home = "rtmixer", "C, no user code"
     modules = ("rtmixer", "sounddevice")
@@ -318,7 +324,7 @@ class RtMixer(Client):
 
 
 class SoundCard(Client):
-    """No callback: a thread that writes blocks and waits."""
+    """SoundCard has no callback: a thread writes blocks and waits."""
 
     name, home, servers = "SoundCard", "Python, blocking", ("pulse",)
     modules = ("numpy", "soundcard")
@@ -385,7 +391,7 @@ class Voicecoil(Client):
             "Benchmark",
             input_channels=0,
             frames=setting.frames,
-            tolerance_s=setting.frames / RATE,  # a block that is a whole one late is lost
+            tolerance_s=setting.frames / RATE,  # a block that is late by a whole block is lost
             loopback=False,
         )
         return VirtualDriver([device])
@@ -422,7 +428,7 @@ class VoicecoilAhead(VoicecoilSafe):
 
 
 class VoicecoilIsolated(Voicecoil):
-    """In an interpreter with its own GIL."""
+    """This library with a callable in an interpreter with its own GIL."""
 
     name = "voicecoil, isolated"
     wanted: ClassVar[dict[str, Any]] = {"isolated": True}

@@ -1,4 +1,6 @@
-"""What runs in the isolated interpreter: without NumPy, which does not import there."""
+"""The callback in the isolated interpreter. It does not use NumPy, which cannot be imported
+there.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def fill(block: Any) -> None:
 
 
 def noted(work: Callable[[Any], None], file: int) -> Callable[[Any], None]:
-    """With a clock around it, in the memory that clients.Times has in that file."""
+    """Returns a callback that notes its times in the memory of clients.Times, which is in that
+    file.
+    """
     times = memoryview(mmap.mmap(file, 0)).cast("q")
     capacity = len(times) // 2
     now = time.perf_counter_ns

@@ -2,7 +2,8 @@
 
 python benchmarks/peers/long_play.py [--minutes 10] [--output FILE]
 
-Every frame of the file says which one it is; what the sink's monitor recorded is compared with it.
+Every frame of the file encodes its number. The recording of the sink's monitor is compared with the
+file.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tables import markdown, show
 from servers.pulse import Monitor, PulseServer
 
 RATE = 48_000
-LOW = 4096  # the left channel counts to here, the right one how often it did
+LOW = 4096  # the left channel counts to this number, and the right one counts how often it did
 BUSY = "while True: pass"
 ABOUT = """\
 `voicecoil play` of a file on PulseAudio's null sink, with the default latency, beside one busy
@@ -37,7 +38,7 @@ from the sink's monitor; every frame says which one it is. Load: the machine's, 
 
 
 def coded_at(frame: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Frames that say which ones they are, exactly in float32; none is silence."""
+    """Returns frames that encode their numbers exactly in float32. None of them is silence."""
     parts = (frame % LOW + 1) / (2 * LOW), (frame // LOW + 1) / (4 * LOW)
     return np.stack(parts, axis=1).astype(np.float32)
 
@@ -50,16 +51,16 @@ def write(path: Path, frames: int) -> None:
 
 @dataclass(frozen=True)
 class Heard:
-    """What became of the file's frames.
+    """The frames of the file that were heard, lost or repeated.
 
     Attributes
     ----------
     lost, repeated : int
-        Frames of the file that were never heard, and that came again.
+        Frames of the file that were never heard, and that were heard again.
     silent : int
         Frames of silence between its first and its last one.
     foreign : int
-        Frames that are neither.
+        Frames that are neither silence nor frames of the file.
     """
 
     lost: int
@@ -90,7 +91,7 @@ def compare(recorded: NDArray[np.float32], frames: int) -> Heard:
 
 
 def played(server: PulseServer, path: Path, seconds: float) -> tuple[dict[str, object], float]:
-    """Plays it; gives what the program said, and the load of the machine meanwhile."""
+    """Plays the file. Returns the output of the program, and the load of the machine meanwhile."""
     command = [sys.executable, "-m", "voicecoil", "play", str(path), "--json"]
     command += ["--driver", "miniaudio:pulse"]
     done = subprocess.run(

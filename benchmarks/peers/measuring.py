@@ -1,4 +1,4 @@
-"""One measurement in a process of its own, and figures of many."""
+"""Runs one measurement in a process of its own, and computes statistics of many."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ RATE = 48_000
 
 @dataclass
 class Seen:
-    """What one process saw; `failed` says why there is nothing. `xruns` are those that the server
-    counted meanwhile; None: it does not say."""
+    """The results of one process. `failed` is the reason if there are none. `xruns` are those that
+    the server counted meanwhile; None: it does not report them.
+    """
 
     failed: str = ""
     values: dict[str, Any] = field(default_factory=dict)
     xruns: int | None = None
 
     def share(self, frames: int) -> float:
-        """Blocks that came, of those that the clock asked for; of a library that is ahead of the
-        device, frames that the device took and that were not empty."""
+        """Returns the share of the blocks requested by the clock that came.
+
+        For a library that runs ahead of the device, it is the share of the frames taken by the
+        device that were not empty.
+        """
         asked_for = self.values["seconds"] * RATE
         if self.values["lost_frames"] is not None:
             came = self.values["frames"] / asked_for
@@ -36,13 +40,13 @@ class Seen:
         return self.values["blocks"] * frames / asked_for
 
     def late_us(self, frames: int) -> list[float]:
-        """How much later than one period after the block before each block began, us."""
+        """Returns how much later than one period after the previous block each block began, us."""
         began, period_ns = self.values["began_ns"], frames * 1e9 / RATE
         late = [max(0.0, b - a - period_ns) / 1e3 for a, b in itertools.pairwise(began)]
         return sorted(late)
 
     def took_us(self) -> list[float]:
-        """How long each callback took, us."""
+        """Returns the duration of each callback, us."""
         pairs = zip(self.values["began_ns"], self.values["ended_ns"], strict=True)
         return sorted((end - begin) / 1e3 for begin, end in pairs)
 
@@ -69,7 +73,9 @@ def run(name: str, environment: dict[str, str], *options: object, timeout_s: flo
 def run_counting(
     xruns: Callable[[], int | None], name: str, environment: dict[str, str], *options: object
 ) -> Seen:
-    """The same, on a server of which `xruns` says what it has counted so far."""
+    """Runs client.py on a server. `xruns` returns the number of xruns that the server has counted
+    so far.
+    """
     before = xruns()
     seen = run(name, environment, *options)
     after = xruns()
@@ -83,7 +89,7 @@ def quantile(ordered: list[float], share: float) -> float:
 
 
 def spread(ordered: list[float], digits: int = 0) -> str:
-    """Median, 99 % and the largest."""
+    """Returns the median, the 99th percentile and the maximum."""
     if not ordered:
         return ""
     figures = (quantile(ordered, 0.5), quantile(ordered, 0.99), ordered[-1])

@@ -1,4 +1,4 @@
-"""The libraries on a real server in real time: what comes, how late, at what price."""
+"""The libraries on a real server in real time: blocks that came, their delay, and their cost."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def table(
     seconds: float,
     runs: int,
 ) -> list[list[str]]:
-    """One row for each library. `xruns` says what the server has counted so far."""
+    """Returns one row for each library. `xruns` returns the number that the server has counted so
+    far.
+    """
     names = [name for name, kind in clients.ALL.items() if server in kind.servers]
     seen: dict[str, list[measuring.Seen]] = {name: [] for name in names}
     options = ["--server", server, "--frames", frames, "--seconds", seconds, "--times"]
@@ -78,8 +80,10 @@ def table(
 
 
 def import_table(runs: int, environment: dict[str, str]) -> list[list[str]]:
-    """What importing takes beyond the interpreter, ms of processor time; on a PulseAudio, without
-    which SoundCard does not import."""
+    """Returns the processor time that importing each library takes beyond the interpreter, ms.
+
+    This runs with a PulseAudio, without which SoundCard cannot be imported.
+    """
     rows = [["", "import, ms"]]
     for name, module in IMPORTS.items():
         program = (

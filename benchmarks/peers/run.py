@@ -1,4 +1,4 @@
-"""``make bench-peers``: this library beside the others, on the same servers in one run.
+"""``make bench-peers``: this library and others on the same servers in one run.
 
 python benchmarks/peers/run.py [--quick] [--output FILE]
 """
@@ -22,7 +22,7 @@ from tables import markdown, show
 
 @dataclass(frozen=True)
 class Effort:
-    """How long things are measured."""
+    """The durations of the measurements."""
 
     tight_s: float
     tight_runs: int

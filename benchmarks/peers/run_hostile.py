@@ -1,4 +1,5 @@
-"""``make bench-hostile``: what is left of the sound while the rest of the program does its worst.
+"""``make bench-hostile``: the sound that remains while other code of the program
+disturbs it.
 
 python benchmarks/peers/run_hostile.py [--quick] [--output FILE]
 """
@@ -54,8 +55,9 @@ def table(
     seconds: float,
     wanted: list[str],
 ) -> list[list[str]]:
-    """One row for each library and home, one column for each load. `xruns` says what the server has
-    counted so far."""
+    """Returns one row for each library and home, and one column for each load. `xruns` returns the
+    number that the server has counted so far.
+    """
     rows = [["", *wanted]]
     for name, kind in clients.ALL.items():
         if server not in kind.servers:

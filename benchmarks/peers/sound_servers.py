@@ -1,4 +1,4 @@
-"""The sound servers that the benchmarks run on, started by them with the tests' own means."""
+"""The sound servers of the benchmarks. They are started with the helpers of the tests."""
 
 from __future__ import annotations
 
@@ -19,8 +19,11 @@ Running = tuple[dict[str, str], Callable[[], int | None]]
 
 @contextlib.contextmanager
 def running(server: str, frames: int) -> Iterator[Running]:
-    """A server with that period. Gives the environment of its clients, and what tells the xruns
-    that it has counted so far (None: it does not say)."""
+    """Runs a server with that period.
+
+    Yields the environment of its clients, and a function that returns the number of xruns that it
+    has counted so far (None: it does not report them).
+    """
     processes = Processes()
     try:
         if server == "jack":
@@ -40,7 +43,7 @@ def _jack(processes: Processes, frames: int) -> Running:
         "JACK_NO_AUDIO_RESERVATION": "1",
         "JACK_NO_START_SERVER": "1",
     }
-    # Asynchronous, as jackd runs by default: it does not wait for clients that are late.
+    # The server is asynchronous, as jackd is by default: it does not wait for late clients.
     dummy = ["-d", "dummy", "-r", "48000", "-p", str(frames)]
     processes.start(["jackd", "-n", name, "--no-realtime", *dummy], **own)
     (log,) = processes.logs()
@@ -48,7 +51,7 @@ def _jack(processes: Processes, frames: int) -> Running:
     def lines(word: str) -> int:
         return log.read_text("utf-8", "replace").count(word)
 
-    time.sleep(1.0)  # a client may still come too early: it would only find no server
+    time.sleep(1.0)  # a client that connects earlier would find no server
     processes.until_ready(lambda: lines("JACK server starting") > 0, "jackd")
     return processes.env | own, lambda: lines("XRun") + lines("Process error")
 

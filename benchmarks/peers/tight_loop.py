@@ -1,4 +1,6 @@
-"""What one block costs in each library, on a JACK API that calls back to back without a server."""
+"""The cost of one block in each library, on a JACK API that calls without pauses and without a
+server.
+"""
 
 from __future__ import annotations
 
@@ -33,14 +35,16 @@ print((time.process_time() - began) / blocks * 1e6)
 
 
 def alone(fill: bool, seconds: float) -> float:
-    """What Python and NumPy take for such a callback without any library, us."""
+    """Returns the time that Python and NumPy take for such a callback without any library, us."""
     return float(in_a_process(ALONE, "fill" if fill else "empty", str(seconds)))
 
 
 def cost(
     name: str, built: dict[str, Path], frames: int, seconds: float, fill: bool, count: bool = False
 ) -> tuple[float, float] | str:
-    """(us of the IO thread, allocations on it) for one block; or why there is none."""
+    """Returns the processor time of the IO thread (us) and its allocations for one block, or the
+    reason why there is no result.
+    """
     with tempfile.NamedTemporaryFile("r") as report:
         environment = {
             "LD_LIBRARY_PATH": str(built["stand_in"]),
@@ -48,7 +52,7 @@ def cost(
             "JACK_STAND_IN_FRAMES": str(frames),
             "JACK_STAND_IN_REPORT": report.name,
         }
-        if count:  # costs time of its own: never in the same run as the clock
+        if count:  # counting takes time, so that it is never done in the same run as the clock
             environment |= {"LD_PRELOAD": str(built["count"]), "PYTHONMALLOC": "malloc"}
         options = ["--server", "jack", "--frames", frames, "--seconds", seconds]
         seen = measuring.run(name, environment, *options, *(["--fill"] if fill else []))
@@ -67,7 +71,7 @@ def table(built: dict[str, Path], seconds: float, runs: int) -> list[list[str]]:
         {"frames": 1024, "fill": False},
     ]
     names = [name for name, kind in clients.ALL.items() if "jack" in kind.servers]
-    # Turn by turn, so that all meet the same machine.
+    # The libraries take turns, so that a change of the machine's speed affects all of them.
     seen: dict[tuple[str, int], list[float]] = {}
     failed: dict[str, str] = {}
     by_itself: dict[bool, list[float]] = {False: [], True: []}
