@@ -8,6 +8,36 @@
 
 void vc_port_attach(vc_port *port, vc_engine *engine) { atomic_store(&port->engine, engine); }
 
+/* Whether channels this far apart are one memory: in the same frame, or planar without gaps. Other
+ * distances are between buffers that do not belong together. */
+static bool is_uniform(ptrdiff_t step, ptrdiff_t stride, uint32_t frames) {
+    return step != 0 &&
+           ((step > -stride && step < stride) || (stride == 1 && step == (ptrdiff_t)frames));
+}
+
+vc_audio vc_port_audio(const vc_channel *list, uint32_t channels, uint32_t frames) {
+    vc_audio audio = {.list = list, .channels = channels};
+    if (channels == 0 || list[0].data == NULL) {
+        return audio;
+    }
+    ptrdiff_t stride = list[0].stride, step = 1;
+    for (uint32_t c = 1; c < channels; c++) {
+        /* As numbers, because the channels may be in different objects. */
+        intptr_t bytes = (intptr_t)list[c].data - (intptr_t)list[c - 1].data;
+        ptrdiff_t distance = bytes / (ptrdiff_t)sizeof(float);
+        bool same = list[c].stride == stride && (c == 1 || distance == step);
+        if (!same || list[c].data == NULL || !is_uniform(distance, stride, frames)) {
+            return audio;
+        }
+        step = distance;
+    }
+    audio.data = list[0].data;
+    audio.frame_stride = stride;
+    audio.channel_stride = step;
+    audio.list = NULL;
+    return audio;
+}
+
 bool vc_port_detach(vc_port *port, vc_engine *back, int64_t timeout_ns) {
     atomic_store(&port->engine, NULL);
     /* If `turn` is even now, the next cycle finds NULL. If it is odd, the running cycle may still

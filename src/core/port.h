@@ -70,6 +70,12 @@ static inline void vc_port_end(vc_port *port) VC_REALTIME {
     atomic_store_explicit(&port->turn, turn + 1, memory_order_release);
 }
 
+/* Describes channels that a driver has found one by one, for `frames` frames. If they are equally
+ * far apart in one buffer, or follow each other without gaps, the description is uniform, so that
+ * the engine can use the memory directly. Otherwise it refers to the list. A channel whose data is
+ * NULL has no memory: it is silent, or its output is dropped. [IO] */
+vc_audio vc_port_audio(const vc_channel *list, uint32_t channels, uint32_t frames) VC_REALTIME;
+
 /* Adds to a counter that only the IO thread writes, so no read-modify-write is needed. [IO] */
 static inline void vc_port_count(_Atomic uint64_t *counter, uint64_t more) VC_REALTIME {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,

@@ -48,6 +48,8 @@ static vc_engine *const engine = (vc_engine *)(uintptr_t)16;
 static const uint32_t ALL[] = {0, 1, 2, 3};
 static const vc_ma_frames ANY = {.max_period_frames = UINT32_MAX};
 
+static void detach(vc_ma_io *io) { CHECK(vc_port_detach(vc_ma_io_port(io), NULL, INT64_MAX)); }
+
 static vc_ma_config plain(void) {
     now_ns = 10 * PERIOD_NS;
     calls = 0;
@@ -219,7 +221,7 @@ static void test_time_goes_on_while_the_device_stands(void) {
     vc_ma_config config = plain();
     device at = open_device(&config);
     call(&at);
-    vc_ma_io_detach(at.io);
+    detach(at.io);
     now_ns += 100 * PERIOD_NS;
     vc_ma_io_attach(at.io, engine, ANY, false);
     call(&at);
@@ -228,17 +230,37 @@ static void test_time_goes_on_while_the_device_stands(void) {
     vc_ma_io_free(at.io);
 }
 
+/* A thread inherits the floating-point mode of the thread that made it. */
+static void test_the_time_line_does_not_fault_while_exceptions_are_unmasked(void) {
+#if defined(__x86_64__)
+    vc_ma_config config = plain();
+    config.samplerate_hz = 44100; /* its frames are no whole number of nanoseconds */
+    device at = open_device(&config);
+    for (int i = 0; i < 5; i++) {
+        now_ns += 1234567;
+        unsigned before = _mm_getcsr(), unmasked = before & ~(0x3fu << 7) & ~0x3fu;
+        _mm_setcsr(unmasked);
+        call(&at);
+        unsigned after = _mm_getcsr();
+        _mm_setcsr(before);
+        CHECK_INT(after, unmasked);
+    }
+    CHECK_INT(calls, 5);
+    vc_ma_io_free(at.io);
+#endif
+}
+
 static void test_no_engine_is_called_after_a_detach(void) {
     vc_ma_config config = plain();
     device at = open_device(&config);
     call(&at);
-    uint64_t turn = vc_ma_io_turn(at.io);
+    uint64_t turn = vc_port_turn(vc_ma_io_port(at.io));
     CHECK_INT(turn % 2, 0);
-    vc_ma_io_detach(at.io);
+    detach(at.io);
     call(&at);
     CHECK_INT(calls, 1);
     CHECK_SILENT(output, 2, FRAMES);
-    CHECK_INT(vc_ma_io_turn(at.io), turn + 2);
+    CHECK_INT(vc_port_turn(vc_ma_io_port(at.io)), turn + 2);
     vc_ma_io_free(at.io);
 }
 
@@ -392,7 +414,7 @@ static void test_jack_is_asked_for_latencies_once_in_each_run(void) {
         CHECK_INT(latencies_asked, 2 * (i + 1));
         CHECK_INT(vc_ma_io_port_frames(io, false), 20 + i);
         CHECK_INT(vc_ma_io_port_frames(io, true), 300 + i);
-        vc_ma_io_detach(io);
+        detach(io);
     }
     vc_ma_io_free(io);
 }
@@ -495,7 +517,7 @@ static void test_the_duplex_ring_is_emptied_in_each_run(void) {
             CHECK_INT(counts.cycles, run + i);
             CHECK_INT(ring_held, FRAMES);
         }
-        vc_ma_io_detach(at.io);
+        detach(at.io);
     }
     vc_ma_io_free(at.io);
 }
@@ -513,7 +535,7 @@ static void test_jackds_own_clock_is_not_ours(void) {
         now_ns = begin_ns;
         next_jack_cycle(FRAMES);
     }
-    vc_ma_io_detach(at.io);
+    detach(at.io);
     vc_ma_io_attach(at.io, engine, ANY, false);
     int64_t position = seen.now.sample_frames;
     now_ns += 9 * PERIOD_NS;
@@ -688,7 +710,7 @@ static void test_a_jack_that_does_not_answer(void) {
 static void test_the_duplex_ring_is_emptied_before_the_engine_comes(void) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
-    vc_ma_io_detach(at.io);
+    detach(at.io);
     ring_held = 5 * FRAMES;
     call(&at);
     CHECK_INT(ring_held, FRAMES); /* those that this call has, and gives back */
@@ -836,10 +858,7 @@ static void test_attach_and_detach_beside_a_running_device(void) {
     pthread_create(&threads[2], NULL, notifies, NULL);
     char text[VC_MESSAGE_BYTES];
     for (int i = 0; i < 200; i++) {
-        vc_ma_io_detach(shared.io);
-        uint64_t turn = vc_ma_io_turn(shared.io);
-        while (turn % 2 == 1 && vc_ma_io_turn(shared.io) == turn) {
-        }
+        detach(shared.io);
         calls = 0; /* nobody else has it: ThreadSanitizer would say so */
         while (vc_message_take(text)) {
             CHECK(strcmp(text, "a thread says something") == 0);
@@ -889,6 +908,7 @@ int main(void) {
     RUN(test_a_slow_device_loses_nothing);
     RUN(test_a_server_that_begins_to_play_later_loses_nothing);
     RUN(test_time_goes_on_while_the_device_stands);
+    RUN(test_the_time_line_does_not_fault_while_exceptions_are_unmasked);
     RUN(test_no_engine_is_called_after_a_detach);
     RUN(test_another_period_than_promised_is_silence);
     RUN(test_a_device_without_user_data_is_left_alone);

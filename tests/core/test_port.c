@@ -40,6 +40,41 @@ static void a_detach_in_a_cycle_that_does_not_end_attaches_the_engine_again(void
     CHECK(vc_port_detach(&port, an_engine, 0));
 }
 
+static void channels_that_are_equally_far_apart_are_one_memory(void) {
+    enum { FRAMES = 16 };
+    static float a[FRAMES * 8], b[FRAMES * 2];
+    static const struct {
+        vc_channel list[3];
+        uint32_t channels;
+        ptrdiff_t step; /* 0: the list is used */
+    } cases[] = {
+        {{{a + 5, 8}}, 1, 1},
+        {{{a, 8}, {a + 1, 8}, {a + 2, 8}}, 3, 1},
+        {{{a + 7, 8}, {a + 4, 8}, {a + 1, 8}}, 3, -3},
+        {{{a, 8}, {a + 1, 8}, {a + 3, 8}}, 3, 0},
+        {{{a, 8}, {a, 8}}, 2, 0},
+        {{{a, 1}, {a + FRAMES, 1}, {a + 2 * FRAMES, 1}}, 3, FRAMES},
+        {{{a, 1}, {a + FRAMES + 4, 1}}, 2, 0}, /* with a gap */
+        {{{a + FRAMES, 1}, {a, 1}}, 2, 0},
+        {{{a, 8}, {b, 2}}, 2, 0},
+        {{{a, 2}, {b, 2}}, 2, 0},
+        {{{a, 8}, {NULL, 0}}, 2, 0},
+        {{{NULL, 0}, {a, 8}}, 2, 0},
+        {{{NULL, 0}}, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        vc_audio audio = vc_port_audio(cases[i].list, cases[i].channels, FRAMES);
+        CHECK_INT(audio.channels, cases[i].channels);
+        if (cases[i].step == 0) {
+            CHECK(audio.data == NULL && audio.list == cases[i].list);
+        } else {
+            CHECK(audio.data == cases[i].list[0].data && audio.list == NULL);
+            CHECK_INT(audio.frame_stride, cases[i].list[0].stride);
+            CHECK_INT(audio.channel_stride, cases[i].step);
+        }
+    }
+}
+
 static void a_counter_counts(void) {
     _Atomic uint64_t counter = 5;
     vc_port_count(&counter, 1);
@@ -124,6 +159,7 @@ static void after_a_detach_no_cycle_uses_the_engine(void) {
 int main(void) {
     RUN(the_attached_engine_is_called_from_the_next_cycle_on);
     RUN(a_detach_in_a_cycle_that_does_not_end_attaches_the_engine_again);
+    RUN(channels_that_are_equally_far_apart_are_one_memory);
     RUN(a_counter_counts);
     RUN(in_a_cycle_no_arithmetic_faults_and_denormals_are_zero);
     RUN(after_a_detach_no_cycle_uses_the_engine);

@@ -67,6 +67,14 @@ cdef extern from "voicecoil.h" nogil:
         pass
 
 
+cdef extern from "port.h" nogil:
+    ctypedef struct vc_port:
+        pass
+
+    bint vc_port_detach(vc_port *port, vc_engine *back, int64_t timeout_ns)
+    uint64_t vc_port_turn(const vc_port *port)
+
+
 cdef extern from "ioproc.h" nogil:
     ctypedef uint32_t (*vc_cycle_run_fn)(vc_engine *, const void *) noexcept
 
@@ -107,9 +115,7 @@ cdef extern from "ioproc.h" nogil:
 
     vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config)
     void vc_ioproc_free(vc_ioproc *ioproc)
-    void vc_ioproc_detach(vc_ioproc *ioproc)
-    void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine)
-    uint64_t vc_ioproc_turn(const vc_ioproc *ioproc)
+    vc_port *vc_ioproc_port(vc_ioproc *ioproc)
     void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out)
     int32_t vc_ioproc_run(...) noexcept
     int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks)

@@ -42,7 +42,10 @@ def ioproc_address():
     return <uintptr_t>&vc_ioproc_run
 
 
-cdef class IOProc:
+include "../../../binding/port.pxi"
+
+
+cdef class IOProc(EnginePort):
     """What CoreAudio calls on its IO thread: see ioproc.h.
 
     It is freed when it is dropped, so it must be kept as long as CoreAudio may call it.
@@ -50,7 +53,6 @@ cdef class IOProc:
 
     cdef vc_ioproc *ioproc
     cdef AudioDeviceIOProcID proc_id
-    cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, engine, uintptr_t cycle_run, input_map, output_map,
                   uint32_t input_latency_frames, uint32_t output_latency_frames,
@@ -84,6 +86,7 @@ cdef class IOProc:
             PyMem_Free(maps[1])
         if self.ioproc == NULL:
             raise MemoryError("no memory for an IOProc")
+        self.port = vc_ioproc_port(self.ioproc)
         self.engine = engine
 
     def __dealloc__(self):
@@ -93,25 +96,6 @@ cdef class IOProc:
     def address(self):
         """The vc_ioproc*."""
         return <uintptr_t>self.ioproc
-
-    def detach(self):
-        """From the next cycle on the engine is not called."""
-        vc_ioproc_detach(self.ioproc)
-
-    @cython.critical_section
-    def attach(self):
-        """Takes a detach back."""
-        vc_ioproc_attach(self.ioproc, <vc_engine *><uintptr_t>self.engine.address)
-
-    @cython.critical_section
-    def forget_engine(self):
-        """After a detach, when no cycle is inside."""
-        self.engine = None
-
-    @property
-    def turn(self):
-        """Odd while a cycle is inside; never the same again."""
-        return vc_ioproc_turn(self.ioproc)
 
     def counts(self):
         """The fields of vc_ioproc_counts, as a dict."""

@@ -1,8 +1,6 @@
 /* The function that CoreAudio calls on its IO thread. See ioproc.h. */
 #include "ioproc.h"
 
-#include "floating.h"
-
 #include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -21,8 +19,7 @@ typedef struct direction {
 } direction;
 
 struct vc_ioproc {
-    _Atomic(vc_engine *) engine;
-    _Atomic uint64_t turn; /* odd while inside */
+    vc_port port;
     vc_cycle_run_fn run;
     vc_timebase timebase;
     uint32_t drain_frames;
@@ -144,11 +141,9 @@ static uint32_t cycle_frames(const vc_ioproc *ioproc, const AudioBufferList *inp
     return frames == UINT32_MAX ? 0 : frames;
 }
 
-/* Describes the stream's channels in the device's buffers. One buffer, or planar memory, gets a
- * uniform description, so that the engine can use the memory directly. */
+/* Describes the stream's channels in the device's buffers. */
 static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferList *list,
                             uint32_t frames) {
-    vc_audio audio = {.channels = d->channels};
     bool missing = false;
     for (uint32_t c = 0; c < d->channels; c++) {
         vc_ioproc_channel at = d->map[c];
@@ -166,37 +161,10 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
         channel->data = (float *)buffer->mData + at.channel;
         channel->stride = (ptrdiff_t)buffer->mNumberChannels;
     }
-    audio.list = d->list;
     if (missing) {
         atomic_fetch_or_explicit(&ioproc->oddities, VC_ODD_LAYOUT, memory_order_relaxed);
-        return audio;
     }
-    if (d->channels == 0) {
-        return audio;
-    }
-    ptrdiff_t step = 1;
-    for (uint32_t c = 1; c < d->channels; c++) {
-        bool same_buffer = d->map[c].buffer == d->map[0].buffer;
-        ptrdiff_t distance;
-        if (same_buffer) {
-            distance = (ptrdiff_t)d->map[c].channel - (ptrdiff_t)d->map[c - 1].channel;
-        } else {
-            /* Different buffers count as one memory only if there is no gap between them. */
-            uintptr_t from = (uintptr_t)d->list[c - 1].data, to = (uintptr_t)d->list[c].data;
-            bool planar = d->list[c].stride == 1 && d->list[c - 1].stride == 1 &&
-                          to - from == frames * sizeof(float);
-            distance = planar ? (ptrdiff_t)frames : 0;
-        }
-        if (distance == 0 || (c > 1 && distance != step)) {
-            return audio;
-        }
-        step = distance;
-    }
-    audio.data = d->list[0].data;
-    audio.frame_stride = d->list[0].stride;
-    audio.channel_stride = step;
-    audio.list = NULL;
-    return audio;
+    return vc_port_audio(d->list, d->channels, frames);
 }
 
 /* Silences the channels of the device that the stream does not have, because CoreAudio does not
@@ -234,12 +202,6 @@ static void silence(AudioBufferList *list) {
 /* ---- the cycle --------------------------------------------------------------------------------
  */
 
-static void count(_Atomic uint64_t *counter) {
-    /* There is only one writer, so no read-modify-write is needed. */
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1,
-                          memory_order_relaxed);
-}
-
 static void keep_content(vc_ioproc *ioproc, const AudioTimeStamp *output_time, uint32_t made) {
     if (made == 0 || output_time == NULL ||
         !(output_time->mFlags & kAudioTimeStampSampleTimeValid) ||
@@ -268,7 +230,7 @@ run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
     }
     if (cycle.frames == 0) {
         silence(output);
-        count(&ioproc->empty_cycles);
+        vc_port_count(&ioproc->empty_cycles, 1);
         return;
     }
     cycle.input = channels_of(ioproc, in, input, cycle.frames);
@@ -286,7 +248,7 @@ run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
     if (out->channels) {
         keep_content(ioproc, output_time, made);
     }
-    count(&ioproc->cycles);
+    vc_port_count(&ioproc->cycles, 1);
 }
 
 OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
@@ -295,19 +257,14 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
                        void *client_data) {
     (void)device;
     vc_ioproc *ioproc = client_data;
-    uint64_t turn = atomic_load_explicit(&ioproc->turn, memory_order_relaxed);
-    /* Sequentially consistent: a detach relies on `turn` changing before the engine is read. */
-    atomic_store(&ioproc->turn, turn + 1);
-    vc_engine *engine = atomic_load(&ioproc->engine);
+    vc_engine *engine = vc_port_begin(&ioproc->port);
     if (engine != NULL) {
-        vc_float_mode before = vc_float_enter();
         run_cycle(ioproc, engine, now, input, input_time, output, output_time);
-        vc_float_leave(before);
     } else {
         silence(output);
-        count(&ioproc->silent_cycles);
+        vc_port_count(&ioproc->silent_cycles, 1);
     }
-    atomic_store_explicit(&ioproc->turn, turn + 2, memory_order_release);
+    vc_port_end(&ioproc->port);
     return kAudioHardwareNoError;
 }
 
@@ -346,7 +303,7 @@ vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config) {
     ioproc->timebase = config->timebase;
     ioproc->drain_frames = config->drain_frames;
     ioproc->ns_per_frame = 1e9 / config->samplerate_hz;
-    atomic_store(&ioproc->engine, config->engine);
+    vc_port_attach(&ioproc->port, config->engine);
     atomic_store(&ioproc->content_first, INT64_MIN);
     atomic_store(&ioproc->content_end, INT64_MIN);
     if (!fill_direction(&ioproc->directions[INPUT], &config->input) ||
@@ -369,13 +326,7 @@ void vc_ioproc_free(vc_ioproc *ioproc) {
     free(ioproc);
 }
 
-void vc_ioproc_detach(vc_ioproc *ioproc) { atomic_store(&ioproc->engine, NULL); }
-
-void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine) {
-    atomic_store(&ioproc->engine, engine);
-}
-
-uint64_t vc_ioproc_turn(const vc_ioproc *ioproc) { return atomic_load(&ioproc->turn); }
+vc_port *vc_ioproc_port(vc_ioproc *ioproc) { return &ioproc->port; }
 
 void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) {
     *out = (vc_ioproc_counts){

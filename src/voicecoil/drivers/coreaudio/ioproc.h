@@ -4,21 +4,18 @@
  * the device's AudioBuffers, converts the AudioTimeStamps to host ns and frames, and runs the
  * engine's cycle. Its configuration is fixed before the device starts.
  *
- * Life cycle: new -> AudioDeviceCreateIOProcID -> AudioDeviceStart -> detach, and wait until no
- * call is inside -> AudioDeviceStop -> AudioDeviceDestroyIOProcID -> free, when CoreAudio cannot
- * call it any more. After detach it plays silence. So this file guarantees that no cycle of the
- * engine runs or will run, whether or not AudioDeviceStop waits for the IOProc, on which sources
- * disagree.
+ * Life cycle: new -> AudioDeviceCreateIOProcID -> AudioDeviceStart -> vc_port_detach ->
+ * AudioDeviceStop -> AudioDeviceDestroyIOProcID -> free, when CoreAudio cannot call it any more.
+ * After the detach it plays silence. It does not matter whether AudioDeviceStop waits for the
+ * IOProc, on which sources disagree.
  *
  * Threads: as in voicecoil.h. */
 #ifndef VOICECOIL_COREAUDIO_IOPROC_H
 #define VOICECOIL_COREAUDIO_IOPROC_H
 
 #include "coreaudio_abi.h"
+#include "port.h"
 #include "voicecoil.h"
-
-/* The type of vc_cycle_run. Its address is passed in, because another extension module has it. */
-typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
 /* Host time: ns = ticks * numerator / denominator. 125/3 on Apple silicon, 1/1 on Intel. */
 typedef struct vc_timebase {
@@ -71,13 +68,8 @@ enum {
 vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config);
 /* Call it when CoreAudio cannot call the IOProc any more. [control] */
 void vc_ioproc_free(vc_ioproc *ioproc);
-/* From the next cycle on the engine is not called. [control] */
-void vc_ioproc_detach(vc_ioproc *ioproc);
-/* Undoes a detach. [control] */
-void vc_ioproc_attach(vc_ioproc *ioproc, vc_engine *engine);
-/* After a detach, a cycle may still use the engine as long as the turn is odd and does not change.
- * [any] */
-uint64_t vc_ioproc_turn(const vc_ioproc *ioproc) VC_REALTIME;
+/* The port, to which the engine is attached from the beginning. [any] */
+vc_port *vc_ioproc_port(vc_ioproc *ioproc) VC_REALTIME;
 /* [any] */
 void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) VC_REALTIME;
 

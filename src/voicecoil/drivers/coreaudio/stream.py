@@ -213,17 +213,10 @@ class CoreAudioStream:
             return
         # Detaches first: after this no cycle reaches the engine, whether or not AudioDeviceStop
         # waits for the IOProc.
-        ioproc.detach()
-        turn = ioproc.turn
-        until = time.monotonic() + timeout_s
-        while turn % 2 == 1 and ioproc.turn == turn:
-            if time.monotonic() >= until:
-                ioproc.attach()
-                raise StreamTimeoutError(
-                    f"the callback on {self._name!r} did not return within {timeout_s} s"
-                )
-            time.sleep(POLL_S / 10)
-        ioproc.forget_engine()
+        if not ioproc.detach(timeout_s, put_back=True):
+            raise StreamTimeoutError(
+                f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
+            )
         self._ioproc = None
         if self._ended_by_control:
             return

@@ -2,8 +2,20 @@
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+cdef extern from "voicecoil.h" nogil:
+    ctypedef struct vc_engine:
+        pass
+
+
+cdef extern from "port.h" nogil:
+    ctypedef struct vc_port:
+        pass
+
+    bint vc_port_detach(vc_port *port, vc_engine *back, int64_t timeout_ns)
+    uint64_t vc_port_turn(const vc_port *port)
+
+
 cdef extern from "callback.h" nogil:
-    ctypedef struct vc_engine
     ctypedef struct vc_ma_io
     ctypedef void *vc_cycle_run_fn
     ctypedef void *vc_jack_cycle_times_fn
@@ -77,10 +89,8 @@ cdef extern from "callback.h" nogil:
     void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output)
     int64_t vc_ma_io_port_frames(const vc_ma_io *io, bint output)
     void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bint connected)
-    void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine)
+    vc_port *vc_ma_io_port(vc_ma_io *io)
     bint vc_ma_io_measured(const vc_ma_io *io, int64_t *shortest, int64_t *longest)
-    void vc_ma_io_detach(vc_ma_io *io)
-    uint64_t vc_ma_io_turn(const vc_ma_io *io)
     void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out)
     void vc_ma_data(void *device, void *output, const void *input, uint32_t frames)
     void vc_ma_notify(const void *notification)

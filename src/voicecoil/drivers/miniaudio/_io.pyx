@@ -71,14 +71,16 @@ def take_messages():
     return taken
 
 
-cdef class IO:
+include "../../../binding/port.pxi"
+
+
+cdef class IO(EnginePort):
     """The user data of one ma_device: see callback.h.
 
     It is freed when it is dropped, so it must be kept as long as the device may call it.
     """
 
     cdef vc_ma_io *io
-    cdef object engine  # alive as long as a cycle may have it
 
     def __cinit__(self, uintptr_t cycle_run, input, output, double samplerate_hz,
                   int32_t priority, int64_t slack_frames, int64_t settle_frames, jack,
@@ -128,6 +130,7 @@ cdef class IO:
             PyMem_Free(maps[1])
         if self.io == NULL:
             raise MemoryError("no memory for a stream's callback")
+        self.port = vc_ma_io_port(self.io)
 
     def __dealloc__(self):
         vc_ma_io_free(self.io)
@@ -164,27 +167,9 @@ cdef class IO:
         vc_ma_io_attach(self.io, <vc_engine *><uintptr_t>engine.address, takes, connected)
 
     @cython.critical_section
-    def reattach(self):
-        """Takes a detach back."""
-        vc_ma_io_reattach(self.io, <vc_engine *><uintptr_t>self.engine.address)
-
-    def detach(self):
-        """From the next cycle on it is not."""
-        vc_ma_io_detach(self.io)
-
-    @cython.critical_section
     def lose_server(self):
         """As if the server had told that it ends the connection."""
         vc_ma_gone(self.io)
-
-    def forget_engine(self):
-        """After a detach, when no cycle is inside."""
-        self.engine = None
-
-    @property
-    def turn(self):
-        """Odd while a cycle is inside; never the same again."""
-        return vc_ma_io_turn(self.io)
 
     def counts(self):
         """The fields of vc_ma_counts, as a dict."""

@@ -17,20 +17,12 @@ static vc_ma_io *io_of(const void *device) {
 /* ---- the cycle --------------------------------------------------------------------------------
  */
 
-static vc_audio channels_of(direction *d, float *data) {
-    vc_audio audio = {.channels = d->channels};
-    if (d->uniform && data != NULL) {
-        audio.data = data + d->map[0];
-        audio.frame_stride = (ptrdiff_t)d->device_channels;
-        audio.channel_stride = d->step;
-        return audio;
-    }
+static vc_audio channels_of(direction *d, float *data, uint32_t frames) {
     for (uint32_t c = 0; c < d->channels; c++) {
         d->list[c].data = data == NULL ? NULL : data + d->map[c];
         d->list[c].stride = (ptrdiff_t)d->device_channels;
     }
-    audio.list = d->list;
-    return audio;
+    return vc_port_audio(d->list, d->channels, frames);
 }
 
 static void silence(const direction *d, void *output, uint32_t frames) {
@@ -39,21 +31,23 @@ static void silence(const direction *d, void *output, uint32_t frames) {
     }
 }
 
-static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const float *input,
-                      uint32_t frames, int64_t now_ns) {
+/* Not inlined: see floating.h. */
+__attribute__((noinline)) static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output,
+                                                const float *input, uint32_t frames,
+                                                int64_t now_ns) {
     direction *in = &io->directions[INPUT], *out = &io->directions[OUTPUT];
     vc_cycle cycle = {
         .frames = frames, .now = vc_ma_advance(io, frames, now_ns), .called_ns = now_ns};
     if (in->channels) {
         /* The input is only read; vc_audio has one type for both directions. */
-        cycle.input = channels_of(in, (float *)(uintptr_t)input);
+        cycle.input = channels_of(in, (float *)(uintptr_t)input, frames);
         cycle.input_time = later(io, cycle.now, -in->latency_frames);
         if (io->told && !io->pulse.pulse.is_playback) {
             cycle.input_time.host_ns = io->told_ns;
         }
     }
     if (out->channels) {
-        cycle.output = channels_of(out, output);
+        cycle.output = channels_of(out, output, frames);
         cycle.output_time = later(io, cycle.now, out->latency_frames);
         if (io->told && io->pulse.pulse.is_playback) {
             cycle.output_time.host_ns = io->told_ns;
@@ -64,7 +58,7 @@ static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output, const floa
         }
     }
     io->run(engine, &cycle);
-    count(&io->cycles, 1);
+    vc_port_count(&io->cycles, 1);
 }
 
 static void empty_ring(vc_ma_io *io, uint32_t frames) {
@@ -113,10 +107,7 @@ void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) 
         return; /* the device is still being opened */
     }
     int64_t now_ns = io->clock_ns();
-    uint64_t turn = atomic_load_explicit(&io->turn, memory_order_relaxed);
-    /* Sequentially consistent: a detach relies on `turn` changing before the engine is read. */
-    atomic_store(&io->turn, turn + 1);
-    vc_engine *engine = atomic_load(&io->engine);
+    vc_engine *engine = vc_port_begin(&io->port);
     bool fits = engine != NULL && takes(io, frames);
     if (!fits || frames == 0 || too_early(io)) {
         empty_ring(io, frames);
@@ -125,7 +116,7 @@ void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) 
         run_cycle(io, engine, output, input, frames, now_ns);
     }
     atomic_store_explicit(&io->last_host_ns, now_ns, memory_order_relaxed);
-    atomic_store_explicit(&io->turn, turn + 2, memory_order_release);
+    vc_port_end(&io->port);
 }
 
 void vc_ma_notify(const void *notification) {
@@ -170,16 +161,9 @@ static bool fill_direction(direction *d, const vc_ma_direction *given) {
     if (d->map == NULL || d->list == NULL) {
         return false;
     }
-    d->uniform = given->channels > 0;
-    d->step = 1;
     d->partial = given->channels < given->device_channels;
     for (uint32_t c = 0; c < given->channels; c++) {
         d->map[c] = given->map[c];
-        if (c > 0) {
-            ptrdiff_t step = (ptrdiff_t)given->map[c] - (ptrdiff_t)given->map[c - 1];
-            d->uniform = d->uniform && (c == 1 || step == d->step);
-            d->step = step;
-        }
     }
     return true;
 }
@@ -248,14 +232,10 @@ void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames frames, bool 
     atomic_store(&io->under_way, first);
     atomic_store(&io->early, known);
     atomic_store(&io->fresh, true);
-    atomic_store(&io->engine, engine);
+    vc_port_attach(&io->port, engine);
 }
 
-void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine) { atomic_store(&io->engine, engine); }
-
-void vc_ma_io_detach(vc_ma_io *io) { atomic_store(&io->engine, NULL); }
-
-uint64_t vc_ma_io_turn(const vc_ma_io *io) { return atomic_load(&io->turn); }
+vc_port *vc_ma_io_port(vc_ma_io *io) { return &io->port; }
 
 void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) {
     *out = (vc_ma_counts){

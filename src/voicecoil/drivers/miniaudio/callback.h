@@ -7,10 +7,8 @@
  * module of the `miniaudio` package, and sets once the offset of the user data in a `ma_device`.
  *
  * Life cycle: new -> ma_device_init -> attach -> ma_device_start (with JACK: prepare ->
- * ma_device_start -> attach) -> detach, and wait until no callback is inside -> ma_device_stop ->
- * ma_device_uninit -> free, when no callback can come any more. After detach the callback plays
- * silence. So this file guarantees that no cycle of the engine runs or will run, whatever the sound
- * server does.
+ * ma_device_start -> attach) -> vc_port_detach -> ma_device_stop -> ma_device_uninit -> free, when
+ * no callback can come any more. After the detach the callback plays silence.
  *
  * The time line counts frames. The time of a cycle is derived from the times of the callbacks.
  * Because callbacks are often late but never early, the line follows the earliest of them. If a
@@ -30,11 +28,9 @@
 #define VOICECOIL_MINIAUDIO_CALLBACK_H
 
 #include "jack_line.h"
+#include "port.h"
 #include "pulse_line.h"
 #include "voicecoil.h"
-
-/* The type of vc_cycle_run. Its address is passed in, because another extension module has it. */
-typedef uint32_t (*vc_cycle_run_fn)(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
 typedef struct vc_ma_direction {
     const uint32_t *map; /* the device's channel for each channel of the engine; copied */
@@ -105,17 +101,12 @@ typedef struct vc_ma_frames {
  * that the device has just been connected. This takes effect with JACK's next cycle, so the engine
  * is not called in the running one. [control] */
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bool connected);
-/* Undoes a detach, so that the run goes on. [control] */
-void vc_ma_io_reattach(vc_ma_io *io, vc_engine *engine);
+/* The port, for vc_port_detach and vc_port_turn. [any] */
+vc_port *vc_ma_io_port(vc_ma_io *io) VC_REALTIME;
 /* The shortest and the longest time from a callback to the connector that PulseAudio's server has
  * reported in this run, frames. Returns false if there is no report yet. The two values are read
  * separately and may not belong together. [any] */
 bool vc_ma_io_measured(const vc_ma_io *io, int64_t *shortest, int64_t *longest) VC_REALTIME;
-/* From the next cycle on the engine is not called. [control] */
-void vc_ma_io_detach(vc_ma_io *io);
-/* After a detach, a cycle may still use the engine as long as the turn is odd and does not change.
- * [any] */
-uint64_t vc_ma_io_turn(const vc_ma_io *io) VC_REALTIME;
 /* The fields are read one by one. They are consistent only if no cycle runs. [any] */
 void vc_ma_io_count(const vc_ma_io *io, vc_ma_counts *out) VC_REALTIME;
 

@@ -159,18 +159,12 @@ class MiniaudioStream:
 
     def stop(self, timeout_s: float) -> None:
         io = self._opened.io
-        io.detach()
-        turn = io.turn
         until = time.monotonic() + timeout_s
-        while turn % 2 == 1 and io.turn == turn:
-            if time.monotonic() >= until:
-                if self._begun:
-                    io.reattach()  # so that the run can end in its next cycle
-                raise StreamTimeoutError(
-                    f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
-                )
-            time.sleep(POLL_S / 10)
-        io.forget_engine()
+        if not io.detach(timeout_s, put_back=self._begun):
+            raise StreamTimeoutError(
+                f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
+            )
+        turn = io.turn
         if not self._begun:
             return
         self._begun = self._running = False

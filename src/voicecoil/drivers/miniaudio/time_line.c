@@ -58,7 +58,7 @@ static int64_t expected_ns(const vc_ma_io *io) { return io->base_ns + frames_ns(
 
 static void lose(vc_ma_io *io, int64_t frames) {
     io->position += frames;
-    count(&io->lost_frames, (uint64_t)frames);
+    vc_port_count(&io->lost_frames, (uint64_t)frames);
 }
 
 /* The time line goes on to a call at `now_ns`, which is late by up to `slack_ns` without having

@@ -18,16 +18,13 @@ typedef struct direction {
     _Atomic int64_t port_frames;
     uint32_t *map;
     vc_channel *list; /* filled anew in each cycle */
-    bool uniform;     /* the mapped channels are equally far apart, */
-    ptrdiff_t step;   /* this far */
     bool partial;     /* some of the device's channels are not mapped */
 } direction;
 
 struct vc_ma_io {
-    _Atomic(vc_engine *) engine;
-    _Atomic uint64_t turn; /* odd while inside */
-    _Atomic bool fresh;    /* the next cycle begins a new run of the device */
-    _Atomic bool early;    /* not in JACK's cycle `under_way` */
+    vc_port port;
+    _Atomic bool fresh; /* the next cycle begins a new run of the device */
+    _Atomic bool early; /* not in JACK's cycle `under_way` */
     _Atomic uint32_t under_way;
     _Atomic bool emptied; /* the ring, in this run */
     vc_cycle_run_fn run;
@@ -69,12 +66,6 @@ struct vc_ma_io {
 
 /* The time of the next cycle, of `frames` frames, which was called at `now_ns`. [IO] */
 vc_time vc_ma_advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) VC_REALTIME;
-
-static inline void count(_Atomic uint64_t *counter, uint64_t more) {
-    /* One writer: no read-modify-write is needed. */
-    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + more,
-                          memory_order_relaxed);
-}
 
 static inline int64_t frames_ns(const vc_ma_io *io, int64_t frames) {
     return llrint((double)frames * io->ns_per_frame);
