@@ -331,7 +331,7 @@ class DriverContract:
         stream.abort()
         stream.close()
 
-    # ---- trouble ----
+    # ---- lost devices
 
     def test_unplugging_ends_the_stream_with_an_error_once(self, rig: Rig) -> None:
         stream = self.open_output(rig, CodedOutput())

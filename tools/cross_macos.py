@@ -249,7 +249,7 @@ def check_layout(table: Table, scratch: Path) -> None:
         table.row("CoreAudio's layouts", target.name, fault, f"{assertions} assertions")
 
 
-# ---- that the checks can fail --------------------------------------------------------------------
+# ---- checks that the checks can fail -------------------------------------------------------------
 
 BLOCKING = {
     "allocates": "#include <stdlib.h>\nvoid *kept;\nstatic void act(void) { kept = malloc(8); }",

@@ -224,7 +224,7 @@ def test_the_header_is_installed() -> None:
     assert Path(vc.get_include(), "voicecoil_bridge.h").is_file()
 
 
-# ---- life and death ------------------------------------------------------------------------------
+# ---- end of the program, fork --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("where", WHERE)

@@ -68,7 +68,7 @@ def test_the_private_call_takes_what_it_is_given() -> None:
     assert len(types) == 4
 
 
-# ---- arrays that are not laid out as they should be ---------------------------------------------
+# ---- arrays with another memory layout ----------------------------------------------------------
 
 
 class OtherStrides(np.ndarray[Any, Any]):

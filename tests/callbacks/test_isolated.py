@@ -142,7 +142,7 @@ def test_callables_next_to_a_script_are_found(tmp_path: Path) -> None:
     assert (done.stdout, done.stderr) == ("3\n", "")
 
 
-# ---- nothing in the main interpreter makes it late -----------------------------------------------
+# ---- independence of the main interpreter --------------------------------------------------------
 
 
 @needs_3_12
@@ -221,7 +221,7 @@ def test_nothing_is_imported_on_the_io_thread(fail: bool) -> None:
     stream.close()
 
 
-# ---- how it ends ---------------------------------------------------------------------------------
+# ---- end of a stream -----------------------------------------------------------------------------
 
 
 @needs_3_12
@@ -275,7 +275,7 @@ def test_other_ends(name: str, error: type[Exception], text: str) -> None:
     stream.close()
 
 
-# ---- what cannot be opened -----------------------------------------------------------------------
+# ---- callables that cannot be opened -------------------------------------------------------------
 
 
 @needs_3_12
@@ -330,7 +330,7 @@ def test_a_syntax_error_brings_no_advice(tmp_path: Path, monkeypatch: pytest.Mon
     assert "NumPy" not in str(caught.value)
 
 
-# ---- life and death ------------------------------------------------------------------------------
+# ---- exit, fork, garbage collection --------------------------------------------------------------
 
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
 INTERRUPTED = r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"

@@ -290,7 +290,7 @@ def test_what_cannot_be_exchanged(
         vc.OutputStream(native, driver=driver, results={"level": 1.0})
 
 
-# ---- how they end a stream ---------------------------------------------------------------------
+# ---- end of a stream ---------------------------------------------------------------------------
 
 
 def test_stop(library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver) -> None:
@@ -322,7 +322,7 @@ def test_a_negative_number_is_an_error_with_that_code(
     stream.close()
 
 
-# ---- what is refused ---------------------------------------------------------------------------
+# ---- refused callbacks -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("null", [0, ctypes_type()(0)])

@@ -163,7 +163,7 @@ def test_a_bad_file_prints_one_line_and_exits_with_1(
     assert re.fullmatch(rf"voicecoil: cannot read .*{says}.*\n", told.err)
 
 
-# ---- what the commands do ----------------------------------------------------------------------
+# ---- commands ----------------------------------------------------------------------------------
 
 
 def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
@@ -514,7 +514,7 @@ def test_no_color(song: Path) -> None:
     assert not re.findall(r"\x1b\[[0-9;]*\b3[0-9]m", shown)
 
 
-# ---- the picture -------------------------------------------------------------------------------
+# ---- plots -------------------------------------------------------------------------------------
 
 
 def picture(width: int = 60, height: int = 24, legacy: bool = False, **options: Any) -> list[str]:

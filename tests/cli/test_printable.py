@@ -38,7 +38,7 @@ def is_harmless(text: str) -> bool:
     return all(character.isprintable() or character == "\n" for character in text)
 
 
-# ---- the function ------------------------------------------------------------------------------
+# ---- printable() -------------------------------------------------------------------------------
 
 
 def test_unprintable_characters_are_escaped() -> None:
@@ -64,7 +64,7 @@ def test_line_breaks_are_kept() -> None:
     assert printable_lines(text) == 'Traceback:\n  File "x", line 1\n    pass\\x1b\nKeyError'
 
 
-# ---- every way out -----------------------------------------------------------------------------
+# ---- messages and output -----------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -188,7 +188,7 @@ def test_a_picture(tmp_path: Path) -> None:
     assert (tmp_path / "picture.svg").stat().st_size > 0
 
 
-# ---- no other way out --------------------------------------------------------------------------
+# ---- output of all commands --------------------------------------------------------------------
 
 PRINTERS = {"print", "writelines"}
 WRITERS = {"sys.stdout.write", "sys.stderr.write", "os.write"}

@@ -77,7 +77,7 @@ def info_frame_bytes(data: bytes) -> int:
     return data.index(data[:2], 4)
 
 
-# ---- files that were joined --------------------------------------------------------------------
+# ---- concatenated files ------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("ending", ["ogg", "opus", "mp3"])

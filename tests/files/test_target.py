@@ -40,7 +40,7 @@ def frames_of(path: Path) -> int | None:
         return source.frames
 
 
-# ---- who may write it ----------------------------------------------------------------------------
+# ---- locks ---------------------------------------------------------------------------------------
 
 
 def test_two_takes_of_one_file(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ with open_source(sink.path) as source:
     assert done.returncode == 0, done.stderr
 
 
-# ---- what is there -------------------------------------------------------------------------------
+# ---- existing files and folders ------------------------------------------------------------------
 
 
 def test_a_recording_does_not_replace_an_existing_file(tmp_path: Path) -> None:
@@ -246,7 +246,7 @@ def test_the_error_of_a_full_disk_has_the_reason(tmp_path: Path, name: str) -> N
     assert raised.value.errno == 28
 
 
-# ---- replaced as a whole -------------------------------------------------------------------------
+# ---- atomic replacement --------------------------------------------------------------------------
 
 
 @needs_posix

@@ -1,7 +1,7 @@
-"""Calls of many threads at the same time: of which one is the callback's, or none.
+"""Calls of many threads at the same time. One of the threads may be the one that runs the callback.
 
-Where there is a GIL these show that nothing is lost between two of Python's steps; without one
-(docs/decisions/0015) also that nothing is within them.
+With a GIL, these tests show that nothing is lost between two steps of Python. Without a GIL
+(docs/decisions/0015), they also show that nothing is lost within a step.
 """
 
 from __future__ import annotations
@@ -33,7 +33,9 @@ if sys.version_info >= (3, 12):
 
 
 def at_once(*works: Callable[[], object]) -> None:
-    """Calls them on threads of their own, all at one time, and raises what one of them raised."""
+    """Calls the functions at the same time on threads of their own, and raises an exception of any
+    of them.
+    """
     errors: list[BaseException] = []
     barrier = threading.Barrier(len(works))
 
@@ -60,7 +62,9 @@ def a_driver(**options: Any) -> VirtualDriver:
 
 @pytest.mark.parametrize("arrays", ["numpy", "memoryview"])
 def test_a_block_that_was_left_to_others(arrays: Literal["numpy", "memoryview"]) -> None:
-    """It goes on changing under them, its number of frames included; each look is at one block."""
+    """The block keeps changing, including its number of frames. Each access sees one state
+    of it.
+    """
     left: list[vc.Block] = []
     there = threading.Event()
 
@@ -80,7 +84,7 @@ def test_a_block_that_was_left_to_others(arrays: Literal["numpy", "memoryview"])
                 frames, channels = view.shape
                 assert frames in PATTERN
                 assert channels == 2
-                assert view.tobytes()  # reads all of it
+                assert view.tobytes()  # reads all samples
             time = block.time
             assert time.now_ns is None or time.now_ns >= 0
             assert time.output_frames is None or time.output_frames >= 0
@@ -97,7 +101,7 @@ def test_a_block_that_was_left_to_others(arrays: Literal["numpy", "memoryview"])
 
 @pytest.mark.parametrize("home", HOMES, ids=str)
 def test_parameters_set_by_many(home: dict[str, Any]) -> None:
-    """Each of their changes is seen whole, or not at all."""
+    """Each change of several parameters is seen as a whole, or not at all."""
 
     def compare(block: vc.Block) -> None:
         values = block.parameters
@@ -129,7 +133,9 @@ def test_parameters_set_by_many(home: dict[str, Any]) -> None:
 
 
 def test_what_is_alive_while_it_ends() -> None:
-    """Nobody finds the list changed under its hands, and what lives throughout is in each."""
+    """The list does not change while it is read, and each list contains the objects that live
+    throughout.
+    """
 
     class Thing:
         pass
@@ -173,7 +179,7 @@ def test_a_ring_with_many_at_both_ends() -> None:
         for number in range(first, first + each):
             frame[0, 0] = number
             while ring.write(frame) == 0:
-                time.sleep(0)  # lets others have the GIL
+                time.sleep(0)  # lets other threads take the GIL
 
     def read(into: list[float]) -> None:
         frames = np.empty((7, 1), np.float32)
@@ -190,7 +196,7 @@ def test_a_ring_with_many_at_both_ends() -> None:
 
 
 def test_sounds_that_many_play() -> None:
-    """On one device, so in one mixer."""
+    """All sounds play on one device, so that they use one mixer."""
     driver = a_driver()
     sound = np.full((200, 2), 0.1, np.float32)
 
@@ -203,7 +209,9 @@ def test_sounds_that_many_play() -> None:
 
 
 def test_functions_that_many_exchange(tmp_path: Path) -> None:
-    """What a function needs lives as long as it may run: each writes to memory of its own."""
+    """The user data of a function live as long as it may run. Each function writes to memory of its
+    own.
+    """
     library = ctypes.CDLL(str(shared_library("native.c", tmp_path)))
 
     def a_function() -> vc.NativeCallback:
@@ -256,7 +264,7 @@ def test_streams_that_end_while_others_look_at_them(home: dict[str, Any]) -> Non
 
 
 def test_events_that_many_take() -> None:
-    """Each event is taken once, and no taker finds that another one was faster."""
+    """Each event is returned to one thread, and no call fails because another thread was faster."""
     driver = VirtualDriver([VirtualDevice("At once", clock="stepped", frames=64)])
     taken: list[int] = []
     with vc.OutputStream(lambda block: None, driver=driver) as stream:

@@ -1,4 +1,6 @@
-"""Threads that do things later: none waits for another one's work, and a failed start is no end."""
+"""Background threads: none waits for the work of another one, and a failed start of a thread loses
+nothing.
+"""
 
 from __future__ import annotations
 
@@ -22,13 +24,13 @@ from voicecoil.streams import recovery
 from voicecoil.testing import SimulatedCoreAudio
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
-# ---- a stream that nobody has any more ----------------------------------------------------------
+# ---- streams without a reference ----------------------------------------------------------------
 
 ONE = "uid=one; name=One; in=2; out=2; buffer=64"
 
 
 class Instrument:
-    """Has a stream whose callback is its own method."""
+    """An object with a stream whose callback is a method of the object."""
 
     def __init__(self, **wanted: Any) -> None:
         self.called = threading.Event()
@@ -42,7 +44,9 @@ class Instrument:
 
 
 def assert_collected(instrument: list[Instrument]) -> None:
-    """`instrument` is emptied, so that no other reference is left."""
+    """Empties `instrument`, so that no other reference is left, and checks that the object is
+    collected.
+    """
     connection = instrument[0].stream._connection
     assert connection is not None
     alive = weakref.ref(instrument.pop())
@@ -50,13 +54,13 @@ def assert_collected(instrument: list[Instrument]) -> None:
     del connection
     gc.collect()
     until(lambda: gc.collect() >= 0 and alive() is None and gone() is None)
-    del engine  # a device may have it for longer
+    del engine  # a device may keep it for longer
 
 
 @pytest.mark.parametrize("latency", ["safe", "low"])
 @pytest.mark.parametrize("name", ["virtual", "miniaudio:null"])
 def test_a_dropped_stream_ends_whatever_its_driver_keeps(name: str, latency: str) -> None:
-    """The driver is chosen by name: it lives as long as the process, and so do its devices."""
+    """The driver is chosen by name. It lives as long as the process, and so do its devices."""
     try:
         get_driver(name)
     except vc.VoicecoilError as error:
@@ -84,12 +88,12 @@ def test_a_stream_that_is_dropped_while_it_waits_for_its_device_ends() -> None:
     until(lambda: not recovery._recovering)
 
 
-# ---- what is stuck -------------------------------------------------------------------------------
+# ---- calls that block ----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def stuck() -> Iterator[threading.Event]:
-    """What blocks waits for it."""
+    """An event. Calls that block wait for it."""
     go_on = threading.Event()
     yield go_on
     go_on.set()
@@ -132,12 +136,12 @@ def test_listeners_are_called_one_after_the_other() -> None:
     assert told == list(range(100))
 
 
-# ---- the system gives no thread ------------------------------------------------------------------
+# ---- systems without threads ---------------------------------------------------------------------
 
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Until it is undone, no Python thread can be started."""
+    """Makes starting a Python thread fail, until it is undone."""
 
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -171,7 +175,7 @@ def test_devices_are_watched(no_thread: pytest.MonkeyPatch) -> None:
 
 
 class Lost:
-    """A connection that is lost until somebody recovers it."""
+    """A connection that is lost until the test recovers it."""
 
     def __init__(self) -> None:
         self.watched = True
@@ -217,7 +221,7 @@ def test_a_stream_that_cannot_be_watched_does_not_run(no_thread: pytest.MonkeyPa
 
 
 def test_dropped_streams_are_closed(no_thread: pytest.MonkeyPatch) -> None:
-    """Those that were dropped meanwhile too, as soon as something needs the thread again."""
+    """Streams that were dropped meanwhile are closed, too, when the next task needs the thread."""
     done: list[str] = []
     lane = exit_and_fork._Lane("the tests' lane")
     lane.put(lambda: done.append("first"))

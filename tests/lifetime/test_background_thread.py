@@ -1,4 +1,4 @@
-"""Threads whose end is awaited while signals arrive; in subprocesses, with real signals."""
+"""Waiting for the end of a thread while real signals arrive, in subprocesses."""
 
 from __future__ import annotations
 

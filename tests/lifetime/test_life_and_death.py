@@ -1,6 +1,7 @@
-"""How programs with streams live and end: each of `lives/` in processes of its own, many times.
+"""How programs with streams run and end: each program of `lives/` runs in processes of its own,
+many times.
 
-``VOICECOIL_RUNS`` is how often each is run (8; tools/test.py --long: 20).
+``VOICECOIL_RUNS`` is the number of runs of each (8; tools/test.py --long: 20).
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from voicecoil.testing.simulator_library import ENVIRONMENT
 
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
 INTERRUPTED = r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"
-# What nobody asked for is shown where Python shows the errors of `__del__`.
+# An exception that the program never asked for is reported in the way in which Python reports
+# errors of `__del__`.
 UNSEEN = (
     r"Exception ignored in: <function fail at .*>\n"
     r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
@@ -36,7 +38,7 @@ TOLD = (
 
 @pytest.fixture(autouse=True, params=["safe", "low"])
 def _home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the callbacks of these programs run."""
+    """The home of the callbacks in these programs."""
     monkeypatch.setenv("LIFE_LATENCY", request.param)
 
 
@@ -142,7 +144,7 @@ def test_a_stuck_callback_is_reported_once_where_the_stream_ends() -> None:
 @pytest.mark.parametrize("end", ["exit", "drop"])
 @pytest.mark.parametrize("what", ["sleep", "long sleep", "loop"])
 def test_exit_does_not_wait_for_a_callback_that_is_stuck(what: str, end: str) -> None:
-    """It is given a second, then the program ends without it and says so."""
+    """The callback has one second. Then the program ends without it and reports this."""
     check(run("stuck", what, end, at_once=WAITING), stderr=STUCK)
 
 
@@ -173,11 +175,13 @@ def test_opened_in_a_thread_that_has_ended(then: str) -> None:
 
 @pytest.mark.parametrize("where", ["before", "behind"])
 def test_started_by_an_atexit_handler(where: str) -> None:
-    """Handlers run last first: the library's own closes it, or has run and it is refused."""
+    """atexit handlers run in reverse order. Either the library's handler runs later and closes the
+    stream, or it has run already and the stream cannot be opened.
+    """
     check([run_fresh("at_exit", where) for _ in range(RUNS)])
 
 
-# ---- on the IO thread's own stack ----------------------------------------------------------------
+# ---- stack of the IO thread ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -200,7 +204,7 @@ def test_endless_recursion_in_a_callback_is_an_exception(way: str) -> None:
     check([run_fresh("recursion", way)])
 
 
-# ---- on CoreAudio, a simulated one -------------------------------------------------------------
+# ---- simulated CoreAudio -----------------------------------------------------------------------
 
 
 @pytest.fixture

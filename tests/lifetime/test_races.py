@@ -1,7 +1,7 @@
-"""Calls that meet: of several threads, of signal handlers, and Ctrl-C in the middle of them.
+"""Calls that overlap: on several threads, in signal handlers, and interrupted by Ctrl-C.
 
-``VOICECOIL_RACES_S`` is how long each race takes, s (1); ``VOICECOIL_EVERY_LINE`` at which share of
-the lines each call is interrupted (1: all of them; default: every ninth).
+``VOICECOIL_RACES_S`` is the duration of each race, s (1). ``VOICECOIL_EVERY_LINE`` is the share of
+the lines at which each call is interrupted (1: all of them; default: every ninth).
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def test_ctrl_c_at_every_line(call: str) -> None:
 def blocked_stream(
     driver: VirtualDriver, latency: object
 ) -> tuple[vc.OutputStream, threading.Event, threading.Event]:
-    """A stream whose callback does not return before the second event is set."""
+    """Returns a stream whose callback does not return before the second event is set."""
     inside, free = threading.Event(), threading.Event()
 
     def callback(block: vc.Block) -> None:
@@ -76,7 +76,9 @@ def blocked_stream(
 
 
 def pressed(call: Callable[[], object]) -> float:
-    """Ctrl-C while the main thread waits in `call`; s until it came out."""
+    """Sends Ctrl-C while the main thread waits in `call`. Returns the time until `call`
+    raised, s.
+    """
     main = threading.get_ident()
 
     def press() -> None:
@@ -103,7 +105,7 @@ WAITS = ("voicecoil stop", "voicecoil close")
 @pytest.mark.parametrize("latency", ["safe", "low"])
 @pytest.mark.parametrize("call", ["stop", "abort", "close"])
 def test_ctrl_c_is_heard_while_a_callback_is_stuck(call: str, latency: str) -> None:
-    """Half of what it took when only the deadline of 5 s ended the wait."""
+    """Before the fix, only the deadline of 5 s ended the wait. The limit is half of that."""
     stream, _, free = blocked_stream(VirtualDriver([VirtualDevice("Stuck")]), latency)
     assert pressed(getattr(stream, call)) < 2.5
     free.set()
@@ -113,7 +115,7 @@ def test_ctrl_c_is_heard_while_a_callback_is_stuck(call: str, latency: str) -> N
 @posix
 @pytest.mark.parametrize("call", ["start", "stop", "abort", "close"])
 def test_a_signal_handler_calls_what_the_main_thread_is_inside_of(call: str) -> None:
-    """The main thread is in a stop whose callback does not return; the handler lets it return."""
+    """The main thread is in a stop() whose callback does not return. The handler lets it return."""
     stream, _, free = blocked_stream(VirtualDriver([VirtualDevice("Handled")]), "low")
     answers: list[str] = []
 
@@ -139,7 +141,7 @@ def test_a_signal_handler_calls_what_the_main_thread_is_inside_of(call: str) -> 
     finally:
         sender.join()
         signal.signal(signal.SIGUSR1, before)
-    # A start comes before the end of the run, and is refused, or after it.
+    # A start either comes before the end of the run and is refused, or comes after it.
     expected = {"start": {"runs", "running"}, "close": {"closed"}}.get(call, {"finished", "idle"})
     assert len(answers) == 1
     assert answers[0] in expected
@@ -162,7 +164,7 @@ def test_what_is_asked_of_an_earlier_run_does_not_end_a_later_one(home: str) -> 
             device.step(1)
     assert stream.state == "finished"
     stream.start()
-    # What a `wait` and a `stop` do that saw the end of the first run and come late.
+    # Does what a `wait` and a `stop` do if they saw the end of the first run and continue late.
     connection.halt(LONG_S, 1)
     connection.ask_to_end(False, 1)
     connection.ask_to_end(True, 1)
@@ -186,7 +188,7 @@ def test_states_are_told_while_the_hal_hangs(coreaudio: Worlds) -> None:
     told = (stream.state, stream.active, [event.kind for event in stream.events()])
     assert "running" in repr(stream)
     assert told == ("running", True, [])
-    assert world.driver.abandoned_calls == []  # no deadline had to pass
+    assert world.driver.abandoned_calls == []  # no deadline has passed
     world.release_hung()
     until(lambda: not stream._connection.driver_stream._looking.locked())  # type: ignore[union-attr]
     stream.stop()

@@ -20,7 +20,7 @@ from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.thread import Thread
 from voicecoil.lifetime.uninterrupted import uninterrupted
 
-# What Python calls to start a thread of the system.
+# The function with which Python starts a thread of the system.
 START = next(
     name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name)
 )
@@ -28,7 +28,7 @@ START = next(
 
 @pytest.fixture
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Until it is undone, the system starts each thread, and the thread runs no Python code."""
+    """Until it is undone, the system starts each thread, but the thread runs no Python code."""
     start = getattr(threading, START)
 
     def start_nothing(entry: Callable[[], None], *rest: Any, **more: Any) -> Any:
@@ -94,7 +94,7 @@ def test_a_recording_without_memory_for_its_threads(no_memory: pytest.MonkeyPatc
 
 
 def test_a_call_after_a_session_that_could_not_be_made() -> None:
-    """The error is the call's, and the thread goes on."""
+    """The call raises the error, and the call thread continues."""
     refused = [OSError("no session")]
 
     class Session:

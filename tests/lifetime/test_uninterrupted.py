@@ -1,4 +1,4 @@
-"""Work whose wait is interrupted is undone."""
+"""Work that is undone because the wait for it was interrupted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LONG_S = 60.0
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals to itself")
 def test_undoing_may_call_uninterrupted_work() -> None:
-    """The thread that undoes its own work is not in that work any more."""
+    """While a thread undoes its work, it no longer counts as being inside of that work."""
     inside, interrupted, undone = threading.Event(), threading.Event(), threading.Event()
     main = threading.get_ident()
 

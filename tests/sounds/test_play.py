@@ -29,7 +29,7 @@ def write(path: Path, frames: NDArray[np.float32], samplerate: int = RATE) -> Pa
     return path
 
 
-# ---- what is heard -----------------------------------------------------------------------------
+# ---- samples -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("frames", [1, 63, 64, 65, 1000])
@@ -242,7 +242,7 @@ def test_stopping_a_file_lets_go_of_it(rig: Rig, tmp_path: Path) -> None:
     assert not playback._reader._thread.is_alive()  # type: ignore[union-attr]
 
 
-# ---- where it is -------------------------------------------------------------------------------
+# ---- position ----------------------------------------------------------------------------------
 
 
 def test_position_is_what_was_heard() -> None:
@@ -283,7 +283,7 @@ def test_levels_are_of_all_that_plays(rig: Rig) -> None:
     assert left.peak_db == left.rms_db == -np.inf
 
 
-# ---- sources that do not do --------------------------------------------------------------------
+# ---- unsuitable sources ------------------------------------------------------------------------
 
 
 class _Coded:

@@ -26,7 +26,7 @@ def _no_thread_stays() -> Iterator[None]:
     no_thread_stays()
 
 
-# ---- wait ----------------------------------------------------------------------------------------
+# ---- on_device_lost="wait" -----------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("home")
@@ -283,7 +283,7 @@ def test_a_device_that_came_back_at_a_rate_that_it_keeps(stepped: Any, driver: D
     stream.close()
 
 
-# ---- a device that is not there yet --------------------------------------------------------------
+# ---- devices that do not exist yet ---------------------------------------------------------------
 
 
 def test_a_stream_that_waits_for_its_first_device() -> None:
@@ -333,7 +333,7 @@ def test_a_policy_that_there_is_not() -> None:
         vc.OutputStream(CodedOutput(), driver=VirtualDriver(), on_device_lost="ignore")  # type: ignore[arg-type]
 
 
-# ---- default -------------------------------------------------------------------------------------
+# ---- on_device_lost="default" --------------------------------------------------------------------
 
 
 def test_the_stream_goes_on_with_the_default_device() -> None:

@@ -27,7 +27,7 @@ def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
     return virtual, VirtualDriver([virtual])
 
 
-# ---- how far ahead ------------------------------------------------------------------------------
+# ---- length of the lead -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_blocks_are_heard_when_they_say(blocksize: int | None) -> None:
     assert abs(output_ns - input_ns - trip * 1e9 / 48_000).max() <= 2
 
 
-# ---- the GIL ------------------------------------------------------------------------------------
+# ---- GIL ----------------------------------------------------------------------------------------
 
 
 @needs_a_gil
@@ -239,7 +239,7 @@ def test_nothing_that_was_made_is_lost_in_a_gap() -> None:
     assert 0 < gap <= sum(xruns)
 
 
-# ---- the end ------------------------------------------------------------------------------------
+# ---- end of a stream ----------------------------------------------------------------------------
 
 
 def reached(callback: CodedOutput, blocks: int) -> bool:

@@ -227,7 +227,7 @@ def test_a_callback_with_the_wrong_arguments(stepped: VirtualDevice, driver: Vir
         stepped.step(1)
 
 
-# ---- life --------------------------------------------------------------------------------------
+# ---- states ------------------------------------------------------------------------------------
 
 
 def test_stop_from_the_callback_returns_at_once(

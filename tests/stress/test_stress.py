@@ -84,7 +84,7 @@ def descendants(pid: int) -> set[int]:
     return found
 
 
-# ---- what is counted: on a clock that the test moves --------------------------------------------
+# ---- counts, on a stepped clock -----------------------------------------------------------------
 
 
 class Watched:
@@ -193,7 +193,7 @@ def test_every_home_has_the_same_silence(home: str) -> None:
     assert not np.any(device.heard())
 
 
-# ---- what is said -------------------------------------------------------------------------------
+# ---- output -------------------------------------------------------------------------------------
 
 SPREAD = Spread(0.001, 0.002, 0.003, [(0.001, 5), (0.003, 1)])
 
@@ -271,7 +271,7 @@ def test_the_tables_fit_the_terminal(width: int) -> None:
     assert failures(cells) == ["isolated under json: too old"]
 
 
-# ---- what can be asked for ----------------------------------------------------------------------
+# ---- arguments ----------------------------------------------------------------------------------
 
 
 def test_choice() -> None:
@@ -320,7 +320,7 @@ def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:
     assert "pip install voicecoil[plot]" in done.stderr
 
 
-# ---- real runs, short ---------------------------------------------------------------------------
+# ---- short real runs ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("load", list(loads.WORDS))
@@ -417,7 +417,7 @@ def test_plot(suffix: str, tmp_path: Path) -> None:
             assert words in text
 
 
-# ---- the end ------------------------------------------------------------------------------------
+# ---- end of the command -------------------------------------------------------------------------
 
 
 @needs_proc

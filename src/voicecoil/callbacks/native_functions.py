@@ -141,7 +141,7 @@ def _refuse_other(what: str, result: str, arguments: Sequence[str], advice: str)
         )
 
 
-# ---- each kind ---------------------------------------------------------------------------------
+# ---- ctypes, cffi, numba, capsules -------------------------------------------------------------
 
 
 def _c_name(kind: Any) -> str:

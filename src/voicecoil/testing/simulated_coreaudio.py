@@ -175,7 +175,7 @@ class SimulatedCoreAudio(Unique):
             timeouts=timeouts,
         )
 
-    # ---- the world ----
+    # ---- switches, devi
 
     def check(self, result: int) -> None:
         """Raise an error with the simulator's message if a control function returned -1.
@@ -401,7 +401,7 @@ class SimulatedCoreAudio(Unique):
                 f"CoreAudio (seed {self.seed}) was not left clean:\n{self.report()}"
             )
 
-    # ---- life ----
+    # ---- end -----
 
     def close(self) -> None:
         """End the simulation. A second call has no effect."""

@@ -217,7 +217,7 @@ def test_a_call_that_is_only_interrupted_goes_on_to_its_end(thread: CallThread) 
     assert ends == [1]
 
 
-# ---- with CoreAudio ----------------------------------------------------------------------------
+# ---- calls of CoreAudio ------------------------------------------------------------------------
 
 
 def until_blocked(world: SimulatedCoreAudio) -> threading.Event:

@@ -201,7 +201,7 @@ def test_starts_and_stops_while_callbacks_want_the_gil(coreaudio: Worlds, stop_m
     assert world.counter("stalls") == 0
 
 
-# ---- what happens meanwhile --------------------------------------------------------------------
+# ---- events while a stream runs ----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("order", [0, 1, 2, 3])

@@ -67,7 +67,7 @@ def from_text(text: str) -> int:
     return int.from_bytes(text.encode(), "big")
 
 
-# ---- what an error says ------------------------------------------------------------------------
+# ---- messages ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("text", CODES)
@@ -207,7 +207,7 @@ def test_rates_that_are_none(coreaudio: Worlds, rate: float) -> None:
         world.driver.open_stream(OpenRequest(found, (), (0, 1), None, None))
 
 
-# ---- what is not there -------------------------------------------------------------------------
+# ---- missing libraries and functions -----------------------------------------------------------
 
 
 def test_a_library_without_the_functions(tmp_path: Path) -> None:
@@ -265,7 +265,7 @@ def test_one_coreaudio_in_a_process(coreaudio: Worlds) -> None:
         SimulatedCoreAudio(world.path)
 
 
-# ---- anything at all ---------------------------------------------------------------------------
+# ---- arbitrary answers -------------------------------------------------------------------------
 
 SELECTORS = ["dev#", "dOut", "dIn ", "uid ", "lnam", "slay", "nsrt", "hidn", "nsr#", "asrt", "stm#"]
 SELECTORS += ["fsiz", "fsz#", "vfsz", "ltnc", "saft", "livn", "sfmt", "suse", "rnlp"]

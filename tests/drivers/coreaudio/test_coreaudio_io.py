@@ -40,7 +40,7 @@ class Keeper:
         return np.concatenate(self.blocks)
 
 
-# ---- which streams are open --------------------------------------------------------------------
+# ---- streams that are enabled ------------------------------------------------------------------
 
 
 def test_output_never_opens_the_microphone(coreaudio: Worlds) -> None:

@@ -290,7 +290,7 @@ def test_output_times_are_those_at_which_frames_leave_the_hardware(coreaudio: Wo
         assert abs(device.emission_ns(frames - beyond) - ns) < 20_000
 
 
-# ---- what cannot be opened ---------------------------------------------------------------------
+# ---- devices that cannot be opened -------------------------------------------------------------
 
 
 def test_formats_that_are_not_float(coreaudio: Worlds) -> None:
@@ -323,7 +323,7 @@ def test_timeouts_are_the_drivers(coreaudio: Worlds) -> None:
     assert 250_000_000 <= world.now_ns() - before < 400_000_000
 
 
-# ---- which streams ------------------------------------------------------------------------------
+# ---- choice of streams --------------------------------------------------------------------------
 
 
 def loud(block: vc.Block) -> None:

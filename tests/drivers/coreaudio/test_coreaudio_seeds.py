@@ -90,7 +90,7 @@ class Story:
     def seconds(self, low: float, high: float) -> float:
         return self.random.uniform(low, high)
 
-    # ---- what can happen ----
+    # ---- faults -------------
 
     def overload(self, stream: vc.OutputStream | vc.Stream) -> None:
         self.device.overload(self.random.randrange(0, 4))
@@ -107,7 +107,7 @@ class Story:
         other = 44_100.0 if stream.samplerate == 48_000.0 else 48_000.0
         self.device.change_rate(other)
 
-    # ---- the story ----
+    # ---- one seed -----
 
     def tell(self) -> None:
         if self.random.random() < 0.2:

@@ -275,7 +275,7 @@ class Hal:
     def set_f64(self, object_id: int, text: str, value: float) -> None:
         self.set_bytes(object_id, text, struct.pack("<d", value))
 
-    # ---- listening, to an address of any scope and element ----
+    # ---- listeners, for all scopes and elements ---------------
 
     def listen(self, object_id: int, text: str) -> None:
         """Registers a listener, which notes changes of the property in the library's queue."""
