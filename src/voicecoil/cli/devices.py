@@ -32,9 +32,9 @@ __all__ = ["devices"]
     voicecoil devices --json
 """)
 def devices(*, driver: DriverName = None, json: Json = False) -> None:
-    """List the audio devices and say which are the defaults.
+    """List the audio devices and the default ones.
 
-    With --driver all those of every driver that this platform can have.
+    With --driver all, the devices of every driver of this platform are listed.
     """
     everything = driver == "all"
     listed = _all_devices() if everything else vc.devices(driver)

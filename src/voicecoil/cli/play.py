@@ -59,8 +59,8 @@ def play(
 ) -> int:
     """Play a sound file.
 
-    Ctrl-C fades it out. Where its device goes away, the sound goes on with the default device; a
-    device that was named is waited for.
+    Ctrl-C fades the sound out. If the default device goes away, the sound continues on the new
+    default device. If the device was named, the sound waits for it.
     """
     if file == Path():  # "" and "." are the same Path
         raise ArgumentError("FILE is empty, or '.', a directory; name a sound file")
@@ -141,7 +141,7 @@ def play(
 
 
 class _Lost:
-    """Counts lost frames, except for those that a change of the device cost."""
+    """Counts lost frames, except for those that were lost by a change of the device."""
 
     def __init__(self) -> None:
         self.frames = 0

@@ -78,9 +78,10 @@ def record(
 ) -> int:
     """Record into a sound file, for a time or until Ctrl-C.
 
-    Ctrl-C ends it; what was recorded is kept. Without --duration that is the normal end, and the
-    exit code is 0. Where its device goes away, it goes on with the default device; a device that
-    was named is waited for. What is missing in between is counted, and is silence in the file.
+    Ctrl-C ends the recording, and the frames recorded so far are kept. Without --duration this is
+    the normal end, and the exit code is 0. If the default device goes away, the recording continues
+    on the new default device. If the device was named, the recording waits for it. The frames
+    missing in between are counted, and are silence in the file.
     """
     chosen = get_driver(driver)
     # `record` would wait for a missing device. A user at a terminal needs the error now.

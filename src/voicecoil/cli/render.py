@@ -53,8 +53,8 @@ def render(
 ) -> int:
     """Run a callback as fast as the machine can, into a sound file.
 
-    The callback is one for voicecoil.OutputStream: a function of one argument, the block. The file
-    that it is in is executed as an import would.
+    The callback is a function for voicecoil.OutputStream, with one argument, the block. Its file is
+    executed as an import would execute it.
     """
     if not 0 < duration < 1e6:
         raise ArgumentError(f"--duration {duration:g}: give more than 0 s, and less than 1e6")

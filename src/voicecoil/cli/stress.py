@@ -76,11 +76,11 @@ def stress(
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
-    """Make blocks late: a silent callback in each home, while the program does its worst.
+    """Try to make blocks late: a silent callback runs in each home, under several loads.
 
-    Homes are where a callback runs (docs/latency.md), loads are what the rest of the program does
-    meanwhile. The table says how many blocks were in time, and what they waited for. Ctrl-C ends
-    it with what there is.
+    A home is the place where a callback runs (docs/latency.md). A load is work that the rest of the
+    program does meanwhile. The table shows the share of blocks that were in time, and what late
+    blocks waited for. Ctrl-C ends the measurement, and the results so far are shown.
     """
     chosen = [(load, home) for load in chosen_loads(loads) for home in chosen_homes(homes)]
     if not 0 < seconds <= MAX_S:

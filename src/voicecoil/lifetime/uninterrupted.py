@@ -46,9 +46,11 @@ class _Work(Generic[Result]):
         self._undo = undo
         self._over = threading.Lock()  # held until the call has returned
         self._over.acquire()
-        self._settled = threading.Lock()  # taken once, for ever, by the thread that runs `undo`
+        # acquired once by the thread that runs `undo`, and never released
+        self._settled = threading.Lock()
         self._left = False
-        self._has_returned = False  # `_over` does not tell it once the main thread has taken it
+        # needed besides `_over`, which the main thread may have acquired already
+        self._has_returned = False
         self._hurries: list[Callable[[], object]] = []
         self._error: BaseException | None = None
         self._result: Any = None
@@ -72,7 +74,8 @@ class _Work(Generic[Result]):
             self._result = self._call()
         except BaseException as error:
             self._error = error
-        self._has_returned = True  # before the look at `_left`, as `leave` does it the other way
+        # set before `_left` is read, because `leave` sets `_left` before it reads this
+        self._has_returned = True
         self._over.release()
         if self._left:
             _on_this_thread.work = None  # `undo` is not a part of the work that is given up
@@ -82,7 +85,7 @@ class _Work(Generic[Result]):
         while not self._over.acquire(timeout=SLICE_S):
             if exit_and_fork.forked(self._generation):
                 raise ForkedError("a signal handler forked the process; its thread is the parent's")
-            # `_over` is asked again, because the thread may have released it before it ended.
+            # `_over` is checked again, because the thread may have released it before it ended.
             if self._thread is not None and self._thread.is_gone:
                 if self._over.acquire(blocking=False):
                     break
@@ -92,7 +95,8 @@ class _Work(Generic[Result]):
                     "limit (ulimit -v)"
                 )
         if self._thread is not None:
-            self._thread.join(SLICE_S)  # it is about to end; no call leaves a thread behind
+            # the thread is about to end, and no call may leave a thread behind
+            self._thread.join(SLICE_S)
 
     def take(self) -> Result:
         if self._error is None:
@@ -100,7 +104,8 @@ class _Work(Generic[Result]):
         try:
             raise self._error
         finally:
-            self._error = None  # its traceback refers to this object, which would be a cycle
+            # the traceback of the error refers to this object, which would be a reference cycle
+            self._error = None
 
     def inside(
         self,
@@ -127,7 +132,8 @@ class _Work(Generic[Result]):
         self._left = True
         for hurry in self._hurries.copy():
             hurry()
-        if self._undo is not None and self._has_returned:  # else its own thread settles it
+        # otherwise the thread of the work undoes it
+        if self._undo is not None and self._has_returned:
             exit_and_fork.submit(self._settle)
 
     def _settle(self) -> None:
@@ -146,7 +152,8 @@ def uninterrupted(
     hurry: Callable[[], object] | None = None,
     undo: Callable[[Result], object] | None = None,
 ) -> Result:
-    """Runs `call` so that no signal handler runs inside of it; returns or raises what it does.
+    """Runs `call` so that no signal handler runs inside of it. Returns its result or raises its
+    exception.
 
     On a thread other than the main one, and while the interpreter ends, it calls `call` directly.
     If that thread is itself doing uninterrupted work and `hurry` is given, `call` is a part of that
@@ -157,11 +164,12 @@ def uninterrupted(
     name : str
         Name of the thread.
     call : callable
+        The work.
     hurry : callable or None
-        Called, without a lock held, when the wait is interrupted. `call` goes on without a caller
+        Called, without a lock held, when the wait is interrupted. `call` continues without a caller
         and may raise `NobodyWaits`.
     undo : callable or None
-        Gets the result of a call whose wait was interrupted, on another thread than this one.
+        Called with the result of `call` if the wait was interrupted, on a thread of its own.
     """
     if threading.get_ident() != threading.main_thread().ident or exit_and_fork.is_ending():
         around: _Work[Any] | None = getattr(_on_this_thread, "work", None)

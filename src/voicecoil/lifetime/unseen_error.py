@@ -27,7 +27,8 @@ class UnseenError:
     def __init__(self, source: object) -> None:
         self._source = source
         self._errors: deque[BaseException] = deque()
-        self._last = 0.0  # time at which the error came or the program last asked, s
+        # time at which the error came, or at which the program last asked for it, s
+        self._last = 0.0
         self._reported = False
 
     def set(self, error: BaseException) -> None:
@@ -36,13 +37,13 @@ class UnseenError:
         self._last = time.monotonic()
         try:
             exit_and_fork.register(self)
-        except StreamStateError:  # the interpreter is ending, so no call will ask any more
+        except StreamStateError:  # the interpreter is ending, so no later call can raise the error
             self._report()
         else:
             exit_and_fork.tick(self._look)
 
     def ask(self) -> None:
-        """Notes that the program waits for the end now, and would get the error there."""
+        """Notes that the program is waiting for the end, and would get the error there."""
         self._last = time.monotonic()
 
     def take(self) -> BaseException | None:
