@@ -1,4 +1,4 @@
-/* Clients for a virtual device: engines that play index-coded frames and keep what they hear. */
+/* Clients for a virtual device: engines that play index-coded frames and keep their input. */
 #ifndef VOICECOIL_TEST_BENCH_H
 #define VOICECOIL_TEST_BENCH_H
 
@@ -18,14 +18,14 @@ typedef struct client {
     vc_device *device;
     vc_engine *engine;
     vc_engine_config config;
-    int64_t made;   /* frames played */
-    int64_t seen;   /* frames heard */
-    float *input;   /* the first CLIENT_FRAMES of them */
-    int64_t play;   /* frames to play before VC_STOP; -1: for ever */
+    int64_t made;   /* frames played so far */
+    int64_t seen;   /* input frames so far */
+    float *input;   /* the first CLIENT_FRAMES input frames */
+    int64_t play;   /* frames to play before VC_STOP; -1: without an end */
     vc_block block; /* the last one */
     bool look_from_elsewhere;
     int64_t clock_elsewhere;
-    _Atomic bool hold, held; /* keeps the cycle from ending */
+    _Atomic bool hold, held; /* `hold` keeps the cycle from ending */
 } client;
 
 static inline void *client_look(void *user) {
@@ -101,7 +101,8 @@ static inline void client_free(client *c) {
     free(c);
 }
 
-/* Channel by channel. Started first, so that its first cycle is the device's next one. */
+/* Attaches a client with all channels in order. The engine is started first, so that its first
+ * cycle is the device's next one. */
 static inline void client_attach(client *c) {
     static const uint32_t map[] = {0, 1, 2, 3, 4, 5, 6, 7};
     vc_engine_start(c->engine);

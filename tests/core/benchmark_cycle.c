@@ -1,4 +1,4 @@
-/* What a cycle costs: median of five runs, ns for each cycle.
+/* Measures the cost of a cycle: median of five runs, ns per cycle.
  *
  *   tools/test_core.py --benchmark */
 #if defined(__unix__)
@@ -77,8 +77,9 @@ static double cost(uint32_t inputs, uint32_t outputs, uint32_t frames, uint32_t 
     return runs[RUNS / 2];
 }
 
-/* One direction between interleaved memory and a stretch of memory for each channel, beside memcpy
- * of as many bytes in the same run. Whole cycles of 1024 frames, in the nearest caches. */
+/* Measures the copy of one direction between interleaved memory and one array for each channel, and
+ * memcpy of the same number of bytes in the same run. Cycles of 1024 frames, which fit the first
+ * caches. */
 static double copying(uint32_t channels, int way) {
     enum { FRAMES = 1024, TIMES = 200, COPY_RUNS = 201 };
     vc_audio mixed = {.data = input,
@@ -100,12 +101,13 @@ static double copying(uint32_t channels, int way) {
             } else {
                 vc_audio_copy(&planar, 0, &mixed, 0, FRAMES);
             }
-            __asm__ volatile("" : : : "memory"); /* the copy is wanted */
+            __asm__ volatile("" : : : "memory"); /* keeps the compiler from removing the copy */
         }
         runs[run] = (double)(vc_clock_ns() - began_ns) / TIMES;
     }
     qsort(runs, COPY_RUNS, sizeof *runs, by_value);
-    return runs[0]; /* the least disturbed: what is compared are instructions, not machines */
+    return runs[0]; /* the fastest run, because the comparison is about instructions and not about
+                       the machine's load */
 }
 
 static void print_copying(uint32_t channels) {
@@ -115,7 +117,7 @@ static void print_copying(uint32_t channels) {
            channels, plain, in, plain / in, out, plain / out);
 }
 
-/* The whole way: a free-running virtual device with one client. */
+/* Measures a whole cycle: a free-running virtual device with one client. */
 static double cost_on_a_device(void) {
     enum { CYCLES = 500000 };
     static const uint32_t map[] = {0, 1};
@@ -140,7 +142,8 @@ static double cost_on_a_device(void) {
         int64_t began_ns = vc_clock_ns();
         vc_device_attach(device, engine, NULL, 0, map, 2);
         while (vc_device_frame(device) < (int64_t)CYCLES * 64) {
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL); /* not to share its lines */
+            nanosleep(&(struct timespec){.tv_nsec = 1000000},
+                      NULL); /* does not poll, because that would share the device's cache lines */
         }
         runs[run] = (double)(vc_clock_ns() - began_ns) * 64 / (double)vc_device_frame(device);
         vc_device_detach(device, engine, 1000000000);

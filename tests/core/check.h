@@ -1,4 +1,5 @@
-/* The checks of the C tests: what was expected, what came, and where. */
+/* The checks of the C tests. A failed check prints what was expected, the actual value, and the
+ * place. */
 #ifndef VOICECOIL_TEST_CHECK_H
 #define VOICECOIL_TEST_CHECK_H
 
@@ -7,7 +8,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-enum { CHECK_SHOWN = 20 }; /* of each test; one wrong frame is often followed by a thousand */
+enum {
+    CHECK_SHOWN = 20
+}; /* failures shown for each test, because one wrong frame is often followed by a thousand */
 
 static unsigned check_failed_here, check_passed_tests, check_failed_tests;
 
@@ -44,8 +47,8 @@ static inline bool check_int(int64_t got, int64_t wanted, const char *file, int 
                    (double)(got) <= (double)(wanted) + (tolerance),                                \
                __FILE__, __LINE__, "%s is %.9g, not %.9g", #got, (double)(got), (double)(wanted))
 
-/* Index-coded frames: every sample says which frame and which channel it is, and none is 0. Exact
- * in a float for frames below 2^20 and 16 channels. */
+/* Index-coded frames: the value of a sample tells its frame and its channel, and is never 0. It is
+ * exact in a float for frames below 2^20 and 16 channels. */
 static inline float code(int64_t frame, uint32_t channel) {
     return (float)(frame * 16 + (int64_t)channel + 1);
 }

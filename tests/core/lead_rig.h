@@ -1,5 +1,5 @@
 /* A lead between the rig's device and its user code. The test runs the worker's side by hand, so
- * that the worker is late exactly when the test wants it. */
+ * the worker is late exactly when the test wants it. */
 #ifndef VOICECOIL_TEST_LEAD_RIG_H
 #define VOICECOIL_TEST_LEAD_RIG_H
 

@@ -10,12 +10,12 @@
 
 enum { MOST = 4096 };
 
-/* A mixer of two channels and what came out of it. */
+/* A mixer of two channels and everything that it has played. */
 typedef struct bench {
     vc_mixer *mixer;
     float out[MOST * 2];
     uint32_t heard;
-    uint32_t content; /* frames of it up to the last one that counted */
+    uint32_t content; /* number of frames up to the last one with content */
     int32_t result;
 } bench;
 

@@ -1,6 +1,5 @@
-/* A device on a test bench: it runs an engine's cycles on the calling thread, with index-coded
- * input and poisoned output, and keeps all that was heard and every block that the user's code
- * was given. */
+/* A device for tests. It runs an engine's cycles on the calling thread, with index-coded input and
+ * poisoned output. It keeps everything that was played and every block of the user's code. */
 #ifndef VOICECOIL_TEST_RIG_H
 #define VOICECOIL_TEST_RIG_H
 
@@ -24,16 +23,16 @@ typedef struct rig {
     uint32_t drain_frames;
 
     /* What the user's code does. */
-    uint32_t act_at;                 /* at this call (counted from 0), */
-    int32_t result;                  /* return this, */
-    uint32_t valid;                  /* with this many valid frames; UINT32_MAX: leave it */
-    int64_t made;                    /* frames made so far: the output's index code */
-    int64_t input_at;                /* index code of the input that is expected next */
-    float *lent_output, *lent_input; /* of the last block */
+    uint32_t act_at;  /* the call, counted from 0, in which the user's code returns `result` */
+    int32_t result;   /* its result in this call */
+    uint32_t valid;   /* its valid frames in this call; UINT32_MAX: valid_frames stays as it is */
+    int64_t made;     /* frames made so far, which is the index code of the next output */
+    int64_t input_at; /* index code of the next input */
+    float *lent_output, *lent_input; /* the memory of the last block */
     uint32_t calls, left;
     vc_block blocks[RIG_BLOCKS];
 
-    /* What the device saw. */
+    /* What the device has received. */
     int64_t frame;
     int64_t heard_frames;
     uint32_t content; /* of the last cycle */
@@ -89,7 +88,7 @@ static inline int64_t rig_clock(void *user) {
     return 0;
 }
 
-/* Change r->config between rig_make and rig_start. */
+/* A test may change r->config between rig_make and rig_start. */
 static inline rig *rig_make(uint32_t input_channels, uint32_t output_channels,
                             uint32_t block_frames, uint32_t period_frames) {
     rig *r = calloc(1, sizeof *r);
@@ -128,8 +127,8 @@ static inline void rig_free(rig *r) {
     free(r);
 }
 
-/* New memory of exactly the needed size for every cycle, so that AddressSanitizer sees a step
- * beyond it. */
+/* Allocates memory of exactly the needed size for every cycle, so that AddressSanitizer finds
+ * accesses beyond it. */
 static inline void rig_memory(rig *r, int d, uint32_t channels, uint32_t frames) {
     free(r->memory[d]);
     free(r->list[d]);
@@ -219,7 +218,7 @@ static inline vc_statistics rig_statistics(const rig *r) {
     return statistics;
 }
 
-/* Where frame `frame` of what was heard begins. */
+/* The played samples from frame `frame` on. */
 static inline const float *rig_heard(const rig *r, int64_t frame) {
     return r->heard + frame * r->config.output_channels;
 }

@@ -1,4 +1,4 @@
-/* What a virtual device was heard to play: from the first frame of content to the last. */
+/* The capture of a virtual device: from the first frame of content to the last. */
 #include "bench.h"
 
 enum { ROOM = 8192 };
@@ -21,8 +21,9 @@ static void drop(captured *c) {
     vc_ring_free(c->ring);
 }
 
-/* However long the device idles before and after, wherever in a cycle the end is. */
-static void exactly_what_was_played(void) {
+/* The captured frames do not depend on how long the device idles before and after, nor on where in
+ * a cycle the content ends. */
+static void the_capture_is_exactly_the_content(void) {
     for (uint32_t layout = VC_LAYOUT_INTERLEAVED; layout <= VC_LAYOUT_SPLIT; layout++) {
         for (uint32_t block = 0; block <= 100; block += 50) {
             for (int64_t play = 1; play < 400; play += 57) {
@@ -35,7 +36,7 @@ static void exactly_what_was_played(void) {
                 c->play = play;
                 static const uint32_t map[] = {0, 1};
                 CHECK(vc_device_attach(device, c->engine, NULL, 0, map, 2));
-                step(device, 3); /* idle: heard by nobody */
+                step(device, 3); /* idle: these cycles are not captured */
                 vc_engine_start(c->engine);
                 step(device, 15);
                 CHECK_INT(vc_engine_state(c->engine), VC_FINISHED);
@@ -51,8 +52,9 @@ static void exactly_what_was_played(void) {
     }
 }
 
-/* Silence between two pieces is kept, frame by frame, lost frames too; after the last it is not. */
-static void the_silence_between_is_kept(void) {
+/* Silence between two sounds is captured frame by frame, lost frames included. Silence after the
+ * last sound is not. */
+static void silence_between_sounds_is_captured(void) {
     static const uint32_t channels[] = {1, 2, 300};
     for (int i = 0; i < 3; i++) {
         vc_device_config config = stepped(0, channels[i]);
@@ -70,7 +72,8 @@ static void the_silence_between_is_kept(void) {
         step(device, 10);
         client_detach(c);
         captured heard = take(ring);
-        /* 70 of the second cycle's 128 frames; what the first piece's code made of them counts */
+        /* 70 of the second cycle's 128 frames; the code of the first client counts them as content
+         */
         uint32_t second = 10 * 64 + 1000;
         uint32_t frames = second + 170 - 128;
         CHECK_INT(heard.frames, frames);
@@ -86,7 +89,7 @@ static void the_silence_between_is_kept(void) {
     }
 }
 
-/* However long it is: a real device does not wait for room in the ring. */
+/* A long silence needs no room in the ring, because a real device does not wait for room. */
 static void silence_takes_no_room_in_the_ring(void) {
     vc_device_config config = stepped(0, 1);
     vc_device *device = vc_device_new(&config);
@@ -116,8 +119,8 @@ static void silence_takes_no_room_in_the_ring(void) {
     vc_device_free(device);
 }
 
-/* Who only listens makes nothing to be heard. */
-static void a_listener_is_not_content(void) {
+/* A client without output does not make content. */
+static void a_client_without_output_is_not_captured(void) {
     vc_device_config config = stepped(1, 1);
     vc_device *device = vc_device_new(&config);
     vc_ring *ring = vc_ring_new(ROOM, 1);
@@ -140,12 +143,12 @@ static void a_listener_is_not_content(void) {
     vc_device_free(device);
 }
 
-/* A free-running device waits for its reader: nothing is lost, however small the ring. */
-static void a_full_ring_holds_a_free_device_up(void) {
+/* A free-running device waits for its reader. No frame is lost, however small the ring is. */
+static void a_free_running_device_waits_for_a_full_ring(void) {
     vc_device_config config = stepped(0, 2);
     config.clock = VC_CLOCK_FREE;
     vc_device *device = vc_device_new(&config);
-    vc_ring *ring = vc_ring_new(32, 2); /* less than a cycle */
+    vc_ring *ring = vc_ring_new(32, 2); /* less than one cycle */
     vc_device_capture(device, ring, NULL);
     client *c = client_make(device, 0, 2, 0);
     c->play = 1000;
@@ -167,8 +170,8 @@ static void a_full_ring_holds_a_free_device_up(void) {
     vc_device_free(device);
 }
 
-/* And it does not wait for ever: the last detach ends it. */
-static void a_full_ring_does_not_hold_a_detach_up(void) {
+/* The device does not wait for ever: the last detach ends the wait. */
+static void a_detach_ends_the_wait_for_a_full_ring(void) {
     vc_device_config config = stepped(0, 2);
     config.clock = VC_CLOCK_FREE;
     vc_device *device = vc_device_new(&config);
@@ -187,11 +190,11 @@ static void a_full_ring_does_not_hold_a_detach_up(void) {
 }
 
 int main(void) {
-    RUN(exactly_what_was_played);
-    RUN(the_silence_between_is_kept);
+    RUN(the_capture_is_exactly_the_content);
+    RUN(silence_between_sounds_is_captured);
     RUN(silence_takes_no_room_in_the_ring);
-    RUN(a_listener_is_not_content);
-    RUN(a_full_ring_holds_a_free_device_up);
-    RUN(a_full_ring_does_not_hold_a_detach_up);
+    RUN(a_client_without_output_is_not_captured);
+    RUN(a_free_running_device_waits_for_a_full_ring);
+    RUN(a_detach_ends_the_wait_for_a_full_ring);
     return check_summary();
 }

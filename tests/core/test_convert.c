@@ -1,4 +1,4 @@
-/* Samples between layouts. */
+/* Copies of samples between different layouts. */
 #include "check.h"
 #include "voicecoil.h"
 
@@ -15,7 +15,7 @@ typedef struct memory {
 
 enum { LAYOUTS = 6 };
 
-/* Layouts with gaps and backward ones too: every stride is legal. */
+/* Every stride is allowed, so there are layouts with gaps and layouts that run backwards. */
 static void lay_out(memory *m, int layout, uint32_t channels) {
     ptrdiff_t c = (ptrdiff_t)channels;
     for (int i = 0; i < MEMORY; i++) {
@@ -45,7 +45,7 @@ static void lay_out(memory *m, int layout, uint32_t channels) {
         m->audio.frame_stride = -1;
         m->audio.channel_stride = FRAMES + 3;
         break;
-    default: /* a list: two interleaved, the others on their own */
+    default: /* a list: two interleaved channels, the others in arrays of their own */
         for (uint32_t i = 0; i < channels; i++) {
             m->list[i] =
                 i < 2 ? (vc_channel){m->data + i, 2} : (vc_channel){m->data + i * 2 * FRAMES, 1};
@@ -129,7 +129,7 @@ static void channels_without_memory(void) {
     packed[1] = 9.0f;
     vc_audio_copy(&to, 0, &m.audio, 0, 1);
     CHECK(packed[0] == 5.0f && packed[1] == 0.0f && packed[2] == 7.0f);
-    vc_audio_copy(&m.audio, 0, &to, 0, FRAMES); /* not written, and no crash */
+    vc_audio_copy(&m.audio, 0, &to, 0, FRAMES); /* the missing channel is skipped without a crash */
     vc_audio_silence(&m.audio, 0, FRAMES);
     CHECK_INT(vc_audio_scrub(&m.audio, FRAMES), 0);
     vc_audio nothing = {.channels = 3};
@@ -185,7 +185,8 @@ static void mixing_is_exact_at_gain_one(void) {
     }
 }
 
-/* The gain belongs to the frame, not to the sample; it may be negative, as for a phase inverted. */
+/* The gain changes from frame to frame, not from sample to sample. It may be negative, which
+ * inverts the phase. */
 static void gain_moves_by_frame(void) {
     for (float sign = -1.0f; sign <= 1.0f; sign += 2.0f) {
         float to[8] = {0}, from[8] = {1, 1, 1, 1, 1, 1, 1, 1};

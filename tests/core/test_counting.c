@@ -1,4 +1,5 @@
-/* What is counted: xruns, late cycles, NaN, levels, events; and who may read it meanwhile. */
+/* Statistics: xruns, late cycles, NaN, levels and events, and reads from other threads meanwhile.
+ */
 #include "rig.h"
 
 #include <pthread.h>
@@ -39,10 +40,10 @@ static void a_gap_in_both_directions_counts_once(void) {
     rig_cycle(r, 64);
     CHECK_INT(rig_statistics(r).xruns, 1);
     CHECK_INT(rig_statistics(r).lost_frames, 30);
-    r->input_latency += 7; /* the input alone falls back: nothing is lost */
+    r->input_latency += 7; /* only the input's time goes back: no frame is lost */
     rig_cycle(r, 64);
     CHECK_INT(rig_statistics(r).xruns, 1);
-    r->input_latency -= 9; /* the input alone loses some */
+    r->input_latency -= 9; /* only the input loses frames */
     rig_cycle(r, 64);
     CHECK_INT(rig_statistics(r).xruns, 2);
     CHECK_INT(rig_statistics(r).lost_frames, 39);
@@ -60,7 +61,7 @@ static void a_time_line_that_went_back_lost_nothing(void) {
     rig_free(r);
 }
 
-static void without_sample_times_the_driver_says(void) {
+static void without_sample_times_the_driver_reports_losses(void) {
     rig *r = rig_make(0, 1, 0, 64);
     r->sample_times = false;
     rig_start(r);
@@ -76,7 +77,7 @@ static void without_sample_times_the_driver_says(void) {
     rig_free(r);
 }
 
-/* Several xruns before the next block; and more frames than fit its field. */
+/* Several xruns before the next block, and more lost frames than its field can hold. */
 static void losses_add_up_until_the_next_block(void) {
     rig *r = rig_make(0, 1, 256, 64);
     rig_start(r);
@@ -162,7 +163,8 @@ static void nan_and_infinity_are_silence_and_counted(void) {
     }
 }
 
-/* What is not valid is not content: neither heard nor counted, whatever is in it. */
+/* Frames that are not valid are not content. They are neither played nor counted, whatever they
+ * contain. */
 static int32_t nan_behind_the_end(vc_block *block, void *user) {
     (void)user;
     for (uint32_t f = 0; f < block->frames; f++) {
@@ -215,14 +217,14 @@ static void levels_since_the_last_look(void) {
         CHECK_NEAR(levels[1].peak, 0.25, 0);
         CHECK_NEAR(levels[1].mean_square, 0.0625, 1e-7);
         CHECK_NEAR(levels[2].peak, code(191, 0), 0);
-        CHECK(levels[3].peak == 0.0f); /* there is no such channel */
+        CHECK(levels[3].peak == 0.0f); /* this channel does not exist */
         vc_engine_levels(r->engine, levels, 3);
         CHECK(levels[0].peak == 0.0f && levels[0].mean_square == 0.0f);
         rig_free(r);
     }
 }
 
-/* In its first block, as a device with a fault would. */
+/* Writes NaN to the input of the first block, as a faulty device would. */
 static int32_t spoil_input(vc_block *block, void *user) {
     (void)user;
     if (block->now.sample_frames == 0) {
@@ -273,12 +275,13 @@ static void events_that_find_no_room_are_counted(void) {
         CHECK_INT(event.value, ++events);
     }
     CHECK(events >= 1000);
-    CHECK_INT(rig_statistics(r).lost_events, 1101 - events); /* the FINISHED one too */
+    CHECK_INT(rig_statistics(r).lost_events, 1101 - events); /* the FINISHED event is lost, too */
     CHECK_INT(vc_engine_state(r->engine), VC_FINISHED);
     rig_free(r);
 }
 
-/* ---- from another thread -------------------------------------------------------------------- */
+/* ---- reads from another thread ----------------------------------------------------------------
+ */
 
 enum { CYCLES = 200000 };
 
@@ -290,7 +293,7 @@ typedef struct observer {
     float worst;
 } observer;
 
-/* Numbers that belong together: one block of 16 frames for each cycle. */
+/* Numbers that must fit together: one block of 16 frames for each cycle. */
 static void *watch_statistics(void *user) {
     observer *o = user;
     uint64_t last = 0;
@@ -307,7 +310,7 @@ static void *watch_statistics(void *user) {
     return NULL;
 }
 
-/* A signal of constant 0.5 never shows another level. */
+/* A signal with the constant value 0.5 must never show another level. */
 static void *watch_levels(void *user) {
     observer *o = user;
     bool over;
@@ -326,7 +329,8 @@ static void *watch_levels(void *user) {
 static void run_cycles(observer *o, void *(*watch)(void *)) {
     pthread_t thread;
     pthread_create(&thread, NULL, watch, o);
-    while (atomic_load(&o->looks) == 0) { /* both at work, or nothing is tested */
+    while (atomic_load(&o->looks) ==
+           0) { /* waits until both threads run, because otherwise nothing is tested */
     }
     float output[16];
     rig *r = o->r;
@@ -371,7 +375,7 @@ int main(void) {
     RUN(a_gap_in_sample_time_is_an_xrun);
     RUN(a_gap_in_both_directions_counts_once);
     RUN(a_time_line_that_went_back_lost_nothing);
-    RUN(without_sample_times_the_driver_says);
+    RUN(without_sample_times_the_driver_reports_losses);
     RUN(losses_add_up_until_the_next_block);
     RUN(a_late_cycle_is_counted);
     RUN(nan_and_infinity_are_silence_and_counted);

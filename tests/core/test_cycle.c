@@ -1,4 +1,4 @@
-/* How blocks meet cycles: whole, ahead, behind; and the times that they carry. */
+/* Blocks inside one cycle, blocks that span cycles, and the times of blocks. */
 #include "rig.h"
 
 static void whole_blocks_as_the_device_delivers(void) {
@@ -46,7 +46,7 @@ static void several_whole_blocks_in_a_cycle(void) {
     rig_free(r);
 }
 
-/* Output only: no delay for any pair of sizes, and no block earlier than it is due. */
+/* Output only: there is no delay for any pair of sizes, and no block is called before it is due. */
 static void ahead_for_every_pair_of_sizes(void) {
     static const uint32_t blocks[] = {1, 2, 5, 48, 64, 100, 333};
     static const uint32_t cycles[] = {1, 3, 48, 64, 128, 200};
@@ -81,8 +81,8 @@ static void ahead_with_varying_cycles(void) {
     rig_free(r);
 }
 
-/* Input only: a block comes when its last frame has, and every frame comes once. rig_process
- * checks the frames. */
+/* Input only: a block is called when its last frame has arrived, and every frame arrives once.
+ * rig_process checks the frames. */
 static void behind_for_every_pair_of_sizes(void) {
     static const uint32_t blocks[] = {1, 2, 5, 48, 64, 100, 333};
     static const uint32_t cycles[] = {1, 3, 48, 64, 128, 200};
@@ -104,7 +104,8 @@ static void behind_for_every_pair_of_sizes(void) {
     }
 }
 
-/* Duplex that does not fit: exactly one block of silence, then everything. */
+/* Duplex with blocks that do not fit the cycles: one block of silence is played before everything
+ * else. */
 static void duplex_is_latched_one_block(void) {
     static const uint32_t blocks[] = {2, 5, 48, 100, 333};
     static const uint32_t cycles[] = {1, 3, 64, 128, 200};
@@ -146,8 +147,8 @@ static void duplex_with_varying_cycles_is_latched(void) {
     rig_free(r);
 }
 
-/* A device that promised whole blocks and then did not keep it: one block of silence as the seam,
- * one xrun, and no frame of either direction lost or doubled. */
+/* A device that promised cycles of whole blocks gives another one: one block of silence is
+ * inserted, one xrun is counted, and no frame of either direction is lost or repeated. */
 static void duplex_latches_when_the_promise_is_broken(void) {
     rig *r = rig_make(2, 2, 32, 64);
     rig_start(r);
@@ -237,12 +238,14 @@ static void a_native_function_sees_pointers(void) {
     rig_free(r);
 }
 
-/* Results and operands that are denormal, as the user's code computes with them. */
+/* A denormal result, and the result of a denormal operand, as the user's code computes them. */
 static float denormal_result, denormal_operand;
 
 static int32_t computes(vc_block *block, void *user) {
     (void)block, (void)user;
-    volatile float tiny = 1e-39f, one = 1.0f; /* else the compiler knows the products */
+    volatile float
+        tiny = 1e-39f,
+        one = 1.0f; /* volatile, because the compiler would otherwise compute the products itself */
     denormal_result = tiny * one;
     denormal_operand = tiny * 0x1p100f;
     return VC_CONTINUE;

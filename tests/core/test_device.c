@@ -1,8 +1,9 @@
-/* The virtual device, stepped: its cable, its faults, its capture, its clients. */
+/* The virtual device with a stepped clock: loopback, faults, capture and clients. */
 #include "bench.h"
 
-/* What leaves comes back after exactly the declared latency, whatever the memory and the cycles. */
-static void the_cable_takes_the_declared_latency(void) {
+/* A played frame comes in after exactly the declared latency, for every layout and every cycle
+ * length. */
+static void the_loopback_takes_the_declared_latency(void) {
     static const struct {
         uint32_t length, frames[4];
     } patterns[] = {{0, {0}}, {3, {64, 1, 17}}, {4, {5, 64, 64, 33}}, {1, {64}}};
@@ -23,7 +24,8 @@ static void the_cable_takes_the_declared_latency(void) {
                     step(device, 60);
                     client_detach(c);
                     int64_t trip = latencies[l][0] + latencies[l][1];
-                    int64_t delay = block; /* a latched duplex block */
+                    int64_t delay =
+                        block; /* duplex with blocks that do not fit is delayed by a block */
                     bool good = CHECK(c->seen > trip + delay + 100);
                     for (int64_t f = 0; f < c->seen; f++) {
                         for (uint32_t ch = 0; ch < 2; ch++) {
@@ -48,8 +50,8 @@ static void the_cable_takes_the_declared_latency(void) {
     }
 }
 
-/* The time stamps say where a frame leaves and where it came in: on the cable, the same frame. */
-static void times_agree_with_the_cable(void) {
+/* The output time and the input time of a frame in the loopback are equal. */
+static void times_agree_with_the_loopback(void) {
     vc_device_config config = stepped(1, 1);
     vc_device *device = vc_device_new(&config);
     client *c = client_make(device, 1, 1, 0);
@@ -68,7 +70,7 @@ static void times_agree_with_the_cable(void) {
 
 static void channels_go_where_the_map_says(void) {
     for (uint32_t layout = VC_LAYOUT_INTERLEAVED; layout <= VC_LAYOUT_SPLIT; layout++) {
-        vc_device_config config = stepped(6, 4); /* inputs 4 and 5 are on no cable */
+        vc_device_config config = stepped(6, 4); /* inputs 4 and 5 are not connected to an output */
         config.layout = layout;
         vc_device *device = vc_device_new(&config);
         client *c = client_make(device, 3, 2, 0);
@@ -114,8 +116,8 @@ static void a_late_cycle(void) {
     vc_device_free(device);
 }
 
-/* Looking at the clock from elsewhere does not take the lateness away from the cycle. */
-static void looking_at_the_clock_changes_nothing(void) {
+/* A read of the clock by another thread does not change how late the cycle is. */
+static void reading_the_clock_changes_nothing(void) {
     vc_device_config config = stepped(0, 1);
     vc_device *device = vc_device_new(&config);
     client *c = client_make(device, 0, 1, 0);
@@ -147,7 +149,7 @@ static void frames_are_lost(void) {
         CHECK_INT(vc_device_lost_frames(device), lost[i]);
         CHECK_INT(vc_device_frame(device), 210 * 64 + lost[i]);
         client_detach(c);
-        /* On the cable there is silence where frames were lost, and the input loses as many. */
+        /* In the loopback, lost frames are silence, and the input loses as many frames. */
         for (int64_t f = 0; f < c->seen; f++) {
             int64_t device_frame = f - 77 + (f >= 640 ? lost[i] : 0);
             int64_t sent = device_frame - 100;
@@ -171,7 +173,7 @@ static void unplugged_and_another_rate(void) {
         client *c = client_make(device, 0, 1, 0);
         client_attach(c);
         inject(device, kinds[i], 64 * 5, 44100);
-        CHECK(vc_device_step(device, 100, SECOND)); /* returns, though the steps never come */
+        CHECK(vc_device_step(device, 100, SECOND)); /* returns, although these cycles never run */
         CHECK_INT(vc_device_get_condition(device), conditions[i]);
         CHECK_INT(client_statistics(c).cycles, 5);
         CHECK(vc_device_step(device, 1, SECOND));
@@ -215,7 +217,7 @@ static void many_clients_are_mixed(void) {
     CHECK(!vc_device_attach(device, extra->engine, &map, 1, &map, 1));
     step(device, 10);
     for (int i = 0; i < VC_DEVICE_CLIENTS; i += 2) {
-        client_detach(all[i]); /* from the middle, while the others go on */
+        client_detach(all[i]); /* removed from the middle, while the others continue */
         step(device, 1);
     }
     client *last = all[VC_DEVICE_CLIENTS - 1];
@@ -237,7 +239,7 @@ static void many_clients_are_mixed(void) {
     vc_device_free(device);
 }
 
-static void the_time_line_goes_on_where_it_was(void) {
+static void the_time_line_continues_where_it_stopped(void) {
     vc_device_config config = stepped(0, 1);
     vc_device *device = vc_device_new(&config);
     client *c = client_make(device, 0, 1, 0);
@@ -252,20 +254,20 @@ static void the_time_line_goes_on_where_it_was(void) {
     vc_device_free(device);
 }
 
-static void a_step_without_a_client_does_not_come(void) {
+static void a_step_without_a_client_runs_no_cycle(void) {
     vc_device_config config = stepped(0, 1);
     vc_device *device = vc_device_new(&config);
     CHECK(!vc_device_step(device, 1, 1000000));
     client *c = client_make(device, 0, 1, 0);
     client_attach(c);
-    step(device, 2); /* what did not come is not owed */
+    step(device, 2); /* cycles that did not run are not made up for */
     CHECK_INT(client_statistics(c).cycles, 2);
     client_detach(c);
     client_free(c);
     vc_device_free(device);
 }
 
-static void detaching_a_stranger_is_nothing(void) {
+static void detaching_an_engine_that_is_not_attached_does_nothing(void) {
     vc_device_config config = stepped(0, 1);
     vc_device *device = vc_device_new(&config);
     client *c = client_make(device, 0, 1, 0);
@@ -274,14 +276,14 @@ static void detaching_a_stranger_is_nothing(void) {
     vc_device_free(device);
 }
 
-/* When detach returns no cycle runs or will run: under AddressSanitizer a freed engine would be
- * seen, under ThreadSanitizer an unordered one. */
-static void detach_is_a_promise(void) {
+/* When detach has returned, no cycle runs or will run. AddressSanitizer would find the use of a
+ * freed engine, and ThreadSanitizer an unordered access. */
+static void after_a_detach_an_engine_may_be_freed(void) {
     vc_device_config config = stepped(1, 1);
     config.clock = VC_CLOCK_FREE;
     vc_device *device = vc_device_new(&config);
     client *other = client_make(device, 1, 1, 0);
-    client_attach(other); /* keeps the IO thread alive */
+    client_attach(other); /* keeps the IO thread running */
     for (int i = 0; i < 300; i++) {
         client *c = client_make(device, 1, 1, (uint32_t)(i % 3) * 40);
         client_attach(c);
@@ -295,7 +297,7 @@ static void detach_is_a_promise(void) {
     vc_device_free(device);
 }
 
-static void a_detach_that_cannot_wait_changes_nothing(void) {
+static void a_detach_after_its_deadline_changes_nothing(void) {
     vc_device_config config = stepped(0, 1);
     config.clock = VC_CLOCK_FREE;
     vc_device *device = vc_device_new(&config);
@@ -306,7 +308,7 @@ static void a_detach_that_cannot_wait_changes_nothing(void) {
     }
     CHECK(!vc_device_detach(device, c->engine, 1000000));
     atomic_store(&c->hold, false);
-    while (client_statistics(c).cycles < 10) { /* still a client */
+    while (client_statistics(c).cycles < 10) { /* it is still attached */
     }
     client_detach(c);
     client_free(c);
@@ -332,20 +334,20 @@ static void a_client_leaves_while_the_cycle_of_another_one_does_not_end(void) {
 }
 
 int main(void) {
-    RUN(the_cable_takes_the_declared_latency);
-    RUN(times_agree_with_the_cable);
+    RUN(the_loopback_takes_the_declared_latency);
+    RUN(times_agree_with_the_loopback);
     RUN(channels_go_where_the_map_says);
     RUN(a_late_cycle);
-    RUN(looking_at_the_clock_changes_nothing);
+    RUN(reading_the_clock_changes_nothing);
     RUN(frames_are_lost);
     RUN(unplugged_and_another_rate);
     RUN(eight_faults_wait);
     RUN(many_clients_are_mixed);
-    RUN(the_time_line_goes_on_where_it_was);
-    RUN(a_step_without_a_client_does_not_come);
-    RUN(detaching_a_stranger_is_nothing);
-    RUN(detach_is_a_promise);
-    RUN(a_detach_that_cannot_wait_changes_nothing);
+    RUN(the_time_line_continues_where_it_stopped);
+    RUN(a_step_without_a_client_runs_no_cycle);
+    RUN(detaching_an_engine_that_is_not_attached_does_nothing);
+    RUN(after_a_detach_an_engine_may_be_freed);
+    RUN(a_detach_after_its_deadline_changes_nothing);
     RUN(a_client_leaves_while_the_cycle_of_another_one_does_not_end);
     return check_summary();
 }

@@ -1,8 +1,8 @@
-/* How a stream ends: by its own code, by request, by an error; and when the last frame was heard.
- */
+/* The end of a stream: by its own code, by request or by an error, and when the last frame was
+ * heard. */
 #include "rig.h"
 
-/* Placements of blocks in cycles: channels, block, cycle. */
+/* How blocks lie to the cycles: channels, block length, cycle length. */
 typedef struct placement {
     const char *name;
     uint32_t inputs, outputs, block, cycle;
@@ -29,8 +29,8 @@ static bool is_event(rig *r, vc_event_kind kind, int64_t value) {
            event.value == value;
 }
 
-/* Frames heard are the content exactly, to the frame, wherever the end lies. */
-static void the_codes_own_end(void) {
+/* Exactly the content is played, to the frame, wherever the end lies. */
+static void the_code_ends_its_stream(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         const placement *p = &PLACEMENTS[i];
         uint32_t block = block_of(p);
@@ -85,7 +85,8 @@ static void an_input_stream_ends_itself(void) {
     }
 }
 
-/* The failing block is silence; in a latched stream the one before it was heard in full. */
+/* The block with the error is silent. In a latched stream, the block before it is played in full.
+ */
 static void an_error_silences_its_block(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         const placement *p = &PLACEMENTS[i];
@@ -113,7 +114,7 @@ static void an_error_silences_its_block(void) {
     }
 }
 
-/* A stop lets the current block out to its last frame; an abort does not. */
+/* A stop plays the rest of the current block. An abort does not. */
 static void a_stop_ends_after_the_block_and_an_abort_at_once(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         for (int abort = 0; abort < 2; abort++) {
@@ -145,8 +146,8 @@ static void a_stop_ends_after_the_block_and_an_abort_at_once(void) {
     }
 }
 
-/* The stream is finished in the first cycle that begins when its last frame has been heard. */
-static void finished_means_heard(void) {
+/* The stream is finished in the first cycle that begins after its last frame was heard. */
+static void a_stream_is_finished_when_its_last_frame_was_heard(void) {
     static const uint32_t latencies[] = {1, 63, 64, 65, 100, 128, 1000};
     for (size_t l = 0; l < sizeof latencies / sizeof *latencies; l++) {
         for (uint32_t valid = 1; valid <= 64; valid += 21) {
@@ -160,7 +161,7 @@ static void finished_means_heard(void) {
             while (vc_engine_state(r->engine) != VC_FINISHED && r->frame < 4000) {
                 rig_cycle(r, 64);
             }
-            int64_t finished_at = r->frame - 64; /* when that cycle began */
+            int64_t finished_at = r->frame - 64; /* the time at which that cycle began */
             check_that(finished_at >= heard_at && finished_at < heard_at + 64, __FILE__, __LINE__,
                        "latency %u, %u valid: heard at %lld, finished at %lld", latencies[l], valid,
                        (long long)heard_at, (long long)finished_at);
@@ -195,8 +196,8 @@ static void an_abort_cuts_a_drain_short(void) {
     rig_free(r);
 }
 
-/* A block may be longer than a second. */
-static void an_abort_overtakes_a_stop(void) {
+/* An abort ends a stop that still plays, because a block may be longer than a second. */
+static void an_abort_ends_a_stop_at_once(void) {
     rig *r = rig_make(0, 1, 4096, 64);
     r->drain_frames = 1000;
     rig_start(r);
@@ -213,7 +214,7 @@ static void an_abort_overtakes_a_stop(void) {
     rig_free(r);
 }
 
-static void an_abort_overtakes_the_codes_own_end(void) {
+static void an_abort_ends_the_codes_own_end_at_once(void) {
     rig *r = rig_make(0, 1, 4096, 64);
     r->act_at = 0;
     r->result = VC_STOP;
@@ -225,7 +226,7 @@ static void an_abort_overtakes_the_codes_own_end(void) {
     rig_free(r);
 }
 
-static void a_stop_does_not_soften_an_abort(void) {
+static void a_stop_does_not_replace_an_abort(void) {
     rig *r = rig_make(0, 1, 0, 64);
     r->drain_frames = 1000;
     rig_start(r);
@@ -244,7 +245,7 @@ static void a_request_in_any_other_state_does_nothing(void) {
     vc_engine_stop(r->engine);
     rig_cycle(r, 64);
     CHECK_INT(vc_engine_state(r->engine), VC_IDLE);
-    rig_start(r); /* forgets it */
+    rig_start(r); /* rig_start removes the request */
     CHECK_INT(rig_cycle(r, 64), 64);
     vc_engine_abort(r->engine);
     rig_cycle(r, 64);
@@ -260,7 +261,7 @@ static void a_request_in_any_other_state_does_nothing(void) {
     rig_free(r);
 }
 
-static void a_finished_stream_starts_anew(void) {
+static void a_finished_stream_can_start_again(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         const placement *p = &PLACEMENTS[i];
         rig *r = rig_of(p);
@@ -274,7 +275,8 @@ static void a_finished_stream_starts_anew(void) {
         r->made = 0;
         r->input_at = r->frame;
         r->heard_frames = 0;
-        r->frame += 5000; /* the device ran on: that is no xrun of the new life */
+        r->frame +=
+            5000; /* the device ran in between, but the next run must not count that as an xrun */
         r->input_at = r->frame;
         uint32_t calls = r->calls;
         rig_start(r);
@@ -291,8 +293,8 @@ static void a_finished_stream_starts_anew(void) {
     }
 }
 
-/* Frames lost at the end of one life are not told to the next one's first block. */
-static void a_new_life_knows_no_old_losses(void) {
+/* Frames lost at the end of one run are not reported in the first block of the next run. */
+static void a_new_run_does_not_report_old_losses(void) {
     rig *r = rig_make(0, 1, 256, 64);
     rig_start(r);
     rig_cycle(r, 64);
@@ -308,18 +310,18 @@ static void a_new_life_knows_no_old_losses(void) {
 }
 
 int main(void) {
-    RUN(the_codes_own_end);
+    RUN(the_code_ends_its_stream);
     RUN(an_input_stream_ends_itself);
     RUN(an_error_silences_its_block);
     RUN(a_stop_ends_after_the_block_and_an_abort_at_once);
-    RUN(finished_means_heard);
+    RUN(a_stream_is_finished_when_its_last_frame_was_heard);
     RUN(draining_nothing_ends_at_once);
     RUN(an_abort_cuts_a_drain_short);
-    RUN(an_abort_overtakes_a_stop);
-    RUN(an_abort_overtakes_the_codes_own_end);
-    RUN(a_stop_does_not_soften_an_abort);
+    RUN(an_abort_ends_a_stop_at_once);
+    RUN(an_abort_ends_the_codes_own_end_at_once);
+    RUN(a_stop_does_not_replace_an_abort);
     RUN(a_request_in_any_other_state_does_nothing);
-    RUN(a_finished_stream_starts_anew);
-    RUN(a_new_life_knows_no_old_losses);
+    RUN(a_finished_stream_can_start_again);
+    RUN(a_new_run_does_not_report_old_losses);
     return check_summary();
 }

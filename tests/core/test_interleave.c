@@ -1,10 +1,10 @@
-/* Interleaving, with what this processor has, and with what every processor has. */
+/* Interleaving with the instructions of this processor, and with those of every processor. */
 #include "check.h"
 #include "interleave.h"
 
 #include <math.h>
 
-/* Once more, without the instructions that are asked for while it runs. */
+/* Includes the source again, without the instructions whose presence is checked at run time. */
 #define VC_ONLY_WHAT_EVERY_PROCESSOR_HAS
 #define vc_interleave_group plain_group
 #define vc_interleave plain_interleave
@@ -33,13 +33,13 @@ static void clear(void) {
     }
 }
 
-/* Which samples are written, and that no others are. */
+/* Checks that the right samples are written, and no others. */
 static void check_one(bool plain, uint32_t count, ptrdiff_t stride, uint32_t frames, bool back) {
     float *starts[8];
     const float *sources[8];
     clear();
     for (uint32_t c = 0; c < count; c++) {
-        sources[c] = starts[c] = planar[c] + GUARD - c; /* no two of them aligned alike */
+        sources[c] = starts[c] = planar[c] + GUARD - c; /* every array has a different alignment */
     }
     float *first = mixed + GUARD * STRIDE + 1;
     for (uint32_t f = 0; f < frames; f++) {

@@ -1,4 +1,4 @@
-/* CoreAudio's IOProc: from AudioBuffers and AudioTimeStamps to a cycle and back. */
+/* CoreAudio's IOProc: conversion of AudioBuffers and AudioTimeStamps to a cycle and back. */
 #include "check.h"
 #include "ioproc.h"
 
@@ -14,7 +14,7 @@
 
 enum { FRAMES = 64, MOST_BUFFERS = 8, MOST_CHANNELS = 16 };
 
-/* What one cycle of the engine saw. */
+/* The last cycle that the engine got. */
 static vc_cycle seen;
 static uint32_t calls;
 static float denormal, scaled; /* a denormal result, and a normal one of a denormal operand */
@@ -24,7 +24,9 @@ static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     (void)engine;
     seen = *cycle;
     calls++;
-    volatile float tiny = 1e-39f, one = 1.0f; /* else the compiler knows the product */
+    volatile float
+        tiny = 1e-39f,
+        one = 1.0f; /* volatile, because the compiler would otherwise compute the product itself */
     denormal = tiny * one;
     scaled = tiny * 0x1p100f;
     for (uint32_t c = 0; c < cycle->output.channels; c++) {
@@ -41,7 +43,7 @@ static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     return cycle->frames;
 }
 
-/* Several buffers, as one device's direction has them. */
+/* Several buffers of one direction of a device. */
 typedef struct buffers {
     union {
         AudioBufferList list;
@@ -83,7 +85,7 @@ static void call(vc_ioproc *ioproc, AudioBufferList *output) {
     CHECK_INT(vc_ioproc_run(1, &now, NULL, NULL, output, &out, ioproc), 0);
 }
 
-static void one_buffer_goes_through_as_it_lies(void) {
+static void one_buffer_is_used_in_place(void) {
     static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
     static buffers b;
     AudioBufferList *list = make(&b, 1, (uint32_t[]){2}, FRAMES);
@@ -97,7 +99,7 @@ static void one_buffer_goes_through_as_it_lies(void) {
     vc_ioproc_free(ioproc);
 }
 
-static void rest_of_the_channels_is_silent(void) {
+static void channels_that_are_not_mapped_are_silent(void) {
     static const vc_ioproc_channel map[] = {{1, 1}, {0, 0}};
     static buffers b;
     AudioBufferList *list = make(&b, 3, (uint32_t[]){1, 4, 2}, FRAMES);
@@ -164,7 +166,7 @@ static void buffers_without_memory(void) {
     vc_ioproc_counts counts;
     vc_ioproc_count(ioproc, &counts);
     CHECK(counts.oddities & VC_ODD_LAYOUT);
-    call(ioproc, NULL); /* no list at all */
+    call(ioproc, NULL); /* no list of buffers at all */
     vc_ioproc_free(ioproc);
 }
 
@@ -179,7 +181,8 @@ static void times_count_only_with_their_flags(void) {
     CHECK_INT(seen.output_time.host_ns, 17500000 + 2083333);
     AudioTimeStamp now = stamp(1000, 5000000, 3), out = stamp(1600, 0, 1);
     vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
-    CHECK_INT(seen.output_time.host_ns, 17500000 + 2083333); /* derived: the same */
+    CHECK_INT(seen.output_time.host_ns,
+              17500000 + 2083333); /* computed from the other time stamp, so it is the same */
     out = stamp(NAN, 0, 1);
     vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
     CHECK_INT(seen.output_time.valid, 0);
@@ -192,7 +195,7 @@ static void times_count_only_with_their_flags(void) {
     vc_ioproc_free(ioproc);
 }
 
-/* What comes in was at the connector before CoreAudio has it, what goes out will be there later. */
+/* Input was at the connector before CoreAudio had it. Output will be at the connector later. */
 static void latencies_are_counted_away_from_now(void) {
     static const vc_ioproc_channel map[] = {{0, 0}};
     static buffers in, out;
@@ -249,7 +252,7 @@ static void *io_thread(void *user) {
     return NULL;
 }
 
-/* Rounding, NaN and what overflows raise signals where a client's thread asks for them. */
+/* Rounding, NaN and overflow raise signals on a thread whose client has unmasked the exceptions. */
 static void no_time_stamp_faults_while_exceptions_are_unmasked(void) {
 #if defined(__x86_64__)
     static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};
@@ -284,7 +287,7 @@ static void after_a_detach_no_cycle_has_the_engine(void) {
     } while (counts.cycles == 0);
     for (int i = 0; i < 2000; i++) {
         CHECK(vc_port_detach(vc_ioproc_port(ioproc), NULL, INT64_MAX));
-        uint32_t before = calls; /* no race: nobody else writes it now */
+        uint32_t before = calls; /* no race: no other thread writes `calls` now */
         CHECK_INT(calls, before);
         calls = before + 1;
         vc_port_attach(vc_ioproc_port(ioproc), engine);
@@ -298,8 +301,8 @@ static void after_a_detach_no_cycle_has_the_engine(void) {
 }
 
 int main(void) {
-    RUN(one_buffer_goes_through_as_it_lies);
-    RUN(rest_of_the_channels_is_silent);
+    RUN(one_buffer_is_used_in_place);
+    RUN(channels_that_are_not_mapped_are_silent);
     RUN(planar_memory_is_one_array);
     RUN(frames_are_what_the_buffers_hold);
     RUN(buffers_without_memory);

@@ -1,5 +1,5 @@
-/* Devices' memory: which layouts are lent with zero_copy, which are copied, and that no step is
- * made beyond them. */
+/* Layouts of the device's memory: which of them zero_copy lends and which it copies. No access goes
+ * beyond the memory. */
 #include "rig.h"
 
 static const rig_layout LAYOUTS[] = {INTERLEAVED, PLANAR, SPLIT};
@@ -32,14 +32,14 @@ static void every_layout_brings_the_same_frames(void) {
     }
 }
 
-/* Whether the block was the device's own memory. */
+/* Whether the last block was the device's own memory. */
 static bool is_lent(rig_layout layout, uint32_t channels, uint32_t block, uint32_t flags) {
     rig *r = rig_make(channels, channels, block, 64);
     r->layout = layout;
     r->config.flags = flags;
     rig_start(r);
     rig_cycle(r, 64);
-    uint32_t offset = block ? 64 - block : 0; /* of the last block */
+    uint32_t offset = block ? 64 - block : 0; /* offset of the last block */
     ptrdiff_t step = layout == INTERLEAVED ? (ptrdiff_t)channels : 1;
     bool output = r->lent_output == r->memory[1] + (ptrdiff_t)offset * step;
     bool input = r->lent_input == r->memory[0] + (ptrdiff_t)offset * step;
@@ -51,7 +51,7 @@ static bool is_lent(rig_layout layout, uint32_t channels, uint32_t block, uint32
     return output;
 }
 
-static void what_is_lent(void) {
+static void layouts_that_are_lent(void) {
     const uint32_t zero = VC_ENGINE_ZERO_COPY, packed = VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED;
     const uint32_t lend = VC_ENGINE_LEND;
     for (uint32_t block = 0; block <= 16; block += 16) {
@@ -66,7 +66,7 @@ static void what_is_lent(void) {
         CHECK(!is_lent(PLANAR, 2, block, lend));
         CHECK(!is_lent(SPLIT, 2, block, lend));
         CHECK(!is_lent(PLANAR, 2, block, zero | lend));
-        /* One channel without gaps is both. */
+        /* One channel without gaps is both interleaved and planar. */
         CHECK(is_lent(PLANAR, 1, block, packed));
     }
 }
@@ -105,7 +105,7 @@ static void a_block_across_cycles_is_copied_and_counted(void) {
     rig_free(r);
 }
 
-/* A device with a longer buffer than the promised one lends it in pieces. */
+/* A device with a longer cycle than it promised lends its buffer in several pieces. */
 static void a_lent_block_is_never_longer_than_promised(void) {
     rig *r = rig_make(0, 2, 0, 64);
     r->config.flags = VC_ENGINE_ZERO_COPY;
@@ -161,7 +161,7 @@ static void many_channels(void) {
 
 int main(void) {
     RUN(every_layout_brings_the_same_frames);
-    RUN(what_is_lent);
+    RUN(layouts_that_are_lent);
     RUN(one_direction_that_cannot_be_lent_is_copied);
     RUN(a_block_across_cycles_is_copied_and_counted);
     RUN(a_lent_block_is_never_longer_than_promised);

@@ -35,7 +35,7 @@ static void every_frame_is_heard_once_after_the_lead(void) {
     }
 }
 
-static void cycles_may_vary(void) {
+static void cycles_of_varying_length(void) {
     for (int both = 0; both < 2; both++) {
         ahead *a = make(both ? 1 : 0, 1, 50, 100, 200);
         for (uint32_t i = 0; i < 60; i++) {
@@ -64,7 +64,8 @@ static void input_comes_in_whole_blocks(void) {
 /* ---- late ---------------------------------------------------------------------------------------
  */
 
-/* Backwards from frame `last` - 1, ever quieter, then silence. */
+/* The fade-out of a gap: the frames before frame `last`, backwards and ever quieter, then silence.
+ */
 static void check_gap(const float *heard, int64_t last, uint32_t frames) {
     for (uint32_t f = 0; f < frames; f++) {
         double gain = f < FADE ? (double)(FADE - 1 - f) / FADE : 0.0;
@@ -73,16 +74,16 @@ static void check_gap(const float *heard, int64_t last, uint32_t frames) {
     }
 }
 
-static void without_input_what_is_late_is_heard_later(void) {
+static void late_output_is_played_later_without_input(void) {
     ahead *a = make(0, 1, 64, 64, 256);
     run(a, 20, 64);
-    run_alone(a, 9, 64);    /* four of them from the ring */
-    int64_t last = 20 * 64; /* frames made; heard from 256 on */
+    run_alone(a, 9, 64);    /* the ring holds frames for four of them */
+    int64_t last = 20 * 64; /* frames made; they are played from 256 on */
     CHECK_INT(rig_statistics(a->rig).xruns, 1);
     CHECK_INT(rig_statistics(a->rig).lost_frames, 5 * 64);
     CHECK_CODED(rig_heard(a->rig, 256), 1, last, 0);
     check_gap(rig_heard(a->rig, 256 + last), last, 5 * 64);
-    CHECK_INT(xrun_of(a).kind, 0); /* not over yet */
+    CHECK_INT(xrun_of(a).kind, 0); /* the gap is not over yet */
     while (vc_lead_make(a->lead)) {
     }
     int64_t gap_end = a->rig->heard_frames;
@@ -124,11 +125,11 @@ static void a_gap_in_the_middle_of_a_cycle(void) {
     drop(a);
 }
 
-/* The sound comes back while the last of it is still being faded out: both are heard. */
+/* The next sound begins while the fade-out of the gap is still running, so both are added. */
 static void a_gap_that_is_shorter_than_its_fade(void) {
     ahead *a = make(0, 1, 64, 64, 256);
     run(a, 20, 64);
-    run_alone(a, 5, 64); /* four of them from the ring */
+    run_alone(a, 5, 64); /* the ring holds frames for four of them */
     int64_t last = 20 * 64, gap_end = 256 + last + 64;
     CHECK_INT(rig_statistics(a->rig).lost_frames, 64);
     check_gap(rig_heard(a->rig, 256 + last), last, 64);
@@ -145,18 +146,20 @@ static void a_gap_that_is_shorter_than_its_fade(void) {
     drop(a);
 }
 
-static void with_input_the_delay_stays(void) {
+static void with_input_a_gap_does_not_change_the_delay(void) {
     for (uint32_t alone = 5; alone < 40; alone += 3) { /* the ring of input is full after 9 */
         ahead *a = make(1, 1, 64, 64, 256);
         run(a, 20, 64);
         run_alone(a, alone, 64);
-        int64_t heard = 20 * 64; /* input up to there was made, and is heard up to + 256 */
+        int64_t heard =
+            20 *
+            64; /* input up to this frame was processed, and is played up to this frame + 256 */
         CHECK_CODED(rig_heard(a->rig, 256), 1, heard, 0);
         vc_statistics counted = rig_statistics(a->rig);
         CHECK_INT(counted.xruns, 1);
         CHECK_INT(counted.lost_frames, (alone - 4) * 64);
         a->rig->input_at = heard;
-        /* The ring holds 1024 frames; what came behind them is not there. */
+        /* The ring holds 1024 frames. Input beyond them was dropped. */
         uint32_t queued = alone * 64 > 1024 ? 1024 : alone * 64;
         for (uint32_t k = 0; k < queued / 64; k++) {
             CHECK(vc_lead_make(a->lead));
@@ -167,7 +170,8 @@ static void with_input_the_delay_stays(void) {
         int64_t at = a->rig->heard_frames;
         run(a, 20, 64);
         CHECK_INT(rig_statistics(a->rig).xruns, 1);
-        /* Made from input frame i, heard at i + 256, also behind what was dropped. */
+        /* Output made from input frame i is played at frame i + 256, also after the dropped input.
+         */
         int64_t hole_end = dropped ? heard + alone * 64 + 256 : 0;
         int64_t from = (at > hole_end ? at : hole_end) + FADE;
         CHECK_CODED(rig_heard(a->rig, from), 1, a->rig->heard_frames - from, from - 256 - dropped);
@@ -180,10 +184,10 @@ static void with_input_the_delay_stays(void) {
     }
 }
 
-static void input_that_finds_no_room_is_counted(void) {
+static void input_without_room_is_counted(void) {
     ahead *a = make(1, 0, 64, 64, 256);
     run(a, 10, 64);
-    run_alone(a, 13, 64); /* eight of them fit */
+    run_alone(a, 13, 64); /* the ring has room for eight of them */
     CHECK_INT(rig_statistics(a->rig).xruns, 1);
     CHECK_INT(rig_statistics(a->rig).lost_frames, 5 * 64);
     for (int k = 0; k < 8; k++) {
@@ -203,7 +207,7 @@ static void input_that_finds_no_room_is_counted(void) {
 static int32_t starving(vc_block *block, void *user) {
     ahead *a = user;
     (void)block;
-    run_alone(a, 8, 64); /* the device goes on while the code is at work */
+    run_alone(a, 8, 64); /* the device continues while the code is running */
     return VC_CONTINUE;
 }
 
@@ -213,7 +217,7 @@ static bool inside(const void *user) {
     return is_inside;
 }
 
-static void the_cause_is_told(void) {
+static void a_gap_is_reported_with_its_cause(void) {
     for (int i = 0; i < 2; i++) {
         ahead *a = make(0, 1, 64, 64, 256);
         vc_lead_config config = {.output_channels = 1,
@@ -242,7 +246,7 @@ static void the_cause_is_told(void) {
     }
 }
 
-static void a_gap_of_the_device_is_told_where_it_was(void) {
+static void frames_lost_by_the_device_are_reported_in_their_block(void) {
     ahead *a = make(1, 1, 64, 64, 256);
     run(a, 10, 64);
     a->rig->frame += 500;
@@ -258,8 +262,8 @@ static void a_gap_of_the_device_is_told_where_it_was(void) {
     drop(a);
 }
 
-/* Cycles of one frame fill the queue of notes long before the ring. */
-static void a_loss_for_which_there_is_no_note_is_told_later_and_once(void) {
+/* Cycles of one frame fill the queue of notes long before they fill the ring. */
+static void a_loss_without_room_for_its_note_is_reported_later_and_once(void) {
     ahead *a = make(1, 0, 64, 64, 256);
     run_alone(a, 192, 1);
     a->rig->frame += 500;
@@ -282,7 +286,7 @@ static void a_loss_for_which_there_is_no_note_is_told_later_and_once(void) {
 /* ---- the end ------------------------------------------------------------------------------------
  */
 
-static void after_a_stop_all_that_was_made_is_heard(void) {
+static void after_the_codes_end_all_its_frames_are_played(void) {
     for (uint32_t valid = 0; valid <= 64; valid += 16) {
         ahead *a = make(0, 1, 64, 64, 256);
         a->rig->act_at = 5;
@@ -316,7 +320,7 @@ static void an_error_ends_at_once(void) {
     }
 }
 
-static void asked_to_stop_it_plays_what_was_made(void) {
+static void a_stop_plays_all_frames_that_are_ready(void) {
     ahead *a = make(0, 1, 64, 64, 256);
     run(a, 10, 64);
     vc_lead_stop(a->lead);
@@ -327,7 +331,7 @@ static void asked_to_stop_it_plays_what_was_made(void) {
     drop(a);
 }
 
-static void asked_to_stop_before_anything_was_made_it_ends_at_once(void) {
+static void a_stop_before_the_first_block_ends_at_once(void) {
     ahead *a = make(0, 1, 64, 64, 256);
     vc_lead_stop(a->lead);
     CHECK(!vc_lead_make(a->lead));
@@ -336,7 +340,7 @@ static void asked_to_stop_before_anything_was_made_it_ends_at_once(void) {
     drop(a);
 }
 
-static void asked_to_stop_it_takes_the_input_that_has_come(void) {
+static void a_stop_processes_the_input_that_has_arrived(void) {
     for (uint32_t outputs = 0; outputs < 2; outputs++) {
         ahead *a = make(1, outputs, 64, 64, 256);
         run(a, 10, 64);
@@ -353,7 +357,7 @@ static void asked_to_stop_it_takes_the_input_that_has_come(void) {
     }
 }
 
-static void it_can_start_again(void) {
+static void a_lead_can_start_again(void) {
     for (int both = 0; both < 2; both++) {
         ahead *a = make(both ? 1 : 0, 1, 64, 64, 256);
         run(a, 10, 64);
@@ -375,21 +379,21 @@ static void it_can_start_again(void) {
 
 int main(void) {
     RUN(every_frame_is_heard_once_after_the_lead);
-    RUN(cycles_may_vary);
+    RUN(cycles_of_varying_length);
     RUN(input_comes_in_whole_blocks);
-    RUN(without_input_what_is_late_is_heard_later);
+    RUN(late_output_is_played_later_without_input);
     RUN(a_gap_in_the_middle_of_a_cycle);
     RUN(a_gap_that_is_shorter_than_its_fade);
-    RUN(with_input_the_delay_stays);
-    RUN(input_that_finds_no_room_is_counted);
-    RUN(the_cause_is_told);
-    RUN(a_gap_of_the_device_is_told_where_it_was);
-    RUN(a_loss_for_which_there_is_no_note_is_told_later_and_once);
-    RUN(after_a_stop_all_that_was_made_is_heard);
+    RUN(with_input_a_gap_does_not_change_the_delay);
+    RUN(input_without_room_is_counted);
+    RUN(a_gap_is_reported_with_its_cause);
+    RUN(frames_lost_by_the_device_are_reported_in_their_block);
+    RUN(a_loss_without_room_for_its_note_is_reported_later_and_once);
+    RUN(after_the_codes_end_all_its_frames_are_played);
     RUN(an_error_ends_at_once);
-    RUN(asked_to_stop_it_plays_what_was_made);
-    RUN(asked_to_stop_before_anything_was_made_it_ends_at_once);
-    RUN(asked_to_stop_it_takes_the_input_that_has_come);
-    RUN(it_can_start_again);
+    RUN(a_stop_plays_all_frames_that_are_ready);
+    RUN(a_stop_before_the_first_block_ends_at_once);
+    RUN(a_stop_processes_the_input_that_has_arrived);
+    RUN(a_lead_can_start_again);
     return check_summary();
 }

@@ -6,8 +6,8 @@
 #include <sched.h>
 #include <string.h>
 
-/* A worker that is late at random moments, and a device that does not wait: every frame comes once
- * and in order, and what is missing was counted. */
+/* The worker is late at random moments, and the device does not wait. Every frame must be played
+ * once and in order, and every missing frame must be counted. */
 typedef struct stress {
     vc_lead *lead;
     uint32_t random;
@@ -110,11 +110,11 @@ static void run_stress(bool both) {
     vc_lead_free(s.lead);
 }
 
-static void one_thread_makes_while_another_plays(void) { run_stress(false); }
-static void the_same_with_input(void) { run_stress(true); }
+static void two_threads_without_input(void) { run_stress(false); }
+static void two_threads_with_input(void) { run_stress(true); }
 
 int main(void) {
-    RUN(one_thread_makes_while_another_plays);
-    RUN(the_same_with_input);
+    RUN(two_threads_without_input);
+    RUN(two_threads_with_input);
     return check_summary();
 }

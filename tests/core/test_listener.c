@@ -1,4 +1,4 @@
-/* CoreAudio's notifications: from any number of threads to one that reads. */
+/* CoreAudio's notifications: from any number of threads to one reader. */
 #include "check.h"
 #include "listener.h"
 
@@ -31,7 +31,7 @@ static void in_order_with_its_address(void) {
     vc_changes_free(changes);
 }
 
-static void what_does_not_fit_is_counted(void) {
+static void changes_without_room_are_counted(void) {
     vc_changes *changes = vc_changes_new(&host);
     vc_change change;
     for (int turn = 0; turn < 3; turn++) {
@@ -76,12 +76,13 @@ static void several_producers(void) {
             if (last) {
                 break;
             }
-            last = atomic_load(&done) == PRODUCERS; /* look once more after the end */
+            last = atomic_load(&done) ==
+                   PRODUCERS; /* reads once more after all producers have ended */
             sched_yield();
             continue;
         }
         CHECK(change.object < PRODUCERS);
-        CHECK(change.selector >= next[change.object]); /* in order, some may be lost */
+        CHECK(change.selector >= next[change.object]); /* in order; some may be lost */
         CHECK(change.scope == change.selector + 1 && change.element == change.selector + 2);
         next[change.object] = change.selector + 1;
         taken++;
@@ -95,7 +96,7 @@ static void several_producers(void) {
 
 int main(void) {
     RUN(in_order_with_its_address);
-    RUN(what_does_not_fit_is_counted);
+    RUN(changes_without_room_are_counted);
     RUN(several_producers);
     return check_summary();
 }

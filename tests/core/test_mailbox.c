@@ -6,7 +6,7 @@
 #include <string.h>
 
 typedef struct value {
-    uint64_t words[17]; /* all the same, or it is torn */
+    uint64_t words[17]; /* all words are equal; otherwise the value is torn */
 } value;
 
 static value value_of(uint64_t number) {
@@ -63,7 +63,7 @@ static void *write_many(void *user) {
     return NULL;
 }
 
-static void none_is_torn_and_none_comes_back(void) {
+static void values_are_never_torn_and_never_older(void) {
     vc_mailbox *mailbox = vc_mailbox_new(sizeof(value), NULL);
     pthread_t writer;
     pthread_create(&writer, NULL, write_many, mailbox);
@@ -80,6 +80,6 @@ static void none_is_torn_and_none_comes_back(void) {
 int main(void) {
     RUN(the_first_value_is_there_at_once);
     RUN(the_newest_value_is_read_and_stays);
-    RUN(none_is_torn_and_none_comes_back);
+    RUN(values_are_never_torn_and_never_older);
     return check_summary();
 }

@@ -1,4 +1,4 @@
-/* Memory for the IO thread: zeroed, aligned, and there before the IO thread touches it. */
+/* Memory for the IO thread is zeroed, aligned, and present before the IO thread touches it. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -26,19 +26,19 @@ static void memory_is_zeroed_and_aligned(void) {
     vc_memory_free(NULL);
 }
 
-static void more_than_there_is_gives_none(void) {
+static void more_memory_than_exists_is_not_allocated(void) {
     CHECK(vc_memory_new(SIZE_MAX / 2, 3) == NULL);
     CHECK(vc_memory_new(SIZE_MAX, 1) == NULL);
 }
 
-/* ThreadSanitizer's own memory for each address is touched at its first use: its faults cannot be
- * told from ours. */
+/* ThreadSanitizer touches memory of its own when an address is first used, so its page faults
+ * cannot be told from ours. */
 #if defined(__linux__) && !defined(__SANITIZE_THREAD__)
 #define COUNTS_FAULTS 1
 #endif
 
 #if defined(COUNTS_FAULTS)
-/* Of this thread: pages that it was the first to touch. */
+/* Page faults of this thread. */
 static long faults(void) {
     struct rusage usage;
     getrusage(RUSAGE_THREAD, &usage);
@@ -48,7 +48,7 @@ static long faults(void) {
 enum { FRAMES = 64, CHANNELS = 2, CYCLES = 3000 };
 static float block_memory[2][FRAMES * CHANNELS];
 
-/* As many cycles as go once through four seconds' ring. */
+/* Runs as many cycles as fill a ring of four seconds once. */
 static long faults_of(vc_process_fn process, void *user, uint32_t inputs, uint32_t outputs) {
     vc_engine_config config = {.input_channels = inputs,
                                .output_channels = outputs,
@@ -69,10 +69,10 @@ static long faults_of(vc_process_fn process, void *user, uint32_t inputs, uint32
                                .channels = channels[i]};
     }
     memset(block_memory, 1, sizeof block_memory);
-    vc_cycle_run(engine, &cycle); /* the code's own pages */
+    vc_cycle_run(engine, &cycle); /* touches the pages of the code itself */
     long before = faults();
     for (int i = 0; i < CYCLES; i++) {
-        cycle.output_time.sample_frames += 2 * FRAMES; /* each cycle has an xrun to remember */
+        cycle.output_time.sample_frames += 2 * FRAMES; /* each cycle has an xrun to store */
         vc_cycle_run(engine, &cycle);
     }
     long seen = faults() - before;
@@ -95,7 +95,7 @@ static int32_t copies(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-/* The worker's part on this thread too: it touches the same rings. */
+/* Runs the worker's side on this thread, too, because it touches the same rings. */
 static int32_t both_sides(vc_block *block, void *user) {
     int32_t result = vc_lead_process(block, user);
     while (vc_lead_make(user)) {
@@ -123,7 +123,7 @@ static void running_ahead_touches_no_new_page(void) {
     vc_memory_free(blocks[1]);
 }
 
-static void touching_leaves_what_is_there(void) {
+static void touching_memory_does_not_change_it(void) {
     enum { BYTES = 1 << 20 };
     char *memory = mmap(NULL, BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     memory[BYTES - 1] = 7;
@@ -143,11 +143,11 @@ static void touching_leaves_what_is_there(void) {
 
 int main(void) {
     RUN(memory_is_zeroed_and_aligned);
-    RUN(more_than_there_is_gives_none);
+    RUN(more_memory_than_exists_is_not_allocated);
 #if defined(COUNTS_FAULTS)
     RUN(recording_touches_no_new_page);
     RUN(running_ahead_touches_no_new_page);
-    RUN(touching_leaves_what_is_there);
+    RUN(touching_memory_does_not_change_it);
 #endif
     return check_summary();
 }

@@ -37,7 +37,7 @@ static void clips_start_and_end_at_their_frame(void) {
     }
 }
 
-static void now_and_the_past_begin_with_the_next_block(void) {
+static void clips_for_now_or_the_past_begin_in_the_next_block(void) {
     static const int64_t starts[] = {VC_CLIP_NOW, VC_CLIP_NOW + 1, -5, 0, 31, 32};
     for (int i = 0; i < 6; i++) {
         bench *b = bench_make(1, false);
@@ -76,7 +76,7 @@ static void loops_join_without_a_seam(void) {
     }
 }
 
-static void for_ever_until_a_stop(void) {
+static void an_endless_loop_plays_until_a_stop(void) {
     bench *b = bench_make(1, true);
     float *data = coded(7, 0);
     vc_clip *clip = vc_clip_from_memory(data, 7, 2, 0, VC_CLIP_NOW, 1.0f);
@@ -234,7 +234,7 @@ static void overlapping_clips_add_up(void) {
     }
 }
 
-static void capacity_is_kept_and_comes_back(void) {
+static void capacity_is_limited_and_regained(void) {
     enum { CAPACITY = 5 };
     bench *b = bench_make(CAPACITY, false);
     float *data = ones(16);
@@ -275,7 +275,7 @@ static void a_scheduled_clip_keeps_the_silence_before_it(void) {
     free(data);
 }
 
-static void nothing_to_play(void) {
+static void a_mixer_without_clips(void) {
     bench *b = bench_make(1, true);
     mix(b, 16);
     CHECK_INT(b->result, VC_STOP);
@@ -315,7 +315,7 @@ static void *mix_for_ever(void *user) {
 
 /* Clips are given, stopped and freed as fast as they come back; AddressSanitizer sees a clip that
  * is touched after that. */
-static void clips_come_and_go(void) {
+static void clips_are_added_and_freed_while_the_mixer_runs(void) {
     io thread = {.mixer = vc_mixer_new(2, 8, false)};
     pthread_t id;
     pthread_create(&id, NULL, mix_for_ever, &thread);
@@ -355,9 +355,9 @@ static void clips_come_and_go(void) {
 
 int main(void) {
     RUN(clips_start_and_end_at_their_frame);
-    RUN(now_and_the_past_begin_with_the_next_block);
+    RUN(clips_for_now_or_the_past_begin_in_the_next_block);
     RUN(loops_join_without_a_seam);
-    RUN(for_ever_until_a_stop);
+    RUN(an_endless_loop_plays_until_a_stop);
     RUN(an_empty_clip_ends_however_often_it_loops);
     RUN(fades_are_straight_and_exactly_as_long_as_asked);
     RUN(a_fade_longer_than_the_clip_ends_with_it);
@@ -365,9 +365,9 @@ int main(void) {
     RUN(a_stop_before_the_start_plays_nothing);
     RUN(a_stop_that_comes_too_late_is_ignored);
     RUN(overlapping_clips_add_up);
-    RUN(capacity_is_kept_and_comes_back);
+    RUN(capacity_is_limited_and_regained);
     RUN(a_scheduled_clip_keeps_the_silence_before_it);
-    RUN(nothing_to_play);
-    RUN(clips_come_and_go);
+    RUN(a_mixer_without_clips);
+    RUN(clips_are_added_and_freed_while_the_mixer_runs);
     return check_summary();
 }

@@ -69,7 +69,7 @@ static bool writes_another_ten(const vc_ring *ring) {
     return true;
 }
 
-static void a_clock_that_may_wait_hears_no_gap(void) {
+static void with_a_wait_function_an_empty_ring_makes_no_gap(void) {
     bench *b = bench_make(1, true);
     vc_ring *ring = vc_ring_new(64, 2);
     vc_clip *clip = vc_clip_from_ring(ring, VC_CLIP_NOW, 1.0f);
@@ -86,7 +86,7 @@ static void a_clock_that_may_wait_hears_no_gap(void) {
 }
 
 /* "Playing: at least one frame was mixed", and the start is that of the first frame. */
-static void a_ring_that_is_late_starts_late(void) {
+static void a_clip_starts_when_its_ring_has_frames(void) {
     bench *b = bench_make(1, false);
     vc_ring *ring = vc_ring_new(64, 2);
     vc_clip *clip = vc_clip_from_ring(ring, 4, 1.0f);
@@ -105,7 +105,7 @@ static void a_ring_that_is_late_starts_late(void) {
 }
 
 /* A stop does not wait for a reader that is stuck, and the stream ends at the fade's end. */
-static void a_stop_of_a_starved_ring_takes_its_time_and_no_more(void) {
+static void a_stop_of_a_starved_ring_ends_after_its_fade(void) {
     static const uint32_t fades[] = {0, 1, 10, 16, 20, 33};
     for (int i = 0; i < 6; i++) {
         bench *b = bench_make(1, true);
@@ -129,8 +129,8 @@ static void a_stop_of_a_starved_ring_takes_its_time_and_no_more(void) {
 int main(void) {
     RUN(a_ring_ends_at_its_last_frame);
     RUN(a_starved_ring_is_silence_and_counted);
-    RUN(a_clock_that_may_wait_hears_no_gap);
-    RUN(a_ring_that_is_late_starts_late);
-    RUN(a_stop_of_a_starved_ring_takes_its_time_and_no_more);
+    RUN(with_a_wait_function_an_empty_ring_makes_no_gap);
+    RUN(a_clip_starts_when_its_ring_has_frames);
+    RUN(a_stop_of_a_starved_ring_ends_after_its_fade);
     return check_summary();
 }

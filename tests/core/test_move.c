@@ -1,19 +1,19 @@
-/* An engine goes on with another device: no frame of the user's code is missing or repeated, what
- * was lost in between is counted exactly, and no time goes back. Another run keeps the same time
- * line. */
+/* An engine continues with another device. No frame of the user's code is missing or repeated, the
+ * frames lost in between are counted exactly, and no time goes back. Another run continues the same
+ * time line. */
 #include "rig.h"
 
 enum { CYCLE = 64 };
 static const double RATE = 48000.0;
 
-/* A device with a time line of its own. */
+/* A device with its own time line. */
 typedef struct device {
     uint32_t channels[2];
     uint32_t frames;
-    int64_t frame;         /* its sample time */
-    int64_t now;           /* the world's, in frames: what host times are made of */
+    int64_t frame;         /* sample time of the device */
+    int64_t now;           /* host time, in frames */
     int64_t latency;       /* each way, frames */
-    uint32_t unknown;      /* VC_TIME_*: which times it does not tell */
+    uint32_t unknown;      /* VC_TIME_*: the times that it does not report */
     float heard[4 * 4096]; /* interleaved */
     uint32_t heard_frames;
 } device;
@@ -64,7 +64,8 @@ static void move(rig *r, const device *d, const uint32_t *input_map, const uint3
     CHECK(vc_engine_move(r->engine, &to));
 }
 
-/* Times never go back, and one direction goes on by the block and what was lost before it. */
+/* Times never go back. From block to block, each direction advances by the block and the frames
+ * lost before it. */
 static void check_times(const rig *r) {
     for (uint32_t i = 1; i < r->calls; i++) {
         const vc_block *before = &r->blocks[i - 1], *block = &r->blocks[i];
@@ -80,7 +81,7 @@ static void check_times(const rig *r) {
     }
 }
 
-static void what_was_lost_is_counted_exactly(void) {
+static void lost_frames_are_counted_exactly(void) {
     static const uint32_t blocks[] = {0, 16, 100, 257};
     static const int64_t aways[] = {0, 1, 480, 48000};
     for (int i = 0; i < 16; i++) {
@@ -97,7 +98,7 @@ static void what_was_lost_is_counted_exactly(void) {
         for (int c = 0; c < 5; c++) {
             cycle(r, &two);
         }
-        /* The new device's latency is longer: that, too, is silence at the ear. */
+        /* The new device's latency is longer. The difference is also silence that is heard. */
         CHECK_INT(rig_statistics(r).lost_frames, away + 200);
         CHECK_INT(rig_statistics(r).xruns, 1);
         CHECK_CODED(one.heard, 2, one.heard_frames, 0);
@@ -127,14 +128,14 @@ static void a_time_that_went_back_is_not_followed(void) {
     rig_free(r);
 }
 
-static void moving_again_and_again(void) {
+static void repeated_moves(void) {
     rig *r = rig_make(0, 2, 0, CYCLE);
     rig_start(r);
     int64_t heard = 0, now = 0;
     for (int i = 0; i < 10; i++) {
         device d = {.channels = {0, 2}, .frames = CYCLE, .frame = -1000 * i, .now = now};
         move(r, &d, NULL, BOTH);
-        move(r, &d, NULL, BOTH); /* the first try to start it failed */
+        move(r, &d, NULL, BOTH); /* the first attempt to start it has failed */
         cycle(r, &d);
         cycle(r, &d);
         CHECK_CODED(d.heard, 2, d.heard_frames, heard);
@@ -175,7 +176,7 @@ static int32_t ones(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-static void channels_that_are_not_there(void) {
+static void channels_without_a_counterpart_are_silent(void) {
     float seen[3] = {0};
     rig *r = rig_make(3, 3, 0, CYCLE);
     r->config.process = ones;
@@ -217,7 +218,7 @@ static void blocks_stay_as_long_as_they_were(void) {
     rig_free(r);
 }
 
-/* Ends a run. The device then stands still for `away` frames of the world's time. */
+/* Ends a run. Then `away` frames of host time pass while the device does not run. */
 static void end_run(rig *r, device *d, int64_t away) {
     vc_engine_abort(r->engine);
     cycle(r, d);
@@ -225,8 +226,8 @@ static void end_run(rig *r, device *d, int64_t away) {
     d->now += away;
 }
 
-/* The block `first` is so many frames after the one before, and its cycle so many after that one's.
- */
+/* Checks that block `first` is `frames` after the block before, and that its cycle is `cycles`
+ * frames after that block's cycle. */
 static void check_later(const rig *r, uint32_t first, int64_t frames, int64_t cycles) {
     const vc_block *before = &r->blocks[first - 1], *block = &r->blocks[first];
     CHECK_INT(block->now.sample_frames - before->now.sample_frames, cycles);
@@ -247,7 +248,8 @@ static void another_run_goes_on_by_the_host_time(void) {
         r->input_at = d.frame;
         rig_start(r);
         cycle(r, &d);
-        CHECK_INT(r->blocks[0].now.sample_frames, 1000); /* the first run has the device's own */
+        CHECK_INT(r->blocks[0].now.sample_frames,
+                  1000); /* the first run has the device's own sample times */
         for (int run = 1; run < 4; run++) {
             end_run(r, &d, away);
             d.frame = i % KINDS == STOOD_STILL  ? d.frame
@@ -307,7 +309,7 @@ static void another_run_begins_on_another_device(void) {
     move(r, &two, NULL, BOTH);
     cycle(r, &two);
     CHECK_INT(r->blocks[1].output_time.sample_frames, 5000 + 2 * CYCLE + 480);
-    CHECK_INT(rig_statistics(r).lost_frames, 0); /* nothing ran that could have lost them */
+    CHECK_INT(rig_statistics(r).lost_frames, 0); /* no device ran that could have lost frames */
     end_run(r, &two, 100);
     two.frame = 0;
     rig_start(r);
@@ -318,11 +320,11 @@ static void another_run_begins_on_another_device(void) {
 }
 
 int main(void) {
-    RUN(what_was_lost_is_counted_exactly);
+    RUN(lost_frames_are_counted_exactly);
     RUN(a_time_that_went_back_is_not_followed);
-    RUN(moving_again_and_again);
+    RUN(repeated_moves);
     RUN(duplex_times_go_on_in_both_directions);
-    RUN(channels_that_are_not_there);
+    RUN(channels_without_a_counterpart_are_silent);
     RUN(blocks_stay_as_long_as_they_were);
     RUN(another_run_goes_on_by_the_host_time);
     RUN(another_run_without_host_times_goes_on_with_the_next_frame);

@@ -1,4 +1,4 @@
-/* A native function that is exchanged while it plays. */
+/* A native function is exchanged while it plays. */
 #include "rig.h"
 
 #include <pthread.h>
@@ -19,7 +19,7 @@ static int32_t end(float *output, const float *input, uint32_t frames, const vc_
     return VC_STOP;
 }
 
-/* What one block of it is: the same in every frame. */
+/* The value of one block, which is the same in every frame. */
 static float block_of(vc_slot *slot, int32_t *result) {
     float out[16] = {0};
     vc_block block = {.output = {out, 1, 1, NULL, 1, 0}, .frames = 16, .valid_frames = 16};
@@ -33,7 +33,7 @@ static float block_of(vc_slot *slot, int32_t *result) {
     return out[0];
 }
 
-static void the_next_block_is_the_other_functions(void) {
+static void a_swap_takes_effect_in_the_next_block(void) {
     float one = 1.0f, two = 2.0f;
     vc_slot *slot = vc_slot_new(&(vc_native){play_user, &one}, NULL);
     CHECK_NEAR(block_of(slot, NULL), 1, 0);
@@ -67,7 +67,7 @@ static void parameters_are_its_user(void) {
 
 enum { SWAPS = 100000, KEPT = 8 };
 
-/* Exchanges as fast as it can, and frees what the functions before have used. */
+/* Exchanges the function as fast as possible, and frees the data of earlier functions. */
 static void *swap_many(void *user) {
     vc_slot *slot = user;
     float *kept[KEPT] = {NULL};
@@ -90,7 +90,7 @@ static void *swap_many(void *user) {
     return NULL;
 }
 
-static void what_is_over_can_be_freed(void) {
+static void data_of_earlier_functions_can_be_freed(void) {
     float first = 0.0f, last = 0.0f;
     vc_slot *slot = vc_slot_new(&(vc_native){play_user, &first}, NULL);
     pthread_t control;
@@ -105,8 +105,8 @@ static void what_is_over_can_be_freed(void) {
 }
 
 int main(void) {
-    RUN(the_next_block_is_the_other_functions);
+    RUN(a_swap_takes_effect_in_the_next_block);
     RUN(parameters_are_its_user);
-    RUN(what_is_over_can_be_freed);
+    RUN(data_of_earlier_functions_can_be_freed);
     return check_summary();
 }

@@ -1,4 +1,4 @@
-/* An engine is attached to an IO thread and detached from it. */
+/* Attaching an engine to an IO thread, and detaching it. */
 #include "check.h"
 #include "port.h"
 
@@ -75,7 +75,7 @@ static void channels_that_are_equally_far_apart_are_one_memory(void) {
     }
 }
 
-static void a_counter_counts(void) {
+static void counters_of_a_port(void) {
     _Atomic uint64_t counter = 5;
     vc_port_count(&counter, 1);
     vc_port_count(&counter, 10);
@@ -160,7 +160,7 @@ int main(void) {
     RUN(the_attached_engine_is_called_from_the_next_cycle_on);
     RUN(a_detach_in_a_cycle_that_does_not_end_attaches_the_engine_again);
     RUN(channels_that_are_equally_far_apart_are_one_memory);
-    RUN(a_counter_counts);
+    RUN(counters_of_a_port);
     RUN(in_a_cycle_no_arithmetic_faults_and_denormals_are_zero);
     RUN(after_a_detach_no_cycle_uses_the_engine);
     return check_summary();

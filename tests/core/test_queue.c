@@ -26,7 +26,7 @@ static bool is_whole(const message *m, uint32_t number) {
 }
 
 static void full_and_empty(void) {
-    vc_queue *queue = vc_queue_new(5, sizeof(message)); /* 8 */
+    vc_queue *queue = vc_queue_new(5, sizeof(message)); /* rounded up to 8 */
     message m;
     CHECK(!vc_queue_pop(queue, &m));
     for (uint32_t turn = 0; turn < 5; turn++) {
@@ -54,7 +54,9 @@ static void one_message(void) {
     vc_queue_free(queue);
 }
 
-static void more_than_it_can_hold_is_not_made(void) { CHECK(vc_queue_new(UINT32_MAX, 8) == NULL); }
+static void a_queue_that_is_too_large_is_not_made(void) {
+    CHECK(vc_queue_new(UINT32_MAX, 8) == NULL);
+}
 
 enum { MESSAGES = 200000 };
 
@@ -84,7 +86,7 @@ static void two_threads(void) {
 int main(void) {
     RUN(full_and_empty);
     RUN(one_message);
-    RUN(more_than_it_can_hold_is_not_made);
+    RUN(a_queue_that_is_too_large_is_not_made);
     RUN(two_threads);
     return check_summary();
 }

@@ -1,10 +1,10 @@
-/* A block's input into a ring. */
+/* The recorder: input of blocks into a ring. */
 #include "check.h"
 #include "voicecoil.h"
 
 #include <stdlib.h>
 
-/* One call of the recorder with index-coded input that begins at `first`, after a loss. */
+/* Calls the recorder once, after a loss, with index-coded input that begins at `first`. */
 static int32_t record_after(vc_recorder *recorder, uint32_t lost, uint32_t channels,
                             uint32_t frames, int64_t first) {
     float *input = malloc((size_t)frames * channels * sizeof(float));
@@ -62,25 +62,25 @@ static void the_limit_is_exact(void) {
         CHECK_CODED(out, 1, (int64_t)limit, 0);
         CHECK(vc_ring_finished(ring));
         CHECK_INT(vc_recorder_frames(recorder), limit);
-        CHECK_INT(record(recorder, 1, 16, 0), VC_STOP); /* asked again: nothing more */
+        CHECK_INT(record(recorder, 1, 16, 0), VC_STOP); /* a further call records nothing */
         CHECK_INT(vc_ring_readable(ring), 0);
         vc_recorder_free(recorder);
         vc_ring_free(ring);
     }
 }
 
-static void what_finds_no_room_is_counted(void) {
+static void frames_without_room_are_counted(void) {
     float out[64];
     vc_ring *ring = vc_ring_new(32, 1);
     vc_recorder *recorder = vc_recorder_new(ring, 100);
     CHECK_INT(record(recorder, 1, 20, 0), VC_CONTINUE);
-    CHECK_INT(record(recorder, 1, 20, 20), VC_CONTINUE); /* 12 fit */
+    CHECK_INT(record(recorder, 1, 20, 20), VC_CONTINUE); /* 12 frames fit */
     CHECK_INT(vc_recorder_overflow_frames(recorder), 8);
-    CHECK_INT(record(recorder, 1, 20, 40), VC_CONTINUE); /* none fits */
+    CHECK_INT(record(recorder, 1, 20, 40), VC_CONTINUE); /* no frame fits */
     CHECK_INT(vc_recorder_overflow_frames(recorder), 28);
     CHECK_INT(vc_ring_read(ring, out, 64), 32);
     CHECK_CODED(out, 1, 32, 0);
-    CHECK_INT(record(recorder, 1, 64, 60), VC_STOP); /* what was lost counts for the limit */
+    CHECK_INT(record(recorder, 1, 64, 60), VC_STOP); /* lost frames count for the limit, too */
     CHECK_INT(vc_recorder_frames(recorder), 100);
     CHECK_INT(vc_recorder_overflow_frames(recorder), 36);
     CHECK_INT(vc_ring_read(ring, out, 64), 32);
@@ -117,16 +117,16 @@ static void check_gap(const taken *t, uint64_t position, uint64_t frames, uint32
     CHECK_INT(gap.cause, cause);
 }
 
-static void losses_are_told_with_their_positions(void) {
+static void losses_are_pushed_with_their_positions(void) {
     float out[64];
     vc_gap none;
     taken t = take_new(32, 8, 0, false);
     CHECK_INT(record(t.recorder, 1, 20, 0), VC_CONTINUE);
     CHECK_INT(record_after(t.recorder, 7, 1, 10, 27), VC_CONTINUE);
     check_gap(&t, 20, 7, VC_GAP_DEVICE);
-    CHECK_INT(record(t.recorder, 1, 20, 37), VC_CONTINUE); /* 2 fit */
+    CHECK_INT(record(t.recorder, 1, 20, 37), VC_CONTINUE); /* 2 frames fit */
     CHECK_INT(record_after(t.recorder, 5, 1, 20, 62), VC_CONTINUE);
-    CHECK(!vc_queue_pop(t.gaps, &none)); /* no frames have followed yet */
+    CHECK(!vc_queue_pop(t.gaps, &none)); /* no frames have followed the loss yet */
     CHECK_INT(vc_ring_read(t.ring, out, 64), 32);
     CHECK_CODED(out, 1, 20, 0);
     CHECK_CODED(out + 20, 1, 12, 27);
@@ -142,7 +142,7 @@ static void losses_are_told_with_their_positions(void) {
     take_free(&t);
 }
 
-static void losses_that_find_a_full_queue_are_told_later(void) {
+static void losses_without_room_in_the_queue_are_pushed_later(void) {
     float out[64];
     taken t = take_new(64, 1, 0, false);
     CHECK_INT(record_after(t.recorder, 1, 1, 8, 0), VC_CONTINUE);
@@ -170,7 +170,7 @@ static void lost_frames_count_for_the_limit(void) {
     take_free(&t);
 }
 
-static void the_first_loss_can_end_it(void) {
+static void the_first_loss_can_end_the_recording(void) {
     taken t = take_new(64, 8, 0, true);
     CHECK_INT(record(t.recorder, 1, 16, 0), VC_CONTINUE);
     CHECK_INT(record_after(t.recorder, 3, 1, 16, 0), VC_STOP);
@@ -186,12 +186,12 @@ static void the_first_loss_can_end_it(void) {
 }
 
 int main(void) {
-    RUN(losses_are_told_with_their_positions);
-    RUN(losses_that_find_a_full_queue_are_told_later);
+    RUN(losses_are_pushed_with_their_positions);
+    RUN(losses_without_room_in_the_queue_are_pushed_later);
     RUN(lost_frames_count_for_the_limit);
-    RUN(the_first_loss_can_end_it);
+    RUN(the_first_loss_can_end_the_recording);
     RUN(frames_come_in_order);
     RUN(the_limit_is_exact);
-    RUN(what_finds_no_room_is_counted);
+    RUN(frames_without_room_are_counted);
     return check_summary();
 }

@@ -26,7 +26,7 @@ static void capacity_is_a_power_of_two(void) {
     vc_ring_free(NULL);
 }
 
-/* "Holds at least `frames`", or there is none. */
+/* If a ring cannot hold `frames` frames, none is made. */
 static void a_ring_that_cannot_hold_as_much_is_not_made(void) {
     CHECK(vc_ring_new(UINT32_MAX, 2) == NULL);
     CHECK(vc_ring_new((1u << 31) + 1u, 1) == NULL);
@@ -45,7 +45,7 @@ static void every_slot_is_used(void) {
     vc_ring_free(ring);
 }
 
-/* Every chunk size from every position, across the wrap. */
+/* Every chunk size from every position, also across the end of the memory. */
 static void slices_around_the_wrap(void) {
     for (uint32_t start = 0; start < 8; start++) {
         for (uint32_t chunk = 1; chunk <= 8; chunk++) {
@@ -76,7 +76,7 @@ static void slices_around_the_wrap(void) {
     }
 }
 
-static void what_is_not_committed_is_not_there(void) {
+static void uncommitted_frames_are_not_readable(void) {
     vc_slices slices;
     vc_ring *ring = vc_ring_new(8, 1);
     CHECK_INT(vc_ring_reserve(ring, 8, &slices), 8);
@@ -114,7 +114,7 @@ static void *produce(void *user) {
     float chunk[CHUNK * 2];
     uint32_t size = 1;
     for (int64_t made = 0; made < FRAMES;) {
-        size = size * 37 % 49; /* 1..48, never 0: 49 is no divisor of what it multiplies */
+        size = size * 37 % 49; /* 1..48, never 0, because 49 does not divide the product */
         uint32_t wanted = FRAMES - made < size ? (uint32_t)(FRAMES - made) : size;
         if (size & 1u) {
             fill(chunk, 2, wanted, made);
@@ -134,7 +134,7 @@ static void *produce(void *user) {
     return NULL;
 }
 
-/* A third thread may look: what it sees is possible. */
+/* A third thread may read the ring's numbers. It must see only possible values. */
 static void *look(void *user) {
     vc_ring *ring = user;
     intptr_t wrong = 0;
@@ -174,7 +174,7 @@ int main(void) {
     RUN(a_ring_that_cannot_hold_as_much_is_not_made);
     RUN(every_slot_is_used);
     RUN(slices_around_the_wrap);
-    RUN(what_is_not_committed_is_not_there);
+    RUN(uncommitted_frames_are_not_readable);
     RUN(the_end_comes_after_the_last_frame);
     RUN(two_threads_and_an_onlooker);
     return check_summary();

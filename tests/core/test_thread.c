@@ -1,4 +1,4 @@
-/* Threads: names, priorities, and the guard against those that spin. */
+/* Threads: names, priorities, and the guard against threads that spin. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static vc_thread thread;
-static _Atomic int stage; /* what the other thread may do; what it has done */
+static _Atomic int stage; /* what the other thread may do next, or has done */
 static char name[16];
 static int policy_inside, level_inside;
 
@@ -29,7 +29,7 @@ static void wait_for(int wanted) {
     CHECK_INT(atomic_load(&stage), wanted);
 }
 
-/* As the system has it: the C library remembers what it was told itself. */
+/* Asks the system, because the C library remembers its own calls. */
 static int policy_now(int *level) {
     struct sched_param parameters = {0};
     sched_getparam(0, &parameters);
@@ -47,7 +47,7 @@ static void *body(void *urgent) {
     return NULL;
 }
 
-/* Whether this process may have the priority at all. */
+/* Whether this process may use the priority. */
 static bool may(void) {
     struct sched_param parameters = {.sched_priority = VC_WORKER_PRIORITY}, none = {0};
     bool can = pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters) == 0;
@@ -82,7 +82,7 @@ static void a_thread_is_named_and_has_its_priority(void) {
     }
 }
 
-/* Until the guard has made it an ordinary thread; at most 20 s of computing. */
+/* Computes until the guard has lowered this thread; at most for 20 s. */
 static void *spins(void *unused) {
     (void)unused;
     vc_thread_begin(&thread, "spins", true);
@@ -97,7 +97,7 @@ static void *spins(void *unused) {
     return NULL;
 }
 
-/* The same with pauses, which are too short for the others to get anywhere. */
+/* The same with pauses that are too short for other threads to make progress. */
 static void *hardly_pauses(void *unused) {
     (void)unused;
     vc_thread_begin(&thread, "hardly pauses", true);
@@ -118,7 +118,7 @@ static void *hardly_pauses(void *unused) {
 
 static void is_lowered(void *(*function)(void *)) {
     if (!may()) {
-        return; /* then there is nothing to lower */
+        return; /* the process may not use the priority, so there is nothing to lower */
     }
     CHECK(vc_thread_guard(0));
     pthread_t handle;
@@ -130,14 +130,14 @@ static void is_lowered(void *(*function)(void *)) {
     pthread_join(handle, NULL);
     struct rlimit limit;
     getrlimit(RLIMIT_RTTIME, &limit);
-    CHECK(limit.rlim_cur <= VC_SPIN_NS / 1000); /* the guard stands as before */
+    CHECK(limit.rlim_cur <= VC_SPIN_NS / 1000); /* the soft limit is set again */
 }
 
 static void a_thread_that_spins_is_made_an_ordinary_one(void) { is_lowered(spins); }
 
 static void a_thread_that_hardly_pauses_is_made_an_ordinary_one(void) { is_lowered(hardly_pauses); }
 
-/* Lowered for once, and then with pauses that are long enough. */
+/* Spins until it is lowered, and then makes pauses that are long enough. */
 static void *spins_once(void *unused) {
     (void)unused;
     vc_thread_begin(&thread, "spins once", true);
@@ -187,7 +187,7 @@ static void an_ordinary_thread_leaves_the_programs_timers_alone(void) {
     for (int i = 0; i < 3; i++) {
         CHECK_INT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timers[i]), 0);
     }
-    CHECK_INT(timers[0], 0); /* else this test sees nothing */
+    CHECK_INT(timers[0], 0); /* otherwise this test cannot find anything */
     pthread_t handle;
     begin(false, body, &handle);
     wait_for(1);
@@ -212,8 +212,8 @@ static void *looks_at_its_signals(void *urgent) {
     return NULL;
 }
 
-/* Threads inherit what their creator blocks, and many programs block all signals but in one thread.
- */
+/* A thread inherits the signals that its creator blocks, and many programs block all signals on all
+ * threads but one. */
 static void the_guards_signal_reaches_a_thread_whose_creator_blocks_it(void) {
     CHECK(vc_thread_guard(0));
     sigset_t all, kept;
@@ -223,13 +223,13 @@ static void the_guards_signal_reaches_a_thread_whose_creator_blocks_it(void) {
         pthread_t handle;
         begin(urgent, looks_at_its_signals, &handle);
         pthread_join(handle, NULL);
-        CHECK_INT(policy_inside, !urgent); /* only a thread that may be raised needs it */
-        CHECK(level_inside);               /* the others stay as they are */
+        CHECK_INT(policy_inside, !urgent); /* only a thread that may be raised needs the signal */
+        CHECK(level_inside);               /* all other signals stay blocked */
     }
     pthread_sigmask(SIG_SETMASK, &kept, NULL);
 }
 
-/* The child of a fork has a copy of the table, and none of the threads. */
+/* The child of a fork has a copy of the table but none of the threads. */
 static void a_forked_child_does_not_lower_its_parents_threads(void) {
     if (!may()) {
         return;
@@ -240,7 +240,7 @@ static void a_forked_child_does_not_lower_its_parents_threads(void) {
     wait_for(1);
     pid_t child = fork();
     if (child == 0) {
-        raise(SIGXCPU); /* as from RLIMIT_CPU, which children inherit */
+        raise(SIGXCPU); /* as RLIMIT_CPU does, which children inherit */
         _exit(vc_thread_guard(0) && raise(SIGXCPU) == 0 ? 0 : 1);
     }
     int status = -1;

@@ -1,4 +1,4 @@
-/* Histograms, and the newest xruns, read while they are written. */
+/* Histograms and the newest xruns, also read while they are written. */
 #include "histogram.h"
 #include "rig.h"
 
@@ -41,7 +41,7 @@ static int32_t slow(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-/* Cycles of 48 frames by the moving clock; the code takes `*takes_ns`. */
+/* An engine with cycles of 48 frames on a clock that the test moves. The code takes `*takes_ns`. */
 static rig *slow_rig(int64_t *takes_ns) {
     now_ns = 1000000000;
     rig *r = rig_make(0, 1, 0, 48);
@@ -56,7 +56,8 @@ static rig *slow_rig(int64_t *takes_ns) {
 static void margin_and_jitter_are_counted(void) {
     int64_t takes_ns = 100000;
     rig *r = slow_rig(&takes_ns);
-    for (int i = 0; i < 100; i++) { /* cycles of 1 ms; every tenth begins 50 us late, and is late */
+    for (int i = 0; i < 100;
+         i++) { /* cycles of 1 ms; every tenth begins 50 us late and ends too late */
         int64_t begins_ns = 1000000000 + (int64_t)i * 1000000;
         now_ns = begins_ns + (i % 10 == 5 ? 50000 : 0);
         takes_ns = i % 10 == 5 ? 1200000 : 100000;
@@ -77,7 +78,7 @@ static void a_cycle_begins_when_its_driver_was_called(void) {
     rig *r = slow_rig(&takes_ns);
     float out[48];
     vc_cycle cycle = {.frames = 48, .output = {out, 1, 1, NULL, 1, 0}, .called_ns = now_ns};
-    now_ns += 50000; /* that the driver takes */
+    now_ns += 50000; /* the time that the driver takes */
     vc_cycle_run(r->engine, &cycle);
     CHECK_INT(rig_statistics(r).busy_ns, 150000);
     rig_free(r);
@@ -91,7 +92,7 @@ static int32_t that_says_when_it_ended(vc_block *block, void *user) {
 static void a_cycle_is_busy_until_its_code_says_that_it_ended(void) {
     bool says = true;
     rig *r = rig_make(0, 1, 0, 48);
-    r->config.clock_ns = NULL; /* the real one */
+    r->config.clock_ns = NULL; /* the machine's clock */
     r->config.process = that_says_when_it_ended;
     r->config.user = &says;
     r->config.leave = NULL;
@@ -108,7 +109,7 @@ static void a_cycle_is_busy_until_its_code_says_that_it_ended(void) {
     rig_free(r);
 }
 
-/* One cycle that lost `lost` frames before it. */
+/* Runs one cycle before which `lost` frames were lost. */
 static void lossy(vc_engine *engine, int64_t frame, uint32_t lost) {
     float out[1] = {0};
     vc_cycle cycle = {.frames = 1,
@@ -133,7 +134,7 @@ static vc_engine *make_lossy(void) {
 
 static vc_event newest[VC_XRUNS];
 
-static void the_newest_xruns_stay(void) {
+static void the_newest_xruns_are_kept(void) {
     vc_engine *engine = make_lossy();
     CHECK_INT(vc_engine_xruns(engine, newest, VC_XRUNS), 0);
     for (int64_t frame = 1; frame <= 2500; frame++) {
@@ -158,7 +159,7 @@ static void *lose_many(void *user) {
     return NULL;
 }
 
-static void none_is_torn(void) {
+static void xruns_are_never_torn(void) {
     vc_engine *engine = make_lossy();
     pthread_t writer;
     pthread_create(&writer, NULL, lose_many, engine);
@@ -180,7 +181,7 @@ int main(void) {
     RUN(margin_and_jitter_are_counted);
     RUN(a_cycle_begins_when_its_driver_was_called);
     RUN(a_cycle_is_busy_until_its_code_says_that_it_ended);
-    RUN(the_newest_xruns_stay);
-    RUN(none_is_torn);
+    RUN(the_newest_xruns_are_kept);
+    RUN(xruns_are_never_torn);
     return check_summary();
 }

@@ -1,9 +1,9 @@
-/* What must not happen on the IO thread does not happen; and the trap that says so works.
+/* Nothing that is forbidden on the IO thread happens there, and the trap that detects it works.
  *
  * Runs with tests/shim/trap.c preloaded. */
 #if defined(__linux__)
 #define _GNU_SOURCE
-#undef _FILE_OFFSET_BITS /* it would make open and open64 one name */
+#undef _FILE_OFFSET_BITS /* otherwise open and open64 would be the same name */
 #endif
 #include "bench.h"
 
@@ -38,12 +38,13 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t semaphore;
 static int null_fd, sockets[2];
 static FILE *null_file;
-static void *volatile memory; /* volatile: or a pair of malloc and free is optimised away */
+static void
+    *volatile memory; /* volatile: otherwise the compiler removes a pair of malloc and free */
 static char text[64];
 static const struct timespec past = {0, 0};
-static const char *volatile some = "%s %d\n"; /* not a literal: or printf becomes puts */
+static const char *volatile some = "%s %d\n"; /* not a literal: otherwise printf becomes puts */
 
-/* Pointers: with optimisation the headers turn these two into others. */
+/* Pointers, because with optimisation the headers replace these two functions by others. */
 static int (*volatile via_vprintf)(const char *, va_list) = vprintf;
 static int (*volatile via_putchar)(int) = putchar;
 
@@ -66,7 +67,7 @@ static void print_list(int which, ...) {
 
 static void *nothing(void *user) { return user; }
 
-/* The name that the trap has to report, and what has to cause it. */
+/* The name that the trap has to report, and an action that causes the report. */
 #define KINDS(X)                                                                                   \
     X(malloc, memory = malloc(10))                                                                 \
     X(free, free(memory))                                                                          \
@@ -159,7 +160,7 @@ static void every_kind_is_caught(void) {
     fclose(null_file);
 }
 
-/* It waits for a signal that comes: so from another thread, and not in the table. */
+/* The action waits for a signal that another thread sends, so it is not in the table. */
 static void *signal_later(void *user) {
     pthread_mutex_lock(&mutex);
     *(bool *)user = true;
@@ -249,7 +250,7 @@ static int32_t allocate(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-/* Runs an engine on a virtual device through faults to its end, with the trap on its cycles. */
+/* Runs an engine on a virtual device, through faults, to its end. The trap watches its cycles. */
 static void run_engine(vc_engine *engine, uint32_t inputs, uint32_t outputs) {
     static const uint32_t map[] = {0, 1};
     vc_device_config config = stepped(2, 2);
@@ -334,7 +335,7 @@ static void a_mixer_cycle_is_clean(void) {
 }
 
 static void a_recorder_cycle_is_clean(void) {
-    vc_ring *ring = vc_ring_new(1024, 2); /* overflows */
+    vc_ring *ring = vc_ring_new(1024, 2); /* the ring overflows */
     vc_recorder *recorder = vc_recorder_new(ring, 0);
     vc_engine_config config = {.input_channels = 2,
                                .samplerate_hz = 48000,
@@ -358,7 +359,8 @@ int main(void) {
         return 1;
     }
     static char buffer[BUFSIZ];
-    setvbuf(stdout, buffer, _IOLBF, sizeof buffer); /* else the first puts allocates one */
+    setvbuf(stdout, buffer, _IOLBF,
+            sizeof buffer); /* otherwise the first puts allocates a buffer */
     RUN(every_kind_is_caught);
     RUN(waiting_is_caught);
     RUN(only_between_enter_and_leave_and_on_that_thread);
