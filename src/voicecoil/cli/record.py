@@ -39,7 +39,7 @@ from voicecoil.cli.display import (
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.levels import decibels
-from voicecoil.sounds.record_writer import OnLoss
+from voicecoil.sounds.record_request import OnLoss
 
 __all__ = ["record"]
 

@@ -11,6 +11,7 @@ from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import OutputStream
 
@@ -52,6 +53,7 @@ class Output:
             on_device_lost=on_device_lost,
             name=name,
         )
+        self.monitor = StreamMonitor(self.stream)
         try:
             self.stream.start()
         except BaseException:
@@ -71,14 +73,12 @@ class Output:
     @property
     def usable(self) -> bool:
         """True if sounds can still be added."""
-        return self.stream._goes_on
+        return self.monitor.goes_on
 
     @property
     def may_wait(self) -> bool:
         """True if the device is virtual with a free clock, which can wait for frames of a file."""
-        connection = self.stream._connection
-        clock = connection.clock if connection is not None else None
-        return isinstance(clock, _core.VirtualDevice) and not clock.stepped
+        return self.monitor.waits_for_code
 
     @property
     def settle_frames(self) -> int:
@@ -86,11 +86,8 @@ class Output:
 
         This is the output latency plus the frames of one call of the mixer.
         """
-        return (
-            self.stream.latency.frames
-            + self.stream._opened_format.max_period_frames
-            + self.stream.blocksize
-        )
+        cycle = self.monitor.max_period_frames
+        return self.stream.latency.frames + cycle + self.stream.blocksize
 
     def heard_frames(self) -> int:
         """Return the mixer's frame that the listener hears now. It is never too large.
@@ -98,8 +95,8 @@ class Output:
         The frames of the newest IO cycle are heard at the cycle's time stamp. If the mixer's blocks
         are longer than the cycle, the frames behind the cycle are not counted.
         """
-        mixed, cycle_ns = self.stream._newest_output()
-        cycle = self.stream._opened_format.max_period_frames
+        mixed, cycle_ns = self.monitor.newest_output()
+        cycle = self.monitor.max_period_frames
         size = self.stream.blocksize
         ahead = cycle if size == 0 or cycle % size == 0 else cycle + size - 1
         latency = self.stream.latency
@@ -138,7 +135,7 @@ class Output:
             The output was closed, or `CAPACITY` sounds are playing.
         """
         with self._lock:
-            if (trouble := self.stream._trouble()) is not None:
+            if (trouble := self.monitor.trouble()) is not None:
                 raise trouble
             if not self.usable:
                 raise StreamStateError(

@@ -127,7 +127,7 @@ class Playback(Unique):
         fade_s : float
             Duration of the fade, s. 0 ends the sound without a fade.
         """
-        self._output.stream._refuse_in_fork()
+        self._output.monitor.refuse_in_fork()
         seconds = check_seconds(fade_s, "fade_s")
         if self._done_mixing() or self._over:
             return
@@ -159,7 +159,7 @@ class Playback(Unique):
             the first call raises this.
         """
         seconds = check_timeout(timeout)
-        self._output.stream._refuse_in_fork()
+        self._output.monitor.refuse_in_fork()
         until = None if seconds is None else time.monotonic() + seconds
         while self.playing:
             self._ask()
@@ -172,7 +172,7 @@ class Playback(Unique):
             self._reader.join()
             self._ask()
         if not self._stopped and not self._heard_out():
-            if (trouble := self._output.stream._trouble()) is not None:
+            if (trouble := self._output.monitor.trouble()) is not None:
                 raise trouble
             raise StreamStateError(
                 f"the output on {self.device.name!r} was closed before the sound ended; "

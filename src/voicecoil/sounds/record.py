@@ -9,16 +9,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_count, check_samplerate, check_seconds, check_timeout, shown
+from voicecoil.arguments import check_timeout
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
-from voicecoil.errors import ArgumentError, ArgumentTypeError, FramesLostError, StreamTimeoutError
+from voicecoil.errors import FramesLostError, StreamTimeoutError
 from voicecoil.events import Event
-from voicecoil.files.gaps import MAX_GAPS
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
-from voicecoil.sounds.record_writer import END_S, Loss, OnLoss, Writer
+from voicecoil.sounds.record_request import OnLoss, Reception, check_record_request
+from voicecoil.sounds.record_writer import END_S, Loss, Writer
 from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import InputStream
 
@@ -32,8 +33,6 @@ from voicecoil.sealed import Unique
 
 __all__ = ["Recording", "record"]
 
-BUFFER_RANGE_S = (0.1, 3600.0)
-
 
 class Recording(Unique):
     """A recording, returned by :func:`record`.
@@ -43,41 +42,35 @@ class Recording(Unique):
     """
 
     def __init__(
-        self,
-        stream: InputStream,
-        code: _core.RecorderCode,
-        ring: _core.Ring,
-        sink: FileSink | None,
-        samplerate: float,
-        frames: int | None,
-        on_loss: OnLoss,
+        self, stream: InputStream, reception: Reception, sink: FileSink | None, on_loss: OnLoss
     ) -> None:
-        self._samplerate = samplerate
-        self._frames = frames
+        """Start the recording. If that fails, the stream is closed and a new file is removed."""
+        self._samplerate = reception.samplerate
+        self._frames = reception.frames
         self._stream = stream
-        self._code = code
-        self._ring = ring
+        self._monitor = StreamMonitor(stream)
+        self._code = reception.code
+        self._ring = reception.ring
         self._sink = sink
         self._path = None if sink is None else sink.path
         self._on_loss = on_loss
         self._told_trouble = False
         self._finishing = threading.Lock()
-        fills = on_loss == "silence"
-        self._writer = Writer(stream, code, ring, sink, samplerate, frames, fills)
-
-    def _start(self) -> None:
+        writer = None
         try:
-            self._stream.start()
-            self._writer.start()
+            writer = Writer(stream, reception, sink, fills=on_loss == "silence")
+            stream.start()
+            writer.start()
         except BaseException:
             try:
-                self._stream.close()
+                stream.close()
             finally:
-                if self._writer.thread.is_alive():  # after Ctrl-C, the thread completes the file
-                    self._writer.end()
-                elif self._sink is not None:
-                    self._sink.discard()
+                if writer is not None and writer.thread.is_alive():  # after Ctrl-C
+                    writer.end()  # the thread completes the file
+                elif sink is not None:
+                    sink.discard()
             raise
+        self._writer = writer
 
     @property
     def samplerate(self) -> float:
@@ -137,7 +130,7 @@ class Recording(Unique):
     @property
     def recording(self) -> bool:
         """True while the recording continues."""
-        return self._stream._goes_on
+        return self._monitor.goes_on
 
     def events(self) -> list[Event]:
         """Return and remove the events since the last call, oldest first.
@@ -167,9 +160,9 @@ class Recording(Unique):
         ndarray of float32, shape (frames, channels), or str
             The recorded frames, or the path of the file.
         """
-        self._stream._refuse_in_fork()
-        uninterrupted("look", self._stream._look)
-        if self._stream.state != "closed" and self._stream._trouble() is None:
+        self._monitor.refuse_in_fork()
+        uninterrupted("look", self._monitor.look)
+        if self._stream.state != "closed" and self._monitor.trouble() is None:
             self._stream.abort()
         self._writer.end()
         result = self.wait()
@@ -202,7 +195,7 @@ class Recording(Unique):
         StreamTimeoutError
             The recording has ended, and the disk did not take the last frames in time.
         """
-        self._stream._refuse_in_fork()
+        self._monitor.refuse_in_fork()
         seconds = check_timeout(timeout)
         until = None if seconds is None else time.monotonic() + seconds
         ended_at: float | None = None
@@ -234,7 +227,7 @@ class Recording(Unique):
     def _finish(self) -> Exception | None:
         """Gives the device back. Returns why the recording ended before it should have."""
         with self._finishing:
-            trouble = self._stream._trouble()
+            trouble = self._monitor.trouble()
             if trouble is None and self._on_loss == "stop" and self._writer.incoming.losses:
                 first = self.losses[0]
                 trouble = FramesLostError(
@@ -345,47 +338,20 @@ def record(
     >>> with voicecoil.record("take.flac"):
     ...     input("recording; Enter ends it")
     """
-    if frames is not None and duration_s is not None:
-        raise ArgumentError(
-            f"frames={frames!r} and duration_s={duration_s!r}; give one of them, or neither to "
-            "record until stop()"
-        )
-    if frames is not None:
-        frames = check_count(frames, "frames", "how many, 1 or more", least=1)
-    if duration_s is not None:
-        duration_s = check_seconds(duration_s, "duration_s", least_excluded=True)
-    if isinstance(file, (int, float)):
-        raise ArgumentTypeError(
-            f"file={file!r} is a number; for that many seconds give duration_s={file!r}"
-        )
-    if subtype is not None and file is None:
-        raise ArgumentError(f"subtype={shown(subtype)} is for files; give a file, or leave it out")
-    if on_loss not in ("silence", "cut", "stop"):
-        raise ArgumentError(f'on_loss={shown(on_loss)}; possible are "silence", "cut" and "stop"')
-    buffer_s = check_seconds(buffer_s, "buffer_s")
-    if not BUFFER_RANGE_S[0] <= buffer_s <= BUFFER_RANGE_S[1]:
-        low, high = BUFFER_RANGE_S
-        raise ArgumentError(f"buffer_s={buffer_s!r} s; give {low:g} to {high:g}")
-    wanted_rate = check_samplerate(samplerate)
-    made: dict[str, Any] = {}
+    request = check_record_request(
+        file,
+        frames=frames,
+        duration_s=duration_s,
+        samplerate=samplerate,
+        subtype=subtype,
+        buffer_s=buffer_s,
+        on_loss=on_loss,
+    )
+    made: list[Reception] = []
 
     def make(opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
-        rate = wanted_rate or opened_format.samplerate
-        made["samplerate"] = rate
-        made["frames"] = frames or (max(1, round(duration_s * rate)) if duration_s else None)
-        limit = math.ceil((made["frames"] or 0) * opened_format.samplerate / rate)
-        try:
-            made["ring"] = _core.Ring(
-                math.ceil(buffer_s * opened_format.samplerate), inputs, MAX_GAPS
-            )
-        except (MemoryError, OverflowError) as error:
-            raise ArgumentError(
-                f"buffer_s={buffer_s:g} s of {inputs} channels at {opened_format.samplerate:g} Hz "
-                "do not fit into memory; give less"
-            ) from error
-        code = _core.RecorderCode(made["ring"], limit, on_loss == "stop")
-        made["code"] = code
-        return code
+        made.append(request.receive(opened_format, inputs))
+        return made[0].code
 
     def begin() -> Recording:
         stream = InputStream(
@@ -398,30 +364,16 @@ def record(
             on_device_lost=on_device_lost,
             name=name,
         )
-        sink = None
         try:
+            sink = None
             if file is not None:
                 from voicecoil.files.sink import FileSink
 
-                rate = made["samplerate"]
+                rate = made[0].samplerate
                 sink = FileSink(file, rate, stream.channels, subtype, exist_ok=exist_ok, mode=mode)
-            take = Recording(
-                stream,
-                made["code"],
-                made["ring"],
-                sink,
-                made["samplerate"],
-                made["frames"],
-                on_loss,
-            )
         except BaseException:
-            try:
-                stream.close()
-            finally:
-                if sink is not None:
-                    sink.discard()
+            stream.close()
             raise
-        take._start()
-        return take
+        return Recording(stream, made[0], sink, request.on_loss)
 
     return uninterrupted("record", begin, undo=Recording.stop)

@@ -10,12 +10,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from voicecoil import _core
 from voicecoil.errors import StreamStateError
 from voicecoil.files.gaps import Gap, RingReader
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.unseen_error import UnseenError
+from voicecoil.sounds.record_request import Reception
+from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import InputStream
 
 if TYPE_CHECKING:
@@ -24,9 +25,7 @@ if TYPE_CHECKING:
 
     from voicecoil.files import FileSink, Source
 
-__all__ = ["END_S", "Loss", "OnLoss", "Writer"]
-
-OnLoss = Literal["silence", "cut", "stop"]
+__all__ = ["END_S", "Loss", "Writer"]
 
 DRAIN_S = 0.05  # interval at which an empty ring is checked for new frames
 CHUNK_FRAMES = 4096  # most frames that are read, converted and written at a time
@@ -59,10 +58,7 @@ class Incoming:
 
     Parameters
     ----------
-    ring : Ring
-        A ring that can store gaps.
-    code : RecorderCode
-        The code that fills the ring.
+    reception : Reception
     stream : InputStream
     goes_on : callable
         Returns True while more frames can arrive.
@@ -74,8 +70,7 @@ class Incoming:
 
     def __init__(
         self,
-        ring: _core.Ring,
-        code: _core.RecorderCode,
+        reception: Reception,
         stream: InputStream,
         goes_on: Callable[[], bool],
         fills: bool,
@@ -84,8 +79,8 @@ class Incoming:
         self.channels = stream.channels
         self.ended = threading.Event()
         self.losses: list[Loss] = []  # positions and counts at the device's rate
-        self._reader = RingReader(ring, stream.channels)
-        self._code = code
+        self._reader = RingReader(reception.ring, stream.channels)
+        self._code = reception.code
         self._goes_on = goes_on
         self._fills = fills
         self._silence = 0  # frames of silence to be returned next
@@ -150,18 +145,15 @@ class Writer:
     def __init__(
         self,
         stream: InputStream,
-        code: _core.RecorderCode,
-        ring: _core.Ring,
+        reception: Reception,
         sink: FileSink | None,
-        samplerate: float,
-        frames: int | None,
         fills: bool,
     ) -> None:
         self.error = UnseenError("a recording" if sink is None else f"recording {sink.path!r}")
         self.written = 0  # frames moved to the file or to memory
         self._channels = stream.channels
         self._sink = sink
-        self._frames_left = frames
+        self._frames_left = reception.frames
         self._blocks: deque[NDArray[np.float32]] = deque()
         self._array: NDArray[np.float32] | None = None
         self._generation = exit_and_fork.generation()
@@ -171,12 +163,12 @@ class Writer:
         self._stream: Callable[[], InputStream | None] = (
             weakref.ref(stream) if sink is None else lambda: stream
         )
-        self.incoming = Incoming(ring, code, stream, self._goes_on, fills)
+        self.incoming = Incoming(reception, stream, self._goes_on, fills)
         self._source: Source = self.incoming
-        if samplerate != stream.samplerate:
+        if reception.samplerate != stream.samplerate:
             from voicecoil.files.convert import converted
 
-            self._source = converted(self.incoming, samplerate, stream.channels)
+            self._source = converted(self.incoming, reception.samplerate, stream.channels)
         self.thread = BackgroundThread(self._run, "voicecoil recorder")
 
     def start(self) -> None:
@@ -208,7 +200,9 @@ class Writer:
 
     def _goes_on(self) -> bool:
         stream = self._stream()
-        return stream is not None and (stream._goes_on or stream.state == "draining")
+        if stream is None:
+            return False
+        return StreamMonitor(stream).goes_on or stream.state == "draining"
 
     def _keep(self, block: NDArray[np.float32]) -> None:
         if self._frames_left is not None:  # a rate conversion may give one frame too many

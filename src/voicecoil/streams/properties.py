@@ -7,14 +7,14 @@ from typing import ClassVar
 
 from voicecoil import _block, _core
 from voicecoil.drivers.protocol import Device, Direction, Driver, Latency, OpenedFormat
-from voicecoil.errors import ForkedError, StreamClosedError, StreamStateError
+from voicecoil.errors import StreamClosedError, StreamStateError
 from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
-from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import State, StreamConnection
+from voicecoil.streams.monitor import refuse_in_fork
 from voicecoil.streams.plan import StreamPlan
 from voicecoil.streams.priority import ThreadPriority, priority_of
 from voicecoil.streams.request import StreamRequest
@@ -167,11 +167,6 @@ class StreamFacts(Unique):
         """Whether the callback is being called."""
         return self.state == "running"
 
-    @property
-    def _goes_on(self) -> bool:
-        """Whether the callback is being called, or will be called once there is a device."""
-        return self.state in ("running", "waiting") and self._trouble() is None
-
     def now_ns(self) -> int:
         """The current host time on the clock of this stream's time stamps, ns.
 
@@ -221,24 +216,6 @@ class StreamFacts(Unique):
             raise StreamStateError("the stream keeps no levels; open it with meter=True")
         return read_levels(self._connection.engine)
 
-    def _look(self) -> None:
-        """Asks the audio system whether the device still works. This may take long."""
-        if self._connection is not None:
-            self._connection.look()
-
-    def _trouble(self) -> Exception | None:
-        """Why no IO cycle will come any more. None: cycles come, or will when there is a device."""
-        return self._connection.trouble() if self._connection is not None else None
-
-    def _newest_output(self) -> tuple[int, int | None]:
-        """Frames that the code has made, and the host time (ns) of the newest cycle's first frame.
-
-        It is the time at which that frame is at the connector.
-        """
-        assert self._connection is not None
-        raw = self._connection.engine.statistics()
-        return raw["frames"], raw["output_time"][0]
-
     def __repr__(self) -> str:
         inputs, outputs = self._plan.channels
         return (
@@ -250,21 +227,14 @@ class StreamFacts(Unique):
         connection = self._connection
         if connection is None or self.state not in ("finished", "closed"):
             return ""
-        error = connection.ended_by or self._trouble()
+        error = connection.ended_by or connection.trouble()
         if error is None:
             failed = connection.engine.reason == _core.REASON_ERROR
             return ": its callback raised" if failed else ""
         return f": {error if isinstance(error, str) else type(error).__name__}"
 
-    def _refuse_in_fork(self) -> None:
-        if exit_and_fork.forked(self._generation):
-            raise ForkedError(
-                "this stream was opened before the process was forked and belongs to the parent; "
-                'open a stream of the child\'s own, or use the "spawn" start method'
-            )
-
     def _alive(self) -> StreamConnection:
-        self._refuse_in_fork()
+        refuse_in_fork(self._generation)
         if self._connection is None or self._connection.closed:
             raise StreamClosedError("the stream is closed; open a new one")
         return self._connection

@@ -1,0 +1,76 @@
+"""What players and recorders read of their stream. Internal: users have the stream itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voicecoil import _core
+from voicecoil.errors import ForkedError
+from voicecoil.lifetime import exit_and_fork
+
+if TYPE_CHECKING:
+    from voicecoil.streams.properties import StreamFacts
+
+__all__ = ["StreamMonitor", "refuse_in_fork"]
+
+
+def refuse_in_fork(generation: int) -> None:
+    """Raises `ForkedError` if the process was forked since that generation."""
+    if exit_and_fork.forked(generation):
+        raise ForkedError(
+            "this stream was opened before the process was forked and belongs to the parent; "
+            'open a stream of the child\'s own, or use the "spawn" start method'
+        )
+
+
+class StreamMonitor:
+    """The state of an open stream, for the sounds that are played or recorded with it.
+
+    A monitor does not keep the stream open: a stream that nothing else refers to is closed.
+
+    Parameters
+    ----------
+    stream : StreamFacts
+        A stream whose constructor has returned.
+    """
+
+    def __init__(self, stream: StreamFacts) -> None:
+        assert stream._connection is not None
+        self._connection = stream._connection
+        self._generation = stream._generation
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the code is being called, or will be called once there is a device."""
+        return self._connection.state() in ("running", "waiting") and self.trouble() is None
+
+    @property
+    def max_period_frames(self) -> int:
+        """Frames of the longest IO cycle of the device that the stream is on."""
+        return self._connection.current.opened_format.max_period_frames
+
+    @property
+    def waits_for_code(self) -> bool:
+        """Whether the device is virtual with a free clock, so that its cycles wait for the code."""
+        clock = self._connection.clock
+        return isinstance(clock, _core.VirtualDevice) and not clock.stepped
+
+    def trouble(self) -> Exception | None:
+        """Why no IO cycle will come any more. None: cycles come, or will when there is a device."""
+        return self._connection.trouble()
+
+    def look(self) -> None:
+        """Asks the audio system whether the device still works. This may take long."""
+        self._connection.look()
+
+    def newest_output(self) -> tuple[int, int | None]:
+        """Frames that the code has made, and the host time (ns) of the newest cycle's first frame.
+
+        It is the time at which that frame is at the connector. None: no cycle has come yet.
+        """
+        counted = self._connection.engine.statistics()
+        return counted["frames"], counted["output_time"][0]
+
+    def refuse_in_fork(self) -> None:
+        """Raises `ForkedError` in a child of the process that opened the stream."""
+        refuse_in_fork(self._generation)
