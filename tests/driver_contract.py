@@ -163,7 +163,7 @@ class DriverContract:
         assert set(callback.sizes) == {blocksize}
         assert_played(rig, callback, stream, blocksize - 1)
 
-    def test_what_is_played_comes_back_after_the_declared_latency(self, rig: Rig) -> None:
+    def test_output_comes_back_after_the_declared_latency(self, rig: Rig) -> None:
         recorded: list[NDArray[np.float32]] = []
         position = 0
 
@@ -427,7 +427,7 @@ class RemovableContract:
         assert (np.diff(codes) > 0).all()
         assert codes[-1] == coded(callback.position - 1, 1, 1)
 
-    def test_what_was_lost_meanwhile_is_declared(self, rig: RemovableRig) -> None:
+    def test_frames_lost_without_a_device_are_reported(self, rig: RemovableRig) -> None:
         callback = CodedOutput()
         wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
         with vc.OutputStream(
@@ -440,7 +440,7 @@ class RemovableContract:
         assert stream.statistics().lost_frames == lost.sum()
         assert (np.diff(callback.output_ns) > 0).all()
 
-    def test_an_input_stream_that_waits_hears_on(self, rig: RemovableRig) -> None:
+    def test_an_input_stream_continues_after_waiting(self, rig: RemovableRig) -> None:
         times: list[int | None] = []
         wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
         with vc.InputStream(

@@ -111,7 +111,7 @@ class MonitoredContract(DriverContract):
         super().test_any_blocksize_plays_every_frame(rig, blocksize)
 
     @pytest.mark.skip(reason="PulseAudio's latency is an estimate: nothing to hold it to")
-    def test_what_is_played_comes_back_after_the_declared_latency(self) -> None:  # type: ignore[override]
+    def test_output_comes_back_after_the_declared_latency(self) -> None:  # type: ignore[override]
         pass
 
     @pytest.mark.skip(reason="blocks of 16 frames are too short for PulseAudio on a busy machine")
@@ -134,9 +134,7 @@ class MonitoredContract(DriverContract):
 class PulseContract(MonitoredContract):
     """Also tests features that only PulseAudio's protocol has."""
 
-    def test_blocks_that_nobody_asked_for_are_as_long_as_the_servers_periods(
-        self, rig: PulseRig
-    ) -> None:
+    def test_default_blocks_are_as_long_as_the_servers_periods(self, rig: PulseRig) -> None:
         """The server requests the whole buffer at once when it is first filled, so the lead has
         that size.
         """
@@ -154,7 +152,7 @@ class PulseContract(MonitoredContract):
 
     loop_error_frames = 100  # between the times of a frame at the sink and at its monitor
 
-    def test_every_break_that_is_heard_is_told_and_no_other(self, rig: PulseRig) -> None:
+    def test_exactly_the_audible_gaps_are_reported(self, rig: PulseRig) -> None:
         """The server reports the frames for which it played silence. A late callback without such
         frames is no loss.
         """
@@ -218,7 +216,7 @@ class PulseContract(MonitoredContract):
             stream.wait(20)
         assert lost == [0]
 
-    def test_a_forked_child_is_told_that_it_cannot_have_the_server(self, rig: PulseRig) -> None:
+    def test_a_forked_child_cannot_use_the_server(self, rig: PulseRig) -> None:
         done = subprocess.run(
             # Python 3.12 warns of a fork beside threads.
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],

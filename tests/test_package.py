@@ -54,7 +54,7 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
                 assert inspect.getdoc(getattr(value, member)), f"{name}.{member} has no docstring"
 
 
-def test_names_are_no_modules_whatever_was_imported_first() -> None:
+def test_names_do_not_become_modules_in_any_order_of_imports() -> None:
     code = """
 import pkgutil, importlib, types, voicecoil as vc
 for module in pkgutil.walk_packages(vc.__path__, "voicecoil."):

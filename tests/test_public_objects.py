@@ -108,7 +108,7 @@ def test_a_misspelt_attribute_is_an_error(name: str, some: Some) -> None:
 
 @pytest.mark.parametrize("name", UNIQUE)
 @pytest.mark.parametrize("how", [copy.copy, copy.deepcopy, pickle.dumps])
-def test_what_holds_a_device_or_a_file_has_no_copy(
+def test_objects_with_a_device_or_a_file_cannot_be_copied(
     name: str, how: Callable[[Any], Any], some: Some
 ) -> None:
     """Before the fix, a copied stream had the same connection, and dropping the copy ended the
@@ -119,7 +119,7 @@ def test_what_holds_a_device_or_a_file_has_no_copy(
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_what_is_a_value_can_be_pickled(name: str, some: Some) -> None:
+def test_value_objects_can_be_pickled(name: str, some: Some) -> None:
     thing = PLAIN[name](some)
     there = pickle.loads(pickle.dumps(thing))
     assert type(there) is type(thing)
@@ -142,7 +142,7 @@ def test_the_simulated_coreaudio(name: str, coreaudio: Any) -> None:
         copy.copy(thing)
 
 
-def test_a_subclass_has_what_it_likes(some: Some) -> None:
+def test_a_subclass_can_have_any_attribute(some: Some) -> None:
     class Synth(vc.OutputStream):
         def __init__(self) -> None:
             super().__init__(self.play, driver=some.driver)

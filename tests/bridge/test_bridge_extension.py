@@ -198,7 +198,7 @@ def test_endless_recursion_on_a_small_stack(ticker: Any, where: str) -> None:
     one.close()
 
 
-def test_what_cannot_be_opened(ticker: Any) -> None:
+def test_callables_that_cannot_be_opened(ticker: Any) -> None:
     with pytest.raises(TypeError, match="3 cannot be called"):
         ticker(3)
     if sys.version_info < (3, 12):
@@ -245,7 +245,7 @@ def test_life(build: Path, where: str, what: str, code: int, stderr: str) -> Non
 
 
 @pytest.mark.parametrize("where", WHERE)
-def test_an_exception_that_nobody_took_is_shown(build: Path, where: str) -> None:
+def test_an_exception_that_the_program_never_took_is_reported(build: Path, where: str) -> None:
     shown = run_fresh("ticker_life", str(build), where, "unseen")
     assert shown.code == 0
     assert shown.stderr.startswith("Exception ignored in: ")

@@ -51,7 +51,7 @@ def test_variables_of_threads_are_in_memory_that_every_thread_has() -> None:
         assert "__tls_get_addr" not in wanted(module), module.name
 
 
-def test_the_private_call_takes_what_it_is_given() -> None:
+def test_the_private_call_has_four_parameters() -> None:
     """_PyEval_AddPendingCall must have four parameters in every version of Python in which it is
     called.
     """
@@ -95,16 +95,16 @@ def open_with(view: Any) -> None:
     _core.PythonCode(print, views, (None, memory), 48_000.0, False, types, None, None)
 
 
-def test_an_array_as_it_should_be_is_taken() -> None:
+def test_a_regular_array_is_accepted() -> None:
     open_with(np.asarray)
 
 
 @pytest.mark.parametrize("kind", [OtherStrides, OtherData])
-def test_an_array_that_says_something_else_of_itself_is_refused(kind: Any) -> None:
+def test_an_array_with_inconsistent_fields_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match='arrays="memoryview"'):
         open_with(lambda memory: np.asarray(memory).view(kind))
 
 
-def test_something_too_small_to_be_an_array_is_refused() -> None:
+def test_an_object_too_small_to_be_an_array_is_refused() -> None:
     with pytest.raises(TypeError, match="a block's view is an array or a memoryview"):
         open_with(lambda memory: Small())

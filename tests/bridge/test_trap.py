@@ -63,7 +63,7 @@ def test_cycles_whose_callback_runs_ahead_trip_nothing(libraries: tuple[Path, Pa
     assert tripped(libraries, "ahead") == ""
 
 
-def test_the_trap_is_set(libraries: tuple[Path, Path]) -> None:
+def test_the_trap_shim_catches_calls(libraries: tuple[Path, Path]) -> None:
     """In its first cycle, a Python callback gets a thread state, which is allocated. The shim must
     see that.
     """

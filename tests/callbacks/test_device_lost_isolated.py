@@ -98,7 +98,7 @@ def test_it_ends_while_it_waits(stepped: Any, driver: Driver, end: str) -> None:
     assert stream.results.blocks == 1
 
 
-def test_an_exception_behind_a_loss_is_raised(stepped: Any, driver: Driver) -> None:
+def test_an_exception_after_a_loss_is_raised(stepped: Any, driver: Driver) -> None:
     parameters = {"gain": 0.5, "on": True}
     stream = opened("reads", driver, parameters=parameters, results={"on": False})
     stream.start()

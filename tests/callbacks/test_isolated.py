@@ -37,7 +37,7 @@ def opened(name: str, driver: VirtualDriver, **wanted: Any) -> vc.OutputStream:
 
 
 @pytest.mark.skipif(ABLE, reason="this Python has it")
-def test_older_pythons_are_told_what_to_do_instead() -> None:
+def test_older_pythons_get_an_error_with_advice() -> None:
     _, driver = device()
     with pytest.raises(vc.PythonVersionError, match=r"3\.12 or later.*native callback") as caught:
         opened("count", driver)
@@ -75,7 +75,7 @@ def test_every_frame_is_right(zero_copy: bool, blocksize: int | None, pattern: A
 
 
 @needs_3_12
-def test_what_the_callable_sees() -> None:
+def test_a_block_in_an_isolated_callable() -> None:
     virtual, driver = device()
     stream = vc.Stream(
         "isolated_callables:facts",
@@ -236,7 +236,7 @@ def test_stop() -> None:
 
 
 @needs_3_12
-def test_an_exception_is_told_with_its_traceback() -> None:
+def test_an_exception_is_raised_with_its_traceback() -> None:
     virtual, driver = device()
     stream = opened("fails", driver)
     stream.start()
@@ -296,7 +296,7 @@ def test_other_ends(name: str, error: type[Exception], text: str) -> None:
         ("voicecoil._core:clock_ns", vc.IsolatedImportError, "does not support"),
     ],
 )
-def test_what_cannot_be_opened(name: Any, error: type[Exception], text: str) -> None:
+def test_callables_that_cannot_be_opened(name: Any, error: type[Exception], text: str) -> None:
     _, driver = device()
     with pytest.raises(error, match=f"(?s){text}"):
         vc.OutputStream(name, isolated=True, driver=driver)

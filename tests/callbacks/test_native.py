@@ -186,7 +186,7 @@ class TestNumba:
         assert stepped.heard()[[0, 127]].tolist() == [[0.25, 0.5], [0.5, 1.0]]
 
     @pytest.mark.parametrize("model", ["python", "numpy"])
-    def test_what_may_raise_is_refused(self, numba: Any, model: str) -> None:
+    def test_a_cfunc_that_may_raise_is_refused(self, numba: Any, model: str) -> None:
         def divides(output: Any, _input: Any, frames: int, _block: Any, _user: Any) -> int:
             for f in range(frames):
                 output[f] = 1.0 / (f - 3)
@@ -253,7 +253,7 @@ def test_one_function_after_another_without_a_gap(
     assert [user.frames for user in users] == [64] * 8
 
 
-def test_what_the_last_function_needs_is_let_go(
+def test_objects_of_a_replaced_function_are_released(
     library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
     def callback() -> vc.NativeCallback:
@@ -270,7 +270,7 @@ def test_what_the_last_function_needs_is_let_go(
         stream.abort()
 
 
-def test_what_cannot_be_exchanged(
+def test_callbacks_that_cannot_be_exchanged(
     library: ctypes.CDLL, stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
     native = vc.NativeCallback(function(library), Gain(0.5))
@@ -338,7 +338,7 @@ def test_a_capsule_of_something_else(library: ctypes.CDLL) -> None:
 
 
 @pytest.mark.parametrize("thing", ["printf", 1.5, None, True, len])
-def test_what_is_no_native_function(thing: Any) -> None:
+def test_objects_that_are_no_native_functions(thing: Any) -> None:
     with pytest.raises(vc.ArgumentTypeError, match="is not a native function"):
         vc.NativeCallback(thing)
 

@@ -60,7 +60,7 @@ def test_a_capsule_of_the_same_signature_in_other_words(name: bytes, library: ct
     assert vc.NativeCallback(capsule(address_of(library), name)).address == address_of(library)
 
 
-def test_a_capsule_without_a_name_says_nothing_of_what_it_is(library: ctypes.CDLL) -> None:
+def test_a_capsule_without_a_name_is_refused(library: ctypes.CDLL) -> None:
     with pytest.raises(vc.ArgumentTypeError, match=r"capsule has no name.*address as an integer"):
         vc.NativeCallback(capsule(address_of(library), None))
 
@@ -151,7 +151,7 @@ class TestCffi:
         with pytest.raises(vc.ArgumentTypeError, match=r"data.*; give a function pointer"):
             vc.NativeCallback(ffi.new(kind))
 
-    def test_what_is_no_pointer(self, ffi: Any, library: ctypes.CDLL) -> None:
+    def test_cffi_objects_that_are_no_pointers(self, ffi: Any, library: ctypes.CDLL) -> None:
         with pytest.raises(vc.ArgumentTypeError, match="is data; give a function pointer"):
             vc.NativeCallback(ffi.cast("int", 5))
         for thing in (ffi, ffi.typeof("int *"), ffi.dlopen(library._name)):
@@ -200,7 +200,7 @@ def python_of_cffi(call: Callable[..., Any]) -> Any:
 
 
 @pytest.mark.parametrize("made", [python_of_ctypes, python_of_cffi])
-def test_what_python_code_raises_ends_the_stream(
+def test_an_exception_of_python_code_ends_the_stream(
     made: Any,
     stepped: VirtualDevice,
     driver: VirtualDriver,
@@ -239,7 +239,7 @@ def test_what_python_code_raises_ends_the_stream(
     assert capfd.readouterr() == ("", "")
 
 
-def test_exceptions_of_others_go_where_they_went_before(
+def test_exceptions_of_other_code_are_not_redirected(
     stepped: VirtualDevice, driver: VirtualDriver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Dropped:

@@ -75,7 +75,7 @@ TAKEN: dict[str, Callable[[], Any]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_return_none(name: str) -> None:
+def test_callables_that_do_not_return_none(name: str) -> None:
     callback, text = REFUSED[name]
     with pytest.raises(vc.ArgumentTypeError, match=text):
         vc.OutputStream(callback, driver=VirtualDriver([VirtualDevice(clock="stepped")]))
@@ -84,7 +84,7 @@ def test_what_does_not_return_none(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TAKEN)
-def test_what_returns_none(name: str) -> None:
+def test_callables_that_return_none(name: str) -> None:
     callback = TAKEN[name]()
     assert vc.render(callback, frames=128, blocksize=64).shape == (128, 2)
     if isinstance(callback, mock.Mock):

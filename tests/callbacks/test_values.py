@@ -49,7 +49,7 @@ def stream_with(**values: Any) -> vc.OutputStream:
 
 
 @pytest.mark.parametrize("isolated", HOMES)
-def test_what_is_set_together_comes_together(isolated: bool) -> None:
+def test_values_set_together_arrive_together(isolated: bool) -> None:
     """While blocks are played, the program changes three parameters together and reads two
     results.
     """
@@ -111,7 +111,7 @@ def test_every_kind() -> None:
     assert values.whole == 2**63 - 1, "they stay readable"
 
 
-def test_what_a_record_refuses_leaves_it_as_it_was() -> None:
+def test_a_refused_change_leaves_a_record_as_it_was() -> None:
     with stream_with(parameters={"gain": 0.5, "data": b"abc"}, results={"level": 0.0}) as stream:
         values = stream.parameters
         with pytest.raises(TypeError, match="gain = 'loud'; it was opened as a float"):
@@ -150,7 +150,7 @@ class Calls:
         return int(self._number)
 
 
-def test_a_change_within_a_change_is_whole_and_so_is_the_outer_one() -> None:
+def test_nested_changes_of_values_are_both_complete() -> None:
     """Before the fix, the values of the inner change were written into the unfinished outer one."""
     with stream_with(parameters={"a": 0.0, "b": 0, "c": 0.0, "data": b"1234"}) as stream:
         values = stream.parameters
@@ -202,7 +202,7 @@ def test_numbers_of_numpy() -> None:
         ({"parameters": {"x": 2**63}}, vc.ArgumentError, "64 bits"),
     ],
 )
-def test_what_cannot_be_a_record(given: Any, error: type[Exception], text: str) -> None:
+def test_values_that_cannot_be_a_record(given: Any, error: type[Exception], text: str) -> None:
     with pytest.raises(error, match=text):
         stream_with(**given)
 

@@ -178,7 +178,7 @@ def test_devices(capsys: pytest.CaptureFixture[str]) -> None:
     assert told.err == ""
 
 
-def test_play_and_what_the_device_heard(
+def test_play_reaches_the_device(
     song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     heard = tmp_path / "heard.wav"
@@ -193,7 +193,7 @@ def test_play_and_what_the_device_heard(
         assert np.array_equal(source.read(10_000), sine(4_800))
 
 
-def test_play_says_what_it_did(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_play_prints_a_summary(song: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["play", str(song)]) == 0
     told = capsys.readouterr()
     assert told.out == "played a song.wav for 100 ms on Virtual Device, 48 kHz\n"

@@ -126,7 +126,7 @@ def filled(words: list[str], folder: Path) -> list[str]:
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("more", [[], ["--json"]])
 @pytest.mark.usefixtures("hostile_device")
-def test_what_a_command_prints(
+def test_output_of_a_command(
     name: str, more: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     code = run(filled(COMMANDS[name], tmp_path) + more)
@@ -146,7 +146,7 @@ def test_what_a_command_prints(
 
 @pytest.mark.parametrize("name", FAILURES)
 @pytest.mark.usefixtures("hostile_device")
-def test_what_a_failing_command_prints(
+def test_output_of_a_failing_command(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(filled(FAILURES[name], tmp_path)) in (1, 2)

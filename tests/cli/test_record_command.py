@@ -126,7 +126,7 @@ def test_the_tests_of_signals_pass_where_the_parent_ignores_signals() -> None:
 
 @pytest.mark.parametrize("name", [b"caf\xe9.wav", "caf\u00e9.wav".encode(), b"\x1b[31m\x9b2J.wav"])
 @pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
-def test_names_of_any_bytes(tmp_path: Path, name: bytes, locale: str) -> None:
+def test_stream_names_of_any_bytes(tmp_path: Path, name: bytes, locale: str) -> None:
     path = os.path.join(os.fsencode(tmp_path), name)
     env = {**ENV, "LC_ALL": locale, "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     command: list[str | bytes] = [*COMMAND, path, "-d", "0.05"]

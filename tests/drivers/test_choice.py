@@ -70,7 +70,7 @@ def test_the_line_names_each_sound_system() -> None:
 
 
 @pytest.mark.skipif(os.path.exists("/dev/snd"), reason="this machine has a sound card")
-def test_who_asks_for_one_sound_system_hears_of_that_alone() -> None:
+def test_the_reason_for_one_sound_system_names_only_that() -> None:
     pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
     code = "import sys; from voicecoil.cli.app import run; sys.exit(run(sys.argv[1:]))"
     (line,) = run(code, ["devices", "--driver", "miniaudio:pulse"]).stdout.splitlines()
@@ -134,7 +134,7 @@ def test_threads_that_ask_at_the_same_time_get_one_driver(name: str) -> None:
     assert run(ALL_AT_ONCE, [name]).stdout == "8 1\n"
 
 
-def test_who_only_looks_at_a_driver_does_not_choose_it() -> None:
+def test_listing_the_devices_of_a_driver_does_not_choose_it() -> None:
     pytest.importorskip("_miniaudio", reason="NOT TESTED: the package miniaudio is not installed")
     done = run("import voicecoil as vc; vc.devices('miniaudio'); print(vc.devices()[0].driver)")
     assert done.stdout == "virtual\n"

@@ -137,7 +137,7 @@ def test_joined_mp3_without_headers_are_read_to_the_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("ending", ["ogg", "opus", "mp3"])
 @pytest.mark.parametrize("other", ["rate", "channels"])
-def test_another_rate_or_channels_in_the_middle_is_told(
+def test_another_rate_or_channels_in_the_middle_is_an_error(
     tmp_path: Path, ending: str, other: str
 ) -> None:
     path = tmp_path / f"a.{ending}"
@@ -170,7 +170,7 @@ def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path, ending: str) ->
         assert len(source.read(10_000)) == len(whole) - 1000
 
 
-def test_joined_flac_is_told(tmp_path: Path) -> None:
+def test_joined_flac_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     first = made(path, noise(30_000, 1))
     path.write_bytes(first + first)
@@ -245,7 +245,9 @@ def test_a_header_name_elsewhere_in_an_mp3(tmp_path: Path, mp3: bytes, word: byt
 
 
 @pytest.mark.parametrize("header", [True, False])
-def test_damage_in_the_middle_of_an_mp3_is_told(tmp_path: Path, mp3: bytes, header: bool) -> None:
+def test_damage_in_the_middle_of_an_mp3_is_an_error(
+    tmp_path: Path, mp3: bytes, header: bool
+) -> None:
     data = bytearray(mp3 if header else mp3[info_frame_bytes(mp3) :])
     whole = contents(tmp_path / "whole.mp3", bytes(data))
     damaged = len(data) // 2
@@ -397,7 +399,7 @@ def test_texts_in_a_file_are_not_taken_for_sizes(tmp_path: Path, ending: str) ->
 
 @pytest.mark.parametrize("ending", ["wav", "rf64", "w64", "aiff", "caf", "au", "flac"])
 @pytest.mark.parametrize("cut", [1, 1000, 5000])
-def test_every_kind_that_is_cut_is_told(tmp_path: Path, ending: str, cut: int) -> None:
+def test_truncation_is_an_error_for_every_format(tmp_path: Path, ending: str, cut: int) -> None:
     path = tmp_path / f"a.{ending}"
     data = made(path, noise(9000))
     path.write_bytes(data[:-cut])

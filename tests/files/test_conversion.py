@@ -129,7 +129,7 @@ def test_absurd_rates(rate: float) -> None:
 
 
 @pytest.mark.parametrize("rate", ["48000", None, True, 1j])
-def test_rates_that_are_no_numbers(rate: Any) -> None:
+def test_rates_that_are_not_finite(rate: Any) -> None:
     with pytest.raises(ArgumentTypeError, match="samplerate"):
         ArraySource(noise(3, 1), rate)
 
@@ -224,7 +224,7 @@ def test_aligned_in_time_up_to_the_last_frame() -> None:
 
 @settings(deadline=None, max_examples=25)
 @given(rates=st.tuples(RATES, RATES), place=st.floats(0, 1), channels=st.integers(1, 2))
-def test_seek_gives_what_reading_on_gives(
+def test_reading_after_seek_equals_reading_on(
     rates: tuple[int, int], place: float, channels: int
 ) -> None:
     source = converted(ArraySource(noise(100_000, 2), rates[0]), rates[1], channels)
@@ -326,7 +326,7 @@ def test_a_long_source_is_not_held_in_memory() -> None:
         assert np.array_equal(looped.read(9), got[frame : frame + 9])
 
 
-def test_a_source_that_fails_while_it_is_converted_gives_what_came_before() -> None:
+def test_frames_before_an_error_are_returned_when_converting() -> None:
     class Failing(ArraySource):
         def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:
             block = super().read(max_frames)
@@ -344,7 +344,7 @@ def test_a_source_that_fails_while_it_is_converted_gives_what_came_before() -> N
             source.read(999)
 
 
-def test_a_source_that_fails_while_it_is_looped_gives_what_came_before() -> None:
+def test_frames_before_an_error_are_returned_when_looping() -> None:
     class Failing(Counting):
         def read(self, max_frames: int) -> np.ndarray[Any, np.dtype[np.float32]]:
             block = super().read(min(10, max_frames))

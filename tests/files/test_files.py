@@ -84,7 +84,7 @@ def read_until_error(source: FileSource, size: int) -> tuple[int, FileTruncatedE
 
 
 @pytest.mark.parametrize(("name", "subtype"), LOSSLESS)
-def test_what_is_written_is_read(tmp_path: Path, name: str, subtype: str) -> None:
+def test_written_frames_are_read_back(tmp_path: Path, name: str, subtype: str) -> None:
     frames = coded(70_000)
     path = make(tmp_path / name, frames, 44100, subtype)
     with open_source(path) as source:
@@ -142,7 +142,7 @@ def test_any_blocks_equal_the_whole(tmp_path: Path, name: str, sizes: list[int])
     assert np.array_equal(np.concatenate(blocks), whole)
 
 
-def test_a_huge_request_allocates_only_what_is_there(tmp_path: Path) -> None:
+def test_a_huge_request_allocates_only_the_existing_frames(tmp_path: Path) -> None:
     with open_source(make(tmp_path / "a.wav", coded(10))) as source:
         assert len(source.read(10**15)) == 10
 
@@ -156,7 +156,7 @@ def test_unicode_and_wrong_names(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.wav", "a.aiff", "a.w64", "a.rf64", "a.au", "a.flac", "a.mp3"])
 @pytest.mark.parametrize("size", [1000, 4096, 200_000])
-def test_truncated_files_play_what_is_there_and_say_so(
+def test_truncated_files_give_their_frames_and_an_error(
     tmp_path: Path, name: str, size: int
 ) -> None:
     frames = sine(100_000, 48000)

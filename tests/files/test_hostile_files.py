@@ -106,7 +106,7 @@ elif limit == "memory":
 
 @linux
 @pytest.mark.parametrize("limit", ["files", "threads", "memory"])
-def test_a_system_that_has_run_out_of_something(tmp_path: Path, limit: str) -> None:
+def test_a_system_without_memory_or_descriptors(tmp_path: Path, limit: str) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, np.zeros((10_000_000, 1), np.int16), 48_000, "PCM_16")
     done = run("-c", LIMITED, str(path), limit)

@@ -97,7 +97,7 @@ def test_a_file_that_another_program_writes(tmp_path: Path) -> None:
     write(path, 7)
 
 
-def test_a_sink_that_nobody_closed_locks_nothing(tmp_path: Path) -> None:
+def test_a_sink_that_was_not_closed_locks_nothing(tmp_path: Path) -> None:
     sink = FileSink(tmp_path / "a.wav", 48_000, 2)
     del sink
     write(tmp_path / "a.wav")
@@ -391,7 +391,7 @@ def test_arguments_whose_repr_raises_are_refused(tmp_path: Path, where: str) -> 
 
 
 @pytest.mark.parametrize("mode", ["0600", 6.0, -1, 0o10000, True])
-def test_permissions_that_cannot_be(tmp_path: Path, mode: int) -> None:
+def test_impossible_permissions(tmp_path: Path, mode: int) -> None:
     with pytest.raises((ArgumentError, ArgumentTypeError), match="mode"):
         FileSink(tmp_path / "a.wav", 48_000, 2, mode=mode)
     assert not list(tmp_path.iterdir())

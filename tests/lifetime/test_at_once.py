@@ -61,7 +61,7 @@ def a_driver(**options: Any) -> VirtualDriver:
 
 
 @pytest.mark.parametrize("arrays", ["numpy", "memoryview"])
-def test_a_block_that_was_left_to_others(arrays: Literal["numpy", "memoryview"]) -> None:
+def test_a_block_that_other_threads_read(arrays: Literal["numpy", "memoryview"]) -> None:
     """The block keeps changing, including its number of frames. Each access sees one state
     of it.
     """
@@ -132,7 +132,7 @@ def test_parameters_set_by_many(home: dict[str, Any]) -> None:
     assert stream.results.torn == 0
 
 
-def test_what_is_alive_while_it_ends() -> None:
+def test_listing_live_objects_while_they_end() -> None:
     """The list does not change while it is read, and each list contains the objects that live
     throughout.
     """
@@ -229,7 +229,7 @@ def test_functions_that_many_exchange(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("home", HOMES, ids=str)
-def test_streams_that_end_while_others_look_at_them(home: dict[str, Any]) -> None:
+def test_streams_that_end_while_other_threads_read_them(home: dict[str, Any]) -> None:
     driver = a_driver()
 
     def quiet(block: vc.Block) -> None:

@@ -59,7 +59,7 @@ def assert_collected(instrument: list[Instrument]) -> None:
 
 @pytest.mark.parametrize("latency", ["safe", "low"])
 @pytest.mark.parametrize("name", ["virtual", "miniaudio:null"])
-def test_a_dropped_stream_ends_whatever_its_driver_keeps(name: str, latency: str) -> None:
+def test_a_dropped_stream_ends_although_its_driver_lives_on(name: str, latency: str) -> None:
     """The driver is chosen by name. It lives as long as the process, and so do its devices."""
     try:
         get_driver(name)
@@ -192,7 +192,7 @@ class Lost:
         raise error
 
 
-def test_lost_streams_are_looked_after(no_thread: pytest.MonkeyPatch) -> None:
+def test_lost_streams_recover_once_threads_can_start(no_thread: pytest.MonkeyPatch) -> None:
     until(lambda: recovery._thread is None)
     lost = Lost()
     with pytest.raises(vc.DriverError, match="gives no thread"):

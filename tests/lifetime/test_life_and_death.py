@@ -129,7 +129,7 @@ def test_fork_on_a_thread_of_the_library(where: str) -> None:
 
 
 @pytest.mark.parametrize("end", ["exit", "dropped"])
-def test_an_exception_that_nobody_asked_for_is_shown(end: str) -> None:
+def test_an_exception_that_the_program_never_asked_for_is_reported(end: str) -> None:
     check(run("error_unseen", end), stderr=UNSEEN)
 
 
@@ -164,7 +164,7 @@ def test_record_at_exit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["away", "flapping"])
 @pytest.mark.parametrize("what", ["stream", "play", "record"])
-def test_exit_while_something_waits_for_its_device(what: str, how: str) -> None:
+def test_exit_while_a_stream_or_sound_waits_for_its_device(what: str, how: str) -> None:
     check(run("away", what, how))
 
 

@@ -44,7 +44,7 @@ def once(life: str, *arguments: str) -> Ended:
 @posix
 @pytest.mark.usefixtures("_driver")
 @pytest.mark.parametrize("latency", ["safe", "low"])
-def test_threads_and_a_signal_handler_call_what_they_like(
+def test_threads_and_a_signal_handler_call_any_method(
     latency: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LIFE_LATENCY", latency)
@@ -114,7 +114,7 @@ def test_ctrl_c_is_heard_while_a_callback_is_stuck(call: str, latency: str) -> N
 
 @posix
 @pytest.mark.parametrize("call", ["start", "stop", "abort", "close"])
-def test_a_signal_handler_calls_what_the_main_thread_is_inside_of(call: str) -> None:
+def test_a_signal_handler_calls_the_method_that_the_main_thread_is_in(call: str) -> None:
     """The main thread is in a stop() whose callback does not return. The handler lets it return."""
     stream, _, free = blocked_stream(VirtualDriver([VirtualDevice("Handled")]), "low")
     answers: list[str] = []
@@ -148,7 +148,7 @@ def test_a_signal_handler_calls_what_the_main_thread_is_inside_of(call: str) -> 
     stream.close()
 
 
-def test_what_is_asked_of_an_earlier_run_does_not_end_a_later_one(home: str) -> None:
+def test_a_request_to_end_an_earlier_run_does_not_end_a_later_one(home: str) -> None:
     device = VirtualDevice("Runs", clock="stepped", frames=64)
 
     def once_only(block: vc.Block) -> None:
@@ -176,7 +176,7 @@ def test_what_is_asked_of_an_earlier_run_does_not_end_a_later_one(home: str) -> 
     stream.close()
 
 
-def test_states_are_told_while_the_hal_hangs(coreaudio: Worlds) -> None:
+def test_states_can_be_read_while_the_hal_hangs(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     device = world.device("USBDuplex:1")
     stream = vc.OutputStream(lambda block: None, driver=world.driver, device="USBDuplex:1")

@@ -10,7 +10,7 @@ from paths import BENCHMARKS
 RUN = BENCHMARKS / "run.py"
 
 
-def test_they_run() -> None:
+def test_the_benchmarks_run() -> None:
     done = subprocess.run(
         [sys.executable, str(RUN), "--quick"], capture_output=True, text=True, timeout=110
     )

@@ -20,12 +20,12 @@ def source(place: str) -> str:
     return next(path.read_text() for name in names for path in TESTS.rglob(name))
 
 
-def test_there_are_forty() -> None:
+def test_the_page_has_forty_rows() -> None:
     assert list(map(int, ROWS)) == list(range(1, 41))
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_a_row_has_its_test_or_is_for_later(row: str) -> None:
+def test_each_row_names_its_test_or_is_for_later(row: str) -> None:
     *_, where, tests = (cell.strip() for cell in ROWS[row].split("|"))
     if tests == "next":
         return

@@ -35,5 +35,5 @@ def test_nothing_but_an_environment_is_cleared(tmp_path: Path) -> None:
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 
 
-def test_an_older_python_is_told() -> None:
+def test_an_older_python_gets_a_message() -> None:
     assert "needs Python 3.11 or later" in said("-c", OLDER.format(tool=str(TOOL)))

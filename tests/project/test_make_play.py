@@ -39,7 +39,7 @@ def write(path: Path, sound: np.ndarray) -> Path:
     return path
 
 
-def test_what_equals_the_source(
+def test_output_that_equals_the_source(
     make_play: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = write(tmp_path / "source.wav", coded(0, 1000, 2))
@@ -48,7 +48,7 @@ def test_what_equals_the_source(
     assert capsys.readouterr().out == "heard.wav equals the source: 1000 frames, 2 channels\n"
 
 
-def test_a_sample_that_differs_is_told(
+def test_a_different_sample_is_reported(
     make_play: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound = coded(0, 1000, 2)
@@ -60,7 +60,7 @@ def test_a_sample_that_differs_is_told(
 
 
 @pytest.mark.parametrize("frames", [1, 999, 1001])
-def test_another_length_is_told(
+def test_another_length_is_reported(
     make_play: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str], frames: int
 ) -> None:
     source = write(tmp_path / "source.wav", coded(0, 1000, 2))

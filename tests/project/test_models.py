@@ -56,5 +56,5 @@ def test_every_interleaving(model: Path, tmp_path: Path) -> None:
 
 @needs_spin
 @pytest.mark.parametrize(("model", "broken"), WRONG, ids=lambda value: getattr(value, "stem", None))
-def test_a_broken_one_is_found(model: Path, broken: int, tmp_path: Path) -> None:
+def test_a_broken_model_is_found(model: Path, broken: int, tmp_path: Path) -> None:
     assert "errors: 1" in check(model, broken, tmp_path)

@@ -90,7 +90,7 @@ def test_newer_pythons_without_debootstrap_are_not_run(tmp_path: Path) -> None:
     ("options", "failed", "skipped"),
     [([], 0, 3), (["--require"], 2, 1), (["--require", "--may-lack", "numba"], 1, 2)],
 )
-def test_what_is_not_tested_fails_where_everything_is_required(
+def test_a_skip_as_not_tested_fails_with_require(
     tmp_path: Path, options: list[str], failed: int, skipped: int
 ) -> None:
     (tmp_path / "test_skips.py").write_text(SKIPS)

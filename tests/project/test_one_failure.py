@@ -24,7 +24,7 @@ def test_that_fails():
 def test_that_follows():
     no_thread_stays()
 
-def test_whose_stream_is_looked_after():
+def test_with_a_watched_stream():
     one, two, driver = two_devices()
     with vc.OutputStream(lambda block: None, driver=driver, on_device_lost="wait") as stream:
         unplug(one)
@@ -32,7 +32,7 @@ def test_whose_stream_is_looked_after():
 """
 
 
-def test_what_a_failed_test_leaves_open_is_closed(tmp_path: Path) -> None:
+def test_streams_of_a_failed_test_are_closed(tmp_path: Path) -> None:
     (tmp_path / "test_two.py").write_text(TESTS_OF_ONE_PROCESS)
     (tmp_path / "pytest.ini").write_text("[pytest]\nmarkers = realtime\n")
     done = subprocess.run(

@@ -57,7 +57,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_is_too_long_is_found(sizes: ModuleType, tmp_path: Path, name: str) -> None:
+def test_long_files_and_functions_are_found(sizes: ModuleType, tmp_path: Path, name: str) -> None:
     text, wanted = CASES[name]
     (tmp_path / "src" / name).write_text(text)
     assert sizes.too_long() == ({f"src/{wanted[0]}": wanted[1]} if wanted else {})

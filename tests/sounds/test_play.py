@@ -245,7 +245,7 @@ def test_stopping_a_file_lets_go_of_it(rig: Rig, tmp_path: Path) -> None:
 # ---- position ----------------------------------------------------------------------------------
 
 
-def test_position_is_what_was_heard() -> None:
+def test_position_counts_the_frames_that_were_heard() -> None:
     rig = Rig(latency_frames=(0, 37))
     playback = rig.play(coded(0, 1000, 2), RATE)
     latency = 64 + 37
@@ -317,7 +317,7 @@ class _Coded:
         self.closed = True
 
 
-def test_a_free_clock_waits_for_what_is_read() -> None:
+def test_a_free_clock_waits_for_frames_to_be_read() -> None:
     device = VirtualDevice("Free", clock="free")
     device.capture()
     playback = vc.play(_Coded(frames=600_000), driver=VirtualDriver([device]))
@@ -368,7 +368,7 @@ def test_a_source_that_fails_is_heard_until_then(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("block", [[[0.0, 0.0]], np.zeros((2, 9), np.float32), None])
-def test_a_source_that_returns_something_else_is_named(rig: Rig, block: Any) -> None:
+def test_an_unsuitable_block_of_a_source_is_named(rig: Rig, block: Any) -> None:
     class Odd(_Coded):
         def read(self, max_frames: int) -> Any:
             return super().read(100) if self.position < 1000 else block

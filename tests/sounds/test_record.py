@@ -20,7 +20,7 @@ import voicecoil as vc
 from coded import assert_coded, coded
 from rig import Rig, until
 from voicecoil.conversion import as_source, converted, read_all
-from voicecoil.drivers.protocol import DriverStream, Wanted
+from voicecoil.drivers.protocol import DriverStream, OpenRequest
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
@@ -159,7 +159,7 @@ def test_levels(rig: Rig) -> None:
     take.stop()
 
 
-def test_a_lost_device_keeps_what_was_recorded(rig: Rig) -> None:
+def test_a_lost_device_keeps_the_recorded_frames(rig: Rig) -> None:
     take = rig.record()
     rig.step(5)
     rig.device.inject("unplug")
@@ -172,7 +172,7 @@ def test_a_lost_device_keeps_what_was_recorded(rig: Rig) -> None:
     assert not take.recording
 
 
-def test_a_lost_device_leaves_a_whole_file(rig: Rig, tmp_path: Path) -> None:
+def test_a_lost_device_leaves_a_complete_file(rig: Rig, tmp_path: Path) -> None:
     path = tmp_path / "a.flac"
     take = rig.record(path)
     rig.step(5)
@@ -217,8 +217,8 @@ def test_a_recording_that_cannot_begin_leaves_no_file(
     """Also if the device cannot be closed either."""
 
     class Broken(VirtualDriver):
-        def open_stream(self, wanted: Wanted) -> DriverStream:
-            stream = super().open_stream(wanted)
+        def open_stream(self, request: OpenRequest) -> DriverStream:
+            stream = super().open_stream(request)
             close = stream.close
 
             def close_and_fail() -> None:

@@ -133,7 +133,7 @@ def test_losses_are_counted_at_the_recordings_rate(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("on_loss", ["silence", "cut"])
-def test_a_buffer_that_is_too_small_is_told_frame_by_frame(rig: Rig, on_loss: str) -> None:
+def test_losses_of_a_small_buffer_are_counted_exactly(rig: Rig, on_loss: str) -> None:
     take = rig.record(buffer_s=0.1, on_loss=on_loss)
     playback = rig.play(coded(0, SONG, 2), RATE, loops=0)
     cycles = 0
@@ -193,12 +193,12 @@ def test_the_time_without_a_device_is_silence(tmp_path: Path, file: bool) -> Non
 
 
 @pytest.mark.parametrize("buffer_s", [0, 0.01, 4000, float("nan"), "1"])
-def test_a_buffer_that_cannot_be(rig: Rig, buffer_s: float) -> None:
+def test_an_impossible_buffer_s(rig: Rig, buffer_s: float) -> None:
     with pytest.raises((vc.ArgumentError, vc.ArgumentTypeError), match="buffer_s"):
         rig.record(buffer_s=buffer_s)
 
 
-def test_a_policy_that_cannot_be(rig: Rig) -> None:
+def test_an_impossible_on_device_lost(rig: Rig) -> None:
     with pytest.raises(vc.ArgumentError, match='"silence", "cut" and "stop"'):
         rig.record(on_loss="skip")
 

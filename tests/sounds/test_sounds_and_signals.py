@@ -36,7 +36,7 @@ def test_ctrl_c_keeps_every_frame_of_a_take(
 
 @pytest.mark.parametrize("waits", ["waits", "does not wait"])
 @pytest.mark.parametrize("what", ["play", "a.wav"])
-def test_an_error_is_raised_and_shown_if_nobody_waits(
+def test_an_error_is_raised_or_reported_if_the_program_does_not_wait(
     tmp_path: Path, what: str, waits: str
 ) -> None:
     check([run_fresh("unseen", what if what == "play" else str(tmp_path / what), waits)])

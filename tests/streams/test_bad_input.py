@@ -319,7 +319,7 @@ def test_a_samplerate_for_a_file_that_has_another(tmp_path: Path) -> None:
         play(path, 44_100)
 
 
-def test_a_wrong_keyword_is_said_of_what_was_called() -> None:
+def test_the_error_for_a_wrong_keyword_names_the_called_class() -> None:
     with pytest.raises(TypeError, match=r"^OutputStream\.__init__\(\) got .* 'sample_rate'"):
         out(sample_rate=48_000)
 

@@ -52,7 +52,7 @@ def test_the_stream_goes_on_where_it_was(stepped: Any, driver: Driver) -> None:
 
 @VIRTUAL
 @pytest.mark.parametrize("blocksize", [None, 16, 100, 257])
-def test_what_was_lost_is_declared_to_the_frame(
+def test_lost_frames_are_reported_exactly(
     stepped: VirtualDevice, driver: VirtualDriver, blocksize: int | None
 ) -> None:
     stepped.capture()
@@ -85,7 +85,7 @@ def test_what_was_lost_is_declared_to_the_frame(
 
 
 @VIRTUAL
-def test_an_input_stream_hears_on(stepped: VirtualDevice, driver: VirtualDriver) -> None:
+def test_an_input_stream_continues(stepped: VirtualDevice, driver: VirtualDriver) -> None:
     player = CodedOutput()
     heard: list[Any] = []
     lost: list[int] = []
@@ -170,7 +170,7 @@ def test_every_end_while_it_waits(stepped: Any, driver: Driver, end: str) -> Non
     assert stream.state == "closed"
 
 
-def test_starting_what_waits_is_an_error(stepped: Any, driver: Driver) -> None:
+def test_starting_a_waiting_stream_is_an_error(stepped: Any, driver: Driver) -> None:
     stream = vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="wait")
     stream.start()
     stepped.step(2)
@@ -198,7 +198,7 @@ def test_a_device_that_goes_before_the_start(stepped: Any, driver: Driver) -> No
     other.close()
 
 
-def test_an_exception_behind_a_loss_is_raised(stepped: Any, driver: Driver) -> None:
+def test_an_exception_after_a_loss_is_raised(stepped: Any, driver: Driver) -> None:
     fail = False
 
     def callback(block: vc.Block) -> None:
@@ -234,7 +234,7 @@ def test_stop_in_the_last_block_before_the_loss_ends_the_stream(
     stream.close()
 
 
-def test_a_rate_that_somebody_changed_is_set_back(stepped: Any, driver: Driver) -> None:
+def test_a_rate_changed_by_another_program_is_set_back(stepped: Any, driver: Driver) -> None:
     callback = CodedOutput()
     stream = vc.OutputStream(callback, driver=driver, on_device_lost="wait")
     stream.start()
@@ -250,7 +250,9 @@ def test_a_rate_that_somebody_changed_is_set_back(stepped: Any, driver: Driver) 
     stream.close()
 
 
-def test_a_rate_that_somebody_insists_on_ends_the_stream(stepped: Any, driver: Driver) -> None:
+def test_a_rate_that_another_program_insists_on_ends_the_stream(
+    stepped: Any, driver: Driver
+) -> None:
     stream = vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="wait")
     stream.start()
     for times in range(1, 4):
@@ -328,7 +330,7 @@ def test_a_stream_that_waits_for_a_device_that_it_knows() -> None:
     assert callback.blocks == 2
 
 
-def test_a_policy_that_there_is_not() -> None:
+def test_an_unknown_policy() -> None:
     with pytest.raises(vc.ArgumentError, match=r'"wait".*"default"'):
         vc.OutputStream(CodedOutput(), driver=VirtualDriver(), on_device_lost="ignore")  # type: ignore[arg-type]
 

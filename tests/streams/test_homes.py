@@ -42,7 +42,7 @@ def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
         (64, "low", 0),
     ],
 )
-def test_the_lead_in_force_is_told(frames: int, latency: Any, lead: int) -> None:
+def test_lead_frames_is_the_lead_in_force(frames: int, latency: Any, lead: int) -> None:
     _, driver = device(frames=frames)
     for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
         stream = kind(lambda block: None, driver=driver, latency=latency)
@@ -80,7 +80,7 @@ def test_native_code_needs_no_lead() -> None:
         vc.OutputStream(native, driver=driver, latency=0.1)
 
 
-def test_it_is_not_the_devices_thread() -> None:
+def test_the_callback_runs_on_the_worker_thread() -> None:
     virtual, driver = device(clock="stepped")
     threads = set()
     for latency in ("low", "safe"):
@@ -247,7 +247,7 @@ def reached(callback: CodedOutput, blocks: int) -> bool:
 
 
 @pytest.mark.parametrize("end", ["stop", "Stop", "abort"])
-def test_what_is_heard_at_the_end(end: str) -> None:
+def test_frames_heard_after_stop_and_after_abort(end: str) -> None:
     """After stop(), everything that was made is heard. After abort(), the frames ahead of the
     device are not.
     """
@@ -367,7 +367,7 @@ def test_on_another_device_the_lead_fits_its_cycles() -> None:
     assert len(two.heard()) == 3 * 512
 
 
-def test_what_is_on_its_way_is_heard_on_the_other_device() -> None:
+def test_frames_in_the_lead_are_heard_on_the_other_device() -> None:
     one, two, driver = two_devices()
     callback = CodedOutput()
     with vc.OutputStream(

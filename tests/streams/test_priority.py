@@ -113,7 +113,7 @@ def test_realtimekit_gives_it_where_the_system_does_not() -> None:
 
 
 @on_linux
-def test_what_realtimekit_gave_is_lost_by_a_callback_that_spins() -> None:
+def test_a_callback_that_spins_loses_the_priority_from_realtimekit() -> None:
     with realtimekit("grant") as bus:
         (seen,) = lives("spin", bus=bus, may=False)
     assert seen["policy"] == "lowered"
@@ -121,7 +121,7 @@ def test_what_realtimekit_gave_is_lost_by_a_callback_that_spins() -> None:
 
 
 @on_linux
-def test_a_refusal_is_told_and_the_stream_plays_on() -> None:
+def test_a_refusal_is_reported_and_the_stream_continues() -> None:
     with realtimekit("refuse") as bus:
         first, second = lives("twice", bus=bus, may=False)
     for seen in (first, second):

@@ -26,7 +26,7 @@ def test_another_rate_is_found_after_some_windows() -> None:
 
 
 @pytest.mark.parametrize("ppm", [-5_000, -300, 0, 300, 5_000])
-def test_a_crystal_is_no_other_rate(ppm: int) -> None:
+def test_the_tolerance_of_a_crystal_is_no_other_rate(ppm: int) -> None:
     assert measured(48_000 * (1 + ppm * 1e-6), 10 * NEEDED) == []
     assert abs(ppm) * 1e-6 < TOLERANCE
 
@@ -56,7 +56,7 @@ def run_at_another_rate(world: object, stream: vc.OutputStream) -> None:
         stream._connection.check_rate()
 
 
-def test_a_device_whose_rate_changes_without_a_word_is_lost(coreaudio: Worlds) -> None:
+def test_a_device_whose_rate_changes_without_notification_is_lost(coreaudio: Worlds) -> None:
     """Before the fix, everything played at a wrong pitch, and no error was raised."""
     world = coreaudio(18)
     stream = vc.OutputStream(

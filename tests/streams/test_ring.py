@@ -19,7 +19,7 @@ CHUNKS = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), max_size=60
 
 @given(capacity=st.integers(1, 64), channels=st.integers(1, 8), chunks=CHUNKS)
 @settings(deadline=None)
-def test_what_goes_in_comes_out_once_in_order(
+def test_all_frames_come_out_once_in_order(
     capacity: int, channels: int, chunks: list[tuple[int, int]]
 ) -> None:
     ring = Ring(capacity, channels)

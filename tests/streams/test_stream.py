@@ -209,7 +209,7 @@ def test_base_exceptions_too(
 
 
 @pytest.mark.parametrize("result", [0, True, "text", np.zeros(3)])
-def test_a_callback_that_returns_something(
+def test_a_callback_that_does_not_return_none(
     result: object, stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
     stream = vc.OutputStream(lambda block: result, driver=driver)  # type: ignore[arg-type,return-value]
@@ -250,7 +250,7 @@ def test_stop_from_the_callback_returns_at_once(
 
 
 @pytest.mark.parametrize("method", ["wait", "start"])
-def test_what_a_callback_may_not_do(
+def test_calls_that_are_refused_in_a_callback(
     method: str, stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
     def callback(block: vc.Block) -> None:

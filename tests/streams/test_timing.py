@@ -128,7 +128,7 @@ def compute_until(true: Callable[[], bool]) -> None:
 
 
 @needs_a_gil
-def test_a_late_cycle_says_what_it_waited_for() -> None:
+def test_the_event_of_a_late_cycle_has_the_time_waited_for_the_gil() -> None:
     with playing() as stream:
         for _ in range(1000):
             hold_the_gil()

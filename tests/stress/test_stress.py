@@ -150,7 +150,7 @@ def test_a_late_cycle_is_a_missed_block() -> None:
     assert seen.was_late
 
 
-def test_cycles_that_nobody_told_of_are_missed_all_the_same(watched: Watched) -> None:
+def test_cycles_that_were_not_reported_count_as_missed(watched: Watched) -> None:
     watched.device.step(10)
     seen = watched.seen(50)
     assert seen.lost_frames == 0
@@ -159,7 +159,7 @@ def test_cycles_that_nobody_told_of_are_missed_all_the_same(watched: Watched) ->
     assert watched.seen(12).missed_frames == 0
 
 
-def test_what_was_before_is_not_counted() -> None:
+def test_counts_from_before_the_measurement_are_excluded() -> None:
     watched = Watched(latency="low")
     watched.device.inject("xrun", 3 * FRAMES)
     watched.device.inject("late", 5_000_000)
@@ -297,7 +297,7 @@ def test_choice() -> None:
         (["--plot", "nowhere/a.png"], "no folder 'nowhere'"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_runs(
+def test_wrong_usage_is_reported_before_anything_runs(
     options: list[str], says: str, capsys: pytest.CaptureFixture[str], monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(processes.subprocess, "Popen", None)
@@ -307,7 +307,7 @@ def test_wrong_usage_is_told_before_anything_runs(
     assert re.fullmatch(rf"voicecoil: .*({says}).*\n", told.err)
 
 
-def test_without_matplotlib_it_says_what_to_install(tmp_path: Path) -> None:
+def test_without_matplotlib_the_message_says_what_to_install(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['matplotlib'] = None\n"
         "from voicecoil.cli.app import run\n"
@@ -422,7 +422,7 @@ def test_plot(suffix: str, tmp_path: Path) -> None:
 
 @needs_proc
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_nothing_stays_behind(name: str) -> None:
+def test_no_process_remains(name: str) -> None:
     number = getattr(signal, name)
     options = ["--driver", "virtual", "--loads", "cores", "--homes", "low", "--seconds", "60"]
     process = subprocess.Popen(
@@ -441,7 +441,7 @@ def test_nothing_stays_behind(name: str) -> None:
 
 
 @needs_proc
-def test_ctrl_c_tells_what_there_is() -> None:
+def test_ctrl_c_prints_the_results_so_far() -> None:
     options = ["--driver", "virtual", "--loads", "idle", "--homes", "low,safe", "--seconds"]
     process = subprocess.Popen(
         [*COMMAND, *options, "1", "--json"], stdout=subprocess.PIPE, text=True

@@ -56,7 +56,7 @@ def test_calls_of_many_threads_are_made_one_at_a_time(thread: CallThread) -> Non
     assert most == 1
 
 
-def test_a_call_whose_turn_does_not_come_says_behind_what_and_is_not_done(
+def test_a_call_that_waits_too_long_names_the_call_before_it_and_is_not_made(
     thread: CallThread,
 ) -> None:
     slow, done = Gate(), []
@@ -72,7 +72,7 @@ def test_a_call_whose_turn_does_not_come_says_behind_what_and_is_not_done(
     assert thread.abandoned == []
 
 
-def test_only_the_call_that_hangs_is_abandoned_and_what_waits_goes_on(
+def test_only_the_hanging_call_is_abandoned_and_waiting_calls_are_made(
     thread: CallThread,
 ) -> None:
     hung, undone = Gate(), []
@@ -88,7 +88,7 @@ def test_only_the_call_that_hangs_is_abandoned_and_what_waits_goes_on(
     assert undone == ["done"]
 
 
-def test_what_hangs_is_undone_on_the_thread_that_took_over(thread: CallThread) -> None:
+def test_a_hanging_call_is_undone_by_the_successor_thread(thread: CallThread) -> None:
     hung, undone_on = Gate(), []
 
     def undo(result: Any) -> None:
@@ -248,7 +248,7 @@ def test_ctrl_c_while_a_stream_opens_leaves_nothing_open(coreaudio: Worlds) -> N
         stream.abort()
 
 
-def test_ctrl_c_while_a_stream_starts_ends_what_was_started(coreaudio: Worlds) -> None:
+def test_ctrl_c_while_a_stream_starts_stops_the_device(coreaudio: Worlds) -> None:
     world = coreaudio(16, switches={"hang_holds_io_mutex": 1})
     blocks: list[int] = []
     stream = vc.OutputStream(lambda block: blocks.append(1), driver=world.driver, device="Hung")

@@ -43,7 +43,7 @@ def test_names_that_are_missing_empty_or_beyond_the_basic_plane(coreaudio: World
     ]
 
 
-def test_twins_are_told_apart_by_uid(coreaudio: Worlds) -> None:
+def test_two_devices_of_one_name_are_distinguished_by_uid(coreaudio: Worlds) -> None:
     driver = coreaudio(15).driver
     with pytest.raises(vc.DeviceNotFoundError, match="2 devices are called 'Simulated Twin'"):
         vc.OutputStream(lambda block: None, driver=driver, device="Simulated Twin")
@@ -137,7 +137,7 @@ def test_a_listener_that_plays_is_called_while_others_play(coreaudio: Worlds) ->
     assert played == ["voicecoil control"]
 
 
-def test_a_listener_that_fails_disturbs_nobody_and_goes_on(
+def test_a_listener_that_raises_affects_no_other_and_is_called_again(
     coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = coreaudio(8)

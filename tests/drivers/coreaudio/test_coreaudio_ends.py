@@ -311,7 +311,7 @@ def test_a_restart_of_coreaudiod_while_nothing_is_open(coreaudio: Worlds) -> Non
 
 
 @pytest.mark.parametrize("restart_listeners", [0, 1])
-def test_who_watches_hears_of_a_restart_and_of_what_comes_behind_it(
+def test_a_listener_is_called_for_a_restart_and_for_later_changes(
     coreaudio: Worlds, restart_listeners: int
 ) -> None:
     world = coreaudio(3, switches={"restart_listeners": restart_listeners})
@@ -343,7 +343,7 @@ def test_a_run_loop_that_cannot_be_set_is_set_by_a_later_call(
     play_until_unplugged(world).close()
 
 
-def test_what_is_tidied_up_needs_no_run_loop(coreaudio: Worlds) -> None:
+def test_cleaning_up_needs_no_run_loop(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     stream = play_on(world, Counter())
     stream.start()
@@ -379,7 +379,7 @@ def test_two_drivers_on_one_coreaudio_hear_and_call_as_one(coreaudio: Worlds) ->
     stream.close()
 
 
-def test_notifications_without_a_change_are_none(coreaudio: Worlds) -> None:
+def test_notifications_without_a_change_have_no_effect(coreaudio: Worlds) -> None:
     switches = {"listener_addresses": 2, "notify_burst": 5, "notify_duplicates": 1}
     world = coreaudio(3, switches=switches)
     with play_on(world, Counter()) as stream:

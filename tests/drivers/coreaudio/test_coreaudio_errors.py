@@ -71,7 +71,7 @@ def from_text(text: str) -> int:
 
 
 @pytest.mark.parametrize("text", CODES)
-def test_every_documented_code_says_what_it_means_and_what_to_do(text: str) -> None:
+def test_the_message_of_a_documented_code_explains_it_with_advice(text: str) -> None:
     error = status_error("AudioDeviceStart", from_text(text), "'Speakers'")
     assert isinstance(error, vc.DriverError)
     assert (error.call, error.code) == ("AudioDeviceStart", from_text(text))
@@ -82,7 +82,7 @@ def test_every_documented_code_says_what_it_means_and_what_to_do(text: str) -> N
 
 
 @pytest.mark.parametrize("code", [-12345, 1, from_text("abcd")])
-def test_a_code_that_nobody_documented_has_advice_too(code: int) -> None:
+def test_an_undocumented_code_has_advice_too(code: int) -> None:
     text = str(status_error("AudioDeviceStart", code, "'Speakers'"))
     assert re.search(r"not one of CoreAudio's documented ones; try again, .*replug", text)
 
@@ -121,7 +121,7 @@ def test_a_with_whose_start_fails_leaves_nothing_open(coreaudio: Worlds) -> None
 
 
 @pytest.mark.parametrize("function", ["AudioDeviceStop", "AudioDeviceDestroyIOProcID"])
-def test_a_stop_that_fails_says_so_once_and_keeps_what_may_still_be_called(
+def test_a_failed_stop_is_reported_once_and_keeps_the_ioproc(
     coreaudio: Worlds, function: str
 ) -> None:
     world = coreaudio(3)
@@ -188,7 +188,7 @@ NOT_IN_ORDER = [
 
 @pytest.mark.parametrize(("low", "high"), NOT_IN_ORDER)
 @pytest.mark.parametrize("what", ["fsz#", "nsr#"])
-def test_ranges_that_are_none(coreaudio: Worlds, what: str, low: float, high: float) -> None:
+def test_invalid_rate_ranges(coreaudio: Worlds, what: str, low: float, high: float) -> None:
     world = coreaudio(3)
     world.device("USBDuplex:1").override(what, struct.pack("<dd", low, high))
     with pytest.raises(vc.DriverError, match=rf"'{what}'.* of 'Simulated USB Duplex' has"):
@@ -198,7 +198,7 @@ def test_ranges_that_are_none(coreaudio: Worlds, what: str, low: float, high: fl
 
 
 @pytest.mark.parametrize("rate", [math.nan, math.inf, -math.inf])
-def test_rates_that_are_none(coreaudio: Worlds, rate: float) -> None:
+def test_invalid_rates(coreaudio: Worlds, rate: float) -> None:
     world = coreaudio(3)
     found = world.driver.devices()[0]
     world.device("USBDuplex:1").override("nsrt", struct.pack("<d", rate))
@@ -246,7 +246,7 @@ def test_no_audio_unit_is_used() -> None:
 
 
 @pytest.mark.skipif("sys.platform == 'darwin'")
-def test_the_real_driver_elsewhere_says_what_there_is() -> None:
+def test_the_coreaudio_driver_elsewhere_names_the_drivers_of_the_platform() -> None:
     with pytest.raises(vc.DriverError, match="VOICECOIL_DRIVER=coreaudio-simulated"):
         get_driver("coreaudio")
 

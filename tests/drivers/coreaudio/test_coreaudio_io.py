@@ -424,7 +424,7 @@ def test_nothing_that_may_wait_is_called_in_a_cycle(coreaudio: Worlds) -> None:
     assert world.counter("deadlocks") == 0
 
 
-def test_real_time_too(coreaudio: Worlds) -> None:
+def test_the_ioproc_in_real_time(coreaudio: Worlds) -> None:
     world = coreaudio(8, clock="real")
     done = []
 

@@ -108,7 +108,7 @@ def test_any_rate_of_a_range(coreaudio: Worlds) -> None:
         stream.abort()
 
 
-def test_rates_that_a_device_repeats_are_told_once(coreaudio: Worlds) -> None:
+def test_rates_that_a_device_repeats_are_listed_once(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     ranges = [(44_100.0, 44_100.0), (48_000.0, 48_000.0)] * 3
     told = b"".join(struct.pack("<dd", *one) for one in ranges)

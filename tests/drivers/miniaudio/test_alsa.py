@@ -57,7 +57,7 @@ class TestAlsa(MonitoredContract):
             assert (device.input_channels, device.output_channels) == (2, 2)
             assert device.samplerate == 48_000
 
-    def test_nothing_is_printed_behind_the_users_back(self, rig: PulseRig) -> None:
+    def test_listing_devices_prints_nothing(self, rig: PulseRig) -> None:
         """When ALSA lists devices, it loads its plugins, and JACK's plugin prints messages."""
         command = [sys.executable, "-m", "voicecoil", "devices", "--driver", "miniaudio:alsa"]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)

@@ -86,7 +86,7 @@ def rig(
 
 
 class TestJack(DriverContract):
-    def test_the_device_is_what_the_server_has(self, rig: JackRig) -> None:
+    def test_the_device_has_the_channels_and_rate_of_the_server(self, rig: JackRig) -> None:
         device = rig.device
         assert (device.name, device.uid) == ("JACK", "jack")
         assert (device.input_channels, device.output_channels) == (2, 2)
@@ -114,7 +114,7 @@ class TestJack(DriverContract):
         assert stream.latency == now
         assert asked_before.latency == before
 
-    def test_who_opens_and_starts_does_not_wait_for_the_latency(
+    def test_opening_and_starting_do_not_wait_for_the_latency(
         self, rig: JackRig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         asked: list[str] = []

@@ -70,7 +70,7 @@ def test_time_between_two_runs_is_counted(server: JackServer) -> None:
     assert abs(frames - passed_ns * 48e-6) < server.period_frames
 
 
-def test_what_a_stalled_server_loses_is_told(server: JackServer) -> None:
+def test_losses_of_a_stalled_server_are_reported(server: JackServer) -> None:
     """While the server stalls, its frame counter does not advance. Afterwards, its times are
     wrong.
     """
@@ -151,7 +151,7 @@ def test_another_period_ends_a_stream_on_the_io_thread_or_is_recovered_from(
         until(lambda: callback.blocks > blocks + 5)
 
 
-def test_all_clients_are_gone_as_soon_as_libjack_has_told_one(server: JackServer) -> None:
+def test_all_clients_are_lost_when_libjack_reports_one(server: JackServer) -> None:
     """libjack frees all clients when the next one is opened. Stopping one of the other clients then
     crashed.
     """

@@ -75,7 +75,7 @@ NOT_NULL = pytest.mark.skip(reason="the null backend has no cable, no mixer and 
 
 class TestNullBackend(DriverContract):
     @NOT_NULL
-    def test_what_is_played_comes_back_after_the_declared_latency(self) -> None:  # type: ignore[override]
+    def test_output_comes_back_after_the_declared_latency(self) -> None:  # type: ignore[override]
         pass
 
     @NOT_NULL
@@ -112,7 +112,7 @@ class TestNullBackend(DriverContract):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-def test_who_names_a_sound_system_gets_no_library_of_another() -> None:
+def test_a_named_sound_system_loads_no_library_of_another() -> None:
     program = """
 import voicecoil as vc
 with vc.OutputStream(lambda block: None, driver="miniaudio:null") as stream:

@@ -29,7 +29,7 @@ class Server:
         function(None, info, end, user)
 
 
-def test_answers_reach_who_asked_however_many_are_under_way_and_whoever_asks() -> None:
+def test_each_answer_reaches_its_own_request() -> None:
     server = Server()
     guarded = pulse._guarded(server.address)
     heard: list[list[tuple[int | None, int]]] = [[] for _ in range(400)]
@@ -60,7 +60,7 @@ def test_answers_reach_who_asked_however_many_are_under_way_and_whoever_asks() -
     assert len(pulse._pending) == pending
 
 
-def test_a_lookup_that_fails_is_not_told_and_not_kept() -> None:
+def test_a_failed_lookup_is_not_reported_and_not_kept() -> None:
     server = Server()
     heard: list[int] = []
     hear = Answer(lambda context, info, end, user: heard.append(end))

@@ -41,7 +41,7 @@ class TestPulseAudio(PulseContract):
     pass
 
 
-def test_a_machine_with_a_server_uses_it_without_being_told(rig: PulseRig) -> None:
+def test_a_running_server_is_used_by_default(rig: PulseRig) -> None:
     env = dict(os.environ)
     env.pop("VOICECOIL_DRIVER")
     command = [sys.executable, "-m", "voicecoil", "devices", "--json"]
@@ -53,7 +53,7 @@ def test_a_machine_with_a_server_uses_it_without_being_told(rig: PulseRig) -> No
     assert {device["driver"] for device in listed} == {"miniaudio"}
 
 
-def test_who_watches_hears_of_sinks_and_of_the_default(rig: PulseRig) -> None:
+def test_a_listener_is_called_for_sinks_and_the_default(rig: PulseRig) -> None:
     told: list[str] = []
     control = rig.server.control
     first = (control("get-default-sink") or "").strip()
@@ -77,7 +77,7 @@ def test_who_watches_hears_of_sinks_and_of_the_default(rig: PulseRig) -> None:
     until(lambda: not any("watches" in thread.name for thread in threading.enumerate()))
 
 
-def test_who_watches_hears_of_a_server_that_goes_and_comes(rig: PulseRig) -> None:
+def test_a_listener_is_called_when_a_server_ends_and_returns(rig: PulseRig) -> None:
     told: list[str] = []
     end = rig.driver.watch(told.append)
     rig.server.kill()

@@ -45,7 +45,7 @@ def test_everything_outlives_a_server_that_is_killed(server: str) -> None:
 
 
 @pytest.mark.parametrize("server", PROGRAMS)
-def test_what_hangs_in_a_server_that_is_frozen_comes_back_and_leaves_nothing(server: str) -> None:
+def test_calls_that_hang_in_a_frozen_server_return_and_leave_nothing(server: str) -> None:
     needs(*PROGRAMS[server])
     run("frozen.py", server)
 

@@ -49,7 +49,7 @@ def test_calls_share_one_session_as_long_as_none_hangs(
     assert len(made) == 1
 
 
-def test_who_takes_over_has_another_one_and_closes_the_first_when_its_thread_is_back(
+def test_a_replaced_session_is_closed_when_its_thread_returns(
     thread: CallThread, made: list[Session]
 ) -> None:
     hung = Gate()
@@ -73,7 +73,7 @@ def test_who_takes_over_has_another_one_and_closes_the_first_when_its_thread_is_
     assert made[1].closed_on == []
 
 
-def test_also_when_whoever_waited_for_it_was_interrupted(
+def test_a_replaced_session_is_closed_after_an_interrupted_wait(
     thread: CallThread, made: list[Session]
 ) -> None:
     hung = Gate()
@@ -90,7 +90,7 @@ def test_also_when_whoever_waited_for_it_was_interrupted(
     assert len(made[0].closed_on) == 1
 
 
-def test_those_that_wait_together_never_get_the_session_of_what_hangs(
+def test_waiting_calls_never_get_the_session_of_a_hanging_call(
     thread: CallThread, made: list[Session]
 ) -> None:
     hung = Gate()
