@@ -195,6 +195,21 @@ class DriverContract:
         assert not heard[:, 0].any()
         assert (heard[:, 1] == 0.5).all()
 
+    def test_one_channel_is_heard_on_both_channels_of_the_stereo_pair(self, rig: Rig) -> None:
+        callback = CodedOutput()
+        with self.open_output(rig, callback, channels=1) as stream:
+            assert stream.channels == 1
+            rig.advance(20)
+            self.end(rig, stream)
+        heard = rig.heard()
+        begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
+        for place, channel in enumerate(rig.channels):
+            if channel in rig.device.stereo_channels:
+                assert_coded(heard[begin:, [place]])
+                assert len(heard) > begin
+            else:
+                assert not heard[:, place].any()
+
     # ---- time ----
 
     def test_times_go_on_by_the_frames_of_each_block(self, rig: Rig) -> None:

@@ -19,6 +19,17 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "voicecoil" / "streams
 ORIGINAL = "OutputStream"
 COPIES = ("InputStream", "Stream")
 OWN = ("callback", "channels", "blocksize")  # each kind describes these itself
+DUPLEX = ("input_channels", "output_channels")  # only a duplex stream has them, after `channels`
+CHANNELS = "int | Sequence[int] | None = None,\n"
+# What the constructors of the copies have in place of the original's.
+CONSTRUCTORS = {
+    "InputStream": {"ChannelRequest(output=channels)": "ChannelRequest(input=channels)"},
+    "Stream": {
+        f"        channels: {CHANNELS}": "        channels: int | Sequence[Any] | None = None,\n"
+        + "".join(f"        {name}: {CHANNELS}" for name in DUPLEX),
+        "ChannelRequest(output=channels)": f"duplex_channels(channels, {', '.join(DUPLEX)})",
+    },
+}
 HEADING = "    Parameters\n    ----------\n"
 NEXT_SECTION = "\n    Raises\n"
 
@@ -48,10 +59,17 @@ def updated(text: str) -> str:
     _, shared, after = split(docstrings[ORIGINAL])
     for name in COPIES:
         before, own, _ = split(docstrings[name])
-        parameters = {**shared, **{parameter: own[parameter] for parameter in OWN}}
+        parameters = {}
+        for parameter, words in shared.items():
+            parameters[parameter] = own[parameter] if parameter in OWN else words
+            if parameter == "channels" and name == "Stream":
+                parameters |= {duplex: own[duplex] for duplex in DUPLEX}
         docstring = before + HEADING + "".join(parameters.values()) + NEXT_SECTION + after
         text = text.replace(docstrings[name], docstring)
-        text = text.replace(constructors[name], constructors[ORIGINAL])
+        constructor = constructors[ORIGINAL]
+        for theirs, own_text in CONSTRUCTORS[name].items():
+            constructor = constructor.replace(theirs, own_text)
+        text = text.replace(constructors[name], constructor)
     return text
 
 

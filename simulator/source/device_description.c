@@ -121,6 +121,12 @@ static void key_default(device *d, const char *v) {
     d->can_be_default[INPUT] = strstr(v, "in") != NULL;
     d->can_be_default[OUTPUT] = strstr(v, "out") != NULL;
 }
+static void key_stereo(device *d, const char *v) {
+    const char *second = strchr(v, ',');
+    d->stereo_pair[0] = number(v);
+    d->stereo_pair[1] = second ? number(second + 1) : 0;
+}
+
 static void key_hidden(device *d, const char *v) { d->hidden = number(v) != 0; }
 static void key_loopback(device *d, const char *v) {
     d->input = number(v) ? SIM_INPUT_LOOPBACK : SIM_INPUT_ENCODED;
@@ -161,6 +167,7 @@ static const struct {
             {"sources", key_sources},
             {"default", key_default},
             {"hidden", key_hidden},
+            {"stereo", key_stereo},
             {"loopback", key_loopback},
             {"variable", key_variable},
             {"reports_old_rate", key_reports_old_rate},

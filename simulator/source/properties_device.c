@@ -96,8 +96,9 @@ GET(controls) {
 }
 GET(stereo_channels) {
     UInt32 second = device_channels(q->d, side(q)) > 1 ? 2 : 1;
-    put_u32(r, 1);
-    put_u32(r, second);
+    const UInt32 *pair = q->d->stereo_pair;
+    put_u32(r, pair[0] ? pair[0] : 1);
+    put_u32(r, pair[1] ? pair[1] : second);
     return 0;
 }
 static bool has_channels(const request *q) {

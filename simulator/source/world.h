@@ -257,6 +257,7 @@ struct device {
     stream *streams[2][MAX_STREAMS];
     size_t stream_count[2];
     UInt32 latency[2], safety[2];
+    UInt32 stereo_pair[2]; /* from 1; 0: the first two channels */
     bool can_be_default[2], hidden, reports_old_rate, vanishes, model_uid_global_only,
         no_source_name;
     control *controls[16];

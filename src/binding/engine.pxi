@@ -171,6 +171,7 @@ cdef class Engine:
         memset(&to, 0, sizeof(to))
         to.input_map, to.input_channels = inputs.channels, inputs.used
         to.output_map, to.output_channels = outputs.channels, outputs.used
+        to.output_places = len(output_map)
         to.period_frames = period_frames
         if clock is not None:
             to.clock_ns = (<Clock?>clock).function

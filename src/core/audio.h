@@ -29,4 +29,11 @@ static inline void vc_silence_all(const vc_audio *to, uint32_t frames) VC_REALTI
     }
 }
 
+/* vc_audio_copy; a single channel of `from` goes to every channel of `to`. [IO] */
+void vc_audio_spread(const vc_audio *to, uint32_t to_offset, const vc_audio *from,
+                     uint32_t from_offset, uint32_t frames) VC_REALTIME;
+/* The first channel in a uniform layout, and all the others; of at least two channels. [IO] */
+vc_audio vc_audio_first(const vc_audio *audio) VC_REALTIME;
+vc_audio vc_audio_others(const vc_audio *audio) VC_REALTIME;
+
 #endif

@@ -107,6 +107,35 @@ void vc_audio_copy(const vc_audio *to, uint32_t to_offset, const vc_audio *from,
     }
 }
 
+void vc_audio_spread(const vc_audio *to, uint32_t to_offset, const vc_audio *from,
+                     uint32_t from_offset, uint32_t frames) {
+    if (to->channels == from->channels) {
+        vc_audio_copy(to, to_offset, from, from_offset, frames);
+        return;
+    }
+    vc_audio repeated = *from;
+    repeated.channel_stride = 0;
+    repeated.channels = to->channels;
+    vc_audio_copy(to, to_offset, &repeated, from_offset, frames);
+}
+
+vc_audio vc_audio_first(const vc_audio *audio) {
+    vc_channel first = channel_of(audio, 0);
+    return (vc_audio){
+        .data = first.data, .frame_stride = first.stride, .channel_stride = 1, .channels = 1};
+}
+
+vc_audio vc_audio_others(const vc_audio *audio) {
+    vc_audio others = *audio;
+    others.channels--;
+    if (audio->data != NULL) {
+        others.data += audio->channel_stride;
+    } else {
+        others.list++;
+    }
+    return others;
+}
+
 void vc_audio_silence(const vc_audio *to, uint32_t offset, uint32_t frames) {
     if (frames == 0) {
         return;

@@ -208,6 +208,11 @@ static void call(vc_engine *engine, vc_block *block) {
     engine->counted.frames += frames;
 }
 
+/* Whether a single output channel is played on several channels of the device. */
+static bool spreads(const vc_engine *engine, const vc_cycle *cycle) {
+    return cycle->output.channels > engine->config.output_channels;
+}
+
 static void device_block(vc_audio *part, const vc_audio *device, uint32_t offset) {
     set_interleaved(part, device->data + (ptrdiff_t)offset * device->frame_stride,
                     device->channels);
@@ -230,11 +235,18 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
     begin_block(&block, engine, cycle, frames);
     block.input_time = time_after(engine, cycle->input_time, offset);
     block.output_time = time_after(engine, cycle->output_time, offset);
+    const bool spread = spreads(engine, cycle);
+    const vc_audio *output = &cycle->output;
+    vc_audio first;
+    if (spread) {
+        first = vc_audio_first(output);
+        output = &first;
+    }
     bool lent = (engine->config.flags & (VC_ENGINE_ZERO_COPY | VC_ENGINE_LEND)) &&
-                can_lend(engine, &cycle->input) && can_lend(engine, &cycle->output);
+                can_lend(engine, &cycle->input) && can_lend(engine, output);
     if (lent) {
         device_block(&block.input, &cycle->input, offset);
-        device_block(&block.output, &cycle->output, offset);
+        device_block(&block.output, output, offset);
     } else {
         set_interleaved(&block.input, engine->input_block, engine->config.input_channels);
         set_interleaved(&block.output, engine->output_block, engine->config.output_channels);
@@ -246,7 +258,10 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
     vc_silence_all(&block.output, frames);
     call(engine, &block);
     if (!lent) {
-        vc_audio_copy(&cycle->output, offset, &block.output, 0, frames);
+        vc_audio_spread(&cycle->output, offset, &block.output, 0, frames);
+    } else if (spread) {
+        vc_audio others = vc_audio_others(&cycle->output);
+        vc_audio_spread(&others, offset, &block.output, 0, frames);
     }
     uint32_t valid = engine->valid;
     engine->valid = 0; /* the device has them */
@@ -281,7 +296,7 @@ static uint32_t exchange_part(vc_engine *engine, const vc_cycle *cycle, uint32_t
     if (engine->config.output_channels) {
         vc_audio from;
         set_interleaved(&from, engine->output_block, engine->config.output_channels);
-        vc_audio_copy(&cycle->output, offset, &from, position, frames);
+        vc_audio_spread(&cycle->output, offset, &from, position, frames);
     }
     engine->position += frames;
     uint32_t valid = engine->valid > position ? engine->valid - position : 0;
@@ -446,7 +461,8 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         trap_enter();
     }
     assert(cycle->input.channels == engine->config.input_channels);
-    assert(cycle->output.channels == engine->config.output_channels);
+    assert(cycle->output.channels == engine->config.output_channels ||
+           (engine->config.output_channels == 1 && cycle->output.channels > 1));
     int64_t began_ns = cycle->called_ns ? cycle->called_ns : clock_ns(engine);
     engine->first_call_ns = began_ns;
     engine->waited_ns = 0;

@@ -8,6 +8,7 @@
 
 struct vc_moved {
     uint32_t channels[2]; /* of the device's cycles: input, output */
+    uint32_t places[2];   /* entries of each map */
     uint32_t *map[2];
     vc_channel *list[2]; /* filled again in each cycle */
 };
@@ -24,9 +25,12 @@ static void *take_part(char **memory, size_t bytes) {
 }
 
 bool vc_engine_move(vc_engine *engine, const vc_move *move) {
-    const uint32_t engines[2] = {engine->config.input_channels, engine->config.output_channels};
+    const uint32_t places[2] = {engine->config.input_channels,
+                                move->output_places ? move->output_places
+                                                    : engine->config.output_channels};
+    assert(places[OUTPUT] == engine->config.output_channels || engine->config.output_channels == 1);
     size_t each = 64 + sizeof(uint32_t) + sizeof(vc_channel);
-    char *memory = calloc(1, sizeof(vc_moved) + 16 + (engines[INPUT] + engines[OUTPUT] + 2) * each);
+    char *memory = calloc(1, sizeof(vc_moved) + 16 + (places[INPUT] + places[OUTPUT] + 2) * each);
     if (memory == NULL) {
         return false;
     }
@@ -35,9 +39,10 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     moved->channels[INPUT] = move->input_channels;
     moved->channels[OUTPUT] = move->output_channels;
     for (int d = INPUT; d <= OUTPUT; d++) {
-        moved->list[d] = take_part(&memory, engines[d] * sizeof(vc_channel));
-        moved->map[d] = take_part(&memory, engines[d] * sizeof(uint32_t));
-        for (uint32_t c = 0; c < engines[d]; c++) {
+        moved->places[d] = places[d];
+        moved->list[d] = take_part(&memory, places[d] * sizeof(vc_channel));
+        moved->map[d] = take_part(&memory, places[d] * sizeof(uint32_t));
+        for (uint32_t c = 0; c < places[d]; c++) {
             moved->map[d][c] = maps[d][c];
             assert(maps[d][c] == VC_NO_CHANNEL || maps[d][c] < moved->channels[d]);
         }
@@ -98,7 +103,8 @@ static void begin_time_line(vc_engine *engine, const vc_cycle *cycle) {
     } /* else shift_frames stays as it was */
 }
 
-static void map_channels(vc_audio *audio, const vc_moved *moved, int d, uint32_t channels) {
+static void map_channels(vc_audio *audio, const vc_moved *moved, int d) {
+    const uint32_t channels = moved->places[d];
     bool same = audio->channels == channels;
     for (uint32_t c = 0; c < channels && same; c++) {
         same = moved->map[d][c] == c;
@@ -135,7 +141,7 @@ void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
     if (moved != NULL) {
         assert(cycle->input.channels == moved->channels[INPUT]);
         assert(cycle->output.channels == moved->channels[OUTPUT]);
-        map_channels(&out->input, moved, INPUT, engine->config.input_channels);
-        map_channels(&out->output, moved, OUTPUT, engine->config.output_channels);
+        map_channels(&out->input, moved, INPUT);
+        map_channels(&out->output, moved, OUTPUT);
     }
 }

@@ -59,8 +59,9 @@ typedef struct vc_cycle {
     uint32_t frames;       /* frames to read and to write, at least 1 */
     uint32_t lost_frames;  /* frames that the driver knows to be lost since the last cycle. A driver
                             * with valid sample times leaves it 0: the engine finds the gaps */
-    vc_audio input;        /* in both directions as many channels as the engine has */
-    vc_audio output;       /* its content on entry is not read */
+    vc_audio input;        /* as many channels as the engine has */
+    vc_audio output;       /* the same; a single channel of the engine is played on all channels of
+                            * the cycle. Its content on entry is not read */
     vc_time now;           /* when this cycle began */
     vc_time input_time;    /* when the first input frame was at the connector */
     vc_time output_time;   /* when the first output frame will be at the connector */
@@ -159,6 +160,8 @@ typedef struct vc_move {
     const uint32_t *output_map;
     uint32_t input_channels; /* of the cycles; 0 in a direction that the engine does not have */
     uint32_t output_channels;
+    uint32_t output_places; /* entries of output_map, if an engine with a single output channel is
+                             * played on several; 0: one for each of the engine's channels */
     uint32_t period_frames; /* as in vc_engine_config */
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;

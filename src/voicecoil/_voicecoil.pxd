@@ -74,6 +74,7 @@ cdef extern from "voicecoil.h" nogil:
     ctypedef struct vc_move:
         const uint32_t *input_map
         const uint32_t *output_map
+        uint32_t output_places
         uint32_t input_channels
         uint32_t output_channels
         uint32_t period_frames

@@ -57,7 +57,7 @@ def test_every_frame_is_right(zero_copy: bool, blocksize: int | None, pattern: A
         "isolated_callables:coded",
         isolated=True,
         driver=driver,
-        channels=(1, 2),
+        input_channels=1,
         blocksize=blocksize,
         zero_copy=zero_copy,
         parameters={"delay": 0},
@@ -75,13 +75,33 @@ def test_every_frame_is_right(zero_copy: bool, blocksize: int | None, pattern: A
 
 
 @needs_3_12
+@pytest.mark.parametrize("zero_copy", [False, True])
+def test_one_channel_is_heard_on_both_sides(zero_copy: bool) -> None:
+    virtual, driver = device()
+    with vc.Stream(
+        "isolated_callables:coded",
+        isolated=True,
+        driver=driver,
+        channels=1,
+        zero_copy=zero_copy,
+        parameters={"delay": 128},
+        results={"wrong": 0},
+    ) as stream:
+        virtual.step(6)
+        stream.abort()
+    heard = virtual.heard()
+    assert np.array_equal(heard[:, 0], heard[:, 1])
+    assert_coded(heard[:, :1])
+
+
+@needs_3_12
 def test_a_block_in_an_isolated_callable() -> None:
     virtual, driver = device()
     stream = vc.Stream(
         "isolated_callables:facts",
         isolated=True,
         driver=driver,
-        channels=(1, 2),
+        input_channels=1,
         results={"text": bytes(200)},
     )
     with stream:

@@ -229,6 +229,7 @@ def test_parameters_are_a_record(
         assert stream.parameters.frames == 20
         stepped.step(2)
         stream.abort()
+    assert np.array_equal(*stepped.heard().T)  # one channel is heard on both sides
     heard = stepped.heard()[:, 0].reshape(4, 64)
     last = [0.25] * 20 + [0.122] * 44
     wanted = [[0.25] * 10 + [0.097] * 54, [0.5] * 10 + [0.097] * 54, last, last]

@@ -17,6 +17,7 @@ typedef enum rig_layout { INTERLEAVED, PLANAR, SPLIT, NO_MEMORY } rig_layout;
 typedef struct rig {
     vc_engine_config config;
     vc_engine *engine;
+    uint32_t outputs; /* channels of the cycles' output: more than the engine's if it has one */
     rig_layout layout;
     bool sample_times;
     int64_t input_latency, output_latency;
@@ -101,6 +102,7 @@ static inline rig *rig_make(uint32_t input_channels, uint32_t output_channels,
                                    .process = rig_process,
                                    .leave = rig_leave,
                                    .user = r};
+    r->outputs = output_channels;
     r->act_at = UINT32_MAX;
     r->valid = UINT32_MAX;
     r->sample_times = true;
@@ -108,6 +110,13 @@ static inline rig *rig_make(uint32_t input_channels, uint32_t output_channels,
     r->input_latency = 50;
     r->heard = calloc((size_t)RIG_FRAMES * (output_channels + 1), sizeof(float));
     return r;
+}
+
+/* The device has that many output channels. Before rig_start. */
+static inline void rig_outputs(rig *r, uint32_t outputs) {
+    r->outputs = outputs;
+    free(r->heard);
+    r->heard = calloc((size_t)RIG_FRAMES * (outputs + 1), sizeof(float));
 }
 
 static inline void rig_start(rig *r) {
@@ -180,7 +189,7 @@ static inline vc_time rig_time(const rig *r, int64_t frame) {
 
 static inline uint32_t rig_cycle(rig *r, uint32_t frames) {
     rig_memory(r, 0, r->config.input_channels, frames);
-    rig_memory(r, 1, r->config.output_channels, frames);
+    rig_memory(r, 1, r->outputs, frames);
     for (uint32_t c = 0; c < r->config.input_channels; c++) {
         for (uint32_t f = 0; f < frames; f++) {
             float *sample = rig_sample(&r->audio[0], f, c);
@@ -198,13 +207,13 @@ static inline uint32_t rig_cycle(rig *r, uint32_t frames) {
                       .drain_frames = r->drain_frames};
     r->content = vc_cycle_run(r->engine, &cycle);
     for (uint32_t f = 0; f < frames; f++) {
-        for (uint32_t c = 0; c < r->config.output_channels; c++) {
+        for (uint32_t c = 0; c < r->outputs; c++) {
             const float *sample = rig_sample(&r->audio[1], f, c);
             float value = sample != NULL ? *sample : 0.0f;
             check_that(isfinite(value), __FILE__, __LINE__,
                        "device frame %lld, channel %u was not written", (long long)(r->frame + f),
                        c);
-            r->heard[(size_t)(r->heard_frames + f) * r->config.output_channels + c] = value;
+            r->heard[(size_t)(r->heard_frames + f) * r->outputs + c] = value;
         }
     }
     r->frame += frames;
@@ -220,7 +229,7 @@ static inline vc_statistics rig_statistics(const rig *r) {
 
 /* The played samples from frame `frame` on. */
 static inline const float *rig_heard(const rig *r, int64_t frame) {
-    return r->heard + frame * r->config.output_channels;
+    return r->heard + frame * r->outputs;
 }
 
 #endif

@@ -159,6 +159,80 @@ static void many_channels(void) {
     rig_free(r);
 }
 
+/* A single channel is heard on each of the device's, in every layout and for every kind of block:
+ * whole, ahead, behind and latched. */
+static void one_channel_goes_to_all(void) {
+    const uint32_t all[] = {0, VC_ENGINE_ZERO_COPY, VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED,
+                            VC_ENGINE_LEND};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        for (int l = 0; l < 3; l++) {
+            for (uint32_t block = 0; block <= 100; block += 25) {
+                for (uint32_t outputs = 2; outputs <= 9; outputs += 7) {
+                    for (uint32_t inputs = 0; inputs < 2; inputs++) {
+                        rig *r = rig_make(inputs, 1, block, 100);
+                        rig_outputs(r, outputs);
+                        r->layout = LAYOUTS[l];
+                        r->config.flags = all[i];
+                        rig_start(r);
+                        while (r->heard_frames < 1000) {
+                            CHECK_INT(rig_cycle(r, 100), 100);
+                        }
+                        uint32_t delay = inputs && block && 100 % block ? block : 0;
+                        for (uint32_t s = 0; s < outputs * r->heard_frames; s++) {
+                            uint32_t frame = s / outputs;
+                            CHECK(r->heard[s] == (frame < delay ? 0.0f : code(frame - delay, 0)));
+                        }
+                        rig_free(r);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* It is lent the first one of the device's channels, and the others are copies of that. */
+static void one_channel_of_several_is_lent(void) {
+    const uint32_t zero = VC_ENGINE_ZERO_COPY, packed = zero | VC_ENGINE_PACKED;
+    const struct {
+        rig_layout layout;
+        uint32_t flags;
+        bool lent;
+    } cases[] = {{INTERLEAVED, zero, true}, {INTERLEAVED, packed, false}, {PLANAR, zero, true},
+                 {PLANAR, packed, true},    {SPLIT, packed, true},        {NO_MEMORY, zero, false},
+                 {PLANAR, 0, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rig *r = rig_make(0, 1, 0, 64);
+        rig_outputs(r, 2);
+        r->layout = cases[i].layout;
+        r->config.flags = cases[i].flags;
+        rig_start(r);
+        rig_cycle(r, 64);
+        CHECK_INT(r->lent_output == rig_sample(&r->audio[1], 0, 0), cases[i].lent);
+        CHECK_INT(rig_statistics(r).copied_blocks, cases[i].flags && !cases[i].lent);
+        rig_free(r);
+    }
+}
+
+static void a_stop_inside_one_channel_is_silenced_on_all(void) {
+    for (int l = 0; l < 3; l++) {
+        for (uint32_t flags = 0; flags <= VC_ENGINE_ZERO_COPY; flags++) {
+            rig *r = rig_make(0, 1, 16, 64);
+            rig_outputs(r, 2);
+            r->layout = LAYOUTS[l];
+            r->config.flags = flags;
+            r->act_at = 1;
+            r->result = VC_STOP;
+            r->valid = 5;
+            rig_start(r);
+            CHECK_INT(rig_cycle(r, 64), 21);
+            for (uint32_t s = 0; s < 128; s++) {
+                CHECK(r->heard[s] == (s < 42 ? code(s / 2, 0) : 0.0f));
+            }
+            rig_free(r);
+        }
+    }
+}
+
 int main(void) {
     RUN(every_layout_brings_the_same_frames);
     RUN(layouts_that_are_lent);
@@ -168,5 +242,8 @@ int main(void) {
     RUN(a_stop_inside_a_lent_block_is_silenced);
     RUN(a_device_without_memory_is_silence);
     RUN(many_channels);
+    RUN(one_channel_goes_to_all);
+    RUN(one_channel_of_several_is_lent);
+    RUN(a_stop_inside_one_channel_is_silenced_on_all);
     return check_summary();
 }

@@ -200,6 +200,37 @@ static void channels_without_a_counterpart_are_silent(void) {
     rig_free(r);
 }
 
+/* A single channel is heard on as many channels as each device gives it. */
+static void one_channel_on_other_numbers_of_channels(void) {
+    rig *r = rig_make(0, 1, 0, CYCLE);
+    rig_start(r);
+    device one = {.channels = {0, 1}, .frames = CYCLE};
+    cycle(r, &one);
+    CHECK_CODED(one.heard, 1, CYCLE, 0);
+    static const uint32_t places[][3] = {{0, 1, 2}, {2, VC_NO_CHANNEL, 0}, {1, 0, VC_NO_CHANNEL}};
+    int64_t now = one.now;
+    for (int i = 0; i < 3; i++) {
+        const uint32_t channels = i < 2 ? 3 : 2;
+        device d = {.channels = {0, channels}, .frames = CYCLE, .frame = one.frame, .now = now};
+        vc_move to = {.output_map = places[i],
+                      .output_channels = channels,
+                      .output_places = 3,
+                      .period_frames = CYCLE,
+                      .clock_ns = rig_clock};
+        CHECK(vc_engine_move(r->engine, &to));
+        cycle(r, &d);
+        for (uint32_t f = 0; f < CYCLE; f++) {
+            for (uint32_t p = 0; p < 3; p++) {
+                uint32_t c = places[i][p];
+                CHECK(c == VC_NO_CHANNEL ||
+                      d.heard[f * channels + c] == code((int64_t)CYCLE * (i + 1) + f, 0));
+            }
+        }
+        now = d.now;
+    }
+    rig_free(r);
+}
+
 static void blocks_stay_as_long_as_they_were(void) {
     rig *r = rig_make(0, 2, 0, CYCLE);
     rig_start(r);
@@ -325,6 +356,7 @@ int main(void) {
     RUN(repeated_moves);
     RUN(duplex_times_go_on_in_both_directions);
     RUN(channels_without_a_counterpart_are_silent);
+    RUN(one_channel_on_other_numbers_of_channels);
     RUN(blocks_stay_as_long_as_they_were);
     RUN(another_run_goes_on_by_the_host_time);
     RUN(another_run_without_host_times_goes_on_with_the_next_frame);

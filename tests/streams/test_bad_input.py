@@ -88,8 +88,19 @@ for value in ("two", True, 2.0, NAN, {"left": 0}, [0, 1.5], [True]):
     bad(f"channels {value!r}", lambda v=value: out(channels=v), TYPE, "channels")
 for value in ([], [2], [-1], [0, 0], [0, 10**9]):
     bad(f"channels {value}", lambda v=value: out(channels=v), VALUE, "channels 0 to 1")
+bad("two readings", lambda: duplex(channels=[0, 1]), VALUE, "0 inputs and 1 outputs .* or the dev")
+bad("one list", lambda: duplex(channels=[0]), VALUE, "input_channels or output_channels")
+bad("both", lambda: duplex(channels=2, output_channels=1), VALUE, "=2 and output_channels=1")
+bad("output list", lambda: duplex(output_channels=[2]), VALUE, r"output_channels=\[2\].*0 to 1")
+bad("input text", lambda: duplex(input_channels="two"), TYPE, "input_channels='two'")
+bad("play to a channel", lambda: play(channels=[2]), VALUE, "channels 0 to 1")
+bad("play to a text", lambda: play(channels="two"), TYPE, "channels='two'")
+bad("record a channel", lambda: record(channels=[2]), VALUE, "channels 0 to 1")
+bad("render twice", lambda: render(channels=[1, 1]), VALUE, "each can be used once")
+bad("render nothing", lambda: render(channels=[]), VALUE, "channels 0 to 0")
+bad("render too high", lambda: render(channels=[1024]), VALUE, "1 to 1024")
 bad("three directions", lambda: duplex(channels=(1, 1, 1)), VALUE, r"pair \(input, output\)")
-bad("one input too many", lambda: duplex(channels=(3, 2)), VALUE, "has 2 input channels")
+bad("one input too many", lambda: duplex(input_channels=3), VALUE, "has 2 input channels")
 for value in (0, -1, 1025, 10**9):
     bad(f"render channels {value}", lambda v=value: render(channels=v), VALUE, "1 to 1024")
 for value in ("two", True, None, 1.5):

@@ -54,7 +54,7 @@ def test_block_facts(stepped: VirtualDevice, driver: VirtualDriver) -> None:
             time_repr=repr(block.time),
         )
 
-    with vc.Stream(callback, driver=driver, channels=(1, 2)) as stream:
+    with vc.Stream(callback, driver=driver, input_channels=1) as stream:
         stepped.step(1)
         stream.abort()
         assert facts["latency"] == sum(latency.frames for latency in stream.latency)

@@ -115,6 +115,7 @@ def _whole(kind: type, tokens: Sequence[cyclopts.Token]) -> int:
 
 
 Whole = Annotated[int, Parameter(converter=_whole)]
+
 Duration = Parameter(name=["--duration", "-d"], metavar="SECONDS")
 
 

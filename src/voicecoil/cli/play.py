@@ -23,6 +23,7 @@ from voicecoil.cli.app import (
     say_if_virtual,
     warn,
 )
+from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
@@ -49,6 +50,7 @@ def play(
     device: DeviceName = None,
     driver: DriverName = None,
     gain_db: Annotated[float, Parameter(metavar="DB", help="0 leaves the sound as it is.")] = 0.0,
+    channels: Annotated[Channels, Parameter(help=f"{CHANNELS_HELP} Else two.")] = None,
     loops: Annotated[Whole, Parameter(metavar="N", help="How often; 0: until Ctrl-C.")] = 1,
     heard: Annotated[
         Path | None,
@@ -71,12 +73,13 @@ def play(
     capturing = _capture(heard, file, device, driver)
     # `play` would wait for a missing device. A user at a terminal needs the error now.
     chosen = get_driver(driver)
-    find_device(device, ("output",), chosen)
+    check_listed(channels, find_device(device, ("output",), chosen), "output")
     say_if_virtual(driver)
     playback = vc.play(
         file,
         device=device,
         driver=chosen,
+        channels=channels,
         gain=10.0 ** (gain_db / 20.0),
         loops=loops,
         on_device_lost="default" if device is None else "wait",

@@ -18,7 +18,6 @@ from voicecoil.cli.app import (
     Duration,
     Json,
     Quiet,
-    Whole,
     command,
     err,
     print_json,
@@ -27,6 +26,7 @@ from voicecoil.cli.app import (
     say_if_virtual,
     warn,
 )
+from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
 from voicecoil.cli.display import (
     REFRESH_S,
     Display,
@@ -48,6 +48,7 @@ __all__ = ["record"]
     voicecoil record take.wav
     voicecoil record take.flac --duration 10 --channels 1
     voicecoil record take.wav --device microphone --samplerate 44100
+    voicecoil record take.wav --device interface --channels 3,4
 """)
 def record(
     file: Annotated[Path, Parameter(help="WAV (32-bit float), AIFF, FLAC, OGG, MP3 or CAF.")],
@@ -57,9 +58,7 @@ def record(
     device: DeviceName = None,
     driver: DriverName = None,
     samplerate: DeviceRate = None,
-    channels: Annotated[
-        Whole | None, Parameter(metavar="N", help="The device's first N; else all.")
-    ] = None,
+    channels: Annotated[Channels, Parameter(help=f"{CHANNELS_HELP} Else all.")] = None,
     subtype: Annotated[
         str | None, Parameter(metavar="NAME", help="The file's sample format, such as PCM_24.")
     ] = None,
@@ -85,7 +84,7 @@ def record(
     """
     chosen = get_driver(driver)
     # `record` would wait for a missing device. A user at a terminal needs the error now.
-    find_device(device, ("input",), chosen)
+    check_listed(channels, find_device(device, ("input",), chosen), "input")
     say_if_virtual(driver)
     try:
         take = vc.record(

@@ -17,6 +17,7 @@ from cyclopts import Parameter
 import voicecoil as vc
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, print_json, say
+from voicecoil.cli.channels import Channels
 from voicecoil.cli.display import duration_text, level_text, plural
 from voicecoil.errors import ArgumentError
 from voicecoil.files.sink import FileSink
@@ -46,7 +47,9 @@ def render(
     *,
     duration: Annotated[float, Duration, Parameter(help="How long.")] = 5.0,
     samplerate: Annotated[float, Parameter(metavar="HZ", help="Of the file.")] = 48_000.0,
-    channels: Annotated[Whole, Parameter(metavar="N", help="Of the file.")] = 2,
+    channels: Annotated[
+        Channels, Parameter(help="Of the file. A list, from 1: 3,4 leaves the others silent.")
+    ] = 2,
     blocksize: Annotated[Whole, Parameter(metavar="FRAMES", help="Per call.")] = 512,
     quiet: Quiet = False,
     json: Json = False,
@@ -59,9 +62,10 @@ def render(
     if not 0 < duration < 1e6:
         raise ArgumentError(f"--duration {duration:g}: give more than 0 s, and less than 1e6")
     function = _load(callback)
+    count = channels if isinstance(channels, int) else max(channels) + 1
     began = time.perf_counter()
     try:
-        with FileSink(file, samplerate, channels, whole=True) as sink:
+        with FileSink(file, samplerate, count, whole=True) as sink:
             sound = vc.render(
                 function,
                 frames=round(duration * samplerate),
@@ -86,7 +90,7 @@ def render(
             {
                 "file": str(file),
                 "samplerate": samplerate,
-                "channels": channels,
+                "channels": count,
                 "frames": len(sound),
                 "duration_s": len(sound) / samplerate,
                 "peak": peak,
@@ -97,7 +101,7 @@ def render(
         )
     elif not quiet:
         say(
-            f"rendered {duration_text(duration)} to {file}, {plural(channels, 'channel')} at "
+            f"rendered {duration_text(duration)} to {file}, {plural(count, 'channel')} at "
             f"{samplerate:g} Hz, {level_text(peak)}, {speed:.0f} times real time"
         )
     return 0

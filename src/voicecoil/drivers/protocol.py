@@ -57,6 +57,9 @@ class Device:
         The rate at which the device runs, Hz.
     is_default_input, is_default_output : bool
         Whether the system uses this device when a program names none.
+    stereo_channels : (int, int)
+        The output channels, 0-based, on which stereo sound is heard left and right. One and two
+        channels of a stream that is opened with a number of channels go to them.
     """
 
     name: str
@@ -67,6 +70,7 @@ class Device:
     samplerate: float
     is_default_input: bool = False
     is_default_output: bool = False
+    stereo_channels: tuple[int, int] = (0, 1)
 
     def channels(self, direction: Direction) -> int:
         """Channels in one direction.

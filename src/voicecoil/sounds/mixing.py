@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Sequence
 
 from voicecoil import _core
 from voicecoil.arguments import check_stream_name
@@ -11,6 +12,7 @@ from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.channel_map import listed_channels
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import OutputStream
@@ -32,12 +34,13 @@ class Output:
         self,
         driver: Driver,
         device: Device,
-        channels: int | None,
+        channels: int | Sequence[int] | None,
         blocksize: int | None,
         on_device_lost: OnDeviceLost,
         name: str,
     ) -> None:
         self.on_device_lost = on_device_lost
+        self._listed = listed_channels(channels)
         self._name = name
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
@@ -48,7 +51,7 @@ class Output:
             CodeFactory(self._make_mixer),
             driver=driver,
             device=device,
-            channels=channels,
+            channels=channels if self._listed is None else self._listed,
             blocksize=blocksize,
             on_device_lost=on_device_lost,
             name=name,
@@ -214,9 +217,14 @@ class Output:
         self.stream.close()
 
     def is_on(
-        self, driver: Driver, device: Device, on_device_lost: OnDeviceLost, name: str
+        self,
+        driver: Driver,
+        device: Device,
+        listed: tuple[int, ...] | None,
+        on_device_lost: OnDeviceLost,
+        name: str,
     ) -> bool:
-        """Return True if sounds for this device, this policy and this name belong to this output.
+        """Return True if sounds for this device, policy, name and list of channels belong here.
 
         The stream's present device is compared, because a stream may have changed its device.
         """
@@ -225,6 +233,7 @@ class Output:
             and self.stream.device.uid == device.uid
             and self.on_device_lost == on_device_lost
             and self._name == name
+            and self._listed == listed
         )
 
 
@@ -235,7 +244,7 @@ _opening = threading.Lock()  # must be taken before an output's own lock
 def output_for(
     driver: Driver,
     device: Device,
-    channels: int | None,
+    channels: int | Sequence[int] | None,
     blocksize: int | None,
     on_device_lost: OnDeviceLost = "stop",
     name: str | None = None,
@@ -244,12 +253,14 @@ def output_for(
 
     The mixing stream runs at the device's present rate. The rate applies to the whole system, so
     changing it would end the streams of other programs. An output that is open already may have
-    another number of channels than `channels`.
+    another number of channels than `channels`. A list of channels has an output of its own.
     """
     stream_name = check_stream_name(name)
+    listed = listed_channels(channels)
+    channels = channels if listed is None else listed
     with _opening:
         for output in list(_outputs):
-            if output.is_on(driver, device, on_device_lost, stream_name):
+            if output.is_on(driver, device, listed, on_device_lost, stream_name):
                 if output.hold():
                     return output
                 output.close()

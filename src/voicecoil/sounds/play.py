@@ -28,6 +28,8 @@ from voicecoil.sounds.mixing import Output, output_for
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from voicecoil.files.channels import Mapping
@@ -229,7 +231,7 @@ def play(
     *,
     device: str | Device | None = None,
     driver: str | Driver | None = None,
-    channels: int | None = None,
+    channels: int | Sequence[int] | None = None,
     mapping: Mapping | None = None,
     gain: float = 1.0,
     loops: int = 1,
@@ -255,11 +257,12 @@ def play(
         As for :class:`OutputStream`.
     driver : str, Driver or None
         As for :class:`OutputStream`.
-    channels : int or None
-        Number of the device's channels to use. None uses two, or all if the device has fewer. A
-        device that is already playing keeps its number.
+    channels : int, sequence of int, or None
+        As for :class:`OutputStream`. The sound is mixed to that number of channels; one is heard on
+        both sides. Sounds with a list of channels have a stream of their own for each list. Without
+        a list, a device that is already playing keeps its number.
     mapping : sequence or array, optional
-        For each channel of the device, the 0-based channel of the sound or None for silence. Or a
+        For each channel that is used, the 0-based channel of the sound or None for silence. Or a
         matrix of gains. By default mono goes to all channels, equal numbers of channels are mapped
         one to one, and other combinations as in :func:`voicecoil.files.channels.mix_matrix`.
     gain : float

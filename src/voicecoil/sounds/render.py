@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.channels import check_channels
 from voicecoil.resources import resource_errors
 from voicecoil.streams.base import Callback, CodeFactory
+from voicecoil.streams.channel_map import is_number
 from voicecoil.streams.stream import OutputStream
 
 if TYPE_CHECKING:
@@ -59,7 +61,7 @@ def render(
     *,
     frames: int,
     samplerate: float = 48_000.0,
-    channels: int = 2,
+    channels: int | Sequence[int] = 2,
     blocksize: int = 512,
 ) -> NDArray[np.float32]:
     """Return the frames that a device would have played, faster than real time.
@@ -76,8 +78,10 @@ def render(
         Length of the result in frames.
     samplerate : float
         Sample rate of the result, Hz.
-    channels : int
-        Number of channels of the result.
+    channels : int or sequence of int
+        A number is how many channels ``block.output`` and the result have. A list says which
+        channels of the result ``block.output`` has, 0-based, as for :class:`OutputStream`. The
+        result then has the channels up to the highest in the list, and the others are silent.
     blocksize : int
         Frames per block. The callback is called ceil(frames / blocksize) times, each time for a
         whole block. Frames beyond `frames` are dropped.
@@ -98,7 +102,7 @@ def render(
     rate = check_samplerate(samplerate)
     if rate is None:
         raise ArgumentTypeError("samplerate=None; give the rate of the result, such as 48000")
-    count = check_channels(channels)
+    count = _result_channels(channels)
     size = check_blocksize(blocksize)
     if size is None:
         raise ArgumentError(f"blocksize={blocksize!r}; give frames per block, such as 512")
@@ -120,7 +124,7 @@ def render(
             code,
             driver=VirtualDriver([device]),
             samplerate=rate,
-            channels=count,
+            channels=channels,
             blocksize=size,
             latency="low",  # the stepped clock waits for the callback, so no lead is needed
         )
@@ -140,6 +144,17 @@ def render(
     finally:
         stream.close()
     return result
+
+
+def _result_channels(channels: Any) -> int:
+    """Return the number of channels of the result."""
+    try:
+        if isinstance(channels, (str, bytes)) or is_number(channels):
+            return check_channels(channels)
+        listed = [operator.index(channel) for channel in channels if is_number(channel)]
+    except TypeError:
+        return check_channels(channels)
+    return check_channels(max([0, *listed]) + 1)
 
 
 def _empty(frames: int, channels: int) -> NDArray[np.float32]:

@@ -9,11 +9,9 @@ from typing import Any, Self
 from voicecoil import _core
 from voicecoil.arguments import check_timeout, shown
 from voicecoil.callbacks.native import as_native, check_native
-from voicecoil.drivers.protocol import Device
 from voicecoil.errors import ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
-from voicecoil.streams.channel_map import channel_map
 from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, StreamConnection
 from voicecoil.streams.opening import open_stream
 from voicecoil.streams.properties import StreamFacts
@@ -36,21 +34,12 @@ class StreamBase(StreamFacts):
         self._request, source = check_request(callback, **arguments)
 
         def open_it() -> StreamConnection:
-            self._plan, self._connection = open_stream(
-                self._request, source, self._directions, self._channel_maps
-            )
+            self._plan, self._connection = open_stream(self._request, source, self._directions)
             assert self._connection.code is not None
             self._code = self._connection.code
             return self._connection
 
         uninterrupted("open", open_it, undo=StreamConnection.close_unseen)
-
-    def _channel_maps(self, channels: Any, device: Device) -> tuple[list[int], list[int]]:
-        maps: dict[str, list[int]] = {"input": [], "output": []}
-        for direction in self._directions:
-            most = 2 if direction == "output" else None
-            maps[direction] = channel_map(channels, device, direction, most)
-        return maps["input"], maps["output"]
 
     def start(self) -> None:
         """Makes the device call the callback.

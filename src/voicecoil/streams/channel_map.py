@@ -1,9 +1,10 @@
-"""Channel maps: the device's channel for each channel of a stream."""
+"""Channels of a stream: how many the program has, and which of the device's channels they are."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from voicecoil.arguments import shown
@@ -11,41 +12,205 @@ from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.limits import CHANNEL_RANGE
 
-__all__ = ["channel_map"]
+__all__ = [
+    "ChannelRequest",
+    "StreamChannels",
+    "channel_map",
+    "channels_of",
+    "duplex_channels",
+    "is_number",
+    "listed_channels",
+    "numbered_places",
+]
+
+STEREO = 2  # output channels of a stream that asks for none
+
+
+@dataclass(frozen=True)
+class ChannelRequest:
+    """The channels that a stream asks for, to be checked together with the device.
+
+    Attributes
+    ----------
+    input, output : int, sequence of int, or None
+    input_argument, output_argument : str
+        The name of the argument, for messages.
+    """
+
+    input: Any = None
+    output: Any = None
+    input_argument: str = "channels"
+    output_argument: str = "channels"
+
+
+@dataclass(frozen=True)
+class StreamChannels:
+    """The channels of a stream on a device.
+
+    Attributes
+    ----------
+    input_map : list of int
+        The device's channel for each input channel of the stream, 0-based.
+    output_map : list of int
+        The same for the output. A single output channel may have several entries, and is played on
+        each of them.
+    outputs : int
+        Output channels of the stream.
+    output_by_number : bool
+        The stream has asked for a number of output channels, so that another device chooses its own
+        channels for them.
+    """
+
+    input_map: list[int]
+    output_map: list[int]
+    outputs: int
+    output_by_number: bool
+
+    @property
+    def inputs(self) -> int:
+        """Input channels of the stream."""
+        return len(self.input_map)
+
+
+def channels_of(
+    request: ChannelRequest, device: Device, directions: tuple[Direction, ...]
+) -> StreamChannels:
+    """The channels of a stream on the device on which it is opened.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+    """
+    inputs: list[int] = []
+    outputs: list[int] = []
+    if "input" in directions:
+        inputs = channel_map(request.input, device, "input", None, request.input_argument)
+    if "output" in directions:
+        outputs = channel_map(request.output, device, "output", STEREO, request.output_argument)
+    by_number = request.output is None or is_number(request.output)
+    single = request.output is not None and by_number and operator.index(request.output) == 1
+    return StreamChannels(inputs, outputs, 1 if single and outputs else len(outputs), by_number)
+
+
+def duplex_channels(channels: Any, inputs: Any, outputs: Any) -> ChannelRequest:
+    """The channels that a duplex stream asks for.
+
+    Raises
+    ------
+    ArgumentError
+        The arguments contradict each other, or `channels` has two meanings.
+    """
+    if channels is None:
+        return ChannelRequest(inputs, outputs, "input_channels", "output_channels")
+    if inputs is not None or outputs is not None:
+        name, value = (
+            ("input_channels", inputs) if inputs is not None else ("output_channels", outputs)
+        )
+        raise ArgumentError(
+            f"channels={shown(channels)} and {name}={shown(value)}; channels is one number for "
+            "both directions: give either that, or input_channels and output_channels"
+        )
+    if isinstance(channels, (tuple, list)):
+        return _pair(channels)
+    return ChannelRequest(channels, channels)
+
+
+def _pair(channels: Any) -> ChannelRequest:
+    """A pair of which one part is a list can mean nothing else. Two numbers can."""
+    if len(channels) == 2 and not all(map(is_number, channels)):
+        return ChannelRequest(*channels)
+    if len(channels) == 2:
+        first, second = channels
+        numbers, both = f"input_channels={first!r}, output_channels={second!r}", f"{[*channels]!r}"
+        raise ArgumentError(
+            f"channels={channels!r} has two meanings: {first!r} inputs and {second!r} outputs "
+            f"({numbers}), or the device's channels {first!r} and {second!r} in both directions "
+            f"(input_channels={both}, output_channels={both}); give the one that you mean"
+        )
+    raise ArgumentError(
+        f"channels={shown(channels)}; in a duplex stream that is one number for both directions, "
+        "or a pair (input, output) of lists; for the channels of one direction give "
+        "input_channels or output_channels, such as input_channels=[3]"
+    )
+
+
+def is_number(channels: Any) -> bool:
+    """Whether it is a number of channels, and not a list of them."""
+    try:
+        operator.index(channels)
+    except TypeError:
+        return False
+    return not isinstance(channels, bool)
+
+
+def listed_channels(channels: Any) -> tuple[Any, ...] | None:
+    """A list of the device's channels as a tuple; None for a number of them, and for None.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is neither.
+    """
+    if channels is None or is_number(channels):
+        return None
+    try:
+        if isinstance(channels, (str, bytes)):
+            raise TypeError
+        return tuple(channels)
+    except TypeError:
+        raise ArgumentTypeError(
+            f"channels={shown(channels)}; give a number of channels, or a list of the device's "
+            "channels such as [0, 3]"
+        ) from None
 
 
 def channel_map(
-    channels: int | Sequence[int] | None, device: Device, direction: Direction, default: int | None
+    channels: int | Sequence[int] | None,
+    device: Device,
+    direction: Direction,
+    default: int | None,
+    argument: str = "channels",
 ) -> list[int]:
     """The device's channel for each channel of the stream.
 
     Parameters
     ----------
     channels : int, sequence of int, or None
-        The number of the device's first channels, or a list of its channels, 0-based. None: the
-        first `default` channels, or all if `default` is None.
+        The number of channels, or a list of the device's channels, 0-based. None: `default`, or all
+        if `default` is None. One output channel goes to both channels of the device's stereo pair,
+        two go to that pair, and more go to the device's first channels.
     """
     low, high = CHANNEL_RANGE
     available = min(device.channels(direction), high)
     if channels is None:
-        return list(range(min(available, default) if default else available))
+        count = min(available, default) if default else available
+        return [place for place in numbered_places(count, device, direction) if place is not None]
     if isinstance(channels, (str, bytes)):
-        raise ArgumentTypeError(f"channels={shown(channels)}; give a number or a list of channels")
-    try:
-        if isinstance(channels, bool):
-            raise TypeError
-        count = operator.index(channels)  # type: ignore[arg-type]
-    except TypeError:
-        return _explicit_map(channels, device, direction)
+        raise ArgumentTypeError(
+            f"{argument}={shown(channels)}; give a number or a list of channels"
+        )
+    if not is_number(channels):
+        return _explicit_map(channels, device, direction, argument)
+    count = operator.index(channels)  # type: ignore[arg-type]
     if not low <= count <= available:
         raise ArgumentError(
-            f"channels={shown(channels)}; {device.name!r} has {available} {direction} "
+            f"{argument}={shown(channels)}; {device.name!r} has {available} {direction} "
             f"channel{'s' if available != 1 else ''}, so possible is {low} to {available}"
         )
-    return list(range(count))
+    return [place for place in numbered_places(count, device, direction) if place is not None]
 
 
-def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[int]:
+def numbered_places(count: int, device: Device, direction: Direction) -> list[int | None]:
+    """The device's channels for that number of channels; None for each that it does not have."""
+    available = device.channels(direction)
+    if direction == "output" and 1 <= count <= STEREO <= available:
+        left, right = device.stereo_channels
+        good = left != right and min(left, right) >= 0 and max(left, right) < available
+        return [left, right] if good else [0, 1]
+    return [index if index < available else None for index in range(count)]
+
+
+def _explicit_map(channels: Any, device: Device, direction: Direction, argument: str) -> list[int]:
     available, most = device.channels(direction), CHANNEL_RANGE[1]
     try:
         listed = list(channels)
@@ -54,13 +219,13 @@ def _explicit_map(channels: Any, device: Device, direction: Direction) -> list[i
         indices = [operator.index(channel) for channel in listed]
     except TypeError:
         raise ArgumentTypeError(
-            f"channels={shown(channels)}; give a number of channels, or a list of the device's "
+            f"{argument}={shown(channels)}; give a number of channels, or a list of the device's "
             "channels such as [0, 3]"
         ) from None
     wrong = [index for index in indices if not 0 <= index < available]
     if not indices or wrong or len(set(indices)) != len(indices) or len(indices) > most:
         raise ArgumentError(
-            f"channels={shown(channels)}; {device.name!r} has the {direction} channels 0 to "
+            f"{argument}={shown(channels)}; {device.name!r} has the {direction} channels 0 to "
             f"{available - 1}, and each can be used once, up to {most} in all"
         )
     return indices

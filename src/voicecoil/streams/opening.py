@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from typing import Any
 
 from voicecoil import _block, _core
@@ -21,6 +20,7 @@ from voicecoil.drivers.protocol import (
 )
 from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.streams.channel_map import channels_of
 from voicecoil.streams.current_device import CurrentDevice
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
@@ -28,16 +28,13 @@ from voicecoil.streams.plan import StreamPlan, make_plan
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
 from voicecoil.streams.request import CodeSource, StreamRequest
 
-__all__ = ["ChannelMaps", "open_stream"]
-
-ChannelMaps = Callable[[Any, Device], tuple[list[int], list[int]]]
+__all__ = ["open_stream"]
 
 
 def open_stream(
     request: StreamRequest,
     source: CodeSource,
     directions: tuple[Direction, ...],
-    channel_maps: ChannelMaps,
 ) -> tuple[StreamPlan, StreamConnection]:
     """Open the device and make everything that runs on it. Nothing is started.
 
@@ -47,15 +44,13 @@ def open_stream(
     source : CodeSource
         The callback that belongs to the request.
     directions : tuple of {"input", "output"}
-    channel_maps : callable
-        Gives the channel maps (input, output) for the requested channels of a device.
 
     Raises
     ------
     VoicecoilError
         As the constructors of streams. Whatever was opened before is closed again.
     """
-    plan, driver_stream = _open_device(request, directions, channel_maps)
+    plan, driver_stream = _open_device(request, directions)
     code: _core.Code | None = None
     try:
         code = _make_code(plan, source)
@@ -93,7 +88,7 @@ def open_stream(
 
 
 def _open_device(
-    request: StreamRequest, directions: tuple[Direction, ...], channel_maps: ChannelMaps
+    request: StreamRequest, directions: tuple[Direction, ...]
 ) -> tuple[StreamPlan, DriverStream | None]:
     policy, rate = request.on_device_lost, request.samplerate
     driver = get_driver(request.driver, waits=policy != "stop")
@@ -107,11 +102,12 @@ def _open_device(
         with session:
             device, is_there = find_or_await(request.device, directions, driver, policy)
             _check_connect(request, driver, device)
-            maps = channel_maps(request.channels, device)
+            places = channels_of(request.channels, device, directions)
             if is_there:
                 open_request = OpenRequest(
                     device,
-                    *maps,
+                    places.input_map,
+                    places.output_map,
                     samplerate=rate,
                     block_frames=request.block_frames,
                     name=request.name,
@@ -127,7 +123,7 @@ def _open_device(
                 + opened_format.rate_note
             )
         clock = driver_stream.clock if driver_stream is not None else None
-        return make_plan(request, driver, device, opened_format, maps, clock), driver_stream
+        return make_plan(request, driver, device, opened_format, places, clock), driver_stream
     except BaseException:
         if driver_stream is not None:
             driver_stream.close()
@@ -209,6 +205,5 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
     if policy == "stop":
         return None
     blocks = plan.request.block_frames or plan.opened_format.period_frames
-    maps = (plan.input_map, plan.output_map)
     again = (plan.request.name, plan.request.connect)
-    return Recovery(policy, plan.driver, maps, plan.samplerate, blocks, *again)
+    return Recovery(policy, plan.driver, plan.places, plan.samplerate, blocks, *again)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.streams.channel_map import StreamChannels
 from voicecoil.streams.lead import lead_block_frames
 from voicecoil.streams.request import StreamRequest
 
@@ -26,8 +27,8 @@ class StreamPlan:
         The device on which the stream was opened. It may move to another one later.
     opened_format : OpenedFormat
         What that device made of the request.
-    input_map, output_map : list of int
-        The device's channel for each channel of the stream, 0-based.
+    places : StreamChannels
+        The stream's channels, and which of the device's channels they are.
     block_frames : int or None
         Frames of every block; None: a block is as long as the device's cycle.
     clock : Clock or None
@@ -38,8 +39,7 @@ class StreamPlan:
     driver: Driver
     device: Device
     opened_format: OpenedFormat
-    input_map: list[int]
-    output_map: list[int]
+    places: StreamChannels
     block_frames: int | None
     clock: _core.Clock | None
 
@@ -51,7 +51,7 @@ class StreamPlan:
     @property
     def channels(self) -> tuple[int, int]:
         """The number of input and of output channels."""
-        return len(self.input_map), len(self.output_map)
+        return self.places.inputs, self.places.outputs
 
     @property
     def constant_block_frames(self) -> int | None:
@@ -66,12 +66,12 @@ class StreamPlan:
     @property
     def input_shape(self) -> Shape:
         """Shape (frames, channels) of the memory of an input block; None without input."""
-        return (self.max_block_frames, len(self.input_map)) if self.input_map else None
+        return (self.max_block_frames, self.places.inputs) if self.places.inputs else None
 
     @property
     def output_shape(self) -> Shape:
         """Shape (frames, channels) of the memory of an output block; None without output."""
-        return (self.max_block_frames, len(self.output_map)) if self.output_map else None
+        return (self.max_block_frames, self.places.outputs) if self.places.outputs else None
 
     @property
     def waited_for(self) -> bool:
@@ -84,7 +84,7 @@ def make_plan(
     driver: Driver,
     device: Device,
     opened_format: OpenedFormat,
-    maps: tuple[list[int], list[int]],
+    places: StreamChannels,
     clock: _core.Clock | None,
 ) -> StreamPlan:
     """Compute what follows from `request` and the opened device."""
@@ -92,5 +92,5 @@ def make_plan(
     if not request.on_io_thread:
         frames = lead_block_frames(frames, opened_format)
     return StreamPlan(
-        request, driver, device, opened_format, *maps, block_frames=frames, clock=clock
+        request, driver, device, opened_format, places, block_frames=frames, clock=clock
     )

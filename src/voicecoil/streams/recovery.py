@@ -38,6 +38,7 @@ from voicecoil.errors import (
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.weak_registry import Alive
+from voicecoil.streams.channel_map import StreamChannels, numbered_places
 
 __all__ = ["OpenedDevice", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
 
@@ -139,8 +140,8 @@ class Recovery:
     ----------
     policy : {"wait", "default"}
     driver : Driver
-    maps : (list of int, list of int)
-        The input and output channels with which the stream was opened.
+    channels : StreamChannels
+        The channels with which the stream was opened.
     samplerate : float
         The rate with which the stream was opened, Hz. It does not change.
     block_frames : int or None
@@ -154,7 +155,7 @@ class Recovery:
         self,
         policy: Literal["wait", "default"],
         driver: Driver,
-        maps: tuple[list[int], list[int]],
+        channels: StreamChannels,
         samplerate: float,
         block_frames: int | None,
         name: str,
@@ -163,7 +164,7 @@ class Recovery:
         self._driver = driver
         self.refusal: DeviceLostError | None = None  # set: no later search can succeed
         self._policy = policy
-        self._maps = maps
+        self._channels = channels
         self._samplerate = samplerate
         self._block_frames = block_frames
         self._name = name
@@ -243,7 +244,8 @@ class Recovery:
 
     def _directions(self) -> tuple[Direction, ...]:
         ways: tuple[Direction, ...] = ("input", "output")
-        return tuple(way for way, channels in zip(ways, self._maps, strict=True) if channels)
+        maps = (self._channels.input_map, self._channels.output_map)
+        return tuple(way for way, places in zip(ways, maps, strict=True) if places)
 
     def _candidates(self, device: Device, listed: list[Device]) -> list[Device]:
         ways = self._directions()
@@ -258,9 +260,12 @@ class Recovery:
         return found
 
     def _open(self, device: Device) -> OpenedDevice:
-        inputs, outputs = self._maps
-        input_map = _places(inputs, device.input_channels)
-        output_map = _places(outputs, device.output_channels)
+        channels = self._channels
+        input_map = _places(channels.input_map, device.input_channels)
+        if channels.output_by_number:
+            output_map = numbered_places(channels.outputs, device, "output")
+        else:
+            output_map = _places(channels.output_map, device.output_channels)
         stream = self._driver.open_stream(
             OpenRequest(
                 device,

@@ -21,6 +21,7 @@ from voicecoil.callbacks.native import NativeCallback, as_native, check_native
 from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.streams.channel_map import ChannelRequest
 from voicecoil.streams.lead import LatencyMode, check_latency_mode
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
 
@@ -57,7 +58,7 @@ class StreamRequest:
         Not resolved yet.
     samplerate : float or None
         Hz.
-    channels : object
+    channels : ChannelRequest
         Checked together with the device.
     block_frames : int or None
     latency_mode : LatencyMode
@@ -75,7 +76,7 @@ class StreamRequest:
     device: str | Device | None
     driver: str | Driver | None
     samplerate: float | None
-    channels: Any
+    channels: ChannelRequest
     block_frames: int | None
     latency_mode: LatencyMode
     zero_copy: bool
@@ -99,7 +100,7 @@ def check_request(
     device: str | Device | None,
     driver: str | Driver | None,
     samplerate: float | None,
-    channels: Any,
+    channels: ChannelRequest,
     blocksize: int | None,
     latency: LatencyMode,
     zero_copy: bool,

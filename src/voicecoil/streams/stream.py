@@ -10,14 +10,13 @@ Therefore `OutputStream` has the original, and tools/stream_parameters.py copies
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicecoil.drivers.protocol import Device, Driver, Latency
-from voicecoil.errors import ArgumentError
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
-from voicecoil.streams.channel_map import channel_map
+from voicecoil.streams.channel_map import ChannelRequest, duplex_channels
 from voicecoil.streams.lead import LatencyMode
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.request import Arrays, Callback
@@ -43,8 +42,10 @@ class OutputStream(StreamBase):
     samplerate : float or None
         Hz; None: the rate at which the device runs.
     channels : int, sequence of int, or None
-        The number of the device's first channels, or a list of its channels, 0-based. None: two,
-        or one if the device has only one.
+        A number is how many channels ``block.output`` has. One is played on both channels of the
+        device's stereo pair, two on that pair, and more on the device's first channels. A list says
+        which channels of the device they are, 0-based. None: two, or one if the device has only
+        one.
     blocksize : int or None
         Frames per block. None or 0: the frames of the device's IO cycle. If the cycles vary and
         the callback runs on a worker, the frames of most cycles. No size adds latency.
@@ -107,7 +108,7 @@ class OutputStream(StreamBase):
         device: str | Device | None = None,
         driver: str | Driver | None = None,
         samplerate: float | None = None,
-        channels: Any = None,
+        channels: int | Sequence[int] | None = None,
         blocksize: int | None = None,
         latency: LatencyMode = "safe",
         zero_copy: bool = False,
@@ -125,7 +126,7 @@ class OutputStream(StreamBase):
             device=device,
             driver=driver,
             samplerate=samplerate,
-            channels=channels,
+            channels=ChannelRequest(output=channels),
             blocksize=blocksize,
             latency=latency,
             zero_copy=zero_copy,
@@ -142,7 +143,7 @@ class OutputStream(StreamBase):
     @property
     def channels(self) -> int:
         """Channels of ``block.output``."""
-        return len(self._plan.output_map)
+        return self._plan.channels[1]
 
     @property
     def latency(self) -> Latency:
@@ -181,7 +182,8 @@ class InputStream(StreamBase):
     samplerate : float or None
         Hz; None: the rate at which the device runs.
     channels : int, sequence of int, or None
-        The number of the device's first channels, or a list of its channels, 0-based. None: all.
+        A number is how many channels ``block.input`` has: the device's first ones. A list says
+        which channels of the device they are, 0-based. None: all.
     blocksize : int or None
         Frames per block. None or 0: the frames of the device's IO cycle. A block that spans several
         cycles comes after the cycle that brings its last frame.
@@ -244,7 +246,7 @@ class InputStream(StreamBase):
         device: str | Device | None = None,
         driver: str | Driver | None = None,
         samplerate: float | None = None,
-        channels: Any = None,
+        channels: int | Sequence[int] | None = None,
         blocksize: int | None = None,
         latency: LatencyMode = "safe",
         zero_copy: bool = False,
@@ -262,7 +264,7 @@ class InputStream(StreamBase):
             device=device,
             driver=driver,
             samplerate=samplerate,
-            channels=channels,
+            channels=ChannelRequest(input=channels),
             blocksize=blocksize,
             latency=latency,
             zero_copy=zero_copy,
@@ -279,7 +281,7 @@ class InputStream(StreamBase):
     @property
     def channels(self) -> int:
         """Channels of ``block.input``."""
-        return len(self._plan.input_map)
+        return self._plan.channels[0]
 
     @property
     def latency(self) -> Latency:
@@ -317,9 +319,17 @@ class Stream(StreamBase):
         otherwise the platform's.
     samplerate : float or None
         Hz; None: the rate at which the device runs.
-    channels : int, (input, output), or None
-        One number for both directions, or a pair. Each is the number of the device's first
-        channels, a list of its channels (0-based), or None: all inputs, two outputs.
+    channels : int or None
+        One number of channels for both directions. A list such as ``[2, 3]`` has two meanings, and
+        is an `ArgumentError` that shows both. A pair of lists, (input, output), is possible.
+    input_channels : int, sequence of int, or None
+        A number is how many channels ``block.input`` has: the device's first ones. A list says
+        which channels of the device they are, 0-based. None: all.
+    output_channels : int, sequence of int, or None
+        A number is how many channels ``block.output`` has. One is played on both channels of the
+        device's stereo pair, two on that pair, and more on the device's first channels. A list says
+        which channels of the device they are, 0-based. None: two, or one if the device has only
+        one.
     blocksize : int or None
         Frames per block. None or 0: the frames of the device's IO cycle. A size that does not
         divide the device's cycles adds one block of latency.
@@ -382,7 +392,9 @@ class Stream(StreamBase):
         device: str | Device | None = None,
         driver: str | Driver | None = None,
         samplerate: float | None = None,
-        channels: Any = None,
+        channels: int | Sequence[Any] | None = None,
+        input_channels: int | Sequence[int] | None = None,
+        output_channels: int | Sequence[int] | None = None,
         blocksize: int | None = None,
         latency: LatencyMode = "safe",
         zero_copy: bool = False,
@@ -400,7 +412,7 @@ class Stream(StreamBase):
             device=device,
             driver=driver,
             samplerate=samplerate,
-            channels=channels,
+            channels=duplex_channels(channels, input_channels, output_channels),
             blocksize=blocksize,
             latency=latency,
             zero_copy=zero_copy,
@@ -412,20 +424,6 @@ class Stream(StreamBase):
             results=results,
             name=name,
             connect=connect,
-        )
-
-    def _channel_maps(self, channels: Any, device: Device) -> tuple[list[int], list[int]]:
-        pair = (channels, channels)
-        if isinstance(channels, (tuple, list)):
-            if len(channels) != 2:
-                raise ArgumentError(
-                    f"channels={channels!r}; a duplex stream takes one number for both directions "
-                    "or a pair (input, output) such as (1, 2) or ([3], [0, 1])"
-                )
-            pair = (channels[0], channels[1])
-        return (
-            channel_map(pair[0], device, "input", None),
-            channel_map(pair[1], device, "output", 2),
         )
 
     @property

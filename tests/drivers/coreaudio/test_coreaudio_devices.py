@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 
 import voicecoil as vc
+from coded import assert_coded
 from coreaudio import Worlds
+from driver_contract import CodedOutput
 from rig import until
 from voicecoil.sounds.mixing import close_outputs
 
@@ -32,6 +34,26 @@ def test_fixtures_are_listed_with_channels_and_defaults(coreaudio: Worlds) -> No
     assert not speakers.is_default_input
     assert world.driver.default("output") == speakers
     assert world.driver.default("input") == listed["BuiltInMicrophoneDevice"]
+
+
+@pytest.mark.parametrize(
+    ("stereo", "pair"),
+    [("stereo=5,2", (4, 1)), ("", (0, 1)), ("stereo=3,3", (0, 1)), ("stereo=7,1", (0, 1))],
+)
+def test_stereo_goes_to_the_preferred_channels(
+    coreaudio: Worlds, stereo: str, pair: tuple[int, int]
+) -> None:
+    world = coreaudio(devices=[f"uid=pair; in=2; out=2,4; {stereo}"])
+    device = world.driver.devices()[0]
+    assert device.stereo_channels == pair
+    callback = CodedOutput()
+    with vc.OutputStream(callback, driver=world.driver, channels=1, latency="low") as stream:
+        world.device("pair").run_cycles(4)
+        stream.abort()
+    heard = world.device("pair").heard()
+    assert np.flatnonzero(heard.any(axis=0)).tolist() == sorted(pair)
+    for channel in pair:
+        assert_coded(heard[:, [channel]])
 
 
 def test_names_that_are_missing_empty_or_beyond_the_basic_plane(coreaudio: Worlds) -> None:

@@ -85,7 +85,22 @@ def _describe(
         samplerate=hal.f64(object_id, "nsrt"),
         is_default_input=is_default["input"] and channels[INPUT] > 0,
         is_default_output=is_default["output"] and channels[OUTPUT] > 0,
+        stereo_channels=_stereo_channels(hal, object_id, channels[OUTPUT]),
     )
+
+
+def _stereo_channels(hal: Hal, object_id: int, channels: int) -> tuple[int, int]:
+    """The output channels of the device's stereo pair, 0-based: the first two if it names none."""
+    if channels >= 2 and hal.has(object_id, "dch2", OUTPUT):
+        try:
+            left, right = hal.u32_pair(object_id, "dch2", OUTPUT)
+        except DriverError as error:
+            if error.code in DEAD:
+                raise
+        else:
+            if left != right and min(left, right) >= 1 and max(left, right) <= channels:
+                return left - 1, right - 1
+    return 0, 1
 
 
 def find_id(hal: Hal, device: Device) -> int:

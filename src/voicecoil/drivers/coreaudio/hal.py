@@ -180,6 +180,10 @@ class Hal:
                 return default
             raise
 
+    def u32_pair(self, object_id: int, text: str, scope: int = GLOBAL) -> tuple[int, int]:
+        first, second = struct.unpack("<II", self.scalar(object_id, text, 8, scope))
+        return first, second
+
     def f64(self, object_id: int, text: str, scope: int = GLOBAL) -> float:
         value = struct.unpack("<d", self.scalar(object_id, text, 8, scope))
         return self._finite(object_id, text, scope, *value)[0]

@@ -70,6 +70,8 @@ class VirtualDevice(Unique):
         The unique identifier. None: made from the name.
     input_channels, output_channels : int
         Number of channels of each direction; 0: the device does not have it.
+    stereo_channels : (int, int)
+        The output channels, 0-based, of the device's stereo pair.
     samplerate : float
         The rate at which the device runs if no stream asks for another one, Hz.
     clock : {"real", "free", "stepped"}
@@ -97,6 +99,7 @@ class VirtualDevice(Unique):
         "uid",
         "input_channels",
         "output_channels",
+        "stereo_channels",
         "samplerate",
         "clock",
         "frames",
@@ -115,6 +118,7 @@ class VirtualDevice(Unique):
         uid: str | None = None,
         input_channels: int = 2,
         output_channels: int = 2,
+        stereo_channels: tuple[int, int] = (0, 1),
         samplerate: float = 48_000.0,
         clock: Clock = "real",
         frames: int | None = None,
@@ -129,6 +133,7 @@ class VirtualDevice(Unique):
         self.uid = uid or f"virtual:{name}"
         self.input_channels = input_channels
         self.output_channels = output_channels
+        self.stereo_channels = stereo_channels
         self.samplerate = samplerate
         self.clock = clock
         self.frames = frames
@@ -334,6 +339,7 @@ class VirtualDevice(Unique):
             samplerate=self._rate(),
             is_default_input=is_default_input,
             is_default_output=is_default_output,
+            stereo_channels=self.stereo_channels,
         )
 
     def _rate(self) -> float:

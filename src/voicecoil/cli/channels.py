@@ -1,0 +1,53 @@
+"""The option ``--channels``: how many, or which, counted from 1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import cyclopts
+from cyclopts import Parameter
+
+from voicecoil.drivers.protocol import Device, Direction
+from voicecoil.errors import ArgumentError
+
+__all__ = ["CHANNELS_HELP", "Channels", "check_listed"]
+
+CHANNELS_HELP = "How many; or which of the device's, from 1: 3,4 (a single one: 3,)."
+
+
+def _convert(kind: type, tokens: Sequence[cyclopts.Token]) -> int | list[int]:
+    """Convert a number of channels, or a list of channels to the indices of the API."""
+    text = tokens[0].value
+    if "," not in text:
+        try:
+            return int(text)
+        except ValueError:
+            raise ValueError(
+                f"{text!r} is not a whole number and not a list of channels such as 3,4"
+            ) from None
+    try:
+        listed = [int(part) for part in text.removesuffix(",").split(",")]
+    except ValueError:
+        raise ValueError(f"{text!r} is not a list of channels such as 3,4") from None
+    if min(listed) < 1 or len(set(listed)) < len(listed):
+        raise ValueError(f"{text!r}: channels are counted from 1, and each can be listed once")
+    return [channel - 1 for channel in listed]
+
+
+Channels = Annotated[Any, Parameter(converter=_convert, metavar="N|LIST")]
+
+
+def check_listed(channels: Any, device: Device, direction: Direction) -> None:
+    """Refuse a listed channel that the device does not have, counted as the user has.
+
+    Raises
+    ------
+    ArgumentError
+    """
+    available = device.channels(direction)
+    if isinstance(channels, list) and max(channels) >= available:
+        raise ArgumentError(
+            f"--channels {','.join(str(channel + 1) for channel in channels)}: {device.name!r} has "
+            f"the {direction} channels 1 to {available}"
+        )
