@@ -1,7 +1,7 @@
-/* audio_object.c: AudioObject*: what a client may ask of any object, and the error table (S2). */
+/* audio_object.c: AudioObject*: queries for any object, and the table of errors (S2). */
 #include "properties.h"
 
-/* Finds object and row; the world is locked. `for_data`: a get or set of the value itself. */
+/* Finds the object and its row. The world must be locked. `for_data`: a get or set of the value. */
 static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,
                         UInt32 qualifier_size, const void *qualifier, request *q,
                         const property **p) {
@@ -74,7 +74,7 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
     } else if (o != NULL) {
         error = override_reply(o, outDataSize, NULL);
     } else if (error == 0) {
-        reply r; /* not all of its bytes need to be zero */
+        reply r; /* the bytes need not be zeroed */
         r.size = 0;
         r.size_only = true;
         error = p->get(&q, &r);
@@ -84,7 +84,7 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
     return error;
 }
 
-/* A getter that hangs; false when the object died meanwhile. */
+/* Blocks if the getter hangs. Returns false if the object died meanwhile. */
 static bool hang(const request *q) {
     device *d = q->o->device;
     if (d == NULL || d->hang_get_ns == 0 || d->hang_selector != q->selector) {
@@ -185,7 +185,7 @@ EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
     return error;
 }
 
-/* The real one prints; here the report takes it. */
+/* The real function prints. Here, the text goes to the report. */
 EXPORT void AudioObjectShow(AudioObjectID inObjectID) {
     if (!enter(__func__)) {
         return;
@@ -213,7 +213,8 @@ EXPORT OSStatus AudioHardwareUnload(void) {
     return 0;
 }
 
-/* Run loop sources were only ever taken for the HAL's own run loop; nothing is run on it here. */
+/* Real run loop sources were only used for the HAL's own run loop. The simulator runs none of them.
+ */
 EXPORT OSStatus AudioHardwareAddRunLoopSource(CFRunLoopSourceRef inRunLoopSource) {
     return inRunLoopSource == NULL ? kAudioHardwareIllegalOperationError : 0;
 }

@@ -1,10 +1,9 @@
-/* blocks.c: block literals by their published layout: what a block-taking function needs of them.
- */
+/* blocks.c: block literals in their published layout, as functions that take blocks need them. */
 #include "world.h"
 
 struct descriptor {
     unsigned long reserved, size;
-    void (*copy)(void *destination, const void *source); /* with the flag has_helpers alone */
+    void (*copy)(void *destination, const void *source); /* only with the flag has_helpers */
     void (*dispose)(const void *source);
 };
 struct literal {
@@ -15,13 +14,13 @@ struct literal {
 };
 enum { is_global = 1 << 28, has_helpers = 1 << 25 };
 
-/* A copy of ours: the count in front, the literal behind it. */
+/* A copy: the reference count, and after it the literal. */
 struct copy {
     _Atomic int64_t count;
     int64_t padding;
     struct literal literal;
 };
-static const int mark = 0x51b0; /* in `reserved` of our copies */
+static const int mark = 0x51b0; /* marks our copies, in `reserved` */
 
 static struct copy *copy_of(const struct literal *l) {
     return (struct copy *)(void *)((char *)(uintptr_t)l - offsetof(struct copy, literal));

@@ -1,7 +1,7 @@
-/* capture.c: what the hardware was given to play, and when it played it. */
+/* capture.c: the frames that the hardware was given to play, and when it played them. */
 #include "world.h"
 
-/* Makes room for `frames` in all; what is new is silence that nobody delivered. */
+/* Makes room for `frames` in all. New frames are silence that was not delivered. */
 static bool grow(run *r, uint64_t frames) {
     if (frames > r->capture_room) {
         uint64_t room = frames + frames / 2 + 65536;

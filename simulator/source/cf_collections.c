@@ -1,7 +1,7 @@
 /* cf_collections.c: CFArray and CFDictionary, both small and linear. */
 #include "cf.h"
 
-/* An array has values; a dictionary has keys too, in the same places. */
+/* An array has values. A dictionary also has keys, at the same indices. */
 typedef struct collection {
     cf_object head;
     const void **keys, **values;

@@ -1,5 +1,6 @@
-/* cf_object.c: real reference counts (S14). What is over-released is kept until the reset, so that
- * a later use is found; what is never released is reported with the place that made it. */
+/* cf_object.c: real reference counts (S14). An over-released object is kept until the reset, so
+ * that a later use is found. An object that is not released is reported with the place that made
+ * it. */
 #include "cf.h"
 
 #include <execinfo.h>
@@ -32,7 +33,7 @@ bool cf_is(const void *object, enum cf_type type) {
     return o != NULL && (o->immortal || o->magic == alive_magic) && o->type == type;
 }
 
-/* The simulator's own: neither counted nor reported. */
+/* Marks an object of the simulator's own, which is neither counted nor reported. */
 void cf_make_internal(cf_object *o) {
     o->internal = true;
     UNCOUNT(live_cf_objects);
@@ -51,7 +52,7 @@ EXPORT CFTypeRef CFRetain(CFTypeRef cf) {
         report_fault(CN_fault_over_release, "CFRetain of %p, which was released for good", cf);
         return cf;
     }
-    if (!o->immortal) { /* constants lie in read-only memory */
+    if (!o->immortal) { /* constants are in read-only memory */
         o->count++;
     }
     pthread_mutex_unlock(&cf_lock);
@@ -198,7 +199,7 @@ EXPORT CFStringRef CFCopyDescription(CFTypeRef cf) {
     return cf_string(text);
 }
 
-/* The real one prints; here the report takes it. */
+/* The real function prints. Here, the text goes to the report. */
 EXPORT void CFShow(CFTypeRef obj) {
     char text[512] = "NULL";
     if (obj != NULL) {

@@ -1,8 +1,6 @@
-/*
- * cf_run_loop.c: run loops, as far as the HAL's notifications need them: each thread has one, HAL
- * notifications of a process that left 'rnlp' alone wait in the main one until it is run. Sources
- * and timers of the client are not here.
- */
+/* cf_run_loop.c: run loops, as far as the HAL's notifications need them. Each thread has one. If a
+ * process has not set 'rnlp', HAL notifications wait in the main run loop until it is run. Sources
+ * and timers of the client are not simulated. */
 #include "cf.h"
 
 #include <time.h>
@@ -49,7 +47,7 @@ static run_loop *loop_of_locked(long thread) {
     return l;
 }
 
-/* On Linux the main thread's ID is the process'. */
+/* On Linux, the main thread's ID equals the process ID. */
 void *run_loop_main_locked(void) { return loop_of_locked((long)getpid()); }
 
 bool run_loop_is_known_locked(const void *candidate) {
@@ -91,7 +89,7 @@ static bool push(run_loop *l, struct item item) {
 
 void run_loop_deliver_locked(void *target, job_fn fn, void *subject) {
     run_loop *l = target;
-    if (!push(l, (struct item){fn, subject, NULL})) { /* a loop that nobody runs */
+    if (!push(l, (struct item){fn, subject, NULL})) { /* nothing runs this loop, so it is full */
         deliveries_drop_locked(subject);
         return;
     }
@@ -102,7 +100,7 @@ void run_loop_deliver_locked(void *target, job_fn fn, void *subject) {
     }
 }
 
-/* Runs one item of the queue; the world is locked. */
+/* Runs one item of the queue. The world must be locked. */
 static void run_item(run_loop *l) {
     struct item item = l->items[l->first];
     l->first = (l->first + 1) % (sizeof l->items / sizeof l->items[0]);
@@ -117,7 +115,8 @@ static void run_item(run_loop *l) {
         block_release(item.block);
         pthread_mutex_lock(&world.lock);
     }
-    l->count--; /* after the call: who waits for an empty queue waits for its end */
+    l->count--; /* after the call, because a thread that waits for an empty queue waits for its end
+                 */
     pthread_cond_broadcast(&world.changed);
 }
 

@@ -9,7 +9,7 @@ static void finalise(cf_object *o) {
     s->ascii = NULL;
 }
 
-/* Takes the units, which are malloc'ed. */
+/* Takes ownership of the units, which were malloc'ed. */
 static CFStringRef make(UniChar *units, size_t length) {
     cf_string_object *s = cf_new(CF_STRING, sizeof *s, finalise);
     s->units = units;
@@ -19,7 +19,7 @@ static CFStringRef make(UniChar *units, size_t length) {
 
 static const cf_string_object *of(CFStringRef string) { return (const void *)string; }
 
-/* One code point of UTF-8; -1 where there is none. */
+/* Reads one code point of UTF-8; -1: invalid. */
 static long take_utf8(const UInt8 **at, const UInt8 *end) {
     UInt8 c = *(*at)++;
     int more = c < 0x80                ? 0
@@ -49,8 +49,8 @@ static bool is_single_byte(CFStringEncoding e) {
            e == kCFStringEncodingNonLossyASCII;
 }
 
-/* The largest code that a single-byte encoding shares with Unicode (its table beyond is not here).
- */
+/* The largest code that a single-byte encoding shares with Unicode. The rest of its table is not
+ * simulated. */
 static UniChar last_shared(CFStringEncoding e) {
     return e == kCFStringEncodingISOLatin1 ? 0xff : 0x7f;
 }
@@ -121,7 +121,8 @@ CFStringRef cf_string(const char *utf8) {
 
 EXPORT CFIndex CFStringGetLength(CFStringRef theString) { return of(theString)->length; }
 
-/* Encodes one character from `i` on; the number of bytes, 0 when the encoding has none for it. */
+/* Encodes one character at `i`. Returns the number of bytes, or 0 if the encoding does not have it.
+ */
 static int encode(const cf_string_object *s, CFIndex *i, CFIndex end, CFStringEncoding e,
                   UInt8 out[4]) {
     UniChar unit = s->units[(*i)++];

@@ -153,7 +153,7 @@ typedef struct uuid {
     cf_object head;
     uint64_t halves[2];
 } uuid;
-/* Not random: the seed's next number, so that a run replays. */
+/* The seed's next number instead of a random one, so that a run can be repeated. */
 EXPORT CFUUIDRef CFUUIDCreate(CFAllocatorRef alloc) {
     (void)alloc;
     uuid *u = cf_new(CF_UUID, sizeof *u, NULL);

@@ -1,19 +1,18 @@
-/*
- * device_clock.c: a device's crystal, and what the HAL believes about it.
+/* device_clock.c: a device's crystal, and the HAL's estimate of it.
  *
  * The crystal runs at nominal * (1 + ppm + a slow sine wander). The HAL sees it only through zero
- * time stamps, one each period, with noise; an alpha-beta filter makes a prediction of them, and
- * every time stamp that a client gets is that prediction.
- */
+ * time stamps, one in each period, with noise. An alpha-beta filter predicts the time from them.
+ * Every time stamp that a client gets is this prediction. */
 #include "world.h"
 
 #include <math.h>
 
 static const double two_pi = 6.283185307179586;
-static const double alpha = 0.2,
-                    beta = 0.02; /* of the filter: offset and slope per zero time stamp */
+static const double
+    alpha = 0.2,
+    beta = 0.02; /* of the filter: corrections of offset and slope for each zero time stamp */
 
-/* Frames that the crystal makes in `s` seconds from the anchor. */
+/* Frames that the crystal makes in the first `s` seconds after the anchor. */
 static double frames_in(const device_clock *c, double s) {
     double rate = c->nominal_hz * (1 + c->ppm * 1e-6);
     double wander = 0;

@@ -1,4 +1,4 @@
-/* devices.c: devices come and go; the control functions for them. */
+/* devices.c: adds and removes devices, and their control functions. */
 #include "world.h"
 
 #include <unistd.h>
@@ -33,7 +33,7 @@ void device_clamp_buffer(device *d) {
     }
 }
 
-/* Posts the notifications of one event one by one, in an order that is a switch. */
+/* Posts the notifications of one event one by one. A switch decides their order. */
 static void notify_in_order(const AudioObjectID *objects, const UInt32 *selectors, size_t n) {
     size_t turn = (size_t)SWITCH(notify_order);
     for (size_t i = 0; i < n; i++) {
@@ -68,7 +68,7 @@ static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n)
     }
 }
 
-/* Without a notification. */
+/* Adds a device without a notification. */
 static device *make(const char *description, UInt32 serial) {
     if (world.device_count == sizeof world.devices / sizeof world.devices[0] ||
         world.all_device_count == sizeof world.all_devices / sizeof world.all_devices[0]) {
@@ -114,7 +114,7 @@ EXPORT uint32_t sim_add_device(const char *description) {
     return id;
 }
 
-/* Without a notification: its IO ends without a stop, and its objects are dead. */
+/* Removes a device without a notification: its IO ends without a stop, and its objects die. */
 static void end_locked(device *d) {
     if (d->current != NULL) {
         worker *w = d->current->worker;
@@ -245,7 +245,7 @@ EXPORT int sim_set_default(uint32_t selector, uint32_t id) {
     return result;
 }
 
-/* Looks a living device up for a control function; locked when found. */
+/* Finds a living device for a control function. If it returns one, the world is locked. */
 static device *begin(const char *call, uint32_t id) {
     pthread_mutex_lock(&world.lock);
     device *d = device_find(id);

@@ -1,4 +1,4 @@
-/* encoding.c: input samples that say where they come from. The layout is in the public header. */
+/* encoding.c: input samples that identify themselves. The public header describes the layout. */
 #include "coreaudio_simulator.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* injection.c: replies and errors that a test dictates, for fuzzing a client. */
+/* injection.c: replies and errors that a test sets, for fuzzing a client. */
 #include "world.h"
 
 #include <stdatomic.h>
@@ -8,7 +8,7 @@ struct override {
     AudioObjectID id;
     AudioObjectPropertyAddress address;
     OSStatus error;
-    UInt32 said, size; /* what the size query says, what there is */
+    UInt32 said, size; /* the size that the size query reports, and the real size */
     unsigned char bytes[];
 };
 
@@ -21,7 +21,7 @@ typedef struct failure {
 
 static override *overrides;
 static failure *failures;
-static _Atomic bool any_failure; /* so that calls in real time need not look */
+static _Atomic bool any_failure; /* lets calls in real time skip the search */
 static pthread_mutex_t failures_lock = PTHREAD_MUTEX_INITIALIZER;
 
 EXPORT int sim_override_property(uint32_t object, uint32_t selector, uint32_t scope,
@@ -51,7 +51,7 @@ const override *override_find(AudioObjectID id, const AudioObjectPropertyAddress
     return o;
 }
 
-/* Never more than the caller has room for: the real HAL does not overrun either. */
+/* Writes no more than the caller has room for, like the real HAL. */
 OSStatus override_reply(const override *o, UInt32 *size, void *data) {
     if (data == NULL) {
         *size = o->said;

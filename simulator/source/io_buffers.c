@@ -1,7 +1,5 @@
-/*
- * io_buffers.c: the memory that an IOProc sees. It moves from call to call, output starts as zeros,
- * input is poisoned when the call is over, and what is written outside of it is found.
- */
+/* io_buffers.c: the memory that an IOProc gets. It has another address in each call. Output starts
+ * with zeros, input is poisoned after the call, and writes outside the buffers are found. */
 #include "world.h"
 
 #include <math.h>
@@ -10,7 +8,7 @@
 
 enum { SLOTS = 4, GUARD = 64 };
 static const unsigned char guard_byte = 0xa5;
-static const float poison = -987654.0f; /* loud, and no encoded sample */
+static const float poison = -987654.0f; /* a very loud value that is no encoded sample */
 
 typedef struct slot {
     unsigned char *memory; /* with guard words: all buffers of one call */
@@ -33,7 +31,7 @@ static size_t buffer_bytes(const run *r, int direction, size_t i, UInt32 frames)
     return (size_t)frames * r->channels[direction][i] * sizeof(float);
 }
 
-/* Right-aligned in front of a page that cannot be touched. */
+/* Places a buffer so that it ends at a page that cannot be accessed. */
 static unsigned char *guarded(slot *s, int direction, size_t i, size_t bytes) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t need = (bytes + page - 1) / page * page;
@@ -52,7 +50,8 @@ static unsigned char *guarded(slot *s, int direction, size_t i, size_t bytes) {
     return s->pages[direction][i] + (need - bytes) / 16 * 16;
 }
 
-/* Buffers one behind the other, each with a guard in front and behind; false without memory. */
+/* Places the buffers one after the other, with a guard before and after each. Returns false if
+ * memory is exhausted. */
 static bool packed(run *r, slot *s, UInt32 frames, unsigned char *data[2][MAX_STREAMS]) {
     size_t total = 4096;
     for (int direction = 0; direction < 2; direction++) {

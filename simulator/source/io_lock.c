@@ -26,7 +26,8 @@ static void report_deadlock(sim_thread *self, sim_thread *other, const char *wha
     }
 }
 
-/* Follows the chain of waits from this thread; a chain that comes back never ends. */
+/* Follows the chain of waits from this thread. A chain that returns to this thread is a deadlock.
+ */
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what) {
     sim_thread *t = waits_for(self);
     for (int i = 0; t != NULL && i < 64; i++) {
@@ -106,7 +107,8 @@ EXPORT bool sim_client_lock_wait(long owner_thread) {
         deadlock = thread_wait_deadlocks_locked(self, "a lock of the client and an IO mutex");
         for (sim_thread *t = waits_for(self); deadlock && t != NULL && t != self;
              t = waits_for(t)) {
-            if (t->waits_mutex != NULL) { /* this one can be failed, which ends the circle */
+            if (t->waits_mutex !=
+                NULL) { /* the call of this thread can fail, which ends the deadlock */
                 t->deadlocked = true;
                 pthread_cond_broadcast(&t->waits_mutex->freed);
                 break;

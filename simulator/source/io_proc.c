@@ -75,7 +75,7 @@ EXPORT OSStatus AudioDeviceCreateIOProcIDWithBlock(AudioDeviceIOProcID *outIOPro
                                                    AudioObjectID inDevice,
                                                    dispatch_queue_t inDispatchQueue,
                                                    AudioDeviceIOBlock inIOBlock) {
-    (void)inDispatchQueue; /* the queue is served synchronously: on the IO thread, as with NULL */
+    (void)inDispatchQueue; /* the queue is ignored: the block runs on the IO thread, as with NULL */
     if (!enter(__func__)) {
         return refused();
     }
@@ -110,7 +110,7 @@ EXPORT OSStatus AudioDeviceAddIOProc(AudioDeviceID inDevice, AudioDeviceIOProc i
     return error;
 }
 
-/* Waits for the end of an IO thread, off that thread and without the IO mutex. */
+/* Waits for the end of an IO thread. Called on another thread, without the IO mutex. */
 static bool wait_for_end(worker *w) {
     sim_thread *self = thread_self();
     self->waits_thread = w->record;
@@ -119,7 +119,7 @@ static bool wait_for_end(worker *w) {
     deadline_in(&deadline, (uint64_t)SWITCH(stall_real_ms) * 1000000u);
     uint64_t number = w->number;
     for (;;) {
-        worker *alive = world.workers; /* somebody else may reap it meanwhile */
+        worker *alive = world.workers; /* another thread may join it meanwhile */
         while (alive != NULL && alive->number != number) {
             alive = alive->next;
         }
@@ -145,7 +145,7 @@ static bool on_io_thread_of(const device *d) {
     return self->worker != NULL && self->worker->io_device == d;
 }
 
-/* Ends IO when nobody wants it any more. Releases the IO mutex. */
+/* Ends IO if no IOProc needs it any more. Releases the IO mutex. */
 static OSStatus end_unwanted_io(device *d, bool wait) {
     run *r = d->current;
     OSStatus error = OK;
@@ -184,7 +184,7 @@ static OSStatus destroy(device *d, io_proc *p) {
         block_release(p->block);
     }
     if (on_io) {
-        p->destroyed = true; /* the cycle walks the list: it frees it */
+        p->destroyed = true; /* the cycle that walks the list frees it */
     } else {
         for (io_proc **at = &d->procs; *at != NULL; at = &(*at)->next) {
             if (*at == p) {
@@ -201,7 +201,7 @@ static OSStatus destroy_id(const char *call, AudioObjectID id, AudioDeviceIOProc
     if (!enter(call)) {
         return refused();
     }
-    /* the IOProcs of a device that has gone can still be destroyed */
+    /* the IOProcs of a removed device can still be destroyed */
     device *d = device_even_dead(id);
     OSStatus error = OK;
     if (d == NULL) {
@@ -245,7 +245,7 @@ static bool uses_input(const device *d, const io_proc *p) {
     return false;
 }
 
-/* With the IO mutex held. */
+/* Called with the IO mutex held. */
 static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeStamp *at) {
     if (d->hog != -1 && d->hog != getpid()) {
         return kAudioDevicePermissionsError;
@@ -329,7 +329,7 @@ EXPORT OSStatus AudioDeviceStart(AudioObjectID inDevice, AudioDeviceIOProcID inP
 
 EXPORT OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProcID inProcID,
                                        AudioTimeStamp *ioRequestedStartTime, UInt32 inFlags) {
-    (void)inFlags; /* input and output share one time line here */
+    (void)inFlags; /* input and output share one time line in the simulator */
     if (SWITCH(start_at_time) == 1) {
         return kAudioHardwareUnsupportedOperationError;
     }
@@ -398,7 +398,7 @@ EXPORT OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inPr
         }
     }
     if (on_io) {
-        io_mutex_unlock(&d->mutex); /* the cycle that runs ends IO when nobody wants it */
+        io_mutex_unlock(&d->mutex); /* the current cycle ends IO if no IOProc needs it */
     } else {
         error = end_unwanted_io(d, true);
     }

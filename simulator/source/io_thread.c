@@ -1,5 +1,4 @@
-/* io_thread.c: the life of an IO thread: the run of a device, its cycles, its overloads (S5, S9).
- */
+/* io_thread.c: an IO thread: one run of a device, its cycles and its overloads (S5, S9). */
 #include "world.h"
 
 #include <math.h>
@@ -9,7 +8,7 @@
 
 static void cycle_job(void *subject, uint64_t value);
 
-/* ---- the floating-point state that a client finds: never one to rely on ---- */
+/* ---- the floating-point state of the IO thread, on which a client must not rely ---- */
 
 #if defined(__x86_64__)
 typedef unsigned fp_state;
@@ -56,7 +55,7 @@ static void cycle_due(void *subject, uint64_t value) {
     }
 }
 
-/* How many frames the next cycle has. */
+/* The number of frames of the next cycle. */
 static UInt32 choose_frames(run *r) {
     const device *d = r->device;
     UInt32 n = d->buffer_frames;
@@ -193,7 +192,7 @@ static AudioTimeStamp stamp(const run *r, double frame) {
                                       kAudioTimeStampRateScalarValid};
 }
 
-/* The host time of a direction, as the switch has it. */
+/* The host time of a direction, as the switch sets it. */
 static AudioTimeStamp direction_stamp(const run *r, int direction, double frame,
                                       const AudioTimeStamp *now) {
     if (r->stream_count[direction] == 0) {
@@ -259,7 +258,7 @@ static void call_procs(run *r, UInt32 frames) {
             p->linger--;
         }
     }
-    for (io_proc **at = &d->procs; *at != NULL;) { /* those that a callback destroyed */
+    for (io_proc **at = &d->procs; *at != NULL;) { /* frees those that a callback destroyed */
         io_proc *p = *at;
         if (p->destroyed) {
             *at = p->next;
@@ -299,7 +298,7 @@ static void cycle_job(void *subject, uint64_t value) {
     self->spent_ns = 0;
     call_procs(r, frames);
     self->call = "the HAL";
-    /* from when it should have begun: a thread that came late has less time left */
+    /* counts from when the cycle should have begun, because a late thread has less time left */
     double spent_ns = (double)now_locked() - wake_ns;
     self->spent_ns = 0;
     r->cycles++;
@@ -330,8 +329,9 @@ static void cycle_job(void *subject, uint64_t value) {
         io_end_locked(r, !r->last_cycle);
         return;
     }
-    /* Where the next cycle lies. A larger buffer leaves a hole in the output, a smaller one in the
-     * input, for both directions must keep their distance from the hardware. */
+    /* Finds the position of the next cycle. A larger buffer leaves a hole in the output, and a
+     * smaller one leaves a hole in the input, because both directions must keep their distance from
+     * the hardware. */
     if (skip > 0) {
         double lost = (double)skip * r->nominal;
         count(CN_skipped_frames, (int64_t)lost);

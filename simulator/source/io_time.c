@@ -1,4 +1,4 @@
-/* io_time.c: the device's time line as a client may ask for it. */
+/* io_time.c: queries of the device's time line. */
 #include "world.h"
 
 EXPORT uint64_t sim_ticks_from_ns(uint64_t ns) {
@@ -28,7 +28,7 @@ static AudioTimeStamp at_frame(const run *r, double frame) {
                                       kAudioTimeStampRateScalarValid};
 }
 
-/* What the client asked for in `wanted` (0: everything), out of `t`. */
+/* Converts `t` to the fields that the client asked for in `wanted` (0: all). */
 static void answer(AudioTimeStamp *out, const AudioTimeStamp *t, UInt32 wanted) {
     *out = *t;
     if (wanted != 0) {

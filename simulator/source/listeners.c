@@ -1,5 +1,5 @@
-/* listeners.c: property listeners: registration, and delivery on the thread that the rules say
- * (S7). */
+/* listeners.c: property listeners: registration, and delivery on the thread that the rules
+ * prescribe (S7). */
 #include "world.h"
 
 struct listener {
@@ -11,17 +11,17 @@ struct listener {
     const void *block_identity;
     void *client_data;
     bool removed;
-    int uses; /* notifications under way that will call it */
+    int uses; /* notifications that are under way and will call it */
 };
 
-/* One notification under way. */
+/* One notification that is under way. */
 typedef struct delivery {
     AudioObjectID object;
     change what;
-    listener **listeners; /* chosen when the change happened, or NULL: chosen on delivery */
+    listener **listeners; /* chosen when the change happened; NULL: they are chosen at delivery */
     size_t count;
     int times;
-    bool restart; /* of coreaudiod: it is the last that its listeners hear */
+    bool restart; /* coreaudiod restarts: this is the last notification for its listeners */
 } delivery;
 
 static listener *listeners;
@@ -147,7 +147,7 @@ EXPORT OSStatus AudioObjectAddPropertyListenerBlock(AudioObjectID inObjectID,
                                                     const AudioObjectPropertyAddress *inAddress,
                                                     dispatch_queue_t inDispatchQueue,
                                                     AudioObjectPropertyListenerBlock inListener) {
-    (void)inDispatchQueue; /* served by the thread that notifies */
+    (void)inDispatchQueue; /* the block runs on the thread that notifies */
     return add(__func__, inObjectID, inAddress, NULL, inListener, NULL);
 }
 
@@ -193,7 +193,7 @@ static void choose(delivery *d) {
     }
 }
 
-/* The addresses that a listener is shown. */
+/* The addresses that a listener gets. */
 static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddress out[64]) {
     UInt32 n = 0;
     int64_t mode = SWITCH(listener_addresses);
@@ -234,7 +234,7 @@ static void call_one(listener *l, AudioObjectID id, const change *c) {
     }
 }
 
-/* What a process set goes with coreaudiod, too: notifications are for the main run loop again. */
+/* The settings of a process end with coreaudiod: notifications go to the main run loop again. */
 static void end_listeners_locked(void) {
     for (listener *l = listeners; l != NULL; l = l->next) {
         bool stays = l->object == kAudioObjectSystemObject && SWITCH(restart_listeners) == 1;
@@ -246,14 +246,14 @@ static void end_listeners_locked(void) {
     world.run_loop = run_loop_main_locked();
 }
 
-/* On the thread that delivers. */
+/* Runs on the thread that delivers. */
 static void deliver_job(void *subject, uint64_t finishes) {
     delivery *d = subject;
     if (d->listeners == NULL) {
         choose(d);
     }
     if (d->restart) {
-        end_listeners_locked(); /* who hears of it can listen anew at once */
+        end_listeners_locked(); /* a listener may register again at once */
     }
     bool always = d->restart || SWITCH(listener_after_remove) == 1;
     for (int turn = 0; turn < d->times; turn++) {
@@ -346,7 +346,7 @@ void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope) {
     notify_locked(object, &c);
 }
 
-/* 'goin' and 'over': at once, on the IO thread, with the IO mutex held. */
+/* Delivers 'goin' and 'over' at once, on the IO thread, with the IO mutex held. */
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope) {
     delivery *now = calloc(1, sizeof *now);
     now->object = d->o.id;

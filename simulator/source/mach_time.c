@@ -17,7 +17,7 @@ EXPORT kern_return_t mach_wait_until(uint64_t deadline) {
     }
     uint64_t due = ns_from_ticks(deadline), now = now_locked();
     sim_thread *self = thread_self();
-    if (self->in_callback && world.is_virtual) { /* a callback that waits has taken that long */
+    if (self->in_callback && world.is_virtual) { /* the wait counts as time of the callback */
         self->spent_ns += due > now ? due - now : 0;
     } else {
         block_until_locked(due, NULL);

@@ -1,4 +1,4 @@
-/* properties.h: what a row of the property tables is, and what the files with rows share. */
+/* properties.h: the rows of the property tables, and what the files with rows share. */
 #ifndef SIM_PROPERTIES_H
 #define SIM_PROPERTIES_H
 
@@ -14,8 +14,7 @@ typedef struct request {
     int direction; /* OUTPUT, INPUT, or -1 for global */
     UInt32 qualifier_size;
     const void *qualifier;
-    void
-        *in_out; /* AudioValueTranslation: the caller's structure; NULL when only the size counts */
+    void *in_out; /* AudioValueTranslation: the caller's structure; NULL if only the size counts */
 } request;
 typedef struct reply {
     unsigned char bytes[8192];

@@ -8,7 +8,7 @@ static float to_db(float scalar) { return lowest_db * (1 - scalar); }
 static float to_scalar(float db) { return 1 - db / lowest_db; }
 static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
-/* A control speaks for one scope and element of its device; a device property names them itself. */
+/* A control has one scope and element of its device. A device property names both itself. */
 static int side(const request *q) {
     UInt32 scope = q->c ? q->c->scope : q->scope;
     return scope == kAudioObjectPropertyScopeInput ? INPUT : OUTPUT;
@@ -138,7 +138,7 @@ GET(sources) {
     return 0;
 }
 
-/* The translation in the caller's memory: a source in, something of `size` bytes out. */
+/* The translation in the caller's memory: from a source to `size` bytes. */
 static OSStatus translation(const request *q, AudioValueTranslation *t, UInt32 size,
                             size_t *source) {
     memcpy(t, q->in_out, sizeof *t);

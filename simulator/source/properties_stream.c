@@ -61,7 +61,7 @@ static OSStatus get_physical(const request *q, reply *r) {
     return 0;
 }
 
-/* What both formats may be: our channels, linear PCM, a rate that the device has. */
+/* Checks a format: our channels, linear PCM, and a rate that the device has. */
 static OSStatus set_format(const request *q, const void *data, bool is_virtual) {
     AudioStreamBasicDescription f;
     memcpy(&f, data, sizeof f);
@@ -110,7 +110,7 @@ static OSStatus get_physical_formats(const request *q, reply *r) {
     return 0;
 }
 
-/* ---- the same, asked of the device: of its first stream in that scope ---- */
+/* ---- the same properties of the device: those of its first stream in that scope ---- */
 
 static request of_first_stream(const request *q) {
     request r = *q;

@@ -1,4 +1,4 @@
-/* properties_system.c: the system object. One row for each property, at the end. */
+/* properties_system.c: the system object. The rows are at the end. */
 #include "properties.h"
 
 static OSStatus get_devices(const request *q, reply *r) {

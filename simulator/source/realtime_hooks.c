@@ -1,8 +1,6 @@
-/*
- * realtime_hooks.c: libcoreaudio_simulated_hooks, for LD_PRELOAD. Tells the simulator when a client
- * allocates, frees, locks, waits or writes inside an IOProc, and makes the deadlock detector exact
- * for the client's own mutexes. Without the simulator in the process it does nothing.
- */
+/* realtime_hooks.c: libcoreaudio_simulated_hooks, for LD_PRELOAD. Tells the simulator if a client
+ * allocates, frees, locks, waits or writes inside an IOProc. Makes the deadlock detector exact for
+ * the client's own mutexes. Does nothing if the simulator is not in the process. */
 #include "coreaudio_simulator.h"
 
 #include <dlfcn.h>
@@ -14,10 +12,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Looked up late: the simulator may be opened at any time. */
+/* Looked up at each use, because the simulator may be opened at any time. */
 static bool (*violation)(const char *);
 static bool (*lock_wait)(long);
-static _Thread_local bool inside; /* of a hook: what it calls is not hooked */
+static _Thread_local bool inside; /* the thread is inside a hook, whose own calls are not hooked */
 
 static void look_up(void) {
     static _Thread_local bool busy;
@@ -46,7 +44,8 @@ static void note(const char *what) {
     inside = false;
 }
 
-/* The next definition of a function. The first lookups may themselves allocate: from here. */
+/* Finds the next definition of a function. The first look-ups may allocate, and get memory from
+ * here. */
 static char early[65536];
 static size_t early_used;
 static void *next(const char *name) {
@@ -73,7 +72,7 @@ EXPORT void *malloc(size_t size) {
 }
 EXPORT void *calloc(size_t n, size_t size) {
     static bool looking;
-    if (looking) { /* dlsym allocates its own error text before we know the real one */
+    if (looking) { /* dlsym allocates its error text before the real function is known */
         void *p = early + early_used;
         early_used += (n * size + 15) / 16 * 16;
         return p;
@@ -98,7 +97,7 @@ EXPORT void free(void *p) {
     real(p);
 }
 
-/* The simulator's own locks are no business of the client's. */
+/* The simulator's own locks are not reported. */
 static bool is_simulators(const void *mutex) {
     static const void *base;
     Dl_info info;

@@ -1,4 +1,4 @@
-/* report.c: counters, the text log, stacks. Never prints. */
+/* report.c: counters, the log and stacks. Nothing here prints. */
 #include "world.h"
 
 #include <execinfo.h>
@@ -36,7 +36,7 @@ EXPORT const char *sim_counter_name(size_t index) {
 }
 
 static void append(const char *text, size_t size) {
-    /* trylock: in a forked child the lock may be held by a thread that is not there */
+    /* trylock, because in a forked child a thread of the parent may hold the lock */
     int tries = 0;
     while (pthread_mutex_trylock(&log_lock) != 0) {
         if (++tries > 1000) {
@@ -132,7 +132,7 @@ const char *fourcc_text(UInt32 code) {
     return t;
 }
 
-/* ---- stacks: of another thread by a signal whose handler takes it ---- */
+/* ---- stacks of other threads: a signal handler on that thread collects them ---- */
 
 static void *stack[48];
 static _Atomic int stack_depth;
@@ -167,7 +167,8 @@ void report_stack_of(sim_thread *thread) {
     int number = SIGURG;
 #endif
     struct sigaction ours = {.sa_handler = take_stack, .sa_flags = SA_RESTART}, old;
-    (void)backtrace(stack, 2); /* loads what it needs outside of the handler */
+    (void)backtrace(stack,
+                    2); /* loads the libraries that it needs, before a signal handler calls it */
     atomic_store(&stack_depth, 0);
     sigaction(number, &ours, &old);
     if (pthread_kill(thread->pthread, number) == 0) {

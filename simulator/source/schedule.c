@@ -1,4 +1,5 @@
-/* schedule.c: simulated time. Events in order, those who step it, those who wait for it. */
+/* schedule.c: simulated time: events in order, the threads that step it, and the threads that wait.
+ */
 #include "world.h"
 
 #include <time.h>
@@ -14,7 +15,7 @@ typedef struct waiter {
     struct waiter *next;
     sim_thread *thread;
     pthread_cond_t wake;
-    device *hung; /* whose removal ends the wait */
+    device *hung; /* the device whose removal ends the wait */
     bool over, cancelled;
 } waiter;
 
@@ -22,7 +23,7 @@ static event *heap;
 static size_t heap_count, heap_room;
 static uint64_t next_order;
 static waiter *waiters;
-static int leaving; /* waits that are over and not yet left */
+static int leaving; /* waits that are over, but whose threads have not left yet */
 static bool step_failed;
 
 static pthread_t real_thread;
@@ -209,7 +210,7 @@ static void *real_main(void *unused) {
         if (heap_count > 0 && heap[0].due <= now) {
             run_due(now);
             pthread_mutex_unlock(&world.lock);
-            workers_reap(false); /* threads of notifications that were delivered */
+            workers_reap(false); /* joins the threads of delivered notifications */
             pthread_mutex_lock(&world.lock);
         } else if (heap_count > 0) {
             struct timespec deadline;
@@ -264,7 +265,8 @@ void schedule_reset_locked(void) {
 
 /* ---- waits ---- */
 
-/* Who left a wait may have freed an IO mutex on its way: the IO thread behind it goes first. */
+/* A thread that left a wait may have freed an IO mutex. The IO thread that waits for it runs first.
+ */
 static void wait_for_waking_workers(void) {
     worker *w = world.workers;
     while (world.is_virtual && w != NULL) {
@@ -377,8 +379,8 @@ EXPORT size_t sim_wait_blocked(size_t threads, uint32_t timeout_real_ms) {
     return blocked;
 }
 
-/* To the next event, or to the limit where there is none before; for a run loop that steps itself.
- */
+/* Steps to the next event, or to the limit if there is none before. For a run loop that steps the
+ * time itself. */
 bool step_one_locked(uint64_t limit_ns) {
     uint64_t to = heap_count > 0 && heap[0].due < limit_ns ? heap[0].due : limit_ns;
     step(thread_self(), to);

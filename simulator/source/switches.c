@@ -4,7 +4,7 @@
 typedef struct row {
     const char *name, *meaning;
     int64_t standard, low, high;
-    int64_t seeded[6]; /* what a seed chooses among; none when seeded_count is 0 */
+    int64_t seeded[6]; /* the values that a seed chooses from; none if seeded_count is 0 */
     int seeded_count;
 } row;
 
@@ -21,8 +21,7 @@ static const row rows[SW_COUNT] = {
         "S2 g: set of a read-only property: 0 'who?', 1 'unop', 2 'nope'"),
     ROW(unsupported_rate, 0, 0, 2, S(0, 1, 2),
         "S2 g: set of a rate that is not offered: 0 'nope', 1 noErr and never changes, 2 noErr and "
-        "the "
-        "nearest rate"),
+        "the nearest rate"),
     ROW(start_at_time, 0, 0, 1, S(0, 1), "S2 g: AudioDeviceStartAtTime: 0 works, 1 'unop'"),
     ROW(remove_dead_listener, 0, 0, 1, S(0, 1),
         "S2 P6: remove a listener of a dead object: 0 '!obj', 1 noErr"),
@@ -30,8 +29,7 @@ static const row rows[SW_COUNT] = {
         "S1 P19 g: 0 device-wide properties answer in every scope, 1 in the global scope alone"),
     ROW(stop_mode, 0, 0, 1, S(0, 1),
         "S6 P7: AudioDeviceStop off the IO thread: 0 synchronous, 1 up to stop_extra_cycles "
-        "callbacks "
-        "follow its return"),
+        "callbacks follow its return"),
     ROW(stop_extra_cycles, 2, 1, 100, S(1, 2, 5), "S6 P7: callbacks after an asynchronous stop"),
     ROW(start_block_ns, 0, 0, 600000 * MS, S(0, 0, 20 * MS, 700 * MS),
         "S5 P10: AudioDeviceStart blocks that long"),
@@ -47,10 +45,9 @@ static const row rows[SW_COUNT] = {
         "its own"),
     ROW(listener_addresses, 0, 0, 2, S(0, 1, 2),
         "S7 P5: a listener gets 0 the addresses that it registered for, 1 all that changed, 2 "
-        "these and "
-        "one unrelated"),
+        "these and one unrelated"),
     ROW(listener_after_remove, 0, 0, 1, S(0, 1),
-        "S7 P6: 1 a notification under way still calls a listener after its removal returned"),
+        "S7 P6: 1 a notification that has begun still calls a listener after its removal returned"),
     ROW(notify_delay_ns, 1 * MS, 0, 5000 * MS, S(0, 1 * MS, 40 * MS, 500 * MS),
         "S7: a notification comes that long after the change"),
     ROW(notify_burst, 1, 1, 50, S(1, 1, 20), "S7: a change is notified so many times"),
@@ -88,7 +85,7 @@ static const row rows[SW_COUNT] = {
     ROW(empty_list, 0, 0, 1, S(0, 1),
         "S5 g: the buffer list of a direction without streams: 0 has no buffers, 1 is NULL"),
     ROW(overload_output, 0, 0, 1, S(0, 1),
-        "S9 g: the output of a late cycle is 0 lost, 1 played all the same"),
+        "S9 g: the output of a late cycle is 0 lost, 1 played anyway"),
     ROW(overload_scope, 0, 0, 2, S(0, 1, 2),
         "S7 P5: 'over' comes with scope 0 global, 1 output, 2 input"),
     ROW(spurious_overload, 0, 0, 1, S(0, 1),
@@ -96,7 +93,7 @@ static const row rows[SW_COUNT] = {
     ROW(first_cycle_frames, 0, 0, 1, S(0, 1),
         "S5 P15: 1 the first cycle of a run is shorter than the buffer size"),
     ROW(workgroup, 0, 0, 2, S(0, 1, 2),
-        "S5 P28: IOThreadOSWorkgroup 0 is there, 1 absent, 2 a new one in every run"),
+        "S5 P28: IOThreadOSWorkgroup is 0 present, 1 absent, 2 a new one in every run"),
     ROW(cstring_ptr, 0, 0, 1, S(0, 1),
         "S14: CFStringGetCStringPtr gives 0 NULL, 1 a pointer where the string is ASCII"),
     ROW(fp_exceptions, 0, 0, 1, FIXED,
@@ -115,11 +112,12 @@ static const row rows[SW_COUNT] = {
         "printed "
         "and aborts"),
     ROW(stall_real_ms, 5000, 1, 600000, FIXED,
-        "S6: a callback that did not return for that long (real ms) while somebody waits for it "
+        "S6: a callback that did not return for that long (real ms) while a thread waits for it "
         "counts "
         "as stuck"),
     ROW(auto_advance, 0, 0, 1, FIXED,
-        "virtual time: 1 a client thread that blocks steps the time itself when nobody else does"),
+        "virtual time: 1 a client thread that blocks steps the time itself if no other thread "
+        "does"),
     ROW(capture_limit_frames, 8 * 1024 * 1024, 1024, 1ll << 32, FIXED,
         "S17: how many frames of a run's output are kept"),
     ROW(restart_listeners, 0, 0, 1, S(0, 1),
@@ -148,7 +146,8 @@ EXPORT void sim_configure(uint64_t seed) {
         const row *r = &rows[i];
         int64_t value = r->standard;
         if (seed != 0 && r->seeded_count > 0) {
-            /* chosen by the name, not by the place in the table: new rows leave old seeds alone */
+            /* chosen by the name and not by the index, so that a new row does not change old seeds
+             */
             uint64_t hash = seed;
             for (const char *c = r->name; *c != 0; c++) {
                 hash = mix64(hash ^ (unsigned char)*c);

@@ -1,4 +1,4 @@
-/* symbols.c: which of the exported symbols exist on the emulated macOS. */
+/* symbols.c: which of the exported symbols the emulated macOS has. */
 #include "world.h"
 #include "coreaudio_symbols.h"
 

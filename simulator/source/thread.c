@@ -1,4 +1,4 @@
-/* thread.c: what is known of each native thread, and the door of every exported function. */
+/* thread.c: a record of each native thread, and the entry of every exported function. */
 #include "world.h"
 
 #include <time.h>
@@ -38,7 +38,7 @@ static void thread_exits(void *record) {
 
 static void make_key(void) { pthread_key_create(&exit_key, thread_exits); }
 
-/* With the world locked. */
+/* Called with the world locked. */
 sim_thread *thread_self(void) {
     if (self == NULL) {
         pthread_once(&exit_key_once, make_key);
@@ -110,13 +110,13 @@ EXPORT bool sim_realtime_violation(const char *what) {
     if (self == NULL || !self->in_io_callback) {
         return false;
     }
-    self->in_io_callback = false; /* the report itself allocates */
+    self->in_io_callback = false; /* writing the report allocates */
     report_fault(CN_rt_violations, "%s on an IO thread, inside an IOProc", what);
     self->in_io_callback = true;
     return true;
 }
 
-/* For this thread without any lock: what its callback has spent. */
+/* For this thread, without a lock: the time that its callback has spent. */
 uint64_t now_locked(void) {
     if (!__atomic_load_n(&world.is_virtual, __ATOMIC_RELAXED)) {
         return monotonic_ns();

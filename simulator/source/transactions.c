@@ -1,4 +1,5 @@
-/* transactions.c: a set property is a request. Delay, pause, change, notifications, resume (S8). */
+/* transactions.c: a set property is a request: delay, pause, change, notifications, resumption
+ * (S8). */
 #include "properties.h"
 
 #include <math.h>
@@ -33,7 +34,8 @@ static double another_rate(const device *d, double rate) {
     return d->rate;
 }
 
-/* Tells the world of a new rate: the rate, the formats of each stream, what depends on them. */
+/* Notifies a new rate: the rate, the formats of each stream, and everything that depends on them.
+ */
 static void announce(device *d) {
     change all = {.count = 0};
     bool batch = SWITCH(rate_batch) == 1;
@@ -53,7 +55,8 @@ static void announce(device *d) {
         if (i > 0) {
             continue;
         }
-        for (int direction = 0; direction < 2; direction++) { /* formats come after the rate */
+        for (int direction = 0; direction < 2;
+             direction++) { /* formats are notified after the rate */
             for (size_t s = 0; s < d->stream_count[direction]; s++) {
                 change formats = {.count = 0};
                 change_add(&formats, kAudioStreamPropertyVirtualFormat,
@@ -89,7 +92,7 @@ static void apply_due(void *subject, uint64_t number) {
     if (number != d->change_number) {
         return;
     }
-    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback is still on the way */
+    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may still be running */
         at_locked(now_locked() + ms, apply_due, d, number);
         return;
     }
@@ -107,7 +110,7 @@ static void apply_due(void *subject, uint64_t number) {
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, resume_due, d, number);
 }
 
-/* IO stops by itself in its next cycle where the switch asks for a partial one. */
+/* If the switch asks for a partial cycle, IO ends by itself in its next cycle. */
 static void pause_due(void *subject, uint64_t number) {
     device *d = subject;
     if (number != d->change_number) {
@@ -154,7 +157,7 @@ OSStatus change_rate_locked(device *d, double rate, bool by_client) {
         at_locked(now_locked() + delay + (uint64_t)SWITCH(rate_pause_ns) + 100 * ms, revert_due, d,
                   (uint64_t)d->rate);
     }
-    if (d->changing_rate) { /* a second set while the first is under way: the last one wins */
+    if (d->changing_rate) { /* a second set during a change: the last one counts */
         d->pending_rate = wanted;
         return 0;
     }
@@ -163,7 +166,7 @@ OSStatus change_rate_locked(device *d, double rate, bool by_client) {
     return 0;
 }
 
-/* ---- buffer size: this process' own value ---- */
+/* ---- buffer size, which each process has of its own ---- */
 
 static void announce_buffer(device *d) {
     change c = {.count = 0};

@@ -1,9 +1,9 @@
-/* worker.c: the native threads on which client code runs: IO threads, notification threads. */
+/* worker.c: the native threads on which client code runs: IO threads and notification threads. */
 #include "world.h"
 
 #include <time.h>
 
-/* What macOS gives a thread that nobody gave more; sanitizers need more. */
+/* The default stack size of macOS. Sanitizers need more. */
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 enum { STACK_BYTES = 8 << 20 };
 #else
@@ -59,7 +59,7 @@ worker *worker_start_locked(const char *role, device *io_device) {
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     if (pthread_create(&w->thread, &attributes, worker_main, w) != 0) {
-        abort(); /* no threads: nothing can be simulated */
+        abort(); /* without threads nothing can be simulated */
     }
     pthread_attr_destroy(&attributes);
     return w;

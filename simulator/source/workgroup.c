@@ -1,4 +1,4 @@
-/* workgroup.c: os_workgroup of the IO threads: join and leave, checked (P28). */
+/* workgroup.c: os_workgroup of the IO threads. Joins and leaves are checked (P28). */
 #include "world.h"
 
 enum { INVALID = 22, ALREADY = 37 }; /* Darwin's EINVAL and EALREADY */
@@ -6,7 +6,7 @@ static const uint32_t token_mark = 0x5109u;
 
 struct os_workgroup_s {
     uint32_t magic;
-    int64_t internal, client; /* references: of the HAL, of the client */
+    int64_t internal, client; /* references of the HAL, and of the client */
     bool cancelled;
     device *device;
     void *arena;
@@ -31,7 +31,7 @@ void *workgroup_new(device *d) {
     return w;
 }
 
-/* Its device has gone, or has another one now: joining fails from here on. */
+/* Its device was removed or has another workgroup now. From here on, joining fails. */
 void workgroup_invalidate(void *group) {
     if (group != NULL) {
         ((workgroup *)group)->cancelled = true;
@@ -55,7 +55,7 @@ void workgroup_release_internal(void *group) {
     }
 }
 
-/* With or without the world's lock: called by the getter (with) and by the client (without). */
+/* Called with the world's lock (by the getter) or without it (by the client). */
 EXPORT void *os_retain(void *object) {
     __atomic_add_fetch(&((workgroup *)object)->client, 1, __ATOMIC_SEQ_CST);
     COUNT(live_workgroups);

@@ -1,4 +1,4 @@
-/* world.c: the world begins, ends, and is looked at when all is over. */
+/* world.c: beginning and end of the world, and the check of what is left. */
 #include "world.h"
 
 #include <time.h>
@@ -32,7 +32,8 @@ __attribute__((constructor)) static void begin(void) {
     pthread_mutex_unlock(&world.lock);
 }
 
-/* Client threads that wait inside of a call go first: what they wait for is about to end. */
+/* Client threads that wait inside a call leave first, because what they wait for is about to end.
+ */
 static void release_clients(void) {
     struct timespec deadline;
     deadline_in(&deadline, 2 * NS_PER_S);
@@ -99,7 +100,7 @@ EXPORT int sim_macos(void) {
     return version;
 }
 
-/* ---- when all is over ---- */
+/* ---- the check at the end ---- */
 
 static void let_pending_things_end(void) {
     if (world.is_virtual) {

@@ -1,19 +1,17 @@
-/*
- * world.h: the whole design in one header.
+/* world.h: the whole design in one header.
  *
  * There is one world. `world.lock` protects all of it. Client code (IOProcs, listeners) is only
- * ever called without that lock. Functions whose name ends in `_locked`, and all static functions
- * unless they say otherwise, expect it to be held.
+ * called without that lock. Functions whose name ends in `_locked`, and all static functions unless
+ * they say otherwise, expect the lock to be held.
  *
- * What happens in time is an event: a function that falls due at a simulated time (schedule.c).
- * Events run on the stepping thread: in virtual time that is whoever called sim_advance_ns, in real
- * time a thread of the simulator. Client code runs on workers (worker.c): native threads with a
- * mailbox. In virtual time the stepper waits for each worker that it gave a job, so exactly one
- * thing happens at a time.
+ * An event is a function that becomes due at a simulated time (schedule.c). Events run on the
+ * stepping thread. In virtual time that is the thread that called sim_advance_ns, in real time a
+ * thread of the simulator. Client code runs on workers (worker.c): native threads with a queue of
+ * jobs. In virtual time the stepper waits for each worker that it gave a job, so exactly one thing
+ * happens at a time.
  *
- * Places that are left open: aggregates, taps and process objects are further object kinds with
- * their own rows in properties.c; sleep, daemon restart and other processes are further events.
- */
+ * Possible extensions: aggregates, taps and process objects would be further kinds of object with
+ * their own rows in properties.c. Sleep and other processes would be further events. */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -50,7 +48,7 @@ typedef struct sim_thread sim_thread;
 typedef struct listener listener;
 
 /* ---- switches.c ---- */
-/* It would indent each one further than the one before. */
+/* clang-format would indent each line further than the one before. */
 /* clang-format off */
 #define SWITCHES(X)                                                                                \
     X(dead_device_error)                                                                           \
@@ -84,7 +82,7 @@ enum sim_switch {
 void switches_reset(void);
 
 /* ---- report.c ---- */
-/* It would indent each one further than the one before. */
+/* clang-format would indent each line further than the one before. */
 /* clang-format off */
 #define COUNTERS(X)                                                                                \
     X(callbacks)                                                                                   \
@@ -110,42 +108,45 @@ enum sim_counter_id {
 #undef X
         CN_COUNT
 };
-void count(enum sim_counter_id counter, int64_t change); /* any thread, with or without the lock */
+void count(enum sim_counter_id counter,
+           int64_t change); /* on any thread, with or without the lock */
 #define COUNT(name) count(CN_##name, 1)
 #define UNCOUNT(name) count(CN_##name, -1)
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_fault(enum sim_counter_id counter, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void report_stack_of(sim_thread *thread); /* world locked; any thread that is alive */
+void report_stack_of(sim_thread *thread); /* with the world locked; of any thread that is alive */
 void report_reset(void);
-const char *fourcc_text(UInt32 code); /* 'abcd' in a thread-local buffer */
+const char *fourcc_text(UInt32 code); /* 'abcd', in a thread-local buffer */
 
 /* ---- schedule.c: simulated time, events, waits ---- */
 typedef void (*event_fn)(void *subject, uint64_t value);
-uint64_t now_locked(void);   /* for this thread: includes what its callback has spent */
+uint64_t now_locked(void);   /* for this thread: includes the time that its callback has spent */
 uint64_t monotonic_ns(void); /* real time */
 void at_locked(uint64_t due_ns, event_fn fn, void *subject, uint64_t value);
 void cancel_events_locked(void *subject);
-/* Waits in simulated time; `hung` is the device whose hang it is, or NULL. False: the device was
- * removed, or the world reset. */
+/* Waits in simulated time. `hung` is the device that hangs, or NULL. Returns false if the device
+ * was removed or the world was reset. */
 bool block_until_locked(uint64_t due_ns, device *hung);
-void cancel_waits_locked(device *device);      /* NULL: all */
-void thread_blocks(sim_thread *t, int change); /* it waits inside of a call, or no longer */
-void step_fails(void);                         /* the sim_advance_ns under way returns -1 */
-bool step_one_locked(uint64_t limit_ns);       /* to the next event, or to the limit */
+void cancel_waits_locked(device *device); /* NULL: all */
+void thread_blocks(
+    sim_thread *t,
+    int change);       /* +1: the thread waits inside a call; -1: it does not wait any more */
+void step_fails(void); /* makes the current sim_advance_ns return -1 */
+bool step_one_locked(uint64_t limit_ns); /* steps to the next event, or to the limit */
 void events_drop_locked(void);
 void deadline_in(struct timespec *deadline, uint64_t real_ns);
-void real_time_stop(void); /* not locked */
+void real_time_stop(void); /* call it without the lock */
 void schedule_reset_locked(void);
 
 /* ---- worker.c: native threads that run client code ---- */
 typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
 worker *worker_start_locked(const char *role, device *io_device);
 bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value); /* false: full */
-void worker_finish_locked(worker *w); /* ends after the jobs that it has; it is reaped later */
-bool worker_wait_locked(worker *w);   /* until idle or ended; false when it stalls */
+void worker_finish_locked(worker *w); /* ends after its current jobs; it is joined later */
+bool worker_wait_locked(worker *w);   /* waits until it is idle or ended; false: it stalls */
 bool worker_is_idle(const worker *w);
-void workers_reap(bool all); /* not locked: joins those that have ended */
+void workers_reap(bool all); /* joins those that have ended; call it without the lock */
 struct worker {
     worker *next;
     pthread_t thread;
@@ -160,13 +161,14 @@ struct worker {
     } jobs[64];
     size_t first, count;
     bool busy, finish, ended, stalled;
-    bool waking;  /* an IO mutex that it waits for is free: it is about to go on */
-    int watchers; /* threads that wait for it: it may not be freed before they are gone */
-    int blocked;  /* in a simulated wait or for an IO mutex: the stepper need not wait */
+    bool waking;  /* an IO mutex that it waits for is free, so it will run soon */
+    int watchers; /* threads that wait for it: it must not be freed before they have finished */
+    int blocked; /* it is in a simulated wait or waits for an IO mutex, so the stepper need not wait
+                    for it */
     uint64_t number;
 };
 
-/* ---- thread.c: what is known of each native thread that has entered the library ---- */
+/* ---- thread.c: a record of each native thread that has entered the library ---- */
 struct io_mutex {
     sim_thread *owner;
     int depth;
@@ -177,26 +179,27 @@ struct sim_thread {
     sim_thread *next;
     pthread_t pthread;
     long native_id;
-    const char *call; /* the API function that it is in */
+    const char *call; /* the API function that it is executing */
     worker *worker;   /* NULL on a client's thread */
     struct io_mutex *waits_mutex;
-    sim_thread *waits_thread; /* a Stop that waits for an IO thread, or a client lock's owner */
+    sim_thread *
+        waits_thread; /* a Stop waits for this IO thread, or a client lock is held by this thread */
     int blocked;
     bool in_callback, in_io_callback, deadlocked;
-    uint64_t spent_ns;   /* by the callback that it is in, virtual time */
+    uint64_t spent_ns;   /* by the current callback, virtual time */
     void *workgroups[8]; /* joined, in order */
     int workgroup_depth;
 };
 sim_thread *thread_self(void); /* creates the record at the first call on a thread */
 sim_thread *thread_by_native_id_locked(long native_id);
 long native_thread_id(void);
-bool enter(const char *call);      /* locks the world; false (not locked): forked, return 'who?' */
-bool enter_time(const char *call); /* the same for calls that an IOProc may make */
+bool enter(const char *call); /* locks the world; false (not locked): forked, so return 'who?' */
+bool enter_time(const char *call); /* the same, for calls that an IOProc may make */
 void leave(void);
-OSStatus refused(void); /* what the call returns when enter said no */
+OSStatus refused(void); /* the result of a call if enter returned false */
 
 /* ---- io_lock.c ---- */
-bool io_mutex_lock(struct io_mutex *mutex); /* false: deadlock, reported */
+bool io_mutex_lock(struct io_mutex *mutex); /* false: a deadlock, which was reported */
 void io_mutex_unlock(struct io_mutex *mutex);
 bool io_mutex_is_mine(const struct io_mutex *mutex);
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what);
@@ -211,7 +214,7 @@ typedef struct object {
     device *device;
     bool alive;
 } object;
-object *object_find(AudioObjectID id); /* living ones only */
+object *object_find(AudioObjectID id); /* only living ones */
 object *object_even_dead(AudioObjectID id);
 void object_add(object *o, enum object_kind kind, AudioClassID class_id, AudioClassID base,
                 object *owner, device *d);
@@ -228,7 +231,7 @@ struct control {
     UInt32 scope, element;
 };
 
-/* device_clock.c: frames of a run <-> simulated ns */
+/* device_clock.c: converts between frames of a run and simulated ns */
 typedef struct device_clock {
     double nominal_hz, ppm, wander_ppm, wander_period_s, jitter_ns;
     double anchor_ns, anchor_frame;           /* where the run began */
@@ -240,9 +243,9 @@ void clock_begin(device_clock *c, double ns, double frame);
 double clock_true_ns(const device_clock *c, double frame);
 double clock_predicted_ns(const device_clock *c, double frame);
 double clock_predicted_frame(const device_clock *c, double ns);
-void clock_advance(device_clock *c, double frame); /* takes in the zero time stamps up to there */
+void clock_advance(device_clock *c, double frame); /* processes the zero time stamps up to there */
 double clock_rate_scalar(const device_clock *c);
-uint64_t mix64(uint64_t x); /* splitmix64, the only source of chance */
+uint64_t mix64(uint64_t x); /* splitmix64, the only source of random numbers */
 
 struct device {
     object o;
@@ -281,16 +284,16 @@ struct device {
     struct io_mutex mutex;
     io_proc *procs;
     int null_starts; /* Start with a NULL proc */
-    bool starting;   /* a Start is under way */
+    bool starting;   /* a Start is running */
     run *current, *first_run, *last_run;
     size_t run_count;
     bool changing_rate;     /* S8: IO is paused */
     double pending_rate;    /* 0: none */
-    uint64_t change_number; /* of the change that is under way */
+    uint64_t change_number; /* of the change that is running */
     UInt32 inject_overload;
     bool inject_pending;
 };
-device *device_find(AudioObjectID id); /* living */
+device *device_find(AudioObjectID id); /* only living ones */
 device *device_even_dead(AudioObjectID id);
 UInt32 device_channels(const device *d, int direction);
 bool device_supports_rate(const device *d, double rate);
@@ -313,13 +316,13 @@ struct io_proc {
     bool usage[2][MAX_STREAMS];
     UInt32 cycles;
 };
-OSStatus dead_device(void); /* what AudioDevice* answers for one */
+OSStatus dead_device(void); /* the error of AudioDevice* for a dead device */
 uint64_t ns_from_ticks(uint64_t ticks);
 io_proc *io_proc_find(device *d, AudioDeviceIOProcID id);
 bool device_wants_io(const device *d);
 void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce);
 bool io_calls_back(const device *d);       /* the switch `callbacks_never` */
-void io_end_locked(run *r, bool announce); /* from any thread; the IO thread ends by itself */
+void io_end_locked(run *r, bool announce); /* on any thread; the IO thread then ends by itself */
 bool io_is_running(const device *d);
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* on the IO thread */
 void io_procs_forget_locked(device *d);
@@ -333,11 +336,11 @@ struct run {
     device_clock clock;
     double rate;
     double first_wake, wake, in_cursor, out_cursor; /* frames */
-    UInt32 nominal;  /* buffer size for which the cursors lie as they do */
-    bool last_cycle; /* S8: one partial cycle more */
+    UInt32 nominal;                                 /* buffer size to which the cursors belong */
+    bool last_cycle;                                /* S8: one more cycle, which is shorter */
     bool ending, ended;
     uint64_t cycles, skipped_frames, noise;
-    UInt32 latency[2][MAX_STREAMS]; /* device + stream, as they were */
+    UInt32 latency[2][MAX_STREAMS]; /* device + stream, at the start of the run */
     /* capture.c: interleaved frames of each output stream since capture_first */
     double capture_first;
     uint64_t capture_frames, capture_room, capture_dropped, gap_frames;
@@ -354,7 +357,7 @@ void capture_gap(run *r, double sample_time, UInt32 frames);
 float capture_sample(const run *r, UInt32 stream, UInt32 channel, double sample_time);
 void capture_free(run *r);
 
-/* One set of buffers for one call of one IOProc. */
+/* The buffers for one call of one IOProc. */
 typedef struct io_call {
     AudioBufferList *input, *output;
 } io_call;
@@ -371,7 +374,7 @@ typedef struct change {
 void change_add(change *c, UInt32 selector, UInt32 scope);
 void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
-void notify_restart_locked(void); /* 'srst', the last that listeners hear */
+void notify_restart_locked(void); /* 'srst', the last notification for these listeners */
 void listeners_reset_locked(void);
 void deliveries_drop_locked(void *subject); /* of an event or job that will not run */
 event_fn listeners_event(void);
@@ -380,12 +383,11 @@ bool run_loop_is_known_locked(const void *run_loop);
 void *run_loop_main_locked(void);
 void run_loops_reset_locked(void);
 
-/* ---- injection.c: replies and errors that a test dictates ---- */
-bool injected_error(const char *call, OSStatus *error); /* not locked */
+/* ---- injection.c: replies and errors that a test sets ---- */
+bool injected_error(const char *call, OSStatus *error); /* call it without the lock */
 typedef struct override override;
 const override *override_find(AudioObjectID id, const AudioObjectPropertyAddress *a);
-OSStatus override_reply(const override *o, UInt32 *size,
-                        void *data); /* data NULL: the size alone */
+OSStatus override_reply(const override *o, UInt32 *size, void *data); /* data NULL: only the size */
 void injection_reset_locked(void);
 
 /* ---- transactions.c ---- */
@@ -455,14 +457,14 @@ typedef struct world_state {
     object **objects; /* by ID, [0] is NULL */
     size_t object_room, object_next;
     object system, plug_in;
-    device *devices[64]; /* living, in the order of the device list */
+    device *devices[64]; /* living ones, in the order of the device list */
     size_t device_count;
-    device *all_devices[512]; /* dead ones too, for their captures */
+    device *all_devices[512]; /* also dead ones, because of their captures */
     size_t all_device_count;
     UInt32 next_serial;
     AudioObjectID default_device[3]; /* output, input, system output */
 
-    void *run_loop; /* 'rnlp': NULL = own thread */
+    void *run_loop; /* 'rnlp'; NULL: a thread of the simulator */
     worker *notifier;
     worker *workers;
     uint64_t worker_number;
@@ -471,6 +473,6 @@ typedef struct world_state {
         input_mute;
 } world_state;
 extern world_state world;
-void world_begin_locked(void); /* the system object, at load and after a reset */
+void world_begin_locked(void); /* makes the system object, at load and after a reset */
 
 #endif

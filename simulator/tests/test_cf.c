@@ -1,4 +1,4 @@
-/* test_cf.c: CoreFoundation's reference counts, and the mistakes that are found; workgroups,
+/* test_cf.c: reference counts of CoreFoundation and the mistakes that are found; workgroups;
  * blocks. */
 #include "check.h"
 
@@ -113,7 +113,7 @@ static void *other_thread(void *token) {
     EQUAL(sim_counter("fault_workgroup"), 1);
     struct os_workgroup_join_token_opaque_s mine;
     EQUAL(os_workgroup_join(group, &mine), 0);
-    return NULL; /* without leaving */
+    return NULL; /* does not leave the workgroup */
 }
 static void workgroups(void) {
     world_with(0, 1);
@@ -129,7 +129,8 @@ static void workgroups(void) {
     pthread_t t;
     pthread_create(&t, NULL, other_thread, &token);
     pthread_join(t, NULL);
-    EQUAL(sim_counter("fault_workgroup"), 2); /* left on a wrong thread; ended inside */
+    EQUAL(sim_counter("fault_workgroup"),
+          2); /* left on a wrong thread; thread ended inside the workgroup */
     os_workgroup_leave(group, &token);
     os_workgroup_leave(group, &token);
     EQUAL(sim_counter("fault_workgroup"), 3);
@@ -144,7 +145,7 @@ static void workgroups(void) {
     sim_reset();
 }
 
-/* ---- blocks, as a compiler would lay them out ---- */
+/* ---- blocks in the layout that a compiler uses ---- */
 
 struct block {
     void *isa;

@@ -1,5 +1,5 @@
-/* test_concurrency.c: client threads that call while the time runs: virtual, stepped by another
- * thread, and real. Nothing here depends on who is first, and nothing may be left. */
+/* test_concurrency.c: client threads call while time passes: virtual time, stepped by another
+ * thread, and real time. No result depends on the order of the threads, and nothing may be left. */
 #include "check.h"
 
 #include <pthread.h>
@@ -23,7 +23,7 @@ static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAd
     return 0;
 }
 
-/* A client as others: listens, changes, starts, waits for a callback, stops, closes. */
+/* An ordinary client: listens, changes, starts, waits for a callback, stops and closes. */
 static void use(const char *uid, int rounds) {
     AudioObjectPropertyAddress all = {kAudioObjectPropertySelectorWildcard,
                                       kAudioObjectPropertyScopeWildcard,
@@ -73,7 +73,7 @@ static void in_real_time(void) {
     own_notification_thread();
     use("Twin:A", 3);
     CHECK(heard > 0, "no notification");
-    /* an overload that is measured: a callback of 40 ms in cycles of at most 12 */
+    /* a measured overload: a callback of 40 ms in cycles of at most 12 ms */
     AudioObjectID device = sim_find_device("Twin:B");
     AudioDeviceIOProcID proc;
     static uint64_t spend = 40 * MS;
@@ -91,7 +91,7 @@ static void in_real_time(void) {
     world_is_clean();
 }
 
-/* Which streams an IOProc wants is set between two cycles, never within one. */
+/* The streams that an IOProc uses change between two cycles, never within one. */
 static _Atomic int inside, set_inside;
 static _Atomic bool asked, has_set;
 static uint64_t real_ns(void) {
@@ -105,7 +105,8 @@ static OSStatus waiting_io(AudioObjectID d, const AudioTimeStamp *now, const Aud
     (void)d, (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
     inside = 1;
     asked = true;
-    uint64_t until = real_ns() + 50 * MS; /* by then it would have been set */
+    uint64_t until =
+        real_ns() + 50 * MS; /* without the wait for the cycle, it would have been set by then */
     while (!has_set && real_ns() < until) {
     }
     inside = 0;

@@ -1,9 +1,7 @@
-/*
- * test_documented_sequence.c: a program as one writes it for CoreAudio from its documentation, with
- * no knowledge of the simulator: opens the library by path, looks symbols up, finds the default
- * output, plays half a second of a sine in real time. COREAUDIO_LIBRARY names the library; where a
- * device has to be there, whoever runs it sees to that (here: the one line that is marked).
- */
+/* test_documented_sequence.c: a program for CoreAudio as its documentation describes it, without
+ * knowledge of the simulator. It opens the library by path, looks symbols up, finds the default
+ * output, and plays half a second of a sine in real time. COREAUDIO_LIBRARY names the library. Only
+ * one line, which is marked, adds a device. */
 #include "coreaudio_abi.h"
 
 #include <dlfcn.h>
@@ -73,7 +71,7 @@ int main(void) {
         printf("%s\n", dlerror());
         return 1;
     }
-    /* The only thing that is not CoreAudio: plug a device in. */
+    /* The only line that is not CoreAudio: adds a device. */
     int (*plug_in)(int);
     void *address = dlsym(library, "sim_load_fixture");
     if (address != NULL) {
@@ -122,7 +120,7 @@ int main(void) {
     TRY(AudioDeviceDestroyIOProcID(device, proc));
     unsigned cycles = t.cycles;
     printf("%s at %g Hz: %u IO cycles\n", text, rate, cycles);
-    /* a loaded machine may lose cycles to overloads, so only a rough count */
+    /* a busy machine may lose cycles to overloads, so the count is rough */
     if (cycles < 5 || cycles > 60 || t.wrong > 0) {
         printf("documented_sequence: FAILED\n");
         return 1;

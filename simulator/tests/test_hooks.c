@@ -1,5 +1,6 @@
-/* test_hooks.c: what an IOProc may not do is seen, and a deadlock with a client's lock is found at
- * once. Runs itself again under the hooks library that COREAUDIO_HOOKS names. */
+/* test_hooks.c: forbidden calls in an IOProc are found, and a deadlock with a client's lock is
+ * found at once. The program runs itself again with the hooks library that COREAUDIO_HOOKS names.
+ */
 #include "check.h"
 
 #include <pthread.h>
@@ -24,7 +25,7 @@ static OSStatus io(AudioObjectID d, const AudioTimeStamp *now, const AudioBuffer
         pthread_mutex_lock(&lock);
         pthread_mutex_unlock(&lock);
     } else {
-        mach_absolute_time(); /* allowed, as are the other clocks */
+        mach_absolute_time(); /* allowed, like the other clocks */
         AudioTimeStamp t;
         AudioDeviceGetCurrentTime(d, &t);
     }
@@ -39,7 +40,7 @@ static void *advance_thread(void *unused) {
 int main(int argc, char **argv) {
     const char *hooks = getenv("COREAUDIO_HOOKS");
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    hooks = NULL; /* they have hooks of their own */
+    hooks = NULL; /* sanitizers have hooks of their own */
 #endif
     (void)argc;
     if (hooks == NULL || access(hooks, R_OK) != 0) {

@@ -1,4 +1,4 @@
-/* test_io.c: what goes in and out of an IOProc, frame by frame, on each kind of device. */
+/* test_io.c: input and output of an IOProc, frame by frame, on each kind of device. */
 #include "check.h"
 
 #include <math.h>
@@ -21,7 +21,8 @@ typedef struct client {
 
 static int64_t expected_time(double t) { return (int64_t)llround(t); }
 
-/* Checks each input sample by equality; plays its own index, channel and stream. */
+/* Checks each input sample by equality. Plays samples that contain their own index, channel and
+ * stream. */
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                    const AudioTimeStamp *in_time, AudioBufferList *out,
                    const AudioTimeStamp *out_time, void *data) {
@@ -92,7 +93,7 @@ static void stop(client *c) {
     EQUAL(AudioDeviceDestroyIOProcID(c->device, c->proc), 0);
 }
 
-/* Everything that the capture holds is what the IOProc wrote, in its place. */
+/* The capture must contain exactly what the IOProc wrote, at the right place. */
 static void capture_is_what_was_played(AudioObjectID device, size_t run, uint64_t expected_gaps) {
     sim_run info;
     CHECK(sim_run_info(device, run, &info) == 0, "run %zu", run);
@@ -170,7 +171,7 @@ static void each_fixture(void) {
     check_context = "";
 }
 
-/* One minute of a stereo device must cost far less than a second. */
+/* One minute of a stereo device must take far less than a second. */
 static void virtual_time_is_fast(void) {
     world_with(0, 1);
     client c = open_client("BuiltInSpeakerDevice");
@@ -186,7 +187,8 @@ static void virtual_time_is_fast(void) {
     world_is_clean();
 }
 
-/* The host time of the output plus device and stream latency is when it was heard. */
+/* An output frame is heard at the host time of the output plus the latencies of device and stream.
+ */
 static void times_agree(void) {
     static const uint32_t bases[2][2] = {{1, 1}, {125, 3}};
     for (int i = 0; i < 2; i++) {
@@ -222,7 +224,7 @@ static void times_agree(void) {
     }
 }
 
-/* What was played comes back after the latencies that the properties name. */
+/* With the loopback, output comes back after the latencies that the properties report. */
 static int64_t loop_delay, loop_hits;
 static OSStatus loop_io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                         const AudioTimeStamp *in_time, AudioBufferList *out,
@@ -267,7 +269,8 @@ static void overloads(void) {
         client c = open_client("USBDuplex:1");
         start(&c);
         EQUAL(sim_advance_ns(100 * MS), 0);
-        c.spend_ns = 25 * MS; /* a cycle has 10.7 ms: late, and two cycles are lost */
+        c.spend_ns =
+            25 * MS; /* a cycle has 10.7 ms, so the callback is late and two cycles are lost */
         EQUAL(sim_advance_ns(100 * MS), 0);
         EQUAL(c.gaps, 2); /* one in each direction */
         EQUAL(sim_counter("late_callbacks"), 1);
@@ -283,14 +286,15 @@ static void overloads(void) {
     }
 }
 
-/* What the switches do to times and lists; FTZ is never inherited. */
+/* Effects of the switches on times and buffer lists. FTZ is never inherited. */
 static int64_t wrong;
 static OSStatus look(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                      const AudioTimeStamp *in_time, AudioBufferList *out,
                      const AudioTimeStamp *out_time, void *data) {
     (void)device, (void)out, (void)data;
     static const AudioTimeStamp zero;
-    wrong += memcmp(in_time, &zero, sizeof zero) != 0; /* no input streams: all zero */
+    wrong +=
+        memcmp(in_time, &zero, sizeof zero) != 0; /* no input streams, so the time is all zero */
     wrong += (in == NULL) != (sim_get("empty_list") == 1);
     switch (sim_get("host_time")) {
     case 0:
@@ -326,7 +330,7 @@ static void times_and_lists(void) {
     }
 }
 
-/* A client that writes where it may not. */
+/* A client that writes to forbidden memory. */
 static OSStatus vandal(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                        const AudioTimeStamp *in_time, AudioBufferList *out,
                        const AudioTimeStamp *out_time, void *data) {

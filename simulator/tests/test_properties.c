@@ -1,4 +1,5 @@
-/* test_properties.c: the error table, in every position of its switches; what fixtures answer. */
+/* test_properties.c: the table of errors with every value of its switches, and the properties of
+ * the fixtures. */
 #include "check.h"
 
 #include <stdbool.h>
@@ -85,7 +86,7 @@ static void unsupported_rates(void) {
         sim_advance_ns(5 * SECOND);
         EQUAL(get_f64(speakers, kAudioDevicePropertyNominalSampleRate, global), 44100);
     }
-    EQUAL(set_rate(speakers, 50000), 0); /* the last position: the nearest one */
+    EQUAL(set_rate(speakers, 50000), 0); /* the last value: the nearest rate */
     sim_advance_ns(5 * SECOND);
     EQUAL(get_f64(speakers, kAudioDevicePropertyNominalSampleRate, global), 48000);
 }
@@ -116,7 +117,7 @@ static void formats(void) {
     EQUAL(f.mBitsPerChannel, 16);
     EQUAL(get_data(stream, kAudioStreamPropertyVirtualFormat, kAudioObjectPropertyScopeOutput, 0,
                    &f, &size),
-          kAudioHardwareUnknownPropertyError); /* streams answer in the global scope alone */
+          kAudioHardwareUnknownPropertyError); /* streams answer only in the global scope */
 }
 
 static void dead_devices(void) {
@@ -137,7 +138,7 @@ static void dead_devices(void) {
               i == 0 ? 0 : kAudioHardwareUnsupportedOperationError);
     }
     EQUAL(AudioDeviceStop(speakers, NULL), 0);
-    EQUAL(AudioDeviceStop(speakers, NULL), 0); /* never started: fine */
+    EQUAL(AudioDeviceStop(speakers, NULL), 0); /* it was never started, which is no error */
 }
 
 static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
@@ -241,7 +242,7 @@ static void scopes(void) {
     sim_set("device_scope", 0);
 }
 
-/* Every property of every object of every fixture: the size is right, the value can be had. */
+/* Every property of every object of every fixture: the size is right, and the value can be read. */
 static void every_property(void) {
     static const int fixtures[] = {1, 2, 3, 4, 5, 7, 8, 11, 14, 15, 16, 18, 19, 20, 21};
     sim_configure(0);
@@ -354,7 +355,7 @@ static void volume_and_source(void) {
     EQUAL(AudioObjectGetPropertyData(speakers, &a, 0, NULL, &size, &got), 0);
     CHECK(got == 0.5f, "is %g", (double)got);
     a.mElement = 0;
-    EQUAL(AudioObjectHasProperty(speakers, &a), 0); /* per channel alone */
+    EQUAL(AudioObjectHasProperty(speakers, &a), 0); /* only per channel */
     CFStringRef name = NULL;
     UInt32 source =
         get_u32(speakers, kAudioDevicePropertyDataSource, kAudioObjectPropertyScopeOutput);

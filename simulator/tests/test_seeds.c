@@ -1,9 +1,7 @@
-/*
- * test_seeds.c: under every seed, a client that does all right loses, repeats and invents nothing
- * outside of the gaps that it was told of, and a seed replays exactly.
+/* test_seeds.c: with every seed, a correct client gets no lost, repeated or invented frame outside
+ * of the gaps that were reported to it. The same seed always gives the same run.
  *
- *   test_seeds [first seed [count]]
- */
+ *   test_seeds [first seed [count]] */
 #include "check.h"
 
 #include <math.h>

@@ -1,4 +1,4 @@
-/* test_stop.c: starting and stopping, in all manners: S6, and the threads that come of it. */
+/* test_stop.c: all ways of starting and stopping (S6), and their threads. */
 #include "check.h"
 
 #include <pthread.h>
@@ -8,7 +8,7 @@ static struct state {
     AudioDeviceIOProcID proc;
     int calls, stop_at, threads, order;
     pthread_t last;
-    char poison[64]; /* what the client would have freed */
+    char poison[64]; /* memory that the client would have freed */
 } s;
 
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
@@ -67,7 +67,7 @@ static void asynchronous(void) {
     }
 }
 
-/* Destroy ends the callbacks that an asynchronous stop left, so that memory can be freed after it.
+/* Destroy ends the callbacks that may follow an asynchronous stop. After it, memory can be freed.
  */
 static void destroy_after_asynchronous_stop(void) {
     begin(0);
@@ -152,7 +152,7 @@ static void late_or_never(void) {
     EQUAL(sim_advance_ns(SECOND), 0);
     EQUAL(s.calls, 0);
     EQUAL(AudioDeviceStop(s.device, s.proc), 0);
-    UInt32 frames = 512; /* also where it is what the device has */
+    UInt32 frames = 512; /* also if the device already has this size */
     AudioObjectPropertyAddress buffer = {kAudioDevicePropertyBufferFrameSize,
                                          kAudioObjectPropertyScopeGlobal, 0};
     EQUAL(AudioObjectSetPropertyData(s.device, &buffer, 0, NULL, sizeof frames, &frames), 0);
@@ -185,7 +185,8 @@ static OSStatus other(AudioObjectID device, const AudioTimeStamp *now, const Aud
     other_calls++;
     return 0;
 }
-/* Two IOProcs of one device share a thread; their output is mixed. The deprecated calls, too. */
+/* Two IOProcs of one device share a thread, and their output is mixed. The same with deprecated
+ * calls. */
 static void several_procs(void) {
     begin(0);
     EQUAL(AudioDeviceAddIOProc(s.device, other, NULL), 0);
