@@ -175,12 +175,16 @@ static void end_timer(vc_thread *thread) {
     thread->timer = -1;
 }
 
+static bool is_guard(const struct sigaction *action) {
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == on_sigxcpu;
+}
+
 bool vc_thread_guard(int64_t hard_us) {
     struct sigaction now;
     if (sigaction(SIGXCPU, NULL, &now) != 0) {
         return false;
     }
-    if (!(now.sa_flags & SA_SIGINFO) || now.sa_sigaction != on_sigxcpu) {
+    if (!is_guard(&now)) {
         if (now.sa_handler != SIG_DFL) {
             return false;
         }
@@ -259,11 +263,28 @@ bool vc_thread_granted(vc_thread *thread, int32_t level) {
     return true;
 }
 
+/* The program handles SIGXCPU itself now. It must not get the timer's signal, whose default action
+ * ends the process, and no handler could lower the thread. */
+static void give_up_priority(vc_thread *thread) {
+    int policy = scheduler_of(this_id());
+    end_timer(thread);
+    if (policy == SCHED_FIFO || policy == SCHED_RR) {
+        set_scheduler(this_id(), SCHED_OTHER | SCHED_RESET_ON_FORK, 0);
+    }
+    set(thread, VC_POLICY_ORDINARY, 0, ECANCELED);
+    unwatch(thread);
+}
+
 enum { AGAIN_NS = 2000000000 };
 #define LITTLE 0.5 /* share of a processor */
 
 void vc_thread_recover(vc_thread *thread) {
     int32_t slot = atomic_load(&thread->slot);
+    struct sigaction now;
+    if (slot != 0 && sigaction(SIGXCPU, NULL, &now) == 0 && !is_guard(&now)) {
+        give_up_priority(thread);
+        return;
+    }
     if (slot == 0 || !atomic_load(&lowered[slot])) {
         thread->lowered_ns = 0;
         return;

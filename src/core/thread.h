@@ -64,7 +64,9 @@ void vc_thread_begin(vc_thread *thread, const char *name, bool urgent);
 /* Call it before the thread ends. [own] */
 void vc_thread_end(vc_thread *thread);
 /* Raises a lowered thread again after two seconds in which it took less than half of a processor. A
- * thread that RealtimeKit had raised stays lowered. Call it from time to time. [own] */
+ * thread that RealtimeKit had raised stays lowered. If the program has replaced the guard's signal
+ * handler, the thread gets an ordinary priority for good, with the error ECANCELED. Call it from
+ * time to time. [own] */
 void vc_thread_recover(vc_thread *thread);
 /* Tells that RealtimeKit has raised the thread, which is watched since it began. Returns false if
  * the thread has ended. [control] */

@@ -1,20 +1,22 @@
 """Prints the priority of a stream's worker on a device in real time, as JSON.
 
 Arguments: "once", "spin" (the callback computes until the priority is lowered), "twice" (two
-streams).
+streams), "handled" (the program handles SIGXCPU after the stream was started).
 """
 
 import json
 import os
 import resource
+import signal
 import sys
 import threading
+import time
 
 from life import devices, until
 
 import voicecoil as vc
 
-lowered = threading.Event()
+lowered, handled, computed = threading.Event(), threading.Event(), threading.Event()
 spinning = sys.argv[1] == "spin"
 
 
@@ -24,6 +26,11 @@ def is_raised(thread: int) -> bool:
 
 def callback(block: vc.Block) -> None:
     thread = threading.get_native_id()
+    if handled.is_set() and not computed.is_set():
+        until_s = time.thread_time() + 0.5
+        while time.thread_time() < until_s:
+            pass
+        computed.set()
     if spinning and is_raised(thread):
         for _ in range(100_000):
             if not is_raised(thread):
@@ -44,6 +51,12 @@ def one() -> dict[str, object]:
         until(lambda: stream.statistics().cycles > 0)  # the IO thread and the worker have begun
         if spinning:
             until(lambda: lowered.is_set() and stream.worker_priority.policy == "lowered")
+        if sys.argv[1] == "handled":
+            assert stream.worker_priority.is_realtime
+            signal.signal(signal.SIGXCPU, signal.SIG_DFL)
+            until(lambda: not stream.worker_priority.is_realtime)
+            handled.set()  # the callback computes for longer than the guard's timer counts
+            until(computed.is_set)
         threads = {}
         for number in os.listdir("/proc/self/task"):
             with open(f"/proc/self/task/{number}/comm") as file:

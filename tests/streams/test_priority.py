@@ -104,6 +104,17 @@ def test_a_callback_that_spins_loses_it() -> None:
 
 
 @on_linux
+def test_a_program_that_takes_the_signal_back() -> None:
+    """The guard does not work then, and the process must not get the signal of its timer."""
+    if not can_raise():
+        pytest.skip("NOT TESTED: this process may have no real-time priority")
+    (seen,) = lives("handled")
+    assert seen["policy"] == "ordinary"
+    assert "handles SIGXCPU itself" in seen["detail"]
+    assert seen["threads"]["voicecoil work"] & ~os.SCHED_RESET_ON_FORK == os.SCHED_OTHER
+
+
+@on_linux
 def test_realtimekit_gives_it_where_the_system_does_not() -> None:
     with realtimekit("grant") as bus:
         (seen,) = lives("once", bus=bus, may=False)

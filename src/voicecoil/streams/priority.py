@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ def priority_of(worker: _core.Worker) -> ThreadPriority:
 def _why(error: int) -> str:
     if error == 0:
         return "nothing was asked for: the device's clock is not real, or the thread never ran"
+    if error == errno.ECANCELED:
+        return "the program handles SIGXCPU itself since the stream was started"
     why = os.strerror(error)
     if sys.platform != "linux":
         return why
