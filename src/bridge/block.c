@@ -7,6 +7,7 @@
 
 #include "memory.h"
 
+#include <stdatomic.h>
 #include <structmember.h>
 
 /* ---- BlockTime --------------------------------------------------------------------------------
@@ -234,7 +235,7 @@ static PyType_Spec memory_spec = {"voicecoil._block.BlockMemory", sizeof(vc_py_m
 
 typedef struct block_state {
     PyTypeObject *time, *block, *memory, *values;
-    PyObject *numbers; /* see vc_py_block */
+    _Atomic(PyObject *) numbers; /* see vc_py_block; made with the first block */
 } block_state;
 
 /* The most frames of a block whose length varies: vc_engine_max_block_frames cuts longer cycles. */
@@ -248,6 +249,19 @@ static PyObject *make_numbers(void) {
             Py_CLEAR(numbers);
         } else {
             PyTuple_SET_ITEM(numbers, i, number);
+        }
+    }
+    return numbers;
+}
+
+/* A borrowed reference. Two threads may come here at once: one makes them in vain. */
+static PyObject *numbers_of(block_state *state) {
+    PyObject *numbers = atomic_load(&state->numbers);
+    if (numbers == NULL && (numbers = make_numbers()) != NULL) {
+        PyObject *earlier = NULL;
+        if (!atomic_compare_exchange_strong(&state->numbers, &earlier, numbers)) {
+            Py_DECREF(numbers);
+            numbers = earlier;
         }
     }
     return numbers;
@@ -285,14 +299,15 @@ static PyObject *new_block(PyObject *module, PyObject *arguments) {
                           &results)) {
         return NULL;
     }
-    if (state->numbers == NULL && (state->numbers = make_numbers()) == NULL) {
+    PyObject *numbers = numbers_of(state);
+    if (numbers == NULL) {
         return NULL;
     }
     vc_py_block *block = PyObject_GC_New(vc_py_block, state->block);
     if (block == NULL) {
         return NULL;
     }
-    block->numbers = Py_NewRef(state->numbers);
+    block->numbers = Py_NewRef(numbers);
     block->input = Py_NewRef(input);
     block->output = Py_NewRef(output);
     block->parameters = Py_NewRef(parameters);
@@ -354,7 +369,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg) {
     Py_VISIT(state->block);
     Py_VISIT(state->memory);
     Py_VISIT(state->values);
-    Py_VISIT(state->numbers);
+    Py_VISIT(atomic_load(&state->numbers));
     return 0;
 }
 
@@ -364,7 +379,7 @@ static int module_clear(PyObject *module) {
     Py_CLEAR(state->block);
     Py_CLEAR(state->memory);
     Py_CLEAR(state->values);
-    Py_CLEAR(state->numbers);
+    Py_XDECREF(atomic_exchange(&state->numbers, NULL));
     return 0;
 }
 
