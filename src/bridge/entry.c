@@ -174,3 +174,27 @@ PyObject *vc_take_raised(void) {
     return exception;
 #endif
 }
+
+void vc_put_raised(PyObject *exception) {
+#if PY_VERSION_HEX >= 0x030C0000
+    PyErr_SetRaisedException(exception);
+#else
+    PyObject *type = exception ? Py_NewRef(Py_TYPE(exception)) : NULL;
+    PyObject *traceback = exception ? PyException_GetTraceback(exception) : NULL;
+    PyErr_Restore(type, exception, traceback);
+#endif
+}
+
+void vc_raise_wrong(const char *text, PyObject *given) {
+    PyObject *errors = PyImport_ImportModule("voicecoil.errors");
+    PyObject *kind = errors ? PyObject_GetAttrString(errors, "ArgumentTypeError") : NULL;
+    PyObject *shown = kind == NULL ? NULL
+                      : given      ? PyObject_Repr(given)
+                                   : PyUnicode_FromString("<NULL>");
+    if (shown != NULL) {
+        PyErr_Format(kind, text, shown);
+    }
+    Py_XDECREF(shown);
+    Py_XDECREF(kind);
+    Py_XDECREF(errors);
+}

@@ -65,5 +65,11 @@ void vc_come_back(PyThreadState *elsewhere);
 /* Takes the exception that is set: a new reference with its traceback, or NULL. The thread must be
  * attached. */
 PyObject *vc_take_raised(void);
+/* Sets an exception that vc_take_raised returned, and takes the reference. NULL sets none. The
+ * thread must be attached. */
+void vc_put_raised(PyObject *exception);
+/* Raises an ArgumentTypeError. `text` has %U where `given` is shown, which may be NULL. The thread
+ * must be attached. */
+void vc_raise_wrong(const char *text, PyObject *given);
 
 #endif

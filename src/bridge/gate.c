@@ -63,6 +63,16 @@ static void keep_raised(voicecoil_gate *gate) {
     }
 }
 
+/* Returns whether a function of the extension succeeded. If not, an exception is set. CPython must
+ * not run with an exception set, and a failure without one would be lost. */
+static bool check_function(bool failed, const char *name) {
+    if (failed && !PyErr_Occurred()) {
+        PyErr_Format(PyExc_SystemError, "voicecoil_gate_functions.%s failed without an exception",
+                     name);
+    }
+    return !failed && !PyErr_Occurred();
+}
+
 static bool link_way(voicecoil_gate *gate, voicecoil_way *way) {
     lock(gate);
     bool open = !gate->closed;
@@ -98,6 +108,9 @@ static void leave(voicecoil_way *way) {
 }
 
 static void way_free(voicecoil_way *way) {
+    if (way == NULL) {
+        return;
+    }
     voicecoil_gate *gate = way->gate;
     atomic_store(&way->busy, true);
     /* Only while the gate is open, this thread may drop its state. Afterwards the closing thread
@@ -121,8 +134,33 @@ static void way_free(voicecoil_way *way) {
     }
 }
 
+static bool make_arguments(voicecoil_way *way) {
+    const voicecoil_gate_functions *functions = &way->gate->functions;
+    if (functions->arguments == NULL) {
+        way->arguments = PyTuple_New(0);
+        return way->arguments != NULL;
+    }
+    PyObject *made = functions->arguments(functions->user);
+    bool good = check_function(made == NULL, "arguments");
+    if (good && !PyTuple_Check(made)) {
+        good = false;
+        PyErr_Format(
+            PyExc_TypeError,
+            "voicecoil_gate_functions.arguments returned a %.100s; return a tuple with one "
+            "item for each argument",
+            Py_TYPE(made)->tp_name);
+    }
+    if (!good) {
+        PyObject *raised = vc_take_raised(); /* dropping `made` may run Python code */
+        Py_CLEAR(made);
+        vc_put_raised(raised);
+    }
+    way->arguments = made;
+    return good;
+}
+
 static voicecoil_way *way_new(voicecoil_gate *gate) {
-    voicecoil_way *way = PyMem_RawCalloc(1, sizeof *way);
+    voicecoil_way *way = gate ? PyMem_RawCalloc(1, sizeof *way) : NULL;
     if (way == NULL) {
         return NULL;
     }
@@ -135,9 +173,7 @@ static voicecoil_way *way_new(voicecoil_gate *gate) {
     vc_gate_hold(gate);
     bool good = false;
     if (enter(way)) {
-        way->arguments = gate->functions.arguments ? gate->functions.arguments(gate->functions.user)
-                                                   : PyTuple_New(0);
-        good = way->arguments != NULL;
+        good = make_arguments(way);
         if (!good) {
             keep_raised(gate);
         }
@@ -168,26 +204,40 @@ static PyObject *vectorcall(PyObject *callable, PyObject *arguments) {
                                (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
-static int call(voicecoil_way *way, void *event) {
-    if (!enter(way)) {
-        return VOICECOIL_CLOSED;
-    }
+/* Returns false with an exception. */
+static bool call_inside(voicecoil_way *way, void *event) {
     voicecoil_gate *gate = way->gate;
     const voicecoil_gate_functions *functions = &gate->functions;
-    int failed = functions->before ? functions->before(way->arguments, event, functions->user) : 0;
-    if (!failed) {
-        PyObject *result = vectorcall(gate->callable, way->arguments);
-        failed = result == NULL;
-        if (!failed && functions->after) {
-            failed = functions->after(result, event, functions->user);
-        }
-        Py_XDECREF(result);
+    if (functions->before != NULL &&
+        !check_function(functions->before(way->arguments, event, functions->user) != 0, "before")) {
+        return false;
     }
-    if (failed) {
-        keep_raised(gate);
+    PyObject *result = vectorcall(gate->callable, way->arguments);
+    if (result == NULL) {
+        return false;
+    }
+    bool good = functions->after == NULL ||
+                check_function(functions->after(result, event, functions->user) != 0, "after");
+    if (good) {
+        Py_DECREF(result);
+    } else {
+        PyObject *raised = vc_take_raised();
+        Py_DECREF(result);
+        vc_put_raised(raised);
+    }
+    return good;
+}
+
+static int call(voicecoil_way *way, void *event) {
+    if (way == NULL || !enter(way)) {
+        return VOICECOIL_CLOSED;
+    }
+    bool good = call_inside(way, event);
+    if (!good) {
+        keep_raised(way->gate);
     }
     leave(way);
-    return failed ? VOICECOIL_RAISED : VOICECOIL_OK;
+    return good ? VOICECOIL_OK : VOICECOIL_RAISED;
 }
 
 /* ---- closing ----------------------------------------------------------------------------------
@@ -289,6 +339,9 @@ PyObject *vc_gate_take_exception(voicecoil_gate *gate) {
 }
 
 static PyObject *take_exception(voicecoil_gate *gate) {
+    if (gate == NULL) {
+        return NULL;
+    }
     PyObject *exception = PyObject_CallMethod(gate->owner, "take_exception", NULL);
     if (exception == Py_None) {
         Py_CLEAR(exception);
@@ -297,7 +350,7 @@ static PyObject *take_exception(voicecoil_gate *gate) {
 }
 
 static uint64_t dropped_exceptions(const voicecoil_gate *gate) {
-    return atomic_load(&gate->dropped);
+    return gate ? atomic_load(&gate->dropped) : 0;
 }
 
 /* ---- an interpreter of its own ----------------------------------------------------------------
@@ -354,11 +407,14 @@ static voicecoil_gate *gate_of(const voicecoil_gate_functions *functions) {
  * NULL. */
 static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
     PyObject *module = PyImport_ImportModule("voicecoil.callbacks.gate");
-    if (module != NULL) {
+    PyObject *text = name ? PyUnicode_DecodeUTF8(name, (Py_ssize_t)strlen(name), "backslashreplace")
+                          : Py_NewRef(Py_None);
+    if (module != NULL && text != NULL) {
         gate->owner =
-            PyObject_CallMethod(module, "Gate", "Kz", (unsigned long long)(uintptr_t)gate, name);
-        Py_DECREF(module);
+            PyObject_CallMethod(module, "Gate", "KO", (unsigned long long)(uintptr_t)gate, text);
     }
+    Py_XDECREF(text);
+    Py_XDECREF(module);
     if (gate->owner == NULL) {
         vc_guard_give(&gate->guard);
         vc_gate_clear(gate);
@@ -369,8 +425,8 @@ static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
 }
 
 static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functions *functions) {
-    if (!PyCallable_Check(callable)) {
-        PyErr_Format(PyExc_TypeError, "%R cannot be called", callable);
+    if (!PyCallable_Check(callable)) { /* also if it is NULL */
+        vc_raise_wrong("callable=%U cannot be called; give a function", callable);
         return NULL;
     }
     voicecoil_gate *gate = gate_of(functions);
@@ -387,17 +443,28 @@ static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functio
 
 static voicecoil_gate *gate_new_isolated(const char *name,
                                          const voicecoil_gate_functions *functions) {
+    if (name == NULL) {
+        vc_raise_wrong("name=%U; give the callable's name, such as \"mysynth:tone\"", NULL);
+        return NULL;
+    }
     voicecoil_gate *gate = gate_of(functions);
     return gate ? owned(gate, name) : NULL;
 }
 
 static int gate_close(voicecoil_gate *gate, double timeout_s) {
+    if (gate == NULL) {
+        vc_raise_wrong("gate=%U; give a gate that gate_new returned", NULL);
+        return -1;
+    }
     PyObject *result = PyObject_CallMethod(gate->owner, "close", "d", timeout_s);
     Py_XDECREF(result);
     return result ? 0 : -1;
 }
 
 static void gate_free(voicecoil_gate *gate) {
+    if (gate == NULL) {
+        return;
+    }
     PyObject *result = PyObject_CallMethod(gate->owner, "close_at_exit", "d", 1.0);
     if (result == NULL) {
         PyErr_WriteUnraisable(gate->owner);

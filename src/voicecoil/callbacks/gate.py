@@ -8,11 +8,14 @@ from __future__ import annotations
 import threading
 
 from voicecoil import _core
+from voicecoil.arguments import check_timeout
 from voicecoil.callbacks.isolated import END_TIMEOUT_S, Keeper, check_name, told_here
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["Gate"]
+
+LONGEST_S = min(threading.TIMEOUT_MAX, 1e9)
 
 
 class Gate(_core.Gate):
@@ -52,7 +55,10 @@ class Gate(_core.Gate):
             A call did not return, or another thread did not close the gate, within `timeout_s`.
         StreamStateError
             The caller is itself inside a call through this gate.
+        ArgumentError, ArgumentTypeError
+            `timeout_s` is negative or not a number.
         """
+        timeout_s = min(check_timeout(timeout_s, "timeout_s") or 0.0, LONGEST_S)
         if exit_and_fork.forked(self._generation):
             return
         if not self._closing.acquire(timeout=timeout_s):
@@ -103,7 +109,9 @@ class Gate(_core.Gate):
             return  # Python has cleared this module, and the exit handlers have already run
         try:
             self.close(timeout_s)
-        except StreamTimeoutError as error:
+        except (StreamTimeoutError, StreamStateError) as error:
+            # A call through the gate is running, perhaps on this thread. This object is kept, so
+            # that the exit handlers close the gate if that is possible then.
             if self._keeper is not None:
                 self._keeper.leave()
             _core.keep_for_ever(self)

@@ -64,11 +64,13 @@ enum {
 };
 
 /* Functions that an extension runs around a call. All are called [inside]. In an isolated
- * interpreter they may use only objects that were made there. Each of them may be NULL. */
+ * interpreter they may use only objects that were made there. Each of them may be NULL. A function
+ * fails by its return value together with an exception. An exception beside a return value of
+ * success also counts as a failure. A failure without an exception becomes a SystemError. */
 typedef struct voicecoil_gate_functions {
     /* Returns a new reference to the tuple of arguments for all calls of one thread. If it returns
-     * NULL with an exception, way_new returns NULL. Without this function there are no arguments.
-     */
+     * NULL with an exception, way_new returns NULL, and gate_take_exception returns the exception.
+     * Another object than a tuple is a TypeError. Without this function there are no arguments. */
     PyObject *(*arguments)(void *user);
     /* Called before each call. Changes the content of the arguments (the items of a list, the bytes
      * of a bytearray). `event` is the argument of `call`. If it returns -1 with an exception, the
@@ -80,6 +82,10 @@ typedef struct voicecoil_gate_functions {
     void *user; /* the argument of all three; must live as long as the gate */
 } voicecoil_gate_functions;
 
+/* NULL arguments: gate_new and gate_new_isolated raise TypeError for a callable or a name that is
+ * NULL. For a gate or a way that is NULL, gate_close raises TypeError, way_new and
+ * gate_take_exception return NULL, call returns VOICECOIL_CLOSED, gate_dropped_exceptions returns
+ * 0, and gate_free and way_free do nothing. */
 typedef struct voicecoil_bridge_api {
     uint32_t version; /* VOICECOIL_BRIDGE_VERSION */
     uint32_t bytes;   /* of this structure */
@@ -96,7 +102,8 @@ typedef struct voicecoil_bridge_api {
     /* Closes the gate. Waits without the GIL for calls that are running. After that no call runs or
      * begins, and no thread has a state in the interpreter. Returns 0. Returns -1 with TimeoutError
      * if a call did not return in time; then the gate is closed for new calls. Returns -1 with
-     * RuntimeError inside a call through this gate. A second call does nothing. [python] */
+     * RuntimeError inside a call through this gate, and with ValueError if `timeout_s` is negative
+     * or NaN. A second call does nothing. [python] */
     int (*gate_close)(voicecoil_gate *gate, double timeout_s);
     /* Returns a new reference to the first exception since the last call, or NULL without an error
      * set if there is none. An exception of an isolated interpreter becomes an
@@ -106,7 +113,8 @@ typedef struct voicecoil_bridge_api {
     /* Number of exceptions that were dropped because another one was kept. [python], [thread] */
     uint64_t (*gate_dropped_exceptions)(const voicecoil_gate *gate);
     /* Closes the gate if it is open, waiting for at most a second, and frees it. Ways may still
-     * exist. They are closed, and their threads free them. [python] */
+     * exist. They are closed, and their threads free them. Inside a call through this gate, the
+     * gate stays open until the program ends, and an error is reported. [python] */
     void (*gate_free)(voicecoil_gate *gate);
 
     /* Makes this thread's way through a gate, with a Python thread state and arguments of its own.
