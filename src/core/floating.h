@@ -7,7 +7,10 @@
  * header, so that a callback computes the same samples in every home and on every driver.
  *
  * A compiler may move arithmetic across a change of the mode. So code that touches a float between
- * vc_float_enter and vc_float_leave must be in a function that is not inlined. */
+ * vc_float_enter and vc_float_leave must be in a function that is not inlined.
+ *
+ * A driver's port and vc_cycle_run both set the mode. A write of the mode costs as much as half of
+ * an empty block, so it is written only if it changes. */
 #ifndef VOICECOIL_FLOATING_H
 #define VOICECOIL_FLOATING_H
 
@@ -24,11 +27,17 @@ static inline vc_float_mode vc_float_enter(void) {
     /* Bit 15: FTZ. Bit 6: DAZ. Bits 7 to 12: masks of exceptions. Bits 0 to 5: flags of exceptions.
      * They are cleared, because vc_float_leave may lift a mask while its flag is set. */
     vc_float_mode ours = (before | 1u << 15 | 1u << 6 | 0x3fu << 7) & ~0x3fu;
-    _mm_setcsr(ours);
+    if ((ours ^ before) & ~0x3fu) {
+        _mm_setcsr(ours);
+    }
     return before;
 }
 
-static inline void vc_float_leave(vc_float_mode before) { _mm_setcsr(before); }
+static inline void vc_float_leave(vc_float_mode before) {
+    if ((_mm_getcsr() ^ before) & ~0x3fu) {
+        _mm_setcsr(before);
+    }
+}
 
 #elif defined(__aarch64__)
 
@@ -40,12 +49,18 @@ static inline vc_float_mode vc_float_enter(void) {
     /* Bit 24: flush operands and results to zero. Bits 8 to 12 and 15: traps. */
     vc_float_mode ours =
         (before | (vc_float_mode)1 << 24) & ~((vc_float_mode)0x1f << 8 | (vc_float_mode)1 << 15);
-    __asm__ volatile("msr fpcr, %0" : : "r"(ours));
+    if (ours != before) {
+        __asm__ volatile("msr fpcr, %0" : : "r"(ours));
+    }
     return before;
 }
 
 static inline void vc_float_leave(vc_float_mode before) {
-    __asm__ volatile("msr fpcr, %0" : : "r"(before));
+    vc_float_mode now;
+    __asm__ volatile("mrs %0, fpcr" : "=r"(now));
+    if (now != before) {
+        __asm__ volatile("msr fpcr, %0" : : "r"(before));
+    }
 }
 
 #else
