@@ -24,7 +24,7 @@ def is_away(stream: AnyStream) -> None:
 
 def came_back(stream: AnyStream, times: int = 1) -> None:
     """Waits until the stream was lost and came back that many times in all."""
-    news = stream._connection._news  # type: ignore[union-attr]
+    news = stream._connection.device.news  # type: ignore[union-attr]
     # `copy` takes one step. The thread that recovers streams could change the list during a loop.
     until(lambda: kinds(list(news.copy())).count("back") == times)
     is_on(stream)

@@ -275,7 +275,9 @@ def test_events_that_many_take() -> None:
         try:
             for first in range(0, 100_000, 1000):
                 numbers = range(first, first + 1000)
-                connection._news.extend(vc.Event("back", 0, number, 0, "") for number in numbers)
+                connection.device.news.extend(
+                    vc.Event("back", 0, number, 0, "") for number in numbers
+                )
 
                 def take() -> None:
                     while events := stream.events():

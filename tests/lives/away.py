@@ -41,4 +41,4 @@ if how == "away":
     until(lambda: stream.state == "waiting")
 else:
     threading.Thread(target=flap, daemon=True).start()
-    until(lambda: len([e for e in stream._connection._news.copy() if e.kind == "back"]) > 1)
+    until(lambda: len([e for e in stream._connection.device.news.copy() if e.kind == "back"]) > 1)

@@ -112,9 +112,9 @@ def test_the_rate_is_the_one_that_was_asked_for(
             sound = source.read(1_000_000)
     device_sound = as_it_runs.wait(10)
     assert isinstance(device_sound, np.ndarray)
-    request = read_all(converted(as_source(device_sound, RATE), rate, 2))[:frames]
-    assert np.any(request)
-    assert np.array_equal(np.asarray(sound), request)
+    wanted = read_all(converted(as_source(device_sound, RATE), rate, 2))[:frames]
+    assert np.any(wanted)
+    assert np.array_equal(np.asarray(sound), wanted)
     assert take.position == frames
     playback.stop()
 

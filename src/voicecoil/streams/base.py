@@ -146,8 +146,8 @@ class StreamBase(StreamFacts):
         while (
             connection.started
             and not connection.is_over(run)
-            and not connection.stands_still
-            and connection.device_trouble() is None
+            and not connection.device.stands_still
+            and connection.device.trouble() is None
             and time.monotonic() < until - HALT_S
         ):
             time.sleep(POLL_S)
@@ -165,7 +165,7 @@ class StreamBase(StreamFacts):
                 f"{time.monotonic() - began:.2g} s; it has to return before the next block is due"
             ) from None
         if trouble is not None:
-            connection.keep_unraised(trouble)
+            connection.failure.keep_unraised(trouble)
 
     def swap(self, callback: Any) -> None:
         """Exchanges the native callback without a gap, from the next block on.
@@ -239,7 +239,7 @@ class StreamBase(StreamFacts):
             return
         if error is not None:
             uninterrupted("close", connection.close)
-            unseen = connection.take_unraised()
+            unseen = connection.failure.take_unraised()
             if unseen is not None and unseen is not error:
                 error.add_note(f"the stream's callback had raised {unseen!r}")
             return
@@ -272,6 +272,6 @@ class StreamBase(StreamFacts):
             )
 
     def _raise_once(self, connection: StreamConnection) -> None:
-        error = connection.take_unraised()
+        error = connection.failure.take_unraised()
         if error is not None:
             raise error

@@ -4,29 +4,88 @@ from __future__ import annotations
 
 import os
 import time
-from typing import Protocol
+from collections import deque
+from typing import Protocol, TypeVar
 
 from voicecoil import _core
+from voicecoil.errors import NativeCallbackError
 from voicecoil.lifetime import exit_and_fork, unseen_error
 from voicecoil.lifetime.weak_registry import Alive
 
-__all__ = ["Failure", "watch_for_failure"]
+__all__ = ["Failure", "take_kept", "watch_for_failure"]
 
 LOOK_S = 0.25  # the background thread polls, because the IO thread cannot notify a Python thread
 
 
+Kept = TypeVar("Kept")
+
+
+def take_kept(kept: deque[Kept]) -> Kept | None:
+    """Takes the newest of what is kept, without a lock; None: nothing is kept. [any]"""
+    try:
+        return kept.pop()
+    except IndexError:
+        return None
+
+
 class Failure:
-    """The exception that a stream's callback raised, and whether the program has asked for it."""
+    """The exception that a stream's callback raised, and whether the program has asked for it.
+
+    Attributes
+    ----------
+    exception : BaseException or None
+        The exception of the newest run. It stays after it was raised to the program.
+    ended_by : str
+        The name of its type; "" if there is none.
+    reported : BaseException or None
+        The exception that was reported because the program had not asked for it.
+    """
 
     def __init__(self) -> None:
-        self.exception: BaseException | None = None  # stays after it was raised to the program
+        self.exception: BaseException | None = None
+        self.ended_by = ""
         self.reported: BaseException | None = None
+        self._unraised: deque[BaseException] = deque(maxlen=1)
         self._found_at: float | None = None
         self._asked_at = 0.0
 
     def begin(self) -> None:
         """Forgets the exception, because the stream is started anew."""
         self.exception = self._found_at = None
+        self.ended_by = ""
+
+    def collect(self, code: _core.Code | None, engine: _core.Engine) -> None:
+        """Keeps the callback's exception, to be raised once. Call with the connection's lock held.
+
+        A native callback that has returned an error number gets an exception here.
+        """
+        raised = None
+        if isinstance(code, (_core.NativeCode, _core.PythonCode)):
+            raised = code.take_exception()
+        failed = engine.reason == _core.REASON_ERROR and self.exception is None
+        python = isinstance(code, _core.PythonCode)
+        if raised is None and failed and not self._unraised and not python:
+            number = engine.error
+            raised = NativeCallbackError(f"the native callback returned {number}", code=number)
+        if raised is not None:
+            self._unraised.append(raised)
+            self.exception = raised
+        if (unraised := self.unraised) is not None:
+            self.ended_by = type(unraised).__name__
+
+    @property
+    def unraised(self) -> BaseException | None:
+        """The exception that waits to be raised by the next call that may raise it."""
+        return next(iter(self._unraised.copy()), None)
+
+    def take_unraised(self) -> BaseException | None:
+        """Returns the exception that is to be raised, once."""
+        return take_kept(self._unraised)
+
+    def keep_unraised(self, error: BaseException) -> None:
+        """Keeps `error` to be raised, unless another exception already waits to be raised."""
+        if not self._unraised:
+            self._unraised.append(error)
 
     def ask(self) -> None:
         """Notes that the program asks now, by waiting for the stream or reading its exception."""
@@ -47,8 +106,6 @@ class Running(Protocol):
     engine: _core.Engine
     failure: Failure
 
-    @property
-    def unraised(self) -> BaseException | None: ...
     @property
     def running(self) -> bool: ...
     def find_exception(self) -> BaseException | None: ...
@@ -83,7 +140,7 @@ def _goes_on(one: Running) -> bool:
     if not one.failure.is_overdue():
         return True
     one.find_exception()
-    code, unseen = one.code, one.unraised
+    code, unseen = one.code, one.failure.unraised
     if code is None or unseen is None:
         return True  # another thread is stopping the stream
     one.failure.reported = unseen

@@ -7,31 +7,29 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Literal, TypeVar
+from typing import Literal
 
 from voicecoil import _core
 from voicecoil.callbacks.isolated import IsolatedCode
+from voicecoil.callbacks.thread_state import reap_thread_state
 from voicecoil.drivers.protocol import Driver, DriverStream
 from voicecoil.errors import (
     DeviceLostError,
     DriverError,
-    NativeCallbackError,
     StreamClosedError,
     StreamStateError,
     StreamTimeoutError,
-    VoicecoilError,
 )
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
-from voicecoil.streams.current_device import CurrentDevice
-from voicecoil.streams.failure_watch import Failure, watch_for_failure
+from voicecoil.streams.device_change import find_device, leave_device
+from voicecoil.streams.failure_watch import Failure, take_kept, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
-from voicecoil.streams.rate_check import RateCheck
-from voicecoil.streams.recovery import OpenedDevice, Recovery, watch
+from voicecoil.streams.recovery import Recovery, watch
+from voicecoil.streams.stream_device import CurrentDevice, StreamDevice
 
-__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "StreamConnection", "CurrentDevice", "State"]
+__all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "StreamConnection", "State"]
 
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
@@ -70,9 +68,7 @@ class StreamConnection:
         recovery: Recovery | None = None,
         worker: LeadWorker | None = None,
     ) -> None:
-        self._driver = driver
-        self.current = current
-        self.clock = current.driver_stream.clock if current.driver_stream is not None else None
+        self.device = StreamDevice(driver, current, engine)
         self.code: _core.Code | None = code
         self.engine = engine
         # Guards the fields that follow. A thread checks and changes them under one acquisition. The
@@ -84,7 +80,6 @@ class StreamConnection:
         self.phase: Literal["idle", "started", "away"] = "idle"
         self.run = 0  # number of the newest start; a request to end a run names that run
         self.closed = False
-        self.ended_by = ""  # name of the type of the exception that the callback raised
         self.failure = Failure()
         self.told_stuck = False  # an error that says that the callback is stuck was raised
         self._recovery = recovery
@@ -94,22 +89,13 @@ class StreamConnection:
         # one of the container's own, for there can be no lock.
         self._ending: set[int] = set()  # the runs whose end somebody wants
         self._lost: dict[int, object] = {}  # the runs whose device was lost
-        self._unraised: deque[BaseException] = deque(maxlen=1)
         self._untold: deque[Exception] = deque(maxlen=1)  # the failure, until it is raised
         self._failure: Exception | None = None
-        self._news: deque[Event] = deque()
-        self._earlier_overloads = 0  # overloads on the devices that the stream has left
-        self._expect_rate(current.opened_format.samplerate)
 
     @property
     def driver_stream(self) -> DriverStream | None:
         """The driver's stream on the device. None: the stream is on no device."""
-        return self.current.driver_stream
-
-    @property
-    def stands_still(self) -> bool:
-        """Whether the device has a stepped clock, which advances only when a test steps it."""
-        return self.clock is not None and self.clock.stepped
+        return self.device.driver_stream
 
     @property
     def running(self) -> bool:
@@ -141,11 +127,6 @@ class StreamConnection:
     def ending(self) -> bool:
         """Whether the current run was asked to end."""
         return self.run in self._ending
-
-    @property
-    def unraised(self) -> BaseException | None:
-        """The exception that waits to be raised by the next call that may raise it."""
-        return next(iter(self._unraised.copy()), None)
 
     def ask_to_end(self, drain: bool, run: int | None = None) -> None:
         """Asks a run to end, and returns at once.
@@ -247,9 +228,8 @@ class StreamConnection:
         self._lost.clear()
         self._untold.clear()
         self._failure = None
-        self._expect_rate(self.current.opened_format.samplerate)
+        self.device.expect_rate()
         self.failure.begin()
-        self.ended_by = ""
         self.phase = "away" if self.driver_stream is None else "started"
         try:
             self.engine.start(run)
@@ -270,11 +250,11 @@ class StreamConnection:
                 self._halt(STOP_TIMEOUT_S)
             lost = isinstance(error, (DeviceLostError, DriverError))
             driver_stream.look()
-            if self._recovery is None or not lost or self.device_trouble() is None:
+            if self._recovery is None or not lost or self.device.trouble() is None:
                 raise
             ending = self.ending
-            self._tell_loss(driver_stream, error)
-            self._let_go(driver_stream)
+            self.device.tell_loss(driver_stream, error)
+            self.device.leave(driver_stream)
             self._begin(self.run)  # clears the request to end that `_halt` made
             if ending:
                 self.ask_to_end(drain=False)
@@ -322,31 +302,16 @@ class StreamConnection:
             self.engine.end()
             raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
         if runs or self.worker is not None:
-            self._stopped()
+            self.device_stopped()
 
-    def _stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
+    def device_stopped(self, phase: Literal["idle", "away"] = "idle") -> None:
+        """Notes that no IO cycle comes any more. Call with the lock held."""
         self.phase = phase
-        self._collect_exception()
+        self.failure.collect(self.code, self.engine)
         code = self.code
         over = self.worker is None or not self.worker.running
         if over and isinstance(code, _core.PythonCode) and code.has_orphan:
-            _reap(code)
-
-    def _collect_exception(self) -> None:
-        """Keeps the callback's exception, to be raised once. Call with the lock held."""
-        code, raised = self.code, None
-        if isinstance(code, (_core.NativeCode, _core.PythonCode)):
-            raised = code.take_exception()
-        failed = self.engine.reason == _core.REASON_ERROR and self.failure.exception is None
-        python = isinstance(code, _core.PythonCode)
-        if raised is None and failed and not self._unraised and not python:
-            number = self.engine.error
-            raised = NativeCallbackError(f"the native callback returned {number}", code=number)
-        if raised is not None:
-            self._unraised.append(raised)
-            self.failure.exception = raised
-        if (unraised := self.unraised) is not None:
-            self.ended_by = type(unraised).__name__
+            reap_thread_state(code)
 
     def find_exception(self) -> BaseException | None:
         """The exception that the callback raised in this run, if it is known without waiting."""
@@ -357,7 +322,7 @@ class StreamConnection:
     def _collect_if_free(self) -> None:
         if self.lock.acquire(blocking=False):
             try:
-                self._collect_exception()
+                self.failure.collect(self.code, self.engine)
             finally:
                 self.lock.release()
 
@@ -378,8 +343,8 @@ class StreamConnection:
             until = time.monotonic() + 0.25
             while (
                 self.code.has_orphan
-                and self.device_trouble() is None
-                and not self.stands_still
+                and self.device.trouble() is None
+                and not self.device.stands_still
                 and time.monotonic() < until
             ):
                 time.sleep(POLL_S)
@@ -415,7 +380,7 @@ class StreamConnection:
             if not told:
                 exit_and_fork.report(error, source)
             return
-        unseen = self.take_unraised()
+        unseen = self.failure.take_unraised()
         if unseen is not None and unseen is not self.failure.reported:
             exit_and_fork.report(unseen, source)
 
@@ -438,7 +403,7 @@ class StreamConnection:
         try:
             if code.break_off(timeout_s):
                 self.close(timeout_s)
-                self.take_unraised()  # discards the exception that interrupted the callback
+                self.failure.take_unraised()  # discards the exception that interrupted the callback
                 return True
         except StreamTimeoutError:
             pass
@@ -450,47 +415,14 @@ class StreamConnection:
         """Closes the connection. Called by `exit_and_fork` when the interpreter is about to end."""
         self.close_unseen(timeout_s)
 
-    def take_unraised(self) -> BaseException | None:
-        """Returns the exception that is to be raised, once."""
-        return _taken(self._unraised)
-
-    def keep_unraised(self, error: BaseException) -> None:
-        """Keeps `error` to be raised, unless another exception already waits to be raised."""
-        if not self._unraised:
-            self._unraised.append(error)
-
     # ---- the device ----
-    def device_trouble(self) -> Exception | None:
-        """Why the device runs no more IO cycles. None: it is well, or there is no device."""
-        driver_stream = self.driver_stream
-        if driver_stream is None:
-            return None
-        return driver_stream.trouble() or self._rate_trouble
-
-    def _expect_rate(self, samplerate: float) -> None:
-        """Measures the rate from now on, in a new run or on another device."""
-        self._rate_check = RateCheck(samplerate)
-        self._rate_trouble: DeviceLostError | None = None
 
     def check_rate(self) -> None:
         """Treats a device as lost if it has run at another rate than it reports for some seconds.
 
         One thread at a time.
         """
-        check = self._rate_check
-        if not self.started or self._rate_trouble is not None:
-            return
-        counted = self.engine.statistics()
-        host_ns, frames = counted["output_time"]
-        if host_ns is None or frames is None:
-            host_ns, frames = counted["input_time"]
-        measured = check.note(host_ns, frames)
-        if measured is not None and check is self._rate_check:
-            self._rate_trouble = DeviceLostError(
-                f"{self.current.device.name!r} runs at {measured:.0f} Hz, and its audio system "
-                f"says {self.current.opened_format.samplerate:g} Hz: its rate was changed without "
-                "a notification"
-            )
+        if self.started and self.device.check_rate():
             self.trouble()
 
     def look(self) -> None:
@@ -505,7 +437,7 @@ class StreamConnection:
         if _core.in_callback():
             return None  # a callback must not wait for an answer of the audio system
         run = self.run
-        trouble = self.device_trouble()
+        trouble = self.device.trouble()
         if self.started and run == self.run and isinstance(trouble, DeviceLostError):
             self._end_lost(trouble, run)
         return trouble
@@ -516,35 +448,17 @@ class StreamConnection:
         if self._lost.setdefault(run, mine) is mine:
             self._failure = trouble
             self._untold.append(trouble)
-            self._news.append(self._event("lost", str(trouble)))
+            self.device.news.append(self.device.event("lost", str(trouble)))
             self.ask_to_end(drain=False, run=run)  # the device may begin to run cycles again
 
     def take_failure(self) -> Exception | None:
         """Returns, once, why the stream could not go on after its device was lost."""
-        return _taken(self._untold)
+        return take_kept(self._untold)
 
     def take_news(self) -> list[Event]:
         """Takes the events that the engine does not know of, oldest first."""
         self.trouble()
-        driver_stream = self.driver_stream
-        noticed = driver_stream.events() if driver_stream is not None else []
-        taken = []
-        with contextlib.suppress(IndexError):  # another thread may take the last one
-            while True:
-                taken.append(self._news.popleft())
-        return taken + noticed
-
-    @property
-    def overloads(self) -> int:
-        """How often the audio system reported that its IO thread was late."""
-        driver_stream = self.driver_stream
-        return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
-
-    def _event(self, kind: Literal["lost", "back"], detail: str) -> Event:
-        counted = self.engine.statistics()
-        frames = counted["output_time"][1] or counted["input_time"][1] or 0
-        host_ns = self.clock.clock_ns() if self.clock else self._driver.now_ns()
-        return Event(kind, host_ns, frames, 0, detail)
+        return self.device.take_news()
 
     # ---- called by `recovery`, on its threads ----
 
@@ -559,14 +473,16 @@ class StreamConnection:
         if phase == "away":
             return False
         runs = phase == "started" and self.engine.state in (_core.RUNNING, _core.DRAINING)
-        return not runs or self.device_trouble() is None
+        return not runs or self.device.trouble() is None
 
     def recover(self) -> None:
         """Leaves a device that is lost, or looks for a device if there is none."""
+        if self._recovery is None:
+            return
         if self.away:
-            self._find_device()
-        elif (trouble := self.device_trouble()) is not None:
-            self._leave(trouble)
+            find_device(self, self._recovery, STOP_TIMEOUT_S)
+        elif (trouble := self.device.trouble()) is not None:
+            leave_device(self, self._recovery, trouble, STOP_TIMEOUT_S)
 
     def fail(self, error: Exception) -> None:
         """Ends the search for a device: the stream fails with `error`."""
@@ -575,108 +491,3 @@ class StreamConnection:
             self._untold.append(error)
             if self.away:
                 self.phase = "idle"
-
-    def _leave(self, trouble: Exception) -> None:
-        if not self.lock.acquire(blocking=False):
-            return  # another thread is starting or stopping the stream
-        try:
-            driver_stream = self.driver_stream
-            if not self.started or driver_stream is None or self._recovery is None:
-                return
-            try:
-                driver_stream.stop(STOP_TIMEOUT_S)
-            except VoicecoilError:
-                return  # the callback is stuck; `stop` or `close` raises the error
-            self._tell_loss(driver_stream, trouble)
-            # If the run was about to end there is no reason to go on elsewhere. The frames that
-            # were not heard yet are lost with the device.
-            goes_on = not self.ending and self.engine.state == _core.RUNNING
-            self._stopped("away" if goes_on else "idle")
-            self._let_go(driver_stream)
-            self._recovery.lost(trouble)
-        finally:
-            self.lock.release()
-        driver_stream.close()  # without the lock, because it may take long
-
-    def _tell_loss(self, driver_stream: DriverStream, trouble: BaseException) -> None:
-        """Adds the event "lost". Call it before the state becomes "waiting".
-
-        A program that sees "waiting" then also finds the event that says why.
-        """
-        self._news.extend(driver_stream.events())
-        self._news.append(self._event("lost", str(trouble)))
-
-    def _let_go(self, driver_stream: DriverStream) -> None:
-        self.current = replace(self.current, driver_stream=None)
-        self._earlier_overloads += driver_stream.overloads
-
-    def _find_device(self) -> None:
-        assert self._recovery is not None
-        for opened in self._recovery.open_candidates(self.current.device):
-            if self._settle(opened):
-                return
-        if self._recovery.refusal is not None:
-            self.fail(self._recovery.refusal)
-
-    def _settle(self, opened: OpenedDevice) -> bool:
-        """Goes on with that device. Returns False if the device does not start."""
-        driver_stream, opened_format = opened.driver_stream, opened.driver_stream.opened_format
-        with self.lock:
-            if self.closed or not self.away:
-                driver_stream.close()
-                return True
-            assert self._recovery is not None
-            self.clock = driver_stream.clock
-            back = self._event("back", opened.device.name)
-            try:
-                if self.worker is not None and not self.worker.fit(
-                    opened_format, driver_stream.clock is not None, STOP_TIMEOUT_S
-                ):
-                    driver_stream.close()
-                    return False
-                if self.ending:
-                    self.ask_to_end(drain=False)  # asked for while the worker was started anew
-                self.engine.move(
-                    opened.input_map,
-                    opened.output_map,
-                    # With a worker, the lead makes blocks of the cycles as they come.
-                    period_frames=0
-                    if self.worker is not None
-                    else opened_format.period_frames or 0,
-                    clock=driver_stream.clock,
-                )
-                driver_stream.start(self.engine)
-            except Exception as error:
-                driver_stream.close()
-                if isinstance(error, (VoicecoilError, OSError)):
-                    return False
-                raise
-            if self.closed:  # another thread has abandoned the stream meanwhile
-                driver_stream.stop(STOP_TIMEOUT_S)
-                driver_stream.close()
-                return True
-            self.current = CurrentDevice(opened.device, opened_format, driver_stream)
-            self._expect_rate(opened_format.samplerate)
-            self._recovery.settled()
-            self._news.append(back)
-            self.phase = "started"
-            return True
-
-
-Taken = TypeVar("Taken")
-
-
-def _taken(kept: deque[Taken]) -> Taken | None:
-    try:
-        return kept.pop()
-    except IndexError:
-        return None
-
-
-def _reap(code: _core.PythonCode) -> None:
-    """Deletes a Python thread state whose thread is gone, on a new thread (see bridge.h)."""
-    try:
-        thread = exit_and_fork.start_thread(code.reap, "voicecoil reaper")
-    except (DriverError, StreamStateError):
-        return  # when the interpreter ends it deletes the remaining thread states itself
-    thread.join(1.0)

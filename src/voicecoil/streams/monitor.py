@@ -47,12 +47,12 @@ class StreamMonitor:
     @property
     def max_period_frames(self) -> int:
         """Frames of the longest IO cycle of the device that the stream is on."""
-        return self._connection.current.opened_format.max_period_frames
+        return self._connection.device.current.opened_format.max_period_frames
 
     @property
     def waits_for_code(self) -> bool:
         """Whether the device is virtual with a free clock, so that its cycles wait for the code."""
-        clock = self._connection.clock
+        clock = self._connection.device.clock
         return isinstance(clock, _core.VirtualDevice) and not clock.stepped
 
     def trouble(self) -> Exception | None:

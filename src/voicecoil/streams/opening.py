@@ -21,12 +21,12 @@ from voicecoil.drivers.protocol import (
 from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.channel_map import channels_of
-from voicecoil.streams.current_device import CurrentDevice
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
 from voicecoil.streams.plan import StreamPlan, make_plan
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
 from voicecoil.streams.request import CodeSource, StreamRequest
+from voicecoil.streams.stream_device import CurrentDevice
 
 __all__ = ["open_stream"]
 

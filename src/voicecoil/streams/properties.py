@@ -38,11 +38,15 @@ class StreamFacts(Unique):
 
     @property
     def _device(self) -> Device:
-        return self._plan.device if self._connection is None else self._connection.current.device
+        return (
+            self._plan.device
+            if self._connection is None
+            else self._connection.device.current.device
+        )
 
     @property
     def _opened_format(self) -> OpenedFormat:
-        opened = self._plan if self._connection is None else self._connection.current
+        opened = self._plan if self._connection is None else self._connection.device.current
         return opened.opened_format
 
     @property
@@ -175,7 +179,7 @@ class StreamFacts(Unique):
         int
             Nanoseconds.
         """
-        clock = self._alive().clock
+        clock = self._alive().device.clock
         return clock.clock_ns() if clock is not None else self._plan.driver.now_ns()
 
     def statistics(self) -> Statistics:
@@ -190,7 +194,7 @@ class StreamFacts(Unique):
             raise StreamClosedError("the stream could not be opened; it counted nothing")
         connection = self._connection
         worker = self._worker.code if self._worker is not None else None
-        return read_statistics(connection.engine, self._code, worker, connection.overloads)
+        return read_statistics(connection.engine, self._code, worker, connection.device.overloads)
 
     def events(self) -> list[Event]:
         """Takes the events since the last call, oldest first.
@@ -227,7 +231,7 @@ class StreamFacts(Unique):
         connection = self._connection
         if connection is None or self.state not in ("finished", "closed"):
             return ""
-        error = connection.ended_by or connection.trouble()
+        error = connection.failure.ended_by or connection.trouble()
         if error is None:
             failed = connection.engine.reason == _core.REASON_ERROR
             return ": its callback raised" if failed else ""

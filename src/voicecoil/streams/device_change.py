@@ -1,0 +1,105 @@
+"""The change of a running stream from a device that was lost to another one, or to none.
+
+`recovery` calls this on its threads. The change of the frames on their way is ``core/move.c``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from voicecoil import _core
+from voicecoil.errors import VoicecoilError
+from voicecoil.streams.recovery import OpenedDevice, Recovery
+
+if TYPE_CHECKING:
+    from voicecoil.streams.lifecycle import StreamConnection
+
+__all__ = ["find_device", "leave_device"]
+
+
+def leave_device(
+    connection: StreamConnection, recovery: Recovery, trouble: Exception, timeout_s: float
+) -> None:
+    """Leaves a device that is lost. The stream then waits for a device, or has ended."""
+    if not connection.lock.acquire(blocking=False):
+        return  # another thread is starting or stopping the stream
+    try:
+        driver_stream = connection.driver_stream
+        if not connection.started or driver_stream is None:
+            return
+        try:
+            driver_stream.stop(timeout_s)
+        except VoicecoilError:
+            return  # the callback is stuck; `stop` or `close` raises the error
+        connection.device.tell_loss(driver_stream, trouble)
+        # If the run was about to end there is no reason to go on elsewhere. The frames that were
+        # not heard yet are lost with the device.
+        goes_on = not connection.ending and connection.engine.state == _core.RUNNING
+        connection.device_stopped("away" if goes_on else "idle")
+        connection.device.leave(driver_stream)
+        recovery.lost(trouble)
+    finally:
+        connection.lock.release()
+    driver_stream.close()  # without the lock, because it may take long
+
+
+def find_device(connection: StreamConnection, recovery: Recovery, timeout_s: float) -> None:
+    """Looks once for a device on which the stream can go on."""
+    for opened in recovery.open_candidates(connection.device.current.device):
+        if _settle(connection, recovery, opened, timeout_s):
+            return
+    if recovery.refusal is not None:
+        connection.fail(recovery.refusal)
+
+
+def _settle(
+    connection: StreamConnection, recovery: Recovery, opened: OpenedDevice, timeout_s: float
+) -> bool:
+    """Goes on with that device. Returns False if the device does not start."""
+    driver_stream, device = opened.driver_stream, connection.device
+    with connection.lock:
+        if connection.closed or not connection.away:
+            driver_stream.close()
+            return True
+        device.clock = driver_stream.clock
+        back = device.event("back", opened.device.name)
+        try:
+            if not _start_on(connection, opened, timeout_s):
+                driver_stream.close()
+                return False
+        except Exception as error:
+            driver_stream.close()
+            if isinstance(error, (VoicecoilError, OSError)):
+                return False
+            raise
+        if connection.closed:  # another thread has abandoned the stream meanwhile
+            driver_stream.stop(timeout_s)
+            driver_stream.close()
+            return True
+        device.enter(opened.device, driver_stream)
+        recovery.settled()
+        device.news.append(back)
+        connection.phase = "started"
+        return True
+
+
+def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: float) -> bool:
+    """Starts the engine on that device. False: the callback of the worker did not return."""
+    driver_stream, opened_format = opened.driver_stream, opened.driver_stream.opened_format
+    worker = connection.worker
+    if worker is not None:
+        if not worker.fit(opened_format, driver_stream.clock is not None, timeout_s):
+            return False
+        period_frames = 0  # the lead makes blocks of the cycles as they come
+    else:
+        period_frames = opened_format.period_frames or 0
+    if connection.ending:
+        connection.ask_to_end(drain=False)  # asked for while the worker was started anew
+    connection.engine.move(
+        opened.input_map,
+        opened.output_map,
+        period_frames=period_frames,
+        clock=driver_stream.clock,
+    )
+    driver_stream.start(connection.engine)
+    return True

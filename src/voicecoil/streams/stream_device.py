@@ -1,0 +1,142 @@
+"""The device that a stream is on: its clock, its rate, what is wrong with it, its events."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from voicecoil import _core
+from voicecoil.drivers.protocol import Device, Driver, DriverStream, OpenedFormat
+from voicecoil.errors import DeviceLostError
+from voicecoil.events import Event
+from voicecoil.streams.rate_check import RateCheck
+
+__all__ = ["CurrentDevice", "StreamDevice"]
+
+
+@dataclass(frozen=True)
+class CurrentDevice:
+    """The device that a stream runs on, or ran on last.
+
+    Attributes
+    ----------
+    device : Device
+    opened_format : OpenedFormat
+    driver_stream : DriverStream or None
+        None: the stream is not open on the device.
+    """
+
+    device: Device
+    opened_format: OpenedFormat
+    driver_stream: DriverStream | None
+
+
+class StreamDevice:
+    """The device of one stream, which may be exchanged for another one while the stream runs.
+
+    Attributes
+    ----------
+    current : CurrentDevice
+        A single field, so that a thread that reads it without the connection's lock never sees a
+        mixture of two devices.
+    clock : Clock or None
+        The clock of a device whose time is not the machine's.
+    news : deque of Event
+        What happened to the device and was not taken by the program yet.
+    """
+
+    def __init__(self, driver: Driver, current: CurrentDevice, engine: _core.Engine) -> None:
+        self._driver = driver
+        self._engine = engine
+        self.current = current
+        self.clock = current.driver_stream.clock if current.driver_stream is not None else None
+        self.news: deque[Event] = deque()
+        self._earlier_overloads = 0  # overloads on the devices that the stream has left
+        self.expect_rate()
+
+    @property
+    def driver_stream(self) -> DriverStream | None:
+        """The driver's stream on the device. None: the stream is on no device."""
+        return self.current.driver_stream
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether the device has a stepped clock, which advances only when a test steps it."""
+        return self.clock is not None and self.clock.stepped
+
+    @property
+    def overloads(self) -> int:
+        """How often the audio system reported that its IO thread was late."""
+        driver_stream = self.driver_stream
+        return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
+
+    def trouble(self) -> Exception | None:
+        """Why the device runs no more IO cycles. None: it is well, or there is no device."""
+        driver_stream = self.driver_stream
+        if driver_stream is None:
+            return None
+        return driver_stream.trouble() or self._rate_trouble
+
+    def expect_rate(self) -> None:
+        """Measures the rate from now on, in a new run or on another device."""
+        self._rate_check = RateCheck(self.current.opened_format.samplerate)
+        self._rate_trouble: DeviceLostError | None = None
+
+    def check_rate(self) -> bool:
+        """Whether the device has run at another rate than it reports, which is trouble from now on.
+
+        Call it about every quarter of a second. One thread at a time.
+        """
+        check = self._rate_check
+        if self._rate_trouble is not None:
+            return False
+        counted = self._engine.statistics()
+        host_ns, frames = counted["output_time"]
+        if host_ns is None or frames is None:
+            host_ns, frames = counted["input_time"]
+        measured = check.note(host_ns, frames)
+        if measured is None or check is not self._rate_check:
+            return False
+        self._rate_trouble = DeviceLostError(
+            f"{self.current.device.name!r} runs at {measured:.0f} Hz, and its audio system says "
+            f"{self.current.opened_format.samplerate:g} Hz: its rate was changed without a "
+            "notification"
+        )
+        return True
+
+    def enter(self, device: Device, driver_stream: DriverStream) -> None:
+        """Notes that the stream runs on that device now."""
+        self.current = CurrentDevice(device, driver_stream.opened_format, driver_stream)
+        self.expect_rate()
+
+    def leave(self, driver_stream: DriverStream) -> None:
+        """Notes that the stream is not on its device any more."""
+        self.current = replace(self.current, driver_stream=None)
+        self._earlier_overloads += driver_stream.overloads
+
+    def event(self, kind: Literal["lost", "back"], detail: str) -> Event:
+        """Makes an event that happens now."""
+        counted = self._engine.statistics()
+        frames = counted["output_time"][1] or counted["input_time"][1] or 0
+        host_ns = self.clock.clock_ns() if self.clock else self._driver.now_ns()
+        return Event(kind, host_ns, frames, 0, detail)
+
+    def tell_loss(self, driver_stream: DriverStream, trouble: BaseException) -> None:
+        """Adds the event "lost". Call it before the state becomes "waiting".
+
+        A program that sees "waiting" then also finds the event that says why.
+        """
+        self.news.extend(driver_stream.events())
+        self.news.append(self.event("lost", str(trouble)))
+
+    def take_news(self) -> list[Event]:
+        """Takes the events that the engine does not know of, oldest first."""
+        driver_stream = self.driver_stream
+        noticed = driver_stream.events() if driver_stream is not None else []
+        taken = []
+        with contextlib.suppress(IndexError):  # another thread may take the last one
+            while True:
+                taken.append(self.news.popleft())
+        return taken + noticed
