@@ -48,6 +48,6 @@ class Unique(Sealed):
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         name = type(self).__name__
         raise ArgumentTypeError(
-            f"a {name} cannot be copied or pickled, for it holds something outside of Python, such "
-            "as a device, a file or an address; make another one"
+            f"a {name} cannot be copied or pickled, because it holds a resource outside of "
+            "Python, such as a device, a file or an address; make another one"
         )

@@ -158,7 +158,7 @@ def test_closing_waits_for_calls_that_are_running(ticker: Any) -> None:
 
     one = ticker(callback, threads=2)
     assert inside.wait(20)
-    with pytest.raises(vc.StreamTimeoutError, match=r"2 threads did not come back .* 0\.01 s"):
+    with pytest.raises(vc.StreamTimeoutError, match=r"2 threads did not return .* 0\.01 s"):
         one.close(0.01)
     go_on.set()
     one.close()
@@ -256,7 +256,7 @@ def test_an_exception_that_the_program_never_took_is_reported(build: Path, where
 def test_a_callable_that_is_stuck_is_reported(build: Path, where: str) -> None:
     shown = run_fresh("ticker_life", str(build), where, "stuck")
     assert shown.code == 0, shown.stderr
-    assert "StreamTimeoutError: 3 threads did not come back" in shown.stderr
+    assert "StreamTimeoutError: 3 threads did not return" in shown.stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

@@ -285,7 +285,7 @@ def test_callbacks_that_cannot_be_exchanged(
         stream.abort()
     with pytest.raises(vc.StreamClosedError):
         stream.swap(native)
-    with pytest.raises(vc.ArgumentError, match="one `user`"):
+    with pytest.raises(vc.ArgumentError, match="one argument `user`"):
         vc.OutputStream(native, driver=driver, parameters={"level": 1.0})
     with pytest.raises(vc.ArgumentError, match="results are for Python"):
         vc.OutputStream(native, driver=driver, results={"level": 1.0})

@@ -193,9 +193,9 @@ def test_numbers_of_numpy() -> None:
     ("given", "error", "text"),
     [
         ({"parameters": [1]}, vc.ArgumentTypeError, "a dict of names and first values"),
-        ({"parameters": {"a b": 1}}, vc.ArgumentError, "'a b'; a name is an identifier"),
+        ({"parameters": {"a b": 1}}, vc.ArgumentError, "'a b'; a name must be an identifier"),
         ({"results": {"_x": 1}}, vc.ArgumentError, "results has the name '_x'"),
-        ({"results": {"update": 1}}, vc.ArgumentError, "a method's"),
+        ({"results": {"update": 1}}, vc.ArgumentError, "the name of a method"),
         ({"parameters": {"x": np.zeros(2)}}, vc.ArgumentTypeError, "a float, an int, a bool"),
         ({"parameters": {"x": np.complex64(1)}}, vc.ArgumentTypeError, "a float, an int, a bool"),
         ({"parameters": {"x": "text"}}, vc.ArgumentTypeError, "a float, an int, a bool, and bytes"),

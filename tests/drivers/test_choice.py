@@ -39,7 +39,7 @@ def test_without_a_device_the_virtual_one_stands_in_and_one_line_says_so_and_why
     (line,) = done.stderr.splitlines()
     assert line.startswith("voicecoil: no sound device was found (")
     assert "needs the package `miniaudio`" in line
-    assert "): the virtual device stands in, unheard (" in line
+    assert "): the virtual device is used, which cannot be heard (" in line
 
 
 OTHER_VERSION = """
@@ -155,7 +155,7 @@ def test_nothing_stands_in_for_a_device_that_is_waited_for() -> None:
     done = run(WAITING)
     assert done.stdout == "waiting miniaudio\nrunning virtual\n"
     (line,) = done.stderr.splitlines()
-    assert "the virtual device stands in" in line
+    assert "the virtual device is used" in line
 
 
 def test_the_import_loads_no_driver() -> None:

@@ -73,7 +73,7 @@ def test_integer_files_clip_and_silence_nan(tmp_path: Path) -> None:
     ("arguments", "error", "words"),
     [
         (("a.xyz", 48000, 2), FileFormatError, r"'\.xyz'.*\.wav, \.aiff"),
-        (("a", 48000, 2), FileFormatError, "no ending"),
+        (("a", 48000, 2), FileFormatError, "no extension"),
         (("a.wav", 48000, 2, "VORBIS"), FileFormatError, "Possible for WAV are .*PCM_16"),
         (("a.wav", 48000, 2, 16), ArgumentTypeError, "subtype"),
         (("a.ogg", 48000, 256), FileFormatError, "at most 255"),
@@ -86,7 +86,7 @@ def test_integer_files_clip_and_silence_nan(tmp_path: Path) -> None:
         (("a.wav", 48000, 10**9), ArgumentError, "1024"),
         (("a.wav", -1, 2), ArgumentError, "samplerate"),
         (("no/such/folder.wav", 48000, 2), FileMissingError, "folder.wav"),
-        ((".", 48000, 2), FileFormatError, "no ending"),
+        ((".", 48000, 2), FileFormatError, "no extension"),
     ],
 )
 def test_impossible_sinks_are_refused(

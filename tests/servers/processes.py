@@ -74,7 +74,7 @@ class Processes:
             ended = [process for process in self.running if process.poll() is not None]
             if ended or time.monotonic() > until:
                 said = "\n".join(path.read_text("utf-8", "replace")[-2000:] for path in self.logs())
-                raise AssertionError(f"{what} is not there: {said}")
+                raise AssertionError(f"{what} did not get ready: {said}")
             time.sleep(0.01)
         self.hurry()
 

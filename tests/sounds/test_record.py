@@ -205,7 +205,7 @@ def test_a_dropped_recording_into_a_file_is_finished(rig: Rig, tmp_path: Path) -
 
 
 def test_a_file_that_cannot_be_made_leaves_no_stream(rig: Rig, tmp_path: Path) -> None:
-    with pytest.raises(FileFormatError, match="nothing is known about"):
+    with pytest.raises(FileFormatError, match=r"the extension .* is unknown"):
         rig.record(tmp_path / "a.xyz")
     with pytest.raises(vc.StreamStateError, match="no stream"):
         rig.step(1)

@@ -78,7 +78,7 @@ class Gate(_core.Gate):
             raise StreamStateError(f"{self._name} cannot close the gate through which it is called")
         if inside:
             raise StreamTimeoutError(
-                f"{inside} thread{'s' * (inside > 1)} did not come back from {self._name} within "
+                f"{inside} thread{'s' * (inside > 1)} did not return from {self._name} within "
                 f"{timeout_s:.3g} s"
             )
         self._kept = self.take_exception()

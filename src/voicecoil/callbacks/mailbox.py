@@ -62,10 +62,13 @@ def _layout(what: str, given: Mapping[str, Any]) -> tuple[tuple[Field, ...], byt
     for name, value in given.items():
         if not isinstance(name, str) or not name.isidentifier() or name.startswith("_"):
             raise ArgumentError(
-                f"{what} has the name {name!r}; a name is an identifier, as gain or cutoff_hz"
+                f"{what} has the name {name!r}; a name must be an identifier, "
+                "such as gain or cutoff_hz"
             )
         if name in _TAKEN:
-            raise ArgumentError(f"{what} has the name {name!r}, which is a method's")
+            raise ArgumentError(
+                f"{what} has the name {name!r}, which is the name of a method; give another name"
+            )
         kind, packed = _packed(what, name, value)
         fields.append((name, kind, len(record), len(value) if kind == "s" else len(packed)))
         record += packed + bytes(-len(packed) % _ALIGN)

@@ -135,8 +135,8 @@ def check_native(
         )
     if parameters and native.user:
         raise ArgumentError(
-            "a native function has one `user`: give NativeCallback's, or parameters, which are "
-            "given to the function instead"
+            "a native function has one argument `user`; give either NativeCallback's `user`, or "
+            "parameters, to which `user` then points"
         )
 
 

@@ -225,10 +225,10 @@ def _refuse_what_raises(function: Any) -> None:
         return  # this version of numba does not list exceptions in this form
     if raised:
         raise ArgumentError(
-            f"the cfunc may raise {', '.join(raised)}; on the device's thread that would wait for "
-            "the GIL, and the stream would not hear of it. A division is none with "
-            'error_model="numpy"; memory is made before (give it as `user`); for errors of your '
-            "own return a negative number"
+            f"the cfunc may raise {', '.join(raised)}; this would wait for the GIL on the device's "
+            "thread, and would not end the stream. For divisions, compile with "
+            'error_model="numpy". Allocate memory before, and give it as `user`. For your own '
+            "errors, return a negative number"
         )
 
 
@@ -242,8 +242,8 @@ def _capsule_address(capsule: Any) -> int:
     name = get_name(capsule)
     if name is None:
         raise ArgumentTypeError(
-            "the capsule has no name, which says what is in it: name it after its signature, "
-            f"{SIGNATURE!r}, or give the function's address as an integer"
+            f"the capsule has no name; name it after the function's signature, {SIGNATURE!r}, or "
+            "give the function's address as an integer"
         )
     said = name.decode(errors="replace")
     result, opening, inside = said.partition("(")

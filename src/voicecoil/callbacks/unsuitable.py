@@ -28,14 +28,13 @@ def why_unsuitable(callback: Any) -> str | None:
         flags = 0
     if flags & _ASYNC:
         return (
-            "an async function: a call of it makes a coroutine, and runs nothing. Give a plain "
+            "an async function: calling it makes a coroutine and runs no code. Give a plain "
             "function; it can wake an event loop with loop.call_soon_threadsafe()"
         )
     if flags & (_GENERATOR | _ASYNC_GENERATOR):
         return (
-            "a generator function: a call of it makes a generator, and runs nothing. Give a "
-            "function without yield; what it has to remember can be an object's, with a method as "
-            "the callback"
+            "a generator function: calling it makes a generator and runs no code. Give a "
+            "function without yield; to keep state, give a method of an object"
         )
     if _returns_a_mock(callback):
         return "a Mock, which returns another Mock and not None: make it with return_value=None"

@@ -262,8 +262,10 @@ class CallThread:
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
                 self._replace()  # its own caller does not, if its wait was interrupted
             elif now >= until:
-                which = f"{ahead.name!r}, which is still under way" if ahead else "other calls"
-                what = "it is done as soon as its turn comes" if later else "it was not done"
+                which = f"{ahead.name!r}, which has not returned" if ahead else "other calls"
+                what = (
+                    "it is made when the other calls have returned" if later else "it was not made"
+                )
                 raise NotBegunError(
                     f"{job.name} waited {queue_s:g} s for {which}; {what}. Try again, or replug "
                     "the device that does not answer"
@@ -283,8 +285,8 @@ class CallThread:
                     self._replace()
                 raise StreamTimeoutError(
                     f"{job.name} did not return within {job.timeout_s:g} s; the call was "
-                    "abandoned, and what it does when it comes back is undone. Replug the device, "
-                    "or choose another"
+                    "abandoned, and its effects are undone when it returns. Replug the device, or "
+                    "choose another"
                 )
             self._changed.wait(min(left_s, CTRL_C_S))
 

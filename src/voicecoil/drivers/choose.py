@@ -127,8 +127,8 @@ def _look_for_one() -> str:
             _fits.append("miniaudio")
             return "miniaudio"
         _why_virtual.append(
-            f"no sound device was found ({printable(reason)}): the virtual device stands in, "
-            "unheard (VOICECOIL_DRIVER=miniaudio insists on a real one)"
+            f"no sound device was found ({printable(reason)}): the virtual device is used, "
+            "which cannot be heard (VOICECOIL_DRIVER=miniaudio makes this an error)"
         )
     import logging
 

@@ -82,7 +82,7 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
             )
         if samplerate is None:
             raise ArgumentError(
-                "samplerate is missing: an array does not know its own. "
+                "samplerate is missing, and an array does not contain its rate. "
                 "Give its frames per second, such as samplerate=48000"
             )
         return ArraySource(array_or_path, samplerate)

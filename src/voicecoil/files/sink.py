@@ -358,8 +358,8 @@ def _kind(path: str) -> _Kind:
     if ending not in _KINDS:
         raise FileFormatError(
             f"cannot write {path!r}: "
-            + (f"nothing is known about {ending!r}" if ending else "the name has no ending")
-            + f". Possible are {', '.join(_KINDS)}; give the file one of these endings"
+            + (f"the extension {ending!r} is unknown" if ending else "the name has no extension")
+            + f". Possible are {', '.join(_KINDS)}; give the file one of these extensions"
         )
     return _KINDS[ending]
 

@@ -356,14 +356,14 @@ class FileSource(Unique):
             raise FileTruncatedError(
                 f"{self.path!r} is truncated or damaged: {read} could be read, and "
                 f"{self._missing}. "
-                "What is there has been read; get the complete file for the rest",
+                "These frames have been read; get the complete file for the rest",
                 frames=self._position,
             )
         if self._rest is not None:
             raise FileChangesError(
-                f"{self.path!r} goes on after {read}, with {self._rest}. What comes before has "
-                f"been read, as {self.samplerate} Hz and {self.channels} channels; split the file "
-                "there for the rest",
+                f"{self.path!r} continues after {read} with {self._rest}. The frames before that "
+                f"have been read, at {self.samplerate} Hz with {self.channels} channels; split the "
+                "file there for the rest",
                 frames=self._position,
             )
 

@@ -92,7 +92,7 @@ class Target:
             if os.path.isdir(self.path):
                 raise IsADirectoryError
             raise FileThereError(
-                f"cannot write {self.path!r}: there is such a file. Give another name, or "
+                f"cannot write {self.path!r}: the file exists already. Give another name, or "
                 "exist_ok=True to replace it"
             )
         try:
@@ -104,8 +104,8 @@ class Target:
         kind = os.fstat(self._file).st_mode
         if not stat.S_ISREG(kind) and not stat.S_ISCHR(kind):
             raise FileFormatError(
-                f"cannot write {self.path!r}: it is a pipe or a device, and a sound file is "
-                "completed at its start when it ends. Give the name of a regular file"
+                f"cannot write {self.path!r}: it is a pipe or a device, but the start of a sound "
+                "file is written again at its end. Give the name of a regular file"
             )
 
     def _lock(self) -> None:

@@ -130,7 +130,7 @@ class Incoming:
         return missed > 0 or overflow > 0
 
     def seek(self, frame: int) -> None:
-        raise StreamStateError("a recording goes forward only")
+        raise StreamStateError("a recording cannot go to another frame")
 
     def close(self) -> None:
         """Do nothing, because the ring belongs to the recording."""

@@ -167,7 +167,7 @@ def _empty(frames: int, channels: int) -> NDArray[np.float32]:
     except MemoryError:
         raise ArgumentError(
             f"frames={frames} of {channels} channels are {frames * channels * 4 / 2**30:.0f} GiB, "
-            "more than there is; render shorter pieces"
+            "more memory than is available; render shorter pieces"
         ) from None
 
 

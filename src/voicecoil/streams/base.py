@@ -188,7 +188,8 @@ class StreamBase(StreamFacts):
         self._alive()
         if not isinstance(self._code, _core.NativeCode):
             raise StreamStateError(
-                "only a native callback can be exchanged; a Python one can call what it likes"
+                "only a native callback can be exchanged; let a Python callback call another "
+                "function instead"
             )
         native = as_native(callback)
         if native is None:

@@ -35,8 +35,8 @@ def check_latency_mode(latency_mode: LatencyMode, own_thread: bool, zero_copy: A
         )
     if zero_copy and not own_thread and latency_mode != "low":
         raise ArgumentError(
-            f"zero_copy=True with latency={latency_mode!r}; the device's own memory is there only "
-            'on its own thread: give latency="low", or leave zero_copy out'
+            f"zero_copy=True with latency={latency_mode!r}; the device's memory can be used only "
+            'on the device\'s thread: give latency="low", or leave zero_copy out'
         )
 
 

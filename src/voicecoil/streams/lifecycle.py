@@ -181,8 +181,9 @@ class StreamConnection:
     def _locked(self, timeout_s: float) -> Iterator[None]:
         if not self.lock.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
-                "the callback is stuck, or the device does not answer: another thread that starts "
-                f"or ends the stream did not get through within {timeout_s:.3g} s"
+                f"timed out after {timeout_s:.3g} s, because another thread is still starting or "
+                "ending this stream; either the callback does not return or the device does not "
+                "answer"
             )
         try:
             yield

@@ -191,7 +191,7 @@ class StreamFacts(Unique):
             A snapshot, which does not change any more.
         """
         if self._connection is None:
-            raise StreamClosedError("the stream could not be opened; it counted nothing")
+            raise StreamClosedError("the stream could not be opened; it has no statistics")
         connection = self._connection
         worker = self._worker.code if self._worker is not None else None
         return read_statistics(connection.engine, self._code, worker, connection.device.overloads)

@@ -86,7 +86,7 @@ def _measure_on(driver: Driver, urgent: bool | None, setting: Setting, work: loa
         until = time.monotonic() + OPENING_S
         while stream.statistics().cycles == 0:
             if stream.wait(0.01) or time.monotonic() > until:
-                raise StreamTimeoutError(f"the device asked for nothing within {OPENING_S:g} s")
+                raise StreamTimeoutError(f"the device requested no frames within {OPENING_S:g} s")
         stream.wait(SETTLING_S)
         # The clock is read between the two reads of the statistics, so that the statistics include
         # each block of the measured time.

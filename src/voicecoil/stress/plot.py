@@ -44,7 +44,7 @@ def check_plot(path: Path) -> None:
         raise ArgumentError(f"--plot {path}: there is no folder {str(path.parent)!r}")
     if find_spec("matplotlib") is None:
         raise ArgumentError(
-            "--plot needs matplotlib, which is not here: pip install voicecoil[plot]"
+            "--plot needs matplotlib, which is not installed: pip install voicecoil[plot]"
         )
 
 

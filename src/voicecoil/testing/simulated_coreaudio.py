@@ -141,7 +141,9 @@ class SimulatedCoreAudio(Unique):
         if clock not in ("stepped", "running", "real"):
             raise ArgumentError(f'clock={clock!r}; possible are "stepped", "running" and "real"')
         if not _used.acquire(blocking=False):
-            raise StreamStateError("a process has one CoreAudio; close the other one first")
+            raise StreamStateError(
+                "a process can have only one simulated CoreAudio; close the other one first"
+            )
         self._open = True
         self._clock: Clock = clock
         try:

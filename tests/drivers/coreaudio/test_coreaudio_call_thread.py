@@ -62,9 +62,9 @@ def test_a_call_that_waits_too_long_names_the_call_before_it_and_is_not_made(
     slow, done = Gate(), []
     first = Caller(lambda: thread.call("slow", slow, LONG_S))
     assert slow.inside.wait(LONG_S)
-    with pytest.raises(NotBegunError, match=r"quick waited 0\.05 s for 'slow'.*was not done"):
+    with pytest.raises(NotBegunError, match=r"quick waited 0\.05 s for 'slow'.*was not made"):
         thread.call("quick", lambda: done.append(1), LONG_S, queue_s=SHORT_S)
-    with pytest.raises(NotBegunError, match="as soon as its turn comes"):
+    with pytest.raises(NotBegunError, match="is made when the other calls have returned"):
         thread.call("cleaning", lambda: done.append(2), LONG_S, queue_s=SHORT_S, later=True)
     slow.open.set()
     assert first.outcome() == "done", "the slow one is not disturbed"
@@ -293,7 +293,7 @@ def test_a_getter_that_hangs_is_abandoned_and_the_device_lost(coreaudio: Worlds)
     device.hang(what="livn")
     device.notify("livn")
     world.advance(0.05)
-    lost = r"asking 'Simulated USB Duplex' how it is did not return within 0\.2 s"
+    lost = r"checking 'Simulated USB Duplex' did not return within 0\.2 s"
     with pytest.raises(vc.DeviceLostError, match=lost):
         stream.wait(5)
     stream.close()

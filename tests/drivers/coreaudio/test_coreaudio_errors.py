@@ -261,7 +261,7 @@ def test_a_simulator_that_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_one_coreaudio_in_a_process(coreaudio: Worlds) -> None:
     world = coreaudio(3)
-    with pytest.raises(vc.StreamStateError, match="a process has one CoreAudio"):
+    with pytest.raises(vc.StreamStateError, match="only one simulated CoreAudio"):
         SimulatedCoreAudio(world.path)
 
 

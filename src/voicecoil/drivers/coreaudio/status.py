@@ -50,7 +50,7 @@ _KNOWN: dict[int, tuple[str, str]] = {
     ),
     _code("!dat"): ("the format is not supported", "choose another rate or number of channels"),
     _code("!hog"): (
-        "another program has the device for itself",
+        "another program uses the device exclusively",
         "end that program, or turn its exclusive mode off",
     ),
     -50: ("a parameter is wrong", "this is a defect of the driver: please report it"),
@@ -60,7 +60,7 @@ _KNOWN: dict[int, tuple[str, str]] = {
 
 _UNKNOWN = (
     "the code is not one of CoreAudio's documented ones",
-    "try again, then replug the device, or choose another: its driver made the code",
+    "try again, then replug the device, or choose another: the code comes from its driver",
 )
 
 

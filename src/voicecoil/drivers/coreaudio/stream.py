@@ -294,7 +294,7 @@ class CoreAudioStream:
         try:
             self._dirty = False
             lost = self._driver.call(
-                f"asking {self._name!r} how it is",
+                f"checking {self._name!r}",
                 self._examine,
                 self._driver.timeouts.call_s,
                 queue_s=LOOK_S,

@@ -80,9 +80,9 @@ class Backend:
         hanging = self.system.thread.hanging
         if len(hanging) >= MAX_HANGING:
             raise StreamTimeoutError(
-                f"{self.kind.title} has not come back from {len(hanging)} calls "
-                f"({'; '.join(dict.fromkeys(hanging))}) and is not asked any more until one does: "
-                "is its server stopped or suspended? Continue it, or restart it"
+                f"{self.kind.title} has not returned from {len(hanging)} calls "
+                f"({'; '.join(dict.fromkeys(hanging))}), and gets no more calls until one returns. "
+                "If its server is stopped or suspended, continue or restart it"
             )
 
     def shared_session(self) -> AbstractContextManager[None]:

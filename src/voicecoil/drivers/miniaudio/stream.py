@@ -82,7 +82,7 @@ class MiniaudioStream:
             time.sleep(POLL_S)
         if self._opened.inside:
             raise StreamTimeoutError(
-                f"an earlier call for {self._name!r} has not come back; close the stream, and open "
+                f"an earlier call for {self._name!r} has not returned; close the stream, and open "
                 "a new one when the sound server answers"
             )
         backend, opened = self._backend, self._opened
