@@ -1,9 +1,9 @@
-/* Callbacks as a user writes them in C; see test_native.py and test_trap.py. */
+/* Native callbacks in C, as users write them. See test_native.py and test_trap.py. */
 #include "voicecoil.h"
 
 typedef struct gain {
     float factor;
-    int32_t blocks_left; /* 0: for ever */
+    int32_t blocks_left; /* 0: without an end */
     uint64_t frames;
 } gain;
 
@@ -33,7 +33,7 @@ typedef struct record {
     double level;
     int64_t frames;
     bool loud;
-    char gap[7]; /* each begins at a multiple of 8 */
+    char gap[7]; /* each field begins at a multiple of 8 */
     uint32_t text_bytes;
     char text[4];
 } record;
@@ -41,8 +41,8 @@ typedef struct record {
 int32_t vc_test_record(float *output, const float *input, uint32_t frames, const vc_block *block,
                        void *user);
 
-/* The first `frames` frames at `level`, twice that if it is to be loud; the text's first byte
- * behind them, in thousandths. */
+/* Plays the first `frames` frames at `level`, or at twice the level if `loud`. Later frames have
+ * the value of the text's first byte in thousandths. */
 int32_t vc_test_record(float *output, const float *input, uint32_t frames, const vc_block *block,
                        void *user) {
     (void)input;

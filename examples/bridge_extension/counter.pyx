@@ -8,7 +8,7 @@ cdef const bridge.voicecoil_bridge_api *api = bridge.voicecoil_bridge_import()
 
 
 def call(callback, long times):
-    """Calls `callback()` that many times; returns how many calls returned."""
+    """Calls `callback()` that many times. Returns the number of calls that returned."""
     cdef bridge.voicecoil_gate *gate = api.gate_new(callback, NULL)
     cdef bridge.voicecoil_way *way
     cdef void *raised
@@ -23,7 +23,7 @@ def call(callback, long times):
         raised = api.gate_take_exception(gate)
         if raised != NULL:
             error = <object>raised
-            Py_DECREF(error)  # the reference that was given away
+            Py_DECREF(error)  # the reference that gate_take_exception returned
             raise error
     finally:
         api.gate_free(gate)

@@ -65,7 +65,9 @@ cdef class ChannelMap:
 
 
 cdef class Engine:
-    """The engine of one stream. It is freed with its last reference, when no cycle runs or will run.
+    """The engine of one stream.
+
+    The engine is freed with its last reference. Its owner drops it when no cycle runs or will run.
 
     The engine has only a weak reference to its code. The stream's connection keeps the code alive
     as long as cycles run. A device has references to the engines that are attached to it, and a

@@ -1,4 +1,4 @@
-# The declarations of core, bridge and the virtual device. Their headers are the manual.
+# Declarations of core, bridge and the virtual device. Their headers have the documentation.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 ctypedef void (*leave_fn)(void *user) noexcept nogil

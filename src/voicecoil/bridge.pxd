@@ -1,4 +1,4 @@
-# The bridge for other extensions; voicecoil_bridge.h is the manual.
+# The bridge for other extensions. voicecoil_bridge.h has the documentation.
 #   from voicecoil cimport bridge
 from libc.stdint cimport uint32_t, uint64_t
 

@@ -1,10 +1,11 @@
-/* A preloaded library that counts what must not happen on an IO thread.
+/* A preloaded library that counts calls which are forbidden on an IO thread.
  *
  *   LD_PRELOAD=trap.so program
  *
- * The program finds vc_trap_enter and vc_trap_leave with dlsym and gives them to
+ * The program finds vc_trap_enter and vc_trap_leave with dlsym and passes them to
  * vc_cycle_set_trap. Between the two, on that thread, every call of a function below is counted by
- * name and then done. For glibc: elsewhere malloc has no second name to call it by. */
+ * name and then executed. This needs glibc: in other C libraries malloc has no second name by which
+ * it can be called. */
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
 #undef _FILE_OFFSET_BITS /* it would make open and open64 one name */
@@ -27,8 +28,8 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Every name once: for the counters, for the report. */
-/* It would indent each one further than the one before. */
+/* The list of names, for the counters and the report. */
+/* clang-format would indent each line further than the one before. */
 /* clang-format off */
 #define NAMES(X)                                                                                   \
     X(malloc)                                                                                      \
@@ -64,7 +65,7 @@ static const char *const names[COUNT] = {
 static _Atomic uint64_t counts[COUNT];
 static void *_Atomic real_functions[COUNT];
 
-/* In the thread's static block: the dynamic model could itself call malloc. */
+/* The variable is in the thread's static block. The dynamic model could itself call malloc. */
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
 static void note(int number) {
@@ -73,13 +74,14 @@ static void note(int number) {
     }
 }
 
-/* The function that this one stands before. Counting is off meanwhile: dlsym may allocate. */
+/* The function that this library hides. Counting is off during the look-up, because dlsym may
+ * allocate. */
 static void *real(int number) {
     void *function = atomic_load_explicit(&real_functions[number], memory_order_acquire);
     if (function == NULL) {
         unsigned kept = depth;
         depth = 0;
-        /* Condition variables have an old and a new version; the plain look-up may give the old. */
+        /* Condition variables have an old and a new version, and dlsym may return the old one. */
         if (strncmp(names[number], "pthread_cond_", 13) == 0) {
             function = dlvsym(RTLD_NEXT, names[number], "GLIBC_2.3.2");
         }
@@ -329,7 +331,7 @@ EXPORT long syscall(long number, ...) {
     long a[6];
     va_list arguments;
     va_start(arguments, number);
-    for (int i = 0; i < 6; i++) { /* as many as a system call can have */
+    for (int i = 0; i < 6; i++) { /* a system call has at most six parameters */
         a[i] = va_arg(arguments, long);
     }
     va_end(arguments);

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
-"""A native callback that does next to nothing, and counts how long that took."""
+"""A native callback that plays silence and counts the time that its calls took."""
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uintptr_t
 
@@ -26,5 +26,5 @@ cdef int32_t silence(float *output, const float *input, uint32_t frames, const v
 
 
 def silence_address():
-    """The vc_native_fn; its `user` is a histogram: BUCKETS times a uint64."""
+    """The address of the vc_native_fn. Its `user` points to a histogram of BUCKETS uint64."""
     return <uintptr_t>&silence

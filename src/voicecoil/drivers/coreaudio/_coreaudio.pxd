@@ -1,4 +1,5 @@
-# The declarations of CoreAudio's HAL, as much as _hal.pyx calls, and of ioproc.h and listener.h.
+# Declarations of the functions of CoreAudio's HAL that _hal.pyx calls, and of ioproc.h and
+# listener.h.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 

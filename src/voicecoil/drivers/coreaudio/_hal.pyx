@@ -1,9 +1,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
-"""CoreAudio's calls, looked up at run time: no comfort, no policy.
+"""A thin binding of CoreAudio's functions, which are looked up at run time.
 
-A call returns CoreAudio's OSStatus, or a pair with what it gave; `hal.py` makes errors of them.
-Every call releases the GIL: the HAL holds locks of its own that an IO thread, which may be waiting
-for the GIL, has too.
+A method returns CoreAudio's OSStatus, or a tuple of the OSStatus and the results. `hal.py` raises
+errors from them. Every call releases the GIL. Otherwise it could wait for a lock of the HAL whose
+holder, an IO thread, waits for the GIL.
 """
 
 cimport cython
@@ -18,11 +18,11 @@ NO_CONTENT = -2**63
 
 
 class MissingSymbolError(LookupError):
-    """A library has no such function: an older macOS, or not CoreAudio."""
+    """The library does not have this function: macOS is older, or it is not CoreAudio."""
 
 
 def ticks_to_ns(uint32_t numerator, uint32_t denominator, uint64_t ticks):
-    """Host time in ns."""
+    """Converts host time to ns."""
     cdef vc_timebase timebase
     timebase.numerator = numerator
     timebase.denominator = denominator
@@ -30,7 +30,7 @@ def ticks_to_ns(uint32_t numerator, uint32_t denominator, uint64_t ticks):
 
 
 def ns_to_ticks(uint32_t numerator, uint32_t denominator, int64_t ns):
-    """Host time in ticks, rounded up."""
+    """Converts host time to ticks, rounded up."""
     cdef vc_timebase timebase
     timebase.numerator = numerator
     timebase.denominator = denominator
@@ -46,7 +46,7 @@ include "../../../binding/port.pxi"
 
 
 cdef class IOProc(EnginePort):
-    """What CoreAudio calls on its IO thread: see ioproc.h.
+    """The callback on CoreAudio's IO thread: see ioproc.h.
 
     It is freed when it is dropped, so it must be kept as long as CoreAudio may call it.
     """
@@ -94,7 +94,7 @@ cdef class IOProc(EnginePort):
 
     @property
     def address(self):
-        """The vc_ioproc*."""
+        """The address of the vc_ioproc."""
         return <uintptr_t>self.ioproc
 
     def counts(self):
@@ -110,7 +110,7 @@ cdef class IOProc(EnginePort):
 
     @property
     def last_host_ns(self):
-        """Of the newest cycle; 0: none came."""
+        """Host time of the newest cycle, ns; 0: there was none."""
         cdef vc_ioproc_counts c
         vc_ioproc_count(self.ioproc, &c)
         return c.last_host_ns
@@ -125,10 +125,10 @@ cdef AudioObjectPropertyAddress address(uint32_t selector, uint32_t scope, uint3
 
 
 cdef class Library:
-    """One CoreAudio: the system's frameworks, or a library that stands in for them.
+    """CoreAudio: the system's frameworks, or a library that replaces them.
 
-    It is never closed: CoreAudio has threads of its own that outlive any use of it. `before_call`
-    is called before each call of the HAL's, which is not made if it raises.
+    The library is never closed, because CoreAudio has threads of its own that continue to run.
+    `before_call` is called before each call of the HAL. If it raises, the call is not made.
     """
 
     cdef list handles
@@ -159,7 +159,7 @@ cdef class Library:
         self.host_clock.ticks = <mach_absolute_time_fn>self.find("mach_absolute_time")
         self.wait_until = <mach_wait_until_fn>self.find("mach_wait_until")
         self.read_timebase()
-        # Never freed: a listener's call may still be under way when its registration is removed.
+        # Never freed, because a listener may still be running when its registration is removed.
         self.changes = vc_changes_new(&self.host_clock)
         if self.changes == NULL:
             raise MemoryError
@@ -181,13 +181,13 @@ cdef class Library:
         raise MissingSymbolError(name)
 
     cdef void *find_call(self, str name) except NULL:
-        """A function of the HAL's, to be called at once."""
+        """Looks up a function of the HAL that is called immediately afterwards."""
         if self.before_call is not None:
             self.before_call()
         return self.find(name)
 
     def has_symbol(self, str name):
-        """Whether there is such a function."""
+        """Whether the library has this function."""
         try:
             self.find(name)
         except MissingSymbolError:
@@ -197,7 +197,7 @@ cdef class Library:
     # ---- time ----
 
     def read_timebase(self):
-        """Asks for the length of a tick. It never changes, but in a simulation."""
+        """Reads the length of a tick. It can change only in the simulator."""
         cdef mach_timebase_info_data_t timebase
         cdef mach_timebase_info_fn call
         call = <mach_timebase_info_fn>self.find("mach_timebase_info")
@@ -217,11 +217,11 @@ cdef class Library:
 
     @property
     def clock_address(self):
-        """(function, argument) of a clock for an engine; alive as long as this library."""
+        """(function, argument) of a clock for an engine, valid as long as this object."""
         return <uintptr_t>&vc_host_clock_ns, <uintptr_t>&self.host_clock
 
     def wait_ns(self, int64_t ns):
-        """Waits that long, in host time."""
+        """Waits for `ns` of host time."""
         cdef uint64_t until = vc_ns_to_ticks(self.host_clock.timebase, self.now_ns() + ns)
         cdef mach_wait_until_fn wait = self.wait_until
         with nogil:
@@ -239,7 +239,7 @@ cdef class Library:
         return found != 0
 
     def settable(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """(OSStatus, whether it can be set)"""
+        """Whether a property can be set: (OSStatus, bool)."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectIsPropertySettable_fn call
         cdef unsigned char can = 0
@@ -250,7 +250,7 @@ cdef class Library:
         return status, can != 0
 
     def size(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """(OSStatus, bytes)"""
+        """The size of a property's value: (OSStatus, number of bytes)."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectGetPropertyDataSize_fn call
         cdef uint32_t size = 0
@@ -262,7 +262,7 @@ cdef class Library:
 
     def get(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element,
             uint32_t capacity):
-        """(OSStatus, bytes): what fits of the value."""
+        """A property's value, cut to `capacity`: (OSStatus, bytes)."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectGetPropertyData_fn call
         cdef uint32_t size = capacity
@@ -277,7 +277,7 @@ cdef class Library:
 
     def set(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element,
             bytes value):
-        """OSStatus"""
+        """Sets a property's value. Returns the OSStatus."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectSetPropertyData_fn call
         cdef uint32_t size = <uint32_t>len(value)
@@ -289,7 +289,7 @@ cdef class Library:
         return status
 
     def get_string(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """(OSStatus, str; None when it is no string; the reply's size)"""
+        """(OSStatus, str or None if the value is no string, size of the reply in bytes)"""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectGetPropertyData_fn call
         cdef CFRelease_fn release
@@ -306,7 +306,7 @@ cdef class Library:
             return status, self.text(value), size
         finally:
             with nogil:
-                release(value)  # what a getter gives is ours: +1
+                release(value)  # the caller of a getter owns a reference
 
     cdef object text(self, CFTypeRef value):
         cdef CFGetTypeID_fn type_of = <CFGetTypeID_fn>self.find("CFGetTypeID")
@@ -325,7 +325,7 @@ cdef class Library:
         with nogil:
             all_of_it.location = 0
             all_of_it.length = length_of(<CFStringRef>value)
-            # '?' for a lone surrogate, which UTF-8 cannot say
+            # '?' (63) replaces a lone surrogate, which UTF-8 cannot encode
             bytes_of(<CFStringRef>value, all_of_it, kCFStringEncodingUTF8, 63, 0, NULL, 0, &used)
         memory = PyBytes_FromStringAndSize(NULL, used)
         at = <unsigned char *>PyBytes_AS_STRING(memory)
@@ -336,7 +336,7 @@ cdef class Library:
     # ---- listening ----
 
     def listen(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """OSStatus"""
+        """Registers for notifications of a property. Returns the OSStatus."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectAddPropertyListener_fn call
         cdef int32_t status
@@ -347,7 +347,7 @@ cdef class Library:
         return status
 
     def unlisten(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """OSStatus"""
+        """Removes such a registration. Returns the OSStatus."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectRemovePropertyListener_fn call
         cdef int32_t status
@@ -360,7 +360,7 @@ cdef class Library:
 
     @cython.critical_section
     def take_changes(self):
-        """All that was notified: [(host_ns, object, selector, scope, element)]."""
+        """Takes all notifications: [(host_ns, object, selector, scope, element)]."""
         cdef vc_change change
         taken = []
         while vc_changes_take(self.changes, &change):
@@ -369,13 +369,13 @@ cdef class Library:
         return taken
 
     def take_lost_changes(self):
-        """How many notifications found the queue full since the last call."""
+        """Number of notifications since the last call for which the queue had no room."""
         return vc_changes_lost(self.changes)
 
     # ---- IO ----
 
     def create_ioproc(self, uint32_t device, IOProc ioproc not None):
-        """OSStatus"""
+        """Creates an IOProc of the device. Returns the OSStatus."""
         cdef AudioDeviceCreateIOProcID_fn call
         cdef AudioDeviceIOProcID proc_id = NULL
         cdef int32_t status
@@ -387,7 +387,7 @@ cdef class Library:
         return status
 
     def use_streams(self, uint32_t device, IOProc ioproc not None, uint32_t scope, streams):
-        """OSStatus of setting which streams of a direction the IOProc has."""
+        """Sets which streams of a direction the IOProc uses. Returns the OSStatus."""
         # AudioHardwareIOProcStreamUsage: the IOProc's address, a count, a UInt32 for each stream
         cdef bytes value
         cdef uintptr_t proc_id = <uintptr_t><void *>ioproc.proc_id
@@ -396,7 +396,7 @@ cdef class Library:
         return self.set(device, 0x73757365, scope, 0, value)  # 'suse'
 
     def start(self, uint32_t device, IOProc ioproc not None):
-        """OSStatus"""
+        """Starts IO. Returns the OSStatus."""
         cdef AudioDeviceStart_fn call = <AudioDeviceStart_fn>self.find_call("AudioDeviceStart")
         cdef int32_t status
         cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
@@ -405,7 +405,7 @@ cdef class Library:
         return status
 
     def stop(self, uint32_t device, IOProc ioproc not None):
-        """OSStatus"""
+        """Stops IO. Returns the OSStatus."""
         cdef AudioDeviceStop_fn call = <AudioDeviceStop_fn>self.find_call("AudioDeviceStop")
         cdef int32_t status
         cdef AudioDeviceIOProcID proc_id = ioproc.proc_id
@@ -414,7 +414,7 @@ cdef class Library:
         return status
 
     def destroy_ioproc(self, uint32_t device, IOProc ioproc not None):
-        """OSStatus"""
+        """Destroys the IOProc. Returns the OSStatus."""
         cdef AudioDeviceDestroyIOProcID_fn call
         cdef int32_t status
         cdef AudioDeviceIOProcID proc_id = ioproc.proc_id

@@ -7,14 +7,14 @@
 #include <string.h>
 
 enum { INPUT = 0, OUTPUT = 1 };
-enum { FAR_NS = 10000000 }; /* greater than any drift and jitter */
+enum { FAR_NS = 10000000 }; /* greater than drift and jitter can be */
 
 typedef struct direction {
     uint32_t channels;
-    uint32_t buffers; /* that the map uses: the highest one + 1 */
+    uint32_t buffers; /* channels of the device that the map can use: the highest one + 1 */
     int64_t latency_frames;
     vc_ioproc_channel *map;
-    vc_channel *list; /* filled anew in each cycle */
+    vc_channel *list; /* filled again in each cycle */
     uint32_t *used;   /* for each of `buffers`: how many different channels of it are mapped */
 } direction;
 
@@ -61,7 +61,7 @@ uint64_t vc_ns_to_ticks(vc_timebase timebase, int64_t ns) {
 
 int64_t vc_host_clock_ns(void *clock) {
     const vc_host_clock *host = clock;
-    VC_UNPROVEN /* mach_absolute_time, looked up: it reads a register */
+    VC_UNPROVEN /* mach_absolute_time was looked up at run time; it only reads a register */
         uint64_t ticks = host->ticks();
     VC_PROVEN_AGAIN
     return vc_ticks_to_ns(host->timebase, ticks);
@@ -76,7 +76,7 @@ static vc_time moment(const vc_ioproc *ioproc, const AudioTimeStamp *stamp) {
         time.host_ns = vc_ticks_to_ns(ioproc->timebase, stamp->mHostTime);
         time.valid |= VC_TIME_HOST;
     }
-    /* Also false for NaN. */
+    /* The comparison is also false for NaN. */
     if ((stamp->mFlags & kAudioTimeStampSampleTimeValid) && fabs(stamp->mSampleTime) < 0x1p62) {
         time.sample_frames = llrint(stamp->mSampleTime);
         time.valid |= VC_TIME_SAMPLE;
@@ -84,8 +84,9 @@ static vc_time moment(const vc_ioproc *ioproc, const AudioTimeStamp *stamp) {
     return time;
 }
 
-/* The time of the first frame at the connector. A host time that is missing, or far from where the
- * sample times say that it is, is derived from now: both count on the device's one time line. */
+/* The time of the first frame at the connector. If the host time is missing, or far from the one
+ * that the sample times give, it is computed from `now` and the sample times, because both are on
+ * the device's one time line. */
 static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *stamp,
                               const vc_time *now) {
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;

@@ -1,7 +1,7 @@
-/* library.h - a library that is opened by its path while the program runs.
+/* library.h - opens a library by its path at run time.
  *
- * Windows has neither CoreAudio nor the simulated one; there it opens what it is told to, so that
- * the module is the same everywhere and says what is missing. [control] */
+ * Windows has neither CoreAudio nor the simulator. There, any given library can be opened, so the
+ * module is the same on all systems and reports what is missing. [control] */
 #ifndef VOICECOIL_COREAUDIO_LIBRARY_H
 #define VOICECOIL_COREAUDIO_LIBRARY_H
 
@@ -19,12 +19,12 @@ static inline const char *vc_library_error(void) { return "LoadLibrary could not
 #else
 #include <dlfcn.h>
 
-/* NULL: it is not there; vc_library_error says why. */
+/* Returns NULL if the library cannot be opened. vc_library_error has the reason. */
 static inline void *vc_library_open(const char *path) {
     return dlopen(path, RTLD_LAZY | RTLD_LOCAL);
 }
 
-/* NULL: it has no such symbol. */
+/* Returns NULL if the library does not have the symbol. */
 static inline void *vc_library_find(void *library, const char *name) {
     return dlsym(library, name);
 }

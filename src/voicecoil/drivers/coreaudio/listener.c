@@ -12,9 +12,9 @@ typedef struct slot {
 struct vc_changes {
     vc_host_clock *clock;
     _Atomic uint64_t claimed; /* slots that are filled or being filled */
-    _Atomic uint64_t tickets; /* given to producers */
+    _Atomic uint64_t tickets; /* number of tickets that producers have drawn */
     _Atomic uint64_t lost;
-    uint64_t head; /* the consumer's */
+    uint64_t head; /* only for the consumer */
     slot slots[VC_CHANGES];
 };
 

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, freethreading_compatible=True
-"""What the miniaudio library calls on its IO thread, and the way to hand it over."""
+"""The C functions that the miniaudio library calls on its IO thread, and their addresses."""
 
 cimport cython
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -10,32 +10,32 @@ from _callback cimport *
 
 
 def set_user_data_offset(size_t offset):
-    """Where a ma_device has its user data, bytes. Before any device is made."""
+    """Sets the offset of the user data in a ma_device, bytes. Call it before a device is made."""
     vc_ma_set_user_data_offset(offset)
 
 
 def data_callback_address():
-    """The ma_device_data_proc."""
+    """The address of the ma_device_data_proc."""
     return <uintptr_t>&vc_ma_data
 
 
 def notification_callback_address():
-    """The ma_device_notification_proc."""
+    """The address of the ma_device_notification_proc."""
     return <uintptr_t>&vc_ma_notify
 
 
 def gone_address():
-    """For jack_on_shutdown, with the address of an IO."""
+    """The address of a function for jack_on_shutdown. Its argument is the address of an IO."""
     return <uintptr_t>&vc_ma_gone
 
 
 def overload_address():
-    """For jack_set_xrun_callback, with the address of an IO."""
+    """A function for jack_set_xrun_callback. Its argument is the address of an IO."""
     return <uintptr_t>&vc_ma_overload
 
 
 def rate_address():
-    """For jack_set_sample_rate_callback, with the address of an IO."""
+    """A function for jack_set_sample_rate_callback. Its argument is the address of an IO."""
     return <uintptr_t>&vc_ma_rate
 
 
@@ -44,17 +44,17 @@ cdef int connect_nothing(void *client, const char *source, const char *destinati
 
 
 def no_connect_address():
-    """A jack_connect that connects nothing and says that it did."""
+    """A replacement for jack_connect, which connects nothing and reports success."""
     return <uintptr_t>&connect_nothing
 
 
 def jack_message_address():
-    """For jack_set_error_function and jack_set_info_function."""
+    """A function for jack_set_error_function and jack_set_info_function."""
     return <uintptr_t>&vc_message_jack
 
 
 def alsa_message_address():
-    """For snd_lib_error_set_handler."""
+    """A function for snd_lib_error_set_handler."""
     return <uintptr_t>&vc_message_alsa
 
 
@@ -62,7 +62,7 @@ cdef object taking = object()
 
 
 def take_messages():
-    """What the client libraries said since the last call, oldest first."""
+    """The messages of the client libraries since the last call, oldest first."""
     cdef char text[VC_MESSAGE_BYTES]
     taken = []
     with cython.critical_section(taking):
@@ -137,20 +137,23 @@ cdef class IO(EnginePort):
 
     @property
     def address(self):
-        """For ma_device's pUserData."""
+        """The address for the pUserData of a ma_device."""
         return <uintptr_t>self.io
 
     def prepare(self, uintptr_t input, uintptr_t output):
-        """Before each start, with the ports that JACK is asked about; see vc_ma_io_prepare."""
+        """Call it before each start. The ports are those whose latency JACK reports.
+
+        See vc_ma_io_prepare.
+        """
         vc_ma_io_prepare(self.io, <void *>input, <void *>output)
 
     def port_frames(self, bint output):
-        """Between the sound card's ports and its connectors, as JACK said; None: nothing yet."""
+        """The latency that JACK has reported for its ports, frames; None: not reported."""
         cdef int64_t frames = vc_ma_io_port_frames(self.io, output)
         return frames if frames >= 0 else None
 
     def measured(self):
-        """(shortest, longest) from a callback to the connector, frames; None: not known."""
+        """(shortest, longest) time from a callback to the connector, frames; None: not known."""
         cdef int64_t shortest, longest
         if vc_ma_io_measured(self.io, &shortest, &longest):
             return shortest, longest
@@ -159,7 +162,7 @@ cdef class IO(EnginePort):
     @cython.critical_section
     def attach(self, engine, uint32_t period_frames, uint32_t max_period_frames,
                bint connected=False):
-        """From the next cycle on the engine is called; see vc_ma_io_attach."""
+        """Attaches an engine, which is called from the next cycle on; see vc_ma_io_attach."""
         cdef vc_ma_frames takes
         takes.period_frames = period_frames
         takes.max_period_frames = max_period_frames
@@ -168,7 +171,7 @@ cdef class IO(EnginePort):
 
     @cython.critical_section
     def lose_server(self):
-        """As if the server had told that it ends the connection."""
+        """Simulates that the server has ended the connection."""
         vc_ma_gone(self.io)
 
     def counts(self):

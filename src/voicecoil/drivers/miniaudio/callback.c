@@ -39,7 +39,8 @@ __attribute__((noinline)) static void run_cycle(vc_ma_io *io, vc_engine *engine,
     vc_cycle cycle = {
         .frames = frames, .now = vc_ma_advance(io, frames, now_ns), .called_ns = now_ns};
     if (in->channels) {
-        /* The input is only read; vc_audio has one type for both directions. */
+        /* Input is only read. It needs a cast, because vc_audio has one type for both directions.
+         */
         cycle.input = channels_of(in, (float *)(uintptr_t)input, frames);
         cycle.input_time = later(io, cycle.now, -in->latency_frames);
         if (io->told && !io->pulse.pulse.is_playback) {
@@ -68,7 +69,8 @@ static void empty_ring(vc_ma_io *io, uint32_t frames) {
     }
     atomic_store_explicit(&io->emptied, true, memory_order_relaxed);
     uint32_t held = jack->readable(jack->ring);
-    if (held > frames) { /* these frames are given back when this callback returns */
+    if (held >
+        frames) { /* miniaudio uses these frames after this callback, so they stay in the ring */
         jack->skip(jack->ring, held - frames);
     }
 }
@@ -79,7 +81,9 @@ static bool too_early(vc_ma_io *io) {
         return false;
     }
     /* Frames that miniaudio put into the ring before the first cycle would delay all input. */
-    bool ring = io->jack.jack.readable; /* not compared with NULL: see vc_cycle_run */
+    bool ring =
+        io->jack.jack
+            .readable; /* do not compare with NULL: clang then assumes a function that may block */
     bool stale = ring && !atomic_load_explicit(&io->emptied, memory_order_relaxed);
     uint32_t first = 0;
     bool early = stale || (vc_jack_line_first(&io->jack, &first) &&
@@ -120,7 +124,7 @@ void vc_ma_data(void *device, void *output, const void *input, uint32_t frames) 
 }
 
 void vc_ma_notify(const void *notification) {
-    /* ma_device_notification: the device, then the type. */
+    /* The layout of a ma_device_notification: the device, then the type. */
     struct {
         const void *device;
         int32_t type;
@@ -209,7 +213,9 @@ void vc_ma_io_free(vc_ma_io *io) {
 
 void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output) {
     atomic_store(&io->emptied, false);
-    bool tells = io->jack.jack.latency; /* not compared with NULL: see vc_cycle_run */
+    bool tells =
+        io->jack.jack
+            .latency; /* do not compare with NULL: clang then assumes a function that may block */
     io->directions[INPUT].port = tells ? input : NULL;
     io->directions[OUTPUT].port = tells ? output : NULL;
 }

@@ -51,7 +51,7 @@ typedef struct vc_ma_config {
                             * frames, because a sound server takes frames before it plays */
     vc_ma_jack jack;
     vc_ma_pulse pulse;
-    int64_t (*clock_ns)(void) VC_REALTIME; /* NULL: vc_clock_ns; tests have a clock of their own */
+    int64_t (*clock_ns)(void) VC_REALTIME; /* NULL: vc_clock_ns. Tests use their own clock */
 } vc_ma_config;
 
 typedef struct vc_ma_io vc_ma_io;
@@ -90,7 +90,8 @@ void vc_ma_io_free(vc_ma_io *io);
  * anew. `input` and `output` are the sound card's ports whose latency JACK is asked for in the
  * first cycle with an engine; NULL: it is not asked. No callback may run. [control] */
 void vc_ma_io_prepare(vc_ma_io *io, void *input, void *output);
-/* JACK's answer: frames between the sound card's ports and its connectors; -1: none yet. [any] */
+/* The latency that JACK has reported: frames between the sound card's ports and its connectors; -1:
+ * none yet. [any] */
 int64_t vc_ma_io_port_frames(const vc_ma_io *io, bool output) VC_REALTIME;
 /* The cycles that an engine can take. Other callbacks play silence and set `resized`. */
 typedef struct vc_ma_frames {

@@ -1,4 +1,4 @@
-/* What JACK says of its cycles. See jack_line.h. */
+/* Frames and times that JACK reports for its cycles. See jack_line.h. */
 #include "jack_line.h"
 
 bool vc_jack_line_first(const vc_jack_line *line, uint32_t *first) {
@@ -17,7 +17,8 @@ bool vc_jack_line_next(vc_jack_line *line, bool fresh, uint32_t frames, vc_jack_
     bool next = fresh || first != line->first;
     out->skipped_frames = 0;
     if (next) {
-        /* Signed: the counter wraps, and may have been restarted at a smaller number. */
+        /* The difference is signed, because the counter wraps, and may have been restarted at a
+         * smaller number. */
         int64_t moved = (int32_t)(first - line->first);
         out->skipped_frames = fresh ? 0 : moved - (int64_t)line->done;
         line->first = first;

@@ -34,30 +34,31 @@ typedef uint32_t (*vc_ma_ring_readable_fn)(void *ring) VC_REALTIME;
 typedef int (*vc_ma_ring_skip_fn)(void *ring, uint32_t frames) VC_REALTIME;
 
 typedef struct vc_ma_jack {
-    vc_jack_cycle_times_fn cycle_times; /* NULL: not JACK, or one that does not tell */
-    vc_jack_period_fn period;           /* not NULL if cycle_times is not */
+    vc_jack_cycle_times_fn
+        cycle_times;          /* NULL: the device is not JACK, or JACK does not report cycles */
+    vc_jack_period_fn period; /* not NULL if cycle_times is not NULL */
     void *client;
-    bool exact_times;                /* its times are exact, and on the driver's clock */
-    vc_jack_latency_fn latency;      /* NULL: it does not tell */
-    vc_ma_ring_readable_fn readable; /* NULL: leave the ring alone */
+    bool exact_times;                /* the reported times are exact, and on the driver's clock */
+    vc_jack_latency_fn latency;      /* NULL: JACK does not report latencies */
+    vc_ma_ring_readable_fn readable; /* NULL: the ring is not emptied */
     vc_ma_ring_skip_fn skip;
     void *ring;
 } vc_ma_jack;
 
 typedef struct vc_jack_line {
     vc_ma_jack jack;
-    /* the IO thread's */
-    uint32_t first; /* JACK's number of the first frame of the newest cycle, */
-    uint32_t done;  /* and how many frames of that cycle calls have had */
+    /* only for the IO thread */
+    uint32_t first; /* JACK's number of the first frame of the newest cycle */
+    uint32_t done;  /* frames of that cycle that earlier calls have had */
 } vc_jack_line;
 
-/* One call. A cycle of a duplex device may come in several. */
+/* One call of the driver. One cycle of a duplex device may need several calls. */
 typedef struct vc_jack_call {
-    int64_t begin_ns;       /* when JACK says that the cycle began */
-    uint32_t done_frames;   /* of the cycle, by earlier calls */
-    int64_t skipped_frames; /* that JACK counted between the last call and this one. Negative: its
-                             * counter was restarted */
-    uint32_t period_frames; /* of JACK's cycles now */
+    int64_t begin_ns;       /* the beginning of the cycle, as JACK reports it */
+    uint32_t done_frames;   /* frames of the cycle in earlier calls */
+    int64_t skipped_frames; /* frames that JACK counted between the last call and this one.
+                               Negative: JACK's counter was restarted */
+    uint32_t period_frames; /* current length of JACK's cycles */
 } vc_jack_call;
 
 /* The first frame of JACK's newest cycle. Returns false if JACK does not report it. [any] */

@@ -11,8 +11,8 @@ static struct {
     char text[VC_MESSAGE_BYTES];
 } slots[VC_MESSAGES];
 static _Atomic uint64_t claimed; /* slots that are filled or being filled */
-static _Atomic uint64_t tickets; /* given to producers */
-static uint64_t head;            /* the consumer's */
+static _Atomic uint64_t tickets; /* number of tickets that producers have drawn */
+static uint64_t head;            /* only for the consumer */
 
 /* A producer claims room before it draws a ticket, so that the slot of its ticket is free. Without
  * room the new text is dropped, because the oldest messages tell the cause. */

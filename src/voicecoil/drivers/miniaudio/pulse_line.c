@@ -1,11 +1,11 @@
-/* When PulseAudio plays what it is given, as its server says. See pulse_line.h. */
+/* Reads from the server's timing information when PulseAudio plays frames. See pulse_line.h. */
 #include "pulse_line.h"
 
 #include <math.h>
 #include <time.h>
 
 static const int64_t ASK_NS = 50000000;  /* how often the server is asked */
-static const int64_t NOISE_NS = 1000000; /* a break that took less is none */
+static const int64_t NOISE_NS = 1000000; /* a shorter break is within the error of measurement */
 static const int64_t SMOOTHING = 8;
 
 static int64_t real_ns(const vc_pulse_line *line) VC_REALTIME;
@@ -14,7 +14,7 @@ static int64_t real_ns(const vc_pulse_line *line) {
         return line->pulse.real_ns();
     }
     struct timespec now;
-    VC_UNPROVEN /* it reads memory that the kernel shares */
+    VC_UNPROVEN /* the clock is read from memory that the kernel shares */
         timespec_get(&now, TIME_UTC);
     VC_PROVEN_AGAIN
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
@@ -29,7 +29,7 @@ void vc_pulse_line_begin(vc_pulse_line *line) {
     line->asked_ns = 0;
 }
 
-/* Gives what a break took, ns. */
+/* Takes in a new report. Returns the length of the break that it shows, ns. */
 static int64_t learn(vc_pulse_line *line, const vc_pulse_info *info, int64_t base_ns) {
     int64_t moved_ns = base_ns - line->base_ns;
     int64_t began = info->read_index - info->since_underrun;
@@ -68,7 +68,7 @@ bool vc_pulse_line_next(vc_pulse_line *line, int64_t now_ns, vc_pulse_call *out)
     if (stamp_us != line->seen_us && plays) {
         int64_t moment_ns = stamp_us * 1000 - real_ns(line) + now_ns;
         int64_t sink_ns = (int64_t)info->sink_us * 1000;
-        /* Of a monitor, too, the sink's buffer is still to be heard. */
+        /* The frames of a monitor are not heard yet either: they are in the sink's buffer. */
         int64_t base_ns = line->pulse.is_playback
                               ? moment_ns + sink_ns - bytes_ns(line, info->read_index)
                               : moment_ns + sink_ns - (int64_t)info->source_us * 1000 -

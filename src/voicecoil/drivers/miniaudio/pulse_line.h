@@ -35,7 +35,7 @@ typedef void *(*vc_pulse_update_fn)(void *stream, void *callback, void *user)VC_
 typedef void (*vc_pulse_unref_fn)(void *operation) VC_REALTIME;
 
 typedef struct vc_ma_pulse {
-    vc_pulse_info_fn info;     /* pa_stream_get_timing_info. NULL: not PulseAudio */
+    vc_pulse_info_fn info;     /* pa_stream_get_timing_info; NULL: the device is not PulseAudio */
     vc_pulse_update_fn update; /* pa_stream_update_timing_info */
     vc_pulse_unref_fn unref;   /* pa_operation_unref */
     void *stream;
@@ -47,15 +47,15 @@ typedef struct vc_ma_pulse {
 typedef struct vc_pulse_line {
     vc_ma_pulse pulse;
     double ns_per_frame;
-    /* the IO thread's */
+    /* only for the IO thread */
     bool known;
     int64_t base_ns; /* host time of the stream's byte 0 at the connector */
-    int64_t began;   /* the byte since which it has played without a break */
+    int64_t began;   /* byte since which the stream has played without a break */
     int64_t seen_us; /* time stamp of the newest information */
     int64_t asked_ns;
 } vc_pulse_line;
 
-/* One call. */
+/* The result for one call of the driver. */
 typedef struct vc_pulse_call {
     int64_t host_ns;     /* host time of the next frame at the connector */
     int64_t lost_frames; /* length of the breaks that the server has reported since the last call */

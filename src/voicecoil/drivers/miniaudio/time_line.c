@@ -6,15 +6,21 @@
 #endif
 #include "time_line.h"
 
-/* How fast the time line yields to callbacks that come later. More than a crystal's error. */
+/* The part of a callback's delay by which the time line moves back. It must be larger than the
+ * error of a crystal. */
 static const double DRIFT = 2e-4;
-static const uint32_t MAX_LATENCY_FRAMES = 1u << 24; /* more is an error; as in jack.py */
-/* After an xrun of JACK's: in so many cycles at least one callback comes in time, so that the
- * shortest delay among them is what the server lost beyond what is known already. */
-enum { RECOUNT_CYCLES = 16, RECOUNT_SHARE = 8 /* of a period: less is none */ };
+/* A longer latency is an error of the server. jack.py has the same limit. */
+static const uint32_t MAX_LATENCY_FRAMES = 1u << 24;
+/* Number of cycles after an xrun of JACK in which at least one callback comes in time. So the
+ * shortest delay among them is the time that the server lost, beyond what is known already. */
+enum {
+    RECOUNT_CYCLES = 16,
+    RECOUNT_SHARE = 8 /* part of a period; a shorter delay is not a loss */
+};
 
-/* miniaudio's threads are ordinary ones, or have the highest priority of all; both are wrong. In
- * the first cycle of a run, which has more time than any: the buffer is only being filled. */
+/* miniaudio's threads have an ordinary priority, or the highest of all. Both are wrong. The
+ * priority is set in the first cycle of a run, which has the most time, because the buffer is only
+ * being filled. */
 static void raise_priority(const vc_ma_io *io) VC_REALTIME;
 static void raise_priority(const vc_ma_io *io) {
 #if defined(__linux__)
@@ -61,8 +67,8 @@ static void lose(vc_ma_io *io, int64_t frames) {
     vc_port_count(&io->lost_frames, (uint64_t)frames);
 }
 
-/* The time line goes on to a call at `now_ns`, which is late by up to `slack_ns` without having
- * lost anything. Negative: by any time. Gives how late it was, without what was lost. */
+/* Advances the time line to a call at `now_ns`. A call that is late by up to `slack_ns` has lost no
+ * frames. Negative: no call loses frames. Returns how late it was, without lost frames. */
 static int64_t follow(vc_ma_io *io, uint32_t frames, int64_t now_ns, int64_t slack_ns) {
     int64_t late_ns = now_ns - expected_ns(io);
     if (late_ns < 0) {
@@ -90,8 +96,8 @@ static int64_t from_arrival(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
     return expected_ns(io);
 }
 
-/* A stall that was shorter than a period is within the slack, and the last period of a longer one,
- * too. If all calls are late after that, the server did not make up for it. */
+/* A stall that was shorter than a period is within the slack, and so is the last period of a longer
+ * stall. If all later calls are late, the server did not make up for it. */
 static void recount(vc_ma_io *io, int64_t late_ns, int64_t period_ns) {
     uint64_t overloads = atomic_load_explicit(&io->overloads, memory_order_relaxed);
     if (overloads != io->seen_overloads) {
@@ -108,7 +114,8 @@ static void recount(vc_ma_io *io, int64_t late_ns, int64_t period_ns) {
     }
 }
 
-/* Returns false if JACK does not report its cycles. */
+/* Advances the time line by JACK's counts and times. Returns false if JACK does not report its
+ * cycles. */
 static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t now_ns, int64_t *host_ns) {
     vc_jack_call call;
     if (!vc_jack_line_next(&io->jack, fresh, frames, &call)) {
@@ -123,10 +130,10 @@ static bool from_jack(vc_ma_io *io, bool fresh, uint32_t frames, int64_t now_ns,
     int64_t at_ns = (told ? call.begin_ns : now_ns) + frames_ns(io, call.done_frames);
     if (fresh) {
         begin_run(io, at_ns);
-        io->settled_ns = at_ns; /* JACK plays what it gets from the first cycle on */
+        io->settled_ns = at_ns; /* JACK plays from the first cycle on */
         io->recount = 0;
     }
-    /* A counter that jumps ahead by more than the time that has passed was restarted, too. */
+    /* If the counter jumps ahead by more than the time that has passed, it was restarted. */
     int64_t passed_ns = at_ns - expected_ns(io) + period_ns;
     if (call.skipped_frames > 0 && frames_ns(io, call.skipped_frames) <= passed_ns) {
         lose(io, call.skipped_frames);
@@ -160,13 +167,14 @@ static void ask_pulse(vc_ma_io *io, bool fresh, int64_t now_ns) {
     }
     vc_pulse_call call;
     bool known = vc_pulse_line_next(&io->pulse, now_ns, &call);
-    int64_t earliest_ns = io->told_ns + 1; /* times never go back, also when a sink is nearer */
+    /* Times never go back, also when a sink with less latency is used. */
+    int64_t earliest_ns = io->told_ns + 1;
     io->told = known || io->pulse.pulse.is_playback;
     if (fresh) {
         io->begin_ns = now_ns;
         io->begin = io->position;
     }
-    if (!known) { /* not heard before it was made */
+    if (!known) { /* a frame is not heard before it was made */
         io->told_ns = io->begin_ns + frames_ns(io, io->position - io->begin);
         return;
     }

@@ -1,5 +1,5 @@
 /* time_line.h - the state of one stream's callback, and its time line. Private to callback.c and
- * time_line.c; callback.h says how the time line works. */
+ * time_line.c. callback.h explains the time line. */
 #ifndef VOICECOIL_MINIAUDIO_TIME_LINE_H
 #define VOICECOIL_MINIAUDIO_TIME_LINE_H
 
@@ -17,16 +17,16 @@ typedef struct direction {
     void *port;
     _Atomic int64_t port_frames;
     uint32_t *map;
-    vc_channel *list; /* filled anew in each cycle */
+    vc_channel *list; /* filled again in each cycle */
     bool partial;     /* some of the device's channels are not mapped */
 } direction;
 
 struct vc_ma_io {
     vc_port port;
     _Atomic bool fresh; /* the next cycle begins a new run of the device */
-    _Atomic bool early; /* not in JACK's cycle `under_way` */
+    _Atomic bool early; /* the engine is not called in JACK's cycle `under_way` */
     _Atomic uint32_t under_way;
-    _Atomic bool emptied; /* the ring, in this run */
+    _Atomic bool emptied; /* the ring was emptied in this run */
     vc_cycle_run_fn run;
     int64_t (*clock_ns)(void) VC_REALTIME;
     uint32_t samplerate_hz;
@@ -34,23 +34,23 @@ struct vc_ma_io {
     int64_t slack_ns;
     int64_t settle_ns;
     int32_t priority;
-    _Atomic uint32_t engine_period_frames; /* as vc_ma_frames has it */
+    _Atomic uint32_t engine_period_frames; /* as in vc_ma_frames */
     _Atomic uint32_t engine_max_period_frames;
     direction directions[2];
 
-    /* the IO thread's */
+    /* only for the IO thread */
     int64_t position;    /* of the next frame */
-    int64_t base_ns;     /* host time of frame 0, as this run of the device has it */
-    int64_t position_ns; /* host time of `position` when it was last known */
-    int64_t settled_ns;  /* host time from which on late callbacks lose frames */
+    int64_t base_ns;     /* host time of frame 0, for this run of the device */
+    int64_t position_ns; /* host time of `position` when it was last measured */
+    int64_t settled_ns;  /* host time after which late callbacks lose frames */
     vc_jack_line jack;
     vc_pulse_line pulse;
-    int64_t begin, begin_ns; /* of this run, on PulseAudio: position and host time */
-    int64_t told_ns;         /* when PulseAudio has this cycle's first frame at the connector; */
-    bool told;               /* whether that is known */
-    uint32_t period_frames;  /* JACK's, when the latencies were asked for */
-    uint64_t seen_overloads; /* those that the time line knows of */
-    uint32_t recount;        /* callbacks until the shortest delay is taken for lost */
+    int64_t begin, begin_ns; /* position and host time at which this run began, on PulseAudio */
+    int64_t told_ns;         /* time of this cycle's first frame at the connector, on PulseAudio */
+    bool told;               /* whether told_ns is known */
+    uint32_t period_frames;  /* JACK's period when the latencies were asked for */
+    uint64_t seen_overloads; /* overloads that the time line has taken into account */
+    uint32_t recount;        /* callbacks until the shortest delay is counted as lost */
     int64_t shortest_ns;
 
     _Atomic uint64_t cycles, lost_frames;
@@ -59,12 +59,13 @@ struct vc_ma_io {
     _Atomic bool gone;
     _Atomic uint64_t overloads;
     _Atomic int64_t overload_ns;
-    _Atomic int64_t shortest_frames, longest_measured; /* as measured; negative: nothing yet */
+    _Atomic int64_t shortest_frames, longest_measured; /* measured latencies; negative: none yet */
     _Atomic uint64_t notifications[VC_MA_NOTIFICATIONS];
     _Atomic int64_t notified_ns[VC_MA_NOTIFICATIONS];
 };
 
-/* The time of the next cycle, of `frames` frames, which was called at `now_ns`. [IO] */
+/* Advances the time line. Returns the time of the next cycle, which has `frames` frames and was
+ * called at `now_ns`. [IO] */
 vc_time vc_ma_advance(vc_ma_io *io, uint32_t frames, int64_t now_ns) VC_REALTIME;
 
 static inline int64_t frames_ns(const vc_ma_io *io, int64_t frames) {

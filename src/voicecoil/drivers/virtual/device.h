@@ -38,15 +38,17 @@ typedef struct vc_device_config {
     uint32_t pattern[VC_DEVICE_PATTERN];
     uint32_t pattern_length;
     double samplerate_hz;
-    uint32_t clock;                 /* vc_device_clock */
-    uint32_t layout;                /* vc_device_layout */
-    uint32_t input_latency_frames;  /* with loopback both together are at least `frames`, because */
-    uint32_t output_latency_frames; /* a cycle would otherwise need frames not made yet */
-    uint32_t tolerance_frames;      /* real clock: how late a cycle may be before frames are lost */
-    int64_t epoch_ns;               /* virtual clocks: host time of frame 0; 0: a default */
-    uint32_t stack_bytes;           /* stack of the IO thread; CoreAudio's may have 512 KiB */
-    bool loopback;                  /* connect output channel c to input channel c */
-    bool poison;                    /* fill every buffer with NaN before and after each cycle */
+    uint32_t clock;  /* vc_device_clock */
+    uint32_t layout; /* vc_device_layout */
+    /* With a loopback, both latencies together must be at least `frames`, because a cycle would
+     * otherwise need frames that are not made yet. */
+    uint32_t input_latency_frames;
+    uint32_t output_latency_frames;
+    uint32_t tolerance_frames; /* real clock: how late a cycle may be before frames are lost */
+    int64_t epoch_ns;          /* virtual clocks: host time of frame 0; 0: a default */
+    uint32_t stack_bytes;      /* stack of the IO thread; CoreAudio's may have 512 KiB */
+    bool loopback;             /* connect output channel c to input channel c */
+    bool poison;               /* fill every buffer with NaN before and after each cycle */
 } vc_device_config;
 
 typedef struct vc_device vc_device;
@@ -54,7 +56,7 @@ typedef struct vc_device vc_device;
 /* A fault happens before the first cycle that begins at or after `at_frame`. Faults happen in the
  * order in which they were injected. */
 typedef enum vc_fault_kind {
-    VC_FAULT_LATE = 1,   /* value: by how many ns the client's cycle takes longer */
+    VC_FAULT_LATE = 1,   /* value: ns by which the client's cycle takes longer */
     VC_FAULT_XRUN = 2,   /* value: frames that are lost; the time line jumps by them */
     VC_FAULT_UNPLUG = 3, /* the device is unplugged; no cycle comes any more */
     VC_FAULT_RATE = 4    /* value: new rate in Hz; the cycles stop, as on a real device */

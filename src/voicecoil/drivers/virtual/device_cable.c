@@ -1,4 +1,4 @@
-/* The cable between a virtual device's output and its input, and the capture of its output. See
+/* The loopback from a virtual device's output to its input, and the capture of its output. See
  * device.h. */
 #include "device_inside.h"
 

@@ -1,8 +1,8 @@
-/* The inside of a virtual device, shared by the files device*.c only:
+/* The structure of a virtual device, shared only by the files device*.c:
  *
- *   device.c          its life, its IO thread and the faults
+ *   device.c          creation and end, the IO thread and the faults
  *   device_clients.c  the clients, and one cycle of all of them
- *   device_cable.c    the cable from the output to the input, and the capture
+ *   device_cable.c    the loopback from the output to the input, and the capture
  *   device_clock.c    when a cycle is due, and the steps of a stepped clock */
 #ifndef VOICECOIL_VIRTUAL_DEVICE_INSIDE_H
 #define VOICECOIL_VIRTUAL_DEVICE_INSIDE_H
@@ -20,7 +20,7 @@ typedef struct client {
     vc_port port;
     uint32_t channels[2]; /* input, output */
     uint32_t *map[2];
-    bool identity[2];    /* the map is 0, 1, 2 ... */
+    bool identity[2];    /* the map is 0, 1, 2, ... */
     float *memory[2];    /* two buffers, so that the address changes from cycle to cycle */
     vc_channel *list[2]; /* for VC_LAYOUT_SPLIT */
 } client;
@@ -50,14 +50,14 @@ struct vc_device {
     int64_t latency_ns[2];
     double ns_per_frame;
     uint64_t cycle;
-    vc_fault fault; /* the next one; kind 0: none */
+    vc_fault fault; /* the next fault; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
     float *line;    /* the loopback: output by frame position & line_mask, interleaved */
     size_t line_mask;
     uint64_t silent_frames; /* silence since the last content; captured when more content comes */
     bool heard;
 
-    _Atomic int64_t late_ns; /* by how much the running cycle takes longer */
+    _Atomic int64_t late_ns; /* time by which the running cycle takes longer */
     uint32_t clock_reads;    /* by the IO thread during the running client's cycle */
 
     _Atomic int64_t host_ns; /* host time of a virtual clock */
@@ -68,7 +68,7 @@ struct vc_device {
     vc_ring *capture;
     vc_queue *capture_gaps; /* NULL: silence goes into the ring */
     float *capture_memory;
-    uint64_t capture_room; /* frames left of it */
+    uint64_t capture_room; /* frames of that memory that are left */
     long owner;            /* process that has the IO thread; a forked child does not have it */
 };
 
@@ -117,9 +117,9 @@ void vc_device_clear_cable(vc_device *device) VC_REALTIME;
 
 /* ---- device_clock.c ---- */
 
-/* Makes the calling thread the IO thread, and lets the time line go on where it was. [IO] */
+/* Makes the calling thread the IO thread. The time line continues where it was. [IO] */
 void vc_device_begin_clock(vc_device *device);
-/* Shows the position to other threads. [IO] */
+/* Publishes the position to other threads. [IO] */
 void vc_device_show_time(vc_device *device) VC_REALTIME;
 /* Waits until the next cycle is due. Returns false if the thread has to end. Not VC_REALTIME.
  * [IO] */
