@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import pytest
 
+import voicecoil
 from rig import until
+from voicecoil.drivers.polling import Watching
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import _Work, uninterrupted
 
@@ -61,3 +68,67 @@ def test_undoing_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     exit_and_fork.submit(lambda: None)  # starts the thread that runs what was submitted
     until(lambda: undone == [1])
+
+
+# ---- locks ---------------------------------------------------------------------------------------
+
+WATCHING = Watching(lambda: ([], (None, None)), "voicecoil test")
+OURS = os.path.dirname(voicecoil.__file__) + os.sep
+
+
+class AtEveryLine:
+    """Makes a call on another thread at each line that this thread runs of the library.
+
+    A lock that this thread held at that moment would keep the call waiting. If a signal handler
+    made the call, it would wait for ever.
+    """
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.lines = 0
+        self.waited: list[str] = []
+        self._call = call
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        if not frame.f_code.co_filename.startswith(OURS):
+            return None
+        if event == "line":
+            self.lines += 1
+            thread = threading.Thread(target=self._call)
+            thread.start()
+            thread.join(2.0)
+            if thread.is_alive():
+                self.waited.append(f"{frame.f_code.co_qualname}:{frame.f_lineno}")
+        return self
+
+
+def device_and_driver() -> tuple[VirtualDevice, VirtualDriver]:
+    device = VirtualDevice("A", clock="stepped")
+    device.capture()
+    return device, VirtualDriver([device])
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda device, driver: device.inject("late"),
+        lambda device, driver: device.replug(),
+        lambda device, driver: device.capture(),
+        lambda device, driver: device.heard(),
+        lambda device, driver: device.end_capture(),
+        lambda device, driver: WATCHING.add(print)(),
+    ],
+    ids=["inject", "replug", "capture", "heard", "end_capture", "watch"],
+)
+def test_no_lock_is_held_between_two_lines_on_the_main_thread(
+    call: Callable[[VirtualDevice, VirtualDriver], object],
+) -> None:
+    device, driver = device_and_driver()
+    call(device, driver)  # imports are not counted
+    tracer = AtEveryLine(lambda: call(device, driver))
+    sys.settrace(tracer)
+    try:
+        call(device, driver)
+    finally:
+        sys.settrace(None)
+    assert tracer.waited == []
+    assert tracer.lines > 3

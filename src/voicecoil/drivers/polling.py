@@ -13,6 +13,7 @@ from voicecoil.drivers.protocol import Device
 from voicecoil.errors import VoicecoilError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.uninterrupted import uninterrupted
 
 __all__ = ["LOOK_S", "Watching"]
 
@@ -47,9 +48,13 @@ class Watching:
 
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Adds a listener, for voicecoil's listener thread. Returns a function that removes it."""
+        key = object()
+        uninterrupted("watch", partial(self._add, key, listener), undo=lambda _: self._end(key))
+        return partial(uninterrupted, "watch", partial(self._end, key))
+
+    def _add(self, key: object, listener: Callable[[str], None]) -> None:
         before = self._seen()
         exit_and_fork.register(self)
-        key = object()
         with self._lock:
             if self._quit is None or self._thread is None or not self._thread.is_alive():
                 quit_ = threading.Event()
@@ -58,7 +63,6 @@ class Watching:
                 )
                 self._quit = quit_
             self._listeners[key] = listener
-        return partial(self._end, key)
 
     def _end(self, key: object) -> None:
         with self._lock:

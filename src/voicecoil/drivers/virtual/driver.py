@@ -31,6 +31,7 @@ from voicecoil.errors import (
     StreamStateError,
     StreamTimeoutError,
 )
+from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.lifetime.weak_registry import Alive
 
 if TYPE_CHECKING:
@@ -143,7 +144,7 @@ class VirtualDevice(Unique):
         self.loopback = loopback
         self.tolerance_s = tolerance_s
         self.poison = poison
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # taken on the main thread only in `uninterrupted` work
         self._switching = threading.Lock()
         self._core: _core.VirtualDevice | None = None
         self._running: tuple[float, int] | None = None  # rate and frames while streams are open
@@ -206,11 +207,15 @@ class VirtualDevice(Unique):
         """
         if fault not in _FAULTS:
             raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
-        with self._lock:
-            if self._core is None:
-                self._waiting_faults.append((_FAULTS[fault], value, at_frame))
-            elif not self._core.inject(_FAULTS[fault], value, at_frame):
-                raise StreamStateError("eight faults are waiting already")
+
+        def inject() -> None:
+            with self._lock:
+                if self._core is None:
+                    self._waiting_faults.append((_FAULTS[fault], value, at_frame))
+                elif not self._core.inject(_FAULTS[fault], value, at_frame):
+                    raise StreamStateError("eight faults are waiting already")
+
+        uninterrupted("inject", inject)
 
     @property
     def unplugged(self) -> bool:
@@ -226,10 +231,14 @@ class VirtualDevice(Unique):
             How long the device was away, s. A clock other than the machine's advances by this time.
             The sample time begins anew.
         """
-        with self._lock:
-            self._epoch_ns = self.virtual_ns() + round(away_s * 1e9)
-            self._core = None
-            self._running = None
+
+        def replug() -> None:
+            with self._lock:
+                self._epoch_ns = self.virtual_ns() + round(away_s * 1e9)
+                self._core = None
+                self._running = None
+
+        uninterrupted("replug", replug)
 
     def capture(self, path: str | os.PathLike[str] | None = None) -> None:
         """Captures the output from now on.
@@ -243,13 +252,17 @@ class VirtualDevice(Unique):
         path : path or None
             The file. None: in memory.
         """
-        with self._lock:
-            if self._core is not None and self._open_streams:
-                raise StreamStateError(
-                    f"{self.name!r} is running; capture() comes before the streams"
-                )
-            self._core = None
-            self._capture = Capture(path, self.output_channels)
+
+        def capture() -> None:
+            with self._lock:
+                if self._core is not None and self._open_streams:
+                    raise StreamStateError(
+                        f"{self.name!r} is running; capture() comes before the streams"
+                    )
+                self._core = None
+                self._capture = Capture(path, self.output_channels)
+
+        uninterrupted("capture", capture)
 
     def capture_into(self, frames: NDArray[np.float32]) -> None:
         """Captures into a C-contiguous array of shape (frames, channels).
@@ -274,7 +287,7 @@ class VirtualDevice(Unique):
         """
         if self._capture is None:
             raise StreamStateError("nothing is captured; call capture() first")
-        return self._capture.heard()
+        return uninterrupted("capture", self._capture.heard)
 
     def end_capture(self) -> int:
         """Writes the remaining frames of a capture and closes its file.
@@ -286,7 +299,7 @@ class VirtualDevice(Unique):
         """
         if self._capture is None:
             return 0
-        return self._capture.close()
+        return uninterrupted("capture", self._capture.close)
 
     @property
     def capture_lost_frames(self) -> int:
