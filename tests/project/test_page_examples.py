@@ -34,6 +34,14 @@ SONG = """
 import numpy, soundfile
 soundfile.write("song.flac", numpy.zeros((4800, 2)), 48_000)
 """
+# An interface with more than two inputs, as the default device.
+INTERFACE = """
+from voicecoil.drivers.choose import get_driver
+from voicecoil.testing import VirtualDevice
+get_driver("virtual").virtual_devices[:] = [VirtualDevice(input_channels=4)]
+def callback(block):
+    block.output[:] = block.input
+"""
 # Code that runs before the blocks of a page, and defines the names that its text introduces.
 BEFORE = {
     "docs/devices.md": TONE + "    raise vc.Stop  # because the first example waits for the end\n",
@@ -44,7 +52,7 @@ BEFORE = {
     + "from pathlib import Path\n"
     + """Path("mysynth.py").write_text("def tone(block): pass")\n""",
     "docs/native.md": NUMBA,
-    "docs/start.md": SONG,
+    "docs/start.md": SONG + INTERFACE,
 }
 
 
