@@ -1,4 +1,4 @@
-/* Cycles in a tight loop: through CoreAudio's IOProc, and straight into the engine. */
+/* Runs cycles in a tight loop: through CoreAudio's IOProc, and directly in the engine. */
 #define _POSIX_C_SOURCE 200809L
 #include "ioproc.h"
 

@@ -1,5 +1,5 @@
-/* LD_PRELOAD: counts what each thread asks of malloc. With PYTHONMALLOC=malloc these are Python's
- * objects, too. */
+/* For LD_PRELOAD: counts each thread's calls of malloc. With PYTHONMALLOC=malloc these include
+ * Python's objects. */
 #define _GNU_SOURCE
 #include <stddef.h>
 #include <stdint.h>

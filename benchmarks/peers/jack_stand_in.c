@@ -1,12 +1,12 @@
-/* A JACK without a server: calls a client's process callback back to back, as fast as it returns.
+/* A JACK library without a server. It calls a client's process callback again as soon as it
+ * returns.
  *
- * Built as libjack.so.0 and put in front of the real one (LD_LIBRARY_PATH), it shows what each
- * library takes for one block and nothing else: there is no wake-up, no other process and no clock
- * to wait for. When the client is deactivated, a line goes into the file that
- * JACK_STAND_IN_REPORT names:
- *     blocks  processor time of the IO thread in ns  allocations on it
- * without the first WARM_UP blocks. JACK_STAND_IN_FRAMES: frames of a block (64). The allocations
- * are those that count_allocations.c saw, 0 without it. */
+ * It is built as libjack.so.0 and found before the real library (LD_LIBRARY_PATH). So it measures
+ * only the time that each audio library takes for one block, without wake-ups, other processes, or
+ * waits for a clock. When the client is deactivated, a line is appended to the file that
+ * JACK_STAND_IN_REPORT names: blocks  processor time of the IO thread in ns  allocations on it The
+ * first WARM_UP blocks are not counted. JACK_STAND_IN_FRAMES is the number of frames in a block
+ * (default 64). The allocations are those that count_allocations.c has counted, or 0 without it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>
@@ -42,14 +42,15 @@ typedef struct client {
     pthread_t thread;
     _Atomic bool running;
     _Atomic uint64_t blocks;
-    _Atomic uint64_t cycle_us; /* noted now and then: who asks reads memory, as of a real server */
+    _Atomic uint64_t
+        cycle_us; /* updated at intervals: a reader only reads memory, as with a real server */
 } client;
 
 static const char *const PHYSICAL[] = {"system:capture_1", "system:capture_2", "system:playback_1",
                                        "system:playback_2"};
 
 static uint32_t frames(void) {
-    static _Atomic uint32_t known; /* libraries ask in each block */
+    static _Atomic uint32_t known; /* cached, because libraries call this in each block */
     uint32_t size = atomic_load_explicit(&known, memory_order_relaxed);
     if (size == 0) {
         const char *wanted = getenv("JACK_STAND_IN_FRAMES");
@@ -177,7 +178,7 @@ int jack_set_thread_init_callback(client *self, void (*function)(void *), void *
     return 0;
 }
 
-/* What never happens here. */
+/* Callbacks for events that never happen here. */
 #define NEVER(name)                                                                                \
     int name(client *self, void *function, void *argument) {                                       \
         return (void)self, (void)function, (void)argument, 0;                                      \
@@ -209,7 +210,8 @@ port *jack_port_register(client *self, const char *name, const char *type, unsig
     for (size_t i = 0; i < MAX_PORTS; i++) {
         port *free_one = &self->ports[i];
         if (!free_one->used) {
-            char full[64]; /* not in place: the names may overlap for all the compiler knows */
+            char full[64]; /* a separate buffer, because the compiler assumes that the names may
+                              overlap */
             snprintf(full, sizeof full, "%.30s:%.30s", self->name, name);
             memcpy(free_one->name, full, sizeof full);
             free_one->flags = (int)flags;
@@ -235,7 +237,7 @@ const char **jack_get_ports(client *self, const char *name, const char *type, un
     (void)type;
     const char **found = calloc(MAX_PORTS + 1, sizeof *found);
     size_t count = 0;
-    /* A pattern of the physical ports' client is all that anybody asks for. */
+    /* The only search that the libraries make is for the ports of the physical client. */
     bool all = name == NULL || *name == '\0' || strstr(name, "system") || strstr(name, ".*");
     for (size_t i = 0; i < MAX_PORTS; i++) {
         const port *one = &self->ports[i];

@@ -1,8 +1,8 @@
-/* C beside which the others are measured.
+/* C code with which the other measurements are compared.
  *
- * `peer_empty` and `peer_fill` are native callbacks of voicecoil; with a peer_times* as user
- * pointer they also note when they were called. `jack_floor` is a JACK client without any library
- * between: the floor. */
+ * `peer_empty` and `peer_fill` are native callbacks of voicecoil. With a peer_times* as user
+ * pointer they also record the times of their calls. `jack_floor` is a JACK client without any
+ * library in between. It is the lower limit of what a library can reach. */
 #define _GNU_SOURCE
 #include "voicecoil.h"
 
@@ -88,7 +88,8 @@ static void *symbol(const char *name) {
     return library ? dlsym(library, name) : NULL;
 }
 
-/* Opens, connects and starts; NULL: there is no server. `jack_floor_close` ends it. */
+/* Opens, connects and starts the client. Returns NULL if there is no server. `jack_floor_close`
+ * ends it. */
 void *jack_floor_open(int fill, peer_times *times) {
     void *(*open)(const char *, int, int *, ...) =
         (void *(*)(const char *, int, int *, ...))symbol("jack_client_open");

@@ -17,10 +17,10 @@
 
 static const voicecoil_bridge_api *bridge;
 
-/* What the threads use; freed by the last one to leave, object or thread. */
+/* The data of the threads. The last user frees it: a thread, or the Python object. */
 typedef struct ticks {
     voicecoil_gate *gate;
-    long ticks; /* for each thread; 0: for ever */
+    long ticks; /* for each thread; 0: without an end */
     long pause_us;
     atomic_int references, threads_begun, threads_ready, threads_left;
     atomic_long calls, raised;
@@ -133,8 +133,8 @@ static PyObject *ticker_new(PyTypeObject *type, PyObject *positional, PyObject *
     while (shared->gate != NULL && begun < threads && begin(shared, (size_t)stack_bytes)) {
         begun++;
     }
-    /* Each thread makes its way through the gate, for which it needs the GIL; from then on the way
-     * keeps what it needs of the gate, and this object may go. */
+    /* Each thread makes its way through the gate, for which it needs the GIL. After that the way
+     * keeps alive what it needs of the gate, so this object may be freed. */
     Py_BEGIN_ALLOW_THREADS;
     while (shared->threads_ready < begun) {
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);

@@ -173,7 +173,7 @@ static void call(vc_engine *engine, vc_block *block) {
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     block->called_ns = 0;
-    if (!engine->config.clock_ns) { /* not compared with NULL: see run */
+    if (!engine->config.clock_ns) { /* do not compare with NULL: see `run` */
         /* The first block is called when its cycle begins, so the clock is read once less. */
         block->called_ns = engine->first_call_ns ? engine->first_call_ns : vc_clock_ns();
         engine->first_call_ns = 0;

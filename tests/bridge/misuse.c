@@ -1,4 +1,5 @@
-/* An extension that uses the bridge wrongly, one way for each function; for ctypes.PyDLL. */
+/* An extension that uses the bridge wrongly. Each function makes one kind of mistake. For
+ * ctypes.PyDLL. */
 #include "voicecoil_bridge.h"
 
 static const voicecoil_bridge_api *bridge;
@@ -55,9 +56,9 @@ static const voicecoil_gate_functions wrong[] = {
     {.after = after_failure_without_exception},
 };
 
-/* Calls `callable` twice through functions of `kind`, on this thread, without the GIL. New
- * reference to (answers, exception or None, exceptions dropped). An answer of 1: there was no way.
- */
+/* Calls `callable` twice through functions of `kind`, on this thread, without the GIL. Returns a
+ * new reference to (answers, exception or None, number of dropped exceptions). An answer of 1 means
+ * that way_new returned NULL. */
 PyObject *misuse_call(PyObject *callable, int kind) {
     voicecoil_gate *gate = bridge->gate_new(callable, &wrong[kind]);
     if (gate == NULL) {
@@ -107,7 +108,7 @@ PyObject *misuse_close(PyObject *callable, double timeout_s) {
     return answer < 0 ? NULL : PyLong_FromLong(answer);
 }
 
-/* What does nothing. */
+/* Calls that must have no effect. */
 PyObject *misuse_null(void) {
     bridge->gate_free(NULL);
     bridge->way_free(NULL);

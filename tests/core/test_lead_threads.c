@@ -22,7 +22,7 @@ static int32_t stress_process(vc_block *block, void *user) {
     stress *s = user;
     s->told_lost += block->lost_frames;
     for (uint32_t f = 0; f < block->frames; f++) {
-        if (s->both && block->lost_frames == 0) { /* else a gap may be inside */
+        if (s->both && block->lost_frames == 0) { /* otherwise a gap may be inside the block */
             int64_t frame = block->input_time.sample_frames + f;
             CHECK_INT(block->input.data[f], frame % 1000003 + 1);
         }
@@ -89,7 +89,7 @@ static void run_stress(bool both) {
         starved += block.starved_frames;
         uint32_t other = 0; /* in a row: frames of a fade, or of a gap where input was dropped */
         for (int f = 0; f < 64 && block.starved_frames == 0; f++) {
-            if (both) { /* what is played was made from the input a lead ago */
+            if (both) { /* played frames were made from the input one lead earlier */
                 int64_t from = frame + f - 256;
                 float wanted = from < 0 ? 0.0f : (float)(from % 1000003 + 1);
                 other = out[f] == wanted ? 0 : other + 1;

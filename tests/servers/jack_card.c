@@ -1,8 +1,7 @@
-/* A sound card made of two JACK clients, on a server that has none: what is sent to its playback
- * ports is kept, and comes back from its capture ports one period later.
- *
- * Two clients, so that source -> program -> sink is a graph without a loop, and the order in which
- * JACK runs them is fixed. */
+/* A sound card that consists of two JACK clients, for a server that has no card. Frames that are
+ * sent to its playback ports are kept, and come back from its capture ports one period later. There
+ * are two clients, so that source -> program -> sink is a graph without a loop, and JACK runs them
+ * in a fixed order. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -131,7 +130,7 @@ static port *add_port(client *of, const char *name, unsigned number, unsigned lo
     return new_port(of, full, "32 bit float mono audio", way | IS_PHYSICAL | IS_TERMINAL, 0);
 }
 
-/* 0: plugged in. 1: there is no server (yet). */
+/* 0: the card is plugged in. 1: there is no server (yet). */
 int card_plug(unsigned with_channels, float *to, size_t frames) {
     if (open_client == NULL) {
         load();
@@ -166,7 +165,7 @@ void card_unplug(void) {
     close_client(sink);
 }
 
-/* Forgets what it heard. */
+/* Forgets the captured frames. */
 void card_reset(void) {
     pthread_mutex_lock(&cable);
     kept_frames = 0;

@@ -1,4 +1,4 @@
-/* Keeps what a data callback of miniaudio's wrote, for a device that plays to nobody. */
+/* Keeps the output of a data callback of miniaudio, for a device that nothing plays. */
 #include <stddef.h>
 #include <stdatomic.h>
 #include <stdint.h>

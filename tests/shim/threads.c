@@ -1,4 +1,4 @@
-/* Counts the threads that a process starts; preloaded, see callbacks/test_isolated.py. */
+/* Counts the threads that a process starts. It is preloaded, see callbacks/test_isolated.py. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

@@ -50,7 +50,7 @@ static void ask_latencies(vc_ma_io *io) {
     for (int i = INPUT; i <= OUTPUT; i++) {
         direction *d = &io->directions[i];
         vc_jack_range range = {0};
-        if (d->port) { /* not compared with NULL: see vc_cycle_run */
+        if (d->port) { /* do not compare with NULL: clang then assumes a function that may block */
             io->jack.jack.latency(d->port, i, &range);
             if (range.maximum < MAX_LATENCY_FRAMES) {
                 d->latency_frames = (int64_t)range.maximum + d->added_frames;
