@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -84,63 +84,76 @@ def play(
         loops=loops,
         on_device_lost="default" if device is None else "wait",
     )
-    total_s = None if playback.frames is None else playback.frames / playback.samplerate
-    display = Display(file.name, where(playback.device, playback.samplerate), total_s)
-    interrupted = False
     lost = _Lost()
     try:
-        with showing(err, display, enabled=not (quiet or json)) as show:
-            while not playback.wait(REFRESH_S):
-                for event in playback.events():
-                    lost.count(event)
-                    display.place = where(playback.device, playback.samplerate)
-                    if not (quiet or json):
-                        say_device(event)
-                show(playback.position_s, playback.levels())
-    except KeyboardInterrupt:
-        interrupted = True
-        playback.stop(FADE_S)
-        playback.wait(2 * FADE_S)
+        interrupted = _follow(playback, file, lost, shown=not (quiet or json))
     finally:
         close_outputs()
         heard_frames = capturing.end_capture() if capturing else None
     for event in playback.events():
         lost.count(event)
     if json:
-        print_json(
-            {
-                "file": str(file),
-                "device": playback.device.name,
-                "driver": playback.device.driver,
-                "samplerate": playback.samplerate,
-                "frames": playback.position,
-                "duration_s": playback.position_s,
-                "starved_frames": playback.starved_frames,
-                "lost_frames": lost.frames,
-                "device_losses": lost.devices,
-                "interrupted": interrupted,
-                "heard": str(heard) if heard else None,
-                "heard_frames": heard_frames,
-            }
-        )
+        captured = {"heard": str(heard) if heard else None, "heard_frames": heard_frames}
+        print_json(_as_json(playback, file, lost, interrupted) | captured)
     elif not quiet:
-        say(
-            f"{'stopped' if interrupted else 'played'} {file.name} "
-            f"{'after' if interrupted else 'for'} {duration_text(playback.position_s)} "
-            f"on {where(playback.device, playback.samplerate)}"
-            + (f"; what it heard is in {heard}" if heard else "")
-        )
-        if playback.starved_frames:
-            warn(
-                f"the disk was too slow: {plural(playback.starved_frames, 'frame')} of silence "
-                "were played in between"
-            )
-        if lost.frames:
-            warn(
-                f"the device did not get its blocks in time: {plural(lost.frames, 'frame')} of "
-                "silence were heard in between"
-            )
+        _say_what_played(file, playback, lost, interrupted, heard)
     return EXIT_INTERRUPTED if interrupted else 0
+
+
+def _follow(playback: vc.Playback, file: Path, lost: _Lost, shown: bool) -> bool:
+    """Show the playback until it ends. Returns whether Ctrl-C ended it."""
+    total_s = None if playback.frames is None else playback.frames / playback.samplerate
+    display = Display(file.name, where(playback.device, playback.samplerate), total_s)
+    try:
+        with showing(err, display, enabled=shown) as show:
+            while not playback.wait(REFRESH_S):
+                for event in playback.events():
+                    lost.count(event)
+                    display.place = where(playback.device, playback.samplerate)
+                    if shown:
+                        say_device(event)
+                show(playback.position_s, playback.levels())
+    except KeyboardInterrupt:
+        playback.stop(FADE_S)
+        playback.wait(2 * FADE_S)
+        return True
+    return False
+
+
+def _as_json(playback: vc.Playback, file: Path, lost: _Lost, interrupted: bool) -> dict[str, Any]:
+    return {
+        "file": str(file),
+        "device": playback.device.name,
+        "driver": playback.device.driver,
+        "samplerate": playback.samplerate,
+        "frames": playback.position,
+        "duration_s": playback.position_s,
+        "starved_frames": playback.starved_frames,
+        "lost_frames": lost.frames,
+        "device_losses": lost.devices,
+        "interrupted": interrupted,
+    }
+
+
+def _say_what_played(
+    file: Path, playback: vc.Playback, lost: _Lost, interrupted: bool, heard: Path | None
+) -> None:
+    say(
+        f"{'stopped' if interrupted else 'played'} {file.name} "
+        f"{'after' if interrupted else 'for'} {duration_text(playback.position_s)} "
+        f"on {where(playback.device, playback.samplerate)}"
+        + (f"; what it heard is in {heard}" if heard else "")
+    )
+    if playback.starved_frames:
+        warn(
+            f"the disk was too slow: {plural(playback.starved_frames, 'frame')} of silence were "
+            "played in between"
+        )
+    if lost.frames:
+        warn(
+            f"the device did not get its blocks in time: {plural(lost.frames, 'frame')} of silence "
+            "were heard in between"
+        )
 
 
 class _Lost:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -104,55 +104,68 @@ def record(
         raise vc.ArgumentError(
             f"{str(file)!r} exists; give another name, or --force to replace it"
         ) from None
-    display = Display(f"● {file.name}", where(take.device, take.samplerate), duration, "red")
+    interrupted, highest = _follow(take, file, duration, shown=not (quiet or json))
+    if json:
+        print_json(_as_json(take, file, interrupted, highest))
+    elif not quiet:
+        _say_what_came(take, file, highest)
+    return EXIT_INTERRUPTED if interrupted and duration is not None else 0
+
+
+def _follow(
+    take: vc.Recording, file: Path, duration_s: float | None, shown: bool
+) -> tuple[bool, float]:
+    """Show the recording until it ends. Returns whether Ctrl-C ended it, and its highest peak."""
+    display = Display(f"● {file.name}", where(take.device, take.samplerate), duration_s, "red")
     highest = 0.0
     interrupted = False
     try:
-        with showing(err, display, enabled=not (quiet or json)) as show:
+        with showing(err, display, enabled=shown) as show:
             while take.wait(REFRESH_S) is None:
                 levels = take.levels()
                 highest = max([highest, *(level.peak for level in levels)])
                 for event in take.events():
                     display.place = where(take.device, take.samplerate)
-                    if not (quiet or json):
+                    if shown:
                         say_device(event)
                 show(take.position_s, levels)
     except KeyboardInterrupt:
         interrupted = True
         take.stop()
-    highest = max([highest, *(level.peak for level in take.levels())])
-    if json:
-        peak_db = decibels(highest)
-        print_json(
-            {
-                "file": str(file),
-                "device": take.device.name,
-                "driver": take.device.driver,
-                "samplerate": take.samplerate,
-                "channels": take.channels,
-                "frames": take.position,
-                "duration_s": take.position_s,
-                "lost_frames": take.lost_frames,
-                "losses": [asdict(loss) for loss in take.losses],
-                "clipped_samples": take.clipped_samples,
-                "interrupted": interrupted,
-                "peak": highest,
-                "peak_db": peak_db if math.isfinite(peak_db) else None,
-            }
+    return interrupted, max([highest, *(level.peak for level in take.levels())])
+
+
+def _as_json(take: vc.Recording, file: Path, interrupted: bool, highest: float) -> dict[str, Any]:
+    peak_db = decibels(highest)
+    return {
+        "file": str(file),
+        "device": take.device.name,
+        "driver": take.device.driver,
+        "samplerate": take.samplerate,
+        "channels": take.channels,
+        "frames": take.position,
+        "duration_s": take.position_s,
+        "lost_frames": take.lost_frames,
+        "losses": [asdict(loss) for loss in take.losses],
+        "clipped_samples": take.clipped_samples,
+        "interrupted": interrupted,
+        "peak": highest,
+        "peak_db": peak_db if math.isfinite(peak_db) else None,
+    }
+
+
+def _say_what_came(take: vc.Recording, file: Path, highest: float) -> None:
+    say(
+        f"recorded {duration_text(take.position_s)} from {where(take.device, take.samplerate)} "
+        f"to {file}, {plural(take.channels, 'channel')}, {level_text(highest)}"
+    )
+    if take.lost_frames:
+        warn(f"{plural(take.lost_frames, 'frame')} were lost{_where_first(take)}")
+    if take.clipped_samples:
+        warn(
+            f"{plural(take.clipped_samples, 'sample')} were beyond full scale and are clipped; "
+            "a .wav file of floats keeps them"
         )
-    elif not quiet:
-        say(
-            f"recorded {duration_text(take.position_s)} from {where(take.device, take.samplerate)} "
-            f"to {file}, {plural(take.channels, 'channel')}, {level_text(highest)}"
-        )
-        if take.lost_frames:
-            warn(f"{plural(take.lost_frames, 'frame')} were lost{_where_first(take)}")
-        if take.clipped_samples:
-            warn(
-                f"{plural(take.clipped_samples, 'sample')} were beyond full scale and are clipped; "
-                "a .wav file of floats keeps them"
-            )
-    return EXIT_INTERRUPTED if interrupted and duration is not None else 0
 
 
 def _where_first(take: vc.Recording) -> str:

@@ -83,14 +83,7 @@ def stress(
     blocks waited for. Ctrl-C ends the measurement, and the results so far are shown.
     """
     chosen = [(load, home) for load in chosen_loads(loads) for home in chosen_homes(homes)]
-    if not 0 < seconds <= MAX_S:
-        raise ArgumentError(f"--seconds {seconds:g}: possible is more than 0, and {MAX_S:g} s")
-    if not (frames and check_blocksize(frames)):
-        raise ArgumentError(f"--frames {frames}: possible is 1 and more")
-    if plot is not None:
-        from voicecoil.stress.plot import check_plot
-
-        check_plot(plot)
+    _check(seconds, frames, plot)
     system = get_driver(driver)
     where = find_device(device, ("output",), system)
     rate = check_samplerate(samplerate) or where.samplerate
@@ -115,14 +108,7 @@ def stress(
             }
         )
     elif cells and not quiet:
-        place = printable_lines(f"{_place(where, cells)}, {duration_text(seconds)} each")
-        print_whole(Text(place, "dim"))
-        for table in tables_of(cells, out.width if out.is_terminal else None):
-            print_whole(table)
-        for line in failures(cells):
-            print_whole(Text(printable_lines(line), "yellow"))
-        for line in in_words(cells):
-            print_whole(Text(printable_lines(line)))
+        _print_cells(cells, f"{_place(where, cells)}, {duration_text(seconds)} each")
     if plot is not None and interrupted:
         warn(f"not drawn: {plot}")
     elif plot is not None:
@@ -130,6 +116,27 @@ def stress(
 
         draw(cells, plot, f"{_place(where, cells)}, Python {platform.python_version()}")
     return EXIT_INTERRUPTED if interrupted else 0
+
+
+def _check(seconds: float, frames: int, plot: Path | None) -> None:
+    if not 0 < seconds <= MAX_S:
+        raise ArgumentError(f"--seconds {seconds:g}: possible is more than 0, and {MAX_S:g} s")
+    if not (frames and check_blocksize(frames)):
+        raise ArgumentError(f"--frames {frames}: possible is 1 and more")
+    if plot is not None:
+        from voicecoil.stress.plot import check_plot
+
+        check_plot(plot)
+
+
+def _print_cells(cells: Sequence[Cell], place: str) -> None:
+    print_whole(Text(printable_lines(place), "dim"))
+    for table in tables_of(cells, out.width if out.is_terminal else None):
+        print_whole(table)
+    for line in failures(cells):
+        print_whole(Text(printable_lines(line), "yellow"))
+    for line in in_words(cells):
+        print_whole(Text(printable_lines(line)))
 
 
 def _measure(settings: Sequence[Setting], where: Device, enabled: bool) -> tuple[list[Cell], bool]:

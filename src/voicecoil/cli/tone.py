@@ -98,16 +98,8 @@ def tone(
     say_if_virtual(driver)
     place = where(stream.device, stream.samplerate)
     display = Display(f"{frequency:g} Hz", place, duration)
-    interrupted = False
     with stream:
-        try:
-            with showing(err, display, enabled=not (quiet or json)) as show:
-                while not stream.wait(REFRESH_S):
-                    show(sine.position / stream.samplerate, stream.levels())
-        except KeyboardInterrupt:
-            interrupted = True
-            sine.released = True
-            stream.wait(4 * RAMP_S + stream.latency.seconds)
+        interrupted = _follow(stream, sine, display, shown=not (quiet or json))
         seconds = sine.position / stream.samplerate
         xruns = stream.statistics().xruns
     if json:
@@ -131,3 +123,16 @@ def tone(
         if xruns:
             warn(plural(xruns, "xrun"))
     return EXIT_INTERRUPTED if interrupted else 0
+
+
+def _follow(stream: vc.OutputStream, sine: Sine, display: Display, shown: bool) -> bool:
+    """Show the tone until it ends. Returns whether Ctrl-C ended it."""
+    try:
+        with showing(err, display, enabled=shown) as show:
+            while not stream.wait(REFRESH_S):
+                show(sine.position / stream.samplerate, stream.levels())
+    except KeyboardInterrupt:
+        sine.released = True
+        stream.wait(4 * RAMP_S + stream.latency.seconds)
+        return True
+    return False

@@ -91,50 +91,13 @@ def find_device(
     """
     listed = driver.devices()
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
-    wanted = " and ".join(directions)
     if device is None:
-        # `driver.default` would give the same, but would list all devices again.
-        flag = f"is_default_{directions[0]}"
-        default = next((d for d in listed if getattr(d, flag)), None)
-        if default is not None and default in usable:
-            return default
-        if not usable:
-            raise DeviceNotFoundError(
-                f"the driver {driver.name!r} has no device with {wanted}{_why(driver, listed)}"
-                + _two_devices(listed, directions)
-            )
-        if default is None:
-            raise DeviceNotFoundError(
-                f"the driver {driver.name!r} has no default device with {wanted}; "
-                f"name one of: {_describe(usable)}"
-            )
-        return usable[0]
-    said, advice = "are called", "give the uid of one of"
+        return _find_default(listed, usable, directions, driver)
     if isinstance(device, Device):
         matches = [d for d in usable if d.uid == device.uid]
         asked = f"{device.name!r} (uid {device.uid!r})"
     elif isinstance(device, str):
-        text = device.casefold()
-        tests: tuple[Callable[[Device], bool], ...] = (
-            lambda d: device in (d.uid, d.name),
-            lambda d: bool(text) and text in d.name.casefold(),
-            lambda d: bool(text) and text in d.uid.casefold(),
-        )
-        found = [[d for d in listed if test(d)] for test in tests]
-        matches = next((m for ds in found if (m := [d for d in ds if d in usable])), [])
-        other = next((d for ds in found for d in ds), None)
-        if not matches and other is not None:
-            raise DeviceNotFoundError(
-                f"{other.name!r} has {other.input_channels} input and {other.output_channels} "
-                f"output channels, and {wanted} is needed; "
-                f"there are: {_describe(usable) or 'none with ' + wanted}"
-                + _two_devices([] if usable else listed, directions)
-            )
-        if any(d.uid == device for d in matches):
-            said = "have the name or the uid"
-            advice = "give a Device of voicecoil.devices(), or what only one is called"
-        elif matches and matches[0].name != device:
-            said = "contain"
+        matches = _find_text(device, listed, usable, directions)
         asked = repr(device)
     else:
         raise ArgumentTypeError(
@@ -149,11 +112,77 @@ def find_device(
         )
     if not matches:
         raise DeviceNotFoundError(
-            f"no device of the driver {driver.name!r} with {wanted} is called {asked}; "
-            f"there are: {_describe(usable) or 'none'}" + ("" if usable else _why(driver, listed))
+            f"no device of the driver {driver.name!r} with {' and '.join(directions)} is called "
+            f"{asked}; there are: {_describe(usable) or 'none'}"
+            + ("" if usable else _why(driver, listed))
         )
     if len(matches) > 1:
+        said, advice = _ambiguity(device, matches)
         raise DeviceNotFoundError(
             f"{len(matches)} devices {said} {asked}; {advice}: {_describe(matches)}"
         )
     return matches[0]
+
+
+def _find_default(
+    listed: list[Device], usable: list[Device], directions: tuple[Direction, ...], driver: Driver
+) -> Device:
+    """The default device, or the first usable one if the default lacks a direction."""
+    wanted = " and ".join(directions)
+    # `driver.default` would give the same, but would list all devices again.
+    flag = f"is_default_{directions[0]}"
+    default = next((d for d in listed if getattr(d, flag)), None)
+    if default is not None and default in usable:
+        return default
+    if not usable:
+        raise DeviceNotFoundError(
+            f"the driver {driver.name!r} has no device with {wanted}{_why(driver, listed)}"
+            + _two_devices(listed, directions)
+        )
+    if default is None:
+        raise DeviceNotFoundError(
+            f"the driver {driver.name!r} has no default device with {wanted}; "
+            f"name one of: {_describe(usable)}"
+        )
+    return usable[0]
+
+
+def _find_text(
+    device: str, listed: list[Device], usable: list[Device], directions: tuple[Direction, ...]
+) -> list[Device]:
+    """The usable devices with that name or uid, otherwise with that part of a name or of a uid.
+
+    Raises
+    ------
+    DeviceNotFoundError
+        Only devices without all of `directions` match.
+    """
+    text = device.casefold()
+    tests: tuple[Callable[[Device], bool], ...] = (
+        lambda d: device in (d.uid, d.name),
+        lambda d: bool(text) and text in d.name.casefold(),
+        lambda d: bool(text) and text in d.uid.casefold(),
+    )
+    found = [[d for d in listed if test(d)] for test in tests]
+    matches = next((m for ds in found if (m := [d for d in ds if d in usable])), [])
+    other = next((d for ds in found for d in ds), None)
+    if not matches and other is not None:
+        wanted = " and ".join(directions)
+        raise DeviceNotFoundError(
+            f"{other.name!r} has {other.input_channels} input and {other.output_channels} output "
+            f"channels, and {wanted} is needed; "
+            f"there are: {_describe(usable) or 'none with ' + wanted}"
+            + _two_devices([] if usable else listed, directions)
+        )
+    return matches
+
+
+def _ambiguity(device: str | Device, matches: list[Device]) -> tuple[str, str]:
+    """What several devices have in common with the one that was asked for, and advice."""
+    if isinstance(device, str) and any(d.uid == device for d in matches):
+        return (
+            "have the name or the uid",
+            "give a Device of voicecoil.devices(), or what only one is called",
+        )
+    contains = isinstance(device, str) and matches[0].name != device
+    return "contain" if contains else "are called", "give the uid of one of"

@@ -108,76 +108,85 @@ class Library:
         return None
 
 
+class _RingBuffer(ctypes.Structure):
+    """A ma_duplex_rb."""
+
+    _fields_ = (
+        ("source_vtable", ctypes.c_void_p),
+        ("source_ranges", ctypes.c_uint64 * 4),
+        ("source_links", ctypes.c_void_p * 3),
+        ("source_is_looping", ctypes.c_uint32),
+        ("buffer", ctypes.c_void_p),
+        ("sizes", ctypes.c_uint32 * 3),
+        ("offsets", ctypes.c_uint32 * 2),
+        ("flags", ctypes.c_uint8 * 2),
+        ("allocation", ctypes.c_void_p * 4),
+        ("format", ctypes.c_int32),
+        ("channels", ctypes.c_uint32),
+        ("samplerate", ctypes.c_uint32),
+    )
+
+
+class _Resampling(ctypes.Structure):
+    """The field `resampling` of a ma_device."""
+
+    _fields_ = (
+        ("algorithm", ctypes.c_int32),
+        ("vtable", ctypes.c_void_p),
+        ("user_data", ctypes.c_void_p),
+        ("filter_order", ctypes.c_uint32),
+    )
+
+
+def _rest_fields(ffi: Any) -> tuple[tuple[str, Any], ...]:
+    """The fields of a ma_device from its volume on."""
+
+    class Direction(ctypes.Structure):
+        _fields_ = (
+            ("id_pointer", ctypes.c_void_p),
+            ("id", ctypes.c_uint8 * ffi.sizeof("ma_device_id")),
+            ("name", ctypes.c_char * NAME_BYTES),
+            ("share_mode", ctypes.c_int32),
+            ("format", ctypes.c_int32),
+            ("channels", ctypes.c_uint32),
+            ("map", ctypes.c_uint8 * MAX_CHANNELS),
+            ("own_format", ctypes.c_int32),
+            ("own_channels", ctypes.c_uint32),
+            ("own_samplerate", ctypes.c_uint32),
+            ("own_map", ctypes.c_uint8 * MAX_CHANNELS),
+            ("own_period_frames", ctypes.c_uint32),
+            ("own_periods", ctypes.c_uint32),
+            ("mix_mode", ctypes.c_int32),
+            ("low_frequency", ctypes.c_uint32),
+            ("converter", ctypes.c_uint64 * (ffi.sizeof("ma_data_converter") // 8)),
+            ("cycle_buffer", ctypes.c_void_p),
+            ("cycle_frames", ctypes.c_uint32 * 2),
+        )
+
+    return (
+        ("volume", ctypes.c_float),
+        ("duplex", _RingBuffer),
+        ("resampling", _Resampling),
+        ("playback", Direction),
+        ("cache", ctypes.c_void_p),
+        ("cache_frames", ctypes.c_uint64 * 3),
+        ("capture", Direction),
+        # Pointers of the backend. JACK: the client first. PulseAudio: the main loop, the
+        # context, and the streams for playback and capture.
+        ("kept", ctypes.c_void_p * 4),
+    )
+
+
 class Layout:
     """The layout of the part of a ma_device that the cffi module does not declare."""
 
     def __init__(self, ffi: Any) -> None:
         self._ffi = ffi
 
-        class RingBuffer(ctypes.Structure):
-            _fields_ = (
-                ("source_vtable", ctypes.c_void_p),
-                ("source_ranges", ctypes.c_uint64 * 4),
-                ("source_links", ctypes.c_void_p * 3),
-                ("source_is_looping", ctypes.c_uint32),
-                ("buffer", ctypes.c_void_p),
-                ("sizes", ctypes.c_uint32 * 3),
-                ("offsets", ctypes.c_uint32 * 2),
-                ("flags", ctypes.c_uint8 * 2),
-                ("allocation", ctypes.c_void_p * 4),
-                ("format", ctypes.c_int32),
-                ("channels", ctypes.c_uint32),
-                ("samplerate", ctypes.c_uint32),
-            )
-
-        class Resampling(ctypes.Structure):
-            _fields_ = (
-                ("algorithm", ctypes.c_int32),
-                ("vtable", ctypes.c_void_p),
-                ("user_data", ctypes.c_void_p),
-                ("filter_order", ctypes.c_uint32),
-            )
-
-        class Direction(ctypes.Structure):
-            _fields_ = (
-                ("id_pointer", ctypes.c_void_p),
-                ("id", ctypes.c_uint8 * ffi.sizeof("ma_device_id")),
-                ("name", ctypes.c_char * NAME_BYTES),
-                ("share_mode", ctypes.c_int32),
-                ("format", ctypes.c_int32),
-                ("channels", ctypes.c_uint32),
-                ("map", ctypes.c_uint8 * MAX_CHANNELS),
-                ("own_format", ctypes.c_int32),
-                ("own_channels", ctypes.c_uint32),
-                ("own_samplerate", ctypes.c_uint32),
-                ("own_map", ctypes.c_uint8 * MAX_CHANNELS),
-                ("own_period_frames", ctypes.c_uint32),
-                ("own_periods", ctypes.c_uint32),
-                ("mix_mode", ctypes.c_int32),
-                ("low_frequency", ctypes.c_uint32),
-                ("converter", ctypes.c_uint64 * (ffi.sizeof("ma_data_converter") // 8)),
-                ("cycle_buffer", ctypes.c_void_p),
-                ("cycle_frames", ctypes.c_uint32 * 2),
-            )
-
-        class Rest(ctypes.Structure):
-            _fields_ = (
-                ("volume", ctypes.c_float),
-                ("duplex", RingBuffer),
-                ("resampling", Resampling),
-                ("playback", Direction),
-                ("cache", ctypes.c_void_p),
-                ("cache_frames", ctypes.c_uint64 * 3),
-                ("capture", Direction),
-                # Pointers of the backend. JACK: the client first. PulseAudio: the main loop, the
-                # context, and the streams for playback and capture.
-                ("kept", ctypes.c_void_p * 4),
-            )
-
         # The first field is a float, whose address need only be a multiple of four.
         self._before = ffi.offsetof("ma_device", "masterVolumeFactor") % 8
         pad = (("pad", ctypes.c_uint8 * self._before),) if self._before else ()
-        fields = (*pad, *Rest._fields_)
+        fields = (*pad, *_rest_fields(ffi))
         self._rest: Any = type("Rest", (ctypes.Structure,), {"_fields_": fields})
 
     def of(self, device: Any, kind: int) -> Any | None:
