@@ -30,7 +30,7 @@ def until(condition: Callable[[], bool], patience: int = PATIENCE) -> None:
         if condition():
             return
         threading.Event().wait(0.001)
-    raise AssertionError("it did not happen")
+    raise AssertionError("the condition did not become true in time")
 
 
 class Rig:

@@ -89,7 +89,7 @@ def test_three_threads_call_with_arguments_of_their_own(ticker: Any) -> None:
     until(lambda: one.threads_left == 3)
     assert ticks == {thread: list(range(100)) for thread in range(3)}
     assert len({ident for _, ident in threads}) == 3
-    assert all(len(seen) == 1 for seen in lists.values()), "one list for each thread"
+    assert all(len(seen) == 1 for seen in lists.values()), "each thread has a list of its own"
     assert (one.calls, one.raised) == (300, 0)
     one.close()
 

@@ -219,7 +219,7 @@ def test_a_block_allocates_nothing() -> None:
         return int(done.stdout)
 
     assert allocations("reads", 100_000) == 0
-    assert allocations("allocates", 10_000) >= 10_000, "the counter counts"
+    assert allocations("allocates", 10_000) >= 10_000, "garbage collections are counted"
 
 
 @needs_3_12

@@ -231,7 +231,7 @@ def test_an_exception_of_python_code_ends_the_stream(
             assert caught.value is meant
             assert caught.traceback[-1].name == "fails"
     assert other.active
-    assert len(calls) == 2 + 4, "it was started again, without the exception of before"
+    assert len(calls) == 2 + 4, "the stream was started again, without the earlier exception"
     stream.abort()
     other.abort()
     stream.close()
@@ -289,4 +289,4 @@ def test_functions_of_cython(
         stepped.step(1)
         with pytest.raises(KeyError, match="meant"):
             stream.wait(5)
-    assert capfd.readouterr().err.count("KeyError") == 1, "Cython prints it, too, but once"
+    assert capfd.readouterr().err.count("KeyError") == 1, "Cython prints the exception once"

@@ -108,7 +108,7 @@ def test_every_kind() -> None:
     assert type(values.on) is bool
     assert repr(values).startswith("<Values {'real': 3.0")
     stream.close()
-    assert values.whole == 2**63 - 1, "they stay readable"
+    assert values.whole == 2**63 - 1, "the results stay readable"
 
 
 def test_a_refused_change_leaves_a_record_as_it_was() -> None:

@@ -302,7 +302,7 @@ def test_render(
         assert (source.read(30_000) == 0.5).all()
     before = path.read_bytes()
     assert run(["render", f"{spec}broken", str(path)]) == 1
-    assert path.read_bytes() == before, "half a result is none"
+    assert path.read_bytes() == before, "an incomplete result is not printed"
     assert run(["render", f"{spec}broken", str(tmp_path / "b.wav")]) == 1
     assert not (tmp_path / "b.wav").exists()
 

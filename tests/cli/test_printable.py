@@ -139,7 +139,7 @@ def test_output_of_a_command(
         assert printed.out.isascii()
         told = json.loads(printed.out)
         if name == "devices":
-            assert told[0]["name"] == HOSTILE, "a program gets it as it is"
+            assert told[0]["name"] == HOSTILE, "JSON has the name unchanged"
     elif name == "devices":
         assert "[red]é 耳" in printed.out
 

@@ -81,7 +81,7 @@ class Recorder:
         with open_source(self.path) as source:
             assert source.frames is not None
             assert len(source.read(10**8)) == source.frames > 5000
-            assert source.read(1).size == 0, "it is not cut"
+            assert source.read(1).size == 0, "the file is complete"
         return self.process.returncode
 
 

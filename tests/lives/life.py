@@ -70,7 +70,7 @@ def until(true: Any) -> None:
         if true():
             return
         pause.wait(0.002)
-    raise AssertionError("it did not come true")
+    raise AssertionError("the condition did not become true in time")
 
 
 def code_of(child: int) -> int:

@@ -87,7 +87,7 @@ def ioproc(library: str, caller: str) -> None:
     call(_hal.ioproc_address(), place.address, CYCLES, *addresses)
     counts = place.counts()
     assert counts["cycles"] + counts["empty_cycles"] == CYCLES, counts
-    assert counts["oddities"] == 3, "every way was gone"
+    assert counts["oddities"] == 3, "all unusual paths of the IOProc were taken"
     engine.abort()
 
 

@@ -44,4 +44,4 @@ except (RuntimeError, OSError) as error:
     raised = error
 assert raised is not None
 assert shown == ([] if waits else [raised]), shown
-assert thing.wait(20), "it is raised once"
+assert thing.wait(20), "the error is raised once"

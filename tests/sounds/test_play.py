@@ -479,7 +479,7 @@ def test_a_held_output_does_not_close(rig: Rig) -> None:
     device = rig.driver.devices()[0]
     output = output_for(rig.driver, device, 2, None)
     rig.step(500)  # far longer than an unused output stays open
-    assert output._look(), "quiet, but held"
+    assert output._look(), "a held output stays open without a sound"
     assert output_for(rig.driver, device, 2, None) is output
     output.let_go()
     output.let_go()

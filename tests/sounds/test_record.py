@@ -53,7 +53,7 @@ def test_record_a_loopback_into_an_array(rig: Rig) -> None:
     assert_coded(sound[first : first + 1000])
     assert len(sound) == take.position
     assert take.lost_frames == 0
-    assert take.stop() is sound, "again gives the same"
+    assert take.stop() is sound, "a second wait() returns the same array"
 
 
 @pytest.mark.parametrize(("name", "subtype"), [("a.wav", None), ("a.flac", "PCM_24")])

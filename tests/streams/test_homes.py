@@ -227,10 +227,10 @@ def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
         if xrun.cause == held:  # otherwise the machine was too busy and caused the gap
             break
     assert xrun.cause == held
-    assert sum(xruns) >= xrun.value, "the callback was told"
+    assert sum(xruns) >= xrun.value, "the callback saw the lost frames in block.xrun"
     assert np.count_nonzero(heard == 0.5) > 0
-    assert (heard == 0).any(), "silence in the gap"
-    assert np.abs(np.diff(heard)).max() < 0.5 / 100, "and no step anywhere"
+    assert (heard == 0).any(), "the gap is silent"
+    assert np.abs(np.diff(heard)).max() < 0.5 / 100, "the output has no step"
 
 
 def test_nothing_that_was_made_is_lost_in_a_gap() -> None:
@@ -362,7 +362,7 @@ def test_on_another_device_the_lead_fits_its_cycles() -> None:
         stream.abort()
     assert_coded(one.heard())
     assert len(one.heard()) == 640 - 128
-    assert callback.position == 640 + 4 * 512, "what was made for the other lead is not heard"
+    assert callback.position == 640 + 4 * 512, "frames made for the former lead are not heard"
     assert_coded(two.heard(), 640)
     assert len(two.heard()) == 3 * 512
 

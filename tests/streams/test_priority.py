@@ -120,7 +120,7 @@ def test_realtimekit_gives_it_where_the_system_does_not() -> None:
         (seen,) = lives("once", bus=bus, may=False)
     assert (seen["policy"], seen["level"], seen["detail"]) == ("rr", 2, "")
     assert seen["threads"]["voicecoil work"] == os.SCHED_RR | os.SCHED_RESET_ON_FORK
-    assert seen["limits"] == [150_000, 200_000], "the handler comes before the end"
+    assert seen["limits"] == [150_000, 200_000], "the signal handler runs before the stream ends"
 
 
 @on_linux

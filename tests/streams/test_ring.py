@@ -36,7 +36,7 @@ def test_all_frames_come_out_once_in_order(
         got = ring.read(out)
         assert got == min(read_frames, ready)
         assert_coded(out[:got], read)
-        assert np.isnan(out[got:]).all(), "nothing is written behind what was read"
+        assert np.isnan(out[got:]).all(), "memory behind the frames read is unchanged"
         read += got
     assert (ring.total_written, ring.total_read) == (written, read)
 

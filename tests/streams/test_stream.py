@@ -302,7 +302,7 @@ def test_dropped_streams_and_their_callbacks_are_freed() -> None:
         if connection() is None:
             break
         threading.Event().wait(0.005)
-    assert connection() is None, "the control thread closes it and lets go of it"
+    assert connection() is None, "the control thread closes and releases the connection"
     assert alive() is None
 
 
@@ -484,7 +484,7 @@ def test_another_streams_callback_may_stop_and_close_a_stream() -> None:
 
     other.start()
     with vc.OutputStream(callback, driver=driver) as stream:
-        assert stream.wait(3), "it did not wait for itself"
+        assert stream.wait(3), "the stream ended although its callback called stop()"
     while other.state != "closed":
         threading.Event().wait(0.001)
 
@@ -504,4 +504,4 @@ def test_a_device_is_given_back_when_its_opening_is_interrupted_at_the_very_end(
         vc.OutputStream(lambda block: None, driver=InterruptedDriver([device]))
     driver = VirtualDriver([device])
     with vc.OutputStream(lambda block: None, driver=driver, samplerate=44_100) as stream:
-        assert stream.samplerate == 44_100, "nobody has the device at another rate"
+        assert stream.samplerate == 44_100, "the interrupted opening released the device"

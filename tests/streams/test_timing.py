@@ -75,7 +75,7 @@ def test_margin_and_jitter_of_a_device(
     late = [event for event in stream.events() if event.kind == "late"]
     stream.close()
     assert counted.margin.count == 10
-    assert counted.margin.min_s <= 1e-9, "the late one had nothing left"
+    assert counted.margin.min_s <= 1e-9, "a late block has a margin of 0"
     assert counted.margin.median_s == pytest.approx(64 / 48_000, rel=0.13)
     assert counted.jitter.count == 9
     assert counted.gil_wait.count == 0, "the clock is not real"
@@ -124,7 +124,7 @@ def compute_until(true: Callable[[], bool]) -> None:
     for _ in range(10_000_000):
         if true():
             return
-    raise AssertionError("it did not come true")
+    raise AssertionError("the condition did not become true in time")
 
 
 @needs_a_gil

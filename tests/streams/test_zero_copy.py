@@ -53,7 +53,9 @@ def test_the_memory_is_the_devices() -> None:
     with vc.OutputStream(callback, driver=driver, zero_copy=True) as stream:
         virtual.step(4)
         stream.abort()
-    assert addresses[0] == addresses[2] != addresses[1] == addresses[3], "two buffers in turn"
+    assert addresses[0] == addresses[2] != addresses[1] == addresses[3], (
+        "the device uses two buffers in turn"
+    )
 
 
 @pytest.mark.parametrize(
@@ -107,7 +109,9 @@ def test_a_copy_may_be_kept_and_the_block_itself_too() -> None:
         virtual.step(3)
         stream.abort()
     assert (kept[0] == 0.5).all()
-    assert not kept[1].output.any(), "outside of a call it is the stream's own silent memory"
+    assert not kept[1].output.any(), (
+        "outside of a call the block refers to silent memory of the stream"
+    )
 
 
 def test_outside_of_a_call_a_kept_block_shows_the_streams_own_memory() -> None:

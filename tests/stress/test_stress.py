@@ -137,7 +137,7 @@ def test_lost_frames_are_missed_and_the_device_lost_them(watched: Watched) -> No
     assert seen.in_time == 0.7
     assert seen.share_text == "70.0 %"
     assert (seen.xruns, seen.lost_frames, seen.causes) == (1, 192, {"device": 192})
-    assert not seen.was_late, "the callback was not"
+    assert not seen.was_late, "the callback was not late"
 
 
 def test_a_late_cycle_is_a_missed_block() -> None:
@@ -155,7 +155,7 @@ def test_cycles_that_were_not_reported_count_as_missed(watched: Watched) -> None
     seen = watched.seen(50)
     assert seen.lost_frames == 0
     assert seen.asked_frames == 50 * FRAMES
-    assert seen.missed_frames == 38 * FRAMES, "but for two, which the two looks may differ by"
+    assert seen.missed_frames == 38 * FRAMES, "all except two, by which the two reads may differ"
     assert watched.seen(12).missed_frames == 0
 
 
@@ -188,7 +188,7 @@ def test_every_home_has_the_same_silence(home: str) -> None:
     with stream:
         device.step(10)
         assert stream.statistics().blocks >= 10
-        assert run_time().count == 0, "nothing is timed where the clock is not real"
+        assert run_time().count == 0, "without a real clock no times are measured"
         stream.abort()
     assert not np.any(device.heard())
 

@@ -32,7 +32,7 @@ def test_a_deadline_counts_from_the_beginning_of_its_own_call(thread: CallThread
     assert slow.inside.wait(LONG_S)
     second = Caller(lambda: thread.call("quick", threading.current_thread, SHORT_S))
     second.join(10 * SHORT_S)
-    assert second.is_alive(), "it has not begun, so it is not late"
+    assert second.is_alive(), "the deadline begins with the call itself"
     slow.open.set()
     assert first.outcome() == "done"
     assert second.outcome().name == "calls"
@@ -67,7 +67,7 @@ def test_a_call_that_waits_too_long_names_the_call_before_it_and_is_not_made(
     with pytest.raises(NotBegunError, match="is made when the other calls have returned"):
         thread.call("cleaning", lambda: done.append(2), LONG_S, queue_s=SHORT_S, later=True)
     slow.open.set()
-    assert first.outcome() == "done", "the slow one is not disturbed"
+    assert first.outcome() == "done", "the slow call returns as usual"
     assert thread.call("last", lambda: done, LONG_S) == [2]
     assert thread.abandoned == []
 
@@ -273,7 +273,7 @@ def test_a_slow_start_of_one_device_is_no_trouble_of_another(coreaudio: Worlds) 
     assert inside.wait(LONG_S)
     world.device("USBDuplex:1").notify("nsrt")
     world.advance(0.05)
-    assert not healthy.wait(0), "it cannot be asked now, which says nothing about it"
+    assert not healthy.wait(0), "a device that cannot be checked now is not lost"
     world.release_hung()
     assert starting.outcome() is None
     world.advance(0.05)
@@ -297,7 +297,7 @@ def test_a_getter_that_hangs_is_abandoned_and_the_device_lost(coreaudio: Worlds)
     with pytest.raises(vc.DeviceLostError, match=lost):
         stream.wait(5)
     stream.close()
-    assert world.driver.kept_ioprocs == 0, "another thread stopped it"
+    assert world.driver.kept_ioprocs == 0, "the successor thread stopped the device"
     with vc.OutputStream(lambda block: None, driver=world.driver, device="Loopback") as other:
         world.advance(0.05)
         other.abort()
@@ -328,7 +328,9 @@ class Late:
     def comes_back(self) -> None:
         self.world.release_hung()
         until(lambda: not self.old.is_alive())
-        assert self.world.counter("hal_calls") == self.calls, "it was called meanwhile"
+        assert self.world.counter("hal_calls") == self.calls, (
+            "the successor called CoreAudio meanwhile"
+        )
         self.busy.open.set()
         assert self.other.outcome() == "done"
         assert self.world.driver.settle(LONG_S)
@@ -351,7 +353,7 @@ def test_an_opening_that_comes_back_late_calls_coreaudio_no_more(
     assert world.driver.open_streams == 0
     assert world.counter("live_listeners") == 0
     if what in ("uid ", "nsr#"):
-        assert world.driver.devices()[0].samplerate == 48_000, "it set a rate for nobody"
+        assert world.driver.devices()[0].samplerate == 48_000, "the abandoned opening set no rate"
 
 
 def test_a_start_that_fails_late_is_tidied_up_by_the_successor(coreaudio: Worlds) -> None:

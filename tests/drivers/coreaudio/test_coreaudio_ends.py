@@ -62,7 +62,7 @@ def test_a_start_that_hangs_is_given_up_and_undone_when_it_comes_back(
     assert "neither destroyed nor freed" in hung.value.__notes__[0]
     assert world.driver.kept_ioprocs == 1
     assert world.driver.abandoned_calls == ["AudioDeviceStart of 'Simulated Hung'"]
-    assert world.driver.devices(), "another thread took over"
+    assert world.driver.devices(), "a successor thread calls CoreAudio"
     stream.close()
     world.release_hung()
     assert world.driver.settle(10)

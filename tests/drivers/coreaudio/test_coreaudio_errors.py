@@ -78,7 +78,7 @@ def test_the_message_of_a_documented_code_explains_it_with_advice(text: str) -> 
     assert str(error).startswith(
         f"AudioDeviceStart gave '{text}' ({from_text(text)}) for 'Speakers': "
     )
-    assert ";" in str(error), "it says what can be done"
+    assert ";" in str(error), "the message has advice"
 
 
 @pytest.mark.parametrize("code", [-12345, 1, from_text("abcd")])
@@ -140,7 +140,7 @@ def test_a_failed_stop_is_reported_once_and_keeps_the_ioproc(
     assert "neither destroyed nor freed" in error.value.__notes__[0]
     seen = blocks
     world.advance(0.05)
-    assert blocks == seen, "no callback, whatever CoreAudio does"
+    assert blocks == seen, "no callback runs after the failed stop"
     stream.close()
     assert world.driver.kept_ioprocs == 1
     assert world.counter("fault_destroyed_running") == 0
@@ -202,7 +202,7 @@ def test_invalid_rates(coreaudio: Worlds, rate: float) -> None:
     world = coreaudio(3)
     found = world.driver.devices()[0]
     world.device("USBDuplex:1").override("nsrt", struct.pack("<d", rate))
-    assert world.driver.devices() == [], "nobody can say how it runs"
+    assert world.driver.devices() == [], "a device with an impossible rate is left out"
     with pytest.raises(vc.DriverError, match="'nsrt' of 'Simulated USB Duplex' has the value"):
         world.driver.open_stream(OpenRequest(found, (), (0, 1), None, None))
 

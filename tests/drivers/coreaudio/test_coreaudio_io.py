@@ -73,7 +73,9 @@ def test_devices_of_one_direction(coreaudio: Worlds, fixture: int, empty_list: i
         world.advance(0.1)
         stream.abort()
     assert len(keeper.times) > 5
-    assert keeper.times[0][1 if fixture == 20 else 3] is None, "no time without the direction"
+    assert keeper.times[0][1 if fixture == 20 else 3] is None, (
+        "a direction that the stream lacks has no times"
+    )
 
 
 # ---- channels ----------------------------------------------------------------------------------
@@ -304,7 +306,7 @@ def test_an_overload_is_an_event_with_the_frames_that_it_cost(
     xruns = [event for event in events if event.kind == "xrun"]
     assert [event.value for event in overloads] == [512 * lost_cycles]
     assert [event.value for event in xruns] == [512 * lost_cycles] * (lost_cycles > 0)
-    assert stream.statistics().lost_frames == 512 * lost_cycles, "counted once"
+    assert stream.statistics().lost_frames == 512 * lost_cycles, "the overload is counted once"
     assert stream.statistics().overloads == 1
     assert 3600e9 < overloads[0].host_ns < world.now_ns()
     assert stream.events() == [event for event in stream.events() if event.kind == "finished"]
@@ -458,6 +460,6 @@ def test_a_new_io_thread_with_the_number_of_the_last_one(coreaudio: Worlds, tmp_
     ioproc = stream._connection.driver_stream._ioproc  # type: ignore[union-attr]
     numbers = {run(_hal.ioproc_address(), ioproc.address, 3) for _ in range(5)}
     stream.close()
-    assert len(numbers) < 5, "no number came twice"
+    assert len(numbers) < 5, "no thread identifier was used again"
     assert len(bound) == 15
     assert all(bound)

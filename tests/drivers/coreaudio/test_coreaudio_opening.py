@@ -59,7 +59,7 @@ def test_the_last_stream_gives_back_the_rate_that_there_was(coreaudio: Worlds) -
     second = play_on(world)
     assert second.samplerate == 48_000
     first.close()
-    assert nominal(world) == 48_000, "another stream runs with it"
+    assert nominal(world) == 48_000, "the rate stays while another stream uses it"
     second.close()
     assert nominal(world) == 44_100
     with play_on(world) as third:

@@ -39,7 +39,7 @@ def test_a_file_is_heard_as_it_is(streams: str, rates: str, tmp_path: Path) -> N
     assert done.returncode == 0, done.stderr
     heard_source = as_source(heard_file)
     rate, heard = heard_source.samplerate, read_all(heard_source)
-    assert rate == int(rates.split(",")[0]), "as it was: the rate is the whole system's"
+    assert rate == int(rates.split(",")[0]), "the rate of the device is unchanged"
     assert heard.shape[1] == sum(map(int, streams.split(",")))
     assert np.array_equal(heard, read_all(converted(as_source(source), rate, heard.shape[1])))
     assert np.abs(heard).max() > 0.8

@@ -201,7 +201,7 @@ class Story:
             seams = sum(event.value for event in told if event.cause == "blocks")
             assert counted.lost_frames <= lost + missing + seams + sum(xruns[-1:])
         else:
-            assert counted.lost_frames == lost, "losses that nobody was told of, or that were none"
+            assert counted.lost_frames == lost, "the reported losses are not the real ones"
 
     def missing_input(self, player: Player, runs: int) -> int:
         """Returns the number of frames that were not recorded. Checks that there was no other
@@ -211,11 +211,13 @@ class Story:
             return 0
         sound = np.concatenate([frames for _, frames in player.input])
         codes = decode_input(sound)
-        assert codes.valid.all(), "frames that no device recorded"
+        assert codes.valid.all(), "the input has frames that no device recorded"
         assert (codes.serial == self.device.serial).all()
         assert (codes.stream == codes.stream[0]).all()
         assert (codes.channel == codes.channel[0]).all()
-        assert (codes.sample_time == codes.sample_time[:, :1]).all(), "channels apart"
+        assert (codes.sample_time == codes.sample_time[:, :1]).all(), (
+            "the channels have different frames"
+        )
         steps = (np.diff(codes.sample_time[:, 0]) - 1) % TURN
         ends = np.cumsum([len(frames) for _, frames in player.input])
         begun, missing = 0, 0
@@ -227,7 +229,7 @@ class Story:
                     told -= int(step)
                 else:
                     begun += 1  # each run counts sample times from the beginning
-        assert begun < max(1, runs), "frames are missing or repeated, and nothing was told"
+        assert begun < max(1, runs), "frames are missing or repeated without a report"
         return missing
 
     def jumps(self, first_run: int) -> int:

@@ -56,9 +56,9 @@ def test_a_replaced_session_is_closed_when_its_thread_returns(
 
     def hang() -> Session:
         hung()
-        assert thread.session is made[0], "also after others have taken over"
+        assert thread.session is made[0], "the abandoned call keeps its session"
         check_wanted()
-        raise AssertionError("it went on")
+        raise AssertionError("the abandoned call continued")
 
     with pytest.raises(vc.StreamTimeoutError):
         thread.call("hung", hang, SHORT_S)
