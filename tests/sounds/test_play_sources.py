@@ -1,0 +1,183 @@
+"""Playing sources that are slow, fail, are interrupted, truncated or very long."""
+
+from __future__ import annotations
+
+import struct
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import voicecoil as vc
+from coded import assert_coded, coded
+from rig import Rig, until
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.errors import FileTruncatedError
+from voicecoil.files import FileSink
+from voicecoil.sounds.mixing import close_outputs
+
+RATE = 48_000
+
+
+def write(path: Path, frames: NDArray[np.float32], samplerate: int = RATE) -> Path:
+    with FileSink(path, samplerate, frames.shape[1]) as sink:
+        sink.write(frames)
+    return path
+
+
+class _Coded:
+    """A source whose frames encode their numbers. It can wait for the test before a block."""
+
+    samplerate = RATE
+    channels = 2
+
+    def __init__(self, frames: int, gate_at: int | None = None) -> None:
+        self.frames: int | None = frames
+        self.position = 0
+        self.closed = False
+        self.gate = threading.Event()
+        self._gate_at = gate_at
+
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        assert self.frames is not None
+        if self._gate_at is not None:
+            if self.position >= self._gate_at:
+                assert self.gate.wait(20)
+            else:
+                max_frames = min(max_frames, self._gate_at - self.position)
+        block = coded(self.position, min(max_frames, self.frames - self.position), 2)
+        self.position += len(block)
+        return block
+
+    def seek(self, frame: int) -> None:
+        self.position = frame
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_a_long_file_comes_through_the_ring() -> None:
+    rig = Rig(frames=512)
+    playback = rig.play(_Coded(frames=600_000))
+    assert playback._reader is not None
+    assert playback._reader.ring.capacity < 600_000
+    rig.play_out(playback)
+    assert playback.wait(0)
+    assert playback.starved_frames == 0
+    assert_coded(rig.heard)
+    assert len(rig.heard) == 600_000
+
+
+def test_a_free_clock_waits_for_frames_to_be_read() -> None:
+    device = VirtualDevice("Free", clock="free")
+    device.capture()
+    playback = vc.play(_Coded(frames=600_000), driver=VirtualDriver([device]))
+    assert playback.wait(60)
+    close_outputs()
+    assert playback.starved_frames == 0
+    heard = device.heard()
+    first = int(np.flatnonzero(heard[:, 0])[0])  # the device ran before there was a sound
+    assert_coded(heard[first : first + 600_000])
+    assert not heard[first + 600_000 :].any()
+
+
+def test_a_source_that_is_read_too_slowly_is_silence_and_counted(rig: Rig) -> None:
+    # 9600 frames are read before the first frame is heard
+    source = _Coded(frames=20_000, gate_at=9_600)
+    playback = rig.play(source)
+    rig.step(150)
+    assert playback.starved_frames == 0
+    rig.step(3)
+    assert playback.starved_frames == 3 * 64
+    assert playback.playing
+    source.gate.set()
+    rig.play_out(playback)
+    assert playback.wait(5)
+    assert playback.position == 20_000
+    assert playback.starved_frames == 3 * 64
+    assert_coded(rig.heard[:9_600])
+    assert not rig.heard[9_600 : 9_600 + 192].any()
+    assert_coded(rig.heard[9_600 + 192 :], 9_600)
+    assert source.closed
+
+
+class _Broken(_Coded):
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        if self.position >= 12_000:
+            raise OSError("the disk is gone")
+        return super().read(min(max_frames, 1_000))
+
+
+def test_a_source_that_fails_is_heard_until_then(rig: Rig) -> None:
+    playback = rig.play(_Broken(frames=20_000))
+    rig.play_out(playback)
+    with pytest.raises(OSError, match="the disk is gone"):
+        playback.wait(5)
+    assert playback.wait(5), "once"
+    assert len(rig.heard) == 12_000
+    assert_coded(rig.heard)
+
+
+@pytest.mark.parametrize("block", [[[0.0, 0.0]], np.zeros((2, 9), np.float32), None])
+def test_an_unsuitable_block_of_a_source_is_named(rig: Rig, block: Any) -> None:
+    class Odd(_Coded):
+        def read(self, max_frames: int) -> Any:
+            return super().read(100) if self.position < 1000 else block
+
+    playback = rig.play(Odd(frames=20_000))
+    rig.play_out(playback)
+    with pytest.raises((vc.ArgumentError, vc.ArgumentTypeError), match=r"Odd\.read\(.* return"):
+        playback.wait(5)
+    assert_coded(rig.heard)
+    assert len(rig.heard) == 1000
+
+
+class _Interrupted(_Coded):
+    def read(self, max_frames: int) -> NDArray[np.float32]:
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_while_the_beginning_is_read_is_the_callers(rig: Rig) -> None:
+    source = _Interrupted(frames=20_000)
+    with pytest.raises(KeyboardInterrupt):
+        rig.play(source)
+    assert source.closed
+
+
+# less and more than what is read before the sound starts
+@pytest.mark.parametrize("frames", [500, 60_000])
+def test_a_truncated_file_is_played_as_far_as_it_goes(
+    rig: Rig, tmp_path: Path, frames: int
+) -> None:
+    path = write(tmp_path / "a.wav", coded(0, frames, 2))
+    data = path.read_bytes()
+    path.write_bytes(data[: -frames * 2])
+    playback = rig.play(path)
+    rig.play_out(playback)
+    with pytest.raises(FileTruncatedError, match="truncated"):
+        playback.wait(5)
+    assert_coded(rig.heard)
+    assert frames * 0.7 < len(rig.heard) < frames * 0.8
+
+
+def test_a_two_hour_file_starts_at_once_in_constant_memory(rig: Rig, tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    frames = 2 * 3600 * RATE
+    size = frames * 4
+    with path.open("wb") as file:  # a sparse file, which takes no room on the disk
+        file.write(b"RIFF" + struct.pack("<I", 36 + size) + b"WAVEfmt ")
+        file.write(struct.pack("<IHHIIHH", 16, 1, 2, RATE, RATE * 4, 4, 16))
+        file.write(b"data" + struct.pack("<I", size) + struct.pack("<hh", 16384, -16384))
+        file.truncate(44 + size)
+    playback = rig.play(path)
+    ring = playback._reader.ring  # type: ignore[union-attr]
+    assert playback.frames == frames
+    rig.step(1)
+    assert rig.heard[0].tolist() == [0.5, -0.5]
+    until(lambda: ring.writable == 0)
+    assert ring.total_written <= ring.capacity + 64
+    playback.stop(0)
+    rig.play_out(playback)
