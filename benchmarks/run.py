@@ -61,6 +61,11 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
             name = f"Python callback that takes block.output, {arrays}"
             name += ", zero_copy" if zero_copy else ""
             rows.append(at_most(f"{name}, over the native one", cost, 0.35, "us", 3))
+    float32 = blocks.python(effort.seconds)
+    for dtype in ("int16", "int32", "uint8"):
+        cost = blocks.python(effort.seconds, dtype=dtype) - float32
+        limit = 0.1 if dtype == "int16" else 0.2
+        rows.append(at_most(f"output in {dtype}, over float32", cost, limit, "us", 3))
     for zero_copy in (False, True) if sys.version_info >= (3, 12) else ():
         cost = blocks.isolated(effort.seconds, zero_copy=zero_copy) - native
         name = "the same in an isolated interpreter" + (", zero_copy" if zero_copy else "")

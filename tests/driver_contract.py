@@ -210,6 +210,25 @@ class DriverContract:
             else:
                 assert not heard[:, place].any()
 
+    def test_int16_is_played_exactly(self, rig: Rig) -> None:
+        position = 0
+
+        def callback(block: vc.Block) -> None:
+            nonlocal position
+            frame = np.arange(position, position + block.frames)
+            block.output[:] = (frame % 32_767 + 1)[:, None]
+            position += block.frames
+
+        with self.open_output(rig, callback, dtype="int16") as stream:
+            rig.advance(20)
+            self.end(rig, stream)
+        heard = rig.heard()
+        begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
+        heard = heard[begin:]
+        wanted = (np.arange(len(heard)) % 32_767 + 1) / np.float32(32_768)
+        assert len(heard) > 0
+        assert np.array_equal(heard, np.stack([wanted, wanted], axis=1))
+
     # ---- time ----
 
     def test_times_go_on_by_the_frames_of_each_block(self, rig: Rig) -> None:

@@ -39,6 +39,7 @@ cdef class PythonCode(Code):
     """A Python callable, called through the bridge."""
 
     cdef vc_bridge *bridge
+    cdef uint64_t clipped  # of a bridge that was freed
     cdef object block, types  # the bridge borrows these and `given`, so they must stay alive
 
     def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types,
@@ -78,6 +79,12 @@ cdef class PythonCode(Code):
             return b"", b""
         vc_bridge_timings(self.bridge, waits, runs)
         return (<char *>waits)[:sizeof(waits)], (<char *>runs)[:sizeof(runs)]
+
+    @property
+    def clipped_samples(self):
+        """Samples that the conversion to the callback's sample type has clipped."""
+        with cython.critical_section(self):
+            return self.clipped if self.bridge == NULL else vc_bridge_clipped(self.bridge)
 
     @cython.critical_section
     def shut(self):
@@ -146,6 +153,8 @@ cdef class IsolatedCode(PythonCode):
     def end(self):
         """[keeper] Ends the interpreter. Call it when no cycle runs or will run."""
         with cython.critical_section(self):  # other threads may be reading self.bridge
+            if self.bridge != NULL:
+                self.clipped = vc_bridge_clipped(self.bridge)
             self.bridge = NULL
             self.process = NULL
         vc_isolated_code_end(&self.isolated)

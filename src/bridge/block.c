@@ -115,9 +115,10 @@ static int block_set_output(PyObject *self, PyObject *value, void *unused) {
 
 static PyGetSetDef block_getset[] = {
     {"input", block_input, NULL,
-     "Input: float32, shape (frames, channels), read-only; None for an output stream.", NULL},
+     "Input: the stream's dtype, shape (frames, channels), read-only; None for an output stream.",
+     NULL},
     {"output", block_output, block_set_output,
-     "Output: float32, shape (frames, channels), -1..1, silent on entry; None for an input "
+     "Output: the stream's dtype, shape (frames, channels), silent on entry; None for an input "
      "stream.",
      NULL},
     {"frames", block_frames, NULL, "Frames in this block.", NULL},
@@ -204,12 +205,13 @@ static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags) {
         return -1;
     }
     view->obj = Py_NewRef(self);
-    view->buf = memory->data;
-    view->itemsize = sizeof(float);
+    static char *const letters[] = {"f", "h", "i", "B"}; /* by vc_format */
+    view->buf = memory->samples;
+    view->itemsize = (Py_ssize_t)vc_format_bytes(memory->format);
     view->len = memory->shape[0] * memory->shape[1] * view->itemsize;
     view->readonly = memory->readonly;
     view->ndim = 2;
-    view->format = (flags & PyBUF_FORMAT) ? "f" : NULL;
+    view->format = (flags & PyBUF_FORMAT) ? letters[memory->format] : NULL;
     view->shape = (flags & PyBUF_ND) ? memory->shape : NULL;
     view->strides = (flags & PyBUF_STRIDES) == PyBUF_STRIDES ? memory->strides : NULL;
     view->suboffsets = NULL;
@@ -218,7 +220,11 @@ static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags) {
 }
 
 static void memory_dealloc(PyObject *self) {
-    vc_memory_free(((vc_py_memory *)self)->data);
+    vc_py_memory *memory = (vc_py_memory *)self;
+    if (memory->samples != memory->data) {
+        vc_memory_free(memory->samples);
+    }
+    vc_memory_free(memory->data);
     plain_dealloc(self);
 }
 
@@ -270,8 +276,12 @@ static PyObject *numbers_of(block_state *state) {
 static PyObject *new_memory(PyObject *module, PyObject *arguments) {
     block_state *state = PyModule_GetState(module);
     unsigned int frames, channels;
-    int readonly;
-    if (!PyArg_ParseTuple(arguments, "IIp", &frames, &channels, &readonly)) {
+    int readonly, format = VC_FORMAT_FLOAT32;
+    if (!PyArg_ParseTuple(arguments, "IIp|i", &frames, &channels, &readonly, &format)) {
+        return NULL;
+    }
+    if (format < VC_FORMAT_FLOAT32 || format > VC_FORMAT_UINT8) {
+        PyErr_SetString(PyExc_ValueError, "no such format of samples");
         return NULL;
     }
     vc_py_memory *memory = PyObject_New(vc_py_memory, state->memory);
@@ -281,10 +291,15 @@ static PyObject *new_memory(PyObject *module, PyObject *arguments) {
     memory->data = vc_memory_new((size_t)frames * channels + 1, sizeof(float));
     memory->shape[0] = (Py_ssize_t)frames;
     memory->shape[1] = (Py_ssize_t)channels;
-    memory->strides[0] = (Py_ssize_t)(channels * sizeof(float));
-    memory->strides[1] = sizeof(float);
+    memory->format = (vc_format)format;
+    const size_t bytes = vc_format_bytes(memory->format);
+    memory->samples = format == VC_FORMAT_FLOAT32
+                          ? memory->data
+                          : vc_memory_new((size_t)frames * channels + 1, bytes);
+    memory->strides[0] = (Py_ssize_t)(channels * bytes);
+    memory->strides[1] = (Py_ssize_t)bytes;
     memory->readonly = readonly;
-    if (memory->data == NULL) {
+    if (memory->data == NULL || memory->samples == NULL) {
         Py_DECREF(memory);
         return PyErr_NoMemory();
     }
@@ -338,7 +353,7 @@ static PyObject *new_values(PyObject *module, PyObject *arguments) {
 
 static PyMethodDef module_methods[] = {
     {"memory", new_memory, METH_VARARGS,
-     "memory(frames, channels, readonly): memory for one direction of a block, zeroed."},
+     "memory(frames, channels, readonly, format=0): memory for one direction of a block, zeroed."},
     {"block", new_block, METH_VARARGS,
      "block(input, output, samplerate_hz, parameters, results): a Block of views of that memory."},
     {"values", new_values, METH_VARARGS,

@@ -7,6 +7,7 @@
 
 #include <Python.h>
 
+#include "formats.h"
 #include "voicecoil.h"
 
 #if PY_VERSION_HEX < 0x030D0000
@@ -76,10 +77,13 @@ static inline void vc_py_store_time(vc_time *to, const vc_time *from) {
     vc_py_store(&to->valid, from->valid);
 }
 
-/* Memory for one direction of a block: float32, shape (frames, channels). It exports the buffer
- * protocol, so it lives as long as any view of it. */
+/* Memory for one direction of a block, shape (frames, channels): the engine's or the lead's floats,
+ * and the samples that the views show. It exports the latter by the buffer protocol, so it lives as
+ * long as any view of it. */
 typedef struct vc_py_memory {
     PyObject_HEAD float *data;
+    void *samples; /* `data` if the format is float32 */
+    vc_format format;
     Py_ssize_t shape[2];
     Py_ssize_t strides[2];
     int readonly;
@@ -138,12 +142,14 @@ typedef struct vc_view {
     int *flags;          /* array: flags of contiguity; NULL: a memoryview */
     PyObject *guard;     /* memoryview: the object that its slices refer to; NULL: an array */
     Py_ssize_t object_references, guard_references;
+    vc_format format;
+    Py_ssize_t item_bytes;
     char *own_data;
     Py_ssize_t own_frames, own_strides[2];
 } vc_view;
 
-/* Returns -1 with TypeError if `object` is neither a two-dimensional float32 array nor memoryview.
- */
+/* Returns -1 with TypeError if `object` is neither a two-dimensional array nor a memoryview, of a
+ * vc_format. */
 int vc_view_init(vc_view *view, PyObject *object);
 /* Returns 0 if the shape of the array itself was changed, so that its dimensions are elsewhere in
  * memory.
@@ -152,6 +158,12 @@ int vc_view_intact(const vc_view *view);
 /* Points an intact view to a block's memory, without an allocation. */
 void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
 void vc_view_point_home(vc_view *view);
+/* Before a call: shows that many frames in the view's own memory, if its format is not float32.
+ * Copies and converts the block's input to it, or silences it for output. Returns the number of
+ * clipped samples. [IO] */
+size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool input);
+/* After a call: converts what the view shows to the block's output. [IO] */
+void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames);
 /* Whether anything but the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);
 

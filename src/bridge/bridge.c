@@ -26,6 +26,8 @@ struct vc_bridge {
     vc_preempt preempt; /* used by the entry, if vc_bridge_preempt was called */
     vc_histogram waits, runs;
 
+    _Atomic uint64_t clipped; /* samples that a conversion to the callback's format has clipped */
+
     _Atomic(PyObject *) exception; /* the exception that ended the stream */
 };
 
@@ -233,6 +235,11 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
         }
         vc_view_point(&bridge->input, &block->input, block->frames);
         vc_view_point(&bridge->output, &block->output, block->frames);
+        size_t clipped = vc_view_begin(&bridge->input, &block->input, block->frames, true);
+        if (clipped > 0) {
+            atomic_fetch_add_explicit(&bridge->clipped, clipped, memory_order_relaxed);
+        }
+        vc_view_begin(&bridge->output, &block->output, block->frames, false);
         return true;
     }
     PyErr_SetString(bridge->types.result,
@@ -273,6 +280,9 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
         vc_forks_end_child(bridge->callable);
     }
     bool raised = answer < 0;
+    if (!raised) {
+        vc_view_end(&bridge->output, &block->output, block->frames);
+    }
     if (bridge->zero_copy) {
         answer = raised || check_escape(bridge) < 0 ? VC_ERROR : answer;
         vc_view_point_home(&bridge->input);
@@ -355,6 +365,10 @@ void vc_bridge_preempt(vc_bridge *bridge) {
 void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) {
     vc_histogram_read(&bridge->waits, waits);
     vc_histogram_read(&bridge->runs, runs);
+}
+
+uint64_t vc_bridge_clipped(const vc_bridge *bridge) {
+    return atomic_load_explicit(&bridge->clipped, memory_order_relaxed);
 }
 
 void vc_bridge_close(vc_bridge *bridge) {

@@ -50,6 +50,8 @@ void vc_bridge_preempt(vc_bridge *bridge);
 /* Histograms of the waits for the GIL and of the run times, if the clock is real. Each array has
  * VC_HISTOGRAM_BUCKETS. [any] */
 void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs) VC_REALTIME;
+/* Samples that the conversion to the views' format has clipped. [any] */
+uint64_t vc_bridge_clipped(const vc_bridge *bridge) VC_REALTIME;
 /* After this, the bridge does not enter Python again. A call may still be running. The driver's
  * stop waits for it. [control] */
 void vc_bridge_close(vc_bridge *bridge);

@@ -48,6 +48,34 @@ static int check_array(PyObject *object) {
     return good ? 0 : -1;
 }
 
+/* The format of samples with that letter of the buffer protocol, or with that NumPy type. Returns
+ * -1 with TypeError for any other. */
+static int set_format(vc_view *view, const char *text) {
+    static const struct {
+        const char *text;
+        vc_format format;
+    } known[] = {{"f", VC_FORMAT_FLOAT32}, {"h", VC_FORMAT_INT16},     {"i", VC_FORMAT_INT32},
+                 {"B", VC_FORMAT_UINT8},   {"<f4", VC_FORMAT_FLOAT32}, {"<i2", VC_FORMAT_INT16},
+                 {"<i4", VC_FORMAT_INT32}, {"|u1", VC_FORMAT_UINT8}};
+    for (size_t i = 0; text != NULL && i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].text, text) == 0) {
+            view->format = known[i].format;
+            view->item_bytes = (Py_ssize_t)vc_format_bytes(view->format);
+            return 0;
+        }
+    }
+    PyErr_SetString(PyExc_TypeError, "a block's view has samples of an unknown type");
+    return -1;
+}
+
+static int set_format_of_array(vc_view *view, PyObject *array) {
+    PyObject *interface = PyObject_GetAttrString(array, "__array_interface__");
+    PyObject *type = interface ? PyDict_GetItemString(interface, "typestr") : NULL;
+    int done = type == NULL ? -1 : set_format(view, PyUnicode_AsUTF8(type));
+    Py_XDECREF(interface);
+    return done;
+}
+
 int vc_view_init(vc_view *view, PyObject *object) {
     memset(view, 0, sizeof *view);
     if (object == Py_None) {
@@ -59,6 +87,9 @@ int vc_view_init(vc_view *view, PyObject *object) {
             PyErr_SetString(PyExc_TypeError, "a block's memoryview has two dimensions");
             return -1;
         }
+        if (set_format(view, buffer->format) < 0) {
+            return -1;
+        }
         view->data = (char **)&buffer->buf;
         view->shape = buffer->shape;
         view->strides = buffer->strides;
@@ -66,7 +97,7 @@ int vc_view_init(vc_view *view, PyObject *object) {
         view->guard = (PyObject *)((PyMemoryViewObject *)object)->mbuf;
         view->guard_references = Py_REFCNT(view->guard);
     } else {
-        if (check_array(object) < 0) {
+        if (check_array(object) < 0 || set_format_of_array(view, object) < 0) {
             return -1;
         }
         array_head *array = (array_head *)object;
@@ -91,12 +122,12 @@ static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
     view->strides[0] = frame_bytes;
     view->strides[1] = channel_bytes;
     if (view->length != NULL) {
-        *view->length = frames * view->shape[1] * (Py_ssize_t)sizeof(float);
+        *view->length = frames * view->shape[1] * view->item_bytes;
     }
     if (view->flags != NULL) {
         /* A missing flag costs NumPy a fast path. A wrong flag would give wrong sound. */
-        int packed = channel_bytes == (Py_ssize_t)sizeof(float) &&
-                     frame_bytes == view->shape[1] * (Py_ssize_t)sizeof(float);
+        int packed =
+            channel_bytes == view->item_bytes && frame_bytes == view->shape[1] * view->item_bytes;
         int flags = *view->flags & ~(ARRAY_C_CONTIGUOUS | ARRAY_F_CONTIGUOUS);
         *view->flags = flags | (packed ? ARRAY_C_CONTIGUOUS : 0) |
                        (packed && view->shape[1] == 1 ? ARRAY_F_CONTIGUOUS : 0);
@@ -111,7 +142,7 @@ int vc_view_intact(const vc_view *view) {
 }
 
 void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
-    if (view->object == NULL) {
+    if (view->object == NULL || view->format != VC_FORMAT_FLOAT32) {
         return;
     }
     Py_ssize_t frame_bytes = audio->frame_stride * (Py_ssize_t)sizeof(float);
@@ -129,6 +160,31 @@ void vc_view_point_home(vc_view *view) {
     } else if (view->object != NULL) {
         *view->data = view->own_data;
         set_shape(view, view->own_frames, view->own_strides[0], view->own_strides[1]);
+    }
+}
+
+static size_t samples_of(const vc_audio *audio, uint32_t frames) {
+    return (size_t)frames * audio->channels;
+}
+
+size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool input) {
+    if (view->object == NULL || view->format == VC_FORMAT_FLOAT32) {
+        return 0;
+    }
+    if (view->shape[0] != (Py_ssize_t)frames) {
+        set_shape(view, (Py_ssize_t)frames, view->strides[0], view->strides[1]);
+    }
+    if (input) {
+        return vc_format_from_float(view->own_data, view->format, audio->data,
+                                    samples_of(audio, frames));
+    }
+    vc_format_silence(view->own_data, view->format, samples_of(audio, frames));
+    return 0;
+}
+
+void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames) {
+    if (view->object != NULL && view->format != VC_FORMAT_FLOAT32) {
+        vc_format_to_float(audio->data, view->own_data, view->format, samples_of(audio, frames));
     }
 }
 

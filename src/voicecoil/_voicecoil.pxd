@@ -207,6 +207,7 @@ cdef extern from "bridge.h":
     void vc_bridge_reap(vc_bridge *bridge)
     void vc_bridge_preempt(vc_bridge *bridge)
     void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
+    uint64_t vc_bridge_clipped(const vc_bridge *bridge)
     c_bool vc_bridge_inside(const void *bridge) noexcept nogil
     void vc_bridge_stay(vc_bridge *bridge)
     void vc_bridge_rest(void *user) noexcept nogil

@@ -111,6 +111,9 @@ class Statistics:
         on audio systems that do not report overloads.
     nonfinite_samples : int
         NaN and infinite samples from the callback. They are played as silence.
+    clipped_samples : int
+        Samples beyond full scale that were clipped when an input block was converted to the
+        stream's `dtype`. Always 0 for float32.
     copied_blocks : int
         Blocks of a ``zero_copy`` stream that had to be copied.
     lost_events : int
@@ -144,6 +147,7 @@ class Statistics:
     late_cycles: int
     overloads: int
     nonfinite_samples: int
+    clipped_samples: int
     copied_blocks: int
     lost_events: int
     load: float
@@ -164,10 +168,14 @@ def read_statistics(
     for name in ("output_time", "input_time"):
         raw.pop(name)
     busy_ns, busy_max_ns = raw.pop("busy_ns"), raw.pop("busy_max_ns")
-    waits, runs = code.timings() if isinstance(code, _core.PythonCode) else (b"", b"")
+    waits, runs, clipped = b"", b"", 0
+    if isinstance(code, _core.PythonCode):
+        waits, runs = code.timings()
+        clipped = code.clipped_samples
     return Statistics(
         **raw,
         overloads=overloads,
+        clipped_samples=clipped,
         busy_s=busy_ns / 1e9,
         busy_max_s=busy_max_ns / 1e9,
         gil_wait=Histogram(waits),

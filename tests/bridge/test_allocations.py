@@ -51,6 +51,12 @@ def test_none_ahead_of_the_device(arrays: str) -> None:
     assert allocations(BLOCKS // 5, "read", {}, arrays=arrays, latency="safe") == 0
 
 
+@pytest.mark.parametrize("latency", ["low", "safe"])
+@pytest.mark.parametrize("dtype", ["int16", "int32", "uint8"])
+def test_none_with_another_type_of_samples(dtype: str, latency: str) -> None:
+    assert allocations(BLOCKS // 10, "read", {}, dtype=dtype, latency=latency) == 0
+
+
 def test_none_for_a_bound_method() -> None:
     assert allocations(BLOCKS, "method", {}, latency="low") == 0
 

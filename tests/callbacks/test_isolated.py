@@ -114,6 +114,26 @@ def test_a_block_in_an_isolated_callable() -> None:
 
 
 @needs_3_12
+def test_int16_in_an_isolated_callable() -> None:
+    virtual, driver = device()
+    with vc.Stream(
+        "isolated_callables:half_of_int16",
+        isolated=True,
+        driver=driver,
+        dtype="int16",
+        results={"format": bytes(8)},
+    ) as stream:
+        virtual.step(2)
+        stream.abort()
+        assert stream.results.format.decode() == "h h 2"
+        assert stream.statistics().clipped_samples == 0
+    assert stream.statistics().clipped_samples == 0  # its interpreter has ended
+    heard = virtual.heard()
+    assert len(heard) == 128
+    assert (heard == 0.5).all()
+
+
+@needs_3_12
 def test_each_stream_has_modules_of_its_own() -> None:
     virtual, driver = device()
     one, two = (opened("count", driver, results={"blocks": 0}) for _ in range(2))

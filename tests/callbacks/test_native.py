@@ -212,6 +212,12 @@ class TestNumba:
                 vc.NativeCallback(compiled)
 
 
+def test_a_native_callback_works_with_float32(library: ctypes.CDLL, driver: VirtualDriver) -> None:
+    callback = vc.NativeCallback(function(library))
+    with pytest.raises(vc.ArgumentError, match="native callback works with float32: leave dtype"):
+        vc.OutputStream(callback, driver=driver, dtype="int16")
+
+
 # ---- parameters and exchange -------------------------------------------------------------------
 
 

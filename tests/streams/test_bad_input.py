@@ -99,6 +99,11 @@ bad("record a channel", lambda: record(channels=[2]), VALUE, "channels 0 to 1")
 bad("render twice", lambda: render(channels=[1, 1]), VALUE, "each can be used once")
 bad("render nothing", lambda: render(channels=[]), VALUE, "channels 0 to 0")
 bad("render too high", lambda: render(channels=[1024]), VALUE, "1 to 1024")
+for value in ("int24", "float64", np.float64, "", "x"):
+    bad(f"dtype {value!r}", lambda v=value: out(dtype=v), VALUE, '"float32", "int16", "int32"')
+for value in (None, 16, ["int16"]):
+    bad(f"dtype {value!r}", lambda v=value: out(dtype=v), TYPE, '"float32", "int16", "int32"')
+bad("lent int16", lambda: out(dtype="int16", zero_copy=True, latency="low"), VALUE, "is float32")
 bad("three directions", lambda: duplex(channels=(1, 1, 1)), VALUE, r"pair \(input, output\)")
 bad("one input too many", lambda: duplex(input_channels=3), VALUE, "has 2 input channels")
 for value in (0, -1, 1025, 10**9):

@@ -289,6 +289,8 @@ class IsolatedCode(_core.IsolatedCode):
         True if the block's views refer to the device's memory.
     parameters, results : Record or None
         Values passed to the callback and values returned by it.
+    sample_format : int
+        The vc_format of the block's samples.
     """
 
     def __init__(
@@ -300,6 +302,7 @@ class IsolatedCode(_core.IsolatedCode):
         zero_copy: bool,
         parameters: Record | None,
         results: Record | None,
+        sample_format: int = 0,
     ) -> None:
         super().__init__(name)
         # Keeps the mailboxes alive, because the isolated interpreter has only their addresses.
@@ -309,6 +312,7 @@ class IsolatedCode(_core.IsolatedCode):
             "output": outputs,
             "samplerate": float(samplerate),
             "zero_copy": bool(zero_copy),
+            "format": sample_format,
             "parameters": parameters and parameters.for_another_interpreter(),
             "results": results and results.for_another_interpreter(),
         }

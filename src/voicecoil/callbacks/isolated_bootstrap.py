@@ -54,7 +54,10 @@ def _parts_of_stream(found: Any, wanted: dict[str, Any] | None) -> tuple[Any, ..
     """Return the objects that `isolated_code.c` expects for a stream; None for a gate."""
     if wanted is None:
         return None
-    memories = [_memory(wanted["input"], True), _memory(wanted["output"], False)]
+    memories = [
+        _memory(wanted["input"], True, wanted["format"]),
+        _memory(wanted["output"], False, wanted["format"]),
+    ]
     block = _block.block(
         memories[0] and memoryview(memories[0]),
         memories[1] and memoryview(memories[1]),
@@ -66,8 +69,10 @@ def _parts_of_stream(found: Any, wanted: dict[str, Any] | None) -> tuple[Any, ..
     return (found, block, *memories, wanted["zero_copy"], *types)
 
 
-def _memory(shape: tuple[int, int] | None, readonly: bool) -> _block.BlockMemory | None:
-    return None if shape is None else _block.memory(*shape, readonly)
+def _memory(
+    shape: tuple[int, int] | None, readonly: bool, sample_format: int
+) -> _block.BlockMemory | None:
+    return None if shape is None else _block.memory(*shape, readonly, sample_format)
 
 
 def _side(wanted: tuple[Any, bytes, int] | None, writes: bool) -> _block.Values | None:

@@ -20,6 +20,7 @@ from voicecoil.drivers.protocol import (
 )
 from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.sample_types import format_number
 from voicecoil.streams.channel_map import channels_of
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
@@ -155,10 +156,12 @@ def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
             request.zero_copy,
             request.parameters,
             request.results,
+            format_number(request.dtype),
         )
+    form = format_number(request.dtype)
     memories = (
-        _block.memory(*plan.input_shape, True) if plan.input_shape else None,
-        _block.memory(*plan.output_shape, False) if plan.output_shape else None,
+        _block.memory(*plan.input_shape, True, form) if plan.input_shape else None,
+        _block.memory(*plan.output_shape, False, form) if plan.output_shape else None,
     )
     return _core.PythonCode(
         source,

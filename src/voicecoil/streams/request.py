@@ -21,6 +21,7 @@ from voicecoil.callbacks.native import NativeCallback, as_native, check_native
 from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.streams.channel_map import ChannelRequest
 from voicecoil.streams.lead import LatencyMode, check_latency_mode
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
@@ -64,6 +65,7 @@ class StreamRequest:
     latency_mode : LatencyMode
     zero_copy, meter : bool
     arrays : {"numpy", "memoryview"}
+    dtype : {"float32", "int16", "int32", "uint8"}
     on_device_lost : {"stop", "wait", "default"}
     parameters, results : Record or None
     name : str
@@ -82,6 +84,7 @@ class StreamRequest:
     zero_copy: bool
     meter: bool
     arrays: Arrays
+    dtype: SampleType
     on_device_lost: OnDeviceLost
     parameters: Record | None
     results: Record | None
@@ -105,6 +108,7 @@ def check_request(
     latency: LatencyMode,
     zero_copy: bool,
     arrays: Arrays,
+    dtype: Any,
     meter: bool,
     on_device_lost: OnDeviceLost,
     isolated: bool,
@@ -138,6 +142,8 @@ def check_request(
         Record("parameters", parameters, True) if parameters else None,
         Record("results", results, False) if results else None,
     )
+    sample_type = check_dtype(dtype)
+    _check_conversion(sample_type, kind, zero_copy)
     check_latency_mode(latency_mode, kind != "python", zero_copy)
     request = StreamRequest(
         kind=kind,
@@ -150,6 +156,7 @@ def check_request(
         zero_copy=bool(zero_copy),
         meter=bool(meter) or kind == "internal",
         arrays="memoryview" if kind == "isolated" else arrays,
+        dtype=sample_type,
         on_device_lost=check_on_device_lost(on_device_lost),
         parameters=records[0],
         results=records[1],
@@ -157,6 +164,23 @@ def check_request(
         connect=bool(connect),
     )
     return request, source
+
+
+def _check_conversion(dtype: SampleType, kind: Kind, zero_copy: Any) -> None:
+    """Refuse a sample type where samples are not converted."""
+    if dtype == "float32":
+        return
+    if kind in ("native", "internal"):
+        code = "a native callback" if kind == "native" else "a mixer"
+        raise ArgumentError(
+            f'dtype="{dtype}"; {code} works with float32: leave dtype out, or give a Python '
+            "callback"
+        )
+    if zero_copy:
+        raise ArgumentError(
+            f'dtype="{dtype}" with zero_copy=True; the device\'s own memory is float32: leave one '
+            "of them out"
+        )
 
 
 def _check_callback(callback: Any, isolated: bool) -> tuple[Kind, CodeSource]:

@@ -61,6 +61,11 @@ class OutputStream(StreamBase):
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
+        scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
+        libsndfile does it; those of the input that are beyond full scale are clipped and counted
+        (``statistics().clipped_samples``). Native callbacks work with float32.
     meter : bool
         Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
@@ -113,6 +118,7 @@ class OutputStream(StreamBase):
         latency: LatencyMode = "safe",
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
+        dtype: Any = "float32",
         meter: bool = False,
         on_device_lost: OnDeviceLost = "stop",
         isolated: bool = False,
@@ -131,6 +137,7 @@ class OutputStream(StreamBase):
             latency=latency,
             zero_copy=zero_copy,
             arrays=arrays,
+            dtype=dtype,
             meter=meter,
             on_device_lost=on_device_lost,
             isolated=isolated,
@@ -199,6 +206,11 @@ class InputStream(StreamBase):
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
+        scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
+        libsndfile does it; those of the input that are beyond full scale are clipped and counted
+        (``statistics().clipped_samples``). Native callbacks work with float32.
     meter : bool
         Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
@@ -251,6 +263,7 @@ class InputStream(StreamBase):
         latency: LatencyMode = "safe",
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
+        dtype: Any = "float32",
         meter: bool = False,
         on_device_lost: OnDeviceLost = "stop",
         isolated: bool = False,
@@ -269,6 +282,7 @@ class InputStream(StreamBase):
             latency=latency,
             zero_copy=zero_copy,
             arrays=arrays,
+            dtype=dtype,
             meter=meter,
             on_device_lost=on_device_lost,
             isolated=isolated,
@@ -345,6 +359,11 @@ class Stream(StreamBase):
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
         The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
+        scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
+        libsndfile does it; those of the input that are beyond full scale are clipped and counted
+        (``statistics().clipped_samples``). Native callbacks work with float32.
     meter : bool
         Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
@@ -399,6 +418,7 @@ class Stream(StreamBase):
         latency: LatencyMode = "safe",
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
+        dtype: Any = "float32",
         meter: bool = False,
         on_device_lost: OnDeviceLost = "stop",
         isolated: bool = False,
@@ -417,6 +437,7 @@ class Stream(StreamBase):
             latency=latency,
             zero_copy=zero_copy,
             arrays=arrays,
+            dtype=dtype,
             meter=meter,
             on_device_lost=on_device_lost,
             isolated=isolated,

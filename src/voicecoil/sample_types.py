@@ -1,0 +1,38 @@
+"""Types of the samples that a Python callback gets and makes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args
+
+from voicecoil.arguments import shown
+from voicecoil.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["SampleType", "check_dtype", "format_number"]
+
+SampleType = Literal["float32", "int16", "int32", "uint8"]
+_POSSIBLE: tuple[SampleType, ...] = get_args(SampleType)  # in the order of vc_format
+
+
+def check_dtype(dtype: Any) -> SampleType:
+    """Return the name of a sample type that is given by name, as a NumPy type or as a dtype.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such type for samples.
+    ArgumentTypeError
+        It is no type.
+    """
+    name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
+    if name is None and isinstance(dtype, type):
+        name = dtype.__name__
+    for possible in _POSSIBLE:
+        if name == possible:
+            return possible
+    kind = ArgumentError if isinstance(name, str) else ArgumentTypeError
+    raise kind(f"dtype={shown(dtype)}; possible are " + ", ".join(f'"{one}"' for one in _POSSIBLE))
+
+
+def format_number(dtype: SampleType) -> int:
+    """The vc_format of that sample type."""
+    return _POSSIBLE.index(dtype)
