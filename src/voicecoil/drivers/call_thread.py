@@ -75,14 +75,14 @@ class _Job:
         self.undo = undo
         self.unheard = unheard  # no caller waits for it, so its error is reported
         self.session: Session | None = None
-        self.deadline: float | None = None  # None: it has not begun
+        self.deadline: float | None = None  # None: the call has not begun
         self.abandoned = False
-        self.replaced = False  # it hung: another thread makes the calls
+        self.replaced = False  # the call hung, so that another thread makes the next calls
         self.done = False
-        self.settled = False  # nothing of it is left to undo
+        self.settled = False  # the call has no effect that must be undone
         self.result: Any = None
         self.error: BaseException | None = None
-        self.refused: BaseException | None = None  # why there is no session for it
+        self.refused: BaseException | None = None  # the reason if no session could be made for it
 
 
 class Session(Protocol):
@@ -234,7 +234,7 @@ class CallThread:
         """
         self._unsettled.add(job)
         job.abandoned = True
-        if job.settled or (job.done and job.error is not None):  # its end came first
+        if job.settled or (job.done and job.error is not None):  # it ended before the interruption
             self._unsettled.discard(job)
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
@@ -260,7 +260,7 @@ class CallThread:
                 self._wake()  # tries again, because the system gave no thread
             now, ahead = time.monotonic(), self._current
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
-                self._replace()  # its own caller does not, if its wait was interrupted
+                self._replace()  # the caller of that job does not, if its wait was interrupted
             elif now >= until:
                 which = f"{ahead.name!r}, which has not returned" if ahead else "other calls"
                 what = (
@@ -381,7 +381,9 @@ class CallThread:
             if self._session is None and self._make_session is not None:
                 try:
                     self._session = self._make_session()
-                except BaseException as error:  # the thread must go on; the job's caller gets it
+                except (
+                    BaseException
+                ) as error:  # the caller of the job gets it, and this thread continues
                     job.refused = error
             job.session = self._session
             self._changed.notify_all()

@@ -99,7 +99,7 @@ class Reader:
                     self._source.close()
 
     def _is_in_child(self) -> bool:
-        """Whether the source has forked, on this thread, and this is the child: the thread ends."""
+        """Whether this is the child of a fork by the source on this thread, which then ends."""
         return exit_and_fork.forked(self._generation)
 
     def end(self) -> None:

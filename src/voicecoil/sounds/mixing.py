@@ -44,7 +44,7 @@ class Output:
         self._name = name
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
-        self._holds = 1  # that of the creator
+        self._holds = 1  # the hold of the creator
         self._quiet_since: int | None = None  # the mixer's frame at which the last sound ended
         self._ended_away = 0  # number of sounds that were stopped since the device was lost
         self.stream = OutputStream(

@@ -65,7 +65,7 @@ class Recording(Unique):
             try:
                 stream.close()
             finally:
-                if writer is not None and writer.thread.is_alive():  # after Ctrl-C
+                if writer is not None and writer.thread.is_alive():  # Ctrl-C interrupted the start
                     writer.end()  # the thread completes the file
                 elif sink is not None:
                     sink.discard()

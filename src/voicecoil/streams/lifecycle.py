@@ -84,10 +84,10 @@ class StreamConnection:
         self.told_stuck = False  # an error that says that the callback is stuck was raised
         self._recovery = recovery
         self.worker = worker
-        self._overdue_run = 0  # the run whose end did not come in time
-        # What is told or raised once, and asked for in signal handlers and callbacks: each step is
-        # one of the container's own, for there can be no lock.
-        self._ending: set[int] = set()  # the runs whose end somebody wants
+        self._overdue_run = 0  # the run that did not end in time
+        # Signal handlers and callbacks read and change the next three attributes, so no lock can be
+        # used. Each step is a single operation of the container, which is atomic.
+        self._ending: set[int] = set()  # the runs that were asked to end
         self._lost: dict[int, object] = {}  # the runs whose device was lost
         self._untold: deque[Exception] = deque(maxlen=1)  # the failure, until it is raised
         self._failure: Exception | None = None
@@ -204,7 +204,7 @@ class StreamConnection:
             if self.state() in ("running", "waiting", "draining"):
                 raise StreamStateError("the stream runs already; stop() it first")
             if self.running or (self.worker is not None and self.worker.running):
-                self._halt(STOP_TIMEOUT_S)  # it had ended by itself
+                self._halt(STOP_TIMEOUT_S)  # the earlier run has ended by itself
             self._begin(self.run + 1)
             if self.driver_stream is not None:
                 self._start(self.driver_stream)

@@ -371,7 +371,9 @@ def _look(connection: Watched) -> None:
         except BaseException as error:
             with _lock:
                 _recovering.pop(key, None)
-            if not isinstance(error, (DriverError, StreamStateError)):  # else the next look tries
+            if not isinstance(
+                error, (DriverError, StreamStateError)
+            ):  # otherwise the next look tries again
                 raise
     _forget_unwatched(connection)
 

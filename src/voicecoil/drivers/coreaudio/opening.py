@@ -61,7 +61,7 @@ class Opened:
     """A device that is ready to be started."""
 
     device: int
-    streams: dict[int, list[DeviceStream]]  # by scope
+    streams: dict[int, list[DeviceStream]]  # by scope (input, output)
     places: dict[int, list[ChannelPlace]]  # by scope: the place of each channel of the stream
     latencies: dict[int, Latency]  # by scope
     opened_format: OpenedFormat
@@ -255,7 +255,7 @@ def _choose_buffer(
     except DriverError as error:
         if error.code in DEAD:
             raise
-        return now  # the device keeps its own
+        return now  # the device refuses another buffer size
     _wait(hal, lambda: _buffer(hal, device) == target, timeouts.buffer_s)
     return _buffer(hal, device)
 

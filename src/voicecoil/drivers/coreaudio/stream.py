@@ -376,7 +376,7 @@ class CoreAudioStream:
         ioproc = self._ioproc
         seen_ns = ioproc.last_host_ns if ioproc is not None else None
         taken = []
-        with contextlib.suppress(IndexError):  # another thread takes them, too
+        with contextlib.suppress(IndexError):  # another thread may take the last one
             while seen_ns is None or self._overloads[0] < seen_ns:
                 taken.append(Event("overload", self._overloads.popleft(), 0, 0))
         return taken

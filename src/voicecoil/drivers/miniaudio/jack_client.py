@@ -59,7 +59,7 @@ class Spare:
         self._name = self._client_name = name
         self._client = 0
         self._end: Any = None  # the IO that libjack tells when the server ends the connection
-        # Kept alive, because libjack may still be calling one while another one is registered.
+        # Callbacks that were registered. libjack may still be calling one after it was replaced.
         self._earlier: deque[Any] = deque(maxlen=64)
         self._real_open = _Open(_address(jack.jack_client_open))
         self._real_close = _Close(_address(jack.jack_client_close))
@@ -165,7 +165,9 @@ class Spare:
         """
         pointer = ffi.sizeof("void *")
         first = ffi.offsetof("ma_context_config", "pUserData") + pointer
-        size = ffi.sizeof("ma_allocation_callbacks") + ffi.sizeof("size_t")  # and DirectSound's
+        size = ffi.sizeof("ma_allocation_callbacks") + ffi.sizeof(
+            "size_t"
+        )  # and the structure of DirectSound
         if first + size != ffi.offsetof("ma_context_config", "alsa"):
             yield
             return

@@ -73,7 +73,7 @@ class Latencies:
         self._added_frames = added_frames
         self._client = client
         self._asked: dict[Direction, int | None] = {}
-        self._ask_again = 0.0  # not before this time
+        self._ask_again = 0.0  # the next request is not made before this time
 
     def prepare(self) -> None:
         """Looks up the ports whose latency the IO thread will ask for.

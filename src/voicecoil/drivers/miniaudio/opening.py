@@ -290,7 +290,7 @@ def _max_period_frames(backend: Backend, device: Any, kind: int) -> int:
     if kind != DUPLEX or backend.kind.key != "jack":
         return ANY_FRAMES
     rest = backend.library.layout.of(device, kind)
-    assert rest is not None  # `_read` has looked
+    assert rest is not None  # `_read` has checked this
     return backend.library.layout.ring_of(rest)[1]
 
 
