@@ -114,6 +114,20 @@ def counted_allocations():
     return vc_counted_allocations()
 
 
+def samples_from_float(const float[:, ::1] frames, unsigned char[:, ::1] samples, int sample_format):
+    """Converts frames to samples of another type. Returns the number of clipped samples.
+
+    `samples` is the memory of an array of that type and of the same shape, as bytes.
+    """
+    cdef vc_format form = <vc_format>sample_format
+    cdef size_t count = frames.shape[0] * frames.shape[1]
+    if <size_t>(samples.shape[0] * samples.shape[1]) != count * vc_format_bytes(form):
+        raise ValueError("the arrays have different shapes")
+    if count == 0:
+        return 0
+    return vc_format_from_float(&samples[0, 0], form, &frames[0, 0], count)
+
+
 def max_block_frames(uint32_t block_frames, uint32_t period_frames):
     """Frames that the stream's own block memory holds."""
     cdef vc_engine_config config

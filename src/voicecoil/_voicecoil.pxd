@@ -185,6 +185,12 @@ cdef extern from "voicecoil.h" nogil:
     int32_t vc_recorder_process(vc_block *block, void *user) noexcept
 
 
+cdef extern from "formats.h" nogil:
+    ctypedef enum vc_format:
+        pass
+    size_t vc_format_bytes(vc_format format)
+    size_t vc_format_from_float(void *to, vc_format format, const float *source, size_t samples)
+
 cdef extern from "bridge.h":
     ctypedef struct vc_bridge:
         pass

@@ -16,6 +16,7 @@ from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
+from voicecoil.sample_types import SampleType
 from voicecoil.sounds.record_request import OnLoss, Reception, check_record_request
 from voicecoil.sounds.record_writer import END_S, Loss, Writer
 from voicecoil.streams.base import CodeFactory
@@ -24,7 +25,6 @@ from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import InputStream
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     from voicecoil.files.sink import FileSink
@@ -42,7 +42,12 @@ class Recording(Unique):
     """
 
     def __init__(
-        self, stream: InputStream, reception: Reception, sink: FileSink | None, on_loss: OnLoss
+        self,
+        stream: InputStream,
+        reception: Reception,
+        sink: FileSink | None,
+        on_loss: OnLoss,
+        dtype: SampleType,
     ) -> None:
         """Start the recording. If that fails, the stream is closed and a new file is removed."""
         self._samplerate = reception.samplerate
@@ -58,7 +63,7 @@ class Recording(Unique):
         self._finishing = threading.Lock()
         writer = None
         try:
-            writer = Writer(stream, reception, sink, fills=on_loss == "silence")
+            writer = Writer(stream, reception, sink, on_loss == "silence", dtype)
             stream.start()
             writer.start()
         except BaseException:
@@ -117,8 +122,11 @@ class Recording(Unique):
 
     @property
     def clipped_samples(self) -> int:
-        """Samples beyond full scale that were clipped, because the file stores integers."""
-        return 0 if self._sink is None else self._sink.clipped_samples
+        """Samples beyond full scale that were clipped, because the file or array has integers.
+
+        Those of an array are counted when it is made.
+        """
+        return self._writer.clipped_samples if self._sink is None else self._sink.clipped_samples
 
     def _converted(self, frames: int) -> int:
         """Convert a number of the device's frames to the recording's rate."""
@@ -152,12 +160,12 @@ class Recording(Unique):
         """
         return self._stream.levels()
 
-    def stop(self) -> NDArray[np.float32] | str:
+    def stop(self) -> NDArray[Any] | str:
         """End the recording and return the result of :meth:`wait`.
 
         Returns
         -------
-        ndarray of float32, shape (frames, channels), or str
+        ndarray of `dtype`, shape (frames, channels), or str
             The recorded frames, or the path of the file.
         """
         self._monitor.refuse_in_fork()
@@ -169,7 +177,7 @@ class Recording(Unique):
         assert result is not None
         return result
 
-    def wait(self, timeout: float | None = None) -> NDArray[np.float32] | str | None:
+    def wait(self, timeout: float | None = None) -> NDArray[Any] | str | None:
         """Wait until the recording has ended and all its frames are written.
 
         Parameters
@@ -180,7 +188,7 @@ class Recording(Unique):
         Returns
         -------
         numpy.ndarray, str, or None
-            An array of float32, shape (frames, channels), or the file's path. None if `timeout`
+            An array of `dtype`, shape (frames, channels), or the file's path. None if `timeout`
             has passed.
 
         Raises
@@ -239,7 +247,7 @@ class Recording(Unique):
                 self._stream.close()
             return trouble
 
-    def _array(self) -> NDArray[np.float32]:
+    def _array(self) -> NDArray[Any]:
         with self._finishing:
             return self._writer.array()
 
@@ -266,6 +274,7 @@ def record(
     channels: Any = None,
     blocksize: int | None = None,
     subtype: str | None = None,
+    dtype: Any = "float32",
     on_device_lost: OnDeviceLost = "stop",
     buffer_s: float = 30.0,
     on_loss: OnLoss = "silence",
@@ -299,6 +308,8 @@ def record(
     subtype : str or None
         The file's sample format, such as "PCM_24". None uses the default of
         :class:`~voicecoil.files.FileSink` for the format.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the array, as for :class:`InputStream`.
     on_device_lost : {"stop", "wait", "default"}
         As for :class:`InputStream`. The time without a device counts as lost frames.
     buffer_s : float
@@ -346,6 +357,7 @@ def record(
         subtype=subtype,
         buffer_s=buffer_s,
         on_loss=on_loss,
+        dtype=dtype,
     )
     made: list[Reception] = []
 
@@ -374,6 +386,6 @@ def record(
         except BaseException:
             stream.close()
             raise
-        return Recording(stream, made[0], sink, request.on_loss)
+        return Recording(stream, made[0], sink, request.on_loss, request.dtype)
 
     return uninterrupted("record", begin, undo=Recording.stop)

@@ -12,6 +12,7 @@ from voicecoil.arguments import check_count, check_samplerate, check_seconds, sh
 from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.files.gaps import MAX_GAPS
+from voicecoil.sample_types import SampleType, check_dtype
 
 __all__ = ["OnLoss", "RecordRequest", "Reception", "check_record_request"]
 
@@ -54,6 +55,7 @@ class RecordRequest:
         Hz.
     buffer_s : float
     on_loss : {"silence", "cut", "stop"}
+    dtype : {"float32", "int16", "int32", "uint8"}
     """
 
     frames: int | None
@@ -61,6 +63,7 @@ class RecordRequest:
     samplerate: float | None
     buffer_s: float
     on_loss: OnLoss
+    dtype: SampleType
 
     def receive(self, opened_format: OpenedFormat, channels: int) -> Reception:
         """Makes the ring and the code for a device that was opened.
@@ -96,6 +99,7 @@ def check_record_request(
     subtype: str | None,
     buffer_s: float,
     on_loss: Any,
+    dtype: Any,
 ) -> RecordRequest:
     """Check the arguments of a recording that need no device.
 
@@ -125,4 +129,10 @@ def check_record_request(
     if not BUFFER_RANGE_S[0] <= buffer_s <= BUFFER_RANGE_S[1]:
         low, high = BUFFER_RANGE_S
         raise ArgumentError(f"buffer_s={buffer_s!r} s; give {low:g} to {high:g}")
-    return RecordRequest(frames, duration_s, check_samplerate(samplerate), buffer_s, on_loss)
+    rate, sample_type = check_samplerate(samplerate), check_dtype(dtype)
+    if sample_type != "float32" and file is not None:
+        raise ArgumentError(
+            f'dtype="{sample_type}" is for arrays; the samples of a file are its subtype, such as '
+            '"PCM_16"'
+        )
+    return RecordRequest(frames, duration_s, rate, buffer_s, on_loss, sample_type)

@@ -8,13 +8,15 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+from voicecoil import _core
 from voicecoil.errors import StreamStateError
 from voicecoil.files.gaps import Gap, RingReader
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.unseen_error import UnseenError
+from voicecoil.sample_types import SampleType, format_number
 from voicecoil.sounds.record_request import Reception
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import InputStream
@@ -148,14 +150,17 @@ class Writer:
         reception: Reception,
         sink: FileSink | None,
         fills: bool,
+        dtype: SampleType,
     ) -> None:
+        self.clipped_samples = 0  # of an array of integers
+        self._dtype = dtype
         self.error = UnseenError("a recording" if sink is None else f"recording {sink.path!r}")
         self.written = 0  # frames moved to the file or to memory
         self._channels = stream.channels
         self._sink = sink
         self._frames_left = reception.frames
         self._blocks: deque[NDArray[np.float32]] = deque()
-        self._array: NDArray[np.float32] | None = None
+        self._array: NDArray[Any] | None = None
         self._generation = exit_and_fork.generation()
         # A recording into a file keeps its stream alive, so that the file is completed if the
         # program drops the recording. A recording into an array does not, because the array cannot
@@ -214,7 +219,7 @@ class Writer:
             self._blocks.append(block)
         self.written += len(block)
 
-    def array(self) -> NDArray[np.float32]:
+    def array(self) -> NDArray[Any]:
         """Return all frames as one array. Call only after the thread has ended.
 
         Each block is freed as soon as it has been copied. If Ctrl-C interrupts a call, the next
@@ -224,11 +229,17 @@ class Writer:
 
         left = sum(map(len, self._blocks))
         if self._array is None:
-            self._array = np.empty((left, self._channels), np.float32)
+            self._array = np.empty((left, self._channels), self._dtype)
         first = len(self._array) - left
         while self._blocks:
             block = self._blocks[0]
-            self._array[first : first + len(block)] = block
+            part = self._array[first : first + len(block)]
+            if self._dtype == "float32":
+                part[:] = block
+            else:
+                self.clipped_samples += _core.samples_from_float(
+                    np.ascontiguousarray(block), part.view(np.uint8), format_number(self._dtype)
+                )
             first += len(block)
             self._blocks.popleft()
         return self._array

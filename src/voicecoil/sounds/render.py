@@ -63,6 +63,7 @@ def render(
     samplerate: float = 48_000.0,
     channels: int | Sequence[int] = 2,
     blocksize: int = 512,
+    dtype: Any = "float32",
 ) -> NDArray[np.float32]:
     """Return the frames that a device would have played, faster than real time.
 
@@ -85,6 +86,8 @@ def render(
     blocksize : int
         Frames per block. The callback is called ceil(frames / blocksize) times, each time for a
         whole block. Frames beyond `frames` are dropped.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the samples in ``block.output``, as for :class:`OutputStream`.
 
     Returns
     -------
@@ -126,6 +129,7 @@ def render(
             samplerate=rate,
             channels=channels,
             blocksize=size,
+            dtype=dtype,
             latency="low",  # the stepped clock waits for the callback, so no lead is needed
         )
     try:
