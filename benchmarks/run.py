@@ -142,7 +142,7 @@ def main() -> int:
     show(SIZES, sizes)
     if not options.quick:
         options.output.write_text(
-            f"# What it costs\n\n{machine()}; Python {platform.python_version()}; "
+            f"# Costs\n\n{machine()}; Python {platform.python_version()}; "
             "`make bench`.\n\nFree-running virtual device, 64 frames, 2 channels, median of 5. "
             "Costs per block are processor\ntime of the whole process, so that other work on the "
             "machine counts little.\n"

@@ -32,8 +32,9 @@ LOW = 4096  # the left channel counts to this number, and the right one counts h
 BUSY = "while True: pass"
 ABOUT = """\
 `voicecoil play` of a file on PulseAudio's null sink, with the default latency, beside one busy
-process for each core; the server has a real-time priority, where the user may give it one. Recorded
-from the sink's monitor; every frame says which one it is. Load: the machine's, over five minutes.
+process for each core. The server has a real-time priority if the user may give it one. The
+output is recorded from the sink's monitor, and every frame encodes its number. The load is that
+of the machine, over five minutes.
 """
 
 

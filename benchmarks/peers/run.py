@@ -35,37 +35,41 @@ FULL = Effort(0.5, 9, 1.0, 5, (64, 256, 1024))
 QUICK = Effort(0.2, 1, 0.5, 1, (256,))
 
 ABOUT = """\
-Each measurement is a process of its own; the libraries take turns, so that all meet the same
-machine. "C client" is a program on JACK without any library: the floor. Two channels, 48 kHz.
+Each measurement runs in a process of its own. The libraries take turns, so that a change of the
+machine's speed affects all of them. "C client" is a program that uses JACK without any library,
+and is the lower limit. Two channels, 48 kHz.
 
-Where it does not lead, and why:
+Rows in which voicecoil is not the best one, and the reasons:
 
-- An empty callback costs JACK-Client little, and a long block no more than a short one: it is
-  handed a number and no arrays. It pays when it asks for them, as the fill shows.
-- With JACK the first block of the C client, and of JACK-Client, comes as soon as it is a client,
-  before it is connected; this library's first block is one that is heard.
-- On a server most of the IO thread's time is its wake-up: what takes about the same differs by
-  chance.
-- JACK-Client is smaller by 3 MiB: it has no other sound system, and no engine.
-- An isolated stream makes an interpreter and imports NumPy there before its first block.
-- PortAudio (sounddevice, rtmixer) opens faster: it looks for devices when it is imported, before
-  the clock starts. So does no other here; this library finds the device that was asked for while
-  it opens, and with JACK it is a client only while it plays.
-- On PulseAudio PortAudio goes through ALSA's plugin, and spends less on a long block.
-- Blocks of `latency="safe"` (60 ms) and 0.2 s are made ahead, several at a time: "late" says little
-  of them, and what came is counted by the frames that the device got.
+- An empty callback costs JACK-Client little, and a long block costs no more than a short one,
+  because the callback gets a number and no arrays. With the fill, the callback requests arrays.
+- With JACK, the first block of the C client and of JACK-Client comes when the client exists,
+  before it is connected. The first block of voicecoil is one that is heard.
+- On a server, most of the IO thread's time is its wake-up. Small differences are random.
+- JACK-Client is smaller by 3 MiB, because it has no other sound system and no engine.
+- An isolated stream makes an interpreter and imports the callback's module there before its
+  first block.
+- PortAudio (sounddevice, rtmixer) opens faster, because it lists devices when it is imported,
+  before the measurement. The others do not. voicecoil finds the device while it opens the
+  stream, and with JACK it is a client only while it plays.
+- On PulseAudio, PortAudio uses ALSA's plugin, and spends less time on a long block.
+- With `latency="safe"` (60 ms) and 0.2 s, several blocks are made at a time and ahead of the
+  device. "late" has little meaning for them. The share of blocks is that of the frames that the
+  device got.
 - More than 100 %: the library fills the server's buffer before it plays.
 """
 TIGHT = """\
-A JACK API without a server calls back to back (`benchmarks/peers/jack_stand_in.c`): processor time
-of the IO thread for one block, us, and what was allocated on it (empty / with the NumPy fill).
-"The callback alone" is what Python takes for the same function in a loop: how fast the machine was.
-With a lead the worker fills the ring at the same time, as fast as it is emptied.
+A JACK API without a server calls without pauses (`benchmarks/peers/jack_stand_in.c`). The
+numbers are the processor time of the IO thread for one block, us, and the allocations on it
+(empty / with the NumPy fill). "The callback alone" is the time that Python takes for the same
+function in a loop, which shows the speed of the machine. With a lead, the worker fills the ring
+at the same time, as fast as it is emptied.
 """
 LATE = """\
-Blocks that came of those that the server's clock asked for; how much later than one period after
-the block before a block began; what the IO thread took (with the wake-up); how long from opening
-to the first block, and to the first one after the library said that it plays; resident memory.
+The columns: the share of the blocks requested by the server's clock that came; how much later
+than one period after the previous block each block began; the time of the IO thread, with its
+wake-up; the time from opening to the first block, and to the first block after the library
+reported that it plays; resident memory.
 """
 
 
@@ -78,7 +82,7 @@ def main() -> int:
     options = parser.parse_args()
     effort = QUICK if options.quick else FULL
     parts = [
-        f"# Beside the others\n\n{machine()}; Python {platform.python_version()}; "
+        f"# Comparison with other libraries\n\n{machine()}; Python {platform.python_version()}; "
         "`make bench-peers`.\n\n" + ABOUT
     ]
 

@@ -23,14 +23,16 @@ from tables import markdown, show
 from voicecoil.stress import loads
 
 ABOUT = """\
-In each cell: blocks that came, as a share of what the clock asked for, %; xruns that the server
-counted since the client came (on the virtual device: the library, in these seconds); how much later
-than one period after the block before a block began, and how long the callback took (median / 99 %
-/ max, us). Each cell is a process of its own and {seconds:g} s long. "C client" is the floor: what
-this machine, which has no real-time scheduling, leaves to a C program at that moment.
+Each cell has the share of the blocks requested by the clock that came, %; the xruns that the
+server counted since the client came (on the virtual device, the library counted them); how much
+later than one period after the previous block each block began, and how long the callback took
+(median / 99 % / max, us). Each cell runs in a process of its own for {seconds:g} s. "C client"
+is the limit: the result of a C program at that moment on this machine, which has no real-time
+scheduling.
 
-With a lead ("safe": 60 ms, and 0.2 s) several blocks are made at a time and ahead of the device:
-the share is of the frames that the device got, and "later" says nothing of what is heard.
+With a lead ("safe": 60 ms, and 0.2 s), several blocks are made at a time and ahead of the
+device. The share is that of the frames that the device got, and "later" does not describe what
+is heard.
 
 """
 
