@@ -6,17 +6,16 @@ display is removed at the end.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import groupby
 
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.live import Live
 from rich.text import Text
 
 from voicecoil.cli.interrupts import Interrupts
+from voicecoil.cli.meter import LEFT, RIGHT, Bars, Needle, meter, scale
 from voicecoil.cli.native_output import native_output_held
 from voicecoil.drivers.protocol import Device
 from voicecoil.levels import Level, decibels
@@ -35,14 +34,7 @@ __all__ = [
 
 REFRESH_S = 0.05
 WIDTH = 96  # a wider display is hard to read at a glance
-LEFT = 8
-RIGHT = 9
 LEAST_BAR = 8
-FLOOR_DB = -60.0
-ZONES = ((-3.0, "red"), (-12.0, "yellow"), (-math.inf, "green"))
-MARKS_DB = (-48, -36, -24, -12, -6, 0)
-HOLD_S = 1.5  # time for which a peak is held
-FALL_DB_S = 24.0  # rate at which levels fall, dB/s
 
 
 def clock_text(seconds: float) -> str:
@@ -78,26 +70,6 @@ def where(device: Device, samplerate: float) -> str:
     return f"{device.name}, {samplerate / 1000:g} kHz"
 
 
-class _Needle:
-    """The state of one channel's meter: its falling RMS level and its held peak."""
-
-    def __init__(self) -> None:
-        self.rms_db = -math.inf
-        self.peak_db = -math.inf
-        self._peak_at = 0.0
-        self._now = 0.0
-
-    def move(self, level: Level, now: float) -> None:
-        fall_db = FALL_DB_S * (now - self._now)
-        self._now = now
-        self.rms_db = max(level.rms_db, self.rms_db - fall_db)
-        if level.peak_db >= self.peak_db:
-            self.peak_db = level.peak_db
-            self._peak_at = now
-        elif now - self._peak_at > HOLD_S:
-            self.peak_db = max(level.peak_db, self.peak_db - fall_db)
-
-
 class Display:
     """The picture of the live display. It is as wide as the terminal when it is drawn.
 
@@ -119,20 +91,20 @@ class Display:
         self._duration_s = duration_s
         self._colour = colour
         self._position_s = 0.0
-        self._needles: list[_Needle] = []
+        self._needles: list[Needle] = []
 
     def update(self, position_s: float, levels: Sequence[Level], now: float) -> None:
         """Set the position and the levels. `now` is the time of a monotonic clock, s."""
         self._position_s = position_s
         while len(self._needles) < len(levels):
-            self._needles.append(_Needle())
+            self._needles.append(Needle())
         for needle, level in zip(self._needles, levels, strict=False):
             needle.move(level, now)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         # The last column stays free, because some terminals wrap there.
         width = min(WIDTH, options.max_width - 1)
-        lines = _Lines(options.ascii_only)
+        lines = Bars(options.ascii_only)
         title = Text(printable(self._title), "bold", no_wrap=True, overflow="ellipsis")
         title.append(f"  {printable(self.place)}", "not bold dim")
         title.truncate(width, overflow="ellipsis")
@@ -144,84 +116,19 @@ class Display:
         yield self._progress(lines, bar)
         rows = max(1, (console.size.height or 24) - 5)
         for channel, needle in enumerate(self._needles[:rows]):
-            yield self._meter(lines, bar, channel, needle)
+            yield meter(lines, bar, channel, needle)
         if len(self._needles) > rows:
             yield Text(f"{'':{LEFT}}and {len(self._needles) - rows} channels more", "dim")
         if self._needles:
-            yield _scale(bar)
+            yield scale(bar)
 
-    def _progress(self, lines: _Lines, bar: int) -> Text:
+    def _progress(self, lines: Bars, bar: int) -> Text:
         line = Text(f"{clock_text(self._position_s):<{LEFT}}", no_wrap=True)
         total = self._duration_s
         if not total:
             return line
         lines.draw(line, bar, min(1.0, self._position_s / total), lambda share: self._colour)
         return line.append(f"{clock_text(total):>{RIGHT}}", "dim")
-
-    @staticmethod
-    def _meter(lines: _Lines, bar: int, channel: int, needle: _Needle) -> Text:
-        line = Text(f"{channel:>{LEFT - 2}}  ", "dim", no_wrap=True)
-        peak = _share(needle.peak_db)
-        lines.draw(line, bar, _share(needle.rms_db), _zone, peak if peak > 0 else None)
-        if needle.peak_db == -math.inf:
-            return line.append(f"{'silent':>{RIGHT}}", "dim")
-        style = "bold red" if needle.peak_db >= 0 else "not dim"
-        return line.append(f"{needle.peak_db:>{RIGHT - 3}.1f} dB", style)
-
-
-class _Lines:
-    """Draws bars with characters."""
-
-    def __init__(self, ascii_only: bool) -> None:
-        self._full, self._half, self._empty, self._mark = "=-.|" if ascii_only else "━╸─┃"
-
-    def draw(
-        self,
-        line: Text,
-        cells: int,
-        share: float,
-        style: Callable[[float], str],
-        mark: float | None = None,
-    ) -> None:
-        """Append a bar to `line`. `style` returns the colour at a share of the bar's length."""
-        halves = round(share * cells * 2)
-        marked = None if mark is None else min(cells - 1, round(mark * cells))
-        drawn = []
-        for cell in range(cells):
-            colour = f"not dim {style((cell + 0.5) / cells)}"
-            if cell == marked:
-                drawn.append((colour, self._mark))
-            elif halves >= 2 * cell + 2:
-                drawn.append((colour, self._full))
-            elif halves == 2 * cell + 1:
-                drawn.append((colour, self._half))
-            else:
-                drawn.append(("bright_black", self._empty))
-        # Cells of one colour are appended together, which is a tenth of the bytes for a terminal.
-        for run_style, run in groupby(drawn, key=lambda cell: cell[0]):
-            line.append("".join(character for _, character in run), run_style)
-
-
-def _share(level_db: float) -> float:
-    return max(0.0, min(1.0, 1 - level_db / FLOOR_DB))
-
-
-def _zone(share: float) -> str:
-    level_db = FLOOR_DB * (1 - share)
-    return next(colour for least, colour in ZONES if level_db >= least)
-
-
-def _scale(bar: int) -> Text:
-    """Return the scale under the meters, with the numbers that have room."""
-    row = [" "] * (LEFT + bar + RIGHT)
-    free_to = len(row)
-    for mark in reversed(MARKS_DB):
-        text = str(mark)
-        end = LEFT + round(_share(mark) * bar)
-        if end <= free_to:
-            row[end - len(text) : end] = text
-            free_to = end - len(text) - 2
-    return Text("".join(row).rstrip(), "bright_black", no_wrap=True)
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 from voicecoil.drivers.coreaudio._hal import NO_CONTENT, IOProc
 from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
 from voicecoil.drivers.coreaudio.hal import selector
-from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.session import disconnect
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import ArgumentError, DeviceNotFoundError, StreamStateError
 from voicecoil.testing.simulated_device import SimulatedDevice
 from voicecoil.testing.simulator_library import Run, find_simulator, load

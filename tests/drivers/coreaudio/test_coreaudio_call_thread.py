@@ -14,7 +14,7 @@ from callers import LONG_S, SHORT_S, Caller, Gate
 from coreaudio import Worlds
 from rig import until
 from voicecoil.drivers.call_thread import CallThread, NotBegunError, check_wanted
-from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import OpenRequest
 from voicecoil.testing import SimulatedCoreAudio
 

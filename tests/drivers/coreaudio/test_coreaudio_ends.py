@@ -14,7 +14,7 @@ import voicecoil as vc
 from coreaudio import Worlds
 from rig import until
 from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
-from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.testing import SimulatedCoreAudio
 
 SHORT = Timeouts(call_s=0.3, start_s=0.3, first_cycle_s=0.5, rate_s=0.5)

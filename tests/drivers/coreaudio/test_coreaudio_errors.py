@@ -18,8 +18,8 @@ from paths import ROOT
 from voicecoil import _block
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
-from voicecoil.drivers.coreaudio.opening import Timeouts
 from voicecoil.drivers.coreaudio.status import four_characters, status_error
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import OpenRequest
 from voicecoil.errors import VoicecoilError
 from voicecoil.testing import SimulatedCoreAudio, find_simulator

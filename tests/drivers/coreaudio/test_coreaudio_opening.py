@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import Worlds
-from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import Latency
 from voicecoil.sounds.mixing import close_outputs
 from voicecoil.testing import SimulatedCoreAudio

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from coreaudio import simulator_path
-from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.testing import SimulatedCoreAudio, SimulatedDevice, decode_input
 
 SECONDS = 60.0

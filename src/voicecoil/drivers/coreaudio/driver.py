@@ -17,9 +17,10 @@ from voicecoil import _core
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Hearer
 from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
-from voicecoil.drivers.coreaudio.opening import Timeouts
+from voicecoil.drivers.coreaudio.sample_rate import RESTORING_TRIES, restore_rate
 from voicecoil.drivers.coreaudio.session import connect, missing
 from voicecoil.drivers.coreaudio.stream import CoreAudioStream
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import Device, Direction, OpenRequest
 from voicecoil.errors import DriverError, VoicecoilError
 from voicecoil.lifetime import exit_and_fork
@@ -180,7 +181,7 @@ class CoreAudioDriver(Unique):
         # the queue to which they write is never freed.
         try:
             with contextlib.suppress(VoicecoilError):
-                limit_s = self.timeouts.call_s + opening.RESTORING_TRIES * self.timeouts.buffer_s
+                limit_s = self.timeouts.call_s + RESTORING_TRIES * self.timeouts.buffer_s
                 self.call("removing listeners", tidy, limit_s, later=True)
         finally:
             if counted:
@@ -193,7 +194,7 @@ class CoreAudioDriver(Unique):
         """
         rate = self._session.closed(device)
         if rate is not None:
-            opening.restore_rate(self.hal, device, rate, expected, self.timeouts)
+            restore_rate(self.hal, device, rate, expected, self.timeouts)
 
     # ---- the protocol ----
 

@@ -14,7 +14,8 @@ from voicecoil.drivers.call_thread import NotBegunError
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
-from voicecoil.drivers.coreaudio.opening import Opened, rate_is, really_runs_at
+from voicecoil.drivers.coreaudio.opening import Opened
+from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
 from voicecoil.drivers.protocol import OpenedFormat, OpenRequest
 from voicecoil.errors import (
