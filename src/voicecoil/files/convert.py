@@ -61,6 +61,8 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     ------
     ArgumentError
         `samplerate` is missing for an array, or differs from the rate of a file or source.
+    ArgumentTypeError
+        `array_or_path` is none of these.
     VoicecoilError
         Any error of :class:`ArraySource` or :func:`~voicecoil.files.open_source`.
     """

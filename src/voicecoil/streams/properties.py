@@ -189,6 +189,11 @@ class StreamFacts(Unique):
         -------
         Statistics
             A snapshot, which does not change any more.
+
+        Raises
+        ------
+        StreamClosedError
+            The stream could not be opened.
         """
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it has no statistics")

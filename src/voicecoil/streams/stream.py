@@ -167,6 +167,11 @@ class OutputStream(StreamBase):
         -------
         list of Level
             One level for each channel of ``block.output``.
+
+        Raises
+        ------
+        StreamStateError
+            The stream was opened without ``meter=True``.
         """
         return self._levels()[1]
 
@@ -312,6 +317,11 @@ class InputStream(StreamBase):
         -------
         list of Level
             One level for each channel of ``block.input``.
+
+        Raises
+        ------
+        StreamStateError
+            The stream was opened without ``meter=True``.
         """
         return self._levels()[0]
 
@@ -469,5 +479,10 @@ class Stream(StreamBase):
         -------
         (list of Level, list of Level)
             The levels of ``block.input`` and those of ``block.output``.
+
+        Raises
+        ------
+        StreamStateError
+            The stream was opened without ``meter=True``.
         """
         return self._levels()

@@ -186,6 +186,11 @@ class SimulatedCoreAudio(Unique):
         ----------
         result : int
             The value that the control function returned.
+
+        Raises
+        ------
+        ArgumentError
+            `result` is -1.
         """
         if result != 0:
             raise ArgumentError(f"the simulator refused: {self.report().splitlines()[-1:]}")
@@ -239,6 +244,11 @@ class SimulatedCoreAudio(Unique):
         -------
         SimulatedDevice
             The new device.
+
+        Raises
+        ------
+        ArgumentError
+            The description has an error.
         """
         object_id = int(self.library.sim_add_device(description.encode()))
         if object_id == 0:

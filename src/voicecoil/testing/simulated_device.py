@@ -138,6 +138,11 @@ class SimulatedDevice(Unique):
         ----------
         kind : {"encoded", "silence", "loopback", "sine"}
             The content of the device's input; "loopback" is the device's own output.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such content.
         """
         if kind not in _INPUTS:
             raise ArgumentError(f"kind={kind!r}; possible are {', '.join(_INPUTS)}")
@@ -270,6 +275,11 @@ class SimulatedDevice(Unique):
             The samples that were sent to the device.
         ndarray of bool, shape (frames,)
             True for each frame that came in time.
+
+        Raises
+        ------
+        StreamStateError
+            The device has never run.
         """
         import numpy as np
 

@@ -204,6 +204,13 @@ class VirtualDevice(Unique):
             rate in Hz.
         at_frame : int
             Position on the device's time line, frames.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such fault.
+        StreamStateError
+            Eight faults are waiting already.
         """
         if fault not in _FAULTS:
             raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
@@ -251,6 +258,11 @@ class VirtualDevice(Unique):
         ----------
         path : path or None
             The file. None: in memory.
+
+        Raises
+        ------
+        StreamStateError
+            A stream is open on the device.
         """
 
         def capture() -> None:
@@ -284,6 +296,11 @@ class VirtualDevice(Unique):
         -------
         ndarray of float32, shape (frames, channels)
             From the first to the last frame that a stream made.
+
+        Raises
+        ------
+        StreamStateError
+            Nothing is captured.
         """
         if self._capture is None:
             raise StreamStateError("nothing is captured; call capture() first")
