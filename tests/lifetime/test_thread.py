@@ -163,3 +163,29 @@ def test_a_recording_with_little_memory_ends_or_raises() -> None:
         [sys.executable, "-c", LIMITED], capture_output=True, text=True, timeout=400
     )
     assert done.returncode == 0, done.stderr[-2000:]
+
+
+HANDLER_IN_A_START = """
+import threading
+from voicecoil.lifetime import thread
+
+thread.LOCK_S = 0.05
+with threading._active_limbo_lock:  # as a signal handler that interrupts the start of a thread
+    try:
+        thread.Thread(print, "never").start()
+    except RuntimeError as error:
+        assert "interrupted" in str(error), error
+    else:
+        raise SystemExit("it started")
+ran = threading.Event()
+thread.Thread(ran.set, "now").start()
+assert ran.wait(20)
+"""
+
+
+@pytest.mark.skipif(not hasattr(threading, "_active_limbo_lock"), reason="has another lock")
+def test_a_handler_that_interrupts_the_start_of_a_thread_does_not_hang() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", HANDLER_IN_A_START], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

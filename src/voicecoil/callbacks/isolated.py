@@ -31,6 +31,7 @@ from voicecoil.errors import (
     StreamTimeoutError,
 )
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["Core", "IsolatedCode", "Keeper", "check_name", "told_here"]
@@ -151,10 +152,10 @@ class Keeper:
         )
         self._answer: Any = None
         self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._ready = threading.Event()
+        self._ready = Flag()
         # The keeper thread sets this last. `Thread.join` is not used, because after a signal has
         # interrupted it, it takes the thread for ended.
-        self._over = threading.Event()
+        self._over = Flag()
         self._lock = threading.Lock()
         self._ending = False
         self._adopted = False

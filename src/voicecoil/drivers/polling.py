@@ -13,6 +13,7 @@ from voicecoil.drivers.protocol import Device
 from voicecoil.errors import VoicecoilError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.uninterrupted import uninterrupted
 
 __all__ = ["LOOK_S", "Watching"]
@@ -43,7 +44,7 @@ class Watching:
         self._name = name
         self._lock = threading.Lock()
         self._listeners: dict[object, Callable[[str], None]] = {}
-        self._quit: threading.Event | None = None  # ends the thread; None: there is no thread
+        self._quit: Flag | None = None  # ends the thread; None: there is no thread
         self._thread: BackgroundThread | None = None
 
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
@@ -57,7 +58,7 @@ class Watching:
         exit_and_fork.register(self)
         with self._lock:
             if self._quit is None or self._thread is None or not self._thread.is_alive():
-                quit_ = threading.Event()
+                quit_ = Flag()
                 self._thread = exit_and_fork.start_thread(
                     partial(self._run, quit_, before), self._name
                 )
@@ -87,7 +88,7 @@ class Watching:
         )
         return listed, dict(zip(("default input", "default output"), defaults, strict=True))
 
-    def _run(self, quit_: threading.Event, before: Seen) -> None:
+    def _run(self, quit_: Flag, before: Seen) -> None:
         while not quit_.wait(LOOK_S):
             try:
                 after = self._seen()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from voicecoil import _core
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.unseen_error import UnseenError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Reader:
         self.nonfinite_samples = 0
         self.error = UnseenError(f"playing {getattr(source, 'path', None) or 'a source'!r}")
         self._source = source
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._wanted: Callable[[], bool] = lambda: True
         self._generation = exit_and_fork.generation()
         self._thread = BackgroundThread(self._run, "voicecoil reader")

@@ -1,8 +1,9 @@
-"""Threads whose start does not hang if there is no memory for the new thread."""
+"""Threads whose start neither hangs without memory nor can be interrupted half-way."""
 
 from __future__ import annotations
 
 import _thread
+import functools
 import operator
 import os
 import threading
@@ -13,6 +14,7 @@ from typing import Any
 __all__ = ["Thread"]
 
 LOOK_S = 0.1  # interval at which a start checks whether the new thread still exists
+LOCK_S = 2.0  # `threading` needs its lock for microseconds at a time
 
 
 class Thread(threading.Thread):
@@ -20,6 +22,12 @@ class Thread(threading.Thread):
 
     ``threading.Thread.start`` waits without a limit for the new thread. A thread that finds no
     memory for its first Python frame ends at once, and that wait never returned.
+
+    ``threading.Thread.start`` also takes a lock that each new thread needs. If a signal handler
+    interrupts it there, a thread that the handler starts cannot run until the handler has returned.
+    On Python 3.14 a handler that raises leaves the lock locked for ever, because ``with lock`` can
+    be interrupted after the lock was taken and before the block begins. Python handles signals on
+    the main thread only, so the main thread leaves the start to another thread and waits.
 
     Parameters
     ----------
@@ -54,8 +62,15 @@ class Thread(threading.Thread):
             There is no memory for the new thread.
         RuntimeError
             The system gives no thread, the interpreter is ending, or a signal handler has forked
-            the process and this is the child.
+            the process and this is the child; or the caller is a signal handler that interrupted
+            `threading` while it held its lock.
         """
+        if threading.get_ident() == threading.main_thread().ident:
+            _on_another_thread(self._start)
+        else:
+            self._start()
+
+    def _start(self) -> None:
         self._begin.watch(super()._bootstrap)  # type: ignore[misc]
         try:
             super().start()
@@ -70,6 +85,46 @@ class Thread(threading.Thread):
         """Calls `target`."""
         self._begin.begun.release()
         super().run()
+
+
+def _on_another_thread(call: Callable[[], None]) -> None:
+    """Runs `call` on a thread that `threading` does not know, and raises what it raises."""
+    over = _thread.allocate_lock()
+    over.acquire()
+    errors: list[BaseException] = []
+
+    def entry() -> None:
+        try:
+            _refuse_while_threading_is_locked()
+            call()
+        except BaseException as error:
+            errors.append(error)
+        finally:
+            over.release()
+
+    pid = os.getpid()
+    # Not `entry` itself: Python 3.11 leaks a reference to a function that finds no memory.
+    held = functools.partial(entry)
+    watched = weakref.ref(held)
+    _thread.start_new_thread(held, ())
+    del held  # the system's thread holds it until it ends
+    while not over.acquire(timeout=LOOK_S):
+        if watched() is None and not over.acquire(blocking=False):
+            raise MemoryError("the thread that starts another one ended before it began")
+        if pid != os.getpid():
+            raise RuntimeError("the process was forked while it started a thread")
+    if errors:
+        raise errors.pop()
+
+
+def _refuse_while_threading_is_locked() -> None:
+    """Raises RuntimeError if the main thread, which waits for this thread, holds the lock."""
+    lock = getattr(threading, "_active_limbo_lock", None)
+    if lock is None:
+        return
+    if not lock.acquire(timeout=LOCK_S):
+        raise RuntimeError("a signal handler interrupted the program while it started a thread")
+    lock.release()
 
 
 class _Begin(threading.Event):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import weakref
 from collections import deque
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from voicecoil.errors import StreamStateError
 from voicecoil.files.gaps import Gap, RingReader
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.unseen_error import UnseenError
 from voicecoil.sample_types import SampleType, format_number
 from voicecoil.sounds.record_request import Reception
@@ -79,7 +79,7 @@ class Incoming:
     ) -> None:
         self.samplerate = round(stream.samplerate)
         self.channels = stream.channels
-        self.ended = threading.Event()
+        self.ended = Flag()
         self.losses: list[Loss] = []  # positions and counts at the device's rate
         self._reader = RingReader(reception.ring, stream.channels)
         self._code = reception.code

@@ -37,6 +37,7 @@ from voicecoil.errors import (
 )
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.weak_registry import Alive
 from voicecoil.streams.channel_map import StreamChannels, numbered_places
 
@@ -321,7 +322,7 @@ _lock = threading.Lock()
 _watched: Alive[Watched] = Alive()
 _recovering: dict[int, BackgroundThread] = {}  # by the id of the stream that is lost
 _thread: BackgroundThread | None = None
-_ended = threading.Event()
+_ended = Flag()
 _closer = _Closer()
 
 
@@ -423,7 +424,7 @@ def _is_lost_still(connection: Watched | None) -> bool:
 def _after_fork_in_child() -> None:
     global _lock, _thread, _ended
     _lock = threading.Lock()
-    _ended = threading.Event()
+    _ended = Flag()
     _thread = None
     _watched.clear()
     _recovering.clear()

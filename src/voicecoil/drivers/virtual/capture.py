@@ -12,6 +12,7 @@ from voicecoil import _core
 from voicecoil.files.gaps import MAX_GAPS, Gap, RingReader
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.flag import Flag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +36,7 @@ class Capture:
         self._sink: Any = None
         self._blocks: list[NDArray[np.float32]] = []
         self._lock = threading.Lock()
-        self._ended = threading.Event()
+        self._ended = Flag()
         self._thread: BackgroundThread | None = None
 
     def open(self, samplerate: float) -> _core.Ring:
@@ -101,7 +102,7 @@ class Capture:
         return self.frames
 
 
-def _take_regularly(reference: weakref.ref[Capture], ended: threading.Event) -> None:
+def _take_regularly(reference: weakref.ref[Capture], ended: Flag) -> None:
     while not ended.wait(0.05):
         capture = reference()
         if capture is None:
