@@ -28,12 +28,12 @@ static void free_rings(vc_lead *lead) {
 
 static bool make_rings(vc_lead *lead) {
     const vc_lead_config *config = &lead->config;
-    uint32_t ahead = config->lead_frames;
+    uint32_t lead_frames = config->lead_frames;
     uint32_t cycle = config->max_period_frames;
     bool duplex = config->input_channels && config->output_channels;
-    assert(ahead >= vc_lead_shortest(config->block_frames, cycle, duplex));
-    uint32_t queued =
-        duplex ? 2 * ahead + config->block_frames + cycle : ahead + config->block_frames;
+    assert(lead_frames >= vc_lead_shortest(config->block_frames, cycle, duplex));
+    uint32_t queued = duplex ? 2 * lead_frames + config->block_frames + cycle
+                             : lead_frames + config->block_frames;
     bool good = true;
     if (config->input_channels) {
         uint32_t shortest = cycle && cycle < SHORTEST_CYCLE ? cycle : SHORTEST_CYCLE;
@@ -46,7 +46,7 @@ static bool make_rings(vc_lead *lead) {
         good = lead->newest != NULL;
     }
     if (config->output_channels) {
-        uint32_t made = duplex ? queued + ahead + cycle : queued;
+        uint32_t made = duplex ? queued + lead_frames + cycle : queued;
         lead->output = vc_ring_new(made, config->output_channels);
         good = good && lead->output != NULL;
     }

@@ -35,7 +35,7 @@ class Output:
         driver: Driver,
         device: Device,
         channels: int | Sequence[int] | None,
-        blocksize: int | None,
+        block_frames: int | None,
         on_device_lost: OnDeviceLost,
         name: str,
     ) -> None:
@@ -52,7 +52,7 @@ class Output:
             driver=driver,
             device=device,
             channels=channels if self._listed is None else self._listed,
-            blocksize=blocksize,
+            blocksize=block_frames,
             on_device_lost=on_device_lost,
             name=name,
         )
@@ -245,7 +245,7 @@ def output_for(
     driver: Driver,
     device: Device,
     channels: int | Sequence[int] | None,
-    blocksize: int | None,
+    block_frames: int | None,
     on_device_lost: OnDeviceLost = "stop",
     name: str | None = None,
 ) -> Output:
@@ -264,7 +264,7 @@ def output_for(
                 if output.hold():
                     return output
                 output.close()
-        output = Output(driver, device, channels, blocksize, on_device_lost, stream_name)
+        output = Output(driver, device, channels, block_frames, on_device_lost, stream_name)
         _outputs.add(output)
         return output
 
