@@ -1,9 +1,9 @@
 # make play               plays a short piece of music, or FILE=any.flac
-# make test               everything that must hold; ARGS=--long: often, and all on every Python
+# make test               all checks and tests; ARGS=--long: more repetitions, all on every Python
 # make docs               the documentation site, with its examples run
 # make bench              the measurements (not a test)
-# make bench-peers        beside other libraries, on real servers (needs jackd2, pulseaudio, portaudio19-dev)
-# make bench-hostile      the same while the rest of the program does its worst
+# make bench-peers        compared with other libraries, on real servers (needs jackd2, pulseaudio, portaudio19-dev)
+# make bench-hostile      the same while other code of the program disturbs the sound
 # make bench-long         ten minutes on PulseAudio while all cores are busy
 # make clean
 
@@ -13,8 +13,8 @@ IN_ENV = $(ENV)/bin/python
 
 .PHONY: play test docs bench bench-peers bench-hostile bench-long env env-peers clean
 
-# In the environment, so that no shell looks into the name. make itself would export FILE as well,
-# expanded, and FILE='$(shell ...)' would be run.
+# The name is passed in the environment, so that no shell interprets it. make would also export FILE
+# after expanding it, which would run FILE='$(shell ...)'.
 unexport FILE
 play: export VOICECOIL_PLAY_FILE = $(value FILE)
 play: env
