@@ -10,7 +10,7 @@ import gc
 import threading
 import weakref
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import pytest
@@ -367,6 +367,21 @@ class DriverContract:
 
     # ---- lost devices
 
+    def test_starting_on_a_device_that_is_gone_fails(self, rig: Rig) -> None:
+        running = self.open_output(rig, CodedOutput())
+        stream = self.open_output(rig, CodedOutput())
+        running.start()
+        rig.advance(2)
+        rig.unplug()
+        until(lambda: not running.active)
+        with pytest.raises((vc.DeviceLostError, vc.DriverError)):
+            stream.start()
+        assert not stream.active
+        stream.close()
+        with pytest.raises(vc.DeviceLostError):
+            running.wait(10)
+        running.close()
+
     def test_unplugging_ends_the_stream_with_an_error_once(self, rig: Rig) -> None:
         stream = self.open_output(rig, CodedOutput())
         stream.start()
@@ -421,69 +436,3 @@ class DriverContract:
             until(lambda: there() is None)
         finally:
             gc.enable()
-
-
-class RemovableRig(Rig, Protocol):
-    """A rig whose device can come back."""
-
-    def replug(self) -> None:
-        """Brings the device back some time after it was removed."""
-
-
-class RemovableContract:
-    """The tests of drivers whose devices come and go. A subclass gives a removable `rig`."""
-
-    def go_away_and_back(self, rig: RemovableRig, stream: vc.OutputStream | vc.InputStream) -> None:
-        rig.advance(4)
-        rig.unplug()
-        until(lambda: stream.state == "waiting")
-        assert not stream.wait(0)
-        rig.replug()
-        until(lambda: stream.state == "running")
-        rig.advance(4)
-
-    def test_a_stream_that_waits_goes_on_where_it_was(self, rig: RemovableRig) -> None:
-        callback = CodedOutput()
-        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
-        with vc.OutputStream(
-            callback, device=rig.device.uid, on_device_lost="wait", **wishes
-        ) as stream:
-            self.go_away_and_back(rig, stream)
-            self.go_away_and_back(rig, stream)
-            stream.abort()
-            told = [event.kind for event in stream.events() if event.kind in ("lost", "back")]
-        assert told == ["lost", "back"] * 2
-        assert stream.device.uid == rig.device.uid
-        # Each frame is played once and in order. Frames that the device had not played when it was
-        # removed are lost.
-        heard = rig.heard()
-        codes = heard[heard.any(axis=1)][:, 0]
-        assert (np.diff(codes) > 0).all()
-        assert codes[-1] == coded(callback.position - 1, 1, 1)
-
-    def test_frames_lost_without_a_device_are_reported(self, rig: RemovableRig) -> None:
-        callback = CodedOutput()
-        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
-        with vc.OutputStream(
-            callback, device=rig.device.uid, on_device_lost="wait", **wishes
-        ) as stream:
-            self.go_away_and_back(rig, stream)
-            stream.abort()
-        lost = np.diff(callback.output_frames) - callback.sizes[:-1]
-        assert lost.tolist() == callback.xruns[1:]
-        assert stream.statistics().lost_frames == lost.sum()
-        assert (np.diff(callback.output_ns) > 0).all()
-
-    def test_an_input_stream_continues_after_waiting(self, rig: RemovableRig) -> None:
-        times: list[int | None] = []
-        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
-        with vc.InputStream(
-            lambda block: times.append(block.time.input_frames),
-            device=rig.device.uid,
-            on_device_lost="wait",
-            **wishes,
-        ) as stream:
-            self.go_away_and_back(rig, stream)
-            stream.abort()
-        assert len(times) >= 8
-        assert (np.diff(times) > 0).all()  # type: ignore[arg-type]

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+import voicecoil as vc
 from coreaudio import simulator_path
-from driver_contract import DriverContract, RemovableContract
+from driver_contract import DriverContract
+from failure_contract import FailureContract, RemovableContract
 from voicecoil.testing import SimulatedCoreAudio
+
+NOPE = int.from_bytes(b"nope", "big")  # an OSStatus
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,7 @@ SHAPES = {
 class SimulatedRig:
     stepped = True
     cycle_frames = 512
+    another_device = "other"
 
     def __init__(self, shape: Shape, world: SimulatedCoreAudio) -> None:
         self.world = world
@@ -66,6 +72,10 @@ class SimulatedRig:
         self.simulated.remove()
         self.world.advance(0.01)  # the notification arrives a little later
 
+    def starts_fail(self, stream: vc.OutputStream) -> AbstractContextManager[None]:
+        self.world.fail_call("AudioDeviceStart", NOPE, times=1)
+        return nullcontext()
+
     def replug(self) -> None:
         self.simulated.replug()
 
@@ -79,5 +89,5 @@ def rig(request: pytest.FixtureRequest) -> Iterator[SimulatedRig]:
         yield SimulatedRig(shape, world)
 
 
-class TestCoreAudioDriver(DriverContract, RemovableContract):
+class TestCoreAudioDriver(DriverContract, FailureContract, RemovableContract):
     pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
-from driver_contract import DriverContract, RemovableContract, TimedOutput
+from driver_contract import DriverContract, TimedOutput
+from failure_contract import FailureContract, RemovableContract
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
@@ -26,6 +28,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 class VirtualRig:
     stepped = True
     cycle_frames = 64
+    another_device = "virtual:Contract"  # a client does not wait for another one
     channels = [0, 1]  # noqa: RUF012
 
     def __init__(self, shape: dict[str, Any]) -> None:
@@ -46,6 +49,19 @@ class VirtualRig:
         self.virtual.inject("unplug")
         self.virtual.step(1)
 
+    @contextlib.contextmanager
+    def starts_fail(self, stream: vc.OutputStream) -> Iterator[None]:
+        """Makes the device full: it takes 64 clients."""
+        core, engine = self.virtual._core, stream._connection.engine
+        assert core is not None
+        clients = 0
+        while core.attach(engine, [], [0] * stream.channels):
+            clients += 1
+        assert clients == 64
+        yield
+        for _ in range(clients):
+            assert core.detach(engine, 10**10)
+
     def replug(self) -> None:
         self.virtual.replug(away_s=0.01)
 
@@ -55,7 +71,7 @@ def rig(request: pytest.FixtureRequest) -> VirtualRig:
     return VirtualRig(SHAPES[request.param])
 
 
-class TestVirtualDriver(DriverContract, RemovableContract):
+class TestVirtualDriver(DriverContract, FailureContract, RemovableContract):
     pass
 
 

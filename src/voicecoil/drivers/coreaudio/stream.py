@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections import deque
-from functools import partial
 from typing import TYPE_CHECKING
 
 from voicecoil import _core
+from voicecoil.drivers.base import DriverStreamBase
 from voicecoil.drivers.call_thread import NotBegunError
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import RESTARTED
@@ -17,15 +16,8 @@ from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
 from voicecoil.drivers.coreaudio.opening import Opened
 from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
-from voicecoil.drivers.protocol import OpenedFormat, OpenRequest
-from voicecoil.errors import (
-    DeviceLostError,
-    DriverError,
-    ForkedError,
-    StreamStateError,
-    StreamTimeoutError,
-    VoicecoilError,
-)
+from voicecoil.drivers.protocol import OpenRequest
+from voicecoil.errors import DriverError, ForkedError, StreamTimeoutError, VoicecoilError
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
 
@@ -40,7 +32,7 @@ MAX_OVERLOADS = 1024
 _OVERLOAD = selector("over")
 
 
-class CoreAudioStream:
+class CoreAudioStream(DriverStreamBase):
     """A `DriverStream` on a device of CoreAudio's.
 
     Parameters
@@ -51,22 +43,15 @@ class CoreAudioStream:
     """
 
     def __init__(self, driver: CoreAudioDriver, request: OpenRequest, opened: Opened) -> None:
+        super().__init__(request.device.name, opened.opened_format, driver.clock)
         self._driver = driver
-        self._name = request.device.name
         self._opened = opened
-        self._generation = exit_and_fork.generation()
         self._ioproc: _hal.IOProc | None = None
         self._ended_by_control = False
-        self._started_ns = 0
-        self._lost: str | None = None
-        self._dirty = False
-        self._closed = False
-        self._looking = threading.Lock()  # held while a thread checks the device
+        self._dirty = False  # the device has changed and was not checked since
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
-        self.opened_format: OpenedFormat = opened.opened_format
-        self.clock = driver.clock
 
     @property
     def device_id(self) -> int:
@@ -80,11 +65,7 @@ class CoreAudioStream:
 
     # ---- start ----
 
-    def start(self, engine: _core.Engine) -> None:
-        self.look()
-        trouble = self.trouble()
-        if trouble is not None:
-            raise trouble
+    def _start(self, engine: _core.Engine) -> None:
         opened, driver = self._opened, self._driver
         self._started_ns = 0  # no cycle is due yet
         ioproc = _hal.IOProc(
@@ -103,7 +84,7 @@ class CoreAudioStream:
         try:
             driver.call(
                 f"AudioDeviceStart of {self._name!r}",
-                lambda: self._start(ioproc),
+                lambda: self._start_ioproc(ioproc),
                 driver.timeouts.start_s,
                 undo=lambda _: self._end(ioproc),
             )
@@ -121,7 +102,7 @@ class CoreAudioStream:
         self._started_ns = driver.library.now_ns()
         self._await_first_cycle(ioproc)
 
-    def _start(self, ioproc: _hal.IOProc) -> None:
+    def _start_ioproc(self, ioproc: _hal.IOProc) -> None:
         hal, device = self._driver.hal, self._opened.device
         self._driver.keep(device, ioproc)
         try:
@@ -215,9 +196,7 @@ class CoreAudioStream:
         # Detaches first: after this no cycle reaches the engine, whether or not AudioDeviceStop
         # waits for the IOProc.
         if not ioproc.detach(timeout_s, put_back=True):
-            raise StreamTimeoutError(
-                f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
-            )
+            raise self._callback_is_stuck(timeout_s)
         self._ioproc = None
         if self._ended_by_control:
             return
@@ -234,12 +213,8 @@ class CoreAudioStream:
             error.add_note(_LEAKED)  # the driver keeps it, because CoreAudio may still call it
             raise
 
-    def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        if not exit_and_fork.forked(self._generation):
-            self._driver.closed(self)
+    def _close(self) -> None:
+        self._driver.closed(self)
 
     # ---- while the stream runs ----
 
@@ -262,15 +237,11 @@ class CoreAudioStream:
         """Takes note that notifications were lost. Called by `Changes`."""
         self._dirty = True
 
-    def trouble(self) -> Exception | None:
-        if exit_and_fork.forked(self._generation):
-            return ForkedError("the stream belongs to the parent process")
+    def _notice(self) -> None:
         self._driver.changes.dispatch()
-        if self._lost is None and not self._closed:
-            overdue = self._overdue()
-            if (self._dirty or overdue) and self._looking.acquire(blocking=False):
-                self._look_later(overdue)
-        return DeviceLostError(self._lost) if self._lost is not None else None
+        overdue = self._overdue()
+        if self._lost is None and (self._dirty or overdue):
+            self._look_on_a_thread(lambda: self._ask(overdue))
 
     def look(self) -> None:
         """Checks the device if it has changed or runs no cycles."""
@@ -281,17 +252,13 @@ class CoreAudioStream:
         if self._lost is not None or self._closed or not (self._dirty or overdue):
             return
         if self._looking.acquire(timeout=self._driver.timeouts.call_s):
-            self._ask(overdue)
-
-    def _look_later(self, overdue: bool) -> None:
-        """Checks the device on a thread, because it can take seconds."""
-        try:
-            exit_and_fork.start_thread(partial(self._ask, overdue), "voicecoil looks at a device")
-        except (DriverError, StreamStateError):  # a later look tries again
-            self._looking.release()
+            try:
+                self._ask(overdue)
+            finally:
+                self._looking.release()
 
     def _ask(self, overdue: bool) -> None:
-        """Checks the device. Call with `_looking` held; it is released here."""
+        """Checks the device. Call with `_looking` held."""
         try:
             self._dirty = False
             lost = self._driver.call(
@@ -301,8 +268,7 @@ class CoreAudioStream:
                 queue_s=LOOK_S,
             )
             if lost is None and overdue and self._overdue():
-                limit_s = self._driver.timeouts.first_cycle_s
-                lost = f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+                lost = self._overdue_text(self._driver.timeouts.first_cycle_s)
             self._lost = self._lost or lost
         except NotBegunError:
             self._dirty = True  # another device's call takes long, so check again later
@@ -310,17 +276,11 @@ class CoreAudioStream:
             self._lost = self._lost or str(error)
         except ForkedError:
             pass
-        finally:
-            self._looking.release()
 
     def _overdue(self) -> bool:
         """Whether the device runs and no cycle came for too long, and no callback is running."""
-        ioproc = self._ioproc
-        if ioproc is None or self._started_ns == 0 or ioproc.turn % 2 == 1:
-            return False
-        newest = max(ioproc.last_host_ns, self._started_ns)
-        limit_ns = int(self._driver.timeouts.first_cycle_s * 1e9)
-        return self._driver.library.now_ns() - newest > limit_ns
+        quiet_s = self._quiet_s(self._ioproc, self._driver.library.now_ns())
+        return quiet_s is not None and quiet_s > self._driver.timeouts.first_cycle_s
 
     def _examine(self) -> str | None:
         """Why the stream cannot go on; None: it can. Call it on the call thread."""

@@ -174,6 +174,11 @@ cdef class IO(EnginePort):
         """Simulates that the server has ended the connection."""
         vc_ma_gone(self.io)
 
+    @property
+    def last_host_ns(self):
+        """Host time of the newest callback; 0: none has come."""
+        return self.counts()["last_host_ns"]
+
     def counts(self):
         """The fields of vc_ma_counts, as a dict."""
         cdef vc_ma_counts c

@@ -7,22 +7,15 @@ import time
 from collections.abc import Callable
 
 from voicecoil import _core
+from voicecoil.drivers.base import DriverStreamBase
 from voicecoil.drivers.call_thread import AbandonedError, check_wanted
 from voicecoil.drivers.miniaudio import _io, jack
 from voicecoil.drivers.miniaudio.backends import Backend
 from voicecoil.drivers.miniaudio.opening import Opened
 from voicecoil.drivers.miniaudio.status import result_error
-from voicecoil.drivers.protocol import OpenedFormat, OpenRequest
-from voicecoil.errors import (
-    DeviceLostError,
-    DriverError,
-    ForkedError,
-    StreamStateError,
-    StreamTimeoutError,
-    VoicecoilError,
-)
+from voicecoil.drivers.protocol import OpenRequest
+from voicecoil.errors import DeviceLostError, StreamTimeoutError, VoicecoilError
 from voicecoil.events import Event
-from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["MiniaudioStream"]
 
@@ -43,7 +36,7 @@ Answer = tuple[int, list[str]]  # a ma_result, and the messages of the client li
 _NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
 
 
-class MiniaudioStream:
+class MiniaudioStream(DriverStreamBase):
     """A `DriverStream` on a device of miniaudio's.
 
     Parameters
@@ -54,29 +47,19 @@ class MiniaudioStream:
     """
 
     def __init__(self, backend: Backend, request: OpenRequest, opened: Opened) -> None:
+        super().__init__(request.device.name, opened.opened_format)
         self._backend = backend
         self._device = request.device
-        self._name = request.device.name
         self._opened = opened
-        self._generation = exit_and_fork.generation()
         self._begun = self._running = False
-        self._started_ns = 0
         self._looked_ns = 0
-        self._lost: str | None = None
-        self._closed = False
         self._starts = 0
-        self._looking = False  # a thread is asking whether the device still exists
-        self._missing: str | None = None  # its answer: why the device is missing
+        self._missing: str | None = None  # why the device is missing, when a thread has looked
         self._seen: dict[str, int] = {}  # number of events taken, by kind
-        self.opened_format: OpenedFormat = opened.opened_format
-        self.clock: _core.Clock | None = None
 
     # ---- start ----
 
-    def start(self, engine: _core.Engine) -> None:
-        trouble = self.trouble()
-        if trouble is not None:
-            raise trouble
+    def _start(self, engine: _core.Engine) -> None:
         until = time.monotonic() + SETTLE_S  # an interrupted start may still be inside a call
         while self._opened.inside and time.monotonic() < until:
             time.sleep(POLL_S)
@@ -96,7 +79,7 @@ class MiniaudioStream:
         try:
             result, said = backend.call(
                 f"starting {self._name!r}",
-                lambda: self._noted(self._start),
+                lambda: self._noted(self._start_device),
                 backend.timeouts.start_s,
                 self._undo,
             )
@@ -128,7 +111,7 @@ class MiniaudioStream:
         finally:
             self._opened.inside.discard(token)
 
-    def _start(self) -> Answer:
+    def _start_device(self) -> Answer:
         backend = self._backend
         if self._opened.dead or self._opened.gone:
             raise DeviceLostError(self._gone_text())
@@ -161,9 +144,7 @@ class MiniaudioStream:
         io = self._opened.io
         until = time.monotonic() + timeout_s
         if not io.detach(timeout_s, put_back=self._begun):
-            raise StreamTimeoutError(
-                f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
-            )
+            raise self._callback_is_stuck(timeout_s)
         turn = io.turn
         if not self._begun:
             return
@@ -187,11 +168,11 @@ class MiniaudioStream:
             time.sleep(POLL_S)
 
     def close(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
         self._opened.latencies.ended = True
-        if exit_and_fork.forked(self._generation) or self._opened.inside:
+        super().close()
+
+    def _close(self) -> None:
+        if self._opened.inside:
             return  # `_undo` closes the device after the call that is inside has returned
         backend = self._backend
         with contextlib.suppress(StreamTimeoutError):  # the device is closed later
@@ -207,16 +188,14 @@ class MiniaudioStream:
             return False
         return bool(self._backend.library.lib.ma_device_is_started(opened.device))
 
-    def trouble(self) -> Exception | None:
-        if exit_and_fork.forked(self._generation):
-            return ForkedError("the stream belongs to the parent process")
-        if self._lost is None and self._running and not self._closed:
-            starts = self._starts
-            lost = self._examine()
-            # Ignored if another thread has stopped or restarted the stream meanwhile.
-            if lost is not None and self._running and starts == self._starts:
-                self._lost = lost
-        return DeviceLostError(self._lost) if self._lost is not None else None
+    def _notice(self) -> None:
+        if not self._running:
+            return
+        starts = self._starts
+        lost = self._examine()
+        # Ignored if another thread has stopped or restarted the stream meanwhile.
+        if lost is not None and self._running and starts == self._starts:
+            self._lost = lost
 
     def _gone_text(self) -> str:
         title = self._backend.kind.title
@@ -238,50 +217,35 @@ class MiniaudioStream:
                 f"{title} changed the rate of {self._name!r} under the stream, from "
                 f"{self.opened_format.samplerate:g} to {counts['rate_hz']} Hz"
             )
-        newest_ns = max(counts["last_host_ns"], self._started_ns)
-        limit_s = self._backend.timeouts.cycle_s
-        if self._opened.io.turn % 2 == 1:
-            return None  # the callback is running
         now_ns = _core.clock_ns()
-        quiet_s = (now_ns - newest_ns) / 1e9
+        quiet_s = self._quiet_s(self._opened.io, now_ns)
+        if quiet_s is None:
+            return None
+        limit_s = self._backend.timeouts.cycle_s
         if quiet_s > limit_s:
-            return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+            return self._overdue_text(limit_s)
         longest = self.opened_format.max_period_frames
         stalled_s = STALLED_S + 4 * longest / self.opened_format.samplerate
         again = now_ns - self._looked_ns > LOOK_AGAIN_S * 1e9
-        if quiet_s > stalled_s and again and not self._looking:
+        if quiet_s > stalled_s and again:
             self._looked_ns = now_ns
-            self._look()
+            self._look_whether_missing()
         return self._missing
 
-    def _look(self) -> None:
-        """Starts a thread that checks whether the device still exists.
-
-        The check can take long, so it must not run when a property is read.
-        """
+    def _look_whether_missing(self) -> None:
         starts = self._starts
 
         def look() -> None:
-            try:
-                missing = self._backend.missing(self._device)
-                if starts == self._starts:  # otherwise the answer is about an earlier run
-                    self._missing = missing
-            finally:
-                self._looking = False
+            missing = self._backend.missing(self._device)
+            if starts == self._starts:  # otherwise the answer is about an earlier run
+                self._missing = missing
 
-        self._looking = True
-        try:
-            exit_and_fork.start_thread(look, "voicecoil looks for a device")
-        except (DriverError, StreamStateError):  # a later look tries again
-            self._looking = False
+        self._look_on_a_thread(look)
 
     @property
     def overloads(self) -> int:
         """Overloads reported by JACK, also of other clients. Other systems report none."""
         return int(self._opened.io.counts()["overloads"][0])
-
-    def look(self) -> None:
-        """Does nothing, because `trouble` starts all checks itself."""
 
     def events(self) -> list[Event]:
         """Takes the events of the device: rerouted, interrupted, resumed, overload."""

@@ -47,7 +47,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
         return NULL;
     }
     device->started_ns = config->epoch_ns ? config->epoch_ns : VIRTUAL_EPOCH_NS;
-    vc_device_show_time(device); /* a virtual clock can be read before the first cycle */
+    show_time(device); /* a virtual clock can be read before the first cycle */
     return device;
 }
 
@@ -211,11 +211,15 @@ static void *io_thread(void *user) {
         if (config->clock == VC_CLOCK_REAL && device->late_ns > 0) {
             vc_device_nap(device->late_ns); /* the time that the clients' clock already showed */
         }
-        vc_device_take_output(device, frames, content);
+        if (output_is_used(device)) {
+            vc_device_take_output(device, frames, content);
+        }
         device->frame += frames;
         device->cycle++;
-        vc_device_show_time(device);
-        vc_device_finish_step(device);
+        show_time(device);
+        if (config->clock == VC_CLOCK_STEPPED) {
+            vc_device_finish_step(device);
+        }
     }
     /* Wakes a thread that waits in vc_device_step, because no more cycles will come. */
     pthread_mutex_lock(&device->lock);

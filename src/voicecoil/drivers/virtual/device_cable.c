@@ -64,7 +64,7 @@ static void capture_silence(vc_device *device) {
 
 void vc_device_take_output(vc_device *device, uint32_t frames, uint32_t content) {
     uint32_t outputs = device->config.output_channels;
-    if (outputs == 0 || !output_is_used(device)) {
+    if (outputs == 0) {
         return;
     }
     int64_t first = device->frame + device->config.output_latency_frames;
@@ -100,7 +100,7 @@ void vc_device_lose(vc_device *device, int64_t frames) {
     device->frame += frames;
     device->silent_frames += (uint64_t)frames;
     atomic_fetch_add(&device->lost_frames, (uint64_t)frames);
-    vc_device_show_time(device);
+    show_time(device);
 }
 
 void vc_device_clear_cable(vc_device *device) {

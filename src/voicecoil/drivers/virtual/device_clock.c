@@ -85,14 +85,7 @@ void vc_device_begin_clock(vc_device *device) {
     if (device->config.clock == VC_CLOCK_REAL) {
         device->started_ns = vc_clock_ns() - frames_to_ns(device, device->frame);
     }
-    vc_device_show_time(device);
-}
-
-void vc_device_show_time(vc_device *device) {
-    int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
-    device->due_ns = host_ns;
-    atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
-    atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
+    show_time(device);
 }
 
 bool vc_device_wait_for_cycle(vc_device *device) {
@@ -128,13 +121,11 @@ bool vc_device_wait_for_cycle(vc_device *device) {
 }
 
 void vc_device_finish_step(vc_device *device) {
-    if (device->config.clock == VC_CLOCK_STEPPED) {
-        pthread_mutex_lock(&device->lock);
-        /* Wakes the waiting thread only after the last cycle, because a wake-up costs more than a
-         * cycle. */
-        if (++device->stepped == device->granted) {
-            pthread_cond_broadcast(&device->moved);
-        }
-        pthread_mutex_unlock(&device->lock);
+    pthread_mutex_lock(&device->lock);
+    /* Wakes the waiting thread only after the last cycle, because a wake-up costs more than a
+     * cycle. */
+    if (++device->stepped == device->granted) {
+        pthread_cond_broadcast(&device->moved);
     }
+    pthread_mutex_unlock(&device->lock);
 }

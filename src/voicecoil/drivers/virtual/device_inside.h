@@ -89,6 +89,14 @@ static inline vc_audio line_at(const vc_device *device, int64_t frame, uint32_t 
                       .channels = outputs};
 }
 
+/* Publishes the position to other threads. [IO] */
+static inline void show_time(vc_device *device) VC_REALTIME {
+    int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
+    device->due_ns = host_ns;
+    atomic_store_explicit(&device->shown_frame, device->frame, memory_order_release);
+    atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
+}
+
 /* Whether the output of the clients is used for anything. */
 static inline bool output_is_used(const vc_device *device) {
     return device->config.loopback || device->capture != NULL || device->capture_memory != NULL;
@@ -119,12 +127,10 @@ void vc_device_clear_cable(vc_device *device) VC_REALTIME;
 
 /* Makes the calling thread the IO thread. The time line continues where it was. [IO] */
 void vc_device_begin_clock(vc_device *device);
-/* Publishes the position to other threads. [IO] */
-void vc_device_show_time(vc_device *device) VC_REALTIME;
 /* Waits until the next cycle is due. Returns false if the thread has to end. Not VC_REALTIME.
  * [IO] */
 bool vc_device_wait_for_cycle(vc_device *device);
-/* Counts a step of a stepped clock, under a lock, so it is not VC_REALTIME. [IO] */
+/* Counts a cycle of a stepped clock, under a lock, so it is not VC_REALTIME. [IO] */
 void vc_device_finish_step(vc_device *device);
 void vc_device_nap(int64_t ns);
 

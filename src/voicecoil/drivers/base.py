@@ -1,0 +1,152 @@
+"""What the streams of all drivers have in common: their life, a lost device, overdue cycles."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol
+
+from voicecoil.errors import (
+    DeviceLostError,
+    DriverError,
+    ForkedError,
+    StreamStateError,
+    StreamTimeoutError,
+)
+from voicecoil.lifetime import exit_and_fork
+
+if TYPE_CHECKING:
+    from voicecoil._core import Clock, Engine
+    from voicecoil.drivers.protocol import OpenedFormat
+    from voicecoil.events import Event
+
+__all__ = ["DriverStreamBase", "Port"]
+
+
+class Port(Protocol):
+    """The part of an IO thread's callback that the control plane sees: see core/port.h."""
+
+    @property
+    def turn(self) -> int:
+        """Odd while the callback runs."""
+
+    @property
+    def last_host_ns(self) -> int:
+        """Host time of the newest cycle; 0: none has come."""
+
+
+class DriverStreamBase:
+    """The common part of a `DriverStream`.
+
+    A driver overrides the methods `_start`, `stop`, `_close` and `_notice`, and `look`, `events`
+    and `overloads` if its audio system has them.
+
+    Parameters
+    ----------
+    name : str
+        Name of the device, for messages.
+    opened_format : OpenedFormat
+    clock : Clock or None
+        The clock that times the cycles; None: the machine's.
+    """
+
+    def __init__(self, name: str, opened_format: OpenedFormat, clock: Clock | None = None) -> None:
+        self._name = name
+        self._opened_format = opened_format
+        self._clock = clock
+        self._generation = exit_and_fork.generation()
+        self._started_ns = 0  # host time at which the device was started; 0: no cycle is due
+        self._lost: str | None = None  # why the device is lost
+        self._closed = False
+        self._looking = threading.Lock()  # held while a thread checks the device
+
+    @property
+    def opened_format(self) -> OpenedFormat:
+        return self._opened_format
+
+    @property
+    def clock(self) -> Clock | None:
+        return self._clock
+
+    @property
+    def overloads(self) -> int:
+        return 0
+
+    # ---- start and end ----
+
+    def start(self, engine: Engine) -> None:
+        self.look()
+        trouble = self.trouble()
+        if trouble is not None:
+            raise trouble
+        self._start(engine)
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if not exit_and_fork.forked(self._generation):
+            self._close()
+
+    def _start(self, engine: Engine) -> None:
+        """Starts the device. The device is not known to be lost."""
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        """Releases the device. Called once, and not in a forked child."""
+        raise NotImplementedError
+
+    def _callback_is_stuck(self, timeout_s: float) -> StreamTimeoutError:
+        """Returns the error of a `stop` whose engine could not be detached in time."""
+        return StreamTimeoutError(
+            f"the callback on {self._name!r} did not return within {timeout_s:.3g} s"
+        )
+
+    # ---- while the stream runs ----
+
+    def trouble(self) -> Exception | None:
+        if exit_and_fork.forked(self._generation):
+            return ForkedError("the stream belongs to the parent process")
+        if self._lost is None and not self._closed:
+            self._notice()
+        return DeviceLostError(self._lost) if self._lost is not None else None
+
+    def look(self) -> None:
+        """Does nothing, because `trouble` finds out everything."""
+
+    def events(self) -> list[Event]:
+        return []
+
+    def _notice(self) -> None:
+        """Sets `_lost` if it is known that no cycle will come any more. It must not wait."""
+        raise NotImplementedError
+
+    def _quiet_s(self, port: Port | None, now_ns: int) -> float | None:
+        """Seconds since the newest cycle, or since the start.
+
+        None: the device does not run, or it is in a callback that has not returned. Then a device
+        that calls no cycles is in order.
+        """
+        if port is None or self._started_ns == 0 or port.turn % 2 == 1:
+            return None
+        return (now_ns - max(port.last_host_ns, self._started_ns)) / 1e9
+
+    def _overdue_text(self, limit_s: float) -> str:
+        """Returns why the device counts as lost if no cycle came for `limit_s`."""
+        return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
+
+    def _look_on_a_thread(self, look: Callable[[], None]) -> None:
+        """Runs `look` on a thread, unless one runs already, because it can take seconds."""
+        if not self._looking.acquire(blocking=False):
+            return
+
+        def run() -> None:
+            try:
+                look()
+            finally:
+                self._looking.release()
+
+        try:
+            exit_and_fork.start_thread(run, "voicecoil looks at a device")
+        except (DriverError, StreamStateError):  # a later look tries again
+            self._looking.release()
