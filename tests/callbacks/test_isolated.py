@@ -385,7 +385,10 @@ STUCK = (
     r"Traceback \(most recent call last\):\n(  .*\n)+"
     r"voicecoil\.errors\.StreamTimeoutError: .* did not .* within [\d.]+ s\n"
 )
-BUSY = STUCK.replace("isolated_code:stuck_\\w+", "isolated_ending:beat")
+BUSY = STUCK.replace("isolated_code:stuck_\\w+", "isolated_ending:beat").replace(
+    r".* did not .* within [\d.]+ s",
+    r"(.* did not .* within [\d.]+ s|timed out after [\d.]+ s, because another thread .*)",
+)
 
 
 @needs_3_12
