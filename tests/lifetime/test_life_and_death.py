@@ -123,7 +123,9 @@ def test_fork_inside_of_a_callback(deed: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
-@pytest.mark.parametrize("where", ["source", "listener"])
+@pytest.mark.parametrize(
+    "where", ["source", "first frames", "first frames on a thread", "listener"]
+)
 def test_fork_on_a_thread_of_the_library(where: str) -> None:
     check(run("forked_in_thread", where))
 

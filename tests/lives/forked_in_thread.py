@@ -1,11 +1,13 @@
 """User code on a thread of the library forks: a source that is read ahead, or a listener.
 
 The child returns from that code, and its only thread ends as any other thread does. Before the fix,
-the child waited forever for threads that only the parent has.
+the child waited forever for threads that only the parent has. If the source forks while `play`
+reads its first frames on a thread of the program, `play` raises a ForkedError in the child.
 """
 
 import os
 import sys
+import threading
 from collections.abc import Callable
 
 import numpy as np
@@ -28,13 +30,13 @@ def fork() -> None:
 class Source:
     samplerate, channels, frames = 48_000, 2, 10_000_000
 
-    def __init__(self) -> None:
+    def __init__(self, forks_at: int) -> None:
         self.reads = 0
+        self.forks_at = forks_at
 
     def read(self, frames: int) -> np.ndarray:
         self.reads += 1
-        # these frames are read on the reader's thread and not before the start
-        if self.reads == 20:
+        if self.reads == self.forks_at:
             fork()
         return np.zeros((min(frames, 4096), 2), np.float32)
 
@@ -46,13 +48,27 @@ class Source:
             os._exit(13)  # reached if the child closes the source, which belongs to the parent
 
 
-def play() -> None:
+def play(forks_at: int) -> None:
     global playback
-    playback = vc.play(Source(), driver=devices())
+    playback = vc.play(Source(forks_at), driver=devices())
+
+
+def play_on_thread() -> None:
+    def run() -> None:
+        try:
+            play(1)
+        except vc.ForkedError:
+            os._exit(0 if os.getpid() != parent else 14)
+        if os.getpid() != parent:
+            os._exit(15)
+
+    threading.Thread(target=run).start()
 
 
 WAYS: dict[str, Callable[[], None]] = {
-    "source": play,
+    "source": lambda: play(20),  # read on the reader's thread and not before the start
+    "first frames": lambda: play(1),
+    "first frames on a thread": play_on_thread,
     "listener": lambda: exit_and_fork.tell(fork),
 }
 WAYS[sys.argv[1]]()

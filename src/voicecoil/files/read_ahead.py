@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from voicecoil import _core
+from voicecoil.errors import ForkedError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.flag import Flag
@@ -42,6 +43,11 @@ class Reader:
     source : Source
     samplerate : float
         The source's sample rate, Hz.
+
+    Raises
+    ------
+    ForkedError
+        The source has forked, and this is the child.
     """
 
     def __init__(self, source: Source, samplerate: float) -> None:
@@ -54,6 +60,10 @@ class Reader:
         self._generation = exit_and_fork.generation()
         self._thread = BackgroundThread(self._run, "voicecoil reader")
         self._more = self._read(int(PREFILL_S * samplerate))
+        if self._is_in_child():
+            raise ForkedError(
+                "the source has forked this process while it was read; the sound is the parent's"
+            )
 
     def start(self, wanted: Callable[[], bool]) -> None:
         """Start the thread. It reads until the source ends or `wanted` returns False."""

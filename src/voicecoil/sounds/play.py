@@ -22,6 +22,7 @@ from voicecoil.errors import StreamStateError
 from voicecoil.events import Event
 from voicecoil.files.read_ahead import AHEAD_S, Reader, count_nonfinite
 from voicecoil.levels import Level
+from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
 from voicecoil.sounds.mixing import Output, output_for
@@ -303,6 +304,8 @@ def play(
     block_frames = check_blocksize(blocksize)
     stream_name = check_stream_name(name)
 
+    generation = exit_and_fork.generation()  # the source may fork
+
     def begin() -> Playback:
         source = as_source(sound, samplerate)
         try:
@@ -313,9 +316,11 @@ def play(
             try:
                 return _play_on(output, sound, source, mapping, gain, loops)
             finally:
-                output.let_go()
+                if not exit_and_fork.forked(generation):
+                    output.let_go()
         except BaseException:
-            source.close()
+            if not exit_and_fork.forked(generation):  # else the source belongs to the parent
+                source.close()
             raise
 
     return uninterrupted("play", begin, undo=lambda playback: playback.stop(0.0))
