@@ -116,6 +116,7 @@ static ptrdiff_t deinterleave_4(float *const *to, const float *from, ptrdiff_t s
  * addresses are loaded into one register, such that the shuffles stay inside each half. */
 typedef float eight __attribute__((vector_size(32)));
 #define AVX2 __attribute__((target("avx2")))
+#define INLINE_AVX2 AVX2 inline __attribute__((always_inline))
 
 #define LOAD_8(at) (*(const eight_unaligned *)(at))
 typedef eight eight_unaligned __attribute__((aligned(4), may_alias));
@@ -151,8 +152,8 @@ AVX2 static ptrdiff_t deinterleave_2_avx2(float *const *to, const float *from, p
     return f;
 }
 
-AVX2 static ptrdiff_t interleave_8_avx2(float *to, ptrdiff_t stride, const float *const *from,
-                                        ptrdiff_t frames) {
+INLINE_AVX2 static ptrdiff_t interleave_8_by(float *to, ptrdiff_t stride, const float *const *from,
+                                             ptrdiff_t frames) {
     const float *c0 = from[0], *c1 = from[1], *c2 = from[2], *c3 = from[3];
     const float *c4 = from[4], *c5 = from[5], *c6 = from[6], *c7 = from[7];
     ptrdiff_t f = 0;
@@ -174,8 +175,8 @@ AVX2 static ptrdiff_t interleave_8_avx2(float *to, ptrdiff_t stride, const float
     {BOTH(at, at + 4 * stride), BOTH(at + stride, at + 5 * stride),                                \
      BOTH(at + 2 * stride, at + 6 * stride), BOTH(at + 3 * stride, at + 7 * stride)}
 
-AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, ptrdiff_t stride,
-                                          ptrdiff_t frames) {
+INLINE_AVX2 static ptrdiff_t deinterleave_8_by(float *const *to, const float *from,
+                                               ptrdiff_t stride, ptrdiff_t frames) {
     float *c0 = to[0], *c1 = to[1], *c2 = to[2], *c3 = to[3];
     float *c4 = to[4], *c5 = to[5], *c6 = to[6], *c7 = to[7];
     ptrdiff_t f = 0;
@@ -195,6 +196,19 @@ AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, p
         from += 8 * stride;
     }
     return f;
+}
+
+/* If there are no other channels, the offsets are constants, which saves 5 to 10 % of the time. */
+AVX2 static ptrdiff_t interleave_8_avx2(float *to, ptrdiff_t stride, const float *const *from,
+                                        ptrdiff_t frames) {
+    return stride == 8 ? interleave_8_by(to, 8, from, frames)
+                       : interleave_8_by(to, stride, from, frames);
+}
+
+AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, ptrdiff_t stride,
+                                          ptrdiff_t frames) {
+    return stride == 8 ? deinterleave_8_by(to, from, 8, frames)
+                       : deinterleave_8_by(to, from, stride, frames);
 }
 
 /* The same with registers of 16 floats, as memcpy uses them. There is only a version for stereo,

@@ -14,7 +14,8 @@
 
 enum { RUNS = 5, FRAMES_MAX = 4096, CHANNELS_MAX = 64 };
 
-static float input[FRAMES_MAX * CHANNELS_MAX], output[FRAMES_MAX * CHANNELS_MAX];
+/* Aligned to cache lines, as the memory of an engine is. */
+static _Alignas(64) float input[FRAMES_MAX * CHANNELS_MAX], output[FRAMES_MAX * CHANNELS_MAX];
 
 static int32_t nothing(float *to, const float *from, uint32_t frames, const vc_block *block,
                        void *user) {
@@ -77,44 +78,54 @@ static double cost(uint32_t inputs, uint32_t outputs, uint32_t frames, uint32_t 
     return runs[RUNS / 2];
 }
 
-/* Measures the copy of one direction between interleaved memory and one array for each channel, and
- * memcpy of the same number of bytes in the same run. Cycles of 1024 frames, which fit the first
- * caches. */
-static double copying(uint32_t channels, int way) {
-    enum { FRAMES = 1024, TIMES = 200, COPY_RUNS = 201 };
+/* Measures the conversion in one direction between interleaved memory and one array for each
+ * channel, and memcpy of the same number of bytes in the same direction and run. For `frames`
+ * frames of eight channels the two sides take 64 bytes per frame: 256 frames fit the nearest cache,
+ * 1024 do not. */
+enum { COPY_OUT, COPY_IN, INTERLEAVE, DEINTERLEAVE };
+
+static double copying(uint32_t channels, uint32_t frames, int way) {
+    enum { COPIED_FRAMES = 200 * 1024, COPY_RUNS = 201 };
+    float *apart = output + 144;
     vc_audio mixed = {.data = input,
                       .frame_stride = (ptrdiff_t)channels,
                       .channel_stride = 1,
                       .channels = channels};
-    vc_audio planar = {.data = output + 144,
+    vc_audio planar = {.data = apart,
                        .frame_stride = 1,
-                       .channel_stride = FRAMES + 16,
+                       .channel_stride = (ptrdiff_t)frames + 16,
                        .channels = channels};
     double runs[COPY_RUNS];
     for (int run = 0; run < COPY_RUNS; run++) {
         int64_t began_ns = vc_clock_ns();
-        for (int i = 0; i < TIMES; i++) {
-            if (way == 0) {
-                memcpy(output + 144, input, FRAMES * channels * sizeof(float));
-            } else if (way == 1) {
-                vc_audio_copy(&mixed, 0, &planar, 0, FRAMES);
+        uint32_t times = COPIED_FRAMES / frames;
+        for (uint32_t i = 0; i < times; i++) {
+            if (way == COPY_OUT) {
+                memcpy(apart, input, (size_t)frames * channels * sizeof(float));
+            } else if (way == COPY_IN) {
+                memcpy(input, apart, (size_t)frames * channels * sizeof(float));
+            } else if (way == INTERLEAVE) {
+                vc_audio_copy(&mixed, 0, &planar, 0, frames);
             } else {
-                vc_audio_copy(&planar, 0, &mixed, 0, FRAMES);
+                vc_audio_copy(&planar, 0, &mixed, 0, frames);
             }
             __asm__ volatile("" : : : "memory"); /* keeps the compiler from removing the copy */
         }
-        runs[run] = (double)(vc_clock_ns() - began_ns) / TIMES;
+        runs[run] = (double)(vc_clock_ns() - began_ns) / times;
     }
     qsort(runs, COPY_RUNS, sizeof *runs, by_value);
     return runs[0]; /* the fastest run, because the comparison is about instructions and not about
                        the machine's load */
 }
 
-static void print_copying(uint32_t channels) {
-    double plain = copying(channels, 0), in = copying(channels, 1), out = copying(channels, 2);
-    printf("1024 frames, %u channels: memcpy %.1f ns, interleave %.1f (%.2f of its speed), "
-           "de-interleave %.1f (%.2f)\n",
-           channels, plain, in, plain / in, out, plain / out);
+static void print_copying(uint32_t channels, uint32_t frames) {
+    double to_mixed = copying(channels, frames, COPY_IN);
+    double in = copying(channels, frames, INTERLEAVE);
+    double to_planar = copying(channels, frames, COPY_OUT);
+    double out = copying(channels, frames, DEINTERLEAVE);
+    printf("%u frames, %u channels: memcpy %.1f ns, interleave %.1f (%.2f of its speed); "
+           "memcpy %.1f ns, de-interleave %.1f (%.2f)\n",
+           frames, channels, to_mixed, in, to_mixed / in, to_planar, out, to_planar / out);
 }
 
 /* Measures a whole cycle: a free-running virtual device with one client. */
@@ -175,8 +186,10 @@ int main(void) {
     printf("64 frames, 64 out, zero copy           %7.1f ns\n",
            cost(0, 64, 64, VC_ENGINE_ZERO_COPY, true));
     printf("4096 frames, 2 out, copied             %7.1f ns\n", cost(0, 2, 4096, 0, true));
-    print_copying(1);
-    print_copying(2);
-    print_copying(8);
+    for (uint32_t frames = 256; frames <= 1024; frames *= 4) {
+        print_copying(1, frames);
+        print_copying(2, frames);
+        print_copying(8, frames);
+    }
     return 0;
 }
