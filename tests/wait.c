@@ -1,10 +1,10 @@
-/* Waits in C, for tests that hold Python's lock meanwhile; see test_isolated.py. */
+/* Waits in C, for tests that hold the GIL meanwhile. See test_isolated.py. */
 #include <stdint.h>
 #include <time.h>
 
 int vc_test_wait(const volatile float *sample, int deadline_ms);
 
-/* 1: the sample is no silence any more. 0: the deadline passed. */
+/* Returns 1 when the sample is not silent any more, or 0 after the deadline. */
 int vc_test_wait(const volatile float *sample, int deadline_ms) {
     for (int waited_ms = 0; waited_ms < deadline_ms; waited_ms++) {
         if (*sample != 0.0f) {

@@ -4,8 +4,11 @@
  * It is built as libjack.so.0 and found before the real library (LD_LIBRARY_PATH). So it measures
  * only the time that each audio library takes for one block, without wake-ups, other processes, or
  * waits for a clock. When the client is deactivated, a line is appended to the file that
- * JACK_STAND_IN_REPORT names: blocks  processor time of the IO thread in ns  allocations on it The
- * first WARM_UP blocks are not counted. JACK_STAND_IN_FRAMES is the number of frames in a block
+ * JACK_STAND_IN_REPORT names:
+ *
+ *     blocks  processor time of the IO thread in ns  allocations on it
+ *
+ * The first WARM_UP blocks are not counted. JACK_STAND_IN_FRAMES is the number of frames in a block
  * (default 64). The allocations are those that count_allocations.c has counted, or 0 without it. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -42,8 +45,8 @@ typedef struct client {
     pthread_t thread;
     _Atomic bool running;
     _Atomic uint64_t blocks;
-    _Atomic uint64_t
-        cycle_us; /* updated at intervals: a reader only reads memory, as with a real server */
+    /* Updated at intervals, so that a reader only reads memory, as with a real server. */
+    _Atomic uint64_t cycle_us;
 } client;
 
 static const char *const PHYSICAL[] = {"system:capture_1", "system:capture_2", "system:playback_1",

@@ -12,7 +12,7 @@ cdef class RecorderCode(Code):
         self.recorder = vc_recorder_new(ring.ring, limit_frames)
         if self.recorder == NULL:
             raise MemoryError
-        vc_recorder_tell_gaps(self.recorder, ring.gaps, stop_at_first_loss)
+        vc_recorder_push_gaps(self.recorder, ring.gaps, stop_at_first_loss)
         self.process = vc_recorder_process
         self.user = self.recorder
 

@@ -26,8 +26,8 @@ cdef class Worker(Code):
         config.output_block = code.output_block
         if isinstance(code, PythonCode):
             config.inside = vc_bridge_inside
-            config.rest = vc_bridge_rest
-            vc_bridge_stay((<PythonCode>code).bridge)
+            config.rest = vc_bridge_release_gil
+            vc_bridge_keep_gil((<PythonCode>code).bridge)
         self.code = code
         self.worker = vc_worker_new(&config, code.leave, waited_for)
         if self.worker == NULL:
@@ -43,7 +43,7 @@ cdef class Worker(Code):
 
         Call it while the worker thread does not run.
         """
-        if not vc_worker_fit(self.worker, max_period_frames, lead_frames, waited_for):
+        if not vc_worker_resize(self.worker, max_period_frames, lead_frames, waited_for):
             raise MemoryError(f"no memory for a lead of {lead_frames} frames")
         self.lead_frames = lead_frames
 

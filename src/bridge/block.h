@@ -156,8 +156,8 @@ int vc_view_init(vc_view *view, PyObject *object);
  */
 int vc_view_intact(const vc_view *view);
 /* Points an intact view to a block's memory, without an allocation. */
-void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames);
-void vc_view_point_home(vc_view *view);
+void vc_view_set(vc_view *view, const vc_audio *audio, uint32_t frames);
+void vc_view_restore(vc_view *view);
 /* Before a call: shows that many frames in the view's own memory, if its format is not float32.
  * Copies and converts the block's input to it, or silences it for output. Returns the number of
  * clipped samples. [IO] */

@@ -21,7 +21,7 @@ struct vc_bridge {
     vc_bridge_types types;
     vc_view input, output;
     int zero_copy;
-    bool stays; /* the thread stays in Python between blocks, until vc_bridge_rest */
+    bool stays; /* the thread stays in Python between blocks, until vc_bridge_release_gil */
 
     vc_preempt preempt; /* used by the entry, if vc_bridge_preempt was called */
     vc_histogram waits, runs;
@@ -233,8 +233,8 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
         if (!exchange_views(bridge)) {
             return false;
         }
-        vc_view_point(&bridge->input, &block->input, block->frames);
-        vc_view_point(&bridge->output, &block->output, block->frames);
+        vc_view_set(&bridge->input, &block->input, block->frames);
+        vc_view_set(&bridge->output, &block->output, block->frames);
         size_t clipped = vc_view_begin(&bridge->input, &block->input, block->frames, true);
         if (clipped > 0) {
             atomic_fetch_add_explicit(&bridge->clipped, clipped, memory_order_relaxed);
@@ -285,11 +285,11 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     }
     if (bridge->zero_copy) {
         answer = raised || check_escape(bridge) < 0 ? VC_ERROR : answer;
-        vc_view_point_home(&bridge->input);
-        vc_view_point_home(&bridge->output);
+        vc_view_restore(&bridge->input);
+        vc_view_restore(&bridge->output);
     }
     if (answer < 0) {
-        PyObject *exception = vc_take_raised();
+        PyObject *exception = vc_fetch_exception();
         if (raised && bridge->zero_copy && exception != NULL && escaped(bridge) != NULL) {
             note_escape(bridge, exception);
         }
@@ -305,7 +305,7 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     return answer;
 }
 
-void vc_bridge_rest(void *user) {
+void vc_bridge_release_gil(void *user) {
     vc_bridge *bridge = user;
     if (vc_bridge_inside(bridge)) {
         vc_entry_leave(&bridge->entry);
@@ -349,13 +349,13 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
 
 void vc_bridge_free(vc_bridge *bridge) {
     if (bridge != NULL) {
-        vc_guard_give(&bridge->guard);
+        vc_guard_release(&bridge->guard);
         Py_XDECREF(atomic_exchange(&bridge->exception, NULL));
         vc_memory_free(bridge);
     }
 }
 
-void vc_bridge_stay(vc_bridge *bridge) { bridge->stays = true; }
+void vc_bridge_keep_gil(vc_bridge *bridge) { bridge->stays = true; }
 
 void vc_bridge_preempt(vc_bridge *bridge) {
     vc_preempt_find();
@@ -373,7 +373,7 @@ uint64_t vc_bridge_clipped(const vc_bridge *bridge) {
 
 void vc_bridge_close(vc_bridge *bridge) {
     atomic_store(&bridge->entry.closed, true);
-    vc_guard_give(&bridge->guard);
+    vc_guard_release(&bridge->guard);
 }
 
 int vc_bridge_on_io_thread(void) { return is_inside(); }

@@ -2,9 +2,9 @@
  *
  * The IO thread was not created by Python. The bridge remembers the interpreter in which it was
  * made (PEP 311). It makes one thread state for the IO thread in its first block and keeps it. It
- * attaches and detaches the state around each call, or around several calls (vc_bridge_stay). The
- * callable gets one Block object, which is made once and updated in place, in a prepared array of
- * arguments. After the first blocks, a block allocates nothing.
+ * attaches and detaches the state around each call, or around several calls (vc_bridge_keep_gil).
+ * The callable gets one Block object, which is made once and updated in place, in a prepared array
+ * of arguments. After the first blocks, a block allocates nothing.
  *
  * Threads: [IO] and [control] as in voicecoil.h. Control calls hold the GIL.
  */
@@ -38,12 +38,12 @@ void vc_bridge_free(vc_bridge *bridge);
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
-/* Makes the thread stay in Python from one block to the next, until it calls vc_bridge_rest. If
- * many blocks are due at once, a thread that releases the GIL after each block would have to wait
- * for it before the next. Call it before the first block. [control] */
-void vc_bridge_stay(vc_bridge *bridge);
+/* Makes the thread stay in Python from one block to the next, until it calls vc_bridge_release_gil.
+ * If many blocks are due at once, a thread that releases the GIL after each block would have to
+ * wait for it before the next. Call it before the first block. [control] */
+void vc_bridge_keep_gil(vc_bridge *bridge);
 /* Leaves Python if the thread has stayed; `user` is the vc_bridge*. [its thread] */
-void vc_bridge_rest(void *user);
+void vc_bridge_release_gil(void *user);
 /* Lets the thread ask other threads to release the GIL, where the interpreter supports it
  * (preempt.h). Call it before the first block. [control] */
 void vc_bridge_preempt(vc_bridge *bridge);

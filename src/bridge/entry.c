@@ -109,7 +109,7 @@ int vc_guard_take(vc_guard *guard) {
     return 0;
 }
 
-void vc_guard_give(vc_guard *guard) {
+void vc_guard_release(vc_guard *guard) {
     void *held = atomic_exchange(&guard->held, NULL);
     if (held == NULL) {
         return;
@@ -124,7 +124,7 @@ void vc_guard_give(vc_guard *guard) {
     PyInterpreterGuard_Close(held);
 }
 
-void vc_guard_forget_all(void) {
+void vc_guard_release_all(void) {
     guards_lock = (PyMutex){0}; /* a thread of the parent may have held it */
     for (vc_guard *guard = guards; guard != NULL; guard = guard->next) {
         void *held = atomic_exchange(&guard->held, NULL);
@@ -142,24 +142,24 @@ int vc_guard_take(vc_guard *guard) {
     return 0;
 }
 
-void vc_guard_give(vc_guard *guard) { (void)guard; }
+void vc_guard_release(vc_guard *guard) { (void)guard; }
 
-void vc_guard_forget_all(void) {}
+void vc_guard_release_all(void) {}
 
 #endif
 
-PyThreadState *vc_visit(PyInterpreterState *interpreter) {
+PyThreadState *vc_visit_begin(PyInterpreterState *interpreter) {
     PyThreadState *elsewhere = PyEval_SaveThread();
     PyEval_RestoreThread(PyThreadState_New(interpreter));
     return elsewhere;
 }
 
-void vc_come_back(PyThreadState *elsewhere) {
+void vc_visit_end(PyThreadState *elsewhere) {
     drop_attached(PyThreadState_Get());
     PyEval_RestoreThread(elsewhere);
 }
 
-PyObject *vc_take_raised(void) {
+PyObject *vc_fetch_exception(void) {
 #if PY_VERSION_HEX >= 0x030C0000
     return PyErr_GetRaisedException();
 #else

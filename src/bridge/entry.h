@@ -52,20 +52,20 @@ typedef struct vc_guard {
 /* Returns -1 with an exception if the interpreter is being ended. [control] */
 int vc_guard_take(vc_guard *guard);
 /* May be called any number of times. [control] */
-void vc_guard_give(vc_guard *guard);
+void vc_guard_release(vc_guard *guard);
 /* Call it in a forked child: releases all guards of the parent. No thread enters there, and Python
  * would wait for ever at the child's exit. */
-void vc_guard_forget_all(void);
+void vc_guard_release_all(void);
 
-/* Attaches the calling thread to `interpreter` with a new state, which vc_come_back drops. Returns
+/* Attaches the calling thread to `interpreter` with a new state, which vc_visit_end drops. Returns
  * the state that the thread has in another interpreter. [control] */
-PyThreadState *vc_visit(PyInterpreterState *interpreter);
-void vc_come_back(PyThreadState *elsewhere);
+PyThreadState *vc_visit_begin(PyInterpreterState *interpreter);
+void vc_visit_end(PyThreadState *elsewhere);
 
 /* Takes the exception that is set: a new reference with its traceback, or NULL. The thread must be
  * attached. */
-PyObject *vc_take_raised(void);
-/* Sets an exception that vc_take_raised returned, and takes the reference. NULL sets none. The
+PyObject *vc_fetch_exception(void);
+/* Sets an exception that vc_fetch_exception returned, and takes the reference. NULL sets none. The
  * thread must be attached. */
 void vc_put_raised(PyObject *exception);
 /* Raises an ArgumentTypeError. `text` has %U where `given` is shown, which may be NULL. The thread

@@ -47,7 +47,7 @@ _Noreturn void vc_forks_end_child(PyObject *callable) {
     int status = 0;
     PyObject *raised = PyErr_Occurred();
     if (raised != NULL && PyErr_GivenExceptionMatches(raised, PyExc_SystemExit)) {
-        PyObject *exception = vc_take_raised();
+        PyObject *exception = vc_fetch_exception();
         PyObject *code = PyObject_GetAttrString(exception, "code");
         status = code != NULL ? exit_code(code) : 1;
     } else if (raised != NULL) {

@@ -24,8 +24,8 @@ struct voicecoil_way {
 };
 
 struct voicecoil_gate {
-    _Atomic int
-        references; /* one for each way, for voicecoil.callbacks.gate, and for the extension */
+    /* One for each way, one for voicecoil.callbacks.gate, and one for the extension. */
+    _Atomic int references;
     PyThread_type_lock lock; /* for the list; never held during a wait for a GIL */
     voicecoil_way *ways;
     PyInterpreterState *interpreter;
@@ -56,7 +56,7 @@ void vc_gate_release(voicecoil_gate *gate) {
 
 /* Keeps the exception that is set, unless another one is kept already. */
 static void keep_raised(voicecoil_gate *gate) {
-    PyObject *raised = vc_take_raised(), *none = NULL;
+    PyObject *raised = vc_fetch_exception(), *none = NULL;
     if (!atomic_compare_exchange_strong(&gate->exception, &none, raised)) {
         atomic_fetch_add(&gate->dropped, 1);
         Py_XDECREF(raised);
@@ -151,7 +151,7 @@ static bool make_arguments(voicecoil_way *way) {
             Py_TYPE(made)->tp_name);
     }
     if (!good) {
-        PyObject *raised = vc_take_raised(); /* dropping `made` may run Python code */
+        PyObject *raised = vc_fetch_exception(); /* dropping `made` may run Python code */
         Py_CLEAR(made);
         vc_put_raised(raised);
     }
@@ -221,7 +221,7 @@ static bool call_inside(voicecoil_way *way, void *event) {
     if (good) {
         Py_DECREF(result);
     } else {
-        PyObject *raised = vc_take_raised();
+        PyObject *raised = vc_fetch_exception();
         Py_DECREF(result);
         vc_put_raised(raised);
     }
@@ -266,7 +266,7 @@ static bool shut(voicecoil_gate *gate) {
     gate->closed |= !own;
     unlock(gate);
     if (!own) {
-        vc_guard_give(&gate->guard);
+        vc_guard_release(&gate->guard);
     }
     return !own;
 }
@@ -283,9 +283,9 @@ static voicecoil_way *next_to_reap(voicecoil_gate *gate) {
 
 /* Drops what a thread has left in the interpreter. No thread may be busy. */
 static void reap(voicecoil_gate *gate, voicecoil_way *way) {
-    PyThreadState *elsewhere = vc_visit(gate->interpreter);
+    PyThreadState *elsewhere = vc_visit_begin(gate->interpreter);
     Py_CLEAR(way->arguments);
-    vc_come_back(elsewhere);
+    vc_visit_end(elsewhere);
     vc_entry_reap(&way->entry);
     lock(gate);
     way->reaped = true;
@@ -365,7 +365,7 @@ static int take(void *argument, PyObject *parts) {
 
 static void drop(void *argument) {
     voicecoil_gate *gate = argument;
-    vc_guard_give(&gate->guard);
+    vc_guard_release(&gate->guard);
     Py_CLEAR(gate->callable);
     Py_XDECREF(atomic_exchange(&gate->exception, NULL));
 }
@@ -416,7 +416,7 @@ static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
     Py_XDECREF(text);
     Py_XDECREF(module);
     if (gate->owner == NULL) {
-        vc_guard_give(&gate->guard);
+        vc_guard_release(&gate->guard);
         vc_gate_clear(gate);
         vc_gate_release(gate);
         return NULL;

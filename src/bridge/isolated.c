@@ -39,7 +39,7 @@ static void copy_out(copied *out, const char *data, Py_ssize_t size) {
 
 /* Copies the exception that is set, as text. */
 static void copy_error(copied *out) {
-    PyObject *error = vc_take_raised();
+    PyObject *error = vc_fetch_exception();
     PyObject *text = error ? PyObject_Repr(error) : NULL;
     const char *data = text ? PyUnicode_AsUTF8(text) : NULL;
     out->is_error = true;
@@ -260,7 +260,7 @@ void vc_isolated_end(vc_isolated *isolated, const vc_isolated_user *user) {
 
 PyObject *vc_isolated_describe(vc_isolated *isolated, PyObject *exception) {
     copied out = {0};
-    PyThreadState *outside = vc_visit(isolated->interpreter);
+    PyThreadState *outside = vc_visit_begin(isolated->interpreter);
     PyObject *bytes = PyObject_CallOneArg(isolated->describe, exception);
     if (bytes != NULL) {
         copy_out(&out, PyBytes_AS_STRING(bytes), PyBytes_GET_SIZE(bytes));
@@ -269,14 +269,14 @@ PyObject *vc_isolated_describe(vc_isolated *isolated, PyObject *exception) {
     }
     Py_XDECREF(bytes);
     Py_DECREF(exception);
-    vc_come_back(outside);
+    vc_visit_end(outside);
     return hand_over(&out);
 }
 
 void vc_isolated_interrupt(vc_isolated *isolated, unsigned long thread) {
-    PyThreadState *outside = vc_visit(isolated->interpreter);
+    PyThreadState *outside = vc_visit_begin(isolated->interpreter);
     PyThreadState_SetAsyncExc(thread, PyExc_SystemExit);
-    vc_come_back(outside);
+    vc_visit_end(outside);
 }
 
 static void *break_import(void *argument) {

@@ -141,7 +141,7 @@ int vc_view_intact(const vc_view *view) {
            (array->nd == 2 && array->dimensions == view->shape && array->strides == view->strides);
 }
 
-void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
+void vc_view_set(vc_view *view, const vc_audio *audio, uint32_t frames) {
     if (view->object == NULL || view->format != VC_FORMAT_FLOAT32) {
         return;
     }
@@ -154,7 +154,7 @@ void vc_view_point(vc_view *view, const vc_audio *audio, uint32_t frames) {
     }
 }
 
-void vc_view_point_home(vc_view *view) {
+void vc_view_restore(vc_view *view) {
     if (view->object != NULL && !vc_view_intact(view)) {
         *view->data = view->own_data; /* the stream ends with the next block */
     } else if (view->object != NULL) {

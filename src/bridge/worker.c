@@ -101,7 +101,7 @@ static bool make_all(vc_worker *worker) {
 
 static void run_by_the_clock(vc_worker *worker) {
     while (make_all(worker)) {
-        int64_t wanted = (int64_t)(vc_lead_patience(worker->lead) * worker->ns_per_frame);
+        int64_t wanted = (int64_t)(vc_lead_idle_frames(worker->lead) * worker->ns_per_frame);
         nap(wanted < SHORTEST_NAP_NS  ? SHORTEST_NAP_NS
             : wanted > LONGEST_NAP_NS ? LONGEST_NAP_NS
                                       : wanted);
@@ -188,8 +188,8 @@ void vc_worker_free(vc_worker *worker) {
 
 vc_lead *vc_worker_lead(vc_worker *worker) { return worker->lead; }
 
-bool vc_worker_fit(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
-                   bool waited_for) {
+bool vc_worker_resize(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
+                      bool waited_for) {
     worker->waited_for = waited_for;
     return vc_lead_resize(worker->lead, max_period_frames, lead_frames, !waited_for);
 }

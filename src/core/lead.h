@@ -77,7 +77,7 @@ bool vc_lead_make(vc_lead *lead);
 /* Whether the code has ended and is not called again. [any] */
 bool vc_lead_ended(const vc_lead *lead) VC_REALTIME;
 /* Frames that the device may exchange before the worker has to look for work again. [worker] */
-uint32_t vc_lead_patience(const vc_lead *lead) VC_REALTIME;
+uint32_t vc_lead_idle_frames(const vc_lead *lead) VC_REALTIME;
 /* Histogram of the reserve in each cycle, ns of sound. For a stream without output, the reserve is
  * the room that is left for input. 0: the device starved. `counts` has VC_HISTOGRAM_BUCKETS. [any]
  */

@@ -66,7 +66,7 @@ static uint32_t frames_until_due(const vc_lead *lead) {
     return made < exchanged ? 0 : (uint32_t)(made - exchanged) + 1;
 }
 
-uint32_t vc_lead_patience(const vc_lead *lead) {
+uint32_t vc_lead_idle_frames(const vc_lead *lead) {
     /* Input should be heard soon. For output alone, an eighth of the lead may be played before the
      * worker looks for work again. */
     uint32_t frames = frames_until_due(lead);

@@ -28,7 +28,7 @@ vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames) {
 
 void vc_recorder_free(vc_recorder *recorder) { free(recorder); }
 
-void vc_recorder_tell_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first) {
+void vc_recorder_push_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first) {
     recorder->gaps = gaps;
     recorder->stop_at_first = stop_at_first;
 }

@@ -17,7 +17,7 @@ void vc_recorder_free(vc_recorder *recorder);
  * not pushed. It is the difference between the counts below and the sum of the gaps. With
  * `stop_at_first`, the stream ends at the first loss. Call it before the stream is started.
  * [control] */
-void vc_recorder_tell_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first);
+void vc_recorder_push_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first);
 /* Frames for which the ring had no room. [any] */
 uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder) VC_REALTIME;
 /* Frames that the device lost between the blocks. [any] */

@@ -92,7 +92,7 @@ def forget_parent():
     """Call in a forked child: forgets the threads of the parent that waited for the GIL, and the
     guards that kept its interpreters from ending. Those threads do not exist in the child."""
     vc_preempt_forget()
-    vc_guard_forget_all()
+    vc_guard_release_all()
 
 
 def count_allocations():

@@ -178,7 +178,7 @@ cdef extern from "voicecoil.h" nogil:
 
     vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames)
     void vc_recorder_free(vc_recorder *recorder)
-    void vc_recorder_tell_gaps(vc_recorder *recorder, vc_queue *gaps, bint stop_at_first)
+    void vc_recorder_push_gaps(vc_recorder *recorder, vc_queue *gaps, bint stop_at_first)
     uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder)
     uint64_t vc_recorder_missed_frames(const vc_recorder *recorder)
     uint64_t vc_recorder_frames(const vc_recorder *recorder)
@@ -215,8 +215,8 @@ cdef extern from "bridge.h":
     void vc_bridge_timings(const vc_bridge *bridge, uint64_t *waits, uint64_t *runs)
     uint64_t vc_bridge_clipped(const vc_bridge *bridge)
     c_bool vc_bridge_inside(const void *bridge) noexcept nogil
-    void vc_bridge_stay(vc_bridge *bridge)
-    void vc_bridge_rest(void *user) noexcept nogil
+    void vc_bridge_keep_gil(vc_bridge *bridge)
+    void vc_bridge_release_gil(void *user) noexcept nogil
 
 
 cdef extern from "lead.h" nogil:
@@ -251,7 +251,7 @@ cdef extern from "preempt.h" nogil:
 
 
 cdef extern from "entry.h":
-    void vc_guard_forget_all()
+    void vc_guard_release_all()
 
 
 cdef extern from "thread.h" nogil:
@@ -273,7 +273,7 @@ cdef extern from "worker.h" nogil:
     vc_worker *vc_worker_new(const vc_lead_config *config, leave_fn leave, bint waited_for)
     void vc_worker_free(vc_worker *worker)
     vc_lead *vc_worker_lead(vc_worker *worker)
-    bint vc_worker_fit(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
+    bint vc_worker_resize(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
                        bint waited_for)
     bint vc_worker_start(vc_worker *worker)
     vc_thread *vc_worker_thread(vc_worker *worker)

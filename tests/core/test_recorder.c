@@ -99,7 +99,7 @@ typedef struct taken {
 static taken take_new(uint32_t ring_frames, uint32_t gaps, uint64_t limit, bool stop) {
     taken t = {vc_ring_new(ring_frames, 1), vc_queue_new(gaps, sizeof(vc_gap)), NULL};
     t.recorder = vc_recorder_new(t.ring, limit);
-    vc_recorder_tell_gaps(t.recorder, t.gaps, stop);
+    vc_recorder_push_gaps(t.recorder, t.gaps, stop);
     return t;
 }
 
