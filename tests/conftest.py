@@ -20,6 +20,7 @@ from rig import Rig
 from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork, unseen_error
+from voicecoil.lifetime.flag import Flag
 from voicecoil.sounds.mixing import close_outputs
 from voicecoil.streams import recovery
 from voicecoil.streams.stream import InputStream, OutputStream, Stream
@@ -125,7 +126,7 @@ def close_all() -> None:
             thing.close_at_exit(1.0)
     # The thread that checks devices was ended for good. The tests that follow need a new one.
     recovery._thread = None
-    recovery._ended.clear()
+    recovery._ended = Flag()
 
 
 @pytest.hookimpl(wrapper=True)

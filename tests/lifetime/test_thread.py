@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -17,7 +18,7 @@ from voicecoil.drivers.polling import Watching
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
-from voicecoil.lifetime.thread import Thread
+from voicecoil.lifetime.thread import Thread, _wait_for
 from voicecoil.lifetime.uninterrupted import uninterrupted
 
 # The function with which Python starts a thread of the system.
@@ -44,6 +45,27 @@ def test_a_start_without_memory_raises(no_memory: pytest.MonkeyPatch) -> None:
         thread.start()
     assert thread.is_gone
     assert thread not in threading.enumerate()
+
+
+class LateLock:
+    """A lock that is released after the first wait for it has ended, and before the next one."""
+
+    def __init__(self) -> None:
+        self.waits = 0
+        self.is_held = False
+
+    def acquire(self, blocking: bool = True, timeout: float = -1.0) -> bool:
+        self.waits += timeout >= 0
+        if self.is_held or (timeout >= 0 and self.waits == 1):
+            return False
+        self.is_held = True
+        return True
+
+
+def test_a_thread_that_has_done_its_work_just_after_a_wait_is_no_lack_of_memory() -> None:
+    lock = LateLock()
+    _wait_for(lock, lambda: True, os.getpid(), "ended")
+    assert lock.is_held
 
 
 def test_a_thread_that_runs_is_not_gone() -> None:

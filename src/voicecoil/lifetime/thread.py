@@ -108,13 +108,25 @@ def _on_another_thread(call: Callable[[], None]) -> None:
     watched = weakref.ref(held)
     _thread.start_new_thread(held, ())
     del held  # the system's thread holds it until it ends
-    while not over.acquire(timeout=LOOK_S):
-        if watched() is None and not over.acquire(blocking=False):
-            raise MemoryError("the thread that starts another one ended before it began")
-        if pid != os.getpid():
-            raise RuntimeError("the process was forked while it started a thread")
+    gone = "the thread that starts another one ended before it began"
+    _wait_for(over, lambda: watched() is None, pid, gone)
     if errors:
         raise errors.pop()
+
+
+def _wait_for(lock: Any, is_gone: Callable[[], bool], pid: int, gone: str) -> None:
+    """Waits until a new thread of this process has released `lock`.
+
+    Raises MemoryError, with the text `gone`, if the thread has ended without that.
+    """
+    while not lock.acquire(timeout=LOOK_S):
+        if is_gone():
+            # The thread may have released the lock since the wait, and ended after that.
+            if lock.acquire(blocking=False):
+                return
+            raise MemoryError(gone)
+        if pid != os.getpid():
+            raise RuntimeError("the process was forked while it started a thread")
 
 
 def _refuse_while_threading_is_locked() -> None:
@@ -148,10 +160,6 @@ class _Begin(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         self.entry = None
-        while not self.begun.acquire(timeout=LOOK_S):
-            # The second look finds a thread that began after the first one and has ended since.
-            if self.is_gone and not self.begun.acquire(blocking=False):
-                raise MemoryError("the new thread ended before it began")
-            if self._pid != os.getpid():
-                raise RuntimeError("the process was forked while it started a thread")
+        gone = "the new thread ended before it began"
+        _wait_for(self.begun, lambda: self.is_gone, self._pid, gone)
         return True
