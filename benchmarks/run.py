@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,9 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
         start = starts.file_start_ms(starts.long_file(kind, folder), effort.runs)
         what = f"play of a {kind.upper()} of two hours to its first frame"
         rows.append(at_most(what, start, 200.0, "ms", 1))
+    for call in ("stop", "close") if hasattr(signal, "pthread_kill") else ():
+        what = f"Ctrl-C in {call}() while the callback is stuck, longest of {effort.runs}"
+        rows.append(at_most(what, starts.interrupt_ms(call, effort.runs), 100.0, "ms", 1))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import statistics
 import threading
 import time
@@ -81,6 +82,48 @@ def _file_start_ms(path: Path) -> float:
     playback.stop()
     playback.wait(5)
     return taken * 1e3
+
+
+def interrupt_ms(call: str, runs: int) -> float:
+    """Returns the longest time from Ctrl-C to the KeyboardInterrupt of `call`, ms. The callback of
+    the stream does not return meanwhile.
+    """
+    return max(_interrupt_ms(call) for _ in range(runs))
+
+
+def _interrupt_ms(call: str) -> float:
+    inside, free = threading.Event(), threading.Event()
+
+    def callback(block: vc.Block) -> None:
+        inside.set()
+        free.wait(10)
+
+    main = threading.get_ident()
+    pressed: list[float] = []
+
+    def press() -> None:
+        while not any(t.name == f"voicecoil {call}" for t in threading.enumerate()):
+            time.sleep(0.001)
+        time.sleep(0.02)  # until the main thread waits
+        pressed.append(time.perf_counter())
+        signal.pthread_kill(main, signal.SIGINT)
+
+    stream = vc.OutputStream(callback, driver=VirtualDriver([VirtualDevice("Benchmark")]))
+    stream.start()
+    inside.wait(10)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    presser = threading.Thread(target=press)
+    presser.start()
+    try:
+        getattr(stream, call)()
+    except KeyboardInterrupt:
+        return (time.perf_counter() - pressed[0]) * 1e3
+    finally:
+        signal.signal(signal.SIGINT, before)
+        free.set()
+        presser.join()
+        stream.close()
+    raise AssertionError("the call was not interrupted")
 
 
 def render_factor(seconds: float, dtype: str) -> tuple[float, float]:
