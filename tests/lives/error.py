@@ -1,4 +1,4 @@
-"""An exception that nobody handles ends the program."""
+"""An unhandled exception ends the program."""
 
 from life import playing
 

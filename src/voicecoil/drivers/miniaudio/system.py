@@ -70,8 +70,8 @@ class SoundSystem:
     def gone(self) -> list[Opened]:
         """The open devices whose server ended the connection.
 
-        libjack takes its server for gone when one client has noticed, and then frees all of them
-        when the next one is opened: also those that nobody has told yet.
+        When one client has noticed that the server is gone, libjack frees all clients when the
+        next one is opened. This includes clients that have not been notified yet.
         """
         alive = [opened for opened in list(self.opened) if not opened.dead]
         if self.kind.key == "jack" and any(one.gone for one in alive) and not jack.is_pipewire():
