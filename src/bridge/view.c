@@ -48,15 +48,15 @@ static int check_array(PyObject *object) {
     return good ? 0 : -1;
 }
 
-/* The format of samples with that letter of the buffer protocol, or with that NumPy type. Returns
- * -1 with TypeError for any other. */
+/* The format of samples with that letter of the buffer protocol, or with that NumPy type without
+ * its byte order, which is the machine's. Returns -1 with TypeError for any other. */
 static int set_format(vc_view *view, const char *text) {
     static const struct {
         const char *text;
         vc_format format;
-    } known[] = {{"f", VC_FORMAT_FLOAT32}, {"h", VC_FORMAT_INT16},     {"i", VC_FORMAT_INT32},
-                 {"B", VC_FORMAT_UINT8},   {"<f4", VC_FORMAT_FLOAT32}, {"<i2", VC_FORMAT_INT16},
-                 {"<i4", VC_FORMAT_INT32}, {"|u1", VC_FORMAT_UINT8}};
+    } known[] = {{"f", VC_FORMAT_FLOAT32}, {"h", VC_FORMAT_INT16},    {"i", VC_FORMAT_INT32},
+                 {"B", VC_FORMAT_UINT8},   {"f4", VC_FORMAT_FLOAT32}, {"i2", VC_FORMAT_INT16},
+                 {"i4", VC_FORMAT_INT32},  {"u1", VC_FORMAT_UINT8}};
     for (size_t i = 0; text != NULL && i < sizeof known / sizeof *known; i++) {
         if (strcmp(known[i].text, text) == 0) {
             view->format = known[i].format;
@@ -71,7 +71,8 @@ static int set_format(vc_view *view, const char *text) {
 static int set_format_of_array(vc_view *view, PyObject *array) {
     PyObject *interface = PyObject_GetAttrString(array, "__array_interface__");
     PyObject *type = interface ? PyDict_GetItemString(interface, "typestr") : NULL;
-    int done = type == NULL ? -1 : set_format(view, PyUnicode_AsUTF8(type));
+    const char *text = type ? PyUnicode_AsUTF8(type) : NULL;
+    int done = PyErr_Occurred() ? -1 : set_format(view, text && *text ? text + 1 : text);
     Py_XDECREF(interface);
     return done;
 }
