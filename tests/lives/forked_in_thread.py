@@ -62,7 +62,9 @@ def play_on_thread() -> None:
         if os.getpid() != parent:
             os._exit(15)
 
-    threading.Thread(target=run).start()
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join()  # 3.12 starts no thread while the program ends
 
 
 WAYS: dict[str, Callable[[], None]] = {
