@@ -205,7 +205,7 @@ static int memory_getbuffer(PyObject *self, Py_buffer *view, int flags) {
         return -1;
     }
     view->obj = Py_NewRef(self);
-    static char *const letters[] = {"f", "h", "i", "B"}; /* by vc_format */
+    static char *const letters[] = {"f", "h", "i", "B"}; /* indexed by vc_format */
     view->buf = memory->samples;
     view->itemsize = (Py_ssize_t)vc_format_bytes(memory->format);
     view->len = memory->shape[0] * memory->shape[1] * view->itemsize;

@@ -15,7 +15,7 @@ static int64_t number_at(const void *data, vc_format format, size_t i) {
                                        : ((const uint8_t *)data)[i];
 }
 
-/* The same by doubles: rounded at 32 bits, and the lower bits dropped. */
+/* The expected value, computed with doubles: rounded to 32 bits, with the lower bits dropped. */
 static int64_t reference(float sample, vc_format format) {
     double value = isnan(sample) ? 0.0 : (double)sample * 2147483648.0;
     value = value > 2147483647.0 ? 2147483647.0 : value < -2147483648.0 ? -2147483648.0 : value;
@@ -56,7 +56,7 @@ static const float EDGES[] = {0.0f,
                               0x1.7fffffp-10f,
                               0x1p-149f};
 
-/* At every place of a vector and of what is left after the last one. */
+/* Every position in a vector, and in the rest after the last vector. */
 static void each_value_at_each_place(void) {
     const size_t edges = sizeof EDGES / sizeof *EDGES;
     for (size_t k = 0; k < 3; k++) {
