@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -137,16 +138,17 @@ class DriverStreamBase:
 
     def _look_on_a_thread(self, look: Callable[[], None]) -> None:
         """Runs `look` on a thread, unless one runs already, because it can take seconds."""
-        if not self._looking.acquire(blocking=False):
+        if self._looking.locked():
             return
 
+        # The new thread takes the lock, not the caller: an exception of a signal handler in the
+        # caller left it locked, and the device was never checked again.
         def run() -> None:
-            try:
-                look()
-            finally:
-                self._looking.release()
+            if self._looking.acquire(blocking=False):
+                try:
+                    look()
+                finally:
+                    self._looking.release()
 
-        try:
+        with contextlib.suppress(DriverError, StreamStateError):  # a later look tries again
             exit_and_fork.start_thread(run, "voicecoil looks at a device")
-        except (DriverError, StreamStateError):  # a later look tries again
-            self._looking.release()
