@@ -14,8 +14,6 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from voicecoil.resources import resource_errors
-
 __version__ = "0.1.0"
 
 # Maps each module to its public names. tools/public_names.py generates __init__.pyi from it.
@@ -63,6 +61,8 @@ def __getattr__(name: str) -> object:
         home = name
     if home is None:
         raise AttributeError(f"module 'voicecoil' has no attribute {name!r}")
+    from voicecoil.resources import resource_errors  # not before: it doubles the time of an import
+
     with resource_errors(f"load voicecoil.{name}"):
         module = import_module(f"voicecoil.{home}")
     if name in _MODULES:
