@@ -93,23 +93,19 @@ class Changes:
             return key
 
     def dispatch(self) -> None:
-        """Passes the queued notes on to the hearers. Never waits. [any]"""
-        if not self._lock.acquire(blocking=False):
-            return  # another thread is passing them on
-        try:
-            noted = self._hal.library.take_changes()
-            lost = self._hal.library.take_lost_changes()
-            if lost or any(note[1:3] == (SYSTEM, RESTARTED) for note in noted):
-                self._ended = True
-            told = [
-                (hearer, host_ns, object_id, code)
-                for host_ns, object_id, code, _scope, _element in noted
-                for hearer in self._wanted.get((object_id, code), ())
-            ]
-            everybody = [h for hearers in self._wanted.values() for h in hearers] if lost else []
-        finally:
-            self._lock.release()
-        for hearer, host_ns, object_id, code in told:
-            hearer.changed(host_ns, object_id, code)
-        for hearer in everybody:
-            hearer.changes_lost()
+        """Passes the queued notes on to the hearers. Never waits. [any]
+
+        It takes no lock. A signal handler may interrupt it on the main thread, and a stream that
+        the handler closes removes its listeners on the call thread, which would wait for that lock.
+        """
+        library = self._hal.library
+        noted, lost = library.take_changes(), library.take_lost_changes()
+        if lost or any(note[1:3] == (SYSTEM, RESTARTED) for note in noted):
+            self._ended = True
+        for host_ns, object_id, code, _scope, _element in noted:
+            for hearer in self._wanted.get((object_id, code), []).copy():
+                hearer.changed(host_ns, object_id, code)
+        if lost:
+            for hearers in self._wanted.copy().values():
+                for hearer in hearers.copy():
+                    hearer.changes_lost()
