@@ -13,6 +13,7 @@ import pytest
 
 import voicecoil as vc
 from rig import until
+from voicecoil import _core
 from voicecoil.drivers.call_thread import CallThread
 from voicecoil.drivers.polling import Watching
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -20,6 +21,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.thread import Thread, _wait_for
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.streams import realtimekit
 
 # The function with which Python starts a thread of the system.
 START = next(
@@ -97,6 +99,26 @@ def test_calls_of_an_audio_system_go_on(no_memory: pytest.MonkeyPatch) -> None:
         thread.call("one", lambda: 1, 20.0)
     no_memory.undo()
     assert thread.call("two", lambda: 2, 20.0) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RealtimeKit is a service of Linux")
+def test_a_stream_runs_without_asking_for_a_priority(no_memory: pytest.MonkeyPatch) -> None:
+    """Without memory for the thread that asks, the worker keeps its ordinary priority."""
+    no_memory.setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent")
+    no_memory.setattr(realtimekit, "_given_up", False)
+    code = _core.MixerCode(1, 1, False)
+    worker = _core.Worker(
+        code,
+        input_channels=0,
+        output_channels=1,
+        block_frames=64,
+        max_period_frames=64,
+        lead_frames=64,
+        samplerate_hz=48_000.0,
+        waited_for=False,
+    )
+    realtimekit.raise_soon(worker)
+    assert worker.thread[3] == 0  # it was not started
 
 
 def test_devices_are_watched(no_memory: pytest.MonkeyPatch) -> None:

@@ -44,8 +44,8 @@ def raise_soon(worker: _core.Worker) -> None:
     """Asks for a priority for the worker's thread if that has an ordinary one. Returns at once."""
     if sys.platform != "linux" or _given_up or not _has_bus():
         return
-    # RuntimeError: the system gives no thread, or the interpreter is ending.
-    with contextlib.suppress(RuntimeError):
+    # The system gives no thread, there is no memory for it, or the interpreter is ending.
+    with contextlib.suppress(RuntimeError, MemoryError):
         BackgroundThread(partial(_raise, worker), "voicecoil realtimekit").start()
 
 
