@@ -233,3 +233,42 @@ def test_a_handler_that_interrupts_the_start_of_a_thread_does_not_hang() -> None
         [sys.executable, "-c", HANDLER_IN_A_START], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+FORK_IN_A_START = """
+import os, signal, threading
+from voicecoil.errors import ForkedError
+from voicecoil.lifetime import thread
+from voicecoil.lifetime.uninterrupted import uninterrupted
+
+children = []
+
+def fork(number, frame):
+    child = os.fork()
+    if child:
+        children.append(child)
+
+thread.LOCK_S = 2.0
+signal.signal(signal.SIGALRM, fork)
+with threading._active_limbo_lock:  # the start waits for it
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        done_by = uninterrupted("test", os.getpid)
+    except ForkedError:
+        os._exit(7)
+assert done_by == os.getpid()
+assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [7]
+"""
+
+
+@pytest.mark.skipif(
+    not (hasattr(threading, "_active_limbo_lock") and hasattr(os, "fork")), reason="needs fork"
+)
+def test_a_child_forked_in_the_start_of_a_thread_does_not_do_the_work() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORK_IN_A_START],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")

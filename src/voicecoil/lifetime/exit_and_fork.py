@@ -20,7 +20,7 @@ from functools import partial
 from typing import Protocol
 
 from voicecoil import _core
-from voicecoil.errors import DriverError, StreamStateError
+from voicecoil.errors import DriverError, ForkedError, StreamStateError
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.thread import Thread
 from voicecoil.lifetime.weak_registry import Alive
@@ -110,6 +110,8 @@ def start(thread: BackgroundThread | Thread) -> None:
 
     Raises
     ------
+    ForkedError
+        A signal handler has forked the process meanwhile, and this is the child.
     StreamStateError
         The interpreter is ending and starts no more threads.
     DriverError
@@ -117,6 +119,8 @@ def start(thread: BackgroundThread | Thread) -> None:
     """
     try:
         thread.start()
+    except ForkedError:  # also a RuntimeError
+        raise
     except (RuntimeError, MemoryError, OSError) as error:
         if _exiting or "shutdown" in str(error):
             raise StreamStateError(ENDING) from error

@@ -11,6 +11,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from voicecoil.errors import ForkedError
+
 __all__ = ["Thread"]
 
 LOOK_S = 0.1  # interval at which a start checks whether the new thread still exists
@@ -60,10 +62,11 @@ class Thread(threading.Thread):
         ------
         MemoryError
             There is no memory for the new thread.
+        ForkedError
+            A signal handler has forked the process, and this is the child.
         RuntimeError
-            The system gives no thread, the interpreter is ending, or a signal handler has forked
-            the process and this is the child; or the caller is a signal handler that interrupted
-            `threading` while it held its lock.
+            The system gives no thread, the interpreter is ending, or the caller is a signal handler
+            that interrupted `threading` while it held its lock.
         """
         if threading.get_ident() == threading.main_thread().ident:
             _on_another_thread(self._start)
@@ -117,7 +120,8 @@ def _on_another_thread(call: Callable[[], None]) -> None:
 def _wait_for(lock: Any, is_gone: Callable[[], bool], pid: int, gone: str) -> None:
     """Waits until a new thread of this process has released `lock`.
 
-    Raises MemoryError, with the text `gone`, if the thread has ended without that.
+    Raises MemoryError, with the text `gone`, if the thread has ended without that, and ForkedError
+    in a child that was forked meanwhile.
     """
     while not lock.acquire(timeout=LOOK_S):
         if is_gone():
@@ -126,7 +130,7 @@ def _wait_for(lock: Any, is_gone: Callable[[], bool], pid: int, gone: str) -> No
                 return
             raise MemoryError(gone)
         if pid != os.getpid():
-            raise RuntimeError("the process was forked while it started a thread")
+            raise ForkedError("a signal handler forked the process while it started a thread")
 
 
 def _refuse_while_threading_is_locked() -> None:

@@ -62,6 +62,8 @@ class _Work(Generic[Result]):
         try:
             self._thread = Thread(self._run, f"voicecoil {name}")
             self._thread.start()
+        except ForkedError:  # also a RuntimeError
+            raise
         except (RuntimeError, MemoryError, OSError):
             return False
         return True
