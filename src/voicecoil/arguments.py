@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.limits import BLOCK_RANGE_FRAMES, MAX_GAIN, MAX_LEAD_S, RATE_RANGE_HZ
+from voicecoil.wording import plural, with_article
 
 __all__ = [
     "check_blocksize",
@@ -48,7 +49,8 @@ def _number(value: Any, name: str, example: str) -> float:
         ) from None
     except (TypeError, ValueError):
         raise ArgumentTypeError(
-            f"{name}={shown(value)} is a {type(value).__name__}; give a number such as {example}"
+            f"{name}={shown(value)} is {with_article(type(value).__name__)}; "
+            f"give a number such as {example}"
         ) from None
 
 
@@ -59,7 +61,7 @@ def _whole(value: Any, name: str, possible: str) -> int:
         return operator.index(value)
     except TypeError:
         raise ArgumentTypeError(
-            f"{name}={shown(value)} is a {type(value).__name__}; give {possible}"
+            f"{name}={shown(value)} is {with_article(type(value).__name__)}; give {possible}"
         ) from None
 
 
@@ -78,7 +80,7 @@ def check_samplerate(samplerate: Any) -> float | None:
     rate = _number(samplerate, "samplerate", "48000")
     low, high = RATE_RANGE_HZ
     if not low <= rate <= high:
-        raise ArgumentError(f"samplerate={samplerate!r} Hz; possible is {low:.0f} to {high:.0f}")
+        raise ArgumentError(f"samplerate={samplerate!r} Hz; use {low:.0f} to {high:.0f}")
     return rate
 
 
@@ -96,8 +98,8 @@ def check_blocksize(blocksize: Any) -> int | None:
         return None
     if not low <= frames <= high:
         raise ArgumentError(
-            f"blocksize={blocksize!r} frames; possible is {low} to {high}, or None or "
-            "0 for the device's own"
+            f"blocksize={blocksize!r} frames; use {low} to {high}, or None or 0 "
+            "for the device's own"
         )
     return frames
 
@@ -110,13 +112,13 @@ def check_latency(latency: Any) -> Literal["safe", "low"] | float:
     if latency == "low":
         return "low"
     if isinstance(latency, str):
-        raise ArgumentError(f"latency={shown(latency)}; possible are {possible}")
+        raise ArgumentError(f"latency={shown(latency)}; use {possible}")
     try:
         seconds = _number(latency, "latency", "0.1")
     except ArgumentTypeError:
-        raise ArgumentTypeError(f"latency={shown(latency)}; possible are {possible}") from None
+        raise ArgumentTypeError(f"latency={shown(latency)}; use {possible}") from None
     if not 0 < seconds <= MAX_LEAD_S:
-        raise ArgumentError(f"latency={latency!r}; possible are {possible}")
+        raise ArgumentError(f"latency={latency!r}; use {possible}")
     return seconds
 
 
@@ -175,8 +177,10 @@ def check_stream_name(name: Any) -> str:
     if name is None:
         return program_name()
     if not isinstance(name, str):
-        raise ArgumentTypeError(f"name={shown(name)} is a {type(name).__name__}; give {possible}")
+        kind = with_article(type(name).__name__)
+        raise ArgumentTypeError(f"name={shown(name)} is {kind}; give {possible}")
     is_unicode = not any("\ud800" <= character <= "\udfff" for character in name)
     if not 1 <= len(name) <= MAX_NAME or "\0" in name or not is_unicode:
-        raise ArgumentError(f"name={shown(name)} has {len(name)} characters; give {possible}")
+        length = plural(len(name), "character")
+        raise ArgumentError(f"name={shown(name)} has {length}; give {possible}")
     return name

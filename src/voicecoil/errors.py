@@ -221,7 +221,7 @@ class FilePermissionError(FileAccessError, PermissionError):
 
 
 class FileThereError(FileAccessError, FileExistsError):
-    """The file exists already, and replacing it was not requested."""
+    """The file already exists, and replacing it was not requested."""
 
 
 class FileBusyError(FileAccessError, BlockingIOError):

@@ -29,9 +29,11 @@ class Sealed:
     def __setattr__(self, name: str, value: Any) -> None:
         known = name.startswith("_") or name in self._attributes or hasattr(type(self), name)
         if self._ours and not known:
+            from voicecoil.wording import with_article
+
             kind = type(self)
             raise AttributeError(
-                f"a {kind.__name__} has no attribute {name!r} that could be set; see "
+                f"{with_article(kind.__name__)} has no attribute {name!r} that could be set; see "
                 f"help({kind.__module__}.{kind.__qualname__})",
                 name=name,
                 obj=self,
@@ -46,8 +48,10 @@ class Unique(Sealed):
     """
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        from voicecoil.wording import with_article
+
         name = type(self).__name__
         raise ArgumentTypeError(
-            f"a {name} cannot be copied or pickled, because it holds a resource outside of "
-            "Python, such as a device, a file or an address; make another one"
+            f"{with_article(name)} cannot be copied or pickled, because it holds a resource "
+            "outside of Python, such as a device, a file or an address; make another one"
         )

@@ -74,6 +74,7 @@ def test_record_takes_a_list_from_1(tmp_path: Path) -> None:
     ("tokens", "says"),
     [
         (["record", "b.wav", "--channels", "3,1"], "--channels 3,1: .* input channels 1 to 2"),
+        (["record", "b.wav", "--channels", "3,"], "--channels 3,: .* input channels 1 to 2"),
         (["play", "a.wav", "--channels", "2,3"], "--channels 2,3: .* output channels 1 to 2"),
         (["record", "b.wav", "--channels", "0,1"], "'0,1': channels are counted from 1"),
         (["play", "a.wav", "--channels", "1,1"], "'1,1': .* listed once"),

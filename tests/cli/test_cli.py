@@ -76,7 +76,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["tone", "--level-db", "3"], "-120 to 0 dB"),
         (["tone", "--device", "nobody"], "Virtual Device"),
         (["record", "a.wav", "--duration", "-1"], "more than 0"),
-        (["record", "a.wav", "--channels", "9"], "possible is 1 to 2"),
+        (["record", "a.wav", "--channels", "9"], "so use 1 to 2"),
         (["render", "sine", "a.wav"], "names no function"),
         (["render", "nowhere.py:tone", "a.wav"], "no file 'nowhere.py'"),
         (["render", "nowhere.module:tone", "a.wav"], "no module 'nowhere'"),

@@ -116,12 +116,12 @@ def test_a_channel_of_nan_with_gain_zero_has_no_effect() -> None:
 @pytest.mark.parametrize(
     ("arguments", "error", "words"),
     [
-        ((0, 1), ArgumentError, "source_channels is 0; possible are 1 to"),
+        ((0, 1), ArgumentError, "source_channels is 0; use 1 to"),
         ((1, MAX_CHANNELS + 1), ArgumentError, "target_channels"),
         ((1, 10**9), ArgumentError, "1000000000"),
         ((2.0, 1), ArgumentTypeError, "integer"),
         ((True, 1), ArgumentTypeError, "True"),
-        ((2, 2, [0]), ArgumentError, "1 entries for 2 target channels"),
+        ((2, 2, [0]), ArgumentError, "1 entry for 2 target channels"),
         ((2, 2, [0, 2]), ArgumentError, r"mapping\[1\] is 2; give .*0 to 1"),
         ((2, 2, [0, -1]), ArgumentError, "-1"),
         ((2, 2, [0, 0.5]), ArgumentTypeError, "0.5"),

@@ -120,7 +120,7 @@ from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 try:
     vc.play(sys.argv[1], driver=VirtualDriver([VirtualDevice("A", clock="stepped")]))
 except vc.FileFormatError as error:
-    assert "1 frames per second" in str(error), error
+    assert "its sample rate is 1 Hz" in str(error), error
 else:
     raise AssertionError
 # Not ru_maxrss: it also counts the process that started this one.

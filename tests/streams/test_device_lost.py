@@ -176,7 +176,7 @@ def test_starting_a_waiting_stream_is_an_error(stepped: Any, driver: Driver) -> 
     stepped.step(2)
     unplug(stepped)
     is_away(stream)
-    with pytest.raises(vc.StreamStateError, match="runs already"):
+    with pytest.raises(vc.StreamStateError, match="is already running"):
         stream.start()
     stream.close()
 

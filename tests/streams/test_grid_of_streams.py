@@ -43,7 +43,7 @@ def refusal(kind: str, home: str, channels: Any, dtype: str) -> str | None:
     if dtype != "float32" and home == "zero_copy":
         return "leave one of them out"
     if channels == 5:
-        return "possible is 1 to 4"
+        return "so use 1 to 4"
     return "channels 0 to 3" if channels == [4] else None
 
 

@@ -89,5 +89,5 @@ def _packed(what: str, name: str, value: Any) -> tuple[str, bytes]:
     if isinstance(value, (bytes, bytearray)):
         return "s", struct.pack("=I", len(value)) + bytes(value)
     raise ArgumentTypeError(
-        f"{what}[{name!r}]={shown(value)}; possible are a float, an int, a bool, and bytes"
+        f"{what}[{name!r}]={shown(value)}; use a float, an int, a bool or bytes"
     )

@@ -47,7 +47,7 @@ def check_listed(channels: Any, device: Device, direction: Direction) -> None:
     """
     available = device.channels(direction)
     if isinstance(channels, list) and max(channels) >= available:
+        given = ",".join(str(channel + 1) for channel in channels) + "," * (len(channels) == 1)
         raise ArgumentError(
-            f"--channels {','.join(str(channel + 1) for channel in channels)}: {device.name!r} has "
-            f"the {direction} channels 1 to {available}"
+            f"--channels {given}: {device.name!r} has the {direction} channels 1 to {available}"
         )

@@ -27,7 +27,6 @@ __all__ = [
     "clock_text",
     "duration_text",
     "level_text",
-    "plural",
     "showing",
     "where",
 ]
@@ -58,11 +57,6 @@ def level_text(peak: float) -> str:
     if peak <= 0:
         return "silence"
     return f"peak {decibels(peak):.1f} dB" + (" (clipped)" if peak > 1 else "")
-
-
-def plural(count: int, noun: str) -> str:
-    """Return a count with its noun, such as ``1 frame`` or ``2 frames``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
 
 
 def where(device: Device, samplerate: float) -> str:

@@ -24,12 +24,13 @@ from voicecoil.cli.app import (
     warn,
 )
 from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
-from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
+from voicecoil.cli.display import REFRESH_S, Display, duration_text, showing, where
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Capture, CapturingDriver
 from voicecoil.errors import ArgumentError
 from voicecoil.sounds.mixing import close_outputs
+from voicecoil.wording import plural
 
 __all__ = ["play"]
 
@@ -67,9 +68,7 @@ def play(
     if file == Path():  # "" and "." are the same Path
         raise ArgumentError("FILE is empty, or '.', a directory; name a sound file")
     if not abs(gain_db) <= MAX_GAIN_DB:
-        raise ArgumentError(
-            f"--gain-db {gain_db:g}: possible is {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB"
-        )
+        raise ArgumentError(f"--gain-db {gain_db:g}: use {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB")
     capturing = _capture(heard, file, device, driver)
     # `play` would wait for a missing device. A user at a terminal needs the error now.
     chosen = get_driver(driver)

@@ -32,7 +32,6 @@ from voicecoil.cli.display import (
     Display,
     duration_text,
     level_text,
-    plural,
     showing,
     where,
 )
@@ -40,6 +39,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.levels import decibels
 from voicecoil.sounds.record_request import OnLoss
+from voicecoil.wording import plural
 
 __all__ = ["record"]
 

@@ -18,11 +18,12 @@ import voicecoil as vc
 from voicecoil.cli import EXIT_INTERRUPTED
 from voicecoil.cli.app import Duration, Json, Quiet, Whole, command, print_json, say
 from voicecoil.cli.channels import Channels
-from voicecoil.cli.display import duration_text, level_text, plural
+from voicecoil.cli.display import duration_text, level_text
 from voicecoil.errors import ArgumentError
 from voicecoil.files.sink import FileSink
 from voicecoil.levels import decibels
 from voicecoil.streams.base import Callback
+from voicecoil.wording import plural
 
 __all__ = ["render"]
 

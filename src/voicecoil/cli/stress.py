@@ -120,9 +120,9 @@ def stress(
 
 def _check(seconds: float, frames: int, plot: Path | None) -> None:
     if not 0 < seconds <= MAX_S:
-        raise ArgumentError(f"--seconds {seconds:g}: possible is more than 0, and {MAX_S:g} s")
+        raise ArgumentError(f"--seconds {seconds:g}: use more than 0 and at most {MAX_S:g} s")
     if not (frames and check_blocksize(frames)):
-        raise ArgumentError(f"--frames {frames}: possible is 1 and more")
+        raise ArgumentError(f"--frames {frames}: use 1 or more")
     if plot is not None:
         from voicecoil.stress.plot import check_plot
 

@@ -22,8 +22,9 @@ from voicecoil.cli.app import (
     say_if_virtual,
     warn,
 )
-from voicecoil.cli.display import REFRESH_S, Display, duration_text, plural, showing, where
+from voicecoil.cli.display import REFRESH_S, Display, duration_text, showing, where
 from voicecoil.errors import ArgumentError
+from voicecoil.wording import plural
 
 __all__ = ["Sine", "tone"]
 
@@ -84,7 +85,7 @@ def tone(
     if not 0 < duration < 1e6:
         raise ArgumentError(f"--duration {duration:g}: give more than 0 s, and less than 1e6")
     if not -120 <= level_db <= 0:
-        raise ArgumentError(f"--level-db {level_db:g}: possible is -120 to 0 dB")
+        raise ArgumentError(f"--level-db {level_db:g}: use -120 to 0 dB")
     sine = Sine(frequency, 10.0 ** (level_db / 20.0), duration)
     stream = vc.OutputStream(
         sine.block, device=device, driver=driver, samplerate=samplerate, meter=True
@@ -92,7 +93,7 @@ def tone(
     if not 0 < frequency < stream.samplerate / 2:
         stream.close()
         raise ArgumentError(
-            f"{frequency:g} Hz: possible is more than 0 and less than half the sample rate, "
+            f"{frequency:g} Hz: use more than 0 and less than half the sample rate, "
             f"{stream.samplerate / 2:g} Hz"
         )
     say_if_virtual(driver)

@@ -27,6 +27,7 @@ _DRIVERS = {
     "virtual": ("voicecoil.drivers.virtual.driver", "VirtualDriver"),
 }
 _SIMULATED = "coreaudio-simulated"
+_SOUND_SYSTEMS = ', and one of miniaudio\'s sound systems, such as "miniaudio:jack"'
 _lock = threading.RLock()  # guards the variables that follow; not taken on the main thread
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason, once the virtual device was chosen
@@ -68,15 +69,16 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
     if not isinstance(driver, str):
         if not callable(getattr(driver, "open_stream", None)):
             raise ArgumentTypeError(
-                f"driver={driver!r} is neither a name nor a driver; names are {', '.join(_DRIVERS)}"
+                f"driver={driver!r} is neither a name nor a driver; names are "
+                + " and ".join(real_driver_names())
             )
         return driver
     name, _, part = driver.partition(":")
     if name not in _DRIVERS or (part and name != "miniaudio"):
         raise ArgumentError(
-            f"there is no driver {driver!r}; possible are {', '.join(_DRIVERS)}, or one of "
-            'miniaudio\'s sound systems, as "miniaudio:jack" (from driver= or the environment '
-            "variable VOICECOIL_DRIVER)"
+            f"there is no driver {driver!r}; possible are {' and '.join(real_driver_names())}"
+            + _SOUND_SYSTEMS * ("miniaudio" in real_driver_names())
+            + " (from driver= or the environment variable VOICECOIL_DRIVER)"
         )
     module, kind = _DRIVERS[name]
     make = getattr(import_module(module), kind)

@@ -8,6 +8,7 @@ from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
 from voicecoil.drivers.protocol import Device, Direction, Driver
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
+from voicecoil.wording import with_article
 
 __all__ = ["default_device", "devices", "find_device"]
 
@@ -101,8 +102,8 @@ def find_device(
         asked = repr(device)
     else:
         raise ArgumentTypeError(
-            f"device={shown(device)} is a {type(device).__name__}; give a name, a part of one, a "
-            "uid, a Device from voicecoil.devices(), or None for the default"
+            f"device={shown(device)} is {with_article(type(device).__name__)}; give a name, "
+            "a part of one, a uid, a Device from voicecoil.devices(), or None for the default"
             + (
                 "; a stream both ways is on one device that has both: for two devices open an "
                 "InputStream and an OutputStream"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 from voicecoil.sealed import Unique
+from voicecoil.wording import plural
 
 __all__ = ["ArraySource"]
 
@@ -62,15 +63,20 @@ class ArraySource(Unique):
     def __init__(self, array: NDArray[Any], samplerate: float) -> None:
         import numpy as np
 
-        dtypes = "float32, float64, int16, int32 or uint8"
+        dtypes = "float32, float64, int16, int32"
         if not isinstance(array, np.ndarray):
             raise ArgumentTypeError(
-                f"array is of type {type(array).__name__}; give a numpy array of {dtypes}, "
-                "shape (frames,) or (frames, channels)"
+                f"array is of type {type(array).__name__}; give a numpy array of "
+                f"{dtypes} or uint8, shape (frames,) or (frames, channels)"
+            )
+        if array.dtype.kind == "c":
+            raise ArgumentTypeError(
+                f"array is of dtype {array.dtype}, and complex samples are not a sound; give "
+                f"array.real or abs(array); possible are {dtypes} and uint8"
             )
         if array.dtype.name not in ("float32", "float64", "uint8", *_INTEGER_SCALE):
             raise ArgumentTypeError(
-                f"array is of dtype {array.dtype}; possible are {dtypes}. "
+                f"array is of dtype {array.dtype}; possible are {dtypes} and uint8. "
                 "Use array.astype('float32') with 1.0 as full scale"
             )
         if array.ndim not in (1, 2):
@@ -89,8 +95,9 @@ class ArraySource(Unique):
         if not 1 <= frames.shape[1] <= MAX_CHANNELS:
             turn = " It looks transposed: use array.T" if frames.shape[1] > MAX_CHANNELS else ""
             raise ArgumentError(
-                f"array has the shape {array.shape}, which is {frames.shape[1]} channels; "
-                f"possible are 1 to {MAX_CHANNELS}.{turn or ' Give (frames, channels)'}"
+                f"array has the shape {array.shape}, which is "
+                f"{plural(frames.shape[1], 'channel')}; use 1 to {MAX_CHANNELS}."
+                f"{turn or ' Give (frames, channels)'}"
             )
         self.samplerate = check_file_rate(samplerate)
         self.channels = int(frames.shape[1])

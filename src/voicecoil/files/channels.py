@@ -15,6 +15,7 @@ from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.wording import plural
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +74,7 @@ def check_channels(channels: int, name: str = "channels") -> int:
         ) from None
     if not 1 <= number <= MAX_CHANNELS:
         raise ArgumentError(
-            f"{name} is {number}; possible are 1 to {MAX_CHANNELS}. Give the number of channels "
+            f"{name} is {number}; use 1 to {MAX_CHANNELS}. Give the number of channels "
             "of the sound, such as 1 or 2"
         )
     return number
@@ -140,7 +141,7 @@ def mix_matrix(source_channels: int, target_channels: int, mapping: Mapping | No
 
 def _explicit(sources: int, targets: int, mapping: Any) -> Mix:
     expected = (
-        f"give a sequence of {targets} source channels (0 to {sources - 1}, or None for "
+        f"give a sequence of {plural(targets, 'source channel')} (0 to {sources - 1}, or None for "
         f"silence), or gains of shape (target_channels, source_channels) = ({targets}, {sources})"
     )
     if isinstance(mapping, (str, bytes)) or not hasattr(mapping, "__len__"):
@@ -150,7 +151,8 @@ def _explicit(sources: int, targets: int, mapping: Any) -> Mix:
         return _explicit_gains(sources, targets, mapping, expected)
     if len(entries) != targets:
         raise ArgumentError(
-            f"mapping has {len(entries)} entries for {targets} target channels; {expected}"
+            f"mapping has {plural(len(entries), 'entry', 'entries')} for "
+            f"{plural(targets, 'target channel')}; {expected}"
         )
     return tuple(_explicit_index(t, entry, sources, expected) for t, entry in enumerate(entries))
 
@@ -232,7 +234,7 @@ def apply(frames: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
         highest = max((s for s in mix if s is not None), default=-1)
         if highest >= sources:
             raise ArgumentError(
-                f"frames has {sources} channels and the mix takes channel {highest}; "
+                f"frames has {plural(sources, 'channel')} and the mix takes channel {highest}; "
                 "make the mix with mix_matrix for this number of channels"
             )
         if None not in mix:
@@ -244,7 +246,7 @@ def apply(frames: NDArray[np.float32], mix: Mix) -> NDArray[np.float32]:
         return mixed
     if mix.shape[1] != sources:
         raise ArgumentError(
-            f"frames has {sources} channels and the mix is for {mix.shape[1]}; "
+            f"frames has {plural(sources, 'channel')} and the mix is for {mix.shape[1]}; "
             "make the mix with mix_matrix for this number of channels"
         )
     # A matrix product is not used for two reasons. BLAS changes the order of summation with the

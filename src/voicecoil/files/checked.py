@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.files.channels import check_channels
 from voicecoil.files.rates import check_file_rate
+from voicecoil.wording import with_article
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,8 +39,8 @@ class CheckedSource:
         for method in ("read", "seek", "close"):
             if not callable(getattr(source, method, None)):
                 raise ArgumentTypeError(
-                    f"a {self._name} is no source: it has no method {method!r}. A source has "
-                    "read, seek, close, samplerate, channels and frames"
+                    f"{with_article(self._name)} is not a source: it has no method {method!r}. "
+                    "A source has read, seek, close, samplerate, channels and frames"
                 )
         self.samplerate = check_file_rate(source.samplerate, f"{self._name}.samplerate")
         self.channels = check_channels(source.channels, f"{self._name}.channels")
@@ -61,7 +62,8 @@ class CheckedSource:
         expected = f"return float32 of shape (n, {self.channels}), n at most {max_frames}"
         call = f"{self._name}.read({max_frames})"
         if not isinstance(block, np.ndarray):
-            raise ArgumentTypeError(f"{call} returned a {type(block).__name__}; {expected}")
+            given = with_article(type(block).__name__)
+            raise ArgumentTypeError(f"{call} returned {given}; {expected}")
         if block.dtype not in (np.float32, np.float64):
             raise ArgumentTypeError(f"{call} returned dtype {block.dtype}; {expected}")
         if block.ndim == 1 and self.channels == 1:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from voicecoil.files.channels import Mapping
 
 from voicecoil.sealed import Unique
+from voicecoil.wording import with_article
 
 __all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted", "read_all"]
 
@@ -79,8 +80,8 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     if not isinstance(array_or_path, (str, os.PathLike)):
         if not hasattr(array_or_path, "dtype"):
             raise ArgumentTypeError(
-                f"a {type(array_or_path).__name__} is no sound; give a NumPy array of shape "
-                "(frames,) or (frames, channels), or the path of an audio file"
+                f"{with_article(type(array_or_path).__name__)} is not a sound; give a NumPy "
+                "array of shape (frames,) or (frames, channels), or the path of an audio file"
             )
         if samplerate is None:
             raise ArgumentError(

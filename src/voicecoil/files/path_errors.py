@@ -42,7 +42,7 @@ def check_path(path: str | os.PathLike[str]) -> str:
         text = os.fspath(path)
     except Exception as error:  # a class's own `__fspath__` can raise anything
         raise ArgumentTypeError(
-            f"path is of type {type(path).__name__}, which is no path ({type(error).__name__}); "
+            f"path is of type {type(path).__name__}, which is not a path ({type(error).__name__}); "
             "give a str or a pathlib.Path"
         ) from error
     if not isinstance(text, str):

@@ -28,7 +28,7 @@ def check_file_rate(samplerate: float, name: str = "samplerate") -> int:
         `samplerate` is out of range, or is not a whole number.
     """
     low, high = FILE_RATE_RANGE_HZ
-    possible = f"possible are whole numbers from {low} to {high} (Hz)"
+    possible = f"use a whole number from {low} to {high} (Hz)"
     if isinstance(samplerate, bool) or not isinstance(samplerate, Real):
         raise ArgumentTypeError(f"{name} is {samplerate!r}; {possible}, such as 48000")
     if not low <= samplerate <= high or samplerate != int(samplerate):

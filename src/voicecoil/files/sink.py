@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 from voicecoil.sealed import Unique
+from voicecoil.wording import plural
 
 __all__ = ["FileSink"]
 
@@ -184,7 +185,7 @@ class FileSink(Unique):
                 raise self._target.failure(0) from error
             raise FileFormatError(
                 f"cannot write {self.path!r} as {self.format} {self.subtype} with "
-                f"{self.samplerate} Hz and {self.channels} channels ({error}). "
+                f"{self.samplerate} Hz and {plural(self.channels, 'channel')} ({error}). "
                 "A .wav file takes all of them"
             ) from error
 
@@ -262,8 +263,8 @@ class FileSink(Unique):
             raise ArgumentError(f"frames has the shape {frames.shape}; {expected}")
         if self._max_frames is not None and self.frames + len(block) > self._max_frames:
             raise FileFormatError(
-                f"{self.path!r} has {self.frames} frames and cannot take {len(block)} more: "
-                f"{self.format} ends at {self._max_frames} frames of this kind. "
+                f"{self.path!r} has {plural(self.frames, 'frame')} and cannot take "
+                f"{len(block)} more: {self.format} ends at {self._max_frames} frames of this kind. "
                 "Write a .w64, .rf64 or .caf file instead"
             )
         return block
@@ -387,7 +388,7 @@ def _subtype(path: str, kind: _Kind, subtype: str | None) -> str:
 def _check_limits(path: str, kind: _Kind, samplerate: int, channels: int) -> None:
     if channels > kind.max_channels:
         raise FileFormatError(
-            f"cannot write {path!r} with {channels} channels: {kind.subtype} has at most "
+            f"cannot write {path!r} with {plural(channels, 'channel')}: {kind.subtype} has at most "
             f"{kind.max_channels}. Use a .wav file for more"
         )
     if kind.rates and samplerate not in kind.rates:

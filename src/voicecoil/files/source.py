@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 from voicecoil.sealed import Unique
+from voicecoil.wording import plural
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
@@ -124,7 +125,7 @@ def check_seek(frame: int, frames: int | None) -> int:
     except TypeError:
         raise ArgumentTypeError(f"frame is {frame!r}; give an integer from 0 to {last}") from None
     if number < 0 or (frames is not None and number > frames):
-        raise ArgumentError(f"frame is {number}; possible are 0 to {last}")
+        raise ArgumentError(f"frame is {number}; use 0 to {last}")
     return number
 
 
@@ -238,14 +239,14 @@ class FileSource(Unique):
         lowest_hz, highest_hz = FILE_RATE_RANGE_HZ
         if not lowest_hz <= self.samplerate <= highest_hz:
             raise FileFormatError(
-                f"cannot read {self.path!r}: it has {self.samplerate} frames per second; possible "
-                f"are {lowest_hz} to {highest_hz}. Correct the rate in its header"
+                f"cannot read {self.path!r}: its sample rate is {self.samplerate} Hz; possible is "
+                f"{lowest_hz} to {highest_hz}. Correct the rate in its header"
             )
         if self.channels * self.samplerate > _MAX_SAMPLES_PER_S:
             raise FileFormatError(
-                f"cannot read {self.path!r}: {self.channels} channels at {self.samplerate} Hz are "
-                f"more than {_MAX_SAMPLES_PER_S} samples per second. Correct its header, or split "
-                "the file"
+                f"cannot read {self.path!r}: {plural(self.channels, 'channel')} at "
+                f"{self.samplerate} Hz are more than {_MAX_SAMPLES_PER_S} samples per second. "
+                "Correct its header, or split the file"
             )
         self._lengths[0] = first.frames
         if first.frames == 0 and len(self._parts) == 1:
@@ -275,7 +276,9 @@ class FileSource(Unique):
                 self._lengths[number] = decoder.frames
                 return decoder
             decoder.close()
-            self._rest = f"audio with {decoder.samplerate} Hz and {decoder.channels} channels"
+            self._rest = (
+                f"audio with {decoder.samplerate} Hz and {plural(decoder.channels, 'channel')}"
+            )
         self._parts, self._lengths = self._parts[:number], self._lengths[:number]
         return None
 
@@ -362,8 +365,8 @@ class FileSource(Unique):
         if self._rest is not None:
             raise FileChangesError(
                 f"{self.path!r} continues after {read} with {self._rest}. The frames before that "
-                f"have been read, at {self.samplerate} Hz with {self.channels} channels; split the "
-                "file there for the rest",
+                f"have been read, at {self.samplerate} Hz with {plural(self.channels, 'channel')}; "
+                "split the file there for the rest",
                 frames=self._position,
             )
 
@@ -392,7 +395,7 @@ class FileSource(Unique):
         assert self._decoder is not None
         promised = self._lengths[self._number]
         if self._missing is None and promised is not None and self._part_position < promised:
-            self._missing = f"it promises {promised} frames"
+            self._missing = f"it promises {plural(promised, 'frame')}"
         if self.format == "FLAC" and self._missing is None and not self._searched:
             self._searched = True
             following = self._decoder.search(next_stream)

@@ -12,6 +12,7 @@ from types import ModuleType
 from voicecoil.errors import FileAccessError, FileBusyError, FileFormatError, FileThereError
 from voicecoil.files.path_errors import access_error
 from voicecoil.lifetime.weak_registry import Alive
+from voicecoil.wording import plural
 
 fcntl: ModuleType | None
 try:
@@ -92,7 +93,7 @@ class Target:
             if os.path.isdir(self.path):
                 raise IsADirectoryError
             raise FileThereError(
-                f"cannot write {self.path!r}: the file exists already. Give another name, or "
+                f"cannot write {self.path!r}: the file already exists. Give another name, or "
                 "exist_ok=True to replace it"
             )
         try:
@@ -187,7 +188,7 @@ class Target:
         except OSError as error:
             reason, code = error.strerror or str(error), error.errno
         failure = FileAccessError(
-            f"cannot write {self.path!r} after {frames} frames: {reason}. "
+            f"cannot write {self.path!r} after {plural(frames, 'frame')}: {reason}. "
             "Check the space on the disk"
         )
         failure.errno = code

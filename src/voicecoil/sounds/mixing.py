@@ -146,7 +146,7 @@ class Output:
                 )
             if not self.mixer.add(clip):
                 raise StreamStateError(
-                    f"{CAPACITY} sounds are playing on {self.stream.device.name!r} already; "
+                    f"{CAPACITY} sounds are already playing on {self.stream.device.name!r}; "
                     "wait() for one or stop() one first"
                 )
 
@@ -161,8 +161,8 @@ class Output:
             fade_frames = 0 if away else fade_frames
             if self.usable and not self.mixer.stop(clip, fade_frames):
                 raise StreamStateError(
-                    f"{2 * CAPACITY} commands wait for the next IO cycle of "
-                    f"{self.stream.device.name!r} already; stop it again after that"
+                    f"{2 * CAPACITY} commands already wait for the next IO cycle of "
+                    f"{self.stream.device.name!r}; stop it again after that"
                 )
             return away
 

@@ -13,6 +13,7 @@ from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.files.gaps import MAX_GAPS
 from voicecoil.sample_types import SampleType, check_dtype
+from voicecoil.wording import plural
 
 __all__ = ["OnLoss", "RecordRequest", "Reception", "check_record_request"]
 
@@ -82,8 +83,8 @@ class RecordRequest:
             ring = _core.Ring(math.ceil(self.buffer_s * theirs), channels, MAX_GAPS)
         except (MemoryError, OverflowError) as error:
             raise ArgumentError(
-                f"buffer_s={self.buffer_s:g} s of {channels} channels at {theirs:g} Hz do not fit "
-                "into memory; give less"
+                f"buffer_s={self.buffer_s:g} s of {plural(channels, 'channel')} at {theirs:g} Hz "
+                "do not fit into memory; give less"
             ) from error
         limit = math.ceil((frames or 0) * theirs / rate)
         code = _core.RecorderCode(ring, limit, self.on_loss == "stop")

@@ -17,6 +17,7 @@ from voicecoil.resources import resource_errors
 from voicecoil.streams.base import Callback, CodeFactory
 from voicecoil.streams.channel_map import is_number
 from voicecoil.streams.stream import OutputStream
+from voicecoil.wording import plural, with_article
 
 if TYPE_CHECKING:
     import os
@@ -170,8 +171,9 @@ def _empty(frames: int, channels: int) -> NDArray[np.float32]:
         return np.empty((frames, channels), np.float32)
     except MemoryError:
         raise ArgumentError(
-            f"frames={frames} of {channels} channels are {frames * channels * 4 / 2**30:.0f} GiB, "
-            "more memory than is available; render shorter pieces"
+            f"frames={frames} of {plural(channels, 'channel')} are "
+            f"{frames * channels * 4 / 2**30:.0f} GiB, more memory than is available; "
+            "render shorter pieces"
         ) from None
 
 
@@ -180,8 +182,8 @@ def _mixer_of(clips: Any, samplerate: float, frames: int) -> CodeFactory:
     for clip in listed:
         if not isinstance(clip, Clip):
             raise ArgumentTypeError(
-                f"a {type(clip).__name__} is no clip; give a function of one argument, the Block, "
-                "a voicecoil.Clip, or a sequence of them"
+                f"{with_article(type(clip).__name__)} is not a clip; give a function of one "
+                "argument, the Block, a voicecoil.Clip, or a sequence of them"
             )
         _check(clip)
 

@@ -47,13 +47,13 @@ class StreamBase(StreamFacts):
         Raises
         ------
         StreamStateError
-            The stream runs already, or `start` was called in its callback.
+            The stream is already running, or `start` was called in its callback.
         DeviceLostError, DriverError
             The device cannot be started.
         """
         connection = self._alive()
         if connection.in_callback:
-            raise StreamStateError("the stream runs already; stop() it first")
+            raise StreamStateError("the stream is already running; stop() it first")
         uninterrupted("start", connection.start, undo=lambda run: connection.halt(HALT_S, run))
 
     def wait(self, timeout: float | None = None) -> bool:

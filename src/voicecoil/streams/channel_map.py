@@ -11,6 +11,7 @@ from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.limits import CHANNEL_RANGE
+from voicecoil.wording import plural
 
 __all__ = [
     "ChannelRequest",
@@ -123,9 +124,10 @@ def _pair(channels: Any) -> ChannelRequest:
         first, second = channels
         numbers, both = f"input_channels={first!r}, output_channels={second!r}", f"{[*channels]!r}"
         raise ArgumentError(
-            f"channels={channels!r} has two meanings: {first!r} inputs and {second!r} outputs "
-            f"({numbers}), or the device's channels {first!r} and {second!r} in both directions "
-            f"(input_channels={both}, output_channels={both}); give the one that you mean"
+            f"channels={channels!r} has two meanings: {plural(first, 'input')} and "
+            f"{plural(second, 'output')} ({numbers}), or the device's channels {first!r} "
+            f"and {second!r} in both directions (input_channels={both}, "
+            f"output_channels={both}); give the one that you mean"
         )
     raise ArgumentError(
         f"channels={shown(channels)}; in a duplex stream that is one number for both directions, "
@@ -194,8 +196,8 @@ def channel_map(
     count = operator.index(channels)  # type: ignore[arg-type]
     if not low <= count <= available:
         raise ArgumentError(
-            f"{argument}={shown(channels)}; {device.name!r} has {available} {direction} "
-            f"channel{'s' if available != 1 else ''}, so possible is {low} to {available}"
+            f"{argument}={shown(channels)}; {device.name!r} has "
+            f"{plural(available, direction + ' channel')}, so use {low} to {available}"
         )
     return [place for place in numbered_places(count, device, direction) if place is not None]
 
@@ -211,7 +213,7 @@ def numbered_places(count: int, device: Device, direction: Direction) -> list[in
 
 
 def _explicit_map(channels: Any, device: Device, direction: Direction, argument: str) -> list[int]:
-    available, most = device.channels(direction), CHANNEL_RANGE[1]
+    available = device.channels(direction)
     try:
         listed = list(channels)
         if any(isinstance(channel, bool) for channel in listed):
@@ -222,10 +224,27 @@ def _explicit_map(channels: Any, device: Device, direction: Direction, argument:
             f"{argument}={shown(channels)}; give a number of channels, or a list of the device's "
             "channels such as [0, 3]"
         ) from None
-    wrong = [index for index in indices if not 0 <= index < available]
-    if not indices or wrong or len(set(indices)) != len(indices) or len(indices) > most:
+    if fault := _fault(indices, available):
         raise ArgumentError(
-            f"{argument}={shown(channels)}; {device.name!r} has the {direction} channels 0 to "
-            f"{available - 1}, and each can be used once, up to {most} in all"
+            f"{argument}={shown(channels)} {fault}; {device.name!r} has the {direction} channels "
+            f"0 to {available - 1}"
         )
     return indices
+
+
+def _fault(indices: list[int], available: int) -> str | None:
+    """What is wrong with a list of a device's channels, for a message; None: nothing."""
+    most = CHANNEL_RANGE[1]
+    if not indices:
+        return "is an empty list, and a stream needs a channel"
+    for index in indices:
+        if index < 0:
+            return f"has the negative channel {index}, and channels are counted from 0"
+        if index >= available:
+            return f"has channel {index}, which the device does not have"
+    if len(indices) > most:
+        return f"has {len(indices)} channels, and a stream can have {most}"
+    if len(set(indices)) < len(indices):
+        twice = next(index for index in indices if indices.count(index) > 1)
+        return f"has channel {twice} twice, and each can be used once"
+    return None

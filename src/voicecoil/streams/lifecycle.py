@@ -202,7 +202,7 @@ class StreamConnection:
             if self.closed:
                 raise StreamClosedError("the stream was closed meanwhile")
             if self.state() in ("running", "waiting", "draining"):
-                raise StreamStateError("the stream runs already; stop() it first")
+                raise StreamStateError("the stream is already running; stop() it first")
             if self.running or (self.worker is not None and self.worker.running):
                 self._halt(STOP_TIMEOUT_S)  # the earlier run has ended by itself
             self._begin(self.run + 1)

@@ -193,7 +193,7 @@ class VirtualDevice(Unique):
         ArgumentError
             There is no such fault.
         StreamStateError
-            Eight faults are waiting already.
+            Eight faults are already waiting.
         """
         if fault not in _FAULTS:
             raise ArgumentError(f"fault={fault!r}; possible are {', '.join(_FAULTS)}")
@@ -203,7 +203,7 @@ class VirtualDevice(Unique):
                 if self._core is None:
                     self._waiting_faults.append((_FAULTS[fault], value, at_frame))
                 elif not self._core.inject(_FAULTS[fault], value, at_frame):
-                    raise StreamStateError("eight faults are waiting already")
+                    raise StreamStateError("eight faults are already waiting")
 
         uninterrupted("inject", inject)
 
