@@ -19,6 +19,7 @@ __all__ = [
     "check_latency",
     "check_samplerate",
     "check_seconds",
+    "check_sound_first",
     "check_stream_name",
     "check_timeout",
     "program_name",
@@ -82,6 +83,18 @@ def check_samplerate(samplerate: Any) -> float | None:
     if not low <= rate <= high:
         raise ArgumentError(f"samplerate={samplerate!r} Hz; use {low:.0f} to {high:.0f}")
     return rate
+
+
+def check_sound_first(sound: Any, samplerate: Any) -> None:
+    """Refuse a sample rate in the place of the sound, as in ``play(48000, sine)``."""
+    # An array has both. A number of Python or NumPy has only `__float__`.
+    is_number = hasattr(sound, "__float__") and not hasattr(sound, "__len__")
+    if is_number and (hasattr(samplerate, "__len__") or hasattr(samplerate, "__fspath__")):
+        raise ArgumentTypeError(
+            f"the sound is the number {shown(sound)} and the sample rate is "
+            f"{with_article(type(samplerate).__name__)}; give the sound first and its sample rate "
+            "second"
+        )
 
 
 def check_blocksize(blocksize: Any) -> int | None:

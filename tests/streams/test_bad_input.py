@@ -183,6 +183,14 @@ bad(
     TYPE,
     r"complex128, and complex samples are not a sound; give array\.real or abs\(array\)",
 )
+for rate in (48_000, 48e3, np.int64(48_000), np.float32(48_000)):
+    for swapped in (SOUND, [0.0], "a.wav", Path("a.wav")):
+        bad(
+            f"play {type(rate).__name__} {type(swapped).__name__}",
+            lambda r=rate, s=swapped: play(r, s),
+            TYPE,
+            r"^the sound is the number .*48000.* and .* rate is an? \w+; give the sound first",
+        )
 for dtype in (complex, bool, "int64", "U5", object):
     array = np.zeros(10, dtype)
     bad(f"play {dtype}", lambda a=array: play(a, 48_000), TYPE, "possible are float32")

@@ -13,6 +13,7 @@ from voicecoil.arguments import (
     check_gain,
     check_samplerate,
     check_seconds,
+    check_sound_first,
     check_stream_name,
     check_timeout,
 )
@@ -300,6 +301,7 @@ def play(
 
     gain = check_gain(gain)
     loops = check_count(loops, "loops", "how often it is played, or 0 for ever")
+    check_sound_first(sound, samplerate)
     check_samplerate(samplerate)
     block_frames = check_blocksize(blocksize)
     stream_name = check_stream_name(name)
