@@ -366,7 +366,9 @@ def test_sounds_added_by_many_threads_are_all_heard(rig: Rig) -> None:
 def test_more_sounds_than_a_device_takes(rig: Rig) -> None:
     for _ in range(CAPACITY):
         rig.play(np.zeros((1000, 1), np.float32), RATE)
-    with pytest.raises(vc.StreamStateError, match=f"{CAPACITY} sounds are playing on 'Rig'"):
+    with pytest.raises(
+        vc.StreamStateError, match=f"{CAPACITY} sounds are already playing on 'Rig'"
+    ):
         rig.play(np.zeros((1000, 1), np.float32), RATE)
 
 
