@@ -198,7 +198,7 @@ def test_numbers_of_numpy() -> None:
         ({"results": {"update": 1}}, vc.ArgumentError, "the name of a method"),
         ({"parameters": {"x": np.zeros(2)}}, vc.ArgumentTypeError, "a float, an int, a bool"),
         ({"parameters": {"x": np.complex64(1)}}, vc.ArgumentTypeError, "a float, an int, a bool"),
-        ({"parameters": {"x": "text"}}, vc.ArgumentTypeError, "a float, an int, a bool, and bytes"),
+        ({"parameters": {"x": "text"}}, vc.ArgumentTypeError, "a float, an int, a bool or bytes"),
         ({"parameters": {"x": 2**63}}, vc.ArgumentError, "64 bits"),
     ],
 )
