@@ -2,8 +2,8 @@
  * platform.
  *
  * The systems' headers do not declare that their clocks do not block, so VC_UNPROVEN encloses the
- * calls. On the hardware that audio is played on, each clock is read from memory that the kernel
- * shares with the process. */
+ * calls. On ordinary hardware the calls do not block, because they read the clock from memory that
+ * the kernel shares with the process. */
 #if defined(__linux__) || defined(__unix__)
 #define _POSIX_C_SOURCE 200809L
 #endif
@@ -13,13 +13,14 @@
 #include <mach/mach_time.h>
 #include <stdatomic.h>
 
-/* numer << 32 | denom, in one word, so that a second thread in its first call sees both or none. */
+/* Both numbers of the time base in one word, numer << 32 | denom. So another thread sees either
+ * both numbers or none. */
 static _Atomic uint64_t timebase;
 
 int64_t vc_clock_ns(void) {
     uint64_t both = atomic_load_explicit(&timebase, memory_order_relaxed);
     VC_UNPROVEN
-    if (both == 0) { /* a system call, but only in the process's first call */
+    if (both == 0) { /* this is a system call, but it is made only in the process's first call */
         mach_timebase_info_data_t info;
         mach_timebase_info(&info);
         both = (uint64_t)info.numer << 32 | info.denom;
@@ -29,7 +30,8 @@ int64_t vc_clock_ns(void) {
     VC_PROVEN_AGAIN
     uint64_t numer = both >> 32;
     uint64_t denom = both & 0xffffffffu;
-    /* Computed in two parts, because with 125/3 the product of all ticks overflows after days. */
+    /* The product is computed in two parts, because ticks * numer can overflow if numer is large.
+     */
     return (int64_t)(ticks / denom * numer + ticks % denom * numer / denom);
 }
 

@@ -1,6 +1,6 @@
 /* One IO cycle: from a driver's buffers to the user's code and back.
  *
- * A block is called in one of three ways, depending on how it lies to the cycles:
+ * The user's code is called in one of three ways, depending on where a block lies in the cycles:
  *   whole    the block lies inside one cycle: input is copied, the code is called, output is
  *            copied. There is no delay
  *   ahead    output only, and the block spans cycles: it is called when its first frame is due
@@ -25,8 +25,8 @@ void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_R
 /* ---- the user's code --------------------------------------------------------------------------
  */
 
-/* The three calls that the compiler cannot prove. The user's code may block. Python does, and its
- * effect is measured (late_cycles, load). */
+/* The compiler cannot prove that the following three calls do not block. User code may block, as
+ * Python does. The effect is measured (late_cycles, load). */
 
 static int32_t process(const vc_engine *engine, vc_block *block) VC_REALTIME {
     VC_UNPROVEN
@@ -89,12 +89,12 @@ static void count_starved(vc_engine *engine, const vc_block *block) {
 static void finish(vc_engine *engine, const vc_cycle *cycle) {
     close_gap(engine);
     vc_post_event(engine, VC_EVENT_FINISHED, atomic_load(&engine->reason), &cycle->now);
-    vc_publish(engine); /* before the state: a thread that sees the end sees all counts, too */
+    vc_publish(engine); /* before the state, so that a thread that sees the end sees all counts */
     atomic_store_explicit(&engine->state, VC_FINISHED, memory_order_release);
 }
 
-/* Called after the last call of the user's code. Its frames, up to frame `content` of this cycle,
- * are still to be heard. */
+/* Called when the user's code will not be called again. The last frame that it made is before frame
+ * `content` of this cycle, and has not been heard yet. */
 static void begin_drain(vc_engine *engine, const vc_cycle *cycle, uint32_t content) {
     leave(engine);
     int reason = atomic_load(&engine->reason);
@@ -152,8 +152,8 @@ static void set_interleaved(vc_audio *audio, float *data, uint32_t channels) {
     audio->reserved = 0;
 }
 
-/* Sets the fields of a block, except its memory. Each field is set in place: clearing the whole
- * block first and copying parts of it took as long as most of the rest of a cycle. */
+/* Sets the fields of a block, except its memory. The fields are assigned one by one. Clearing the
+ * whole block first and then copying parts of it took almost as long as the rest of a cycle. */
 static void begin_block(vc_block *block, const vc_engine *engine, const vc_cycle *cycle,
                         uint32_t frames) {
     block->frames = frames;
@@ -167,14 +167,14 @@ static void begin_block(vc_block *block, const vc_engine *engine, const vc_cycle
     block->ended_ns = 0;
 }
 
-/* Calls the user's code, then silences, cleans and measures its output. */
+/* Calls the user's code. Then replaces invalid frames and NaN by silence, and measures levels. */
 static void call(vc_engine *engine, vc_block *block) {
     uint32_t frames = block->frames;
     block->lost_frames = engine->block_lost;
     engine->block_lost = 0;
     block->called_ns = 0;
     if (!engine->config.clock_ns) { /* do not compare with NULL: see `run` */
-        /* The first block is called when its cycle begins, so the clock is read once less. */
+        /* The first block begins together with its cycle, whose time is already known. */
         block->called_ns = engine->first_call_ns ? engine->first_call_ns : vc_clock_ns();
         engine->first_call_ns = 0;
     }
@@ -228,7 +228,7 @@ static bool can_lend(const vc_engine *engine, const vc_audio *device) {
     return any_uniform ? device->data != NULL : vc_audio_packed(device);
 }
 
-/* Runs a block inside the cycle, `offset` frames from its start. Returns its valid frames. */
+/* Runs a block that begins at frame `offset` of the cycle. Returns the block's valid frames. */
 static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                             uint32_t frames) {
     vc_block block;
@@ -264,7 +264,7 @@ static uint32_t whole_block(vc_engine *engine, const vc_cycle *cycle, uint32_t o
         vc_audio_spread(&others, offset, &block.output, 0, frames);
     }
     uint32_t valid = engine->valid;
-    engine->valid = 0; /* the device has them */
+    engine->valid = 0; /* the device has got the frames */
     return valid;
 }
 
@@ -281,7 +281,7 @@ static void call_own_block(vc_engine *engine, const vc_cycle *cycle, uint32_t of
     call(engine, &block);
 }
 
-/* Exchanges a part of the stream's own block with the cycle. Returns the valid frames of it. */
+/* Exchanges a part of the stream's own block with the cycle. Returns this part's valid frames. */
 static uint32_t exchange_part(vc_engine *engine, const vc_cycle *cycle, uint32_t offset,
                               uint32_t frames) {
     uint32_t position = engine->position;
@@ -305,8 +305,8 @@ static uint32_t exchange_part(vc_engine *engine, const vc_cycle *cycle, uint32_t
 
 static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
-/* A duplex device promised cycles of whole blocks and gave another one. From here on, output is one
- * block late. One block of silence fills the place. */
+/* Called when a duplex device promised cycles of whole blocks but a cycle has another length. From
+ * then on, output is played one block later. One block of silence is played first. */
 static void latch(vc_engine *engine, const vc_cycle *cycle) {
     engine->latched = true;
     engine->valid = 0;
@@ -402,12 +402,12 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
         int64_t apart = began_ns - engine->began_ns - (int64_t)engine->expected_ns;
         vc_histogram_add(&engine->timings[VC_TIMING_JITTER], apart < 0 ? -apart : apart);
     }
-    /* Reading the clock takes a tenth of the time of a cycle with a Python callback. */
+    /* A read of the clock takes a tenth of a cycle with a Python callback, so it is avoided. */
     int64_t ended_ns = engine->ended_ns ? engine->ended_ns : clock_ns(engine);
     int64_t busy = ended_ns - began_ns;
     busy = busy > 0 ? busy : 0;
     double period_ns = (double)cycle->frames * engine->ns_per_frame;
-    if (cycle->frames != engine->per_period_of) { /* a division takes longer than the rest here */
+    if (cycle->frames != engine->per_period_of) { /* a division takes longer than the rest */
         engine->per_period_of = cycle->frames;
         engine->per_period = 1.0 / period_ns;
     }
@@ -428,8 +428,8 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
     vc_publish(engine);
 }
 
-/* A stop plays what the user's code has made. An abort does not, even after a stop, because a block
- * can last longer than a second. */
+/* After a stop, the output that the user's code has made is still played. After an abort it is not,
+ * even if a stop came first, because a block can last longer than a second. */
 static void handle_request(vc_engine *engine, int request) {
     bool abort = request == VC_REQUEST_ABORT;
     if (abort) {

@@ -12,7 +12,7 @@ enum { VC_REQUEST_NONE = 0, VC_REQUEST_STOP = 1, VC_REQUEST_ABORT = 2 };
 
 /* The statistics for other threads. `sequence` is odd while the IO thread writes. Each word is
  * atomic (relaxed), so a reader that reads meanwhile gets old or new words, never undefined ones.
- * The sequence then tells it to retry. */
+ * The reader then sees that the sequence has changed, and tries again. */
 enum { VC_STATISTICS_WORDS = sizeof(vc_statistics) / sizeof(uint64_t) };
 typedef struct vc_published {
     _Atomic uint32_t sequence;
@@ -28,7 +28,7 @@ typedef struct vc_xruns {
 } vc_xruns;
 
 typedef struct vc_meter {
-    _Atomic float peak;     /* the reader exchanges it for 0 */
+    _Atomic float peak;     /* largest magnitude since the reader last set this to 0 */
     _Atomic double squares; /* sum since the stream was opened */
     _Atomic uint64_t frames;
     double seen_squares; /* only for the reader: `squares` and `frames` at its last call */
@@ -58,20 +58,22 @@ struct vc_engine {
     uint32_t valid;    /* frames of output_block that are content and not handed over yet */
     bool latched;      /* duplex with blocks that do not fit the cycles: output is one block late */
     bool ending;       /* the user's code has ended; the content of output_block is still played */
-    int64_t drain_left;    /* frames from the beginning of the next cycle to the last one heard */
+    int64_t drain_left;    /* frames from the beginning of the next cycle until the last output is
+                            * heard */
     uint32_t block_lost;   /* frames lost since the last block */
     int64_t waited_ns;     /* how long the user's code waited for a lock in this cycle */
-    int64_t first_call_ns; /* called_ns of the first block of this cycle; 0: it was called */
+    int64_t first_call_ns; /* called_ns for the first block of this cycle; 0: that block has been
+                            * called */
     int64_t ended_ns;      /* when the last block of this cycle ended; 0: not known */
     int64_t began_ns;      /* when the last cycle began; 0: there was none */
-    double expected_ns;    /* time from there to the beginning of the next cycle */
-    uint64_t gap_frames;   /* frames of the current gap: the user's code was not ready for them */
+    double expected_ns;    /* expected time from began_ns to the beginning of the next cycle */
+    uint64_t gap_frames;   /* frames of the current gap, for which the user's code was not ready */
     uint32_t gap_cause;
     vc_time gap_time;
     vc_time block_input_time;
-    bool arriving;        /* the first cycle of this run, or on this device, is still to come */
-    int64_t shift_frames; /* the stream's sample time minus the device's */
-    bool expect_output, expect_input;            /* a jump to a later sample time is a loss */
+    bool arriving;                    /* no cycle of this run, or on this device, has come yet */
+    int64_t shift_frames;             /* the stream's sample time minus the device's */
+    bool expect_output, expect_input; /* true: a jump to a later time is a loss */
     int64_t next_output_frame, next_input_frame; /* VC_NO_FRAME: no cycle had a sample time yet */
     double ns_per_frame;
     double per_period; /* 1 / (duration of `per_period_of` frames in ns) */

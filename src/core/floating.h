@@ -1,16 +1,16 @@
 /* floating.h - the floating-point mode in which sound is computed.
  *
- * A thread can start in any floating-point mode. Operations with denormal numbers cost a hundred
- * cycles each, and an unmasked exception would end the process. So every thread that computes sound
- * flushes denormal results to zero (FTZ), treats denormal operands as zero (DAZ) and masks all
- * exceptions. The IO thread does so in each cycle, and the worker does so once. Both use this
- * header, so that a callback computes the same samples in every home and on every driver.
+ * A thread can start in any floating-point mode. Each operation with denormal numbers takes about a
+ * hundred processor cycles, and an unmasked exception would end the process. So every thread that
+ * computes sound flushes denormal results to zero (FTZ), treats denormal operands as zero (DAZ) and
+ * masks all exceptions. The IO thread does so in each cycle, and the worker does so once. Both use
+ * this header, so that a callback computes the same samples in every home and on every driver.
  *
  * A compiler may move arithmetic across a change of the mode. So code that touches a float between
  * vc_float_enter and vc_float_leave must be in a function that is not inlined.
  *
- * A driver's port and vc_cycle_run both set the mode. A write of the mode costs as much as half of
- * an empty block, so it is written only if it changes. */
+ * A driver's port and vc_cycle_run both set the mode. Writing the mode takes half as long as an
+ * empty block, so it is written only if it changes. */
 #ifndef VOICECOIL_FLOATING_H
 #define VOICECOIL_FLOATING_H
 

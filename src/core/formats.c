@@ -1,7 +1,7 @@
 /* Conversions between float and integer samples. See formats.h.
  *
- * Written with the vectors of gcc and clang: without them the compiler converts one sample at a
- * time, which takes 5 times as long (gcc 12, -O2). */
+ * The code uses the vector types of gcc and clang. Without them the compiler converts one sample at
+ * a time, which takes 5 times as long (gcc 12, -O2). */
 #include "formats.h"
 
 #include <stdbool.h>
@@ -19,11 +19,12 @@
 #endif
 
 #define FULL_SCALE 2147483648.0f
-/* Floats of this magnitude and more are whole numbers. The sum of this, with the same sign, and a
- * smaller one is rounded to the nearest whole number, half to even. */
+/* 2^23. Each float of at least this magnitude is a whole number. To round a smaller float, the code
+ * adds WHOLE with the float's sign and subtracts it again. The sum is rounded to the nearest whole
+ * number, half to even. */
 #define WHOLE 8388608.0f
 
-/* A sample as int32: rounded, clipped, NaN as 0. */
+/* Converts a sample to int32. Rounds and clips it, and converts NaN to 0. */
 static int32_t scaled(float sample, size_t *clipped) {
     float value = sample * FULL_SCALE;
     *clipped += sample > 1.0f || sample < -1.0f;
@@ -51,7 +52,8 @@ typedef int32_t ints __attribute__((vector_size(16)));
 typedef int16_t shorts __attribute__((vector_size(8)));
 typedef uint8_t bytes __attribute__((vector_size(4)));
 
-/* The nearest whole numbers, half to even. Undefined for NaN and out of range. */
+/* Rounds to the nearest whole numbers, half to even. NaN and values out of range give undefined
+ * results. */
 static inline ints nearest_4(floats value) {
 #if defined(__SSE2__)
     return (ints)_mm_cvtps_epi32((__m128)value);
@@ -67,7 +69,7 @@ static inline ints nearest_4(floats value) {
 #endif
 }
 
-/* Four samples as int32. Each lane of `clipped` is decreased by 1 for a clipped sample. */
+/* Converts four samples to int32. Each lane of `clipped` is decreased by 1 for a clipped sample. */
 static inline ints scaled_4(const float *from, ints *clipped) {
     floats sample;
     memcpy(&sample, from, sizeof sample);
@@ -79,7 +81,8 @@ static inline ints scaled_4(const float *from, ints *clipped) {
     return number | (high & INT32_MAX) | (low & INT32_MIN);
 }
 
-/* Whether eight samples are all inside full scale, so that nothing is clipped: nearly always. */
+/* Whether eight samples are all inside full scale, so that none is clipped. This is the usual case.
+ */
 static inline bool inside_8(const float *from) {
 #if defined(__SSE2__)
     const __m128 sign = _mm_set1_ps(-0.0f), one = _mm_set1_ps(1.0f);
@@ -98,8 +101,9 @@ static inline ints inside_4(const float *from) {
     return nearest_4(sample * FULL_SCALE);
 }
 
-/* Eight samples as int16, and back: gcc makes three times as many instructions of a conversion
- * between vectors of different widths. */
+/* to_int16_8 converts eight samples to int16, and from_int16_8 converts them back. They use
+ * intrinsics, because gcc makes three times as many instructions of a conversion between vectors of
+ * different widths. */
 static inline void to_int16_8(int16_t *to, ints first, ints second) {
 #if defined(__SSE2__)
     __m128i both = _mm_packs_epi32((__m128i)(first >> 16), (__m128i)(second >> 16));
@@ -115,7 +119,7 @@ static inline void to_int16_8(int16_t *to, ints first, ints second) {
 static inline void from_int16_8(float *to, const int16_t *from) {
 #if defined(__SSE2__)
     const __m128i numbers = _mm_loadu_si128((const __m128i *)from), zero = _mm_setzero_si128();
-    const __m128 scale = _mm_set1_ps(1.0f / FULL_SCALE); /* of the number in the upper half */
+    const __m128 scale = _mm_set1_ps(1.0f / FULL_SCALE); /* for int16 in the upper half of int32 */
     _mm_storeu_ps(to, _mm_mul_ps(_mm_cvtepi32_ps(_mm_unpacklo_epi16(zero, numbers)), scale));
     _mm_storeu_ps(to + 4, _mm_mul_ps(_mm_cvtepi32_ps(_mm_unpackhi_epi16(zero, numbers)), scale));
 #else

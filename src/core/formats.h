@@ -1,8 +1,8 @@
-/* formats.h - sample formats of user code that does not work with float, and the conversions.
+/* formats.h - sample formats for user code that does not use float, and their conversions.
  *
- * Scale, rounding and clipping are those of libsndfile with SFC_SET_CLIPPING, which soundfile sets:
- * a file that is written from float and read as integers has the same numbers. The full scale of
- * int16 is 2^15, of int32 2^31, and uint8 is 128 for silence.
+ * Scale, rounding and clipping are those of libsndfile with SFC_SET_CLIPPING, which soundfile sets.
+ * So a file that soundfile writes from float and reads as integers has the same numbers. Full scale
+ * is 2^15 for int16 and 2^31 for int32. Silence is 128 for uint8.
  *
  * voicecoil.h explains the words and the marks for threads. */
 #ifndef VOICECOIL_FORMATS_H

@@ -26,14 +26,14 @@ static inline uint32_t vc_histogram_bucket(int64_t ns) {
     return bucket < VC_HISTOGRAM_BUCKETS ? bucket : VC_HISTOGRAM_BUCKETS - 1;
 }
 
-/* [the writer] */
+/* Counts one duration. [the writer] */
 static inline void vc_histogram_add(vc_histogram *histogram, int64_t ns) {
     _Atomic uint64_t *count = &histogram->counts[vc_histogram_bucket(ns)];
     uint64_t before = atomic_load_explicit(count, memory_order_relaxed);
     atomic_store_explicit(count, before + 1, memory_order_relaxed);
 }
 
-/* [any] */
+/* Copies all counts. [any] */
 static inline void vc_histogram_read(const vc_histogram *histogram, uint64_t *counts) {
     for (uint32_t i = 0; i < VC_HISTOGRAM_BUCKETS; i++) {
         counts[i] = atomic_load_explicit(&histogram->counts[i], memory_order_relaxed);

@@ -1,9 +1,9 @@
 /* Converts between interleaved frames and a separate array for each channel. See interleave.h.
  *
  * The code uses the vector types of gcc and clang, which become SSE or NEON instructions. On x86-64
- * there is a second version with AVX2, for processors that have it: SSE alone reached only a fifth
- * of the speed of memcpy, which uses AVX2. Compilers without the shuffles convert frame by frame.
- */
+ * there is a second version for processors with AVX2, because SSE alone reached only a fifth of the
+ * speed of memcpy, which uses AVX2. If the compiler has no __builtin_shufflevector, the code
+ * converts frame by frame. */
 #include "interleave.h"
 
 #include <string.h>
@@ -13,8 +13,8 @@
 #define HAS_SHUFFLES 1
 #endif
 #endif
-/* The stack on Windows is aligned to 16 bytes. gcc on Windows keeps wider vectors on it as if they
- * were aligned to their size, which crashes the program (gcc's bug 54412). */
+/* On Windows, the stack is aligned to 16 bytes. But gcc assumes that wider vectors on the stack are
+ * aligned to their size, which crashes the program (gcc's bug 54412). */
 #if defined(_WIN32) && !defined(__clang__)
 #define HAS_NARROW_STACK 1
 #endif
@@ -42,7 +42,7 @@ static inline void store(float *to, four value) { memcpy(to, &value, sizeof valu
 
 #define SHUFFLE __builtin_shufflevector
 
-/* Transposes four rows, in each group of four columns. */
+/* Transposes each group of four columns of the four rows. */
 #define TRANSPOSE(type, rows, low, high, first, second)                                            \
     do {                                                                                           \
         type a = low(rows[0], rows[1]), b = low(rows[2], rows[3]);                                 \
@@ -112,8 +112,9 @@ static ptrdiff_t deinterleave_4(float *const *to, const float *from, ptrdiff_t s
 
 #if defined(HAS_AVX2)
 
-/* A register has two halves. Only loads and stores can move data between them without cost. So two
- * addresses are loaded into one register, such that the shuffles stay inside each half. */
+/* A register has two halves. Only loads and stores can move data between them without cost. So each
+ * register is loaded from two addresses, which are chosen so that the shuffles stay inside each
+ * half. */
 typedef float eight __attribute__((vector_size(32)));
 #define AVX2 __attribute__((target("avx2")))
 #define INLINE_AVX2 AVX2 inline __attribute__((always_inline))
@@ -211,8 +212,8 @@ AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, p
                        : deinterleave_8_by(to, from, stride, frames);
 }
 
-/* The same with registers of 16 floats, as memcpy uses them. There is only a version for stereo,
- * which most streams have. */
+/* The same conversions with registers of 16 floats, which memcpy also uses. They exist only for
+ * stereo, because most streams are stereo. */
 #define AVX512 __attribute__((target("avx512f")))
 
 AVX512 static ptrdiff_t interleave_2_avx512(float *to, const float *const *from, ptrdiff_t frames) {

@@ -1,8 +1,8 @@
 /* interleave.h - converts between interleaved frames and a separate array for each channel. Private
  * to convert.c.
  *
- * A loop over one channel at a time would load or store with a stride. So several frames of several
- * channels are loaded into registers, and reordered there. */
+ * A loop over one channel at a time is slow, because it loads or stores with a stride. So the
+ * functions load several frames of several channels into registers and reorder them there. */
 #ifndef VOICECOIL_INTERLEAVE_H
 #define VOICECOIL_INTERLEAVE_H
 

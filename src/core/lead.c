@@ -184,7 +184,8 @@ static uint32_t until_hole(vc_lead *lead) {
     return UINT32_MAX;
 }
 
-/* Returns the frames for which there was no room. */
+/* Writes the block's input and a note to the rings. Returns the number of frames for which there
+ * was no room. */
 static uint32_t take_input(vc_lead *lead, const vc_block *block) {
     vc_slices room;
     uint32_t granted = vc_ring_reserve(lead->input, block->frames, &room);
@@ -260,8 +261,9 @@ static void keep_heard(vc_lead *lead, const float *data, uint32_t frames) {
            (size_t)added * channels * sizeof(float));
 }
 
-/* Prepares the fade-out of a gap: the frames that were heard last, backwards and ever quieter. No
- * other frames are there to fade out, and the level continues where the sound stopped. */
+/* Prepares the fade-out of a gap. It consists of the frames that were played last, in reverse order
+ * and with a falling gain. No newer frames are available, and the reversed frames begin at the
+ * level at which the sound stopped. */
 static void begin_fade_out(vc_lead *lead) {
     uint32_t channels = lead->config.output_channels;
     for (uint32_t f = 0; f < lead->fade_frames; f++) {
@@ -274,7 +276,8 @@ static void begin_fade_out(vc_lead *lead) {
     lead->faded_out = 0;
 }
 
-/* Adds the rest of the fade-out, which may be longer than the gap. Returns its frames. */
+/* Adds the rest of the fade-out, which may be longer than the gap. Returns the number of frames
+ * that it added. */
 static uint32_t fade_out(vc_lead *lead, float *data, uint32_t frames) {
     uint32_t channels = lead->config.output_channels;
     uint32_t count = smaller(frames, lead->fade_frames - lead->faded_out);
@@ -293,7 +296,8 @@ static void fade_in(vc_lead *lead, float *data, uint32_t frames) {
     }
 }
 
-/* Plays a part of the block as a gap. Returns the frames at its beginning that are not silent. */
+/* Plays a part of the block as a gap. Returns how many frames at the beginning of the part are not
+ * silent. */
 static uint32_t play_gap(vc_lead *lead, vc_block *block, float *data, uint32_t frames) {
     if (!lead->gap) {
         lead->gap = true;
@@ -308,15 +312,16 @@ static uint32_t play_gap(vc_lead *lead, vc_block *block, float *data, uint32_t f
         lead->owed += frames;
         lead->pending_lost += lost > block->starved_frames ? lost - block->starved_frames : 0;
     }
-    if (lost > block->starved_frames) { /* otherwise the dropped input has been counted already */
+    if (lost > block->starved_frames) { /* otherwise take_input has already counted the frames */
         block->starved_frames = lost;
         block->starved_cause = lead->gap_cause;
     }
     return fade_out(lead, data, frames);
 }
 
-/* Fills the output of a block. If `ended` is set, it was read before the ring, so the ring will get
- * no more frames. `over` is set when everything was played. Returns the frames that are no gap. */
+/* Fills the output of a block. The caller has read `ended` before this function reads the ring. So
+ * if `ended` is set, the ring gets no more frames. `over` is set when all output has been played.
+ * Returns the number of frames that are not part of a gap. */
 static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *over) {
     uint32_t channels = lead->config.output_channels;
     drop_late(lead);
@@ -350,7 +355,7 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
 }
 
 static void settle(const vc_lead *lead) VC_REALTIME {
-    VC_UNPROVEN /* it waits, but only on clocks that are not real */
+    VC_UNPROVEN /* the call waits, but only if the device's clock is not real */
         if (lead->config.settle != NULL) {
         lead->config.settle(lead->config.argument);
     }

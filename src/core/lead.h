@@ -37,8 +37,9 @@ typedef struct vc_lead_config {
     bool timed;            /* the device's clock is real: vc_block.called_ns is set for `process` */
     vc_process_fn process; /* called by vc_lead_make */
     void *user;            /* the argument of `process`, `inside` and `rest` */
-    /* Whether `process` is running, and not waiting for a lock that it needs first (Python's). It
-     * decides the cause of a gap. NULL: `process` needs no lock. [any] */
+    /* Whether `process` is running user code, and not waiting for a lock that it needs first (the
+     * GIL). The answer decides which cause is reported for a gap. NULL: `process` needs no lock.
+     * [any] */
     bool (*inside)(const void *user) VC_REALTIME;
     /* The worker calls this before it waits, so that `process` can release what it has kept for the
      * next block, such as the GIL. NULL: nothing is kept. [worker] */
@@ -63,8 +64,8 @@ void vc_lead_free(vc_lead *lead);
 bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames, bool timed);
 /* Begins a new time line. Call it when neither a cycle nor the worker runs. [control] */
 void vc_lead_start(vc_lead *lead);
-/* Asks for the end. After this, only blocks whose input has arrived already are begun. What is
- * ready is heard, then the stream ends as by VC_STOP. [any] */
+/* Asks the stream to end. After this, the worker begins only blocks whose input has already
+ * arrived. The output that is ready is played, and then the stream ends as with VC_STOP. [any] */
 void vc_lead_stop(vc_lead *lead) VC_REALTIME;
 
 /* The lead as a vc_process_fn; `lead` is the vc_lead*. It needs interleaved blocks. An error of the
@@ -78,9 +79,9 @@ bool vc_lead_make(vc_lead *lead);
 bool vc_lead_ended(const vc_lead *lead) VC_REALTIME;
 /* Frames that the device may exchange before the worker has to look for work again. [worker] */
 uint32_t vc_lead_idle_frames(const vc_lead *lead) VC_REALTIME;
-/* Histogram of the reserve in each cycle, ns of sound. For a stream without output, the reserve is
- * the room that is left for input. 0: the device starved. `counts` has VC_HISTOGRAM_BUCKETS. [any]
- */
+/* Copies the histogram of the reserves. The reserve of a cycle is the output that is ready after
+ * it, in ns of sound. For a stream without output, it is the room that is left for input. The
+ * reserve is 0 if the device starved. `counts` has VC_HISTOGRAM_BUCKETS. [any] */
 void vc_lead_margins(const vc_lead *lead, uint64_t *counts) VC_REALTIME;
 /* Number of calls of the user's code, and of frames in them. [any] */
 uint64_t vc_lead_blocks(const vc_lead *lead) VC_REALTIME;

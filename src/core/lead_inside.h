@@ -31,8 +31,8 @@ typedef struct note {
     uint64_t position; /* frames exchanged before the cycle; without input: after it */
     vc_time now;
     vc_time input;
-    vc_time output; /* of the frame that is exchanged at `position` */
-    uint32_t lost;  /* frames lost before it */
+    vc_time output; /* output time of the frame that is exchanged at `position` */
+    uint32_t lost;  /* frames lost before the frame at `position` */
 } note;
 
 /* Input for which there was no room. The output that belongs to it is missing, too. */

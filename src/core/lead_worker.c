@@ -67,8 +67,9 @@ static uint32_t frames_until_due(const vc_lead *lead) {
 }
 
 uint32_t vc_lead_idle_frames(const vc_lead *lead) {
-    /* Input should be heard soon. For output alone, an eighth of the lead may be played before the
-     * worker looks for work again. */
+    /* With input, the worker looks for work again as soon as the next block is due, to keep the
+     * delay short. Without input, an eighth of the lead may be played before the worker looks
+     * again. */
     uint32_t frames = frames_until_due(lead);
     uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
     return frames > eighth ? frames : eighth;

@@ -1,6 +1,6 @@
 /* Memory that the IO thread uses. See memory.h. */
 #if defined(__linux__) || defined(__unix__)
-#define _DEFAULT_SOURCE /* mlock, and posix_memalign beside it */
+#define _DEFAULT_SOURCE /* declares both mlock and posix_memalign */
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include "memory.h"
@@ -15,10 +15,11 @@
 #include <unistd.h>
 #endif
 
-/* Stands before the memory, in HEADER_BYTES, which keep the alignment. */
+/* The header of an allocation. It is stored in the HEADER_BYTES before the memory that the caller
+ * gets. HEADER_BYTES is 64, so that this memory is aligned to 64 bytes. */
 typedef struct header {
     void *start;
-    size_t bytes; /* from `start`; whole pages */
+    size_t bytes; /* size from `start` on; whole pages */
     bool locked;
 } header;
 enum { HEADER_BYTES = 64 };
@@ -53,8 +54,8 @@ static void free_pages(const header *kept) {
     free(kept->start);
 }
 
-/* The memory has whole pages of its own, because the system does not count locks: to unlock a page
- * would also unlock what other code has locked in it. */
+/* Each allocation has whole pages of its own. The system does not count locks, so unlocking a
+ * shared page would also unlock it for other code that has locked it. */
 static bool lock(void *start, size_t bytes) { return mlock(start, bytes) == 0; }
 #endif
 

@@ -1,16 +1,17 @@
 /* memory.h - memory that the IO thread uses.
  *
- * The system gives a process addresses. It adds the memory behind a page only when the page is
- * first touched. That costs an IO thread some microseconds, or milliseconds if the system first has
- * to write other memory to disk. Memory from here has been touched. It is also locked into RAM, so
- * that it is not swapped out, if the process may lock so much (RLIMIT_MEMLOCK). */
+ * When a process allocates memory, the system gives it only addresses. The system adds the memory
+ * of a page when the page is first touched. That would delay an IO thread by some microseconds, or
+ * by milliseconds if the system first has to write other memory to disk. vc_memory_new touches all
+ * pages in advance. It also locks them into RAM, so that they are not swapped out, if the process
+ * may lock so much memory (RLIMIT_MEMLOCK). */
 #ifndef VOICECOIL_MEMORY_H
 #define VOICECOIL_MEMORY_H
 
 #include <stddef.h>
 
-/* Zeroed memory for `count` items of `bytes` each, aligned to 64 bytes. Returns NULL if memory is
- * exhausted. [control] */
+/* Returns zeroed memory for `count` items of `bytes` each, aligned to 64 bytes. Returns NULL if
+ * memory is exhausted. [control] */
 void *vc_memory_new(size_t count, size_t bytes);
 /* NULL is allowed. [control] */
 void vc_memory_free(void *memory);

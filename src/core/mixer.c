@@ -1,8 +1,8 @@
-/* Mixes clips on the IO thread, each from an exact frame on.
+/* Mixes clips on the IO thread. Each clip begins at an exact frame.
  *
  * The control thread owns the memory of a clip. A command gives the clip to the IO thread, which
- * keeps it in an array that no other thread touches. A result returns it, and the control thread
- * frees it then.
+ * keeps it in an array that no other thread touches. A result returns the clip, and then the
+ * control thread frees it.
  *
  * Invariant: a clip is in exactly one place: with the control thread, in the queue of commands,
  * with the IO thread, or in the queue of results. The fields that other threads read are atomic. */
@@ -195,7 +195,7 @@ static void take_commands(vc_mixer *mixer) {
     }
 }
 
-/* Mixes up to `frames` frames with the clip's gain and fade. */
+/* Adds `frames` frames of a clip to `to`, with the clip's gain and fade. */
 static void mix(vc_clip *clip, float *to, const float *from, uint32_t frames) {
     float gain = clip->gain;
     float step = 0.0f;
@@ -214,7 +214,8 @@ static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source
     *starved = false;
     if (clip->ring != NULL) {
         vc_slices slices;
-        /* Asked before the peek, so that frames written just before the end are not missed. */
+        /* The end is checked before the peek, so that frames written just before the end are not
+         * missed. */
         bool finished = vc_ring_finished(clip->ring);
         vc_ring_peek(clip->ring, frames, &slices);
         *source = slices.first;
@@ -235,7 +236,7 @@ static uint32_t next_source(vc_clip *clip, uint32_t frames, const float **source
 
 static bool wait_for_ring(const vc_clip *clip) VC_REALTIME {
     bool arrived = false;
-    VC_UNPROVEN /* it waits, on clocks that are not real */
+    VC_UNPROVEN /* the call waits, but only if the device's clock is not real */
         arrived = clip->wait != NULL && clip->wait(clip->ring);
     VC_PROVEN_AGAIN
     return arrived;
@@ -305,7 +306,8 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
     take_commands(mixer);
     for (uint32_t i = 0; i < mixer->count;) {
         vc_clip *clip = mixer->playing[i];
-        int64_t wait = clip->start_frame > now ? clip->start_frame - now : 0; /* NOW is the least */
+        /* VC_CLIP_NOW is the smallest number, so `wait` is 0 for it. */
+        int64_t wait = clip->start_frame > now ? clip->start_frame - now : 0;
         bool done = clip->fading && (clip->fade_left == 0 || wait > 0);
         if (!done && wait >= (int64_t)block->frames) {
             i++;

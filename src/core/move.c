@@ -1,5 +1,5 @@
-/* An engine that continues, with another run or with another device. The device's cycles are
- * translated, so that the user's code sees one time line and always the same channels. */
+/* Lets an engine continue with another run or with another device. The device's cycles are
+ * translated, so that the user's code always sees the same time line and the same channels. */
 #include "engine.h"
 
 #include <assert.h>
@@ -65,10 +65,11 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
 /* ---- IO thread --------------------------------------------------------------------------------
  */
 
-/* Computes how far the stream's time line is ahead of the device's: the frame that was due next,
- * plus the host time since it was due, in frames, minus the device's sample time. The change of the
- * device's own sample time does not count: it may have stood still, continued, jumped, or begun at
- * zero. Returns false if this direction has no sample times. */
+/* Computes by how many frames the stream's sample time is ahead of the device's. The stream's
+ * sample time is the number of the frame that was due next, plus the host time since then in
+ * frames. The device's earlier sample times are not used, because the device's counter may have
+ * stopped, continued, jumped, or begun at zero meanwhile. Returns false if this direction has no
+ * sample times. */
 static bool find_shift(const vc_engine *engine, int64_t next, const vc_time *last,
                        const vc_time *first, int64_t *shift) {
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
@@ -100,7 +101,7 @@ static void begin_time_line(vc_engine *engine, const vc_cycle *cycle) {
     }
     if (found) {
         engine->shift_frames = shift;
-    } /* else shift_frames stays as it was */
+    } /* otherwise shift_frames stays as it was */
 }
 
 static void map_channels(vc_audio *audio, const vc_moved *moved, int d) {

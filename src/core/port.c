@@ -1,4 +1,4 @@
-/* How an engine is attached to an IO thread and detached from it. See port.h. */
+/* Attaches an engine to the port of an IO thread, and detaches it. See port.h. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -8,8 +8,9 @@
 
 void vc_port_attach(vc_port *port, vc_engine *engine) { atomic_store(&port->engine, engine); }
 
-/* Whether channels this far apart are one memory: in the same frame, or planar without gaps. Other
- * distances are between buffers that do not belong together. */
+/* Whether two neighbouring channels at the distance `step` can share one description. They can if
+ * they are interleaved in the same frame, or planar without gaps. At any other distance, they are
+ * in separate buffers. */
 static bool is_uniform(ptrdiff_t step, ptrdiff_t stride, uint32_t frames) {
     return step != 0 &&
            ((step > -stride && step < stride) || (stride == 1 && step == (ptrdiff_t)frames));
@@ -22,7 +23,8 @@ vc_audio vc_port_audio(const vc_channel *list, uint32_t channels, uint32_t frame
     }
     ptrdiff_t stride = list[0].stride, step = 1;
     for (uint32_t c = 1; c < channels; c++) {
-        /* As numbers, because the channels may be in different objects. */
+        /* The addresses are subtracted as integers, because C does not define the difference of
+         * pointers into separate buffers. */
         intptr_t bytes = (intptr_t)list[c].data - (intptr_t)list[c - 1].data;
         ptrdiff_t distance = bytes / (ptrdiff_t)sizeof(float);
         bool same = list[c].stride == stride && (c == 1 || distance == step);

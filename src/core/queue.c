@@ -12,9 +12,9 @@ struct vc_queue {
     uint32_t capacity; /* messages, a power of two */
     uint32_t message_bytes;
     unsigned char apart1[64]; /* puts the two sides into different cache lines */
-    _Atomic uint64_t pushed;  /* in the producer's line */
+    _Atomic uint64_t pushed;  /* in the producer's cache line */
     unsigned char apart2[64];
-    _Atomic uint64_t popped; /* in the consumer's line */
+    _Atomic uint64_t popped; /* in the consumer's cache line */
 };
 
 vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes) {

@@ -45,8 +45,9 @@ uint64_t vc_recorder_frames(const vc_recorder *recorder) {
     return atomic_load_explicit(&recorder->frames, memory_order_acquire);
 }
 
-/* Called before frames are written that follow losses. If the queue is full, the losses are
- * reported with the next ones. Then their position is too late, but none is left out. */
+/* Pushes a gap for each cause of losses that have not been reported. It is called before the frames
+ * that follow the losses are written. If the queue is full, the losses are reported together with
+ * later losses. Their position is then too late, but no loss is left out. */
 static void push_gaps(vc_recorder *recorder) {
     for (uint32_t cause = 0; cause < CAUSES && recorder->gaps != NULL; cause++) {
         const vc_gap gap = {.position = vc_ring_total_written(recorder->ring),

@@ -3,8 +3,8 @@
  * Positions are 64-bit counts of frames. They never wrap in practice (at 192 kHz: after three
  * million years), so `written - read` is the fill level: a full ring and an empty ring have
  * different values, and no frame of memory is wasted. Each side keeps the last position of the
- * other side that it has seen in its own cache line. It reads the other's position again only when
- * the old one does not suffice.
+ * other side that it has seen in its own cache line. It reads the other side's position again only
+ * when the remembered position is not enough.
  *
  * Invariant: 0 <= written - read <= capacity. The consumer owns the frames between the two
  * positions. The producer owns all others.
@@ -13,8 +13,8 @@
  * it with acquire before it reads the frames. `read` works the same way in the other direction, so
  * that frames are not overwritten while they are being read. Each side may read its own position
  * relaxed, because no other thread writes it. tests/core/test_ring.c runs both sides under
- * ThreadSanitizer. With relaxed publication it reports the race.
- */
+ * ThreadSanitizer. If the positions were stored with relaxed order, ThreadSanitizer would report a
+ * race. */
 #include "memory.h"
 #include "voicecoil.h"
 
@@ -27,11 +27,11 @@ struct vc_ring {
     uint32_t capacity; /* frames, a power of two */
     uint32_t channels;
     unsigned char apart1[64]; /* puts the two sides into different cache lines */
-    _Atomic uint64_t written; /* in the producer's line, with the next two */
+    _Atomic uint64_t written; /* in the producer's cache line, with the next two fields */
     uint64_t seen_read;
     _Atomic bool ended;
     unsigned char apart2[64];
-    _Atomic uint64_t read; /* in the consumer's line, with the next one */
+    _Atomic uint64_t read; /* in the consumer's cache line, with the next field */
     uint64_t seen_written;
 };
 

@@ -7,10 +7,11 @@
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
-/* A sequence lock (H.-J. Boehm, "Can seqlocks get along with programming language memory
- * models?", 2012). The IO thread publishes once, at the end of a cycle, so that the user's code may
- * ask for statistics itself. The fences order the relaxed words against the sequence.
- * ThreadSanitizer does not model fences, but it reports nothing, because every word is atomic. */
+/* A sequence lock (H.-J. Boehm, "Can seqlocks get along with programming language memory models?",
+ * 2012). The IO thread publishes only at the end of a cycle. So the user's code may read the
+ * statistics on the IO thread, where it would otherwise wait for its own thread. The fences order
+ * the relaxed words against the sequence. ThreadSanitizer does not model fences, but it reports
+ * nothing, because every word is atomic. */
 _Static_assert(sizeof(vc_statistics) % sizeof(uint64_t) == 0, "published word by word");
 
 static void begin_write(_Atomic uint32_t *sequence) {
@@ -37,7 +38,8 @@ void vc_publish(vc_engine *engine) {
     begin_write(&p->sequence);
 #pragma GCC unroll 32
     for (size_t i = 0; i < VC_STATISTICS_WORDS; i++) {
-        /* Word by word, as they were written: a wider load would have to wait for the stores. */
+        /* The words are copied one by one, because the fields were written one by one. A wider load
+         * would have to wait until these stores are complete. */
         uint64_t word;
         memcpy(&word, (const char *)&engine->counted + i * sizeof word, sizeof word);
         atomic_store_explicit(&p->words[i], word, memory_order_relaxed);
@@ -67,7 +69,8 @@ void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *au
         float squares = 0.0f;
         for (uint32_t f = 0; f < frames; f++) {
             float value = fabsf(data[(ptrdiff_t)f * audio->frame_stride]);
-            value = vc_nonfinite(value) ? 0.0f : value; /* input may be NaN, which no sum forgets */
+            value = vc_nonfinite(value) ? 0.0f : value; /* input may be NaN, and the sum would stay
+                                                         * NaN */
             peak = value > peak ? value : peak;
             squares += value * value;
         }
@@ -94,8 +97,8 @@ static void read_meter(vc_engine *engine, vc_meter *meter, vc_level *level) {
         squares = LOAD(meter->squares);
         frames = LOAD(meter->frames);
     } while (!end_read(&engine->meter_sequence, begun));
-    /* A peak is lost if it falls between the IO thread's load and its store. One missing block does
-     * not matter in a level meter. */
+    /* A peak is lost if this exchange happens between the IO thread's load and its store. One
+     * missing block does not matter in a level meter. */
     level->peak = atomic_exchange_explicit(&meter->peak, 0.0f, memory_order_relaxed);
     uint64_t more = frames - meter->seen_frames;
     level->mean_square = more > 0 ? (float)((squares - meter->seen_squares) / (double)more) : 0.0f;

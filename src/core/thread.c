@@ -28,7 +28,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 #if !defined(sigev_notify_thread_id)
-#define sigev_notify_thread_id _sigev_un._tid /* glibc has no name for it */
+#define sigev_notify_thread_id _sigev_un._tid /* glibc does not define this name */
 #endif
 #endif
 
@@ -45,13 +45,14 @@ static void set(vc_thread *thread, vc_policy policy, int32_t level, int32_t erro
 enum { SLOTS = 64 };                           /* slot 0 means: in no slot */
 static _Atomic int64_t watched[SLOTS];         /* key_of a thread; 0: the slot is free */
 static _Atomic bool lowered[SLOTS];            /* the thread has an ordinary priority now */
-static _Atomic int64_t counted_from_ns[SLOTS]; /* when its timer began to count */
+static _Atomic int64_t counted_from_ns[SLOTS]; /* when the timer last began to count */
 #define TOO_MUCH 0.9                           /* share of a processor */
 
 static int this_id(void) { return (int)syscall(SYS_gettid); }
 
-/* The number of a thread, and in the upper half that of its process. A forked child has a copy of
- * the table with the threads of its parent, which it must not take for its own. */
+/* A key for a thread: the thread's id, with the id of its process in the upper half. A forked child
+ * has a copy of its parent's table. The process id tells the child that these are not its own
+ * threads. */
 static int64_t key_of(int id) { return (int64_t)getpid() << 32 | id; }
 
 static bool is_ours(int64_t key) { return key >> 32 == getpid(); }
@@ -85,7 +86,8 @@ static void lower(int slot, int id) {
     int policy = scheduler_of(id);
     if (policy == SCHED_FIFO || policy == SCHED_RR) {
         atomic_store(&lowered[slot], true);
-        /* With SCHED_RESET_ON_FORK, which the thread has: only root may remove that flag. */
+        /* The thread has the flag SCHED_RESET_ON_FORK. It is kept, because only root may remove it.
+         */
         set_scheduler(id, SCHED_OTHER | SCHED_RESET_ON_FORK, 0);
     }
 }
@@ -99,8 +101,8 @@ static int slot_of(int id) {
     return slot;
 }
 
-/* A thread's timer has counted VC_SPIN_NS of computing. The time that has passed meanwhile tells
- * which share of a processor that was. */
+/* Called when a thread's timer has counted VC_SPIN_NS of processor time. The time that has passed
+ * meanwhile tells which share of a processor the thread took. */
 static void on_timer(int slot, int me) {
     int64_t now_ns = vc_clock_ns();
     int64_t passed_ns = now_ns - atomic_exchange(&counted_from_ns[slot], now_ns);
@@ -109,14 +111,14 @@ static void on_timer(int slot, int me) {
     }
 }
 
-/* Runs on the thread whose timer has expired, or because of RLIMIT_RTTIME. For the limit, the
- * system prefers the thread that has computed too long. If that thread blocks the signal, another
- * thread runs the handler and does not know which thread it was, so all threads are lowered. The
- * handler makes only system calls.
+/* The guard's signal handler. A timer sends the signal to its own thread. RLIMIT_RTTIME sends it to
+ * the process, and the system prefers the thread that has computed too long. If that thread blocks
+ * the signal, the handler runs on another thread. It cannot know then which thread it was, so it
+ * lowers all threads. The handler makes only system calls.
  *
- * The system adds a second to the soft limit when it sends the signal, so each call sets the limit
- * again. It does so for the timer, too: of two signals that arrive together only one is delivered,
- * and it then names the timer. */
+ * When RLIMIT_RTTIME sends the signal, the system adds a second to the soft limit. So the handler
+ * sets the limit again, even if the signal seems to come from a timer. If a timer and the limit
+ * send the signal at the same time, only one signal is delivered, and it names the timer. */
 static void on_sigxcpu(int number, siginfo_t *info, void *unused) {
     (void)number, (void)unused;
     int kept = errno, me = this_id(), mine = slot_of(me);
@@ -242,7 +244,7 @@ static void raise_priority(vc_thread *thread) {
         return;
     }
     int error = set_scheduler(id, SCHED_FIFO | SCHED_RESET_ON_FORK, VC_WORKER_PRIORITY);
-    if (error) { /* stays in the table: RealtimeKit may raise the thread, and it may then spin */
+    if (error) { /* the thread stays in the table, because RealtimeKit may raise it later */
         set(thread, VC_POLICY_ORDINARY, 0, error);
     } else {
         set(thread, VC_POLICY_FIFO, VC_WORKER_PRIORITY, 0);
@@ -412,7 +414,7 @@ void vc_thread_begin(vc_thread *thread, const char *name, bool urgent) {
     vc_thread_name(name);
     vc_float_enter(); /* the mode stays until the thread ends */
     thread->lowered_ns = 0;
-    thread->timer = -1; /* not 0, which is a valid timer, perhaps of the program */
+    thread->timer = -1; /* not 0, because the program may have a timer with this number */
     set(thread, VC_POLICY_ORDINARY, 0, 0);
     if (urgent) {
         start_timer(thread);
@@ -424,7 +426,7 @@ void vc_thread_begin(vc_thread *thread, const char *name, bool urgent) {
 void vc_thread_end(vc_thread *thread) {
     atomic_store(&thread->id, 0);
     atomic_store(&thread->policy,
-                 (int32_t)vc_thread_policy(thread)); /* the last one stays readable */
+                 (int32_t)vc_thread_policy(thread)); /* the last policy stays readable */
     end_timer(thread);
     unwatch(thread);
 }

@@ -7,12 +7,13 @@
  * again if it computes without a pause:
  *
  *   Linux    SCHED_FIFO if the process may use it (RLIMIT_RTPRIO, CAP_SYS_NICE), otherwise the
- *            priority that RealtimeKit grants (the control plane asks it). A thread that takes nine
- *            tenths of a processor while it computes for VC_SPIN_NS gets an ordinary priority. A
- *            timer that counts its computing sends SIGXCPU. RLIMIT_RTTIME does the same if a thread
- *            does not pause at all. The signal handler lowers the thread.
+ *            priority that RealtimeKit grants (the control plane asks it). Whenever a thread has
+ *            computed for VC_SPIN_NS, a timer sends it SIGXCPU. If the thread took nine tenths of a
+ *            processor meanwhile, the signal handler gives it an ordinary priority. RLIMIT_RTTIME
+ *            sends the same signal if a thread does not pause at all.
  *   macOS    the quality of service "user interactive", which cannot freeze a machine.
- *   Windows  the "Audio" task of the Multimedia Class Scheduler Service, which has its own guard.
+ *   Windows  the "Audio" task of the Multimedia Class Scheduler Service, which itself limits
+ *            threads that do not pause.
  *
  * Threads: [own] the thread itself; [control], [any] as in voicecoil.h. */
 #ifndef VOICECOIL_THREAD_H
@@ -22,8 +23,8 @@
 
 #include <stdatomic.h>
 
-/* A variable of each thread, whose first use does not allocate. In a module that is loaded while
- * the program runs, glibc would otherwise call malloc at the first use, on the IO thread. */
+/* Declares a thread-local variable whose first use does not allocate. In a module that is loaded
+ * while the program runs, glibc would otherwise call malloc at the first use, on the IO thread. */
 #if defined(__GLIBC__)
 #define VC_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else
@@ -37,11 +38,11 @@ typedef enum vc_policy {
     VC_POLICY_RR = 2,       /* SCHED_RR, from RealtimeKit */
     VC_POLICY_QOS = 3,      /* macOS: user interactive */
     VC_POLICY_MMCSS = 4,    /* Windows: the task "Audio" */
-    VC_POLICY_LOWERED = 5   /* it had one of the above and computed without a pause */
+    VC_POLICY_LOWERED = 5   /* the guard has lowered the thread, which computed without a pause */
 } vc_policy;
 
 enum { VC_WORKER_PRIORITY = 2 }; /* of SCHED_FIFO and SCHED_RR; IO threads have 5 to 88 */
-enum { VC_SPIN_NS = 200000000 }; /* time of computing after which the guard checks a thread */
+enum { VC_SPIN_NS = 200000000 }; /* processor time after which the guard checks a thread */
 
 /* One thread, and what the system has granted it. Must be zero before the first use. */
 typedef struct vc_thread {
@@ -51,9 +52,9 @@ typedef struct vc_thread {
     _Atomic int32_t error;  /* errno if the system refused the priority; 0: it did not */
     _Atomic int32_t slot;   /* the guard's slot for the thread; 0: it is not watched */
     void *task;             /* Windows */
-    int32_t timer;          /* Linux: the timer that counts its computing; -1: none */
+    int32_t timer;          /* Linux: the timer that counts the thread's processor time; -1: none */
     int64_t lowered_ns; /* when the thread was last found too busy to be raised; 0: not lowered */
-    int64_t busy_ns;    /* its computing time at that moment */
+    int64_t busy_ns;    /* the thread's processor time at lowered_ns */
 } vc_thread;
 
 /* Names the calling thread for debuggers and `top -H`. Linux keeps 15 characters. [own] */
@@ -68,16 +69,16 @@ void vc_thread_end(vc_thread *thread);
  * handler, the thread gets an ordinary priority for good, with the error ECANCELED. Call it from
  * time to time. [own] */
 void vc_thread_recover(vc_thread *thread);
-/* Tells that RealtimeKit has raised the thread, which is watched since it began. Returns false if
- * the thread has ended. [control] */
+/* Records that RealtimeKit has raised the thread. The guard has watched the thread since it began.
+ * Returns false if the thread has ended. [control] */
 bool vc_thread_granted(vc_thread *thread, int32_t level);
 /* [any] */
 vc_policy vc_thread_policy(const vc_thread *thread) VC_REALTIME;
-/* Prepares the guard against threads that spin, on Linux. Returns false if the program handles
- * SIGXCPU itself: then no thread could be lowered, so none must be raised. `hard_us`, if not 0, is
- * the hard limit in us. RealtimeKit demands one. At this limit the system would end the process if
- * the handler had not lowered the thread before. An unprivileged process cannot raise the limit
- * again. [control] */
+/* Prepares the guard against threads that compute without a pause, on Linux. Returns false if the
+ * program handles SIGXCPU itself. No thread must be raised then, because the guard could not lower
+ * it. If `hard_us` is not 0, it becomes the hard limit of RLIMIT_RTTIME, in us, which RealtimeKit
+ * demands. At this limit the system ends the process, unless the handler has lowered the thread
+ * before. An unprivileged process cannot raise the limit again. [control] */
 bool vc_thread_guard(int64_t hard_us);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* ---- ring: frames from one thread to another ---------------------------------------------- */
 
-/* Takes interleaved float frames from exactly one producer to exactly one consumer. Both sides are
+/* Passes interleaved float frames from exactly one producer to exactly one consumer. Both sides are
  * wait-free. One of them may be the IO thread. */
 typedef struct vc_ring vc_ring;
 
@@ -29,11 +29,11 @@ vc_ring *vc_ring_new(uint32_t frames, uint32_t channels);
 void vc_ring_free(vc_ring *ring);
 uint32_t vc_ring_capacity(const vc_ring *ring) VC_REALTIME;
 uint32_t vc_ring_channels(const vc_ring *ring) VC_REALTIME;
-/* Frames that can be read or written now. For the consumer and the producer respectively, the
- * number can only grow until they use it. [any] */
+/* Frames that can be read or written now. Between two of its own calls, the consumer can only see
+ * the readable frames grow, and the producer can only see the writable frames grow. [any] */
 uint32_t vc_ring_readable(const vc_ring *ring) VC_REALTIME;
 uint32_t vc_ring_writable(const vc_ring *ring) VC_REALTIME;
-/* All frames that were read or written so far. [any] */
+/* Total number of frames that were read or written so far. [any] */
 uint64_t vc_ring_total_read(const vc_ring *ring) VC_REALTIME;
 uint64_t vc_ring_total_written(const vc_ring *ring) VC_REALTIME;
 /* Borrows memory for up to `frames` frames to write. Returns the number of frames. [producer] */
@@ -44,11 +44,11 @@ void vc_ring_commit(vc_ring *ring, uint32_t frames) VC_REALTIME;
 uint32_t vc_ring_peek(vc_ring *ring, uint32_t frames, vc_slices *slices) VC_REALTIME;
 /* Returns the first `frames` of the borrowed frames to the producer. [consumer] */
 void vc_ring_release(vc_ring *ring, uint32_t frames) VC_REALTIME;
-/* vc_ring_reserve and vc_ring_commit, or vc_ring_peek and vc_ring_release, with a copy in between.
- * They return the number of copied frames. */
+/* vc_ring_write reserves room, copies frames and commits them. vc_ring_read peeks at frames, copies
+ * them and releases them. Both return the number of copied frames. */
 uint32_t vc_ring_write(vc_ring *ring, const float *frames_in, uint32_t frames) VC_REALTIME;
 uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) VC_REALTIME;
-/* Says that the producer has written its last frame. [producer] */
+/* Marks the end of the frames: the producer has written its last frame. [producer] */
 void vc_ring_end(vc_ring *ring) VC_REALTIME;
 /* Whether the producer has ended and all frames were read. [consumer] */
 bool vc_ring_finished(const vc_ring *ring) VC_REALTIME;
@@ -61,9 +61,9 @@ void vc_ring_reset(vc_ring *ring);
  * a vc_queue of gaps before it writes the frames that follow. So a consumer that first asks how
  * many frames are readable, and then takes a gap, sees every gap before the frames after it. */
 typedef enum vc_gap_cause {
-    VC_GAP_DEVICE = 0, /* the device lost them */
-    VC_GAP_BUFFER = 1, /* the ring had no room for them */
-    VC_GAP_SILENCE = 2 /* they are silence, which needs no memory */
+    VC_GAP_DEVICE = 0, /* the device lost the frames */
+    VC_GAP_BUFFER = 1, /* the ring had no room for the frames */
+    VC_GAP_SILENCE = 2 /* the frames are silence, which needs no memory */
 } vc_gap_cause;
 typedef struct vc_gap {
     uint64_t position; /* frames that were written to the ring before the gap */
@@ -74,7 +74,7 @@ typedef struct vc_gap {
 
 /* ---- queue: small messages from one thread to another -------------------------------------- */
 
-/* Takes messages of a fixed size from one producer to one consumer. Both sides are wait-free. */
+/* Passes messages of a fixed size from one producer to one consumer. Both sides are wait-free. */
 typedef struct vc_queue vc_queue;
 vc_queue *vc_queue_new(uint32_t messages, uint32_t message_bytes);
 void vc_queue_free(vc_queue *queue);
@@ -92,9 +92,10 @@ typedef struct vc_mailbox vc_mailbox;
  * [control] */
 vc_mailbox *vc_mailbox_new(uint32_t bytes, const void *first);
 void vc_mailbox_free(vc_mailbox *mailbox);
-/* [writer] */
+/* Publishes a copy of `value`. [writer] */
 void vc_mailbox_write(vc_mailbox *mailbox, const void *value) VC_REALTIME;
-/* The newest value, aligned as from malloc. It does not change until the next read. [reader] */
+/* Returns the newest value, aligned like memory from malloc. It does not change until the next
+ * read. [reader] */
 const void *vc_mailbox_read(vc_mailbox *mailbox) VC_REALTIME;
 
 #endif

@@ -54,39 +54,42 @@ typedef struct vc_audio {
 /* ---- the block ---------------------------------------------------------------------------- */
 
 /* What one call of the user's code gets. The memory is uniform. It is also interleaved and
- * contiguous, unless the stream was opened with zero_copy. The call must not keep pointers to it.
- */
+ * contiguous, unless the stream was opened with zero_copy. The user's code must not keep pointers
+ * to it after the call. */
 typedef struct vc_block {
     vc_audio input;  /* read only */
     vc_audio output; /* zeroed on entry */
     uint32_t frames;
     uint32_t lost_frames;  /* frames lost just before this block; 0: none */
-    uint32_t valid_frames; /* in/out: frames of `output` that are content. It is `frames` on entry.
-                            * The rest is silenced. With VC_STOP the stream ends after them */
+    uint32_t valid_frames; /* in/out: how many frames of `output`, from the first one on, are
+                            * content; `frames` on entry. The others are silenced. With VC_STOP the
+                            * stream ends after the valid frames */
     uint32_t reserved;
     double samplerate_hz;
     vc_time now;
     vc_time input_time;
     vc_time output_time;
-    /* out, only for code of voicecoil's own: frames of this block that were not ready for the
-     * device, or for which there was no room. They are counted as lost, but are not part of the
-     * next block's lost_frames. The cause is a vc_cause. */
+    /* out, set only by voicecoil's own code: frames of this block whose output was not ready, or
+     * for whose input there was no room. They are counted as lost, but are not part of the next
+     * block's lost_frames. The cause is a vc_cause. */
     uint32_t starved_frames;
     uint32_t starved_cause;
-    /* When the code was called, or when the driver was called for the cycle, ns of vc_clock_ns. 0:
-     * the clock is not real, so durations are not measured. */
+    /* When the user's code was called, in ns of vc_clock_ns. For the first block of a cycle, this
+     * is the time when the driver was called. 0: the device's clock is not real, so durations are
+     * not measured. */
     int64_t called_ns;
-    int64_t waited_ns; /* out, only for code of voicecoil's own: how long the code then waited for a
-                        * lock that it needs */
-    int64_t ended_ns; /* out, optional: vc_clock_ns at the end of the code. The cycle counts as busy
-                       * until then. 0: the engine reads the clock itself */
+    int64_t waited_ns; /* out, set only by voicecoil's own code: how long this code waited for a
+                        * lock before it could begin */
+    int64_t ended_ns;  /* out, optional: vc_clock_ns when the user's code ended. The cycle counts as
+                        * busy until then. 0: the engine reads the clock itself */
 } vc_block;
 
 /* Why frames were lost. */
 typedef enum vc_cause {
-    VC_CAUSE_DEVICE = 0,   /* the device gave no cycle for them */
-    VC_CAUSE_BLOCKS = 1,   /* a duplex device promised cycles of whole blocks, and gave others */
-    VC_CAUSE_WAITING = 2,  /* the user's code waited for a lock of its own (Python's) */
+    VC_CAUSE_DEVICE = 0,   /* no cycle of the device came for the frames */
+    VC_CAUSE_BLOCKS = 1,   /* a duplex device promised cycles of whole blocks, but a cycle had
+                            * another length */
+    VC_CAUSE_WAITING = 2,  /* the user's code was waiting for a lock that it needs (the GIL) */
     VC_CAUSE_CALLBACK = 3, /* the user's code was running */
     VC_CAUSE_WORKER = 4    /* the worker did not run in time */
 } vc_cause;

@@ -1,9 +1,9 @@
-/* voicecoil.h - the data plane: what happens to sound between a device and the user's code.
+/* voicecoil.h - the data plane: moves frames between a device and the user's code.
  *
- * Everything here is C11 without Python and without platform headers. A driver fills a
- * `vc_cycle` on the device's thread and calls `vc_cycle_run`. The engine gives the frames to the
- * user's code (a `vc_process_fn`: the bridge into Python, a native function, the mixer) and the
- * result to the device. This header has the engine and includes the others:
+ * Everything here is C11 without Python and without platform headers. In each IO cycle, a driver
+ * fills a `vc_cycle` and calls `vc_cycle_run`. The engine passes the input to the user's code and
+ * the output of this code to the device. The user's code is a `vc_process_fn`: the bridge into
+ * Python, a native function or the mixer. This header declares the engine and includes the others:
  *
  *   realtime.h   the mark VC_REALTIME
  *   user_code.h  time, audio memory, and the block that the user's code gets
@@ -26,7 +26,7 @@
  * Threads
  *   Each function says which threads may call it. `[IO]`: the IO thread. The function is real-time
  *   safe: no lock, no allocation, no system call, bounded time. `[control]`: any other thread, one
- *   at a time for each object unless stated otherwise. `[any]`: both, at the same time.
+ *   at a time for each object unless stated otherwise. `[any]`: all threads, also at the same time.
  *
  * Errors
  *   Only constructors can fail. They return NULL if memory is exhausted. The control plane has
@@ -58,17 +58,19 @@ extern "C" {
 typedef struct vc_cycle {
     uint32_t frames;       /* frames to read and to write, at least 1 */
     uint32_t lost_frames;  /* frames that the driver knows to be lost since the last cycle. A driver
-                            * with valid sample times leaves it 0: the engine finds the gaps */
+                            * with valid sample times leaves it at 0, because the engine finds the
+                            * gaps */
     vc_audio input;        /* as many channels as the engine has */
-    vc_audio output;       /* the same; a single channel of the engine is played on all channels of
-                            * the cycle. Its content on entry is not read */
+    vc_audio output;       /* as many channels as the engine has. If the engine has only one
+                            * channel, it is played on all channels of the cycle. The engine does
+                            * not read the old samples */
     vc_time now;           /* when this cycle began */
     vc_time input_time;    /* when the first input frame was at the connector */
     vc_time output_time;   /* when the first output frame will be at the connector */
-    int64_t called_ns;     /* when the driver was called, if it has read the engine's clock anyway.
-                            * 0: the engine reads the clock */
-    uint32_t drain_frames; /* frames from this cycle until they are heard: a stopped stream is
-                            * finished after so many frames */
+    int64_t called_ns;     /* when the audio system called the driver, if the driver has read the
+                            * engine's clock. 0: the engine reads the clock itself */
+    uint32_t drain_frames; /* output latency: frames between this cycle and the connector. After a
+                            * stop, the stream is finished when this many frames have passed */
     uint32_t reserved;
 } vc_cycle;
 
@@ -99,7 +101,7 @@ typedef struct vc_engine_config {
      * direction. It must live as long as the engine. NULL: the engine allocates it. */
     float *input_block;
     float *output_block;
-    /* The clock that cycles are timed with, ns. NULL: vc_clock_ns. [IO] */
+    /* The clock that measures the cycles, ns. NULL: vc_clock_ns. [IO] */
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
     vc_process_fn process;
@@ -108,12 +110,12 @@ typedef struct vc_engine_config {
     void *user;
 } vc_engine_config;
 
-/* The state of a stream's sound. The IO thread writes it while the device runs. */
+/* The state of a stream. The IO thread writes it while the device runs. */
 typedef enum vc_state {
-    VC_IDLE = 0,     /* not started: cycles are silence */
+    VC_IDLE = 0,     /* not started; cycles play silence */
     VC_RUNNING = 1,  /* every cycle reaches the user's code */
-    VC_DRAINING = 2, /* the user's code has ended, and its last frames are not heard yet */
-    VC_FINISHED = 3  /* all frames were heard: cycles are silence */
+    VC_DRAINING = 2, /* the user's code has ended, and its last frames have not been heard yet */
+    VC_FINISHED = 3  /* all frames have been heard; cycles play silence */
 } vc_state;
 
 /* Why a stream left VC_RUNNING. */
@@ -125,31 +127,32 @@ typedef enum vc_reason {
     VC_REASON_ERROR = 4  /* the user's code returned a negative number */
 } vc_reason;
 
-/* Frames that the stream's own block memory holds with that configuration. [any] */
+/* Number of frames for which the stream's own block memory needs room with this configuration.
+ * [any] */
 uint32_t vc_engine_max_block_frames(const vc_engine_config *config) VC_REALTIME;
 /* [control] */
 vc_engine *vc_engine_new(const vc_engine_config *config);
 /* NULL is allowed. Call it when no cycle runs or will run. [control] */
 void vc_engine_free(vc_engine *engine);
-/* Makes the next cycles reach the user's code. After an earlier run, sample times continue: they
- * advance by the host time between the last frame of that run and the first frame of this one, at
- * the connector, and never go back. These frames do not count as lost. Call it before the device is
- * started. [control] */
+/* Starts a run: from the next cycle on, the engine calls the user's code. If there was an earlier
+ * run, sample times continue. They advance by the host time that passes at the connector between
+ * the last frame of the earlier run and the first frame of this run. They never go back. The frames
+ * of this pause do not count as lost. Call it before the device is started. [control] */
 void vc_engine_start(vc_engine *engine);
-/* Asks for the end after the current block. The IO thread handles the request in its next cycle. In
- * a state other than VC_RUNNING and VC_DRAINING the request has no effect. [any] */
+/* Asks the stream to end after the current block. The IO thread handles the request in its next
+ * cycle. In a state other than VC_RUNNING and VC_DRAINING the request has no effect. [any] */
 void vc_engine_stop(vc_engine *engine) VC_REALTIME;
-/* Asks for the end at once: the rest of the block is dropped, and nothing is drained. It takes
- * precedence over a stop. [any] */
+/* Asks the stream to end at once. The rest of the block is dropped, and nothing is drained. An
+ * abort takes precedence over a stop. [any] */
 void vc_engine_abort(vc_engine *engine) VC_REALTIME;
 /* Ends a run whose device was stopped before a cycle handled the request to end. Call it when no
  * cycle runs or will run. [control] */
 void vc_engine_end(vc_engine *engine);
 /* [any] */
 vc_state vc_engine_state(const vc_engine *engine) VC_REALTIME;
-/* Valid once the state has left VC_RUNNING. [any] */
+/* Why the stream ended. The value is valid once the state has left VC_RUNNING. [any] */
 vc_reason vc_engine_reason(const vc_engine *engine) VC_REALTIME;
-/* The number that the user's code returned, with VC_REASON_ERROR. [any] */
+/* The negative number that the user's code returned, if the reason is VC_REASON_ERROR. [any] */
 int32_t vc_engine_error(const vc_engine *engine) VC_REALTIME;
 
 /* The device with which an engine continues after it has lost its own. */
@@ -158,10 +161,12 @@ typedef struct vc_move {
      * is silence, and output is dropped. The maps are copied. */
     const uint32_t *input_map;
     const uint32_t *output_map;
-    uint32_t input_channels; /* of the cycles; 0 in a direction that the engine does not have */
+    uint32_t input_channels; /* channels of the new device's cycles; 0 in a direction that the
+                              * engine does not have */
     uint32_t output_channels;
-    uint32_t output_places; /* entries of output_map, if an engine with a single output channel is
-                             * played on several; 0: one for each of the engine's channels */
+    uint32_t output_places; /* entries of output_map if the engine's single output channel is played
+                             * on several channels of the device; 0: one entry for each channel of
+                             * the engine */
     uint32_t period_frames; /* as in vc_engine_config */
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
@@ -169,16 +174,17 @@ typedef struct vc_move {
 
 #define VC_NO_CHANNEL UINT32_MAX
 
-/* Continues with another device, or with the same device after it came back. The rate stays the
- * same, and a block that was begun is continued. If each cycle was one block, blocks keep their
- * length. Sample times advance by the host time between the connectors, and never go back. The
- * frames in between are counted as lost with the first cycle, but only if both devices give sample
+/* Makes the engine continue with another device, or with the same device after it has come back.
+ * The sample rate must be the same. If a block was only partly exchanged, it is continued. If each
+ * cycle was one block, blocks keep their length. Sample times advance by the host time between the
+ * last frame at the old connector and the first frame at the new one. They never go back. The
+ * frames of this gap are counted as lost in the first cycle, but only if both devices give sample
  * times. Returns false if memory is exhausted; then nothing has changed. Call it when no cycle
  * runs, before the device is started. [control] */
 bool vc_engine_move(vc_engine *engine, const vc_move *move);
 
-/* Runs one IO cycle. Every frame of `cycle->output` is written. Returns how many frames at the
- * beginning the user's code made. The rest is silence. [IO] */
+/* Runs one IO cycle. Every frame of `cycle->output` is written. Returns how many frames, from the
+ * first one on, are output of the user's code. The other frames are silence. [IO] */
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
 /* ---- counting ----------------------------------------------------------------------------- */
@@ -189,18 +195,19 @@ typedef struct vc_statistics {
     uint64_t frames;            /* frames handed to or taken from the user's code */
     uint64_t xruns;             /* times that frames were lost */
     uint64_t lost_frames;       /* all lost frames */
-    uint64_t late_cycles;       /* cycles that took longer than their own frames last */
+    uint64_t late_cycles;       /* cycles that took longer than the duration of their frames */
     uint64_t nonfinite_samples; /* NaN or infinity from the user's code, played as silence */
     uint64_t copied_blocks;     /* blocks of a zero_copy stream that had to be copied */
     uint64_t lost_events;       /* events for which the queue had no room */
     uint64_t busy_ns;           /* time spent in cycles, total */
     uint64_t busy_max_ns;       /* longest cycle */
     double load;                /* busy time / time available, smoothed over about 50 cycles */
-    vc_time last_output;        /* of the newest cycle */
+    vc_time last_output;        /* times of the newest cycle */
     vc_time last_input;
 } vc_statistics;
 
-/* Makes a consistent copy. The IO thread never waits for it; the reader retries. [any] */
+/* Makes a consistent copy of the statistics. If the IO thread changes them meanwhile, the reader
+ * tries again. The IO thread never waits. [any] */
 void vc_engine_statistics(const vc_engine *engine, vc_statistics *out) VC_REALTIME;
 
 /* Levels of each channel since the last call, output channels first, then input channels. They are
@@ -223,28 +230,31 @@ typedef struct vc_event {
     int64_t value;
     uint32_t kind;     /* vc_event_kind */
     uint32_t cause;    /* of an xrun: vc_cause */
-    int64_t waited_ns; /* of VC_EVENT_LATE: the part of it in which the code waited for a lock */
+    int64_t waited_ns; /* of VC_EVENT_LATE: the part of `value` in which the user's code waited for
+                        * a lock */
 } vc_event;
 
 /* Takes the oldest event. Returns false if there is none. [control] */
 bool vc_engine_event(vc_engine *engine, vc_event *out);
 
-/* Copies the newest xruns, oldest first, up to `count`. The engine keeps at most VC_XRUNS of them,
- * and does not remove those that were copied. Returns their number. [any] */
+/* Copies up to `count` of the newest xruns, oldest first. Returns how many it copied. The engine
+ * keeps the newest VC_XRUNS xruns, also after they were copied. [any] */
 enum { VC_XRUNS = 1000 };
 uint32_t vc_engine_xruns(const vc_engine *engine, vc_event *out, uint32_t count) VC_REALTIME;
 
-/* Histograms of durations. Below 8 ns each nanosecond has a bucket. Above, each octave has 8. */
+/* Histograms of durations. Below 8 ns, each nanosecond has a bucket. Above, each octave has 8
+ * buckets. */
 enum { VC_HISTOGRAM_BUCKETS = 304 };
 typedef enum vc_timing {
-    VC_TIMING_MARGIN = 0, /* the time of a cycle that was left at its end; 0: the cycle was late */
+    VC_TIMING_MARGIN = 0, /* the part of a cycle's duration that was left when the cycle ended; 0:
+                           * it was late */
     VC_TIMING_JITTER = 1  /* how much earlier or later than expected a cycle began */
 } vc_timing;
-/* Copies one of them; `counts` has VC_HISTOGRAM_BUCKETS. [any] */
+/* Copies one of the histograms to `counts`, which has VC_HISTOGRAM_BUCKETS. [any] */
 void vc_engine_timing(const vc_engine *engine, vc_timing which, uint64_t *counts) VC_REALTIME;
 
-/* Sets a pair of functions that a test wants to be called when the IO thread enters and leaves code
- * that must be real-time safe. NULL: none. Call it before any cycle runs. [control] */
+/* For tests: sets functions that are called when the IO thread enters and leaves code that must be
+ * real-time safe. NULL: nothing is called. Call it before any cycle runs. [control] */
 void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_REALTIME);
 
 #ifdef __cplusplus
