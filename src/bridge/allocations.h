@@ -1,4 +1,4 @@
-/* Counts Python's allocations, to prove that a block costs none. */
+/* Counts Python's allocations, to prove that a block allocates nothing. */
 #ifndef VOICECOIL_BRIDGE_ALLOCATIONS_H
 #define VOICECOIL_BRIDGE_ALLOCATIONS_H
 
@@ -9,8 +9,8 @@
  * while another thread is inside one. Returns -1 if allocations are being counted already.
  * [control] */
 int vc_count_allocations(void);
-/* Excludes the calling thread from the count, if it is no device's thread. The control thread, for
- * instance, looks after streams meanwhile. [control] */
+/* Excludes the calling thread from the count. This is for threads that run no callback but allocate
+ * during a measurement, such as the control thread that watches the streams. [control] */
 void vc_spare_allocations(void);
 uint64_t vc_counted_allocations(void);
 

@@ -1,8 +1,8 @@
 /* The module voicecoil._block: Block, BlockTime and BlockMemory, the objects that a callback sees.
  * They are made once for each stream and updated in place.
  *
- * This is a module of its own, in C, because isolated interpreters load it, too. All its data are
- * in its module state, which each interpreter has once (docs/decisions/0011). */
+ * This is a separate module in C, because isolated interpreters load it, too. All its data are in
+ * its module state, and each interpreter has a module state of its own (docs/decisions/0011). */
 #include "block.h"
 
 #include "memory.h"
@@ -260,7 +260,8 @@ static PyObject *make_numbers(void) {
     return numbers;
 }
 
-/* A borrowed reference. Two threads may come here at once: one makes them in vain. */
+/* Returns a borrowed reference. If two threads make the tuple at the same time, one of the two
+ * tuples is dropped. */
 static PyObject *numbers_of(block_state *state) {
     PyObject *numbers = atomic_load(&state->numbers);
     if (numbers == NULL && (numbers = make_numbers()) != NULL) {

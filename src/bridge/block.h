@@ -1,7 +1,7 @@
 /* The objects that a callback sees, which the bridge updates. Private to bridge/.
  *
- * Their types are in the module voicecoil._block, which each interpreter has once. The bridge is
- * part of voicecoil._core, and knows only the layout of the objects. */
+ * Their types are in the module voicecoil._block, which each interpreter loads separately. The
+ * bridge is part of voicecoil._core, and knows only the layout of the objects. */
 #ifndef VOICECOIL_BRIDGE_BLOCK_H
 #define VOICECOIL_BRIDGE_BLOCK_H
 
@@ -30,8 +30,9 @@ typedef struct vc_py_block {
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
-    /* Free-threaded builds, after the number of frames has changed: a dict of the views by their
-     * number of frames. The view of all frames also has the key None. Otherwise NULL. */
+    /* In free-threaded builds, once the number of frames has changed: a dict that maps each number
+     * of frames to the view of so many frames. The key None has the view of all frames. Otherwise
+     * NULL. */
     PyObject *inputs;
     PyObject *outputs;
     uint32_t frames_value;
@@ -49,15 +50,16 @@ static inline PyObject *vc_py_fetch(PyObject *owner, PyObject **slot) {
     return found;
 }
 
-/* A number of frames as an int. NULL: an exception is set. */
+/* Returns a new reference to `frames` as a Python int, or NULL with an exception. */
 static inline PyObject *vc_py_number(const vc_py_block *block, uint32_t frames) {
     if ((Py_ssize_t)frames < PyTuple_GET_SIZE(block->numbers)) {
         return Py_NewRef(PyTuple_GET_ITEM(block->numbers, (Py_ssize_t)frames));
     }
-    return PyLong_FromUnsignedLong(frames); /* fixed blocks: this happens once */
+    return PyLong_FromUnsignedLong(frames); /* only for blocks of a fixed length, so this happens
+                                             * once */
 }
 
-/* Replaces an object. Takes over the reference to `now`. */
+/* Replaces the object in `slot` by `now`, and takes over the reference to `now`. */
 static inline void vc_py_exchange(PyObject *owner, PyObject **slot, PyObject *now) {
     PyObject *before;
     Py_BEGIN_CRITICAL_SECTION(owner);
@@ -77,9 +79,9 @@ static inline void vc_py_store_time(vc_time *to, const vc_time *from) {
     vc_py_store(&to->valid, from->valid);
 }
 
-/* Memory for one direction of a block, shape (frames, channels): the engine's or the lead's floats,
- * and the samples that the views show. It exports the latter by the buffer protocol, so it lives as
- * long as any view of it. */
+/* Memory for one direction of a block, with the shape (frames, channels). `data` has the floats of
+ * the engine or the lead, and `samples` has the samples that the views show. The object exports
+ * `samples` by the buffer protocol, so it lives as long as any view of them. */
 typedef struct vc_py_memory {
     PyObject_HEAD float *data;
     void *samples; /* `data` if the format is float32 */
@@ -132,7 +134,8 @@ static inline void vc_values_give(PyObject *values) {
     }
 }
 
-/* The view of one direction, and the addresses of its shape and data pointer. */
+/* The view of one direction of a block: an array or a memoryview. The pointers lead to fields
+ * inside this object, so that the bridge can change them in place. */
 typedef struct vc_view {
     PyObject *object; /* borrowed from the block; NULL: the view is None */
     char **data;
@@ -148,23 +151,25 @@ typedef struct vc_view {
     Py_ssize_t own_frames, own_strides[2];
 } vc_view;
 
-/* Returns -1 with TypeError if `object` is neither a two-dimensional array nor a memoryview, of a
- * vc_format. */
+/* Prepares `view` for an array, a memoryview or None. Returns -1 with TypeError if `object` is
+ * anything else, does not have two dimensions, or has samples of no vc_format. */
 int vc_view_init(vc_view *view, PyObject *object);
-/* Returns 0 if the shape of the array itself was changed, so that its dimensions are elsewhere in
- * memory.
+/* Returns 0 if the callback has changed the shape of the array itself. NumPy then stores the
+ * array's dimensions elsewhere, so the view's pointers are not valid any more. Otherwise returns 1.
  */
 int vc_view_intact(const vc_view *view);
 /* Points an intact view to a block's memory, without an allocation. */
 void vc_view_set(vc_view *view, const vc_audio *audio, uint32_t frames);
+/* Points the view to its own memory again. */
 void vc_view_restore(vc_view *view);
-/* Before a call: shows that many frames in the view's own memory, if its format is not float32.
- * Copies and converts the block's input to it, or silences it for output. Returns the number of
- * clipped samples. [IO] */
+/* Call it before the callback. If the view's format is not float32, the view then shows `frames`
+ * frames of its own memory. The block's input is converted into this memory. For output, the memory
+ * is silenced. Returns the number of clipped samples. [IO] */
 size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool input);
-/* After a call: converts what the view shows to the block's output. [IO] */
+/* Call it after the callback. If the view's format is not float32, converts the samples that the
+ * view shows to the block's output. [IO] */
 void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames);
-/* Whether anything but the block has a reference to the view or to a part of it. */
+/* Whether other code than the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);
 
 #endif

@@ -52,7 +52,8 @@ static int32_t check_result(vc_bridge *bridge, PyObject *result) {
     return VC_CONTINUE;
 }
 
-/* The name of a view of the block to which other code has a reference; NULL: there is none. */
+/* Returns "output" or "input" if code outside the bridge still has a reference to that view of the
+ * block. Returns NULL if no view has such a reference. */
 static const char *escaped(const vc_bridge *bridge) {
     return vc_view_escaped(&bridge->output)  ? "output"
            : vc_view_escaped(&bridge->input) ? "input"
@@ -80,9 +81,9 @@ static int32_t check_escape(const vc_bridge *bridge) {
     return VC_ERROR;
 }
 
-/* Clears the local variables of all functions that an exception passed. A slice among them would
- * show memory that the device has taken back. Whole arrays are pointed to their own memory again.
- */
+/* Clears the local variables of all functions in the exception's traceback. A variable could be a
+ * slice of a view, and would then show memory that the device has taken back. Whole views are no
+ * problem, because vc_view_restore points them to their own memory again. */
 static void forget_locals(PyObject *exception) {
     PyObject *traceback = PyException_GetTraceback(exception);
     while (traceback != NULL && traceback != Py_None) {
@@ -100,7 +101,9 @@ static void forget_locals(PyObject *exception) {
 
 enum { MAX_CONTEXTS = 100 }; /* the chain of __context__ may be circular */
 
-/* The callable's exception is reported. If a reference was kept, too, that becomes a note of it. */
+/* Called if the callable raised an exception and a reference to a view is left. The callable's
+ * exception is the one that is reported. If the reference is still there without the local
+ * variables of the traceback, the exception gets a note about it. */
 static void note_escape(vc_bridge *bridge, PyObject *exception) {
     PyObject *inner = Py_NewRef(exception);
     for (int depth = 0; inner != NULL && depth < MAX_CONTEXTS; depth++) {
@@ -116,9 +119,10 @@ static void note_escape(vc_bridge *bridge, PyObject *exception) {
     PyErr_Clear();
 }
 
-/* Whether this thread is in a callback. */
+/* The following functions remember for each thread whether it is in a callback. */
 #if defined(__APPLE__)
-/* Its first use does not allocate, unlike that of a thread-local variable on macOS. */
+/* The first use of a pthread key does not allocate, unlike the first use of a thread-local variable
+ * on macOS. */
 static pthread_key_t inside_key;
 static pthread_once_t has_key = PTHREAD_ONCE_INIT;
 static void make_key(void) { pthread_key_create(&inside_key, NULL); }
@@ -170,10 +174,10 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
 
 #ifdef Py_GIL_DISABLED
 /* Without a GIL, another thread may be reading a view that the callback has passed on. So a view is
- * never changed, but replaced by another view of the same memory. The views are kept, because all
- * memoryviews of one memory count each other, in CPython 3.13 without a lock. So they must not be
- * created and freed while other threads do the same. Views of zero_copy are only valid in the call.
- */
+ * never changed, but replaced by another view of the same memory. The views are kept and used
+ * again. Otherwise views would be created and freed while other threads do the same, which is not
+ * safe: all memoryviews of one memory share a counter, and CPython 3.13 changes it without a lock.
+ * With zero_copy the views are not replaced, because they are only valid during the call. */
 static PyObject *first_of(PyObject *view) {
     PyObject *views = PyDict_New();
     PyObject *frames = views != NULL ? PyLong_FromSsize_t(PyObject_Length(view)) : NULL;
@@ -185,7 +189,7 @@ static PyObject *first_of(PyObject *view) {
     return views;
 }
 
-/* The view of that many frames. NULL: an exception is set. */
+/* Returns a new reference to the view of `frames` frames, or NULL with an exception. */
 static PyObject *view_of(PyObject *views, PyObject *frames) {
     PyObject *whole = NULL, *part = NULL;
     if (PyDict_GetItemRef(views, frames, &part) != 0 ||
@@ -248,8 +252,8 @@ static bool point(vc_bridge *bridge, const vc_block *block) {
     return false;
 }
 
-/* Measures the wait for the GIL. Returns the time when the callable begins, ns; 0: it is not timed.
- */
+/* Measures how long the thread waited for the GIL. Returns the time when the callable begins, ns,
+ * or 0 if blocks are not timed. */
 static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     int64_t began_ns = block->called_ns != 0 ? vc_clock_ns() : 0;
     block->waited_ns = began_ns - block->called_ns;
@@ -262,7 +266,8 @@ static int64_t count_wait(vc_bridge *bridge, vc_block *block) {
     return began_ns;
 }
 
-/* The thread may have stayed in Python since the last block. */
+/* Enters Python, unless the thread has stayed in Python since the last block. Returns false if the
+ * thread must not run the callable any more or cannot enter. */
 static bool enter(vc_bridge *bridge) {
     return vc_bridge_inside(bridge) ? !atomic_load(&bridge->entry.closed)
                                     : vc_entry_enter(&bridge->entry);

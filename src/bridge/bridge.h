@@ -1,13 +1,12 @@
 /* bridge.h - the only way in which a device's thread enters Python.
  *
- * The IO thread was not created by Python. The bridge remembers the interpreter in which it was
- * made (PEP 311). It makes one thread state for the IO thread in its first block and keeps it. It
+ * The IO thread was not created by Python, so it has no Python thread state (PEP 311). In the first
+ * block, the bridge makes one for the interpreter in which the bridge was created, and keeps it. It
  * attaches and detaches the state around each call, or around several calls (vc_bridge_keep_gil).
- * The callable gets one Block object, which is made once and updated in place, in a prepared array
- * of arguments. After the first blocks, a block allocates nothing.
+ * The callable always gets the same Block object, which is updated in place. After the first
+ * blocks, a block allocates nothing.
  *
- * Threads: [IO] and [control] as in voicecoil.h. Control calls hold the GIL.
- */
+ * Threads: [IO] and [control] as in voicecoil.h. Control calls hold the GIL. */
 #ifndef VOICECOIL_BRIDGE_H
 #define VOICECOIL_BRIDGE_H
 
@@ -24,10 +23,11 @@ typedef struct vc_bridge_types {
     PyObject *result;  /* exception: the callable returned something other than None */
 } vc_bridge_types;
 
-/* `block` is a voicecoil._block.Block. All objects are borrowed: the caller keeps them alive as
- * long as the bridge, so that the garbage collector sees all references. Only the block may have
- * references to its views. `zero_copy`: the views are pointed to the device's own memory during
- * each call, and back to their own memory afterwards. Returns NULL with an exception. [control] */
+/* Makes a bridge. `block` is a voicecoil._block.Block. All objects are borrowed: the caller keeps
+ * them alive as long as the bridge, so that the garbage collector sees all references. Only the
+ * block may have references to its views. With `zero_copy`, the views show the device's own memory
+ * during each call, and their own memory at all other times. Returns NULL with an exception if it
+ * fails. [control] */
 vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
                          const vc_bridge_types *types);
 /* Call it when no cycle runs or will run. [control] */
@@ -42,7 +42,8 @@ void vc_bridge_leave(void *user);
  * If many blocks are due at once, a thread that releases the GIL after each block would have to
  * wait for it before the next. Call it before the first block. [control] */
 void vc_bridge_keep_gil(vc_bridge *bridge);
-/* Leaves Python if the thread has stayed; `user` is the vc_bridge*. [its thread] */
+/* Leaves Python if the thread has stayed in Python; `user` is the vc_bridge*. [the thread that runs
+ * the blocks] */
 void vc_bridge_release_gil(void *user);
 /* Lets the thread ask other threads to release the GIL, where the interpreter supports it
  * (preempt.h). Call it before the first block. [control] */
@@ -62,11 +63,11 @@ int vc_bridge_on_io_thread(void);
 PyObject *vc_bridge_take_exception(vc_bridge *bridge);
 /* The thread that is in Python for the callable now (PyThread_get_thread_ident); 0: none. [any] */
 unsigned long vc_bridge_running_on(const vc_bridge *bridge) VC_REALTIME;
-/* Whether the thread of a vc_bridge* has entered Python. While it waits for the GIL before a call,
- * it has not. [any] */
+/* Whether the thread that runs the blocks of a vc_bridge* has entered Python. The result is false
+ * while this thread still waits for the GIL. [any] */
 bool vc_bridge_inside(const void *bridge) VC_REALTIME;
-/* Whether a thread state is left that its thread did not drop, because the device did not call
- * again. vc_bridge_reap drops it, in whichever interpreter it is. [control] */
+/* Whether a thread state is left. The IO thread could not drop it if the device did not call again.
+ * vc_bridge_reap drops it, whichever interpreter it belongs to. [control] */
 int vc_bridge_has_orphan(const vc_bridge *bridge);
 void vc_bridge_reap(vc_bridge *bridge);
 

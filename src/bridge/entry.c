@@ -94,7 +94,7 @@ void vc_entry_reap(vc_entry *entry) {
 #if PY_VERSION_HEX >= 0x030F0000
 
 static PyMutex guards_lock;
-static vc_guard *guards; /* a list of those that are held */
+static vc_guard *guards; /* a list of the guards that are held */
 
 int vc_guard_take(vc_guard *guard) {
     void *taken = PyInterpreterGuard_FromCurrent();

@@ -23,8 +23,9 @@ typedef struct vc_entry {
     unsigned long ident;             /* the same thread's PyThread_get_thread_ident */
     _Atomic unsigned long inside;    /* `ident` during a visit, else 0 */
     _Atomic bool closed;             /* no thread may enter any more */
-    vc_preempt *preempt;             /* asks other threads for the GIL. After vc_entry_enter, the
-                                      * caller calls vc_preempt_got. NULL: nothing is asked */
+    vc_preempt *preempt;             /* asks other threads to release the GIL. The caller must call
+                                      * vc_preempt_got after vc_entry_enter. NULL: no thread is
+                                      * asked */
 } vc_entry;
 
 /* The calling thread's number, which no other thread ever gets. A pthread_t is not usable: as soon
@@ -40,10 +41,10 @@ void vc_entry_leave_for_good(vc_entry *entry);
 /* Drops the state of a thread that will not enter again. [control] */
 void vc_entry_reap(vc_entry *entry);
 
-/* Keeps the calling thread's interpreter from being ended as long as a thread may enter it (PEP
- * 788, from Python 3.15 on). At exit, Python waits until our own handler has closed what is open.
- * So a thread never enters an interpreter that is being ended. Must be zero before the first use.
- */
+/* Keeps the calling thread's interpreter from being ended as long as another thread may enter it
+ * (PEP 788, from Python 3.15 on). At exit, Python waits until voicecoil's exit handler has closed
+ * all streams and gates, which releases their guards. So a thread never enters an interpreter that
+ * is being ended. A guard must be zero before its first use. */
 typedef struct vc_guard {
     void *_Atomic held; /* a PyInterpreterGuard */
     struct vc_guard *next;
@@ -51,25 +52,26 @@ typedef struct vc_guard {
 
 /* Returns -1 with an exception if the interpreter is being ended. [control] */
 int vc_guard_take(vc_guard *guard);
-/* May be called any number of times. [control] */
+/* Releases the guard. Further calls do nothing. [control] */
 void vc_guard_release(vc_guard *guard);
-/* Call it in a forked child: releases all guards of the parent. No thread enters there, and Python
- * would wait for ever at the child's exit. */
+/* Call it in a forked child. Releases all guards that the child has copied from its parent. The
+ * threads that would release them do not exist in the child, so Python would wait for ever at the
+ * child's exit. */
 void vc_guard_release_all(void);
 
-/* Attaches the calling thread to `interpreter` with a new state, which vc_visit_end drops. Returns
- * the state that the thread has in another interpreter. [control] */
+/* Attaches the calling thread to `interpreter` with a new thread state, which vc_visit_end drops.
+ * Returns the thread state that was attached before, for vc_visit_end. [control] */
 PyThreadState *vc_visit_begin(PyInterpreterState *interpreter);
 void vc_visit_end(PyThreadState *elsewhere);
 
-/* Takes the exception that is set: a new reference with its traceback, or NULL. The thread must be
- * attached. */
+/* Clears the exception that is set. Returns a new reference to it, with its traceback, or NULL if
+ * none is set. The thread must be attached. */
 PyObject *vc_fetch_exception(void);
-/* Sets an exception that vc_fetch_exception returned, and takes the reference. NULL sets none. The
- * thread must be attached. */
+/* Sets an exception that vc_fetch_exception returned, and takes the reference. If `exception` is
+ * NULL, no exception is set afterwards. The thread must be attached. */
 void vc_put_raised(PyObject *exception);
-/* Raises an ArgumentTypeError. `text` has %U where `given` is shown, which may be NULL. The thread
- * must be attached. */
+/* Raises an ArgumentTypeError. `text` is a format in which %U stands for the repr of `given`.
+ * `given` may be NULL. The thread must be attached. */
 void vc_raise_wrong(const char *text, PyObject *given);
 
 #endif

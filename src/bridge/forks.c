@@ -9,7 +9,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-/* Changed only in a child that has a single thread. */
+/* Number of forks. It is changed only in a forked child, while the child has a single thread. */
 static unsigned forks;
 
 static void count(void) { forks++; }
@@ -28,8 +28,8 @@ void vc_forks_watch(void) {}
 
 unsigned vc_forks(void) { return forks; }
 
-/* The exit code that Python would use for a SystemExit with this `code`. Any other object than a
- * number is printed. */
+/* Returns the exit code that Python would use for a SystemExit with this `code`. As Python does,
+ * prints `code` if it is neither None nor a number. */
 static int exit_code(PyObject *code) {
     if (code == Py_None) {
         return 0;

@@ -2,8 +2,8 @@
  *
  * Closing. A thread sets its `busy` flag before it checks whether its entry is closed. The closing
  * thread closes all entries before it checks the flags. Both are sequentially consistent, so at
- * least one of the two threads sees the other. When no thread is busy after that, none will enter,
- * and another thread may drop the thread states that are left. */
+ * least one of the two threads sees the other. When no thread is busy after that, no thread will
+ * enter, and another thread may drop the thread states that are left. */
 #include "gate.h"
 
 #include "entry.h"
@@ -19,8 +19,8 @@ struct voicecoil_way {
     vc_entry entry;
     PyObject *arguments; /* a tuple of the gate's interpreter */
     _Atomic bool busy;
-    bool reaped; /* the closing thread has dropped its state; under the gate's lock */
-    bool left; /* its thread has freed it, so the closing thread frees the memory; under the lock */
+    bool reaped; /* the closing thread has dropped this thread's state; under the gate's lock */
+    bool left;   /* way_free was called, so the closing thread frees this; under the lock */
 };
 
 struct voicecoil_gate {
@@ -113,8 +113,7 @@ static void way_free(voicecoil_way *way) {
     }
     voicecoil_gate *gate = way->gate;
     atomic_store(&way->busy, true);
-    /* Only while the gate is open, this thread may drop its state. Afterwards the closing thread
-     * may. */
+    /* This thread may drop its state only while the gate is open. Later the closing thread does. */
     bool open = !atomic_load(&way->entry.closed);
     if (open && way->entry.state != NULL && vc_entry_enter(&way->entry)) {
         Py_CLEAR(way->arguments);
@@ -186,9 +185,9 @@ static voicecoil_way *way_new(voicecoil_gate *gate) {
     return way;
 }
 
-/* Calls with at most so many arguments use an array with a free slot before it, which the callee
- * may overwrite. A bound method puts its self there without an allocation. Longer calls are copied
- * by Python. */
+/* A call with at most so many arguments uses an array with a free first slot, which the callee may
+ * overwrite. A bound method puts its self there without an allocation. If there are more arguments,
+ * Python copies them. */
 enum { PREPARED = 8 };
 
 static PyObject *vectorcall(PyObject *callable, PyObject *arguments) {
@@ -204,7 +203,7 @@ static PyObject *vectorcall(PyObject *callable, PyObject *arguments) {
                                (size_t)count | PY_VECTORCALL_ARGUMENTS_OFFSET, NULL);
 }
 
-/* Returns false with an exception. */
+/* Runs `before`, the callable and `after`. Returns false with an exception if one of them fails. */
 static bool call_inside(voicecoil_way *way, void *event) {
     voicecoil_gate *gate = way->gate;
     const voicecoil_gate_functions *functions = &gate->functions;
@@ -425,7 +424,7 @@ static voicecoil_gate *owned(voicecoil_gate *gate, const char *name) {
 }
 
 static voicecoil_gate *gate_new(PyObject *callable, const voicecoil_gate_functions *functions) {
-    if (!PyCallable_Check(callable)) { /* also if it is NULL */
+    if (!PyCallable_Check(callable)) { /* this also detects NULL */
         vc_raise_wrong("callable=%U cannot be called; give a function", callable);
         return NULL;
     }

@@ -1,10 +1,11 @@
-/* gate.h - the part of the bridge for other extensions that _core needs. See voicecoil_bridge.h. */
+/* gate.h - what the module voicecoil._core needs of the bridge for other extensions. See
+ * voicecoil_bridge.h. */
 #ifndef VOICECOIL_BRIDGE_GATE_H
 #define VOICECOIL_BRIDGE_GATE_H
 
 #include "voicecoil_bridge.h"
 
-/* The table for the capsule. [control] */
+/* The table of functions in the capsule that other extensions import. [control] */
 const voicecoil_bridge_api *vc_bridge_api(void);
 
 /* For voicecoil.callbacks.gate, which has a reference to each gate. All [python]. */
@@ -19,10 +20,10 @@ void vc_gate_clear(voicecoil_gate *gate);
  * returned as bytes that describe it. A second call returns None. */
 PyObject *vc_gate_take_exception(voicecoil_gate *gate);
 
-/* The keeper's calls, as in isolated.h. [keeper] */
+/* For a gate with an isolated interpreter: call vc_isolated_make and vc_isolated_end. [keeper] */
 PyObject *vc_gate_make(voicecoil_gate *gate, PyObject *wanted);
 void vc_gate_end(voicecoil_gate *gate);
-/* As in isolated.h. [control] */
+/* Calls vc_isolated_break_import. [control] */
 void vc_gate_break_import(voicecoil_gate *gate);
 
 #endif

@@ -20,11 +20,13 @@
 #define HAS_FORK 1
 #endif
 
-/* A copy of data of the inside, which belongs to no interpreter. */
+/* Bytes that were copied inside the isolated interpreter, to be passed outside. The memory belongs
+ * to no interpreter. */
 typedef struct copied {
     char *data;
     Py_ssize_t size;
-    bool is_error; /* `data` is the text of an error that `describe` could not describe */
+    bool is_error; /* `data` is the text of an exception that was raised in voicecoil's own code
+                    * inside */
 } copied;
 
 #if PY_VERSION_HEX >= 0x030C0000
@@ -49,7 +51,8 @@ static void copy_error(copied *out) {
     Py_XDECREF(error);
 }
 
-/* Outside: turns the copy into bytes or into an exception. */
+/* Called outside. Returns the copy as a bytes object, or raises an exception if it is an error.
+ * Frees the copy. */
 static PyObject *hand_over(copied *out) {
     PyObject *answer = NULL;
     if (out->data == NULL) {
@@ -88,10 +91,10 @@ static bool begin_change(void) {
 
 static void end_change(void) { atomic_fetch_sub(&changing, 1); }
 
-/* The runtime's list of interpreters begins in CPython's private variable _PyRuntime: {..., head,
- * main, ...}. The variable is looked up only when it is needed. Otherwise this module could not be
- * loaded by a Python that hides it. Returns NULL if it is hidden. docs/decisions/0017 lists all
- * private names. */
+/* Returns the address of CPython's private variable _PyRuntime, or NULL if Python hides it. Two
+ * fields of this variable that follow each other are the head of the list of interpreters and the
+ * main interpreter. The variable is looked up at run time. Otherwise a Python that hides it could
+ * not load this module. docs/decisions/0017 lists all private names. */
 enum { LIST_IS_WITHIN = 8192 };
 
 static char *runtime(void) {
@@ -134,7 +137,7 @@ bool vc_isolated_forget_all(double timeout_s) {
 }
 
 #ifdef HAS_FORK
-/* The child of a fork has no keeper. */
+/* A forked child does not have the keepers, so nothing can end the parent's interpreters there. */
 static void forget_parents(void) {
     unlink_all();
     atomic_store(&alive, 0);
@@ -187,8 +190,8 @@ static bool enter(vc_isolated *isolated, const char *data, Py_ssize_t size,
 }
 
 /* Detaches the keeper, and makes sure that vc_isolated_break_import does not interrupt it any more.
- * A thread of vc_isolated_break_import sets `breaking` before it reads `importing`. Here the order
- * is the opposite. */
+ * vc_isolated_break_import sets `breaking` before it reads `importing`. This function clears
+ * `importing` before it reads `breaking`. So at least one of the two sees the other. */
 static void end_import(vc_isolated *isolated, unsigned long me) {
     PyThreadState *home = PyEval_SaveThread();
     atomic_store(&isolated->importing, 0);
@@ -201,7 +204,8 @@ static void end_import(vc_isolated *isolated, unsigned long me) {
 }
 
 PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_isolated_user *user) {
-    /* Threads could outlive the callable. A fork or exec would affect the whole process. */
+    /* Threads are forbidden, because they could outlive the callable. Fork and exec are forbidden,
+     * because they would affect the whole process. */
     PyInterpreterConfig config = {
         .use_main_obmalloc = 0,
         .allow_fork = 0,
@@ -233,8 +237,8 @@ PyObject *vc_isolated_make(vc_isolated *isolated, PyObject *wanted, const vc_iso
     copied out = {0};
     unsigned long me = PyThread_get_thread_ident();
     atomic_store(&isolated->importing, me);
-    /* `wanted` is an object of the outside. Its bytes can be read, because the caller has a
-     * reference. */
+    /* `wanted` belongs to the outside interpreter. Its bytes can be read here, because the caller
+     * keeps a reference to it. */
     enter(isolated, PyBytes_AS_STRING(wanted), PyBytes_GET_SIZE(wanted), user, &out);
     end_import(isolated, me);
     PyEval_RestoreThread(outside);

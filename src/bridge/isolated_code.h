@@ -13,7 +13,8 @@ typedef struct vc_isolated_code {
     float *output_block;
 } vc_isolated_code;
 
-/* As vc_isolated_make. If the answer describes an error, `bridge` stays NULL. [keeper] */
+/* Calls vc_isolated_make, and makes the bridge inside. If the returned bytes describe an error,
+ * `bridge` stays NULL. [keeper] */
 PyObject *vc_isolated_code_make(vc_isolated_code *code, PyObject *wanted);
 /* Ends the interpreter. Call it when no cycle runs or will run. [keeper] */
 void vc_isolated_code_end(vc_isolated_code *code);
@@ -22,7 +23,7 @@ void vc_isolated_code_end(vc_isolated_code *code);
 PyObject *vc_isolated_code_take_exception(vc_isolated_code *code);
 /* Raises SystemExit in the callable if it is running. [keeper] */
 void vc_isolated_code_interrupt(vc_isolated_code *code);
-/* As vc_isolated_break_import. [control] */
+/* Calls vc_isolated_break_import. [control] */
 void vc_isolated_code_break_import(vc_isolated_code *code);
 
 #endif

@@ -6,7 +6,7 @@
 
 int32_t vc_native_code_process(vc_block *block, void *user) {
     vc_native_code *code = user;
-    VC_UNPROVEN /* it only reads the thread's own pthread_self */
+    VC_UNPROVEN /* this only reads pthread_self */
         unsigned long me = PyThread_get_thread_ident();
     VC_PROVEN_AGAIN
     atomic_store_explicit(&code->thread, me, memory_order_relaxed);

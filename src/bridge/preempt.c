@@ -1,12 +1,12 @@
 /* Gets the GIL from a thread that runs Python. See preempt.h.
  *
- * Invariants: at most one of our calls is in the interpreter's queue or running (`queued`), however
- * many streams there are. So the program's own calls find room in the queue. The call must also end
- * soon: from 3.13 on, Python runs the queue until it is empty, without releasing the GIL. That
- * would never end if a thread waits for the GIL in one of our calls while the next call is added.
- * `wanting` counts the threads between vc_preempt_ask and vc_preempt_got. Both are only hints: a
- * call that runs when no thread wants the GIL does nothing, and a call that is lost costs a wait of
- * 5 ms. */
+ * Invariants: at most one pending call of voicecoil is in the interpreter's queue or running
+ * (`queued`), however many streams there are. So the program's own calls find room in the queue.
+ * The call must also end soon. From 3.13 on, Python runs the queue until it is empty. That would
+ * never end if a thread added the next call each time a running call waits for the GIL. `wanting`
+ * counts the threads between vc_preempt_ask and vc_preempt_got. Both variables are only hints. A
+ * call that runs when no thread wants the GIL does nothing. If a call is lost, a thread waits for 5
+ * ms. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -19,10 +19,11 @@
 #include <time.h>
 
 enum {
-    MISSED_NS = 200000, /* after such a wait, another thread was computing in Python */
-    PATIENCE = 500,     /* blocks; asking takes a fraction of a us if the GIL is free */
+    MISSED_NS = 200000, /* a longer wait means that another thread was running Python code */
+    PATIENCE = 500,     /* number of blocks in which the thread then asks; that takes a fraction of
+                         * a us if the GIL is free */
     LET_GO_NS =
-        5000000, /* the longest time without the GIL for the other thread: a switch interval */
+        5000000, /* how long the other thread stays without the GIL at most: a switch interval */
     LOOK_NS = 10000,
     AGAIN = 3 /* how often one call releases the GIL, for threads that asked while it ran */
 };
@@ -39,12 +40,13 @@ static _Atomic uint64_t let_go;
 void vc_preempt_find(void) {
 #ifndef Py_GIL_DISABLED /* without a GIL, no thread has to wait for another one */
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x03100000 && !defined(_WIN32)
-    /* It has the same four arguments from 3.12 to 3.15. It is private and may disappear, so it is
-     * looked up. */
+    /* This private function has the same four arguments from 3.12 to 3.15. It may disappear, so it
+     * is looked up at run time. */
     void *found = dlsym(RTLD_DEFAULT, "_PyEval_AddPendingCall");
     *(void **)&add_for_any_thread = found;
 #endif
-    can_add_for_main = PY_VERSION_HEX >= 0x030D0000; /* older versions do not interrupt */
+    can_add_for_main = PY_VERSION_HEX >= 0x030D0000; /* in older versions, a pending call does not
+                                                      * interrupt the main thread */
 #endif
 }
 
@@ -68,8 +70,8 @@ static void stay_away(void) {
     PyEval_RestoreThread(state);
 }
 
-/* Runs between two bytecodes on the thread that has the GIL. This may be the same thread that
- * wanted it, and has got it meanwhile. */
+/* Runs between two bytecodes on the thread that has the GIL. This may even be the thread that
+ * wanted the GIL, if it has got the GIL meanwhile. */
 static int let_the_gil_go(void *unused) {
     (void)unused;
     for (int i = 0; i < AGAIN && atomic_load(&wanting) > 0; i++) {

@@ -1,11 +1,12 @@
-/* Named numbers and bytes for a callback, and results of a callback: a record in a mailbox.
+/* The parameters and results of a callback: named numbers and bytes in a record, which a mailbox
+ * passes from one side to the other.
  *
  * A side either writes or reads. In a callback, the reader sees the same record during the whole
  * block, and changes of the writer are published when the block ends. The bridge does both. On the
  * control side, each change is published at once, and each read takes the newest record.
  *
  * The fields are a sequence of (name, kind, offset, size). Kinds: "d" float64, "q" int64, "?" bool,
- * "s" up to `size` bytes after their number in uint32. */
+ * "s" a uint32 with the number of bytes, followed by up to `size` bytes. */
 #define PY_SSIZE_T_CLEAN
 #include "block.h"
 
@@ -167,7 +168,8 @@ static PyObject *values_repr(PyObject *self) {
 /* ---- writing ----------------------------------------------------------------------------------
  */
 
-/* Memory for one change: a record, and a flag at the offset of each field that is changed. */
+/* Returns memory for one change: a record, followed by as many bytes for flags. The flag at the
+ * offset of a field says that the field is changed. */
 static unsigned char *take_spare(vc_py_values *side) {
     unsigned char *stage = side->spare;
     side->spare = NULL;
@@ -200,7 +202,8 @@ static int try_change(vc_py_values *side, unsigned char *stage, PyObject *name, 
     return store(stage, &at, name, value);
 }
 
-/* Calls no Python code, so that no other change can come in between. */
+/* Copies the changed fields to the record. Calls no Python code, so that no other change can come
+ * in between. */
 static void apply(vc_py_values *side, const unsigned char *stage) {
     PyObject *name, *packed;
     Py_ssize_t position = 0;
@@ -327,7 +330,7 @@ static int add_fields(vc_py_values *side, PyObject *sequence) {
         PyObject *packed = PyBytes_FromStringAndSize((const char *)&at, sizeof at);
         PyObject *interned = Py_NewRef(name);
         PyUnicode_InternInPlace(
-            &interned); /* as the names in code, so that dict compares pointers */
+            &interned); /* like the names in code, so that dict compares pointers */
         int added = packed ? PyDict_SetItem(side->fields, interned, packed) : -1;
         Py_DECREF(interned);
         Py_XDECREF(packed);

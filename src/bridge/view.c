@@ -16,7 +16,7 @@ typedef struct array_head {
 enum { ARRAY_C_CONTIGUOUS = 1, ARRAY_F_CONTIGUOUS = 2 };
 
 /* Compares each field with what the array reports. No pointer is followed before it was compared.
- * NumPy keeps dimensions and strides next to each other. */
+ * NumPy stores the strides directly after the dimensions, which confirms both pointers. */
 static int check_array(PyObject *object) {
     array_head *array = (array_head *)object;
     int good = 0;
@@ -48,8 +48,9 @@ static int check_array(PyObject *object) {
     return good ? 0 : -1;
 }
 
-/* The format of samples with that letter of the buffer protocol, or with that NumPy type without
- * its byte order, which is the machine's. Returns -1 with TypeError for any other. */
+/* Sets the format that `text` names. `text` is a letter of the buffer protocol, or NumPy's typestr
+ * without the byte order, which is always the machine's. Returns -1 with TypeError for any other
+ * text. */
 static int set_format(vc_view *view, const char *text) {
     static const struct {
         const char *text;
@@ -126,7 +127,8 @@ static void set_shape(vc_view *view, Py_ssize_t frames, Py_ssize_t frame_bytes,
         *view->length = frames * view->shape[1] * view->item_bytes;
     }
     if (view->flags != NULL) {
-        /* A missing flag costs NumPy a fast path. A wrong flag would give wrong sound. */
+        /* If a flag is missing, NumPy only takes a slower path. If a flag is wrong, NumPy computes
+         * wrong samples. */
         int packed =
             channel_bytes == view->item_bytes && frame_bytes == view->shape[1] * view->item_bytes;
         int flags = *view->flags & ~(ARRAY_C_CONTIGUOUS | ARRAY_F_CONTIGUOUS);

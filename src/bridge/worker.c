@@ -12,13 +12,16 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The size of a main thread's stack, so that user code may recurse as deeply as elsewhere. */
+/* The size of a main thread's stack, so that user code may recurse as deeply as on the main thread.
+ */
 enum { STACK_BYTES = 8 * 1024 * 1024 };
-/* The time between two looks for work. Looking more often is of no use, because the system puts the
- * thread to sleep. Looking less often would use up the lead, and delay the end of a stream. */
+/* Limits of the time after which the worker looks for work again. A shorter time is of no use,
+ * because the system needs time to put the thread to sleep and to wake it. A longer time would use
+ * up the lead and delay the end of a stream. */
 enum { SHORTEST_NAP_NS = 500000, LONGEST_NAP_NS = 5000000 };
-/* The longest time in Python without releasing the GIL, less than Python's switch interval of 5 ms.
- * And the pause after it, in which a thread that waits for the GIL can wake up. */
+/* VISIT_NS is how long the worker computes before it releases the GIL. This is less than Python's
+ * switch interval of 5 ms. GIVE_WAY_NS is the pause that follows, in which a thread that waits for
+ * the GIL can wake up. */
 enum { VISIT_NS = 4000000, GIVE_WAY_NS = 50000 };
 
 struct vc_worker {
@@ -68,7 +71,7 @@ static void settle(void *user) {
 /* ---- worker ------------------------------------------------------------------------------------
  */
 
-/* Computing time of this thread, without the time that it waits. */
+/* Processor time that this thread has used. */
 static int64_t processor_ns(void) {
     struct timespec taken;
     clock_gettime(CLOCK_THREAD_CPUTIME_ID, &taken);
@@ -81,9 +84,10 @@ static void rest(const vc_worker *worker) {
     }
 }
 
-/* Makes all blocks that are due, and keeps the GIL between them (docs/decisions/0009). It releases
- * the GIL before Python would take it away. Python does so in the middle of a callback, and then
- * the worker's wait for the GIL is not measured. It cannot do so while C code runs. */
+/* Makes all blocks that are due, and keeps the GIL between them (docs/decisions/0009). The worker
+ * releases the GIL before Python would force it to. Python can force it in the middle of a
+ * callback, and the wait that follows is then not measured. While C code runs, Python cannot force
+ * the thread at all. */
 static bool make_all(vc_worker *worker) {
     bool quit = false;
     int64_t since_ns = processor_ns();
@@ -177,7 +181,7 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
 void vc_worker_free(vc_worker *worker) {
     if (worker != NULL) {
         if (worker->owner ==
-            (long)getpid()) { /* in a child it could wait for the parent's threads */
+            (long)getpid()) { /* in a forked child, this could wait for threads of the parent */
             pthread_mutex_destroy(&worker->lock);
             pthread_cond_destroy(&worker->moved);
         }
@@ -234,7 +238,7 @@ bool vc_worker_join(vc_worker *worker, int64_t deadline_ns) {
     return true;
 }
 
-enum { LOOK_NS = 5000000 }; /* the end of a stream may be noticed so much too late */
+enum { LOOK_NS = 5000000 }; /* the end of a stream is noticed at most this much later */
 
 bool vc_wait_finished(const vc_engine *engine, int64_t timeout_ns) {
     int64_t until_ns = vc_clock_ns() + timeout_ns;

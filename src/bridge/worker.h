@@ -22,7 +22,7 @@ vc_worker *vc_worker_new(const vc_lead_config *config, void (*leave)(void *user)
 /* NULL is allowed. Call it when the thread has ended, or in a forked child, which does not have the
  * thread. [control] */
 void vc_worker_free(vc_worker *worker);
-/* The `user` for vc_lead_process. */
+/* Returns the worker's lead, which is the `user` for vc_lead_process. */
 vc_lead *vc_worker_lead(vc_worker *worker) VC_REALTIME;
 /* Adapts the lead to another device (vc_lead_resize), and sets whether its IO thread waits for the
  * worker. Call it while the thread does not run. Returns false if memory is exhausted. [control] */
