@@ -5,16 +5,16 @@
  * extension module:
  *
  *   - A thread gets one Python thread state, in the interpreter that made the gate, and keeps it.
- *     A call takes fractions of a microsecond. PyGILState_Ensure takes ten.
+ *     A call takes a fraction of a microsecond. PyGILState_Ensure takes ten microseconds.
  *   - The arguments of a thread's calls are made once and changed in place.
  *     A call allocates nothing.
  *   - The first exception is kept until it is taken.
  *   - Code that recurses too deeply raises RecursionError before the thread's stack ends, however
  *     small the stack is.
  *   - At exit, all gates are closed before the interpreter ends. Threads that continue to call get
- *     VOICECOIL_CLOSED. An extension has nothing to do for that.
- *   - The callable may be in an interpreter with a GIL of its own. Then no other code of the
- *     program makes it late (Python 3.12 and later).
+ *     VOICECOIL_CLOSED. An extension need not do anything for this.
+ *   - The callable may be in an interpreter with a GIL of its own. Then it does not have to wait
+ *     for other Python code of the program (Python 3.12 and later).
  *
  * Words
  *   gate   a Python callable, its interpreter, and whether it may still be called
@@ -50,8 +50,8 @@
 extern "C" {
 #endif
 
-/* Grows when something in this header changes its meaning. New functions are appended to the
- * structures. `bytes` tells whether they exist. */
+/* Version of this header. It grows when something in this header changes its meaning. New functions
+ * are appended to the structures. voicecoil_bridge_api.bytes tells whether they exist. */
 #define VOICECOIL_BRIDGE_VERSION 1u
 
 typedef struct voicecoil_gate voicecoil_gate;
@@ -59,7 +59,7 @@ typedef struct voicecoil_way voicecoil_way;
 
 enum {
     VOICECOIL_OK = 0,
-    VOICECOIL_RAISED = -1, /* there was an exception, which is kept; further calls are possible */
+    VOICECOIL_RAISED = -1, /* there was an exception, which is kept; the gate can still be called */
     VOICECOIL_CLOSED = -2  /* the callable was not called, and will not be called again */
 };
 
@@ -70,7 +70,8 @@ enum {
 typedef struct voicecoil_gate_functions {
     /* Returns a new reference to the tuple of arguments for all calls of one thread. If it returns
      * NULL with an exception, way_new returns NULL, and gate_take_exception returns the exception.
-     * Another object than a tuple is a TypeError. Without this function there are no arguments. */
+     * If it returns an object that is not a tuple, the exception is a TypeError. Without this
+     * function there are no arguments. */
     PyObject *(*arguments)(void *user);
     /* Called before each call. Changes the content of the arguments (the items of a list, the bytes
      * of a bytearray). `event` is the argument of `call`. If it returns -1 with an exception, the
@@ -88,11 +89,11 @@ typedef struct voicecoil_gate_functions {
  * 0, and gate_free and way_free do nothing. */
 typedef struct voicecoil_bridge_api {
     uint32_t version; /* VOICECOIL_BRIDGE_VERSION */
-    uint32_t bytes;   /* of this structure */
+    uint32_t bytes;   /* size of this structure, bytes */
 
-    /* Makes a gate for `callable` and keeps a reference to it. The structure is copied. `functions`
-     * may be NULL. Returns NULL with an exception: TypeError, MemoryError, or RuntimeError if the
-     * program is ending. [python] */
+    /* Makes a gate for `callable` and keeps a reference to it. The structure `functions` is copied,
+     * and may be NULL. Returns NULL with an exception: TypeError, MemoryError, or RuntimeError if
+     * the program is ending. [python] */
     voicecoil_gate *(*gate_new)(PyObject *callable, const voicecoil_gate_functions *functions);
     /* Makes a gate for the callable "module:name", which is imported in an interpreter of its own.
      * Returns NULL with the exceptions of a stream with isolated=True, among them
@@ -124,8 +125,8 @@ typedef struct voicecoil_bridge_api {
     voicecoil_way *(*way_new)(voicecoil_gate *gate);
     /* Calls the callable: VOICECOIL_OK, VOICECOIL_RAISED or VOICECOIL_CLOSED. [thread] */
     int (*call)(voicecoil_way *way, void *event);
-    /* Drops the thread's state. Call it before the thread ends, also if the gate is closed.
-     * [thread] */
+    /* Drops the thread's state and frees the way. Call it before the thread ends, also if the gate
+     * is closed. [thread] */
     void (*way_free)(voicecoil_way *way);
 } voicecoil_bridge_api;
 

@@ -18,11 +18,11 @@ NO_CONTENT = -2**63
 
 
 class MissingSymbolError(LookupError):
-    """The library does not have this function: macOS is older, or it is not CoreAudio."""
+    """The library does not have this function: macOS is too old, or it is not CoreAudio."""
 
 
 def ticks_to_ns(uint32_t numerator, uint32_t denominator, uint64_t ticks):
-    """Converts host time to ns."""
+    """Converts ticks of host time to ns."""
     cdef vc_timebase timebase
     timebase.numerator = numerator
     timebase.denominator = denominator
@@ -30,7 +30,7 @@ def ticks_to_ns(uint32_t numerator, uint32_t denominator, uint64_t ticks):
 
 
 def ns_to_ticks(uint32_t numerator, uint32_t denominator, int64_t ns):
-    """Converts host time to ticks, rounded up."""
+    """Converts ns to ticks of host time, rounded up."""
     cdef vc_timebase timebase
     timebase.numerator = numerator
     timebase.denominator = denominator
@@ -48,7 +48,8 @@ include "../../../binding/port.pxi"
 cdef class IOProc(EnginePort):
     """The callback on CoreAudio's IO thread: see ioproc.h.
 
-    It is freed when it is dropped, so it must be kept as long as CoreAudio may call it.
+    Keep a reference to this object as long as CoreAudio may call it, because its memory is freed
+    with it.
     """
 
     cdef vc_ioproc *ioproc
@@ -159,7 +160,8 @@ cdef class Library:
         self.host_clock.ticks = <mach_absolute_time_fn>self.find("mach_absolute_time")
         self.wait_until = <mach_wait_until_fn>self.find("mach_wait_until")
         self.read_timebase()
-        # Never freed, because a listener may still be running when its registration is removed.
+        # The queue is never freed, because a listener may still be running when its registration
+        # is removed.
         self.changes = vc_changes_new(&self.host_clock)
         if self.changes == NULL:
             raise MemoryError
@@ -181,7 +183,7 @@ cdef class Library:
         raise MissingSymbolError(name)
 
     cdef void *find_call(self, str name) except NULL:
-        """Looks up a function of the HAL that is called immediately afterwards."""
+        """Looks up a function of the HAL. The caller calls the function immediately afterwards."""
         if self.before_call is not None:
             self.before_call()
         return self.find(name)
@@ -208,16 +210,19 @@ cdef class Library:
 
     @property
     def timebase(self):
-        """(numerator, denominator) of ns per tick of host time."""
+        """Nanoseconds per tick of host time, as (numerator, denominator)."""
         return self.host_clock.timebase.numerator, self.host_clock.timebase.denominator
 
     def now_ns(self):
-        """Host time, ns."""
+        """The current host time, ns."""
         return vc_host_clock_ns(&self.host_clock)
 
     @property
     def clock_address(self):
-        """(function, argument) of a clock for an engine, valid as long as this object."""
+        """The clock for an engine, as the addresses (function, argument).
+
+        They are valid as long as this object exists.
+        """
         return <uintptr_t>&vc_host_clock_ns, <uintptr_t>&self.host_clock
 
     def wait_ns(self, int64_t ns):
@@ -289,7 +294,7 @@ cdef class Library:
         return status
 
     def get_string(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """(OSStatus, str or None if the value is no string, size of the reply in bytes)"""
+        """A property's string: (OSStatus, str or None if it is no string, size in bytes)."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectGetPropertyData_fn call
         cdef CFRelease_fn release
@@ -306,7 +311,7 @@ cdef class Library:
             return status, self.text(value), size
         finally:
             with nogil:
-                release(value)  # the caller of a getter owns a reference
+                release(value)  # the HAL has given the caller a reference
 
     cdef object text(self, CFTypeRef value):
         cdef CFGetTypeID_fn type_of = <CFGetTypeID_fn>self.find("CFGetTypeID")
@@ -325,7 +330,7 @@ cdef class Library:
         with nogil:
             all_of_it.location = 0
             all_of_it.length = length_of(<CFStringRef>value)
-            # '?' (63) replaces a lone surrogate, which UTF-8 cannot encode
+            # '?' (63) replaces a lone surrogate, because UTF-8 cannot encode it.
             bytes_of(<CFStringRef>value, all_of_it, kCFStringEncodingUTF8, 63, 0, NULL, 0, &used)
         memory = PyBytes_FromStringAndSize(NULL, used)
         at = <unsigned char *>PyBytes_AS_STRING(memory)
@@ -347,7 +352,7 @@ cdef class Library:
         return status
 
     def unlisten(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
-        """Removes such a registration. Returns the OSStatus."""
+        """Removes a registration that `listen` has made. Returns the OSStatus."""
         cdef AudioObjectPropertyAddress at = address(selector, scope, element)
         cdef AudioObjectRemovePropertyListener_fn call
         cdef int32_t status
@@ -388,7 +393,8 @@ cdef class Library:
 
     def use_streams(self, uint32_t device, IOProc ioproc not None, uint32_t scope, streams):
         """Sets which streams of a direction the IOProc uses. Returns the OSStatus."""
-        # AudioHardwareIOProcStreamUsage: the IOProc's address, a count, a UInt32 for each stream
+        # The value is an AudioHardwareIOProcStreamUsage: the address of the IOProc, the number of
+        # streams, and a UInt32 for each stream.
         cdef bytes value
         cdef uintptr_t proc_id = <uintptr_t><void *>ioproc.proc_id
         words = [len(streams), *(1 if used else 0 for used in streams)]

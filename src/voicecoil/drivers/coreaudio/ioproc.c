@@ -7,15 +7,15 @@
 #include <string.h>
 
 enum { INPUT = 0, OUTPUT = 1 };
-enum { FAR_NS = 10000000 }; /* greater than drift and jitter can be */
+enum { FAR_NS = 10000000 }; /* no drift or jitter is as large as this */
 
 typedef struct direction {
     uint32_t channels;
-    uint32_t buffers; /* channels of the device that the map can use: the highest one + 1 */
+    uint32_t buffers; /* number of the device's AudioBuffers up to the last one that is mapped */
     int64_t latency_frames;
     vc_ioproc_channel *map;
     vc_channel *list; /* filled again in each cycle */
-    uint32_t *used;   /* for each of `buffers`: how many different channels of it are mapped */
+    uint32_t *used;   /* for each of these buffers, how many of its channels are mapped */
 } direction;
 
 struct vc_ioproc {
@@ -84,9 +84,8 @@ static vc_time moment(const vc_ioproc *ioproc, const AudioTimeStamp *stamp) {
     return time;
 }
 
-/* The time of the first frame at the connector. If the host time is missing, or far from the one
- * that the sample times give, it is computed from `now` and the sample times, because both are on
- * the device's one time line. */
+/* Returns the time of the first frame at the connector. If the host time is missing, or far from
+ * the time that the sample times give, it is computed from `now` and the sample times. */
 static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *stamp,
                               const vc_time *now) {
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
@@ -115,8 +114,9 @@ static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *st
 /* ---- memory -----------------------------------------------------------------------------------
  */
 
-/* Frames of this cycle: as many as the smallest used buffer holds, whatever size was requested.
- * Buffers without memory have a size, too, and count if there are no others. */
+/* Returns the number of frames in the smallest of the first `buffers` buffers, but at most
+ * `frames`. The size that was requested from the device is not used, because a cycle may differ.
+ * Buffers without memory also have a size. With `with_memory`, these buffers are left out. */
 static uint32_t buffer_frames(const AudioBufferList *list, uint32_t buffers, bool with_memory,
                               uint32_t frames) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers && i < buffers; i++) {
@@ -168,8 +168,8 @@ static vc_audio channels_of(vc_ioproc *ioproc, direction *d, const AudioBufferLi
     return vc_port_audio(d->list, d->channels, frames);
 }
 
-/* Silences the channels of the device that the stream does not have, because CoreAudio does not
- * guarantee that they are zero. */
+/* Silences each buffer that has channels which the stream does not use, because CoreAudio does not
+ * guarantee that they are zero. The engine fills the stream's channels afterwards. */
 static void silence_rest(const direction *d, AudioBufferList *list) {
     for (uint32_t i = 0; list != NULL && i < list->mNumberBuffers; i++) {
         AudioBuffer *buffer = &list->mBuffers[i];

@@ -6,8 +6,8 @@
  *
  * Life cycle: new -> AudioDeviceCreateIOProcID -> AudioDeviceStart -> vc_port_detach ->
  * AudioDeviceStop -> AudioDeviceDestroyIOProcID -> free, when CoreAudio cannot call it any more.
- * After the detach it plays silence. It does not matter whether AudioDeviceStop waits for the
- * IOProc, on which sources disagree.
+ * After the detach, the IOProc plays silence. So it does not matter whether AudioDeviceStop waits
+ * for the IOProc, about which sources disagree.
  *
  * Threads: as in voicecoil.h. */
 #ifndef VOICECOIL_COREAUDIO_IOPROC_H
@@ -32,7 +32,8 @@ typedef struct vc_ioproc_channel {
 typedef struct vc_ioproc_direction {
     const vc_ioproc_channel *map; /* one entry for each channel of the engine; copied */
     uint32_t channels;
-    uint32_t latency_frames; /* of device and stream, between the time stamp and the connector */
+    uint32_t latency_frames; /* latency of device and stream, between the time stamp and the
+                              * connector */
 } vc_ioproc_direction;
 
 typedef struct vc_ioproc_config {
@@ -55,13 +56,13 @@ typedef struct vc_ioproc_counts {
     int64_t first_host_ns;  /* host time of the first call; 0: none yet */
     int64_t last_host_ns;   /* host time of the newest call */
     int64_t content_first;  /* output sample time of the first frame that the user's code made */
-    int64_t content_end;    /* output sample time after its last frame; INT64_MIN: none */
-    uint32_t oddities;      /* VC_ODD_* flags of what happened */
+    int64_t content_end;    /* output sample time after the last such frame; INT64_MIN: none */
+    uint32_t oddities;      /* VC_ODD_* flags of unusual things that happened */
 } vc_ioproc_counts;
 
 enum {
     VC_ODD_LAYOUT = 1u,    /* a mapped channel had no memory */
-    VC_ODD_HOST_TIME = 2u, /* a host time was missing or impossible, and was derived */
+    VC_ODD_HOST_TIME = 2u, /* a host time was missing or impossible, and was computed instead */
 };
 
 /* Returns NULL if memory is exhausted. [control] */

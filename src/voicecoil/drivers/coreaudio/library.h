@@ -1,7 +1,8 @@
 /* library.h - opens a library by its path at run time.
  *
- * Windows has neither CoreAudio nor the simulator. There, any given library can be opened, so the
- * module is the same on all systems and reports what is missing. [control] */
+ * Windows has neither CoreAudio nor the simulator. The functions exist there, too, so that the
+ * module is the same on all systems and can report which functions a library does not have.
+ * [control] */
 #ifndef VOICECOIL_COREAUDIO_LIBRARY_H
 #define VOICECOIL_COREAUDIO_LIBRARY_H
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 typedef struct slot {
-    _Atomic uint64_t filled; /* ticket of the producer that filled it, + 1 */
+    _Atomic uint64_t filled; /* ticket of the producer that filled the slot, + 1 */
     vc_change change;
 } slot;
 
@@ -61,7 +61,7 @@ OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
 bool vc_changes_take(vc_changes *changes, vc_change *out) {
     slot *at = &changes->slots[changes->head % VC_CHANGES];
     if (atomic_load_explicit(&at->filled, memory_order_acquire) != changes->head + 1) {
-        return false; /* empty, or its producer is still writing and a later call gets it */
+        return false; /* no note, or its producer is still writing it, and a later call gets it */
     }
     *out = at->change;
     changes->head++;

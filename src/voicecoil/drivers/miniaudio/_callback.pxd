@@ -1,4 +1,4 @@
-"""The functions that the miniaudio library calls: callback.h and messages.h."""
+"""Declarations from callback.h and messages.h: functions that the miniaudio library calls."""
 
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 

@@ -30,12 +30,18 @@ def gone_address():
 
 
 def overload_address():
-    """A function for jack_set_xrun_callback. Its argument is the address of an IO."""
+    """The address of a function for jack_set_xrun_callback.
+
+    Its argument is the address of an IO.
+    """
     return <uintptr_t>&vc_ma_overload
 
 
 def rate_address():
-    """A function for jack_set_sample_rate_callback. Its argument is the address of an IO."""
+    """The address of a function for jack_set_sample_rate_callback.
+
+    Its argument is the address of an IO.
+    """
     return <uintptr_t>&vc_ma_rate
 
 
@@ -44,17 +50,17 @@ cdef int connect_nothing(void *client, const char *source, const char *destinati
 
 
 def no_connect_address():
-    """A replacement for jack_connect, which connects nothing and reports success."""
+    """The address of a replacement for jack_connect that connects nothing and reports success."""
     return <uintptr_t>&connect_nothing
 
 
 def jack_message_address():
-    """A function for jack_set_error_function and jack_set_info_function."""
+    """The address of a function for jack_set_error_function and jack_set_info_function."""
     return <uintptr_t>&vc_message_jack
 
 
 def alsa_message_address():
-    """A function for snd_lib_error_set_handler."""
+    """The address of a function for snd_lib_error_set_handler."""
     return <uintptr_t>&vc_message_alsa
 
 
@@ -62,7 +68,7 @@ cdef object taking = object()
 
 
 def take_messages():
-    """The messages of the client libraries since the last call, oldest first."""
+    """Returns the messages of the client libraries since the last call, oldest first."""
     cdef char text[VC_MESSAGE_BYTES]
     taken = []
     with cython.critical_section(taking):
@@ -77,7 +83,8 @@ include "../../../binding/port.pxi"
 cdef class IO(EnginePort):
     """The user data of one ma_device: see callback.h.
 
-    It is freed when it is dropped, so it must be kept as long as the device may call it.
+    Keep a reference to this object as long as the device may call, because its memory is freed
+    with it.
     """
 
     cdef vc_ma_io *io
@@ -141,14 +148,15 @@ cdef class IO(EnginePort):
         return <uintptr_t>self.io
 
     def prepare(self, uintptr_t input, uintptr_t output):
-        """Call it before each start. The ports are those whose latency JACK reports.
+        """Prepares a start of the device. Call it before each start.
 
-        See vc_ma_io_prepare.
+        `input` and `output` are addresses of the JACK ports that are asked for their latency, or
+        0: see vc_ma_io_prepare.
         """
         vc_ma_io_prepare(self.io, <void *>input, <void *>output)
 
     def port_frames(self, bint output):
-        """The latency that JACK has reported for its ports, frames; None: not reported."""
+        """The latency that JACK has reported for a direction, frames; None: not reported."""
         cdef int64_t frames = vc_ma_io_port_frames(self.io, output)
         return frames if frames >= 0 else None
 

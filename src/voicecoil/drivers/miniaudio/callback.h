@@ -1,24 +1,26 @@
 /* callback.h - the functions that the miniaudio library calls.
  *
- * One `vc_ma_io` is the user data of one `ma_device`. It knows where the stream's channels are in
- * the device's interleaved frames, keeps the device's time line, and runs the engine's cycle.
+ * One `vc_ma_io` is the user data of one `ma_device`. It maps the stream's channels to the device's
+ * interleaved frames, keeps the device's time line, and runs the engine's cycle.
  *
  * miniaudio's header is not needed to build this. Python configures the library through the cffi
- * module of the `miniaudio` package, and sets once the offset of the user data in a `ma_device`.
+ * module of the `miniaudio` package. It calls vc_ma_set_user_data_offset once, because this code
+ * does not know where a `ma_device` has its user data.
  *
  * Life cycle: new -> ma_device_init -> attach -> ma_device_start (with JACK: prepare ->
  * ma_device_start -> attach) -> vc_port_detach -> ma_device_stop -> ma_device_uninit -> free, when
  * no callback can come any more. After the detach the callback plays silence.
  *
- * The time line counts frames. The time of a cycle is derived from the times of the callbacks.
- * Because callbacks are often late but never early, the line follows the earliest of them. If a
- * callback is later than the frames that were buffered, the device has run dry meanwhile. The line
- * then skips those frames, and the engine counts them as lost.
+ * The time line counts frames, and gives each cycle a host time that is derived from the times of
+ * the callbacks. Because callbacks are often late but never early, the line follows the earliest of
+ * them. If a callback is later than the frames that were buffered, the device has run dry
+ * meanwhile. The line then skips those frames, and the engine counts them as lost.
  *
- * JACK also counts frames, and its count shows exactly which cycles did not reach this client. It
- * does not count frames while the server itself does not run. These are found from the times of the
- * callbacks, as above, with a buffer of one period. PipeWire's libjack reports exactly when a cycle
- * began, and that time is used in place of the time of the callback.
+ * JACK also counts frames, and its count shows exactly which cycles did not reach this client. JACK
+ * does not count frames while the server itself does not run. This driver finds such losses from
+ * the times of the callbacks, as above, as if the device had a buffer of one period. PipeWire's
+ * libjack reports exactly when a cycle began, and that time is used in place of the time of the
+ * callback.
  *
  * PulseAudio's server reports when it plays the frames that it gets, and when it played silence
  * because it had none: see pulse_line.h. In this case a late callback alone loses no frames.
@@ -46,9 +48,10 @@ typedef struct vc_ma_config {
     vc_ma_direction output;
     double samplerate_hz;
     int32_t priority;      /* SCHED_FIFO priority that the IO thread sets for itself; 0: none */
-    int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: any time */
-    int64_t settle_frames; /* for this long after the beginning of a run late callbacks lose no
-                            * frames, because a sound server takes frames before it plays */
+    int64_t slack_frames;  /* how late a callback may be before frames are lost; -1: late callbacks
+                            * lose no frames */
+    int64_t settle_frames; /* how long after the beginning of a run late callbacks lose no frames,
+                            * because a sound server takes frames before it plays */
     vc_ma_jack jack;
     vc_ma_pulse pulse;
     int64_t (*clock_ns)(void) VC_REALTIME; /* NULL: vc_clock_ns. Tests use their own clock */
@@ -69,7 +72,7 @@ typedef struct vc_ma_counts {
     uint64_t cycles;      /* callbacks that reached the engine */
     uint64_t lost_frames; /* frames that the time line skipped */
     int64_t last_host_ns; /* host time of the newest callback; 0: none yet */
-    uint32_t resized;     /* frames of a callback that the engine cannot take; 0: none */
+    uint32_t resized;     /* length of a callback that the engine could not take, frames; 0: none */
     uint32_t rate_hz;     /* the rate that the server has reported; 0: it has not reported one */
     bool gone;            /* the server has ended the connection */
     uint64_t overloads;   /* number of overloads that the server has reported */
@@ -98,11 +101,11 @@ typedef struct vc_ma_frames {
     uint32_t period_frames;     /* frames that each cycle must have; 0: they vary */
     uint32_t max_period_frames; /* frames that no cycle may exceed */
 } vc_ma_frames;
-/* From the next cycle on the engine is called. `connected`, which needs JACK's `cycle_times`, says
- * that the device has just been connected. This takes effect with JACK's next cycle, so the engine
- * is not called in the running one. [control] */
+/* Attaches `engine`, which is called from the next cycle on. With `connected`, the device has just
+ * been connected to JACK. The connection takes effect with JACK's next cycle, so the engine is not
+ * called in the running cycle. This needs JACK's `cycle_times`. [control] */
 void vc_ma_io_attach(vc_ma_io *io, vc_engine *engine, vc_ma_frames takes, bool connected);
-/* The port, for vc_port_detach and vc_port_turn. [any] */
+/* Returns the port, for vc_port_detach and vc_port_turn. [any] */
 vc_port *vc_ma_io_port(vc_ma_io *io) VC_REALTIME;
 /* The shortest and the longest time from a callback to the connector that PulseAudio's server has
  * reported in this run, frames. Returns false if there is no report yet. The two values are read

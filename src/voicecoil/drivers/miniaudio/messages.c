@@ -7,15 +7,16 @@
 #include <stdio.h>
 
 static struct {
-    _Atomic uint64_t filled; /* ticket of the producer that filled it, + 1 */
+    _Atomic uint64_t filled; /* ticket of the producer that filled the slot, + 1 */
     char text[VC_MESSAGE_BYTES];
 } slots[VC_MESSAGES];
 static _Atomic uint64_t claimed; /* slots that are filled or being filled */
 static _Atomic uint64_t tickets; /* number of tickets that producers have drawn */
 static uint64_t head;            /* only for the consumer */
 
-/* A producer claims room before it draws a ticket, so that the slot of its ticket is free. Without
- * room the new text is dropped, because the oldest messages tell the cause. */
+/* Keeps a message. A producer claims room before it draws a ticket, so that the slot of its ticket
+ * is free. If there is no room, the new message is dropped, because the oldest messages tell the
+ * cause. */
 static void keep(const char *format, va_list arguments) {
     if (atomic_fetch_add(&claimed, 1) >= VC_MESSAGES) {
         atomic_fetch_sub(&claimed, 1);

@@ -29,7 +29,7 @@ void vc_pulse_line_begin(vc_pulse_line *line) {
     line->asked_ns = 0;
 }
 
-/* Takes in a new report. Returns the length of the break that it shows, ns. */
+/* Updates the line from a new report. Returns the length of the break that the report shows, ns. */
 static int64_t learn(vc_pulse_line *line, const vc_pulse_info *info, int64_t base_ns) {
     int64_t moved_ns = base_ns - line->base_ns;
     int64_t began = info->read_index - info->since_underrun;
@@ -68,7 +68,8 @@ bool vc_pulse_line_next(vc_pulse_line *line, int64_t now_ns, vc_pulse_call *out)
     if (stamp_us != line->seen_us && plays) {
         int64_t moment_ns = stamp_us * 1000 - real_ns(line) + now_ns;
         int64_t sink_ns = (int64_t)info->sink_us * 1000;
-        /* The frames of a monitor are not heard yet either: they are in the sink's buffer. */
+        /* If the stream records the monitor of a sink, its frames have not been heard yet, because
+         * they are still in the sink's buffer. */
         int64_t base_ns = line->pulse.is_playback
                               ? moment_ns + sink_ns - bytes_ns(line, info->read_index)
                               : moment_ns + sink_ns - (int64_t)info->source_us * 1000 -

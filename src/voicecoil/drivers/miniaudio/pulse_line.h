@@ -1,12 +1,13 @@
 /* pulse_line.h - the time line of a PulseAudio stream, from the server's timing information.
  *
  * The server reports how many bytes of a stream it has played or recorded at a moment, how long the
- * device's own buffer is, and since which byte it has played without a break. From this follow the
- * time of each frame and the length of each break, by which all later frames are delayed. Without
- * this information, the client only knows when the server asks for more frames.
+ * device's own buffer is, and since which byte it has played without a break. The driver computes
+ * from this the time of each frame and the length of each break. A break delays all later frames by
+ * its length. Without this information, the driver would only know when the server asks for more
+ * frames.
  *
- * All calls of libpulse are made on the thread that runs the stream's main loop, which is the IO
- * thread; miniaudio makes its own calls there, which write to the same socket.
+ * The functions here call libpulse on the thread that runs the stream's main loop, which is the IO
+ * thread. miniaudio makes its own calls on the same thread, and they write to the same socket.
  *
  * Threads: as in voicecoil.h. */
 #ifndef VOICECOIL_MINIAUDIO_PULSE_LINE_H
@@ -18,7 +19,7 @@
 typedef struct vc_pulse_info {
     struct {
         int64_t s, us;
-    } timestamp; /* of the system's real-time clock */
+    } timestamp; /* when the report was made, on the system's real-time clock */
     int synchronized_clocks;
     uint64_t sink_us, source_us, transport_us;
     int playing;
@@ -27,7 +28,7 @@ typedef struct vc_pulse_info {
     int read_index_corrupt;
     int64_t read_index;
     uint64_t configured_sink_us, configured_source_us;
-    int64_t since_underrun; /* bytes played since the last break, if it plays */
+    int64_t since_underrun; /* bytes played since the last break, if the stream plays */
 } vc_pulse_info;
 
 typedef const vc_pulse_info *(*vc_pulse_info_fn)(void *stream)VC_REALTIME;

@@ -6,8 +6,8 @@
 #endif
 #include "time_line.h"
 
-/* The part of a callback's delay by which the time line moves back. It must be larger than the
- * error of a crystal. */
+/* If a callback is late, the time line moves later by at most this part of the callback's duration.
+ * It must be larger than the error of a crystal, or the line could not follow a slow device. */
 static const double DRIFT = 2e-4;
 /* A longer latency is an error of the server. jack.py has the same limit. */
 static const uint32_t MAX_LATENCY_FRAMES = 1u << 24;
@@ -15,12 +15,12 @@ static const uint32_t MAX_LATENCY_FRAMES = 1u << 24;
  * shortest delay among them is the time that the server lost, beyond what is known already. */
 enum {
     RECOUNT_CYCLES = 16,
-    RECOUNT_SHARE = 8 /* part of a period; a shorter delay is not a loss */
+    RECOUNT_SHARE = 8 /* a delay below a period / RECOUNT_SHARE is not a loss */
 };
 
-/* miniaudio's threads have an ordinary priority, or the highest of all. Both are wrong. The
- * priority is set in the first cycle of a run, which has the most time, because the buffer is only
- * being filled. */
+/* Sets the priority of the IO thread. miniaudio gives its threads an ordinary priority or the
+ * highest of all, and both are wrong. The priority is set in the first cycle of a run. This cycle
+ * has the most time, because the device's buffer is still being filled. */
 static void raise_priority(const vc_ma_io *io) VC_REALTIME;
 static void raise_priority(const vc_ma_io *io) {
 #if defined(__linux__)
@@ -44,7 +44,8 @@ static void begin_run(vc_ma_io *io, int64_t now_ns) {
     io->settled_ns = now_ns + io->settle_ns;
 }
 
-/* The indices are also the values of jack_latency_callback_mode_t, which has the input first. */
+/* Asks JACK for its latencies. INPUT and OUTPUT are also the values of
+ * jack_latency_callback_mode_t. */
 static void ask_latencies(vc_ma_io *io) VC_REALTIME;
 static void ask_latencies(vc_ma_io *io) {
     for (int i = INPUT; i <= OUTPUT; i++) {
@@ -68,7 +69,8 @@ static void lose(vc_ma_io *io, int64_t frames) {
 }
 
 /* Advances the time line to a call at `now_ns`. A call that is late by up to `slack_ns` has lost no
- * frames. Negative: no call loses frames. Returns how late it was, without lost frames. */
+ * frames. If `slack_ns` is negative, no call loses frames. Returns how late the call was, without
+ * the duration of the lost frames, ns. */
 static int64_t follow(vc_ma_io *io, uint32_t frames, int64_t now_ns, int64_t slack_ns) {
     int64_t late_ns = now_ns - expected_ns(io);
     if (late_ns < 0) {
@@ -96,8 +98,10 @@ static int64_t from_arrival(vc_ma_io *io, uint32_t frames, int64_t now_ns) {
     return expected_ns(io);
 }
 
-/* A stall that was shorter than a period is within the slack, and so is the last period of a longer
- * stall. If all later calls are late, the server did not make up for it. */
+/* Finds lost frames that `follow` does not find. A stall of the server that was shorter than a
+ * period is within the slack, and so is the last period of a longer stall. If all calls after the
+ * stall are late, the server has not caught up. Then the shortest of their delays is counted as
+ * lost. */
 static void recount(vc_ma_io *io, int64_t late_ns, int64_t period_ns) {
     uint64_t overloads = atomic_load_explicit(&io->overloads, memory_order_relaxed);
     if (overloads != io->seen_overloads) {
@@ -167,14 +171,14 @@ static void ask_pulse(vc_ma_io *io, bool fresh, int64_t now_ns) {
     }
     vc_pulse_call call;
     bool known = vc_pulse_line_next(&io->pulse, now_ns, &call);
-    /* Times never go back, also when a sink with less latency is used. */
+    /* Times never go back, even if the stream moves to a sink with less latency. */
     int64_t earliest_ns = io->told_ns + 1;
     io->told = known || io->pulse.pulse.is_playback;
     if (fresh) {
         io->begin_ns = now_ns;
         io->begin = io->position;
     }
-    if (!known) { /* a frame is not heard before it was made */
+    if (!known) { /* without a report, a frame counts as heard at once */
         io->told_ns = io->begin_ns + frames_ns(io, io->position - io->begin);
         return;
     }

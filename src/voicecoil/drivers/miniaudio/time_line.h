@@ -39,7 +39,7 @@ struct vc_ma_io {
     direction directions[2];
 
     /* only for the IO thread */
-    int64_t position;    /* of the next frame */
+    int64_t position;    /* sample time of the next frame */
     int64_t base_ns;     /* host time of frame 0, for this run of the device */
     int64_t position_ns; /* host time of `position` when it was last measured */
     int64_t settled_ns;  /* host time after which late callbacks lose frames */
@@ -48,7 +48,7 @@ struct vc_ma_io {
     int64_t begin, begin_ns; /* position and host time at which this run began, on PulseAudio */
     int64_t told_ns;         /* time of this cycle's first frame at the connector, on PulseAudio */
     bool told;               /* whether told_ns is known */
-    uint32_t period_frames;  /* JACK's period when the latencies were asked for */
+    uint32_t period_frames;  /* JACK's period when JACK was last asked for its latencies */
     uint64_t seen_overloads; /* overloads that the time line has taken into account */
     uint32_t recount;        /* callbacks until the shortest delay is counted as lost */
     int64_t shortest_ns;

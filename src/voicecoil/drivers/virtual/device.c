@@ -27,7 +27,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
     device->ns_per_frame = 1e9 / config->samplerate_hz;
     device->latency_ns[INPUT] = frames_to_ns(device, config->input_latency_frames);
     device->latency_ns[OUTPUT] = frames_to_ns(device, config->output_latency_frames);
-    /* A cycle of up to `frames` reads frames that are as old as a round trip. */
+    /* A cycle of up to `frames` frames reads output that was made one round trip earlier. */
     size_t trip = (size_t)config->input_latency_frames + config->output_latency_frames;
     assert(!config->loopback || trip >= config->frames);
     size_t needed = trip + 2 * (size_t)config->frames;
@@ -193,8 +193,8 @@ static void *io_thread(void *user) {
     vc_device *device = user;
     const vc_device_config *config = &device->config;
     vc_thread_name("voicecoil io");
-    vc_float_enter(); /* for the thread's life, because the time line is computed outside of ports
-                       */
+    vc_float_enter(); /* the mode stays until the thread ends, because the time line is computed
+                       * outside of ports */
     vc_device_clear_cable(device);
     vc_device_begin_clock(device);
     while (vc_device_wait_for_cycle(device)) {
@@ -209,7 +209,8 @@ static void *io_thread(void *user) {
             config->clock == VC_CLOCK_REAL ? vc_clock_ns() : atomic_load(&device->host_ns);
         uint32_t content = vc_device_run_clients(device, frames, begin_ns);
         if (config->clock == VC_CLOCK_REAL && device->late_ns > 0) {
-            vc_device_nap(device->late_ns); /* the time that the clients' clock already showed */
+            vc_device_nap(device->late_ns); /* the clock has already shown this extra time to the
+                                             * clients */
         }
         if (output_is_used(device)) {
             vc_device_take_output(device, frames, content);

@@ -33,8 +33,9 @@ enum { VC_DEVICE_CLIENTS = 64, VC_DEVICE_PATTERN = 16 };
 typedef struct vc_device_config {
     uint32_t input_channels;
     uint32_t output_channels;
-    uint32_t frames; /* per cycle, and the size of the device's buffer */
-    /* Frames of successive cycles, repeated, each 1..frames. pattern_length 0: always `frames`. */
+    uint32_t frames; /* frames per cycle, and the size of the device's buffer */
+    /* Lengths of successive cycles, each from 1 to `frames`. After the last length, the pattern
+     * begins again. If pattern_length is 0, each cycle has `frames` frames. */
     uint32_t pattern[VC_DEVICE_PATTERN];
     uint32_t pattern_length;
     double samplerate_hz;
@@ -56,7 +57,7 @@ typedef struct vc_device vc_device;
 /* A fault happens before the first cycle that begins at or after `at_frame`. Faults happen in the
  * order in which they were injected. */
 typedef enum vc_fault_kind {
-    VC_FAULT_LATE = 1,   /* value: ns by which the client's cycle takes longer */
+    VC_FAULT_LATE = 1,   /* value: ns by which the clients' cycle takes longer */
     VC_FAULT_XRUN = 2,   /* value: frames that are lost; the time line jumps by them */
     VC_FAULT_UNPLUG = 3, /* the device is unplugged; no cycle comes any more */
     VC_FAULT_RATE = 4    /* value: new rate in Hz; the cycles stop, as on a real device */
@@ -106,13 +107,15 @@ bool vc_device_wait_for_ring(const vc_ring *ring);
 bool vc_device_inject(vc_device *device, const vc_fault *fault);
 /* [any] */
 vc_device_condition vc_device_get_condition(const vc_device *device) VC_REALTIME;
-/* The device's host time, ns. A real clock gives the machine's, others that of the frames. [any] */
+/* The device's host time, ns. With a real clock it is the machine's clock. Otherwise it follows
+ * from the frames. [any] */
 int64_t vc_device_clock_ns(void *device) VC_REALTIME;
 /* The position on the time line, frames since the start. [any] */
 int64_t vc_device_frame(const vc_device *device) VC_REALTIME;
 /* The rate that VC_FAULT_RATE has set, Hz. [any] */
 int64_t vc_device_new_rate(const vc_device *device) VC_REALTIME;
-/* Frames lost because a real cycle began more than tolerance_frames late. [any] */
+/* Frames that were lost by faults, or because a cycle of a real clock began more than
+ * tolerance_frames late. [any] */
 uint64_t vc_device_lost_frames(const vc_device *device) VC_REALTIME;
 
 /* Captures the output, from the first frame that a client's code made to the last one. `ring` has
@@ -124,7 +127,7 @@ void vc_device_capture(vc_device *device, vc_ring *ring, vc_queue *gaps);
 /* Captures into `count` interleaved frames of memory instead. Later frames are dropped. Call it
  * while no cycle runs. [control] */
 void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count);
-/* Unwritten frames of that memory. Call it while no cycle runs. [control] */
+/* Frames of the capture memory that are not written yet. Call it while no cycle runs. [control] */
 uint64_t vc_device_capture_room(const vc_device *device);
 /* Frames for which the ring had no room. [any] */
 uint64_t vc_device_capture_lost_frames(const vc_device *device) VC_REALTIME;

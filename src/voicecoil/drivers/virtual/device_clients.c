@@ -55,7 +55,8 @@ static void buffer(vc_audio *audio, const vc_device *device, client *slot, int d
         audio->channel_stride = (ptrdiff_t)frames;
     } else if (device->config.layout == VC_LAYOUT_SPLIT) {
         for (uint32_t c = 0; c < channels; c++) {
-            /* Last channel first, so that no uniform stride describes it by accident. */
+            /* The channels are in reverse order, so that they do not form a uniform layout by
+             * accident. */
             slot->list[direction][c] =
                 (vc_channel){data + (size_t)(channels - 1 - c) * device->config.frames, 1};
         }
@@ -145,7 +146,7 @@ uint32_t vc_device_run_clients(vc_device *device, uint32_t frames, int64_t begin
             continue;
         }
         vc_engine *engine = vc_port_begin(&slot->port);
-        if (engine == NULL) { /* it was detached meanwhile */
+        if (engine == NULL) { /* the engine was detached meanwhile */
             vc_port_end(&slot->port);
             continue;
         }
@@ -155,7 +156,7 @@ uint32_t vc_device_run_clients(vc_device *device, uint32_t frames, int64_t begin
         }
         int64_t in = device->frame - config->input_latency_frames;
         int64_t out = device->frame + config->output_latency_frames;
-        vc_cycle cycle; /* set field by field, because an initialiser would clear it all first */
+        vc_cycle cycle; /* set field by field, because an initialiser would first clear all of it */
         cycle.frames = frames;
         cycle.lost_frames = 0;
         cycle.called_ns = 0;

@@ -1,5 +1,5 @@
-/* The clock of a virtual device: when a cycle is due, and the steps of a stepped one. See device.h.
- */
+/* The clock of a virtual device: when a cycle is due, and the steps of a stepped clock. See
+ * device.h. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -34,7 +34,8 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns) {
         until.tv_nsec -= 1000000000;
     }
     pthread_mutex_lock(&device->lock);
-    /* A cycle of the last call that ended after its deadline does not count for this call. */
+    /* If a cycle of an earlier call ended after that call's deadline, it does not count for this
+     * call. */
     device->granted =
         (device->granted > device->stepped ? device->granted : device->stepped) + cycles;
     uint64_t target = device->granted;
@@ -60,7 +61,7 @@ uint64_t vc_device_owed(vc_device *device) {
     return owed;
 }
 
-/* The device whose IO thread the calling thread is; NULL on all other threads. */
+/* The device for which the calling thread is the IO thread. It is NULL on all other threads. */
 static VC_THREAD_LOCAL const vc_device *io_thread_of;
 
 int64_t vc_device_clock_ns(void *user) {
@@ -71,7 +72,8 @@ int64_t vc_device_clock_ns(void *user) {
     if (late_ns == 0) { /* the usual case; the clock is read several times in a cycle */
         return now_ns;
     }
-    /* Only the first access to a thread-local may allocate; vc_device_begin_clock has made it. */
+    /* Only a thread's first access to a thread-local variable may allocate, and
+     * vc_device_begin_clock has made this access on the IO thread. */
     VC_UNPROVEN
     bool inside = io_thread_of == device;
     VC_PROVEN_AGAIN
@@ -112,7 +114,8 @@ bool vc_device_wait_for_cycle(vc_device *device) {
         vc_device_lose(device, (late + frames - 1) / frames * frames);
         left = device->due_ns - vc_clock_ns();
     }
-    /* In pieces, so that a device with long cycles still ends promptly. */
+    /* Sleeps for at most 20 ms at a time and then checks `quit`, so that a device with long cycles
+     * also ends promptly. */
     while (left > 0 && !atomic_load(&device->quit)) {
         vc_device_nap(left < 20000000 ? left : 20000000);
         left = device->due_ns - vc_clock_ns();

@@ -52,13 +52,13 @@ struct vc_device {
     uint64_t cycle;
     vc_fault fault; /* the next fault; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
-    float *line;    /* the loopback: output by frame position & line_mask, interleaved */
+    float *line;    /* memory of the loopback, interleaved; frame p is at p & line_mask */
     size_t line_mask;
     uint64_t silent_frames; /* silence since the last content; captured when more content comes */
     bool heard;
 
-    _Atomic int64_t late_ns; /* time by which the running cycle takes longer */
-    uint32_t clock_reads;    /* by the IO thread during the running client's cycle */
+    _Atomic int64_t late_ns; /* time by which a fault makes the running cycle longer */
+    uint32_t clock_reads;    /* by the IO thread, in the current client's cycle */
 
     _Atomic int64_t host_ns; /* host time of a virtual clock */
     _Atomic int64_t shown_frame;
@@ -68,7 +68,7 @@ struct vc_device {
     vc_ring *capture;
     vc_queue *capture_gaps; /* NULL: silence goes into the ring */
     float *capture_memory;
-    uint64_t capture_room; /* frames of that memory that are left */
+    uint64_t capture_room; /* frames for which capture_memory still has room */
     long owner;            /* process that has the IO thread; a forked child does not have it */
 };
 
@@ -89,7 +89,7 @@ static inline vc_audio line_at(const vc_device *device, int64_t frame, uint32_t 
                       .channels = outputs};
 }
 
-/* Publishes the position to other threads. [IO] */
+/* Computes when the cycle at `frame` is due, and publishes the position to other threads. [IO] */
 static inline void show_time(vc_device *device) VC_REALTIME {
     int64_t host_ns = device->started_ns + frames_to_ns(device, device->frame);
     device->due_ns = host_ns;
@@ -97,7 +97,7 @@ static inline void show_time(vc_device *device) VC_REALTIME {
     atomic_store_explicit(&device->host_ns, host_ns, memory_order_release);
 }
 
-/* Whether the output of the clients is used for anything. */
+/* Whether the output of the clients is used, by the loopback or by a capture. */
 static inline bool output_is_used(const vc_device *device) {
     return device->config.loopback || device->capture != NULL || device->capture_memory != NULL;
 }
@@ -115,20 +115,21 @@ uint32_t vc_device_run_clients(vc_device *device, uint32_t frames, int64_t begin
 
 /* ---- device_cable.c ---- */
 
-/* Takes the mix of a cycle into the loopback and the capture. It may wait for room in the capture,
- * so it is not VC_REALTIME. [IO] */
+/* Copies the mix of a cycle to the loopback and to the capture. It may wait for room in the
+ * capture, so it is not VC_REALTIME. [IO] */
 void vc_device_take_output(vc_device *device, uint32_t frames, uint32_t content);
-/* Lets the time line skip frames. [IO] */
+/* Makes the time line skip frames, which are counted as lost. [IO] */
 void vc_device_lose(vc_device *device, int64_t frames) VC_REALTIME;
-/* Empties the loopback. Output from before the device was stopped does not come in later. [IO] */
+/* Empties the loopback, so that output from before a stop does not come in after the next start.
+ * [IO] */
 void vc_device_clear_cable(vc_device *device) VC_REALTIME;
 
 /* ---- device_clock.c ---- */
 
-/* Makes the calling thread the IO thread. The time line continues where it was. [IO] */
+/* Makes the calling thread the IO thread. The time line continues where it stopped. [IO] */
 void vc_device_begin_clock(vc_device *device);
-/* Waits until the next cycle is due. Returns false if the thread has to end. Not VC_REALTIME.
- * [IO] */
+/* Waits until the next cycle is due. Returns false if the thread has to end. It waits, so it is not
+ * VC_REALTIME. [IO] */
 bool vc_device_wait_for_cycle(vc_device *device);
 /* Counts a cycle of a stepped clock, under a lock, so it is not VC_REALTIME. [IO] */
 void vc_device_finish_step(vc_device *device);
