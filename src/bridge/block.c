@@ -104,7 +104,7 @@ PART(frames)
 /* `block.output *= 0.5` ends with an assignment of the same object, which is allowed. */
 static int block_set_output(PyObject *self, PyObject *value, void *unused) {
     PyObject *output = block_output(self, unused);
-    Py_XDECREF(output); /* the block has a reference */
+    Py_XDECREF(output); /* the block keeps its own reference */
     if (output == NULL || (output == value && value != NULL)) {
         return output == NULL ? -1 : 0;
     }

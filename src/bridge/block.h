@@ -102,7 +102,7 @@ typedef struct vc_py_values {
     uint32_t bytes;
     bool owns;    /* whether this side owns the mailbox */
     bool writes;  /* whether this side writes; otherwise it reads */
-    bool at_once; /* each change is published at once; otherwise by vc_values_give */
+    bool at_once; /* true: each change is published at once; false: by vc_values_give */
     bool changed;
 } vc_py_values;
 

@@ -19,8 +19,8 @@
 typedef struct vc_entry {
     PyInterpreterState *interpreter; /* the interpreter that made the entry */
     PyThreadState *state;            /* kept between visits */
-    uint64_t thread;                 /* the thread of `state`: its vc_this_thread */
-    unsigned long ident;             /* the same thread's PyThread_get_thread_ident */
+    uint64_t thread;                 /* vc_this_thread of the thread that has `state` */
+    unsigned long ident;             /* PyThread_get_thread_ident of the same thread */
     _Atomic unsigned long inside;    /* `ident` during a visit, else 0 */
     _Atomic bool closed;             /* no thread may enter any more */
     vc_preempt *preempt;             /* asks other threads to release the GIL. The caller must call

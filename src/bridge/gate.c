@@ -17,23 +17,23 @@ struct voicecoil_way {
     voicecoil_gate *gate;
     voicecoil_way *next;
     vc_entry entry;
-    PyObject *arguments; /* a tuple of the gate's interpreter */
+    PyObject *arguments; /* a tuple that belongs to the gate's interpreter */
     _Atomic bool busy;
     bool reaped; /* the closing thread has dropped this thread's state; under the gate's lock */
     bool left;   /* way_free was called, so the closing thread frees this; under the lock */
 };
 
 struct voicecoil_gate {
-    /* One for each way, one for voicecoil.callbacks.gate, and one for the extension. */
+    /* Number of references: one for each way, one for callbacks.gate, one for the extension. */
     _Atomic int references;
-    PyThread_type_lock lock; /* for the list; never held during a wait for a GIL */
+    PyThread_type_lock lock; /* guards `ways`; no thread waits for a GIL while it has this lock */
     voicecoil_way *ways;
     PyInterpreterState *interpreter;
     vc_guard guard;     /* keeps the interpreter alive until the gate is closed */
-    PyObject *callable; /* an object of that interpreter */
+    PyObject *callable; /* belongs to `interpreter` */
     voicecoil_gate_functions functions;
-    bool closed;                   /* under the lock */
-    _Atomic(PyObject *) exception; /* an object of that interpreter */
+    bool closed;                   /* used under the lock */
+    _Atomic(PyObject *) exception; /* belongs to `interpreter` */
     _Atomic uint64_t dropped;
     PyObject *owner; /* a voicecoil.callbacks.gate.Gate */
     vc_isolated isolated;

@@ -8,7 +8,8 @@
 /* The table of functions in the capsule that other extensions import. [control] */
 const voicecoil_bridge_api *vc_bridge_api(void);
 
-/* For voicecoil.callbacks.gate, which has a reference to each gate. All [python]. */
+/* The following functions are for voicecoil.callbacks.gate, which has a reference to each gate.
+ * They are all [python]. */
 void vc_gate_hold(voicecoil_gate *gate);
 void vc_gate_release(voicecoil_gate *gate);
 /* Closes the gate and waits. Returns how many threads are still in a call after `timeout_s`, or -1
@@ -20,7 +21,8 @@ void vc_gate_clear(voicecoil_gate *gate);
  * returned as bytes that describe it. A second call returns None. */
 PyObject *vc_gate_take_exception(voicecoil_gate *gate);
 
-/* For a gate with an isolated interpreter: call vc_isolated_make and vc_isolated_end. [keeper] */
+/* Call vc_isolated_make and vc_isolated_end, for a gate whose callable is in an isolated
+ * interpreter. [keeper] */
 PyObject *vc_gate_make(voicecoil_gate *gate, PyObject *wanted);
 void vc_gate_end(voicecoil_gate *gate);
 /* Calls vc_isolated_break_import. [control] */

@@ -20,11 +20,11 @@ typedef struct vc_isolated {
     PyThreadState *home;             /* the keeper's thread state inside */
     PyObject *parts;                 /* inside: the result of isolated_bootstrap.enter */
     PyObject *describe;              /* inside: a function that describes an exception as bytes */
-    _Atomic unsigned long importing; /* the keeper's ident while it imports, else 0 */
+    _Atomic unsigned long importing; /* ident of the keeper's thread while it imports, else 0 */
     atomic_bool breaking;            /* a thread of vc_isolated_break_import is running */
 } vc_isolated;
 
-/* The user of the interpreter. The keeper calls both functions inside. */
+/* Functions of the code that uses the interpreter. The keeper calls both of them inside. */
 typedef struct vc_isolated_user {
     /* `parts` stays valid until `drop` is called. Returns -1 with an exception if it fails. */
     int (*take)(void *argument, PyObject *parts);

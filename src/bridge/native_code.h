@@ -15,7 +15,7 @@
 
 typedef struct vc_native_code {
     vc_slot *slot;
-    _Atomic unsigned long thread; /* PyThread_get_thread_ident of the thread inside, else 0 */
+    _Atomic unsigned long thread; /* ident of the thread that is inside the function, else 0 */
     _Atomic int raised;           /* Python code inside the function raised an exception */
 } vc_native_code;
 

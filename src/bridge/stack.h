@@ -6,7 +6,7 @@
 
 /* Makes code that recurses too deeply on this thread raise RecursionError before its stack ends.
  * `state` is the thread's new, attached state. Call it once for each thread. It is not VC_REALTIME,
- * because the system may allocate to answer. [IO] */
+ * because the system may allocate when it is asked for the stack. [IO] */
 void vc_limit_recursion(PyThreadState *state);
 
 #endif

@@ -2,8 +2,9 @@
  * passes from one side to the other.
  *
  * A side either writes or reads. In a callback, the reader sees the same record during the whole
- * block, and changes of the writer are published when the block ends. The bridge does both. On the
- * control side, each change is published at once, and each read takes the newest record.
+ * block, and changes of the writer are published when the block ends: see vc_values_take and
+ * vc_values_give. On the control side, each change is published at once, and each read takes the
+ * newest record.
  *
  * The fields are a sequence of (name, kind, offset, size). Kinds: "d" float64, "q" int64, "?" bool,
  * "s" a uint32 with the number of bytes, followed by up to `size` bytes. */
@@ -173,7 +174,7 @@ static PyObject *values_repr(PyObject *self) {
 static unsigned char *take_spare(vc_py_values *side) {
     unsigned char *stage = side->spare;
     side->spare = NULL;
-    if (stage == NULL) { /* a change inside another change, or on two threads at once */
+    if (stage == NULL) { /* another change is still using the spare memory */
         stage = PyMem_RawMalloc(2 * (size_t)side->bytes + 1);
     }
     if (stage == NULL) {

@@ -113,7 +113,7 @@ int vc_view_init(vc_view *view, PyObject *object) {
     view->own_frames = view->shape[0];
     view->own_strides[0] = view->strides[0];
     view->own_strides[1] = view->strides[1];
-    /* Only the block has a reference. The caller of vc_bridge_new drops its own. */
+    /* The caller of vc_bridge_new drops its own reference. After that, only the block has one. */
     view->object_references = 1;
     return 0;
 }
@@ -159,7 +159,7 @@ void vc_view_set(vc_view *view, const vc_audio *audio, uint32_t frames) {
 
 void vc_view_restore(vc_view *view) {
     if (view->object != NULL && !vc_view_intact(view)) {
-        *view->data = view->own_data; /* the stream ends with the next block */
+        *view->data = view->own_data; /* the shape is wrong, so the next block ends the stream */
     } else if (view->object != NULL) {
         *view->data = view->own_data;
         set_shape(view, view->own_frames, view->own_strides[0], view->own_strides[1]);

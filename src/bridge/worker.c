@@ -38,7 +38,7 @@ struct vc_worker {
     _Atomic bool quit;
     _Atomic bool ended;
 
-    /* For clocks that are not real. */
+    /* Used only if the device's clock is not real. */
     bool waited_for;
     pthread_mutex_t lock;
     pthread_cond_t moved;

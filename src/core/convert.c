@@ -187,7 +187,7 @@ static bool any_nonfinite(const float *data, size_t count) {
 
 static uint32_t scrub_strided(float *data, ptrdiff_t stride, size_t count) {
     if (stride == 1 && !any_nonfinite(data, count)) {
-        return 0; /* the usual case */
+        return 0; /* the usual case: all samples are finite */
     }
     uint32_t bad = 0;
     for (size_t i = 0; i < count; i++) {

@@ -343,7 +343,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
                 call_own_block(engine, cycle, done);
             }
         }
-        /* After the end of the user's code, only valid frames are handed over. */
+        /* After the end of the user's code, only its valid frames are played. */
         uint32_t end = engine->ending ? engine->valid : fixed;
         uint32_t frames = smaller(left, end - engine->position);
         uint32_t counted = exchange_part(engine, cycle, done, frames);
@@ -457,7 +457,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         }
         return 0;
     }
-    if (trap_enter) { /* not compared with NULL: clang 22 then assumes a function that may block */
+    if (trap_enter) { /* do not compare with NULL: clang 22 then assumes that NULL may block */
         trap_enter();
     }
     assert(cycle->input.channels == engine->config.input_channels);

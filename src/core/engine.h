@@ -35,7 +35,7 @@ typedef struct vc_meter {
     uint64_t seen_frames;
 } vc_meter;
 
-typedef struct vc_moved vc_moved; /* move.c */
+typedef struct vc_moved vc_moved; /* defined in move.c */
 
 #define VC_NO_FRAME INT64_MIN
 
@@ -43,7 +43,7 @@ struct vc_engine {
     vc_engine_config config;
     vc_moved *moved;           /* NULL: the engine is on its first device */
     uint32_t max_block_frames; /* frames that the stream's own block holds */
-    float *input_block;        /* interleaved; not used without that direction */
+    float *input_block;        /* interleaved; not used if the stream has no such direction */
     float *output_block;
     void *own_memory; /* the memory of both blocks, which the engine allocated */
 
@@ -81,14 +81,14 @@ struct vc_engine {
     vc_statistics counted; /* other threads read `published` */
 
     vc_published published;
-    vc_histogram timings[2]; /* by vc_timing */
+    vc_histogram timings[2]; /* indexed by vc_timing */
     vc_xruns xruns;
     vc_meter *meters; /* output channels, then input channels */
     _Atomic uint32_t meter_sequence;
     vc_queue *events;
 };
 
-/* In statistics.c, for cycle.c. [IO] */
+/* These functions are defined in statistics.c and called by cycle.c. [IO] */
 void vc_publish(vc_engine *engine) VC_REALTIME;
 void vc_count_levels(vc_engine *engine, uint32_t first_meter, const vc_audio *audio,
                      uint32_t frames) VC_REALTIME;
@@ -98,8 +98,8 @@ void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
 void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time,
                   uint32_t cause) VC_REALTIME;
 
-/* In move.c, for cycle.c: converts a cycle of the device to the stream's time line and channels.
- * [IO] */
+/* Converts a cycle of the device to the stream's time line and channels. It is defined in move.c
+ * and called by cycle.c. [IO] */
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
 
 /* Whether vc_translate changes the device's cycle. [IO] */

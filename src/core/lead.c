@@ -307,7 +307,8 @@ static uint32_t play_gap(vc_lead *lead, vc_block *block, float *data, uint32_t f
     lead->faded_in = 0;
     uint32_t lost = frames;
     if (lead->input != NULL) {
-        /* The frames of a hole were counted when the input was dropped. */
+        /* The frames of a hole are not counted again: they were counted when the input was dropped.
+         */
         lost -= lead->owed < 0 ? (uint32_t)(-lead->owed < frames ? -lead->owed : frames) : 0;
         lead->owed += frames;
         lead->pending_lost += lost > block->starved_frames ? lost - block->starved_frames : 0;

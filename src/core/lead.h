@@ -44,8 +44,9 @@ typedef struct vc_lead_config {
     /* The worker calls this before it waits, so that `process` can release what it has kept for the
      * next block, such as the GIL. NULL: nothing is kept. [worker] */
     void (*rest)(void *user);
-    /* Called on the IO thread at the end of each cycle: waits until the worker has no work left.
-     * Only for clocks that are not real, whose IO thread may wait; else NULL. [IO] */
+    /* Called on the IO thread at the end of each cycle. Waits until the worker has no work left.
+     * This is only for devices whose clock is not real, because their IO thread may wait. Otherwise
+     * it is NULL. [IO] */
     void (*settle)(void *argument);
     void *argument;
 } vc_lead_config;
@@ -69,7 +70,8 @@ void vc_lead_start(vc_lead *lead);
 void vc_lead_stop(vc_lead *lead) VC_REALTIME;
 
 /* The lead as a vc_process_fn; `lead` is the vc_lead*. It needs interleaved blocks. An error of the
- * user's code ends the stream at once. VC_STOP ends it when everything was played. [IO] */
+ * user's code ends the stream at once. After VC_STOP, the stream ends when all output has been
+ * played. [IO] */
 int32_t vc_lead_process(vc_block *block, void *lead) VC_REALTIME;
 
 /* Calls the user's code for one block if one is due. Returns false if none is due or the code has

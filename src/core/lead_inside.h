@@ -28,7 +28,8 @@
 
 /* What the IO thread tells the worker about one cycle. */
 typedef struct note {
-    uint64_t position; /* frames exchanged before the cycle; without input: after it */
+    uint64_t position; /* all frames exchanged until the cycle began; without input: until it ended
+                        */
     vc_time now;
     vc_time input;
     vc_time output; /* output time of the frame that is exchanged at `position` */
@@ -52,7 +53,7 @@ struct vc_lead {
     vc_mailbox *newest; /* without input: the newest note */
 
     /* Shared by the threads. */
-    _Atomic uint64_t exchanged; /* without input */
+    _Atomic uint64_t exchanged; /* without input: frames exchanged */
     _Atomic uint32_t lost;      /* without input: frames lost since the last block */
     _Atomic uint64_t stop_at; /* with input: frames that had arrived when the stop was requested */
     _Atomic bool stopping;

@@ -69,7 +69,7 @@ void *vc_memory_new(size_t count, size_t bytes) {
     if (start == NULL) {
         return NULL;
     }
-    memset(start, 0, whole); /* writes to each page */
+    memset(start, 0, whole); /* this also touches each page */
     header kept = {start, whole, lock(start, whole)};
     memcpy(start, &kept, sizeof kept);
     return start + HEADER_BYTES;

@@ -21,7 +21,7 @@ struct vc_clip {
     uint32_t channels;
     int64_t start_frame;
     float gain;
-    bool (*wait)(const vc_ring *ring); /* NULL: the clock is real */
+    bool (*wait)(const vc_ring *ring); /* NULL: the mixer does not wait for frames */
     /* Only for the IO thread. */
     uint64_t cursor; /* frames into the current loop */
     uint32_t fade_left, fade_frames;
@@ -137,7 +137,8 @@ bool vc_mixer_add(vc_mixer *mixer, vc_clip *clip) {
     if (mixer->given == mixer->capacity || !vc_queue_push(mixer->commands, &command)) {
         return false;
     }
-    /* The IO thread may be playing the clip already. From here on, it alone changes the state. */
+    /* The IO thread may be playing the clip already. From here on, only the IO thread changes the
+     * state. */
     int fresh = VC_CLIP_NEW;
     atomic_compare_exchange_strong(&clip->state, &fresh, VC_CLIP_QUEUED);
     mixer->given++;
@@ -183,7 +184,7 @@ static void take_commands(vc_mixer *mixer) {
     vc_command command;
     while (vc_queue_pop(mixer->commands, &command)) {
         if (!command.stop) {
-            mixer->playing[mixer->count++] = command.clip; /* it fits: given <= capacity */
+            mixer->playing[mixer->count++] = command.clip; /* there is room: given <= capacity */
             continue;
         }
         /* If the clip has ended meanwhile, it is not found, and there is nothing to stop. */
@@ -285,7 +286,7 @@ static uint32_t play(vc_clip *clip, vc_block *block, uint32_t offset, int64_t no
             continue;
         }
         if (got == 0) {
-            continue; /* the ring ended after the peek: at_end sees it */
+            continue; /* the ring has ended since the peek, and at_end finds out */
         }
         mix(clip, block->output.data + (size_t)offset * clip->channels, source, got);
         if (clip->ring != NULL) {
@@ -320,7 +321,7 @@ int32_t vc_mixer_process(vc_block *block, void *user) {
         }
         if (done) {
             atomic_store_explicit(&clip->state, VC_CLIP_DONE, memory_order_release);
-            vc_queue_push(mixer->results, &clip); /* it fits: there is a slot for each clip */
+            vc_queue_push(mixer->results, &clip); /* the queue has room for all clips */
             mixer->playing[i] = mixer->playing[--mixer->count];
         } else {
             i++;

@@ -22,14 +22,14 @@ typedef enum vc_clip_state {
 
 #define VC_CLIP_NOW INT64_MIN
 
-/* A clip of `frames` interleaved frames at `data`, played `loops` times (0: for ever), from the
- * mixer's frame `start_frame` on. VC_CLIP_NOW means the next block. If `start_frame` is in the
- * past, the clip begins at once with its own first frame. Returns NULL if memory is exhausted.
- * [control] */
+/* Makes a clip of `frames` interleaved frames at `data`, which is played `loops` times (0: for
+ * ever) from the mixer's frame `start_frame` on. VC_CLIP_NOW means the next block. If `start_frame`
+ * is in the past, the clip begins at once with its own first frame. Returns NULL if memory is
+ * exhausted. [control] */
 vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels, uint64_t loops,
                              int64_t start_frame, float gain);
-/* A clip that plays a ring, which another thread fills. While the ring is empty, the mixer plays
- * silence and counts its frames. [control] */
+/* Makes a clip that plays a ring, which another thread fills. While the ring is empty, the mixer
+ * plays silence and counts the frames of this silence. [control] */
 vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain);
 /* Makes the IO thread wait for frames instead of playing silence, for devices whose clock is not
  * real. The mixer calls `wait` when the ring is empty and has not ended. `wait` returns whether

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 
 struct vc_moved {
-    uint32_t channels[2]; /* of the device's cycles: input, output */
-    uint32_t places[2];   /* entries of each map */
+    uint32_t channels[2]; /* channels of the device's cycles: input, output */
+    uint32_t places[2];   /* number of entries of each map */
     uint32_t *map[2];
     vc_channel *list[2]; /* filled again in each cycle */
 };

@@ -16,7 +16,7 @@ typedef struct choice {
 
 struct vc_slot {
     vc_mailbox *choices;
-    vc_mailbox *parameters; /* NULL: there are none */
+    vc_mailbox *parameters; /* NULL: there are no parameters */
     uint64_t given;         /* only for control: number of the newest function */
     _Atomic uint64_t taken; /* number of the function that was called last */
 };

@@ -1,4 +1,4 @@
-/* Writes the input of each block to a ring, and its losses to a queue. */
+/* Writes the input of each block to a ring, and reports lost frames in a queue. */
 #include "voicecoil.h"
 
 #include <stdatomic.h>

@@ -14,7 +14,7 @@ typedef struct vc_recorder vc_recorder;
 vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames);
 void vc_recorder_free(vc_recorder *recorder);
 /* Pushes each loss into `gaps`, a queue of vc_gap, when frames follow it. A loss at the very end is
- * not pushed. It is the difference between the counts below and the sum of the gaps. With
+ * not pushed. Its frames are the difference between the counts below and the sum of the gaps. With
  * `stop_at_first`, the stream ends at the first loss. Call it before the stream is started.
  * [control] */
 void vc_recorder_push_gaps(vc_recorder *recorder, vc_queue *gaps, bool stop_at_first);

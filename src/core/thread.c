@@ -42,7 +42,7 @@ static void set(vc_thread *thread, vc_policy policy, int32_t level, int32_t erro
 /* ---- Linux ------------------------------------------------------------------------------------
  */
 
-enum { SLOTS = 64 };                           /* slot 0 means: in no slot */
+enum { SLOTS = 64 };                           /* slot 0 is not used: it means "no slot" */
 static _Atomic int64_t watched[SLOTS];         /* key_of a thread; 0: the slot is free */
 static _Atomic bool lowered[SLOTS];            /* the thread has an ordinary priority now */
 static _Atomic int64_t counted_from_ns[SLOTS]; /* when the timer last began to count */

@@ -3,8 +3,8 @@
  * A thread that makes sound competes with every program that computes. On a busy machine, a thread
  * with an ordinary priority may have to wait for longer than the sound that is ready lasts. Systems
  * have priorities that come before all ordinary work, but a thread that misuses them can freeze a
- * machine. So the thread gets the lowest of them, below every device's IO thread, and loses it
- * again if it computes without a pause:
+ * machine. So voicecoil's thread gets the lowest of these priorities, below every device's IO
+ * thread. It loses this priority again if it computes without a pause:
  *
  *   Linux    SCHED_FIFO if the process may use it (RLIMIT_RTPRIO, CAP_SYS_NICE), otherwise the
  *            priority that RealtimeKit grants (the control plane asks it). Whenever a thread has
@@ -41,17 +41,17 @@ typedef enum vc_policy {
     VC_POLICY_LOWERED = 5   /* the guard has lowered the thread, which computed without a pause */
 } vc_policy;
 
-enum { VC_WORKER_PRIORITY = 2 }; /* of SCHED_FIFO and SCHED_RR; IO threads have 5 to 88 */
+enum { VC_WORKER_PRIORITY = 2 }; /* for SCHED_FIFO and SCHED_RR; IO threads have 5 to 88 */
 enum { VC_SPIN_NS = 200000000 }; /* processor time after which the guard checks a thread */
 
 /* One thread, and what the system has granted it. Must be zero before the first use. */
 typedef struct vc_thread {
-    _Atomic int64_t id;     /* the system's number; 0: the thread does not run */
+    _Atomic int64_t id;     /* the system's number of the thread; 0: it does not run */
     _Atomic int32_t policy; /* vc_policy */
     _Atomic int32_t level;  /* priority of SCHED_FIFO and SCHED_RR */
-    _Atomic int32_t error;  /* errno if the system refused the priority; 0: it did not */
+    _Atomic int32_t error;  /* errno if the system refused the priority; 0: no error */
     _Atomic int32_t slot;   /* the guard's slot for the thread; 0: it is not watched */
-    void *task;             /* Windows */
+    void *task;             /* Windows: the handle of the MMCSS task */
     int32_t timer;          /* Linux: the timer that counts the thread's processor time; -1: none */
     int64_t lowered_ns; /* when the thread was last found too busy to be raised; 0: not lowered */
     int64_t busy_ns;    /* the thread's processor time at lowered_ns */

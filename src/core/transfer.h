@@ -23,8 +23,8 @@ typedef struct vc_slices {
     uint32_t second_frames;
 } vc_slices;
 
-/* A ring for at least `frames`, which are rounded up to a power of two, at most 2^31. Returns NULL
- * if memory is exhausted. [control] */
+/* Makes a ring for at least `frames` frames. The number is rounded up to a power of two, at most
+ * 2^31. Returns NULL if memory is exhausted. [control] */
 vc_ring *vc_ring_new(uint32_t frames, uint32_t channels);
 void vc_ring_free(vc_ring *ring);
 uint32_t vc_ring_capacity(const vc_ring *ring) VC_REALTIME;

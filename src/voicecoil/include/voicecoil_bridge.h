@@ -25,8 +25,8 @@
  *   [thread]   any thread, not attached to Python; always the same thread for one way
  *   [inside]   called by the bridge on such a thread, attached to the gate's interpreter
  *
- *   Any number of threads may use one gate. They run one after the other, because each needs the
- *   GIL of the gate's interpreter. On a free-threaded Python they run at the same time.
+ *   Any number of threads may use one gate. Their calls run one after the other, because each call
+ *   needs the GIL of the gate's interpreter. On a free-threaded Python they run at the same time.
  *
  * Use
  *   compile with voicecoil.get_include(); link with nothing
@@ -65,8 +65,9 @@ enum {
 
 /* Functions that an extension runs around a call. All are called [inside]. In an isolated
  * interpreter they may use only objects that were made there. Each of them may be NULL. A function
- * fails by its return value together with an exception. An exception beside a return value of
- * success also counts as a failure. A failure without an exception becomes a SystemError. */
+ * reports a failure by its return value and an exception. If it sets an exception but returns
+ * success, that is a failure, too. If it reports a failure without an exception, the exception is a
+ * SystemError. */
 typedef struct voicecoil_gate_functions {
     /* Returns a new reference to the tuple of arguments for all calls of one thread. If it returns
      * NULL with an exception, way_new returns NULL, and gate_take_exception returns the exception.
@@ -119,9 +120,10 @@ typedef struct voicecoil_bridge_api {
     void (*gate_free)(voicecoil_gate *gate);
 
     /* Makes this thread's way through a gate, with a Python thread state and arguments of its own.
-     * The gate must not have been freed. After that, the way keeps alive what it needs of the gate.
-     * This takes the GIL and allocates, so call it before the thread has to be in time. Returns
-     * NULL if the gate is closed, `arguments` raised, or memory is exhausted. [thread] */
+     * The gate must not have been freed. Once the way is made, it keeps alive what it needs of the
+     * gate. This function takes the GIL and allocates, so call it before the thread has to be in
+     * time. Returns NULL if the gate is closed, `arguments` raised, or memory is exhausted.
+     * [thread] */
     voicecoil_way *(*way_new)(voicecoil_gate *gate);
     /* Calls the callable: VOICECOIL_OK, VOICECOIL_RAISED or VOICECOIL_CLOSED. [thread] */
     int (*call)(voicecoil_way *way, void *event);

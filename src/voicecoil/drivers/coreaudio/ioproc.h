@@ -52,7 +52,7 @@ typedef struct vc_ioproc vc_ioproc;
 typedef struct vc_ioproc_counts {
     uint64_t cycles;        /* calls that reached the engine */
     uint64_t silent_cycles; /* calls after detach */
-    uint64_t empty_cycles;  /* calls whose buffers had no frames, or too many */
+    uint64_t empty_cycles;  /* calls whose buffers had no frames */
     int64_t first_host_ns;  /* host time of the first call; 0: none yet */
     int64_t last_host_ns;   /* host time of the newest call */
     int64_t content_first;  /* output sample time of the first frame that the user's code made */

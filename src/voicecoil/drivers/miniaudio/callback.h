@@ -76,9 +76,9 @@ typedef struct vc_ma_counts {
     uint32_t rate_hz;     /* the rate that the server has reported; 0: it has not reported one */
     bool gone;            /* the server has ended the connection */
     uint64_t overloads;   /* number of overloads that the server has reported */
-    int64_t overload_ns;  /* host time of the last one */
+    int64_t overload_ns;  /* host time of the last overload */
     uint64_t notifications[VC_MA_NOTIFICATIONS]; /* number of notifications of each type */
-    int64_t notified_ns[VC_MA_NOTIFICATIONS];    /* host time of the last one of each type */
+    int64_t notified_ns[VC_MA_NOTIFICATIONS];    /* host time of the last one, for each type */
 } vc_ma_counts;
 
 /* Sets the offset of the user data in a ma_device, bytes. Call it before a device is made.

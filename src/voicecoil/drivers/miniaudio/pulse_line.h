@@ -64,8 +64,8 @@ typedef struct vc_pulse_call {
 
 /* Begins a new run. The information of the last run is dropped. [IO] */
 void vc_pulse_line_begin(vc_pulse_line *line) VC_REALTIME;
-/* Reads the server's newest information, and asks for more at intervals. Returns false if there is
- * none yet. [IO] */
+/* Reads the server's newest timing information, and regularly asks the server for new information.
+ * Returns false if there is none yet. [IO] */
 bool vc_pulse_line_next(vc_pulse_line *line, int64_t now_ns, vc_pulse_call *out) VC_REALTIME;
 
 #endif

@@ -11,8 +11,9 @@
 static const double DRIFT = 2e-4;
 /* A longer latency is an error of the server. jack.py has the same limit. */
 static const uint32_t MAX_LATENCY_FRAMES = 1u << 24;
-/* Number of cycles after an xrun of JACK in which at least one callback comes in time. So the
- * shortest delay among them is the time that the server lost, beyond what is known already. */
+/* Among RECOUNT_CYCLES cycles after an xrun of JACK, at least one callback comes in time. So the
+ * shortest delay among them is the time that the server has lost, except for losses that are
+ * already known. */
 enum {
     RECOUNT_CYCLES = 16,
     RECOUNT_SHARE = 8 /* a delay below a period / RECOUNT_SHARE is not a loss */

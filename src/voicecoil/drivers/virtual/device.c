@@ -113,7 +113,7 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
     }
     vc_port_attach(&slot->port, engine);
     if (!device->running && !start_thread(device)) {
-        vc_port_detach(&slot->port, NULL, 0); /* no thread runs */
+        vc_port_detach(&slot->port, NULL, 0); /* this does not wait, because no IO thread runs */
         vc_device_free_client(slot);
         return false;
     }

@@ -47,7 +47,7 @@ typedef struct vc_device_config {
     uint32_t output_latency_frames;
     uint32_t tolerance_frames; /* real clock: how late a cycle may be before frames are lost */
     int64_t epoch_ns;          /* virtual clocks: host time of frame 0; 0: a default */
-    uint32_t stack_bytes;      /* stack of the IO thread; CoreAudio's may have 512 KiB */
+    uint32_t stack_bytes;      /* stack size of the IO thread; on CoreAudio it can be 512 KiB */
     bool loopback;             /* connect output channel c to input channel c */
     bool poison;               /* fill every buffer with NaN before and after each cycle */
 } vc_device_config;

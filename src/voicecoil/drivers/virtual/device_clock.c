@@ -77,8 +77,9 @@ int64_t vc_device_clock_ns(void *user) {
     VC_UNPROVEN
     bool inside = io_thread_of == device;
     VC_PROVEN_AGAIN
-    /* The extra time of a late cycle passes between its first and its second reading of the clock.
-     * Only readings on the IO thread count, because other threads may read it at any time. */
+    /* In a late cycle, the extra time seems to pass between the first and the second reading of the
+     * clock. Only readings on the IO thread are counted, because other threads may read the clock
+     * at any time. */
     return inside && device->clock_reads++ > 0 ? now_ns + late_ns : now_ns;
 }
 

@@ -109,8 +109,8 @@ bool vc_device_fill_client(client *slot, const vc_device *device, const uint32_t
                            const uint32_t channels[2]);
 /* [control] */
 void vc_device_free_client(client *slot);
-/* Runs one cycle of each client and mixes their output. Returns how many frames of it, from the
- * first one on, have content. [IO] */
+/* Runs one cycle of each client and mixes their output. Returns how many frames of the mix, from
+ * the first one on, have content. [IO] */
 uint32_t vc_device_run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) VC_REALTIME;
 
 /* ---- device_cable.c ---- */
