@@ -152,7 +152,7 @@ typedef struct vc_view {
 } vc_view;
 
 /* Prepares `view` for an array, a memoryview or None. Returns -1 with TypeError if `object` is
- * anything else, does not have two dimensions, or has samples of no vc_format. */
+ * anything else, does not have two dimensions, or has samples of a type that is not a vc_format. */
 int vc_view_init(vc_view *view, PyObject *object);
 /* Returns 0 if the callback has changed the shape of the array itself. NumPy then stores the
  * array's dimensions elsewhere, so the view's pointers are not valid any more. Otherwise returns 1.
@@ -169,7 +169,7 @@ size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool
 /* Call it after the callback. If the view's format is not float32, converts the samples that the
  * view shows to the block's output. [IO] */
 void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames);
-/* Whether other code than the block has a reference to the view or to a part of it. */
+/* Whether anything except the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);
 
 #endif

@@ -1,5 +1,4 @@
-/* The machine's monotonic clock in ns. This is the only file of `core` that depends on the
- * platform.
+/* Reads the machine's monotonic clock, in ns.
  *
  * The systems' headers do not declare that their clocks do not block, so VC_UNPROVEN encloses the
  * calls. On ordinary hardware the calls do not block, because they read the clock from memory that

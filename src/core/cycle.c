@@ -441,7 +441,7 @@ static void handle_request(vc_engine *engine, int request) {
     }
 }
 
-/* Not inlined: see floating.h. */
+/* This function must not be inlined: see floating.h. */
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
     vc_cycle translated;

@@ -216,7 +216,7 @@ static void keep_content(vc_ioproc *ioproc, const AudioTimeStamp *output_time, u
     atomic_store_explicit(&ioproc->content_end, first + made, memory_order_relaxed);
 }
 
-/* Not inlined: see floating.h. */
+/* This function must not be inlined: see floating.h. */
 __attribute__((noinline)) static void
 run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
           const AudioBufferList *input, const AudioTimeStamp *input_time, AudioBufferList *output,

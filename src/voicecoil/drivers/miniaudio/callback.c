@@ -31,7 +31,7 @@ static void silence(const direction *d, void *output, uint32_t frames) {
     }
 }
 
-/* Not inlined: see floating.h. */
+/* This function must not be inlined: see floating.h. */
 __attribute__((noinline)) static void run_cycle(vc_ma_io *io, vc_engine *engine, float *output,
                                                 const float *input, uint32_t frames,
                                                 int64_t now_ns) {
