@@ -164,10 +164,10 @@ void vc_view_set(vc_view *view, const vc_audio *audio, uint32_t frames);
 void vc_view_restore(vc_view *view);
 /* Call it before the callback. If the view's format is not float32, the view then shows `frames`
  * frames of its own memory. The block's input is converted into this memory. For output, the memory
- * is silenced. Returns the number of clipped samples. [IO] */
+ * is silenced. Returns the number of clipped samples. The thread must be attached. */
 size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool input);
 /* Call it after the callback. If the view's format is not float32, converts the samples that the
- * view shows to the block's output. [IO] */
+ * view shows to the block's output. The thread must be attached. */
 void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames);
 /* Whether anything except the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);

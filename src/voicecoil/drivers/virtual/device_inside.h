@@ -126,7 +126,8 @@ void vc_device_clear_cable(vc_device *device) VC_REALTIME;
 
 /* ---- device_clock.c ---- */
 
-/* Makes the calling thread the IO thread. The time line continues where it stopped. [IO] */
+/* Makes the calling thread the IO thread. The time line continues where it stopped. It is not
+ * VC_REALTIME, because the first access to a thread-local variable may allocate. [IO] */
 void vc_device_begin_clock(vc_device *device);
 /* Waits until the next cycle is due. Returns false if the thread has to end. It waits, so it is not
  * VC_REALTIME. [IO] */
