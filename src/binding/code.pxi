@@ -39,7 +39,7 @@ cdef class PythonCode(Code):
     """A Python callable, called through the bridge."""
 
     cdef vc_bridge *bridge
-    cdef uint64_t clipped  # of a bridge that was freed
+    cdef uint64_t clipped  # clipped samples of a bridge that has been freed
     cdef object block, types  # the bridge borrows these and `given`, so they must stay alive
 
     def __init__(self, callable, list views, memories, double samplerate_hz, bint zero_copy, types,
@@ -88,7 +88,7 @@ cdef class PythonCode(Code):
 
     @cython.critical_section
     def shut(self):
-        """Closes the bridge: it never enters Python again."""
+        """Closes the bridge, which never enters Python again afterwards."""
         if self.bridge != NULL:
             vc_bridge_close(self.bridge)
 
@@ -100,12 +100,12 @@ cdef class PythonCode(Code):
 
     @property
     def has_orphan(self):
-        """Whether a thread state is left that its thread did not drop; see reap()."""
+        """Whether a thread has left its Python thread state behind; see reap()."""
         with cython.critical_section(self):
             return self.bridge != NULL and bool(vc_bridge_has_orphan(self.bridge))
 
     def reap(self):
-        """Drops a thread state that its thread left behind.
+        """Drops the Python thread state that a thread has left behind.
 
         Call it on a thread that ends immediately afterwards.
         """
@@ -128,7 +128,10 @@ cdef class PythonCode(Code):
 
 
 cdef class IsolatedCode(PythonCode):
-    """A Python callable in an interpreter with a GIL of its own; see isolated_code.h."""
+    """A Python callable in an interpreter with a GIL of its own; see isolated_code.h.
+
+    Methods marked [keeper] must be called on the thread that owns this interpreter.
+    """
 
     cdef vc_isolated_code isolated
 
@@ -173,7 +176,7 @@ cdef class IsolatedCode(PythonCode):
 
 
 def forget_interpreters(double timeout_s):
-    """Call at exit: stops Python from ending the isolated interpreters.
+    """Prevents Python from ending the isolated interpreters. Call it when the process exits.
 
     Waits until no interpreter is being made or ended. Returns false if that took longer than
     `timeout_s`.

@@ -46,7 +46,7 @@ cdef class Clock:
 
 
 cdef class ChannelMap:
-    """Maps each channel of an engine to a channel of the new device; None: to no channel."""
+    """Maps each channel of an engine to a channel of the new device, or to none."""
 
     cdef uint32_t *channels
     cdef uint32_t used
@@ -67,7 +67,8 @@ cdef class ChannelMap:
 cdef class Engine:
     """The engine of one stream.
 
-    The engine is freed with its last reference. Its owner drops it when no cycle runs or will run.
+    The engine is freed with its last reference. The owner must keep its reference until no cycle
+    runs or will run.
 
     The engine has only a weak reference to its code. The stream's connection keeps the code alive
     as long as cycles run. A device has references to the engines that are attached to it, and a
@@ -116,7 +117,8 @@ cdef class Engine:
 
     @property
     def max_period_frames(self):
-        """The most frames that a cycle may have: the lead is too short for a longer cycle."""
+        """The largest number of frames that a cycle may have. A worker cannot fill a cycle that is
+        longer than its lead."""
         code = self.code()
         return (<Worker>code).lead_frames if isinstance(code, Worker) else UINT32_MAX
 
@@ -141,19 +143,19 @@ cdef class Engine:
 
     @cython.critical_section
     def start(self, uint64_t run=0):
-        """Begins the run with that number. Call it before the device is started."""
+        """Begins the run with the number `run`. Call it before the device is started."""
         self.run = run
         vc_engine_start(self.engine)
 
     @cython.critical_section
     def stop(self, uint64_t run=0):
-        """Asks that run to end after the current block."""
+        """Asks the run with the number `run` to end after the current block."""
         if run == self.run:
             vc_engine_stop(self.engine)
 
     @cython.critical_section
     def abort(self, uint64_t run=0):
-        """Asks that run to end at once."""
+        """Asks the run with the number `run` to end at once."""
         if run == self.run:
             vc_engine_abort(self.engine)
 
@@ -166,7 +168,8 @@ cdef class Engine:
     def move(self, input_map, output_map, *, uint32_t period_frames, clock=None):
         """Continues with another device. Call it when no cycle runs.
 
-        The maps have for each channel of the engine the channel of the device's cycles, or None.
+        Each map lists one entry for each channel of the engine: the channel of the device's IO
+        cycles that it uses, or None.
         """
         cdef vc_move to
         cdef ChannelMap inputs = ChannelMap(input_map), outputs = ChannelMap(output_map)

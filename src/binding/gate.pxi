@@ -2,7 +2,10 @@
 
 
 cdef class Gate:
-    """A gate of another extension; see bridge/gate.h."""
+    """A gate of another extension; see bridge/gate.h.
+
+    Methods marked [keeper] must be called on the thread that owns the gate's interpreter.
+    """
 
     cdef voicecoil_gate *gate
 
@@ -22,7 +25,7 @@ cdef class Gate:
         return vc_gate_shut(self.gate, timeout_s)
 
     def take(self):
-        """Takes the kept exception: the object, bytes that describe it, or None."""
+        """Returns the kept exception once, as an object or as bytes that describe it, or None."""
         return vc_gate_take_exception(self.gate)
 
     def clear(self):

@@ -5,7 +5,7 @@ cdef class MixerClip:
     """One piece of sound on its way through a mixer."""
 
     cdef vc_clip *clip
-    cdef object keep  # the ring or the buffer whose memory it plays
+    cdef object keep  # the ring or the buffer whose memory the clip plays
     cdef object alive_in  # the mixer, while it has the clip
 
     @staticmethod
@@ -93,7 +93,7 @@ cdef class MixerCode(Code):
 
     @cython.critical_section
     def collect(self):
-        """Drops the clips that have ended. Returns the number of those that are left."""
+        """Drops the clips that have ended. Returns the number of clips that remain."""
         cdef vc_clip *clip = vc_mixer_collect(self.mixer)
         while clip != NULL:
             self.clips.pop(<uintptr_t>clip, None)

@@ -10,7 +10,7 @@ cdef class NativeCode(Code):
 
     cdef vc_native_code code
     cdef object record, exception
-    cdef list kept  # [(number of a function, objects that it needs)]
+    cdef list kept  # [(number of the swap to a function, objects that the function needs)]
     cdef object __weakref__
 
     def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters=0,

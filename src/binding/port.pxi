@@ -9,10 +9,10 @@ cdef class EnginePort:
     cdef object engine  # kept alive as long as a cycle may use it
 
     def detach(self, double timeout_s=0.0, bint put_back=False):
-        """Detaches the engine, and waits until no cycle of it runs.
+        """Detaches the engine, and waits until no cycle of the engine runs.
 
         Returns false if that takes longer than `timeout_s`. With `put_back` the engine is then
-        attached again, so that the run can end in its next cycle.
+        attached again, so that its run can end in the next cycle.
         """
         cdef vc_engine *back = NULL
         cdef bint detached
@@ -28,5 +28,5 @@ cdef class EnginePort:
 
     @property
     def turn(self):
-        """Odd while the IO thread is in its callback. It only grows."""
+        """A counter that never decreases. It is odd while the IO thread is in its callback."""
         return vc_port_turn(self.port)

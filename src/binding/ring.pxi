@@ -1,8 +1,8 @@
-# The ring that takes frames from one thread to another.
+# The ring buffer that passes frames from one thread to another.
 
 
 cdef class Ring:
-    """Takes frames from one thread to another, and optionally the positions of missing frames.
+    """Passes frames from one thread to another, and optionally the positions of missing frames.
 
     `gaps` is the number of gaps that can wait for the consumer; 0: gaps are not recorded.
     """
@@ -64,7 +64,7 @@ cdef class Ring:
 
     @cython.critical_section
     def read(self, float[:, ::1] frames):
-        """Fills the first frames of the array with those that are ready. Returns their number."""
+        """Reads the frames that are ready into the start of the array. Returns their number."""
         if frames.shape[0] == 0:
             return 0
         if <uint32_t>frames.shape[1] != vc_ring_channels(self.ring):

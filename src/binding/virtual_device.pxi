@@ -115,7 +115,7 @@ cdef class VirtualDevice(Clock):
 
     @property
     def capture_room(self):
-        """Unwritten frames of the array of capture_into(). Call it while no cycle runs."""
+        """Frames that still fit into the array of capture_into(). Read it while no cycle runs."""
         return vc_device_capture_room(self.device)
 
     @property
@@ -127,6 +127,6 @@ cdef class VirtualDevice(Clock):
         vc_device_capture(self.device, ring.ring, ring.gaps)
 
     def capture_into(self, float[:, ::1] frames):
-        """Captures into an array of shape (frames, channels). Later frames are dropped."""
+        """Captures into an array of shape (frames, channels) until it is full."""
         self.capture_memory = frames
         vc_device_capture_memory(self.device, &frames[0, 0], <uint64_t>frames.shape[0])

@@ -73,13 +73,14 @@ cdef class Worker(Code):
 
     @cython.critical_section
     def stop(self, uint64_t run):
-        """Asks that run to end after all frames that are ready were played."""
+        """Asks the run with the number `run` to end after the device has played all ready frames.
+        """
         if run == self.run:
             vc_lead_stop(vc_worker_lead(self.worker))
 
     @cython.critical_section
     def quit(self, uint64_t run):
-        """Asks the thread of that run to end after its current block."""
+        """Asks the thread of the run with the number `run` to end after its current block."""
         if run == self.run:
             vc_worker_quit(self.worker)
 
@@ -96,7 +97,7 @@ cdef class Worker(Code):
         return ended
 
     def margins(self):
-        """Histogram of the reserve in each cycle, ns of sound, as bytes of uint64."""
+        """Histogram of the reserve at each cycle, in ns of sound, as bytes of uint64."""
         cdef uint64_t counts[VC_HISTOGRAM_BUCKETS]
         vc_lead_margins(vc_worker_lead(self.worker), counts)
         return (<char *>counts)[:sizeof(counts)]
@@ -108,5 +109,5 @@ cdef class Worker(Code):
 
     @property
     def frames(self):
-        """Number of frames in these calls."""
+        """Number of frames in all calls of the code."""
         return vc_lead_frames(vc_worker_lead(self.worker))

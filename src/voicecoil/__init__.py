@@ -43,7 +43,7 @@ __all__ = ["__version__", "get_include", *sorted(_HOME_OF)]
 
 
 def get_include() -> str:
-    """The folder of ``voicecoil_bridge.h``, for compiling extensions that use the bridge.
+    """Return the folder of ``voicecoil_bridge.h``, for extensions that are compiled against it.
 
     Returns
     -------
@@ -61,7 +61,8 @@ def __getattr__(name: str) -> object:
         home = name
     if home is None:
         raise AttributeError(f"module 'voicecoil' has no attribute {name!r}")
-    from voicecoil.resources import resource_errors  # not before: it doubles the time of an import
+    # Loading this module together with the package would double the time of `import voicecoil`.
+    from voicecoil.resources import resource_errors
 
     with resource_errors(f"load voicecoil.{name}"):
         module = import_module(f"voicecoil.{home}")

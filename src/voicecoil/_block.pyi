@@ -1,9 +1,9 @@
-"""Types of what callbacks see; its docstrings are in ``bridge/block.c`` and ``values.c``."""
+"""Types of the objects that callbacks get. ``bridge/block.c`` and ``values.c`` document them."""
 
 from typing import Any
 
 class BlockTime:
-    """When a block happens: host times in ns, sample times in frames, None where not known."""
+    """The times of a block: host times in ns, sample times in frames, None if unknown."""
 
     @property
     def now_ns(self) -> int | None: ...

@@ -1,4 +1,4 @@
-"""Types of the compiled core; its docstrings are in ``_core.pyx`` and ``src/binding``."""
+"""Types of the compiled core. ``_core.pyx`` and ``src/binding`` document them."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

@@ -2,8 +2,8 @@
 """The compiled core: a thin binding of ``core``, ``bridge`` and the virtual device.
 
 The classes are in ``src/binding``, one subject for each file. They are parts of one module, because
-the C code below them has state that must exist once (docs/decisions/0018). The binding checks
-little: the modules that users import have checked the arguments. Calls that may wait release the
+the C code below them has state that must exist only once (docs/decisions/0018). The binding checks
+few arguments, because the public modules have already checked them. Calls that may wait release the
 GIL. In a free-threaded Python, a critical section serialises those calls of one object that must
 not overlap.
 """
@@ -89,8 +89,8 @@ def preempt_count():
 
 
 def forget_parent():
-    """Call in a forked child: forgets the threads of the parent that waited for the GIL, and the
-    guards that kept its interpreters from ending. Those threads do not exist in the child."""
+    """Forgets the parent's threads that waited for the GIL, and the guards that kept the parent's
+    interpreters from ending. Call this in a forked child, where those threads do not exist."""
     vc_preempt_forget()
     vc_guard_release_all()
 
@@ -129,7 +129,7 @@ def samples_from_float(const float[:, ::1] frames, unsigned char[:, ::1] samples
 
 
 def max_block_frames(uint32_t block_frames, uint32_t period_frames):
-    """Frames that the stream's own block memory holds."""
+    """Returns the number of frames that a stream's own block memory must hold."""
     cdef vc_engine_config config
     memset(&config, 0, sizeof(config))
     config.block_frames = block_frames

@@ -26,7 +26,7 @@ __all__ = [
     "shown",
 ]
 
-MAX_NAME = 64  # characters of a stream's name
+MAX_NAME = 64  # characters in a stream's name
 SHOWN = 80  # longest representation of a wrong value in a message, in characters
 
 
@@ -67,7 +67,7 @@ def _whole(value: Any, name: str, possible: str) -> int:
 
 
 def check_count(value: Any, name: str, possible: str, least: int = 0) -> int:
-    """Return a whole number that is at least `least`; the message states what is `possible`."""
+    """Return `value` as an int of at least `least`; error messages end with `possible`."""
     count = _whole(value, name, possible)
     if not least <= count < 1 << 40:
         raise ArgumentError(f"{name}={value!r}; give {possible}")
@@ -98,7 +98,7 @@ def check_sound_first(sound: Any, samplerate: Any) -> None:
 
 
 def check_blocksize(blocksize: Any) -> int | None:
-    """Return the frames per block; None if the block size is the device's own (None or 0)."""
+    """Return the frames per block; None or 0, the device's own block size, become None."""
     if blocksize is None:
         return None
     low, high = BLOCK_RANGE_FRAMES
@@ -169,9 +169,9 @@ def check_gain(gain: Any, name: str = "gain") -> float:
 
 
 def program_name() -> str:
-    """Return the name of the running program, as mixers shall show it, from ``sys.argv[0]``.
+    """Return the name of the running program from ``sys.argv[0]``, for display in audio mixers.
 
-    It is "voicecoil" where Python was given no file, as at the prompt or with ``-c``.
+    It is "voicecoil" if Python runs no file, for example at the prompt or with ``-c``.
     """
     path = next(iter(getattr(sys, "argv", ())), "")
     folder, name = os.path.split(path)
@@ -179,13 +179,13 @@ def program_name() -> str:
         name = os.path.basename(folder)
     for ending in (".py", ".pyw", ".exe"):
         name = name.removesuffix(ending)
-    # A file's name can have bytes that are no characters, which become "?".
+    # Bytes of the file's name that Python could not decode become "?".
     name = name.encode("utf-8", "replace").decode()[:MAX_NAME]
     return "voicecoil" if name in ("", "-c", "-m", "-") else name
 
 
 def check_stream_name(name: Any) -> str:
-    """Return a stream's name that any audio system can be given; None: the program's name."""
+    """Return a stream name that every audio system accepts; None becomes the program's name."""
     possible = f"1 to {MAX_NAME} characters without NUL, or None for the program's name"
     if name is None:
         return program_name()

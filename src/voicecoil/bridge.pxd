@@ -1,5 +1,5 @@
-# The bridge for other extensions. voicecoil_bridge.h has the documentation.
-#   from voicecoil cimport bridge
+# The bridge for other extensions. voicecoil_bridge.h has the documentation. A Cython module gets
+# these declarations with `from voicecoil cimport bridge`.
 from libc.stdint cimport uint32_t, uint64_t
 
 

@@ -103,10 +103,10 @@ class StreamClosedError(StreamStateError):
 class ForkedError(StreamStateError):
     """The stream belongs to the parent process; a forked child cannot use it.
 
-    A child that is forked inside of a callback has that callback's thread only. Its code runs on;
-    when the callback returns, the child ends as with ``os._exit``, and flushes and closes nothing
-    of its parent's. The exit code is 0, or that of a SystemExit, or 1 after any other exception,
-    which is shown.
+    A child that is forked inside a callback has only the thread of that callback. The callback
+    continues to run in the child. When the callback returns, the child ends as with ``os._exit``,
+    and it does not flush or close anything that belongs to its parent. The exit code is 0, the
+    code of a SystemExit, or 1 after any other exception, which is printed.
     """
 
 
@@ -179,11 +179,11 @@ class FileMissingError(VoicecoilError, FileNotFoundError):
 
 
 class FileFormatError(VoicecoilError, ValueError):
-    """The file has no audio that can be read, or its name asks for a format that is not written."""
+    """The file has no readable audio, or its name asks for a format that cannot be written."""
 
 
 class FileTruncatedError(FileFormatError, EOFError):
-    """The file ends before the end that it states. All frames before the end have been read.
+    """The file is shorter than it states. All frames before its end have been read.
 
     Attributes
     ----------
@@ -229,7 +229,7 @@ class FileBusyError(FileAccessError, BlockingIOError):
 
 
 class FileIsDirectoryError(FileAccessError, IsADirectoryError):
-    """The path is a directory, and a file is needed."""
+    """The path is a directory, but a file is needed."""
 
 
 class OutOfMemoryError(VoicecoilError, MemoryError):

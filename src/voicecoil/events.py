@@ -11,7 +11,8 @@ from voicecoil import _core
 __all__ = ["CAUSES", "Cause", "Event", "failed", "from_engine", "with_overloads"]
 
 Cause = Literal["device", "blocks", "waiting", "callback", "worker"]
-CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")  # vc_cause
+# The order is that of the C enum vc_cause.
+CAUSES: tuple[Cause, ...] = ("device", "blocks", "waiting", "callback", "worker")
 
 OVERLOAD_NS = 1_000_000_000  # longest time between an overload and the xrun that it caused
 
@@ -112,8 +113,8 @@ def with_overloads(events: list[Event], noticed: Iterable[Event]) -> list[Event]
     away = list(zip(lost, back, strict=False))
     timed = [(event.host_ns, event) for event in told]
     for event in events:
-        # No IO cycle can happen between "lost" and "back". A restarted server may report too early
-        # a time for its first cycle, so such an event is sorted behind "back".
+        # No IO cycle can happen between "lost" and "back". But a restarted audio server may report
+        # a time for its first cycle that is too early. Such an event is sorted behind "back".
         ends = (end for begin, end in away if begin < event.host_ns < end)
         timed.append((next(ends, event.host_ns), event))
     return [event for _, event in sorted(timed, key=lambda pair: pair[0])]

@@ -26,7 +26,7 @@ __all__ = ["resource_errors"]
 
 
 class resource_errors:  # noqa: N801 - used like a function
-    """Context manager and decorator that replaces builtin exceptions by typed ones.
+    """Context manager and decorator that replaces builtin exceptions with typed ones.
 
     If a resource is exhausted, MemoryError, RuntimeError, ImportError and OSError become
     OutOfMemoryError, OutOfThreadsError, LibraryError and FileAccessError.

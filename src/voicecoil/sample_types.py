@@ -1,4 +1,4 @@
-"""Types of the samples that a Python callback gets and makes."""
+"""Sample types of the blocks of a Python callback."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def check_dtype(dtype: Any) -> SampleType:
     Raises
     ------
     ArgumentError
-        There is no such type for samples.
+        `dtype` names a type that samples cannot have.
     ArgumentTypeError
-        It is no type.
+        `dtype` is not a type.
     """
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
     if name is None and isinstance(dtype, type):
@@ -34,5 +34,5 @@ def check_dtype(dtype: Any) -> SampleType:
 
 
 def format_number(dtype: SampleType) -> int:
-    """The vc_format of that sample type."""
+    """Return the number of the sample type in the C enum vc_format."""
     return _POSSIBLE.index(dtype)

@@ -130,9 +130,9 @@ class Statistics:
         the device's clock is real. Empty for native callbacks.
     margin : Histogram
         Reserve of each IO cycle. If a worker runs the callback ahead of the device, this is the
-        duration of the frames that were ready to be played (with input only, of the free room for
-        more input). If the callback runs on the IO thread, this is the rest of the cycle's time.
-        0 means that the callback was too late.
+        duration of the frames that were ready to be played. For a stream that has only input, it
+        is the duration of the input for which there was still room. If the callback runs on the IO
+        thread, this is the rest of the cycle's time. 0 means that the callback was too late.
     jitter : Histogram
         Absolute difference between the expected and the actual time from one IO cycle to the next.
     latest_xruns : tuple of Event

@@ -1,4 +1,4 @@
-"""Control-plane side of the gates of ``voicecoil_bridge.h``: closing them and their exceptions.
+"""The control plane of the gates of ``voicecoil_bridge.h``: closes gates, reads their exceptions.
 
 A gate lets the threads of another extension call a Python callable.
 """
@@ -110,8 +110,8 @@ class Gate(_core.Gate):
         try:
             self.close(timeout_s)
         except (StreamTimeoutError, StreamStateError) as error:
-            # A call through the gate is running, perhaps on this thread. This object is kept, so
-            # that the exit handlers close the gate if that is possible then.
+            # A call through the gate is running, perhaps on this thread. This object is kept alive,
+            # because the exit handlers try again to close the gate.
             if self._keeper is not None:
                 self._keeper.leave()
             _core.keep_for_ever(self)

@@ -36,13 +36,13 @@ from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = ["Core", "IsolatedCode", "Keeper", "check_name", "told_here"]
 
-OPEN_TIMEOUT_S = 60.0  # imports may be long
+OPEN_TIMEOUT_S = 60.0  # imports may take long
 END_TIMEOUT_S = 5.0
 BREAK_S = 0.05  # time between two interruptions of an import
 EXIT_S = 2.0  # time that all interpreters together have to end when the program ends
 OLDEST = (3, 12)
-MANY = 100  # interpreters made in a process, after which it is warned
-LEFT_MB = 2.5  # measured on 3.13; 1.8 MB of it is lost by CPython itself
+MANY = 100  # a process that has made this number of interpreters is warned
+LEFT_MB = 2.5  # memory not freed with an interpreter on 3.13; CPython alone leaks 1.8 MB of it
 _made = itertools.count(1)
 _SYNTAX = ("SyntaxError", "IndentationError", "TabError")
 
@@ -78,8 +78,8 @@ def check_name(callback: Any) -> str:
 def _count_interpreter() -> None:
     """Warns once in a process that has made many interpreters.
 
-    A program that opens an isolated stream for each sound would grow without a limit, and nothing
-    else would say why.
+    The memory of a program that opens an isolated stream for each sound grows without a limit, and
+    no other message would tell the user why.
     """
     if next(_made) == MANY:
         warnings.warn(
@@ -122,8 +122,8 @@ class Keeper:
     ----------
     name : str
     is_left : bool
-        True if a thread is stuck in the interpreter, so that it stays until the process ends. This
-        has been reported.
+        True if a thread is stuck in the interpreter. The interpreter then stays until the process
+        ends, and an error that says so has been reported.
 
     Raises
     ------
@@ -153,8 +153,8 @@ class Keeper:
         self._answer: Any = None
         self._messages: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._ready = Flag()
-        # The keeper thread sets this last. `Thread.join` is not used, because after a signal has
-        # interrupted it, it takes the thread for ended.
+        # The keeper thread sets this flag last. `Thread.join` is not used instead, because a thread
+        # whose join was interrupted by a signal counts as ended although it still runs.
         self._over = Flag()
         self._lock = threading.Lock()
         self._ending = False
@@ -193,7 +193,7 @@ class Keeper:
     def break_import(self) -> None:
         """Interrupt the import if one is running. Returns at once.
 
-        An import that goes on while Python takes the main interpreter apart crashes the process.
+        An import that still runs while Python finalizes the main interpreter crashes the process.
         """
         self._core.break_import()
 
@@ -226,7 +226,7 @@ class Keeper:
         )
 
     def adopt(self) -> None:
-        """Hand the keeper over: from now on the caller ends it, also when the program ends."""
+        """Make the caller responsible for ending the keeper, also when the program ends."""
         with self._lock:
             if self._ending:
                 raise StreamStateError(exit_and_fork.ENDING)
@@ -276,14 +276,17 @@ def told_here(name: str, described: bytes) -> BaseException:
 
 
 class IsolatedCode(_core.IsolatedCode):
-    """A callable in an isolated interpreter as a stream's code. Raises the errors of `Keeper`.
+    """The code of a stream whose callable is in an isolated interpreter.
+
+    Creating it raises the errors of `Keeper`.
 
     Parameters
     ----------
     name : str
         "module:name", as returned by `check_name`.
     inputs, outputs : (int, int) or None
-        Shape (frames, channels) of the block in each direction. None without that direction.
+        Shape (frames, channels) of the block in each direction. None if the stream does not have
+        that direction.
     samplerate : float
         Hz.
     zero_copy : bool
@@ -291,7 +294,7 @@ class IsolatedCode(_core.IsolatedCode):
     parameters, results : Record or None
         Values passed to the callback and values returned by it.
     sample_format : int
-        The vc_format of the block's samples.
+        The sample type of the block, a number of the C enum vc_format.
     """
 
     def __init__(

@@ -9,13 +9,14 @@ This C signature is stable (``vc_native_fn`` in ``src/core/native.h``)::
 is NULL if the stream does not have that direction. The function returns 0 to continue, 1 to end the
 stream after this block, or a negative number of its own to end the stream with a
 `NativeCallbackError`. It must not block, allocate, or call Python. A Python function that ctypes,
-cffi or Cython made native calls Python nevertheless. If it raises an exception, the exception ends
-the stream, as in any other callback.
+cffi or Cython wraps as a native function does call Python, so it can make blocks late. If it raises
+an exception, the exception ends the stream, as in any other callback.
 
 `user` is the argument of :class:`NativeCallback`. In a stream with ``parameters=``, `user` points
 instead to the newest record of the parameters, which is constant during the call. The record has
-the values in their order, each at a multiple of 8 bytes. A float is a double, an int is an int64_t,
-and a bool is one byte. Bytes are a uint32_t with their number, followed by the bytes.
+the values in the order of the parameters, each at a multiple of 8 bytes. A float is a double, an
+int is an int64_t, and a bool is one byte. A bytes object is a uint32_t with its length, followed by
+the bytes.
 """
 
 from __future__ import annotations
@@ -64,12 +65,12 @@ class NativeCallback(Unique):
         the signature in this module's documentation.
     user : int, ctypes object, cffi pointer or buffer, optional
         The value of the function's `user` argument: an address, a pointer, or an object whose
-        memory the function uses. The object stays alive and at its address as long as the stream.
+        memory the function uses. The stream keeps the object alive and at the same address.
 
     Raises
     ------
     ArgumentTypeError
-        `function` is none of these or has another signature, or `user` has no address.
+        `function` is not a native function or has another signature, or `user` has no address.
     ArgumentError
         `function` is NULL, or is a numba function that may raise an exception.
     """

@@ -153,7 +153,7 @@ def _c_name(kind: Any) -> str:
     if issubclass(kind, ctypes._Pointer):
         return f"{_c_name(kind._type_)} *"
     if issubclass(kind, ctypes.c_void_p):
-        dtype = getattr(kind, "_dtype_", None)  # of numpy.ctypeslib.ndpointer
+        dtype = getattr(kind, "_dtype_", None)  # set by numpy.ctypeslib.ndpointer
         return "void *" if dtype is None else f"{dtype.name} *"
     if issubclass(kind, ctypes.c_char_p):
         return "char *"

@@ -10,9 +10,12 @@ __all__ = ["reap_thread_state"]
 
 
 def reap_thread_state(code: _core.PythonCode) -> None:
-    """Deletes a Python thread state whose thread is gone, on a new thread (see bridge.h)."""
+    """Delete a Python thread state that an IO thread has left behind (see bridge.h).
+
+    The state is deleted on a new thread, which ends immediately afterwards.
+    """
     try:
         thread = exit_and_fork.start_thread(code.reap, "voicecoil reaper")
     except (DriverError, StreamStateError):
-        return  # when the interpreter ends it deletes the remaining thread states itself
+        return  # the interpreter deletes the remaining thread states when it ends
     thread.join(1.0)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 __all__ = ["why_unsuitable"]
 
-DEPTH = 100  # most nested partials and methods that are followed to the function
+DEPTH = 100  # largest number of nested partials and methods that are unwrapped
 # Bits of co_flags in a function's code object.
 _ASYNC = 0x80 | 0x100  # CO_COROUTINE, CO_ITERABLE_COROUTINE
 _GENERATOR = 0x20
