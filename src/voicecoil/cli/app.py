@@ -54,7 +54,7 @@ __all__ = [
 
 class _Console(Console):
     def on_broken_pipe(self) -> None:
-        """Raise the error to `main`, which handles it for output without rich, too."""
+        """Pass the error on to `main`, which handles broken pipes of all output."""
         raise BrokenPipeError
 
 
@@ -107,7 +107,7 @@ DriverName = Annotated[
 
 
 def _whole(kind: type, tokens: Sequence[cyclopts.Token]) -> int:
-    """Convert a whole number. The converter of cyclopts accepts 1.5 and returns 2."""
+    """Convert text to a whole number. The converter of cyclopts would accept 1.5 and return 2."""
     try:
         return int(tokens[0].value)
     except ValueError:
@@ -197,7 +197,7 @@ def _help_of(tokens: Sequence[str]) -> str:
 
 
 def print_json(value: object) -> None:
-    """Print one JSON value to stdout. It is ASCII, because a terminal may show it."""
+    """Print one JSON value to stdout, in ASCII, so that it cannot control a terminal."""
     print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 
@@ -223,7 +223,7 @@ def say_device(event: vc.Event) -> None:
         warn(lines[event.kind])
 
 
-# The commands print the choice of the driver themselves, see `say_if_virtual`.
+# The commands print the choice of the driver themselves; see `say_if_virtual`.
 logging.getLogger("voicecoil.choice").addHandler(logging.NullHandler())
 
 # Importing these modules registers their commands.

@@ -1,4 +1,4 @@
-"""The option ``--channels``: how many, or which, counted from 1."""
+"""The option ``--channels``: a number of channels, or a list of channels counted from 1."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANNELS_HELP = "How many; or which of the device's, from 1: 3,4 (a single one: 
 
 
 def _convert(kind: type, tokens: Sequence[cyclopts.Token]) -> int | list[int]:
-    """Convert a number of channels, or a list of channels to the indices of the API."""
+    """Convert text to a number of channels, or to a list of channels counted from 0."""
     text = tokens[0].value
     if "," not in text:
         try:
@@ -39,11 +39,12 @@ Channels = Annotated[Any, Parameter(converter=_convert, metavar="N|LIST")]
 
 
 def check_listed(channels: Any, device: Device, direction: Direction) -> None:
-    """Refuse a listed channel that the device does not have, counted as the user has.
+    """Check that the device has all listed channels.
 
     Raises
     ------
     ArgumentError
+        A channel does not exist. The message counts channels from 1, as the user does.
     """
     available = device.channels(direction)
     if isinstance(channels, list) and max(channels) >= available:

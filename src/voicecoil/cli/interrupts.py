@@ -31,7 +31,7 @@ class Interrupts:
             for name in ENDINGS:
                 number = getattr(signal, name, None)
                 handler = signal.getsignal(number) if number is not None else None
-                if number is not None and callable(handler):  # not if the signal is ignored
+                if number is not None and callable(handler):  # not callable: SIG_IGN or SIG_DFL
                     self._before[number] = handler
                     signal.signal(number, self._handle)
         return self

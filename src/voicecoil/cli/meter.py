@@ -69,7 +69,7 @@ class Bars:
                 drawn.append((colour, self._half))
             else:
                 drawn.append(("bright_black", self._empty))
-        # Cells of one colour are appended together, which is a tenth of the bytes for a terminal.
+        # Cells of one colour are appended together. The terminal gets only a tenth of the bytes.
         for run_style, run in groupby(drawn, key=lambda cell: cell[0]):
             line.append("".join(character for _, character in run), run_style)
 
@@ -84,7 +84,7 @@ def _zone(share: float) -> str:
 
 
 def scale(bar: int) -> Text:
-    """Return the scale under the meters, with the numbers that have room."""
+    """Return the scale under the meters, with as many numbers as fit."""
     row = [" "] * (LEFT + bar + RIGHT)
     free_to = len(row)
     for mark in reversed(MARKS_DB):

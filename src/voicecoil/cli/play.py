@@ -156,7 +156,7 @@ def _say_what_played(
 
 
 class _Lost:
-    """Counts lost frames, except for those that were lost by a change of the device."""
+    """Counts lost frames, except frames that were lost while the device changed."""
 
     def __init__(self) -> None:
         self.frames = 0

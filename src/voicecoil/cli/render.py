@@ -135,8 +135,8 @@ def _load(spec: str) -> Callback:
 def _import_own_modules() -> None:
     """Import the modules that voicecoil and rich import late.
 
-    This must happen before the folder of the user's file is searched first. Otherwise a file
-    soundfile.py beside the user's file was run in place of the library.
+    This must happen before the folder of the user's file is put first in `sys.path`. Otherwise a
+    file soundfile.py in that folder would be imported instead of the library.
     """
     for name in _OWN_MODULES:
         importlib.import_module(name)
@@ -148,7 +148,7 @@ def _run_file(spec: str, path: Path) -> ModuleType:
     found = importlib.util.spec_from_file_location(module_name, path)
     if found is None or found.loader is None:
         _bad_spec(spec, "it cannot be imported")
-    sys.path.insert(0, str(path.parent.resolve()))  # for modules in the same folder
+    sys.path.insert(0, str(path.parent.resolve()))  # the file may import modules of its folder
     module = importlib.util.module_from_spec(found)
     sys.modules[module_name] = module
     found.loader.exec_module(module)

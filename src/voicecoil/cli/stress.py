@@ -140,7 +140,7 @@ def _print_cells(cells: Sequence[Cell], place: str) -> None:
 
 
 def _measure(settings: Sequence[Setting], where: Device, enabled: bool) -> tuple[list[Cell], bool]:
-    """Measure all settings. Returns the cells up to Ctrl-C, and whether Ctrl-C ended it."""
+    """Measure all settings until Ctrl-C. Returns the cells, and whether Ctrl-C was pressed."""
     each_s = OTHER_S + settings[0].seconds
     display = Display("stress", where.name, each_s * len(settings))
     cells: list[Cell] = []

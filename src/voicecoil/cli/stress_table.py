@@ -72,7 +72,7 @@ def _table(cells: Sequence[Cell], columns: Sequence[Column]) -> Table:
 
 
 def failures(cells: Sequence[Cell]) -> list[str]:
-    """Return one line for each reason for which a home has no figures."""
+    """Return one line for each home and each reason why the home has no results."""
     loads: dict[tuple[str, str], list[str]] = {}
     for cell in cells:
         if cell.failed is not None:

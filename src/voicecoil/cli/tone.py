@@ -28,7 +28,7 @@ from voicecoil.wording import plural
 
 __all__ = ["Sine", "tone"]
 
-RAMP_S = 0.005  # fade at both ends, because an abrupt begin or end clicks
+RAMP_S = 0.005  # fade at both ends, because an abrupt start or end is heard as a click
 
 
 class Sine:
@@ -38,7 +38,7 @@ class Sine:
         self.frequency_hz = frequency_hz
         self.amplitude = amplitude
         self.duration_s = duration_s
-        self.position = 0  # frames made
+        self.position = 0  # frames computed so far
         self.released = False  # the command sets this to True to end the sine early
         self._end: int | None = None  # the frame after the last one
 

@@ -37,7 +37,7 @@ class ArraySource(Unique):
     ----------
     array : ndarray, shape (frames,) or (frames, channels)
         The samples: float32, float64, int16, int32 or uint8; at least one frame and one channel.
-        Any memory layout and byte order.
+        The array may have any memory layout and byte order.
     samplerate : int
         Frames per second.
 

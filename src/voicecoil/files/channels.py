@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Mix: TypeAlias = tuple[int | None, ...] | NDArray[np.float32]
-    # Indices and None, or rows of gains. This is not a union of both, because type checkers cannot
-    # infer the element type of a plain nested list then, and refuse it.
+    # Either indices and None, or rows of gains. A union of the two types is not used, because type
+    # checkers then refuse a plain nested list, whose element type they cannot infer.
     Mapping: TypeAlias = Sequence[Any] | NDArray[Any]
 
 __all__ = ["MAX_CHANNELS", "apply", "check_channels", "mix_matrix"]

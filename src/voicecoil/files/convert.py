@@ -36,7 +36,7 @@ _CHUNK_FRAMES = 4096
 # whether its allocations succeed. From 1 Hz to 48 kHz, 4096 frames needed 4.7 GB, and the process
 # crashed on machines with less memory.
 _MADE_SAMPLES = 2**18
-# Longer than the history of the longest filter, which is that of VHQ at a large ratio.
+# Longer than the memory of the longest filter, which is that of VHQ at a large ratio of the rates.
 _PREROLL_FRAMES = 8192
 
 
@@ -56,14 +56,14 @@ def as_source(array_or_path: Any, samplerate: float | None = None) -> Source:
     Returns
     -------
     Source
-        Positioned at its first frame, or where a given source stands.
+        Positioned at its first frame. A source that was given keeps its position.
 
     Raises
     ------
     ArgumentError
         `samplerate` is missing for an array, or differs from the rate of a file or source.
     ArgumentTypeError
-        `array_or_path` is none of these.
+        `array_or_path` is neither an array, a path nor a source.
     VoicecoilError
         Any error of :class:`ArraySource` or :func:`~voicecoil.files.open_source`.
     """
@@ -191,7 +191,7 @@ class ConvertedSource(Unique):
         self.silenced_samples = 0
         self._source = source
         self._mix = mix_matrix(source.channels, channels, mapping)
-        # Mixing first if that reduces the channels makes the rate conversion cheaper.
+        # If the mix reduces the channels, mixing first makes the rate conversion cheaper.
         self._mix_first = channels < source.channels
         self._quality = quality
         self._closed = False
@@ -294,7 +294,7 @@ class ConvertedSource(Unique):
         if not self._drained:
             try:
                 frames = self._source.read(self._step_frames)
-            except Exception as failure:  # raised after the frames before it
+            except Exception as failure:  # `read` raises it after all frames before it
                 self._failure = failure
         self._source_frame += len(frames)
         self._drained = not len(frames)

@@ -1,4 +1,4 @@
-"""Reader of a ring with gaps, which stand for lost frames or for silence without memory."""
+"""Reads a ring with gaps. A gap stands for lost frames, or for silence that is not stored."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["MAX_GAPS", "Gap", "RingReader"]
 MAX_GAPS = 1024  # most gaps that a ring keeps until they are read
 
 Cause = Literal["device", "buffer", "silence"]
-_CAUSES: tuple[Cause, ...] = ("device", "buffer", "silence")  # vc_gap_cause
+_CAUSES: tuple[Cause, ...] = ("device", "buffer", "silence")  # in the order of vc_gap_cause
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Gap:
 
 
 class RingReader:
-    """The consumer of a ring. It returns frames and gaps in order, to one thread at a time."""
+    """The consumer of a ring. It returns frames and gaps in order. Only one thread may use it."""
 
     def __init__(self, ring: _core.Ring, channels: int) -> None:
         self._ring = ring

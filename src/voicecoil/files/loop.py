@@ -1,4 +1,4 @@
-"""A source that repeats another source, so that both together form one longer source."""
+"""A source that repeats another source, and appears as one longer source."""
 
 from __future__ import annotations
 

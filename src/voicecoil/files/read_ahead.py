@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["AHEAD_S", "Reader", "count_nonfinite"]
 
 AHEAD_S = 4.0  # longest time for which a busy program may delay the reader without a gap
-PREFILL_S = 0.2  # read before the first frame is played
+PREFILL_S = 0.2  # duration that is read before the first frame is played
 CHUNK_FRAMES = 8192
 LOOK_S = 0.1  # interval at which a reader with a full ring checks for room or the end of playback
 END_S = 1.0  # longest wait for a disk that does not respond when playback ends
@@ -36,7 +36,9 @@ def count_nonfinite(frames: NDArray[np.float32]) -> int:
 
 
 class Reader:
-    """Reads a source ahead into a ring. A reader that was started closes the source at its end.
+    """Reads a source ahead of playback, on a thread of its own, into a ring.
+
+    After `start`, the thread closes the source when it ends.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ class Reader:
     Raises
     ------
     ForkedError
-        The source has forked, and this is the child.
+        The source forked this process while it was read, and this is the child process.
     """
 
     def __init__(self, source: Source, samplerate: float) -> None:
@@ -78,7 +80,7 @@ class Reader:
         """
         try:
             return self._fill(frames)
-        except Exception as error:  # not Ctrl-C, because the caller's thread reads the beginning
+        except Exception as error:  # lets Ctrl-C pass, because the caller's thread reads first
             self.error.set(error)
             return False
 
@@ -109,7 +111,10 @@ class Reader:
                     self._source.close()
 
     def _is_in_child(self) -> bool:
-        """Whether this is the child of a fork by the source on this thread, which then ends."""
+        """Whether the source forked the process on this thread, and this is the child process.
+
+        The thread then ends in the child.
+        """
         return exit_and_fork.forked(self._generation)
 
     def end(self) -> None:

@@ -113,8 +113,8 @@ class FileSink(Unique):
     frames : int
         Number of frames that have been written.
     clipped_samples : int
-        Number of samples beyond full scale or NaN in a file of integers, which cannot store such
-        samples.
+        Number of samples that were NaN or beyond full scale. They are counted only in a file of
+        integers, which cannot store them.
 
     Raises
     ------
@@ -289,7 +289,7 @@ class FileSink(Unique):
         self._closed = True
         self._target.disown()
         if self._file is not None:
-            self._file._file = None  # soundfile then takes the file for closed
+            self._file._file = None  # soundfile then treats the file as closed
             self._file = None
             if self._duplicate != -1:  # an open descriptor would keep the file locked
                 os.close(self._duplicate)

@@ -46,7 +46,8 @@ from voicecoil.wording import plural
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
-# Slightly more than 1,024 channels at 96 kHz. A header that claimed more blocked `play` for 15 s.
+# Slightly more than 1,024 channels at 96 kHz need. A header that claimed more blocked `play` for
+# 15 s.
 _MAX_SAMPLES_PER_S = 100_000_000
 # If a file has more parts than this, its later parts are opened only when they are read, and its
 # length is unknown.
@@ -257,7 +258,7 @@ class FileSource(Unique):
             )
 
     def _survey(self) -> None:
-        """Find the length of each part, and the first part that does not match the first one."""
+        """Find the length of each part, and the first part with another rate or other channels."""
         for number in range(1, min(len(self._parts), _MAX_SURVEYED_PARTS)):
             if number >= len(self._parts) or (decoder := self._open_part(number)) is None:
                 break
@@ -339,7 +340,7 @@ class FileSource(Unique):
         except OSError:
             if not blocks:
                 raise
-            # The frames before the error come first. The next read tries the rest again.
+            # Return the frames before the error first. The next read tries the rest again.
         if len(blocks) == 1:
             return blocks[0]
         if blocks:
@@ -348,7 +349,7 @@ class FileSource(Unique):
         return np.zeros((0, self.channels), dtype=np.float32)
 
     def check_complete(self) -> None:
-        """Raise FileTruncatedError if the file is known to be truncated, at any position."""
+        """Raise FileTruncatedError if the file is known to be truncated, even before its end."""
         if self._missing is not None:
             self._raise_at_end()
 

@@ -43,7 +43,7 @@ class Target:
     mode : int
         Permissions of a new file.
     whole : bool
-        True to write to a temporary file in the same folder, which gets the name in `commit`.
+        True to write to a temporary file in the same folder, which `commit` renames to `path`.
 
     Raises
     ------
@@ -132,7 +132,7 @@ class Target:
     def _open_beside(self, folder: str) -> None:
         try:
             self._make_beside(folder)
-            # Set the permissions while the file is empty, so that no data are readable too widely.
+            # Set the permissions while the file is empty, so that no other user can read its data.
             if hasattr(os, "fchmod"):
                 os.fchmod(self.descriptor, stat.S_IMODE(os.fstat(self._file).st_mode))
         except OSError as error:
@@ -176,7 +176,8 @@ class Target:
     def failure(self, frames: int) -> FileAccessError:
         """Return the error for a write that failed after `frames` frames.
 
-        libsndfile does not report the reason. Writing a few more bytes to the file gives it.
+        libsndfile does not report the reason. When this method writes a few more bytes to the file,
+        the operating system reports the reason again.
         """
         reason = "the audio library could not write it"
         with contextlib.suppress(OSError):
@@ -201,7 +202,7 @@ class Target:
                 self._name_beside()
         except OSError as error:
             self._remove_beside()
-            self._remove_new()  # it is empty
+            self._remove_new()  # nothing was written to it
             raise access_error(self.path, error, "write") from error
         finally:
             self._let_go()
@@ -252,8 +253,8 @@ class Target:
         self.disown()
 
     def disown(self) -> None:
-        """Close the descriptors. In a forked child this leaves file and lock to the parent."""
-        _targets.discard(self)  # a forked child does not hold the file's lock
+        """Close the descriptors. A forked child leaves the file and its lock to the parent."""
+        _targets.discard(self)  # this process does not hold the file's lock any more
         descriptors = {self._file, self.descriptor} - {-1}
         self._beside, self._is_new, self._file = None, False, -1
         for descriptor in descriptors:

@@ -2,7 +2,7 @@
 
 libsndfile decodes the audio, but it does not report everything that a player needs. It reads only
 one stream of a file with several streams. It trusts a size in a header that was not completed. It
-reports only in its log that a file is truncated, and that log also quotes texts of the file.
+reports only in its log that a file is truncated, and that log also contains text from the file.
 Therefore :func:`read_layout` reads the sizes from the container itself, with one small parser for
 each family of containers.
 """

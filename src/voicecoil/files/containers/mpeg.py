@@ -23,10 +23,11 @@ _RATES = (44100, 48000, 32000)
 _RATE_DIVISORS = {3: 1, 2: 2, 0: 4}  # MPEG 1, 2 and 2.5
 _MONO = 3
 _WINDOW_BYTES = 1 << 20
-# A frame has at most 2,881 bytes, in layer 2 with 384 kbit/s at 32 kHz and 160 at 8 kHz.
+# A frame has at most 2,881 bytes: in layer 2 with 384 kbit/s at 32 kHz, or 160 kbit/s at 8 kHz.
 _LOOK_AHEAD_BYTES = 8192
 _HAS_COUNT, _HAS_BYTES = 1, 2
-_BETWEEN = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", bytes(3))  # tags, and padding
+# The first bytes of everything that may lie between frames: tags, and padding.
+_BETWEEN = (b"ID3", b"TAG", b"APE", b"LYR", b"3DI", bytes(3))
 
 
 class _Frame(NamedTuple):
@@ -81,7 +82,7 @@ class _Stream:
 
 
 class _Window:
-    """A part of the file in memory, which is read again for other offsets."""
+    """The part of the file that is in memory. Other parts are loaded when they are needed."""
 
     def __init__(self, file: BinaryIO, end: int) -> None:
         self._file = file
@@ -127,7 +128,8 @@ def parse(file: BinaryIO, start: int, size: int, embedded: bool = False) -> Layo
     """
     streams, cut = _streams(file, start, size)
     if not streams:
-        # The frames may have no bit rate. The decoder can find such frames, but not count them.
+        # The frame headers may state no bit rate. The decoder finds such frames, but cannot count
+        # them.
         return Layout((Part(((start, size),) if embedded else None, frames_known=False),))
     missing = None
     last = streams[-1]
@@ -158,7 +160,7 @@ def _promises_more(stream: _Stream) -> bool:
 
 
 def _damage(file: BinaryIO, streams: list[_Stream]) -> str | None:
-    """Return a text with the first byte between frames that is not a tag; None if there is none."""
+    """Return a text that says where the first bytes are that are neither a frame nor a tag."""
     for stream in streams:
         for _, gap in stream.ranges[:-1]:
             file.seek(gap)
@@ -280,7 +282,7 @@ def _header(
     side_bytes = (17 if mono else 32) if version == 3 else (9 if mono else 17)
     name_at = 4 + side_bytes
     name = data[name_at : name_at + 4]
-    silent = not any(data[4:name_at])  # otherwise the frame is audio, and the name is by chance
+    silent = not any(data[4:name_at])  # otherwise it is audio that has the name by chance
     if name in (b"Xing", b"Info") and silent and len(data) >= name_at + 8:
         flags = int.from_bytes(data[name_at + 4 : name_at + 8], "big")
         count_at = bytes_at = name_at + 8

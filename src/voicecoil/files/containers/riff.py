@@ -14,8 +14,8 @@ __all__ = ["STREAMED_SIZES", "chunks", "parse"]
 STREAMED_SIZES = (range(0x7FFFF000, 0x80000001), range(0xFFFFF000, 0x100000001))
 """Sizes in the header of a file that was written to a pipe.
 
-The program cannot go back to complete the header, so it writes a maximum, rounded down to whole
-frames.
+A program that writes to a pipe cannot go back to complete the header. It therefore writes the
+largest possible size, rounded down to whole frames.
 """
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
