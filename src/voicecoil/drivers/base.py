@@ -1,4 +1,4 @@
-"""What the streams of all drivers have in common: their life, a lost device, overdue cycles."""
+"""The common part of the streams of all drivers: start and end, lost devices, overdue cycles."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ class Port(Protocol):
 
     @property
     def turn(self) -> int:
-        """Odd while the callback runs."""
+        """A counter that is odd while the callback runs."""
 
     @property
     def last_host_ns(self) -> int:
-        """Host time of the newest cycle; 0: none has come."""
+        """Host time of the newest cycle, ns; 0 before the first cycle."""
 
 
 class DriverStreamBase:
     """The common part of a `DriverStream`.
 
-    A driver overrides the methods `_start`, `stop`, `_close` and `_notice`, and `look`, `events`
-    and `overloads` if its audio system has them.
+    A driver overrides the methods `_start`, `stop`, `_close` and `_notice`. It also overrides
+    `look`, `events` and `overloads` if its audio system supports them.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class DriverStreamBase:
             self._close()
 
     def _start(self, engine: Engine) -> None:
-        """Starts the device. The device is not known to be lost."""
+        """Starts the device. The caller has checked that `trouble` reports nothing."""
         raise NotImplementedError
 
     def _close(self) -> None:
@@ -113,36 +113,39 @@ class DriverStreamBase:
         return DeviceLostError(self._lost) if self._lost is not None else None
 
     def look(self) -> None:
-        """Does nothing, because `trouble` finds out everything."""
+        """Does nothing, because `trouble` already detects every loss of the device."""
 
     def events(self) -> list[Event]:
         return []
 
     def _notice(self) -> None:
-        """Sets `_lost` if it is known that no cycle will come any more. It must not wait."""
+        """Sets `_lost` to the reason if no cycle will come any more. It must not wait."""
         raise NotImplementedError
 
     def _quiet_s(self, port: Port | None, now_ns: int) -> float | None:
-        """Seconds since the newest cycle, or since the start.
+        """Returns the seconds since the newest cycle, or since the start.
 
-        None: the device does not run, or it is in a callback that has not returned. Then a device
-        that calls no cycles is in order.
+        Returns None if the device does not run, or if its callback has not returned. In both cases
+        it is normal that no cycle comes.
         """
         if port is None or self._started_ns == 0 or port.turn % 2 == 1:
             return None
         return (now_ns - max(port.last_host_ns, self._started_ns)) / 1e9
 
     def _overdue_text(self, limit_s: float) -> str:
-        """Returns why the device counts as lost if no cycle came for `limit_s`."""
+        """Returns the reason for the loss of a device that made no cycle for `limit_s`."""
         return f"the device {self._name!r} runs, but no IO cycle came for {limit_s:g} s"
 
     def _look_on_a_thread(self, look: Callable[[], None]) -> None:
-        """Runs `look` on a thread, unless one runs already, because it can take seconds."""
+        """Runs `look` on a new thread, because it can take seconds.
+
+        Does nothing while an earlier `look` runs.
+        """
         if self._looking.locked():
             return
 
-        # The new thread takes the lock, not the caller: an exception of a signal handler in the
-        # caller left it locked, and the device was never checked again.
+        # The new thread takes the lock, not the caller. When the caller took it, an exception of a
+        # signal handler left the lock taken, and the device was never checked again.
         def run() -> None:
             if self._looking.acquire(blocking=False):
                 try:

@@ -1,14 +1,14 @@
-"""The thread that makes all calls of an audio system.
+"""The thread that makes all calls to an audio system.
 
-Calls of an audio system may block for seconds, or for ever, and concurrent calls of CoreAudio can
+Calls to an audio system may block for seconds or for ever, and concurrent calls to CoreAudio can
 deadlock. Therefore one thread makes all calls, one after the other, and callers wait for it with a
-deadline. The deadline counts from the beginning of the call, so that a call that waits behind a
-slow one does not expire.
+deadline. The time of a call counts from its beginning, so that a call that waits behind a slow one
+does not expire.
 
 A call that misses its deadline is abandoned, and another thread takes over. If the abandoned call
-returns later, its next call of the audio system is refused (`check_wanted`), and its effect is
-undone on the thread that took over. Each thread has a session of its own, because the abandoned
-call may still use the old one.
+returns later, the old thread may not call the audio system again (`check_wanted`), and the thread
+that took over undoes the effect of the call. Each thread has a session of its own, because the
+abandoned call may still use the old session.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ _running = threading.local()  # `job`: the job that the thread is working on
 def check_wanted() -> None:
     """Raises `AbandonedError` on a thread that was replaced.
 
-    It is called before each call of an audio system. Otherwise work that returns late would call
-    the audio system at the same time as the new thread.
+    It is called before each call to an audio system. Otherwise a thread whose call returns late
+    would call the audio system at the same time as the new thread.
     """
     job: _Job | None = getattr(_running, "job", None)
     if job is not None and job.replaced:
@@ -79,10 +79,10 @@ class _Job:
         self.abandoned = False
         self.replaced = False  # the call hung, so that another thread makes the next calls
         self.done = False
-        self.settled = False  # the call has no effect that must be undone
+        self.settled = False  # True: the call has no effect that must still be undone
         self.result: Any = None
         self.error: BaseException | None = None
-        self.refused: BaseException | None = None  # the reason if no session could be made for it
+        self.refused: BaseException | None = None  # the error if no session could be made
 
 
 class Session(Protocol):
@@ -134,7 +134,8 @@ class CallThread:
 
     @property
     def newest_session(self) -> Session | None:
-        """The session that the next job will use; None: it is not made yet. [any]"""
+        """The session that the next job will use; None before it is made. Any thread may read it.
+        """
         return self._session
 
     @property
@@ -173,8 +174,8 @@ class CallThread:
         timeout_s : float
             Deadline, counted from the beginning of `work`.
         undo : callable or None
-            Gets the result, on the thread, if no caller waits for it any more because it came too
-            late or the wait was interrupted (Ctrl-C).
+            Called with the result, on the thread, if no caller waits for the result any more. The
+            result came too late, or Ctrl-C interrupted the wait.
         queue_s : float
             How long the call may wait for other calls before it begins.
         later : bool
@@ -191,7 +192,7 @@ class CallThread:
         ForkedError
             This process is a forked child.
         DriverError
-            The system gives no thread. The next call tries again.
+            The operating system cannot start a thread. The next call tries again.
         StreamStateError
             The interpreter is ending.
         """
@@ -240,8 +241,8 @@ class CallThread:
     def ensure(self, name: str, work: Callable[[], None]) -> None:
         """Runs `work`, which tidies up for the current job, even if that job is abandoned.
 
-        If it is, `work` is called again on the thread that took over, and must go on from where it
-        was.
+        If the job is abandoned, `work` is called again on the thread that took over. It must then
+        continue where it stopped.
         """
         try:
             work()
@@ -257,10 +258,10 @@ class CallThread:
             if job.abandoned:
                 raise NobodyWaits
             if self._thread is None or self._thread.is_gone:
-                self._wake()  # tries again, because the system gave no thread
+                self._wake()  # the system may have refused to start a thread before
             now, ahead = time.monotonic(), self._current
             if ahead is not None and ahead.deadline is not None and now >= ahead.deadline:
-                self._replace()  # the caller of that job does not, if its wait was interrupted
+                self._replace()  # the caller of that job may have stopped waiting for it
             elif now >= until:
                 which = f"{ahead.name!r}, which has not returned" if ahead else "other calls"
                 what = (
@@ -329,12 +330,15 @@ class CallThread:
         self._changed.notify_all()
 
     def _wake_if_possible(self) -> None:
-        """Like `_wake`, but if the system gives no thread, the jobs wait for the next call."""
+        """Like `_wake`. If the system cannot start a thread, the jobs wait for the next call."""
         with contextlib.suppress(DriverError, StreamStateError):
             self._wake()
 
     def settle(self, timeout_s: float) -> bool:
-        """Waits until all abandoned calls have returned and were undone. False: some have not."""
+        """Waits until all abandoned calls have returned and their effects have been undone.
+
+        Returns false if that took longer than `timeout_s`.
+        """
         with self._changed:
             return self._changed.wait_for(lambda: not self._unsettled, timeout_s)
 
@@ -367,7 +371,7 @@ class CallThread:
             del job, result, error
 
     def _next(self) -> _Job | None:
-        """Waits for the next job. None: the thread has to end."""
+        """Waits for the next job. Returns None if the thread must end."""
         me = threading.current_thread()
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._thread is not me, IDLE_S)
@@ -390,7 +394,7 @@ class CallThread:
             return job
 
     def _settle(self, job: _Job) -> None:
-        """Queues the undoing of a finished job without a caller, before all other jobs.
+        """Queues the `undo` of a finished job that no caller waits for, before all other jobs.
 
         Call with the lock held.
         """
@@ -401,7 +405,7 @@ class CallThread:
             self._tidy(f"undoing {job.name}", partial(undo, job.result))
 
     def _tidy(self, name: str, work: Callable[[], None]) -> None:
-        """Queues `work` before all other jobs, without a caller. Call with the lock held."""
+        """Queues `work` before all other jobs. No caller waits for it. Call with the lock held."""
         job = _Job(name, work, UNDO_S, unheard=True)
         self._unsettled.add(job)
         self._jobs.appendleft(job)

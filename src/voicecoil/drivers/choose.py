@@ -1,8 +1,8 @@
 """The choice of the default driver.
 
 On macOS the default is CoreAudio. Elsewhere it is miniaudio if any sound system has a device, and
-otherwise the virtual driver. In that case one line of the log says so, and why. The choice is made
-once for the process.
+otherwise the virtual driver. If the virtual driver is chosen, a warning with the reason is logged.
+The choice is made once for the process.
 """
 
 from __future__ import annotations
@@ -30,36 +30,37 @@ _SIMULATED = "coreaudio-simulated"
 _SOUND_SYSTEMS = ', and one of miniaudio\'s sound systems, such as "miniaudio:jack"'
 _lock = threading.RLock()  # guards the variables that follow; not taken on the main thread
 _open: dict[str, Driver] = {}
-_why_virtual: list[str] = []  # the reason, once the virtual device was chosen
-_fits: list[str] = []  # the driver that was chosen, if it is a real one
+_why_virtual: list[str] = []  # the reason; empty until the virtual driver is chosen
+_fits: list[str] = []  # the name of the real driver that was chosen; empty if none was
 
 
 def driver_names() -> list[str]:
-    """The names for ``driver=``. It also takes ``miniaudio:`` with the name of a sound system."""
+    """Return the names that ``driver=`` accepts, without those such as ``miniaudio:jack``."""
     return list(_DRIVERS)
 
 
 def real_driver_names() -> list[str]:
-    """The drivers that can have devices on this platform."""
+    """Return the names of the drivers that can have devices on this platform."""
     others = {_SIMULATED, "miniaudio" if sys.platform == "darwin" else "coreaudio"}
     return [name for name in _DRIVERS if name not in others]
 
 
 def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Driver:
-    """The driver of that name. There is one object for each name in the process.
+    """Return the driver with a name. There is one object for each name in the process.
 
     Parameters
     ----------
     driver : str, Driver or None
-        A name; ``"miniaudio:jack"`` is miniaudio with only that sound system. None: the one that
-        the environment variable ``VOICECOIL_DRIVER`` names, otherwise the default driver.
+        A name; ``"miniaudio:jack"`` is miniaudio with only the sound system JACK. None: the driver
+        that the environment variable ``VOICECOIL_DRIVER`` names, otherwise the default driver.
     waits : bool
-        The stream can wait for a device, so the virtual device does not replace a real one.
+        True if the stream can wait for a device. The virtual device then does not replace a real
+        one.
 
     Raises
     ------
     ArgumentError
-        There is no driver of that name.
+        There is no driver with that name.
     """
     if driver is None:
         named = os.environ.get("VOICECOIL_DRIVER")
@@ -93,13 +94,13 @@ def get_driver(driver: str | Driver | None = None, *, waits: bool = False) -> Dr
 
 
 def why_silent(driver: Driver) -> str | None:
-    """Why a driver has no devices; None: it has some, or gives no reason."""
+    """Return why a driver has no devices; None if it has some or gives no reason."""
     asked = getattr(driver, "why_silent", None)
     return asked() if asked is not None else None
 
 
 def why_virtual() -> str | None:
-    """Why the virtual device was chosen in place of a real one, in one line; None: it was not."""
+    """Return in one line why the virtual device was chosen by default; None if it was not."""
     return _why_virtual[0] if _why_virtual else None
 
 
@@ -117,7 +118,7 @@ def _look_for_one() -> str:
     from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
     with _lock:
-        if _why_virtual or _fits:  # another thread has looked meanwhile
+        if _why_virtual or _fits:  # another thread has made the choice meanwhile
             return "virtual" if _why_virtual else _fits[0]
         try:
             if "miniaudio" not in _open:
@@ -139,7 +140,7 @@ def _look_for_one() -> str:
 
 
 def _after_fork_in_child() -> None:
-    """Forgets the drivers in a forked child, because their threads and handles are the parent's."""
+    """Forget the drivers in a forked child. Their threads and handles belong to the parent."""
     global _lock
     _lock = threading.RLock()
     for chosen in (_open, _fits, _why_virtual):

@@ -1,4 +1,4 @@
-"""Lists devices, and finds the one that a name or uid stands for."""
+"""Lists devices, and finds the device that has a given name or uid."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["default_device", "devices", "find_device"]
 
 
 def devices(driver: str | Driver | None = None) -> list[Device]:
-    """The devices that exist now.
+    """Return the devices that exist now.
 
     Parameters
     ----------
@@ -30,7 +30,7 @@ def devices(driver: str | Driver | None = None) -> list[Device]:
 
 
 def default_device(direction: Direction, driver: str | Driver | None = None) -> Device:
-    """The device that a stream uses when the program names none.
+    """Return the device that a stream uses if the program names no device.
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def _describe(candidates: list[Device]) -> str:
 
 
 def _why(driver: Driver, listed: list[Device]) -> str:
-    """The end of an error message: the devices that a driver has, or why it has none."""
+    """Return the end of an error message: the devices that a driver has, or why it has none."""
     if listed:
         return f"; there are: {_describe(listed)}"
     reason = why_silent(driver)
@@ -70,7 +70,7 @@ def _why(driver: Driver, listed: list[Device]) -> str:
 
 
 def _two_devices(listed: list[Device], directions: tuple[Direction, ...]) -> str:
-    """Advice for an error message if input and output are two devices, as on a MacBook."""
+    """Return advice for an error message if input and output are two devices, as on a MacBook."""
     ways = {way for way in ("input", "output") if any(d.channels(way) for d in listed)}
     if len(directions) < 2 or len(ways) < 2:
         return ""
@@ -84,11 +84,11 @@ def _two_devices(listed: list[Device], directions: tuple[Direction, ...]) -> str
 def find_device(
     device: str | Device | None, directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
-    """The one device that `device` stands for, with all of `directions`.
+    """Return the only device that matches `device` and has all of `directions`.
 
-    A string is a uid or a name, otherwise a part of a name, otherwise a part of a uid; parts match
-    regardless of case. A uid has no precedence over a name. Otherwise a new device whose uid is the
-    name of another device would silently replace that device.
+    A string is compared with each uid and name. If none is equal, it is searched for in the names,
+    then in the uids, regardless of case. A uid has no precedence over a name. Otherwise a new
+    device whose uid is the name of another device would silently replace that device.
     """
     listed = driver.devices()
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
@@ -128,9 +128,9 @@ def find_device(
 def _find_default(
     listed: list[Device], usable: list[Device], directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
-    """The default device, or the first usable one if the default lacks a direction."""
+    """Return the default device, or the first usable device if the default lacks a direction."""
     wanted = " and ".join(directions)
-    # `driver.default` would give the same, but would list all devices again.
+    # `driver.default` would return the same device, but would list all devices again.
     flag = f"is_default_{directions[0]}"
     default = next((d for d in listed if getattr(d, flag)), None)
     if default is not None and default in usable:
@@ -151,7 +151,7 @@ def _find_default(
 def _find_text(
     device: str, listed: list[Device], usable: list[Device], directions: tuple[Direction, ...]
 ) -> list[Device]:
-    """The usable devices with that name or uid, otherwise with that part of a name or of a uid.
+    """Return the usable devices whose name or uid is `device`, or contains it if none is equal.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _find_text(
 
 
 def _ambiguity(device: str | Device, matches: list[Device]) -> tuple[str, str]:
-    """What several devices have in common with the one that was asked for, and advice."""
+    """Return two parts of an error message: how several devices match `device`, and advice."""
     if isinstance(device, str) and any(d.uid == device for d in matches):
         return (
             "have the name or the uid",

@@ -18,19 +18,19 @@ from voicecoil.lifetime.uninterrupted import uninterrupted
 
 __all__ = ["LOOK_S", "Watching"]
 
-LOOK_S = 1.0  # pause between two lists
+LOOK_S = 1.0  # pause between two listings of the devices
 
 # The properties of each device that are compared, and the uids of the default devices.
 Seen = tuple[frozenset[tuple[str, int, int, float]], dict[str, str | None]]
 
 
 class Watching:
-    """Calls listeners when devices are added, removed or changed, or the default one changes.
+    """Calls listeners when devices are added, removed or changed, or a default device changes.
 
     Parameters
     ----------
     look : callable
-        Returns the devices, and what identifies the default (input, output).
+        Returns the devices, and the uids of the default devices (input, output).
     name : str
         Name of the thread.
     """
@@ -48,7 +48,10 @@ class Watching:
         self._thread: BackgroundThread | None = None
 
     def add(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Adds a listener, for voicecoil's listener thread. Returns a function that removes it."""
+        """Adds a listener, which voicecoil's listener thread calls.
+
+        Returns a function that removes the listener.
+        """
         key = object()
         uninterrupted("watch", partial(self._add, key, listener), undo=lambda _: self._end(key))
         return partial(uninterrupted, "watch", partial(self._end, key))

@@ -1,13 +1,13 @@
 """The protocol between a stream and an audio system: driver, device and driver stream.
 
-A driver lists devices and opens streams on them. In C it has one callback that fills a
-``vc_cycle`` and calls ``vc_cycle_run`` (``core/voicecoil.h``). This module describes its control
-side.
+A driver lists devices and opens streams on them. Its C part is one callback that fills a
+``vc_cycle`` and calls ``vc_cycle_run`` (``core/voicecoil.h``). This module describes its Python
+part.
 
 The caller has validated the arguments of a driver's methods, so a driver need not check them
 again. The device is one that this driver has listed. Channel maps contain only channels that the
 device has. Rate and block size are within the ranges of :mod:`voicecoil.limits`. ``start`` is
-called once for each ``stop``.
+called again only after ``stop``.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Device:
     is_default_input, is_default_output : bool
         Whether the system uses this device when a program names none.
     stereo_channels : (int, int)
-        The output channels, 0-based, on which stereo sound is heard left and right. One and two
-        channels of a stream that is opened with a number of channels go to them.
+        The output channels, 0-based, on which stereo sound is heard left and right. A stream that
+        is opened with one or two channels, but without a list of channels, plays on them.
     """
 
     name: str
@@ -73,7 +73,7 @@ class Device:
     stereo_channels: tuple[int, int] = (0, 1)
 
     def channels(self, direction: Direction) -> int:
-        """Channels in one direction.
+        """Return the number of channels in one direction.
 
         Parameters
         ----------
@@ -105,8 +105,8 @@ class Latency:
     samplerate : float
         Rate for the conversion of frames into seconds, Hz.
     is_estimate : bool
-        True: the audio system does not report its latency. The sum is then what its buffers hold
-        when they are full. `at_least_frames` and `at_most_frames` give what is known.
+        True if the audio system does not report its latency. The sum is then the latency of its
+        buffers when they are full. `at_least_frames` and `at_most_frames` are the known limits.
     known_range : (int, int or None) or None
         For an estimate: the least and the greatest latency measured, without the lead, frames.
     """
@@ -122,12 +122,12 @@ class Latency:
 
     @property
     def at_least_frames(self) -> int:
-        """The least possible latency, with the whole lead."""
+        """The least possible latency, including the whole lead, frames."""
         return self.frames if self.known_range is None else self.known_range[0] + self.lead_frames
 
     @property
     def at_most_frames(self) -> int | None:
-        """The greatest possible latency; None: it is not known."""
+        """The greatest possible latency, including the whole lead, frames; None: not known."""
         if self.known_range is None:
             return self.frames
         most = self.known_range[1]
@@ -135,7 +135,7 @@ class Latency:
 
     @property
     def frames(self) -> int:
-        """The sum."""
+        """The sum of all parts, frames."""
         return (
             self.device_frames
             + self.stream_frames
@@ -146,7 +146,7 @@ class Latency:
 
     @property
     def seconds(self) -> float:
-        """The sum in seconds."""
+        """The sum of all parts, s."""
         return self.frames / self.samplerate
 
 
@@ -164,9 +164,10 @@ class OpenRequest:
     block_frames : int or None
         Frames per callback that the stream prefers; None: no preference.
     name : str
-        What mixers and patch bays show. A driver of a system without such names ignores it.
+        The name that mixers and patch bays show. A driver ignores it if its audio system has no
+        such names.
     connect : bool
-        False: leave the stream's ports unconnected. Only a `PortsDriver` is asked for that.
+        False: leave the stream's ports unconnected. Only a `PortsDriver` gets such a request.
     """
 
     device: Device
@@ -242,34 +243,35 @@ class DriverStream(Protocol):
         """
 
     def stop(self, timeout_s: float) -> None:
-        """Ends the calls. When it returns, no cycle of the engine runs or will run.
+        """Ends the calls of the engine. When it returns, no cycle of the engine runs or will run.
 
-        Raises `StreamTimeoutError` if it cannot guarantee this in time. The device then goes on
-        calling the engine. The engine was asked to end, and ends in the cycle after the late one.
+        Raises `StreamTimeoutError` if it cannot guarantee this in time. The device then continues
+        to call the engine, which was asked to end and ends in the cycle after the late one.
         """
 
     def close(self) -> None:
         """Releases the device. Never raises. A second call does nothing."""
 
     def trouble(self) -> Exception | None:
-        """Why no IO cycle will come any more, as far as it is known; None: cycles come. [any]
+        """Returns the known reason why no IO cycle will come any more; None if there is none.
 
-        It must not wait, because every reading of a stream's state calls it, also in signal
-        handlers.
+        Any thread may call it. It must not wait, because every reading of a stream's state calls
+        it, also in signal handlers.
         """
 
     def look(self) -> None:
-        """Asks the audio system whether the device still works. May take as long as such a call."""
+        """Asks the audio system whether the device still works. This can take seconds."""
 
     def events(self) -> list[Event]:
-        """Takes the events that the driver noticed, oldest first, without those of the engine."""
+        """Returns the driver's new events once, oldest first. The engine's events are separate."""
 
 
 class Capture(Protocol):
     """A recording of the output of a device that is not real."""
 
     def end_capture(self) -> int:
-        """Closes the file and returns its frames. Call it after all streams were closed."""
+        """Closes the file and returns its length in frames. Call it after all streams are closed.
+        """
 
 
 @runtime_checkable
@@ -289,7 +291,7 @@ class SharedSessionDriver(Protocol):
     """A driver that can share work between listing the devices and opening one of them."""
 
     def shared_session(self) -> AbstractContextManager[None]:
-        """Context for a call of `devices` and the `open_stream` that follows it."""
+        """Returns a context for a call of `devices` and the `open_stream` that follows it."""
 
 
 @runtime_checkable
@@ -307,20 +309,20 @@ class Driver(Protocol):
     def name(self) -> str: ...
 
     def devices(self) -> list[Device]:
-        """The devices that exist now."""
+        """Returns the devices that exist now."""
 
     def default(self, direction: Direction) -> Device | None:
-        """The device that the system uses when a program names none."""
+        """Returns the device that the system uses if a program names no device."""
 
     def open_stream(self, request: OpenRequest) -> DriverStream:
         """Opens a stream that is not started yet. Raises `DriverError`."""
 
     def now_ns(self) -> int:
-        """The host time of this driver's time stamps, ns, monotonic."""
+        """Returns the host time now, on the monotonic clock of this driver's time stamps, ns."""
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
         """Calls `listener`, on any thread, with the name of each change.
 
-        Returns a function that ends this. A driver whose devices only the program itself can change
-        never calls `listener`.
+        Returns a function that ends the calls. A driver whose devices only the program itself can
+        change never calls `listener`.
         """

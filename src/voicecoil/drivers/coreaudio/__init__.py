@@ -1,1 +1,1 @@
-"""The driver of macOS: CoreAudio's HAL, or a simulated one."""
+"""The driver of macOS. It uses CoreAudio's HAL or a simulated HAL."""

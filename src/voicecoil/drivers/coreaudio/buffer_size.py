@@ -18,9 +18,10 @@ MAX_BUFFER_FRAMES = 65_536
 def choose_buffer(
     hal: Hal, device: int, block_frames: int | None, timeouts: Timeouts, in_use: bool
 ) -> int:
-    """Sets the frames per cycle, and returns those that the device has now.
+    """Sets the number of frames per IO cycle. Returns the number that the device has now.
 
-    The size is written even if it does not change, because some devices run no cycles before.
+    The size is written even if it does not change, because some devices run no cycles until it has
+    been written.
     """
     now = _buffer(hal, device)
     if in_use or not hal.settable(device, "fsiz"):
@@ -28,7 +29,7 @@ def choose_buffer(
     target = now
     if block_frames is not None:
         limits = hal.range(device, "fsz#") if hal.has(device, "fsz#") else Range(now, now)
-        # A whole number of blocks, so that blocks end with cycles.
+        # The buffer is a whole number of blocks, so that each cycle ends with the end of a block.
         blocks = max(1, -int(-limits.low // block_frames)) if limits.low > 0 else 1
         target = int(min(max(blocks * block_frames, limits.low), limits.high, MAX_BUFFER_FRAMES))
         target = max(1, target)

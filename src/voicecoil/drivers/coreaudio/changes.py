@@ -1,8 +1,8 @@
 """Distribution of CoreAudio's property notifications to streams and watchers.
 
-CoreAudio notifies on any thread, and the listener only queues a note (`listener.c`). `dispatch`
-passes the notes on. It is called when a stream checks its device, in waits, and by the ticker of a
-watcher.
+CoreAudio sends notifications on any thread. The listener in C (`listener.c`) only queues a note of
+each. `Changes.dispatch` passes the queued notes on. It is called when a stream checks its device,
+before calls to CoreAudio, and regularly while devices are watched.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ RESTARTED = selector("srst")
 
 class Hearer(Protocol):
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
-        """Takes note of a change. Runs on any thread and must not call CoreAudio. [any]"""
+        """Takes note of a change. May run on any thread, and must not call CoreAudio."""
 
     def changes_lost(self) -> None:
         """Takes note that notifications were lost, so that any property may have changed."""
 
 
 class Changes:
-    """The listener registrations of one CoreAudio. Hearers of the same property share one."""
+    """The listeners that are registered with CoreAudio. Hearers of a property share a listener."""
 
     def __init__(self, hal: Hal) -> None:
         self._hal = hal
@@ -37,7 +37,7 @@ class Changes:
 
     @property
     def are_heard(self) -> bool:
-        """False: there are no hearers, or a restart of coreaudiod has ended all registrations."""
+        """False if there are no hearers, or if coreaudiod was restarted, which ends listening."""
         return bool(self._wanted) and not self._ended
 
     def end(self) -> None:
@@ -85,7 +85,7 @@ class Changes:
                 raise
 
     def _take_unheard(self) -> tuple[int, int] | None:
-        """Takes a registration without hearers out of the list; None: there is none."""
+        """Removes one registration without hearers and returns it; None if there is none."""
         with self._lock:
             key = next((key for key, hearers in self._wanted.items() if not hearers), None)
             if key is not None:
@@ -93,10 +93,10 @@ class Changes:
             return key
 
     def dispatch(self) -> None:
-        """Passes the queued notes on to the hearers. Never waits. [any]
+        """Passes the queued notes on to the hearers. Never waits. Any thread may call it.
 
-        It takes no lock. A signal handler may interrupt it on the main thread, and a stream that
-        the handler closes removes its listeners on the call thread, which would wait for that lock.
+        It takes no lock. A signal handler may interrupt it on the main thread. If the handler
+        closes a stream, the call thread removes the stream's listeners and would wait for the lock.
         """
         library = self._hal.library
         noted, lost = library.take_changes(), library.take_lost_changes()

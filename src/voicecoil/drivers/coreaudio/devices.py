@@ -127,7 +127,7 @@ def streams(hal: Hal, device: int, scope: int) -> list[DeviceStream]:
     Raises
     ------
     DriverError
-        A stream is not 32-bit float, because it carries compressed sound for a receiver.
+        The samples of a stream are not 32-bit float. It may carry compressed sound for a receiver.
     """
     if not hal.has(device, "stm#", scope):
         return []

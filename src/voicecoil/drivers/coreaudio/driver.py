@@ -34,7 +34,7 @@ FRAMEWORKS = (
     "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation",
     "/usr/lib/libSystem.B.dylib",
 )
-MAX_NOTES = 256  # limit for a watcher whose listener does not return
+MAX_NOTES = 256  # most notes that are kept for a listener that does not return
 _DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd")
 _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input", "srst": "restart"}
 
@@ -165,20 +165,23 @@ class CoreAudioDriver(Unique):
         return list(self._call_thread.abandoned)
 
     def settle(self, timeout_s: float) -> bool:
-        """Waits until all abandoned calls have returned and were undone. False: some have not."""
+        """Waits until all abandoned calls have returned and their effects have been undone.
+
+        Returns false if that took longer than `timeout_s`.
+        """
         return self._call_thread.settle(timeout_s)
 
     def closed(self, stream: CoreAudioStream) -> None:
-        """Removes the listeners of a closed stream, and restores the rate after the last one."""
-        counted = [stream.device_id]  # removed once, either in the call or after it has failed
+        """Removes the listeners of a closed stream. Restores the rate after the last stream."""
+        counted = [stream.device_id]  # popped once: in the call, or below if the call has failed
 
         def tidy() -> None:
             self._forget(stream)
             if counted:
                 self._release(counted.pop(), stream.rates)
 
-        # A HAL that hangs must not prevent a stream from closing. Its listeners may go on, because
-        # the queue to which they write is never freed.
+        # A HAL that hangs must not prevent a stream from closing. Its listeners may stay
+        # registered, because the queue to which they write is never freed.
         try:
             with contextlib.suppress(VoicecoilError):
                 limit_s = self.timeouts.call_s + RESTORING_TRIES * self.timeouts.buffer_s
@@ -188,7 +191,7 @@ class CoreAudioDriver(Unique):
                 self._session.closed(counted.pop())
 
     def _release(self, device: int, expected: Sequence[float]) -> None:
-        """Counts one stream less on the device, and restores its rate after the last one.
+        """Counts one stream less on the device. Restores the device's rate after the last stream.
 
         It runs on the call thread, so that no stream is opened meanwhile.
         """
@@ -259,12 +262,12 @@ class CoreAudioDriver(Unique):
         return self.library.now_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with the name of each change. Returns a function that ends this.
+        """Calls `listener` with the name of each change. Returns a function that ends the calls.
 
-        The listener is called on voicecoil's listener thread, with no lock held, so it may play and
-        open and close streams. Other listeners wait until it returns. An exception that it raises
-        is reported as Python reports those of `__del__` (`sys.unraisablehook`), and the listener
-        still gets later changes.
+        The listener is called on voicecoil's listener thread, with no lock held, so it may play
+        sounds and open and close streams. Other listeners wait until it returns. An exception that
+        it raises is passed to `sys.unraisablehook`, as for exceptions in `__del__`, and the
+        listener still gets later changes.
         """
         watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
@@ -273,7 +276,7 @@ class CoreAudioDriver(Unique):
 
 
 class _Placeholder:
-    """A hearer that keeps the registrations while a stream is being made."""
+    """A hearer that keeps the listeners registered while a stream is being made."""
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
         pass
@@ -283,10 +286,10 @@ class _Placeholder:
 
 
 class _Watcher:
-    """Passes on to a listener when devices are added or removed, or the default one changes.
+    """Tells a listener when devices are added or removed, or a default device changes.
 
-    `changed` may be called on any thread and under locks of the caller. So it only keeps a note,
-    and `look` has the listener called.
+    `changed` may be called on any thread, and the caller may hold locks. So it only stores a note,
+    and `look` arranges that the listener is called.
     """
 
     _names: ClassVar = {selector(text): name for text, name in _WATCHED.items()}
@@ -312,7 +315,7 @@ class _Watcher:
             raise
 
     def look(self) -> bool:
-        """Has the listener called if there are notes. Runs on voicecoil's listener thread."""
+        """Arranges a call of the listener if there are notes. Runs on the listener thread."""
         if not self._ended:
             self._driver.changes.dispatch()
         if self._notes and not self._ended:

@@ -39,14 +39,14 @@ def selector(text: str) -> int:
 
 
 GLOBAL, INPUT, OUTPUT = selector("glob"), selector("inpt"), selector("outp")
-ANY = selector("****")  # any scope; overloads come with different scopes
+ANY = selector("****")  # any scope; CoreAudio reports overloads in different scopes
 _ANY_ELEMENT = 0xFFFFFFFF
 _SCOPES = {GLOBAL: "", INPUT: " (input)", OUTPUT: " (output)"}
 
 
 @dataclass(frozen=True)
 class Range:
-    """AudioValueRange."""
+    """The fields of an AudioValueRange."""
 
     low: float
     high: float
@@ -57,7 +57,7 @@ class Range:
 
 @dataclass(frozen=True)
 class Format:
-    """AudioStreamBasicDescription."""
+    """The fields of an AudioStreamBasicDescription."""
 
     samplerate: float
     format_id: str
@@ -72,7 +72,7 @@ class Format:
 
     @property
     def is_float32(self) -> bool:
-        """Whether it is 32-bit float PCM, which all streams have except digital pass-through."""
+        """Whether the format is 32-bit float PCM. Only streams of compressed sound have another."""
         return (
             self.format_id == "'lpcm'"
             and self.bits == 32
@@ -246,9 +246,10 @@ class Hal:
         return Format(rate, identity, flags, packet, frames, frame, channels, bits)
 
     def buffers(self, device: int, scope: int) -> list[int]:
-        """Channels of each AudioBuffer that an IOProc gets, by StreamConfiguration.
+        """Returns the number of channels of each AudioBuffer that an IOProc gets.
 
-        None where the device does not answer in that scope: some do so in one alone.
+        The list is empty if the device does not have the property StreamConfiguration in that
+        scope. Some devices have it in only one scope.
         """
         if not self.has(device, "slay", scope):
             return []
@@ -293,8 +294,8 @@ class Hal:
         """Renews a registration after a restart of coreaudiod. Never fails.
 
         It is not documented which registrations survive a restart, and registering twice would be
-        an error. So the old one is removed first. For an object that is gone both calls fail, which
-        does no harm.
+        an error. So the old registration is removed first. If the object is gone, both calls fail,
+        which does no harm.
         """
         self.unlisten(object_id, code)
         self.library.listen(object_id, code, ANY, _ANY_ELEMENT)
@@ -302,8 +303,8 @@ class Hal:
     def unlisten(self, object_id: int, code: int) -> None:
         """Removes a registration. Never fails.
 
-        The listeners of an object that is gone are gone, too, and CoreAudio may report that as an
-        error. It can be ignored, because the queue to which a listener writes is never freed.
+        If the object is gone, its listeners are gone, too, and CoreAudio may report an error. The
+        error can be ignored, because the queue to which a listener writes is never freed.
         """
         self.library.unlisten(object_id, code, ANY, _ANY_ELEMENT)
 
@@ -330,7 +331,7 @@ class Hal:
         self._check("AudioDeviceStop", device, self.library.stop(device, ioproc), DEAD)
 
     def destroy_ioproc(self, device: int, ioproc: _hal.IOProc) -> None:
-        """Destroys an IOProc. Those of a device that is gone count as destroyed."""
+        """Destroys an IOProc. An IOProc of a device that is gone counts as destroyed."""
         status = self.library.destroy_ioproc(device, ioproc)
         self._check("AudioDeviceDestroyIOProcID", device, status, DEAD)
 

@@ -1,7 +1,7 @@
 """Opening a stream on a device: its rate, buffer, streams and latencies.
 
-All functions run on the call thread. Setting a property is only a request. It is done when the
-new value can be read back.
+All functions run on the call thread. Setting a property is only a request. The change is complete
+when the new value can be read back.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Opened:
     reported_rate: float  # the nominal rate after opening; some devices run at another one
 
     def used(self, scope: int) -> list[bool]:
-        """For each AudioStream of the device, whether this stream uses it."""
+        """Returns for each AudioStream of the device whether voicecoil's stream uses it."""
         buffers = {buffer for buffer, _ in self.places[scope]}
         return [stream.buffer in buffers for stream in self.streams[scope]]
 
@@ -61,8 +61,7 @@ def set_up(
     in_use : bool
         Another stream of this process uses the device, so its rate and buffer are not changed.
     remember_rate : callable
-        If another rate is set, it is called with the old rate of the device, Hz. See
-        `restore_rate`.
+        Called with the old rate of the device, Hz, if another rate is set. See `restore_rate`.
     """
     maps = {INPUT: request.input_map, OUTPUT: request.output_map}
     rate, note = choose_rate(hal, device, request, timeouts, in_use, remember_rate)

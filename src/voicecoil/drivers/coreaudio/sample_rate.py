@@ -19,14 +19,16 @@ __all__ = ["RESTORING_TRIES", "choose_rate", "rate_is", "really_runs_at", "resto
 
 _log = logging.getLogger("voicecoil.coreaudio")
 RESTORING_TRIES = 2  # a rate that is set while the device still changes its rate can be lost
-CRYSTAL_ERROR = 1e-3  # greater than any crystal's error, less than the step between two rates
+# Relative difference of two rates. Any crystal's error is smaller, and two standard rates differ by
+# more.
+CRYSTAL_ERROR = 1e-3
 
 
 def rate_is(hal: Hal, device: int, rate: float) -> bool:
     """Whether the device runs at that rate.
 
-    It is enough that the nominal rate or the format of a stream says so, because they do not change
-    at the same time.
+    It is enough if either the nominal rate or the format of a stream has that rate, because the two
+    do not change at the same time.
     """
     if hal.f64(device, "nsrt") == rate:
         return True
@@ -39,7 +41,7 @@ def rate_is(hal: Hal, device: int, rate: float) -> bool:
 
 
 def really_runs_at(hal: Hal, device: int, rate: float) -> bool:
-    """Whether the rate that the device measures is `rate`, whatever it reports as nominal."""
+    """Whether the device measures `rate` as its actual rate, whatever its nominal rate is."""
     if not hal.has(device, "asrt"):
         return False
     return abs(hal.f64(device, "asrt") / rate - 1.0) < CRYSTAL_ERROR
@@ -60,10 +62,10 @@ def restore_rate(
 ) -> None:
     """Sets the rate that the device had before a stream set another one.
 
-    The rate of a device holds for the whole system. Without this, a short sound at 44.1 kHz left
+    The rate of a device applies to the whole system. Without this, a short sound at 44.1 kHz left
     all other programs with that rate. The function waits until the rate has changed, so that the
-    next stream does not open with the old one. If the device is gone or refuses, nothing changes.
-    If the device reports a rate that is not in `expected`, another program has set it, and it is
+    next stream finds the restored rate. If the device is gone or refuses, nothing changes. If the
+    device reports a rate that is not in `expected`, another program has set that rate, and it is
     kept. An empty `expected` stands for any rate.
     """
     try:

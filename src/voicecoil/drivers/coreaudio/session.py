@@ -1,7 +1,7 @@
-"""The process's session with a CoreAudio: its functions, the thread that calls them, the IOProcs.
+"""The process's session with CoreAudio: its functions, the thread that calls them, the IOProcs.
 
-All drivers on the same libraries share a session. Otherwise two threads would call CoreAudio at
-the same time, and a notification that one driver takes from the queue would be lost to the others.
+All drivers that use the same libraries share a session. Otherwise two threads would call CoreAudio
+at the same time, and a notification that one driver takes from the queue would be lost to others.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _log = logging.getLogger("voicecoil.coreaudio")
 
 
 class CoreAudioSession:
-    """See `connect`.
+    """The session that `connect` returns.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class CoreAudioSession:
         self.changes = Changes(self.hal)
         self.thread = CallThread(f"voicecoil {name}", "CoreAudio")
         self._lock = threading.Lock()
-        self._open: dict[int, int] = {}  # streams by device
+        self._open: dict[int, int] = {}  # number of open streams of each device
         self._rates: dict[int, float] = {}  # rate of a device before a stream changed it, Hz
         self._kept: set[_hal.IOProc] = set()  # IOProcs that CoreAudio may call
         self._retired: deque[tuple[float, _hal.IOProc]] = deque()
@@ -49,9 +49,9 @@ class CoreAudioSession:
     def prepare(self) -> None:
         """Makes the HAL deliver notifications on a thread of its own.
 
-        By default they wait for a run loop of this process, which it does not have. A restart of
-        coreaudiod resets this, and without listeners the restart is not noticed. So it is called
-        on the call thread before each call that may add listeners.
+        By default, notifications wait for a run loop, which this process does not have. A restart
+        of coreaudiod resets the setting, and without listeners the restart is not noticed. So this
+        method is called on the call thread before each call that may add listeners.
         """
         self.changes.dispatch()
         if self.changes.are_heard:
@@ -101,7 +101,7 @@ class CoreAudioSession:
             self._rates.setdefault(device, rate)
 
     def closed(self, device: int) -> float | None:
-        """Counts one stream less. After the last one, returns the rate to restore, Hz, or None."""
+        """Counts one stream less. Returns the rate to restore after the last one, Hz, or None."""
         with self._lock:
             self._open[device] -= 1
             return self._rates.pop(device, None) if self._open[device] == 0 else None
@@ -113,14 +113,15 @@ class CoreAudioSession:
             return sum(self._open.values())
 
 
-# Kept for the life of the process: what was loaded before a fork must not be called after it.
+# A session is kept for the life of the process. A forked child finds its parent's session here, and
+# `connect` raises an error, because CoreAudio must not be called after a fork.
 _sessions: dict[tuple[str, ...], CoreAudioSession] = {}
 
 
 def connect(paths: tuple[str, ...], name: str) -> CoreAudioSession:
-    """The session with the CoreAudio in these libraries; `name` is for its thread."""
+    """Returns the session for the CoreAudio in these libraries. `name` names its thread."""
     known = _sessions.get(paths)
-    if known is None:  # without a lock, for which a child forked meanwhile would wait for ever
+    if known is None:  # no lock: a child that is forked while it is held would wait for ever
         known = _sessions.setdefault(paths, CoreAudioSession(_load(paths), name))
     known.thread.check_not_forked()
     return known
@@ -145,7 +146,7 @@ def _load(paths: tuple[str, ...]) -> _hal.Library:
 
 
 def missing(error: _hal.MissingSymbolError, paths: Sequence[str]) -> DriverError:
-    """The error for a function that a library does not have."""
+    """Returns the error for a function that a library does not have."""
     return DriverError(
         f"{', '.join(os.path.basename(path) for path in paths)} has no function {error}: this is "
         "an older macOS than the feature needs, or not CoreAudio",

@@ -65,7 +65,7 @@ _UNKNOWN = (
 
 
 def four_characters(code: int) -> str:
-    """A code as four characters if they are printable, otherwise as a number.
+    """Returns a code as four characters if they are printable, otherwise as a number.
 
     Examples
     --------
@@ -81,16 +81,16 @@ def four_characters(code: int) -> str:
 
 
 def status_error(call: str, code: int, what: str) -> DriverError:
-    """The error for a call that returned a code other than 0.
+    """Returns the error for a call that returned a code other than 0.
 
     Parameters
     ----------
     call : str
-        The function of CoreAudio's.
+        The name of CoreAudio's function.
     code : int
-        Its OSStatus.
+        The OSStatus that the function returned.
     what : str
-        What was asked of whom: the property and the object's name.
+        The property and the name of the object, for the message.
     """
     meaning, advice = _KNOWN.get(code, _UNKNOWN)
     shown = four_characters(code)

@@ -33,7 +33,7 @@ _OVERLOAD = selector("over")
 
 
 class CoreAudioStream(DriverStreamBase):
-    """A `DriverStream` on a device of CoreAudio's.
+    """A `DriverStream` on a CoreAudio device.
 
     Parameters
     ----------
@@ -92,8 +92,8 @@ class CoreAudioStream(DriverStreamBase):
             self._ioproc = None
             raise
         except BaseException as error:
-            # The call goes on, and the call thread will stop what it starts. Meanwhile the
-            # IOProc does nothing.
+            # The call continues. If it starts the device after all, the call thread stops the
+            # device again. Meanwhile the IOProc does nothing.
             ioproc.detach()
             self._ended_by_control = True
             if isinstance(error, StreamTimeoutError):
@@ -141,7 +141,10 @@ class CoreAudioStream(DriverStreamBase):
                 raise
 
     def _end(self, ioproc: _hal.IOProc) -> None:
-        """Stops, destroys and frees the IOProc. If a step fails it is kept, as it may be called."""
+        """Stops, destroys and frees the IOProc.
+
+        If a step fails, the IOProc is kept, because CoreAudio may still call it.
+        """
         hal, device = self._driver.hal, self._opened.device
 
         def end() -> None:
@@ -193,8 +196,8 @@ class CoreAudioStream(DriverStreamBase):
         ioproc = self._ioproc
         if ioproc is None:
             return
-        # Detaches first: after this no cycle reaches the engine, whether or not AudioDeviceStop
-        # waits for the IOProc.
+        # The engine is detached first. After that no cycle reaches the engine, whether or not
+        # AudioDeviceStop waits for the IOProc.
         if not ioproc.detach(timeout_s, put_back=True):
             raise self._callback_is_stuck(timeout_s)
         self._ioproc = None
@@ -210,7 +213,7 @@ class CoreAudioStream(DriverStreamBase):
         except NotBegunError:
             raise
         except StreamTimeoutError as error:
-            error.add_note(_LEAKED)  # the driver keeps it, because CoreAudio may still call it
+            error.add_note(_LEAKED)  # the driver keeps the IOProc, which may still be called
             raise
 
     def _close(self) -> None:
@@ -283,7 +286,7 @@ class CoreAudioStream(DriverStreamBase):
         return quiet_s is not None and quiet_s > self._driver.timeouts.first_cycle_s
 
     def _examine(self) -> str | None:
-        """Why the stream cannot go on; None: it can. Call it on the call thread."""
+        """Returns why the stream cannot continue; None if it can. Call it on the call thread."""
         hal, opened = self._driver.hal, self._opened
         device = opened.device
         try:
@@ -329,9 +332,10 @@ class CoreAudioStream(DriverStreamBase):
         return self._overload_count
 
     def events(self) -> list[Event]:
-        """Takes the overloads. The stream fills in `value`, because the engine counts lost frames.
+        """Returns the new overloads. Their `value` is filled in later, when the loss is known.
 
-        An overload is given only after a later cycle, because that one shows how much was lost.
+        An overload is returned only after a later IO cycle, in which the engine counts the frames
+        that were lost.
         """
         self._driver.changes.dispatch()
         ioproc = self._ioproc

@@ -1,4 +1,4 @@
-"""The time limits of calls of CoreAudio, and the wait until a property has changed."""
+"""The time limits of calls to CoreAudio, and the wait until a property has changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Timeouts:
         For the wait until a call begins, behind the calls of other streams. The other limits count
         from the beginning of the call.
     call_s : float
-        For a call of CoreAudio that does not have to wait.
+        For a call to CoreAudio that does not have to wait.
     start_s : float
         For AudioDeviceStart. Bluetooth devices take several seconds.
     first_cycle_s : float
@@ -41,7 +41,10 @@ class Timeouts:
 
 
 def wait_until(hal: Hal, comes_true: Callable[[], bool], timeout_s: float) -> bool:
-    """Waits until `comes_true`, in CoreAudio's host time, so that it works with a simulated one."""
+    """Waits until `comes_true()`. Returns false if that takes longer than `timeout_s`.
+
+    The time is CoreAudio's host time, which a simulated CoreAudio can control.
+    """
     until = hal.library.now_ns() + int(timeout_s * 1e9)
     while not comes_true():
         if hal.library.now_ns() >= until:

@@ -1,4 +1,4 @@
-"""A sound system as one driver uses it: with the driver's deadlines and error messages."""
+"""A sound system for one driver, with the deadlines and the name of that driver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from voicecoil.errors import DriverError, StreamTimeoutError
 __all__ = ["Backend"]
 
 Result = TypeVar("Result")
-# No further calls are made if this many hang, because each has a thread and a connection.
+# No further calls are made if this number of calls hang, because each occupies a thread.
 MAX_HANGING = 3
 
 
@@ -36,9 +36,10 @@ class Backend:
     Attributes
     ----------
     absence : str
-        Why the sound system has no devices, in a few words, as of the newest list.
+        Why the sound system had no devices when they were last listed, in a few words.
     defaults : (str or None, str or None)
-        uids of the sound system's own default (input, output), as of the newest list.
+        The uids of the default devices (input, output) that the sound system reported when they
+        were last listed.
     """
 
     def __init__(self, kind: Kind, driver: str, timeouts: Timeouts) -> None:
@@ -94,11 +95,11 @@ class Backend:
         return session.look(), session.defaults
 
     def missing(self, device: Device) -> str | None:
-        """Why a device runs no cycles, if its server tells; None: the device exists, or unknown."""
+        """Returns why a device runs no cycles; None if the device exists or no reason is known."""
         if self.system.thread.hanging:
             return None  # the server may only be slow, and one more call would hang, too
         try:
-            limit_s = self.timeouts.look_s  # also for another stream's call, which may hang
+            limit_s = self.timeouts.look_s  # also limits the wait for other calls, which may hang
             listed, _ = self.call(
                 f"looking for {device.name!r}", self._look, limit_s, queue_s=limit_s
             )
@@ -111,12 +112,13 @@ class Backend:
         return None
 
     def devices(self) -> list[Device]:
-        """The devices, the default one first; an empty list if the system does not answer."""
+        """Lists the devices, the default one first. Empty if the system does not answer."""
         limit_s = self.timeouts.probe_s
         name = f"asking {self.kind.title} for its devices"
         try:
             self.check_answers()
-            # Loads the library meanwhile, because JACK's list waits 20 ms and does not need it.
+            # The library is loaded meanwhile, because listing takes 20 ms in JACK and does not need
+            # the library.
             listed, self.defaults = self.call(name, self._look, limit_s, meanwhile=library.load)
         except DriverError:
             library.load()  # raises again if the library was the cause

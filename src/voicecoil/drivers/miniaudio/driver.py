@@ -64,7 +64,7 @@ class MiniaudioDriver(Unique):
         self._watching = Watching(self._look, f"voicecoil watches {self.name}")
 
     def why_silent(self) -> str | None:
-        """Why there is no device; None: there is one. Stops at the first system with a device."""
+        """Returns why there is no device; None if a sound system has a device."""
         if any(backend.devices() for backend in self._backends.values()):
             return None
         absences = [f"{b.kind.title}: {b.absence}" for b in self._backends.values()]
@@ -102,7 +102,7 @@ class MiniaudioDriver(Unique):
             yield
 
     def has_ports(self, device: Device) -> bool:
-        """Whether its streams have ports that other programs connect, as clients of JACK have."""
+        """Whether streams on `device` have ports that other programs can connect, as in JACK."""
         return device.uid == "jack" or (not device.uid and list(self._backends) == ["jack"])
 
     def open_stream(self, request: OpenRequest) -> MiniaudioStream:
@@ -127,19 +127,19 @@ class MiniaudioDriver(Unique):
         return _core.clock_ns()
 
     def watch(self, listener: Callable[[str], None]) -> Callable[[], None]:
-        """Calls `listener` with the name of each change. Returns a function that ends this.
+        """Calls `listener` with the name of each change. Returns a function that ends the calls.
 
-        The names are "devices", "default input" and "default output". They come within some
-        seconds, because miniaudio gives no notifications: a thread lists the devices every second
-        while there are listeners. The listener is called on voicecoil's listener thread.
+        The names are "devices", "default input" and "default output". The listener is called on
+        voicecoil's listener thread, up to some seconds after the change. miniaudio gives no
+        notifications, so a thread lists the devices every second while there are listeners.
         """
         return self._watching.add(listener)
 
     def _look(self) -> tuple[list[Device], tuple[str | None, str | None]]:
         """Lists devices and defaults for `Watching`.
 
-        The uid of a sound system's "Default" device stays the same when the system's own default
-        changes, so the uid of the latter is compared.
+        A sound system's "Default" device keeps its uid when another device becomes the default. So
+        the uid of the device that is the default is compared.
         """
         listed = self.devices()
         ways: tuple[Direction, ...] = ("input", "output")

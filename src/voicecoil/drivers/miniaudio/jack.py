@@ -60,20 +60,21 @@ def tells_cycles() -> bool:
 
 
 def client_name(name: str) -> bytes:
-    """Return the name that a client can have. A colon would end it in the names of its ports.
+    """Return `name` in a form that JACK accepts as the name of a client.
 
-    JACK refuses names that are too long, also with the number that it puts after one that is
-    taken. So the name is cut after its last whole character that leaves room for the number.
+    Colons are replaced, because a colon separates the name of a client from the name of a port.
+    The name is shortened, because JACK refuses names that are too long. The limit includes the
+    number that JACK appends if another client has the same name. No character is split.
     """
     raw = name.replace(":", "_").encode()[:MAX_CLIENT_BYTES]
     return raw.decode("utf-8", "ignore").encode()
 
 
 def leave_unconnected(context: memoryview) -> bool:
-    """Make a ma_context, given as memory, call a function that connects nothing.
+    """Replace `jack_connect` in the memory of a ma_context by a function that connects nothing.
 
-    miniaudio connects each device when it starts, and has no switch for that. False: the context
-    does not call the `jack_connect` that is known here.
+    miniaudio connects each device when it starts, and no option prevents this. Returns False if
+    the context does not have the address of `jack_connect`.
     """
     connect = _address("jack_connect")
     pointers = context.cast("P")
@@ -84,13 +85,13 @@ def leave_unconnected(context: memoryview) -> bool:
 
 
 def functions(client: int) -> Jack:
-    """The functions of JACK that the IO thread of a client calls."""
+    """Return the functions of JACK that the IO thread of a client calls."""
     times, period = (_address(name) if tells_cycles() else 0 for name in _CYCLES)
     return Jack(times, period, client, is_pipewire(), _address("jack_port_get_latency_range"))
 
 
 def ports(client: int) -> tuple[int, int, int]:
-    """The sound card's (inputs, outputs, rate in Hz)."""
+    """Return the sound card's (inputs, outputs, rate in Hz)."""
     jack = library.jack()
     assert jack is not None
     counts = [len(_physical_ports(jack, client, way)) for way in (_IS_OUTPUT, _IS_INPUT)]
@@ -110,7 +111,7 @@ def _physical_ports(jack: ctypes.CDLL, client: int, way: int) -> list[bytes]:
 def is_pipewire() -> bool:
     """Whether this is PipeWire's libjack.
 
-    Its times are exact, and any client can change its period.
+    PipeWire reports exact cycle times, and any client can change its period.
     """
     jack = library.jack()
     if jack is None or not hasattr(jack, "jack_get_version_string"):
@@ -121,8 +122,8 @@ def is_pipewire() -> bool:
 def listen(client: int, io: _io.IO) -> None:
     """Registers `io` for JACK's notifications: shutdown, xrun, and change of the rate.
 
-    Call it before the client is activated. miniaudio registers only for shutdown, gets that only
-    while the device runs, and then makes calls of its own. So `io` replaces it.
+    Call it before the client is activated. miniaudio registers only a callback for the shutdown. It
+    works only while the device runs, and it makes calls of its own. So `io` replaces it.
     """
     jack = library.jack()
     if jack is None:
@@ -137,7 +138,7 @@ def listen(client: int, io: _io.IO) -> None:
 
 
 def sound_card_port(client: int, direction: Direction) -> int:
-    """The first port of the sound card for a direction; 0: there is none."""
+    """Return the sound card's first port for a direction; 0 if there is none."""
     jack = library.jack()
     needed = ("jack_get_ports", "jack_port_by_name", "jack_free")
     if jack is None or not all(hasattr(jack, name) for name in needed):
@@ -148,10 +149,10 @@ def sound_card_port(client: int, direction: Direction) -> int:
 
 
 def port_latency_frames(port: int, direction: Direction) -> int | None:
-    """Latency between the sound card's ports and its connectors, frames; None: not known.
+    """Return the latency from the sound card's ports to its connectors, frames; None: not known.
 
-    libjack lets the caller wait for a period while the graph changes, for example just after a
-    client was opened.
+    The call waits for a period while JACK's graph changes, for example just after a client was
+    opened.
     """
     jack = library.jack()
     if jack is None or not port or not hasattr(jack, "jack_port_get_latency_range"):

@@ -36,7 +36,7 @@ def _address(function: Any) -> int:
 
 
 def _exchange(memory: Any, pairs: dict[int, int]) -> None:
-    """Replaces addresses in the memory of a structure: `pairs` maps old to new ones."""
+    """Replaces addresses in the memory of a structure. `pairs` maps old to new addresses."""
     pointers: Any = memoryview(memory).cast("P")
     for index, pointer in enumerate(pointers):
         if pointer in pairs:
@@ -46,26 +46,27 @@ def _exchange(memory: Any, pairs: dict[int, int]) -> None:
 class Spare:
     """An open client that no device has yet. Use it only on the thread that calls JACK.
 
-    A device that has got the client may be closed on another thread, if that has taken over.
+    A device that owns the client may be closed on another thread, if that thread has taken over.
 
     Parameters
     ----------
     jack : CDLL
     name : bytes
-        Name of a client that is opened to ask something.
+        Name of a client that is opened only for queries.
     """
 
     def __init__(self, jack: ctypes.CDLL, name: bytes) -> None:
         self._name = self._client_name = name
         self._client = 0
-        self._end: Any = None  # the IO that libjack tells when the server ends the connection
+        self._end: Any = None  # the IO that libjack notifies if the server ends the connection
         # Callbacks that were registered. libjack may still be calling one after it was replaced.
         self._earlier: deque[Any] = deque(maxlen=64)
         self._real_open = _Open(_address(jack.jack_client_open))
         self._real_close = _Close(_address(jack.jack_client_close))
         self._open = _Open(self._opened)
         self._close = _Close(self._closed)
-        self._lender = 0  # the thread that lends it; another one may close devices meanwhile
+        # The ident of the thread that lends the client. Another thread may close devices meanwhile.
+        self._lender = 0
         self._is_shared = False  # whether miniaudio's context calls our functions
 
     @staticmethod
@@ -73,7 +74,7 @@ class Spare:
         return jack is not None and all(hasattr(jack, name) for name in _NEEDED)
 
     def client(self, name: bytes | None = None) -> int:
-        """The client. It is opened when it is first needed.
+        """Returns the client. It is opened when it is first needed.
 
         Parameters
         ----------
@@ -105,7 +106,7 @@ class Spare:
         return bool(self._client)
 
     def close(self) -> None:
-        """Closes the client. If its server is gone, libjack may have freed it, so it is left."""
+        """Closes the client. Does nothing if the server is gone, as libjack may have freed it."""
         client, self._client = self._client, 0
         if client and not self._end.counts()["gone"]:
             self._real_close(client)
@@ -143,7 +144,7 @@ class Spare:
     def given(self, name: bytes) -> Iterator[None]:
         """Context in which miniaudio makes a device, which then owns this client and closes it.
 
-        The client has that name.
+        The client's name is `name`.
         """
         try:
             with self.lent(name):
@@ -156,18 +157,18 @@ class Spare:
 
     @contextlib.contextmanager
     def known_to(self, ffi: Any, config: Any, context: Any) -> Iterator[None]:
-        """Context for ma_context_init: makes it call our functions to open and close clients.
+        """Context in which ma_context_init calls our functions to open and close clients.
 
         ma_context_init looks up libjack's functions, allocates memory for the client's name, and
-        then calls the functions. So they are exchanged in the allocator that it calls. If the
-        allocator is not at the expected place of the configuration, nothing is exchanged, and the
-        context opens clients itself.
+        then calls the functions. So our own allocator exchanges the functions when it is called. If
+        the allocator is not at the expected place of the configuration, nothing is exchanged, and
+        the context opens clients itself.
         """
         pointer = ffi.sizeof("void *")
         first = ffi.offsetof("ma_context_config", "pUserData") + pointer
         size = ffi.sizeof("ma_allocation_callbacks") + ffi.sizeof(
             "size_t"
-        )  # and the structure of DirectSound
+        )  # the size_t is DirectSound's structure, which comes after the allocator
         if first + size != ffi.offsetof("ma_context_config", "alsa"):
             yield
             return

@@ -41,17 +41,17 @@ class Kind:
     Attributes
     ----------
     key : str
-        The beginning of its uids, and the part after "miniaudio:" in a driver's name.
+        The beginning of the uids of its devices. It comes after "miniaudio:" in a driver's name.
     title : str
         The name that miniaudio and users know.
     ids : {"text", "wide", "bytes", "none"}
-        The format of its device ids; "none": it has a single device.
+        The format of its device ids. "none": the sound system has a single device.
     own_rate : bool
         The rate cannot be chosen.
     fixed_period : bool
         All cycles have the same number of frames.
     least_frames : int
-        The shortest period, frames, with which it works reliably.
+        The shortest period, frames, with which the sound system works reliably.
     asynchronous : bool
         The two directions do not wait for each other, so that miniaudio puts a buffer of two
         periods between them.
@@ -59,12 +59,12 @@ class Kind:
         The device is connected to the sound card after it has started, so that its first cycles
         are not played.
     own_threads : bool
-        The system itself sets the priority of the threads on which callbacks come.
+        The sound system itself sets the priority of the threads that call the callbacks.
     catches_up : bool
         A late callback costs no frames, because the clock waits.
     reserve_s : float
-        Approximate length of the server's own buffer, s. Frames are lost only if a callback is
-        later than the device's buffer and this one together.
+        Approximate length of the server's own buffer, s. Frames are lost only if a callback is late
+        by more than the device's buffer and the server's buffer together.
     survives_fork : bool
         A forked child of a process that used the system can use it, too.
     """
@@ -119,7 +119,7 @@ KINDS = {
 
 
 def real_kinds() -> list[str]:
-    """The sound systems of this platform, the preferred one first, without the null one."""
+    """Return the sound systems of this platform, the preferred one first, without "null"."""
     if sys.platform == "win32":
         return ["wasapi"]
     if sys.platform == "darwin":

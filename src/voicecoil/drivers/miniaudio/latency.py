@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 
 __all__ = ["Latencies", "buffered_frames"]
 
-ASK_AGAIN_S = 5.0  # after a failed try, pause until JACK's busy thread is asked again
-PERIODS = 4  # time limit of a question in periods; libjack sleeps for 1.1 of them
+ASK_AGAIN_S = 5.0  # pause after a query that the thread that calls JACK was too busy to begin
+PERIODS = 4  # additional time limit of a query, in periods; libjack sleeps for 1.1 periods
 
 
 def buffered_frames(side: Side, direction: Direction) -> int:
-    """Frames that the sound system's buffer holds."""
+    """Return the number of frames that the sound system's buffer holds."""
     return side.period_frames * (side.periods if direction == "output" else 1)
 
 
 class Latencies:
     """The latencies of one open device.
 
-    JACK reports the latency beyond its buffers, but the call may wait for a period: see
-    `jack.port_latency_frames`. On the IO thread it does not wait, so that thread asks in its first
-    cycle. If the latency is read before that, the thread that calls JACK asks.
+    JACK reports the latency beyond its buffers, but the call may wait for a period; see
+    `jack.port_latency_frames`. The call does not wait on the IO thread, so the IO thread makes it
+    in its first cycle. If the latency is read earlier, the thread that calls JACK makes the call.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Latencies:
     io : IO
         The device's user data.
     sides : (Side, Side)
-        Capture and playback; a side without channels is not there.
+        Capture and playback. A side with 0 channels does not exist.
     samplerate : float
         Hz.
     added_frames : int
@@ -88,7 +88,8 @@ class Latencies:
             self._io.prepare(*ports)
 
     def of(self, direction: Direction) -> Latency:
-        """The latency of a direction. It is an estimate if the sound system does not report it."""
+        """Returns the latency of a direction; an estimate if the sound system does not report it.
+        """
         beyond = self._beyond(direction)
         if beyond is None and direction not in self._asked:
             self._ask(direction)
@@ -97,7 +98,8 @@ class Latencies:
         is_estimate = beyond is None
         if beyond is None:
             beyond = buffer_frames
-        # The ports' latency counts from the beginning of a cycle.
+        # The latency that JACK reports counts from the beginning of a cycle, so that it includes
+        # the buffer.
         buffer_frames = min(beyond, buffer_frames)
         return Latency(
             device_frames=beyond - buffer_frames,
@@ -108,13 +110,16 @@ class Latencies:
         )
 
     def _range(self, direction: Direction) -> tuple[int, int | None]:
-        """The range that PulseAudio's server reported in this run, frames; (0, None): not known."""
+        """Returns the range of latencies that PulseAudio reported in this run, frames.
+
+        Returns (0, None) if it is not known.
+        """
         is_duplex = all(side.channels for side in self._sides.values())
         measured = None if is_duplex and direction == "input" else self._io.measured()
         return measured or (0, None)
 
     def _beyond(self, direction: Direction) -> int | None:
-        """The latency beyond the buffers that JACK reported to the IO thread, or else to `_ask`."""
+        """Returns the latency that JACK reported to the IO thread, or else to `_ask`, or None."""
         frames = self._io.port_frames(direction == "output")
         return self._asked.get(direction) if frames is None else frames
 

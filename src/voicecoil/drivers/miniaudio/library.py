@@ -1,8 +1,9 @@
 """The miniaudio library, through the cffi module of the `miniaudio` package.
 
-That module declares most of the library's structures. The driver needs some fields that it leaves
-out, such as the period of an opened device and some switches of the configuration. Their offsets
-are computed from the layout of miniaudio 0.11, and each device is checked against that layout.
+That module declares most of the library's structures. The driver needs some fields that the module
+leaves out, such as the period of an opened device and some switches of the configuration. The
+offsets of these fields are computed from the layout of miniaudio 0.11, and each device is checked
+against that layout.
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class Library:
     Attributes
     ----------
     ffi, lib : Any
-        The cffi module's.
+        The objects of the cffi module.
     version : str
     """
 
@@ -89,7 +90,7 @@ class Library:
         )
 
     def address(self, name: str) -> int:
-        """Address of a function that the cffi module does not declare; 0: it is not exported."""
+        """Returns the address of a function that the cffi module does not declare; 0: none."""
         import _miniaudio
 
         exported = ctypes.CDLL(_miniaudio.__file__)
@@ -98,7 +99,7 @@ class Library:
         return ctypes.cast(getattr(exported, name), ctypes.c_void_p).value or 0
 
     def backend(self, name: str) -> int | None:
-        """The number of the backend of that name; None: the library was compiled without it."""
+        """Returns the number of the backend `name`; None if the library was compiled without it."""
         found = self.ffi.new("ma_backend[]", 64)
         count = self.ffi.new("size_t *")
         self.lib.ma_get_enabled_backends(found, 64, count)
@@ -109,7 +110,7 @@ class Library:
 
 
 class _RingBuffer(ctypes.Structure):
-    """A ma_duplex_rb."""
+    """The fields of a ma_duplex_rb."""
 
     _fields_ = (
         ("source_vtable", ctypes.c_void_p),
@@ -139,7 +140,7 @@ class _Resampling(ctypes.Structure):
 
 
 def _rest_fields(ffi: Any) -> tuple[tuple[str, Any], ...]:
-    """The fields of a ma_device from its volume on."""
+    """Return the fields of a ma_device, beginning with its volume."""
 
     class Direction(ctypes.Structure):
         _fields_ = (
@@ -190,7 +191,7 @@ class Layout:
         self._rest: Any = type("Rest", (ctypes.Structure,), {"_fields_": fields})
 
     def of(self, device: Any, kind: int) -> Any | None:
-        """The part of a device from its volume on; None: the device has another layout."""
+        """Returns the part of a device that begins with its volume; None if the layout differs."""
         offset = self._ffi.offsetof("ma_device", "masterVolumeFactor") - self._before
         if offset + ctypes.sizeof(self._rest) > self._ffi.sizeof("ma_device"):
             return None
@@ -244,7 +245,7 @@ def _missing(why: object) -> DriverError:
 
 @functools.cache
 def load() -> Library:
-    """The library. Two threads may load it at the same time.
+    """Return the library. Two threads may call this at the same time.
 
     Raises
     ------
@@ -268,7 +269,7 @@ def _open(names: tuple[str, ...]) -> ctypes.CDLL | None:
 
 
 class JackRange(ctypes.Structure):
-    """jack_latency_range_t, frames."""
+    """The fields of a jack_latency_range_t, frames."""
 
     _fields_ = (("minimum", ctypes.c_uint32), ("maximum", ctypes.c_uint32))
 
@@ -295,7 +296,7 @@ _JACK_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
 
 @functools.cache
 def jack() -> ctypes.CDLL | None:
-    """libjack, whose messages we get from now on in place of stderr; None: not installed."""
+    """Return libjack, whose messages no longer go to stderr; None if it is not installed."""
     library = _open(_JACK)
     if library is not None:
         for name, (gives, takes) in _JACK_FUNCTIONS.items():
@@ -310,7 +311,7 @@ def jack() -> ctypes.CDLL | None:
 
 @functools.cache
 def alsa() -> ctypes.CDLL | None:
-    """libasound, whose messages we get from now on in place of stderr; None: not installed."""
+    """Return libasound, whose messages no longer go to stderr; None if it is not installed."""
     library = _open(_ALSA)
     if library is not None:
         library.snd_lib_error_set_handler.argtypes = [ctypes.c_void_p]

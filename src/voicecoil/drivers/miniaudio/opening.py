@@ -32,14 +32,14 @@ __all__ = ["Opened", "set_up"]
 
 # Priority of an IO thread: above ordinary threads, below those of the kernel and of sound servers.
 PRIORITY = 40
-# PulseAudio maps channels by their names. Sound cards name them in ALSA's order, so that with this
-# map each channel keeps its number.
+# PulseAudio maps channels by their names. Sound cards name their channels in ALSA's order, so that
+# with this map each channel keeps its number.
 ALSA_CHANNEL_MAP = 1
-MAX_PERIOD_FRAMES = 4096  # longer blocks do not make the device's buffer as long
+MAX_PERIOD_FRAMES = 4096  # longest period that is requested; blocks may be longer
 SETTLE_S = 0.2  # after this time a sound server has begun to play
-# miniaudio's buffer between the directions of a device that calls back for each of them.
+# Length, in periods, of miniaudio's buffer between input and output if each has its own callback.
 DUPLEX_PERIODS = 2
-SAMPLE_BYTES = (0, 1, 2, 3, 4, 4)  # by ma_format
+SAMPLE_BYTES = (0, 1, 2, 3, 4, 4)  # bytes of a sample, by ma_format
 ANY_FRAMES = (1 << 32) - 1
 DATA_CALLBACK = _io.data_callback_address()
 
@@ -87,7 +87,7 @@ class Opened:
     max_period_frames : int
         The longest cycle that the device can deliver, even if the stream could take more.
     inside : set
-        One token for each call of the device that has not returned. Such a call may hang.
+        One token for each call with the device that has not returned. Such a call may hang.
     """
 
     system: SoundSystem
@@ -132,7 +132,10 @@ class Opened:
 
 
 def set_up(backend: Backend, request: OpenRequest) -> Opened:
-    """Opens the device as close to the request as possible. On the sound system's thread."""
+    """Opens the device as close to the request as possible.
+
+    Call it on the sound system's thread.
+    """
     with backend.session.connecting():
         opened = _set_up(backend, request)
     backend.system.opened.add(opened)
@@ -145,9 +148,9 @@ def _set_up(backend: Backend, request: OpenRequest) -> Opened:
     # 0: as many channels as the device has, so that miniaudio does not mix them.
     channels = [0, 0]
     if backend.kind.key == "pulse":
-        # While a device is being added or removed, the server does not tell its channels, and
-        # libpulse ends the program if it is given none. Only then they are given explicitly,
-        # because PulseAudio maps explicit channels in an order of its own.
+        # While a device is being added or removed, the server does not report the number of its
+        # channels, and libpulse aborts the program if the number is 0. Only then is the listed
+        # number used, because PulseAudio maps explicit channels in an order of its own.
         listed = (request.device.input_channels, request.device.output_channels)
         known = backend.session.answers(request.device)
         channels = [0 if known[way] else listed[way] for way in (0, 1)]
@@ -257,7 +260,10 @@ def _jack(backend: Backend, rest: Any, kind: int) -> Jack:
 
 
 def _pulse(backend: Backend, device: Any, kind: int) -> Pulse | None:
-    """The PulseAudio stream that calls the IO thread. For a duplex device it is the playback."""
+    """Returns the timing functions of the PulseAudio stream that runs the IO thread.
+
+    For a duplex device this is the playback stream.
+    """
     rest = backend.library.layout.of(device, kind) if backend.kind.key == "pulse" else None
     if rest is None:
         return None
@@ -278,7 +284,7 @@ def _check_channels(request: OpenRequest, sides: tuple[Side, Side]) -> None:
 
 
 def _period_frames(backend: Backend, sides: tuple[Side, Side]) -> int | None:
-    """Frames in each callback; None: they vary."""
+    """Returns the frames in each callback; None if they vary."""
     kind = backend.kind
     if not kind.fixed_period or (kind.key == "jack" and jack.is_pipewire()):
         return None
@@ -286,7 +292,10 @@ def _period_frames(backend: Backend, sides: tuple[Side, Side]) -> int | None:
 
 
 def _max_period_frames(backend: Backend, device: Any, kind: int) -> int:
-    """The longest possible cycle. JACK's cycles can grow, but duplex input must fit in a ring."""
+    """Returns the frames of the longest possible cycle.
+
+    JACK's cycles can grow, but the input of a duplex device must fit into a ring.
+    """
     if kind != DUPLEX or backend.kind.key != "jack":
         return ANY_FRAMES
     rest = backend.library.layout.of(device, kind)
@@ -325,7 +334,7 @@ def _added_frames(backend: Backend, sides: tuple[Side, Side], jack_: Jack) -> in
 
 
 def _priority() -> int:
-    """The SCHED_FIFO priority that this user may use; 0: none."""
+    """Returns the SCHED_FIFO priority that this user may use; 0 if none."""
     if sys.platform != "linux":
         return 0
     import resource

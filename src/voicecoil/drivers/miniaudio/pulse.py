@@ -1,10 +1,10 @@
 """A workaround for a crash of miniaudio, and the functions for PulseAudio's timing information.
 
 libpulse answers a lookup of a device that does not exist with a null pointer. This happens for a
-default source that does not exist yet when a server starts, and for a sink that is removed between
-the list and the question. miniaudio's question for formats dereferences this pointer and crashes.
-So miniaudio's context gets two wrapped functions of libpulse that filter such answers. They are
-called on the thread that calls PulseAudio, never on an IO thread.
+default source that does not exist yet when a server starts, and for a sink that is removed after it
+was listed. miniaudio looks devices up to get their formats, dereferences the null pointer and
+crashes. So miniaudio's context gets two wrapped functions of libpulse that filter such answers.
+They are called on the thread that calls PulseAudio, never on an IO thread.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _Ask = ctypes.CFUNCTYPE(
     ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p
 )
 _guards: dict[int, Any] = {}  # address of libpulse's function -> our wrapper, kept for ever
-# Callbacks that libpulse may still call, until it has given the last answer. Those of a connection
-# that hung or ended stay here for ever.
+# Callbacks that libpulse may still call. A callback is removed when it gets the last answer. The
+# callbacks of a connection that hung or ended stay here for ever.
 _pending: dict[int, Any] = {}
-_answered: deque[Any] = deque(maxlen=64)  # a function is not freed while it runs
+_answered: deque[Any] = deque(maxlen=64)  # keeps a callback alive while it still runs
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,14 @@ _TIMING = ("pa_stream_get_timing_info", "pa_stream_update_timing_info", "pa_oper
 
 
 def timing(stream: int, is_playback: bool, frame_bytes: int) -> Pulse | None:
-    """The functions for a stream's timing information, for the IO thread; None: not available."""
+    """Returns the functions with which the IO thread reads a stream's timing; None: not available.
+    """
     try:
         library = ctypes.CDLL("libpulse.so.0")
     except OSError:
         return None
-    if not stream or ctypes.sizeof(ctypes.c_void_p) != 8:  # pa_timing_info has a struct timeval
+    # The layout of pa_timing_info is only known for a struct timeval of 64-bit systems.
+    if not stream or ctypes.sizeof(ctypes.c_void_p) != 8:
         return None
     info, update, unref = (
         ctypes.cast(getattr(library, name), ctypes.c_void_p).value or 0 for name in _TIMING
@@ -79,7 +81,7 @@ def _guarded(address: int) -> Any:
 
 
 def guard(context: Any) -> int:
-    """Replaces the functions in the memory of a ma_context, a buffer. Returns how many it found."""
+    """Replaces the functions in `context`, the memory of a ma_context. Returns their number."""
     try:
         library = ctypes.CDLL("libpulse.so.0")
     except OSError:

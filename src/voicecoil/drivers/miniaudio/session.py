@@ -1,8 +1,8 @@
 """A thread's session with a sound system: its context, its JACK client, and the known devices.
 
-A call that hangs may use these objects while it hangs and after it returns. So sessions are never
-shared. The thread that takes over has a session of its own, and the old session is closed after its
-thread has returned.
+A call that hangs may use these objects while it hangs and after it returns. So threads never share
+a session. The thread that takes over has a session of its own, and the old session is closed after
+its thread has returned from the call.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Context:
     pointer : Any
     free : callable
     keep : Any
-        Objects that must live as long, because the context has pointers to them.
+        Objects that must live as long as the context, which has pointers to them.
     """
 
     def __init__(self, pointer: Any, free: Callable[[Any], None], keep: Any) -> None:
@@ -93,9 +93,9 @@ class Session:
         self._kind = system.kind
         self._context: Context | None = None
         self._unconnected: Context | None = None  # makes devices that stay unconnected
-        self._spare: Spare | None = None  # JACK's
+        self._spare: Spare | None = None  # the shared JACK client
         self._known: dict[str, _Listed] = {}
-        # uids of the sound system's own default (input, output), as of the newest list.
+        # The uids of the default devices (input, output) when the devices were last listed.
         self.defaults: tuple[str | None, str | None] = (None, None)
 
     @property
@@ -104,7 +104,10 @@ class Session:
         return library.load()
 
     def close(self) -> None:
-        """Releases context and client. Called after the session's thread has made its last call."""
+        """Releases the context and the JACK client.
+
+        Called after the session's thread has made its last call.
+        """
         self._drop_context()
         if self._spare is not None:
             self._spare.close()
@@ -121,8 +124,8 @@ class Session:
     def connecting(self) -> Iterator[None]:
         """Context for calls that make a new connection.
 
-        When a client is opened, libjack frees the clients of a server that is gone, and it crashes
-        if they are closed after that. So they are closed before, or never.
+        When a client is opened, libjack frees the clients of a server that is gone. It crashes if
+        those clients are closed afterwards. So they are closed before, or never.
         """
         check_wanted()
         for opened in self._system.gone():
@@ -137,7 +140,7 @@ class Session:
                 opened.leave()  # libjack may have freed its client, so it is not used again
 
     def context(self) -> Context:
-        """The connection to the sound system, made when it is first needed.
+        """Returns the connection to the sound system. It is made when it is first needed.
 
         Raises
         ------
@@ -150,7 +153,7 @@ class Session:
         return self._context
 
     def unconnected_context(self) -> Context:
-        """The context of devices that leave their JACK ports unconnected when they start.
+        """Returns the context of devices that leave their JACK ports unconnected when they start.
 
         Raises
         ------
@@ -198,7 +201,7 @@ class Session:
         return Context(pointer, lib.ma_context_uninit, (pointer, name, client_name, spare))
 
     def spare(self) -> Spare | None:
-        """The shared JACK client; None: it is not JACK, or the client cannot be shared."""
+        """Returns the shared JACK client; None if this is not JACK or cannot share a client."""
         found = library.jack() if self._kind.key == "jack" and sys.platform != "win32" else None
         if self._spare is None and found is not None and Spare.works_with(found):
             self._spare = Spare(found, jack.client_name(program_name()))
@@ -206,7 +209,7 @@ class Session:
 
     @property
     def has_spare(self) -> bool:
-        """Whether a JACK client is open that does not belong to a device. [any]"""
+        """Whether a JACK client is open that belongs to no device. Any thread may read it."""
         spare = self._spare
         return spare is not None and spare.is_open
 
@@ -248,7 +251,7 @@ class Session:
         return [self._listed(self._kind.title, self._kind.key, forms, (None, None))]
 
     def ids(self, device: Device) -> tuple[bytes | None, bytes | None]:
-        """The native ids for (capture, playback) of a device that was listed."""
+        """Returns the native ids for (capture, playback) of a device that was listed."""
         if device.uid not in self._known:
             self._look()
         if device.uid not in self._known:
@@ -284,8 +287,8 @@ class Session:
         self.defaults = (defaults[0], defaults[1])
         formats = [self._formats(context, None, way) if counts[way] else None for way in (0, 1)]
         if self._kind.key == "pulse":
-            # PipeWire never tells a connection about default devices that were set after it was
-            # made. The first device of each direction then stands for the default one.
+            # PipeWire never tells a connection about a default device that was set after the
+            # connection was made. The first device of each direction then stands for the default.
             first = [
                 next((ids[way] for _, ids in found.values() if ids[way]), None) for way in WAYS
             ]
@@ -329,7 +332,7 @@ class Session:
         return _Listed(Device(name, uid, "miniaudio", inputs, outputs, float(rate)), ids)
 
     def _formats(self, context: Any, raw: bytes | None, way: int) -> tuple[int, int] | None:
-        """(channels, rate in Hz) of a device; None: it cannot be opened in that direction."""
+        """Returns (channels, rate in Hz) of a device; None if it does not have that direction."""
         ffi, lib = self.library.ffi, self.library.lib
         native = ffi.NULL
         if raw is not None:
@@ -344,8 +347,8 @@ class Session:
         formats = list(info.nativeDataFormats[0 : info.nativeDataFormatCount])
         channels = max((form.channels for form in formats), default=0)
         if len(formats) == len(info.nativeDataFormats) and formats[0].format == formats[-1].format:
-            # A device that converts, such as ALSA's "default", has so many formats that their list
-            # is cut off. It takes any number of channels.
+            # A device that converts formats, such as ALSA's "default", has so many formats that the
+            # list of them is cut off. Such a device takes any number of channels.
             channels = 0
         rates = [form.sampleRate for form in formats if form.channels == channels]
         rate = max((r for r in rates if r <= ANY_RATE_HZ), default=0) or max(rates, default=0)

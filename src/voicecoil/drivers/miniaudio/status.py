@@ -52,14 +52,14 @@ _KNOWN: dict[int, tuple[str, str, str]] = {
 
 
 def result_error(call: str, code: int, what: str, said: list[str]) -> DriverError:
-    """The error for a call that returned a ma_result other than MA_SUCCESS.
+    """Returns the error for a call that returned a ma_result other than MA_SUCCESS.
 
     Parameters
     ----------
     call : str
         The name of miniaudio's function.
     code : int
-        Its ma_result.
+        The ma_result that the function returned.
     what : str
         The device or sound system that was called.
     said : list of str

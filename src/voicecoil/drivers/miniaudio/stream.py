@@ -27,8 +27,9 @@ SILENCE_S = 0.1
 STALLED_S = 0.2
 SETTLE_S = 0.5  # how long `start` waits for an earlier call to return
 LOOK_AGAIN_S = 1.0
-# For a JACK that does not tell when a cycle began. New connections take effect with the next cycle,
-# and one cycle may be running, so two cycles have to pass. Each cycle has two turns.
+# If libjack does not report when a cycle began, the start waits until the new connections are used.
+# They take effect with the next cycle, and one cycle may be running, so two cycles must pass. The
+# port's turn grows by two in each cycle.
 CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
 SUCCESS = 0  # MA_SUCCESS
@@ -37,7 +38,7 @@ _NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
 
 
 class MiniaudioStream(DriverStreamBase):
-    """A `DriverStream` on a device of miniaudio's.
+    """A `DriverStream` on a device of miniaudio.
 
     Parameters
     ----------
@@ -54,7 +55,7 @@ class MiniaudioStream(DriverStreamBase):
         self._begun = self._running = False
         self._looked_ns = 0
         self._starts = 0
-        self._missing: str | None = None  # why the device is missing, when a thread has looked
+        self._missing: str | None = None  # why the device is missing; set by a thread that looks
         self._seen: dict[str, int] = {}  # number of events taken, by kind
 
     # ---- start ----
@@ -98,7 +99,7 @@ class MiniaudioStream(DriverStreamBase):
         self._opened.io.attach(engine, engine.period_frames, longest, connected)
 
     def _noted(self, work: Callable[[], Answer]) -> Answer:
-        """Runs `work`, with a token in `inside`, on the sound system's thread.
+        """Runs `work` while a token of it is in `inside`. Call it on the sound system's thread.
 
         Abandoned work counts as a success, so that it is undone.
         """
@@ -127,7 +128,7 @@ class MiniaudioStream(DriverStreamBase):
         return result, said
 
     def _stop(self) -> Answer:
-        """Stops the device, unless its server is gone, because that stop would fail or hang."""
+        """Stops the device. Does nothing if its server is gone, as the call would fail or hang."""
         if not (self._opened.dead or self._opened.gone):
             self._backend.library.lib.ma_device_stop(self._opened.device)
         return SUCCESS, _io.take_messages()
@@ -173,7 +174,7 @@ class MiniaudioStream(DriverStreamBase):
 
     def _close(self) -> None:
         if self._opened.inside:
-            return  # `_undo` closes the device after the call that is inside has returned
+            return  # `_undo` closes the device after the pending call has returned
         backend = self._backend
         with contextlib.suppress(StreamTimeoutError):  # the device is closed later
             backend.call(
@@ -202,7 +203,7 @@ class MiniaudioStream(DriverStreamBase):
         return f"{title} ended its connection to {self._name!r}: its server stopped or refused it"
 
     def _examine(self) -> str | None:
-        """Why no IO cycle will come any more; None: cycles will come."""
+        """Returns why no IO cycle will come any more; None if cycles will come."""
         title = self._backend.kind.title
         if not self._is_started():
             return self._gone_text()
@@ -244,11 +245,11 @@ class MiniaudioStream(DriverStreamBase):
 
     @property
     def overloads(self) -> int:
-        """Overloads reported by JACK, also of other clients. Other systems report none."""
+        """Overloads that JACK reported, including those of other clients. Otherwise always 0."""
         return int(self._opened.io.counts()["overloads"][0])
 
     def events(self) -> list[Event]:
-        """Takes the events of the device: rerouted, interrupted, resumed, overload."""
+        """Returns the new events of the device: rerouted, interrupted, resumed, overload."""
         taken = []
         counts = self._opened.io.counts()
         told = {kind: counts["notifications"][i] for i, kind in _NOTIFICATIONS.items()}

@@ -35,7 +35,7 @@ class SoundSystem:
     Attributes
     ----------
     thread : CallThread
-        The thread that makes all calls of the sound system.
+        The thread that makes all calls to the sound system.
     opened : set of Opened
         The devices that are open.
     was_connected : bool
@@ -59,7 +59,7 @@ class SoundSystem:
         return session
 
     def has_library(self) -> bool:
-        """Whether the client library is installed. Also redirects the library's messages to us."""
+        """Whether the client library is installed. Also redirects its messages from stderr."""
         if self.kind.key == "jack" and sys.platform != "win32":
             return library.jack() is not None
         if self.kind.key == "alsa":
@@ -68,7 +68,7 @@ class SoundSystem:
         return True
 
     def gone(self) -> list[Opened]:
-        """The open devices whose server ended the connection.
+        """Returns the open devices whose server ended the connection.
 
         When one client has noticed that the server is gone, libjack frees all clients when the
         next one is opened. This includes clients that have not been notified yet.
@@ -112,7 +112,7 @@ class SoundSystem:
 
     def _close_spare(self) -> None:
         with self.session.connecting():
-            pass  # leaving the context closes a client that is not held
+            pass  # the end of the block closes the shared client, unless a stream needs it
 
 
 _systems: dict[str, SoundSystem] = {}
@@ -120,7 +120,7 @@ _lock = threading.Lock()
 
 
 def system_of(kind: Kind) -> SoundSystem:
-    """The sound system of that kind. There is one object for each kind in the process."""
+    """Return the sound system of a kind. There is one object for each kind in the process."""
     with _lock:
         if kind.key not in _systems:
             _systems[kind.key] = SoundSystem(kind)

@@ -35,7 +35,7 @@ Fault = Literal["late", "xrun", "unplug", "rate"]
 _CLOCKS = {"real": 0, "free": 1, "stepped": 2}
 _LAYOUTS = {"interleaved": 0, "planar": 1, "split": 2}
 _FAULTS = {"late": 1, "xrun": 2, "unplug": 3, "rate": 4}
-UNPLUGGED, RATE_CHANGED = 1, 2  # vc_device_condition
+UNPLUGGED, RATE_CHANGED = 1, 2  # values of vc_device_condition
 DEFAULT_FRAMES = 512
 MAX_FRAMES = 8192
 _made: Alive[VirtualDevice] = Alive()
@@ -51,9 +51,9 @@ class VirtualDevice(Unique):
     name : str
         The name that users know.
     uid : str or None
-        The unique identifier. None: made from the name.
+        The unique identifier. None: derived from the name.
     input_channels, output_channels : int
-        Number of channels of each direction; 0: the device does not have it.
+        Number of channels of each direction; 0: the device does not have that direction.
     stereo_channels : (int, int)
         The output channels, 0-based, of the device's stereo pair.
     samplerate : float
@@ -135,7 +135,7 @@ class VirtualDevice(Unique):
         self._started: set[object] = set()  # the streams that run
         self._capture: Capture | None = None
         self._waiting_faults: list[tuple[int, int, int]] = []
-        self._epoch_ns = 0  # host time at which a virtual clock goes on after a replug
+        self._epoch_ns = 0  # host time at which a virtual clock continues after a replug
         _made.add(self)
 
     # ---- for tests and commands ----
@@ -166,7 +166,7 @@ class VirtualDevice(Unique):
             )
         until = None if timeout_s is None else time.monotonic() + timeout_s
         left = cycles
-        # In slices of 50 ms, because Python handles Ctrl-C only between two calls.
+        # Wait in slices of 50 ms, because Python handles Ctrl-C only between two calls.
         while not core.step(left, 50_000_000) and core.condition == 0:
             left = core.owed
             if until is not None and time.monotonic() > until:
@@ -269,11 +269,14 @@ class VirtualDevice(Unique):
 
     @property
     def capture_room(self) -> int:
-        """Unwritten frames at the end of that array. Read it while no stream runs."""
+        """Frames that still fit into the array of :meth:`capture_into`.
+
+        Read it while no stream runs.
+        """
         return self._core.capture_room if self._core is not None else 0
 
     def heard(self) -> NDArray[np.float32]:
-        """The output captured in memory so far.
+        """Return the output captured in memory so far.
 
         Returns
         -------
@@ -317,7 +320,7 @@ class VirtualDevice(Unique):
         return self._core.lost_frames if self._core is not None else 0
 
     def now_ns(self) -> int:
-        """The device's host time.
+        """Return the device's host time.
 
         Returns
         -------
@@ -329,13 +332,13 @@ class VirtualDevice(Unique):
     # ---- for the driver ----
 
     def virtual_ns(self) -> int:
-        """The host time that a virtual clock has reached, ns. 0: it has not begun, or is real."""
+        """Return the host time that a virtual clock has reached, ns; 0 if it has not begun."""
         if self._core is None or self.clock == "real":
             return self._epoch_ns
         return max(self._epoch_ns, self._core.clock_ns())
 
     def forget_parent(self) -> None:
-        """In a forked child: drops the IO thread, streams and capture, which are the parent's."""
+        """Drops the parent's IO thread, streams and capture. Called in a forked child."""
         self._lock = threading.Lock()
         self._switching = threading.Lock()
         self._core = self._running = self._capture = None
@@ -368,9 +371,10 @@ class VirtualDevice(Unique):
     def acquire(
         self, request: OpenRequest, since_ns: int
     ) -> tuple[_core.VirtualDevice, float, int]:
-        """The device's core, its rate (Hz) and frames per cycle, as the first stream wanted them.
+        """Returns the device's core, its rate (Hz) and the frames per cycle.
 
-        A virtual clock that is made here begins at `since_ns` or later.
+        The first open stream determines the rate and the frames. If the call makes a new virtual
+        clock, the clock begins at `since_ns` or later.
         """
         with self._lock:
             if self._core is not None and self._core.condition == RATE_CHANGED:

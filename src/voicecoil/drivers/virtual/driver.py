@@ -64,7 +64,7 @@ class VirtualDriver(Unique):
         self._preferred = device
 
     def virtual_device(self, device: Device) -> VirtualDevice:
-        """The object behind a listed device.
+        """Return the virtual device that `devices` has listed as `device`.
 
         Parameters
         ----------
@@ -74,7 +74,7 @@ class VirtualDriver(Unique):
         Returns
         -------
         VirtualDevice
-            The device to which a test can do something.
+            The device, which a test can control.
 
         Raises
         ------

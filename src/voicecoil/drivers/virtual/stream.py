@@ -21,7 +21,7 @@ class VirtualStream(DriverStreamBase):
     device : VirtualDevice
     request : OpenRequest
     since_ns : int
-        A virtual clock that begins now begins at this host time or later.
+        If the device's virtual clock begins now, it begins at this host time or later.
     """
 
     def __init__(self, device: VirtualDevice, request: OpenRequest, since_ns: int) -> None:
