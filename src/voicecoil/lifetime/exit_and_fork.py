@@ -3,7 +3,7 @@
 Both threads are started when they are first needed. The background thread calls tickers at
 intervals, for example to notice that a mixer's last clip has ended. It also starts a thread for
 each task that may block, such as closing a stream that was garbage collected or that closed itself
-in its callback, so that a stream whose callback does not return delays no other one. The listener
+in its callback. So a stream whose callback does not return delays no other stream. The listener
 thread calls the listeners of the program, one after the other.
 """
 
@@ -44,7 +44,7 @@ ENDING = "the interpreter is ending, and every stream was closed; open streams b
 
 TICK_S = 0.01
 EXIT_S = 1.0  # time that the exit of the program gives to all streams and threads together
-AT_LEAST_S = 0.05  # time that each of them gets in any case
+AT_LEAST_S = 0.05  # shortest time that each stream or thread gets
 
 
 class Closable(Protocol):
@@ -75,14 +75,15 @@ def forked(since: int) -> bool:
 
 
 def register(thing: Closable) -> None:
-    """Makes the exit call `thing.close_at_exit(timeout_s)`, if `thing` is still alive then.
+    """Lets the exit handler call `thing.close_at_exit(timeout_s)`, if `thing` is still alive then.
 
     Raises
     ------
     StreamStateError
         The interpreter is ending already, so `thing` would not be closed.
     """
-    # Added before `_exiting` is read. Either `_exit` finds `thing`, or `_exiting` is found set.
+    # `thing` is added before `_exiting` is read. So either `_exit` finds `thing`, or the lines
+    # below find that `_exiting` is set.
     _live.add(thing)
     if _exiting:
         _live.discard(thing)
@@ -115,7 +116,7 @@ def start(thread: BackgroundThread | Thread) -> None:
     StreamStateError
         The interpreter is ending and starts no more threads.
     DriverError
-        The system gives no thread.
+        The system cannot start a thread.
     """
     try:
         thread.start()
@@ -132,7 +133,7 @@ def start(thread: BackgroundThread | Thread) -> None:
 
 
 def at_the_end(task: Callable[[], None]) -> Callable[[], None]:
-    """Makes the exit call `task` after all registered objects were closed. Returns `task`."""
+    """Lets the exit handler call `task` after closing all registered objects. Returns `task`."""
     _last.append(task)
     return task
 
@@ -147,7 +148,7 @@ class _Lane:
         self._starting = threading.Lock()
 
     def put(self, task: Callable[[], None]) -> None:
-        """Runs `task` soon. Safe in `__del__` and in a callback. [any]"""
+        """Runs `task` soon. Any thread may call this, also in `__del__` and in a callback."""
         self._tasks.put(task)
         if not _exiting:
             self._ensure_thread()
@@ -155,7 +156,7 @@ class _Lane:
     def _ensure_thread(self) -> None:
         if self._thread is not None and self._thread.is_alive():
             return
-        # Does not block: the thread that holds the lock is starting the lane's thread.
+        # This does not block, because a thread that holds the lock is starting the lane's thread.
         if self._starting.acquire(blocking=False):
             try:
                 if self._thread is None or not self._thread.is_alive():
@@ -167,12 +168,12 @@ class _Lane:
 
     def _run(self) -> None:
         since = _generation
-        while not forked(since):  # a task may fork: its child has this thread only, which ends
+        while not forked(since):  # if a task forks, this thread ends in the child
             try:
                 task = self._tasks.get(timeout=self._look())
             except queue.Empty:
                 continue
-            except MemoryError:  # a thread that ended here would call no ticker any more
+            except MemoryError:  # the thread must not end, because it has to call the tickers
                 time.sleep(TICK_S)
                 continue
             if task is None:
@@ -181,7 +182,7 @@ class _Lane:
             del task
 
     def _look(self) -> float | None:
-        """Called before each task. Returns after how many seconds to call it again; None: never."""
+        """Called before each task. Returns the seconds until the next call is due; None: never."""
         return None
 
     def end(self, until: float) -> None:
@@ -214,7 +215,7 @@ class _BackgroundLane(_Lane):
         return max(0.0, min(due) - time.monotonic()) if due else None
 
     def begin(self, task: Callable[[], None]) -> None:
-        """Runs `task` on a new thread. If the system gives no thread, runs it on this one."""
+        """Runs `task` on a new thread, or on this thread if the system cannot start a thread."""
         self._begun = [thread for thread in self._begun if thread.is_alive()]
         try:
             thread = start_thread(partial(_guarded, task), "voicecoil task")
@@ -230,9 +231,9 @@ class _BackgroundLane(_Lane):
 
 
 def submit(task: Callable[[], None]) -> None:
-    """Runs `task`, which may block, soon on a thread of its own. [any]
+    """Runs `task`, which may block, soon on a thread of its own.
 
-    It may be called in `__del__` and in a callback.
+    Any thread may call this, also in `__del__` and in a callback.
     """
     _background.put(partial(_background.begin, task))
 
@@ -256,7 +257,7 @@ def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
 
 
 def _guarded(call: Callable[[], object]) -> object:
-    """Calls `call`. An error is reported like one of `__del__`, because no caller can catch it."""
+    """Calls `call`. Reports an error like an error in `__del__`, as no caller can catch it."""
     try:
         return call()
     except Exception as error:
@@ -265,7 +266,7 @@ def _guarded(call: Callable[[], object]) -> object:
 
 
 def report(error: BaseException, source: object) -> None:
-    """Reports an error that no caller can catch, as Python reports the errors of `__del__`."""
+    """Reports an error that no caller can catch, as Python reports errors in `__del__`."""
     _core.write_unraisable(error, source)
 
 

@@ -1,4 +1,4 @@
-"""Threads whose start neither hangs without memory nor can be interrupted half-way."""
+"""Threads whose start does not hang if memory is exhausted, and cannot be interrupted half-way."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ class Thread(threading.Thread):
     """A daemon thread. `start` returns when `target` is about to be called, or raises.
 
     ``threading.Thread.start`` waits without a limit for the new thread. A thread that finds no
-    memory for its first Python frame ends at once, and that wait never returned.
+    memory for its first Python frame ends at once, and then ``start`` never returned.
 
     ``threading.Thread.start`` also takes a lock that each new thread needs. If a signal handler
-    interrupts it there, a thread that the handler starts cannot run until the handler has returned.
-    On Python 3.14 a handler that raises leaves the lock locked for ever, because ``with lock`` can
-    be interrupted after the lock was taken and before the block begins. Python handles signals on
-    the main thread only, so the main thread leaves the start to another thread and waits.
+    interrupts ``start`` while it holds the lock, a thread that the handler starts cannot run until
+    the handler has returned. On Python 3.14 a handler that raises leaves the lock locked for ever,
+    because ``with lock`` can be interrupted after the lock was taken and before the block begins.
+    Python handles signals on the main thread only, so the main thread lets another thread start the
+    new thread, and waits.
 
     Parameters
     ----------
@@ -41,18 +42,18 @@ class Thread(threading.Thread):
     def __init__(self, target: Callable[[], object], name: str) -> None:
         super().__init__(target=target, name=name, daemon=True)
         self._begin = _Begin()
-        # `threading.Thread.start` waits for this event. Should a later Python use another name, the
-        # wait is the one of that Python.
+        # `threading.Thread.start` waits for this event. If a later Python uses another name for it,
+        # `start` waits as that Python does.
         self._started = self._begin
 
     @property
     def is_gone(self) -> bool:
-        """Whether the thread was started and has ended, also if it ended before `target`. [any]"""
+        """Whether the thread was started and has ended, perhaps before it called `target`."""
         return self._begin.is_gone
 
-    # The function that the system's thread calls and holds until its end. The getter runs no line
-    # of Python: an exception of a signal handler there would leave the thread in the list of those
-    # that are being started.
+    # The function that the system's thread calls, and to which it has a reference until it ends.
+    # The getter runs no Python code. Otherwise an exception of a signal handler in the getter would
+    # leave this thread in the list of the threads that are being started.
     _bootstrap = property(operator.attrgetter("_begin.entry"))
 
     def start(self) -> None:
@@ -65,8 +66,8 @@ class Thread(threading.Thread):
         ForkedError
             A signal handler has forked the process, and this is the child.
         RuntimeError
-            The system gives no thread, the interpreter is ending, or the caller is a signal handler
-            that interrupted `threading` while it held its lock.
+            The system cannot start a thread, the interpreter is ending, or the caller is a signal
+            handler that interrupted `threading` while it held its lock.
         """
         if threading.get_ident() == threading.main_thread().ident:
             _on_another_thread(self._start)
@@ -91,7 +92,7 @@ class Thread(threading.Thread):
 
 
 def _on_another_thread(call: Callable[[], None]) -> None:
-    """Runs `call` on a thread that `threading` does not know, and raises what it raises."""
+    """Runs `call` on a thread that `threading` does not know, and raises its exception here."""
     over = _thread.allocate_lock()
     over.acquire()
     errors: list[BaseException] = []
@@ -106,7 +107,8 @@ def _on_another_thread(call: Callable[[], None]) -> None:
             over.release()
 
     pid = os.getpid()
-    # Not `entry` itself: Python 3.11 leaks a reference to a function that finds no memory.
+    # `entry` itself is not passed, because Python 3.11 leaks a reference to the function of a
+    # thread that finds no memory.
     held = functools.partial(entry)
     watched = weakref.ref(held)
     _thread.start_new_thread(held, ())
@@ -120,8 +122,8 @@ def _on_another_thread(call: Callable[[], None]) -> None:
 def _wait_for(lock: Any, is_gone: Callable[[], bool], pid: int, gone: str) -> None:
     """Waits until a new thread of this process has released `lock`.
 
-    Raises MemoryError, with the text `gone`, if the thread has ended without that, and ForkedError
-    in a child that was forked meanwhile.
+    Raises MemoryError, with the text `gone`, if the thread has ended without releasing the lock.
+    Raises ForkedError in a child that was forked meanwhile.
     """
     while not lock.acquire(timeout=LOOK_S):
         if is_gone():
@@ -151,7 +153,7 @@ class _Begin(threading.Event):
         self.begun = _thread.allocate_lock()  # locked until the thread runs
         self.begun.acquire()
         self._pid = os.getpid()
-        self.entry: Callable[[], None] | None = None  # None: the system's thread has it, if any
+        self.entry: Callable[[], None] | None = None  # set until the system's thread has it
         self._watched: weakref.ref[Any] | None = None
 
     def watch(self, entry: Callable[[], None]) -> None:

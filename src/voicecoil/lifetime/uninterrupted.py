@@ -29,7 +29,7 @@ SLICE_S = 0.1  # waits are short: a signal just before a wait is handled only wh
 
 
 class NobodyWaits(BaseException):
-    """Raised in work that is given up because its wait was interrupted.
+    """Raised in work that is given up because the wait for it was interrupted.
 
     It is never raised on the main thread.
     """
@@ -76,7 +76,7 @@ class _Work(Generic[Result]):
             self._result = self._call()
         except BaseException as error:
             self._error = error
-        # set before `_left` is read, because `leave` sets `_left` before it reads this
+        # set before `_left` is read, because `leave` sets `_left` before it reads `_has_returned`
         self._has_returned = True
         self._over.release()
         if self._left:
@@ -134,7 +134,7 @@ class _Work(Generic[Result]):
         self._left = True
         for hurry in self._hurries.copy():
             hurry()
-        # otherwise the thread of the work undoes it
+        # if the call has not returned yet, the thread of the work undoes it later
         if self._undo is not None and self._has_returned:
             exit_and_fork.submit(self._settle)
 
@@ -154,12 +154,12 @@ def uninterrupted(
     hurry: Callable[[], object] | None = None,
     undo: Callable[[Result], object] | None = None,
 ) -> Result:
-    """Runs `call` so that no signal handler runs inside of it. Returns its result or raises its
+    """Runs `call` so that no signal handler runs inside it. Returns its result or raises its
     exception.
 
-    On a thread other than the main one, and while the interpreter ends, it calls `call` directly.
-    If that thread is itself doing uninterrupted work and `hurry` is given, `call` is a part of that
-    work which is given up if the wait for the whole work is interrupted.
+    On a thread other than the main one, and while the interpreter ends, `call` is called directly.
+    If that thread is itself doing uninterrupted work and `hurry` is given, `call` becomes a part of
+    that work. This part is given up if the wait for the whole work is interrupted.
 
     Parameters
     ----------

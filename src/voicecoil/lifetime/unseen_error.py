@@ -16,12 +16,12 @@ PATIENCE_S = 1.0  # how long an error waits for a call before it is reported
 class UnseenError:
     """The error of a background thread.
 
-    The error is kept for the next call that can raise it. If no call comes within a second it is
-    also reported, as Python reports the errors of ``__del__``. Otherwise a program that plays or
-    records without waiting would never learn that the disk is full.
+    The error is kept for the next call that can raise it. If no call comes within a second, the
+    error is also reported, as Python reports errors in ``__del__``. Otherwise a program that plays
+    or records without waiting would never learn that the disk is full.
 
-    No method takes a lock, because a signal handler may call one while the main thread is inside
-    another one.
+    No method takes a lock, because a signal handler may call a method while the main thread is
+    inside another method.
     """
 
     def __init__(self, source: object) -> None:
@@ -43,7 +43,7 @@ class UnseenError:
             exit_and_fork.tick(self._look)
 
     def ask(self) -> None:
-        """Notes that the program is waiting for the end, and would get the error there."""
+        """Notes that the program is waiting for the end, where it would get the error."""
         self._last = time.monotonic()
 
     def take(self) -> BaseException | None:

@@ -11,10 +11,11 @@ T = TypeVar("T")
 
 
 class Alive(Generic[T]):
-    """Lists objects for as long as they are alive. [any, also in callbacks and in `__del__`]
+    """Lists objects as long as they are alive.
 
-    A `weakref.WeakSet` raises if another thread drops the last reference to one of its objects
-    while it is listed. Here each access is a single atomic operation of a dictionary.
+    Any thread may use it, also in callbacks and in `__del__`. A `weakref.WeakSet` raises an error
+    if another thread drops the last reference to one of its objects while the set is iterated. Here
+    each access is a single atomic operation of a dictionary.
     """
 
     def __init__(self) -> None:
@@ -35,6 +36,6 @@ class Alive(Generic[T]):
         self._references.clear()
 
     def now(self) -> list[T]:
-        """The objects that are alive now."""
+        """Returns the objects that are alive now."""
         found = (reference() for reference in self._references.copy().values())
         return [thing for thing in found if thing is not None]

@@ -93,7 +93,7 @@ class Output:
         return self.stream.latency.frames + cycle + self.stream.blocksize
 
     def heard_frames(self) -> int:
-        """Return the mixer's frame that the listener hears now. It is never too large.
+        """Return the mixer's frame that the listener hears now. The result is never too large.
 
         The frames of the newest IO cycle are heard at the cycle's time stamp. If the mixer's blocks
         are longer than the cycle, the frames behind the cycle are not counted.
@@ -183,7 +183,7 @@ class Output:
         return False
 
     def _close_quiet(self) -> None:
-        """Close the output if it is still unused. Has its own thread: the device may not answer."""
+        """Close the output if it is still unused. This can take long, so it has its own thread."""
         with self._lock:
             if not self._goes_on():
                 self._shut()
@@ -249,7 +249,7 @@ def output_for(
     on_device_lost: OnDeviceLost = "stop",
     name: str | None = None,
 ) -> Output:
-    """Return the output of a name for a device, held for the caller, who must call `let_go`.
+    """Return the output for a device and a name. It is held; the caller must call `let_go`.
 
     The mixing stream runs at the device's present rate. The rate applies to the whole system, so
     changing it would end the streams of other programs. An output that is open already may have

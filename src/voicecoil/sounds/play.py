@@ -86,7 +86,7 @@ class Playback(Unique):
     @property
     def position(self) -> int:
         """Frames of the sound that were heard."""
-        # Read before the clip's state, so that the clip can only be further than `heard`.
+        # This is read before the clip's state, so that the clip is never behind `heard`.
         heard = self._output.heard_frames()
         started = self._clip.started_at
         if started is None:
@@ -260,13 +260,15 @@ def play(
     driver : str, Driver or None
         As for :class:`OutputStream`.
     channels : int, sequence of int, or None
-        As for :class:`OutputStream`. The sound is mixed to that number of channels; one is heard on
-        both sides. Sounds with a list of channels have a stream of their own for each list. Without
-        a list, a device that is already playing keeps its number.
+        As for :class:`OutputStream`. The sound is mixed to that number of channels. A single
+        channel is heard on both sides. Sounds with a list of channels have a stream of their own
+        for each list. Without a list, a device that is already playing keeps its number of
+        channels.
     mapping : sequence or array, optional
         For each channel that is used, the 0-based channel of the sound or None for silence. Or a
-        matrix of gains. By default mono goes to all channels, equal numbers of channels are mapped
-        one to one, and other combinations as in :func:`voicecoil.files.channels.mix_matrix`.
+        matrix of gains. By default, a mono sound is played on all channels, equal numbers of
+        channels are mapped one to one, and other numbers are mapped as in
+        :func:`voicecoil.files.channels.mix_matrix`.
     gain : float
         Linear gain.
     loops : int
@@ -275,7 +277,7 @@ def play(
         Frames per IO cycle that are requested from the device.
     on_device_lost : {"stop", "wait", "default"}
         As for :class:`OutputStream`. The sound continues at its position. Only the frames that were
-        mixed and not heard yet are lost.
+        mixed but not yet heard are lost.
     name : str or None
         As for :class:`OutputStream`. Sounds of one name share a stream; another name opens another
         stream on the device, with its own volume in a mixer.

@@ -124,7 +124,7 @@ class Recording(Unique):
     def clipped_samples(self) -> int:
         """Samples beyond full scale that were clipped, because the file or array has integers.
 
-        Those of an array are counted when it is made.
+        The clipped samples of an array are counted when :meth:`wait` makes the array.
         """
         return self._writer.clipped_samples if self._sink is None else self._sink.clipped_samples
 
@@ -224,7 +224,8 @@ class Recording(Unique):
                 )
             self._writer.thread.join(0.05 if until is None else min(0.05, until - now))
         trouble = uninterrupted("finish", self._finish)
-        # What is raised once is taken here: Ctrl-C in the line above leaves it to the next call.
+        # Errors that are raised once are taken here. If Ctrl-C interrupts the line above, they are
+        # left for the next call.
         if (error := self._writer.error.take()) is not None:
             raise error
         if trouble is not None and not self._told_trouble:
@@ -233,7 +234,7 @@ class Recording(Unique):
         return self._path if self._path is not None else uninterrupted("finish", self._array)
 
     def _finish(self) -> Exception | None:
-        """Gives the device back. Returns why the recording ended before it should have."""
+        """Releases the device. Returns why the recording ended too early; None if it did not."""
         with self._finishing:
             trouble = self._monitor.trouble()
             if trouble is None and self._on_loss == "stop" and self._writer.incoming.losses:

@@ -1,4 +1,4 @@
-"""What a recording is asked for: the arguments of `record`, checked once."""
+"""The arguments of `record`, which are checked once, and what is made from them."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ BUFFER_RANGE_S = (0.1, 3600.0)
 
 @dataclass(frozen=True)
 class Reception:
-    """How the frames of a device are received for a recording.
+    """The objects that receive the frames of a device for a recording.
 
     Attributes
     ----------
     code : RecorderCode
-        It runs on the IO thread and writes into the ring.
+        The code that runs on the IO thread and writes into the ring.
     ring : Ring
     samplerate : float
         Sample rate of the recording, Hz. The ring's frames have the device's rate.
     frames : int or None
-        Length of the recording; None: it is ended by `stop`.
+        Length of the recording; None: it continues until `stop`.
     """
 
     code: _core.RecorderCode
@@ -45,15 +45,15 @@ class Reception:
 
 @dataclass(frozen=True)
 class RecordRequest:
-    """The checked arguments of a recording. None means "as the device has it".
+    """The checked arguments of a recording.
 
     Attributes
     ----------
     frames : int or None
     duration_s : float or None
-        At most one of these two is given; neither: the recording is ended by `stop`.
+        At most one of these two is given. If both are None, the recording continues until `stop`.
     samplerate : float or None
-        Hz.
+        Hz; None: the device's rate.
     buffer_s : float
     on_loss : {"silence", "cut", "stop"}
     dtype : {"float32", "int16", "int32", "uint8"}
@@ -72,7 +72,7 @@ class RecordRequest:
         Raises
         ------
         ArgumentError
-            The memory does not suffice for `buffer_s`.
+            There is not enough memory for `buffer_s`.
         """
         theirs = opened_format.samplerate
         rate = self.samplerate or theirs
@@ -107,7 +107,7 @@ def check_record_request(
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument cannot work.
+        An argument is impossible.
     """
     if frames is not None and duration_s is not None:
         raise ArgumentError(

@@ -152,7 +152,7 @@ class Writer:
         fills: bool,
         dtype: SampleType,
     ) -> None:
-        self.clipped_samples = 0  # of an array of integers
+        self.clipped_samples = 0  # clipped samples in an array of integers
         self._dtype = dtype
         self.error = UnseenError("a recording" if sink is None else f"recording {sink.path!r}")
         self.written = 0  # frames moved to the file or to memory

@@ -81,9 +81,10 @@ def render(
     samplerate : float
         Sample rate of the result, Hz.
     channels : int or sequence of int
-        A number is how many channels ``block.output`` and the result have. A list says which
-        channels of the result ``block.output`` has, 0-based, as for :class:`OutputStream`. The
-        result then has the channels up to the highest in the list, and the others are silent.
+        The number of channels of ``block.output`` and of the result, or a list. A list has the
+        channel of the result, 0-based, for each channel of ``block.output``, as for
+        :class:`OutputStream`. The result then has all channels up to the highest in the list. The
+        channels that are not in the list are silent.
     blocksize : int
         Frames per block. The callback is called ceil(frames / blocksize) times, each time for a
         whole block. Frames beyond `frames` are dropped.
@@ -167,7 +168,7 @@ def _empty(frames: int, channels: int) -> NDArray[np.float32]:
     import numpy as np
 
     try:
-        # empty() gets large memory pages, but zeros() gets small ones, which is slower.
+        # zeros() is slower than empty(), because it gets small memory pages instead of large ones.
         return np.empty((frames, channels), np.float32)
     except MemoryError:
         raise ArgumentError(

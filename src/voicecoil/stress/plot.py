@@ -52,7 +52,7 @@ def draw(cells: Sequence[Cell], path: Path, title: str) -> None:
     """Draw one panel for each load, with one row for each home.
 
     The bars above a row's line are the times for which the callback waited for the GIL. The bars
-    below it are the run times. The grey area after the deadline is too late.
+    below the line are the run times. Times in the grey area after the deadline are too late.
     """
     # pyplot is not used, because it would look for a window system.
     from matplotlib.backends.backend_agg import FigureCanvasAgg

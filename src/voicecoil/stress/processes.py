@@ -28,8 +28,8 @@ def run_cell(
 ) -> Cell:
     """Measure one setting in a new process.
 
-    The process has its own session, so that only this process receives Ctrl-C. This process then
-    ends the other one.
+    The new process has a session of its own, so that only this process receives Ctrl-C. This
+    process then ends the new one.
     """
     # -P keeps the working directory out of sys.path, because it may have a file such as json.py.
     command = [sys.executable, "-P", "-m", "voicecoil.stress.cell", setting.as_json()]

@@ -166,7 +166,7 @@ class Cell:
 
 
 def in_words(cells: Sequence[Cell]) -> list[str]:
-    """Return sentences that list the homes without late blocks, and the loads of the others."""
+    """Return sentences that name the homes without late blocks, and the loads with late blocks."""
     late: dict[str, list[str]] = {}
     skipped: dict[str, list[str]] = {}
     for cell in cells:

@@ -302,7 +302,7 @@ class SimulatedCoreAudio(Unique):
         self.library.sim_restart_service()
 
     def fail_call(self, function: str, status: int, skip: int = 0, times: int = 2**32 - 1) -> None:
-        """Let a CoreAudio function fail with `status`, after `skip` calls and for `times` calls.
+        """Make a CoreAudio function fail with `status`, after `skip` calls and for `times` calls.
 
         Parameters
         ----------
@@ -344,7 +344,7 @@ class SimulatedCoreAudio(Unique):
         self.advance_ns(round(seconds * 1e9))
 
     def now_ns(self) -> int:
-        """Return the simulated time, ns. In a callback this is the time that it has reached.
+        """Return the simulated time, ns. In a callback, this is the time that it has reached.
 
         Returns
         -------

@@ -203,7 +203,7 @@ class SimulatedDevice(Unique):
         scope: str = "****",
         object_id: int | None = None,
     ) -> None:
-        """Let each later get of a property return `status` or `value`.
+        """Make each later read of a property return `status` or `value`.
 
         Parameters
         ----------
@@ -308,7 +308,7 @@ class SimulatedDevice(Unique):
         return sound, present.astype(bool)
 
     def heard(self, run: int | None = None) -> NDArray[np.float32]:
-        """Return the output of one run, or of all runs, without silence at its begin and its end.
+        """Return the output of one run, or of all runs, without silence at its start and its end.
 
         Frames that no IO cycle delivered in time are silence.
 
