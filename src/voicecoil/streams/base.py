@@ -60,7 +60,7 @@ class StreamBase(StreamFacts):
         """Waits until the stream ends by itself: `Stop`, an exception, or a lost device.
 
         A lost device ends the stream only with ``on_device_lost="stop"``, or if the stream cannot
-        go on with any device that there is.
+        continue on any device that exists.
 
         Parameters
         ----------
@@ -104,8 +104,8 @@ class StreamBase(StreamFacts):
     def stop(self) -> None:
         """Ends the stream after the current block and waits until that block was played.
 
-        When `stop` returns, no callback runs or will run. If it is called in a callback, it asks
-        for the end and returns at once.
+        When `stop` returns, no callback runs or will run. If `stop` is called in a callback, it
+        only requests the end and returns at once.
 
         Raises
         ------
@@ -117,13 +117,13 @@ class StreamBase(StreamFacts):
         self._end(drain=True)
 
     def abort(self) -> None:
-        """Like :meth:`stop`, without waiting for the current block to be played."""
+        """Ends the stream like :meth:`stop`, but without waiting until the block was played."""
         self._end(drain=False)
 
     def _end(self, drain: bool) -> None:
         connection = self._alive()
         run = connection.run
-        if _core.in_callback():  # this stream's, or another's on the same IO thread
+        if _core.in_callback():  # in this stream's callback, or another's on the same IO thread
             connection.ask_to_end(drain, run)
             return
         uninterrupted(
@@ -141,7 +141,7 @@ class StreamBase(StreamFacts):
         if "output" in self._directions and connection.started:
             tail_s += self._opened_format.latency("output").seconds
         until = began + tail_s + STOP_TIMEOUT_S
-        # With a stepped clock the end is not waited for, because no cycle comes unless the program
+        # Do not wait for a device with a stepped clock, because no cycle comes unless the program
         # steps the clock.
         while (
             connection.started
@@ -203,7 +203,7 @@ class StreamBase(StreamFacts):
         """Ends the stream at once and releases the device. A second call does nothing.
 
         If it is called in a callback, the stream is closed after the callback has returned. If the
-        callback raised an exception that was not raised to the program yet, `close` raises it.
+        callback raised an exception that no other method has raised yet, `close` raises it.
         """
         connection = self._connection
         if connection is None or connection.closed or exit_and_fork.forked(self._generation):
@@ -216,7 +216,7 @@ class StreamBase(StreamFacts):
         self._raise_once(connection)
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """Closes the stream at exit, within `timeout_s`. For objects that own a stream."""
+        """Closes the stream at exit, within `timeout_s`. Called by objects that own a stream."""
         connection = self._connection
         if connection is not None and not exit_and_fork.forked(self._generation):
             connection.close_at_exit(timeout_s)
@@ -261,7 +261,7 @@ class StreamBase(StreamFacts):
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
         if connection is None or connection.closed or exit_and_fork is None:
-            return  # without the module, Python is ending and `close_at_exit` has been called
+            return  # Python is ending and has cleared the module; `close_at_exit` was called
         if exit_and_fork.forked(self._generation):
             return
         exit_and_fork.submit(connection.close_unseen)

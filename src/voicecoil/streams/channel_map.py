@@ -1,4 +1,4 @@
-"""Channels of a stream: how many the program has, and which of the device's channels they are."""
+"""The number of a stream's channels, and the channels of the device that they use."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ __all__ = [
     "numbered_places",
 ]
 
-STEREO = 2  # output channels of a stream that asks for none
+STEREO = 2  # output channels of a stream that requests neither a number nor a list
 
 
 @dataclass(frozen=True)
 class ChannelRequest:
-    """The channels that a stream asks for, to be checked together with the device.
+    """The channels that a stream requests. They are checked when the device is known.
 
     Attributes
     ----------
@@ -54,12 +54,12 @@ class StreamChannels:
         The device's channel for each input channel of the stream, 0-based.
     output_map : list of int
         The same for the output. A single output channel may have several entries, and is played on
-        each of them.
+        each of these channels.
     outputs : int
-        Output channels of the stream.
+        Number of output channels of the stream.
     output_by_number : bool
-        The stream has asked for a number of output channels, so that another device chooses its own
-        channels for them.
+        True if the stream requested a number of output channels and not a list. If the stream
+        changes to another device, the channels are then chosen anew for that device.
     """
 
     input_map: list[int]
@@ -69,14 +69,14 @@ class StreamChannels:
 
     @property
     def inputs(self) -> int:
-        """Input channels of the stream."""
+        """Number of input channels of the stream."""
         return len(self.input_map)
 
 
 def channels_of(
     request: ChannelRequest, device: Device, directions: tuple[Direction, ...]
 ) -> StreamChannels:
-    """The channels of a stream on the device on which it is opened.
+    """Return the channels of a stream on the device on which it is opened.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def channels_of(
 
 
 def duplex_channels(channels: Any, inputs: Any, outputs: Any) -> ChannelRequest:
-    """The channels that a duplex stream asks for.
+    """Return the channels that a duplex stream requests.
 
     Raises
     ------
@@ -117,7 +117,7 @@ def duplex_channels(channels: Any, inputs: Any, outputs: Any) -> ChannelRequest:
 
 
 def _pair(channels: Any) -> ChannelRequest:
-    """A pair of which one part is a list can mean nothing else. Two numbers can."""
+    """Return the request for a pair (input, output). Two numbers are refused as ambiguous."""
     if len(channels) == 2 and not all(map(is_number, channels)):
         return ChannelRequest(*channels)
     if len(channels) == 2:
@@ -137,7 +137,7 @@ def _pair(channels: Any) -> ChannelRequest:
 
 
 def is_number(channels: Any) -> bool:
-    """Whether it is a number of channels, and not a list of them."""
+    """Whether `channels` is a number of channels, and not a list of channels."""
     try:
         operator.index(channels)
     except TypeError:
@@ -146,12 +146,12 @@ def is_number(channels: Any) -> bool:
 
 
 def listed_channels(channels: Any) -> tuple[Any, ...] | None:
-    """A list of the device's channels as a tuple; None for a number of them, and for None.
+    """Return a list of the device's channels as a tuple; None for a number and for None.
 
     Raises
     ------
     ArgumentTypeError
-        It is neither.
+        `channels` is neither a list, a number nor None.
     """
     if channels is None or is_number(channels):
         return None
@@ -173,7 +173,7 @@ def channel_map(
     default: int | None,
     argument: str = "channels",
 ) -> list[int]:
-    """The device's channel for each channel of the stream.
+    """Return the device's channel for each channel of the stream.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ def channel_map(
 
 
 def numbered_places(count: int, device: Device, direction: Direction) -> list[int | None]:
-    """The device's channels for that number of channels; None for each that it does not have."""
+    """Return the device's channels for `count` channels; None for each channel that it lacks."""
     available = device.channels(direction)
     if direction == "output" and 1 <= count <= STEREO <= available:
         left, right = device.stereo_channels

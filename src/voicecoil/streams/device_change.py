@@ -1,6 +1,6 @@
-"""The change of a running stream from a device that was lost to another one, or to none.
+"""The change of a running stream from a lost device to another device, or to none.
 
-`recovery` calls this on its threads. The change of the frames on their way is ``core/move.c``.
+`recovery` calls these functions on its threads. ``core/move.c`` adapts the engine to the device.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def leave_device(
         except VoicecoilError:
             return  # the callback is stuck; `stop` or `close` raises the error
         connection.device.tell_loss(driver_stream, trouble)
-        # If the run was about to end there is no reason to go on elsewhere. The frames that were
-        # not heard yet are lost with the device.
+        # If the run was about to end, there is no reason to continue on another device. The frames
+        # that were not heard yet are lost with the device.
         goes_on = not connection.ending and connection.engine.state == _core.RUNNING
         connection.device_stopped("away" if goes_on else "idle")
         connection.device.leave(driver_stream)
@@ -44,7 +44,7 @@ def leave_device(
 
 
 def find_device(connection: StreamConnection, recovery: Recovery, timeout_s: float) -> None:
-    """Looks once for a device on which the stream can go on."""
+    """Looks once for a device on which the stream can continue."""
     for opened in recovery.open_candidates(connection.device.current.device):
         if _settle(connection, recovery, opened, timeout_s):
             return
@@ -55,7 +55,7 @@ def find_device(connection: StreamConnection, recovery: Recovery, timeout_s: flo
 def _settle(
     connection: StreamConnection, recovery: Recovery, opened: OpenedDevice, timeout_s: float
 ) -> bool:
-    """Goes on with that device. Returns False if the device does not start."""
+    """Continues on the opened device. Returns False if the device does not start."""
     driver_stream, device = opened.driver_stream, connection.device
     with connection.lock:
         if connection.closed or not connection.away:
@@ -84,17 +84,17 @@ def _settle(
 
 
 def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: float) -> bool:
-    """Starts the engine on that device. False: the callback of the worker did not return."""
+    """Starts the engine on the device. Returns False if the worker's callback did not return."""
     driver_stream, opened_format = opened.driver_stream, opened.driver_stream.opened_format
     worker = connection.worker
     if worker is not None:
         if not worker.fit(opened_format, driver_stream.clock is not None, timeout_s):
             return False
-        period_frames = 0  # the lead makes blocks of the cycles as they come
+        period_frames = 0  # cycles may have any length, because the lead divides them into blocks
     else:
         period_frames = opened_format.period_frames or 0
     if connection.ending:
-        connection.ask_to_end(drain=False)  # asked for while the worker was started anew
+        connection.ask_to_end(drain=False)  # the end was requested while the worker was restarted
     connection.engine.move(
         opened.input_map,
         opened.output_map,

@@ -1,4 +1,4 @@
-"""Looks after running streams: reports exceptions the program does not ask for, checks the rate."""
+"""Watches running streams: reports exceptions that the program does not ask for, checks rates."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kept = TypeVar("Kept")
 
 
 def take_kept(kept: deque[Kept]) -> Kept | None:
-    """Takes the newest of what is kept, without a lock; None: nothing is kept. [any]"""
+    """Removes the newest object of `kept` and returns it, without a lock; None if it is empty."""
     try:
         return kept.pop()
     except IndexError:
@@ -34,9 +34,9 @@ class Failure:
     Attributes
     ----------
     exception : BaseException or None
-        The exception of the newest run. It stays after it was raised to the program.
+        The exception of the newest run. It is kept after it was raised to the program.
     ended_by : str
-        The name of its type; "" if there is none.
+        The name of the exception's type; "" if there is no exception.
     reported : BaseException or None
         The exception that was reported because the program had not asked for it.
     """
@@ -92,7 +92,7 @@ class Failure:
         self._asked_at = time.monotonic()
 
     def is_overdue(self) -> bool:
-        """Whether the program has not asked for PATIENCE_S, counted from the first call of this."""
+        """Whether the program has not asked for PATIENCE_S since the first call of this method."""
         now = time.monotonic()
         self._found_at = self._found_at or now
         return now - max(self._found_at, self._asked_at) >= unseen_error.PATIENCE_S
@@ -129,7 +129,7 @@ def _look() -> bool:
 
 
 def _goes_on(one: Running) -> bool:
-    """Reports a failure that the program did not ask for. False: `one` need not be watched."""
+    """Reports a failure that the program did not ask for. Returns False to end the watch."""
     if one.closed or not one.running:
         return False  # `stop` or `close` has raised the exception
     if one.engine.state != _core.FINISHED:

@@ -15,14 +15,14 @@ __all__ = ["LeadWorker", "LatencyMode", "check_latency_mode"]
 LatencyMode = Literal["safe", "low"] | float
 
 # Twelve times the 5 ms after which CPython makes a thread give up the GIL. It is also longer than
-# ordinary programs hold the GIL in one piece.
+# the time for which ordinary programs hold the GIL without a break.
 SAFE_LEAD_S = 0.060
 SAFE_CYCLES = 2
 UNKNOWN_FRAMES = 512  # assumed frames per cycle of a device that does not exist yet
 
 
 def check_latency_mode(latency_mode: LatencyMode, own_thread: bool, zero_copy: Any) -> None:
-    """Refuses combinations that cannot work. `own_thread`: the code is native or isolated.
+    """Refuses arguments that exclude each other. `own_thread`: the code is native or isolated.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def check_latency_mode(latency_mode: LatencyMode, own_thread: bool, zero_copy: A
 
 
 def lead_block_frames(block_frames: int | None, opened_format: OpenedFormat) -> int:
-    """Frames per block of a worker. None: those of the device's usual cycle."""
+    """Returns the frames per block of a worker. The default is the device's usual cycle."""
     cycle = opened_format.typical_period_frames or opened_format.max_period_frames
     return block_frames or cycle or UNKNOWN_FRAMES
 
@@ -55,8 +55,8 @@ class LeadWorker:
     latency_mode : "safe" or float
     opened_format : OpenedFormat
     waited_for : bool
-        The device's clock is not real, and its IO thread waits for the callback, so that a test
-        always hears the same. A device in real time never waits.
+        True if the device's clock is not real. The device's IO thread then waits for the callback,
+        so that a test always hears the same. A device in real time never waits.
     channels : (int, int)
         Input and output.
     block_frames : int
@@ -97,7 +97,7 @@ class LeadWorker:
         )
 
     def _lead(self, opened_format: OpenedFormat) -> int:
-        # The longest cycle takes all its frames at once.
+        # A cycle takes all its frames at once, so the lead is not shorter than the longest cycle.
         cycle, period = (
             opened_format.max_period_frames or UNKNOWN_FRAMES,
             opened_format.period_frames,
@@ -119,12 +119,12 @@ class LeadWorker:
         return self._running
 
     def start(self, run: int) -> None:
-        """Starts the thread, for the run of that number.
+        """Starts the thread for the run with the number `run`.
 
         Raises
         ------
         DriverError
-            The system gives no thread.
+            The system cannot start a thread.
         """
         self._run = run
         self._running = True  # set first, so that `join` also ends an interrupted start
@@ -137,11 +137,12 @@ class LeadWorker:
             realtimekit.raise_soon(self.code)
 
     def stop(self, run: int) -> None:
-        """Asks for the end of that run after all frames that were made were played."""
+        """Asks the run with the number `run` to end after the device has played all ready frames.
+        """
         self.code.stop(run)
 
     def quit(self, run: int) -> None:
-        """Asks for the end of that run after the current block."""
+        """Asks the run with the number `run` to end after the current block."""
         self.code.quit(run)
 
     def join(self, timeout_s: float) -> bool:
@@ -154,13 +155,13 @@ class LeadWorker:
 
     @property
     def ended(self) -> bool:
-        """Whether no thread runs its callback."""
+        """Whether no thread runs the callback."""
         return self.code.ended
 
     def fit(self, opened_format: OpenedFormat, waited_for: bool, timeout_s: float) -> bool:
-        """Adapts the worker to another device. False: its callback did not return in time.
+        """Adapts the worker to another device. Returns False if its callback did not return.
 
-        Frames that were made but not played yet are played on the new device, unless its cycles are
+        Frames that are ready but not yet played are played on the new device, unless its cycles are
         too long for the present lead.
         """
         lead_suffices = self._seen and opened_format.max_period_frames <= self.lead_frames

@@ -34,11 +34,11 @@ __all__ = ["HALT_S", "POLL_S", "STOP_TIMEOUT_S", "StreamConnection", "State"]
 State = Literal["idle", "running", "waiting", "draining", "finished", "closed"]
 _STATES: tuple[State, ...] = ("idle", "running", "draining", "finished")
 
-# A callback that runs longer than this is taken to be stuck. No usable block is that long.
+# A callback that runs longer than this counts as stuck. No usable block is that long.
 STOP_TIMEOUT_S = 5.0
 HALT_S = 2.0  # the part of STOP_TIMEOUT_S that is kept for stopping the device
 POLL_S = 0.002
-AT_LEAST_S = 0.05  # for stopping the device, even if the callback has used up the whole time
+AT_LEAST_S = 0.05  # time for stopping the device, even if the callback has used up all the time
 
 
 class StreamConnection:
@@ -81,7 +81,7 @@ class StreamConnection:
         self.run = 0  # number of the newest start; a request to end a run names that run
         self.closed = False
         self.failure = Failure()
-        self.told_stuck = False  # an error that says that the callback is stuck was raised
+        self.told_stuck = False  # True: the program got an error that the callback is stuck
         self._recovery = recovery
         self.worker = worker
         self._overdue_run = 0  # the run that did not end in time
@@ -146,7 +146,7 @@ class StreamConnection:
             self.engine.stop(run)
 
     def state(self) -> State:
-        """The state of the stream, as far as it is known. Never waits. [any]"""
+        """The state of the stream, as far as it is known. Never waits. Any thread may call it."""
         if self.closed:
             return "closed"
         phase, state = self.phase, self.engine.state
@@ -191,7 +191,7 @@ class StreamConnection:
             self.lock.release()
 
     def start(self) -> int:
-        """Begins a run, and returns its number.
+        """Begins a run and returns the number of the run.
 
         Raises
         ------
@@ -245,8 +245,8 @@ class StreamConnection:
         try:
             driver_stream.start(self.engine)
         except BaseException as error:
-            # Parts that were started are stopped. If they cannot be stopped the phase stays
-            # "started", so that no memory that they use is freed.
+            # The parts that were started are stopped. If that fails, the phase stays "started", so
+            # that no memory that the parts use is freed.
             with contextlib.suppress(StreamTimeoutError):
                 self._halt(STOP_TIMEOUT_S)
             lost = isinstance(error, (DeviceLostError, DriverError))
@@ -262,7 +262,7 @@ class StreamConnection:
             driver_stream.close()
 
     def halt(self, timeout_s: float, run: int | None = None) -> None:
-        """Stops the device: when this returns, no IO cycle of that run comes any more.
+        """Stops the device. When this returns, no IO cycle of that run comes any more.
 
         `run` None means any run. An exception of the callback is kept to be raised later.
 
@@ -292,7 +292,7 @@ class StreamConnection:
             if runs and driver_stream is not None:
                 driver_stream.stop(max(AT_LEAST_S, until - time.monotonic()))
         except StreamTimeoutError:
-            # The IO cycles go on, and the run ends as soon as its callback has returned.
+            # The IO cycles continue, and the run ends as soon as its callback has returned.
             self._overdue_run = self.run
             self.engine.stop(self.run)
             raise
@@ -364,7 +364,7 @@ class StreamConnection:
             self.code = None
 
     def close_unseen(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
-        """Closes the connection where no caller could catch an error. An error is reported."""
+        """Closes the connection. Errors are reported, because no caller could catch them."""
         code, told = self.code, self.told_stuck
         source = code.callable if code is not None else None
         try:
@@ -375,8 +375,8 @@ class StreamConnection:
             if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
                 exit_and_fork.report(error, source)
                 return
-            # A stuck callback may still use all of this, and no thread waits for its end. So
-            # nothing of it is ever freed.
+            # A stuck callback may still use the connection, and no thread waits for the callback.
+            # So the connection is never freed.
             _core.keep_for_ever(self)
             if not told:
                 exit_and_fork.report(error, source)
@@ -396,7 +396,7 @@ class StreamConnection:
         self.closed = True
 
     def _broken_off(self, code: IsolatedCode, timeout_s: float) -> bool:
-        """Interrupts a stuck isolated callback and closes. False: it could not be interrupted.
+        """Interrupts a stuck isolated callback and closes. Returns False if that is impossible.
 
         Its interpreter must not simply be left behind, because Python would end it at exit while
         the callback still runs, and would abort the process.
@@ -421,7 +421,7 @@ class StreamConnection:
     def check_rate(self) -> None:
         """Treats a device as lost if it has run at another rate than it reports for some seconds.
 
-        One thread at a time.
+        Only one thread may call it at a time.
         """
         if self.started and self.device.check_rate():
             self.trouble()
@@ -432,7 +432,7 @@ class StreamConnection:
             self.driver_stream.look()
 
     def trouble(self) -> Exception | None:
-        """Why no IO cycle will come any more, from this device or another one."""
+        """Returns why no IO cycle will come any more, on any device; None if cycles may come."""
         if self._recovery is not None:
             return self._failure
         if _core.in_callback():
@@ -444,7 +444,7 @@ class StreamConnection:
         return trouble
 
     def _end_lost(self, trouble: DeviceLostError, run: int) -> None:
-        """Ends a run whose device is lost. Any thread may notice it; only the first one acts."""
+        """Ends a run whose device is lost. Only the first thread that notices the loss acts."""
         mine = object()
         if self._lost.setdefault(run, mine) is mine:
             self._failure = trouble
@@ -453,11 +453,11 @@ class StreamConnection:
             self.ask_to_end(drain=False, run=run)  # the device may begin to run cycles again
 
     def take_failure(self) -> Exception | None:
-        """Returns, once, why the stream could not go on after its device was lost."""
+        """Returns once why the stream could not continue after its device was lost."""
         return take_kept(self._untold)
 
     def take_news(self) -> list[Event]:
-        """Takes the events that the engine does not know of, oldest first."""
+        """Returns once the events that the engine does not know of, oldest first."""
         self.trouble()
         return self.device.take_news()
 

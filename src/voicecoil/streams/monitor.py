@@ -1,4 +1,4 @@
-"""What players and recorders read of their stream. Internal: users have the stream itself."""
+"""Internal view of a stream, for the objects that `play` and `record` return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["StreamMonitor", "refuse_in_fork"]
 
 
 def refuse_in_fork(generation: int) -> None:
-    """Raises `ForkedError` if the process was forked since that generation."""
+    """Raises `ForkedError` if the process was forked after that fork generation."""
     if exit_and_fork.forked(generation):
         raise ForkedError(
             "this stream was opened before the process was forked and belongs to the parent; "
@@ -26,7 +26,7 @@ def refuse_in_fork(generation: int) -> None:
 class StreamMonitor:
     """The state of an open stream, for the sounds that are played or recorded with it.
 
-    A monitor does not keep the stream open: a stream that nothing else refers to is closed.
+    A monitor does not keep the stream open. If nothing else refers to the stream, it is closed.
 
     Parameters
     ----------
@@ -56,7 +56,7 @@ class StreamMonitor:
         return isinstance(clock, _core.VirtualDevice) and not clock.stepped
 
     def trouble(self) -> Exception | None:
-        """Why no IO cycle will come any more. None: cycles come, or will when there is a device."""
+        """Returns why no IO cycle will come any more; None if cycles come, or may come later."""
         return self._connection.trouble()
 
     def look(self) -> None:
@@ -64,9 +64,9 @@ class StreamMonitor:
         self._connection.look()
 
     def newest_output(self) -> tuple[int, int | None]:
-        """Frames that the code has made, and the host time (ns) of the newest cycle's first frame.
+        """Returns the frames that the code has made, and the host time of the newest IO cycle, ns.
 
-        It is the time at which that frame is at the connector. None: no cycle has come yet.
+        At that time the first frame of the cycle is at the connector. None before the first cycle.
         """
         counted = self._connection.engine.statistics()
         return counted["frames"], counted["output_time"][0]

@@ -1,4 +1,4 @@
-"""Opening: from a request to a connection that can be started."""
+"""Opens the device that a stream requests, and makes a connection that can be started."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def open_stream(
     Raises
     ------
     VoicecoilError
-        As the constructors of streams. Whatever was opened before is closed again.
+        The errors of the constructors of streams. Everything that was opened before is closed.
     """
     plan, driver_stream = _open_device(request, directions)
     code: _core.Code | None = None
@@ -132,7 +132,7 @@ def _open_device(
 
 
 def _check_connect(request: StreamRequest, driver: Driver, device: Device) -> None:
-    """Refuse ``connect=False`` where it would have no effect and the stream would be heard."""
+    """Refuse ``connect=False`` on a device without ports, where the stream would be heard."""
     if not request.connect and not (isinstance(driver, PortsDriver) and driver.has_ports(device)):
         raise ArgumentError(
             f"connect=False; streams on {device.name!r} of the driver {driver.name!r} have no "
@@ -194,7 +194,7 @@ def _make_engine(plan: StreamPlan, code: _core.Code, worker: LeadWorker | None) 
         code if worker is None else worker.code,
         input_channels=inputs,
         output_channels=outputs,
-        # The lead takes cycles as they come and makes blocks of them.
+        # With a worker, cycles may have any length, because the lead divides them into blocks.
         block_frames=0 if worker else plan.block_frames or 0,
         period_frames=0 if worker else plan.opened_format.period_frames or 0,
         samplerate_hz=plan.samplerate,

@@ -1,4 +1,4 @@
-"""What follows from a request and the device that was opened for it. Each value has one place."""
+"""The values that follow from a request and from the device that was opened for it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class StreamPlan:
     device : Device
         The device on which the stream was opened. It may move to another one later.
     opened_format : OpenedFormat
-        What that device made of the request.
+        The rate, cycles and latency that the device really has.
     places : StreamChannels
-        The stream's channels, and which of the device's channels they are.
+        The stream's channels, and the device's channels that they use.
     block_frames : int or None
         Frames of every block; None: a block is as long as the device's cycle.
     clock : Clock or None
@@ -60,7 +60,7 @@ class StreamPlan:
 
     @property
     def max_block_frames(self) -> int:
-        """The most frames that a block has."""
+        """The largest number of frames that a block can have."""
         return _core.max_block_frames(self.block_frames or 0, self.opened_format.period_frames or 0)
 
     @property
@@ -87,7 +87,7 @@ def make_plan(
     places: StreamChannels,
     clock: _core.Clock | None,
 ) -> StreamPlan:
-    """Compute what follows from `request` and the opened device."""
+    """Return the plan for `request` and the opened device."""
     frames = request.block_frames
     if not request.on_io_thread:
         frames = lead_block_frames(frames, opened_format)

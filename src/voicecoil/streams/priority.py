@@ -13,7 +13,8 @@ from voicecoil import _core
 __all__ = ["ThreadPriority", "priority_of"]
 
 Policy = Literal["ordinary", "fifo", "rr", "qos", "mmcss", "lowered"]
-_POLICIES: tuple[Policy, ...] = ("ordinary", "fifo", "rr", "qos", "mmcss", "lowered")  # vc_policy
+# The order is that of the C enum vc_policy.
+_POLICIES: tuple[Policy, ...] = ("ordinary", "fifo", "rr", "qos", "mmcss", "lowered")
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,9 @@ class ThreadPriority:
     ----------
     policy : str
         "fifo" (SCHED_FIFO), "rr" (SCHED_RR, from RealtimeKit), "qos" (macOS: user interactive),
-        "mmcss" (Windows: the task "Audio"); "ordinary": the system gave nothing better; "lowered":
-        the thread had one of those, and lost it because it computed without a pause.
+        "mmcss" (Windows: the task "Audio"). "ordinary": the system granted no higher priority.
+        "lowered": the thread had a higher priority, and lost it because it computed without a
+        pause.
     level : int
         Priority under SCHED_FIFO and SCHED_RR, 1 to 99; 0 under the other policies.
     detail : str
@@ -43,7 +45,7 @@ class ThreadPriority:
 
 
 def priority_of(worker: _core.Worker) -> ThreadPriority:
-    """The priority that the worker's thread has now, or had when it ended."""
+    """Return the priority that the worker's thread has now, or had when it ended."""
     policy, level, error, _ = worker.thread
     name = _POLICIES[policy]
     if name == "lowered":

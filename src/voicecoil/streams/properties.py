@@ -88,7 +88,7 @@ class StreamFacts(Unique):
 
     @property
     def results(self) -> _block.Values:
-        """The values that the callback has set in ``block.results``, as of its newest block.
+        """The values that the callback has set in ``block.results``, up to its newest block.
 
         Raises `AttributeError` if the stream was opened without results.
         """
@@ -112,7 +112,7 @@ class StreamFacts(Unique):
         return priority_of(self._worker.code) if self._worker is not None else None
 
     def _lead_frames(self) -> int:
-        """Latency of the lead, or of blocks that do not fit a duplex device's cycles, frames."""
+        """Return the latency of the lead, or of blocks that do not fit the cycles, frames."""
         if self._worker is not None:
             return self._worker.lead_frames
         size, cycle = self._plan.constant_block_frames, self._opened_format.period_frames
@@ -120,7 +120,7 @@ class StreamFacts(Unique):
         return 0 if size is None or fits or len(self._directions) < 2 else size
 
     def _input_wait_frames(self) -> int:
-        """How many frames a block waits for its last frame, beyond the device's cycle.
+        """Return the frames that a block waits for its last frame, beyond the device's cycle.
 
         0 for a duplex stream, because its output latency contains this wait.
         """
@@ -156,9 +156,9 @@ class StreamFacts(Unique):
     def exception(self) -> BaseException | None:
         """The exception of the callback that ended the stream; None if there is none.
 
-        `wait`, `stop` and `close` raise it, once. If the program does not wait for the stream, and
-        neither reads this property nor takes the event within a second, the exception is also
-        reported through ``sys.unraisablehook``.
+        The next call of `wait`, `stop` or `close` raises it once. If the program does not wait for
+        the stream, and neither reads this property nor takes the event within a second, the
+        exception is also reported through ``sys.unraisablehook``.
         """
         connection = self._connection
         if connection is None:
@@ -202,7 +202,7 @@ class StreamFacts(Unique):
         return read_statistics(connection.engine, self._code, worker, connection.device.overloads)
 
     def events(self) -> list[Event]:
-        """Takes the events since the last call, oldest first.
+        """Return and remove the events since the last call, oldest first.
 
         Returns
         -------
@@ -218,7 +218,7 @@ class StreamFacts(Unique):
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
-        """(input, output) levels since the last call. They stay readable after `close`."""
+        """Return (input, output) levels since the last call, also after `close`."""
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it has no levels")
         if not self._request.meter:

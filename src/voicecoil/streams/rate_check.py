@@ -5,7 +5,7 @@ from __future__ import annotations
 __all__ = ["RateCheck"]
 
 WINDOW_NS = 4_000_000_000
-WINDOWS = 3  # in a row: a server that stood still for a while spoils one
+WINDOWS = 3  # a server that stood still for a while makes one window wrong, but not three in a row
 # The nearest two rates in use, 44.1 and 48 kHz, differ by 8 %. Crystals differ by less than 0.1 %.
 TOLERANCE = 0.04
 
@@ -14,7 +14,7 @@ class RateCheck:
     """Measures a device's rate from the times of its IO cycles, over several seconds.
 
     An audio system can change a device's rate without a notification. All sound is then played at a
-    wrong pitch. One thread at a time.
+    wrong pitch. Only one thread may use the object at a time.
 
     Parameters
     ----------
@@ -28,12 +28,12 @@ class RateCheck:
         self._wrong: list[float] = []
 
     def note(self, host_ns: int | None, sample_frames: int | None) -> float | None:
-        """Take the times of the newest IO cycle.
+        """Add the times of the newest IO cycle to the measurement.
 
         Parameters
         ----------
         host_ns, sample_frames : int or None
-            Host time and sample time of one frame. None where the device does not say.
+            Host time and sample time of one frame. None if the device does not report it.
 
         Returns
         -------
@@ -54,7 +54,7 @@ class RateCheck:
             return None
         measured = frames * 1e9 / passed_ns
         self._began = (host_ns, sample_frames)
-        # A window without frames is a device that stands still, which is looked for elsewhere.
+        # If there were no frames, the device stands still. The driver's stream detects that.
         if frames == 0 or abs(measured / self._samplerate - 1) <= TOLERANCE:
             self._wrong.clear()
             return None

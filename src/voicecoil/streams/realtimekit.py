@@ -1,11 +1,11 @@
-"""Asks RealtimeKit for a real-time priority, which Linux does not let an ordinary user take.
+"""Asks RealtimeKit for a real-time priority, which an ordinary user of Linux cannot set.
 
 Desktop systems run RealtimeKit, a service on the system's D-Bus. It gives threads of ordinary users
 a real-time priority up to some level. The process must have a limit on how long such a thread
 computes without a pause (RLIMIT_RTTIME).
 
-A daemon thread asks, so that no stream waits for the answer. If the stream has ended meanwhile
-nothing is asked. After one failure the service is not asked again in this process.
+A daemon thread makes the request, so that no stream waits for the answer. If the stream has ended
+meanwhile, no request is made. After one failure, this process makes no more requests.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ def answer() -> str:
 
 
 def raise_soon(worker: _core.Worker) -> None:
-    """Asks for a priority for the worker's thread if that has an ordinary one. Returns at once."""
+    """Requests a real-time priority for the worker's thread if it has none. Returns at once."""
     if sys.platform != "linux" or _given_up or not _has_bus():
         return
-    # The system gives no thread, there is no memory for it, or the interpreter is ending.
+    # The system cannot start a thread, there is no memory for it, or the interpreter is ending.
     with contextlib.suppress(RuntimeError, MemoryError):
         BackgroundThread(partial(_raise, worker), "voicecoil realtimekit").start()
 

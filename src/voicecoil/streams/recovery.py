@@ -46,11 +46,11 @@ __all__ = ["OpenedDevice", "OnDeviceLost", "Recovery", "check_on_device_lost", "
 OnDeviceLost = Literal["wait", "default", "stop"]
 
 LOOK_S = 0.02  # how soon a loss is noticed
-AWAY_S = 0.1  # pause between two lists of the devices; CoreAudio takes some ms for a list
+AWAY_S = 0.1  # pause between two listings of the devices; CoreAudio takes some ms for each
 SLOWEST_S = 1.0  # the longest pause, if a device is there but does not open
 PATIENCE_S = 1.0  # how long a device may be there at another rate before the stream gives up
 SOON_S = 2.0  # if the rate changes again within this time, another program insists on its rate
-QUARRELS = 3  # how often in a row that may happen before the stream gives up
+QUARRELS = 3  # number of such changes in a row after which the stream gives up
 ABSENT_CHANNELS = 2  # channels in each direction that a stream gets if it opens without a device
 ABSENT_RATE_HZ = 48_000.0
 
@@ -113,7 +113,7 @@ def find_or_await(
 
 
 def unknown_format(samplerate: float) -> OpenedFormat:
-    """An `OpenedFormat` for a device that does not exist yet. Its cycles are unknown."""
+    """Returns an `OpenedFormat` for a device that does not exist yet. Its cycles are unknown."""
     latency = Latency(samplerate=samplerate)
     return OpenedFormat(
         samplerate, period_frames=None, max_period_frames=0, latency=lambda _: latency
@@ -149,7 +149,7 @@ class Recovery:
         Frames per block; None: they vary.
     name : str
     connect : bool
-        As the stream was opened.
+        The values with which the stream was opened.
     """
 
     def __init__(
@@ -163,7 +163,7 @@ class Recovery:
         connect: bool,
     ) -> None:
         self._driver = driver
-        self.refusal: DeviceLostError | None = None  # set: no later search can succeed
+        self.refusal: DeviceLostError | None = None  # not None: no later search can succeed
         self._policy = policy
         self._channels = channels
         self._samplerate = samplerate
@@ -185,10 +185,10 @@ class Recovery:
         self._pause_s = AWAY_S
 
     def open_candidates(self, device: Device) -> Iterator[OpenedDevice]:
-        """Opens the devices with which the stream can go on, one after the other.
+        """Opens the devices with which the stream can continue, one after the other.
 
-        The caller keeps the first one that starts. If none does, later calls list the devices anew;
-        a call that comes before the pause is over yields nothing.
+        The caller keeps the first device that starts. If none starts, a later call lists the
+        devices again. A call yields nothing if the pause since the last search is not over.
         """
         self.refusal = None
         if time.monotonic() < self._next_look:
@@ -220,9 +220,9 @@ class Recovery:
         self._back_at = time.monotonic()
 
     def _quarrel(self, device: Device | None) -> DeviceLostError | None:
-        """Why the stream gives up: another program has changed the rate QUARRELS times in a row.
+        """Returns an error if another program has changed the rate QUARRELS times in a row.
 
-        Each loss is counted once.
+        Each loss of the device is counted once.
         """
         trouble, self._trouble = self._trouble, None
         if trouble is None:
@@ -294,7 +294,7 @@ class Recovery:
 class Watched(Protocol):
     @property
     def watched(self) -> bool:
-        """Whether the device of this stream has to be watched."""
+        """Whether the device of this stream must be watched."""
 
     def is_well(self) -> bool:
         """Whether the stream has a device that works, or needs no device. Returns soon."""
@@ -320,7 +320,7 @@ class _Closer:
 
 _lock = threading.Lock()
 _watched: Alive[Watched] = Alive()
-_recovering: dict[int, BackgroundThread] = {}  # by the id of the stream that is lost
+_recovering: dict[int, BackgroundThread] = {}  # threads of the lost streams, by the stream's id
 _thread: BackgroundThread | None = None
 _ended = Flag()
 _closer = _Closer()
@@ -334,7 +334,7 @@ def watch(connection: Watched) -> None:
     StreamStateError
         The interpreter is ending.
     DriverError
-        The system gives no thread.
+        The system cannot start a thread.
     """
     global _thread
     exit_and_fork.register(_closer)

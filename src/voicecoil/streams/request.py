@@ -1,4 +1,4 @@
-"""What a stream is asked for: each argument of the three kinds of stream, checked once."""
+"""The arguments of the three kinds of stream, checked in one place."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CodeSource = Any  # Callback | NativeCallback | str | CodeFactory, as `StreamReq
 
 
 class CodeFactory:
-    """Internal code in place of a callback. It is called with what the device gave."""
+    """Makes internal code in place of a callback. It is called with the opened device's format."""
 
     def __init__(self, make: Callable[[OpenedFormat, int, int], _core.Code]) -> None:
         self._make = make
@@ -46,21 +46,21 @@ class CodeFactory:
 
 @dataclass(frozen=True)
 class StreamRequest:
-    """The checked arguments of a stream. None means "as the device has it".
+    """The checked arguments of a stream. If a value is None, the device determines it.
 
     Attributes
     ----------
     kind : {"python", "native", "isolated", "internal"}
-        What the callback is. The callback itself is not kept here, because native code can be
-        exchanged while the stream runs, and a request must not keep the first one alive.
+        The kind of the callback. The callback itself is not kept here, because native code can be
+        exchanged while the stream runs, and a request must not keep the first code alive.
     device : str, Device or None
-        Not resolved yet.
+        As given by the program. The device is looked up later.
     driver : str, Driver or None
-        Not resolved yet.
+        As given by the program. The driver is looked up later.
     samplerate : float or None
         Hz.
     channels : ChannelRequest
-        Checked together with the device.
+        As given by the program. The channels are checked when the device is known.
     block_frames : int or None
     latency_mode : LatencyMode
     zero_copy, meter : bool
@@ -69,7 +69,7 @@ class StreamRequest:
     on_device_lost : {"stop", "wait", "default"}
     parameters, results : Record or None
     name : str
-        What mixers and patch bays show.
+        The name that mixers and patch bays show.
     connect : bool
         False: the ports of a JACK client stay unconnected.
     """
@@ -93,7 +93,7 @@ class StreamRequest:
 
     @property
     def on_io_thread(self) -> bool:
-        """Whether the code runs on the device's IO thread, and not on a worker ahead of it."""
+        """Whether the code runs on the device's IO thread, and not on a worker."""
         return self.latency_mode == "low" or self.kind != "python"
 
 
@@ -122,13 +122,13 @@ def check_request(
     Returns
     -------
     (StreamRequest, CodeSource)
-        The second one is the callback: a callable, a NativeCallback, the name of an isolated
-        callable, or a CodeFactory, as `kind` says.
+        The request and the callback. The `kind` of the request determines whether the callback is a
+        callable, a NativeCallback, the name of an isolated callable, or a CodeFactory.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument cannot work.
+        An argument is impossible.
     PythonVersionError
         ``isolated=True`` before Python 3.12.
     """
@@ -167,7 +167,7 @@ def check_request(
 
 
 def _check_conversion(dtype: SampleType, kind: Kind, zero_copy: Any) -> None:
-    """Refuse a sample type where samples are not converted."""
+    """Refuse a `dtype` other than float32 if the samples are not converted."""
     if dtype == "float32":
         return
     if kind in ("native", "internal"):

@@ -5,7 +5,7 @@ callback runs or will run.
 
 Most parameters are the same for the three kinds. Editors show only the docstring and the signature
 that are written at a class, and the TypeError for a wrong keyword names the class that was called.
-Therefore `OutputStream` has the original, and tools/stream_parameters.py copies it to the others.
+Therefore the text is written in `OutputStream`, and tools/stream_parameters.py copies it.
 """
 
 from __future__ import annotations
@@ -31,32 +31,32 @@ class OutputStream(StreamBase):
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It fills ``block.output``.
-        It returns None before the next block is due; `latency` sets how much later it may return.
-        It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
-        :class:`NativeCallback`) run without Python.
+        It must return None before the next block is due; `latency` sets how much later it may
+        return. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
+        PyCapsule, :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
     driver : str, Driver or None
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
-        otherwise the platform's.
+        otherwise the default one of the platform.
     samplerate : float or None
         Hz; None: the rate at which the device runs.
     channels : int, sequence of int, or None
-        A number is how many channels ``block.output`` has. One is played on both channels of the
-        device's stereo pair, two on that pair, and more on the device's first channels. A list says
-        which channels of the device they are, 0-based. None: two, or one if the device has only
-        one.
+        The number of channels of ``block.output``, or a list. One channel is played on both
+        channels of the device's stereo pair, two on that pair, and more on the device's first
+        channels. A list has the device's channel, 0-based, for each channel of ``block.output``.
+        None: two channels, or one if the device has only one.
     blocksize : int or None
         Frames per block. None or 0: the frames of the device's IO cycle. If the cycles vary and
         the callback runs on a worker, the frames of most cycles. No size adds latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
         cycles ahead of the device, so that the callback is not late while the program is busy with
-        other work. A number: that many seconds ahead. "low": on the device's own IO thread, with no
-        latency added. Native functions always run there.
+        other work. A number: the same, but that number of seconds ahead. "low": on the device's
+        own IO thread, with no latency added. Native functions always run there.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
-        reference that outlives its block is found right after the callback and ends the stream with
+        reference that the callback has kept is found when it returns, and ends the stream with
         `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
@@ -64,30 +64,30 @@ class OutputStream(StreamBase):
     dtype : {"float32", "int16", "int32", "uint8"}
         The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
         scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
-        libsndfile does it; those of the input that are beyond full scale are clipped and counted
+        in libsndfile. Input samples beyond full scale are clipped and counted
         (``statistics().clipped_samples``). Native callbacks work with float32.
     meter : bool
         Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
         What happens when the device is removed, or changes its rate or channels. "stop": the stream
-        ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
-        on with the same device if that still exists, otherwise with the default one, and waits if
-        there is none. Rate, channels and block size stay the same, and frames lost meanwhile count
-        as an xrun; see :meth:`events`. With the last two, a stream can be opened before there is a
-        device.
+        ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
+        continues on the same device if that still exists, otherwise on the default one, and waits
+        if there is none. Rate, channels and block size stay the same, and frames lost meanwhile
+        count as an xrun; see :meth:`events`. With "wait" and "default", a stream can be opened
+        before a device exists.
     isolated : bool
         `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
         a GIL of its own and called there on the device's thread, so that the GIL of the program
         cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
         be imported there.
     parameters, results : dict or None
-        Names and first values (float, int, bool, bytes) of the values that go into the callback
-        and come out of it. The program uses :attr:`parameters`, and the callback uses
-        ``block.parameters``; the same holds for `results`.
+        Names and first values (float, int, bool, bytes) of the values that the callback reads
+        (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
+        :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
     name : str or None
-        The name that patch bays and mixers show, 1 to 64 characters. On JACK it is the client's
-        name, and on PulseAudio the stream's, where the application's name is the program's. None:
-        the program's name. Other audio systems show no name.
+        The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
+        JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
+        of the application is the program's name. Other audio systems show no name.
     connect : bool
         False leaves the stream's JACK ports unconnected at each start, so that another program can
         connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
@@ -95,7 +95,7 @@ class OutputStream(StreamBase):
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument is not valid, or the device cannot do it.
+        An argument is not valid, or the device does not support it.
     DeviceNotFoundError
         No device, or more than one, matches `device`.
     DriverError
@@ -156,12 +156,12 @@ class OutputStream(StreamBase):
     def latency(self) -> Latency:
         """Frames from ``block.output`` to the connector.
 
-        Before the first cycle JACK has to be asked, which takes up to the duration of a block.
+        Before the first cycle, reading it calls JACK, which takes up to the duration of a block.
         """
         return self._latency("output")
 
     def levels(self) -> list[Level]:
-        """Level of each channel since the last call. Needs ``meter=True``.
+        """Return the level of each channel since the last call. Needs ``meter=True``.
 
         Returns
         -------
@@ -177,36 +177,36 @@ class OutputStream(StreamBase):
 
 
 class InputStream(StreamBase):
-    """Gives a callback the frames that the device records.
+    """Passes the frames that a device records to a callback.
 
     Parameters
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It reads ``block.input``.
-        It returns None before the next block is due; `latency` sets how much later it may return.
-        It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi, PyCapsule,
-        :class:`NativeCallback`) run without Python.
+        It must return None before the next block is due; `latency` sets how much later it may
+        return. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
+        PyCapsule, :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
     driver : str, Driver or None
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
-        otherwise the platform's.
+        otherwise the default one of the platform.
     samplerate : float or None
         Hz; None: the rate at which the device runs.
     channels : int, sequence of int, or None
-        A number is how many channels ``block.input`` has: the device's first ones. A list says
-        which channels of the device they are, 0-based. None: all.
+        The number of channels of ``block.input``, which are the device's first channels, or a list.
+        A list has the device's channel, 0-based, for each channel of ``block.input``. None: all.
     blocksize : int or None
         Frames per block. None or 0: the frames of the device's IO cycle. A block that spans several
         cycles comes after the cycle that brings its last frame.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
         cycles ahead of the device, so that the callback is not late while the program is busy with
-        other work. A number: that many seconds ahead. "low": on the device's own IO thread, with no
-        latency added. Native functions always run there.
+        other work. A number: the same, but that number of seconds ahead. "low": on the device's
+        own IO thread, with no latency added. Native functions always run there.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
-        reference that outlives its block is found right after the callback and ends the stream with
+        reference that the callback has kept is found when it returns, and ends the stream with
         `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
@@ -214,30 +214,30 @@ class InputStream(StreamBase):
     dtype : {"float32", "int16", "int32", "uint8"}
         The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
         scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
-        libsndfile does it; those of the input that are beyond full scale are clipped and counted
+        in libsndfile. Input samples beyond full scale are clipped and counted
         (``statistics().clipped_samples``). Native callbacks work with float32.
     meter : bool
         Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
         What happens when the device is removed, or changes its rate or channels. "stop": the stream
-        ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
-        on with the same device if that still exists, otherwise with the default one, and waits if
-        there is none. Rate, channels and block size stay the same, and frames lost meanwhile count
-        as an xrun; see :meth:`events`. With the last two, a stream can be opened before there is a
-        device.
+        ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
+        continues on the same device if that still exists, otherwise on the default one, and waits
+        if there is none. Rate, channels and block size stay the same, and frames lost meanwhile
+        count as an xrun; see :meth:`events`. With "wait" and "default", a stream can be opened
+        before a device exists.
     isolated : bool
         `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
         a GIL of its own and called there on the device's thread, so that the GIL of the program
         cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
         be imported there.
     parameters, results : dict or None
-        Names and first values (float, int, bool, bytes) of the values that go into the callback
-        and come out of it. The program uses :attr:`parameters`, and the callback uses
-        ``block.parameters``; the same holds for `results`.
+        Names and first values (float, int, bool, bytes) of the values that the callback reads
+        (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
+        :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
     name : str or None
-        The name that patch bays and mixers show, 1 to 64 characters. On JACK it is the client's
-        name, and on PulseAudio the stream's, where the application's name is the program's. None:
-        the program's name. Other audio systems show no name.
+        The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
+        JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
+        of the application is the program's name. Other audio systems show no name.
     connect : bool
         False leaves the stream's JACK ports unconnected at each start, so that another program can
         connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
@@ -245,7 +245,7 @@ class InputStream(StreamBase):
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument is not valid, or the device cannot do it.
+        An argument is not valid, or the device does not support it.
     DeviceNotFoundError
         No device, or more than one, matches `device`.
     DriverError
@@ -306,12 +306,12 @@ class InputStream(StreamBase):
     def latency(self) -> Latency:
         """Frames from the connector to ``block.input``.
 
-        Before the first cycle JACK has to be asked, which takes up to the duration of a block.
+        Before the first cycle, reading it calls JACK, which takes up to the duration of a block.
         """
         return self._latency("input")
 
     def levels(self) -> list[Level]:
-        """Level of each channel since the last call. Needs ``meter=True``.
+        """Return the level of each channel since the last call. Needs ``meter=True``.
 
         Returns
         -------
@@ -333,38 +333,39 @@ class Stream(StreamBase):
     ----------
     callback : callable or native function
         Called for every block with one argument, the :class:`Block`. It reads ``block.input`` and
-        fills ``block.output``. It returns None before the next block is due; `latency` sets how
+        fills ``block.output``. It must return None before the next block is due; `latency` sets how
         much later it may return. It may raise :class:`Stop`. Native functions (numba ``cfunc``,
         ctypes, cffi, PyCapsule, :class:`NativeCallback`) run without Python.
     device : str, Device or None
         A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
     driver : str, Driver or None
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
-        otherwise the platform's.
+        otherwise the default one of the platform.
     samplerate : float or None
         Hz; None: the rate at which the device runs.
     channels : int or None
-        One number of channels for both directions. A list such as ``[2, 3]`` has two meanings, and
-        is an `ArgumentError` that shows both. A pair of lists, (input, output), is possible.
+        One number of channels for both directions. A list such as ``[2, 3]`` has two possible
+        meanings, and raises an `ArgumentError` that explains both. A pair of lists, (input,
+        output), is possible.
     input_channels : int, sequence of int, or None
-        A number is how many channels ``block.input`` has: the device's first ones. A list says
-        which channels of the device they are, 0-based. None: all.
+        The number of channels of ``block.input``, which are the device's first channels, or a list.
+        A list has the device's channel, 0-based, for each channel of ``block.input``. None: all.
     output_channels : int, sequence of int, or None
-        A number is how many channels ``block.output`` has. One is played on both channels of the
-        device's stereo pair, two on that pair, and more on the device's first channels. A list says
-        which channels of the device they are, 0-based. None: two, or one if the device has only
-        one.
+        The number of channels of ``block.output``, or a list. One channel is played on both
+        channels of the device's stereo pair, two on that pair, and more on the device's first
+        channels. A list has the device's channel, 0-based, for each channel of ``block.output``.
+        None: two channels, or one if the device has only one.
     blocksize : int or None
         Frames per block. None or 0: the frames of the device's IO cycle. A size that does not
         divide the device's cycles adds one block of latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
         cycles ahead of the device, so that the callback is not late while the program is busy with
-        other work. A number: that many seconds ahead. "low": on the device's own IO thread, with no
-        latency added. Native functions always run there.
+        other work. A number: the same, but that number of seconds ahead. "low": on the device's
+        own IO thread, with no latency added. Native functions always run there.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
-        reference that outlives its block is found right after the callback and ends the stream with
+        reference that the callback has kept is found when it returns, and ends the stream with
         `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
         counted (``statistics().copied_blocks``).
     arrays : {"numpy", "memoryview"}
@@ -372,30 +373,30 @@ class Stream(StreamBase):
     dtype : {"float32", "int16", "int32", "uint8"}
         The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
         scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
-        libsndfile does it; those of the input that are beyond full scale are clipped and counted
+        in libsndfile. Input samples beyond full scale are clipped and counted
         (``statistics().clipped_samples``). Native callbacks work with float32.
     meter : bool
         Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
     on_device_lost : {"stop", "wait", "default"}
         What happens when the device is removed, or changes its rate or channels. "stop": the stream
-        ends with `DeviceLostError`. "wait": it goes on when the device is back. "default": it goes
-        on with the same device if that still exists, otherwise with the default one, and waits if
-        there is none. Rate, channels and block size stay the same, and frames lost meanwhile count
-        as an xrun; see :meth:`events`. With the last two, a stream can be opened before there is a
-        device.
+        ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
+        continues on the same device if that still exists, otherwise on the default one, and waits
+        if there is none. Rate, channels and block size stay the same, and frames lost meanwhile
+        count as an xrun; see :meth:`events`. With "wait" and "default", a stream can be opened
+        before a device exists.
     isolated : bool
         `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
         a GIL of its own and called there on the device's thread, so that the GIL of the program
         cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
         be imported there.
     parameters, results : dict or None
-        Names and first values (float, int, bool, bytes) of the values that go into the callback
-        and come out of it. The program uses :attr:`parameters`, and the callback uses
-        ``block.parameters``; the same holds for `results`.
+        Names and first values (float, int, bool, bytes) of the values that the callback reads
+        (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
+        :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
     name : str or None
-        The name that patch bays and mixers show, 1 to 64 characters. On JACK it is the client's
-        name, and on PulseAudio the stream's, where the application's name is the program's. None:
-        the program's name. Other audio systems show no name.
+        The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
+        JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
+        of the application is the program's name. Other audio systems show no name.
     connect : bool
         False leaves the stream's JACK ports unconnected at each start, so that another program can
         connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
@@ -403,7 +404,7 @@ class Stream(StreamBase):
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument is not valid, or the device cannot do it.
+        An argument is not valid, or the device does not support it.
     DeviceNotFoundError
         No device, or more than one, matches `device`.
     DriverError
@@ -464,14 +465,14 @@ class Stream(StreamBase):
 
     @property
     def latency(self) -> tuple[Latency, Latency]:
-        """Frames from the connector to ``block.input``, and from ``block.output`` to it.
+        """Frames from the connector to ``block.input``, and from ``block.output`` to the connector.
 
-        Before the first cycle JACK has to be asked, which takes up to the duration of two blocks.
+        Before the first cycle, reading it calls JACK, which takes up to the duration of two blocks.
         """
         return self._latency("input"), self._latency("output")
 
     def levels(self) -> tuple[list[Level], list[Level]]:
-        """Level of each input and of each output channel since the last call.
+        """Return the level of each input and of each output channel since the last call.
 
         Needs ``meter=True``.
 

@@ -1,4 +1,4 @@
-"""The device that a stream is on: its clock, its rate, what is wrong with it, its events."""
+"""The device of a stream: its clock, its rate, its failure and its events."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class StreamDevice:
     clock : Clock or None
         The clock of a device whose time is not the machine's.
     news : deque of Event
-        What happened to the device and was not taken by the program yet.
+        Events of the device that the program has not taken yet.
     """
 
     def __init__(self, driver: Driver, current: CurrentDevice, engine: _core.Engine) -> None:
@@ -73,21 +73,22 @@ class StreamDevice:
         return self._earlier_overloads + (driver_stream.overloads if driver_stream else 0)
 
     def trouble(self) -> Exception | None:
-        """Why the device runs no more IO cycles. None: it is well, or there is no device."""
+        """Returns why the device runs no IO cycles any more; None if it does, or without device."""
         driver_stream = self.driver_stream
         if driver_stream is None:
             return None
         return driver_stream.trouble() or self._rate_trouble
 
     def expect_rate(self) -> None:
-        """Measures the rate from now on, in a new run or on another device."""
+        """Starts a new measurement of the rate. Called for a new run and for another device."""
         self._rate_check = RateCheck(self.current.opened_format.samplerate)
         self._rate_trouble: DeviceLostError | None = None
 
     def check_rate(self) -> bool:
-        """Whether the device has run at another rate than it reports, which is trouble from now on.
+        """Whether the device is found to run at another rate than it reports.
 
-        Call it about every quarter of a second. One thread at a time.
+        `trouble` then returns an error. Call this about every quarter of a second, on one thread at
+        a time.
         """
         check = self._rate_check
         if self._rate_trouble is not None:
@@ -132,7 +133,7 @@ class StreamDevice:
         self.news.append(self.event("lost", str(trouble)))
 
     def take_news(self) -> list[Event]:
-        """Takes the events that the engine does not know of, oldest first."""
+        """Returns once the events that the engine does not know of, oldest first."""
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
         taken = []
