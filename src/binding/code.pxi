@@ -53,7 +53,7 @@ cdef class PythonCode(Code):
         self.given = callable
         self.types = types
         self.block = new_block(views[0], views[1], samplerate_hz, parameters, results)
-        views.clear()  # bridge.c counts references: only the block may have one to each view
+        views.clear()  # bridge.c counts references, so only the block may have one to each view
         self.bridge = vc_bridge_new(callable, self.block, zero_copy, &c_types)
         self.process = vc_bridge_process
         self.leave = vc_bridge_leave
@@ -75,7 +75,7 @@ cdef class PythonCode(Code):
         """The histograms of GIL waits and of run times, each as bytes of uint64."""
         cdef uint64_t waits[VC_HISTOGRAM_BUCKETS]
         cdef uint64_t runs[VC_HISTOGRAM_BUCKETS]
-        if self.bridge == NULL:  # an isolated interpreter that has ended
+        if self.bridge == NULL:  # the isolated interpreter has ended
             return b"", b""
         vc_bridge_timings(self.bridge, waits, runs)
         return (<char *>waits)[:sizeof(waits)], (<char *>runs)[:sizeof(runs)]

@@ -6,7 +6,7 @@ cdef class MixerClip:
 
     cdef vc_clip *clip
     cdef object keep  # the ring or the buffer whose memory the clip plays
-    cdef object alive_in  # the mixer, while it has the clip
+    cdef object alive_in  # the mixer that has the clip, if any
 
     @staticmethod
     def from_memory(const float[:, ::1] frames, uint64_t loops, start_frame, float gain):
@@ -63,7 +63,7 @@ cdef class MixerCode(Code):
     """Mixes clips, each of which begins at an exact frame."""
 
     cdef vc_mixer *mixer
-    cdef dict clips  # by address: keeps each MixerClip alive as long as the IO thread may use it
+    cdef dict clips  # MixerClips by address, kept alive as long as the IO thread may use them
 
     def __init__(self, uint32_t channels, uint32_t capacity, bint end_when_empty):
         self.mixer = vc_mixer_new(channels, capacity, end_when_empty)

@@ -1,4 +1,4 @@
-# The port of a driver's IO thread: see core/port.h. Each extension module with a driver has its own
+# The port of a driver's IO thread; see core/port.h. Each extension module with a driver has its own
 # copy of this class.
 
 

@@ -7,7 +7,7 @@ cdef class VirtualDevice(Clock):
     cdef vc_device *device
     cdef Ring capture_ring
     cdef object capture_memory
-    cdef dict engines  # by address: keeps each engine alive while it is attached
+    cdef dict engines  # the attached engines by address, so that they stay alive
 
     def __cinit__(self, *, uint32_t input_channels, uint32_t output_channels, uint32_t frames,
                   pattern, double samplerate_hz, uint32_t clock, uint32_t layout,

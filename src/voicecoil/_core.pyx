@@ -79,7 +79,7 @@ def in_callback():
 
 
 def preempt_kind():
-    """Which threads can be asked to release the GIL: 0: none, 1: the main thread, 2: any thread."""
+    """Returns which threads can be asked to release the GIL. 0: none, 1: the main one, 2: any."""
     return vc_preempt_kind()
 
 

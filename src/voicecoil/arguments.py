@@ -87,7 +87,7 @@ def check_samplerate(samplerate: Any) -> float | None:
 
 def check_sound_first(sound: Any, samplerate: Any) -> None:
     """Refuse a sample rate in the place of the sound, as in ``play(48000, sine)``."""
-    # An array has both. A number of Python or NumPy has only `__float__`.
+    # An array has `__float__` and `__len__`. A number of Python or NumPy has only `__float__`.
     is_number = hasattr(sound, "__float__") and not hasattr(sound, "__len__")
     if is_number and (hasattr(samplerate, "__len__") or hasattr(samplerate, "__fspath__")):
         raise ArgumentTypeError(
@@ -175,7 +175,7 @@ def program_name() -> str:
     """
     path = next(iter(getattr(sys, "argv", ())), "")
     folder, name = os.path.split(path)
-    if name == "__main__.py":  # python -m package
+    if name == "__main__.py":  # the program is a package, started with `python -m package`
         name = os.path.basename(folder)
     for ending in (".py", ".pyw", ".exe"):
         name = name.removesuffix(ending)

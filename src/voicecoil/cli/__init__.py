@@ -12,7 +12,7 @@ __all__ = ["EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_USAGE", "main"]
 
 EXIT_FAILED = 1  # a device or a file failed
 EXIT_USAGE = 2  # the arguments are impossible
-EXIT_INTERRUPTED = 130  # Ctrl-C, as shells expect it
+EXIT_INTERRUPTED = 130  # the code that shells expect after Ctrl-C
 EXIT_BROKEN_PIPE = 141  # the reader of the output has closed the pipe: 128 + SIGPIPE
 
 

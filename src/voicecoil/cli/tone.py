@@ -40,7 +40,7 @@ class Sine:
         self.duration_s = duration_s
         self.position = 0  # frames computed so far
         self.released = False  # the command sets this to True to end the sine early
-        self._end: int | None = None  # the frame after the last one
+        self._end: int | None = None  # the frame after the last frame of the sine
 
     def block(self, block: vc.Block) -> None:
         import numpy as np

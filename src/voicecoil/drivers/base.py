@@ -153,5 +153,5 @@ class DriverStreamBase:
                 finally:
                     self._looking.release()
 
-        with contextlib.suppress(DriverError, StreamStateError):  # a later look tries again
+        with contextlib.suppress(DriverError, StreamStateError):  # a later call tries again
             exit_and_fork.start_thread(run, "voicecoil looks at a device")

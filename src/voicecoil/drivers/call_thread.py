@@ -77,7 +77,7 @@ class _Job:
         self.session: Session | None = None
         self.deadline: float | None = None  # None: the call has not begun
         self.abandoned = False
-        self.replaced = False  # the call hung, so that another thread makes the next calls
+        self.replaced = False  # True: the call hung, and another thread makes the next calls
         self.done = False
         self.settled = False  # True: the call has no effect that must still be undone
         self.result: Any = None
@@ -235,7 +235,8 @@ class CallThread:
         """
         self._unsettled.add(job)
         job.abandoned = True
-        if job.settled or (job.done and job.error is not None):  # it ended before the interruption
+        # The job may have ended before the interruption.
+        if job.settled or (job.done and job.error is not None):
             self._unsettled.discard(job)
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
@@ -376,7 +377,7 @@ class CallThread:
         with self._changed:
             self._changed.wait_for(lambda: self._jobs or self._thread is not me, IDLE_S)
             if self._thread is not me:
-                return None  # replaced while it hung
+                return None  # another thread took over while this thread hung
             if not self._jobs:
                 self._thread = None
                 return None

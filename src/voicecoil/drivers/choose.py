@@ -28,7 +28,7 @@ _DRIVERS = {
 }
 _SIMULATED = "coreaudio-simulated"
 _SOUND_SYSTEMS = ', and one of miniaudio\'s sound systems, such as "miniaudio:jack"'
-_lock = threading.RLock()  # guards the variables that follow; not taken on the main thread
+_lock = threading.RLock()  # guards the variables below; is never taken on the main thread
 _open: dict[str, Driver] = {}
 _why_virtual: list[str] = []  # the reason; empty until the virtual driver is chosen
 _fits: list[str] = []  # the name of the real driver that was chosen; empty if none was

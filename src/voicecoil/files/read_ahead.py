@@ -80,7 +80,7 @@ class Reader:
         """
         try:
             return self._fill(frames)
-        except Exception as error:  # lets Ctrl-C pass, because the caller's thread reads first
+        except Exception as error:  # Ctrl-C passes, as __init__ reads on the caller's thread
             self.error.set(error)
             return False
 

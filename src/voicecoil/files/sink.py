@@ -233,7 +233,7 @@ class FileSink(Unique):
         if self._file is None:
             self._file = self._open_target()
         if self.subtype not in _FLOATING:
-            kept = int(np.count_nonzero(np.abs(block) <= 1.0))  # False for NaN
+            kept = int(np.count_nonzero(np.abs(block) <= 1.0))  # the comparison is False for NaN
             self.clipped_samples += block.size - kept
             if kept < block.size:
                 block = np.nan_to_num(block, nan=0.0, posinf=1.0, neginf=-1.0)

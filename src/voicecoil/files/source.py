@@ -46,8 +46,8 @@ from voicecoil.wording import plural
 
 __all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
 
-# Slightly more than 1,024 channels at 96 kHz need. A header that claimed more blocked `play` for
-# 15 s.
+# This is slightly more than 1,024 channels at 96 kHz. A header that claimed more samples blocked
+# `play` for 15 s.
 _MAX_SAMPLES_PER_S = 100_000_000
 # If a file has more parts than this, its later parts are opened only when they are read, and its
 # length is unknown.

@@ -17,7 +17,7 @@ from voicecoil.wording import plural
 fcntl: ModuleType | None
 try:
     import fcntl
-except ImportError:  # Windows
+except ImportError:  # Windows has no fcntl
     fcntl = None
 
 __all__ = ["Target"]
@@ -61,7 +61,7 @@ class Target:
         self.path = path
         self._beside: int | None = None
         self._beside_path: str | None = None
-        self._file = -1  # closed
+        self._file = -1  # the file's descriptor; -1: closed
         try:
             self._file, self._is_new = self._open(exist_ok, mode)
         except FileThereError:
@@ -98,7 +98,7 @@ class Target:
             )
         try:
             return os.open(self.path, _FLAGS), False
-        except FileNotFoundError:  # a symbolic link to a file that does not exist
+        except FileNotFoundError:  # the path is a symbolic link to a file that does not exist
             return os.open(self.path, _FLAGS | os.O_CREAT, mode), True
 
     def _check_kind(self) -> None:

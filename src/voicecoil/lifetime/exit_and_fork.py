@@ -120,7 +120,7 @@ def start(thread: BackgroundThread | Thread) -> None:
     """
     try:
         thread.start()
-    except ForkedError:  # also a RuntimeError
+    except ForkedError:  # is a RuntimeError, too, but must not be replaced
         raise
     except (RuntimeError, MemoryError, OSError) as error:
         if _exiting or "shutdown" in str(error):

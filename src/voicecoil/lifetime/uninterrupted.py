@@ -49,7 +49,7 @@ class _Work(Generic[Result]):
         # acquired once by the thread that runs `undo`, and never released
         self._settled = threading.Lock()
         self._left = False
-        # needed besides `_over`, which the main thread may have acquired already
+        # `_over` does not show this after the main thread has acquired it
         self._has_returned = False
         self._hurries: list[Callable[[], object]] = []
         self._error: BaseException | None = None
@@ -58,11 +58,11 @@ class _Work(Generic[Result]):
         self._generation = exit_and_fork.generation()
 
     def begin(self, name: str) -> bool:
-        """Starts the thread. Returns False if the system gives no thread."""
+        """Starts the thread. Returns False if the system cannot start a thread."""
         try:
             self._thread = Thread(self._run, f"voicecoil {name}")
             self._thread.start()
-        except ForkedError:  # also a RuntimeError
+        except ForkedError:  # is a RuntimeError, too, but must not be ignored
             raise
         except (RuntimeError, MemoryError, OSError):
             return False

@@ -24,7 +24,8 @@ class Alive(Generic[T]):
     def add(self, thing: T) -> None:
         """Adds `thing`. Adding it twice has no effect."""
         key, references = id(thing), self._references
-        # Python calls the function before it frees the memory, so no other object has the key yet.
+        # Python calls the lambda before it frees the memory of `thing`, so no other object can have
+        # the same id yet.
         references[key] = weakref.ref(thing, lambda gone: references.pop(key, None))
 
     def discard(self, thing: T) -> None:

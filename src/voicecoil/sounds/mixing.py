@@ -19,7 +19,7 @@ from voicecoil.streams.stream import OutputStream
 
 __all__ = ["Output", "close_outputs", "output_for"]
 
-CAPACITY = 256  # most sounds at the same time
+CAPACITY = 256  # largest number of sounds at the same time
 LINGER_S = 0.1  # a device stays open for this time after the last sound, because another may follow
 
 
@@ -44,7 +44,7 @@ class Output:
         self._name = name
         self._mixer: _core.MixerCode | None = None
         self._lock = threading.Lock()
-        self._holds = 1  # the hold of the creator
+        self._holds = 1  # number of callers that hold the output; the creator is the first
         self._quiet_since: int | None = None  # the mixer's frame at which the last sound ended
         self._ended_away = 0  # number of sounds that were stopped since the device was lost
         self.stream = OutputStream(

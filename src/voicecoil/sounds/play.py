@@ -323,7 +323,7 @@ def play(
                 if not exit_and_fork.forked(generation):
                     output.let_go()
         except BaseException:
-            if not exit_and_fork.forked(generation):  # else the source belongs to the parent
+            if not exit_and_fork.forked(generation):  # in a child, the source is the parent's
                 source.close()
             raise
 

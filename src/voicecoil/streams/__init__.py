@@ -1,1 +1,1 @@
-"""Streams: how one is asked for, opened, started, recovered and closed."""
+"""Streams: their arguments, and how they are opened, started, recovered and closed."""

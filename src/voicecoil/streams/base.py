@@ -225,7 +225,7 @@ class StreamBase(StreamFacts):
         try:
             self.start()
         except BaseException:
-            self.close()  # because Python calls `__exit__` only if `__enter__` has returned
+            self.close()  # Python calls `__exit__` only if `__enter__` has returned
             raise
         return self
 
@@ -248,7 +248,7 @@ class StreamBase(StreamFacts):
             self.stop()
         except StreamTimeoutError:
             if connection.is_busy:
-                exit_and_fork.submit(connection.close_unseen)  # waits for the other thread
+                exit_and_fork.submit(connection.close_unseen)  # this waits for the other thread
                 raise
             # `close` would wait for the stuck callback once more and raise the same error again.
             uninterrupted("abandon", connection.abandon)

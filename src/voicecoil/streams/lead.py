@@ -165,7 +165,8 @@ class LeadWorker:
         too long for the present lead.
         """
         lead_suffices = self._seen and opened_format.max_period_frames <= self.lead_frames
-        # Not running: an earlier call found no memory or no thread, and the device is tried again.
+        # If the thread does not run, an earlier call found no memory or no thread, and the device
+        # is tried again.
         if lead_suffices and waited_for == self._waited_for and self._running:
             return True
         if not self.join(timeout_s):

@@ -71,8 +71,8 @@ class StreamConnection:
         self.device = StreamDevice(driver, current, engine)
         self.code: _core.Code | None = code
         self.engine = engine
-        # Guards the fields that follow. A thread checks and changes them under one acquisition. The
-        # lock is not reentrant. On behalf of the main thread it is taken only in `uninterrupted`
+        # The lock guards the fields below. A thread holds it from the check of a field until the
+        # change. The lock is not reentrant. The main thread's calls take it only in `uninterrupted`
         # work, because a signal handler on the main thread could wait for it for ever.
         self.lock = threading.Lock()
         # "away": started, but without a device. The phase is a single field, so that a thread that
@@ -204,7 +204,7 @@ class StreamConnection:
             if self.state() in ("running", "waiting", "draining"):
                 raise StreamStateError("the stream is already running; stop() it first")
             if self.running or (self.worker is not None and self.worker.running):
-                self._halt(STOP_TIMEOUT_S)  # the earlier run has ended by itself
+                self._halt(STOP_TIMEOUT_S)  # the previous run ended without a call of `stop`
             self._begin(self.run + 1)
             if self.driver_stream is not None:
                 self._start(self.driver_stream)

@@ -175,7 +175,7 @@ class Recovery:
         self._back_at = -SOON_S
         self._refused_at = float("inf")
         self._quarrels = 0
-        self._trouble: Exception | None = None  # reason of a loss that no search has looked at yet
+        self._trouble: Exception | None = None  # the reason of a loss, until a search has used it
 
     def lost(self, trouble: Exception) -> None:
         """Notes that the stream has lost its device, and why."""

@@ -137,7 +137,7 @@ class StreamDevice:
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
         taken = []
-        with contextlib.suppress(IndexError):  # another thread may take the last one
+        with contextlib.suppress(IndexError):  # another thread may take the last event
             while True:
                 taken.append(self.news.popleft())
         return taken + noticed

@@ -21,7 +21,7 @@ from voicecoil.errors import DriverError
 __all__ = ["Opened", "set_up"]
 
 MAX_LATENCY_FRAMES = 1 << 24  # a device's driver that reports more is faulty
-ChannelPlace = tuple[int, int]  # AudioBuffer, channel in it
+ChannelPlace = tuple[int, int]  # index of the AudioBuffer, channel in that buffer
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Opened:
     """A device that is ready to be started."""
 
     device: int
-    streams: dict[int, list[DeviceStream]]  # by scope (input, output)
-    places: dict[int, list[ChannelPlace]]  # by scope: the place of each channel of the stream
-    latencies: dict[int, Latency]  # by scope
+    streams: dict[int, list[DeviceStream]]  # the device's AudioStreams of each scope
+    places: dict[int, list[ChannelPlace]]  # the place of each stream channel, for each scope
+    latencies: dict[int, Latency]  # the latency of each scope that the stream uses
     opened_format: OpenedFormat
     reported_rate: float  # the nominal rate after opening; some devices run at another one
 

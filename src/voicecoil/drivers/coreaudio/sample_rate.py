@@ -19,8 +19,8 @@ __all__ = ["RESTORING_TRIES", "choose_rate", "rate_is", "really_runs_at", "resto
 
 _log = logging.getLogger("voicecoil.coreaudio")
 RESTORING_TRIES = 2  # a rate that is set while the device still changes its rate can be lost
-# Relative difference of two rates. Any crystal's error is smaller, and two standard rates differ by
-# more.
+# Two rates that differ by less than this share are the same rate. The error of a crystal is smaller
+# than this, and two standard rates differ by more.
 CRYSTAL_ERROR = 1e-3
 
 

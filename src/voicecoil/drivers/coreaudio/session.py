@@ -121,7 +121,8 @@ _sessions: dict[tuple[str, ...], CoreAudioSession] = {}
 def connect(paths: tuple[str, ...], name: str) -> CoreAudioSession:
     """Returns the session for the CoreAudio in these libraries. `name` names its thread."""
     known = _sessions.get(paths)
-    if known is None:  # no lock: a child that is forked while it is held would wait for ever
+    # No lock is used, because a child that is forked while a lock is held would wait for ever.
+    if known is None:
         known = _sessions.setdefault(paths, CoreAudioSession(_load(paths), name))
     known.thread.check_not_forked()
     return known

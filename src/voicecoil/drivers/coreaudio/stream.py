@@ -115,7 +115,7 @@ class CoreAudioStream(DriverStreamBase):
                 self._choose_streams(ioproc, scope)
             hal.start(device, ioproc)
         except BaseException as error:
-            ioproc.detach()  # if it cannot be destroyed either, CoreAudio may still call it
+            ioproc.detach()  # CoreAudio may still call the IOProc if it cannot be destroyed
             try:
                 self._destroy(ioproc)
             except DriverError as second:
@@ -172,7 +172,7 @@ class CoreAudioStream(DriverStreamBase):
     def _await_first_cycle(self, ioproc: _hal.IOProc) -> None:
         """Waits for the first cycle. Even if AudioDeviceStart succeeds, cycles may not come."""
         if self.clock is not None and self.clock.stepped:
-            return  # no time passes here; `trouble` notices later if no cycle comes
+            return  # no time passes in this wait; `trouble` notices later if no cycle comes
         limit_s = self._driver.timeouts.first_cycle_s
         until = time.monotonic() + limit_s
         while ioproc.turn == 0:
@@ -274,7 +274,7 @@ class CoreAudioStream(DriverStreamBase):
                 lost = self._overdue_text(self._driver.timeouts.first_cycle_s)
             self._lost = self._lost or lost
         except NotBegunError:
-            self._dirty = True  # another device's call takes long, so check again later
+            self._dirty = True  # the call of another device takes long, so check again later
         except StreamTimeoutError as error:
             self._lost = self._lost or str(error)
         except ForkedError:
@@ -341,7 +341,7 @@ class CoreAudioStream(DriverStreamBase):
         ioproc = self._ioproc
         seen_ns = ioproc.last_host_ns if ioproc is not None else None
         taken = []
-        with contextlib.suppress(IndexError):  # another thread may take the last one
+        with contextlib.suppress(IndexError):  # another thread may take the last overload
             while seen_ns is None or self._overloads[0] < seen_ns:
                 taken.append(Event("overload", self._overloads.popleft(), 0, 0))
         return taken

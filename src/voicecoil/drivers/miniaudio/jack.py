@@ -26,7 +26,7 @@ _IS_INPUT, _IS_OUTPUT, _IS_PHYSICAL = 1, 2, 4
 _CAPTURE_LATENCY, _PLAYBACK_LATENCY = 0, 1
 MAX_PERIOD_FRAMES = 8192
 MAX_CLIENT_BYTES = 60  # 64 bytes without the NUL and the "-01" that JACK may append
-MAX_LATENCY_FRAMES = 1 << 24  # a greater value is a fault; the same as in callback.c
+MAX_LATENCY_FRAMES = 1 << 24  # a greater value is a fault; callback.c has the same limit
 
 
 def _address(name: str) -> int:

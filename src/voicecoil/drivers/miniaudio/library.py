@@ -36,7 +36,7 @@ FLOAT32 = 5  # ma_format_f32
 PLAYBACK, CAPTURE, DUPLEX = 1, 2, 3  # ma_device_type
 MAX_CHANNELS = 254
 NAME_BYTES = 256
-# The names are those that miniaudio tries, in its order, so that both load the same library.
+# These are the names that miniaudio tries, in the same order, so that both load the same library.
 _JACK = ("libjack.so", "libjack.so.0")
 _ALSA = ("libasound.so.2", "libasound.so")
 

@@ -194,7 +194,7 @@ def _init(
 ) -> _Made:
     ffi, lib = backend.library.ffi, backend.library.lib
     session = backend.session
-    ids = session.ids(request.device)  # may make another context
+    ids = session.ids(request.device)  # this call may make another context
     context = session.context() if request.connect else session.unconnected_context()
     config = ffi.new("ma_device_config *", lib.ma_device_config_init(kind))
     kept: list[Any] = []
@@ -355,7 +355,7 @@ def _io_of(
     pulse_: Pulse | None,
 ) -> _io.IO:
     used = [side for side in sides if side.channels]
-    # One period more than the buffer, because callbacks come in bursts.
+    # A callback may be late by the buffer and one more period, because callbacks come in bursts.
     slack = min(side.period_frames * (side.periods + 1) for side in used)
     tells_of_loss = pulse_ is not None and pulse_.is_playback
     capture, playback = sides

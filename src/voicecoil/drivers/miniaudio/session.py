@@ -262,7 +262,7 @@ class Session:
 
     def answers(self, device: Device) -> list[bool]:
         """Whether the server knows the device now, for (capture, playback)."""
-        ids = self.ids(device)  # may replace the context
+        ids = self.ids(device)  # this call may replace the context
         context = self.context().pointer
         return [self._formats(context, ids[way], way) is not None for way in WAYS]
 

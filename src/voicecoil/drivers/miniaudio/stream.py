@@ -34,7 +34,8 @@ CONNECTED_TURNS = 5
 CONNECTED_S = 0.5
 SUCCESS = 0  # MA_SUCCESS
 Answer = tuple[int, list[str]]  # a ma_result, and the messages of the client library
-_NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}  # vc_ma_counts
+# Maps indices of `notifications` in vc_ma_counts to kinds of events.
+_NOTIFICATIONS = {2: "rerouted", 3: "interrupted", 4: "resumed"}
 
 
 class MiniaudioStream(DriverStreamBase):
