@@ -144,7 +144,10 @@ cdef class IsolatedCode(PythonCode):
         self.bridge = NULL
 
     def make(self, bytes wanted):
-        """[keeper] Makes the interpreter, imports the callable and returns a marshalled answer."""
+        """[keeper] Makes the interpreter and imports the callable.
+
+        Returns marshalled None, or the marshalled reason why the callable cannot be used.
+        """
         answer = vc_isolated_code_make(&self.isolated, wanted)
         self.user = self.bridge = self.isolated.bridge
         self.process = vc_bridge_process

@@ -33,7 +33,10 @@ cdef class Gate:
         vc_gate_clear(self.gate)
 
     def make(self, bytes wanted):
-        """[keeper] Makes the interpreter, imports the callable and returns a marshalled answer."""
+        """[keeper] Makes the interpreter and imports the callable.
+
+        Returns marshalled None, or the marshalled reason why the callable cannot be used.
+        """
         return vc_gate_make(self.gate, wanted)
 
     def interrupt(self):

@@ -25,7 +25,7 @@ __all__ = ["DriverStreamBase", "Port"]
 
 
 class Port(Protocol):
-    """The part of an IO thread's callback that the control plane sees: see core/port.h."""
+    """The part of an IO thread's callback that the control plane uses; see core/port.h."""
 
     @property
     def turn(self) -> int:

@@ -150,9 +150,9 @@ class ConvertedSource(Unique):
     """A source with a channel mix and a rate converter; see :func:`converted`.
 
     The number of frames is exact. For ``n`` frames of the source it is
-    ``n * samplerate / source.samplerate``, rounded to the nearest integer, halves up. The result
-    is aligned in time, so that frame ``k`` is the source at the time ``k / samplerate``. The result
-    does not depend on the number of frames in each read.
+    ``n * samplerate / source.samplerate``, rounded to the nearest integer, with halves rounded up.
+    The result is aligned in time, so that frame ``k`` is the source at the time ``k / samplerate``.
+    The result does not depend on the number of frames in each read.
 
     Rate conversion would spread NaN and infinity to neighbouring samples. Therefore such samples
     are replaced by silence before the conversion and counted. Without rate conversion they are
@@ -326,7 +326,7 @@ class ConvertedSource(Unique):
         import math
 
         # A conversion must begin at a time at which a frame of the source and a frame of the result
-        # coincide. Otherwise the result would be shifted by a part of a frame.
+        # coincide. Otherwise the result would be shifted by a fraction of a frame.
         common = math.gcd(self._source.samplerate, self.samplerate)
         step = self.samplerate // common
         preroll = _PREROLL_FRAMES * max(1, -(-self.samplerate // self._source.samplerate))

@@ -154,7 +154,7 @@ class Decoder:
             raise DecoderError(_reason(error)) from error
 
     def search(self, find: Callable[[BinaryIO, int], int | None]) -> int | None:
-        """Return what `find` returns for the whole file and its size in bytes.
+        """Call `find` with the whole file and its size in bytes, and return the result.
 
         The decoder's own descriptor is used if there is one, because the file may have been removed
         or replaced since it was opened.

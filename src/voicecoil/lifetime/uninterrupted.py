@@ -76,7 +76,8 @@ class _Work(Generic[Result]):
             self._result = self._call()
         except BaseException as error:
             self._error = error
-        # set before `_left` is read, because `leave` sets `_left` before it reads `_has_returned`
+        # `_has_returned` is set before `_left` is read, because `leave` sets `_left` before it
+        # reads `_has_returned`.
         self._has_returned = True
         self._over.release()
         if self._left:

@@ -1,4 +1,4 @@
-"""The arguments of `record`, which are checked once, and what is made from them."""
+"""Checks the arguments of `record`, and makes the objects that receive the frames."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class Failure:
             self._unraised.append(error)
 
     def ask(self) -> None:
-        """Notes that the program asks now, by waiting for the stream or reading its exception."""
+        """Notes that the program now waits for the stream or reads the stream's exception."""
         self._asked_at = time.monotonic()
 
     def is_overdue(self) -> bool:

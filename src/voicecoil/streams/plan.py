@@ -45,7 +45,7 @@ class StreamPlan:
 
     @property
     def samplerate(self) -> float:
-        """Hz."""
+        """The sample rate at which the device runs, Hz."""
         return self.opened_format.samplerate
 
     @property

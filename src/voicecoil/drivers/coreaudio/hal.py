@@ -138,7 +138,7 @@ class Hal:
         return status == 0 and can
 
     def scalar(self, object_id: int, text: str, size: int, scope: int = GLOBAL) -> bytes:
-        """A value of exactly `size` bytes."""
+        """Returns a value that must have `size` bytes."""
         status, value = self.library.get(object_id, selector(text), scope, 0, size)
         if status != 0:
             raise status_error(
@@ -149,7 +149,7 @@ class Hal:
         return value
 
     def array(self, object_id: int, text: str, item: int, scope: int = GLOBAL) -> bytes:
-        """A value of any number of items of `item` bytes."""
+        """Returns a value that consists of items of `item` bytes each."""
         code, what = selector(text), self._what(object_id, text, scope)
         for attempt in range(4):  # the value may grow between the calls for size and data
             status, size = self.library.size(object_id, code, scope, 0)

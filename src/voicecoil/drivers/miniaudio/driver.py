@@ -139,7 +139,7 @@ class MiniaudioDriver(Unique):
         """Lists devices and defaults for `Watching`.
 
         A sound system's "Default" device keeps its uid when another device becomes the default. So
-        the uid of the device that is the default is compared.
+        the uid of the actual default device is returned.
         """
         listed = self.devices()
         ways: tuple[Direction, ...] = ("input", "output")

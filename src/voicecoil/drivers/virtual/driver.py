@@ -22,9 +22,9 @@ class VirtualDriver(Unique):
     Parameters
     ----------
     devices : sequence of VirtualDevice
-        The first one that has a direction is the default device for it, unless `set_default` was
-        called. None: one device with two inputs and two outputs, looped back. Devices may be added
-        to and removed from `virtual_devices` later.
+        The first device that has a direction is the default device for that direction, unless
+        `set_default` was called. None: one device with two outputs that are looped back to two
+        inputs. Devices may be added to and removed from `virtual_devices` later.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = ("virtual_devices",)

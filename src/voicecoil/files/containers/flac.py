@@ -9,7 +9,7 @@ from voicecoil.files.containers.mpeg import skip_id3v2
 __all__ = ["next_stream"]
 
 _MARKER = b"fLaC"
-_STREAM_INFO = b"\x00\x00\x22"  # follows a byte with the type and the flag for the last block
+_STREAM_INFO = b"\x00\x00\x22"  # the length of a STREAMINFO block, after its type byte
 _SEARCH_BYTES = 1 << 20
 _MAX_BLOCKS = 10_000
 

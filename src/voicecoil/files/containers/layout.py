@@ -21,7 +21,7 @@ class Part:
         The bytes that the decoder reads. None means the whole file, unchanged.
     frames_known : bool
         True if the decoder reports the right number of frames. Otherwise the decoder estimates it
-        from the size in bytes, and would stop there.
+        from the size in bytes, and would stop after the estimated number.
     """
 
     pieces: tuple[Piece, ...] | None = None
