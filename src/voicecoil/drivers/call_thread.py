@@ -134,8 +134,7 @@ class CallThread:
 
     @property
     def newest_session(self) -> Session | None:
-        """The session that the next job will use; None before it is made. Any thread may read it.
-        """
+        """The session that the next job will use, or None. Any thread may read it."""
         return self._session
 
     @property

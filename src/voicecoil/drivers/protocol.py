@@ -270,8 +270,7 @@ class Capture(Protocol):
     """A recording of the output of a device that is not real."""
 
     def end_capture(self) -> int:
-        """Closes the file and returns its length in frames. Call it after all streams are closed.
-        """
+        """Closes the file and returns its length in frames. Called after all streams are closed."""
 
 
 @runtime_checkable

@@ -212,7 +212,7 @@ def _is_sequence(value: Any) -> bool:
 def _sound(
     clip: Clip, samplerate: float, channels: int, max_frames: int
 ) -> tuple[NDArray[np.float32], int]:
-    """Return at most `max_frames` frames of a clip, and how often the mixer must repeat them."""
+    """Return at most `max_frames` frames of a clip, and how often the mixer must play them."""
     from voicecoil.files.convert import as_source, converted, read_all
     from voicecoil.files.loop import LoopedSource
     from voicecoil.files.source import FileSource

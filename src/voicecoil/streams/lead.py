@@ -137,8 +137,7 @@ class LeadWorker:
             realtimekit.raise_soon(self.code)
 
     def stop(self, run: int) -> None:
-        """Asks the run with the number `run` to end after the device has played all ready frames.
-        """
+        """Asks the run with the number `run` to end after all ready frames have been played."""
         self.code.stop(run)
 
     def quit(self, run: int) -> None:

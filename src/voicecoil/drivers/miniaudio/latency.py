@@ -88,8 +88,7 @@ class Latencies:
             self._io.prepare(*ports)
 
     def of(self, direction: Direction) -> Latency:
-        """Returns the latency of a direction; an estimate if the sound system does not report it.
-        """
+        """Returns the latency of a direction, or an estimate if the system does not report it."""
         beyond = self._beyond(direction)
         if beyond is None and direction not in self._asked:
             self._ask(direction)

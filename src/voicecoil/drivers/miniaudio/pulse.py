@@ -45,8 +45,7 @@ _TIMING = ("pa_stream_get_timing_info", "pa_stream_update_timing_info", "pa_oper
 
 
 def timing(stream: int, is_playback: bool, frame_bytes: int) -> Pulse | None:
-    """Returns the functions with which the IO thread reads a stream's timing; None: not available.
-    """
+    """Returns the functions with which the IO thread reads a stream's timing, or None."""
     try:
         library = ctypes.CDLL("libpulse.so.0")
     except OSError:
