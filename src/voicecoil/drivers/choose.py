@@ -35,7 +35,7 @@ _fits: list[str] = []  # the name of the real driver that was chosen; empty if n
 
 
 def driver_names() -> list[str]:
-    """Return the names that ``driver=`` accepts, without those such as ``miniaudio:jack``."""
+    """Return the names that ``driver=`` accepts, without names such as ``miniaudio:jack``."""
     return list(_DRIVERS)
 
 

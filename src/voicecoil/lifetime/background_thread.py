@@ -12,7 +12,7 @@ from voicecoil.lifetime.thread import Thread
 
 __all__ = ["BackgroundThread"]
 
-LOOK_S = 0.1  # waits are short: a signal just before a wait is handled only when the wait ends
+LOOK_S = 0.1  # waits are short, as a signal just before a wait is handled only when it ends
 
 
 class BackgroundThread:

@@ -25,7 +25,7 @@ __all__ = ["NobodyWaits", "uninterrupted"]
 
 Result = TypeVar("Result")
 Inner = TypeVar("Inner")
-SLICE_S = 0.1  # waits are short: a signal just before a wait is handled only when the wait ends
+SLICE_S = 0.1  # waits are short, as a signal just before a wait is handled only when it ends
 
 
 class NobodyWaits(BaseException):

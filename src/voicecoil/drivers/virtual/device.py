@@ -262,8 +262,8 @@ class VirtualDevice(Unique):
     def capture_into(self, frames: NDArray[np.float32]) -> None:
         """Captures into a C-contiguous array of shape (frames, channels).
 
-        Frames for which it has no room are dropped. Call it when a stream is open and before the
-        stream starts.
+        Frames for which the array has no room are dropped. Call it when a stream is open and before
+        the stream starts.
         """
         self._running_core().capture_into(frames)
 
