@@ -1,4 +1,4 @@
-"""The cost of a block: native and Python callbacks, by channels and frames."""
+"""Measures the cost of a block with native and Python callbacks, by channels and frames."""
 
 from __future__ import annotations
 
@@ -54,15 +54,15 @@ def isolated(seconds: float, **wanted: Any) -> float:
 
 
 def allocations(blocks: int) -> int:
-    """Returns the number of allocations that Python makes in that many blocks."""
+    """Returns the number of allocations that Python makes while it plays `blocks` blocks."""
     arguments = json.dumps([{}, {"latency": "low"}, blocks, "read"])
     program = f"import sys\nsys.path.insert(0, {str(LIVES)!r})\n"
     return int(in_a_process(program + (LIVES / "allocations.py").read_text(), arguments))
 
 
 def growth_bytes(blocks: int) -> int | None:
-    """Returns the growth of resident memory after that many blocks, or None if the system does not
-    report it.
+    """Returns how much resident memory grows while `blocks` blocks are played, or None if the
+    system does not report resident memory.
     """
     if not Path("/proc/self/statm").exists():
         return None
@@ -70,8 +70,10 @@ def growth_bytes(blocks: int) -> int | None:
 
 
 def by_size(function: Any, seconds: float) -> dict[tuple[int, int], tuple[float, float, float]]:
-    """Returns {(channels, frames): (us of a native block, of a Python block, of one without a
-    copy)}.
+    """Returns the costs of one block by (channels, frames), us.
+
+    The three costs are those of a native callback, of a Python callback, and of a Python callback
+    that gets the device's own buffers (zero_copy).
     """
 
     def cost(channels: int, frames: int, callback: Any, zero_copy: bool) -> float:

@@ -1,5 +1,5 @@
-"""The cost of CoreAudio's driver on the simulated CoreAudio: a cycle, a property, the list of
-devices.
+"""Measures the CoreAudio driver on the simulated CoreAudio: the cost of an IO cycle, of reading a
+property, and of listing all devices.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, Hal
 from voicecoil.testing import SimulatedCoreAudio
 
 COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
-TIMEBASE = (125, 3)  # Apple silicon; the 1/1 of Intel processors is a little cheaper
+TIMEBASE = (125, 3)  # of Apple silicon; Intel's 1/1 costs a little less
 CYCLE = {"input_channels": 0, "output_channels": 2, "block_frames": 0, "period_frames": 64}
 DEVICES = 64
 SOURCE = Path(__file__).with_name("ioproc.c")
@@ -39,7 +39,7 @@ PROPERTIES: list[tuple[Callable[..., object], tuple[int, ...], str]] = [
 
 
 def reads(hal: Hal, device: int) -> list[Callable[[], object]]:
-    """Returns the functions that read each of these properties."""
+    """Returns functions that read the properties of `PROPERTIES` from the device."""
     return [
         partial(get, hal, device, texts[at : at + 4], scope)
         for get, scopes, texts in PROPERTIES
@@ -58,12 +58,12 @@ def simulator_path() -> str:
 
 
 def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
-    """Returns the duration of a cycle, us: of the engine, and what the IOProc adds to it."""
+    """Returns the duration of the engine's part of a cycle and that of the IOProc's part, us."""
     library = compile_c(SOURCE.read_text(), folder, ROOT / "src" / "coreaudio_abi", COREAUDIO)
     for name in ("vc_bench_ioproc", "vc_bench_cycles"):
         getattr(library, name).restype = ctypes.c_double
     address = ctypes.cast(function, ctypes.c_void_p).value
-    # kept here, because an engine does not keep its code
+    # The engine has no reference to its code, so this variable keeps the code alive.
     code = _core.NativeCode(address, 0, (function,))
     engine = _core.Engine(
         code,
@@ -90,7 +90,7 @@ def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
         return ns / 1e3
 
     alone = median_of(bare)
-    # measured in turn, because the speed of the machine changes
+    # Each difference is taken between two runs in a row, because the machine's speed varies.
     added = median_of(lambda: through() - bare())
     engine.abort()
     assert ioproc.counts()["oddities"] == 0
@@ -98,9 +98,7 @@ def ioproc_us(function: Any, cycles: int, folder: Path) -> tuple[float, float]:
 
 
 def property_us(calls: int) -> float:
-    """Returns the time for reading one scalar property from Python, with checks and
-    conversion, us.
-    """
+    """Returns the time in which Python reads, checks and converts one scalar property, us."""
 
     def measure(world: SimulatedCoreAudio, device: int) -> float:
         def loop() -> float:
@@ -116,8 +114,8 @@ def property_us(calls: int) -> float:
 
 
 def listing_ms() -> float:
-    """Returns the time for listing all devices as `devices()` does, and 30 properties of
-    each, ms.
+    """Returns the time in which `devices()` lists all devices, and the time in which 30 properties
+    of each device are read, ms.
     """
 
     def measure(world: SimulatedCoreAudio, ids: list[int]) -> float:

@@ -1,4 +1,4 @@
-/* Runs cycles in a tight loop: through CoreAudio's IOProc, and directly in the engine. */
+/* Runs IO cycles in a tight loop, either through CoreAudio's IOProc or directly in the engine. */
 #define _POSIX_C_SOURCE 200809L
 #include "ioproc.h"
 

@@ -1,4 +1,4 @@
-"""The callback whose cost is measured; importable in an isolated interpreter, too."""
+"""The callback whose cost is measured. An isolated interpreter can import this module, too."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Compares reported latencies and times of blocks with a loop-back measurement on real sound
-servers.
+"""Compares the latencies and block times that streams report with a loop-back measurement on real
+sound servers.
 
 Prints the table of docs/linux.md. The servers are those of the tests (tests/servers), and are
 started and ended here. If a server is not installed, its rows are missing.
@@ -31,8 +31,8 @@ HEADER = """\
 
 
 def measure(driver: str, output: str | None, source: str | None, block: int | None) -> str:
-    """Measures one row: impulses from an output stream to an input stream, both on their IO
-    threads.
+    """Measures one row of the table: sends impulses from an output stream to an input stream. Both
+    callbacks run on IO threads.
     """
     import numpy as np
 
@@ -74,8 +74,8 @@ def measure(driver: str, output: str | None, source: str | None, block: int | No
 
 
 def row(title: str, env: dict[str, str], *arguments: str) -> None:
-    """Measures a row in a process of its own, because client libraries keep state and PipeWire has
-    another libjack.
+    """Measures a row in a process of its own, because client libraries keep state and PipeWire
+    needs another libjack than jackd.
     """
     done = subprocess.run(
         [sys.executable, __file__, *arguments],
@@ -117,7 +117,7 @@ def main() -> None:
 
     print(HEADER)
     pulse(PulseServer, "PulseAudio", ("0", "480"))
-    # The quantum is 2,048 frames in the tests, so that shorter buffers starve.
+    # The PipeWire of the tests has a quantum of 2,048 frames. Shorter buffers would starve.
     pulse(PipeWireServer, "PipeWire, for clients of PulseAudio", ("0",))
     jack()
 

@@ -86,7 +86,7 @@ def native_empty(folder: Path) -> Any:
 
 
 def compile_c(source: str, folder: Path, *include: Path) -> ctypes.CDLL:
-    """Compiles a text into a library. Each text is compiled once."""
+    """Compiles C source text into a shared library. The same text is compiled only once."""
     target = folder / f"{zlib.crc32(source.encode()):x}.so"
     if not target.exists():
         target.with_suffix(".c").write_text(source)
@@ -99,8 +99,9 @@ def compile_c(source: str, folder: Path, *include: Path) -> ctypes.CDLL:
 
 
 def in_a_process(program: str, *arguments: str, bare: bool = False) -> str:
-    """Returns the output of a program. `bare`: without `site`, which would hide the cost of
-    imports.
+    """Runs a program in a process of its own and returns its output.
+
+    `bare` starts Python without `site`, which would hide the cost of imports.
     """
     paths = sysconfig.get_paths()
     environment = {**os.environ, "PYTHONPATH": paths["platlib"]}

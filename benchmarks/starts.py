@@ -1,4 +1,4 @@
-"""The time before the first block, and the speed of a rendering."""
+"""Measures the time before the first block, and the speed of rendering."""
 
 from __future__ import annotations
 
@@ -26,13 +26,14 @@ print(time.process_time() - began)
 
 
 def import_ms(runs: int) -> float:
-    """Returns the duration of `import voicecoil` in an interpreter that has started, ms."""
+    """Returns the duration of `import voicecoil` in a new interpreter, without its start, ms."""
     return statistics.median(float(in_a_process(IMPORT, bare=True)) for _ in range(runs)) * 1e3
 
 
 def first_block_ms(runs: int) -> float:
-    """Returns the time from the call that opens a stream to the callback, on a device in real time
-    with 64 frames, ms.
+    """Returns the time from the call that opens a stream to the first call of its callback, ms.
+
+    The device runs in real time with cycles of 64 frames.
     """
     return median_of(_first_block_ms, runs)
 
@@ -55,8 +56,8 @@ def _first_block_ms() -> float:
 
 
 def long_file(kind: str, folder: Path) -> Path:
-    """Makes a file of two hours. It has 16 kHz and one channel, because a larger one would take
-    long to make.
+    """Makes a file of two hours with one channel at 16 kHz. Making a larger file would take too
+    long.
     """
     path = folder / f"long.{kind}"
     block = np.zeros(16_000 * 60, np.float32)
@@ -85,8 +86,8 @@ def _file_start_ms(path: Path) -> float:
 
 
 def interrupt_ms(call: str, runs: int) -> float:
-    """Returns the longest time from Ctrl-C to the KeyboardInterrupt of `call`, ms. The callback of
-    the stream does not return meanwhile.
+    """Returns the longest time from Ctrl-C until `call` raises KeyboardInterrupt, ms. The callback
+    of the stream does not return during this time.
     """
     return max(_interrupt_ms(call) for _ in range(runs))
 
@@ -104,7 +105,7 @@ def _interrupt_ms(call: str) -> float:
     def press() -> None:
         while not any(t.name == f"voicecoil {call}" for t in threading.enumerate()):
             time.sleep(0.001)
-        time.sleep(0.02)  # until the main thread waits
+        time.sleep(0.02)  # by then the main thread waits in `call`
         pressed.append(time.perf_counter())
         signal.pthread_kill(main, signal.SIGINT)
 
@@ -130,8 +131,8 @@ def render_factor(seconds: float, dtype: str) -> tuple[float, float]:
     """Returns how much faster than real time a sine made with NumPy is rendered, in blocks of 512
     frames.
 
-    Also returns the time per block of the same callback without the library, us, which is NumPy's
-    part. Both are measured in turn, because the speed of the machine changes.
+    Also returns the time per block that the same callback takes without the library, which is
+    NumPy's share, us. The two measurements alternate, because the speed of the machine varies.
     """
     pairs = [(_render_factor(seconds, sine(dtype)), _sine_alone_us(sine(dtype))) for _ in range(9)]
     factors, alone = zip(*pairs, strict=True)
@@ -144,7 +145,7 @@ class _Block:
 
 
 def sine(dtype: str) -> Callable[[Any], None]:
-    """A callback as a user writes it."""
+    """Returns a callback as a user would write it, which plays a sine."""
     step = 2 * np.pi * 440 / 48_000
     phases = (step * np.arange(512)).astype(dtype)
     position = 0

@@ -1,4 +1,5 @@
-"""A bell that the rest of the program cannot make late, because its callable has a GIL of its own.
+"""Plays a bell that other Python code of the program cannot delay. The bell's callable runs in an
+interpreter with its own GIL.
 
 Meanwhile the main thread runs code that makes other callbacks stutter.
 """
@@ -21,6 +22,6 @@ if __name__ == "__main__":
             stream.parameters.update(pitch_hz=pitch_hz, stroke=stroke)
             until = time.monotonic() + 1
             while time.monotonic() < until or stream.results.struck < stroke:
-                json.dumps(load)  # keeps the GIL for milliseconds at a time
+                json.dumps(load)  # each call holds the GIL for milliseconds
         print("xruns:", stream.statistics().xruns)
     position = stream.results.struck

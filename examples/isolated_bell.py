@@ -1,4 +1,4 @@
-"""The bell of isolated.py: a callable that is imported in an interpreter of its own."""
+"""The callable of isolated.py, which an isolated interpreter imports from this module."""
 
 import math
 

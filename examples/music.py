@@ -1,9 +1,9 @@
-"""A short piece of music: a Python callback is the whole synthesizer.
+"""Renders a short piece of music with a synthesizer that is written as a Python callback.
 
     python examples/music.py music.wav
 
 Twelve bars of an arpeggio over a bass line. Each note is a struck string: a handful of partials,
-the higher ones fading sooner. The callback adds up the notes that sound in its block.
+of which the higher ones fade sooner. The callback adds up the notes that sound in its block.
 """
 
 import sys
@@ -66,7 +66,7 @@ class Synthesizer:
             if note.start < frame[-1] + 1 and note.end > frame[0]:
                 block.output[:] += note.wave(frame)[:, None] * note.gains
         left_s = LENGTH_S - frame / SAMPLERATE
-        block.output[:] *= np.clip(left_s / 0.5, 0, 1)[:, None]  # the last half second fades
+        block.output[:] *= np.clip(left_s / 0.5, 0, 1)[:, None]  # the last half second fades out
         self.position += block.frames
         if left_s[-1] <= 0:
             raise vc.Stop

@@ -1,4 +1,4 @@
-"""Five seconds of a sine that a Python function computes inside the device's callback."""
+"""Plays a sine for five seconds. A Python function computes it in the device's callback."""
 import time
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""The same sine in plain Python, without NumPy."""
+"""Plays the sine of sine.py in plain Python, without NumPy."""
 import math
 import time
 import voicecoil as vc

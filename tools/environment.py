@@ -43,7 +43,7 @@ def missing_system_packages() -> list[str]:
 
 
 def dependencies(groups: list[str], tools: bool) -> tuple[list[str], list[str]]:
-    """Returns the (needed, optional) requirements."""
+    """Returns the requirements that must be installed, and those that may be unavailable."""
     import tomllib  # imported here, so that an older Python gets as far as the message of `main`
 
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -90,7 +90,7 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
 
 
 def is_of_this_python(folder: Path) -> bool:
-    """Whether `folder` is an environment of this interpreter to which packages can be added."""
+    """Returns whether `folder` is an environment of this interpreter in which pip can install."""
     try:
         lines = (folder / "pyvenv.cfg").read_text().splitlines()
     except OSError:

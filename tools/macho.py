@@ -15,7 +15,8 @@ from pathlib import Path
 import lief
 
 LIBSYSTEM = "/usr/lib/libSystem.B.dylib"
-# the loader searches all loaded libraries; this is how an extension module finds Python
+# The loader searches for such a symbol in all loaded libraries. In this way, an extension module
+# finds Python's symbols.
 FLAT_LOOKUP = -2
 CPU = {"arm64": "ARM64", "x86_64": "X86_64"}
 # Symbols that the linker defines in every library.
@@ -46,8 +47,8 @@ def minimum_os(binary: lief.MachO.Binary, wanted: tuple[int, int]) -> str:
 
 
 def dependencies(binary: lief.MachO.Binary) -> str:
-    """Checks that no framework is linked. Frameworks are opened at run time, so that the same build
-    can use the simulator.
+    """Checks that no framework is linked. The library opens frameworks at run time, so that the
+    same build can use the simulator.
     """
     own = lief.MachO.LoadCommand.TYPE.ID_DYLIB
     names = [library.name for library in binary.libraries if library.command != own]
@@ -56,8 +57,8 @@ def dependencies(binary: lief.MachO.Binary) -> str:
 
 
 def undefined(binary: lief.MachO.Binary) -> str:
-    """Checks that the undefined symbols are those of Python, which the interpreter provides, or of
-    libSystem.
+    """Checks that each undefined symbol belongs to libSystem, or to Python, whose interpreter
+    provides it.
     """
     wrong = []
     for symbol in binary.imported_symbols:

@@ -2,9 +2,9 @@
 
 The build differs from one on a Mac in two ways. It uses the Python headers of this machine: both
 systems are LP64, and the public headers do not use the parts of pyconfig.h that differ. It also
-uses this machine's configuration variables, from which meson-python derives the name of an
-extension module. They are passed with the names that Darwin uses. Otherwise meson-python would put
-a Mach-O file into a wheel for Linux, which is one of the faults that `macho` refuses.
+uses this machine's configuration variables with the names that Darwin uses, because meson-python
+derives the names of extension modules from them. Otherwise meson-python would put a Mach-O file
+into a wheel for Linux. `macho` refuses such a wheel.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ print(mesonpy.build_wheel(out, settings))
 
 
 class BuildError(Exception):
-    """The package could not be built. The text has the reason."""
+    """The package could not be built. The message states the reason."""
 
 
 def folder(target: zig.Target) -> Path:
@@ -65,8 +65,8 @@ def headers() -> Path:
 
 
 def sysconfig_data(target: zig.Target, include: Path) -> Path:
-    """Makes a folder for PYTHONPATH with this Python's configuration variables under a Mac's
-    names.
+    """Makes a folder for PYTHONPATH that contains this Python's configuration variables, with the
+    names and suffixes of a Mac.
     """
     into = folder(target) / "sysconfig"
     into.mkdir(parents=True, exist_ok=True)
@@ -74,8 +74,8 @@ def sysconfig_data(target: zig.Target, include: Path) -> Path:
     machine = here.build_time_vars["MULTIARCH"]
     facts = {}
     for name, value in here.build_time_vars.items():
-        # Only suffixes are changed, because paths that contain the name of the machine lead to
-        # existing files.
+        # Only these three variables are changed. In a path, the name of the machine is part of an
+        # existing folder's name.
         named = name in {"EXT_SUFFIX", "SOABI", "MULTIARCH"}
         facts[name] = value.replace(machine, "darwin") if named else value
     facts["INCLUDEPY"] = facts["CONFINCLUDEPY"] = str(include)

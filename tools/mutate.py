@@ -3,10 +3,10 @@
 
     tools/mutate.py [--only WORD] [--list]
 
-The places are in tools/mutants.toml: a file, a line in it that occurs once, the text that replaces
-the line, and the tests that must fail then. The changes are made in a copy of the repository under
-build/. The last line is "N killed, M survived". The exit code is 1 if a change survived, or if a
-place no longer exists.
+tools/mutants.toml lists the places. Each entry has a file, a line that occurs once in this file,
+the text that replaces the line, and the tests that must fail then. The program makes the changes in
+a copy of the repository under build/. The last line is "N killed, M survived". The exit code is 1
+if a change survived, or if a place no longer exists.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def copy_sources() -> None:
     for name in SOURCES:
         source, target = ROOT / name, COPY / name
         if source.is_dir():
-            # files that were removed here must not be tested there
+            # The copy must not contain files that the repository no longer has.
             shutil.rmtree(target, ignore_errors=True)
             shutil.copytree(
                 source, target, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__")
@@ -71,7 +71,7 @@ def copy_sources() -> None:
 
 
 def passes(tests: str) -> bool:
-    """Whether the tests pass in the copy of the sources."""
+    """Returns whether the tests pass in the copy of the sources."""
     if tests.startswith("core "):
         return run("tools/test_core.py", "plain", "--only", tests.split()[1])
     if not run("tools/environment.py", "build/env", "test", "optional"):

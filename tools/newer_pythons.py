@@ -3,13 +3,14 @@
 
     python3 tools/newer_pythons.py [--only 3.15] [--short | --set-up] [-- pytest arguments]
 
-debootstrap installs a newer Debian with its Pythons, their headers and a compiler in
-`build/newer/root`. This takes about a minute, and the folder is kept. The tests run in there, in a
-mount namespace that ends with them. This needs root, debootstrap, unshare and Debian's keys. If one
-of these is missing, a message says so and the exit code is the one of not_run.py.
+debootstrap installs a newer Debian with its Pythons, their headers and a compiler in the folder
+`build/newer/root`. This takes about a minute, and the folder is kept. The tests run in this Debian,
+in a mount namespace that ends with the tests. The program needs root, debootstrap, unshare and
+Debian's keys. If one of these is missing, a message says so and the exit code is the one of
+not_run.py.
 
-`--only 3.13t` is a free-threaded Python. Debian has none, so it is compiled there from Debian's
-source of Python 3.13, which takes about five minutes. The result is kept.
+`--only 3.13t` selects a free-threaded Python. Debian has no package of it, so the program compiles
+Debian's source of Python 3.13. This takes about five minutes, and the result is kept.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import not_run
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "build" / "newer"
 INSIDE = FOLDER / "root"
-BUILD = FOLDER / "build"  # programs that are built inside need the newer C library
+BUILD = FOLDER / "build"  # separate from ROOT / "build", because it needs the newer C library
 SUITE = "forky"
 KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SCRIPTS = Path("/usr/share/debootstrap/scripts")
@@ -51,9 +52,9 @@ make -s -j"$(nproc)"
 make -s install
 rm -r /usr/src/{FREE}
 """
-# cffi 2 supports free-threaded Pythons from 3.14 on. Its predecessor compiles there, and so does
-# the code that it generates, if the limited API is off. The newest Hypothesis has no wheels for
-# this Python, but older versions do.
+# cffi 2 does not support a free-threaded Python 3.13. With cffi 1, cffi itself and the code that it
+# generates can be compiled if the limited API is off. The newest Hypothesis has no wheels for this
+# Python, but older versions have.
 FREE_PIP = {
     "PIP_CONSTRAINT": "/opt/constraints",
     "PIP_BUILD_CONSTRAINT": "/opt/constraints",
@@ -101,7 +102,9 @@ def mirror() -> str:
 
 
 def enter(*command: str, **more: str) -> int:
-    """Runs a command in the newer Debian. Its folder /src is this repository without `build`."""
+    """Runs a command in the newer Debian, whose folder /src is this repository with another
+    `build`. Returns the exit code.
+    """
     for folder in (BUILD, INSIDE / "src"):
         folder.mkdir(parents=True, exist_ok=True)
     kept = {name: value for name, value in os.environ.items() if name != "PIP_FIND_LINKS"}
@@ -124,7 +127,7 @@ def run(*command: str | Path) -> bool:
 
 
 def make() -> bool:
-    """Makes the newer Debian, unless it exists."""
+    """Makes the newer Debian unless it exists already. Returns whether it exists."""
     stamp = FOLDER / "stamp"
     wanted = " ".join([SUITE, *PACKAGES])
     if stamp.exists() and stamp.read_text() == wanted:
@@ -133,7 +136,7 @@ def make() -> bool:
         shutil.rmtree(INSIDE, ignore_errors=True)
         FOLDER.mkdir(parents=True, exist_ok=True)
         script = SCRIPTS / SUITE
-        if not script.exists():  # this debootstrap is older than the suite
+        if not script.exists():  # the installed debootstrap does not know the suite yet
             script = SCRIPTS / "sid"
         options = ["--variant=minbase", f"--keyring={KEYS}"]
         with (FOLDER / "debootstrap.log").open("w") as log:
@@ -145,7 +148,7 @@ def make() -> bool:
     if not apt("update") or not apt("install", "--no-install-recommends", *PACKAGES):
         return False
     apt("clean")
-    if CERTIFICATES.exists():  # the certificates of a proxy that this machine trusts
+    if CERTIFICATES.exists():  # they may include that of a proxy
         shutil.copy(CERTIFICATES, INSIDE / CERTIFICATES.relative_to("/"))
     stamp.write_text(wanted)
     return True
@@ -157,7 +160,7 @@ def apt(*arguments: str) -> bool:
 
 
 def make_free_threaded() -> bool:
-    """Compiles the free-threaded Python, unless that was done already."""
+    """Compiles the free-threaded Python unless it exists already. Returns whether it exists."""
     if (INSIDE / FREE_PREFIX.lstrip("/") / "bin" / f"python{FREE}").exists():
         return True
     sources = INSIDE / "etc" / "apt" / "sources.list"
@@ -174,7 +177,9 @@ def make_free_threaded() -> bool:
 
 
 def environment(version: str) -> str | None:
-    """Makes the environment of a Python, unless it exists. Returns None if it cannot be made."""
+    """Makes the virtual environment of a Python unless it exists already. Returns its folder, or
+    None if it cannot be made.
+    """
     env = f"build/env-{version}-{SUITE}"
     python = f"{FREE_PREFIX}/bin/python{FREE}" if version == FREE else f"python{version}"
     more = FREE_PIP if version == FREE else {}

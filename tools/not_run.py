@@ -1,8 +1,7 @@
-"""The exit code of a check of which a part could not run on this machine.
+"""The exit code of a check if a part of it could not run on this machine.
 
-The check prints what is missing and exits with `EXIT_CODE`, unless something failed. The runner
-counts such a step as "not run". In CI this is a failure, because a part that CI cannot run is not
-tested.
+Such a check prints what is missing. It exits with `EXIT_CODE` if nothing failed, and the runner
+counts it as "not run". In CI this is a failure, because CI must run every part.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def required(optional: bool) -> list[str]:
     Parameters
     ----------
     optional : bool
-        Packages that have no wheels yet for a new Python may be missing.
+        True if packages may be missing because they have no wheels for a new Python yet.
     """
     names = ("numba", "matplotlib") if optional else ()
     return ["--require", *(f"--may-lack={name}" for name in names)]

@@ -1,6 +1,6 @@
 """Draws the README's picture, ``docs/play.svg``: `voicecoil play` of the example music.
 
-The picture is made by the command's own display from the music's real levels, without a terminal.
+The display of the command draws the picture from the real levels of the music, without a terminal.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ def main() -> int:
             return code
     if os.environ.get("VOICECOIL_DRIVER") == "coreaudio-simulated":
         os.environ.setdefault(ENVIRONMENT, str(simulator.build()))
-    # this prints a message if the driver is only a substitute, so that the command need not
+    # get_driver prints a message if it returns a substitute. The command then gets this driver by
+    # name and does not print the message again.
     driver = get_driver()
     os.environ.setdefault("VOICECOIL_DRIVER", driver.name)
     virtual = isinstance(driver, CapturingDriver)
@@ -76,8 +77,8 @@ def fresh(music: Path) -> bool:
 
 
 def run(command: list[str]) -> int:
-    """Runs a command and returns its exit code. On Ctrl-C, waits for the command, which
-    handles it.
+    """Runs a command and returns its exit code. On Ctrl-C, the command handles the signal, and
+    this function waits for the command to end.
     """
     process = subprocess.Popen(command)
     while True:

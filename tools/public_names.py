@@ -3,9 +3,8 @@
 
     python3 tools/public_names.py [--check]
 
-The names are listed once, in src/voicecoil/__init__.py, which loads each of them when it is first
-used. A type checker cannot follow that. Therefore this file contains the same names as import
-statements.
+src/voicecoil/__init__.py lists the names and loads each of them at its first use. A type checker
+cannot follow that. Therefore the written file imports the same names with import statements.
 """
 
 from __future__ import annotations

@@ -12,8 +12,8 @@ import re
 from pathlib import Path
 
 COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
-# Matches from the beginning of a line to the semicolon: text with parentheses that is no type and
-# no variable.
+# A declaration of a function: text with parentheses, from the beginning of a line to a semicolon,
+# that declares neither a type nor a variable.
 DECLARATION = re.compile(r"^(?!typedef|struct|enum|union|#|static)[A-Za-z][^;{}]*?\)[^;{}]*;", re.M)
 NAME = re.compile(r"(\w+)\(")
 
@@ -33,7 +33,9 @@ def _own_comment(text: str, start: int, end: int) -> str:
 
 
 def declarations(header: Path) -> dict[str, tuple[bool, bool]]:
-    """Returns {function: (its comment says that the IO thread may call it, it is marked)}."""
+    """Returns two truth values for each function: whether its comment says that the IO thread may
+    call it, and whether it is marked VC_REALTIME.
+    """
     text = header.read_text()
     blanked = COMMENT.sub(lambda comment: re.sub(r"[^\n]", " ", comment[0]), text)
     found = {}

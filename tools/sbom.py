@@ -3,9 +3,9 @@
 
     nox -s sbom -- [--python build/env/bin/python] [--output build/sbom.json]
 
-It contains the packages that voicecoil needs, with their versions, as cyclonedx-py describes them.
-It also contains the native libraries inside these packages, which no package index lists. Needs the
-group `sbom` of pyproject.toml.
+The bill lists the packages that voicecoil needs, with their versions, as cyclonedx-py describes
+them. It also lists the native libraries inside these packages, which no package index knows. The
+program needs the group `sbom` of pyproject.toml.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Runs in the described environment. Prints {"needed": [...], "native": {...}}.
+# This program runs in the environment that the bill describes. It prints the needed packages and
+# their native libraries as JSON.
 PROBE = """
 import importlib.metadata as metadata, json, re
 

@@ -1,4 +1,4 @@
-"""Builds the simulated CoreAudio if its sources are newer, and prints the path of the library.
+"""Builds the simulated CoreAudio if its sources have changed, and prints the library's path.
 
 python3 tools/simulator.py [--sanitize address,undefined]
 

@@ -26,7 +26,7 @@ GENERATED = re.compile(r"[Gg]enerated by")
 HEADING = """\
 # Longer than tools/sizes.py allows. Take an entry out when its subject is short enough; add none.
 """
-# A Cython definition ends before the next line that is not indented deeper than its first line.
+# A Cython definition ends before the next line that is not indented further than its first line.
 CYTHON = re.compile(r"^( *)(?:async )?(?:def|cdef|cpdef)\b(?! class\b| extern\b)[^=#]*?(\w+)\(")
 
 
@@ -79,7 +79,9 @@ def cython_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def c_functions(text: str) -> Iterator[tuple[str, int]]:
-    """Yields name and lines of each function. It ends with a brace alone in the first column."""
+    """Yields the name and the number of lines of each function. A function ends at a line that is
+    only a closing brace in the first column.
+    """
     heading = begins = None
     for number, line in enumerate(text.splitlines()):
         if re.match(r"[A-Za-z_].*\(", line) and not line.rstrip().endswith(";"):
@@ -92,8 +94,8 @@ def c_functions(text: str) -> Iterator[tuple[str, int]]:
 
 
 def too_long() -> dict[str, int]:
-    """Returns the lines of each file or function that is too long, by "src/core/lead.c" or
-    "src/core/lead.c: name".
+    """Returns the number of lines of each file or function that is too long. The keys have the
+    form "src/core/lead.c" for a file and "src/core/lead.c: name" for a function.
     """
     found = {}
     for path in files():

@@ -2,7 +2,8 @@
 
     python tools/smoke_coreaudio.py
 
-Run it for the installed package after its tests. It checks what a simulator cannot show. On a
+Run this program for the installed package after the tests. It checks that the package works with
+the real CoreAudio, which no test on the simulator can show. On a
 machine without an output device, such as some hosted ones, only the list of devices is checked, and
 a message says so. Each part has a process and a deadline of its own. A part that misses its
 deadline prints the stacks of its threads.

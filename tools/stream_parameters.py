@@ -3,9 +3,9 @@
 
     python3 tools/stream_parameters.py [--check]
 
-They are written once, in `OutputStream` in src/voicecoil/streams/stream.py: the docstring and the
-constructor. `InputStream` and `Stream` get them from there, because an editor shows the text that
-stands in the source and does not run code that would put it together.
+The docstring and the constructor of `OutputStream` in src/voicecoil/streams/stream.py contain the
+original. `InputStream` and `Stream` contain copies, because an editor shows the text of the source
+and does not run code that would generate it.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "voicecoil" / "streams" / "stream.py"
 ORIGINAL = "OutputStream"
 COPIES = ("InputStream", "Stream")
-OWN = ("callback", "channels", "blocksize")  # each kind describes these itself
-DUPLEX = ("input_channels", "output_channels")  # only a duplex stream has them, after `channels`
+OWN = ("callback", "channels", "blocksize")  # parameters that each class describes itself
+DUPLEX = ("input_channels", "output_channels")  # parameters of `Stream` only, after `channels`
 CHANNELS = "int | Sequence[int] | None = None,\n"
-# What the constructors of the copies have in place of the original's.
+# {class: {text of the original's constructor: its replacement in the class's constructor}}
 CONSTRUCTORS = {
     "InputStream": {"ChannelRequest(output=channels)": "ChannelRequest(input=channels)"},
     "Stream": {
@@ -44,8 +44,8 @@ def split(docstring: str) -> tuple[str, dict[str, str], str]:
 
 
 def updated(text: str) -> str:
-    """Returns the source in which the shared parameters of all three kinds are those of
-    `ORIGINAL`.
+    """Returns the source after the shared parameters of `ORIGINAL` were copied to the other
+    classes.
     """
     docstrings, constructors = {}, {}
     for node in ast.parse(text).body:

@@ -1,14 +1,15 @@
-"""``make test``: style, types, the core under sanitizers, other platforms, and all Pythons here.
+"""``make test``: checks style and types, and runs the tests on all Pythons of this machine, under
+sanitizers, and for other platforms.
 
 python3 tools/test.py [--only lint,docs,core,simulator,sanitizers,macos,workflows,newer,free,3.12]
                       [--long] [-- arguments of pytest]
 
-The whole suite runs on the oldest Python, and on each other one the tests that depend on the
-interpreter. With --long, or if a Python is named, the whole suite runs. --long also repeats random
+On the oldest Python, all tests run. On each other Python, only the tests that depend on the
+interpreter run, unless --long is given or --only names this Python. --long also repeats random
 tests as often as `LONG` says, and takes about two hours.
 
-Steps that do not depend on time run first and in parallel: environments, compilers, checks. The
-tests of the package run on one Python after the other, without other steps beside them.
+Environments, compilers and checks do not depend on time, so they run first and in parallel. Then
+the tests of the package run on one Python after the other, without other steps beside them.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Numbers of repetitions and seeds. Without --long, the tests use their own short defaults. An
 # environment variable that is set already is kept.
 LONG = {"VOICECOIL_RUNS": "20", "VOICECOIL_SEEDS": "1-200", "VOICECOIL_KILLS": "20"}
-FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # on the other Pythons
+FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # for "interpreter" tests
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
 
 
@@ -66,7 +67,7 @@ class Step:
         self.commands = commands
         self.passing = passing
         self.lane = lane
-        self.result = "passed"  # or "failed"; "not run" if a part of it could not run
+        self.result = "passed"  # or "failed", or "not run" if a part could not run
         self.seconds = 0.0
 
     def run(self) -> None:
@@ -187,7 +188,7 @@ def steps(only: set[str], long: bool, pytest_arguments: list[str]) -> list[Step]
         short = [] if only or long else ["--short"]
         name = f"Python {' and '.join(newer)}"
         listed.append(Step(name, [*newer_command, *short, "--", *pytest_arguments]))
-    if "free" in only or long:  # compiled first
+    if "free" in only or long:  # the step compiles this Python first
         asked = [sys.executable, "tools/newer_pythons.py", "--only", newer_pythons.FREE]
         listed.append(Step(f"Python {newer_pythons.FREE}", [*asked, "--", *pytest_arguments]))
     return listed
@@ -200,12 +201,12 @@ def environment(version: str, python: str, *more: str) -> Step:
 
 
 def checks(only: set[str], python: str, version: str) -> list[Step]:
-    """The steps that do not depend on the version of Python and run once."""
+    """Returns the steps that run only once, because they do not depend on the version of Python."""
     env = ROOT / "build" / f"env-{version}"
     sanitizers = [str(env / "bin" / "python"), "tools/test_sanitizers.py"]
     possible = {
         "core": Step("core in C", [python, "tools/test_core.py"], lane="C"),
-        # Runs alone, because on a busy machine one of its threads may be too late.
+        # This step runs alone, because on a busy machine one of its threads may be too late.
         "simulator": simulator(python),
         "sanitizers": Step("CoreAudio under sanitizers", sanitizers, lane="C"),
         "macos": Step(
@@ -221,7 +222,9 @@ def checks(only: set[str], python: str, version: str) -> list[Step]:
 
 
 def suite(version: str, whole: bool, first: bool, pytest_arguments: list[str]) -> Step:
-    """The tests of the package on one Python: all, or those that depend on the interpreter."""
+    """Returns the step that tests the package on one Python, with all tests or only those that
+    depend on the interpreter.
+    """
     few = [] if whole else ["env", *(f"{name}={count}" for name, count in FEW.items())]
     pytest = [*few, str(ROOT / f"build/env-{version}/bin/python"), "-m", "pytest", "-q"]
     if not_run.in_ci():

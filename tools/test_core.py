@@ -46,8 +46,8 @@ INCLUDES += [f"-I{COREAUDIO}", f"-I{MINIAUDIO}", f"-I{ROOT / 'src' / 'coreaudio_
 KINDS = {
     "plain": ["-O2"],
     "asan": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"],
-    # -Wno-tsan: gcc warns that ThreadSanitizer does not model fences. statistics.c explains why
-    # that hides no fault there.
+    # Without -Wno-tsan, gcc warns that ThreadSanitizer does not model fences. statistics.c uses
+    # fences and explains why this hides no fault.
     "tsan": ["-O1", "-fsanitize=thread", "-Wno-tsan"],
 }
 BENCHMARK = ["-O3", "-DNDEBUG"]  # the flags of a release
@@ -61,8 +61,8 @@ def run(command: list[str], **options: object) -> subprocess.CompletedProcess[st
 
 
 def launcher(kind: str, build: Path) -> list[str] | None:
-    """Returns the words to put before a program of that kind, or None if its sanitizer does not
-    work here.
+    """Returns the words to put before the command of a program of this kind, or None if its
+    sanitizer does not work on this machine.
     """
     probe = build / "probe.c"
     probe.write_text("int main(void) { return 0; }\n")
@@ -175,7 +175,7 @@ def main() -> int:
                 failed += 1
                 continue
             tests = [test for test in sorted(TESTS.glob("test_*.c")) if options.only in test.stem]
-            # the traps would catch the malloc and the locks of the sanitizer itself
+            # The traps would also count the calls of malloc and of locks that a sanitizer makes.
             if kind != "plain":
                 tests = [test for test in tests if test.stem != "test_trap"]
             job = partial(run_test, suite, objects=objects, prefix=prefix)

@@ -4,8 +4,8 @@
     build/env-3.x/bin/python tools/test_sanitizers.py [pytest arguments]
 
 The extension modules and the simulated CoreAudio are built with AddressSanitizer and
-UndefinedBehaviorSanitizer, and once more with ThreadSanitizer. Python itself is not. Its use of
-memory is seen through malloc, and its locks through pthread.
+UndefinedBehaviorSanitizer, and once more with ThreadSanitizer. Python is not rebuilt. The
+sanitizers see its use of memory through malloc, and its locks through pthread.
 
 The last line is "N passed, M failed". If a sanitizer is not available, a message says so, and that
 is no failure.
@@ -26,15 +26,15 @@ ROOT = Path(__file__).resolve().parent.parent
 TESTS = [
     str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("tests/drivers/coreaudio/test_*.py"))
 ]
-# name -> (sanitizers for meson, kind of test_core.py, libraries to load first, seeds of the long
-# test)
+# {name: (sanitizers for meson, kind of test_core.py, libraries to preload, seeds for
+# test_coreaudio_seeds.py)}
 KINDS = {
     "memory and behaviour": ("address,undefined", "asan", ("libasan.so", "libubsan.so"), "1-4"),
     "threads": ("thread", "tsan", ("libtsan.so",), "1-2"),
 }
 OPTIONS = {
-    # No leak detection: memory that Python never frees would hide leaks of this library, and the
-    # simulator counts those.
+    # Leak detection is off, because Python never frees some memory, and reports of it would hide
+    # leaks of this library. The simulator finds those.
     "ASAN_OPTIONS": "detect_leaks=0",
     "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1",
     "TSAN_OPTIONS": "halt_on_error=1:second_deadlock_stack=1",
@@ -113,7 +113,9 @@ def environment(kind: str, package: Path) -> dict[str, str]:
 
 
 def is_set(kind: str, prefix: list[str], package: Path) -> str:
-    """Checks that the sanitizer finds a fault. Returns "" or the output of the program."""
+    """Checks that the sanitizer is active, with code that has a fault. Returns "" if the sanitizer
+    finds the fault, and otherwise a description or the program's output.
+    """
     runtime = f"__{KINDS[kind][1]}_".encode()
     for module in package.glob("voicecoil/**/*.so"):
         if runtime not in module.read_bytes():

@@ -19,7 +19,9 @@ def shared(source: str, target: Path, *options: str) -> Path:
 
 
 def all_of_it(folder: Path) -> dict[str, Path]:
-    """Returns {"native", "count", "stand_in"}: two libraries, and the folder of a libjack.so.0."""
+    """Compiles everything. Returns the paths of the libraries "native" and "count", and the path
+    of the folder "stand_in", which contains a libjack.so.0.
+    """
     stand_in = folder / "jack_stand_in"
     stand_in.mkdir()
     shared("jack_stand_in.c", stand_in / "libjack.so.0", "-Wl,-soname,libjack.so.0")

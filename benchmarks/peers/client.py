@@ -37,16 +37,16 @@ def threads() -> dict[int, int]:
 
 
 def not_audio() -> set[int]:
-    """Returns the threads that this program knows: all except those that a library made for the
-    sound.
+    """Returns the ids of the threads that play no sound: those that Python started, except the
+    thread named "audio".
     """
     known = [t for t in threading.enumerate() if not isinstance(t, threading._DummyThread)]
     return {t.native_id for t in known if t.native_id and t.name != "audio"}
 
 
 def resident_kib() -> int:
-    """Returns resident memory without shared memory, because JACK's clients map 100 MiB of the
-    server's.
+    """Returns the resident memory of this process without shared memory. A client of JACK maps
+    100 MiB of the server's memory, which would count otherwise.
     """
     status = Path("/proc/self/status").read_text()
     return sum(int(status.split(name)[1].split()[0]) for name in ("RssAnon:", "RssFile:"))
@@ -55,7 +55,7 @@ def resident_kib() -> int:
 def wait_for_first(client: clients.Client, times: clients.Times) -> int:
     """Returns the time of the first block, ns.
 
-    It is polled, because a callback should not wake another thread while it is measured.
+    This function polls, because a callback that wakes another thread would cost more time.
     """
     until = time.monotonic() + OPENING_S
     while time.monotonic() < until:
@@ -97,7 +97,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         client.close()
         return {}
     first_ns = wait_for_first(client, times)
-    time.sleep(0.3)  # until the server has adapted to the client
+    time.sleep(0.3)  # the server needs this time to adapt to the client
     before, blocks = threads(), client.blocks() or times.blocks
     counted = client.counted()
     started_ns = time.perf_counter_ns()

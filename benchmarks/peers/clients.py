@@ -21,8 +21,9 @@ CHANNELS = 2
 class Times:
     """Times at which the callback of each block began and ended, ns.
 
-    The times are in memory that C code and another interpreter of this process can write, too: as
-    int64 their number, all beginnings, and all ends.
+    C code and another interpreter of this process can write the times, too, because they are in
+    shared memory. Its int64 values are the number of blocks, then all begin times, then all end
+    times.
     """
 
     class Shared(ctypes.Structure):
@@ -55,7 +56,9 @@ class Times:
 
 
 class Client:
-    """One library. `setting` has the kind of the server, the frames of a block, and native code."""
+    """One measured library. `setting` states the sound server, the block length in frames, and the
+    native code.
+    """
 
     name = ""
     home = "Python callback"
@@ -68,7 +71,7 @@ class Client:
         self.first_ns = 0
 
     def noted(self, work: Any, *, answer: Any = None) -> Any:
-        """Returns `work` as a callback. If times are wanted, the callback also notes them."""
+        """Returns `work` as a callback that also notes its times if `setting.times` is set."""
         times = self.setting.times
         if times is None:
             return work
@@ -92,11 +95,12 @@ class Client:
         return None
 
     def counted(self) -> tuple[int, ...]:
-        """Returns the counts of the library so far: empty, or its xruns.
+        """Returns the number of xruns that the library has counted so far, or an empty tuple if it
+        counts none.
 
-        A library that runs ahead of the device also returns the frames that the device took and the
-        number of them that were empty. There, the times of callbacks say little about the output of
-        the device.
+        A library that runs ahead of the device also returns the number of frames that the device
+        took, and how many of these were empty. They are needed because the times of such callbacks
+        say little about the output of the device.
         """
         return ()
 
@@ -292,7 +296,7 @@ class Miniaudio(Client):
 
 
 class RtMixer(Client):
-    """RtMixer runs C without user code and plays the content of a ring."""
+    """RtMixer plays the content of a ring with its own C code and runs no user code."""
 
     name, home = "rtmixer", "C, no user code"
     modules = ("rtmixer", "sounddevice")
@@ -324,7 +328,7 @@ class RtMixer(Client):
 
 
 class SoundCard(Client):
-    """SoundCard has no callback: a thread writes blocks and waits."""
+    """SoundCard has no callback. A thread writes each block with a call that waits."""
 
     name, home, servers = "SoundCard", "Python, blocking", ("pulse",)
     modules = ("numpy", "soundcard")
@@ -361,7 +365,7 @@ class SoundCard(Client):
 
 
 class Voicecoil(Client):
-    """This library."""
+    """Voicecoil with a callback in the main interpreter."""
 
     name, home = 'voicecoil, latency="low"', "Python callback"
     servers = ("jack", "pulse", "virtual")
@@ -391,7 +395,7 @@ class Voicecoil(Client):
             "Benchmark",
             input_channels=0,
             frames=setting.frames,
-            tolerance_s=setting.frames / RATE,  # a block that is late by a whole block is lost
+            tolerance_s=setting.frames / RATE,  # a block later than one block length is lost
             loopback=False,
         )
         return VirtualDriver([device])
@@ -428,7 +432,7 @@ class VoicecoilAhead(VoicecoilSafe):
 
 
 class VoicecoilIsolated(Voicecoil):
-    """This library with a callable in an interpreter with its own GIL."""
+    """Voicecoil with a callback in an interpreter that has its own GIL."""
 
     name = "voicecoil, isolated"
     wanted: ClassVar[dict[str, Any]] = {"isolated": True}

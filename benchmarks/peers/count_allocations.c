@@ -1,5 +1,5 @@
-/* For LD_PRELOAD: counts each thread's calls of malloc. With PYTHONMALLOC=malloc these include
- * Python's objects. */
+/* A library for LD_PRELOAD that counts each thread's calls of malloc. With PYTHONMALLOC=malloc, the
+ * counts include the allocations of Python objects. */
 #define _GNU_SOURCE
 #include <stddef.h>
 #include <stdint.h>

@@ -1,5 +1,5 @@
-"""The callback in the isolated interpreter. It does not use NumPy, which cannot be imported
-there.
+"""The callback for the isolated interpreter. It does not use NumPy, because an isolated interpreter
+cannot import NumPy.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def fill(block: Any) -> None:
 
 
 def noted(work: Callable[[Any], None], file: int) -> Callable[[Any], None]:
-    """Returns a callback that notes its times in the memory of clients.Times, which is in that
-    file.
+    """Returns a callback that notes its times in the memory of `clients.Times`. `file` is the
+    descriptor of the file that contains this memory.
     """
     times = memoryview(mmap.mmap(file, 0)).cast("q")
     capacity = len(times) // 2

@@ -1,10 +1,10 @@
 /* A JACK library without a server. It calls a client's process callback again as soon as it
  * returns.
  *
- * It is built as libjack.so.0 and found before the real library (LD_LIBRARY_PATH). So it measures
- * only the time that each audio library takes for one block, without wake-ups, other processes, or
- * waits for a clock. When the client is deactivated, a line is appended to the file that
- * JACK_STAND_IN_REPORT names:
+ * This library is built as libjack.so.0, and LD_LIBRARY_PATH makes programs load it in place of the
+ * real one. It measures only the time that an audio library takes for one block, without wake-ups,
+ * other processes, or waits for a clock. When a client is deactivated, this library appends a line
+ * with three numbers to the file that JACK_STAND_IN_REPORT names:
  *
  *     blocks  processor time of the IO thread in ns  allocations on it
  *
@@ -45,7 +45,8 @@ typedef struct client {
     pthread_t thread;
     _Atomic bool running;
     _Atomic uint64_t blocks;
-    /* Updated at intervals, so that a reader only reads memory, as with a real server. */
+    /* Updated at intervals by the IO thread, so that a reader only reads memory, as with a real
+     * server. */
     _Atomic uint64_t cycle_us;
 } client;
 
@@ -53,7 +54,7 @@ static const char *const PHYSICAL[] = {"system:capture_1", "system:capture_2", "
                                        "system:playback_2"};
 
 static uint32_t frames(void) {
-    static _Atomic uint32_t known; /* cached, because libraries call this in each block */
+    static _Atomic uint32_t known; /* cached, because libraries ask for the size in each block */
     uint32_t size = atomic_load_explicit(&known, memory_order_relaxed);
     if (size == 0) {
         const char *wanted = getenv("JACK_STAND_IN_FRAMES");
@@ -213,7 +214,7 @@ port *jack_port_register(client *self, const char *name, const char *type, unsig
     for (size_t i = 0; i < MAX_PORTS; i++) {
         port *free_one = &self->ports[i];
         if (!free_one->used) {
-            char full[64]; /* a separate buffer, because the compiler assumes that the names may
+            char full[64]; /* needed because the compiler assumes that the names may
                               overlap */
             snprintf(full, sizeof full, "%.30s:%.30s", self->name, name);
             memcpy(free_one->name, full, sizeof full);

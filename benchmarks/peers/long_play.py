@@ -28,7 +28,9 @@ from tables import markdown, show
 from servers.pulse import Monitor, PulseServer
 
 RATE = 48_000
-LOW = 4096  # the left channel counts to this number, and the right one counts how often it did
+# The left channel counts the frames up to this number and begins again. The right channel counts
+# how often the left one has begun again.
+LOW = 4096
 BUSY = "while True: pass"
 ABOUT = """\
 `voicecoil play` of a file on PulseAudio's null sink, with the default latency, beside one busy
@@ -92,7 +94,7 @@ def compare(recorded: NDArray[np.float32], frames: int) -> Heard:
 
 
 def played(server: PulseServer, path: Path, seconds: float) -> tuple[dict[str, object], float]:
-    """Plays the file. Returns the output of the program, and the load of the machine meanwhile."""
+    """Plays the file. Returns the program's output and the machine's load while the file plays."""
     command = [sys.executable, "-m", "voicecoil", "play", str(path), "--json"]
     command += ["--driver", "miniaudio:pulse"]
     done = subprocess.run(

@@ -19,8 +19,10 @@ RATE = 48_000
 
 @dataclass
 class Seen:
-    """The results of one process. `failed` is the reason if there are none. `xruns` are those that
-    the server counted meanwhile; None: it does not report them.
+    """The results of one measuring process.
+
+    If the process has failed, `failed` is the reason and there are no results. `xruns` is the
+    number of xruns that the server counted during the measurement, or None if it reports none.
     """
 
     failed: str = ""
@@ -28,10 +30,10 @@ class Seen:
     xruns: int | None = None
 
     def share(self, frames: int) -> float:
-        """Returns the share of the blocks requested by the clock that came.
+        """Returns the share of the expected blocks for which the callback was called.
 
-        For a library that runs ahead of the device, it is the share of the frames taken by the
-        device that were not empty.
+        For a library that runs ahead of the device, the result is the share of non-empty frames
+        among those that the device took.
         """
         asked_for = self.values["seconds"] * RATE
         if self.values["lost_frames"] is not None:
@@ -52,7 +54,7 @@ class Seen:
 
 
 def run(name: str, environment: dict[str, str], *options: object, timeout_s: float = 60) -> Seen:
-    """Runs client.py."""
+    """Runs client.py in a process of its own and returns its results."""
     command = [sys.executable, str(HERE / "client.py"), name, *map(str, options)]
     try:
         done = subprocess.run(
@@ -73,8 +75,8 @@ def run(name: str, environment: dict[str, str], *options: object, timeout_s: flo
 def run_counting(
     xruns: Callable[[], int | None], name: str, environment: dict[str, str], *options: object
 ) -> Seen:
-    """Runs client.py on a server. `xruns` returns the number of xruns that the server has counted
-    so far.
+    """Runs client.py on a server. The function `xruns` returns the number of xruns that the server
+    has counted so far.
     """
     before = xruns()
     seen = run(name, environment, *options)

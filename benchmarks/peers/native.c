@@ -1,8 +1,8 @@
-/* C code with which the other measurements are compared.
+/* C code that serves as the reference for the measurements of Python libraries.
  *
  * `peer_empty` and `peer_fill` are native callbacks of voicecoil. With a peer_times* as user
- * pointer they also record the times of their calls. `jack_floor` is a JACK client without any
- * library in between. It is the lower limit of what a library can reach. */
+ * pointer they also record the times of their calls. `jack_floor` is a C client that uses JACK
+ * without any other audio library. No library can be faster than this client. */
 #define _GNU_SOURCE
 #include "voicecoil.h"
 

@@ -1,4 +1,4 @@
-"""The libraries on a real server in real time: blocks that came, their delay, and their cost."""
+"""Runs each library on a real server in real time: measures lost blocks, delays and costs."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def table(
     seconds: float,
     runs: int,
 ) -> list[list[str]]:
-    """Returns one row for each library. `xruns` returns the number that the server has counted so
-    far.
+    """Returns one row for each library. The function `xruns` returns the number of xruns that the
+    server has counted so far.
     """
     names = [name for name, kind in clients.ALL.items() if server in kind.servers]
     seen: dict[str, list[measuring.Seen]] = {name: [] for name in names}
@@ -80,9 +80,9 @@ def table(
 
 
 def import_table(runs: int, environment: dict[str, str]) -> list[list[str]]:
-    """Returns the processor time that importing each library takes beyond the interpreter, ms.
+    """Returns the processor time for importing each library, without the interpreter's start, ms.
 
-    This runs with a PulseAudio, without which SoundCard cannot be imported.
+    A PulseAudio server must run, because otherwise SoundCard cannot be imported.
     """
     rows = [["", "import, ms"]]
     for name, module in IMPORTS.items():

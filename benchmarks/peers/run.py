@@ -1,4 +1,4 @@
-"""``make bench-peers``: this library and others on the same servers in one run.
+"""``make bench-peers``: measures voicecoil and other libraries on the same servers in one run.
 
 python benchmarks/peers/run.py [--quick] [--output FILE]
 """

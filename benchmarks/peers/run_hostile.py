@@ -1,4 +1,4 @@
-"""``make bench-hostile``: the sound that remains while other code of the program
+"""``make bench-hostile``: measures how much sound is played while other code of the program
 disturbs it.
 
 python benchmarks/peers/run_hostile.py [--quick] [--output FILE]
@@ -57,8 +57,8 @@ def table(
     seconds: float,
     wanted: list[str],
 ) -> list[list[str]]:
-    """Returns one row for each library and home, and one column for each load. `xruns` returns the
-    number that the server has counted so far.
+    """Returns one row for each library and home, and one column for each load. The function `xruns`
+    returns the number of xruns that the server has counted so far.
     """
     rows = [["", *wanted]]
     for name, kind in clients.ALL.items():

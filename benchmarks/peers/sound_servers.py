@@ -19,10 +19,10 @@ Running = tuple[dict[str, str], Callable[[], int | None]]
 
 @contextlib.contextmanager
 def running(server: str, frames: int) -> Iterator[Running]:
-    """Runs a server with that period.
+    """Runs a server with a period of `frames` frames.
 
-    Yields the environment of its clients, and a function that returns the number of xruns that it
-    has counted so far (None: it does not report them).
+    Yields the environment of its clients, and a function that returns the number of xruns that the
+    server has counted so far, or None if the server does not report xruns.
     """
     processes = Processes()
     try:

@@ -1,5 +1,5 @@
-"""The cost of one block in each library, on a JACK API that calls without pauses and without a
-server.
+"""Measures the cost of one block in each library. A stand-in for JACK calls the callbacks without
+pauses and without a server.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ print((time.process_time() - began) / blocks * 1e6)
 
 
 def alone(fill: bool, seconds: float) -> float:
-    """Returns the time that Python and NumPy take for such a callback without any library, us."""
+    """Returns the time that the same callback takes without any audio library, us."""
     return float(in_a_process(ALONE, "fill" if fill else "empty", str(seconds)))
 
 
@@ -52,7 +52,7 @@ def cost(
             "JACK_STAND_IN_FRAMES": str(frames),
             "JACK_STAND_IN_REPORT": report.name,
         }
-        if count:  # counting takes time, so that it is never done in the same run as the clock
+        if count:  # Counting takes time, so a run measures either allocations or time.
             environment |= {"LD_PRELOAD": str(built["count"]), "PYTHONMALLOC": "malloc"}
         options = ["--server", "jack", "--frames", frames, "--seconds", seconds]
         seen = measuring.run(name, environment, *options, *(["--fill"] if fill else []))
@@ -71,7 +71,7 @@ def table(built: dict[str, Path], seconds: float, runs: int) -> list[list[str]]:
         {"frames": 1024, "fill": False},
     ]
     names = [name for name, kind in clients.ALL.items() if "jack" in kind.servers]
-    # The libraries take turns, so that a change of the machine's speed affects all of them.
+    # Each round measures every library once, so that a change of the machine's speed affects all.
     seen: dict[tuple[str, int], list[float]] = {}
     failed: dict[str, str] = {}
     by_itself: dict[bool, list[float]] = {False: [], True: []}

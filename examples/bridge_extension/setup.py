@@ -1,4 +1,7 @@
-"""python setup.py build_ext --inplace, with voicecoil, setuptools and Cython installed."""
+"""Builds the extensions. Needs voicecoil, setuptools and Cython.
+
+python setup.py build_ext --inplace
+"""
 
 from Cython.Build import cythonize
 from setuptools import Extension, setup

@@ -17,10 +17,10 @@
 
 static const voicecoil_bridge_api *bridge;
 
-/* The data of the threads. The last user frees it: a thread, or the Python object. */
+/* Data that the threads and the Python object share. Whichever of them ends last frees the data. */
 typedef struct ticks {
     voicecoil_gate *gate;
-    long ticks; /* for each thread; 0: without an end */
+    long ticks; /* ticks of each thread; 0: endless */
     long pause_us;
     atomic_int references, threads_begun, threads_ready, threads_left;
     atomic_long calls, raised;
@@ -32,7 +32,7 @@ static void release(ticks *shared) {
     }
 }
 
-/* ---- inside: attached to the interpreter of the callable ---- */
+/* ---- functions that run while the thread is attached to the callable's interpreter ---- */
 
 typedef struct event {
     long thread, tick;
@@ -40,7 +40,7 @@ typedef struct event {
 
 static PyObject *make_arguments(void *user) {
     (void)user;
-    return Py_BuildValue("([ii])", 0, 0); /* one argument: a list that is changed for each call */
+    return Py_BuildValue("([ii])", 0, 0); /* one argument, a list that each call changes */
 }
 
 static int change_arguments(PyObject *arguments, void *what, void *user) {

@@ -5,11 +5,12 @@
     python tools/coreaudio/generate.py            writes src/coreaudio_abi/*
     python tools/coreaudio/generate.py --check    fails when a written file is stale
 
-Three files come out. `coreaudio_abi.h` has types, structs, constants and, per function, a pointer type
-`<name>_fn` (and a prototype when COREAUDIO_ABI_PROTOTYPES is defined). `coreaudio_symbols.h` lists
-all symbols with the macOS that brought them. `layout_check.c` holds the assertions of
-verify_layout.c over the structs of that header: facts and header have separate origins, so that a
-misreading cannot be shared. It only needs compiling: `cc -fsyntax-only layout_check.c`.
+The program writes three files. `coreaudio_abi.h` has types, structs, constants and, for each
+function, a pointer type `<name>_fn` (and a prototype if COREAUDIO_ABI_PROTOTYPES is defined).
+`coreaudio_symbols.h` lists all symbols with the first macOS that has them. `layout_check.c` applies
+the assertions of verify_layout.c to the structs of `coreaudio_abi.h`. These assertions were written
+independently of the header, so that both do not contain the same mistake. To check the layout,
+compile the file: `cc -fsyntax-only layout_check.c`.
 """
 
 import json
@@ -20,8 +21,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent.parent / "src" / "coreaudio_abi"
 
-# On Darwin these declarations come from the system's headers, which are checked against the same
-# facts.
+# On Darwin, declarations of these headers come from the system. The same facts check them.
 SYSTEM_HEADERS = ("mach/", "os/", "sys/")
 ORDER = ["MacTypes.h", "CoreFoundation/", "CoreAudioTypes/", "CoreAudio/"]
 PLAIN = {
@@ -67,8 +67,8 @@ class Facts:
         self.known |= {n for n, c in self.abi["callbacks"].items()}
 
     def ctype(self, written, canonical):
-        """Returns the type as the API spells it if all of its names are declared here, otherwise in
-        full.
+        """Returns the type as the API spells it if the generated header declares all of its names,
+        and the canonical type otherwise.
         """
         if "(^" in canonical:  # a block, which is represented by a pointer to its literal
             return written if written in self.known else "const void *"
@@ -82,8 +82,8 @@ class Facts:
         return canonical
 
     def tags(self):
-        """Returns the structs that only occur behind pointers, so that prototypes do not declare
-        them locally.
+        """Returns the tags of all structs. The header declares them before the prototypes, because
+        a prototype would otherwise declare a struct of its own.
         """
         text = json.dumps(self.abi)
         tags = sorted(set(re.findall(r"struct (\w+)", text)))

@@ -1,6 +1,6 @@
-/* The layout facts of tools/coreaudio/abi.json as static assertions over structs that are declared here
- * with fixed-width types, independently of the generated header. generate.py applies the same
- * assertions to the header, so that header and facts cannot share a misreading. */
+/* Static assertions that check the layout facts of tools/coreaudio/abi.json. The structs in this
+ * file have fixed-width types and were written independently of the generated header. generate.py
+ * also applies the assertions to that header, so that a mistake in one of the two is found. */
 #include <stddef.h>
 #include <stdint.h>
 struct AudioObjectPropertyAddress {
