@@ -1,7 +1,8 @@
-/* audio_object.c: AudioObject*: queries for any object, and the table of errors (S2). */
+/* audio_object.c: the functions AudioObject*, which read and set properties of any object, and the
+ * table of their errors (S2). */
 #include "properties.h"
 
-/* Finds the object and its row. The world must be locked. `for_data`: a get or set of the value. */
+/* Finds an object, and the row of the requested property. The world must be locked. */
 static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,
                         UInt32 qualifier_size, const void *qualifier, request *q,
                         const property **p) {
@@ -84,7 +85,8 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
     return error;
 }
 
-/* Blocks if the getter hangs. Returns false if the object died meanwhile. */
+/* Blocks if a test has made this property hang. Returns false if the object died during the wait.
+ */
 static bool hang(const request *q) {
     device *d = q->o->device;
     if (d == NULL || d->hang_get_ns == 0 || d->hang_selector != q->selector) {
@@ -185,7 +187,7 @@ EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
     return error;
 }
 
-/* The real function prints. Here, the text goes to the report. */
+/* The real function prints. The simulated one adds the text to the report. */
 EXPORT void AudioObjectShow(AudioObjectID inObjectID) {
     if (!enter(__func__)) {
         return;
@@ -213,7 +215,8 @@ EXPORT OSStatus AudioHardwareUnload(void) {
     return 0;
 }
 
-/* Real run loop sources were only used for the HAL's own run loop. The simulator runs none of them.
+/* In the real HAL, these sources were only for the HAL's own run loop. The simulator runs no
+ * sources.
  */
 EXPORT OSStatus AudioHardwareAddRunLoopSource(CFRunLoopSourceRef inRunLoopSource) {
     return inRunLoopSource == NULL ? kAudioHardwareIllegalOperationError : 0;

@@ -1,9 +1,9 @@
-/* blocks.c: block literals in their published layout, as functions that take blocks need them. */
+/* blocks.c: copies, releases and calls Objective-C blocks. The layout of blocks is public. */
 #include "world.h"
 
 struct descriptor {
     unsigned long reserved, size;
-    void (*copy)(void *destination, const void *source); /* only with the flag has_helpers */
+    void (*copy)(void *destination, const void *source); /* only if has_helpers is set */
     void (*dispose)(const void *source);
 };
 struct literal {
@@ -14,13 +14,13 @@ struct literal {
 };
 enum { is_global = 1 << 28, has_helpers = 1 << 25 };
 
-/* A copy: the reference count, and after it the literal. */
+/* A copy of a block: a reference count, followed by the literal. */
 struct copy {
     _Atomic int64_t count;
     int64_t padding;
     struct literal literal;
 };
-static const int mark = 0x51b0; /* marks our copies, in `reserved` */
+static const int mark = 0x51b0; /* value of `reserved` in copies made here */
 
 static struct copy *copy_of(const struct literal *l) {
     return (struct copy *)(void *)((char *)(uintptr_t)l - offsetof(struct copy, literal));

@@ -1,7 +1,7 @@
-/* capture.c: the frames that the hardware was given to play, and when it played them. */
+/* capture.c: keeps the frames that a device got for its output, and the times of its output. */
 #include "world.h"
 
-/* Makes room for `frames` in all. New frames are silence that was not delivered. */
+/* Makes room for a total of `frames` captured frames. Returns false if memory is exhausted. */
 static bool grow(run *r, uint64_t frames) {
     if (frames > r->capture_room) {
         uint64_t room = frames + frames / 2 + 65536;
@@ -22,7 +22,7 @@ static bool grow(run *r, uint64_t frames) {
     return true;
 }
 
-/* Forgets the oldest frames when there are too many. */
+/* Drops the oldest frames if there are many more than the switch `capture_limit_frames` allows. */
 static void limit(run *r) {
     uint64_t most = (uint64_t)SWITCH(capture_limit_frames);
     if (r->capture_frames < most + most / 4 + 4096) {
@@ -38,7 +38,7 @@ static void limit(run *r) {
     r->capture_dropped += drop;
 }
 
-/* Extends the capture up to `end` (frames since capture_first and not dropped) with a gap. */
+/* Appends a gap, so that the capture has `end` frames. Dropped frames do not count. */
 static bool extend(run *r, uint64_t end) {
     if (!grow(r, end)) {
         return false;

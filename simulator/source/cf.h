@@ -1,4 +1,4 @@
-/* cf.h: what the CoreFoundation files share. */
+/* cf.h: declarations that the CoreFoundation files of the simulator share. */
 #ifndef SIM_CF_H
 #define SIM_CF_H
 
@@ -8,7 +8,7 @@ typedef struct cf_string_object {
     cf_object head;
     const UniChar *units; /* UTF-16 */
     CFIndex length;
-    char *ascii; /* made by the first CFStringGetCStringPtr that gives one */
+    char *ascii; /* cached result of CFStringGetCStringPtr */
 } cf_string_object;
 
 void cf_make_internal(cf_object *o);
@@ -17,6 +17,6 @@ Boolean cf_number_equal(CFNumberRef a, CFNumberRef b);
 CFHashCode cf_number_hash(CFNumberRef number);
 Boolean cf_array_equal(CFArrayRef a, CFArrayRef b);
 Boolean cf_dictionary_equal(CFDictionaryRef a, CFDictionaryRef b);
-void cf_drop_storage(cf_object *o); /* of an array or dictionary, without releasing the values */
+void cf_drop_storage(cf_object *o); /* of a collection, without releasing its values */
 
 #endif

@@ -1,4 +1,4 @@
-/* cf_collections.c: CFArray and CFDictionary, both small and linear. */
+/* cf_collections.c: CFArray and CFDictionary. Both search linearly, because they are small. */
 #include "cf.h"
 
 /* An array has values. A dictionary also has keys, at the same indices. */

@@ -1,6 +1,6 @@
-/* cf_object.c: real reference counts (S14). An over-released object is kept until the reset, so
- * that a later use is found. An object that is not released is reported with the place that made
- * it. */
+/* cf_object.c: reference counts of CoreFoundation objects (S14). An over-released object is kept
+ * until the reset, so that a later use of the object is found. For an object that was not released,
+ * the report shows the place where it was made. */
 #include "cf.h"
 
 #include <execinfo.h>
@@ -33,7 +33,7 @@ bool cf_is(const void *object, enum cf_type type) {
     return o != NULL && (o->immortal || o->magic == alive_magic) && o->type == type;
 }
 
-/* Marks an object of the simulator's own, which is neither counted nor reported. */
+/* Marks an object as the simulator's own. Such objects are neither counted nor reported. */
 void cf_make_internal(cf_object *o) {
     o->internal = true;
     UNCOUNT(live_cf_objects);
@@ -199,7 +199,7 @@ EXPORT CFStringRef CFCopyDescription(CFTypeRef cf) {
     return cf_string(text);
 }
 
-/* The real function prints. Here, the text goes to the report. */
+/* The real function prints. The simulated one adds the text to the report. */
 EXPORT void CFShow(CFTypeRef obj) {
     char text[512] = "NULL";
     if (obj != NULL) {

@@ -1,6 +1,6 @@
 /* cf_run_loop.c: run loops, as far as the HAL's notifications need them. Each thread has one. If a
- * process has not set 'rnlp', HAL notifications wait in the main run loop until it is run. Sources
- * and timers of the client are not simulated. */
+ * process has not set 'rnlp', the HAL's notifications wait until the main thread runs its run loop.
+ * Sources and timers of the client are not simulated. */
 #include "cf.h"
 
 #include <time.h>
@@ -89,7 +89,7 @@ static bool push(run_loop *l, struct item item) {
 
 void run_loop_deliver_locked(void *target, job_fn fn, void *subject) {
     run_loop *l = target;
-    if (!push(l, (struct item){fn, subject, NULL})) { /* nothing runs this loop, so it is full */
+    if (!push(l, (struct item){fn, subject, NULL})) { /* full, because no thread runs the loop */
         deliveries_drop_locked(subject);
         return;
     }
@@ -115,8 +115,7 @@ static void run_item(run_loop *l) {
         block_release(item.block);
         pthread_mutex_lock(&world.lock);
     }
-    l->count--; /* after the call, because a thread that waits for an empty queue waits for its end
-                 */
+    l->count--; /* after the call, because other threads wait for its end with `count` */
     pthread_cond_broadcast(&world.changed);
 }
 

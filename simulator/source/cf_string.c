@@ -19,7 +19,7 @@ static CFStringRef make(UniChar *units, size_t length) {
 
 static const cf_string_object *of(CFStringRef string) { return (const void *)string; }
 
-/* Reads one code point of UTF-8; -1: invalid. */
+/* Reads one code point of UTF-8. Returns -1 if the text is not valid UTF-8. */
 static long take_utf8(const UInt8 **at, const UInt8 *end) {
     UInt8 c = *(*at)++;
     int more = c < 0x80                ? 0
@@ -49,8 +49,8 @@ static bool is_single_byte(CFStringEncoding e) {
            e == kCFStringEncodingNonLossyASCII;
 }
 
-/* The largest code that a single-byte encoding shares with Unicode. The rest of its table is not
- * simulated. */
+/* Returns the largest code that a single-byte encoding shares with Unicode. Characters beyond this
+ * code cannot be encoded in the simulator. */
 static UniChar last_shared(CFStringEncoding e) {
     return e == kCFStringEncodingISOLatin1 ? 0xff : 0x7f;
 }
@@ -121,8 +121,8 @@ CFStringRef cf_string(const char *utf8) {
 
 EXPORT CFIndex CFStringGetLength(CFStringRef theString) { return of(theString)->length; }
 
-/* Encodes one character at `i`. Returns the number of bytes, or 0 if the encoding does not have it.
- */
+/* Encodes the character at `i`. Returns the number of bytes, or 0 if the encoding does not have the
+ * character. */
 static int encode(const cf_string_object *s, CFIndex *i, CFIndex end, CFStringEncoding e,
                   UInt8 out[4]) {
     UniChar unit = s->units[(*i)++];

@@ -153,7 +153,7 @@ typedef struct uuid {
     cf_object head;
     uint64_t halves[2];
 } uuid;
-/* The seed's next number instead of a random one, so that a run can be repeated. */
+/* Uses the next number of the seed instead of a random one, so that a run can be repeated. */
 EXPORT CFUUIDRef CFUUIDCreate(CFAllocatorRef alloc) {
     (void)alloc;
     uuid *u = cf_new(CF_UUID, sizeof *u, NULL);

@@ -1,18 +1,18 @@
-/* device_clock.c: a device's crystal, and the HAL's estimate of it.
+/* device_clock.c: the crystal that clocks a device, and the HAL's estimate of its rate.
  *
- * The crystal runs at nominal * (1 + ppm + a slow sine wander). The HAL sees it only through zero
- * time stamps, one in each period, with noise. An alpha-beta filter predicts the time from them.
- * Every time stamp that a client gets is this prediction. */
+ * The crystal runs at nominal * (1 + ppm + a slow sine wander). In each period, the HAL gets one
+ * noisy zero time stamp from the crystal. An alpha-beta filter predicts the device's time from
+ * these stamps. Every time stamp that a client gets is such a prediction. */
 #include "world.h"
 
 #include <math.h>
 
 static const double two_pi = 6.283185307179586;
-static const double
-    alpha = 0.2,
-    beta = 0.02; /* of the filter: corrections of offset and slope for each zero time stamp */
+/* Shares of each error by which the filter corrects the offset (alpha) and the slope (beta). */
+static const double alpha = 0.2, beta = 0.02;
 
-/* Frames that the crystal makes in the first `s` seconds after the anchor. */
+/* Returns the number of frames that the crystal clocks in the first `s` seconds after the anchor.
+ */
 static double frames_in(const device_clock *c, double s) {
     double rate = c->nominal_hz * (1 + c->ppm * 1e-6);
     double wander = 0;

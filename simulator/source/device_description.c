@@ -1,5 +1,5 @@
-/* device_description.c: makes a device from a line of text. The keys are a table. README.md
- * explains them. */
+/* device_description.c: makes a device from a line of text. A table lists the keys of this line,
+ * and README.md explains them. */
 #include "world.h"
 
 typedef void (*key_fn)(device *d, const char *value);

@@ -114,7 +114,7 @@ EXPORT uint32_t sim_add_device(const char *description) {
     return id;
 }
 
-/* Removes a device without a notification: its IO ends without a stop, and its objects die. */
+/* Removes a device without a notification. Its IO ends without a stop, and its objects die. */
 static void end_locked(device *d) {
     if (d->current != NULL) {
         worker *w = d->current->worker;
@@ -245,7 +245,8 @@ EXPORT int sim_set_default(uint32_t selector, uint32_t id) {
     return result;
 }
 
-/* Finds a living device for a control function. If it returns one, the world is locked. */
+/* Finds a living device for a control function and locks the world. If no such device exists,
+ * returns NULL and leaves the world unlocked. */
 static device *begin(const char *call, uint32_t id) {
     pthread_mutex_lock(&world.lock);
     device *d = device_find(id);

@@ -1,4 +1,4 @@
-/* encoding.c: input samples that identify themselves. The public header describes the layout. */
+/* encoding.c: input samples that encode their own position, as the public header describes. */
 #include "coreaudio_simulator.h"
 
 #include <string.h>

@@ -1,4 +1,4 @@
-/* injection.c: replies and errors that a test sets, for fuzzing a client. */
+/* injection.c: replies and errors that a test injects in order to fuzz a client. */
 #include "world.h"
 
 #include <stdatomic.h>
@@ -8,7 +8,7 @@ struct override {
     AudioObjectID id;
     AudioObjectPropertyAddress address;
     OSStatus error;
-    UInt32 said, size; /* the size that the size query reports, and the real size */
+    UInt32 said, size; /* result of the size query, and real size */
     unsigned char bytes[];
 };
 
@@ -21,7 +21,7 @@ typedef struct failure {
 
 static override *overrides;
 static failure *failures;
-static _Atomic bool any_failure; /* lets calls in real time skip the search */
+static _Atomic bool any_failure; /* false: calls skip the search, which takes a lock */
 static pthread_mutex_t failures_lock = PTHREAD_MUTEX_INITIALIZER;
 
 EXPORT int sim_override_property(uint32_t object, uint32_t selector, uint32_t scope,

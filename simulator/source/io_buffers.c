@@ -1,5 +1,6 @@
-/* io_buffers.c: the memory that an IOProc gets. It has another address in each call. Output starts
- * with zeros, input is poisoned after the call, and writes outside the buffers are found. */
+/* io_buffers.c: the buffers that an IOProc gets. Each call gets buffers at other addresses. Output
+ * buffers are zero before the call, input buffers are poisoned after the call, and writes outside
+ * the buffers are found. */
 #include "world.h"
 
 #include <math.h>
@@ -8,12 +9,12 @@
 
 enum { SLOTS = 4, GUARD = 64 };
 static const unsigned char guard_byte = 0xa5;
-static const float poison = -987654.0f; /* a very loud value that is no encoded sample */
+static const float poison = -987654.0f; /* very loud, and not an encoded sample */
 
 typedef struct slot {
-    unsigned char *memory; /* with guard words: all buffers of one call */
+    unsigned char *memory; /* with guard words: memory of all buffers of a call */
     size_t room;
-    unsigned char *pages[2][MAX_STREAMS]; /* with guard pages: one mapping for each buffer */
+    unsigned char *pages[2][MAX_STREAMS]; /* with guard pages: a mapping for each buffer */
     size_t page_bytes[2][MAX_STREAMS];
     AudioBufferList *lists[2];
 } slot;
@@ -31,7 +32,7 @@ static size_t buffer_bytes(const run *r, int direction, size_t i, UInt32 frames)
     return (size_t)frames * r->channels[direction][i] * sizeof(float);
 }
 
-/* Places a buffer so that it ends at a page that cannot be accessed. */
+/* Returns memory for a buffer that ends directly before an inaccessible page. */
 static unsigned char *guarded(slot *s, int direction, size_t i, size_t bytes) {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     size_t need = (bytes + page - 1) / page * page;

@@ -26,8 +26,8 @@ static void report_deadlock(sim_thread *self, sim_thread *other, const char *wha
     }
 }
 
-/* Follows the chain of waits from this thread. A chain that returns to this thread is a deadlock.
- */
+/* Follows the chain of threads that wait for each other, beginning with this thread. If the chain
+ * returns to this thread, reports a deadlock and returns true. */
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what) {
     sim_thread *t = waits_for(self);
     for (int i = 0; t != NULL && i < 64; i++) {
@@ -61,7 +61,7 @@ bool io_mutex_lock(struct io_mutex *mutex) {
             if (self->worker != NULL) {
                 self->worker->waking = false;
             }
-            if (self->deadlocked) { /* found by a thread that waits for a lock of the client */
+            if (self->deadlocked) { /* the thread that waits for a client's lock has set this */
                 self->deadlocked = false;
                 got = owner == NULL;
             } else if (late != 0 && owner != NULL) {
@@ -107,8 +107,7 @@ EXPORT bool sim_client_lock_wait(long owner_thread) {
         deadlock = thread_wait_deadlocks_locked(self, "a lock of the client and an IO mutex");
         for (sim_thread *t = waits_for(self); deadlock && t != NULL && t != self;
              t = waits_for(t)) {
-            if (t->waits_mutex !=
-                NULL) { /* the call of this thread can fail, which ends the deadlock */
+            if (t->waits_mutex != NULL) { /* this thread's call fails, which ends the deadlock */
                 t->deadlocked = true;
                 pthread_cond_broadcast(&t->waits_mutex->freed);
                 break;

@@ -110,7 +110,8 @@ EXPORT OSStatus AudioDeviceAddIOProc(AudioDeviceID inDevice, AudioDeviceIOProc i
     return error;
 }
 
-/* Waits for the end of an IO thread. Called on another thread, without the IO mutex. */
+/* Waits for the end of an IO thread. Call this on another thread, without the IO mutex. Returns
+ * false if the IO thread cannot end, which is a deadlock. */
 static bool wait_for_end(worker *w) {
     sim_thread *self = thread_self();
     self->waits_thread = w->record;
@@ -119,7 +120,8 @@ static bool wait_for_end(worker *w) {
     deadline_in(&deadline, (uint64_t)SWITCH(stall_real_ms) * 1000000u);
     uint64_t number = w->number;
     for (;;) {
-        worker *alive = world.workers; /* another thread may join it meanwhile */
+        /* Another thread may have joined and freed `w`, so the list is searched again. */
+        worker *alive = world.workers;
         while (alive != NULL && alive->number != number) {
             alive = alive->next;
         }
@@ -145,7 +147,7 @@ static bool on_io_thread_of(const device *d) {
     return self->worker != NULL && self->worker->io_device == d;
 }
 
-/* Ends IO if no IOProc needs it any more. Releases the IO mutex. */
+/* Ends the device's IO if no IOProc is running any more. Releases the IO mutex. */
 static OSStatus end_unwanted_io(device *d, bool wait) {
     run *r = d->current;
     OSStatus error = OK;
@@ -184,7 +186,7 @@ static OSStatus destroy(device *d, io_proc *p) {
         block_release(p->block);
     }
     if (on_io) {
-        p->destroyed = true; /* the cycle that walks the list frees it */
+        p->destroyed = true; /* the running cycle uses the list and frees the IOProc later */
     } else {
         for (io_proc **at = &d->procs; *at != NULL; at = &(*at)->next) {
             if (*at == p) {
@@ -347,7 +349,7 @@ EXPORT OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProc
             uint64_t ns = at.mHostTime * world.timebase_numer / world.timebase_denom;
             at.mSampleTime = clock_predicted_frame(&d->current->clock, (double)ns);
         } else {
-            at.mSampleTime = 0; /* as soon as it starts */
+            at.mSampleTime = 0; /* as soon as the device starts */
         }
         leave();
     }
@@ -376,7 +378,7 @@ EXPORT OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inPr
     }
     bool on_io = on_io_thread_of(d);
     if (!on_io) {
-        sim_realtime_violation(__func__); /* stopping another device from a callback */
+        sim_realtime_violation(__func__); /* a callback stops another device, which can block */
     }
     OSStatus error = OK;
     if (!io_mutex_lock(&d->mutex)) {

@@ -1,4 +1,6 @@
-/* io_thread.c: an IO thread: one run of a device, its cycles and its overloads (S5, S9). */
+/* io_thread.c: the IO thread, which performs one run of a device, with cycles and overloads (S5,
+ * S9).
+ */
 #include "world.h"
 
 #include <math.h>
@@ -17,8 +19,8 @@ static fp_state fp_disturb(uint64_t noise) {
     unsigned garbage =
         0x1f80u | (unsigned)(noise & 0x3fu); /* flush-to-zero off, sticky flags set */
     if (SWITCH(fp_exceptions) == 1) {
-        garbage &= ~(0x3fu << 7); /* each of them raises a signal ... */
-        garbage &= ~0x3fu;        /* ... so none may be pending */
+        garbage &= ~(0x3fu << 7); /* unmasks the exceptions, which then raise signals */
+        garbage &= ~0x3fu;        /* clears the sticky flags */
     }
     _mm_setcsr(garbage);
     return old;
@@ -55,7 +57,7 @@ static void cycle_due(void *subject, uint64_t value) {
     }
 }
 
-/* The number of frames of the next cycle. */
+/* Returns the number of frames of the next cycle. */
 static UInt32 choose_frames(run *r) {
     const device *d = r->device;
     UInt32 n = d->buffer_frames;
@@ -192,7 +194,7 @@ static AudioTimeStamp stamp(const run *r, double frame) {
                                       kAudioTimeStampRateScalarValid};
 }
 
-/* The host time of a direction, as the switch sets it. */
+/* Returns the time stamp of one direction. The switch `host_time` decides its host time. */
 static AudioTimeStamp direction_stamp(const run *r, int direction, double frame,
                                       const AudioTimeStamp *now) {
     if (r->stream_count[direction] == 0) {
@@ -258,7 +260,7 @@ static void call_procs(run *r, UInt32 frames) {
             p->linger--;
         }
     }
-    for (io_proc **at = &d->procs; *at != NULL;) { /* frees those that a callback destroyed */
+    for (io_proc **at = &d->procs; *at != NULL;) { /* frees IOProcs that a callback has destroyed */
         io_proc *p = *at;
         if (p->destroyed) {
             *at = p->next;
@@ -298,7 +300,8 @@ static void cycle_job(void *subject, uint64_t value) {
     self->spent_ns = 0;
     call_procs(r, frames);
     self->call = "the HAL";
-    /* counts from when the cycle should have begun, because a late thread has less time left */
+    /* The time counts from the planned beginning of the cycle, because a thread that wakes up late
+     * has less time left. */
     double spent_ns = (double)now_locked() - wake_ns;
     self->spent_ns = 0;
     r->cycles++;
@@ -329,9 +332,8 @@ static void cycle_job(void *subject, uint64_t value) {
         io_end_locked(r, !r->last_cycle);
         return;
     }
-    /* Finds the position of the next cycle. A larger buffer leaves a hole in the output, and a
-     * smaller one leaves a hole in the input, because both directions must keep their distance from
-     * the hardware. */
+    /* Moves to the next cycle. Input and output must keep their distance from the hardware. If the
+     * buffer size grows, the output therefore has a gap. If it shrinks, the input has one. */
     if (skip > 0) {
         double lost = (double)skip * r->nominal;
         count(CN_skipped_frames, (int64_t)lost);

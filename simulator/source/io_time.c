@@ -1,4 +1,4 @@
-/* io_time.c: queries of the device's time line. */
+/* io_time.c: functions that convert between sample time and host time of a device. */
 #include "world.h"
 
 EXPORT uint64_t sim_ticks_from_ns(uint64_t ns) {
@@ -28,7 +28,7 @@ static AudioTimeStamp at_frame(const run *r, double frame) {
                                       kAudioTimeStampRateScalarValid};
 }
 
-/* Converts `t` to the fields that the client asked for in `wanted` (0: all). */
+/* Writes the fields of `t` that the client has requested with the flags `wanted` (0: all). */
 static void answer(AudioTimeStamp *out, const AudioTimeStamp *t, UInt32 wanted) {
     *out = *t;
     if (wanted != 0) {

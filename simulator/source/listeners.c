@@ -1,5 +1,4 @@
-/* listeners.c: property listeners: registration, and delivery on the thread that the rules
- * prescribe (S7). */
+/* listeners.c: registers property listeners and calls them on the threads that S7 prescribes. */
 #include "world.h"
 
 struct listener {
@@ -7,21 +6,21 @@ struct listener {
     AudioObjectID object;
     AudioObjectPropertyAddress address;
     AudioObjectPropertyListenerProc proc;
-    const void *block; /* ours, a copy */
+    const void *block; /* our copy of the client's block */
     const void *block_identity;
     void *client_data;
     bool removed;
-    int uses; /* notifications that are under way and will call it */
+    int uses; /* pending notifications that will call this listener */
 };
 
-/* One notification that is under way. */
+/* One notification that has been posted and not delivered yet. */
 typedef struct delivery {
     AudioObjectID object;
     change what;
-    listener **listeners; /* chosen when the change happened; NULL: they are chosen at delivery */
+    listener **listeners; /* chosen at the time of the change; NULL: chosen at delivery */
     size_t count;
     int times;
-    bool restart; /* coreaudiod restarts: this is the last notification for its listeners */
+    bool restart; /* 'srst': the last notification, because coreaudiod restarts */
 } delivery;
 
 static listener *listeners;
@@ -34,7 +33,7 @@ static bool same(const listener *l, AudioObjectID object, const AudioObjectPrope
            l->proc == proc && l->block_identity == block && l->client_data == client_data;
 }
 
-/* The IO mutex of the device that an object belongs to; NULL for the system object. */
+/* Returns the IO mutex of the device that an object belongs to, or NULL for the system object. */
 static struct io_mutex *mutex_of(const object *o) {
     return o != NULL && o->device != NULL ? &o->device->mutex : NULL;
 }
@@ -193,7 +192,7 @@ static void choose(delivery *d) {
     }
 }
 
-/* The addresses that a listener gets. */
+/* Collects the addresses that a listener gets as arguments. Returns their number. */
 static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddress out[64]) {
     UInt32 n = 0;
     int64_t mode = SWITCH(listener_addresses);
@@ -234,7 +233,8 @@ static void call_one(listener *l, AudioObjectID id, const change *c) {
     }
 }
 
-/* The settings of a process end with coreaudiod: notifications go to the main run loop again. */
+/* Removes the listeners, because coreaudiod has ended. Notifications go to the main run loop again.
+ */
 static void end_listeners_locked(void) {
     for (listener *l = listeners; l != NULL; l = l->next) {
         bool stays = l->object == kAudioObjectSystemObject && SWITCH(restart_listeners) == 1;
@@ -246,14 +246,14 @@ static void end_listeners_locked(void) {
     world.run_loop = run_loop_main_locked();
 }
 
-/* Runs on the thread that delivers. */
+/* Calls the listeners of a notification. Runs on the thread on which they must be called. */
 static void deliver_job(void *subject, uint64_t finishes) {
     delivery *d = subject;
     if (d->listeners == NULL) {
         choose(d);
     }
     if (d->restart) {
-        end_listeners_locked(); /* a listener may register again at once */
+        end_listeners_locked(); /* before the calls, because a called listener may register again */
     }
     bool always = d->restart || SWITCH(listener_after_remove) == 1;
     for (int turn = 0; turn < d->times; turn++) {
@@ -346,7 +346,7 @@ void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope) {
     notify_locked(object, &c);
 }
 
-/* Delivers 'goin' and 'over' at once, on the IO thread, with the IO mutex held. */
+/* Calls the listeners of 'goin' or 'over' at once, on the IO thread, which holds the IO mutex. */
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope) {
     delivery *now = calloc(1, sizeof *now);
     now->object = d->o.id;

@@ -1,4 +1,4 @@
-/* mach_time.c: host time: Mach's functions and CoreAudio's own. Callable from IOProcs. */
+/* mach_time.c: the functions of Mach and CoreAudio for host time. IOProcs may call them. */
 #include "world.h"
 
 EXPORT uint64_t mach_absolute_time(void) { return sim_ticks_from_ns(now_locked()); }
@@ -17,7 +17,7 @@ EXPORT kern_return_t mach_wait_until(uint64_t deadline) {
     }
     uint64_t due = ns_from_ticks(deadline), now = now_locked();
     sim_thread *self = thread_self();
-    if (self->in_callback && world.is_virtual) { /* the wait counts as time of the callback */
+    if (self->in_callback && world.is_virtual) { /* the callback spends the time of the wait */
         self->spent_ns += due > now ? due - now : 0;
     } else {
         block_until_locked(due, NULL);

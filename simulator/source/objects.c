@@ -1,4 +1,4 @@
-/* objects.c: object IDs. They increase and are never used again. */
+/* objects.c: object IDs. Each new object gets a larger ID, and no ID is used twice. */
 #include "world.h"
 
 void object_add(object *o, enum object_kind kind, AudioClassID class_id, AudioClassID base,

@@ -1,4 +1,4 @@
-/* properties.c: finds the row of a property; and the properties of all objects. */
+/* properties.c: finds the row of a property. Also has the properties that every object has. */
 #include "properties.h"
 
 void put(reply *r, const void *data, size_t size) {
@@ -12,7 +12,7 @@ void put_u32(reply *r, UInt32 value) { put(r, &value, sizeof value); }
 void put_f32(reply *r, Float32 value) { put(r, &value, sizeof value); }
 void put_f64(reply *r, Float64 value) { put(r, &value, sizeof value); }
 
-/* A new CFString. The client owns it. */
+/* Puts a new CFString into the reply. The client owns the string. */
 void put_string(reply *r, const char *text) {
     CFStringRef string = r->size_only ? NULL : cf_string(text);
     put(r, &string, sizeof string);

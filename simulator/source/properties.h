@@ -1,4 +1,5 @@
-/* properties.h: the rows of the property tables, and what the files with rows share. */
+/* properties.h: the type of a row in the tables of properties, and functions that several of the
+ * files with such tables use. */
 #ifndef SIM_PROPERTIES_H
 #define SIM_PROPERTIES_H
 
@@ -14,25 +15,25 @@ typedef struct request {
     int direction; /* OUTPUT, INPUT, or -1 for global */
     UInt32 qualifier_size;
     const void *qualifier;
-    void *in_out; /* AudioValueTranslation: the caller's structure; NULL if only the size counts */
+    void *in_out; /* the caller's AudioValueTranslation; NULL in a size query */
 } request;
 typedef struct reply {
     unsigned char bytes[8192];
     UInt32 size;
-    bool size_only; /* make no CoreFoundation objects */
+    bool size_only; /* a size query: the getter makes no CoreFoundation objects */
 } reply;
 enum shape { SCALAR, ARRAY, OBJECT, TRANSLATION };
 enum scope_rule { GLOBAL_ONLY, ANY_SCOPE, IN_OUT, IN_OUT_GLOBAL };
 typedef struct property {
     UInt32 selector;
-    UInt32 kinds; /* of objects, or-ed */
+    UInt32 kinds; /* object_kind of the objects that have the property, combined with | */
     enum scope_rule scope;
     enum shape shape;
     UInt32 item_size;
-    int since; /* macOS */
+    int since; /* the first macOS that has the property */
     OSStatus (*get)(const request *q, reply *r);
     OSStatus (*set)(const request *q, const void *data, UInt32 size); /* NULL: read-only */
-    bool (*has)(const request *q);                                    /* NULL: always */
+    bool (*has)(const request *q);                                    /* NULL: always true */
 } property;
 extern const property system_properties[], device_properties[], stream_properties[],
     control_properties[], object_properties[];
@@ -44,7 +45,7 @@ void put_f64(reply *r, Float64 value);
 void put_string(reply *r, const char *text);
 AudioStreamBasicDescription stream_virtual_format(const stream *s, double rate);
 AudioStreamBasicDescription stream_physical_format(const stream *s, double rate, UInt32 bits);
-UInt32 stream_physical_bits(const AudioStreamBasicDescription *f); /* 0: not one of ours */
+UInt32 stream_physical_bits(const AudioStreamBasicDescription *f); /* 0: unknown format */
 
 /* ---- properties_control.c ---- */
 OSStatus get_volume(const request *q, reply *r), get_decibels(const request *q, reply *r);

@@ -1,5 +1,5 @@
-/* properties_control.c: volume, mute and data source, as properties of the device and as controls.
- */
+/* properties_control.c: volume, mute and data source. A device has them as properties, and also as
+ * control objects. */
 #include "properties.h"
 
 static const float lowest_db = -64;
@@ -8,7 +8,8 @@ static float to_db(float scalar) { return lowest_db * (1 - scalar); }
 static float to_scalar(float db) { return 1 - db / lowest_db; }
 static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
-/* A control has one scope and element of its device. A device property names both itself. */
+/* A control belongs to one scope and element of its device. A request for the device's own property
+ * states both. */
 static int side(const request *q) {
     UInt32 scope = q->c ? q->c->scope : q->scope;
     return scope == kAudioObjectPropertyScopeInput ? INPUT : OUTPUT;
@@ -138,7 +139,8 @@ GET(sources) {
     return 0;
 }
 
-/* The translation in the caller's memory: from a source to `size` bytes. */
+/* Reads the AudioValueTranslation of the caller, checks that its output has room for `size` bytes,
+ * and finds the source that it names. */
 static OSStatus translation(const request *q, AudioValueTranslation *t, UInt32 size,
                             size_t *source) {
     memcpy(t, q->in_out, sizeof *t);

@@ -1,5 +1,6 @@
-/* properties_device.c: identity, streams, rates and IO of devices. The rows are at the end. Volume,
- * mute and data sources are in properties_control.c, which adds rows to this table. */
+/* properties_device.c: identity, streams, rates and IO of devices. The table of rows is at the end
+ * of this file. It also has rows for volume, mute and data sources, whose functions are in
+ * properties_control.c. */
 #include "properties.h"
 
 #include <unistd.h>
@@ -208,7 +209,7 @@ GET(hog) {
     put(r, &hog, sizeof hog);
     return 0;
 }
-SET(hog) { /* every set toggles it, whatever value is passed */
+SET(hog) { /* each set toggles hog mode and ignores the value */
     (void)data, (void)size;
     pid_t me = getpid();
     if (q->d->hog != -1 && q->d->hog != me) {
@@ -242,7 +243,7 @@ GET(stream_usage) {
     if (!r->size_only) {
         io_proc *p = usage_proc(q, q->in_out);
         if (p == NULL) {
-            return kAudioHardwareIllegalOperationError; /* mIOProc must be set, even for a get */
+            return kAudioHardwareIllegalOperationError; /* a get also needs mIOProc */
         }
         memcpy(bytes, q->in_out, sizeof(void *));
         for (UInt32 i = 0; i < n; i++) {
@@ -261,11 +262,11 @@ SET(stream_usage) {
     }
     memcpy(&given, (const char *)data + offsetof(AudioHardwareIOProcStreamUsage, mNumberStreams),
            4);
-    if (!io_mutex_lock(&q->d->mutex)) { /* not during a cycle of another thread */
+    if (!io_mutex_lock(&q->d->mutex)) { /* waits for the end of a running cycle */
         return kAudioHardwareIllegalOperationError;
     }
     io_proc *p = usage_proc(q, data);
-    bool fits = p != NULL && given == n; /* all streams of the direction must be given */
+    bool fits = p != NULL && given == n; /* the data must state all streams */
     for (UInt32 i = 0; fits && i < n; i++) {
         UInt32 on;
         memcpy(&on, (const char *)data + usage_head + 4 * i, sizeof on);
@@ -299,7 +300,7 @@ const property device_properties[] = {
     {kAudioObjectPropertyControlList, DEVICE, ANY_SCOPE, ARRAY, 4, 0, get_controls, NULL, NULL},
     ROW(PreferredChannelsForStereo, IN_OUT, SCALAR, 8, get_stereo_channels, NULL, has_channels),
     ROW(PreferredChannelLayout, IN_OUT, SCALAR, 0, get_channel_layout, NULL, has_channels),
-    /* formats of the device, for programs that are older than stream objects */
+    /* Formats of the device, for old programs that do not use stream objects. */
     ROW(StreamFormat, IN_OUT, SCALAR, 40, get_first_virtual, set_first_virtual, has_streams),
     {kAudioStreamPropertyAvailableVirtualFormats, DEVICE, IN_OUT, ARRAY, 56, 0,
      get_first_virtual_formats, NULL, has_streams},

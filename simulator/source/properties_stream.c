@@ -61,7 +61,7 @@ static OSStatus get_physical(const request *q, reply *r) {
     return 0;
 }
 
-/* Checks a format: our channels, linear PCM, and a rate that the device has. */
+/* Sets a format. It must be linear PCM and have the stream's channels and a rate of the device. */
 static OSStatus set_format(const request *q, const void *data, bool is_virtual) {
     AudioStreamBasicDescription f;
     memcpy(&f, data, sizeof f);
@@ -110,7 +110,7 @@ static OSStatus get_physical_formats(const request *q, reply *r) {
     return 0;
 }
 
-/* ---- the same properties of the device: those of its first stream in that scope ---- */
+/* ---- formats of a device, which are those of its first stream in the scope ---- */
 
 static request of_first_stream(const request *q) {
     request r = *q;

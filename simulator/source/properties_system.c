@@ -1,4 +1,4 @@
-/* properties_system.c: the system object. The rows are at the end. */
+/* properties_system.c: properties of the system object. The table is at the end of this file. */
 #include "properties.h"
 
 static OSStatus get_devices(const request *q, reply *r) {

@@ -1,6 +1,7 @@
-/* realtime_hooks.c: libcoreaudio_simulated_hooks, for LD_PRELOAD. Tells the simulator if a client
- * allocates, frees, locks, waits or writes inside an IOProc. Makes the deadlock detector exact for
- * the client's own mutexes. Does nothing if the simulator is not in the process. */
+/* realtime_hooks.c: libcoreaudio_simulated_hooks, a library for LD_PRELOAD. It tells the simulator
+ * if a client allocates, frees, locks, waits or writes inside an IOProc. It also reports the
+ * client's own mutexes, so that the deadlock detector is exact for them. It does nothing if the
+ * process has not loaded the simulator. */
 #include "coreaudio_simulator.h"
 
 #include <dlfcn.h>
@@ -12,10 +13,10 @@
 
 #define EXPORT __attribute__((visibility("default")))
 
-/* Looked up at each use, because the simulator may be opened at any time. */
+/* The function is looked up at each use, because the simulator may be loaded at any time. */
 static bool (*violation)(const char *);
 static bool (*lock_wait)(long);
-static _Thread_local bool inside; /* the thread is inside a hook, whose own calls are not hooked */
+static _Thread_local bool inside; /* this thread is in a hook, so its calls are not reported */
 
 static void look_up(void) {
     static _Thread_local bool busy;
@@ -44,8 +45,8 @@ static void note(const char *what) {
     inside = false;
 }
 
-/* Finds the next definition of a function. The first look-ups may allocate, and get memory from
- * here. */
+/* Finds the next definition of a function, which is the real one. During the first look-ups, dlsym
+ * may allocate before the real allocator is known. It then gets memory from `early`. */
 static char early[65536];
 static size_t early_used;
 static void *next(const char *name) {
@@ -72,7 +73,7 @@ EXPORT void *malloc(size_t size) {
 }
 EXPORT void *calloc(size_t n, size_t size) {
     static bool looking;
-    if (looking) { /* dlsym allocates its error text before the real function is known */
+    if (looking) { /* dlsym calls calloc during the look-up of calloc */
         void *p = early + early_used;
         early_used += (n * size + 15) / 16 * 16;
         return p;
@@ -97,7 +98,7 @@ EXPORT void free(void *p) {
     real(p);
 }
 
-/* The simulator's own locks are not reported. */
+/* Returns whether a mutex belongs to the simulator. Such mutexes are not reported. */
 static bool is_simulators(const void *mutex) {
     static const void *base;
     Dl_info info;

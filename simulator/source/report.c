@@ -36,7 +36,8 @@ EXPORT const char *sim_counter_name(size_t index) {
 }
 
 static void append(const char *text, size_t size) {
-    /* trylock, because in a forked child a thread of the parent may hold the lock */
+    /* Does not wait for ever. In a forked child, the lock may be held by a thread that only the
+     * parent has. */
     int tries = 0;
     while (pthread_mutex_trylock(&log_lock) != 0) {
         if (++tries > 1000) {
@@ -167,8 +168,8 @@ void report_stack_of(sim_thread *thread) {
     int number = SIGURG;
 #endif
     struct sigaction ours = {.sa_handler = take_stack, .sa_flags = SA_RESTART}, old;
-    (void)backtrace(stack,
-                    2); /* loads the libraries that it needs, before a signal handler calls it */
+    /* The first call of backtrace loads libraries, which a signal handler must not do. */
+    (void)backtrace(stack, 2);
     atomic_store(&stack_depth, 0);
     sigaction(number, &ours, &old);
     if (pthread_kill(thread->pthread, number) == 0) {

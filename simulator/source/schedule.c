@@ -1,5 +1,4 @@
-/* schedule.c: simulated time: events in order, the threads that step it, and the threads that wait.
- */
+/* schedule.c: simulated time. Runs events in order, steps the time, and lets threads wait. */
 #include "world.h"
 
 #include <time.h>
@@ -23,7 +22,7 @@ static event *heap;
 static size_t heap_count, heap_room;
 static uint64_t next_order;
 static waiter *waiters;
-static int leaving; /* waits that are over, but whose threads have not left yet */
+static int leaving; /* number of threads whose wait is over but that have not left it yet */
 static bool step_failed;
 
 static pthread_t real_thread;
@@ -210,7 +209,7 @@ static void *real_main(void *unused) {
         if (heap_count > 0 && heap[0].due <= now) {
             run_due(now);
             pthread_mutex_unlock(&world.lock);
-            workers_reap(false); /* joins the threads of delivered notifications */
+            workers_reap(false); /* joins threads that have delivered their notifications */
             pthread_mutex_lock(&world.lock);
         } else if (heap_count > 0) {
             struct timespec deadline;
@@ -265,8 +264,8 @@ void schedule_reset_locked(void) {
 
 /* ---- waits ---- */
 
-/* A thread that left a wait may have freed an IO mutex. The IO thread that waits for it runs first.
- */
+/* Waits for IO threads that can run because a thread has freed their IO mutex. They run before the
+ * time is stepped further. */
 static void wait_for_waking_workers(void) {
     worker *w = world.workers;
     while (world.is_virtual && w != NULL) {
@@ -274,7 +273,7 @@ static void wait_for_waking_workers(void) {
         if (waking) {
             worker_wait_locked(w);
         }
-        w = waking ? world.workers : w->next; /* the list may have changed meanwhile */
+        w = waking ? world.workers : w->next; /* the list may have changed during the wait */
     }
 }
 
@@ -379,8 +378,8 @@ EXPORT size_t sim_wait_blocked(size_t threads, uint32_t timeout_real_ms) {
     return blocked;
 }
 
-/* Steps to the next event, or to the limit if there is none before. For a run loop that steps the
- * time itself. */
+/* Steps to the next event, or to the limit if no event comes before. Run loops that step the time
+ * themselves call this. */
 bool step_one_locked(uint64_t limit_ns) {
     uint64_t to = heap_count > 0 && heap[0].due < limit_ns ? heap[0].due : limit_ns;
     step(thread_self(), to);

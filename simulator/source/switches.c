@@ -1,10 +1,12 @@
-/* switches.c: everything on which the sources disagree or are silent, one row each. */
+/* switches.c: one switch for each behaviour of the HAL on which the sources disagree or say
+ * nothing.
+ */
 #include "world.h"
 
 typedef struct row {
     const char *name, *meaning;
     int64_t standard, low, high;
-    int64_t seeded[6]; /* the values that a seed chooses from; none if seeded_count is 0 */
+    int64_t seeded[6]; /* a seed chooses one of them; none if seeded_count is 0 */
     int seeded_count;
 } row;
 
@@ -146,7 +148,8 @@ EXPORT void sim_configure(uint64_t seed) {
         const row *r = &rows[i];
         int64_t value = r->standard;
         if (seed != 0 && r->seeded_count > 0) {
-            /* chosen by the name and not by the index, so that a new row does not change old seeds
+            /* The hash of the name decides, so that a new row does not change the results of old
+             * seeds.
              */
             uint64_t hash = seed;
             for (const char *c = r->name; *c != 0; c++) {

@@ -1,4 +1,4 @@
-/* symbols.c: which of the exported symbols the emulated macOS has. */
+/* symbols.c: the exported symbols, and the first macOS that has each of them. */
 #include "world.h"
 #include "coreaudio_symbols.h"
 

@@ -1,4 +1,4 @@
-/* thread.c: a record of each native thread, and the entry of every exported function. */
+/* thread.c: keeps a record of each native thread. Every exported function begins with `enter`. */
 #include "world.h"
 
 #include <time.h>
@@ -38,7 +38,7 @@ static void thread_exits(void *record) {
 
 static void make_key(void) { pthread_key_create(&exit_key, thread_exits); }
 
-/* Called with the world locked. */
+/* Call this with the world locked. */
 sim_thread *thread_self(void) {
     if (self == NULL) {
         pthread_once(&exit_key_once, make_key);
@@ -110,13 +110,13 @@ EXPORT bool sim_realtime_violation(const char *what) {
     if (self == NULL || !self->in_io_callback) {
         return false;
     }
-    self->in_io_callback = false; /* writing the report allocates */
+    self->in_io_callback = false; /* because writing the report allocates */
     report_fault(CN_rt_violations, "%s on an IO thread, inside an IOProc", what);
     self->in_io_callback = true;
     return true;
 }
 
-/* For this thread, without a lock: the time that its callback has spent. */
+/* Includes the time that the callback of this thread has spent. Reading that needs no lock. */
 uint64_t now_locked(void) {
     if (!__atomic_load_n(&world.is_virtual, __ATOMIC_RELAXED)) {
         return monotonic_ns();

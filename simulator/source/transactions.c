@@ -1,5 +1,5 @@
-/* transactions.c: a set property is a request: delay, pause, change, notifications, resumption
- * (S8). */
+/* transactions.c: changes of the rate and the buffer size, which take time (S8). After a delay, IO
+ * pauses, the value changes, listeners are notified, and IO resumes. */
 #include "properties.h"
 
 #include <math.h>
@@ -34,8 +34,8 @@ static double another_rate(const device *d, double rate) {
     return d->rate;
 }
 
-/* Notifies a new rate: the rate, the formats of each stream, and everything that depends on them.
- */
+/* Notifies listeners of the new rate, of the formats of each stream, and of everything that depends
+ * on these. */
 static void announce(device *d) {
     change all = {.count = 0};
     bool batch = SWITCH(rate_batch) == 1;
@@ -92,7 +92,7 @@ static void apply_due(void *subject, uint64_t number) {
     if (number != d->change_number) {
         return;
     }
-    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may still be running */
+    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may not have returned */
         at_locked(now_locked() + ms, apply_due, d, number);
         return;
     }
@@ -110,7 +110,7 @@ static void apply_due(void *subject, uint64_t number) {
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, resume_due, d, number);
 }
 
-/* If the switch asks for a partial cycle, IO ends by itself in its next cycle. */
+/* Pauses IO. If a switch requests a partial cycle, IO ends after one more, shorter cycle. */
 static void pause_due(void *subject, uint64_t number) {
     device *d = subject;
     if (number != d->change_number) {
@@ -157,7 +157,7 @@ OSStatus change_rate_locked(device *d, double rate, bool by_client) {
         at_locked(now_locked() + delay + (uint64_t)SWITCH(rate_pause_ns) + 100 * ms, revert_due, d,
                   (uint64_t)d->rate);
     }
-    if (d->changing_rate) { /* a second set during a change: the last one counts */
+    if (d->changing_rate) { /* The rate was set again during a change. The last value counts. */
         d->pending_rate = wanted;
         return 0;
     }
@@ -166,7 +166,7 @@ OSStatus change_rate_locked(device *d, double rate, bool by_client) {
     return 0;
 }
 
-/* ---- buffer size, which each process has of its own ---- */
+/* ---- buffer size, which is separate for each process ---- */
 
 static void announce_buffer(device *d) {
     change c = {.count = 0};

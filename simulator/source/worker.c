@@ -1,4 +1,4 @@
-/* worker.c: the native threads on which client code runs: IO threads and notification threads. */
+/* worker.c: native threads that run client code, which are IO threads and notification threads. */
 #include "world.h"
 
 #include <time.h>
@@ -59,7 +59,7 @@ worker *worker_start_locked(const char *role, device *io_device) {
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, STACK_BYTES);
     if (pthread_create(&w->thread, &attributes, worker_main, w) != 0) {
-        abort(); /* without threads nothing can be simulated */
+        abort(); /* nothing can be simulated without this thread */
     }
     pthread_attr_destroy(&attributes);
     return w;

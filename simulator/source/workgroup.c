@@ -1,4 +1,5 @@
-/* workgroup.c: os_workgroup of the IO threads. Joins and leaves are checked (P28). */
+/* workgroup.c: the os_workgroup of each device's IO thread. Checks that clients join and leave
+ * correctly (P28). */
 #include "world.h"
 
 enum { INVALID = 22, ALREADY = 37 }; /* Darwin's EINVAL and EALREADY */
@@ -31,7 +32,7 @@ void *workgroup_new(device *d) {
     return w;
 }
 
-/* Its device was removed or has another workgroup now. From here on, joining fails. */
+/* Makes later joins fail, because the device was removed or has another workgroup now. */
 void workgroup_invalidate(void *group) {
     if (group != NULL) {
         ((workgroup *)group)->cancelled = true;
@@ -55,7 +56,7 @@ void workgroup_release_internal(void *group) {
     }
 }
 
-/* Called with the world's lock (by the getter) or without it (by the client). */
+/* The getter calls this while it holds the world's lock. The client calls this without the lock. */
 EXPORT void *os_retain(void *object) {
     __atomic_add_fetch(&((workgroup *)object)->client, 1, __ATOMIC_SEQ_CST);
     COUNT(live_workgroups);

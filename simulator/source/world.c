@@ -1,4 +1,4 @@
-/* world.c: beginning and end of the world, and the check of what is left. */
+/* world.c: the beginning and the reset of the world, and the check that the client left nothing. */
 #include "world.h"
 
 #include <time.h>
@@ -32,7 +32,7 @@ __attribute__((constructor)) static void begin(void) {
     pthread_mutex_unlock(&world.lock);
 }
 
-/* Client threads that wait inside a call leave first, because what they wait for is about to end.
+/* Ends the calls in which client threads wait, because the reset frees the objects that they use.
  */
 static void release_clients(void) {
     struct timespec deadline;
@@ -66,7 +66,7 @@ EXPORT void sim_reset(void) {
     events_drop_locked();
     listeners_reset_locked();
     run_loops_reset_locked();
-    if (world.workers == NULL) { /* a thread that is stuck in a callback still uses its device */
+    if (world.workers == NULL) { /* otherwise a stuck callback may still use its device */
         devices_reset_locked();
     } else {
         world.device_count = world.all_device_count = 0;

@@ -1,14 +1,14 @@
-/* world.h: the whole design in one header.
+/* world.h: the types and functions that all files of the simulator share.
  *
  * There is one world. `world.lock` protects all of it. Client code (IOProcs, listeners) is only
  * called without that lock. Functions whose name ends in `_locked`, and all static functions unless
  * they say otherwise, expect the lock to be held.
  *
  * An event is a function that becomes due at a simulated time (schedule.c). Events run on the
- * stepping thread. In virtual time that is the thread that called sim_advance_ns, in real time a
- * thread of the simulator. Client code runs on workers (worker.c): native threads with a queue of
- * jobs. In virtual time the stepper waits for each worker that it gave a job, so exactly one thing
- * happens at a time.
+ * stepping thread. In virtual time, this is the thread that has called sim_advance_ns. In real
+ * time, it is a thread of the simulator. Client code runs on workers (worker.c), which are native
+ * threads with a queue of jobs. In virtual time, the stepping thread waits for each worker that it
+ * gave a job, so exactly one thing happens at a time.
  *
  * Possible extensions: aggregates, taps and process objects would be further kinds of object with
  * their own rows in properties.c. Sleep and other processes would be further events. */
@@ -108,45 +108,42 @@ enum sim_counter_id {
 #undef X
         CN_COUNT
 };
-void count(enum sim_counter_id counter,
-           int64_t change); /* on any thread, with or without the lock */
+void count(enum sim_counter_id counter, int64_t change); /* on any thread, also without the lock */
 #define COUNT(name) count(CN_##name, 1)
 #define UNCOUNT(name) count(CN_##name, -1)
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_fault(enum sim_counter_id counter, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void report_stack_of(sim_thread *thread); /* with the world locked; of any thread that is alive */
+void report_stack_of(sim_thread *thread); /* world locked; thread alive */
 void report_reset(void);
 const char *fourcc_text(UInt32 code); /* 'abcd', in a thread-local buffer */
 
 /* ---- schedule.c: simulated time, events, waits ---- */
 typedef void (*event_fn)(void *subject, uint64_t value);
-uint64_t now_locked(void);   /* for this thread: includes the time that its callback has spent */
+uint64_t now_locked(void);   /* includes the time that this thread's callback has spent */
 uint64_t monotonic_ns(void); /* real time */
 void at_locked(uint64_t due_ns, event_fn fn, void *subject, uint64_t value);
 void cancel_events_locked(void *subject);
 /* Waits in simulated time. `hung` is the device that hangs, or NULL. Returns false if the device
  * was removed or the world was reset. */
 bool block_until_locked(uint64_t due_ns, device *hung);
-void cancel_waits_locked(device *device); /* NULL: all */
-void thread_blocks(
-    sim_thread *t,
-    int change);       /* +1: the thread waits inside a call; -1: it does not wait any more */
-void step_fails(void); /* makes the current sim_advance_ns return -1 */
-bool step_one_locked(uint64_t limit_ns); /* steps to the next event, or to the limit */
+void cancel_waits_locked(device *device);      /* NULL: waits for all devices */
+void thread_blocks(sim_thread *t, int change); /* +1: it begins to wait; -1: its wait ends */
+void step_fails(void);                         /* makes the current sim_advance_ns return -1 */
+bool step_one_locked(uint64_t limit_ns);       /* steps to the next event or the limit */
 void events_drop_locked(void);
 void deadline_in(struct timespec *deadline, uint64_t real_ns);
-void real_time_stop(void); /* call it without the lock */
+void real_time_stop(void); /* call this without the lock */
 void schedule_reset_locked(void);
 
 /* ---- worker.c: native threads that run client code ---- */
 typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
 worker *worker_start_locked(const char *role, device *io_device);
 bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value); /* false: full */
-void worker_finish_locked(worker *w); /* ends after its current jobs; it is joined later */
-bool worker_wait_locked(worker *w);   /* waits until it is idle or ended; false: it stalls */
+void worker_finish_locked(worker *w); /* ends the worker after its current jobs */
+bool worker_wait_locked(worker *w);   /* waits until the worker is idle or ended; false: stalls */
 bool worker_is_idle(const worker *w);
-void workers_reap(bool all); /* joins those that have ended; call it without the lock */
+void workers_reap(bool all); /* joins ended workers; call this without the lock */
 struct worker {
     worker *next;
     pthread_t thread;
@@ -161,10 +158,9 @@ struct worker {
     } jobs[64];
     size_t first, count;
     bool busy, finish, ended, stalled;
-    bool waking;  /* an IO mutex that it waits for is free, so it will run soon */
-    int watchers; /* threads that wait for it: it must not be freed before they have finished */
-    int blocked; /* it is in a simulated wait or waits for an IO mutex, so the stepper need not wait
-                    for it */
+    bool waking;  /* the IO mutex that the worker waits for is free, so it runs soon */
+    int watchers; /* number of threads that wait for this worker, so it must not be freed */
+    int blocked;  /* > 0: in a simulated wait, or waits for an IO mutex; the stepper goes on */
     uint64_t number;
 };
 
@@ -179,27 +175,26 @@ struct sim_thread {
     sim_thread *next;
     pthread_t pthread;
     long native_id;
-    const char *call; /* the API function that it is executing */
+    const char *call; /* the API function that the thread executes */
     worker *worker;   /* NULL on a client's thread */
     struct io_mutex *waits_mutex;
-    sim_thread *
-        waits_thread; /* a Stop waits for this IO thread, or a client lock is held by this thread */
+    sim_thread *waits_thread; /* the thread for which this one waits, in a Stop or for a lock */
     int blocked;
     bool in_callback, in_io_callback, deadlocked;
-    uint64_t spent_ns;   /* by the current callback, virtual time */
-    void *workgroups[8]; /* joined, in order */
+    uint64_t spent_ns;   /* virtual time that the current callback has spent */
+    void *workgroups[8]; /* in the order in which the thread has joined them */
     int workgroup_depth;
 };
 sim_thread *thread_self(void); /* creates the record at the first call on a thread */
 sim_thread *thread_by_native_id_locked(long native_id);
 long native_thread_id(void);
-bool enter(const char *call); /* locks the world; false (not locked): forked, so return 'who?' */
-bool enter_time(const char *call); /* the same, for calls that an IOProc may make */
+bool enter(const char *call);      /* locks the world; false, without a lock: a forked child */
+bool enter_time(const char *call); /* `enter` for functions that an IOProc may call */
 void leave(void);
 OSStatus refused(void); /* the result of a call if enter returned false */
 
 /* ---- io_lock.c ---- */
-bool io_mutex_lock(struct io_mutex *mutex); /* false: a deadlock, which was reported */
+bool io_mutex_lock(struct io_mutex *mutex); /* false: it has reported a deadlock */
 void io_mutex_unlock(struct io_mutex *mutex);
 bool io_mutex_is_mine(const struct io_mutex *mutex);
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what);
@@ -214,7 +209,7 @@ typedef struct object {
     device *device;
     bool alive;
 } object;
-object *object_find(AudioObjectID id); /* only living ones */
+object *object_find(AudioObjectID id); /* finds only living objects */
 object *object_even_dead(AudioObjectID id);
 void object_add(object *o, enum object_kind kind, AudioClassID class_id, AudioClassID base,
                 object *owner, device *d);
@@ -234,7 +229,7 @@ struct control {
 /* device_clock.c: converts between frames of a run and simulated ns */
 typedef struct device_clock {
     double nominal_hz, ppm, wander_ppm, wander_period_s, jitter_ns;
-    double anchor_ns, anchor_frame;           /* where the run began */
+    double anchor_ns, anchor_frame;           /* beginning of the run */
     double zero_frame, zero_ns, ns_per_frame; /* the HAL's filtered prediction */
     double next_zero_frame, zero_period_frames;
     uint64_t noise;
@@ -243,7 +238,7 @@ void clock_begin(device_clock *c, double ns, double frame);
 double clock_true_ns(const device_clock *c, double frame);
 double clock_predicted_ns(const device_clock *c, double frame);
 double clock_predicted_frame(const device_clock *c, double ns);
-void clock_advance(device_clock *c, double frame); /* processes the zero time stamps up to there */
+void clock_advance(device_clock *c, double frame); /* processes zero time stamps */
 double clock_rate_scalar(const device_clock *c);
 uint64_t mix64(uint64_t x); /* splitmix64, the only source of random numbers */
 
@@ -256,11 +251,11 @@ struct device {
     double rate, old_rate;
     uint64_t old_rate_until_ns;
     UInt32 buffer_frames, buffer_min, buffer_max, base_buffer_max, variable_frames;
-    bool buffer_was_set; /* by this process */
+    bool buffer_was_set; /* this process has set the buffer size */
     stream *streams[2][MAX_STREAMS];
     size_t stream_count[2];
     UInt32 latency[2], safety[2];
-    UInt32 stereo_pair[2]; /* from 1; 0: the first two channels */
+    UInt32 stereo_pair[2]; /* channels, from 1; 0: the first two */
     bool can_be_default[2], hidden, reports_old_rate, vanishes, model_uid_global_only,
         no_source_name;
     control *controls[16];
@@ -283,17 +278,17 @@ struct device {
 
     struct io_mutex mutex;
     io_proc *procs;
-    int null_starts; /* Start with a NULL proc */
-    bool starting;   /* a Start is running */
+    int null_starts; /* number of Starts with a NULL proc */
+    bool starting;   /* a thread is in AudioDeviceStart */
     run *current, *first_run, *last_run;
     size_t run_count;
     bool changing_rate;     /* S8: IO is paused */
     double pending_rate;    /* 0: none */
-    uint64_t change_number; /* of the change that is running */
+    uint64_t change_number; /* number of the current change */
     UInt32 inject_overload;
     bool inject_pending;
 };
-device *device_find(AudioObjectID id); /* only living ones */
+device *device_find(AudioObjectID id); /* finds only living devices */
 device *device_even_dead(AudioObjectID id);
 UInt32 device_channels(const device *d, int direction);
 bool device_supports_rate(const device *d, double rate);
@@ -308,9 +303,9 @@ struct io_proc {
     AudioDeviceIOProc proc;
     const void *block;
     void *client_data;
-    bool by_function; /* AudioDeviceAddIOProc: the function is the ID */
+    bool by_function; /* made by AudioDeviceAddIOProc: its ID is the function */
     bool running, destroyed;
-    UInt32 linger; /* cycles that still call it after an asynchronous stop */
+    UInt32 linger; /* number of cycles that call this IOProc after an asynchronous stop */
     bool waits_for_time;
     double start_frame;
     bool usage[2][MAX_STREAMS];
@@ -321,10 +316,10 @@ uint64_t ns_from_ticks(uint64_t ticks);
 io_proc *io_proc_find(device *d, AudioDeviceIOProcID id);
 bool device_wants_io(const device *d);
 void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce);
-bool io_calls_back(const device *d);       /* the switch `callbacks_never` */
-void io_end_locked(run *r, bool announce); /* on any thread; the IO thread then ends by itself */
+bool io_calls_back(const device *d);       /* false: see the switch `callbacks_never` */
+void io_end_locked(run *r, bool announce); /* the IO thread then ends by itself */
 bool io_is_running(const device *d);
-void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* on the IO thread */
+void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* call on IO thread */
 void io_procs_forget_locked(device *d);
 
 struct run {
@@ -337,11 +332,12 @@ struct run {
     double rate;
     double first_wake, wake, in_cursor, out_cursor; /* frames */
     UInt32 nominal;                                 /* buffer size to which the cursors belong */
-    bool last_cycle;                                /* S8: one more cycle, which is shorter */
+    bool last_cycle; /* S8: the next cycle is shorter and the last one */
     bool ending, ended;
     uint64_t cycles, skipped_frames, noise;
-    UInt32 latency[2][MAX_STREAMS]; /* device + stream, at the start of the run */
-    /* capture.c: interleaved frames of each output stream since capture_first */
+    UInt32 latency[2][MAX_STREAMS]; /* of device and stream together, when the run began */
+    /* The captured frames of each output stream, interleaved (capture.c). The first one has the
+     * sample time capture_first. */
     double capture_first;
     uint64_t capture_frames, capture_room, capture_dropped, gap_frames;
     float *capture[MAX_STREAMS];
@@ -374,9 +370,9 @@ typedef struct change {
 void change_add(change *c, UInt32 selector, UInt32 scope);
 void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
-void notify_restart_locked(void); /* 'srst', the last notification for these listeners */
+void notify_restart_locked(void); /* notifies 'srst', which is the listeners' last notification */
 void listeners_reset_locked(void);
-void deliveries_drop_locked(void *subject); /* of an event or job that will not run */
+void deliveries_drop_locked(void *subject); /* frees an event or job that will not run */
 event_fn listeners_event(void);
 void run_loop_deliver_locked(void *run_loop, job_fn fn, void *subject); /* cf_run_loop.c */
 bool run_loop_is_known_locked(const void *run_loop);
@@ -384,10 +380,10 @@ void *run_loop_main_locked(void);
 void run_loops_reset_locked(void);
 
 /* ---- injection.c: replies and errors that a test sets ---- */
-bool injected_error(const char *call, OSStatus *error); /* call it without the lock */
+bool injected_error(const char *call, OSStatus *error); /* call this without the lock */
 typedef struct override override;
 const override *override_find(AudioObjectID id, const AudioObjectPropertyAddress *a);
-OSStatus override_reply(const override *o, UInt32 *size, void *data); /* data NULL: only the size */
+OSStatus override_reply(const override *o, UInt32 *size, void *data); /* no data: a size query */
 void injection_reset_locked(void);
 
 /* ---- transactions.c ---- */
@@ -425,7 +421,7 @@ typedef struct cf_object {
 void *cf_new(enum cf_type type, size_t size, void (*finalise)(cf_object *));
 bool cf_is(const void *object, enum cf_type type);
 CFStringRef cf_string(const char *utf8);
-char *cf_copy_utf8(CFStringRef string); /* malloc'ed */
+char *cf_copy_utf8(CFStringRef string); /* the caller frees the text */
 void cf_reset(void);
 size_t cf_report_leaks(void);
 
@@ -450,21 +446,20 @@ typedef struct world_state {
     bool is_virtual;
     uint64_t now_ns; /* virtual time */
     sim_thread *stepper;
-    pthread_cond_t
-        changed; /* broadcast: a worker became idle, a thread blocked, the stepper left */
+    pthread_cond_t changed; /* signals that a worker, waiter or stepper has changed its state */
     size_t blocked_clients;
 
-    object **objects; /* by ID, [0] is NULL */
+    object **objects; /* index: ID; [0] is NULL */
     size_t object_room, object_next;
     object system, plug_in;
-    device *devices[64]; /* living ones, in the order of the device list */
+    device *devices[64]; /* living devices, in the order of the device list */
     size_t device_count;
-    device *all_devices[512]; /* also dead ones, because of their captures */
+    device *all_devices[512]; /* also dead devices, whose captures can be read */
     size_t all_device_count;
     UInt32 next_serial;
     AudioObjectID default_device[3]; /* output, input, system output */
 
-    void *run_loop; /* 'rnlp'; NULL: a thread of the simulator */
+    void *run_loop; /* value of 'rnlp'; NULL: notifications come on a thread of the simulator */
     worker *notifier;
     worker *workers;
     uint64_t worker_number;
@@ -473,6 +468,6 @@ typedef struct world_state {
         input_mute;
 } world_state;
 extern world_state world;
-void world_begin_locked(void); /* makes the system object, at load and after a reset */
+void world_begin_locked(void); /* makes the system object; called at load and after a reset */
 
 #endif

@@ -1,4 +1,4 @@
-/* check.h: checks that print what is wrong and continue, and helpers of several tests. */
+/* check.h: checks that print a failure and continue, and helpers that several tests use. */
 #ifndef SIM_TESTS_CHECK_H
 #define SIM_TESTS_CHECK_H
 
@@ -35,14 +35,14 @@ static const char *check_context = "";
 #define MS 1000000ull
 #define SECOND 1000000000ull
 
-/* A new world in virtual time with one fixture. */
+/* Begins a test with a new world in virtual time and one fixture. */
 static inline void world_with(uint64_t seed, int fixture) {
     sim_configure(seed);
     sim_use_virtual_time();
     CHECK(sim_load_fixture(fixture) == 0, "fixture %d", fixture);
 }
 
-/* The end of a test. Everything is closed, so nothing may be left. */
+/* Ends a test. The client has closed everything, so nothing may be left. */
 static inline void world_is_clean(void) {
     int64_t dirt = sim_check_clean();
     if (dirt != 0) {
@@ -86,7 +86,7 @@ static inline OSStatus set_rate(AudioObjectID id, double rate) {
 static inline OSStatus set_buffer_frames(AudioObjectID id, UInt32 frames) {
     return set_data(id, kAudioDevicePropertyBufferFrameSize, &frames, sizeof frames);
 }
-/* Sets 'rnlp' to NULL, so that notifications come on a thread of the HAL. */
+/* Sets 'rnlp' to NULL, so that listeners are called on a thread of the HAL. */
 static inline void own_notification_thread(void) {
     CFRunLoopRef none = NULL;
     EQUAL(set_data(kAudioObjectSystemObject, kAudioHardwarePropertyRunLoop, &none, sizeof none), 0);

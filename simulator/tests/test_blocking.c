@@ -73,7 +73,7 @@ static void a_start_hangs_for_a_while(void) {
     end();
 }
 
-/* A second start that hangs while it holds the IO mutex blocks the IO thread, which overloads. */
+/* If a second start hangs while it holds the IO mutex, the IO thread is blocked and overloads. */
 static void a_start_that_keeps_io_waiting(void) {
     for (int holds = 0; holds < 2; holds++) {
         begin();
@@ -168,7 +168,7 @@ static void one_thread_alone_with_auto_advance(void) {
     end();
 }
 
-/* A listener starts the device, and the start takes time. Time must pass meanwhile. */
+/* A listener starts the device. The start takes simulated time, which must pass during the call. */
 static OSStatus starting_listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
                                   void *data) {
     (void)id, (void)n, (void)a, (void)data;
@@ -211,14 +211,14 @@ static OSStatus cross_io(AudioObjectID d, const AudioTimeStamp *now, const Audio
                          const AudioTimeStamp *out_time, void *data) {
     (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
     if (calls++ < 2) {
-        pthread_barrier_wait(&both); /* both callbacks run now, each with its device's IO mutex */
+        pthread_barrier_wait(&both); /* now each callback holds the IO mutex of its own device */
         bool first = d == device;
         stop_results[first] = AudioDeviceStop(first ? second : device, first ? second_proc : proc);
     }
     return 0;
 }
 static void two_devices_stop_each_other(void) {
-    sim_configure(0); /* in real time, because two callbacks must run at once */
+    sim_configure(0); /* real time, because both callbacks must run at once */
     device = sim_add_device("uid=one; out=2");
     second = sim_add_device("uid=two; out=2");
     calls = 0;
@@ -240,7 +240,7 @@ static void two_devices_stop_each_other(void) {
     pthread_barrier_destroy(&both);
 }
 
-/* The common mistake: Stop is called with a lock that the callback takes, too. */
+/* A common mistake: the client calls Stop while it holds a lock that the callback also takes. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic int in_callback;
 static OSStatus locking_io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
@@ -271,7 +271,7 @@ static void a_lock_over_stop_and_callback(int action) {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     }
     EQUAL(AudioDeviceStop(device, proc),
-          kAudioHardwareIllegalOperationError); /* does not block for ever */
+          kAudioHardwareIllegalOperationError); /* returns an error instead of blocking */
     pthread_mutex_unlock(&lock);
     pthread_join(t, NULL);
     EQUAL(sim_counter("deadlocks"), 1);
@@ -281,8 +281,8 @@ static void a_lock_over_stop_and_callback(int action) {
     sim_reset();
 }
 
-/* With the switch, a deadlock prints its reason and aborts the process. So this runs in a process
- * of its own. */
+/* With a switch, a deadlock aborts the process after printing the reason. Therefore this test runs
+ * in a process of its own. */
 static void deadlock_that_aborts(const char *program) {
     int ends[2];
     if (pipe(ends) != 0) {

@@ -1,5 +1,5 @@
-/* test_cf.c: reference counts of CoreFoundation and the mistakes that are found; workgroups;
- * blocks. */
+/* test_cf.c: reference counts of CoreFoundation objects, the mistakes that the simulator finds,
+ * workgroups and blocks. */
 #include "check.h"
 
 #include <pthread.h>
@@ -113,7 +113,7 @@ static void *other_thread(void *token) {
     EQUAL(sim_counter("fault_workgroup"), 1);
     struct os_workgroup_join_token_opaque_s mine;
     EQUAL(os_workgroup_join(group, &mine), 0);
-    return NULL; /* does not leave the workgroup */
+    return NULL; /* the mistake: without leaving the workgroup */
 }
 static void workgroups(void) {
     world_with(0, 1);
@@ -129,8 +129,9 @@ static void workgroups(void) {
     pthread_t t;
     pthread_create(&t, NULL, other_thread, &token);
     pthread_join(t, NULL);
-    EQUAL(sim_counter("fault_workgroup"),
-          2); /* left on a wrong thread; thread ended inside the workgroup */
+    /* The other thread has left a workgroup that it had not joined, and ended inside its own one.
+     */
+    EQUAL(sim_counter("fault_workgroup"), 2);
     os_workgroup_leave(group, &token);
     os_workgroup_leave(group, &token);
     EQUAL(sim_counter("fault_workgroup"), 3);

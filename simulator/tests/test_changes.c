@@ -77,7 +77,7 @@ static void a_rate_changes_later(void) {
         EQUAL(set_rate(device, 96000), 0);
         EQUAL(rate(), 48000);
         EQUAL(heard[0], 0);
-        EQUAL(sim_advance_ns(25 * MS), 0); /* during the pause */
+        EQUAL(sim_advance_ns(25 * MS), 0); /* IO is now paused */
         EQUAL(sim_counter("live_io_threads"), partial ? sim_counter("live_io_threads") : 0);
         EQUAL(sim_advance_ns(200 * MS), 0);
         EQUAL(rate(), 96000);
@@ -118,7 +118,7 @@ static void a_second_set_while_the_first_is_under_way(void) {
     EQUAL(sim_advance_ns(SECOND), 0);
     EQUAL(rate(), 192000);
     EQUAL(set_rate(device, 44100), 0);
-    EQUAL(sim_remove_device(device), 0); /* the device dies in the middle of it */
+    EQUAL(sim_remove_device(device), 0); /* removes the device during the change */
     EQUAL(sim_advance_ns(SECOND), 0);
     EQUAL(AudioDeviceStop(device, proc), kAudioHardwareBadObjectError);
     EQUAL(AudioDeviceDestroyIOProcID(device, proc), kAudioHardwareBadObjectError);
@@ -208,7 +208,7 @@ static void called_after_its_removal(void) {
     }
 }
 
-/* 'goin' and 'over' are delivered on the IO thread. */
+/* The listeners of 'goin' and 'over' are called on the IO thread. */
 static pthread_t io_thread_seen;
 static OSStatus thread_io(AudioObjectID d, const AudioTimeStamp *now, const AudioBufferList *in,
                           const AudioTimeStamp *in_time, AudioBufferList *out,
@@ -238,7 +238,7 @@ static void on_the_io_thread(void) {
     world_is_clean();
 }
 
-/* Unless 'rnlp' is NULL, nothing is delivered before the main thread runs its loop. */
+/* Unless 'rnlp' is NULL, listeners are only called when the main thread runs its run loop. */
 static void the_main_run_loop(void) {
     world_with(0, 3);
     device = sim_find_device("USBDuplex:1");
@@ -307,12 +307,12 @@ static void a_restart_of_the_service(void) {
               again);
         EQUAL(sim_advance_ns(SECOND), 0);
         EQUAL(calls, before);
-        EQUAL(heard_calls, 1); /* only 'srst' */
+        EQUAL(heard_calls, 1); /* 'srst' is the only one */
         EQUAL(AudioDeviceStop(device, proc), kAudioHardwareBadObjectError);
         EQUAL(AudioDeviceDestroyIOProcID(device, proc), kAudioHardwareBadObjectError);
         sim_add_device("uid=new; out=2");
         EQUAL(sim_advance_ns(SECOND), 0);
-        EQUAL(heard[3], 0); /* it is for the main run loop, which does not run */
+        EQUAL(heard[3], 0); /* waits for the main run loop, which does not run */
         own_notification_thread();
         sim_add_device("uid=newer; out=2");
         EQUAL(sim_advance_ns(SECOND), 0);

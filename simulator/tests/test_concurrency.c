@@ -1,5 +1,6 @@
-/* test_concurrency.c: client threads call while time passes: virtual time, stepped by another
- * thread, and real time. No result depends on the order of the threads, and nothing may be left. */
+/* test_concurrency.c: client threads call the HAL while time passes. In one test another thread
+ * steps virtual time, and in another test time is real. No result depends on the order of the
+ * threads, and nothing may be left at the end. */
 #include "check.h"
 
 #include <pthread.h>
@@ -23,7 +24,8 @@ static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAd
     return 0;
 }
 
-/* An ordinary client: listens, changes, starts, waits for a callback, stops and closes. */
+/* Acts as an ordinary client that listens, changes, starts, waits for a callback, stops and closes.
+ */
 static void use(const char *uid, int rounds) {
     AudioObjectPropertyAddress all = {kAudioObjectPropertySelectorWildcard,
                                       kAudioObjectPropertyScopeWildcard,
@@ -73,7 +75,7 @@ static void in_real_time(void) {
     own_notification_thread();
     use("Twin:A", 3);
     CHECK(heard > 0, "no notification");
-    /* a measured overload: a callback of 40 ms in cycles of at most 12 ms */
+    /* Causes overloads with a callback that takes 40 ms, although a cycle takes at most 12 ms. */
     AudioObjectID device = sim_find_device("Twin:B");
     AudioDeviceIOProcID proc;
     static uint64_t spend = 40 * MS;
@@ -91,7 +93,7 @@ static void in_real_time(void) {
     world_is_clean();
 }
 
-/* The streams that an IOProc uses change between two cycles, never within one. */
+/* A change of the streams that an IOProc uses waits for the end of the current cycle. */
 static _Atomic int inside, set_inside;
 static _Atomic bool asked, has_set;
 static uint64_t real_ns(void) {
@@ -105,8 +107,8 @@ static OSStatus waiting_io(AudioObjectID d, const AudioTimeStamp *now, const Aud
     (void)d, (void)now, (void)in, (void)in_time, (void)out, (void)out_time, (void)data;
     inside = 1;
     asked = true;
-    uint64_t until =
-        real_ns() + 50 * MS; /* without the wait for the cycle, it would have been set by then */
+    /* If the set did not wait for the end of the cycle, it would finish within this time. */
+    uint64_t until = real_ns() + 50 * MS;
     while (!has_set && real_ns() < until) {
     }
     inside = 0;

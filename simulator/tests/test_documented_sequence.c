@@ -1,7 +1,7 @@
 /* test_documented_sequence.c: a program for CoreAudio as its documentation describes it, without
  * knowledge of the simulator. It opens the library by path, looks symbols up, finds the default
- * output, and plays half a second of a sine in real time. COREAUDIO_LIBRARY names the library. Only
- * one line, which is marked, adds a device. */
+ * output, and plays half a second of a sine in real time. COREAUDIO_LIBRARY names the library. The
+ * only other call adds a device, and a comment marks it. */
 #include "coreaudio_abi.h"
 
 #include <dlfcn.h>
@@ -71,7 +71,7 @@ int main(void) {
         printf("%s\n", dlerror());
         return 1;
     }
-    /* The only line that is not CoreAudio: adds a device. */
+    /* The only call that CoreAudio does not have. It adds a device. */
     int (*plug_in)(int);
     void *address = dlsym(library, "sim_load_fixture");
     if (address != NULL) {

@@ -1,6 +1,6 @@
-/* test_hooks.c: forbidden calls in an IOProc are found, and a deadlock with a client's lock is
- * found at once. The program runs itself again with the hooks library that COREAUDIO_HOOKS names.
- */
+/* test_hooks.c: the hooks library finds forbidden calls in an IOProc, and finds a deadlock with a
+ * client's lock at once. The program runs itself again with this library, whose path is in
+ * COREAUDIO_HOOKS. */
 #include "check.h"
 
 #include <pthread.h>
@@ -40,7 +40,7 @@ static void *advance_thread(void *unused) {
 int main(int argc, char **argv) {
     const char *hooks = getenv("COREAUDIO_HOOKS");
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    hooks = NULL; /* sanitizers have hooks of their own */
+    hooks = NULL; /* sanitizers replace the same functions, so the hooks cannot be used */
 #endif
     (void)argc;
     if (hooks == NULL || access(hooks, R_OK) != 0) {

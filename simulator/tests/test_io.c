@@ -21,8 +21,8 @@ typedef struct client {
 
 static int64_t expected_time(double t) { return (int64_t)llround(t); }
 
-/* Checks each input sample by equality. Plays samples that contain their own index, channel and
- * stream. */
+/* Checks that each input sample has the expected value. Plays samples whose value encodes their
+ * index, channel and stream. */
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                    const AudioTimeStamp *in_time, AudioBufferList *out,
                    const AudioTimeStamp *out_time, void *data) {
@@ -93,7 +93,8 @@ static void stop(client *c) {
     EQUAL(AudioDeviceDestroyIOProcID(c->device, c->proc), 0);
 }
 
-/* The capture must contain exactly what the IOProc wrote, at the right place. */
+/* Checks that the capture contains exactly the samples that the IOProc wrote, at their positions.
+ */
 static void capture_is_what_was_played(AudioObjectID device, size_t run, uint64_t expected_gaps) {
     sim_run info;
     CHECK(sim_run_info(device, run, &info) == 0, "run %zu", run);
@@ -171,7 +172,7 @@ static void each_fixture(void) {
     check_context = "";
 }
 
-/* One minute of a stereo device must take far less than a second. */
+/* Simulating one minute of a stereo device must take far less than a second. */
 static void virtual_time_is_fast(void) {
     world_with(0, 1);
     client c = open_client("BuiltInSpeakerDevice");
@@ -224,7 +225,7 @@ static void times_agree(void) {
     }
 }
 
-/* With the loopback, output comes back after the latencies that the properties report. */
+/* With the loopback, output comes back as input after the latencies that the properties report. */
 static int64_t loop_delay, loop_hits;
 static OSStatus loop_io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                         const AudioTimeStamp *in_time, AudioBufferList *out,
@@ -269,8 +270,8 @@ static void overloads(void) {
         client c = open_client("USBDuplex:1");
         start(&c);
         EQUAL(sim_advance_ns(100 * MS), 0);
-        c.spend_ns =
-            25 * MS; /* a cycle has 10.7 ms, so the callback is late and two cycles are lost */
+        /* A cycle has 10.7 ms, so this callback is late and two cycles are lost. */
+        c.spend_ns = 25 * MS;
         EQUAL(sim_advance_ns(100 * MS), 0);
         EQUAL(c.gaps, 2); /* one in each direction */
         EQUAL(sim_counter("late_callbacks"), 1);
@@ -286,15 +287,16 @@ static void overloads(void) {
     }
 }
 
-/* Effects of the switches on times and buffer lists. FTZ is never inherited. */
+/* Checks the effects of the switches on times and buffer lists. The IO thread does not inherit
+ * flush-to-zero. */
 static int64_t wrong;
 static OSStatus look(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                      const AudioTimeStamp *in_time, AudioBufferList *out,
                      const AudioTimeStamp *out_time, void *data) {
     (void)device, (void)out, (void)data;
     static const AudioTimeStamp zero;
-    wrong +=
-        memcmp(in_time, &zero, sizeof zero) != 0; /* no input streams, so the time is all zero */
+    /* Without input streams, the input time is all zero. */
+    wrong += memcmp(in_time, &zero, sizeof zero) != 0;
     wrong += (in == NULL) != (sim_get("empty_list") == 1);
     switch (sim_get("host_time")) {
     case 0:
@@ -330,7 +332,7 @@ static void times_and_lists(void) {
     }
 }
 
-/* A client that writes to forbidden memory. */
+/* An IOProc that writes to memory that it must not write to. */
 static OSStatus vandal(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
                        const AudioTimeStamp *in_time, AudioBufferList *out,
                        const AudioTimeStamp *out_time, void *data) {

@@ -86,7 +86,9 @@ static void unsupported_rates(void) {
         sim_advance_ns(5 * SECOND);
         EQUAL(get_f64(speakers, kAudioDevicePropertyNominalSampleRate, global), 44100);
     }
-    EQUAL(set_rate(speakers, 50000), 0); /* the last value: the nearest rate */
+    /* The switch still has the value 2, with which the device takes the nearest rate that it has.
+     */
+    EQUAL(set_rate(speakers, 50000), 0);
     sim_advance_ns(5 * SECOND);
     EQUAL(get_f64(speakers, kAudioDevicePropertyNominalSampleRate, global), 48000);
 }
@@ -138,7 +140,7 @@ static void dead_devices(void) {
               i == 0 ? 0 : kAudioHardwareUnsupportedOperationError);
     }
     EQUAL(AudioDeviceStop(speakers, NULL), 0);
-    EQUAL(AudioDeviceStop(speakers, NULL), 0); /* it was never started, which is no error */
+    EQUAL(AudioDeviceStop(speakers, NULL), 0); /* stopping a stopped device is no error */
 }
 
 static OSStatus listener(AudioObjectID id, UInt32 n, const AudioObjectPropertyAddress *a,
@@ -315,7 +317,7 @@ static void strange_names(void) {
     CHECK(CFStringGetCString(name, text, sizeof text, kCFStringEncodingUTF8) &&
               strcmp(text, "Kopfh\xc3\xb6rer \xf0\x9f\x8e\xa7 \xe9\x9f\xb3") == 0,
           "is %s", text);
-    EQUAL(CFStringGetLength(name), 14); /* UTF-16: the headphones are two units */
+    EQUAL(CFStringGetLength(name), 14); /* in UTF-16, the headphones symbol has two units */
     EQUAL(CFStringGetCString(name, small, sizeof small, kCFStringEncodingUTF8), 0);
     EQUAL(CFStringGetCString(name, text, sizeof text, kCFStringEncodingASCII), 0);
     CHECK(CFStringGetCStringPtr(name, kCFStringEncodingUTF8) == NULL,
@@ -355,7 +357,7 @@ static void volume_and_source(void) {
     EQUAL(AudioObjectGetPropertyData(speakers, &a, 0, NULL, &size, &got), 0);
     CHECK(got == 0.5f, "is %g", (double)got);
     a.mElement = 0;
-    EQUAL(AudioObjectHasProperty(speakers, &a), 0); /* only per channel */
+    EQUAL(AudioObjectHasProperty(speakers, &a), 0); /* each channel has a volume, the device none */
     CFStringRef name = NULL;
     UInt32 source =
         get_u32(speakers, kAudioDevicePropertyDataSource, kAudioObjectPropertyScopeOutput);

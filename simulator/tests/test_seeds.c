@@ -1,5 +1,5 @@
-/* test_seeds.c: with every seed, a correct client gets no lost, repeated or invented frame outside
- * of the gaps that were reported to it. The same seed always gives the same run.
+/* test_seeds.c: with every seed, a correct client gets no lost, repeated or invented frame, except
+ * in gaps that the HAL has reported. The same seed always gives the same run.
  *
  *   test_seeds [first seed [count]] */
 #include "check.h"
@@ -11,7 +11,7 @@ static struct client {
     AudioObjectID device;
     UInt32 serial;
     AudioDeviceIOProcID proc;
-    int64_t run, run_base; /* by the number of IO threads started */
+    int64_t run, run_base; /* index of the current run; IO threads before the first */
     int64_t next_in, next_out, gaps[MAX_RUNS];
     bool had_in, had_out;
     double rate;

@@ -1,4 +1,4 @@
-/* test_stop.c: all ways of starting and stopping (S6), and their threads. */
+/* test_stop.c: all ways of starting and stopping a device (S6), and the threads that these use. */
 #include "check.h"
 
 #include <pthread.h>
@@ -8,7 +8,7 @@ static struct state {
     AudioDeviceIOProcID proc;
     int calls, stop_at, threads, order;
     pthread_t last;
-    char poison[64]; /* memory that the client would have freed */
+    char poison[64]; /* stands for memory that the client has freed */
 } s;
 
 static OSStatus io(AudioObjectID device, const AudioTimeStamp *now, const AudioBufferList *in,
@@ -67,8 +67,8 @@ static void asynchronous(void) {
     }
 }
 
-/* Destroy ends the callbacks that may follow an asynchronous stop. After it, memory can be freed.
- */
+/* After an asynchronous stop, a few callbacks may follow. Destroying the IOProc ends them, so that
+ * the client can free its memory. */
 static void destroy_after_asynchronous_stop(void) {
     begin(0);
     sim_set("stop_mode", 1);
@@ -152,7 +152,7 @@ static void late_or_never(void) {
     EQUAL(sim_advance_ns(SECOND), 0);
     EQUAL(s.calls, 0);
     EQUAL(AudioDeviceStop(s.device, s.proc), 0);
-    UInt32 frames = 512; /* also if the device already has this size */
+    UInt32 frames = 512; /* the set has an effect even if this is the current size */
     AudioObjectPropertyAddress buffer = {kAudioDevicePropertyBufferFrameSize,
                                          kAudioObjectPropertyScopeGlobal, 0};
     EQUAL(AudioObjectSetPropertyData(s.device, &buffer, 0, NULL, sizeof frames, &frames), 0);
@@ -185,8 +185,8 @@ static OSStatus other(AudioObjectID device, const AudioTimeStamp *now, const Aud
     other_calls++;
     return 0;
 }
-/* Two IOProcs of one device share a thread, and their output is mixed. The same with deprecated
- * calls. */
+/* Two IOProcs of one device share a thread, and their output is mixed. This is tested with the
+ * current calls and with the deprecated ones. */
 static void several_procs(void) {
     begin(0);
     EQUAL(AudioDeviceAddIOProc(s.device, other, NULL), 0);
