@@ -1,5 +1,4 @@
-/* Calls CoreAudio's IOProc as CoreAudio does, with buffer lists of several kinds; see test_trap.py.
- */
+/* Calls CoreAudio's IOProc as CoreAudio does, with several kinds of buffer lists (test_trap.py). */
 #include "ioproc.h"
 
 #include <pthread.h>
@@ -7,7 +6,7 @@
 
 enum { FRAMES = 64, STREAMS = 3, MOST = 8 };
 
-typedef struct buffer_list { /* an AudioBufferList with room */
+typedef struct buffer_list { /* an AudioBufferList with room for all streams */
     UInt32 mNumberBuffers;
     AudioBuffer mBuffers[STREAMS];
 } buffer_list;
@@ -22,7 +21,8 @@ unsigned long vc_test_ioproc_on_a_new_thread(AudioDeviceIOProc run, void *client
 
 static float memory[2][STREAMS][FRAMES * MOST];
 
-/* Streams of 2, 2 and 8 channels; in some cycles fewer frames, a stream that is off, no list. */
+/* Makes the buffer list of a cycle. It has streams of 2, 2 and 8 channels. In some cycles it has
+ * fewer frames, a stream that is off, or no buffers. */
 static buffer_list list_of(int direction, uint32_t cycle) {
     static const UInt32 channels[STREAMS] = {2, 2, MOST};
     buffer_list list = {.mNumberBuffers = STREAMS};
@@ -68,7 +68,7 @@ static void *perform(void *argument) {
     return NULL;
 }
 
-/* Returns the thread's number when the thread has ended. */
+/* Runs cycles on a new thread. Returns the pthread_t of the thread after it has ended. */
 unsigned long vc_test_ioproc_on_a_new_thread(AudioDeviceIOProc run, void *client_data,
                                              uint32_t cycles) {
     task one = {run, client_data, cycles};

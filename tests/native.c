@@ -3,7 +3,7 @@
 
 typedef struct gain {
     float factor;
-    int32_t blocks_left; /* 0: without an end */
+    int32_t blocks_left; /* 0: plays without an end */
     uint64_t frames;
 } gain;
 
@@ -28,7 +28,7 @@ int32_t vc_test_fail(float *output, const float *input, uint32_t frames, const v
     return user != NULL ? *(const int32_t *)user : -77;
 }
 
-/* parameters={"level": 0.5, "frames": 10, "loud": True, "text": b"..."} */
+/* The layout of parameters={"level": 0.5, "frames": 10, "loud": True, "text": b"..."}. */
 typedef struct record {
     double level;
     int64_t frames;

@@ -1,10 +1,10 @@
-/* Waits in C, for tests that hold the GIL meanwhile. See test_isolated.py. */
+/* Waits in C without releasing the GIL. test_isolated.py needs this. */
 #include <stdint.h>
 #include <time.h>
 
 int vc_test_wait(const volatile float *sample, int deadline_ms);
 
-/* Returns 1 when the sample is not silent any more, or 0 after the deadline. */
+/* Waits until the sample is not silent. Returns 1, or 0 if the deadline has passed before. */
 int vc_test_wait(const volatile float *sample, int deadline_ms) {
     for (int waited_ms = 0; waited_ms < deadline_ms; waited_ms++) {
         if (*sample != 0.0f) {

@@ -127,7 +127,7 @@ void cancel_events_locked(void *subject);
 /* Waits in simulated time. `hung` is the device that hangs, or NULL. Returns false if the device
  * was removed or the world was reset. */
 bool block_until_locked(uint64_t due_ns, device *hung);
-void cancel_waits_locked(device *device);      /* NULL: waits for all devices */
+void cancel_waits_locked(device *device);      /* NULL: the waits of all */
 void thread_blocks(sim_thread *t, int change); /* +1: it begins to wait; -1: its wait ends */
 void step_fails(void);                         /* makes the current sim_advance_ns return -1 */
 bool step_one_locked(uint64_t limit_ns);       /* steps to the next event or the limit */

@@ -1,5 +1,5 @@
-/* An extension that uses the bridge wrongly. Each function makes one kind of mistake. For
- * ctypes.PyDLL. */
+/* A library that uses the bridge wrongly. Each function makes one kind of mistake. Tests load the
+ * library with ctypes.PyDLL. */
 #include "voicecoil_bridge.h"
 
 static const voicecoil_bridge_api *bridge;
@@ -56,9 +56,9 @@ static const voicecoil_gate_functions wrong[] = {
     {.after = after_failure_without_exception},
 };
 
-/* Calls `callable` twice through functions of `kind`, on this thread, without the GIL. Returns a
- * new reference to (answers, exception or None, number of dropped exceptions). An answer of 1 means
- * that way_new returned NULL. */
+/* Calls `callable` twice with the wrong functions of `kind`, on this thread and without the GIL.
+ * Returns a new reference to (answers, exception or None, number of dropped exceptions). An answer
+ * of 1 means that way_new has returned NULL. */
 PyObject *misuse_call(PyObject *callable, int kind) {
     voicecoil_gate *gate = bridge->gate_new(callable, &wrong[kind]);
     if (gate == NULL) {

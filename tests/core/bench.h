@@ -21,8 +21,8 @@ typedef struct client {
     int64_t made;   /* frames played so far */
     int64_t seen;   /* input frames so far */
     float *input;   /* the first CLIENT_FRAMES input frames */
-    int64_t play;   /* frames to play before VC_STOP; -1: without an end */
-    vc_block block; /* the last one */
+    int64_t play;   /* frames to play before VC_STOP; -1: endless */
+    vc_block block; /* the last block */
     bool look_from_elsewhere;
     int64_t clock_elsewhere;
     _Atomic bool hold, held; /* `hold` keeps the cycle from ending */
@@ -101,8 +101,8 @@ static inline void client_free(client *c) {
     free(c);
 }
 
-/* Attaches a client with all channels in order. The engine is started first, so that its first
- * cycle is the device's next one. */
+/* Attaches a client with all channels in order. The engine is started before, so that it takes part
+ * in the device's next cycle. */
 static inline void client_attach(client *c) {
     static const uint32_t map[] = {0, 1, 2, 3, 4, 5, 6, 7};
     vc_engine_start(c->engine);

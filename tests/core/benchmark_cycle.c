@@ -1,4 +1,4 @@
-/* Measures the cost of a cycle: median of five runs, ns per cycle.
+/* Measures the cost of an IO cycle in ns. Each result is the median of five runs.
  *
  *   tools/test_core.py --benchmark */
 #if defined(__unix__)
@@ -78,10 +78,9 @@ static double cost(uint32_t inputs, uint32_t outputs, uint32_t frames, uint32_t 
     return runs[RUNS / 2];
 }
 
-/* Measures the conversion in one direction between interleaved memory and one array for each
- * channel, and memcpy of the same number of bytes in the same direction and run. For `frames`
- * frames of eight channels the two sides take 64 bytes per frame: 256 frames fit the nearest cache,
- * 1024 do not. */
+/* Measures the conversion between interleaved memory and one array for each channel, and memcpy of
+ * the same number of bytes in the same direction. With eight channels, source and target together
+ * take 64 bytes per frame, so 256 frames fit into the nearest cache and 1024 do not. */
 enum { COPY_OUT, COPY_IN, INTERLEAVE, DEINTERLEAVE };
 
 static double copying(uint32_t channels, uint32_t frames, int way) {
@@ -114,8 +113,7 @@ static double copying(uint32_t channels, uint32_t frames, int way) {
         runs[run] = (double)(vc_clock_ns() - began_ns) / times;
     }
     qsort(runs, COPY_RUNS, sizeof *runs, by_value);
-    return runs[0]; /* the fastest run, because the comparison is about instructions and not about
-                       the machine's load */
+    return runs[0]; /* the fastest run, which the load of the machine has disturbed least */
 }
 
 static void print_copying(uint32_t channels, uint32_t frames) {
@@ -153,8 +151,8 @@ static double cost_on_a_device(void) {
         int64_t began_ns = vc_clock_ns();
         vc_device_attach(device, engine, NULL, 0, map, 2);
         while (vc_device_frame(device) < (int64_t)CYCLES * 64) {
-            nanosleep(&(struct timespec){.tv_nsec = 1000000},
-                      NULL); /* does not poll, because that would share the device's cache lines */
+            /* Sleeps between its reads, because each of them takes a cache line from the device. */
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
         runs[run] = (double)(vc_clock_ns() - began_ns) * 64 / (double)vc_device_frame(device);
         vc_device_detach(device, engine, 1000000000);

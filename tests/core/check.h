@@ -1,5 +1,5 @@
-/* The checks of the C tests. A failed check prints what was expected, the actual value, and the
- * place. */
+/* The checks of the C tests. A failed check prints the expected value, the actual value, and the
+ * line of the check. */
 #ifndef VOICECOIL_TEST_CHECK_H
 #define VOICECOIL_TEST_CHECK_H
 
@@ -10,7 +10,7 @@
 
 enum {
     CHECK_SHOWN = 20
-}; /* failures shown for each test, because one wrong frame is often followed by a thousand */
+}; /* failures that each test prints, because one fault often makes a thousand frames wrong */
 
 static unsigned check_failed_here, check_passed_tests, check_failed_tests;
 
@@ -47,8 +47,8 @@ static inline bool check_int(int64_t got, int64_t wanted, const char *file, int 
                    (double)(got) <= (double)(wanted) + (tolerance),                                \
                __FILE__, __LINE__, "%s is %.9g, not %.9g", #got, (double)(got), (double)(wanted))
 
-/* Index-coded frames: the value of a sample tells its frame and its channel, and is never 0. It is
- * exact in a float for frames below 2^20 and 16 channels. */
+/* Returns the value of an index-coded sample, which identifies its frame and channel and is never
+ * 0. A float holds it exactly for frames below 2^20 and up to 16 channels. */
 static inline float code(int64_t frame, uint32_t channel) {
     return (float)(frame * 16 + (int64_t)channel + 1);
 }

@@ -1,5 +1,5 @@
-/* A lead between the rig's device and its user code. The test runs the worker's side by hand, so
- * the worker is late exactly when the test wants it. */
+/* A rig with a lead between its device and its user code. The test runs the worker's side by hand,
+ * so the worker is late exactly when the test wants this. */
 #ifndef VOICECOIL_TEST_LEAD_RIG_H
 #define VOICECOIL_TEST_LEAD_RIG_H
 
@@ -44,7 +44,7 @@ static inline void drop(ahead *a) {
     free(a);
 }
 
-/* Cycles with a worker that is always in time. */
+/* Runs cycles. The worker makes all due blocks after each cycle, so it is always in time. */
 static inline void run(ahead *a, uint32_t cycles, uint32_t frames) {
     for (uint32_t i = 0; i < cycles; i++) {
         rig_cycle(a->rig, frames);
@@ -53,7 +53,7 @@ static inline void run(ahead *a, uint32_t cycles, uint32_t frames) {
     }
 }
 
-/* Cycles while the worker does nothing. */
+/* Runs cycles in which the worker makes no blocks. */
 static inline void run_alone(ahead *a, uint32_t cycles, uint32_t frames) {
     for (uint32_t i = 0; i < cycles; i++) {
         rig_cycle(a->rig, frames);

@@ -1,5 +1,5 @@
-/* A device of miniaudio for tests: the test calls its callbacks, and sees the cycles of the engine.
- */
+/* A miniaudio device for tests. The test calls its callbacks and sees the cycles that the engine
+ * gets. */
 #ifndef VOICECOIL_TEST_MINIAUDIO_RIG_H
 #define VOICECOIL_TEST_MINIAUDIO_RIG_H
 
@@ -11,7 +11,7 @@
 
 enum { FRAMES = 48, CHANNELS = 4, PERIOD_NS = 1000000 }; /* 48 frames at 48 kHz: 1 ms */
 
-/* Stands in for a ma_device. Only the place of its user data matters. */
+/* Replaces a ma_device. The tested code uses only the user data, at this offset. */
 typedef struct device {
     char before[24];
     vc_ma_io *io;

@@ -1,4 +1,4 @@
-/* A mixer whose blocks are run on the calling thread, and everything that it has played. */
+/* A mixer for tests, which runs on the calling thread. Everything that it plays is kept. */
 #ifndef VOICECOIL_TEST_MIXER_BENCH_H
 #define VOICECOIL_TEST_MIXER_BENCH_H
 
@@ -15,7 +15,7 @@ typedef struct bench {
     vc_mixer *mixer;
     float out[MOST * 2];
     uint32_t heard;
-    uint32_t content; /* number of frames up to the last one with content */
+    uint32_t content; /* frames up to the end of the content */
     int32_t result;
 } bench;
 

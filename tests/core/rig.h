@@ -17,26 +17,26 @@ typedef enum rig_layout { INTERLEAVED, PLANAR, SPLIT, NO_MEMORY } rig_layout;
 typedef struct rig {
     vc_engine_config config;
     vc_engine *engine;
-    uint32_t outputs; /* channels of the cycles' output: more than the engine's if it has one */
+    uint32_t outputs; /* output channels of the device; more than 1 if the engine has 1 */
     rig_layout layout;
     bool sample_times;
     int64_t input_latency, output_latency;
     uint32_t drain_frames;
 
-    /* What the user's code does. */
+    /* The behaviour of the user's code. */
     uint32_t act_at;  /* the call, counted from 0, in which the user's code returns `result` */
-    int32_t result;   /* its result in this call */
-    uint32_t valid;   /* its valid frames in this call; UINT32_MAX: valid_frames stays as it is */
+    int32_t result;   /* result in call `act_at` */
+    uint32_t valid;   /* valid frames in call `act_at`; UINT32_MAX: unchanged */
     int64_t made;     /* frames made so far, which is the index code of the next output */
     int64_t input_at; /* index code of the next input */
-    float *lent_output, *lent_input; /* the memory of the last block */
+    float *lent_output, *lent_input; /* memory of the last block */
     uint32_t calls, left;
     vc_block blocks[RIG_BLOCKS];
 
-    /* What the device has received. */
+    /* The output that the device has received. */
     int64_t frame;
     int64_t heard_frames;
-    uint32_t content; /* of the last cycle */
+    uint32_t content; /* content frames of the last cycle */
     float *heard;     /* interleaved */
     float *memory[2];
     vc_channel *list[2];
@@ -89,7 +89,7 @@ static inline int64_t rig_clock(void *user) {
     return 0;
 }
 
-/* A test may change r->config between rig_make and rig_start. */
+/* Makes a rig. A test may change its `config` before it calls rig_start. */
 static inline rig *rig_make(uint32_t input_channels, uint32_t output_channels,
                             uint32_t block_frames, uint32_t period_frames) {
     rig *r = calloc(1, sizeof *r);
@@ -112,7 +112,7 @@ static inline rig *rig_make(uint32_t input_channels, uint32_t output_channels,
     return r;
 }
 
-/* The device has that many output channels. Before rig_start. */
+/* Gives the device another number of output channels. Call it before rig_start. */
 static inline void rig_outputs(rig *r, uint32_t outputs) {
     r->outputs = outputs;
     free(r->heard);
@@ -136,8 +136,8 @@ static inline void rig_free(rig *r) {
     free(r);
 }
 
-/* Allocates memory of exactly the needed size for every cycle, so that AddressSanitizer finds
- * accesses beyond it. */
+/* Allocates memory of exactly the needed size for each cycle, so that AddressSanitizer finds
+ * accesses outside of the memory. */
 static inline void rig_memory(rig *r, int d, uint32_t channels, uint32_t frames) {
     free(r->memory[d]);
     free(r->list[d]);
@@ -227,7 +227,7 @@ static inline vc_statistics rig_statistics(const rig *r) {
     return statistics;
 }
 
-/* The played samples from frame `frame` on. */
+/* Returns the played samples from frame `frame` on. */
 static inline const float *rig_heard(const rig *r, int64_t frame) {
     return r->heard + frame * r->outputs;
 }

@@ -1,4 +1,4 @@
-/* The capture of a virtual device: from the first frame of content to the last. */
+/* The capture of a virtual device begins with the first frame of content and ends with the last. */
 #include "bench.h"
 
 enum { ROOM = 8192 };
@@ -21,8 +21,8 @@ static void drop(captured *c) {
     vc_ring_free(c->ring);
 }
 
-/* The captured frames do not depend on how long the device idles before and after, nor on where in
- * a cycle the content ends. */
+/* The captured frames do not depend on how long the device idles before and after the content, or
+ * on the position in a cycle at which the content ends. */
 static void the_capture_is_exactly_the_content(void) {
     for (uint32_t layout = VC_LAYOUT_INTERLEAVED; layout <= VC_LAYOUT_SPLIT; layout++) {
         for (uint32_t block = 0; block <= 100; block += 50) {
@@ -52,8 +52,8 @@ static void the_capture_is_exactly_the_content(void) {
     }
 }
 
-/* Silence between two sounds is captured frame by frame, lost frames included. Silence after the
- * last sound is not. */
+/* Silence between two sounds is captured, and lost frames are captured as silence. Silence after
+ * the last sound is not captured. */
 static void silence_between_sounds_is_captured(void) {
     static const uint32_t channels[] = {1, 2, 300};
     for (int i = 0; i < 3; i++) {
@@ -72,8 +72,8 @@ static void silence_between_sounds_is_captured(void) {
         step(device, 10);
         client_detach(c);
         captured heard = take(ring);
-        /* 70 of the second cycle's 128 frames; the code of the first client counts them as content
-         */
+        /* The first sound took two blocks of 64 frames, so the second sound begins with the
+         * client's frame 128. */
         uint32_t second = 10 * 64 + 1000;
         uint32_t frames = second + 170 - 128;
         CHECK_INT(heard.frames, frames);
@@ -119,7 +119,7 @@ static void silence_takes_no_room_in_the_ring(void) {
     vc_device_free(device);
 }
 
-/* A client without output does not make content. */
+/* A client without output has no content, so nothing is captured. */
 static void a_client_without_output_is_not_captured(void) {
     vc_device_config config = stepped(1, 1);
     vc_device *device = vc_device_new(&config);
@@ -143,7 +143,7 @@ static void a_client_without_output_is_not_captured(void) {
     vc_device_free(device);
 }
 
-/* A free-running device waits for its reader. No frame is lost, however small the ring is. */
+/* A free-running device waits if the ring is full. No frame is lost, however small the ring is. */
 static void a_free_running_device_waits_for_a_full_ring(void) {
     vc_device_config config = stepped(0, 2);
     config.clock = VC_CLOCK_FREE;

@@ -15,7 +15,7 @@ typedef struct memory {
 
 enum { LAYOUTS = 6 };
 
-/* Every stride is allowed, so there are layouts with gaps and layouts that run backwards. */
+/* Sets up one of the layouts. Any stride is allowed, so some layouts have gaps or run backwards. */
 static void lay_out(memory *m, int layout, uint32_t channels) {
     ptrdiff_t c = (ptrdiff_t)channels;
     for (int i = 0; i < MEMORY; i++) {

@@ -1,4 +1,4 @@
-/* Statistics: xruns, late cycles, NaN, levels and events, and reads from other threads meanwhile.
+/* Statistics count xruns, late cycles, NaN, levels and events. Other threads read them meanwhile.
  */
 #include "rig.h"
 
@@ -40,7 +40,7 @@ static void a_gap_in_both_directions_counts_once(void) {
     rig_cycle(r, 64);
     CHECK_INT(rig_statistics(r).xruns, 1);
     CHECK_INT(rig_statistics(r).lost_frames, 30);
-    r->input_latency += 7; /* only the input's time goes back: no frame is lost */
+    r->input_latency += 7; /* the input's time goes back, which is no loss */
     rig_cycle(r, 64);
     CHECK_INT(rig_statistics(r).xruns, 1);
     r->input_latency -= 9; /* only the input loses frames */
@@ -77,7 +77,8 @@ static void without_sample_times_the_driver_reports_losses(void) {
     rig_free(r);
 }
 
-/* Several xruns before the next block, and more lost frames than its field can hold. */
+/* Several xruns occur before the next block, and it has lost more frames than its field can hold.
+ */
 static void losses_add_up_until_the_next_block(void) {
     rig *r = rig_make(0, 1, 256, 64);
     rig_start(r);
@@ -163,8 +164,7 @@ static void nan_and_infinity_are_silence_and_counted(void) {
     }
 }
 
-/* Frames that are not valid are not content. They are neither played nor counted, whatever they
- * contain. */
+/* Frames after the valid ones are not content. NaN in them is neither played nor counted. */
 static int32_t nan_behind_the_end(vc_block *block, void *user) {
     (void)user;
     for (uint32_t f = 0; f < block->frames; f++) {
@@ -293,7 +293,7 @@ typedef struct observer {
     float worst;
 } observer;
 
-/* Numbers that must fit together: one block of 16 frames for each cycle. */
+/* Checks that each read is consistent: there is one block of 16 frames for each cycle. */
 static void *watch_statistics(void *user) {
     observer *o = user;
     uint64_t last = 0;
@@ -310,7 +310,7 @@ static void *watch_statistics(void *user) {
     return NULL;
 }
 
-/* A signal with the constant value 0.5 must never show another level. */
+/* Checks that the levels of a signal with the constant value 0.5 are never different. */
 static void *watch_levels(void *user) {
     observer *o = user;
     bool over;

@@ -1,4 +1,4 @@
-/* Blocks inside one cycle, blocks that span cycles, and the times of blocks. */
+/* Tests blocks within one cycle, blocks that span several cycles, and the times of blocks. */
 #include "rig.h"
 
 static void whole_blocks_as_the_device_delivers(void) {
@@ -46,7 +46,8 @@ static void several_whole_blocks_in_a_cycle(void) {
     rig_free(r);
 }
 
-/* Output only: there is no delay for any pair of sizes, and no block is called before it is due. */
+/* Without input, no pair of block size and cycle size causes a delay. No block is made too early.
+ */
 static void ahead_for_every_pair_of_sizes(void) {
     static const uint32_t blocks[] = {1, 2, 5, 48, 64, 100, 333};
     static const uint32_t cycles[] = {1, 3, 48, 64, 128, 200};
@@ -81,7 +82,7 @@ static void ahead_with_varying_cycles(void) {
     rig_free(r);
 }
 
-/* Input only: a block is called when its last frame has arrived, and every frame arrives once.
+/* Without output, the code gets a block when its last frame has arrived, and gets every frame once.
  * rig_process checks the frames. */
 static void behind_for_every_pair_of_sizes(void) {
     static const uint32_t blocks[] = {1, 2, 5, 48, 64, 100, 333};
@@ -104,8 +105,8 @@ static void behind_for_every_pair_of_sizes(void) {
     }
 }
 
-/* Duplex with blocks that do not fit the cycles: one block of silence is played before everything
- * else. */
+/* In a duplex stream whose blocks do not fit the cycles, output is one block late. The device plays
+ * one block of silence first. */
 static void duplex_is_latched_one_block(void) {
     static const uint32_t blocks[] = {2, 5, 48, 100, 333};
     static const uint32_t cycles[] = {1, 3, 64, 128, 200};
@@ -147,8 +148,9 @@ static void duplex_with_varying_cycles_is_latched(void) {
     rig_free(r);
 }
 
-/* A device that promised cycles of whole blocks gives another one: one block of silence is
- * inserted, one xrun is counted, and no frame of either direction is lost or repeated. */
+/* The device has promised cycles of whole blocks and then runs a cycle of another length. The
+ * engine inserts one block of silence and counts one xrun. No frame is lost or repeated in a
+ * direction. */
 static void duplex_latches_when_the_promise_is_broken(void) {
     rig *r = rig_make(2, 2, 32, 64);
     rig_start(r);
@@ -238,7 +240,7 @@ static void a_native_function_sees_pointers(void) {
     rig_free(r);
 }
 
-/* A denormal result, and the result of a denormal operand, as the user's code computes them. */
+/* Results of the user's code. One would be denormal, and the other has a denormal operand. */
 static float denormal_result, denormal_operand;
 
 static int32_t computes(vc_block *block, void *user) {

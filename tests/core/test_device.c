@@ -1,8 +1,8 @@
 /* The virtual device with a stepped clock: loopback, faults, capture and clients. */
 #include "bench.h"
 
-/* A played frame comes in after exactly the declared latency, for every layout and every cycle
- * length. */
+/* With every layout and cycle length, a played frame comes back as input after exactly the declared
+ * latency. */
 static void the_loopback_takes_the_declared_latency(void) {
     static const struct {
         uint32_t length, frames[4];
@@ -25,7 +25,7 @@ static void the_loopback_takes_the_declared_latency(void) {
                     client_detach(c);
                     int64_t trip = latencies[l][0] + latencies[l][1];
                     int64_t delay =
-                        block; /* duplex with blocks that do not fit is delayed by a block */
+                        block; /* one block more if duplex blocks do not fit the cycles */
                     bool good = CHECK(c->seen > trip + delay + 100);
                     for (int64_t f = 0; f < c->seen; f++) {
                         for (uint32_t ch = 0; ch < 2; ch++) {
@@ -116,7 +116,7 @@ static void a_late_cycle(void) {
     vc_device_free(device);
 }
 
-/* A read of the clock by another thread does not change how late the cycle is. */
+/* If another thread reads the clock during a late cycle, the cycle does not get later. */
 static void reading_the_clock_changes_nothing(void) {
     vc_device_config config = stepped(0, 1);
     vc_device *device = vc_device_new(&config);
@@ -149,7 +149,8 @@ static void frames_are_lost(void) {
         CHECK_INT(vc_device_lost_frames(device), lost[i]);
         CHECK_INT(vc_device_frame(device), 210 * 64 + lost[i]);
         client_detach(c);
-        /* In the loopback, lost frames are silence, and the input loses as many frames. */
+        /* The loopback plays lost frames as silence, and the input loses the same number of frames.
+         */
         for (int64_t f = 0; f < c->seen; f++) {
             int64_t device_frame = f - 77 + (f >= 640 ? lost[i] : 0);
             int64_t sent = device_frame - 100;
@@ -173,7 +174,7 @@ static void unplugged_and_another_rate(void) {
         client *c = client_make(device, 0, 1, 0);
         client_attach(c);
         inject(device, kinds[i], 64 * 5, 44100);
-        CHECK(vc_device_step(device, 100, SECOND)); /* returns, although these cycles never run */
+        CHECK(vc_device_step(device, 100, SECOND)); /* returns without running these cycles */
         CHECK_INT(vc_device_get_condition(device), conditions[i]);
         CHECK_INT(client_statistics(c).cycles, 5);
         CHECK(vc_device_step(device, 1, SECOND));
@@ -217,7 +218,7 @@ static void many_clients_are_mixed(void) {
     CHECK(!vc_device_attach(device, extra->engine, &map, 1, &map, 1));
     step(device, 10);
     for (int i = 0; i < VC_DEVICE_CLIENTS; i += 2) {
-        client_detach(all[i]); /* removed from the middle, while the others continue */
+        client_detach(all[i]); /* one of the middle, while the others continue */
         step(device, 1);
     }
     client *last = all[VC_DEVICE_CLIENTS - 1];
@@ -260,7 +261,7 @@ static void a_step_without_a_client_runs_no_cycle(void) {
     CHECK(!vc_device_step(device, 1, 1000000));
     client *c = client_make(device, 0, 1, 0);
     client_attach(c);
-    step(device, 2); /* cycles that did not run are not made up for */
+    step(device, 2); /* the refused cycle is not run later */
     CHECK_INT(client_statistics(c).cycles, 2);
     client_detach(c);
     client_free(c);
@@ -276,8 +277,8 @@ static void detaching_an_engine_that_is_not_attached_does_nothing(void) {
     vc_device_free(device);
 }
 
-/* When detach has returned, no cycle runs or will run. AddressSanitizer would find the use of a
- * freed engine, and ThreadSanitizer an unordered access. */
+/* After detach has returned, no cycle uses the engine. Otherwise AddressSanitizer would find the
+ * use of a freed engine, or ThreadSanitizer would find a data race. */
 static void after_a_detach_an_engine_may_be_freed(void) {
     vc_device_config config = stepped(1, 1);
     config.clock = VC_CLOCK_FREE;
@@ -308,7 +309,7 @@ static void a_detach_after_its_deadline_changes_nothing(void) {
     }
     CHECK(!vc_device_detach(device, c->engine, 1000000));
     atomic_store(&c->hold, false);
-    while (client_statistics(c).cycles < 10) { /* it is still attached */
+    while (client_statistics(c).cycles < 10) { /* the client is still attached */
     }
     client_detach(c);
     client_free(c);

@@ -1,8 +1,8 @@
-/* The end of a stream: by its own code, by request or by an error, and when the last frame was
- * heard. */
+/* Ends of a stream: by its own code, by a request, by an error, and after its last frame was heard.
+ */
 #include "rig.h"
 
-/* How blocks lie to the cycles: channels, block length, cycle length. */
+/* A combination of channels, block length and cycle length. */
 typedef struct placement {
     const char *name;
     uint32_t inputs, outputs, block, cycle;
@@ -29,7 +29,7 @@ static bool is_event(rig *r, vc_event_kind kind, int64_t value) {
            event.value == value;
 }
 
-/* Exactly the content is played, to the frame, wherever the end lies. */
+/* Exactly the content is played, at whatever frame of a cycle it ends. */
 static void the_code_ends_its_stream(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         const placement *p = &PLACEMENTS[i];
@@ -85,8 +85,8 @@ static void an_input_stream_ends_itself(void) {
     }
 }
 
-/* The block with the error is silent. In a latched stream, the block before it is played in full.
- */
+/* The block whose code has failed is silent. In a latched stream, which is one block late, the
+ * block before is played in full. */
 static void an_error_silences_its_block(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         const placement *p = &PLACEMENTS[i];
@@ -114,7 +114,7 @@ static void an_error_silences_its_block(void) {
     }
 }
 
-/* A stop plays the rest of the current block. An abort does not. */
+/* After a stop, the rest of the current block is played. After an abort, it is not. */
 static void a_stop_ends_after_the_block_and_an_abort_at_once(void) {
     for (size_t i = 0; i < PLACEMENTS_COUNT; i++) {
         for (int abort = 0; abort < 2; abort++) {
@@ -161,7 +161,7 @@ static void a_stream_is_finished_when_its_last_frame_was_heard(void) {
             while (vc_engine_state(r->engine) != VC_FINISHED && r->frame < 4000) {
                 rig_cycle(r, 64);
             }
-            int64_t finished_at = r->frame - 64; /* the time at which that cycle began */
+            int64_t finished_at = r->frame - 64; /* beginning of the cycle that finished it */
             check_that(finished_at >= heard_at && finished_at < heard_at + 64, __FILE__, __LINE__,
                        "latency %u, %u valid: heard at %lld, finished at %lld", latencies[l], valid,
                        (long long)heard_at, (long long)finished_at);
@@ -196,7 +196,8 @@ static void an_abort_cuts_a_drain_short(void) {
     rig_free(r);
 }
 
-/* An abort ends a stop that still plays, because a block may be longer than a second. */
+/* A block may be longer than a second. If a stop is still playing it, an abort ends this at once.
+ */
 static void an_abort_ends_a_stop_at_once(void) {
     rig *r = rig_make(0, 1, 4096, 64);
     r->drain_frames = 1000;
@@ -275,8 +276,7 @@ static void a_finished_stream_can_start_again(void) {
         r->made = 0;
         r->input_at = r->frame;
         r->heard_frames = 0;
-        r->frame +=
-            5000; /* the device ran in between, but the next run must not count that as an xrun */
+        r->frame += 5000; /* frames between two runs, which are no xrun */
         r->input_at = r->frame;
         uint32_t calls = r->calls;
         rig_start(r);

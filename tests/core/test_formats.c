@@ -15,7 +15,8 @@ static int64_t number_at(const void *data, vc_format format, size_t i) {
                                        : ((const uint8_t *)data)[i];
 }
 
-/* The expected value, computed with doubles: rounded to 32 bits, with the lower bits dropped. */
+/* Returns the expected value. It is computed with doubles, rounded to 32 bits, and then loses the
+ * bits that the format does not have. */
 static int64_t reference(float sample, vc_format format) {
     double value = isnan(sample) ? 0.0 : (double)sample * 2147483648.0;
     value = value > 2147483647.0 ? 2147483647.0 : value < -2147483648.0 ? -2147483648.0 : value;
@@ -56,7 +57,7 @@ static const float EDGES[] = {0.0f,
                               0x1.7fffffp-10f,
                               0x1p-149f};
 
-/* Every position in a vector, and in the rest after the last vector. */
+/* Puts each value at every position in a vector, and in the rest after the last whole vector. */
 static void each_value_at_each_place(void) {
     const size_t edges = sizeof EDGES / sizeof *EDGES;
     for (size_t k = 0; k < 3; k++) {
@@ -86,7 +87,7 @@ static void many_values(void) {
     for (int round = 0; round < 16; round++) {
         for (size_t i = 0; i < COUNT; i++) {
             state = state * 1664525u + 1013904223u;
-            int exponent = (int)(state >> 27) - 30; /* 2^-30 to 2^1 */
+            int exponent = (int)(state >> 27) - 30; /* magnitudes 2^-30 to 2^1 */
             from[i] = ldexpf((float)(int32_t)(state << 5) / 2147483648.0f, exponent);
         }
         for (size_t k = 0; k < 3; k++) {

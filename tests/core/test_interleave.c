@@ -1,10 +1,11 @@
-/* Interleaving with the instructions of this processor, and with those of every processor. */
+/* Tests interleaving with the best instructions of this processor, and with those that every
+ * processor has. */
 #include "check.h"
 #include "interleave.h"
 
 #include <math.h>
 
-/* Includes the source again, without the instructions whose presence is checked at run time. */
+/* Includes the source again, but without code for instructions that not every processor has. */
 #define VC_ONLY_WHAT_EVERY_PROCESSOR_HAS
 #define vc_interleave_group plain_group
 #define vc_interleave plain_interleave
@@ -33,7 +34,7 @@ static void clear(void) {
     }
 }
 
-/* Checks that the right samples are written, and no others. */
+/* Checks that the conversion writes the right samples and no others. */
 static void check_one(bool plain, uint32_t count, ptrdiff_t stride, uint32_t frames, bool back) {
     float *starts[8];
     const float *sources[8];

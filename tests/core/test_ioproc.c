@@ -1,4 +1,4 @@
-/* CoreAudio's IOProc: conversion of AudioBuffers and AudioTimeStamps to a cycle and back. */
+/* Tests how CoreAudio's IOProc converts AudioBuffers and AudioTimeStamps to a cycle and back. */
 #include "check.h"
 #include "ioproc.h"
 
@@ -17,7 +17,7 @@ enum { FRAMES = 64, MOST_BUFFERS = 8, MOST_CHANNELS = 16 };
 /* The last cycle that the engine got. */
 static vc_cycle seen;
 static uint32_t calls;
-static float denormal, scaled; /* a denormal result, and a normal one of a denormal operand */
+static float denormal, scaled; /* results: a denormal one, and one of a denormal operand */
 
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
@@ -181,8 +181,8 @@ static void times_count_only_with_their_flags(void) {
     CHECK_INT(seen.output_time.host_ns, 17500000 + 2083333);
     AudioTimeStamp now = stamp(1000, 5000000, 3), out = stamp(1600, 0, 1);
     vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
-    CHECK_INT(seen.output_time.host_ns,
-              17500000 + 2083333); /* computed from the other time stamp, so it is the same */
+    /* The missing host time is computed from the other time stamp. */
+    CHECK_INT(seen.output_time.host_ns, 17500000 + 2083333);
     out = stamp(NAN, 0, 1);
     vc_ioproc_run(1, &now, NULL, NULL, list, &out, ioproc);
     CHECK_INT(seen.output_time.valid, 0);
@@ -195,7 +195,8 @@ static void times_count_only_with_their_flags(void) {
     vc_ioproc_free(ioproc);
 }
 
-/* Input was at the connector before CoreAudio had it. Output will be at the connector later. */
+/* Input was at the connector before CoreAudio got it. Output reaches the connector after CoreAudio
+ * has taken it. Both latencies therefore move a time away from the present. */
 static void latencies_are_counted_away_from_now(void) {
     static const vc_ioproc_channel map[] = {{0, 0}};
     static buffers in, out;
@@ -252,7 +253,8 @@ static void *io_thread(void *user) {
     return NULL;
 }
 
-/* Rounding, NaN and overflow raise signals on a thread whose client has unmasked the exceptions. */
+/* If a client has unmasked the floating-point exceptions of a thread, rounding, NaN and overflow
+ * raise signals. The conversion of time stamps must not cause them. */
 static void no_time_stamp_faults_while_exceptions_are_unmasked(void) {
 #if defined(__x86_64__)
     static const vc_ioproc_channel map[] = {{0, 0}, {0, 1}};

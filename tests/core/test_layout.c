@@ -1,5 +1,5 @@
-/* Layouts of the device's memory: which of them zero_copy lends and which it copies. No access goes
- * beyond the memory. */
+/* For each layout of the device's memory, tests whether zero_copy lends the memory or copies it. No
+ * access goes beyond the memory. */
 #include "rig.h"
 
 static const rig_layout LAYOUTS[] = {INTERLEAVED, PLANAR, SPLIT};
@@ -32,7 +32,7 @@ static void every_layout_brings_the_same_frames(void) {
     }
 }
 
-/* Whether the last block was the device's own memory. */
+/* Returns whether the last block was in the device's own memory. */
 static bool is_lent(rig_layout layout, uint32_t channels, uint32_t block, uint32_t flags) {
     rig *r = rig_make(channels, channels, block, 64);
     r->layout = layout;
@@ -105,7 +105,7 @@ static void a_block_across_cycles_is_copied_and_counted(void) {
     rig_free(r);
 }
 
-/* A device with a longer cycle than it promised lends its buffer in several pieces. */
+/* If a cycle is longer than the device has promised, its buffer is lent as several blocks. */
 static void a_lent_block_is_never_longer_than_promised(void) {
     rig *r = rig_make(0, 2, 0, 64);
     r->config.flags = VC_ENGINE_ZERO_COPY;
@@ -159,8 +159,8 @@ static void many_channels(void) {
     rig_free(r);
 }
 
-/* A single channel is heard on each of the device's, in every layout and for every kind of block:
- * whole, ahead, behind and latched. */
+/* A stream with one channel is heard on all channels of the device. This holds for every layout and
+ * for every relation of blocks to cycles: whole, ahead, behind and latched. */
 static void one_channel_goes_to_all(void) {
     const uint32_t all[] = {0, VC_ENGINE_ZERO_COPY, VC_ENGINE_ZERO_COPY | VC_ENGINE_PACKED,
                             VC_ENGINE_LEND};
@@ -190,7 +190,8 @@ static void one_channel_goes_to_all(void) {
     }
 }
 
-/* It is lent the first one of the device's channels, and the others are copies of that. */
+/* A stream with one channel writes into the memory of the device's first channel. The engine copies
+ * this channel to the others. */
 static void one_channel_of_several_is_lent(void) {
     const uint32_t zero = VC_ENGINE_ZERO_COPY, packed = zero | VC_ENGINE_PACKED;
     const struct {

@@ -64,8 +64,8 @@ static void input_comes_in_whole_blocks(void) {
 /* ---- late ---------------------------------------------------------------------------------------
  */
 
-/* The fade-out of a gap: the frames before frame `last`, backwards and ever quieter, then silence.
- */
+/* Checks the output in a gap. The engine fades out: it plays the frames before frame `last`
+ * backwards, ever quieter, and then silence. */
 static void check_gap(const float *heard, int64_t last, uint32_t frames) {
     for (uint32_t f = 0; f < frames; f++) {
         double gain = f < FADE ? (double)(FADE - 1 - f) / FADE : 0.0;
@@ -77,8 +77,8 @@ static void check_gap(const float *heard, int64_t last, uint32_t frames) {
 static void late_output_is_played_later_without_input(void) {
     ahead *a = make(0, 1, 64, 64, 256);
     run(a, 20, 64);
-    run_alone(a, 9, 64);    /* the ring holds frames for four of them */
-    int64_t last = 20 * 64; /* frames made; they are played from 256 on */
+    run_alone(a, 9, 64);    /* the ring has frames for four cycles */
+    int64_t last = 20 * 64; /* frames made, of which the first is played at 256 */
     CHECK_INT(rig_statistics(a->rig).xruns, 1);
     CHECK_INT(rig_statistics(a->rig).lost_frames, 5 * 64);
     CHECK_CODED(rig_heard(a->rig, 256), 1, last, 0);
@@ -125,11 +125,11 @@ static void a_gap_in_the_middle_of_a_cycle(void) {
     drop(a);
 }
 
-/* The next sound begins while the fade-out of the gap is still running, so both are added. */
+/* The sound continues before the fade-out of the gap has ended, so both are added. */
 static void a_gap_that_is_shorter_than_its_fade(void) {
     ahead *a = make(0, 1, 64, 64, 256);
     run(a, 20, 64);
-    run_alone(a, 5, 64); /* the ring holds frames for four of them */
+    run_alone(a, 5, 64); /* the ring has frames for four cycles */
     int64_t last = 20 * 64, gap_end = 256 + last + 64;
     CHECK_INT(rig_statistics(a->rig).lost_frames, 64);
     check_gap(rig_heard(a->rig, 256 + last), last, 64);
@@ -147,19 +147,18 @@ static void a_gap_that_is_shorter_than_its_fade(void) {
 }
 
 static void with_input_a_gap_does_not_change_the_delay(void) {
-    for (uint32_t alone = 5; alone < 40; alone += 3) { /* the ring of input is full after 9 */
+    for (uint32_t alone = 5; alone < 40; alone += 3) { /* cycles without a worker */
         ahead *a = make(1, 1, 64, 64, 256);
         run(a, 20, 64);
         run_alone(a, alone, 64);
-        int64_t heard =
-            20 *
-            64; /* input up to this frame was processed, and is played up to this frame + 256 */
+        /* The code has processed input up to this frame, which is played 256 frames later. */
+        int64_t heard = 20 * 64;
         CHECK_CODED(rig_heard(a->rig, 256), 1, heard, 0);
         vc_statistics counted = rig_statistics(a->rig);
         CHECK_INT(counted.xruns, 1);
         CHECK_INT(counted.lost_frames, (alone - 4) * 64);
         a->rig->input_at = heard;
-        /* The ring holds 1024 frames. Input beyond them was dropped. */
+        /* The ring of input has room for 1024 frames. Later input was dropped. */
         uint32_t queued = alone * 64 > 1024 ? 1024 : alone * 64;
         for (uint32_t k = 0; k < queued / 64; k++) {
             CHECK(vc_lead_make(a->lead));
@@ -170,8 +169,8 @@ static void with_input_a_gap_does_not_change_the_delay(void) {
         int64_t at = a->rig->heard_frames;
         run(a, 20, 64);
         CHECK_INT(rig_statistics(a->rig).xruns, 1);
-        /* Output made from input frame i is played at frame i + 256, also after the dropped input.
-         */
+        /* Output that was made from input frame i is played at frame i + 256. The dropped input
+         * does not change this delay. */
         int64_t hole_end = dropped ? heard + alone * 64 + 256 : 0;
         int64_t from = (at > hole_end ? at : hole_end) + FADE;
         CHECK_CODED(rig_heard(a->rig, from), 1, a->rig->heard_frames - from, from - 256 - dropped);
@@ -187,7 +186,7 @@ static void with_input_a_gap_does_not_change_the_delay(void) {
 static void input_without_room_is_counted(void) {
     ahead *a = make(1, 0, 64, 64, 256);
     run(a, 10, 64);
-    run_alone(a, 13, 64); /* the ring has room for eight of them */
+    run_alone(a, 13, 64); /* the ring has room for eight cycles */
     CHECK_INT(rig_statistics(a->rig).xruns, 1);
     CHECK_INT(rig_statistics(a->rig).lost_frames, 5 * 64);
     for (int k = 0; k < 8; k++) {
@@ -262,7 +261,7 @@ static void frames_lost_by_the_device_are_reported_in_their_block(void) {
     drop(a);
 }
 
-/* Cycles of one frame fill the queue of notes long before they fill the ring. */
+/* With cycles of one frame, the queue of notes about losses is full long before the ring is. */
 static void a_loss_without_room_for_its_note_is_reported_later_and_once(void) {
     ahead *a = make(1, 0, 64, 64, 256);
     run_alone(a, 192, 1);

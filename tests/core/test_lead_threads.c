@@ -6,8 +6,8 @@
 #include <sched.h>
 #include <string.h>
 
-/* The worker is late at random moments, and the device does not wait. Every frame must be played
- * once and in order, and every missing frame must be counted. */
+/* The worker is late at random moments, and the device does not wait for it. Every frame must be
+ * played once and in order, and every missing frame must be counted. */
 typedef struct stress {
     vc_lead *lead;
     uint32_t random;
@@ -22,7 +22,7 @@ static int32_t stress_process(vc_block *block, void *user) {
     stress *s = user;
     s->told_lost += block->lost_frames;
     for (uint32_t f = 0; f < block->frames; f++) {
-        if (s->both && block->lost_frames == 0) { /* otherwise a gap may be inside the block */
+        if (s->both && block->lost_frames == 0) { /* no gap in the block */
             int64_t frame = block->input_time.sample_frames + f;
             CHECK_INT(block->input.data[f], frame % 1000003 + 1);
         }
@@ -80,16 +80,17 @@ static void run_stress(bool both) {
                           .input_time = time,
                           .output_time = time};
         CHECK_INT(vc_lead_process(&block, s.lead), VC_CONTINUE);
-        for (volatile uint32_t i = 0; i < 1000; i++) { /* or the worker would hardly get to run */
+        for (volatile uint32_t i = 0; i < 1000; i++) { /* gives the worker time to run */
         }
-        /* On a busy machine it might not run at all. */
+        /* On a busy machine the worker might not run at all, so this thread waits for a few blocks.
+         */
         while (frame % 64000 == 0 && vc_lead_blocks(s.lead) < (uint64_t)frame / 64000) {
             sched_yield();
         }
         starved += block.starved_frames;
-        uint32_t other = 0; /* in a row: frames of a fade, or of a gap where input was dropped */
+        uint32_t other = 0; /* unexpected frames in a row, of a fade or a gap */
         for (int f = 0; f < 64 && block.starved_frames == 0; f++) {
-            if (both) { /* played frames were made from the input one lead earlier */
+            if (both) { /* the code copies its input, which is played one lead later */
                 int64_t from = frame + f - 256;
                 float wanted = from < 0 ? 0.0f : (float)(from % 1000003 + 1);
                 other = out[f] == wanted ? 0 : other + 1;
@@ -105,7 +106,7 @@ static void run_stress(bool both) {
     }
     s.done = true;
     pthread_join(worker, NULL);
-    CHECK(starved > 0); /* or nothing was stressed */
+    CHECK(starved > 0); /* otherwise this test has tested nothing */
     CHECK(vc_lead_blocks(s.lead) >= 99);
     vc_lead_free(s.lead);
 }

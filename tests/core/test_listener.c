@@ -1,4 +1,4 @@
-/* CoreAudio's notifications: from any number of threads to one reader. */
+/* Any number of threads pass CoreAudio's notifications to one reader. */
 #include "check.h"
 #include "listener.h"
 
@@ -76,8 +76,8 @@ static void several_producers(void) {
             if (last) {
                 break;
             }
-            last = atomic_load(&done) ==
-                   PRODUCERS; /* reads once more after all producers have ended */
+            /* After all producers have ended, the loop reads once more. */
+            last = atomic_load(&done) == PRODUCERS;
             sched_yield();
             continue;
         }

@@ -1,4 +1,4 @@
-/* The latest value from one thread to another. */
+/* A mailbox passes the latest value from one thread to another. */
 #include "check.h"
 #include "voicecoil.h"
 

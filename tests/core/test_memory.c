@@ -1,4 +1,5 @@
-/* Memory for the IO thread is zeroed, aligned, and present before the IO thread touches it. */
+/* Memory for the IO thread is zeroed and aligned, and no access by the IO thread is a page fault.
+ */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -31,14 +32,14 @@ static void more_memory_than_exists_is_not_allocated(void) {
     CHECK(vc_memory_new(SIZE_MAX, 1) == NULL);
 }
 
-/* ThreadSanitizer touches memory of its own when an address is first used, so its page faults
- * cannot be told from ours. */
+/* When an address is used for the first time, ThreadSanitizer touches memory of its own. Its page
+ * faults cannot be distinguished from ours. */
 #if defined(__linux__) && !defined(__SANITIZE_THREAD__)
 #define COUNTS_FAULTS 1
 #endif
 
 #if defined(COUNTS_FAULTS)
-/* Page faults of this thread. */
+/* Returns the number of page faults of this thread. */
 static long faults(void) {
     struct rusage usage;
     getrusage(RUSAGE_THREAD, &usage);
@@ -48,7 +49,7 @@ static long faults(void) {
 enum { FRAMES = 64, CHANNELS = 2, CYCLES = 3000 };
 static float block_memory[2][FRAMES * CHANNELS];
 
-/* Runs as many cycles as fill a ring of four seconds once. */
+/* Runs enough cycles to fill a ring of four seconds. Returns the number of page faults. */
 static long faults_of(vc_process_fn process, void *user, uint32_t inputs, uint32_t outputs) {
     vc_engine_config config = {.input_channels = inputs,
                                .output_channels = outputs,
@@ -72,7 +73,7 @@ static long faults_of(vc_process_fn process, void *user, uint32_t inputs, uint32
     vc_cycle_run(engine, &cycle); /* touches the pages of the code itself */
     long before = faults();
     for (int i = 0; i < CYCLES; i++) {
-        cycle.output_time.sample_frames += 2 * FRAMES; /* each cycle has an xrun to store */
+        cycle.output_time.sample_frames += 2 * FRAMES; /* an xrun in each cycle */
         vc_cycle_run(engine, &cycle);
     }
     long seen = faults() - before;
@@ -95,7 +96,7 @@ static int32_t copies(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-/* Runs the worker's side on this thread, too, because it touches the same rings. */
+/* Runs the side of the IO thread and that of the worker, because both touch the same rings. */
 static int32_t both_sides(vc_block *block, void *user) {
     int32_t result = vc_lead_process(block, user);
     while (vc_lead_make(user)) {

@@ -1,4 +1,4 @@
-/* The callbacks that miniaudio calls: conversion of frames and times to a cycle and back. */
+/* Tests how the callbacks for miniaudio convert frames and times to a cycle and back. */
 #include "messages.h"
 #include "miniaudio_rig.h"
 
@@ -94,13 +94,13 @@ static void test_frames_later_than_the_buffer_are_lost(void) {
     device at = open_device(&config);
     vc_ma_counts counts;
     call(&at);
-    now_ns += 4 * PERIOD_NS; /* 3 periods late: exactly as much as was buffered */
+    now_ns += 4 * PERIOD_NS; /* 3 periods late, which is the length of the buffer */
     call(&at);
     CHECK_INT(seen.now.sample_frames, FRAMES);
     vc_ma_io_count(at.io, &counts);
     CHECK_INT(counts.lost_frames, 0);
     int64_t before = seen.now.sample_frames;
-    now_ns += 3 * PERIOD_NS; /* 5 periods late in all */
+    now_ns += 3 * PERIOD_NS; /* now 5 periods late */
     call(&at);
     vc_ma_io_count(at.io, &counts);
     CHECK_NEAR(counts.lost_frames, 2 * FRAMES, 1);
@@ -134,8 +134,8 @@ static void test_a_server_that_starts_to_play_later_loses_nothing(void) {
     for (int i = 0; i < 3; i++) {
         call(&at); /* fills the buffer */
     }
-    now_ns += 7 * PERIOD_NS; /* 4 periods later than the buffer lasts, because the server starts to
-                                play only now */
+    /* The server starts to play only now, so this call comes 4 periods after the buffer's end. */
+    now_ns += 7 * PERIOD_NS;
     call(&at);
     vc_ma_io_count(at.io, &counts);
     CHECK_INT(counts.lost_frames, 0);
@@ -163,11 +163,11 @@ static void test_time_continues_while_the_device_is_stopped(void) {
     vc_ma_io_free(at.io);
 }
 
-/* A thread inherits the floating-point mode of the thread that made it. */
+/* A thread inherits the floating-point mode of its creator, which may have unmasked exceptions. */
 static void test_the_time_line_does_not_fault_while_exceptions_are_unmasked(void) {
 #if defined(__x86_64__)
     vc_ma_config config = plain();
-    config.samplerate_hz = 44100; /* one frame is not a whole number of nanoseconds */
+    config.samplerate_hz = 44100; /* a frame is no whole number of ns */
     device at = open_device(&config);
     for (int i = 0; i < 5; i++) {
         now_ns += 1234567;
@@ -282,7 +282,7 @@ static void test_attach_and_detach_while_the_device_runs(void) {
     char text[VC_MESSAGE_BYTES];
     for (int i = 0; i < 200; i++) {
         detach(shared.io);
-        calls = 0; /* no other thread uses it now; otherwise ThreadSanitizer reports a race */
+        calls = 0; /* ThreadSanitizer reports a race if another thread uses `calls` now */
         while (vc_message_take(text)) {
             CHECK(strcmp(text, "a thread says something") == 0);
         }

@@ -25,7 +25,7 @@ static uint32_t period(void *client) {
     return jack_period;
 }
 
-static uint32_t latencies[2]; /* by jack_latency_callback_mode_t: capture, playback */
+static uint32_t latencies[2]; /* index: jack_latency_callback_mode_t (capture, playback) */
 static int latencies_asked;
 
 static void port_latency(void *port, int mode, vc_jack_range *range) VC_REALTIME;
@@ -111,8 +111,8 @@ static void test_latencies_that_jack_does_not_report(void) {
     vc_ma_config config = with_jack();
     config.input = (vc_ma_direction){ALL, 2, 2, 7, 5};
     latencies[1] = UINT32_MAX;
-    for (int way = 0; way < 3;
-         way++) { /* an invalid latency; no port; no such function in the library */
+    /* The latency is invalid, or there is no port, or the library does not have the function. */
+    for (int way = 0; way < 3; way++) {
         config.jack.latency = way < 2 ? port_latency : NULL;
         device at = {.io = vc_ma_io_new(&config)};
         vc_ma_io_prepare(at.io, NULL, way == 1 ? NULL : &latencies[1]);
@@ -214,7 +214,7 @@ static void test_the_duplex_ring_is_emptied_in_each_run(void) {
 static void test_the_clock_of_jackd_is_converted_to_host_time(void) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
-    for (int64_t i = 0; i < 20000; i++) { /* 20 s, in which 20 ppm are 400 us */
+    for (int64_t i = 0; i < 20000; i++) { /* after 20 s, 20 ppm are 400 us */
         int64_t begin_ns = now_ns;
         jack_us = (uint64_t)(now_ns + 145000000 + now_ns / 50000) / 1000;
         now_ns += i % 7 * 10000; /* the call is a little late */
@@ -239,9 +239,8 @@ static void test_pipewires_times_are_used_unchanged(void) {
     device at = open_device(&config);
     for (int64_t i = 0; i < 100; i++) {
         int64_t begin_ns = now_ns;
-        now_ns +=
-            500000 +
-            i % 7 * 50000; /* the call comes after those of other clients, with a varying delay */
+        /* The calls of other clients come first, so this call has a varying delay. */
+        now_ns += 500000 + i % 7 * 50000;
         call(&at);
         CHECK_NEAR(seen.now.host_ns, begin_ns, 300);
         now_ns = begin_ns;
@@ -270,8 +269,9 @@ static void test_a_jack_counter_that_is_restarted_loses_nothing(void) {
     vc_ma_io_free(at.io);
 }
 
-/* jackd after a stall: its frame counter continues as if there had been no stall. Its times are
- * behind by the length of the stall, and catch up slowly. */
+/* Simulates a jackd that stalls and continues. Its frame counter does not count the stall. Its
+ * times are late by the length of the stall, and catch up slowly. If `told`, jackd reports the
+ * overload. */
 static void stall(int64_t stalled_ns, bool told) {
     vc_ma_config config = with_jack();
     device at = open_device(&config);
@@ -300,8 +300,8 @@ static void stall(int64_t stalled_ns, bool told) {
 static void test_frames_lost_by_a_stalled_jack_server_are_counted(void) {
     stall(1000 * PERIOD_NS, false);
     stall(PERIOD_NS * 3 / 2, false);
-    stall(PERIOD_NS / 2,
-          true); /* a loss of less than a period is only found if the server reports it */
+    /* A loss of less than a period is only noticed if the server reports it. */
+    stall(PERIOD_NS / 2, true);
 }
 
 static void test_a_late_call_of_jack_loses_nothing(void) {
@@ -332,8 +332,8 @@ static void test_cycles_that_pipewire_catches_up_with_are_not_lost(void) {
     vc_ma_counts counts;
     call(&at);
     now_ns += 50 * PERIOD_NS;
-    for (int64_t i = 1; i < 50;
-         i++) { /* each cycle comes as if it were in time, as with PipeWire's null sink */
+    /* PipeWire's null sink catches up: each cycle has the times that it would have had in time. */
+    for (int64_t i = 1; i < 50; i++) {
         jack_frames += FRAMES;
         jack_us += 1000;
         call(&at);
@@ -406,7 +406,7 @@ static void test_the_duplex_ring_is_emptied_before_an_engine_is_attached(void) {
     detach(at.io);
     ring_held = 5 * FRAMES;
     call(&at);
-    CHECK_INT(ring_held, FRAMES); /* the frames of this call, which miniaudio uses after it */
+    CHECK_INT(ring_held, FRAMES); /* miniaudio needs them after the call */
     vc_ma_io_attach(at.io, engine, ANY, false);
     ring_held = 2 * FRAMES;
     call(&at);

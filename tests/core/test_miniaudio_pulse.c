@@ -38,7 +38,7 @@ static vc_ma_config with_pulse(void) {
     return config;
 }
 
-/* Sets the server's report: frames played so far, and frames played since the last underrun. */
+/* Sets the numbers that the server reports: frames played so far, and since the last underrun. */
 static void pulse_says(int64_t played, int64_t unbroken) {
     pulse_info.timestamp.s = real_clock() / 1000000000;
     pulse_info.timestamp.us = real_clock() / 1000 % 1000000;
@@ -75,7 +75,7 @@ static void test_only_underruns_that_pulseaudio_reports_are_lost(void) {
     device at = open_device(&config);
     vc_ma_counts counts;
     call(&at);
-    int64_t written = FRAMES, ahead = 0; /* frames that the server has played beyond `written` */
+    int64_t written = FRAMES, ahead = 0; /* frames played beyond `written` */
     for (int i = 0; i < 40; i++) {
         if (i == 10) {
             now_ns += 4 * PERIOD_NS; /* the call is late, but the buffer had enough frames */
@@ -85,7 +85,7 @@ static void test_only_underruns_that_pulseaudio_reports_are_lost(void) {
             now_ns += 7 * PERIOD_NS; /* the server had no frames for 7 periods */
             pulse_says(written + ahead, FRAMES);
         } else if (i == 30) {
-            now_ns += 2 * PERIOD_NS; /* another sink with more latency, but no underrun */
+            now_ns += 2 * PERIOD_NS; /* now a sink with more latency, but no underrun */
             pulse_says(written + ahead, FRAMES * 11);
         } else {
             pulse_says(written + ahead, i < 20 ? written + ahead : FRAMES * (i - 19));

@@ -1,9 +1,10 @@
-/* Clips of memory: exact frames, loops, fades, several clips, two threads. */
+/* Tests clips that play memory: their exact frames, loops, fades, several clips, and two threads.
+ */
 #include "mixer_bench.h"
 
 #include <pthread.h>
 
-/* Every start, length and seam around a block of 16 frames. */
+/* Tests all starts, lengths and ends of clips around the boundaries of a block of 16 frames. */
 static void clips_start_and_end_at_their_frame(void) {
     for (uint32_t start = 0; start < 40; start++) {
         for (uint32_t frames = 0; frames < 40; frames += 1 + frames / 18 * 3) {
@@ -94,7 +95,7 @@ static void an_endless_loop_plays_until_a_stop(void) {
     free(data);
 }
 
-/* "For ever" of nothing must not be an endless loop on the IO thread. */
+/* An empty clip that loops for ever must not keep the IO thread in an endless loop. */
 static void an_empty_clip_ends_however_often_it_loops(void) {
     static const uint64_t loops[] = {0, 1, 1000};
     for (int i = 0; i < 3; i++) {
@@ -107,7 +108,8 @@ static void an_empty_clip_ends_however_often_it_loops(void) {
     }
 }
 
-/* The first frame of a fade has the whole gain, and the frame behind the last one would be 0. */
+/* The first frame of a fade has the full gain. The gain reaches 0 at the frame after the last one.
+ */
 static void fades_are_straight_and_exactly_as_long_as_asked(void) {
     static const uint32_t fades[] = {0, 1, 2, 15, 16, 17, 40, 1000};
     for (int i = 0; i < 8; i++) {
@@ -151,7 +153,8 @@ static void a_fade_longer_than_the_clip_ends_with_it(void) {
     free(data);
 }
 
-/* A second stop can hurry a fade, from the level where it is, and cannot slow it down. */
+/* A second stop can shorten a running fade, which continues from its current level. A second stop
+ * cannot make a fade longer. */
 static void a_second_stop_hurries_a_fade(void) {
     bench *b = bench_make(1, true);
     float *data = ones(2000);
@@ -249,7 +252,7 @@ static void capacity_is_limited_and_regained(void) {
         mix(b, 16);
         CHECK_NEAR(at(b, b->heard - 1)[1], CAPACITY, 0);
         CHECK_INT(vc_mixer_alive(b->mixer), CAPACITY);
-        CHECK(!vc_mixer_add(b->mixer, extra)); /* not before they are collected */
+        CHECK(!vc_mixer_add(b->mixer, extra)); /* the clips must be collected first */
         vc_clip *clip;
         while ((clip = vc_mixer_collect(b->mixer)) != NULL) {
             vc_clip_free(clip);
@@ -281,7 +284,7 @@ static void a_mixer_without_clips(void) {
     CHECK_INT(b->result, VC_STOP);
     CHECK_INT(b->content, 0);
     bench_free(b);
-    b = bench_make(0, false); /* and no room */
+    b = bench_make(0, false); /* a mixer without room for a clip */
     vc_clip *clip = vc_clip_from_memory(NULL, 0, 2, 1, 0, 1.0f);
     CHECK(!vc_mixer_add(b->mixer, clip));
     vc_clip_free(clip);
@@ -313,8 +316,8 @@ static void *mix_for_ever(void *user) {
     return NULL;
 }
 
-/* Clips are given, stopped and freed as fast as they come back; AddressSanitizer sees a clip that
- * is touched after that. */
+/* Adds and stops clips, and frees them as soon as the mixer returns them. AddressSanitizer finds
+ * accesses to a clip that was freed. */
 static void clips_are_added_and_freed_while_the_mixer_runs(void) {
     io thread = {.mixer = vc_mixer_new(2, 8, false)};
     pthread_t id;

@@ -12,7 +12,7 @@ static void a_ring_ends_at_its_last_frame(void) {
         bench *b = bench_make(1, true);
         vc_ring *ring = vc_ring_new(64, 2);
         float skip[2 * 40];
-        write_coded(ring, 40, 0); /* so that it wraps */
+        write_coded(ring, 40, 0); /* so that later frames wrap around the ring's end */
         vc_ring_read(ring, skip, 40);
         write_coded(ring, frames, 0);
         vc_ring_end(ring);
@@ -59,7 +59,7 @@ static void a_starved_ring_is_silence_and_counted(void) {
 }
 
 static bool writes_another_ten(const vc_ring *ring) {
-    /* The test is the ring's other side, too. */
+    /* This test is also the writer, so it may remove the `const`. */
     uint64_t written = vc_ring_total_written(ring);
     if (written < 40) {
         write_coded((vc_ring *)(uintptr_t)ring, 10, (uint32_t)written);
@@ -85,7 +85,7 @@ static void with_a_wait_function_an_empty_ring_makes_no_gap(void) {
     vc_ring_free(ring);
 }
 
-/* "Playing: at least one frame was mixed", and the start is that of the first frame. */
+/* A clip is queued until its first frame is mixed. Its start is the time of this frame. */
 static void a_clip_starts_when_its_ring_has_frames(void) {
     bench *b = bench_make(1, false);
     vc_ring *ring = vc_ring_new(64, 2);
@@ -104,7 +104,8 @@ static void a_clip_starts_when_its_ring_has_frames(void) {
     vc_ring_free(ring);
 }
 
-/* A stop does not wait for a reader that is stuck, and the stream ends at the fade's end. */
+/* If the thread that fills a ring is stuck, a stop does not wait for it. The stream ends when the
+ * fade ends. */
 static void a_stop_of_a_starved_ring_ends_after_its_fade(void) {
     static const uint32_t fades[] = {0, 1, 10, 16, 20, 33};
     for (int i = 0; i < 6; i++) {

@@ -1,6 +1,6 @@
-/* An engine continues with another device. No frame of the user's code is missing or repeated, the
- * frames lost in between are counted exactly, and no time goes back. Another run continues the same
- * time line. */
+/* An engine moves to another device. No frame of the user's code is missing or repeated, the frames
+ * lost during the move are counted exactly, and no time goes back. Each later run continues the
+ * same time line. */
 #include "rig.h"
 
 enum { CYCLE = 64 };
@@ -12,8 +12,8 @@ typedef struct device {
     uint32_t frames;
     int64_t frame;         /* sample time of the device */
     int64_t now;           /* host time, in frames */
-    int64_t latency;       /* each way, frames */
-    uint32_t unknown;      /* VC_TIME_*: the times that it does not report */
+    int64_t latency;       /* of each direction, frames */
+    uint32_t unknown;      /* VC_TIME_*: times that the device does not report */
     float heard[4 * 4096]; /* interleaved */
     uint32_t heard_frames;
 } device;
@@ -64,8 +64,8 @@ static void move(rig *r, const device *d, const uint32_t *input_map, const uint3
     CHECK(vc_engine_move(r->engine, &to));
 }
 
-/* Times never go back. From block to block, each direction advances by the block and the frames
- * lost before it. */
+/* Checks that times never go back. From block to block, the direction that advances further does so
+ * by the frames of the block and those lost before the next one. */
 static void check_times(const rig *r) {
     for (uint32_t i = 1; i < r->calls; i++) {
         const vc_block *before = &r->blocks[i - 1], *block = &r->blocks[i];
@@ -98,7 +98,8 @@ static void lost_frames_are_counted_exactly(void) {
         for (int c = 0; c < 5; c++) {
             cycle(r, &two);
         }
-        /* The new device's latency is longer. The difference is also silence that is heard. */
+        /* The new device has more latency. The difference is also heard as silence, so it counts.
+         */
         CHECK_INT(rig_statistics(r).lost_frames, away + 200);
         CHECK_INT(rig_statistics(r).xruns, 1);
         CHECK_CODED(one.heard, 2, one.heard_frames, 0);
@@ -135,7 +136,7 @@ static void repeated_moves(void) {
     for (int i = 0; i < 10; i++) {
         device d = {.channels = {0, 2}, .frames = CYCLE, .frame = -1000 * i, .now = now};
         move(r, &d, NULL, BOTH);
-        move(r, &d, NULL, BOTH); /* the first attempt to start it has failed */
+        move(r, &d, NULL, BOTH); /* moved again after a start that failed */
         cycle(r, &d);
         cycle(r, &d);
         CHECK_CODED(d.heard, 2, d.heard_frames, heard);
@@ -200,7 +201,7 @@ static void channels_without_a_counterpart_are_silent(void) {
     rig_free(r);
 }
 
-/* A single channel is heard on as many channels as each device gives it. */
+/* A stream with one channel is heard on all channels that each device gives to it. */
 static void one_channel_on_other_numbers_of_channels(void) {
     rig *r = rig_make(0, 1, 0, CYCLE);
     rig_start(r);
@@ -279,8 +280,8 @@ static void another_run_goes_on_by_the_host_time(void) {
         r->input_at = d.frame;
         rig_start(r);
         cycle(r, &d);
-        CHECK_INT(r->blocks[0].now.sample_frames,
-                  1000); /* the first run has the device's own sample times */
+        /* The first run has the device's own sample times. */
+        CHECK_INT(r->blocks[0].now.sample_frames, 1000);
         for (int run = 1; run < 4; run++) {
             end_run(r, &d, away);
             d.frame = i % KINDS == STOOD_STILL  ? d.frame

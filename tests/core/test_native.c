@@ -1,4 +1,4 @@
-/* A native function is exchanged while it plays. */
+/* Tests the exchange of a native function while it plays. */
 #include "rig.h"
 
 #include <pthread.h>
@@ -19,7 +19,7 @@ static int32_t end(float *output, const float *input, uint32_t frames, const vc_
     return VC_STOP;
 }
 
-/* The value of one block, which is the same in every frame. */
+/* Runs one block and returns its value, which must be the same in every frame. */
 static float block_of(vc_slot *slot, int32_t *result) {
     float out[16] = {0};
     vc_block block = {.output = {out, 1, 1, NULL, 1, 0}, .frames = 16, .valid_frames = 16};

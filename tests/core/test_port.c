@@ -1,11 +1,11 @@
-/* Attaching an engine to an IO thread, and detaching it. */
+/* Tests a port, with which engines are attached to an IO thread and detached from it. */
 #include "check.h"
 #include "port.h"
 
 #include <pthread.h>
 #include <string.h>
 
-/* The ports never look into an engine, so the tests give them an address. */
+/* A port never accesses an engine, so these tests use any address as an engine. */
 static int memory;
 static vc_engine *const an_engine = (vc_engine *)&memory;
 
@@ -46,7 +46,7 @@ static void channels_that_are_equally_far_apart_are_one_memory(void) {
     static const struct {
         vc_channel list[3];
         uint32_t channels;
-        ptrdiff_t step; /* 0: the list is used */
+        ptrdiff_t step; /* expected channel_stride; 0: none fits */
     } cases[] = {
         {{{a + 5, 8}}, 1, 1},
         {{{a, 8}, {a + 1, 8}, {a + 2, 8}}, 3, 1},
@@ -54,7 +54,7 @@ static void channels_that_are_equally_far_apart_are_one_memory(void) {
         {{{a, 8}, {a + 1, 8}, {a + 3, 8}}, 3, 0},
         {{{a, 8}, {a, 8}}, 2, 0},
         {{{a, 1}, {a + FRAMES, 1}, {a + 2 * FRAMES, 1}}, 3, FRAMES},
-        {{{a, 1}, {a + FRAMES + 4, 1}}, 2, 0}, /* with a gap */
+        {{{a, 1}, {a + FRAMES + 4, 1}}, 2, 0}, /* unequal distances */
         {{{a + FRAMES, 1}, {a, 1}}, 2, 0},
         {{{a, 8}, {b, 2}}, 2, 0},
         {{{a, 2}, {b, 2}}, 2, 0},
@@ -89,7 +89,7 @@ static void set_csr(unsigned value) { _mm_setcsr(value); }
 __attribute__((noinline)) static float third(volatile float *of) { return *of / 3.0f; }
 #endif
 
-/* A thread inherits the mode of the thread that makes it, so it may come with exceptions. */
+/* A thread inherits the floating-point mode of its creator, so its exceptions may be unmasked. */
 static void in_a_cycle_no_arithmetic_faults_and_denormals_are_zero(void) {
 #if defined(__x86_64__)
     vc_port port = {0};
@@ -112,7 +112,7 @@ static void in_a_cycle_no_arithmetic_faults_and_denormals_are_zero(void) {
 
 typedef struct shared {
     vc_port port;
-    uint64_t *used; /* allocated by one detach, and used by cycles of the engine only */
+    uint64_t *used; /* only cycles of the attached engine use this memory */
     _Atomic uint64_t cycles;
     _Atomic bool ending;
 } shared;
@@ -122,7 +122,7 @@ static void *io_thread(void *user) {
     while (!atomic_load(&s->ending)) {
         vc_engine *engine = vc_port_begin(&s->port);
         if (engine != NULL) {
-            (*(uint64_t *)engine)++; /* ThreadSanitizer finds it if the detach did not wait */
+            (*(uint64_t *)engine)++; /* a data race if the detach does not wait */
             vc_port_count(&s->cycles, 1);
         }
         vc_port_end(&s->port);
@@ -144,7 +144,7 @@ static void after_a_detach_no_cycle_uses_the_engine(void) {
         }
         while (!vc_port_detach(&s.port, (vc_engine *)value, i % 3 == 0 ? 0 : 1000000000)) {
         }
-        uint64_t here = *value; /* no cycle writes it now */
+        uint64_t here = *value; /* no cycle writes to `value` now */
         *value = 0;
         CHECK_INT(*value, 0);
         detached += here;

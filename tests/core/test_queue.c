@@ -1,4 +1,4 @@
-/* Messages from one thread to another. */
+/* A queue passes messages from one thread to another. */
 #include "check.h"
 #include "voicecoil.h"
 
@@ -6,7 +6,7 @@
 
 typedef struct message {
     uint32_t number;
-    unsigned char rest[19]; /* an odd size */
+    unsigned char rest[19]; /* makes the size of a message odd */
 } message;
 
 static message made(uint32_t number) {
@@ -26,7 +26,7 @@ static bool is_whole(const message *m, uint32_t number) {
 }
 
 static void full_and_empty(void) {
-    vc_queue *queue = vc_queue_new(5, sizeof(message)); /* rounded up to 8 */
+    vc_queue *queue = vc_queue_new(5, sizeof(message)); /* the queue has room for 8 */
     message m;
     CHECK(!vc_queue_pop(queue, &m));
     for (uint32_t turn = 0; turn < 5; turn++) {

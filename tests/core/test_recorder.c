@@ -1,10 +1,11 @@
-/* The recorder: input of blocks into a ring. */
+/* The recorder writes the input of each block into a ring. */
 #include "check.h"
 #include "voicecoil.h"
 
 #include <stdlib.h>
 
-/* Calls the recorder once, after a loss, with index-coded input that begins at `first`. */
+/* Calls the recorder once with index-coded input that begins at `first`. `lost` frames were lost
+ * before. */
 static int32_t record_after(vc_recorder *recorder, uint32_t lost, uint32_t channels,
                             uint32_t frames, int64_t first) {
     float *input = malloc((size_t)frames * channels * sizeof(float));
@@ -80,7 +81,7 @@ static void frames_without_room_are_counted(void) {
     CHECK_INT(vc_recorder_overflow_frames(recorder), 28);
     CHECK_INT(vc_ring_read(ring, out, 64), 32);
     CHECK_CODED(out, 1, 32, 0);
-    CHECK_INT(record(recorder, 1, 64, 60), VC_STOP); /* lost frames count for the limit, too */
+    CHECK_INT(record(recorder, 1, 64, 60), VC_STOP); /* the limit includes lost frames */
     CHECK_INT(vc_recorder_frames(recorder), 100);
     CHECK_INT(vc_recorder_overflow_frames(recorder), 36);
     CHECK_INT(vc_ring_read(ring, out, 64), 32);
@@ -126,7 +127,7 @@ static void losses_are_pushed_with_their_positions(void) {
     check_gap(&t, 20, 7, VC_GAP_DEVICE);
     CHECK_INT(record(t.recorder, 1, 20, 37), VC_CONTINUE); /* 2 frames fit */
     CHECK_INT(record_after(t.recorder, 5, 1, 20, 62), VC_CONTINUE);
-    CHECK(!vc_queue_pop(t.gaps, &none)); /* no frames have followed the loss yet */
+    CHECK(!vc_queue_pop(t.gaps, &none)); /* no frame has been recorded since the loss */
     CHECK_INT(vc_ring_read(t.ring, out, 64), 32);
     CHECK_CODED(out, 1, 20, 0);
     CHECK_CODED(out + 20, 1, 12, 27);

@@ -1,4 +1,4 @@
-/* Frames from one thread to another. */
+/* A ring passes frames from one thread to another. */
 #include "check.h"
 #include "voicecoil.h"
 
@@ -26,7 +26,7 @@ static void capacity_is_a_power_of_two(void) {
     vc_ring_free(NULL);
 }
 
-/* If a ring cannot hold `frames` frames, none is made. */
+/* vc_ring_new fails if a ring for that many frames is not possible. */
 static void a_ring_that_cannot_hold_as_much_is_not_made(void) {
     CHECK(vc_ring_new(UINT32_MAX, 2) == NULL);
     CHECK(vc_ring_new((1u << 31) + 1u, 1) == NULL);
@@ -45,7 +45,7 @@ static void every_slot_is_used(void) {
     vc_ring_free(ring);
 }
 
-/* Every chunk size from every position, also across the end of the memory. */
+/* Tests every chunk size at every position, also across the end of the memory. */
 static void slices_around_the_wrap(void) {
     for (uint32_t start = 0; start < 8; start++) {
         for (uint32_t chunk = 1; chunk <= 8; chunk++) {
@@ -134,7 +134,7 @@ static void *produce(void *user) {
     return NULL;
 }
 
-/* A third thread may read the ring's numbers. It must see only possible values. */
+/* Reads the numbers of the ring on a third thread, which must never see impossible values. */
 static void *look(void *user) {
     vc_ring *ring = user;
     intptr_t wrong = 0;

@@ -1,4 +1,4 @@
-/* Threads: names, priorities, and the guard against threads that spin. */
+/* Tests the names and priorities of threads, and the guard that lowers threads that spin. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #endif
@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static vc_thread thread;
-static _Atomic int stage; /* what the other thread may do next, or has done */
+static _Atomic int stage; /* 1: the other thread has begun; 2: it may end */
 static char name[16];
 static int policy_inside, level_inside;
 
@@ -29,7 +29,7 @@ static void wait_for(int wanted) {
     CHECK_INT(atomic_load(&stage), wanted);
 }
 
-/* Asks the system, because the C library remembers its own calls. */
+/* Returns this thread's policy as the kernel knows it. The C library may return cached values. */
 static int policy_now(int *level) {
     struct sched_param parameters = {0};
     sched_getparam(0, &parameters);
@@ -47,7 +47,7 @@ static void *body(void *urgent) {
     return NULL;
 }
 
-/* Whether this process may use the priority. */
+/* Returns whether this process may use a real-time priority. */
 static bool may(void) {
     struct sched_param parameters = {.sched_priority = VC_WORKER_PRIORITY}, none = {0};
     bool can = pthread_setschedparam(pthread_self(), SCHED_FIFO, &parameters) == 0;
@@ -97,7 +97,7 @@ static void *spins(void *unused) {
     return NULL;
 }
 
-/* The same with pauses that are too short for other threads to make progress. */
+/* Like `spins`, but with pauses that are too short for other threads to make progress. */
 static void *hardly_pauses(void *unused) {
     (void)unused;
     vc_thread_begin(&thread, "hardly pauses", true);
@@ -118,7 +118,7 @@ static void *hardly_pauses(void *unused) {
 
 static void is_lowered(void *(*function)(void *)) {
     if (!may()) {
-        return; /* the process may not use the priority, so there is nothing to lower */
+        return; /* without a real-time priority, the guard has nothing to lower */
     }
     CHECK(vc_thread_guard(0));
     pthread_t handle;
@@ -130,7 +130,7 @@ static void is_lowered(void *(*function)(void *)) {
     pthread_join(handle, NULL);
     struct rlimit limit;
     getrlimit(RLIMIT_RTTIME, &limit);
-    CHECK(limit.rlim_cur <= VC_SPIN_NS / 1000); /* the soft limit is set again */
+    CHECK(limit.rlim_cur <= VC_SPIN_NS / 1000); /* the guard has set the soft limit again */
 }
 
 static void a_thread_that_spins_is_made_an_ordinary_one(void) { is_lowered(spins); }
@@ -180,14 +180,15 @@ static void a_program_with_a_handler_of_its_own_keeps_it(void) {
     CHECK(vc_thread_guard(0));
 }
 
-/* The numbers of a process's timers begin with 0. */
+/* A thread with an ordinary priority must not delete timers that the program has made. The first
+ * timer of a process has the number 0. */
 static void an_ordinary_thread_leaves_the_programs_timers_alone(void) {
     struct sigevent event = {.sigev_notify = SIGEV_NONE};
     int timers[3];
     for (int i = 0; i < 3; i++) {
         CHECK_INT(syscall(SYS_timer_create, CLOCK_MONOTONIC, &event, &timers[i]), 0);
     }
-    CHECK_INT(timers[0], 0); /* otherwise this test cannot find anything */
+    CHECK_INT(timers[0], 0); /* otherwise this test finds nothing */
     pthread_t handle;
     begin(false, body, &handle);
     wait_for(1);
@@ -212,8 +213,8 @@ static void *looks_at_its_signals(void *urgent) {
     return NULL;
 }
 
-/* A thread inherits the signals that its creator blocks, and many programs block all signals on all
- * threads but one. */
+/* Many programs block all signals on all threads but one, and a thread inherits its creator's
+ * blocked signals. The guard must unblock its own signal. */
 static void the_guards_signal_reaches_a_thread_whose_creator_blocks_it(void) {
     CHECK(vc_thread_guard(0));
     sigset_t all, kept;
@@ -223,13 +224,13 @@ static void the_guards_signal_reaches_a_thread_whose_creator_blocks_it(void) {
         pthread_t handle;
         begin(urgent, looks_at_its_signals, &handle);
         pthread_join(handle, NULL);
-        CHECK_INT(policy_inside, !urgent); /* only a thread that may be raised needs the signal */
+        CHECK_INT(policy_inside, !urgent); /* only urgent threads need the signal */
         CHECK(level_inside);               /* all other signals stay blocked */
     }
     pthread_sigmask(SIG_SETMASK, &kept, NULL);
 }
 
-/* The child of a fork has a copy of the table but none of the threads. */
+/* A forked child has a copy of the guard's table, but none of the threads in it. */
 static void a_forked_child_does_not_lower_its_parents_threads(void) {
     if (!may()) {
         return;
@@ -240,7 +241,7 @@ static void a_forked_child_does_not_lower_its_parents_threads(void) {
     wait_for(1);
     pid_t child = fork();
     if (child == 0) {
-        raise(SIGXCPU); /* as RLIMIT_CPU does, which children inherit */
+        raise(SIGXCPU); /* as the kernel does at the limit RLIMIT_CPU, which children inherit */
         _exit(vc_thread_guard(0) && raise(SIGXCPU) == 0 ? 0 : 1);
     }
     int status = -1;

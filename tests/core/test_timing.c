@@ -1,4 +1,4 @@
-/* Histograms and the newest xruns, also read while they are written. */
+/* Tests histograms and the list of the newest xruns, also while the IO thread writes to them. */
 #include "histogram.h"
 #include "rig.h"
 
@@ -41,7 +41,8 @@ static int32_t slow(vc_block *block, void *user) {
     return VC_CONTINUE;
 }
 
-/* An engine with cycles of 48 frames on a clock that the test moves. The code takes `*takes_ns`. */
+/* Makes an engine with cycles of 48 frames on a clock that the test advances. Each call of its code
+ * takes `*takes_ns`. */
 static rig *slow_rig(int64_t *takes_ns) {
     now_ns = 1000000000;
     rig *r = rig_make(0, 1, 0, 48);
@@ -56,8 +57,8 @@ static rig *slow_rig(int64_t *takes_ns) {
 static void margin_and_jitter_are_counted(void) {
     int64_t takes_ns = 100000;
     rig *r = slow_rig(&takes_ns);
-    for (int i = 0; i < 100;
-         i++) { /* cycles of 1 ms; every tenth begins 50 us late and ends too late */
+    /* A cycle has 1 ms. Every tenth cycle begins 50 us late and ends too late. */
+    for (int i = 0; i < 100; i++) {
         int64_t begins_ns = 1000000000 + (int64_t)i * 1000000;
         now_ns = begins_ns + (i % 10 == 5 ? 50000 : 0);
         takes_ns = i % 10 == 5 ? 1200000 : 100000;
@@ -78,7 +79,7 @@ static void a_cycle_begins_when_its_driver_was_called(void) {
     rig *r = slow_rig(&takes_ns);
     float out[48];
     vc_cycle cycle = {.frames = 48, .output = {out, 1, 1, NULL, 1, 0}, .called_ns = now_ns};
-    now_ns += 50000; /* the time that the driver takes */
+    now_ns += 50000; /* the driver needs this time before the cycle */
     vc_cycle_run(r->engine, &cycle);
     CHECK_INT(rig_statistics(r).busy_ns, 150000);
     rig_free(r);

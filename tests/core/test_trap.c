@@ -1,6 +1,5 @@
-/* Nothing that is forbidden on the IO thread happens there, and the trap that detects it works.
- *
- * Runs with tests/shim/trap.c preloaded. */
+/* Code on the IO thread makes no forbidden call. The library tests/shim/trap.c, which must be
+ * preloaded, detects such calls, and this file also tests that it does. */
 #if defined(__linux__)
 #define _GNU_SOURCE
 #undef _FILE_OFFSET_BITS /* otherwise open and open64 would be the same name */
@@ -38,13 +37,14 @@ static pthread_cond_t cond = PTHREAD_COND_INITIALIZER;
 static sem_t semaphore;
 static int null_fd, sockets[2];
 static FILE *null_file;
-static void
-    *volatile memory; /* volatile: otherwise the compiler removes a pair of malloc and free */
+/* The variable is volatile, because the compiler would otherwise remove a pair of malloc and free.
+ */
+static void *volatile memory;
 static char text[64];
 static const struct timespec past = {0, 0};
-static const char *volatile some = "%s %d\n"; /* not a literal: otherwise printf becomes puts */
+static const char *volatile some = "%s %d\n"; /* with a literal, printf would become puts */
 
-/* Pointers, because with optimisation the headers replace these two functions by others. */
+/* Calls through these pointers, because optimised code would call other functions instead. */
 static int (*volatile via_vprintf)(const char *, va_list) = vprintf;
 static int (*volatile via_putchar)(int) = putchar;
 
@@ -67,7 +67,7 @@ static void print_list(int which, ...) {
 
 static void *nothing(void *user) { return user; }
 
-/* The name that the trap has to report, and an action that causes the report. */
+/* Each row has the name that the trap must report, and code that causes the report. */
 #define KINDS(X)                                                                                   \
     X(malloc, memory = malloc(10))                                                                 \
     X(free, free(memory))                                                                          \
@@ -160,7 +160,7 @@ static void every_kind_is_caught(void) {
     fclose(null_file);
 }
 
-/* The action waits for a signal that another thread sends, so it is not in the table. */
+/* This action is not in the table, because it waits for a signal of another thread. */
 static void *signal_later(void *user) {
     pthread_mutex_lock(&mutex);
     *(bool *)user = true;

@@ -1,7 +1,7 @@
-/* A sound card that consists of two JACK clients, for a server that has no card. Frames that are
- * sent to its playback ports are kept, and come back from its capture ports one period later. There
- * are two clients, so that source -> program -> sink is a graph without a loop, and JACK runs them
- * in a fixed order. */
+/* Two JACK clients act as a sound card, for a server that has none. They keep the frames that
+ * arrive at the playback ports, and send them from the capture ports one period later. Because
+ * source and sink are separate clients, the graph source -> program -> sink has no loop, and JACK
+ * runs the clients in this order. */
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -130,7 +130,7 @@ static port *add_port(client *of, const char *name, unsigned number, unsigned lo
     return new_port(of, full, "32 bit float mono audio", way | IS_PHYSICAL | IS_TERMINAL, 0);
 }
 
-/* 0: the card is plugged in. 1: there is no server (yet). */
+/* Plugs the card in. Returns 0, or 1 if there is no server yet. */
 int card_plug(unsigned with_channels, float *to, size_t frames) {
     if (open_client == NULL) {
         load();

@@ -1,4 +1,4 @@
-/* Keeps the output of a data callback of miniaudio, for a device that nothing plays. */
+/* Keeps the output of miniaudio's data callback, for a device that cannot be heard. */
 #include <stddef.h>
 #include <stdatomic.h>
 #include <stdint.h>

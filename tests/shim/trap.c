@@ -3,12 +3,12 @@
  *   LD_PRELOAD=trap.so program
  *
  * The program finds vc_trap_enter and vc_trap_leave with dlsym and passes them to
- * vc_cycle_set_trap. Between the two, on that thread, every call of a function below is counted by
- * name and then executed. This needs glibc: in other C libraries malloc has no second name by which
- * it can be called. */
+ * vc_cycle_set_trap. A thread is watched between its calls of vc_trap_enter and vc_trap_leave.
+ * There the library counts every call of a function below by name, and then executes it. This needs
+ * glibc, because only glibc has a second name by which malloc can be called. */
 #define _GNU_SOURCE
 #undef _FORTIFY_SOURCE
-#undef _FILE_OFFSET_BITS /* it would make open and open64 one name */
+#undef _FILE_OFFSET_BITS /* otherwise open and open64 are one name */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -65,7 +65,9 @@ static const char *const names[COUNT] = {
 static _Atomic uint64_t counts[COUNT];
 static void *_Atomic real_functions[COUNT];
 
-/* The variable is in the thread's static block. The dynamic model could itself call malloc. */
+/* The variable uses the initial-exec model, because an access with the dynamic model may call
+ * malloc.
+ */
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
 static void note(int number) {
@@ -74,8 +76,8 @@ static void note(int number) {
     }
 }
 
-/* The function that this library hides. Counting is off during the look-up, because dlsym may
- * allocate. */
+/* Returns the real function that this library replaces. Counting is off during the look-up, because
+ * dlsym may allocate. */
 static void *real(int number) {
     void *function = atomic_load_explicit(&real_functions[number], memory_order_acquire);
     if (function == NULL) {
@@ -108,7 +110,7 @@ void vc_trap_enter(void) { depth++; }
 
 void vc_trap_leave(void) { depth--; }
 
-/* Calls counted since the last reset. */
+/* Returns the number of calls since the last reset. */
 uint64_t vc_trap_count(void) {
     uint64_t count = 0;
     for (int i = 0; i < COUNT; i++) {
@@ -117,7 +119,7 @@ uint64_t vc_trap_count(void) {
     return count;
 }
 
-/* Writes "malloc 3, write 1" and returns the length, at most size - 1. */
+/* Writes the counts as text, such as "malloc 3, write 1". Returns the length, at most size - 1. */
 size_t vc_trap_report(char *text, size_t size) {
     unsigned kept = depth;
     depth = 0;
@@ -198,7 +200,7 @@ EXPORT int posix_memalign(void **memory, size_t alignment, size_t size) {
 /* ---- everything else
  * ----------------------------------------------------------------------------- */
 
-/* A function with fixed parameters: PASS(result, name, (parameters), (arguments)). */
+/* Defines a function with fixed parameters: PASS(result, name, (parameters), (arguments)). */
 #define PASS(type, name, parameters, arguments)                                                    \
     EXPORT type name parameters {                                                                  \
         note(NUMBER_##name);                                                                       \
@@ -257,7 +259,7 @@ PASS(int, vfprintf, (FILE * file, const char *format, va_list arguments), (file,
 PASS(int, vsnprintf, (char *text, size_t size, const char *format, va_list arguments),
      (text, size, format, arguments))
 
-/* The names that programs built with _FORTIFY_SOURCE call. */
+/* Programs that were built with _FORTIFY_SOURCE call the functions by these names. */
 EXPORT int __vfprintf_chk(FILE *file, int flag, const char *format, va_list arguments);
 EXPORT int __vsnprintf_chk(char *text, size_t size, int flag, size_t room, const char *format,
                            va_list arguments);
@@ -270,7 +272,7 @@ PASS(int, __vsnprintf_chk,
      (char *text, size_t size, int flag, size_t room, const char *format, va_list arguments),
      (text, size, flag, room, format, arguments))
 
-/* A variadic printf: forwarded to its sibling that takes a va_list, counted by its own name. */
+/* Defines a variadic printf. It is counted by its own name and calls the sibling with a va_list. */
 #define PRINT(name, parameters, sibling, ...)                                                      \
     EXPORT int name parameters {                                                                   \
         note(NUMBER_##name);                                                                       \
