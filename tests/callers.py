@@ -1,4 +1,4 @@
-"""Calls that run on threads of their own and last as long as a test wants."""
+"""Helpers for calls that run on threads of their own and take as long as a test wants."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LONG_S = 30.0
 
 
 class Gate:
-    """A function that returns when the test opens the gate."""
+    """A function whose call returns when the test sets the event `open`."""
 
     def __init__(self, result: Any = "done") -> None:
         self.inside, self.open = threading.Event(), threading.Event()

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-CHANNELS = 8  # largest number of channels; the code of a channel is its number in eighths of a step
+CHANNELS = 8  # largest number of channels, and the difference of the codes of two frames
 SCALE = 2.0**-20
 
 
 def coded(first_frame: int, frames: int, channels: int) -> NDArray[np.float32]:
-    """Returns a part of an endless coded signal, shape (frames, channels), exact in float32.
+    """Returns a part of an endless coded signal, shape (frames, channels).
 
-    Frame 0 of channel 0 is not silence, so that silence is never mistaken for a frame.
+    Each sample has the value (frame * CHANNELS + channel + 1) * SCALE, which is exact in float32.
+    Because of the 1, no sample is silence.
     """
     frame = np.arange(first_frame, first_frame + frames)[:, None]
     channel = np.arange(channels)[None, :]
@@ -20,11 +21,11 @@ def coded(first_frame: int, frames: int, channels: int) -> NDArray[np.float32]:
 
 
 def aligned(frames: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Returns coded frames without the silence that a server put between them.
+    """Returns coded frames without the silence that a server has inserted between them.
 
-    A server whose clock does not wait for its clients, such as PulseAudio's, plays silence when a
-    client is late, and then continues with the next frame. No frame is lost or repeated, and that
-    is also true on a busy machine.
+    A server such as PulseAudio does not wait for its clients. If a client is late, the server plays
+    silence and then continues with the next frame. So even on a busy machine, no frame is lost or
+    repeated.
     """
     return frames[frames.any(axis=1)]
 

@@ -33,10 +33,11 @@ settings.load_profile("voicecoil")
 def pytest_configure() -> None:
     """Resets the handling of signals that tests send to the programs under test.
 
-    A parent that ignores them, such as nohup or a shell for its background jobs, passes that on to
-    every child, and Python then installs no handler for Ctrl-C.
+    A parent process such as nohup, or a shell with background jobs, ignores some signals. Its child
+    processes inherit this, and Python then installs no handler for Ctrl-C.
     """
-    # long, so that a slow machine is not taken for a program that never asks
+    # A program that has not asked for its error after this time gets a report. The tests set a long
+    # time, because a slow machine may ask late.
     unseen_error.PATIENCE_S = 60.0
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -46,8 +47,9 @@ def pytest_configure() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-# Tests that depend on the Python that runs them: threads and their states, the GIL and its absence,
-# exit, fork, garbage collection, memory, and each extension module. Other tests have a mark.
+# Tests whose result may depend on the version of Python. They use threads and thread states, the
+# GIL or its absence, exit, fork, garbage collection, memory, or an extension module. Further tests
+# of this kind have the mark `interpreter`.
 _INTERPRETER = [
     TESTS / name
     for name in (
@@ -69,8 +71,8 @@ _INTERPRETER = [
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the tests that depend on the interpreter, and those that are repeated after a failure.
 
-    The clock of a real server does not wait for a busy machine. Such a test has three attempts, and
-    pytest reports each of them.
+    The clock of a real server does not wait for a busy machine. Therefore a test with a real server
+    has three attempts, and pytest reports each of them.
     """
     for item in items:
         if any(folder in (item.path, *item.path.parents) for folder in _INTERPRETER):
@@ -104,9 +106,7 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
-    """Closes the streams that a failed test has left open, so that the next test does not meet
-    them.
-    """
+    """Closes streams that a failed test has left open, so that they do not disturb later tests."""
     try:
         yield
     except BaseException:
@@ -118,13 +118,13 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def close_all() -> None:
-    """Closes all streams. Errors are ignored, because the failed test has reported its own."""
+    """Closes all streams. Ignores errors, because the failed test has already reported an error."""
     with contextlib.suppress(Exception):
         close_outputs()
     for thing in exit_and_fork._live.now():
         with contextlib.suppress(Exception):
             thing.close_at_exit(1.0)
-    # The thread that checks devices was ended for good. The tests that follow need a new one.
+    # The calls above have ended the thread that checks devices. Later tests need a new one.
     recovery._thread = None
     recovery._ended = Flag()
 
@@ -144,7 +144,7 @@ def _refuse_not_tested(
     """With --require, turns a skip into a failure if the machine lacks something.
 
     The reason of such a skip begins with NOT TESTED. A test that does not apply to this platform or
-    to this Python gives another reason.
+    this Python is skipped with another reason.
     """
     if not config.getoption("--require") or not report.skipped:
         return
@@ -178,8 +178,8 @@ def stepped(request: pytest.FixtureRequest) -> Iterator[VirtualDevice | SteppedC
 
 @pytest.fixture(autouse=True)
 def _on_the_io_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Makes "low" the default latency, because most tests are about an IO cycle. Tests of both
-    homes use `home`.
+    """Makes "low" the default latency, because most tests are about an IO cycle. Tests for all
+    homes use the fixture `home`.
     """
     set_home(monkeypatch, "low")
 
@@ -191,8 +191,8 @@ LEADS: dict[str, str | float] = {"low": "low", "short": 128 / 48_000, "safe": "s
 def home(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None
 ) -> str:
-    """The home of callbacks in this test: the IO thread, two cycles of 64 frames ahead, or the
-    default lead of 60 ms.
+    """Runs the test with each home of callbacks: on the IO thread, with a lead of two cycles of 64
+    frames, and with the default lead of 60 ms.
     """
     set_home(monkeypatch, LEADS[request.param])
     return str(request.param)
@@ -225,15 +225,15 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> ctypes.CDLL:
 
 @pytest.fixture
 def coreaudio() -> Iterator[Worlds]:
-    """Makes simulated CoreAudios. Each is checked for leaks at the end of the test."""
+    """Makes simulated CoreAudios, and checks each of them for leaks at the end of the test."""
     with Worlds() as worlds:
         yield worlds
 
 
 @pytest.fixture(autouse=True)
 def _nothing_left_open() -> Iterator[None]:
-    """Closes outputs after each test, so that the next test hears nothing of it and no thread
-    remains.
+    """Closes the outputs of sounds after each test, so that the next test does not hear them and no
+    thread remains.
     """
     before = set(threading.enumerate())
     yield

@@ -1,4 +1,4 @@
-"""Helpers of the CoreAudio driver's tests: a simulated CoreAudio, made when a test needs it."""
+"""Helpers of the CoreAudio driver's tests, which make simulated CoreAudios when tests need them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from voicecoil.testing import SimulatedCoreAudio
 
 @cache
 def simulator_path() -> str:
-    """Returns the path of the simulator's library, after building it if its sources are newer."""
+    """Builds the simulator's library if its sources have changed, and returns its path."""
     if sys.platform != "linux":
         pytest.skip("NOT TESTED: the simulated CoreAudio needs Linux")
     done = subprocess.run(
@@ -33,7 +33,7 @@ def simulator_path() -> str:
 
 
 class Worlds:
-    """Makes simulated CoreAudios. Each is checked and ended at the end of the test."""
+    """Makes simulated CoreAudios. At the end of the test, checks and ends each of them."""
 
     def __init__(self) -> None:
         self.made: list[SimulatedCoreAudio] = []
@@ -82,7 +82,7 @@ class SteppedCoreAudio:
 
     def step(self, cycles: int = 1, timeout_s: float | None = None) -> None:
         if self.world.counter("live_running_io_procs") == 0:
-            if self._unplugged:  # the stream has noticed the loss already
+            if self._unplugged:  # the stream has already noticed the loss and stopped
                 return
             raise StreamStateError("no stream runs, so its clock stands still")
         self.simulated.run_cycles(cycles, frames=64)
@@ -114,8 +114,8 @@ class SteppedCoreAudio:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         try:
             if error is not None:
-                return  # the traceback of the error refers to objects that the test had open
-            # Another thread closes the streams that were dropped.
+                return  # not clean, because the traceback has references to open objects
+            # Another thread closes dropped streams.
             until = time.monotonic() + 20
             while self.driver.open_streams and time.monotonic() < until:
                 gc.collect()

@@ -1,4 +1,4 @@
-"""The driver contract: tests that every driver must pass.
+"""The driver contract, which is a set of tests that every driver must pass.
 
 The test module of a driver has a subclass of `DriverContract` with a `rig` fixture. Nothing in this
 file depends on a particular driver.
@@ -32,7 +32,7 @@ class Rig(Protocol):
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
-        """Lets the device run that many IO cycles and returns when they are over.
+        """Waits until the device has run `cycles` IO cycles.
 
         If the clock is not stepped, more cycles may have run.
         """
@@ -89,8 +89,8 @@ class TimedOutput:
         self.output.append((time.output_frames, time.output_ns))
 
     def assert_one_time_line(self, first: int, samplerate: float, slack_frames: int) -> None:
-        """Checks the sample time of block `first`, with which a new run begins: it has advanced by
-        the host time that passed.
+        """Checks the sample time of block `first`, with which a new run begins. Since the block
+        before, the sample time must have advanced as far as the host time.
         """
         (frames, ns), (later, later_ns) = self.output[first - 1 : first + 1]
         assert later - frames >= self.frames[first - 1]
@@ -99,19 +99,19 @@ class TimedOutput:
 
 
 def assert_played(rig: Rig, callback: CodedOutput, stream: vc.OutputStream, left: int) -> None:
-    """Checks that all frames were heard, except for the lead and at most `left` frames of the last
-    block.
+    """Checks that all frames were heard, except for those of the lead and at most `left` frames of
+    the last block.
     """
     heard = rig.heard()
     begin = int(heard.any(axis=1).argmax()) if stream.lead_frames else 0
-    heard = heard[begin:]  # a lead may end within a cycle
+    heard = heard[begin:]  # the silence of the lead may end within a cycle
     assert_coded(heard)
     assert 0 <= callback.position - stream.lead_frames - len(heard) <= left
 
 
 class DriverContract:
-    """The tests. A subclass gives a `rig` fixture, and also `home` if the test advances the
-    clock.
+    """The tests of the contract. A subclass defines a `rig` fixture, and also uses the fixture
+    `home` if the test advances the clock.
     """
 
     def open_output(self, rig: Rig, callback: object, **wishes: object) -> vc.OutputStream:
@@ -119,8 +119,8 @@ class DriverContract:
         return vc.OutputStream(callback, driver=rig.driver, device=rig.device.uid, **wishes)  # type: ignore[arg-type]
 
     def end(self, rig: Rig, stream: vc.OutputStream) -> None:
-        """Ends a stream when everything that it played was heard. With a stepped clock, it is
-        aborted.
+        """Ends a stream whose whole output must be heard. With a stepped clock, everything was
+        heard already and the stream is aborted.
         """
         if rig.stepped:
             stream.abort()
@@ -151,7 +151,7 @@ class DriverContract:
         with self.open_output(rig, callback) as stream:
             rig.advance(20)
             self.end(rig, stream)
-        # Ahead of the device, blocks have one size even if cycles vary.
+        # With a lead, all blocks have the same size even if cycles vary.
         assert_played(rig, callback, stream, rig.cycle_frames if stream.lead_frames else 0)
 
     @pytest.mark.parametrize("blocksize", [1, 16, 63, 64, 100, 257])
@@ -238,7 +238,7 @@ class DriverContract:
             stream.abort()
         steps = np.diff(np.array(callback.output_frames, np.int64))
         if not rig.stepped:
-            steps -= callback.xruns[1:]  # a busy machine loses frames, which are reported
+            steps -= callback.xruns[1:]  # a busy machine may lose frames and reports them
         assert (steps == callback.sizes[:-1]).all()
         ns = np.diff(np.array(callback.output_ns, np.int64))
         if rig.stepped:
@@ -277,7 +277,7 @@ class DriverContract:
             rig.advance(4)
             stream.abort()
             made = callback.blocks - before
-            # ahead of the device, all blocks have the same size
+            # With a lead, a block may be longer than a cycle.
             least = 1 if stream.lead_frames else 4
             assert least <= made <= 4 if rig.stepped else made >= 4
         stream.close()
@@ -294,7 +294,7 @@ class DriverContract:
             if run == 1:
                 rig.advance(3)  # no stream plays meanwhile
         stream.close()
-        # A run may end in a cycle without a block, and in that cycle a real clock is corrected.
+        # The last cycle of a run may have no block, and may correct the prediction of a real clock.
         slack = 1 if rig.stepped else rig.cycle_frames
         for first in firsts[1:]:
             callback.assert_one_time_line(first, stream.samplerate, slack)
@@ -424,7 +424,7 @@ class DriverContract:
         assert opened_format.latency("output") == latency
 
     def test_a_dropped_connection_is_freed_at_once(self, rig: Rig) -> None:
-        """The objects of the audio system that it holds must not wait for the garbage collector."""
+        """A connection holds objects of the audio system, so a reference cycle must not keep it."""
         request = OpenRequest(rig.device, [], rig.channels, samplerate=None, block_frames=None)
         gc.disable()
         try:
@@ -432,7 +432,7 @@ class DriverContract:
             there = weakref.ref(connection)
             connection.close()
             del connection
-            # free-threaded Python frees it when both threads have released it
+            # A free-threaded Python frees the object when both threads have released it.
             until(lambda: there() is None)
         finally:
             gc.enable()

@@ -1,4 +1,7 @@
-"""The driver contract kit: failures, and devices that come and go. See driver_contract.py."""
+"""The part of the driver contract about failures, and about devices that come and go.
+
+driver_contract.py has the other part.
+"""
 
 from __future__ import annotations
 
@@ -18,16 +21,16 @@ __all__ = ["FailureContract", "RemovableContract"]
 
 
 class FailingRig(Rig, Protocol):
-    """A rig whose device can refuse to start, and that has another device."""
+    """A rig with two devices, of which the first can refuse to start."""
 
     another_device: str  # uid of a device whose cycles do not wait for those of `device`
 
     def starts_fail(self, stream: vc.OutputStream) -> AbstractContextManager[None]:
-        """Context in which the system refuses to start `stream`, which is open."""
+        """Returns a context in which the system refuses to start the open stream `stream`."""
 
 
 class FailureContract:
-    """What drivers must do after a start that failed, and with a callback that never returns."""
+    """Tests of drivers after a start that failed, and with a callback that never returns."""
 
     def open_output_of(self, rig: FailingRig, callback: object) -> vc.OutputStream:
         place: dict[str, Any] = {"driver": rig.driver, "device": rig.device.uid}
@@ -88,11 +91,11 @@ class RemovableRig(Rig, Protocol):
     """A rig whose device can come back."""
 
     def replug(self) -> None:
-        """Brings the device back some time after it was removed."""
+        """Brings the removed device back after some time."""
 
 
 class RemovableContract:
-    """The tests of drivers whose devices come and go. A subclass gives a removable `rig`."""
+    """The tests of drivers whose devices come and go. A subclass defines a removable `rig`."""
 
     def go_away_and_back(self, rig: RemovableRig, stream: vc.OutputStream | vc.InputStream) -> None:
         rig.advance(4)

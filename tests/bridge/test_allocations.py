@@ -1,4 +1,4 @@
-"""Blocks cost no allocation: the tests count the calls of Python's allocators on the IO thread."""
+"""Blocks cost no allocation. The tests count calls of Python's allocators on the IO thread."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def allocations(blocks: int, work: str, shape: dict[str, Any], **wanted: Any) ->
         ("numpy", True, "planar"),
         ("memoryview", False, "interleaved"),
         ("memoryview", False, "planar"),
-        # memoryviews need packed memory, so that there is no planar case
+        # There is no planar case for memoryviews, because they need packed memory.
         ("memoryview", True, "interleaved"),
     ],
 )
@@ -67,9 +67,8 @@ def test_none_when_the_device_changes_its_cycles_but_the_blocks_are_fixed() -> N
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
 
 
-# Lengths of cycles that were seen on real devices: a device that resamples, PulseAudio (which
-# requests what its buffer lacks), ALSA (which sometimes wakes up late), and a device with short
-# cycles.
+# Lengths of cycles on real devices: a device that resamples, PulseAudio (which requests as much as
+# its buffer lacks), ALSA (which sometimes wakes up late), and a device with short cycles.
 VARYING = [
     [300, 400],
     [441, 440, 441, 882, 439, 1763],
@@ -89,7 +88,7 @@ def test_none_when_cycles_vary(pattern: list[int], arrays: str) -> None:
 @pytest.mark.parametrize("latency", ["low", "safe"])
 @pytest.mark.parametrize("streams", ["2", "1,1", "2,2,8"])
 def test_none_on_coreaudio(streams: str, latency: str) -> None:
-    """The buffers of the device are one interleaved buffer, planar, or several."""
+    """The device has one interleaved buffer, planar buffers, or several interleaved ones."""
     shape = {"simulator": simulator_path(), "streams": streams}
     wanted = {"channels": 2, "latency": latency}
     assert allocations(BLOCKS // 10, "read", shape, **wanted) == 0
@@ -97,6 +96,6 @@ def test_none_on_coreaudio(streams: str, latency: str) -> None:
 
 
 def test_the_counter_counts() -> None:
-    """The callback makes a list in each block, which is two allocations: the list and its items."""
+    """The callback makes a list in each block, which needs two allocations: list and items."""
     blocks = 10_000
     assert blocks <= allocations(blocks, "allocate", {}, latency="low") <= 2 * blocks + 100

@@ -74,7 +74,7 @@ def test_three_threads_call_with_arguments_of_their_own(ticker: Any) -> None:
     ticks: dict[int, list[int]] = {}
     lists: dict[int, set[int]] = {}
     threads: set[tuple[int, int]] = set()
-    # needed because Python uses the ident of a thread again after the thread has ended
+    # The threads wait for each other, because a new thread may get the ident of one that has ended.
     together = threading.Barrier(3)
 
     def callback(now: list[int]) -> None:
@@ -97,7 +97,7 @@ def test_three_threads_call_with_arguments_of_their_own(ticker: Any) -> None:
 @needs_3_12
 def test_an_isolated_callable_is_called_while_the_main_interpreter_is_locked(ticker: Any) -> None:
     one = ticker("ticker_code:tick", threads=3, pause_us=0)
-    calls = ctypes.PyDLL(None)  # PyDLL, whose functions keep the GIL
+    calls = ctypes.PyDLL(None)  # its functions keep the GIL
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)
     try:

@@ -1,4 +1,4 @@
-"""How a foreign thread enters Python: never through a closed gate, and with one thread state."""
+"""A foreign thread enters Python with one thread state, and never through a closed gate."""
 
 from __future__ import annotations
 
@@ -62,9 +62,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def thread_states() -> int:
-    """Returns the number of thread states of this interpreter, including those of threads that have
-    ended.
-    """
+    """Returns the number of thread states of this interpreter, also those of ended threads."""
     api = ctypes.pythonapi
     for name in ("PyInterpreterState_Get", "PyInterpreterState_ThreadHead", "PyThreadState_Next"):
         getattr(api, name).restype = ctypes.c_void_p
@@ -127,8 +125,8 @@ def test_code_that_is_shut_is_not_called_any_more(
 def test_closing_shuts_the_code_also_when_the_device_cannot_be_stopped(
     stepped_driver: tuple[VirtualDevice, VirtualDriver], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The device's thread may call when the interpreter has ended. It must not enter Python, not
-    even to release its thread state.
+    """The device's thread may still call after the interpreter has ended. It must not enter Python
+    then, not even to release its thread state.
     """
     device, driver = stepped_driver
     stream = vc.OutputStream(lambda block: None, driver=driver, latency="low")

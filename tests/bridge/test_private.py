@@ -1,4 +1,4 @@
-"""Private parts of CPython and NumPy are looked up, compared, and listed: see decision 17."""
+"""The private parts of CPython and NumPy that this library uses: see decision 17."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ needs_nm = pytest.mark.skipif(
 
 
 def wanted(module: Path) -> set[str]:
-    """Returns the undefined symbols, without which the module cannot be loaded."""
+    """Returns the undefined symbols of a module. It cannot be loaded if one of them is missing."""
     command = ["nm", "-D", "--undefined-only", str(module)]
     lines = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
     return {line.split()[-1].split("@")[0] for line in lines}
@@ -44,8 +44,8 @@ def test_private_symbols_that_a_module_cannot_be_loaded_without_are_listed() -> 
 
 @needs_nm
 def test_variables_of_threads_are_in_memory_that_every_thread_has() -> None:
-    """Otherwise glibc allocates thread-local variables at their first use, which may be on an IO
-    thread.
+    """Otherwise glibc allocates a thread-local variable when a thread first uses it, and this
+    thread may be an IO thread.
     """
     for module in MODULES:
         assert "__tls_get_addr" not in wanted(module), module.name
@@ -85,7 +85,7 @@ class OtherData(np.ndarray[Any, Any]):
 
 
 class Small:
-    """A structure that is shorter than the head of an array."""
+    """An object with less memory than the head of an array."""
 
 
 def open_with(view: Any) -> None:

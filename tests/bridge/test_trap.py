@@ -64,7 +64,7 @@ def test_cycles_whose_callback_runs_ahead_trip_nothing(libraries: tuple[Path, Pa
 
 
 def test_the_trap_shim_catches_calls(libraries: tuple[Path, Path]) -> None:
-    """In its first cycle, a Python callback gets a thread state, which is allocated. The shim must
-    see that.
+    """The first cycle of a Python callback allocates a thread state. The shim must notice this
+    allocation.
     """
     assert "calloc" in tripped(libraries, "python")

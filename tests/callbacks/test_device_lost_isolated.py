@@ -1,4 +1,4 @@
-"""Isolated streams whose device is lost: the interpreter and its modules are kept."""
+"""An isolated stream whose device is lost keeps its interpreter and the modules in it."""
 
 from __future__ import annotations
 

@@ -127,7 +127,7 @@ def test_int16_in_an_isolated_callable() -> None:
         stream.abort()
         assert stream.results.format.decode() == "h h 2"
         assert stream.statistics().clipped_samples == 0
-    assert stream.statistics().clipped_samples == 0  # its interpreter has ended
+    assert stream.statistics().clipped_samples == 0  # also after its interpreter has ended
     heard = virtual.heard()
     assert len(heard) == 128
     assert (heard == 0.5).all()
@@ -188,9 +188,9 @@ def test_callables_next_to_a_script_are_found(tmp_path: Path) -> None:
 @needs_3_12
 @pytest.mark.parametrize("isolated", [True, pytest.param(False, marks=needs_a_gil)])
 def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_path: Path) -> None:
-    """The main thread waits inside a C call that keeps the GIL, until 500 blocks were heard.
+    """The main thread waits in a C function that keeps the GIL, until 500 blocks were heard.
 
-    A callable in the main interpreter would be heard only after the wait.
+    A callable in the main interpreter is heard only after the wait.
     """
     library = ctypes.PyDLL(str(shared_library("wait.c", tmp_path)))
     library.vc_test_wait.argtypes = [ctypes.c_void_p, ctypes.c_int]
@@ -208,12 +208,11 @@ def test_it_is_called_while_the_main_interpreter_is_locked(isolated: bool, tmp_p
     )
     virtual.capture_into(heard)
     last = heard[-1:, 0].ctypes.data
-    # Records from the first block on, so that no frame was heard before the wait.
+    # The capture begins with the first block, so this sample shows that 500 blocks were heard.
     switch = sys.getswitchinterval()
     sys.setswitchinterval(1000.0)
     try:
-        # stream.start() cannot be used, because the main thread would release the GIL while it
-        # waits.
+        # stream.start() waits and releases the GIL meanwhile, so the test does not call it.
         assert stream._connection is not None
         stream._connection.start()
         came = library.vc_test_wait(last, 20_000 if isolated else 300)
@@ -291,7 +290,7 @@ def test_an_exception_is_raised_with_its_traceback() -> None:
     assert "in fails" in lines[1]
     assert "deeper(block)" in lines[2]
     assert lines[-1] == "ValueError: meant: \N{SNOWMAN}"
-    stream.close()  # does not raise the exception again
+    stream.close()  # does not raise the same exception again
     assert stream.statistics().blocks == 1
 
 
@@ -425,8 +424,8 @@ def test_exit_in_the_middle_of_an_import() -> None:
 @needs_3_12
 @pytest.mark.parametrize("leave", ["", " leave"])
 def test_exit_while_one_interpreter_is_ended_and_another_is_left(leave: str) -> None:
-    """Without a wait for the interpreter that is ending, Python aborts, because the interpreter is
-    no longer in the list of interpreters.
+    """The exit must wait for the interpreter that is ending. Otherwise Python aborts, because this
+    interpreter is no longer in its list of interpreters.
     """
     check([run_fresh("isolated", f"ending{leave}")], stderr=f"({STUCK}|{BUSY})+")
 
@@ -445,8 +444,8 @@ print(before, started())
 @needs_3_12
 @pytest.mark.skipif(sys.platform != "linux", reason="NOT TESTED: LD_PRELOAD is Linux's")
 def test_where_nothing_is_imported_no_thread_breaks_it_off(tmp_path: Path) -> None:
-    """The core does not wait for a thread that interrupts an import. If no import runs, the thread
-    could write to an object that is freed already.
+    """The core starts a thread to interrupt an import, and does not wait for it. If no import runs,
+    the core must start none, because the thread could write to an object that was freed.
     """
     done = subprocess.run(
         [sys.executable, "-c", NO_IMPORT],

@@ -1,5 +1,5 @@
-"""Native callbacks: every kind that is recognised, the arguments they get, and how they end a
-stream.
+"""Native callbacks: the kinds of objects that are accepted, the arguments that callbacks get, and
+their ways of ending a stream.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def test_parameters_are_a_record(
         assert stream.parameters.frames == 20
         stepped.step(2)
         stream.abort()
-    assert np.array_equal(*stepped.heard().T)  # one channel is heard on both sides
+    assert np.array_equal(*stepped.heard().T)  # both channels play the same
     heard = stepped.heard()[:, 0].reshape(4, 64)
     last = [0.25] * 20 + [0.122] * 44
     wanted = [[0.25] * 10 + [0.097] * 54, [0.5] * 10 + [0.097] * 54, last, last]
@@ -325,7 +325,7 @@ def test_a_negative_number_is_an_error_with_that_code(
         stream.wait(5)
     assert caught.value.code == (-77 if code is None else code)
     assert str(caught.value.code) in str(caught.value)
-    stream.stop()  # does not raise the exception again
+    stream.stop()  # does not raise the same exception again
     stream.close()
 
 
@@ -374,7 +374,7 @@ def test_user_data_without_an_address(user: Any, library: ctypes.CDLL) -> None:
 
 
 def test_an_address_alone_is_not_a_callback(library: ctypes.CDLL, driver: VirtualDriver) -> None:
-    """An integer could be anything. The program has to say that it is an address."""
+    """An integer may have any meaning, so the program must state that it is an address."""
     with pytest.raises(vc.ArgumentTypeError, match="NativeCallback"):
         vc.OutputStream(address_of(library), driver=driver)
 

@@ -41,8 +41,8 @@ OTHERS = [
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_a_capsule_of_another_signature(name: bytes, library: ctypes.CDLL) -> None:
-    """Before the fix, a function with double was accepted, and wrote beyond the end of every
-    block.
+    """Before the fix, a function for samples of type double was accepted. It wrote beyond the end
+    of every block.
     """
     with pytest.raises(vc.ArgumentTypeError, match="capsule's name"):
         vc.NativeCallback(capsule(address_of(library), name))
@@ -104,7 +104,7 @@ def test_a_function_that_needs_the_gil() -> None:
 
 
 def imported(source: Path, name: str) -> Any:
-    """Returns the extension module of that name, which is written in C."""
+    """Compiles the C source of an extension module and imports the module."""
     built = compiled_library(source, source.parent, sysconfig.get_paths()["include"])
     loader = importlib.machinery.ExtensionFileLoader(name, str(built))
     spec = importlib.util.spec_from_loader(name, loader)
@@ -147,7 +147,7 @@ class TestCffi:
 
     @pytest.mark.parametrize("kind", ["float[8]", "int *", "char[100]"])
     def test_a_pointer_to_data(self, ffi: Any, kind: str) -> None:
-        """Before the fix, the data were called as a function."""
+        """Before the fix, the library called the data as if they were a function."""
         with pytest.raises(vc.ArgumentTypeError, match=r"data.*; give a function pointer"):
             vc.NativeCallback(ffi.new(kind))
 
@@ -172,8 +172,8 @@ class TestCffi:
     def test_a_function_of_a_compiled_library_names_how_to_get_its_address(
         self, ffi: Any, tmp_path: Path
     ) -> None:
-        """`lib.f` is a Python function. Before the fix, it was called with the Block and failed
-        there.
+        """`lib.f` is a Python function. Before the fix, the library called it with the Block, and
+        the call failed in the first block.
         """
         declared = "int32_t quiet(float *, const float *, uint32_t, const vc_block *, void *)"
         ffi.cdef(f"{declared};")
@@ -206,9 +206,7 @@ def test_an_exception_of_python_code_ends_the_stream(
     driver: VirtualDriver,
     capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """Before the fix, the exception was printed for every block, and the stream continued in
-    silence.
-    """
+    """Before the fix, every block printed the exception, and the stream continued with silence."""
     meant = KeyError("meant")
     calls = []
 

@@ -26,7 +26,7 @@ def quiet(block: vc.Block) -> None:
 
 
 def compare(block: vc.Block) -> None:
-    """Does the same as `compare` in isolated_callables.py."""
+    """Counts parameters that do not belong together, as `compare` in isolated_callables.py does."""
     values = block.parameters
     if values.first != values.second or values.text != b"%d" % values.first:
         block.results.torn += 1
@@ -50,8 +50,8 @@ def stream_with(**values: Any) -> vc.OutputStream:
 
 @pytest.mark.parametrize("isolated", HOMES)
 def test_values_set_together_arrive_together(isolated: bool) -> None:
-    """While blocks are played, the program changes three parameters together and reads two
-    results.
+    """While a stream plays, the program changes three parameters together and reads two results
+    together.
     """
     _, driver = a_device("free")
     stream = opened(driver, isolated)
@@ -151,7 +151,7 @@ class Calls:
 
 
 def test_nested_changes_of_values_are_both_complete() -> None:
-    """Before the fix, the values of the inner change were written into the unfinished outer one."""
+    """Before the fix, a change that began during another one wrote its values into that one."""
     with stream_with(parameters={"a": 0.0, "b": 0, "c": 0.0, "data": b"1234"}) as stream:
         values = stream.parameters
         seen = []

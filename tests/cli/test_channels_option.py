@@ -1,4 +1,4 @@
-"""``--channels``: how many, or which of the device's, counted from 1."""
+"""The option ``--channels``: a number of channels, or a list of channels counted from 1."""
 
 from __future__ import annotations
 

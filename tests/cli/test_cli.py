@@ -1,4 +1,4 @@
-"""The command line: for shells, for other programs, and for users at a terminal."""
+"""The command line, as shells, other programs, and users at a terminal use it."""
 
 from __future__ import annotations
 
@@ -204,7 +204,7 @@ def test_heard_must_not_be_the_source(song: Path, capsys: pytest.CaptureFixture[
 
 def test_record(tmp_path: Path) -> None:
     path = tmp_path / "take.flac"
-    # Runs in a process of its own, because the virtual device loops back what was played before.
+    # A new process has a new virtual device. That of this process would loop back earlier sounds.
     done = shell("record", path, "-d", "0.05", "--channels", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")
     report = json.loads(done.stdout)

@@ -1,4 +1,4 @@
-"""The command line in pipes and at a terminal: signals, Ctrl-C, colours."""
+"""The command line in pipes and at a terminal: signals, Ctrl-C and colours."""
 
 from __future__ import annotations
 
@@ -51,13 +51,12 @@ class Terminal:
         import termios
 
         self._termios = termios
-        with warnings.catch_warnings():  # since 3.12, Python warns of a fork beside threads
+        with warnings.catch_warnings():  # Python 3.12 warns if a process with threads forks
             warnings.simplefilter("ignore", DeprecationWarning)
             self.pid, self.keyboard = pty.fork()
         if self.pid == 0:
             try:
-                # The settings of the terminal before and after the command are read from the
-                # shell's side.
+                # This process becomes the command. The parent reads the terminal's settings.
                 os.execvpe(COMMAND[0], [*COMMAND, *map(str, arguments)], {**ENV, **env})
             finally:
                 os._exit(127)
@@ -71,7 +70,7 @@ class Terminal:
     def _read(self) -> bool:
         try:
             got = os.read(self.keyboard, 65_536)
-        except OSError:  # the command has closed its side
+        except OSError:  # the command has closed the terminal
             return False
         self.seen += got
         return bool(got)
@@ -87,7 +86,7 @@ class Terminal:
         _, status = os.waitpid(self.pid, 0)
         os.close(self.keyboard)
         assert after == self.before, "the terminal's settings have changed"
-        # After Ctrl-C the terminal drops output that is not shown yet, possibly within a character.
+        # After Ctrl-C, the terminal drops pending output, which may cut a character in two.
         return os.waitstatus_to_exitcode(status), self.seen.decode(errors="replace")
 
 
@@ -123,7 +122,7 @@ def test_ctrl_c_at_a_terminal(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     terminal = Terminal(*command)
-    terminal.read_until("\x1b[?25l")  # this hides the cursor, so the display has started
+    terminal.read_until("\x1b[?25l")  # hides the cursor when the display starts
     terminal.read_until("0:00.")
     terminal.press_ctrl_c()
     ended, shown = terminal.end()

@@ -1,4 +1,4 @@
-"""Output of C libraries to the standard error while the display is shown."""
+"""C libraries may write to the standard error while the display is shown."""
 
 from __future__ import annotations
 
@@ -37,6 +37,6 @@ def test_lines_of_c_libraries_are_shown_after_the_display() -> None:
     )
     assert done.stderr.count("bad frame") == 1
     assert r"[libmpg123] \x1b[2J bad frame" in done.stderr
-    display_ends = done.stderr.rindex("\x1b[?25h")  # this shows the cursor again
+    display_ends = done.stderr.rindex("\x1b[?25h")  # shows the cursor again
     assert done.stderr.index("from Python") < display_ends < done.stderr.index("[libmpg123]")
     assert done.stderr.splitlines()[-1] == "after"

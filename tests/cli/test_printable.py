@@ -1,6 +1,4 @@
-"""Text from outside is printed without control characters: names of devices and files, messages of
-exceptions.
-"""
+"""Names of devices and files, and messages of exceptions, are printed without control codes."""
 
 from __future__ import annotations
 
@@ -69,7 +67,7 @@ def test_line_breaks_are_kept() -> None:
 
 @pytest.fixture
 def hostile_device() -> Iterator[VirtualDevice]:
-    """Gives the default device of this process's virtual driver that name."""
+    """Gives the name `HOSTILE` to the default device of this process's virtual driver."""
     driver = get_driver("virtual")
     assert isinstance(driver, VirtualDriver)
     before = list(driver.virtual_devices)
@@ -167,7 +165,7 @@ def test_the_display(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_traceback() -> None:
-    """Python prints the traceback. The text after the name of the error comes from this library."""
+    """Python prints the traceback. This library only makes the text after the error's name."""
     code = f"import voicecoil as vc\nraise vc.DriverError({HOSTILE!r}.replace(chr(0xd800), ''))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     last = done.stderr.decode(errors="replace").replace("\r\n", "\n").split("DriverError: ")[1]
@@ -178,7 +176,7 @@ def test_a_traceback() -> None:
 
 
 def test_a_picture(tmp_path: Path) -> None:
-    """Before the fix, formulas in a name were drawn, and a broken one raised an error."""
+    """Before the fix, formulas in a name were drawn, and a faulty formula raised an error."""
     pytest.importorskip("matplotlib", reason="NOT TESTED: matplotlib is not installed")
     from voicecoil.stress.plot import draw
     from voicecoil.stress.seen import Cell

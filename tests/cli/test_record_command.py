@@ -54,7 +54,7 @@ def test_on_loss_option(tmp_path: Path) -> None:
 
 
 class Recorder:
-    """The command in a process of its own, after it has written sound."""
+    """Runs the command in a process of its own, and waits until it has written sound."""
 
     def __init__(self, path: Path, ignored: tuple[int, ...]) -> None:
         self.path = path
@@ -69,7 +69,7 @@ class Recorder:
         self.goes_on()
 
     def goes_on(self) -> None:
-        more = 100 if self.path.suffix == ".flac" else 50_000  # bytes; compressed silence is small
+        more = 100 if self.path.suffix == ".flac" else 50_000  # bytes (FLAC compresses silence)
         before = self.path.stat().st_size if self.path.exists() else 0
         until(lambda: self.path.exists() and self.path.stat().st_size > before + more)
         assert self.process.poll() is None
@@ -104,7 +104,7 @@ def test_ignored_signals_stay_ignored(tmp_path: Path) -> None:
 
 
 def test_the_tests_of_signals_pass_where_the_parent_ignores_signals() -> None:
-    """The parent ignores signals under nohup, or for background jobs of a shell."""
+    """The parent process may ignore signals, for instance nohup, or a shell for background jobs."""
 
     def ignore() -> None:
         for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):

@@ -1,4 +1,4 @@
-"""The modules that `voicecoil render` imports, if the user's folder is searched first."""
+"""`voicecoil render` imports the right modules, although it searches the user's folder first."""
 
 from __future__ import annotations
 
@@ -29,8 +29,7 @@ def broken(block):
 
 
 def render(folder: Path, *tokens: str) -> subprocess.CompletedProcess[str]:
-    # -P makes Python behave like the installed command, which does not search the working
-    # directory.
+    # With -P, Python does not search the working directory, like the installed command.
     command = [sys.executable, "-P", "-m", "voicecoil", "render", *tokens]
     return subprocess.run(
         command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=60

@@ -1,4 +1,4 @@
-"""The driver that is used if the program names none."""
+"""The choice of a driver if the program names none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the streams of all drivers have in common."""
+"""The base class of the streams of all drivers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rig import until
 from voicecoil.drivers.base import DriverStreamBase
 from voicecoil.drivers.protocol import Latency, OpenedFormat
 
-# The function with which Python starts a thread of the system.
+# Name of the function with which `threading` starts a thread of the system.
 START = next(
     name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name)
 )

@@ -1,4 +1,4 @@
-"""The thread that calls CoreAudio: deadlines, calls that hang, and interrupted calls."""
+"""The thread that calls CoreAudio, with deadlines, calls that hang, and interrupted calls."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_calls_of_many_threads_are_made_one_at_a_time(thread: CallThread) -> Non
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        threading.Event().wait(0.001)  # gives another call the chance to run at the same time
+        threading.Event().wait(0.001)  # gives other calls time to run at once
         inside -= 1
 
     callers = [
@@ -149,7 +149,7 @@ def test_ctrl_c_that_comes_with_the_end_of_a_call(thread: CallThread, fails: boo
     undone: list[str] = []
 
     def work() -> str:
-        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # interrupts this thread only
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # while the call is ending
         if fails:
             raise vc.DriverError("the tests' own", call="work")
         return "opened"
@@ -172,7 +172,7 @@ def test_an_interrupted_call_that_hangs_is_replaced_at_its_deadline(thread: Call
 def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
     thread: CallThread, of_another: bool
 ) -> None:
-    """Either the thread that made the call, or one that waits behind it, starts the successor."""
+    """The thread that made the call, or another thread that waits for it, starts the successor."""
     hung, tidied, refused = Gate(), [], []
 
     def tidy() -> None:
@@ -180,7 +180,7 @@ def test_a_call_that_comes_back_late_is_refused_and_tidied_up_by_its_successor(
         tidied.append(threading.current_thread())
 
     def work() -> None:
-        check_wanted()  # the call is still wanted, so this raises nothing
+        check_wanted()  # raises nothing, because the call is still wanted
         hung()
         try:
             check_wanted()
@@ -316,7 +316,7 @@ def test_a_getter_that_hangs_while_the_devices_are_listed(coreaudio: Worlds) -> 
 
 
 class Late:
-    """A call that hung and was abandoned. It returns while its successor is busy."""
+    """A call that hangs and was abandoned. It returns while the next call thread is busy."""
 
     def __init__(self, world: SimulatedCoreAudio, old: threading.Thread) -> None:
         self.world, self.old = world, old
@@ -363,7 +363,7 @@ def test_a_start_that_fails_late_is_tidied_up_by_the_successor(coreaudio: Worlds
     with pytest.raises(vc.StreamTimeoutError, match="AudioDeviceStart of 'Simulated Hung'"):
         stream.start()
     late = Late(world, old)
-    # so that AudioDeviceStart fails when it returns
+    # This makes AudioDeviceStart fail when it returns.
     world.check(world.library.sim_remove_device(world.device("Hung").id))
     late.comes_back()
     assert world.driver.kept_ioprocs == 0

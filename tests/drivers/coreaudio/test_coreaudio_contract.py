@@ -16,7 +16,7 @@ from driver_contract import DriverContract
 from failure_contract import FailureContract, RemovableContract
 from voicecoil.testing import SimulatedCoreAudio
 
-NOPE = int.from_bytes(b"nope", "big")  # an OSStatus
+NOPE = int.from_bytes(b"nope", "big")  # an error code (OSStatus)
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Shape:
     channels: tuple[int, int]
     fixtures: tuple[int, ...] = ()
     devices: tuple[str, ...] = ()
-    loopback: bool = True  # the simulated devices do not loop their output back by themselves
+    loopback: bool = True  # the rig connects the output of the device to its input
 
 
 SHAPES = {
@@ -70,7 +70,7 @@ class SimulatedRig:
 
     def unplug(self) -> None:
         self.simulated.remove()
-        self.world.advance(0.01)  # the notification arrives a little later
+        self.world.advance(0.01)  # until the notification has arrived
 
     def starts_fail(self, stream: vc.OutputStream) -> AbstractContextManager[None]:
         self.world.fail_call("AudioDeviceStart", NOPE, times=1)

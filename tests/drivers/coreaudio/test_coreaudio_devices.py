@@ -135,8 +135,8 @@ def test_watching_tells_of_devices_and_defaults(coreaudio: Worlds) -> None:
 
 
 def test_a_listener_that_plays_is_called_while_others_play(coreaudio: Worlds) -> None:
-    """The listener is not called by the stream that noticed the change, because that stream holds
-    locks.
+    """A change is noticed by a thread that holds locks of a stream. Another thread calls the
+    listener, so that the listener can play.
     """
     world = coreaudio(8)
     sound = np.full((64, 2), 0.5, np.float32)
@@ -151,7 +151,7 @@ def test_a_listener_that_plays_is_called_while_others_play(coreaudio: Worlds) ->
     vc.play(sound, 48_000, driver=world.driver)
     world.add_device("uid=new; out=2")
     world.advance(0.01)
-    # checks the device while it holds the lock of the output
+    # play checks the device while it holds the lock of the output.
     vc.play(sound, 48_000, driver=world.driver)
     until(lambda: len(played) > 0)
     end()

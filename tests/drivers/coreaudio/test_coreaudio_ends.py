@@ -1,4 +1,4 @@
-"""How a stream on CoreAudio starts and ends when a call fails or a device is lost."""
+"""Streams on CoreAudio start and end correctly when a call fails or a device is lost."""
 
 from __future__ import annotations
 
@@ -177,7 +177,7 @@ def test_a_callback_that_does_not_return(coreaudio: Worlds) -> None:
 
 @pytest.mark.parametrize("stop_mode", [0, 1])
 def test_starts_and_stops_while_callbacks_want_the_gil(coreaudio: Worlds, stop_mode: int) -> None:
-    """The HAL holds its IO mutex in a callback, and takes it in Start, Stop and Destroy."""
+    """The HAL holds its IO mutex during a callback, and takes it in Start, Stop and Destroy."""
     world = coreaudio(3, switches={"stop_mode": stop_mode}, clock="running", speed=20.0)
     over = threading.Event()
 
@@ -293,7 +293,7 @@ def test_every_restart_of_coreaudiod_ends_streams_and_the_next_ones_play(
         stream.close()
         assert world.device("USBDuplex:1").id != before
         assert world.driver.kept_ioprocs == 0
-    # works only if notifications have a thread of their own again
+    # This works only if the driver has again given notifications a thread of their own.
     play_until_unplugged(world).close()
 
 
@@ -339,7 +339,7 @@ def test_a_run_loop_that_cannot_be_set_is_set_by_a_later_call(
     assert [device.uid for device in world.driver.devices()] == ["USBDuplex:1"]
     assert "'rnlp' of the system" in caplog.text
     world.fail_call("AudioObjectSetPropertyData", refused, times=1)
-    # the driver registers its listeners; the first attempt fails
+    # The driver sets the run loop again before it registers listeners. This set also fails once.
     play_until_unplugged(world).close()
 
 
@@ -372,9 +372,9 @@ def test_two_drivers_on_one_coreaudio_hear_and_call_as_one(coreaudio: Worlds) ->
     world.device("USBDuplex:1").remove()
     world.advance(0.01)
     with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        other.start()  # this call reads the notifications of both streams
+        other.start()  # reads the notifications for both streams
     with pytest.raises(vc.DeviceLostError, match="unplugged"):
-        stream.wait(5)  # also knows of the loss
+        stream.wait(5)  # has also got the notification
     other.close()
     stream.close()
 
@@ -400,7 +400,7 @@ def test_more_notifications_than_the_queue_holds_are_counted_and_looked_into(
     for _ in range(200):
         device.notify("livn")
         world.advance(0.002)
-    device.change_rate(96_000)  # the queue has no room for the notifications of this change
+    device.change_rate(96_000)  # the queue is full, so it loses the notifications of this change
     world.advance(0.2)
     with pytest.raises(vc.DeviceLostError, match="from 48000 to 96000 Hz"):
         stream.wait(5)

@@ -1,4 +1,4 @@
-"""Errors of CoreAudio: each is raised with a type and advice, and leaves nothing behind."""
+"""Each error of CoreAudio raises an exception with a type and advice, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def use_everything(world: SimulatedCoreAudio, uid: str) -> vc.Stream | None:
         try:
             stream.close()
         except VoicecoilError:
-            stream.close()  # an IOProc that could not be stopped is reported only once
+            stream.close()  # only the first close reports an IOProc that cannot be stopped
     return stream
 
 
@@ -214,8 +214,8 @@ def test_a_library_without_the_functions(tmp_path: Path) -> None:
     with pytest.raises(vc.DriverError, match="CoreAudio cannot be opened") as error:
         CoreAudioDriver([str(tmp_path / "none.so")])
     assert error.value.call == "dlopen"
-    # The test can use any library that lacks the functions. On a Mac, every library can reach the
-    # functions of the system's library.
+    # Any library without these functions serves for the test. On a Mac, every library finds the
+    # functions of libSystem, so the first missing one is a function of CoreAudio.
     first = "Audio" if sys.platform == "darwin" else "mach_absolute_time"
     with pytest.raises(vc.DriverError, match=f"has no function {first}") as missing:
         CoreAudioDriver([_block.__file__])
@@ -324,16 +324,16 @@ def test_replies_and_errors_of_any_kind(coreaudio: Worlds, seed: int) -> None:
         what = chance.choice(SELECTORS)
         value = odd_value(chance)
         if what in STRINGS:
-            value = value[:7]  # eight bytes could be a pointer, which the driver cannot check
+            value = value[:7]  # eight bytes would be a pointer, which no driver can check
         target = chance.choice([device.id, device.id, 1, *streams])
         size = -1 if chance.random() < 0.7 else chance.choice([0, 1, 8, 1000, 2**31, 2**32 - 1])
         status = 0 if chance.random() < 0.7 else from_text(chance.choice(CODES))
         device.override(what, value, status=status, said_size=size, object_id=target)
-    with contextlib.suppress(VoicecoilError):  # no error of another class is allowed
+    with contextlib.suppress(VoicecoilError):  # no other exception may be raised
         use_everything(world, device.uid)
     world.library.sim_stop_clock()
-    # A listener whose removal was made to fail still exists. So does an IOProc that could not be
-    # stopped or destroyed, which the driver keeps. Everything else is gone.
+    # A listener still exists if its removal was made to fail. The driver keeps an IOProc that it
+    # could not stop or destroy. Nothing else may exist.
     assert driver.kept_ioprocs == world.counter("live_io_procs")
     world.library.sim_check_clean()
     left = {

@@ -58,8 +58,8 @@ def test_input_opens_its_streams_alone(coreaudio: Worlds) -> None:
         world.advance(0.1)
         stream.abort()
     assert world.counter("input_opens") == 1
-    # The streams that were not requested are off. Their buffers had no memory, and nothing was
-    # written there.
+    # Streams that the program did not request are off. Their buffers had no memory, and nothing was
+    # written into them.
     assert not world.device("MultiStream:2+2+8").captured()[0].any()
 
 
@@ -173,7 +173,9 @@ def test_channels_across_buffers_are_copied_and_counted(coreaudio: Worlds) -> No
 
 
 def test_buffers_at_the_edge_of_their_pages(coreaudio: Worlds) -> None:
-    """A write beyond a buffer, into the input, or after the cycle would end the process."""
+    """The process would crash if the driver wrote beyond a buffer, into the input, or after the
+    cycle.
+    """
     world = coreaudio(4, switches={"guard_pages": 1})
 
     def callback(block: vc.Block) -> None:
@@ -441,8 +443,8 @@ def test_the_ioproc_in_real_time(coreaudio: Worlds) -> None:
 
 
 def test_a_new_io_thread_with_the_number_of_the_last_one(coreaudio: Worlds, tmp_path: Path) -> None:
-    """The system uses a pthread_t again. Thread states that Python has bound to the old thread must
-    not be used again.
+    """A new thread may have the pthread_t of a thread that has ended. It must not use the thread
+    state of the old thread.
     """
     caller = ctypes.CDLL(
         str(shared_library("ioproc.c", tmp_path, "coreaudio_abi", "voicecoil/drivers/coreaudio"))

@@ -1,4 +1,4 @@
-"""Streams on CoreAudio that outlive their device, for every order of CoreAudio's notifications."""
+"""Streams on CoreAudio outlive their device, for every order of CoreAudio's notifications."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def test_unplugged_and_plugged_in_again(
     assert stream.state != "waiting"
     assert kinds(stream.events()) == ["lost", "back", "xrun"] * 3
     stream.close()
-    # The frames lost correspond to the host time that passed. The clock of the device is slightly
-    # off.
+    # The number of lost frames fits the host time that has passed. The limit is not zero, because
+    # the device's clock is not exact.
     lost = stream.statistics().lost_frames
     gaps = np.diff(callback.output_ns) / HOST_NS - callback.sizes[:-1]
     assert abs(gaps.sum() - lost) <= 3 + 1e-3 * lost
@@ -93,7 +93,7 @@ def test_a_restart_of_coreaudiod(coreaudio: Worlds) -> None:
 
 
 def test_a_device_that_does_not_start_at_once_when_it_is_back(coreaudio: Worlds) -> None:
-    """If AudioDeviceStart fails, it is tried again."""
+    """If AudioDeviceStart fails, the stream tries to start again."""
     world = coreaudio(3)
     callback = CodedOutput()
     stream = play_on(world, callback, "wait")
@@ -127,7 +127,7 @@ def test_a_device_at_another_rate_is_set_to_the_streams(coreaudio: Worlds) -> No
 
 
 def test_several_streams_set_the_rate_back_together(coreaudio: Worlds) -> None:
-    """The rate can be set only after the last stream has left the device."""
+    """The streams can set the rate only after all of them have closed the device."""
     world = coreaudio(3)
     callbacks = [CodedOutput() for _ in range(4)]
     streams = [play_on(world, callback, "wait") for callback in callbacks]

@@ -210,7 +210,7 @@ def test_a_device_that_waits_for_its_buffer_size_calls_back(coreaudio: Worlds) -
         world.advance(0.1)
         stream.abort()
     assert stream.statistics().cycles > 5
-    assert world.counter("buffer_changes") == 0  # written although no stream requested a change
+    assert world.counter("buffer_changes") == 0  # the driver has set the same size again
 
 
 def test_a_second_stream_leaves_the_buffer_alone(coreaudio: Worlds) -> None:
@@ -286,7 +286,8 @@ def test_output_times_are_those_at_which_frames_leave_the_hardware(coreaudio: Wo
     device = world.device("USBDuplex:1")
     beyond = latency.device_frames + latency.stream_frames
     for frames, ns in times[10:]:
-        # The clock of the device is 37 ppm fast, and the output time is a prediction.
+        # The limit allows for an error, because the output time is predicted and the device's clock
+        # is 37 ppm fast.
         assert abs(device.emission_ns(frames - beyond) - ns) < 20_000
 
 

@@ -1,4 +1,4 @@
-"""``voicecoil play`` on simulated devices of CoreAudio: the output equals the file."""
+"""The output of ``voicecoil play`` on simulated devices of CoreAudio equals the file."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Plays a minute of sound in each of 60 simulated worlds and checks that every lost frame is
 reported.
 
-A seed sets every switch on which the behaviour of the real HAL is unknown or varies, and chooses
-the faults. Every third seed plays and records. The seed is in the name of the test.
+A seed chooses the faults. It also sets every switch for a behaviour of the real HAL that is unknown
+or varies. Every third seed also records. The seed is in the name of the test.
 VOICECOIL_SEEDS=17 or 1-200 selects the seeds (1-60; tools/test.py --long: 1-200).
 """
 
@@ -35,7 +35,7 @@ OUTPUTS: list[tuple[str, tuple[int, ...]]] = [
     ("OutputOnly", (20,)),
     ("BuiltInSpeakerDevice", (1, 2)),
 ]
-TURN = 1 << 18  # the codes of the input repeat after this number of frames
+TURN = 1 << 18  # frames after which the codes of the input repeat
 
 
 def seeds() -> list[int]:
@@ -49,9 +49,9 @@ class Player:
     def __init__(self, position: int) -> None:
         self.position = position
         self.now_ns: list[int] = []
-        # output sample time and number of frames of each block
+        # (output sample time, number of frames) of each block
         self.output: list[tuple[int | None, int]] = []
-        # frames lost before each block, and the block
+        # (frames lost before the block, input of the block) of each block
         self.input: list[tuple[int, NDArray[np.float32]]] = []
 
     def __call__(self, block: vc.Block) -> None:
@@ -66,13 +66,13 @@ class Player:
 
 
 class Story:
-    """One seed: opens streams, causes faults, and checks the result."""
+    """Runs one seed: opens streams, causes faults, and checks the result."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.duplex = seed % 3 == 0
         uid, fixtures = self.random.choice(DEVICES if self.duplex else DEVICES + OUTPUTS)
-        # in real time, because a busy machine starts late
+        # These limits count real time. They are long, because a busy machine may start late.
         limits = Timeouts(start_s=1.0, call_s=20.0)
         self.world = SimulatedCoreAudio(
             simulator_path(),
@@ -147,7 +147,7 @@ class Story:
         except vc.ArgumentError as error:
             if samplerate is None or "runs at" not in str(error):
                 raise
-            return 0.5  # the error reports that the device took another rate
+            return 0.5  # the device runs at another rate, as the error states
         runs = len(self.device.runs())
         played = 0.0
         try:
@@ -187,17 +187,17 @@ class Story:
         self.check_sample_times(player, runs)
         heard, silent = self.heard(first_run)
         made = player.position - self.position
-        # A block that spans the end of the sound was made, but not all of it was played.
+        # The last block may have been played only in part.
         assert made - (stream.blocksize or 8192) <= len(heard) <= made
         assert_coded(heard, self.position)
         lost = silent + self.jumps(first_run)
         if self.duplex:
-            # Frames that are lost in one direction only are counted. Frames lost after the last
-            # frame that was heard and recorded are counted, too.
+            # The stream also counts frames that are lost in one direction only, and frames that are
+            # lost after the last frame that was heard and recorded.
             missing = self.missing_input(player, runs)
             assert max(silent, missing) <= counted.lost_frames
-            # If the cycles of the device are no whole blocks, the first block may begin within a
-            # cycle. At the begin of the sound, this is no gap.
+            # If the cycles are not whole blocks, the first block may begin within a cycle. The
+            # stream counts the frames before as lost, but the sound has no gap there.
             seams = sum(event.value for event in told if event.cause == "blocks")
             assert counted.lost_frames <= lost + missing + seams + sum(xruns[-1:])
         else:
@@ -228,13 +228,13 @@ class Story:
                     missing += int(step)
                     told -= int(step)
                 else:
-                    begun += 1  # each run counts sample times from the beginning
+                    begun += 1  # a new run, which counts sample times from the beginning
         assert begun < max(1, runs), "frames are missing or repeated without a report"
         return missing
 
     def jumps(self, first_run: int) -> int:
-        """Returns the frames between the runs in which the stream was heard, by the device's sample
-        times.
+        """Returns the number of frames between the runs in which the stream was heard, according to
+        the device's sample times.
         """
         runs = self.device.runs()
         heard = [
@@ -248,15 +248,15 @@ class Story:
         )
 
     def check_sample_times(self, player: Player, runs: int) -> None:
-        """Checks that sample times continue or leave a gap. A step back is the beginning of another
-        run.
+        """Checks that sample times go back only where a new run begins. Otherwise they continue, or
+        leave a gap.
         """
         times = [(start, frames) for start, frames in player.output if start is not None]
         steps_back = sum(b < a + frames for (a, frames), (b, _) in pairwise(times))
         assert steps_back < max(1, runs), "sample times overlap"
 
     def heard(self, first_run: int) -> tuple[NDArray[np.float32], int]:
-        """Returns all frames that were played, and the number of silent frames inside of runs."""
+        """Returns all frames that were played, and the number of silent frames within runs."""
         parts, silent = [], 0
         for run in range(first_run, len(self.device.runs())):
             sound, _ = self.device.captured(run)

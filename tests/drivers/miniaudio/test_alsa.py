@@ -1,8 +1,8 @@
 """The miniaudio driver on the ALSA library, with ALSA's plugin for PulseAudio in place of a sound
 card.
 
-This is ALSA's situation in a container or beside a sound server. A sound card has a clock of its
-own.
+ALSA is used like this in containers and on machines with a sound server. A real sound card would
+have a clock of its own, which these tests do not cover.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def rig(shared: Shared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Puls
 
 class TestAlsa(MonitoredContract):
     def test_one_that_takes_any_number_of_channels_has_two(self, rig: PulseRig) -> None:
-        """ALSA's "default" device converts channels, so that it accepts any number of them."""
+        """ALSA's device "default" converts channels, so it accepts any number of channels."""
         for uid in ("alsa", "alsa:null0"):
             device = next(d for d in rig.driver.devices() if d.uid == uid)
             assert (device.input_channels, device.output_channels) == (2, 2)

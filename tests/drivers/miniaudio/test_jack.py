@@ -42,12 +42,12 @@ class JackRig:
         self.card.advance(cycles)
 
     def heard(self) -> NDArray[np.float32]:
-        self.card.advance(1)  # the newest cycle may not have arrived yet
+        self.card.advance(1)  # the card may not have the newest cycle yet
         return self.card.heard()
 
     def unplug(self) -> None:
         self.server.kill()
-        # closes the card's clients before another one is opened, see Backend.connecting
+        # The card's clients must be closed before another client is opened, see Backend.connecting.
         self.card.unplug()
 
 
@@ -58,7 +58,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def running(folder: Path) -> Iterator[dict[str, tuple[JackServer, SoundCard]]]:
-    """Returns the server that the tests share, until one of them ends it."""
+    """Yields a dictionary for the server, which the tests share until one of them ends it."""
     shared: dict[str, tuple[JackServer, SoundCard]] = {}
     yield shared
     for server, card in shared.values():
@@ -176,8 +176,8 @@ def test_the_latency_of_a_server_that_is_gone_is_an_estimate(rig: JackRig) -> No
 
 
 def test_a_server_that_comes_back_at_another_rate_ends_a_sound_and_says_so(rig: JackRig) -> None:
-    """Otherwise the sound would have another pitch, because the rate of a running stream is not
-    converted.
+    """The rate of a running stream is not converted, so the sound would otherwise have another
+    pitch.
     """
     playback = vc.play(coded(0, 100_000, 2), 48_000, driver=rig.driver, on_device_lost="wait")
     rig.advance(3)

@@ -67,7 +67,7 @@ def test_a_client_has_its_streams_name_and_is_connected_only_when_that_is_wanted
         assert ports_of(long) == alone
         inputs = {f"ears:capture{n}": [f"system:capture_{n + 1}"] for n in (0, 1)}
         assert ports_of("ears") == inputs
-        until(lambda: free.statistics().frames > 0)  # cycles run although no port is connected
+        until(lambda: free.statistics().frames > 0)  # cycles run even if no port is connected
 
         free.stop()
         free.start()

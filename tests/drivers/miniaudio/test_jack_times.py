@@ -1,4 +1,4 @@
-"""Times and losses that a stream reports on a real jackd that stalls, or gets another period."""
+"""Times and losses that a stream reports if a real jackd stalls or gets another period."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
 
 
 def test_times_of_blocks_are_on_the_drivers_clock(server: JackServer) -> None:
-    """jackd's clock is not corrected by NTP, and differs by about 100 ms soon after boot."""
+    """NTP does not correct jackd's clock. Soon after boot, it differs by about 100 ms."""
     ages: list[int] = []
 
     def look(block: vc.Block) -> None:
@@ -71,8 +71,8 @@ def test_time_between_two_runs_is_counted(server: JackServer) -> None:
 
 
 def test_losses_of_a_stalled_server_are_reported(server: JackServer) -> None:
-    """While the server stalls, its frame counter does not advance. Afterwards, its times are
-    wrong.
+    """The server's frame counter does not advance while the server stalls. After the stall, its
+    times are wrong.
     """
     seen: list[int] = []  # time of each block on the clock of this process, ns
 
@@ -83,14 +83,14 @@ def test_losses_of_a_stalled_server_are_reported(server: JackServer) -> None:
         until(lambda: len(seen) > 20)
         for _ in range(STALLS):
             server.process.send_signal(signal.SIGSTOP)
-            time.sleep(STALL_S)  # this is the stall itself and no synchronisation
+            time.sleep(STALL_S)  # the length of the stall, not a synchronisation
             server.process.send_signal(signal.SIGCONT)
             wanted = len(seen) + 40
             until(lambda wanted=wanted: len(seen) > wanted)
         counted = stream.statistics()
         events = stream.events()
     lost = np.diff(np.asarray(seen)) * 48e-6 - server.period_frames
-    # The server makes up for at most one period of each long gap.
+    # After a long gap, the server catches up at most one period.
     long = lost[lost > 10 * server.period_frames]
     assert len(long) >= STALLS
     assert abs(counted.lost_frames - lost.sum()) < (STALLS + 2) * server.period_frames
@@ -152,8 +152,8 @@ def test_another_period_ends_a_stream_on_the_io_thread_or_is_recovered_from(
 
 
 def test_all_clients_are_lost_when_libjack_reports_one(server: JackServer) -> None:
-    """libjack frees all clients when the next one is opened. Stopping one of the other clients then
-    crashed.
+    """After a loss, libjack frees all clients when the next one is opened. Before the fix, stopping
+    one of the freed clients crashed.
     """
     tell_gone = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(_io.gone_address())
     streams = [vc.OutputStream(lambda block: None, driver="miniaudio:jack") for _ in range(3)]

@@ -46,11 +46,11 @@ class NullRig:
         tap.tap_set(_io.data_callback_address(), self.memory.ctypes.data, 2, len(self.memory))
         self.driver = MiniaudioDriver("null")
         self.device = self.driver.devices()[0]
-        self.another_device = self.device.uid  # each stream has a thread of its own
+        self.another_device = self.device.uid  # its streams do not wait for each other
 
     def advance(self, cycles: int) -> None:
         wanted = self.tap.tap_cycles() + cycles
-        with contextlib.suppress(AssertionError):  # without a running stream there are no cycles
+        with contextlib.suppress(AssertionError):  # no stream runs, so no cycles come
             until(lambda: self.tap.tap_cycles() >= wanted, patience=1000)
 
     def heard(self) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Sound from one host to another through JACK's and PulseAudio's network transports: docs/linux.md.
+"""Sound travels between two hosts through the networks of JACK and PulseAudio (docs/linux.md).
 
 A stream plays on one host. The frames that arrive on the other host are compared with those that
 were played.
@@ -71,7 +71,7 @@ def test_netjack_carries_every_frame(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The master has the sound card. The jackd of the other host is driven by the network only."""
+    """The master has the sound card. The network is the only clock of the other host's jackd."""
     needs("jackd", "jack_load", "jack_lsp")
     master = JackServer(period_frames=1024, role="master", before=hosts.on(0))
     use(master, monkeypatch)
@@ -103,13 +103,13 @@ def test_netjack_carries_every_frame(
 # ---- RTP ---------------------------------------------------------------------------------------
 
 SOUND_S = 3.0
-# a block is searched this far before and after the place expected from the previous block
+# A block is searched at most this far from the place that the previous block suggests.
 SEARCH_FRAMES = 500
-BLOCK_FRAMES = 1_920  # short, so that the stretching within one block is small
+BLOCK_FRAMES = 1_920  # short, so that a block is hardly stretched
 
 
 def smooth_noise() -> NDArray[np.float32]:
-    """Returns noise below about 2 kHz. No part of it resembles another part."""
+    """Returns noise below about 2 kHz, of which no part resembles another part."""
     noise = np.random.default_rng(1).standard_normal((int(48_000 * SOUND_S), 2))
     kernel = np.hanning(33)[:, None] / 16.5
     length = len(noise) + len(kernel) - 1
@@ -118,8 +118,8 @@ def smooth_noise() -> NDArray[np.float32]:
 
 
 def correlation(heard: NDArray[np.float32], block: NDArray[np.float32]) -> tuple[float, int]:
-    """Returns the best correlation of `block` with a part of `heard`, 0 to 1, and where that part
-    begins.
+    """Finds the part of `heard` that resembles `block` most. Returns their correlation, 0 to 1, and
+    the first frame of this part.
     """
     products = np.correlate(heard, block, "valid")
     energy = np.correlate(heard**2, np.ones_like(block), "valid")
@@ -129,8 +129,8 @@ def correlation(heard: NDArray[np.float32], block: NDArray[np.float32]) -> tuple
 
 
 def test_rtp_carries_the_sound(hosts: Hosts, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sound has 16 bits and is stretched to the receiver's clock, so that its samples are not
-    equal.
+    """RTP carries 16 bits, and the receiver stretches the sound to its own clock. Therefore the
+    samples are similar and not equal.
     """
     sender = PulseServer(before=hosts.on(0))
     receiver = PulseServer(before=hosts.on(1))

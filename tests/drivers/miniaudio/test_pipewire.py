@@ -33,7 +33,7 @@ def rig(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> PulseRig:
 
 
 class TestPipeWire(PulseContract):
-    loop_error_frames = 2_048 + 100  # the server does not count the quantum that is being played
+    loop_error_frames = 2_048 + 100  # the server does not count the quantum that it plays
 
 
 PLAY = """
@@ -48,7 +48,7 @@ vc.play(coded(0, 20_000, 2), 48_000, driver="miniaudio:jack").wait()
 
 
 def pipewires_jack() -> str:
-    """Returns the folder of PipeWire's libjack, which a process must load instead of JACK's."""
+    """Returns the folder of PipeWire's libjack, which processes must load instead of JACK's."""
     folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
     if folder is None:
         pytest.skip("NOT TESTED: PipeWire's libjack is not installed (pipewire-jack)")
@@ -56,7 +56,7 @@ def pipewires_jack() -> str:
 
 
 def test_a_client_of_jack_plays_sample_for_sample(rig: PulseRig) -> None:
-    """PipeWire has its own libjack, which a process must load instead of JACK's."""
+    """The test runs in a new process, which loads PipeWire's libjack instead of JACK's."""
     folder = pipewires_jack()
     tests = str(TESTS)
     done = subprocess.run(
@@ -132,8 +132,8 @@ stream.close()
 def test_another_rate_of_the_graph_takes_the_device_away_from_a_client_of_jack(
     rig: PulseRig, policy: str
 ) -> None:
-    """The stream would play at another pitch, and the frame counter of PipeWire's libjack starts
-    again.
+    """If the stream continued, it would play at another pitch. Besides, the frame counter of
+    PipeWire's libjack begins again.
     """
     folder = next((folder for folder in JACK_FOLDERS if os.path.isdir(folder)), None)
     if folder is None or shutil.which("pw-metadata") is None:

@@ -1,4 +1,4 @@
-"""The check of libpulse's answers before miniaudio gets them."""
+"""The library checks libpulse's answers before miniaudio gets them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LAST, FAILED = 1, -1
 
 
 class Server:
-    """Replaces libpulse. Its answers arrive when the test releases them."""
+    """Replaces libpulse. An answer arrives when the test calls `answer`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, int]] = []

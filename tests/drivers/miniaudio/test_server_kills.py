@@ -1,7 +1,6 @@
-"""Sound servers that are killed, frozen and restarted while streams, sounds and recordings run on
-them.
+"""Sound servers are killed, frozen and restarted while streams, sounds and recordings use them.
 
-Each test runs in a process of its own, because a fault would end the process.
+Each test runs in a process of its own, because a fault may crash the process.
 
 ``VOICECOIL_KILLS`` is the number of times that each server is killed (3). ``VOICECOIL_OPENS`` is
 the number of streams that are opened on each server (40; 100000 takes hours).

@@ -1,4 +1,4 @@
-"""A call that hangs keeps a private session of its audio system until it returns."""
+"""A call that hangs keeps its session of the audio system. Later calls use another session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from voicecoil.drivers.miniaudio.session import Context
 
 
 class Session:
-    """Records when and on which thread it was closed."""
+    """A session that records on which threads it was closed."""
 
     made: list[Session]
 

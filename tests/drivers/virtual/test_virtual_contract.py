@@ -1,4 +1,4 @@
-"""The virtual driver passes the contract, with every shape that its devices can have."""
+"""The virtual driver passes the contract with devices of every shape."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 class VirtualRig:
     stepped = True
     cycle_frames = 64
-    another_device = "virtual:Contract"  # a client does not wait for another one
+    another_device = "virtual:Contract"  # clients of one device do not wait for each other
     channels = [0, 1]  # noqa: RUF012
 
     def __init__(self, shape: dict[str, Any]) -> None:
@@ -39,7 +39,7 @@ class VirtualRig:
         self.device = self.driver.devices()[0]
 
     def advance(self, cycles: int) -> None:
-        with contextlib.suppress(vc.StreamStateError):  # no stream runs, but time passes
+        with contextlib.suppress(vc.StreamStateError):  # ignored if no stream runs
             self.virtual.step(cycles)
 
     def heard(self) -> NDArray[np.float32]:
@@ -51,7 +51,7 @@ class VirtualRig:
 
     @contextlib.contextmanager
     def starts_fail(self, stream: vc.OutputStream) -> Iterator[None]:
-        """Makes the device full: it takes 64 clients."""
+        """Attaches clients until the device has its largest number of clients, 64."""
         core, engine = self.virtual._core, stream._connection.engine
         assert core is not None
         clients = 0
