@@ -27,19 +27,20 @@ class Rig(Protocol):
 
     stepped: bool  # True if the test advances the clock
     driver: Driver
-    device: Device  # each output is connected to the input of the same number
+    device: Device  # each of its outputs is connected to its input with the same number
     channels: list[int]  # the two channels of each direction that the tests use
     cycle_frames: int
 
     def advance(self, cycles: int) -> None:
-        """Waits until the device has run `cycles` IO cycles.
+        """Lets the device run `cycles` IO cycles, and returns after the last one.
 
         If the clock is not stepped, more cycles may have run.
         """
 
     def heard(self) -> NDArray[np.float32]:
-        """Returns the output of the two channels from the first content to the last, shape (frames,
-        2).
+        """Returns the output of the two channels, from the first frame of content to the last one.
+
+        The shape is (frames, 2).
         """
 
     def unplug(self) -> None:

@@ -19,8 +19,8 @@ imported_on_io_thread: list[str] = []
 
 
 class Finder:
-    """Python calls this finder for every module that is not loaded yet. It records the module's
-    name.
+    """Records the names of modules. Python calls this finder for every module that is not loaded
+    yet.
     """
 
     @staticmethod
@@ -33,8 +33,8 @@ sys.meta_path.insert(0, Finder())  # type: ignore[arg-type]
 
 
 def coded(block: vc.Block) -> None:
-    """Plays coded frames, and counts wrong frames of the input, which is the output `delay` frames
-    later.
+    """Plays coded frames and counts wrong input frames. The input must be the output, delayed by
+    the number of frames in the parameter `delay`.
     """
     global frame
     channels = block.output.shape[1]
@@ -73,7 +73,9 @@ def scaled(block: vc.Block) -> None:
 
 
 def compare(block: vc.Block) -> None:
-    """Compares two parameters that are always set together, and sets two results together."""
+    """Counts blocks in which two parameters that are always set together do not fit. Sets two
+    results together.
+    """
     values = block.parameters
     if values.first != values.second or values.text != b"%d" % values.first:
         block.results.torn += 1
@@ -129,7 +131,7 @@ def starts_a_thread(block: vc.Block) -> None:
 
 
 def imports(block: vc.Block) -> None:
-    """Uses every part of a block, and reports the modules that were imported on the IO thread."""
+    """Uses every part of a block and reports the modules that the IO thread has imported."""
     repr(block), repr(block.time), repr(block.parameters), repr(block.results)
     block.results.imported = ",".join(imported_on_io_thread).encode()
     if block.parameters.fail:

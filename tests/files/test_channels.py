@@ -1,4 +1,4 @@
-"""Channel mapping: which channel of the source each channel of the result contains."""
+"""Channel mapping, which decides the source channel for each channel of the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COUNTS = st.integers(1, 12)
 
 
 def coded(frames: int, channels: int) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Returns samples whose value encodes their position: frame + channel / 64."""
+    """Returns samples with the value frame + channel / 64, which encodes their position."""
     return (np.arange(frames)[:, None] + np.arange(channels) / 64).astype(np.float32)
 
 
@@ -82,7 +82,7 @@ def test_index_maps_move_bits(data: st.DataObject) -> None:
         st.lists(st.one_of(st.none(), st.integers(0, sources - 1)), min_size=1, max_size=12)
     )
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    bits = random.integers(0, 2**32, (7, sources), dtype=np.uint32)  # includes NaNs of every kind
+    bits = random.integers(0, 2**32, (7, sources), dtype=np.uint32)  # all bit patterns, also NaN
     mixed = apply(bits.view(np.float32), mix_matrix(sources, len(mapping), mapping))
     assert mixed.shape == (7, len(mapping))
     for target, source in enumerate(mapping):

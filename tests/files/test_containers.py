@@ -1,4 +1,4 @@
-"""Files whose container states something other than libsndfile reads."""
+"""Files whose container states another length or content than libsndfile reads."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def noise(frames: int, seed: int = 1, channels: int = 2) -> Frames:
 
 
 def made(path: Path, frames: Frames, rate: int = RATE, **more: Any) -> bytes:
-    """Returns the bytes of a file in the format of the name's extension."""
+    """Returns the bytes of a file. The extension of `path` selects the format."""
     format, subtype = KINDS[path.suffix[1:]]
     soundfile.write(path, frames, rate, subtype, format=format, **more)
     return path.read_bytes()
@@ -73,7 +73,7 @@ def contents(path: Path, data: bytes) -> Frames:
 
 
 def info_frame_bytes(data: bytes) -> int:
-    """Returns the size of the first frame of an MP3 file, which contains the length header."""
+    """Returns the size of an MP3 file's first frame, which is the one with the length header."""
     return data.index(data[:2], 4)
 
 
@@ -84,7 +84,7 @@ def info_frame_bytes(data: bytes) -> int:
 def test_joined_files_are_read_as_one(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"a.{ending}"
     pieces = [made(path, noise(frames, frames)) for frames in (30_000, 50_001, 20_000)]
-    pieces.append(pieces[0])  # with the serial numbers of the first file
+    pieces.append(pieces[0])  # repeats the first file with its serial numbers
     alone = np.concatenate([contents(path, piece) for piece in pieces])
     path.write_bytes(b"".join(pieces))
     with open_source(path) as source:
@@ -99,7 +99,9 @@ def test_joined_files_are_read_as_one(tmp_path: Path, ending: str) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="renames an open file")
 def test_frames_before_a_part_that_cannot_be_opened(tmp_path: Path) -> None:
-    """They are returned first, then the error, and later reads try the part again."""
+    """A read first returns the frames before such a part. The next read raises the error. Later
+    reads try to open the part again.
+    """
     path = tmp_path / "a.ogg"
     pieces = [made(path, noise(frames, frames)) for frames in (30_000, 20_000)]
     alone = np.concatenate([contents(path, piece) for piece in pieces])
@@ -158,7 +160,7 @@ def test_another_rate_or_channels_in_the_middle_is_an_error(
 @pytest.mark.skipif(os.name == "nt", reason="an open file cannot be removed there")
 @pytest.mark.parametrize("ending", ["wav", "flac", "ogg", "mp3"])
 def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path, ending: str) -> None:
-    """The file is read to its end, because a program may play a temporary file and remove it."""
+    """The file can still be read to its end. A program may play a temporary file and remove it."""
     path = tmp_path / f"a.{ending}"
     soundfile.write(path, np.full((5000, 1), 0.5), 48_000)
     with open_source(path) as source:
@@ -239,7 +241,8 @@ def test_a_header_name_elsewhere_in_an_mp3(tmp_path: Path, mp3: bytes, word: byt
     tag = b"ID3\x04\0\0\0\0\0" + bytes([len(text)]) + text
     plain = contents(tmp_path / "plain.mp3", body)
     assert np.array_equal(contents(tmp_path / "a.mp3", tag + body), plain)
-    # 36 bytes into the second frame, where the name of a length header would be.
+    # The word is 36 bytes after the beginning of the second frame. In the first frame, the name of
+    # a length header has this position.
     middle = body[:900] + word + body[904:]
     assert len(contents(tmp_path / "b.mp3", middle)) == len(plain) >= 100_000
 
@@ -308,8 +311,8 @@ def test_bytes_behind_an_ogg_file_are_ignored(tmp_path: Path) -> None:
 
 
 def sizes_at(data: bytes, ending: str) -> Iterator[tuple[int, int]]:
-    """Returns the offset and width of two fields: the size of the audio and the size of the whole
-    file.
+    """Yields the offset and the width of two fields of a header. They have the size of the audio
+    data and the size of the whole file.
     """
     if ending == "rf64":
         yield from ((data.index(b"ds64") + 8, 8), (data.index(b"ds64") + 16, 8))

@@ -1,4 +1,4 @@
-"""Arrays as sources, rate conversion and channel mapping of streams."""
+"""Sources that are arrays, conversion of the rate, and channel mapping."""
 
 from __future__ import annotations
 
@@ -201,7 +201,7 @@ def test_equals_the_one_shot_conversion() -> None:
     ("old", "new"), list(itertools.permutations([8000, 22050, 44100, 48000], 2))
 )
 def test_a_last_half_frame_is_sound_and_not_silence(old: int, new: int) -> None:
-    # after this number of frames, frames of both rates coincide again
+    # After this number of frames, a frame of the old rate and one of the new rate coincide again.
     step = old // math.gcd(old, new)
     for frames in {max(1, step // 2), step + step // 2, 4096 + step // 2}:
         array = noise(frames, 1) + 1

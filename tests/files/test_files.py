@@ -287,7 +287,7 @@ def test_a_file_of_more_samples_per_second_than_can_be_played(tmp_path: Path) ->
 def test_a_source_that_is_dropped_closes_its_file(tmp_path: Path, name: str) -> None:
     path = make(tmp_path / name, sine(3000, 48000))
     if name == "a.mp3":
-        path.write_bytes(2 * path.read_bytes())  # such a file is read through a virtual file
+        path.write_bytes(2 * path.read_bytes())  # such files are read through a virtual file
     open_source(path).close()
     before = os.listdir("/proc/self/fd")
     for _ in range(5):
@@ -326,7 +326,7 @@ def test_paths_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     def refuse(*_: object) -> int:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(os, "open", refuse)  # refuses for root, too
+    monkeypatch.setattr(os, "open", refuse)  # unlike permissions, this also works for root
     with pytest.raises(FilePermissionError, match="Permission denied") as permission:
         open_source(path)
     assert isinstance(permission.value, PermissionError)

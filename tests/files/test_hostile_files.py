@@ -1,4 +1,4 @@
-"""Files that were made to do harm, and systems without memory, disk space or file descriptors.
+"""Files that were made to cause harm, and systems without memory, disk space or file descriptors.
 
 ``VOICECOIL_FUZZ_FILES`` is the number of mutated files that are opened (150).
 ``VOICECOIL_FUZZ_SEED`` is the first seed.

@@ -123,7 +123,9 @@ os.waitpid(child, 0)
 
 @needs_posix
 def test_a_forked_child_takes_part_in_no_lock(tmp_path: Path) -> None:
-    """It has no descriptor of the file, and can write the file when its parent has closed it."""
+    """A forked child has no descriptor of the locked file. After its parent has closed the file,
+    the child can write it.
+    """
     path = tmp_path / "a.wav"
     program = f"""
 import os, sys
@@ -155,7 +157,7 @@ assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 @needs_posix
 def test_too_many_open_files(tmp_path: Path) -> None:
-    """The file is opened for libsndfile with the first frames, which can be tried again."""
+    """The first write opens the file for libsndfile. If this fails, the write can be repeated."""
     program = f"""
 import contextlib, errno, os, resource, sys
 import numpy as np
@@ -266,7 +268,7 @@ def test_a_planted_link_is_not_followed(tmp_path: Path) -> None:
 def test_a_replacement_is_as_private_as_the_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool
 ) -> None:
-    if named:  # as on systems without unnamed files
+    if named:  # simulates a system without unnamed files
         monkeypatch.delattr(os, "O_TMPFILE", raising=False)
     path = tmp_path / "a.wav"
     write(path, mode=0o600)

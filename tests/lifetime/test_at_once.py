@@ -1,4 +1,4 @@
-"""Calls of many threads at the same time. One of the threads may be the one that runs the callback.
+"""Many threads make calls at the same time. One of them may be the thread that runs the callback.
 
 With a GIL, these tests show that nothing is lost between two steps of Python. Without a GIL
 (docs/decisions/0015), they also show that nothing is lost within a step.
@@ -33,8 +33,8 @@ if sys.version_info >= (3, 12):
 
 
 def at_once(*works: Callable[[], object]) -> None:
-    """Calls the functions at the same time on threads of their own, and raises an exception of any
-    of them.
+    """Calls each function on a thread of its own, all at the same time. If functions raise
+    exceptions, raises the first of these.
     """
     errors: list[BaseException] = []
     barrier = threading.Barrier(len(works))
@@ -62,8 +62,8 @@ def a_driver(**options: Any) -> VirtualDriver:
 
 @pytest.mark.parametrize("arrays", ["numpy", "memoryview"])
 def test_a_block_that_other_threads_read(arrays: Literal["numpy", "memoryview"]) -> None:
-    """The block keeps changing, including its number of frames. Each access sees one state
-    of it.
+    """The block changes all the time, and also changes its number of frames. Each access must see a
+    single state of the block.
     """
     left: list[vc.Block] = []
     there = threading.Event()
@@ -101,7 +101,7 @@ def test_a_block_that_other_threads_read(arrays: Literal["numpy", "memoryview"])
 
 @pytest.mark.parametrize("home", HOMES, ids=str)
 def test_parameters_set_by_many(home: dict[str, Any]) -> None:
-    """Each change of several parameters is seen as a whole, or not at all."""
+    """The callback sees each change of several parameters as a whole, or does not see it."""
 
     def compare(block: vc.Block) -> None:
         values = block.parameters
@@ -133,8 +133,8 @@ def test_parameters_set_by_many(home: dict[str, Any]) -> None:
 
 
 def test_listing_live_objects_while_they_end() -> None:
-    """The list does not change while it is read, and each list contains the objects that live
-    throughout.
+    """A list does not change while a program reads it, and it always contains the objects that live
+    during the whole test.
     """
 
     class Thing:
@@ -168,7 +168,7 @@ def test_listing_live_objects_while_they_end() -> None:
 
 
 def test_a_ring_with_many_at_both_ends() -> None:
-    """Each frame comes out once."""
+    """Several threads write and read one ring. Each frame is read once."""
     ring = _core.Ring(64, 1)
     each = 5000
     taken: list[list[float]] = [[] for _ in range(2)]
@@ -179,7 +179,7 @@ def test_a_ring_with_many_at_both_ends() -> None:
         for number in range(first, first + each):
             frame[0, 0] = number
             while ring.write(frame) == 0:
-                time.sleep(0)  # lets other threads take the GIL
+                time.sleep(0)  # lets other threads run
 
     def read(into: list[float]) -> None:
         frames = np.empty((7, 1), np.float32)
@@ -196,7 +196,7 @@ def test_a_ring_with_many_at_both_ends() -> None:
 
 
 def test_sounds_that_many_play() -> None:
-    """All sounds play on one device, so that they use one mixer."""
+    """Many threads play sounds on the same device, so all sounds use one mixer."""
     driver = a_driver()
     sound = np.full((200, 2), 0.1, np.float32)
 
@@ -209,8 +209,8 @@ def test_sounds_that_many_play() -> None:
 
 
 def test_functions_that_many_exchange(tmp_path: Path) -> None:
-    """The user data of a function live as long as it may run. Each function writes to memory of its
-    own.
+    """The user data of a function exist as long as the function may run. Each function writes to
+    its own user data.
     """
     library = ctypes.CDLL(str(shared_library("native.c", tmp_path)))
 
@@ -264,7 +264,7 @@ def test_streams_that_end_while_other_threads_read_them(home: dict[str, Any]) ->
 
 
 def test_events_that_many_take() -> None:
-    """Each event is returned to one thread, and no call fails because another thread was faster."""
+    """Each event is returned to one thread only. A call does not fail if another was faster."""
     driver = VirtualDriver([VirtualDevice("At once", clock="stepped", frames=64)])
     taken: list[int] = []
     with vc.OutputStream(lambda block: None, driver=driver) as stream:

@@ -1,5 +1,5 @@
-"""Background threads: none waits for the work of another one, and a failed start of a thread loses
-nothing.
+"""No background thread waits for the work of another one. If a thread cannot be started, no work is
+lost.
 """
 
 from __future__ import annotations
@@ -44,8 +44,8 @@ class Instrument:
 
 
 def assert_collected(instrument: list[Instrument]) -> None:
-    """Empties `instrument`, so that no other reference is left, and checks that the object is
-    collected.
+    """Removes the object from the list `instrument`, which has the only reference, and checks that
+    the object is collected.
     """
     connection = instrument[0].stream._connection
     assert connection is not None
@@ -54,13 +54,13 @@ def assert_collected(instrument: list[Instrument]) -> None:
     del connection
     gc.collect()
     until(lambda: gc.collect() >= 0 and alive() is None and gone() is None)
-    del engine  # a device may keep it for longer
+    del engine  # not checked, because a device may keep it for longer
 
 
 @pytest.mark.parametrize("latency", ["safe", "low"])
 @pytest.mark.parametrize("name", ["virtual", "miniaudio:null"])
 def test_a_dropped_stream_ends_although_its_driver_lives_on(name: str, latency: str) -> None:
-    """The driver is chosen by name. It lives as long as the process, and so do its devices."""
+    """A driver that was chosen by name exists until the process ends, and so do its devices."""
     try:
         get_driver(name)
     except vc.VoicecoilError as error:
@@ -141,7 +141,7 @@ def test_listeners_are_called_one_after_the_other() -> None:
 
 @pytest.fixture
 def no_thread(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Makes starting a Python thread fail, until it is undone."""
+    """Makes each start of a Python thread fail until the test calls `undo`."""
 
     def start(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -175,7 +175,7 @@ def test_devices_are_watched(no_thread: pytest.MonkeyPatch) -> None:
 
 
 class Lost:
-    """A connection that is lost until the test recovers it."""
+    """A connection whose device is lost until the test recovers the connection."""
 
     def __init__(self) -> None:
         self.watched = True
@@ -221,7 +221,9 @@ def test_a_stream_that_cannot_be_watched_does_not_run(no_thread: pytest.MonkeyPa
 
 
 def test_dropped_streams_are_closed(no_thread: pytest.MonkeyPatch) -> None:
-    """Streams that were dropped meanwhile are closed, too, when the next task needs the thread."""
+    """Streams may be dropped while no thread can be started. They are closed with the next task
+    that starts the thread.
+    """
     done: list[str] = []
     lane = exit_and_fork._Lane("the tests' lane")
     lane.put(lambda: done.append("first"))

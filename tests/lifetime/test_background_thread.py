@@ -1,4 +1,4 @@
-"""Waiting for the end of a thread while real signals arrive, in subprocesses."""
+"""Programs in subprocesses wait for the end of a thread while real signals arrive."""
 
 from __future__ import annotations
 

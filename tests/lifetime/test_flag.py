@@ -1,4 +1,4 @@
-"""The flag for which threads wait."""
+"""The class Flag, which lets threads wait until it is set."""
 
 from __future__ import annotations
 

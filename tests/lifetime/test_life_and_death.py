@@ -1,5 +1,5 @@
-"""How programs with streams run and end: each program of `lives/` runs in processes of its own,
-many times.
+"""Programs with streams run and end correctly. Each program of `lives/` runs many times, in
+processes of its own.
 
 ``VOICECOIL_RUNS`` is the number of runs of each (8; tools/test.py --long: 20).
 """
@@ -19,8 +19,8 @@ from voicecoil.testing.simulator_library import ENVIRONMENT
 
 ERROR = r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
 INTERRUPTED = r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"
-# An exception that the program never asked for is reported in the way in which Python reports
-# errors of `__del__`.
+# If a program never asks for an exception, the exception is reported in the way in which Python
+# reports errors of `__del__`.
 UNSEEN = (
     r"Exception ignored in: <function fail at .*>\n"
     r"Traceback \(most recent call last\):\n(  .*\n)+RuntimeError: meant\n"
@@ -146,7 +146,9 @@ def test_a_stuck_callback_is_reported_once_where_the_stream_ends() -> None:
 @pytest.mark.parametrize("end", ["exit", "drop"])
 @pytest.mark.parametrize("what", ["sleep", "long sleep", "loop"])
 def test_exit_does_not_wait_for_a_callback_that_is_stuck(what: str, end: str) -> None:
-    """The callback has one second. Then the program ends without it and reports this."""
+    """At exit, the program waits one second for the callback. Then it ends and reports that the
+    callback did not return.
+    """
     check(run("stuck", what, end, at_once=WAITING), stderr=STUCK)
 
 
@@ -177,8 +179,8 @@ def test_opened_in_a_thread_that_has_ended(then: str) -> None:
 
 @pytest.mark.parametrize("where", ["before", "behind"])
 def test_started_by_an_atexit_handler(where: str) -> None:
-    """atexit handlers run in reverse order. Either the library's handler runs later and closes the
-    stream, or it has run already and the stream cannot be opened.
+    """atexit handlers run in reverse order. If the library's handler runs later, it closes the
+    stream. If it has already run, the stream cannot be opened.
     """
     check([run_fresh("at_exit", where) for _ in range(RUNS)])
 

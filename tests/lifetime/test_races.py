@@ -1,4 +1,4 @@
-"""Calls that overlap: on several threads, in signal handlers, and interrupted by Ctrl-C.
+"""Calls that overlap, because threads or signal handlers make them, or that Ctrl-C interrupts.
 
 ``VOICECOIL_RACES_S`` is the duration of each race, s (1). ``VOICECOIL_EVERY_LINE`` is the share of
 the lines at which each call is interrupted (1: all of them; default: every ninth).
@@ -62,7 +62,9 @@ def test_ctrl_c_at_every_line(call: str) -> None:
 def blocked_stream(
     driver: VirtualDriver, latency: object
 ) -> tuple[vc.OutputStream, threading.Event, threading.Event]:
-    """Returns a stream whose callback does not return before the second event is set."""
+    """Returns a started stream and two events. The callback sets the first event, and returns when
+    the test sets the second one.
+    """
     inside, free = threading.Event(), threading.Event()
 
     def callback(block: vc.Block) -> None:
@@ -105,7 +107,7 @@ WAITS = ("voicecoil stop", "voicecoil close")
 @pytest.mark.parametrize("latency", ["safe", "low"])
 @pytest.mark.parametrize("call", ["stop", "abort", "close"])
 def test_ctrl_c_is_heard_while_a_callback_is_stuck(call: str, latency: str) -> None:
-    """Before the fix, only the deadline of 5 s ended the wait. The limit is half of that."""
+    """Before the fix, only the deadline of 5 s ended the wait. This test allows half of that."""
     stream, _, free = blocked_stream(VirtualDriver([VirtualDevice("Stuck")]), latency)
     assert pressed(getattr(stream, call)) < 2.5
     free.set()
@@ -115,7 +117,9 @@ def test_ctrl_c_is_heard_while_a_callback_is_stuck(call: str, latency: str) -> N
 @posix
 @pytest.mark.parametrize("call", ["start", "stop", "abort", "close"])
 def test_a_signal_handler_calls_the_method_that_the_main_thread_is_in(call: str) -> None:
-    """The main thread is in a stop() whose callback does not return. The handler lets it return."""
+    """The main thread is in stop() and waits for the callback. The handler lets the callback return
+    and calls a method of the stream.
+    """
     stream, _, free = blocked_stream(VirtualDriver([VirtualDevice("Handled")]), "low")
     answers: list[str] = []
 
@@ -141,7 +145,7 @@ def test_a_signal_handler_calls_the_method_that_the_main_thread_is_in(call: str)
     finally:
         sender.join()
         signal.signal(signal.SIGUSR1, before)
-    # A start either comes before the end of the run and is refused, or comes after it.
+    # A start is refused if the run has not ended yet, and succeeds otherwise.
     expected = {"start": {"runs", "running"}, "close": {"closed"}}.get(call, {"finished", "idle"})
     assert len(answers) == 1
     assert answers[0] in expected
@@ -159,12 +163,13 @@ def test_a_request_to_end_an_earlier_run_does_not_end_a_later_one(home: str) -> 
     connection = stream._connection
     assert connection is not None
     stream.start()
-    for _ in range(200):  # the lead is played first
+    for _ in range(200):  # the device plays the lead before the stream ends
         if stream.state != "finished":
             device.step(1)
     assert stream.state == "finished"
     stream.start()
-    # Does what a `wait` and a `stop` do if they saw the end of the first run and continue late.
+    # These are the calls of a `wait` and a `stop` that have seen the end of the first run, and
+    # continue only now.
     connection.halt(LONG_S, 1)
     connection.ask_to_end(False, 1)
     connection.ask_to_end(True, 1)
@@ -188,7 +193,7 @@ def test_states_can_be_read_while_the_hal_hangs(coreaudio: Worlds) -> None:
     told = (stream.state, stream.active, [event.kind for event in stream.events()])
     assert "running" in repr(stream)
     assert told == ("running", True, [])
-    assert world.driver.abandoned_calls == []  # no deadline has passed
+    assert world.driver.abandoned_calls == []  # the reads have not waited for a call
     world.release_hung()
     until(lambda: not stream._connection.driver_stream._looking.locked())  # type: ignore[union-attr]
     stream.stop()

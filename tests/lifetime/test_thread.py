@@ -1,4 +1,4 @@
-"""Threads for which there is no memory: they end before their first line of Python."""
+"""Threads that end before their first line of Python, because the system lacks memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from voicecoil.lifetime.thread import Thread, _wait_for
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams import realtimekit
 
-# The function with which Python starts a thread of the system.
+# Name of the function with which `threading` starts a thread of the system.
 START = next(
     name for name in ("_start_joinable_thread", "_start_new_thread") if hasattr(threading, name)
 )
@@ -31,7 +31,7 @@ START = next(
 
 @pytest.fixture
 def no_memory(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Until it is undone, the system starts each thread, but the thread runs no Python code."""
+    """Makes each thread end without running Python code, until the test calls `undo`."""
     start = getattr(threading, START)
 
     def start_nothing(entry: Callable[[], None], *rest: Any, **more: Any) -> Any:
@@ -50,7 +50,7 @@ def test_a_start_without_memory_raises(no_memory: pytest.MonkeyPatch) -> None:
 
 
 class LateLock:
-    """A lock that is released after the first wait for it has ended, and before the next one."""
+    """A lock that is still held during the first wait for it, and is free afterwards."""
 
     def __init__(self) -> None:
         self.waits = 0
@@ -138,7 +138,7 @@ def test_a_recording_without_memory_for_its_threads(no_memory: pytest.MonkeyPatc
 
 
 def test_a_call_after_a_session_that_could_not_be_made() -> None:
-    """The call raises the error, and the call thread continues."""
+    """The first call raises the error of its session. The call thread continues after that."""
     refused = [OSError("no session")]
 
     class Session:
@@ -156,7 +156,7 @@ def test_a_call_after_a_session_that_could_not_be_made() -> None:
     assert thread.abandoned == []
 
 
-# Each child leaves another amount of memory. SIGALRM ends a child that hangs.
+# Each child process has another limit of memory. SIGALRM ends a child that hangs.
 LIMITED = """
 import os, resource, signal, sys, threading
 import voicecoil as vc

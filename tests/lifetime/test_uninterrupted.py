@@ -1,4 +1,4 @@
-"""Work that is undone because the wait for it was interrupted."""
+"""Work that must not be interrupted. If the wait for its result is interrupted, it is undone."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LONG_S = 60.0
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals to itself")
 def test_undoing_may_call_uninterrupted_work() -> None:
-    """While a thread undoes its work, it no longer counts as being inside of that work."""
+    """A thread that undoes its work no longer counts as doing the work, and may begin new work."""
     inside, interrupted, undone = threading.Event(), threading.Event(), threading.Event()
     main = threading.get_ident()
 
@@ -54,7 +54,9 @@ def test_undoing_may_call_uninterrupted_work() -> None:
 
 
 def test_undoing_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ctrl-C after the work has returned, while the system gives no thread."""
+    """The work has returned, the wait is interrupted, and the system cannot start a thread. The
+    work is undone when a thread can be started again.
+    """
     undone: list[int] = []
     work = _Work(lambda: 1, undone.append)
     assert work.begin("test")
@@ -66,7 +68,7 @@ def test_undoing_waits_for_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", start)
     work.leave()
     monkeypatch.undo()
-    exit_and_fork.submit(lambda: None)  # starts the thread that runs what was submitted
+    exit_and_fork.submit(lambda: None)  # starts the thread for submitted tasks
     until(lambda: undone == [1])
 
 
@@ -77,10 +79,10 @@ OURS = os.path.dirname(voicecoil.__file__) + os.sep
 
 
 class AtEveryLine:
-    """Makes a call on another thread at each line that this thread runs of the library.
+    """Makes a call on another thread at each line of the library that this thread runs.
 
-    A lock that this thread held at that moment would keep the call waiting. If a signal handler
-    made the call, it would wait for ever.
+    If this thread holds a lock at such a line, the call waits for the lock. A signal handler that
+    made the same call at this line would wait for ever.
     """
 
     def __init__(self, call: Callable[[], object]) -> None:

@@ -1,5 +1,4 @@
-"""Counts the allocations that Python makes on the IO thread during many blocks, and prints the
-count.
+"""Counts the allocations that Python makes on the IO thread during many blocks. Prints the number.
 
 Arguments, as JSON: the options of the device, the options of the stream, the number of blocks, and
 the name of the callback.
@@ -63,7 +62,7 @@ else:
 
 
 def spare_the_looking_thread() -> None:
-    """Excludes the thread that checks devices from the count, because it is not an IO thread."""
+    """Excludes the thread that checks devices from the count, because it is no IO thread."""
     spared = threading.Event()
 
     def spare() -> bool:
@@ -83,7 +82,7 @@ _core.count_allocations()
 with vc.Stream(work, driver=driver, **wanted) as stream:
     step(100)
     spare_the_looking_thread()
-    until(only_idle_threads)  # CoreAudio's control thread is idle
+    until(only_idle_threads)  # then CoreAudio's control thread is idle, too
     before, begun = _core.counted_allocations(), stream.statistics().blocks
     step(blocks)
     after = _core.counted_allocations()

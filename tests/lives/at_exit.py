@@ -1,5 +1,6 @@
-"""An atexit handler starts a stream. Argument: whether the handler runs "before" or "behind" the
-library's own.
+"""An atexit handler starts a stream.
+
+Argument: whether the handler is registered "before" or "behind" the handler of the library.
 """
 
 import atexit

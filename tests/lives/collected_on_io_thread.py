@@ -18,7 +18,7 @@ seen_on: list[int] = []
 
 
 class Witness:
-    """Is part of the same reference cycle and records the thread on which it is collected."""
+    """An object of the same reference cycle, which records the thread that collects it."""
 
     def __del__(self) -> None:
         seen_on.append(threading.get_ident())

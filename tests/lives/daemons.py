@@ -18,7 +18,7 @@ def compute() -> None:
 
 def open_and_close() -> None:
     driver = devices()
-    # Opening raises StreamStateError when the interpreter is ending.
+    # Opening a stream raises StreamStateError while the interpreter ends.
     with contextlib.suppress(vc.StreamStateError):
         while True:
             with vc.OutputStream(Beat(), driver=driver, arrays="memoryview", latency=HOME):

@@ -1,4 +1,4 @@
-"""The main module ends while a stream plays; argument: the device's clock."""
+"""The main module ends while a stream plays. Argument: the device's clock."""
 
 import sys
 

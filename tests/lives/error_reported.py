@@ -26,7 +26,7 @@ if how == "nothing":
     until(lambda: shown)
 elif how == "exception":
     assert isinstance(stream.exception, RuntimeError)
-    for _ in range(8):  # A program that reads the property now and then gets no report on stderr.
+    for _ in range(8):  # a program that reads the property sometimes gets no report
         time.sleep(PATIENCE_S / 4)
         assert isinstance(stream.exception, RuntimeError)
 (event,) = [event for event in stream.events() if event.kind == "finished"]

@@ -1,5 +1,6 @@
-"""An exception of a callback is reported although the program never asked for it. Argument: how the
-stream ends.
+"""An exception of a callback is reported, although the program never asks for it.
+
+Argument: the way in which the stream ends.
 """
 
 import sys

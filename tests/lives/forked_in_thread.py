@@ -45,7 +45,7 @@ class Source:
 
     def close(self) -> None:
         if os.getpid() != parent:
-            os._exit(13)  # reached if the child closes the source, which belongs to the parent
+            os._exit(13)  # the child must not close the parent's source
 
 
 def play(forks_at: int) -> None:
@@ -64,11 +64,11 @@ def play_on_thread() -> None:
 
     thread = threading.Thread(target=run)
     thread.start()
-    thread.join()  # 3.12 starts no thread while the program ends
+    thread.join()  # because Python 3.12 starts no thread while the program ends
 
 
 WAYS: dict[str, Callable[[], None]] = {
-    "source": lambda: play(20),  # read on the reader's thread and not before the start
+    "source": lambda: play(20),  # this read is on the reader's thread
     "first frames": lambda: play(1),
     "first frames on a thread": play_on_thread,
     "listener": lambda: exit_and_fork.tell(fork),

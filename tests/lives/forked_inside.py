@@ -1,7 +1,7 @@
-"""A callback forks. The child finishes the callback, and its return ends the child.
+"""A callback forks. When the callback returns in the child, the child must end.
 
-Argument: what the child does. Before the fix, the child repeated the loop of the device's or the
-worker's thread forever.
+Argument: the action of the child before that. Before the fix, the child repeated the loop of the
+device's or the worker's thread for ever.
 """
 
 import os
@@ -19,7 +19,7 @@ CODES = {"returns": 0, "stops": 0, "raises": 1, "leaves": 7, "exits": 5, "calls"
 
 
 def refused(stream: vc.OutputStream) -> None:
-    """Every call that would need the parent's device is refused at once."""
+    """Checks that every call that needs the parent's device is refused at once."""
     of_the_stream = [stream.start, stream.abort, partial(stream.swap, print)]
     for call in [*of_the_stream, *(call for o in parents for call in (o.stop, o.wait))]:
         try:
@@ -30,7 +30,7 @@ def refused(stream: vc.OutputStream) -> None:
     for one in parents:
         one.events(), repr(one)
     stream.close()
-    playing(Beat())  # a stream that the child opens
+    playing(Beat())  # the child can open a stream of its own
     os._exit(CODES["calls"])
 
 
@@ -42,7 +42,7 @@ class Forks(Beat):
         super().__call__(block)
         if self.child or not self.armed:
             return
-        log.write("once")  # stays in the buffer, of which the child has a copy
+        log.write("once")  # in a buffer, which the fork copies
         self.child = os.fork()
         if self.child:
             return

@@ -26,7 +26,7 @@ inside, go_on = threading.Event(), threading.Event()
 
 
 def switch() -> None:
-    """Holds the lock that a thread holds while it starts a stream."""
+    """Holds the device's lock, as a thread does that starts a stream."""
     with device.switching(20.0):
         inside.set()
         go_on.wait(20)
@@ -45,7 +45,7 @@ if child == 0:
     del stream
     own = playing()
     own.close()
-    del own, device, driver  # frees the objects that the parent's IO thread waits for
+    del own, device, driver  # objects with which the parent's IO thread waits
     sys.exit(0)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 go_on.set()

@@ -1,4 +1,4 @@
-"""Opens mutated audio files. Only errors of this library may be raised, and memory is limited.
+"""Opens mutated audio files with limited memory. Only errors of this library may be raised.
 
 Arguments: the number of files and the first seed. The seed of a file that fails is printed, and the
 same seed makes the same file again.
@@ -25,8 +25,10 @@ from voicecoil.files.convert import as_source, converted
 from voicecoil.files.loop import LoopedSource
 from voicecoil.sounds.mixing import close_outputs
 
-MORE_BYTES = 512 * 2**20  # limit of the address space in addition to what the imports took
-DEADLINE_S = 60  # for one file; exceeded only by a hang, even on a busy machine
+MORE_BYTES = (
+    512 * 2**20
+)  # address space that the program may use in addition to that of the imports
+DEADLINE_S = 60  # for one file; only a hang takes longer
 READ_FRAMES = 150_000
 MAX_SAMPLES = 2_000_000  # samples that are read from one source
 KINDS = [
@@ -61,7 +63,7 @@ TEXTS = (
 
 
 def originals() -> list[bytes]:
-    """Returns one short file of each format and some numbers of channels, with text chunks."""
+    """Returns short files of each format, with several numbers of channels and with text chunks."""
     made = []
     for number, (format, subtype) in enumerate(KINDS):
         for channels in (1, 2, 6):
@@ -87,14 +89,14 @@ def change_bytes(data: bytearray, chance: random.Random) -> None:
 
 
 def change_number(data: bytearray, chance: random.Random) -> None:
-    """Writes an extreme number at a place where a header may have a number."""
+    """Writes an extreme number at a position at which a header may have a number."""
     at = chance.randrange(0, min(len(data) - 8, 200), 2)
     number = chance.choice((*RATES, len(data), len(data) - at, 2**16))
     data[at : at + 4] = struct.pack(chance.choice("<>") + "I", number % 2**32)
 
 
 def change_rate(data: bytearray, chance: random.Random) -> None:
-    """Changes the sample rate, if its place in the format is known."""
+    """Changes the sample rate if its position in the format is known."""
     rate = chance.choice(RATES)
     if (at := data.find(b"fmt ")) >= 0:
         data[at + 12 : at + 16] = struct.pack("<I", rate)
@@ -167,7 +169,7 @@ def use(path: Path, chance: random.Random) -> int:
         wanted = source if loops == 1 else LoopedSource(source, loops)
         ready = converted(wanted, rate, channels)
         frames = 0
-        # Fewer frames are read if a frame takes more work: many channels, or a far lower rate.
+        # With many channels or a far lower rate, a frame takes more work, so fewer frames are read.
         made_of = source.channels * max(1.0, source.samplerate / rate)
         most = max(1, min(READ_FRAMES, int(MAX_SAMPLES / made_of)))
         while frames < most:
@@ -195,7 +197,7 @@ def play(path: Path) -> None:
 
 
 def main(count: int, first: int) -> int:
-    # MALLOC_ARENA_MAX=1, because each arena reserves 64 MiB of address space
+    # The parent sets MALLOC_ARENA_MAX=1, because each arena reserves 64 MiB of address space.
     if sys.platform == "linux":
         import resource
 

@@ -1,5 +1,6 @@
-"""Checks that no module is imported on the IO thread, from the first block to the last. Argument:
-how the stream ends.
+"""Checks that no module is imported on the IO thread, from the first block to the last.
+
+Argument: the way in which the stream ends.
 """
 
 import contextlib
@@ -17,7 +18,7 @@ imported_on_io_thread: list[str] = []
 
 
 class Finder:
-    """Python calls this finder for every module that is not loaded yet. It records the thread."""
+    """Records threads. Python calls this finder for every module that is not loaded yet."""
 
     @staticmethod
     def find_spec(name: str, path: Any = None, target: Any = None) -> None:
@@ -60,7 +61,7 @@ except (KeyError, vc.CallbackResultError, vc.EscapedBlockError):
 stream.close()
 assert blocks == 3
 assert not imported_on_io_thread, imported_on_io_thread
-# Check that the finder is called at all.
+# Check that Python calls the finder at all.
 io_thread = main
 with contextlib.suppress(ImportError):
     import there_is_no_such_module  # noqa: F401

@@ -1,8 +1,8 @@
 """Raises KeyboardInterrupt at every line of the library that the main thread runs in one call.
 
 Arguments: the name of the call, and the share of the lines (1: all, 7: every seventh, beginning at
-a different line for each call). After each interrupt no operation is in progress and no lock is
-held. The stream can be closed, and the next one plays.
+a different line for each call). After each interrupt, no operation may be in progress and no lock
+may be held. It must be possible to close the stream and to play another one.
 """
 
 import faulthandler
@@ -22,7 +22,7 @@ from voicecoil.sounds.mixing import close_outputs
 what, share = sys.argv[1], int(sys.argv[2])
 OURS = os.path.dirname(vc.__file__) + os.sep
 faulthandler.enable()
-faulthandler.dump_traceback_later(300, exit=True)  # reached only by a hang
+faulthandler.dump_traceback_later(300, exit=True)  # for hangs
 chosen = devices(clock="real")
 sound = np.zeros((24_000, 1), np.float32)
 
@@ -43,9 +43,9 @@ class Interrupting:
 
 
 def dropping(frame: FrameType | None) -> bool:
-    """Returns whether the code runs for a `__del__` or a weak reference.
+    """Returns whether the code runs in a `__del__` or in the callback of a weak reference.
 
-    Python prints exceptions from there and raises them nowhere.
+    Python prints exceptions of such code and does not raise them.
     """
     if frame is not None and frame.f_code.co_filename.endswith("weak_registry.py"):
         return True
@@ -101,7 +101,7 @@ def once(at: int | None) -> int:
         stream.start()
     lines = run(call_of(stream), at)
     if stream is not None:
-        if what != "close":  # the stream can still do everything that it could do before
+        if what != "close":  # the stream must still work
             stream.abort()
             stream.start()
         stream.close()
@@ -114,7 +114,7 @@ def once(at: int | None) -> int:
     return lines
 
 
-once(None)  # imports and other work that is done only once are not counted
+once(None)  # excludes imports and other work that is done only once from the count
 lines = once(None)
 assert lines > 5
 for at in range(1 + len(what) % share, lines + 1, share):

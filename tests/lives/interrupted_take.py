@@ -1,5 +1,6 @@
-"""Ctrl-C while the program waits for a recording. Arguments: "array" or the file, and how the
-program ends.
+"""Ctrl-C arrives while the program waits for a recording.
+
+Arguments: "array" or the name of the file, and the way in which the program ends.
 """
 
 import os
@@ -18,7 +19,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 @exit_and_fork.at_the_end
 def check() -> None:
-    """Called when the library has closed everything."""
+    """Checks the file after the library has closed everything."""
     import soundfile
 
     if file != "array" and soundfile.info(file).frames != take.position:

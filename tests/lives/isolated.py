@@ -29,7 +29,7 @@ def opened(name: str = "beat", driver: Any = None, **wanted: Any) -> vc.OutputSt
 
 
 def beaten(stream: vc.OutputStream, times: int = 2) -> vc.OutputStream:
-    """Waits until the callable was called that many times more."""
+    """Waits until the callable was called `times` more times."""
     before = stream.results.blocks
     until(lambda: stream.results.blocks >= before + times)
     return stream
@@ -42,7 +42,7 @@ def playing(name: str = "beat", **wanted: Any) -> vc.OutputStream:
 
 
 def threads_now() -> int:
-    """Returns the number of threads; of keeper threads only, if the system does not list others."""
+    """Returns the number of threads. If the system cannot list them, counts only keeper threads."""
     folder = Path("/proc/self/task")
     if folder.exists():
         return len(list(folder.iterdir()))
@@ -62,14 +62,14 @@ def collected() -> None:
     threads = threads_now()
     del holder
     gc.collect()
-    # The control thread exists, and the stream's IO thread and keeper thread do not.
+    # The stream's IO thread and keeper thread have ended, and the control thread has begun.
     until(lambda: threads_now() <= threads - 1)
 
 
 def dropped() -> None:
     before = threads_now()
     playing()
-    until(lambda: threads_now() <= before + 1)  # only the control thread remains
+    until(lambda: threads_now() <= before + 1)  # only the control thread is new
 
 
 def closed_twice() -> None:
@@ -91,7 +91,7 @@ def many_opens() -> None:
             with opened(driver=driver) as one:
                 beaten(one, 1)
     said = [str(one.message) for one in caught]
-    assert len(said) == 1, said  # one warning, about memory that CPython keeps
+    assert len(said) == 1, said  # about memory that CPython keeps
     assert "has made 100 isolated interpreters" in said[0], said
     until(lambda: threads_now() == before)
 
@@ -159,7 +159,7 @@ def importing() -> None:
 
 
 def ending(leave: str = "") -> None:
-    """One interpreter ends while another one, in which a thread is stuck, is abandoned."""
+    """One interpreter is ending while another one is abandoned, because a thread is stuck in it."""
     folder = Path(tempfile.mkdtemp())
     os.environ["LIFE_ENDING"] = str(folder)
     one = globals()["ending_one"] = vc.OutputStream(
@@ -171,7 +171,8 @@ def ending(leave: str = "") -> None:
     stuck("stuck_for_ever")
     if leave:
         one._code.keeper.leave()
-    # The first interpreter ends only after the other one was abandoned. The process waits for that.
+    # The first interpreter may end only after the other one was abandoned. The process waits for
+    # the end of the first one.
     exit_and_fork._last.insert(0, (folder / "go on").touch)
     exit_and_fork.at_the_end(lambda: until(lambda: not keeper.is_alive()))
 

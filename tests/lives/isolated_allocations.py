@@ -25,7 +25,7 @@ stream = vc.OutputStream(
 )
 _core.count_allocations()
 with stream:
-    device.step(1000)  # the count of blocks exceeds the small integers that Python keeps
+    device.step(1000)  # then the block count is no longer a small integer, which Python keeps
     before = _core.counted_allocations()
     device.step(blocks, timeout_s=None)
     after = _core.counted_allocations()

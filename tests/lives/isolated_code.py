@@ -35,7 +35,7 @@ def fails(block: vc.Block) -> None:
 
 
 def garbage(block: vc.Block) -> None:
-    """Leaves objects of every kind to be freed when the interpreter ends."""
+    """Leaves objects of every kind, which are freed when the interpreter ends."""
     beat(block)
     cycle: list[object] = [block, block.output[:1], array.array("f", [1.0])]
     cycle.append(cycle)

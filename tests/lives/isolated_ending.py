@@ -1,5 +1,5 @@
-"""A callable in a module whose cleanup keeps its interpreter from ending until the program allows
-it.
+"""A callable in a module whose cleanup waits for the program. Until then, its interpreter cannot
+end.
 """
 
 import atexit

@@ -1,4 +1,4 @@
-"""A module whose import takes long and imports other modules again and again."""
+"""A module whose import takes long, because it imports other modules again and again."""
 
 import importlib
 import os

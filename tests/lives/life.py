@@ -13,7 +13,7 @@ from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 PATIENCE_S = 20.0
-HOME: Any = os.environ.get("LIFE_LATENCY", "safe")  # where callbacks run
+HOME: Any = os.environ.get("LIFE_LATENCY", "safe")  # home of the callbacks
 
 
 def devices(count: int = 1, **shape: Any) -> Driver:
@@ -40,12 +40,12 @@ class Beat:
     def __call__(self, block: vc.Block) -> None:
         block.output[0, 0] = 0.5
         self.blocks += 1
-        # taking the event's lock for each block would keep out the thread that waits
+        # `set` takes the event's lock. If each block took it, the waiting thread would not get it.
         if not self.called.is_set():
             self.called.set()
 
     def wait(self, times: int = 1) -> None:
-        """Waits until the callback was called that many times more."""
+        """Waits until the callback was called `times` more times."""
         for _ in range(times):
             self.called.clear()
             assert self.called.wait(PATIENCE_S), "the device does not call"
@@ -74,7 +74,7 @@ def until(true: Any) -> None:
 
 
 def code_of(child: int) -> int:
-    """Returns the exit code of a forked child. A child that does not end is killed."""
+    """Returns the exit code of a forked child. Kills a child that does not end."""
     status: list[int] = []
 
     def ended() -> bool:
@@ -92,8 +92,8 @@ def code_of(child: int) -> int:
     return os.waitstatus_to_exitcode(status[0])
 
 
-# Threads that may exist when no operation is in progress. They end after they were idle for long,
-# or with the program.
+# Threads that may exist while no operation is in progress. They end after a long idle time, or with
+# the program.
 LASTING = ("voicecoil control", "voicecoil coreaudio", "voicecoil miniaudio", "voicecoil devices")
 
 

@@ -1,7 +1,7 @@
 """Eight streams lose their device again and again, while other threads read, stop, start and close
 them.
 
-Each loss and each return is reported once. At the end, the callback of each stream is still called.
+The library reports each loss and each return once. At the end, each callback is still called.
 """
 
 import contextlib
@@ -29,7 +29,7 @@ def look() -> None:
 
 
 def come_and_go() -> None:
-    """Opens and closes further streams, in every state that the device can be in."""
+    """Opens and closes further streams while the device is in any of its states."""
     while not ended.is_set():
         with contextlib.suppress(vc.DeviceNotFoundError, vc.DeviceLostError):
             stream = vc.OutputStream(Beat(), **wanted)

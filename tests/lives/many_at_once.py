@@ -1,5 +1,5 @@
-"""Opens 32 streams at once, each on its own device or all on one device. Half of them are never
-closed.
+"""Opens 32 streams at once, each on its own device or all on one device, and closes only half of
+them.
 """
 
 import sys

@@ -22,5 +22,5 @@ for number in range(201):
     beat.called.clear()
     with vc.OutputStream(beat, driver=driver, arrays="memoryview", latency=HOME):
         assert beat.called.wait(20)
-# A thread that was joined may still be ending. This also holds for threads counted in `before`.
+# A joined thread may still exist for a moment. Such threads may also count in `before`.
 until(lambda: native_threads() <= before)

@@ -1,4 +1,4 @@
-"""A stream is opened in a thread that has ended. It is stopped, or plays until the exit."""
+"""A thread opens a stream and ends. The stream is stopped later, or plays until the exit."""
 
 import sys
 import threading

@@ -48,14 +48,16 @@ def one() -> dict[str, object]:
             return "not asked" not in priority.detail or priority.is_realtime
 
         until(decided)
-        until(lambda: stream.statistics().cycles > 0)  # the IO thread and the worker have begun
+        until(
+            lambda: stream.statistics().cycles > 0
+        )  # by then, the IO thread and the worker have begun
         if spinning:
             until(lambda: lowered.is_set() and stream.worker_priority.policy == "lowered")
         if sys.argv[1] == "handled":
             assert stream.worker_priority.is_realtime
             signal.signal(signal.SIGXCPU, signal.SIG_DFL)
             until(lambda: not stream.worker_priority.is_realtime)
-            handled.set()  # the callback computes for longer than the guard's timer counts
+            handled.set()  # now the callback computes for longer than the guard's timer
             until(computed.is_set)
         threads = {}
         for number in os.listdir("/proc/self/task"):

@@ -1,8 +1,8 @@
 """Four threads and a signal handler start, stop, abort, wait for and close one stream.
 
-Argument: a seed. ``VOICECOIL_RACES_S`` is the duration. Each call succeeds, or raises the error
-that the stream runs already or is closed. The main thread is one of the four, and the handler
-interrupts its calls.
+Argument: a seed. ``VOICECOIL_RACES_S`` is the duration. Each call must succeed, or raise the error
+that the stream already runs or is closed. The main thread is one of the four threads, and the
+handler interrupts its calls.
 """
 
 import faulthandler
@@ -21,15 +21,15 @@ seed = sys.argv[1]
 SECONDS = float(os.environ.get("VOICECOIL_RACES_S", "1"))
 EXPECTED = (vc.StreamStateError, vc.StreamClosedError)
 faulthandler.enable()
-faulthandler.dump_traceback_later(SECONDS + 30, exit=True)  # reached only by a hang
+faulthandler.dump_traceback_later(SECONDS + 30, exit=True)  # for hangs
 chosen = devices(clock="real")
 inside = threading.Lock()
 counts: dict[str, int] = {}
 
 
 class Callback:
-    """A callback that sometimes ends its stream and is sometimes slow. It checks that one thread at
-    a time calls it.
+    """A callback that is sometimes slow and sometimes ends its stream. It checks that only one
+    thread at a time calls it.
     """
 
     def __init__(self) -> None:

@@ -1,5 +1,6 @@
-"""The program ends while record() records. Argument: "array", or the file, which must then be
-complete.
+"""The program ends while record() records.
+
+Argument: "array", or the name of the file, which must be complete after the end.
 """
 
 import sys

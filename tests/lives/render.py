@@ -1,5 +1,5 @@
-"""The program ends while render() runs on another thread. The rendering of a daemon thread is given
-up.
+"""The program ends while render() runs on another thread. If this is a daemon thread, the rendering
+is abandoned.
 """
 
 import threading

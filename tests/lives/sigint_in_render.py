@@ -1,4 +1,4 @@
-"""Ctrl-C while the main thread renders."""
+"""Ctrl-C arrives while the main thread renders."""
 
 import os
 import signal

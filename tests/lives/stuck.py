@@ -1,5 +1,6 @@
-"""A callback does not return while the program continues. Arguments: the next call, and how the
-program ends.
+"""A callback does not return while the program continues.
+
+Arguments: the next call, and the way in which the program ends.
 """
 
 import sys

@@ -1,5 +1,7 @@
-"""Threads of another extension call Python. Arguments: the path of the extension, the interpreter
-("here" or "isolated"), and how the program continues.
+"""Threads of another extension call Python.
+
+Arguments: the path of the extension, the interpreter ("here" or "isolated"), and the next step of
+the program.
 """
 
 import gc
@@ -54,7 +56,7 @@ def many() -> None:
 
 
 def never_closed() -> None:
-    # A pause is needed. Otherwise twelve threads without a GIL would use all processors.
+    # The threads make pauses, because twelve threads without a GIL would use all processors.
     globals()["more"] = [ticking(pause_us=20) for _ in range(4)]
 
 

@@ -33,8 +33,8 @@ def native(library: str) -> None:
 
 
 def coreaudio(library: str, simulator: str) -> None:
-    """Uses real time, because in virtual time a cycle asks the simulator for the time and takes
-    locks.
+    """Runs cycles of the CoreAudio driver. The time is real, because in virtual time a cycle would
+    take locks in order to ask the simulator for the time.
     """
     from life import until
 
@@ -115,7 +115,9 @@ def python() -> None:
 
 
 def ahead() -> None:
-    """Uses real time, because with another clock the IO thread waits for the worker."""
+    """Runs cycles of a stream with a lead. The device's clock is real, because with another clock
+    the IO thread would wait for the worker.
+    """
     with vc.Stream(lambda block: None, driver=devices(clock="real"), latency=0.02) as stream:
         until(lambda: stream.statistics().cycles > CYCLES // 4)
         assert stream.statistics().blocks > 0

@@ -1,5 +1,6 @@
-"""An error of a sound or a recording. Arguments: "play" or the file, and whether the program waits
-for it.
+"""A sound or a recording has an error.
+
+Arguments: "play" or the name of the recorded file, and whether the program waits for the end.
 """
 
 import resource

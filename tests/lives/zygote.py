@@ -1,10 +1,12 @@
 """Runs a program of this folder many times at the cost of starting one interpreter.
 
-The modules of the program are loaded once. Then each run is a fork that executes the program as its
-main module, ends as any program ends, and is watched from here. Arguments: the number of runs, the
-number of simultaneous runs, the deadline (s), a folder for the output, the program, and the
-arguments of the program, in which "{}" stands for the number of the run. Prints one line for each
-run: its number, its exit code (999 for a hang) and its duration in seconds.
+This process loads the modules of the program once. For each run, it then forks a child, which runs
+the program as its main module and ends like any program. This process waits for the children.
+
+Arguments: the number of runs, the number of simultaneous runs, the deadline (s), a folder for the
+output, the program, and the arguments of the program, in which "{}" stands for the number of the
+run. Prints one line for each run: its number, its exit code (999 for a hang) and its duration in
+seconds.
 """
 
 import os
@@ -26,7 +28,9 @@ if "vc.record" in source or "vc.play" in source:
 
 
 def fork_all(runs: int, at_once: int, deadline_s: float, folder: Path) -> int | None:
-    """Returns the number of the run in each child, and None in the parent after all runs."""
+    """Forks the children. Returns the number of the run in a child, and None in the parent after
+    all runs have ended.
+    """
     began: dict[int, tuple[int, float]] = {}
     waiting = list(reversed(range(runs)))
     while waiting or began:
