@@ -1,4 +1,4 @@
-"""Helpers of the tests in which a device is lost and comes back."""
+"""Helpers for tests in which a device is lost and comes back."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def is_away(stream: AnyStream) -> None:
 
 
 def came_back(stream: AnyStream, times: int = 1) -> None:
-    """Waits until the stream was lost and came back that many times in all."""
+    """Waits until the stream has lost its device and got it back `times` times in total."""
     news = stream._connection.device.news  # type: ignore[union-attr]
-    # `copy` takes one step. The thread that recovers streams could change the list during a loop.
+    # `copy` is one step of Python. During a loop, the thread that recovers streams could change
+    # `news`.
     until(lambda: kinds(list(news.copy())).count("back") == times)
     is_on(stream)
 
@@ -40,7 +41,7 @@ def unplug(device: Any) -> None:
 
 
 def go_by(device: Any) -> None:
-    """Lets one cycle pass if a stream still runs."""
+    """Runs one cycle of the device if a stream still runs on it."""
     with contextlib.suppress(vc.StreamStateError):
         device.step(1)
 
@@ -57,7 +58,7 @@ def two_devices(**second: Any) -> tuple[VirtualDevice, VirtualDevice, VirtualDri
 def no_thread_stays() -> None:
     """Checks that the thread that checks devices ends with its streams.
 
-    A thread that remains fails this test, and not all tests that follow.
+    If a thread remains, only this test fails. Later tests ignore this thread.
     """
 
     def staying() -> set[threading.Thread]:

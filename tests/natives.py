@@ -1,4 +1,4 @@
-"""Native functions of native.c, as objects of several kinds, and a stream that calls them."""
+"""Native functions of native.c as several kinds of objects, and a stream that calls them."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def address_of(library: ctypes.CDLL, name: str = "vc_test_gain") -> int:
 
 
 def heard_of(device: VirtualDevice, driver: VirtualDriver, callback: Any) -> Any:
-    """Returns the output of three cycles."""
+    """Runs a stream with the callback for three cycles and returns its output."""
     device.capture()
     with vc.OutputStream(callback, driver=driver) as stream:
         device.step(3)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
 ROOT = TESTS.parent
-LIVES = TESTS / "lives"  # programs that a test runs in processes of their own
+LIVES = TESTS / "lives"  # programs that tests run in processes of their own
 SERVERS = TESTS / "servers"
 MODELS = TESTS / "models"
 EXAMPLES = ROOT / "examples"

@@ -18,11 +18,11 @@ from pathlib import Path
 from paths import LIVES
 
 RUNS = int(os.environ.get("VOICECOIL_RUNS", "8"))
-DEADLINE_S = 40.0  # exceeded only by a hang, even on a busy machine
+DEADLINE_S = 40.0  # only a hang takes longer, even on a busy machine
 CPUS = os.cpu_count() or 1
-STARTING_UP = 2 * CPUS  # simultaneous programs, if they compute
-WAITING = 20  # simultaneous programs, if they mostly wait
-FRESH = 2  # runs with an interpreter of their own
+STARTING_UP = 2 * CPUS  # number of simultaneous programs if these compute
+WAITING = 20  # number of simultaneous programs if these mostly wait
+FRESH = 2  # number of runs in a new interpreter
 HUNG = 999
 
 NOTHING = r""
@@ -43,8 +43,8 @@ def environment() -> dict[str, str]:
     }
 
 
-# Without `site` an interpreter starts in half the time. Since Python 3.12, a fork of a process with
-# threads causes a warning.
+# Without `site`, an interpreter starts in half the time. The warning that is ignored is that of
+# Python 3.12 about forks of a process with threads.
 PYTHON = [sys.executable, "-S", "-W", "ignore::DeprecationWarning:__main__"]
 
 
@@ -61,7 +61,9 @@ def run_fresh(life: str, *arguments: str, deadline_s: float = DEADLINE_S) -> End
 
 
 def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ended]:
-    """Runs the program `count` times as forks of one interpreter that has the library loaded."""
+    """Runs the program `count` times, each time in a fork of an interpreter that has loaded the
+    library.
+    """
     if count == 0:
         return []
     with tempfile.TemporaryDirectory() as folder:
@@ -81,7 +83,7 @@ def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ende
 
 
 def run(life: str, *arguments: str, at_once: int = STARTING_UP) -> list[Ended]:
-    """Runs the program `RUNS` times: some in fresh interpreters, the others as forks of one."""
+    """Runs the program `RUNS` times. Some runs have a new interpreter, and the others are forks."""
     fresh = min(FRESH, RUNS)
     with ThreadPoolExecutor(1) as pool:
         forks = pool.submit(run_forks, RUNS - fresh, at_once, life, *arguments)

@@ -28,11 +28,11 @@ from voicecoil.streams.recovery import OnDeviceLost
 
 __all__ = ["PERIOD_FRAMES", "MonitoredContract", "PulseContract", "PulseRig", "Shared"]
 
-PERIOD_FRAMES = 2048  # long enough for a busy machine, because the buffer holds three periods
+PERIOD_FRAMES = 2048  # long, so that a buffer of three periods is enough on a busy machine
 
 
 class PulseRig:
-    """The sink "null0", through PulseAudio's client library or another library that leads there."""
+    """The sink "null0", through PulseAudio's client library or another one that can use it."""
 
     stepped = False
     channels = [0, 1]  # noqa: RUF012
@@ -54,7 +54,7 @@ class PulseRig:
         self.server.kill()
 
 
-# libpulse refuses to work in a child that was forked from a process that used it.
+# libpulse refuses to work in a forked child if the parent has used libpulse.
 FORKED = """
 import os
 import voicecoil as vc
@@ -77,7 +77,7 @@ def plays_on(callback: CodedOutput) -> None:
 
 
 class Shared:
-    """Returns the server that the tests share, until one of them ends it."""
+    """Returns the server that the tests share. If a test has ended it, starts another server."""
 
     def __init__(self, make: Callable[[], PulseServer]) -> None:
         self._make = make
@@ -100,7 +100,7 @@ class Shared:
 
 
 class MonitoredContract(DriverContract):
-    """A subclass gives a `rig` fixture whose output is recorded from the sink's monitor."""
+    """The contract for a subclass whose `rig` fixture records its output from a sink's monitor."""
 
     def open_output(self, rig: object, callback: object, **wishes: object) -> vc.OutputStream:
         wishes.setdefault("blocksize", PERIOD_FRAMES)
@@ -132,11 +132,11 @@ class MonitoredContract(DriverContract):
 
 
 class PulseContract(MonitoredContract):
-    """Also tests features that only PulseAudio's protocol has."""
+    """Tests the contract and features that only PulseAudio's protocol has."""
 
     def test_default_blocks_are_as_long_as_the_servers_periods(self, rig: PulseRig) -> None:
-        """The server requests the whole buffer at once when it is first filled, so the lead has
-        that size.
+        """When a stream starts, the server requests its whole buffer at once. The lead must be as
+        long as this buffer.
         """
         ahead: dict[str, Any] = {"driver": rig.driver, "latency": "safe"}
         with vc.OutputStream(CodedOutput(), **ahead) as stream:
@@ -150,18 +150,20 @@ class PulseContract(MonitoredContract):
             assert latency.frames == 4_800, "a block's first frame waits for its last one"
             assert latency.lead_frames == 4_800 - latency.buffer_frames
 
-    loop_error_frames = 100  # between the times of a frame at the sink and at its monitor
+    loop_error_frames = (
+        100  # limit for the difference of a frame's times at the sink and its monitor
+    )
 
     def test_exactly_the_audible_gaps_are_reported(self, rig: PulseRig) -> None:
-        """The server reports the frames for which it played silence. A late callback without such
-        frames is no loss.
+        """The server reports the frames for which it has played silence. If a callback is late and
+        there are no such frames, nothing was lost.
         """
         callback, stalls_s = CodedOutput(), [0.03, 0.2, 0.3]
 
         def play(block: vc.Block) -> None:
             callback(block)
             if callback.blocks % 20 == 0 and stalls_s:
-                time.sleep(stalls_s.pop(0))  # this stall is the fault that is reported
+                time.sleep(stalls_s.pop(0))  # the fault that the test causes
 
         with vc.OutputStream(play, driver=rig.driver, device=rig.device, latency="low") as stream:
             until(lambda: callback.blocks > 100)
@@ -203,7 +205,7 @@ class PulseContract(MonitoredContract):
             assert least - PERIOD_FRAMES <= took <= most + PERIOD_FRAMES
 
     def test_a_start_loses_nothing(self, rig: PulseRig) -> None:
-        """The server starts to play some time after it has got its first frames."""
+        """The server begins to play some time after it has got the first frames."""
         callback, lost = CodedOutput(), []
 
         def play(block: vc.Block) -> None:
@@ -218,7 +220,7 @@ class PulseContract(MonitoredContract):
 
     def test_a_forked_child_cannot_use_the_server(self, rig: PulseRig) -> None:
         done = subprocess.run(
-            # Python 3.12 warns of a fork beside threads.
+            # Python 3.12 warns if a process with threads forks.
             [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKED],
             capture_output=True,
             text=True,
@@ -266,7 +268,7 @@ class PulseContract(MonitoredContract):
     def test_every_channel_of_a_sink_is_itself(
         self, rig: PulseRig, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Channels are mapped by number. The server must not mix them because of their names."""
+        """Channels are mapped by their numbers. The server must not mix them by their names."""
         rig.server.add_sink("surround", SURROUND)
         callback = CodedOutput()
         device = next(d for d in rig.driver.devices() if d.uid == "pulse:surround")
@@ -311,7 +313,7 @@ class PulseContract(MonitoredContract):
     def test_a_default_that_changes_and_one_that_is_removed_under_a_stream(
         self, rig: PulseRig
     ) -> None:
-        """The server's default is a device of its own, so a stream on it outlives any sink."""
+        """The server's default is a separate device, so its streams go on if a sink is removed."""
         control = rig.server.control
         first = (control("get-default-sink") or "").strip()
         module = rig.server.add_sink("late")

@@ -21,7 +21,7 @@ needs_a_gil = pytest.mark.skipif(
     bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
     reason="a free-threaded Python has no GIL that could be held",
 )
-PATIENCE = 20_000  # attempts of 1 ms each, many more than another thread needs
+PATIENCE = 20_000  # number of attempts, 1 ms each; other threads need far fewer
 
 
 def until(condition: Callable[[], bool], patience: int = PATIENCE) -> None:
@@ -46,7 +46,7 @@ class Rig:
         self.driver: Any = device.driver if device else VirtualDriver([self.device])
 
     def close(self) -> None:
-        """Closes the outputs that are still open after their last sound."""
+        """Closes the outputs, which stay open for some time after their last sound."""
         close_outputs()
 
     def play(self, sound: Any, *args: Any, **options: Any) -> vc.Playback:
@@ -59,8 +59,8 @@ class Rig:
         self.device.step(cycles)
 
     def play_out(self, playback: vc.Playback) -> None:
-        """Advances the clock until everything was heard, and not faster than the sound is read
-        ahead.
+        """Advances the clock until the whole sound was heard. If another thread reads the sound
+        ahead, the clock waits for this thread.
         """
         reader = playback._reader
         while playback.playing:
@@ -68,7 +68,7 @@ class Rig:
                 until(lambda: reader.ring.readable >= self.frames or not reader._thread.is_alive())
             try:
                 self.step()
-            except StreamStateError:  # the sound was heard meanwhile, and the output was closed
+            except StreamStateError:  # the sound has ended and its output was closed
                 return
 
     @property

@@ -1,4 +1,4 @@
-"""The command `voicecoil` in a shell, for the tests of the command line."""
+"""Runs the command `voicecoil` in a shell, for the tests of the command line."""
 
 from __future__ import annotations
 

@@ -107,8 +107,8 @@ def test_errors_are_ours_and_the_matching_builtin(
     reason="this Python is not free-threaded",
 )
 def test_a_free_threaded_python_stays_free(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each extension module declares that it needs no GIL. Otherwise importing it would enable the
-    GIL.
+    """Each extension module declares that it needs no GIL. Otherwise Python would enable the GIL
+    when it imports the module.
     """
     monkeypatch.delenv("PYTHON_GIL", raising=False)
     modules = ["_core", "_block", "drivers.coreaudio._hal", "drivers.miniaudio._io"]

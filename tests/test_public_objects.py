@@ -1,6 +1,4 @@
-"""Public objects: misspelt attributes are errors, and objects that hold a device or a file cannot
-be copied.
-"""
+"""Public objects refuse misspelt attributes. Those with a device or a file cannot be copied."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ from voicecoil.statistics import Histogram
 
 
 class Some:
-    """One public object of each kind."""
+    """Makes one public object of each kind."""
 
     def __init__(self, folder: Path, closing: ExitStack) -> None:
         self.path = folder / "sound.wav"
@@ -57,7 +55,7 @@ class Some:
 
 
 SOUND = np.zeros(64, np.float32)
-# Unique: what cannot be copied.
+# Objects that cannot be copied.
 UNIQUE: dict[str, Callable[[Some], Any]] = {
     "OutputStream": lambda some: some.opened(),
     "InputStream": lambda some: some.opened(vc.InputStream),
@@ -111,8 +109,8 @@ def test_a_misspelt_attribute_is_an_error(name: str, some: Some) -> None:
 def test_objects_with_a_device_or_a_file_cannot_be_copied(
     name: str, how: Callable[[Any], Any], some: Some
 ) -> None:
-    """Before the fix, a copied stream had the same connection, and dropping the copy ended the
-    stream.
+    """Before the fix, a copy of a stream had the same connection. When the copy was dropped, the
+    stream ended.
     """
     with pytest.raises(TypeError, match=r"copied|pickle"):
         how(UNIQUE[name](some))

@@ -13,7 +13,7 @@ ROWS = dict(re.findall(r"^\| (\d+) \|(.*)\|$", PAGE, re.MULTILINE))
 
 
 def source(place: str) -> str:
-    """Returns the tests of one group."""
+    """Returns the source text of the tests at a place that the page names."""
     if place == "core":
         return "".join(path.read_text() for path in sorted((TESTS / "core").glob("test_*.c")))
     names = [f"test_coreaudio_{place}.py", f"test_{place}.py"]

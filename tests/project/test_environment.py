@@ -1,4 +1,4 @@
-"""tools/environment.py: the messages that it prints before it does anything."""
+"""tools/environment.py prints clear messages if it cannot begin."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from paths import TOOLS
 
 TOOL = TOOLS / "environment.py"
-# Simulates an interpreter that is too old and has no tomllib.
+# Simulates an old interpreter, which has no tomllib.
 OLDER = """
 import runpy, sys
 sys.version_info = (3, 10, 13)

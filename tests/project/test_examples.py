@@ -1,4 +1,4 @@
-"""The examples run, and are as short as they promise."""
+"""The examples run, and the short ones have at most fifteen lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from paths import EXAMPLES
 from voicecoil.files import open_source
 
-# Runs an example with its long sleeps shortened, and prints whether it needed NumPy.
+# Runs an example with shorter sleeps, and prints whether the example has imported NumPy.
 RUN = """
 import pathlib, runpy, sys, time
 sleep = time.sleep

@@ -27,7 +27,7 @@ MODULES = sorted(
 
 
 def run_time_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Returns the imports that are not under ``if TYPE_CHECKING:``."""
+    """Yields the imports that run, which are those outside of ``if TYPE_CHECKING:``."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             continue
@@ -37,8 +37,8 @@ def run_time_imports(tree: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
 
 
 def of_the_facade(text: str) -> list[str]:
-    """Returns the imports that use `voicecoil/__init__.py` for more than the location of a
-    module.
+    """Returns the names that a module imports from `voicecoil/__init__.py`. Submodules do not
+    count.
     """
     found = []
     for node in run_time_imports(ast.parse(text)):
@@ -74,7 +74,7 @@ def test_an_import_of_the_facade_is_found(text: str, found: list[str]) -> None:
 
 
 def test_an_upward_import_is_refused(tmp_path: Path) -> None:
-    """Applies the contracts of this project to a package in which `errors` imports a stream."""
+    """Applies this project's import contracts to a package in which `errors` imports a stream."""
     pytest.importorskip("importlinter", reason="import-linter is a tool of the lint step")
     text = (ROOT / "pyproject.toml").read_text()
     contracts = text.split("[tool.importlinter]")[1].split("[tool.pytest")[0]

@@ -1,9 +1,9 @@
-"""Models of the lock-free parts, checked state by state with spin (Debian: apt install spin).
+"""Checks the models of the lock-free parts with spin (Debian: apt install spin).
 
 A model has the steps of two or three threads in the order of the C code, and spin tries all
-interleavings. It executes the steps one after the other; ThreadSanitizer checks the memory orders
-(tests/core). The head of each model names ways to break it. If spin does not find these faults, the
-model checks nothing.
+interleavings. Because spin executes one step after the other, it does not check memory orders.
+ThreadSanitizer checks these (tests/core). The head of each model names ways to break the model. If
+spin did not find these faults, the model would check nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ needs_spin = pytest.mark.skipif(
 
 
 def check(model: Path, broken: int, folder: Path) -> str:
-    """Returns the output of spin."""
+    """Checks a model with spin. Returns the output of the check."""
     for command in (
         ["spin", f"-DBROKEN={broken}", "-a", str(model)],
         [*CC, "-O1", "-w", "-DSAFETY", "-o", "pan", "pan.c"],

@@ -1,4 +1,4 @@
-"""A part of the test run that cannot run is reported differently from one that passed."""
+"""If a part of the test run cannot run, the report does not say that it has passed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_of_another_platform():
 def runner(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "tools"))
     monkeypatch.delenv("CI", raising=False)
-    monkeypatch.delitem(sys.modules, "test", raising=False)  # Python has a package of this name
+    monkeypatch.delitem(sys.modules, "test", raising=False)  # Python also has a package `test`
     module = importlib.import_module("test")
     monkeypatch.delitem(sys.modules, "test")
     return module

@@ -1,7 +1,8 @@
 """The Python examples of README.md and of every page in docs/ run on the virtual device.
 
-The blocks of a page run in their order, as one program, with Enter pressed at each question. Blocks
-with doctests are run by tools/docs.py, and the tests in docs/testing.md by test_testing_page.py.
+The blocks of a page run in their order, as one program. At each question, the program gets Enter.
+tools/docs.py runs the blocks with doctests, and test_testing_page.py runs the tests in
+docs/testing.md.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ SONG = """
 import numpy, soundfile
 soundfile.write("song.flac", numpy.zeros((4800, 2)), 48_000)
 """
-# An interface with more than two inputs, as the default device.
+# Makes an audio interface with more than two inputs the default device.
 INTERFACE = """
 from voicecoil.drivers.choose import get_driver
 from voicecoil.testing import VirtualDevice
@@ -42,7 +43,7 @@ get_driver("virtual").virtual_devices[:] = [VirtualDevice(input_channels=4)]
 def callback(block):
     block.output[:] = block.input
 """
-# Code that runs before the blocks of a page, and defines the names that its text introduces.
+# Code that runs before the blocks of a page. It defines names that the text of the page introduces.
 BEFORE = {
     "docs/devices.md": TONE + "    raise vc.Stop  # because the first example waits for the end\n",
     "docs/files.md": "import voicecoil as vc\n",
@@ -89,7 +90,7 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path) -> None:
 
 
 def test_every_block_of_python_is_run() -> None:
-    """A block in another spelling of the fence would be run by no test."""
+    """No test would run a block whose fence has another spelling of the language's name."""
     for page in PAGES:
         fences = re.findall(r"^ *```+ *\{?(\w*)", page.read_text(), re.MULTILINE)
         python = {f for f in fences if f.lower() in ("python3", "ipython", "testcode", "code")}

@@ -1,4 +1,4 @@
-"""The compilers for which the build enables vectors that not every processor has."""
+"""The build enables wide vectors, which not every processor has, only for suitable compilers."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def preprocessed(*flags: str) -> str:
 @pytest.mark.skipif(sys.platform == "win32", reason="the other systems compare the two")
 @pytest.mark.skipif(shutil.which(COMPILER[0]) is None, reason="NOT TESTED: there is no C compiler")
 def test_gcc_for_windows_is_given_none() -> None:
-    """gcc for Windows would keep them on a stack that is not aligned for them (gcc bug 54412)."""
+    """The stack of gcc for Windows is not aligned for wide vectors (gcc bug 54412)."""
     here = preprocessed()
     if "__clang__" in preprocessed("-dM") or not all(name in here for name in WIDE):
         pytest.skip("NOT TESTED: needs gcc 12 or later for x86-64")

@@ -1,8 +1,8 @@
-"""A sound server does not answer for a while, during all calls that need it.
+"""A sound server does not answer for a while, during each kind of call that needs the server.
 
-Run as a program. Argument: the name of the server. Calls that hung return when the server
-continues, long after others have replaced them. They must not share any object with these, and must
-leave nothing behind.
+Run this as a program. Argument: the name of the server. A call that hangs is abandoned at its
+deadline, and later calls are made on a new thread. When the server continues, the abandoned call
+returns. It must not use any object of later calls, and must not leave anything open.
 """
 
 from __future__ import annotations
@@ -59,13 +59,13 @@ def main(name: str) -> None:
     signal.signal(signal.SIGALRM, interrupt)
 
     def clients() -> int:
-        """Returns this program's connections to the server. JACK has no command that lists them."""
+        """Returns the number of connections to PulseAudio. JACK cannot list connections (0)."""
         listed = server.control("list", "short", "clients") if key == "pulse" else None
         return (listed or "").count("python")
 
     for number in range(ROUNDS):
         with frozen(server):
-            # In every second round, a signal interrupts the call before it is abandoned.
+            # In every second round, a signal interrupts a call that hangs.
             if number % 2:
                 signal.setitimer(signal.ITIMER_REAL, 0.1)
                 with contextlib.suppress(InterruptedWaitError):
@@ -89,7 +89,7 @@ def main(name: str) -> None:
         until(lambda: stream.state == "waiting")
         stream.close()
 
-    counter = Counter()  # a stream that has ended normally stays ended when the server continues
+    counter = Counter()  # this stream ends, and must not go on when the server continues
     stream = vc.OutputStream(counter, driver=driver, device=device)
     stream.start()
     goes_on([counter])
@@ -106,7 +106,7 @@ def main(name: str) -> None:
     except vc.DeviceLostError:
         stream.close()
     until(lambda: not system_of(KINDS[key]).thread.hanging)
-    until(lambda: clients() <= 1)  # the connection that lists devices remains
+    until(lambda: clients() <= 1)  # the connection for listing devices remains
     server.close()
 
 

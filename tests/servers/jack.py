@@ -23,7 +23,7 @@ __all__ = ["JackServer", "SoundCard", "use"]
 class JackServer:
     """A jackd for the tests.
 
-    It is synchronous: it waits for its clients, so that none of them is ever late for a cycle.
+    The server is synchronous. It waits for its clients in each cycle, so none of them is ever late.
 
     Parameters
     ----------
@@ -32,11 +32,11 @@ class JackServer:
     samplerate : int
         Rate, Hz.
     ports : int
-        Number of ports of the dummy driver in each direction; 0: a `SoundCard` makes them.
+        Number of ports of the dummy driver in each direction. With 0, a `SoundCard` makes ports.
     role : str
-        A part of the server's name.
+        A part of the server's name, which distinguishes servers that run at the same time.
     before : sequence of str
-        Words before the command, such as those that select a network namespace.
+        Words in front of the command, such as a command that enters a network namespace.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class JackServer:
         before: Sequence[str] = (),
     ) -> None:
         needs("jackd")
-        # The tests use few names, because a machine has room for eight servers, and a killed server
-        # is removed only when its name is used again.
+        # The tests use few names. A machine has room for eight servers, and a killed server takes
+        # its place until a server with the same name starts.
         self.name = f"voicecoil-{role}-{os.environ.get('PYTEST_XDIST_WORKER', 'gw')}"
         self.period_frames = period_frames
         self.processes = Processes()
@@ -62,7 +62,7 @@ class JackServer:
         self.start()
 
     def start(self) -> None:
-        """Starts the server, also after it was killed. It is ready some time later."""
+        """Starts the server, also after it was killed. The server is ready some time later."""
         self.process = self.processes.start(self._command, **self.env)
 
     @property
@@ -70,7 +70,7 @@ class JackServer:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """Ends the server like a crash."""
+        """Kills the server, so that it ends as in a crash."""
         self.processes.end(signal.SIGKILL)
 
     def close(self) -> None:
@@ -102,7 +102,7 @@ class SoundCard:
         )
 
     def advance(self, cycles: int) -> None:
-        """Waits until that many cycles have passed, or for at most a second."""
+        """Waits until `cycles` cycles have passed, but at most for a second."""
         wanted = self.library.card_cycles() + cycles + 1
         with contextlib.suppress(AssertionError):
             until(lambda: bool(self.library.card_cycles() >= wanted), patience=1000)

@@ -1,7 +1,7 @@
 """Streams, a sound and a recording outlive a sound server that is killed again and again.
 
-Run as a program. Arguments: the name of the server, and how often it is killed. Streams are opened
-before the server runs. Each kill and each return must be reported once to each of them.
+Run this as a program. Arguments: the name of the server, and how often it is killed. The streams
+are opened before the server runs. Each of them must report each kill and each return once.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Counter:
 def start(server: Any) -> int:
     """Starts the server, and returns the number of attempts that failed.
 
-    PipeWire's session manager sometimes does not get ready.
+    The start is repeated, because PipeWire's session manager sometimes does not get ready.
     """
     for failures in range(3):
         try:

@@ -1,9 +1,10 @@
 """Two threads open and end streams on a live sound server again and again.
 
-Run as a program. Arguments: the name of the server, and the number of streams. Each stream has the
-only reference to its callback. A third of the streams is dropped while it plays, and the callback
-is freed with the stream. A crash was seen once, after about 200 opens on PulseAudio, in code that
-had been freed. Therefore core dumps are enabled, and the stacks of all threads are shown.
+Run this as a program. Arguments: the name of the server, and the number of streams. Each stream has
+the only reference to its callback. A third of the streams is dropped while it plays, and the
+callback is freed with the stream. Once, the program crashed after about 200 opens on PulseAudio,
+in code that had been freed. To find the cause of a later crash, the program enables core dumps and
+shows the stacks of all threads.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from rig import until
 from servers.killed import SERVERS
 from voicecoil.drivers.miniaudio.driver import MiniaudioDriver
 
-AT_ONCE = 2  # threads that open streams
+AT_ONCE = 2  # number of threads that open streams
 
 
 class Tone:
@@ -42,7 +43,7 @@ class Tone:
 
 
 class Opener:
-    """Opens streams on a thread, each in another way than the one before."""
+    """Opens streams on a thread, in several ways that alternate."""
 
     def __init__(self, driver: Any, opens: int) -> None:
         self._driver = driver
@@ -70,8 +71,8 @@ class Opener:
         if number % 6 < 4:  # otherwise the stream ends while it starts
             assert called.wait(20), "the server does not call"
         if number % 3 == 0:
-            # A reference cycle, like a bound method of the stream's owner. The garbage collector
-            # frees it.
+            # The stream is part of a reference cycle, as if its owner's method were its callback.
+            # The garbage collector frees the cycle.
             holder: dict[str, Any] = {"stream": stream}
             holder["itself"] = holder
         elif number % 3 == 1:

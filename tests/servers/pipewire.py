@@ -11,7 +11,7 @@ __all__ = ["JACK_FOLDERS", "PipeWireServer"]
 
 # The folders of PipeWire's own libjack on Debian and Fedora.
 JACK_FOLDERS = ("/usr/lib/x86_64-linux-gnu/pipewire-0.3/jack", "/usr/lib64/pipewire-0.3/jack")
-# The quantum is long, because the tests check every frame, also on busy machines.
+# The quantum is long, because tests check all frames and a busy machine would otherwise lose some.
 CONFIGURATION = """
 context.properties = {
     default.clock.rate = 48000
@@ -36,7 +36,7 @@ context.objects = [
 
 
 class PipeWireServer(PulseServer):
-    """A PipeWire for the tests, with the sink "null0", for clients of PulseAudio and of JACK."""
+    """A PipeWire with the sink "null0". Clients of PulseAudio and of JACK can use it."""
 
     def __init__(self) -> None:
         needs("pipewire", "wireplumber", "pipewire-pulse", "dbus-daemon", "pactl", "parec")
@@ -54,7 +54,7 @@ class PipeWireServer(PulseServer):
         self.start()
 
     def start(self) -> None:
-        """Starts all its processes, also after they were killed."""
+        """Starts all processes of PipeWire, also after they were killed."""
         folder = self.processes.folder
         (folder / "bus").unlink(missing_ok=True)
         (folder / "pipewire-0").unlink(missing_ok=True)

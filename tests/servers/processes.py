@@ -1,4 +1,4 @@
-"""Servers as child processes, with a runtime folder of their own. They are ended by process id."""
+"""Runs servers as child processes with a runtime folder of their own."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import pytest
 __all__ = ["Processes", "needs"]
 
 READY_S = 20.0
-# If the system allows it, servers get a higher priority, because a busy machine would lose frames.
+# Servers get a real-time priority if the system allows it. Otherwise a busy machine loses frames.
 IN_TIME = ["chrt", "--fifo", "50"] if os.geteuid() == 0 and shutil.which("chrt") else []
-# If the test run is killed, its servers end, too.
+# With this command, servers end if the test run is killed.
 END_WITH_US = ["setpriv", "--pdeathsig", "KILL"] if shutil.which("setpriv") else []
 
 
@@ -45,7 +45,7 @@ class Processes:
     """
 
     def __init__(self) -> None:
-        # a short path, because it contains sockets
+        # short, because the path of a socket has a limit
         self.folder = Path(tempfile.mkdtemp(prefix="voicecoil-"))
         self.env = {"XDG_RUNTIME_DIR": str(self.folder), "HOME": str(self.folder)}
         self.running: list[subprocess.Popen[bytes]] = []
@@ -54,7 +54,7 @@ class Processes:
         """Starts a process. Its output goes to a file in the folder."""
         surroundings = {**os.environ, **self.env, **env}
         surroundings.pop("DISPLAY", None)
-        # the library of a sanitizer, which is meant for the client
+        # a sanitizer's library, which only the client needs
         surroundings.pop("LD_PRELOAD", None)
         log = self.folder / f"{len(self.running)}.log"
         with log.open("wb") as output:
@@ -68,7 +68,7 @@ class Processes:
         return process
 
     def until_ready(self, ready: Callable[[], bool], what: str) -> None:
-        """Waits for a server. If it does not get ready, fails with the output of the processes."""
+        """Waits until a server is ready. Otherwise, fails with the output of the processes."""
         until = time.monotonic() + READY_S
         while not ready():
             ended = [process for process in self.running if process.poll() is not None]
@@ -79,7 +79,7 @@ class Processes:
         self.hurry()
 
     def hurry(self) -> None:
-        """Raises the priority of threads that have set their own."""
+        """Raises the priority of all threads. Some of them have set another priority."""
         for process in self.running:
             for thread in Path(f"/proc/{process.pid}/task").iterdir():
                 with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""PulseAudio's server with a null sink, and a recorder on the sink's monitor."""
+"""PulseAudio's server with a null sink, and a program that records from the sink's monitor."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MODULE = (
 
 
 class PulseServer:
-    """A pulseaudio for the tests, with the sink "null0"."""
+    """A PulseAudio server with the sink "null0"."""
 
     def __init__(self, before: Sequence[str] = ()) -> None:
         needs("pulseaudio", "pactl", "parec")
@@ -49,7 +49,7 @@ class PulseServer:
         self.processes.until_ready(lambda: self.control("info") is not None, "pulseaudio")
 
     def control(self, *arguments: str) -> str | None:
-        """Returns the output of pactl, or None if it failed."""
+        """Runs pactl. Returns its output, or None if it has failed."""
         done = subprocess.run(
             ["pactl", *arguments],
             env={**self.processes.env, **self.env, "PATH": "/usr/bin:/bin", "LC_ALL": "C"},
@@ -71,7 +71,7 @@ class PulseServer:
         return self.process.poll() is None
 
     def kill(self) -> None:
-        """Ends the server like a crash."""
+        """Kills the server, so that it ends as in a crash."""
         self.processes.end(signal.SIGKILL)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class Monitor:
         return self.path.stat().st_size // (4 * self.channels) if self.path.exists() else 0
 
     def wait(self, frames: int) -> None:
-        """Waits until that many more frames were recorded."""
+        """Waits until `frames` more frames were recorded."""
         wanted = self.frames + frames
         until(lambda: self.frames >= wanted or self.process.poll() is not None)
 
@@ -123,8 +123,8 @@ class Monitor:
         return recorded.reshape(-1, self.channels)[self.first :]
 
     def heard(self) -> NDArray[np.float32]:
-        """Waits until everything has arrived, and returns it from the first frame that is not
-        silent to the last one.
+        """Waits until all frames have arrived. Returns them from the first frame that is not silent
+        to the last one.
         """
         self.wait(2 * SETTLE_FRAMES)
         frames = self._recorded()

@@ -1,6 +1,6 @@
 """Replaces RealtimeKit on the bus of DBUS_SYSTEM_BUS_ADDRESS, and raises the priority of threads.
 
-Argument: "grant" or "refuse". Prints "ready" when it has its name on the bus.
+Argument: "grant" or "refuse". Prints "ready" when the service has its name on the bus.
 """
 
 import os

@@ -1,7 +1,7 @@
 """Two drivers use JACK in one program, and the server is restarted under both.
 
-When any client is opened, libjack frees the clients of a server that has ended, also those of other
-drivers.
+When a client is opened after that, libjack frees all clients of the ended server, also those of the
+other driver.
 """
 
 from __future__ import annotations

@@ -28,7 +28,7 @@ def _no_thread_stays() -> Iterator[None]:
 
 
 def test_a_sound_continues_when_its_device_is_back(stepped: Any, driver: Driver) -> None:
-    """The mixer is C code on the IO thread and uses no Python."""
+    """The mixer is C code on the IO thread. It continues without Python code."""
     sound = coded(0, 64 * 8, 2)
     playback = vc.play(sound, 48_000, driver=driver, on_device_lost="wait")
     stream = playback._output.stream
@@ -63,7 +63,9 @@ def test_a_sound_that_waits_for_its_first_device() -> None:
 
 
 def test_an_output_is_kept_for_its_first_sound() -> None:
-    """While no device exists, an output without a sound is closed at once after `let_go`."""
+    """An output that waits for a device stays open until `let_go`. If it has no sound then, it is
+    closed at once.
+    """
     driver = VirtualDriver([])
     absent, _ = find_or_await(None, ("output",), driver, "wait")
     output = output_for(driver, absent, 2, None, "wait")
@@ -74,7 +76,7 @@ def test_an_output_is_kept_for_its_first_sound() -> None:
 
 
 def test_a_sound_goes_on_with_the_default_device() -> None:
-    """The next sound is played there, too, by the same mixer."""
+    """The same mixer also plays the next sound on this device."""
     one, two, driver = two_devices()
     sound = coded(0, 64 * 10, 2)
     playback = vc.play(sound, 48_000, driver=driver, on_device_lost="default")
@@ -107,7 +109,7 @@ def test_a_sound_that_is_stopped_while_there_is_no_device(stepped: Any, driver: 
     assert not playback.playing
     assert playback.wait(5)
     playback.stop()
-    until(lambda: stream.state == "closed")  # nothing is left to play
+    until(lambda: stream.state == "closed")  # because nothing is left to play
 
 
 def test_a_sound_whose_device_does_not_come_back_at_its_rate() -> None:

@@ -1,4 +1,4 @@
-"""Samples that are NaN or infinite are counted for the sound that contains them."""
+"""Each sound counts its samples that are NaN or infinite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playing: the output equals the given sound, frame by frame."""
+"""The output of `play` equals the given sound, frame by frame."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_lossless_file_is_heard_frame_by_frame(rig: Rig, tmp_path: Path, name:
 
 
 def test_a_file_at_another_rate_leaves_the_device_at_its_own(rig: Rig, tmp_path: Path) -> None:
-    """Before the fix, the rate of the device was changed for all programs."""
+    """Before the fix, `play` changed the rate of the device for all programs."""
     path = write(tmp_path / "a.wav", coded(0, 300, 2), 44_100)
     playback = rig.play(path)
     assert playback.samplerate == RATE
@@ -155,7 +155,9 @@ def test_six_channels_are_folded_to_two(rig: Rig, tmp_path: Path) -> None:
     assert np.array_equal(rig.heard, read_all(converted(as_source(path), RATE, 2)))
 
 
-@pytest.mark.parametrize("seconds", [0.5, 6.0])  # the sound is converted at once, or while it plays
+@pytest.mark.parametrize(
+    "seconds", [0.5, 6.0]
+)  # A short sound is converted at once, and a long one while it plays.
 def test_another_rate_is_converted(seconds: float) -> None:
     rig = Rig(frames=512)
     silence = rig.play(np.zeros((1, 1), np.float32), RATE, loops=0)  # keeps the device at its rate

@@ -1,4 +1,4 @@
-"""Playing sources that are slow, fail, are interrupted, truncated or very long."""
+"""`play` with sources that are slow, faulty, interrupted, truncated or very long."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ def write(path: Path, frames: NDArray[np.float32], samplerate: int = RATE) -> Pa
 
 
 class _Coded:
-    """A source whose frames encode their numbers. It can wait for the test before a block."""
+    """A source whose frames encode their numbers. At frame `gate_at`, it waits until the test sets
+    `gate`.
+    """
 
     samplerate = RATE
     channels = 2
@@ -79,13 +81,13 @@ def test_a_free_clock_waits_for_frames_to_be_read() -> None:
     close_outputs()
     assert playback.starved_frames == 0
     heard = device.heard()
-    first = int(np.flatnonzero(heard[:, 0])[0])  # the device ran before there was a sound
+    first = int(np.flatnonzero(heard[:, 0])[0])  # the device played silence before
     assert_coded(heard[first : first + 600_000])
     assert not heard[first + 600_000 :].any()
 
 
 def test_a_source_that_is_read_too_slowly_is_silence_and_counted(rig: Rig) -> None:
-    # 9600 frames are read before the first frame is heard
+    # Before the first frame is heard, 9600 frames are read.
     source = _Coded(frames=20_000, gate_at=9_600)
     playback = rig.play(source)
     rig.step(150)
@@ -147,7 +149,7 @@ def test_ctrl_c_while_the_beginning_is_read_is_the_callers(rig: Rig) -> None:
     assert source.closed
 
 
-# less and more than what is read before the sound starts
+# One length is less than what is read before the sound starts, and the other one is more.
 @pytest.mark.parametrize("frames", [500, 60_000])
 def test_a_truncated_file_is_played_as_far_as_it_goes(
     rig: Rig, tmp_path: Path, frames: int

@@ -1,4 +1,4 @@
-"""Recording: the recorded frames equal the input."""
+"""The frames that `record` records equal the input."""
 
 from __future__ import annotations
 
@@ -214,7 +214,7 @@ def test_a_file_that_cannot_be_made_leaves_no_stream(rig: Rig, tmp_path: Path) -
 def test_a_recording_that_cannot_begin_leaves_no_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also if the device cannot be closed either."""
+    """The recording leaves no file even if the device cannot be closed either."""
 
     class Broken(VirtualDriver):
         def open_stream(self, request: OpenRequest) -> DriverStream:
@@ -314,8 +314,8 @@ def test_ctrl_c_while_a_take_ends_does_not_lose_its_error() -> None:
     until(lambda: not take._writer.thread.is_alive())
 
     def press(frame: FrameType, event: str, arg: object) -> None:
-        """Runs on the thread that finishes the recording, so that the main thread gets the signal
-        after that.
+        """Sends Ctrl-C when `_finish` is called. This function runs on the thread that finishes the
+        recording, so the main thread handles the signal later.
         """
         if event == "call" and frame.f_code.co_name == "_finish":
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)

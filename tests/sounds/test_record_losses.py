@@ -1,4 +1,4 @@
-"""Frames that a recording loses: their number, their position, and how they are replaced."""
+"""Frames that a recording loses: their number, their position, and their replacement."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ SONG = 1000  # length in frames of the sound that is repeated
 
 @pytest.fixture
 def rig() -> Rig:
-    """A virtual device, in which losses can be injected."""
+    """Makes a rig with a virtual device, because losses can be injected in this device."""
     return Rig()
 
 
 def on_the_cable(first: int, frames: int) -> NDArray[np.float32]:
-    """Returns the input from the device's frame `first` on, if the song began at frame 0."""
+    """Returns the input from the device's frame `first` on, for a song that began at frame 0."""
     song = coded(0, SONG, 2)
     sound = np.zeros((frames, 2), np.float32)
     at = np.arange(first, first + frames) - ROUND_TRIP
@@ -75,7 +75,7 @@ def test_frames_around_a_loss_keep_their_time(rig: Rig) -> None:
     before, after = sound[: loss.position], sound[loss.position + loss.frames :]
     assert np.array_equal(before, on_the_cable(0, loss.position))
     assert not sound[loss.position : loss.position + loss.frames].any()
-    # Frames that were made for the lost time are heard later, because the loop itself has no gap.
+    # The sound does not advance during the loss, so its frames after the loss are consecutive.
     heard = after[after.any(axis=1)]
     assert len(heard) > 500
     assert (np.diff(heard[:, 0] * 2**20 // 8) % SONG == 1).all()
@@ -137,7 +137,7 @@ def test_losses_of_a_small_buffer_are_counted_exactly(rig: Rig, on_loss: str) ->
     take = rig.record(buffer_s=0.1, on_loss=on_loss)
     playback = rig.play(coded(0, SONG, 2), RATE, loops=0)
     cycles = 0
-    # one step advances by more frames than the buffer holds
+    # Each step of 2000 cycles has more frames than the buffer holds.
     while not take.losses and cycles < 10**6:
         rig.step(2000)
         cycles += 2000
@@ -165,7 +165,7 @@ def test_the_buffer_holds_half_a_minute(rig: Rig) -> None:
     take = rig.record()
     assert take._ring.capacity >= 30 * RATE
     playback = rig.play(coded(0, SONG, 2), RATE, loops=0)
-    rig.step(14 * RATE // 64)  # faster than the frames can be written
+    rig.step(14 * RATE // 64)  # runs faster than the frames can be written
     sound = sound_of(take.stop())
     playback.stop(0)
     assert (take.lost_frames, take.losses) == (0, [])

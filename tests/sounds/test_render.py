@@ -1,4 +1,4 @@
-"""Rendering: the same callback gives the same sound, as fast as the machine can."""
+"""`render` calls the same callbacks as a stream, as fast as the machine can."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ def test_a_slow_callback_is_waited_for() -> None:
 
     def callback(block: vc.Block) -> None:
         if slow:
-            # many times the duration of the block, because a rendering is never late
+            # This takes many times the duration of the block, but a rendering is never late.
             time.sleep(0.2)
             slow.clear()
         block.output[:] = 1

@@ -1,4 +1,4 @@
-"""`dtype=` of recordings and renderings."""
+"""The argument `dtype` of recordings and renderings."""
 
 from __future__ import annotations
 

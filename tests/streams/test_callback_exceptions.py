@@ -1,4 +1,4 @@
-"""Exceptions and wrong results of a callback, and how the program gets them."""
+"""A program gets the exceptions and wrong results of its callbacks."""
 
 from __future__ import annotations
 

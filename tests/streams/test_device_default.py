@@ -1,4 +1,4 @@
-"""Streams that go on with the default device when their own is lost."""
+"""Streams that continue on the default device when their own device is lost."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_fewer_channels(layout: Any, zero_copy: bool) -> None:
     assert np.array_equal(one.heard(), wanted[:256])
     assert np.array_equal(two.heard(), wanted[256:, :1])
     heard = np.concatenate(inputs)
-    # a round trip takes 128 frames
+    # the loopback takes 128 frames
     assert np.array_equal(heard[256 + 128 :, 0], wanted[256:512, 0])
     assert not heard[256:, 1].any()
 

@@ -1,4 +1,4 @@
-"""Streams whose device is lost: they wait for it, or continue on another one."""
+"""Streams whose device is lost wait for the device, or continue on another one."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_input_stream_continues(stepped: VirtualDevice, driver: VirtualDriver
         stream.abort()
         output.abort()
     assert lost == [0] * 10 + [48_000] + [0] * 9
-    # A round trip takes 128 frames. The frames on their way when the device was removed are lost.
+    # The loopback takes 128 frames. Those that were in it when the device was removed are lost.
     assert_coded(np.concatenate(heard[2:10]))
     assert not np.concatenate(heard[10:12]).any()
     assert_coded(np.concatenate(heard[12:]), 640)
@@ -222,7 +222,7 @@ def test_an_exception_after_a_loss_is_raised(stepped: Any, driver: Driver) -> No
 def test_stop_in_the_last_block_before_the_loss_ends_the_stream(
     stepped: Any, driver: Driver
 ) -> None:
-    """The stream has nothing more to play, so it ends. Only the end of a sound was lost."""
+    """The stream has no more blocks to play, so it ends. Only the end of its last block is lost."""
     callback = CodedOutput(stop_after_blocks=2)
     stream = vc.OutputStream(callback, driver=driver, on_device_lost="wait")
     stream.start()

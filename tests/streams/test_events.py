@@ -1,4 +1,4 @@
-"""Events and their order, and the device that a part of a name stands for."""
+"""The order of events, and the search for a device by a part of its name."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def kinds(events: list[Event]) -> list[str]:
 
 
 def test_the_first_cycle_on_a_new_device_comes_after_the_news_of_it() -> None:
-    """This also holds if the restarted server reports a time that is too early."""
+    """The events have this order even if a restarted server reports a time that is too early."""
     lost, back = Event("lost", 1_000, 0, 0), Event("back", 9_000, 0, 0)
     early, before = Event("xrun", 8_000, 0, 64), Event("xrun", 500, 0, 32)
     assert with_overloads([before, early], [lost, back]) == [before, lost, back, early]
@@ -45,7 +45,7 @@ def test_a_device_is_found_by_a_part_of_its_uid_where_no_name_has_it() -> None:
 
 
 def test_a_uid_does_not_take_the_place_of_a_name() -> None:
-    """Before the fix, a new device was chosen if its uid was the name of the wanted device."""
+    """Before the fix, a new device was chosen because its uid equalled the wanted device's name."""
     usual = VirtualDevice("Headphones", uid="usb:1")
     newcomer = VirtualDevice("New", uid="Headphones")
     driver = VirtualDriver([usual])
@@ -73,7 +73,9 @@ def test_one_device_may_have_its_name_as_its_uid() -> None:
 
 
 def test_microphone_and_speakers_that_are_two_devices() -> None:
-    """A MacBook has two such devices. The error says how to use both."""
+    """On a MacBook, the microphone and the speakers are separate devices. The error says how a
+    program can use both.
+    """
     microphone = VirtualDevice("MacBook Microphone", uid="m", output_channels=0, loopback=False)
     speakers = VirtualDevice("MacBook Speakers", uid="s", input_channels=0, loopback=False)
     driver = VirtualDriver([microphone, speakers])

@@ -1,4 +1,4 @@
-"""Every combination of sample type, channels, home and kind works, or is refused with advice."""
+"""Each combination of sample type, channels, home and kind works, or an error gives advice."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ HOMES: dict[str, dict[str, Any]] = {
     "native": {},
     "isolated": {"isolated": True},
 }
-CHANNELS = [None, 1, 2, 3, 5, [0], [3, 1], [4]]  # of a device with 4
+CHANNELS = [None, 1, 2, 3, 5, [0], [3, 1], [4]]  # the device has 4 channels
 TYPES = ["float32", "int16", "int32", "uint8", "float64"]
 
 
 def refusal(kind: str, home: str, channels: Any, dtype: str) -> str | None:
-    """The message that says why a combination cannot work; None: it works."""
+    """Returns a part of the error message for a combination, or None if the combination works."""
     if kind == "duplex" and isinstance(channels, list):
         return "has two meanings" if len(channels) == 2 else "input_channels or output_channels"
     if dtype == "float64":
@@ -65,7 +65,7 @@ def test_it_works_or_says_what_does(kind: str, home: str, library: ctypes.CDLL) 
             (None, "uint8"),
             (5, "int16"),
         ):
-            continue  # CPython keeps memory of each interpreter
+            continue  # only a few, because CPython keeps memory of each interpreter
         virtual = VirtualDevice(
             clock="stepped", frames=64, input_channels=4, output_channels=4, poison=True
         )

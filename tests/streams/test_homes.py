@@ -1,4 +1,4 @@
-"""Callbacks that run ahead of the device: the lead, gaps, and the end of a stream."""
+"""Callbacks that run ahead of the device, with a lead. Tests the lead, gaps, and a stream's end."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
         (512, "safe", 3072),  # 60 ms in whole cycles
         (4096, "safe", 8192),  # two cycles
         (64, 0.01, 512),
-        (64, 1e-9, 64),  # at least the cycle in which the callback runs
+        (64, 1e-9, 64),  # at least one cycle
         (512, np.float32(0.5), 24064),
         (64, "low", 0),
     ],
@@ -121,8 +121,8 @@ def test_blocks_are_heard_when_they_say(blocksize: int | None) -> None:
 
 @needs_a_gil
 def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
-    """Otherwise a thread that computes would get the GIL between the blocks, and the next block
-    would wait for it.
+    """The worker keeps the GIL between these blocks. Otherwise a thread that computes would get the
+    GIL, and the next block would wait for that thread.
     """
     virtual, driver = device(clock="stepped", frames=4096, input_channels=0)
     due = 4096 // 16
@@ -142,7 +142,7 @@ def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
 
     thread = threading.Thread(target=other, daemon=True)
     interval = sys.getswitchinterval()
-    sys.setswitchinterval(100.0)  # a thread that has the GIL keeps it until it gives it up itself
+    sys.setswitchinterval(100.0)  # no thread takes the GIL from another one
     try:
         with vc.OutputStream(callback, driver=driver, blocksize=16, latency="safe") as stream:
             virtual.step(1)
@@ -160,8 +160,8 @@ def test_blocks_that_are_due_together_are_made_in_one_visit() -> None:
     assert [after for after in ran_after if after % due] == []
 
 
-# C code that takes longer than its sound lasts and never checks whether another thread waits for
-# the GIL.
+# In this program, the callback calls C code that takes longer than a block lasts, and does not
+# release the GIL.
 TOO_SLOW = """
 import functools
 import voicecoil as vc
@@ -188,7 +188,9 @@ def test_a_callable_that_is_c_code_and_too_slow_leaves_the_program_running() -> 
 
 
 def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], list[int]]:
-    """Plays on a device in real time. The tenth block is late, so that the device starves."""
+    """Plays on a device in real time. The device gets no frames after the tenth block, because the
+    callback waits (`held` is "callback") or another thread holds the GIL ("waiting").
+    """
     virtual, driver = device(input_channels=0)
     xruns: list[int] = []
     blocks = 0
@@ -199,7 +201,9 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
         block.output[:] = 0.5
         blocks += 1
         if blocks == 10 and held == "callback":
-            until(lambda: stream.statistics().lost_frames > 300)  # longer than a fade
+            until(
+                lambda: stream.statistics().lost_frames > 300
+            )  # 300 frames are longer than a fade
         if blocks == 200:
             raise vc.Stop
 
@@ -208,7 +212,7 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
         if held == "waiting":
             until(lambda: blocks > 10)
             interval = sys.getswitchinterval()
-            sys.setswitchinterval(100.0)  # this thread does not give up the GIL
+            sys.setswitchinterval(100.0)  # this thread keeps the GIL
             try:
                 while stream.statistics().lost_frames <= 300:
                     pass
@@ -224,7 +228,7 @@ def starve(latency: float, held: str) -> tuple[vc.Event, np.ndarray[Any, Any], l
 def test_a_gap_is_counted_with_its_cause_and_faded(held: str) -> None:
     for _ in range(20):
         xrun, heard, xruns = starve(0.02, held)
-        if xrun.cause == held:  # otherwise the machine was too busy and caused the gap
+        if xrun.cause == held:  # on a busy machine, a gap may have another cause
             break
     assert xrun.cause == held
     assert sum(xruns) >= xrun.value, "the callback saw the lost frames in block.xrun"
@@ -248,8 +252,8 @@ def reached(callback: CodedOutput, blocks: int) -> bool:
 
 @pytest.mark.parametrize("end", ["stop", "Stop", "abort"])
 def test_frames_heard_after_stop_and_after_abort(end: str) -> None:
-    """After stop(), everything that was made is heard. After abort(), the frames ahead of the
-    device are not.
+    """After stop(), all frames that the callback made are heard. After abort(), the frames of the
+    lead are not heard.
     """
     for _ in range(20):
         virtual, driver = device()
@@ -262,7 +266,9 @@ def test_frames_heard_after_stop_and_after_abort(end: str) -> None:
             else:
                 getattr(stream, end)()
             xruns = stream.statistics().latest_xruns
-        if not any(xrun.cause == "worker" for xrun in xruns):  # the machine was too busy
+        if not any(
+            xrun.cause == "worker" for xrun in xruns
+        ):  # else repeated, as the machine was busy
             break
     assert xruns == ()
     heard = virtual.heard()

@@ -36,7 +36,7 @@ def test_a_stream_without_a_name_has_the_programs(
 def test_a_jack_client_has_room_for_the_number_that_jack_adds() -> None:
     assert client_name("left: drums") == b"left_ drums"
     assert client_name("é" * 64) == "é".encode() * 30
-    assert client_name("x" + "é" * 64) == b"x" + "é".encode() * 29  # a character is not cut in half
+    assert client_name("x" + "é" * 64) == b"x" + "é".encode() * 29  # no half characters
 
 
 def test_sounds_of_one_name_share_a_stream_and_another_name_has_another() -> None:

@@ -18,7 +18,7 @@ from servers.processes import needs
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 on_linux = pytest.mark.skipif(sys.platform != "linux", reason="other systems have no SCHED_FIFO")
-# With this limit, even root may not raise the priority of a thread.
+# A program that runs with this command cannot raise the priority of a thread, not even as root.
 UNPRIVILEGED = ["setpriv", "--bounding-set=-sys_nice", "--inh-caps=-sys_nice"]
 NO_BUS = "unix:path=/nonexistent/voicecoil"
 
@@ -37,8 +37,8 @@ def lives(*arguments: str, bus: str = NO_BUS, may: bool = True) -> Any:
 
 
 def can_raise() -> bool:
-    """Returns whether this process may use SCHED_FIFO. Another process tries it, because it keeps
-    the policy.
+    """Returns whether this process may use SCHED_FIFO. Another process tries this, because the
+    process that tries keeps the policy.
     """
     return subprocess.run([sys.executable, "-c", TRY], timeout=60).returncode == 0
 
@@ -105,7 +105,9 @@ def test_a_callback_that_spins_loses_it() -> None:
 
 @on_linux
 def test_a_program_that_takes_the_signal_back() -> None:
-    """The guard does not work then, and the process must not get the signal of its timer."""
+    """If the program handles SIGXCPU itself, the guard cannot work. The guard's timer must then not
+    send this signal.
+    """
     if not can_raise():
         pytest.skip("NOT TESTED: this process may have no real-time priority")
     (seen,) = lives("handled")

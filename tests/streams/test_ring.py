@@ -1,6 +1,4 @@
-"""Properties of the native ring: all frames come out once and in order, for every size of reads and
-writes.
-"""
+"""All frames come out of the native ring once and in order, for every size of reads and writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks of other samples than float32: `dtype=` in all homes, compared with libsndfile."""
+"""Blocks with other sample types than float32, in all homes. libsndfile is the reference."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
 
 
 def written(sound: NDArray[np.float32], dtype: str) -> NDArray[Any]:
-    """What libsndfile makes of float samples in a file of that type."""
+    """Returns the samples that libsndfile writes for float samples into a file of type `dtype`."""
     file = io.BytesIO()
     soundfile.write(file, sound, 48_000, SUBTYPES[dtype], format="WAV")
     if dtype == "uint8":
@@ -36,7 +36,7 @@ def written(sound: NDArray[np.float32], dtype: str) -> NDArray[Any]:
 
 
 def read(sound: NDArray[Any], dtype: str) -> NDArray[np.float32]:
-    """What libsndfile reads as float from a file with these samples."""
+    """Returns the float samples that libsndfile reads from a file that contains `sound`."""
     file = io.BytesIO()
     if dtype == "uint8":
         soundfile.write(file, np.zeros(sound.shape, np.int16), 48_000, "PCM_U8", format="WAV")
@@ -50,7 +50,7 @@ def read(sound: NDArray[Any], dtype: str) -> NDArray[np.float32]:
 
 
 def noise(frames: int) -> NDArray[np.float32]:
-    """Samples of every magnitude, some beyond full scale, and edges."""
+    """Returns samples of every magnitude, some beyond full scale, and limiting values."""
     random = np.random.default_rng(14)
     sound = random.uniform(-1, 1, (frames, 2)) * 2.0 ** random.integers(-33, 2, (frames, 2))
     sound[:8] = [[1, -1], [1.5, -1.5], [2**-15, -(2**-15)], [2**-16, -(2**-16)]] * 2
@@ -58,7 +58,7 @@ def noise(frames: int) -> NDArray[np.float32]:
 
 
 def whole(dtype: str, frames: int) -> NDArray[Any]:
-    """Integers from the least to the greatest."""
+    """Returns random integers of the type, including the smallest and the largest one."""
     limits = np.iinfo(dtype)
     random = np.random.default_rng(41)
     numbers = random.integers(limits.min, limits.max, (frames, 2), dtype, endpoint=True)
@@ -78,7 +78,7 @@ def test_output_is_what_libsndfile_reads(latency: Any, dtype: str, arrays: Any) 
         nonlocal position
         output = np.asarray(block.output)
         assert output.dtype == dtype
-        assert (output == (128 if dtype == "uint8" else 0)).all()  # silent on entry
+        assert (output == (128 if dtype == "uint8" else 0)).all()  # silence
         output[:] = numbers[position : position + block.frames]
         position += block.frames
         if position == len(numbers):

@@ -151,7 +151,7 @@ def test_stop_from_the_callback_returns_at_once(
 
     stream = vc.OutputStream(callback, driver=driver)
     stream.start()
-    stepped.step(60)  # the frames made ahead are heard first
+    stepped.step(60)  # the device first plays the lead
     assert stream.wait(5)
     assert blocks == 2
     stream.close()
@@ -185,7 +185,9 @@ def test_close_from_its_own_callback() -> None:
     assert closed.wait(10)
     connection = stream._connection
     assert connection is not None
-    with connection.lock:  # the control thread closes it under this lock
+    with (
+        connection.lock
+    ):  # waits for the control thread, which holds this lock while it closes the stream
         pass
     while stream.state != "closed":
         threading.Event().wait(0.001)
@@ -303,8 +305,8 @@ def test_no_thread_is_left(stepped: VirtualDevice, driver: VirtualDriver) -> Non
     with vc.OutputStream(lambda block: None, driver=driver) as stream:
         stepped.step(1)
         stream.abort()
-    # The second thread ends by itself when nothing has called CoreAudio for some time. A thread
-    # that closes a stream which an earlier test dropped may have started meanwhile.
+    # These threads may remain. The second one ends after some time without calls. Waiting is
+    # necessary, because an earlier test may have dropped a stream that a thread is now closing.
     lasting = {"voicecoil control", "voicecoil coreaudio-simulated"}
     until(lambda: {t.name for t in set(threading.enumerate()) - before} <= lasting)
 
@@ -332,7 +334,7 @@ def test_stepping_in_slices_runs_each_cycle_once(
     def callback(block: vc.Block) -> None:
         nonlocal blocks
         blocks += 1
-        slow.wait(0.004)  # makes the slice of 50 ms of a step end in the middle of a cycle
+        slow.wait(0.004)  # a step waits in slices of 50 ms, which now end within a cycle
 
     stream = vc.OutputStream(callback, driver=driver)
     stream.start()
@@ -398,7 +400,7 @@ def test_another_streams_callback_may_stop_and_close_a_stream() -> None:
 
 
 class InterruptedDriver(VirtualDriver):
-    """Raises KeyboardInterrupt when the driver releases the session that listed a device."""
+    """A driver that raises KeyboardInterrupt when it releases the session for listing devices."""
 
     @contextlib.contextmanager
     def shared_session(self) -> Iterator[None]:

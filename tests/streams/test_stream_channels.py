@@ -1,4 +1,4 @@
-"""Which channels of the device a stream has: by number, by list, and with two readings."""
+"""The device channels of a stream, given by a number or a list. Ambiguous lists are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def device(**shape: Any) -> tuple[VirtualDevice, VirtualDriver]:
 
 
 def heard_of(channels: Any, shape: dict[str, Any], **options: Any) -> Any:
-    """What the device hears of 4 coded cycles, from the first content on; and the callback."""
+    """Plays 4 coded cycles. Returns the output of the device from the first content on, and the
+    callback.
+    """
     virtual, driver = device(**shape)
     callback = CodedOutput()
     with vc.OutputStream(callback, driver=driver, channels=channels, **options) as stream:

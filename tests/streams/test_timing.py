@@ -1,4 +1,4 @@
-"""Measurements of a stream: histograms, the newest xruns, late cycles; and how a callback gets the
+"""Measurements of a stream (histograms, the newest xruns, late cycles), and how a callback gets the
 GIL.
 """
 
@@ -31,7 +31,7 @@ def playing(latency: Any = "low", **shape: Any) -> vc.OutputStream:
 
 
 def histogram(**counts: int) -> Histogram:
-    """Makes a histogram from the count of each bucket, `b0` and so on."""
+    """Makes a histogram from counts of its buckets, whose names are `b0`, `b1` and so on."""
     all_counts = array("Q", bytes(304 * 8))
     for bucket, count in counts.items():
         all_counts[int(bucket[1:])] = count
@@ -115,7 +115,7 @@ def test_the_newest_xruns_stay_when_events_are_taken(
 
 
 def hold_the_gil() -> None:
-    """Holds the GIL for longer than a cycle, inside of C code that nothing can interrupt."""
+    """Holds the GIL for longer than a cycle, in C code that nothing can interrupt."""
     sum(range(500_000))
 
 
@@ -152,7 +152,7 @@ def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
             return
         assert _core.preempt_kind() > 0
         interval = sys.getswitchinterval()
-        # long, so that this thread would rarely release the GIL by itself
+        # With this long interval, this thread would rarely release the GIL by itself.
         sys.setswitchinterval(0.05)
         try:
             compute_until(lambda: _core.preempt_count() > before + 20)
@@ -162,7 +162,7 @@ def test_a_thread_that_computes_is_made_to_let_the_gil_go() -> None:
 
 @needs_a_gil
 def test_the_programs_own_pending_calls_find_their_room() -> None:
-    """The library has at most one pending call in the queue."""
+    """Python's queue of pending calls is short. The library has at most one call in this queue."""
     made = 0
 
     @ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
@@ -179,7 +179,7 @@ def test_the_programs_own_pending_calls_find_their_room() -> None:
         stream.start()
     for number in range(300):
         hold_the_gil() if number % 100 == 0 else None
-        # The queue has room for 32 calls, and none is run while another thread runs one.
+        # Adding is repeated, because the queue has room for 32 calls and may be full.
         compute_until(lambda: add(address, None) == 0)
     compute_until(lambda: made == 300)
     for stream in streams:

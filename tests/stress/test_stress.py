@@ -1,4 +1,4 @@
-"""``voicecoil stress``: its counts, its output, and that no process of it remains."""
+"""Tests of ``voicecoil stress``: its counts and its output are right, and no process remains."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def setting(home: str = "low", load: str = "idle", **other: Any) -> Setting:
 
 
 def alive(pid: int) -> bool:
-    """Returns whether a process runs. A zombie does not."""
+    """Returns whether a process runs. A zombie counts as ended."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")")[-1].split()[0] != "Z"
     except OSError:
@@ -68,7 +68,7 @@ def command_of(pid: int) -> bytes:
 
 
 def descendants(pid: int) -> set[int]:
-    """Returns all descendants of a process, from /proc."""
+    """Returns all descendants of a process, as /proc shows them."""
     parents = {}
     for folder in Path("/proc").glob("[0-9]*"):
         try:
@@ -88,7 +88,7 @@ def descendants(pid: int) -> set[int]:
 
 
 class Watched:
-    """A stream on a stepped device, and its measurements between two moments."""
+    """A stream on a stepped device, which is measured between two moments."""
 
     def __init__(self, **wanted: Any) -> None:
         self.device = VirtualDevice("Stepped", clock="stepped", frames=FRAMES)
@@ -100,7 +100,7 @@ class Watched:
         self.before = self.stream.statistics()
 
     def seen(self, cycles: int) -> Seen:
-        """Returns the measurements as if the clock had requested `cycles` since the beginning."""
+        """Returns the measurements for a time in which the clock has requested `cycles` cycles."""
         return seen_between(
             self.before,
             self.stream.statistics(),
@@ -436,7 +436,7 @@ def test_no_process_remains(name: str) -> None:
     _, errors = process.communicate(timeout=30)
     codes = {"SIGINT": 130, "SIGTERM": 143, "SIGKILL": -9}
     assert (process.returncode, errors) == (codes[name], "")
-    # after SIGKILL, the processes notice by themselves that their parent has ended
+    # After SIGKILL, these processes must notice by themselves that their parent has ended.
     until(lambda: not any(map(alive, below)))
 
 

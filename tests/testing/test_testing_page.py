@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md run as tests."""
+"""The examples of docs/testing.md run and pass as tests."""
 
 from __future__ import annotations
 
