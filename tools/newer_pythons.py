@@ -148,7 +148,7 @@ def make() -> bool:
     if not apt("update") or not apt("install", "--no-install-recommends", *PACKAGES):
         return False
     apt("clean")
-    if CERTIFICATES.exists():  # they may include that of a proxy
+    if CERTIFICATES.exists():  # may include a proxy's certificate
         shutil.copy(CERTIFICATES, INSIDE / CERTIFICATES.relative_to("/"))
     stamp.write_text(wanted)
     return True

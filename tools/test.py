@@ -36,7 +36,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # Numbers of repetitions and seeds. Without --long, the tests use their own short defaults. An
 # environment variable that is set already is kept.
 LONG = {"VOICECOIL_RUNS": "20", "VOICECOIL_SEEDS": "1-200", "VOICECOIL_KILLS": "20"}
-FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # for "interpreter" tests
+FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # for tests marked `interpreter`
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
 
 

@@ -233,11 +233,11 @@ SIM_API uint32_t sim_device_serial(uint32_t device);
  * change of the rate, a restart and a replug each begin a new run, with a new time line and a new
  * native thread. */
 typedef struct sim_run {
-    uint64_t thread;          /* a number of the native thread, different in each run */
-    double rate_hz;           /* nominal */
+    uint64_t thread;          /* number of the native thread, which is different in each run */
+    double rate_hz;           /* nominal rate */
     double true_rate_hz;      /* rate of the device's crystal, without wander */
-    double first_sample_time; /* of the captured output, frames */
-    uint64_t frames;          /* captured so far, including gaps */
+    double first_sample_time; /* sample time of the first captured frame */
+    uint64_t frames;          /* frames captured so far, including gaps */
     uint64_t gap_frames;      /* captured frames that no IO cycle delivered in time */
     uint64_t first_emission_ns;
     uint64_t cycles;         /* IO cycles that called at least one IOProc */

@@ -6,7 +6,7 @@ typedef struct collection {
     cf_object head;
     const void **keys, **values;
     CFIndex count, room;
-    CFArrayCallBacks array; /* of the values */
+    CFArrayCallBacks array; /* functions for the values */
     CFDictionaryKeyCallBacks key;
 } collection;
 

@@ -115,7 +115,7 @@ static void run_item(run_loop *l) {
         block_release(item.block);
         pthread_mutex_lock(&world.lock);
     }
-    l->count--; /* after the call, because other threads wait for its end with `count` */
+    l->count--; /* after the call, because other threads wait until it has ended */
     pthread_cond_broadcast(&world.changed);
 }
 

@@ -48,7 +48,7 @@ static const struct {
 };
 
 EXPORT int sim_load_fixture(int number) {
-    bool known = number == 19; /* no devices at all */
+    bool known = number == 19; /* fixture 19 has no devices */
     for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
         if (fixtures[i].fixture == number) {
             known = true;

@@ -114,7 +114,7 @@ void count(enum sim_counter_id counter, int64_t change); /* on any thread, also 
 void report_line(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_fault(enum sim_counter_id counter, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-void report_stack_of(sim_thread *thread); /* world locked; thread alive */
+void report_stack_of(sim_thread *thread); /* of a living thread, with the world locked */
 void report_reset(void);
 const char *fourcc_text(UInt32 code); /* 'abcd', in a thread-local buffer */
 
@@ -127,8 +127,8 @@ void cancel_events_locked(void *subject);
 /* Waits in simulated time. `hung` is the device that hangs, or NULL. Returns false if the device
  * was removed or the world was reset. */
 bool block_until_locked(uint64_t due_ns, device *hung);
-void cancel_waits_locked(device *device);      /* NULL: the waits of all */
-void thread_blocks(sim_thread *t, int change); /* +1: it begins to wait; -1: its wait ends */
+void cancel_waits_locked(device *device);      /* NULL: all waits */
+void thread_blocks(sim_thread *t, int change); /* +1: the thread waits; -1: it goes on */
 void step_fails(void);                         /* makes the current sim_advance_ns return -1 */
 bool step_one_locked(uint64_t limit_ns);       /* steps to the next event or the limit */
 void events_drop_locked(void);
@@ -139,9 +139,10 @@ void schedule_reset_locked(void);
 /* ---- worker.c: native threads that run client code ---- */
 typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
 worker *worker_start_locked(const char *role, device *io_device);
-bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value); /* false: full */
-void worker_finish_locked(worker *w); /* ends the worker after its current jobs */
-bool worker_wait_locked(worker *w);   /* waits until the worker is idle or ended; false: stalls */
+bool worker_post_locked(worker *w, job_fn fn, void *subject,
+                        uint64_t value); /* false: queue full */
+void worker_finish_locked(worker *w);    /* ends the worker after its current jobs */
+bool worker_wait_locked(worker *w); /* waits until the worker is idle or ended; false: stalls */
 bool worker_is_idle(const worker *w);
 void workers_reap(bool all); /* joins ended workers; call this without the lock */
 struct worker {
@@ -194,7 +195,7 @@ void leave(void);
 OSStatus refused(void); /* the result of a call if enter returned false */
 
 /* ---- io_lock.c ---- */
-bool io_mutex_lock(struct io_mutex *mutex); /* false: it has reported a deadlock */
+bool io_mutex_lock(struct io_mutex *mutex); /* false: a deadlock, which is reported */
 void io_mutex_unlock(struct io_mutex *mutex);
 bool io_mutex_is_mine(const struct io_mutex *mutex);
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what);

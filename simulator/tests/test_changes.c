@@ -307,7 +307,7 @@ static void a_restart_of_the_service(void) {
               again);
         EQUAL(sim_advance_ns(SECOND), 0);
         EQUAL(calls, before);
-        EQUAL(heard_calls, 1); /* 'srst' is the only one */
+        EQUAL(heard_calls, 1); /* only the listener of 'srst' was called */
         EQUAL(AudioDeviceStop(device, proc), kAudioHardwareBadObjectError);
         EQUAL(AudioDeviceDestroyIOProcID(device, proc), kAudioHardwareBadObjectError);
         sim_add_device("uid=new; out=2");

@@ -273,7 +273,7 @@ static void overloads(void) {
         /* A cycle has 10.7 ms, so this callback is late and two cycles are lost. */
         c.spend_ns = 25 * MS;
         EQUAL(sim_advance_ns(100 * MS), 0);
-        EQUAL(c.gaps, 2); /* one in each direction */
+        EQUAL(c.gaps, 2); /* one gap in each direction */
         EQUAL(sim_counter("late_callbacks"), 1);
         EQUAL(sim_counter("overloads"), 1);
         EQUAL(sim_counter("skipped_frames"), 2 * 512);

@@ -36,7 +36,7 @@ static void the_capture_is_exactly_the_content(void) {
                 c->play = play;
                 static const uint32_t map[] = {0, 1};
                 CHECK(vc_device_attach(device, c->engine, NULL, 0, map, 2));
-                step(device, 3); /* idle: these cycles are not captured */
+                step(device, 3); /* no content, so these cycles are not captured */
                 vc_engine_start(c->engine);
                 step(device, 15);
                 CHECK_INT(vc_engine_state(c->engine), VC_FINISHED);

@@ -1,5 +1,4 @@
-/* Statistics count xruns, late cycles, NaN, levels and events. Other threads read them meanwhile.
- */
+/* Statistics count xruns, late cycles, NaN, levels and events, while other threads read them. */
 #include "rig.h"
 
 #include <pthread.h>
@@ -125,7 +124,7 @@ static void a_late_cycle_is_counted(void) {
         rig_cycle(r, 48);
     }
     CHECK_NEAR(rig_statistics(r).load, 0.5, 0.05);
-    tick = -5000000; /* a clock that goes back */
+    tick = -5000000; /* the clock goes back in each cycle */
     rig_cycle(r, 48);
     CHECK_INT(rig_statistics(r).busy_ns, 1501000 + 160 * 500000);
     rig_free(r);
@@ -275,7 +274,7 @@ static void events_that_find_no_room_are_counted(void) {
         CHECK_INT(event.value, ++events);
     }
     CHECK(events >= 1000);
-    CHECK_INT(rig_statistics(r).lost_events, 1101 - events); /* the FINISHED event is lost, too */
+    CHECK_INT(rig_statistics(r).lost_events, 1101 - events); /* the FINISHED event is also lost */
     CHECK_INT(vc_engine_state(r->engine), VC_FINISHED);
     rig_free(r);
 }

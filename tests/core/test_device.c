@@ -218,7 +218,7 @@ static void many_clients_are_mixed(void) {
     CHECK(!vc_device_attach(device, extra->engine, &map, 1, &map, 1));
     step(device, 10);
     for (int i = 0; i < VC_DEVICE_CLIENTS; i += 2) {
-        client_detach(all[i]); /* one of the middle, while the others continue */
+        client_detach(all[i]); /* detaches one client while the others continue */
         step(device, 1);
     }
     client *last = all[VC_DEVICE_CLIENTS - 1];

@@ -166,7 +166,7 @@ static void buffers_without_memory(void) {
     vc_ioproc_counts counts;
     vc_ioproc_count(ioproc, &counts);
     CHECK(counts.oddities & VC_ODD_LAYOUT);
-    call(ioproc, NULL); /* no list of buffers at all */
+    call(ioproc, NULL); /* CoreAudio gives no list of buffers */
     vc_ioproc_free(ioproc);
 }
 

@@ -77,7 +77,7 @@ static void test_a_buffer_is_filled_in_a_burst(void) {
     device at = open_device(&config);
     int64_t began_ns = now_ns;
     for (int i = 0; i < 3; i++) {
-        call(&at); /* all calls at the same time */
+        call(&at); /* all three calls come at the same time */
     }
     for (int i = 3; i < 10; i++) {
         now_ns = began_ns + (i - 2) * PERIOD_NS;

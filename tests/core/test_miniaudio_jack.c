@@ -198,7 +198,7 @@ static void test_the_duplex_ring_is_emptied_in_each_run(void) {
     for (uint64_t run = 0; run < 3; run++) {
         vc_ma_io_prepare(at.io, NULL, NULL);
         vc_ma_io_attach(at.io, engine, ANY, true);
-        ring_held = 3 * FRAMES; /* miniaudio fills it when it starts the device */
+        ring_held = 3 * FRAMES; /* miniaudio fills the ring when it starts the device */
         for (uint64_t i = 0; i < 2; i++) {
             next_jack_cycle(FRAMES);
             call(&at);
@@ -406,7 +406,7 @@ static void test_the_duplex_ring_is_emptied_before_an_engine_is_attached(void) {
     detach(at.io);
     ring_held = 5 * FRAMES;
     call(&at);
-    CHECK_INT(ring_held, FRAMES); /* miniaudio needs them after the call */
+    CHECK_INT(ring_held, FRAMES); /* miniaudio reads these frames after the call */
     vc_ma_io_attach(at.io, engine, ANY, false);
     ring_held = 2 * FRAMES;
     call(&at);

@@ -34,7 +34,7 @@ static void a_detach_in_a_cycle_that_does_not_end_attaches_the_engine_again(void
     CHECK(!vc_port_detach(&port, an_engine, 2000000));
     CHECK(vc_clock_ns() - began_ns >= 2000000);
     CHECK(!vc_port_is_empty(&port));
-    CHECK(!vc_port_detach(&port, NULL, 0)); /* there is nothing to attach again */
+    CHECK(!vc_port_detach(&port, NULL, 0)); /* detaches, and attaches no engine */
     CHECK(vc_port_is_empty(&port));
     vc_port_end(&port);
     CHECK(vc_port_detach(&port, an_engine, 0));

@@ -82,7 +82,7 @@ static void a_thread_is_named_and_has_its_priority(void) {
     }
 }
 
-/* Computes until the guard has lowered this thread; at most for 20 s. */
+/* Computes until the guard has lowered this thread, but at most for 20 s. */
 static void *spins(void *unused) {
     (void)unused;
     vc_thread_begin(&thread, "spins", true);

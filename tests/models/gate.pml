@@ -1,23 +1,23 @@
-/* src/bridge/gate.c: a thread of another extension goes into Python through its way, and gives the
- * way back; meanwhile the program closes the gate, and then ends the interpreter.
+/* A model of src/bridge/gate.c. A thread of another extension enters Python through its way, and
+ * later returns the way. At the same time, the program closes the gate and ends the interpreter.
  *
- * Checked: nobody is inside when the interpreter has ended; a thread state is dropped once, and not
- * while its thread may use it; the way is freed once, and not used afterwards; and closing comes to
- * its end.
+ * The model checks that no thread is inside when the interpreter has ended. A thread state is
+ * dropped once, and not while its thread may use it. The way is freed once, and not used after
+ * that. Closing always comes to an end.
  *
- * -DBROKEN=1: a thread looks whether the gate is closed before it says that it is busy.
- * -DBROKEN=2: who closes looks whether a thread is busy before it closes. */
+ * -DBROKEN=1: a thread checks whether the gate is closed before it declares itself busy.
+ * -DBROKEN=2: the closing thread checks whether a thread is busy before it closes the gate. */
 #ifndef BROKEN
 #define BROKEN 0
 #endif
 #define CALLS 2
 
 bool closed, busy, inside;
-bool state;    /* the way's thread state is there */
-bool lock;     /* of the gate's list */
+bool state;    /* the way has a thread state */
+bool lock;     /* the lock of the gate's list is taken */
 bool reaped, left, freed;
-bool ended;    /* the interpreter */
-bool dropping; /* somebody drops the state */
+bool ended;    /* the interpreter has ended */
+bool dropping; /* a thread is dropping the state */
 
 inline take() { atomic { !lock -> lock = true } }
 inline give() { lock = false }
@@ -67,7 +67,7 @@ proctype thread() {
         fi
     :: break
     od;
-    /* way_free */
+    /* The thread calls way_free. */
     busy = true;
     if
     :: !closed ->
@@ -92,7 +92,7 @@ proctype thread() {
 }
 
 proctype closer() {
-    /* vc_gate_shut: the list still has the way, unless its thread has freed it. */
+    /* This is vc_gate_shut. The list still has the way, unless the thread has already freed it. */
 #if BROKEN == 2
     !busy;
 #endif

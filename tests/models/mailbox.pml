@@ -1,9 +1,11 @@
-/* src/core/mailbox.c: the latest value from one thread to another.
+/* A model of src/core/mailbox.c, which passes the latest value from one thread to another. A value
+ * has two words, which are written one after the other.
  *
- * Checked: of the three slots each has one owner; no value is torn; none comes back; the last one is
- * read in the end. A value is two words, written one after the other.
+ * The model checks that each of the three slots has one owner, that both words of a read value
+ * belong together, that no older value is read after a newer one, and that the last value is
+ * finally read.
  *
- * -DBROKEN=1: the reader takes the middle slot without giving its own. */
+ * -DBROKEN=1: the reader takes the middle slot without giving its own slot back. */
 #ifndef BROKEN
 #define BROKEN 0
 #endif

@@ -1,10 +1,11 @@
-/* src/core/port.h and port.c: an engine is attached to a port and detached from it while the IO
- * thread runs. When a detach returns true, no cycle of the engine runs or will run. A detach that
- * takes too long attaches the engine again, and is tried once more later.
+/* A model of src/core/port.h and port.c. An engine is attached to a port and detached from it while
+ * the IO thread runs. After a detach has returned true, no cycle of the engine runs or will run. A
+ * detach that takes too long attaches the engine again, and is repeated later.
  *
- * Checked: the engine is not used when it has been freed; and the waiting comes to its end.
+ * The model checks that no thread uses the engine after it was freed, and that the wait comes to an
+ * end.
  *
- * -DBROKEN=1: the IO thread reads the engine before its turn becomes odd.
+ * -DBROKEN=1: the IO thread reads the engine before it makes `turn` odd.
  * -DBROKEN=2: the detach reads the turn before it clears the engine.
  * -DBROKEN=3: the engine is freed although the detach took too long. */
 #ifndef BROKEN
@@ -12,7 +13,7 @@
 #endif
 #define CYCLES 4
 
-byte turn; /* odd: in a cycle */
+byte turn; /* odd: the IO thread is in a cycle */
 bool engine = true;
 bool freed;
 
@@ -30,7 +31,7 @@ proctype io_thread() {
         seen = engine;
 #endif
         if
-        :: seen -> assert(!freed); assert(!freed) /* it takes its time */
+        :: seen -> assert(!freed); assert(!freed) /* during the whole cycle */
         :: else
         fi;
         turn++
@@ -52,7 +53,7 @@ again:
     :: before % 2 == 1 ->
         if
         :: turn != before
-        :: engine = true; /* it takes too long */
+        :: engine = true; /* the detach takes too long */
 #if BROKEN == 3
             skip
 #else

@@ -1,27 +1,28 @@
-/* src/bridge/preempt.c: device threads that ask whoever has the GIL to let it go.
+/* A model of src/bridge/preempt.c. A device's thread asks the thread that has the GIL to release
+ * it.
  *
- * Two IO threads, and a thread that computes in Python. CPython runs pending calls between two
- * bytecodes, on the thread that has the GIL, one at a time.
+ * There are two IO threads, and a thread that computes in Python. CPython runs pending calls
+ * between two bytecodes, on the thread that has the GIL, one call at a time.
  *
- * Checked: at most one of our calls is in CPython's queue; `wanting` counts those that want; and,
- * as there is no time in here, that nobody needs the 5 ms after which the waiting ends: nobody waits
- * for ever.
+ * The model checks that CPython's queue has at most one of our calls, and that `wanting` is the
+ * number of threads that want the GIL. In the C code, a wait ends after 5 ms. The model has no
+ * time, so it also checks that no thread would wait for ever without this limit.
  *
- * -DBROKEN=1: whether one is queued is looked at, and noted afterwards.
- * -DBROKEN=2: the thread that lets go does not look whether somebody still wants the GIL, and waits
- * until somebody has had it. */
+ * -DBROKEN=1: checking whether a call is queued and noting that one is queued are separate steps.
+ * -DBROKEN=2: the thread that releases the GIL does not check whether another thread still wants
+ * it, and waits until another thread has had it. */
 #ifndef BROKEN
 #define BROKEN 0
 #endif
 #define BLOCKS 2
 #define STEPS 3
 
-bool gil;         /* taken */
-byte calls;       /* of ours, in CPython's queue */
-bool running_one; /* CPython: one at a time */
+bool gil;         /* a thread has the GIL */
+byte calls;       /* number of our calls in CPython's queue */
+bool running_one; /* CPython runs one call at a time */
 bool queued;
 byte wanting;
-byte truly_wanting; /* between vc_preempt_ask and vc_preempt_got */
+byte truly_wanting; /* threads between vc_preempt_ask and vc_preempt_got */
 #if BROKEN == 2
 bool had;
 #endif
@@ -29,7 +30,7 @@ bool had;
 inline take_gil() { atomic { !gil -> gil = true } }
 inline leave_gil() { gil = false }
 
-/* Between two bytecodes. */
+/* CPython does this between two bytecodes. */
 inline pending_calls() {
     if
     :: atomic { calls > 0 && !running_one -> running_one = true; calls-- };
@@ -64,7 +65,7 @@ proctype io_thread() {
         block++;
         asked = false;
         if
-        :: true /* it has not met anybody lately */
+        :: true /* no other thread had the GIL lately */
         :: true ->
             asked = true;
             d_step { wanting++; truly_wanting++ };
@@ -89,7 +90,7 @@ proctype io_thread() {
 #if BROKEN == 2
         had = true;
 #endif
-        pending_calls(); /* the callback is Python, too */
+        pending_calls(); /* the callback also runs bytecodes */
         assert(wanting == truly_wanting);
         leave_gil()
     :: else -> break

@@ -1,10 +1,12 @@
-/* src/core/ring.c, and queue.c, which is the same without what each side remembers of the other.
+/* A model of src/core/ring.c, and of queue.c. In queue.c, no side keeps a copy of the other side's
+ * position, but otherwise both are equal.
  *
- * Checked: frames come out in their order, none twice, none lost; none is overwritten before it was
- * read, none is read before it was written; whoever sees `ended` sees the last frame.
+ * The model checks that frames come out in order, that none is repeated or lost, that none is
+ * overwritten before it was read, and that none is read before it was written. A reader that sees
+ * `ended` also sees the last frame.
  *
  * -DBROKEN=1: frames are published before they are written.
- * -DBROKEN=2: the end is looked at after the frames. */
+ * -DBROKEN=2: the reader checks for the end after it has checked for frames. */
 #ifndef BROKEN
 #define BROKEN 0
 #endif

@@ -1,10 +1,11 @@
-/* src/core/statistics.c, vc_post_xrun and vc_engine_xruns: the newest xruns, kept where others read
- * them while they are overwritten.
+/* A model of vc_post_xrun and vc_engine_xruns in src/core/statistics.c. Other threads read the
+ * newest xruns while the IO thread overwrites old ones. An xrun has two words.
  *
- * Checked: what is read is the xrun of that number, whole. An xrun is two words.
+ * The model checks that a reader gets the xrun with the requested number, and that its two words
+ * belong together.
  *
- * -DBROKEN=1: the writer says that it begins when it has ended.
- * -DBROKEN=2: the reader does not look whether it is being overwritten. */
+ * -DBROKEN=1: the writer announces that it begins to write only after it has written.
+ * -DBROKEN=2: the reader does not check whether the xrun was overwritten during the read. */
 #ifndef BROKEN
 #define BROKEN 0
 #endif

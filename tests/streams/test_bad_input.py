@@ -243,7 +243,7 @@ def test_bad_arguments(name: str) -> None:
     assert isinstance(caught.value, vc.VoicecoilError)
     assert isinstance(caught.value, builtin)
     assert "\n" not in str(caught.value)
-    # A thread that closes a stream which an earlier test dropped may have started meanwhile.
+    # Waits, because an earlier test may have dropped a stream that a thread is now closing.
     until(lambda: {t.name for t in set(threading.enumerate()) - before} <= {"voicecoil control"})
 
 
