@@ -3,10 +3,10 @@
     python tools/smoke_coreaudio.py
 
 Run this program for the installed package after the tests. It checks that the package works with
-the real CoreAudio, which no test on the simulator can show. On a
-machine without an output device, such as some hosted ones, only the list of devices is checked, and
-a message says so. Each part has a process and a deadline of its own. A part that misses its
-deadline prints the stacks of its threads.
+the real CoreAudio, which no test on the simulator can show. On a machine without an output device,
+such as some hosted ones, only the list of devices is checked, and a message says so. Each part has
+a process and a deadline of its own. A part that misses its deadline prints the stacks of its
+threads.
 """
 
 from __future__ import annotations

@@ -3,8 +3,7 @@
  *     import ticker
  *     t = ticker.Ticker(print, threads=3)        # print([thread, tick]) from three threads
  *     t = ticker.Ticker("module:name")           # the same in an interpreter with its own GIL
- *     t.close()
- */
+ *     t.close() */
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 #include <pthread.h>

@@ -18,8 +18,7 @@
  *
  * A test calls, in this order: sim_configure(seed); sim_use_virtual_time(); sim_load_fixture(1).
  * Then the client opens and starts. The test calls sim_advance_ns(...) and reads captures and
- * counters. Then the client closes, and sim_check_clean() must return 0.
- */
+ * counters. Then the client closes, and sim_check_clean() must return 0. */
 #ifndef COREAUDIO_SIMULATOR_H
 #define COREAUDIO_SIMULATOR_H
 
@@ -63,8 +62,7 @@ SIM_API const char *sim_switch_meaning(size_t index);
 /* Sets the emulated macOS, as major*100 + minor: 1100, 1200, 1300, 1400, 1402, 1500, 2600 (the
  * default). Hides everything that is newer: properties answer 'who?' and sim_dlsym returns NULL.
  * (dlsym itself cannot hide symbols at run time. So far, no exported symbol is newer than
- * macOS 11.)
- */
+ * macOS 11.) */
 SIM_API int sim_set_macos(int version);
 SIM_API int sim_macos(void);
 
@@ -219,8 +217,7 @@ SIM_API void sim_spend_ns(uint64_t ns);
  * All values are normal numbers with 2^-64 <= |x| < 1, so they are exact in float32 and float64,
  * flush-to-zero does not change them, and no value equals silence. `serial` is the number of the
  * device: 1..15 in the order of creation, unchanged by a replug (sim_device_serial). `stream` is
- * the index among the input streams, and `channel` is the channel in the stream, from 0.
- */
+ * the index among the input streams, and `channel` is the channel in the stream, from 0. */
 SIM_API float sim_encode(uint32_t serial, uint32_t stream, uint32_t channel, int64_t sample_time);
 /* Returns false if the value is not an encoded sample. Zero is none. Any pointer may be NULL. */
 SIM_API bool sim_decode(float sample, uint32_t *serial, uint32_t *stream, uint32_t *channel,

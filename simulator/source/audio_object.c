@@ -216,8 +216,7 @@ EXPORT OSStatus AudioHardwareUnload(void) {
 }
 
 /* In the real HAL, these sources were only for the HAL's own run loop. The simulator runs no
- * sources.
- */
+ * sources. */
 EXPORT OSStatus AudioHardwareAddRunLoopSource(CFRunLoopSourceRef inRunLoopSource) {
     return inRunLoopSource == NULL ? kAudioHardwareIllegalOperationError : 0;
 }

@@ -1,6 +1,5 @@
 /* io_thread.c: the IO thread, which performs one run of a device, with cycles and overloads (S5,
- * S9).
- */
+ * S9). */
 #include "world.h"
 
 #include <math.h>

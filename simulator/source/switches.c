@@ -1,6 +1,5 @@
 /* switches.c: one switch for each behaviour of the HAL on which the sources disagree or say
- * nothing.
- */
+ * nothing. */
 #include "world.h"
 
 typedef struct row {
@@ -149,8 +148,7 @@ EXPORT void sim_configure(uint64_t seed) {
         int64_t value = r->standard;
         if (seed != 0 && r->seeded_count > 0) {
             /* The hash of the name decides, so that a new row does not change the results of old
-             * seeds.
-             */
+             * seeds. */
             uint64_t hash = seed;
             for (const char *c = r->name; *c != 0; c++) {
                 hash = mix64(hash ^ (unsigned char)*c);

@@ -139,10 +139,9 @@ void schedule_reset_locked(void);
 /* ---- worker.c: native threads that run client code ---- */
 typedef void (*job_fn)(void *subject, uint64_t value); /* runs with the world locked */
 worker *worker_start_locked(const char *role, device *io_device);
-bool worker_post_locked(worker *w, job_fn fn, void *subject,
-                        uint64_t value); /* false: queue full */
-void worker_finish_locked(worker *w);    /* ends the worker after its current jobs */
-bool worker_wait_locked(worker *w); /* waits until the worker is idle or ended; false: stalls */
+bool worker_post_locked(worker *w, job_fn fn, void *subject, uint64_t value); /* false: full */
+void worker_finish_locked(worker *w); /* ends the worker after its current jobs */
+bool worker_wait_locked(worker *w);   /* waits until the worker is idle or ended; false: stalls */
 bool worker_is_idle(const worker *w);
 void workers_reap(bool all); /* joins ended workers; call this without the lock */
 struct worker {

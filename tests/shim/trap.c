@@ -66,8 +66,7 @@ static _Atomic uint64_t counts[COUNT];
 static void *_Atomic real_functions[COUNT];
 
 /* The variable uses the initial-exec model, because an access with the dynamic model may call
- * malloc.
- */
+ * malloc. */
 static __thread unsigned depth __attribute__((tls_model("initial-exec")));
 
 static void note(int number) {
