@@ -5,11 +5,11 @@
 
 This program builds the whole package as a wheel for arm64 and for x86_64, in build/macos/*/wheel,
 and checks each wheel: its tag, processor, oldest macOS, dependencies, undefined and exported
-symbols. All C code of the project is compiled with warnings as errors, and the compiler
-checks that functions marked VC_REALTIME call nothing that may block (-Wfunction-effects). The
-assertions over CoreAudio's structs are compiled for both processors and for this machine. The other
-C code is compiled for other Linuxes, the BSDs and Windows. Finally, each check gets an input that
-it must refuse.
+symbols. All C code of the project is compiled with warnings as errors, and the compiler checks that
+functions marked VC_REALTIME call nothing that may block (-Wfunction-effects). The assertions over
+CoreAudio's structs are compiled for both processors and for this machine. The other C code is
+compiled for other Linuxes, the BSDs and Windows. Finally, each check gets an input that it must
+refuse.
 
 The compiled code is not run. The last line is "N passed, M failed". If the tools of the group
 `macos` cannot be installed, a message says so and the exit code is the one of not_run.py.

@@ -103,7 +103,7 @@ void *jack_floor_open(int fill, peer_times *times) {
         (int (*)(void *, const char *, const char *))symbol("jack_connect");
     jack_floor *self = calloc(1, sizeof *self);
     int status = 0;
-    void *client = open ? open("floor", 1 /* start no server */, &status) : NULL;
+    void *client = open ? open("floor", 1 /* JackNoStartServer */, &status) : NULL;
     if (client == NULL || self == NULL) {
         return NULL;
     }

@@ -184,9 +184,8 @@ SIM_API int sim_advance_ns(uint64_t ns);
 /* Makes virtual time run by itself, `factor` times as fast as real time, on a thread of the
  * simulator, until sim_stop_clock or sim_reset. A client may wait in real time for an event in
  * virtual time, such as the first callback. With this clock, such a wait of seconds takes only
- * milliseconds.
- * Events keep their order, but the order of events and client calls is not fixed. Call both
- * functions on one thread, and not in a callback. */
+ * milliseconds. Events keep their order, but the order of events and client calls is not fixed.
+ * Call both functions on one thread, and not in a callback. */
 SIM_API int sim_start_clock(double factor);
 SIM_API void sim_stop_clock(void);
 

@@ -129,7 +129,7 @@ static void workgroups(void) {
     pthread_t t;
     pthread_create(&t, NULL, other_thread, &token);
     pthread_join(t, NULL);
-    /* The other thread has left a workgroup that it had not joined, and ended inside its own one.
+    /* The other thread has left with this thread's token, and has ended without leaving itself.
      */
     EQUAL(sim_counter("fault_workgroup"), 2);
     os_workgroup_leave(group, &token);

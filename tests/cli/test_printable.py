@@ -20,8 +20,8 @@ from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.printable import LONGEST_LINE, printable, printable_lines
 
 SOURCE = Path(vc.__file__).parent
-# Terminal commands in 7 and 8 bits, a line break, a reversal of the text direction, and rich's
-# markup.
+# A name with terminal commands in 7 and 8 bits, a line break, a reversal of the text direction, and
+# markup of rich.
 HOSTILE = (
     "Mic\x1b[2J\x1b]0;o\x07\x9b31m\r\n\u202eevil\u2066\u200b\x7f\x00\ud800 [red]é 耳 $\\alpha$"
 )

@@ -199,7 +199,7 @@ static void only_between_enter_and_leave_and_on_that_thread(void) {
     memory = malloc(10);
     free(memory);
     trap_enter();
-    trap_enter(); /* nested */
+    trap_enter(); /* calls can be nested */
     trap_leave();
     memory = malloc(10);
     trap_leave();

@@ -93,7 +93,7 @@ def test_a_stream_that_is_dropped_while_it_waits_for_its_device_ends() -> None:
 
 @pytest.fixture
 def stuck() -> Iterator[threading.Event]:
-    """An event. Calls that block wait for it."""
+    """Yields an event. The test's blocking calls wait until it is set."""
     go_on = threading.Event()
     yield go_on
     go_on.set()

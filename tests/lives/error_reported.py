@@ -1,5 +1,7 @@
-"""A callback raises while the program runs. Argument: "nothing" (the program never asks), or
-"exception" (it reads that property).
+"""A callback raises an exception while the program runs.
+
+Argument: "nothing" (the program never asks for the exception), or "exception" (it reads the
+property `exception`).
 """
 
 import sys

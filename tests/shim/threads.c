@@ -1,4 +1,4 @@
-/* Counts the threads that a process starts. It is preloaded, see callbacks/test_isolated.py. */
+/* A preloaded library that counts the threads of a process. See callbacks/test_isolated.py. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <pthread.h>

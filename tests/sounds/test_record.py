@@ -26,7 +26,7 @@ from voicecoil.errors import FileAccessError, FileFormatError
 from voicecoil.files import open_source
 
 RATE = 48_000
-ROUND_TRIP = 128  # frames: the buffer of the rig, for output and input
+ROUND_TRIP = 128  # frames; output and input each take one buffer of 64
 
 
 def samples(path: Path) -> NDArray[np.float32]:

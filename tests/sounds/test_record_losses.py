@@ -15,7 +15,7 @@ from voicecoil.errors import FramesLostError
 from voicecoil.files import open_source
 
 RATE = 48_000
-ROUND_TRIP = 128  # frames: the buffer of the rig, for output and input
+ROUND_TRIP = 128  # frames; output and input each take one buffer of 64
 SONG = 1000  # length in frames of the sound that is repeated
 
 
