@@ -104,10 +104,10 @@ cdef class Worker(Code):
 
     @property
     def blocks(self):
-        """Number of calls of the code."""
+        """How often the worker has called the user's code, in all runs."""
         return vc_lead_blocks(vc_worker_lead(self.worker))
 
     @property
     def frames(self):
-        """Number of frames in all calls of the code."""
+        """Frames for which the worker has called the user's code, in all runs."""
         return vc_lead_frames(vc_worker_lead(self.worker))

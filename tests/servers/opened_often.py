@@ -66,9 +66,9 @@ class Opener:
         latency: Any = ("safe", "low")[number % 2]
         stream = vc.OutputStream(tone, driver=self._driver, latency=latency)
         del tone
-        if number % 6 < 5:  # every sixth stream is never started
+        if number % 6 < 5:  # 5: never started
             stream.start()
-        if number % 6 < 4:  # another sixth of the streams ends while it starts
+        if number % 6 < 4:  # 4: started, and ended without waiting for the first callback
             assert called.wait(20), "the server does not call"
         if number % 3 == 0:
             # The stream is part of a reference cycle, as if its owner's method were its callback.

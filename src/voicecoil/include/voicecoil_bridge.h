@@ -119,11 +119,11 @@ typedef struct voicecoil_bridge_api {
      * gate stays open until the program ends, and an error is reported. [python] */
     void (*gate_free)(voicecoil_gate *gate);
 
-    /* Makes this thread's way through a gate, with a Python thread state and arguments of its own.
-     * The gate must not have been freed. Once the way is made, it keeps alive what it needs of the
-     * gate. This function takes the GIL and allocates, so call it before the thread has to be in
-     * time. Returns NULL if the gate is closed, `arguments` raised, or memory is exhausted.
-     * [thread] */
+    /* Creates a way: the calling thread's handle for calls of the gate's callable, with a Python
+     * thread state and arguments of its own. The gate must not have been freed. Once the way is
+     * made, it keeps alive what it needs of the gate. This function takes the GIL and allocates, so
+     * call it before the thread has deadlines to meet. Returns NULL if the gate is closed,
+     * `arguments` raised, or memory is exhausted. [thread] */
     voicecoil_way *(*way_new)(voicecoil_gate *gate);
     /* Calls the callable: VOICECOIL_OK, VOICECOIL_RAISED or VOICECOIL_CLOSED. [thread] */
     int (*call)(voicecoil_way *way, void *event);

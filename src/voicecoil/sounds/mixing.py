@@ -224,7 +224,9 @@ class Output:
         on_device_lost: OnDeviceLost,
         name: str,
     ) -> bool:
-        """Return True if sounds for this device, policy, name and list of channels belong here.
+        """Return True if this output is for that driver, device, policy, name and channels.
+
+        The policy is what happens when the device is lost.
 
         The stream's present device is compared, because a stream may have changed its device.
         """

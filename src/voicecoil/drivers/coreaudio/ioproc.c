@@ -15,7 +15,7 @@ typedef struct direction {
     int64_t latency_frames;
     vc_ioproc_channel *map;
     vc_channel *list; /* filled again in each cycle */
-    uint32_t *used;   /* for each of these buffers, how many of its channels are mapped */
+    uint32_t *used;   /* for each of the first `buffers` AudioBuffers: its mapped channels */
 } direction;
 
 struct vc_ioproc {

@@ -124,8 +124,8 @@ uint64_t vc_device_lost_frames(const vc_device *device) VC_REALTIME;
  * `gaps`, a queue of vc_gap; if `gaps` is NULL it is written to the ring. Call it before the first
  * client is attached. [control] */
 void vc_device_capture(vc_device *device, vc_ring *ring, vc_queue *gaps);
-/* Captures into `count` interleaved frames of memory instead. Later frames are dropped. Call it
- * while no cycle runs. [control] */
+/* Captures into `count` interleaved frames of memory instead of a ring. Later frames are dropped.
+ * Call it while no cycle runs. [control] */
 void vc_device_capture_memory(vc_device *device, float *frames, uint64_t count);
 /* Frames of the capture memory that are not written yet. Call it while no cycle runs. [control] */
 uint64_t vc_device_capture_room(const vc_device *device);
