@@ -45,7 +45,9 @@ def one() -> dict[str, object]:
         def decided() -> bool:
             priority = stream.worker_priority
             assert priority is not None
-            return "not asked" not in priority.detail or priority.is_realtime
+            # The thread has not run yet, or RealtimeKit has not answered yet.
+            waiting = ("nothing was asked", "not asked")
+            return not any(text in priority.detail for text in waiting)
 
         until(decided)
         until(
