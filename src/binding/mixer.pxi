@@ -6,7 +6,6 @@ cdef class MixerClip:
 
     cdef vc_clip *clip
     cdef object keep  # the ring or the buffer whose memory the clip plays
-    cdef object alive_in  # the mixer that has the clip, if any
 
     @staticmethod
     def from_memory(const float[:, ::1] frames, uint64_t loops, start_frame, float gain):
