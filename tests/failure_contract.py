@@ -97,6 +97,16 @@ class RemovableRig(Rig, Protocol):
 class RemovableContract:
     """The tests of drivers whose devices come and go. A subclass defines a removable `rig`."""
 
+    def waiting_stream(self, rig: RemovableRig, callback: CodedOutput) -> vc.OutputStream:
+        """Opens a stream on the rig's device that waits for it if it is lost."""
+        return vc.OutputStream(
+            callback,
+            driver=rig.driver,
+            device=rig.device.uid,
+            channels=rig.channels,
+            on_device_lost="wait",
+        )
+
     def go_away_and_back(self, rig: RemovableRig, stream: vc.OutputStream | vc.InputStream) -> None:
         rig.advance(4)
         rig.unplug()
@@ -108,10 +118,7 @@ class RemovableContract:
 
     def test_a_stream_that_waits_goes_on_where_it_was(self, rig: RemovableRig) -> None:
         callback = CodedOutput()
-        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
-        with vc.OutputStream(
-            callback, device=rig.device.uid, on_device_lost="wait", **wishes
-        ) as stream:
+        with self.waiting_stream(rig, callback) as stream:
             self.go_away_and_back(rig, stream)
             self.go_away_and_back(rig, stream)
             stream.abort()
@@ -127,10 +134,7 @@ class RemovableContract:
 
     def test_frames_lost_without_a_device_are_reported(self, rig: RemovableRig) -> None:
         callback = CodedOutput()
-        wishes: dict[str, Any] = {"driver": rig.driver, "channels": rig.channels}
-        with vc.OutputStream(
-            callback, device=rig.device.uid, on_device_lost="wait", **wishes
-        ) as stream:
+        with self.waiting_stream(rig, callback) as stream:
             self.go_away_and_back(rig, stream)
             stream.abort()
         lost = np.diff(callback.output_frames) - callback.sizes[:-1]
