@@ -358,6 +358,10 @@ struct AudioChannelLayout {
 };
 typedef struct AudioChannelLayout AudioChannelLayout;
 
+/* AudioToolbox/AudioHardwareService.h: selector.device */
+#define kAudioHardwareServiceDeviceProperty_VirtualMainBalance ((UInt32)0x766d6263u) /* 'vmbc', Float32 */
+#define kAudioHardwareServiceDeviceProperty_VirtualMainVolume ((UInt32)0x766d7663u) /* 'vmvc', Float32 */
+
 /* CoreAudio/AudioHardware.h: class */
 #define kAudioAggregateDeviceClassID ((UInt32)0x61616767u) /* 'aagg', AudioClassID */
 #define kAudioProcessClassID ((UInt32)0x636c6e74u) /* 'clnt', AudioClassID */

@@ -5,9 +5,10 @@
     python tools/coreaudio/generate.py            writes src/coreaudio_abi/*
     python tools/coreaudio/generate.py --check    fails when a written file is stale
 
-The program writes three files. `coreaudio_abi.h` has types, structs, constants and, for each
+The program writes four files. `coreaudio_abi.h` has types, structs, constants and, for each
 function, a pointer type `<name>_fn` (and a prototype if COREAUDIO_ABI_PROTOTYPES is defined).
-`coreaudio_symbols.h` lists all symbols with the first macOS that has them. `layout_check.c` applies
+`coreaudio_symbols.h` lists all symbols with the first macOS that has them.
+`coreaudio_properties.h` has the table of all properties (properties.json). `layout_check.c` applies
 the assertions of verify_layout.c to the structs of `coreaudio_abi.h`. These assertions were written
 independently of the header, so that both do not contain the same mistake. To check the layout,
 compile the file: `cc -fsyntax-only layout_check.c`.
@@ -17,6 +18,8 @@ import json
 import re
 import sys
 from pathlib import Path
+
+import property_table
 
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parent.parent / "src" / "coreaudio_abi"
@@ -308,7 +311,11 @@ def main(argv):
         OUT / "coreaudio_abi.h": facts.header(),
         OUT / "coreaudio_symbols.h": facts.symbols(),
         OUT / "layout_check.c": facts.layout_check(),
+        OUT / "coreaudio_properties.h": property_table.header(HEAD),
     }
+    mistakes = property_table.mistakes(property_table.load(), facts.abi)
+    if mistakes:
+        sys.exit("properties.json:\n" + "\n".join(mistakes))
     if "--check" in argv:
         stale = [p for p, text in files.items() if not p.exists() or p.read_text() != text]
         for path in stale:
