@@ -83,6 +83,8 @@ PLAIN: dict[str, Callable[[Some], Any]] = {
     "Statistics": lambda some: some.opened().statistics(),
     "Histogram": lambda some: Histogram(),
     "Loss": lambda some: vc.Loss(480, 64, "device"),
+    "Setting": lambda some: some.opened().settings["latency"],
+    "Settings": lambda some: some.opened(name="Some").settings,
     "ThreadPriority": lambda some: vc.ThreadPriority("fifo", 2, ""),
 }
 

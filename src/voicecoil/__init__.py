@@ -35,6 +35,7 @@ _HOMES = {
     "sounds.render": "Clip render",
     "statistics": "Statistics",
     "streams.priority": "ThreadPriority",
+    "streams.settings": "Setting Settings",
     "streams.stream": "InputStream OutputStream Stream",
 }
 _MODULES = {"conversion", "drivers", "errors", "files", "native", "testing"}

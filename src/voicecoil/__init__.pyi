@@ -47,6 +47,8 @@ from voicecoil.sounds.render import Clip as Clip
 from voicecoil.sounds.render import render as render
 from voicecoil.statistics import Statistics as Statistics
 from voicecoil.streams.priority import ThreadPriority as ThreadPriority
+from voicecoil.streams.settings import Setting as Setting
+from voicecoil.streams.settings import Settings as Settings
 from voicecoil.streams.stream import InputStream as InputStream
 from voicecoil.streams.stream import OutputStream as OutputStream
 from voicecoil.streams.stream import Stream as Stream

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from array import array
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import accumulate
 
 from voicecoil import _core
@@ -158,6 +158,21 @@ class Statistics:
     margin: Histogram
     jitter: Histogram
     latest_xruns: tuple[Event, ...]
+
+    def _repr_html_(self) -> str:
+        from voicecoil.notebook import html_table
+
+        return html_table((), [(f.name, _shown(getattr(self, f.name))) for f in fields(self)])
+
+
+def _shown(value: object) -> str:
+    """Return the value of a counter for a reader."""
+    if isinstance(value, Histogram):
+        longest = f"{value.median_s:.3g} s, 99 % {value.p99_s:.3g} s, longest {value.max_s:.3g} s"
+        return f"median {longest} ({value.count})" if value.count else "none"
+    if isinstance(value, tuple):
+        return f"{len(value)}" + (f", the newest: {value[-1]}" if value else "")
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def read_statistics(

@@ -6,11 +6,18 @@ from collections.abc import Callable
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
-from voicecoil.drivers.protocol import Device, Direction, Driver
+from voicecoil.drivers.protocol import Device, Direction, Driver, devices_html
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
 from voicecoil.wording import with_article
 
 __all__ = ["default_device", "devices", "find_device"]
+
+
+class _DeviceList(list[Device]):
+    """A list of devices that notebooks show as a table."""
+
+    def _repr_html_(self) -> str:
+        return devices_html(self)
 
 
 def devices(driver: str | Driver | None = None) -> list[Device]:
@@ -24,9 +31,9 @@ def devices(driver: str | Driver | None = None) -> list[Device]:
     Returns
     -------
     list of Device
-        A snapshot of each device, in the order of the audio system.
+        A snapshot of each device, in the order of the audio system. Notebooks show it as a table.
     """
-    return get_driver(driver).devices()
+    return _DeviceList(get_driver(driver).devices())
 
 
 def default_device(direction: Direction, driver: str | Driver | None = None) -> Device:

@@ -31,8 +31,10 @@ __all__ = [
     "CapturingDriver",
     "SharedSessionDriver",
     "Latency",
+    "NamesDriver",
     "PortsDriver",
     "OpenRequest",
+    "devices_html",
 ]
 
 Direction = Literal["input", "output"]
@@ -72,6 +74,9 @@ class Device:
     is_default_output: bool = False
     stereo_channels: tuple[int, int] = (0, 1)
 
+    def _repr_html_(self) -> str:
+        return devices_html([self])
+
     def channels(self, direction: Direction) -> int:
         """Return the number of channels in one direction.
 
@@ -86,6 +91,31 @@ class Device:
             The number of channels; 0 if the device does not have this direction.
         """
         return self.input_channels if direction == "input" else self.output_channels
+
+
+def devices_html(devices: Sequence[Device]) -> str:
+    """Return an HTML table of devices, for notebooks."""
+    from voicecoil.notebook import html_table
+
+    def default(device: Device) -> str:
+        flags = {"input": device.is_default_input, "output": device.is_default_output}
+        return ", ".join(way for way, is_default in flags.items() if is_default)
+
+    return html_table(
+        ("name", "in", "out", "Hz", "default for", "driver", "uid"),
+        [
+            (
+                device.name,
+                device.input_channels or None,
+                device.output_channels or None,
+                f"{device.samplerate:g}",
+                default(device),
+                device.driver,
+                device.uid,
+            )
+            for device in devices
+        ],
+    )
 
 
 @dataclass(frozen=True)
@@ -299,6 +329,14 @@ class PortsDriver(Protocol):
 
     def has_ports(self, device: Device) -> bool:
         """Whether the streams on that device have ports."""
+
+
+@runtime_checkable
+class NamesDriver(Protocol):
+    """A driver whose audio system can show the names of streams."""
+
+    def shows_names(self, device: Device) -> bool:
+        """Whether the names of streams on that device are shown."""
 
 
 class Driver(Protocol):

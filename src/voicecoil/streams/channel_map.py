@@ -22,6 +22,7 @@ __all__ = [
     "is_number",
     "listed_channels",
     "numbered_places",
+    "places_on",
 ]
 
 STEREO = 2  # output channels of a stream that requests neither a number nor a list
@@ -210,6 +211,31 @@ def numbered_places(count: int, device: Device, direction: Direction) -> list[in
         good = left != right and min(left, right) >= 0 and max(left, right) < available
         return [left, right] if good else [0, 1]
     return [index if index < available else None for index in range(count)]
+
+
+def places_on(
+    channels: StreamChannels, device: Device
+) -> tuple[list[int | None], list[int | None]]:
+    """Return the channels of any device for the input and the output channels of a stream.
+
+    None stands for each channel that the device lacks. On the device on which the stream was opened
+    these are its maps.
+    """
+    input_map = _kept_or_first(channels.input_map, device.input_channels)
+    if channels.output_by_number:
+        return input_map, numbered_places(channels.outputs, device, "output")
+    return input_map, _kept_or_first(channels.output_map, device.output_channels)
+
+
+def _kept_or_first(channels: Sequence[int], available: int) -> list[int | None]:
+    """Maps the stream's channels to a device with `available` channels.
+
+    The map stays as it was if the device has all of its channels. Otherwise the stream uses the
+    device's first channels, and None stands for each channel that the device lacks.
+    """
+    if all(channel < available for channel in channels):
+        return list(channels)
+    return [index if index < available else None for index in range(len(channels))]
 
 
 def _explicit_map(channels: Any, device: Device, direction: Direction, argument: str) -> list[int]:

@@ -18,7 +18,13 @@ from voicecoil.drivers.protocol import (
     PortsDriver,
     SharedSessionDriver,
 )
-from voicecoil.errors import ArgumentError, CallbackResultError, EscapedBlockError, Stop
+from voicecoil.errors import (
+    ArgumentError,
+    CallbackResultError,
+    EscapedBlockError,
+    Stop,
+    VoicecoilError,
+)
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sample_types import format_number
 from voicecoil.streams.channel_map import channels_of
@@ -27,6 +33,7 @@ from voicecoil.streams.lifecycle import StreamConnection
 from voicecoil.streams.plan import StreamPlan, make_plan
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
 from voicecoil.streams.request import CodeSource, StreamRequest
+from voicecoil.streams.settings import add_requests
 from voicecoil.streams.stream_device import CurrentDevice
 
 __all__ = ["open_stream"]
@@ -93,7 +100,8 @@ def _open_device(
 ) -> tuple[StreamPlan, DriverStream | None]:
     policy, rate = request.on_device_lost, request.samplerate
     driver = get_driver(request.driver, waits=policy != "stop")
-    driver_stream = None
+    driver_stream: DriverStream | None = None
+    device: Device | None = None
     try:
         session = (
             driver.shared_session()
@@ -125,9 +133,14 @@ def _open_device(
             )
         clock = driver_stream.clock if driver_stream is not None else None
         return make_plan(request, driver, device, opened_format, places, clock), driver_stream
-    except BaseException:
+    except BaseException as error:
         if driver_stream is not None:
             driver_stream.close()
+        # An ArgumentError names its argument and what is possible. The messages of other errors are
+        # those of the audio system, which do not.
+        says_nothing = isinstance(error, VoicecoilError) and not isinstance(error, ArgumentError)
+        if says_nothing and device is not None:
+            add_requests(error, request, directions, device)
         raise
 
 
@@ -187,7 +200,7 @@ def _make_engine(plan: StreamPlan, code: _core.Code, worker: LeadWorker | None) 
     request = plan.request
     flags = _core.METER if request.meter else 0
     if request.zero_copy:
-        packed = request.arrays == "memoryview" or request.kind == "native"
+        packed = request.block_arrays == "memoryview" or request.kind == "native"
         flags |= _core.ZERO_COPY | (_core.PACKED if packed else 0)
     inputs, outputs = plan.channels
     return _core.Engine(

@@ -18,6 +18,7 @@ from voicecoil.streams.monitor import refuse_in_fork
 from voicecoil.streams.plan import StreamPlan
 from voicecoil.streams.priority import ThreadPriority, priority_of
 from voicecoil.streams.request import StreamRequest
+from voicecoil.streams.settings import Settings, StreamNow, settings_of
 
 __all__ = ["StreamFacts"]
 
@@ -48,6 +49,28 @@ class StreamFacts(Unique):
     def _opened_format(self) -> OpenedFormat:
         opened = self._plan if self._connection is None else self._connection.device.current
         return opened.opened_format
+
+    @property
+    def settings(self) -> Settings:
+        """What became of each request: applied, adjusted, converted, ignored, and why.
+
+        The report is a snapshot. It describes the device that the stream runs on now, which
+        `on_device_lost` may have exchanged. ``print(stream.settings)`` shows one line for each
+        request.
+        """
+        connection = self._connection
+        if connection is None:
+            raise StreamClosedError("the stream could not be opened; it has no settings")
+        current = connection.device.current
+        now = StreamNow(
+            current.device,
+            current.opened_format,
+            current.driver_stream is None,
+            connection.worker,
+            connection.engine.statistics()["copied_blocks"],
+            self.worker_priority,
+        )
+        return settings_of(self._plan, now, self._directions)
 
     @property
     def device(self) -> Device:
@@ -227,9 +250,11 @@ class StreamFacts(Unique):
 
     def __repr__(self) -> str:
         inputs, outputs = self._plan.channels
+        summary = self.settings.summary() if self._connection is not None else ""
         return (
             f"<{type(self).__name__} on {self._device.name!r}, {self.samplerate:g} Hz, "
-            f"{inputs} in, {outputs} out, {self.state}{self._how_it_ended()}>"
+            f"{inputs} in, {outputs} out, {self.state}{self._how_it_ended()}"
+            f"{'; ' * bool(summary)}{summary}>"
         )
 
     def _how_it_ended(self) -> str:

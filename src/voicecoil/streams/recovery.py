@@ -39,7 +39,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.weak_registry import Alive
-from voicecoil.streams.channel_map import StreamChannels, numbered_places
+from voicecoil.streams.channel_map import StreamChannels, places_on
 
 __all__ = ["OpenedDevice", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
 
@@ -64,17 +64,6 @@ def check_on_device_lost(policy: str) -> OnDeviceLost:
         f'on_device_lost={shown(policy)}; possible are "stop" (the stream ends with an error), '
         '"wait" (for the same device) and "default" (it goes on with the default device)'
     )
-
-
-def _places(channels: Sequence[int], available: int) -> list[int | None]:
-    """Maps the stream's channels to a device with `available` channels.
-
-    The map stays as it was if the device has all of its channels. Otherwise the stream uses the
-    device's first channels, and None stands for each channel that the device lacks.
-    """
-    if all(channel < available for channel in channels):
-        return list(channels)
-    return [index if index < available else None for index in range(len(channels))]
 
 
 def _numbered(places: Sequence[int | None]) -> list[int | None]:
@@ -261,12 +250,7 @@ class Recovery:
         return found
 
     def _open(self, device: Device) -> OpenedDevice:
-        channels = self._channels
-        input_map = _places(channels.input_map, device.input_channels)
-        if channels.output_by_number:
-            output_map = numbered_places(channels.outputs, device, "output")
-        else:
-            output_map = _places(channels.output_map, device.output_channels)
+        input_map, output_map = places_on(self._channels, device)
         stream = self._driver.open_stream(
             OpenRequest(
                 device,

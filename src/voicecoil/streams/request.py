@@ -70,6 +70,8 @@ class StreamRequest:
     parameters, results : Record or None
     name : str
         The name that mixers and patch bays show.
+    given_name : str or None
+        The name that the program gave; None: `name` is the program's name.
     connect : bool
         False: the ports of a JACK client stay unconnected.
     """
@@ -89,12 +91,20 @@ class StreamRequest:
     parameters: Record | None
     results: Record | None
     name: str
+    given_name: str | None
     connect: bool
 
     @property
     def on_io_thread(self) -> bool:
         """Whether the code runs on the device's IO thread, and not on a worker."""
         return self.latency_mode == "low" or self.kind != "python"
+
+    @property
+    def block_arrays(self) -> Arrays | None:
+        """The type of the arrays of a block; None if the code gets no Python objects."""
+        if self.kind in ("native", "internal"):
+            return None
+        return "memoryview" if self.kind == "isolated" else self.arrays
 
 
 def check_request(
@@ -155,12 +165,13 @@ def check_request(
         latency_mode=latency_mode,
         zero_copy=bool(zero_copy),
         meter=bool(meter) or kind == "internal",
-        arrays="memoryview" if kind == "isolated" else arrays,
+        arrays=arrays,
         dtype=sample_type,
         on_device_lost=check_on_device_lost(on_device_lost),
         parameters=records[0],
         results=records[1],
         name=check_stream_name(name),
+        given_name=name,
         connect=bool(connect),
     )
     return request, source

@@ -105,6 +105,11 @@ class MiniaudioDriver(Unique):
         """Whether streams on `device` have ports that other programs can connect, as in JACK."""
         return device.uid == "jack" or (not device.uid and list(self._backends) == ["jack"])
 
+    def shows_names(self, device: Device) -> bool:
+        """Whether patch bays or mixers show the names of streams on `device`."""
+        kinds = [device.uid.split(":")[0]] if device.uid else list(self._backends)
+        return all(kind in ("jack", "pulse") for kind in kinds)
+
     def open_stream(self, request: OpenRequest) -> MiniaudioStream:
         """Opens a stream that is not started yet."""
         backend = self._backends.get(request.device.uid.split(":")[0])
