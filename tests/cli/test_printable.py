@@ -84,6 +84,7 @@ def hostile_device() -> Iterator[VirtualDevice]:
 COMMANDS = {
     "devices": ["devices"],
     "devices of all": ["devices", "--driver", "all"],
+    "check": ["devices", "--check"],
     "tone": ["tone", "--duration", "0.02"],
     "play": ["play", "{song}"],
     "play a part": ["play", "{song}", "--heard", "{folder}/h\x1b[31m.wav", "--driver", "virtual"],
@@ -138,6 +139,8 @@ def test_output_of_a_command(
         told = json.loads(printed.out)
         if name == "devices":
             assert told[0]["name"] == HOSTILE, "JSON has the name unchanged"
+        elif name == "check":
+            assert told[0]["device"]["name"] == HOSTILE
     elif name == "devices":
         assert "[red]é 耳" in printed.out
 
@@ -206,6 +209,7 @@ def test_all_output_of_commands_is_printable() -> None:
         "cli/app.py: (out if out.is_terminal else wide).print(table)",
         "cli/app.py: err.print(Text(printable_lines(text), style), soft_wrap=True)",
         "cli/app.py: out.print(Text(printable_lines(text)), soft_wrap=True)",
+        "cli/app.py: out.print(line, soft_wrap=True)",
         "cli/app.py: print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))",
         "cli/native_output.py: console.print(f'and {len(lines) - MAX_LINES} other lines', "
         "style='bright_black')",

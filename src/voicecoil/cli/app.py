@@ -20,7 +20,7 @@ from rich.text import Text
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
-from voicecoil.drivers.choose import driver_names, why_virtual
+from voicecoil.drivers.choose import offered_driver_names, why_virtual
 from voicecoil.errors import (
     ArgumentError,
     ArgumentTypeError,
@@ -28,7 +28,7 @@ from voicecoil.errors import (
     Stop,
     VoicecoilError,
 )
-from voicecoil.printable import printable_lines
+from voicecoil.printable import printable, printable_lines
 
 __all__ = [
     "DeviceName",
@@ -48,7 +48,9 @@ __all__ = [
     "say",
     "say_device",
     "say_if_virtual",
+    "show_line",
     "warn",
+    "wide",
 ]
 
 
@@ -102,7 +104,8 @@ DeviceName = Annotated[
 ]
 DeviceRate = Annotated[float | None, Parameter(metavar="HZ", help="Else the device's own.")]
 DriverName = Annotated[
-    str | None, Parameter(metavar="NAME", help=f"Audio system: {', '.join(driver_names())}.")
+    str | None,
+    Parameter(metavar="NAME", help=f"Audio system: {', '.join(offered_driver_names())}."),
 ]
 
 
@@ -204,6 +207,14 @@ def print_json(value: object) -> None:
 def print_whole(table: Table | Text) -> None:
     """Print a table to stdout. For a pipe, each row is one line, however long."""
     (out if out.is_terminal else wide).print(table)
+
+
+def show_line(*parts: tuple[str, str]) -> None:
+    """Print one line to stdout, which only the terminal breaks, from parts (text, style)."""
+    line = Text()
+    for text, style in parts:
+        line.append(printable(text), style)
+    out.print(line, soft_wrap=True)
 
 
 def say_if_virtual(driver: str | None) -> None:

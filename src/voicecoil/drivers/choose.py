@@ -17,7 +17,7 @@ from voicecoil.errors import ArgumentError, ArgumentTypeError, DriverError
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.printable import printable
 
-__all__ = ["driver_names", "get_driver", "real_driver_names", "why_silent", "why_virtual"]
+__all__ = ["get_driver", "offered_driver_names", "real_driver_names", "why_silent", "why_virtual"]
 
 # name -> (module, class). A driver is imported when it is first used.
 _DRIVERS = {
@@ -34,9 +34,15 @@ _why_virtual: list[str] = []  # the reason; empty until the virtual driver is ch
 _fits: list[str] = []  # the name of the real driver that was chosen; empty if none was
 
 
-def driver_names() -> list[str]:
-    """Return the names that ``driver=`` accepts, without names such as ``miniaudio:jack``."""
-    return list(_DRIVERS)
+def offered_driver_names() -> list[str]:
+    """Return the names of the drivers that help texts list.
+
+    These are the drivers of this platform. The simulated CoreAudio is for tests of programs, and is
+    one of them only if the environment asks for it.
+    """
+    asked = "VOICECOIL_COREAUDIO_SIMULATOR" in os.environ
+    asked = asked or os.environ.get("VOICECOIL_DRIVER") == _SIMULATED
+    return real_driver_names() + [_SIMULATED] * asked
 
 
 def real_driver_names() -> list[str]:

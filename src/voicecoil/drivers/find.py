@@ -119,10 +119,11 @@ def find_device(
             )
         )
     if not matches:
+        wanted = f" with {' and '.join(directions)}" if directions else ""
+        candidates = _describe(usable) or "none"
         raise DeviceNotFoundError(
-            f"no device of the driver {driver.name!r} with {' and '.join(directions)} is called "
-            f"{asked}; there are: {_describe(usable) or 'none'}"
-            + ("" if usable else _why(driver, listed))
+            f"no device of the driver {driver.name!r}{wanted} is called {asked}; "
+            f"there are: {candidates}" + ("" if usable else _why(driver, listed))
         )
     if len(matches) > 1:
         said, advice = _ambiguity(device, matches)
