@@ -46,6 +46,11 @@ class Some:
         self._closing.callback(taken.stop)
         return taken
 
+    def measurement(self) -> Any:
+        made = vc.playrec(SOUND, 48_000, input_channels=1, driver=self.driver)
+        self._closing.callback(made.stop)
+        return made
+
     def block(self, what: Callable[[vc.Block], Any]) -> Any:
         seen: list[Any] = []
         with vc.OutputStream(lambda block: seen.append(what(block)), driver=self.driver) as stream:
@@ -62,6 +67,7 @@ UNIQUE: dict[str, Callable[[Some], Any]] = {
     "Stream": lambda some: some.opened(vc.Stream),
     "Playback": lambda some: vc.play(SOUND, 48_000, driver=some.driver),
     "Recording": lambda some: some.recording(),
+    "Measurement": lambda some: some.measurement(),
     "NativeCallback": lambda some: vc.NativeCallback(ctypes_type()(lambda *arguments: 0)),
     "FileSource": lambda some: some.kept(FileSource(some.path)),
     "FileSink": lambda some: some.kept(FileSink(some.path.with_suffix(".flac"), 48_000, 1)),

@@ -34,3 +34,9 @@ cdef class RecorderCode(Code):
     def frames(self):
         """Frames that arrived, including those for which the ring had no room."""
         return vc_recorder_frames(self.recorder)
+
+    @property
+    def first_ns(self):
+        """Host time at which the first frame was at the connector, ns; None if not known."""
+        cdef int64_t host_ns = 0
+        return host_ns if vc_recorder_first_ns(self.recorder, &host_ns) else None

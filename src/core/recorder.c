@@ -1,6 +1,7 @@
 /* Writes the input of each block to a ring, and reports lost frames in a queue. */
 #include "voicecoil.h"
 
+#include <math.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -15,6 +16,8 @@ struct vc_recorder {
     _Atomic uint64_t frames;
     _Atomic uint64_t overflow;
     _Atomic uint64_t missed;
+    _Atomic int64_t first_ns;
+    _Atomic bool first_known;
 };
 
 vc_recorder *vc_recorder_new(vc_ring *ring, uint64_t limit_frames) {
@@ -43,6 +46,25 @@ uint64_t vc_recorder_missed_frames(const vc_recorder *recorder) {
 
 uint64_t vc_recorder_frames(const vc_recorder *recorder) {
     return atomic_load_explicit(&recorder->frames, memory_order_acquire);
+}
+
+bool vc_recorder_first_ns(const vc_recorder *recorder, int64_t *host_ns) {
+    if (!atomic_load_explicit(&recorder->first_known, memory_order_acquire)) {
+        return false;
+    }
+    *host_ns = atomic_load_explicit(&recorder->first_ns, memory_order_relaxed);
+    return true;
+}
+
+/* The first frame of the recording may be one that was lost before the first block. */
+static void note_first(vc_recorder *recorder, const vc_block *block, uint32_t lost) VC_REALTIME;
+static void note_first(vc_recorder *recorder, const vc_block *block, uint32_t lost) {
+    if (block->input_time.valid & VC_TIME_HOST) {
+        double before_ns = (double)lost * 1e9 / block->samplerate_hz;
+        atomic_store_explicit(&recorder->first_ns, block->input_time.host_ns - llrint(before_ns),
+                              memory_order_relaxed);
+        atomic_store_explicit(&recorder->first_known, true, memory_order_release);
+    }
 }
 
 /* Pushes a gap for each cause of losses that have not been reported. It is called before the frames
@@ -74,6 +96,9 @@ int32_t vc_recorder_process(vc_block *block, void *user) {
     uint64_t missed = atomic_load_explicit(&recorder->missed, memory_order_relaxed);
     uint64_t limit = recorder->limit_frames ? recorder->limit_frames : UINT64_MAX;
     uint32_t lost = at_most(limit - seen - missed, block->lost_frames);
+    if (seen + missed == 0) {
+        note_first(recorder, block, lost);
+    }
     if (lost > 0) {
         recorder->unreported[VC_GAP_DEVICE] += lost;
         missed += lost;

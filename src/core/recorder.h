@@ -24,6 +24,9 @@ uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder) VC_REALTIME;
 uint64_t vc_recorder_missed_frames(const vc_recorder *recorder) VC_REALTIME;
 /* Frames that arrived, including those for which the ring had no room. [any] */
 uint64_t vc_recorder_frames(const vc_recorder *recorder) VC_REALTIME;
+/* Host time at which the recording's first frame was at the connector, ns. Frames that were lost
+ * before the first block count. Returns false if the device has given no host time yet. [any] */
+bool vc_recorder_first_ns(const vc_recorder *recorder, int64_t *host_ns) VC_REALTIME;
 /* The recorder as a vc_process_fn; `user` is the vc_recorder*. [IO] */
 int32_t vc_recorder_process(vc_block *block, void *user) VC_REALTIME;
 

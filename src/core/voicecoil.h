@@ -11,6 +11,7 @@
  *   transfer.h   rings, queues and mailboxes between threads
  *   mixer.h      clips at exact frames
  *   recorder.h   the input of each block into a ring
+ *   playrec.h    a sound and the input of the same blocks on one time line
  *   samples.h    copies, silences, cleans and mixes samples
  *
  * Words
@@ -46,6 +47,7 @@ extern "C" {
 
 #include "mixer.h"
 #include "native.h"
+#include "playrec.h"
 #include "realtime.h"
 #include "recorder.h"
 #include "samples.h"

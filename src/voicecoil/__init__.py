@@ -30,6 +30,7 @@ _HOMES = {
     "levels": "Level",
     "callbacks.native": "NativeCallback",
     "sounds.play": "Playback play",
+    "sounds.playrec": "Measurement playrec",
     "sounds.record": "Recording record",
     "sounds.record_writer": "Loss",
     "sounds.render": "Clip render",

@@ -40,6 +40,8 @@ from voicecoil.events import Event as Event
 from voicecoil.levels import Level as Level
 from voicecoil.sounds.play import Playback as Playback
 from voicecoil.sounds.play import play as play
+from voicecoil.sounds.playrec import Measurement as Measurement
+from voicecoil.sounds.playrec import playrec as playrec
 from voicecoil.sounds.record import Recording as Recording
 from voicecoil.sounds.record import record as record
 from voicecoil.sounds.record_writer import Loss as Loss

@@ -182,7 +182,43 @@ cdef extern from "voicecoil.h" nogil:
     uint64_t vc_recorder_overflow_frames(const vc_recorder *recorder)
     uint64_t vc_recorder_missed_frames(const vc_recorder *recorder)
     uint64_t vc_recorder_frames(const vc_recorder *recorder)
+    bint vc_recorder_first_ns(const vc_recorder *recorder, int64_t *host_ns)
     int32_t vc_recorder_process(vc_block *block, void *user) noexcept
+
+    ctypedef struct vc_playrec:
+        pass
+
+    ctypedef struct vc_playrec_config:
+        const float *sound
+        uint64_t sound_frames
+        float *recorded
+        uint64_t recorded_frames
+        uint64_t margin_frames
+        uint64_t round_trip_frames
+        uint32_t output_channels
+        uint32_t input_channels
+
+    ctypedef struct vc_playrec_loss:
+        uint64_t position
+        uint64_t frames
+        uint32_t is_output
+
+    ctypedef struct vc_playrec_state:
+        uint64_t played
+        uint64_t recorded
+        uint64_t lost_output
+        uint64_t lost_input
+        int64_t round_trip_frames
+        c_bool round_trip_known
+        c_bool times_known
+        int64_t output_ns
+        double apart_ns
+
+    vc_playrec *vc_playrec_new(const vc_playrec_config *config)
+    void vc_playrec_free(vc_playrec *playrec)
+    bint vc_playrec_take_loss(vc_playrec *playrec, vc_playrec_loss *loss)
+    void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state)
+    int32_t vc_playrec_process(vc_block *block, void *user) noexcept
 
 
 cdef extern from "formats.h" nogil:

@@ -186,7 +186,27 @@ static void the_first_loss_can_end_the_recording(void) {
     take_free(&t);
 }
 
+static void the_first_frame_has_a_host_time(void) {
+    float input[16] = {0};
+    vc_block block = {.frames = 16,
+                      .valid_frames = 16,
+                      .samplerate_hz = 1e6,
+                      .input = {.data = input, .channels = 1}};
+    taken t = take_new(64, 8, 0, false);
+    int64_t first_ns = 0;
+    CHECK(!vc_recorder_first_ns(t.recorder, &first_ns));
+    block.lost_frames = 3; /* the recording begins with these */
+    block.input_time = (vc_time){90000, 0, VC_TIME_HOST, 0};
+    CHECK_INT(vc_recorder_process(&block, t.recorder), VC_CONTINUE);
+    block.input_time.host_ns += 16000;
+    CHECK_INT(vc_recorder_process(&block, t.recorder), VC_CONTINUE);
+    CHECK(vc_recorder_first_ns(t.recorder, &first_ns));
+    CHECK_INT(first_ns, 87000);
+    take_free(&t);
+}
+
 int main(void) {
+    RUN(the_first_frame_has_a_host_time);
     RUN(losses_are_pushed_with_their_positions);
     RUN(losses_without_room_in_the_queue_are_pushed_later);
     RUN(lost_frames_count_for_the_limit);

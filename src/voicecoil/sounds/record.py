@@ -121,6 +121,16 @@ class Recording(Unique):
         ]
 
     @property
+    def first_frame_ns(self) -> int | None:
+        """Host time at which the first frame was at the input connector, ns.
+
+        The clock is that of ``stream.now_ns()`` and of the block times of all streams of the
+        driver. Together with `losses`, it gives the time of each frame, so that two recordings can
+        be aligned. None before the first IO cycle, and if the device gives no host times.
+        """
+        return self._code.first_ns
+
+    @property
     def clipped_samples(self) -> int:
         """Samples beyond full scale that were clipped, because the file or array has integers.
 

@@ -36,7 +36,7 @@ END_S = 5.0  # longest wait for a disk that makes no progress when the recording
 
 @dataclass(frozen=True)
 class Loss:
-    """Frames that are missing in a recording.
+    """Frames that are missing in a recording or in a measurement.
 
     Attributes
     ----------
@@ -48,11 +48,14 @@ class Loss:
     cause : {"device", "buffer"}
         "device": the device lost the frames, or was absent. "buffer": the ring was full, because
         earlier frames were not written in time.
+    direction : {"input", "output"}
+        "output": frames of the sound of a :func:`playrec` that were not played.
     """
 
     position: int
     frames: int
     cause: Literal["device", "buffer"]
+    direction: Literal["input", "output"] = "input"
 
 
 class Incoming:

@@ -1,0 +1,414 @@
+"""Playing a sound and recording its response on one clock."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from voicecoil import _core
+from voicecoil.arguments import (
+    check_blocksize,
+    check_samplerate,
+    check_sound_first,
+    check_stream_name,
+    check_timeout,
+)
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.events import Event
+from voicecoil.levels import Level
+from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.resources import resource_errors
+from voicecoil.sample_types import SampleType, check_dtype, format_number
+from voicecoil.sounds.playrec_request import Prepared, one_device, prepare, read_sound, resampled
+from voicecoil.sounds.record_writer import Loss
+from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.monitor import StreamMonitor
+from voicecoil.streams.stream import Stream
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from voicecoil.files.source import Source
+
+from voicecoil.sealed import Unique
+
+__all__ = ["Measurement", "playrec"]
+
+
+class Measurement(Unique):
+    """A sound that is played while its response is recorded, returned by :func:`playrec`.
+
+    All frame counts have the sound's rate. If the program drops this object, the measurement ends.
+    """
+
+    def __init__(self, stream: Stream, prepared: Prepared, align: bool, dtype: SampleType) -> None:
+        """Start the measurement. If that fails, the stream is closed."""
+        self._stream = stream
+        self._prepared = prepared
+        self._code = prepared.code
+        self._align = align
+        self._dtype = dtype
+        self._monitor = StreamMonitor(stream)
+        self._found: deque[tuple[int, int, bool]] = deque()  # losses taken from the code
+        self._result: NDArray[Any] | None = None
+        self._clipped = 0
+        try:
+            stream.start()
+        except BaseException:
+            stream.close()
+            raise
+
+    @property
+    def samplerate(self) -> float:
+        """Sample rate of the sound and of the result, Hz."""
+        return float(self._prepared.samplerate)
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Number of recorded channels and of played channels."""
+        return self._stream.channels
+
+    @property
+    def device(self) -> Device:
+        """The device that plays and records."""
+        return self._stream.device
+
+    @property
+    def frames(self) -> int:
+        """Length of the sound and of the whole result, frames."""
+        return self._prepared.frames
+
+    @property
+    def position(self) -> int:
+        """Frames of the result that have been recorded, including lost frames."""
+        have = self._code.state()["recorded"] - self._shift()
+        return max(0, min(self.frames, math.floor(self._prepared.own(have)) - self._pad))
+
+    @property
+    def position_s(self) -> float:
+        """`position` in seconds."""
+        return self.position / self.samplerate
+
+    @property
+    def recording(self) -> bool:
+        """True while the measurement continues."""
+        return self._monitor.goes_on or self._stream.state == "draining"
+
+    @property
+    def round_trip_frames(self) -> int:
+        """Frames from the output to the input of a stream, without the way between the connectors.
+
+        With ``align=True``, the result begins this many frames after the first input frame.
+        """
+        return round(self._prepared.own(self._round_trip()))
+
+    @property
+    def alignment_error_frames(self) -> int:
+        """Limit of the error of the alignment, frames. 0 if the audio system reports its latencies.
+
+        Otherwise the alignment is computed from host times. The limit is then the range of the
+        latencies that the audio system reported in this run, or the length of its buffers.
+        """
+        if not self._estimated:
+            return 0
+        error = 1  # host times are rounded
+        for latency in self._stream.latency:
+            most = latency.at_most_frames
+            error += latency.frames if most is None else most - latency.at_least_frames
+        return math.ceil(self._prepared.own(error))
+
+    @property
+    def first_frame_ns(self) -> int | None:
+        """Host time at which the first frame of the sound was at the output connector, ns.
+
+        With ``align=True``, the first frame of the result was recorded at this time. The clock is
+        that of ``stream.now_ns()``. None before the first IO cycle, and if the device gives no
+        host times.
+        """
+        output_ns = self._code.state()["output_ns"]
+        return None if output_ns is None else output_ns + round(self._pad * 1e9 / self.samplerate)
+
+    @property
+    def losses(self) -> list[Loss]:
+        """All losses so far, by position.
+
+        A loss of the direction "output" is a part of the sound that was not played. A loss of the
+        direction "input" is a part of the result that is silence, because it was not recorded. No
+        loss shifts the frames after it.
+        """
+        while (loss := self._code.take_loss()) is not None:
+            self._found.append(loss)
+        losses = [self._loss(*loss) for loss in self._found.copy()]
+        return sorted(
+            (loss for loss in losses if loss is not None),
+            key=lambda loss: (loss.position, loss.direction),
+        )
+
+    @property
+    def lost_frames(self) -> tuple[int, int]:
+        """Frames of the result that were not recorded, and of the sound that were not played."""
+        losses = self.losses
+        return (
+            sum(loss.frames for loss in losses if loss.direction == "input"),
+            sum(loss.frames for loss in losses if loss.direction == "output"),
+        )
+
+    @property
+    def overloads(self) -> int:
+        """Number of times that the audio system reported that its IO thread was too late."""
+        return self._stream.statistics().overloads
+
+    @property
+    def valid(self) -> bool:
+        """True if the whole sound was played and the whole response recorded, without a loss.
+
+        False until the end, and if the audio system has reported an overload.
+        """
+        state = self._code.state()
+        whole = state["recorded"] >= self._shift() + self._prepared.sound_frames
+        lost = state["lost_input"] or state["lost_output"]
+        return whole and not lost and not self.overloads and not self.recording
+
+    @property
+    def clipped_samples(self) -> int:
+        """Samples beyond full scale that were clipped, because the result has integers.
+
+        They are counted when :meth:`wait` or :meth:`stop` makes the result.
+        """
+        return self._clipped
+
+    def events(self) -> list[Event]:
+        """Return and remove the events since the last call, oldest first.
+
+        Returns
+        -------
+        list of Event
+            Empty if nothing happened.
+        """
+        return self._stream.events()
+
+    def levels(self) -> tuple[list[Level], list[Level]]:
+        """Return the level of each channel since the last call.
+
+        Returns
+        -------
+        (list of Level, list of Level)
+            The levels of the recorded and of the played channels.
+        """
+        return self._stream.levels()
+
+    def stop(self) -> NDArray[Any]:
+        """End the measurement at once and return the part that was recorded.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (frames, channels)
+            At most `frames` frames.
+        """
+        self._monitor.refuse_in_fork()
+        uninterrupted("look", self._monitor.look)
+        if self._stream.state != "closed" and self._monitor.trouble() is None:
+            self._stream.abort()
+        result = self.wait()
+        assert result is not None
+        return result
+
+    @resource_errors("make the array")
+    def wait(self, timeout: float | None = None) -> NDArray[Any] | None:
+        """Wait until the response of the whole sound is recorded.
+
+        Parameters
+        ----------
+        timeout : float or None
+            Longest wait, s. None waits without a limit.
+
+        Returns
+        -------
+        ndarray of `dtype`, shape (frames, channels), or None
+            The response. None if `timeout` has passed.
+
+        Raises
+        ------
+        DeviceLostError
+            The device was lost. The frames before that are kept, and a second `wait` returns them.
+        """
+        self._monitor.refuse_in_fork()
+        check_timeout(timeout)
+        if self._stream.state != "closed" and not self._stream.wait(timeout):
+            return None
+        return uninterrupted("finish", self._finish)
+
+    @property
+    def _estimated(self) -> bool:
+        return any(latency.is_estimate for latency in self._stream.latency)
+
+    @property
+    def _pad(self) -> int:
+        return self._prepared.pad_frames
+
+    def _round_trip(self) -> int:
+        """Return the round trip at the device's rate."""
+        state = self._code.state()
+        told, apart_ns = state["round_trip_frames"], state["apart_ns"]
+        if apart_ns is not None and (self._estimated or told is None):
+            frames = round(apart_ns * self._prepared.device_rate / 1e9)
+        elif told is not None:
+            frames = told
+        else:
+            frames = sum(latency.frames for latency in self._stream.latency)
+        return max(0, int(frames))
+
+    def _shift(self) -> int:
+        """Return the recorded frame with which the result begins, at the device's rate."""
+        return self._round_trip() if self._align else 0
+
+    def _loss(self, position: int, frames: int, is_output: bool) -> Loss | None:
+        """Return a loss at the sound's rate. None if it is outside of the sound or the result."""
+        begin = position if is_output else position - self._shift()
+        first = max(0, math.floor(self._prepared.own(begin)) - self._pad)
+        end = min(self.frames, math.ceil(self._prepared.own(begin + frames)) - self._pad)
+        if end <= first:
+            return None
+        return Loss(first, end - first, "device", "output" if is_output else "input")
+
+    def _finish(self) -> NDArray[Any]:
+        if self._stream.state != "closed":
+            self._stream.close()
+        if self._result is None:
+            self._result = self._make_result()
+        return self._result
+
+    def _make_result(self) -> NDArray[Any]:
+        import numpy as np
+
+        prepared, first = self._prepared, self._shift()
+        have = min(self._code.state()["recorded"], first + prepared.sound_frames)
+        frames = prepared.recorded[first:have]
+        frames = resampled(frames, prepared.device_rate, prepared.samplerate)
+        frames = frames[self._pad : self._pad + prepared.frames]
+        if self._dtype == "float32":
+            return frames
+        result = np.empty(frames.shape, self._dtype)
+        self._clipped = _core.samples_from_float(
+            np.ascontiguousarray(frames), result.view(np.uint8), format_number(self._dtype)
+        )
+        return result
+
+    def __enter__(self) -> Measurement:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        state = "recording" if self.recording else "valid" if self.valid else "not valid"
+        return f"<Measurement on {self.device.name!r}, {state}, {self.position_s:.3f} s>"
+
+
+@resource_errors("playrec")
+def playrec(
+    sound: NDArray[Any] | str | os.PathLike[str] | Source,
+    samplerate: float | None = None,
+    *,
+    input_channels: int | Sequence[int] | None,
+    output_channels: int | Sequence[int] | None = None,
+    device: str | Device | tuple[str | Device | None, str | Device | None] | None = None,
+    driver: str | Driver | None = None,
+    align: bool = True,
+    dtype: Any = "float32",
+    blocksize: int | None = None,
+    name: str | None = None,
+) -> Measurement:
+    """Play a sound and record its response. Returns at once.
+
+    In the result of :meth:`Measurement.wait`, sample n was recorded when sample n of the sound was
+    at the output connector. If output and input are connected by a cable, the result equals the
+    sound. Both directions run in one stream, in C on the IO thread, so that the rest of the program
+    cannot disturb the measurement.
+
+    Parameters
+    ----------
+    sound : array, path or source
+        As for :func:`play`. It is read into memory before the measurement begins. The result has
+        the same length. If the response is longer, append silence to the sound.
+    samplerate : float or None
+        The array's sample rate, Hz. Required for an array. If the device runs at another rate, the
+        sound is converted before it is played and the response after it was recorded. These
+        conversions have no delay. The device keeps its rate.
+    input_channels : int, sequence of int, or None
+        As for :class:`Stream`.
+    output_channels : int, sequence of int, or None
+        As for :class:`Stream`. None: as many as the sound has. A sound with one channel is played
+        on all of them.
+    device : str, Device, (input, output), or None
+        As for :class:`Stream`. A pair must name the same device twice.
+    driver : str, Driver or None
+        As for :class:`Stream`.
+    align : bool
+        False: the result begins with the input of the block that begins with the first frame of the
+        sound. The response is then later by :attr:`Measurement.round_trip_frames`.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the result, as for :class:`InputStream`.
+    blocksize : int or None
+        Frames per IO cycle that are requested from the device.
+    name : str or None
+        As for :class:`Stream`.
+
+    Returns
+    -------
+    Measurement
+        The measurement, which is running.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument is impossible. The sound is empty, or has NaN or infinite samples. `device`
+        names two devices.
+    FileMissingError, FileFormatError
+        The file does not exist, or is not audio.
+    DeviceNotFoundError, DriverError
+        As for :class:`Stream`.
+
+    Examples
+    --------
+    >>> measurement = voicecoil.playrec(sweep, 48000, input_channels=1)
+    >>> response = measurement.wait()
+    >>> assert measurement.valid
+    """
+    from voicecoil.files.convert import as_source
+
+    check_sound_first(sound, samplerate)
+    check_samplerate(samplerate)
+    check_blocksize(blocksize)
+    check_stream_name(name)
+    sample_type = check_dtype(dtype)
+    chosen = get_driver(driver)
+    target = one_device(device, chosen)
+    source = as_source(sound, samplerate)
+    rate = round(source.samplerate)
+    frames = read_sound(source)
+    wanted = frames.shape[1] if output_channels is None else output_channels
+    made: list[Prepared] = []
+
+    def make(opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
+        made.append(prepare(frames, rate, opened_format, inputs, outputs))
+        return made[0].code
+
+    def begin() -> Measurement:
+        stream = Stream(
+            CodeFactory(make),
+            device=target,
+            driver=chosen,
+            input_channels=input_channels,
+            output_channels=wanted,
+            blocksize=blocksize,
+            name=name,
+        )
+        return Measurement(stream, made[0], bool(align), sample_type)
+
+    return uninterrupted("playrec", begin, undo=Measurement.stop)
