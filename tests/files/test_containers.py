@@ -172,14 +172,43 @@ def test_a_file_that_is_removed_while_it_is_read(tmp_path: Path, ending: str) ->
         assert len(source.read(10_000)) == len(whole) - 1000
 
 
-def test_joined_flac_is_an_error(tmp_path: Path) -> None:
+def test_joined_flac_is_read_as_one(tmp_path: Path) -> None:
+    """The second stream is found at the end of the first one, and only then counts in `frames`."""
     path = tmp_path / "a.flac"
-    first = made(path, noise(30_000, 1))
-    path.write_bytes(first + first)
+    pieces = [made(path, noise(frames, frames)) for frames in (30_000, 50_001)]
+    pieces.append(pieces[0])
+    alone = np.concatenate([contents(path, piece) for piece in pieces])
+    path.write_bytes(b"".join(pieces))
     with open_source(path) as source:
-        got, error = read_until(source, FileChangesError)
-    assert len(got) == 30_000
-    assert f"byte {len(first)}" in str(error)
+        assert source.frames == 30_000
+        assert np.array_equal(read(source), alone)
+        assert source.frames == len(alone) == 110_001
+        for frame in (0, 29_999, 30_000, 79_000, 80_001, 110_000):
+            source.seek(frame)
+            assert np.array_equal(source.read(3000), alone[frame : frame + 3000])
+        source.seek(20_000)
+        assert np.array_equal(read(source), alone[20_000:])
+    for frame in (29_000, 15_000, 10):
+        with open_source(path) as source:
+            source.seek(frame)
+            assert np.array_equal(source.read(200_000), alone[frame:])
+
+
+def test_joined_flac_with_another_rate_or_damage(tmp_path: Path) -> None:
+    path = tmp_path / "a.flac"
+    first, other = made(path, noise(30_000, 1)), made(path, noise(10_000), 44_100)
+    damaged = first[: len(first) // 3] + bytes(len(first) // 3) + first[-len(first) // 3 :]
+    for second, error, words in [
+        (other, FileChangesError, "44100 Hz"),
+        (first[:60], FileChangesError, "cannot be decoded"),
+        (first[: len(first) // 2], FileTruncatedError, "stopped there of 30000"),
+        (damaged, FileTruncatedError, "stopped there of 30000"),
+    ]:
+        path.write_bytes(first + second)
+        with open_source(path) as source:
+            got, told = read_until(source, error)
+            assert len(got) >= 30_000
+            assert words in str(told)
 
 
 def test_a_chain_of_many_links(tmp_path: Path) -> None:

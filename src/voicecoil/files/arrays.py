@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.channels import MAX_CHANNELS
+from voicecoil.files.protocol import check_max_frames, check_seek
 from voicecoil.files.rates import check_file_rate
-from voicecoil.files.source import check_max_frames, check_seek
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -10,8 +10,9 @@ from voicecoil.files.arrays import ArraySource
 from voicecoil.files.channels import apply, check_channels, mix_matrix
 from voicecoil.files.checked import CheckedSource
 from voicecoil.files.loop import LoopedSource
+from voicecoil.files.protocol import Source, check_max_frames, check_seek
 from voicecoil.files.rates import check_file_rate
-from voicecoil.files.source import FileSource, Source, check_max_frames, check_seek, open_source
+from voicecoil.files.source import FileSource, open_source
 from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:

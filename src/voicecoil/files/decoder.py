@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from voicecoil.files.containers import Part, Pieces
 
@@ -26,6 +26,9 @@ _MP3_PREROLL_FRAMES = 32 * 1152
 _VORBIS_LAST_PAGE_FRAMES = 256 * 1024
 # libsndfile reports a number near 2**63 if the number of frames is unknown.
 _UNKNOWN_FRAMES = 2**62
+
+
+_Found = TypeVar("_Found")
 
 
 class DecoderError(Exception):
@@ -153,7 +156,7 @@ class Decoder:
         except soundfile.SoundFileError as error:
             raise DecoderError(_reason(error)) from error
 
-    def search(self, find: Callable[[BinaryIO, int], int | None]) -> int | None:
+    def search(self, find: Callable[[BinaryIO, int], _Found]) -> _Found:
         """Call `find` with the whole file and its size in bytes, and return the result.
 
         The decoder's own descriptor is used if there is one, because the file may have been removed

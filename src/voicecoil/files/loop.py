@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicecoil.errors import ArgumentError, StreamClosedError
-from voicecoil.files.source import Source, check_max_frames, check_seek
+from voicecoil.files.protocol import Source, check_max_frames, check_seek
 from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:

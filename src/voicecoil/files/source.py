@@ -1,35 +1,34 @@
 """Audio files as sources of frames, streamed from disk in constant memory.
 
-A **source** is any object with the attributes and methods of :class:`Source`. This module has
-sources for files, and :mod:`voicecoil.files.convert` has sources for arrays and conversions. Files
-are written with :class:`~voicecoil.files.sink.FileSink`.
+A **source** is any object with the attributes and methods of
+:class:`~voicecoil.files.protocol.Source`. This module has sources for files, and
+:mod:`voicecoil.files.convert` has sources for arrays and conversions. Files are written with
+:class:`~voicecoil.files.sink.FileSink`.
 
 If a file is truncated, `read` returns every whole frame in it. The read after the last frame raises
 :class:`~voicecoil.errors.FileTruncatedError` instead of returning 0 frames.
 
-Concatenated files (Ogg chains, MP3) are read as one file, part after part. If a later part has
-another sample rate or other channels, the read after the last frame before it raises
+Concatenated files (Ogg chains, MP3, FLAC) are read as one file, part after part. If a later part
+has another sample rate or other channels, the read after the last frame before it raises
 :class:`~voicecoil.errors.FileChangesError`.
 """
 
 from __future__ import annotations
 
 import os
-from operator import index
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar
 
 from voicecoil.errors import (
-    ArgumentError,
-    ArgumentTypeError,
     FileChangesError,
     FileFormatError,
     FileTruncatedError,
     StreamClosedError,
 )
 from voicecoil.files.containers import read_layout
-from voicecoil.files.containers.flac import next_stream
+from voicecoil.files.containers.flac import next_parts
 from voicecoil.files.decoder import SLICE_FRAMES, Decoder, DecoderError
 from voicecoil.files.path_errors import READABLE, access_error, check_path, check_readable
+from voicecoil.files.protocol import check_max_frames, check_seek
 from voicecoil.files.sink import FileSink
 from voicecoil.limits import FILE_RATE_RANGE_HZ
 from voicecoil.resources import resource_errors
@@ -44,7 +43,7 @@ if TYPE_CHECKING:
 from voicecoil.sealed import Unique
 from voicecoil.wording import plural
 
-__all__ = ["FileSink", "FileSource", "Source", "check_max_frames", "check_seek", "open_source"]
+__all__ = ["FileSink", "FileSource", "open_source"]
 
 # This is slightly more than 1,024 channels at 96 kHz. A header that claimed more samples blocked
 # `play` for 15 s.
@@ -52,82 +51,6 @@ _MAX_SAMPLES_PER_S = 100_000_000
 # If a file has more parts than this, its later parts are opened only when they are read, and its
 # length is unknown.
 _MAX_SURVEYED_PARTS = 100
-
-
-class Source(Protocol):
-    """An object that returns frames, one block after the other.
-
-    Attributes
-    ----------
-    samplerate : int
-        Frames per second.
-    channels : int
-    frames : int or None
-        Total number of frames; None if it is unknown.
-    """
-
-    @property
-    def samplerate(self) -> int: ...
-
-    @property
-    def channels(self) -> int: ...
-
-    @property
-    def frames(self) -> int | None: ...
-
-    def read(self, max_frames: int) -> NDArray[np.float32]:
-        """Return the next frames.
-
-        Parameters
-        ----------
-        max_frames : int
-            Largest number of frames to return, 1 or more.
-
-        Returns
-        -------
-        ndarray of float32, shape (n, channels)
-            ``n`` is `max_frames` until fewer frames are left. At the end and after it, ``n`` is 0.
-        """
-        ...
-
-    def seek(self, frame: int) -> None:
-        """Go to a frame.
-
-        Parameters
-        ----------
-        frame : int
-            The frame that the next `read` begins with, 0 to `frames`.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release all resources. A second call has no effect."""
-        ...
-
-
-def check_max_frames(max_frames: int) -> int:
-    """Return `max_frames` as an int >= 1, or raise ArgumentTypeError or ArgumentError."""
-    try:
-        number = index(max_frames)
-    except TypeError:
-        raise ArgumentTypeError(
-            f"max_frames is {max_frames!r}; give an integer of 1 or more, such as 4096"
-        ) from None
-    if number < 1:
-        raise ArgumentError(f"max_frames is {number}; give 1 or more, such as 4096")
-    return number
-
-
-def check_seek(frame: int, frames: int | None) -> int:
-    """Return `frame` as an int in 0..frames, or raise ArgumentTypeError or ArgumentError."""
-    last = "the end" if frames is None else str(frames)
-    try:
-        number = index(frame)
-    except TypeError:
-        raise ArgumentTypeError(f"frame is {frame!r}; give an integer from 0 to {last}") from None
-    if number < 0 or (frames is not None and number > frames):
-        raise ArgumentError(f"frame is {number}; use 0 to {last}")
-    return number
 
 
 def open_source(path: str | os.PathLike[str]) -> FileSource:
@@ -176,9 +99,10 @@ class FileSource(Unique):
     channels : int
     frames : int or None
         The number of frames that the file states. A truncated FLAC or MP3 file has fewer. For WAV,
-        AIFF and similar formats it is the number of frames in the file. None if the file does not
-        state it: an MP3 without a length header, an unfinished FLAC, or more than 100 concatenated
-        files.
+        AIFF and similar formats it is the number of frames in the file. Of concatenated FLAC files,
+        it is the number in those that have been found so far: the next one is found when the one
+        before has been read. None if the file does not state it: an MP3 without a length header, an
+        unfinished FLAC, or more than 100 concatenated files.
     format, subtype : str
         libsndfile's names of the format and the sample format, such as ``"WAV"`` and ``"PCM_24"``.
     """
@@ -194,6 +118,7 @@ class FileSource(Unique):
 
     _decoder: Decoder | None = None
     _closed = False
+    frames: int | None = None
 
     @resource_errors("open the file")
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -221,8 +146,7 @@ class FileSource(Unique):
         except BaseException:
             self.close()
             raise
-        known = [length for length in self._lengths if length is not None]
-        self.frames: int | None = sum(known) if len(known) == len(self._lengths) else None
+        self._count_frames()
 
     def _open_first(self) -> Decoder:
         try:
@@ -377,10 +301,14 @@ class FileSource(Unique):
         if self._is_unopened:
             self._go_to_part(self._number)
         while self._decoder is not None:  # None after a decoder has failed
+            promised = self._lengths[self._number]
+            wanted = frames
+            if self.format == "FLAC" and promised is not None:
+                # libsndfile fails if it reads on and another stream follows.
+                wanted = min(frames, promised - self._part_position)
             try:
-                block = self._decoder.read(frames)
+                block = self._decoder.read(wanted)
             except DecoderError as error:
-                promised = self._lengths[self._number]
                 promise = "" if promised is None else f" of {promised}"
                 self._missing = f"the decoder stopped there{promise} ({error})"
                 self._release()
@@ -397,12 +325,35 @@ class FileSource(Unique):
         promised = self._lengths[self._number]
         if self._missing is None and promised is not None and self._part_position < promised:
             self._missing = f"it promises {plural(promised, 'frame')}"
-        if self.format == "FLAC" and self._missing is None and not self._searched:
-            self._searched = True
-            following = self._decoder.search(next_stream)
-            if following is not None:
-                self._rest = f"another FLAC stream at byte {following}"
+        if self.format == "FLAC" and self._missing is None:
+            self._find_flac_part()
         return self._go_to_part(self._number + 1)
+
+    def _find_flac_part(self) -> bool:
+        """Add the next stream of a concatenated FLAC file to the parts, and its length to `frames`.
+
+        Only a search finds this stream, because FLAC does not state where a stream ends. Returns
+        False if there is none.
+        """
+        if self._searched or self._decoder is None or self._number + 1 < len(self._parts):
+            return False
+        pieces = self._parts[-1].pieces
+        start = 0 if pieces is None else int(pieces[0][0])
+        found = self._decoder.search(lambda file, size: next_parts(file, size, start))
+        if found is None:
+            self._searched = True
+            return False
+        self._parts = (*self._parts[:-1], *found)
+        self._lengths.append(None)
+        decoder = self._open_part(self._number + 1)
+        if decoder is not None:
+            decoder.close()
+            self._count_frames()
+        return True
+
+    def _count_frames(self) -> None:
+        known = [length for length in self._lengths if length is not None]
+        self.frames = sum(known) if len(known) == len(self._lengths) else None
 
     @resource_errors("read the file")
     def seek(self, frame: int) -> None:
@@ -424,6 +375,8 @@ class FileSource(Unique):
         """
         self._check_open()
         frame = check_seek(frame, self.frames)
+        if self.format == "FLAC" and frame and self._find_flac_part():
+            self._release()  # libsndfile does not seek correctly if another stream follows
         number = start = 0
         while number + 1 < len(self._parts):
             length = self._lengths[number]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from voicecoil.files.channels import Mapping
-    from voicecoil.files.source import Source
+    from voicecoil.files.protocol import Source
 
 from voicecoil.sealed import Unique
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from voicecoil.files.source import Source
+    from voicecoil.files.protocol import Source
 
 from voicecoil.sealed import Unique
 

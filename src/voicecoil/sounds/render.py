@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from voicecoil.files.source import Source
+    from voicecoil.files.protocol import Source
 
 __all__ = ["Clip", "render"]
 
