@@ -137,8 +137,12 @@ static PyMemberDef block_members[] = {
 
 static int block_traverse(PyObject *self, visitproc visit, void *arg) {
     vc_py_block *block = (vc_py_block *)self;
-    Py_VISIT(block->input);
-    Py_VISIT(block->output);
+    if (block->inputs == NULL) {
+        Py_VISIT(block->input);
+    }
+    if (block->outputs == NULL) {
+        Py_VISIT(block->output);
+    }
     Py_VISIT(block->time);
     Py_VISIT(block->parameters);
     Py_VISIT(block->results);
@@ -148,15 +152,20 @@ static int block_traverse(PyObject *self, visitproc visit, void *arg) {
     return 0;
 }
 
+/* Drops a view, and the tuple `views` that has the reference to it if there is such a tuple. */
+static void clear_view(PyObject **view, PyObject **views) {
+    PyObject *owned = *views != NULL ? *views : *view;
+    *view = *views = NULL;
+    Py_XDECREF(owned);
+}
+
 static int block_clear(PyObject *self) {
     vc_py_block *block = (vc_py_block *)self;
-    Py_CLEAR(block->input);
-    Py_CLEAR(block->output);
+    clear_view(&block->input, &block->inputs);
+    clear_view(&block->output, &block->outputs);
     Py_CLEAR(block->time);
     Py_CLEAR(block->parameters);
     Py_CLEAR(block->results);
-    Py_CLEAR(block->inputs);
-    Py_CLEAR(block->outputs);
     return 0;
 }
 
@@ -243,9 +252,6 @@ typedef struct block_state {
     PyTypeObject *time, *block, *memory, *values;
     _Atomic(PyObject *) numbers; /* see vc_py_block; made with the first block */
 } block_state;
-
-/* The most frames of a block whose length varies: vc_engine_max_block_frames cuts longer cycles. */
-enum { MOST_VARYING_FRAMES = 4096 };
 
 static PyObject *make_numbers(void) {
     PyObject *numbers = PyTuple_New(MOST_VARYING_FRAMES + 1);

@@ -15,6 +15,9 @@
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
+/* The most frames of a block whose length varies: vc_engine_max_block_frames cuts longer cycles. */
+enum { MOST_VARYING_FRAMES = 4096 };
+
 typedef struct vc_py_time {
     PyObject_HEAD vc_time now, input, output;
 } vc_py_time;
@@ -30,9 +33,8 @@ typedef struct vc_py_block {
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
-    /* In free-threaded builds, once the number of frames has changed: a dict that maps each number
-     * of frames to the view of so many frames. The key None has the view of all frames. Otherwise
-     * NULL. */
+    /* In free-threaded builds: tuples whose item `n` is the view of `n` frames. `input` and
+     * `output` are then borrowed from them. Otherwise NULL. See bridge.c. */
     PyObject *inputs;
     PyObject *outputs;
     uint32_t frames_value;
@@ -169,6 +171,9 @@ size_t vc_view_begin(vc_view *view, const vc_audio *audio, uint32_t frames, bool
 /* Call it after the callback. If the view's format is not float32, converts the samples that the
  * view shows to the block's output. The thread must be attached. */
 void vc_view_end(const vc_view *view, const vc_audio *audio, uint32_t frames);
+/* Makes the view show `object`, which is another view of the same memory and of the same type.
+ * Nothing is allocated. Returns -1 without an exception if somebody has changed its shape. */
+int vc_view_exchange(vc_view *view, PyObject *object);
 /* Whether anything except the block has a reference to the view or to a part of it. */
 int vc_view_escaped(const vc_view *view);
 

@@ -174,58 +174,63 @@ static bool update(vc_bridge *bridge, const vc_block *block) {
 
 #ifdef Py_GIL_DISABLED
 /* Without a GIL, another thread may be reading a view that the callback has passed on. So a view is
- * never changed, but replaced by another view of the same memory. The views are kept and used
- * again. Otherwise views would be created and freed while other threads do the same, which is not
- * safe: all memoryviews of one memory share a counter, and CPython 3.13 changes it without a lock.
- * With zero_copy the views are not replaced, because they are only valid during the call. */
-static PyObject *first_of(PyObject *view) {
-    PyObject *views = PyDict_New();
-    PyObject *frames = views != NULL ? PyLong_FromSsize_t(PyObject_Length(view)) : NULL;
-    if (frames == NULL || PyDict_SetItem(views, Py_None, view) < 0 ||
-        PyDict_SetItem(views, frames, view) < 0) {
-        Py_CLEAR(views);
+ * never changed, but replaced by another view of the same memory. The views for all numbers of
+ * frames are made when the stream is opened, because a device whose cycles vary would otherwise
+ * allocate on its thread. They are freed together with the block: all memoryviews of one memory
+ * share a counter, and CPython 3.13 changes it without a lock. With zero_copy the views are not
+ * replaced, because they are only valid during the call. */
+static int make_views(PyObject **slot, PyObject **views, const vc_view *view) {
+    if (view->object == NULL || view->own_frames > MOST_VARYING_FRAMES) {
+        return 0;
     }
-    Py_XDECREF(frames);
-    return views;
+    PyObject *made = PyTuple_New(view->own_frames + 1);
+    for (Py_ssize_t i = 0; made != NULL && i <= view->own_frames; i++) {
+        PyObject *part = i < view->own_frames ? PySequence_GetSlice(*slot, 0, i) : Py_NewRef(*slot);
+        if (part == NULL) {
+            Py_CLEAR(made);
+        } else {
+            PyTuple_SET_ITEM(made, i, part);
+        }
+    }
+    if (made == NULL) {
+        return -1;
+    }
+    *views = made;
+    Py_DECREF(*slot); /* from now on, `slot` borrows from the tuple */
+    return 0;
 }
 
-/* Returns a new reference to the view of `frames` frames, or NULL with an exception. */
-static PyObject *view_of(PyObject *views, PyObject *frames) {
-    PyObject *whole = NULL, *part = NULL;
-    if (PyDict_GetItemRef(views, frames, &part) != 0 ||
-        PyDict_GetItemRef(views, Py_None, &whole) != 1) {
-        return part;
+static int prepare_views(vc_bridge *bridge) {
+    vc_py_block *object = (vc_py_block *)bridge->block;
+    if (bridge->zero_copy) {
+        return 0;
     }
-    part = PySequence_GetSlice(whole, 0, PyLong_AsSsize_t(frames));
-    Py_DECREF(whole);
-    if (part != NULL && PyDict_SetItem(views, frames, part) < 0) {
-        Py_CLEAR(part);
-    }
-    return part;
+    int made = make_views(&object->input, &object->inputs, &bridge->input);
+    return made < 0 ? made : make_views(&object->output, &object->outputs, &bridge->output);
 }
 
-static bool exchange_view(vc_py_block *block, PyObject **slot, PyObject **views, vc_view *view) {
-    if (view->object == NULL || view->own_frames == (Py_ssize_t)block->frames_value) {
+static bool exchange_view(vc_py_block *block, PyObject **slot, PyObject *views, vc_view *view) {
+    if (views == NULL || view->shape[0] == (Py_ssize_t)block->frames_value) {
         return true;
     }
-    if (*views == NULL && (*views = first_of(*slot)) == NULL) {
-        return false;
-    }
-    PyObject *part = view_of(*views, block->frames);
-    if (part == NULL) {
-        return false;
-    }
-    vc_py_exchange((PyObject *)block, slot, part);
-    return vc_view_init(view, part) == 0;
+    PyObject *part = PyTuple_GET_ITEM(views, (Py_ssize_t)block->frames_value);
+    Py_BEGIN_CRITICAL_SECTION(block);
+    *slot = part;
+    Py_END_CRITICAL_SECTION();
+    return vc_view_exchange(view, part) == 0;
 }
 
 static bool exchange_views(vc_bridge *bridge) {
     vc_py_block *object = (vc_py_block *)bridge->block;
-    return bridge->zero_copy ||
-           (exchange_view(object, &object->input, &object->inputs, &bridge->input) &&
-            exchange_view(object, &object->output, &object->outputs, &bridge->output));
+    return exchange_view(object, &object->input, object->inputs, &bridge->input) &&
+           exchange_view(object, &object->output, object->outputs, &bridge->output);
 }
 #else
+static int prepare_views(vc_bridge *bridge) {
+    (void)bridge;
+    return 0;
+}
+
 static bool exchange_views(vc_bridge *bridge) {
     (void)bridge;
     return true;
@@ -233,10 +238,8 @@ static bool exchange_views(vc_bridge *bridge) {
 #endif
 
 static bool point(vc_bridge *bridge, const vc_block *block) {
-    if (vc_view_intact(&bridge->input) && vc_view_intact(&bridge->output)) {
-        if (!exchange_views(bridge)) {
-            return false;
-        }
+    if (vc_view_intact(&bridge->input) && vc_view_intact(&bridge->output) &&
+        exchange_views(bridge)) {
         vc_view_set(&bridge->input, &block->input, block->frames);
         vc_view_set(&bridge->output, &block->output, block->frames);
         size_t clipped = vc_view_begin(&bridge->input, &block->input, block->frames, true);
@@ -345,7 +348,7 @@ vc_bridge *vc_bridge_new(PyObject *callable, PyObject *block, int zero_copy,
     bridge->types = *types;
     vc_py_block *views = (vc_py_block *)block;
     if (vc_guard_take(&bridge->guard) < 0 || vc_view_init(&bridge->input, views->input) < 0 ||
-        vc_view_init(&bridge->output, views->output) < 0) {
+        vc_view_init(&bridge->output, views->output) < 0 || prepare_views(bridge) < 0) {
         vc_bridge_free(bridge);
         return NULL;
     }

@@ -78,6 +78,22 @@ static int set_format_of_array(vc_view *view, PyObject *array) {
     return done;
 }
 
+static void point_to_buffer(vc_view *view, PyObject *object) {
+    Py_buffer *buffer = PyMemoryView_GET_BUFFER(object);
+    view->data = (char **)&buffer->buf;
+    view->shape = buffer->shape;
+    view->strides = buffer->strides;
+    view->length = &buffer->len;
+}
+
+static void point_to_array(vc_view *view, PyObject *object) {
+    array_head *array = (array_head *)object;
+    view->data = &array->data;
+    view->shape = array->dimensions;
+    view->strides = array->strides;
+    view->flags = &array->flags;
+}
+
 int vc_view_init(vc_view *view, PyObject *object) {
     memset(view, 0, sizeof *view);
     if (object == Py_None) {
@@ -92,21 +108,14 @@ int vc_view_init(vc_view *view, PyObject *object) {
         if (set_format(view, buffer->format) < 0) {
             return -1;
         }
-        view->data = (char **)&buffer->buf;
-        view->shape = buffer->shape;
-        view->strides = buffer->strides;
-        view->length = &buffer->len;
+        point_to_buffer(view, object);
         view->guard = (PyObject *)((PyMemoryViewObject *)object)->mbuf;
         view->guard_references = Py_REFCNT(view->guard);
     } else {
         if (check_array(object) < 0 || set_format_of_array(view, object) < 0) {
             return -1;
         }
-        array_head *array = (array_head *)object;
-        view->data = &array->data;
-        view->shape = array->dimensions;
-        view->strides = array->strides;
-        view->flags = &array->flags;
+        point_to_array(view, object);
     }
     view->object = object;
     view->own_data = *view->data;
@@ -142,6 +151,19 @@ int vc_view_intact(const vc_view *view) {
     const array_head *array = (const array_head *)view->object;
     return view->flags == NULL ||
            (array->nd == 2 && array->dimensions == view->shape && array->strides == view->strides);
+}
+
+int vc_view_exchange(vc_view *view, PyObject *object) {
+    const array_head *array = (const array_head *)object;
+    if (view->flags == NULL) {
+        point_to_buffer(view, object);
+    } else if (array->nd == 2 && array->strides == array->dimensions + 2) {
+        point_to_array(view, object);
+    } else {
+        return -1;
+    }
+    view->object = object;
+    return 0;
 }
 
 void vc_view_set(vc_view *view, const vc_audio *audio, uint32_t frames) {

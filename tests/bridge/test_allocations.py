@@ -11,7 +11,6 @@ import pytest
 
 from coreaudio import simulator_path
 from paths import LIVES
-from rig import needs_a_gil
 
 PROGRAM = LIVES / "allocations.py"
 BLOCKS = 100_000
@@ -77,7 +76,6 @@ VARYING = [
 ]
 
 
-@needs_a_gil  # Without a GIL, the views for each number of frames are made once and kept.
 @pytest.mark.parametrize("arrays", ["numpy", "memoryview"])
 @pytest.mark.parametrize("pattern", VARYING)
 def test_none_when_cycles_vary(pattern: list[int], arrays: str) -> None:
