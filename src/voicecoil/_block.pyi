@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from numpy.typing import NDArray
+
 class BlockTime:
     """The times of a block: host times in ns, sample times in frames, None if unknown."""
 
@@ -21,11 +23,13 @@ class BlockTime:
 class Block:
     """The frames of one call of a callback."""
 
-    # Any: a NumPy array or a memoryview, as the stream was opened.
+    # With arrays="memoryview" and in isolated callbacks these are memoryviews, and None if the
+    # stream does not have that direction. Nearly all callbacks work with arrays. They are typed as
+    # arrays, so that editors and type checkers know their methods and find mistakes.
     @property
-    def input(self) -> Any: ...
+    def input(self) -> NDArray[Any]: ...
     @property
-    def output(self) -> Any: ...
+    def output(self) -> NDArray[Any]: ...
     @property
     def frames(self) -> int: ...
     @property
@@ -35,9 +39,9 @@ class Block:
     @property
     def xrun(self) -> int: ...
     @property
-    def parameters(self) -> Any: ...
+    def parameters(self) -> Values: ...
     @property
-    def results(self) -> Any: ...
+    def results(self) -> Values: ...
 
 class BlockMemory:
     def __buffer__(self, flags: int, /) -> memoryview: ...
