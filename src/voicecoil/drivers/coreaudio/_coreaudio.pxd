@@ -2,6 +2,8 @@
 # listener.h.
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
+from _port cimport *
+
 
 cdef extern from "coreaudio_abi.h" nogil:
     ctypedef struct AudioObjectPropertyAddress:
@@ -61,19 +63,6 @@ cdef extern from "coreaudio_abi.h" nogil:
     ctypedef uint64_t (*mach_absolute_time_fn)() noexcept
     ctypedef int (*mach_timebase_info_fn)(mach_timebase_info_data_t *) noexcept
     ctypedef int (*mach_wait_until_fn)(uint64_t) noexcept
-
-
-cdef extern from "voicecoil.h" nogil:
-    ctypedef struct vc_engine:
-        pass
-
-
-cdef extern from "port.h" nogil:
-    ctypedef struct vc_port:
-        pass
-
-    bint vc_port_detach(vc_port *port, vc_engine *back, int64_t timeout_ns)
-    uint64_t vc_port_turn(const vc_port *port)
 
 
 cdef extern from "ioproc.h" nogil:
