@@ -24,6 +24,7 @@ from voicecoil.errors import (
     FileTruncatedError,
     StreamClosedError,
 )
+from voicecoil.files.av_decoder import AvDecoder
 from voicecoil.files.containers import read_layout
 from voicecoil.files.containers.flac import next_parts
 from voicecoil.files.decoder import SLICE_FRAMES, Decoder, DecoderError
@@ -59,8 +60,9 @@ def open_source(path: str | os.PathLike[str]) -> FileSource:
     Parameters
     ----------
     path : str or path-like
-        WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 or RF64. The format is detected from
-        the content, not from the name.
+        WAV, AIFF, FLAC, OGG (Vorbis, Opus), MP3, CAF, AU, W64 or RF64; with the extra
+        ``voicecoil[av]`` also MP4 (AAC, ALAC), AAC, Matroska, ASF, WavPack and TTA. The format is
+        detected from the content, not from the name.
 
     Returns
     -------
@@ -105,6 +107,7 @@ class FileSource(Unique):
         unfinished FLAC, or more than 100 concatenated files.
     format, subtype : str
         libsndfile's names of the format and the sample format, such as ``"WAV"`` and ``"PCM_24"``.
+        If PyAV decodes the file, the codec, such as ``"MP4"`` and ``"AAC"``.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -116,7 +119,7 @@ class FileSource(Unique):
         "subtype",
     )
 
-    _decoder: Decoder | None = None
+    _decoder: Decoder | AvDecoder | None = None
     _closed = False
     frames: int | None = None
 
@@ -131,6 +134,8 @@ class FileSource(Unique):
             raise access_error(self.path, error, "read") from error
         self._parts = layout.parts
         self._missing = layout.missing
+        self._demuxer = layout.demuxer
+        self.format = layout.format or ""
         self._rest: str | None = None
         self._searched = False
         self._lengths: list[int | None] = [None] * len(self._parts)
@@ -139,7 +144,7 @@ class FileSource(Unique):
         self._position = self._part_position = 0
         first = self._open_first()
         self.samplerate, self.channels = first.samplerate, first.channels
-        self.format, self.subtype = layout.format or first.format, first.subtype
+        self.format, self.subtype = self.format or first.format, first.subtype
         try:
             self._check_facts(first)
             self._survey()
@@ -148,9 +153,12 @@ class FileSource(Unique):
             raise
         self._count_frames()
 
-    def _open_first(self) -> Decoder:
+    def _open_first(self) -> Decoder | AvDecoder:
         try:
-            self._decoder = Decoder(self.path, self._parts[0])
+            if self._demuxer is None:
+                self._decoder = Decoder(self.path, self._parts[0])
+            else:
+                self._decoder = AvDecoder(self.path, self.format, self._demuxer)
         except OSError as error:
             raise access_error(self.path, error, "read") from error
         except DecoderError as error:
@@ -160,7 +168,7 @@ class FileSource(Unique):
             ) from error
         return self._decoder
 
-    def _check_facts(self, first: Decoder) -> None:
+    def _check_facts(self, first: Decoder | AvDecoder) -> None:
         lowest_hz, highest_hz = FILE_RATE_RANGE_HZ
         if not lowest_hz <= self.samplerate <= highest_hz:
             raise FileFormatError(
@@ -322,11 +330,12 @@ class FileSource(Unique):
     def _end_part(self) -> bool:
         """Continue with the next part. Returns False if there is none."""
         assert self._decoder is not None
-        promised = self._lengths[self._number]
+        promised = self._lengths[self._number] = self._decoder.frames
         if self._missing is None and promised is not None and self._part_position < promised:
             self._missing = f"it promises {plural(promised, 'frame')}"
         if self.format == "FLAC" and self._missing is None:
             self._find_flac_part()
+        self._count_frames()
         return self._go_to_part(self._number + 1)
 
     def _find_flac_part(self) -> bool:
@@ -335,7 +344,9 @@ class FileSource(Unique):
         Only a search finds this stream, because FLAC does not state where a stream ends. Returns
         False if there is none.
         """
-        if self._searched or self._decoder is None or self._number + 1 < len(self._parts):
+        if self._searched or self._number + 1 < len(self._parts):
+            return False
+        if not isinstance(self._decoder, Decoder):
             return False
         pieces = self._parts[-1].pieces
         start = 0 if pieces is None else int(pieces[0][0])
@@ -348,7 +359,7 @@ class FileSource(Unique):
         decoder = self._open_part(self._number + 1)
         if decoder is not None:
             decoder.close()
-            self._count_frames()
+        self._count_frames()
         return True
 
     def _count_frames(self) -> None:

@@ -41,11 +41,14 @@ class Layout:
         are there". None if it is complete.
     format : str or None
         libsndfile's name of the file's container, if the decoder reads another container.
+    demuxer : str or None
+        libav's name of the container, if libsndfile cannot read it.
     """
 
     parts: tuple[Part, ...] = (Part(),)
     missing: str | None = None
     format: str | None = None
+    demuxer: str | None = None
 
 
 def promise(promised: int, available: int) -> str | None:
