@@ -123,6 +123,10 @@ SIM_API void sim_release_hung(void);
  * hog mode. While another process has it, sets and AudioDeviceStart fail with '!hog'. */
 SIM_API int sim_hog(uint32_t device, int32_t pid);
 
+/* Says whether somebody speaks into a device. The device's voice activity detector finds it, if a
+ * client has enabled it ('vAd+') and the device runs. */
+SIM_API int sim_speak(uint32_t device, bool speaks);
+
 /* Overrides a property: a get returns `status` or the given `size` bytes, and a size query returns
  * `said_size`, which may be wrong. This is for fuzzing a client. The test is responsible for
  * pointers and IDs in the bytes. If an address has several overrides, the newest one counts.

@@ -49,7 +49,7 @@ EXPORT OSStatus AudioObjectIsPropertySettable(AudioObjectID inObjectID,
         report_fault(CN_fault_null, "AudioObjectIsPropertySettable: a NULL pointer");
         error = kAudioHardwareIllegalOperationError;
     } else if (error == 0) {
-        *outIsSettable = p->set != NULL;
+        *outIsSettable = property_is_settable(&q);
     }
     leave();
     return error;
@@ -78,7 +78,7 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
         reply r; /* the bytes need not be zeroed */
         r.size = 0;
         r.size_only = true;
-        error = p->get(&q, &r);
+        error = p->does->get(&q, &r);
         *outDataSize = r.size;
     }
     leave();
@@ -102,16 +102,16 @@ static OSStatus get(const property *p, request *q, UInt32 *size, void *data) {
     r.size = 0;
     r.size_only = false;
     q->in_out = data;
-    if (p->shape != ARRAY && *size < p->item_size) {
+    if (!p->is_list && *size < p->item_size) {
         report_fault(CN_fault_bad_size, "get of %s with a buffer of %u bytes",
                      fourcc_text(p->selector), *size);
         return kAudioHardwareBadPropertySizeError;
     }
-    OSStatus error = p->get(q, &r);
+    OSStatus error = p->does->get(q, &r);
     if (error != 0) {
         return error;
     }
-    if (p->shape == ARRAY) {
+    if (p->is_list) {
         UInt32 whole = *size / p->item_size * p->item_size;
         r.size = r.size < whole ? r.size : whole;
     } else if (*size < r.size) {
@@ -169,19 +169,18 @@ EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
     request q;
     const property *p;
     OSStatus error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
-    if (error == 0 && p->set == NULL) {
+    if (error == 0 && !property_is_settable(&q)) {
         error = set_read_only();
     } else if (error == 0 && inData == NULL) {
         report_fault(CN_fault_null, "AudioObjectSetPropertyData: a NULL pointer");
         error = kAudioHardwareIllegalOperationError;
-    } else if (error == 0 &&
-               (p->shape == SCALAR || p->shape == OBJECT ? inDataSize != p->item_size
-                                                         : inDataSize < p->item_size)) {
+    } else if (error == 0 && (p->is_list || p->size_varies ? inDataSize < p->item_size
+                                                           : inDataSize != p->item_size)) {
         report_fault(CN_fault_bad_size, "set of %s with %u bytes", fourcc_text(p->selector),
                      inDataSize);
         error = kAudioHardwareBadPropertySizeError;
     } else if (error == 0) {
-        error = p->set(&q, inData, inDataSize);
+        error = p->does->set(&q, inData, inDataSize);
     }
     leave();
     return error;

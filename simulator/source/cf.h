@@ -11,6 +11,9 @@ typedef struct cf_string_object {
     char *ascii; /* cached result of CFStringGetCStringPtr */
 } cf_string_object;
 
+bool cf_is_single_byte(CFStringEncoding e);
+bool cf_decode_byte(CFStringEncoding e, UInt8 byte, UniChar *unit); /* false: no such character */
+bool cf_encode_byte(CFStringEncoding e, UniChar unit, UInt8 *byte);
 void cf_make_internal(cf_object *o);
 CFHashCode cf_string_hash(CFStringRef string);
 Boolean cf_number_equal(CFNumberRef a, CFNumberRef b);

@@ -43,18 +43,6 @@ static long take_utf8(const UInt8 **at, const UInt8 *end) {
     return code < least[more] || code > 0x10ffff || surrogate ? -1 : code;
 }
 
-static bool is_single_byte(CFStringEncoding e) {
-    return e == kCFStringEncodingASCII || e == kCFStringEncodingISOLatin1 ||
-           e == kCFStringEncodingMacRoman || e == kCFStringEncodingWindowsLatin1 ||
-           e == kCFStringEncodingNonLossyASCII;
-}
-
-/* Returns the largest code that a single-byte encoding shares with Unicode. Characters beyond this
- * code cannot be encoded in the simulator. */
-static UniChar last_shared(CFStringEncoding e) {
-    return e == kCFStringEncodingISOLatin1 ? 0xff : 0x7f;
-}
-
 static bool is_utf16(CFStringEncoding e) {
     return e == kCFStringEncodingUTF16 || e == kCFStringEncodingUTF16LE ||
            e == kCFStringEncodingUTF16BE;
@@ -70,7 +58,8 @@ EXPORT CFStringRef CFStringCreateWithBytes(CFAllocatorRef alloc, const UInt8 *by
     UniChar *units = malloc(((size_t)numBytes + 1) * sizeof *units);
     size_t n = 0;
     const UInt8 *at = bytes, *end = bytes + numBytes;
-    bool fine = is_single_byte(encoding) || is_utf16(encoding) || encoding == kCFStringEncodingUTF8;
+    bool fine =
+        cf_is_single_byte(encoding) || is_utf16(encoding) || encoding == kCFStringEncodingUTF8;
     while (fine && at < end) {
         if (is_utf16(encoding)) {
             bool big = encoding == kCFStringEncodingUTF16BE;
@@ -79,9 +68,8 @@ EXPORT CFStringRef CFStringCreateWithBytes(CFAllocatorRef alloc, const UInt8 *by
             }
             units[n++] = (UniChar)(big ? at[0] << 8 | at[1] : at[1] << 8 | at[0]);
             at += 2;
-        } else if (is_single_byte(encoding)) {
-            fine = *at <= last_shared(encoding);
-            units[n++] = *at++;
+        } else if (cf_is_single_byte(encoding)) {
+            fine = cf_decode_byte(encoding, *at++, &units[n++]);
         } else {
             long code = take_utf8(&at, end);
             fine = code >= 0;
@@ -132,9 +120,8 @@ static int encode(const cf_string_object *s, CFIndex *i, CFIndex end, CFStringEn
         out[!big] = (UInt8)(unit >> 8);
         return 2;
     }
-    if (is_single_byte(e)) {
-        out[0] = (UInt8)unit;
-        return unit <= last_shared(e) ? 1 : 0;
+    if (cf_is_single_byte(e)) {
+        return cf_encode_byte(e, unit, &out[0]) ? 1 : 0;
     }
     if (e != kCFStringEncodingUTF8) {
         return 0;
@@ -194,14 +181,14 @@ EXPORT Boolean CFStringGetCString(CFStringRef theString, char *buffer, CFIndex b
     }
     CFIndex done = CFStringGetBytes(theString, (CFRange){0, length}, encoding, 0, 0,
                                     (UInt8 *)buffer, bufferSize - 1, &used);
-    buffer[used] = 0;
+    buffer[done == length ? used : 0] = 0; /* nothing stays of a string that does not fit */
     return done == length;
 }
 
 EXPORT const char *CFStringGetCStringPtr(CFStringRef theString, CFStringEncoding encoding) {
     cf_string_object *s = (cf_string_object *)(uintptr_t)theString;
     if (SWITCH(cstring_ptr) == 0 ||
-        (!is_single_byte(encoding) && encoding != kCFStringEncodingUTF8)) {
+        (!cf_is_single_byte(encoding) && encoding != kCFStringEncodingUTF8)) {
         return NULL;
     }
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -219,7 +206,7 @@ EXPORT const char *CFStringGetCStringPtr(CFStringRef theString, CFStringEncoding
 }
 
 EXPORT CFIndex CFStringGetMaximumSizeForEncoding(CFIndex length, CFStringEncoding encoding) {
-    return length * (is_single_byte(encoding) ? 1 : is_utf16(encoding) ? 2 : 3);
+    return length * (cf_is_single_byte(encoding) ? 1 : is_utf16(encoding) ? 2 : 3);
 }
 
 EXPORT CFStringEncoding CFStringGetSystemEncoding(void) { return kCFStringEncodingMacRoman; }

@@ -4,7 +4,7 @@
 
 typedef void (*key_fn)(device *d, const char *value);
 
-static char *copy(const char *text) {
+char *text_copy(const char *text) {
     size_t size = strlen(text) + 1;
     char *c = malloc(size);
     memcpy(c, text, size);
@@ -15,7 +15,7 @@ static UInt32 number(const char *value) { return (UInt32)strtoul(value, NULL, 0)
 
 static void text_into(char **field, const char *value) {
     free(*field);
-    *field = copy(value);
+    *field = text_copy(value);
 }
 
 static void key_uid(device *d, const char *v) { text_into(&d->uid, v); }
@@ -56,7 +56,7 @@ static void add_streams(device *d, int direction, const char *v) {
         s->index = (UInt32)d->stream_count[direction];
         s->starting_channel = channel;
         s->channels = number(v);
-        s->physical_bits = 24;
+        stream_add_formats(s, "i24,i16,i24/32,i32,f32");
         s->active = true;
         channel += s->channels;
         d->streams[direction][d->stream_count[direction]++] = s;
@@ -101,20 +101,17 @@ static void key_stream_latency_in(device *d, const char *v) { stream_latency(d, 
 static void key_stream_latency_out(device *d, const char *v) { stream_latency(d, OUTPUT, v); }
 static void key_clock_domain(device *d, const char *v) { d->clock_domain = number(v); }
 static void key_ppm(device *d, const char *v) { d->ppm = strtod(v, NULL); }
-static void key_volume(device *d, const char *v) {
-    d->volume_kind = strcmp(v, "master") == 0 ? 1 : strcmp(v, "channels") == 0 ? 2 : 0;
-}
-
-static void key_sources(device *d, const char *v) {
-    while (*v != 0 && d->source_count < MAX_SOURCES) {
-        size_t length = strcspn(v, ",");
-        d->sources[d->source_count].id = FOURCC(v[0], v[1], v[2], v[3]);
-        char *name = calloc(1, length + 1);
-        memcpy(name, v + (length > 5 ? 5 : length), length > 5 ? length - 5 : 0);
-        d->sources[d->source_count++].name = name;
-        v += length + (v[length] == ',');
+static void key_model_name(device *d, const char *v) { text_into(&d->model_name, v); }
+static void key_serial_number(device *d, const char *v) { text_into(&d->serial_number, v); }
+static void key_firmware(device *d, const char *v) { text_into(&d->firmware, v); }
+static void key_identify(device *d, const char *v) { d->identifies = number(v) != 0; }
+static void key_channel_names(device *d, const char *v) { d->names_channels = number(v) != 0; }
+static void key_formats(device *d, const char *v) {
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < d->stream_count[direction]; i++) {
+            stream_add_formats(d->streams[direction][i], v);
+        }
     }
-    d->source = d->sources[0].id;
 }
 
 static void key_default(device *d, const char *v) {
@@ -123,8 +120,10 @@ static void key_default(device *d, const char *v) {
 }
 static void key_stereo(device *d, const char *v) {
     const char *second = strchr(v, ',');
-    d->stereo_pair[0] = number(v);
-    d->stereo_pair[1] = second ? number(second + 1) : 0;
+    for (int direction = 0; direction < 2; direction++) {
+        d->stereo_pair[direction][0] = number(v);
+        d->stereo_pair[direction][1] = second ? number(second + 1) : 0;
+    }
 }
 
 static void key_hidden(device *d, const char *v) { d->hidden = number(v) != 0; }
@@ -163,8 +162,15 @@ static const struct {
             {"stream_latency_out", key_stream_latency_out},
             {"clock_domain", key_clock_domain},
             {"ppm", key_ppm},
-            {"volume", key_volume},
-            {"sources", key_sources},
+            {"model_name", key_model_name},
+            {"serial_number", key_serial_number},
+            {"firmware", key_firmware},
+            {"identify", key_identify},
+            {"channel_names", key_channel_names},
+            {"formats", key_formats},
+            {"volume", controls_key_volume},
+            {"sources", controls_key_sources},
+            {"controls", controls_key_controls},
             {"default", key_default},
             {"hidden", key_hidden},
             {"stereo", key_stereo},
@@ -195,52 +201,19 @@ static bool apply(device *d, char *pair) {
     return false;
 }
 
-static void add_control(device *d, AudioClassID class_id, AudioClassID base, UInt32 scope,
-                        UInt32 element) {
-    if (d->control_count == sizeof d->controls / sizeof d->controls[0]) {
-        return;
-    }
-    control *c = calloc(1, sizeof *c);
-    object_add(&c->o, CONTROL, class_id, base, &d->o, d);
-    c->scope = scope;
-    c->element = element;
-    d->controls[d->control_count++] = c;
-}
-
-static void add_controls(device *d, int direction) {
-    UInt32 scope =
-        direction == INPUT ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeOutput;
-    if (d->stream_count[direction] == 0) {
-        return;
-    }
-    if (d->volume_kind == 1) {
-        add_control(d, kAudioVolumeControlClassID, kAudioLevelControlClassID, scope, 0);
-        add_control(d, kAudioMuteControlClassID, kAudioBooleanControlClassID, scope, 0);
-    }
-    for (UInt32 i = 1; d->volume_kind == 2 && i <= device_channels(d, direction); i++) {
-        add_control(d, kAudioVolumeControlClassID, kAudioLevelControlClassID, scope, i);
-    }
-    if (direction == OUTPUT && d->source_count > 0) {
-        add_control(d, kAudioDataSourceControlClassID, kAudioSelectorControlClassID, scope, 0);
-    }
-}
-
 device *device_from_description(const char *description, UInt32 serial, AudioObjectID *id) {
     device *d = calloc(1, sizeof *d);
-    d->description = copy(description);
+    d->description = text_copy(description);
     d->serial = serial;
-    d->name = copy("Simulated");
-    d->maker = copy("Simulated");
+    d->name = text_copy("Simulated");
+    d->maker = text_copy("Simulated");
     d->transport = kAudioDeviceTransportTypeVirtual;
     d->buffer_frames = 512;
     d->buffer_min = 15;
     d->buffer_max = d->base_buffer_max = 4096;
     d->can_be_default[INPUT] = d->can_be_default[OUTPUT] = true;
     d->hog = -1;
-    for (int i = 0; i <= MAX_CHANNELS; i++) {
-        d->volume[0][i] = d->volume[1][i] = 1;
-    }
-    char *work = copy(description), *at = work;
+    char *work = text_copy(description), *at = work;
     bool fine = true;
     while (at != NULL) {
         char *next = strchr(at, ';');
@@ -257,7 +230,7 @@ device *device_from_description(const char *description, UInt32 serial, AudioObj
     if (d->uid == NULL) {
         report_line("sim_add_device: no uid in '%s'", description);
         fine = false;
-        d->uid = copy("");
+        d->uid = text_copy("");
     }
     if (d->rate_count == 0) {
         key_rates(d, "44100,48000");
@@ -273,8 +246,8 @@ device *device_from_description(const char *description, UInt32 serial, AudioObj
                                              : kAudioStreamTerminalTypeSpeaker;
             object_add(&s->o, STREAM, kAudioStreamClassID, kAudioObjectClassID, &d->o, d);
         }
-        add_controls(d, direction);
     }
+    controls_make(d);
     d->mutex.device = d;
     pthread_condattr_t attributes;
     pthread_condattr_init(&attributes);

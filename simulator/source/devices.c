@@ -33,6 +33,42 @@ void device_clamp_buffer(device *d) {
     }
 }
 
+void device_hog_locked(device *d, pid_t pid) {
+    pid_t me = getpid();
+    if (d->hog != pid) {
+        count(CN_live_hogs, (pid == me) - (d->hog == me));
+        d->hog = pid;
+        d->hogged_by_format = false;
+        notify_one_locked(d->o.id, kAudioDevicePropertyHogMode, kAudioObjectPropertyScopeGlobal);
+    }
+}
+
+/* Tells listeners whether somebody speaks. The detector works while this process is muted, and not
+ * while the device itself is. */
+void voice_update_locked(device *d) {
+    control *mute = control_find(d, kAudioMuteControlClassID, kAudioObjectPropertyScopeInput, 0);
+    UInt32 state =
+        d->detects_voice && d->somebody_speaks && d->current != NULL && (mute == NULL || !mute->on);
+    if (state != d->voice_state) {
+        d->voice_state = state;
+        notify_one_locked(d->o.id, kAudioDevicePropertyVoiceActivityDetectionState,
+                          kAudioObjectPropertyScopeInput);
+    }
+}
+
+EXPORT int sim_speak(uint32_t id, bool speaks) {
+    pthread_mutex_lock(&world.lock);
+    device *d = device_find(id);
+    if (d != NULL) {
+        d->somebody_speaks = speaks;
+        voice_update_locked(d);
+    } else {
+        report_line("sim_speak: no living device %u", id);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return d == NULL ? -1 : 0;
+}
+
 /* Posts the notifications of one event one by one. A switch decides their order. */
 static void notify_in_order(const AudioObjectID *objects, const UInt32 *selectors, size_t n) {
     size_t turn = (size_t)SWITCH(notify_order);
@@ -260,14 +296,10 @@ static device *begin(const char *call, uint32_t id) {
 EXPORT int sim_set_data_source(uint32_t id, uint32_t source) {
     device *d = begin("sim_set_data_source", id);
     int result = -1;
-    for (size_t i = 0; d != NULL && i < d->source_count; i++) {
-        if (d->sources[i].id == source) {
-            d->source = source;
-            notify_one_locked(id, kAudioDevicePropertyDataSource, kAudioObjectPropertyScopeOutput);
-            result = 0;
-        }
-    }
     if (d != NULL) {
+        control *c =
+            control_find(d, kAudioDataSourceControlClassID, kAudioObjectPropertyScopeOutput, 0);
+        result = c != NULL && control_select(c, source) == 0 ? 0 : -1;
         pthread_mutex_unlock(&world.lock);
     }
     return result;
@@ -321,8 +353,7 @@ EXPORT int sim_hog(uint32_t id, int32_t pid) {
     if (d == NULL) {
         return -1;
     }
-    d->hog = pid;
-    notify_one_locked(id, kAudioDevicePropertyHogMode, kAudioObjectPropertyScopeGlobal);
+    device_hog_locked(d, pid);
     pthread_mutex_unlock(&world.lock);
     return 0;
 }
@@ -354,10 +385,10 @@ void devices_reset_locked(void) {
             }
         }
         for (size_t c = 0; c < d->control_count; c++) {
+            for (size_t i = 0; i < d->controls[c]->item_count; i++) {
+                free(d->controls[c]->items[i].name);
+            }
             free(d->controls[c]);
-        }
-        for (size_t s = 0; s < d->source_count; s++) {
-            free(d->sources[s].name);
         }
         workgroup_release_internal(d->workgroup);
         pthread_cond_destroy(&d->mutex.freed);
@@ -366,6 +397,9 @@ void devices_reset_locked(void) {
         free(d->name);
         free(d->maker);
         free(d->model_uid);
+        free(d->model_name);
+        free(d->serial_number);
+        free(d->firmware);
         free(d);
     }
     world.all_device_count = world.device_count = 0;

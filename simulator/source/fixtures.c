@@ -15,7 +15,8 @@ static const struct {
     {3, "uid=USBDuplex:1; name=Simulated USB Duplex; model=sim:usb; transport=usb; in=2; out=2; "
         "rates=44100,48000,96000,192000; rate=48000; latency_in=42; latency_out=37; safety_in=64; "
         "safety_out=72; stream_latency_in=7; stream_latency_out=9; clock_domain=7; ppm=37; "
-        "volume=master"},
+        "volume=master; formats=i24,i16,i24/32,i32,f32,i24!,i16!,i32!; serial_number=USB-0001; "
+        "firmware=1.2; model_name=Duplex"},
     {4, "uid=MultiStream:2+2+8; name=Simulated Interface 2+2+8; model=sim:multistream; "
         "transport=thunderbolt; in=2,2,8; out=2,2,8; rates=44100,48000,88200,96000; rate=48000; "
         "buffer_range=32-2048; latency_in=25; latency_out=31; safety_in=24; safety_out=24; "
@@ -24,7 +25,8 @@ static const struct {
         "in=1,1,1,1,1,1,1,1; out=1,1,1,1,1,1,1,1; rates=44100,48000,96000; rate=48000; "
         "latency_in=16; latency_out=16; safety_in=32; safety_out=32; ppm=4"},
     {7, "uid=HDMI:1; name=Simulated Display; model=sim:display; transport=hdmi; out=8; "
-        "rates=44100,48000,88200,96000,176400,192000; rate=48000; latency_out=64; safety_out=96"},
+        "rates=44100,48000,88200,96000,176400,192000; rate=48000; latency_out=64; safety_out=96; "
+        "formats=i24,i16,i24!,i16!"},
     {8,
      "uid=Loopback; name=Simulated Loopback; model=sim:loopback; transport=virtual; in=2; out=2; "
      "rates=8000-192000; rate=48000; latency_in=10; latency_out=20; safety_in=48; safety_out=60; "
@@ -32,6 +34,12 @@ static const struct {
     {11,
      "uid=VariableFrames; name=Simulated Variable; model=sim:variable; transport=usb; in=2; out=2; "
      "rates=44100,48000; rate=48000; variable=64; safety_in=80; safety_out=80; ppm=-150"},
+    {12, "uid=SPDIF:1; name=Simulated Digital Output; model=sim:spdif; transport=built-in; out=2; "
+         "rates=44100,48000,96000; rate=48000; latency_out=12; safety_out=48; "
+         "formats=i24,i16,i24!,i16!,ac3"},
+    {13, "uid=Hidden; name=Simulated Hidden; model=sim:hidden; transport=virtual; in=2; out=2; "
+         "hidden=1; default=none"},
+    {13, "uid=NoStreams; name=Simulated Nothing; model=sim:nothing; transport=usb; default=none"},
     {14, "uid=Names:missing; noname=1; transport=usb; out=2"},
     {14, "uid=Names:empty; name=; transport=usb; out=2"},
     {14,
@@ -43,6 +51,14 @@ static const struct {
          "hang_start=forever; default=none"},
     {18, "uid=OldRate; name=Simulated Slow Reporter; model=sim:old; transport=usb; in=2; out=2; "
          "rates=44100,48000,96000; reports_old_rate=1"},
+    {22,
+     "uid=Desk; name=Simulated Desk; model=sim:desk; model_name=Desk; serial_number=D-17; "
+     "firmware=3.0; transport=usb; in=4; out=4; rates=44100,48000; rate=48000; volume=master; "
+     "identify=1; channel_names=1; sources=main:Main Outputs,phon:Phones; "
+     "controls=vlme:in:1,vlme:in:2,mute:in:1,solo:in:1,phan:in:1,phsi:in:1,clip:in:1,nlvl:in:1,"
+     "hipf:in:1,jack:in:1,dsrc:in:0,span:in:1,talb:in:0,lsnb:in:0,vlme:out:1,vlme:out:2,span:out:1,"
+     "jack:out:0,solo:out:0,subv:out:0,subm:out:0,clck:global:0,mute:thru:0,solo:thru:0,"
+     "vlme:thru:0,span:thru:0,dest:thru:0,sldr:global:0"},
     {20, "uid=OutputOnly; name=Simulated Output; transport=usb; out=2"},
     {21, "uid=InputOnly; name=Simulated Input; transport=usb; in=2"},
 };

@@ -29,7 +29,7 @@ static size_t list_size(size_t streams) {
 }
 
 static size_t buffer_bytes(const run *r, int direction, size_t i, UInt32 frames) {
-    return (size_t)frames * r->channels[direction][i] * sizeof(float);
+    return (size_t)frames * r->channels[direction][i] * r->samples[direction][i].bytes;
 }
 
 /* Returns memory for a buffer that ends directly before an inaccessible page. */
@@ -81,6 +81,35 @@ static bool packed(run *r, slot *s, UInt32 frames, unsigned char *data[2][MAX_ST
     return true;
 }
 
+/* Writes the input of a stream into an IOProc's buffer. */
+static void encode(const run *r, size_t i, UInt32 frames, unsigned char *data) {
+    const sample_format *f = &r->samples[INPUT][i];
+    size_t n = (size_t)frames * r->channels[INPUT][i];
+    if (f->is_float) {
+        memcpy(data, r->source[i], n * sizeof(float));
+        return;
+    }
+    for (size_t k = 0; k < n; k++) {
+        sample_write(f, r->source[i][k], data + k * f->bytes);
+    }
+}
+
+static bool was_written(const run *r, size_t i, UInt32 frames, const unsigned char *data) {
+    const sample_format *f = &r->samples[INPUT][i];
+    size_t n = (size_t)frames * r->channels[INPUT][i];
+    if (f->is_float) {
+        return memcmp(data, r->source[i], n * sizeof(float)) != 0;
+    }
+    for (size_t k = 0; k < n; k++) {
+        unsigned char wanted[4] = {0};
+        sample_write(f, r->source[i][k], wanted);
+        if (memcmp(data + k * f->bytes, wanted, f->bytes) != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool io_buffers_prepare(run *r, const io_proc *p, UInt32 frames, io_call *call) {
     if (r->arena == NULL) {
         r->arena = calloc(1, sizeof *r->arena);
@@ -111,7 +140,7 @@ bool io_buffers_prepare(run *r, const io_proc *p, UInt32 frames, io_call *call) 
             }
             b->mData = pages ? guarded(s, direction, i, bytes) : data[direction][i];
             if (direction == INPUT) {
-                memcpy(b->mData, r->source[i], bytes);
+                encode(r, i, frames, b->mData);
                 if (pages) {
                     mprotect(s->pages[INPUT][i], s->page_bytes[INPUT][i], PROT_READ);
                 }
@@ -166,19 +195,19 @@ void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, b
                 report_fault(CN_fault_buffer_overrun, "the IOProc wrote outside of %s stream %zu",
                              direction == INPUT ? "input" : "output", i);
             }
-            if (direction == INPUT && memcmp(data, r->source[i], bytes) != 0) {
+            if (direction == INPUT && was_written(r, i, frames, data)) {
                 report_fault(CN_fault_input_written, "the IOProc wrote into input stream %zu", i);
             }
-            float *samples = (float *)(void *)data;
-            size_t n = bytes / sizeof(float);
+            const sample_format *f = &r->samples[direction][i];
+            size_t n = bytes / f->bytes;
             for (size_t k = 0; keep && direction == OUTPUT && k < n; k++) {
-                r->mix[i][k] += samples[k];
+                r->mix[i][k] += sample_read(f, data + k * f->bytes);
             }
             if (pages) {
                 mprotect(s->pages[direction][i], s->page_bytes[direction][i], PROT_NONE);
             } else {
-                for (size_t k = 0; k < n; k++) {
-                    samples[k] = poison;
+                for (size_t k = 0; k + sizeof poison <= bytes; k += sizeof poison) {
+                    memcpy(data + k, &poison, sizeof poison);
                 }
             }
         }
@@ -187,6 +216,9 @@ void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, b
 
 static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_time) {
     const device *d = r->device;
+    if (d->process_mute || world.input_mute) {
+        return 0;
+    }
     switch (d->input) {
     case SIM_INPUT_ENCODED:
         return sim_encode(d->serial, i, channel, (int64_t)sample_time);
@@ -213,7 +245,7 @@ void io_buffers_fill_input(run *r, double sample_time, UInt32 frames) {
         r->mix_room = frames;
     }
     for (UInt32 i = 0; i < r->stream_count[OUTPUT]; i++) {
-        memset(r->mix[i], 0, buffer_bytes(r, OUTPUT, i, frames));
+        memset(r->mix[i], 0, (size_t)frames * r->channels[OUTPUT][i] * sizeof(float));
     }
     for (UInt32 i = 0; i < r->stream_count[INPUT]; i++) {
         UInt32 channels = r->channels[INPUT][i];

@@ -11,18 +11,30 @@ OSStatus dead_device(void) {
                                           : kAudioHardwareBadObjectError;
 }
 
-static bool by_id(const io_proc *p, AudioDeviceIOProcID id) {
-    AudioDeviceIOProcID own;
-    memcpy(&own, &p, sizeof own);
-    return p->by_function ? p->proc == id : own == id;
+/* Finds an IOProc by its ID, or by its function. */
+io_proc *io_proc_find(device *d, AudioDeviceIOProcID id) {
+    io_proc *by_function = NULL;
+    for (io_proc *p = d->procs; p != NULL; p = p->next) {
+        AudioDeviceIOProcID own;
+        memcpy(&own, &p, sizeof own);
+        if (!p->destroyed && !p->by_function && own == id) {
+            return p;
+        }
+        if (!p->destroyed && by_function == NULL && p->proc != NULL && p->proc == id) {
+            by_function = p;
+        }
+    }
+    return by_function;
 }
 
-io_proc *io_proc_find(device *d, AudioDeviceIOProcID id) {
-    io_proc *p = d->procs;
-    while (p != NULL && (p->destroyed || !by_id(p, id))) {
-        p = p->next;
+/* Whether the switch `duplicate_io_proc` refuses a second IOProc of this function and data. */
+static bool is_refused(const device *d, AudioDeviceIOProc proc, const void *client_data) {
+    for (const io_proc *p = d->procs; p != NULL && SWITCH(duplicate_io_proc) == 1; p = p->next) {
+        if (!p->destroyed && p->proc == proc && p->client_data == client_data) {
+            return true;
+        }
     }
-    return p;
+    return false;
 }
 
 static io_proc *proc_new(device *d, AudioDeviceIOProc proc, const void *block, void *client_data) {
@@ -62,6 +74,8 @@ EXPORT OSStatus AudioDeviceCreateIOProcID(AudioObjectID inDevice, AudioDeviceIOP
         error = dead_device();
     } else if (inProc == NULL || outIOProcID == NULL) {
         report_fault(CN_fault_null, "AudioDeviceCreateIOProcID: a NULL pointer");
+        error = kAudioHardwareIllegalOperationError;
+    } else if (is_refused(d, inProc, inClientData)) {
         error = kAudioHardwareIllegalOperationError;
     } else {
         io_proc *p = proc_new(d, inProc, NULL, inClientData);
@@ -157,6 +171,9 @@ static OSStatus end_unwanted_io(device *d, bool wait) {
     }
     worker *w = r->worker;
     io_end_locked(r, true);
+    if (d->hogged_by_format) {
+        device_hog_locked(d, -1);
+    }
     notify_one_locked(d->o.id, kAudioDevicePropertyDeviceIsRunningSomewhere,
                       kAudioObjectPropertyScopeGlobal);
     io_mutex_unlock(&d->mutex);
@@ -175,11 +192,11 @@ static void stop_proc(io_proc *p) {
 
 static OSStatus destroy(device *d, io_proc *p) {
     bool on_io = on_io_thread_of(d);
-    if (p->running) {
+    if (p->running && d->o.alive) {
         report_fault(CN_fault_destroyed_running, "an IOProc of '%s' was destroyed while it ran",
                      d->uid);
-        stop_proc(p);
     }
+    stop_proc(p);
     p->linger = 0;
     UNCOUNT(live_io_procs);
     if (p->block != NULL) {
@@ -213,13 +230,15 @@ static OSStatus destroy_id(const char *call, AudioObjectID id, AudioDeviceIOProc
     } else {
         io_proc *p = io_proc_find(d, proc);
         if (p == NULL) {
-            report_fault(CN_fault_dead_io_proc, "%s: no such IOProc on '%s'", call, d->uid);
+            if (d->o.alive) { /* the IOProcs of a device that has gone may be gone as well */
+                report_fault(CN_fault_dead_io_proc, "%s: no such IOProc on '%s'", call, d->uid);
+            }
             io_mutex_unlock(&d->mutex);
             error = kAudioHardwareIllegalOperationError;
         } else {
             error = destroy(d, p);
         }
-        if (!d->o.alive && error == OK) {
+        if (!d->o.alive) {
             error = dead_device();
         }
     }
@@ -273,6 +292,10 @@ static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeS
     }
     if (uses_input(d, p)) {
         COUNT(input_opens);
+    }
+    if (!device_is_mixable(d) && d->hog == -1 && world.hog_allowed) {
+        device_hog_locked(d, getpid()); /* the HAL takes it for the first client, until IO ends */
+        d->hogged_by_format = true;
     }
     if (d->current == NULL && !d->changing_rate) {
         double cycle_ns = d->buffer_frames * 1e9 / d->rate;
@@ -329,11 +352,22 @@ EXPORT OSStatus AudioDeviceStart(AudioObjectID inDevice, AudioDeviceIOProcID inP
     return start(__func__, inDevice, inProcID, NULL);
 }
 
+static bool runs(AudioObjectID id) {
+    pthread_mutex_lock(&world.lock);
+    const device *d = device_find(id);
+    bool running = d == NULL || d->current != NULL; /* a dead device has errors of its own */
+    pthread_mutex_unlock(&world.lock);
+    return running;
+}
+
 EXPORT OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProcID inProcID,
                                        AudioTimeStamp *ioRequestedStartTime, UInt32 inFlags) {
     (void)inFlags; /* input and output share one time line in the simulator */
     if (SWITCH(start_at_time) == 1) {
         return kAudioHardwareUnsupportedOperationError;
+    }
+    if (SWITCH(start_at_time) == 2 && !runs(inDevice)) {
+        return kAudioHardwareNotRunningError;
     }
     if (ioRequestedStartTime == NULL) {
         return kAudioHardwareIllegalOperationError;

@@ -117,6 +117,7 @@ void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce) {
         for (size_t i = 0; i < d->stream_count[direction]; i++) {
             const stream *s = d->streams[direction][i];
             r->channels[direction][i] = s->channels;
+            r->samples[direction][i] = stream_sample_format(s);
             r->latency[direction][i] = d->latency[direction] + s->latency_frames;
         }
     }
@@ -150,6 +151,7 @@ void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce) {
         notify_one_locked(d->o.id, kAudioDevicePropertyIOThreadOSWorkgroup,
                           kAudioObjectPropertyScopeGlobal);
     }
+    voice_update_locked(d);
     r->worker = worker_start_locked("IO thread", d);
     r->thread_number = r->worker->number;
     if (announce) {

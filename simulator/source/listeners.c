@@ -193,12 +193,12 @@ static void choose(delivery *d) {
 }
 
 /* Collects the addresses that a listener gets as arguments. Returns their number. */
-static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddress out[64]) {
+static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddress out[130]) {
     UInt32 n = 0;
     int64_t mode = SWITCH(listener_addresses);
     UInt32 copies = SWITCH(notify_duplicates) == 1 ? 2 : 1;
     for (UInt32 i = 0; i < c->count; i++) {
-        for (UInt32 k = 0; k < copies && n < 62; k++) {
+        for (UInt32 k = 0; k < copies && n < 128; k++) {
             if (mode > 0 || address_matches(&l->address, &c->addresses[i])) {
                 out[n++] = c->addresses[i];
             }
@@ -212,7 +212,7 @@ static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddre
 }
 
 static void call_one(listener *l, AudioObjectID id, const change *c) {
-    AudioObjectPropertyAddress addresses[64];
+    AudioObjectPropertyAddress addresses[130];
     UInt32 n = shown(l, c, addresses);
     sim_thread *self = thread_self();
     COUNT(listener_calls);
@@ -308,10 +308,14 @@ static bool anyone_cares(AudioObjectID object, const change *c) {
     return false;
 }
 
-void change_add(change *c, UInt32 selector, UInt32 scope) {
+void change_add_element(change *c, UInt32 selector, UInt32 scope, UInt32 element) {
     if (c->count < sizeof c->addresses / sizeof c->addresses[0]) {
-        c->addresses[c->count++] = (AudioObjectPropertyAddress){selector, scope, 0};
+        c->addresses[c->count++] = (AudioObjectPropertyAddress){selector, scope, element};
     }
+}
+
+void change_add(change *c, UInt32 selector, UInt32 scope) {
+    change_add_element(c, selector, scope, 0);
 }
 
 static void post_locked(AudioObjectID object, const change *c, bool restart) {
@@ -327,6 +331,9 @@ static void post_locked(AudioObjectID object, const change *c, bool restart) {
 }
 
 void notify_locked(AudioObjectID object, const change *c) {
+    if (c->count == 0) {
+        return;
+    }
     COUNT(notifications);
     if (anyone_cares(object, c)) {
         post_locked(object, c, false);

@@ -1,16 +1,21 @@
-/* properties.h: the type of a row in the tables of properties, and functions that several of the
- * files with such tables use. */
+/* properties.h: how a property is found and answered, and functions that several of the files with
+ * properties use.
+ *
+ * The facts of a property (type, scopes, elements, settable, first macOS) are in the table
+ * tools/coreaudio/properties.json, which also is the table of Python's objects. A `behaviour` says
+ * how the simulator answers one row of it. A row without a behaviour is absent in every object. */
 #ifndef SIM_PROPERTIES_H
 #define SIM_PROPERTIES_H
 
 #include "world.h"
+#include "coreaudio_properties.h"
 
-/* ---- properties.c: one row for each property ---- */
 typedef struct request {
     object *o;
     device *d;
     stream *s;
     control *c;
+    const struct property *p;
     UInt32 selector, scope, element;
     int direction; /* OUTPUT, INPUT, or -1 for global */
     UInt32 qualifier_size;
@@ -18,53 +23,68 @@ typedef struct request {
     void *in_out; /* the caller's AudioValueTranslation; NULL in a size query */
 } request;
 typedef struct reply {
-    unsigned char bytes[8192];
+    unsigned char bytes[24576];
     UInt32 size;
     bool size_only; /* a size query: the getter makes no CoreFoundation objects */
 } reply;
-enum shape { SCALAR, ARRAY, OBJECT, TRANSLATION };
-enum scope_rule { GLOBAL_ONLY, ANY_SCOPE, IN_OUT, IN_OUT_GLOBAL };
-typedef struct property {
+typedef OSStatus (*getter)(const request *q, reply *r);
+typedef OSStatus (*setter)(const request *q, const void *data, UInt32 size);
+typedef struct behaviour {
+    AudioClassID class_id; /* together with the selector: the row of the table */
     UInt32 selector;
-    UInt32 kinds; /* object_kind of the objects that have the property, combined with | */
-    enum scope_rule scope;
-    enum shape shape;
-    UInt32 item_size;
-    int since; /* the first macOS that has the property */
-    OSStatus (*get)(const request *q, reply *r);
-    OSStatus (*set)(const request *q, const void *data, UInt32 size); /* NULL: read-only */
-    bool (*has)(const request *q);                                    /* NULL: always true */
+    getter get;
+    setter set;                       /* NULL: read-only */
+    bool (*has)(const request *q);    /* NULL: each object of the class has it */
+    bool (*writes)(const request *q); /* NULL: each object that has it accepts a set */
+} behaviour;
+typedef struct property {
+    AudioClassID class_id;
+    UInt32 selector;
+    enum coreaudio_type type;
+    enum coreaudio_scopes scopes;
+    enum coreaudio_elements elements;
+    enum coreaudio_settable settable;
+    int since;
+    bool is_list;     /* a get into a short buffer gives the items that fit */
+    UInt32 item_size; /* of an item, or the least size of a value whose size varies */
+    bool size_varies;
+    const behaviour *does;
 } property;
-extern const property system_properties[], device_properties[], stream_properties[],
-    control_properties[], object_properties[];
+
+/* ---- property_table.c ---- */
 const property *property_find(request *q, OSStatus *error);
+bool property_is_settable(const request *q);
+const property *property_row(AudioClassID class_id, UInt32 selector); /* of this class itself */
+bool class_is_a(AudioClassID class_id, AudioClassID ancestor);
+
+/* ---- property_reply.c ---- */
 void put(reply *r, const void *data, size_t size);
 void put_u32(reply *r, UInt32 value);
 void put_f32(reply *r, Float32 value);
 void put_f64(reply *r, Float64 value);
 void put_string(reply *r, const char *text);
-AudioStreamBasicDescription stream_virtual_format(const stream *s, double rate);
-AudioStreamBasicDescription stream_physical_format(const stream *s, double rate, UInt32 bits);
-UInt32 stream_physical_bits(const AudioStreamBasicDescription *f); /* 0: unknown format */
+void put_c_string(reply *r, const char *text);
+/* Getters of constants, for rows whose value never changes. */
+OSStatus get_zero(const request *q, reply *r), get_one(const request *q, reply *r);
+OSStatus get_nothing(const request *q, reply *r); /* an empty array */
+int request_side(const request *q);               /* INPUT or OUTPUT; OUTPUT in the global scope */
+OSStatus qualifier_string(const request *q, CFStringRef *string);
 
-/* ---- properties_control.c ---- */
-OSStatus get_volume(const request *q, reply *r), get_decibels(const request *q, reply *r);
-OSStatus get_decibel_range(const request *q, reply *r), get_mute(const request *q, reply *r);
-OSStatus get_to_decibels(const request *q, reply *r), get_to_scalar(const request *q, reply *r);
-OSStatus get_source(const request *q, reply *r), get_sources(const request *q, reply *r);
-OSStatus get_source_name(const request *q, reply *r), get_source_kind(const request *q, reply *r);
-OSStatus set_volume(const request *q, const void *data, UInt32 size);
-OSStatus set_decibels(const request *q, const void *data, UInt32 size);
-OSStatus set_mute(const request *q, const void *data, UInt32 size);
-OSStatus set_source(const request *q, const void *data, UInt32 size);
-bool has_volume(const request *q), has_mute(const request *q), has_source(const request *q);
+/* ---- the behaviours, one array per file; each ends with an empty row ---- */
+extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
+    io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[];
+
+/* ---- stream_formats.c ---- */
+AudioStreamBasicDescription stream_virtual_format(const stream *s, const stream_format *f,
+                                                  double rate);
+AudioStreamBasicDescription stream_physical_format(const stream *s, const stream_format *f,
+                                                   double rate);
+/* Finds the stream's format that a description means, or returns NULL. Fields that are zero mean
+ * any value. `is_virtual`: the description is of the format that an IOProc gets. */
+const stream_format *stream_match(const stream *s, const AudioStreamBasicDescription *f,
+                                  bool is_virtual);
 
 /* ---- properties_stream.c ---- */
-OSStatus get_first_virtual(const request *q, reply *r),
-    get_first_physical(const request *q, reply *r);
-OSStatus get_first_virtual_formats(const request *q, reply *r);
-OSStatus get_first_physical_formats(const request *q, reply *r);
-OSStatus set_first_virtual(const request *q, const void *data, UInt32 size);
-OSStatus set_first_physical(const request *q, const void *data, UInt32 size);
+stream *stream_of_channel(const request *q); /* NULL: the device has no such channel */
 
 #endif

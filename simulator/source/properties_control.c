@@ -1,62 +1,57 @@
-/* properties_control.c: volume, mute and data source. A device has them as properties, and also as
- * control objects. */
+/* properties_control.c: control objects (levels, switches, selectors, pans). The properties of a
+ * device that are views of a control are in properties_view.c. */
 #include "properties.h"
 
-static const float lowest_db = -64;
-
-static float to_db(float scalar) { return lowest_db * (1 - scalar); }
-static float to_scalar(float db) { return 1 - db / lowest_db; }
 static float clamp(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
-
-/* A control belongs to one scope and element of its device. A request for the device's own property
- * states both. */
-static int side(const request *q) {
-    UInt32 scope = q->c ? q->c->scope : q->scope;
-    return scope == kAudioObjectPropertyScopeInput ? INPUT : OUTPUT;
+static float to_db(const control *c, float scalar) {
+    return c->low_db + (c->high_db - c->low_db) * scalar;
 }
-static UInt32 channel(const request *q) { return q->c ? q->c->element : q->element; }
-static float *volume(const request *q) { return &q->d->volume[side(q)][channel(q)]; }
+static float to_scalar(const control *c, float db) {
+    return (db - c->low_db) / (c->high_db - c->low_db);
+}
 
-static void changed(const request *q, UInt32 device_selector, UInt32 control_selector,
-                    AudioClassID class_id) {
-    UInt32 scope =
-        side(q) == INPUT ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeOutput;
-    change c = {.addresses = {{device_selector, scope, channel(q)}}, .count = 1};
-    notify_locked(q->d->o.id, &c);
-    for (size_t i = 0; i < q->d->control_count; i++) {
-        const control *k = q->d->controls[i];
-        if (k->o.class_id == class_id && k->scope == scope && k->element == channel(q)) {
-            notify_one_locked(k->o.id, control_selector, kAudioObjectPropertyScopeGlobal);
+/* Returns the hardware's step that is nearest to a level. */
+static float nearest_step(float scalar) {
+    const float steps = 128;
+    return (float)(int)(clamp(scalar, 0, 1) * steps + 0.5f) / steps;
+}
+
+control *control_find(const device *d, AudioClassID class_id, UInt32 scope, UInt32 element) {
+    for (size_t i = 0; i < d->control_count; i++) {
+        control *c = d->controls[i];
+        if (c->o.class_id == class_id && c->scope == scope && c->element == element) {
+            return c;
         }
     }
+    return NULL;
 }
 
-bool has_volume(const request *q) {
-    UInt32 channels = device_channels(q->d, side(q));
-    return channels > 0 && ((q->d->volume_kind == 1 && q->element == 0) ||
-                            (q->d->volume_kind == 2 && q->element >= 1 && q->element <= channels));
+static void changed(const request *q, UInt32 selector) { control_changed(q->c, &selector, 1); }
+
+#define GET(name) static OSStatus get_##name(const request *q, reply *r)
+#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
+
+GET(scope) {
+    put_u32(r, q->c->scope);
+    return 0;
 }
-bool has_mute(const request *q) {
-    return q->d->volume_kind == 1 && q->element == 0 && device_channels(q->d, side(q)) > 0;
-}
-bool has_source(const request *q) {
-    return q->element == 0 && side(q) == OUTPUT && q->d->source_count > 0;
+GET(element) {
+    put_u32(r, q->c->element);
+    return 0;
 }
 
-#define GET(name) OSStatus get_##name(const request *q, reply *r)
-#define SET(name) OSStatus set_##name(const request *q, const void *data, UInt32 size)
+/* ---- levels ---- */
 
-GET(volume) {
-    put_f32(r, *volume(q));
+GET(scalar) {
+    put_f32(r, q->c->level);
     return 0;
 }
 GET(decibels) {
-    put_f32(r, to_db(*volume(q)));
+    put_f32(r, to_db(q->c, q->c->level));
     return 0;
 }
 GET(decibel_range) {
-    (void)q;
-    AudioValueRange range = {lowest_db, 0};
+    AudioValueRange range = {q->c->low_db, q->c->high_db};
     put(r, &range, sizeof range);
     return 0;
 }
@@ -68,172 +63,214 @@ static float given(const request *q) {
     return x;
 }
 GET(to_decibels) {
-    put_f32(r, to_db(clamp(given(q), 0, 1)));
+    put_f32(r, to_db(q->c, clamp(given(q), 0, 1)));
     return 0;
 }
 GET(to_scalar) {
-    put_f32(r, to_scalar(clamp(given(q), lowest_db, 0)));
+    put_f32(r, to_scalar(q->c, clamp(given(q), q->c->low_db, q->c->high_db)));
     return 0;
 }
-static void set_level(const request *q, float scalar) {
-    scalar = clamp(scalar, 0, 1);
-    if (*volume(q) != scalar) {
-        *volume(q) = scalar;
-        changed(q, kAudioDevicePropertyVolumeScalar, kAudioLevelControlPropertyScalarValue,
-                kAudioVolumeControlClassID);
+void control_set_level(control *c, float scalar) {
+    static const UInt32 both[] = {kAudioLevelControlPropertyScalarValue,
+                                  kAudioLevelControlPropertyDecibelValue};
+    float step = nearest_step(scalar);
+    if (c->level != step) {
+        c->level = step;
+        control_changed(c, both, 2);
     }
 }
-SET(volume) {
+SET(scalar) {
     float x;
     (void)size;
     memcpy(&x, data, sizeof x);
-    set_level(q, x);
+    control_set_level(q->c, x);
     return 0;
 }
 SET(decibels) {
     float x;
     (void)size;
     memcpy(&x, data, sizeof x);
-    set_level(q, to_scalar(x));
+    control_set_level(q->c, to_scalar(q->c, x));
     return 0;
 }
-GET(mute) {
-    put_u32(r, q->d->mute[side(q)]);
+GET(transfer_function) {
+    put_u32(r, q->c->transfer_function);
     return 0;
 }
-SET(mute) {
+SET(transfer_function) {
+    UInt32 f;
+    (void)size;
+    memcpy(&f, data, sizeof f);
+    if (f > kAudioLevelControlTranferFunction12Over1) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    q->c->transfer_function = f;
+    return 0;
+}
+
+/* ---- switches ---- */
+
+/* The state of a jack comes from the hardware. */
+static bool accepts_switch(const request *q) { return q->o->class_id != kAudioJackControlClassID; }
+GET(on) {
+    put_u32(r, q->c->on);
+    return 0;
+}
+void control_set_on(control *c, bool on) {
+    UInt32 selector = kAudioBooleanControlPropertyValue;
+    if (c->on != on) {
+        c->on = on;
+        control_changed(c, &selector, 1);
+    }
+}
+SET(on) {
     UInt32 on;
     (void)size;
     memcpy(&on, data, sizeof on);
-    if (q->d->mute[side(q)] != (on != 0)) {
-        q->d->mute[side(q)] = on != 0;
-        changed(q, kAudioDevicePropertyMute, kAudioBooleanControlPropertyValue,
-                kAudioMuteControlClassID);
-    }
+    control_set_on(q->c, on != 0);
     return 0;
 }
-GET(source) {
-    put_u32(r, q->d->source);
+
+/* ---- selectors ---- */
+
+GET(current) {
+    put_u32(r, q->c->current);
     return 0;
 }
-SET(source) {
-    UInt32 id;
-    (void)size;
-    memcpy(&id, data, sizeof id);
-    for (size_t i = 0; i < q->d->source_count; i++) {
-        if (q->d->sources[i].id == id) {
-            if (q->d->source != id) {
-                q->d->source = id;
-                changed(q, kAudioDevicePropertyDataSource, kAudioSelectorControlPropertyCurrentItem,
-                        kAudioDataSourceControlClassID);
+OSStatus control_select(control *c, UInt32 item) {
+    UInt32 selector = kAudioSelectorControlPropertyCurrentItem;
+    for (size_t i = 0; i < c->item_count; i++) {
+        if (c->items[i].id == item) {
+            if (c->current != item) {
+                c->current = item;
+                control_changed(c, &selector, 1);
             }
             return 0;
         }
     }
     return kAudioHardwareIllegalOperationError;
 }
-GET(sources) {
-    for (size_t i = 0; i < q->d->source_count; i++) {
-        put_u32(r, q->d->sources[i].id);
-    }
-    return 0;
-}
-
-/* Reads the AudioValueTranslation of the caller, checks that its output has room for `size` bytes,
- * and finds the source that it names. */
-static OSStatus translation(const request *q, AudioValueTranslation *t, UInt32 size,
-                            size_t *source) {
-    memcpy(t, q->in_out, sizeof *t);
-    if (t->mInputData == NULL || t->mOutputData == NULL) {
-        return kAudioHardwareIllegalOperationError;
-    }
-    if (t->mInputDataSize < sizeof(UInt32) || t->mOutputDataSize < size) {
+SET(current) {
+    UInt32 item;
+    if (size != sizeof item) { /* the simulated selectors choose one item */
         return kAudioHardwareBadPropertySizeError;
     }
+    memcpy(&item, data, sizeof item);
+    return control_select(q->c, item);
+}
+GET(available) {
+    for (size_t i = 0; i < q->c->item_count; i++) {
+        put_u32(r, q->c->items[i].id);
+    }
+    return 0;
+}
+/* The qualifier is the ID of an item. A size query needs none. */
+static OSStatus qualified_item(const request *q, const reply *r, size_t *index) {
     UInt32 id;
-    memcpy(&id, t->mInputData, sizeof id);
-    for (*source = 0; *source < q->d->source_count; (*source)++) {
-        if (q->d->sources[*source].id == id) {
-            return 0;
-        }
+    *index = 0;
+    if (r->size_only) {
+        return q->c->item_count > 0 ? 0 : kAudioHardwareIllegalOperationError;
     }
-    return kAudioHardwareIllegalOperationError;
+    if (q->qualifier == NULL || q->qualifier_size != sizeof id) {
+        return kAudioHardwareBadPropertySizeError;
+    }
+    memcpy(&id, q->qualifier, sizeof id);
+    while (*index < q->c->item_count && q->c->items[*index].id != id) {
+        ++*index;
+    }
+    return *index < q->c->item_count ? 0 : kAudioHardwareIllegalOperationError;
 }
-GET(source_name) {
-    AudioValueTranslation t = {0};
+GET(item_name) {
     size_t i;
-    if (!r->size_only) {
-        OSStatus error = translation(q, &t, sizeof(CFStringRef), &i);
-        if (error != 0) {
-            return error;
-        }
-        CFStringRef name = cf_string(q->d->sources[i].name);
-        memcpy(t.mOutputData, &name, sizeof name);
+    OSStatus error = qualified_item(q, r, &i);
+    if (error == 0) {
+        put_string(r, q->c->items[i].name);
     }
-    put(r, &t, sizeof t);
-    return 0;
+    return error;
 }
-GET(source_kind) {
-    AudioValueTranslation t = {0};
+GET(item_kind) {
     size_t i;
-    if (!r->size_only) {
-        OSStatus error = translation(q, &t, sizeof(UInt32), &i);
-        if (error != 0) {
-            return error;
-        }
-        memcpy(t.mOutputData, &q->d->sources[i].id, sizeof(UInt32));
+    OSStatus error = qualified_item(q, r, &i);
+    if (error == 0) {
+        put_u32(r, q->c->items[i].id);
     }
-    put(r, &t, sizeof t);
+    return error;
+}
+/* Line levels and high-pass filters have no kinds of items. */
+static bool has_kinds(const request *q) {
+    return q->o->class_id == kAudioDataSourceControlClassID ||
+           q->o->class_id == kAudioDataDestinationControlClassID ||
+           q->o->class_id == kAudioClockSourceControlClassID;
+}
+
+/* ---- pans and sliders ---- */
+
+GET(pan) {
+    put_f32(r, q->c->level);
+    return 0;
+}
+SET(pan) {
+    float x;
+    (void)size;
+    memcpy(&x, data, sizeof x);
+    x = clamp(x, 0, 1);
+    if (q->c->level != x) {
+        q->c->level = x;
+        changed(q, kAudioStereoPanControlPropertyValue);
+    }
+    return 0;
+}
+GET(panned_channels) {
+    UInt32 first = q->c->element ? q->c->element : 1;
+    put_u32(r, first);
+    put_u32(r, first + 1);
+    return 0;
+}
+GET(slider) {
+    put_u32(r, q->c->slider);
+    return 0;
+}
+SET(slider) {
+    UInt32 x;
+    (void)size;
+    memcpy(&x, data, sizeof x);
+    x = x > 100 ? 100 : x;
+    if (q->c->slider != x) {
+        q->c->slider = x;
+        changed(q, kAudioSliderControlPropertyValue);
+    }
+    return 0;
+}
+GET(slider_range) {
+    (void)q;
+    put_u32(r, 0);
+    put_u32(r, 100);
     return 0;
 }
 
-/* ---- controls ---- */
-
-static bool is_level(const request *q) {
-    return q->element == 0 && q->o->base_class_id == kAudioLevelControlClassID;
-}
-static bool is_boolean(const request *q) {
-    return q->element == 0 && q->o->base_class_id == kAudioBooleanControlClassID;
-}
-static bool is_selector(const request *q) {
-    return q->element == 0 && q->o->base_class_id == kAudioSelectorControlClassID;
-}
-static OSStatus get_control_scope(const request *q, reply *r) {
-    put_u32(r, q->c->scope);
-    return 0;
-}
-static OSStatus get_control_element(const request *q, reply *r) {
-    put_u32(r, q->c->element);
-    return 0;
-}
-static OSStatus get_item_name(const request *q, reply *r) {
-    UInt32 id = 0;
-    if (q->qualifier != NULL && q->qualifier_size == sizeof id) {
-        memcpy(&id, q->qualifier, sizeof id);
-    }
-    for (size_t i = 0; i < q->d->source_count; i++) {
-        if (q->d->sources[i].id == id || r->size_only) {
-            put_string(r, q->d->sources[i].name);
-            return 0;
-        }
-    }
-    return kAudioHardwareIllegalOperationError;
-}
-
-#define ROW(name, shape, size, get, set, has)                                                      \
-    {kAudio##name, CONTROL, GLOBAL_ONLY, shape, size, 0, get, set, has}
-const property control_properties[] = {
-    ROW(ControlPropertyScope, SCALAR, 4, get_control_scope, NULL, NULL),
-    ROW(ControlPropertyElement, SCALAR, 4, get_control_element, NULL, NULL),
-    ROW(LevelControlPropertyScalarValue, SCALAR, 4, get_volume, set_volume, is_level),
-    ROW(LevelControlPropertyDecibelValue, SCALAR, 4, get_decibels, set_decibels, is_level),
-    ROW(LevelControlPropertyDecibelRange, SCALAR, 16, get_decibel_range, NULL, is_level),
-    ROW(LevelControlPropertyConvertScalarToDecibels, TRANSLATION, 4, get_to_decibels, NULL,
-        is_level),
-    ROW(LevelControlPropertyConvertDecibelsToScalar, TRANSLATION, 4, get_to_scalar, NULL, is_level),
-    ROW(BooleanControlPropertyValue, SCALAR, 4, get_mute, set_mute, is_boolean),
-    ROW(SelectorControlPropertyCurrentItem, ARRAY, 4, get_source, set_source, is_selector),
-    ROW(SelectorControlPropertyAvailableItems, ARRAY, 4, get_sources, NULL, is_selector),
-    ROW(SelectorControlPropertyItemName, OBJECT, 8, get_item_name, NULL, is_selector),
-    {0, 0, GLOBAL_ONLY, SCALAR, 0, 0, NULL, NULL, NULL},
+#define ROW(class_name, name, get, set)                                                            \
+    {kAudio##class_name##ClassID, kAudio##name, get, set, NULL, NULL}
+const behaviour control_behaviours[] = {
+    ROW(Control, ControlPropertyScope, get_scope, NULL),
+    ROW(Control, ControlPropertyElement, get_element, NULL),
+    ROW(Control, ControlPropertyVariant, get_zero, NULL),
+    ROW(LevelControl, LevelControlPropertyScalarValue, get_scalar, set_scalar),
+    ROW(LevelControl, LevelControlPropertyDecibelValue, get_decibels, set_decibels),
+    ROW(LevelControl, LevelControlPropertyDecibelRange, get_decibel_range, NULL),
+    ROW(LevelControl, LevelControlPropertyConvertScalarToDecibels, get_to_decibels, NULL),
+    ROW(LevelControl, LevelControlPropertyConvertDecibelsToScalar, get_to_scalar, NULL),
+    ROW(LevelControl, LevelControlPropertyDecibelsToScalarTransferFunction, get_transfer_function,
+        set_transfer_function),
+    {kAudioBooleanControlClassID, kAudioBooleanControlPropertyValue, get_on, set_on, NULL,
+     accepts_switch},
+    ROW(SelectorControl, SelectorControlPropertyCurrentItem, get_current, set_current),
+    ROW(SelectorControl, SelectorControlPropertyAvailableItems, get_available, NULL),
+    ROW(SelectorControl, SelectorControlPropertyItemName, get_item_name, NULL),
+    {kAudioSelectorControlClassID, kAudioSelectorControlPropertyItemKind, get_item_kind, NULL,
+     has_kinds, NULL},
+    ROW(StereoPanControl, StereoPanControlPropertyValue, get_pan, set_pan),
+    ROW(StereoPanControl, StereoPanControlPropertyPanningChannels, get_panned_channels, NULL),
+    ROW(SliderControl, SliderControlPropertyValue, get_slider, set_slider),
+    ROW(SliderControl, SliderControlPropertyRange, get_slider_range, NULL),
+    {0, 0, NULL, NULL, NULL, NULL},
 };

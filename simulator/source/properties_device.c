@@ -1,14 +1,9 @@
-/* properties_device.c: identity, streams, rates and IO of devices. The table of rows is at the end
- * of this file. It also has rows for volume, mute and data sources, whose functions are in
- * properties_control.c. */
+/* properties_device.c: identity, streams and channels of devices. Rates and IO are in
+ * properties_io.c. */
 #include "properties.h"
-
-#include <unistd.h>
 
 #define GET(name) static OSStatus get_##name(const request *q, reply *r)
 #define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
-static int side(const request *q) { return q->direction == INPUT ? INPUT : OUTPUT; }
 
 /* ---- identity ---- */
 
@@ -21,7 +16,7 @@ GET(model_uid) {
     return 0;
 }
 static bool has_model_uid(const request *q) {
-    return q->element == 0 && q->d->model_uid != NULL &&
+    return q->d->model_uid != NULL &&
            (!q->d->model_uid_global_only || q->scope == kAudioObjectPropertyScopeGlobal);
 }
 GET(transport) {
@@ -30,16 +25,6 @@ GET(transport) {
 }
 GET(clock_domain) {
     put_u32(r, q->d->clock_domain);
-    return 0;
-}
-GET(one) {
-    (void)q;
-    put_u32(r, 1);
-    return 0;
-}
-GET(zero) {
-    (void)q;
-    put_u32(r, 0);
     return 0;
 }
 GET(hidden) {
@@ -51,15 +36,26 @@ GET(related) {
     return 0;
 }
 GET(can_be_default) {
-    put_u32(r, q->d->can_be_default[side(q)] && q->d->stream_count[side(q)] > 0);
+    put_u32(r, q->d->can_be_default[request_side(q)] && q->d->stream_count[request_side(q)] > 0);
     return 0;
 }
-GET(c_name) {
-    const char *name = q->d->name;
-    put(r, name, strlen(name) + 1);
+GET(configuration_application) {
+    (void)q;
+    put_string(r, "com.apple.audio.AudioMIDISetup");
     return 0;
 }
-static bool has_c_name(const request *q) { return q->element == 0 && q->d->name != NULL; }
+static bool has_icon(const request *q) { return q->d->transport == kAudioDeviceTransportTypeUSB; }
+GET(icon) {
+    static const char path[] = "/System/Library/Extensions/Simulated.kext/icon.icns";
+    CFURLRef url = NULL;
+    (void)q;
+    if (!r->size_only) {
+        url = CFURLCreateFromFileSystemRepresentation(NULL, (const UInt8 *)path,
+                                                      (CFIndex)sizeof path - 1, 0);
+    }
+    put(r, &url, sizeof url);
+    return 0;
+}
 
 /* ---- streams and channels ---- */
 
@@ -80,10 +76,13 @@ GET(streams) {
 GET(stream_configuration) {
     unsigned char bytes[offsetof(AudioBufferList, mBuffers) + MAX_STREAMS * sizeof(AudioBuffer)] = {
         0};
-    UInt32 n = (UInt32)q->d->stream_count[side(q)];
+    UInt32 n = (UInt32)q->d->stream_count[request_side(q)];
     memcpy(bytes, &n, sizeof n);
     for (UInt32 i = 0; i < n; i++) {
-        AudioBuffer b = {.mNumberChannels = q->d->streams[side(q)][i]->channels};
+        const stream *s = q->d->streams[request_side(q)][i];
+        UInt32 frame = stream_sample_format(s).bytes * s->channels;
+        AudioBuffer b = {.mNumberChannels = s->channels,
+                         .mDataByteSize = q->d->buffer_frames * frame};
         memcpy(bytes + offsetof(AudioBufferList, mBuffers) + i * sizeof b, &b, sizeof b);
     }
     put(r, bytes, offsetof(AudioBufferList, mBuffers) + n * sizeof(AudioBuffer));
@@ -95,242 +94,148 @@ GET(controls) {
     }
     return 0;
 }
+static const UInt32 *stereo_pair(const request *q, UInt32 pair[2]) {
+    UInt32 second = device_channels(q->d, request_side(q)) > 1 ? 2 : 1;
+    const UInt32 *set = q->d->stereo_pair[request_side(q)];
+    pair[0] = set[0] ? set[0] : 1;
+    pair[1] = set[1] ? set[1] : second;
+    return pair;
+}
 GET(stereo_channels) {
-    UInt32 second = device_channels(q->d, side(q)) > 1 ? 2 : 1;
-    const UInt32 *pair = q->d->stereo_pair;
-    put_u32(r, pair[0] ? pair[0] : 1);
-    put_u32(r, pair[1] ? pair[1] : second);
+    UInt32 pair[2];
+    put(r, stereo_pair(q, pair), sizeof pair);
     return 0;
 }
-static bool has_channels(const request *q) {
-    return q->element == 0 && device_channels(q->d, side(q)) > 0;
+SET(stereo_channels) {
+    UInt32 pair[2], channels = device_channels(q->d, request_side(q));
+    (void)size;
+    memcpy(pair, data, sizeof pair);
+    if (pair[0] < 1 || pair[1] < 1 || pair[0] > channels || pair[1] > channels) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    memcpy(q->d->stereo_pair[request_side(q)], pair, sizeof pair);
+    notify_one_locked(q->o->id, q->selector, q->scope);
+    return 0;
+}
+static bool has_channels(const request *q) { return device_channels(q->d, request_side(q)) > 0; }
+static AudioChannelLabel label_of(const device *d, int side, UInt32 channel) {
+    UInt32 set = d->labels[side][channel], n = device_channels(d, side);
+    return set ? set : n == 1 ? kAudioChannelLabel_Mono : kAudioChannelLabel_Left + channel;
 }
 GET(channel_layout) {
-    UInt32 n = device_channels(q->d, side(q));
-    AudioChannelDescription none = {0};
+    UInt32 n = device_channels(q->d, request_side(q));
     put_u32(r, kAudioChannelLayoutTag_UseChannelDescriptions);
     put_u32(r, 0);
     put_u32(r, n);
     for (UInt32 i = 0; i < n; i++) {
-        none.mChannelLabel = n == 1 ? kAudioChannelLabel_Mono : kAudioChannelLabel_Left + i;
-        put(r, &none, sizeof none);
+        AudioChannelDescription channel = {.mChannelLabel = label_of(q->d, request_side(q), i)};
+        put(r, &channel, sizeof channel);
     }
     return 0;
 }
-
-/* ---- rates ---- */
-
-GET(rate) {
-    put_f64(r, device_reported_rate(q->d));
-    return 0;
-}
-SET(rate) {
-    double rate;
-    (void)size;
-    memcpy(&rate, data, sizeof rate);
-    if (q->d->hog != -1 && q->d->hog != getpid()) {
-        return kAudioDevicePermissionsError;
-    }
-    return change_rate_locked(q->d, rate, true);
-}
-GET(rates) {
-    for (size_t i = 0; i < q->d->rate_count; i++) {
-        AudioValueRange range = {q->d->rates[i][0], q->d->rates[i][1]};
-        put(r, &range, sizeof range);
-    }
-    return 0;
-}
-GET(actual_rate) {
-    put_f64(r, q->d->current ? 1e9 / q->d->current->clock.ns_per_frame : q->d->rate);
-    return 0;
-}
-
-/* ---- IO ---- */
-
-static bool running_here(const device *d) {
-    for (const io_proc *p = d->procs; p != NULL; p = p->next) {
-        if (p->running && !p->destroyed) {
-            return true;
-        }
-    }
-    return d->null_starts > 0;
-}
-GET(running) {
-    put_u32(r, running_here(q->d));
-    return 0;
-}
-GET(running_somewhere) {
-    put_u32(r, running_here(q->d) || q->d->current != NULL);
-    return 0;
-}
-GET(latency) {
-    put_u32(r, q->d->latency[side(q)]);
-    return 0;
-}
-GET(safety) {
-    put_u32(r, q->d->safety[side(q)]);
-    return 0;
-}
-GET(buffer) {
-    put_u32(r, q->d->buffer_frames);
-    return 0;
-}
-SET(buffer) {
-    UInt32 frames;
-    (void)size;
-    memcpy(&frames, data, sizeof frames);
-    return change_buffer_locked(q->d, frames);
-}
-GET(buffer_range) {
-    AudioValueRange range = {q->d->buffer_min, q->d->buffer_max};
-    put(r, &range, sizeof range);
-    return 0;
-}
-GET(variable) {
-    put_u32(r, q->d->buffer_frames + (q->d->variable_frames < q->d->buffer_frames / 2
-                                          ? q->d->variable_frames
-                                          : q->d->buffer_frames / 2));
-    return 0;
-}
-static bool has_variable(const request *q) { return q->element == 0 && q->d->variable_frames > 0; }
-GET(cycle_usage) {
-    (void)q;
-    put_f32(r, 1);
-    return 0;
-}
-SET(cycle_usage) {
-    (void)q, (void)size;
-    float usage;
-    memcpy(&usage, data, sizeof usage);
-    return usage >= 0 && usage <= 1 ? 0 : kAudioHardwareIllegalOperationError;
-}
-GET(hog) {
-    SInt32 hog = q->d->hog;
-    put(r, &hog, sizeof hog);
-    return 0;
-}
-SET(hog) { /* each set toggles hog mode and ignores the value */
-    (void)data, (void)size;
-    pid_t me = getpid();
-    if (q->d->hog != -1 && q->d->hog != me) {
-        return 0;
-    }
-    bool taken = q->d->hog == -1;
-    q->d->hog = taken ? me : -1;
-    count(CN_live_hogs, taken ? 1 : -1);
-    notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
-    return 0;
-}
-GET(workgroup) {
-    void *workgroup = q->d->workgroup;
-    if (!r->size_only) {
-        os_retain(workgroup);
-    }
-    put(r, &workgroup, sizeof workgroup);
-    return 0;
-}
-static bool has_workgroup(const request *q) { return q->element == 0 && SWITCH(workgroup) != 1; }
-
-static const size_t usage_head = offsetof(AudioHardwareIOProcStreamUsage, mStreamIsOn);
-static io_proc *usage_proc(const request *q, const void *data) {
-    AudioDeviceIOProcID id = NULL;
-    memcpy(&id, data, sizeof id);
-    return id == NULL ? NULL : io_proc_find(q->d, id);
-}
-GET(stream_usage) {
-    unsigned char bytes[16 + 4 * MAX_STREAMS] = {0};
-    UInt32 n = (UInt32)q->d->stream_count[side(q)];
-    if (!r->size_only) {
-        io_proc *p = usage_proc(q, q->in_out);
-        if (p == NULL) {
-            return kAudioHardwareIllegalOperationError; /* a get also needs mIOProc */
-        }
-        memcpy(bytes, q->in_out, sizeof(void *));
-        for (UInt32 i = 0; i < n; i++) {
-            UInt32 on = p->usage[side(q)][i];
-            memcpy(bytes + usage_head + 4 * i, &on, sizeof on);
-        }
-    }
-    memcpy(bytes + offsetof(AudioHardwareIOProcStreamUsage, mNumberStreams), &n, sizeof n);
-    put(r, bytes, usage_head + 4 * n);
-    return 0;
-}
-SET(stream_usage) {
-    UInt32 n = (UInt32)q->d->stream_count[side(q)], given;
-    if (size < usage_head + 4 * n) {
+/* Takes a layout that describes each channel. */
+SET(channel_layout) {
+    const size_t start = offsetof(AudioChannelLayout, mChannelDescriptions);
+    UInt32 head[3], n = device_channels(q->d, request_side(q));
+    if (size < start + n * sizeof(AudioChannelDescription)) {
         return kAudioHardwareBadPropertySizeError;
     }
-    memcpy(&given, (const char *)data + offsetof(AudioHardwareIOProcStreamUsage, mNumberStreams),
-           4);
-    if (!io_mutex_lock(&q->d->mutex)) { /* waits for the end of a running cycle */
+    memcpy(head, data, sizeof head);
+    if (head[0] != kAudioChannelLayoutTag_UseChannelDescriptions || head[2] != n) {
         return kAudioHardwareIllegalOperationError;
     }
-    io_proc *p = usage_proc(q, data);
-    bool fits = p != NULL && given == n; /* the data must state all streams */
-    for (UInt32 i = 0; fits && i < n; i++) {
-        UInt32 on;
-        memcpy(&on, (const char *)data + usage_head + 4 * i, sizeof on);
-        p->usage[side(q)][i] = on != 0;
+    for (UInt32 i = 0; i < n && i < MAX_CHANNELS; i++) {
+        AudioChannelDescription channel;
+        memcpy(&channel, (const char *)data + start + i * sizeof channel, sizeof channel);
+        q->d->labels[request_side(q)][i] = channel.mChannelLabel;
     }
-    io_mutex_unlock(&q->d->mutex);
-    return fits ? 0 : kAudioHardwareIllegalOperationError;
-}
-static bool has_streams(const request *q) {
-    return q->element == 0 && q->d->stream_count[side(q)] > 0;
+    notify_one_locked(q->o->id, q->selector, q->scope);
+    return 0;
 }
 
-#define ROW(name, scope, shape, size, get, set, has)                                               \
-    {kAudioDeviceProperty##name, DEVICE, scope, shape, size, 0, get, set, has}
-const property device_properties[] = {
-    ROW(DeviceUID, ANY_SCOPE, OBJECT, 8, get_uid, NULL, NULL),
-    ROW(ModelUID, ANY_SCOPE, OBJECT, 8, get_model_uid, NULL, has_model_uid),
-    ROW(DeviceName, ANY_SCOPE, ARRAY, 1, get_c_name, NULL, has_c_name),
-    ROW(TransportType, ANY_SCOPE, SCALAR, 4, get_transport, NULL, NULL),
-    ROW(ClockDomain, ANY_SCOPE, SCALAR, 4, get_clock_domain, NULL, NULL),
-    ROW(RelatedDevices, ANY_SCOPE, ARRAY, 4, get_related, NULL, NULL),
-    ROW(DeviceIsAlive, ANY_SCOPE, SCALAR, 4, get_one, NULL, NULL),
-    ROW(DeviceHasChanged, ANY_SCOPE, SCALAR, 4, get_zero, NULL, NULL),
-    ROW(DeviceIsRunning, ANY_SCOPE, SCALAR, 4, get_running, NULL, NULL),
-    ROW(DeviceIsRunningSomewhere, ANY_SCOPE, SCALAR, 4, get_running_somewhere, NULL, NULL),
-    ROW(DeviceCanBeDefaultDevice, IN_OUT, SCALAR, 4, get_can_be_default, NULL, NULL),
-    ROW(DeviceCanBeDefaultSystemDevice, IN_OUT, SCALAR, 4, get_can_be_default, NULL, NULL),
-    ROW(IsHidden, ANY_SCOPE, SCALAR, 4, get_hidden, NULL, NULL),
-    ROW(Streams, IN_OUT_GLOBAL, ARRAY, 4, get_streams, NULL, NULL),
-    ROW(StreamConfiguration, IN_OUT, SCALAR, 0, get_stream_configuration, NULL, NULL),
-    {kAudioObjectPropertyControlList, DEVICE, ANY_SCOPE, ARRAY, 4, 0, get_controls, NULL, NULL},
-    ROW(PreferredChannelsForStereo, IN_OUT, SCALAR, 8, get_stereo_channels, NULL, has_channels),
-    ROW(PreferredChannelLayout, IN_OUT, SCALAR, 0, get_channel_layout, NULL, has_channels),
-    /* Formats of the device, for old programs that do not use stream objects. */
-    ROW(StreamFormat, IN_OUT, SCALAR, 40, get_first_virtual, set_first_virtual, has_streams),
-    {kAudioStreamPropertyAvailableVirtualFormats, DEVICE, IN_OUT, ARRAY, 56, 0,
-     get_first_virtual_formats, NULL, has_streams},
-    {kAudioStreamPropertyPhysicalFormat, DEVICE, IN_OUT, SCALAR, 40, 0, get_first_physical,
-     set_first_physical, has_streams},
-    {kAudioStreamPropertyAvailablePhysicalFormats, DEVICE, IN_OUT, ARRAY, 56, 0,
-     get_first_physical_formats, NULL, has_streams},
-    ROW(NominalSampleRate, ANY_SCOPE, SCALAR, 8, get_rate, set_rate, NULL),
-    ROW(AvailableNominalSampleRates, ANY_SCOPE, ARRAY, 16, get_rates, NULL, NULL),
-    ROW(ActualSampleRate, ANY_SCOPE, SCALAR, 8, get_actual_rate, NULL, NULL),
-    ROW(Latency, IN_OUT, SCALAR, 4, get_latency, NULL, NULL),
-    ROW(SafetyOffset, IN_OUT, SCALAR, 4, get_safety, NULL, NULL),
-    ROW(BufferFrameSize, ANY_SCOPE, SCALAR, 4, get_buffer, set_buffer, NULL),
-    ROW(BufferFrameSizeRange, ANY_SCOPE, SCALAR, 16, get_buffer_range, NULL, NULL),
-    ROW(UsesVariableBufferFrameSizes, ANY_SCOPE, SCALAR, 4, get_variable, NULL, has_variable),
-    ROW(IOCycleUsage, ANY_SCOPE, SCALAR, 4, get_cycle_usage, set_cycle_usage, NULL),
-    ROW(HogMode, ANY_SCOPE, SCALAR, 4, get_hog, set_hog, NULL),
-    ROW(IOProcStreamUsage, IN_OUT, TRANSLATION, 12, get_stream_usage, set_stream_usage,
-        has_streams),
-    {kAudioDevicePropertyIOThreadOSWorkgroup, DEVICE, ANY_SCOPE, SCALAR, 8, 1100, get_workgroup,
-     NULL, has_workgroup},
-    ROW(VolumeScalar, IN_OUT, SCALAR, 4, get_volume, set_volume, has_volume),
-    ROW(VolumeDecibels, IN_OUT, SCALAR, 4, get_decibels, set_decibels, has_volume),
-    ROW(VolumeRangeDecibels, IN_OUT, SCALAR, 16, get_decibel_range, NULL, has_volume),
-    ROW(VolumeScalarToDecibels, IN_OUT, TRANSLATION, 4, get_to_decibels, NULL, has_volume),
-    ROW(VolumeDecibelsToScalar, IN_OUT, TRANSLATION, 4, get_to_scalar, NULL, has_volume),
-    ROW(Mute, IN_OUT, SCALAR, 4, get_mute, set_mute, has_mute),
-    ROW(DataSource, IN_OUT, SCALAR, 4, get_source, set_source, has_source),
-    ROW(DataSources, IN_OUT, ARRAY, 4, get_sources, NULL, has_source),
-    ROW(DataSourceNameForIDCFString, IN_OUT, TRANSLATION, 32, get_source_name, NULL, has_source),
-    ROW(DataSourceKindForID, IN_OUT, TRANSLATION, 32, get_source_kind, NULL, has_source),
-    {0, 0, GLOBAL_ONLY, SCALAR, 0, 0, NULL, NULL, NULL},
+/* ---- the virtual main volume and balance, which the two channels of the stereo pair give ---- */
+
+static control *volume_of(const request *q, UInt32 element) {
+    return control_find(q->d, kAudioVolumeControlClassID, q->scope, element);
+}
+static bool has_virtual_volume(const request *q) {
+    UInt32 pair[2];
+    stereo_pair(q, pair);
+    return volume_of(q, 0) != NULL || volume_of(q, pair[0]) != NULL;
+}
+static bool has_virtual_balance(const request *q) {
+    UInt32 pair[2];
+    stereo_pair(q, pair);
+    return pair[0] != pair[1] && volume_of(q, pair[0]) != NULL && volume_of(q, pair[1]) != NULL;
+}
+static void levels(const request *q, control *c[2]) {
+    UInt32 pair[2];
+    stereo_pair(q, pair);
+    c[0] = volume_of(q, volume_of(q, 0) ? 0 : pair[0]);
+    c[1] = volume_of(q, volume_of(q, 0) ? 0 : pair[1]);
+    c[1] = c[1] == NULL ? c[0] : c[1];
+}
+GET(virtual_volume) {
+    control *c[2];
+    levels(q, c);
+    put_f32(r, c[0]->level > c[1]->level ? c[0]->level : c[1]->level);
+    return 0;
+}
+SET(virtual_volume) {
+    float x, most;
+    control *c[2];
+    (void)size;
+    memcpy(&x, data, sizeof x);
+    levels(q, c);
+    most = c[0]->level > c[1]->level ? c[0]->level : c[1]->level;
+    for (int i = 0; i < 2; i++) { /* the balance stays */
+        control_set_level(c[i], most > 0 ? x * c[i]->level / most : x);
+    }
+    return 0;
+}
+GET(virtual_balance) {
+    UInt32 pair[2];
+    stereo_pair(q, pair);
+    float left = volume_of(q, pair[0])->level, right = volume_of(q, pair[1])->level;
+    put_f32(r, left == right ? 0.5f : left > right ? 0.5f * right / left : 1 - 0.5f * left / right);
+    return 0;
+}
+SET(virtual_balance) {
+    float x;
+    UInt32 pair[2];
+    (void)size;
+    memcpy(&x, data, sizeof x);
+    stereo_pair(q, pair);
+    control *left = volume_of(q, pair[0]), *right = volume_of(q, pair[1]);
+    float most = left->level > right->level ? left->level : right->level;
+    control_set_level(left, x <= 0.5f ? most : most * 2 * (1 - x));
+    control_set_level(right, x >= 0.5f ? most : most * 2 * x);
+    return 0;
+}
+
+#define ROW(name, get, set, has)                                                                   \
+    {kAudioDeviceClassID, kAudioDeviceProperty##name, get, set, has, NULL}
+const behaviour device_behaviours[] = {
+    ROW(DeviceUID, get_uid, NULL, NULL),
+    ROW(ModelUID, get_model_uid, NULL, has_model_uid),
+    ROW(ConfigurationApplication, get_configuration_application, NULL, NULL),
+    ROW(Icon, get_icon, NULL, has_icon),
+    ROW(TransportType, get_transport, NULL, NULL),
+    ROW(ClockDomain, get_clock_domain, NULL, NULL),
+    ROW(RelatedDevices, get_related, NULL, NULL),
+    ROW(DeviceIsAlive, get_one, NULL, NULL),
+    ROW(DeviceHasChanged, get_zero, NULL, NULL),
+    ROW(DeviceCanBeDefaultDevice, get_can_be_default, NULL, NULL),
+    ROW(DeviceCanBeDefaultSystemDevice, get_can_be_default, NULL, NULL),
+    ROW(IsHidden, get_hidden, NULL, NULL),
+    ROW(Streams, get_streams, NULL, NULL),
+    ROW(StreamConfiguration, get_stream_configuration, NULL, NULL),
+    {kAudioDeviceClassID, kAudioObjectPropertyControlList, get_controls, NULL, NULL, NULL},
+    ROW(PreferredChannelsForStereo, get_stereo_channels, set_stereo_channels, has_channels),
+    ROW(PreferredChannelLayout, get_channel_layout, set_channel_layout, has_channels),
+    {kAudioDeviceClassID, kAudioHardwareServiceDeviceProperty_VirtualMainVolume, get_virtual_volume,
+     set_virtual_volume, has_virtual_volume, NULL},
+    {kAudioDeviceClassID, kAudioHardwareServiceDeviceProperty_VirtualMainBalance,
+     get_virtual_balance, set_virtual_balance, has_virtual_balance, NULL},
+    {0, 0, NULL, NULL, NULL, NULL},
 };

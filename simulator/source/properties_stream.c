@@ -1,151 +1,209 @@
-/* properties_stream.c: streams and their formats. */
+/* properties_stream.c: streams and their formats. A device answers the formats as well, for the
+ * stream with the channel that the element states, and for its first stream with element 0. */
 #include "properties.h"
 
 #include <unistd.h>
 
-AudioStreamBasicDescription stream_physical_format(const stream *s, double rate, UInt32 bits) {
-    UInt32 bytes = bits == 16 ? 2 : bits == 24 ? 3 : 4;
-    UInt32 flags = bits == 32 ? kAudioFormatFlagIsFloat : kAudioFormatFlagIsSignedInteger;
-    return (AudioStreamBasicDescription){.mSampleRate = rate,
-                                         .mFormatID = kAudioFormatLinearPCM,
-                                         .mFormatFlags = flags | kAudioFormatFlagIsPacked,
-                                         .mBytesPerPacket = bytes * s->channels,
-                                         .mFramesPerPacket = 1,
-                                         .mBytesPerFrame = bytes * s->channels,
-                                         .mChannelsPerFrame = s->channels,
-                                         .mBitsPerChannel = bits};
-}
+#define GET(name) static OSStatus get_##name(const request *q, reply *r)
+#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
 
-AudioStreamBasicDescription stream_virtual_format(const stream *s, double rate) {
-    return stream_physical_format(s, rate, 32);
-}
-
-UInt32 stream_physical_bits(const AudioStreamBasicDescription *f) {
-    UInt32 bits = f->mBitsPerChannel;
-    if (f->mFormatID != kAudioFormatLinearPCM || (bits != 16 && bits != 24 && bits != 32)) {
-        return 0;
-    }
-    bool is_float = (f->mFormatFlags & kAudioFormatFlagIsFloat) != 0;
-    return is_float == (bits == 32) ? bits : 0;
-}
-
-static OSStatus get_direction(const request *q, reply *r) {
+GET(direction) {
     put_u32(r, q->s->direction);
     return 0;
 }
-static OSStatus get_terminal(const request *q, reply *r) {
+GET(terminal) {
     put_u32(r, q->s->terminal);
     return 0;
 }
-static OSStatus get_starting_channel(const request *q, reply *r) {
+GET(starting_channel) {
     put_u32(r, q->s->starting_channel);
     return 0;
 }
-static OSStatus get_latency(const request *q, reply *r) {
+GET(latency) {
     put_u32(r, q->s->latency_frames);
     return 0;
 }
-static OSStatus get_active(const request *q, reply *r) {
+GET(active) {
     put_u32(r, q->s->active);
     return 0;
 }
-static OSStatus get_virtual(const request *q, reply *r) {
-    AudioStreamBasicDescription f = stream_virtual_format(q->s, device_reported_rate(q->d));
+SET(active) {
+    UInt32 active;
+    (void)size;
+    memcpy(&active, data, sizeof active);
+    if (q->s->active != (active != 0)) {
+        q->s->active = active != 0;
+        notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
+    }
+    return 0;
+}
+
+stream *stream_of_channel(const request *q) {
+    int side = request_side(q);
+    for (size_t i = 0; i < q->d->stream_count[side]; i++) {
+        stream *s = q->d->streams[side][i];
+        if (q->element == 0 ||
+            (q->element >= s->starting_channel && q->element < s->starting_channel + s->channels)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+static const stream *stream_for(const request *q) {
+    return q->o->kind == STREAM ? q->s : stream_of_channel(q);
+}
+static bool has_stream(const request *q) { return stream_for(q) != NULL; }
+
+/* ---- formats ---- */
+
+GET(virtual) {
+    const stream *s = stream_for(q);
+    AudioStreamBasicDescription f = stream_virtual_format(s, s->format, device_reported_rate(q->d));
     put(r, &f, sizeof f);
     return 0;
 }
-static OSStatus get_physical(const request *q, reply *r) {
+GET(physical) {
+    const stream *s = stream_for(q);
     AudioStreamBasicDescription f =
-        stream_physical_format(q->s, device_reported_rate(q->d), q->s->physical_bits);
+        stream_physical_format(s, s->format, device_reported_rate(q->d));
     put(r, &f, sizeof f);
     return 0;
 }
 
-/* Sets a format. It must be linear PCM and have the stream's channels and a rate of the device. */
 static OSStatus set_format(const request *q, const void *data, bool is_virtual) {
     AudioStreamBasicDescription f;
     memcpy(&f, data, sizeof f);
-    UInt32 bits = stream_physical_bits(&f);
+    stream *s = (stream *)(uintptr_t)stream_for(q);
+    const stream_format *match = stream_match(s, &f, is_virtual);
+    double rate = f.mSampleRate == 0 ? q->d->rate : f.mSampleRate;
     if (q->d->hog != -1 && q->d->hog != getpid()) {
         return kAudioDevicePermissionsError;
     }
-    if (bits == 0 || (is_virtual && bits != 32) || f.mChannelsPerFrame != q->s->channels ||
-        f.mBytesPerFrame != (bits / 8) * q->s->channels ||
-        !device_supports_rate(q->d, f.mSampleRate)) {
+    if (match == NULL || !device_supports_rate(q->d, rate)) {
         return kAudioDeviceUnsupportedFormatError;
     }
-    if (!is_virtual && q->s->physical_bits != bits) {
-        q->s->physical_bits = bits;
-        notify_one_locked(q->o->id, kAudioStreamPropertyPhysicalFormat,
-                          kAudioObjectPropertyScopeGlobal);
-    }
-    return f.mSampleRate == q->d->rate ? 0 : change_rate_locked(q->d, f.mSampleRate, true);
+    s->next_format = match;
+    return change_formats_locked(q->d, rate);
 }
-static OSStatus set_virtual(const request *q, const void *data, UInt32 size) {
+SET(virtual) {
     (void)size;
     return set_format(q, data, true);
 }
-static OSStatus set_physical(const request *q, const void *data, UInt32 size) {
+SET(physical) {
     (void)size;
     return set_format(q, data, false);
 }
 
-static void put_ranged(const request *q, reply *r, UInt32 bits) {
-    for (size_t i = 0; i < q->d->rate_count; i++) {
-        double low = q->d->rates[i][0], high = q->d->rates[i][1];
-        AudioStreamRangedDescription ranged = {
-            .mFormat = stream_physical_format(q->s, low == high ? low : kAudioStreamAnyRate, bits),
-            .mSampleRateRange = {low, high}};
-        put(r, &ranged, sizeof ranged);
+/* Calls `give` for each format of the list and each rate. The virtual formats of all formats that
+ * can be mixed are the same, and listed once. */
+static void each_format(const request *q, reply *r, bool is_virtual,
+                        void (*give)(reply *r, AudioStreamBasicDescription f,
+                                     const double *range)) {
+    const stream *s = stream_for(q);
+    bool mixed = false;
+    for (size_t i = 0; i < s->format_count; i++) {
+        bool mixable = (s->formats[i].flags & kAudioFormatFlagIsNonMixable) == 0;
+        if (is_virtual && mixable && mixed) {
+            continue;
+        }
+        mixed = mixed || mixable;
+        for (size_t k = 0; k < q->d->rate_count; k++) {
+            const double *range = q->d->rates[k];
+            double rate = range[0] == range[1] ? range[0] : kAudioStreamAnyRate;
+            give(r,
+                 is_virtual ? stream_virtual_format(s, &s->formats[i], rate)
+                            : stream_physical_format(s, &s->formats[i], rate),
+                 range);
+        }
     }
 }
-static OSStatus get_virtual_formats(const request *q, reply *r) {
-    put_ranged(q, r, 32);
+static void give_ranged(reply *r, AudioStreamBasicDescription f, const double *range) {
+    AudioStreamRangedDescription ranged = {.mFormat = f, .mSampleRateRange = {range[0], range[1]}};
+    put(r, &ranged, sizeof ranged);
+}
+static void give_plain(reply *r, AudioStreamBasicDescription f, const double *range) {
+    (void)range;
+    put(r, &f, sizeof f);
+}
+GET(virtual_formats) {
+    each_format(q, r, true, give_ranged);
     return 0;
 }
-static OSStatus get_physical_formats(const request *q, reply *r) {
-    put_ranged(q, r, 16);
-    put_ranged(q, r, 24);
-    put_ranged(q, r, 32);
+GET(physical_formats) {
+    each_format(q, r, false, give_ranged);
+    return 0;
+}
+GET(plain_virtual_formats) {
+    each_format(q, r, true, give_plain);
+    return 0;
+}
+GET(plain_physical_formats) {
+    each_format(q, r, false, give_plain);
     return 0;
 }
 
-/* ---- formats of a device, which are those of its first stream in the scope ---- */
+/* ---- questions of old programs: is a format supported, and which one is like it? ---- */
 
-static request of_first_stream(const request *q) {
-    request r = *q;
-    r.s = q->d->streams[q->direction == INPUT ? INPUT : OUTPUT][0];
-    r.o = &r.s->o;
-    return r;
+static const stream_format *asked(const request *q, AudioStreamBasicDescription *f,
+                                  bool is_virtual) {
+    memcpy(f, q->in_out, sizeof *f);
+    const stream_format *match = stream_match(stream_for(q), f, is_virtual);
+    f->mSampleRate = f->mSampleRate == 0 ? q->d->rate : f->mSampleRate;
+    return match;
 }
-#define DEVICE_GET(name)                                                                           \
-    OSStatus get_first_##name(const request *q, reply *r) {                                        \
-        request first = of_first_stream(q);                                                        \
-        return get_##name(&first, r);                                                              \
+static OSStatus supported(const request *q, reply *r, bool is_virtual) {
+    AudioStreamBasicDescription f = {0};
+    if (!r->size_only) {
+        if (asked(q, &f, is_virtual) == NULL || !device_supports_rate(q->d, f.mSampleRate)) {
+            return kAudioDeviceUnsupportedFormatError;
+        }
+        memcpy(&f, q->in_out, sizeof f);
     }
-#define DEVICE_SET(name)                                                                           \
-    OSStatus set_first_##name(const request *q, const void *data, UInt32 size) {                   \
-        request first = of_first_stream(q);                                                        \
-        return set_##name(&first, data, size);                                                     \
+    put(r, &f, sizeof f);
+    return 0;
+}
+static OSStatus best_match(const request *q, reply *r, bool is_virtual) {
+    AudioStreamBasicDescription f = {0};
+    if (!r->size_only) {
+        const stream *s = stream_for(q);
+        const stream_format *match = asked(q, &f, is_virtual);
+        match = match == NULL ? s->format : match;
+        double rate = device_supports_rate(q->d, f.mSampleRate) ? f.mSampleRate : q->d->rate;
+        f = is_virtual ? stream_virtual_format(s, match, rate)
+                       : stream_physical_format(s, match, rate);
     }
-DEVICE_GET(virtual)
-DEVICE_SET(virtual)
-DEVICE_GET(physical)
-DEVICE_SET(physical)
-DEVICE_GET(virtual_formats)
-DEVICE_GET(physical_formats)
+    put(r, &f, sizeof f);
+    return 0;
+}
+GET(virtual_supported) { return supported(q, r, true); }
+GET(physical_supported) { return supported(q, r, false); }
+GET(virtual_match) { return best_match(q, r, true); }
+GET(physical_match) { return best_match(q, r, false); }
 
-#define ROW(name, shape, size, get, set)                                                           \
-    {kAudioStreamProperty##name, STREAM, GLOBAL_ONLY, shape, size, 0, get, set, NULL}
-const property stream_properties[] = {
-    ROW(Direction, SCALAR, 4, get_direction, NULL),
-    ROW(TerminalType, SCALAR, 4, get_terminal, NULL),
-    ROW(StartingChannel, SCALAR, 4, get_starting_channel, NULL),
-    ROW(Latency, SCALAR, 4, get_latency, NULL),
-    ROW(IsActive, SCALAR, 4, get_active, NULL),
-    ROW(VirtualFormat, SCALAR, 40, get_virtual, set_virtual),
-    ROW(AvailableVirtualFormats, ARRAY, 56, get_virtual_formats, NULL),
-    ROW(PhysicalFormat, SCALAR, 40, get_physical, set_physical),
-    ROW(AvailablePhysicalFormats, ARRAY, 56, get_physical_formats, NULL),
-    {0, 0, GLOBAL_ONLY, SCALAR, 0, 0, NULL, NULL, NULL},
+#define ROW(name, get, set) {kAudioStreamClassID, kAudioStreamProperty##name, get, set, NULL, NULL}
+#define DEVICE_ROW(selector, get, set) {kAudioDeviceClassID, selector, get, set, has_stream, NULL}
+const behaviour stream_behaviours[] = {
+    ROW(Direction, get_direction, NULL),
+    ROW(TerminalType, get_terminal, NULL),
+    ROW(StartingChannel, get_starting_channel, NULL),
+    ROW(Latency, get_latency, NULL),
+    ROW(IsActive, get_active, set_active),
+    ROW(VirtualFormat, get_virtual, set_virtual),
+    ROW(AvailableVirtualFormats, get_virtual_formats, NULL),
+    ROW(PhysicalFormat, get_physical, set_physical),
+    ROW(AvailablePhysicalFormats, get_physical_formats, NULL),
+    ROW(PhysicalFormats, get_plain_physical_formats, NULL),
+    ROW(PhysicalFormatSupported, get_physical_supported, NULL),
+    ROW(PhysicalFormatMatch, get_physical_match, NULL),
+    DEVICE_ROW(kAudioDevicePropertyStreamFormat, get_virtual, set_virtual),
+    DEVICE_ROW(kAudioDevicePropertyStreamFormats, get_plain_virtual_formats, NULL),
+    DEVICE_ROW(kAudioDevicePropertyStreamFormatSupported, get_virtual_supported, NULL),
+    DEVICE_ROW(kAudioDevicePropertyStreamFormatMatch, get_virtual_match, NULL),
+    DEVICE_ROW(kAudioStreamPropertyAvailableVirtualFormats, get_virtual_formats, NULL),
+    DEVICE_ROW(kAudioStreamPropertyPhysicalFormat, get_physical, set_physical),
+    DEVICE_ROW(kAudioStreamPropertyAvailablePhysicalFormats, get_physical_formats, NULL),
+    DEVICE_ROW(kAudioStreamPropertyPhysicalFormats, get_plain_physical_formats, NULL),
+    DEVICE_ROW(kAudioStreamPropertyPhysicalFormatSupported, get_physical_supported, NULL),
+    DEVICE_ROW(kAudioStreamPropertyPhysicalFormatMatch, get_physical_match, NULL),
+    {0, 0, NULL, NULL, NULL, NULL},
 };

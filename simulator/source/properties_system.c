@@ -48,14 +48,6 @@ static AudioObjectID by_uid(CFStringRef string) {
     return id;
 }
 
-static OSStatus qualifier_string(const request *q, CFStringRef *string) {
-    if (q->qualifier == NULL || q->qualifier_size != sizeof *string) {
-        return kAudioHardwareBadPropertySizeError;
-    }
-    memcpy(string, q->qualifier, sizeof *string);
-    return cf_is(*string, CF_STRING) ? 0 : kAudioHardwareIllegalOperationError;
-}
-
 static OSStatus get_device_for_qualifier(const request *q, reply *r) {
     CFStringRef string;
     if (r->size_only) {
@@ -121,18 +113,40 @@ static OSStatus get_plug_ins(const request *q, reply *r) {
     put_u32(r, world.plug_in.id);
     return 0;
 }
-static OSStatus get_nothing(const request *q, reply *r) {
-    (void)q, (void)r;
+
+/* Translates a UID to an object of a kind of which there is none. */
+static OSStatus get_no_object(const request *q, reply *r) {
+    CFStringRef string;
+    OSStatus error = r->size_only ? 0 : qualifier_string(q, &string);
+    put_u32(r, kAudioObjectUnknown);
+    return error;
+}
+
+static OSStatus get_plug_in_for_bundle(const request *q, reply *r) {
+    AudioValueTranslation t = {0};
+    if (!r->size_only) {
+        memcpy(&t, q->in_out, sizeof t);
+        if (t.mInputData == NULL || t.mOutputData == NULL) {
+            return kAudioHardwareIllegalOperationError;
+        }
+        if (t.mInputDataSize < sizeof(CFStringRef) || t.mOutputDataSize < sizeof(AudioObjectID)) {
+            return kAudioHardwareBadPropertySizeError;
+        }
+        CFStringRef string;
+        memcpy(&string, t.mInputData, sizeof string);
+        char *bundle = cf_copy_utf8(string);
+        bool ours = bundle != NULL && strcmp(bundle, "org.voicecoil.simulated") == 0;
+        AudioObjectID id = ours ? world.plug_in.id : kAudioObjectUnknown;
+        free(bundle);
+        memcpy(t.mOutputData, &id, sizeof id);
+    }
+    put(r, &t, sizeof t);
     return 0;
 }
-static OSStatus get_one(const request *q, reply *r) {
-    (void)q;
-    put_u32(r, 1);
-    return 0;
-}
-static OSStatus get_zero(const request *q, reply *r) {
-    (void)q;
-    put_u32(r, 0);
+
+/* A set of any value discards what is cached for the user. The simulator caches nothing. */
+static OSStatus set_user_changed(const request *q, const void *data, UInt32 size) {
+    (void)q, (void)data, (void)size;
     return 0;
 }
 
@@ -165,33 +179,42 @@ static OSStatus set_setting(const request *q, const void *data, UInt32 size) {
     return 0;
 }
 
-#define ROW(name, shape, size, since, get, set)                                                    \
-    {kAudioHardwareProperty##name, SYSTEM, GLOBAL_ONLY, shape, size, since, get, set, NULL}
-const property system_properties[] = {
-    ROW(Devices, ARRAY, 4, 0, get_devices, NULL),
-    ROW(DefaultOutputDevice, SCALAR, 4, 0, get_default, set_default),
-    ROW(DefaultInputDevice, SCALAR, 4, 0, get_default, set_default),
-    ROW(DefaultSystemOutputDevice, SCALAR, 4, 0, get_default, set_default),
-    ROW(TranslateUIDToDevice, SCALAR, 4, 0, get_device_for_qualifier, NULL),
-    ROW(DeviceForUID, TRANSLATION, 32, 0, get_device_for_uid, NULL),
-    ROW(RunLoop, SCALAR, 8, 0, get_run_loop, set_run_loop),
-    ROW(PlugInList, ARRAY, 4, 0, get_plug_ins, NULL),
-    ROW(TranslateBundleIDToPlugIn, SCALAR, 4, 0, get_plug_in_for_qualifier, NULL),
-    ROW(TransportManagerList, ARRAY, 4, 0, get_nothing, NULL),
-    ROW(BoxList, ARRAY, 4, 0, get_nothing, NULL),
-    ROW(ClockDeviceList, ARRAY, 4, 0, get_nothing, NULL),
-    ROW(ProcessIsMain, SCALAR, 4, 1200, get_one, NULL),
-    ROW(ProcessIsMaster, SCALAR, 4, 0, get_one, NULL),
-    ROW(IsInitingOrExiting, SCALAR, 4, 0, get_zero, NULL),
-    ROW(UserIDChanged, SCALAR, 4, 0, get_zero, NULL),
-    ROW(UserSessionIsActiveOrHeadless, SCALAR, 4, 0, get_one, NULL),
-    ROW(ServiceRestarted, SCALAR, 4, 0, get_zero, NULL),
-    ROW(SleepingIsAllowed, SCALAR, 4, 0, get_setting, set_setting),
-    ROW(HogModeIsAllowed, SCALAR, 4, 0, get_setting, set_setting),
-    ROW(UnloadingIsAllowed, SCALAR, 4, 0, get_setting, set_setting),
-    ROW(PowerHint, SCALAR, 4, 0, get_setting, set_setting),
-    ROW(ProcessIsAudible, SCALAR, 4, 0, get_setting, set_setting),
-    ROW(ProcessInputMute, SCALAR, 4, 1400, get_setting, set_setting),
-    ROW(MixStereoToMono, SCALAR, 4, 0, get_setting, set_setting),
-    {0, 0, GLOBAL_ONLY, SCALAR, 0, 0, NULL, NULL, NULL},
+#define ROW(name, get, set)                                                                        \
+    {kAudioSystemObjectClassID, kAudioHardwareProperty##name, get, set, NULL, NULL}
+const behaviour system_behaviours[] = {
+    ROW(Devices, get_devices, NULL),
+    ROW(DefaultOutputDevice, get_default, set_default),
+    ROW(DefaultInputDevice, get_default, set_default),
+    ROW(DefaultSystemOutputDevice, get_default, set_default),
+    ROW(TranslateUIDToDevice, get_device_for_qualifier, NULL),
+    ROW(DeviceForUID, get_device_for_uid, NULL),
+    ROW(RunLoop, get_run_loop, set_run_loop),
+    ROW(PlugInList, get_plug_ins, NULL),
+    ROW(TranslateBundleIDToPlugIn, get_plug_in_for_qualifier, NULL),
+    ROW(PlugInForBundleID, get_plug_in_for_bundle, NULL),
+    ROW(TransportManagerList, get_nothing, NULL),
+    ROW(TranslateBundleIDToTransportManager, get_no_object, NULL),
+    ROW(BoxList, get_nothing, NULL),
+    ROW(TranslateUIDToBox, get_no_object, NULL),
+    ROW(ClockDeviceList, get_nothing, NULL),
+    ROW(TranslateUIDToClockDevice, get_no_object, NULL),
+    ROW(ProcessIsMain, get_one, NULL),
+    ROW(ProcessIsMaster, get_one, NULL),
+    ROW(IsInitingOrExiting, get_zero, NULL),
+    ROW(UserIDChanged, get_zero, set_user_changed),
+    ROW(UserSessionIsActiveOrHeadless, get_one, NULL),
+    ROW(ServiceRestarted, get_zero, NULL),
+    ROW(SleepingIsAllowed, get_setting, set_setting),
+    ROW(HogModeIsAllowed, get_setting, set_setting),
+    ROW(UnloadingIsAllowed, get_setting, set_setting),
+    ROW(PowerHint, get_setting, set_setting),
+    ROW(ProcessIsAudible, get_setting, set_setting),
+    ROW(ProcessInputMute, get_setting, set_setting),
+    ROW(MixStereoToMono, get_setting, set_setting),
+    {kAudioPlugInClassID, kAudioPlugInPropertyTranslateUIDToDevice, get_device_for_qualifier, NULL,
+     NULL, NULL},
+    {kAudioPlugInClassID, kAudioPlugInPropertyTranslateUIDToBox, get_no_object, NULL, NULL, NULL},
+    {kAudioPlugInClassID, kAudioPlugInPropertyTranslateUIDToClockDevice, get_no_object, NULL, NULL,
+     NULL},
+    {0, 0, NULL, NULL, NULL, NULL},
 };

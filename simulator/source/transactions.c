@@ -34,6 +34,44 @@ static double another_rate(const device *d, double rate) {
     return d->rate;
 }
 
+/* Notifies new formats of a stream: on the stream, and on the device in the stream's direction, for
+ * the stream's first channel and, if it is the first stream, for element 0. */
+void notify_formats_locked(device *d, const stream *s) {
+    static const UInt32 selectors[] = {kAudioStreamPropertyVirtualFormat,
+                                       kAudioStreamPropertyPhysicalFormat};
+    UInt32 scope =
+        s->direction == INPUT ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeOutput;
+    change own = {.count = 0}, on_device = {.count = 0};
+    for (size_t i = 0; i < 2; i++) {
+        change_add(&own, selectors[i], kAudioObjectPropertyScopeGlobal);
+        change_add_element(&on_device, selectors[i], scope, s->starting_channel);
+        if (s->index == 0) {
+            change_add_element(&on_device, selectors[i], scope, 0);
+        }
+    }
+    notify_locked(s->o.id, &own);
+    notify_locked(d->o.id, &on_device);
+}
+
+static void notify_all_formats(device *d) {
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t s = 0; s < d->stream_count[direction]; s++) {
+            notify_formats_locked(d, d->streams[direction][s]);
+        }
+    }
+}
+
+/* Adds the latencies, in the scopes in which the device has streams. */
+static void add_latencies(change *c, const device *d, UInt32 selector) {
+    for (int direction = 0; direction < 2; direction++) {
+        if (d->stream_count[direction] > 0) {
+            change_add(c, selector,
+                       direction == INPUT ? kAudioObjectPropertyScopeInput
+                                          : kAudioObjectPropertyScopeOutput);
+        }
+    }
+}
+
 /* Notifies listeners of the new rate, of the formats of each stream, and of everything that depends
  * on these. */
 static void announce(device *d) {
@@ -47,29 +85,51 @@ static void announce(device *d) {
                                 kAudioDevicePropertyBufferFrameSize,
                                 kAudioDevicePropertyDeviceHasChanged};
     for (size_t i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
-        if (batch) {
-            change_add(&all, selectors[i], kAudioObjectPropertyScopeGlobal);
+        change one = {.count = 0};
+        change *c = batch ? &all : &one;
+        if (selectors[i] == kAudioDevicePropertyLatency ||
+            selectors[i] == kAudioDevicePropertySafetyOffset) {
+            add_latencies(c, d, selectors[i]);
         } else {
-            notify_one_locked(d->o.id, selectors[i], kAudioObjectPropertyScopeGlobal);
+            change_add(c, selectors[i], kAudioObjectPropertyScopeGlobal);
         }
-        if (i > 0) {
-            continue;
+        if (!batch) {
+            notify_locked(d->o.id, c);
         }
-        for (int direction = 0; direction < 2;
-             direction++) { /* formats are notified after the rate */
-            for (size_t s = 0; s < d->stream_count[direction]; s++) {
-                change formats = {.count = 0};
-                change_add(&formats, kAudioStreamPropertyVirtualFormat,
-                           kAudioObjectPropertyScopeGlobal);
-                change_add(&formats, kAudioStreamPropertyPhysicalFormat,
-                           kAudioObjectPropertyScopeGlobal);
-                notify_locked(d->streams[direction][s]->o.id, &formats);
-            }
+        if (i == 0) {
+            notify_all_formats(d);
         }
     }
     if (batch) {
         notify_locked(d->o.id, &all);
     }
+}
+
+/* Gives the streams the formats that were set. */
+static void apply_formats(device *d, bool notifies) {
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < d->stream_count[direction]; i++) {
+            stream *s = d->streams[direction][i];
+            bool changes = s->next_format != NULL && s->next_format != s->format;
+            s->format = changes ? s->next_format : s->format;
+            s->next_format = NULL;
+            if (changes && notifies) {
+                notify_formats_locked(d, s);
+            }
+        }
+    }
+}
+
+static bool formats_change(const device *d) {
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < d->stream_count[direction]; i++) {
+            const stream *s = d->streams[direction][i];
+            if (s->next_format != NULL && s->next_format != s->format) {
+                return true;
+            }
+        }
+    }
+    return false;
 }
 
 static void resume_due(void *subject, uint64_t number) {
@@ -99,6 +159,7 @@ static void apply_due(void *subject, uint64_t number) {
     double before = d->rate;
     d->rate = d->pending_rate;
     d->pending_rate = 0;
+    apply_formats(d, false);
     if (d->rate != before) {
         d->old_rate = before;
         d->old_rate_until_ns = now_locked() + (uint64_t)SWITCH(getter_lag_ns) +
@@ -138,6 +199,9 @@ OSStatus change_rate_locked(device *d, double rate, bool by_client) {
         if (!by_client || SWITCH(unsupported_rate) == 0) {
             return kAudioHardwareIllegalOperationError;
         }
+        if (SWITCH(unsupported_rate) == 3) {
+            return kAudioDeviceUnsupportedFormatError;
+        }
         if (SWITCH(unsupported_rate) == 1) {
             return 0;
         }
@@ -166,12 +230,32 @@ OSStatus change_rate_locked(device *d, double rate, bool by_client) {
     return 0;
 }
 
+/* A format of a device that does not run, and keeps its rate, changes at once. Else IO pauses for
+ * the change. */
+OSStatus change_formats_locked(device *d, double rate) {
+    if (!formats_change(d)) {
+        apply_formats(d, false);
+        return rate == d->rate ? 0 : change_rate_locked(d, rate, true);
+    }
+    bool at_once = SWITCH(format_delay_ns) == 0;
+    if (at_once && d->current == NULL && !d->changing_rate) {
+        apply_formats(d, true);
+        return rate == d->rate ? 0 : change_rate_locked(d, rate, true);
+    }
+    d->pending_rate = rate;
+    if (!d->changing_rate) {
+        at_locked(now_locked() + (uint64_t)SWITCH(format_delay_ns), pause_due, d,
+                  ++d->change_number);
+    }
+    return 0;
+}
+
 /* ---- buffer size, which is separate for each process ---- */
 
 static void announce_buffer(device *d) {
     change c = {.count = 0};
     change_add(&c, kAudioDevicePropertyBufferFrameSize, kAudioObjectPropertyScopeGlobal);
-    change_add(&c, kAudioDevicePropertyLatency, kAudioObjectPropertyScopeGlobal);
+    add_latencies(&c, d, kAudioDevicePropertyLatency);
     notify_locked(d->o.id, &c);
 }
 
@@ -211,6 +295,9 @@ static void buffer_pause_due(void *subject, uint64_t frames) {
 OSStatus change_buffer_locked(device *d, UInt32 frames) {
     UInt32 wanted = frames < d->buffer_min ? d->buffer_min : frames;
     wanted = wanted > d->buffer_max ? d->buffer_max : wanted;
+    if (wanted != frames && SWITCH(buffer_out_of_range) == 1) {
+        return kAudioHardwareIllegalOperationError;
+    }
     d->buffer_was_set = true;
     if (wanted == d->buffer_frames) {
         return 0;

@@ -10,14 +10,14 @@
  * threads with a queue of jobs. In virtual time, the stepping thread waits for each worker that it
  * gave a job, so exactly one thing happens at a time.
  *
- * Possible extensions: aggregates, taps and process objects would be further kinds of object with
- * their own rows in properties.c. Sleep and other processes would be further events. */
+ * Possible extensions: taps would be a further kind of object with its own behaviours. */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
 #define COREAUDIO_ABI_PROTOTYPES
 #include "coreaudio_abi.h"
 #include "coreaudio_simulator.h"
+#include "names.h"
 
 #include <pthread.h>
 #include <stdarg.h>
@@ -34,7 +34,9 @@ enum {
     MAX_STREAMS = 16,
     MAX_CHANNELS = 64,
     MAX_RATES = 24,
-    MAX_SOURCES = 4
+    MAX_FORMATS = 12,
+    MAX_CONTROLS = 160,
+    MAX_ITEMS = 4
 };
 #define NS_PER_S 1000000000ull
 
@@ -48,29 +50,6 @@ typedef struct sim_thread sim_thread;
 typedef struct listener listener;
 
 /* ---- switches.c ---- */
-/* clang-format would indent each line further than the one before. */
-/* clang-format off */
-#define SWITCHES(X)                                                                                \
-    X(dead_device_error)                                                                           \
-    X(set_readonly_error)                                                                          \
-    X(unsupported_rate)                                                                            \
-    X(start_at_time)                                                                               \
-    X(remove_dead_listener)                                                                        \
-    X(device_scope)                                                                                \
-    X(stop_mode)                                                                                   \
-    X(stop_extra_cycles)                                                                           \
-    X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never) X(hang_holds_io_mutex)         \
-        X(listener_thread) X(listener_addresses) X(listener_after_remove) X(notify_delay_ns)       \
-            X(notify_burst) X(notify_duplicates) X(notify_order) X(rate_delay_ns) X(rate_pause_ns) \
-                X(rate_outcome) X(rate_batch) X(rate_partial_cycle) X(getter_lag_ns)               \
-                    X(buffer_change) X(buffer_delay_ns) X(buffer_range_follows_rate)               \
-                        X(restart_sample_time) X(host_time) X(empty_list) X(overload_output)       \
-                            X(overload_scope) X(spurious_overload) X(first_cycle_frames)           \
-                                X(workgroup) X(cstring_ptr) X(fp_exceptions) X(guard_pages) X(ppm) \
-                                    X(clock_jitter_ns) X(clock_wander_ppm) X(fork_action)          \
-                                        X(deadlock_action) X(stall_real_ms) X(auto_advance)        \
-                                            X(capture_limit_frames) X(restart_listeners)
-/* clang-format on */
 enum sim_switch {
 #define X(name) SW_##name,
     SWITCHES(X)
@@ -82,26 +61,6 @@ enum sim_switch {
 void switches_reset(void);
 
 /* ---- report.c ---- */
-/* clang-format would indent each line further than the one before. */
-/* clang-format off */
-#define COUNTERS(X)                                                                                \
-    X(callbacks)                                                                                   \
-    X(late_callbacks)                                                                              \
-    X(overloads)                                                                                   \
-    X(skipped_frames)                                                                              \
-    X(rt_violations)                                                                               \
-    X(deadlocks)                                                                                   \
-    X(stalls)                                                                                      \
-    X(io_threads_started)                                                                          \
-    X(input_opens) X(listener_calls) X(notifications) X(rate_changes) X(buffer_changes)            \
-        X(hal_calls) X(dropped_notifications) X(live_io_procs) X(live_running_io_procs)            \
-            X(live_listeners) X(live_cf_objects) X(live_io_threads) X(live_workgroups)             \
-                X(live_workgroup_joins) X(live_hogs) X(live_blocks) X(fault_destroyed_running)     \
-                    X(fault_dead_io_proc) X(fault_over_release) X(fault_input_written)             \
-                        X(fault_buffer_overrun) X(fault_buffer_list_changed) X(fault_workgroup)    \
-                            X(fault_fork) X(fault_bad_size) X(fault_null)                          \
-                                X(fault_unregistered_stop)
-/* clang-format on */
 enum sim_counter_id {
 #define X(name) CN_##name,
     COUNTERS(X)
@@ -215,15 +174,34 @@ void object_add(object *o, enum object_kind kind, AudioClassID class_id, AudioCl
                 object *owner, device *d);
 size_t objects_owned(const object *owner, object **list, size_t limit);
 
+/* A physical format of a stream. A stream mixes its clients in float32, except in a format that
+ * cannot be mixed, in which an IOProc gets the physical format itself. */
+typedef struct stream_format {
+    UInt32 id, flags, bits, sample_bytes;
+} stream_format;
 struct stream {
     object o;
     UInt32 direction, index, starting_channel, channels, latency_frames, terminal;
-    UInt32 physical_bits; /* 16, 24 or 32 (float) */
+    stream_format formats[MAX_FORMATS];
+    size_t format_count;
+    const stream_format *format, *next_format; /* next: NULL, or what a pending change sets */
     bool active;
 };
+/* The memory of a sample in an IOProc's buffer. */
+typedef struct sample_format {
+    bool is_float, aligned_high;
+    UInt32 bytes, bits;
+} sample_format;
 struct control {
     object o;
     UInt32 scope, element;
+    float level, low_db, high_db; /* level: 0 to 1, also the position of a pan */
+    UInt32 transfer_function, on, slider, current;
+    struct {
+        UInt32 id;
+        char *name;
+    } items[MAX_ITEMS];
+    size_t item_count;
 };
 
 /* device_clock.c: converts between frames of a run and simulated ns */
@@ -255,21 +233,19 @@ struct device {
     stream *streams[2][MAX_STREAMS];
     size_t stream_count[2];
     UInt32 latency[2], safety[2];
-    UInt32 stereo_pair[2]; /* channels, from 1; 0: the first two */
-    bool can_be_default[2], hidden, reports_old_rate, vanishes, model_uid_global_only,
-        no_source_name;
-    control *controls[16];
+    UInt32 stereo_pair[2][2];       /* of each direction: channels, from 1; 0: the first two */
+    UInt32 labels[2][MAX_CHANNELS]; /* of channels, as a client has set them; 0: not set */
+    UInt32 process_mute, detects_voice, voice_state; /* of this process */
+    bool somebody_speaks;
+    char *model_name, *serial_number, *firmware; /* NULL: the device has none */
+    bool can_be_default[2], hidden, reports_old_rate, model_uid_global_only, identifies,
+        names_channels;
+    UInt32 identifying;
+    control *controls[MAX_CONTROLS];
     size_t control_count;
     int volume_kind; /* 0 none, 1 master, 2 per channel */
-    float volume[2][MAX_CHANNELS + 1];
-    UInt32 mute[2];
-    struct {
-        UInt32 id;
-        char *name;
-    } sources[MAX_SOURCES];
-    size_t source_count;
-    UInt32 source;
     pid_t hog;
+    bool hogged_by_format; /* the HAL has taken hog mode, because the format cannot be mixed */
     uint64_t hang_start_ns, hang_get_ns;
     UInt32 hang_selector;
     enum sim_input input;
@@ -292,7 +268,23 @@ device *device_find(AudioObjectID id); /* finds only living devices */
 device *device_even_dead(AudioObjectID id);
 UInt32 device_channels(const device *d, int direction);
 bool device_supports_rate(const device *d, double rate);
+control *control_find(const device *d, AudioClassID class_id, UInt32 scope, UInt32 element);
+OSStatus control_select(control *c, UInt32 item); /* these three notify */
+void control_set_level(control *c, float scalar);
+void control_set_on(control *c, bool on);
+void control_changed(const control *c, const UInt32 *selectors, size_t count);
+sample_format stream_sample_format(const stream *s); /* of an IOProc's buffer */
+bool stream_is_mixable(const stream *s);
+bool device_is_mixable(const device *d);
+void stream_add_formats(stream *s, const char *names);
+char *text_copy(const char *text);
+void controls_key_volume(device *d, const char *v);
+void controls_key_sources(device *d, const char *v);
+void controls_key_controls(device *d, const char *v);
+void controls_make(device *d);
 void device_clamp_buffer(device *d);
+void device_hog_locked(device *d, pid_t pid); /* -1 releases hog mode */
+void voice_update_locked(device *d);          /* notifies if the detected voice changes */
 void devices_reset_locked(void);
 device *device_from_description(const char *description, UInt32 serial, AudioObjectID *id);
 
@@ -343,6 +335,7 @@ struct run {
     float *capture[MAX_STREAMS];
     uint8_t *present;
     UInt32 channels[2][MAX_STREAMS];
+    sample_format samples[2][MAX_STREAMS];
     size_t stream_count[2];
     float *mix[MAX_STREAMS], *source[MAX_STREAMS];
     UInt32 mix_room;
@@ -361,13 +354,18 @@ bool io_buffers_prepare(run *r, const io_proc *p, UInt32 frames, io_call *call);
 void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, bool keep);
 void io_buffers_fill_input(run *r, double sample_time, UInt32 frames);
 void io_buffers_free(run *r);
+/* sample_format.c: one sample as float32. Full scale of an integer is 1; an input sample that the
+ * oracle made keeps its lowest bits. */
+float sample_read(const sample_format *f, const unsigned char *bytes);
+void sample_write(const sample_format *f, float sample, unsigned char *bytes);
 
 /* ---- listeners.c ---- */
 typedef struct change {
-    AudioObjectPropertyAddress addresses[24];
+    AudioObjectPropertyAddress addresses[64];
     UInt32 count;
 } change;
 void change_add(change *c, UInt32 selector, UInt32 scope);
+void change_add_element(change *c, UInt32 selector, UInt32 scope, UInt32 element);
 void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
 void notify_restart_locked(void); /* notifies 'srst', which is the listeners' last notification */
@@ -388,6 +386,9 @@ void injection_reset_locked(void);
 
 /* ---- transactions.c ---- */
 OSStatus change_rate_locked(device *d, double rate, bool by_client);
+/* Sets the formats that streams have as `next_format`, and a rate. */
+OSStatus change_formats_locked(device *d, double rate);
+void notify_formats_locked(device *d, const stream *s);
 OSStatus change_buffer_locked(device *d, UInt32 frames);
 double device_reported_rate(const device *d);
 

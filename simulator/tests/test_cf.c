@@ -71,6 +71,40 @@ static void strings(void) {
     world_is_clean();
 }
 
+/* Nothing of a string stays in the buffer that it does not fit into. */
+static void strings_that_do_not_fit(void) {
+    char text[8] = "before!";
+    CFStringRef s = string("12345678");
+    EQUAL(CFStringGetCString(s, text, 8, kCFStringEncodingUTF8), 0);
+    EQUAL(text[0], 0);
+    CFRelease(s);
+    s = string("Kopfh\xc3\xb6rer");
+    strcpy(text, "before!");
+    EQUAL(CFStringGetCString(s, text, 8, kCFStringEncodingASCII), 0);
+    EQUAL(text[0], 0);
+    CFRelease(s);
+}
+
+static void old_encodings(void) {
+    char text[16];
+    CFStringRef s = string("\xc3\xb6 \xe2\x82\xac \xcf\x80");
+    EQUAL(CFStringGetCString(s, text, sizeof text, kCFStringEncodingMacRoman), 1);
+    CHECK(strcmp(text, "\x9a \xdb \xb9") == 0, "is %s", text);
+    CFStringRef back = CFStringCreateWithCString(NULL, text, kCFStringEncodingMacRoman);
+    EQUAL(CFEqual(s, back), 1);
+    EQUAL(CFStringGetCString(s, text, sizeof text, kCFStringEncodingWindowsLatin1), 0);
+    CFRelease(s);
+    CFRelease(back);
+    s = CFStringCreateWithCString(NULL, "\xf6 \x80", kCFStringEncodingWindowsLatin1);
+    CHECK(CFStringGetCString(s, text, sizeof text, kCFStringEncodingUTF8) &&
+              strcmp(text, "\xc3\xb6 \xe2\x82\xac") == 0,
+          "is %s", text);
+    CFRelease(s);
+    CHECK(CFStringCreateWithCString(NULL, "\x81", kCFStringEncodingWindowsLatin1) == NULL,
+          "a byte without a character");
+    world_is_clean();
+}
+
 static void collections(void) {
     CFStringRef key = string("key"), same_key = string("key"), value = string("value");
     CFMutableDictionaryRef d = CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks,
@@ -188,6 +222,8 @@ static void blocks(void) {
 int main(void) {
     counts();
     strings();
+    strings_that_do_not_fit();
+    old_encodings();
     collections();
     workgroups();
     blocks();

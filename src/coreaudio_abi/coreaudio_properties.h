@@ -366,4 +366,62 @@ enum coreaudio_settable {
     COREAUDIO_PROPERTY(kAudioStereoPanControlClassID, kAudioStereoPanControlPropertyValue, COREAUDIO_TYPE_F32, COREAUDIO_SCOPES_GLOBAL, COREAUDIO_ELEMENTS_MAIN, COREAUDIO_SETTABLE_YES, 0) \
     COREAUDIO_PROPERTY(kAudioStereoPanControlClassID, kAudioStereoPanControlPropertyPanningChannels, COREAUDIO_TYPE_U32_PAIR, COREAUDIO_SCOPES_GLOBAL, COREAUDIO_ELEMENTS_MAIN, COREAUDIO_SETTABLE_NO, 0)
 
+/* Properties of devices that are views of a control with the same scope and element. */
+#define COREAUDIO_CONTROL_VIEWS \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyJackIsConnected, kAudioJackControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyVolumeScalar, kAudioVolumeControlClassID, kAudioLevelControlPropertyScalarValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyVolumeDecibels, kAudioVolumeControlClassID, kAudioLevelControlPropertyDecibelValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyVolumeRangeDecibels, kAudioVolumeControlClassID, kAudioLevelControlPropertyDecibelRange) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyVolumeScalarToDecibels, kAudioVolumeControlClassID, kAudioLevelControlPropertyConvertScalarToDecibels) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyVolumeDecibelsToScalar, kAudioVolumeControlClassID, kAudioLevelControlPropertyConvertDecibelsToScalar) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyStereoPan, kAudioStereoPanControlClassID, kAudioStereoPanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyStereoPanChannels, kAudioStereoPanControlClassID, kAudioStereoPanControlPropertyPanningChannels) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyMute, kAudioMuteControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySolo, kAudioSoloControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPhantomPower, kAudioPhantomPowerControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPhaseInvert, kAudioPhaseInvertControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyClipLight, kAudioClipLightControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyTalkback, kAudioTalkbackControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyListenback, kAudioListenbackControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyDataSource, kAudioDataSourceControlClassID, kAudioSelectorControlPropertyCurrentItem) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyDataSources, kAudioDataSourceControlClassID, kAudioSelectorControlPropertyAvailableItems) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyDataSourceNameForIDCFString, kAudioDataSourceControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyDataSourceKindForID, kAudioDataSourceControlClassID, kAudioSelectorControlPropertyItemKind) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyClockSource, kAudioClockSourceControlClassID, kAudioSelectorControlPropertyCurrentItem) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyClockSources, kAudioClockSourceControlClassID, kAudioSelectorControlPropertyAvailableItems) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyClockSourceNameForIDCFString, kAudioClockSourceControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyClockSourceKindForID, kAudioClockSourceControlClassID, kAudioSelectorControlPropertyItemKind) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThru, kAudioMuteControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruSolo, kAudioSoloControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruVolumeScalar, kAudioVolumeControlClassID, kAudioLevelControlPropertyScalarValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruVolumeDecibels, kAudioVolumeControlClassID, kAudioLevelControlPropertyDecibelValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruVolumeRangeDecibels, kAudioVolumeControlClassID, kAudioLevelControlPropertyDecibelRange) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruVolumeScalarToDecibels, kAudioVolumeControlClassID, kAudioLevelControlPropertyConvertScalarToDecibels) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruVolumeDecibelsToScalar, kAudioVolumeControlClassID, kAudioLevelControlPropertyConvertDecibelsToScalar) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruStereoPan, kAudioStereoPanControlClassID, kAudioStereoPanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruStereoPanChannels, kAudioStereoPanControlClassID, kAudioStereoPanControlPropertyPanningChannels) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruDestination, kAudioDataDestinationControlClassID, kAudioSelectorControlPropertyCurrentItem) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruDestinations, kAudioDataDestinationControlClassID, kAudioSelectorControlPropertyAvailableItems) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruDestinationNameForIDCFString, kAudioDataDestinationControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyChannelNominalLineLevel, kAudioLineLevelControlClassID, kAudioSelectorControlPropertyCurrentItem) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyChannelNominalLineLevels, kAudioLineLevelControlClassID, kAudioSelectorControlPropertyAvailableItems) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyChannelNominalLineLevelNameForIDCFString, kAudioLineLevelControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyHighPassFilterSetting, kAudioHighPassFilterControlClassID, kAudioSelectorControlPropertyCurrentItem) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyHighPassFilterSettings, kAudioHighPassFilterControlClassID, kAudioSelectorControlPropertyAvailableItems) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyHighPassFilterSettingNameForIDCFString, kAudioHighPassFilterControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubVolumeScalar, kAudioLFEVolumeControlClassID, kAudioLevelControlPropertyScalarValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubVolumeDecibels, kAudioLFEVolumeControlClassID, kAudioLevelControlPropertyDecibelValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubVolumeRangeDecibels, kAudioLFEVolumeControlClassID, kAudioLevelControlPropertyDecibelRange) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubVolumeScalarToDecibels, kAudioLFEVolumeControlClassID, kAudioLevelControlPropertyConvertScalarToDecibels) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubVolumeDecibelsToScalar, kAudioLFEVolumeControlClassID, kAudioLevelControlPropertyConvertDecibelsToScalar) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubMute, kAudioLFEMuteControlClassID, kAudioBooleanControlPropertyValue) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyVolumeDecibelsToScalarTransferFunction, kAudioVolumeControlClassID, kAudioLevelControlPropertyDecibelsToScalarTransferFunction) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruVolumeDecibelsToScalarTransferFunction, kAudioVolumeControlClassID, kAudioLevelControlPropertyDecibelsToScalarTransferFunction) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertySubVolumeDecibelsToScalarTransferFunction, kAudioLFEVolumeControlClassID, kAudioLevelControlPropertyDecibelsToScalarTransferFunction) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyDataSourceNameForID, kAudioDataSourceControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyClockSourceNameForID, kAudioClockSourceControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyPlayThruDestinationNameForID, kAudioDataDestinationControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyChannelNominalLineLevelNameForID, kAudioLineLevelControlClassID, kAudioSelectorControlPropertyItemName) \
+    COREAUDIO_CONTROL_VIEW(kAudioDevicePropertyHighPassFilterSettingNameForID, kAudioHighPassFilterControlClassID, kAudioSelectorControlPropertyItemName)
+
 #endif

@@ -145,5 +145,16 @@ def header(head):
         )
         + "\n"
     )
+    lines.append(
+        "/* Properties of devices that are views of a control with the same scope and element. */\n"
+        "#define COREAUDIO_CONTROL_VIEWS \\\n"
+        + " \\\n".join(
+            f"    COREAUDIO_CONTROL_VIEW({row['constant']}, {row['control']}, "
+            f"{row['control_property']})"
+            for row in table["properties"]
+            if "control" in row
+        )
+        + "\n"
+    )
     lines.append("#endif\n")
     return "\n".join(lines)

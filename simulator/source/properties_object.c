@@ -1,0 +1,151 @@
+/* properties_object.c: properties that every object, or every plug-in, has. */
+#include "properties.h"
+
+#define GET(name) static OSStatus get_##name(const request *q, reply *r)
+
+GET(class) {
+    put_u32(r, q->o->class_id);
+    return 0;
+}
+GET(base_class) {
+    put_u32(r, q->o->base_class_id);
+    return 0;
+}
+GET(owner) {
+    put_u32(r, q->o->owner ? q->o->owner->id : kAudioObjectUnknown);
+    return 0;
+}
+
+static bool class_wanted(const request *q, const object *o) {
+    const unsigned char *wanted = q->qualifier;
+    for (UInt32 i = 0; wanted != NULL && i < q->qualifier_size / sizeof(AudioClassID); i++) {
+        AudioClassID class_id;
+        memcpy(&class_id, wanted + i * sizeof class_id, sizeof class_id);
+        if (class_is_a(o->class_id, class_id)) {
+            return true;
+        }
+    }
+    return wanted == NULL || q->qualifier_size == 0;
+}
+
+GET(owned) {
+    object *owned[1024];
+    size_t n = objects_owned(q->o, owned, sizeof owned / sizeof owned[0]);
+    for (size_t i = 0; i < n; i++) {
+        const object *o = owned[i];
+        bool hidden = o->kind == DEVICE && o->device->hidden;
+        bool side = q->direction < 0 || o->kind != STREAM ||
+                    (int)((const stream *)(const void *)o)->direction == q->direction;
+        if (!hidden && side && class_wanted(q, o)) {
+            put_u32(r, o->id);
+        }
+    }
+    return 0;
+}
+
+static bool has_name(const request *q) {
+    return q->o->kind == SYSTEM || q->o->kind == PLUGIN ||
+           (q->o->kind == DEVICE && q->d->name != NULL);
+}
+GET(name) {
+    put_string(r, q->o->kind == SYSTEM   ? "System"
+                  : q->o->kind == PLUGIN ? "Simulated HAL"
+                                         : q->d->name);
+    return 0;
+}
+
+/* The texts of a device that only some devices have. */
+static const char *text_of(const request *q) {
+    if (q->o->kind != DEVICE) {
+        return NULL;
+    }
+    switch (q->selector) {
+    case kAudioObjectPropertyManufacturer:
+        return q->d->maker;
+    case kAudioObjectPropertyModelName:
+        return q->d->model_name;
+    case kAudioObjectPropertySerialNumber:
+        return q->d->serial_number;
+    case kAudioObjectPropertyFirmwareVersion:
+        return q->d->firmware;
+    default:
+        return "org.voicecoil.simulated"; /* Creator */
+    }
+}
+static bool has_text(const request *q) { return text_of(q) != NULL; }
+GET(text) {
+    put_string(r, text_of(q));
+    return 0;
+}
+
+static bool can_identify(const request *q) { return q->o->kind == DEVICE && q->d->identifies; }
+GET(identify) {
+    put_u32(r, q->d->identifying);
+    return 0;
+}
+static OSStatus set_identify(const request *q, const void *data, UInt32 size) {
+    (void)size;
+    memcpy(&q->d->identifying, data, sizeof q->d->identifying);
+    notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
+    return 0;
+}
+
+/* ---- the names of channels ---- */
+
+static bool has_channel(const request *q) {
+    return q->o->kind == DEVICE && q->d->names_channels && q->direction >= 0 && q->element >= 1 &&
+           q->element <= device_channels(q->d, q->direction);
+}
+GET(channel_text) {
+    char text[32];
+    const char *side = q->direction == INPUT ? "Input" : "Output";
+    if (q->selector == kAudioObjectPropertyElementCategoryName) {
+        snprintf(text, sizeof text, "%s", side);
+    } else if (q->selector == kAudioObjectPropertyElementNumberName) {
+        snprintf(text, sizeof text, "%u", q->element);
+    } else {
+        snprintf(text, sizeof text, "%s %u", side, q->element);
+    }
+    put_string(r, text);
+    return 0;
+}
+
+/* ---- plug-ins ---- */
+
+GET(bundle) {
+    (void)q;
+    put_string(r, "org.voicecoil.simulated");
+    return 0;
+}
+GET(devices) {
+    (void)q;
+    for (size_t i = 0; i < world.device_count; i++) {
+        put_u32(r, world.devices[i]->o.id);
+    }
+    return 0;
+}
+
+#define ROW(name, get, set, has)                                                                   \
+    {kAudioObjectClassID, kAudioObjectProperty##name, get, set, has, NULL}
+#define PLUG_IN(name, get) {kAudioPlugInClassID, kAudioPlugInProperty##name, get, NULL, NULL, NULL}
+const behaviour object_behaviours[] = {
+    ROW(Class, get_class, NULL, NULL),
+    ROW(BaseClass, get_base_class, NULL, NULL),
+    ROW(Owner, get_owner, NULL, NULL),
+    ROW(OwnedObjects, get_owned, NULL, NULL),
+    ROW(Name, get_name, NULL, has_name),
+    ROW(Manufacturer, get_text, NULL, has_text),
+    ROW(ModelName, get_text, NULL, has_text),
+    ROW(SerialNumber, get_text, NULL, has_text),
+    ROW(FirmwareVersion, get_text, NULL, has_text),
+    ROW(Creator, get_text, NULL, has_text),
+    ROW(Identify, get_identify, set_identify, can_identify),
+    ROW(ElementName, get_channel_text, NULL, has_channel),
+    ROW(ElementCategoryName, get_channel_text, NULL, has_channel),
+    ROW(ElementNumberName, get_channel_text, NULL, has_channel),
+    PLUG_IN(BundleID, get_bundle),
+    PLUG_IN(DeviceList, get_devices),
+    PLUG_IN(BoxList, get_nothing),
+    PLUG_IN(ClockDeviceList, get_nothing),
+    {0, 0, NULL, NULL, NULL, NULL},
+};

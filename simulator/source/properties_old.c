@@ -1,0 +1,112 @@
+/* properties_old.c: selectors of AudioHardwareDeprecated.h that devices still answer, except the
+ * formats (properties_stream.c) and the names of items (properties_view.c). */
+#include "properties.h"
+
+#define GET(name) static OSStatus get_##name(const request *q, reply *r)
+#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
+
+static bool has_name(const request *q) { return q->d->name != NULL; }
+GET(name) {
+    put_c_string(r, q->d->name);
+    return 0;
+}
+static bool has_maker(const request *q) { return q->d->maker != NULL; }
+GET(maker) {
+    put_c_string(r, q->d->maker);
+    return 0;
+}
+
+static bool has_channel(const request *q) {
+    return q->d->names_channels && q->direction >= 0 && q->element >= 1 &&
+           q->element <= device_channels(q->d, q->direction);
+}
+GET(channel_text) {
+    char text[32];
+    const char *side = q->direction == INPUT ? "Input" : "Output";
+    if (q->selector == kAudioDevicePropertyChannelCategoryName) {
+        snprintf(text, sizeof text, "%s", side);
+    } else if (q->selector == kAudioDevicePropertyChannelNumberName) {
+        snprintf(text, sizeof text, "%u", q->element);
+    } else {
+        snprintf(text, sizeof text, "%s %u", side, q->element);
+    }
+    put_c_string(r, text);
+    return 0;
+}
+
+/* ---- the buffer size in bytes of the stream with the requested channel ---- */
+
+static bool has_stream(const request *q) { return stream_of_channel(q) != NULL; }
+static UInt32 frame_bytes(const request *q) {
+    const stream *s = stream_of_channel(q);
+    return stream_sample_format(s).bytes * s->channels;
+}
+GET(buffer_bytes) {
+    put_u32(r, q->d->buffer_frames * frame_bytes(q));
+    return 0;
+}
+SET(buffer_bytes) {
+    UInt32 bytes;
+    (void)size;
+    memcpy(&bytes, data, sizeof bytes);
+    return change_buffer_locked(q->d, bytes / frame_bytes(q));
+}
+GET(buffer_bytes_range) {
+    double frame = frame_bytes(q);
+    AudioValueRange range = {q->d->buffer_min * frame, q->d->buffer_max * frame};
+    put(r, &range, sizeof range);
+    return 0;
+}
+
+/* ---- mixing ---- */
+
+GET(mixing) {
+    put_u32(r, device_is_mixable(q->d));
+    return 0;
+}
+/* Returns the format that differs from the current one in nothing but its mixing. */
+static const stream_format *counterpart(const stream *s) {
+    for (size_t i = 0; i < s->format_count; i++) {
+        const stream_format *f = &s->formats[i];
+        if (f->id == s->format->id && f->bits == s->format->bits &&
+            f->sample_bytes == s->format->sample_bytes &&
+            f->flags == (s->format->flags ^ kAudioFormatFlagIsNonMixable)) {
+            return f;
+        }
+    }
+    return NULL;
+}
+static bool offers_both(const request *q) {
+    for (size_t i = 0; i < q->d->stream_count[OUTPUT]; i++) {
+        if (counterpart(q->d->streams[OUTPUT][i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+SET(mixing) {
+    UInt32 on;
+    (void)size;
+    memcpy(&on, data, sizeof on);
+    for (size_t i = 0; i < q->d->stream_count[OUTPUT]; i++) {
+        stream *s = q->d->streams[OUTPUT][i];
+        if (stream_is_mixable(s) != (on != 0)) {
+            s->next_format = counterpart(s);
+        }
+    }
+    return change_formats_locked(q->d, q->d->rate);
+}
+
+#define ROW(name, get, set, has, writes)                                                           \
+    {kAudioDeviceClassID, kAudioDeviceProperty##name, get, set, has, writes}
+const behaviour old_behaviours[] = {
+    ROW(DeviceName, get_name, NULL, has_name, NULL),
+    ROW(DeviceManufacturer, get_maker, NULL, has_maker, NULL),
+    ROW(ChannelName, get_channel_text, NULL, has_channel, NULL),
+    ROW(ChannelCategoryName, get_channel_text, NULL, has_channel, NULL),
+    ROW(ChannelNumberName, get_channel_text, NULL, has_channel, NULL),
+    ROW(BufferSize, get_buffer_bytes, set_buffer_bytes, has_stream, NULL),
+    ROW(BufferSizeRange, get_buffer_bytes_range, NULL, has_stream, NULL),
+    ROW(SupportsMixing, get_mixing, set_mixing, NULL, offers_both),
+    {0, 0, NULL, NULL, NULL, NULL},
+};
