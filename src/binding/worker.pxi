@@ -6,19 +6,19 @@ cdef class Worker(Code):
 
     cdef vc_worker *worker
     cdef Code code
-    cdef readonly uint32_t lead_frames
     cdef uint64_t run
 
     def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
                  uint32_t block_frames, uint32_t max_period_frames, uint32_t lead_frames,
-                 double samplerate_hz, bint waited_for):
+                 double samplerate_hz, bint waited_for, uint32_t max_lead_frames=0):
         cdef vc_lead_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = input_channels
         config.output_channels = output_channels
         config.block_frames = block_frames
         config.max_period_frames = max_period_frames
-        config.lead_frames = self.lead_frames = lead_frames
+        config.lead_frames = lead_frames
+        config.max_lead_frames = max_lead_frames
         config.samplerate_hz = samplerate_hz
         config.process = code.process
         config.user = code.user
@@ -31,21 +31,40 @@ cdef class Worker(Code):
         self.code = code
         self.worker = vc_worker_new(&config, code.leave, waited_for)
         if self.worker == NULL:
-            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
+            raise MemoryError(
+                f"no memory for a lead of {max(lead_frames, max_lead_frames)} frames"
+            )
         self.process = vc_lead_process
         self.user = vc_worker_lead(self.worker)
 
     def __dealloc__(self):
         vc_worker_free(self.worker)
 
-    def fit(self, uint32_t max_period_frames, uint32_t lead_frames, bint waited_for):
+    def fit(self, uint32_t max_period_frames, uint32_t lead_frames, uint32_t max_lead_frames,
+            bint waited_for):
         """Adapts the lead to another device. Frames that are ready are dropped.
 
         Call it while the worker thread does not run.
         """
-        if not vc_worker_resize(self.worker, max_period_frames, lead_frames, waited_for):
-            raise MemoryError(f"no memory for a lead of {lead_frames} frames")
-        self.lead_frames = lead_frames
+        if not vc_worker_resize(self.worker, max_period_frames, lead_frames, max_lead_frames,
+                                waited_for):
+            raise MemoryError(
+                f"no memory for a lead of {max(lead_frames, max_lead_frames)} frames"
+            )
+
+    @property
+    def lead_frames(self):
+        """The lead in force, which may have grown."""
+        return vc_lead_length(vc_worker_lead(self.worker))
+
+    @cython.critical_section
+    def growths(self):
+        """Takes all growths of the lead: [(host_ns, sample_frames, lead_frames)]."""
+        cdef vc_growth growth
+        taken = []
+        while vc_lead_growth(vc_worker_lead(self.worker), &growth):
+            taken.append((growth.now.host_ns, growth.now.sample_frames, growth.lead_frames))
+        return taken
 
     # stop() and quit() name the run that they are meant for, as in Engine.
 

@@ -193,9 +193,10 @@ void vc_worker_free(vc_worker *worker) {
 vc_lead *vc_worker_lead(vc_worker *worker) { return worker->lead; }
 
 bool vc_worker_resize(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
-                      bool waited_for) {
+                      uint32_t max_lead_frames, bool waited_for) {
     worker->waited_for = waited_for;
-    return vc_lead_resize(worker->lead, max_period_frames, lead_frames, !waited_for);
+    return vc_lead_resize(worker->lead, max_period_frames, lead_frames, max_lead_frames,
+                          !waited_for);
 }
 
 bool vc_worker_start(vc_worker *worker) {

@@ -27,7 +27,7 @@ vc_lead *vc_worker_lead(vc_worker *worker) VC_REALTIME;
 /* Adapts the lead to another device (vc_lead_resize), and sets whether its IO thread waits for the
  * worker. Call it while the thread does not run. Returns false if memory is exhausted. [control] */
 bool vc_worker_resize(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
-                      bool waited_for);
+                      uint32_t max_lead_frames, bool waited_for);
 /* Begins a new time line and starts the thread, before the device is started. Returns false if the
  * system cannot create a thread. [control] */
 bool vc_worker_start(vc_worker *worker);

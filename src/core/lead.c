@@ -7,7 +7,10 @@
 #include <string.h>
 
 #define FADE_S 0.003 /* long enough to avoid a click, too short to be heard as a fade */
-enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64 };
+enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64, GROWTHS = 64 };
+
+static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
+static uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 /* ---- control ----------------------------------------------------------------------------------
  */
@@ -21,6 +24,8 @@ static void free_rings(vc_lead *lead) {
     vc_ring_free(lead->output);
     vc_queue_free(lead->notes);
     vc_mailbox_free(lead->newest);
+    vc_memory_free(lead->holes);
+    lead->holes = NULL;
     lead->input = lead->output = NULL;
     lead->notes = NULL;
     lead->newest = NULL;
@@ -32,8 +37,10 @@ static bool make_rings(vc_lead *lead) {
     uint32_t cycle = config->max_period_frames;
     bool duplex = config->input_channels && config->output_channels;
     assert(lead_frames >= vc_lead_shortest(config->block_frames, cycle, duplex));
-    uint32_t queued = duplex ? 2 * lead_frames + config->block_frames + cycle
-                             : lead_frames + config->block_frames;
+    /* A wait can last as long as the longest lead without a loss of input. */
+    uint32_t most = larger(lead_frames, config->max_lead_frames);
+    uint32_t queued = duplex ? larger(2 * lead_frames, most) + config->block_frames + cycle
+                             : most + config->block_frames;
     bool good = true;
     if (config->input_channels) {
         uint32_t shortest = cycle && cycle < SHORTEST_CYCLE ? cycle : SHORTEST_CYCLE;
@@ -46,9 +53,12 @@ static bool make_rings(vc_lead *lead) {
         good = lead->newest != NULL;
     }
     if (config->output_channels) {
-        uint32_t made = duplex ? queued + lead_frames + cycle : queued;
+        uint32_t made = duplex ? queued + most + cycle : queued;
         lead->output = vc_ring_new(made, config->output_channels);
-        good = good && lead->output != NULL;
+        /* If the code is too slow all the time, each cycle may leave a hole. */
+        lead->hole_room = (queued + made) / SHORTEST_CYCLE + NOTES_TO_SPARE;
+        lead->holes = duplex ? vc_memory_new(lead->hole_room, sizeof *lead->holes) : NULL;
+        good = good && lead->output != NULL && (lead->holes != NULL || !duplex);
     }
     return good;
 }
@@ -65,7 +75,9 @@ vc_lead *vc_lead_new(const vc_lead_config *config) {
         vc_memory_new((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->heard);
     lead->tail =
         vc_memory_new((size_t)lead->fade_frames * config->output_channels + 1, sizeof *lead->tail);
-    if (!make_rings(lead) || lead->heard == NULL || lead->tail == NULL) {
+    lead->growths = vc_queue_new(GROWTHS, sizeof(vc_growth));
+    atomic_store(&lead->length, config->lead_frames);
+    if (!make_rings(lead) || lead->heard == NULL || lead->tail == NULL || lead->growths == NULL) {
         vc_lead_free(lead);
         return NULL;
     }
@@ -77,14 +89,18 @@ void vc_lead_free(vc_lead *lead) {
         free_rings(lead);
         vc_memory_free(lead->heard);
         vc_memory_free(lead->tail);
+        vc_queue_free(lead->growths);
         vc_memory_free(lead);
     }
 }
 
-bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames, bool timed) {
+bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames,
+                    uint32_t max_lead_frames, bool timed) {
     free_rings(lead);
     lead->config.max_period_frames = max_period_frames;
     lead->config.lead_frames = lead_frames;
+    lead->config.max_lead_frames = max_lead_frames;
+    atomic_store(&lead->length, lead_frames);
     lead->config.timed = timed;
     return make_rings(lead);
 }
@@ -95,7 +111,7 @@ void vc_lead_start(vc_lead *lead) {
         while (vc_queue_pop(lead->notes, &lead->next)) {
         }
     } else {
-        const note none = {0};
+        const note none = {.lead = vc_lead_length(lead)};
         vc_mailbox_write(lead->newest, &none);
     }
     if (lead->output != NULL) {
@@ -108,7 +124,8 @@ void vc_lead_start(vc_lead *lead) {
     atomic_store(&lead->stopping, false);
     atomic_store(&lead->called, false);
     atomic_store(&lead->made, 0);
-    lead->lead_in = lead->config.lead_frames;
+    vc_lead_start_growth(lead);
+    lead->lead_in = lead->applied;
     lead->owed = 0;
     lead->hole_count = 0;
     lead->pending_lost = 0;
@@ -145,8 +162,6 @@ void vc_lead_margins(const vc_lead *lead, uint64_t *counts) {
 /* ---- IO thread --------------------------------------------------------------------------------
  */
 
-static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
-
 static bool inside(const vc_lead *lead) VC_REALTIME {
     /* Do not compare with NULL: clang then treats NULL as a function that may block. */
     return lead->config.inside ? lead->config.inside(lead->config.user) : true;
@@ -159,12 +174,14 @@ static uint32_t find_cause(const vc_lead *lead) {
 }
 
 static void add_hole(vc_lead *lead, uint64_t position, uint32_t frames) {
-    hole *last = &lead->holes[(lead->first_hole + lead->hole_count + HOLES - 1) % HOLES];
-    if (lead->hole_count == HOLES || (lead->hole_count > 0 && last->position == position)) {
+    hole *last =
+        &lead->holes[(lead->first_hole + lead->hole_count + lead->hole_room - 1) % lead->hole_room];
+    if (lead->hole_count == lead->hole_room ||
+        (lead->hole_count > 0 && last->position == position)) {
         last->frames += frames;
         return;
     }
-    hole *next = &lead->holes[(lead->first_hole + lead->hole_count++) % HOLES];
+    hole *next = &lead->holes[(lead->first_hole + lead->hole_count++) % lead->hole_room];
     *next = (hole){position, frames};
 }
 
@@ -178,7 +195,7 @@ static uint32_t until_hole(vc_lead *lead) {
             return left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
         }
         lead->owed -= (int64_t)first->frames;
-        lead->first_hole = (lead->first_hole + 1) % HOLES;
+        lead->first_hole = (lead->first_hole + 1) % lead->hole_room;
         lead->hole_count--;
     }
     return UINT32_MAX;
@@ -213,27 +230,32 @@ static void write_newest_note(vc_lead *lead, const vc_block *block, uint32_t exc
     uint64_t position = atomic_load_explicit(&lead->exchanged, memory_order_relaxed) + exchanged;
     note told = {.position = position,
                  .now = block->now,
-                 .output = vc_lead_later(lead, block->output_time, block->frames)};
+                 .output = vc_lead_later(lead, block->output_time, block->frames),
+                 .lead = lead->applied,
+                 .gap = lead->gap_frames};
     vc_mailbox_write(lead->newest, &told);
     atomic_fetch_add_explicit(&lead->lost, block->lost_frames + block->starved_frames,
                               memory_order_relaxed);
     atomic_store_explicit(&lead->exchanged, position, memory_order_release);
 }
 
-/* Drops output that is too late for its input. */
-static void drop_late(vc_lead *lead) {
+/* Drops output that is too late for its input. Of the frames in the ring it looks only at the first
+ * `ready`. Returns how many are left of these. */
+static uint32_t drop_late(vc_lead *lead, uint32_t ready) {
     vc_slices late;
     uint32_t dropped = 1;
     while (dropped > 0) {
-        uint32_t most = until_hole(lead);
+        uint32_t most = smaller(until_hole(lead), ready);
         if (lead->owed <= 0) {
-            return;
+            break;
         }
         most = lead->owed < most ? (uint32_t)lead->owed : most;
         dropped = vc_ring_peek(lead->output, most, &late);
         vc_ring_release(lead->output, dropped);
         lead->owed -= dropped;
+        ready -= dropped;
     }
+    return ready;
 }
 
 /* Fills the first frames of `data` with output that is in time. Returns their number. */
@@ -296,63 +318,90 @@ static void fade_in(vc_lead *lead, float *data, uint32_t frames) {
     }
 }
 
-/* Plays a part of the block as a gap. Returns how many frames at the beginning of the part are not
- * silent. */
-static uint32_t play_gap(vc_lead *lead, vc_block *block, float *data, uint32_t frames) {
+/* Plays a part of the block as a gap. Adds the frames that are lost to `lost`. Returns how many
+ * frames at the beginning of the part are not silent. */
+static uint32_t play_gap(vc_lead *lead, float *data, uint32_t frames, uint32_t *lost) {
     if (!lead->gap) {
         lead->gap = true;
-        lead->gap_cause = find_cause(lead);
+        if (lead->stretch == 0) { /* otherwise the lead grows after the gap that made it grow */
+            lead->gap_cause = find_cause(lead);
+            atomic_fetch_add_explicit(&lead->starved, 1, memory_order_relaxed);
+        }
         begin_fade_out(lead);
     }
     lead->faded_in = 0;
-    uint32_t lost = frames;
+    uint32_t stretched = smaller(lead->stretch, frames);
+    *lost += frames;
     if (lead->input != NULL) {
         /* The frames of a hole are not counted again: they were counted when the input was dropped.
          */
-        lost -= lead->owed < 0 ? (uint32_t)(-lead->owed < frames ? -lead->owed : frames) : 0;
+        int64_t held = -lead->owed - lead->stretch;
+        uint32_t rest = frames - stretched;
+        *lost -= held > 0 ? (uint32_t)(held < rest ? held : rest) : 0;
         lead->owed += frames;
-        lead->pending_lost += lost > block->starved_frames ? lost - block->starved_frames : 0;
+    } else {
+        lead->gap_frames += frames - stretched;
     }
+    lead->stretch -= stretched;
+    return fade_out(lead, data, frames);
+}
+
+static void count_lost(vc_lead *lead, vc_block *block, uint32_t lost) {
     if (lost > block->starved_frames) { /* otherwise take_input has already counted the frames */
+        lead->pending_lost += lead->input != NULL ? lost - block->starved_frames : 0;
         block->starved_frames = lost;
         block->starved_cause = lead->gap_cause;
     }
-    return fade_out(lead, data, frames);
+}
+
+/* Returns the frames of silence until the next output is in time, at most `frames`. */
+static uint32_t early(const vc_lead *lead, uint32_t frames) {
+    int64_t left = lead->input != NULL ? -lead->owed : lead->stretch;
+    return left <= 0 ? 0 : left < frames ? (uint32_t)left : frames;
 }
 
 /* Fills the output of a block. The caller has read `ended` before this function reads the ring. So
  * if `ended` is set, the ring gets no more frames. `over` is set when all output has been played.
- * Returns the number of frames that are not part of a gap. */
+ * Returns the number of frames by which the time line of a stream without input advances. */
 static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *over) {
     uint32_t channels = lead->config.output_channels;
-    drop_late(lead);
-    uint32_t ready = vc_ring_readable(lead->output);
+    uint32_t ready = vc_ring_readable(lead->output); /* before vc_lead_apply: see lead_inside.h */
+    uint32_t grown = vc_lead_apply(lead);
+    ready = drop_late(lead, ready);
     if (ended && ready == 0) {
         *over = true;
         block->valid_frames = 0;
         return block->frames;
     }
     uint32_t quiet = smaller(lead->lead_in, block->frames);
-    uint32_t wanted = block->frames - quiet;
     lead->lead_in -= quiet;
     float *data = block->output.data + (size_t)quiet * channels;
+    uint32_t lost = 0;
+    uint32_t silent = early(lead, block->frames - quiet);
+    uint32_t faded = silent ? play_gap(lead, data, silent, &lost) : 0;
+    block->valid_frames = faded ? quiet + faded : 0;
+    quiet += silent;
+    data += (size_t)silent * channels;
+    uint32_t wanted = block->frames - quiet;
     /* A gap ends only when the ring has a whole cycle. Otherwise the next gap would follow at once.
      */
     bool wait = lead->gap && ready < wanted && !ended;
     uint32_t got = wait ? 0 : read_output(lead, data, wanted);
     if (got > 0) {
         lead->gap = false;
+        lead->gap_frames = 0;
         fade_in(lead, data, got);
         fade_out(lead, data, got);
         keep_heard(lead, data, got);
     }
-    block->valid_frames = wanted ? quiet + got : 0;
+    block->valid_frames = wanted ? quiet + got : block->valid_frames;
     *over = ended && got < wanted && vc_ring_readable(lead->output) == 0;
     if (got < wanted && !*over) {
         float *rest = data + (size_t)got * channels;
-        block->valid_frames += play_gap(lead, block, rest, wanted - got);
+        block->valid_frames += play_gap(lead, rest, wanted - got, &lost);
     }
-    return quiet + got;
+    count_lost(lead, block, lost);
+    return quiet + got + grown;
 }
 
 static void settle(const vc_lead *lead) VC_REALTIME {
@@ -379,6 +428,9 @@ int32_t vc_lead_process(vc_block *block, void *user) {
         return result;
     }
     uint32_t exchanged = block->frames;
+    atomic_store_explicit(&lead->elapsed,
+                          atomic_load_explicit(&lead->elapsed, memory_order_relaxed) + exchanged,
+                          memory_order_relaxed);
     if (lead->input != NULL && !ended) {
         uint32_t dropped = take_input(lead, block);
         block->starved_frames = dropped;

@@ -17,6 +17,8 @@
  * With input the delay must stay constant, so output that has become too late is dropped. Input for
  * which the ring has no room is dropped and counted, too.
  *
+ * If max_lead_frames is longer than lead_frames, the lead grows: lead_growth.c.
+ *
  * Threads: as in voicecoil.h, and [worker]: the one thread that makes blocks. */
 #ifndef VOICECOIL_LEAD_H
 #define VOICECOIL_LEAD_H
@@ -31,6 +33,7 @@ typedef struct vc_lead_config {
     uint32_t block_frames;      /* frames in every call of `process` */
     uint32_t max_period_frames; /* the longest cycle */
     uint32_t lead_frames;       /* at least vc_lead_shortest() */
+    uint32_t max_lead_frames;   /* the lead grows up to this; at most lead_frames: it is constant */
     double samplerate_hz;
     float *input_block; /* block_frames * channels floats; must outlive the lead; may be NULL */
     float *output_block;
@@ -62,7 +65,8 @@ void vc_lead_free(vc_lead *lead);
 /* Adapts the lead to a device with other cycles. Frames that are ready are dropped. Returns false
  * if memory is exhausted; then the lead cannot be used any more. Call it when neither a cycle nor
  * the worker runs, and vc_lead_start afterwards. [control] */
-bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames, bool timed);
+bool vc_lead_resize(vc_lead *lead, uint32_t max_period_frames, uint32_t lead_frames,
+                    uint32_t max_lead_frames, bool timed);
 /* Begins a new time line. Call it when neither a cycle nor the worker runs. [control] */
 void vc_lead_start(vc_lead *lead);
 /* Asks the stream to end. After this, the worker begins only blocks whose input has already
@@ -85,6 +89,16 @@ uint32_t vc_lead_idle_frames(const vc_lead *lead) VC_REALTIME;
  * it, in ns of sound. For a stream without output, it is the room that is left for input. The
  * reserve is 0 if the device starved. `counts` has VC_HISTOGRAM_BUCKETS. [any] */
 void vc_lead_margins(const vc_lead *lead, uint64_t *counts) VC_REALTIME;
+/* The lead in force, which has grown if the code was late. vc_lead_start keeps it. [any] */
+uint32_t vc_lead_length(const vc_lead *lead) VC_REALTIME;
+/* A growth of the lead. */
+typedef struct vc_growth {
+    vc_time now; /* when the newest cycle began that the worker knew */
+    uint32_t lead_frames;
+    uint32_t reserved;
+} vc_growth;
+/* Takes the oldest growth that was not taken yet. Returns false if there is none. [control] */
+bool vc_lead_growth(vc_lead *lead, vc_growth *growth);
 /* Number of calls of the user's code, and of frames in them. [any] */
 uint64_t vc_lead_blocks(const vc_lead *lead) VC_REALTIME;
 uint64_t vc_lead_frames(const vc_lead *lead) VC_REALTIME;

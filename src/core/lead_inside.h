@@ -2,7 +2,7 @@
  *
  * Invariants, in frames:
  *   output only   exchanged - lead <= made < exchanged + block. The ring holds the frames between
- *                 exchanged - lead and made, never more than lead + block
+ *                 exchanged - lead + stretch and made, never more than lead + block
  *   both ways     lead_in + ring of output + block being made + ring of input + holes - owed = lead
  * So the rings are always large enough (make_rings), the worker never waits for room, and the delay
  * of a duplex stream is `lead` before and after each gap.
@@ -10,7 +10,8 @@
  * Memory orders. The rings order the frames (ring.c). A note is pushed before the input that it
  * belongs to is committed. The newest note of an output stream is written before `exchanged` is
  * stored with release. So a worker that sees the frames also sees the note. `result` is stored with
- * release after the last frame.
+ * release after the last frame. A longer `length` is stored before the block that was late is
+ * committed to the ring, so the IO thread that sees this block also sees the new length.
  */
 #ifndef VOICECOIL_LEAD_INSIDE_H
 #define VOICECOIL_LEAD_INSIDE_H
@@ -34,6 +35,8 @@ typedef struct note {
     vc_time input;
     vc_time output; /* output time of the frame that is exchanged at `position` */
     uint32_t lost;  /* frames lost before the frame at `position` */
+    uint32_t lead;  /* without input: the lead that the IO thread has in force */
+    uint32_t gap;   /* without input: frames of the gap that is being played */
 } note;
 
 /* Input for which there was no room. The output that belongs to it is missing, too. */
@@ -41,8 +44,6 @@ typedef struct hole {
     uint64_t position; /* frames made before the hole */
     uint64_t frames;
 } hole;
-
-enum { HOLES = 64 };
 
 struct vc_lead {
     vc_lead_config config;
@@ -61,15 +62,21 @@ struct vc_lead {
     _Atomic int32_t result; /* what the code returned when it ended; VC_NOT_ENDED until then */
     _Atomic uint64_t blocks;
     _Atomic uint64_t made;
+    _Atomic uint32_t length;  /* the lead, which the worker makes longer */
+    _Atomic uint64_t elapsed; /* frames of all cycles, also those of gaps */
+    _Atomic uint32_t starved; /* gaps that began because a block was late */
 
     /* Only for the IO thread. */
-    uint32_t lead_in;  /* frames of silence to play before the first output */
-    int64_t owed;      /* frames by which the next output comes too late; negative: too early */
-    hole holes[HOLES]; /* holes not reached yet: a circular list, the oldest at `first_hole` */
-    uint32_t first_hole, hole_count;
+    uint32_t lead_in; /* frames of silence to play before the first output */
+    int64_t owed;     /* frames by which the next output comes too late; negative: too early */
+    hole *holes;      /* holes not reached yet: a circular list, the oldest at `first_hole` */
+    uint32_t first_hole, hole_count, hole_room;
     uint32_t pending_lost; /* lost frames that no note has reported yet */
     bool gap;              /* the device starves */
     uint32_t gap_cause;
+    uint32_t gap_frames; /* without input: frames of this gap by which the lead has not grown */
+    uint32_t applied;    /* the lead that is in force on the IO thread */
+    uint32_t stretch;    /* frames of silence, still to be played, by which the lead grows */
     uint32_t faded_out, faded_in; /* frames of each fade that were played */
     vc_histogram margins;
     float *heard; /* the last fade_frames frames that were played */
@@ -79,6 +86,10 @@ struct vc_lead {
     note current, next;
     bool has_next;
     vc_time now;
+    uint64_t since;        /* `elapsed` when the worker last had nothing to do or made a block */
+    uint64_t longest_wait; /* the longest time without a block that was due, frames */
+    uint32_t starved_seen;
+    vc_queue *growths; /* the worker writes, control reads */
 };
 
 static inline vc_time vc_lead_later(const vc_lead *lead, vc_time time, int64_t frames) {
@@ -86,5 +97,16 @@ static inline vc_time vc_lead_later(const vc_lead *lead, vc_time time, int64_t f
     time.sample_frames += frames;
     return time;
 }
+
+/* These functions are defined in lead_growth.c. */
+
+/* Notes that the worker has made a block or found none to make. `made`: it has made one, whose
+ * output is not in the ring yet. Then the lead may grow. [worker] */
+void vc_lead_look(vc_lead *lead, bool made);
+/* Applies a new length to the frames that are played next. Returns the frames of the gap so far
+ * that have become a part of the lead. [IO] */
+uint32_t vc_lead_apply(vc_lead *lead) VC_REALTIME;
+/* Begins a new time line with the present length. [control] */
+void vc_lead_start_growth(vc_lead *lead);
 
 #endif

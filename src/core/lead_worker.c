@@ -27,7 +27,7 @@ static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
     block->now = lead->now;
     block->input_time = vc_lead_later(lead, lead->current.input, ahead);
     block->output_time =
-        vc_lead_later(lead, lead->current.output, ahead + (int64_t)lead->config.lead_frames);
+        vc_lead_later(lead, lead->current.output, ahead + (int64_t)vc_lead_length(lead));
     if (has_inner) {
         lead->current = inner;
     }
@@ -35,7 +35,12 @@ static void times_of_input(vc_lead *lead, uint64_t start, vc_block *block) {
 
 static void times_of_output(vc_lead *lead, uint64_t start, vc_block *block) {
     const note *newest = vc_mailbox_read(lead->newest);
-    int64_t ahead = (int64_t)(start - newest->position) + (int64_t)lead->config.lead_frames;
+    /* The IO thread applies a growth after this note was written, and counts the frames of the gap
+     * as part of it. */
+    uint32_t length = vc_lead_length(lead);
+    uint32_t more = length - newest->lead;
+    uint32_t taken = more < newest->gap ? more : newest->gap;
+    int64_t ahead = (int64_t)(start - newest->position) + (int64_t)length - (int64_t)taken;
     block->now = newest->now;
     block->input_time = newest->input;
     block->output_time = vc_lead_later(lead, newest->output, ahead);
@@ -71,7 +76,7 @@ uint32_t vc_lead_idle_frames(const vc_lead *lead) {
      * delay short. Without input, an eighth of the lead may be played before the worker looks
      * again. */
     uint32_t frames = frames_until_due(lead);
-    uint32_t eighth = lead->input == NULL ? lead->config.lead_frames / 8 : 0;
+    uint32_t eighth = lead->input == NULL ? vc_lead_length(lead) / 8 : 0;
     return frames > eighth ? frames : eighth;
 }
 
@@ -93,6 +98,7 @@ bool vc_lead_make(vc_lead *lead) {
         return false;
     }
     if (frames_until_due(lead) > 0) {
+        vc_lead_look(lead, false);
         return false;
     }
     uint64_t start = atomic_load_explicit(&lead->made, memory_order_relaxed);
@@ -112,6 +118,7 @@ bool vc_lead_make(vc_lead *lead) {
     atomic_store_explicit(&lead->called, true, memory_order_relaxed);
     int32_t result = config->process(&block, config->user);
     atomic_store_explicit(&lead->called, false, memory_order_relaxed);
+    vc_lead_look(lead, true); /* before the output is in the ring */
     if (lead->output != NULL && result >= 0) {
         uint32_t valid = block.valid_frames < block.frames ? block.valid_frames : block.frames;
         vc_audio_silence(&block.output, valid, block.frames - valid);

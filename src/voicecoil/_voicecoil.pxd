@@ -265,6 +265,7 @@ cdef extern from "lead.h" nogil:
         uint32_t block_frames
         uint32_t max_period_frames
         uint32_t lead_frames
+        uint32_t max_lead_frames
         double samplerate_hz
         float *input_block
         float *output_block
@@ -278,6 +279,13 @@ cdef extern from "lead.h" nogil:
     void vc_lead_margins(const vc_lead *lead, uint64_t *counts)
     uint64_t vc_lead_blocks(const vc_lead *lead)
     uint64_t vc_lead_frames(const vc_lead *lead)
+    uint32_t vc_lead_length(const vc_lead *lead)
+
+    ctypedef struct vc_growth:
+        vc_time now
+        uint32_t lead_frames
+
+    bint vc_lead_growth(vc_lead *lead, vc_growth *growth)
 
 
 cdef extern from "preempt.h" nogil:
@@ -310,7 +318,7 @@ cdef extern from "worker.h" nogil:
     void vc_worker_free(vc_worker *worker)
     vc_lead *vc_worker_lead(vc_worker *worker)
     bint vc_worker_resize(vc_worker *worker, uint32_t max_period_frames, uint32_t lead_frames,
-                       bint waited_for)
+                       uint32_t max_lead_frames, bint waited_for)
     bint vc_worker_start(vc_worker *worker)
     vc_thread *vc_worker_thread(vc_worker *worker)
     bint vc_wait_finished(const vc_engine *engine, int64_t timeout_ns)

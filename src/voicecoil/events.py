@@ -34,6 +34,7 @@ class Event:
         - "resumed": the stream continues after an interruption.
         - "lost": the stream lost its device. It waits for a device, or has ended.
         - "back": the stream runs on a device again.
+        - "lead": the lead has grown, because the callback was late (docs/latency.md).
         - "finished": the stream ended by itself or was stopped.
     host_ns : int
         Host time of the event, ns.
@@ -41,7 +42,8 @@ class Event:
         The device's sample time at the event, frames.
     value : int
         xrun: frames lost. late: duration of the cycle, ns. overload: frames lost by the overload,
-        or 0; an xrun event reports the same frames. 0 for all other kinds. The frames that a lost
+        or 0; an xrun event reports the same frames. lead: the new lead, frames. 0 for all other
+        kinds. The frames that a lost
         device cost are in the xrun event that follows "back".
     detail : str
         lost: the reason. back: the device's name. finished: the callback's exception as text.
@@ -61,7 +63,16 @@ class Event:
     """
 
     kind: Literal[
-        "xrun", "late", "overload", "rerouted", "interrupted", "resumed", "lost", "back", "finished"
+        "xrun",
+        "late",
+        "overload",
+        "rerouted",
+        "interrupted",
+        "resumed",
+        "lost",
+        "back",
+        "lead",
+        "finished",
     ]
     host_ns: int
     sample_frames: int

@@ -14,8 +14,8 @@ typedef struct ahead {
     float input[2 * 512], output[2 * 512];
 } ahead;
 
-static inline ahead *make(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t cycle,
-                          uint32_t lead_frames) {
+static inline ahead *make_up_to(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t cycle,
+                                uint32_t lead_frames, uint32_t max_lead_frames) {
     ahead *a = calloc(1, sizeof *a);
     a->rig = rig_make(inputs, outputs, 0, cycle);
     vc_lead_config config = {.input_channels = inputs,
@@ -23,6 +23,7 @@ static inline ahead *make(uint32_t inputs, uint32_t outputs, uint32_t block, uin
                              .block_frames = block,
                              .max_period_frames = cycle,
                              .lead_frames = lead_frames,
+                             .max_lead_frames = max_lead_frames,
                              .samplerate_hz = 48000.0,
                              .input_block = inputs ? a->input : NULL,
                              .output_block = outputs ? a->output : NULL,
@@ -36,6 +37,11 @@ static inline ahead *make(uint32_t inputs, uint32_t outputs, uint32_t block, uin
     vc_lead_start(a->lead);
     rig_start(a->rig);
     return a;
+}
+
+static inline ahead *make(uint32_t inputs, uint32_t outputs, uint32_t block, uint32_t cycle,
+                          uint32_t lead_frames) {
+    return make_up_to(inputs, outputs, block, cycle, lead_frames, 0);
 }
 
 static inline void drop(ahead *a) {

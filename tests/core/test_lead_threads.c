@@ -45,7 +45,8 @@ static void *stress_worker(void *user) {
     return NULL;
 }
 
-static void run_stress(bool both) {
+/* `most`: the lead may grow up to this; 0: it is constant. */
+static void run_stress(bool both, uint32_t most) {
     static stress s;
     memset(&s, 0, sizeof s);
     s.both = both;
@@ -55,6 +56,7 @@ static void run_stress(bool both) {
                              .block_frames = 48,
                              .max_period_frames = 64,
                              .lead_frames = 256,
+                             .max_lead_frames = most,
                              .samplerate_hz = 1000.0, /* fades of 4 frames */
                              .input_block = s.input,
                              .output_block = s.output,
@@ -66,7 +68,7 @@ static void run_stress(bool both) {
     pthread_create(&worker, NULL, stress_worker, &s);
     float in[64], out[64];
     uint64_t starved = 0;
-    int64_t next = 0;
+    int64_t next = 0, delay = 256;
     for (int64_t frame = 0; frame < 64 * 100000; frame += 64) {
         for (int f = 0; f < 64; f++) {
             in[f] = (float)((frame + f) % 1000003 + 1);
@@ -91,7 +93,10 @@ static void run_stress(bool both) {
         uint32_t other = 0; /* unexpected frames in a row, of a fade or a gap */
         for (int f = 0; f < 64 && block.starved_frames == 0; f++) {
             if (both) { /* the code copies its input, which is played one lead later */
-                int64_t from = frame + f - 256;
+                int64_t came = (frame + f - ((int64_t)out[f] - 1)) % 1000003;
+                bool whole = out[f] != 0.0f && came % 64 == 0;
+                delay = whole && came > delay && came <= vc_lead_length(s.lead) ? came : delay;
+                int64_t from = frame + f - delay;
                 float wanted = from < 0 ? 0.0f : (float)(from % 1000003 + 1);
                 other = out[f] == wanted ? 0 : other + 1;
                 check_that(other <= 4 || out[f] == 0.0f, __FILE__, __LINE__,
@@ -107,15 +112,22 @@ static void run_stress(bool both) {
     s.done = true;
     pthread_join(worker, NULL);
     CHECK(starved > 0); /* otherwise this test has tested nothing */
+    CHECK_INT(vc_lead_length(s.lead) > 256, most > 256);
+    CHECK(!both || delay > 256 || most == 0);
     CHECK(vc_lead_blocks(s.lead) >= 99);
     vc_lead_free(s.lead);
 }
 
-static void two_threads_without_input(void) { run_stress(false); }
-static void two_threads_with_input(void) { run_stress(true); }
+static void two_threads_without_input(void) { run_stress(false, 0); }
+static void two_threads_with_input(void) { run_stress(true, 0); }
+static void two_threads_and_a_lead_that_grows(void) {
+    run_stress(false, 8192);
+    run_stress(true, 8192);
+}
 
 int main(void) {
     RUN(two_threads_without_input);
     RUN(two_threads_with_input);
+    RUN(two_threads_and_a_lead_that_grows);
     return check_summary();
 }

@@ -6,11 +6,20 @@ import math
 from typing import Any, Literal
 
 from voicecoil import _core
+from voicecoil.arguments import check_seconds
 from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError, DriverError
+from voicecoil.events import Event
+from voicecoil.limits import MAX_LEAD_S
 from voicecoil.streams import realtimekit
 
-__all__ = ["LeadWorker", "LatencyMode", "check_latency_mode"]
+__all__ = [
+    "DEFAULT_MAX_LEAD_S",
+    "LatencyMode",
+    "LeadWorker",
+    "check_latency_mode",
+    "check_max_lead",
+]
 
 LatencyMode = Literal["safe", "low"] | float
 
@@ -18,7 +27,26 @@ LatencyMode = Literal["safe", "low"] | float
 # the time for which ordinary programs hold the GIL without a break.
 SAFE_LEAD_S = 0.060
 SAFE_CYCLES = 2
+DEFAULT_MAX_LEAD_S = 0.5
 UNKNOWN_FRAMES = 512  # assumed frames per cycle of a device that does not exist yet
+
+
+def check_max_lead(max_lead_s: Any, latency_mode: LatencyMode) -> float:
+    """Returns the longest lead to which a stream may grow, s; 0: its lead is constant.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+    """
+    seconds = check_seconds(max_lead_s, "max_lead_s")
+    if seconds > MAX_LEAD_S:
+        raise ArgumentError(f"max_lead_s={max_lead_s!r} s; give at most {MAX_LEAD_S:g}")
+    if latency_mode != "safe" and seconds != DEFAULT_MAX_LEAD_S:
+        raise ArgumentError(
+            f"max_lead_s={max_lead_s!r} with latency={latency_mode!r}; only the lead of "
+            'latency="safe" grows: leave one of them out'
+        )
+    return seconds if latency_mode == "safe" else 0.0
 
 
 def check_latency_mode(latency_mode: LatencyMode, own_thread: bool, zero_copy: Any) -> None:
@@ -60,12 +88,8 @@ class LeadWorker:
     channels : (int, int)
         Input and output.
     block_frames : int
-
-    Attributes
-    ----------
-    lead_frames : int
-        Latency that the lead adds, frames. It is at least the longest cycle, and a whole number of
-        cycles if all cycles have the same length.
+    max_lead_s : float
+        The lead grows up to this if the callback was late, s. 0: it is constant.
     """
 
     def __init__(
@@ -76,7 +100,9 @@ class LeadWorker:
         waited_for: bool,
         channels: tuple[int, int],
         block_frames: int,
+        max_lead_s: float = 0.0,
     ) -> None:
+        self._max_lead_s = max_lead_s
         self._latency_mode = latency_mode
         self._duplex = all(channels)
         self._block_frames = block_frames
@@ -84,34 +110,53 @@ class LeadWorker:
         self._running = False
         self._run = 0
         self._seen = opened_format.max_period_frames > 0
-        self.lead_frames = self._lead(opened_format)
         self.code = _core.Worker(
             code,
             input_channels=channels[0],
             output_channels=channels[1],
             block_frames=block_frames,
             max_period_frames=opened_format.max_period_frames or UNKNOWN_FRAMES,
-            lead_frames=self.lead_frames,
+            lead_frames=self._lead(opened_format),
+            max_lead_frames=self._max_lead(opened_format),
             samplerate_hz=opened_format.samplerate,
             waited_for=waited_for,
         )
 
-    def _lead(self, opened_format: OpenedFormat) -> int:
+    def _lead(self, opened_format: OpenedFormat, grown_frames: int = 0) -> int:
         # A cycle takes all its frames at once, so the lead is not shorter than the longest cycle.
+        # It is not shorter than a lead that has grown on another device.
         cycle, period = (
             opened_format.max_period_frames or UNKNOWN_FRAMES,
             opened_format.period_frames,
         )
+        fits = period is not None and period % self._block_frames == 0
+        more = self._block_frames if self._duplex and not fits else 0
         if isinstance(self._latency_mode, float):
             lead_s, least = self._latency_mode, 0
         else:
             lead_s = SAFE_LEAD_S
             least = SAFE_CYCLES * (opened_format.usual_period_frames or cycle)
-        frames = max(math.ceil(lead_s * opened_format.samplerate), cycle, least)
+        wanted = math.ceil(lead_s * opened_format.samplerate)
+        frames = max(wanted, cycle, least, grown_frames - more)
         if period is not None:
             frames = -(-frames // cycle) * cycle
-        fits = period is not None and period % self._block_frames == 0
-        return frames + (self._block_frames if self._duplex and not fits else 0)
+        return frames + more
+
+    def _max_lead(self, opened_format: OpenedFormat) -> int:
+        return round(self._max_lead_s * opened_format.samplerate)
+
+    @property
+    def lead_frames(self) -> int:
+        """Latency that the lead adds, frames; it grows if the callback was late.
+
+        It is at least the longest cycle, and a whole number of cycles if all cycles have the same
+        length.
+        """
+        return self.code.lead_frames
+
+    def take_growths(self) -> list[Event]:
+        """Returns once the growths of the lead, oldest first."""
+        return [Event("lead", *growth) for growth in self.code.growths()]
 
     @property
     def running(self) -> bool:
@@ -172,7 +217,11 @@ class LeadWorker:
             return False
         self._seen = True
         self._waited_for = waited_for
-        self.lead_frames = self._lead(opened_format)
-        self.code.fit(opened_format.max_period_frames, self.lead_frames, waited_for)
+        self.code.fit(
+            opened_format.max_period_frames,
+            self._lead(opened_format, self.lead_frames if self._max_lead_s else 0),
+            self._max_lead(opened_format),
+            waited_for,
+        )
         self.start(self._run)
         return True

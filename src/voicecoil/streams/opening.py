@@ -74,6 +74,7 @@ def open_stream(
                 plan.waited_for,
                 plan.channels,
                 plan.block_frames or 0,
+                request.max_lead_s,
             )
         connection = StreamConnection(
             plan.driver,

@@ -121,7 +121,10 @@ class StreamFacts(Unique):
 
     @property
     def lead_frames(self) -> int:
-        """How late the callback may be, frames; 0: it runs on the device's thread."""
+        """How late the callback may be, frames; 0: it runs on the device's thread.
+
+        With ``latency="safe"`` it grows if the callback was later. See `max_lead_s`.
+        """
         return self._worker.lead_frames if self._worker is not None else 0
 
     @property
@@ -235,6 +238,8 @@ class StreamFacts(Unique):
         if self._connection is None:
             return []
         noticed = self._connection.take_news()
+        if self._worker is not None:
+            noticed += self._worker.take_growths()
         events = [from_engine(*raw) for raw in self._connection.engine.events()]
         if events and events[-1].kind == "finished" and (error := self.exception) is not None:
             events[-1] = failed(events[-1], error)

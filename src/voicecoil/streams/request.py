@@ -23,7 +23,7 @@ from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.streams.channel_map import ChannelRequest
-from voicecoil.streams.lead import LatencyMode, check_latency_mode
+from voicecoil.streams.lead import LatencyMode, check_latency_mode, check_max_lead
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
 
 __all__ = ["Arrays", "Callback", "CodeFactory", "CodeSource", "StreamRequest", "check_request"]
@@ -63,6 +63,8 @@ class StreamRequest:
         As given by the program. The channels are checked when the device is known.
     block_frames : int or None
     latency_mode : LatencyMode
+    max_lead_s : float
+        0 if the lead is constant.
     zero_copy, meter : bool
     arrays : {"numpy", "memoryview"}
     dtype : {"float32", "int16", "int32", "uint8"}
@@ -83,6 +85,7 @@ class StreamRequest:
     channels: ChannelRequest
     block_frames: int | None
     latency_mode: LatencyMode
+    max_lead_s: float
     zero_copy: bool
     meter: bool
     arrays: Arrays
@@ -116,6 +119,7 @@ def check_request(
     channels: ChannelRequest,
     blocksize: int | None,
     latency: LatencyMode,
+    max_lead_s: float,
     zero_copy: bool,
     arrays: Arrays,
     dtype: Any,
@@ -163,6 +167,7 @@ def check_request(
         channels=channels,
         block_frames=check_blocksize(blocksize),
         latency_mode=latency_mode,
+        max_lead_s=check_max_lead(max_lead_s, latency_mode),
         zero_copy=bool(zero_copy),
         meter=bool(meter) or kind == "internal",
         arrays=arrays,

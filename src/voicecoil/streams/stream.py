@@ -17,7 +17,7 @@ from voicecoil.drivers.protocol import Device, Driver, Latency
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest, duplex_channels
-from voicecoil.streams.lead import LatencyMode
+from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.request import Arrays, Callback
 
@@ -54,6 +54,10 @@ class OutputStream(StreamBase):
         cycles ahead of the device, so that the callback is not late while the program is busy with
         other work. A number: the same, but that number of seconds ahead. "low": on the device's
         own IO thread, with no latency added. Native functions always run there.
+    max_lead_s : float
+        The lead of ``latency="safe"`` grows up to this if the callback was later, s. Then it is as
+        long as the longest wait and a margin, and it does not become shorter. A growth is heard as
+        a short silence, and :meth:`events` reports it. 0: the lead never grows.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
         reference that the callback has kept is found when it returns, and ends the stream with
@@ -116,6 +120,7 @@ class OutputStream(StreamBase):
         channels: int | Sequence[int] | None = None,
         blocksize: int | None = None,
         latency: LatencyMode = "safe",
+        max_lead_s: float = DEFAULT_MAX_LEAD_S,
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
         dtype: Any = "float32",
@@ -135,6 +140,7 @@ class OutputStream(StreamBase):
             channels=ChannelRequest(output=channels),
             blocksize=blocksize,
             latency=latency,
+            max_lead_s=max_lead_s,
             zero_copy=zero_copy,
             arrays=arrays,
             dtype=dtype,
@@ -204,6 +210,10 @@ class InputStream(StreamBase):
         cycles ahead of the device, so that the callback is not late while the program is busy with
         other work. A number: the same, but that number of seconds ahead. "low": on the device's
         own IO thread, with no latency added. Native functions always run there.
+    max_lead_s : float
+        The lead of ``latency="safe"`` grows up to this if the callback was later, s. Then it is as
+        long as the longest wait and a margin, and it does not become shorter. A growth is heard as
+        a short silence, and :meth:`events` reports it. 0: the lead never grows.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
         reference that the callback has kept is found when it returns, and ends the stream with
@@ -266,6 +276,7 @@ class InputStream(StreamBase):
         channels: int | Sequence[int] | None = None,
         blocksize: int | None = None,
         latency: LatencyMode = "safe",
+        max_lead_s: float = DEFAULT_MAX_LEAD_S,
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
         dtype: Any = "float32",
@@ -285,6 +296,7 @@ class InputStream(StreamBase):
             channels=ChannelRequest(input=channels),
             blocksize=blocksize,
             latency=latency,
+            max_lead_s=max_lead_s,
             zero_copy=zero_copy,
             arrays=arrays,
             dtype=dtype,
@@ -363,6 +375,10 @@ class Stream(StreamBase):
         cycles ahead of the device, so that the callback is not late while the program is busy with
         other work. A number: the same, but that number of seconds ahead. "low": on the device's
         own IO thread, with no latency added. Native functions always run there.
+    max_lead_s : float
+        The lead of ``latency="safe"`` grows up to this if the callback was later, s. Then it is as
+        long as the longest wait and a margin, and it does not become shorter. A growth is heard as
+        a short silence, and :meth:`events` reports it. 0: the lead never grows.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
         reference that the callback has kept is found when it returns, and ends the stream with
@@ -427,6 +443,7 @@ class Stream(StreamBase):
         output_channels: int | Sequence[int] | None = None,
         blocksize: int | None = None,
         latency: LatencyMode = "safe",
+        max_lead_s: float = DEFAULT_MAX_LEAD_S,
         zero_copy: bool = False,
         arrays: Arrays = "numpy",
         dtype: Any = "float32",
@@ -446,6 +463,7 @@ class Stream(StreamBase):
             channels=duplex_channels(channels, input_channels, output_channels),
             blocksize=blocksize,
             latency=latency,
+            max_lead_s=max_lead_s,
             zero_copy=zero_copy,
             arrays=arrays,
             dtype=dtype,
