@@ -51,13 +51,12 @@ class OutputStream(StreamBase):
         the callback runs on a worker, the frames of most cycles. No size adds latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
-        cycles ahead of the device, so that the callback is not late while the program is busy with
-        other work. A number: the same, but that number of seconds ahead. "low": on the device's
-        own IO thread, with no latency added. Native functions always run there.
+        cycles ahead of the device, so that it is not late while the program is busy. A number: the
+        same, that number of seconds ahead. "low": on the device's own IO thread, with no latency
+        added. Native functions always run there.
     max_lead_s : float
-        The lead of ``latency="safe"`` grows up to this if the callback was later, s. Then it is as
-        long as the longest wait and a margin, and it does not become shorter. A growth is heard as
-        a short silence, and :meth:`events` reports it. 0: the lead never grows.
+        With "safe", a callback that was late then runs further ahead, at most this, s. A short
+        silence is heard, and :meth:`events` has an event "lead". 0: it never runs further ahead.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
         reference that the callback has kept is found when it returns, and ends the stream with
@@ -76,14 +75,12 @@ class OutputStream(StreamBase):
         What happens when the device is removed, or changes its rate or channels. "stop": the stream
         ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
         continues on the same device if that still exists, otherwise on the default one, and waits
-        if there is none. Rate, channels and block size stay the same, and frames lost meanwhile
-        count as an xrun; see :meth:`events`. With "wait" and "default", a stream can be opened
-        before a device exists.
+        if there is none. Rate, channels and block size stay the same; frames lost meanwhile count
+        as an xrun. With "wait" and "default", a stream can be opened before a device exists.
     isolated : bool
         `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
-        a GIL of its own and called there on the device's thread, so that the GIL of the program
-        cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
-        be imported there.
+        a GIL of its own and called there on the device's thread, so that the program's GIL cannot
+        make it late. Needs Python 3.12. It gets memoryviews: NumPy cannot be imported there.
     parameters, results : dict or None
         Names and first values (float, int, bool, bytes) of the values that the callback reads
         (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
@@ -207,13 +204,12 @@ class InputStream(StreamBase):
         cycles comes after the cycle that brings its last frame.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
-        cycles ahead of the device, so that the callback is not late while the program is busy with
-        other work. A number: the same, but that number of seconds ahead. "low": on the device's
-        own IO thread, with no latency added. Native functions always run there.
+        cycles ahead of the device, so that it is not late while the program is busy. A number: the
+        same, that number of seconds ahead. "low": on the device's own IO thread, with no latency
+        added. Native functions always run there.
     max_lead_s : float
-        The lead of ``latency="safe"`` grows up to this if the callback was later, s. Then it is as
-        long as the longest wait and a margin, and it does not become shorter. A growth is heard as
-        a short silence, and :meth:`events` reports it. 0: the lead never grows.
+        With "safe", a callback that was late then runs further ahead, at most this, s. A short
+        silence is heard, and :meth:`events` has an event "lead". 0: it never runs further ahead.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
         reference that the callback has kept is found when it returns, and ends the stream with
@@ -232,14 +228,12 @@ class InputStream(StreamBase):
         What happens when the device is removed, or changes its rate or channels. "stop": the stream
         ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
         continues on the same device if that still exists, otherwise on the default one, and waits
-        if there is none. Rate, channels and block size stay the same, and frames lost meanwhile
-        count as an xrun; see :meth:`events`. With "wait" and "default", a stream can be opened
-        before a device exists.
+        if there is none. Rate, channels and block size stay the same; frames lost meanwhile count
+        as an xrun. With "wait" and "default", a stream can be opened before a device exists.
     isolated : bool
         `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
-        a GIL of its own and called there on the device's thread, so that the GIL of the program
-        cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
-        be imported there.
+        a GIL of its own and called there on the device's thread, so that the program's GIL cannot
+        make it late. Needs Python 3.12. It gets memoryviews: NumPy cannot be imported there.
     parameters, results : dict or None
         Names and first values (float, int, bool, bytes) of the values that the callback reads
         (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
@@ -372,13 +366,12 @@ class Stream(StreamBase):
         divide the device's cycles adds one block of latency.
     latency : {"safe", "low"} or float
         Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
-        cycles ahead of the device, so that the callback is not late while the program is busy with
-        other work. A number: the same, but that number of seconds ahead. "low": on the device's
-        own IO thread, with no latency added. Native functions always run there.
+        cycles ahead of the device, so that it is not late while the program is busy. A number: the
+        same, that number of seconds ahead. "low": on the device's own IO thread, with no latency
+        added. Native functions always run there.
     max_lead_s : float
-        The lead of ``latency="safe"`` grows up to this if the callback was later, s. Then it is as
-        long as the longest wait and a margin, and it does not become shorter. A growth is heard as
-        a short silence, and :meth:`events` reports it. 0: the lead never grows.
+        With "safe", a callback that was late then runs further ahead, at most this, s. A short
+        silence is heard, and :meth:`events` has an event "lead". 0: it never runs further ahead.
     zero_copy : bool
         The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
         reference that the callback has kept is found when it returns, and ends the stream with
@@ -397,14 +390,12 @@ class Stream(StreamBase):
         What happens when the device is removed, or changes its rate or channels. "stop": the stream
         ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
         continues on the same device if that still exists, otherwise on the default one, and waits
-        if there is none. Rate, channels and block size stay the same, and frames lost meanwhile
-        count as an xrun; see :meth:`events`. With "wait" and "default", a stream can be opened
-        before a device exists.
+        if there is none. Rate, channels and block size stay the same; frames lost meanwhile count
+        as an xrun. With "wait" and "default", a stream can be opened before a device exists.
     isolated : bool
         `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
-        a GIL of its own and called there on the device's thread, so that the GIL of the program
-        cannot make it late. Needs Python 3.12. The callback gets memoryviews, because NumPy cannot
-        be imported there.
+        a GIL of its own and called there on the device's thread, so that the program's GIL cannot
+        make it late. Needs Python 3.12. It gets memoryviews: NumPy cannot be imported there.
     parameters, results : dict or None
         Names and first values (float, int, bool, bytes) of the values that the callback reads
         (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
