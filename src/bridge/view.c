@@ -48,9 +48,14 @@ static int check_array(PyObject *object) {
     return good ? 0 : -1;
 }
 
+#if PY_BIG_ENDIAN
+static const char MACHINES_ORDER = '>';
+#else
+static const char MACHINES_ORDER = '<';
+#endif
+
 /* Sets the format that `text` names. `text` is a letter of the buffer protocol, or NumPy's typestr
- * without the byte order, which is always the machine's. Returns -1 with TypeError for any other
- * text. */
+ * without the byte order. Returns -1 with TypeError for any other text. */
 static int set_format(vc_view *view, const char *text) {
     static const struct {
         const char *text;
@@ -73,7 +78,10 @@ static int set_format_of_array(vc_view *view, PyObject *array) {
     PyObject *interface = PyObject_GetAttrString(array, "__array_interface__");
     PyObject *type = interface ? PyDict_GetItemString(interface, "typestr") : NULL;
     const char *text = type ? PyUnicode_AsUTF8(type) : NULL;
-    int done = PyErr_Occurred() ? -1 : set_format(view, text && *text ? text + 1 : text);
+    /* The samples of another machine's byte order would be read as wrong numbers. '|' is the order
+     * of types of one byte. */
+    bool own_order = text && (*text == MACHINES_ORDER || *text == '|');
+    int done = PyErr_Occurred() ? -1 : set_format(view, own_order ? text + 1 : NULL);
     Py_XDECREF(interface);
     return done;
 }

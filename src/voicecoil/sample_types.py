@@ -19,13 +19,18 @@ def check_dtype(dtype: Any) -> SampleType:
     Raises
     ------
     ArgumentError
-        `dtype` names a type that samples cannot have.
+        `dtype` names a type that samples cannot have, or has another byte order.
     ArgumentTypeError
         `dtype` is not a type.
     """
     name = dtype if isinstance(dtype, str) else getattr(dtype, "name", None)
     if name is None and isinstance(dtype, type):
         name = dtype.__name__
+    if name in _POSSIBLE and not getattr(dtype, "isnative", True):
+        raise ArgumentError(
+            f"dtype={shown(dtype)} has the byte order of another machine, and samples have this "
+            f'machine\'s; give "{name}", and swap the bytes of the array afterwards'
+        )
     for possible in _POSSIBLE:
         if name == possible:
             return possible

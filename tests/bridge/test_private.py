@@ -99,6 +99,14 @@ def test_a_regular_array_is_accepted() -> None:
     open_with(np.asarray)
 
 
+@pytest.mark.parametrize("dtype", ["i4", "f4"])
+def test_an_array_with_another_byte_order_is_refused(dtype: str) -> None:
+    """Before the fix, its samples were taken as this machine's."""
+    other = np.dtype(dtype).newbyteorder("S")
+    with pytest.raises(TypeError, match="samples of an unknown type"):
+        open_with(lambda memory: np.asarray(memory).view(other))
+
+
 @pytest.mark.parametrize("kind", [OtherStrides, OtherData])
 def test_an_array_with_inconsistent_fields_is_refused(kind: Any) -> None:
     with pytest.raises(TypeError, match='arrays="memoryview"'):

@@ -155,3 +155,13 @@ def test_a_slow_callback_is_waited_for() -> None:
         block.output[:] = 1
 
     assert (vc.render(callback, frames=2000, blocksize=64) == 1).all()
+
+
+def test_channels_may_be_an_iterator() -> None:
+    """Before the fix, the error was that the list of channels is empty."""
+
+    def callback(block: vc.Block) -> None:
+        block.output[:] = [0.25, 0.5]
+
+    sound = vc.render(callback, frames=10, channels=iter([2, 0]))  # type: ignore[arg-type]
+    assert (sound == [0.5, 0.0, 0.25]).all()

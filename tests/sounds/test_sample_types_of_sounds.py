@@ -10,7 +10,8 @@ import pytest
 import soundfile
 
 import voicecoil as vc
-from rig import Rig
+from rig import Rig, until
+from voicecoil.errors import OutOfMemoryError
 
 
 @pytest.mark.parametrize("dtype", ["int16", "int32", "uint8", np.int16])
@@ -32,6 +33,36 @@ def test_a_recording_is_an_array_of_that_type(rig: Rig, tmp_path: Path, dtype: A
     assert takes[0].wait() is integers
     assert takes[0].clipped_samples == np.count_nonzero(abs(floats) > 1)
     assert takes[1].clipped_samples == 0
+
+
+def test_clipped_samples_are_counted_during_the_recording(rig: Rig) -> None:
+    """Before the fix, the count was 0 until the end."""
+    take = rig.record(dtype="int16")
+    rig.play(np.full(640, 1.5, np.float32), 48_000, channels=[0])
+    rig.step(9)
+    until(lambda: take.clipped_samples == 9 * 64 - 128)
+    assert take.recording
+    rig.step(10)
+    take.stop()
+    assert take.clipped_samples == 640
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_a_recording_beyond_the_memory_is_a_typed_error(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, dtype: str
+) -> None:
+    """Before the fix, `stop` raised a MemoryError of NumPy."""
+    take = rig.record(dtype=dtype)
+    rig.step(5)
+    until(lambda: take._writer.written == 320)
+
+    def exhausted(*args: Any, **options: Any) -> Any:
+        raise MemoryError
+
+    with monkeypatch.context() as context, pytest.raises(OutOfMemoryError, match="not enough"):
+        context.setattr(np, "empty", exhausted)
+        take.stop()
+    assert take.stop().shape == (320, 2), "the frames are kept"
 
 
 def test_an_empty_recording_has_the_type_too(rig: Rig) -> None:

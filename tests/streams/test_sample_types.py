@@ -182,6 +182,15 @@ def test_a_stop_a_raise_and_a_mono_stream() -> None:
     assert (heard[heard.any(axis=1)] == 0.5).all()
 
 
+def test_the_byte_order_of_another_machine_is_refused() -> None:
+    """Before the fix, the stream was opened, and its blocks had this machine's byte order."""
+    other = np.dtype("int16").newbyteorder("S")
+    with pytest.raises(vc.ArgumentError, match=r'byte order of another machine.*give "int16"'):
+        vc.Stream(lambda block: None, driver=device()[1], dtype=other)
+    with pytest.raises(vc.ArgumentError, match="byte order of another machine"):
+        vc.record(driver=device()[1], dtype=other)
+
+
 @pytest.mark.parametrize("dtype", [np.int16, np.dtype("int16"), "int16"])
 def test_a_type_is_a_name_or_numpys(dtype: Any) -> None:
     virtual, driver = device()

@@ -236,3 +236,17 @@ def test_a_rendering_has_the_channels_up_to_the_highest(channels: Any, shape: in
     listed = [0] if channels == 1 else list(channels)
     assert_coded(sound[:, listed])
     assert not np.delete(sound, listed, axis=1).any()
+
+
+def test_an_iterator_of_channels_is_read_once() -> None:
+    driver = VirtualDriver([VirtualDevice("A", clock="stepped")])
+    with vc.Stream(
+        lambda block: None,
+        driver=driver,
+        input_channels=iter([1]),  # type: ignore[arg-type]
+        output_channels=iter([1, 0]),  # type: ignore[arg-type]
+    ) as stream:
+        assert stream.channels == (1, 2)
+        assert stream.settings["input_channels"].requested == (1,)
+        assert stream.settings["output_channels"].requested == (1, 0)
+        stream.abort()

@@ -12,6 +12,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.unseen_error import UnseenError
+from voicecoil.resources import resource_errors
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,8 @@ class Reader:
         The error is kept until the playback ends, because the frames before it can still be played.
         """
         try:
-            return self._fill(frames)
+            with resource_errors("read the sound"):
+                return self._fill(frames)
         except Exception as error:  # Ctrl-C passes, as __init__ reads on the caller's thread
             self.error.set(error)
             return False

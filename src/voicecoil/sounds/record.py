@@ -134,7 +134,7 @@ class Recording(Unique):
     def clipped_samples(self) -> int:
         """Samples beyond full scale that were clipped, because the file or array has integers.
 
-        The clipped samples of an array are counted when :meth:`wait` makes the array.
+        They are counted in the part of the recording that has been written.
         """
         return self._writer.clipped_samples if self._sink is None else self._sink.clipped_samples
 
@@ -187,6 +187,7 @@ class Recording(Unique):
         assert result is not None
         return result
 
+    @resource_errors("make the array of the recording")
     def wait(self, timeout: float | None = None) -> NDArray[Any] | str | None:
         """Wait until the recording has ended and all its frames are written.
 
@@ -212,6 +213,8 @@ class Recording(Unique):
             The file could not be written to the end. Raised once.
         StreamTimeoutError
             The recording has ended, and the disk did not take the last frames in time.
+        OutOfMemoryError
+            There is not enough memory for the array. A second `wait` tries again.
         """
         self._monitor.refuse_in_fork()
         seconds = check_timeout(timeout)

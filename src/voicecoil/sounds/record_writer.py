@@ -16,6 +16,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.unseen_error import UnseenError
+from voicecoil.resources import resource_errors
 from voicecoil.sample_types import SampleType, format_number
 from voicecoil.sounds.record_request import Reception
 from voicecoil.streams.monitor import StreamMonitor
@@ -162,7 +163,7 @@ class Writer:
         self._channels = stream.channels
         self._sink = sink
         self._frames_left = reception.frames
-        self._blocks: deque[NDArray[np.float32]] = deque()
+        self._blocks: deque[NDArray[Any]] = deque()
         self._array: NDArray[Any] | None = None
         self._generation = exit_and_fork.generation()
         # A recording into a file keeps its stream alive, so that the file is completed if the
@@ -186,8 +187,9 @@ class Writer:
     def _run(self) -> None:
         error: BaseException | None = None
         try:
-            while len(block := self._source.read(CHUNK_FRAMES)):
-                self._keep(block)
+            with resource_errors("record"):
+                while len(block := self._source.read(CHUNK_FRAMES)):
+                    self._keep(block)
         except BaseException as raised:
             error = raised
             stream = self._stream()
@@ -219,8 +221,19 @@ class Writer:
         if self._sink is not None:
             self._sink.write(block)
         else:
-            self._blocks.append(block)
+            self._blocks.append(self._of_type(block))
         self.written += len(block)
+
+    def _of_type(self, block: NDArray[np.float32]) -> NDArray[Any]:
+        if self._dtype == "float32":
+            return block
+        import numpy as np
+
+        samples = np.empty(block.shape, self._dtype)
+        self.clipped_samples += _core.samples_from_float(
+            np.ascontiguousarray(block), samples.view(np.uint8), format_number(self._dtype)
+        )
+        return samples
 
     def array(self) -> NDArray[Any]:
         """Return all frames as one array. Call only after the thread has ended.
@@ -236,13 +249,7 @@ class Writer:
         first = len(self._array) - left
         while self._blocks:
             block = self._blocks[0]
-            part = self._array[first : first + len(block)]
-            if self._dtype == "float32":
-                part[:] = block
-            else:
-                self.clipped_samples += _core.samples_from_float(
-                    np.ascontiguousarray(block), part.view(np.uint8), format_number(self._dtype)
-                )
+            self._array[first : first + len(block)] = block
             first += len(block)
             self._blocks.popleft()
         return self._array

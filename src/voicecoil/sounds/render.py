@@ -15,7 +15,7 @@ from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.channels import check_channels
 from voicecoil.resources import resource_errors
 from voicecoil.streams.base import Callback, CodeFactory
-from voicecoil.streams.channel_map import is_number
+from voicecoil.streams.channel_map import is_number, reusable_channels
 from voicecoil.streams.stream import OutputStream
 from voicecoil.wording import plural, with_article
 
@@ -107,6 +107,7 @@ def render(
     rate = check_samplerate(samplerate)
     if rate is None:
         raise ArgumentTypeError("samplerate=None; give the rate of the result, such as 48000")
+    channels = reusable_channels(channels)
     count = _result_channels(channels)
     size = check_blocksize(blocksize)
     if size is None:

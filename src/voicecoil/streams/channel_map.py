@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ __all__ = [
     "is_number",
     "listed_channels",
     "numbered_places",
+    "reusable_channels",
     "places_on",
 ]
 
@@ -43,6 +44,10 @@ class ChannelRequest:
     output: Any = None
     input_argument: str = "channels"
     output_argument: str = "channels"
+
+    def __post_init__(self) -> None:
+        for direction in ("input", "output"):
+            object.__setattr__(self, direction, reusable_channels(getattr(self, direction)))
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,14 @@ def is_number(channels: Any) -> bool:
     except TypeError:
         return False
     return not isinstance(channels, bool)
+
+
+def reusable_channels(channels: Any) -> Any:
+    """Return the items of an iterator as a list, because it can be read only once.
+
+    Everything else is returned unchanged, so that messages show what was given.
+    """
+    return list(channels) if isinstance(channels, Iterator) else channels
 
 
 def listed_channels(channels: Any) -> tuple[Any, ...] | None:
