@@ -5,10 +5,8 @@ struct listener {
     listener *next;
     AudioObjectID object;
     AudioObjectPropertyAddress address;
-    AudioObjectPropertyListenerProc proc;
+    listener_call call;
     const void *block; /* our copy of the client's block */
-    const void *block_identity;
-    void *client_data;
     bool removed;
     int uses; /* pending notifications that will call this listener */
 };
@@ -27,10 +25,12 @@ static listener *listeners;
 
 /* ---- registration ---- */
 
+/* An old function removes a listener without stating its client data. */
 static bool same(const listener *l, AudioObjectID object, const AudioObjectPropertyAddress *a,
-                 AudioObjectPropertyListenerProc proc, const void *block, const void *client_data) {
+                 const listener_call *c) {
     return !l->removed && l->object == object && memcmp(&l->address, a, sizeof *a) == 0 &&
-           l->proc == proc && l->block_identity == block && l->client_data == client_data;
+           l->call.manner == c->manner && l->call.proc == c->proc && l->call.block == c->block &&
+           (l->call.client_data == c->client_data || c->any_client_data);
 }
 
 /* Returns the IO mutex of the device that an object belongs to, or NULL for the system object. */
@@ -38,8 +38,8 @@ static struct io_mutex *mutex_of(const object *o) {
     return o != NULL && o->device != NULL ? &o->device->mutex : NULL;
 }
 
-static OSStatus add(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
-                    AudioObjectPropertyListenerProc proc, const void *block, void *client_data) {
+OSStatus listener_add(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
+                      listener_call c) {
     if (!enter(call)) {
         return refused();
     }
@@ -48,14 +48,14 @@ static OSStatus add(const char *call, AudioObjectID id, const AudioObjectPropert
     struct io_mutex *mutex = mutex_of(o);
     if (o == NULL) {
         error = kAudioHardwareBadObjectError;
-    } else if (a == NULL || (proc == NULL && block == NULL)) {
+    } else if (a == NULL || (c.proc == NULL && c.block == NULL)) {
         report_fault(CN_fault_null, "%s: a NULL pointer", call);
         error = kAudioHardwareIllegalOperationError;
     } else if (mutex != NULL && !io_mutex_lock(mutex)) {
         error = kAudioHardwareIllegalOperationError;
     } else {
         listener **at = &listeners;
-        while (*at != NULL && !same(*at, id, a, proc, block, client_data)) {
+        while (*at != NULL && !same(*at, id, a, &c)) {
             at = &(*at)->next;
         }
         if (*at != NULL) {
@@ -64,10 +64,8 @@ static OSStatus add(const char *call, AudioObjectID id, const AudioObjectPropert
             listener *l = calloc(1, sizeof *l);
             *l = (listener){.object = id,
                             .address = *a,
-                            .proc = proc,
-                            .block = block ? block_copy(block) : NULL,
-                            .block_identity = block,
-                            .client_data = client_data};
+                            .call = c,
+                            .block = c.block ? block_copy(c.block) : NULL};
             *at = l;
             COUNT(live_listeners);
         }
@@ -94,9 +92,8 @@ static void forget_unused(void) {
     }
 }
 
-static OSStatus take_away(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
-                          AudioObjectPropertyListenerProc proc, const void *block,
-                          void *client_data) {
+OSStatus listener_remove(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
+                         listener_call c) {
     if (!enter(call)) {
         return refused();
     }
@@ -111,7 +108,7 @@ static OSStatus take_away(const char *call, AudioObjectID id, const AudioObjectP
         error = kAudioHardwareIllegalOperationError;
     } else {
         for (listener *l = listeners; l != NULL; l = l->next) {
-            if (same(l, id, a, proc, block, client_data)) {
+            if (same(l, id, a, &c)) {
                 l->removed = true;
                 UNCOUNT(live_listeners);
             }
@@ -132,14 +129,16 @@ EXPORT OSStatus AudioObjectAddPropertyListener(AudioObjectID inObjectID,
                                                const AudioObjectPropertyAddress *inAddress,
                                                AudioObjectPropertyListenerProc inListener,
                                                void *inClientData) {
-    return add(__func__, inObjectID, inAddress, inListener, NULL, inClientData);
+    listener_call c = {.proc = (void (*)(void))inListener, .client_data = inClientData};
+    return listener_add(__func__, inObjectID, inAddress, c);
 }
 
 EXPORT OSStatus AudioObjectRemovePropertyListener(AudioObjectID inObjectID,
                                                   const AudioObjectPropertyAddress *inAddress,
                                                   AudioObjectPropertyListenerProc inListener,
                                                   void *inClientData) {
-    return take_away(__func__, inObjectID, inAddress, inListener, NULL, inClientData);
+    listener_call c = {.proc = (void (*)(void))inListener, .client_data = inClientData};
+    return listener_remove(__func__, inObjectID, inAddress, c);
 }
 
 EXPORT OSStatus AudioObjectAddPropertyListenerBlock(AudioObjectID inObjectID,
@@ -147,14 +146,14 @@ EXPORT OSStatus AudioObjectAddPropertyListenerBlock(AudioObjectID inObjectID,
                                                     dispatch_queue_t inDispatchQueue,
                                                     AudioObjectPropertyListenerBlock inListener) {
     (void)inDispatchQueue; /* the block runs on the thread that notifies */
-    return add(__func__, inObjectID, inAddress, NULL, inListener, NULL);
+    return listener_add(__func__, inObjectID, inAddress, (listener_call){.block = inListener});
 }
 
 EXPORT OSStatus AudioObjectRemovePropertyListenerBlock(
     AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress,
     dispatch_queue_t inDispatchQueue, AudioObjectPropertyListenerBlock inListener) {
     (void)inDispatchQueue;
-    return take_away(__func__, inObjectID, inAddress, NULL, inListener, NULL);
+    return listener_remove(__func__, inObjectID, inAddress, (listener_call){.block = inListener});
 }
 
 /* ---- delivery ---- */
@@ -169,9 +168,19 @@ static bool address_matches(const AudioObjectPropertyAddress *wanted,
             wanted->mElement == got->mElement);
 }
 
+/* The old functions for devices know two scopes only. Their listeners hear of global properties,
+ * too. */
+static bool wants(const listener *l, const AudioObjectPropertyAddress *got) {
+    AudioObjectPropertyAddress wanted = l->address;
+    if (l->call.manner == DEVICE_LISTENER && got->mScope == kAudioObjectPropertyScopeGlobal) {
+        wanted.mScope = kAudioObjectPropertyScopeWildcard;
+    }
+    return address_matches(&wanted, got);
+}
+
 static bool listener_matches(const listener *l, AudioObjectID object, const change *c) {
     for (UInt32 i = 0; l->object == object && i < c->count; i++) {
-        if (address_matches(&l->address, &c->addresses[i])) {
+        if (wants(l, &c->addresses[i])) {
             return true;
         }
     }
@@ -195,11 +204,12 @@ static void choose(delivery *d) {
 /* Collects the addresses that a listener gets as arguments. Returns their number. */
 static UInt32 shown(const listener *l, const change *c, AudioObjectPropertyAddress out[130]) {
     UInt32 n = 0;
-    int64_t mode = SWITCH(listener_addresses);
+    /* An old listener gets one property, and only one for which it is registered. */
+    int64_t mode = l->call.manner == OBJECT_LISTENER ? SWITCH(listener_addresses) : 0;
     UInt32 copies = SWITCH(notify_duplicates) == 1 ? 2 : 1;
     for (UInt32 i = 0; i < c->count; i++) {
         for (UInt32 k = 0; k < copies && n < 128; k++) {
-            if (mode > 0 || address_matches(&l->address, &c->addresses[i])) {
+            if (mode > 0 || wants(l, &c->addresses[i])) {
                 out[n++] = c->addresses[i];
             }
         }
@@ -224,7 +234,7 @@ static void call_one(listener *l, AudioObjectID id, const change *c) {
         memcpy(&invoke, &address, sizeof invoke);
         invoke(l->block, n, addresses);
     } else {
-        l->proc(id, n, addresses, l->client_data);
+        listener_invoke(&l->call, id, n, addresses);
     }
     self->in_callback = false;
     pthread_mutex_lock(&world.lock);

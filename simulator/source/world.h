@@ -370,6 +370,20 @@ void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
 void notify_restart_locked(void); /* notifies 'srst', which is the listeners' last notification */
 void listeners_reset_locked(void);
+/* How a listener is called. The functions older than macOS 10.6 have listeners of other types. */
+typedef struct listener_call {
+    enum { OBJECT_LISTENER, HARDWARE_LISTENER, DEVICE_LISTENER, STREAM_LISTENER } manner;
+    void (*proc)(void); /* NULL: a block */
+    const void *block;  /* the client's block, which identifies the listener */
+    void *client_data;
+    bool any_client_data; /* in a removal */
+} listener_call;
+OSStatus listener_add(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
+                      listener_call c);
+OSStatus listener_remove(const char *call, AudioObjectID id, const AudioObjectPropertyAddress *a,
+                         listener_call c);
+void listener_invoke(const listener_call *c, AudioObjectID id, UInt32 count,
+                     const AudioObjectPropertyAddress *addresses); /* old_calls.c */
 void deliveries_drop_locked(void *subject); /* frees an event or job that will not run */
 event_fn listeners_event(void);
 void run_loop_deliver_locked(void *run_loop, job_fn fn, void *subject); /* cf_run_loop.c */

@@ -172,6 +172,8 @@ typedef const void *AudioDeviceIOBlock; /* a block: void (^)(const AudioTimeStam
 typedef int (*AudioHardwarePropertyListenerProc)(unsigned int, void *);
 /* Called on: as AudioObjectPropertyListenerProc (deprecated API). */
 typedef int (*AudioDevicePropertyListenerProc)(unsigned int, unsigned int, unsigned char, unsigned int, void *);
+/* Called on: as AudioObjectPropertyListenerProc (deprecated API). */
+typedef int (*AudioStreamPropertyListenerProc)(unsigned int, unsigned int, unsigned int, void *);
 
 struct AudioObjectPropertyAddress {
     AudioObjectPropertySelector mSelector; /* 0, 4 */
@@ -1391,13 +1393,18 @@ typedef struct AudioChannelLayout AudioChannelLayout;
 typedef UInt64 (*AudioConvertHostTimeToNanos_fn)(UInt64); /* macOS 10.0 */
 typedef UInt64 (*AudioConvertNanosToHostTime_fn)(UInt64); /* macOS 10.0 */
 typedef OSStatus (*AudioDeviceAddIOProc_fn)(AudioDeviceID, AudioDeviceIOProc, void *); /* macOS 10.0 */
+typedef OSStatus (*AudioDeviceAddPropertyListener_fn)(AudioDeviceID, UInt32, Boolean, AudioDevicePropertyID, AudioDevicePropertyListenerProc, void *); /* macOS 10.0 */
 typedef OSStatus (*AudioDeviceCreateIOProcID_fn)(AudioObjectID, AudioDeviceIOProc, void *, AudioDeviceIOProcID *); /* macOS 10.5 */
 typedef OSStatus (*AudioDeviceCreateIOProcIDWithBlock_fn)(AudioDeviceIOProcID *, AudioObjectID, dispatch_queue_t, AudioDeviceIOBlock); /* macOS 10.7 */
 typedef OSStatus (*AudioDeviceDestroyIOProcID_fn)(AudioObjectID, AudioDeviceIOProcID); /* macOS 10.5 */
 typedef OSStatus (*AudioDeviceGetCurrentTime_fn)(AudioObjectID, AudioTimeStamp *); /* macOS 10.0 */
 typedef OSStatus (*AudioDeviceGetNearestStartTime_fn)(AudioObjectID, AudioTimeStamp *, UInt32); /* macOS 10.3 */
+typedef OSStatus (*AudioDeviceGetProperty_fn)(AudioDeviceID, UInt32, Boolean, AudioDevicePropertyID, UInt32 *, void *); /* macOS 10.0 */
+typedef OSStatus (*AudioDeviceGetPropertyInfo_fn)(AudioDeviceID, UInt32, Boolean, AudioDevicePropertyID, UInt32 *, Boolean *); /* macOS 10.0 */
 typedef OSStatus (*AudioDeviceRead_fn)(AudioDeviceID, const AudioTimeStamp *, AudioBufferList *); /* macOS 10.1 */
 typedef OSStatus (*AudioDeviceRemoveIOProc_fn)(AudioDeviceID, AudioDeviceIOProc); /* macOS 10.0 */
+typedef OSStatus (*AudioDeviceRemovePropertyListener_fn)(AudioDeviceID, UInt32, Boolean, AudioDevicePropertyID, AudioDevicePropertyListenerProc); /* macOS 10.0 */
+typedef OSStatus (*AudioDeviceSetProperty_fn)(AudioDeviceID, const AudioTimeStamp *, UInt32, Boolean, AudioDevicePropertyID, UInt32, const void *); /* macOS 10.0 */
 typedef OSStatus (*AudioDeviceStart_fn)(AudioObjectID, AudioDeviceIOProcID); /* macOS 10.0 */
 typedef OSStatus (*AudioDeviceStartAtTime_fn)(AudioObjectID, AudioDeviceIOProcID, AudioTimeStamp *, UInt32); /* macOS 10.3 */
 typedef OSStatus (*AudioDeviceStop_fn)(AudioObjectID, AudioDeviceIOProcID); /* macOS 10.0 */
@@ -1405,12 +1412,17 @@ typedef OSStatus (*AudioDeviceTranslateTime_fn)(AudioObjectID, const AudioTimeSt
 typedef UInt64 (*AudioGetCurrentHostTime_fn)(void); /* macOS 10.0 */
 typedef Float64 (*AudioGetHostClockFrequency_fn)(void); /* macOS 10.0 */
 typedef UInt32 (*AudioGetHostClockMinimumTimeDelta_fn)(void); /* macOS 10.0 */
+typedef OSStatus (*AudioHardwareAddPropertyListener_fn)(AudioHardwarePropertyID, AudioHardwarePropertyListenerProc, void *); /* macOS 10.0 */
 typedef OSStatus (*AudioHardwareAddRunLoopSource_fn)(CFRunLoopSourceRef); /* macOS 10.3 */
 typedef OSStatus (*AudioHardwareCreateAggregateDevice_fn)(CFDictionaryRef, AudioObjectID *); /* macOS 10.9 */
 typedef OSStatus (*AudioHardwareCreateProcessTap_fn)(void *, AudioObjectID *); /* macOS 14.2 */
 typedef OSStatus (*AudioHardwareDestroyAggregateDevice_fn)(AudioObjectID); /* macOS 10.9 */
 typedef OSStatus (*AudioHardwareDestroyProcessTap_fn)(AudioObjectID); /* macOS 14.2 */
+typedef OSStatus (*AudioHardwareGetProperty_fn)(AudioHardwarePropertyID, UInt32 *, void *); /* macOS 10.0 */
+typedef OSStatus (*AudioHardwareGetPropertyInfo_fn)(AudioHardwarePropertyID, UInt32 *, Boolean *); /* macOS 10.0 */
+typedef OSStatus (*AudioHardwareRemovePropertyListener_fn)(AudioHardwarePropertyID, AudioHardwarePropertyListenerProc); /* macOS 10.0 */
 typedef OSStatus (*AudioHardwareRemoveRunLoopSource_fn)(CFRunLoopSourceRef); /* macOS 10.3 */
+typedef OSStatus (*AudioHardwareSetProperty_fn)(AudioHardwarePropertyID, UInt32, const void *); /* macOS 10.0 */
 typedef OSStatus (*AudioHardwareUnload_fn)(void); /* macOS 10.1 */
 typedef OSStatus (*AudioObjectAddPropertyListener_fn)(AudioObjectID, const AudioObjectPropertyAddress *, AudioObjectPropertyListenerProc, void *); /* macOS 10.4 */
 typedef OSStatus (*AudioObjectAddPropertyListenerBlock_fn)(AudioObjectID, const AudioObjectPropertyAddress *, dispatch_queue_t, AudioObjectPropertyListenerBlock); /* macOS 10.7 */
@@ -1422,6 +1434,11 @@ typedef OSStatus (*AudioObjectRemovePropertyListener_fn)(AudioObjectID, const Au
 typedef OSStatus (*AudioObjectRemovePropertyListenerBlock_fn)(AudioObjectID, const AudioObjectPropertyAddress *, dispatch_queue_t, AudioObjectPropertyListenerBlock); /* macOS 10.7 */
 typedef OSStatus (*AudioObjectSetPropertyData_fn)(AudioObjectID, const AudioObjectPropertyAddress *, UInt32, const void *, UInt32, const void *); /* macOS 10.4 */
 typedef void (*AudioObjectShow_fn)(AudioObjectID); /* macOS 10.4 */
+typedef OSStatus (*AudioStreamAddPropertyListener_fn)(AudioStreamID, UInt32, AudioDevicePropertyID, AudioStreamPropertyListenerProc, void *); /* macOS 10.1 */
+typedef OSStatus (*AudioStreamGetProperty_fn)(AudioStreamID, UInt32, AudioDevicePropertyID, UInt32 *, void *); /* macOS 10.1 */
+typedef OSStatus (*AudioStreamGetPropertyInfo_fn)(AudioStreamID, UInt32, AudioDevicePropertyID, UInt32 *, Boolean *); /* macOS 10.1 */
+typedef OSStatus (*AudioStreamRemovePropertyListener_fn)(AudioStreamID, UInt32, AudioDevicePropertyID, AudioStreamPropertyListenerProc); /* macOS 10.1 */
+typedef OSStatus (*AudioStreamSetProperty_fn)(AudioStreamID, const AudioTimeStamp *, UInt32, AudioDevicePropertyID, UInt32, const void *); /* macOS 10.1 */
 typedef void (*CFArrayAppendValue_fn)(CFMutableArrayRef, const void *);
 typedef CFArrayRef (*CFArrayCreate_fn)(CFAllocatorRef, const void **, CFIndex, const CFArrayCallBacks *);
 typedef CFMutableArrayRef (*CFArrayCreateMutable_fn)(CFAllocatorRef, CFIndex, const CFArrayCallBacks *);
@@ -1544,13 +1561,18 @@ typedef CFStringEncoding (*CFStringGetSystemEncoding_fn)(void);
 UInt64 AudioConvertHostTimeToNanos(UInt64 inHostTime);
 UInt64 AudioConvertNanosToHostTime(UInt64 inNanos);
 OSStatus AudioDeviceAddIOProc(AudioDeviceID inDevice, AudioDeviceIOProc inProc, void *inClientData);
+OSStatus AudioDeviceAddPropertyListener(AudioDeviceID inDevice, UInt32 inChannel, Boolean isInput, AudioDevicePropertyID inPropertyID, AudioDevicePropertyListenerProc inProc, void *inClientData);
 OSStatus AudioDeviceCreateIOProcID(AudioObjectID inDevice, AudioDeviceIOProc inProc, void *inClientData, AudioDeviceIOProcID *outIOProcID);
 OSStatus AudioDeviceCreateIOProcIDWithBlock(AudioDeviceIOProcID *outIOProcID, AudioObjectID inDevice, dispatch_queue_t inDispatchQueue, AudioDeviceIOBlock inIOBlock);
 OSStatus AudioDeviceDestroyIOProcID(AudioObjectID inDevice, AudioDeviceIOProcID inIOProcID);
 OSStatus AudioDeviceGetCurrentTime(AudioObjectID inDevice, AudioTimeStamp *outTime);
 OSStatus AudioDeviceGetNearestStartTime(AudioObjectID inDevice, AudioTimeStamp *ioRequestedStartTime, UInt32 inFlags);
+OSStatus AudioDeviceGetProperty(AudioDeviceID inDevice, UInt32 inChannel, Boolean isInput, AudioDevicePropertyID inPropertyID, UInt32 *ioPropertyDataSize, void *outPropertyData);
+OSStatus AudioDeviceGetPropertyInfo(AudioDeviceID inDevice, UInt32 inChannel, Boolean isInput, AudioDevicePropertyID inPropertyID, UInt32 *outSize, Boolean *outWritable);
 OSStatus AudioDeviceRead(AudioDeviceID inDevice, const AudioTimeStamp *inStartTime, AudioBufferList *outData);
 OSStatus AudioDeviceRemoveIOProc(AudioDeviceID inDevice, AudioDeviceIOProc inProc);
+OSStatus AudioDeviceRemovePropertyListener(AudioDeviceID inDevice, UInt32 inChannel, Boolean isInput, AudioDevicePropertyID inPropertyID, AudioDevicePropertyListenerProc inProc);
+OSStatus AudioDeviceSetProperty(AudioDeviceID inDevice, const AudioTimeStamp *inWhen, UInt32 inChannel, Boolean isInput, AudioDevicePropertyID inPropertyID, UInt32 inPropertyDataSize, const void *inPropertyData);
 OSStatus AudioDeviceStart(AudioObjectID inDevice, AudioDeviceIOProcID inProcID);
 OSStatus AudioDeviceStartAtTime(AudioObjectID inDevice, AudioDeviceIOProcID inProcID, AudioTimeStamp *ioRequestedStartTime, UInt32 inFlags);
 OSStatus AudioDeviceStop(AudioObjectID inDevice, AudioDeviceIOProcID inProcID);
@@ -1558,12 +1580,17 @@ OSStatus AudioDeviceTranslateTime(AudioObjectID inDevice, const AudioTimeStamp *
 UInt64 AudioGetCurrentHostTime(void);
 Float64 AudioGetHostClockFrequency(void);
 UInt32 AudioGetHostClockMinimumTimeDelta(void);
+OSStatus AudioHardwareAddPropertyListener(AudioHardwarePropertyID inPropertyID, AudioHardwarePropertyListenerProc inProc, void *inClientData);
 OSStatus AudioHardwareAddRunLoopSource(CFRunLoopSourceRef inRunLoopSource);
 OSStatus AudioHardwareCreateAggregateDevice(CFDictionaryRef inDescription, AudioObjectID *outDeviceID);
 OSStatus AudioHardwareCreateProcessTap(void *inDescription, AudioObjectID *outTapID);
 OSStatus AudioHardwareDestroyAggregateDevice(AudioObjectID inDeviceID);
 OSStatus AudioHardwareDestroyProcessTap(AudioObjectID inTapID);
+OSStatus AudioHardwareGetProperty(AudioHardwarePropertyID inPropertyID, UInt32 *ioPropertyDataSize, void *outPropertyData);
+OSStatus AudioHardwareGetPropertyInfo(AudioHardwarePropertyID inPropertyID, UInt32 *outSize, Boolean *outWritable);
+OSStatus AudioHardwareRemovePropertyListener(AudioHardwarePropertyID inPropertyID, AudioHardwarePropertyListenerProc inProc);
 OSStatus AudioHardwareRemoveRunLoopSource(CFRunLoopSourceRef inRunLoopSource);
+OSStatus AudioHardwareSetProperty(AudioHardwarePropertyID inPropertyID, UInt32 inPropertyDataSize, const void *inPropertyData);
 OSStatus AudioHardwareUnload(void);
 OSStatus AudioObjectAddPropertyListener(AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress, AudioObjectPropertyListenerProc inListener, void *inClientData);
 OSStatus AudioObjectAddPropertyListenerBlock(AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress, dispatch_queue_t inDispatchQueue, AudioObjectPropertyListenerBlock inListener);
@@ -1575,6 +1602,11 @@ OSStatus AudioObjectRemovePropertyListener(AudioObjectID inObjectID, const Audio
 OSStatus AudioObjectRemovePropertyListenerBlock(AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress, dispatch_queue_t inDispatchQueue, AudioObjectPropertyListenerBlock inListener);
 OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID, const AudioObjectPropertyAddress *inAddress, UInt32 inQualifierDataSize, const void *inQualifierData, UInt32 inDataSize, const void *inData);
 void AudioObjectShow(AudioObjectID inObjectID);
+OSStatus AudioStreamAddPropertyListener(AudioStreamID inStream, UInt32 inChannel, AudioDevicePropertyID inPropertyID, AudioStreamPropertyListenerProc inProc, void *inClientData);
+OSStatus AudioStreamGetProperty(AudioStreamID inStream, UInt32 inChannel, AudioDevicePropertyID inPropertyID, UInt32 *ioPropertyDataSize, void *outPropertyData);
+OSStatus AudioStreamGetPropertyInfo(AudioStreamID inStream, UInt32 inChannel, AudioDevicePropertyID inPropertyID, UInt32 *outSize, Boolean *outWritable);
+OSStatus AudioStreamRemovePropertyListener(AudioStreamID inStream, UInt32 inChannel, AudioDevicePropertyID inPropertyID, AudioStreamPropertyListenerProc inProc);
+OSStatus AudioStreamSetProperty(AudioStreamID inStream, const AudioTimeStamp *inWhen, UInt32 inChannel, AudioDevicePropertyID inPropertyID, UInt32 inPropertyDataSize, const void *inPropertyData);
 void CFArrayAppendValue(CFMutableArrayRef theArray, const void *value);
 CFArrayRef CFArrayCreate(CFAllocatorRef allocator, const void **values, CFIndex numValues, const CFArrayCallBacks *callBacks);
 CFMutableArrayRef CFArrayCreateMutable(CFAllocatorRef allocator, CFIndex capacity, const CFArrayCallBacks *callBacks);

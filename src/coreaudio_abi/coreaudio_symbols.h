@@ -5,13 +5,18 @@
     COREAUDIO_SYMBOL(AudioConvertHostTimeToNanos, 1000) \
     COREAUDIO_SYMBOL(AudioConvertNanosToHostTime, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceAddIOProc, 1000) \
+    COREAUDIO_SYMBOL(AudioDeviceAddPropertyListener, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceCreateIOProcID, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceCreateIOProcIDWithBlock, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceDestroyIOProcID, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceGetCurrentTime, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceGetNearestStartTime, 1000) \
+    COREAUDIO_SYMBOL(AudioDeviceGetProperty, 1000) \
+    COREAUDIO_SYMBOL(AudioDeviceGetPropertyInfo, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceRead, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceRemoveIOProc, 1000) \
+    COREAUDIO_SYMBOL(AudioDeviceRemovePropertyListener, 1000) \
+    COREAUDIO_SYMBOL(AudioDeviceSetProperty, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceStart, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceStartAtTime, 1000) \
     COREAUDIO_SYMBOL(AudioDeviceStop, 1000) \
@@ -19,12 +24,17 @@
     COREAUDIO_SYMBOL(AudioGetCurrentHostTime, 1000) \
     COREAUDIO_SYMBOL(AudioGetHostClockFrequency, 1000) \
     COREAUDIO_SYMBOL(AudioGetHostClockMinimumTimeDelta, 1000) \
+    COREAUDIO_SYMBOL(AudioHardwareAddPropertyListener, 1000) \
     COREAUDIO_SYMBOL(AudioHardwareAddRunLoopSource, 1000) \
     COREAUDIO_SYMBOL(AudioHardwareCreateAggregateDevice, 1000) \
     COREAUDIO_SYMBOL(AudioHardwareCreateProcessTap, 1402) \
     COREAUDIO_SYMBOL(AudioHardwareDestroyAggregateDevice, 1000) \
     COREAUDIO_SYMBOL(AudioHardwareDestroyProcessTap, 1402) \
+    COREAUDIO_SYMBOL(AudioHardwareGetProperty, 1000) \
+    COREAUDIO_SYMBOL(AudioHardwareGetPropertyInfo, 1000) \
+    COREAUDIO_SYMBOL(AudioHardwareRemovePropertyListener, 1000) \
     COREAUDIO_SYMBOL(AudioHardwareRemoveRunLoopSource, 1000) \
+    COREAUDIO_SYMBOL(AudioHardwareSetProperty, 1000) \
     COREAUDIO_SYMBOL(AudioHardwareUnload, 1000) \
     COREAUDIO_SYMBOL(AudioObjectAddPropertyListener, 1000) \
     COREAUDIO_SYMBOL(AudioObjectAddPropertyListenerBlock, 1000) \
@@ -36,6 +46,11 @@
     COREAUDIO_SYMBOL(AudioObjectRemovePropertyListenerBlock, 1000) \
     COREAUDIO_SYMBOL(AudioObjectSetPropertyData, 1000) \
     COREAUDIO_SYMBOL(AudioObjectShow, 1000) \
+    COREAUDIO_SYMBOL(AudioStreamAddPropertyListener, 1000) \
+    COREAUDIO_SYMBOL(AudioStreamGetProperty, 1000) \
+    COREAUDIO_SYMBOL(AudioStreamGetPropertyInfo, 1000) \
+    COREAUDIO_SYMBOL(AudioStreamRemovePropertyListener, 1000) \
+    COREAUDIO_SYMBOL(AudioStreamSetProperty, 1000) \
     COREAUDIO_SYMBOL(CFArrayAppendValue, 1000) \
     COREAUDIO_SYMBOL(CFArrayCreate, 1000) \
     COREAUDIO_SYMBOL(CFArrayCreateMutable, 1000) \

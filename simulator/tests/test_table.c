@@ -1,0 +1,268 @@
+/* test_table.c: a client that names every selector of the table of properties, in every scope and
+ * some elements of every object of all fixtures, and compares the answers with the table. */
+#include "check.h"
+#include "coreaudio_properties.h"
+
+#include <stdbool.h>
+
+typedef struct row {
+    AudioClassID class_id;
+    UInt32 selector;
+    const char *name;
+    enum coreaudio_type type;
+    enum coreaudio_scopes scopes;
+    enum coreaudio_elements elements;
+    enum coreaudio_settable settable;
+    int since;
+    unsigned answers;
+} row;
+static row rows[] = {
+#define COREAUDIO_PROPERTY(class_id, selector, type, scopes, elements, settable, since)            \
+    {class_id, selector, #class_id " " #selector, type, scopes, elements, settable, since, 0},
+    COREAUDIO_PROPERTIES
+#undef COREAUDIO_PROPERTY
+};
+enum { ROWS = sizeof rows / sizeof rows[0] };
+
+static const struct {
+    AudioClassID class_id, parent;
+} classes[] = {
+#define COREAUDIO_CLASS(class_id, parent) {class_id, parent},
+    COREAUDIO_CLASSES
+#undef COREAUDIO_CLASS
+};
+
+static AudioClassID parent_of(AudioClassID class_id) {
+    for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
+        if (classes[i].class_id == class_id) {
+            return classes[i].parent;
+        }
+    }
+    CHECK(false, "class %08x is not in the table", class_id);
+    return 0;
+}
+
+/* The row of a class or of its nearest ancestor. */
+static row *row_for(AudioClassID class_id, UInt32 selector) {
+    for (; class_id != 0; class_id = parent_of(class_id)) {
+        for (size_t i = 0; i < ROWS; i++) {
+            if (rows[i].class_id == class_id && rows[i].selector == selector) {
+                return &rows[i];
+            }
+        }
+    }
+    return NULL;
+}
+
+static const UInt32 scopes[] = {kAudioObjectPropertyScopeGlobal, kAudioObjectPropertyScopeInput,
+                                kAudioObjectPropertyScopeOutput,
+                                kAudioObjectPropertyScopePlayThrough};
+
+static bool scope_allowed(const row *r, UInt32 scope) {
+    bool global = scope == scopes[0], side = scope == scopes[1] || scope == scopes[2];
+    switch (r->scopes) {
+    case COREAUDIO_SCOPES_GLOBAL:
+        return global;
+    case COREAUDIO_SCOPES_ANY:
+        return true;
+    case COREAUDIO_SCOPES_SIDES:
+        return side;
+    case COREAUDIO_SCOPES_SIDES_AND_GLOBAL:
+        return global || side;
+    case COREAUDIO_SCOPES_INPUT:
+        return scope == scopes[1];
+    case COREAUDIO_SCOPES_PLAYTHROUGH:
+        return scope == scopes[3];
+    }
+    return false;
+}
+
+/* Size of a value; 0: it varies. */
+static UInt32 size_of(const row *r) {
+    switch (r->type) {
+    case COREAUDIO_TYPE_U32:
+    case COREAUDIO_TYPE_F32:
+    case COREAUDIO_TYPE_PID:
+    case COREAUDIO_TYPE_STATUS:
+    case COREAUDIO_TYPE_ID:
+    case COREAUDIO_TYPE_CLASS:
+        return 4;
+    case COREAUDIO_TYPE_F64:
+    case COREAUDIO_TYPE_U32_PAIR:
+    case COREAUDIO_TYPE_WORKGROUP:
+    case COREAUDIO_TYPE_RUN_LOOP:
+    case COREAUDIO_TYPE_TAP_DESCRIPTION:
+    case COREAUDIO_TYPE_CFSTRING:
+    case COREAUDIO_TYPE_CFURL:
+    case COREAUDIO_TYPE_CFARRAY:
+    case COREAUDIO_TYPE_CFDICTIONARY:
+        return 8;
+    case COREAUDIO_TYPE_ADDRESS:
+        return 12;
+    case COREAUDIO_TYPE_RANGE:
+        return sizeof(AudioValueRange);
+    case COREAUDIO_TYPE_FORMAT:
+        return sizeof(AudioStreamBasicDescription);
+    case COREAUDIO_TYPE_TRANSLATION:
+        return sizeof(AudioValueTranslation);
+    default:
+        return 0;
+    }
+}
+
+static bool is_cf(const row *r) {
+    return r->type == COREAUDIO_TYPE_CFSTRING || r->type == COREAUDIO_TYPE_CFURL ||
+           r->type == COREAUDIO_TYPE_CFARRAY || r->type == COREAUDIO_TYPE_CFDICTIONARY;
+}
+
+/* Properties that need a question in the buffer, or a qualifier, are read by other tests. */
+static bool is_question(const row *r) {
+    switch (r->selector) {
+    case kAudioSelectorControlPropertyItemName:
+    case kAudioSelectorControlPropertyItemKind:
+    case kAudioDevicePropertyStreamFormatSupported:
+    case kAudioDevicePropertyStreamFormatMatch:
+    case kAudioStreamPropertyPhysicalFormatSupported:
+    case kAudioStreamPropertyPhysicalFormatMatch:
+    case kAudioHardwarePropertyTranslateUIDToDevice:
+    case kAudioHardwarePropertyTranslateUIDToBox:
+    case kAudioHardwarePropertyTranslateUIDToClockDevice:
+    case kAudioHardwarePropertyTranslateUIDToTap:
+    case kAudioHardwarePropertyTranslatePIDToProcessObject:
+    case kAudioHardwarePropertyTranslateBundleIDToPlugIn:
+    case kAudioHardwarePropertyTranslateBundleIDToTransportManager:
+    case kAudioPlugInCreateAggregateDevice:
+    case kAudioPlugInDestroyAggregateDevice:
+        return true;
+    default:
+        return r->type == COREAUDIO_TYPE_TRANSLATION || r->type == COREAUDIO_TYPE_STREAM_USAGE;
+    }
+}
+
+static void read_value(AudioObjectID id, const AudioObjectPropertyAddress *a, const row *r) {
+    static unsigned char bytes[32768];
+    UInt32 size = 0, got = sizeof bytes;
+    Boolean settable = 9;
+    EQUAL(AudioObjectGetPropertyDataSize(id, a, 0, NULL, &size), 0);
+    CHECK(size_of(r) == 0 || size == size_of(r), "%s: %u bytes", r->name, size);
+    EQUAL(AudioObjectIsPropertySettable(id, a, &settable), 0);
+    CHECK(settable <= (r->settable != COREAUDIO_SETTABLE_NO), "%s is settable", r->name);
+    if (is_question(r)) {
+        return;
+    }
+    OSStatus error = AudioObjectGetPropertyData(id, a, 0, NULL, &got, bytes);
+    CHECK(error == 0 && got == size, "%s: error %d, %u of %u bytes", r->name, (int)error, got,
+          size);
+    if (error == 0 && (is_cf(r) || r->type == COREAUDIO_TYPE_WORKGROUP)) {
+        void *object;
+        memcpy(&object, bytes, sizeof object);
+        if (is_cf(r)) {
+            CFRelease(object);
+        } else {
+            os_release(object);
+        }
+    }
+    if (size_of(r) > 1 && error == 0) { /* a buffer that is too small */
+        UInt32 less = size_of(r) - 1;
+        EQUAL(AudioObjectGetPropertyData(id, a, 0, NULL, &less, bytes),
+              kAudioHardwareBadPropertySizeError);
+    }
+}
+
+static void ask(AudioObjectID id, AudioClassID class_id, row *named, int macos) {
+    row *r = row_for(class_id, named->selector);
+    for (size_t s = 0; s < 4; s++) {
+        for (UInt32 element = 0; element < 6; element++) {
+            AudioObjectPropertyAddress a = {named->selector, scopes[s], element};
+            if (!AudioObjectHasProperty(id, &a)) {
+                Boolean settable;
+                EQUAL(AudioObjectIsPropertySettable(id, &a, &settable),
+                      kAudioHardwareUnknownPropertyError);
+                continue;
+            }
+            CHECK(r != NULL, "class %08x answers %s", class_id, named->name);
+            if (r != NULL) {
+                CHECK(r->since <= macos, "%s on macOS %d", r->name, macos);
+                CHECK(scope_allowed(r, scopes[s]), "%s in scope %08x", r->name, scopes[s]);
+                CHECK(element == 0 || r->elements != COREAUDIO_ELEMENTS_MAIN, "%s of element %u",
+                      r->name, element);
+                r->answers++;
+                read_value(id, &a, r);
+            }
+        }
+    }
+}
+
+/* Rows that no object of the simulator answers. */
+static const char *const absent[] = {"Listener",
+                                     "Identify",
+                                     "BootChime",
+                                     "EndPoint",
+                                     "TransportManager",
+                                     "kAudioBox",
+                                     "kAudioClockDeviceProperty",
+                                     "DeviceClassID kAudioDevicePropertyPlugIn",
+                                     "DriverShouldOwniSub",
+                                     "RegisterBufferList",
+                                     "WantsControlsRestored",
+                                     "WantsStreamFormatsRestored",
+                                     "kAudioDevicePropertyClockDevice",
+                                     "kAudioAggregate",
+                                     "kAudioSub",
+                                     "kAudioTap",
+                                     "kAudioProcess",
+                                     "kAudioHardwarePropertyProcessObjectList",
+                                     "TranslatePIDToProcessObject",
+                                     "TapList",
+                                     "TranslateUIDToTap",
+                                     "kAudioPlugInCreate",
+                                     "kAudioPlugInDestroy",
+                                     "kAudioClockDeviceClassID",
+                                     "kAudioBoxClassID"};
+static bool may_be_absent(const row *r) {
+    for (size_t i = 0; i < sizeof absent / sizeof absent[0]; i++) {
+        if (strstr(r->name, absent[i]) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void every_selector_of_every_object(int macos) {
+    static const int fixtures[] = {1, 2, 3, 4, 5, 7, 8, 11, 12, 13, 14, 15, 16, 18, 19, 20, 21, 22};
+    sim_configure(0);
+    sim_use_virtual_time();
+    EQUAL(sim_set_macos(macos), 0);
+    for (size_t i = 0; i < sizeof fixtures / sizeof fixtures[0]; i++) {
+        EQUAL(sim_load_fixture(fixtures[i]), 0);
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        rows[i].answers = 0;
+    }
+    for (AudioObjectID id = 1; id < 300; id++) {
+        AudioClassID class_id = 0;
+        UInt32 size = sizeof class_id;
+        if (get_data(id, kAudioObjectPropertyClass, kAudioObjectPropertyScopeGlobal, 0, &class_id,
+                     &size) == 0) {
+            for (size_t i = 0; i < ROWS; i++) {
+                ask(id, class_id, &rows[i], macos);
+            }
+        }
+    }
+    for (size_t i = 0; i < ROWS; i++) {
+        bool newer = rows[i].since > macos;
+        CHECK(rows[i].answers == 0 || !newer, "%s on macOS %d", rows[i].name, macos);
+        CHECK(rows[i].answers > 0 || newer || may_be_absent(&rows[i]), "nobody answers %s",
+              rows[i].name);
+    }
+    EQUAL(sim_counter("live_cf_objects"), 0);
+    EQUAL(sim_counter("live_workgroups"), 0);
+    sim_reset();
+}
+
+int main(void) {
+    every_selector_of_every_object(2600);
+    every_selector_of_every_object(1402);
+    every_selector_of_every_object(1100);
+    return check_result("table");
+}
