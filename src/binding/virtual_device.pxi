@@ -68,6 +68,13 @@ cdef class VirtualDevice(Clock):
             self.engines[<uintptr_t>engine.engine] = engine
         return attached
 
+    def quiet(self, Engine engine, int64_t deadline_ns):
+        cdef bint quiet
+        cdef vc_engine *c_engine = engine.engine
+        with nogil:
+            quiet = vc_device_quiet(self.device, c_engine, deadline_ns)
+        return quiet
+
     def detach(self, Engine engine, int64_t deadline_ns):
         cdef bint detached
         cdef vc_engine *c_engine = engine.engine

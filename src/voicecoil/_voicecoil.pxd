@@ -405,6 +405,7 @@ cdef extern from "device.h" nogil:
     bint vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *input_map,
                           uint32_t input_channels, const uint32_t *output_map,
                           uint32_t output_channels)
+    bint vc_device_quiet(vc_device *device, vc_engine *engine, int64_t deadline_ns)
     bint vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns)
     bint vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns)
     uint64_t vc_device_owed(vc_device *device)

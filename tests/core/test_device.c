@@ -326,9 +326,17 @@ static void a_client_leaves_while_the_cycle_of_another_one_does_not_end(void) {
     client_attach(stuck);
     while (!atomic_load(&stuck->held)) {
     }
+    CHECK(!vc_device_quiet(device, stuck->engine, 1000000));
+    CHECK(vc_device_quiet(device, leaving->engine, 1000000));
+    client *joining = client_make(device, 0, 1, 0);
+    client_attach(joining); /* does not get the memory of `leaving`, which is not detached yet */
     CHECK(vc_device_detach(device, leaving->engine, 1000000));
     client_free(leaving);
     atomic_store(&stuck->hold, false);
+    while (client_statistics(joining).cycles < 3) {
+    }
+    client_detach(joining);
+    client_free(joining);
     client_detach(stuck);
     client_free(stuck);
     vc_device_free(device);

@@ -114,6 +114,25 @@ def test_ctrl_c_is_heard_while_a_callback_is_stuck(call: str, latency: str) -> N
     stream.close()
 
 
+def test_a_stuck_callback_delays_no_other_stream_of_its_device() -> None:
+    """Before the fix, the others waited until the stop of the first stream had timed out."""
+    driver = VirtualDriver([VirtualDevice("Stuck")])
+    others = [vc.OutputStream(lambda block: None, driver=driver, latency="low") for _ in range(3)]
+    others[0].start()
+    stream, _, free = blocked_stream(driver, "low")
+    stopper = threading.Thread(target=stream.close)
+    stopper.start()
+    until(lambda: stream._connection.is_busy)
+    others[0].close()  # waits for a quarter of a second, like the first stream
+    others[1].start()
+    others[1].close()
+    assert stopper.is_alive()
+    free.set()
+    stopper.join(LONG_S)
+    for other in others:
+        other.close()
+
+
 @posix
 @pytest.mark.parametrize("call", ["start", "stop", "abort", "close"])
 def test_a_signal_handler_calls_the_method_that_the_main_thread_is_in(call: str) -> None:

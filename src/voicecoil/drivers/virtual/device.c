@@ -95,7 +95,7 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
                       uint32_t output_channels) {
     client *slot = NULL;
     for (uint32_t i = 0; i < VC_DEVICE_CLIENTS && slot == NULL; i++) {
-        if (vc_port_is_empty(&device->clients[i].port)) {
+        if (atomic_load(&device->clients[i].owner) == NULL) {
             slot = &device->clients[i];
         }
     }
@@ -111,9 +111,11 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
     if (used > atomic_load(&device->used)) {
         atomic_store(&device->used, used);
     }
+    atomic_store(&slot->owner, engine);
     vc_port_attach(&slot->port, engine);
     if (!device->running && !start_thread(device)) {
         vc_port_detach(&slot->port, NULL, 0); /* this does not wait, because no IO thread runs */
+        atomic_store(&slot->owner, NULL);
         vc_device_free_client(slot);
         return false;
     }
@@ -121,20 +123,32 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
     return true;
 }
 
-bool vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns) {
+static client *client_of(vc_device *device, const vc_engine *engine) {
     for (uint32_t i = 0; i < VC_DEVICE_CLIENTS; i++) {
-        client *slot = &device->clients[i];
-        if (atomic_load(&slot->port.engine) != engine) {
-            continue;
+        if (atomic_load(&device->clients[i].owner) == engine) {
+            return &device->clients[i];
         }
-        if (!vc_port_detach(&slot->port, engine, deadline_ns)) {
-            return false;
-        }
-        vc_device_free_client(slot);
-        if (--device->attached == 0) {
-            end_thread(device);
-        }
+    }
+    return NULL;
+}
+
+bool vc_device_quiet(vc_device *device, vc_engine *engine, int64_t deadline_ns) {
+    client *slot = client_of(device, engine);
+    return slot == NULL || vc_port_detach(&slot->port, engine, deadline_ns);
+}
+
+bool vc_device_detach(vc_device *device, vc_engine *engine, int64_t deadline_ns) {
+    client *slot = client_of(device, engine);
+    if (slot == NULL) {
         return true;
+    }
+    if (!vc_port_detach(&slot->port, engine, deadline_ns)) {
+        return false;
+    }
+    vc_device_free_client(slot);
+    atomic_store(&slot->owner, NULL);
+    if (--device->attached == 0) {
+        end_thread(device);
     }
     return true;
 }

@@ -87,6 +87,10 @@ void vc_device_free(vc_device *device);
 bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *input_map,
                       uint32_t input_channels, const uint32_t *output_map,
                       uint32_t output_channels);
+/* Waits until no cycle of `engine` runs or will run, which the detachment then need not do. It
+ * returns false, and the engine's cycles go on, if `deadline_ns` passed while its cycle still ran.
+ * Other control threads may attach and detach other engines at the same time. [control] */
+bool vc_device_quiet(vc_device *device, vc_engine *engine, int64_t deadline_ns);
 /* Removes a client. When it returns true, no cycle of `engine` runs or will run. It returns false,
  * and the client stays, if `deadline_ns` passed while its cycle still ran. Removing the last client
  * ends the IO thread. Must not be called on the IO thread. [control] */

@@ -18,7 +18,9 @@ enum { INPUT = 0, OUTPUT = 1 };
 
 typedef struct client {
     vc_port port;
-    uint32_t channels[2]; /* input, output */
+    _Atomic(vc_engine *) owner; /* the engine from vc_device_attach to vc_device_detach, also while
+                                 * the port is already empty; NULL: the client is free */
+    uint32_t channels[2];       /* input, output */
     uint32_t *map[2];
     bool identity[2];    /* the map is 0, 1, 2, ... */
     float *memory[2];    /* two buffers, so that the address changes from cycle to cycle */

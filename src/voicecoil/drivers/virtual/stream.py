@@ -60,10 +60,11 @@ class VirtualStream(DriverStreamBase):
     def stop(self, timeout_s: float) -> None:
         if self._engine is None:
             return
-        with self._device.switching(timeout_s):
-            detached = self._core.detach(self._engine, int(timeout_s * 1e9))
-        if not detached:
+        # This wait is outside `switching`, so that a stuck callback delays no other stream.
+        if not self._core.quiet(self._engine, int(timeout_s * 1e9)):
             raise self._callback_is_stuck(timeout_s)
+        with self._device.switching(timeout_s):
+            self._core.detach(self._engine, 0)
         self._engine = None
         self._device.stopped(self)
 
