@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -218,3 +219,13 @@ def test_tables_of_notebooks_are_escaped() -> None:
         assert "&amp;\\x1b[31m" in page
     assert '<th style="text-align: left">gil_wait</th>' in pages[3]
     assert vc.devices(driver) == driver.devices()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="isolated=True needs Python 3.12")
+def test_an_isolated_callback_gets_memoryviews_and_needs_no_lead() -> None:
+    stream = opened(callback="isolated_callables:half", isolated=True, latency="safe")
+    settings = stream.settings
+    stream.close()
+    assert outcomes(settings)["arrays"] == ("numpy", "memoryview", "adjusted")
+    assert outcomes(settings)["latency"] == ("safe", 0.0, "applied")
+    assert settings["latency"].reason.startswith("an isolated callback")
