@@ -22,6 +22,7 @@ from typing import Protocol
 from voicecoil import _core
 from voicecoil.errors import DriverError, ForkedError, StreamStateError
 from voicecoil.lifetime.background_thread import BackgroundThread
+from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.thread import Thread
 from voicecoil.lifetime.weak_registry import Alive
 
@@ -228,6 +229,21 @@ class _BackgroundLane(_Lane):
         super().end(until)
         for thread in self._begun:
             thread.join(max(AT_LEAST_S, until - time.monotonic()))
+
+    def wait(self, until: float) -> None:
+        """Waits until the tasks that were given before have ended, or until the deadline."""
+        if self._thread is None:
+            return
+        begun = Flag()
+        self.put(begun.set)
+        begun.wait(max(0.0, until - time.monotonic()))
+        for thread in self._begun:
+            thread.join(max(0.0, until - time.monotonic()))
+
+
+def wait_for_tasks(timeout_s: float) -> None:
+    """Waits until the tasks given to `submit` have ended, for `timeout_s` seconds at most."""
+    _background.wait(time.monotonic() + timeout_s)
 
 
 def submit(task: Callable[[], None]) -> None:

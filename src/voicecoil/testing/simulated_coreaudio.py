@@ -25,6 +25,7 @@ from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.session import disconnect
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import ArgumentError, DeviceNotFoundError, StreamStateError
+from voicecoil.lifetime import exit_and_fork
 from voicecoil.testing.simulated_device import SimulatedDevice
 from voicecoil.testing.simulator_library import Run, find_simulator, load
 
@@ -36,6 +37,7 @@ from voicecoil.sealed import Unique
 
 __all__ = ["ListeningDriver", "SimulatedCoreAudio"]
 
+CLOSING_S = 5.0  # time to close the streams that the program has dropped
 Clock = Literal["stepped", "running", "real"]
 _used = threading.Lock()  # held by the only simulated CoreAudio of the process
 
@@ -446,6 +448,7 @@ class SimulatedCoreAudio(Unique):
         try:
             if error is None:
                 self._close_outputs()
+                exit_and_fork.wait_for_tasks(CLOSING_S)
                 self.library.sim_stop_clock()
                 self.check_clean()
             else:
