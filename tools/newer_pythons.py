@@ -63,6 +63,9 @@ FREE_PIP = {
 }
 FEWER = {"VOICECOIL_RUNS": "4", "VOICECOIL_SEEDS": "1-5"}
 SHORT = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}
+# Arguments of pytest. Most tests wait for threads and processes, so four processes keep two cores
+# busy. A process that has no test left takes one from another process: a few tests take a minute.
+PARALLEL = ["-n", "4", "--dist", "worksteal"]
 MOUNT = """
 set -e
 mount -t proc proc "$1/proc"
@@ -198,7 +201,7 @@ def test(version: str, short: bool, arguments: list[str]) -> bool:
     if version == FREE:
         # keeps the GIL off, even if a package declares that it needs the GIL
         fewer["PYTHON_GIL"] = "0"
-    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", "-n", "2", "-m", kind]
+    pytest = [f"{env}/bin/python", "-m", "pytest", "-q", *PARALLEL, "-m", kind]
     if not_run.in_ci():
         pytest += not_run.required(optional=True)
     pytest += arguments

@@ -231,7 +231,7 @@ def suite(version: str, whole: bool, first: bool, pytest_arguments: list[str]) -
         pytest += not_run.required(optional=not first)
     # Tests with real servers run in real time, so they run without other tests beside them.
     kind = "not realtime" if whole else "interpreter and not realtime"
-    stepped = [*pytest, "-n", "2", "-m", kind, *pytest_arguments]
+    stepped = [*pytest, *newer_pythons.PARALLEL, "-m", kind, *pytest_arguments]
     realtime = [*pytest, "-m", "realtime", *pytest_arguments]
     tests = [stepped, realtime] if whole else [stepped]
     passing = (0, 5) if pytest_arguments else (0,)  # pytest exits with 5 if no test was selected
