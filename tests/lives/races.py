@@ -69,8 +69,8 @@ def do(stream: vc.OutputStream, dice: random.Random, closing: float) -> None:
 
 
 def handle(signum: int, frame: object) -> None:
-    """Makes a call. Signals can interrupt the handler itself, and on a busy machine they come faster
-    than it returns. The limit of the depth keeps it from a RecursionError.
+    """Makes a call. Signals can interrupt the handler itself, and on a busy machine they come
+    faster than it returns. The limit of the depth keeps it from a RecursionError.
     """
     global depth
     if depth == DEEPEST:
