@@ -444,7 +444,11 @@ static void handle_request(vc_engine *engine, int request) {
 /* This function must not be inlined: see floating.h. */
 static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
-    vc_cycle translated;
+    vc_cycle filled, translated;
+    if (engine->fill) {
+        vc_fill(engine, cycle, &filled);
+        cycle = &filled;
+    }
     if (vc_is_translated(engine)) {
         vc_translate(engine, cycle, &translated);
         cycle = &translated;

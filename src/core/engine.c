@@ -92,3 +92,8 @@ vc_reason vc_engine_reason(const vc_engine *engine) {
 int32_t vc_engine_error(const vc_engine *engine) {
     return atomic_load_explicit(&engine->error, memory_order_acquire);
 }
+
+void vc_engine_set_input(vc_engine *engine, vc_input_fn fill, void *argument) {
+    engine->fill = fill;
+    engine->fill_argument = argument;
+}

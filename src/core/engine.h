@@ -46,6 +46,8 @@ struct vc_engine {
     float *input_block;        /* interleaved; not used if the stream has no such direction */
     float *output_block;
     void *own_memory; /* the memory of both blocks, which the engine allocated */
+    vc_input_fn fill; /* adds the input of another device to each cycle; NULL: there is none */
+    void *fill_argument;
 
     /* Shared by the threads. */
     _Atomic int request; /* VC_REQUEST_*: written by control */
@@ -101,6 +103,9 @@ void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time,
 /* Converts a cycle of the device to the stream's time line and channels. It is defined in move.c
  * and called by cycle.c. [IO] */
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
+
+/* Adds the input of another device to a cycle. Defined and called as vc_translate. [IO] */
+void vc_fill(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
 
 /* Whether vc_translate changes the device's cycle. [IO] */
 static inline bool vc_is_translated(const vc_engine *engine) {

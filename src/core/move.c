@@ -146,3 +146,12 @@ void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
         map_channels(&out->output, moved, OUTPUT);
     }
 }
+
+void vc_fill(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) {
+    const vc_engine_config *config = &engine->config;
+    *out = *cycle;
+    if (out->called_ns == 0) { /* the time of filling counts for the load */
+        out->called_ns = config->clock_ns ? config->clock_ns(config->clock) : vc_clock_ns();
+    }
+    engine->fill(engine->fill_argument, out);
+}

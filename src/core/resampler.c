@@ -1,9 +1,9 @@
 /* A band-limited interpolation with a variable ratio. See resampler.h.
  *
- * The window is Kaiser's. HALF zero crossings on each side and BETA give 110 dB of attenuation, and
- * a passband that ends at 89 % of half the lower rate. The table has the weights for PHASES
- * positions between two frames. Weights between two of these are interpolated linearly, whose error
- * is below -108 dB at the end of the passband. */
+ * The window is Kaiser's. VC_RESAMPLER_REACH zero crossings on each side and BETA give 110 dB of
+ * attenuation, and a passband that ends at 89 % of half the lower rate. The table has the weights
+ * for PHASES positions between two frames. Weights between two of these are interpolated linearly,
+ * whose error is below -108 dB at the end of the passband. */
 #include "resampler.h"
 
 #include "memory.h"
@@ -16,7 +16,7 @@
 #define BETA 11.2
 /* Where the filter has half its amplitude, as a part of half the lower rate. */
 #define CUTOFF 0.9445
-enum { HALF = 64, PHASES = 512, LANES = 8, MOST_TAPS = 2 * HALF * VC_RESAMPLER_MAX_RATIO };
+enum { PHASES = 512, LANES = 8, MOST_TAPS = 2 * VC_RESAMPLER_REACH * VC_RESAMPLER_MAX_RATIO };
 
 struct vc_resampler {
     uint32_t reach;
@@ -65,7 +65,7 @@ vc_resampler *vc_resampler_new(double ratio) {
     if (resampler == NULL) {
         return NULL;
     }
-    resampler->reach = (uint32_t)ceil(HALF * wider / LANES) * LANES;
+    resampler->reach = (uint32_t)ceil(VC_RESAMPLER_REACH * wider / LANES) * LANES;
     resampler->reach = resampler->reach > MOST_TAPS / 2 ? MOST_TAPS / 2 : resampler->reach;
     resampler->taps = 2 * resampler->reach;
     resampler->weights = vc_memory_new((PHASES + 1) * (size_t)resampler->taps, sizeof(float));

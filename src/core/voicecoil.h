@@ -185,6 +185,14 @@ typedef struct vc_move {
  * runs, before the device is started. [control] */
 bool vc_engine_move(vc_engine *engine, const vc_move *move);
 
+/* Adds input to a cycle of a device that has only output: it sets `input`, which has as many
+ * channels as the device of the engine, and `input_time`, and adds lost frames. [IO] */
+typedef void (*vc_input_fn)(void *argument, vc_cycle *cycle) VC_REALTIME;
+
+/* Makes each cycle begin with a call of `fill`. NULL: the device brings the input itself. Call it
+ * when no cycle runs. [control] */
+void vc_engine_set_input(vc_engine *engine, vc_input_fn fill, void *argument);
+
 /* Runs one IO cycle. Every frame of `cycle->output` is written. Returns how many frames, from the
  * first one on, are output of the user's code. The other frames are silence. [IO] */
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;

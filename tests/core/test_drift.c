@@ -1,0 +1,241 @@
+/* The input of a stream on two devices: its phase, its delay and its losses, in simulated time.
+ *
+ * VOICECOIL_DRIFT_S is the simulated time of the test of the phase, by default 20 s. An hour for
+ * each of two pairs is 7200. */
+#include "drift_rig.h"
+
+static double phase_seconds(void) {
+    const char *given = getenv("VOICECOIL_DRIFT_S");
+    return given != NULL ? atof(given) : 20.0;
+}
+
+/* The time after which everything counts. */
+#define SETTLED_S 15.0
+
+/* Runs two devices with exact times and returns the ratio of signal and error, dB. */
+static double measure(double in_hz, double in_ppm, double out_hz, double out_ppm, double seconds) {
+    drift_rig *rig = rig_new(in_hz, in_ppm, out_hz, out_ppm);
+    rig_start(rig, 0);
+    rig_run(rig, SETTLED_S);
+    rig_measure(rig);
+    rig_run(rig, seconds);
+    CHECK_INT(rig->lost, 0);
+    double decibels = rig_decibels(rig);
+    rig_free(rig);
+    return decibels;
+}
+
+static void a_sine_keeps_100_db(void) {
+    static const double ppm[][2] = {{300, -300}, {-300, 300}};
+    for (size_t p = 0; p < sizeof ppm / sizeof *ppm; p++) {
+        double decibels = measure(48000, ppm[p][0], 48000, ppm[p][1], 2.0);
+        check_that(decibels >= 100.0, __FILE__, __LINE__, "%g and %g ppm: %.1f dB", ppm[p][0],
+                   ppm[p][1], decibels);
+    }
+}
+
+static void devices_of_different_rates_keep_100_db(void) {
+    static const double rates[][2] = {{44100, 48000}, {48000, 44100}, {96000, 48000}};
+    for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+        double decibels = measure(rates[r][0], 250, rates[r][1], -50, 2.0);
+        check_that(decibels >= 100.0, __FILE__, __LINE__, "%g to %g Hz: %.1f dB", rates[r][0],
+                   rates[r][1], decibels);
+    }
+}
+
+/* Noisy times and late cycles, as on a real system: no frame is lost, and the phase stays within
+ * three quarters of a frame. A sine of 997 Hz changes by 0.117 per frame. */
+static void noise_of_the_clocks_does_not_move_the_phase(void) {
+    static const double ppm[][2] = {{300, -300}, {-300, 300}};
+    for (size_t p = 0; p < sizeof ppm / sizeof *ppm; p++) {
+        drift_rig *rig = rig_new(48000, ppm[p][0], 48000, ppm[p][1]);
+        rig->in.jitter_s = rig->out.jitter_s = 0.0002;
+        rig->in.late_s = rig->out.late_s = 0.001;
+        rig_start(rig, 0);
+        rig_run(rig, SETTLED_S);
+        rig_measure(rig);
+        rig_run(rig, phase_seconds() / 2);
+        CHECK_INT(rig->lost, 0);
+        CHECK_NEAR(rig->worst / 0.117, 0.0, 0.75);
+        CHECK_NEAR(rig->worst_time_s * 48000, 0.0, 0.75);
+        rig_free(rig);
+    }
+}
+
+/* The frame in which an impulse arrives, relative to the delay. */
+static double impulse_offset(const drift_rig *rig, double second) {
+    double at_s = rig->in.start_s + second * rig->in.rate_hz * rig->in.frame_s;
+    double expected =
+        (at_s - rig->out.start_s) / rig->out.frame_s + vc_drift_delay_frames(rig->drift);
+    return (double)rig->peak - expected;
+}
+
+static void an_impulse_arrives_after_the_delay(void) {
+    drift_rig *rig = rig_new(48000, 300, 48000, -300);
+    rig->hertz = 0.0;
+    rig->in.jitter_s = rig->out.jitter_s = 0.0001;
+    rig_start(rig, 0);
+    rig_run(rig, 5.5);
+    for (int second = 6; second < 20; second++) {
+        rig_measure(rig);
+        rig_run(rig, 1.0);
+        CHECK_NEAR(impulse_offset(rig, second), 0.0, 1.0);
+    }
+    rig_free(rig);
+}
+
+static void a_loss_of_the_input_is_reported_once_and_keeps_the_delay(void) {
+    for (uint32_t lost = 1; lost < 5000; lost = lost * 15 + 7) {
+        drift_rig *rig = rig_new(48000, 100, 48000, -100);
+        rig_start(rig, 0);
+        rig_run(rig, 6.0);
+        uint32_t delay = vc_drift_delay_frames(rig->drift);
+        rig_measure(rig);
+        rig->in.lost_once = lost;
+        rig->in.call_s += lost * rig->in.frame_s;
+        rig_run(rig, 3.0);
+        CHECK_NEAR(rig->lost, lost, 2.0);
+        CHECK_INT(vc_drift_delay_frames(rig->drift), delay);
+        rig_measure(rig);
+        rig_run(rig, 1.0);
+        CHECK_INT(rig->lost, 0);
+        CHECK_NEAR(rig->worst, 0.0, 1e-3);
+        rig_free(rig);
+    }
+}
+
+static void a_loss_of_the_output_keeps_the_delay(void) {
+    for (uint32_t lost = 480; lost < 5000; lost += 3360) {
+        drift_rig *rig = rig_new(44100, 100, 48000, -100);
+        rig_start(rig, 0);
+        rig_run(rig, 6.0);
+        rig_measure(rig);
+        rig->out.lost_once = lost;
+        rig->out.call_s += lost * rig->out.frame_s;
+        rig_run(rig, 2.0);
+        CHECK_INT(rig->lost, 0); /* the engine finds it in the sample times */
+        CHECK_NEAR(rig->worst, 0.0, 1e-3);
+        rig_free(rig);
+    }
+}
+
+/* A cycle of the input that comes too late is silence and a loss. The delay then grows once, so
+ * that the same does not happen again. */
+static void the_delay_grows_once_if_the_input_comes_late(void) {
+    drift_rig *rig = rig_new(48000, 50, 48000, -50);
+    rig_start(rig, 0);
+    rig_run(rig, 6.0);
+    uint32_t delay = vc_drift_delay_frames(rig->drift);
+    rig_measure(rig);
+    rig->in.call_s += 0.03;
+    rig_run(rig, 2.0);
+    CHECK(rig->lost > 0);
+    uint32_t grown = vc_drift_delay_frames(rig->drift);
+    CHECK(grown > delay && grown < delay + 2400);
+    rig_measure(rig);
+    rig->in.call_s += 0.03;
+    rig_run(rig, 2.0);
+    CHECK_INT(rig->lost, 0);
+    CHECK_INT(vc_drift_delay_frames(rig->drift), grown);
+    CHECK_NEAR(rig->worst, 0.0, 1e-3);
+    rig_free(rig);
+}
+
+/* A delay that is too short for the devices is found out in the first cycles. */
+static void a_delay_that_is_too_short_grows(void) {
+    drift_rig *rig = rig_new(48000, 0, 48000, 0);
+    rig_start(rig, 100);
+    rig_run(rig, 6.0);
+    CHECK(vc_drift_delay_frames(rig->drift) > 480);
+    rig_measure(rig);
+    rig_run(rig, 2.0);
+    CHECK_INT(rig->lost, 0);
+    CHECK_NEAR(rig->worst, 0.0, 1e-3);
+    rig_free(rig);
+}
+
+static void an_input_that_stops_is_lost_frames(void) {
+    drift_rig *rig = rig_new(48000, 0, 48000, 0);
+    rig_start(rig, 0);
+    rig_run(rig, 3.0);
+    uint32_t delay = vc_drift_delay_frames(rig->drift);
+    rig_measure(rig);
+    rig->in.call_s += 1.0;
+    rig_run(rig, 0.9);
+    CHECK_NEAR(rig->lost, 0.9 * 48000, 1500);
+    CHECK_INT(vc_drift_delay_frames(rig->drift), delay);
+    rig_free(rig);
+}
+
+/* The output does not read for so long that the ring overflows. */
+static void an_overflow_is_reported_and_the_delay_comes_back(void) {
+    drift_rig *rig = rig_new(48000, 0, 48000, 0);
+    rig_start(rig, 0);
+    rig_run(rig, 3.0);
+    rig_measure(rig);
+    rig->out.call_s += 2.0;
+    rig_run(rig, 4.0);
+    CHECK(rig->lost > 0);
+    rig_measure(rig);
+    rig_run(rig, 1.0);
+    CHECK_INT(rig->lost, 0);
+    CHECK_NEAR(rig->worst, 0.0, 1e-2);
+    rig_free(rig);
+}
+
+/* The stream's engine gets the input in every cycle, also before the input device has begun. */
+static int32_t count_frames(vc_block *block, void *user) {
+    CHECK_INT(block->input.channels, RIG_CHANNELS);
+    CHECK_INT(block->input_time.sample_frames, block->output_time.sample_frames - 3000);
+    CHECK(block->input.data[0] == 0.0f);
+    *(int64_t *)user += block->frames;
+    return VC_CONTINUE;
+}
+
+static void an_engine_gets_the_input(void) {
+    vc_drift_config config = {.channels = RIG_CHANNELS,
+                              .input_rate_hz = 44100,
+                              .output_rate_hz = 48000,
+                              .input_period_frames = 512,
+                              .output_period_frames = 256,
+                              .delay_frames = 3000};
+    vc_drift *drift = vc_drift_new(&config);
+    int64_t frames = 0;
+    float output[8192];
+    vc_engine_config engine_config = {.input_channels = RIG_CHANNELS,
+                                      .output_channels = 1,
+                                      .samplerate_hz = 48000,
+                                      .process = count_frames,
+                                      .user = &frames};
+    vc_engine *engine = vc_engine_new(&engine_config);
+    vc_engine_set_input(engine, vc_drift_fill, drift);
+    vc_engine_start(engine);
+    const uint32_t lengths[] = {256, 1, 8192, 100}; /* also longer than promised */
+    int64_t at = 0;
+    for (int i = 0; i < 4; i++) {
+        vc_cycle cycle = {
+            .frames = lengths[i],
+            .output = {.data = output, .frame_stride = 1, .channels = 1},
+            .output_time = {1000000000 + at * 20833, at, VC_TIME_HOST | VC_TIME_SAMPLE, 0}};
+        vc_cycle_run(engine, &cycle);
+        at += lengths[i];
+        CHECK_INT(frames, at);
+    }
+    vc_engine_free(engine);
+    vc_drift_free(drift);
+}
+
+int main(void) {
+    RUN(a_sine_keeps_100_db);
+    RUN(devices_of_different_rates_keep_100_db);
+    RUN(noise_of_the_clocks_does_not_move_the_phase);
+    RUN(an_impulse_arrives_after_the_delay);
+    RUN(a_loss_of_the_input_is_reported_once_and_keeps_the_delay);
+    RUN(a_loss_of_the_output_keeps_the_delay);
+    RUN(the_delay_grows_once_if_the_input_comes_late);
+    RUN(a_delay_that_is_too_short_grows);
+    RUN(an_input_that_stops_is_lost_frames);
+    RUN(an_overflow_is_reported_and_the_delay_comes_back);
+    RUN(an_engine_gets_the_input);
+    return check_summary();
+}
