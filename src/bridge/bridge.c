@@ -276,6 +276,14 @@ static bool enter(vc_bridge *bridge) {
                                     : vc_entry_enter(&bridge->entry);
 }
 
+int32_t vc_bridge_call(vc_bridge *bridge, const vc_block *block) {
+    int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
+    if (answer >= 0) {
+        vc_view_end(&bridge->output, &block->output, block->frames);
+    }
+    return answer;
+}
+
 int32_t vc_bridge_process(vc_block *block, void *user) {
     vc_bridge *bridge = user;
     if (!enter(bridge)) {
@@ -283,14 +291,11 @@ int32_t vc_bridge_process(vc_block *block, void *user) {
     }
     unsigned forks = vc_forks();
     int64_t began_ns = count_wait(bridge, block);
-    int32_t answer = update(bridge, block) && point(bridge, block) ? call(bridge) : VC_ERROR;
+    int32_t answer = vc_bridge_call(bridge, block);
     if (vc_forks() != forks) { /* the callback forked, and this is the child */
         vc_forks_end_child(bridge->callable);
     }
     bool raised = answer < 0;
-    if (!raised) {
-        vc_view_end(&bridge->output, &block->output, block->frames);
-    }
     if (bridge->zero_copy) {
         answer = raised || check_escape(bridge) < 0 ? VC_ERROR : answer;
         vc_view_restore(&bridge->input);

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from voicecoil._block import Block, BlockMemory, Values
+from voicecoil._block import Block, BlockMemory, BlockTime, Values
 
 ZERO_COPY: int
 PACKED: int
@@ -76,6 +76,20 @@ class PythonCode(Code):
     def reap(self) -> None: ...
     def take_exception(self) -> BaseException | None: ...
     def clear(self) -> None: ...
+
+class InnerCode(PythonCode):
+    def call(
+        self,
+        given: Any,
+        made: Any,
+        frames: int,
+        lost_frames: int,
+        time: BlockTime,
+        moments: tuple[int, int, int, int, int],
+    ) -> tuple[bool, int]: ...
+
+class ConvertingCode(PythonCode):
+    def __init__(self, inner: InnerCode, *args: Any) -> None: ...
 
 class IsolatedCode(PythonCode):
     def __init__(self, name: str) -> None: ...

@@ -14,8 +14,9 @@ from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from cpython.ref cimport Py_DECREF, Py_INCREF
 from cpython.weakref cimport PyWeakref_NewRef
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t, uint64_t, uintptr_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from _voicecoil cimport *
 
@@ -138,6 +139,7 @@ def max_block_frames(uint32_t block_frames, uint32_t period_frames):
 
 
 include "../binding/code.pxi"
+include "../binding/inner_code.pxi"
 include "../binding/worker.pxi"
 include "../binding/gate.pxi"
 include "../binding/native_code.pxi"

@@ -1,4 +1,5 @@
 # Declarations of core, bridge and the virtual device. Their headers have the documentation.
+from libc.stddef cimport ptrdiff_t
 from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
 
 ctypedef void (*leave_fn)(void *user) noexcept nogil
@@ -16,8 +17,24 @@ cdef extern from "voicecoil.h" nogil:
         int64_t sample_frames
         uint32_t valid
 
+    ctypedef struct vc_audio:
+        float *data
+        ptrdiff_t frame_stride
+        ptrdiff_t channel_stride
+        uint32_t channels
+
+    uint32_t vc_audio_scrub(const vc_audio *audio, uint32_t frames)
+
     ctypedef struct vc_block:
+        vc_audio input
+        vc_audio output
         uint32_t frames
+        uint32_t lost_frames
+        uint32_t valid_frames
+        double samplerate_hz
+        vc_time now
+        vc_time input_time
+        vc_time output_time
 
     ctypedef int32_t (*vc_process_fn)(vc_block *block, void *user) noexcept
     ctypedef int32_t (*vc_native_fn)(float *output, const float *input, uint32_t frames,
@@ -240,6 +257,7 @@ cdef extern from "bridge.h":
                              const vc_bridge_types *types) except NULL
     void vc_bridge_free(vc_bridge *bridge)
     int32_t vc_bridge_process(vc_block *block, void *user) noexcept nogil
+    int32_t vc_bridge_call(vc_bridge *bridge, const vc_block *block) except? -1
     void vc_bridge_leave(void *user) noexcept nogil
     void vc_bridge_close(vc_bridge *bridge)
     int vc_bridge_on_io_thread()
@@ -330,6 +348,11 @@ cdef extern from "worker.h" nogil:
 cdef extern from "block.h":
     ctypedef struct vc_py_memory:
         float *data
+
+    ctypedef struct vc_py_time:
+        vc_time now
+        vc_time input
+        vc_time output
 
 
 cdef extern from "isolated.h":

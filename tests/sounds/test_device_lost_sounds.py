@@ -114,7 +114,9 @@ def test_a_sound_that_is_stopped_while_there_is_no_device(stepped: Any, driver: 
 
 def test_a_sound_whose_device_does_not_come_back_at_its_rate() -> None:
     one, _two, driver = two_devices()
-    other = vc.OutputStream(CodedOutput(), driver=driver, device="Two", samplerate=96_000)
+    other = vc.OutputStream(
+        CodedOutput(), driver=driver, device="Two", samplerate=96_000, device_rate="set"
+    )
     playback = vc.play(coded(0, 6400, 2), 48_000, driver=driver, on_device_lost="default")
     one.step(4)
     unplug(one)
@@ -157,7 +159,9 @@ def test_a_recording_that_is_stopped_while_there_is_no_device(
 
 def test_a_recording_whose_device_does_not_come_back_at_its_rate() -> None:
     one, _two, driver = two_devices()
-    other = vc.OutputStream(CodedOutput(), driver=driver, device="Two", samplerate=96_000)
+    other = vc.OutputStream(
+        CodedOutput(), driver=driver, device="Two", samplerate=96_000, device_rate="set"
+    )
     take = vc.record(driver=driver, on_device_lost="default")
     one.step(4)
     unplug(one)

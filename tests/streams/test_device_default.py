@@ -154,7 +154,9 @@ def test_the_default_device_is_set_to_the_streams_rate() -> None:
 
 def test_a_default_device_at_another_rate_ends_the_stream() -> None:
     one, _two, driver = two_devices()
-    other = vc.OutputStream(CodedOutput(), driver=driver, device="Two", samplerate=96_000)
+    other = vc.OutputStream(
+        CodedOutput(), driver=driver, device="Two", samplerate=96_000, device_rate="set"
+    )
     stream = vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="default")
     stream.start()
     one.step(1)

@@ -60,7 +60,7 @@ def test_a_device_whose_rate_changes_without_notification_is_lost(coreaudio: Wor
     """Before the fix, everything played at a wrong pitch, and no error was raised."""
     world = coreaudio(18)
     stream = vc.OutputStream(
-        lambda block: None, driver=world.driver, samplerate=48_000, latency="low"
+        lambda block: None, driver=world.driver, samplerate=48_000, device_rate="set", latency="low"
     )
     stream.start()
     run_at_another_rate(world, stream)

@@ -291,9 +291,11 @@ def test_rate_change_under_a_stream(stepped: VirtualDevice, driver: VirtualDrive
 def test_a_second_stream_at_another_rate_is_refused(
     stepped: VirtualDevice, driver: VirtualDriver
 ) -> None:
-    with vc.OutputStream(lambda block: None, driver=driver, samplerate=44100) as stream:
+    with vc.OutputStream(
+        lambda block: None, driver=driver, samplerate=44100, device_rate="set"
+    ) as stream:
         with pytest.raises(vc.ArgumentError, match="runs at 44100 Hz for another stream"):
-            vc.OutputStream(lambda block: None, driver=driver, samplerate=96000)
+            vc.OutputStream(lambda block: None, driver=driver, samplerate=96000, device_rate="set")
         with vc.OutputStream(lambda block: None, driver=driver) as other:
             assert other.samplerate == 44100
             other.abort()

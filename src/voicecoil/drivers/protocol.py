@@ -33,6 +33,7 @@ __all__ = [
     "Latency",
     "NamesDriver",
     "PortsDriver",
+    "RatesDriver",
     "OpenRequest",
     "devices_html",
 ]
@@ -132,6 +133,9 @@ class Latency:
         Latency of the device's buffer.
     lead_frames : int
         Latency that voicecoil adds: the lead, or blocks that do not fit the device's cycles.
+    conversion_frames : int
+        Latency that voicecoil adds to convert between the stream's rate and the device's. It is the
+        greatest one, because the converter works in steps. The times of each block are exact.
     samplerate : float
         Rate for the conversion of frames into seconds, Hz.
     is_estimate : bool
@@ -149,11 +153,12 @@ class Latency:
     samplerate: float = 1.0
     is_estimate: bool = False
     known_range: tuple[int, int | None] | None = None
+    conversion_frames: int = 0
 
     @property
     def at_least_frames(self) -> int:
         """The least possible latency, including the whole lead, frames."""
-        return self.frames if self.known_range is None else self.known_range[0] + self.lead_frames
+        return self.frames if self.known_range is None else self.known_range[0] + self._added
 
     @property
     def at_most_frames(self) -> int | None:
@@ -161,7 +166,11 @@ class Latency:
         if self.known_range is None:
             return self.frames
         most = self.known_range[1]
-        return None if most is None else most + self.lead_frames
+        return None if most is None else most + self._added
+
+    @property
+    def _added(self) -> int:
+        return self.lead_frames + self.conversion_frames
 
     @property
     def frames(self) -> int:
@@ -171,7 +180,7 @@ class Latency:
             + self.stream_frames
             + self.safety_frames
             + self.buffer_frames
-            + self.lead_frames
+            + self._added
         )
 
     @property
@@ -337,6 +346,21 @@ class NamesDriver(Protocol):
 
     def shows_names(self, device: Device) -> bool:
         """Whether the names of streams on that device are shown."""
+
+
+@runtime_checkable
+class RatesDriver(Protocol):
+    """A driver of devices with one rate for all programs, which a stream can set.
+
+    Other drivers give each stream the rate that it asks for and convert it themselves, or have only
+    one rate.
+    """
+
+    def rates(self, device: Device) -> list[tuple[float, float]]:
+        """Returns the ranges (lowest, highest) of the rates of that device, Hz.
+
+        Empty: the device does not say which rates it has.
+        """
 
 
 class Driver(Protocol):

@@ -139,7 +139,7 @@ class StreamBase(StreamFacts):
         began = time.monotonic()
         tail_s = self.lead_frames / self.samplerate
         if "output" in self._directions and connection.started:
-            tail_s += self._opened_format.latency("output").seconds
+            tail_s = self._latency("output").seconds
         until = began + tail_s + STOP_TIMEOUT_S
         # Do not wait for a device with a stepped clock, because no cycle comes unless the program
         # steps the clock.

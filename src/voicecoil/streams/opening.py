@@ -30,13 +30,17 @@ from voicecoil.sample_types import format_number
 from voicecoil.streams.channel_map import channels_of
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
-from voicecoil.streams.plan import StreamPlan, make_plan
+from voicecoil.streams.plan import Shape, StreamPlan, make_plan
+from voicecoil.streams.rate_choice import asks_for_rate, at_rate, check_other_rate
+from voicecoil.streams.rate_converter import RateConverter
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
-from voicecoil.streams.request import CodeSource, StreamRequest
+from voicecoil.streams.request import Arrays, CodeSource, StreamRequest
 from voicecoil.streams.settings import add_requests
 from voicecoil.streams.stream_device import CurrentDevice
 
 __all__ = ["open_stream"]
+
+_RAISED = (Stop, EscapedBlockError, CallbackResultError)
 
 
 def open_stream(
@@ -62,6 +66,10 @@ def open_stream(
     code: _core.Code | None = None
     try:
         code = _make_code(plan, source)
+        converter = None
+        if plan.conversion is not None and isinstance(code, _core.InnerCode):
+            converter = RateConverter(code, plan.conversion, plan.channels)
+            code = _make_converting_code(plan, code, converter)
         worker = None
         if request.on_io_thread:
             if request.kind == "python" and isinstance(code, _core.PythonCode):
@@ -73,7 +81,7 @@ def open_stream(
                 plan.opened_format,
                 plan.waited_for,
                 plan.channels,
-                plan.block_frames or 0,
+                plan.device_block_frames or 0,
                 request.max_lead_s,
             )
         connection = StreamConnection(
@@ -83,6 +91,7 @@ def open_stream(
             _make_engine(plan, code, worker),
             _make_recovery(plan),
             worker,
+            converter,
         )
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):
@@ -118,8 +127,8 @@ def _open_device(
                     device,
                     places.input_map,
                     places.output_map,
-                    samplerate=rate,
-                    block_frames=request.block_frames,
+                    samplerate=rate if asks_for_rate(request.device_rate, driver) else None,
+                    block_frames=_preferred_frames(request, device),
                     name=request.name,
                     connect=request.connect,
                 )
@@ -127,11 +136,9 @@ def _open_device(
                 opened_format = driver_stream.opened_format
             else:
                 opened_format = unknown_format(rate or device.samplerate)
-        if rate is not None and opened_format.samplerate != rate and request.kind != "internal":
-            raise ArgumentError(
-                f"samplerate={rate:g} Hz; {device.name!r} runs at {opened_format.samplerate:g} Hz "
-                + opened_format.rate_note
-            )
+        if rate is not None and opened_format.samplerate != rate:
+            check_other_rate(request, driver, device, opened_format)
+            device = at_rate(device, driver, opened_format)
         clock = driver_stream.clock if driver_stream is not None else None
         return make_plan(request, driver, device, opened_format, places, clock), driver_stream
     except BaseException as error:
@@ -143,6 +150,14 @@ def _open_device(
         if says_nothing and device is not None:
             add_requests(error, request, directions, device)
         raise
+
+
+def _preferred_frames(request: StreamRequest, device: Device) -> int | None:
+    """Return the frames that the device's cycles should have, at the device's rate."""
+    frames = request.block_frames
+    if frames is None or request.samplerate is None or not device.samplerate:
+        return frames
+    return max(1, round(frames * device.samplerate / request.samplerate))
 
 
 def _check_connect(request: StreamRequest, driver: Driver, device: Device) -> None:
@@ -172,21 +187,40 @@ def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
             request.results,
             format_number(request.dtype),
         )
-    form = format_number(request.dtype)
-    memories = (
-        _block.memory(*plan.input_shape, True, form) if plan.input_shape else None,
-        _block.memory(*plan.output_shape, False, form) if plan.output_shape else None,
-    )
-    return _core.PythonCode(
+    kind = _core.PythonCode if plan.conversion is None else _core.InnerCode
+    return kind(
         source,
-        [None if memory is None else _view(memory, request.arrays) for memory in memories],
-        memories,
+        *_views(plan.input_shape, plan.output_shape, request.arrays, format_number(request.dtype)),
         plan.samplerate,
         request.zero_copy,
-        (Stop, EscapedBlockError, CallbackResultError),
+        _RAISED,
         request.parameters.callback_side() if request.parameters else None,
         request.results.callback_side() if request.results else None,
     )
+
+
+def _make_converting_code(
+    plan: StreamPlan, code: _core.InnerCode, converter: RateConverter
+) -> _core.ConvertingCode:
+    """Return the code that the worker calls with blocks of the device."""
+    assert plan.conversion is not None
+    frames = plan.conversion.device_frames
+    shapes = ((frames, count) if count else None for count in plan.channels)
+    views, memories = _views(*shapes, "numpy", format_number("float32"))
+    return _core.ConvertingCode(
+        code, converter, views, memories, plan.opened_format.samplerate, False, _RAISED, None, None
+    )
+
+
+def _views(
+    input_shape: Shape, output_shape: Shape, arrays: Arrays, form: int
+) -> tuple[list[Any], tuple[Any, Any]]:
+    """Return the views of a block, and the memories that they show."""
+    memories = (
+        _block.memory(*input_shape, True, form) if input_shape else None,
+        _block.memory(*output_shape, False, form) if output_shape else None,
+    )
+    return [None if memory is None else _view(memory, arrays) for memory in memories], memories
 
 
 def _view(memory: Any, arrays: str) -> Any:
@@ -211,7 +245,7 @@ def _make_engine(plan: StreamPlan, code: _core.Code, worker: LeadWorker | None) 
         # With a worker, cycles may have any length, because the lead divides them into blocks.
         block_frames=0 if worker else plan.block_frames or 0,
         period_frames=0 if worker else plan.opened_format.period_frames or 0,
-        samplerate_hz=plan.samplerate,
+        samplerate_hz=plan.opened_format.samplerate,
         flags=flags,
         clock=plan.clock,
     )
@@ -223,4 +257,4 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
         return None
     blocks = plan.request.block_frames or plan.opened_format.period_frames
     again = (plan.request.name, plan.request.connect)
-    return Recovery(policy, plan.driver, plan.places, plan.samplerate, blocks, *again)
+    return Recovery(policy, plan.driver, plan.places, plan.opened_format.samplerate, blocks, *again)

@@ -7,6 +7,11 @@ from dataclasses import dataclass
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.streams.channel_map import StreamChannels
+from voicecoil.streams.conversion import (
+    Conversion,
+    device_block_frames,
+    program_block_frames,
+)
 from voicecoil.streams.lead import lead_block_frames
 from voicecoil.streams.request import StreamRequest
 
@@ -33,6 +38,8 @@ class StreamPlan:
         Frames of every block; None: a block is as long as the device's cycle.
     clock : Clock or None
         The clock of a device whose time is not the machine's.
+    conversion : Conversion or None
+        None: the stream and the device have the same rate.
     """
 
     request: StreamRequest
@@ -42,11 +49,17 @@ class StreamPlan:
     places: StreamChannels
     block_frames: int | None
     clock: _core.Clock | None
+    conversion: Conversion | None = None
 
     @property
     def samplerate(self) -> float:
-        """The sample rate at which the device runs, Hz."""
-        return self.opened_format.samplerate
+        """The sample rate of the stream's blocks, Hz."""
+        return self.conversion.program_hz if self.conversion else self.opened_format.samplerate
+
+    @property
+    def device_block_frames(self) -> int | None:
+        """Frames of every block that the engine or the worker makes, at the device's rate."""
+        return self.conversion.device_frames if self.conversion else self.block_frames
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -61,6 +74,8 @@ class StreamPlan:
     @property
     def max_block_frames(self) -> int:
         """The largest number of frames that a block can have."""
+        if self.conversion is not None:
+            return self.conversion.program_frames
         return _core.max_block_frames(self.block_frames or 0, self.opened_format.period_frames or 0)
 
     @property
@@ -89,8 +104,29 @@ def make_plan(
 ) -> StreamPlan:
     """Return the plan for `request` and the opened device."""
     frames = request.block_frames
+    conversion = None
     if not request.on_io_thread:
-        frames = lead_block_frames(frames, opened_format)
+        wanted, device_hz = request.samplerate or opened_format.samplerate, opened_format.samplerate
+        if wanted != device_hz:
+            conversion = _plan_conversion(request, wanted, opened_format, places)
+            frames = conversion.program_frames
+        else:
+            frames = lead_block_frames(frames, opened_format)
     return StreamPlan(
-        request, driver, device, opened_format, places, block_frames=frames, clock=clock
+        request, driver, device, opened_format, places, frames, clock, conversion=conversion
+    )
+
+
+def _plan_conversion(
+    request: StreamRequest, program_hz: float, opened_format: OpenedFormat, places: StreamChannels
+) -> Conversion:
+    device_hz = opened_format.samplerate
+    device_frames = device_block_frames(lead_block_frames(None, opened_format), device_hz)
+    return Conversion(
+        program_hz,
+        device_hz,
+        request.block_frames or program_block_frames(device_frames, program_hz, device_hz),
+        device_frames,
+        request.conversion_quality,
+        (places.inputs > 0, places.outputs > 0),
     )

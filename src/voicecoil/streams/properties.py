@@ -84,8 +84,11 @@ class StreamFacts(Unique):
 
     @property
     def samplerate(self) -> float:
-        """Frames per second, Hz."""
-        return self._opened_format.samplerate
+        """Frames per second of the stream's blocks, Hz.
+
+        If ``stream.device.samplerate`` is another rate, the stream converts.
+        """
+        return self._plan.samplerate
 
     @property
     def blocksize(self) -> int:
@@ -125,7 +128,9 @@ class StreamFacts(Unique):
 
         With ``latency="safe"`` it grows if the callback was later. See `max_lead_s`.
         """
-        return self._worker.lead_frames if self._worker is not None else 0
+        frames = self._worker.lead_frames if self._worker is not None else 0
+        conversion = self._plan.conversion
+        return frames if conversion is None else conversion.to_program(frames)
 
     @property
     def worker_priority(self) -> ThreadPriority | None:
@@ -150,7 +155,7 @@ class StreamFacts(Unique):
 
         0 for a duplex stream, because its output latency contains this wait.
         """
-        size, cycle = self._plan.block_frames, self._opened_format.typical_period_frames
+        size, cycle = self._plan.device_block_frames, self._opened_format.typical_period_frames
         if "output" in self._directions or size is None or cycle is None:
             return 0
         varies = self._opened_format.period_frames is None
@@ -162,7 +167,9 @@ class StreamFacts(Unique):
     def _latency(self, direction: Direction) -> Latency:
         latency = self._opened_format.latency(direction)
         lead = self._lead_frames() if direction == "output" else self._input_wait_frames()
-        return replace(latency, lead_frames=latency.lead_frames + lead)
+        latency = replace(latency, lead_frames=latency.lead_frames + lead)
+        conversion = self._plan.conversion
+        return latency if conversion is None else conversion.add_latency(latency, direction)
 
     @property
     def state(self) -> State:
@@ -225,7 +232,11 @@ class StreamFacts(Unique):
             raise StreamClosedError("the stream could not be opened; it has no statistics")
         connection = self._connection
         worker = self._worker.code if self._worker is not None else None
-        return read_statistics(connection.engine, self._code, worker, connection.device.overloads)
+        counted = read_statistics(
+            connection.engine, self._code, worker, connection.device.overloads
+        )
+        converter = connection.converter
+        return counted if converter is None else converter.add_counts(counted)
 
     def events(self) -> list[Event]:
         """Return and remove the events since the last call, oldest first.

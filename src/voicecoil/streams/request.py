@@ -23,13 +23,23 @@ from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.streams.channel_map import ChannelRequest
+from voicecoil.streams.conversion import check_quality
 from voicecoil.streams.lead import LatencyMode, check_latency_mode, check_max_lead
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
 
-__all__ = ["Arrays", "Callback", "CodeFactory", "CodeSource", "StreamRequest", "check_request"]
+__all__ = [
+    "Arrays",
+    "Callback",
+    "CodeFactory",
+    "CodeSource",
+    "DeviceRate",
+    "StreamRequest",
+    "check_request",
+]
 
 Callback = Callable[[_block.Block], None]
 Arrays = Literal["numpy", "memoryview"]
+DeviceRate = Literal["keep", "set"]
 Kind = Literal["python", "native", "isolated", "internal"]
 CodeSource = Any  # Callback | NativeCallback | str | CodeFactory, as `StreamRequest.kind` says
 
@@ -70,6 +80,8 @@ class StreamRequest:
     dtype : {"float32", "int16", "int32", "uint8"}
     on_device_lost : {"stop", "wait", "default"}
     parameters, results : Record or None
+    device_rate : {"keep", "set"}
+    conversion_quality : str
     name : str
         The name that mixers and patch bays show.
     given_name : str or None
@@ -93,6 +105,8 @@ class StreamRequest:
     on_device_lost: OnDeviceLost
     parameters: Record | None
     results: Record | None
+    device_rate: DeviceRate
+    conversion_quality: str
     name: str
     given_name: str | None
     connect: bool
@@ -128,6 +142,8 @@ def check_request(
     isolated: bool,
     parameters: Mapping[str, Any] | None,
     results: Mapping[str, Any] | None,
+    device_rate: DeviceRate,
+    conversion_quality: str,
     name: str | None,
     connect: bool,
 ) -> tuple[StreamRequest, CodeSource]:
@@ -175,6 +191,8 @@ def check_request(
         on_device_lost=check_on_device_lost(on_device_lost),
         parameters=records[0],
         results=records[1],
+        device_rate=_check_device_rate(device_rate),
+        conversion_quality=check_quality(conversion_quality),
         name=check_stream_name(name),
         given_name=name,
         connect=bool(connect),
@@ -197,6 +215,15 @@ def _check_conversion(dtype: SampleType, kind: Kind, zero_copy: Any) -> None:
             f'dtype="{dtype}" with zero_copy=True; the device\'s own memory is float32: leave one '
             "of them out"
         )
+
+
+def _check_device_rate(device_rate: Any) -> DeviceRate:
+    if device_rate not in ("keep", "set"):
+        raise ArgumentError(
+            f'device_rate={shown(device_rate)}; possible are "keep" (the device keeps its rate, and '
+            'the stream converts) and "set" (the device gets the stream\'s rate while it is open)'
+        )
+    return device_rate  # type: ignore[no-any-return]
 
 
 def _check_callback(callback: Any, isolated: bool) -> tuple[Kind, CodeSource]:

@@ -200,6 +200,10 @@ def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     requested, actual = plan.request.samplerate, plan.samplerate
     if requested is None:
         return Setting("samplerate", None, actual, "default", "the rate at which the device runs")
+    device_hz = now.opened_format.samplerate
+    if plan.conversion is not None:
+        reason = f"{now.device.name!r} runs at {device_hz:g} Hz"
+        return Setting("samplerate", requested, actual, "converted", reason)
     if requested != actual:
         reason = f"{now.device.name!r} runs at this rate"
         return Setting("samplerate", requested, actual, "adjusted", reason)
@@ -266,9 +270,10 @@ def _latency(plan: StreamPlan, now: StreamNow) -> Setting:
         where = "the callback" if kind == "python" else f"{_KINDS[kind]}, which needs no lead,"
         return Setting("latency", requested, 0.0, "applied", f"{where} runs on the IO thread")
     frames = now.worker.lead_frames
-    seconds = frames / plan.samplerate
+    rate = now.opened_format.samplerate
+    seconds = frames / rate
     reason = f"the callback runs on a worker, {plural(frames, 'frame')} ahead of the device"
-    if isinstance(requested, float) and abs(seconds - requested) * plan.samplerate >= 1:
+    if isinstance(requested, float) and abs(seconds - requested) * rate >= 1:
         varies = now.opened_format.period_frames is None
         least = "at least the longest cycle" if varies else "a whole number of cycles"
         reason += f", because a lead is {least}"

@@ -19,7 +19,7 @@ from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest, duplex_channels
 from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
 from voicecoil.streams.recovery import OnDeviceLost
-from voicecoil.streams.request import Arrays, Callback
+from voicecoil.streams.request import Arrays, Callback, DeviceRate
 
 __all__ = ["InputStream", "OutputStream", "Stream"]
 
@@ -40,7 +40,8 @@ class OutputStream(StreamBase):
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
         otherwise the default one of the platform.
     samplerate : float or None
-        Hz; None: the rate at which the device runs.
+        The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
+        another rate, the stream converts. A callback on the device's thread cannot convert.
     channels : int, sequence of int, or None
         The number of channels of ``block.output``, or a list. One channel is played on both
         channels of the device's stereo pair, two on that pair, and more on the device's first
@@ -85,6 +86,13 @@ class OutputStream(StreamBase):
         Names and first values (float, int, bool, bytes) of the values that the callback reads
         (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
         :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
+    device_rate : {"keep", "set"}
+        What happens if the device runs at another rate than `samplerate`. "keep": the device keeps
+        its rate. "set": the device gets the rate, which applies to all programs, until the last
+        stream on it closes. Audio systems that give each stream its own rate ignore it.
+    conversion_quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
+        Quality of the conversion between the two rates (docs/rates.md). A lower one has a shorter
+        delay.
     name : str or None
         The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
         JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
@@ -126,6 +134,8 @@ class OutputStream(StreamBase):
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
+        device_rate: DeviceRate = "keep",
+        conversion_quality: str = "HQ",
         name: str | None = None,
         connect: bool = True,
     ) -> None:
@@ -146,6 +156,8 @@ class OutputStream(StreamBase):
             isolated=isolated,
             parameters=parameters,
             results=results,
+            device_rate=device_rate,
+            conversion_quality=conversion_quality,
             name=name,
             connect=connect,
         )
@@ -195,7 +207,8 @@ class InputStream(StreamBase):
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
         otherwise the default one of the platform.
     samplerate : float or None
-        Hz; None: the rate at which the device runs.
+        The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
+        another rate, the stream converts. A callback on the device's thread cannot convert.
     channels : int, sequence of int, or None
         The number of channels of ``block.input``, which are the device's first channels, or a list.
         A list has the device's channel, 0-based, for each channel of ``block.input``. None: all.
@@ -238,6 +251,13 @@ class InputStream(StreamBase):
         Names and first values (float, int, bool, bytes) of the values that the callback reads
         (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
         :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
+    device_rate : {"keep", "set"}
+        What happens if the device runs at another rate than `samplerate`. "keep": the device keeps
+        its rate. "set": the device gets the rate, which applies to all programs, until the last
+        stream on it closes. Audio systems that give each stream its own rate ignore it.
+    conversion_quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
+        Quality of the conversion between the two rates (docs/rates.md). A lower one has a shorter
+        delay.
     name : str or None
         The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
         JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
@@ -279,6 +299,8 @@ class InputStream(StreamBase):
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
+        device_rate: DeviceRate = "keep",
+        conversion_quality: str = "HQ",
         name: str | None = None,
         connect: bool = True,
     ) -> None:
@@ -299,6 +321,8 @@ class InputStream(StreamBase):
             isolated=isolated,
             parameters=parameters,
             results=results,
+            device_rate=device_rate,
+            conversion_quality=conversion_quality,
             name=name,
             connect=connect,
         )
@@ -348,7 +372,8 @@ class Stream(StreamBase):
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
         otherwise the default one of the platform.
     samplerate : float or None
-        Hz; None: the rate at which the device runs.
+        The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
+        another rate, the stream converts. A callback on the device's thread cannot convert.
     channels : int or None
         One number of channels for both directions. A list such as ``[2, 3]`` has two possible
         meanings, and raises an `ArgumentError` that explains both. A pair of lists, (input,
@@ -400,6 +425,13 @@ class Stream(StreamBase):
         Names and first values (float, int, bool, bytes) of the values that the callback reads
         (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
         :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
+    device_rate : {"keep", "set"}
+        What happens if the device runs at another rate than `samplerate`. "keep": the device keeps
+        its rate. "set": the device gets the rate, which applies to all programs, until the last
+        stream on it closes. Audio systems that give each stream its own rate ignore it.
+    conversion_quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
+        Quality of the conversion between the two rates (docs/rates.md). A lower one has a shorter
+        delay.
     name : str or None
         The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
         JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
@@ -443,6 +475,8 @@ class Stream(StreamBase):
         isolated: bool = False,
         parameters: Mapping[str, Any] | None = None,
         results: Mapping[str, Any] | None = None,
+        device_rate: DeviceRate = "keep",
+        conversion_quality: str = "HQ",
         name: str | None = None,
         connect: bool = True,
     ) -> None:
@@ -463,6 +497,8 @@ class Stream(StreamBase):
             isolated=isolated,
             parameters=parameters,
             results=results,
+            device_rate=device_rate,
+            conversion_quality=conversion_quality,
             name=name,
             connect=connect,
         )

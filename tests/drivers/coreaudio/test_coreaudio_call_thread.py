@@ -243,7 +243,9 @@ def test_ctrl_c_while_a_stream_opens_leaves_nothing_open(coreaudio: Worlds) -> N
     assert world.driver.settle(LONG_S)
     assert world.driver.open_streams == 0
     # If the stream were still counted as open, the device would keep its rate.
-    with vc.OutputStream(lambda block: None, driver=world.driver, samplerate=96_000) as stream:
+    with vc.OutputStream(
+        lambda block: None, driver=world.driver, samplerate=96_000, device_rate="set"
+    ) as stream:
         assert stream.samplerate == 96_000
         stream.abort()
 

@@ -365,9 +365,9 @@ def test_two_drivers_on_one_coreaudio_hear_and_call_as_one(coreaudio: Worlds) ->
     assert threads[0] is threads[1]
     stream = play_on(world, Counter())
     stream.start()
-    other = vc.OutputStream(Counter(), driver=second, samplerate=48_000)
+    other = vc.OutputStream(Counter(), driver=second, samplerate=48_000, device_rate="set")
     with pytest.raises(vc.ArgumentError, match="runs at 48000 Hz"):
-        vc.OutputStream(Counter(), driver=second, samplerate=96_000)
+        vc.OutputStream(Counter(), driver=second, samplerate=96_000, device_rate="set")
     world.advance(0.1)
     world.device("USBDuplex:1").remove()
     world.advance(0.01)

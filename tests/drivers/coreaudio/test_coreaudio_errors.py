@@ -48,7 +48,12 @@ def use_everything(world: SimulatedCoreAudio, uid: str) -> vc.Stream | None:
     if device is None:
         return None
     stream = vc.Stream(
-        lambda block: None, driver=world.driver, device=device, samplerate=96_000, blocksize=128
+        lambda block: None,
+        driver=world.driver,
+        device=device,
+        samplerate=96_000,
+        device_rate="set",
+        blocksize=128,
     )
     try:
         stream.start()
@@ -193,7 +198,11 @@ def test_invalid_rate_ranges(coreaudio: Worlds, what: str, low: float, high: flo
     world.device("USBDuplex:1").override(what, struct.pack("<dd", low, high))
     with pytest.raises(vc.DriverError, match=rf"'{what}'.* of 'Simulated USB Duplex' has"):
         vc.OutputStream(
-            lambda block: None, driver=world.driver, samplerate=96_000, blocksize=128
+            lambda block: None,
+            driver=world.driver,
+            samplerate=96_000,
+            device_rate="set",
+            blocksize=128,
         ).close()
 
 

@@ -40,7 +40,7 @@ def test_the_rate_stays_as_it_is_unless_one_is_asked_for(coreaudio: Worlds) -> N
 @pytest.mark.parametrize("samplerate", [48_000, 96_000])
 def test_a_rate_is_set_and_waited_for(coreaudio: Worlds, samplerate: int) -> None:
     world = coreaudio(1, switches={"rate_delay_ns": 700_000_000})
-    with play_on(world, samplerate=samplerate) as stream:
+    with play_on(world, samplerate=samplerate, device_rate="set") as stream:
         assert stream.samplerate == samplerate
         world.advance(0.1)
         stream.abort()
@@ -55,7 +55,7 @@ def nominal(world: SimulatedCoreAudio, uid: str = "BuiltInSpeakerDevice") -> flo
 def test_the_last_stream_gives_back_the_rate_that_there_was(coreaudio: Worlds) -> None:
     """Before the fix, the whole system kept the rate of the stream."""
     world = coreaudio(1, switches={"rate_delay_ns": 300_000_000})
-    first = play_on(world, samplerate=48_000)
+    first = play_on(world, samplerate=48_000, device_rate="set")
     second = play_on(world)
     assert second.samplerate == 48_000
     first.close()
@@ -70,7 +70,7 @@ def test_the_last_stream_gives_back_the_rate_that_there_was(coreaudio: Worlds) -
 
 def test_a_rate_that_another_program_has_set_stays(coreaudio: Worlds) -> None:
     world = coreaudio(1)
-    stream = play_on(world, samplerate=48_000)
+    stream = play_on(world, samplerate=48_000, device_rate="set")
     world.advance(1.0)
     world.device("BuiltInSpeakerDevice").change_rate(96_000)
     world.advance(1.0)
@@ -84,7 +84,7 @@ def test_a_failed_opening_gives_back_the_rate_that_there_was(coreaudio: Worlds) 
     device = world.device("BuiltInSpeakerDevice")
     device.override("ltnc", struct.pack("<I", 2**31), scope="outp")
     with pytest.raises(vc.DriverError, match="latency is"):
-        play_on(world, samplerate=48_000)
+        play_on(world, samplerate=48_000, device_rate="set")
     assert world.counter("rate_changes") == 2
     assert nominal(world) == 44_100
     assert world.driver.open_streams == 0
@@ -103,7 +103,7 @@ def test_play_never_changes_the_rate(coreaudio: Worlds, on_device_lost: Any) -> 
 
 
 def test_any_rate_of_a_range(coreaudio: Worlds) -> None:
-    with play_on(coreaudio(8), samplerate=12_345) as stream:
+    with play_on(coreaudio(8), samplerate=12_345, device_rate="set") as stream:
         assert stream.samplerate == 12_345
         stream.abort()
 
@@ -114,31 +114,31 @@ def test_rates_that_a_device_repeats_are_listed_once(coreaudio: Worlds) -> None:
     told = b"".join(struct.pack("<dd", *one) for one in ranges)
     world.device("USBDuplex:1").override("nsr#", told)
     with pytest.raises(vc.ArgumentError, match="offers 44100, 48000 Hz"):
-        play_on(world, samplerate=32_000)
+        play_on(world, samplerate=32_000, device_rate="set")
 
 
 def test_a_rate_that_is_not_offered_is_refused_with_those_that_are(coreaudio: Worlds) -> None:
     world = coreaudio(1)
     with pytest.raises(vc.ArgumentError, match="offers 44100, 48000, 88200, 96000 Hz"):
-        play_on(world, samplerate=32_000)
+        play_on(world, samplerate=32_000, device_rate="set")
     assert world.counter("rate_changes") == 0
 
 
 def test_a_rate_that_never_comes(coreaudio: Worlds) -> None:
     world = coreaudio(1, switches={"rate_outcome": 1})
     with pytest.raises(vc.ArgumentError, match="runs at 44100 Hz and did not change within 5 s"):
-        play_on(world, samplerate=48_000)
+        play_on(world, samplerate=48_000, device_rate="set")
 
 
 def test_another_rate_comes(coreaudio: Worlds) -> None:
     world = coreaudio(1, switches={"rate_outcome": 2})
     with pytest.raises(vc.ArgumentError, match=r"runs at (88200|96000) Hz"):
-        play_on(world, samplerate=48_000)
+        play_on(world, samplerate=48_000, device_rate="set")
 
 
 def test_a_rate_that_another_process_takes_back_ends_the_stream(coreaudio: Worlds) -> None:
     world = coreaudio(1, switches={"rate_outcome": 3})
-    stream = play_on(world, samplerate=48_000)
+    stream = play_on(world, samplerate=48_000, device_rate="set")
     stream.start()
     world.advance(1.0)
     with pytest.raises(vc.DeviceLostError, match="from 48000 to 44100 Hz"):
@@ -148,7 +148,7 @@ def test_a_rate_that_another_process_takes_back_ends_the_stream(coreaudio: World
 
 def test_a_device_that_goes_on_reporting_the_old_rate(coreaudio: Worlds) -> None:
     world = coreaudio(18)
-    with play_on(world, samplerate=96_000) as stream:
+    with play_on(world, samplerate=96_000, device_rate="set") as stream:
         assert stream.samplerate == 96_000
         world.advance(0.5)
         world.device("OldRate").notify("nsrt")
@@ -161,7 +161,7 @@ def test_a_device_that_goes_on_reporting_the_old_rate(coreaudio: Worlds) -> None
 @pytest.mark.parametrize("lag_ms", [1, 50, 900])
 def test_a_getter_that_lags(coreaudio: Worlds, lag_ms: int) -> None:
     world = coreaudio(1, switches={"getter_lag_ns": lag_ms * 1_000_000})
-    with play_on(world, samplerate=96_000) as stream:
+    with play_on(world, samplerate=96_000, device_rate="set") as stream:
         assert stream.samplerate == 96_000
         world.advance(2.0)
         assert not stream.wait(0)
@@ -170,9 +170,9 @@ def test_a_getter_that_lags(coreaudio: Worlds, lag_ms: int) -> None:
 
 def test_a_second_stream_leaves_the_rate_alone(coreaudio: Worlds) -> None:
     world = coreaudio(3)
-    with play_on(world, samplerate=96_000) as stream:
+    with play_on(world, samplerate=96_000, device_rate="set") as stream:
         with pytest.raises(vc.ArgumentError, match="runs at 96000 Hz for another stream"):
-            play_on(world, samplerate=44_100)
+            play_on(world, samplerate=44_100, device_rate="set")
         with play_on(world) as second:
             assert second.samplerate == 96_000
             second.abort()
@@ -262,7 +262,9 @@ def test_the_round_trip_takes_exactly_the_declared_latency(
         position += block.frames
 
     world = coreaudio(8)
-    stream = vc.Stream(callback, driver=world.driver, samplerate=samplerate, blocksize=blocksize)
+    stream = vc.Stream(
+        callback, driver=world.driver, samplerate=samplerate, device_rate="set", blocksize=blocksize
+    )
     with stream:
         world.advance(0.5)
         stream.abort()
@@ -320,7 +322,7 @@ def test_timeouts_are_the_drivers(coreaudio: Worlds) -> None:
     world = coreaudio(1, switches={"rate_outcome": 1}, timeouts=Timeouts(rate_s=0.25))
     before = world.now_ns()
     with pytest.raises(vc.ArgumentError, match=r"within 0\.25 s"):
-        play_on(world, samplerate=48_000)
+        play_on(world, samplerate=48_000, device_rate="set")
     assert 250_000_000 <= world.now_ns() - before < 400_000_000
 
 

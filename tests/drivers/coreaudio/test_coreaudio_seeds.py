@@ -135,6 +135,7 @@ class Story:
             driver=self.world.driver,
             device=self.device.uid,
             samplerate=samplerate,
+            device_rate="set",
             blocksize=self.random.choice([None, None, 512, 441, 1000]),
             channels=2,
         )

@@ -218,6 +218,15 @@ class CoreAudioDriver(Unique):
 
         return self.call("finding the default device", find, self.timeouts.call_s)
 
+    def rates(self, device: Device) -> list[tuple[float, float]]:
+        """The ranges (lowest, highest) of the rates that a device offers, Hz."""
+
+        def read() -> list[tuple[float, float]]:
+            found = devices.rates(self.hal, devices.find_id(self.hal, device))
+            return [(one.low, one.high) for one in found]
+
+        return self.call(f"reading the rates of {device.name!r}", read, self.timeouts.call_s)
+
     def open_stream(self, request: OpenRequest) -> CoreAudioStream:
         """Opens a stream that is not started yet."""
         limits = self.timeouts

@@ -57,7 +57,9 @@ class VirtualDevice(Unique):
     stereo_channels : (int, int)
         The output channels, 0-based, of the device's stereo pair.
     samplerate : float
-        The rate at which the device runs if no stream asks for another one, Hz.
+        The rate at which the device runs if no stream sets another one, Hz.
+    rates : sequence of float
+        The rates to which a stream can set the device, Hz. Empty: any rate.
     clock : {"real", "free", "stepped"}
         "real": the machine's clock. "free": as fast as the machine can. "stepped": one cycle at a
         time, by :meth:`step`.
@@ -85,6 +87,7 @@ class VirtualDevice(Unique):
         "output_channels",
         "stereo_channels",
         "samplerate",
+        "rates",
         "clock",
         "frames",
         "pattern",
@@ -104,6 +107,7 @@ class VirtualDevice(Unique):
         output_channels: int = 2,
         stereo_channels: tuple[int, int] = (0, 1),
         samplerate: float = 48_000.0,
+        rates: Sequence[float] = (),
         clock: Clock = "real",
         frames: int | None = None,
         pattern: Sequence[int] = (),
@@ -119,6 +123,7 @@ class VirtualDevice(Unique):
         self.output_channels = output_channels
         self.stereo_channels = stereo_channels
         self.samplerate = samplerate
+        self.rates = tuple(float(rate) for rate in rates)
         self.clock = clock
         self.frames = frames
         self.pattern = tuple(pattern)
@@ -361,7 +366,8 @@ class VirtualDevice(Unique):
     def _rate(self) -> float:
         if self._core is not None and self._core.condition == RATE_CHANGED:
             return float(self._core.new_samplerate)
-        return self._running[0] if self._running else self.samplerate
+        # A rate that a stream has set applies until the last stream is closed.
+        return self._running[0] if self._running and self._open_streams else self.samplerate
 
     def _running_core(self) -> _core.VirtualDevice:
         if self._core is None or self._open_streams == 0:
@@ -382,6 +388,8 @@ class VirtualDevice(Unique):
                 self._core = self._running = None  # streams that are open keep the old core
             if self._running is None or self._open_streams == 0:
                 rate = request.samplerate or self.samplerate
+                if self.rates and rate not in self.rates:
+                    rate = self.samplerate
                 frames = self.frames or min(request.block_frames or DEFAULT_FRAMES, MAX_FRAMES)
                 if self._core is None or (rate, frames) != self._running:
                     self._epoch_ns = max(since_ns, self.virtual_ns())

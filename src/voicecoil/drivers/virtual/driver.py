@@ -111,6 +111,10 @@ class VirtualDriver(Unique):
         since_ns = max((device.virtual_ns() for device in self.virtual_devices), default=0)
         return VirtualStream(self.virtual_device(request.device), request, since_ns)
 
+    def rates(self, device: Device) -> list[tuple[float, float]]:
+        """The ranges (lowest, highest) of the rates that a device has, Hz; empty: any rate."""
+        return [(rate, rate) for rate in self.virtual_device(device).rates]
+
     def now_ns(self) -> int:
         return _core.clock_ns()
 
