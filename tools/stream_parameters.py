@@ -4,8 +4,8 @@
     python3 tools/stream_parameters.py [--check]
 
 The docstring and the constructor of `OutputStream` in src/voicecoil/streams/stream.py contain the
-original. `InputStream` and `Stream` contain copies, because an editor shows the text of the source
-and does not run code that would generate it.
+original. `InputStream` (input_stream.py) and `Stream` contain copies, because an editor shows the
+text of the source and does not run code that would generate it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import re
 import sys
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "voicecoil" / "streams" / "stream.py"
+STREAMS = Path(__file__).resolve().parent.parent / "src" / "voicecoil" / "streams"
+SOURCES = (STREAMS / "stream.py", STREAMS / "input_stream.py")
 ORIGINAL = "OutputStream"
 COPIES = ("InputStream", "Stream")
 OWN = ("callback", "channels", "blocksize")  # parameters that each class describes itself
@@ -43,19 +44,20 @@ def split(docstring: str) -> tuple[str, dict[str, str], str]:
     return before, dict(zip(found, texts, strict=True)), after
 
 
-def updated(text: str) -> str:
-    """Returns the source after the shared parameters of `ORIGINAL` were copied to the other
+def updated(texts: list[str]) -> list[str]:
+    """Returns the sources after the shared parameters of `ORIGINAL` were copied to the other
     classes.
     """
     docstrings, constructors = {}, {}
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.ClassDef):
-            docstrings[node.name] = segment(text, node.body[0])
-            constructors[node.name] = next(
-                segment(text, member)
-                for member in node.body
-                if isinstance(member, ast.FunctionDef) and member.name == "__init__"
-            )
+    for text in texts:
+        for node in ast.parse(text).body:
+            if isinstance(node, ast.ClassDef):
+                docstrings[node.name] = segment(text, node.body[0])
+                constructors[node.name] = next(
+                    segment(text, member)
+                    for member in node.body
+                    if isinstance(member, ast.FunctionDef) and member.name == "__init__"
+                )
     _, shared, after = split(docstrings[ORIGINAL])
     for name in COPIES:
         before, own, _ = split(docstrings[name])
@@ -65,12 +67,14 @@ def updated(text: str) -> str:
             if parameter == "channels" and name == "Stream":
                 parameters |= {duplex: own[duplex] for duplex in DUPLEX}
         docstring = before + HEADING + "".join(parameters.values()) + NEXT_SECTION + after
-        text = text.replace(docstrings[name], docstring)
         constructor = constructors[ORIGINAL]
         for theirs, own_text in CONSTRUCTORS[name].items():
             constructor = constructor.replace(theirs, own_text)
-        text = text.replace(constructors[name], constructor)
-    return text
+        for number, text in enumerate(texts):
+            if f"class {name}(" in text:
+                replaced = text.replace(docstrings[name], docstring)
+                texts[number] = replaced.replace(constructors[name], constructor)
+    return texts
 
 
 def segment(text: str, node: ast.stmt) -> str:
@@ -81,12 +85,14 @@ def segment(text: str, node: ast.stmt) -> str:
 
 
 def main() -> int:
-    text = SOURCE.read_text()
+    before = [source.read_text() for source in SOURCES]
+    after = updated(list(before))
     if "--check" not in sys.argv[1:]:
-        SOURCE.write_text(updated(text))
-    elif updated(text) != text:
+        for source, text in zip(SOURCES, after, strict=True):
+            source.write_text(text)
+    elif before != after:
         print(
-            f"{SOURCE}: the kinds of stream describe a shared parameter differently; "
+            f"{STREAMS}: the kinds of stream describe a shared parameter differently; "
             f"write it in {ORIGINAL} and run tools/stream_parameters.py"
         )
         return 1

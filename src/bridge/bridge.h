@@ -38,9 +38,9 @@ void vc_bridge_free(vc_bridge *bridge);
 int32_t vc_bridge_process(vc_block *block, void *user);
 void vc_bridge_leave(void *user);
 
-/* Calls the callable for a block on a thread that is in Python already, because it runs the callback
- * of another bridge. Returns VC_CONTINUE, VC_STOP, or VC_ERROR with an exception. [the thread that
- * runs the blocks] */
+/* Calls the callable for a block on a thread that is in Python already, because it runs the
+ * callback of another bridge. Returns VC_CONTINUE, VC_STOP, or VC_ERROR with an exception. [the
+ * thread that runs the blocks] */
 int32_t vc_bridge_call(vc_bridge *bridge, const vc_block *block);
 
 /* Makes the thread stay in Python from one block to the next, until it calls vc_bridge_release_gil.

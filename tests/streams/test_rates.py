@@ -12,7 +12,6 @@ import soxr
 from numpy.typing import NDArray
 
 import voicecoil as vc
-from conftest import set_home
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 Signal = NDArray[np.float32]
@@ -24,7 +23,8 @@ SAME = 2e-6
 
 @pytest.fixture(autouse=True)
 def _on_a_worker(monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None) -> None:
-    set_home(monkeypatch, "safe")
+    for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
+        monkeypatch.setitem(kind.__init__.__kwdefaults__, "latency", "safe")
 
 
 def sine(ns: float, frames: int, rate: float) -> Signal:
@@ -392,7 +392,7 @@ def test_no_frame_drifts() -> None:
 def test_a_callback_on_the_io_thread_is_told_the_rates_and_the_home_that_converts(
     hz: float,
 ) -> None:
-    virtual, driver = device(samplerate=hz, rates=(44_100, 48_000))
+    _, driver = device(samplerate=hz, rates=(44_100, 48_000))
     with pytest.raises(vc.ArgumentError) as raised:
         vc.InputStream(lambda block: None, driver=driver, samplerate=16_000, latency="low")
     for text in (f"{hz:g} Hz", "44100, 48000", 'device_rate="set"', 'latency="safe"'):

@@ -415,5 +415,7 @@ def test_a_device_is_given_back_when_its_opening_is_interrupted_at_the_very_end(
     with pytest.raises(KeyboardInterrupt):
         vc.OutputStream(lambda block: None, driver=InterruptedDriver([device]))
     driver = VirtualDriver([device])
-    with vc.OutputStream(lambda block: None, driver=driver, samplerate=44_100) as stream:
+    with vc.OutputStream(
+        lambda block: None, driver=driver, samplerate=44_100, device_rate="set"
+    ) as stream:
         assert stream.samplerate == 44_100, "the interrupted opening released the device"

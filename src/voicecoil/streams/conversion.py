@@ -133,7 +133,6 @@ class Conversion:
 
     def add_latency(self, latency: Latency, direction: Direction) -> Latency:
         """Returns a latency of the device in frames of the program, with that of the conversion."""
-        names = ("device_frames", "stream_frames", "safety_frames", "buffer_frames", "lead_frames")
         added = self.latency_frames[0 if direction == "input" else 1]
         known = latency.known_range
         if known is not None:
@@ -141,7 +140,11 @@ class Conversion:
             known = (self.to_program(known[0]), most)
         return replace(
             latency,
-            **{name: self.to_program(getattr(latency, name)) for name in names},
+            device_frames=self.to_program(latency.device_frames),
+            stream_frames=self.to_program(latency.stream_frames),
+            safety_frames=self.to_program(latency.safety_frames),
+            buffer_frames=self.to_program(latency.buffer_frames),
+            lead_frames=self.to_program(latency.lead_frames),
             known_range=known,
             conversion_frames=added,
             samplerate=self.program_hz,

@@ -12,6 +12,7 @@ from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.events import Event
 from voicecoil.limits import MAX_LEAD_S
 from voicecoil.streams import realtimekit
+from voicecoil.streams.rate_converter import RateConverter
 
 __all__ = [
     "DEFAULT_MAX_LEAD_S",
@@ -90,6 +91,8 @@ class LeadWorker:
     block_frames : int
     max_lead_s : float
         The lead grows up to this if the callback was late, s. 0: it is constant.
+    converter : RateConverter or None
+        Converts between the stream's rate and the device's. None: they are the same.
     """
 
     def __init__(
@@ -101,9 +104,11 @@ class LeadWorker:
         channels: tuple[int, int],
         block_frames: int,
         max_lead_s: float = 0.0,
+        converter: RateConverter | None = None,
     ) -> None:
         self._max_lead_s = max_lead_s
         self._latency_mode = latency_mode
+        self.converter = converter
         self._duplex = all(channels)
         self._block_frames = block_frames
         self._waited_for = waited_for
@@ -171,6 +176,8 @@ class LeadWorker:
         DriverError
             The system cannot start a thread.
         """
+        if self.converter is not None and run != self._run:
+            self.converter.begin()
         self._run = run
         self._running = True  # set first, so that `join` also ends an interrupted start
         if not self.code.start(run):
@@ -183,7 +190,10 @@ class LeadWorker:
 
     def stop(self, run: int) -> None:
         """Asks the run with the number `run` to end after all ready frames have been played."""
-        self.code.stop(run)
+        if self.converter is None:
+            self.code.stop(run)
+        elif run == self._run:
+            self.converter.end()
 
     def quit(self, run: int) -> None:
         """Asks the run with the number `run` to end after the current block."""

@@ -26,7 +26,6 @@ from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.device_change import find_device, leave_device
 from voicecoil.streams.failure_watch import Failure, take_kept, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
-from voicecoil.streams.rate_converter import RateConverter
 from voicecoil.streams.recovery import Recovery, watch
 from voicecoil.streams.stream_device import CurrentDevice, StreamDevice
 
@@ -58,8 +57,6 @@ class StreamConnection:
         None: a lost device ends the stream.
     worker : LeadWorker or None
         The worker that runs the code ahead of the device. None: the IO thread runs the code.
-    converter : RateConverter or None
-        Converts between the stream's rate and the device's. None: they are the same.
     """
 
     def __init__(
@@ -70,7 +67,6 @@ class StreamConnection:
         engine: _core.Engine,
         recovery: Recovery | None = None,
         worker: LeadWorker | None = None,
-        converter: RateConverter | None = None,
     ) -> None:
         self.device = StreamDevice(driver, current, engine)
         self.code: _core.Code | None = code
@@ -88,7 +84,6 @@ class StreamConnection:
         self.told_stuck = False  # True: the program got an error that the callback is stuck
         self._recovery = recovery
         self.worker = worker
-        self.converter = converter
         self._overdue_run = 0  # the run that did not end in time
         # Signal handlers and callbacks read and change the next three attributes, so no lock can be
         # used. Each step is a single operation of the container, which is atomic.
@@ -145,9 +140,6 @@ class StreamConnection:
             self.engine.abort(run)
             if self.worker is not None:
                 self.worker.quit(run)
-        elif self.converter is not None:
-            if run == self.run:
-                self.converter.end()
         elif self.worker is not None:
             self.worker.stop(run)
         else:
@@ -242,8 +234,6 @@ class StreamConnection:
         self.phase = "away" if self.driver_stream is None else "started"
         try:
             self.engine.start(run)
-            if self.converter is not None:
-                self.converter.begin()
             if self.worker is not None:
                 self.worker.start(run)
         except BaseException:

@@ -83,6 +83,7 @@ def open_stream(
                 plan.channels,
                 plan.device_block_frames or 0,
                 request.max_lead_s,
+                converter,
             )
         connection = StreamConnection(
             plan.driver,
@@ -91,7 +92,6 @@ def open_stream(
             _make_engine(plan, code, worker),
             _make_recovery(plan),
             worker,
-            converter,
         )
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):
@@ -205,8 +205,8 @@ def _make_converting_code(
     """Return the code that the worker calls with blocks of the device."""
     assert plan.conversion is not None
     frames = plan.conversion.device_frames
-    shapes = ((frames, count) if count else None for count in plan.channels)
-    views, memories = _views(*shapes, "numpy", format_number("float32"))
+    inputs, outputs = ((frames, count) if count else None for count in plan.channels)
+    views, memories = _views(inputs, outputs, "numpy", format_number("float32"))
     return _core.ConvertingCode(
         code, converter, views, memories, plan.opened_format.samplerate, False, _RAISED, None, None
     )

@@ -235,7 +235,7 @@ class StreamFacts(Unique):
         counted = read_statistics(
             connection.engine, self._code, worker, connection.device.overloads
         )
-        converter = connection.converter
+        converter = self._worker.converter if self._worker is not None else None
         return counted if converter is None else converter.add_counts(counted)
 
     def events(self) -> list[Event]:

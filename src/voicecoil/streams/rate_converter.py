@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicecoil import _block, _core
 from voicecoil.errors import Stop
@@ -26,11 +26,8 @@ __all__ = ["RateConverter"]
 class _Frames:
     """A queue of frames. It counts all frames that were ever added and taken."""
 
-    def __init__(self, channels: int) -> None:
-        import numpy as np
-
+    def __init__(self) -> None:
         self._chunks: deque[NDArray[np.float32]] = deque()
-        self._channels = channels
         self.added = 0
         self.taken = 0
 
@@ -132,7 +129,7 @@ class RateConverter:
         self._ending = self._over = False
         self._resample_in = new_resampler(*to_program, inputs, quality) if inputs else None
         self._resample_out = new_resampler(*to_program[::-1], outputs, quality) if outputs else None
-        self._incoming, self._outgoing = _Frames(inputs), _Frames(outputs)
+        self._incoming, self._outgoing = _Frames(), _Frames()
         self._given = np.zeros((size, inputs), np.float32) if inputs else None
         self._made = np.zeros((size, outputs), np.float32) if outputs else None
         self._delay = conversion.duplex_delay_frames if inputs and outputs else 0
@@ -176,8 +173,9 @@ class RateConverter:
         frames = np.array(block.input, np.float32, copy=True)
         if not np.isfinite(frames).all():  # the filter would spread them to other frames
             np.nan_to_num(frames, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-        self._incoming.add(self._resample_in.resample_chunk(frames, last))
         assert self._given is not None
+        assert self._resample_in is not None
+        self._incoming.add(self._resample_in.resample_chunk(frames, last))
         while len(self._incoming) >= len(self._given) and not self._over:
             self._incoming.take(self._given)
             self._call(block)

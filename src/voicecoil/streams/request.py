@@ -220,8 +220,8 @@ def _check_conversion(dtype: SampleType, kind: Kind, zero_copy: Any) -> None:
 def _check_device_rate(device_rate: Any) -> DeviceRate:
     if device_rate not in ("keep", "set"):
         raise ArgumentError(
-            f'device_rate={shown(device_rate)}; possible are "keep" (the device keeps its rate, and '
-            'the stream converts) and "set" (the device gets the stream\'s rate while it is open)'
+            f'device_rate={shown(device_rate)}; possible are "keep" (the device keeps its rate, '
+            'and the stream converts) and "set" (the device gets the rate of the stream)'
         )
     return device_rate  # type: ignore[no-any-return]
 

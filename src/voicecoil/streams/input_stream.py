@@ -1,0 +1,181 @@
+"""The stream with input only. See `voicecoil.streams.stream`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from voicecoil.drivers.protocol import Device, Driver, Latency
+from voicecoil.levels import Level
+from voicecoil.streams.base import StreamBase
+from voicecoil.streams.channel_map import ChannelRequest
+from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
+from voicecoil.streams.recovery import OnDeviceLost
+from voicecoil.streams.request import Arrays, Callback, DeviceRate
+
+__all__ = ["InputStream"]
+
+
+class InputStream(StreamBase):
+    """Passes the frames that a device records to a callback.
+
+    Parameters
+    ----------
+    callback : callable or native function
+        Called for every block with one argument, the :class:`Block`. It reads ``block.input``.
+        It must return None before the next block is due; `latency` sets how much later it may
+        return. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
+        PyCapsule, :class:`NativeCallback`) run without Python.
+    device : str, Device or None
+        A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
+    driver : str, Driver or None
+        The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
+        otherwise the default one of the platform.
+    samplerate : float or None
+        The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
+        another rate, the stream converts. A callback on the device's thread cannot convert.
+    channels : int, sequence of int, or None
+        The number of channels of ``block.input``, which are the device's first channels, or a list.
+        A list has the device's channel, 0-based, for each channel of ``block.input``. None: all.
+    blocksize : int or None
+        Frames per block. None or 0: the frames of the device's IO cycle. A block that spans several
+        cycles comes after the cycle that brings its last frame.
+    latency : {"safe", "low"} or float
+        Where the callback runs (docs/latency.md). "safe": on a thread of its own, 60 ms or two
+        cycles ahead of the device, so that it is not late while the program is busy. A number: the
+        same, that number of seconds ahead. "low": on the device's own IO thread, with no latency
+        added. Native functions always run there.
+    max_lead_s : float
+        With "safe", a callback that was late then runs further ahead, at most this, s. A short
+        silence is heard, and :meth:`events` has an event "lead". 0: it never runs further ahead.
+    zero_copy : bool
+        The callback's arrays are the device's own memory. Needs ``latency="low"`` or native code. A
+        reference that the callback has kept is found when it returns, and ends the stream with
+        `EscapedBlockError`. If the device's memory is not a single array, blocks are copied and
+        counted (``statistics().copied_blocks``).
+    arrays : {"numpy", "memoryview"}
+        The type of ``block.input`` and ``block.output``. Memoryviews need no NumPy.
+    dtype : {"float32", "int16", "int32", "uint8"}
+        The type of the samples in ``block.input`` and ``block.output``, also as a NumPy type. Full
+        scale of the integers is -2**15, -2**31, and 0 to 255 around 128. Samples are converted as
+        in libsndfile. Input samples beyond full scale are clipped and counted
+        (``statistics().clipped_samples``). Native callbacks work with float32.
+    meter : bool
+        Keep the levels that :meth:`levels` returns. This costs one pass over all samples.
+    on_device_lost : {"stop", "wait", "default"}
+        What happens when the device is removed, or changes its rate or channels. "stop": the stream
+        ends with `DeviceLostError`. "wait": it continues when the device is back. "default": it
+        continues on the same device if that still exists, otherwise on the default one, and waits
+        if there is none. Rate, channels and block size stay the same; frames lost meanwhile count
+        as an xrun. With "wait" and "default", a stream can be opened before a device exists.
+    isolated : bool
+        `callback` is the name, "module:name", of a callable. It is imported in an interpreter with
+        a GIL of its own and called there on the device's thread, so that the program's GIL cannot
+        make it late. Needs Python 3.12. It gets memoryviews: NumPy cannot be imported there.
+    parameters, results : dict or None
+        Names and first values (float, int, bool, bytes) of the values that the callback reads
+        (`parameters`) and sets (`results`). The program uses :attr:`parameters` and
+        :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
+    device_rate : {"keep", "set"}
+        What happens if the device runs at another rate than `samplerate`. "keep": the device keeps
+        its rate. "set": the device gets the rate, which applies to all programs, until the last
+        stream on it closes. Audio systems that give each stream its own rate ignore it.
+    conversion_quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
+        Quality of the conversion between the two rates (docs/rates.md). A lower one has a shorter
+        delay.
+    name : str or None
+        The name that patch bays and mixers show, 1 to 64 characters. None: the program's name. On
+        JACK it is the name of the client. On PulseAudio it is the name of the stream, and the name
+        of the application is the program's name. Other audio systems show no name.
+    connect : bool
+        False leaves the stream's JACK ports unconnected at each start, so that another program can
+        connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument is not valid, or the device does not support it.
+    DeviceNotFoundError
+        No device, or more than one, matches `device`.
+    DriverError
+        The audio system refused.
+    IsolatedImportError
+        The module of an isolated callable cannot be imported there.
+    """
+
+    _directions = ("input",)
+
+    def __init__(
+        self,
+        callback: Callback | Any,
+        *,
+        device: str | Device | None = None,
+        driver: str | Driver | None = None,
+        samplerate: float | None = None,
+        channels: int | Sequence[int] | None = None,
+        blocksize: int | None = None,
+        latency: LatencyMode = "safe",
+        max_lead_s: float = DEFAULT_MAX_LEAD_S,
+        zero_copy: bool = False,
+        arrays: Arrays = "numpy",
+        dtype: Any = "float32",
+        meter: bool = False,
+        on_device_lost: OnDeviceLost = "stop",
+        isolated: bool = False,
+        parameters: Mapping[str, Any] | None = None,
+        results: Mapping[str, Any] | None = None,
+        device_rate: DeviceRate = "keep",
+        conversion_quality: str = "HQ",
+        name: str | None = None,
+        connect: bool = True,
+    ) -> None:
+        self._open(
+            callback,
+            device=device,
+            driver=driver,
+            samplerate=samplerate,
+            channels=ChannelRequest(input=channels),
+            blocksize=blocksize,
+            latency=latency,
+            max_lead_s=max_lead_s,
+            zero_copy=zero_copy,
+            arrays=arrays,
+            dtype=dtype,
+            meter=meter,
+            on_device_lost=on_device_lost,
+            isolated=isolated,
+            parameters=parameters,
+            results=results,
+            device_rate=device_rate,
+            conversion_quality=conversion_quality,
+            name=name,
+            connect=connect,
+        )
+
+    @property
+    def channels(self) -> int:
+        """Channels of ``block.input``."""
+        return self._plan.channels[0]
+
+    @property
+    def latency(self) -> Latency:
+        """Frames from the connector to ``block.input``.
+
+        Before the first cycle, reading it calls JACK, which takes up to the duration of a block.
+        """
+        return self._latency("input")
+
+    def levels(self) -> list[Level]:
+        """Return the level of each channel since the last call. Needs ``meter=True``.
+
+        Returns
+        -------
+        list of Level
+            One level for each channel of ``block.input``.
+
+        Raises
+        ------
+        StreamStateError
+            The stream was opened without ``meter=True``.
+        """
+        return self._levels()[0]
