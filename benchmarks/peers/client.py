@@ -118,6 +118,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "xruns": counts[0] if counts else None,
         "frames": counts[1] if counts[1:] else None,
         "lost_frames": counts[2] if counts[1:] else None,
+        "program_xruns": counts[3] if counts[3:] else None,
         "audio_us_per_block": audio_ns / 1e3 / max(1, last - blocks),
         "resident_kib": kib,
         "began_ns": times.began_ns[seen] if times.blocks else [],

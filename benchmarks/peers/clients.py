@@ -423,7 +423,8 @@ class VoicecoilSafe(Voicecoil):
 
     def counted(self) -> tuple[int, ...]:
         statistics = self.stream.statistics()
-        return statistics.xruns, statistics.frames, statistics.lost_frames
+        own = sum(xrun.cause != "device" for xrun in statistics.latest_xruns)
+        return statistics.xruns, statistics.frames, statistics.lost_frames, own
 
 
 class VoicecoilAhead(VoicecoilSafe):

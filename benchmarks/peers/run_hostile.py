@@ -32,9 +32,13 @@ scheduling.
 
 With a lead ("safe": 60 ms, and 0.2 s), several blocks are made at a time and ahead of the
 device. The share is that of the frames that the device got, and "later" does not describe what
-is heard.
+is heard. The lead of "safe" grows after an xrun that the program has caused. "n more" is the
+number of such xruns after the first three, with each lead.
 
 """
+
+
+LEARNING_XRUNS = 3  # after these, a lead that grows is long enough
 
 
 def cell(seen: measuring.Seen, frames: int) -> str:
@@ -44,6 +48,8 @@ def cell(seen: measuring.Seen, frames: int) -> str:
     xruns = seen.values["xruns"] if seen.xruns is None else seen.xruns
     if xruns is not None:
         words += f", {xruns}"
+    if (program := seen.values["program_xruns"]) is not None:
+        words += f", {max(0, program - LEARNING_XRUNS)} more"
     if late := seen.late_us(frames):
         words += f" ({measuring.spread(late)}; {measuring.spread(seen.took_us())})"
     return words

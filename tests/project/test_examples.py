@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -72,7 +73,9 @@ def test_the_music_refuses_a_file_before_it_renders(tmp_path: Path) -> None:
     assert len(done.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["sine", "sine_plain", "isolated", "isolated_bell", "music"])
+@pytest.mark.parametrize(
+    "name", ["sine", "sine_plain", "isolated", "isolated_bell", "music", "fm_busy"]
+)
 def test_nothing_sounds_when_an_example_is_imported(name: str) -> None:
     code = f"""
 import sys, threading
@@ -92,8 +95,16 @@ def test_the_bell_rings() -> None:
     assert last == "3 False"
 
 
+def test_the_synthesizer_plays_beside_a_busy_loop() -> None:
+    said, last = run("fm_busy.py", "1").splitlines()
+    gaps, lead_ms = re.findall("[0-9]+", said)
+    assert (int(gaps) > 0) == (int(lead_ms) > 60) or sys.version_info >= (3, 13)
+    assert int(last.split()[0]) > 0.9 * 48_000, "the callback has made the sound of a second"
+
+
 def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "fm_busy.py",
         "isolated.py",
         "isolated_bell.py",
         "music.py",

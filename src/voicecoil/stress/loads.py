@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import subprocess
 import sys
@@ -24,8 +25,10 @@ WORDS = {
     "json": "json.dumps, about 20 ms each",
     "gc": "gc.collect() of 600,000 objects",
     "cores": "all cores busy, other processes",
+    "json110": "json.dumps of about 60,000 small records, about 110 ms each",
 }
 JSON_S = 0.020
+LONG_JSON_S = 0.110
 OBJECTS = 600_000
 BUSY = "import time\nuntil = time.monotonic() + {}\nwhile time.monotonic() < until: pass"
 
@@ -42,9 +45,10 @@ def prepare(load: str) -> Work:
         "idle": lambda: time.sleep,
         "main": lambda: _loop,
         "thread": lambda: _beside(_loop),
-        "json": lambda: _beside(_json()),
+        "json": lambda: _beside(_json(JSON_S)),
         "gc": lambda: _beside(_gc()),
         "cores": lambda: _cores,
+        "json110": lambda: _beside(_records(LONG_JSON_S)),
     }
     return make[load]()
 
@@ -66,11 +70,20 @@ def _beside(work: Work) -> Work:
     return run
 
 
-def _json() -> Work:
-    row: dict[str, object] = {"name": "a" * 20, "values": list(range(20))}
-    rows = [row] * 100
-    while _taken_s(rows) < JSON_S:
-        rows = rows + [row] * 100
+def _json(duration_s: float) -> Work:
+    return _dumps([{"name": "a" * 20, "values": list(range(20))}] * 100, duration_s)
+
+
+def _records(duration_s: float) -> Work:
+    return _dumps([{"id": i, "name": f"record {i}"} for i in range(2_000)], duration_s)
+
+
+def _dumps(some: list[dict[str, object]], duration_s: float) -> Work:
+    """Return work that converts so many copies of `some` at a time that it takes `duration_s`."""
+    copies = max(1, math.ceil(duration_s / max(1e-6, _taken_s(some))))
+    rows = some * copies
+    while _taken_s(rows) < duration_s:
+        rows = rows + rows[: len(rows) // 8 + 1]
 
     def work(seconds: float) -> None:
         until = time.monotonic() + seconds
