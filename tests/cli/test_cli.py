@@ -55,6 +55,35 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.strip() == vc.__version__
 
 
+def assert_only_an_error(printed: str, tokens: list[str], kind: str, code: int) -> None:
+    """Checks that stdout has nothing, or with ``--json`` one JSON value, which is the error."""
+    if "--json" not in tokens:
+        assert printed == ""
+        return
+    error = json.loads(printed)["error"]
+    assert error.keys() == {"type", "message", "notes", "exit_code"}
+    assert (error["type"], error["exit_code"]) == (kind, code)
+    assert error["message"]
+    assert printed.isascii()
+
+
+def test_errors_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+    """Before, a program that read JSON got nothing and had to read the text for people."""
+
+    def error(*tokens: str) -> tuple[object, ...]:
+        run([*tokens])
+        told = json.loads(capsys.readouterr().out)["error"]
+        return told["type"], told["message"], told["exit_code"]
+
+    assert error("tone", "0", "--json")[::2] == ("ArgumentError", 2)
+    kind, message, code = error("play", "--json", "--lops", "2", "x.wav")
+    assert (kind, code) == ("UsageError", 2)
+    assert "--lops" in str(message)
+    assert error("render", "--json", "math:tone", "a.wav")[2] == 2
+    assert run(["play", "--", "--json"]) == 1
+    assert capsys.readouterr().out == "", "after -- this is the name of a file"
+
+
 @pytest.mark.parametrize(
     ("tokens", "says"),
     [
@@ -96,7 +125,7 @@ def test_wrong_usage_prints_one_line_and_exits_with_2(
     before = sorted(tmp_path.iterdir())
     assert run(tokens) == 2
     told = capsys.readouterr()
-    assert told.out == ""
+    assert_only_an_error(told.out, tokens, "ArgumentError", 2)
     assert re.fullmatch(rf"voicecoil: .*{says}.*\n", told.err)
     assert sorted(tmp_path.iterdir()) == before
 
@@ -117,7 +146,8 @@ def test_a_bad_file_prints_one_line_and_exits_with_1(
         path.write_bytes(content)
     assert run([*tokens, str(path)]) == 1
     told = capsys.readouterr()
-    assert told.out == ""
+    kind = "FileMissingError" if content is None else "FileFormatError"
+    assert_only_an_error(told.out, tokens, kind, 1)
     assert re.fullmatch(rf"voicecoil: cannot read .*{says}.*\n", told.err)
 
 

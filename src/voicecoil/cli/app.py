@@ -85,6 +85,8 @@ Exit codes
     suppress_keyboard_interrupt=False,
 )
 
+_printed: list[bool] = []  # not empty: this run of a command has printed JSON
+
 Json = Annotated[
     bool,
     Parameter(negative="", show_default=False, help="Print JSON for programs and nothing else."),
@@ -137,26 +139,55 @@ def command(examples: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 def run(tokens: Sequence[str]) -> int:
-    """Run a command and return its exit code. Errors of this library are printed as one line."""
+    """Run a command and return its exit code. Errors of this library are printed as one line.
+
+    With ``--json``, stdout has one JSON value in any case: the result of the command or its error.
+    """
+    _printed.clear()
     try:
         result = app(
             list(tokens), exit_on_error=False, print_error=False, result_action="return_value"
         )
         return result if isinstance(result, int) else 0
-    except cyclopts.CycloptsError as error:
-        return _complain(f"{_one_line(error)} See: {_help_of(tokens)}", EXIT_USAGE)
-    except (ArgumentError, ArgumentTypeError, DeviceNotFoundError) as error:
-        return _complain(str(error), EXIT_USAGE)
     except BrokenPipeError:
         raise
-    except (VoicecoilError, OSError, Stop) as error:
-        return _complain(str(error) or repr(error), EXIT_FAILED)
     except Exception as error:
-        theirs = _users_frames(error)
-        if theirs is None and not isinstance(error, SyntaxError):
+        code = _report(error, tokens)
+        if code is None:
             raise  # a bug in voicecoil or cyclopts
-        warn("".join(traceback.format_exception(error.with_traceback(theirs))).rstrip(), "")
-        return EXIT_FAILED
+        if _wants_json(tokens) and not _printed:
+            print_json({"error": _error_as_json(error, code)})
+        return code
+
+
+def _report(error: Exception, tokens: Sequence[str]) -> int | None:
+    """Print an error for people and return the exit code; None for a bug."""
+    if isinstance(error, cyclopts.CycloptsError):
+        return _complain(f"{_one_line(error)} See: {_help_of(tokens)}", EXIT_USAGE)
+    if isinstance(error, (ArgumentError, ArgumentTypeError, DeviceNotFoundError)):
+        return _complain(str(error), EXIT_USAGE)
+    if isinstance(error, (VoicecoilError, OSError, Stop)):
+        return _complain(str(error) or repr(error), EXIT_FAILED)
+    theirs = _users_frames(error)
+    if theirs is None and not isinstance(error, SyntaxError):
+        return None
+    warn("".join(traceback.format_exception(error.with_traceback(theirs))).rstrip(), "")
+    return EXIT_FAILED
+
+
+def _wants_json(tokens: Sequence[str]) -> bool:
+    options = list(tokens)
+    return "--json" in (options[: options.index("--")] if "--" in options else options)
+
+
+def _error_as_json(error: Exception, code: int) -> dict[str, object]:
+    usage = isinstance(error, cyclopts.CycloptsError)
+    return {
+        "type": "UsageError" if usage else type(error).__name__,
+        "message": _one_line(error) if usage else str(error) or repr(error),  # type: ignore[arg-type]
+        "notes": list(getattr(error, "__notes__", ())),
+        "exit_code": code,
+    }
 
 
 _OURS = tuple(str(Path(inspect.getfile(module)).parent) for module in (vc, cyclopts))
@@ -201,6 +232,7 @@ def _help_of(tokens: Sequence[str]) -> str:
 
 def print_json(value: object) -> None:
     """Print one JSON value to stdout, in ASCII, so that it cannot control a terminal."""
+    _printed.append(True)
     print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
 
 
