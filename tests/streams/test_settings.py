@@ -49,6 +49,8 @@ def test_requests_that_are_in_force() -> None:
         "driver": ("virtual", "virtual", "applied"),
         "device": ("Rig", device, "applied"),
         "samplerate": (48_000.0, 48_000.0, "applied"),
+        "device_rate": ("keep", "keep", "applied"),
+        "conversion_quality": (None, None, "default"),
         "channels": ((3, 1), (3, 1), "applied"),
         "dtype": ("float32", "float32", "applied"),
         "blocksize": (32, 32, "applied"),
@@ -86,6 +88,17 @@ def test_what_differs_is_in_the_repr() -> None:
     assert settings.summary() == "converted: dtype; adjusted: latency; ignored: name"
     assert settings.summary() in text
     assert settings.summary() in repr(settings)
+
+
+def test_a_converted_rate() -> None:
+    with opened(samplerate=16_000, latency="safe", conversion_quality="LQ") as stream:
+        settings = stream.settings
+        stream.abort()
+    assert outcomes(settings)["samplerate"] == (16_000.0, 16_000.0, "converted")
+    assert settings["samplerate"].reason == "'Rig' runs at 48000 Hz"
+    assert outcomes(settings)["conversion_quality"] == ("LQ", "LQ", "applied")
+    assert settings["latency"].actual == 0.06
+    assert settings.summary() == "converted: samplerate"
 
 
 def test_one_output_channel_is_on_both_channels_of_the_pair() -> None:

@@ -158,6 +158,7 @@ def settings_of(plan: StreamPlan, now: StreamNow, directions: tuple[Direction, .
         _driver(request, plan.driver),
         _device(plan, now),
         _samplerate(plan, now),
+        *_rate_policy(plan, now),
         *_channels(plan, now, directions),
         _dtype(request),
         _blocksize(plan, now),
@@ -198,18 +199,29 @@ def _device(plan: StreamPlan, now: StreamNow) -> Setting:
 
 def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     requested, actual = plan.request.samplerate, plan.samplerate
-    if requested is None:
-        return Setting("samplerate", None, actual, "default", "the rate at which the device runs")
-    device_hz = now.opened_format.samplerate
-    if plan.conversion is not None:
+    device_hz, listed_hz = now.opened_format.samplerate, now.device.samplerate
+    if device_hz != actual:
         reason = f"{now.device.name!r} runs at {device_hz:g} Hz"
         return Setting("samplerate", requested, actual, "converted", reason)
+    if requested is None:
+        return Setting("samplerate", None, actual, "default", "the rate at which the device runs")
     if requested != actual:
         reason = f"{now.device.name!r} runs at this rate"
         return Setting("samplerate", requested, actual, "adjusted", reason)
-    listed = now.device.samplerate
-    reason = f"the device ran at {listed:g} Hz when it was listed" if listed != actual else ""
+    reason = f"the device was listed at {listed_hz:g} Hz" if listed_hz != actual else ""
     return Setting("samplerate", requested, actual, "applied", reason)
+
+
+def _rate_policy(plan: StreamPlan, now: StreamNow) -> Iterator[Setting]:
+    request = plan.request
+    wish, quality = request.device_rate, request.conversion_quality
+    yield Setting("device_rate", wish, wish, "applied")
+    if now.opened_format.samplerate != plan.samplerate:
+        yield Setting("conversion_quality", quality, quality, "applied")
+    elif quality == "HQ":  # the default of the argument
+        yield Setting("conversion_quality", None, None, "default", "no rate is converted")
+    else:
+        yield Setting("conversion_quality", quality, None, "ignored", "no rate is converted")
 
 
 def _channels(
@@ -361,6 +373,7 @@ def _requests_text(request: StreamRequest, directions: tuple[Direction, ...]) ->
         "device": request.device,
         "driver": None if request.driver is None else _name_of_driver(request.driver),
         "samplerate": request.samplerate,
+        "device_rate": None if request.device_rate == "keep" else request.device_rate,
         **channels,
         "blocksize": request.block_frames,
         "latency": None if request.latency_mode == "safe" else request.latency_mode,
