@@ -98,6 +98,33 @@ SIM_API uint32_t sim_replug_device(uint32_t device);
  * switch `restart_listeners`). Captures stay readable by the old IDs. */
 SIM_API void sim_restart_service(void);
 
+/* Puts the computer to sleep. The IO of all devices ends without notice, and no IO begins. Sleep
+ * because nobody uses the computer (`forced` false) fails with -1 if a device runs and the client
+ * has forbidden it ('slep'). Host time does not advance during sleep, so do not step. */
+SIM_API int sim_sleep(bool forced);
+/* Wakes the computer up. The switches `wake_io`, `wake_delay_ns`, `wake_start` and `wake_ids`
+ * decide what becomes of the devices and their IO. */
+SIM_API int sim_wake(void);
+
+/* The user's consent to the microphone. Without it, every call succeeds and all input is zero. The
+ * switch `consent_start` decides what AudioDeviceStart does before the user has decided. */
+enum sim_consent { SIM_GRANTED = 0, SIM_DENIED = 1, SIM_UNDETERMINED = 2 };
+SIM_API int sim_set_consent(enum sim_consent consent);
+
+/* Adds another process that uses the HAL, and returns the ID of its object, or 0 on failure. A
+ * process has the devices that sim_process_io says: it records from the first one and plays to the
+ * second one (0: none). The end of a process releases its hog mode. */
+SIM_API uint32_t sim_add_process(int32_t pid, const char *bundle_id);
+SIM_API int sim_process_io(int32_t pid, uint32_t input_device, uint32_t output_device);
+SIM_API int sim_remove_process(int32_t pid);
+/* Sets a volume or a mute of a device on behalf of another process. */
+SIM_API int sim_set_volume(uint32_t device, uint32_t scope, uint32_t element, float scalar);
+SIM_API int sim_set_mute(uint32_t device, uint32_t scope, uint32_t element, bool on);
+
+/* Adds an input stream to a device, as voice processing in another process does, or removes it. IO
+ * restarts. */
+SIM_API int sim_voice_processing(uint32_t device, bool on);
+
 SIM_API uint32_t sim_find_device(const char *uid); /* 0 if no living device has the UID */
 /* Sets a default device and notifies. `selector` is 'dOut', 'dIn ' or 'sOut'. Device 0 means "no
  * default". When a device is added or removed later, a missing default is chosen again. */

@@ -39,6 +39,7 @@ static void key_transport(device *d, const char *v) {
                  {"displayport", kAudioDeviceTransportTypeDisplayPort},
                  {"thunderbolt", kAudioDeviceTransportTypeThunderbolt},
                  {"bluetooth", kAudioDeviceTransportTypeBluetooth},
+                 {"continuity", kAudioDeviceTransportTypeContinuityCaptureWireless},
                  {"virtual", kAudioDeviceTransportTypeVirtual},
                  {"pci", kAudioDeviceTransportTypePCI}};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
@@ -106,6 +107,13 @@ static void key_serial_number(device *d, const char *v) { text_into(&d->serial_n
 static void key_firmware(device *d, const char *v) { text_into(&d->firmware, v); }
 static void key_identify(device *d, const char *v) { d->identifies = number(v) != 0; }
 static void key_channel_names(device *d, const char *v) { d->names_channels = number(v) != 0; }
+static void key_headset(device *d, const char *v) { text_into(&d->headset, v); }
+static void key_call_rate(device *d, const char *v) { d->call_rate = strtod(v, NULL); }
+static void key_flaps(device *d, const char *v) { d->flaps = number(v); }
+static void key_takes_default(device *d, const char *v) {
+    d->becomes_default[INPUT] = strstr(v, "in") != NULL;
+    d->becomes_default[OUTPUT] = strstr(v, "out") != NULL;
+}
 static void key_formats(device *d, const char *v) {
     for (int direction = 0; direction < 2; direction++) {
         for (size_t i = 0; i < d->stream_count[direction]; i++) {
@@ -168,6 +176,10 @@ static const struct {
             {"identify", key_identify},
             {"channel_names", key_channel_names},
             {"formats", key_formats},
+            {"headset", key_headset},
+            {"call_rate", key_call_rate},
+            {"flaps", key_flaps},
+            {"takes_default", key_takes_default},
             {"volume", controls_key_volume},
             {"sources", controls_key_sources},
             {"controls", controls_key_controls},
@@ -238,6 +250,8 @@ device *device_from_description(const char *description, UInt32 serial, AudioObj
     if (d->rate == 0) {
         d->rate = d->rates[0][0];
     }
+    d->best_rate = d->rate;
+    d->headset_channels = device_channels(d, OUTPUT);
     object_add(&d->o, DEVICE, kAudioDeviceClassID, kAudioObjectClassID, &world.system, d);
     for (int direction = INPUT; direction >= OUTPUT; direction--) {
         for (size_t i = 0; i < d->stream_count[direction]; i++) {

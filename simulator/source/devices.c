@@ -88,13 +88,17 @@ static AudioObjectID first_default(int direction) {
     return kAudioObjectUnknown;
 }
 
-static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n) {
+static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n,
+                           const device *added) {
     static const UInt32 names[3] = {kAudioHardwarePropertyDefaultOutputDevice,
                                     kAudioHardwarePropertyDefaultInputDevice,
                                     kAudioHardwarePropertyDefaultSystemOutputDevice};
     for (int i = 0; i < 3; i++) {
         if (device_find(world.default_device[i]) == NULL) {
-            AudioObjectID next = first_default(i == 1 ? INPUT : OUTPUT);
+            int direction = i == 1 ? INPUT : OUTPUT;
+            AudioObjectID next = added != NULL && added->becomes_default[direction]
+                                     ? added->o.id
+                                     : first_default(direction);
             if (next != world.default_device[i]) {
                 world.default_device[i] = next;
                 objects[*n] = kAudioObjectSystemObject;
@@ -132,7 +136,12 @@ static device *add(const char *description, UInt32 serial) {
     AudioObjectID objects[8] = {kAudioObjectSystemObject, kAudioObjectSystemObject};
     UInt32 selectors[8] = {kAudioHardwarePropertyDevices, kAudioObjectPropertyOwnedObjects};
     size_t n = 2;
-    renew_defaults(objects, selectors, &n);
+    for (int i = 0; i < 3; i++) {
+        if (d->becomes_default[i == 1 ? INPUT : OUTPUT]) { /* renewed to the new device */
+            world.default_device[i] = kAudioObjectUnknown;
+        }
+    }
+    renew_defaults(objects, selectors, &n, d);
     notify_in_order(objects, selectors, n);
     return d;
 }
@@ -145,6 +154,9 @@ static UInt32 new_serial(void) {
 EXPORT uint32_t sim_add_device(const char *description) {
     pthread_mutex_lock(&world.lock);
     device *d = description ? add(description, new_serial()) : NULL;
+    if (d != NULL) {
+        device_flaps_locked(d, d->flaps);
+    }
     uint32_t id = d ? d->o.id : 0;
     pthread_mutex_unlock(&world.lock);
     return id;
@@ -176,6 +188,7 @@ static void end_locked(device *d) {
     d->hog = -1;
     d->pending_rate = 0;
     d->changing_rate = false;
+    d->self_change_count = 0;
     cancel_events_locked(d);
     workgroup_invalidate(d->workgroup);
     for (size_t i = 0; i < world.device_count; i++) {
@@ -188,6 +201,18 @@ static void end_locked(device *d) {
     }
 }
 
+void device_remove_locked(device *d) {
+    end_locked(d);
+    AudioObjectID objects[8] = {d->o.id, kAudioObjectSystemObject, kAudioObjectSystemObject};
+    UInt32 selectors[8] = {kAudioDevicePropertyDeviceIsAlive, kAudioHardwarePropertyDevices,
+                           kAudioObjectPropertyOwnedObjects};
+    size_t n = 3;
+    renew_defaults(objects, selectors, &n, NULL);
+    notify_in_order(objects, selectors, n);
+}
+
+device *device_replug_locked(const device *old) { return add(old->description, old->serial); }
+
 EXPORT int sim_remove_device(uint32_t id) {
     pthread_mutex_lock(&world.lock);
     device *d = device_find(id);
@@ -196,13 +221,7 @@ EXPORT int sim_remove_device(uint32_t id) {
         pthread_mutex_unlock(&world.lock);
         return -1;
     }
-    end_locked(d);
-    AudioObjectID objects[8] = {d->o.id, kAudioObjectSystemObject, kAudioObjectSystemObject};
-    UInt32 selectors[8] = {kAudioDevicePropertyDeviceIsAlive, kAudioHardwarePropertyDevices,
-                           kAudioObjectPropertyOwnedObjects};
-    size_t n = 3;
-    renew_defaults(objects, selectors, &n);
-    notify_in_order(objects, selectors, n);
+    device_remove_locked(d);
     pthread_mutex_unlock(&world.lock);
     workers_reap(false);
     return 0;
@@ -214,7 +233,7 @@ EXPORT uint32_t sim_replug_device(uint32_t id) {
     if (old == NULL || old->o.alive) {
         report_line("sim_replug_device: %u is not a removed device", id);
     } else {
-        d = add(old->description, old->serial);
+        d = device_replug_locked(old);
     }
     uint32_t new_id = d ? d->o.id : 0;
     pthread_mutex_unlock(&world.lock);
@@ -305,6 +324,32 @@ EXPORT int sim_set_data_source(uint32_t id, uint32_t source) {
     return result;
 }
 
+EXPORT int sim_set_volume(uint32_t id, uint32_t scope, uint32_t element, float scalar) {
+    device *d = begin("sim_set_volume", id);
+    if (d == NULL) {
+        return -1;
+    }
+    control *c = control_find(d, kAudioVolumeControlClassID, scope, element);
+    if (c != NULL) {
+        control_set_level(c, scalar);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return c != NULL ? 0 : -1;
+}
+
+EXPORT int sim_set_mute(uint32_t id, uint32_t scope, uint32_t element, bool on) {
+    device *d = begin("sim_set_mute", id);
+    if (d == NULL) {
+        return -1;
+    }
+    control *c = control_find(d, kAudioMuteControlClassID, scope, element);
+    if (c != NULL) {
+        control_set_on(c, on);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return c != NULL ? 0 : -1;
+}
+
 EXPORT int sim_change_rate(uint32_t id, double rate_hz) {
     device *d = begin("sim_change_rate", id);
     if (d == NULL) {
@@ -384,6 +429,10 @@ void devices_reset_locked(void) {
                 free(d->streams[direction][s]);
             }
         }
+        for (size_t i = 0; i < d->dead_stream_count; i++) {
+            free(d->dead_streams[i]);
+        }
+        free(d->headset);
         for (size_t c = 0; c < d->control_count; c++) {
             for (size_t i = 0; i < d->controls[c]->item_count; i++) {
                 free(d->controls[c]->items[i].name);

@@ -24,6 +24,12 @@ static const struct {
     {5, "uid=MonoStreams:8; name=Simulated Mono Streams; model=sim:mono; transport=pci; "
         "in=1,1,1,1,1,1,1,1; out=1,1,1,1,1,1,1,1; rates=44100,48000,96000; rate=48000; "
         "latency_in=16; latency_out=16; safety_in=32; safety_out=32; ppm=4"},
+    {6, "uid=04-5D-4B-00-00-01:input; name=Simulated Headset; model=sim:headset; "
+        "transport=bluetooth; in=1; rates=24000; call_rate=24000; headset=04-5D-4B-00-00-01; "
+        "latency_in=480; safety_in=240"},
+    {6, "uid=04-5D-4B-00-00-01:output; name=Simulated Headset; model=sim:headset; "
+        "transport=bluetooth; out=2; rates=48000; call_rate=24000; headset=04-5D-4B-00-00-01; "
+        "latency_out=7200; safety_out=480; volume=master"},
     {7, "uid=HDMI:1; name=Simulated Display; model=sim:display; transport=hdmi; out=8; "
         "rates=44100,48000,88200,96000,176400,192000; rate=48000; latency_out=64; safety_out=96; "
         "formats=i24,i16,i24!,i16!"},
@@ -31,6 +37,8 @@ static const struct {
      "uid=Loopback; name=Simulated Loopback; model=sim:loopback; transport=virtual; in=2; out=2; "
      "rates=8000-192000; rate=48000; latency_in=10; latency_out=20; safety_in=48; safety_out=60; "
      "stream_latency_in=3; stream_latency_out=6; loopback=1; volume=master"},
+    {10, "uid=Continuity; name=Simulated Phone Microphone; model=sim:phone; transport=continuity; "
+         "in=1; rates=48000; latency_in=4800; flaps=6"},
     {11,
      "uid=VariableFrames; name=Simulated Variable; model=sim:variable; transport=usb; in=2; out=2; "
      "rates=44100,48000; rate=48000; variable=64; safety_in=80; safety_out=80; ppm=-150"},
@@ -49,6 +57,8 @@ static const struct {
     {15, "uid=Twin:B; name=Simulated Twin; model=sim:twin; transport=usb; in=2; out=2"},
     {16, "uid=Hung; name=Simulated Hung; model=sim:hung; transport=usb; out=2; in=2; "
          "hang_start=forever; default=none"},
+    {17, "uid=VoiceProcessing; name=Simulated Speakers; model=sim:vpio; transport=built-in; out=2; "
+         "rates=44100,48000; rate=48000"},
     {18, "uid=OldRate; name=Simulated Slow Reporter; model=sim:old; transport=usb; in=2; out=2; "
          "rates=44100,48000,96000; reports_old_rate=1"},
     {22,

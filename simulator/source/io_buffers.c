@@ -216,7 +216,7 @@ void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, b
 
 static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_time) {
     const device *d = r->device;
-    if (d->process_mute || world.input_mute) {
+    if (d->process_mute || world.input_mute || world.consent != SIM_GRANTED || r->silent) {
         return 0;
     }
     switch (d->input) {

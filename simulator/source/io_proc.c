@@ -165,6 +165,11 @@ static bool on_io_thread_of(const device *d) {
 static OSStatus end_unwanted_io(device *d, bool wait) {
     run *r = d->current;
     OSStatus error = OK;
+    if (!device_wants_io(d)) {
+        d->lost_by_sleep = false;
+        headset_update_locked(d);
+    }
+    process_io_changed_locked();
     if (device_wants_io(d) || r == NULL) {
         io_mutex_unlock(&d->mutex);
         return OK;
@@ -271,6 +276,9 @@ static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeS
     if (d->hog != -1 && d->hog != getpid()) {
         return kAudioDevicePermissionsError;
     }
+    if (SWITCH(wake_start) == 1 && power_is_waking_locked()) {
+        return kAudioHardwareUnspecifiedError;
+    }
     io_proc *p = NULL;
     if (id != NULL) {
         p = io_proc_find(d, id);
@@ -297,6 +305,8 @@ static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeS
         device_hog_locked(d, getpid()); /* the HAL takes it for the first client, until IO ends */
         d->hogged_by_format = true;
     }
+    headset_update_locked(d);
+    process_io_changed_locked();
     if (d->current == NULL && !d->changing_rate) {
         double cycle_ns = d->buffer_frames * 1e9 / d->rate;
         io_begin_locked(
@@ -333,6 +343,10 @@ static OSStatus start(const char *call, AudioObjectID id, AudioDeviceIOProcID pr
                        wait_ns == SIM_FOREVER ? SIM_FOREVER : now_locked() + wait_ns, d)) {
             error = kAudioHardwareBadObjectError;
         }
+    }
+    if (error == OK && d->o.alive && !thread_self()->in_io_callback &&
+        uses_input(d, proc == NULL ? NULL : io_proc_find(d, proc)) && !consent_wait_locked()) {
+        error = kAudioHardwareBadObjectError;
     }
     if (error == OK && !locked) {
         locked = io_mutex_lock(&d->mutex);

@@ -107,6 +107,9 @@ static void announce_due(void *subject, uint64_t value) {
 }
 
 void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce) {
+    if (world.asleep || d->lost_by_sleep) { /* power.c: sim_wake begins it, or a new Start */
+        return;
+    }
     run *r = calloc(1, sizeof *r), *before = d->last_run;
     r->device = d;
     r->index = d->run_count++;
@@ -126,6 +129,7 @@ void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce) {
         origin = floor(before->wake) + 100000;
     }
     UInt32 frames = choose_frames(r);
+    r->silent = SWITCH(wake_start) == 2 && power_is_waking_locked();
     r->nominal = d->buffer_frames;
     r->in_cursor = origin;
     r->first_wake = r->wake = origin + frames + d->safety[INPUT];
@@ -312,7 +316,8 @@ static void cycle_job(void *subject, uint64_t value) {
         COUNT(late_callbacks);
         skip = (UInt32)(spent_ns / duration_ns);
     }
-    if (late && SWITCH(overload_output) == 0) {
+    r->silent = r->silent && power_is_waking_locked();
+    if (r->silent || (late && SWITCH(overload_output) == 0)) {
         capture_gap(r, r->out_cursor, frames);
     } else {
         capture_write(r, r->out_cursor, frames, r->mix);

@@ -6,7 +6,8 @@
 #define SWITCHES(X) \
     X(dead_device_error) X(set_readonly_error) X(unsupported_rate) X(start_at_time) \
     X(remove_dead_listener) X(device_elements) X(guessed_settable) X(hog_error) \
-    X(format_delay_ns) X(buffer_out_of_range) X(duplicate_io_proc) X(stop_mode) \
+    X(format_delay_ns) X(buffer_out_of_range) X(duplicate_io_proc) X(profile_delay_ns) X(wake_io) X(wake_delay_ns) \
+    X(wake_start) X(wake_ids) X(consent_start) X(stop_mode) \
     X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never) \
     X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses) X(listener_after_remove) \
     X(notify_delay_ns) X(notify_burst) X(notify_duplicates) X(notify_order) X(rate_delay_ns) \

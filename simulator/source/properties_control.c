@@ -121,6 +121,7 @@ void control_set_on(control *c, bool on) {
     if (c->on != on) {
         c->on = on;
         control_changed(c, &selector, 1);
+        voice_update_locked(c->o.device);
     }
 }
 SET(on) {

@@ -49,7 +49,8 @@ GET(running) {
     return 0;
 }
 GET(running_somewhere) {
-    put_u32(r, running_here(q->d) || q->d->current != NULL);
+    put_u32(r, running_here(q->d) || q->d->current != NULL ||
+                   process_uses_locked(q->o->id, INPUT) || process_uses_locked(q->o->id, OUTPUT));
     return 0;
 }
 static bool has_streams(const request *q) { return q->d->stream_count[request_side(q)] > 0; }

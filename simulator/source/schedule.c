@@ -353,6 +353,14 @@ void cancel_waits_locked(device *device) {
     }
 }
 
+void release_waits_locked(const device *device) {
+    for (waiter *w = waiters; w != NULL; w = w->next) {
+        if (w->hung == device) {
+            end_wait(w, false);
+        }
+    }
+}
+
 EXPORT void sim_release_hung(void) {
     pthread_mutex_lock(&world.lock);
     for (size_t i = 0; i < world.device_count; i++) {

@@ -41,6 +41,23 @@ static const row rows[SW_COUNT] = {
         "S8 P14: set of a buffer size that is out of range: 0 clamped, 1 'nope'"),
     ROW(duplicate_io_proc, 0, 0, 1, S(0, 1),
         "S5: the same function and client data made into a second IOProc: 0 works, 1 'nope'"),
+    ROW(profile_delay_ns, 50 * MS, 0, 10000 * MS, S(0, 50 * MS, 700 * MS),
+        "S10 P33: a headset changes its profile that long after its microphone is used or "
+        "released"),
+    ROW(wake_io, 0, 0, 1, S(0, 1),
+        "S10 P32: after sleep 0 IO resumes on a new thread, 1 no callback comes until the IOProcs "
+        "are stopped and started again"),
+    ROW(wake_delay_ns, 500 * MS, 0, 10000 * MS, S(0, 500 * MS, 3000 * MS),
+        "S10: IO resumes that long after the wake-up"),
+    ROW(wake_start, 0, 0, 2, S(0, 1, 2),
+        "S10 P32: new IO in the 5 s after the wake-up 0 works, 1 AudioDeviceStart fails, 2 input "
+        "and output are silent"),
+    ROW(wake_ids, 0, 0, 1, S(0, 1),
+        "S10 P21: after sleep USB and Bluetooth devices 0 are the same objects, 1 have gone and "
+        "come back with new IDs"),
+    ROW(consent_start, 0, 0, 1, S(0, 1),
+        "S11 g: AudioDeviceStart with input while the user has not decided 0 returns and the input "
+        "is zeros, 1 blocks until the decision"),
     ROW(stop_mode, 0, 0, 1, S(0, 1),
         "S6 P7: AudioDeviceStop off the IO thread: 0 synchronous, 1 up to stop_extra_cycles "
         "callbacks follow its return"),

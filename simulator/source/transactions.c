@@ -74,7 +74,7 @@ static void add_latencies(change *c, const device *d, UInt32 selector) {
 
 /* Notifies listeners of the new rate, of the formats of each stream, and of everything that depends
  * on these. */
-static void announce(device *d) {
+void device_announce_locked(device *d) {
     change all = {.count = 0};
     bool batch = SWITCH(rate_batch) == 1;
     const UInt32 selectors[] = {kAudioDevicePropertyNominalSampleRate,
@@ -167,7 +167,7 @@ static void apply_due(void *subject, uint64_t number) {
         COUNT(rate_changes);
     }
     device_clamp_buffer(d);
-    announce(d);
+    device_announce_locked(d);
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, resume_due, d, number);
 }
 

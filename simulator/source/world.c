@@ -19,6 +19,9 @@ void world_begin_locked(void) {
                NULL);
     world.run_loop = run_loop_main_locked();
     world.sleeping_allowed = world.hog_allowed = world.is_audible = 1;
+    world.asleep = false;
+    world.woken_ns = 0;
+    world.consent = SIM_GRANTED;
     world.unloading_allowed = world.power_hint = world.mono = world.input_mute = 0;
 }
 
@@ -68,7 +71,9 @@ EXPORT void sim_reset(void) {
     run_loops_reset_locked();
     if (world.workers == NULL) { /* otherwise a stuck callback may still use its device */
         devices_reset_locked();
+        processes_reset_locked();
     } else {
+        world.process_count = 0;
         world.device_count = world.all_device_count = 0;
     }
     schedule_reset_locked();

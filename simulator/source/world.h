@@ -86,10 +86,11 @@ void cancel_events_locked(void *subject);
 /* Waits in simulated time. `hung` is the device that hangs, or NULL. Returns false if the device
  * was removed or the world was reset. */
 bool block_until_locked(uint64_t due_ns, device *hung);
-void cancel_waits_locked(device *device);      /* NULL: all waits */
-void thread_blocks(sim_thread *t, int change); /* +1: the thread waits; -1: it goes on */
-void step_fails(void);                         /* makes the current sim_advance_ns return -1 */
-bool step_one_locked(uint64_t limit_ns);       /* steps to the next event or the limit */
+void release_waits_locked(const device *device); /* as if their time had passed */
+void cancel_waits_locked(device *device);        /* NULL: all waits */
+void thread_blocks(sim_thread *t, int change);   /* +1: the thread waits; -1: it goes on */
+void step_fails(void);                           /* makes the current sim_advance_ns return -1 */
+bool step_one_locked(uint64_t limit_ns);         /* steps to the next event or the limit */
 void events_drop_locked(void);
 void deadline_in(struct timespec *deadline, uint64_t real_ns);
 void real_time_stop(void); /* call this without the lock */
@@ -158,135 +159,7 @@ void io_mutex_unlock(struct io_mutex *mutex);
 bool io_mutex_is_mine(const struct io_mutex *mutex);
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what);
 
-/* ---- objects.c, devices.c ---- */
-enum object_kind { SYSTEM = 1, PLUGIN = 2, DEVICE = 4, STREAM = 8, CONTROL = 16 };
-typedef struct object {
-    AudioObjectID id;
-    enum object_kind kind;
-    AudioClassID class_id, base_class_id;
-    struct object *owner;
-    device *device;
-    bool alive;
-} object;
-object *object_find(AudioObjectID id); /* finds only living objects */
-object *object_even_dead(AudioObjectID id);
-void object_add(object *o, enum object_kind kind, AudioClassID class_id, AudioClassID base,
-                object *owner, device *d);
-size_t objects_owned(const object *owner, object **list, size_t limit);
-
-/* A physical format of a stream. A stream mixes its clients in float32, except in a format that
- * cannot be mixed, in which an IOProc gets the physical format itself. */
-typedef struct stream_format {
-    UInt32 id, flags, bits, sample_bytes;
-} stream_format;
-struct stream {
-    object o;
-    UInt32 direction, index, starting_channel, channels, latency_frames, terminal;
-    stream_format formats[MAX_FORMATS];
-    size_t format_count;
-    const stream_format *format, *next_format; /* next: NULL, or what a pending change sets */
-    bool active;
-};
-/* The memory of a sample in an IOProc's buffer. */
-typedef struct sample_format {
-    bool is_float, aligned_high;
-    UInt32 bytes, bits;
-} sample_format;
-struct control {
-    object o;
-    UInt32 scope, element;
-    float level, low_db, high_db; /* level: 0 to 1, also the position of a pan */
-    UInt32 transfer_function, on, slider, current;
-    struct {
-        UInt32 id;
-        char *name;
-    } items[MAX_ITEMS];
-    size_t item_count;
-};
-
-/* device_clock.c: converts between frames of a run and simulated ns */
-typedef struct device_clock {
-    double nominal_hz, ppm, wander_ppm, wander_period_s, jitter_ns;
-    double anchor_ns, anchor_frame;           /* beginning of the run */
-    double zero_frame, zero_ns, ns_per_frame; /* the HAL's filtered prediction */
-    double next_zero_frame, zero_period_frames;
-    uint64_t noise;
-} device_clock;
-void clock_begin(device_clock *c, double ns, double frame);
-double clock_true_ns(const device_clock *c, double frame);
-double clock_predicted_ns(const device_clock *c, double frame);
-double clock_predicted_frame(const device_clock *c, double ns);
-void clock_advance(device_clock *c, double frame); /* processes zero time stamps */
-double clock_rate_scalar(const device_clock *c);
-uint64_t mix64(uint64_t x); /* splitmix64, the only source of random numbers */
-
-struct device {
-    object o;
-    char *description, *uid, *name, *maker, *model_uid;
-    UInt32 serial, transport, clock_domain;
-    double rates[MAX_RATES][2];
-    size_t rate_count;
-    double rate, old_rate;
-    uint64_t old_rate_until_ns;
-    UInt32 buffer_frames, buffer_min, buffer_max, base_buffer_max, variable_frames;
-    bool buffer_was_set; /* this process has set the buffer size */
-    stream *streams[2][MAX_STREAMS];
-    size_t stream_count[2];
-    UInt32 latency[2], safety[2];
-    UInt32 stereo_pair[2][2];       /* of each direction: channels, from 1; 0: the first two */
-    UInt32 labels[2][MAX_CHANNELS]; /* of channels, as a client has set them; 0: not set */
-    UInt32 process_mute, detects_voice, voice_state; /* of this process */
-    bool somebody_speaks;
-    char *model_name, *serial_number, *firmware; /* NULL: the device has none */
-    bool can_be_default[2], hidden, reports_old_rate, model_uid_global_only, identifies,
-        names_channels;
-    UInt32 identifying;
-    control *controls[MAX_CONTROLS];
-    size_t control_count;
-    int volume_kind; /* 0 none, 1 master, 2 per channel */
-    pid_t hog;
-    bool hogged_by_format; /* the HAL has taken hog mode, because the format cannot be mixed */
-    uint64_t hang_start_ns, hang_get_ns;
-    UInt32 hang_selector;
-    enum sim_input input;
-    double ppm;
-    void *workgroup;
-
-    struct io_mutex mutex;
-    io_proc *procs;
-    int null_starts; /* number of Starts with a NULL proc */
-    bool starting;   /* a thread is in AudioDeviceStart */
-    run *current, *first_run, *last_run;
-    size_t run_count;
-    bool changing_rate;     /* S8: IO is paused */
-    double pending_rate;    /* 0: none */
-    uint64_t change_number; /* number of the current change */
-    UInt32 inject_overload;
-    bool inject_pending;
-};
-device *device_find(AudioObjectID id); /* finds only living devices */
-device *device_even_dead(AudioObjectID id);
-UInt32 device_channels(const device *d, int direction);
-bool device_supports_rate(const device *d, double rate);
-control *control_find(const device *d, AudioClassID class_id, UInt32 scope, UInt32 element);
-OSStatus control_select(control *c, UInt32 item); /* these three notify */
-void control_set_level(control *c, float scalar);
-void control_set_on(control *c, bool on);
-void control_changed(const control *c, const UInt32 *selectors, size_t count);
-sample_format stream_sample_format(const stream *s); /* of an IOProc's buffer */
-bool stream_is_mixable(const stream *s);
-bool device_is_mixable(const device *d);
-void stream_add_formats(stream *s, const char *names);
-char *text_copy(const char *text);
-void controls_key_volume(device *d, const char *v);
-void controls_key_sources(device *d, const char *v);
-void controls_key_controls(device *d, const char *v);
-void controls_make(device *d);
-void device_clamp_buffer(device *d);
-void device_hog_locked(device *d, pid_t pid); /* -1 releases hog mode */
-void voice_update_locked(device *d);          /* notifies if the detected voice changes */
-void devices_reset_locked(void);
-device *device_from_description(const char *description, UInt32 serial, AudioObjectID *id);
+#include "device.h"
 
 /* ---- io_proc.c, io_thread.c, io_buffers.c ---- */
 struct io_proc {
@@ -324,6 +197,7 @@ struct run {
     double rate;
     double first_wake, wake, in_cursor, out_cursor; /* frames */
     UInt32 nominal;                                 /* buffer size to which the cursors belong */
+    bool silent;     /* S10: the device does not play or record yet */
     bool last_cycle; /* S8: the next cycle is shorter and the last one */
     bool ending, ended;
     uint64_t cycles, skipped_frames, noise;
@@ -479,6 +353,11 @@ typedef struct world_state {
     worker *workers;
     uint64_t worker_number;
     sim_thread *threads;
+    process *processes[64];
+    size_t process_count;
+    bool asleep;
+    uint64_t woken_ns; /* 0: never */
+    enum sim_consent consent;
     UInt32 sleeping_allowed, hog_allowed, unloading_allowed, power_hint, is_audible, mono,
         input_mute;
 } world_state;

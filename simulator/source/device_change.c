@@ -1,0 +1,177 @@
+/* device_change.c: a device changes by itself (S10): IO pauses without notice, the device changes,
+ * listeners are told everything, and IO resumes on a new thread. */
+#include "world.h"
+
+static const uint64_t ms = 1000000;
+
+static void resume_due(void *subject, uint64_t number) {
+    device *d = subject;
+    if (number == d->change_number) {
+        d->changing_rate = false;
+        if (device_wants_io(d) && d->current == NULL) {
+            io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
+        }
+    }
+}
+
+static void apply_due(void *subject, uint64_t number) {
+    device *d = subject;
+    if (number != d->change_number) {
+        return;
+    }
+    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may not have returned */
+        at_locked(now_locked() + ms, apply_due, d, number);
+        return;
+    }
+    double rate = d->rate;
+    for (size_t i = 0; i < d->self_change_count; i++) {
+        d->self_changes[i].apply(d, d->self_changes[i].value);
+    }
+    d->self_change_count = 0;
+    if (rate != d->rate) {
+        COUNT(rate_changes);
+    }
+    device_clamp_buffer(d);
+    device_announce_locked(d);
+    static const UInt32 lists[] = {kAudioDevicePropertyAvailableNominalSampleRates,
+                                   kAudioDevicePropertyStreamConfiguration,
+                                   kAudioDevicePropertyStreams, kAudioObjectPropertyOwnedObjects};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        change c = {.count = 0};
+        bool sides = i == 1 || i == 2;
+        change_add(&c, lists[i],
+                   sides ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeGlobal);
+        if (sides) {
+            change_add(&c, lists[i], kAudioObjectPropertyScopeOutput);
+        }
+        notify_locked(d->o.id, &c);
+    }
+    at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns), resume_due, d, number);
+}
+
+static void pause_due(void *subject, uint64_t unused) {
+    device *d = subject;
+    (void)unused;
+    d->changing_rate = true;
+    d->pending_rate = 0;
+    d->change_number++; /* ends a change of the rate that is under way */
+    if (d->current != NULL) {
+        worker *w = d->current->worker;
+        io_end_locked(d->current, false);
+        if (world.is_virtual) {
+            worker_wait_locked(w);
+        }
+    }
+    at_locked(now_locked(), apply_due, d, d->change_number);
+}
+
+void device_change_locked(device *d, void (*apply)(device *d, uint64_t value), uint64_t value,
+                          uint64_t delay_ns) {
+    if (d->self_change_count < sizeof d->self_changes / sizeof d->self_changes[0]) {
+        d->self_changes[d->self_change_count].apply = apply;
+        d->self_changes[d->self_change_count++].value = value;
+    }
+    at_locked(now_locked() + delay_ns, pause_due, d, 0);
+}
+
+/* ---- the headset of fixture 6: two devices that share one radio ---- */
+
+/* A headset plays stereo at its best rate, or it has a call: mono at the call's rate, both ways. */
+static void apply_profile(device *d, uint64_t call) {
+    d->in_call = call != 0;
+    for (int direction = 0; direction < 2; direction++) {
+        for (size_t i = 0; i < d->stream_count[direction]; i++) {
+            d->streams[direction][i]->channels =
+                call || direction == INPUT ? 1 : d->headset_channels;
+        }
+    }
+    d->rates[0][0] = d->rates[0][1] = d->rate = call ? d->call_rate : d->best_rate;
+    d->rate_count = 1;
+}
+
+/* Whether anybody uses the microphone of a headset. */
+static bool microphone_in_use(const char *headset) {
+    for (size_t i = 0; i < world.device_count; i++) {
+        const device *d = world.devices[i];
+        if (d->headset != NULL && strcmp(d->headset, headset) == 0 && d->stream_count[INPUT] > 0 &&
+            (device_wants_io(d) || process_uses_locked(d->o.id, INPUT))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Changes the profile of all devices of a headset, if the use of its microphone has changed. */
+void headset_update_locked(const device *changed) {
+    if (changed->headset == NULL) {
+        return;
+    }
+    bool call = microphone_in_use(changed->headset);
+    for (size_t i = 0; i < world.device_count; i++) {
+        device *d = world.devices[i];
+        if (d->headset != NULL && strcmp(d->headset, changed->headset) == 0 &&
+            d->wants_call != call) {
+            d->wants_call = call;
+            device_change_locked(d, apply_profile, call, (uint64_t)SWITCH(profile_delay_ns));
+        }
+    }
+}
+
+/* ---- voice processing adds an input stream to a device ---- */
+
+static void apply_voice_processing(device *d, uint64_t on) {
+    size_t n = d->stream_count[INPUT];
+    if (on && n < MAX_STREAMS && !d->has_tap_stream) {
+        stream *s = calloc(1, sizeof *s);
+        s->direction = INPUT;
+        s->index = (UInt32)n;
+        s->starting_channel = device_channels(d, INPUT) + 1;
+        s->channels = 2;
+        s->active = true;
+        s->terminal = kAudioStreamTerminalTypeUnknown;
+        stream_add_formats(s, "f32");
+        object_add(&s->o, STREAM, kAudioStreamClassID, kAudioObjectClassID, &d->o, d);
+        d->streams[INPUT][d->stream_count[INPUT]++] = s;
+    } else if (!on && d->has_tap_stream) {
+        /* The object table still refers to the stream, so it stays until the reset. */
+        d->streams[INPUT][n - 1]->o.alive = false;
+        d->dead_streams[d->dead_stream_count++ % MAX_STREAMS] = d->streams[INPUT][n - 1];
+        d->stream_count[INPUT]--;
+    }
+    d->has_tap_stream = on != 0;
+}
+
+EXPORT int sim_voice_processing(uint32_t id, bool on) {
+    pthread_mutex_lock(&world.lock);
+    device *d = device_find(id);
+    if (d == NULL) {
+        report_line("sim_voice_processing: no living device %u", id);
+    } else if (d->dead_stream_count == MAX_STREAMS) {
+        report_line("sim_voice_processing: too often on '%s'", d->uid);
+        d = NULL;
+    } else {
+        device_change_locked(d, apply_voice_processing, on, 0);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return d == NULL ? -1 : 0;
+}
+
+/* ---- a device that comes and goes by itself ---- */
+
+static void flap_due(void *subject, uint64_t times) {
+    device *d = subject;
+    if (d->o.alive) {
+        device_remove_locked(d);
+    } else {
+        d = device_replug_locked(d);
+    }
+    if (d != NULL && times > 1) {
+        at_locked(now_locked() + 1000 * ms, flap_due, d, times - 1);
+    }
+}
+
+void device_flaps_locked(device *d, UInt32 times) {
+    if (times > 0) {
+        at_locked(now_locked() + 1000 * ms, flap_due, d, times);
+    }
+}

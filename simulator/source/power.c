@@ -1,0 +1,99 @@
+/* power.c: sleep and wake (S10), and consent to the microphone (S11). */
+#include "world.h"
+
+/* Sleep ends the IO of all devices without notice. */
+EXPORT int sim_sleep(bool forced) {
+    pthread_mutex_lock(&world.lock);
+    bool running = false;
+    for (size_t i = 0; i < world.device_count; i++) {
+        running = running || world.devices[i]->current != NULL;
+    }
+    if (world.asleep || (!forced && running && !world.sleeping_allowed)) {
+        pthread_mutex_unlock(&world.lock);
+        return -1;
+    }
+    world.asleep = true;
+    for (size_t i = 0; i < world.device_count; i++) {
+        device *d = world.devices[i];
+        if (d->current != NULL) {
+            worker *w = d->current->worker;
+            io_end_locked(d->current, false);
+            d->lost_by_sleep = SWITCH(wake_io) == 1;
+            if (world.is_virtual) {
+                worker_wait_locked(w);
+            }
+        }
+    }
+    pthread_mutex_unlock(&world.lock);
+    workers_reap(false);
+    return 0;
+}
+
+static void resume_due(void *subject, uint64_t unused) {
+    device *d = subject;
+    (void)unused;
+    if (d->o.alive && !d->changing_rate && d->current == NULL && device_wants_io(d)) {
+        io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
+    }
+}
+
+EXPORT int sim_wake(void) {
+    enum { MOST = sizeof world.devices / sizeof world.devices[0] };
+    pthread_mutex_lock(&world.lock);
+    if (!world.asleep) {
+        pthread_mutex_unlock(&world.lock);
+        return -1;
+    }
+    world.asleep = false;
+    world.woken_ns = now_locked();
+    device *before[MOST];
+    size_t n = world.device_count;
+    memcpy(before, world.devices, n * sizeof before[0]);
+    for (size_t i = 0; i < n; i++) {
+        device *d = before[i];
+        bool external = d->transport == kAudioDeviceTransportTypeUSB ||
+                        d->transport == kAudioDeviceTransportTypeBluetooth;
+        if (SWITCH(wake_ids) == 1 && external) {
+            device_remove_locked(d);
+            device_replug_locked(d);
+        } else {
+            at_locked(now_locked() + (uint64_t)SWITCH(wake_delay_ns), resume_due, d, 0);
+        }
+    }
+    pthread_mutex_unlock(&world.lock);
+    workers_reap(false);
+    return 0;
+}
+
+/* For some seconds after the wake-up, new IO can fail or stay silent. */
+bool power_is_waking_locked(void) {
+    return world.woken_ns != 0 && now_locked() < world.woken_ns + 5 * NS_PER_S;
+}
+
+/* ---- consent ---- */
+
+static device gate; /* the waits for a decision of the user belong to it */
+
+EXPORT int sim_set_consent(enum sim_consent consent) {
+    if (consent != SIM_GRANTED && consent != SIM_DENIED && consent != SIM_UNDETERMINED) {
+        return -1;
+    }
+    pthread_mutex_lock(&world.lock);
+    world.consent = consent;
+    if (consent != SIM_UNDETERMINED) {
+        release_waits_locked(&gate);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return 0;
+}
+
+/* Waits for the decision, if the switch `consent_start` says so. Returns false if the world was
+ * reset. */
+bool consent_wait_locked(void) {
+    while (world.consent == SIM_UNDETERMINED && SWITCH(consent_start) == 1) {
+        if (!block_until_locked(SIM_FOREVER, &gate)) {
+            return false;
+        }
+    }
+    return true;
+}
