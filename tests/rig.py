@@ -50,7 +50,11 @@ class Rig:
         close_outputs()
 
     def play(self, sound: Any, *args: Any, **options: Any) -> vc.Playback:
-        return vc.play(sound, *args, driver=self.driver, **options)
+        """Plays a sound. Returns when the first frames of a source have been read."""
+        playback = vc.play(sound, *args, driver=self.driver, **options)
+        if (reader := playback._reader) is not None:
+            until(lambda: reader.ring.readable >= reader.prefill_frames or reader.at_end)
+        return playback
 
     def record(self, *args: Any, **options: Any) -> vc.Recording:
         return vc.record(*args, driver=self.driver, **options)
@@ -65,7 +69,7 @@ class Rig:
         reader = playback._reader
         while playback.playing:
             if reader is not None:
-                until(lambda: reader.ring.readable >= self.frames or not reader._thread.is_alive())
+                until(lambda: reader.ring.readable >= self.frames or reader.at_end)
             try:
                 self.step()
             except StreamStateError:  # the sound has ended and its output was closed

@@ -29,12 +29,42 @@ cdef class MixerClip:
             raise MemoryError
         return self
 
-    def wait_for_ring(self):
-        """Makes the IO thread wait for frames while the ring is empty, instead of playing silence.
+    def wait_for_ring(self, bint when_starved):
+        """Makes the IO thread wait for the first frames and for those after a jump, and with
+        `when_starved` for all frames, instead of playing silence.
 
         This is only for devices whose clock is not real. Call it before a mixer has the clip.
         """
-        vc_clip_wait_with(self.clip, vc_device_wait_for_ring)
+        vc_clip_wait_with(self.clip, vc_device_wait_until, when_starved)
+
+    def prepare(self, uint32_t prefill_frames, uint32_t ramp_frames):
+        """Sets the frames that the ring must have before the clip begins, and the duration of the
+        fades of a jump and of changes of the gain. Call it before a mixer has the clip."""
+        vc_clip_prefill(self.clip, prefill_frames)
+        vc_clip_ramp(self.clip, ramp_frames)
+
+    def set_gain(self, float gain):
+        vc_clip_set_gain(self.clip, gain)
+
+    def set_pause(self, bint pause, uint32_t fade_frames):
+        vc_clip_set_pause(self.clip, pause, fade_frames)
+
+    @cython.critical_section
+    def ask_jump(self):
+        """Begins a jump and returns its number. `jump` tells the destination."""
+        return vc_clip_ask_jump(self.clip)
+
+    @cython.critical_section
+    def jump(self, uint32_t number, frame, uint64_t mark=0):
+        """Tells the destination of the jump with that number. `frame` None gives the jump up."""
+        vc_clip_jump(self.clip, number, VC_CLIP_NO_FRAME if frame is None else frame, mark)
+
+    def heard(self, int64_t frame):
+        """A number that changes with each jump, and the clip's frame that is heard while the
+        mixer's frame `frame` is heard."""
+        cdef uint32_t moves
+        cdef uint64_t heard = vc_clip_heard(self.clip, frame, &moves)
+        return moves, heard
 
     def __dealloc__(self):
         vc_clip_free(self.clip)
@@ -98,6 +128,11 @@ cdef class MixerCode(Code):
             self.clips.pop(<uintptr_t>clip, None)
             clip = vc_mixer_collect(self.mixer)
         return vc_mixer_alive(self.mixer)
+
+    @cython.critical_section
+    def playing(self):
+        """The clips that were added and not yet collected."""
+        return list(self.clips.values())
 
     @property
     def frames(self):

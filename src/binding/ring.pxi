@@ -73,3 +73,7 @@ cdef class Ring:
 
     def end(self):
         vc_ring_end(self.ring)
+
+    def reopen(self):
+        """Takes the end back, before more frames are written."""
+        vc_ring_reopen(self.ring)

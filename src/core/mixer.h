@@ -31,15 +31,44 @@ vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channe
 /* Makes a clip that plays a ring, which another thread fills. While the ring is empty, the mixer
  * plays silence and counts the frames of this silence. [control] */
 vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain);
-/* Makes the IO thread wait for frames instead of playing silence, for devices whose clock is not
- * real. The mixer calls `wait` when the ring is empty and has not ended. `wait` returns whether
- * that has changed. Call this in the state VC_CLIP_NEW. [control] */
-void vc_clip_wait_with(vc_clip *clip, bool (*wait)(const vc_ring *ring));
+/* Waits until `ready(argument)`, for a limited time. Returns whether it is. */
+typedef bool (*vc_wait_fn)(bool (*ready)(const void *argument), const void *argument);
+/* Makes the IO thread wait for the frames of a ring instead of playing silence, for devices whose
+ * clock is not real. It waits for the first frames and for those at the destination of a jump, and
+ * with `when_starved` for all frames. Call this in the state VC_CLIP_NEW. [control] */
+void vc_clip_wait_with(vc_clip *clip, vc_wait_fn wait, bool when_starved);
+/* The clip of a ring is silent until the ring has `frames` frames or has ended, at the beginning
+ * and after each jump. This silence does not count as starved. Call this in the state VC_CLIP_NEW.
+ * [control] */
+void vc_clip_prefill(vc_clip *clip, uint32_t frames);
+/* Sets the duration of a change of the gain, and of each of the two fades of a jump; 0 before that.
+ * Call this in the state VC_CLIP_NEW. [control] */
+void vc_clip_ramp(vc_clip *clip, uint32_t frames);
 /* Call it in the state VC_CLIP_NEW, or after the mixer has returned the clip. [control] */
 void vc_clip_free(vc_clip *clip);
+/* The following requests take effect at the beginning of the next block. Only the newest request of
+ * each kind counts. A clip that has been stopped ignores them. */
+/* Moves the gain along a straight line to `gain`. [any] */
+void vc_clip_set_gain(vc_clip *clip, float gain) VC_REALTIME;
+/* Fades the clip out and pauses it, or continues it and fades it in. The frames of the fade-out are
+ * played, and the clip continues with the frame after them. [any] */
+void vc_clip_set_pause(vc_clip *clip, bool pause, uint32_t fade_frames) VC_REALTIME;
+/* Begins a jump: the clip is faded out, and is then silent until vc_clip_jump has told the
+ * destination. Returns the number of the jump. [control] */
+uint32_t vc_clip_ask_jump(vc_clip *clip);
+/* Tells the destination of the jump with that number: `frame`, counted over all loops, or
+ * VC_CLIP_NO_FRAME to continue without the jump. For the clip of a ring, `mark` is the number of
+ * frames that had been written to the ring when the writer turned to `frame`. The writer calls this
+ * before it writes the first frame from there. [control] */
+void vc_clip_jump(vc_clip *clip, uint32_t number, uint64_t frame, uint64_t mark);
+#define VC_CLIP_NO_FRAME UINT64_MAX
+/* The frame of the clip that is heard while the mixer's frame `frame` is heard. `moves` gets a
+ * number that changes with each jump. [any] */
+uint64_t vc_clip_heard(const vc_clip *clip, int64_t frame, uint32_t *moves) VC_REALTIME;
 /* [any] */
 vc_clip_state vc_clip_get_state(const vc_clip *clip) VC_REALTIME;
-/* Frames mixed so far. [any] */
+/* The frame after the newest one that was mixed. Without jumps, the number of frames mixed so far.
+ * [any] */
 uint64_t vc_clip_position(const vc_clip *clip) VC_REALTIME;
 /* Frames of silence that were played because the ring was empty. [any] */
 uint64_t vc_clip_starved_frames(const vc_clip *clip) VC_REALTIME;

@@ -157,9 +157,17 @@ uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) {
 
 void vc_ring_end(vc_ring *ring) { atomic_store_explicit(&ring->ended, true, memory_order_release); }
 
+void vc_ring_reopen(vc_ring *ring) {
+    atomic_store_explicit(&ring->ended, false, memory_order_release);
+}
+
+bool vc_ring_ended(const vc_ring *ring) {
+    return atomic_load_explicit(&ring->ended, memory_order_acquire);
+}
+
 bool vc_ring_finished(const vc_ring *ring) {
     /* `ended` is loaded first. It is stored after the last commit, so `written` is final then. */
-    return atomic_load_explicit(&ring->ended, memory_order_acquire) && vc_ring_readable(ring) == 0;
+    return vc_ring_ended(ring) && vc_ring_readable(ring) == 0;
 }
 
 void vc_ring_reset(vc_ring *ring) {

@@ -50,6 +50,10 @@ uint32_t vc_ring_write(vc_ring *ring, const float *frames_in, uint32_t frames) V
 uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames) VC_REALTIME;
 /* Marks the end of the frames: the producer has written its last frame. [producer] */
 void vc_ring_end(vc_ring *ring) VC_REALTIME;
+/* Takes the end back, before more frames are written. [producer] */
+void vc_ring_reopen(vc_ring *ring) VC_REALTIME;
+/* Whether the producer has ended. Frames may be left. [any] */
+bool vc_ring_ended(const vc_ring *ring) VC_REALTIME;
 /* Whether the producer has ended and all frames were read. [consumer] */
 bool vc_ring_finished(const vc_ring *ring) VC_REALTIME;
 /* Empties the ring for another use. Call it when neither side runs. [control] */

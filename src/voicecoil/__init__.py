@@ -25,11 +25,14 @@ _HOMES = {
     "DeviceNotFoundError DriverError EscapedBlockError FileBusyError FileFormatError "
     "FileMissingError FileThereError ForkedError FramesLostError IsolatedCallbackError "
     "IsolatedError IsolatedImportError NativeCallbackError "
-    "PythonVersionError Stop StreamClosedError StreamStateError StreamTimeoutError VoicecoilError",
+    "PythonVersionError SeekError Stop StreamClosedError StreamStateError StreamTimeoutError "
+    "VoicecoilError",
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",
-    "sounds.play": "Playback play",
+    "sounds.control": "stop_all",
+    "sounds.play": "play",
+    "sounds.playback": "Playback",
     "sounds.playrec": "Measurement playrec",
     "sounds.record": "Recording record",
     "sounds.record_writer": "Loss",

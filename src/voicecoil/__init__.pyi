@@ -31,6 +31,7 @@ from voicecoil.errors import IsolatedError as IsolatedError
 from voicecoil.errors import IsolatedImportError as IsolatedImportError
 from voicecoil.errors import NativeCallbackError as NativeCallbackError
 from voicecoil.errors import PythonVersionError as PythonVersionError
+from voicecoil.errors import SeekError as SeekError
 from voicecoil.errors import Stop as Stop
 from voicecoil.errors import StreamClosedError as StreamClosedError
 from voicecoil.errors import StreamStateError as StreamStateError
@@ -38,8 +39,9 @@ from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
 from voicecoil.errors import VoicecoilError as VoicecoilError
 from voicecoil.events import Event as Event
 from voicecoil.levels import Level as Level
-from voicecoil.sounds.play import Playback as Playback
+from voicecoil.sounds.control import stop_all as stop_all
 from voicecoil.sounds.play import play as play
+from voicecoil.sounds.playback import Playback as Playback
 from voicecoil.sounds.playrec import Measurement as Measurement
 from voicecoil.sounds.playrec import playrec as playrec
 from voicecoil.sounds.record import Recording as Recording

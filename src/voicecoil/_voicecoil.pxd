@@ -150,6 +150,7 @@ cdef extern from "voicecoil.h" nogil:
     uint32_t vc_ring_write(vc_ring *ring, const float *frames_in, uint32_t frames)
     uint32_t vc_ring_read(vc_ring *ring, float *frames_out, uint32_t frames)
     void vc_ring_end(vc_ring *ring)
+    void vc_ring_reopen(vc_ring *ring)
     bint vc_ring_finished(const vc_ring *ring)
 
     ctypedef struct vc_queue:
@@ -175,7 +176,17 @@ cdef extern from "voicecoil.h" nogil:
     vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels,
                                  uint64_t loops, int64_t start_frame, float gain)
     vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain)
-    void vc_clip_wait_with(vc_clip *clip, c_bool (*wait)(const vc_ring *ring) noexcept)
+    ctypedef c_bool (*vc_wait_fn)(c_bool (*ready)(const void *argument) noexcept,
+                                  const void *argument) noexcept
+    void vc_clip_wait_with(vc_clip *clip, vc_wait_fn wait, c_bool when_starved)
+    void vc_clip_prefill(vc_clip *clip, uint32_t frames)
+    void vc_clip_ramp(vc_clip *clip, uint32_t frames)
+    void vc_clip_set_gain(vc_clip *clip, float gain)
+    void vc_clip_set_pause(vc_clip *clip, c_bool pause, uint32_t fade_frames)
+    uint32_t vc_clip_ask_jump(vc_clip *clip)
+    void vc_clip_jump(vc_clip *clip, uint32_t number, uint64_t frame, uint64_t mark)
+    uint64_t VC_CLIP_NO_FRAME
+    uint64_t vc_clip_heard(const vc_clip *clip, int64_t frame, uint32_t *moves)
     void vc_clip_free(vc_clip *clip)
     int vc_clip_get_state(const vc_clip *clip)
     uint64_t vc_clip_position(const vc_clip *clip)
@@ -435,7 +446,8 @@ cdef extern from "device.h" nogil:
     bint vc_device_inject(vc_device *device, const vc_fault *fault)
     int vc_device_get_condition(const vc_device *device)
     int64_t vc_device_clock_ns(void *device) noexcept
-    c_bool vc_device_wait_for_ring(const vc_ring *ring) noexcept
+    c_bool vc_device_wait_until(c_bool (*ready)(const void *argument) noexcept,
+                                const void *argument) noexcept
     int64_t vc_device_frame(const vc_device *device)
     int64_t vc_device_new_rate(const vc_device *device)
     uint64_t vc_device_lost_frames(const vc_device *device)

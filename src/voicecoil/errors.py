@@ -7,6 +7,8 @@ A message says what was given, what is possible, and what to do.
 
 from __future__ import annotations
 
+import io
+
 from voicecoil.printable import printable_lines
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "OutOfMemoryError",
     "OutOfThreadsError",
     "PythonVersionError",
+    "SeekError",
     "Stop",
     "StreamClosedError",
     "StreamStateError",
@@ -98,6 +101,10 @@ class StreamStateError(VoicecoilError, RuntimeError):
 
 class StreamClosedError(StreamStateError):
     """The stream is closed."""
+
+
+class SeekError(VoicecoilError, io.UnsupportedOperation):
+    """The source of a sound cannot go to another frame."""
 
 
 class ForkedError(StreamStateError):

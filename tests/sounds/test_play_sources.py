@@ -142,10 +142,12 @@ class _Interrupted(_Coded):
         raise KeyboardInterrupt
 
 
-def test_ctrl_c_while_the_beginning_is_read_is_the_callers(rig: Rig) -> None:
+def test_a_source_that_raises_ctrl_c_ends_the_sound_and_is_raised_by_wait(rig: Rig) -> None:
     source = _Interrupted(frames=20_000)
+    playback = rig.play(source)
+    rig.play_out(playback)
     with pytest.raises(KeyboardInterrupt):
-        rig.play(source)
+        playback.wait(5)
     assert source.closed
 
 

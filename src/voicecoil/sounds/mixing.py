@@ -10,6 +10,7 @@ from voicecoil import _core
 from voicecoil.arguments import check_stream_name
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError
+from voicecoil.files.read_ahead import Reader
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.channel_map import listed_channels
@@ -17,7 +18,7 @@ from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import OutputStream
 
-__all__ = ["Output", "close_outputs", "output_for"]
+__all__ = ["Output", "close_outputs", "output_for", "outputs"]
 
 CAPACITY = 256  # largest number of sounds at the same time
 LINGER_S = 0.1  # a device stays open for this time after the last sound, because another may follow
@@ -82,6 +83,11 @@ class Output:
     def may_wait(self) -> bool:
         """True if the device is virtual with a free clock, which can wait for frames of a file."""
         return self.monitor.waits_for_code
+
+    @property
+    def has_virtual_clock(self) -> bool:
+        """True if the device is virtual with a clock that is not real, free or stepped."""
+        return self.monitor.has_virtual_clock
 
     @property
     def settle_frames(self) -> int:
@@ -165,6 +171,15 @@ class Output:
                     f"{self.stream.device.name!r}; stop it again after that"
                 )
             return away
+
+    def seek(self, clip: _core.MixerClip, reader: Reader | None, frame: int) -> None:
+        """Make a sound jump to a frame."""
+        with self._lock:  # so that the reader gets the newest of several jumps last
+            number = clip.ask_jump()
+            if reader is None:
+                clip.jump(number, frame)
+            else:
+                reader.seek(frame, number)
 
     def _look(self) -> bool:
         """Close the device after `LINGER_S` without sounds. Runs on the background thread.
@@ -269,6 +284,11 @@ def output_for(
         output = Output(driver, device, channels, block_frames, on_device_lost, stream_name)
         _outputs.add(output)
         return output
+
+
+def outputs() -> list[Output]:
+    """Return the open mixing streams."""
+    return list(_outputs)
 
 
 def close_outputs(driver: Driver | None = None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
@@ -12,21 +11,18 @@ from voicecoil.arguments import (
     check_count,
     check_gain,
     check_samplerate,
-    check_seconds,
     check_sound_first,
     check_stream_name,
-    check_timeout,
 )
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.protocol import Device, Driver
-from voicecoil.errors import StreamStateError
-from voicecoil.events import Event
 from voicecoil.files.read_ahead import AHEAD_S, Reader, count_nonfinite
-from voicecoil.levels import Level
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
+from voicecoil.sounds.control import can_seek
 from voicecoil.sounds.mixing import Output, output_for
+from voicecoil.sounds.playback import RAMP_S, Playback
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost, find_or_await
 
 if TYPE_CHECKING:
@@ -37,193 +33,7 @@ if TYPE_CHECKING:
     from voicecoil.files.channels import Mapping
     from voicecoil.files.protocol import Source
 
-from voicecoil.sealed import Unique
-
-__all__ = ["Playback", "play"]
-
-POLL_S = 0.02
-
-
-class Playback(Unique):
-    """A sound that is played, returned by :func:`play`.
-
-    The sound continues if the program drops this object. It ends when it has been played or when
-    the program ends. Use :meth:`wait` to hear it to its end.
-    """
-
-    def __init__(
-        self,
-        output: Output,
-        clip: _core.MixerClip,
-        reader: Reader | None,
-        frames: int | None,
-        memory_nonfinite: int = 0,
-    ) -> None:
-        self._output = output
-        self._clip = clip
-        self._reader = reader
-        self._frames = frames
-        self._memory_nonfinite = memory_nonfinite
-        self._stopped = False
-        self._over = False  # True if the sound was stopped while there was no device
-        self._furthest = 0  # largest position in frames, kept for when the output is closed
-
-    @property
-    def samplerate(self) -> float:
-        """Sample rate of the device, Hz. All frame counts of this object use this rate."""
-        return self._output.stream.samplerate
-
-    @property
-    def device(self) -> Device:
-        """The device that plays the sound."""
-        return self._output.stream.device
-
-    @property
-    def frames(self) -> int | None:
-        """Length of the sound in frames. None if it is endless or its file states no length."""
-        return self._frames
-
-    @property
-    def position(self) -> int:
-        """Frames of the sound that were heard."""
-        # This is read before the clip's state, so that the clip is never behind `heard`.
-        heard = self._output.heard_frames()
-        started = self._clip.started_at
-        if started is None:
-            return 0  # the first frame has not been mixed yet
-        mixed = self._clip.position
-        on_its_way = started + mixed + self._clip.starved_frames - heard
-        self._furthest = max(self._furthest, mixed - max(0, on_its_way))
-        return self._furthest
-
-    @property
-    def position_s(self) -> float:
-        """`position` in seconds."""
-        return self.position / self.samplerate
-
-    @property
-    def playing(self) -> bool:
-        """True until the last frame of the sound has been heard."""
-        return self._output.usable and not self._over and not self._heard_out()
-
-    @property
-    def starved_frames(self) -> int:
-        """Frames of silence that were played because the file was not read in time."""
-        return self._clip.starved_frames
-
-    @property
-    def nonfinite_samples(self) -> int:
-        """Number of NaN and infinite samples, which are played as silence.
-
-        The samples are counted after conversion to the device's rate and channels, in the part of
-        the sound that has been read. If an array is repeated, its samples are counted once.
-        """
-        read = self._reader.nonfinite_samples if self._reader is not None else 0
-        return self._memory_nonfinite + read
-
-    def stop(self, fade_s: float = 0.01) -> None:
-        """Fade the sound out and end it. Returns at once.
-
-        A second call can shorten the fade.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s. 0 ends the sound without a fade.
-        """
-        self._output.monitor.refuse_in_fork()
-        seconds = check_seconds(fade_s, "fade_s")
-        if self._done_mixing() or self._over:
-            return
-        fade_frames = min(int(seconds * self.samplerate), 2**32 - 1)
-        self._over = uninterrupted("stop", lambda: self._output.stop(self._clip, fade_frames))
-        self._stopped = True
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the last frame of the sound has been heard.
-
-        Parameters
-        ----------
-        timeout : float or None
-            Longest wait, s. None waits without a limit.
-
-        Returns
-        -------
-        bool
-            True if the sound has ended, False if `timeout` has passed.
-
-        Raises
-        ------
-        DeviceLostError
-            The device was lost before the sound ended.
-        StreamStateError
-            The output was closed before the sound ended.
-        FileFormatError, OSError
-            The file could not be read to its end. The frames before the error were played. Only
-            the first call raises this.
-        """
-        seconds = check_timeout(timeout)
-        self._output.monitor.refuse_in_fork()
-        until = None if seconds is None else time.monotonic() + seconds
-        while self.playing:
-            self._ask()
-            left = POLL_S if until is None else until - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(POLL_S, left))
-        if self._reader is not None:
-            self._reader.end()
-            self._reader.join()
-            self._ask()
-        if not self._stopped and not self._heard_out():
-            if (trouble := self._output.monitor.trouble()) is not None:
-                raise trouble
-            raise StreamStateError(
-                f"the output on {self.device.name!r} was closed before the sound ended; "
-                "wait() before that"
-            )
-        if self._reader is not None and (error := self._reader.error.take()) is not None:
-            raise error
-        return True
-
-    def events(self) -> list[Event]:
-        """Return and remove the events of the device since the last call, oldest first.
-
-        All sounds on the device share these events, so each event is returned to one of them only.
-
-        Returns
-        -------
-        list of Event
-            Empty if nothing happened.
-        """
-        return self._output.stream.events()
-
-    def levels(self) -> list[Level]:
-        """Return the level of each channel of the device since the last call.
-
-        The levels are those of all sounds on the device together.
-
-        Returns
-        -------
-        list of Level
-            One level for each channel that plays.
-        """
-        return self._output.stream.levels()
-
-    def _ask(self) -> None:
-        """Record that a caller waits and will see an error of the reader."""
-        if self._reader is not None:
-            self._reader.error.ask()
-
-    def _done_mixing(self) -> bool:
-        return bool(self._clip.state == _core.CLIP_DONE)
-
-    def _heard_out(self) -> bool:
-        return self._done_mixing() and self.position >= self._clip.position
-
-    def __repr__(self) -> str:
-        state = "playing" if self.playing else "done"
-        return f"<Playback on {self.device.name!r}, {state}, {self.position_s:.3f} s heard>"
+__all__ = ["play"]
 
 
 @resource_errors("play")
@@ -337,6 +147,7 @@ def _play_on(
     from voicecoil.files.loop import LoopedSource
 
     stream = output.stream
+    ramp_frames = int(RAMP_S * stream.samplerate)
     is_array = hasattr(sound, "dtype")
     converts = source.samplerate != stream.samplerate
     memory_loops = 1
@@ -356,16 +167,19 @@ def _play_on(
         frames = ready.frames * memory_loops if ready.frames and memory_loops else None
         memory = read_all(ready)
         clip = _core.MixerClip.from_memory(memory, memory_loops, None, gain)
+        clip.prepare(0, ramp_frames)
         output.add(clip)
-        return Playback(output, clip, None, frames, count_nonfinite(memory))
-    reader = Reader(ready, stream.samplerate)
+        return Playback(output, clip, None, frames, gain, count_nonfinite(memory))
+    seekable = can_seek(sound)
+    reader = Reader(ready, stream.samplerate, seekable)
     clip = _core.MixerClip.from_ring(reader.ring, None, gain)
-    if output.may_wait:
-        clip.wait_for_ring()
+    clip.prepare(reader.prefill_frames, ramp_frames)
+    if output.has_virtual_clock:
+        clip.wait_for_ring(output.may_wait)
     output.add(clip)
     try:
-        reader.start(lambda: clip.state != _core.CLIP_DONE and output.usable)
+        reader.start(clip, lambda: clip.state != _core.CLIP_DONE and output.usable)
     except BaseException:
         reader.ring.end()  # otherwise the clip would wait for more frames without end
         raise
-    return Playback(output, clip, reader, ready.frames)
+    return Playback(output, clip, reader, ready.frames, gain)

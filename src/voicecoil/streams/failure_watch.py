@@ -5,27 +5,17 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from voicecoil import _core
 from voicecoil.errors import NativeCallbackError
 from voicecoil.lifetime import exit_and_fork, unseen_error
+from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.weak_registry import Alive
 
-__all__ = ["Failure", "take_kept", "watch_for_failure"]
+__all__ = ["Failure", "watch_for_failure"]
 
 LOOK_S = 0.25  # the background thread polls, because the IO thread cannot notify a Python thread
-
-
-Kept = TypeVar("Kept")
-
-
-def take_kept(kept: deque[Kept]) -> Kept | None:
-    """Removes the newest object of `kept` and returns it, without a lock; None if it is empty."""
-    try:
-        return kept.pop()
-    except IndexError:
-        return None
 
 
 class Failure:

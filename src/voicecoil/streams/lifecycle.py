@@ -22,9 +22,10 @@ from voicecoil.errors import (
 )
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.device_change import find_device, leave_device
-from voicecoil.streams.failure_watch import Failure, take_kept, watch_for_failure
+from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.recovery import Recovery, watch
 from voicecoil.streams.stream_device import CurrentDevice, StreamDevice

@@ -50,6 +50,11 @@ class StreamMonitor:
         return self._connection.device.current.opened_format.max_period_frames
 
     @property
+    def has_virtual_clock(self) -> bool:
+        """Whether the device is virtual and its time is not the machine's."""
+        return isinstance(self._connection.device.clock, _core.VirtualDevice)
+
+    @property
     def waits_for_code(self) -> bool:
         """Whether the device is virtual with a free clock, so that its cycles wait for the code."""
         clock = self._connection.device.clock

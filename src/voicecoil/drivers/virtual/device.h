@@ -103,9 +103,9 @@ bool vc_device_step(vc_device *device, uint64_t cycles, int64_t deadline_ns);
 /* Cycles of the last vc_device_step that had not begun when its deadline passed. [control] */
 uint64_t vc_device_owed(vc_device *device);
 
-/* Waits until the ring is not empty, or is finished. Returns false after 4 s. It is given to
- * vc_clip_wait_with on a device whose clock is not real, because its IO thread may wait. */
-bool vc_device_wait_for_ring(const vc_ring *ring);
+/* Waits until `ready(argument)`. Returns false after 4 s. It is given to vc_clip_wait_with on a
+ * device whose clock is not real, because its IO thread may wait. */
+bool vc_device_wait_until(bool (*ready)(const void *argument), const void *argument);
 
 /* Adds a fault. Returns false if eight faults are waiting already. [control] */
 bool vc_device_inject(vc_device *device, const vc_fault *fault);

@@ -14,9 +14,9 @@ void vc_device_nap(int64_t ns) {
     nanosleep(&pause, NULL);
 }
 
-bool vc_device_wait_for_ring(const vc_ring *ring) {
+bool vc_device_wait_until(bool (*ready)(const void *argument), const void *argument) {
     for (int naps = 0; naps < 20000; naps++) {
-        if (vc_ring_readable(ring) > 0 || vc_ring_finished(ring)) {
+        if (ready(argument)) {
             return true;
         }
         vc_device_nap(200000);
