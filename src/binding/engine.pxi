@@ -154,6 +154,12 @@ cdef class Engine:
             vc_engine_stop(self.engine)
 
     @cython.critical_section
+    def fade_out(self, uint32_t frames, uint64_t run=0):
+        """Fades the output of the run with the number `run` out, and then ends the run."""
+        if run == self.run:
+            vc_engine_fade_out(self.engine, frames)
+
+    @cython.critical_section
     def abort(self, uint64_t run=0):
         """Asks the run with the number `run` to end at once."""
         if run == self.run:

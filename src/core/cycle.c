@@ -472,12 +472,13 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
     engine->waited_ns = 0;
     engine->ended_ns = 0;
     int request = atomic_load_explicit(&engine->request, memory_order_acquire);
-    if (request != VC_REQUEST_NONE) {
+    if (request == VC_REQUEST_STOP || request == VC_REQUEST_ABORT) {
         handle_request(engine, request);
     }
     find_xrun(engine, cycle);
     uint32_t valid = 0;
     uint32_t done = run_blocks(engine, cycle, &valid);
+    done = request == VC_REQUEST_FADE ? vc_fade(engine, cycle, done, &valid) : done;
     if (done < cycle->frames) {
         vc_audio_silence(&cycle->output, done, cycle->frames - done);
     }

@@ -67,6 +67,7 @@ void vc_engine_start(vc_engine *engine) {
     engine->began_ns = 0;
     engine->valid = engine->latched ? engine->max_block_frames : 0;
     engine->ending = false;
+    engine->faded = 0;
     engine->arriving = true;
     engine->expect_input = engine->expect_output = false;
     memset(engine->output_block, 0,
@@ -75,8 +76,10 @@ void vc_engine_start(vc_engine *engine) {
 }
 
 void vc_engine_stop(vc_engine *engine) {
-    int none = VC_REQUEST_NONE; /* a stop does not replace an abort */
-    atomic_compare_exchange_strong(&engine->request, &none, VC_REQUEST_STOP);
+    int none = VC_REQUEST_NONE, fade = VC_REQUEST_FADE; /* a stop does not replace an abort */
+    if (!atomic_compare_exchange_strong(&engine->request, &none, VC_REQUEST_STOP)) {
+        atomic_compare_exchange_strong(&engine->request, &fade, VC_REQUEST_STOP);
+    }
 }
 
 void vc_engine_abort(vc_engine *engine) { atomic_store(&engine->request, VC_REQUEST_ABORT); }

@@ -8,7 +8,7 @@
 
 #include <stdatomic.h>
 
-enum { VC_REQUEST_NONE = 0, VC_REQUEST_STOP = 1, VC_REQUEST_ABORT = 2 };
+enum { VC_REQUEST_NONE = 0, VC_REQUEST_STOP = 1, VC_REQUEST_ABORT = 2, VC_REQUEST_FADE = 3 };
 
 /* The statistics for other threads. `sequence` is odd while the IO thread writes. Each word is
  * atomic (relaxed), so a reader that reads meanwhile gets old or new words, never undefined ones.
@@ -50,9 +50,10 @@ struct vc_engine {
     void *fill_argument;
 
     /* Shared by the threads. */
-    _Atomic int request; /* VC_REQUEST_*: written by control */
-    _Atomic int state;   /* vc_state: written by the IO thread while the device runs */
-    _Atomic int reason;  /* vc_reason */
+    _Atomic int request;          /* VC_REQUEST_*: written by control */
+    _Atomic uint32_t fade_frames; /* duration of the fade of VC_REQUEST_FADE */
+    _Atomic int state;            /* vc_state: written by the IO thread while the device runs */
+    _Atomic int reason;           /* vc_reason */
     _Atomic int32_t error;
 
     /* Only for the IO thread. */
@@ -60,6 +61,7 @@ struct vc_engine {
     uint32_t valid;    /* frames of output_block that are content and not handed over yet */
     bool latched;      /* duplex with blocks that do not fit the cycles: output is one block late */
     bool ending;       /* the user's code has ended; the content of output_block is still played */
+    uint32_t fade_length, faded; /* frames of the fade that ends the stream, and those played */
     int64_t drain_left;    /* frames from the beginning of the next cycle until the last output is
                             * heard */
     uint32_t block_lost;   /* frames lost since the last block */
@@ -99,6 +101,12 @@ void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value,
 /* Posts an xrun, and keeps it for vc_engine_xruns. */
 void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time,
                   uint32_t cause) VC_REALTIME;
+
+/* Continues the fade of VC_REQUEST_FADE in the first `done` frames of the cycle's output. At the
+ * end of the fade, the user's code is not called again. Returns how many of the frames are left,
+ * and limits `valid` to them. It is defined in fade.c and called by cycle.c. [IO] */
+uint32_t vc_fade(vc_engine *engine, const vc_cycle *cycle, uint32_t done,
+                 uint32_t *valid) VC_REALTIME;
 
 /* Converts a cycle of the device to the stream's time line and channels. It is defined in move.c
  * and called by cycle.c. [IO] */

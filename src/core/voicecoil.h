@@ -144,6 +144,10 @@ void vc_engine_start(vc_engine *engine);
 /* Asks the stream to end after the current block. The IO thread handles the request in its next
  * cycle. In a state other than VC_RUNNING and VC_DRAINING the request has no effect. [any] */
 void vc_engine_stop(vc_engine *engine) VC_REALTIME;
+/* Fades the output out over `frames` frames, from the next cycle on, and ends the stream like
+ * vc_engine_stop when the last of them has been played. The user's code is called as before until
+ * then. A later stop or abort ends the fade. [any] */
+void vc_engine_fade_out(vc_engine *engine, uint32_t frames) VC_REALTIME;
 /* Asks the stream to end at once. The rest of the block is dropped, and nothing is drained. An
  * abort takes precedence over a stop. [any] */
 void vc_engine_abort(vc_engine *engine) VC_REALTIME;

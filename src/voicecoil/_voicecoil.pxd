@@ -80,6 +80,7 @@ cdef extern from "voicecoil.h" nogil:
     void vc_engine_free(vc_engine *engine)
     void vc_engine_start(vc_engine *engine)
     void vc_engine_stop(vc_engine *engine)
+    void vc_engine_fade_out(vc_engine *engine, uint32_t frames)
     void vc_engine_abort(vc_engine *engine)
     void vc_engine_end(vc_engine *engine)
     int vc_engine_state(const vc_engine *engine)
@@ -354,6 +355,19 @@ cdef extern from "worker.h" nogil:
     void vc_worker_quit(vc_worker *worker)
     bint vc_worker_ended(const vc_worker *worker)
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
+
+
+cdef extern from "ends.h" nogil:
+    ctypedef struct vc_ends:
+        pass
+
+    vc_ends *vc_ends_new()
+    void vc_ends_free(vc_ends *ends)
+    void vc_ends_ring(vc_ends *ends)
+    uint32_t vc_ends_rings(const vc_ends *ends)
+    void vc_ends_wait(const vc_ends *ends, const vc_engine *const *engines, size_t engine_count,
+                      const vc_clip *const *clips, size_t clip_count, uint32_t seen,
+                      int64_t timeout_ns)
 
 
 cdef extern from "block.h":

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Generator
+from typing import Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_gain, check_seconds, check_timeout
@@ -247,6 +249,29 @@ class Playback(Unique):
             time.sleep(min(POLL_S, left))
         self._finish()
         return True
+
+    def __await__(self) -> Generator[Any, None, None]:
+        """Wait in an asyncio task until the sound has ended, without blocking the event loop.
+
+        ``await playback`` raises the same errors as :meth:`wait`. If the task is cancelled, the
+        sound continues.
+        """
+        return self._ended().__await__()
+
+    async def _ended(self) -> None:
+        from voicecoil.lifetime.awaiting import off_the_loop, until_over
+
+        self._output.monitor.refuse_in_fork()
+
+        def is_over() -> bool:
+            self._ask()
+            return not self.playing
+
+        await until_over(self._clip, is_over)
+        if self._reader is None:
+            self._finish()
+        else:
+            await off_the_loop(self._finish)  # a disk that does not respond may take a second
 
     def _finish(self) -> None:
         """End the reader after the sound, and raise why the sound ended too early, if it did."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
 from voicecoil import _core
-from voicecoil.arguments import check_timeout, shown
+from voicecoil.arguments import check_seconds, check_timeout, shown
 from voicecoil.callbacks.native import as_native, check_native
 from voicecoil.errors import ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.streams.ending import EndListener, OnEnd, check_on_end, refuse_never_started
 from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, StreamConnection
 from voicecoil.streams.opening import open_stream
 from voicecoil.streams.properties import StreamFacts
@@ -22,21 +24,27 @@ __all__ = ["Callback", "CodeFactory", "StreamBase"]
 # Interval at which `wait` checks for a lost device and for a stop by another thread, neither of
 # which can wake it. Signals and the stream's own end wake it at once.
 LOOK_S = 0.1
+AFTER_ERROR_S = 1.0  # how long an error in a `with` block waits for the callback to return
 
 
 class StreamBase(StreamFacts):
     """The base class of the three kinds of stream: opening, starting, waiting, ending."""
 
-    def _open(self, callback: Callback | Any, **arguments: Any) -> None:
+    def _open(
+        self, callback: Callback | Any, on_end: OnEnd | None = None, **arguments: Any
+    ) -> None:
         """Open the stream; the arguments are those of the constructors."""
         self._connection: StreamConnection | None = None
         self._generation = exit_and_fork.generation()
         self._request, source = check_request(callback, **arguments)
+        listener = check_on_end(on_end)
 
         def open_it() -> StreamConnection:
             self._plan, self._connection = open_stream(self._request, source, self._directions)
             assert self._connection.code is not None
             self._code = self._connection.code
+            if listener is not None:
+                self._connection.listener = EndListener(listener, self)
             return self._connection
 
         uninterrupted("open", open_it, undo=StreamConnection.close_unseen)
@@ -70,8 +78,7 @@ class StreamBase(StreamFacts):
         Returns
         -------
         bool
-            True: the stream has ended (or never ran) and its last frame was played. False:
-            `timeout` has passed.
+            True: the stream has ended and its last frame was played. False: `timeout` has passed.
 
         Raises
         ------
@@ -79,10 +86,13 @@ class StreamBase(StreamFacts):
             The exception that the callback raised, with its traceback. Raised once.
         DeviceLostError
             The device was lost.
+        StreamStateError
+            The stream was never started, or `wait` was called in its callback.
         """
         connection = self._alive()
         seconds = check_timeout(timeout)
         self._refuse_in_callback(connection, "wait for its own end")
+        refuse_never_started(connection)
         until = None if seconds is None else time.monotonic() + seconds
         run = connection.run
         trouble = None
@@ -95,17 +105,80 @@ class StreamBase(StreamFacts):
             if left_s <= 0:
                 return False
             connection.wait_finished(min(left_s, LOOK_S))
+        self._finish_run(connection, run, trouble)
+        return True
+
+    def _finish_run(
+        self, connection: StreamConnection, run: int, trouble: Exception | None
+    ) -> None:
+        """Stops the device after a run that has ended, and raises why it ended, once."""
         uninterrupted("wait", lambda: connection.halt(STOP_TIMEOUT_S, run))
         self._raise_once(connection)
         if (failure := trouble or connection.take_failure()) is not None:
             raise failure
-        return True
 
-    def stop(self) -> None:
+    async def ended(self) -> None:
+        """Waits in an asyncio task until the stream ends by itself, like :meth:`wait`.
+
+        The event loop is not blocked. If the task is cancelled, the stream continues.
+
+        Raises
+        ------
+        StreamStateError
+            The stream was never started.
+        Exception, DeviceLostError
+            As for :meth:`wait`.
+        """
+        from voicecoil.lifetime.awaiting import off_the_loop, until_over
+
+        connection = self._alive()
+        refuse_never_started(connection)
+        run = connection.run
+
+        def is_over() -> bool:
+            connection.failure.ask()
+            return connection.is_over(run) or connection.trouble() is not None
+
+        await until_over(connection.engine, is_over)
+        trouble = None
+        if not connection.is_over(run) and (trouble := connection.trouble()) is not None:
+            connection.take_failure()
+        await off_the_loop(lambda: self._finish_run(connection, run, trouble))
+
+    async def stop_async(self, fade_s: float = 0.0) -> None:
+        """Ends the stream like :meth:`stop`, in an asyncio task, without blocking the event loop.
+
+        If the task is cancelled, the stream ends like after :meth:`abort`, and the cancellation
+        takes effect when it has ended. Raises the same errors as :meth:`stop`.
+        """
+        from voicecoil.lifetime.awaiting import off_the_loop
+
+        connection = self._alive()
+        run = connection.run
+        await off_the_loop(partial(self.stop, fade_s), lambda: connection.ask_to_end(False, run))
+
+    async def aclose(self) -> None:
+        """Closes the stream like :meth:`close`, in an asyncio task, and does not block the loop.
+
+        A cancellation takes effect when the stream is closed. Raises the same errors as
+        :meth:`close`. ``async with`` starts the stream and ends it in the same way.
+        """
+        from voicecoil.lifetime.awaiting import off_the_loop
+
+        await off_the_loop(self.close)
+
+    def stop(self, fade_s: float = 0.0) -> None:
         """Ends the stream after the current block and waits until that block was played.
 
         When `stop` returns, no callback runs or will run. If `stop` is called in a callback, it
         only requests the end and returns at once.
+
+        Parameters
+        ----------
+        fade_s : float
+            Duration of a fade, s. The output fades out along a straight line from the device's next
+            cycle on, also if the callback runs ahead of the device. The callback is called until
+            the fade is over. A later `stop` or `abort` ends the fade. Input has no fade.
 
         Raises
         ------
@@ -114,30 +187,35 @@ class StreamBase(StreamFacts):
         StreamTimeoutError
             The callback did not return within 5 s.
         """
-        self._end(drain=True)
+        self._end(drain=True, fade_s=check_seconds(fade_s, "fade_s"))
 
     def abort(self) -> None:
         """Ends the stream like :meth:`stop`, but without waiting until the block was played."""
         self._end(drain=False)
 
-    def _end(self, drain: bool) -> None:
+    def _end(self, drain: bool, fade_s: float = 0.0) -> None:
         connection = self._alive()
         run = connection.run
+        fade_frames = 0
+        if fade_s and "output" in self._directions and connection.started:
+            fade_frames = min(max(1, int(fade_s * self.samplerate)), 2**32 - 1)
         if _core.in_callback():  # in this stream's callback, or another's on the same IO thread
-            connection.ask_to_end(drain, run)
+            connection.ask_to_end(drain, run, fade_frames)
             return
         uninterrupted(
             "stop",
-            lambda: self._end_run(connection, run, drain),
+            lambda: self._end_run(connection, run, drain, fade_frames),
             hurry=lambda: connection.ask_to_end(False, run),
         )
         self._raise_once(connection)
 
-    def _end_run(self, connection: StreamConnection, run: int, drain: bool) -> None:
-        connection.ask_to_end(drain, run)
+    def _end_run(
+        self, connection: StreamConnection, run: int, drain: bool, fade_frames: int
+    ) -> None:
+        connection.ask_to_end(drain, run, fade_frames)
         connection.look()
         began = time.monotonic()
-        tail_s = self.lead_frames / self.samplerate
+        tail_s = (self.lead_frames + fade_frames) / self.samplerate
         if "output" in self._directions and connection.started:
             tail_s = self._latency("output").seconds
         until = began + tail_s + STOP_TIMEOUT_S
@@ -227,7 +305,31 @@ class StreamBase(StreamFacts):
         except BaseException:
             self.close()  # Python calls `__exit__` only if `__enter__` has returned
             raise
+        if self._connection is not None:
+            self._connection.failure.awaited = True
         return self
+
+    async def __aenter__(self) -> Self:
+        from voicecoil.lifetime.awaiting import off_the_loop
+
+        connection = self._alive()
+        try:
+            return await off_the_loop(self.__enter__)
+        except BaseException:  # also if the task was cancelled while the device started
+            await off_the_loop(connection.close_unseen)
+            raise
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        from voicecoil.lifetime.awaiting import off_the_loop
+
+        connection = self._connection
+        hurry = None if connection is None else partial(connection.ask_to_end, False)
+        await off_the_loop(lambda: self.__exit__(kind, error, traceback), hurry)
 
     def __exit__(
         self,
@@ -238,8 +340,9 @@ class StreamBase(StreamFacts):
         connection = self._connection
         if connection is None or connection.closed:
             return
+        connection.failure.awaited = False
         if error is not None:
-            uninterrupted("close", connection.close)
+            self._close_after(connection, error)
             unseen = connection.failure.take_unraised()
             if unseen is not None and unseen is not error:
                 error.add_note(f"the stream's callback had raised {unseen!r}")
@@ -258,13 +361,31 @@ class StreamBase(StreamFacts):
             raise
         self.close()
 
+    def _close_after(self, connection: StreamConnection, error: BaseException) -> None:
+        """Closes the stream because of an error in the ``with`` block, which is raised further.
+
+        If the callback does not return, the error gets a note. Before, a StreamTimeoutError
+        replaced the error, and the same was reported again when the program ended.
+        """
+        try:
+            uninterrupted("close", partial(connection.close, AFTER_ERROR_S))
+        except StreamTimeoutError as late:
+            if connection.is_busy:
+                exit_and_fork.submit(connection.close_unseen)  # this waits for the other thread
+            else:
+                uninterrupted("abandon", connection.abandon)
+            error.add_note(f"the stream could not be closed: {late}")
+
     def __del__(self) -> None:
         connection = getattr(self, "_connection", None)
         if connection is None or connection.closed or exit_and_fork is None:
             return  # Python is ending and has cleared the module; `close_at_exit` was called
         if exit_and_fork.forked(self._generation):
             return
-        exit_and_fork.submit(connection.close_unseen)
+        if connection.listener.on_end is None:
+            exit_and_fork.submit(connection.close_unseen)
+        else:  # the stream lives until `on_end` has been called with it
+            exit_and_fork.submit(partial(_close_dropped, self, connection))
 
     def _refuse_in_callback(self, connection: StreamConnection, what: str) -> None:
         if connection.in_callback:
@@ -276,3 +397,9 @@ class StreamBase(StreamFacts):
         error = connection.failure.take_unraised()
         if error is not None:
             raise error
+
+
+def _close_dropped(stream: StreamBase, connection: StreamConnection) -> None:
+    """Closes a stream that the program has dropped."""
+    connection.close_unseen()
+    connection.listener.note(connection, connection.run, stream)

@@ -28,13 +28,17 @@ class Failure:
     ended_by : str
         The name of the exception's type; "" if there is no exception.
     reported : BaseException or None
-        The exception that was reported because the program had not asked for it.
+        The exception that was reported because the program had not asked for it, or that `on_end`
+        was called with.
+    awaited : bool
+        The stream is in a ``with`` block, whose end raises the exception.
     """
 
     def __init__(self) -> None:
         self.exception: BaseException | None = None
         self.ended_by = ""
         self.reported: BaseException | None = None
+        self.awaited = False
         self._unraised: deque[BaseException] = deque(maxlen=1)
         self._found_at: float | None = None
         self._asked_at = 0.0
@@ -76,6 +80,10 @@ class Failure:
         """Keeps `error` to be raised, unless another exception already waits to be raised."""
         if not self._unraised:
             self._unraised.append(error)
+
+    def tell(self) -> None:
+        """Notes that the program was told the exception, so that it is not reported as well."""
+        self.reported = self.exception
 
     def ask(self) -> None:
         """Notes that the program now waits for the stream or reads the stream's exception."""
@@ -127,12 +135,14 @@ def _goes_on(one: Running) -> bool:
         return True
     if one.engine.reason != _core.REASON_ERROR:
         return True
-    if not one.failure.is_overdue():
+    if not one.failure.is_overdue() or one.failure.awaited:
         return True
     one.find_exception()
     code, unseen = one.code, one.failure.unraised
     if code is None or unseen is None:
         return True  # another thread is stopping the stream
+    if unseen is one.failure.reported:
+        return False  # `on_end` was called with it
     one.failure.reported = unseen
     exit_and_fork.report(unseen, code.callable)
     return False

@@ -25,6 +25,7 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.device_change import find_device, leave_device
+from voicecoil.streams.ending import EndListener
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.recovery import Recovery, watch
@@ -83,6 +84,7 @@ class StreamConnection:
         self.closed = False
         self.failure = Failure()
         self.told_stuck = False  # True: the program got an error that the callback is stuck
+        self.listener = EndListener()
         self._recovery = recovery
         self.worker = worker
         self._overdue_run = 0  # the run that did not end in time
@@ -91,7 +93,7 @@ class StreamConnection:
         self._ending: set[int] = set()  # the runs that were asked to end
         self._lost: dict[int, object] = {}  # the runs whose device was lost
         self._untold: deque[Exception] = deque(maxlen=1)  # the failure, until it is raised
-        self._failure: Exception | None = None
+        self.loss: Exception | None = None
 
     @property
     def driver_stream(self) -> DriverStream | None:
@@ -129,11 +131,10 @@ class StreamConnection:
         """Whether the current run was asked to end."""
         return self.run in self._ending
 
-    def ask_to_end(self, drain: bool, run: int | None = None) -> None:
-        """Asks a run to end, and returns at once.
+    def ask_to_end(self, drain: bool, run: int | None = None, fade_frames: int = 0) -> None:
+        """Asks a run to end, and returns at once. It has no effect on a later run.
 
-        With `drain`, all frames that the callback has made are still played. A request for a run
-        that is over has no effect on a later run.
+        With `drain`, the frames that the callback has made are still played, or the fade.
         """
         run = self.run if run is None else run
         self._ending.add(run)
@@ -141,6 +142,8 @@ class StreamConnection:
             self.engine.abort(run)
             if self.worker is not None:
                 self.worker.quit(run)
+        elif fade_frames:
+            self.engine.fade_out(fade_frames, run)
         elif self.worker is not None:
             self.worker.stop(run)
         else:
@@ -213,6 +216,7 @@ class StreamConnection:
                 if self._recovery is not None:
                     watch(self)
                 watch_for_failure(self)
+                self.listener.begin(self)
             except BaseException:
                 # The device runs already, and the caller has no reason to stop it.
                 with contextlib.suppress(StreamTimeoutError):
@@ -229,7 +233,7 @@ class StreamConnection:
         self._ending.clear()
         self._lost.clear()
         self._untold.clear()
-        self._failure = None
+        self.loss = None
         self.device.expect_rate()
         self.failure.begin()
         self.phase = "away" if self.driver_stream is None else "started"
@@ -363,6 +367,7 @@ class StreamConnection:
             if isinstance(self.code, _core.PythonCode):
                 self.code.clear()
             self.code = None
+            self.listener.note(self, self.run)
 
     def close_unseen(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Closes the connection. Errors are reported, because no caller could catch them."""
@@ -435,7 +440,7 @@ class StreamConnection:
     def trouble(self) -> Exception | None:
         """Returns why no IO cycle will come any more, on any device; None if cycles may come."""
         if self._recovery is not None:
-            return self._failure
+            return self.loss
         if _core.in_callback():
             return None  # a callback must not wait for an answer of the audio system
         run = self.run
@@ -448,7 +453,7 @@ class StreamConnection:
         """Ends a run whose device is lost. Only the first thread that notices the loss acts."""
         mine = object()
         if self._lost.setdefault(run, mine) is mine:
-            self._failure = trouble
+            self.loss = trouble
             self._untold.append(trouble)
             self.device.news.append(self.device.event("lost", str(trouble)))
             self.ask_to_end(drain=False, run=run)  # the device may begin to run cycles again
@@ -489,7 +494,7 @@ class StreamConnection:
     def fail(self, error: Exception) -> None:
         """Ends the search for a device: the stream fails with `error`."""
         with self.lock:
-            self._failure = error
+            self.loss = error
             self._untold.append(error)
             if self.away:
                 self.phase = "idle"

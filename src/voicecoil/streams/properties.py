@@ -187,7 +187,7 @@ class StreamFacts(Unique):
 
     @property
     def exception(self) -> BaseException | None:
-        """The exception of the callback that ended the stream; None if there is none.
+        """The exception that ended the stream, the callback's or a `DeviceLostError`; or None.
 
         The next call of `wait`, `stop` or `close` raises it once. If the program does not wait for
         the stream, and neither reads this property nor takes the event within a second, the
@@ -197,7 +197,10 @@ class StreamFacts(Unique):
         if connection is None:
             return None
         connection.failure.ask()
-        return connection.find_exception()
+        if (found := connection.find_exception()) is not None:
+            return found
+        connection.trouble()  # notices that the device is lost
+        return connection.loss
 
     @property
     def active(self) -> bool:
@@ -252,8 +255,10 @@ class StreamFacts(Unique):
         if self._worker is not None:
             noticed += self._worker.take_growths()
         events = [from_engine(*raw) for raw in self._connection.engine.events()]
-        if events and events[-1].kind == "finished" and (error := self.exception) is not None:
-            events[-1] = failed(events[-1], error)
+        if events and events[-1].kind == "finished":
+            self._connection.failure.ask()
+            if (error := self._connection.find_exception()) is not None:
+                events[-1] = failed(events[-1], error)
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:

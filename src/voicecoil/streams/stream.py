@@ -17,6 +17,7 @@ from voicecoil.drivers.protocol import Device, Driver, Latency
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest, duplex_channels
+from voicecoil.streams.ending import OnEnd
 from voicecoil.streams.input_stream import InputStream
 from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
 from voicecoil.streams.recovery import OnDeviceLost
@@ -101,6 +102,10 @@ class OutputStream(StreamBase):
     connect : bool
         False leaves the stream's JACK ports unconnected at each start, so that another program can
         connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
+    on_end : callable or None
+        Called once for each run that has ended, with the stream and with the exception that ended
+        it, or None: after `stop`, `abort`, `close`, `Stop`, an error of the callback or the loss of
+        the device. It runs on an ordinary thread that all listeners share, and may use the stream.
 
     Raises
     ------
@@ -139,6 +144,7 @@ class OutputStream(StreamBase):
         conversion_quality: str = "HQ",
         name: str | None = None,
         connect: bool = True,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._open(
             callback,
@@ -161,6 +167,7 @@ class OutputStream(StreamBase):
             conversion_quality=conversion_quality,
             name=name,
             connect=connect,
+            on_end=on_end,
         )
 
     @property
@@ -275,6 +282,10 @@ class Stream(StreamBase):
     connect : bool
         False leaves the stream's JACK ports unconnected at each start, so that another program can
         connect them. Other audio systems have no ports, and False is an `ArgumentError` there.
+    on_end : callable or None
+        Called once for each run that has ended, with the stream and with the exception that ended
+        it, or None: after `stop`, `abort`, `close`, `Stop`, an error of the callback or the loss of
+        the device. It runs on an ordinary thread that all listeners share, and may use the stream.
 
     Raises
     ------
@@ -315,6 +326,7 @@ class Stream(StreamBase):
         conversion_quality: str = "HQ",
         name: str | None = None,
         connect: bool = True,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._open(
             callback,
@@ -337,6 +349,7 @@ class Stream(StreamBase):
             conversion_quality=conversion_quality,
             name=name,
             connect=connect,
+            on_end=on_end,
         )
 
     @property

@@ -1,0 +1,110 @@
+"""`on_end` of streams: called once for each run, on an ordinary thread."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from voicecoil import _core
+from voicecoil.arguments import shown
+from voicecoil.callbacks.unsuitable import why_unsuitable
+from voicecoil.errors import ArgumentTypeError, StreamStateError
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.ends import watch
+
+if TYPE_CHECKING:
+    from voicecoil.streams.lifecycle import StreamConnection
+
+__all__ = ["EndListener", "OnEnd", "check_on_end", "refuse_never_started"]
+
+OnEnd = Callable[[Any, BaseException | None], object]
+
+
+def check_on_end(on_end: Any) -> OnEnd | None:
+    """Returns `on_end`, or raises ArgumentTypeError if it cannot be called."""
+    if on_end is None:
+        return None
+    if not callable(on_end):
+        raise ArgumentTypeError(
+            f"on_end={shown(on_end)} cannot be called; give a function of two arguments, the "
+            "stream and the exception or None"
+        )
+    why = why_unsuitable(on_end)
+    if why is not None:
+        raise ArgumentTypeError(f"on_end={shown(on_end)} is {why}")
+    checked: OnEnd = on_end
+    return checked
+
+
+class EndListener:
+    """Calls `on_end` of a stream once for each run.
+
+    Several threads may notice the end of a run: the thread that ends it, and the one that watches
+    the engine. The first one makes the call.
+
+    Parameters
+    ----------
+    on_end : callable or None
+        None: nothing is called.
+    stream : StreamBase or None
+        Referred to weakly, so that a stream that the program drops is closed.
+    """
+
+    def __init__(self, on_end: OnEnd | None = None, stream: Any = None) -> None:
+        self.on_end = on_end
+        self._stream = weakref.ref(stream) if stream is not None else lambda: None
+        self._told: dict[int, object] = {}  # the runs whose end was told
+
+    def begin(self, connection: StreamConnection) -> None:
+        """Watches the run that has begun. Call with the connection's lock held."""
+        if self.on_end is None:
+            return
+        run = connection.run
+        watch(
+            connection.engine,
+            partial(self._is_over, connection, run),
+            partial(self.note, connection, run),
+        )
+
+    def _is_over(self, connection: StreamConnection, run: int) -> bool:
+        if not connection.is_over(run) and connection.trouble() is None:
+            return False
+        # The exception is found later if another thread is stopping the stream.
+        failed = run == connection.run and connection.engine.reason == _core.REASON_ERROR
+        return not failed or connection.closed or connection.find_exception() is not None
+
+    def note(self, connection: StreamConnection, run: int, stream: Any = None) -> None:
+        """Notes that the run is over. Returns at once.
+
+        Parameters
+        ----------
+        connection : StreamConnection
+        run : int
+        stream : StreamBase or None
+            The stream, if it is being dropped.
+        """
+        if self.on_end is None:
+            return
+        stream = self._stream() if stream is None else stream
+        mine = object()
+        if stream is None or run == 0 or self._told.setdefault(run, mine) is not mine:
+            return
+        self._told.pop(run - 2, None)  # nothing refers to a run that is two runs back
+        error = None
+        if run == connection.run:
+            connection.trouble()  # notices that the device is lost
+            error = connection.failure.exception or connection.loss
+            connection.failure.tell()
+        exit_and_fork.tell(partial(_call, self.on_end, stream, error))
+
+
+def _call(on_end: OnEnd, stream: Any, error: BaseException | None) -> None:
+    on_end(stream, error)
+
+
+def refuse_never_started(connection: StreamConnection) -> None:
+    """Raises StreamStateError if the stream was never started, because it cannot end then."""
+    if connection.run == 0:
+        raise StreamStateError("the stream was never started, so it cannot end; start() it first")
