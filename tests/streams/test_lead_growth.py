@@ -74,6 +74,10 @@ def test_the_lead_grows_and_everything_tells_the_new_one(kind: Any) -> None:
     opened.run()
     events = stream.events()
     stream.close()
+    setting = stream.settings["latency"]
+    assert (setting.requested, setting.outcome) == ("safe", "adjusted")
+    assert setting.actual == stream.lead_frames / 48_000
+    assert "was 2880 frames, and grew because the callback was late" in setting.reason
     assert stream.lead_frames >= 1.5 * WAIT_FRAMES
     assert stream.lead_frames <= 0.5 * 48_000
     assert stream.lead_frames % 64 == 0

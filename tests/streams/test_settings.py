@@ -55,6 +55,7 @@ def test_requests_that_are_in_force() -> None:
         "dtype": ("float32", "float32", "applied"),
         "blocksize": (32, 32, "applied"),
         "latency": (0.064, 0.064, "applied"),
+        "max_lead_s": (None, None, "default"),
         "zero_copy": (False, False, "applied"),
         "arrays": ("numpy", "numpy", "applied"),
         "priority": (None, "ordinary", "default"),
@@ -98,6 +99,7 @@ def test_a_converted_rate() -> None:
     assert settings["samplerate"].reason == "'Rig' runs at 48000 Hz"
     assert outcomes(settings)["conversion_quality"] == ("LQ", "LQ", "applied")
     assert settings["latency"].actual == 0.06
+    assert outcomes(settings)["max_lead_s"] == (0.5, 0.5, "applied")
     assert settings.summary() == "converted: samplerate"
 
 

@@ -93,6 +93,11 @@ class LeadWorker:
         The lead grows up to this if the callback was late, s. 0: it is constant.
     converter : RateConverter or None
         Converts between the stream's rate and the device's. None: they are the same.
+
+    Attributes
+    ----------
+    first_lead_frames : int
+        The lead before it has grown, frames.
     """
 
     def __init__(
@@ -115,13 +120,14 @@ class LeadWorker:
         self._running = False
         self._run = 0
         self._seen = opened_format.max_period_frames > 0
+        self.first_lead_frames = self._lead(opened_format)
         self.code = _core.Worker(
             code,
             input_channels=channels[0],
             output_channels=channels[1],
             block_frames=block_frames,
             max_period_frames=opened_format.max_period_frames or UNKNOWN_FRAMES,
-            lead_frames=self._lead(opened_format),
+            lead_frames=self.first_lead_frames,
             max_lead_frames=self._max_lead(opened_format),
             samplerate_hz=opened_format.samplerate,
             waited_for=waited_for,
@@ -227,6 +233,7 @@ class LeadWorker:
             return False
         self._seen = True
         self._waited_for = waited_for
+        self.first_lead_frames = self._lead(opened_format)
         self.code.fit(
             opened_format.max_period_frames,
             self._lead(opened_format, self.lead_frames if self._max_lead_s else 0),

@@ -163,6 +163,7 @@ def settings_of(plan: StreamPlan, now: StreamNow, directions: tuple[Direction, .
         _dtype(request),
         _blocksize(plan, now),
         _latency(plan, now),
+        _max_lead(request, now),
         _zero_copy(request, now),
         _arrays(request),
         _priority(now),
@@ -290,7 +291,19 @@ def _latency(plan: StreamPlan, now: StreamNow) -> Setting:
         least = "at least the longest cycle" if varies else "a whole number of cycles"
         reason += f", because a lead is {least}"
         return Setting("latency", requested, seconds, "adjusted", reason)
+    first = now.worker.first_lead_frames
+    if frames > first and requested == "safe":
+        reason += f"; it was {plural(first, 'frame')}, and grew because the callback was late"
+        return Setting("latency", requested, seconds, "adjusted", reason)
     return Setting("latency", requested, seconds, "applied", reason)
+
+
+def _max_lead(request: StreamRequest, now: StreamNow) -> Setting:
+    seconds = request.max_lead_s
+    if now.worker is None or request.latency_mode != "safe":
+        reason = "the lead is constant" if now.worker else "the callback has no lead"
+        return Setting("max_lead_s", None, None, "default", reason)
+    return Setting("max_lead_s", seconds, seconds, "applied")
 
 
 _KINDS = {
