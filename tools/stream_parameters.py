@@ -19,13 +19,14 @@ STREAMS = Path(__file__).resolve().parent.parent / "src" / "voicecoil" / "stream
 SOURCES = (STREAMS / "stream.py", STREAMS / "input_stream.py")
 ORIGINAL = "OutputStream"
 COPIES = ("InputStream", "Stream")
-OWN = ("callback", "channels", "blocksize")  # parameters that each class describes itself
+OWN = ("callback", "device", "channels", "blocksize")  # parameters that each class describes itself
 DUPLEX = ("input_channels", "output_channels")  # parameters of `Stream` only, after `channels`
 CHANNELS = "int | Sequence[int] | None = None,\n"
 # {class: {text of the original's constructor: its replacement in the class's constructor}}
 CONSTRUCTORS = {
     "InputStream": {"ChannelRequest(output=channels)": "ChannelRequest(input=channels)"},
     "Stream": {
+        "device: str | Device | None = None": "device: DeviceRequest = None",
         f"        channels: {CHANNELS}": "        channels: int | Sequence[Any] | None = None,\n"
         + "".join(f"        {name}: {CHANNELS}" for name in DUPLEX),
         "ChannelRequest(output=channels)": f"duplex_channels(channels, {', '.join(DUPLEX)})",

@@ -81,6 +81,7 @@ cdef class Engine:
     cdef object code  # a weak reference
     cdef uint64_t run
     cdef object clock_owner
+    cdef Drift input  # the input of another device, or None
     cdef readonly uint32_t input_channels, output_channels
     cdef readonly uint32_t period_frames
     """Frames that every cycle must have; 0: the number may vary."""
@@ -191,6 +192,18 @@ cdef class Engine:
         if not vc_engine_move(self.engine, &to):
             raise MemoryError("no memory to continue a stream with another device")
         self.clock_owner = clock
+
+    @cython.critical_section
+    def set_input(self, Drift drift):
+        """Takes the input of each cycle from `drift`; None: the device brings it.
+
+        Call it when no cycle runs.
+        """
+        if drift is None:
+            vc_engine_set_input(self.engine, NULL, NULL)
+        else:
+            vc_engine_set_input(self.engine, vc_drift_fill, drift.drift)
+        self.input = drift
 
     @property
     def state(self):

@@ -13,7 +13,7 @@ cdef class VirtualDevice(Clock):
                   pattern, double samplerate_hz, uint32_t clock, uint32_t layout,
                   uint32_t input_latency_frames, uint32_t output_latency_frames,
                   uint32_t tolerance_frames, int64_t epoch_ns, uint32_t stack_bytes,
-                  bint loopback, bint poison):
+                  bint loopback, bint poison, double clock_ppm, uint32_t jitter_ns):
         cdef vc_device_config config
         memset(&config, 0, sizeof(config))
         config.input_channels = input_channels
@@ -34,6 +34,8 @@ cdef class VirtualDevice(Clock):
         config.stack_bytes = stack_bytes
         config.loopback = loopback
         config.poison = poison
+        config.clock_ppm = clock_ppm
+        config.jitter_ns = jitter_ns
         self.engines = {}
         self.device = vc_device_new(&config)
         if self.device == NULL:

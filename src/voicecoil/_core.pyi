@@ -247,6 +247,21 @@ class Clock:
     def from_addresses(function: int, argument: int, stepped: bool, keep: object) -> Clock: ...
     def clock_ns(self) -> int: ...
 
+class Drift(Code):
+    def __init__(
+        self,
+        *,
+        channels: int,
+        input_rate_hz: float,
+        output_rate_hz: float,
+        input_period_frames: int,
+        output_period_frames: int,
+        devices_frames: int,
+    ) -> None: ...
+    def start(self) -> None: ...
+    @property
+    def delay_frames(self) -> int: ...
+
 class Engine:
     input_channels: int
     output_channels: int
@@ -273,6 +288,7 @@ class Engine:
     def abort(self, run: int = 0) -> None: ...
     def fade_out(self, frames: int, run: int = 0) -> None: ...
     def end(self) -> None: ...
+    def set_input(self, drift: Drift | None) -> None: ...
     @property
     def state(self) -> int: ...
     def move(
@@ -311,6 +327,8 @@ class VirtualDevice(Clock):
         stack_bytes: int,
         loopback: bool,
         poison: bool,
+        clock_ppm: float,
+        jitter_ns: int,
     ) -> None: ...
     def attach(
         self, engine: Engine, input_map: Sequence[int], output_map: Sequence[int]

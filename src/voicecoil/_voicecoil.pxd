@@ -101,6 +101,12 @@ cdef extern from "voicecoil.h" nogil:
 
     bint vc_engine_move(vc_engine *engine, const vc_move *move)
 
+    ctypedef struct vc_cycle:
+        pass
+
+    ctypedef void (*vc_input_fn)(void *argument, vc_cycle *cycle) noexcept
+    void vc_engine_set_input(vc_engine *engine, vc_input_fn fill, void *argument)
+
     ctypedef struct vc_statistics:
         uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, nonfinite_samples
         uint64_t copied_blocks, lost_events, busy_ns, busy_max_ns
@@ -108,9 +114,6 @@ cdef extern from "voicecoil.h" nogil:
         vc_time last_output, last_input
 
     void vc_engine_statistics(const vc_engine *engine, vc_statistics *out)
-
-    ctypedef struct vc_cycle:
-        pass
 
     uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) noexcept
 
@@ -318,6 +321,27 @@ cdef extern from "lead.h" nogil:
     bint vc_lead_growth(vc_lead *lead, vc_growth *growth)
 
 
+cdef extern from "drift.h" nogil:
+    ctypedef struct vc_drift:
+        pass
+
+    ctypedef struct vc_drift_config:
+        uint32_t channels
+        double input_rate_hz
+        double output_rate_hz
+        uint32_t input_period_frames
+        uint32_t output_period_frames
+        uint32_t delay_frames
+
+    uint32_t vc_drift_extra_frames(const vc_drift_config *config)
+    vc_drift *vc_drift_new(const vc_drift_config *config)
+    void vc_drift_free(vc_drift *drift)
+    void vc_drift_start(vc_drift *drift)
+    uint32_t vc_drift_delay_frames(const vc_drift *drift)
+    int32_t vc_drift_process(vc_block *block, void *drift) noexcept
+    void vc_drift_fill(void *drift, vc_cycle *cycle) noexcept
+
+
 cdef extern from "preempt.h" nogil:
     int vc_preempt_kind()
     uint64_t vc_preempt_count()
@@ -438,6 +462,8 @@ cdef extern from "device.h" nogil:
         int64_t epoch_ns
         uint32_t stack_bytes
         bint loopback
+        double clock_ppm
+        uint32_t jitter_ns
         bint poison
 
     ctypedef struct vc_device:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
 from voicecoil.drivers.protocol import Device, Direction, Driver, devices_html
+from voicecoil.drivers.two_devices import DevicePair, DeviceRequest, pair_of, same_devices
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
 from voicecoil.wording import with_article
 
@@ -82,14 +83,14 @@ def _two_devices(listed: list[Device], directions: tuple[Direction, ...]) -> str
     if len(directions) < 2 or len(ways) < 2:
         return ""
     return (
-        ". A Stream is on one device with both: open an InputStream and an OutputStream "
-        "(docs/devices.md shows how), or on macOS make an aggregate device of the two in "
-        "Audio MIDI Setup"
+        '. A Stream is on one device with both, or on two: give device=("the input", "the output")'
     )
 
 
 def find_device(
-    device: str | Device | None, directions: tuple[Direction, ...], driver: Driver
+    device: DeviceRequest,
+    directions: tuple[Direction, ...],
+    driver: Driver,
 ) -> Device:
     """Return the only device that matches `device` and has all of `directions`.
 
@@ -98,11 +99,13 @@ def find_device(
     device whose uid is the name of another device would silently replace that device.
     """
     listed = driver.devices()
+    if isinstance(device, (tuple, list)) and len(directions) == 2:
+        return _find_pair(device, driver)
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
     if device is None:
         return _find_default(listed, usable, directions, driver)
     if isinstance(device, Device):
-        matches = [d for d in usable if d.uid == device.uid]
+        matches = same_devices(device, listed if isinstance(device, DevicePair) else usable)
         asked = f"{device.name!r} (uid {device.uid!r})"
     elif isinstance(device, str):
         matches = _find_text(device, listed, usable, directions)
@@ -112,8 +115,8 @@ def find_device(
             f"device={shown(device)} is {with_article(type(device).__name__)}; give a name, "
             "a part of one, a uid, a Device from voicecoil.devices(), or None for the default"
             + (
-                "; a stream both ways is on one device that has both: for two devices open an "
-                "InputStream and an OutputStream"
+                "; a pair (input, output) is for a Stream, and this is a stream of one direction; "
+                "for two streams open an InputStream and an OutputStream"
                 if isinstance(device, tuple | list)
                 else ""
             )
@@ -133,16 +136,43 @@ def find_device(
     return matches[0]
 
 
+def _find_pair(devices: Sequence[str | Device | None], driver: Driver) -> Device:
+    """Return the device pair (input, output), or the device if both are the same."""
+    if len(devices) != 2:
+        raise ArgumentError(
+            f"device={shown(devices)} has {len(devices)} elements; give the pair (input, output)"
+        )
+    return pair_of(
+        find_device(devices[0], ("input",), driver), find_device(devices[1], ("output",), driver)
+    )
+
+
+def _default_pair(listed: list[Device]) -> Device | None:
+    """Return the default input and the default output as one; None if one of them is missing."""
+    defaults = [
+        next((d for d in listed if getattr(d, f"is_default_{way}") and d.channels(way)), None)
+        for way in ("input", "output")
+    ]
+    first, second = defaults
+    return pair_of(first, second) if first is not None and second is not None else None
+
+
 def _find_default(
     listed: list[Device], usable: list[Device], directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
-    """Return the default device, or the first usable device if the default lacks a direction."""
+    """Return the default device, or the first usable device if the default lacks a direction.
+
+    For both directions, the default input and the default output are used together before that.
+    """
     wanted = " and ".join(directions)
     # `driver.default` would return the same device, but would list all devices again.
     flag = f"is_default_{directions[0]}"
     default = next((d for d in listed if getattr(d, flag)), None)
     if default is not None and default in usable:
         return default
+    pair = _default_pair(listed) if len(directions) == 2 else None
+    if pair is not None:
+        return pair
     if not usable:
         raise DeviceNotFoundError(
             f"the driver {driver.name!r} has no device with {wanted}{_why(driver, listed)}"

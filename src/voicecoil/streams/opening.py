@@ -18,6 +18,7 @@ from voicecoil.drivers.protocol import (
     PortsDriver,
     SharedSessionDriver,
 )
+from voicecoil.drivers.two_devices import open_stream as open_stream_on
 from voicecoil.errors import (
     ArgumentError,
     CallbackResultError,
@@ -132,7 +133,7 @@ def _open_device(
                     name=request.name,
                     connect=request.connect,
                 )
-                driver_stream = driver.open_stream(open_request)
+                driver_stream = open_stream_on(driver, open_request)
                 opened_format = driver_stream.opened_format
             else:
                 opened_format = unknown_format(rate or device.samplerate)

@@ -27,6 +27,7 @@ from voicecoil.drivers.protocol import (
     OpenedFormat,
     OpenRequest,
 )
+from voicecoil.drivers.two_devices import DeviceRequest, open_stream, same_devices
 from voicecoil.errors import (
     ArgumentError,
     DeviceLostError,
@@ -73,7 +74,7 @@ def _numbered(places: Sequence[int | None]) -> list[int | None]:
 
 
 def find_or_await(
-    device: str | Device | None,
+    device: DeviceRequest,
     directions: tuple[Direction, ...],
     driver: Driver,
     policy: OnDeviceLost,
@@ -86,7 +87,7 @@ def find_or_await(
     try:
         return find_device(device, directions, driver), True
     except (DeviceNotFoundError, DriverError):
-        if policy == "stop" or isinstance(device, str):
+        if policy == "stop" or isinstance(device, (str, tuple, list)):
             raise
     if device is not None:
         return device, False
@@ -183,7 +184,7 @@ class Recovery:
         if time.monotonic() < self._next_look:
             return
         listed = self._listed()
-        self.refusal = self._quarrel(next((d for d in listed if d.uid == device.uid), None))
+        self.refusal = self._quarrel(next(iter(same_devices(device, listed)), None))
         if self.refusal is not None:
             return
         candidates = self._candidates(device, listed)
@@ -239,7 +240,7 @@ class Recovery:
 
     def _candidates(self, device: Device, listed: list[Device]) -> list[Device]:
         ways = self._directions()
-        same = [d for d in listed if d.uid == device.uid]
+        same = same_devices(device, listed)
         found = [d for d in same if all(d.channels(way) for way in ways)]
         if self._policy == "default" or not device.uid:
             try:
@@ -251,7 +252,8 @@ class Recovery:
 
     def _open(self, device: Device) -> OpenedDevice:
         input_map, output_map = places_on(self._channels, device)
-        stream = self._driver.open_stream(
+        stream = open_stream(
+            self._driver,
             OpenRequest(
                 device,
                 [channel for channel in input_map if channel is not None],
@@ -260,7 +262,7 @@ class Recovery:
                 block_frames=self._block_frames,
                 name=self._name,
                 connect=self._connect,
-            )
+            ),
         )
         if stream.opened_format.samplerate != self._samplerate:
             stream.close()

@@ -19,7 +19,8 @@ from voicecoil.callbacks.isolated import check_name
 from voicecoil.callbacks.mailbox import Record
 from voicecoil.callbacks.native import NativeCallback, as_native, check_native
 from voicecoil.callbacks.unsuitable import why_unsuitable
-from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.drivers.protocol import Driver, OpenedFormat
+from voicecoil.drivers.two_devices import DeviceRequest
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.streams.channel_map import ChannelRequest
@@ -63,7 +64,7 @@ class StreamRequest:
     kind : {"python", "native", "isolated", "internal"}
         The kind of the callback. The callback itself is not kept here, because native code can be
         exchanged while the stream runs, and a request must not keep the first code alive.
-    device : str, Device or None
+    device : str, Device, tuple or None
         As given by the program. The device is looked up later.
     driver : str, Driver or None
         As given by the program. The driver is looked up later.
@@ -91,7 +92,7 @@ class StreamRequest:
     """
 
     kind: Kind
-    device: str | Device | None
+    device: DeviceRequest
     driver: str | Driver | None
     samplerate: float | None
     channels: ChannelRequest
@@ -127,7 +128,7 @@ class StreamRequest:
 def check_request(
     callback: Callback | Any,
     *,
-    device: str | Device | None,
+    device: DeviceRequest,
     driver: str | Driver | None,
     samplerate: float | None,
     channels: ChannelRequest,

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicecoil.drivers.protocol import Device, Driver, Latency
+from voicecoil.drivers.two_devices import DeviceRequest
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest, duplex_channels
@@ -209,8 +210,9 @@ class Stream(StreamBase):
         fills ``block.output``. It must return None before the next block is due; `latency` sets how
         much later it may return. It may raise :class:`Stop`. Native functions (numba ``cfunc``,
         ctypes, cffi, PyCapsule, :class:`NativeCallback`) run without Python.
-    device : str, Device or None
-        A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
+    device : str, Device, tuple or None
+        A name, a part of a name, a uid, or a :class:`Device`. A pair of these (input, output): two
+        devices, whose input is resampled to the output's clock. None: the default devices.
     driver : str, Driver or None
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
         otherwise the default one of the platform.
@@ -305,7 +307,7 @@ class Stream(StreamBase):
         self,
         callback: Callback | Any,
         *,
-        device: str | Device | None = None,
+        device: DeviceRequest = None,
         driver: str | Driver | None = None,
         samplerate: float | None = None,
         channels: int | Sequence[Any] | None = None,

@@ -24,7 +24,7 @@ vc_device *vc_device_new(const vc_device_config *config) {
     }
     device->config = *config;
     device->owner = (long)getpid();
-    device->ns_per_frame = 1e9 / config->samplerate_hz;
+    device->ns_per_frame = 1e9 / (config->samplerate_hz * (1.0 + config->clock_ppm / 1e6));
     device->latency_ns[INPUT] = frames_to_ns(device, config->input_latency_frames);
     device->latency_ns[OUTPUT] = frames_to_ns(device, config->output_latency_frames);
     /* A cycle of up to `frames` frames reads output that was made one round trip earlier. */

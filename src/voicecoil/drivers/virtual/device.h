@@ -49,6 +49,8 @@ typedef struct vc_device_config {
     int64_t epoch_ns;          /* virtual clocks: host time of frame 0; 0: a default */
     uint32_t stack_bytes;      /* stack size of the IO thread; on CoreAudio it can be 512 KiB */
     bool loopback;             /* connect output channel c to input channel c */
+    double clock_ppm;          /* by how much the clock is faster than the host time, ppm */
+    uint32_t jitter_ns;        /* greatest error of the host times that the clients get */
     bool poison;               /* fill every buffer with NaN before and after each cycle */
 } vc_device_config;
 

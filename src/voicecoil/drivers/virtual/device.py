@@ -78,6 +78,11 @@ class VirtualDevice(Unique):
         With a real clock: how late a cycle may begin before its frames are lost, s.
     poison : bool
         Fill the buffers with NaN around each cycle, to find code that reads outside of its block.
+    clock_ppm : float
+        By how much the device's clock is faster than the host time, ppm. Two devices with different
+        values drift apart, as real ones do.
+    jitter_s : float
+        Greatest error of the host times of cycles, s.
     """
 
     _attributes: ClassVar[tuple[str, ...]] = (
@@ -96,6 +101,8 @@ class VirtualDevice(Unique):
         "loopback",
         "tolerance_s",
         "poison",
+        "clock_ppm",
+        "jitter_s",
     )
 
     def __init__(
@@ -116,6 +123,8 @@ class VirtualDevice(Unique):
         loopback: bool = True,
         tolerance_s: float = 0.5,
         poison: bool = False,
+        clock_ppm: float = 0.0,
+        jitter_s: float = 0.0,
     ) -> None:
         self.name = name
         self.uid = uid or f"virtual:{name}"
@@ -132,6 +141,8 @@ class VirtualDevice(Unique):
         self.loopback = loopback
         self.tolerance_s = tolerance_s
         self.poison = poison
+        self.clock_ppm = clock_ppm
+        self.jitter_s = jitter_s
         self._lock = threading.Lock()  # taken on the main thread only in `uninterrupted` work
         self._switching = threading.Lock()
         self._core: _core.VirtualDevice | None = None
@@ -437,6 +448,8 @@ class VirtualDevice(Unique):
             stack_bytes=STACK_BYTES,
             loopback=self.loopback,
             poison=self.poison,
+            clock_ppm=self.clock_ppm,
+            jitter_ns=round(self.jitter_s * 1e9),
         )
         for fault in self._waiting_faults:
             core.inject(*fault)

@@ -131,12 +131,23 @@ static void mix_output(vc_device *device, const client *slot, const vc_audio *ou
     }
 }
 
+/* The error of the host times of a cycle. It is the same in each run of a test. */
+static int64_t jitter_ns(vc_device *device) {
+    const int64_t most = device->config.jitter_ns;
+    if (most == 0) {
+        return 0;
+    }
+    device->random = device->random * 6364136223846793005u + 1442695040888963407u;
+    return (int64_t)(device->random >> 33) % (2 * most + 1) - most;
+}
+
 uint32_t vc_device_run_clients(vc_device *device, uint32_t frames, int64_t begin_ns) {
     const vc_device_config *config = &device->config;
     const uint32_t both = VC_TIME_HOST | VC_TIME_SAMPLE;
     uint32_t content = 0;
-    int64_t in_ns = device->due_ns - device->latency_ns[INPUT];
-    int64_t out_ns = device->due_ns + device->latency_ns[OUTPUT];
+    int64_t off_ns = jitter_ns(device);
+    int64_t in_ns = device->due_ns - device->latency_ns[INPUT] + off_ns;
+    int64_t out_ns = device->due_ns + device->latency_ns[OUTPUT] + off_ns;
     bool mixed = false;
     const bool listening = output_is_used(device);
     uint32_t used = atomic_load(&device->used);

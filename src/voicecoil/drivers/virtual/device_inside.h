@@ -51,6 +51,7 @@ struct vc_device {
     int64_t due_ns; /* host time at which the cycle at `frame` is due */
     int64_t latency_ns[2];
     double ns_per_frame;
+    uint64_t random; /* for the jitter */
     uint64_t cycle;
     vc_fault fault; /* the next fault; kind 0: none */
     float *mix;     /* one cycle of the output, interleaved */
