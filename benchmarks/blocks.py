@@ -53,6 +53,37 @@ def isolated(seconds: float, **wanted: Any) -> float:
     return median_of(lambda: block_us("look:look", seconds, isolated=True, **wanted))
 
 
+CONVERSION = """
+import sys, threading, time
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+from_hz, to_hz, seconds = map(float, sys.argv[1].split())
+pause = threading.Event()
+
+def busy_s(samplerate):
+    device = VirtualDevice(clock="free", samplerate=from_hz, frames=512, loopback=False)
+    with vc.InputStream(
+        lambda block: None, driver=VirtualDriver([device]), channels=1, samplerate=samplerate
+    ) as stream:
+        while stream.statistics().cycles < 100:
+            pause.wait(0.001)
+        first, before = stream.statistics().cycles, time.process_time()
+        while (cycles := stream.statistics().cycles - first) < seconds * from_hz / 512:
+            pause.wait(0.01)
+        used = time.process_time() - before
+        stream.abort()
+    return used / (cycles * 512 / from_hz)
+
+print(min(busy_s(to_hz) - busy_s(None) for _ in range(3)))
+"""
+
+
+def conversion_percent(from_hz: int, to_hz: int, seconds: float) -> float:
+    """Returns the processor time that a conversion adds, in percent of the sound's duration."""
+    return 100 * float(in_a_process(CONVERSION, f"{from_hz} {to_hz} {seconds}"))
+
+
 def allocations(blocks: int) -> int:
     """Returns the number of allocations that Python makes while it plays `blocks` blocks."""
     arguments = json.dumps([{}, {"latency": "low"}, blocks, "read"])

@@ -77,6 +77,10 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
     if growth is not None:
         what = f"growth of resident memory over {effort.memory_blocks:,} blocks"
         rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
+    for from_hz, to_hz in ((48_000, 16_000), (44_100, 48_000)):
+        share = blocks.conversion_percent(from_hz, to_hz, effort.render_seconds)
+        what = f"input converted from {from_hz:,} to {to_hz:,} Hz, mono, 512 frames"
+        rows.append(at_most(what, share, 1.0, "% of a core"))
     for dtype, target in (("float32", 1000), ("float64", None)):
         factor, alone = starts.render_factor(effort.render_seconds, dtype)
         rows.append(

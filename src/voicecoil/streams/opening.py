@@ -139,7 +139,7 @@ def _open_device(
                 opened_format = unknown_format(rate or device.samplerate)
         if rate is not None and opened_format.samplerate != rate:
             check_other_rate(request, driver, device, opened_format)
-            device = at_rate(device, driver, opened_format)
+        device = at_rate(device, driver, opened_format)
         clock = driver_stream.clock if driver_stream is not None else None
         return make_plan(request, driver, device, opened_format, places, clock), driver_stream
     except BaseException as error:

@@ -21,7 +21,7 @@ def asks_for_rate(device_rate: DeviceRate, driver: Driver) -> bool:
 
 def at_rate(device: Device, driver: Driver, opened_format: OpenedFormat) -> Device:
     """Returns the device with the rate at which it runs since it was opened."""
-    if not isinstance(driver, RatesDriver):
+    if device.samplerate == opened_format.samplerate or not isinstance(driver, RatesDriver):
         return device
     return replace(device, samplerate=opened_format.samplerate)
 

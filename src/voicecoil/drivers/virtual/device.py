@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from voicecoil import _core
-from voicecoil.drivers.protocol import Device, OpenRequest
+from voicecoil.drivers.protocol import Device, OpenedFormat, OpenRequest
 from voicecoil.drivers.virtual.capture import Capture
 from voicecoil.errors import ArgumentError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime.uninterrupted import uninterrupted
@@ -379,6 +379,12 @@ class VirtualDevice(Unique):
             return float(self._core.new_samplerate)
         # A rate that a stream has set applies until the last stream is closed.
         return self._running[0] if self._running and self._open_streams else self.samplerate
+
+    def rate_note(self, request: OpenRequest) -> str:
+        """Returns the end of a message that the device does not run at the requested rate."""
+        if self.rates and request.samplerate not in (None, *self.rates):
+            return f"and offers {', '.join(f'{rate:g}' for rate in self.rates)} Hz"
+        return OpenedFormat.rate_note
 
     def _running_core(self) -> _core.VirtualDevice:
         if self._core is None or self._open_streams == 0:

@@ -38,6 +38,7 @@ class VirtualStream(DriverStreamBase):
             period_frames=None if device.pattern else frames,
             max_period_frames=frames,
             latency=lambda direction: behind if direction == "input" else ahead,
+            rate_note=device.rate_note(request),
         )
         clock = self._core if device.clock != "real" else None
         super().__init__(device.name, opened_format, clock)
