@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from collections import deque
 from typing import Any
 
 import voicecoil as vc
@@ -25,10 +26,19 @@ def is_away(stream: AnyStream) -> None:
 def came_back(stream: AnyStream, times: int = 1) -> None:
     """Waits until the stream has lost its device and got it back `times` times in total."""
     news = stream._connection.device.news  # type: ignore[union-attr]
-    # `copy` is one step of Python. During a loop, the thread that recovers streams could change
-    # `news`.
-    until(lambda: kinds(list(news.copy())).count("back") == times)
+    until(lambda: kinds(listed(news)).count("back") == times)
     is_on(stream)
+
+
+def listed(news: deque[vc.Event]) -> list[vc.Event]:
+    """Returns the events. The thread that recovers streams may append an event meanwhile. With a
+    GIL it cannot do that inside of `copy`, but in a free-threaded Python it can.
+    """
+    while True:
+        try:
+            return list(news.copy())
+        except RuntimeError:
+            pass
 
 
 def kinds(events: list[vc.Event]) -> list[str]:

@@ -32,6 +32,11 @@ STUCK = (
     r"voicecoil\.errors\.StreamTimeoutError: (.* did not .* within [\d.]+ s"
     r"|timed out after [\d.]+ s, .* the callback does not return .*)\n"
 )
+# What the exit says if another thread was faster and waits for the callback already.
+BUSY = STUCK.replace(
+    r".* did not .* within [\d.]+ s",
+    r"(.* did not .* within [\d.]+ s|timed out after [\d.]+ s, because another thread .*)",
+)
 TOLD = (
     r"Traceback \(most recent call last\):\n(  .*\n)+"
     r"voicecoil\.errors\.StreamTimeoutError: .* did not return within [5-9][\d.]* s; .*\n"
@@ -151,7 +156,8 @@ def test_exit_does_not_wait_for_a_callback_that_is_stuck(what: str, end: str) ->
     """At exit, the program waits one second for the callback. Then it ends and reports that the
     callback did not return.
     """
-    check(run("stuck", what, end, at_once=WAITING), stderr=STUCK)
+    stderr = BUSY if end == "drop" else STUCK
+    check(run("stuck", what, end, at_once=WAITING), stderr=stderr)
 
 
 def test_play_at_exit(tmp_path: Path) -> None:

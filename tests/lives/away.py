@@ -36,9 +36,17 @@ def flap() -> None:
         until(lambda: stream.state != "waiting")
 
 
+def has_come_back_twice() -> bool:
+    try:
+        events = list(stream._connection.device.news.copy())
+    except RuntimeError:  # without a GIL, another thread may append an event during the copy
+        return False
+    return [event.kind for event in events].count("back") > 1
+
+
 if how == "away":
     device.inject("unplug")
     until(lambda: stream.state == "waiting")
 else:
     threading.Thread(target=flap, daemon=True).start()
-    until(lambda: len([e for e in stream._connection.device.news.copy() if e.kind == "back"]) > 1)
+    until(has_come_back_twice)

@@ -11,6 +11,7 @@ import pytest
 
 import voicecoil as vc
 from losing import came_back, is_away, no_thread_stays, two_devices, unplug
+from rig import until
 from voicecoil.callbacks.native import ctypes_type
 from voicecoil.drivers.protocol import DriverStream, OpenRequest
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -167,6 +168,7 @@ def test_a_stream_that_waits_has_no_device() -> None:
         one.step(1)
         unplug(one)
         is_away(stream)
+        until(lambda: stream.settings["device"].actual is None)
         setting = stream.settings["device"]
         stream.abort()
     assert (setting.requested, setting.actual, setting.outcome) == ("One", None, "adjusted")
