@@ -160,6 +160,22 @@ def test_the_report_is_of_the_device_that_the_stream_moved_to() -> None:
     assert "128 frames" in after["blocksize"].reason
 
 
+@pytest.mark.parametrize("device", [None, ("Microphone", "Speakers")])
+def test_an_input_on_another_device_is_converted_to_the_clock_of_the_output(device: Any) -> None:
+    driver = VirtualDriver(
+        [
+            VirtualDevice("Microphone", input_channels=1, output_channels=0),
+            VirtualDevice("Speakers", input_channels=0, output_channels=2),
+        ]
+    )
+    stream = vc.Stream(lambda block: None, driver=driver, device=device)
+    setting = stream.settings["device"]
+    stream.close()
+    assert (setting.requested, setting.actual.name) == (device, "Microphone + Speakers")
+    assert setting.outcome == "converted"
+    assert setting.reason == "the input of 'Microphone' is resampled to the clock of 'Speakers'"
+
+
 def test_a_stream_that_waits_has_no_device() -> None:
     one, _, driver = two_devices()
     with vc.OutputStream(

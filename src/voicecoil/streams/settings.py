@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from voicecoil.drivers.choose import why_virtual
 from voicecoil.drivers.protocol import Device, Direction, Driver, NamesDriver, OpenedFormat
+from voicecoil.drivers.two_devices import DevicePair
 from voicecoil.printable import printable
 from voicecoil.sealed import Sealed
 from voicecoil.streams.channel_map import is_number, places_on
@@ -193,6 +194,12 @@ def _device(plan: StreamPlan, now: StreamNow) -> Setting:
     if plan.device.uid and device.uid != plan.device.uid:
         reason = f"{plan.device.name!r} was lost, and on_device_lost allows the default device"
         return Setting("device", requested, device, "adjusted", reason)
+    if isinstance(device, DevicePair):
+        reason = (
+            f"the input of {device.input.name!r} is resampled to the clock of "
+            f"{device.output.name!r}"
+        )
+        return Setting("device", requested, device, "converted", reason)
     if requested is None:
         return Setting("device", None, device, "default", "the system's default device")
     return Setting("device", requested, device, "applied")
@@ -349,6 +356,7 @@ def _priority(now: StreamNow) -> Setting:
 
 def _name(request: StreamRequest, driver: Driver, device: Device) -> Setting:
     asked, name = request.given_name, request.name
+    device = device.output if isinstance(device, DevicePair) else device
     shows = isinstance(driver, NamesDriver) and driver.shows_names(device)
     if shows:
         return Setting("name", asked, name, "default" if asked is None else "applied")
