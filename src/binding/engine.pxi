@@ -210,6 +210,11 @@ cdef class Engine:
         return vc_engine_state(self.engine)
 
     @property
+    def zero_frames(self):
+        """Frames of this run, if its input was exactly zero in all of them; otherwise 0."""
+        return vc_engine_zero_frames(self.engine)
+
+    @property
     def reason(self):
         return vc_engine_reason(self.engine)
 

@@ -370,8 +370,7 @@ static uint32_t gap(bool *expect, int64_t *next, const vc_time *time, uint32_t f
     int64_t ahead = *expect ? time->sample_frames - *next : 0;
     *expect = true;
     *next = time->sample_frames + frames;
-    /* If the time line went back, it was restarted, and it is not known whether frames were lost.
-     */
+    /* If the time line went back, it was restarted. Whether frames were lost is not known. */
     return ahead > 0 ? (uint32_t)(ahead > UINT32_MAX ? UINT32_MAX : ahead) : 0;
 }
 
@@ -476,6 +475,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         handle_request(engine, request);
     }
     find_xrun(engine, cycle);
+    vc_watch_zeros(engine, cycle);
     uint32_t valid = 0;
     uint32_t done = run_blocks(engine, cycle, &valid);
     done = request == VC_REQUEST_FADE ? vc_fade(engine, cycle, done, &valid) : done;

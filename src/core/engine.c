@@ -70,6 +70,8 @@ void vc_engine_start(vc_engine *engine) {
     engine->faded = 0;
     engine->arriving = true;
     engine->expect_input = engine->expect_output = false;
+    engine->only_zeros = engine->config.input_channels != 0;
+    atomic_store(&engine->zero_frames, 0);
     memset(engine->output_block, 0,
            (size_t)engine->max_block_frames * engine->config.output_channels * sizeof(float));
     atomic_store(&engine->state, VC_RUNNING);

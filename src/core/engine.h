@@ -55,8 +55,10 @@ struct vc_engine {
     _Atomic int state;            /* vc_state: written by the IO thread while the device runs */
     _Atomic int reason;           /* vc_reason */
     _Atomic int32_t error;
+    _Atomic uint64_t zero_frames; /* see vc_engine_zero_frames */
 
     /* Only for the IO thread. */
+    bool only_zeros;   /* the input has given nothing but zeros in this run */
     uint32_t position; /* frames of the current block already exchanged with the device */
     uint32_t valid;    /* frames of output_block that are content and not handed over yet */
     bool latched;      /* duplex with blocks that do not fit the cycles: output is one block late */
@@ -114,6 +116,17 @@ void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_RE
 
 /* Adds the input of another device to a cycle. Defined and called as vc_translate. [IO] */
 void vc_fill(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
+
+/* Counts the frames of a cycle whose input is zero, until one is not. It is defined in silence.c.
+ * [IO]
+ */
+void vc_count_zeros(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
+
+static inline void vc_watch_zeros(vc_engine *engine, const vc_cycle *cycle) {
+    if (engine->only_zeros) {
+        vc_count_zeros(engine, cycle);
+    }
+}
 
 /* Whether vc_translate changes the device's cycle. [IO] */
 static inline bool vc_is_translated(const vc_engine *engine) {

@@ -232,6 +232,10 @@ typedef struct vc_level {
 } vc_level;
 void vc_engine_levels(vc_engine *engine, vc_level *levels, uint32_t count);
 
+/* Frames since the run began, if its input has given nothing but exact zeros until now. Otherwise
+ * 0. After the first sample that is not zero, this costs one branch in each cycle. [any] */
+uint64_t vc_engine_zero_frames(const vc_engine *engine) VC_REALTIME;
+
 typedef enum vc_event_kind {
     VC_EVENT_XRUN = 1,     /* value: frames lost */
     VC_EVENT_FINISHED = 2, /* value: a vc_reason */

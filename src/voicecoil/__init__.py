@@ -25,8 +25,8 @@ _HOMES = {
     "DeviceNotFoundError DriverError EscapedBlockError FileBusyError FileFormatError "
     "FileMissingError FileThereError ForkedError FramesLostError IsolatedCallbackError "
     "IsolatedError IsolatedImportError NativeCallbackError "
-    "PythonVersionError SeekError Stop StreamClosedError StreamStateError StreamTimeoutError "
-    "VoicecoilError",
+    "PythonVersionError SeekError SilentInputWarning Stop StreamClosedError StreamStateError "
+    "StreamTimeoutError VoicecoilError",
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",

@@ -32,6 +32,7 @@ from voicecoil.errors import IsolatedImportError as IsolatedImportError
 from voicecoil.errors import NativeCallbackError as NativeCallbackError
 from voicecoil.errors import PythonVersionError as PythonVersionError
 from voicecoil.errors import SeekError as SeekError
+from voicecoil.errors import SilentInputWarning as SilentInputWarning
 from voicecoil.errors import Stop as Stop
 from voicecoil.errors import StreamClosedError as StreamClosedError
 from voicecoil.errors import StreamStateError as StreamStateError

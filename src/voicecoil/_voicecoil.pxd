@@ -122,6 +122,7 @@ cdef extern from "voicecoil.h" nogil:
         float mean_square
 
     void vc_engine_levels(vc_engine *engine, vc_level *levels, uint32_t count)
+    uint64_t vc_engine_zero_frames(const vc_engine *engine)
 
     ctypedef struct vc_event:
         int64_t host_ns

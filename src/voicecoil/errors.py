@@ -39,6 +39,7 @@ __all__ = [
     "OutOfThreadsError",
     "PythonVersionError",
     "SeekError",
+    "SilentInputWarning",
     "Stop",
     "StreamClosedError",
     "StreamStateError",
@@ -249,6 +250,10 @@ class OutOfThreadsError(VoicecoilError, RuntimeError):
 
 class LibraryError(VoicecoilError, ImportError):
     """A library that voicecoil needs could not be loaded."""
+
+
+class SilentInputWarning(UserWarning):
+    """An input has given nothing but exact zeros for 2 s. The message has the possible causes."""
 
 
 class Stop(Exception):  # noqa: N818 - an instruction, not an error

@@ -34,6 +34,7 @@ class Event:
         - "resumed": the stream continues after an interruption.
         - "lost": the stream lost its device. It waits for a device, or has ended.
         - "back": the stream runs on a device again.
+        - "silent": the input has given nothing but exact zeros for 2 s.
         - "lead": the lead has grown, because the callback was late (docs/latency.md).
         - "finished": the stream ended by itself or was stopped.
     host_ns : int
@@ -46,8 +47,8 @@ class Event:
         kinds. The frames that a lost
         device cost are in the xrun event that follows "back".
     detail : str
-        lost: the reason. back: the device's name. finished: the callback's exception as text.
-        Empty for all other kinds.
+        lost: the reason. silent: the possible causes. back: the device's name. finished: the
+        callback's exception as text. Empty for all other kinds.
     cause : str or None
         The cause of an xrun, None for all other kinds.
 
@@ -71,6 +72,7 @@ class Event:
         "resumed",
         "lost",
         "back",
+        "silent",
         "lead",
         "finished",
     ]

@@ -12,6 +12,7 @@ from voicecoil.errors import NativeCallbackError
 from voicecoil.lifetime import exit_and_fork, unseen_error
 from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.weak_registry import Alive
+from voicecoil.streams.stream_device import StreamDevice
 
 __all__ = ["Failure", "watch_for_failure"]
 
@@ -103,6 +104,7 @@ class Running(Protocol):
     code: _core.Code | None
     engine: _core.Engine
     failure: Failure
+    device: StreamDevice
 
     @property
     def running(self) -> bool: ...
@@ -132,6 +134,7 @@ def _goes_on(one: Running) -> bool:
         return False  # `stop` or `close` has raised the exception
     if one.engine.state != _core.FINISHED:
         one.check_rate()
+        one.device.check_silence()
         return True
     if one.engine.reason != _core.REASON_ERROR:
         return True

@@ -37,6 +37,7 @@ from voicecoil.streams.rate_converter import RateConverter
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
 from voicecoil.streams.request import Arrays, CodeSource, StreamRequest
 from voicecoil.streams.settings import add_requests
+from voicecoil.streams.silence import InputSilence
 from voicecoil.streams.stream_device import CurrentDevice
 
 __all__ = ["open_stream"]
@@ -94,6 +95,10 @@ def open_stream(
             _make_recovery(plan),
             worker,
         )
+        if plan.places.inputs:
+            connection.device.silence = InputSilence(
+                plan.driver, plan.device, plan.places.input_map
+            )
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):
             code.keeper.adopt()

@@ -11,7 +11,9 @@ from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver, DriverStream, OpenedFormat
 from voicecoil.errors import DeviceLostError
 from voicecoil.events import Event
+from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.rate_check import RateCheck
+from voicecoil.streams.silence import SILENT_S, InputSilence, warn_of
 
 __all__ = ["CurrentDevice", "StreamDevice"]
 
@@ -45,6 +47,8 @@ class StreamDevice:
         The clock of a device whose time is not the machine's.
     news : deque of Event
         Events of the device that the program has not taken yet.
+    silence : InputSilence or None
+        Set until a warning was given that the input has only zeros.
     """
 
     def __init__(self, driver: Driver, current: CurrentDevice, engine: _core.Engine) -> None:
@@ -53,6 +57,7 @@ class StreamDevice:
         self.current = current
         self.clock = current.driver_stream.clock if current.driver_stream is not None else None
         self.news: deque[Event] = deque()
+        self.silence: InputSilence | None = None
         self._earlier_overloads = 0  # overloads on the devices that the stream has left
         self.expect_rate()
 
@@ -107,6 +112,18 @@ class StreamDevice:
         )
         return True
 
+    def check_silence(self) -> None:
+        """Warns once if the input has given nothing but zeros for some time."""
+        silence = self.silence
+        least = SILENT_S * self.current.opened_format.samplerate
+        if silence is not None and self._engine.zero_frames >= least:
+            self.silence = None
+            search = not self.stands_still  # a clock that only a test steps may not advance
+            exit_and_fork.submit(lambda: warn_of(silence.message(search), self._tell_silence))
+
+    def _tell_silence(self, text: str) -> None:
+        self.news.append(self.event("silent", text))
+
     def enter(self, device: Device, driver_stream: DriverStream) -> None:
         """Notes that the stream runs on that device now."""
         self.current = CurrentDevice(device, driver_stream.opened_format, driver_stream)
@@ -117,7 +134,7 @@ class StreamDevice:
         self.current = replace(self.current, driver_stream=None)
         self._earlier_overloads += driver_stream.overloads
 
-    def event(self, kind: Literal["lost", "back"], detail: str) -> Event:
+    def event(self, kind: Literal["lost", "back", "silent"], detail: str) -> Event:
         """Makes an event that happens now."""
         counted = self._engine.statistics()
         frames = counted["output_time"][1] or counted["input_time"][1] or 0

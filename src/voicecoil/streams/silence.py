@@ -1,0 +1,115 @@
+"""Warns of an input that gives nothing but exact zeros, and names what can cause that."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Callable, Sequence
+
+from voicecoil.drivers.protocol import Device, Driver
+from voicecoil.errors import SilentInputWarning, VoicecoilError
+
+__all__ = ["SILENT_S", "InputSilence"]
+
+SILENT_S = 2.0
+SEARCH_S = 0.3  # how long the other channels are heard
+SEARCH_TIMEOUT_S = 3.0
+
+
+class InputSilence:
+    """What is known about the input of one stream if it gives nothing but exact zeros.
+
+    Parameters
+    ----------
+    driver : Driver
+    device : Device
+    channels : sequence of int
+        The device's channels that the stream uses.
+    """
+
+    def __init__(self, driver: Driver, device: Device, channels: Sequence[int]) -> None:
+        self._driver = driver
+        self._device = device
+        self._channels = channels
+
+    def message(self, search: bool) -> str:
+        """Returns the text of the warning. With `search`, the other channels are heard for it."""
+        heard = self._channels_with_signal() if search else []
+        used = ", ".join(map(str, self._channels))
+        said = f"{self._device.name!r} has given only zeros for {SILENT_S:g} s (channels=[{used}])"
+        if heard:
+            others = ", ".join(map(str, heard))
+            return f"{said}; there is a signal on another channel: channels=[{others}]"
+        return f"{said}; possible causes: " + "; ".join(possible_causes(self._driver.name))
+
+    def _channels_with_signal(self) -> list[int]:
+        """Returns the other channels of the device that have a signal now."""
+        from voicecoil.streams.stream import InputStream  # which opens streams, as this module does
+
+        others = [c for c in range(self._device.input_channels) if c not in self._channels]
+        if not others:
+            return []
+        try:
+            with InputStream(
+                lambda block: None,
+                device=self._device,
+                driver=self._driver,
+                channels=others,
+                latency="low",
+                arrays="memoryview",
+                meter=True,
+            ) as stream:
+                until = time.monotonic() + SEARCH_TIMEOUT_S
+                while (
+                    stream.statistics().frames < SEARCH_S * stream.samplerate
+                    and time.monotonic() < until
+                    and stream.active
+                ):
+                    time.sleep(0.02)
+                levels = stream.levels()
+                stream.abort()
+        except (VoicecoilError, OSError):
+            return []  # some audio systems open a device only once
+        return [channel for channel, level in zip(others, levels, strict=True) if level.peak > 0]
+
+
+def possible_causes(driver_name: str) -> list[str]:
+    """Returns the possible causes of exact zeros on an audio system, the most frequent first."""
+    system = driver_name.partition(":")[2] or driver_name
+    if system.startswith("coreaudio"):
+        # macOS asks for the consent of the app, such as a terminal, that has started the program.
+        owner = os.environ.get("__CFBundleIdentifier")  # noqa: SIM112
+        owner = owner or os.environ.get("TERM_PROGRAM")
+        app = "the app that runs this program" + (f" ({owner})" if owner else "")
+        return [
+            f"{app} has no consent to use the microphone (System Settings, Privacy & Security, "
+            "Microphone)",
+            "the input is muted, or another data source of the device is selected (Audio MIDI "
+            "Setup)",
+            "the source is silent",
+        ]
+    if system == "wasapi":
+        return [
+            "desktop apps have no consent to use the microphone (Settings, Privacy, Microphone)",
+            "the input is muted or disabled (Settings, Sound)",
+            "the source is silent",
+        ]
+    if system == "jack":
+        return ["no source is connected to the ports of this stream", "the source is silent"]
+    if system == "virtual":
+        return ["no stream plays on the other end of the loopback"]
+    return [
+        "the input is muted, or another port of the device is selected (pavucontrol, alsamixer)",
+        "the program runs in a sandbox without consent to record (Flatpak, Snap)",
+        "the source is silent",
+    ]
+
+
+def warn_of(text: str, note: Callable[[str], None]) -> None:
+    """Issues the warning `text` and passes it to `note`, for the stream's events."""
+    note(text)
+    # If the program turns warnings into errors, no caller could catch this one.
+    with contextlib.suppress(SilentInputWarning):
+        warnings.warn(text, SilentInputWarning, stacklevel=1)

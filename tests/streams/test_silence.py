@@ -1,0 +1,113 @@
+"""The warning of an input that gives nothing but exact zeros."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import voicecoil as vc
+from rig import until
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.streams.silence import possible_causes
+
+TWO_SECONDS = 2 * 48_000
+
+
+def device() -> tuple[VirtualDevice, VirtualDriver]:
+    virtual = VirtualDevice("Interface", clock="stepped", frames=4_800, input_channels=4)
+    return virtual, VirtualDriver([virtual])
+
+
+def silent_events(stream: vc.InputStream, found: list[vc.Event]) -> int:
+    found += [event for event in stream.events() if event.kind == "silent"]
+    return len(found)
+
+
+def test_an_event_names_the_causes_once() -> None:
+    virtual, driver = device()
+    found: list[vc.Event] = []
+    with vc.InputStream(lambda block: None, driver=driver, channels=[1, 2]) as stream:
+        virtual.step(19)
+        assert not silent_events(stream, found)
+        virtual.step(1)
+        until(lambda: silent_events(stream, found) > 0)
+        virtual.step(100)
+        assert stream._connection is not None
+        assert stream._connection.device.silence is None, "it does not warn again"
+        stream.abort()
+    assert found[0].detail.startswith("'Interface' has given only zeros for 2 s (channels=[1, 2])")
+    assert "no stream plays on the other end of the loopback" in found[0].detail
+
+
+def test_a_signal_in_any_channel_ends_the_watch() -> None:
+    virtual, driver = device()
+
+    def play(block: vc.Block) -> None:
+        block.output[0] = 1.0  # one frame of each block
+
+    with (
+        vc.OutputStream(play, driver=driver, channels=[1]) as output,
+        vc.InputStream(lambda block: None, driver=driver, channels=[0, 1]) as stream,
+    ):
+        virtual.step(50)
+        assert stream._connection is not None
+        assert stream._connection.engine.zero_frames == 0
+        output.abort()
+        virtual.step(50)
+        assert stream._connection.engine.zero_frames == 0
+        stream.abort()
+
+
+# A device in real time, because the search for a signal on other channels needs a clock that runs.
+WRONG_CHANNEL = """
+import time
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+driver = VirtualDriver([VirtualDevice("Interface", frames=480, input_channels=4,
+                                      output_channels=4, loopback=True)])
+
+def play(block):
+    block.output[:] = 0.5
+
+with vc.OutputStream(play, driver=driver, channels=[2]):
+    with vc.InputStream(lambda block: None, driver=driver, channels=[0]) as stream:
+        until, found = time.monotonic() + 30, []
+        while not found and time.monotonic() < until:
+            found = [event for event in stream.events() if event.kind == "silent"]
+            time.sleep(0.05)
+print(found[0].detail)
+"""
+
+
+def test_the_warning_names_the_channel_that_has_a_signal() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", WRONG_CHANNEL], capture_output=True, text=True, timeout=60
+    )
+    says = "'Interface' has given only zeros for 2 s (channels=[0]); there is a signal on another"
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{says} channel: channels=[2]\n"
+    assert f"SilentInputWarning: {says}" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("driver", "cause"),
+    [
+        ("coreaudio", "Privacy & Security, Microphone"),
+        ("coreaudio-simulated", "data source"),
+        ("miniaudio:wasapi", "consent"),
+        ("miniaudio:pulseaudio", "muted"),
+        ("miniaudio:jack", "no source is connected"),
+    ],
+)
+def test_the_causes_are_those_of_the_audio_system(driver: str, cause: str) -> None:
+    assert any(cause in said for said in possible_causes(driver))
+
+
+def test_on_macos_the_cause_names_the_app_that_needs_consent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("__CFBundleIdentifier", "com.apple.Terminal")
+    assert "com.apple.Terminal" in possible_causes("coreaudio")[0]
