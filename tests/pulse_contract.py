@@ -265,6 +265,17 @@ class PulseContract(MonitoredContract):
             rig.advance(10)
         assert set(seen) == {((PERIOD_FRAMES, 2), (PERIOD_FRAMES, 2))}
 
+    def test_a_measurement_is_aligned_within_its_error(self, rig: PulseRig) -> None:
+        """The default input is the monitor of the default output."""
+        sound = np.zeros((48_000, 1), np.float32)
+        sound[[0, 24_000]] = 0.5
+        measurement = vc.playrec(sound, 48_000, input_channels=1, driver=rig.driver, align=False)
+        response = measurement.wait(60)
+        assert response is not None
+        assert measurement.losses == []
+        (first, *_) = np.flatnonzero(response[:, 0] > 0.25)
+        assert abs(first - measurement.round_trip_frames) <= measurement.alignment_error_frames
+
     def test_every_channel_of_a_sink_is_itself(
         self, rig: PulseRig, monkeypatch: pytest.MonkeyPatch
     ) -> None:

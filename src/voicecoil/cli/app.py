@@ -6,11 +6,12 @@ import inspect
 import json
 import logging
 import re
+import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO
 
 import cyclopts
 from cyclopts import Parameter
@@ -156,7 +157,7 @@ def run(tokens: Sequence[str]) -> int:
         if code is None:
             raise  # a bug in voicecoil or cyclopts
         if _wants_json(tokens) and not _printed:
-            print_json({"error": _error_as_json(error, code)})
+            print_json({"error": _error_as_json(error, code)}, _json_file(tokens))
         return code
 
 
@@ -178,6 +179,11 @@ def _report(error: Exception, tokens: Sequence[str]) -> int | None:
 def _wants_json(tokens: Sequence[str]) -> bool:
     options = list(tokens)
     return "--json" in (options[: options.index("--")] if "--" in options else options)
+
+
+def _json_file(tokens: Sequence[str]) -> TextIO:
+    """Return stderr for a recording whose sound is on stdout, and stdout for all others."""
+    return sys.stderr if tokens[0] == "record" and "-" in tokens else sys.stdout
 
 
 def _error_as_json(error: Exception, code: int) -> dict[str, object]:
@@ -230,10 +236,10 @@ def _help_of(tokens: Sequence[str]) -> str:
     return " ".join(["voicecoil", *known, "--help"])
 
 
-def print_json(value: object) -> None:
-    """Print one JSON value to stdout, in ASCII, so that it cannot control a terminal."""
+def print_json(value: object, file: TextIO | None = None) -> None:
+    """Print one JSON value, in ASCII, so that it cannot control a terminal. None: to stdout."""
     _printed.append(True)
-    print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False))
+    print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False), file=file)
 
 
 def print_whole(table: Table | Text) -> None:

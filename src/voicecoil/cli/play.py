@@ -25,10 +25,21 @@ from voicecoil.cli.app import (
 )
 from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, showing, where
+from voicecoil.cli.pipes import (
+    Dtype,
+    PipeOrFile,
+    Raw,
+    RawRate,
+    check_file_options,
+    is_pipe,
+    shown_name,
+    stdin_source,
+)
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Capture, CapturingDriver
 from voicecoil.errors import ArgumentError
+from voicecoil.files.pipes import PipeSource
 from voicecoil.sounds.mixing import close_outputs
 from voicecoil.wording import plural
 
@@ -43,9 +54,14 @@ MAX_GAIN_DB = 60.0
     voicecoil play song.flac --gain-db -6 --device headphones
     voicecoil play loop.wav --loops 4
     voicecoil play song.mp3 --driver virtual --heard heard.wav --json
+    voicecoil play - --raw --dtype int16 --rate 24000 --channels 1
 """)
 def play(
-    file: Annotated[Path, Parameter(help="WAV, AIFF, FLAC, OGG, MP3 or CAF.")],
+    file: Annotated[
+        Path,
+        PipeOrFile,
+        Parameter(help="WAV, AIFF, FLAC, OGG, MP3 or CAF; '-': WAV from standard input."),
+    ],
     /,
     *,
     device: DeviceName = None,
@@ -57,10 +73,15 @@ def play(
         Path | None,
         Parameter(metavar="FILE", help="Write what a virtual device heard to this float WAV."),
     ] = None,
+    raw: Raw = False,
+    dtype: Dtype = None,
+    rate: RawRate = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
-    """Play a sound file.
+    """Play a sound file, or a sound from a pipe.
+
+    With --raw, --channels is the number of channels of the samples.
 
     Ctrl-C fades the sound out. If the default device goes away, the sound continues on the new
     default device. If the device was named, the sound waits for it.
@@ -69,13 +90,15 @@ def play(
         raise ArgumentError("FILE is empty, or '.', a directory; name a sound file")
     if not abs(gain_db) <= MAX_GAIN_DB:
         raise ArgumentError(f"--gain-db {gain_db:g}: use {-MAX_GAIN_DB:g} to {MAX_GAIN_DB:g} dB")
+    source = _piped(file, raw, dtype, rate, channels, loops)
+    channels = None if raw else channels
     capturing = _capture(heard, file, device, driver)
     # `play` would wait for a missing device. A user at a terminal needs the error now.
     chosen = get_driver(driver)
     check_listed(channels, find_device(device, ("output",), chosen), "output")
     say_if_virtual(driver)
     playback = vc.play(
-        file,
+        file if source is None else source,
         device=device,
         driver=chosen,
         channels=channels,
@@ -85,7 +108,7 @@ def play(
     )
     lost = _Lost()
     try:
-        interrupted = _follow(playback, file, lost, shown=not (quiet or json))
+        interrupted = _follow(playback, file, source, lost, shown=not (quiet or json))
     finally:
         close_outputs()
         heard_frames = capturing.end_capture() if capturing else None
@@ -99,10 +122,25 @@ def play(
     return EXIT_INTERRUPTED if interrupted else 0
 
 
-def _follow(playback: vc.Playback, file: Path, lost: _Lost, shown: bool) -> bool:
+def _piped(
+    file: Path, raw: bool, dtype: str | None, rate: float | None, channels: Any, loops: int
+) -> PipeSource | None:
+    """Return the sound on standard input; None if a file is played."""
+    if not is_pipe(file):
+        check_file_options(raw, dtype=dtype, rate=rate)
+        return None
+    if loops != 1:
+        raise ArgumentError(f"--loops {loops}: a pipe can be played once")
+    return stdin_source(raw, dtype, rate, channels)
+
+
+def _follow(
+    playback: vc.Playback, file: Path, source: PipeSource | None, lost: _Lost, shown: bool
+) -> bool:
     """Show the playback until it ends. Returns whether Ctrl-C ended it."""
     total_s = None if playback.frames is None else playback.frames / playback.samplerate
-    display = Display(file.name, where(playback.device, playback.samplerate), total_s)
+    name = shown_name(file, "input")
+    display = Display(name, where(playback.device, playback.samplerate), total_s)
     try:
         with showing(err, display, enabled=shown) as show:
             while not playback.wait(REFRESH_S):
@@ -113,6 +151,8 @@ def _follow(playback: vc.Playback, file: Path, lost: _Lost, shown: bool) -> bool
                         say_device(event)
                 show(playback.position_s, playback.levels())
     except KeyboardInterrupt:
+        if source is not None:
+            source.cancel()  # the reader may wait for the pipe
         playback.stop(FADE_S)
         playback.wait(2 * FADE_S)
         return True
@@ -138,16 +178,15 @@ def _say_what_played(
     file: Path, playback: vc.Playback, lost: _Lost, interrupted: bool, heard: Path | None
 ) -> None:
     say(
-        f"{'stopped' if interrupted else 'played'} {file.name} "
+        f"{'stopped' if interrupted else 'played'} {shown_name(file, 'input')} "
         f"{'after' if interrupted else 'for'} {duration_text(playback.position_s)} "
         f"on {where(playback.device, playback.samplerate)}"
         + (f"; what it heard is in {heard}" if heard else "")
     )
     if playback.starved_frames:
-        warn(
-            f"the disk was too slow: {plural(playback.starved_frames, 'frame')} of silence were "
-            "played in between"
-        )
+        medium = "pipe" if is_pipe(file) else "disk"
+        silence = plural(playback.starved_frames, "frame")
+        warn(f"the {medium} was too slow: {silence} of silence were played in between")
     if lost.frames:
         warn(
             f"the device did not get its blocks in time: {plural(lost.frames, 'frame')} of silence "

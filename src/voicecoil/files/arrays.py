@@ -19,11 +19,33 @@ if TYPE_CHECKING:
 from voicecoil.sealed import Unique
 from voicecoil.wording import plural
 
-__all__ = ["ArraySource"]
+__all__ = ["ArraySource", "as_float32"]
 
 # An array with more channels and no more frames than this is probably transposed.
 MANY_CHANNELS, FEW_FRAMES = 32, 2
 _INTEGER_SCALE = {"int16": 2.0**-15, "int32": 2.0**-31}
+
+
+def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:
+    """Return a C-contiguous copy of the samples as float32, with the scales of `ArraySource`."""
+    import numpy as np
+
+    name = block.dtype.name
+    scaled: NDArray[np.float32]
+    if name == "int32":
+        # float32 has 24 bits. Scaling in float64 rounds only once.
+        scaled = (block * _INTEGER_SCALE[name]).astype(np.float32, order="C")
+    elif name == "int16":
+        scaled = block.astype(np.float32, order="C")
+        scaled *= np.float32(_INTEGER_SCALE[name])
+    elif name == "uint8":
+        scaled = block.astype(np.float32, order="C")
+        scaled -= np.float32(128.0)
+        scaled *= np.float32(2.0**-7)
+    else:
+        with np.errstate(over="ignore"):
+            scaled = block.astype(np.float32, order="C")
+    return scaled
 
 
 class ArraySource(Unique):
@@ -119,28 +141,11 @@ class ArraySource(Unique):
         ndarray of float32, shape (n, channels), C-contiguous
             ``n`` is `max_frames` until fewer are left, 0 at the end.
         """
-        import numpy as np
-
         wanted = check_max_frames(max_frames)
         self._check_open()
         block = self._array[self._position : self._position + wanted]
         self._position += len(block)
-        name = block.dtype.name
-        scaled: NDArray[np.float32]
-        if name == "int32":
-            # float32 has 24 bits. Scaling in float64 rounds only once.
-            scaled = (block * _INTEGER_SCALE[name]).astype(np.float32, order="C")
-        elif name == "int16":
-            scaled = block.astype(np.float32, order="C")
-            scaled *= np.float32(_INTEGER_SCALE[name])
-        elif name == "uint8":
-            scaled = block.astype(np.float32, order="C")
-            scaled -= np.float32(128.0)
-            scaled *= np.float32(2.0**-7)
-        else:
-            with np.errstate(over="ignore"):
-                scaled = block.astype(np.float32, order="C")
-        return scaled
+        return as_float32(block)
 
     def seek(self, frame: int) -> None:
         """Go to a frame, 0 to `frames`.

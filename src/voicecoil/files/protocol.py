@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Source", "check_max_frames", "check_seek"]
+__all__ = ["Sink", "Source", "check_max_frames", "check_seek"]
 
 
 class Source(Protocol):
@@ -62,6 +62,36 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Release all resources. A second call has no effect."""
+        ...
+
+
+class Sink(Protocol):
+    """An object that `record` writes frames to: a file or a pipe.
+
+    Attributes
+    ----------
+    path : str
+        Its name, for messages and results.
+    clipped_samples : int
+        Samples beyond full scale that the sink could not store.
+    """
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def clipped_samples(self) -> int: ...
+
+    def write(self, frames: NDArray[np.float32]) -> None:
+        """Append the frames."""
+        ...
+
+    def close(self) -> None:
+        """Complete the file. A second call has no effect."""
+        ...
+
+    def discard(self) -> None:
+        """Close the file after an error."""
         ...
 
 

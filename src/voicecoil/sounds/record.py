@@ -17,7 +17,12 @@ from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
 from voicecoil.sample_types import SampleType
-from voicecoil.sounds.record_request import OnLoss, Reception, check_record_request
+from voicecoil.sounds.record_request import (
+    OnLoss,
+    Reception,
+    RecordRequest,
+    check_record_request,
+)
 from voicecoil.sounds.record_writer import END_S, Loss, Writer
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.monitor import StreamMonitor
@@ -25,13 +30,15 @@ from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import InputStream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from voicecoil.files.sink import FileSink
+    from voicecoil.files.protocol import Sink
 
 from voicecoil.sealed import Unique
 
-__all__ = ["Recording", "record"]
+__all__ = ["Recording", "begin_recording", "record"]
 
 
 class Recording(Unique):
@@ -45,7 +52,7 @@ class Recording(Unique):
         self,
         stream: InputStream,
         reception: Reception,
-        sink: FileSink | None,
+        sink: Sink | None,
         on_loss: OnLoss,
         dtype: SampleType,
     ) -> None:
@@ -373,6 +380,46 @@ def record(
         on_loss=on_loss,
         dtype=dtype,
     )
+    make_sink = None
+
+    if file is not None:
+
+        def make_sink(rate: float, channels: int, frames: int | None) -> Sink:
+            from voicecoil.files.sink import FileSink
+
+            return FileSink(file, rate, channels, subtype, exist_ok=exist_ok, mode=mode)
+
+    return begin_recording(
+        request,
+        make_sink,
+        device=device,
+        driver=driver,
+        channels=channels,
+        blocksize=blocksize,
+        on_device_lost=on_device_lost,
+        name=name,
+    )
+
+
+def begin_recording(
+    request: RecordRequest,
+    make_sink: Callable[[float, int, int | None], Sink] | None,
+    *,
+    device: str | Device | None,
+    driver: str | Driver | None,
+    channels: Any,
+    blocksize: int | None = None,
+    on_device_lost: OnDeviceLost,
+    name: str | None = None,
+) -> Recording:
+    """Begin a recording into any sink.
+
+    Parameters
+    ----------
+    make_sink : callable or None
+        Returns the sink for a rate in Hz, a number of channels and a number of frames, which is
+        None if it is not known. None: an array.
+    """
     made: list[Reception] = []
 
     def make(opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
@@ -384,7 +431,7 @@ def record(
             CodeFactory(make),
             device=device,
             driver=driver,
-            samplerate=samplerate,
+            samplerate=request.samplerate,
             channels=channels,
             blocksize=blocksize,
             on_device_lost=on_device_lost,
@@ -392,11 +439,8 @@ def record(
         )
         try:
             sink = None
-            if file is not None:
-                from voicecoil.files.sink import FileSink
-
-                rate = made[0].samplerate
-                sink = FileSink(file, rate, stream.channels, subtype, exist_ok=exist_ok, mode=mode)
+            if make_sink is not None:
+                sink = make_sink(made[0].samplerate, stream.channels, made[0].frames)
         except BaseException:
             stream.close()
             raise

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from voicecoil.files import FileSink, Source
+    from voicecoil.files import Source
+    from voicecoil.files.protocol import Sink
 
 __all__ = ["END_S", "Loss", "Writer"]
 
@@ -152,7 +153,7 @@ class Writer:
         self,
         stream: InputStream,
         reception: Reception,
-        sink: FileSink | None,
+        sink: Sink | None,
         fills: bool,
         dtype: SampleType,
     ) -> None:
