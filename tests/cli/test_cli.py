@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import sys
 import threading
 from pathlib import Path
@@ -38,7 +39,7 @@ def test_without_a_command_the_help_is_printed(capsys: pytest.CaptureFixture[str
 def test_each_help_has_examples_that_parse(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from voicecoil.cli.app import app
+    from voicecoil.cli.app import app, with_pipe
 
     assert run([command, "--help"]) == 0
     text = capsys.readouterr().out
@@ -46,7 +47,9 @@ def test_each_help_has_examples_that_parse(
     examples = re.findall(rf"^  voicecoil ({command}\b.*)$", text.split("Examples")[1], re.M)
     assert len(examples) >= 2
     for example in examples:
-        _, bound, _ = app.parse_args(example, exit_on_error=False, print_error=False)
+        _, bound, _ = app.parse_args(
+            with_pipe(shlex.split(example)), exit_on_error=False, print_error=False
+        )
         assert bound is not None
 
 

@@ -211,7 +211,7 @@ def test_all_output_of_commands_is_printable() -> None:
         "cli/app.py: out.print(Text(printable_lines(text)), soft_wrap=True)",
         "cli/app.py: out.print(line, soft_wrap=True)",
         "cli/app.py: print(json.dumps(value, indent=2, ensure_ascii=True, allow_nan=False), "
-            "file=file)",
+        "file=file)",
         "cli/native_output.py: console.print(f'and {len(lines) - MAX_LINES} other lines', "
         "style='bright_black')",
         "cli/native_output.py: console.print(printable(line), style='bright_black', "

@@ -52,6 +52,7 @@ __all__ = [
     "show_line",
     "warn",
     "wide",
+    "with_pipe",
 ]
 
 
@@ -147,7 +148,7 @@ def run(tokens: Sequence[str]) -> int:
     _printed.clear()
     try:
         result = app(
-            list(tokens), exit_on_error=False, print_error=False, result_action="return_value"
+            with_pipe(tokens), exit_on_error=False, print_error=False, result_action="return_value"
         )
         return result if isinstance(result, int) else 0
     except BrokenPipeError:
@@ -179,6 +180,11 @@ def _report(error: Exception, tokens: Sequence[str]) -> int | None:
 def _wants_json(tokens: Sequence[str]) -> bool:
     options = list(tokens)
     return "--json" in (options[: options.index("--")] if "--" in options else options)
+
+
+def with_pipe(tokens: Sequence[str]) -> list[str]:
+    """Return the tokens with a path in place of ``-``, which cyclopts takes for an option."""
+    return ["./-" if token == "-" else token for token in tokens]
 
 
 def _json_file(tokens: Sequence[str]) -> TextIO:

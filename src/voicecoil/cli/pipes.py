@@ -17,7 +17,6 @@ from voicecoil.sample_types import check_dtype
 __all__ = [
     "Dtype",
     "MakeSink",
-    "PipeOrFile",
     "Raw",
     "RawRate",
     "check_file_options",
@@ -37,7 +36,6 @@ Raw = Annotated[
     ),
 ]
 RawRate = Annotated[float | None, Parameter(metavar="HZ", help="With --raw: rate of the samples.")]
-PipeOrFile = Parameter(allow_leading_hyphen=True)
 Dtype = Annotated[
     str | None,
     Parameter(metavar="TYPE", help="With '-': float32 (the default), int16, int32 or uint8."),

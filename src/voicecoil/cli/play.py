@@ -27,7 +27,6 @@ from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
 from voicecoil.cli.display import REFRESH_S, Display, duration_text, showing, where
 from voicecoil.cli.pipes import (
     Dtype,
-    PipeOrFile,
     Raw,
     RawRate,
     check_file_options,
@@ -59,7 +58,6 @@ MAX_GAIN_DB = 60.0
 def play(
     file: Annotated[
         Path,
-        PipeOrFile,
         Parameter(help="WAV, AIFF, FLAC, OGG, MP3 or CAF; '-': WAV from standard input."),
     ],
     /,

@@ -39,7 +39,6 @@ from voicecoil.cli.display import (
 from voicecoil.cli.pipes import (
     Dtype,
     MakeSink,
-    PipeOrFile,
     Raw,
     check_file_options,
     is_pipe,
@@ -66,7 +65,6 @@ __all__ = ["record"]
 def record(
     file: Annotated[
         Path,
-        PipeOrFile,
         Parameter(
             help="WAV (32-bit float), AIFF, FLAC, OGG, MP3, CAF; '-': WAV to standard output."
         ),
