@@ -4,7 +4,15 @@
 #define SIM_DEVICE_H
 
 /* ---- objects.c, devices.c ---- */
-enum object_kind { SYSTEM = 1, PLUGIN = 2, DEVICE = 4, STREAM = 8, CONTROL = 16, PROCESS = 32 };
+enum object_kind {
+    SYSTEM = 1,
+    PLUGIN = 2,
+    DEVICE = 4,
+    STREAM = 8,
+    CONTROL = 16,
+    PROCESS = 32,
+    SUB_DEVICE = 64
+};
 typedef struct object {
     AudioObjectID id;
     enum object_kind kind;
@@ -31,6 +39,11 @@ struct stream {
     size_t format_count;
     const stream_format *format, *next_format; /* next: NULL, or what a pending change sets */
     bool active;
+    /* In an aggregate: the stream of the sub-device, and how many of its frames come with each
+     * frame of the aggregate, less one. */
+    const struct sub_device *origin;
+    UInt32 origin_serial, origin_index;
+    double slip;
 };
 /* The memory of a sample in an IOProc's buffer. */
 typedef struct sample_format {
@@ -119,9 +132,8 @@ struct device {
     double call_rate, best_rate; /* of a headset */
     UInt32 headset_channels, flaps;
     bool wants_call, in_call, has_tap_stream, lost_by_sleep;
-    bool becomes_default[2]; /* when it is plugged in */
-    stream *dead_streams[MAX_STREAMS];
-    size_t dead_stream_count;
+    bool becomes_default[2];     /* when it is plugged in */
+    struct aggregate *aggregate; /* NULL: a device of the hardware's */
 };
 device *device_find(AudioObjectID id); /* finds only living devices */
 device *device_even_dead(AudioObjectID id);
@@ -145,8 +157,9 @@ void device_clamp_buffer(device *d);
 void device_hog_locked(device *d, pid_t pid); /* -1 releases hog mode */
 void voice_update_locked(device *d);          /* notifies if the detected voice changes */
 void devices_reset_locked(void);
-void device_remove_locked(device *d);            /* notifies, as these do: */
-device *device_replug_locked(const device *old); /* NULL: too many devices */
+void device_remove_locked(device *d);                               /* notifies, as these do: */
+device *device_make_locked(const char *description, UInt32 serial); /* without a notification */
+device *device_replug_locked(const device *old);                    /* NULL: too many devices */
 void device_flaps_locked(device *d, UInt32 times);
 void device_change_locked(device *d, void (*apply)(device *d, uint64_t value), uint64_t value,
                           uint64_t delay_ns);
@@ -154,6 +167,16 @@ void device_announce_locked(device *d); /* notifies everything that depends on r
 void headset_update_locked(const device *changed);
 bool power_is_waking_locked(void);
 bool consent_wait_locked(void);
+
+void retire_locked(void *memory);
+
+/* ---- aggregate.c ---- */
+void aggregates_update_locked(const char *uid);
+void aggregates_follow_rate_locked(const device *changed);
+void aggregate_impose_rate_locked(const device *d, double rate);
+void aggregate_of_user_locked(const char *uid, const char *name, const char *const subs[2]);
+bool aggregate_runs_locked(const device *sub); /* an aggregate with this sub-device */
+void aggregate_free(struct aggregate *a);
 
 /* ---- processes.c ---- */
 typedef struct process {

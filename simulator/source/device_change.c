@@ -133,9 +133,8 @@ static void apply_voice_processing(device *d, uint64_t on) {
         object_add(&s->o, STREAM, kAudioStreamClassID, kAudioObjectClassID, &d->o, d);
         d->streams[INPUT][d->stream_count[INPUT]++] = s;
     } else if (!on && d->has_tap_stream) {
-        /* The object table still refers to the stream, so it stays until the reset. */
         d->streams[INPUT][n - 1]->o.alive = false;
-        d->dead_streams[d->dead_stream_count++ % MAX_STREAMS] = d->streams[INPUT][n - 1];
+        retire_locked(d->streams[INPUT][n - 1]);
         d->stream_count[INPUT]--;
     }
     d->has_tap_stream = on != 0;
@@ -146,9 +145,6 @@ EXPORT int sim_voice_processing(uint32_t id, bool on) {
     device *d = device_find(id);
     if (d == NULL) {
         report_line("sim_voice_processing: no living device %u", id);
-    } else if (d->dead_stream_count == MAX_STREAMS) {
-        report_line("sim_voice_processing: too often on '%s'", d->uid);
-        d = NULL;
     } else {
         device_change_locked(d, apply_voice_processing, on, 0);
     }

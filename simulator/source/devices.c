@@ -1,5 +1,5 @@
 /* devices.c: adds and removes devices, and their control functions. */
-#include "world.h"
+#include "aggregate.h"
 
 #include <unistd.h>
 
@@ -81,7 +81,8 @@ static void notify_in_order(const AudioObjectID *objects, const UInt32 *selector
 static AudioObjectID first_default(int direction) {
     for (size_t i = 0; i < world.device_count; i++) {
         device *d = world.devices[i];
-        if (d->stream_count[direction] > 0 && d->can_be_default[direction] && !d->hidden) {
+        if (d->o.alive && d->stream_count[direction] > 0 && d->can_be_default[direction] &&
+            !d->hidden) {
             return d->o.id;
         }
     }
@@ -109,7 +110,7 @@ static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n,
 }
 
 /* Adds a device without a notification. */
-static device *make(const char *description, UInt32 serial) {
+device *device_make_locked(const char *description, UInt32 serial) {
     if (world.device_count == sizeof world.devices / sizeof world.devices[0] ||
         world.all_device_count == sizeof world.all_devices / sizeof world.all_devices[0]) {
         report_line("sim_add_device: too many devices");
@@ -129,10 +130,11 @@ static device *make(const char *description, UInt32 serial) {
 }
 
 static device *add(const char *description, UInt32 serial) {
-    device *d = make(description, serial);
+    device *d = device_make_locked(description, serial);
     if (d == NULL) {
         return NULL;
     }
+    aggregates_update_locked(d->uid);
     AudioObjectID objects[8] = {kAudioObjectSystemObject, kAudioObjectSystemObject};
     UInt32 selectors[8] = {kAudioHardwarePropertyDevices, kAudioObjectPropertyOwnedObjects};
     size_t n = 2;
@@ -185,6 +187,10 @@ static void end_locked(device *d) {
     if (d->hog == getpid()) {
         UNCOUNT(live_hogs);
     }
+    if (d->aggregate != NULL && d->aggregate->counts) {
+        d->aggregate->counts = false;
+        UNCOUNT(live_aggregates);
+    }
     d->hog = -1;
     d->pending_rate = 0;
     d->changing_rate = false;
@@ -208,7 +214,9 @@ void device_remove_locked(device *d) {
                            kAudioObjectPropertyOwnedObjects};
     size_t n = 3;
     renew_defaults(objects, selectors, &n, NULL);
-    notify_in_order(objects, selectors, n);
+    bool quiet = d->aggregate != NULL && d->aggregate->is_private;
+    notify_in_order(objects, selectors, quiet ? 1 : n);
+    aggregates_update_locked(d->uid);
 }
 
 device *device_replug_locked(const device *old) { return add(old->description, old->serial); }
@@ -250,7 +258,10 @@ EXPORT void sim_restart_service(void) {
         end_locked(before[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        device *d = make(before[i]->description, before[i]->serial);
+        if (before[i]->aggregate != NULL) { /* its client makes it again, if it wants to */
+            continue;
+        }
+        device *d = device_make_locked(before[i]->description, before[i]->serial);
         for (int k = 0; d != NULL && k < 3; k++) {
             if (world.default_device[k] == before[i]->o.id) {
                 world.default_device[k] = d->o.id;
@@ -414,7 +425,20 @@ EXPORT int sim_inject_overload(uint32_t id, uint32_t cycles) {
     return 0;
 }
 
+/* Objects that have gone stay in memory until the reset, because the table of objects has them. */
+void retire_locked(void *memory) {
+    struct retired *r = malloc(sizeof *r);
+    *r = (struct retired){.next = world.retired, .memory = memory};
+    world.retired = r;
+}
+
 void devices_reset_locked(void) {
+    while (world.retired != NULL) {
+        struct retired *r = world.retired;
+        world.retired = r->next;
+        free(r->memory);
+        free(r);
+    }
     for (size_t i = 0; i < world.all_device_count; i++) {
         device *d = world.all_devices[i];
         for (run *r = d->first_run, *next; r != NULL; r = next) {
@@ -429,9 +453,7 @@ void devices_reset_locked(void) {
                 free(d->streams[direction][s]);
             }
         }
-        for (size_t i = 0; i < d->dead_stream_count; i++) {
-            free(d->dead_streams[i]);
-        }
+        aggregate_free(d->aggregate);
         free(d->headset);
         for (size_t c = 0; c < d->control_count; c++) {
             for (size_t i = 0; i < d->controls[c]->item_count; i++) {

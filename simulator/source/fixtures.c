@@ -37,6 +37,10 @@ static const struct {
      "uid=Loopback; name=Simulated Loopback; model=sim:loopback; transport=virtual; in=2; out=2; "
      "rates=8000-192000; rate=48000; latency_in=10; latency_out=20; safety_in=48; safety_out=60; "
      "stream_latency_in=3; stream_latency_out=6; loopback=1; volume=master"},
+    {9, "uid=Aggregated:a; name=Simulated Interface A; model=sim:a; transport=usb; in=2; out=2; "
+        "rates=44100,48000; rate=48000; ppm=21; safety_in=40; safety_out=40"},
+    {9, "uid=Aggregated:b; name=Simulated Interface B; model=sim:b; transport=usb; in=1; out=2; "
+        "rates=48000,96000; rate=96000; ppm=-34; safety_in=50; safety_out=50"},
     {10, "uid=Continuity; name=Simulated Phone Microphone; model=sim:phone; transport=continuity; "
          "in=1; rates=48000; latency_in=4800; flaps=6"},
     {11,
@@ -82,6 +86,12 @@ EXPORT int sim_load_fixture(int number) {
                 return -1;
             }
         }
+    }
+    if (number == 9) {
+        static const char *const subs[2] = {"Aggregated:a", "Aggregated:b"};
+        pthread_mutex_lock(&world.lock);
+        aggregate_of_user_locked("Aggregate:1", "Simulated Aggregate", subs);
+        pthread_mutex_unlock(&world.lock);
     }
     if (!known) {
         report_line("sim_load_fixture: there is no fixture %d", number);

@@ -221,7 +221,8 @@ static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_
     }
     switch (d->input) {
     case SIM_INPUT_ENCODED:
-        return sim_encode(d->serial, i, channel, (int64_t)sample_time);
+        return sim_encode(r->input[i].serial, r->input[i].index, channel,
+                          (int64_t)floor(sample_time + sample_time * r->input[i].slip));
     case SIM_INPUT_SILENCE:
         return 0;
     case SIM_INPUT_SINE:

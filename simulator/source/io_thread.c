@@ -121,6 +121,11 @@ void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce) {
             const stream *s = d->streams[direction][i];
             r->channels[direction][i] = s->channels;
             r->samples[direction][i] = stream_sample_format(s);
+            if (direction == INPUT) {
+                r->input[i].serial = d->aggregate ? s->origin_serial : d->serial;
+                r->input[i].index = d->aggregate ? s->origin_index : s->index;
+                r->input[i].slip = s->slip;
+            }
             r->latency[direction][i] = d->latency[direction] + s->latency_frames;
         }
     }

@@ -7,7 +7,7 @@
     X(dead_device_error) X(set_readonly_error) X(unsupported_rate) X(start_at_time) \
     X(remove_dead_listener) X(device_elements) X(guessed_settable) X(hog_error) \
     X(format_delay_ns) X(buffer_out_of_range) X(duplicate_io_proc) X(profile_delay_ns) X(wake_io) X(wake_delay_ns) \
-    X(wake_start) X(wake_ids) X(consent_start) X(stop_mode) \
+    X(wake_start) X(wake_ids) X(consent_start) X(aggregate_delay_ns) X(aggregate_early) X(aggregate_cycles) X(stop_mode) \
     X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never) \
     X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses) X(listener_after_remove) \
     X(notify_delay_ns) X(notify_burst) X(notify_duplicates) X(notify_order) X(rate_delay_ns) \
@@ -25,7 +25,7 @@
     X(deadlocks) X(stalls) X(io_threads_started) X(input_opens) X(listener_calls) \
     X(notifications) X(rate_changes) X(buffer_changes) X(hal_calls) X(dropped_notifications) \
     X(live_io_procs) X(live_running_io_procs) X(live_listeners) X(live_cf_objects) \
-    X(live_io_threads) X(live_workgroups) X(live_workgroup_joins) X(live_hogs) \
+    X(live_io_threads) X(live_workgroups) X(live_workgroup_joins) X(live_hogs) X(live_aggregates) \
     X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release) \
     X(fault_input_written) X(fault_buffer_overrun) X(fault_buffer_list_changed) \
     X(fault_workgroup) X(fault_fork) X(fault_bad_size) X(fault_null) \

@@ -73,7 +73,7 @@ OSStatus qualifier_string(const request *q, CFStringRef *string);
 /* ---- the behaviours, one array per file; each ends with an empty row ---- */
 extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
     io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[],
-    process_behaviours[];
+    process_behaviours[], aggregate_behaviours[];
 
 /* ---- stream_formats.c ---- */
 AudioStreamBasicDescription stream_virtual_format(const stream *s, const stream_format *f,

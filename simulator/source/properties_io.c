@@ -20,7 +20,11 @@ SET(rate) {
     if (q->d->hog != -1 && q->d->hog != getpid()) {
         return kAudioDevicePermissionsError;
     }
-    return change_rate_locked(q->d, rate, true);
+    OSStatus error = change_rate_locked(q->d, rate, true);
+    if (error == 0) {
+        aggregate_impose_rate_locked(q->d, rate);
+    }
+    return error;
 }
 GET(rates) {
     for (size_t i = 0; i < q->d->rate_count; i++) {
@@ -49,7 +53,7 @@ GET(running) {
     return 0;
 }
 GET(running_somewhere) {
-    put_u32(r, running_here(q->d) || q->d->current != NULL ||
+    put_u32(r, running_here(q->d) || q->d->current != NULL || aggregate_runs_locked(q->d) ||
                    process_uses_locked(q->o->id, INPUT) || process_uses_locked(q->o->id, OUTPUT));
     return 0;
 }

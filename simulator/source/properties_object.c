@@ -43,9 +43,11 @@ GET(owned) {
     return 0;
 }
 
+static bool is_device(const request *q) {
+    return (q->o->kind == DEVICE || q->o->kind == SUB_DEVICE) && q->d != NULL;
+}
 static bool has_name(const request *q) {
-    return q->o->kind == SYSTEM || q->o->kind == PLUGIN ||
-           (q->o->kind == DEVICE && q->d->name != NULL);
+    return q->o->kind == SYSTEM || q->o->kind == PLUGIN || (is_device(q) && q->d->name != NULL);
 }
 GET(name) {
     put_string(r, q->o->kind == SYSTEM   ? "System"
@@ -56,7 +58,7 @@ GET(name) {
 
 /* The texts of a device that only some devices have. */
 static const char *text_of(const request *q) {
-    if (q->o->kind != DEVICE) {
+    if (!is_device(q)) {
         return NULL;
     }
     switch (q->selector) {

@@ -1,11 +1,13 @@
 /* properties_system.c: properties of the system object. The table is at the end of this file. */
-#include "properties.h"
+#include "aggregate.h"
 
 static OSStatus get_devices(const request *q, reply *r) {
     (void)q;
     for (size_t i = 0; i < world.device_count; i++) {
-        if (!world.devices[i]->hidden) {
-            put_u32(r, world.devices[i]->o.id);
+        const device *d = world.devices[i];
+        bool published = d->aggregate == NULL || d->aggregate->published;
+        if (d->o.alive && published && !d->hidden) {
+            put_u32(r, d->o.id);
         }
     }
     return 0;

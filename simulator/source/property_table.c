@@ -1,6 +1,6 @@
 /* property_table.c: finds the row of a property, and the behaviour that answers it. The rows come
  * from tools/coreaudio/properties.json. */
-#include "properties.h"
+#include "aggregate.h"
 
 static property rows[] = {
 #define COREAUDIO_PROPERTY(class_id, selector, type, scopes, elements, settable, since)            \
@@ -19,8 +19,9 @@ static const struct {
 };
 
 static const behaviour *const behaviours[] = {
-    object_behaviours, system_behaviours,  device_behaviours, io_behaviours,     old_behaviours,
-    stream_behaviours, control_behaviours, view_behaviours,   process_behaviours};
+    object_behaviours,  system_behaviours,   device_behaviours,  io_behaviours,
+    old_behaviours,     stream_behaviours,   control_behaviours, view_behaviours,
+    process_behaviours, aggregate_behaviours};
 
 static AudioClassID parent_of(AudioClassID class_id) {
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
@@ -194,7 +195,30 @@ static bool element_fits(const request *q, const property *p) {
     return p->elements != COREAUDIO_ELEMENTS_MAIN || q->element == 0 || device_wide;
 }
 
+/* A sub-device has the identity of its device, and neither streams nor IO. */
+static bool sub_device_has(UInt32 selector) {
+    static const UInt32 selectors[] = {
+        kAudioDevicePropertyDeviceUID,     kAudioDevicePropertyModelUID,
+        kAudioDevicePropertyTransportType, kAudioDevicePropertyClockDomain,
+        kAudioDevicePropertyDeviceIsAlive, kAudioDevicePropertyRelatedDevices};
+    for (size_t i = 0; i < sizeof selectors / sizeof selectors[0]; i++) {
+        if (selectors[i] == selector) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_published(const request *q) {
+    const device *d = q->o->kind == SUB_DEVICE ? q->o->owner->device : q->d;
+    return d == NULL || d->aggregate == NULL || d->aggregate->published;
+}
+
 static bool answers(const request *q, const property *p) {
+    if (!is_published(q) || (q->o->kind == SUB_DEVICE && p->class_id == kAudioDeviceClassID &&
+                             !sub_device_has(p->selector))) {
+        return false;
+    }
     return p->does != NULL && p->since <= world.macos && scope_fits(q, p) && element_fits(q, p) &&
            (p->does->has == NULL || p->does->has(q));
 }

@@ -58,6 +58,14 @@ static const row rows[SW_COUNT] = {
     ROW(consent_start, 0, 0, 1, S(0, 1),
         "S11 g: AudioDeviceStart with input while the user has not decided 0 returns and the input "
         "is zeros, 1 blocks until the decision"),
+    ROW(aggregate_delay_ns, 20 * MS, 0, 10000 * MS, S(0, 20 * MS, 2000 * MS),
+        "S12 P34: an aggregate exists that long after its creation, a change of its composition "
+        "or, "
+        "until it has gone, its destruction"),
+    ROW(aggregate_early, 0, 0, 1, S(0, 1), "S12 P34: until then it answers 0 '!obj', 1 'who?'"),
+    ROW(aggregate_cycles, 0, 0, 1, S(0, 1),
+        "S12 P15: with drift compensation the size of the cycles 0 is constant, 1 varies by a "
+        "frame"),
     ROW(stop_mode, 0, 0, 1, S(0, 1),
         "S6 P7: AudioDeviceStop off the IO thread: 0 synchronous, 1 up to stop_extra_cycles "
         "callbacks follow its return"),

@@ -168,6 +168,9 @@ static void apply_due(void *subject, uint64_t number) {
     }
     device_clamp_buffer(d);
     device_announce_locked(d);
+    if (d->rate != before) {
+        aggregates_follow_rate_locked(d);
+    }
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, resume_due, d, number);
 }
 

@@ -210,6 +210,10 @@ struct run {
     uint8_t *present;
     UInt32 channels[2][MAX_STREAMS];
     sample_format samples[2][MAX_STREAMS];
+    struct {
+        UInt32 serial, index;
+        double slip;
+    } input[MAX_STREAMS]; /* what the input streams record */
     size_t stream_count[2];
     float *mix[MAX_STREAMS], *source[MAX_STREAMS];
     UInt32 mix_room;
@@ -353,6 +357,10 @@ typedef struct world_state {
     worker *workers;
     uint64_t worker_number;
     sim_thread *threads;
+    struct retired {
+        struct retired *next;
+        void *memory;
+    } *retired;
     process *processes[64];
     size_t process_count;
     bool asleep;

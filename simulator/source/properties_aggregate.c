@@ -1,0 +1,211 @@
+/* properties_aggregate.c: properties of aggregate devices and their sub-devices. */
+#include "aggregate.h"
+
+#define GET(name) static OSStatus get_##name(const request *q, reply *r)
+#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
+
+/* ---- the aggregate ---- */
+
+GET(full_list) {
+    CFMutableArrayRef list = NULL;
+    if (!r->size_only) {
+        list = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
+        for (size_t i = 0; i < q->d->aggregate->sub_count; i++) {
+            CFStringRef uid = cf_string(q->d->aggregate->subs[i]->uid);
+            CFArrayAppendValue(list, uid);
+            CFRelease(uid);
+        }
+    }
+    put(r, &list, sizeof list);
+    return 0;
+}
+/* A new list resets what was set for each sub-device. */
+SET(full_list) {
+    CFArrayRef list;
+    composition c = {0};
+    (void)size;
+    memcpy(&list, data, sizeof list);
+    if (!cf_is(list, CF_ARRAY) || CFArrayGetCount(list) > MAX_SUB_DEVICES) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    for (CFIndex i = 0; i < CFArrayGetCount(list); i++) {
+        c.subs[c.sub_count].uid = cf_copy_utf8(CFArrayGetValueAtIndex(list, i));
+        if (c.subs[c.sub_count].uid == NULL) {
+            composition_free(&c);
+            return kAudioHardwareIllegalOperationError;
+        }
+        c.sub_count++;
+    }
+    aggregate_compose_locked(q->d, &c);
+    composition_free(&c);
+    return 0;
+}
+GET(active_list) {
+    for (size_t i = 0; i < q->d->aggregate->sub_count; i++) {
+        if (q->d->aggregate->subs[i]->o.alive) {
+            put_u32(r, q->d->aggregate->subs[i]->o.id);
+        }
+    }
+    return 0;
+}
+GET(composition) {
+    CFDictionaryRef dictionary = r->size_only ? NULL : composition_write(q->d);
+    put(r, &dictionary, sizeof dictionary);
+    return 0;
+}
+SET(composition) {
+    CFDictionaryRef dictionary;
+    composition c;
+    (void)size;
+    memcpy(&dictionary, data, sizeof dictionary);
+    OSStatus error = composition_read(dictionary, &c);
+    if (error == 0) {
+        free(q->d->aggregate->main_uid);
+        q->d->aggregate->main_uid = c.main_uid;
+        c.main_uid = NULL;
+        q->d->aggregate->stacked = c.stacked;
+        aggregate_compose_locked(q->d, &c);
+    }
+    composition_free(&c);
+    return error;
+}
+GET(main) {
+    const sub_device *main = aggregate_main(q->d);
+    const char *uid = q->d->aggregate->main_uid;
+    put_string(r, uid != NULL ? uid : main != NULL ? main->uid : "");
+    return 0;
+}
+static OSStatus text_from(const void *data, char **text) {
+    CFStringRef string;
+    memcpy(&string, data, sizeof string);
+    *text = cf_copy_utf8(string);
+    return *text != NULL ? 0 : kAudioHardwareIllegalOperationError;
+}
+/* Also succeeds with a UID that is not in the list. */
+SET(main) {
+    char *uid;
+    (void)size;
+    OSStatus error = text_from(data, &uid);
+    if (error == 0) {
+        free(q->d->aggregate->main_uid);
+        q->d->aggregate->main_uid = uid;
+        aggregate_rebuild_locked(q->d);
+        notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
+    }
+    return error;
+}
+static bool has_clock(const request *q) { return q->d->aggregate->clock_uid != NULL; }
+GET(clock) {
+    put_string(r, has_clock(q) ? q->d->aggregate->clock_uid : "");
+    return 0;
+}
+/* A clock device makes all sub-devices compensate. */
+SET(clock) {
+    char *uid;
+    (void)size;
+    OSStatus error = text_from(data, &uid);
+    if (error == 0) {
+        free(q->d->aggregate->clock_uid);
+        q->d->aggregate->clock_uid = uid;
+        for (size_t i = 0; i < q->d->aggregate->sub_count; i++) {
+            q->d->aggregate->subs[i]->drift = 1;
+        }
+        aggregate_rebuild_locked(q->d);
+        notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
+    }
+    return error;
+}
+
+/* ---- a sub-device ---- */
+
+static sub_device *sub_of(const request *q) { return (sub_device *)(void *)q->o; }
+static void sub_changed(const request *q) {
+    notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
+    aggregate_rebuild_locked(q->o->owner->device);
+}
+GET(extra_latency) {
+    put_f64(r, sub_of(q)->extra_latency);
+    return 0;
+}
+SET(extra_latency) {
+    (void)size;
+    memcpy(&sub_of(q)->extra_latency, data, sizeof sub_of(q)->extra_latency);
+    sub_changed(q);
+    return 0;
+}
+GET(drift) {
+    put_u32(r, sub_of(q)->drift);
+    return 0;
+}
+SET(drift) {
+    UInt32 on;
+    (void)size;
+    memcpy(&on, data, sizeof on);
+    if (sub_of(q)->drift != (on != 0)) {
+        sub_of(q)->drift = on != 0;
+        sub_changed(q);
+    }
+    return 0;
+}
+GET(quality) {
+    put_u32(r, sub_of(q)->quality);
+    return 0;
+}
+SET(quality) {
+    UInt32 quality;
+    (void)size;
+    memcpy(&quality, data, sizeof quality);
+    sub_of(q)->quality = quality > kAudioSubDeviceDriftCompensationMaxQuality
+                             ? kAudioSubDeviceDriftCompensationMaxQuality
+                             : quality;
+    sub_changed(q);
+    return 0;
+}
+
+/* ---- creation through the plug-in: a get that acts ---- */
+
+GET(created) {
+    CFDictionaryRef dictionary = NULL;
+    AudioObjectID id = kAudioObjectUnknown;
+    OSStatus error = 0;
+    if (!r->size_only) {
+        if (q->qualifier == NULL || q->qualifier_size != sizeof dictionary) {
+            return kAudioHardwareBadPropertySizeError;
+        }
+        memcpy(&dictionary, q->qualifier, sizeof dictionary);
+        composition c;
+        error = composition_read(dictionary, &c);
+        error = error == 0 ? aggregate_create_locked(&c, &id) : error;
+        composition_free(&c);
+    }
+    put_u32(r, id);
+    return error;
+}
+GET(destroyed) {
+    AudioObjectID id = kAudioObjectUnknown;
+    OSStatus error = 0;
+    if (!r->size_only) {
+        memcpy(&id, q->in_out, sizeof id);
+        error = aggregate_destroy_locked(id);
+    }
+    put_u32(r, id);
+    return error;
+}
+
+#define AGGREGATE(name, get, set, has)                                                             \
+    {kAudioAggregateDeviceClassID, kAudioAggregateDeviceProperty##name, get, set, has, NULL}
+#define SUB(name, get, set)                                                                        \
+    {kAudioSubDeviceClassID, kAudioSubDeviceProperty##name, get, set, NULL, NULL}
+const behaviour aggregate_behaviours[] = {
+    AGGREGATE(FullSubDeviceList, get_full_list, set_full_list, NULL),
+    AGGREGATE(ActiveSubDeviceList, get_active_list, NULL, NULL),
+    AGGREGATE(Composition, get_composition, set_composition, NULL),
+    AGGREGATE(MainSubDevice, get_main, set_main, NULL),
+    AGGREGATE(ClockDevice, get_clock, set_clock, NULL),
+    SUB(ExtraLatency, get_extra_latency, set_extra_latency),
+    SUB(DriftCompensation, get_drift, set_drift),
+    SUB(DriftCompensationQuality, get_quality, set_quality),
+    {kAudioPlugInClassID, kAudioPlugInCreateAggregateDevice, get_created, NULL, NULL, NULL},
+    {kAudioPlugInClassID, kAudioPlugInDestroyAggregateDevice, get_destroyed, NULL, NULL, NULL},
+    {0, 0, NULL, NULL, NULL, NULL},
+};
