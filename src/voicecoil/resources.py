@@ -64,11 +64,23 @@ class resource_errors:  # noqa: N801 - used like a function
             raise typed from error
 
 
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory is exhausted.
+
+    CPython then sometimes returns NULL without MemoryError, for example from ``eval`` in the
+    module `collections`, and reports that as SystemError.
+    """
+    if isinstance(error, SystemError):
+        return "without" in str(error) and "exception" in str(error)
+    out_of_memory = isinstance(error, OSError) and error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or out_of_memory
+
+
 def _typed(error: BaseException, doing: str) -> VoicecoilError | None:
     """Return the typed error; None if the error stays as it is."""
     if isinstance(error, VoicecoilError):
         return None
-    if isinstance(error, MemoryError):
+    if _lacks_memory(error):
         return OutOfMemoryError(
             f"cannot {doing}: there is not enough memory ({error or 'no details'}). Close other "
             "sounds or programs, or raise the limit (ulimit -v)"
