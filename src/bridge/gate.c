@@ -143,11 +143,12 @@ static bool make_arguments(voicecoil_way *way) {
     bool good = check_function(made == NULL, "arguments");
     if (good && !PyTuple_Check(made)) {
         good = false;
+        const char *name = Py_TYPE(made)->tp_name;
         PyErr_Format(
             PyExc_TypeError,
-            "voicecoil_gate_functions.arguments returned a %.100s; return a tuple with one "
+            "voicecoil_gate_functions.arguments returned %s %.100s; return a tuple with one "
             "item for each argument",
-            Py_TYPE(made)->tp_name);
+            name[0] != 0 && strchr("aeioAEIO", name[0]) != NULL ? "an" : "a", name);
     }
     if (!good) {
         PyObject *raised = vc_fetch_exception(); /* dropping `made` may run Python code */

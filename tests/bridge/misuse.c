@@ -16,6 +16,11 @@ static PyObject *arguments_list(void *user) {
     return PyList_New(1);
 }
 
+static PyObject *arguments_int(void *user) {
+    (void)user;
+    return PyLong_FromLong(1000);
+}
+
 static PyObject *arguments_null(void *user) {
     (void)user;
     return NULL;
@@ -54,6 +59,7 @@ static const voicecoil_gate_functions wrong[] = {
     {.before = before_failure_without_exception},
     {.after = after_exception_but_0},
     {.after = after_failure_without_exception},
+    {.arguments = arguments_int},
 };
 
 /* Calls `callable` twice with the wrong functions of `kind`, on this thread and without the GIL.

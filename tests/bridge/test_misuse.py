@@ -47,6 +47,7 @@ def misuse(tmp_path_factory: pytest.TempPathFactory) -> Any:
         (4, RAISED, SystemError, "before failed without an exception", 0),
         (5, RAISED, KeyError, "meant", 2),
         (6, RAISED, SystemError, "after failed without an exception", 2),
+        (7, NO_WAY, TypeError, "arguments returned an int; return a tuple", 0),
     ],
 )
 def test_functions_that_break_the_rules(

@@ -41,6 +41,10 @@ TOLD = (
     r"Traceback \(most recent call last\):\n(  .*\n)+"
     r"voicecoil\.errors\.StreamTimeoutError: .* did not return within [5-9][\d.]* s; .*\n"
 )
+NOTED = (
+    r"Traceback \(most recent call last\):\n(  .*\n)+KeyboardInterrupt\n"
+    r"the stream could not be closed: .* did not return within [01]?[\d.]* s.*\n"
+)
 
 
 @pytest.fixture(autouse=True, params=["safe", "low"])
@@ -148,6 +152,11 @@ def test_stop_waits_for_a_slow_callback() -> None:
 
 def test_a_stuck_callback_is_reported_once_where_the_stream_ends() -> None:
     check(run("stuck", "long sleep", "with", at_once=WAITING), code=1, stderr=TOLD)
+
+
+def test_ctrl_c_with_a_stuck_callback_is_one_message_after_a_second() -> None:
+    """Before the fix, the program ended after 6 s with two more errors."""
+    check(run("stuck", "long sleep", "error", at_once=WAITING), code=-2, stderr=NOTED)
 
 
 @pytest.mark.parametrize("end", ["exit", "drop"])

@@ -25,6 +25,10 @@ def callback(block: vc.Block) -> None:
 if end == "with":
     with vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME):
         assert inside.wait(PATIENCE_S)
+elif end == "error":
+    with vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME):
+        assert inside.wait(PATIENCE_S)
+        raise KeyboardInterrupt
 stream = vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME)
 stream.start()
 assert inside.wait(PATIENCE_S)

@@ -173,6 +173,7 @@ def test_a_seek_in_a_loop_counts_all_passes(rig: Rig, tmp_path: Path, kind: str)
     assert playback.frames == 5_000
     playback.pause(0)
     playback.seek(3_900)  # a paused sound stays paused
+    step_until_it_jumps(rig, playback)
     rig.step(5)
     assert playback.position == 3_900
     until(lambda: playback._reader is None or playback._reader.ring.readable >= 1_100)

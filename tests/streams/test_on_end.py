@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import sys
 import threading
@@ -15,7 +16,8 @@ import voicecoil as vc
 from coded import coded
 from rig import Rig, until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime import exit_and_fork, unseen_error
+from voicecoil.streams import failure_watch
 
 FADE = 100 / 48_000
 
@@ -188,6 +190,35 @@ def test_wait_for_a_stream_that_was_never_started_is_an_error(driver: VirtualDri
         stream.wait(0)
     stream.stop()  # nothing to end, so no error
     stream.close()
+
+
+@pytest.mark.parametrize("awaited", [True, False])
+@pytest.mark.parametrize("stepped", ["virtual"], indirect=True)
+def test_an_exception_is_told_once_if_a_with_block_will_raise_it(
+    stepped: VirtualDevice,
+    driver: VirtualDriver,
+    unraisable: list[Any],
+    awaited: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Before the fix, the exception was reported while the block ran, and raised at its end."""
+    monkeypatch.setattr(unseen_error, "PATIENCE_S", 0.0)
+    stream = vc.OutputStream(callback_that("error"), driver=driver)
+    with contextlib.ExitStack() as stack:
+        if awaited:
+            stack.enter_context(pytest.raises(ZeroDivisionError))
+            stack.enter_context(stream)
+        else:
+            stream.start()
+        stepped.step(1)
+        for _ in range(3):
+            failure_watch._look()
+        if not awaited:
+            until(lambda: bool(unraisable))
+    if not awaited:
+        with pytest.raises(ZeroDivisionError):
+            stream.close()
+    assert len(unraisable) == int(not awaited)
 
 
 # ---- fades -------------------------------------------------------------------------------------
