@@ -238,6 +238,7 @@ cdef class Engine:
             "frames": (<Worker>code).frames if ahead else s.frames,
             "xruns": s.xruns,
             "lost_frames": s.lost_frames, "late_cycles": s.late_cycles,
+            "late_blocks": s.late_blocks,
             "nonfinite_samples": s.nonfinite_samples, "copied_blocks": s.copied_blocks,
             "lost_events": s.lost_events, "busy_ns": s.busy_ns, "busy_max_ns": s.busy_max_ns,
             "load": s.load, "output_time": time_tuple(&s.last_output),

@@ -25,8 +25,7 @@ void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_R
 /* ---- the user's code --------------------------------------------------------------------------
  */
 
-/* The compiler cannot prove that the following three calls do not block. User code may block, as
- * Python does. The effect is measured (late_cycles, load). */
+/* The compiler cannot prove that these calls do not block. Python may block: late_cycles, load. */
 
 static int32_t process(const vc_engine *engine, vc_block *block) VC_REALTIME {
     VC_UNPROVEN
@@ -77,6 +76,7 @@ static void count_starved(vc_engine *engine, const vc_block *block) {
     }
     if (engine->gap_frames == 0) {
         engine->counted.xruns++;
+        engine->counted.late_blocks++;
         engine->gap_time = block->now;
         engine->gap_cause = block->starved_cause;
     }

@@ -210,6 +210,7 @@ typedef struct vc_statistics {
     uint64_t xruns;             /* times that frames were lost */
     uint64_t lost_frames;       /* all lost frames */
     uint64_t late_cycles;       /* cycles that took longer than the duration of their frames */
+    uint64_t late_blocks;       /* gaps that began because the user's code was late by its lead */
     uint64_t nonfinite_samples; /* NaN or infinity from the user's code, played as silence */
     uint64_t copied_blocks;     /* blocks of a zero_copy stream that had to be copied */
     uint64_t lost_events;       /* events for which the queue had no room */

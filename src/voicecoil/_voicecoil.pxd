@@ -108,8 +108,8 @@ cdef extern from "voicecoil.h" nogil:
     void vc_engine_set_input(vc_engine *engine, vc_input_fn fill, void *argument)
 
     ctypedef struct vc_statistics:
-        uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, nonfinite_samples
-        uint64_t copied_blocks, lost_events, busy_ns, busy_max_ns
+        uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, late_blocks
+        uint64_t nonfinite_samples, copied_blocks, lost_events, busy_ns, busy_max_ns
         double load
         vc_time last_output, last_input
 

@@ -104,7 +104,13 @@ class Statistics:
     lost_frames : int
         Total number of frames lost.
     late_cycles : int
-        IO cycles that took longer than the duration of their own frames.
+        IO cycles that took longer than the duration of their own frames, for example because a
+        callback on the IO thread was too slow. A callback on a worker does not make a cycle late:
+        see `late_blocks`.
+    late_blocks : int
+        Number of times that frames were lost because a callback on a worker was late: it waited
+        for the GIL, was too slow, or the machine did not run the worker. The xruns with the causes
+        "waiting", "callback" and "worker" are the same. 0 if the callback runs on the IO thread.
     overloads : int
         Number of times that the audio system reported that its IO thread was too late, for any
         reason and in any program. The frames that the stream lost are in `lost_frames`. Always 0
@@ -145,6 +151,7 @@ class Statistics:
     xruns: int
     lost_frames: int
     late_cycles: int
+    late_blocks: int
     overloads: int
     nonfinite_samples: int
     clipped_samples: int

@@ -81,6 +81,7 @@ static void late_output_is_played_later_without_input(void) {
     int64_t last = 20 * 64; /* frames made, of which the first is played at 256 */
     CHECK_INT(rig_statistics(a->rig).xruns, 1);
     CHECK_INT(rig_statistics(a->rig).lost_frames, 5 * 64);
+    CHECK_INT(rig_statistics(a->rig).late_blocks, 1);
     CHECK_CODED(rig_heard(a->rig, 256), 1, last, 0);
     check_gap(rig_heard(a->rig, 256 + last), last, 5 * 64);
     CHECK_INT(xrun_of(a).kind, 0); /* the gap is not over yet */
@@ -252,6 +253,8 @@ static void frames_lost_by_the_device_are_reported_in_their_block(void) {
     run_alone(a, 1, 64);
     a->rig->input_at = 10 * 64 + 500;
     run(a, 10, 64);
+    CHECK_INT(rig_statistics(a->rig).xruns, 1);
+    CHECK_INT(rig_statistics(a->rig).late_blocks, 0);
     for (uint32_t k = 0; k < a->rig->calls; k++) {
         int64_t first = (int64_t)k * 64 + (k >= 10 ? 500 : 0);
         CHECK_INT(a->rig->blocks[k].lost_frames, k == 10 ? 500 : 0);

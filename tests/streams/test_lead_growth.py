@@ -115,7 +115,9 @@ def test_a_lead_that_does_not_grow(kind: Any, given: dict[str, Any]) -> None:
     opened = Opened(kind, **given)
     opened.run()
     assert opened.stream.lead_frames == SAFE_FRAMES
-    assert opened.stream.statistics().xruns > 0
+    counted = opened.stream.statistics()
+    causes = [xrun.cause for xrun in counted.latest_xruns if xrun.cause != "device"]
+    assert counted.late_blocks >= len(causes) > 0
     assert not [event for event in opened.stream.events() if event.kind == "lead"]
     opened.stream.close()
 
