@@ -125,6 +125,12 @@ SIM_API int sim_set_mute(uint32_t device, uint32_t scope, uint32_t element, bool
  * restarts. */
 SIM_API int sim_voice_processing(uint32_t device, bool on);
 
+/* Adds a box, which brings a device when a client acquires it ('bxon'), and takes it away when it
+ * is released. Returns the ID of the box, or 0 on failure. */
+SIM_API uint32_t sim_add_box(const char *uid, const char *name, const char *device_description);
+/* Adds a clock device, which has a rate and no streams. Returns its ID, or 0 on failure. */
+SIM_API uint32_t sim_add_clock_device(const char *uid, const char *name, double rate_hz);
+
 SIM_API uint32_t sim_find_device(const char *uid); /* 0 if no living device has the UID */
 /* Sets a default device and notifies. `selector` is 'dOut', 'dIn ' or 'sOut'. Device 0 means "no
  * default". When a device is added or removed later, a missing default is chosen again. */

@@ -11,7 +11,9 @@ enum object_kind {
     STREAM = 8,
     CONTROL = 16,
     PROCESS = 32,
-    SUB_DEVICE = 64
+    SUB_DEVICE = 64,
+    BOX = 128,
+    CLOCK = 256
 };
 typedef struct object {
     AudioObjectID id;
@@ -157,7 +159,8 @@ void device_clamp_buffer(device *d);
 void device_hog_locked(device *d, pid_t pid); /* -1 releases hog mode */
 void voice_update_locked(device *d);          /* notifies if the detected voice changes */
 void devices_reset_locked(void);
-void device_remove_locked(device *d);                               /* notifies, as these do: */
+void device_remove_locked(device *d); /* notifies, as these do: */
+device *device_add_locked(const char *description);
 device *device_make_locked(const char *description, UInt32 serial); /* without a notification */
 device *device_replug_locked(const device *old);                    /* NULL: too many devices */
 void device_flaps_locked(device *d, UInt32 times);
@@ -169,6 +172,7 @@ bool power_is_waking_locked(void);
 bool consent_wait_locked(void);
 
 void retire_locked(void *memory);
+void boxes_reset_locked(void);
 
 /* ---- aggregate.c ---- */
 void aggregates_update_locked(const char *uid);

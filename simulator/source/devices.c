@@ -153,6 +153,8 @@ static UInt32 new_serial(void) {
     return world.next_serial;
 }
 
+device *device_add_locked(const char *description) { return add(description, new_serial()); }
+
 EXPORT uint32_t sim_add_device(const char *description) {
     pthread_mutex_lock(&world.lock);
     device *d = description ? add(description, new_serial()) : NULL;

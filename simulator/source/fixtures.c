@@ -93,6 +93,12 @@ EXPORT int sim_load_fixture(int number) {
         aggregate_of_user_locked("Aggregate:1", "Simulated Aggregate", subs);
         pthread_mutex_unlock(&world.lock);
     }
+    if (number == 23) {
+        sim_add_clock_device("Clock:1", "Simulated Word Clock", 48000);
+        return sim_add_box("Box:1", "Simulated Box", "uid=InBox; name=In the Box; in=2; out=2") != 0
+                   ? 0
+                   : -1;
+    }
     if (!known) {
         report_line("sim_load_fixture: there is no fixture %d", number);
     }

@@ -73,7 +73,13 @@ OSStatus qualifier_string(const request *q, CFStringRef *string);
 /* ---- the behaviours, one array per file; each ends with an empty row ---- */
 extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
     io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[],
-    process_behaviours[], aggregate_behaviours[];
+    process_behaviours[], aggregate_behaviours[], box_behaviours[];
+
+/* ---- boxes.c ---- */
+OSStatus get_boxes(const request *q, reply *r), get_clock_devices(const request *q, reply *r);
+OSStatus get_box_for_uid(const request *q, reply *r);
+OSStatus get_clock_device_for_uid(const request *q, reply *r);
+const char *box_name(const object *o); /* of a box or a clock device */
 
 /* ---- stream_formats.c ---- */
 AudioStreamBasicDescription stream_virtual_format(const stream *s, const stream_format *f,

@@ -47,11 +47,13 @@ static bool is_device(const request *q) {
     return (q->o->kind == DEVICE || q->o->kind == SUB_DEVICE) && q->d != NULL;
 }
 static bool has_name(const request *q) {
-    return q->o->kind == SYSTEM || q->o->kind == PLUGIN || (is_device(q) && q->d->name != NULL);
+    return q->o->kind == SYSTEM || q->o->kind == PLUGIN || q->o->kind == CLOCK ||
+           (is_device(q) && q->d->name != NULL);
 }
 GET(name) {
     put_string(r, q->o->kind == SYSTEM   ? "System"
                   : q->o->kind == PLUGIN ? "Simulated HAL"
+                  : q->o->kind == CLOCK  ? box_name(q->o)
                                          : q->d->name);
     return 0;
 }
@@ -147,7 +149,7 @@ const behaviour object_behaviours[] = {
     ROW(ElementNumberName, get_channel_text, NULL, has_channel),
     PLUG_IN(BundleID, get_bundle),
     PLUG_IN(DeviceList, get_devices),
-    PLUG_IN(BoxList, get_nothing),
-    PLUG_IN(ClockDeviceList, get_nothing),
+    PLUG_IN(BoxList, get_boxes),
+    PLUG_IN(ClockDeviceList, get_clock_devices),
     {0, 0, NULL, NULL, NULL, NULL},
 };

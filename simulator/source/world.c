@@ -72,6 +72,7 @@ EXPORT void sim_reset(void) {
     if (world.workers == NULL) { /* otherwise a stuck callback may still use its device */
         devices_reset_locked();
         processes_reset_locked();
+        boxes_reset_locked();
     } else {
         world.process_count = 0;
         world.device_count = world.all_device_count = 0;

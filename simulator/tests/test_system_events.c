@@ -355,7 +355,50 @@ static void what_other_processes_change(void) {
     world_is_clean();
 }
 
+/* ---- boxes and clock devices ---- */
+
+static AudioObjectID translate(UInt32 selector, const char *text) {
+    CFStringRef uid = CFStringCreateWithCString(NULL, text, kCFStringEncodingUTF8);
+    AudioObjectPropertyAddress a = {selector, global, 0};
+    AudioObjectID id = 77;
+    UInt32 size = sizeof id;
+    EQUAL(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, sizeof uid, &uid, &size, &id),
+          0);
+    CFRelease(uid);
+    return id;
+}
+
+static void boxes_and_clock_devices(void) {
+    world_with(0, 23);
+    own_notification_thread();
+    AudioObjectID box = translate(kAudioHardwarePropertyTranslateUIDToBox, "Box:1");
+    AudioObjectID clock = translate(kAudioHardwarePropertyTranslateUIDToClockDevice, "Clock:1");
+    EQUAL(translate(kAudioHardwarePropertyTranslateUIDToBox, "Clock:1"), 0);
+    EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyBoxList, global), box);
+    EQUAL(get_u32(kAudioObjectSystemObject, kAudioHardwarePropertyClockDeviceList, global), clock);
+    listen(box, kAudioBoxPropertyAcquired, global, true);
+    for (UInt32 on = 1; on < 2; on--) { /* on, off */
+        EQUAL(set_data(box, kAudioBoxPropertyAcquired, &on, sizeof on), 0);
+        EQUAL(sim_advance_ns(SECOND), 0);
+        EQUAL(heard, 2 - on);
+        EQUAL(get_u32(box, kAudioBoxPropertyAcquired, global), on);
+        EQUAL(sim_find_device("InBox") != 0, on);
+        AudioObjectPropertyAddress a = {kAudioBoxPropertyDeviceList, global, 0};
+        UInt32 size = 77;
+        EQUAL(AudioObjectGetPropertyDataSize(box, &a, 0, NULL, &size), 0);
+        EQUAL(size, 4 * on);
+    }
+    listen(box, kAudioBoxPropertyAcquired, global, false);
+    double rate = 96000, other = 12345;
+    EQUAL(set_data(clock, kAudioClockDevicePropertyNominalSampleRate, &rate, sizeof rate), 0);
+    EQUAL(set_data(clock, kAudioClockDevicePropertyNominalSampleRate, &other, sizeof other),
+          kAudioHardwareIllegalOperationError);
+    EQUAL(get_f64(clock, kAudioClockDevicePropertyNominalSampleRate, global), 96000);
+    world_is_clean();
+}
+
 int main(void) {
+    boxes_and_clock_devices();
     sleep_and_wake();
     starting_soon_after_the_wake_up();
     devices_that_come_back_as_others();

@@ -64,6 +64,8 @@ _FUNCTIONS: dict[str, tuple[object, tuple[object, ...]]] = {
     "sim_add_process": (_u32, (_i32, _text)),
     "sim_process_io": (_int, (_i32, _u32, _u32)),
     "sim_remove_process": (_int, (_i32,)),
+    "sim_add_box": (_u32, (_text, _text, _text)),
+    "sim_add_clock_device": (_u32, (_text, _text, _double)),
     "sim_override_property": (_int, (_u32, _u32, _u32, _u32, _i32, _u32, _text, _u32)),
     "sim_fail_call": (_int, (_text, _i32, _u32, _u32)),
     "sim_set_input": (_int, (_u32, _int)),
