@@ -330,6 +330,24 @@ def test_a_held_output_does_not_close(rig: Rig) -> None:
     until(lambda: output.stream.state == "closed")
 
 
+def test_the_first_sound_starts_the_device(rig: Rig) -> None:
+    """A device that was started first played silence until the file had been read: in 5 of 60 runs
+    on a busy machine, one to three cycles of it.
+    """
+    device = rig.driver.devices()[0]
+    output = output_for(rig.driver, device, 2, None, at_once=False)
+    assert (output.stream.state, output.usable) == ("idle", True)
+    playback = rig.play(coded(0, 100, 2), RATE)
+    assert playback._output is output
+    assert output.stream.state == "running"
+    output.let_go()
+    rig.play_out(playback)
+    unused = output_for(rig.driver, device, 1, None, name="unused", at_once=False)
+    unused.let_go()
+    until(lambda: unused.stream.state == "closed")
+    assert not unused.usable
+
+
 def test_the_end_of_an_old_output_leaves_the_new_one(rig: Rig) -> None:
     first = rig.play(coded(0, 10_000, 2), RATE)
     first._output.stream.close()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import queue
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -28,6 +29,7 @@ AHEAD_S = 4.0  # longest time for which a busy program may delay the reader with
 PREFILL_S = 0.2  # duration that is read before the first frame is played
 CHUNK_FRAMES = 8192
 LOOK_S = 0.1  # interval at which a reader with a full ring checks for room or the end of playback
+POLL_S = 0.0005  # interval at which a caller checks for the first frames
 SOON_S = 0.005  # the same interval after a seek, until the old frames have been dropped
 END_S = 1.0  # longest wait for a disk that does not respond when playback ends
 
@@ -85,6 +87,16 @@ class Reader:
         self._wanted = wanted
         exit_and_fork.register(self)
         exit_and_fork.start(self._thread)
+
+    def wait_ready(self, timeout_s: float) -> None:
+        """Wait until the first frames have been read, at most `timeout_s`."""
+        until = time.monotonic() + timeout_s
+        while (
+            self.ring.readable < self.prefill_frames
+            and not self.at_end
+            and time.monotonic() < until
+        ):
+            time.sleep(POLL_S)
 
     def seek(self, frame: int, number: int) -> None:
         """Make the source go to a frame soon, for the clip's jump with that number."""

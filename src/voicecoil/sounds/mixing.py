@@ -39,6 +39,7 @@ class Output:
         block_frames: int | None,
         on_device_lost: OnDeviceLost,
         name: str,
+        at_once: bool,
     ) -> None:
         self.on_device_lost = on_device_lost
         self._listed = listed_channels(channels)
@@ -58,11 +59,9 @@ class Output:
             name=name,
         )
         self.monitor = StreamMonitor(self.stream)
-        try:
-            self.stream.start()
-        except BaseException:
-            self.stream.close()
-            raise
+        self._begun = False
+        if at_once:
+            self._begin()
         exit_and_fork.tick(self._look)
 
     def _make_mixer(self, opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
@@ -77,7 +76,8 @@ class Output:
     @property
     def usable(self) -> bool:
         """True if sounds can still be added."""
-        return self.monitor.goes_on
+        waits_for_first = not self._begun and self.stream.state == "idle"
+        return waits_for_first or self.monitor.goes_on
 
     @property
     def may_wait(self) -> bool:
@@ -136,10 +136,12 @@ class Output:
     def add(self, clip: _core.MixerClip) -> None:
         """Start a sound. The caller must hold the output.
 
+        The first sound starts the device, if `output_for` did not.
+
         Raises
         ------
-        DeviceLostError
-            The device was lost.
+        DeviceLostError, DriverError
+            The device was lost, or cannot be started.
         StreamStateError
             The output was closed, or `CAPACITY` sounds are playing.
         """
@@ -155,6 +157,16 @@ class Output:
                     f"{CAPACITY} sounds are already playing on {self.stream.device.name!r}; "
                     "wait() for one or stop() one first"
                 )
+            if not self._begun:
+                self._begin()
+
+    def _begin(self) -> None:
+        self._begun = True
+        try:
+            self.stream.start()
+        except BaseException:
+            self._shut()
+            raise
 
     def stop(self, clip: _core.MixerClip, fade_frames: int) -> bool:
         """Fade a sound out and end it.
@@ -209,6 +221,8 @@ class Output:
         """Return True if the device must stay open. The caller must hold the lock."""
         if not self.usable:
             return False
+        if not self._begun:
+            return self._holds > 0
         now = self.mixer.frames
         away = self.stream.state == "waiting"
         self._ended_away = self._ended_away if away else 0
@@ -265,12 +279,16 @@ def output_for(
     block_frames: int | None,
     on_device_lost: OnDeviceLost = "stop",
     name: str | None = None,
+    at_once: bool = True,
 ) -> Output:
     """Return the output for a device and a name. It is held; the caller must call `let_go`.
 
     The mixing stream runs at the device's present rate. The rate applies to the whole system, so
     changing it would end the streams of other programs. An output that is open already may have
     another number of channels than `channels`. A list of channels has an output of its own.
+
+    With `at_once` False, the device is started with the first sound. A device that is started
+    before plays silence until the first frames of a file have been read.
     """
     stream_name = check_stream_name(name)
     listed = listed_channels(channels)
@@ -281,7 +299,9 @@ def output_for(
                 if output.hold():
                     return output
                 output.close()
-        output = Output(driver, device, channels, block_frames, on_device_lost, stream_name)
+        output = Output(
+            driver, device, channels, block_frames, on_device_lost, stream_name, at_once
+        )
         _outputs.add(output)
         return output
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["play"]
 
+READY_S = 0.1  # longest wait for the first frames of a file, before its device is started
+
 
 @resource_errors("play")
 def play(
@@ -126,7 +128,8 @@ def play(
             chosen = get_driver(driver)
             policy = check_on_device_lost(on_device_lost)
             target, _ = find_or_await(device, ("output",), chosen, policy)
-            output = output_for(chosen, target, channels, block_frames, policy, stream_name)
+            request = (channels, block_frames, policy, stream_name)
+            output = output_for(chosen, target, *request, at_once=False)
             try:
                 return _play_on(output, sound, source, mapping, gain, loops)
             finally:
@@ -176,10 +179,14 @@ def _play_on(
     clip.prepare(reader.prefill_frames, ramp_frames)
     if output.has_virtual_clock:
         clip.wait_for_ring(output.may_wait)
-    output.add(clip)
+    reader.start(clip, lambda: clip.state != _core.CLIP_DONE and output.usable)
+    if isinstance(sound, (str, os.PathLike)):
+        # A source of the program may need the caller's thread, so only a file is waited for.
+        reader.wait_ready(READY_S)
     try:
-        reader.start(clip, lambda: clip.state != _core.CLIP_DONE and output.usable)
+        output.add(clip)
     except BaseException:
-        reader.ring.end()  # otherwise the clip would wait for more frames without end
+        reader.end()
+        reader.join()
         raise
     return Playback(output, clip, reader, ready.frames, gain)
