@@ -20,7 +20,7 @@ def device() -> tuple[VirtualDevice, VirtualDriver]:
     return virtual, VirtualDriver([virtual])
 
 
-def silent_events(stream: vc.InputStream, found: list[vc.Event]) -> int:
+def silent_events(stream: vc.InputStream | vc.Stream, found: list[vc.Event]) -> int:
     found += [event for event in stream.events() if event.kind == "silent"]
     return len(found)
 
@@ -39,6 +39,20 @@ def test_an_event_names_the_causes_once() -> None:
         stream.abort()
     assert found[0].detail.startswith("'Interface' has given only zeros for 2 s (channels=[1, 2])")
     assert "no stream plays on the other end of the loopback" in found[0].detail
+
+
+def test_of_two_devices_it_names_the_input() -> None:
+    microphone = VirtualDevice("Microphone", clock="stepped", frames=4_800, output_channels=0)
+    speakers = VirtualDevice("Speakers", clock="stepped", frames=4_800, input_channels=0)
+    driver = VirtualDriver([microphone, speakers])
+    found: list[vc.Event] = []
+    with vc.Stream(lambda block: None, driver=driver, device=("Microphone", "Speakers")) as stream:
+        for _ in range(40):
+            microphone.step(1)
+            speakers.step(1)
+        until(lambda: silent_events(stream, found) > 0)
+        stream.abort()
+    assert found[0].detail.startswith("'Microphone' has given only zeros for 2 s (channels=[0, 1])")
 
 
 def test_a_signal_in_any_channel_ends_the_watch() -> None:

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from voicecoil.drivers.protocol import Device, Driver
+from voicecoil.drivers.two_devices import DevicePair
 from voicecoil.errors import SilentInputWarning, VoicecoilError
 
 __all__ = ["SILENT_S", "InputSilence"]
@@ -25,13 +26,14 @@ class InputSilence:
     ----------
     driver : Driver
     device : Device
+        The stream's device, or a pair of devices.
     channels : sequence of int
-        The device's channels that the stream uses.
+        The input device's channels that the stream uses.
     """
 
     def __init__(self, driver: Driver, device: Device, channels: Sequence[int]) -> None:
         self._driver = driver
-        self._device = device
+        self._device = device.input if isinstance(device, DevicePair) else device
         self._channels = channels
 
     def message(self, search: bool) -> str:
