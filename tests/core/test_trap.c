@@ -5,6 +5,7 @@
 #undef _FILE_OFFSET_BITS /* otherwise open and open64 would be the same name */
 #endif
 #include "bench.h"
+#include "drift.h"
 
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -334,6 +335,35 @@ static void a_mixer_cycle_is_clean(void) {
     vc_ring_free(ring);
 }
 
+/* Both sides of a stream on two devices, with losses, late frames and cycles that are too long. */
+static void cycles_of_two_devices_are_clean(void) {
+    const vc_drift_config drift_config = {.channels = 2,
+                                          .input_rate_hz = 44100,
+                                          .output_rate_hz = 48000,
+                                          .input_period_frames = 64,
+                                          .output_period_frames = 64,
+                                          .delay_frames = 500};
+    vc_drift *drift = vc_drift_new(&drift_config);
+    vc_engine_config config = {
+        .input_channels = 2, .samplerate_hz = 44100, .process = vc_drift_process, .user = drift};
+    vc_engine *input = vc_engine_new(&config);
+    for (int run = 0; run < 3; run++) {
+        run_engine(input, 2, 0);
+        nothing_was_caught("the input of two devices");
+        trap_enter();
+        for (int64_t i = 0; i < 40; i++) {
+            vc_cycle cycle = {.frames = i % 20 == 19 ? 9000 : 64,
+                              .output_time = {1000000000 + i * 1400000, i * 64 + (i > 30 ? 500 : 0),
+                                              VC_TIME_HOST | VC_TIME_SAMPLE, 0}};
+            vc_drift_fill(drift, &cycle);
+        }
+        trap_leave();
+        nothing_was_caught("the output of two devices");
+    }
+    vc_engine_free(input);
+    vc_drift_free(drift);
+}
+
 static void a_recorder_cycle_is_clean(void) {
     vc_ring *ring = vc_ring_new(1024, 2); /* the ring overflows */
     vc_recorder *recorder = vc_recorder_new(ring, 0);
@@ -368,6 +398,7 @@ int main(void) {
     RUN(a_cycle_that_allocates_is_caught);
     RUN(a_native_cycle_is_clean);
     RUN(a_mixer_cycle_is_clean);
+    RUN(cycles_of_two_devices_are_clean);
     RUN(a_recorder_cycle_is_clean);
     return check_summary();
 }

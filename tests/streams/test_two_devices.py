@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 
 import numpy as np
 import pytest
 
 import voicecoil as vc
+from natives import Gain, function
+from rig import until
 from voicecoil.drivers.two_devices import DevicePair
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
@@ -18,8 +21,8 @@ HZ = 997.0
 
 def step_together(devices, seconds):
     """Steps the devices in the order of their host times."""
-    until = min(device.now_ns() for device in devices) + round(seconds * 1e9)
-    while (first := min(devices, key=VirtualDevice.now_ns)).now_ns() < until:
+    end_ns = min(device.now_ns() for device in devices) + round(seconds * 1e9)
+    while (first := min(devices, key=VirtualDevice.now_ns)).now_ns() < end_ns:
         first.step()
 
 
@@ -146,6 +149,31 @@ def test_an_impulse_is_where_the_latency_and_the_times_say(latency, jitter_s):
         assert delay == pytest.approx(both, abs=0.75 + 2 * jitter_s * 48e3)
 
 
+def test_native_code_gets_the_input_on_the_outputs_thread(library):
+    desk = Desk(300, -300)
+    desk.speakers.capture()
+    gain = vc.NativeCallback(function(library), Gain(0.5, -1, 0))
+    with desk.hear(desk.sing), desk.stream(gain, latency="safe") as stream:
+        desk.step(SECONDS)
+        assert stream.lead_frames == 0
+        assert stream.statistics().xruns == 0
+        stream.abort()
+    heard = desk.speakers.heard()[-48_000:, 0]
+    assert np.max(heard) == pytest.approx(0.45, abs=0.001)
+    assert sine_error_db(heard) < -95.0
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="isolated=True needs Python 3.12")
+def test_an_isolated_callback_gets_the_input():
+    desk = Desk(300, -300)
+    call = {"isolated": True, "results": {"text": b" " * 200}}
+    with desk.hear(desk.sing), desk.stream("isolated_callables:facts", **call) as stream:
+        desk.step(0.5)
+        assert b"True 48000.0 480 0" in stream.results.text
+        assert stream.statistics().xruns == 0
+        stream.abort()
+
+
 def test_every_run_has_the_same_delay():
     desk, delays = Desk(100, -100), []
     stream = desk.stream(lambda b: delays.append(b.time.output_frames - b.time.input_frames))
@@ -202,9 +230,9 @@ def test_the_stream_continues_when_the_device_is_back(name):
         desk.step(0.5)
         lost.inject("unplug")
         lost.step()
-        wait_until(lambda: stream.state == "waiting")
+        until(lambda: stream.state == "waiting")
         lost.replug(0.1)
-        wait_until(lambda: stream.state == "running")
+        until(lambda: stream.state == "running")
         before = len(blocks)
         desk.step(0.5)
         assert len(blocks) > before + 20
@@ -213,13 +241,42 @@ def test_the_stream_continues_when_the_device_is_back(name):
         stream.abort()
 
 
-def wait_until(condition):
-    import time
+def test_a_stream_that_lost_one_device_continues_on_the_defaults():
+    desk, blocks = Desk(), []
+    desk.driver.virtual_devices.append(
+        VirtualDevice("headset", clock="stepped", frames=480, loopback=False)
+    )
+    with desk.stream(lambda b: blocks.append(b.frames), on_device_lost="default") as stream:
+        desk.step(0.5)
+        desk.speakers.inject("unplug")
+        desk.speakers.step()
+        # The microphone has outputs, too, so it is the default for both directions.
+        until(lambda: stream.device.uid == "virtual:mic" and stream.state == "running")
+        before = len(blocks)
+        desk.mic.step(20)
+        assert len(blocks) >= before + 20
+        stream.abort()
 
-    until = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < until
-        time.sleep(0.005)
+
+@pytest.mark.parametrize("name", ["mic", "speakers"])
+def test_a_start_that_failed_leaves_nothing_and_can_be_repeated(name):
+    desk, blocks = Desk(), []
+    stream = desk.stream(lambda b: blocks.append(b.frames))
+    others = [
+        vc.OutputStream(lambda b: None, driver=desk.driver, device=name, latency="low")
+        for _ in range(64)  # as many as a virtual device runs
+    ]
+    for other in others:
+        other.start()
+    with pytest.raises(vc.DriverError, match="64 running streams"):
+        stream.start()
+    assert not stream.active
+    for other in others:
+        other.close()
+    stream.start()
+    desk.step(0.5)
+    assert len(blocks) > 20
+    stream.close()
 
 
 def test_the_defaults_are_used_together_if_they_are_two_devices():
@@ -235,7 +292,7 @@ def test_the_defaults_are_used_together_if_they_are_two_devices():
         assert isinstance(stream.device, DevicePair)
         assert (stream.device.input.name, stream.device.output.name) == ("microphone", "speakers")
         assert "microphone + speakers" in repr(stream)
-        wait_until(lambda: stream.statistics().blocks > 3)
+        until(lambda: stream.statistics().blocks > 3)
         again = stream.device
     with vc.Stream(lambda b: None, driver=driver, device=again) as stream:
         assert stream.device == again
