@@ -317,6 +317,29 @@ class DriverContract:
         assert_coded(rig.heard())
         assert len(rig.heard()) == callback.position
 
+    def test_a_stop_with_a_fade_is_heard_along_a_straight_line(self, rig: Rig) -> None:
+        fade = 100
+        coded_output = CodedOutput()
+
+        def callback(block: vc.Block) -> None:
+            coded_output(block)
+            if coded_output.blocks == 4:
+                stream.stop(fade_s=fade / block.samplerate)
+
+        ends: list[object] = []
+        stream = self.open_output(rig, callback, on_end=lambda *end: ends.append(end))
+        with stream:
+            rig.advance(12)
+            assert stream.wait(10)
+            until(lambda: bool(ends))
+        heard = rig.heard()
+        frames = int(np.flatnonzero(heard.any(axis=1))[-1]) + 1
+        assert_coded(heard[: frames - fade])
+        ratio = heard[frames - fade : frames] / coded(frames - fade, fade, heard.shape[1])
+        line = (1 - np.arange(fade) / fade)[:, None]
+        np.testing.assert_allclose(ratio, np.broadcast_to(line, ratio.shape), atol=1e-4)
+        assert ends == [(stream, None)]
+
     def test_two_streams_are_mixed(self, rig: Rig) -> None:
         def quarter(block: vc.Block) -> None:
             block.output[:] = 0.25
@@ -384,17 +407,20 @@ class DriverContract:
         running.close()
 
     def test_unplugging_ends_the_stream_with_an_error_once(self, rig: Rig) -> None:
-        stream = self.open_output(rig, CodedOutput())
+        ends: list[tuple[object, object]] = []
+        stream = self.open_output(rig, CodedOutput(), on_end=lambda *end: ends.append(end))
         stream.start()
         rig.advance(2)
         rig.unplug()
         until(lambda: stream.state == "finished")
+        until(lambda: bool(ends))
         assert not stream.active
         with pytest.raises(vc.DeviceLostError) as lost:
             stream.wait(10)
         assert stream.wait(10)
         told = [event for event in stream.events() if event.kind == "lost"]
         assert [event.detail for event in told] == [str(lost.value)]
+        assert [(called, str(error)) for called, error in ends] == [(stream, str(lost.value))]
         assert stream.state == "finished"
         stream.close()
         assert all(device.uid != rig.device.uid for device in rig.driver.devices())
