@@ -5,8 +5,10 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #include "device.h"
+#include "drift.h"
 #include "voicecoil.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -163,6 +165,45 @@ static double cost_on_a_device(void) {
     return runs[RUNS / 2];
 }
 
+/* Measures both sides of the input of another device. The floor is the same input of one device,
+ * copied to the block. */
+static void print_two_devices(uint32_t channels, double input_hz) {
+    enum { FRAMES = 512, CYCLES = 2000 };
+    const vc_drift_config config = {.channels = channels,
+                                    .input_rate_hz = input_hz,
+                                    .output_rate_hz = 48000,
+                                    .input_period_frames = FRAMES,
+                                    .output_period_frames = FRAMES,
+                                    .delay_frames = 4 * FRAMES};
+    const double period_ns = FRAMES / 48000.0 * 1e9;
+    const uint32_t in_frames = (uint32_t)(FRAMES * input_hz / 48000);
+    static double cycles[CYCLES];
+    vc_drift *drift = vc_drift_new(&config);
+    for (int i = 0; i < CYCLES; i++) {
+        const int64_t host_ns = 1000000000 + llrint(i * period_ns);
+        vc_block block = {.frames = in_frames,
+                          .input = {.data = input,
+                                    .frame_stride = (ptrdiff_t)channels,
+                                    .channel_stride = 1,
+                                    .channels = channels},
+                          .input_time = {host_ns, 0, VC_TIME_HOST, 0}};
+        vc_cycle cycle = {
+            .frames = FRAMES,
+            .output_time = {host_ns, (int64_t)i * FRAMES, VC_TIME_HOST | VC_TIME_SAMPLE, 0}};
+        int64_t began_ns = vc_clock_ns();
+        vc_drift_process(&block, drift);
+        vc_drift_fill(drift, &cycle);
+        cycles[i] = (double)(vc_clock_ns() - began_ns);
+    }
+    vc_drift_free(drift);
+    qsort(cycles, CYCLES, sizeof *cycles, by_value);
+    double typical_ns = cycles[CYCLES / 2];
+    double floor_ns = cost(channels, 0, FRAMES, 0, true);
+    printf("input of another device, %u channels, %g to 48000 Hz, 512 frames: %.1f us, %.2f %% of "
+           "a core (one device: %.2f us)\n",
+           channels, input_hz, typical_ns / 1e3, 100.0 * typical_ns / period_ns, floor_ns / 1e3);
+}
+
 int main(void) {
     int64_t began_ns = vc_clock_ns();
     for (int i = 0; i < 1000000; i++) {
@@ -184,6 +225,10 @@ int main(void) {
     printf("64 frames, 64 out, zero copy           %7.1f ns\n",
            cost(0, 64, 64, VC_ENGINE_ZERO_COPY, true));
     printf("4096 frames, 2 out, copied             %7.1f ns\n", cost(0, 2, 4096, 0, true));
+    print_two_devices(1, 48000);
+    print_two_devices(2, 48000);
+    print_two_devices(2, 44100);
+    print_two_devices(2, 96000);
     for (uint32_t frames = 256; frames <= 1024; frames *= 4) {
         print_copying(1, frames);
         print_copying(2, frames);
