@@ -11,7 +11,7 @@ cdef class PlayrecCode(Code):
     cdef object keep  # the arrays whose memory the IO thread uses
 
     def __init__(self, const float[:, ::1] sound, float[:, ::1] recorded, *,
-                 uint64_t margin_frames, uint64_t round_trip_frames):
+                 uint64_t margin_frames, uint64_t round_trip_frames, uint64_t zero_frame):
         cdef vc_playrec_config config
         self.keep = (sound, recorded)
         config.sound = &sound[0, 0] if sound.shape[0] else NULL
@@ -20,6 +20,7 @@ cdef class PlayrecCode(Code):
         config.recorded_frames = <uint64_t>recorded.shape[0]
         config.margin_frames = margin_frames
         config.round_trip_frames = round_trip_frames
+        config.zero_frame = zero_frame
         config.output_channels = <uint32_t>sound.shape[1]
         config.input_channels = <uint32_t>recorded.shape[1]
         self.playrec = vc_playrec_new(&config)
@@ -49,6 +50,6 @@ cdef class PlayrecCode(Code):
             "lost_output": state.lost_output,
             "lost_input": state.lost_input,
             "round_trip_frames": state.round_trip_frames if state.round_trip_known else None,
-            "output_ns": state.output_ns if state.times_known else None,
+            "zero_ns": state.zero_ns if state.zero_known else None,
             "apart_ns": state.apart_ns if state.times_known else None,
         }

@@ -25,6 +25,8 @@ struct vc_playrec {
     _Atomic bool round_trip_known;
     _Atomic int64_t round_trip_frames;
     _Atomic int64_t first_ns[2];
+    _Atomic bool zero_known;
+    _Atomic int64_t zero_ns; /* host time of the output frame `zero_frame` */
     /* The sum over `times` cycles of the distance between the two connectors, minus that of the
      * first cycle. */
     _Atomic int64_t drift_ns;
@@ -69,10 +71,12 @@ void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state) {
     state->round_trip_frames = atomic_load(&playrec->round_trip_frames);
     uint64_t times = atomic_load(&playrec->times);
     state->times_known = times > 0;
-    state->output_ns = atomic_load(&playrec->first_ns[OUTPUT]);
+    state->zero_known = atomic_load(&playrec->zero_known);
+    state->zero_ns = atomic_load(&playrec->zero_ns);
     state->apart_ns = 0;
     if (times > 0) {
-        state->apart_ns = (double)(state->output_ns - atomic_load(&playrec->first_ns[INPUT])) +
+        state->apart_ns = (double)(atomic_load(&playrec->first_ns[OUTPUT]) -
+                                   atomic_load(&playrec->first_ns[INPUT])) +
                           (double)atomic_load(&playrec->drift_ns) / (double)times;
     }
 }
@@ -97,6 +101,17 @@ static void begin(vc_playrec *playrec, const vc_block *block) {
     playrec->directions[INPUT].limit = playrec->last;
 }
 
+static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) VC_REALTIME;
+static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) {
+    direction *way = &playrec->directions[d];
+    uint64_t lost = position < way->limit ? at_most(frames, way->limit - position) : 0;
+    if (lost > 0) {
+        const vc_playrec_loss loss = {position, lost, d == OUTPUT, 0};
+        vc_queue_push(playrec->losses, &loss);
+        atomic_fetch_add_explicit(&way->lost, lost, memory_order_relaxed);
+    }
+}
+
 /* Advances a direction over the frames that were lost before this block. Returns the position of
  * the block's first frame. If the sample times go back, the time line was restarted, and it is not
  * known whether frames were lost. */
@@ -113,12 +128,7 @@ static uint64_t advance(vc_playrec *playrec, int d, const vc_time *time, uint32_
         way->next = time->sample_frames + frames;
     }
     uint64_t position = atomic_load_explicit(&way->position, memory_order_relaxed);
-    uint64_t lost = position < way->limit ? at_most(gap, way->limit - position) : 0;
-    if (lost > 0) {
-        const vc_playrec_loss loss = {position, lost, d == OUTPUT, 0};
-        vc_queue_push(playrec->losses, &loss);
-        atomic_fetch_add_explicit(&way->lost, lost, memory_order_relaxed);
-    }
+    note_loss(playrec, d, position, gap);
     position += gap;
     atomic_store_explicit(&way->position, position + frames, memory_order_release);
     return position;
@@ -133,6 +143,12 @@ static void measure(vc_playrec *playrec, const vc_block *block, uint64_t in, uin
         return;
     }
     double ns_per_frame = 1e9 / block->samplerate_hz;
+    const uint64_t zero = playrec->config.zero_frame;
+    if (out + block->frames > zero && !atomic_load(&playrec->zero_known)) {
+        double later = ((double)zero - (double)out) * ns_per_frame;
+        atomic_store(&playrec->zero_ns, block->output_time.host_ns + llrint(later));
+        atomic_store(&playrec->zero_known, true);
+    }
     int64_t in_ns = block->input_time.host_ns - llrint((double)in * ns_per_frame);
     int64_t out_ns = block->output_time.host_ns - llrint((double)out * ns_per_frame);
     if (atomic_load_explicit(&playrec->times, memory_order_relaxed) == 0) {
@@ -153,8 +169,16 @@ int32_t vc_playrec_process(vc_block *block, void *user) {
         begin(playrec, block);
         lost_frames = 0; /* frames lost before the first block belong to neither direction */
     }
-    uint64_t out = advance(playrec, OUTPUT, &block->output_time, block->frames, lost_frames);
-    uint64_t in = advance(playrec, INPUT, &block->input_time, block->frames, lost_frames);
+    uint64_t before[2], out, in;
+    before[OUTPUT] = atomic_load(&playrec->directions[OUTPUT].position);
+    before[INPUT] = atomic_load(&playrec->directions[INPUT].position);
+    out = advance(playrec, OUTPUT, &block->output_time, block->frames, lost_frames);
+    in = advance(playrec, INPUT, &block->input_time, block->frames, lost_frames);
+    uint64_t gap =
+        out - before[OUTPUT] > in - before[INPUT] ? out - before[OUTPUT] : in - before[INPUT];
+    if (lost_frames > gap) { /* the input of a second device has silence in place of lost frames */
+        note_loss(playrec, INPUT, in, lost_frames - gap);
+    }
     measure(playrec, block, in, out);
     block->valid_frames = 0; /* the silence after the sound need not be heard out */
     if (out < config->sound_frames) {

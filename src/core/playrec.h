@@ -24,6 +24,7 @@ typedef struct vc_playrec_config {
     uint64_t margin_frames;
     uint64_t round_trip_frames; /* between input and output of a cycle; used if the sample times of
                                  * the first cycle do not give it */
+    uint64_t zero_frame;        /* the frame of the sound whose host time is reported */
     uint32_t output_channels;
     uint32_t input_channels;
 } vc_playrec_config;
@@ -54,10 +55,11 @@ typedef struct vc_playrec_state {
     int64_t round_trip_frames; /* from the sample times of the first cycle: sample time of the
                                 * output minus that of the input */
     bool round_trip_known;
-    bool times_known;  /* false: the device gives no host times, and the next fields are 0 */
-    int64_t output_ns; /* host time at which the first output frame was at the connector */
-    double apart_ns;   /* mean over all cycles: host time of the first output frame minus that of
-                        * the first input frame */
+    bool zero_known;
+    int64_t zero_ns;  /* host time at which `zero_frame` was at the output connector, ns */
+    bool times_known; /* false: the device gives no host times, and apart_ns is 0 */
+    double apart_ns;  /* mean over all cycles: host time of the first output frame minus that of
+                       * the first input frame */
 } vc_playrec_state;
 
 /* The fields may be of different cycles while the stream runs. [any] */

@@ -228,6 +228,7 @@ cdef extern from "voicecoil.h" nogil:
         uint64_t recorded_frames
         uint64_t margin_frames
         uint64_t round_trip_frames
+        uint64_t zero_frame
         uint32_t output_channels
         uint32_t input_channels
 
@@ -243,8 +244,9 @@ cdef extern from "voicecoil.h" nogil:
         uint64_t lost_input
         int64_t round_trip_frames
         c_bool round_trip_known
+        c_bool zero_known
+        int64_t zero_ns
         c_bool times_known
-        int64_t output_ns
         double apart_ns
 
     vc_playrec *vc_playrec_new(const vc_playrec_config *config)

@@ -26,6 +26,7 @@ static void set_up(rig *r, uint64_t round_trip, uint64_t margin) {
                                       .recorded_frames = ROOM,
                                       .margin_frames = margin,
                                       .round_trip_frames = round_trip,
+                                      .zero_frame = 20,
                                       .output_channels = 2,
                                       .input_channels = 1};
     r->playrec = vc_playrec_new(&config);
@@ -91,10 +92,10 @@ static void each_direction_has_its_own_losses(void) {
     vc_playrec_loss none;
     set_up(&r, 0, 0);
     CHECK_INT(run(&r, at(0, 0), at(50, 0), 0, 0), VC_CONTINUE);
-    CHECK_INT(run(&r, at(16 + 3, 0), at(50 + 16, 0), 19, 99), VC_CONTINUE);
+    CHECK_INT(run(&r, at(16 + 3, 0), at(50 + 16, 0), 19, 3), VC_CONTINUE);
     check_loss(&r, 16, 3, false);
     CHECK_CODED(r.output, 2, BLOCK, 16);
-    CHECK_INT(run(&r, at(32 + 3, 0), at(50 + 32 + 7, 0), 35, 99), VC_CONTINUE);
+    CHECK_INT(run(&r, at(32 + 3, 0), at(50 + 32 + 7, 0), 35, 7), VC_CONTINUE);
     check_loss(&r, 32, 7, true);
     CHECK_CODED(r.output, 2, BLOCK, 39);
     /* The time lines were restarted, so no loss is known. */
@@ -113,6 +114,18 @@ static void each_direction_has_its_own_losses(void) {
     vc_playrec_read(r.playrec, &state);
     CHECK_INT(state.lost_output, 36);
     CHECK_INT(state.lost_input, 86);
+    vc_playrec_free(r.playrec);
+}
+
+static void losses_of_a_second_device_are_silence_in_the_input(void) {
+    rig r;
+    set_up(&r, 0, 0);
+    CHECK_INT(run(&r, at(0, 0), at(50, 0), 0, 9), VC_CONTINUE); /* before the first frame */
+    CHECK_INT(run(&r, at(16, 0), at(66, 0), 16, 5), VC_CONTINUE);
+    check_loss(&r, 16, 5, false);
+    CHECK_INT(run(&r, at(32, 0), at(82, 0), 32, 99), VC_CONTINUE);
+    check_loss(&r, 32, 99, false);
+    CHECK_CODED(r.recorded, 1, 48, 0);
     vc_playrec_free(r.playrec);
 }
 
@@ -148,7 +161,7 @@ static void host_times_give_the_mean_distance(void) {
     vc_playrec_state state;
     vc_playrec_read(r.playrec, &state);
     CHECK(state.times_known);
-    CHECK_INT(state.output_ns, 20500);
+    CHECK_INT(state.zero_ns, 40530); /* of frame 20 */
     CHECK_NEAR(state.apart_ns, 20030, 1e-6);
     vc_playrec_free(r.playrec);
 }
@@ -171,6 +184,7 @@ static void the_recording_ends_with_its_memory(void) {
 int main(void) {
     RUN(a_whole_measurement);
     RUN(each_direction_has_its_own_losses);
+    RUN(losses_of_a_second_device_are_silence_in_the_input);
     RUN(without_sample_times_the_engine_tells_the_losses);
     RUN(host_times_give_the_mean_distance);
     RUN(the_recording_ends_with_its_memory);

@@ -16,13 +16,15 @@ from voicecoil.arguments import (
     check_timeout,
 )
 from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.drivers.two_devices import DevicePair, DeviceRequest
 from voicecoil.events import Event
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
 from voicecoil.sample_types import SampleType, check_dtype, format_number
-from voicecoil.sounds.playrec_request import Prepared, one_device, prepare, read_sound, resampled
+from voicecoil.sounds.playrec_request import Prepared, prepare, read_sound, resampled
 from voicecoil.sounds.record_writer import Loss
 from voicecoil.streams.base import CodeFactory
 from voicecoil.streams.monitor import StreamMonitor
@@ -111,11 +113,12 @@ class Measurement(Unique):
     def alignment_error_frames(self) -> int:
         """Limit of the error of the alignment, frames. 0 if the audio system reports its latencies.
 
-        Otherwise the alignment is computed from host times. The limit is then the range of the
-        latencies that the audio system reported in this run, or the length of its buffers.
+        On two devices it is at least 1. If the audio system only estimates its latencies, the
+        alignment is computed from host times. The limit is then the range of the latencies that
+        were reported in this run, or the length of the buffers.
         """
         if not self._estimated:
-            return 0
+            return int(isinstance(self.device, DevicePair))
         error = 1  # host times are rounded
         for latency in self._stream.latency:
             most = latency.at_most_frames
@@ -130,8 +133,8 @@ class Measurement(Unique):
         that of ``stream.now_ns()``. None before the first IO cycle, and if the device gives no
         host times.
         """
-        output_ns = self._code.state()["output_ns"]
-        return None if output_ns is None else output_ns + round(self._pad * 1e9 / self.samplerate)
+        zero_ns = self._code.state()["zero_ns"]
+        return None if zero_ns is None else int(zero_ns)
 
     @property
     def losses(self) -> list[Loss]:
@@ -317,7 +320,7 @@ def playrec(
     *,
     input_channels: int | Sequence[int] | None,
     output_channels: int | Sequence[int] | None = None,
-    device: str | Device | tuple[str | Device | None, str | Device | None] | None = None,
+    device: DeviceRequest = None,
     driver: str | Driver | None = None,
     align: bool = True,
     dtype: Any = "float32",
@@ -346,7 +349,7 @@ def playrec(
         As for :class:`Stream`. None: as many as the sound has. A sound with one channel is played
         on all of them.
     device : str, Device, (input, output), or None
-        As for :class:`Stream`. A pair must name the same device twice.
+        As for :class:`Stream`.
     driver : str, Driver or None
         As for :class:`Stream`.
     align : bool
@@ -367,8 +370,7 @@ def playrec(
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument is impossible. The sound is empty, or has NaN or infinite samples. `device`
-        names two devices.
+        An argument is impossible. The sound is empty, or has NaN or infinite samples.
     FileMissingError, FileFormatError
         The file does not exist, or is not audio.
     DeviceNotFoundError, DriverError
@@ -388,7 +390,8 @@ def playrec(
     check_stream_name(name)
     sample_type = check_dtype(dtype)
     chosen = get_driver(driver)
-    target = one_device(device, chosen)
+    target = find_device(device, ("input", "output"), chosen)
+    two_devices = isinstance(target, DevicePair)
     source = as_source(sound, samplerate)
     rate = round(source.samplerate)
     frames = read_sound(source)
@@ -396,7 +399,7 @@ def playrec(
     made: list[Prepared] = []
 
     def make(opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
-        made.append(prepare(frames, rate, opened_format, inputs, outputs))
+        made.append(prepare(frames, rate, opened_format, inputs, outputs, two_devices))
         return made[0].code
 
     def begin() -> Measurement:

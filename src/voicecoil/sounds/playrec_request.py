@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from voicecoil import _core
-from voicecoil.arguments import shown
-from voicecoil.drivers.find import find_device
-from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError
 from voicecoil.wording import plural
 
@@ -19,13 +17,15 @@ if TYPE_CHECKING:
 
     from voicecoil.files.protocol import Source
 
-__all__ = ["Prepared", "one_device", "prepare", "read_sound", "resampled"]
+__all__ = ["Prepared", "prepare", "read_sound", "resampled"]
 
 ROOM_S = 1.0  # memory beyond the known round trip, because a server may report a longer one later
 MARGIN_S = 0.1  # additional recording if the system only estimates its latency
 # Silence around a sound whose rate is converted. It is longer than the converter's filter, which
 # rings before and after each sample.
 PAD_FRAMES = 2048
+# Silence before a sound on two devices. In this time the ratio of their clocks becomes known.
+SETTLE_S = 4.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Prepared:
     frames : int
         Length of the sound at its own rate.
     pad_frames : int
-        Silence before and after the sound at its own rate; 0 if the rate is not converted.
+        Silence before the sound at its own rate.
     samplerate, device_rate : int
         Hz.
     """
@@ -58,31 +58,6 @@ class Prepared:
     def own(self, device_frames: float) -> float:
         """Convert a number of the device's frames to frames of the sound's rate."""
         return device_frames * self.samplerate / self.device_rate
-
-
-def one_device(device: Any, driver: Driver) -> str | Device | None:
-    """Return the device that a pair names twice, or `device` if it is not a pair.
-
-    Raises
-    ------
-    ArgumentError
-        The pair names two devices.
-    """
-    if not isinstance(device, (tuple, list)):
-        return device  # type: ignore[no-any-return]
-    if len(device) != 2:
-        raise ArgumentError(f"device={shown(device)}; give one device, or a pair (input, output)")
-    source = find_device(device[0], ("input",), driver)
-    target = find_device(device[1], ("output",), driver)
-    if source.uid == target.uid:
-        return source
-    both = [d.name for d in driver.devices() if d.input_channels and d.output_channels]
-    raise ArgumentError(
-        f"device={shown(device)} names two devices, {source.name!r} and {target.name!r}. Each has "
-        "a clock of its own, and playrec needs one device with both directions: "
-        + (f"give one of {', '.join(map(repr, both))}" if both else "there is none")
-        + ", or on macOS make an aggregate device of the two in Audio MIDI Setup"
-    )
 
 
 def read_sound(source: Source) -> NDArray[np.float32]:
@@ -104,8 +79,20 @@ def read_sound(source: Source) -> NDArray[np.float32]:
 
 
 def prepare(
-    frames: NDArray[np.float32], rate: int, opened_format: OpenedFormat, inputs: int, outputs: int
+    frames: NDArray[np.float32],
+    rate: int,
+    opened_format: OpenedFormat,
+    inputs: int,
+    outputs: int,
+    two_devices: bool,
 ) -> Prepared:
+    """Return the sound as the device plays it, and the memory for its response.
+
+    Raises
+    ------
+    ArgumentError
+        The numbers of channels do not fit.
+    """
     import numpy as np
 
     count = frames.shape[1]
@@ -115,12 +102,13 @@ def prepare(
             "as many, or a sound with one channel, which is played on all of them"
         )
     theirs = round(opened_format.samplerate)
-    pad = 0
+    step = rate // math.gcd(rate, theirs)  # so that the silence is whole frames at both rates
+    after = 0 if theirs == rate else -(-PAD_FRAMES // step) * step
+    settling = round(SETTLE_S * rate) if two_devices else 0
+    before = after + -(-settling // step) * step
     sound = frames
-    if theirs != rate:
-        step = rate // math.gcd(rate, theirs)  # so that the padding is whole frames at both rates
-        pad = -(-PAD_FRAMES // step) * step
-        sound = resampled(np.pad(frames, ((pad, pad), (0, 0))), rate, theirs)
+    if before or after:
+        sound = resampled(np.pad(frames, ((before, after), (0, 0))), rate, theirs)
     if count != outputs:
         sound = np.repeat(sound, outputs, axis=1)
     latencies = opened_format.latency("input"), opened_format.latency("output")
@@ -132,9 +120,13 @@ def prepare(
     recorded = np.empty((room + round(ROOM_S * theirs), inputs), np.float32)
     recorded.fill(0.0)  # also maps the memory, so that the IO thread causes no page faults
     code = _core.PlayrecCode(
-        np.ascontiguousarray(sound), recorded, margin_frames=margin, round_trip_frames=round_trip
+        np.ascontiguousarray(sound),
+        recorded,
+        margin_frames=margin,
+        round_trip_frames=round_trip,
+        zero_frame=before * theirs // rate,
     )
-    return Prepared(code, recorded, len(sound), len(frames), pad, rate, theirs)
+    return Prepared(code, recorded, len(sound), len(frames), before, rate, theirs)
 
 
 def resampled(frames: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
