@@ -35,6 +35,13 @@ cdef class Code:
             self.output_block = (<vc_py_memory *>output_memory).data
 
 
+cdef void set_audio(vc_audio *audio, float *data, uint32_t channels) noexcept:
+    audio.data = data
+    audio.frame_stride = channels
+    audio.channel_stride = 1
+    audio.channels = channels
+
+
 cdef class PythonCode(Code):
     """A Python callable, called through the bridge."""
 
@@ -119,6 +126,46 @@ cdef class PythonCode(Code):
         result = <object>exception
         Py_DECREF(result)  # the reference that vc_bridge_take_exception returned
         return result
+
+    def call(self, const float[:, ::1] given, float[:, ::1] made, uint32_t frames,
+             uint32_t lost_frames, time, moments):
+        """Calls the callable for one block, in the callback of another PythonCode.
+
+        `given` is copied to the block's input, and the block's output is copied to `made`. Either
+        is None if the stream does not have this direction. `time` is the BlockTime of the device's
+        block. `moments` has five numbers: by how many ns the times of the first input and of the
+        first output frame differ from it, the sample times of these frames, and the sample time
+        now. Returns (whether the callable raised Stop, how many samples were not finite and are
+        now 0).
+        """
+        cdef vc_block block
+        cdef vc_py_time *device_time = <vc_py_time *>time
+        cdef size_t samples
+        memset(&block, 0, sizeof(block))
+        block.frames = block.valid_frames = frames
+        block.lost_frames = lost_frames
+        block.now = device_time.now
+        block.input_time = device_time.input
+        block.output_time = device_time.output
+        block.input_time.host_ns += <int64_t>moments[0]
+        block.output_time.host_ns += <int64_t>moments[1]
+        block.input_time.sample_frames = moments[2]
+        block.output_time.sample_frames = moments[3]
+        block.now.sample_frames = moments[4]
+        if given is not None:
+            samples = frames * given.shape[1]
+            set_audio(&block.input, self.input_block, given.shape[1])
+            memcpy(self.input_block, &given[0, 0], samples * sizeof(float))
+        if made is not None:
+            samples = frames * made.shape[1]
+            set_audio(&block.output, self.output_block, made.shape[1])
+            memset(self.output_block, 0, samples * sizeof(float))
+        stopped = vc_bridge_call(self.bridge, &block) == 1
+        if made is None:
+            return stopped, 0
+        wrong = vc_audio_scrub(&block.output, frames)
+        memcpy(&made[0, 0], self.output_block, samples * sizeof(float))
+        return stopped, wrong
 
     @cython.critical_section
     def clear(self):

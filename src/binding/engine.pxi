@@ -172,8 +172,11 @@ cdef class Engine:
         vc_engine_end(self.engine)
 
     @cython.critical_section
-    def move(self, input_map, output_map, *, uint32_t period_frames, clock=None):
+    def move(self, input_map, output_map, *, uint32_t period_frames, clock=None,
+             double samplerate_hz=0.0, Code code=None):
         """Continues with another device. Call it when no cycle runs.
+
+        `samplerate_hz` 0 and `code` None: the rate and the code stay the same.
 
         Each map lists one entry for each channel of the engine: the channel of the device's IO
         cycles that it uses, or None.
@@ -188,9 +191,14 @@ cdef class Engine:
         if clock is not None:
             to.clock_ns = (<Clock?>clock).function
             to.clock = (<Clock>clock).argument
+        to.samplerate_hz = samplerate_hz
+        if code is not None:
+            to.process, to.leave, to.user = code.process, code.leave, code.user
         self.period_frames = period_frames
         if not vc_engine_move(self.engine, &to):
             raise MemoryError("no memory to continue a stream with another device")
+        if code is not None:
+            self.code = PyWeakref_NewRef(code, None)
         self.clock_owner = clock
 
     @cython.critical_section

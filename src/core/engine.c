@@ -25,6 +25,7 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
     engine->config = *config;
     engine->ns_per_frame = 1e9 / config->samplerate_hz;
     engine->next_output_frame = engine->next_input_frame = VC_NO_FRAME;
+    engine->arriving_scale = 1.0;
     engine->max_block_frames = vc_engine_max_block_frames(config);
     bool fits = config->block_frames == 0 ||
                 (config->period_frames != 0 && config->period_frames % config->block_frames == 0);

@@ -77,9 +77,11 @@ struct vc_engine {
     uint32_t gap_cause;
     vc_time gap_time;
     vc_time block_input_time;
-    bool arriving;                    /* no cycle of this run, or on this device, has come yet */
-    int64_t shift_frames;             /* the stream's sample time minus the device's */
-    bool expect_output, expect_input; /* true: a jump to a later time is a loss */
+    bool arriving;         /* no cycle of this run, or on this device, has come yet */
+    double arriving_scale; /* rate of the new device / rate of the device that made the last cycle
+                            */
+    int64_t shift_frames;  /* the stream's sample time minus the device's */
+    bool expect_output, expect_input;            /* true: a jump to a later time is a loss */
     int64_t next_output_frame, next_input_frame; /* VC_NO_FRAME: no cycle had a sample time yet */
     double ns_per_frame;
     double per_period; /* 1 / (duration of `per_period_of` frames in ns) */

@@ -24,6 +24,10 @@ static void *take_part(char **memory, size_t bytes) {
     return start;
 }
 
+static int64_t scaled(int64_t frames, double scale) {
+    return frames == VC_NO_FRAME || scale == 1.0 ? frames : llrint((double)frames * scale);
+}
+
 bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     const uint32_t places[2] = {engine->config.input_channels,
                                 move->output_places ? move->output_places
@@ -52,6 +56,19 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     engine->arriving = true;
 
     vc_engine_config *config = &engine->config;
+    if (move->samplerate_hz != 0.0 && move->samplerate_hz != config->samplerate_hz) {
+        double scale = move->samplerate_hz / config->samplerate_hz;
+        engine->arriving_scale *= scale;
+        config->samplerate_hz = move->samplerate_hz;
+        engine->ns_per_frame = 1e9 / move->samplerate_hz;
+        engine->next_output_frame = scaled(engine->next_output_frame, scale);
+        engine->next_input_frame = scaled(engine->next_input_frame, scale);
+    }
+    if (move->process != NULL) {
+        config->process = move->process;
+        config->leave = move->leave;
+        config->user = move->user;
+    }
     if (config->block_frames == 0 && config->period_frames != 0 &&
         config->period_frames != move->period_frames) {
         config->block_frames = engine->max_block_frames; /* blocks keep their length */
@@ -78,7 +95,8 @@ static bool find_shift(const vc_engine *engine, int64_t next, const vc_time *las
     }
     int64_t gap = 0;
     if ((last->valid & first->valid) == both) {
-        double ahead = (double)(next - last->sample_frames) * engine->ns_per_frame;
+        int64_t from = scaled(last->sample_frames, engine->arriving_scale);
+        double ahead = (double)(next - from) * engine->ns_per_frame;
         double passed = (double)(first->host_ns - last->host_ns) - ahead;
         gap = passed > 0.0 ? llrint(passed / engine->ns_per_frame) : 0;
     }
@@ -102,6 +120,7 @@ static void begin_time_line(vc_engine *engine, const vc_cycle *cycle) {
     if (found) {
         engine->shift_frames = shift;
     } /* otherwise shift_frames stays as it was */
+    engine->arriving_scale = 1.0;
 }
 
 static void map_channels(vc_audio *audio, const vc_moved *moved, int d) {

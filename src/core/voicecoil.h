@@ -176,17 +176,23 @@ typedef struct vc_move {
     uint32_t period_frames; /* as in vc_engine_config */
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
+    double samplerate_hz; /* 0: the rate stays the same */
+    /* The code that continues, as in vc_engine_config. NULL: the code stays the same. */
+    vc_process_fn process;
+    void (*leave)(void *user);
+    void *user;
 } vc_move;
 
 #define VC_NO_CHANNEL UINT32_MAX
 
 /* Makes the engine continue with another device, or with the same device after it has come back.
- * The sample rate must be the same. If a block was only partly exchanged, it is continued. If each
- * cycle was one block, blocks keep their length. Sample times advance by the host time between the
- * last frame at the old connector and the first frame at the new one. They never go back. The
- * frames of this gap are counted as lost in the first cycle, but only if both devices give sample
- * times. Returns false if memory is exhausted; then nothing has changed. Call it when no cycle
- * runs, before the device is started. [control] */
+ * If the rate changes, the engine must have no blocks of its own (block_frames is 0), and sample
+ * times continue as frames of the new rate. If a block was only partly exchanged, it is continued.
+ * If each cycle was one block, blocks keep their length. Sample times advance by the host time
+ * between the last frame at the old connector and the first frame at the new one. They never go
+ * back. The frames of this gap are counted as lost in the first cycle, but only if both devices
+ * give sample times. Returns false if memory is exhausted; then nothing has changed. Call it when
+ * no cycle runs, before the device is started. [control] */
 bool vc_engine_move(vc_engine *engine, const vc_move *move);
 
 /* Adds input to a cycle of a device that has only output: it sets `input`, which has as many

@@ -98,6 +98,10 @@ cdef extern from "voicecoil.h" nogil:
         uint32_t period_frames
         clock_fn clock_ns
         void *clock
+        double samplerate_hz
+        vc_process_fn process
+        leave_fn leave
+        void *user
 
     bint vc_engine_move(vc_engine *engine, const vc_move *move)
 

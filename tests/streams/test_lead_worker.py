@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Latency, OpenedFormat
-from voicecoil.streams.lead import LeadWorker
+from voicecoil.streams.lead import LeadWorker, WorkerCode
 
 RATE_HZ = 48_000.0
 LATENCY = Latency(samplerate=RATE_HZ)
@@ -26,9 +28,19 @@ class NoThread(_core.Worker):
         return self.starts != 2 and super().start(run)
 
 
+class OneCode:
+    """Gives a worker the same code for every device."""
+
+    def __init__(self, code: Any) -> None:
+        self._code = code
+
+    def make(self, opened_format: OpenedFormat, blocks: int = 0) -> WorkerCode:
+        return WorkerCode(self._code, 64, None)
+
+
 def test_a_worker_that_found_no_thread_is_started_for_the_next_device() -> None:
     code = _core.MixerCode(1, 1, False)
-    worker = LeadWorker(code, "safe", opened(64), False, (0, 1), 64)
+    worker = LeadWorker(OneCode(code), "safe", opened(64), False, (0, 1))
     worker.code = NoThread(
         code,
         input_channels=0,

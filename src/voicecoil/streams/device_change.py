@@ -35,8 +35,9 @@ def leave_device(
         # If the run was about to end, there is no reason to continue on another device. The frames
         # that were not heard yet are lost with the device.
         goes_on = not connection.ending and connection.engine.state == _core.RUNNING
-        connection.device_stopped("away" if goes_on else "idle")
+        # Left first, so that a program that sees the state "waiting" sees no device.
         connection.device.leave(driver_stream)
+        connection.device_stopped("away" if goes_on else "idle")
         recovery.lost(trouble)
     finally:
         connection.lock.release()
@@ -90,6 +91,7 @@ def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: flo
     if worker is not None:
         if not worker.fit(opened_format, driver_stream.clock is not None, timeout_s):
             return False
+        connection.code = worker.program_code
         period_frames = 0  # cycles may have any length, because the lead divides them into blocks
     else:
         period_frames = opened_format.period_frames or 0
@@ -100,6 +102,8 @@ def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: flo
         opened.output_map,
         period_frames=period_frames,
         clock=driver_stream.clock,
+        samplerate_hz=opened_format.samplerate,
+        code=worker.code if worker is not None else None,
     )
     driver_stream.start(connection.engine)
     return True

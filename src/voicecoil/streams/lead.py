@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
@@ -16,8 +17,10 @@ from voicecoil.streams.rate_converter import RateConverter
 
 __all__ = [
     "DEFAULT_MAX_LEAD_S",
+    "CodeMaker",
     "LatencyMode",
     "LeadWorker",
+    "WorkerCode",
     "check_latency_mode",
     "check_max_lead",
 ]
@@ -75,12 +78,38 @@ def lead_block_frames(block_frames: int | None, opened_format: OpenedFormat) -> 
     return block_frames or cycle or UNKNOWN_FRAMES
 
 
+@dataclass(frozen=True)
+class WorkerCode:
+    """The code of a worker.
+
+    Attributes
+    ----------
+    code : PythonCode
+    block_frames : int
+        Frames per call, at the device's rate.
+    converter : RateConverter or None
+        Converts between the stream's rate and the device's. None: they are the same.
+    """
+
+    code: _core.PythonCode
+    block_frames: int
+    converter: RateConverter | None
+
+
+class CodeMaker(Protocol):
+    """Makes the code of a worker for the rate of a device."""
+
+    def make(self, opened_format: OpenedFormat, blocks: int = 0) -> WorkerCode:
+        """Returns the code. `blocks`: how often the callback was called before."""
+
+
 class LeadWorker:
     """A callback on a thread of its own, ahead of the device.
 
     Parameters
     ----------
-    code : Code
+    codes : CodeMaker
+        Makes the code for the rate of a device.
     latency_mode : "safe" or float
     opened_format : OpenedFormat
     waited_for : bool
@@ -88,49 +117,56 @@ class LeadWorker:
         so that a test always hears the same. A device in real time never waits.
     channels : (int, int)
         Input and output.
-    block_frames : int
     max_lead_s : float
         The lead grows up to this if the callback was late, s. 0: it is constant.
-    converter : RateConverter or None
-        Converts between the stream's rate and the device's. None: they are the same.
 
     Attributes
     ----------
+    converter : RateConverter or None
+        Converts between the stream's rate and the device's. None: they are the same.
+    program_code : PythonCode
+        The code that the worker runs.
     first_lead_frames : int
         The lead before it has grown, frames.
     """
 
     def __init__(
         self,
-        code: _core.Code,
+        codes: CodeMaker,
         latency_mode: LatencyMode,
         opened_format: OpenedFormat,
         waited_for: bool,
         channels: tuple[int, int],
-        block_frames: int,
         max_lead_s: float = 0.0,
-        converter: RateConverter | None = None,
     ) -> None:
+        self._codes = codes
+        self._channels = channels
         self._max_lead_s = max_lead_s
         self._latency_mode = latency_mode
-        self.converter = converter
         self._duplex = all(channels)
-        self._block_frames = block_frames
         self._waited_for = waited_for
         self._running = False
         self._run = 0
         self._seen = opened_format.max_period_frames > 0
+        self._use(codes.make(opened_format), opened_format)
+
+    def _use(self, code: WorkerCode, opened_format: OpenedFormat, grown_s: float = 0.0) -> None:
+        """Makes the compiled worker for the code, at the device's rate."""
+        self.converter = code.converter
+        self.program_code = code.code
+        self._block_frames = code.block_frames
+        self._device_hz = opened_format.samplerate
         self.first_lead_frames = self._lead(opened_format)
         self.code = _core.Worker(
-            code,
-            input_channels=channels[0],
-            output_channels=channels[1],
-            block_frames=block_frames,
+            code.code,
+            input_channels=self._channels[0],
+            output_channels=self._channels[1],
+            block_frames=code.block_frames,
             max_period_frames=opened_format.max_period_frames or UNKNOWN_FRAMES,
-            lead_frames=self.first_lead_frames,
+            lead_frames=self._lead(opened_format, round(grown_s * opened_format.samplerate)),
             max_lead_frames=self._max_lead(opened_format),
             samplerate_hz=opened_format.samplerate,
-            waited_for=waited_for,
+            waited_for=self._waited_for,
         )
 
     def _lead(self, opened_format: OpenedFormat, grown_frames: int = 0) -> int:
@@ -222,8 +258,10 @@ class LeadWorker:
         """Adapts the worker to another device. Returns False if its callback did not return.
 
         Frames that are ready but not yet played are played on the new device, unless its cycles are
-        too long for the present lead.
+        too long for the present lead, or its rate is another one.
         """
+        if opened_format.samplerate != self._device_hz:
+            return self._fit_rate(opened_format, waited_for, timeout_s)
         lead_suffices = self._seen and opened_format.max_period_frames <= self.lead_frames
         # If the thread does not run, an earlier call found no memory or no thread, and the device
         # is tried again.
@@ -240,5 +278,17 @@ class LeadWorker:
             self._max_lead(opened_format),
             waited_for,
         )
+        self.start(self._run)
+        return True
+
+    def _fit_rate(self, opened_format: OpenedFormat, waited_for: bool, timeout_s: float) -> bool:
+        """Like `fit`, for a device with another rate. The stream converts from now on."""
+        if not self.join(timeout_s):
+            return False
+        self._seen = True
+        self._waited_for = waited_for
+        grown_s = self.lead_frames / self._device_hz if self._max_lead_s else 0.0
+        blocks = self.code.blocks if self.converter is None else self.converter.blocks
+        self._use(self._codes.make(opened_format, blocks), opened_format, grown_s)
         self.start(self._run)
         return True

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import Any
 
-from voicecoil import _block, _core
+from voicecoil import _core
 from voicecoil.callbacks.isolated import IsolatedCode
 from voicecoil.callbacks.native import native_code
 from voicecoil.drivers.choose import get_driver
@@ -21,28 +20,23 @@ from voicecoil.drivers.protocol import (
 from voicecoil.drivers.two_devices import open_stream as open_stream_on
 from voicecoil.errors import (
     ArgumentError,
-    CallbackResultError,
-    EscapedBlockError,
-    Stop,
     VoicecoilError,
 )
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sample_types import format_number
 from voicecoil.streams.channel_map import channels_of
+from voicecoil.streams.code_for_rate import RAISED, CodeForRate, views
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
-from voicecoil.streams.plan import Shape, StreamPlan, make_plan
+from voicecoil.streams.plan import StreamPlan, make_plan
 from voicecoil.streams.rate_choice import asks_for_rate, at_rate, check_other_rate
-from voicecoil.streams.rate_converter import RateConverter
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
-from voicecoil.streams.request import Arrays, CodeSource, StreamRequest
+from voicecoil.streams.request import CodeSource, StreamRequest
 from voicecoil.streams.settings import add_requests
 from voicecoil.streams.silence import InputSilence
 from voicecoil.streams.stream_device import CurrentDevice
 
 __all__ = ["open_stream"]
-
-_RAISED = (Stop, EscapedBlockError, CallbackResultError)
 
 
 def open_stream(
@@ -68,25 +62,21 @@ def open_stream(
     code: _core.Code | None = None
     try:
         code = _make_code(plan, source)
-        converter = None
-        if plan.conversion is not None and isinstance(code, _core.InnerCode):
-            converter = RateConverter(code, plan.conversion, plan.channels)
-            code = _make_converting_code(plan, code, converter)
         worker = None
         if request.on_io_thread:
             if request.kind == "python" and isinstance(code, _core.PythonCode):
                 code.preempt()
         else:
+            assert isinstance(code, _core.PythonCode)
             worker = LeadWorker(
-                code,
+                CodeForRate(code, plan),
                 request.latency_mode,
                 plan.opened_format,
                 plan.waited_for,
                 plan.channels,
-                plan.device_block_frames or 0,
                 request.max_lead_s,
-                converter,
             )
+            code = worker.program_code
         connection = StreamConnection(
             plan.driver,
             CurrentDevice(plan.device, plan.opened_format, driver_stream),
@@ -193,48 +183,15 @@ def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
             request.results,
             format_number(request.dtype),
         )
-    kind = _core.PythonCode if plan.conversion is None else _core.InnerCode
-    return kind(
+    return _core.PythonCode(
         source,
-        *_views(plan.input_shape, plan.output_shape, request.arrays, format_number(request.dtype)),
+        *views(plan.input_shape, plan.output_shape, request.arrays, format_number(request.dtype)),
         plan.samplerate,
         request.zero_copy,
-        _RAISED,
+        RAISED,
         request.parameters.callback_side() if request.parameters else None,
         request.results.callback_side() if request.results else None,
     )
-
-
-def _make_converting_code(
-    plan: StreamPlan, code: _core.InnerCode, converter: RateConverter
-) -> _core.ConvertingCode:
-    """Return the code that the worker calls with blocks of the device."""
-    assert plan.conversion is not None
-    frames = plan.conversion.device_frames
-    inputs, outputs = ((frames, count) if count else None for count in plan.channels)
-    views, memories = _views(inputs, outputs, "numpy", format_number("float32"))
-    return _core.ConvertingCode(
-        code, converter, views, memories, plan.opened_format.samplerate, False, _RAISED, None, None
-    )
-
-
-def _views(
-    input_shape: Shape, output_shape: Shape, arrays: Arrays, form: int
-) -> tuple[list[Any], tuple[Any, Any]]:
-    """Return the views of a block, and the memories that they show."""
-    memories = (
-        _block.memory(*input_shape, True, form) if input_shape else None,
-        _block.memory(*output_shape, False, form) if output_shape else None,
-    )
-    return [None if memory is None else _view(memory, arrays) for memory in memories], memories
-
-
-def _view(memory: Any, arrays: str) -> Any:
-    if arrays == "memoryview":
-        return memoryview(memory)
-    import numpy as np
-
-    return np.asarray(memory)
 
 
 def _make_engine(plan: StreamPlan, code: _core.Code, worker: LeadWorker | None) -> _core.Engine:
@@ -263,4 +220,17 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
         return None
     blocks = plan.request.block_frames or plan.opened_format.period_frames
     again = (plan.request.name, plan.request.connect)
-    return Recovery(policy, plan.driver, plan.places, plan.opened_format.samplerate, blocks, *again)
+    converts = not plan.request.on_io_thread
+    asks = asks_for_rate(plan.request.device_rate, plan.driver)
+    # A stream that cannot convert sets the device back to the rate with which it was opened.
+    asked_hz = plan.samplerate if asks or not converts else None
+    return Recovery(
+        policy,
+        plan.driver,
+        plan.places,
+        plan.opened_format.samplerate,
+        blocks,
+        *again,
+        asked_hz,
+        converts,
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
@@ -15,7 +15,7 @@ from voicecoil.streams.conversion import (
 from voicecoil.streams.lead import lead_block_frames
 from voicecoil.streams.request import StreamRequest
 
-__all__ = ["Shape", "StreamPlan", "make_plan"]
+__all__ = ["Shape", "StreamPlan", "make_plan", "plan_conversion"]
 
 Shape = tuple[int, int] | None
 
@@ -55,11 +55,6 @@ class StreamPlan:
     def samplerate(self) -> float:
         """The sample rate of the stream's blocks, Hz."""
         return self.conversion.program_hz if self.conversion else self.opened_format.samplerate
-
-    @property
-    def device_block_frames(self) -> int | None:
-        """Frames of every block that the engine or the worker makes, at the device's rate."""
-        return self.conversion.device_frames if self.conversion else self.block_frames
 
     @property
     def channels(self) -> tuple[int, int]:
@@ -115,6 +110,12 @@ def make_plan(
     return StreamPlan(
         request, driver, device, opened_format, places, frames, clock, conversion=conversion
     )
+
+
+def plan_conversion(plan: StreamPlan, opened_format: OpenedFormat) -> Conversion:
+    """Return the conversion for a stream that moves to a device with another rate."""
+    made = _plan_conversion(plan.request, plan.samplerate, opened_format, plan.places)
+    return replace(made, program_frames=plan.block_frames or made.program_frames)
 
 
 def _plan_conversion(

@@ -12,6 +12,7 @@ from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
 from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
+from voicecoil.streams.conversion import Conversion
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import State, StreamConnection
 from voicecoil.streams.monitor import refuse_in_fork
@@ -36,6 +37,11 @@ class StreamFacts(Unique):
     @property
     def _worker(self) -> LeadWorker | None:
         return self._connection.worker if self._connection is not None else None
+
+    @property
+    def _conversion(self) -> Conversion | None:
+        converter = self._worker.converter if self._worker is not None else None
+        return converter.conversion if converter is not None else None
 
     @property
     def _device(self) -> Device:
@@ -129,7 +135,7 @@ class StreamFacts(Unique):
         With ``latency="safe"`` it grows if the callback was later. See `max_lead_s`.
         """
         frames = self._worker.lead_frames if self._worker is not None else 0
-        conversion = self._plan.conversion
+        conversion = self._conversion
         return frames if conversion is None else conversion.to_program(frames)
 
     @property
@@ -155,7 +161,8 @@ class StreamFacts(Unique):
 
         0 for a duplex stream, because its output latency contains this wait.
         """
-        size, cycle = self._plan.device_block_frames, self._opened_format.typical_period_frames
+        conversion, cycle = self._conversion, self._opened_format.typical_period_frames
+        size = conversion.device_frames if conversion is not None else self._plan.block_frames
         if "output" in self._directions or size is None or cycle is None:
             return 0
         varies = self._opened_format.period_frames is None
@@ -168,7 +175,7 @@ class StreamFacts(Unique):
         latency = self._opened_format.latency(direction)
         lead = self._lead_frames() if direction == "output" else self._input_wait_frames()
         latency = replace(latency, lead_frames=latency.lead_frames + lead)
-        conversion = self._plan.conversion
+        conversion = self._conversion
         return latency if conversion is None else conversion.add_latency(latency, direction)
 
     @property

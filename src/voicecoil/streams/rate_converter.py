@@ -95,11 +95,13 @@ class RateConverter:
 
     Parameters
     ----------
-    code : InnerCode
+    code : PythonCode
         The program's callback.
     conversion : Conversion
     channels : (int, int)
         Input and output.
+    blocks : int
+        How often the callback was called before.
 
     Attributes
     ----------
@@ -110,12 +112,16 @@ class RateConverter:
     """
 
     def __init__(
-        self, code: _core.InnerCode, conversion: Conversion, channels: tuple[int, int]
+        self,
+        code: _core.PythonCode,
+        conversion: Conversion,
+        channels: tuple[int, int],
+        blocks: int = 0,
     ) -> None:
         self.code = code
         self.conversion = conversion
         self._channels = channels
-        self.blocks = 0
+        self.blocks = blocks
         self.nonfinite_samples = 0
         self.begin()
 
@@ -253,7 +259,7 @@ class RateConverter:
         return self._reported - before
 
     def _moments(self, block: _block.Block) -> tuple[int, int, int, int, int]:
-        """Returns the times of the next block of the program, as `InnerCode.call` takes them.
+        """Returns the times of the next block of the program, as `PythonCode.call` takes them.
 
         Call it after `_report_lost`.
         """

@@ -134,12 +134,16 @@ class Recovery:
     channels : StreamChannels
         The channels with which the stream was opened.
     samplerate : float
-        The rate with which the stream was opened, Hz. It does not change.
+        The rate of the device on which the stream was opened, Hz.
     block_frames : int or None
         Frames per block; None: they vary.
     name : str
     connect : bool
         The values with which the stream was opened.
+    asked_hz : float or None
+        The rate for which the driver is asked, Hz. None: the device keeps its rate.
+    converts : bool
+        Whether the stream can continue on a device with another rate.
     """
 
     def __init__(
@@ -151,6 +155,8 @@ class Recovery:
         block_frames: int | None,
         name: str,
         connect: bool,
+        asked_hz: float | None,
+        converts: bool,
     ) -> None:
         self._driver = driver
         self.refusal: DeviceLostError | None = None  # not None: no later search can succeed
@@ -160,6 +166,8 @@ class Recovery:
         self._block_frames = block_frames
         self._name = name
         self._connect = connect
+        self._asked_hz = asked_hz
+        self._converts = converts
         self._next_look = 0.0
         self._pause_s = AWAY_S
         self._back_at = -SOON_S
@@ -217,6 +225,8 @@ class Recovery:
         trouble, self._trouble = self._trouble, None
         if trouble is None:
             return None
+        if self._asked_hz is None:
+            return None
         changed = device is not None and device.samplerate != self._samplerate
         soon = time.monotonic() - self._back_at < SOON_S
         self._quarrels = self._quarrels + 1 if changed and soon else 0
@@ -258,13 +268,13 @@ class Recovery:
                 device,
                 [channel for channel in input_map if channel is not None],
                 [channel for channel in output_map if channel is not None],
-                samplerate=self._samplerate,
+                samplerate=self._asked_hz,
                 block_frames=self._block_frames,
                 name=self._name,
                 connect=self._connect,
             ),
         )
-        if stream.opened_format.samplerate != self._samplerate:
+        if stream.opened_format.samplerate != self._samplerate and not self._converts:
             stream.close()
             raise _RateError(
                 f"the stream runs at {self._samplerate:g} Hz and cannot go on with "

@@ -1,0 +1,133 @@
+"""Streams that continue on a device with another rate convert, and keep their own rate."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from losing import came_back, unplug
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+
+
+@pytest.fixture(autouse=True)
+def _on_a_worker(monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None) -> None:
+    for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
+        monkeypatch.setitem(kind.__init__.__kwdefaults__, "latency", "safe")
+
+
+def devices(first_hz: int, second_hz: int) -> tuple[VirtualDevice, VirtualDevice, VirtualDriver]:
+    one = VirtualDevice("One", clock="stepped", frames=64, samplerate=first_hz)
+    two = VirtualDevice("Two", clock="stepped", frames=96, samplerate=second_hz)
+    return one, two, VirtualDriver([one, two])
+
+
+class Times:
+    """A callback that plays a sine and keeps the times and sizes of its blocks."""
+
+    def __init__(self, rate: int) -> None:
+        self.rate = rate
+        self.seen: list[tuple[int, int | None, int | None, int]] = []
+
+    def __call__(self, block: vc.Block) -> None:
+        frames = block.time.input_frames, block.time.output_frames
+        self.seen.append((block.frames, *frames, block.xrun))
+        assert block.samplerate == self.rate
+        if block.output is not None:
+            ns = block.time.output_ns or 0
+            turns = (ns * 1e-6 + np.arange(block.frames) * (1000 / self.rate)) % 1.0
+            block.output[:] = (0.5 * np.sin(2 * np.pi * turns))[:, None]
+
+
+@pytest.mark.parametrize("kind", [vc.OutputStream, vc.InputStream, vc.Stream])
+@pytest.mark.parametrize(
+    ("rate", "first_hz", "second_hz"),
+    [(None, 48_000, 44_100), (16_000, 48_000, 96_000), (44_100, 48_000, 44_100)],
+)
+def test_a_stream_continues_at_its_rate_on_a_device_with_another_rate(
+    kind: Any, rate: int | None, first_hz: int, second_hz: int
+) -> None:
+    one, two, driver = devices(first_hz, second_hz)
+    times = Times(rate or first_hz)
+    with kind(
+        times, driver=driver, samplerate=rate, channels=2, on_device_lost="default"
+    ) as stream:
+        size = stream.blocksize
+        one.step(200)
+        before = len(times.seen)
+        unplug(one)
+        came_back(stream)
+        two.step(200)
+        after = len(times.seen)
+        counted = stream.statistics()
+        assert counted.blocks == after
+        assert counted.frames == after * size
+        assert stream.device.name == "Two"
+        assert (stream.samplerate, stream.device.samplerate) == (rate or first_hz, second_hz)
+        assert stream.settings["samplerate"].actual == times.rate
+        two.step(100)
+        one.replug()
+        unplug(two)
+        came_back(stream, 2)
+        one.step(200)
+        assert len(times.seen) > after
+        assert stream.device.samplerate == first_hz
+        stream.abort()
+    assert driver.devices()[0].samplerate == first_hz, "the device has kept its rate"
+    assert before > 10
+    assert after > before + 10
+    assert {frames for frames, *_ in times.seen} == {size}
+    column = 1 if kind is vc.InputStream else 2
+    starts = [seen[column] for seen in times.seen]
+    # Sample times go on in frames of the stream's rate. Output that was ready is dropped, so the
+    # times of the output may go back by the lead and the delay of the converter.
+    steps = np.diff([start or 0 for start in starts])
+    assert steps.min() > (-size if column == 1 else -0.15 * times.rate)
+    assert np.count_nonzero(steps != size) <= 8
+
+
+def test_the_pitch_is_right_on_the_new_device() -> None:
+    one, two, driver = devices(48_000, 44_100)
+    two.capture()
+    with vc.OutputStream(
+        Times(48_000), driver=driver, channels=2, on_device_lost="default"
+    ) as stream:
+        one.step(100)
+        unplug(one)
+        came_back(stream)
+        two.step(400)
+        stream.abort()
+    heard = two.heard()[-22_050:, 0]
+    spectrum = np.abs(np.fft.rfft(heard * np.hanning(len(heard))))
+    assert abs(np.argmax(spectrum) * 44_100 / len(heard) - 1000) < 3
+    assert np.abs(heard).max() < 0.51
+
+
+def test_another_program_changes_the_rate_and_the_stream_converts() -> None:
+    one = VirtualDevice("One", clock="stepped", frames=64)
+    driver = VirtualDriver([one])
+    with vc.InputStream(Times(48_000), driver=driver, on_device_lost="wait") as stream:
+        one.step(50)
+        one.inject("rate", 96_000)
+        one.step(1)
+        came_back(stream)
+        one.step(200)
+        assert (stream.samplerate, stream.device.samplerate) == (48_000, 96_000)
+        assert driver.devices()[0].samplerate == 96_000, "the rate is not set back"
+        assert stream.latency.conversion_frames > 0
+        stream.abort()
+
+
+def test_a_stream_that_waits_for_its_first_device_converts() -> None:
+    driver = VirtualDriver([])
+    times = Times(16_000)
+    with vc.OutputStream(times, driver=driver, samplerate=16_000, on_device_lost="wait") as stream:
+        device = VirtualDevice("Late", clock="stepped", frames=64)
+        driver.virtual_devices.append(device)
+        came_back(stream)
+        device.step(200)
+        assert (stream.samplerate, stream.device.samplerate) == (16_000, 48_000)
+        stream.abort()
+    assert len(times.seen) > 5
