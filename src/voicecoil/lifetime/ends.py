@@ -89,12 +89,15 @@ class _Watcher:
 
     def _ensure_thread(self) -> None:
         # This does not block, because a thread that holds the lock is starting the thread.
-        if self._thread is None and self._starting.acquire(blocking=False):
+        if not self._is_alive() and self._starting.acquire(blocking=False):
             try:
-                if self._thread is None:
+                if not self._is_alive():
                     self._thread = exit_and_fork.start_thread(self._run, "voicecoil control")
             finally:
                 self._starting.release()
+
+    def _is_alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         since = exit_and_fork.generation()
