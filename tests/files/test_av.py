@@ -81,8 +81,10 @@ def test_lossy_files(tmp_path: Path, name: str, codec: str) -> None:
     with open_source(path) as source:
         assert source.frames in ((50_016,) if path.suffix == ".m4a" else (None,))
         whole = read(source)
-        # ADTS does not state that its first 1,024 frames are only the delay of the encoder.
-        delay = 1024 if path.suffix == ".aac" else 0
+        # The encoder's delay of 1,024 frames is removed, if the file states it. ADTS does not, and
+        # older versions of libav do not write it into Matroska.
+        delay = 0 if path.suffix == ".m4a" else len(whole) // 1024 * 1024 - 49 * 1024
+        assert delay in ((1024,) if path.suffix == ".aac" else (0, 1024))
         got = whole[delay : delay + FRAMES]
         assert len(got) == FRAMES
         assert source.frames in (None, len(whole))
