@@ -143,6 +143,8 @@ class Measurement(Unique):
         A loss of the direction "output" is a part of the sound that was not played. A loss of the
         direction "input" is a part of the result that is silence, because it was not recorded. No
         loss shifts the frames after it.
+        If the input is another device than the output, the position of an input loss is exact to
+        an IO cycle.
         """
         while (loss := self._code.take_loss()) is not None:
             self._found.append(loss)
