@@ -310,6 +310,23 @@ class Measurement(Unique):
     def __exit__(self, *exc: object) -> None:
         self.stop()
 
+    def _repr_html_(self) -> str:
+        """Return the measurement for a notebook. After `wait`, with its waveform and a player."""
+        from voicecoil.files.arrays import as_float32
+        from voicecoil.sounds.sound_html import MAX_FRAMES, sound_html
+
+        rows = [
+            ("device", self.device.name),
+            ("state", "recording" if self.recording else "done"),
+            ("valid", self.valid),
+            ("length", f"{self.position_s:.3f} s"),
+            ("samplerate", f"{self.samplerate:g} Hz"),
+            ("losses", len(self.losses)),
+        ]
+        result = self._result
+        frames = None if result is None else as_float32(result[:MAX_FRAMES])
+        return sound_html("Measurement", rows, frames, self.samplerate)
+
     def __repr__(self) -> str:
         state = "recording" if self.recording else "valid" if self.valid else "not valid"
         return f"<Measurement on {self.device.name!r}, {state}, {self.position_s:.3f} s>"

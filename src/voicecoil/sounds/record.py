@@ -32,6 +32,7 @@ from voicecoil.streams.stream import InputStream
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from voicecoil.files.protocol import Sink
@@ -277,6 +278,39 @@ class Recording(Unique):
 
     def __exit__(self, *exc: object) -> None:
         self.stop()
+
+    def _repr_html_(self) -> str:
+        """Return the recording for a notebook. After its end, with its waveform and a player."""
+        from voicecoil.sounds.sound_html import sound_html
+
+        rows = [
+            ("device", self.device.name),
+            ("state", "recording" if self.recording else "done"),
+            ("length", f"{self.position_s:.3f} s"),
+            ("samplerate", f"{self.samplerate:g} Hz"),
+            ("channels", self.channels),
+            ("lost frames", self.lost_frames),
+            ("file", self._path),
+        ]
+        return sound_html("Recording", rows, self._beginning(), self.samplerate)
+
+    def _beginning(self) -> NDArray[np.float32] | None:
+        """Return the first frames for a notebook; None before the end and if there are none."""
+        from voicecoil.files.arrays import as_float32
+        from voicecoil.sounds.sound_html import MAX_FRAMES
+
+        if self._writer.thread.is_alive():
+            return None
+        if self._path is None:
+            return as_float32(uninterrupted("finish", self._array)[:MAX_FRAMES])
+        from voicecoil.errors import VoicecoilError
+        from voicecoil.files import open_source
+
+        try:
+            with open_source(self._path) as source:
+                return source.read(MAX_FRAMES)
+        except (VoicecoilError, OSError):  # the file was removed, or is a pipe
+            return None
 
     def __repr__(self) -> str:
         state = "recording" if self.recording else "done"
