@@ -160,6 +160,23 @@ def test_the_report_is_of_the_device_that_the_stream_moved_to() -> None:
     assert "128 frames" in after["blocksize"].reason
 
 
+def test_the_rate_is_reported_for_the_device_that_the_stream_moved_to() -> None:
+    one, two, driver = two_devices(samplerate=44_100)
+    with vc.OutputStream(
+        lambda block: None, driver=driver, device="One", on_device_lost="default", latency="safe"
+    ) as stream:
+        one.step(1)
+        assert outcomes(stream.settings)["samplerate"] == (None, 48_000.0, "default")
+        unplug(one)
+        came_back(stream)
+        two.step(1)
+        setting, text = stream.settings["samplerate"], repr(stream)
+        stream.abort()
+    assert (setting.actual, setting.outcome) == (48_000.0, "converted")
+    assert setting.reason == "'Two' runs at 44100 Hz"
+    assert "converted: samplerate; adjusted: device" in text
+
+
 @pytest.mark.parametrize("device", [None, ("Microphone", "Speakers")])
 def test_an_input_on_another_device_is_converted_to_the_clock_of_the_output(device: Any) -> None:
     driver = VirtualDriver(
