@@ -24,6 +24,7 @@ from voicecoil.testing.simulator_library import ENVIRONMENT
 
 RACES_S = float(os.environ.get("VOICECOIL_RACES_S", "1"))
 EVERY = os.environ.get("VOICECOIL_EVERY_LINE", "9")
+LINES_S = 3600.0 / int(EVERY)  # an interrupt at each of 245 lines takes up to some seconds
 LONG_S = 30.0
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends signals to itself")
 
@@ -38,10 +39,11 @@ def _driver(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def once(life: str, *arguments: str) -> Ended:
-    return run_fresh(life, *arguments, deadline_s=RACES_S + 400)
+    return run_fresh(life, *arguments, deadline_s=RACES_S + LINES_S)
 
 
 @posix
+@pytest.mark.timeout(RACES_S + LINES_S + 20)
 @pytest.mark.usefixtures("_driver")
 @pytest.mark.parametrize("latency", ["safe", "low"])
 def test_threads_and_a_signal_handler_call_any_method(
@@ -51,6 +53,7 @@ def test_threads_and_a_signal_handler_call_any_method(
     check([once("races", "1")])
 
 
+@pytest.mark.timeout(LINES_S + 20)
 @pytest.mark.usefixtures("_driver")
 @pytest.mark.parametrize("call", ["open", "start", "stop", "abort", "close", "play", "record"])
 def test_ctrl_c_at_every_line(call: str) -> None:

@@ -20,9 +20,9 @@ import voicecoil as vc
 from voicecoil.sounds.mixing import close_outputs
 
 what, share = sys.argv[1], int(sys.argv[2])
+HUNG_S = 100
 OURS = os.path.dirname(vc.__file__) + os.sep
 faulthandler.enable()
-faulthandler.dump_traceback_later(300, exit=True)  # for hangs
 chosen = devices(clock="real")
 sound = np.zeros((24_000, 1), np.float32)
 
@@ -96,6 +96,7 @@ def call_of(stream: vc.OutputStream | None) -> Callable[[], object]:
 
 
 def once(at: int | None) -> int:
+    faulthandler.dump_traceback_later(HUNG_S, exit=True)
     stream = None if what in ("open", "play", "record", "with") else opened()
     if stream is not None and what != "start":
         stream.start()
