@@ -1,7 +1,7 @@
 /* The host time of a device's frames, as a straight line. See clock_line.h. */
 #include "clock_line.h"
 
-#define FIRST_NOISE_NS 2e5 /* the assumed error of a report, until the reports show it */
+#define FIRST_NOISE_NS 3e4 /* the assumed error of a report, until the reports show it */
 #define LEAST_NOISE_NS 3e2
 #define MOST_NOISE_NS 2e6
 #define NOISE_REPORTS 100 /* from how many reports the noise is estimated */

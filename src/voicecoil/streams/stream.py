@@ -201,7 +201,7 @@ class OutputStream(StreamBase):
 
 
 class Stream(StreamBase):
-    """Records and plays in one callback on one device.
+    """Records and plays in one callback, on one device or on two.
 
     Parameters
     ----------
