@@ -6,6 +6,7 @@
 #endif
 #include "device.h"
 #include "drift.h"
+#include "lead.h"
 #include "voicecoil.h"
 
 #include <math.h>
@@ -26,6 +27,11 @@ static int32_t nothing(float *to, const float *from, uint32_t frames, const vc_b
     (void)frames;
     (void)block;
     (void)user;
+    return VC_CONTINUE;
+}
+
+static int32_t empty(vc_block *block, void *user) {
+    (void)block, (void)user;
     return VC_CONTINUE;
 }
 
@@ -78,6 +84,42 @@ static double cost(uint32_t inputs, uint32_t outputs, uint32_t frames, uint32_t 
     vc_engine_free(engine);
     qsort(runs, RUNS, sizeof *runs, by_value);
     return runs[RUNS / 2];
+}
+
+/* Measures the IO thread's side of a lead, without the engine. The worker makes a block after each
+ * cycle, which is not measured. */
+static double cost_of_a_lead(uint32_t inputs, uint32_t max_lead_frames) {
+    enum { LEAD_CYCLES = 1000, LEAD_RUNS = 401 };
+    vc_lead_config config = {.input_channels = inputs,
+                             .output_channels = 2,
+                             .block_frames = 64,
+                             .max_period_frames = 64,
+                             .lead_frames = 2880,
+                             .max_lead_frames = max_lead_frames,
+                             .samplerate_hz = 48000,
+                             .input_block = input,
+                             .output_block = output,
+                             .process = empty};
+    vc_lead *lead = vc_lead_new(&config);
+    vc_lead_start(lead);
+    vc_block block = {.input = {input + 64 * 64, 2, 1, NULL, inputs, 0},
+                      .output = {output + 64 * 64, 2, 1, NULL, 2, 0},
+                      .frames = 64,
+                      .valid_frames = 64};
+    double runs[LEAD_RUNS];
+    for (int run = 0; run < LEAD_RUNS; run++) {
+        int64_t taken_ns = 0;
+        for (int i = 0; i < LEAD_CYCLES; i++) {
+            int64_t began_ns = vc_clock_ns();
+            vc_lead_process(&block, lead);
+            taken_ns += vc_clock_ns() - began_ns;
+            vc_lead_make(lead);
+        }
+        runs[run] = (double)taken_ns / LEAD_CYCLES;
+    }
+    vc_lead_free(lead);
+    qsort(runs, LEAD_RUNS, sizeof *runs, by_value);
+    return runs[0]; /* the fastest run, which the load of the machine has disturbed least */
 }
 
 /* Measures the conversion between interleaved memory and one array for each channel, and memcpy of
@@ -229,6 +271,10 @@ int main(void) {
     print_two_devices(2, 48000);
     print_two_devices(2, 44100);
     print_two_devices(2, 96000);
+    printf("a lead, 64 frames, 2 out               %7.1f ns\n", cost_of_a_lead(0, 0));
+    printf("  that may grow to 0.5 s               %7.1f ns\n", cost_of_a_lead(0, 24000));
+    printf("  2 in, 2 out                          %7.1f ns\n", cost_of_a_lead(2, 0));
+    printf("  2 in, 2 out, may grow to 0.5 s       %7.1f ns\n", cost_of_a_lead(2, 24000));
     for (uint32_t frames = 256; frames <= 1024; frames *= 4) {
         print_copying(1, frames);
         print_copying(2, frames);
