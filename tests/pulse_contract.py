@@ -267,10 +267,14 @@ class PulseContract(MonitoredContract):
 
     def test_a_measurement_is_aligned_within_its_error(self, rig: PulseRig) -> None:
         """The default input is the monitor of the default output."""
-        sound = np.zeros((48_000, 1), np.float32)
-        sound[[0, 24_000]] = 0.5
-        measurement = vc.playrec(sound, 48_000, input_channels=1, driver=rig.driver, align=False)
-        response = measurement.wait(60)
+        sound = np.zeros((24_000, 1), np.float32)
+        sound[0] = 0.5
+        given: dict[str, Any] = {"driver": rig.driver, "align": False}
+        for _ in range(5):  # on a busy machine, the server itself loses frames
+            measurement = vc.playrec(sound, 48_000, input_channels=1, **given)
+            response = measurement.wait(60)
+            if not measurement.losses:
+                break
         assert response is not None
         assert measurement.losses == []
         (first, *_) = np.flatnonzero(response[:, 0] > 0.25)
