@@ -76,10 +76,10 @@ def test_lossless_files_are_read_exactly(tmp_path: Path, name: str, codec: str) 
 
 @pytest.mark.parametrize(("name", "codec"), LOSSY)
 def test_lossy_files(tmp_path: Path, name: str, codec: str) -> None:
-    """MP4 states its length in milliseconds, and the other two do not state it."""
+    """MP4 states its length, in milliseconds with some versions of libav. The other two do not."""
     path = make(tmp_path / name, codec, "fltp", sound())
     with open_source(path) as source:
-        assert source.frames in ((50_016,) if path.suffix == ".m4a" else (None,))
+        assert source.frames in ((FRAMES, 50_016) if path.suffix == ".m4a" else (None,))
         whole = read(source)
         # The encoder's delay of 1,024 frames is removed, if the file states it. ADTS does not, and
         # older versions of libav do not write it into Matroska.
