@@ -216,7 +216,8 @@ def finds_python(flag: str) -> bool:
 
 def cythonize(source: Path, into: Path) -> Path:
     made = into / f"{source.stem}.c"
-    command = [sys.executable, "-m", "cython", "-3", f"-I{PACKAGE}", f"-I{source.parent}"]
+    command = [sys.executable, "-m", "cython", "-3", f"-I{PACKAGE}", f"-I{PACKAGE / 'drivers'}"]
+    command.append(f"-I{source.parent}")
     subprocess.run([*command, str(source), "-o", str(made)], check=True)
     return made
 

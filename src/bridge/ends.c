@@ -1,4 +1,5 @@
 /* Waits until one of several streams and clips has ended. See ends.h. */
+#define _POSIX_C_SOURCE 200809L /* nanosleep */
 #include "ends.h"
 #include "thread.h"
 

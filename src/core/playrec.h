@@ -63,7 +63,7 @@ typedef struct vc_playrec_state {
 } vc_playrec_state;
 
 /* The fields may be of different cycles while the stream runs. [any] */
-void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state);
+void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state) VC_REALTIME;
 
 /* As a vc_process_fn; `user` is the vc_playrec*. [IO] */
 int32_t vc_playrec_process(vc_block *block, void *user) VC_REALTIME;

@@ -16,7 +16,9 @@
 #define BETA 11.2
 /* Where the filter has half its amplitude, as a part of half the lower rate. */
 #define CUTOFF 0.9445
-enum { PHASES = 512, LANES = 8, MOST_TAPS = 2 * VC_RESAMPLER_REACH * VC_RESAMPLER_MAX_RATIO };
+#define PHASES 512
+#define LANES 8
+#define MOST_TAPS (2 * VC_RESAMPLER_REACH * VC_RESAMPLER_MAX_RATIO)
 
 struct vc_resampler {
     uint32_t reach;

@@ -17,10 +17,9 @@
 
 typedef struct vc_resampler vc_resampler;
 
-enum {
-    VC_RESAMPLER_MAX_RATIO = 8,
-    VC_RESAMPLER_REACH = 64 /* vc_resampler_reach for ratios up to 1; more in proportion above */
-};
+#define VC_RESAMPLER_MAX_RATIO 8
+/* vc_resampler_reach for ratios up to 1. It is longer in proportion to greater ratios. */
+#define VC_RESAMPLER_REACH 64
 
 /* Makes the table for a ratio of input rate to output rate, at most VC_RESAMPLER_MAX_RATIO. If the
  * ratio is greater than 1, frequencies above half the output rate are removed. Returns NULL if
