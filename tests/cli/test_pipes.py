@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import signal
 import struct
@@ -21,6 +22,7 @@ from rig import until
 from shells import COMMAND, ENV, needs_posix, shell, sine
 from voicecoil.cli.app import run
 from voicecoil.files import open_source
+from voicecoil.files.pipes import wav_source
 
 RATE = 48_000
 RAW = ["--raw", "--rate", "8000"]
@@ -58,11 +60,40 @@ def test_play_a_wav_stream(tmp_path: Path, subtype: str) -> None:
 def test_a_wav_stream_of_unknown_length_ends_with_the_pipe(tmp_path: Path) -> None:
     data = bytearray(wav(sine(3000), "PCM_16"))
     at = data.index(b"data") + 4
-    for size in (0, 0xFFFFFFFF):
+    for size in (0, 0x7FFFF000, 0xFFFFFFFF):
         data[at : at + 4] = struct.pack("<I", size)
         heard = tmp_path / f"{size}.wav"
         assert piped(bytes(data), "play", "-", "-q", "--heard", heard).returncode == 0
         assert len(heard_in(heard)) == len(aligned(sine(3000)))
+
+
+@pytest.mark.parametrize(
+    ("size", "known"),
+    [
+        (0, False),
+        (0x7FFFF000, False),  # SoX, espeak
+        (0x7FFFF000 // 6 * 6, False),  # SoX, two channels of 24 bits
+        (0x7FFFFF00, False),  # arecord
+        (0x7FFFFFFF - 36, False),
+        (0x80000000, False),
+        (0xFFFFFFFF - 36, False),
+        (0xFFFFFFFF, False),
+        (4, True),
+        (0x7FF00000, True),
+        (0xC0000000, True),
+    ],
+)
+def test_the_sizes_that_programs_write_to_pipes_are_no_lengths(size: int, known: bool) -> None:
+    data = bytearray(wav(sine(1), "PCM_16"))
+    at = data.index(b"data") + 4
+    data[at : at + 4] = struct.pack("<I", size)
+    reader, writer = os.pipe()
+    try:
+        os.write(writer, data)
+        assert wav_source(reader).frames == (size // 4 if known else None)
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 @pytest.mark.parametrize("dtype", SCALES)

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 __all__ = ["PipeSink", "PipeSource", "raw_source", "wav_source"]
 
 UNKNOWN_BYTES = 0xFFFFFFFF  # size in the header of a WAV stream whose length is not known
+# Sizes that programs state in a pipe, because they do not know the length yet: 0; 0x7FFFF000 (SoX,
+# espeak), 0x7FFFFF00, 0x7FFFFFFF and 0x80000000 (arecord and others); 0xFFFFFFFF (FFmpeg). Some
+# programs subtract the header or round down to whole frames, so these are ranges. A true size is
+# almost never in them, and sizes of 2 to 4 GiB between them are lengths.
+_UNKNOWN_SIZES = (range(1), range(0x7FFE0000, 0x80000001), range(0xFFFE0000, 0x100000000))
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE  # format tags of WAV
 LOOK_S = 0.1  # interval at which a reader that waits for the pipe checks whether it was cancelled
 CHUNK_BYTES = 65_536
@@ -170,7 +175,8 @@ def raw_source(descriptor: int, samplerate: float, channels: int, dtype: SampleT
 def wav_source(descriptor: int) -> PipeSource:
     """Return a source of a WAV stream, whose header is read now.
 
-    A length of 0 or of 0xFFFFFFFF bytes in the header means until the pipe is closed.
+    A length of 0 in the header, or one just below 2 GiB or 4 GiB, means until the pipe is closed.
+    Programs write such lengths to pipes, because they do not know the true one.
 
     Raises
     ------
@@ -204,7 +210,7 @@ def wav_source(descriptor: int) -> PipeSource:
     if layout is None:
         raise FileFormatError("standard input is a WAV stream whose samples have no description")
     channels, rate, sample_type = layout
-    known = size not in (0, UNKNOWN_BYTES)
+    known = not any(size in unknown for unknown in _UNKNOWN_SIZES)
     frames = size // (int(sample_type[-1]) * channels) if known else None
     return PipeSource(pipe, rate, channels, sample_type, frames)
 
