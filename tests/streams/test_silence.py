@@ -5,10 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import voicecoil as vc
 from rig import until
+from shells import shell
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.streams.silence import possible_causes
 
@@ -52,7 +54,40 @@ def test_of_two_devices_it_names_the_input() -> None:
             speakers.step(1)
         until(lambda: silent_events(stream, found) > 0)
         stream.abort()
-    assert found[0].detail.startswith("'Microphone' has given only zeros for 2 s (channels=[0, 1])")
+    says = "'Microphone' has given only zeros for 2 s (input_channels=[0, 1])"
+    assert found[0].detail.startswith(says)
+
+
+def test_it_names_the_device_that_the_stream_is_on_now() -> None:
+    driver = VirtualDriver([])
+    found: list[vc.Event] = []
+    with vc.InputStream(
+        lambda block: None, driver=driver, channels=[1], on_device_lost="wait"
+    ) as stream:
+        late = VirtualDevice("Late", clock="stepped", frames=4_800, input_channels=1)
+        driver.virtual_devices.append(late)
+        until(lambda: stream.state == "running")
+        late.step(20)
+        until(lambda: silent_events(stream, found) > 0)
+        stream.abort()
+    assert found[0].detail.startswith("'Late' has given only zeros for 2 s (channels=[0])")
+
+
+def test_a_measurement_warns_of_no_silence() -> None:
+    virtual, driver = device()
+    sound = np.zeros((6 * 48_000, 1), np.float32)
+    with vc.playrec(sound, 48_000, input_channels=2, driver=driver) as measurement:
+        virtual.step(50)
+        connection = measurement._stream._connection
+        assert connection is not None
+        assert connection.device.silence is None
+        assert connection.engine.zero_frames >= TWO_SECONDS
+
+
+def test_the_command_names_its_own_option_which_counts_from_1() -> None:
+    done = shell("record", "-", "--raw", "-q", "--duration", "2.6", "--channels", "1", text=False)
+    assert done.returncode == 0, done.stderr
+    assert b"has given only zeros for 2 s (--channels 1,)" in done.stderr  # type: ignore[operator]
 
 
 def test_a_signal_in_any_channel_ends_the_watch() -> None:

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 from voicecoil.drivers.protocol import Device, Direction
 from voicecoil.errors import ArgumentError
 
-__all__ = ["CHANNELS_HELP", "Channels", "check_listed"]
+__all__ = ["CHANNELS_HELP", "Channels", "channels_option", "check_listed"]
 
 CHANNELS_HELP = "How many; or which of the device's, from 1: 3,4 (a single one: 3,)."
 
@@ -38,6 +38,12 @@ def _convert(kind: type, tokens: Sequence[cyclopts.Token]) -> int | list[int]:
 Channels = Annotated[Any, Parameter(converter=_convert, metavar="N|LIST")]
 
 
+def channels_option(channels: Sequence[int]) -> str:
+    """Return the option for a list of channels counted from 0."""
+    listed = ",".join(str(channel + 1) for channel in channels)
+    return f"--channels {listed}" + "," * (len(channels) == 1)
+
+
 def check_listed(channels: Any, device: Device, direction: Direction) -> None:
     """Check that the device has all listed channels.
 
@@ -48,7 +54,7 @@ def check_listed(channels: Any, device: Device, direction: Direction) -> None:
     """
     available = device.channels(direction)
     if isinstance(channels, list) and max(channels) >= available:
-        given = ",".join(str(channel + 1) for channel in channels) + "," * (len(channels) == 1)
         raise ArgumentError(
-            f"--channels {given}: {device.name!r} has the {direction} channels 1 to {available}"
+            f"{channels_option(channels)}: {device.name!r} has the {direction} channels 1 to "
+            f"{available}"
         )

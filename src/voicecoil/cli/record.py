@@ -27,7 +27,7 @@ from voicecoil.cli.app import (
     say_if_virtual,
     warn,
 )
-from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
+from voicecoil.cli.channels import CHANNELS_HELP, Channels, channels_option, check_listed
 from voicecoil.cli.display import (
     REFRESH_S,
     Display,
@@ -50,6 +50,7 @@ from voicecoil.drivers.find import find_device
 from voicecoil.levels import decibels
 from voicecoil.sounds.record import begin_recording
 from voicecoil.sounds.record_request import OnLoss, check_record_request
+from voicecoil.streams.silence import channels_written_as
 from voicecoil.wording import plural
 
 __all__ = ["record"]
@@ -119,7 +120,8 @@ def record(
         "on_loss": on_loss,
     }
     take = _begin(file, force, make_sink, asked, device=device, driver=chosen, channels=channels)
-    interrupted, highest = _follow(take, file, duration, shown=not (quiet or json))
+    with channels_written_as(channels_option):
+        interrupted, highest = _follow(take, file, duration, shown=not (quiet or json))
     if json:
         # If the sound is on standard output, the report must not be there as well.
         told = _as_json(take, file, interrupted, highest)

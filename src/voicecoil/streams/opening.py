@@ -85,9 +85,11 @@ def open_stream(
             _make_recovery(plan),
             worker,
         )
-        if plan.places.inputs:
+        # A measurement has a time of silence of its own, and no stream may be opened beside it.
+        measures = request.kind == "internal" and plan.places.outputs > 0
+        if plan.places.inputs and not measures:
             connection.device.silence = InputSilence(
-                plan.driver, plan.device, plan.places.input_map
+                plan.driver, plan.places, "input_channels" if plan.places.outputs else "channels"
             )
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):

@@ -6,17 +6,36 @@ import contextlib
 import os
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.drivers.two_devices import DevicePair
 from voicecoil.errors import SilentInputWarning, VoicecoilError
+from voicecoil.streams.channel_map import StreamChannels, places_on
 
-__all__ = ["SILENT_S", "InputSilence"]
+__all__ = ["SILENT_S", "InputSilence", "channels_written_as"]
 
 SILENT_S = 2.0
 SEARCH_S = 0.3  # how long the other channels are heard
 SEARCH_TIMEOUT_S = 3.0
+
+
+def _as_argument(argument: str, channels: Sequence[int]) -> str:
+    return f"{argument}=[{', '.join(map(str, channels))}]"
+
+
+_write_channels: Callable[[str, Sequence[int]], str] = _as_argument
+
+
+@contextlib.contextmanager
+def channels_written_as(write: Callable[[Sequence[int]], str]) -> Iterator[None]:
+    """Channels in the texts are written by `write` meanwhile. The command line uses its option."""
+    global _write_channels  # a command is the only one in its process
+    _write_channels = lambda _, channels: write(channels)  # noqa: E731
+    try:
+        yield
+    finally:
+        _write_channels = _as_argument
 
 
 class InputSilence:
@@ -25,38 +44,45 @@ class InputSilence:
     Parameters
     ----------
     driver : Driver
-    device : Device
-        The stream's device, or a pair of devices.
-    channels : sequence of int
-        The input device's channels that the stream uses.
+    channels : StreamChannels
+        The channels with which the stream was opened.
+    argument : str
+        The argument of the stream that gives the input channels.
     """
 
-    def __init__(self, driver: Driver, device: Device, channels: Sequence[int]) -> None:
+    def __init__(self, driver: Driver, channels: StreamChannels, argument: str) -> None:
         self._driver = driver
-        self._device = device.input if isinstance(device, DevicePair) else device
         self._channels = channels
+        self._argument = argument
 
-    def message(self, search: bool) -> str:
-        """Returns the text of the warning. With `search`, the other channels are heard for it."""
-        heard = self._channels_with_signal() if search else []
-        used = ", ".join(map(str, self._channels))
-        said = f"{self._device.name!r} has given only zeros for {SILENT_S:g} s (channels=[{used}])"
+    def message(self, device: Device, search: bool) -> str:
+        """Returns the text of the warning. With `search`, the other channels are heard for it.
+
+        `device` is the one that the stream is on now, or a pair of devices.
+        """
+        used = [place for place in places_on(self._channels, device)[0] if place is not None]
+        device = device.input if isinstance(device, DevicePair) else device
+        heard = self._channels_with_signal(device, used) if search else []
+        said = (
+            f"{device.name!r} has given only zeros for {SILENT_S:g} s "
+            f"({_write_channels(self._argument, used)})"
+        )
         if heard:
-            others = ", ".join(map(str, heard))
-            return f"{said}; there is a signal on another channel: channels=[{others}]"
+            others = _write_channels(self._argument, heard)
+            return f"{said}; there is a signal on another channel: {others}"
         return f"{said}; possible causes: " + "; ".join(possible_causes(self._driver.name))
 
-    def _channels_with_signal(self) -> list[int]:
+    def _channels_with_signal(self, device: Device, used: Sequence[int]) -> list[int]:
         """Returns the other channels of the device that have a signal now."""
         from voicecoil.streams.stream import InputStream  # which opens streams, as this module does
 
-        others = [c for c in range(self._device.input_channels) if c not in self._channels]
+        others = [c for c in range(device.input_channels) if c not in used]
         if not others:
             return []
         try:
             with InputStream(
                 lambda block: None,
-                device=self._device,
+                device=device,
                 driver=self._driver,
                 channels=others,
                 latency="low",

@@ -119,7 +119,10 @@ class StreamDevice:
         if silence is not None and self._engine.zero_frames >= least:
             self.silence = None
             search = not self.stands_still  # a clock that only a test steps may not advance
-            exit_and_fork.submit(lambda: warn_of(silence.message(search), self._tell_silence))
+            device = self.current.device
+            exit_and_fork.submit(
+                lambda: warn_of(silence.message(device, search), self._tell_silence)
+            )
 
     def _tell_silence(self, text: str) -> None:
         self.news.append(self.event("silent", text))
