@@ -6,6 +6,7 @@ import contextlib
 import gc
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,8 @@ from coded import coded
 from rig import Rig, until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork, unseen_error
-from voicecoil.streams import failure_watch
+from voicecoil.lifetime.ends import watch
+from voicecoil.streams import base, failure_watch
 
 FADE = 100 / 48_000
 
@@ -102,6 +104,61 @@ def test_each_run_has_its_own_end(stepped: VirtualDevice, driver: VirtualDriver)
     stream.close()
     listener.settle(3)
     assert listener.calls == [(stream, None)] * 3
+
+
+def test_a_start_at_once_does_not_hide_the_exception_of_the_run_before() -> None:
+    """Before the fix, `start` cleared the exception, and `on_end` was called with None."""
+    device, listener = VirtualDevice("Rig", clock="stepped", frames=64), Listener()
+    stream = vc.OutputStream(
+        callback_that("error"), driver=VirtualDriver([device]), on_end=listener
+    )
+    stream.start()
+    busy, released = threading.Event(), threading.Event()
+
+    def over() -> bool:  # keeps the thread busy that watches for ends
+        busy.set()
+        return released.wait(20)
+
+    assert stream._connection is not None
+    watch(stream._connection.engine, over, lambda: None)
+    assert busy.wait(20)
+    device.step(1)
+    with pytest.raises(ZeroDivisionError):
+        stream.wait(5)
+    stream.start()
+    released.set()
+    listener.settle()
+    assert isinstance(listener.calls[0][1], ZeroDivisionError)
+    stream.close()
+    listener.settle(2)
+    assert listener.calls[1] == (stream, None)
+
+
+def test_a_start_that_failed_has_no_end() -> None:
+    """Before the fix, `wait` returned True, and `close` called `on_end` with None."""
+    device, listener = VirtualDevice("Rig", clock="stepped", frames=64), Listener()
+    driver = VirtualDriver([device])
+    others = [vc.OutputStream(callback_that("none"), driver=driver) for _ in range(64)]
+    for other in others:
+        other.start()  # a virtual device runs no more
+    streams = [
+        vc.OutputStream(callback_that("none"), driver=driver, on_end=listener) for _ in range(2)
+    ]
+    for stream in streams:
+        with pytest.raises(vc.DriverError, match="64 running streams"):
+            stream.start()
+        with pytest.raises(vc.StreamStateError, match="newest start failed"):
+            stream.wait(0)
+    for other in [streams.pop(), *others]:
+        other.close()
+    listener.settle(0)
+    (stream,) = streams
+    stream.start()
+    device.step(1)
+    assert stream.wait(0) is False
+    stream.close()
+    listener.settle()
+    assert listener.calls == [(stream, None)]
 
 
 @pytest.fixture
@@ -298,6 +355,70 @@ def test_stop_with_a_fade_waits_until_it_was_heard() -> None:
     fading = heard[(heard > 0) & (heard < 0.5)]
     np.testing.assert_allclose(fading, 0.5 * (1 - np.arange(1, 4_800) / 4_800), atol=1e-6)
     assert np.flatnonzero(heard)[-1] == np.flatnonzero(heard == fading[-1])[0]
+    stream.close()
+
+
+def test_a_long_fade_is_heard_to_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the fix, `stop` allowed 3 s for the fade and the rest, and then cut the fade off."""
+    device = VirtualDevice("Free", clock="free", frames=512)
+    device.capture()
+    cycles = threading.Semaphore(10)  # how many the device may run now
+
+    def callback(block: vc.Block) -> None:
+        cycles.acquire(timeout=20)
+        block.output[:] = 0.5
+
+    stream = vc.OutputStream(callback, driver=VirtualDriver([device]))
+
+    class DeviceTime:
+        """The time of the device, which runs 0.1 s in each pause of `stop`."""
+
+        @staticmethod
+        def sleep(seconds: float) -> None:
+            cycles.release(10)
+            time.sleep(seconds)
+
+        @staticmethod
+        def monotonic() -> float:
+            return stream.now_ns() / 1e9
+
+    stream.start()
+    until(lambda: stream.statistics().frames > 2_000)
+    monkeypatch.setattr(base, "time", DeviceTime)
+    stream.stop(fade_s=10)
+    heard = device.heard()[:, 0]
+    fading = heard[(heard > 0) & (heard < 0.5)]
+    assert len(fading) == 479_999
+    np.testing.assert_allclose(fading, 0.5 * (1 - np.arange(1, 480_000) / 480_000), atol=1e-5)
+    stream.close()
+
+
+@pytest.mark.parametrize("hz", [16_000, 48_000, 96_000])
+def test_a_fade_of_a_stream_that_converts_lasts_as_long_as_requested(hz: int) -> None:
+    """Before the fix, the frames of the fade were counted at the program's rate."""
+    device = VirtualDevice("Rig", clock="stepped", frames=64, samplerate=hz)
+    device.capture()
+    blocks = 0
+
+    def callback(block: vc.Block) -> None:
+        nonlocal blocks
+        blocks += 1
+        block.output[:] = 0.5
+        if blocks == 40:
+            stream.stop(fade_s=0.05)
+
+    stream = vc.OutputStream(
+        callback, driver=VirtualDriver([device]), samplerate=24_000, latency="safe"
+    )
+    stream.start()
+    while stream.state != "finished":
+        device.step(1)
+    heard = device.heard()[:, 0]
+    last = int(np.flatnonzero(heard)[-1]) + 1
+    frames = hz // 20
+    line = 0.5 * (1 - np.arange(frames) / frames)
+    np.testing.assert_allclose(heard[last - frames : last], line, atol=2e-3)
+    np.testing.assert_allclose(heard[last - 2 * frames : last - frames], 0.5, atol=2e-3)
     stream.close()
 
 

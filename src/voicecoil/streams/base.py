@@ -87,7 +87,8 @@ class StreamBase(StreamFacts):
         DeviceLostError
             The device was lost.
         StreamStateError
-            The stream was never started, or `wait` was called in its callback.
+            The stream was never started, its newest start failed, or `wait` was called in its
+            callback.
         """
         connection = self._alive()
         seconds = check_timeout(timeout)
@@ -125,7 +126,7 @@ class StreamBase(StreamFacts):
         Raises
         ------
         StreamStateError
-            The stream was never started.
+            The stream was never started, or its newest start failed.
         Exception, DeviceLostError
             As for :meth:`wait`.
         """
@@ -185,7 +186,7 @@ class StreamBase(StreamFacts):
         Exception
             The exception that the callback raised, with its traceback. Raised once.
         StreamTimeoutError
-            The callback did not return within 5 s.
+            The callback did not return within 5 s, or within 5 s after the fade.
         """
         self._end(drain=True, fade_s=check_seconds(fade_s, "fade_s"))
 
@@ -198,7 +199,9 @@ class StreamBase(StreamFacts):
         run = connection.run
         fade_frames = 0
         if fade_s and "output" in self._directions and connection.started:
-            fade_frames = min(max(1, int(fade_s * self.samplerate)), 2**32 - 1)
+            # The fade is made on the device's memory, so its frames are those of the device.
+            device_hz = self._opened_format.samplerate
+            fade_frames = min(max(1, int(fade_s * device_hz)), 2**32 - 1)
         if _core.in_callback():  # in this stream's callback, or another's on the same IO thread
             connection.ask_to_end(drain, run, fade_frames)
             return
@@ -215,9 +218,10 @@ class StreamBase(StreamFacts):
         connection.ask_to_end(drain, run, fade_frames)
         connection.look()
         began = time.monotonic()
-        tail_s = (self.lead_frames + fade_frames) / self.samplerate
+        tail_s = self.lead_frames / self.samplerate
         if "output" in self._directions and connection.started:
             tail_s = self._latency("output").seconds
+            tail_s += fade_frames / self._opened_format.samplerate
         until = began + tail_s + STOP_TIMEOUT_S
         # Do not wait for a device with a stepped clock, because no cycle comes unless the program
         # steps the clock.

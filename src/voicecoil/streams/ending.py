@@ -55,18 +55,25 @@ class EndListener:
     def __init__(self, on_end: OnEnd | None = None, stream: Any = None) -> None:
         self.on_end = on_end
         self._stream = weakref.ref(stream) if stream is not None else lambda: None
-        self._told: dict[int, object] = {}  # the runs whose end was told
+        # The runs that have begun and whose end was not told. The thread that removes a run makes
+        # the call; a removal is one operation of the dict, and needs no lock.
+        self._untold: dict[int, bool] = {}
 
     def begin(self, connection: StreamConnection) -> None:
         """Watches the run that has begun. Call with the connection's lock held."""
         if self.on_end is None:
             return
         run = connection.run
-        watch(
-            connection.engine,
-            partial(self._is_over, connection, run),
-            partial(self.note, connection, run),
-        )
+        self._untold[run] = True
+        try:
+            watch(
+                connection.engine,
+                partial(self._is_over, connection, run),
+                partial(self.note, connection, run),
+            )
+        except BaseException:
+            self._untold.pop(run, None)
+            raise
 
     def _is_over(self, connection: StreamConnection, run: int) -> bool:
         if not connection.is_over(run) and connection.trouble() is None:
@@ -76,7 +83,7 @@ class EndListener:
         return not failed or connection.closed or connection.find_exception() is not None
 
     def note(self, connection: StreamConnection, run: int, stream: Any = None) -> None:
-        """Notes that the run is over. Returns at once.
+        """Notes that the run is over. Returns at once. A run that never began has no end.
 
         Parameters
         ----------
@@ -88,10 +95,8 @@ class EndListener:
         if self.on_end is None:
             return
         stream = self._stream() if stream is None else stream
-        mine = object()
-        if stream is None or run == 0 or self._told.setdefault(run, mine) is not mine:
+        if stream is None or not self._untold.pop(run, False):
             return
-        self._told.pop(run - 2, None)  # nothing refers to a run that is two runs back
         error = None
         if run == connection.run:
             connection.trouble()  # notices that the device is lost
@@ -105,6 +110,14 @@ def _call(on_end: OnEnd, stream: Any, error: BaseException | None) -> None:
 
 
 def refuse_never_started(connection: StreamConnection) -> None:
-    """Raises StreamStateError if the stream was never started, because it cannot end then."""
-    if connection.run == 0:
+    """Raises StreamStateError if the stream was never started, because it cannot end then.
+
+    The same applies if its newest start has failed.
+    """
+    run = connection.run
+    if run == 0:
         raise StreamStateError("the stream was never started, so it cannot end; start() it first")
+    if run == connection.failed_run:
+        raise StreamStateError(
+            "the stream was not started, because its newest start failed; start() it again"
+        )

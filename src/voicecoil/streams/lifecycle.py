@@ -81,6 +81,7 @@ class StreamConnection:
         # reads it without the lock never sees a mixture of two phases.
         self.phase: Literal["idle", "started", "away"] = "idle"
         self.run = 0  # number of the newest start; a request to end a run names that run
+        self.failed_run = 0  # number of the newest start that raised an error
         self.closed = False
         self.failure = Failure()
         self.told_stuck = False  # True: the program got an error that the callback is stuck
@@ -88,8 +89,7 @@ class StreamConnection:
         self._recovery = recovery
         self.worker = worker
         self._overdue_run = 0  # the run that did not end in time
-        # Signal handlers and callbacks read and change the next three attributes, so no lock can be
-        # used. Each step is a single operation of the container, which is atomic.
+        # Signal handlers and callbacks change the next three, by single operations without a lock.
         self._ending: set[int] = set()  # the runs that were asked to end
         self._lost: dict[int, object] = {}  # the runs whose device was lost
         self._untold: deque[Exception] = deque(maxlen=1)  # the failure, until it is raised
@@ -209,6 +209,7 @@ class StreamConnection:
                 raise StreamStateError("the stream is already running; stop() it first")
             if self.running or (self.worker is not None and self.worker.running):
                 self._halt(STOP_TIMEOUT_S)  # the previous run ended without a call of `stop`
+            self.listener.note(self, self.run)  # before `_begin` forgets why that run ended
             self._begin(self.run + 1)
             if self.driver_stream is not None:
                 self._start(self.driver_stream)
@@ -219,6 +220,7 @@ class StreamConnection:
                 self.listener.begin(self)
             except BaseException:
                 # The device runs already, and the caller has no reason to stop it.
+                self.failed_run = self.run
                 with contextlib.suppress(StreamTimeoutError):
                     self._halt(STOP_TIMEOUT_S)
                 raise
@@ -227,8 +229,7 @@ class StreamConnection:
     def _begin(self, run: int) -> None:
         """Begins the run in the engine and the worker. Call with the lock held.
 
-        `self.run` is set last. A thread that reads it and asks for the end of that run can
-        therefore rely on the run having begun.
+        `self.run` is set last, so a thread that asks for the end of that run finds it begun.
         """
         self._ending.clear()
         self._lost.clear()
@@ -257,6 +258,7 @@ class StreamConnection:
             lost = isinstance(error, (DeviceLostError, DriverError))
             driver_stream.look()
             if self._recovery is None or not lost or self.device.trouble() is None:
+                self.failed_run = self.run
                 raise
             ending = self.ending
             self.device.tell_loss(driver_stream, error)
@@ -302,8 +304,7 @@ class StreamConnection:
             self.engine.stop(self.run)
             raise
         if not returned:
-            # The device is stopped, so no IO cycle would notice that the run ends. The engine is
-            # told here instead.
+            # No IO cycle would notice that the run ends, because the device is stopped.
             self._overdue_run = self.run
             self.engine.end()
             raise StreamTimeoutError(f"the callback did not return within {timeout_s:.3g} s")
@@ -381,8 +382,7 @@ class StreamConnection:
             if isinstance(code, IsolatedCode) and self._broken_off(code, timeout_s):
                 exit_and_fork.report(error, source)
                 return
-            # A stuck callback may still use the connection, and no thread waits for the callback.
-            # So the connection is never freed.
+            # The connection is never freed, because the stuck callback may still use it.
             _core.keep_for_ever(self)
             if not told:
                 exit_and_fork.report(error, source)
