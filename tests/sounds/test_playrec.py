@@ -358,6 +358,34 @@ def test_a_loss_of_the_input_device_is_listed() -> None:
     assert first == pytest.approx(RATE // 2, abs=2000)
 
 
+@pytest.mark.parametrize("device", ["mic", "speakers"])
+@pytest.mark.parametrize(("after_s", "counts"), [(1.0, False), (3.5, True)])
+def test_a_loss_while_two_devices_settle(device: str, after_s: float, counts: bool) -> None:
+    """Before the fix, it made the measurement invalid, and `losses` was empty."""
+    desk = TwoDevices(0, 0)
+    both: dict[str, Any] = {"device": ("mic", "speakers"), "driver": desk.driver}
+    measurement = vc.playrec(np.zeros(RATE), RATE, input_channels=1, **both)
+    desk.step(after_s)
+    (desk.mic if device == "mic" else desk.speakers).inject("xrun", 300)
+    desk.step(6.5 - after_s)
+    assert measurement.wait(10) is not None
+    assert measurement.valid is (not counts)
+    assert bool(measurement.losses) is counts
+    assert all((loss.position, loss.frames) == (0, 1) for loss in measurement.losses)
+
+
+def test_a_loss_beside_a_converted_sound_is_listed_as_its_nearest_frame(rig: Rig) -> None:
+    measurement = measure(rig, np.zeros(24_000), 24_000, input_channels=1)
+    rig.step(10)  # in the padding of 2,048 frames at 24 kHz
+    rig.device.inject("xrun", 200)
+    finish(rig, measurement)
+    assert not measurement.valid
+    assert measurement.losses == [
+        vc.Loss(0, 1, "device", "input"),
+        vc.Loss(0, 1, "device", "output"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("sound", "options", "error", "said"),
     [

@@ -130,8 +130,9 @@ class Measurement(Unique):
         """Host time at which the first frame of the sound was at the output connector, ns.
 
         With ``align=True``, the first frame of the result was recorded at this time. The clock is
-        that of ``stream.now_ns()``. None before the first IO cycle, and if the device gives no
-        host times.
+        that of ``stream.now_ns()``. None until the IO cycle with this frame, and if the device
+        gives no host times. On two devices, this cycle is 4 s after the start, because the ratio of
+        their clocks is measured before. At another rate than the device's it is some ms later.
         """
         zero_ns = self._code.state()["zero_ns"]
         return None if zero_ns is None else int(zero_ns)
@@ -142,7 +143,9 @@ class Measurement(Unique):
 
         A loss of the direction "output" is a part of the sound that was not played. A loss of the
         direction "input" is a part of the result that is silence, because it was not recorded. No
-        loss shifts the frames after it.
+        loss shifts the frames after it. Losses of the silence before and after the sound have no
+        effect and are not listed. If the rate is converted, or on two devices, a loss just beside
+        the result may still change it. It is listed as the nearest frame.
         If the input is another device than the output, the position of an input loss is exact to
         an IO cycle.
         """
@@ -153,6 +156,14 @@ class Measurement(Unique):
             (loss for loss in losses if loss is not None),
             key=lambda loss: (loss.position, loss.direction),
         )
+
+    def _all_listed(self) -> bool:
+        """Whether every loss was listed. The queue of the code has room for 1,024."""
+        state = self._code.state()  # before the losses, as they are queued before they are counted
+        self.losses  # noqa: B018 - takes them
+        found = self._found.copy()
+        counted: int = state["lost_input"] + state["lost_output"]
+        return sum(frames for _, frames, _ in found) >= counted
 
     @property
     def lost_frames(self) -> tuple[int, int]:
@@ -172,12 +183,12 @@ class Measurement(Unique):
     def valid(self) -> bool:
         """True if the whole sound was played and the whole response recorded, without a loss.
 
-        False until the end, and if the audio system has reported an overload.
+        False until the end, if `losses` has any, and if the audio system has reported an overload.
         """
-        state = self._code.state()
-        whole = state["recorded"] >= self._shift() + self._prepared.sound_frames
-        lost = state["lost_input"] or state["lost_output"]
-        return whole and not lost and not self.overloads and not self.recording
+        recorded = self._code.state()["recorded"]
+        whole = recorded >= self._shift() + self._prepared.sound_frames
+        complete = whole and not self.overloads and not self.recording
+        return complete and self._all_listed() and not self.losses
 
     @property
     def clipped_samples(self) -> int:
@@ -273,12 +284,15 @@ class Measurement(Unique):
         return self._round_trip() if self._align else 0
 
     def _loss(self, position: int, frames: int, is_output: bool) -> Loss | None:
-        """Return a loss at the sound's rate. None if it is outside of the sound or the result."""
+        """Return a loss at the sound's rate. None if it does not change the result."""
         begin = position if is_output else position - self._shift()
-        first = max(0, math.floor(self._prepared.own(begin)) - self._pad)
-        end = min(self.frames, math.ceil(self._prepared.own(begin + frames)) - self._pad)
-        if end <= first:
+        first = math.floor(self._prepared.own(begin)) - self._pad
+        end = math.ceil(self._prepared.own(begin + frames)) - self._pad
+        reach = self._prepared.reach_frames
+        if end <= -reach or first >= self.frames + reach:
             return None
+        first = min(max(0, first), self.frames - 1)
+        end = max(first + 1, min(self.frames, end))
         return Loss(first, end - first, "device", "output" if is_output else "input")
 
     def _finish(self) -> NDArray[Any]:

@@ -26,6 +26,9 @@ MARGIN_S = 0.1  # additional recording if the system only estimates its latency
 PAD_FRAMES = 2048
 # Silence before a sound on two devices. In this time the ratio of their clocks becomes known.
 SETTLE_S = 4.0
+# A loss on two devices changes the frames of this time around it. Its position is exact to an IO
+# cycle, and the delay between the clocks may have to settle again.
+DISTURBED_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class Prepared:
         Length of the sound at its own rate.
     pad_frames : int
         Silence before the sound at its own rate.
+    reach_frames : int
+        A loss less than this far from the result may change it, at the sound's rate.
     samplerate, device_rate : int
         Hz.
     """
@@ -52,6 +57,7 @@ class Prepared:
     sound_frames: int
     frames: int
     pad_frames: int
+    reach_frames: int
     samplerate: int
     device_rate: int
 
@@ -126,7 +132,8 @@ def prepare(
         round_trip_frames=round_trip,
         zero_frame=before * theirs // rate,
     )
-    return Prepared(code, recorded, len(sound), len(frames), before, rate, theirs)
+    reach = after + (round(DISTURBED_S * rate) if two_devices else 0)
+    return Prepared(code, recorded, len(sound), len(frames), before, reach, rate, theirs)
 
 
 def resampled(frames: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
