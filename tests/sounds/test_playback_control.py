@@ -17,7 +17,7 @@ from rig import Rig, until
 from voicecoil.conversion import as_source, converted, read_all
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.files import FileSink
-from voicecoil.sounds.mixing import close_outputs
+from voicecoil.sounds.mixing import CAPACITY, close_outputs
 
 RATE = 48_000
 RAMP = 480  # frames of the fades of a seek, and of a change of the gain
@@ -278,6 +278,25 @@ def test_stop_all_ends_every_sound_also_those_that_were_dropped(rig: Rig) -> Non
     vc.stop_all()  # nothing plays
     with pytest.raises(vc.ArgumentError, match="fade_s"):
         vc.stop_all(-1)
+
+
+def test_an_output_that_takes_no_more_commands_does_not_keep_the_others_sounding(rig: Rig) -> None:
+    """Before the fix, its error ended `stop_all`, and a dropped sound of another output went on."""
+    other = Rig()
+    full = rig.play(np.ones((100_000, 1), np.float32), RATE)
+    other.play(np.ones((100_000, 1), np.float32), RATE)
+    rig.step(2)
+    other.step(2)
+    with pytest.raises(vc.StreamStateError, match="commands already wait"):
+        for _ in range(2 * CAPACITY + 1):
+            full.stop(0.1)
+    with pytest.raises(vc.StreamStateError, match="'Rig'"):
+        vc.stop_all(fade_s=0.01)
+    other.step(10)
+    assert other.heard[128:600].any()
+    assert not other.heard[608:].any()
+    rig.step(100)
+    other.close()
 
 
 def test_a_source_that_is_fed_by_the_same_event_loop_does_not_block_it() -> None:

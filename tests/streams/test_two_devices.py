@@ -298,6 +298,50 @@ def test_the_defaults_are_used_together_if_they_are_two_devices():
         assert stream.device == again
 
 
+def test_a_pair_has_the_rates_of_its_output():
+    mic = VirtualDevice("mic", clock="stepped", output_channels=0)
+    speakers = VirtualDevice(
+        "speakers", clock="stepped", input_channels=0, rates=(44_100.0, 48_000.0)
+    )
+    pair = {"driver": VirtualDriver([mic, speakers]), "device": ("mic", "speakers")}
+    with pytest.raises(vc.ArgumentError, match=r"one of its rates \(44100, 48000 Hz\)"):
+        vc.Stream(lambda b: None, samplerate=44_100, latency="low", **pair)
+    with vc.Stream(lambda b: None, samplerate=44_100, device_rate="set", **pair) as stream:
+        device = stream.device
+        assert (device.samplerate, device.output.samplerate) == (44_100, 44_100)
+        assert device.input.samplerate == 48_000
+        stream.abort()
+
+
+def test_an_output_that_cannot_close_does_not_keep_the_input_open():
+    class Broken:
+        """The stream of a device whose driver fails when it closes the stream."""
+
+        def __init__(self, stream):
+            self._stream = stream
+
+        def __getattr__(self, name):
+            return getattr(self._stream, name)
+
+        def close(self):
+            self._stream.close()
+            raise vc.DriverError("the output cannot close")
+
+    class Driver(VirtualDriver):
+        def open_stream(self, request):
+            stream = super().open_stream(request)
+            opened.append(stream)
+            return Broken(stream) if request.output_map else stream
+
+    opened = []
+    desk = Desk()
+    driver = Driver([desk.mic, desk.speakers])
+    stream = vc.Stream(lambda b: None, driver=driver, device=("mic", "speakers"))
+    with pytest.raises(vc.DriverError, match="cannot close"):
+        stream.close()
+    assert [one._closed for one in opened] == [True, True]
+
+
 def test_a_pair_of_one_device_is_that_device():
     driver = VirtualDriver()
     with vc.Stream(lambda b: None, driver=driver, device=("Virtual", None)) as stream:

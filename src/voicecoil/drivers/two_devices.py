@@ -212,8 +212,10 @@ class TwoDeviceStream:
         self._input_engine.end()
 
     def close(self) -> None:
-        self._output.close()
-        self._input.close()
+        try:
+            self._output.close()
+        finally:
+            self._input.close()
 
     def trouble(self) -> Exception | None:
         return self._output.trouble() or self._input.trouble()

@@ -8,6 +8,7 @@ from typing import Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
+from voicecoil.errors import StreamStateError
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.sounds.mixing import outputs
 from voicecoil.sounds.playback import RAMP_S, playbacks
@@ -38,17 +39,32 @@ def stop_all(fade_s: float = RAMP_S) -> None:
     fade_s : float
         Duration of the fade, s. 0 ends the sounds without a fade.
 
+    Raises
+    ------
+    StreamStateError
+        An output has so many commands that wait for its next IO cycle that it takes no more. The
+        other outputs' sounds end.
+
     Examples
     --------
     >>> voicecoil.stop_all(fade_s=0.5)
     """
     seconds = check_seconds(fade_s, "fade_s")
+    refusals: list[StreamStateError] = []
     held = playbacks.now()
     for playback in held:
-        playback.stop(seconds)
+        try:
+            playback.stop(seconds)
+        except StreamStateError as error:
+            refusals.append(error)
     for output in outputs():
         frames = min(int(seconds * output.stream.samplerate), 2**32 - 1)
         for clip in output.mixer.playing():
             is_dropped = not any(playback.is_of(clip) for playback in held)
             if is_dropped and clip.state != _core.CLIP_DONE:
-                uninterrupted("stop", partial(output.stop, clip, frames))
+                try:
+                    uninterrupted("stop", partial(output.stop, clip, frames))
+                except StreamStateError as error:
+                    refusals.append(error)
+    if refusals:
+        raise refusals[0]

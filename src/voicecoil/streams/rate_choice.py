@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat, RatesDriver
+from voicecoil.drivers.two_devices import DevicePair
 from voicecoil.errors import ArgumentError, VoicecoilError
 from voicecoil.streams.request import DeviceRate, StreamRequest
 
@@ -23,6 +24,9 @@ def at_rate(device: Device, driver: Driver, opened_format: OpenedFormat) -> Devi
     """Returns the device with the rate at which it runs since it was opened."""
     if device.samplerate == opened_format.samplerate or not isinstance(driver, RatesDriver):
         return device
+    if isinstance(device, DevicePair):  # which runs at the rate of its output
+        output = replace(device.output, samplerate=opened_format.samplerate)
+        return replace(device, samplerate=opened_format.samplerate, output=output)
     return replace(device, samplerate=opened_format.samplerate)
 
 
@@ -60,6 +64,8 @@ _KINDS = {"native": "native", "isolated": "isolated"}
 
 def _others(driver: RatesDriver, device: Device) -> str:
     """Returns the advice to set the device to another rate, with the rates that it has."""
+    if isinstance(device, DevicePair):
+        device = device.output
     try:
         offered = driver.rates(device)
     except (VoicecoilError, OSError):
