@@ -69,6 +69,12 @@ class Histogram(Sealed):
         """Return (upper end in s, count) for each bucket that is not empty."""
         return [(_bucket_end_ns(b) / 1e9, n) for b, n in enumerate(self._counts) if n]
 
+    def __add__(self, other: Histogram) -> Histogram:
+        """Return the durations of both histograms."""
+        if not self._counts or not other._counts:
+            return self if self._counts else other
+        return Histogram(array("Q", map(operator.add, self._counts, other._counts)).tobytes())
+
     def __sub__(self, earlier: Histogram) -> Histogram:
         """Return the durations added since `earlier`, a previous histogram of the same stream."""
         before = earlier._counts or array("Q", bytes(8 * len(self._counts)))

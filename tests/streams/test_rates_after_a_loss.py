@@ -9,6 +9,7 @@ import pytest
 
 import voicecoil as vc
 from losing import came_back, unplug
+from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
 
@@ -131,3 +132,65 @@ def test_a_stream_that_waits_for_its_first_device_converts() -> None:
         assert (stream.samplerate, stream.device.samplerate) == (16_000, 48_000)
         stream.abort()
     assert len(times.seen) > 5
+
+
+def moved(first: VirtualDevice, stream: Any, times: int) -> None:
+    """Takes the device away, and waits until the stream is on the other one."""
+    unplug(first)
+    came_back(stream, times)
+
+
+def test_after_two_moves_the_reports_agree_with_each_other_and_count_on() -> None:
+    """Before the fix, the settings said that no rate was converted, and counts began at 0."""
+    one, two, driver = devices(48_000, 44_100)
+
+    def callback(block: vc.Block) -> None:
+        block.output[:] = 0.0
+        block.output[0] = np.nan
+
+    with vc.OutputStream(
+        callback, driver=driver, channels=2, on_device_lost="default", latency=0.02
+    ) as stream:
+        assert stream.settings["samplerate"].outcome == "default"
+        assert stream.latency.conversion_frames == 0
+        one.step(100)
+        on_one = stream.statistics()
+        moved(one, stream, 1)
+        two.step(100)
+        on_two = stream.statistics()
+        assert on_two.margin.count >= on_one.margin.count + 100
+        one.replug()
+        moved(two, stream, 2)
+        one.step(100)
+        back = stream.statistics()
+        assert back.margin.count >= on_two.margin.count + 100
+        made = back.blocks - on_two.blocks
+        assert made > 0
+        assert back.nonfinite_samples - on_two.nonfinite_samples == 2 * made
+        assert (stream.samplerate, stream.device.samplerate) == (48_000, 48_000)
+        # The converter stays, with its delay. All reports say so.
+        setting = stream.settings["samplerate"]
+        assert (setting.actual, setting.outcome) == (48_000, "converted")
+        assert "goes on converting" in setting.reason
+        assert stream.settings["conversion_quality"].outcome == "applied"
+        assert stream.latency.conversion_frames > 0
+        stream.abort()
+    assert stream.statistics().nonfinite_samples >= back.nonfinite_samples
+
+
+def test_gil_waits_and_run_times_count_on_after_a_move() -> None:
+    """Before the fix, they stood still, because those of the old code were read."""
+    one = VirtualDevice("One", frames=64)
+    two = VirtualDevice("Two", frames=64, samplerate=44_100)
+    with vc.OutputStream(
+        lambda block: None, driver=VirtualDriver([one, two]), on_device_lost="default"
+    ) as stream:
+        until(lambda: stream.statistics().run_time.count > 10)
+        one.inject("unplug")
+        came_back(stream)
+        before = stream.statistics()
+        assert before.run_time.count > 10
+        until(lambda: stream.statistics().run_time.count > before.run_time.count + 5)
+        until(lambda: stream.statistics().gil_wait.count > before.gil_wait.count + 5)
+        stream.abort()
+    assert stream.statistics().run_time.count > before.run_time.count + 5

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Any, Literal, NamedTuple, Protocol
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
@@ -12,6 +13,7 @@ from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.events import Event
 from voicecoil.limits import MAX_LEAD_S
+from voicecoil.statistics import Histogram, Statistics, read_statistics
 from voicecoil.streams import realtimekit
 from voicecoil.streams.rate_converter import RateConverter
 
@@ -96,6 +98,37 @@ class WorkerCode:
     converter: RateConverter | None
 
 
+class _Counted(NamedTuple):
+    """The parts that count, and the durations that earlier ones have counted at other rates.
+
+    They are exchanged together, so that a thread that reads them never sees a mixture.
+    """
+
+    worker: _core.Worker
+    program_code: _core.PythonCode
+    converter: RateConverter | None
+    gil_wait: Histogram = Histogram()
+    run_time: Histogram = Histogram()
+    margin: Histogram = Histogram()
+
+    def statistics(self, engine: _core.Engine, overloads: int) -> Statistics:
+        read = read_statistics(engine, self.program_code, self.worker, overloads)
+        gil_wait, run_time, margin = self.durations()
+        read = replace(read, gil_wait=gil_wait, run_time=run_time, margin=margin)
+        return read if self.converter is None else self.converter.add_counts(read)
+
+    def durations(self) -> tuple[Histogram, Histogram, Histogram]:
+        """Returns the GIL waits, run times and margins at all rates."""
+        waits, runs = b"", b""
+        if isinstance(self.program_code, _core.PythonCode):
+            waits, runs = self.program_code.timings()
+        return (
+            self.gil_wait + Histogram(waits),
+            self.run_time + Histogram(runs),
+            self.margin + Histogram(self.worker.margins()),
+        )
+
+
 class CodeMaker(Protocol):
     """Makes the code of a worker for the rate of a device."""
 
@@ -148,10 +181,20 @@ class LeadWorker:
         self._running = False
         self._run = 0
         self._seen = opened_format.max_period_frames > 0
+        self._growths: deque[Event] = deque()  # those at an earlier rate
         self._use(codes.make(opened_format), opened_format)
 
-    def _use(self, code: WorkerCode, opened_format: OpenedFormat, grown_s: float = 0.0) -> None:
-        """Makes the compiled worker for the code, at the device's rate."""
+    def _use(
+        self,
+        code: WorkerCode,
+        opened_format: OpenedFormat,
+        grown_s: float = 0.0,
+        durations: tuple[Histogram, ...] = (),
+    ) -> None:
+        """Makes the compiled worker for the code, at the device's rate.
+
+        `grown_s` and `durations` are the lead and the `_Counted.durations` at an earlier rate.
+        """
         self.converter = code.converter
         self.program_code = code.code
         self._block_frames = code.block_frames
@@ -168,6 +211,7 @@ class LeadWorker:
             samplerate_hz=opened_format.samplerate,
             waited_for=self._waited_for,
         )
+        self._counted = _Counted(self.code, code.code, code.converter, *durations)
 
     def _lead(self, opened_format: OpenedFormat, grown_frames: int = 0) -> int:
         # A cycle takes all its frames at once, so the lead is not shorter than the longest cycle.
@@ -203,7 +247,12 @@ class LeadWorker:
 
     def take_growths(self) -> list[Event]:
         """Returns once the growths of the lead, oldest first."""
-        return [Event("lead", *growth) for growth in self.code.growths()]
+        earlier = [self._growths.popleft() for _ in range(len(self._growths))]
+        return earlier + [Event("lead", *growth) for growth in self.code.growths()]
+
+    def statistics(self, engine: _core.Engine, overloads: int) -> Statistics:
+        """Returns the counts of the stream, with those at the rates of earlier devices."""
+        return self._counted.statistics(engine, overloads)
 
     @property
     def running(self) -> bool:
@@ -289,6 +338,10 @@ class LeadWorker:
         self._waited_for = waited_for
         grown_s = self.lead_frames / self._device_hz if self._max_lead_s else 0.0
         blocks = self.code.blocks if self.converter is None else self.converter.blocks
-        self._use(self._codes.make(opened_format, blocks), opened_format, grown_s)
+        made = self._codes.make(opened_format, blocks)
+        if made.converter is not None and self.converter is not None:
+            made.converter.nonfinite_samples = self.converter.nonfinite_samples
+        self._growths.extend(self.take_growths())
+        self._use(made, opened_format, grown_s, self._counted.durations())
         self.start(self._run)
         return True

@@ -241,12 +241,10 @@ class StreamFacts(Unique):
         if self._connection is None:
             raise StreamClosedError("the stream could not be opened; it has no statistics")
         connection = self._connection
-        worker = self._worker.code if self._worker is not None else None
-        counted = read_statistics(
-            connection.engine, self._code, worker, connection.device.overloads
-        )
-        converter = self._worker.converter if self._worker is not None else None
-        return counted if converter is None else converter.add_counts(counted)
+        engine, overloads = connection.engine, connection.device.overloads
+        if self._worker is not None:
+            return self._worker.statistics(engine, overloads)
+        return read_statistics(engine, self._code, None, overloads)
 
     def events(self) -> list[Event]:
         """Return and remove the events since the last call, oldest first.

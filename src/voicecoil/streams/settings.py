@@ -208,8 +208,10 @@ def _device(plan: StreamPlan, now: StreamNow) -> Setting:
 def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     requested, actual = plan.request.samplerate, plan.samplerate
     device_hz, listed_hz = now.opened_format.samplerate, now.device.samplerate
-    if device_hz != actual:
+    if _converts(plan, now):
         reason = f"{now.device.name!r} runs at {device_hz:g} Hz"
+        if device_hz == actual:  # the converter stays, and its delay with it
+            reason += "; the stream goes on converting, because its device had another rate before"
         return Setting("samplerate", requested, actual, "converted", reason)
     if requested is None:
         return Setting("samplerate", None, actual, "default", "the rate at which the device runs")
@@ -220,11 +222,18 @@ def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     return Setting("samplerate", requested, actual, "applied", reason)
 
 
+def _converts(plan: StreamPlan, now: StreamNow) -> bool:
+    """Whether the stream's blocks pass a converter. It may convert to the same rate."""
+    if now.worker is not None:
+        return now.worker.converter is not None
+    return now.opened_format.samplerate != plan.samplerate
+
+
 def _rate_policy(plan: StreamPlan, now: StreamNow) -> Iterator[Setting]:
     request = plan.request
     wish, quality = request.device_rate, request.conversion_quality
     yield Setting("device_rate", wish, wish, "applied")
-    if now.opened_format.samplerate != plan.samplerate:
+    if _converts(plan, now):
         yield Setting("conversion_quality", quality, quality, "applied")
     elif quality == "HQ":  # the default of the argument
         yield Setting("conversion_quality", None, None, "default", "no rate is converted")
