@@ -54,6 +54,12 @@ def test_two_drivers_of_one_sound_system_outlive_its_server() -> None:
     run("restarted.py")
 
 
+@pytest.mark.parametrize("told", ["stream", "query"])
+def test_clients_that_were_not_told_of_the_servers_end_outlive_it(told: str) -> None:
+    needs(*PROGRAMS["jack"])
+    run("noticed_late.py", told)
+
+
 @pytest.mark.timeout(180 + OPENS)
 @pytest.mark.parametrize("server", PROGRAMS)
 def test_streams_are_opened_and_dropped_again_and_again(server: str) -> None:

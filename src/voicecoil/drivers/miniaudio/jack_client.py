@@ -13,12 +13,10 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import threading
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from voicecoil.drivers.miniaudio import _io
-from voicecoil.drivers.miniaudio.jack import NO_JACK, listen
+from voicecoil.drivers.miniaudio.jack_clients import Clients
 from voicecoil.drivers.miniaudio.status import NO_BACKEND, result_error
 
 __all__ = ["Spare"]
@@ -28,7 +26,6 @@ _NO_START_SERVER = 1
 _Open = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int, ctypes.c_void_p)
 _Close = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)
 _Allocate = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p)
-_NOTHING: tuple[list[int], int, int, int] = ([], 0, 0, 0)
 
 
 def _address(function: Any) -> int:
@@ -53,14 +50,15 @@ class Spare:
     jack : CDLL
     name : bytes
         Name of a client that is opened only for queries.
+    clients : Clients
+        The clients of all sessions.
     """
 
-    def __init__(self, jack: ctypes.CDLL, name: bytes) -> None:
+    def __init__(self, jack: ctypes.CDLL, name: bytes, clients: Clients) -> None:
+        self._clients = clients
         self._name = self._client_name = name
         self._client = 0
         self._end: Any = None  # the IO that libjack notifies if the server ends the connection
-        # Callbacks that were registered. libjack may still be calling one after it was replaced.
-        self._earlier: deque[Any] = deque(maxlen=64)
         self._real_open = _Open(_address(jack.jack_client_open))
         self._real_close = _Close(_address(jack.jack_client_close))
         self._open = _Open(self._opened)
@@ -92,13 +90,12 @@ class Spare:
             self.close()
         if not self._client:
             name = name or self._name
-            client = self._real_open(name, _NO_START_SERVER, None)
+            client, end, said = self._clients.open(
+                lambda: self._real_open(name, _NO_START_SERVER, None)
+            )
             if not client:
-                raise result_error("jack_client_open", NO_BACKEND, "JACK", _io.take_messages())
-            self._client, self._client_name = client, name
-            self._earlier.append(self._end)
-            self._end = _io.IO(0, _NOTHING, _NOTHING, 1.0, 0, -1, 0, NO_JACK)
-            listen(client, self._end)
+                raise result_error("jack_client_open", NO_BACKEND, "JACK", said)
+            self._client, self._client_name, self._end = client, name, end
         return self._client
 
     @property
@@ -106,10 +103,12 @@ class Spare:
         return bool(self._client)
 
     def close(self) -> None:
-        """Closes the client. Does nothing if the server is gone, as libjack may have freed it."""
+        """Closes the client, unless libjack may have freed it."""
         client, self._client = self._client, 0
-        if client and not self._end.counts()["gone"]:
-            self._real_close(client)
+        if client:
+            with self._clients.kept(client, self._end) as is_there:
+                if is_there:
+                    self._clients.close(client, lambda: self._real_close(client))
 
     # ---- called by miniaudio ----
 
@@ -117,10 +116,14 @@ class Spare:
         return self._lender == threading.get_ident()
 
     def _opened(self, name: bytes, options: int, status: int | None) -> int | None:
-        return self._client if self._lends() else self._real_open(name, options, status)
+        if self._lends():
+            return self._client
+        return self._clients.open(lambda: self._real_open(name, options, status))[0]
 
     def _closed(self, client: int) -> int:
-        return 0 if self._lends() else self._real_close(client)
+        if self._lends():
+            return 0
+        return self._clients.close(client, lambda: self._real_close(client))
 
     @contextlib.contextmanager
     def lent(self, name: bytes | None = None) -> Iterator[None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -86,6 +87,8 @@ class Opened:
     latencies : Latencies
     max_period_frames : int
         The longest cycle that the device can deliver, even if the stream could take more.
+    client : int
+        The device's JACK client; 0 on other sound systems.
     inside : set
         One token for each call with the device that has not returned. Such a call may hang.
     """
@@ -96,6 +99,7 @@ class Opened:
     opened_format: OpenedFormat
     latencies: Latencies
     max_period_frames: int
+    client: int = 0
     inside: set[object] = field(default_factory=set)
 
     @property
@@ -113,17 +117,28 @@ class Opened:
         """Whether its server ended the connection."""
         return bool(self.io.counts()["gone"])
 
+    def kept(self) -> AbstractContextManager[bool]:
+        """Context in which libjack does not free the device's client.
+
+        Its value is false if libjack may have freed the client already.
+        """
+        return self.system.clients.kept(self.client, self.io)
+
     def end(self) -> None:
         """Closes the device, on the sound system's thread. A second call does nothing."""
         self.system.opened.discard(self)
-        if self.latencies.hung:
-            self.leave()
+        if self.dead:
             return
-        lib = load().lib
-        if not self.dead and not self.gone and lib.ma_device_is_started(self.device):
-            lib.ma_device_stop(self.device)  # otherwise closing waits for PulseAudio's thread
-            _io.take_messages()
-        self.made.end()
+        with self.kept() as is_there:
+            if self.latencies.hung or not is_there:
+                self.leave()
+                return
+            lib = load().lib
+            if not self.gone and lib.ma_device_is_started(self.device):
+                lib.ma_device_stop(self.device)  # otherwise closing waits for PulseAudio's thread
+                _io.take_messages()
+            self.made.end()
+            self.system.clients.forget(self.client, self.io)
 
     def leave(self) -> None:
         """Abandons the device for ever, because a call that did not return may still use it."""
@@ -174,7 +189,7 @@ def _set_up(backend: Backend, request: OpenRequest) -> Opened:
         latencies = Latencies(backend, io, sides, rate_hz, added, client)
         opened_format = _opened_format(backend, sides, rate_hz, latencies)
         if client:
-            jack.listen(client, io)
+            backend.system.clients.listen(client, io)
         made.device.pUserData = backend.library.ffi.cast("void *", io.address)
     except BaseException:
         made.end()
@@ -186,6 +201,7 @@ def _set_up(backend: Backend, request: OpenRequest) -> Opened:
         opened_format,
         latencies,
         _max_period_frames(backend, made.device, kind),
+        client or 0,
     )
 
 

@@ -204,7 +204,8 @@ class Session:
         """Returns the shared JACK client; None if this is not JACK or cannot share a client."""
         found = library.jack() if self._kind.key == "jack" and sys.platform != "win32" else None
         if self._spare is None and found is not None and Spare.works_with(found):
-            self._spare = Spare(found, jack.client_name(program_name()))
+            name = jack.client_name(program_name())
+            self._spare = Spare(found, name, self._system.clients)
         return self._spare
 
     @property

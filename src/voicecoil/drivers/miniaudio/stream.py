@@ -130,8 +130,9 @@ class MiniaudioStream(DriverStreamBase):
 
     def _stop(self) -> Answer:
         """Stops the device. Does nothing if its server is gone, as the call would fail or hang."""
-        if not (self._opened.dead or self._opened.gone):
-            self._backend.library.lib.ma_device_stop(self._opened.device)
+        with self._opened.kept() as is_there:
+            if is_there and not (self._opened.dead or self._opened.gone):
+                self._backend.library.lib.ma_device_stop(self._opened.device)
         return SUCCESS, _io.take_messages()
 
     def _undo(self, _: object) -> None:

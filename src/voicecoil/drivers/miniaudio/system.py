@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from voicecoil.drivers.call_thread import CallThread
-from voicecoil.drivers.miniaudio import jack, library
+from voicecoil.drivers.miniaudio import library
+from voicecoil.drivers.miniaudio.jack_clients import Clients
 from voicecoil.drivers.miniaudio.kinds import Kind
 from voicecoil.drivers.miniaudio.session import Session
 from voicecoil.errors import StreamTimeoutError
@@ -38,6 +39,8 @@ class SoundSystem:
         The thread that makes all calls to the sound system.
     opened : set of Opened
         The devices that are open.
+    clients : Clients
+        The JACK clients that are open.
     was_connected : bool
         Whether this process has ever been connected to its server.
     """
@@ -46,6 +49,7 @@ class SoundSystem:
         self.kind = kind
         self.thread = CallThread(f"voicecoil {kind.key}", kind.title, lambda: Session(self))
         self.opened: set[Opened] = set()
+        self.clients = Clients()
         self.was_connected = False
         self._sharing = 0  # number of `shared_session` contexts that are active
         self._lock = threading.Lock()
@@ -68,16 +72,9 @@ class SoundSystem:
         return True
 
     def gone(self) -> list[Opened]:
-        """Returns the open devices whose server ended the connection.
-
-        When one client has noticed that the server is gone, libjack frees all clients when the
-        next one is opened. This includes clients that have not been notified yet.
-        """
-        alive = [opened for opened in list(self.opened) if not opened.dead]
-        if self.kind.key == "jack" and any(one.gone for one in alive) and not jack.is_pipewire():
-            for opened in alive:
-                opened.io.lose_server()
-        return [opened for opened in alive if opened.gone]
+        """Returns the open devices whose server ended the connection."""
+        self.clients.lose_server()
+        return [one for one in list(self.opened) if one.gone and not one.dead]
 
     def leave(self, opened: Opened) -> None:
         """Keeps a device for ever, because it can be neither used nor closed any more."""
