@@ -73,8 +73,12 @@ def test_pyright_knows_the_type_of_each_public_name(pyright: list[tuple[str, str
             assert all(f"{parameter}:" in text for parameter in parameters)
 
 
-def test_jedi_completes_each_public_name_with_its_signature() -> None:
+def test_jedi_completes_each_public_name_with_its_signature(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     jedi = pytest.importorskip("jedi", reason=TOOL)
+    # Jedi's cache is that of the user, and its files are not complete while another process writes.
+    monkeypatch.setattr(jedi.settings, "cache_directory", str(tmp_path))
     wanted = {name: signature for name in vc.__all__ if (signature := parameters_of(name))}
     assert {"OutputStream", "Stream", "play", "record", "devices", "Statistics"} <= set(wanted)
     lines = ["import voicecoil as vc", *(f"vc.{name}()" for name in wanted)]
