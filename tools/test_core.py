@@ -95,7 +95,9 @@ class Suite:
 
     def compile(self, source: Path) -> Path:
         target = self.build / f"{source.stem}.o"
-        if is_older(target, [source, *self.headers]):
+        included = re.findall(r'#include "([^"]+\.c)"', source.read_text(encoding="utf-8"))
+        parts = [source, *(source.parent / name for name in included), *self.headers]
+        if is_older(target, parts):
             command = [*CC, *STRICT, *self.flags, *INCLUDES, "-c", str(source)]
             done = run([*command, "-o", str(target)])
             if done.returncode != 0:

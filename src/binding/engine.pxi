@@ -174,7 +174,7 @@ cdef class Engine:
     @cython.critical_section
     def move(self, input_map, output_map, *, uint32_t period_frames, clock=None,
              double samplerate_hz=0.0, Code code=None):
-        """Continues with another device. Call it when no cycle runs.
+        """Continues with another device, which brings its input. Call it when no cycle runs.
 
         `samplerate_hz` 0 and `code` None: the rate and the code stay the same.
 
@@ -197,6 +197,7 @@ cdef class Engine:
         self.period_frames = period_frames
         if not vc_engine_move(self.engine, &to):
             raise MemoryError("no memory to continue a stream with another device")
+        self.input = None
         if code is not None:
             self.code = PyWeakref_NewRef(code, None)
         self.clock_owner = clock

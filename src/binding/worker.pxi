@@ -40,6 +40,9 @@ cdef class Worker(Code):
     def __dealloc__(self):
         vc_worker_free(self.worker)
 
+    # stop() may come from another thread at any time, and uses the rings that fit() replaces.
+
+    @cython.critical_section
     def fit(self, uint32_t max_period_frames, uint32_t lead_frames, uint32_t max_lead_frames,
             bint waited_for):
         """Adapts the lead to another device. Frames that are ready are dropped.

@@ -128,15 +128,6 @@ static void ramp_to(vc_clip *clip, float target, uint32_t frames) {
     clip->ramp_left = frames;
 }
 
-void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) {
-    bool silent = clip->filling || (clip->mode != VC_CLIP_SOUNDS && clip->ramp_left == 0);
-    if (clip->mode == VC_CLIP_ENDS && fade_frames >= clip->ramp_left) {
-        return;
-    }
-    clip->mode = VC_CLIP_ENDS;
-    ramp_to(clip, 0.0f, silent ? 0 : fade_frames);
-}
-
 static bool has_begun(const vc_clip *clip) {
     return atomic_load_explicit(&clip->state, memory_order_relaxed) == VC_CLIP_PLAYING;
 }
@@ -167,6 +158,16 @@ static void obey(vc_clip *clip) {
     }
     clip->mode = mode;
     ramp_to(clip, target, has_begun(clip) ? frames : 0);
+}
+
+void vc_clip_fade_out(vc_clip *clip, uint32_t fade_frames) {
+    obey(clip); /* a clip that was paused before its first frame is silent */
+    bool silent = clip->filling || (clip->mode != VC_CLIP_SOUNDS && clip->ramp_left == 0);
+    if (clip->mode == VC_CLIP_ENDS && fade_frames >= clip->ramp_left) {
+        return;
+    }
+    clip->mode = VC_CLIP_ENDS;
+    ramp_to(clip, 0.0f, silent ? 0 : fade_frames);
 }
 
 /* Adds `frames` frames of a clip to `to`, with the clip's gain. The ramp does not end inside. */

@@ -431,9 +431,7 @@ static void count_cycle(vc_engine *engine, const vc_cycle *cycle, int64_t began_
  * even if a stop came first, because a block can last longer than a second. */
 static void handle_request(vc_engine *engine, int request) {
     bool abort = request == VC_REQUEST_ABORT;
-    if (abort) {
-        engine->valid = 0;
-    }
+    engine->valid = abort ? 0 : engine->valid;
     if (abort || !engine->ending) {
         atomic_store(&engine->reason, abort ? VC_REASON_ABORT : VC_REASON_STOP);
         engine->ending = true;
@@ -478,7 +476,8 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
     vc_watch_zeros(engine, cycle);
     uint32_t valid = 0;
     uint32_t done = run_blocks(engine, cycle, &valid);
-    done = request == VC_REQUEST_FADE ? vc_fade(engine, cycle, done, &valid) : done;
+    bool fades = request == VC_REQUEST_FADE || engine->faded; /* also if a stop came meanwhile */
+    done = fades ? vc_fade(engine, cycle, done, &valid) : done;
     if (done < cycle->frames) {
         vc_audio_silence(&cycle->output, done, cycle->frames - done);
     }

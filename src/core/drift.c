@@ -4,9 +4,11 @@
  * is `position + part`. What belongs to a position that the ring does not have (before the first
  * frame, or not arrived yet) is silence.
  *
- * Memory orders. A note is pushed before the frames that it belongs to are committed to the ring,
- * so the output sees every loss before the frames after it. Everything else is used on one thread
- * only, except `delay`, which other threads may read. */
+ * Memory orders. The input pushes a note before it commits the frames of the note's cycle, and the
+ * silence of the lost frames before them. The output loads the end of the frames before it takes
+ * the notes, and uses that end for the whole cycle. So it knows the losses before every frame that
+ * it reads. Everything else is used on one thread only, except `delay`, which other threads may
+ * read. */
 #include "drift.h"
 
 #include "audio.h"
@@ -26,6 +28,7 @@
     2.0 /* part of the distance to the wanted position that is made up for, per s                  \
          */
 #define MOST_CORRECTION 0.01 /* part of the speed by which the loop may change it */
+#define MOST_CHANGE 0.1      /* part of the nominal step by which the step may differ from it */
 #define WAIT_S 0.2           /* how long the first frames may take to arrive */
 enum { NOTES = 256, HELD = 16, LEAST_FRAMES = 4096 };
 
@@ -62,7 +65,10 @@ struct vc_drift {
     vc_clock_line in, out;
     int64_t base_ns; /* the lines count from here; 0: not known yet */
     bool reading;
-    bool jumped; /* a clock or the ring has jumped, so the reading position has to jump, too */
+    note next; /* the next note, if `has_next` */
+    bool has_next;
+    int64_t arrived; /* the end of the frames of the ring that this cycle may read */
+    bool jumped;     /* a clock or the ring has jumped, so the reading position has to jump, too */
     int64_t position;
     double part, step;
     double error;
@@ -80,7 +86,7 @@ struct vc_drift {
 /* ---- control ----------------------------------------------------------------------------------
  */
 
-static double ratio(const vc_drift_config *config) {
+static double ratio(const vc_drift_config *config) VC_REALTIME {
     return config->input_rate_hz / config->output_rate_hz;
 }
 
@@ -101,8 +107,10 @@ vc_drift *vc_drift_new(const vc_drift_config *config) {
         config->output_period_frames > LEAST_FRAMES ? config->output_period_frames : LEAST_FRAMES;
     drift->resampler = vc_resampler_new(ratio(config));
     drift->reach = drift->resampler ? vc_resampler_reach(drift->resampler) : 0;
-    drift->stride = (size_t)(drift->most_frames * ratio(config) * 1.02) + 2 * drift->reach + 16;
-    double kept = (GROWTH_S + 2.0 * MARGIN_S) * config->input_rate_hz +
+    drift->stride =
+        (size_t)(drift->most_frames * ratio(config) * (1.0 + MOST_CHANGE)) + 2 * drift->reach + 16;
+    /* The delay may grow by GROWTH_S, and release() keeps as much again. */
+    double kept = (2.0 * GROWTH_S + 2.0 * MARGIN_S) * config->input_rate_hz +
                   config->delay_frames * ratio(config) + 2.0 * config->input_period_frames +
                   (double)drift->stride;
     drift->ring = vc_ring_new((uint32_t)kept, channels);
@@ -140,8 +148,8 @@ void vc_drift_start(vc_drift *drift) {
     vc_clock_line_begin(&drift->in, drift->config.input_rate_hz);
     vc_clock_line_begin(&drift->out, drift->config.output_rate_hz);
     drift->lost = drift->dropped = 0;
-    drift->base_ns = 0;
-    drift->reading = drift->jumped = drift->expect = false;
+    drift->base_ns = drift->arrived = 0;
+    drift->has_next = drift->reading = drift->jumped = drift->expect = false;
     drift->step = ratio(&drift->config);
     drift->held_count = 0;
     drift->error = drift->late = drift->counted = drift->waited = 0.0;
@@ -162,6 +170,7 @@ static int64_t time_ns(const vc_time *time, const vc_time *otherwise) {
                                              : vc_clock_ns();
 }
 
+/* Writes silence to the ring without committing it. Returns for how many frames there was room. */
 static uint32_t write_silence(vc_ring *ring, uint32_t frames) VC_REALTIME {
     vc_slices to;
     uint32_t granted = vc_ring_reserve(ring, frames, &to);
@@ -169,24 +178,23 @@ static uint32_t write_silence(vc_ring *ring, uint32_t frames) VC_REALTIME {
     if (to.second != NULL) {
         memset(to.second, 0, (size_t)to.second_frames * vc_ring_channels(ring) * sizeof(float));
     }
-    vc_ring_commit(ring, granted);
     return granted;
 }
 
 int32_t vc_drift_process(vc_block *block, void *user) {
     vc_drift *drift = user;
     vc_ring *ring = drift->ring;
-    if (block->lost_frames) {
-        drift->lost += block->lost_frames;
-        drift->dropped += block->lost_frames - write_silence(ring, block->lost_frames);
-    }
-    const note now = {.position = (int64_t)vc_ring_total_written(ring),
+    uint32_t silent = block->lost_frames ? write_silence(ring, block->lost_frames) : 0;
+    drift->lost += block->lost_frames;
+    drift->dropped += block->lost_frames - silent;
+    const note now = {.position = (int64_t)vc_ring_total_written(ring) + silent,
                       .host_ns = time_ns(&block->input_time, &block->now),
                       .lost = drift->lost,
                       .dropped = drift->dropped};
     if (vc_queue_push(drift->notes, &now)) {
         drift->lost = drift->dropped = 0;
     }
+    vc_ring_commit(ring, silent);
     uint32_t missing = block->frames - vc_ring_write(ring, block->input.data, block->frames);
     drift->lost += missing;
     drift->dropped += missing;
@@ -213,8 +221,14 @@ static void hold(vc_drift *drift, const note *taken) VC_REALTIME {
 }
 
 static void take_notes(vc_drift *drift) VC_REALTIME {
-    note taken;
-    while (vc_queue_pop(drift->notes, &taken)) {
+    /* A note with a position beyond `arrived` waits for the next cycle. Otherwise its lost frames
+     * would be known, but be missing in the ring, and would seem to come late. */
+    while (drift->has_next || vc_queue_pop(drift->notes, &drift->next)) {
+        const note taken = drift->next;
+        drift->has_next = taken.position > drift->arrived;
+        if (drift->has_next) {
+            break;
+        }
         double ns = since_base(drift, taken.host_ns);
         if (taken.lost) {
             hold(drift, &taken);
@@ -224,7 +238,10 @@ static void take_notes(vc_drift *drift) VC_REALTIME {
             drift->in.begun = false; /* frames of the ring and of the device have moved apart */
             drift->jumped = drift->reading;
         }
-        drift->jumped |= vc_clock_line_add(&drift->in, taken.position, ns) && drift->reading;
+        if (vc_clock_line_add(&drift->in, taken.position, ns)) {
+            drift->jumped = drift->reading;
+            drift->late = 0.0; /* the clock stood still, too */
+        }
     }
 }
 
@@ -276,7 +293,9 @@ static double lead(vc_drift *drift, double wanted_ns) VC_REALTIME {
     double most = MOST_CORRECTION * drift->config.input_rate_hz / LEAD_PER_S;
     double correction = error > most ? most : error < -most ? -most : error;
     double speed = drift->out.ns_per_frame / drift->in.ns_per_frame;
-    drift->step = speed + correction * LEAD_PER_S / drift->config.output_rate_hz;
+    double step = speed + correction * LEAD_PER_S / drift->config.output_rate_hz;
+    double nominal = ratio(&drift->config); /* the window has room for the greatest step */
+    drift->step = fmin(fmax(step, nominal * (1.0 - MOST_CHANGE)), nominal * (1.0 + MOST_CHANGE));
     drift->error = error;
     return lost;
 }
@@ -316,8 +335,7 @@ static void copy(vc_drift *drift, int64_t first, int64_t from, int64_t to) VC_RE
 /* Reads `frames` output frames. Returns how many input frames had not arrived yet. */
 static uint32_t read(vc_drift *drift, uint32_t frames) VC_REALTIME {
     int64_t first = drift->position - drift->reach, end = needed_end(drift, frames);
-    int64_t held = (int64_t)vc_ring_total_read(drift->ring);
-    int64_t arrived = held + vc_ring_readable(drift->ring);
+    int64_t held = (int64_t)vc_ring_total_read(drift->ring), arrived = drift->arrived;
     int64_t from = first > held ? first : held, to = end < arrived ? end : arrived;
     assert((size_t)(end - first) <= drift->stride);
     if (from > first || to < end) {
@@ -344,15 +362,11 @@ static uint32_t read(vc_drift *drift, uint32_t frames) VC_REALTIME {
 static void release(vc_drift *drift) VC_REALTIME {
     int64_t kept =
         drift->position - drift->reach - (int64_t)(GROWTH_S * drift->config.input_rate_hz);
-    int64_t more = kept - (int64_t)vc_ring_total_read(drift->ring);
-    uint32_t readable = vc_ring_readable(drift->ring);
+    int64_t held = (int64_t)vc_ring_total_read(drift->ring);
+    int64_t more = (kept < drift->arrived ? kept : drift->arrived) - held;
     if (more > 0) {
-        vc_ring_release(drift->ring, more < readable ? (uint32_t)more : readable);
+        vc_ring_release(drift->ring, (uint32_t)more);
     }
-}
-
-static int64_t arrived_end(const vc_drift *drift) VC_REALTIME {
-    return (int64_t)vc_ring_total_read(drift->ring) + vc_ring_readable(drift->ring);
 }
 
 /* Lets the delay grow if frames have come too late. Otherwise they would come too late again. */
@@ -388,7 +402,7 @@ static double reached_losses(vc_drift *drift, uint32_t frames) VC_REALTIME {
 /* Fills drift->resampled. Returns the frames that were lost, in frames of the output. */
 static uint32_t read_cycle(vc_drift *drift, double wanted_ns, uint32_t frames) VC_REALTIME {
     double lost = lead(drift, wanted_ns);
-    if (drift->late > 0.0 && arrived_end(drift) >= drift->late_end) {
+    if (drift->late > 0.0 && drift->arrived >= drift->late_end) {
         grow(drift);
     }
     lost += reached_losses(drift, frames);
@@ -421,6 +435,7 @@ void vc_drift_fill(void *user, vc_cycle *cycle) {
     vc_drift *drift = user;
     const uint32_t frames = cycle->frames;
     const uint32_t delay = vc_drift_delay_frames(drift);
+    drift->arrived = (int64_t)vc_ring_total_written(drift->ring);
     take_notes(drift);
     double out_ns = follow_output(drift, cycle);
     double wanted_ns = out_ns - (double)delay * drift->out.ns_per_frame;
@@ -441,7 +456,7 @@ void vc_drift_fill(void *user, vc_cycle *cycle) {
         drift->part = 0.0;
         move(drift, ahead(drift, wanted_ns));
         drift->waited += frames;
-        if (needed_end(drift, frames) > arrived_end(drift) &&
+        if (needed_end(drift, frames) > drift->arrived &&
             drift->waited < WAIT_S * drift->config.output_rate_hz) {
             set_input(drift, cycle, true); /* the input device has just been started */
             return;
@@ -449,6 +464,10 @@ void vc_drift_fill(void *user, vc_cycle *cycle) {
         drift->reading = true;
     }
     cycle->lost_frames += read_cycle(drift, wanted_ns, frames);
-    /* The time of the frame that was really read, which the loop has not led to the wanted one. */
-    cycle->input_time.host_ns -= llrint(drift->error * drift->in.ns_per_frame);
+    /* The time of the frame that was really read: the delay may have grown in this cycle, and the
+     * loop has not led the reading position to the wanted one. */
+    const uint32_t grown = vc_drift_delay_frames(drift) - delay;
+    cycle->input_time.sample_frames -= grown;
+    cycle->input_time.host_ns -=
+        llrint(grown * drift->out.ns_per_frame + drift->error * drift->in.ns_per_frame);
 }

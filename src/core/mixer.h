@@ -84,8 +84,9 @@ void vc_mixer_free(vc_mixer *mixer);
 /* Gives a clip to the IO thread. Returns false if the mixer is full. [control] */
 bool vc_mixer_add(vc_mixer *mixer, vc_clip *clip);
 /* Fades a clip out over `fade_frames` frames and ends it. A second call can make the fade shorter,
- * but not longer. A clip that has not begun ends at once. Returns false if the queue of commands is
- * full. [control] */
+ * but not longer. A clip ends at once if it is paused, or if the next block comes before its start
+ * frame. If it begins in the next block, its beginning is faded out. Returns false if the queue of
+ * commands is full. [control] */
 bool vc_mixer_stop(vc_mixer *mixer, vc_clip *clip, uint32_t fade_frames);
 /* Takes one clip that has ended, or returns NULL. [control] */
 vc_clip *vc_mixer_collect(vc_mixer *mixer);

@@ -54,6 +54,7 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     free(engine->moved);
     engine->moved = moved;
     engine->arriving = true;
+    vc_engine_set_input(engine, NULL, NULL); /* the new device brings its input */
 
     vc_engine_config *config = &engine->config;
     if (move->samplerate_hz != 0.0 && move->samplerate_hz != config->samplerate_hz) {
@@ -61,6 +62,7 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
         engine->arriving_scale *= scale;
         config->samplerate_hz = move->samplerate_hz;
         engine->ns_per_frame = 1e9 / move->samplerate_hz;
+        engine->per_period_of = 0; /* the duration of a cycle is computed again */
         engine->next_output_frame = scaled(engine->next_output_frame, scale);
         engine->next_input_frame = scaled(engine->next_input_frame, scale);
     }

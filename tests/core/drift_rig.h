@@ -44,6 +44,7 @@ typedef struct drift_rig {
     double signal, error;  /* sums of squares since the last rig_measure */
     double worst;          /* greatest difference from the signal */
     double worst_time_s;   /* greatest error of the block's input time */
+    double worst_frames;   /* the same of its sample time, frames */
     double worst_lead;     /* greatest distance of the reading position from the wanted one */
     float input[RIG_MOST]; /* the first channel of the newest cycle */
     int64_t peak;          /* output frame of the greatest sample since the last rig_measure */
@@ -155,6 +156,9 @@ static inline void rig_compare(drift_rig *rig, const vc_cycle *cycle, double fir
     }
     double told_s = (double)cycle->input_time.host_ns / 1e9;
     rig->worst_time_s = fmax(rig->worst_time_s, fabs(told_s - (first_s - delay_s)));
+    int64_t apart = cycle->output_time.sample_frames - cycle->input_time.sample_frames;
+    rig->worst_frames =
+        fmax(rig->worst_frames, fabs((double)apart - (double)vc_drift_delay_frames(rig->drift)));
     rig->worst_lead = fmax(rig->worst_lead, fabs(vc_drift_error(rig->drift)));
 }
 
@@ -186,6 +190,7 @@ static inline void rig_run(drift_rig *rig, double seconds) {
 static inline void rig_measure(drift_rig *rig) {
     rig->lost = rig->lost_cycles = 0;
     rig->signal = rig->error = rig->worst = rig->worst_time_s = rig->worst_lead = 0.0;
+    rig->worst_frames = 0.0;
     rig->peak_value = 0.0f;
 }
 

@@ -72,6 +72,35 @@ static void a_stop_or_an_abort_replaces_a_fade(void) {
     }
 }
 
+/* After a stop the rest of a block that spans cycles is played, and the fade of it goes on. */
+static void a_stop_during_a_fade_does_not_end_the_fade(void) {
+    enum { BLOCK = 1000, CYCLE = 64, FADE = 5 * CYCLE };
+    for (uint32_t inputs = 0; inputs <= 2; inputs += 2) { /* 2: the output is one block late */
+        rig *r = rig_make(inputs, 2, BLOCK, CYCLE);
+        r->drain_frames = 1000;
+        rig_start(r);
+        for (int c = 0; c < 17; c++) {
+            rig_cycle(r, CYCLE);
+        }
+        int64_t began = r->heard_frames;
+        vc_engine_fade_out(r->engine, FADE);
+        rig_cycle(r, CYCLE);
+        rig_cycle(r, CYCLE);
+        vc_engine_stop(r->engine);
+        for (int c = 0; c < 16; c++) {
+            rig_cycle(r, CYCLE);
+        }
+        for (uint32_t k = 0; k < FADE; k++) {
+            float made = code(began + k - (inputs ? BLOCK : 0), 0);
+            float wanted = made * (1.0f - (float)k / (float)FADE);
+            CHECK(fabsf(rig_heard(r, began + k)[0] - wanted) <= 1e-6f * made);
+        }
+        CHECK_SILENT(rig_heard(r, began + FADE), 2, r->heard_frames - began - FADE);
+        CHECK_INT(vc_engine_reason(r->engine), VC_REASON_STOP);
+        rig_free(r);
+    }
+}
+
 /* The fade-out of a jump ends early if no frames are left before the mark. */
 static void a_fade_does_not_play_frames_of_the_destination(void) {
     bench *b = bench_make(1, false);
@@ -184,6 +213,7 @@ static void jumps_of_another_thread_land_on_their_frames(void) {
 int main(void) {
     RUN(a_fade_ends_the_stream_at_its_last_frame);
     RUN(a_stop_or_an_abort_replaces_a_fade);
+    RUN(a_stop_during_a_fade_does_not_end_the_fade);
     RUN(a_fade_does_not_play_frames_of_the_destination);
     RUN(jumps_of_another_thread_land_on_their_frames);
     return check_summary();

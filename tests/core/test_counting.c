@@ -130,6 +130,28 @@ static void a_late_cycle_is_counted(void) {
     rig_free(r);
 }
 
+static void the_load_is_right_after_a_change_of_the_rate(void) {
+    int64_t tick = 100000;
+    rig *r = rig_make(0, 1, 0, 24); /* 0.5 ms */
+    r->config.clock_ns = ticking_clock;
+    r->config.clock = &tick;
+    rig_start(r);
+    rig_cycle(r, 24);
+    vc_move to = {.output_map = (const uint32_t[]){0},
+                  .output_channels = 1,
+                  .period_frames = 24,
+                  .clock_ns = ticking_clock,
+                  .clock = &tick,
+                  .samplerate_hz = 96000}; /* 0.25 ms */
+    CHECK(vc_engine_move(r->engine, &to));
+    tick = 200000;
+    for (int i = 0; i < 300; i++) {
+        rig_cycle(r, 24);
+    }
+    CHECK_NEAR(rig_statistics(r).load, 0.8, 0.05);
+    rig_free(r);
+}
+
 static int32_t make_bad(vc_block *block, void *user) {
     (void)user;
     for (uint32_t f = 0; f < block->frames; f++) {
@@ -377,6 +399,7 @@ int main(void) {
     RUN(without_sample_times_the_driver_reports_losses);
     RUN(losses_add_up_until_the_next_block);
     RUN(a_late_cycle_is_counted);
+    RUN(the_load_is_right_after_a_change_of_the_rate);
     RUN(nan_and_infinity_are_silence_and_counted);
     RUN(nan_behind_the_valid_frames_does_not_count);
     RUN(levels_since_the_last_look);

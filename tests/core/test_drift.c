@@ -152,6 +152,80 @@ static void the_delay_grows_once_if_the_input_comes_late(void) {
     rig_free(rig);
 }
 
+/* The ring has room for the greatest delay and for the history that is kept with it. */
+static void the_ring_has_room_for_the_greatest_delay(void) {
+    static const uint32_t periods[] = {64, 256, 480, 1024};
+    for (size_t p = 0; p < sizeof periods / sizeof *periods; p++) {
+        drift_rig *rig = rig_new(48000, 50, 48000, -50);
+        rig->in.period = rig->out.period = periods[p];
+        rig_start(rig, 0);
+        rig_run(rig, 4.0);
+        uint32_t delay = vc_drift_delay_frames(rig->drift);
+        rig->in.call_s += 0.19;
+        rig_run(rig, 2.0);
+        CHECK(vc_drift_delay_frames(rig->drift) > delay + 8000);
+        rig_measure(rig);
+        rig_run(rig, 2.0);
+        CHECK_INT(rig->lost, 0);
+        CHECK_NEAR(rig->worst, 0.0, 1e-3);
+        rig_free(rig);
+    }
+}
+
+/* In the cycle in which the delay grows, too, the input time is that of the frames in it. */
+static void the_input_time_is_right_when_the_delay_grows(void) {
+    drift_rig *rig = rig_new(48000, 50, 48000, -50);
+    rig_start(rig, 0);
+    rig_run(rig, 4.0);
+    uint32_t delay = vc_drift_delay_frames(rig->drift);
+    rig_measure(rig);
+    rig->in.call_s += 0.03;
+    rig_run(rig, 1.0);
+    CHECK(vc_drift_delay_frames(rig->drift) > delay);
+    CHECK_NEAR(rig->worst_time_s * 48000, 0.0, 0.75);
+    CHECK_NEAR(rig->worst_frames, 0.0, 0.5);
+    rig_free(rig);
+}
+
+/* The input device stands still and its clock, too, as when its time line is restarted. The frames
+ * that are missing meanwhile are lost, but none of them comes late. */
+static void a_clock_that_stood_still_does_not_make_the_delay_grow(void) {
+    drift_rig *rig = rig_new(48000, 50, 48000, -50);
+    rig_start(rig, 0);
+    rig_run(rig, 4.0);
+    uint32_t delay = vc_drift_delay_frames(rig->drift);
+    rig_measure(rig);
+    rig->in.call_s += 0.1;
+    rig->in.start_s += 0.1;
+    rig_run(rig, 2.0);
+    CHECK_NEAR(rig->lost, 4800, 1000);
+    CHECK_INT(vc_drift_delay_frames(rig->drift), delay);
+    rig_measure(rig);
+    rig_run(rig, 1.0);
+    CHECK_INT(rig->lost, 0);
+    rig_free(rig);
+}
+
+/* The clocks differ by more than any crystals do. Up to a tenth, the speed follows; beyond that,
+ * nothing is written or read outside of the memory. */
+static void a_clock_far_from_its_nominal_rate_is_followed_within_limits(void) {
+    static const double ppm[] = {30e3, -30e3, 150e3, -150e3};
+    for (size_t p = 0; p < sizeof ppm / sizeof *ppm; p++) {
+        drift_rig *rig = rig_new(48000, ppm[p], 48000, 0);
+        rig->in.period = 256;
+        rig->out.period = RIG_MOST;
+        rig_start(rig, 0);
+        rig_run(rig, 6.0);
+        rig_measure(rig);
+        rig_run(rig, 3.0);
+        if (fabs(ppm[p]) < 1e5) {
+            CHECK_INT(rig->lost, 0);
+            CHECK_NEAR(rig->worst / 0.117, 0.0, 1.0); /* less than a frame */
+        }
+        rig_free(rig);
+    }
+}
+
 /* A delay that is too short for the devices is found out in the first cycles. */
 static void a_delay_that_is_too_short_grows(void) {
     drift_rig *rig = rig_new(48000, 0, 48000, 0);
@@ -290,6 +364,10 @@ int main(void) {
     RUN(a_loss_of_the_input_is_reported_once_and_keeps_the_delay);
     RUN(a_loss_of_the_output_keeps_the_delay);
     RUN(the_delay_grows_once_if_the_input_comes_late);
+    RUN(the_ring_has_room_for_the_greatest_delay);
+    RUN(the_input_time_is_right_when_the_delay_grows);
+    RUN(a_clock_that_stood_still_does_not_make_the_delay_grow);
+    RUN(a_clock_far_from_its_nominal_rate_is_followed_within_limits);
     RUN(a_delay_that_is_too_short_grows);
     RUN(an_input_that_stops_is_lost_frames);
     RUN(an_overflow_is_reported_and_the_delay_comes_back);

@@ -192,6 +192,22 @@ static void a_stop_before_the_start_plays_nothing(void) {
     }
 }
 
+static void a_stop_of_a_clip_that_was_paused_before_its_start_plays_nothing(void) {
+    bench *b = bench_make(1, true);
+    float *data = ones(100);
+    vc_clip *clip = vc_clip_from_memory(data, 100, 2, 1, VC_CLIP_NOW, 1.0f);
+    vc_mixer_add(b->mixer, clip);
+    vc_clip_set_pause(clip, true, 8);
+    vc_mixer_stop(b->mixer, clip, 20);
+    mix(b, 16);
+    CHECK_INT(b->result, VC_STOP);
+    CHECK_INT(b->content, 0);
+    CHECK_SILENT(b->out, 2, 16);
+    CHECK_INT(vc_clip_position(clip), 0);
+    bench_free(b);
+    free(data);
+}
+
 static void a_stop_that_comes_too_late_is_ignored(void) {
     bench *b = bench_make(2, false);
     float *data = ones(10);
@@ -366,6 +382,7 @@ int main(void) {
     RUN(a_fade_longer_than_the_clip_ends_with_it);
     RUN(a_second_stop_hurries_a_fade);
     RUN(a_stop_before_the_start_plays_nothing);
+    RUN(a_stop_of_a_clip_that_was_paused_before_its_start_plays_nothing);
     RUN(a_stop_that_comes_too_late_is_ignored);
     RUN(overlapping_clips_add_up);
     RUN(capacity_is_limited_and_regained);

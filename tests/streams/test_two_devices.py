@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 
@@ -277,6 +278,34 @@ def test_a_start_that_failed_leaves_nothing_and_can_be_repeated(name):
     desk.step(0.5)
     assert len(blocks) > 20
     stream.close()
+
+
+def test_a_device_after_a_pair_that_does_not_start_brings_its_own_input():
+    desk, heard = Desk(), []
+    desk.mic = VirtualDevice("mic", output_channels=0, clock="stepped", loopback=False)
+    desk.driver = VirtualDriver([desk.mic, desk.speakers])
+    headset = VirtualDevice("headset", clock="stepped", frames=480)
+
+    def play(block):
+        heard.append(block.input.copy())
+        block.output[:] = 0.5
+
+    with desk.stream(play, on_device_lost="default") as stream, contextlib.ExitStack() as others:
+        desk.step(0.5)
+        desk.speakers.inject("unplug")
+        desk.speakers.step()
+        until(lambda: stream.state == "waiting")
+        for _ in range(64):  # as many as a virtual device runs, so the pair cannot be started
+            other = vc.InputStream(lambda b: None, driver=desk.driver, device="mic", latency="low")
+            others.enter_context(other)
+        desk.driver.virtual_devices.remove(desk.speakers)
+        desk.speakers.replug(0.1)
+        desk.driver.virtual_devices[:] = [headset, desk.mic, desk.speakers]
+        until(lambda: stream.device.uid == "virtual:headset" and stream.state == "running")
+        heard.clear()
+        headset.step(20)
+        assert np.all(np.concatenate(heard)[-480:] == 0.5)  # the headset hears its own output
+        stream.abort()
 
 
 def test_the_defaults_are_used_together_if_they_are_two_devices():
