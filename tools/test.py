@@ -35,7 +35,16 @@ import not_run
 ROOT = Path(__file__).resolve().parent.parent
 # Numbers of repetitions and seeds. Without --long, the tests use their own short defaults. An
 # environment variable that is set already is kept.
-LONG = {"VOICECOIL_RUNS": "20", "VOICECOIL_SEEDS": "1-200", "VOICECOIL_KILLS": "20"}
+LONG = {
+    "VOICECOIL_RUNS": "20",
+    "VOICECOIL_SEEDS": "1-200",
+    "VOICECOIL_KILLS": "20",
+    # Virtual time: of a stream that converts, of the clocks of two devices, and of a recording.
+    "VOICECOIL_HOURS": "10",
+    "VOICECOIL_DRIFT_S": "3600",
+    "VOICECOIL_TWO_DEVICES_S": "120",
+    "VOICECOIL_RECORDED_HOURS": "2",
+}
 FEW = {"VOICECOIL_RUNS": "3", "VOICECOIL_SEEDS": "1-5"}  # for tests marked `interpreter`
 CHECKED = ["src", "tests", "tools", "examples", "benchmarks", "noxfile.py"]
 

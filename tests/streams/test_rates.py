@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -355,14 +356,23 @@ def test_samples_that_are_not_finite_are_silenced_before_the_conversion() -> Non
     assert np.isfinite(virtual.heard()).all()
 
 
+@pytest.mark.timeout(120 + 120 * HOURS)
 def test_no_frame_drifts() -> None:
-    """VOICECOIL_HOURS=10 for ten hours of virtual time."""
-    virtual = VirtualDevice(
-        clock="stepped", frames=8192, samplerate=44_100, input_channels=1, output_channels=1
-    )
+    """VOICECOIL_HOURS=10 for ten hours of virtual time.
+
+    A tone of 2 Hz is played to the stream and by the stream. A drift of one frame changes the tone
+    at the times of the blocks by up to 1.3e-4. Its period is longer than what the converter may
+    hold, so no drift looks like none.
+    """
+    slow = 2.0 / HERTZ  # `sine` with this times the time is the tone
+    virtual = VirtualDevice("Rates", clock="stepped", frames=8192, samplerate=44_100)
+    driver = VirtualDriver([virtual])
     first: list[int] = []
     last: list[int] = []
     made = 0
+
+    def tone(ns: int | None, frames: int, rate: float) -> Signal:
+        return sine((ns or 0) * slow, frames, rate / slow)
 
     def callback(block: vc.Block) -> None:
         nonlocal made
@@ -370,10 +380,30 @@ def test_no_frame_drifts() -> None:
         (first if len(first) < 1 else last[:0]).append(delay)
         last[:] = [delay, block.time.input_frames or 0]
         made += block.frames
+        block.output[:, 0] = tone(block.time.output_ns, block.frames, 48_000)
+        wanted = tone(block.time.input_ns, block.frames, 48_000)
+        wrong["in"].append(float(np.abs(block.input[:, 0] - wanted).max()))
 
-    with vc.Stream(
-        callback, driver=VirtualDriver([virtual]), samplerate=48_000, conversion_quality="HQ"
-    ) as stream:
+    def play(block: vc.Block) -> None:
+        block.output[:, 0] = tone(block.time.output_ns, block.frames, 44_100)
+
+    def listen(block: vc.Block) -> None:
+        wanted = tone(block.time.input_ns, block.frames, 44_100)
+        wrong["out"].append(float(np.abs(block.input[:, 0] - wanted).max()))
+
+    wrong: dict[str, deque[float]] = {"in": deque(maxlen=20), "out": deque(maxlen=20)}
+    with (
+        vc.OutputStream(play, driver=driver, channels=[0], latency="low"),
+        vc.InputStream(listen, driver=driver, channels=[1], latency="low"),
+        vc.Stream(
+            callback,
+            driver=driver,
+            samplerate=48_000,
+            conversion_quality="HQ",
+            input_channels=[0],
+            output_channels=[1],
+        ) as stream,
+    ):
         cycles = int(HOURS * 3600 * 44_100 / 8192)
         for _ in range(cycles // 100):
             virtual.step(100)
@@ -383,6 +413,8 @@ def test_no_frame_drifts() -> None:
     held = frames * 48_000 / 44_100 - made
     assert 0 <= held < 48_000 * 0.4, "frames were lost or made"
     assert abs(last[0] - first[0]) <= 3
+    assert max(wrong["in"]) < 1e-5
+    assert max(wrong["out"]) < 1e-5
 
 
 # ---- what does not convert -----------------------------------------------------------------------
