@@ -41,7 +41,7 @@ LONG = {
     "VOICECOIL_KILLS": "20",
     # Virtual time: of a stream that converts, of the clocks of two devices, and of a recording.
     "VOICECOIL_HOURS": "10",
-    "VOICECOIL_DRIFT_S": "3600",
+    "VOICECOIL_DRIFT_S": "7200",
     "VOICECOIL_TWO_DEVICES_S": "120",
     "VOICECOIL_RECORDED_HOURS": "2",
 }
