@@ -146,7 +146,8 @@ void vc_engine_start(vc_engine *engine);
 void vc_engine_stop(vc_engine *engine) VC_REALTIME;
 /* Fades the output out over `frames` frames, from the next cycle on, and ends the stream like
  * vc_engine_stop when the last of them has been played. The user's code is called as before until
- * then. A later stop or abort ends the fade. [any] */
+ * then. After a later stop the code is not called again, and the rest of a block that spans cycles
+ * is played with the fade. A later abort ends the stream at once. [any] */
 void vc_engine_fade_out(vc_engine *engine, uint32_t frames) VC_REALTIME;
 /* Asks the stream to end at once. The rest of the block is dropped, and nothing is drained. An
  * abort takes precedence over a stop. [any] */
