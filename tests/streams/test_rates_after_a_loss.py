@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -194,3 +195,25 @@ def test_gil_waits_and_run_times_count_on_after_a_move() -> None:
         until(lambda: stream.statistics().gil_wait.count > before.gil_wait.count + 5)
         stream.abort()
     assert stream.statistics().run_time.count > before.run_time.count + 5
+
+
+def test_a_growth_of_the_lead_is_reported_also_after_a_move() -> None:
+    """Before the fix, the growths that nobody had taken were lost with the worker."""
+    one = VirtualDevice("One", frames=64)
+    two = VirtualDevice("Two", frames=64, samplerate=44_100)
+    grown = threading.Event()
+
+    def callback(block: vc.Block) -> None:
+        if not grown.is_set():
+            grown.wait(0.2)  # longer than the lead of 60 ms
+
+    with vc.OutputStream(
+        callback, driver=VirtualDriver([one, two]), on_device_lost="default"
+    ) as stream:
+        frames = stream._connection.worker.first_lead_frames  # type: ignore[union-attr]
+        until(lambda: stream._connection.worker.lead_frames > frames)  # type: ignore[union-attr]
+        grown.set()
+        one.inject("unplug")
+        came_back(stream)
+        assert "lead" in [event.kind for event in stream.events()]
+        stream.abort()

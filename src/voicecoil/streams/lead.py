@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections import deque
 from dataclasses import dataclass, replace
@@ -247,7 +248,10 @@ class LeadWorker:
 
     def take_growths(self) -> list[Event]:
         """Returns once the growths of the lead, oldest first."""
-        earlier = [self._growths.popleft() for _ in range(len(self._growths))]
+        earlier: list[Event] = []
+        with contextlib.suppress(IndexError):  # another thread may take them at the same time
+            while True:
+                earlier.append(self._growths.popleft())
         return earlier + [Event("lead", *growth) for growth in self.code.growths()]
 
     def statistics(self, engine: _core.Engine, overloads: int) -> Statistics:
@@ -341,7 +345,7 @@ class LeadWorker:
         made = self._codes.make(opened_format, blocks)
         if made.converter is not None and self.converter is not None:
             made.converter.nonfinite_samples = self.converter.nonfinite_samples
-        self._growths.extend(self.take_growths())
+        self._growths.extend([Event("lead", *growth) for growth in self.code.growths()])
         self._use(made, opened_format, grown_s, self._counted.durations())
         self.start(self._run)
         return True
