@@ -97,7 +97,12 @@ def is_of_this_python(folder: Path) -> bool:
         return False
     config = dict(map(str.strip, line.split("=", 1)) for line in lines if "=" in line)
     same = Path(config.get("home", "")) == Path(sys.executable).resolve().parent
-    return same and config.get("version") == sys.version.split()[0] and python_in(folder).exists()
+    if not same or config.get("version") != sys.version.split()[0]:
+        return False
+    # An interrupted set-up leaves an interpreter without pip.
+    packages = [folder / "Lib/site-packages", *folder.glob("lib/python*/site-packages")]
+    has_pip = any((path / "pip/__main__.py").exists() for path in packages)
+    return has_pip and python_in(folder).exists()
 
 
 def newest_source() -> float:

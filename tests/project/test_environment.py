@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import venv
 from pathlib import Path
 
 from paths import TOOLS
+
+sys.path.insert(0, str(TOOLS))
+import environment
 
 TOOL = TOOLS / "environment.py"
 # Simulates an old interpreter, which has no tomllib.
@@ -37,3 +41,11 @@ def test_nothing_but_an_environment_is_cleared(tmp_path: Path) -> None:
 
 def test_an_older_python_gets_a_message() -> None:
     assert "needs Python 3.11 or later" in said("-c", OLDER.format(tool=str(TOOL)))
+
+
+def test_an_environment_without_pip_is_made_anew(tmp_path: Path) -> None:
+    """An interrupted set-up leaves such an environment."""
+    venv.create(tmp_path, with_pip=False)
+    assert not environment.is_of_this_python(tmp_path)
+    venv.create(tmp_path, with_pip=True)
+    assert environment.is_of_this_python(tmp_path)
