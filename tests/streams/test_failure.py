@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import threading
+
 import pytest
 
 import voicecoil as vc
@@ -9,6 +12,7 @@ from programs import check, run_fresh
 from rig import Rig, until
 from voicecoil.callbacks.native import ctypes_type
 from voicecoil.errors import NativeCallbackError
+from voicecoil.lifetime import exit_and_fork
 
 
 @pytest.mark.parametrize("home", ["safe", "low"])
@@ -83,3 +87,41 @@ def test_a_native_callback_has_an_exception(rig: Rig) -> None:
         stream.wait(10)
     assert raised.value is stream.exception
     stream.close()
+
+
+@pytest.mark.parametrize("told", ["nothing", "exception", "event", "on_end"])
+def test_a_new_run_does_not_raise_the_exception_of_the_earlier_run(
+    rig: Rig, home: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reported: list[BaseException | None] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: reported.append(it.exc_value))
+    fails = True
+    ended: list[BaseException | None] = []
+
+    def callback(block: vc.Block) -> None:
+        if fails:
+            raise ZeroDivisionError("earlier run")
+
+    def on_end(stream: object, error: BaseException | None) -> None:
+        ended.append(error)
+
+    listener = on_end if told == "on_end" else None
+    stream = vc.OutputStream(callback, driver=rig.driver, on_end=listener)
+    stream.start()
+    while stream.state != "finished":
+        rig.step(1)
+    if told == "exception":
+        assert isinstance(stream.exception, ZeroDivisionError)
+    elif told == "event":
+        assert any(isinstance(event.exception, ZeroDivisionError) for event in stream.events())
+    fails = False
+    stream.start()
+    rig.step(3)
+    assert (stream.state, stream.exception, stream.wait(0)) == ("running", None, False)
+    stream.stop()
+    stream.close()
+    passed = threading.Event()
+    exit_and_fork.tell(passed.set)  # runs after the report
+    assert passed.wait(20)
+    assert [type(error) for error in reported] == [ZeroDivisionError] * (told == "nothing")
+    assert [type(error) for error in ended] == [ZeroDivisionError, type(None)] * (told == "on_end")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
+from functools import partial
 from typing import Protocol
 
 from voicecoil import _core
@@ -31,6 +32,8 @@ class Failure:
     reported : BaseException or None
         The exception that was reported because the program had not asked for it, or that `on_end`
         was called with.
+    seen : BaseException or None
+        The exception that the program has read from the stream or from an event.
     awaited : bool
         The stream is in a ``with`` block, whose end raises the exception.
     """
@@ -39,13 +42,28 @@ class Failure:
         self.exception: BaseException | None = None
         self.ended_by = ""
         self.reported: BaseException | None = None
+        self.seen: BaseException | None = None
         self.awaited = False
         self._unraised: deque[BaseException] = deque(maxlen=1)
         self._found_at: float | None = None
         self._asked_at = 0.0
 
-    def begin(self) -> None:
-        """Forgets the exception, because the stream is started anew."""
+    def begin(self, code: _core.Code | None) -> None:
+        """Forgets the exception of the earlier run of `code`, because the stream starts anew.
+
+        The exception is reported if the program was not told it. No later call raises it, because
+        that call belongs to the new run.
+        """
+        unseen = self.take_unraised()
+        if (
+            code is not None
+            and unseen is not None
+            and unseen is not self.reported
+            and unseen is not self.seen
+        ):
+            self.reported = unseen
+            # The caller holds the connection's lock, and the report runs code of the program.
+            exit_and_fork.tell(partial(exit_and_fork.report, unseen, code.callable))
         self.exception = self._found_at = None
         self.ended_by = ""
 

@@ -236,7 +236,7 @@ class StreamConnection:
         self._untold.clear()
         self.loss = None
         self.device.expect_rate()
-        self.failure.begin()
+        self.failure.begin(self.code)
         self.phase = "away" if self.driver_stream is None else "started"
         try:
             self.engine.start(run)

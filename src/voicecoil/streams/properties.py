@@ -198,13 +198,15 @@ class StreamFacts(Unique):
 
         The next call of `wait`, `stop` or `close` raises it once. If the program does not wait for
         the stream, and neither reads this property nor takes the event within a second, the
-        exception is also reported through ``sys.unraisablehook``.
+        exception is also reported through ``sys.unraisablehook``. A new start forgets it, and
+        reports it if the program was not told it in any of these ways.
         """
         connection = self._connection
         if connection is None:
             return None
         connection.failure.ask()
         if (found := connection.find_exception()) is not None:
+            connection.failure.seen = found
             return found
         connection.trouble()  # notices that the device is lost
         return connection.loss
@@ -264,6 +266,7 @@ class StreamFacts(Unique):
             self._connection.failure.ask()
             if (error := self._connection.find_exception()) is not None:
                 events[-1] = failed(events[-1], error)
+                self._connection.failure.seen = error
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
