@@ -141,6 +141,47 @@ def test_the_warning_names_the_channel_that_has_a_signal() -> None:
     assert f"SilentInputWarning: {says}" in done.stderr
 
 
+# The signal begins on all channels when the search has opened its stream.
+BEGINS_DURING_THE_SEARCH = """
+import time
+import voicecoil as vc
+from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.lifetime import exit_and_fork
+
+opened = []
+
+class Driver(VirtualDriver):
+    def open_stream(self, request):
+        stream = super().open_stream(request)
+        opened.append(stream)
+        return stream
+
+driver = Driver([VirtualDevice("Interface", frames=480, input_channels=2, output_channels=2,
+                               loopback=True)])
+
+def play(block):
+    block.output[:] = 0.5 if len(opened) > 2 else 0
+
+with vc.OutputStream(play, driver=driver, latency="low"):
+    with vc.InputStream(lambda block: None, driver=driver, channels=[0]) as stream:
+        until = time.monotonic() + 30
+        while len(opened) < 3 and time.monotonic() < until:
+            time.sleep(0.02)
+        exit_and_fork.wait_for_tasks(20)
+        print(len(opened), stream.events())
+"""
+
+
+def test_no_other_channel_is_named_if_the_signal_begins_during_the_search() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", BEGINS_DURING_THE_SEARCH], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "SilentInputWarning" not in done.stderr
+    assert done.stdout.startswith("3 ["), "the search has opened a stream"
+    assert "silent" not in done.stdout
+
+
 @pytest.mark.parametrize(
     ("driver", "cause"),
     [

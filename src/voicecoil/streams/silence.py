@@ -55,14 +55,18 @@ class InputSilence:
         self._channels = channels
         self._argument = argument
 
-    def message(self, device: Device, search: bool) -> str:
+    def message(self, device: Device, search: bool, stays_silent: Callable[[], bool]) -> str | None:
         """Returns the text of the warning. With `search`, the other channels are heard for it.
 
-        `device` is the one that the stream is on now, or a pair of devices.
+        `device` is the one that the stream is on now, or a pair of devices. A signal may begin on
+        all channels during the search. `stays_silent` is therefore asked after it, and the result
+        is None if the stream has a signal now.
         """
         used = [place for place in places_on(self._channels, device)[0] if place is not None]
         device = device.input if isinstance(device, DevicePair) else device
         heard = self._channels_with_signal(device, used) if search else []
+        if search and not stays_silent():
+            return None
         said = (
             f"{device.name!r} has given only zeros for {SILENT_S:g} s "
             f"({_write_channels(self._argument, used)})"
@@ -135,8 +139,13 @@ def possible_causes(driver_name: str) -> list[str]:
     ]
 
 
-def warn_of(text: str, note: Callable[[str], None]) -> None:
-    """Issues the warning `text` and passes it to `note`, for the stream's events."""
+def warn_of(text: str | None, note: Callable[[str], None]) -> None:
+    """Passes the warning `text` to `note`, for the stream's events, and issues it. None: nothing.
+
+    The event comes first, so that a program that sees the warning finds the event.
+    """
+    if text is None:
+        return
     note(text)
     # If the program turns warnings into errors, no caller could catch this one.
     with contextlib.suppress(SilentInputWarning):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections import deque
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -13,7 +14,7 @@ from voicecoil.errors import DeviceLostError
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.rate_check import RateCheck
-from voicecoil.streams.silence import SILENT_S, InputSilence, warn_of
+from voicecoil.streams.silence import SEARCH_S, SILENT_S, InputSilence, warn_of
 
 __all__ = ["CurrentDevice", "StreamDevice"]
 
@@ -121,8 +122,27 @@ class StreamDevice:
             search = not self.stands_still  # a clock that only a test steps may not advance
             device = self.current.device
             exit_and_fork.submit(
-                lambda: warn_of(silence.message(device, search), self._tell_silence)
+                lambda: warn_of(
+                    silence.message(device, search, self._stays_silent), self._tell_silence
+                )
             )
+
+    def _stays_silent(self) -> bool:
+        """Whether the input has given only zeros until now. Waits for a part of a second.
+
+        The search for a signal may hear it earlier than this stream does, because the audio system
+        may give the two streams buffers of different lengths.
+        """
+        engine = self._engine
+        enough = engine.zero_frames + SEARCH_S * self.current.opened_format.samplerate
+        until = time.monotonic() + 4 * SEARCH_S
+        while (
+            0 < engine.zero_frames < enough
+            and engine.state == _core.RUNNING
+            and time.monotonic() < until
+        ):
+            time.sleep(0.02)
+        return engine.zero_frames > 0
 
     def _tell_silence(self, text: str) -> None:
         self.news.append(self.event("silent", text))
