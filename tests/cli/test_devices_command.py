@@ -113,7 +113,10 @@ def test_check_prints_channels_from_one(
     ("tokens", "says"),
     [
         (["--rate", "44100"], "--rate is a request that is checked: give --check"),
-        (["--check", "--latency", "soon"], "'soon' is neither safe, low nor a number"),
+        (
+            ["--check", "--latency", "soon"],
+            "'soon' is neither safe, low nor a number of seconds. See: voicecoil devices --help",
+        ),
         (["--check", "--dtype", "float64"], "float64"),
         (["--check", "--device", "none such"], "no device of the driver 'virtual' is called"),
     ],

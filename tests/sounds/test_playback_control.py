@@ -133,7 +133,7 @@ def test_pauses_that_follow_each_other_at_once(rig: Rig) -> None:
 def test_a_seek_lands_on_the_exact_frame(rig: Rig, tmp_path: Path, kind: str, to: int) -> None:
     playback = rig.play(*sound_of(kind, 20_000, tmp_path))
     rig.step(10)
-    playback.seek(to)
+    playback.seek(float(to))  # such as 2 * playback.samplerate
     step_until_it_jumps(rig, playback)
     assert playback.position == to
     rig.play_out(playback)

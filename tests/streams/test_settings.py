@@ -34,6 +34,15 @@ def outcomes(settings: vc.Settings) -> dict[str, tuple[Any, Any, str]]:
     return {s.name: (s.requested, s.actual, s.outcome) for s in settings.values()}
 
 
+@pytest.mark.parametrize("kind", [vc.InputStream, vc.OutputStream, vc.Stream])
+def test_the_lead_of_an_input_is_the_time_that_the_worker_may_be_late(kind: Any) -> None:
+    with opened(kind, latency=0.064) as stream:
+        reason = stream.settings["latency"].reason
+        assert ("may be 3072 frames late without a loss" in reason) is (kind is vc.InputStream)
+        assert ("3072 frames ahead of the device" in reason) is (kind is not vc.InputStream)
+        stream.abort()
+
+
 def test_requests_that_are_in_force() -> None:
     with opened(
         samplerate=48_000,

@@ -339,6 +339,7 @@ def test_a_pair_has_the_rates_of_its_output():
         device = stream.device
         assert (device.samplerate, device.output.samplerate) == (44_100, 44_100)
         assert device.input.samplerate == 48_000
+        assert "the drift correction" in stream.settings["conversion_quality"].reason
         stream.abort()
 
 

@@ -165,7 +165,9 @@ def run(tokens: Sequence[str]) -> int:
 def _report(error: Exception, tokens: Sequence[str]) -> int | None:
     """Print an error for people and return the exit code; None for a bug."""
     if isinstance(error, cyclopts.CycloptsError):
-        return _complain(f"{_one_line(error)} See: {_help_of(tokens)}", EXIT_USAGE)
+        said = _one_line(error)
+        stop = "" if said.endswith((".", "!", "?")) else "."
+        return _complain(f"{said}{stop} See: {_help_of(tokens)}", EXIT_USAGE)
     if isinstance(error, (ArgumentError, ArgumentTypeError, DeviceNotFoundError)):
         return _complain(str(error), EXIT_USAGE)
     if isinstance(error, (VoicecoilError, OSError, Stop)):

@@ -108,11 +108,17 @@ def check_max_frames(max_frames: int) -> int:
     return number
 
 
-def check_seek(frame: int, frames: int | None) -> int:
-    """Return `frame` as an int in 0..frames, or raise ArgumentTypeError or ArgumentError."""
+def check_seek(frame: float, frames: int | None) -> int:
+    """Return `frame` as an int in 0..frames, or raise ArgumentTypeError or ArgumentError.
+
+    A float that is a whole number is possible, because ``2 * playback.samplerate`` is a float.
+    """
     last = "the end" if frames is None else str(frames)
     try:
-        number = index(frame)
+        if isinstance(frame, float):
+            number = int(frame) if frame.is_integer() else index(frame)  # type: ignore[arg-type]
+        else:
+            number = index(frame)
     except TypeError:
         raise ArgumentTypeError(f"frame is {frame!r}; give an integer from 0 to {last}") from None
     if number < 0 or (frames is not None and number > frames):

@@ -162,7 +162,7 @@ class Playback(Unique):
     def _fade_frames(self, fade_s: float) -> int:
         return min(int(check_seconds(fade_s, "fade_s") * self.samplerate), 2**32 - 1)
 
-    def seek(self, frame: int) -> None:
+    def seek(self, frame: float) -> None:
         """Go to a frame of the sound. Returns at once.
 
         The sound is faded out within 10 ms and fades in at `frame`, within 10 ms. A file or another
@@ -171,8 +171,9 @@ class Playback(Unique):
 
         Parameters
         ----------
-        frame : int
-            0 to `frames`, at the device's rate and counted over all loops.
+        frame : int or float
+            0 to `frames`, at the device's rate and counted over all loops. A float that is a whole
+            number is possible, such as ``2 * samplerate``.
 
         Raises
         ------

@@ -367,6 +367,11 @@ def playrec(
     sound. Both directions run in one stream, in C on the IO thread, so that the rest of the program
     cannot disturb the measurement.
 
+    Where :attr:`Measurement.alignment_error_frames` is greater than 0, begin the sound with at
+    least that many frames of silence. The response may be earlier in the result by as many frames.
+    What comes before the first frame of the result is not in it, also if
+    :attr:`Measurement.valid` is True.
+
     Parameters
     ----------
     sound : array, path or source

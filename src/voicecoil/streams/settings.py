@@ -163,7 +163,7 @@ def settings_of(plan: StreamPlan, now: StreamNow, directions: tuple[Direction, .
         *_channels(plan, now, directions),
         _dtype(request),
         _blocksize(plan, now),
-        _latency(plan, now),
+        _latency(plan, now, directions),
         _max_lead(request, now),
         _zero_copy(request, now),
         _arrays(request),
@@ -235,10 +235,16 @@ def _rate_policy(plan: StreamPlan, now: StreamNow) -> Iterator[Setting]:
     yield Setting("device_rate", wish, wish, "applied")
     if _converts(plan, now):
         yield Setting("conversion_quality", quality, quality, "applied")
-    elif quality == "HQ":  # the default of the argument
-        yield Setting("conversion_quality", None, None, "default", "no rate is converted")
+        return
+    reason = "no rate is converted"
+    if isinstance(now.device, DevicePair):
+        reason = (
+            "the drift correction resamples the input to the output's clock, and has one quality"
+        )
+    if quality == "HQ":  # the default of the argument
+        yield Setting("conversion_quality", None, None, "default", reason)
     else:
-        yield Setting("conversion_quality", quality, None, "ignored", "no rate is converted")
+        yield Setting("conversion_quality", quality, None, "ignored", reason)
 
 
 def _channels(
@@ -290,7 +296,7 @@ def _blocksize(plan: StreamPlan, now: StreamNow) -> Setting:
     return Setting("blocksize", requested, actual, "applied" if requested else "default", reason)
 
 
-def _latency(plan: StreamPlan, now: StreamNow) -> Setting:
+def _latency(plan: StreamPlan, now: StreamNow, directions: tuple[Direction, ...]) -> Setting:
     requested = plan.request.latency_mode
     if now.worker is None:
         # "safe" asks that a busy program does not make the callback late. Native and isolated
@@ -302,6 +308,12 @@ def _latency(plan: StreamPlan, now: StreamNow) -> Setting:
     rate = now.opened_format.samplerate
     seconds = frames / rate
     reason = f"the callback runs on a worker, {plural(frames, 'frame')} ahead of the device"
+    if "output" not in directions:
+        # Input waits for the worker only while the worker is late, so it gets no latency.
+        reason = (
+            f"the callback runs on a worker, which may be {plural(frames, 'frame')} late without "
+            "a loss"
+        )
     if isinstance(requested, float) and abs(seconds - requested) * rate >= 1:
         varies = now.opened_format.period_frames is None
         least = "at least the longest cycle" if varies else "a whole number of cycles"
