@@ -59,7 +59,18 @@ class Playback(Unique):
         playbacks.add(self)
 
     def is_of(self, clip: _core.MixerClip) -> bool:
-        """Return True if this is the object of that clip."""
+        """Return whether this is the object of that clip.
+
+        Parameters
+        ----------
+        clip : MixerClip
+            A clip of the mixer.
+
+        Returns
+        -------
+        bool
+            False for any other clip.
+        """
         return self._clip is clip
 
     @property

@@ -87,8 +87,7 @@ class StreamBase(StreamFacts):
         DeviceLostError
             The device was lost.
         StreamStateError
-            The stream was never started, its newest start failed, or `wait` was called in its
-            callback.
+            The stream was never started, or `wait` was called in its callback.
         """
         connection = self._alive()
         seconds = check_timeout(timeout)
@@ -126,7 +125,7 @@ class StreamBase(StreamFacts):
         Raises
         ------
         StreamStateError
-            The stream was never started, or its newest start failed.
+            The stream was never started.
         Exception, DeviceLostError
             As for :meth:`wait`.
         """
@@ -151,6 +150,11 @@ class StreamBase(StreamFacts):
 
         If the task is cancelled, the stream ends like after :meth:`abort`, and the cancellation
         takes effect when it has ended. Raises the same errors as :meth:`stop`.
+
+        Parameters
+        ----------
+        fade_s : float, optional
+            Duration of the fade, s, as for :meth:`stop`.
         """
         from voicecoil.lifetime.awaiting import off_the_loop
 

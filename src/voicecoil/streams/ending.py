@@ -110,14 +110,6 @@ def _call(on_end: OnEnd, stream: Any, error: BaseException | None) -> None:
 
 
 def refuse_never_started(connection: StreamConnection) -> None:
-    """Raises StreamStateError if the stream was never started, because it cannot end then.
-
-    The same applies if its newest start has failed.
-    """
-    run = connection.run
-    if run == 0:
+    """Raises StreamStateError if the stream was never started, because it cannot end then."""
+    if connection.run == 0:
         raise StreamStateError("the stream was never started, so it cannot end; start() it first")
-    if run == connection.failed_run:
-        raise StreamStateError(
-            "the stream was not started, because its newest start failed; start() it again"
-        )

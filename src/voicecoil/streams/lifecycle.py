@@ -81,7 +81,6 @@ class StreamConnection:
         # reads it without the lock never sees a mixture of two phases.
         self.phase: Literal["idle", "started", "away"] = "idle"
         self.run = 0  # number of the newest start; a request to end a run names that run
-        self.failed_run = 0  # number of the newest start that raised an error
         self.closed = False
         self.failure = Failure()
         self.told_stuck = False  # True: the program got an error that the callback is stuck
@@ -220,7 +219,6 @@ class StreamConnection:
                 self.listener.begin(self)
             except BaseException:
                 # The device runs already, and the caller has no reason to stop it.
-                self.failed_run = self.run
                 with contextlib.suppress(StreamTimeoutError):
                     self._halt(STOP_TIMEOUT_S)
                 raise
@@ -258,7 +256,6 @@ class StreamConnection:
             lost = isinstance(error, (DeviceLostError, DriverError))
             driver_stream.look()
             if self._recovery is None or not lost or self.device.trouble() is None:
-                self.failed_run = self.run
                 raise
             ending = self.ending
             self.device.tell_loss(driver_stream, error)

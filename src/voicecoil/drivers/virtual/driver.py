@@ -112,7 +112,18 @@ class VirtualDriver(Unique):
         return VirtualStream(self.virtual_device(request.device), request, since_ns)
 
     def rates(self, device: Device) -> list[tuple[float, float]]:
-        """The ranges (lowest, highest) of the rates that a device has, Hz; empty: any rate."""
+        """Return the rates that a device has.
+
+        Parameters
+        ----------
+        device : Device
+            One of the driver's devices.
+
+        Returns
+        -------
+        list of (float, float)
+            Ranges (lowest, highest), Hz. Empty: any rate.
+        """
         return [(rate, rate) for rate in self.virtual_device(device).rates]
 
     def now_ns(self) -> int:
