@@ -9,11 +9,10 @@ import sys
 import threading
 from functools import partial
 
-from life import devices, until
+from life import devices, spare_the_looking_thread, until
 
 import voicecoil as vc
 from voicecoil import _core
-from voicecoil.lifetime import exit_and_fork
 from voicecoil.testing import SimulatedCoreAudio
 
 shape, wanted, blocks, work = json.loads(sys.argv[1])
@@ -59,19 +58,6 @@ else:
     driver = devices(clock="stepped", **shape)
     device = driver.virtual_devices[0]
     step = partial(device.step, timeout_s=None)
-
-
-def spare_the_looking_thread() -> None:
-    """Excludes the thread that checks devices from the count, because it is no IO thread."""
-    spared = threading.Event()
-
-    def spare() -> bool:
-        _core.spare_allocations()
-        spared.set()
-        return False
-
-    exit_and_fork.tick(spare)
-    assert spared.wait(20)
 
 
 def only_idle_threads() -> bool:

@@ -7,7 +7,7 @@ Prints the count.
 import json
 import sys
 
-from life import devices
+from life import devices, spare_the_looking_thread
 
 import voicecoil as vc
 from voicecoil import _core
@@ -26,6 +26,7 @@ stream = vc.OutputStream(
 _core.count_allocations()
 with stream:
     device.step(1000)  # then the block count is no longer a small integer, which Python keeps
+    spare_the_looking_thread()
     before = _core.counted_allocations()
     device.step(blocks, timeout_s=None)
     after = _core.counted_allocations()
