@@ -11,7 +11,7 @@ from voicecoil.files.channels import apply, check_channels, mix_matrix
 from voicecoil.files.checked import CheckedSource
 from voicecoil.files.loop import LoopedSource
 from voicecoil.files.protocol import Source, check_max_frames, check_seek
-from voicecoil.files.rates import check_file_rate
+from voicecoil.files.rates import QUALITIES, check_file_rate
 from voicecoil.files.source import FileSource, open_source
 from voicecoil.resources import resource_errors
 
@@ -28,9 +28,6 @@ from voicecoil.sealed import Unique
 from voicecoil.wording import with_article
 
 __all__ = ["QUALITIES", "ArraySource", "ConvertedSource", "as_source", "converted", "read_all"]
-
-QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
-"""The rate converter's qualities, from the quickest (QQ) to the highest (VHQ)."""
 
 _CHUNK_FRAMES = 4096
 # The most samples that one step of the rate converter may make. The converter does not check

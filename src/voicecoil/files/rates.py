@@ -1,4 +1,4 @@
-"""The sample rates that arrays, files and conversions may have."""
+"""The sample rates of arrays, files and conversions, and the qualities of rate conversion."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from numbers import Real
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.limits import FILE_RATE_RANGE_HZ
 
-__all__ = ["check_file_rate"]
+__all__ = ["QUALITIES", "check_file_rate"]
+
+QUALITIES = ("QQ", "LQ", "MQ", "HQ", "VHQ")
+"""The rate converter's qualities, from the quickest (QQ) to the highest (VHQ)."""
 
 
 def check_file_rate(samplerate: float, name: str = "samplerate") -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Direction, Latency
 from voicecoil.errors import ArgumentError
-from voicecoil.files.convert import QUALITIES
+from voicecoil.files.rates import QUALITIES
 
 __all__ = [
     "Conversion",
