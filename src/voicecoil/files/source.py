@@ -24,7 +24,6 @@ from voicecoil.errors import (
     FileTruncatedError,
     StreamClosedError,
 )
-from voicecoil.files.av_decoder import AvDecoder
 from voicecoil.files.containers import read_layout
 from voicecoil.files.containers.flac import next_parts
 from voicecoil.files.decoder import SLICE_FRAMES, Decoder, DecoderError
@@ -40,6 +39,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from voicecoil.files.av_decoder import AvDecoder
 
 from voicecoil.sealed import Unique
 from voicecoil.wording import plural
@@ -158,6 +159,8 @@ class FileSource(Unique):
             if self._demuxer is None:
                 self._decoder = Decoder(self.path, self._parts[0])
             else:
+                from voicecoil.files.av_decoder import AvDecoder
+
                 self._decoder = AvDecoder(self.path, self.format, self._demuxer)
         except OSError as error:
             raise access_error(self.path, error, "read") from error

@@ -5,13 +5,15 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.protocol import Direction, Latency
 from voicecoil.errors import ArgumentError
 from voicecoil.files.rates import QUALITIES
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 __all__ = [
     "Conversion",
@@ -157,6 +159,8 @@ class Conversion:
 
 
 def _exact(rate: float) -> Fraction:
+    from fractions import Fraction
+
     return Fraction(rate).limit_denominator(1000)
 
 
