@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from voicecoil import _core
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamClosedError
 from voicecoil.files.channels import MAX_CHANNELS
 from voicecoil.files.protocol import check_max_frames, check_seek
 from voicecoil.files.rates import check_file_rate
+from voicecoil.sample_types import SampleType, format_number
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 from voicecoil.sealed import Unique
 from voicecoil.wording import plural
 
-__all__ = ["ArraySource", "as_float32"]
+__all__ = ["ArraySource", "as_float32", "from_float32"]
 
 # An array with more channels and no more frames than this is probably transposed.
 MANY_CHANNELS, FEW_FRAMES = 32, 2
@@ -46,6 +48,23 @@ def as_float32(block: NDArray[Any]) -> NDArray[np.float32]:
         with np.errstate(over="ignore"):
             scaled = block.astype(np.float32, order="C")
     return scaled
+
+
+def from_float32(frames: NDArray[np.float32], dtype: SampleType) -> tuple[NDArray[Any], int]:
+    """Return the frames as another sample type, and the number of samples that were clipped.
+
+    Samples beyond full scale are clipped to the range of an integer type. Frames of float32 are
+    returned as they are, without a copy.
+    """
+    if dtype == "float32":
+        return frames, 0
+    import numpy as np
+
+    samples = np.empty(frames.shape, dtype)
+    clipped = _core.samples_from_float(
+        np.ascontiguousarray(frames), samples.view(np.uint8), format_number(dtype)
+    )
+    return samples, clipped
 
 
 class ArraySource(Unique):

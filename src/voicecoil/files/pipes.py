@@ -12,13 +12,12 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from voicecoil import _core
 from voicecoil.errors import FileFormatError, FileTruncatedError, StreamStateError
-from voicecoil.files.arrays import as_float32
+from voicecoil.files.arrays import as_float32, from_float32
 from voicecoil.files.channels import check_channels
 from voicecoil.files.protocol import check_max_frames
 from voicecoil.files.rates import check_file_rate
-from voicecoil.sample_types import SampleType, format_number
+from voicecoil.sample_types import SampleType
 from voicecoil.wording import plural
 
 if TYPE_CHECKING:
@@ -273,16 +272,8 @@ class PipeSink:
         BrokenPipeError
             The reader has closed the pipe.
         """
-        import numpy as np
-
-        frames = np.ascontiguousarray(frames)
-        samples = np.empty(frames.shape, self._dtype)
-        if self._dtype == "float32":
-            samples[:] = frames
-        else:
-            self.clipped_samples += _core.samples_from_float(
-                frames, samples.view(np.uint8), format_number(self._dtype)
-            )
+        samples, clipped = from_float32(frames, self._dtype)
+        self.clipped_samples += clipped
         self._write(self._header + samples.astype(self._type, copy=False).tobytes())
         self._header = b""
         self.frames += len(frames)

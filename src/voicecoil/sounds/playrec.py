@@ -20,10 +20,11 @@ from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.drivers.two_devices import DevicePair, DeviceRequest
 from voicecoil.events import Event
+from voicecoil.files.arrays import as_float32, from_float32
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
-from voicecoil.sample_types import SampleType, check_dtype, format_number
+from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.sounds.playrec_request import Prepared, prepare, read_sound, resampled
 from voicecoil.sounds.record_writer import Loss
 from voicecoil.streams.base import CodeFactory
@@ -303,19 +304,12 @@ class Measurement(Unique):
         return self._result
 
     def _make_result(self) -> NDArray[Any]:
-        import numpy as np
-
         prepared, first = self._prepared, self._shift()
         have = min(self._code.state()["recorded"], first + prepared.sound_frames)
         frames = prepared.recorded[first:have]
         frames = resampled(frames, prepared.device_rate, prepared.samplerate)
         frames = frames[self._pad : self._pad + prepared.frames]
-        if self._dtype == "float32":
-            return frames
-        result = np.empty(frames.shape, self._dtype)
-        self._clipped = _core.samples_from_float(
-            np.ascontiguousarray(frames), result.view(np.uint8), format_number(self._dtype)
-        )
+        result, self._clipped = from_float32(frames, self._dtype)
         return result
 
     def __enter__(self) -> Measurement:
@@ -326,7 +320,6 @@ class Measurement(Unique):
 
     def _repr_html_(self) -> str:
         """Return the measurement for a notebook. After `wait`, with its waveform and a player."""
-        from voicecoil.files.arrays import as_float32
         from voicecoil.sounds.sound_html import MAX_FRAMES, sound_html
 
         rows = [

@@ -13,6 +13,7 @@ from voicecoil.arguments import check_timeout
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import FramesLostError, StreamTimeoutError
 from voicecoil.events import Event
+from voicecoil.files.arrays import as_float32
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.resources import resource_errors
@@ -296,7 +297,6 @@ class Recording(Unique):
 
     def _beginning(self) -> NDArray[np.float32] | None:
         """Return the first frames for a notebook; None before the end and if there are none."""
-        from voicecoil.files.arrays import as_float32
         from voicecoil.sounds.sound_html import MAX_FRAMES
 
         if self._writer.thread.is_alive():

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from voicecoil import _core
 from voicecoil.errors import StreamStateError
+from voicecoil.files.arrays import from_float32
 from voicecoil.files.gaps import Gap, RingReader
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.unseen_error import UnseenError
 from voicecoil.resources import resource_errors
-from voicecoil.sample_types import SampleType, format_number
+from voicecoil.sample_types import SampleType
 from voicecoil.sounds.record_request import Reception
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import InputStream
@@ -222,19 +222,10 @@ class Writer:
         if self._sink is not None:
             self._sink.write(block)
         else:
-            self._blocks.append(self._of_type(block))
+            samples, clipped = from_float32(block, self._dtype)
+            self._blocks.append(samples)
+            self.clipped_samples += clipped
         self.written += len(block)
-
-    def _of_type(self, block: NDArray[np.float32]) -> NDArray[Any]:
-        if self._dtype == "float32":
-            return block
-        import numpy as np
-
-        samples = np.empty(block.shape, self._dtype)
-        self.clipped_samples += _core.samples_from_float(
-            np.ascontiguousarray(block), samples.view(np.uint8), format_number(self._dtype)
-        )
-        return samples
 
     def array(self) -> NDArray[Any]:
         """Return all frames as one array. Call only after the thread has ended.

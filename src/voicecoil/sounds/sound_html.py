@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from voicecoil import _core
+from voicecoil.files.arrays import from_float32
 from voicecoil.notebook import html_table
-from voicecoil.sample_types import format_number
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,14 +76,8 @@ def _player(frames: NDArray[np.float32], samplerate: float) -> str:
     import io
     import wave
 
-    import numpy as np
-
     channels = frames.shape[1]
-    most = MAX_AUDIO_BYTES // (2 * channels)
-    samples = np.empty((min(len(frames), most), channels), np.int16)
-    _core.samples_from_float(
-        np.ascontiguousarray(frames[:most]), samples.view(np.uint8), format_number("int16")
-    )
+    samples, _ = from_float32(frames[: MAX_AUDIO_BYTES // (2 * channels)], "int16")
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(channels)
