@@ -307,15 +307,15 @@ class Facts:
 
 def main(argv):
     facts = Facts()
+    table = property_table.load()
+    if mistakes := property_table.mistakes(table, facts.abi):
+        sys.exit("properties.json:\n" + "\n".join(mistakes))
     files = {
         OUT / "coreaudio_abi.h": facts.header(),
         OUT / "coreaudio_symbols.h": facts.symbols(),
         OUT / "layout_check.c": facts.layout_check(),
-        OUT / "coreaudio_properties.h": property_table.header(HEAD),
+        OUT / "coreaudio_properties.h": property_table.header(HEAD, table),
     }
-    mistakes = property_table.mistakes(property_table.load(), facts.abi)
-    if mistakes:
-        sys.exit("properties.json:\n" + "\n".join(mistakes))
     if "--check" in argv:
         stale = [p for p, text in files.items() if not p.exists() or p.read_text() != text]
         for path in stale:

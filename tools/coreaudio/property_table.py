@@ -1,7 +1,7 @@
 """Writes the C table of properties from properties.json, for generate.py.
 
-`rows` is also a way to read the table from Python: a list of dictionaries, one for each class and
-selector, whose keys are explained by the "columns" of properties.json.
+The rows are the list "properties" of the table that `load` returns: a dictionary for each class and
+selector, whose keys are explained by the "columns" of the table.
 """
 
 import json
@@ -41,9 +41,7 @@ TYPES = [
     "CFArray",
     "CFDictionary",
 ]
-KEYS = {"class", "constant", "selector", "type", "scopes", "elements", "settable", "evidence"}
-KEYS |= {"since", "qualifier", "unit", "control", "control_property", "in_out", "event", "acts"}
-KEYS |= {"deprecated", "note"}
+POSSIBLE = {"type": TYPES, "scopes": SCOPES, "elements": ELEMENTS, "settable": SETTABLE}
 
 
 def load():
@@ -53,6 +51,7 @@ def load():
 def mistakes(table, abi):
     """Returns a line of text for each row that contradicts abi.json or the columns."""
     selectors = {**abi["constants"], **abi["newer_than_sdk14_2"]}
+    columns = set(table["columns"])
     found, seen = [], set()
     for name, row in table["classes"].items():
         if row["constant"] not in selectors:
@@ -69,15 +68,10 @@ def mistakes(table, abi):
         if (row["class"], row["selector"]) in seen:
             found.append(f"{where}: two rows")
         seen.add((row["class"], row["selector"]))
-        for key, possible in (
-            ("type", TYPES),
-            ("scopes", SCOPES),
-            ("elements", ELEMENTS),
-            ("settable", SETTABLE),
-        ):
+        for key, possible in POSSIBLE.items():
             if row.get(key, "no") not in possible:
                 found.append(f"{where}: {key} is {row.get(key)!r}")
-        found.extend(f"{where}: there is no column {key!r}" for key in set(row) - KEYS)
+        found.extend(f"{where}: there is no column {key!r}" for key in set(row) - columns)
         found.extend(
             f"{where}: abi.json has no {row[key]}"
             for key in ("control", "control_property")
@@ -100,8 +94,7 @@ def number(since):
     return int(major) * 100 + int(minor or 0)
 
 
-def header(head):
-    table = load()
+def header(head, table):
     classes = table["classes"]
     lines = [
         head,
@@ -114,14 +107,9 @@ def header(head):
         "#ifndef COREAUDIO_PROPERTIES_H\n#define COREAUDIO_PROPERTIES_H\n",
         '#include "coreaudio_abi.h"\n',
     ]
-    for kind, names in (
-        ("TYPE", TYPES),
-        ("SCOPES", SCOPES),
-        ("ELEMENTS", ELEMENTS),
-        ("SETTABLE", SETTABLE),
-    ):
-        inside = "".join(f"    {c_name(kind, name)},\n" for name in names)
-        lines.append(f"enum coreaudio_{kind.lower()} {{\n{inside}}};\n")
+    for key, possible in POSSIBLE.items():
+        inside = "".join(f"    {c_name(key.upper(), value)},\n" for value in possible)
+        lines.append(f"enum coreaudio_{key} {{\n{inside}}};\n")
     parents = {
         name: classes[row["parent"]]["constant"] if row["parent"] else "0"
         for name, row in classes.items()
