@@ -45,8 +45,8 @@ _TYPES = {
     (FLOAT, 32): "<f4",
     (FLOAT, 64): "<f8",
 }
-_NUMPY = {"float32": "=f4", "int16": "=i2", "int32": "=i4", "uint8": "u1"}
-_WRITTEN = {"float32": "<f4", "int16": "<i2", "int32": "<i4", "uint8": "u1"}
+# NumPy's codes, to which "<" or "=" is prefixed for the byte order of WAV or of this machine.
+_CODES: dict[SampleType, str] = {"float32": "f4", "int16": "i2", "int32": "i4", "uint8": "u1"}
 
 
 class PipeSource:
@@ -128,7 +128,7 @@ class PipeSource:
         raise StreamStateError("a pipe cannot go to another frame")
 
     def close(self) -> None:
-        """Do nothing, because standard input belongs to the program."""
+        """End all reads. The descriptor stays open, because it belongs to the program."""
         self.cancel()
 
 
@@ -141,7 +141,11 @@ class _Pipe:
         self._rest = b""
 
     def read_some(self, most: int, least: int) -> bytes:
-        """Return `least` to `most` bytes, and fewer at the end or if the read is cancelled."""
+        """Return at most `most` bytes, a multiple of `least`. Waits until there are `least`.
+
+        At the end of the pipe, and after the read was cancelled, it returns what is there, which
+        may be less than `least`.
+        """
         while len(self._rest) < least and most > 0:
             more = self._next(max(CHUNK_BYTES, least - len(self._rest)))
             if not more:
@@ -168,7 +172,7 @@ class _Pipe:
 def raw_source(descriptor: int, samplerate: float, channels: int, dtype: SampleType) -> PipeSource:
     """Return a source of raw, interleaved samples in this machine's byte order."""
     _make_binary(descriptor)
-    return PipeSource(_Pipe(descriptor), samplerate, channels, _NUMPY[dtype], None)
+    return PipeSource(_Pipe(descriptor), samplerate, channels, f"={_CODES[dtype]}", None)
 
 
 def wav_source(descriptor: int) -> PipeSource:
@@ -261,7 +265,7 @@ class PipeSink:
         self.clipped_samples = 0
         self._descriptor = descriptor
         self._dtype = dtype
-        self._type = _NUMPY[dtype] if raw else _WRITTEN[dtype]
+        self._type = f"{'=' if raw else '<'}{_CODES[dtype]}"
         self._header = b"" if raw else _header(check_file_rate(samplerate), channels, dtype, frames)
 
     def write(self, frames: NDArray[np.float32]) -> None:
@@ -295,7 +299,7 @@ class PipeSink:
 def _header(rate: int, channels: int, dtype: SampleType, frames: int | None) -> bytes:
     """Return the header of a WAV stream up to the first sample."""
     tag = FLOAT if dtype == "float32" else PCM
-    width = int(_WRITTEN[dtype][-1])
+    width = int(_CODES[dtype][-1])
     frame_bytes = channels * width
     layout = struct.pack("<HHIIHH", tag, channels, rate, rate * frame_bytes, frame_bytes, 8 * width)
     if tag == FLOAT:
