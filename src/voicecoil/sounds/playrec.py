@@ -100,7 +100,7 @@ class Measurement(Unique):
     @property
     def recording(self) -> bool:
         """True while the measurement continues."""
-        return self._monitor.goes_on or self._stream.state == "draining"
+        return self._monitor.frames_may_come
 
     @property
     def round_trip_frames(self) -> int:
@@ -227,10 +227,7 @@ class Measurement(Unique):
         ndarray of `dtype`, shape (frames, channels)
             At most `frames` frames.
         """
-        self._monitor.refuse_in_fork()
-        uninterrupted("look", self._monitor.look)
-        if self._stream.state != "closed" and self._monitor.trouble() is None:
-            self._stream.abort()
+        self._monitor.abort(self._stream)
         result = self.wait()
         assert result is not None
         return result

@@ -187,10 +187,7 @@ class Recording(Unique):
         ndarray of `dtype`, shape (frames, channels), or str
             The recorded frames, or the path of the file.
         """
-        self._monitor.refuse_in_fork()
-        uninterrupted("look", self._monitor.look)
-        if self._stream.state != "closed" and self._monitor.trouble() is None:
-            self._stream.abort()
+        self._monitor.abort(self._stream)
         self._writer.end()
         result = self.wait()
         assert result is not None
@@ -235,8 +232,7 @@ class Recording(Unique):
             now = time.monotonic()
             if until is not None and now >= until:
                 return None
-            goes_on = self.recording or self._stream.state == "draining"
-            if goes_on or self._writer.written != written:
+            if self._monitor.frames_may_come or self._writer.written != written:
                 written, ended_at = self._writer.written, now
             elif ended_at is not None and now - ended_at > END_S:
                 where = "the array" if self._path is None else repr(self._path)

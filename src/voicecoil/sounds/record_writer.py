@@ -213,7 +213,7 @@ class Writer:
         stream = self._stream()
         if stream is None:
             return False
-        return StreamMonitor(stream).goes_on or stream.state == "draining"
+        return StreamMonitor(stream).frames_may_come
 
     def _keep(self, block: NDArray[np.float32]) -> None:
         if self._frames_left is not None:  # a rate conversion may give one frame too many

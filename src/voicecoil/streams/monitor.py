@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 from voicecoil import _core
 from voicecoil.errors import ForkedError
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.uninterrupted import uninterrupted
 
 if TYPE_CHECKING:
+    from voicecoil.streams.base import StreamBase
     from voicecoil.streams.properties import StreamFacts
 
 __all__ = ["StreamMonitor", "refuse_in_fork"]
@@ -45,6 +47,11 @@ class StreamMonitor:
         return self._connection.state() in ("running", "waiting") and self.trouble() is None
 
     @property
+    def frames_may_come(self) -> bool:
+        """Whether `goes_on`, or the stream is draining: more frames may be recorded or played."""
+        return self.goes_on or self._connection.state() == "draining"
+
+    @property
     def max_period_frames(self) -> int:
         """Frames of the longest IO cycle of the device that the stream is on."""
         return self._connection.device.current.opened_format.max_period_frames
@@ -67,6 +74,22 @@ class StreamMonitor:
     def look(self) -> None:
         """Asks the audio system whether the device still works. This may take long."""
         self._connection.look()
+
+    def abort(self, stream: StreamBase) -> None:
+        """Aborts `stream`, which is the stream of this monitor, if it can still be aborted.
+
+        If the stream is closed or its device is lost, this does nothing, and `trouble` tells why.
+        The audio system is asked first, because the loss of a device may not be known yet.
+
+        Raises
+        ------
+        ForkedError
+            The process is a child of the one that opened the stream.
+        """
+        self.refuse_in_fork()
+        uninterrupted("look", self.look)
+        if stream.state != "closed" and self.trouble() is None:
+            stream.abort()
 
     def newest_output(self) -> tuple[int, int | None]:
         """Returns the frames that the code has made, and the host time of the newest IO cycle, ns.
