@@ -1,4 +1,4 @@
-"""A Python callback in the default home while 12 processes keep all processors busy.
+"""A Python callback on the worker of a stream while 12 processes keep all processors busy.
 
     python benchmarks/busy.py [--seconds 20]
 

@@ -21,7 +21,7 @@ from voicecoil.streams.settings import Setting, Settings, setting_text
 
 __all__ = ["Asked", "Checked", "check", "print_checked"]
 
-# These rows are always printed, the other ones only if something is to say about them.
+# These rows are always printed. The others are printed only if the request was changed.
 ALWAYS = ("samplerate", "channels", "blocksize", "latency")
 NOT_REPORTED = ("driver", "device")  # the heading has them
 

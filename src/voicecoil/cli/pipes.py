@@ -97,6 +97,16 @@ def stdin_source(raw: bool, dtype: str | None, rate: float | None, channels: Any
 def stdout_sink(raw: bool, dtype: str | None, states_length: bool) -> MakeSink:
     """Return a function that makes the sink for standard output.
 
+    Parameters
+    ----------
+    raw : bool
+        True: samples without a header.
+    dtype : str or None
+        None: float32.
+    states_length : bool
+        True: the header states the length, if the recording has one. False if lost frames may make
+        the recording shorter than that.
+
     Raises
     ------
     ArgumentError

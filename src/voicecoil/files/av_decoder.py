@@ -101,9 +101,10 @@ class AvDecoder:
         """Begin to demux at the container's present place, whose first frame is `position`."""
         self._demuxed = self._container.demux(self._stream)
         self._decoded: deque[Any] = deque()
+        # Packets read since the beginning of the file. None if reading began elsewhere.
         self._packets = 0 if position == 0 else None
         self._converter: Any = None
-        self._converts: Any = None
+        self._converter_input: Any = None  # the sample format, layout and rate that it converts
         self._ready: deque[NDArray[np.float32]] = deque()
         self._position = position
 
@@ -126,12 +127,15 @@ class AvDecoder:
         return self._decoded.popleft()
 
     def _convert(self, frame: Any) -> None:
-        """Append the frame to the frames that are ready, as float32 with the first frame's rate."""
+        """Append the frame to the frames that are ready, as float32 with the first frame's rate.
+
+        None, at the end of the file, appends the frames that the converter still has.
+        """
         kind = None if frame is None else (frame.format, frame.layout.name, frame.sample_rate)
-        if kind != self._converts:
+        if kind != self._converter_input:
             if self._converter is not None:
                 self._append(self._converter.resample(None))
-            self._converts = kind
+            self._converter_input = kind
             self._converter = kind and self._av.AudioResampler(
                 format="flt", layout=self._layout, rate=self.samplerate
             )

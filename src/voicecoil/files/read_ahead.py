@@ -68,7 +68,7 @@ class Reader:
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         # The newest seek that was asked for: the frame, and the number of the clip's jump.
         self._seeks: deque[tuple[int, int]] = deque(maxlen=1)
-        self._seeks_no_more = False
+        self._refuses_seeks = False
         self._mark = 0  # frames that the ring had got when the source went to another frame
         self._clip: _core.MixerClip | None = None
         self._wanted: Callable[[], bool] = lambda: True
@@ -102,10 +102,11 @@ class Reader:
         """Make the source go to a frame soon, for the clip's jump with that number."""
         self._seeks.append((frame, number))
         self._wake.put(None)
-        if self._seeks_no_more:
+        if self._refuses_seeks:
             self._refuse_seek()
 
     def _refuse_seek(self) -> None:
+        """Tell the clip that the newest seek is not done, so that the sound continues."""
         if (asked := take_kept(self._seeks)) is not None and self._clip is not None:
             self._clip.jump(asked[1], None)
 
@@ -162,19 +163,19 @@ class Reader:
                     self.ring.end()
                     if not self.seekable:
                         break
-                self._rest()
+                self._wait()
         except BaseException as error:
             self.error.set(error)
         finally:
             self._more = False
             self.ring.end()
-            self._seeks_no_more = True
+            self._refuses_seeks = True
             self._refuse_seek()
             if not self._is_in_child():
                 with contextlib.suppress(Exception):
                     self._source.close()
 
-    def _rest(self) -> None:
+    def _wait(self) -> None:
         """Wait until the ring may have room, or a seek or the end is asked for."""
         if self._seeks or self._ended.is_set():
             return

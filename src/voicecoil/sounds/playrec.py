@@ -90,7 +90,7 @@ class Measurement(Unique):
     def position(self) -> int:
         """Frames of the result that have been recorded, including lost frames."""
         have = self._code.state()["recorded"] - self._shift()
-        return max(0, min(self.frames, math.floor(self._prepared.own(have)) - self._pad))
+        return max(0, min(self.frames, math.floor(self._prepared.at_sound_rate(have)) - self._pad))
 
     @property
     def position_s(self) -> float:
@@ -108,7 +108,7 @@ class Measurement(Unique):
 
         With ``align=True``, the result begins this many frames after the first input frame.
         """
-        return round(self._prepared.own(self._round_trip()))
+        return round(self._prepared.at_sound_rate(self._round_trip()))
 
     @property
     def alignment_error_frames(self) -> int:
@@ -124,7 +124,7 @@ class Measurement(Unique):
         for latency in self._stream.latency:
             most = latency.at_most_frames
             error += latency.frames if most is None else most - latency.at_least_frames
-        return math.ceil(self._prepared.own(error))
+        return math.ceil(self._prepared.at_sound_rate(error))
 
     @property
     def first_frame_ns(self) -> int | None:
@@ -268,11 +268,11 @@ class Measurement(Unique):
     def _round_trip(self) -> int:
         """Return the round trip at the device's rate."""
         state = self._code.state()
-        told, apart_ns = state["round_trip_frames"], state["apart_ns"]
-        if apart_ns is not None and (self._estimated or told is None):
+        reported, apart_ns = state["round_trip_frames"], state["apart_ns"]
+        if apart_ns is not None and (self._estimated or reported is None):
             frames = round(apart_ns * self._prepared.device_rate / 1e9)
-        elif told is not None:
-            frames = told
+        elif reported is not None:
+            frames = reported
         else:
             frames = sum(latency.frames for latency in self._stream.latency)
         return max(0, int(frames))
@@ -284,8 +284,8 @@ class Measurement(Unique):
     def _loss(self, position: int, frames: int, is_output: bool) -> Loss | None:
         """Return a loss at the sound's rate. None if it does not change the result."""
         begin = position if is_output else position - self._shift()
-        first = math.floor(self._prepared.own(begin)) - self._pad
-        end = math.ceil(self._prepared.own(begin + frames)) - self._pad
+        first = math.floor(self._prepared.at_sound_rate(begin)) - self._pad
+        end = math.ceil(self._prepared.at_sound_rate(begin + frames)) - self._pad
         reach = self._prepared.reach_frames
         if end <= -reach or first >= self.frames + reach:
             return None

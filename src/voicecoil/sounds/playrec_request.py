@@ -61,7 +61,7 @@ class Prepared:
     samplerate: int
     device_rate: int
 
-    def own(self, device_frames: float) -> float:
+    def at_sound_rate(self, device_frames: float) -> float:
         """Convert a number of the device's frames to frames of the sound's rate."""
         return device_frames * self.samplerate / self.device_rate
 
@@ -107,33 +107,33 @@ def prepare(
             f"output_channels has {plural(outputs, 'channel')}, and the sound has {count}; give "
             "as many, or a sound with one channel, which is played on all of them"
         )
-    theirs = round(opened_format.samplerate)
-    step = rate // math.gcd(rate, theirs)  # so that the silence is whole frames at both rates
-    after = 0 if theirs == rate else -(-PAD_FRAMES // step) * step
+    device_rate = round(opened_format.samplerate)
+    step = rate // math.gcd(rate, device_rate)  # so that the silence is whole frames at both rates
+    after = 0 if device_rate == rate else -(-PAD_FRAMES // step) * step
     settling = round(SETTLE_S * rate) if two_devices else 0
     before = after + -(-settling // step) * step
     sound = frames
     if before or after:
-        sound = resampled(np.pad(frames, ((before, after), (0, 0))), rate, theirs)
+        sound = resampled(np.pad(frames, ((before, after), (0, 0))), rate, device_rate)
     if count != outputs:
         sound = np.repeat(sound, outputs, axis=1)
     latencies = opened_format.latency("input"), opened_format.latency("output")
     round_trip = sum(latency.frames for latency in latencies)
     margin = 0
     if any(latency.is_estimate for latency in latencies):
-        margin = round(MARGIN_S * theirs)
+        margin = round(MARGIN_S * device_rate)
     room = len(sound) + round_trip + margin + opened_format.max_period_frames
-    recorded = np.empty((room + round(ROOM_S * theirs), inputs), np.float32)
+    recorded = np.empty((room + round(ROOM_S * device_rate), inputs), np.float32)
     recorded.fill(0.0)  # also maps the memory, so that the IO thread causes no page faults
     code = _core.PlayrecCode(
         np.ascontiguousarray(sound),
         recorded,
         margin_frames=margin,
         round_trip_frames=round_trip,
-        zero_frame=before * theirs // rate,
+        zero_frame=before * device_rate // rate,
     )
     reach = after + (round(DISTURBED_S * rate) if two_devices else 0)
-    return Prepared(code, recorded, len(sound), len(frames), before, reach, rate, theirs)
+    return Prepared(code, recorded, len(sound), len(frames), before, reach, rate, device_rate)
 
 
 def resampled(frames: NDArray[np.float32], rate: int, wanted: int) -> NDArray[np.float32]:
