@@ -29,7 +29,6 @@ from voicecoil.files.containers.flac import next_parts
 from voicecoil.files.decoder import SLICE_FRAMES, Decoder, DecoderError
 from voicecoil.files.path_errors import READABLE, access_error, check_path, check_readable
 from voicecoil.files.protocol import check_max_frames, check_seek
-from voicecoil.files.sink import FileSink
 from voicecoil.limits import FILE_RATE_RANGE_HZ
 from voicecoil.resources import resource_errors
 
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 from voicecoil.sealed import Unique
 from voicecoil.wording import plural
 
-__all__ = ["FileSink", "FileSource", "open_source"]
+__all__ = ["FileSource", "open_source"]
 
 # This is slightly more than 1,024 channels at 96 kHz. A header that claimed more samples blocked
 # `play` for 15 s.
