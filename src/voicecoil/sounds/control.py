@@ -58,7 +58,7 @@ def stop_all(fade_s: float = RAMP_S) -> None:
         except StreamStateError as error:
             refusals.append(error)
     for output in outputs():
-        frames = min(int(seconds * output.stream.samplerate), 2**32 - 1)
+        frames = output.fade_frames(seconds)
         for clip in output.mixer.playing():
             is_dropped = not any(playback.is_of(clip) for playback in held)
             if is_dropped and clip.state != _core.CLIP_DONE:

@@ -168,6 +168,10 @@ class Output:
             self._shut()
             raise
 
+    def fade_frames(self, fade_s: float) -> int:
+        """Return the duration of a fade in frames of the device, at most as many as C counts."""
+        return min(int(fade_s * self.stream.samplerate), 2**32 - 1)
+
     def stop(self, clip: _core.MixerClip, fade_frames: int) -> bool:
         """Fade a sound out and end it.
 

@@ -171,7 +171,7 @@ class Playback(Unique):
         self._paused = pause
 
     def _fade_frames(self, fade_s: float) -> int:
-        return min(int(check_seconds(fade_s, "fade_s") * self.samplerate), 2**32 - 1)
+        return self._output.fade_frames(check_seconds(fade_s, "fade_s"))
 
     def seek(self, frame: float) -> None:
         """Go to a frame of the sound. Returns at once.
