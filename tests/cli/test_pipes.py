@@ -210,12 +210,16 @@ def test_a_recording_goes_through_a_pipe_into_a_player(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["frames"] == 9600
 
 
-@needs_posix
-def test_ctrl_c_completes_a_recording_into_a_pipe() -> None:
-    process = subprocess.Popen(
+def recording() -> subprocess.Popen[bytes]:
+    """Starts a recording into a pipe, without an end."""
+    return subprocess.Popen(
         [*COMMAND, "record", "-", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV
     )
-    with process:
+
+
+@needs_posix
+def test_ctrl_c_completes_a_recording_into_a_pipe() -> None:
+    with recording() as process:
         assert process.stdout is not None
         head = process.stdout.read(4096)
         process.send_signal(signal.SIGINT)
@@ -228,10 +232,7 @@ def test_ctrl_c_completes_a_recording_into_a_pipe() -> None:
 
 @needs_posix
 def test_a_reader_that_goes_ends_the_recording() -> None:
-    process = subprocess.Popen(
-        [*COMMAND, "record", "-", "-q"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ENV
-    )
-    with process:
+    with recording() as process:
         assert process.stdout is not None
         process.stdout.read(4096)
         process.stdout.close()

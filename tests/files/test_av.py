@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from reading import read
 from voicecoil.errors import FileFormatError, FileTruncatedError
-from voicecoil.files import FileSource, open_source
+from voicecoil.files import open_source
 
 FRAMES = 50_001
 # Container and codec -> libav's layout of the samples that the encoder accepts.
@@ -48,14 +49,6 @@ def make(
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
     return path
-
-
-def read(source: FileSource, size: int = 5000) -> Frames:
-    blocks = []
-    while len(block := source.read(size)):
-        blocks.append(block)
-    assert blocks
-    return np.concatenate(blocks)
 
 
 @pytest.mark.parametrize(("name", "codec"), LOSSLESS)

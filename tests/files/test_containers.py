@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from reading import read
 from voicecoil.errors import (
     FileChangesError,
     FileFormatError,
@@ -45,14 +46,6 @@ def made(path: Path, frames: Frames, rate: int = RATE, **more: Any) -> bytes:
     format, subtype = KINDS[path.suffix[1:]]
     soundfile.write(path, frames, rate, subtype, format=format, **more)
     return path.read_bytes()
-
-
-def read(source: FileSource, size: int = 5000) -> Frames:
-    blocks = []
-    while len(block := source.read(size)):
-        blocks.append(block)
-    assert blocks
-    return np.concatenate(blocks)
 
 
 def read_until(source: FileSource, error: type[FileFormatError]) -> tuple[Frames, FileFormatError]:
