@@ -42,6 +42,20 @@ print("numpy" in sys.modules)
     assert run(code) == "False"
 
 
+def test_a_stream_loads_nothing_that_only_files_need() -> None:
+    """The names of the conversion's qualities once came from the module of all files."""
+    heavy = "voicecoil.files.source", "voicecoil.files.sink", "soundfile", "soxr", "av"
+    loaded = f"[m for m in {heavy} if m in sys.modules]"
+    code = f"import sys, voicecoil; voicecoil.OutputStream; print({loaded})"
+    assert run(code) == "[]"
+
+
+def test_a_file_that_is_read_loads_nothing_that_only_other_files_need() -> None:
+    heavy = "voicecoil.files.sink", "voicecoil.files.av_decoder", "soxr", "av"
+    code = f"import sys, voicecoil.files.source; print([m for m in {heavy} if m in sys.modules])"
+    assert run(code) == "[]"
+
+
 @pytest.mark.parametrize("name", vc.__all__)
 def test_every_public_name_is_there_and_documented(name: str) -> None:
     value = getattr(vc, name)
