@@ -97,7 +97,8 @@ class Conversion:
     quality: str
     directions: tuple[bool, bool]
 
-    @property
+    # The converter reads it several times for each block, and two fractions take 10 us to divide.
+    @functools.cached_property
     def steps(self) -> tuple[int, int]:
         """The smallest numbers of frames (program, device) that have the same duration."""
         ratio = _exact(self.program_hz) / _exact(self.device_hz)
