@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ __all__ = [
     "RatesDriver",
     "OpenRequest",
     "devices_html",
+    "latency_at_rate",
 ]
 
 Direction = Literal["input", "output"]
@@ -187,6 +188,33 @@ class Latency:
     def seconds(self) -> float:
         """The sum of all parts, s."""
         return self.frames / self.samplerate
+
+
+def latency_at_rate(latency: Latency, samplerate: float, to_rate: Callable[[int], int]) -> Latency:
+    """Return a latency in frames of another rate.
+
+    Parameters
+    ----------
+    latency : Latency
+    samplerate : float
+        The other rate, Hz.
+    to_rate : callable
+        Converts a number of frames to the other rate, rounded.
+    """
+    known = latency.known_range
+    if known is not None:
+        known = to_rate(known[0]), None if known[1] is None else to_rate(known[1])
+    return replace(
+        latency,
+        device_frames=to_rate(latency.device_frames),
+        stream_frames=to_rate(latency.stream_frames),
+        safety_frames=to_rate(latency.safety_frames),
+        buffer_frames=to_rate(latency.buffer_frames),
+        lead_frames=to_rate(latency.lead_frames),
+        conversion_frames=to_rate(latency.conversion_frames),
+        known_range=known,
+        samplerate=samplerate,
+    )
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from voicecoil.drivers.protocol import (
     Latency,
     OpenedFormat,
     OpenRequest,
+    latency_at_rate,
 )
 from voicecoil.errors import ArgumentError
 
@@ -154,20 +155,7 @@ class TwoDeviceStream:
         """Returns a latency of the input in frames of the output."""
         to_hz = self._output.opened_format.samplerate
         scale = to_hz / self._input.opened_format.samplerate
-        known = latency.known_range
-        if known is not None:
-            most = None if known[1] is None else round(known[1] * scale)
-            known = round(known[0] * scale), most
-        return replace(
-            latency,
-            device_frames=round(latency.device_frames * scale),
-            stream_frames=round(latency.stream_frames * scale),
-            safety_frames=round(latency.safety_frames * scale),
-            buffer_frames=round(latency.buffer_frames * scale),
-            lead_frames=round(latency.lead_frames * scale),
-            samplerate=to_hz,
-            known_range=known,
-        )
+        return latency_at_rate(latency, to_hz, lambda frames: round(frames * scale))
 
     def _latency(self, direction: Direction) -> Latency:
         """The latency of one direction. The sum of both is the delay that the C code keeps."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.arguments import shown
-from voicecoil.drivers.protocol import Direction, Latency
+from voicecoil.drivers.protocol import Direction, Latency, latency_at_rate
 from voicecoil.errors import ArgumentError
 from voicecoil.files.rates import QUALITIES
 
@@ -137,21 +137,8 @@ class Conversion:
     def add_latency(self, latency: Latency, direction: Direction) -> Latency:
         """Returns a latency of the device in frames of the program, with that of the conversion."""
         added = self.latency_frames[0 if direction == "input" else 1]
-        known = latency.known_range
-        if known is not None:
-            most = None if known[1] is None else self.to_program(known[1])
-            known = (self.to_program(known[0]), most)
-        return replace(
-            latency,
-            device_frames=self.to_program(latency.device_frames),
-            stream_frames=self.to_program(latency.stream_frames),
-            safety_frames=self.to_program(latency.safety_frames),
-            buffer_frames=self.to_program(latency.buffer_frames),
-            lead_frames=self.to_program(latency.lead_frames),
-            known_range=known,
-            conversion_frames=added,
-            samplerate=self.program_hz,
-        )
+        latency = latency_at_rate(latency, self.program_hz, self.to_program)
+        return replace(latency, conversion_frames=latency.conversion_frames + added)
 
     def to_program(self, device_frames: int) -> int:
         """Returns the number of the program's frames in that number of the device's, rounded."""
