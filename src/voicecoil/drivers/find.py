@@ -100,7 +100,14 @@ def find_device(
     """
     listed = driver.devices()
     if isinstance(device, (tuple, list)) and len(directions) == 2:
-        return _find_pair(device, driver)
+        return _find_pair(device, listed, driver)
+    return _find_one(device, listed, directions, driver)
+
+
+def _find_one(
+    device: DeviceRequest, listed: list[Device], directions: tuple[Direction, ...], driver: Driver
+) -> Device:
+    """Return the only listed device that matches `device`. A tuple is an error here."""
     usable = [d for d in listed if all(d.channels(way) for way in directions)]
     if device is None:
         return _find_default(listed, usable, directions, driver)
@@ -136,33 +143,34 @@ def find_device(
     return matches[0]
 
 
-def _find_pair(devices: Sequence[str | Device | None], driver: Driver) -> Device:
+def _find_pair(
+    devices: Sequence[str | Device | None], listed: list[Device], driver: Driver
+) -> Device:
     """Return the device pair (input, output), or the device if both are the same."""
     if len(devices) != 2:
         raise ArgumentError(
             f"device={shown(devices)} has {len(devices)} elements; give the pair (input, output)"
         )
     return pair_of(
-        find_device(devices[0], ("input",), driver), find_device(devices[1], ("output",), driver)
+        _find_one(devices[0], listed, ("input",), driver),
+        _find_one(devices[1], listed, ("output",), driver),
     )
 
 
 def _default_pair(listed: list[Device]) -> Device | None:
-    """Return the default input and the default output as one; None if one of them is missing."""
-    defaults = [
-        next((d for d in listed if getattr(d, f"is_default_{way}") and d.channels(way)), None)
-        for way in ("input", "output")
-    ]
-    first, second = defaults
+    """Return the pair of the default input and the default output; None if one is missing."""
+    first = next((d for d in listed if d.is_default_input and d.input_channels), None)
+    second = next((d for d in listed if d.is_default_output and d.output_channels), None)
     return pair_of(first, second) if first is not None and second is not None else None
 
 
 def _find_default(
     listed: list[Device], usable: list[Device], directions: tuple[Direction, ...], driver: Driver
 ) -> Device:
-    """Return the default device, or the first usable device if the default lacks a direction.
+    """Return the default device.
 
-    For both directions, the default input and the default output are used together before that.
+    If it lacks one of two directions, this is the pair of the default input and the default output.
+    If one of these is missing as well, it is the first usable device.
     """
     wanted = " and ".join(directions)
     # `driver.default` would return the same device, but would list all devices again.
