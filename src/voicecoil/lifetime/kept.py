@@ -1,11 +1,12 @@
-"""The newest value of a deque, taken without a lock."""
+"""Values that threads leave for each other in a deque, taken without a lock."""
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from typing import TypeVar
 
-__all__ = ["take_kept"]
+__all__ = ["take_all", "take_kept"]
 
 Kept = TypeVar("Kept")
 
@@ -16,3 +17,15 @@ def take_kept(kept: deque[Kept]) -> Kept | None:
         return kept.pop()
     except IndexError:
         return None
+
+
+def take_all(kept: deque[Kept]) -> list[Kept]:
+    """Removes all objects of `kept` and returns them, oldest first.
+
+    Several threads may do this at the same time. Each object is returned to one of them.
+    """
+    taken = []
+    with contextlib.suppress(IndexError):  # `kept` is empty
+        while True:
+            taken.append(kept.popleft())
+    return taken

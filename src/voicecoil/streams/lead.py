@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections import deque
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from voicecoil.arguments import check_seconds
 from voicecoil.drivers.protocol import OpenedFormat
 from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.events import Event
+from voicecoil.lifetime.kept import take_all
 from voicecoil.limits import MAX_LEAD_S
 from voicecoil.statistics import Histogram, Statistics, read_statistics
 from voicecoil.streams import realtimekit
@@ -248,11 +248,10 @@ class LeadWorker:
 
     def take_growths(self) -> list[Event]:
         """Returns once the growths of the lead, oldest first."""
-        earlier: list[Event] = []
-        with contextlib.suppress(IndexError):  # another thread may take them at the same time
-            while True:
-                earlier.append(self._growths.popleft())
-        return earlier + [Event("lead", *growth) for growth in self.code.growths()]
+        return take_all(self._growths) + self._new_growths()
+
+    def _new_growths(self) -> list[Event]:
+        return [Event("lead", *growth) for growth in self.code.growths()]
 
     def statistics(self, engine: _core.Engine, overloads: int) -> Statistics:
         """Returns the counts of the stream, with those at the rates of earlier devices."""
@@ -345,7 +344,7 @@ class LeadWorker:
         made = self._codes.make(opened_format, blocks)
         if made.converter is not None and self.converter is not None:
             made.converter.nonfinite_samples = self.converter.nonfinite_samples
-        self._growths.extend([Event("lead", *growth) for growth in self.code.growths()])
+        self._growths.extend(self._new_growths())
         self._use(made, opened_format, grown_s, self._counted.durations())
         self.start(self._run)
         return True

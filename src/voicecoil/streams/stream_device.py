@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass, replace
@@ -13,6 +12,7 @@ from voicecoil.drivers.protocol import Device, Driver, DriverStream, OpenedForma
 from voicecoil.errors import DeviceLostError
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
+from voicecoil.lifetime.kept import take_all
 from voicecoil.streams.rate_check import RateCheck
 from voicecoil.streams.silence import SEARCH_S, SILENT_S, InputSilence, warn_of
 
@@ -176,8 +176,4 @@ class StreamDevice:
         """Returns once the events that the engine does not know of, oldest first."""
         driver_stream = self.driver_stream
         noticed = driver_stream.events() if driver_stream is not None else []
-        taken = []
-        with contextlib.suppress(IndexError):  # another thread may take the last event
-            while True:
-                taken.append(self.news.popleft())
-        return taken + noticed
+        return take_all(self.news) + noticed
