@@ -312,33 +312,35 @@ class LeadWorker:
         Frames that are ready but not yet played are played on the new device, unless its cycles are
         too long for the present lead, or its rate is another one.
         """
-        if opened_format.samplerate != self._device_hz:
-            return self._fit_rate(opened_format, waited_for, timeout_s)
+        same_rate = opened_format.samplerate == self._device_hz
         lead_suffices = self._seen and opened_format.max_period_frames <= self.lead_frames
         # If the thread does not run, an earlier call found no memory or no thread, and the device
         # is tried again.
-        if lead_suffices and waited_for == self._waited_for and self._running:
+        if same_rate and lead_suffices and waited_for == self._waited_for and self._running:
             return True
         if not self.join(timeout_s):
             return False
         self._seen = True
         self._waited_for = waited_for
+        if same_rate:
+            self._fit_cycles(opened_format)
+        else:
+            self._fit_rate(opened_format)
+        self.start(self._run)
+        return True
+
+    def _fit_cycles(self, opened_format: OpenedFormat) -> None:
+        """Adapts the worker, whose thread has ended, to a device with other cycles."""
         self.first_lead_frames = self._lead(opened_format)
         self.code.fit(
             opened_format.max_period_frames,
             self._lead(opened_format, self.lead_frames if self._max_lead_s else 0),
             self._max_lead(opened_format),
-            waited_for,
+            self._waited_for,
         )
-        self.start(self._run)
-        return True
 
-    def _fit_rate(self, opened_format: OpenedFormat, waited_for: bool, timeout_s: float) -> bool:
-        """Like `fit`, for a device with another rate. The stream converts from now on."""
-        if not self.join(timeout_s):
-            return False
-        self._seen = True
-        self._waited_for = waited_for
+    def _fit_rate(self, opened_format: OpenedFormat) -> None:
+        """Makes a new worker for a device with another rate. The stream converts from now on."""
         grown_s = self.lead_frames / self._device_hz if self._max_lead_s else 0.0
         blocks = self.code.blocks if self.converter is None else self.converter.blocks
         made = self._codes.make(opened_format, blocks)
@@ -346,5 +348,3 @@ class LeadWorker:
             made.converter.nonfinite_samples = self.converter.nonfinite_samples
         self._growths.extend(self._new_growths())
         self._use(made, opened_format, grown_s, self._counted.durations())
-        self.start(self._run)
-        return True
