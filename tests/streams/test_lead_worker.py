@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from voicecoil import _core
@@ -28,19 +26,9 @@ class NoThread(_core.Worker):
         return self.starts != 2 and super().start(run)
 
 
-class OneCode:
-    """Gives a worker the same code for every device."""
-
-    def __init__(self, code: Any) -> None:
-        self._code = code
-
-    def make(self, opened_format: OpenedFormat, blocks: int = 0) -> WorkerCode:
-        return WorkerCode(self._code, 64, None)
-
-
 def test_a_worker_that_found_no_thread_is_started_for_the_next_device() -> None:
     code = _core.MixerCode(1, 1, False)
-    worker = LeadWorker(OneCode(code), "safe", opened(64), False, (0, 1))
+    worker = LeadWorker(lambda *_: WorkerCode(code, 64, None), "safe", opened(64), False, (0, 1))
     worker.code = NoThread(
         code,
         input_channels=0,

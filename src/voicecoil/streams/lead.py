@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
@@ -130,11 +131,9 @@ class _Counted(NamedTuple):
         )
 
 
-class CodeMaker(Protocol):
-    """Makes the code of a worker for the rate of a device."""
-
-    def make(self, opened_format: OpenedFormat, blocks: int = 0) -> WorkerCode:
-        """Returns the code. `blocks`: how often the callback was called before."""
+# Makes the code of a worker for the format of a device. The number is how often the callback was
+# called before.
+CodeMaker = Callable[[OpenedFormat, int], WorkerCode]
 
 
 class LeadWorker:
@@ -142,8 +141,8 @@ class LeadWorker:
 
     Parameters
     ----------
-    codes : CodeMaker
-        Makes the code for the rate of a device.
+    make_code : callable
+        Makes the code for the format of a device (`CodeMaker`).
     latency_mode : "safe" or float
     opened_format : OpenedFormat
     waited_for : bool
@@ -166,14 +165,14 @@ class LeadWorker:
 
     def __init__(
         self,
-        codes: CodeMaker,
+        make_code: CodeMaker,
         latency_mode: LatencyMode,
         opened_format: OpenedFormat,
         waited_for: bool,
         channels: tuple[int, int],
         max_lead_s: float = 0.0,
     ) -> None:
-        self._codes = codes
+        self._make_code = make_code
         self._channels = channels
         self._max_lead_s = max_lead_s
         self._latency_mode = latency_mode
@@ -183,7 +182,7 @@ class LeadWorker:
         self._run = 0
         self._seen = opened_format.max_period_frames > 0
         self._growths: deque[Event] = deque()  # those at an earlier rate
-        self._use(codes.make(opened_format), opened_format)
+        self._use(make_code(opened_format, 0), opened_format)
 
     def _use(
         self,
@@ -343,7 +342,7 @@ class LeadWorker:
         """Makes a new worker for a device with another rate. The stream converts from now on."""
         grown_s = self.lead_frames / self._device_hz if self._max_lead_s else 0.0
         blocks = self.code.blocks if self.converter is None else self.converter.blocks
-        made = self._codes.make(opened_format, blocks)
+        made = self._make_code(opened_format, blocks)
         if made.converter is not None and self.converter is not None:
             made.converter.nonfinite_samples = self.converter.nonfinite_samples
         self._growths.extend(self._new_growths())

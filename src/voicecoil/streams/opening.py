@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from functools import partial
 
 from voicecoil import _core
 from voicecoil.callbacks.isolated import IsolatedCode
@@ -25,7 +26,6 @@ from voicecoil.errors import (
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sample_types import format_number
 from voicecoil.streams.channel_map import channels_of
-from voicecoil.streams.code_for_rate import RAISED, CodeForRate, views
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
 from voicecoil.streams.plan import StreamPlan, make_plan
@@ -35,6 +35,7 @@ from voicecoil.streams.request import CodeSource, StreamRequest
 from voicecoil.streams.settings import add_requests
 from voicecoil.streams.silence import InputSilence
 from voicecoil.streams.stream_device import CurrentDevice
+from voicecoil.streams.worker_code import RAISED, views, worker_code
 
 __all__ = ["open_stream"]
 
@@ -69,7 +70,7 @@ def open_stream(
         else:
             assert isinstance(code, _core.PythonCode)
             worker = LeadWorker(
-                CodeForRate(code, plan),
+                partial(worker_code, code, plan),
                 request.latency_mode,
                 plan.opened_format,
                 plan.waited_for,
@@ -220,8 +221,6 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
     policy = plan.request.on_device_lost
     if policy == "stop":
         return None
-    blocks = plan.request.block_frames or plan.opened_format.period_frames
-    again = (plan.request.name, plan.request.connect)
     converts = not plan.request.on_io_thread
     asks = asks_for_rate(plan.request.device_rate, plan.driver)
     # A stream that cannot convert sets the device back to the rate with which it was opened.
@@ -231,8 +230,9 @@ def _make_recovery(plan: StreamPlan) -> Recovery | None:
         plan.driver,
         plan.places,
         plan.opened_format.samplerate,
-        blocks,
-        *again,
+        plan.request.block_frames or plan.opened_format.period_frames,
+        plan.request.name,
+        plan.request.connect,
         asked_hz,
         converts,
     )

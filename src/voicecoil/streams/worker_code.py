@@ -13,13 +13,17 @@ from voicecoil.streams.plan import Shape, StreamPlan, plan_conversion
 from voicecoil.streams.rate_converter import RateConverter
 from voicecoil.streams.request import Arrays
 
-__all__ = ["RAISED", "CodeForRate", "views"]
+__all__ = ["RAISED", "views", "worker_code"]
 
+# The exceptions that the compiled code uses: the one with which a callback ends its stream, and
+# those that it raises if a callback keeps an array or returns something else than None.
 RAISED = (Stop, EscapedBlockError, CallbackResultError)
 
 
-class CodeForRate:
-    """Makes the code that a worker runs, for the rate of the device.
+def worker_code(
+    code: _core.PythonCode, plan: StreamPlan, opened_format: OpenedFormat, blocks: int = 0
+) -> WorkerCode:
+    """Returns the code that a worker runs on a device. It converts if the rates differ.
 
     Parameters
     ----------
@@ -27,36 +31,32 @@ class CodeForRate:
         The program's code.
     plan : StreamPlan
         The plan for the device on which the stream was opened.
+    opened_format : OpenedFormat
+        The format of the device that the worker is for.
+    blocks : int
+        How often the callback was called before.
     """
-
-    def __init__(self, code: _core.PythonCode, plan: StreamPlan) -> None:
-        self._code = code
-        self._plan = plan
-
-    def make(self, opened_format: OpenedFormat, blocks: int = 0) -> WorkerCode:
-        """Returns the code for a device. `blocks`: how often the callback was called before."""
-        plan = self._plan
-        if opened_format is plan.opened_format:
-            conversion = plan.conversion
-        else:
-            conversion = plan_conversion(plan, opened_format)
-        if conversion is None:
-            return WorkerCode(self._code, plan.block_frames or 0, None)
-        converter = RateConverter(self._code, conversion, plan.channels, blocks)
-        inputs, outputs = (
-            (conversion.device_frames, count) if count else None for count in plan.channels
-        )
-        code = _core.ConvertingCode(
-            self._code,
-            converter,
-            *views(inputs, outputs, "numpy", format_number("float32")),
-            opened_format.samplerate,
-            False,
-            RAISED,
-            None,
-            None,
-        )
-        return WorkerCode(code, conversion.device_frames, converter)
+    if opened_format is plan.opened_format:
+        conversion = plan.conversion
+    else:
+        conversion = plan_conversion(plan, opened_format)
+    if conversion is None:
+        return WorkerCode(code, plan.block_frames or 0, None)
+    converter = RateConverter(code, conversion, plan.channels, blocks)
+    inputs, outputs = (
+        (conversion.device_frames, count) if count else None for count in plan.channels
+    )
+    converting = _core.ConvertingCode(
+        code,
+        converter,
+        *views(inputs, outputs, "numpy", format_number("float32")),
+        opened_format.samplerate,
+        False,
+        RAISED,
+        None,
+        None,
+    )
+    return WorkerCode(converting, conversion.device_frames, converter)
 
 
 def views(
