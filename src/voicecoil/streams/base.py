@@ -13,8 +13,8 @@ from voicecoil.callbacks.native import as_native, check_native
 from voicecoil.errors import ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
-from voicecoil.streams.ending import EndListener, OnEnd, check_on_end, refuse_never_started
 from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, StreamConnection
+from voicecoil.streams.on_end import EndListener, OnEnd, check_on_end, refuse_never_started
 from voicecoil.streams.opening import open_stream
 from voicecoil.streams.properties import StreamFacts
 from voicecoil.streams.request import Callback, CodeFactory, check_request

@@ -9,8 +9,8 @@ from voicecoil.drivers.protocol import Device, Driver, Latency
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest
-from voicecoil.streams.ending import OnEnd
 from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
+from voicecoil.streams.on_end import OnEnd
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.request import Arrays, Callback, DeviceRate
 

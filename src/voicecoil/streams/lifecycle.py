@@ -25,9 +25,9 @@ from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.streams.device_change import find_device, leave_device
-from voicecoil.streams.ending import EndListener
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
+from voicecoil.streams.on_end import EndListener
 from voicecoil.streams.recovery import Recovery, watch
 from voicecoil.streams.stream_device import CurrentDevice, StreamDevice
 

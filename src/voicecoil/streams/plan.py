@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.streams.channel_map import StreamChannels
-from voicecoil.streams.conversion import (
+from voicecoil.streams.lead import lead_block_frames
+from voicecoil.streams.rate_conversion import (
     Conversion,
     device_block_frames,
     program_block_frames,
 )
-from voicecoil.streams.lead import lead_block_frames
 from voicecoil.streams.request import StreamRequest
 
 __all__ = ["Shape", "StreamPlan", "make_plan", "plan_conversion"]

@@ -12,12 +12,12 @@ from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
 from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
-from voicecoil.streams.conversion import Conversion
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import State, StreamConnection
 from voicecoil.streams.monitor import refuse_in_fork
 from voicecoil.streams.plan import StreamPlan
 from voicecoil.streams.priority import ThreadPriority, priority_of
+from voicecoil.streams.rate_conversion import Conversion
 from voicecoil.streams.request import StreamRequest
 from voicecoil.streams.settings import Settings, StreamNow, settings_of
 

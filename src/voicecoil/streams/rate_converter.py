@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from voicecoil import _block, _core
 from voicecoil.errors import Stop
 from voicecoil.statistics import Statistics
-from voicecoil.streams.conversion import Conversion, new_resampler
+from voicecoil.streams.rate_conversion import Conversion, new_resampler
 
 if TYPE_CHECKING:
     import numpy as np

@@ -24,8 +24,8 @@ from voicecoil.drivers.two_devices import DeviceRequest
 from voicecoil.errors import ArgumentError, ArgumentTypeError
 from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.streams.channel_map import ChannelRequest
-from voicecoil.streams.conversion import check_quality
 from voicecoil.streams.lead import LatencyMode, check_latency_mode, check_max_lead
+from voicecoil.streams.rate_conversion import check_quality
 from voicecoil.streams.recovery import OnDeviceLost, check_on_device_lost
 
 __all__ = [

@@ -18,9 +18,9 @@ from voicecoil.drivers.two_devices import DeviceRequest
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest, duplex_channels
-from voicecoil.streams.ending import OnEnd
 from voicecoil.streams.input_stream import InputStream
 from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
+from voicecoil.streams.on_end import OnEnd
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.request import Arrays, Callback, DeviceRate
 
