@@ -1,25 +1,23 @@
-"""One thread that waits for the ends of streams and sounds, and tells who waits for them.
+"""One thread that notices the ends of streams and sounds, and calls a function for each end.
 
-The thread is started when it is first needed. While nothing is watched, it sleeps without looking.
-While something is watched, C code looks every millisecond without the GIL.
+The thread is started when it is first needed. While nothing is watched, it sleeps. While something
+is watched, C code looks every millisecond, without the GIL, whether an engine or clip has ended.
 """
 
 from __future__ import annotations
 
 import os
 import queue
-import threading
 from collections.abc import Callable
 
 from voicecoil import _core
 from voicecoil.lifetime import exit_and_fork
-from voicecoil.lifetime.background_thread import BackgroundThread
 
 __all__ = ["Watch", "unwatch", "watch"]
 
-LOOK_S = 0.1  # interval at which ends are noticed that an engine does not report: a lost device
+LOOK_S = 0.1  # interval at which `over` is called, to notice ends other than those of engines
 SOON_S = 0.002  # the same after the engine or clip has ended, until the last frame was heard
-EXIT_S = 0.2
+EXIT_S = 0.2  # how long the exit of the interpreter waits for the thread
 
 
 class Watch:
@@ -28,9 +26,10 @@ class Watch:
     Parameters
     ----------
     thing : Engine or MixerClip
-        If it has ended, `over` is called often.
+        When it has ended, `over` is called every `SOON_S`, before that every `LOOK_S`.
     over : callable
-        Returns whether the stream or sound has ended. It must not wait.
+        Returns whether the stream or sound has ended: its last frame was heard, or its device is
+        lost. It must not wait.
     tell : callable
         Called once, on the watching thread, when `over` has returned True. It must not wait.
     """
@@ -71,12 +70,11 @@ class _Watcher:
         self._ends = _core.Ends()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._over = False
-        self._thread: BackgroundThread | None = None
-        self._starting = threading.Lock()
+        self._thread = exit_and_fork.ThreadOnDemand(self._run, "voicecoil control")
 
     def add(self, one: Watch) -> None:
         self._watches[id(one)] = one
-        self._ensure_thread()
+        self._thread.ensure()
         self._rouse()
 
     def remove(self, one: Watch) -> None:
@@ -86,18 +84,6 @@ class _Watcher:
     def _rouse(self) -> None:
         self._wake.put(None)
         self._ends.ring()
-
-    def _ensure_thread(self) -> None:
-        # This does not block, because a thread that holds the lock is starting the thread.
-        if not self._is_alive() and self._starting.acquire(blocking=False):
-            try:
-                if not self._is_alive():
-                    self._thread = exit_and_fork.start_thread(self._run, "voicecoil control")
-            finally:
-                self._starting.release()
-
-    def _is_alive(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         since = exit_and_fork.generation()
@@ -120,8 +106,7 @@ class _Watcher:
         """Ends the thread before the interpreter ends."""
         self._over = True
         self._rouse()
-        if self._thread is not None:
-            self._thread.join(EXIT_S)
+        self._thread.join(EXIT_S)
 
 
 _watcher: _Watcher | None = None

@@ -28,6 +28,7 @@ from voicecoil.lifetime.weak_registry import Alive
 
 __all__ = [
     "ENDING",
+    "ThreadOnDemand",
     "at_the_end",
     "forked",
     "generation",
@@ -139,33 +140,62 @@ def at_the_end(task: Callable[[], None]) -> Callable[[], None]:
     return task
 
 
+class ThreadOnDemand:
+    """A daemon thread that is started when it is first needed, and again if it has ended.
+
+    Parameters
+    ----------
+    target : callable
+        Called without arguments.
+    name : str
+    """
+
+    def __init__(self, target: Callable[[], object], name: str) -> None:
+        self._target = target
+        self._name = name
+        self._thread: BackgroundThread | None = None
+        self._starting = threading.Lock()
+
+    @property
+    def was_started(self) -> bool:
+        """Whether the thread was ever started."""
+        return self._thread is not None
+
+    def is_alive(self) -> bool:
+        """Whether the thread runs."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def ensure(self) -> None:
+        """Starts the thread if it does not run. Does not block. Raises the errors of `start`."""
+        # If the lock is taken, the thread that holds it is starting this one.
+        if self.is_alive() or not self._starting.acquire(blocking=False):
+            return
+        try:
+            if not self.is_alive():
+                self._thread = start_thread(self._target, self._name)
+        finally:
+            self._starting.release()
+
+    def join(self, timeout_s: float) -> None:
+        """Waits until the thread has ended, for `timeout_s` seconds at most."""
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+
+
 class _Lane:
     """Runs tasks one after the other, on a thread that is started with the first task."""
 
     def __init__(self, name: str) -> None:
-        self._name = name
         self._tasks: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread: BackgroundThread | None = None
-        self._starting = threading.Lock()
+        self._thread = ThreadOnDemand(self._run, name)
 
     def put(self, task: Callable[[], None]) -> None:
         """Runs `task` soon. Any thread may call this, also in `__del__` and in a callback."""
         self._tasks.put(task)
-        if not _exiting:
-            self._ensure_thread()
-
-    def _ensure_thread(self) -> None:
-        if self._thread is not None and self._thread.is_alive():
-            return
-        # This does not block, because a thread that holds the lock is starting the lane's thread.
-        if self._starting.acquire(blocking=False):
-            try:
-                if self._thread is None or not self._thread.is_alive():
-                    self._thread = start_thread(self._run, self._name)
-            except (DriverError, StreamStateError):
-                pass  # the next task tries again, and the exit runs the remaining tasks
-            finally:
-                self._starting.release()
+        if not _exiting and not self._thread.is_alive():
+            # If this fails, the next task tries again, and the exit runs the remaining tasks.
+            with contextlib.suppress(DriverError, StreamStateError):
+                self._thread.ensure()
 
     def _run(self) -> None:
         since = _generation
@@ -188,7 +218,7 @@ class _Lane:
 
     def end(self, until: float) -> None:
         """At exit: ends the thread, and runs the remaining tasks on the calling thread."""
-        if self._thread is not None and self._thread.is_alive():
+        if self._thread.is_alive():
             self._tasks.put(None)
             self._thread.join(max(AT_LEAST_S, until - time.monotonic()))
         with contextlib.suppress(queue.Empty):
@@ -232,7 +262,7 @@ class _BackgroundLane(_Lane):
 
     def wait(self, until: float) -> None:
         """Waits until the tasks that were given before have ended, or until the deadline."""
-        if self._thread is None:
+        if not self._thread.was_started:
             return
         begun = Flag()
         self.put(begun.set)
