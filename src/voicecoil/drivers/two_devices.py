@@ -29,7 +29,14 @@ from voicecoil.errors import ArgumentError
 if TYPE_CHECKING:
     from voicecoil.events import Event
 
-__all__ = ["DevicePair", "DeviceRequest", "open_stream", "pair_of", "same_devices"]
+__all__ = [
+    "DevicePair",
+    "DeviceRequest",
+    "one_device",
+    "open_stream",
+    "pair_of",
+    "same_devices",
+]
 
 MAX_RATIO = 8  # VC_RESAMPLER_MAX_RATIO
 AT_LEAST_S = 0.05  # time for stopping the second device, even if the first one has used it up
@@ -69,6 +76,13 @@ def pair_of(input_device: Device, output_device: Device) -> Device:
         input=input_device,
         output=output_device,
     )
+
+
+def one_device(device: Device, direction: Direction) -> Device:
+    """Return the device that a stream uses for a direction: one of a pair, or the only one."""
+    if not isinstance(device, DevicePair):
+        return device
+    return device.input if direction == "input" else device.output
 
 
 def same_devices(device: Device, listed: Sequence[Device]) -> list[Device]:

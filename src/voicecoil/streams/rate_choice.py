@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat, RatesDriver
-from voicecoil.drivers.two_devices import DevicePair
+from voicecoil.drivers.two_devices import DevicePair, one_device
 from voicecoil.errors import ArgumentError, VoicecoilError
 from voicecoil.streams.request import DeviceRate, StreamRequest
+from voicecoil.wording import with_article
 
 __all__ = ["asks_for_rate", "at_rate", "check_other_rate"]
 
@@ -51,7 +52,7 @@ def check_other_rate(
         return
     if not isinstance(driver, RatesDriver):
         raise ArgumentError(f"samplerate={rate:g} Hz; {runs} {opened_format.rate_note}")
-    code = 'latency="low"' if request.kind == "python" else f"a {_KINDS[request.kind]} callback"
+    code = 'latency="low"' if request.kind == "python" else with_article(f"{request.kind} callback")
     advice = f"give samplerate={opened_format.samplerate:g}" + _others(driver, device)
     raise ArgumentError(
         f"samplerate={rate:g} Hz; {runs}, and {code} runs on the device's thread, where rates are "
@@ -59,15 +60,10 @@ def check_other_rate(
     )
 
 
-_KINDS = {"native": "native", "isolated": "isolated"}
-
-
 def _others(driver: RatesDriver, device: Device) -> str:
-    """Returns the advice to set the device to another rate, with the rates that it has."""
-    if isinstance(device, DevicePair):
-        device = device.output
+    """Returns the advice to set the device's rate, with the rates that it offers."""
     try:
-        offered = driver.rates(device)
+        offered = driver.rates(one_device(device, "output"))
     except (VoicecoilError, OSError):
         offered = []
     if not offered:

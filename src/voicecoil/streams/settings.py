@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from voicecoil.drivers.choose import why_virtual
 from voicecoil.drivers.protocol import Device, Direction, Driver, NamesDriver, OpenedFormat
-from voicecoil.drivers.two_devices import DevicePair
+from voicecoil.drivers.two_devices import DevicePair, one_device
 from voicecoil.printable import printable
 from voicecoil.sealed import Sealed
 from voicecoil.streams.channel_map import is_number, places_on
@@ -377,8 +377,7 @@ def _priority(now: StreamNow) -> Setting:
 
 def _name(request: StreamRequest, driver: Driver, device: Device) -> Setting:
     asked, name = request.given_name, request.name
-    device = device.output if isinstance(device, DevicePair) else device
-    shows = isinstance(driver, NamesDriver) and driver.shows_names(device)
+    shows = isinstance(driver, NamesDriver) and driver.shows_names(one_device(device, "output"))
     if shows:
         return Setting("name", asked, name, "default" if asked is None else "applied")
     reason = "this audio system shows no names of streams"

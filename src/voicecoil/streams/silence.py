@@ -9,14 +9,14 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from voicecoil.drivers.protocol import Device, Driver
-from voicecoil.drivers.two_devices import DevicePair
+from voicecoil.drivers.two_devices import one_device
 from voicecoil.errors import SilentInputWarning, VoicecoilError
 from voicecoil.streams.channel_map import StreamChannels, places_on
 
 __all__ = ["SILENT_S", "InputSilence", "channels_written_as"]
 
 SILENT_S = 2.0
-SEARCH_S = 0.3  # how long the other channels are heard
+SEARCH_S = 0.3  # how long the other channels are recorded
 SEARCH_TIMEOUT_S = 3.0
 
 
@@ -29,8 +29,11 @@ _write_channels: Callable[[str, Sequence[int]], str] = _as_argument
 
 @contextlib.contextmanager
 def channels_written_as(write: Callable[[Sequence[int]], str]) -> Iterator[None]:
-    """Channels in the texts are written by `write` meanwhile. The command line uses its option."""
-    global _write_channels  # a command is the only one in its process
+    """Context in which `write` makes the text of a list of channels in a warning.
+
+    The command line writes them as its own option, because its users give no argument of a stream.
+    """
+    global _write_channels  # for the whole process, which runs a single command
     _write_channels = lambda _, channels: write(channels)  # noqa: E731
     try:
         yield
@@ -56,14 +59,20 @@ class InputSilence:
         self._argument = argument
 
     def message(self, device: Device, search: bool, stays_silent: Callable[[], bool]) -> str | None:
-        """Returns the text of the warning. With `search`, the other channels are heard for it.
+        """Returns the text of the warning; None if the stream has a signal by now.
 
-        `device` is the one that the stream is on now, or a pair of devices. A signal may begin on
-        all channels during the search. `stays_silent` is therefore asked after it, and the result
-        is None if the stream has a signal now.
+        Parameters
+        ----------
+        device : Device
+            The device that the stream is on now, or a pair of devices.
+        search : bool
+            Record the device's other channels for a moment, to name those that have a signal.
+        stays_silent : callable
+            Called after the search, because a signal may begin on all channels during it. Returns
+            whether the stream is still silent.
         """
         used = [place for place in places_on(self._channels, device)[0] if place is not None]
-        device = device.input if isinstance(device, DevicePair) else device
+        device = one_device(device, "input")
         heard = self._channels_with_signal(device, used) if search else []
         if search and not stays_silent():
             return None
@@ -140,9 +149,10 @@ def possible_causes(driver_name: str) -> list[str]:
 
 
 def warn_of(text: str | None, note: Callable[[str], None]) -> None:
-    """Passes the warning `text` to `note`, for the stream's events, and issues it. None: nothing.
+    """Passes `text` to `note`, which makes an event of it, and issues it as a warning.
 
-    The event comes first, so that a program that sees the warning finds the event.
+    Does nothing if `text` is None. The event comes first, so that a program that sees the warning
+    finds the event.
     """
     if text is None:
         return
