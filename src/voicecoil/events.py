@@ -44,8 +44,7 @@ class Event:
     value : int
         xrun: frames lost. late: duration of the cycle, ns. overload: frames lost by the overload,
         or 0; an xrun event reports the same frames. lead: the new lead, frames. 0 for all other
-        kinds. The frames that a lost
-        device cost are in the xrun event that follows "back".
+        kinds. The frames that a lost device cost are in the xrun event that follows "back".
     detail : str
         lost: the reason. silent: the possible causes. back: the device's name. finished: the
         callback's exception as text. Empty for all other kinds.

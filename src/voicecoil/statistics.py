@@ -181,8 +181,12 @@ class Statistics:
 def _shown(value: object) -> str:
     """Return the value of a counter for a reader."""
     if isinstance(value, Histogram):
-        longest = f"{value.median_s:.3g} s, 99 % {value.p99_s:.3g} s, longest {value.max_s:.3g} s"
-        return f"median {longest} ({value.count})" if value.count else "none"
+        if not value.count:
+            return "none"
+        return (
+            f"median {value.median_s:.3g} s, 99 % {value.p99_s:.3g} s, "
+            f"longest {value.max_s:.3g} s ({value.count})"
+        )
     if isinstance(value, tuple):
         return f"{len(value)}" + (f", the newest: {value[-1]}" if value else "")
     return f"{value:.3g}" if isinstance(value, float) else str(value)

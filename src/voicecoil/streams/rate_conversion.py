@@ -56,9 +56,10 @@ def new_resampler(from_hz: float, to_hz: float, channels: int, quality: str) -> 
 
 @functools.lru_cache(maxsize=32)
 def _held_frames(from_hz: float, to_hz: float, quality: str) -> int:
-    """Returns the most frames of the result that a resampler keeps back, measured with silence.
+    """Returns the most frames of its result that a resampler keeps back, measured with silence.
 
-    The resampler needs some frames that follow a frame, and it works in steps of its own.
+    A resampler keeps frames back because it needs the frames that follow, and because it works in
+    steps of many frames.
     """
     import numpy as np
 

@@ -210,7 +210,7 @@ def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     device_hz, listed_hz = now.opened_format.samplerate, now.device.samplerate
     if _converts(plan, now):
         reason = f"{now.device.name!r} runs at {device_hz:g} Hz"
-        if device_hz == actual:  # the converter stays, and its delay with it
+        if device_hz == actual:  # without the converter, the latency would change
             reason += "; the stream goes on converting, because its device had another rate before"
         return Setting("samplerate", requested, actual, "converted", reason)
     if requested is None:
@@ -299,8 +299,8 @@ def _blocksize(plan: StreamPlan, now: StreamNow) -> Setting:
 def _latency(plan: StreamPlan, now: StreamNow, directions: tuple[Direction, ...]) -> Setting:
     requested = plan.request.latency_mode
     if now.worker is None:
-        # "safe" asks that a busy program does not make the callback late. Native and isolated
-        # callbacks need no lead for that.
+        # "safe" requests that a busy program does not make the callback late. That holds for native
+        # and isolated callbacks without a lead, so the outcome is "applied".
         kind = plan.request.kind
         where = "the callback" if kind == "python" else f"{_KINDS[kind]}, which needs no lead,"
         return Setting("latency", requested, 0.0, "applied", f"{where} runs on the IO thread")

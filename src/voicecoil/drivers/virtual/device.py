@@ -381,17 +381,18 @@ class VirtualDevice(Unique):
         return self._running[0] if self._running and self._open_streams else self.samplerate
 
     def rate_note(self, request: OpenRequest) -> str:
-        """Returns the end of a message that the device does not run at the requested rate.
+        """Returns the end of a message that says that the device runs at another rate.
 
         Parameters
         ----------
         request : OpenRequest
-            What the stream asked for.
+            The request that was opened at another rate.
 
         Returns
         -------
         str
-            Names the rates that the device has, or says what any driver says.
+            The rates that the device offers, or `OpenedFormat.rate_note` if another stream has set
+            the rate.
         """
         if self.rates and request.samplerate not in (None, *self.rates):
             return f"and offers {', '.join(f'{rate:g}' for rate in self.rates)} Hz"
