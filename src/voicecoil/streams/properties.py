@@ -204,9 +204,7 @@ class StreamFacts(Unique):
         connection = self._connection
         if connection is None:
             return None
-        connection.failure.ask()
-        if (found := connection.find_exception()) is not None:
-            connection.failure.seen = found
+        if (found := _show_exception(connection)) is not None:
             return found
         connection.trouble()  # notices that the device is lost
         return connection.loss
@@ -262,11 +260,9 @@ class StreamFacts(Unique):
         if self._worker is not None:
             noticed += self._worker.take_growths()
         events = [from_engine(*raw) for raw in self._connection.engine.events()]
-        if events and events[-1].kind == "finished":
-            self._connection.failure.ask()
-            if (error := self._connection.find_exception()) is not None:
-                events[-1] = failed(events[-1], error)
-                self._connection.failure.seen = error
+        ended = bool(events) and events[-1].kind == "finished"
+        if ended and (error := _show_exception(self._connection)) is not None:
+            events[-1] = failed(events[-1], error)
         return with_overloads(events, noticed) if noticed else events
 
     def _levels(self) -> tuple[list[Level], list[Level]]:
@@ -301,3 +297,11 @@ class StreamFacts(Unique):
         if self._connection is None or self._connection.closed:
             raise StreamClosedError("the stream is closed; open a new one")
         return self._connection
+
+
+def _show_exception(connection: StreamConnection) -> BaseException | None:
+    """Returns the callback's exception, and notes that the program asks for it and has seen it."""
+    connection.failure.ask()
+    if (found := connection.find_exception()) is not None:
+        connection.failure.seen = found
+    return found
