@@ -184,6 +184,12 @@ def _on_the_io_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     set_home(monkeypatch, "low")
 
 
+@pytest.fixture
+def on_a_worker(monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None) -> None:
+    """Keeps "safe" the default latency, so that callbacks run on a worker."""
+    set_home(monkeypatch, "safe")
+
+
 LEADS: dict[str, str | float] = {"low": "low", "short": 128 / 48_000, "safe": "safe"}
 
 

@@ -17,11 +17,7 @@ from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.sounds.mixing import close_outputs
 
-
-@pytest.fixture(autouse=True)
-def _on_a_worker(monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None) -> None:
-    for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
-        monkeypatch.setitem(kind.__init__.__kwdefaults__, "latency", "safe")
+pytestmark = pytest.mark.usefixtures("on_a_worker")
 
 
 def rate_of(driver: Any) -> float:

@@ -15,17 +15,13 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
+pytestmark = pytest.mark.usefixtures("on_a_worker")
+
 Signal = NDArray[np.float32]
 HOURS = float(os.environ.get("VOICECOIL_HOURS", "0.01"))  # of virtual time, for the drift
 HERTZ = 1000.0
 # The conversion of a part differs from that of the whole signal by soxr's rounding only.
 SAME = 2e-6
-
-
-@pytest.fixture(autouse=True)
-def _on_a_worker(monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None) -> None:
-    for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
-        monkeypatch.setitem(kind.__init__.__kwdefaults__, "latency", "safe")
 
 
 def sine(ns: float, frames: int, rate: float) -> Signal:

@@ -13,11 +13,7 @@ from losing import came_back, unplug
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 
-
-@pytest.fixture(autouse=True)
-def _on_a_worker(monkeypatch: pytest.MonkeyPatch, _on_the_io_thread: None) -> None:
-    for kind in (vc.OutputStream, vc.InputStream, vc.Stream):
-        monkeypatch.setitem(kind.__init__.__kwdefaults__, "latency", "safe")
+pytestmark = pytest.mark.usefixtures("on_a_worker")
 
 
 def devices(first_hz: int, second_hz: int) -> tuple[VirtualDevice, VirtualDevice, VirtualDriver]:
