@@ -15,6 +15,15 @@ static inline bool vc_audio_packed(const vc_audio *audio) {
            (audio->channel_stride == 1 || audio->channels == 1);
 }
 
+/* One channel in any layout. `data` is NULL if the channel has no memory. [IO] */
+static inline vc_channel vc_channel_of(const vc_audio *audio, uint32_t channel) VC_REALTIME {
+    if (audio->data == NULL) {
+        return audio->list != NULL ? audio->list[channel] : (vc_channel){NULL, 0};
+    }
+    return (vc_channel){audio->data + (ptrdiff_t)channel * audio->channel_stride,
+                        audio->frame_stride};
+}
+
 /* Whether a value is NaN or infinite. [any] */
 static inline bool vc_nonfinite(float value) VC_REALTIME {
     uint32_t bits;

@@ -2,14 +2,6 @@
 #include "audio.h"
 #include "interleave.h"
 
-static vc_channel channel_of(const vc_audio *audio, uint32_t channel) {
-    if (audio->data == NULL) {
-        return audio->list != NULL ? audio->list[channel] : (vc_channel){NULL, 0};
-    }
-    return (vc_channel){audio->data + (ptrdiff_t)channel * audio->channel_stride,
-                        audio->frame_stride};
-}
-
 static void copy_strided(float *restrict to, ptrdiff_t to_stride, const float *restrict from,
                          ptrdiff_t from_stride, uint32_t frames) {
     if (to_stride == 1 && from_stride == 1) {
@@ -37,11 +29,11 @@ static void silence_strided(float *to, ptrdiff_t stride, uint32_t frames) {
 static uint32_t group(const vc_audio *mixed, const vc_audio *planar, uint32_t channel,
                       uint32_t channels) {
     uint32_t most = channels - channel < VC_GROUP ? channels - channel : VC_GROUP;
-    vc_channel first = channel_of(mixed, channel);
+    vc_channel first = vc_channel_of(mixed, channel);
     uint32_t found = 0;
     for (; found < most; found++) {
-        vc_channel in_frame = channel_of(mixed, channel + found);
-        vc_channel alone = channel_of(planar, channel + found);
+        vc_channel in_frame = vc_channel_of(mixed, channel + found);
+        vc_channel alone = vc_channel_of(planar, channel + found);
         if (first.data == NULL || alone.data == NULL || alone.stride != 1 ||
             in_frame.stride != first.stride || in_frame.data != first.data + found) {
             break;
@@ -72,18 +64,18 @@ static void copy_part(const vc_audio *to, uint32_t to_offset, const vc_audio *fr
     for (uint32_t c = 0; c < channels;) {
         uint32_t in = group(to, from, c, channels);
         uint32_t out = in > 1 ? 1 : group(from, to, c, channels);
-        vc_channel target = channel_of(to, c), source = channel_of(from, c);
+        vc_channel target = vc_channel_of(to, c), source = vc_channel_of(from, c);
         if (in > 1) {
             const float *starts[VC_GROUP];
             for (uint32_t i = 0; i < in; i++) {
-                starts[i] = channel_of(from, c + i).data + from_offset;
+                starts[i] = vc_channel_of(from, c + i).data + from_offset;
             }
             vc_interleave(target.data + (ptrdiff_t)to_offset * target.stride, target.stride, starts,
                           in, frames);
         } else if (out > 1) {
             float *starts[VC_GROUP];
             for (uint32_t i = 0; i < out; i++) {
-                starts[i] = channel_of(to, c + i).data + to_offset;
+                starts[i] = vc_channel_of(to, c + i).data + to_offset;
             }
             vc_deinterleave(starts, source.data + (ptrdiff_t)from_offset * source.stride,
                             source.stride, out, frames);
@@ -122,7 +114,7 @@ void vc_audio_spread(const vc_audio *to, uint32_t to_offset, const vc_audio *fro
 }
 
 vc_audio vc_audio_first(const vc_audio *audio) {
-    vc_channel first = channel_of(audio, 0);
+    vc_channel first = vc_channel_of(audio, 0);
     return (vc_audio){
         .data = first.data, .frame_stride = first.stride, .channel_stride = 1, .channels = 1};
 }
@@ -148,7 +140,7 @@ void vc_audio_silence(const vc_audio *to, uint32_t offset, uint32_t frames) {
         return;
     }
     for (uint32_t c = 0; c < to->channels; c++) {
-        vc_channel target = channel_of(to, c);
+        vc_channel target = vc_channel_of(to, c);
         if (target.data != NULL) {
             silence_strided(target.data + (ptrdiff_t)offset * target.stride, target.stride, frames);
         }
@@ -206,7 +198,7 @@ uint32_t vc_audio_scrub(const vc_audio *audio, uint32_t frames) {
     }
     uint32_t bad = 0;
     for (uint32_t c = 0; c < audio->channels; c++) {
-        vc_channel channel = channel_of(audio, c);
+        vc_channel channel = vc_channel_of(audio, c);
         if (channel.data != NULL) {
             bad += scrub_strided(channel.data, channel.stride, frames);
         }

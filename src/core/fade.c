@@ -1,6 +1,7 @@
 /* Fades a stream out before it ends. This is done on the device's memory, so that the fade begins
  * in the next cycle in every home of the user's code, also if frames were made ahead of the device.
  */
+#include "audio.h"
 #include "engine.h"
 
 void vc_engine_fade_out(vc_engine *engine, uint32_t frames) {
@@ -18,11 +19,9 @@ static void fade_channel(float *data, ptrdiff_t stride, uint32_t frames, float g
 
 static void fade_audio(const vc_audio *audio, uint32_t frames, float gain, float step) {
     for (uint32_t c = 0; c < audio->channels; c++) {
-        if (audio->data != NULL) {
-            fade_channel(audio->data + (ptrdiff_t)c * audio->channel_stride, audio->frame_stride,
-                         frames, gain, step);
-        } else if (audio->list[c].data != NULL) {
-            fade_channel(audio->list[c].data, audio->list[c].stride, frames, gain, step);
+        vc_channel channel = vc_channel_of(audio, c);
+        if (channel.data != NULL) {
+            fade_channel(channel.data, channel.stride, frames, gain, step);
         }
     }
 }

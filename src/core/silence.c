@@ -1,4 +1,5 @@
 /* Counts the frames of an input that gives nothing but exact zeros. See vc_engine_zero_frames. */
+#include "audio.h"
 #include "engine.h"
 
 #include <string.h>
@@ -17,10 +18,8 @@ static bool all_zero(const float *samples, size_t count, ptrdiff_t stride) VC_RE
 
 static bool is_zero(const vc_audio *audio, uint32_t frames) VC_REALTIME {
     for (uint32_t c = 0; c < audio->channels; c++) {
-        const float *data = audio->data != NULL ? audio->data + (ptrdiff_t)c * audio->channel_stride
-                                                : audio->list[c].data;
-        ptrdiff_t stride = audio->data != NULL ? audio->frame_stride : audio->list[c].stride;
-        if (data != NULL && !all_zero(data, frames, stride)) {
+        vc_channel channel = vc_channel_of(audio, c);
+        if (channel.data != NULL && !all_zero(channel.data, frames, channel.stride)) {
             return false;
         }
     }
