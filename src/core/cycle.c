@@ -10,6 +10,7 @@
 #include "audio.h"
 #include "engine.h"
 #include "floating.h"
+#include "smaller.h"
 
 #include <assert.h>
 #include <math.h>
@@ -300,10 +301,8 @@ static uint32_t exchange_part(vc_engine *engine, const vc_cycle *cycle, uint32_t
     }
     engine->position += frames;
     uint32_t valid = engine->valid > position ? engine->valid - position : 0;
-    return valid < frames ? valid : frames;
+    return vc_smaller(valid, frames);
 }
-
-static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 
 /* Called when a duplex device promised cycles of whole blocks but a cycle has another length. From
  * then on, output is played one block later. One block of silence is played first. */
@@ -331,7 +330,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
         uint32_t left = cycle->frames - done;
         if (engine->position == 0 && !engine->ending && !engine->latched) {
             if (fixed == 0 || left >= fixed) {
-                uint32_t frames = fixed ? fixed : smaller(left, engine->max_block_frames);
+                uint32_t frames = fixed ? fixed : vc_smaller(left, engine->max_block_frames);
                 uint32_t counted = whole_block(engine, cycle, done, frames);
                 *valid = counted ? done + counted : *valid;
                 done += frames;
@@ -345,7 +344,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
         }
         /* After the end of the user's code, only its valid frames are played. */
         uint32_t end = engine->ending ? engine->valid : fixed;
-        uint32_t frames = smaller(left, end - engine->position);
+        uint32_t frames = vc_smaller(left, end - engine->position);
         uint32_t counted = exchange_part(engine, cycle, done, frames);
         *valid = counted ? done + counted : *valid;
         done += frames;

@@ -1,6 +1,7 @@
 /* Runs the user's code ahead of the device: the IO thread's side, and control. See lead.h. */
 #include "lead_inside.h"
 #include "memory.h"
+#include "smaller.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -9,7 +10,6 @@
 #define FADE_S 0.003 /* long enough to avoid a click, too short to be heard as a fade */
 enum { SHORTEST_CYCLE = 16, NOTES_TO_SPARE = 64, GROWTHS = 64 };
 
-static uint32_t smaller(uint32_t a, uint32_t b) { return a < b ? a : b; }
 static uint32_t larger(uint32_t a, uint32_t b) { return a > b ? a : b; }
 
 /* ---- control ----------------------------------------------------------------------------------
@@ -245,7 +245,7 @@ static uint32_t drop_late(vc_lead *lead, uint32_t ready) {
     vc_slices late;
     uint32_t dropped = 1;
     while (dropped > 0) {
-        uint32_t most = smaller(until_hole(lead), ready);
+        uint32_t most = vc_smaller(until_hole(lead), ready);
         if (lead->owed <= 0) {
             break;
         }
@@ -262,7 +262,7 @@ static uint32_t drop_late(vc_lead *lead, uint32_t ready) {
 static uint32_t read_output(vc_lead *lead, float *data, uint32_t frames) {
     uint32_t done = 0, got = 1;
     while (done < frames && got > 0) {
-        uint32_t most = smaller(frames - done, until_hole(lead));
+        uint32_t most = vc_smaller(frames - done, until_hole(lead));
         if (lead->owed != 0) { /* a hole was reached, or output arrived after drop_late */
             break;
         }
@@ -302,7 +302,7 @@ static void begin_fade_out(vc_lead *lead) {
  * that it added. */
 static uint32_t fade_out(vc_lead *lead, float *data, uint32_t frames) {
     uint32_t channels = lead->config.output_channels;
-    uint32_t count = smaller(frames, lead->fade_frames - lead->faded_out);
+    uint32_t count = vc_smaller(frames, lead->fade_frames - lead->faded_out);
     vc_mix_add(data, lead->tail + (size_t)lead->faded_out * channels, count, channels, 1.0f, 0.0f);
     lead->faded_out += count;
     return count;
@@ -330,7 +330,7 @@ static uint32_t play_gap(vc_lead *lead, float *data, uint32_t frames, uint32_t *
         begin_fade_out(lead);
     }
     lead->faded_in = 0;
-    uint32_t stretched = smaller(lead->stretch, frames);
+    uint32_t stretched = vc_smaller(lead->stretch, frames);
     *lost += frames;
     if (lead->input != NULL) {
         /* The frames of a hole are not counted again: they were counted when the input was dropped.
@@ -373,7 +373,7 @@ static uint32_t give_output(vc_lead *lead, vc_block *block, bool ended, bool *ov
         block->valid_frames = 0;
         return block->frames;
     }
-    uint32_t quiet = smaller(lead->lead_in, block->frames);
+    uint32_t quiet = vc_smaller(lead->lead_in, block->frames);
     lead->lead_in -= quiet;
     float *data = block->output.data + (size_t)quiet * channels;
     uint32_t lost = 0;

@@ -14,6 +14,7 @@
  * A stream that has only input plays nothing. Its ring has room for the longest lead from the
  * beginning, so its lead grows without loss when the worker was late by more than it. */
 #include "lead_inside.h"
+#include "smaller.h"
 
 uint32_t vc_lead_length(const vc_lead *lead) {
     return atomic_load_explicit(&lead->length, memory_order_relaxed);
@@ -35,8 +36,6 @@ void vc_lead_start_growth(vc_lead *lead) {
 /* ---- worker ------------------------------------------------------------------------------------
  */
 
-static uint64_t smaller(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 /* A lead of one and a half times the longest wait, because the next wait may be longer. The step is
  * a whole number of cycles. Steps below an eighth of the lead are not worth their silence: a gap
  * that the present lead should have covered comes from code that is too slow in all blocks, and no
@@ -49,7 +48,7 @@ static uint32_t longer(const vc_lead *lead) {
     if (wanted <= length || most <= length) {
         return 0;
     }
-    uint64_t steps = smaller((wanted - length + cycle - 1) / cycle, (most - length) / cycle);
+    uint64_t steps = vc_smaller_64((wanted - length + cycle - 1) / cycle, (most - length) / cycle);
     bool enough = steps * cycle >= length / 8 || wanted >= most;
     return enough ? (uint32_t)(steps * cycle) : 0;
 }

@@ -1,4 +1,5 @@
 /* Plays a sound and records the input on one time line. See playrec.h. */
+#include "smaller.h"
 #include "voicecoil.h"
 
 #include <math.h>
@@ -59,12 +60,10 @@ bool vc_playrec_take_loss(vc_playrec *playrec, vc_playrec_loss *loss) {
     return vc_queue_pop(playrec->losses, loss);
 }
 
-static uint64_t at_most(uint64_t frames, uint64_t limit) { return frames < limit ? frames : limit; }
-
 void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state) {
     const direction *in = &playrec->directions[INPUT], *out = &playrec->directions[OUTPUT];
     state->played = atomic_load(&out->position);
-    state->recorded = at_most(atomic_load(&in->position), playrec->config.recorded_frames);
+    state->recorded = vc_smaller_64(atomic_load(&in->position), playrec->config.recorded_frames);
     state->lost_output = atomic_load(&out->lost);
     state->lost_input = atomic_load(&in->lost);
     state->round_trip_known = atomic_load(&playrec->round_trip_known);
@@ -97,14 +96,14 @@ static void begin(vc_playrec *playrec, const vc_block *block) {
         }
     }
     uint64_t wanted = config->sound_frames + round_trip + config->margin_frames;
-    playrec->last = at_most(wanted, config->recorded_frames);
+    playrec->last = vc_smaller_64(wanted, config->recorded_frames);
     playrec->directions[INPUT].limit = playrec->last;
 }
 
 static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) VC_REALTIME;
 static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) {
     direction *way = &playrec->directions[d];
-    uint64_t lost = position < way->limit ? at_most(frames, way->limit - position) : 0;
+    uint64_t lost = position < way->limit ? vc_smaller_64(frames, way->limit - position) : 0;
     if (lost > 0) {
         const vc_playrec_loss loss = {position, lost, d == OUTPUT, 0};
         vc_queue_push(playrec->losses, &loss);
@@ -182,13 +181,13 @@ int32_t vc_playrec_process(vc_block *block, void *user) {
     measure(playrec, block, in, out);
     block->valid_frames = 0; /* the silence after the sound need not be heard out */
     if (out < config->sound_frames) {
-        uint64_t frames = at_most(block->frames, config->sound_frames - out);
+        uint64_t frames = vc_smaller_64(block->frames, config->sound_frames - out);
         block->valid_frames = (uint32_t)frames;
         memcpy(block->output.data, config->sound + out * config->output_channels,
                (size_t)frames * config->output_channels * sizeof(float));
     }
     if (in < playrec->last) {
-        uint64_t frames = at_most(block->frames, playrec->last - in);
+        uint64_t frames = vc_smaller_64(block->frames, playrec->last - in);
         memcpy(config->recorded + in * config->input_channels, block->input.data,
                (size_t)frames * config->input_channels * sizeof(float));
     }
