@@ -32,12 +32,9 @@ void vc_clock_line_begin(vc_clock_line *line, double rate_hz) VC_REALTIME;
 /* Adds a report. If the time differs so much from the line that the clock must have jumped, the
  * line begins anew at this time, with the same slope, and the function returns true. [IO] */
 bool vc_clock_line_add(vc_clock_line *line, int64_t frame, double ns) VC_REALTIME;
-/* The time of a frame, and the frame at a time. [any] */
+/* The time of a frame. [any] */
 static inline double vc_clock_line_ns(const vc_clock_line *line, double frame) VC_REALTIME {
     return line->ns + (frame - (double)line->frame) * line->ns_per_frame;
-}
-static inline double vc_clock_line_frame(const vc_clock_line *line, double ns) VC_REALTIME {
-    return (double)line->frame + (ns - line->ns) / line->ns_per_frame;
 }
 
 #endif

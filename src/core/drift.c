@@ -71,7 +71,7 @@ struct vc_drift {
     bool jumped;     /* a clock or the ring has jumped, so the reading position has to jump, too */
     int64_t position;
     double part, step;
-    double error;
+    double error; /* from the reading position to the wanted one, input frames */
     bool expect;
     int64_t next_frame; /* of the output, if `expect` */
     loss held[HELD];    /* losses that the reading position has not reached, oldest first */
@@ -158,8 +158,6 @@ void vc_drift_start(vc_drift *drift) {
 uint32_t vc_drift_delay_frames(const vc_drift *drift) {
     return atomic_load_explicit(&drift->delay, memory_order_relaxed);
 }
-
-double vc_drift_error(const vc_drift *drift) { return drift->error; }
 
 /* ---- the input's IO thread --------------------------------------------------------------------
  */

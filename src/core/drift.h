@@ -51,8 +51,4 @@ int32_t vc_drift_process(vc_block *block, void *drift) VC_REALTIME;
 /* A vc_input_fn: adds input to a cycle of the output device; `drift` is the vc_drift*. [output] */
 void vc_drift_fill(void *drift, vc_cycle *cycle) VC_REALTIME;
 
-/* For tests and measurements: how far the reading position was from the wanted one in the newest
- * cycle, input frames. [output] */
-double vc_drift_error(const vc_drift *drift) VC_REALTIME;
-
 #endif

@@ -27,7 +27,6 @@ typedef struct side {
     int64_t frame;      /* the device's time line: next frame */
     double call_s;      /* when the next cycle is called */
     uint32_t lost_once; /* frames that the next cycle loses */
-    double stall_s;     /* by which the next cycle is called late */
 } side;
 
 typedef struct drift_rig {
@@ -37,17 +36,14 @@ typedef struct drift_rig {
     vc_drift *drift;
     uint64_t random;
     float *block;
-    /* Results. */
     double now_s;
-    uint64_t lost; /* lost frames of all cycles */
-    uint32_t lost_cycles;
-    double signal, error;  /* sums of squares since the last rig_measure */
-    double worst;          /* greatest difference from the signal */
-    double worst_time_s;   /* greatest error of the block's input time */
-    double worst_frames;   /* the same of its sample time, frames */
-    double worst_lead;     /* greatest distance of the reading position from the wanted one */
-    float input[RIG_MOST]; /* the first channel of the newest cycle */
-    int64_t peak;          /* output frame of the greatest sample since the last rig_measure */
+    /* Results since the last rig_measure. */
+    uint64_t lost;        /* lost frames of all cycles */
+    double signal, error; /* sums of squares */
+    double worst;         /* greatest difference from the signal */
+    double worst_time_s;  /* greatest error of the block's input time */
+    double worst_frames;  /* the same of its sample time, frames */
+    int64_t peak;         /* output frame of the greatest sample */
     float peak_value;
 } drift_rig;
 
@@ -64,8 +60,7 @@ static inline void side_schedule(drift_rig *rig, side *s, bool input) {
     /* An input is called when its last frame is there, an output one cycle before its first. */
     double due =
         s->start_s + (double)(s->frame + (input ? s->period : -(int64_t)s->period)) * s->frame_s;
-    s->call_s = due + s->stall_s + s->late_s * rig_random(rig);
-    s->stall_s = 0.0;
+    s->call_s = due + s->late_s * rig_random(rig);
 }
 
 static inline drift_rig *rig_new(double in_hz, double in_ppm, double out_hz, double out_ppm) {
@@ -145,12 +140,9 @@ static inline void rig_compare(drift_rig *rig, const vc_cycle *cycle, double fir
             rig->signal += wanted * wanted;
             rig->error += off * off;
             rig->worst = fmax(rig->worst, fabs(off));
-            if (c == 0) {
-                rig->input[f] = got;
-                if (got > rig->peak_value) {
-                    rig->peak = cycle->output_time.sample_frames + f;
-                    rig->peak_value = got;
-                }
+            if (c == 0 && got > rig->peak_value) {
+                rig->peak = cycle->output_time.sample_frames + f;
+                rig->peak_value = got;
             }
         }
     }
@@ -159,7 +151,6 @@ static inline void rig_compare(drift_rig *rig, const vc_cycle *cycle, double fir
     int64_t apart = cycle->output_time.sample_frames - cycle->input_time.sample_frames;
     rig->worst_frames =
         fmax(rig->worst_frames, fabs((double)apart - (double)vc_drift_delay_frames(rig->drift)));
-    rig->worst_lead = fmax(rig->worst_lead, fabs(vc_drift_error(rig->drift)));
 }
 
 static inline void rig_output(drift_rig *rig) {
@@ -170,7 +161,6 @@ static inline void rig_output(drift_rig *rig) {
     vc_drift_fill(rig->drift, &cycle);
     CHECK_INT(cycle.input.channels, RIG_CHANNELS);
     rig->lost += cycle.lost_frames;
-    rig->lost_cycles += cycle.lost_frames != 0;
     rig_compare(rig, &cycle, s->start_s + (double)s->frame * s->frame_s);
     s->frame += s->period;
     side_schedule(rig, s, false);
@@ -188,9 +178,8 @@ static inline void rig_run(drift_rig *rig, double seconds) {
 
 /* Begins a new measurement. */
 static inline void rig_measure(drift_rig *rig) {
-    rig->lost = rig->lost_cycles = 0;
-    rig->signal = rig->error = rig->worst = rig->worst_time_s = rig->worst_lead = 0.0;
-    rig->worst_frames = 0.0;
+    rig->lost = 0;
+    rig->signal = rig->error = rig->worst = rig->worst_time_s = rig->worst_frames = 0.0;
     rig->peak_value = 0.0f;
 }
 

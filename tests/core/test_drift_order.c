@@ -38,7 +38,6 @@ static inline bool pop_and_tell(vc_queue *queue, void *record) {
 #define vc_drift_delay_frames order_delay_frames
 #define vc_drift_process order_process
 #define vc_drift_fill order_fill
-#define vc_drift_error order_error
 #define vc_queue_push push_and_tell
 #define vc_queue_pop pop_and_tell
 #define vc_ring_commit commit_and_tell
