@@ -23,12 +23,29 @@ static double phase_seconds(void) {
 /* The time after which everything counts. */
 #define SETTLED_S 15.0
 
-/* Runs two devices with exact times and returns the ratio of signal and error, dB. */
-static double measure(double in_hz, double in_ppm, double out_hz, double out_ppm, double seconds) {
+/* Runs two devices with exact times and the delay that they need, and then begins to measure. */
+static drift_rig *settled(double in_hz, double in_ppm, double out_hz, double out_ppm,
+                          double seconds) {
     drift_rig *rig = rig_new(in_hz, in_ppm, out_hz, out_ppm);
     rig_start(rig, 0);
-    rig_run(rig, SETTLED_S);
+    rig_run(rig, seconds);
     rig_measure(rig);
+    return rig;
+}
+
+/* Checks that no frame is lost from now on and that the sound differs from the signal by at most
+ * `most`. Frees the rig. */
+static void check_sound(drift_rig *rig, double seconds, double most) {
+    rig_measure(rig);
+    rig_run(rig, seconds);
+    CHECK_INT(rig->lost, 0);
+    CHECK_NEAR(rig->worst, 0.0, most);
+    rig_free(rig);
+}
+
+/* Runs two devices with exact times and returns the ratio of signal and error, dB. */
+static double measure(double in_hz, double in_ppm, double out_hz, double out_ppm, double seconds) {
+    drift_rig *rig = settled(in_hz, in_ppm, out_hz, out_ppm, SETTLED_S);
     rig_run(rig, seconds);
     CHECK_INT(rig->lost, 0);
     double decibels = rig_decibels(rig);
@@ -97,30 +114,20 @@ static void an_impulse_arrives_after_the_delay(void) {
 
 static void a_loss_of_the_input_is_reported_once_and_keeps_the_delay(void) {
     for (uint32_t lost = 1; lost < 5000; lost = lost * 60 + 7) {
-        drift_rig *rig = rig_new(48000, 100, 48000, -100);
-        rig_start(rig, 0);
-        rig_run(rig, 4.0);
+        drift_rig *rig = settled(48000, 100, 48000, -100, 4.0);
         uint32_t delay = vc_drift_delay_frames(rig->drift);
-        rig_measure(rig);
         rig->in.lost_once = lost;
         rig->in.call_s += lost * rig->in.frame_s;
         rig_run(rig, 3.0);
         CHECK_NEAR(rig->lost, lost, 2.0);
         CHECK_INT(vc_drift_delay_frames(rig->drift), delay);
-        rig_measure(rig);
-        rig_run(rig, 1.0);
-        CHECK_INT(rig->lost, 0);
-        CHECK_NEAR(rig->worst, 0.0, 1e-3);
-        rig_free(rig);
+        check_sound(rig, 1.0, 1e-3);
     }
 }
 
 static void a_loss_of_the_output_keeps_the_delay(void) {
     for (uint32_t lost = 480; lost < 5000; lost += 3360) {
-        drift_rig *rig = rig_new(44100, 100, 48000, -100);
-        rig_start(rig, 0);
-        rig_run(rig, 4.0);
-        rig_measure(rig);
+        drift_rig *rig = settled(44100, 100, 48000, -100, 4.0);
         rig->out.lost_once = lost;
         rig->out.call_s += lost * rig->out.frame_s;
         rig_run(rig, 2.0);
@@ -133,11 +140,8 @@ static void a_loss_of_the_output_keeps_the_delay(void) {
 /* A cycle of the input that comes too late is silence and a loss. The delay then grows once, so
  * that the same does not happen again. */
 static void the_delay_grows_once_if_the_input_comes_late(void) {
-    drift_rig *rig = rig_new(48000, 50, 48000, -50);
-    rig_start(rig, 0);
-    rig_run(rig, 4.0);
+    drift_rig *rig = settled(48000, 50, 48000, -50, 4.0);
     uint32_t delay = vc_drift_delay_frames(rig->drift);
-    rig_measure(rig);
     rig->in.call_s += 0.03;
     rig_run(rig, 2.0);
     CHECK(rig->lost > 0);
@@ -164,21 +168,14 @@ static void the_ring_has_room_for_the_greatest_delay(void) {
         rig->in.call_s += 0.19;
         rig_run(rig, 2.0);
         CHECK(vc_drift_delay_frames(rig->drift) > delay + 8000);
-        rig_measure(rig);
-        rig_run(rig, 2.0);
-        CHECK_INT(rig->lost, 0);
-        CHECK_NEAR(rig->worst, 0.0, 1e-3);
-        rig_free(rig);
+        check_sound(rig, 2.0, 1e-3);
     }
 }
 
 /* In the cycle in which the delay grows, too, the input time is that of the frames in it. */
 static void the_input_time_is_right_when_the_delay_grows(void) {
-    drift_rig *rig = rig_new(48000, 50, 48000, -50);
-    rig_start(rig, 0);
-    rig_run(rig, 4.0);
+    drift_rig *rig = settled(48000, 50, 48000, -50, 4.0);
     uint32_t delay = vc_drift_delay_frames(rig->drift);
-    rig_measure(rig);
     rig->in.call_s += 0.03;
     rig_run(rig, 1.0);
     CHECK(vc_drift_delay_frames(rig->drift) > delay);
@@ -190,11 +187,8 @@ static void the_input_time_is_right_when_the_delay_grows(void) {
 /* The input device stands still and its clock, too, as when its time line is restarted. The frames
  * that are missing meanwhile are lost, but none of them comes late. */
 static void a_clock_that_stood_still_does_not_make_the_delay_grow(void) {
-    drift_rig *rig = rig_new(48000, 50, 48000, -50);
-    rig_start(rig, 0);
-    rig_run(rig, 4.0);
+    drift_rig *rig = settled(48000, 50, 48000, -50, 4.0);
     uint32_t delay = vc_drift_delay_frames(rig->drift);
-    rig_measure(rig);
     rig->in.call_s += 0.1;
     rig->in.start_s += 0.1;
     rig_run(rig, 2.0);
@@ -232,19 +226,12 @@ static void a_delay_that_is_too_short_grows(void) {
     rig_start(rig, 100);
     rig_run(rig, 4.0);
     CHECK(vc_drift_delay_frames(rig->drift) > 480);
-    rig_measure(rig);
-    rig_run(rig, 2.0);
-    CHECK_INT(rig->lost, 0);
-    CHECK_NEAR(rig->worst, 0.0, 1e-3);
-    rig_free(rig);
+    check_sound(rig, 2.0, 1e-3);
 }
 
 static void an_input_that_stops_is_lost_frames(void) {
-    drift_rig *rig = rig_new(48000, 0, 48000, 0);
-    rig_start(rig, 0);
-    rig_run(rig, 3.0);
+    drift_rig *rig = settled(48000, 0, 48000, 0, 3.0);
     uint32_t delay = vc_drift_delay_frames(rig->drift);
-    rig_measure(rig);
     rig->in.call_s += 1.0;
     rig_run(rig, 0.9);
     CHECK_NEAR(rig->lost, 0.9 * 48000, 1500);
@@ -254,18 +241,11 @@ static void an_input_that_stops_is_lost_frames(void) {
 
 /* The output does not read for so long that the ring overflows. */
 static void an_overflow_is_reported_and_the_delay_comes_back(void) {
-    drift_rig *rig = rig_new(48000, 0, 48000, 0);
-    rig_start(rig, 0);
-    rig_run(rig, 3.0);
-    rig_measure(rig);
+    drift_rig *rig = settled(48000, 0, 48000, 0, 3.0);
     rig->out.call_s += 2.0;
     rig_run(rig, 4.0);
     CHECK(rig->lost > 0);
-    rig_measure(rig);
-    rig_run(rig, 1.0);
-    CHECK_INT(rig->lost, 0);
-    CHECK_NEAR(rig->worst, 0.0, 1e-2);
-    rig_free(rig);
+    check_sound(rig, 1.0, 1e-2);
 }
 
 /* The stream's engine gets the input in every cycle, also before the input device has begun. */
