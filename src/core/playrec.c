@@ -81,8 +81,7 @@ void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state) {
 }
 
 /* The first cycle fixes the frame at which the recording ends. */
-static void begin(vc_playrec *playrec, const vc_block *block) VC_REALTIME;
-static void begin(vc_playrec *playrec, const vc_block *block) {
+static void begin(vc_playrec *playrec, const vc_block *block) VC_REALTIME {
     const vc_playrec_config *config = &playrec->config;
     const vc_time *in = &block->input_time, *out = &block->output_time;
     playrec->begun = true;
@@ -100,8 +99,7 @@ static void begin(vc_playrec *playrec, const vc_block *block) {
     playrec->directions[INPUT].limit = playrec->last;
 }
 
-static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) VC_REALTIME;
-static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) {
+static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t frames) VC_REALTIME {
     direction *way = &playrec->directions[d];
     uint64_t lost = position < way->limit ? vc_smaller_64(frames, way->limit - position) : 0;
     if (lost > 0) {
@@ -115,9 +113,7 @@ static void note_loss(vc_playrec *playrec, int d, uint64_t position, uint64_t fr
  * the block's first frame. If the sample times go back, the time line was restarted, and it is not
  * known whether frames were lost. */
 static uint64_t advance(vc_playrec *playrec, int d, const vc_time *time, uint32_t frames,
-                        uint32_t lost_frames) VC_REALTIME;
-static uint64_t advance(vc_playrec *playrec, int d, const vc_time *time, uint32_t frames,
-                        uint32_t lost_frames) {
+                        uint32_t lost_frames) VC_REALTIME {
     direction *way = &playrec->directions[d];
     uint64_t gap = lost_frames;
     if (time->valid & VC_TIME_SAMPLE) {
@@ -136,8 +132,7 @@ static uint64_t advance(vc_playrec *playrec, int d, const vc_time *time, uint32_
 /* Adds the distance between the connectors, as this block's host times give it. `in` and `out` are
  * the positions of the block's first frames. */
 static void measure(vc_playrec *playrec, const vc_block *block, uint64_t in,
-                    uint64_t out) VC_REALTIME;
-static void measure(vc_playrec *playrec, const vc_block *block, uint64_t in, uint64_t out) {
+                    uint64_t out) VC_REALTIME {
     if (!(block->input_time.valid & block->output_time.valid & VC_TIME_HOST)) {
         return;
     }

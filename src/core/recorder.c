@@ -57,8 +57,7 @@ bool vc_recorder_first_ns(const vc_recorder *recorder, int64_t *host_ns) {
 }
 
 /* The first frame of the recording may be one that was lost before the first block. */
-static void note_first(vc_recorder *recorder, const vc_block *block, uint32_t lost) VC_REALTIME;
-static void note_first(vc_recorder *recorder, const vc_block *block, uint32_t lost) {
+static void note_first(vc_recorder *recorder, const vc_block *block, uint32_t lost) VC_REALTIME {
     if (block->input_time.valid & VC_TIME_HOST) {
         double before_ns = (double)lost * 1e9 / block->samplerate_hz;
         atomic_store_explicit(&recorder->first_ns, block->input_time.host_ns - llrint(before_ns),
