@@ -81,12 +81,6 @@ cdef class MixerClip:
     def starved_frames(self):
         return vc_clip_starved_frames(self.clip)
 
-    @property
-    def started_at(self):
-        """Mixer frame at which the clip began; None if it has not begun."""
-        cdef int64_t frame = vc_clip_started_at(self.clip)
-        return None if frame == VC_CLIP_NOW else frame
-
 
 cdef class MixerCode(Code):
     """Mixes clips, each of which begins at an exact frame."""

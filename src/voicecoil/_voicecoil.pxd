@@ -44,8 +44,6 @@ cdef extern from "voicecoil.h" nogil:
         vc_native_fn function
         void *user
 
-    int32_t vc_native_process(vc_block *block, void *user) noexcept
-
     ctypedef struct vc_mailbox:
         pass
 
@@ -169,7 +167,6 @@ cdef extern from "voicecoil.h" nogil:
     void vc_queue_free(vc_queue *queue)
     bint vc_queue_pop(vc_queue *queue, void *message)
 
-    int VC_GAP_DEVICE, VC_GAP_BUFFER, VC_GAP_SILENCE
     ctypedef struct vc_gap:
         uint64_t position
         uint64_t frames
@@ -200,7 +197,6 @@ cdef extern from "voicecoil.h" nogil:
     int vc_clip_get_state(const vc_clip *clip)
     uint64_t vc_clip_position(const vc_clip *clip)
     uint64_t vc_clip_starved_frames(const vc_clip *clip)
-    int64_t vc_clip_started_at(const vc_clip *clip)
     vc_mixer *vc_mixer_new(uint32_t channels, uint32_t capacity, bint end_when_empty)
     void vc_mixer_free(vc_mixer *mixer)
     bint vc_mixer_add(vc_mixer *mixer, vc_clip *clip)
