@@ -121,7 +121,7 @@ cdef class Engine:
         """The largest number of frames that a cycle may have. A worker cannot fill a cycle that is
         longer than its lead."""
         code = self.code()
-        return vc_lead_length(vc_worker_lead((<Worker>code).worker)) if isinstance(code, Worker) else UINT32_MAX
+        return code.lead_frames if isinstance(code, Worker) else UINT32_MAX
 
     @property
     def address(self):
