@@ -1,8 +1,8 @@
 /* The input of a stream whose input and output are two devices. See drift.h.
  *
  * Frames of the input are counted from the start of the run, as in the ring. The reading position
- * is `position + part`. What belongs to a position that the ring does not have (before the first
- * frame, or not arrived yet) is silence.
+ * is `position + part`. Frames that the ring does not have (before the first one, or not arrived
+ * yet) are read as silence.
  *
  * Memory orders. The input pushes a note before it commits the frames of the note's cycle, and the
  * silence of the lost frames before them. The output loads the end of the frames before it takes
@@ -23,13 +23,14 @@
 
 #define MARGIN_S 0.002 /* by which a cycle of either device may come late */
 #define GROWTH_S 0.2   /* by how much the delay may grow in all */
-#define JUMP_S 0.02    /* a reading position so far from the wanted one is not led there slowly */
-#define LEAD_PER_S                                                                                 \
-    2.0 /* part of the distance to the wanted position that is made up for, per s                  \
-         */
-#define MOST_CORRECTION 0.01 /* part of the speed by which the loop may change it */
-#define MOST_CHANGE 0.1      /* part of the nominal step by which the step may differ from it */
-#define WAIT_S 0.2           /* how long the first frames may take to arrive */
+#define JUMP_S 0.02    /* a reading position so far from the wanted one jumps there at once */
+#define WAIT_S 0.2     /* how long the first frames may take to arrive */
+/* The part of the distance to the wanted position that is made up for in a second. */
+#define CORRECTION_PER_S 2.0
+/* The largest correction of the speed, as a part of the nominal speed. */
+#define MOST_CORRECTION 0.01
+/* The largest difference between the step and the nominal step, as a part of the latter. */
+#define MOST_CHANGE 0.1
 enum { NOTES = 256, HELD = 16, LEAST_FRAMES = 4096 };
 
 /* What the input tells the output about one cycle. */
@@ -280,7 +281,7 @@ static double ahead(const vc_drift *drift, double ns) VC_REALTIME {
 }
 
 /* Chooses the speed of reading. Returns how many frames were lost because the position jumped. */
-static double lead(vc_drift *drift, double wanted_ns) VC_REALTIME {
+static double choose_step(vc_drift *drift, double wanted_ns) VC_REALTIME {
     double error = ahead(drift, wanted_ns), lost = 0.0;
     if (drift->jumped || fabs(error) > JUMP_S * drift->config.input_rate_hz) {
         lost = error > 0.0 && drift->held_count == 0 ? error : 0.0;
@@ -288,10 +289,10 @@ static double lead(vc_drift *drift, double wanted_ns) VC_REALTIME {
         error = 0.0;
         drift->jumped = false;
     }
-    double most = MOST_CORRECTION * drift->config.input_rate_hz / LEAD_PER_S;
-    double correction = error > most ? most : error < -most ? -most : error;
+    double most = MOST_CORRECTION * drift->config.input_rate_hz / CORRECTION_PER_S;
+    double correction = fmin(fmax(error, -most), most);
     double speed = drift->out.ns_per_frame / drift->in.ns_per_frame;
-    double step = speed + correction * LEAD_PER_S / drift->config.output_rate_hz;
+    double step = speed + correction * CORRECTION_PER_S / drift->config.output_rate_hz;
     double nominal = ratio(&drift->config); /* the window has room for the greatest step */
     drift->step = fmin(fmax(step, nominal * (1.0 - MOST_CHANGE)), nominal * (1.0 + MOST_CHANGE));
     drift->error = error;
@@ -399,7 +400,7 @@ static double reached_losses(vc_drift *drift, uint32_t frames) VC_REALTIME {
 
 /* Fills drift->resampled. Returns the frames that were lost, in frames of the output. */
 static uint32_t read_cycle(vc_drift *drift, double wanted_ns, uint32_t frames) VC_REALTIME {
-    double lost = lead(drift, wanted_ns);
+    double lost = choose_step(drift, wanted_ns);
     if (drift->late > 0.0 && drift->arrived >= drift->late_end) {
         grow(drift);
     }
