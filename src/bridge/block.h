@@ -15,10 +15,11 @@
 #define Py_END_CRITICAL_SECTION() }
 #endif
 
-/* The most frames of a block whose length varies, if the device promises no length of its cycles:
- * vc_engine_max_block_frames cuts longer cycles. A device that promises longer cycles than this one
- * breaks its promise if a cycle is shorter. Then an int is allocated, and the views of
- * free-threaded builds are changed in place. */
+/* The most frames of a block if the device promises no length of its cycles, because
+ * vc_engine_max_block_frames cuts longer cycles. An int for every number of frames up to this is
+ * made in advance, and in free-threaded builds also a view. Blocks of a promised length may be
+ * longer. If the device breaks this promise, an int is allocated, and the views of free-threaded
+ * builds are changed in place. */
 enum { MOST_VARYING_FRAMES = 4096 };
 
 typedef struct vc_py_time {
@@ -60,8 +61,8 @@ static inline PyObject *vc_py_number(const vc_py_block *block, uint32_t frames) 
     if ((Py_ssize_t)frames < PyTuple_GET_SIZE(block->numbers)) {
         return Py_NewRef(PyTuple_GET_ITEM(block->numbers, (Py_ssize_t)frames));
     }
-    return PyLong_FromUnsignedLong(frames); /* see MOST_VARYING_FRAMES: usually this happens once
-                                             */
+    /* See MOST_VARYING_FRAMES: this usually happens once. */
+    return PyLong_FromUnsignedLong(frames);
 }
 
 /* Replaces the object in `slot` by `now`, and takes over the reference to `now`. */

@@ -53,7 +53,8 @@ struct vc_clip {
     _Atomic uint64_t position;
     _Atomic uint64_t starved;
     _Atomic int64_t started_at;
-    _Atomic uint32_t moves; /* jumps, times two; odd while the next three fields are changed */
+    /* Jumps, times two. It is odd while a jump changes `position`, `base` and `origin`. */
+    _Atomic uint32_t moves;
     _Atomic uint64_t base;  /* destination of the newest jump */
     _Atomic int64_t origin; /* the mixer's frame minus the clip's frame that was mixed there */
 };

@@ -26,7 +26,8 @@ void vc_cycle_set_trap(void (*enter)(void) VC_REALTIME, void (*leave)(void) VC_R
 /* ---- the user's code --------------------------------------------------------------------------
  */
 
-/* The compiler cannot prove that these calls do not block. Python may block: late_cycles, load. */
+/* The compiler cannot prove that these calls do not block. The user's code may block, as Python
+ * does. Its effect is counted (late_cycles) and measured (load). */
 
 static int32_t process(const vc_engine *engine, vc_block *block) VC_REALTIME {
     VC_UNPROVEN

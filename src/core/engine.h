@@ -77,10 +77,10 @@ struct vc_engine {
     uint32_t gap_cause;
     vc_time gap_time;
     vc_time block_input_time;
-    bool arriving;         /* no cycle of this run, or on this device, has come yet */
-    double arriving_scale; /* rate of the new device / rate of the device that made the last cycle
-                            */
-    int64_t shift_frames;  /* the stream's sample time minus the device's */
+    bool arriving; /* no cycle of this run, or on this device, has come yet */
+    /* Rate of the new device / rate of the device that made the last cycle. */
+    double arriving_scale;
+    int64_t shift_frames;                        /* the stream's sample time minus the device's */
     bool expect_output, expect_input;            /* true: a jump to a later time is a loss */
     int64_t next_output_frame, next_input_frame; /* VC_NO_FRAME: no cycle had a sample time yet */
     double ns_per_frame;
@@ -119,11 +119,11 @@ void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_RE
 /* Adds the input of another device to a cycle. Defined and called as vc_translate. [IO] */
 void vc_fill(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
 
-/* Counts the frames of a cycle whose input is zero, until one is not. It is defined in silence.c.
- * [IO]
- */
+/* Counts the frames of the cycle if all of its input is zero. Otherwise it ends the count of this
+ * run. It is defined in silence.c. [IO] */
 void vc_count_zeros(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
+/* Calls vc_count_zeros until the count has ended. [IO] */
 static inline void vc_watch_zeros(vc_engine *engine, const vc_cycle *cycle) {
     if (engine->only_zeros) {
         vc_count_zeros(engine, cycle);

@@ -1,6 +1,5 @@
-/* Fades a stream out before it ends. This is done on the device's memory, so that the fade begins
- * in the next cycle in every home of the user's code, also if frames were made ahead of the device.
- */
+/* Fades a stream out before it ends. This is done on the device's memory. So the fade begins in the
+ * next cycle on whichever thread the user's code runs, even if frames were made in advance. */
 #include "audio.h"
 #include "engine.h"
 

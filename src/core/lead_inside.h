@@ -1,4 +1,4 @@
-/* The lead's structure, shared only by lead.c (the IO thread) and lead_worker.c.
+/* The lead's structure, shared only by lead.c (the IO thread), lead_worker.c and lead_growth.c.
  *
  * Invariants, in frames:
  *   output only   exchanged - lead <= made < exchanged + block. The ring holds the frames between

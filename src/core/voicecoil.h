@@ -192,9 +192,9 @@ typedef struct vc_move {
  * If each cycle was one block, blocks keep their length. Sample times advance by the host time
  * between the last frame at the old connector and the first frame at the new one. They never go
  * back. The frames of this gap are counted as lost in the first cycle, but only if both devices
- * give sample times. The new device brings its input, until vc_engine_set_input is called
- * again. Returns false if memory is exhausted; then nothing has changed. Call it when
- * no cycle runs, before the device is started. [control] */
+ * give sample times. The new device brings its input, until vc_engine_set_input is called again.
+ * Returns false if memory is exhausted; then nothing has changed. Call it when no cycle runs,
+ * before the device is started. [control] */
 bool vc_engine_move(vc_engine *engine, const vc_move *move);
 
 /* Adds input to a cycle of a device that has only output: it sets `input`, which has as many
