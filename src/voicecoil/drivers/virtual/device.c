@@ -90,15 +90,20 @@ void vc_device_free(vc_device *device) {
     free(device);
 }
 
+/* Returns the client of an engine, or with NULL the first free client. NULL: there is none. */
+static client *client_of(vc_device *device, const vc_engine *engine) {
+    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS; i++) {
+        if (atomic_load(&device->clients[i].owner) == engine) {
+            return &device->clients[i];
+        }
+    }
+    return NULL;
+}
+
 bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *input_map,
                       uint32_t input_channels, const uint32_t *output_map,
                       uint32_t output_channels) {
-    client *slot = NULL;
-    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS && slot == NULL; i++) {
-        if (atomic_load(&device->clients[i].owner) == NULL) {
-            slot = &device->clients[i];
-        }
-    }
+    client *slot = client_of(device, NULL);
     if (slot == NULL) {
         return false;
     }
@@ -121,15 +126,6 @@ bool vc_device_attach(vc_device *device, vc_engine *engine, const uint32_t *inpu
     }
     device->attached++;
     return true;
-}
-
-static client *client_of(vc_device *device, const vc_engine *engine) {
-    for (uint32_t i = 0; i < VC_DEVICE_CLIENTS; i++) {
-        if (atomic_load(&device->clients[i].owner) == engine) {
-            return &device->clients[i];
-        }
-    }
-    return NULL;
 }
 
 bool vc_device_quiet(vc_device *device, vc_engine *engine, int64_t deadline_ns) {
