@@ -22,13 +22,11 @@ def callback(block: vc.Block) -> None:
     time.sleep(2.0 if what == "sleep" else 1000.0)
 
 
-if end == "with":
+if end in ("with", "error"):
     with vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME):
         assert inside.wait(PATIENCE_S)
-elif end == "error":
-    with vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME):
-        assert inside.wait(PATIENCE_S)
-        raise KeyboardInterrupt
+        if end == "error":
+            raise KeyboardInterrupt
 stream = vc.OutputStream(callback, driver=devices(), arrays="memoryview", latency=HOME)
 stream.start()
 assert inside.wait(PATIENCE_S)
