@@ -205,8 +205,7 @@ static void publish_due(void *subject, uint64_t changed) {
         kAudioAggregateDevicePropertyActiveSubDeviceList, kAudioDevicePropertyStreams,
         kAudioDevicePropertyStreamConfiguration, kAudioObjectPropertyOwnedObjects};
     device *d = subject;
-    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may not have returned */
-        at_locked(now_locked() + 1000000, publish_due, d, changed);
+    if (!io_has_ended_locked(d, publish_due, changed)) {
         return;
     }
     d->aggregate->published = true;
@@ -223,10 +222,9 @@ static void publish_due(void *subject, uint64_t changed) {
         notify_locked(d->o.id, &c);
     }
     d->changing_rate = false;
-    if (changed && device_wants_io(d) && d->current == NULL) {
-        io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
-    }
-    if (!changed) {
+    if (changed) {
+        io_resume_locked(d);
+    } else {
         notify_lists(d);
     }
 }
@@ -256,13 +254,7 @@ static void take_subs(device *d, const composition *c) {
 
 static void end_io(device *d) {
     d->changing_rate = true;
-    if (d->current != NULL) {
-        worker *w = d->current->worker;
-        io_end_locked(d->current, false);
-        if (world.is_virtual && thread_self()->worker != w) {
-            worker_wait_locked(w);
-        }
-    }
+    io_interrupt_locked(d);
 }
 
 /* Changes the sub-devices of an aggregate, which disappears for a moment. */

@@ -164,8 +164,6 @@ device *device_add_locked(const char *description);
 device *device_make_locked(const char *description, UInt32 serial); /* without a notification */
 device *device_replug_locked(const device *old);                    /* NULL: too many devices */
 void device_flaps_locked(device *d, UInt32 times);
-void device_change_locked(device *d, void (*apply)(device *d, uint64_t value), uint64_t value,
-                          uint64_t delay_ns);
 void device_announce_locked(device *d); /* notifies everything that depends on rate and formats */
 void headset_update_locked(const device *changed);
 bool power_is_waking_locked(void);

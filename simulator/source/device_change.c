@@ -4,23 +4,9 @@
 
 static const uint64_t ms = 1000000;
 
-static void resume_due(void *subject, uint64_t number) {
-    device *d = subject;
-    if (number == d->change_number) {
-        d->changing_rate = false;
-        if (device_wants_io(d) && d->current == NULL) {
-            io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
-        }
-    }
-}
-
 static void apply_due(void *subject, uint64_t number) {
     device *d = subject;
-    if (number != d->change_number) {
-        return;
-    }
-    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may not have returned */
-        at_locked(now_locked() + ms, apply_due, d, number);
+    if (number != d->change_number || !io_has_ended_locked(d, apply_due, number)) {
         return;
     }
     double rate = d->rate;
@@ -46,7 +32,7 @@ static void apply_due(void *subject, uint64_t number) {
         }
         notify_locked(d->o.id, &c);
     }
-    at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns), resume_due, d, number);
+    at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns), change_ended_due, d, number);
 }
 
 static void pause_due(void *subject, uint64_t unused) {
@@ -55,18 +41,13 @@ static void pause_due(void *subject, uint64_t unused) {
     d->changing_rate = true;
     d->pending_rate = 0;
     d->change_number++; /* ends a change of the rate that is under way */
-    if (d->current != NULL) {
-        worker *w = d->current->worker;
-        io_end_locked(d->current, false);
-        if (world.is_virtual) {
-            worker_wait_locked(w);
-        }
-    }
+    io_interrupt_locked(d);
     at_locked(now_locked(), apply_due, d, d->change_number);
 }
 
-void device_change_locked(device *d, void (*apply)(device *d, uint64_t value), uint64_t value,
-                          uint64_t delay_ns) {
+/* Lets a device change by itself, after a delay. `apply` makes the change. */
+static void change_later(device *d, void (*apply)(device *d, uint64_t value), uint64_t value,
+                         uint64_t delay_ns) {
     if (d->self_change_count < sizeof d->self_changes / sizeof d->self_changes[0]) {
         d->self_changes[d->self_change_count].apply = apply;
         d->self_changes[d->self_change_count++].value = value;
@@ -112,7 +93,7 @@ void headset_update_locked(const device *changed) {
         if (d->headset != NULL && strcmp(d->headset, changed->headset) == 0 &&
             d->wants_call != call) {
             d->wants_call = call;
-            device_change_locked(d, apply_profile, call, (uint64_t)SWITCH(profile_delay_ns));
+            change_later(d, apply_profile, call, (uint64_t)SWITCH(profile_delay_ns));
         }
     }
 }
@@ -146,7 +127,7 @@ EXPORT int sim_voice_processing(uint32_t id, bool on) {
     if (d == NULL) {
         report_line("sim_voice_processing: no living device %u", id);
     } else {
-        device_change_locked(d, apply_voice_processing, on, 0);
+        change_later(d, apply_voice_processing, on, 0);
     }
     pthread_mutex_unlock(&world.lock);
     return d == NULL ? -1 : 0;

@@ -168,13 +168,7 @@ EXPORT uint32_t sim_add_device(const char *description) {
 
 /* Removes a device without a notification. Its IO ends without a stop, and its objects die. */
 static void end_locked(device *d) {
-    if (d->current != NULL) {
-        worker *w = d->current->worker;
-        io_end_locked(d->current, false);
-        if (world.is_virtual && thread_self()->worker != w) {
-            worker_wait_locked(w);
-        }
-    }
+    io_interrupt_locked(d);
     d->hang_start_ns = d->hang_get_ns = 0;
     cancel_waits_locked(d);
     d->o.alive = false;

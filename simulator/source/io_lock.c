@@ -40,8 +40,6 @@ bool thread_wait_deadlocks_locked(sim_thread *self, const char *what) {
     return false;
 }
 
-bool io_mutex_is_mine(const struct io_mutex *mutex) { return mutex->owner == thread_self(); }
-
 bool io_mutex_lock(struct io_mutex *mutex) {
     sim_thread *self = thread_self();
     if (mutex->owner == self) {

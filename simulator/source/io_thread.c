@@ -33,8 +33,6 @@ static void fp_restore(fp_state old) { (void)old; }
 
 /* ---- the run ---- */
 
-bool io_is_running(const device *d) { return d->current != NULL; }
-
 bool device_wants_io(const device *d) {
     for (const io_proc *p = d->procs; p != NULL; p = p->next) {
         if (!p->destroyed && (p->running || p->linger > 0)) {
@@ -190,6 +188,36 @@ void io_end_locked(run *r, bool announce) {
     }
     cancel_events_locked(r);
     worker_post_locked(r->worker, end_job, r, announce);
+}
+
+/* ---- interruptions: by a change of the device, by its removal, or by sleep ---- */
+
+void io_interrupt_locked(device *d) {
+    if (d->current != NULL) {
+        worker *w = d->current->worker;
+        io_end_locked(d->current, false);
+        io_wait_locked(w);
+    }
+}
+
+void io_wait_locked(worker *io) {
+    if (world.is_virtual && thread_self()->worker != io) {
+        worker_wait_locked(io);
+    }
+}
+
+bool io_has_ended_locked(device *d, event_fn again, uint64_t value) {
+    bool ended = d->last_run == NULL || d->last_run->ended;
+    if (!ended) {
+        at_locked(now_locked() + NS_PER_S / 1000, again, d, value);
+    }
+    return ended;
+}
+
+void io_resume_locked(device *d) {
+    if (d->current == NULL && !d->changing_rate && device_wants_io(d)) {
+        io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
+    }
 }
 
 /* ---- the cycle ---- */

@@ -16,12 +16,8 @@ EXPORT int sim_sleep(bool forced) {
     for (size_t i = 0; i < world.device_count; i++) {
         device *d = world.devices[i];
         if (d->current != NULL) {
-            worker *w = d->current->worker;
-            io_end_locked(d->current, false);
             d->lost_by_sleep = SWITCH(wake_io) == 1;
-            if (world.is_virtual) {
-                worker_wait_locked(w);
-            }
+            io_interrupt_locked(d);
         }
     }
     pthread_mutex_unlock(&world.lock);
@@ -32,8 +28,8 @@ EXPORT int sim_sleep(bool forced) {
 static void resume_due(void *subject, uint64_t unused) {
     device *d = subject;
     (void)unused;
-    if (d->o.alive && !d->changing_rate && d->current == NULL && device_wants_io(d)) {
-        io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
+    if (d->o.alive) {
+        io_resume_locked(d);
     }
 }
 

@@ -36,7 +36,7 @@ static double another_rate(const device *d, double rate) {
 
 /* Notifies new formats of a stream: on the stream, and on the device in the stream's direction, for
  * the stream's first channel and, if it is the first stream, for element 0. */
-void notify_formats_locked(device *d, const stream *s) {
+static void notify_formats(device *d, const stream *s) {
     static const UInt32 selectors[] = {kAudioStreamPropertyVirtualFormat,
                                        kAudioStreamPropertyPhysicalFormat};
     UInt32 scope =
@@ -56,7 +56,7 @@ void notify_formats_locked(device *d, const stream *s) {
 static void notify_all_formats(device *d) {
     for (int direction = 0; direction < 2; direction++) {
         for (size_t s = 0; s < d->stream_count[direction]; s++) {
-            notify_formats_locked(d, d->streams[direction][s]);
+            notify_formats(d, d->streams[direction][s]);
         }
     }
 }
@@ -114,7 +114,7 @@ static void apply_formats(device *d, bool notifies) {
             s->format = changes ? s->next_format : s->format;
             s->next_format = NULL;
             if (changes && notifies) {
-                notify_formats_locked(d, s);
+                notify_formats(d, s);
             }
         }
     }
@@ -132,14 +132,11 @@ static bool formats_change(const device *d) {
     return false;
 }
 
-static void resume_due(void *subject, uint64_t number) {
+void change_ended_due(void *subject, uint64_t number) {
     device *d = subject;
-    if (number != d->change_number) {
-        return;
-    }
-    d->changing_rate = false;
-    if (device_wants_io(d) && d->current == NULL) {
-        io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
+    if (number == d->change_number) {
+        d->changing_rate = false;
+        io_resume_locked(d);
     }
 }
 
@@ -149,11 +146,7 @@ static void revert_due(void *subject, uint64_t rate) {
 
 static void apply_due(void *subject, uint64_t number) {
     device *d = subject;
-    if (number != d->change_number) {
-        return;
-    }
-    if (d->last_run != NULL && !d->last_run->ended) { /* its last callback may not have returned */
-        at_locked(now_locked() + ms, apply_due, d, number);
+    if (number != d->change_number || !io_has_ended_locked(d, apply_due, number)) {
         return;
     }
     double before = d->rate;
@@ -171,7 +164,7 @@ static void apply_due(void *subject, uint64_t number) {
     if (d->rate != before) {
         aggregates_follow_rate_locked(d);
     }
-    at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, resume_due, d, number);
+    at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, change_ended_due, d, number);
 }
 
 /* Pauses IO. If a switch requests a partial cycle, IO ends after one more, shorter cycle. */
@@ -189,9 +182,7 @@ static void pause_due(void *subject, uint64_t number) {
         } else {
             io_end_locked(r, false);
         }
-        if (world.is_virtual) {
-            worker_wait_locked(w);
-        }
+        io_wait_locked(w);
     }
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, apply_due, d, number);
 }
@@ -273,25 +264,16 @@ static void buffer_due(void *subject, uint64_t frames) { set_buffer(subject, (UI
 
 static void buffer_resume_due(void *subject, uint64_t frames) {
     device *d = subject;
-    if (d->last_run != NULL && !d->last_run->ended) {
-        at_locked(now_locked() + ms, buffer_resume_due, d, frames);
+    if (!io_has_ended_locked(d, buffer_resume_due, frames)) {
         return;
     }
     set_buffer(d, (UInt32)frames);
-    if (!d->changing_rate && device_wants_io(d) && d->current == NULL) {
-        io_begin_locked(d, now_locked() + (uint64_t)(d->buffer_frames * 1e9 / d->rate), false);
-    }
+    io_resume_locked(d);
 }
 
 static void buffer_pause_due(void *subject, uint64_t frames) {
     device *d = subject;
-    if (d->current != NULL) {
-        worker *w = d->current->worker;
-        io_end_locked(d->current, false);
-        if (world.is_virtual) {
-            worker_wait_locked(w);
-        }
-    }
+    io_interrupt_locked(d);
     at_locked(now_locked(), buffer_resume_due, d, frames);
 }
 

@@ -156,7 +156,6 @@ OSStatus refused(void); /* the result of a call if enter returned false */
 /* ---- io_lock.c ---- */
 bool io_mutex_lock(struct io_mutex *mutex); /* false: a deadlock, which is reported */
 void io_mutex_unlock(struct io_mutex *mutex);
-bool io_mutex_is_mine(const struct io_mutex *mutex);
 bool thread_wait_deadlocks_locked(sim_thread *self, const char *what);
 
 #include "device.h"
@@ -183,7 +182,12 @@ bool device_wants_io(const device *d);
 void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce);
 bool io_calls_back(const device *d);       /* false: see the switch `callbacks_never` */
 void io_end_locked(run *r, bool announce); /* the IO thread then ends by itself */
-bool io_is_running(const device *d);
+void io_interrupt_locked(device *d);       /* without notice; waits for a callback that runs */
+void io_wait_locked(worker *io);           /* for a callback that runs, in virtual time */
+/* Whether the last callback of interrupted IO has returned. If not, the event comes again in a ms.
+ */
+bool io_has_ended_locked(device *d, event_fn again, uint64_t value);
+void io_resume_locked(device *d); /* begins IO after an interruption, if a client wants it */
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope); /* call on IO thread */
 void io_procs_forget_locked(device *d);
 
@@ -280,7 +284,7 @@ void injection_reset_locked(void);
 OSStatus change_rate_locked(device *d, double rate, bool by_client);
 /* Sets the formats that streams have as `next_format`, and a rate. */
 OSStatus change_formats_locked(device *d, double rate);
-void notify_formats_locked(device *d, const stream *s);
+void change_ended_due(void *subject, uint64_t number); /* an event: IO resumes after a change */
 OSStatus change_buffer_locked(device *d, UInt32 frames);
 double device_reported_rate(const device *d);
 
