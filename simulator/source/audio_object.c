@@ -4,9 +4,7 @@
 
 /* Finds an object, and the row of the requested property. The world must be locked. */
 static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,
-                        UInt32 qualifier_size, const void *qualifier, request *q,
-                        const property **p) {
-    OSStatus error = 0;
+                        UInt32 qualifier_size, const void *qualifier, request *q) {
     *q = (request){.qualifier_size = qualifier_size, .qualifier = qualifier};
     q->o = object_find(id);
     if (a == NULL) {
@@ -19,8 +17,7 @@ static OSStatus look_up(AudioObjectID id, const AudioObjectPropertyAddress *a,
     q->selector = a->mSelector;
     q->scope = a->mScope;
     q->element = a->mElement;
-    *p = property_find(q, &error);
-    return error;
+    return property_find(q) != NULL ? 0 : kAudioHardwareUnknownPropertyError;
 }
 
 EXPORT Boolean AudioObjectHasProperty(AudioObjectID inObjectID,
@@ -29,9 +26,8 @@ EXPORT Boolean AudioObjectHasProperty(AudioObjectID inObjectID,
         return 0;
     }
     request q;
-    const property *p;
     bool has = override_find(inObjectID, inAddress) != NULL ||
-               look_up(inObjectID, inAddress, 0, NULL, &q, &p) == 0;
+               look_up(inObjectID, inAddress, 0, NULL, &q) == 0;
     leave();
     return has;
 }
@@ -43,8 +39,7 @@ EXPORT OSStatus AudioObjectIsPropertySettable(AudioObjectID inObjectID,
         return refused();
     }
     request q;
-    const property *p;
-    OSStatus error = look_up(inObjectID, inAddress, 0, NULL, &q, &p);
+    OSStatus error = look_up(inObjectID, inAddress, 0, NULL, &q);
     if (outIsSettable == NULL) {
         report_fault(CN_fault_null, "AudioObjectIsPropertySettable: a NULL pointer");
         error = kAudioHardwareIllegalOperationError;
@@ -63,11 +58,10 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
         return refused();
     }
     request q;
-    const property *p;
     const override *o = override_find(inObjectID, inAddress);
     OSStatus error = 0;
     if (o == NULL) {
-        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q);
     }
     if (outDataSize == NULL) {
         report_fault(CN_fault_null, "AudioObjectGetPropertyDataSize: a NULL pointer");
@@ -78,7 +72,7 @@ EXPORT OSStatus AudioObjectGetPropertyDataSize(AudioObjectID inObjectID,
         reply r; /* the bytes need not be zeroed */
         r.size = 0;
         r.size_only = true;
-        error = p->does->get(&q, &r);
+        error = q.p->does->get(&q, &r);
         *outDataSize = r.size;
     }
     leave();
@@ -97,7 +91,8 @@ static bool hang(const request *q) {
            q->o->alive;
 }
 
-static OSStatus get(const property *p, request *q, UInt32 *size, void *data) {
+static OSStatus get(request *q, UInt32 *size, void *data) {
+    const property *p = q->p;
     reply r;
     r.size = 0;
     r.size_only = false;
@@ -132,11 +127,10 @@ EXPORT OSStatus AudioObjectGetPropertyData(AudioObjectID inObjectID,
         return refused();
     }
     request q;
-    const property *p;
     const override *o = override_find(inObjectID, inAddress);
     OSStatus error = 0;
     if (o == NULL) {
-        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+        error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q);
     }
     if (ioDataSize == NULL || outData == NULL) {
         if (ioDataSize == NULL || *ioDataSize > 0) {
@@ -146,7 +140,7 @@ EXPORT OSStatus AudioObjectGetPropertyData(AudioObjectID inObjectID,
     } else if (o != NULL) {
         error = override_reply(o, ioDataSize, outData);
     } else if (error == 0) {
-        error = hang(&q) ? get(p, &q, ioDataSize, outData) : kAudioHardwareBadObjectError;
+        error = hang(&q) ? get(&q, ioDataSize, outData) : kAudioHardwareBadObjectError;
     }
     leave();
     return error;
@@ -167,20 +161,19 @@ EXPORT OSStatus AudioObjectSetPropertyData(AudioObjectID inObjectID,
         return refused();
     }
     request q;
-    const property *p;
-    OSStatus error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q, &p);
+    OSStatus error = look_up(inObjectID, inAddress, inQualifierDataSize, inQualifierData, &q);
     if (error == 0 && !property_is_settable(&q)) {
         error = set_read_only();
     } else if (error == 0 && inData == NULL) {
         report_fault(CN_fault_null, "AudioObjectSetPropertyData: a NULL pointer");
         error = kAudioHardwareIllegalOperationError;
-    } else if (error == 0 && (p->is_list || p->size_varies ? inDataSize < p->item_size
-                                                           : inDataSize != p->item_size)) {
-        report_fault(CN_fault_bad_size, "set of %s with %u bytes", fourcc_text(p->selector),
+    } else if (error == 0 && (q.p->is_list || q.p->size_varies ? inDataSize < q.p->item_size
+                                                               : inDataSize != q.p->item_size)) {
+        report_fault(CN_fault_bad_size, "set of %s with %u bytes", fourcc_text(q.selector),
                      inDataSize);
         error = kAudioHardwareBadPropertySizeError;
     } else if (error == 0) {
-        error = p->does->set(&q, inData, inDataSize);
+        error = q.p->does->set(&q, inData, inDataSize);
     }
     leave();
     return error;

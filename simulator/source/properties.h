@@ -52,7 +52,8 @@ typedef struct property {
 } property;
 
 /* ---- property_table.c ---- */
-const property *property_find(request *q, OSStatus *error);
+const property *property_find(request *q); /* also q->p; NULL: the object does not have it */
+bool property_has_setter(const request *q);
 bool property_is_settable(const request *q);
 const property *property_row(AudioClassID class_id, UInt32 selector); /* of this class itself */
 bool class_is_a(AudioClassID class_id, AudioClassID ancestor);

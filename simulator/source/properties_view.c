@@ -53,14 +53,13 @@ static bool to_control(const request *q, request *control_request) {
     if (c == NULL) {
         return false;
     }
-    OSStatus error;
     *control_request = (request){.o = &c->o,
                                  .selector = v->of,
                                  .scope = kAudioObjectPropertyScopeGlobal,
                                  .qualifier = q->qualifier,
                                  .qualifier_size = q->qualifier_size,
                                  .in_out = q->in_out};
-    return property_find(control_request, &error) != NULL;
+    return property_find(control_request) != NULL;
 }
 
 static bool has_view(const request *q) {
@@ -70,8 +69,7 @@ static bool has_view(const request *q) {
 
 static bool writes_view(const request *q) {
     request c;
-    return to_control(q, &c) && c.p->does->set != NULL &&
-           (c.p->does->writes == NULL || c.p->does->writes(&c));
+    return to_control(q, &c) && property_has_setter(&c);
 }
 
 /* Answers an AudioValueTranslation: its input is the ID of an item, which the control gets as a

@@ -223,7 +223,7 @@ static bool answers(const request *q, const property *p) {
            (p->does->has == NULL || p->does->has(q));
 }
 
-const property *property_find(request *q, OSStatus *error) {
+const property *property_find(request *q) {
     q->direction = q->scope == kAudioObjectPropertyScopeInput    ? INPUT
                    : q->scope == kAudioObjectPropertyScopeOutput ? OUTPUT
                                                                  : -1;
@@ -241,16 +241,19 @@ const property *property_find(request *q, OSStatus *error) {
         }
     }
     q->p = best;
-    *error = best == NULL ? kAudioHardwareUnknownPropertyError : 0;
     return best;
+}
+
+bool property_has_setter(const request *q) {
+    const behaviour *does = q->p->does;
+    return does->set != NULL && (does->writes == NULL || does->writes(q));
 }
 
 /* Nothing says whether a property with COREAUDIO_SETTABLE_GUESS accepts a set. With the switch
  * `guessed_settable`, the seed decides it for each selector. */
 bool property_is_settable(const request *q) {
     const property *p = q->p;
-    if (p->settable == COREAUDIO_SETTABLE_NO || p->does->set == NULL ||
-        (p->does->writes != NULL && !p->does->writes(q))) {
+    if (p->settable == COREAUDIO_SETTABLE_NO || !property_has_setter(q)) {
         return false;
     }
     bool refused = SWITCH(guessed_settable) == 1 && (mix64(world.seed ^ p->selector) & 1) != 0;
