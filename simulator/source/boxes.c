@@ -64,8 +64,6 @@ void boxes_reset_locked(void) {
     }
 }
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
 static box *of(const request *q) { return (box *)(void *)q->o; }
 const char *box_name(const object *o) { return ((const box *)(const void *)o)->name; }
 
@@ -106,14 +104,8 @@ OSStatus get_clock_device_for_uid(const request *q, reply *r) { return for_uid(q
 
 /* ---- a box ---- */
 
-GET(uid) {
-    put_string(r, of(q)->uid);
-    return 0;
-}
-GET(name) {
-    put_string(r, of(q)->name);
-    return 0;
-}
+GET_STRING(uid, of(q)->uid)
+GET_STRING(name, of(q)->name)
 SET(name) {
     CFStringRef string;
     (void)size;
@@ -127,14 +119,8 @@ SET(name) {
     notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
     return 0;
 }
-GET(transport) {
-    put_u32(r, q->o->kind == BOX ? kAudioDeviceTransportTypeAVB : kAudioDeviceTransportTypePCI);
-    return 0;
-}
-GET(acquired) {
-    put_u32(r, of(q)->acquired);
-    return 0;
-}
+GET_U32(transport, q->o->kind == BOX ? kAudioDeviceTransportTypeAVB : kAudioDeviceTransportTypePCI)
+GET_U32(acquired, of(q)->acquired)
 /* The device of the box comes or goes. */
 SET(acquired) {
     UInt32 on;
@@ -163,10 +149,7 @@ GET(devices) {
 
 /* ---- a clock device ---- */
 
-GET(rate) {
-    put_f64(r, of(q)->rate);
-    return 0;
-}
+GET_F64(rate, of(q)->rate)
 SET(rate) {
     double rate;
     (void)size;

@@ -164,7 +164,6 @@ void processes_reset_locked(void) {
 
 /* ---- properties ---- */
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
 static const process *of(const request *q) { return (const process *)(const void *)q->o; }
 
 GET(list) {
@@ -191,14 +190,8 @@ GET(for_pid) {
     put_u32(r, p ? p->o.id : kAudioObjectUnknown);
     return 0;
 }
-GET(pid) {
-    put_u32(r, (UInt32)of(q)->pid);
-    return 0;
-}
-GET(bundle) {
-    put_string(r, of(q)->bundle);
-    return 0;
-}
+GET_U32(pid, (UInt32)of(q)->pid)
+GET_STRING(bundle, of(q)->bundle)
 GET(devices) {
     for (size_t i = 0; i < world.device_count; i++) {
         if (uses(of(q), world.devices[i], request_side(q))) {
@@ -207,18 +200,9 @@ GET(devices) {
     }
     return 0;
 }
-GET(running) {
-    put_u32(r, runs(of(q), INPUT) || runs(of(q), OUTPUT));
-    return 0;
-}
-GET(running_input) {
-    put_u32(r, runs(of(q), INPUT));
-    return 0;
-}
-GET(running_output) {
-    put_u32(r, runs(of(q), OUTPUT));
-    return 0;
-}
+GET_U32(running, runs(of(q), INPUT) || runs(of(q), OUTPUT))
+GET_U32(running_input, runs(of(q), INPUT))
+GET_U32(running_output, runs(of(q), OUTPUT))
 
 #define ROW(name, get) {kAudioProcessClassID, kAudioProcessProperty##name, get, NULL, NULL, NULL}
 const behaviour process_behaviours[] = {

@@ -51,6 +51,21 @@ typedef struct property {
     const behaviour *does;
 } property;
 
+/* Define a getter or a setter of a file with behaviours. */
+#define GET(name) static OSStatus get_##name(const request *q, reply *r)
+#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
+/* Define a getter of one value, which is an expression of `q`. */
+#define GET_VALUE(name, put_value, value)                                                          \
+    GET(name) {                                                                                    \
+        (void)q;                                                                                   \
+        put_value(r, value);                                                                       \
+        return 0;                                                                                  \
+    }
+#define GET_U32(name, value) GET_VALUE(name, put_u32, value)
+#define GET_F32(name, value) GET_VALUE(name, put_f32, value)
+#define GET_F64(name, value) GET_VALUE(name, put_f64, value)
+#define GET_STRING(name, value) GET_VALUE(name, put_string, value)
+
 /* ---- property_table.c ---- */
 const property *property_find(request *q); /* also q->p; NULL: the object does not have it */
 bool property_has_setter(const request *q);

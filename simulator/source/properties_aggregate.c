@@ -1,9 +1,6 @@
 /* properties_aggregate.c: properties of aggregate devices and their sub-devices. */
 #include "aggregate.h"
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
 /* ---- the aggregate ---- */
 
 GET(full_list) {
@@ -95,10 +92,7 @@ SET(main) {
     return error;
 }
 static bool has_clock(const request *q) { return q->d->aggregate->clock_uid != NULL; }
-GET(clock) {
-    put_string(r, has_clock(q) ? q->d->aggregate->clock_uid : "");
-    return 0;
-}
+GET_STRING(clock, has_clock(q) ? q->d->aggregate->clock_uid : "")
 /* A clock device makes all sub-devices compensate. */
 SET(clock) {
     char *uid;
@@ -123,20 +117,14 @@ static void sub_changed(const request *q) {
     notify_one_locked(q->o->id, q->selector, kAudioObjectPropertyScopeGlobal);
     aggregate_rebuild_locked(q->o->owner->device);
 }
-GET(extra_latency) {
-    put_f64(r, sub_of(q)->extra_latency);
-    return 0;
-}
+GET_F64(extra_latency, sub_of(q)->extra_latency)
 SET(extra_latency) {
     (void)size;
     memcpy(&sub_of(q)->extra_latency, data, sizeof sub_of(q)->extra_latency);
     sub_changed(q);
     return 0;
 }
-GET(drift) {
-    put_u32(r, sub_of(q)->drift);
-    return 0;
-}
+GET_U32(drift, sub_of(q)->drift)
 SET(drift) {
     UInt32 on;
     (void)size;
@@ -147,10 +135,7 @@ SET(drift) {
     }
     return 0;
 }
-GET(quality) {
-    put_u32(r, sub_of(q)->quality);
-    return 0;
-}
+GET_U32(quality, sub_of(q)->quality)
 SET(quality) {
     UInt32 quality;
     (void)size;

@@ -28,28 +28,13 @@ control *control_find(const device *d, AudioClassID class_id, UInt32 scope, UInt
 
 static void changed(const request *q, UInt32 selector) { control_changed(q->c, &selector, 1); }
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
-GET(scope) {
-    put_u32(r, q->c->scope);
-    return 0;
-}
-GET(element) {
-    put_u32(r, q->c->element);
-    return 0;
-}
+GET_U32(scope, q->c->scope)
+GET_U32(element, q->c->element)
 
 /* ---- levels ---- */
 
-GET(scalar) {
-    put_f32(r, q->c->level);
-    return 0;
-}
-GET(decibels) {
-    put_f32(r, to_db(q->c, q->c->level));
-    return 0;
-}
+GET_F32(scalar, q->c->level)
+GET_F32(decibels, to_db(q->c, q->c->level))
 GET(decibel_range) {
     AudioValueRange range = {q->c->low_db, q->c->high_db};
     put(r, &range, sizeof range);
@@ -62,14 +47,8 @@ static float given(const request *q) {
     }
     return x;
 }
-GET(to_decibels) {
-    put_f32(r, to_db(q->c, clamp(given(q), 0, 1)));
-    return 0;
-}
-GET(to_scalar) {
-    put_f32(r, to_scalar(q->c, clamp(given(q), q->c->low_db, q->c->high_db)));
-    return 0;
-}
+GET_F32(to_decibels, to_db(q->c, clamp(given(q), 0, 1)))
+GET_F32(to_scalar, to_scalar(q->c, clamp(given(q), q->c->low_db, q->c->high_db)))
 void control_set_level(control *c, float scalar) {
     static const UInt32 both[] = {kAudioLevelControlPropertyScalarValue,
                                   kAudioLevelControlPropertyDecibelValue};
@@ -93,10 +72,7 @@ SET(decibels) {
     control_set_level(q->c, to_scalar(q->c, x));
     return 0;
 }
-GET(transfer_function) {
-    put_u32(r, q->c->transfer_function);
-    return 0;
-}
+GET_U32(transfer_function, q->c->transfer_function)
 SET(transfer_function) {
     UInt32 f;
     (void)size;
@@ -112,10 +88,7 @@ SET(transfer_function) {
 
 /* The state of a jack comes from the hardware. */
 static bool accepts_switch(const request *q) { return q->o->class_id != kAudioJackControlClassID; }
-GET(on) {
-    put_u32(r, q->c->on);
-    return 0;
-}
+GET_U32(on, q->c->on)
 void control_set_on(control *c, bool on) {
     UInt32 selector = kAudioBooleanControlPropertyValue;
     if (c->on != on) {
@@ -134,10 +107,7 @@ SET(on) {
 
 /* ---- selectors ---- */
 
-GET(current) {
-    put_u32(r, q->c->current);
-    return 0;
-}
+GET_U32(current, q->c->current)
 OSStatus control_select(control *c, UInt32 item) {
     UInt32 selector = kAudioSelectorControlPropertyCurrentItem;
     for (size_t i = 0; i < c->item_count; i++) {
@@ -206,10 +176,7 @@ static bool has_kinds(const request *q) {
 
 /* ---- pans and sliders ---- */
 
-GET(pan) {
-    put_f32(r, q->c->level);
-    return 0;
-}
+GET_F32(pan, q->c->level)
 SET(pan) {
     float x;
     (void)size;
@@ -227,10 +194,7 @@ GET(panned_channels) {
     put_u32(r, first + 1);
     return 0;
 }
-GET(slider) {
-    put_u32(r, q->c->slider);
-    return 0;
-}
+GET_U32(slider, q->c->slider)
 SET(slider) {
     UInt32 x;
     (void)size;

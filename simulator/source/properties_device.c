@@ -2,48 +2,23 @@
  * properties_io.c. */
 #include "properties.h"
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
 /* ---- identity ---- */
 
-GET(uid) {
-    put_string(r, q->d->uid);
-    return 0;
-}
-GET(model_uid) {
-    put_string(r, q->d->model_uid);
-    return 0;
-}
+GET_STRING(uid, q->d->uid)
+GET_STRING(model_uid, q->d->model_uid)
 static bool has_model_uid(const request *q) {
     return q->d->model_uid != NULL &&
            (!q->d->model_uid_global_only || q->scope == kAudioObjectPropertyScopeGlobal);
 }
-GET(transport) {
-    put_u32(r, q->d->transport);
-    return 0;
-}
-GET(clock_domain) {
-    put_u32(r, q->d->clock_domain);
-    return 0;
-}
-GET(hidden) {
-    put_u32(r, q->d->hidden);
-    return 0;
-}
-GET(related) {
-    put_u32(r, q->d->o.id);
-    return 0;
-}
+GET_U32(transport, q->d->transport)
+GET_U32(clock_domain, q->d->clock_domain)
+GET_U32(hidden, q->d->hidden)
+GET_U32(related, q->d->o.id)
 GET(can_be_default) {
     put_u32(r, q->d->can_be_default[request_side(q)] && q->d->stream_count[request_side(q)] > 0);
     return 0;
 }
-GET(configuration_application) {
-    (void)q;
-    put_string(r, "com.apple.audio.AudioMIDISetup");
-    return 0;
-}
+GET_STRING(configuration_application, "com.apple.audio.AudioMIDISetup")
 static bool has_icon(const request *q) { return q->d->transport == kAudioDeviceTransportTypeUSB; }
 GET(icon) {
     static const char path[] = "/System/Library/Extensions/Simulated.kext/icon.icns";

@@ -4,15 +4,9 @@
 
 #include <unistd.h>
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
 /* ---- rates ---- */
 
-GET(rate) {
-    put_f64(r, device_reported_rate(q->d));
-    return 0;
-}
+GET_F64(rate, device_reported_rate(q->d))
 SET(rate) {
     double rate;
     (void)size;
@@ -33,10 +27,7 @@ GET(rates) {
     }
     return 0;
 }
-GET(actual_rate) {
-    put_f64(r, q->d->current ? 1e9 / q->d->current->clock.ns_per_frame : q->d->rate);
-    return 0;
-}
+GET_F64(actual_rate, q->d->current ? 1e9 / q->d->current->clock.ns_per_frame : q->d->rate)
 
 /* ---- IO ---- */
 
@@ -48,28 +39,16 @@ static bool running_here(const device *d) {
     }
     return d->null_starts > 0;
 }
-GET(running) {
-    put_u32(r, running_here(q->d));
-    return 0;
-}
+GET_U32(running, running_here(q->d))
 GET(running_somewhere) {
     put_u32(r, running_here(q->d) || q->d->current != NULL || aggregate_runs_locked(q->d) ||
                    process_uses_locked(q->o->id, INPUT) || process_uses_locked(q->o->id, OUTPUT));
     return 0;
 }
 static bool has_streams(const request *q) { return q->d->stream_count[request_side(q)] > 0; }
-GET(latency) {
-    put_u32(r, q->d->latency[request_side(q)]);
-    return 0;
-}
-GET(safety) {
-    put_u32(r, q->d->safety[request_side(q)]);
-    return 0;
-}
-GET(buffer) {
-    put_u32(r, q->d->buffer_frames);
-    return 0;
-}
+GET_U32(latency, q->d->latency[request_side(q)])
+GET_U32(safety, q->d->safety[request_side(q)])
+GET_U32(buffer, q->d->buffer_frames)
 SET(buffer) {
     UInt32 frames;
     (void)size;
@@ -88,11 +67,7 @@ GET(variable) {
     return 0;
 }
 static bool has_variable(const request *q) { return q->d->variable_frames > 0; }
-GET(cycle_usage) {
-    (void)q;
-    put_f32(r, 1);
-    return 0;
-}
+GET_F32(cycle_usage, 1)
 SET(cycle_usage) {
     (void)q, (void)size;
     float usage;
@@ -183,10 +158,7 @@ SET(stream_usage) {
 static bool has_process_mute(const request *q) {
     return q->d->transport != kAudioDeviceTransportTypeAggregate;
 }
-GET(process_mute) {
-    put_u32(r, q->d->process_mute);
-    return 0;
-}
+GET_U32(process_mute, q->d->process_mute)
 SET(process_mute) {
     UInt32 on;
     (void)size;
@@ -197,10 +169,7 @@ SET(process_mute) {
     }
     return 0;
 }
-GET(voice_detection) {
-    put_u32(r, q->d->detects_voice);
-    return 0;
-}
+GET_U32(voice_detection, q->d->detects_voice)
 SET(voice_detection) {
     UInt32 on;
     (void)size;
@@ -209,10 +178,7 @@ SET(voice_detection) {
     voice_update_locked(q->d);
     return 0;
 }
-GET(voice) {
-    put_u32(r, q->d->voice_state);
-    return 0;
-}
+GET_U32(voice, q->d->voice_state)
 
 #define ROW(name, get, set, has)                                                                   \
     {kAudioDeviceClassID, kAudioDeviceProperty##name, get, set, has, NULL}

@@ -1,20 +1,9 @@
 /* properties_object.c: properties that every object, or every plug-in, has. */
 #include "properties.h"
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-
-GET(class) {
-    put_u32(r, q->o->class_id);
-    return 0;
-}
-GET(base_class) {
-    put_u32(r, q->o->base_class_id);
-    return 0;
-}
-GET(owner) {
-    put_u32(r, q->o->owner ? q->o->owner->id : kAudioObjectUnknown);
-    return 0;
-}
+GET_U32(class, q->o->class_id)
+GET_U32(base_class, q->o->base_class_id)
+GET_U32(owner, q->o->owner ? q->o->owner->id : kAudioObjectUnknown)
 
 static bool class_wanted(const request *q, const object *o) {
     const unsigned char *wanted = q->qualifier;
@@ -77,16 +66,10 @@ static const char *text_of(const request *q) {
     }
 }
 static bool has_text(const request *q) { return text_of(q) != NULL; }
-GET(text) {
-    put_string(r, text_of(q));
-    return 0;
-}
+GET_STRING(text, text_of(q))
 
 static bool can_identify(const request *q) { return q->o->kind == DEVICE && q->d->identifies; }
-GET(identify) {
-    put_u32(r, q->d->identifying);
-    return 0;
-}
+GET_U32(identify, q->d->identifying)
 static OSStatus set_identify(const request *q, const void *data, UInt32 size) {
     (void)size;
     memcpy(&q->d->identifying, data, sizeof q->d->identifying);
@@ -116,11 +99,7 @@ GET(channel_text) {
 
 /* ---- plug-ins ---- */
 
-GET(bundle) {
-    (void)q;
-    put_string(r, "org.voicecoil.simulated");
-    return 0;
-}
+GET_STRING(bundle, "org.voicecoil.simulated")
 GET(devices) {
     (void)q;
     for (size_t i = 0; i < world.device_count; i++) {

@@ -2,9 +2,6 @@
  * formats (properties_stream.c) and the names of items (properties_view.c). */
 #include "properties.h"
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
 static bool has_name(const request *q) { return q->d->name != NULL; }
 GET(name) {
     put_c_string(r, q->d->name);
@@ -41,10 +38,7 @@ static UInt32 frame_bytes(const request *q) {
     const stream *s = stream_of_channel(q);
     return stream_sample_format(s).bytes * s->channels;
 }
-GET(buffer_bytes) {
-    put_u32(r, q->d->buffer_frames * frame_bytes(q));
-    return 0;
-}
+GET_U32(buffer_bytes, q->d->buffer_frames *frame_bytes(q))
 SET(buffer_bytes) {
     UInt32 bytes;
     (void)size;
@@ -60,10 +54,7 @@ GET(buffer_bytes_range) {
 
 /* ---- mixing ---- */
 
-GET(mixing) {
-    put_u32(r, device_is_mixable(q->d));
-    return 0;
-}
+GET_U32(mixing, device_is_mixable(q->d))
 /* Returns the format that differs from the current one in nothing but its mixing. */
 static const stream_format *counterpart(const stream *s) {
     for (size_t i = 0; i < s->format_count; i++) {

@@ -4,29 +4,11 @@
 
 #include <unistd.h>
 
-#define GET(name) static OSStatus get_##name(const request *q, reply *r)
-#define SET(name) static OSStatus set_##name(const request *q, const void *data, UInt32 size)
-
-GET(direction) {
-    put_u32(r, q->s->direction);
-    return 0;
-}
-GET(terminal) {
-    put_u32(r, q->s->terminal);
-    return 0;
-}
-GET(starting_channel) {
-    put_u32(r, q->s->starting_channel);
-    return 0;
-}
-GET(latency) {
-    put_u32(r, q->s->latency_frames);
-    return 0;
-}
-GET(active) {
-    put_u32(r, q->s->active);
-    return 0;
-}
+GET_U32(direction, q->s->direction)
+GET_U32(terminal, q->s->terminal)
+GET_U32(starting_channel, q->s->starting_channel)
+GET_U32(latency, q->s->latency_frames)
+GET_U32(active, q->s->active)
 SET(active) {
     UInt32 active;
     (void)size;
