@@ -85,22 +85,23 @@ OSStatus get_clock_devices(const request *q, reply *r) {
     (void)q;
     return list(r, CLOCK);
 }
-static OSStatus for_uid(const request *q, reply *r, enum object_kind kind) {
-    CFStringRef string = NULL;
+static AudioObjectID with_uid(const char *uid, enum object_kind kind) {
     AudioObjectID id = kAudioObjectUnknown;
-    OSStatus error = r->size_only ? 0 : qualifier_string(q, &string);
-    char *uid = string != NULL && error == 0 ? cf_copy_utf8(string) : NULL;
-    for (const box *b = boxes; uid != NULL && b != NULL; b = b->next) {
+    for (const box *b = boxes; b != NULL; b = b->next) {
         if (b->o.kind == kind && strcmp(b->uid, uid) == 0) {
             id = b->o.id;
         }
     }
-    free(uid);
-    put_u32(r, id);
-    return error;
+    return id;
 }
-OSStatus get_box_for_uid(const request *q, reply *r) { return for_uid(q, r, BOX); }
-OSStatus get_clock_device_for_uid(const request *q, reply *r) { return for_uid(q, r, CLOCK); }
+static AudioObjectID find_box(const char *uid) { return with_uid(uid, BOX); }
+static AudioObjectID find_clock(const char *uid) { return with_uid(uid, CLOCK); }
+OSStatus get_box_for_uid(const request *q, reply *r) {
+    return put_object_for_qualifier(q, r, find_box);
+}
+OSStatus get_clock_device_for_uid(const request *q, reply *r) {
+    return put_object_for_qualifier(q, r, find_clock);
+}
 
 /* ---- a box ---- */
 

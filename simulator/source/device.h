@@ -139,6 +139,8 @@ struct device {
 };
 device *device_find(AudioObjectID id); /* finds only living devices */
 device *device_even_dead(AudioObjectID id);
+AudioObjectID device_id_with_uid_locked(const char *uid); /* 0: there is none */
+int default_index(UInt32 selector); /* in world.default_device; -1: of no default */
 UInt32 device_channels(const device *d, int direction);
 bool device_supports_rate(const device *d, double rate);
 control *control_find(const device *d, AudioClassID class_id, UInt32 scope, UInt32 element);

@@ -78,6 +78,19 @@ static void notify_in_order(const AudioObjectID *objects, const UInt32 *selector
     }
 }
 
+static const UInt32 default_selectors[3] = {kAudioHardwarePropertyDefaultOutputDevice,
+                                            kAudioHardwarePropertyDefaultInputDevice,
+                                            kAudioHardwarePropertyDefaultSystemOutputDevice};
+
+int default_index(UInt32 selector) {
+    for (int i = 0; i < 3; i++) {
+        if (default_selectors[i] == selector) {
+            return i;
+        }
+    }
+    return -1;
+}
+
 static AudioObjectID first_default(int direction) {
     for (size_t i = 0; i < world.device_count; i++) {
         device *d = world.devices[i];
@@ -91,9 +104,6 @@ static AudioObjectID first_default(int direction) {
 
 static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n,
                            const device *added) {
-    static const UInt32 names[3] = {kAudioHardwarePropertyDefaultOutputDevice,
-                                    kAudioHardwarePropertyDefaultInputDevice,
-                                    kAudioHardwarePropertyDefaultSystemOutputDevice};
     for (int i = 0; i < 3; i++) {
         if (device_find(world.default_device[i]) == NULL) {
             int direction = i == 1 ? INPUT : OUTPUT;
@@ -103,7 +113,7 @@ static void renew_defaults(AudioObjectID *objects, UInt32 *selectors, size_t *n,
             if (next != world.default_device[i]) {
                 world.default_device[i] = next;
                 objects[*n] = kAudioObjectSystemObject;
-                selectors[(*n)++] = names[i];
+                selectors[(*n)++] = default_selectors[i];
             }
         }
     }
@@ -269,14 +279,19 @@ EXPORT void sim_restart_service(void) {
     workers_reap(false);
 }
 
-EXPORT uint32_t sim_find_device(const char *uid) {
-    pthread_mutex_lock(&world.lock);
-    uint32_t id = 0;
-    for (size_t i = 0; i < world.device_count && uid != NULL; i++) {
+AudioObjectID device_id_with_uid_locked(const char *uid) {
+    AudioObjectID id = kAudioObjectUnknown;
+    for (size_t i = 0; i < world.device_count; i++) {
         if (strcmp(world.devices[i]->uid, uid) == 0) {
             id = world.devices[i]->o.id;
         }
     }
+    return id;
+}
+
+EXPORT uint32_t sim_find_device(const char *uid) {
+    pthread_mutex_lock(&world.lock);
+    uint32_t id = uid != NULL ? device_id_with_uid_locked(uid) : 0;
     pthread_mutex_unlock(&world.lock);
     return id;
 }
@@ -290,10 +305,7 @@ EXPORT uint32_t sim_device_serial(uint32_t id) {
 }
 
 EXPORT int sim_set_default(uint32_t selector, uint32_t id) {
-    int which = selector == kAudioHardwarePropertyDefaultOutputDevice         ? 0
-                : selector == kAudioHardwarePropertyDefaultInputDevice        ? 1
-                : selector == kAudioHardwarePropertyDefaultSystemOutputDevice ? 2
-                                                                              : -1;
+    int which = default_index(selector);
     pthread_mutex_lock(&world.lock);
     int result = -1;
     if (which >= 0 && (id == 0 || device_find(id) != NULL)) {

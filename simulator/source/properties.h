@@ -85,11 +85,22 @@ OSStatus get_zero(const request *q, reply *r), get_one(const request *q, reply *
 OSStatus get_nothing(const request *q, reply *r); /* an empty array */
 int request_side(const request *q);               /* INPUT or OUTPUT; OUTPUT in the global scope */
 OSStatus qualifier_string(const request *q, CFStringRef *string);
+/* Reads the caller's AudioValueTranslation, and checks its pointers and the sizes of their data. */
+OSStatus read_translation(const request *q, AudioValueTranslation *t, UInt32 input_size,
+                          UInt32 output_size);
+/* Answer with the object that a text means. The text is the qualifier, or the input of an
+ * AudioValueTranslation. */
+typedef AudioObjectID (*text_finder)(const char *text);
+OSStatus put_object_for_qualifier(const request *q, reply *r, text_finder find);
+OSStatus put_object_translation(const request *q, reply *r, text_finder find);
 
 /* ---- the behaviours, one array per file; each ends with an empty row ---- */
 extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
     io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[],
     process_behaviours[], aggregate_behaviours[], box_behaviours[];
+
+/* ---- properties_object.c ---- */
+extern const char plug_in_bundle[]; /* the bundle ID of the plug-in that owns the devices */
 
 /* ---- boxes.c ---- */
 OSStatus get_boxes(const request *q, reply *r), get_clock_devices(const request *q, reply *r);

@@ -5,6 +5,8 @@ GET_U32(class, q->o->class_id)
 GET_U32(base_class, q->o->base_class_id)
 GET_U32(owner, q->o->owner ? q->o->owner->id : kAudioObjectUnknown)
 
+const char plug_in_bundle[] = "org.voicecoil.simulated";
+
 static bool class_wanted(const request *q, const object *o) {
     const unsigned char *wanted = q->qualifier;
     for (UInt32 i = 0; wanted != NULL && i < q->qualifier_size / sizeof(AudioClassID); i++) {
@@ -62,7 +64,7 @@ static const char *text_of(const request *q) {
     case kAudioObjectPropertyFirmwareVersion:
         return q->d->firmware;
     default:
-        return "org.voicecoil.simulated"; /* Creator */
+        return plug_in_bundle; /* Creator */
     }
 }
 static bool has_text(const request *q) { return text_of(q) != NULL; }
@@ -99,7 +101,7 @@ GET(channel_text) {
 
 /* ---- plug-ins ---- */
 
-GET_STRING(bundle, "org.voicecoil.simulated")
+GET_STRING(bundle, plug_in_bundle)
 GET(devices) {
     (void)q;
     for (size_t i = 0; i < world.device_count; i++) {

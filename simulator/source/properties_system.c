@@ -1,7 +1,7 @@
 /* properties_system.c: properties of the system object. The table is at the end of this file. */
 #include "aggregate.h"
 
-static OSStatus get_devices(const request *q, reply *r) {
+GET(devices) {
     (void)q;
     for (size_t i = 0; i < world.device_count; i++) {
         const device *d = world.devices[i];
@@ -13,16 +13,8 @@ static OSStatus get_devices(const request *q, reply *r) {
     return 0;
 }
 
-static int default_index(UInt32 selector) {
-    return selector == kAudioHardwarePropertyDefaultOutputDevice  ? 0
-           : selector == kAudioHardwarePropertyDefaultInputDevice ? 1
-                                                                  : 2;
-}
-static OSStatus get_default(const request *q, reply *r) {
-    put_u32(r, world.default_device[default_index(q->selector)]);
-    return 0;
-}
-static OSStatus set_default(const request *q, const void *data, UInt32 size) {
+GET_U32(default, world.default_device[default_index(q->selector)])
+SET(default) {
     AudioObjectID id;
     (void)size;
     memcpy(&id, data, sizeof id);
@@ -38,59 +30,25 @@ static OSStatus set_default(const request *q, const void *data, UInt32 size) {
     return 0;
 }
 
-static AudioObjectID by_uid(CFStringRef string) {
-    AudioObjectID id = kAudioObjectUnknown;
-    char *uid = cf_copy_utf8(string);
-    for (size_t i = 0; uid != NULL && i < world.device_count; i++) {
-        if (strcmp(world.devices[i]->uid, uid) == 0) {
-            id = world.devices[i]->o.id;
-        }
-    }
-    free(uid);
-    return id;
-}
+/* ---- translations of UIDs and bundle IDs to objects ---- */
 
-static OSStatus get_device_for_qualifier(const request *q, reply *r) {
-    CFStringRef string;
-    if (r->size_only) {
-        put_u32(r, 0);
-        return 0;
-    }
-    OSStatus error = qualifier_string(q, &string);
-    put_u32(r, error == 0 ? by_uid(string) : kAudioObjectUnknown);
-    return error;
+static AudioObjectID find_plug_in(const char *bundle) {
+    return strcmp(bundle, plug_in_bundle) == 0 ? world.plug_in.id : kAudioObjectUnknown;
 }
-
-static OSStatus get_plug_in_for_qualifier(const request *q, reply *r) {
-    CFStringRef string = NULL;
-    OSStatus error = r->size_only ? 0 : qualifier_string(q, &string);
-    char *bundle = string ? cf_copy_utf8(string) : NULL;
-    bool ours = bundle != NULL && strcmp(bundle, "org.voicecoil.simulated") == 0;
-    put_u32(r, ours ? world.plug_in.id : kAudioObjectUnknown);
-    free(bundle);
-    return error;
+/* There are no transport managers. */
+static AudioObjectID find_none(const char *bundle) {
+    (void)bundle;
+    return kAudioObjectUnknown;
 }
+GET(device_for_qualifier) { return put_object_for_qualifier(q, r, device_id_with_uid_locked); }
+GET(plug_in_for_qualifier) { return put_object_for_qualifier(q, r, find_plug_in); }
+GET(transport_manager_for_qualifier) { return put_object_for_qualifier(q, r, find_none); }
+GET(device_for_uid) { return put_object_translation(q, r, device_id_with_uid_locked); }
+GET(plug_in_for_bundle) { return put_object_translation(q, r, find_plug_in); }
 
-static OSStatus get_device_for_uid(const request *q, reply *r) {
-    AudioValueTranslation t = {0};
-    if (!r->size_only && q->in_out != NULL) {
-        memcpy(&t, q->in_out, sizeof t);
-        if (t.mInputData == NULL || t.mOutputData == NULL) {
-            return kAudioHardwareIllegalOperationError;
-        }
-        if (t.mInputDataSize < sizeof(CFStringRef) || t.mOutputDataSize < sizeof(AudioObjectID)) {
-            return kAudioHardwareBadPropertySizeError;
-        }
-        CFStringRef string;
-        memcpy(&string, t.mInputData, sizeof string);
-        AudioObjectID id = by_uid(string);
-        memcpy(t.mOutputData, &id, sizeof id);
-    }
-    put(r, &t, sizeof t);
-    return 0;
-}
+/* ---- run loop, plug-ins and settings ---- */
 
-static OSStatus get_run_loop(const request *q, reply *r) {
+GET(run_loop) {
     (void)q;
     void *run_loop = world.run_loop;
     if (run_loop != NULL && !r->size_only) {
@@ -99,7 +57,7 @@ static OSStatus get_run_loop(const request *q, reply *r) {
     put(r, &run_loop, sizeof run_loop);
     return 0;
 }
-static OSStatus set_run_loop(const request *q, const void *data, UInt32 size) {
+SET(run_loop) {
     (void)q, (void)size;
     void *run_loop;
     memcpy(&run_loop, data, sizeof run_loop);
@@ -110,44 +68,10 @@ static OSStatus set_run_loop(const request *q, const void *data, UInt32 size) {
     return 0;
 }
 
-static OSStatus get_plug_ins(const request *q, reply *r) {
-    (void)q;
-    put_u32(r, world.plug_in.id);
-    return 0;
-}
-
-/* Translates a UID to an object of a kind of which there is none. */
-static OSStatus get_no_object(const request *q, reply *r) {
-    CFStringRef string;
-    OSStatus error = r->size_only ? 0 : qualifier_string(q, &string);
-    put_u32(r, kAudioObjectUnknown);
-    return error;
-}
-
-static OSStatus get_plug_in_for_bundle(const request *q, reply *r) {
-    AudioValueTranslation t = {0};
-    if (!r->size_only) {
-        memcpy(&t, q->in_out, sizeof t);
-        if (t.mInputData == NULL || t.mOutputData == NULL) {
-            return kAudioHardwareIllegalOperationError;
-        }
-        if (t.mInputDataSize < sizeof(CFStringRef) || t.mOutputDataSize < sizeof(AudioObjectID)) {
-            return kAudioHardwareBadPropertySizeError;
-        }
-        CFStringRef string;
-        memcpy(&string, t.mInputData, sizeof string);
-        char *bundle = cf_copy_utf8(string);
-        bool ours = bundle != NULL && strcmp(bundle, "org.voicecoil.simulated") == 0;
-        AudioObjectID id = ours ? world.plug_in.id : kAudioObjectUnknown;
-        free(bundle);
-        memcpy(t.mOutputData, &id, sizeof id);
-    }
-    put(r, &t, sizeof t);
-    return 0;
-}
+GET_U32(plug_ins, world.plug_in.id)
 
 /* A set of any value discards what is cached for the user. The simulator caches nothing. */
-static OSStatus set_user_changed(const request *q, const void *data, UInt32 size) {
+SET(user_changed) {
     (void)q, (void)data, (void)size;
     return 0;
 }
@@ -170,11 +94,8 @@ static UInt32 *setting(UInt32 selector) {
         return &world.mono;
     }
 }
-static OSStatus get_setting(const request *q, reply *r) {
-    put_u32(r, *setting(q->selector));
-    return 0;
-}
-static OSStatus set_setting(const request *q, const void *data, UInt32 size) {
+GET_U32(setting, *setting(q->selector))
+SET(setting) {
     (void)size;
     memcpy(setting(q->selector), data, sizeof(UInt32));
     notify_one_locked(kAudioObjectSystemObject, q->selector, kAudioObjectPropertyScopeGlobal);
@@ -195,7 +116,7 @@ const behaviour system_behaviours[] = {
     ROW(TranslateBundleIDToPlugIn, get_plug_in_for_qualifier, NULL),
     ROW(PlugInForBundleID, get_plug_in_for_bundle, NULL),
     ROW(TransportManagerList, get_nothing, NULL),
-    ROW(TranslateBundleIDToTransportManager, get_no_object, NULL),
+    ROW(TranslateBundleIDToTransportManager, get_transport_manager_for_qualifier, NULL),
     ROW(BoxList, get_boxes, NULL),
     ROW(TranslateUIDToBox, get_box_for_uid, NULL),
     ROW(ClockDeviceList, get_clock_devices, NULL),

@@ -77,7 +77,6 @@ static bool writes_view(const request *q) {
 static OSStatus translate(const request *q, request *c, reply *r) {
     AudioValueTranslation t = {0};
     if (!r->size_only) {
-        memcpy(&t, q->in_out, sizeof t);
         bool kind = c->selector == kAudioSelectorControlPropertyItemKind;
         bool old = q->selector == kAudioDevicePropertyDataSourceNameForID ||
                    q->selector == kAudioDevicePropertyClockSourceNameForID ||
@@ -85,18 +84,16 @@ static OSStatus translate(const request *q, request *c, reply *r) {
                    q->selector == kAudioDevicePropertyChannelNominalLineLevelNameForID ||
                    q->selector == kAudioDevicePropertyHighPassFilterSettingNameForID;
         UInt32 size = kind ? sizeof(UInt32) : old ? 1 : sizeof(CFStringRef);
-        if (t.mInputData == NULL || t.mOutputData == NULL) {
-            return kAudioHardwareIllegalOperationError;
-        }
-        if (t.mInputDataSize < sizeof(UInt32) || t.mOutputDataSize < size) {
-            return kAudioHardwareBadPropertySizeError;
+        OSStatus error = read_translation(q, &t, sizeof(UInt32), size);
+        if (error != 0) {
+            return error;
         }
         c->qualifier = t.mInputData;
         c->qualifier_size = sizeof(UInt32);
         reply item;
         item.size = 0;
         item.size_only = false;
-        OSStatus error = c->p->does->get(c, &item);
+        error = c->p->does->get(c, &item);
         if (error != 0) {
             return error;
         }

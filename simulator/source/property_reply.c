@@ -47,3 +47,44 @@ OSStatus qualifier_string(const request *q, CFStringRef *string) {
     memcpy(string, q->qualifier, sizeof *string);
     return cf_is(*string, CF_STRING) ? 0 : kAudioHardwareIllegalOperationError;
 }
+
+OSStatus read_translation(const request *q, AudioValueTranslation *t, UInt32 input_size,
+                          UInt32 output_size) {
+    memcpy(t, q->in_out, sizeof *t);
+    if (t->mInputData == NULL || t->mOutputData == NULL) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    return t->mInputDataSize < input_size || t->mOutputDataSize < output_size
+               ? kAudioHardwareBadPropertySizeError
+               : 0;
+}
+
+static AudioObjectID find_by(CFStringRef string, text_finder find) {
+    char *text = cf_copy_utf8(string);
+    AudioObjectID id = text != NULL ? find(text) : kAudioObjectUnknown;
+    free(text);
+    return id;
+}
+
+OSStatus put_object_for_qualifier(const request *q, reply *r, text_finder find) {
+    CFStringRef string;
+    OSStatus error = r->size_only ? 0 : qualifier_string(q, &string);
+    put_u32(r, r->size_only || error != 0 ? kAudioObjectUnknown : find_by(string, find));
+    return error;
+}
+
+OSStatus put_object_translation(const request *q, reply *r, text_finder find) {
+    AudioValueTranslation t = {0};
+    if (!r->size_only) {
+        CFStringRef string;
+        OSStatus error = read_translation(q, &t, sizeof string, sizeof(AudioObjectID));
+        if (error != 0) {
+            return error;
+        }
+        memcpy(&string, t.mInputData, sizeof string);
+        AudioObjectID id = find_by(string, find);
+        memcpy(t.mOutputData, &id, sizeof id);
+    }
+    put(r, &t, sizeof t);
+    return 0;
+}
