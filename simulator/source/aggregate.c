@@ -199,11 +199,16 @@ static void notify_lists(const device *d) {
     }
 }
 
+static void notify_composition(const device *d) {
+    const UInt32 global = kAudioObjectPropertyScopeGlobal;
+    notify_one_locked(d->o.id, kAudioAggregateDevicePropertyFullSubDeviceList, global);
+    notify_one_locked(d->o.id, kAudioAggregateDevicePropertyActiveSubDeviceList, global);
+    notify_sides_locked(d->o.id, kAudioDevicePropertyStreams);
+    notify_sides_locked(d->o.id, kAudioDevicePropertyStreamConfiguration);
+    notify_one_locked(d->o.id, kAudioObjectPropertyOwnedObjects, global);
+}
+
 static void publish_due(void *subject, uint64_t changed) {
-    static const UInt32 selectors[] = {
-        kAudioAggregateDevicePropertyFullSubDeviceList,
-        kAudioAggregateDevicePropertyActiveSubDeviceList, kAudioDevicePropertyStreams,
-        kAudioDevicePropertyStreamConfiguration, kAudioObjectPropertyOwnedObjects};
     device *d = subject;
     if (!io_has_ended_locked(d, publish_due, changed)) {
         return;
@@ -211,18 +216,9 @@ static void publish_due(void *subject, uint64_t changed) {
     d->aggregate->published = true;
     set_alive(d, true);
     aggregate_impose_rate_locked(d, d->rate);
-    for (size_t i = 0; changed && i < sizeof selectors / sizeof selectors[0]; i++) {
-        bool sides = i == 2 || i == 3;
-        change c = {.count = 0};
-        change_add(&c, selectors[i],
-                   sides ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeGlobal);
-        if (sides) {
-            change_add(&c, selectors[i], kAudioObjectPropertyScopeOutput);
-        }
-        notify_locked(d->o.id, &c);
-    }
     d->changing_rate = false;
     if (changed) {
+        notify_composition(d);
         io_resume_locked(d);
     } else {
         notify_lists(d);

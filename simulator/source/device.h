@@ -137,7 +137,8 @@ struct device {
     bool becomes_default[2];     /* when it is plugged in */
     struct aggregate *aggregate; /* NULL: a device of the hardware's */
 };
-device *device_find(AudioObjectID id); /* finds only living devices */
+device *device_find(AudioObjectID id);               /* finds only living devices */
+device *device_begin(const char *call, uint32_t id); /* for a control function; locks the world */
 device *device_even_dead(AudioObjectID id);
 AudioObjectID device_id_with_uid_locked(const char *uid); /* 0: there is none */
 int default_index(UInt32 selector); /* in world.default_device; -1: of no default */

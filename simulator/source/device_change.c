@@ -19,19 +19,11 @@ static void apply_due(void *subject, uint64_t number) {
     }
     device_clamp_buffer(d);
     device_announce_locked(d);
-    static const UInt32 lists[] = {kAudioDevicePropertyAvailableNominalSampleRates,
-                                   kAudioDevicePropertyStreamConfiguration,
-                                   kAudioDevicePropertyStreams, kAudioObjectPropertyOwnedObjects};
-    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
-        change c = {.count = 0};
-        bool sides = i == 1 || i == 2;
-        change_add(&c, lists[i],
-                   sides ? kAudioObjectPropertyScopeInput : kAudioObjectPropertyScopeGlobal);
-        if (sides) {
-            change_add(&c, lists[i], kAudioObjectPropertyScopeOutput);
-        }
-        notify_locked(d->o.id, &c);
-    }
+    notify_one_locked(d->o.id, kAudioDevicePropertyAvailableNominalSampleRates,
+                      kAudioObjectPropertyScopeGlobal);
+    notify_sides_locked(d->o.id, kAudioDevicePropertyStreamConfiguration);
+    notify_sides_locked(d->o.id, kAudioDevicePropertyStreams);
+    notify_one_locked(d->o.id, kAudioObjectPropertyOwnedObjects, kAudioObjectPropertyScopeGlobal);
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns), change_ended_due, d, number);
 }
 
@@ -122,15 +114,13 @@ static void apply_voice_processing(device *d, uint64_t on) {
 }
 
 EXPORT int sim_voice_processing(uint32_t id, bool on) {
-    pthread_mutex_lock(&world.lock);
-    device *d = device_find(id);
+    device *d = device_begin("sim_voice_processing", id);
     if (d == NULL) {
-        report_line("sim_voice_processing: no living device %u", id);
-    } else {
-        change_later(d, apply_voice_processing, on, 0);
+        return -1;
     }
+    change_later(d, apply_voice_processing, on, 0);
     pthread_mutex_unlock(&world.lock);
-    return d == NULL ? -1 : 0;
+    return 0;
 }
 
 /* ---- a device that comes and goes by itself ---- */

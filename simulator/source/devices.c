@@ -56,17 +56,27 @@ void voice_update_locked(device *d) {
     }
 }
 
-EXPORT int sim_speak(uint32_t id, bool speaks) {
+/* Finds a living device for a control function and locks the world. If no such device exists,
+ * returns NULL and leaves the world unlocked. */
+device *device_begin(const char *call, uint32_t id) {
     pthread_mutex_lock(&world.lock);
     device *d = device_find(id);
-    if (d != NULL) {
-        d->somebody_speaks = speaks;
-        voice_update_locked(d);
-    } else {
-        report_line("sim_speak: no living device %u", id);
+    if (d == NULL) {
+        report_line("%s: no living device %u", call, id);
+        pthread_mutex_unlock(&world.lock);
     }
+    return d;
+}
+
+EXPORT int sim_speak(uint32_t id, bool speaks) {
+    device *d = device_begin("sim_speak", id);
+    if (d == NULL) {
+        return -1;
+    }
+    d->somebody_speaks = speaks;
+    voice_update_locked(d);
     pthread_mutex_unlock(&world.lock);
-    return d == NULL ? -1 : 0;
+    return 0;
 }
 
 /* Posts the notifications of one event one by one. A switch decides their order. */
@@ -228,11 +238,8 @@ void device_remove_locked(device *d) {
 device *device_replug_locked(const device *old) { return add(old->description, old->serial); }
 
 EXPORT int sim_remove_device(uint32_t id) {
-    pthread_mutex_lock(&world.lock);
-    device *d = device_find(id);
+    device *d = device_begin("sim_remove_device", id);
     if (d == NULL) {
-        report_line("sim_remove_device: no living device %u", id);
-        pthread_mutex_unlock(&world.lock);
         return -1;
     }
     device_remove_locked(d);
@@ -319,20 +326,8 @@ EXPORT int sim_set_default(uint32_t selector, uint32_t id) {
     return result;
 }
 
-/* Finds a living device for a control function and locks the world. If no such device exists,
- * returns NULL and leaves the world unlocked. */
-static device *begin(const char *call, uint32_t id) {
-    pthread_mutex_lock(&world.lock);
-    device *d = device_find(id);
-    if (d == NULL) {
-        report_line("%s: no living device %u", call, id);
-        pthread_mutex_unlock(&world.lock);
-    }
-    return d;
-}
-
 EXPORT int sim_set_data_source(uint32_t id, uint32_t source) {
-    device *d = begin("sim_set_data_source", id);
+    device *d = device_begin("sim_set_data_source", id);
     int result = -1;
     if (d != NULL) {
         control *c =
@@ -344,7 +339,7 @@ EXPORT int sim_set_data_source(uint32_t id, uint32_t source) {
 }
 
 EXPORT int sim_set_volume(uint32_t id, uint32_t scope, uint32_t element, float scalar) {
-    device *d = begin("sim_set_volume", id);
+    device *d = device_begin("sim_set_volume", id);
     if (d == NULL) {
         return -1;
     }
@@ -357,7 +352,7 @@ EXPORT int sim_set_volume(uint32_t id, uint32_t scope, uint32_t element, float s
 }
 
 EXPORT int sim_set_mute(uint32_t id, uint32_t scope, uint32_t element, bool on) {
-    device *d = begin("sim_set_mute", id);
+    device *d = device_begin("sim_set_mute", id);
     if (d == NULL) {
         return -1;
     }
@@ -370,7 +365,7 @@ EXPORT int sim_set_mute(uint32_t id, uint32_t scope, uint32_t element, bool on) 
 }
 
 EXPORT int sim_change_rate(uint32_t id, double rate_hz) {
-    device *d = begin("sim_change_rate", id);
+    device *d = device_begin("sim_change_rate", id);
     if (d == NULL) {
         return -1;
     }
@@ -388,7 +383,7 @@ EXPORT int sim_notify(uint32_t id, uint32_t selector, uint32_t scope, uint32_t e
 }
 
 EXPORT int sim_hang(uint32_t id, uint32_t what, uint64_t duration_ns) {
-    device *d = begin("sim_hang", id);
+    device *d = device_begin("sim_hang", id);
     if (d == NULL) {
         return -1;
     }
@@ -403,7 +398,7 @@ EXPORT int sim_hang(uint32_t id, uint32_t what, uint64_t duration_ns) {
 }
 
 EXPORT int sim_set_input(uint32_t id, enum sim_input input) {
-    device *d = begin("sim_set_input", id);
+    device *d = device_begin("sim_set_input", id);
     if (d == NULL) {
         return -1;
     }
@@ -413,7 +408,7 @@ EXPORT int sim_set_input(uint32_t id, enum sim_input input) {
 }
 
 EXPORT int sim_hog(uint32_t id, int32_t pid) {
-    device *d = begin("sim_hog", id);
+    device *d = device_begin("sim_hog", id);
     if (d == NULL) {
         return -1;
     }
@@ -423,7 +418,7 @@ EXPORT int sim_hog(uint32_t id, int32_t pid) {
 }
 
 EXPORT int sim_inject_overload(uint32_t id, uint32_t cycles) {
-    device *d = begin("sim_inject_overload", id);
+    device *d = device_begin("sim_inject_overload", id);
     if (d == NULL) {
         return -1;
     }

@@ -363,6 +363,13 @@ void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope) {
     notify_locked(object, &c);
 }
 
+void notify_sides_locked(AudioObjectID object, UInt32 selector) {
+    change c = {.count = 0};
+    change_add(&c, selector, kAudioObjectPropertyScopeInput);
+    change_add(&c, selector, kAudioObjectPropertyScopeOutput);
+    notify_locked(object, &c);
+}
+
 /* Calls the listeners of 'goin' or 'over' at once, on the IO thread, which holds the IO mutex. */
 void io_call_listeners_locked(device *d, UInt32 selector, UInt32 scope) {
     delivery *now = calloc(1, sizeof *now);

@@ -79,7 +79,8 @@ void put_u32(reply *r, UInt32 value);
 void put_f32(reply *r, Float32 value);
 void put_f64(reply *r, Float64 value);
 void put_string(reply *r, const char *text);
-void put_c_string(reply *r, const char *text);
+/* As the row says: a CFString, or a C string for a selector of AudioHardwareDeprecated.h. */
+void put_text(const request *q, reply *r, const char *text);
 /* Getters of constants, for rows whose value never changes. */
 OSStatus get_zero(const request *q, reply *r), get_one(const request *q, reply *r);
 OSStatus get_nothing(const request *q, reply *r); /* an empty array */

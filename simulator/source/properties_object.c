@@ -42,10 +42,11 @@ static bool has_name(const request *q) {
            (is_device(q) && q->d->name != NULL);
 }
 GET(name) {
-    put_string(r, q->o->kind == SYSTEM   ? "System"
-                  : q->o->kind == PLUGIN ? "Simulated HAL"
-                  : q->o->kind == CLOCK  ? box_name(q->o)
-                                         : q->d->name);
+    put_text(q, r,
+             q->o->kind == SYSTEM   ? "System"
+             : q->o->kind == PLUGIN ? "Simulated HAL"
+             : q->o->kind == CLOCK  ? box_name(q->o)
+                                    : q->d->name);
     return 0;
 }
 
@@ -56,6 +57,7 @@ static const char *text_of(const request *q) {
     }
     switch (q->selector) {
     case kAudioObjectPropertyManufacturer:
+    case kAudioDevicePropertyDeviceManufacturer:
         return q->d->maker;
     case kAudioObjectPropertyModelName:
         return q->d->model_name;
@@ -68,7 +70,10 @@ static const char *text_of(const request *q) {
     }
 }
 static bool has_text(const request *q) { return text_of(q) != NULL; }
-GET_STRING(text, text_of(q))
+GET(text) {
+    put_text(q, r, text_of(q));
+    return 0;
+}
 
 static bool can_identify(const request *q) { return q->o->kind == DEVICE && q->d->identifies; }
 GET_U32(identify, q->d->identifying)
@@ -88,14 +93,19 @@ static bool has_channel(const request *q) {
 GET(channel_text) {
     char text[32];
     const char *side = q->direction == INPUT ? "Input" : "Output";
-    if (q->selector == kAudioObjectPropertyElementCategoryName) {
+    switch (q->selector) {
+    case kAudioObjectPropertyElementCategoryName:
+    case kAudioDevicePropertyChannelCategoryName:
         snprintf(text, sizeof text, "%s", side);
-    } else if (q->selector == kAudioObjectPropertyElementNumberName) {
+        break;
+    case kAudioObjectPropertyElementNumberName:
+    case kAudioDevicePropertyChannelNumberName:
         snprintf(text, sizeof text, "%u", q->element);
-    } else {
+        break;
+    default:
         snprintf(text, sizeof text, "%s %u", side, q->element);
     }
-    put_string(r, text);
+    put_text(q, r, text);
     return 0;
 }
 
@@ -112,6 +122,9 @@ GET(devices) {
 
 #define ROW(name, get, set, has)                                                                   \
     {kAudioObjectClassID, kAudioObjectProperty##name, get, set, has, NULL}
+/* Selectors of AudioHardwareDeprecated.h for the same texts. */
+#define OLD_TEXT(name, get, has)                                                                   \
+    {kAudioDeviceClassID, kAudioDeviceProperty##name, get, NULL, has, NULL}
 #define PLUG_IN(name, get) {kAudioPlugInClassID, kAudioPlugInProperty##name, get, NULL, NULL, NULL}
 const behaviour object_behaviours[] = {
     ROW(Class, get_class, NULL, NULL),
@@ -128,6 +141,11 @@ const behaviour object_behaviours[] = {
     ROW(ElementName, get_channel_text, NULL, has_channel),
     ROW(ElementCategoryName, get_channel_text, NULL, has_channel),
     ROW(ElementNumberName, get_channel_text, NULL, has_channel),
+    OLD_TEXT(DeviceName, get_name, has_name),
+    OLD_TEXT(DeviceManufacturer, get_text, has_text),
+    OLD_TEXT(ChannelName, get_channel_text, has_channel),
+    OLD_TEXT(ChannelCategoryName, get_channel_text, has_channel),
+    OLD_TEXT(ChannelNumberName, get_channel_text, has_channel),
     PLUG_IN(BundleID, get_bundle),
     PLUG_IN(DeviceList, get_devices),
     PLUG_IN(BoxList, get_boxes),

@@ -1,35 +1,7 @@
 /* properties_old.c: selectors of AudioHardwareDeprecated.h that devices still answer, except the
- * formats (properties_stream.c) and the names of items (properties_view.c). */
+ * formats (properties_stream.c), the names of items (properties_view.c), and the names of devices
+ * and channels (properties_object.c). */
 #include "properties.h"
-
-static bool has_name(const request *q) { return q->d->name != NULL; }
-GET(name) {
-    put_c_string(r, q->d->name);
-    return 0;
-}
-static bool has_maker(const request *q) { return q->d->maker != NULL; }
-GET(maker) {
-    put_c_string(r, q->d->maker);
-    return 0;
-}
-
-static bool has_channel(const request *q) {
-    return q->d->names_channels && q->direction >= 0 && q->element >= 1 &&
-           q->element <= device_channels(q->d, q->direction);
-}
-GET(channel_text) {
-    char text[32];
-    const char *side = q->direction == INPUT ? "Input" : "Output";
-    if (q->selector == kAudioDevicePropertyChannelCategoryName) {
-        snprintf(text, sizeof text, "%s", side);
-    } else if (q->selector == kAudioDevicePropertyChannelNumberName) {
-        snprintf(text, sizeof text, "%u", q->element);
-    } else {
-        snprintf(text, sizeof text, "%s %u", side, q->element);
-    }
-    put_c_string(r, text);
-    return 0;
-}
 
 /* ---- the buffer size in bytes of the stream with the requested channel ---- */
 
@@ -91,11 +63,6 @@ SET(mixing) {
 #define ROW(name, get, set, has, writes)                                                           \
     {kAudioDeviceClassID, kAudioDeviceProperty##name, get, set, has, writes}
 const behaviour old_behaviours[] = {
-    ROW(DeviceName, get_name, NULL, has_name, NULL),
-    ROW(DeviceManufacturer, get_maker, NULL, has_maker, NULL),
-    ROW(ChannelName, get_channel_text, NULL, has_channel, NULL),
-    ROW(ChannelCategoryName, get_channel_text, NULL, has_channel, NULL),
-    ROW(ChannelNumberName, get_channel_text, NULL, has_channel, NULL),
     ROW(BufferSize, get_buffer_bytes, set_buffer_bytes, has_stream, NULL),
     ROW(BufferSizeRange, get_buffer_bytes_range, NULL, has_stream, NULL),
     ROW(SupportsMixing, get_mixing, set_mixing, NULL, offers_both),

@@ -18,7 +18,13 @@ void put_string(reply *r, const char *text) {
     put(r, &string, sizeof string);
 }
 
-void put_c_string(reply *r, const char *text) { put(r, text, strlen(text) + 1); }
+void put_text(const request *q, reply *r, const char *text) {
+    if (q->p->type == COREAUDIO_TYPE_C_STRING) {
+        put(r, text, strlen(text) + 1);
+    } else {
+        put_string(r, text);
+    }
+}
 
 OSStatus get_zero(const request *q, reply *r) {
     (void)q;

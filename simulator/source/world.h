@@ -250,6 +250,7 @@ void change_add(change *c, UInt32 selector, UInt32 scope);
 void change_add_element(change *c, UInt32 selector, UInt32 scope, UInt32 element);
 void notify_locked(AudioObjectID object, const change *c);
 void notify_one_locked(AudioObjectID object, UInt32 selector, UInt32 scope);
+void notify_sides_locked(AudioObjectID object, UInt32 selector); /* input and output together */
 void notify_restart_locked(void); /* notifies 'srst', which is the listeners' last notification */
 void listeners_reset_locked(void);
 /* How a listener is called. The functions older than macOS 10.6 have listeners of other types. */
