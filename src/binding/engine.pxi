@@ -218,6 +218,14 @@ cdef class Engine:
     def state(self):
         return vc_engine_state(self.engine)
 
+    def finished_count(self):
+        """A Count that is 1 when the stream has ended."""
+        return new_count(vc_count_finished, self.engine, self)
+
+    def events_count(self):
+        """A Count of the events that were not taken yet."""
+        return new_count(vc_count_events, self.engine, self)
+
     @property
     def zero_frames(self):
         """Frames of this run, if its input was exactly zero in all of them; otherwise 0."""

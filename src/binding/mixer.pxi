@@ -73,6 +73,10 @@ cdef class MixerClip:
     def state(self):
         return vc_clip_get_state(self.clip)
 
+    def done_count(self):
+        """A Count that is 1 when the clip has ended."""
+        return new_count(vc_count_done, self.clip, self)
+
     @property
     def position(self):
         return vc_clip_position(self.clip)

@@ -49,6 +49,14 @@ cdef class Ring:
     def total_written(self):
         return vc_ring_total_written(self.ring)
 
+    def written_count(self):
+        """A Count of the frames that were written so far."""
+        return new_count(vc_count_written, self.ring, self)
+
+    def read_count(self):
+        """A Count of the frames that were read so far."""
+        return new_count(vc_count_read, self.ring, self)
+
     @property
     def finished(self):
         return vc_ring_finished(self.ring)

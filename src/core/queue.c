@@ -59,6 +59,13 @@ bool vc_queue_push(vc_queue *queue, const void *message) {
     return true;
 }
 
+uint32_t vc_queue_waiting(const vc_queue *queue) {
+    /* As in vc_ring_readable, the consumer's position is loaded first. */
+    uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_acquire);
+    uint64_t waiting = atomic_load_explicit(&queue->pushed, memory_order_acquire) - popped;
+    return waiting < queue->capacity ? (uint32_t)waiting : queue->capacity;
+}
+
 bool vc_queue_pop(vc_queue *queue, void *message) {
     uint64_t popped = atomic_load_explicit(&queue->popped, memory_order_relaxed);
     if (popped == atomic_load_explicit(&queue->pushed, memory_order_acquire)) {

@@ -133,6 +133,10 @@ void vc_post_event(vc_engine *engine, vc_event_kind kind, int64_t value, const v
 
 bool vc_engine_event(vc_engine *engine, vc_event *out) { return vc_queue_pop(engine->events, out); }
 
+uint32_t vc_engine_events_waiting(const vc_engine *engine) {
+    return vc_queue_waiting(engine->events);
+}
+
 _Static_assert(sizeof(vc_event) % sizeof(uint64_t) == 0, "kept word by word");
 
 void vc_post_xrun(vc_engine *engine, uint64_t frames, const vc_time *time, uint32_t cause) {

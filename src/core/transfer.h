@@ -86,6 +86,8 @@ void vc_queue_free(vc_queue *queue);
 bool vc_queue_push(vc_queue *queue, const void *message) VC_REALTIME;
 /* Returns false if the queue is empty. [consumer] */
 bool vc_queue_pop(vc_queue *queue, void *message) VC_REALTIME;
+/* Messages that can be taken now. [any] */
+uint32_t vc_queue_waiting(const vc_queue *queue) VC_REALTIME;
 
 /* ---- mailbox: the latest value from one thread to another ----------------------------------- */
 

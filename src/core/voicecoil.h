@@ -263,6 +263,8 @@ typedef struct vc_event {
 
 /* Takes the oldest event. Returns false if there is none. [control] */
 bool vc_engine_event(vc_engine *engine, vc_event *out);
+/* The number of events that were not taken yet. [any] */
+uint32_t vc_engine_events_waiting(const vc_engine *engine) VC_REALTIME;
 
 /* Copies up to `count` of the newest xruns, oldest first. Returns how many it copied. The engine
  * keeps the newest VC_XRUNS xruns, also after they were copied. [any] */

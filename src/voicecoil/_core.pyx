@@ -138,6 +138,7 @@ def max_block_frames(uint32_t block_frames, uint32_t period_frames):
     return vc_engine_max_block_frames(&config)
 
 
+include "../binding/waking.pxi"
 include "../binding/code.pxi"
 include "../binding/inner_code.pxi"
 include "../binding/worker.pxi"
@@ -149,5 +150,4 @@ include "../binding/recorder.pxi"
 include "../binding/playrec.pxi"
 include "../binding/drift.pxi"
 include "../binding/engine.pxi"
-include "../binding/ends.pxi"
 include "../binding/virtual_device.pxi"

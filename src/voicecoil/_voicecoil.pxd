@@ -384,17 +384,29 @@ cdef extern from "worker.h" nogil:
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)
 
 
-cdef extern from "ends.h" nogil:
-    ctypedef struct vc_ends:
+cdef extern from "waking.h" nogil:
+    ctypedef uint64_t (*vc_count_fn)(const void *thing) noexcept nogil
+
+    ctypedef struct vc_awaited:
+        vc_count_fn count
+        const void *thing
+        uint64_t target
+
+    uint64_t vc_count_written(const void *ring)
+    uint64_t vc_count_read(const void *ring)
+    uint64_t vc_count_finished(const void *engine)
+    uint64_t vc_count_events(const void *engine)
+    uint64_t vc_count_done(const void *clip)
+
+    ctypedef struct vc_waker:
         pass
 
-    vc_ends *vc_ends_new()
-    void vc_ends_free(vc_ends *ends)
-    void vc_ends_ring(vc_ends *ends)
-    uint32_t vc_ends_rings(const vc_ends *ends)
-    void vc_ends_wait(const vc_ends *ends, const vc_engine *const *engines, size_t engine_count,
-                      const vc_clip *const *clips, size_t clip_count, uint32_t seen,
-                      int64_t timeout_ns)
+    vc_waker *vc_waker_new()
+    void vc_waker_free(vc_waker *waker)
+    void vc_waker_ring(vc_waker *waker)
+    uint32_t vc_waker_rings(const vc_waker *waker)
+    void vc_waker_wait(const vc_waker *waker, const vc_awaited *awaited, size_t count,
+                       uint32_t seen, int64_t period_ns, int64_t timeout_ns)
 
 
 cdef extern from "block.h":

@@ -18,7 +18,7 @@ from coded import coded
 from rig import Rig, until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork, unseen_error
-from voicecoil.lifetime.ends import watch
+from voicecoil.lifetime.waking import watch
 from voicecoil.streams import base, failure_watch
 
 FADE = 100 / 48_000
@@ -120,7 +120,7 @@ def test_a_start_at_once_does_not_hide_the_exception_of_the_run_before() -> None
         return released.wait(20)
 
     assert stream._connection is not None
-    watch(stream._connection.engine, over, lambda: None)
+    watch(stream._connection.engine.finished_count(), 1, over, lambda: None)
     assert busy.wait(20)
     device.step(1)
     with pytest.raises(ZeroDivisionError):

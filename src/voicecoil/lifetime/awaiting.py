@@ -1,4 +1,4 @@
-"""Waits of asyncio tasks for streams and sounds, which never block the event loop."""
+"""Calls that may block, made by asyncio tasks without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -7,40 +7,11 @@ import contextlib
 from collections.abc import Callable
 from typing import TypeVar
 
-from voicecoil import _core
 from voicecoil.lifetime import exit_and_fork
-from voicecoil.lifetime.ends import unwatch, watch
 
-__all__ = ["off_the_loop", "until_over"]
+__all__ = ["off_the_loop"]
 
 Result = TypeVar("Result")
-
-
-async def until_over(thing: _core.Engine | _core.MixerClip, over: Callable[[], bool]) -> None:
-    """Waits until `over` returns True, without a thread for each wait.
-
-    Parameters
-    ----------
-    thing : Engine or MixerClip
-    over : callable
-        Called on the watching thread. It must not wait.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def settle() -> None:
-        if not future.done():
-            future.set_result(None)
-
-    def tell() -> None:
-        with contextlib.suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(settle)
-
-    one = watch(thing, over, tell)
-    try:
-        await future
-    finally:
-        unwatch(one)
 
 
 async def off_the_loop(

@@ -271,7 +271,8 @@ class Playback(Unique):
         return self._ended().__await__()
 
     async def _ended(self) -> None:
-        from voicecoil.lifetime.awaiting import off_the_loop, until_over
+        from voicecoil.lifetime.awaiting import off_the_loop
+        from voicecoil.lifetime.waking import reached
 
         self._output.monitor.refuse_in_fork()
 
@@ -279,7 +280,8 @@ class Playback(Unique):
             self._ask()
             return not self.playing
 
-        await until_over(self._clip, is_over)
+        period_s = self._output.monitor.cycle_s
+        await reached(self._clip.done_count(), period_s=period_s, over=is_over)
         if self._reader is None:
             self._finish()
         else:

@@ -129,7 +129,8 @@ class StreamBase(StreamFacts):
         Exception, DeviceLostError
             As for :meth:`wait`.
         """
-        from voicecoil.lifetime.awaiting import off_the_loop, until_over
+        from voicecoil.lifetime.awaiting import off_the_loop
+        from voicecoil.lifetime.waking import reached
 
         connection = self._alive()
         refuse_never_started(connection)
@@ -139,7 +140,9 @@ class StreamBase(StreamFacts):
             connection.failure.ask()
             return connection.is_over(run) or connection.trouble() is not None
 
-        await until_over(connection.engine, is_over)
+        await reached(
+            connection.engine.finished_count(), period_s=connection.device.cycle_s, over=is_over
+        )
         trouble = None
         if not connection.is_over(run) and (trouble := connection.trouble()) is not None:
             connection.take_failure()

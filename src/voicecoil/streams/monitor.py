@@ -57,6 +57,11 @@ class StreamMonitor:
         return self._connection.device.current.opened_format.max_period_frames
 
     @property
+    def cycle_s(self) -> float:
+        """Duration of an IO cycle, s. 0: not known, or the device's time is not the machine's."""
+        return self._connection.device.cycle_s
+
+    @property
     def has_virtual_clock(self) -> bool:
         """Whether the device is virtual and its time is not the machine's."""
         return isinstance(self._connection.device.clock, _core.VirtualDevice)

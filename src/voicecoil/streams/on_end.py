@@ -12,7 +12,7 @@ from voicecoil.arguments import shown
 from voicecoil.callbacks.unsuitable import why_unsuitable
 from voicecoil.errors import ArgumentTypeError, StreamStateError
 from voicecoil.lifetime import exit_and_fork
-from voicecoil.lifetime.ends import watch
+from voicecoil.lifetime.waking import watch
 
 if TYPE_CHECKING:
     from voicecoil.streams.lifecycle import StreamConnection
@@ -67,9 +67,11 @@ class EndListener:
         self._untold[run] = True
         try:
             watch(
-                connection.engine,
+                connection.engine.finished_count(),
+                1,
                 partial(self._is_over, connection, run),
                 partial(self.note, connection, run),
+                connection.device.cycle_s,
             )
         except BaseException:
             self._untold.pop(run, None)

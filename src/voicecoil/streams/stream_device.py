@@ -73,6 +73,14 @@ class StreamDevice:
         return self.clock is not None and self.clock.stepped
 
     @property
+    def cycle_s(self) -> float:
+        """Duration of an IO cycle, s. 0: not known, or the device's time is not the machine's."""
+        opened = self.current.opened_format
+        if self.clock is not None:
+            return 0.0
+        return (opened.typical_period_frames or 0) / opened.samplerate
+
+    @property
     def overloads(self) -> int:
         """How often the audio system reported that its IO thread was late."""
         driver_stream = self.driver_stream
