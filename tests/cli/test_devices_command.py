@@ -6,6 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,7 +15,8 @@ from rich.console import Console
 from shells import ENV, shell
 from voicecoil.cli.app import run
 from voicecoil.drivers.choose import get_driver
-from voicecoil.testing import VirtualDevice
+from voicecoil.drivers.protocol import Device
+from voicecoil.testing import VirtualDevice, VirtualDriver
 
 UID = "AppleUSBAudioEngine:Focusrite:Scarlett 18i20 USB:P9XJ0A1B2C3D4E:1,2"
 
@@ -124,3 +126,35 @@ def test_check_prints_channels_from_one(
 def test_wrong_usage(tokens: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["devices", *tokens]) == 2
     assert says in capsys.readouterr().err
+
+
+def test_check_of_a_device_that_no_driver_has_names_every_driver(
+    interface: VirtualDevice, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Other(VirtualDriver):
+        name = "other"
+
+        def devices(self) -> list[Device]:
+            return [replace(device, driver="other") for device in super().devices()]
+
+    driver_of = {"virtual": get_driver("virtual"), "other": Other()}
+    command = sys.modules["voicecoil.cli.devices"]
+    monkeypatch.setattr(command, "real_driver_names", lambda: list(driver_of))
+    monkeypatch.setattr(command, "get_driver", driver_of.get)
+    assert run(["devices", "--check", "--driver", "all", "--device", "none such"]) == 2
+    said = capsys.readouterr().err
+    for name in driver_of:
+        assert f"no device of the driver {name!r} is called 'none such'; there are: " in said
+
+
+@pytest.mark.parametrize("option", [[], ["--device", "none such"], ["--json"]])
+def test_a_check_without_devices_fails(
+    option: list[str], interface: VirtualDevice, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It printed nothing, and its exit code was 0."""
+    get_driver("virtual").virtual_devices.clear()  # type: ignore[attr-defined]
+    assert run(["devices", "--check", "--driver", "virtual", *option]) == 2
+    printed = capsys.readouterr()
+    assert "'virtual'" in printed.err
+    if option == ["--json"]:
+        assert json.loads(printed.out)["error"]["type"] == "DeviceNotFoundError"

@@ -17,12 +17,14 @@ import numpy as np
 import pytest
 import soundfile
 
+import voicecoil as vc
 from coded import aligned
 from rig import until
 from shells import COMMAND, ENV, needs_posix, shell, sine
 from voicecoil.cli.app import run
 from voicecoil.files import open_source
 from voicecoil.files.pipes import wav_source
+from voicecoil.sounds.control import can_seek
 
 RATE = 48_000
 RAW = ["--raw", "--rate", "8000"]
@@ -90,7 +92,11 @@ def test_the_sizes_that_programs_write_to_pipes_are_no_lengths(size: int, known:
     reader, writer = os.pipe()
     try:
         os.write(writer, data)
-        assert wav_source(reader).frames == (size // 4 if known else None)
+        source = wav_source(reader)
+        assert source.frames == (size // 4 if known else None)
+        assert not can_seek(source)
+        with pytest.raises(vc.SeekError):
+            source.seek(0)
     finally:
         os.close(reader)
         os.close(writer)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,53 @@ def test_a_two_hour_file_starts_at_once_in_constant_memory(rig: Rig, tmp_path: P
     assert ring.total_written <= ring.capacity + 64
     playback.stop(0)
     rig.play_out(playback)
+
+
+def test_a_source_that_returns_after_the_stop_is_not_read_again(rig: Rig) -> None:
+    source = _Coded(frames=600_000, gate_at=20_000)
+    playback = rig.play(source)
+    reader = playback._reader
+    assert reader is not None
+    until(lambda: source.position == 20_000)
+    playback.stop(0)
+    rig.step(2)
+    assert not playback.playing
+    assert not reader.at_end, "its thread waits for the source"
+    source.gate.set()
+    until(lambda: not reader._thread.is_alive())
+    assert source.closed
+    assert source.position <= 20_000 + 8_192, "one more block"
+
+
+# Sources that do not return for 60 s. One of them is playing and the others were stopped.
+BLOCKED = """
+import threading
+import voicecoil as vc
+from voicecoil.testing import VirtualDevice, VirtualDriver
+
+class Blocked:
+    samplerate, channels, frames = 48_000, 2, None
+    def __init__(self):
+        self.entered = threading.Event()
+    def read(self, max_frames):
+        self.entered.set()
+        threading.Event().wait(60)
+    def seek(self, frame): ...
+    def close(self): ...
+
+driver = VirtualDriver([VirtualDevice()])
+for _ in range(30):
+    source = Blocked()
+    playback = vc.play(source, driver=driver)
+    assert source.entered.wait(20)
+    playback.stop()
+print("end")
+"""
+
+
+def test_blocked_sources_do_not_delay_the_exit_one_after_the_other() -> None:
+    """Each of them delayed the exit by 1 s. The deadline of 25 s is for all."""
+    done = subprocess.run(
+        [sys.executable, "-c", BLOCKED], capture_output=True, text=True, timeout=25
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "end\n", "")

@@ -12,6 +12,7 @@ from cyclopts import Parameter
 import voicecoil as vc
 from voicecoil.cli.app import Whole, show_line
 from voicecoil.cli.channels import CHANNELS_HELP, Channels, check_listed
+from voicecoil.drivers.choose import why_silent
 from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device, Direction, Driver
 from voicecoil.errors import DeviceNotFoundError, VoicecoilError
@@ -103,10 +104,16 @@ def check(listed: list[Device], driver_of: dict[str, Driver], asked: Asked) -> l
     Raises
     ------
     DeviceNotFoundError
-        There is no device `asked.device`.
+        There is no device `asked.device`, or no device at all.
     """
     if asked.device is not None:
         listed = _named(asked.device, driver_of)
+    if not listed:
+        without = "; ".join(
+            f"the driver {name!r} has no devices" + (f" ({reason})" if reason else "")
+            for name, reason in ((one.name, why_silent(one)) for one in driver_of.values())
+        )
+        raise DeviceNotFoundError(f"nothing to check: {without or 'no driver has a device'}")
     return [
         _check_one(device, driver_of[device.driver], direction, asked)
         for device in listed
@@ -116,14 +123,15 @@ def check(listed: list[Device], driver_of: dict[str, Driver], asked: Asked) -> l
 
 def _named(name: str, driver_of: dict[str, Driver]) -> list[Device]:
     """Return the device with that name, for each driver that has one."""
-    found, errors = [], []
+    found: list[Device] = []
+    errors: list[DeviceNotFoundError] = []
     for driver in {id(driver): driver for driver in driver_of.values()}.values():
         try:
             found.append(find_device(name, (), driver))
         except DeviceNotFoundError as error:
             errors.append(error)
     if not found and errors:
-        raise errors[0]
+        raise DeviceNotFoundError("; ".join(map(str, errors)))
     return found
 
 

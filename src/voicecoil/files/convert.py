@@ -213,6 +213,7 @@ class ConvertedSource(Unique):
         self._source_frame = target_frame * self._source.samplerate // self.samplerate
         self._made_frames = target_frame
         self._ready: NDArray[np.float32] = np.zeros((0, self.channels), dtype=np.float32)
+        self._pauses = False  # the source has returned fewer frames than were asked for
         self._drained = False  # the source has ended
         self._ended = False  # all frames of the result have been made
         self._failure: Exception | None = None
@@ -236,7 +237,9 @@ class ConvertedSource(Unique):
         Returns
         -------
         ndarray of float32, shape (n, channels)
-            ``n`` is `max_frames` until fewer are left, 0 at the end.
+            ``n`` is `max_frames` until fewer are left, 0 at the end. If the length of the source is
+            unknown, such as that of a pipe, ``n`` is also smaller if the source has no more frames
+            now.
 
         Raises
         ------
@@ -254,10 +257,11 @@ class ConvertedSource(Unique):
             return np.ascontiguousarray(apply(self._source.read(wanted), self._mix))
         blocks = [self._ready]
         have = len(self._ready)
-        while have < wanted and not self._ended:
+        while have < wanted and not self._ended and not (have and self._pauses):
             block = self._convert_next()
             blocks.append(block)
             have += len(block)
+        self._pauses = False
         everything = np.concatenate(blocks)
         block, self._ready = everything[:wanted], everything[wanted:]
         if not len(block) and self._failure is not None:
@@ -294,6 +298,9 @@ class ConvertedSource(Unique):
                 frames = self._source.read(self._step_frames)
             except Exception as failure:  # `read` raises it after all frames before it
                 self._failure = failure
+        # A pipe that returns fewer frames than were asked for has no more now. A wait for further
+        # frames would delay those that are converted already, such as the end of a spoken sentence.
+        self._pauses = self.frames is None and 0 < len(frames) < self._step_frames
         self._source_frame += len(frames)
         self._drained = not len(frames)
         if self._mix_first:

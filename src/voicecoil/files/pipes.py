@@ -12,7 +12,7 @@ import struct
 import sys
 from typing import TYPE_CHECKING
 
-from voicecoil.errors import FileFormatError, FileTruncatedError, StreamStateError
+from voicecoil.errors import FileFormatError, FileTruncatedError, SeekError
 from voicecoil.files.arrays import as_float32, from_float32
 from voicecoil.files.channels import check_channels
 from voicecoil.files.protocol import check_max_frames
@@ -124,8 +124,12 @@ class PipeSource:
         """Make the present and every later `read` return 0 frames soon. Any thread may call it."""
         self._pipe.cancelled = True
 
+    def seekable(self) -> bool:
+        """Return False. `Playback.seek` asks this, so that its error comes at once."""
+        return False
+
     def seek(self, frame: int) -> None:
-        raise StreamStateError("a pipe cannot go to another frame")
+        raise SeekError("a pipe cannot go to another frame")
 
     def close(self) -> None:
         """End all reads. The descriptor stays open, because it belongs to the program."""

@@ -142,7 +142,13 @@ class Reader:
             return False
 
     def _fill(self, frames: int) -> bool:
-        while self.ring.readable < frames and not self._ended.is_set() and not self._seeks:
+        # A source that was blocked for long may return after the sound was stopped.
+        while (
+            self.ring.readable < frames
+            and not self._ended.is_set()
+            and not self._seeks
+            and self._wanted()
+        ):
             room = min(CHUNK_FRAMES, self.ring.writable)
             if room == 0:
                 return True
@@ -196,12 +202,15 @@ class Reader:
         self._ended.set()
         self._wake.put(None)
 
-    def join(self) -> None:
-        """Wait until the thread has closed the source, for at most `END_S`."""
-        self._thread.join(END_S)
+    def join(self, timeout_s: float = END_S) -> None:
+        """Wait until the thread has closed the source, for at most `timeout_s`."""
+        self._thread.join(timeout_s)
 
     def close_at_exit(self, timeout_s: float) -> None:
-        """End the thread before the interpreter ends. Called by `exit_and_fork`."""
+        """End the thread before the interpreter ends. Called by `exit_and_fork`.
+
+        A source that does not return keeps its thread, which ends with the process.
+        """
         self.end()
         if not self._is_in_child():
-            self.join()
+            self.join(min(timeout_s, END_S))
