@@ -29,6 +29,10 @@ static void silence_strided(float *to, ptrdiff_t stride, uint32_t frames) {
 static uint32_t group(const vc_audio *mixed, const vc_audio *planar, uint32_t channel,
                       uint32_t channels) {
     uint32_t most = channels - channel < VC_GROUP ? channels - channel : VC_GROUP;
+    if (mixed->data != NULL && planar->data != NULL) { /* all channels are like the first one */
+        bool able = mixed->channel_stride == 1 && planar->frame_stride == 1;
+        return able && most >= 2 ? vc_interleave_group(most) : 1;
+    }
     vc_channel first = vc_channel_of(mixed, channel);
     uint32_t found = 0;
     for (; found < most; found++) {

@@ -12,7 +12,7 @@ import pytest
 from compiler import CORE
 
 COMPILER = os.environ.get("CC", "cc").split()
-WIDE = ("interleave_2_avx2", "interleave_8_avx2", "interleave_2_avx512")
+WIDE = tuple(f"interleave_{n}_{wide}" for n in (2, 8) for wide in ("avx2", "avx512"))
 
 
 def preprocessed(*flags: str) -> str:
