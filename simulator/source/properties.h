@@ -2,8 +2,9 @@
  * properties use.
  *
  * The facts of a property (type, scopes, elements, settable, first macOS) are in the table
- * tools/coreaudio/properties.json, which also is the table of Python's objects. A `behaviour` says
- * how the simulator answers one row of it. A row without a behaviour is absent in every object. */
+ * src/voicecoil/hal/properties.json, which also is the table of Python's objects. A `behaviour`
+ * says how the simulator answers one row of it. A row without a behaviour is absent in every
+ * object. */
 #ifndef SIM_PROPERTIES_H
 #define SIM_PROPERTIES_H
 

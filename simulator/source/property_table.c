@@ -1,5 +1,5 @@
 /* property_table.c: finds the row of a property, and the behaviour that answers it. The rows come
- * from tools/coreaudio/properties.json. */
+ * from src/voicecoil/hal/properties.json. */
 #include "aggregate.h"
 
 static property rows[] = {

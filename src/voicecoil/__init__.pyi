@@ -3,6 +3,7 @@ from voicecoil import conversion as conversion
 from voicecoil import drivers as drivers
 from voicecoil import errors as errors
 from voicecoil import files as files
+from voicecoil import hal as hal
 from voicecoil import native as native
 from voicecoil import testing as testing
 from voicecoil._block import Block as Block

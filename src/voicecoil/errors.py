@@ -15,6 +15,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "CallbackResultError",
+    "ChangeTimeoutError",
     "DeviceLostError",
     "DeviceNotFoundError",
     "DriverError",
@@ -37,6 +38,8 @@ __all__ = [
     "NativeCallbackError",
     "OutOfMemoryError",
     "OutOfThreadsError",
+    "PropertyMissingError",
+    "PropertyReadOnlyError",
     "PythonVersionError",
     "SeekError",
     "SilentInputWarning",
@@ -250,6 +253,21 @@ class OutOfThreadsError(VoicecoilError, RuntimeError):
 
 class LibraryError(VoicecoilError, ImportError):
     """A library that voicecoil needs could not be loaded."""
+
+
+class PropertyMissingError(VoicecoilError, AttributeError):
+    """The object does not have this property, at least not in this scope and element.
+
+    That is normal: a device without a volume control has no volume. ``hasattr`` is then False.
+    """
+
+
+class PropertyReadOnlyError(VoicecoilError, AttributeError):
+    """The property can be read, but this object does not let it be set."""
+
+
+class ChangeTimeoutError(VoicecoilError, TimeoutError):
+    """A device accepted a new value of a property, but still had the old value at the deadline."""
 
 
 class SilentInputWarning(UserWarning):

@@ -7,7 +7,8 @@ selector, whose keys are explained by the "columns" of the table.
 import json
 from pathlib import Path
 
-TABLE = Path(__file__).resolve().parent / "properties.json"
+ROOT = Path(__file__).resolve().parent.parent.parent
+TABLE = ROOT / "src" / "voicecoil" / "hal" / "properties.json"
 SCOPES = ("global", "any", "sides", "sides+global", "input", "playthrough")
 ELEMENTS = ("main", "channels", "any")
 SETTABLE = ("no", "yes", "guess")

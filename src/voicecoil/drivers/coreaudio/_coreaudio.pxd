@@ -56,6 +56,36 @@ cdef extern from "coreaudio_abi.h" nogil:
         long *) noexcept
     uint32_t kCFStringEncodingUTF8
 
+    ctypedef struct AudioValueTranslation:
+        void *mInputData
+        uint32_t mInputDataSize
+        void *mOutputData
+        uint32_t mOutputDataSize
+
+    ctypedef unsigned char (*CFBooleanGetValue_fn)(CFTypeRef) noexcept
+    ctypedef long (*CFNumberGetType_fn)(CFTypeRef) noexcept
+    ctypedef unsigned char (*CFNumberGetValue_fn)(CFTypeRef, long, void *) noexcept
+    ctypedef CFTypeRef (*CFNumberCreate_fn)(void *, long, const void *) noexcept
+    ctypedef long (*CFArrayGetCount_fn)(CFTypeRef) noexcept
+    ctypedef CFTypeRef (*CFArrayGetValueAtIndex_fn)(CFTypeRef, long) noexcept
+    ctypedef CFTypeRef (*CFArrayCreateMutable_fn)(void *, long, const void *) noexcept
+    ctypedef void (*CFArrayAppendValue_fn)(CFTypeRef, CFTypeRef) noexcept
+    ctypedef void (*CFDictionaryGetKeysAndValues_fn)(
+        CFTypeRef, const void **, const void **) noexcept
+    ctypedef CFTypeRef (*CFDictionaryCreateMutable_fn)(
+        void *, long, const void *, const void *) noexcept
+    ctypedef void (*CFDictionarySetValue_fn)(CFTypeRef, CFTypeRef, CFTypeRef) noexcept
+    ctypedef const unsigned char *(*CFDataGetBytePtr_fn)(CFTypeRef) noexcept
+    ctypedef unsigned char (*CFURLGetFileSystemRepresentation_fn)(
+        CFTypeRef, unsigned char, unsigned char *, long) noexcept
+    ctypedef CFTypeRef (*CFURLCreate_fn "CFURLCreateFromFileSystemRepresentation_fn")(
+        void *, const unsigned char *, long, unsigned char) noexcept
+    ctypedef CFTypeRef (*CFStringCreateWithBytes_fn)(
+        void *, const unsigned char *, long, uint32_t, unsigned char) noexcept
+    long kCFNumberSInt32Type
+    long kCFNumberSInt64Type
+    long kCFNumberFloat64Type
+
     ctypedef struct mach_timebase_info_data_t "struct mach_timebase_info":
         uint32_t numer
         uint32_t denom

@@ -1,6 +1,7 @@
 """Types of CoreAudio's calls; the docstrings are in ``_hal.pyx``."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from voicecoil._core import Engine
 
@@ -71,3 +72,33 @@ class Library:
     def start(self, device: int, ioproc: IOProc) -> int: ...
     def stop(self, device: int, ioproc: IOProc) -> int: ...
     def destroy_ioproc(self, device: int, ioproc: IOProc) -> int: ...
+
+class Values:
+    def __init__(self, library: Library) -> None: ...
+    def get(
+        self,
+        object: int,
+        selector: int,
+        scope: int,
+        element: int,
+        qualifier: bytes | str | dict[str, Any] | None,
+        question: bytes,
+        capacity: int,
+    ) -> tuple[int, bytes]: ...
+    def get_object(
+        self,
+        object: int,
+        selector: int,
+        scope: int,
+        element: int,
+        qualifier: bytes | str | dict[str, Any] | None,
+    ) -> tuple[int, int, Any]: ...
+    def translate(
+        self, object: int, selector: int, scope: int, element: int, question: int, answer: str
+    ) -> tuple[int, int | str | None]: ...
+    def set_object(
+        self, object: int, selector: int, scope: int, element: int, value: Any
+    ) -> int: ...
+    def present(
+        self, object: int, addresses: list[tuple[int, int, int]]
+    ) -> list[tuple[int, int, int]]: ...

@@ -428,3 +428,6 @@ cdef class Library:
         with nogil:
             status = call(device, proc_id)
         return status
+
+
+include "values.pxi"

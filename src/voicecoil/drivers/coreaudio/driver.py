@@ -134,6 +134,13 @@ class CoreAudioDriver(Unique):
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
 
+    def ask(self, name: str, work: Callable[[], Result], timeout_s: float) -> Result:
+        """Like `call`, for work that adds no listener."""
+        try:
+            return self._call_thread.call(name, work, timeout_s, queue_s=self.timeouts.queue_s)
+        except _hal.MissingSymbolError as error:
+            raise missing(error, self.library.paths) from error
+
     def ensure(self, name: str, work: Callable[[], None]) -> None:
         """Tidies up for the call that is under way; see `CallThread.ensure`."""
         self._call_thread.ensure(name, work)

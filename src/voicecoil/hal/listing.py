@@ -1,0 +1,145 @@
+"""The list of the properties that an object has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, SupportsIndex, overload
+
+from voicecoil.drivers.coreaudio.hal import GLOBAL
+from voicecoil.errors import ArgumentError, DriverError
+from voicecoil.hal.reading import scope_name
+from voicecoil.hal.table import rows_of
+from voicecoil.notebook import html_table
+from voicecoil.printable import printable
+
+if TYPE_CHECKING:
+    from voicecoil.hal.object import HalObject
+
+__all__ = ["PropertyList", "PropertyValue", "html", "read"]
+
+SHORT = 60  # characters of a value in a line
+
+
+@dataclass(frozen=True)
+class PropertyValue:
+    """A property that an object has.
+
+    Attributes
+    ----------
+    name : str
+        The attribute of the object.
+    selector : str
+        The four characters.
+    scope : str
+        ``"global"``, ``"input"``, ``"output"`` or ``"play_through"``.
+    element : int
+        The channel, from 1; 0: the main element.
+    value : object
+        The value; None if it has none, as events and questions.
+    unit : str or None
+        Of the value.
+    settable : bool
+        Whether it can be set now.
+    error : DriverError or None
+        Why the value could not be read.
+    """
+
+    name: str
+    selector: str
+    scope: str
+    element: int
+    value: Any
+    unit: str | None
+    settable: bool
+    error: DriverError | None = None
+
+    def __str__(self) -> str:
+        where = "" if self.scope == "global" else f" {self.scope}"
+        where += f" {self.element}" if self.element else ""
+        unit = f" {self.unit}" if self.unit else ""
+        return f"'{self.selector}' {self.name}{where}: {self._text()}{unit}" + (
+            " (settable)" if self.settable else ""
+        )
+
+    def _text(self) -> str:
+        if self.error is not None:
+            return f"{type(self.error).__name__}: {self.error}"
+        text = printable(repr(self.value) if not hasattr(self.value, "name") else str(self.value))
+        return text if len(text) <= SHORT else text[: SHORT - 3] + "..."
+
+
+class PropertyList(list[PropertyValue]):
+    """The properties of an object. A name or four characters as index give the first such one."""
+
+    @overload
+    def __getitem__(self, index: SupportsIndex | str) -> PropertyValue: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[PropertyValue]: ...
+    def __getitem__(
+        self, index: SupportsIndex | str | slice
+    ) -> PropertyValue | list[PropertyValue]:
+        if isinstance(index, str):
+            for one in self:
+                if index in (one.name, one.selector):
+                    return one
+            raise ArgumentError(f"the object has no property {index!r} now")
+        return super().__getitem__(index)
+
+    def __str__(self) -> str:
+        return "\n".join(map(str, self))
+
+    def _repr_html_(self) -> str:
+        return _table(self, "")
+
+
+def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
+    """Reads all properties of an object. On the call thread."""
+    reader = thing._connection.reader
+    rows = [
+        row
+        for row in rows_of(thing._class_name)
+        if (deprecated or not row.deprecated) and not row.acts
+    ]
+    places = [one for row in rows for one in thing._addresses(object_id, row)]
+    by_code = {row.code: row for row in rows}
+    found = PropertyList()
+    for code, scope, element in reader.values.present(object_id, places):
+        row = by_code[code]
+        value, error = None, None
+        if row.is_value:
+            try:
+                value = reader.get(object_id, row, scope, element, name=repr(thing))
+                value = thing._with_objects(row, value)
+            except DriverError as raised:
+                error = raised
+        can = reader.settable(object_id, code, scope, element)
+        found.append(
+            PropertyValue(
+                row.name, row.selector, scope_name(scope), element, value, row.unit, can, error
+            )
+        )
+    return found
+
+
+def _table(properties: PropertyList, title: str) -> str:
+    return html_table(
+        ("property", "selector", "scope", "element", "value", "unit", "settable"),
+        [
+            (
+                one.name,
+                one.selector,
+                None if one.scope == scope_name(GLOBAL) else one.scope,
+                one.element or None,
+                one._text(),
+                one.unit,
+                "yes" if one.settable else None,
+            )
+            for one in properties
+        ],
+        title,
+    )
+
+
+def html(thing: HalObject) -> str:
+    """The properties of an object as an HTML table."""
+    return _table(thing.properties(), repr(thing))

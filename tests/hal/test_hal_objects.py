@@ -1,0 +1,219 @@
+"""Objects of the HAL and their properties, on the simulated CoreAudio."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+import voicecoil as vc
+from coreaudio import Worlds
+from voicecoil import hal
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
+from voicecoil.errors import (
+    ArgumentError,
+    ChangeTimeoutError,
+    DeviceLostError,
+    DeviceNotFoundError,
+    DriverError,
+    PropertyMissingError,
+    PropertyReadOnlyError,
+    StreamTimeoutError,
+)
+
+
+def test_properties_have_types(coreaudio: Worlds) -> None:
+    system = hal.connect(coreaudio(1, 3).driver)
+    device = system.device("USBDuplex:1")
+    assert repr(device) == "<Device 'Simulated USB Duplex' uid 'USBDuplex:1'>"
+    assert device.nominal_sample_rate == device["nsrt"] == device.get("samplerate") == 48_000.0
+    assert device.transport_type is hal.TransportType.USB
+    assert device.clock_domain == 7
+    assert device.device_is_alive is True
+    assert device.hog_mode == -1
+    assert device.buffer_range == hal.Range(15.0, 4096.0)
+    assert [one.low for one in device.samplerates] == [44_100, 48_000, 96_000, 192_000]
+    assert device.preferred_channels_for_stereo == (1, 2)
+    assert device.owner == system
+    assert system.default_output_device == system.device("BuiltInSpeakerDevice")
+    assert system.translate_uid_to_device("USBDuplex:1") == device
+    assert system.translate_uid_to_device("nothing") is None
+    assert device in system.devices
+
+
+def test_each_direction_and_channel_has_its_own_values(coreaudio: Worlds) -> None:
+    system = hal.connect(coreaudio(1, 3).driver)
+    device = system.device("USBDuplex:1")
+    assert device.device_latency == device.output.device_latency == device.get("ltnc", "outp") == 37
+    assert device.input.device_latency == device.get("ltnc", scope="input") == 42
+    assert device.latency == vc.Latency(37, 9, 72, 512, samplerate=48_000.0)
+    assert device.input.latency.device_frames == 42
+    speakers = system.device("BuiltInSpeakerDevice")
+    speakers.output.channel(2).volume_scalar = 0.25
+    assert speakers["volm", "output", 1] == 1.0
+    assert speakers["volm", "output", 2] == pytest.approx(0.25, abs=0.01)
+    assert speakers.volume_scalar_to_decibels(1.0, element=1) == 0.0
+
+
+def test_a_missing_property_is_an_attribute_error_that_says_where_it_is(coreaudio: Worlds) -> None:
+    speakers = hal.connect(coreaudio(1).driver).device("BuiltInSpeakerDevice")
+    with pytest.raises(PropertyMissingError, match="it has it in scope output, element 1, scope"):
+        _ = speakers.volume_scalar
+    assert not hasattr(speakers, "jack_is_connected")
+    assert not speakers.has("volm")
+    assert speakers.has("volm", "output", 1)
+    with pytest.raises(PropertyMissingError, match="AudioDevice has no property 'loudness'; it h"):
+        speakers.get("loudness")
+    with pytest.raises(ArgumentError, match="scope='left side'"):
+        speakers.get("volm", "left side")
+
+
+def test_a_read_only_property_and_impossible_values(coreaudio: Worlds) -> None:
+    device = hal.connect(coreaudio(3).driver).device("USBDuplex:1")
+    assert device.settable("nsrt")
+    assert not device.settable("uid ")
+    with pytest.raises(PropertyReadOnlyError, match="does not let safety_offset"):
+        device.set("safety_offset", 3)
+    with pytest.raises(ArgumentError, match="nominal_sample_rate='fast'"):
+        device.set("nsrt", "fast")
+    with pytest.raises(ArgumentError, match="nominal_sample_rate=nan"):
+        device.set("nsrt", float("nan"))
+
+
+def test_a_set_returns_what_the_device_made_of_it(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    before = world.now_ns()
+    assert device.set("nsrt", 96_000) == 96_000.0
+    assert world.now_ns() - before >= 20_000_000  # the simulated device needs 20 ms
+    assert device.samplerate == 96_000.0
+    assert device.set("buffer_frames", 100_000) == 4096
+    with device.samplerate_set(44_100) as rate:
+        assert rate == device.samplerate == 44_100.0
+    assert device.samplerate == 96_000.0
+
+
+@pytest.mark.parametrize("outcome", [1, 2])
+def test_a_rate_that_never_comes_and_one_that_is_another(coreaudio: Worlds, outcome: int) -> None:
+    world = coreaudio(3, switches={"rate_outcome": outcome})
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    if outcome == 1:
+        with pytest.raises(ChangeTimeoutError, match=r"after 5 s it still has 48000\.0"):
+            device.set("nsrt", 96_000)
+    else:
+        assert device.set("nsrt", 96_000) not in (48_000.0, 96_000.0)
+
+
+def test_a_device_that_reports_its_old_rate(coreaudio: Worlds) -> None:
+    device = hal.connect(coreaudio(18).driver).device("OldRate")
+    assert device.set("nsrt", 96_000) == 96_000.0
+
+
+def test_a_change_of_another_program_is_kept(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with device.samplerate_set(96_000):
+        world.advance(0.2)
+        world.device("USBDuplex:1").change_rate(192_000)
+        world.advance(0.2)
+    assert device.samplerate == 192_000.0
+
+
+def test_convenience(coreaudio: Worlds) -> None:
+    system = hal.connect(coreaudio(1, 3, 22).driver)
+    speakers = system.device("BuiltInSpeakerDevice")
+    speakers.volume = 0.5
+    assert speakers.volume == pytest.approx(0.5, abs=0.02)
+    assert str(speakers.data_source) == "Internal Speakers"
+    speakers.data_source = "Headphones"
+    assert speakers.data_source.id == "hdpn"
+    with pytest.raises(ArgumentError, match=r"it has 'Internal Speakers' \('ispk'\)"):
+        speakers.data_source = "hdmi"
+    desk = system.device("Desk")
+    desk.mute = True
+    assert desk.mute is True
+    with desk.hogged():
+        assert desk.hog_mode == os.getpid()
+        with desk.hogged():
+            pass
+        assert desk.hog_mode == os.getpid()
+    assert desk.hog_mode == -1
+    with system.default_output_set(desk) as device:
+        assert device == desk == system.default_output_device
+    assert system.default_output_device == speakers
+    assert speakers.streams[0].physical_format.bits in (16, 24, 32)
+
+
+def test_a_replugged_device_is_the_same_object(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    stream, before = device.streams[0], device.object_id
+    world.device("USBDuplex:1").remove()
+    with pytest.raises(DeviceLostError, match="it is found again when it is back"):
+        _ = device.nominal_sample_rate
+    world.library.sim_replug_device(before)
+    assert device.nominal_sample_rate == 48_000.0
+    assert device.object_id != before
+    assert stream.virtual_format.channels == 2
+    assert stream == device.streams[0]
+    assert hash(stream) == hash(device.streams[0])
+
+
+def test_all_properties_of_all_objects(coreaudio: Worlds) -> None:
+    system = hal.connect(coreaudio(1, 3, 9, 12, 13, 22, 23).driver)
+    seen: list[hal.HalObject] = [system]
+    for thing in seen:
+        listed = thing.properties(deprecated=True)
+        assert [one for one in listed if one.error is not None] == []
+        assert str(listed)
+        assert thing._repr_html_().startswith("<table>")
+        for one in listed:
+            found = one.value if isinstance(one.value, list) else [one.value]
+            seen += [new for new in found if isinstance(new, hal.HalObject) and new not in seen]
+    kinds = {type(one).__name__ for one in seen}
+    assert kinds >= {
+        *("System", "Device", "AggregateDevice", "SubDevice", "Stream", "PlugIn", "Box"),
+        *("ClockDevice", "Process", "LevelControl", "BooleanControl", "SelectorControl"),
+        *("SliderControl", "StereoPanControl"),
+    }
+    desk = system.device("Desk")
+    assert desk.properties()["nominal_sample_rate"].settable
+    assert desk.properties()["volm"].scope in ("input", "output")
+
+
+def test_replies_that_are_nonsense(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    bad = world.device("USBDuplex:1")
+    bad.override("nsrt", b"123")
+    with pytest.raises(DriverError, match="3 bytes in place of 8"):
+        _ = device.nominal_sample_rate
+    bad.override("nsr#", bytes(17))
+    with pytest.raises(DriverError, match="17 bytes, no multiple of 16"):
+        _ = device.samplerates
+    assert isinstance(device.properties()["nsrt"].error, DriverError)
+
+
+def test_a_getter_that_hangs(coreaudio: Worlds) -> None:
+    world = coreaudio(3, timeouts=Timeouts(call_s=0.2))
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    world.device("USBDuplex:1").hang(what="nsrt")
+    with pytest.raises(StreamTimeoutError, match="reading nominal_sample_rate of <Device"):
+        _ = device.nominal_sample_rate
+    world.release_hung()
+    assert world.driver.settle(5.0)
+    assert device.buffer_frames == 512
+
+
+def test_a_name_that_nothing_or_two_devices_have(coreaudio: Worlds) -> None:
+    system = hal.connect(coreaudio(13, 15).driver)
+    with pytest.raises(DeviceNotFoundError, match="CoreAudio has no device 'Mixer'; 'Simulated"):
+        system.device("Mixer")
+    with pytest.raises(DeviceNotFoundError, match="2 devices are called 'Simulated Twin'"):
+        system.device("Simulated Twin")
+    assert system.device("Hidden").is_hidden
+
+
+def test_a_driver_without_a_hal() -> None:
+    with pytest.raises(DriverError, match="the driver 'virtual' has no HAL"):
+        hal.connect("virtual")
