@@ -26,7 +26,7 @@ def required(optional: bool) -> list[str]:
     optional : bool
         True if packages may be missing because they have no wheels for a new Python yet.
     """
-    names = ("numba", "matplotlib", "PyAV") if optional else ()
+    names = ("numba", "matplotlib", "PyAV", "sounddevice") if optional else ()
     return ["--require", *(f"--may-lack={name}" for name in names)]
 
 

@@ -33,6 +33,7 @@ __all__ = [
     "forked",
     "generation",
     "is_ending",
+    "on_listener_thread",
     "register",
     "report",
     "start",
@@ -289,7 +290,18 @@ def tell(task: Callable[[], None]) -> None:
 
     Tasks run in the order in which they were given.
     """
-    _listeners.put(task)
+    _listeners.put(partial(_listen, task))
+
+
+def _listen(task: Callable[[], None]) -> None:
+    global _listener_ident
+    _listener_ident = threading.get_ident()
+    task()
+
+
+def on_listener_thread() -> bool:
+    """Whether the calling thread is the listener thread, which must not wait for a listener."""
+    return _listener_ident == threading.get_ident()
 
 
 def tick(look: Callable[[], bool], every_s: float = TICK_S) -> None:
@@ -318,6 +330,7 @@ def report(error: BaseException, source: object) -> None:
 
 _background = _BackgroundLane()
 _listeners = _Lane("voicecoil control")
+_listener_ident = 0  # ident of the listener thread; 0: it has called no listener yet
 
 
 @atexit.register

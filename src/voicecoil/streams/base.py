@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import Any, Self
@@ -36,7 +37,8 @@ class StreamBase(StreamFacts):
         """Open the stream; the arguments are those of the constructors."""
         self._connection: StreamConnection | None = None
         self._generation = exit_and_fork.generation()
-        self._request, source = check_request(callback, **arguments)
+        request, source = check_request(callback, **arguments)
+        self._request = replace(request, writable_input=self._writable_input)
         listener = check_on_end(on_end)
 
         def open_it() -> StreamConnection:

@@ -188,7 +188,13 @@ def _make_code(plan: StreamPlan, source: CodeSource) -> _core.Code:
         )
     return _core.PythonCode(
         source,
-        *views(plan.input_shape, plan.output_shape, request.arrays, format_number(request.dtype)),
+        *views(
+            plan.input_shape,
+            plan.output_shape,
+            request.arrays,
+            format_number(request.dtype),
+            request.writable_input,
+        ),
         plan.samplerate,
         request.zero_copy,
         RAISED,

@@ -28,6 +28,7 @@ class StreamFacts(Unique):
     """The readable properties of a stream. `StreamBase` opens, starts and ends it."""
 
     _directions: ClassVar[tuple[Direction, ...]] = ()
+    _writable_input: ClassVar[bool] = False  # whether callbacks may change ``block.input``
     _connection: StreamConnection | None
     _generation: int
     _request: StreamRequest

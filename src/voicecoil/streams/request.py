@@ -89,6 +89,8 @@ class StreamRequest:
         The name that the program gave; None: `name` is the program's name.
     connect : bool
         False: the ports of a JACK client stay unconnected.
+    writable_input : bool
+        Whether the callback may change its input, as in python-sounddevice.
     """
 
     kind: Kind
@@ -111,6 +113,7 @@ class StreamRequest:
     name: str
     given_name: str | None
     connect: bool
+    writable_input: bool = False
 
     @property
     def on_io_thread(self) -> bool:

@@ -60,11 +60,15 @@ def worker_code(
 
 
 def views(
-    input_shape: Shape, output_shape: Shape, arrays: Arrays, form: int
+    input_shape: Shape,
+    output_shape: Shape,
+    arrays: Arrays,
+    form: int,
+    writable_input: bool = False,
 ) -> tuple[list[Any], tuple[Any, Any]]:
     """Returns the views of a block, and the memories that they show."""
     memories = (
-        _block.memory(*input_shape, True, form) if input_shape else None,
+        _block.memory(*input_shape, not writable_input, form) if input_shape else None,
         _block.memory(*output_shape, False, form) if output_shape else None,
     )
     return [None if memory is None else _view(memory, arrays) for memory in memories], memories

@@ -1,0 +1,60 @@
+"""What this package does beyond python-sounddevice, if the program asks for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from voicecoil.drivers.protocol import Driver
+
+__all__ = ["Options", "options"]
+
+_POSSIBLE: dict[str, tuple[object, ...]] = {
+    "on_device_lost": ("stop", "wait", "default"),
+    "overlapping_play": (False, True),
+    "raise_callback_errors": (False, True),
+}
+
+
+class Options:
+    """Options of `voicecoil.sounddevice`, for the streams that are opened from now on.
+
+    Attributes
+    ----------
+    driver : str, Driver or None
+        The audio system that devices are listed of, as for `voicecoil.devices`. A change gives all
+        devices new indices.
+    on_device_lost : {"stop", "wait", "default"}
+        What a stream does when its device is removed, as for `voicecoil.OutputStream`.
+    overlapping_play : bool
+        True: `play` does not end the sound that is playing. False, as in python-sounddevice: it
+        does.
+    raise_callback_errors : bool
+        True: an exception that ended a callback is printed, and also raised by `stop`, `abort` or
+        `close`. False, as in python-sounddevice: it is only printed.
+    """
+
+    driver: str | Driver | None
+    on_device_lost: Literal["stop", "wait", "default"]
+    overlapping_play: bool
+    raise_callback_errors: bool
+
+    def __init__(self) -> None:
+        self.driver = None
+        self.on_device_lost = "stop"
+        self.overlapping_play = False
+        self.raise_callback_errors = True
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in ("driver", *_POSSIBLE):
+            raise AttributeError(
+                f"there is no option {name!r}; there are driver, {', '.join(_POSSIBLE)}"
+            )
+        if name != "driver" and value not in _POSSIBLE[name]:
+            raise ValueError(
+                f"{name}={value!r}; possible are {', '.join(map(repr, _POSSIBLE[name]))}"
+            )
+        super().__setattr__(name, value)
+
+
+options = Options()

@@ -1,0 +1,491 @@
+"""`play`, `rec` and `playrec`, and the functions that wait for them."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from voicecoil.sounddevice import state
+from voicecoil.sounddevice.array_streams import InputStream, OutputStream, Stream
+from voicecoil.sounddevice.errors import BAD_STREAM, CallbackStop, fault
+from voicecoil.sounddevice.flags import CallbackFlags
+from voicecoil.sounddevice.options import options
+from voicecoil.sounddevice.parameters import Direction
+from voicecoil.sounddevice.query import query_devices
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from voicecoil.sounddevice.streams import StreamBase
+
+__all__ = ["get_status", "get_stream", "play", "playrec", "rec", "stop", "wait"]
+
+_FORMATS = ("float64", "float32", "int32", "int16", "int8", "uint8")
+_LOOK_S = 0.1
+
+
+def play(
+    data: Any,
+    samplerate: Any = None,
+    mapping: Any = None,
+    blocking: bool = False,
+    loop: bool = False,
+    **kwargs: Any,
+) -> None:
+    """Play an array. The sound of an earlier call ends.
+
+    Parameters
+    ----------
+    data : array-like
+        The samples, shape (frames,) or (frames, channels). float64 becomes float32.
+    samplerate : float, optional
+        Frames per second, Hz; None: the default.
+    mapping : array-like, optional
+        The device's channel, counted from 1, for each channel of `data`.
+    blocking : bool, optional
+        Return when the sound has been played.
+    loop : bool, optional
+        Begin again at the end, until `stop`.
+    **kwargs
+        Other arguments of `OutputStream`.
+    """
+    take = _Take(loop)
+    take.use_data(data, mapping, kwargs.get("device"))
+
+    def callback(outdata: Any, frames: int, time: Any, status: CallbackFlags) -> None:
+        assert len(outdata) == frames
+        take.status |= status
+        take.write(outdata)
+        take.advance(frames)
+
+    take.start(
+        OutputStream,
+        samplerate,
+        take.output_channels,
+        take.output_dtype,
+        callback,
+        blocking,
+        **kwargs,
+    )
+
+
+def rec(
+    frames: Any = None,
+    samplerate: Any = None,
+    channels: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    mapping: Any = None,
+    blocking: bool = False,
+    **kwargs: Any,
+) -> NDArray[Any]:
+    """Record into an array, which is returned at once and is filled while time passes.
+
+    Parameters
+    ----------
+    frames : int, optional
+        The number of frames; not needed with `out`.
+    samplerate : float, optional
+        Frames per second, Hz; None: the default.
+    channels : int, optional
+        The number of channels; not needed with `out` or `mapping`.
+    dtype : str or numpy.dtype, optional
+        The sample format, also "float64".
+    out : array, optional
+        The array to record into.
+    mapping : array-like, optional
+        The device's channel, counted from 1, for each channel of the result.
+    blocking : bool, optional
+        Return when the recording is complete.
+    **kwargs
+        Other arguments of `InputStream`.
+
+    Returns
+    -------
+    array
+        Shape (frames, channels). It is complete when `wait` has returned.
+    """
+    take = _Take()
+    take.use_out(out, frames, channels, dtype, mapping)
+
+    def callback(indata: Any, frames: int, time: Any, status: CallbackFlags) -> None:
+        assert len(indata) == frames
+        take.status |= status
+        take.read(indata)
+        take.advance(frames)
+
+    take.start(
+        InputStream, samplerate, take.input_channels, take.input_dtype, callback, blocking, **kwargs
+    )
+    return take.out
+
+
+def playrec(
+    data: Any,
+    samplerate: Any = None,
+    channels: Any = None,
+    dtype: Any = None,
+    out: Any = None,
+    input_mapping: Any = None,
+    output_mapping: Any = None,
+    blocking: bool = False,
+    **kwargs: Any,
+) -> NDArray[Any]:
+    """Play an array and record at the same time.
+
+    Parameters
+    ----------
+    data : array-like
+        As for `play`.
+    samplerate : float, optional
+        Frames per second, Hz; None: the default.
+    channels : int, optional
+        The number of input channels; not needed with `out` or `input_mapping`.
+    dtype : str or numpy.dtype, optional
+        The sample format of the recording.
+    out : array, optional
+        The array to record into, as long as `data`.
+    input_mapping, output_mapping : array-like, optional
+        As `mapping` of `rec` and of `play`.
+    blocking : bool, optional
+        Return when the recording is complete.
+    **kwargs
+        Other arguments of `Stream`.
+
+    Returns
+    -------
+    array
+        The recording, shape (frames, channels). It is complete when `wait` has returned.
+    """
+    take = _Take()
+    take.use_data(data, output_mapping, kwargs.get("device"))
+    if dtype is None:
+        dtype = take.data.dtype
+    frames = take.frames
+    take.use_out(out, frames, channels, dtype, input_mapping)
+    if len(take.out) != frames:
+        raise ValueError(
+            f"len(data) != len(out): {frames} frames are played, and `out` has {len(take.out)}"
+        )
+
+    def callback(indata: Any, outdata: Any, frames: int, time: Any, status: CallbackFlags) -> None:
+        assert len(indata) == len(outdata) == frames
+        take.status |= status
+        take.read(indata)
+        take.write(outdata)
+        take.advance(frames)
+
+    take.start(
+        Stream,
+        samplerate,
+        (take.input_channels, take.output_channels),
+        (take.input_dtype, take.output_dtype),
+        callback,
+        blocking,
+        **kwargs,
+    )
+    return take.out
+
+
+def wait(ignore_errors: bool = True) -> CallbackFlags | None:
+    """Wait until the newest `play`, `rec` or `playrec` is complete.
+
+    Parameters
+    ----------
+    ignore_errors : bool, optional
+        False: raise the errors of closing the stream.
+
+    Returns
+    -------
+    CallbackFlags or None
+        What happened, if a flag is set.
+    """
+    return _newest.wait(ignore_errors) if _newest is not None else None
+
+
+def stop(ignore_errors: bool = True) -> None:
+    """End `play`, `rec` or `playrec`.
+
+    Parameters
+    ----------
+    ignore_errors : bool, optional
+        False: raise PortAudioError if nothing runs.
+    """
+    global _overlapping
+    others, _overlapping = _overlapping, []
+    for take in others:
+        take.stop(True)
+    if _newest is not None:
+        _newest.stop(ignore_errors)
+
+
+def get_status() -> CallbackFlags:
+    """Return what happened in the newest `play`, `rec` or `playrec`.
+
+    Returns
+    -------
+    CallbackFlags
+        The flags of all its blocks.
+    """
+    if _newest is None:
+        raise RuntimeError("play()/rec()/playrec() was not called yet")
+    return _newest.status
+
+
+def get_stream() -> StreamBase:
+    """Return the stream of the newest `play`, `rec` or `playrec`.
+
+    Returns
+    -------
+    OutputStream, InputStream or Stream
+    """
+    if _newest is None:
+        raise RuntimeError("play()/rec()/playrec() was not called yet")
+    assert _newest.stream is not None
+    return _newest.stream
+
+
+class _Take:
+    """One call of `play`, `rec` or `playrec`."""
+
+    out: NDArray[Any]
+    data: NDArray[Any]
+
+    def __init__(self, loop: bool = False) -> None:
+        import numpy as np
+
+        self._np = np
+        self._loop = loop
+        self._ended = threading.Event()
+        self.status = CallbackFlags()
+        self.stream: StreamBase | None = None
+        self.frames = 0
+        self._frame = 0  # the frame that comes next
+
+    def use_data(self, data: Any, mapping: Any, device: Any) -> None:
+        """Take the sound, and find the channels that play it."""
+        np = self._np
+        data = np.asarray(data)
+        if data.ndim < 2:
+            data = data.reshape(-1, 1)
+        if data.ndim > 2:
+            raise ValueError(
+                f"audio data to be played back must be one- or two-dimensional, not {data.shape}"
+            )
+        self.data = data
+        self.frames, channels = data.shape
+        self.output_dtype = self._format(data.dtype)
+        if mapping is None:
+            self.output_channels = channels
+            self._places = np.arange(channels)
+            self._silent = np.empty(0, int)
+            return
+        self._places, self.output_channels = self._mapping(mapping)
+        if len(set(self._places.tolist())) < self._places.size:
+            raise ValueError(f"each channel may only appear once in mapping, not {mapping!r}")
+        if channels not in (1, self._places.size):
+            raise ValueError(
+                "number of output channels != size of output mapping: data has "
+                f"{channels} channels, and mapping={mapping!r}"
+            )
+        if self.output_channels == 1:
+            # A stream with one channel would be played on both channels of the stereo pair.
+            most = query_devices(device, "output")["max_output_channels"]
+            self.output_channels = min(2, most)
+        self._silent = np.setdiff1d(np.arange(self.output_channels), self._places)
+
+    def use_out(self, out: Any, frames: Any, channels: Any, dtype: Any, mapping: Any) -> None:
+        """Take or make the array of the recording, and find the channels that it has."""
+        np = self._np
+        self._sources = None
+        if mapping is not None:
+            self._sources, self.input_channels = self._mapping(mapping)
+        if out is None:
+            self.out = self._new_out(frames, channels, dtype)
+        else:
+            _, channels = out.shape
+            self.out = out
+        self.frames = len(self.out)
+        channels = self.out.shape[1]
+        if self._sources is None:
+            self._sources, self.input_channels = np.arange(channels), channels
+        elif channels != self._sources.size:
+            raise ValueError(
+                "number of input channels != size of input mapping: "
+                f"{channels} channels, and mapping={mapping!r}"
+            )
+        self.input_dtype = self._format(self.out.dtype)
+
+    def _new_out(self, frames: Any, channels: Any, dtype: Any) -> NDArray[Any]:
+        if frames is None:
+            raise TypeError("frames must be specified, or `out`")
+        if channels is None:
+            channels = state.default.channels["input"]
+        if channels is None:
+            if self._sources is None:
+                raise TypeError(
+                    "Unable to determine number of input channels; give channels, mapping or out"
+                )
+            channels = self._sources.size
+        if dtype is None:
+            dtype = state.default.dtype["input"]
+        try:
+            return self._np.zeros((frames, channels), dtype, order="C")
+        except TypeError as error:
+            if isinstance(frames, float):
+                raise TypeError(f"'frames' must be an integer, not {frames!r}") from error
+            raise
+
+    def _mapping(self, mapping: Any) -> tuple[NDArray[Any], int]:
+        """Return the channels of a mapping, 0-based, and the number that the stream needs."""
+        places = self._np.array(mapping, copy=True).reshape(-1)
+        if places.min() < 1:
+            raise ValueError(f"channel numbers must not be < 1, and mapping={mapping!r}")
+        return (places - 1).astype(int), int(places.max())
+
+    def _format(self, dtype: Any) -> str:
+        """Return the stream's sample format for an array."""
+        name = str(dtype.name)
+        if name not in _FORMATS:
+            raise TypeError(f"Unsupported data type: {name!r}; possible are {', '.join(_FORMATS)}")
+        return "float32" if name == "float64" else name
+
+    def write(self, outdata: NDArray[Any]) -> None:
+        """Fill a block with the next frames of the sound, and silence after its end."""
+        wanted, made = len(outdata), 0
+        start = self._frame
+        while made < wanted and start < self.frames:
+            part = self.data[start : start + wanted - made]
+            outdata[made : made + len(part), self._places] = part
+            made, start = made + len(part), start + len(part)
+            if self._loop and start >= self.frames:
+                start = 0
+        if self._silent.size:
+            outdata[:made, self._silent] = 128 * (self.output_dtype == "uint8")
+        if made < wanted:
+            outdata[made:] = 128 * (self.output_dtype == "uint8")
+        if self._loop:
+            self._frame = start
+
+    def read(self, indata: NDArray[Any]) -> None:
+        """Store a block of the recording."""
+        room = self.frames - self._frame
+        if room > 0:
+            self.out[self._frame : self._frame + len(indata)] = indata[:room][:, self._sources]
+
+    def advance(self, frames: int) -> None:
+        """Go on, or end the stream with the block that has the last frame."""
+        if self._loop and self.frames:
+            return
+        self._frame += frames
+        if self._frame >= self.frames:
+            raise CallbackStop
+
+    def start(
+        self,
+        StreamClass: Any,  # noqa: N803 - seen in error messages of python-sounddevice
+        samplerate: Any,
+        channels: Any,
+        dtype: Any,
+        callback: Any,
+        blocking: bool,
+        **kwargs: Any,
+    ) -> None:
+        """Open and start the stream."""
+        global _newest, _overlapping
+        kwargs.setdefault("prime_output_buffers_using_stream_callback", False)
+        if _newest is not None:
+            if options.overlapping_play:
+                _overlapping = [one for one in _overlapping if not one._ended.is_set()]
+                _overlapping.append(_newest)
+            else:
+                stop()
+        finished = kwargs.pop("finished_callback", None)
+
+        def end() -> None:
+            self._ended.set()
+            if finished is not None:
+                finished()
+
+        self.stream = StreamClass(
+            samplerate=samplerate,
+            channels=channels,
+            dtype=dtype,
+            callback=callback,
+            finished_callback=end,
+            **kwargs,
+        )
+        self.stream.start()
+        _newest = self
+        if blocking:
+            self.wait()
+
+    def wait(self, ignore_errors: bool = True) -> CallbackFlags | None:
+        """Wait until the stream has ended, and close it."""
+        assert self.stream is not None
+        lost = None
+        try:
+            while not self._ended.wait(_LOOK_S):
+                pass
+            if not self.stream.closed and self._frame < self.frames and not self._loop:
+                lost = self.stream._lost() if not self.stream.stopped else None
+        finally:
+            self.stream.close(ignore_errors)
+        if lost is not None:
+            raise lost
+        return self.status if self.status else None
+
+    def stop(self, ignore_errors: bool = True) -> None:
+        """End the stream."""
+        assert self.stream is not None
+        if self.stream.closed and not ignore_errors:
+            raise fault(BAD_STREAM, "Error stopping stream")
+        self.stream.stop(ignore_errors)
+        self.stream.close(ignore_errors)
+
+
+_newest: _Take | None = None
+_overlapping: list[_Take] = []
+
+
+def check_input_settings(
+    device: Any = None,
+    channels: Any = None,
+    dtype: Any = None,
+    extra_settings: Any = None,
+    samplerate: Any = None,
+) -> None:
+    """Raise an error if an input stream cannot be opened with these arguments.
+
+    Parameters
+    ----------
+    device, channels, dtype, extra_settings, samplerate
+        As for `InputStream`.
+    """
+    _check("input", device, channels, dtype, extra_settings, samplerate)
+
+
+def check_output_settings(
+    device: Any = None,
+    channels: Any = None,
+    dtype: Any = None,
+    extra_settings: Any = None,
+    samplerate: Any = None,
+) -> None:
+    """Raise an error if an output stream cannot be opened with these arguments.
+
+    Parameters
+    ----------
+    device, channels, dtype, extra_settings, samplerate
+        As for `OutputStream`.
+    """
+    _check("output", device, channels, dtype, extra_settings, samplerate)
+
+
+def _check(
+    way: str, device: Any, channels: Any, dtype: Any, extra_settings: Any, samplerate: Any
+) -> None:
+    from voicecoil.sounddevice.parameters import direction_parameters, samplerate_of
+
+    one: Direction = direction_parameters(way, device, channels, dtype, None, extra_settings)
+    samplerate_of(samplerate, [one])

@@ -1,0 +1,12 @@
+"""What the functions of this package share: the default values, and the newest sound."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from voicecoil.sounddevice import defaults
+
+__all__ = ["default", "running"]
+
+default = defaults.default()
+running: set[Any] = set()  # streams that run, which a program need not keep
