@@ -97,20 +97,25 @@ def choose_rate(
     if offered and not any(request.samplerate in one for one in offered):
         return rate, f"and offers {_in_words(offered)} Hz: choose one of these, or samplerate=None"
     target = request.samplerate
-    try:
-        hal.set_f64(device, "nsrt", target)
-    except DriverError as error:
-        if error.code in DEAD:
-            raise
-        return rate, f"and refused another rate ({error})"
-    remember_rate(rate)
 
     def changed() -> bool:
         # Some devices report the old rate for a long time after a change, some for ever.
         return rate_is(hal, device, target) or really_runs_at(hal, device, target)
 
-    if wait_until(hal, changed, timeouts.rate_s):
-        return target, note
+    # The last stream has just restored another rate, and the device may still be changing to it. It
+    # loses a rate that is set meanwhile. If nothing has changed, the rate is set a second time.
+    first_s = min(timeouts.buffer_s, timeouts.rate_s)
+    for wait_s in (first_s, timeouts.rate_s - first_s):
+        if hal.f64(device, "nsrt") == rate:
+            try:
+                hal.set_f64(device, "nsrt", target)
+            except DriverError as error:
+                if error.code in DEAD:
+                    raise
+                return rate, f"and refused another rate ({error})"
+            remember_rate(rate)
+        if wait_until(hal, changed, wait_s):
+            return target, note
     return _sane_rate(hal, device), (
         f"and did not change within {timeouts.rate_s:g} s: use samplerate=None, or end what "
         "else uses the device"
