@@ -2,32 +2,64 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from coreaudio import simulator_path
 from paths import EXAMPLES
 from voicecoil.files import open_source
+from voicecoil.testing.simulated_driver import DEVICES
+from voicecoil.testing.simulator_library import ENVIRONMENT
 
-# Runs an example with shorter sleeps, and prints whether the example has imported NumPy.
+# Runs an example with shorter sleeps and one of the virtual devices below, and prints whether the
+# example has imported NumPy.
 RUN = """
-import pathlib, runpy, sys, time
+import os, pathlib, runpy, sys, time
 sleep = time.sleep
 time.sleep = lambda seconds: sleep(min(seconds, 0.1))
 sys.argv = sys.argv[1:]
 sys.path.insert(0, str(pathlib.Path(sys.argv[0]).parent))
+if devices := os.environ.get("EXAMPLE_DEVICES"):
+    from voicecoil.drivers.choose import get_driver
+    from voicecoil.testing import VirtualDevice
+    get_driver("virtual").virtual_devices[:] = [
+        VirtualDevice(name, input_channels=inputs, output_channels=outputs, samplerate=rate)
+        for name, inputs, outputs, rate in eval(devices)
+    ]
 names = runpy.run_path(sys.argv[0], run_name="__main__")
 print(names.get("position"), "numpy" in sys.modules)
 """
+# (name, inputs, outputs, samplerate)
+HEADSET = [("Headset", 1, 2, 44_100)]
+INTERFACE = [("Interface", 4, 2, 48_000)]
+MACBOOK = [("Mic", 1, 0, 48_000), ("Speakers", 0, 2, 48_000)]
+DRIVERS = ["virtual", "coreaudio-simulated"]
 
 
-def run(name: str, *arguments: str) -> str:
+def environment(driver: str, devices: Any) -> dict[str, str]:
+    """Returns the variables of a process whose default driver has these devices."""
+    variables = {**os.environ, "VOICECOIL_DRIVER": driver}
+    if driver == "virtual":
+        return {**variables, "EXAMPLE_DEVICES": repr(devices)}
+    texts = []
+    for name, inputs, outputs, rate in devices:
+        channels = f"in={inputs}; " * bool(inputs) + f"out={outputs}; " * bool(outputs)
+        loop = "; loopback=1" * bool(inputs and outputs)
+        texts.append(f"uid={name}; name={name}; {channels}rate={rate}; rates={rate}{loop}")
+    return {**variables, ENVIRONMENT: simulator_path(), DEVICES: "|".join(texts)}
+
+
+def run(name: str, *arguments: str, env: dict[str, str] | None = None) -> str:
     done = subprocess.run(
         [sys.executable, "-W", "error", "-c", RUN, str(EXAMPLES / name), *arguments],
+        env=env,
         capture_output=True,
         text=True,
         timeout=100,
@@ -74,7 +106,11 @@ def test_the_music_refuses_a_file_before_it_renders(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["sine", "sine_plain", "isolated", "isolated_bell", "music", "fm_busy"]
+    "name",
+    [
+        *("sine", "sine_plain", "isolated", "isolated_bell", "music", "fm_busy"),
+        *("two_devices", "voice_agent", "record_inputs"),
+    ],
 )
 def test_nothing_sounds_when_an_example_is_imported(name: str) -> None:
     code = f"""
@@ -95,19 +131,57 @@ def test_the_bell_rings() -> None:
     assert last == "3 False"
 
 
-def test_the_synthesizer_plays_beside_a_busy_loop() -> None:
-    said, last = run("fm_busy.py", "1").splitlines()
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_synthesizer_plays_beside_a_busy_loop(driver: str) -> None:
+    said, last = run("fm_busy.py", "1", env=environment(driver, INTERFACE)).splitlines()
     _, lead_ms = re.findall("[0-9]+", said)
     assert 60 <= int(lead_ms) <= 500
     assert int(last.split()[0]) > 0, "the callback was called"
 
 
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_streams_of_a_voice_agent_run(driver: str) -> None:
+    ear, mouth, said, last = run(
+        "voice_agent.py", "0.5", env=environment(driver, HEADSET)
+    ).splitlines()
+    assert ear == "16000 Hz on a device at 44100 Hz"
+    assert mouth == "24000 Hz on a device at 44100 Hz"
+    assert said.startswith("heard ")
+    assert int(last.split()[0]) > 0
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_effect_runs_over_two_devices(driver: str) -> None:
+    lines = run("two_devices.py", "", "", "0.3", env=environment(driver, MACBOOK)).splitlines()
+    assert lines[0] == "Mic + Speakers"
+    assert int(lines[-1].split()[0]) > 0
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_impulse_response_has_six_lines_and_begins_with_the_impulse(driver: str) -> None:
+    assert len((EXAMPLES / "impulse_response.py").read_text().splitlines()) <= 6
+    assert run("impulse_response.py", env=environment(driver, INTERFACE)).startswith("0 0.5\n")
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_inputs_3_and_4_are_recorded(driver: str, tmp_path: Path) -> None:
+    path = tmp_path / "take.flac"
+    last = run("record_inputs.py", str(path), "0.3", env=environment(driver, INTERFACE))
+    with open_source(path) as source:
+        assert (source.channels, source.samplerate) == (2, 48_000)
+        assert source.frames == int(last.splitlines()[-1].split()[0]) > 0
+
+
 def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
         "fm_busy.py",
+        "impulse_response.py",
         "isolated.py",
         "isolated_bell.py",
         "music.py",
+        "record_inputs.py",
         "sine.py",
         "sine_plain.py",
+        "two_devices.py",
+        "voice_agent.py",
     }

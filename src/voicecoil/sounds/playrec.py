@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 from voicecoil import _core
 from voicecoil.arguments import (
@@ -231,6 +231,12 @@ class Measurement(Unique):
         result = self.wait()
         assert result is not None
         return result
+
+    @overload
+    def wait(self, timeout: None = None) -> NDArray[Any]: ...
+
+    @overload
+    def wait(self, timeout: float | None) -> NDArray[Any] | None: ...
 
     @resource_errors("make the array")
     def wait(self, timeout: float | None = None) -> NDArray[Any] | None:

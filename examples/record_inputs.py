@@ -1,0 +1,27 @@
+"""Records inputs 3 and 4 of an audio interface into a file, for hours if need be.
+
+    python examples/record_inputs.py take.flac [seconds] [device]
+
+Channels are counted from 0 in Python. The file is complete after Ctrl-C, too. Frames that were lost
+are silence in the file, so that everything after them keeps its time.
+"""
+
+import sys
+import time
+
+import voicecoil as vc
+
+if __name__ == "__main__":
+    path, seconds, device, *_ = [*sys.argv[1:], "", "", ""]
+    with vc.record(path or "take.flac", channels=[2, 3], device=device or None) as take:
+        try:
+            until = time.monotonic() + float(seconds or 10 * 3600)
+            while (time.monotonic() < until or take.position == 0) and take.recording:
+                time.sleep(1)
+                print(f"\r{take.position_s:.0f} s, {take.lost_frames} frames lost", end="")
+        except KeyboardInterrupt:
+            pass
+    print()
+    for loss in take.losses:
+        print(f"{loss.frames} frames lost at {loss.position / take.samplerate:.3f} s")
+    position = take.position
