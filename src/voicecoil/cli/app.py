@@ -284,4 +284,4 @@ def say_device(event: vc.Event) -> None:
 logging.getLogger("voicecoil.choice").addHandler(logging.NullHandler())
 
 # Importing these modules registers their commands.
-from voicecoil.cli import devices, play, record, render, stress, tone  # noqa: E402, F401
+from voicecoil.cli import devices, doctor, play, record, render, stress, tone  # noqa: E402, F401

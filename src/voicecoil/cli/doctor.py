@@ -1,0 +1,158 @@
+"""The command ``voicecoil doctor``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from voicecoil.cli import EXIT_FAILED, EXIT_INTERRUPTED
+from voicecoil.cli.app import (
+    DeviceName,
+    DriverName,
+    Json,
+    command,
+    print_json,
+    say_if_virtual,
+    show_line,
+    warn,
+)
+from voicecoil.doctor import cable, disconnect, inputs, overview, timing
+from voicecoil.doctor.finding import Finding, Subject
+from voicecoil.drivers.choose import get_driver
+from voicecoil.drivers.find import find_device
+from voicecoil.drivers.protocol import Device, Direction, Driver
+from voicecoil.errors import ArgumentError, DeviceNotFoundError, VoicecoilError
+
+__all__ = ["doctor"]
+
+STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
+TESTS = ("callbacks", "workload", "inputs", "round-trip", "glitches", "disconnect")
+MAX_S = 3600.0
+
+
+@command("""
+    voicecoil doctor
+    voicecoil doctor --device Scarlett --seconds 60 --keep glitch.wav
+    voicecoil doctor --tests callbacks,inputs
+    voicecoil doctor --json
+""")
+def doctor(
+    *,
+    device: DeviceName = None,
+    driver: DriverName = None,
+    tests: Annotated[
+        str | None,
+        Parameter(metavar="LIST", help=f"{', '.join(TESTS)}, or none; else all but disconnect."),
+    ] = None,
+    seconds: Annotated[float, Parameter(metavar="SECONDS", help="Of each test.")] = 2.0,
+    keep: Annotated[
+        Path | None, Parameter(metavar="FILE", help="Write the last glitch to this WAV file.")
+    ] = None,
+    json: Json = False,
+) -> int:
+    """Show what the audio system has, and test the devices. Each result is one line.
+
+    "round-trip" and "glitches" play a burst and a tone, and need a way from the output to the
+    input: a cable, or a microphone near the loudspeaker. "disconnect" asks you to unplug the
+    device. Exit code 1 means that a test failed.
+    """
+    chosen = _chosen(tests)
+    if not 0 < seconds <= MAX_S:
+        raise ArgumentError(f"--seconds {seconds:g}: use more than 0 and at most {MAX_S:g} s")
+    system = get_driver(driver)
+    subject = _subject(device, system, seconds)
+    if not json:
+        say_if_virtual(driver)
+    found: list[Finding] = []
+    interrupted = False
+
+    def show(finding: Finding) -> None:
+        found.append(finding)
+        if not json:
+            _print(finding)
+
+    try:
+        for one in [overview.overview(), *overview.systems()]:
+            show(one)
+        _examine(subject, chosen, keep, show)
+    except KeyboardInterrupt:
+        interrupted = True
+    if json:
+        print_json(
+            {
+                "findings": [one.as_json() for one in found],
+                "interrupted": interrupted,
+            }
+        )
+    else:
+        counts: Counter[str] = Counter(one.verdict for one in found)
+        show_line((", ".join(f"{counts[word]} {word}" for word in STYLES), "bold"))
+    if interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if any(one.verdict == "failed" for one in found) else 0
+
+
+def _chosen(tests: str | None) -> list[str]:
+    if tests is None:
+        return [test for test in TESTS if test != "disconnect"]
+    names = [name.strip() for name in tests.split(",")]
+    if names == ["none"]:
+        return []
+    for name in names:
+        if name not in TESTS:
+            raise ArgumentError(f"there is no test {name!r}; tests are {', '.join(TESTS)}, or none")
+    return names
+
+
+def _subject(name: str | None, driver: Driver, seconds: float) -> Subject:
+    def find(direction: Direction) -> Device | None:
+        try:
+            return find_device(name, (direction,), driver)
+        except DeviceNotFoundError:
+            return None
+
+    output, into = find("output"), find("input")
+    if name is not None and output is None and into is None:
+        find_device(name, (), driver)  # says which devices there are
+    return Subject(driver, output, into, seconds)
+
+
+def _examine(
+    subject: Subject, chosen: list[str], keep: Path | None, show: Callable[[Finding], None]
+) -> None:
+    tests: dict[str, Callable[[], Finding]] = {
+        "callbacks": lambda: timing.callbacks(subject),
+        "workload": lambda: timing.workload(subject),
+        "inputs": lambda: inputs.channels(subject),
+        "round-trip": lambda: cable.round_trip(subject),
+        "glitches": lambda: cable.glitches(subject, keep),
+        "disconnect": lambda: disconnect.disconnect(subject, warn),
+    }
+    if subject.output is None and subject.input is None:
+        show(Finding("devices", "warning", f"the driver {subject.driver.name!r} has no devices"))
+        return
+    for finding in overview.latency(subject):
+        show(finding)
+    show(_tried("priority", lambda: overview.priority(subject)))
+    for name in chosen:
+        show(_tried(name, tests[name]))
+
+
+def _tried(name: str, test: Callable[[], Finding]) -> Finding:
+    """Run one test. An error of the device is its result."""
+    try:
+        return test()
+    except (VoicecoilError, OSError) as error:
+        return Finding(name, "failed", str(error), {"error": type(error).__name__})
+
+
+def _print(finding: Finding) -> None:
+    show_line(
+        (f"{finding.test:<18}", "bold"),
+        (f"{finding.verdict:<9}", STYLES[finding.verdict]),
+        (finding.text, ""),
+    )
