@@ -21,7 +21,7 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.files import FileSink, open_source
 from voicecoil.sounds import mixing as output_module
 
-COMMANDS = ["devices", "play", "record", "tone", "render", "stress"]
+COMMANDS = ["devices", "play", "record", "tone", "render", "run", "stress"]
 
 
 # ---- help and usage ----------------------------------------------------------------------------

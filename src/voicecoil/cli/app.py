@@ -21,6 +21,7 @@ from rich.text import Text
 
 import voicecoil as vc
 from voicecoil.cli import EXIT_FAILED, EXIT_USAGE
+from voicecoil.cli.program_arguments import with_separator
 from voicecoil.drivers.choose import offered_driver_names, why_virtual
 from voicecoil.errors import (
     ArgumentError,
@@ -148,7 +149,10 @@ def run(tokens: Sequence[str]) -> int:
     _printed.clear()
     try:
         result = app(
-            with_pipe(tokens), exit_on_error=False, print_error=False, result_action="return_value"
+            with_separator(with_pipe(tokens)),
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
         )
         return result if isinstance(result, int) else 0
     except BrokenPipeError:
@@ -285,3 +289,4 @@ logging.getLogger("voicecoil.choice").addHandler(logging.NullHandler())
 
 # Importing these modules registers their commands.
 from voicecoil.cli import devices, doctor, play, record, render, stress, tone  # noqa: E402, F401
+from voicecoil.cli import run as run_command  # noqa: E402, F401

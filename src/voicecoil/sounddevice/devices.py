@@ -21,6 +21,7 @@ __all__ = [
     "device_at",
     "device_dicts",
     "forget",
+    "host_api_of",
     "hostapi_dicts",
     "index_of",
 ]

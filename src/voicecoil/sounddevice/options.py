@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from voicecoil.drivers.protocol import Driver
 
-__all__ = ["Options", "options"]
+__all__ = ["LOST_VARIABLE", "Options", "options"]
+
+LOST_VARIABLE = "VOICECOIL_ON_DEVICE_LOST"  # environment variable: the first `on_device_lost`
 
 _POSSIBLE: dict[str, tuple[object, ...]] = {
     "on_device_lost": ("stop", "wait", "default"),
@@ -41,7 +44,7 @@ class Options:
 
     def __init__(self) -> None:
         self.driver = None
-        self.on_device_lost = "stop"
+        self.on_device_lost = os.environ.get(LOST_VARIABLE) or "stop"  # type: ignore[assignment]
         self.overlapping_play = False
         self.raise_callback_errors = True
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicecoil.limits import BLOCK_RANGE_FRAMES, RATE_RANGE_HZ
 from voicecoil.sounddevice import devices, state
@@ -19,6 +20,9 @@ from voicecoil.sounddevice.errors import (
 from voicecoil.sounddevice.formats import Layout, check_format, layout_of
 from voicecoil.sounddevice.query import find_index, query_devices
 from voicecoil.sounddevice.settings import AsioSettings, CoreAudioSettings, WasapiSettings
+
+if TYPE_CHECKING:
+    from voicecoil.streams.lead import LatencyMode
 
 __all__ = ["Direction", "StreamParameters", "direction_parameters", "samplerate_of"]
 
@@ -202,11 +206,23 @@ class StreamParameters:
             "device": self._device(),
             "samplerate": self.samplerate,
             "channels": {one.way: one.places for one in self.ways},
-            "blocksize": min(self.blocksize, most) or None,
+            "blocksize": min(self.blocksize, most) or self._usual_block(mode),
             "latency": mode,
             "dtype": next(iter(self.layouts().values())).engine,
             **arguments,
         }
+
+    def _usual_block(self, mode: LatencyMode) -> int | None:
+        """Return the frames per block for ``blocksize=0``; None: the device's cycle.
+
+        PulseAudio has no cycles of its own. Without a request it takes 25 ms, three of which are in
+        its buffer, and PortAudio takes less.
+        """
+        device = devices.device_at(self.ways[-1].device)
+        if device is None or devices.host_api_of(device) != "PulseAudio":
+            return None
+        seconds = 256 / 48_000 if mode == "low" else 512 / 48_000
+        return 1 << max(5, round(math.log2(seconds * self.samplerate)))
 
     def _device(self) -> Any:
         found = [devices.device_at(one.device) for one in self.ways]

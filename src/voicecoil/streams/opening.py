@@ -127,7 +127,7 @@ def _open_device(
                     places.input_map,
                     places.output_map,
                     samplerate=rate if asks_for_rate(request.device_rate, driver) else None,
-                    block_frames=_preferred_frames(request, device),
+                    block_frames=_preferred_frames(request, driver, device),
                     name=request.name,
                     connect=request.connect,
                 )
@@ -151,10 +151,12 @@ def _open_device(
         raise
 
 
-def _preferred_frames(request: StreamRequest, device: Device) -> int | None:
-    """Return the frames that the device's cycles should have, at the device's rate."""
+def _preferred_frames(request: StreamRequest, driver: Driver, device: Device) -> int | None:
+    """Return the frames that the device's cycles should have, at the rate that is asked of it."""
     frames = request.block_frames
     if frames is None or request.samplerate is None or not device.samplerate:
+        return frames
+    if asks_for_rate(request.device_rate, driver):
         return frames
     return max(1, round(frames * device.samplerate / request.samplerate))
 
