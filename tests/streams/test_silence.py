@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 import voicecoil as vc
+from coreaudio import Worlds
 from rig import until
 from shells import shell
+from voicecoil import hal
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.streams.silence import possible_causes
+from voicecoil.hal.connection import connection_with
+from voicecoil.streams.silence_causes import possible_causes
 
 TWO_SECONDS = 2 * 48_000
 
@@ -201,3 +206,34 @@ def test_on_macos_the_cause_names_the_app_that_needs_consent(
 ) -> None:
     monkeypatch.setenv("__CFBundleIdentifier", "com.apple.Terminal")
     assert "com.apple.Terminal" in possible_causes("coreaudio")[0]
+
+
+@pytest.mark.parametrize(
+    ("make", "says", "certain"),
+    [
+        (lambda device, system: device.set("mute", True), "; the input is muted (Audio MIDI", True),
+        (lambda device, system: device.set("volm", 0.0), "; the volume of the input is 0", True),
+        (lambda device, system: system.set("pmin", True), "; the input of this program is", True),
+        (lambda device, system: device, "; the data source 'First' is selected, and there", False),
+    ],
+    ids=["mute", "volume", "process", "source"],
+)
+def test_on_coreaudio_the_cause_is_read(
+    coreaudio: Worlds, make: Callable[[Any, Any], object], says: str, certain: bool
+) -> None:
+    """Before, each of these was only one of the possible causes."""
+    world = coreaudio(
+        devices=["uid=mic; name=mic; in=2; rate=48000; controls=mute:in:0,vlme:in:0,dsrc:in:0"],
+    )
+    world.device("mic").set_input("silence")
+    system = hal.System(connection_with(world.driver))
+    make(system.device("mic").input, system)
+    found: list[vc.Event] = []
+    with vc.InputStream(lambda block: None, driver=world.driver) as stream:
+        world.advance(2.5)
+        until(lambda: silent_events(stream, found) > 0)
+        stream.abort()
+    says = f"'mic' has given only zeros for 2 s (channels=[0, 1]){says}"
+    assert found[0].detail.startswith(says)
+    assert ("no consent" in found[0].detail) is not certain
+    assert "data source of the device" not in found[0].detail, "the mute was read"

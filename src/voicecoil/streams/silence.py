@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +11,7 @@ from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.drivers.two_devices import one_device
 from voicecoil.errors import SilentInputWarning, VoicecoilError
 from voicecoil.streams.channel_map import StreamChannels, places_on
+from voicecoil.streams.silence_causes import causes_of_silence
 
 __all__ = ["SILENT_S", "InputSilence", "channels_written_as"]
 
@@ -76,14 +76,18 @@ class InputSilence:
         heard = self._channels_with_signal(device, used) if search else []
         if search and not stays_silent():
             return None
-        said = (
+        said = [
             f"{device.name!r} has given only zeros for {SILENT_S:g} s "
             f"({_write_channels(self._argument, used)})"
-        )
+        ]
+        found = causes_of_silence(self._driver, device, used)
+        said += found.read
         if heard:
             others = _write_channels(self._argument, heard)
-            return f"{said}; there is a signal on another channel: {others}"
-        return f"{said}; possible causes: " + "; ".join(possible_causes(self._driver.name))
+            said.append(f"there is a signal on another channel: {others}")
+        elif not found.certain:
+            said.append("possible causes: " + "; ".join(found.possible))
+        return "; ".join(said)
 
     def _channels_with_signal(self, device: Device, used: Sequence[int]) -> list[int]:
         """Returns the other channels of the device that have a signal now."""
@@ -114,38 +118,6 @@ class InputSilence:
         except (VoicecoilError, OSError):
             return []  # some audio systems open a device only once
         return [channel for channel, level in zip(others, levels, strict=True) if level.peak > 0]
-
-
-def possible_causes(driver_name: str) -> list[str]:
-    """Returns the possible causes of exact zeros on an audio system, the most frequent first."""
-    system = driver_name.partition(":")[2] or driver_name
-    if system.startswith("coreaudio"):
-        # macOS asks for the consent of the app, such as a terminal, that has started the program.
-        owner = os.environ.get("__CFBundleIdentifier")  # noqa: SIM112
-        owner = owner or os.environ.get("TERM_PROGRAM")
-        app = "the app that runs this program" + (f" ({owner})" if owner else "")
-        return [
-            f"{app} has no consent to use the microphone (System Settings, Privacy & Security, "
-            "Microphone)",
-            "the input is muted, or another data source of the device is selected (Audio MIDI "
-            "Setup)",
-            "the source is silent",
-        ]
-    if system == "wasapi":
-        return [
-            "desktop apps have no consent to use the microphone (Settings, Privacy, Microphone)",
-            "the input is muted or disabled (Settings, Sound)",
-            "the source is silent",
-        ]
-    if system == "jack":
-        return ["no source is connected to the ports of this stream", "the source is silent"]
-    if system == "virtual":
-        return ["no stream plays on the other end of the loopback"]
-    return [
-        "the input is muted, or another port of the device is selected (pavucontrol, alsamixer)",
-        "the program runs in a sandbox without consent to record (Flatpak, Snap)",
-        "the source is silent",
-    ]
 
 
 def warn_of(text: str | None, note: Callable[[str], None]) -> None:
