@@ -17,6 +17,8 @@ FRAMES = 50_001
 # Container and codec -> libav's layout of the samples that the encoder accepts.
 LOSSLESS = {("a.m4a", "alac"): "s16p", ("a.wv", "wavpack"): "s16p", ("a.tta", "tta"): "s16"}
 LOSSY = [("a.m4a", "aac"), ("a.aac", "aac"), ("a.mka", "aac")]
+# Codec in ASF and layout -> the frames that the encoder adds, up to whole periods of the sound.
+ASF = {("pcm_s16le", "s16"): 0, ("flac", "s16"): 0, ("wmav2", "fltp"): 352}
 FORMATS = {".m4a": "MP4", ".aac": "AAC", ".mka": "MATROSKA", ".wv": "WAVPACK", ".tta": "TTA"}
 Frames = np.ndarray[Any, Any]
 
@@ -41,6 +43,8 @@ def make(
     with av.open(str(path), "w", options=options) as file:
         stream = file.add_stream(codec, rate=rate, layout=channels)
         stream.codec_context.format = layout
+        if codec.startswith("wma"):
+            stream.bit_rate = 128_000  # wmav has no default
         for at in range(0, len(frames), 1000):
             part = frames[at : at + 1000]
             planes = part.T if layout.endswith("p") else part.reshape(1, -1)
@@ -87,6 +91,48 @@ def test_lossy_files(tmp_path: Path, name: str, codec: str) -> None:
             source.seek(frame)
             # The decoder fills some bands with random noise.
             np.testing.assert_allclose(source.read(3000), whole[frame : frame + 3000], atol=1e-4)
+
+
+@pytest.mark.parametrize(("codec", "layout"), ASF)
+def test_asf_files(tmp_path: Path, codec: str, layout: str) -> None:
+    """ASF states its length in milliseconds. libav's encoder of WMA drops the last frames."""
+    path = make(tmp_path / "a.wma", codec, layout, sound())
+    delay = ASF[codec, layout]
+    with open_source(path) as source:
+        assert (source.samplerate, source.channels) == (48_000, 2)
+        assert (source.format, source.subtype) == ("ASF", codec.upper())
+        assert source.frames is not None
+        assert abs(source.frames - FRAMES) <= 1_300
+        whole = read(source)
+        assert source.frames == len(whole) == (49_152 if codec == "wmav2" else FRAMES)
+        error = whole[delay : delay + 45_000] - sound()[:45_000] / np.float32(32_768)
+        # A shift of one frame would be an error of 0.012.
+        assert np.std(error[4000:]) < 0.002 if delay else not error.any()
+        for frame in (40_000, 123, 20_000):
+            source.seek(frame)
+            np.testing.assert_allclose(source.read(3000), whole[frame : frame + 3000], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "layout"),
+    [("a.wma", "pcm_s16le", "s16"), ("a.wma", "wmav2", "fltp"), ("a.mka", "flac", "s16")],
+)
+@pytest.mark.parametrize("kept", [0.6, 0.98])
+def test_cut_asf_and_matroska_files(
+    tmp_path: Path, name: str, codec: str, layout: str, kept: float
+) -> None:
+    """libav ends without an error at most cuts."""
+    path = make(tmp_path / name, codec, layout, sound())
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * kept)])
+    with open_source(path) as source, pytest.raises(FileTruncatedError, match="is truncated"):
+        read(source)
+
+
+def test_matroska_of_a_live_recording_is_not_called_cut(tmp_path: Path) -> None:
+    path = make(tmp_path / "a.mka", "flac", "s16", sound(), live="1")
+    with open_source(path) as source:
+        assert np.array_equal(read(source), sound() / np.float32(32_768))
 
 
 def test_a_cut_file_is_reported(tmp_path: Path) -> None:

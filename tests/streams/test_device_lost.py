@@ -269,18 +269,27 @@ def test_a_rate_that_another_program_insists_on_ends_the_stream(
     stream.close()
 
 
-def test_a_device_that_came_back_at_a_rate_that_it_keeps(stepped: Any, driver: Driver) -> None:
+def test_a_device_that_came_back_at_a_rate_that_it_keeps(
+    stepped: Any, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed, kept = driver.devices, threading.Event()
+
+    def devices() -> list[vc.Device]:
+        """The search for the device finds nothing before another stream has set its rate."""
+        searches = threading.current_thread().name == "voicecoil devices, lost"
+        return [] if searches and not kept.is_set() else listed()
+
     stream = vc.OutputStream(CodedOutput(), driver=driver, latency="low", on_device_lost="wait")
     stream.start()
     stepped.step(2)
+    monkeypatch.setattr(driver, "devices", devices)
     unplug(stepped)
     is_away(stream)
-    stream._connection._recovery._next_look = float("inf")  # type: ignore[union-attr]
     stepped.replug()
     with vc.OutputStream(
         CodedOutput(), driver=driver, samplerate=96_000, device_rate="set"
     ) as other:
-        stream._connection._recovery._next_look = 0.0  # type: ignore[union-attr]
+        kept.set()
         with pytest.raises(vc.DeviceLostError, match=r"48000 Hz and cannot go on .* 96000 Hz"):
             stream.wait(10)
         other.abort()

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.errors import FileFormatError
+from voicecoil.files.containers.stated_end import is_cut
 from voicecoil.files.decoder import DecoderError
 from voicecoil.files.path_errors import READABLE
 
@@ -185,6 +186,8 @@ class AvDecoder:
         stated = self._stream.frames if self._demuxer == "mp4" else 0
         if self._packets is not None and self._packets < stated:
             raise DecoderError(f"it promises {stated} packets and {self._packets} are there")
+        if is_cut(self._file, self._demuxer):
+            raise DecoderError("the file is shorter than its header says")
         if self.frames is not None:
             self.frames = self._position
 
