@@ -155,7 +155,7 @@ def lint(env: Path) -> Step:
 
 
 def simulator(python: str) -> Step:
-    make = ["make", "--no-print-directory", "-s", "-C", "simulator", "test"]
+    make = ["make", "--no-print-directory", "-s", "-j2", "-C", "simulator", "test"]
     return Step(
         "simulated CoreAudio",
         [python, "tools/coreaudio/generate.py", "--check"],

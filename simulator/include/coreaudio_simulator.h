@@ -61,8 +61,8 @@ SIM_API const char *sim_switch_meaning(size_t index);
 
 /* Sets the emulated macOS, as major*100 + minor: 1100, 1200, 1300, 1400, 1402, 1500, 2600 (the
  * default). Hides everything that is newer: properties answer 'who?' and sim_dlsym returns NULL.
- * (dlsym itself cannot hide symbols at run time. So far, no exported symbol is newer than
- * macOS 11.) */
+ * (dlsym itself cannot hide symbols at run time. The functions of process taps, which are newer
+ * than macOS 11, fail with 'unop'.) */
 SIM_API int sim_set_macos(int version);
 SIM_API int sim_macos(void);
 
@@ -110,6 +110,9 @@ SIM_API int sim_wake(void);
  * switch `consent_start` decides what AudioDeviceStart does before the user has decided. */
 enum sim_consent { SIM_GRANTED = 0, SIM_DENIED = 1, SIM_UNDETERMINED = 2 };
 SIM_API int sim_set_consent(enum sim_consent consent);
+/* The user's consent to the recording of other processes' sound. It is a consent of its own.
+ * Without it, every call succeeds and taps are silent. */
+SIM_API int sim_set_tap_consent(enum sim_consent consent);
 
 /* Adds another process that uses the HAL, and returns the ID of its object, or 0 on failure. A
  * process has the devices that sim_process_io says: it records from the first one and plays to the
@@ -120,6 +123,16 @@ SIM_API int sim_remove_process(int32_t pid);
 /* Sets a volume or a mute of a device on behalf of another process. */
 SIM_API int sim_set_volume(uint32_t device, uint32_t scope, uint32_t element, float scalar);
 SIM_API int sim_set_mute(uint32_t device, uint32_t scope, uint32_t element, bool on);
+
+/* A process with an output device plays in stereo to the first stream of the device
+ * (sim_process_sound says what). */
+enum { SIM_PROCESS_STREAM = 15 };
+/* Returns the sample that a process plays, as a tap records it at this sample time: an encoded
+ * sample has the number of the process (from 1) as its serial, and SIM_PROCESS_STREAM as stream. */
+SIM_API float sim_process_sample(int32_t pid, uint32_t channel, int64_t sample_time);
+/* Whether the sound of a process reaches its device: 0 if a tap mutes it, -1 if there is no such
+ * process. The process that uses the simulator can be asked as well. */
+SIM_API int sim_process_is_audible(int32_t pid);
 
 /* Adds an input stream to a device, as voice processing in another process does, or removes it. IO
  * restarts. */
@@ -181,6 +194,8 @@ enum sim_input {
     SIM_INPUT_SINE = 3,     /* 0.5 sin(2 pi 1000 Hz t), where t is the sample time */
 };
 SIM_API int sim_set_input(uint32_t device, enum sim_input input);
+/* The same for what a simulated process plays: encoded samples (the default), silence or a sine. */
+SIM_API int sim_process_sound(int32_t pid, enum sim_input sound);
 
 /* Makes the next cycle of a running device overload. 'over' notifies on the IO thread, and `cycles`
  * cycles are skipped. With 0, the overload is spurious and nothing is lost. */

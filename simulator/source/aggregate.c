@@ -1,8 +1,10 @@
 /* aggregate.c: makes, changes and destroys aggregate devices (S12). An aggregate is a device whose
- * streams are those of its sub-devices, in their order, on the clock of its main sub-device. A
- * sub-device without drift compensation and with another clock loses or repeats input frames; with
- * compensation it does not. */
-#include "aggregate.h"
+ * streams are those of its sub-devices, in their order, and then those of its taps, on the clock of
+ * its main sub-device. A sub-device without drift compensation and with another clock loses or
+ * repeats input frames; with compensation it does not. A sub-device that does not have the rate of
+ * the aggregate is resampled. An aggregate of taps alone has the clock of the device that is
+ * tapped. */
+#include "tap.h"
 
 device *sub_device_target(const sub_device *s) {
     for (size_t i = 0; i < world.device_count; i++) {
@@ -29,129 +31,90 @@ const sub_device *aggregate_main(const device *d) {
     return first;
 }
 
-/* ---- streams, rates and latencies, from the sub-devices ---- */
-
-static void add_stream(device *d, int direction, const sub_device *sub, const device *from,
-                       const stream *original) {
-    size_t n = d->stream_count[direction];
-    if (n == MAX_STREAMS) {
-        return;
-    }
-    stream *s = calloc(1, sizeof *s);
-    s->direction = (UInt32)direction;
-    s->index = (UInt32)n;
-    s->starting_channel = device_channels(d, direction) + 1;
-    s->channels = original->channels;
-    s->latency_frames = original->latency_frames;
-    s->terminal = original->terminal;
-    s->active = true;
-    s->origin_serial = from->serial;
-    s->origin_index = original->index;
-    s->origin = sub;
-    stream_add_formats(s, "f32");
-    object_add(&s->o, STREAM, kAudioStreamClassID, kAudioObjectClassID, &d->o, d);
-    s->o.alive = d->o.alive;
-    d->streams[direction][d->stream_count[direction]++] = s;
-}
-
-/* Frames of a sub-device for each frame of the main one, less one. */
-static double slip_of(const sub_device *s, const device *target, const device *main) {
-    bool same_clock =
-        target == main || (target->clock_domain != 0 && target->clock_domain == main->clock_domain);
-    return s->drift || same_clock ? 0 : (target->ppm - main->ppm) * 1e-6;
-}
-
-static void retire_streams(device *d) {
-    for (int direction = 0; direction < 2; direction++) {
-        for (size_t i = 0; i < d->stream_count[direction]; i++) {
-            d->streams[direction][i]->o.alive = false;
-            retire_locked(d->streams[direction][i]);
-        }
-        d->stream_count[direction] = 0;
-    }
-}
-
-/* The rates that all sub-devices have. */
-static void build_rates(device *d, const device *main) {
-    d->rate_count = 0;
-    for (size_t i = 0; i < main->rate_count; i++) {
-        bool all = true;
-        for (size_t k = 0; k < d->aggregate->sub_count; k++) {
-            const device *target = sub_device_target(d->aggregate->subs[k]);
-            all = all && (target == NULL || (device_supports_rate(target, main->rates[i][0]) &&
-                                             device_supports_rate(target, main->rates[i][1])));
-        }
-        if (all) {
-            memcpy(d->rates[d->rate_count++], main->rates[i], sizeof main->rates[i]);
-        }
-    }
-}
-
-/* Takes clock, latencies and rates from the main sub-device, and the slip of each stream from the
- * clocks and the drift compensation. */
-static void tune(device *d) {
-    const sub_device *chosen = aggregate_main(d);
-    const device *main = chosen != NULL ? sub_device_target(chosen) : NULL;
-    bool drifts = false;
-    if (main == NULL) {
-        return;
-    }
-    for (size_t i = 0; i < d->aggregate->sub_count; i++) {
-        const sub_device *s = d->aggregate->subs[i];
-        drifts = drifts || (s->drift && s != chosen);
-    }
-    for (int direction = 0; direction < 2; direction++) {
-        for (size_t i = 0; i < d->stream_count[direction]; i++) {
-            stream *s = d->streams[direction][i];
-            const device *target = sub_device_target(s->origin);
-            s->slip = target == NULL ? 0 : slip_of(s->origin, target, main);
-        }
-        d->latency[direction] = main->latency[direction];
-        d->safety[direction] = main->safety[direction];
-    }
-    build_rates(d, main);
-    d->ppm = main->ppm;
-    d->clock_domain = main->clock_domain;
-    /* Compensation resamples, so the size of a cycle can vary by a frame. */
-    d->variable_frames = drifts && SWITCH(aggregate_cycles) == 1 ? 1 : 0;
-    if (d->rate == 0 || !device_supports_rate(d, d->rate)) {
-        bool follows = device_supports_rate(d, main->rate) || d->rate_count == 0;
-        d->rate = follows ? main->rate : d->rates[0][0];
-    }
-}
-
-static void build(device *d) {
-    const sub_device *chosen = aggregate_main(d);
-    retire_streams(d);
-    for (size_t i = 0; i < d->aggregate->sub_count; i++) {
-        sub_device *s = d->aggregate->subs[i];
-        device *target = sub_device_target(s);
-        s->o.device = target;
-        s->o.alive = target != NULL && d->o.alive;
-        for (int direction = 0; direction < 2 && target != NULL; direction++) {
-            if (d->aggregate->stacked && (direction == INPUT || s != chosen)) {
-                continue; /* all outputs play the streams of the main one */
-            }
-            for (size_t k = 0; k < target->stream_count[direction]; k++) {
-                add_stream(d, direction, s, target, target->streams[direction][k]);
-            }
-        }
-    }
-    tune(d);
-}
-
 /* The clock or the compensation has changed. The next start of IO uses it. */
-void aggregate_rebuild_locked(device *d) { tune(d); }
+void aggregate_rebuild_locked(device *d) { aggregate_tune_locked(d); }
 
-/* The rate of the main sub-device has changed, so the aggregate changes as well. */
+static void restart_due(void *subject, uint64_t unused) {
+    device *d = subject;
+    (void)unused;
+    if (io_has_ended_locked(d, restart_due, 0)) {
+        io_resume_locked(d);
+    }
+}
+
+/* Takes other slips into use. IO that runs restarts with them. */
+static void retune(device *d) {
+    double before[MAX_STREAMS];
+    bool changes = false;
+    for (size_t i = 0; i < d->stream_count[INPUT]; i++) {
+        before[i] = d->streams[INPUT][i]->slip;
+    }
+    aggregate_tune_locked(d);
+    for (size_t i = 0; i < d->stream_count[INPUT]; i++) {
+        changes = changes || d->streams[INPUT][i]->slip != before[i];
+    }
+    if (changes && d->current != NULL && !d->changing_rate && d->pending_rate == 0) {
+        io_interrupt_locked(d);
+        at_locked(now_locked(), restart_due, d, 0);
+    }
+}
+
+/* A rate has changed. If it is that of a main sub-device, its aggregate changes as well. Else the
+ * aggregate resamples this sub-device. */
 void aggregates_follow_rate_locked(const device *changed) {
     for (size_t i = 0; i < world.device_count; i++) {
         device *d = world.devices[i];
         const sub_device *main = d->aggregate != NULL ? aggregate_main(d) : NULL;
-        if (main != NULL && d->o.alive && sub_device_target(main) == changed) {
+        bool follows = main != NULL && sub_device_target(main) == changed;
+        if (d->aggregate == NULL || !d->o.alive) {
+            continue;
+        }
+        if (follows && device_supports_rate(d, changed->rate)) {
             change_rate_locked(d, changed->rate, false);
+        } else {
+            retune(d);
         }
     }
+}
+
+/* The rate of a tap has changed. */
+void aggregates_follow_tap_locked(const tap *t) {
+    for (size_t i = 0; i < world.device_count; i++) {
+        device *d = world.devices[i];
+        if (d->aggregate == NULL || !d->o.alive || d->aggregate->tap_count == 0) {
+            continue;
+        }
+        if (aggregate_clock_tap(d) == t) {
+            aggregate_tune_locked(d); /* the rate that it has now */
+            change_rate_locked(d, tap_format_locked(t).mSampleRate, false);
+        } else {
+            retune(d);
+        }
+    }
+}
+
+bool aggregate_has_tap_locked(const tap *t, bool running) {
+    for (size_t i = 0; i < world.device_count; i++) {
+        const device *d = world.devices[i];
+        for (size_t k = 0; d->aggregate != NULL && k < d->aggregate->tap_count; k++) {
+            bool is_there = d->o.alive && (!running || d->current != NULL);
+            if (is_there && strcmp(d->aggregate->taps[k]->uid, t->uid) == 0) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* Only a private aggregate can wait for the first sound of its taps. */
+bool aggregate_waits_for_sound_locked(const device *d) {
+    const struct aggregate *a = d->aggregate;
+    bool waits = a->tap_auto_start && a->is_private && a->tap_count > 0;
+    for (size_t i = 0; waits && i < a->tap_count; i++) {
+        const tap *t = tap_with_uid_locked(a->taps[i]->uid);
+        waits = t == NULL || !tap_sounds_locked(t);
+    }
+    return waits;
 }
 
 /* The rate of an aggregate is imposed on its sub-devices. */
@@ -188,6 +151,10 @@ static void set_alive(device *d, bool alive) {
     for (size_t i = 0; i < d->aggregate->sub_count; i++) {
         d->aggregate->subs[i]->o.alive = alive && d->aggregate->subs[i]->o.device != NULL;
     }
+    for (size_t i = 0; i < d->aggregate->tap_count; i++) {
+        sub_device *s = d->aggregate->taps[i];
+        s->o.alive = alive && tap_with_uid_locked(s->uid) != NULL;
+    }
 }
 
 static void notify_lists(const device *d) {
@@ -203,6 +170,8 @@ static void notify_composition(const device *d) {
     const UInt32 global = kAudioObjectPropertyScopeGlobal;
     notify_one_locked(d->o.id, kAudioAggregateDevicePropertyFullSubDeviceList, global);
     notify_one_locked(d->o.id, kAudioAggregateDevicePropertyActiveSubDeviceList, global);
+    notify_one_locked(d->o.id, kAudioAggregateDevicePropertyTapList, global);
+    notify_one_locked(d->o.id, kAudioAggregateDevicePropertySubTapList, global);
     notify_sides_locked(d->o.id, kAudioDevicePropertyStreams);
     notify_sides_locked(d->o.id, kAudioDevicePropertyStreamConfiguration);
     notify_one_locked(d->o.id, kAudioObjectPropertyOwnedObjects, global);
@@ -216,7 +185,13 @@ static void publish_due(void *subject, uint64_t changed) {
     d->aggregate->published = true;
     set_alive(d, true);
     aggregate_impose_rate_locked(d, d->rate);
+    aggregate_tune_locked(d);
     d->changing_rate = false;
+    if (d->pending_rate > 0) { /* a change that came meanwhile */
+        double rate = d->pending_rate;
+        d->pending_rate = 0;
+        change_rate_locked(d, rate, false);
+    }
     if (changed) {
         notify_composition(d);
         io_resume_locked(d);
@@ -231,21 +206,43 @@ static void publish_later(device *d, bool changed) {
     at_locked(now_locked() + (uint64_t)SWITCH(aggregate_delay_ns), publish_due, d, changed);
 }
 
-static void take_subs(device *d, const composition *c) {
-    for (size_t i = 0; i < d->aggregate->sub_count; i++) {
-        d->aggregate->subs[i]->o.alive = false;
-        retire_locked(d->aggregate->subs[i]->uid);
-        retire_locked(d->aggregate->subs[i]);
+static void take_list(device *d, sub_device **list, size_t *count, const sub_device *from,
+                      size_t from_count, enum object_kind kind) {
+    bool taps = kind == SUB_TAP;
+    for (size_t i = 0; i < *count; i++) {
+        list[i]->o.alive = false;
+        retire_locked(list[i]->uid);
+        retire_locked(list[i]);
     }
-    d->aggregate->sub_count = 0;
-    for (size_t i = 0; i < c->sub_count; i++) {
+    *count = from_count;
+    for (size_t i = 0; i < from_count; i++) {
         sub_device *s = calloc(1, sizeof *s);
-        *s = c->subs[i];
-        s->uid = text_copy(c->subs[i].uid);
-        s->extra_latency = s->extra_in > s->extra_out ? s->extra_in : s->extra_out;
-        object_add(&s->o, SUB_DEVICE, kAudioSubDeviceClassID, kAudioDeviceClassID, &d->o, NULL);
-        d->aggregate->subs[d->aggregate->sub_count++] = s;
+        *s = from[i];
+        s->uid = text_copy(from[i].uid);
+        if (s->extra_latency == 0) {
+            s->extra_latency = s->extra_in > s->extra_out ? s->extra_in : s->extra_out;
+        }
+        object_add(&s->o, kind, taps ? kAudioSubTapClassID : kAudioSubDeviceClassID,
+                   taps ? kAudioObjectClassID : kAudioDeviceClassID, &d->o, NULL);
+        list[i] = s;
     }
+}
+
+static void take_subs(device *d, const composition *c) {
+    struct aggregate *a = d->aggregate;
+    a->tap_auto_start = c->tap_auto_start;
+    take_list(d, a->subs, &a->sub_count, c->subs, c->sub_count, SUB_DEVICE);
+    take_list(d, a->taps, &a->tap_count, c->taps, c->tap_count, SUB_TAP);
+}
+
+/* Whether a tap was in an aggregate from its creation on. */
+static bool was_created_with(const struct aggregate *a, const char *uid) {
+    for (size_t i = 0; i < a->tap_count; i++) {
+        if (strcmp(a->taps[i]->uid, uid) == 0) {
+            return !a->taps[i]->late;
+        }
+    }
+    return false;
 }
 
 static void end_io(device *d) {
@@ -254,28 +251,42 @@ static void end_io(device *d) {
 }
 
 /* Changes the sub-devices of an aggregate, which disappears for a moment. */
-void aggregate_compose_locked(device *d, const composition *c) {
+void aggregate_compose_locked(device *d, composition *c) {
+    for (size_t i = 0; i < c->tap_count; i++) {
+        c->taps[i].late = !was_created_with(d->aggregate, c->taps[i].uid);
+    }
     end_io(d);
     take_subs(d, c);
     d->o.alive = true;
-    build(d);
+    aggregate_build_locked(d);
     publish_later(d, true);
 }
 
-/* A device has come or gone: rebuilds the aggregates that have it. */
-void aggregates_update_locked(const char *uid) {
+static bool lists(sub_device *const subs[], size_t count, const char *uid) {
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(subs[i]->uid, uid) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void update(const char *uid, bool is_tap) {
     for (size_t i = 0; i < world.device_count; i++) {
         device *d = world.devices[i];
-        for (size_t k = 0; d->aggregate != NULL && k < d->aggregate->sub_count; k++) {
-            if (strcmp(d->aggregate->subs[k]->uid, uid) == 0) {
-                end_io(d);
-                build(d);
-                at_locked(now_locked(), publish_due, d, true);
-                break;
-            }
+        struct aggregate *a = d->aggregate;
+        if (a != NULL &&
+            (is_tap ? lists(a->taps, a->tap_count, uid) : lists(a->subs, a->sub_count, uid))) {
+            end_io(d);
+            aggregate_build_locked(d);
+            at_locked(now_locked(), publish_due, d, true);
         }
     }
 }
+
+/* A device has come or gone: rebuilds the aggregates that have it. */
+void aggregates_update_locked(const char *uid) { update(uid, false); }
+void aggregates_update_tap_locked(const tap *t) { update(t->uid, true); }
 
 /* ---- creation and destruction ---- */
 
@@ -317,7 +328,7 @@ OSStatus aggregate_create_locked(composition *c, AudioObjectID *id) {
     d->aggregate->main_uid = c->main_uid != NULL ? text_copy(c->main_uid) : NULL;
     d->aggregate->clock_uid = c->clock_uid != NULL ? text_copy(c->clock_uid) : NULL;
     take_subs(d, c);
-    build(d);
+    aggregate_build_locked(d);
     d->rate = d->rate == 0 ? 48000 : d->rate;
     *id = d->o.id;
     d->aggregate->counts = true;
@@ -359,6 +370,10 @@ void aggregate_free(struct aggregate *a) {
     for (size_t i = 0; i < a->sub_count; i++) {
         free(a->subs[i]->uid);
         free(a->subs[i]);
+    }
+    for (size_t i = 0; i < a->tap_count; i++) {
+        free(a->taps[i]->uid);
+        free(a->taps[i]);
     }
     free(a->main_uid);
     free(a->clock_uid);

@@ -186,7 +186,12 @@ static void describe(CFTypeRef cf, char *text, size_t size) {
                                         "CFNull",
                                         "CFUUID",
                                         "CFRunLoopSource",
-                                        "CFRunLoopTimer"};
+                                        "CFRunLoopTimer",
+                                        "Class",
+                                        "object without init",
+                                        "NSAutoreleasePool",
+                                        "NSUUID",
+                                        "CATapDescription"};
     const cf_object *o = cf;
     char *utf8 = o->type == CF_STRING ? cf_copy_utf8(cf) : NULL;
     snprintf(text, size, "<%s %p>%s%s", names[o->type], cf, utf8 ? " " : "", utf8 ? utf8 : "");
@@ -244,8 +249,11 @@ void cf_reset(void) {
         } else {
             o->next = dead;
             dead = o;
-            o->finalise =
-                o->type == CF_ARRAY || o->type == CF_DICTIONARY ? cf_drop_storage : o->finalise;
+            if (o->type == CF_ARRAY || o->type == CF_DICTIONARY) {
+                o->finalise = cf_drop_storage;
+            } else if (o->type == CF_TAP_DESCRIPTION || o->type == CF_POOL) {
+                o->finalise = NULL; /* what they hold is in this list as well */
+            }
             if (o->finalise != NULL) {
                 o->finalise(o);
             }

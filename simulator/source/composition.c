@@ -37,6 +37,20 @@ static OSStatus read_sub(CFDictionaryRef dictionary, sub_device *s) {
     return s->uid != NULL ? 0 : kAudioHardwareIllegalOperationError;
 }
 
+static OSStatus read_list(CFTypeRef list, sub_device *subs, size_t *count) {
+    for (CFIndex i = 0; cf_is(list, CF_ARRAY) && i < CFArrayGetCount(list); i++) {
+        if (*count == MAX_SUB_DEVICES) {
+            return kAudioHardwareIllegalOperationError;
+        }
+        OSStatus error = read_sub(CFArrayGetValueAtIndex(list, i), &subs[*count]);
+        if (error != 0) {
+            return error;
+        }
+        (*count)++;
+    }
+    return 0;
+}
+
 OSStatus composition_read(CFDictionaryRef dictionary, composition *c) {
     *c = (composition){0};
     if (!cf_is(dictionary, CF_DICTIONARY)) {
@@ -48,18 +62,37 @@ OSStatus composition_read(CFDictionaryRef dictionary, composition *c) {
     c->clock_uid = text_of(dictionary, kAudioAggregateDeviceClockDeviceKey);
     c->is_private = number_of(dictionary, kAudioAggregateDeviceIsPrivateKey) != 0;
     c->stacked = number_of(dictionary, kAudioAggregateDeviceIsStackedKey) != 0;
-    CFTypeRef list = value_of(dictionary, kAudioAggregateDeviceSubDeviceListKey);
-    for (CFIndex i = 0; cf_is(list, CF_ARRAY) && i < CFArrayGetCount(list); i++) {
-        if (c->sub_count == MAX_SUB_DEVICES) {
-            return kAudioHardwareIllegalOperationError;
-        }
-        OSStatus error = read_sub(CFArrayGetValueAtIndex(list, i), &c->subs[c->sub_count]);
-        if (error != 0) {
-            return error;
-        }
-        c->sub_count++;
+    c->tap_auto_start = number_of(dictionary, kAudioAggregateDeviceTapAutoStartKey) != 0;
+    OSStatus error = read_list(value_of(dictionary, kAudioAggregateDeviceSubDeviceListKey), c->subs,
+                               &c->sub_count);
+    if (error == 0 && world.macos >= 1402) { /* an older macOS does not know taps */
+        error = read_list(value_of(dictionary, kAudioAggregateDeviceTapListKey), c->taps,
+                          &c->tap_count);
     }
-    return 0;
+    return error;
+}
+
+/* What an aggregate is made of now. The caller frees it. */
+void composition_of_device(const device *d, composition *c) {
+    const struct aggregate *a = d->aggregate;
+    *c = (composition){
+        .tap_auto_start = a->tap_auto_start, .sub_count = a->sub_count, .tap_count = a->tap_count};
+    for (size_t i = 0; i < a->sub_count; i++) {
+        c->subs[i] = *a->subs[i];
+        c->subs[i].uid = text_copy(a->subs[i]->uid);
+    }
+    for (size_t i = 0; i < a->tap_count; i++) {
+        c->taps[i] = *a->taps[i];
+        c->taps[i].uid = text_copy(a->taps[i]->uid);
+    }
+}
+
+void composition_drop_taps(composition *c) {
+    for (size_t i = 0; i < c->tap_count; i++) {
+        free(c->taps[i].uid);
+        c->taps[i] = (sub_device){0};
+    }
+    c->tap_count = 0;
 }
 
 void composition_free(composition *c) {
@@ -70,6 +103,7 @@ void composition_free(composition *c) {
     for (size_t i = 0; i < c->sub_count; i++) {
         free(c->subs[i].uid);
     }
+    composition_drop_taps(c);
     *c = (composition){0};
 }
 
@@ -94,17 +128,11 @@ static void add_number(CFMutableDictionaryRef dictionary, const char *key, UInt3
     add_value(dictionary, key, CFNumberCreate(NULL, kCFNumberSInt32Type, &number));
 }
 
-CFDictionaryRef composition_write(const device *d) {
-    CFMutableDictionaryRef whole = dictionary_new();
+/* Devices and taps have the same keys. */
+static CFArrayRef list_of(sub_device *const subs[], size_t count) {
     CFMutableArrayRef list = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
-    add_text(whole, kAudioAggregateDeviceUIDKey, d->uid);
-    add_text(whole, kAudioAggregateDeviceNameKey, d->name);
-    add_text(whole, kAudioAggregateDeviceMainSubDeviceKey, d->aggregate->main_uid);
-    add_text(whole, kAudioAggregateDeviceClockDeviceKey, d->aggregate->clock_uid);
-    add_number(whole, kAudioAggregateDeviceIsPrivateKey, d->aggregate->is_private);
-    add_number(whole, kAudioAggregateDeviceIsStackedKey, d->aggregate->stacked);
-    for (size_t i = 0; i < d->aggregate->sub_count; i++) {
-        const sub_device *s = d->aggregate->subs[i];
+    for (size_t i = 0; i < count; i++) {
+        const sub_device *s = subs[i];
         CFMutableDictionaryRef one = dictionary_new();
         add_text(one, kAudioSubDeviceUIDKey, s->uid);
         add_number(one, kAudioSubDeviceDriftCompensationKey, s->drift);
@@ -114,6 +142,23 @@ CFDictionaryRef composition_write(const device *d) {
         CFArrayAppendValue(list, one);
         CFRelease(one);
     }
-    add_value(whole, kAudioAggregateDeviceSubDeviceListKey, list);
+    return list;
+}
+
+CFDictionaryRef composition_write(const device *d) {
+    CFMutableDictionaryRef whole = dictionary_new();
+    add_text(whole, kAudioAggregateDeviceUIDKey, d->uid);
+    add_text(whole, kAudioAggregateDeviceNameKey, d->name);
+    add_text(whole, kAudioAggregateDeviceMainSubDeviceKey, d->aggregate->main_uid);
+    add_text(whole, kAudioAggregateDeviceClockDeviceKey, d->aggregate->clock_uid);
+    add_number(whole, kAudioAggregateDeviceIsPrivateKey, d->aggregate->is_private);
+    add_number(whole, kAudioAggregateDeviceIsStackedKey, d->aggregate->stacked);
+    add_value(whole, kAudioAggregateDeviceSubDeviceListKey,
+              list_of(d->aggregate->subs, d->aggregate->sub_count));
+    if (d->aggregate->tap_count > 0) {
+        add_value(whole, kAudioAggregateDeviceTapListKey,
+                  list_of(d->aggregate->taps, d->aggregate->tap_count));
+        add_number(whole, kAudioAggregateDeviceTapAutoStartKey, d->aggregate->tap_auto_start);
+    }
     return whole;
 }

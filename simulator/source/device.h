@@ -13,7 +13,9 @@ enum object_kind {
     PROCESS = 32,
     SUB_DEVICE = 64,
     BOX = 128,
-    CLOCK = 256
+    CLOCK = 256,
+    TAP = 512,
+    SUB_TAP = 1024
 };
 typedef struct object {
     AudioObjectID id;
@@ -46,6 +48,7 @@ struct stream {
     const struct sub_device *origin;
     UInt32 origin_serial, origin_index;
     double slip;
+    const tap *tap; /* of a stream of a tap */
 };
 /* The memory of a sample in an IOProc's buffer. */
 typedef struct sample_format {
@@ -170,7 +173,7 @@ void device_flaps_locked(device *d, UInt32 times);
 void device_announce_locked(device *d); /* notifies everything that depends on rate and formats */
 void headset_update_locked(const device *changed);
 bool power_is_waking_locked(void);
-bool consent_wait_locked(void);
+bool consent_wait_locked(bool to_taps); /* to taps, or to the microphone */
 
 void retire_locked(void *memory);
 void boxes_reset_locked(void);
@@ -182,6 +185,19 @@ void aggregate_impose_rate_locked(const device *d, double rate);
 void aggregate_of_user_locked(const char *uid, const char *name, const char *const subs[2]);
 bool aggregate_runs_locked(const device *sub); /* an aggregate with this sub-device */
 void aggregate_free(struct aggregate *a);
+void aggregates_update_tap_locked(const tap *t); /* it has come, gone or changed */
+void aggregates_follow_tap_locked(const tap *t); /* its rate has changed */
+bool aggregate_has_tap_locked(const tap *t, bool running);
+bool aggregate_waits_for_sound_locked(const device *d);
+
+/* ---- taps.c ---- */
+void taps_update_locked(void); /* a device, its rate or a default device has changed */
+void taps_end_locked(void);
+void taps_reset_locked(void);
+void taps_wake_locked(void); /* a process may have begun to play */
+bool taps_wait_locked(const device *d);
+bool tap_sounds_locked(const tap *t);
+float tap_sample_locked(const run *r, const tap *t, UInt32 channel, double time, double slip);
 
 /* ---- processes.c ---- */
 typedef struct process {
@@ -189,7 +205,13 @@ typedef struct process {
     pid_t pid;
     char *bundle;
     AudioObjectID device[2]; /* of a simulated process; 0: none */
+    UInt32 serial;           /* in its samples */
+    enum sim_input sound;
 } process;
+process *process_find_locked(pid_t pid);
+process *process_own_locked(void);
+float process_sample_locked(const process *p, UInt32 channel, int64_t sample_time);
+bool process_uses_device_locked(const process *p, const device *d, int direction);
 bool process_uses_locked(AudioObjectID device, int direction); /* a simulated process */
 void process_io_changed_locked(void);
 void processes_reset_locked(void);

@@ -165,6 +165,7 @@ static device *add(const char *description, UInt32 serial) {
     }
     renew_defaults(objects, selectors, &n, d);
     notify_in_order(objects, selectors, n);
+    taps_update_locked();
     return d;
 }
 
@@ -233,6 +234,8 @@ void device_remove_locked(device *d) {
     bool quiet = d->aggregate != NULL && d->aggregate->is_private;
     notify_in_order(objects, selectors, quiet ? 1 : n);
     aggregates_update_locked(d->uid);
+    taps_update_locked();
+    taps_wake_locked();
 }
 
 device *device_replug_locked(const device *old) { return add(old->description, old->serial); }
@@ -281,6 +284,8 @@ EXPORT void sim_restart_service(void) {
             }
         }
     }
+    taps_end_locked();
+    taps_wake_locked();
     notify_restart_locked();
     pthread_mutex_unlock(&world.lock);
     workers_reap(false);
@@ -318,6 +323,7 @@ EXPORT int sim_set_default(uint32_t selector, uint32_t id) {
     if (which >= 0 && (id == 0 || device_find(id) != NULL)) {
         world.default_device[which] = id;
         notify_one_locked(kAudioObjectSystemObject, selector, kAudioObjectPropertyScopeGlobal);
+        taps_update_locked();
         result = 0;
     } else {
         report_line("sim_set_default: no such default or device %u", id);

@@ -215,11 +215,20 @@ void io_buffers_finish(run *r, const io_proc *p, UInt32 frames, io_call *call, b
 }
 
 static float input_sample(const run *r, UInt32 i, UInt32 channel, double sample_time) {
-    const device *d = r->device;
-    if (d->process_mute || world.input_mute || world.consent != SIM_GRANTED || r->silent) {
+    const device *d = r->device, *from = r->input[i].from;
+    if (d->process_mute || world.input_mute || r->silent) {
         return 0;
     }
-    switch (d->input) {
+    if (r->input[i].tap != NULL) {
+        return r->input[i].deaf
+                   ? 0
+                   : tap_sample_locked(r, r->input[i].tap, channel, sample_time, r->input[i].slip);
+    }
+    if (world.consent != SIM_GRANTED) {
+        return 0;
+    }
+    /* A sub-device records what was set for itself, unless something was set for the aggregate. */
+    switch (from != NULL && d->input == SIM_INPUT_ENCODED ? from->input : d->input) {
     case SIM_INPUT_ENCODED:
         return sim_encode(r->input[i].serial, r->input[i].index, channel,
                           (int64_t)floor(sample_time + sample_time * r->input[i].slip));

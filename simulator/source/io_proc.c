@@ -262,9 +262,11 @@ EXPORT OSStatus AudioDeviceRemoveIOProc(AudioDeviceID inDevice, AudioDeviceIOPro
 
 /* ---- start ---- */
 
-static bool uses_input(const device *d, const io_proc *p) {
+/* Whether an IOProc uses an input of the hardware, or one of a tap. */
+static bool uses_input(const device *d, const io_proc *p, bool of_tap) {
     for (size_t i = 0; i < d->stream_count[INPUT]; i++) {
-        if (p == NULL || p->usage[INPUT][i]) {
+        bool is_tap = d->streams[INPUT][i]->tap != NULL;
+        if (is_tap == of_tap && (p == NULL || p->usage[INPUT][i])) {
             return true;
         }
     }
@@ -298,7 +300,7 @@ static OSStatus start_locked(device *d, AudioDeviceIOProcID id, const AudioTimeS
     } else {
         d->null_starts++;
     }
-    if (uses_input(d, p)) {
+    if (uses_input(d, p, false)) {
         COUNT(input_opens);
     }
     if (!device_is_mixable(d) && d->hog == -1 && world.hog_allowed) {
@@ -344,9 +346,12 @@ static OSStatus start(const char *call, AudioObjectID id, AudioDeviceIOProcID pr
             error = kAudioHardwareBadObjectError;
         }
     }
-    if (error == OK && d->o.alive && !thread_self()->in_io_callback &&
-        uses_input(d, proc == NULL ? NULL : io_proc_find(d, proc)) && !consent_wait_locked()) {
-        error = kAudioHardwareBadObjectError;
+    for (int of_tap = 0; of_tap < 2; of_tap++) {
+        if (error == OK && d->o.alive && !thread_self()->in_io_callback &&
+            uses_input(d, proc == NULL ? NULL : io_proc_find(d, proc), of_tap) &&
+            !(consent_wait_locked(of_tap) && (!of_tap || taps_wait_locked(d)))) {
+            error = kAudioHardwareBadObjectError;
+        }
     }
     if (error == OK && !locked) {
         locked = io_mutex_lock(&d->mutex);

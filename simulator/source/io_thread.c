@@ -1,6 +1,6 @@
 /* io_thread.c: the IO thread, which performs one run of a device, with cycles and overloads (S5,
  * S9). */
-#include "world.h"
+#include "aggregate.h"
 
 #include <math.h>
 #if defined(__x86_64__)
@@ -123,6 +123,10 @@ void io_begin_locked(device *d, uint64_t first_cycle_ns, bool announce) {
                 r->input[i].serial = d->aggregate ? s->origin_serial : d->serial;
                 r->input[i].index = d->aggregate ? s->origin_index : s->index;
                 r->input[i].slip = s->slip;
+                r->input[i].from = s->origin != NULL ? s->origin->o.device : NULL;
+                r->input[i].tap = s->tap;
+                r->input[i].deaf =
+                    s->tap != NULL && s->origin->late && SWITCH(tap_added_later) == 0;
             }
             r->latency[direction][i] = d->latency[direction] + s->latency_frames;
         }

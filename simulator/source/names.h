@@ -7,7 +7,8 @@
     X(dead_device_error) X(set_readonly_error) X(unsupported_rate) X(start_at_time) \
     X(remove_dead_listener) X(device_elements) X(guessed_settable) X(hog_error) \
     X(format_delay_ns) X(buffer_out_of_range) X(duplicate_io_proc) X(profile_delay_ns) X(wake_io) X(wake_delay_ns) \
-    X(wake_start) X(wake_ids) X(consent_start) X(aggregate_delay_ns) X(aggregate_early) X(aggregate_cycles) X(stop_mode) \
+    X(wake_start) X(wake_ids) X(consent_start) X(aggregate_delay_ns) X(aggregate_early) X(aggregate_cycles) \
+    X(tap_delay_ns) X(tap_early) X(tap_added_later) X(tap_dead_process) X(tap_consent_set) X(stop_mode) \
     X(stop_extra_cycles) X(start_block_ns) X(first_callback_delay_ns) X(callbacks_never) \
     X(hang_holds_io_mutex) X(listener_thread) X(listener_addresses) X(listener_after_remove) \
     X(notify_delay_ns) X(notify_burst) X(notify_duplicates) X(notify_order) X(rate_delay_ns) \
@@ -29,7 +30,8 @@
     X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release) \
     X(fault_input_written) X(fault_buffer_overrun) X(fault_buffer_list_changed) \
     X(fault_workgroup) X(fault_fork) X(fault_bad_size) X(fault_null) \
-    X(fault_unregistered_stop)
+    X(live_taps) X(fault_tap_order) \
+    X(fault_unregistered_stop) X(fault_message)
 /* clang-format on */
 
 #endif

@@ -1,4 +1,4 @@
-/* power.c: sleep and wake (S10), and consent to the microphone (S11). */
+/* power.c: sleep and wake (S10), and consent to the microphone and to taps (S11). */
 #include "world.h"
 
 /* Sleep ends the IO of all devices without notice. */
@@ -70,23 +70,30 @@ bool power_is_waking_locked(void) {
 
 static device gate; /* the waits for a decision of the user belong to it */
 
-EXPORT int sim_set_consent(enum sim_consent consent) {
+static int set_consent(enum sim_consent *which, enum sim_consent consent) {
     if (consent != SIM_GRANTED && consent != SIM_DENIED && consent != SIM_UNDETERMINED) {
         return -1;
     }
     pthread_mutex_lock(&world.lock);
-    world.consent = consent;
+    *which = consent;
     if (consent != SIM_UNDETERMINED) {
         release_waits_locked(&gate);
     }
     pthread_mutex_unlock(&world.lock);
     return 0;
 }
+EXPORT int sim_set_consent(enum sim_consent consent) {
+    return set_consent(&world.consent, consent);
+}
+EXPORT int sim_set_tap_consent(enum sim_consent consent) {
+    return set_consent(&world.tap_consent, consent);
+}
 
 /* Waits for the decision, if the switch `consent_start` says so. Returns false if the world was
  * reset. */
-bool consent_wait_locked(void) {
-    while (world.consent == SIM_UNDETERMINED && SWITCH(consent_start) == 1) {
+bool consent_wait_locked(bool to_taps) {
+    const enum sim_consent *consent = to_taps ? &world.tap_consent : &world.consent;
+    while (*consent == SIM_UNDETERMINED && SWITCH(consent_start) == 1) {
         if (!block_until_locked(SIM_FOREVER, &gate)) {
             return false;
         }

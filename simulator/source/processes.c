@@ -2,9 +2,10 @@
  * exist since macOS 14.2. */
 #include "properties.h"
 
+#include <math.h>
 #include <unistd.h>
 
-static process *find(pid_t pid) {
+process *process_find_locked(pid_t pid) {
     for (size_t i = 0; i < world.process_count; i++) {
         if (world.processes[i]->pid == pid && world.processes[i]->o.alive) {
             return world.processes[i];
@@ -21,14 +22,15 @@ static process *add(pid_t pid, const char *bundle) {
     process *p = calloc(1, sizeof *p);
     p->pid = pid;
     p->bundle = text_copy(bundle);
+    p->serial = world.next_process_serial = world.next_process_serial % 15 + 1;
     object_add(&p->o, PROCESS, kAudioProcessClassID, kAudioObjectClassID, &world.system, NULL);
     world.processes[world.process_count++] = p;
     return p;
 }
 
 /* This process gets its object when somebody asks for it. */
-static process *own(void) {
-    process *p = find(getpid());
+process *process_own_locked(void) {
+    process *p = process_find_locked(getpid());
     return p != NULL ? p : add(getpid(), "org.voicecoil.client");
 }
 
@@ -42,7 +44,7 @@ static bool own_uses(const device *d, int direction) {
     return used;
 }
 
-static bool uses(const process *p, const device *d, int direction) {
+bool process_uses_device_locked(const process *p, const device *d, int direction) {
     return p->pid == getpid() ? own_uses(d, direction) : p->device[direction] == d->o.id;
 }
 
@@ -58,7 +60,7 @@ bool process_uses_locked(AudioObjectID id, int direction) {
 
 static bool runs(const process *p, int direction) {
     for (size_t i = 0; i < world.device_count; i++) {
-        if (uses(p, world.devices[i], direction)) {
+        if (process_uses_device_locked(p, world.devices[i], direction)) {
             return true;
         }
     }
@@ -73,11 +75,12 @@ static void notify_io(const process *p) {
     change_add(&c, kAudioProcessPropertyDevices, kAudioObjectPropertyScopeInput);
     change_add(&c, kAudioProcessPropertyDevices, kAudioObjectPropertyScopeOutput);
     notify_locked(p->o.id, &c);
+    taps_wake_locked();
 }
 
 /* Tells listeners that this process has started or stopped IO of a device. */
 void process_io_changed_locked(void) {
-    const process *p = find(getpid());
+    const process *p = process_find_locked(getpid());
     if (p != NULL) {
         notify_io(p);
     }
@@ -93,7 +96,8 @@ static void notify_list(void) {
 EXPORT uint32_t sim_add_process(int32_t pid, const char *bundle_id) {
     pthread_mutex_lock(&world.lock);
     process *p = NULL;
-    if (bundle_id == NULL || pid == getpid() || find(pid) != NULL || world.macos < 1402) {
+    if (bundle_id == NULL || pid == getpid() || process_find_locked(pid) != NULL ||
+        world.macos < 1402) {
         report_line("sim_add_process: %d exists, has no bundle ID, or macOS is too old", pid);
     } else {
         p = add(pid, bundle_id);
@@ -106,7 +110,7 @@ EXPORT uint32_t sim_add_process(int32_t pid, const char *bundle_id) {
 
 EXPORT int sim_process_io(int32_t pid, uint32_t input_device, uint32_t output_device) {
     pthread_mutex_lock(&world.lock);
-    process *p = pid == getpid() ? NULL : find(pid);
+    process *p = pid == getpid() ? NULL : process_find_locked(pid);
     const AudioObjectID wanted[2] = {[INPUT] = input_device, [OUTPUT] = output_device};
     for (int direction = 0; p != NULL && direction < 2; direction++) {
         device *devices[2] = {device_find(p->device[direction]), device_find(wanted[direction])};
@@ -140,7 +144,7 @@ EXPORT int sim_remove_process(int32_t pid) {
         return -1;
     }
     pthread_mutex_lock(&world.lock);
-    process *p = find(pid);
+    process *p = process_find_locked(pid);
     if (p != NULL) {
         p->o.alive = false;
         for (size_t i = 0; i < world.device_count; i++) {
@@ -152,6 +156,39 @@ EXPORT int sim_remove_process(int32_t pid) {
     }
     pthread_mutex_unlock(&world.lock);
     return p == NULL ? -1 : 0;
+}
+
+EXPORT int sim_process_sound(int32_t pid, enum sim_input sound) {
+    pthread_mutex_lock(&world.lock);
+    process *p = pid == getpid() ? NULL : process_find_locked(pid);
+    bool known = p != NULL && (sound == SIM_INPUT_ENCODED || sound == SIM_INPUT_SILENCE ||
+                               sound == SIM_INPUT_SINE);
+    if (known) {
+        p->sound = sound;
+    } else {
+        report_line("sim_process_sound: no simulated process %d, or no such sound", pid);
+    }
+    pthread_mutex_unlock(&world.lock);
+    return known ? 0 : -1;
+}
+
+float process_sample_locked(const process *p, UInt32 channel, int64_t sample_time) {
+    switch (p->sound) {
+    case SIM_INPUT_ENCODED:
+        return sim_encode(p->serial, SIM_PROCESS_STREAM, channel, sample_time);
+    case SIM_INPUT_SINE:
+        return 0.5f * (float)sin((double)sample_time * 6.283185307179586 * 1000 / 48000);
+    default:
+        return 0;
+    }
+}
+
+EXPORT float sim_process_sample(int32_t pid, uint32_t channel, int64_t sample_time) {
+    pthread_mutex_lock(&world.lock);
+    const process *p = process_find_locked(pid);
+    float sample = p != NULL ? process_sample_locked(p, channel, sample_time) : 0;
+    pthread_mutex_unlock(&world.lock);
+    return sample;
 }
 
 void processes_reset_locked(void) {
@@ -168,7 +205,7 @@ static const process *of(const request *q) { return (const process *)(const void
 
 GET(list) {
     (void)q;
-    own();
+    process_own_locked();
     for (size_t i = 0; i < world.process_count; i++) {
         if (world.processes[i]->o.alive) {
             put_u32(r, world.processes[i]->o.id);
@@ -186,7 +223,7 @@ GET(for_pid) {
         return kAudioHardwareBadPropertySizeError;
     }
     memcpy(&pid, q->qualifier, sizeof pid);
-    const process *p = pid == getpid() ? own() : find(pid);
+    const process *p = pid == getpid() ? process_own_locked() : process_find_locked(pid);
     put_u32(r, p ? p->o.id : kAudioObjectUnknown);
     return 0;
 }
@@ -194,7 +231,7 @@ GET_U32(pid, (UInt32)of(q)->pid)
 GET_STRING(bundle, of(q)->bundle)
 GET(devices) {
     for (size_t i = 0; i < world.device_count; i++) {
-        if (uses(of(q), world.devices[i], request_side(q))) {
+        if (process_uses_device_locked(of(q), world.devices[i], request_side(q))) {
             put_u32(r, world.devices[i]->o.id);
         }
     }

@@ -99,7 +99,7 @@ OSStatus put_object_translation(const request *q, reply *r, text_finder find);
 /* ---- the behaviours, one array per file; each ends with an empty row ---- */
 extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
     io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[],
-    process_behaviours[], aggregate_behaviours[], box_behaviours[];
+    process_behaviours[], aggregate_behaviours[], box_behaviours[], tap_behaviours[];
 
 /* ---- properties_object.c ---- */
 extern const char plug_in_bundle[]; /* the bundle ID of the plug-in that owns the devices */
@@ -109,6 +109,9 @@ OSStatus get_boxes(const request *q, reply *r), get_clock_devices(const request 
 OSStatus get_box_for_uid(const request *q, reply *r);
 OSStatus get_clock_device_for_uid(const request *q, reply *r);
 const char *box_name(const object *o); /* of a box or a clock device */
+
+/* ---- properties_tap.c ---- */
+const char *tap_name(const object *o);
 
 /* ---- stream_formats.c ---- */
 AudioStreamBasicDescription stream_virtual_format(const stream *s, const stream_format *f,

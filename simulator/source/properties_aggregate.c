@@ -19,12 +19,18 @@ GET(full_list) {
 /* A new list resets what was set for each sub-device. */
 SET(full_list) {
     CFArrayRef list;
-    composition c = {0};
+    composition c;
     (void)size;
     memcpy(&list, data, sizeof list);
     if (!cf_is(list, CF_ARRAY) || CFArrayGetCount(list) > MAX_SUB_DEVICES) {
         return kAudioHardwareIllegalOperationError;
     }
+    composition_of_device(q->d, &c);
+    for (size_t i = 0; i < c.sub_count; i++) {
+        free(c.subs[i].uid);
+        c.subs[i] = (sub_device){0};
+    }
+    c.sub_count = 0;
     for (CFIndex i = 0; i < CFArrayGetCount(list); i++) {
         c.subs[c.sub_count].uid = cf_copy_utf8(CFArrayGetValueAtIndex(list, i));
         if (c.subs[c.sub_count].uid == NULL) {
@@ -110,7 +116,7 @@ SET(clock) {
     return error;
 }
 
-/* ---- a sub-device ---- */
+/* ---- a sub-device or a sub-tap ---- */
 
 static sub_device *sub_of(const request *q) { return (sub_device *)(void *)q->o; }
 static void sub_changed(const request *q) {
@@ -180,7 +186,9 @@ GET(destroyed) {
 #define AGGREGATE(name, get, set, has)                                                             \
     {kAudioAggregateDeviceClassID, kAudioAggregateDeviceProperty##name, get, set, has, NULL}
 #define SUB(name, get, set)                                                                        \
-    {kAudioSubDeviceClassID, kAudioSubDeviceProperty##name, get, set, NULL, NULL}
+    {kAudioSubDeviceClassID, kAudioSubDeviceProperty##name, get, set, NULL, NULL}, {               \
+        kAudioSubTapClassID, kAudioSubTapProperty##name, get, set, NULL, NULL                      \
+    }
 const behaviour aggregate_behaviours[] = {
     AGGREGATE(FullSubDeviceList, get_full_list, set_full_list, NULL),
     AGGREGATE(ActiveSubDeviceList, get_active_list, NULL, NULL),

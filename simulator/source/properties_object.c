@@ -39,13 +39,14 @@ static bool is_device(const request *q) {
 }
 static bool has_name(const request *q) {
     return q->o->kind == SYSTEM || q->o->kind == PLUGIN || q->o->kind == CLOCK ||
-           (is_device(q) && q->d->name != NULL);
+           q->o->kind == TAP || (is_device(q) && q->d->name != NULL);
 }
 GET(name) {
     put_text(q, r,
              q->o->kind == SYSTEM   ? "System"
              : q->o->kind == PLUGIN ? "Simulated HAL"
              : q->o->kind == CLOCK  ? box_name(q->o)
+             : q->o->kind == TAP    ? tap_name(q->o)
                                     : q->d->name);
     return 0;
 }

@@ -26,6 +26,7 @@ SET(default) {
     if (world.default_device[i] != id) {
         world.default_device[i] = id;
         notify_one_locked(kAudioObjectSystemObject, q->selector, kAudioObjectPropertyScopeGlobal);
+        taps_update_locked();
     }
     return 0;
 }

@@ -21,7 +21,7 @@ static const struct {
 static const behaviour *const behaviours[] = {
     object_behaviours,  system_behaviours,    device_behaviours,  io_behaviours,
     old_behaviours,     stream_behaviours,    control_behaviours, view_behaviours,
-    process_behaviours, aggregate_behaviours, box_behaviours};
+    process_behaviours, aggregate_behaviours, box_behaviours,     tap_behaviours};
 
 static AudioClassID parent_of(AudioClassID class_id) {
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
@@ -210,7 +210,8 @@ static bool sub_device_has(UInt32 selector) {
 }
 
 static bool is_published(const request *q) {
-    const device *d = q->o->kind == SUB_DEVICE ? q->o->owner->device : q->d;
+    bool part = q->o->kind == SUB_DEVICE || q->o->kind == SUB_TAP;
+    const device *d = part ? q->o->owner->device : q->d;
     return d == NULL || d->aggregate == NULL || d->aggregate->published;
 }
 

@@ -163,6 +163,7 @@ static void apply_due(void *subject, uint64_t number) {
     device_announce_locked(d);
     if (d->rate != before) {
         aggregates_follow_rate_locked(d);
+        taps_update_locked();
     }
     at_locked(now_locked() + (uint64_t)SWITCH(rate_pause_ns) / 2, change_ended_due, d, number);
 }

@@ -21,7 +21,8 @@ void world_begin_locked(void) {
     world.sleeping_allowed = world.hog_allowed = world.is_audible = 1;
     world.asleep = false;
     world.woken_ns = 0;
-    world.consent = SIM_GRANTED;
+    world.consent = world.tap_consent = SIM_GRANTED;
+    world.next_process_serial = 0;
     world.unloading_allowed = world.power_hint = world.mono = world.input_mute = 0;
 }
 
@@ -72,9 +73,10 @@ EXPORT void sim_reset(void) {
     if (world.workers == NULL) { /* otherwise a stuck callback may still use its device */
         devices_reset_locked();
         processes_reset_locked();
+        taps_reset_locked();
         boxes_reset_locked();
     } else {
-        world.process_count = 0;
+        world.process_count = world.tap_count = 0;
         world.device_count = world.all_device_count = 0;
     }
     schedule_reset_locked();
@@ -82,6 +84,7 @@ EXPORT void sim_reset(void) {
     world_begin_locked();
     pthread_mutex_unlock(&world.lock);
     cf_reset();
+    objc_reset();
     report_reset();
 }
 

@@ -9,8 +9,7 @@
  * time, it is a thread of the simulator. Client code runs on workers (worker.c), which are native
  * threads with a queue of jobs. In virtual time, the stepping thread waits for each worker that it
  * gave a job, so exactly one thing happens at a time.
- *
- * Possible extensions: taps would be a further kind of object with its own behaviours. */
+ */
 #ifndef SIM_WORLD_H
 #define SIM_WORLD_H
 
@@ -48,6 +47,7 @@ typedef struct io_proc io_proc;
 typedef struct worker worker;
 typedef struct sim_thread sim_thread;
 typedef struct listener listener;
+typedef struct tap tap;
 
 /* ---- switches.c ---- */
 enum sim_switch {
@@ -217,7 +217,10 @@ struct run {
     struct {
         UInt32 serial, index;
         double slip;
-    } input[MAX_STREAMS]; /* what the input streams record */
+        const device *from; /* the sub-device whose stream it is; NULL: the device's own */
+        const tap *tap;     /* NULL: a stream of a device */
+        bool deaf;          /* the tap was added too late */
+    } input[MAX_STREAMS];   /* what the input streams record */
     size_t stream_count[2];
     float *mix[MAX_STREAMS], *source[MAX_STREAMS];
     UInt32 mix_room;
@@ -304,7 +307,13 @@ enum cf_type {
     CF_NULL,
     CF_UUID,
     CF_SOURCE,
-    CF_TIMER
+    CF_TIMER,
+    /* Objects of Objective-C that are not CoreFoundation's (objc.h). */
+    CF_CLASS,
+    CF_ALLOCATED,
+    CF_POOL,
+    CF_NSUUID,
+    CF_TAP_DESCRIPTION
 };
 typedef struct cf_object {
     uint32_t magic;
@@ -321,6 +330,7 @@ bool cf_is(const void *object, enum cf_type type);
 CFStringRef cf_string(const char *utf8);
 char *cf_copy_utf8(CFStringRef string); /* the caller frees the text */
 void cf_reset(void);
+void objc_reset(void); /* the autorelease pools forget the objects of the old world */
 size_t cf_report_leaks(void);
 
 const void *block_copy(const void *block);
@@ -368,9 +378,12 @@ typedef struct world_state {
     } *retired;
     process *processes[64];
     size_t process_count;
+    UInt32 next_process_serial;
+    tap *taps[256]; /* also those that were destroyed */
+    size_t tap_count;
     bool asleep;
     uint64_t woken_ns; /* 0: never */
-    enum sim_consent consent;
+    enum sim_consent consent, tap_consent;
     UInt32 sleeping_allowed, hog_allowed, unloading_allowed, power_hint, is_audible, mono,
         input_mute;
 } world_state;

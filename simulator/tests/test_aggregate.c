@@ -292,6 +292,42 @@ static void a_sub_device_goes_and_comes_back(void) {
     world_is_clean();
 }
 
+/* A sub-device that does not have the rate of the aggregate is resampled: its own frames come at
+ * its own rate. The same holds after another process has changed the rate of a sub-device. */
+static void another_rate(void) {
+    static const char *const uids[] = {"at48", "at96", NULL};
+    for (int changed = 0; changed < 2; changed++) {
+        sim_configure(0);
+        sim_use_virtual_time();
+        sim_add_device(changed ? "uid=at48; in=1; out=2; rates=48000,96000; rate=48000"
+                               : "uid=at48; in=1; out=2; rates=44100,48000; rate=48000");
+        sim_add_device(changed ? "uid=at96; in=1; rates=48000,96000; rate=48000"
+                               : "uid=at96; in=1; rates=96000; rate=96000");
+        calls = slips = 0;
+        EQUAL(create("together", uids, true, true), 0);
+        EQUAL(sim_advance_ns(SECOND), 0);
+        EQUAL(get_f64(aggregate, kAudioDevicePropertyNominalSampleRate, global), 48000);
+        EQUAL(count_of(aggregate, kAudioDevicePropertyAvailableNominalSampleRates, global), 8);
+        start();
+        EQUAL(sim_advance_ns(SECOND), 0);
+        EQUAL(slips > 0, !changed); /* each second frame of the second stream */
+        if (changed) {
+            EQUAL(sim_change_rate(sim_find_device("at96"), 96000), 0);
+            EQUAL(sim_advance_ns(SECOND), 0);
+            CHECK(slips > 10000, "%d slips", slips);
+            EQUAL(set_rate(aggregate, 96000), 0);
+            EQUAL(sim_advance_ns(SECOND), 0);
+            slips = 0; /* both are at 96 kHz now */
+            EQUAL(sim_advance_ns(SECOND), 0);
+            EQUAL(slips, 0);
+        }
+        EQUAL(last_time[1] != last_time[0], !changed);
+        stop();
+        destroy();
+        world_is_clean();
+    }
+}
+
 /* The plug-in makes and destroys aggregates, too: each is the get of a property. */
 static void through_the_plug_in(void) {
     begin();
@@ -342,6 +378,7 @@ int main(void) {
     streams_and_clocks();
     changes_of_the_composition();
     a_sub_device_goes_and_comes_back();
+    another_rate();
     through_the_plug_in();
     leftovers();
     return check_result("aggregate");
