@@ -82,6 +82,7 @@ cdef class Engine:
     cdef uint64_t run
     cdef object clock_owner
     cdef Drift input  # the input of another device, or None
+    cdef list histories  # [(history, number of its removal, or None)]
     cdef readonly uint32_t input_channels, output_channels
     cdef readonly uint32_t period_frames
     """Frames that every cycle must have; 0: the number may vary."""
@@ -109,6 +110,7 @@ cdef class Engine:
             config.clock_ns = (<Clock?>clock).function
             config.clock = (<Clock>clock).argument
         self.code = PyWeakref_NewRef(code, None)
+        self.histories = []
         self.engine = vc_engine_new(&config)
         if self.engine == NULL:
             raise MemoryError("no memory for the stream's engine")
@@ -213,6 +215,32 @@ cdef class Engine:
         else:
             vc_engine_set_input(self.engine, vc_drift_fill, drift.drift)
         self.input = drift
+
+    @cython.critical_section
+    def add_history(self, History history not None, bint plays):
+        """Writes the output (`plays`) or the input of each cycle into a history from now on.
+
+        Returns false if the engine has as many histories as it can have.
+        """
+        self.drop_histories()
+        direction = VC_OUTPUT if plays else VC_INPUT
+        if not vc_engine_add_history(self.engine, history.history, direction):
+            return False
+        self.histories.append((history, None))
+        return True
+
+    @cython.critical_section
+    def remove_history(self, History history not None):
+        """Writes nothing into that history any more."""
+        removed = vc_engine_remove_history(self.engine, history.history)
+        self.histories = [(one, removed if one is history else number)
+                          for one, number in self.histories]
+        self.drop_histories()
+
+    cdef drop_histories(self):
+        self.histories = [(one, number) for one, number in self.histories
+                          if number is None
+                          or not vc_engine_history_is_unused(self.engine, number)]
 
     @property
     def state(self):

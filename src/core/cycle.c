@@ -51,8 +51,7 @@ int32_t vc_native_process(vc_block *block, void *user) {
     VC_PROVEN_AGAIN
 }
 
-/* ---- lost frames ------------------------------------------------------------------------------
- */
+/* ---- lost frames ---- */
 
 static void count_lost(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
     uint32_t room = UINT32_MAX - engine->block_lost;
@@ -360,8 +359,7 @@ static uint32_t run_blocks(vc_engine *engine, const vc_cycle *cycle, uint32_t *v
     return done;
 }
 
-/* ---- one cycle --------------------------------------------------------------------------------
- */
+/* ---- one cycle ---- */
 
 static uint32_t gap(bool *expect, int64_t *next, const vc_time *time, uint32_t frames) {
     if ((time->valid & VC_TIME_SAMPLE) == 0) {
@@ -446,6 +444,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         vc_fill(engine, cycle, &filled);
         cycle = &filled;
     }
+    const vc_cycle *device = cycle;
     if (vc_is_translated(engine)) {
         vc_translate(engine, cycle, &translated);
         cycle = &translated;
@@ -481,6 +480,7 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
     if (done < cycle->frames) {
         vc_audio_silence(&cycle->output, done, cycle->frames - done);
     }
+    vc_listen(engine, device, cycle);
     count_cycle(engine, cycle, began_ns);
     if (has_ended(engine)) {
         begin_drain(engine, cycle, valid);

@@ -4,6 +4,7 @@
 #define VOICECOIL_ENGINE_H
 
 #include "histogram.h"
+#include "history.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -38,6 +39,17 @@ typedef struct vc_meter {
 typedef struct vc_moved vc_moved; /* defined in move.c */
 
 #define VC_NO_FRAME INT64_MIN
+
+/* The histories of an engine. `turn` is odd while the IO thread may use them. The accesses are
+ * those of port.h: a history is removed before `turn` is read, and `turn` becomes odd before the
+ * slots are read. */
+enum { VC_HISTORIES = 64 };
+typedef struct vc_histories {
+    _Atomic uint64_t turn;
+    _Atomic uint32_t used; /* slots from this number on were never used */
+    _Atomic(vc_history *) slots[VC_HISTORIES];
+    vc_direction directions[VC_HISTORIES]; /* written before the slot is filled */
+} vc_histories;
 
 struct vc_engine {
     vc_engine_config config;
@@ -94,6 +106,7 @@ struct vc_engine {
     vc_meter *meters; /* output channels, then input channels */
     _Atomic uint32_t meter_sequence;
     vc_queue *events;
+    vc_histories histories;
 };
 
 /* These functions are defined in statistics.c and called by cycle.c. [IO] */
@@ -127,6 +140,16 @@ void vc_count_zeros(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 static inline void vc_watch_zeros(vc_engine *engine, const vc_cycle *cycle) {
     if (engine->only_zeros) {
         vc_count_zeros(engine, cycle);
+    }
+}
+
+/* Writes a cycle that has run into the engine's histories: `device` is the cycle as the device gave
+ * it, and `stream` the same cycle after vc_translate. Defined in history.c. [IO] */
+void vc_listen_all(vc_engine *engine, const vc_cycle *device, const vc_cycle *stream) VC_REALTIME;
+
+static inline void vc_listen(vc_engine *engine, const vc_cycle *device, const vc_cycle *stream) {
+    if (atomic_load_explicit(&engine->histories.used, memory_order_acquire) != 0) {
+        vc_listen_all(engine, device, stream);
     }
 }
 

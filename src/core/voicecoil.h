@@ -9,6 +9,7 @@
  *   user_code.h  time, audio memory, and the block that the user's code gets
  *   native.h     native callbacks, and the slot in which they can be exchanged
  *   transfer.h   rings, queues and mailboxes between threads
+ *   history.h    the newest frames of a stream for other threads
  *   mixer.h      clips at exact frames
  *   recorder.h   the input of each block into a ring
  *   playrec.h    a sound and the input of the same blocks on one time line
@@ -45,6 +46,7 @@
 extern "C" {
 #endif
 
+#include "history.h"
 #include "mixer.h"
 #include "native.h"
 #include "playrec.h"
@@ -204,6 +206,18 @@ typedef void (*vc_input_fn)(void *argument, vc_cycle *cycle) VC_REALTIME;
 /* Makes each cycle begin with a call of `fill`. NULL: the device brings the input itself. Call it
  * when no cycle runs. [control] */
 void vc_engine_set_input(vc_engine *engine, vc_input_fn fill, void *argument);
+
+/* Makes the IO thread write one direction of each cycle into a history. Returns false if the engine
+ * has as many histories as it can have. The history must live until it was removed and is unused,
+ * or until the engine is freed. [control] */
+typedef enum vc_direction { VC_INPUT = 0, VC_OUTPUT = 1 } vc_direction;
+bool vc_engine_add_history(vc_engine *engine, vc_history *history, vc_direction direction);
+/* Removes a history. Returns a number for vc_engine_history_is_unused. [control] */
+uint64_t vc_engine_remove_history(vc_engine *engine, const vc_history *history);
+/* Whether the IO thread does not use a removed history any more. [control] */
+bool vc_engine_history_is_unused(const vc_engine *engine, uint64_t removed);
+/* A vc_process_fn that does nothing, for an engine that only has histories. [IO] */
+int32_t vc_nothing_process(vc_block *block, void *user) VC_REALTIME;
 
 /* Runs one IO cycle. Every frame of `cycle->output` is written. Returns how many frames, from the
  * first one on, are output of the user's code. The other frames are silence. [IO] */

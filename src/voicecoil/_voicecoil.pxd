@@ -109,6 +109,41 @@ cdef extern from "voicecoil.h" nogil:
     ctypedef void (*vc_input_fn)(void *argument, vc_cycle *cycle) noexcept
     void vc_engine_set_input(vc_engine *engine, vc_input_fn fill, void *argument)
 
+    ctypedef struct vc_history:
+        pass
+
+    ctypedef struct vc_stamp:
+        uint64_t position
+        uint64_t lost_frames
+        int64_t host_ns
+        int64_t sample_frames
+        int64_t device_frames
+        double samplerate_hz
+        uint64_t valid
+
+    ctypedef c_bool (*vc_wait_fn)(c_bool (*ready)(const void *argument) noexcept,
+                                  const void *argument) noexcept
+    ctypedef enum vc_direction:
+        VC_INPUT
+        VC_OUTPUT
+
+    vc_history *vc_history_new(uint32_t frames, const uint32_t *map, uint32_t channels)
+    void vc_history_free(vc_history *history)
+    void vc_history_limit(vc_history *history, uint32_t frames, c_bool ends, vc_wait_fn wait)
+    uint32_t vc_history_capacity(const vc_history *history)
+    uint32_t vc_history_channels(const vc_history *history)
+    uint64_t vc_history_written(const vc_history *history)
+    c_bool vc_history_ended(const vc_history *history)
+    void vc_history_release(vc_history *history, uint64_t position)
+    uint64_t vc_history_copy(const vc_history *history, uint64_t position, float *out,
+                             uint32_t frames)
+    uint64_t vc_history_stamps(const vc_history *history)
+    c_bool vc_history_stamp(const vc_history *history, uint64_t number, vc_stamp *out)
+    c_bool vc_engine_add_history(vc_engine *engine, vc_history *history, vc_direction direction)
+    uint64_t vc_engine_remove_history(vc_engine *engine, const vc_history *history)
+    c_bool vc_engine_history_is_unused(const vc_engine *engine, uint64_t removed)
+    int32_t vc_nothing_process(vc_block *block, void *user) noexcept
+
     ctypedef struct vc_statistics:
         uint64_t cycles, blocks, frames, xruns, lost_frames, late_cycles, late_blocks
         uint64_t nonfinite_samples, copied_blocks, lost_events, busy_ns, busy_max_ns
@@ -182,8 +217,6 @@ cdef extern from "voicecoil.h" nogil:
     vc_clip *vc_clip_from_memory(const float *data, uint64_t frames, uint32_t channels,
                                  uint64_t loops, int64_t start_frame, float gain)
     vc_clip *vc_clip_from_ring(vc_ring *ring, int64_t start_frame, float gain)
-    ctypedef c_bool (*vc_wait_fn)(c_bool (*ready)(const void *argument) noexcept,
-                                  const void *argument) noexcept
     void vc_clip_wait_with(vc_clip *clip, vc_wait_fn wait, c_bool when_starved)
     void vc_clip_prefill(vc_clip *clip, uint32_t frames)
     void vc_clip_ramp(vc_clip *clip, uint32_t frames)
