@@ -67,6 +67,7 @@ UNIQUE: dict[str, Callable[[Some], Any]] = {
     "Stream": lambda some: some.opened(vc.Stream),
     "Playback": lambda some: vc.play(SOUND, 48_000, driver=some.driver),
     "Recording": lambda some: some.recording(),
+    "Recorder": lambda some: some.kept(vc.Recorder(driver=some.driver)),
     "Measurement": lambda some: some.measurement(),
     "NativeCallback": lambda some: vc.NativeCallback(ctypes_type()(lambda *arguments: 0)),
     "FileSource": lambda some: some.kept(FileSource(some.path)),
@@ -91,6 +92,8 @@ PLAIN: dict[str, Callable[[Some], Any]] = {
     "Loss": lambda some: vc.Loss(480, 64, "device"),
     "Setting": lambda some: some.opened().settings["latency"],
     "Settings": lambda some: some.opened(name="Some").settings,
+    "RecordedTime": lambda some: vc.RecordedTime(5, 480),
+    "RecordedBlock": lambda some: vc.RecordedBlock(SOUND, vc.RecordedTime(5, 480), 0),
     "ThreadPriority": lambda some: vc.ThreadPriority("fifo", 2, ""),
 }
 

@@ -25,7 +25,10 @@ cdef class History:
 
         Call it before an engine has the history.
         """
-        vc_history_limit(self.history, frames, ends, vc_device_wait_until if waits else NULL)
+        cdef vc_wait_fn wait = NULL
+        if waits:
+            wait = vc_device_wait_until
+        vc_history_limit(self.history, frames, ends, wait)
 
     @property
     def capacity(self):
@@ -36,6 +39,10 @@ cdef class History:
     def written(self):
         """Frames that were written so far."""
         return vc_history_written(self.history)
+
+    def written_count(self):
+        """The count of `written`, for waits."""
+        return new_count(vc_count_history, self.history, self)
 
     @property
     def ended(self):

@@ -14,6 +14,8 @@ uint64_t vc_count_written(const void *ring) { return vc_ring_total_written(ring)
 
 uint64_t vc_count_read(const void *ring) { return vc_ring_total_read(ring); }
 
+uint64_t vc_count_history(const void *history) { return vc_history_written(history); }
+
 uint64_t vc_count_finished(const void *engine) { return vc_engine_state(engine) == VC_FINISHED; }
 
 uint64_t vc_count_events(const void *engine) { return vc_engine_events_waiting(engine); }

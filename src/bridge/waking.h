@@ -20,6 +20,8 @@ typedef struct vc_awaited {
 /* Frames that were written to and read from a vc_ring so far. [any] */
 uint64_t vc_count_written(const void *ring) VC_REALTIME;
 uint64_t vc_count_read(const void *ring) VC_REALTIME;
+/* Frames that were written to a vc_history. [any] */
+uint64_t vc_count_history(const void *history) VC_REALTIME;
 /* 1 if a vc_engine is VC_FINISHED, otherwise 0. [any] */
 uint64_t vc_count_finished(const void *engine) VC_REALTIME;
 /* Events of a vc_engine that vc_engine_event has not taken yet. [any] */

@@ -30,11 +30,11 @@ struct vc_history {
     uint32_t *map;
     uint32_t capacity; /* frames */
     uint32_t channels;
-    uint32_t limit;   /* 0: none */
-    bool ends;        /* at the limit */
-    vc_wait_fn wait;  /* NULL: the IO thread does not wait */
-    uint32_t spacing; /* most frames without a stamp */
-    vc_stamp last;    /* the newest stamp. [producer] */
+    uint32_t limit;       /* 0: none */
+    bool ends;            /* at the limit */
+    vc_wait_fn wait;      /* NULL: the IO thread does not wait */
+    uint32_t spacing;     /* most frames without a stamp */
+    vc_stamp last;        /* the newest stamp. [producer] */
     uint64_t lost_before; /* frames that the stream had lost before the first frame. [producer] */
     _Atomic uint64_t claimed;
     _Atomic uint64_t written;
@@ -211,8 +211,8 @@ static uint32_t room(vc_history *history, uint64_t position, uint32_t frames) {
         return frames;
     }
     if (history->wait) { /* do not compare with NULL: see cycle.c */
-        VC_UNPROVEN          /* only a device whose clock is not real waits */
-        history->wait(has_room, &wanted);
+        VC_UNPROVEN      /* only a device whose clock is not real waits */
+            history->wait(has_room, &wanted);
         VC_PROVEN_AGAIN
     }
     if (!history->ends || has_room(&wanted)) {

@@ -30,6 +30,8 @@ _HOMES = {
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",
+    "live.recorded_block": "RecordedBlock RecordedTime",
+    "live.recorder": "Recorder",
     "sounds.control": "stop_all",
     "sounds.play": "play",
     "sounds.playback": "Playback",

@@ -41,6 +41,9 @@ from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
 from voicecoil.errors import VoicecoilError as VoicecoilError
 from voicecoil.events import Event as Event
 from voicecoil.levels import Level as Level
+from voicecoil.live.recorded_block import RecordedBlock as RecordedBlock
+from voicecoil.live.recorded_block import RecordedTime as RecordedTime
+from voicecoil.live.recorder import Recorder as Recorder
 from voicecoil.sounds.control import stop_all as stop_all
 from voicecoil.sounds.play import play as play
 from voicecoil.sounds.playback import Playback as Playback

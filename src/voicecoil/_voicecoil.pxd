@@ -427,6 +427,7 @@ cdef extern from "waking.h" nogil:
 
     uint64_t vc_count_written(const void *ring)
     uint64_t vc_count_read(const void *ring)
+    uint64_t vc_count_history(const void *history)
     uint64_t vc_count_finished(const void *engine)
     uint64_t vc_count_events(const void *engine)
     uint64_t vc_count_done(const void *clip)

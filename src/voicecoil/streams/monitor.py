@@ -47,6 +47,11 @@ class StreamMonitor:
         return self._connection.state() in ("running", "waiting") and self.trouble() is None
 
     @property
+    def engine(self) -> _core.Engine:
+        """The stream's engine."""
+        return self._connection.engine
+
+    @property
     def frames_may_come(self) -> bool:
         """Whether `goes_on`, or the stream is draining: more frames may be recorded or played."""
         return self.goes_on or self._connection.state() == "draining"

@@ -83,7 +83,7 @@ def open_stream(
             CurrentDevice(plan.device, plan.opened_format, driver_stream),
             code,
             _make_engine(plan, code, worker),
-            _make_recovery(plan),
+            _make_recovery(plan, source),
             worker,
         )
         # A measurement has a time of silence of its own, and no stream may be opened beside it.
@@ -225,11 +225,12 @@ def _make_engine(plan: StreamPlan, code: _core.Code, worker: LeadWorker | None) 
     )
 
 
-def _make_recovery(plan: StreamPlan) -> Recovery | None:
+def _make_recovery(plan: StreamPlan, source: CodeSource) -> Recovery | None:
     policy = plan.request.on_device_lost
     if policy == "stop":
         return None
-    converts = not plan.request.on_io_thread
+    any_rate = plan.request.kind == "internal" and source.any_rate
+    converts = any_rate or not plan.request.on_io_thread
     asks = asks_for_rate(plan.request.device_rate, plan.driver)
     # A stream that cannot convert sets the device back to the rate with which it was opened.
     asked_hz = plan.samplerate if asks or not converts else None

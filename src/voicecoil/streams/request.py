@@ -46,10 +46,16 @@ CodeSource = Any  # Callback | NativeCallback | str | CodeFactory, as `StreamReq
 
 
 class CodeFactory:
-    """Makes internal code in place of a callback. It is called with the opened device's format."""
+    """Makes internal code in place of a callback. It is called with the opened device's format.
 
-    def __init__(self, make: Callable[[OpenedFormat, int, int], _core.Code]) -> None:
+    With `any_rate`, the code can go on at another rate if the stream moves to another device.
+    """
+
+    def __init__(
+        self, make: Callable[[OpenedFormat, int, int], _core.Code], *, any_rate: bool = False
+    ) -> None:
         self._make = make
+        self.any_rate = any_rate
 
     def __call__(self, opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
         return self._make(opened_format, inputs, outputs)

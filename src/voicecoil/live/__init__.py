@@ -1,0 +1,1 @@
+"""Audio in pieces: players that the program feeds, and recorders that it reads."""
