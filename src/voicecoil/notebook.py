@@ -31,7 +31,7 @@ def html_table(headings: Sequence[str], rows: Iterable[Sequence[object]], title:
 
     lines = ["<table>"]
     if title:
-        lines.append(f"<caption>{escape(printable(title))}</caption>")
+        lines.append(f'<caption style="text-align: left">{escape(printable(title))}</caption>')
     if headings:
         lines.append("<thead><tr>" + "".join(cell(h, "th") for h in headings) + "</tr></thead>")
     lines.append("<tbody>")

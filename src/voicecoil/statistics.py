@@ -184,12 +184,20 @@ def _shown(value: object) -> str:
         if not value.count:
             return "none"
         return (
-            f"median {value.median_s:.3g} s, 99 % {value.p99_s:.3g} s, "
-            f"longest {value.max_s:.3g} s ({value.count})"
+            f"median {_duration(value.median_s)}, 99 % {_duration(value.p99_s)}, "
+            f"longest {_duration(value.max_s)} ({value.count})"
         )
     if isinstance(value, tuple):
         return f"{len(value)}" + (f", the newest: {value[-1]}" if value else "")
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in the unit with which the number has no exponent."""
+    for unit, parts in (("s", 1), ("ms", 1e3), ("us", 1e6)):
+        if seconds * parts >= 1:
+            return f"{seconds * parts:.3g} {unit}"
+    return f"{seconds * 1e9:.3g} ns"
 
 
 def read_statistics(

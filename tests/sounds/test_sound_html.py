@@ -40,9 +40,11 @@ def test_a_recording_has_its_waveform_and_a_player(rig: Rig, tmp_path: Path, kin
     html = take._repr_html_()
     assert "recording" in html
     assert "<svg" not in html
+    assert ("file" in html) is (kind == "file"), "no row without a value"
     take.stop()
     playback.stop(0)
     html = take._repr_html_()
+    assert "display: block" in html, "the player is below the waveform"
     samples, rate = player(html)
     assert rate == 48_000
     assert samples.shape == (768, 2)

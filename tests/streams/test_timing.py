@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import re
 import sys
 import threading
 from array import array
@@ -206,3 +207,16 @@ def test_a_stream_that_asks_for_the_gil_ends_while_others_compute() -> None:
         for thread in threads:
             thread.join()
     assert stream.state == "closed"
+
+
+def test_notebooks_show_durations_without_exponents() -> None:
+    """The jitter of a virtual clock was shown as 1e-09 s."""
+    device = VirtualDevice(frames=480, clock="stepped")
+    with vc.OutputStream(
+        lambda block: None, driver=VirtualDriver([device]), latency="low"
+    ) as stream:
+        device.step(100)
+        html = stream.statistics()._repr_html_()
+        stream.abort()
+    assert "e-" not in html
+    assert re.search(r"margin</th>.*>median \d+(\.\d+)? ms, 99 % \d+(\.\d+)? ms, longest", html)

@@ -29,13 +29,13 @@ def sound_html(
     ----------
     title : str
     rows : sequence of (str, object)
-        The table.
+        The table. Rows whose value is None are left out.
     frames : ndarray of float32, shape (frames, channels), or None
         The sound or its beginning. None, or empty: the table alone.
     samplerate : float
         Hz.
     """
-    parts = [html_table((), rows, title)]
+    parts = [html_table((), [row for row in rows if row[1] is not None], title)]
     if frames is not None and len(frames):
         frames = frames[:MAX_FRAMES]
         parts += [_waveform(frames[:, :MAX_SHOWN]), _player(frames[:, :2], samplerate)]
@@ -64,9 +64,8 @@ def _waveform(frames: NDArray[np.float32]) -> str:
         lines.append(f'<path d="{path}" stroke="currentColor" fill="none"/>')
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {columns} {height}" '
-        f'width="{COLUMNS}" height="{height}" preserveAspectRatio="none">'
-        + "".join(lines)
-        + "</svg>"
+        f'width="{COLUMNS}" height="{height}" preserveAspectRatio="none" '
+        'style="display: block; max-width: 100%">' + "".join(lines) + "</svg>"
     )
 
 
