@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from voicecoil.errors import ChangeTimeoutError, PropertyMissingError, PropertyReadOnlyError
+from voicecoil.hal.aggregates import SubDevicePlan
 from voicecoil.hal.connection import connection_with
 from voicecoil.hal.device import DataSource, Hogged
 from voicecoil.hal.enumerations import (
@@ -102,6 +103,7 @@ __all__ = [
     "StreamDirection",
     "StreamFormat",
     "SubDevice",
+    "SubDevicePlan",
     "SubTap",
     "System",
     "Tap",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import ClassVar, Self, cast
@@ -12,7 +13,7 @@ from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT
 from voicecoil.drivers.protocol import Latency
 from voicecoil.errors import ArgumentError, DeviceLostError, DriverError
 from voicecoil.hal import _properties as tables
-from voicecoil.hal import levels
+from voicecoil.hal import aggregates, levels
 from voicecoil.hal.connection import Connection
 from voicecoil.hal.enumerations import StreamDirection, TransportType
 from voicecoil.hal.object import HalObject
@@ -369,9 +370,61 @@ class Hogged:
 
 
 class AggregateDevice(tables.AudioAggregateDeviceProperties, Device):
-    """A device that consists of other devices and taps."""
+    """A device that consists of other devices and taps.
+
+    `System.create_aggregate` makes one. ``active_sub_device_list`` has its devices, each with its
+    drift correction, and ``composition`` describes it.
+    """
 
     _kind: ClassVar[str] = "AudioAggregateDevice"
+
+    def set_devices(self, devices: Sequence[Device]) -> list[str]:
+        """Replace the devices that this device consists of.
+
+        The HAL resets their settings in the aggregate device, such as the drift correction. IO
+        stops for a moment.
+
+        Parameters
+        ----------
+        devices : sequence of Device
+            The order of the channels is that of the devices.
+
+        Returns
+        -------
+        list of str
+            The UIDs of the devices that it has now.
+
+        Raises
+        ------
+        ChangeTimeoutError
+            The HAL has accepted, but the device has other devices 10 s later.
+        DriverError
+            The HAL refused.
+        """
+        return aggregates.replace(self, devices)
+
+    def destroy(self, timeout_s: float = aggregates.WAIT_S) -> None:
+        """Destroy the device, and wait until it has gone. A second call does nothing.
+
+        Parameters
+        ----------
+        timeout_s : float
+            Longest wait, s.
+
+        Raises
+        ------
+        ChangeTimeoutError
+            The HAL has accepted, but the device is still there after `timeout_s`.
+        DriverError
+            The HAL refused.
+        """
+        aggregates.destroy(self, timeout_s)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.destroy()
 
 
 class EndPointDevice(tables.AudioEndPointDeviceProperties, Device):

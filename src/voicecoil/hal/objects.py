@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar, cast
 
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, SYSTEM
 from voicecoil.errors import DeviceNotFoundError
 from voicecoil.hal import _properties as tables
+from voicecoil.hal import aggregates
+from voicecoil.hal.aggregates import SubDevicePlan
 from voicecoil.hal.connection import Connection, makers
 from voicecoil.hal.device import (
     AggregateDevice,
@@ -91,6 +94,75 @@ class System(HalObject, tables.AudioSystemObjectProperties):
         raise DeviceNotFoundError(
             (few if matching else f"CoreAudio has no device {name!r}")
             + "".join(f"; {one._name!r} (uid {one.uid!r})" for one in matching or found)
+        )
+
+    def create_aggregate(
+        self,
+        name: str,
+        devices: Sequence[Device | SubDevicePlan] = (),
+        *,
+        uid: str | None = None,
+        main: Device | None = None,
+        clock: str | None = None,
+        taps: Sequence[Tap] = (),
+        private: bool = True,
+        stacked: bool = False,
+        tap_auto_start: bool = False,
+        timeout_s: float = aggregates.WAIT_S,
+    ) -> AggregateDevice:
+        """Create an aggregate device and wait until it can be used.
+
+        Parameters
+        ----------
+        name : str
+            The name that users know.
+        devices : sequence of Device or SubDevicePlan
+            The order of the channels is that of the devices. A `SubDevicePlan` has settings of a
+            device in the aggregate device.
+        uid : str or None
+            None: a new one.
+        main : Device or None
+            The device whose clock the aggregate device has. None: the first one.
+        clock : str or None
+            UID of a clock device, which has the clock in place of `main`.
+        taps : sequence of Tap
+            Recorded sound of processes, as input channels after those of the devices. macOS 14.2.
+        private : bool
+            Only this process has the device, and it is destroyed at the end of the program. False:
+            all programs have it until it is destroyed, also after the end of this program.
+        stacked : bool
+            True makes a multi-output device: each of the devices plays the same sound.
+        tap_auto_start : bool
+            IO begins with the first sound of a tapped process. Needs `private`.
+        timeout_s : float
+            Longest wait until all parts are there, s.
+
+        Returns
+        -------
+        AggregateDevice
+            The device. As a context manager, it is destroyed at the end of the ``with`` block.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            The devices cannot be combined.
+        ChangeTimeoutError
+            It was not complete after `timeout_s`, and is destroyed.
+        DriverError
+            The HAL refused, for example because the UID is in use.
+        """
+        return aggregates.create(
+            self,
+            name,
+            devices,
+            uid=uid,
+            main=main,
+            clock=clock,
+            taps=taps,
+            private=private,
+            stacked=stacked,
+            tap_auto_start=tap_auto_start,
+            timeout_s=timeout_s,
         )
 
     def default_input_set(self, device: Device) -> Temporarily:
