@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from coreaudio import simulator_path
 from paths import ROOT
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -43,6 +44,8 @@ get_driver("virtual").virtual_devices[:] = [VirtualDevice(input_channels=4)]
 def callback(block):
     block.output[:] = block.input
 """
+# Pages about CoreAudio, which run on the simulated one.
+COREAUDIO = {"docs/aggregates.md"}
 # Code that runs before the blocks of a page. It defines names that the text of the page introduces.
 BEFORE = {
     "docs/devices.md": TONE + "    raise vc.Stop  # because the first example waits for the end\n",
@@ -76,11 +79,17 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path) -> None:
         pytest.importorskip("numba", reason="NOT TESTED: numba is not installed")
     if "isolated=True" in program and sys.version_info < (3, 12):
         pytest.skip("isolated=True needs Python 3.12")
+    env = {**os.environ, "VOICECOIL_DRIVER": "virtual"}
+    if page in COREAUDIO:
+        program = program.replace('driver="coreaudio"', 'driver="coreaudio-simulated"')
+        env["VOICECOIL_DRIVER"] = "coreaudio-simulated"
+        env["VOICECOIL_SIMULATED_DEVICES"] = "1|2|3"
+        env["VOICECOIL_COREAUDIO_SIMULATOR"] = simulator_path()
     (tmp_path / "program.py").write_text(program)
     done = subprocess.run(
         [sys.executable, "-W", "error", "program.py"],
         cwd=tmp_path,
-        env={**os.environ, "VOICECOIL_DRIVER": "virtual"},
+        env=env,
         input="\n" * 5,
         capture_output=True,
         text=True,
