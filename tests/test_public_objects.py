@@ -80,9 +80,11 @@ UNIQUE: dict[str, Callable[[Some], Any]] = {
     "Values": lambda some: some.opened(parameters={"gain": 0.5}).parameters,
     "Block": lambda some: some.block(lambda block: block),
     "BlockTime": lambda some: some.block(lambda block: block.time),
+    "DeviceWatch": lambda some: some.kept(vc.watch(some.driver)),
 }
 PLAIN: dict[str, Callable[[Some], Any]] = {
     "Device": lambda some: some.driver.devices()[0],
+    "DeviceChange": lambda some: vc.DeviceChange("added", None, some.driver.devices()[0]),
     "Latency": lambda some: some.opened().latency,
     "Level": lambda some: some.opened(meter=True).levels()[0],
     "Event": lambda some: vc.Event("xrun", 0, 0, 0),

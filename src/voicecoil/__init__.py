@@ -21,6 +21,7 @@ _HOMES = {
     "_block": "Block BlockTime Values",
     "drivers.find": "default_device devices",
     "drivers.protocol": "Device Latency",
+    "drivers.watch": "DeviceChange DeviceWatch watch",
     "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
     "DeviceNotFoundError DriverError EscapedBlockError FileBusyError FileFormatError "
     "FileMissingError FileThereError ForkedError FramesLostError IsolatedCallbackError "

@@ -14,6 +14,9 @@ from voicecoil.drivers.find import default_device as default_device
 from voicecoil.drivers.find import devices as devices
 from voicecoil.drivers.protocol import Device as Device
 from voicecoil.drivers.protocol import Latency as Latency
+from voicecoil.drivers.watch import DeviceChange as DeviceChange
+from voicecoil.drivers.watch import DeviceWatch as DeviceWatch
+from voicecoil.drivers.watch import watch as watch
 from voicecoil.errors import ArgumentError as ArgumentError
 from voicecoil.errors import ArgumentTypeError as ArgumentTypeError
 from voicecoil.errors import CallbackResultError as CallbackResultError

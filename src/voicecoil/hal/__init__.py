@@ -61,6 +61,7 @@ from voicecoil.hal.values import (
     RangedFormat,
     StreamFormat,
 )
+from voicecoil.hal.watching import Change, Watch, watch
 
 if TYPE_CHECKING:
     from voicecoil.drivers.protocol import Driver
@@ -72,6 +73,7 @@ __all__ = [
     "BooleanControl",
     "Box",
     "Buffer",
+    "Change",
     "ChangeTimeoutError",
     "ChannelLayout",
     "ChannelPosition",
@@ -112,11 +114,13 @@ __all__ = [
     "TransferFunction",
     "TransportManager",
     "TransportType",
+    "Watch",
     "connect",
     "device",
     "devices",
     "processes",
     "system",
+    "watch",
 ]
 
 

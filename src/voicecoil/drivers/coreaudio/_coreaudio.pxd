@@ -163,6 +163,12 @@ cdef extern from "listener.h" nogil:
     int32_t vc_changes_listen(uint32_t object, uint32_t count,
                               const AudioObjectPropertyAddress *addresses,
                               void *client_data) noexcept
+    int32_t vc_changes_listen_and_ring(uint32_t object, uint32_t count,
+                                       const AudioObjectPropertyAddress *addresses,
+                                       void *client_data) noexcept
+    void vc_changes_ring(vc_changes *changes)
+    uint32_t vc_changes_rings(const vc_changes *changes)
+    void vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns)
     bint vc_changes_take(vc_changes *changes, vc_change *out)
     uint64_t vc_changes_lost(vc_changes *changes)
 

@@ -125,6 +125,17 @@ cdef AudioObjectPropertyAddress address(uint32_t selector, uint32_t scope, uint3
     return made
 
 
+# CoreAudio reports these on its IO thread, on which no other thread is woken: goin, over.
+cdef uint32_t[2] on_io_thread = [0x676F696E, 0x6F766572]
+REPORTED_BY_IO_THREADS = frozenset(on_io_thread)
+
+
+cdef AudioObjectPropertyListenerProc listener(uint32_t selector):
+    if selector == on_io_thread[0] or selector == on_io_thread[1]:
+        return vc_changes_listen
+    return vc_changes_listen_and_ring
+
+
 cdef class Library:
     """CoreAudio: the system's frameworks, or a library that replaces them.
 
@@ -346,9 +357,10 @@ cdef class Library:
         cdef AudioObjectAddPropertyListener_fn call
         cdef int32_t status
         cdef void *queue = self.changes
+        cdef AudioObjectPropertyListenerProc heard = listener(selector)
         call = <AudioObjectAddPropertyListener_fn>self.find_call("AudioObjectAddPropertyListener")
         with nogil:
-            status = call(object, &at, vc_changes_listen, queue)
+            status = call(object, &at, heard, queue)
         return status
 
     def unlisten(self, uint32_t object, uint32_t selector, uint32_t scope, uint32_t element):
@@ -357,10 +369,11 @@ cdef class Library:
         cdef AudioObjectRemovePropertyListener_fn call
         cdef int32_t status
         cdef void *queue = self.changes
+        cdef AudioObjectPropertyListenerProc heard = listener(selector)
         call = <AudioObjectRemovePropertyListener_fn>self.find_call(
             "AudioObjectRemovePropertyListener")
         with nogil:
-            status = call(object, &at, vc_changes_listen, queue)
+            status = call(object, &at, heard, queue)
         return status
 
     @cython.critical_section
@@ -376,6 +389,22 @@ cdef class Library:
     def take_lost_changes(self):
         """Number of notifications since the last call for which the queue had no room."""
         return vc_changes_lost(self.changes)
+
+    @property
+    def rings(self):
+        """How often notifications, or `ring`, have woken the threads in `wait_for_ring`."""
+        return vc_changes_rings(self.changes)
+
+    def ring(self):
+        """Wakes the threads in `wait_for_ring`. Never waits."""
+        with nogil:
+            vc_changes_ring(self.changes)
+
+    def wait_for_ring(self, uint32_t seen, double timeout_s):
+        """Waits until `rings` is no longer `seen`, or until the timeout."""
+        cdef int64_t timeout_ns = <int64_t>(timeout_s * 1e9)
+        with nogil:
+            vc_changes_wait(self.changes, seen, timeout_ns)
 
     # ---- IO ----
 

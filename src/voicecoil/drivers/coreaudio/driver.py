@@ -70,6 +70,7 @@ class CoreAudioDriver(Unique):
         "hal",
         "library",
         "changes",
+        "notifier",
         "timeouts",
         "clock",
     )
@@ -96,6 +97,7 @@ class CoreAudioDriver(Unique):
         self.library = self.hal.library
         self.library.read_timebase()
         self.changes = self._session.changes
+        self.notifier = self._session.notifier
         self.timeouts = timeouts or Timeouts()
         self.clock: _core.Clock | None = None
         if own_clock or stepped:
@@ -287,7 +289,7 @@ class CoreAudioDriver(Unique):
         """
         watcher = _Watcher(self, listener, self._forget)
         self.call("listening", watcher.begin, self.timeouts.call_s, undo=lambda _: watcher.forget())
-        exit_and_fork.tick(watcher.look)
+        self.notifier.add(watcher.look)
         return watcher.end
 
 
@@ -331,9 +333,7 @@ class _Watcher:
             raise
 
     def look(self) -> bool:
-        """Arranges a call of the listener if there are notes. Runs on the listener thread."""
-        if not self._ended:
-            self._driver.changes.dispatch()
+        """Arranges a call of the listener if there are notes. Runs on the notifier's thread."""
         if self._notes and not self._ended:
             exit_and_fork.tell(self._tell)
         return not self._ended
@@ -358,9 +358,11 @@ class _Watcher:
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
         self._notes.append(self._names.get(property_selector, "devices"))
+        self._driver.notifier.ring()
 
     def changes_lost(self) -> None:
         self._notes.extend(_WATCHED.values())
+        self._driver.notifier.ring()
 
     def forget(self) -> None:
         self._forget(self)
@@ -368,6 +370,7 @@ class _Watcher:
     def end(self) -> None:
         if not self._ended:
             self._ended = True
+            self._driver.notifier.remove(self.look)
             self._driver.call(
                 "removing listeners", self.forget, self._driver.timeouts.call_s, later=True
             )

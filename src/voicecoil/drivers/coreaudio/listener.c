@@ -1,8 +1,13 @@
 /* The queue of CoreAudio's property notifications. See listener.h. */
+#if defined(__linux__)
+#define _GNU_SOURCE
+#endif
 #include "listener.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 
 typedef struct slot {
     _Atomic uint64_t filled; /* ticket of the producer that filled the slot, + 1 */
@@ -15,6 +20,10 @@ struct vc_changes {
     _Atomic uint64_t tickets; /* number of tickets that producers have drawn */
     _Atomic uint64_t lost;
     uint64_t head; /* only for the consumer */
+    _Atomic uint32_t rings;
+    _Atomic uint32_t waiting; /* threads in vc_changes_wait */
+    pthread_mutex_t lock;
+    pthread_cond_t rung;
     slot slots[VC_CHANGES];
 };
 
@@ -22,11 +31,17 @@ vc_changes *vc_changes_new(vc_host_clock *clock) {
     vc_changes *changes = calloc(1, sizeof *changes);
     if (changes != NULL) {
         changes->clock = clock;
+        pthread_mutex_init(&changes->lock, NULL);
+        pthread_cond_init(&changes->rung, NULL);
     }
     return changes;
 }
 
-void vc_changes_free(vc_changes *changes) { free(changes); }
+void vc_changes_free(vc_changes *changes) {
+    pthread_cond_destroy(&changes->rung);
+    pthread_mutex_destroy(&changes->lock);
+    free(changes);
+}
 
 /* A producer claims room before it draws a ticket. The slot of its ticket is therefore free, and no
  * producer ever waits. */
@@ -56,6 +71,46 @@ OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
         add(changes, &change);
     }
     return kAudioHardwareNoError;
+}
+
+OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,
+                                    const AudioObjectPropertyAddress *addresses,
+                                    void *client_data) {
+    OSStatus status = vc_changes_listen(object, count, addresses, client_data);
+    vc_changes_ring(client_data);
+    return status;
+}
+
+void vc_changes_ring(vc_changes *changes) {
+    atomic_fetch_add(&changes->rings, 1);
+    /* A thread that begins to wait counts itself before it looks at `rings`. So either it sees the
+     * new number, or it is counted here. */
+    if (atomic_load(&changes->waiting) > 0) {
+        pthread_mutex_lock(&changes->lock);
+        pthread_cond_broadcast(&changes->rung);
+        pthread_mutex_unlock(&changes->lock);
+    }
+}
+
+uint32_t vc_changes_rings(const vc_changes *changes) { return atomic_load(&changes->rings); }
+
+void vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += (time_t)(timeout_ns / 1000000000);
+    until.tv_nsec += (long)(timeout_ns % 1000000000);
+    if (until.tv_nsec >= 1000000000) {
+        until.tv_sec++;
+        until.tv_nsec -= 1000000000;
+    }
+    pthread_mutex_lock(&changes->lock);
+    atomic_fetch_add(&changes->waiting, 1);
+    int error = 0;
+    while (atomic_load(&changes->rings) == seen && error == 0) {
+        error = pthread_cond_timedwait(&changes->rung, &changes->lock, &until);
+    }
+    atomic_fetch_sub(&changes->waiting, 1);
+    pthread_mutex_unlock(&changes->lock);
 }
 
 bool vc_changes_take(vc_changes *changes, vc_change *out) {

@@ -27,6 +27,16 @@ void vc_changes_free(vc_changes *changes); /* call it when no listener uses the 
 OSStatus vc_changes_listen(AudioObjectID object, UInt32 count,
                            const AudioObjectPropertyAddress *addresses,
                            void *client_data) VC_REALTIME;
+/* The listener of properties that CoreAudio never reports on an IO thread: it also wakes the thread
+ * that waits for notes. [a thread of the HAL] */
+OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,
+                                    const AudioObjectPropertyAddress *addresses, void *client_data);
+/* Wakes the threads in vc_changes_wait. [not IO] */
+void vc_changes_ring(vc_changes *changes);
+/* How often vc_changes_ring was called. [any] */
+uint32_t vc_changes_rings(const vc_changes *changes);
+/* Waits until vc_changes_rings is no longer `seen`, or until the timeout. [control] */
+void vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns);
 /* Takes the oldest note. Returns false if there is none. One thread at a time. [control] */
 bool vc_changes_take(vc_changes *changes, vc_change *out);
 /* Number of notes that were lost because the queue was full, since the last call. [control] */

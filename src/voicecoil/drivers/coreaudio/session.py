@@ -17,6 +17,7 @@ from voicecoil.drivers.call_thread import CallThread, check_wanted
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import Changes
 from voicecoil.drivers.coreaudio.hal import SYSTEM, Hal
+from voicecoil.drivers.coreaudio.notifier import Notifier
 from voicecoil.drivers.coreaudio.status import UNKNOWN_PROPERTY
 from voicecoil.errors import DriverError
 
@@ -33,12 +34,14 @@ class CoreAudioSession:
     ----------
     hal : Hal
     changes : Changes
+    notifier : Notifier
     thread : CallThread
     """
 
     def __init__(self, library: _hal.Library, name: str) -> None:
         self.hal = Hal(library)
         self.changes = Changes(self.hal)
+        self.notifier = Notifier(library, self.changes.dispatch)
         self.thread = CallThread(f"voicecoil {name}", "CoreAudio")
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # number of open streams of each device

@@ -1,0 +1,168 @@
+"""A queue of changes for one reader: a loop, an asynchronous loop, or a callback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import threading
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
+from types import TracebackType
+from typing import Generic, Self, TypeVar
+
+from voicecoil.errors import StreamTimeoutError
+from voicecoil.lifetime import exit_and_fork
+from voicecoil.sealed import Unique
+
+__all__ = ["ChangeQueue"]
+
+Item = TypeVar("Item")
+
+
+class ChangeQueue(Unique, Generic[Item]):
+    """Changes in their order, without a limit of time but with one item for each thing.
+
+    A change of a thing whose earlier change has not been read yet is merged with it. So nothing is
+    lost, and the queue does not grow while nobody reads.
+
+    Parameters
+    ----------
+    callback : callable or None
+        Called with each change on voicecoil's listener thread. An exception that it raises is
+        reported as those in ``__del__``, and the callback gets later changes.
+    """
+
+    def __init__(self, callback: Callable[[Item], object] | None = None) -> None:
+        self._callback = callback
+        self._lock = threading.Lock()
+        self._pending: dict[Hashable, Item] = {}
+        self._signal: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._tasks: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._over = False
+
+    # ---- for the source ----
+
+    def _put(self, key: Hashable, item: Item, merge: Callable[[Item, Item], Item | None]) -> None:
+        """Adds a change. `merge` makes one of an unread and a new one; None: nothing is left."""
+        with self._lock:
+            if self._over:
+                return
+            merged: Item | None = item
+            if key in self._pending:
+                merged = merge(self._pending[key], item)
+                del self._pending[key]
+            if merged is None:
+                return
+            self._pending[key] = merged
+        self._tell()
+
+    def _finish(self) -> None:
+        """No more changes come. Those that were not read yet can still be read."""
+        with self._lock:
+            self._over = True
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._callback is not None:
+            exit_and_fork.tell(self._call)
+            return
+        self._signal.put(None)
+        for loop, future in self._tasks.copy():
+            with contextlib.suppress(RuntimeError):  # the loop was closed
+                loop.call_soon_threadsafe(_settle, future)
+
+    def _take(self) -> Item | None:
+        with self._lock:
+            if not self._pending:
+                return None
+            return self._pending.pop(next(iter(self._pending)))
+
+    def _call(self) -> None:
+        while self._callback is not None and (item := self._take()) is not None:
+            try:
+                self._callback(item)
+            except Exception as error:
+                exit_and_fork.report(error, self._callback)
+
+    # ---- for the reader ----
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more changes come, because the watch was closed or its object has gone."""
+        return self._over
+
+    def wait(self, timeout_s: float | None = None) -> Item | None:
+        """Return the next change, and wait for it.
+
+        Parameters
+        ----------
+        timeout_s : float or None
+            The longest wait, s; None: without end.
+
+        Returns
+        -------
+        object or None
+            None: no more changes come.
+
+        Raises
+        ------
+        StreamTimeoutError
+            There was no change in this time.
+        """
+        while True:
+            item = self._take()
+            if item is not None or self._over:
+                return item
+            try:
+                self._signal.get(timeout=timeout_s)
+            except queue.Empty:
+                raise StreamTimeoutError(
+                    f"{self!r} has seen no change within {timeout_s:g} s"
+                ) from None
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        item = self.wait()
+        if item is None:
+            raise StopIteration
+        return item
+
+    def __aiter__(self) -> AsyncIterator[Item]:
+        return self
+
+    async def __anext__(self) -> Item:
+        loop = asyncio.get_running_loop()
+        while True:
+            waiter = (loop, loop.create_future())
+            self._tasks.add(waiter)
+            try:
+                item = self._take()
+                if item is not None:
+                    return item
+                if self._over:
+                    raise StopAsyncIteration
+                await waiter[1]
+            finally:
+                self._tasks.discard(waiter)
+
+    def close(self) -> None:
+        """End the watch. A loop over it ends after the changes that were not read yet."""
+        self._finish()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _settle(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -1,0 +1,324 @@
+"""Watching properties: `watch`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from voicecoil.drivers.change_queue import ChangeQueue
+from voicecoil.drivers.coreaudio._hal import REPORTED_BY_IO_THREADS
+from voicecoil.drivers.coreaudio.changes import RESTARTED
+from voicecoil.drivers.coreaudio.hal import SYSTEM
+from voicecoil.errors import ArgumentTypeError, DriverError, VoicecoilError
+from voicecoil.hal.identity import GONE
+from voicecoil.hal.object import HalObject, scope_code
+from voicecoil.hal.reading import Address, scope_name
+from voicecoil.hal.table import PropertyRow, parents, rows_of
+from voicecoil.lifetime import exit_and_fork
+
+__all__ = ["Change", "Watch", "watch"]
+
+# The list from which an object of a class disappears when it goes.
+_LISTS = {
+    "AudioProcess": "prs#",
+    "AudioTap": "tps#",
+    "AudioBox": "box#",
+    "AudioClockDevice": "clk#",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a property.
+
+    Attributes
+    ----------
+    object : HalObject
+        The object that was given to `watch`.
+    name : str
+        The attribute.
+    selector : str
+        Its four characters.
+    scope : str
+    element : int
+    old, new : object
+        The values before and after; None for an event, which has no value, and for a property that
+        the object did not have before or does not have any more.
+    host_ns : int
+        Host time of the notification, ns; that of the last one if several were merged.
+    """
+
+    object: HalObject
+    name: str
+    selector: str
+    scope: str
+    element: int
+    old: Any
+    new: Any
+    host_ns: int
+
+
+class Watch(ChangeQueue[Change]):
+    """Changes of the properties of an object; `watch` makes it.
+
+    It is an iterator, an asynchronous iterator and a context manager.
+    """
+
+    def __init__(
+        self,
+        thing: HalObject,
+        rows: list[PropertyRow],
+        scope: str | int | None,
+        element: int | None,
+        callback: Callable[[Change], object] | None,
+    ) -> None:
+        super().__init__(callback)
+        self._thing = thing
+        self._rows = {row.code: row for row in rows}
+        self._limits = None if scope is None else scope_code(scope), element
+        self._connection = thing._connection
+        self._values: dict[Address, Any] = {}
+        self._id = 0
+        self._dirty: dict[int, int] = {}  # selector -> host time of the notification
+        self._check_all = False
+        self._restarted = False
+
+    def __repr__(self) -> str:
+        known = [row.name for row in self._rows.values()]
+        names = ", ".join(known[:4]) + (f" and {len(known) - 4} more" if len(known) > 4 else "")
+        state = "ended" if self.ended else "watching"
+        return f"<Watch {state} {names} of {self._thing!r}>"
+
+    @property
+    def object(self) -> HalObject:
+        """The object that is watched."""
+        return self._thing
+
+    # ---- on the call thread ----
+
+    def _begin(self, object_id: int) -> None:
+        self._id = object_id
+        changes = self._connection.driver.changes
+        try:
+            for row in self._rows.values():
+                changes.listen(self, object_id, row.selector)
+            for owner, text in self._deaths(object_id):
+                changes.listen(self, owner, text)
+        except BaseException:
+            self._forget()
+            raise
+        self._values = self._read_all(object_id, self._rows)
+
+    def _deaths(self, object_id: int) -> list[tuple[int, str]]:
+        """What CoreAudio reports when the object goes, or all objects do."""
+        kinds = parents(self._thing._class_name)
+        found = [(SYSTEM, "srst")]
+        if object_id == SYSTEM:
+            return found
+        found += [(SYSTEM, text) for kind, text in _LISTS.items() if kind in kinds]
+        owner = getattr(self._thing, "_owner", None)
+        if isinstance(owner, HalObject):
+            found.append((owner._current_id(), getattr(self._thing, "_list", "ownd")))
+        return [*found, (SYSTEM, "dev#")]
+
+    def _read_all(self, object_id: int, rows: dict[int, PropertyRow]) -> dict[Address, Any]:
+        """The values at all addresses at which the object has these properties."""
+        thing, reader = self._thing, self._connection.reader
+        places = [at for row in rows.values() for at in self._places(object_id, row)]
+        found: dict[Address, Any] = {}
+        for at in reader.values.present(object_id, places):
+            row, value = rows[at[0]], None
+            if row.is_value:
+                try:
+                    value = reader.get(object_id, row, at[1], at[2], name=repr(thing))
+                    value = thing._with_objects(row, value)
+                except DriverError as error:
+                    if error.code in GONE:
+                        raise
+            found[at] = value
+        return found
+
+    def _places(self, object_id: int, row: PropertyRow) -> list[Address]:
+        scope, element = self._limits
+        if scope is not None or element is not None:
+            scopes = self._thing._scopes(object_id, row, scope)
+            return [(row.code, one, self._thing._at(element)) for one in scopes]
+        return self._thing._addresses(object_id, row)
+
+    def _forget(self) -> None:
+        self._connection.driver._forget(self)
+
+    def _again(self) -> int:
+        """Finds the object after a restart of coreaudiod, and listens to it. Returns its ID."""
+        self._forget()
+        self._thing._id = 0
+        object_id = self._thing._current_id()
+        changes = self._connection.driver.changes
+        self._id = object_id
+        for row in self._rows.values():
+            changes.listen(self, object_id, row.selector)
+        for owner, text in self._deaths(object_id):
+            changes.listen(self, owner, text)
+        return object_id
+
+    # ---- hearing: any thread, no call of CoreAudio ----
+
+    def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
+        """Take note of a notification."""
+        if object_id == SYSTEM and property_selector == RESTARTED:
+            self._restarted = True
+        if object_id == self._id and property_selector in self._rows:
+            self._dirty[property_selector] = host_ns
+        else:
+            self._check_all = True
+        self._connection.driver.notifier.ring()
+
+    def changes_lost(self) -> None:
+        """Take note that any property may have changed."""
+        self._check_all = True
+        self._dirty.update(dict.fromkeys(self._rows, 0))
+        self._connection.driver.notifier.ring()
+
+    # ---- on the notifier's thread ----
+
+    def _look(self) -> bool:
+        """Reads what may have changed. Returns False when the watch is over."""
+        if self.ended:
+            return False
+        if not self._dirty and not self._check_all:
+            return True
+        dirty, self._dirty = self._dirty, {}
+        restarted, self._restarted, self._check_all = self._restarted, False, False
+        if restarted:
+            dirty = dict.fromkeys(self._rows, 0)
+        rows = {code: self._rows[code] for code in dirty}
+
+        def work() -> dict[Address, Any]:
+            object_id = self._again() if restarted else self._id
+            if not rows:  # is it still there?
+                self._connection.reader.u32(object_id, "clas")
+                return {}
+            return self._read_all(object_id, rows)
+
+        driver = self._connection.driver
+        try:
+            found = driver.call(f"watching {self._thing!r}", work, driver.timeouts.call_s)
+        except VoicecoilError as error:
+            lost = getattr(error, "code", None) in GONE or not isinstance(error, DriverError)
+            if not lost:
+                exit_and_fork.report(error, self._look)
+                return True
+            exit_and_fork.submit(self.close)
+            self._finish()
+            return False
+        self._compare(dirty, found)
+        return True
+
+    def _compare(self, dirty: dict[int, int], found: dict[Address, Any]) -> None:
+        now_ns = self._connection.library.now_ns()
+        before = {at: value for at, value in self._values.items() if at[0] in dirty}
+        for at in before.keys() | found.keys():
+            row = self._rows[at[0]]
+            old, new = before.get(at), found.get(at)
+            if row.is_value and old == new:
+                continue
+            change = Change(
+                self._thing,
+                row.name,
+                row.selector,
+                scope_name(at[1]),
+                at[2],
+                old,
+                new,
+                dirty[at[0]] or now_ns,
+            )
+            self._put(at, change, _merged)
+            if at in found:
+                self._values[at] = new
+            else:
+                self._values.pop(at, None)
+
+    def close(self) -> None:
+        """End the watch. A loop over it ends after the changes that were not read yet."""
+        self._finish()
+        driver = self._connection.driver
+        driver.notifier.remove(self._look)
+        if self._id:
+            self._id = 0
+            driver.call(f"ending {self!r}", self._forget, driver.timeouts.call_s, later=True)
+
+
+def _merged(earlier: Change, later: Change) -> Change | None:
+    """One change of two; None if the second one has undone the first."""
+    if later.old is None and later.new is None:
+        return later
+    return None if earlier.old == later.new else replace(later, old=earlier.old)
+
+
+def watch(
+    thing: HalObject,
+    *names: str,
+    scope: str | int | None = None,
+    element: int | None = None,
+    callback: Callable[[Change], object] | None = None,
+) -> Watch:
+    """Watch properties of an object.
+
+    CoreAudio's notifications wake one thread, which reads the new values. Nothing is polled.
+    Several notifications of one value, and changes that are not read in time, are merged into one
+    change with the first old and the last new value.
+
+    ::
+
+        with hal.watch(device, "nominal_sample_rate", "volume") as changes:
+            for change in changes:  # or: async for
+                print(change.name, change.old, "->", change.new)
+
+    Parameters
+    ----------
+    thing : HalObject
+        The object. When it has gone, the loop ends. After a restart of coreaudiod it is found
+        again, and the watch goes on.
+    *names : str
+        Attributes or four characters; none: all properties of its class.
+    scope : str, int or None
+        None: all scopes in which the object has them.
+    element : int or None
+        None: all elements at which the object has them.
+    callback : callable or None
+        Called with each `Change` on an ordinary thread, instead of a loop.
+
+    Returns
+    -------
+    Watch
+        End it with ``close`` or a ``with`` block.
+
+    Raises
+    ------
+    PropertyMissingError
+        The object's class does not have such a property.
+    """
+    if not isinstance(thing, HalObject):
+        raise ArgumentTypeError(
+            f"watch({thing!r}): an object of voicecoil.hal is needed; vc.watch() is for devices"
+        )
+    if names:
+        rows = [thing._row(name) for name in names]
+    else:
+        rows = [
+            row
+            for row in rows_of(thing._class_name)
+            if (row.is_value or row.event) and not row.deprecated
+        ]
+    one = Watch(thing, rows, scope, element, callback)
+    driver = thing._connection.driver
+    driver.call(
+        f"watching {thing!r}",
+        lambda: thing._work(one._begin),
+        driver.timeouts.call_s,
+        undo=lambda _: one._forget(),
+    )
+    of_io_threads = any(row.code in REPORTED_BY_IO_THREADS for row in rows)
+    driver.notifier.add(one._look, of_io_threads)
+    return one

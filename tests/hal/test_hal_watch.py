@@ -1,0 +1,214 @@
+"""Watching properties of CoreAudio's objects."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from coreaudio import Worlds
+from rig import until
+from voicecoil import hal
+from voicecoil.errors import ArgumentTypeError, PropertyMissingError, StreamTimeoutError
+
+
+def test_changes_have_the_old_and_the_new_value(coreaudio: Worlds) -> None:
+    world = coreaudio(1, 3)
+    system = hal.connect(world.driver)
+    device = system.device("USBDuplex:1")
+    with hal.watch(device, "nominal_sample_rate", "buffer_frames") as changes:
+        assert changes.object is device
+        device.set("nsrt", 96_000)
+        world.advance(0.1)
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.object, change.name, change.selector) == (
+            device,
+            "nominal_sample_rate",
+            "nsrt",
+        )
+        assert (change.old, change.new, change.scope, change.element) == (
+            48_000.0,
+            96_000.0,
+            "global",
+            0,
+        )
+        assert 0 < change.host_ns <= world.now_ns()
+        with pytest.raises(StreamTimeoutError, match="has seen no change within 0 s"):
+            changes.wait(0)
+    assert changes.ended
+    assert list(changes) == []
+
+
+def test_each_channel_and_scope_is_told(coreaudio: Worlds) -> None:
+    world = coreaudio(1)
+    speakers = hal.connect(world.driver).device("BuiltInSpeakerDevice")
+    with hal.watch(speakers, "volume") as changes:
+        speakers.output.channel(2).volume_scalar = 0.5
+        world.advance(0.01)
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.scope, change.element, change.old) == ("output", 2, 1.0)
+        assert change.new == pytest.approx(0.5, abs=0.02)
+
+
+def test_changes_that_are_not_read_are_merged(coreaudio: Worlds) -> None:
+    world = coreaudio(3, switches={"notify_burst": 5, "notify_duplicates": 1})
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "fsiz") as changes:
+        for frames in (64, 128, 256):
+            device.buffer_frames = frames
+            world.advance(0.05)
+            until(lambda frames=frames: changes._values and frames in changes._values.values())
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.old, change.new) == (512, 256)
+        device.buffer_frames = 512
+        device.buffer_frames = 256
+        world.advance(0.05)
+        world.driver.notifier.ring()
+        with pytest.raises(StreamTimeoutError):
+            changes.wait(0.05)
+
+
+def test_lists_and_defaults_of_the_system(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    system = hal.connect(world.driver)
+    with hal.watch(system, "devices", "default_output_device") as changes:
+        world.add_device("uid=new; out=2")
+        world.set_default("output", world.device("new"))
+        world.advance(0.01)
+        seen = {}
+        while len(seen) < 2:
+            change = changes.wait(10)
+            assert change is not None
+            seen[change.name] = change
+    new = system.device("new")
+    assert seen["devices"].new == [*seen["devices"].old, new]
+    assert seen["default_output_device"].new == new
+
+
+def test_a_watch_ends_with_its_object(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    found: list[hal.Change] = []
+    changes = hal.watch(device, "nsrt")
+    streams = hal.watch(device.streams[0], "physical_format")
+    reader = threading.Thread(target=lambda: found.extend(changes))
+    reader.start()
+    world.device("USBDuplex:1").remove()
+    world.advance(0.05)
+    reader.join(10)
+    assert not reader.is_alive()
+    assert changes.ended
+    until(lambda: streams.ended)
+    assert found == []
+    streams.close()
+    changes.close()
+
+
+def test_a_watch_goes_on_after_a_restart_of_the_service(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "nsrt") as changes:
+        world.restart_service()
+        world.advance(0.1)
+        until(lambda: changes._id not in (0, 2) and world.driver.changes.are_heard)
+        device.set("nsrt", 96_000)
+        world.advance(0.1)
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.old, change.new) == (48_000.0, 96_000.0)
+
+
+def test_an_asynchronous_loop(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+
+    async def main() -> list[float]:
+        found = []
+        with hal.watch(device, "nsrt") as changes:
+            threading.Thread(target=lambda: device.set("nsrt", 96_000)).start()
+            async for change in changes:
+                found.append(change.new)
+                changes.close()
+        return found
+
+    assert asyncio.run(main()) == [96_000.0]
+
+
+def test_a_callback_runs_on_an_ordinary_thread(
+    coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    told: list[tuple[str, float]] = []
+
+    def callback(change: hal.Change) -> None:
+        told.append((threading.current_thread().name, change.new))
+        _ = device.nominal_sample_rate
+
+    with hal.watch(device, "nsrt", callback=callback):
+        device.set("nsrt", 96_000)
+        until(lambda: told)
+    assert told == [("voicecoil control", 96_000.0)]
+
+
+def test_an_event_of_the_io_thread(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "processor_overload") as changes:
+        world.device("USBDuplex:1").notify("over")
+        world.advance(0.01)
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.name, change.new) == ("processor_overload", None)
+
+
+def test_lost_notifications_lose_no_change(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "buffer_frames") as changes:
+        changes._id = 0  # the notification is not recognised, as if it had been lost
+        device.buffer_frames = 64
+        changes._id = device.object_id
+        changes.changes_lost()
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.old, change.new) == (512, 64)
+
+
+def test_everything_and_nonsense(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device) as changes:
+        device.buffer_frames = 64
+        world.advance(0.01)
+        seen = set()
+        while "buffer_frame_size" not in seen:
+            change = changes.wait(10)
+            assert change is not None
+            seen.add(change.name)
+    with pytest.raises(PropertyMissingError):
+        hal.watch(device, "loudness")
+    with pytest.raises(ArgumentTypeError, match="an object of voicecoil"):
+        hal.watch("USBDuplex:1")  # type: ignore[arg-type]
+
+
+def test_many_watchers_wake_no_thread_while_nothing_changes(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    watches = [hal.watch(device, "nsrt", "fsiz") for _ in range(200)]
+    looks = [0]
+    one = watches[0]._look
+    world.driver.notifier.add(lambda: bool(looks.append(looks.pop() + 1) or True))
+    until(lambda: looks[0] > 0)
+    before = world.driver.library.rings
+    threading.Event().wait(0.05)
+    assert world.driver.library.rings == before
+    assert one()
+    for watch in watches:
+        watch.close()
+    world.driver.notifier._looks.clear()
+    world.driver.notifier.ring()
