@@ -22,6 +22,8 @@ uint64_t vc_count_events(const void *engine) { return vc_engine_events_waiting(e
 
 uint64_t vc_count_done(const void *clip) { return vc_clip_get_state(clip) == VC_CLIP_DONE; }
 
+uint64_t vc_count_results(const void *player) { return vc_player_results(player); }
+
 vc_waker *vc_waker_new(void) { return calloc(1, sizeof(vc_waker)); }
 
 void vc_waker_free(vc_waker *waker) { free(waker); }

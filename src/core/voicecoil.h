@@ -12,6 +12,7 @@
  *   history.h    the newest frames of a stream for other threads
  *   mixer.h      clips at exact frames
  *   recorder.h   the input of each block into a ring
+ *   player.h     frames that a program writes in pieces
  *   playrec.h    a sound and the input of the same blocks on one time line
  *   samples.h    copies, silences, cleans and mixes samples
  *
@@ -49,6 +50,7 @@ extern "C" {
 #include "history.h"
 #include "mixer.h"
 #include "native.h"
+#include "player.h"
 #include "playrec.h"
 #include "realtime.h"
 #include "recorder.h"

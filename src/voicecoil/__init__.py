@@ -31,6 +31,8 @@ _HOMES = {
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",
+    "live.marks": "Mark",
+    "live.player": "Player",
     "live.recorded_block": "RecordedBlock RecordedTime",
     "live.recorder": "Recorder",
     "sounds.control": "stop_all",

@@ -44,6 +44,8 @@ from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
 from voicecoil.errors import VoicecoilError as VoicecoilError
 from voicecoil.events import Event as Event
 from voicecoil.levels import Level as Level
+from voicecoil.live.marks import Mark as Mark
+from voicecoil.live.player import Player as Player
 from voicecoil.live.recorded_block import RecordedBlock as RecordedBlock
 from voicecoil.live.recorded_block import RecordedTime as RecordedTime
 from voicecoil.live.recorder import Recorder as Recorder

@@ -9,6 +9,13 @@ not overlap.
 """
 
 cimport cython
+from cpython.buffer cimport (
+    PyBUF_RECORDS_RO,
+    PyBuffer_IsContiguous,
+    PyBuffer_Release,
+    PyObject_CheckBuffer,
+    PyObject_GetBuffer,
+)
 from cpython.exc cimport PyErr_SetObject, PyErr_WriteUnraisable
 from cpython.pycapsule cimport PyCapsule_New
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -148,6 +155,7 @@ include "../binding/ring.pxi"
 include "../binding/mixer.pxi"
 include "../binding/recorder.pxi"
 include "../binding/playrec.pxi"
+include "../binding/player.pxi"
 include "../binding/drift.pxi"
 include "../binding/history.pxi"
 include "../binding/engine.pxi"

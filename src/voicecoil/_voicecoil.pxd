@@ -181,6 +181,14 @@ cdef extern from "voicecoil.h" nogil:
     ctypedef struct vc_ring:
         pass
 
+    ctypedef struct vc_slices:
+        float *first
+        uint32_t first_frames
+        float *second
+        uint32_t second_frames
+
+    uint32_t vc_ring_reserve(vc_ring *ring, uint32_t frames, vc_slices *slices)
+    void vc_ring_commit(vc_ring *ring, uint32_t frames)
     vc_ring *vc_ring_new(uint32_t frames, uint32_t channels)
     void vc_ring_free(vc_ring *ring)
     uint32_t vc_ring_capacity(const vc_ring *ring)
@@ -288,11 +296,61 @@ cdef extern from "voicecoil.h" nogil:
     void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state)
     int32_t vc_playrec_process(vc_block *block, void *user) noexcept
 
+    ctypedef struct vc_player:
+        pass
+
+    ctypedef struct vc_player_config:
+        uint32_t channels
+        uint32_t output_channels
+        uint32_t capacity_frames
+        uint32_t prebuffer_frames
+        uint32_t fade_frames
+        uint32_t messages
+        float gain
+        float left
+        float right
+
+    ctypedef struct vc_player_heard:
+        uint64_t passed
+        uint64_t frames
+
+    ctypedef struct vc_player_result:
+        int64_t host_ns
+        uint64_t position
+        uint32_t number
+        uint32_t kind
+
+    ctypedef struct vc_player_counts:
+        uint64_t underruns
+        uint64_t underrun_frames
+        uint64_t cleared_before
+
+    vc_player *vc_player_new(const vc_player_config *config)
+    void vc_player_free(vc_player *player)
+    vc_ring *vc_player_ring(vc_player *player)
+    void vc_player_expect(vc_player *player)
+    c_bool vc_player_finish(vc_player *player, uint64_t position)
+    c_bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, bint begins)
+    void vc_player_clear(vc_player *player, uint32_t fade_frames)
+    uint32_t vc_player_clears(const vc_player *player)
+    void vc_player_pause(vc_player *player, c_bool pause, uint32_t fade_frames)
+    void vc_player_level(vc_player *player, float gain, float left, float right,
+                         uint32_t ramp_frames)
+    void vc_player_prebuffer(vc_player *player, uint32_t frames)
+    void vc_player_hear(const vc_player *player, int64_t now_ns, vc_player_heard *heard)
+    c_bool vc_player_take(vc_player *player, vc_player_result *result)
+    uint64_t vc_player_results(const vc_player *player)
+    void vc_player_count(const vc_player *player, vc_player_counts *counts)
+    void vc_player_wait_with(vc_player *player, vc_wait_fn wait)
+    c_bool vc_player_finite(const void *samples, size_t count)
+    int32_t vc_player_process(vc_block *block, void *user) noexcept
+
 
 cdef extern from "formats.h" nogil:
     ctypedef enum vc_format:
         pass
     size_t vc_format_bytes(vc_format format)
+    void vc_format_to_float(float *to, const void *source, vc_format format, size_t samples)
     size_t vc_format_from_float(void *to, vc_format format, const float *source, size_t samples)
 
 cdef extern from "bridge.h":
@@ -431,6 +489,7 @@ cdef extern from "waking.h" nogil:
     uint64_t vc_count_finished(const void *engine)
     uint64_t vc_count_events(const void *engine)
     uint64_t vc_count_done(const void *clip)
+    uint64_t vc_count_results(const void *player)
 
     ctypedef struct vc_waker:
         pass

@@ -40,6 +40,7 @@ class StreamMonitor:
         assert stream._connection is not None
         self._connection = stream._connection
         self._generation = stream._generation
+        self._driver = stream.driver
 
     @property
     def goes_on(self) -> bool:
@@ -60,6 +61,23 @@ class StreamMonitor:
     def max_period_frames(self) -> int:
         """Frames of the longest IO cycle of the device that the stream is on."""
         return self._connection.device.current.opened_format.max_period_frames
+
+    @property
+    def closed(self) -> bool:
+        """Whether the stream was closed."""
+        return self._connection.closed
+
+    @property
+    def away(self) -> bool:
+        """Whether the stream waits for a device, or its device advances only by a test's steps."""
+        return self._connection.away or self._connection.device.stands_still
+
+    def now_ns(self) -> int | None:
+        """The current host time on the clock of the stream, ns. None if the stream is closed."""
+        if self._connection.closed:
+            return None
+        clock = self._connection.device.clock
+        return clock.clock_ns() if clock is not None else self._driver.now_ns()
 
     @property
     def cycle_s(self) -> float:

@@ -1,0 +1,389 @@
+/* Plays frames that a program writes in pieces, with fades, pauses and clears.
+ *
+ * The requests of other threads are atomic fields, and only the newest one of each kind counts. So
+ * they never wait. The IO thread reads them at the beginning of each block.
+ *
+ * A clear names the position up to which frames are discarded, and then counts itself. The IO
+ * thread that sees the count sees that position or a later one. Marks and ends of utterances are
+ * messages with the number of clears before them, so a clear discards exactly the messages that are
+ * older. tests/models/player.pml is a model of this. */
+#include "memory.h"
+#include "player_inside.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PAUSE_BIT (UINT64_C(1) << 32)
+enum { CUTS = 4096 }; /* clears whose results may wait to be taken */
+
+/* ---- control --------------------------------------------------------------------------------- */
+
+static vc_line line_at(float value) { return (vc_line){.target = value}; }
+
+vc_player *vc_player_new(const vc_player_config *config) {
+    vc_player *player = vc_memory_new(1, sizeof *player);
+    if (player == NULL) {
+        return NULL;
+    }
+    const vc_levels levels = {.gain = config->gain, .left = config->left, .right = config->right};
+    player->config = *config;
+    player->ring = vc_ring_new(config->capacity_frames, config->channels);
+    player->messages = vc_queue_new(config->messages, sizeof(vc_message));
+    player->results = vc_queue_new(config->messages + CUTS, sizeof(vc_player_result));
+    player->levels = vc_mailbox_new(sizeof levels, &levels);
+    player->last = vc_memory_new(config->channels, sizeof *player->last);
+    if (player->ring == NULL || player->messages == NULL || player->results == NULL ||
+        player->levels == NULL || player->last == NULL) {
+        vc_player_free(player);
+        return NULL;
+    }
+    player->known_levels = levels;
+    player->gains[0] = line_at(levels.gain);
+    player->gains[1] = line_at(levels.left);
+    player->gains[2] = line_at(levels.right);
+    player->fade = line_at(1.0f);
+    player->filling = true;
+    atomic_store(&player->prebuffer, config->prebuffer_frames);
+    return player;
+}
+
+void vc_player_free(vc_player *player) {
+    if (player != NULL) {
+        vc_ring_free(player->ring);
+        vc_queue_free(player->messages);
+        vc_queue_free(player->results);
+        vc_mailbox_free(player->levels);
+        vc_memory_free(player->last);
+        vc_memory_free(player);
+    }
+}
+
+void vc_player_wait_with(vc_player *player, vc_wait_fn wait) { player->wait = wait; }
+
+vc_ring *vc_player_ring(vc_player *player) { return player->ring; }
+
+static bool tell(vc_player *player, vc_message_kind kind, uint64_t position, uint32_t number) {
+    const vc_message message = {.position = position,
+                                .number = number,
+                                .clears = vc_player_clears(player),
+                                .kind = (uint32_t)kind};
+    return vc_queue_push(player->messages, &message);
+}
+
+void vc_player_expect(vc_player *player) { atomic_store(&player->expects, true); }
+
+bool vc_player_finish(vc_player *player, uint64_t position) {
+    if (!tell(player, VC_MESSAGE_END, position, 0)) {
+        return false;
+    }
+    atomic_store(&player->complete_to, position);
+    atomic_store(&player->expects, false);
+    return true;
+}
+
+bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, bool begins) {
+    return tell(player, begins ? VC_MESSAGE_BEGIN : VC_MESSAGE_MARK, position, number);
+}
+
+void vc_player_level(vc_player *player, float gain, float left, float right, uint32_t ramp_frames) {
+    const vc_levels levels = {gain, left, right, ramp_frames};
+    vc_mailbox_write(player->levels, &levels);
+}
+
+/* The bits are joined without a branch, so that the loop is vectorized. */
+bool vc_player_finite(const void *samples, size_t count) {
+    const unsigned char *bytes = samples;
+    uint32_t wrong = 0;
+    for (size_t i = 0; i < count; i++) {
+        uint32_t bits;
+        memcpy(&bits, bytes + i * sizeof bits, sizeof bits);
+        wrong |= (bits & 0x7f800000u) == 0x7f800000u;
+    }
+    return wrong == 0;
+}
+
+/* ---- all threads ----------------------------------------------------------------------------- */
+
+void vc_player_clear(vc_player *player, uint32_t fade_frames) {
+    uint64_t written = vc_ring_total_written(player->ring);
+    uint64_t to = atomic_load(&player->clear_to);
+    while (to < written && !atomic_compare_exchange_weak(&player->clear_to, &to, written)) {
+    }
+    uint64_t clear = atomic_load(&player->clear);
+    uint64_t next;
+    do {
+        next = (((clear >> 32) + 1) << 32) | fade_frames;
+    } while (!atomic_compare_exchange_weak(&player->clear, &clear, next));
+}
+
+uint32_t vc_player_clears(const vc_player *player) {
+    return (uint32_t)(atomic_load(&player->clear) >> 32);
+}
+
+void vc_player_pause(vc_player *player, bool pause, uint32_t fade_frames) {
+    atomic_store(&player->pause, (pause ? PAUSE_BIT : 0) | fade_frames);
+}
+
+void vc_player_prebuffer(vc_player *player, uint32_t frames) {
+    atomic_store(&player->prebuffer, frames);
+}
+
+void vc_player_count(const vc_player *player, vc_player_counts *counts) {
+    counts->underruns = atomic_load(&player->underruns);
+    counts->underrun_frames = atomic_load(&player->underrun_frames);
+    uint64_t read = vc_ring_total_read(player->ring), to = atomic_load(&player->clear_to);
+    counts->cleared_before = read > to ? read : to;
+}
+
+/* ---- IO thread: lines ------------------------------------------------------------------------ */
+
+static float value_of(const vc_line *line) {
+    return line->target + line->per_frame * (float)line->left;
+}
+
+/* Begins a new line at the value that the present line has reached. */
+static void move_to(vc_line *line, float target, uint32_t frames) {
+    float from = value_of(line);
+    line->target = target;
+    line->per_frame = frames ? (from - target) / (float)frames : 0.0f;
+    line->left = frames;
+}
+
+static float next_value(vc_line *line) {
+    float value = value_of(line);
+    line->left -= line->left != 0;
+    return value;
+}
+
+/* ---- IO thread: requests --------------------------------------------------------------------- */
+
+/* Whether no frame is being played, so that a fade would change nothing. */
+static bool is_silent(const vc_player *player) {
+    return player->filling || (player->pauses && player->fade.left == 0);
+}
+
+static void obey_clear(vc_player *player) {
+    uint64_t clear = atomic_load(&player->clear);
+    uint32_t number = (uint32_t)(clear >> 32);
+    if (number == player->clears) {
+        return;
+    }
+    player->clears = number;
+    /* Frames that were written after the clear may have been played in the block before. */
+    uint64_t to = atomic_load(&player->clear_to), read = vc_ring_total_read(player->ring);
+    player->clearing = to > read ? to : read;
+    uint64_t queued = player->clearing - read;
+    uint64_t frames = is_silent(player) ? 0 : (uint32_t)clear;
+    frames = queued < frames ? queued : frames;
+    if ((player->clears_now || player->pauses) && frames > player->fade.left) {
+        frames = player->fade.left; /* a second request makes a fade shorter, not longer */
+    }
+    player->clears_now = true;
+    move_to(&player->fade, 0.0f, (uint32_t)frames);
+}
+
+static void obey_pause(vc_player *player) {
+    uint64_t pause = atomic_load(&player->pause);
+    bool pauses = (pause & PAUSE_BIT) != 0;
+    if (pauses == player->pauses || player->clears_now) {
+        return;
+    }
+    uint32_t frames = player->filling ? 0 : (uint32_t)pause;
+    player->pauses = pauses;
+    move_to(&player->fade, pauses ? 0.0f : 1.0f, frames);
+}
+
+static void obey_levels(vc_player *player) {
+    const vc_levels *levels = vc_mailbox_read(player->levels);
+    if (memcmp(levels, &player->known_levels, sizeof *levels) == 0) {
+        return;
+    }
+    player->known_levels = *levels;
+    const float targets[3] = {levels->gain, levels->left, levels->right};
+    uint32_t frames = player->filling ? 0 : levels->ramp_frames;
+    for (int i = 0; i < 3; i++) {
+        if (targets[i] != player->gains[i].target) {
+            move_to(&player->gains[i], targets[i], frames);
+        }
+    }
+}
+
+/* ---- IO thread: samples ---------------------------------------------------------------------- */
+
+static bool is_plain(const vc_player *player) {
+    bool plain = player->fade.left == 0 && player->fade.target == 1.0f;
+    for (int i = 0; i < 3; i++) {
+        plain = plain && player->gains[i].left == 0 && player->gains[i].target == 1.0f;
+    }
+    return plain;
+}
+
+/* Copies one frame with its gains. A single channel is played on all channels. */
+static void put_frame(vc_player *player, float *to, const float *from, uint32_t channels,
+                      float fade) {
+    float gain = fade * next_value(&player->gains[0]);
+    const float sides[2] = {next_value(&player->gains[1]), next_value(&player->gains[2])};
+    for (uint32_t c = 0; c < channels; c++) {
+        float sample = from[player->config.channels == 1 ? 0 : c] * gain;
+        to[c] = c < 2 && channels > 1 ? sample * sides[c] : sample;
+    }
+}
+
+static void put_frames(vc_player *player, float *to, const float *from, uint32_t frames,
+                       uint32_t channels) {
+    const uint32_t own = player->config.channels;
+    if (is_plain(player)) {
+        if (own == channels) {
+            memcpy(to, from, (size_t)frames * own * sizeof(float));
+            return;
+        }
+        for (uint32_t f = 0; f < frames; f++) {
+            for (uint32_t c = 0; c < channels; c++) {
+                to[(size_t)f * channels + c] = from[f];
+            }
+        }
+        return;
+    }
+    for (uint32_t f = 0; f < frames; f++) {
+        float fade = next_value(&player->fade);
+        put_frame(player, to + (size_t)f * channels, from + (size_t)f * own, channels, fade);
+    }
+}
+
+/* Plays frames of the ring at frame `offset` of the block. */
+static void play(vc_player *player, vc_block *block, uint32_t offset, const float *from,
+                 uint32_t frames) {
+    const uint32_t channels = block->output.channels, own = player->config.channels;
+    put_frames(player, block->output.data + (size_t)offset * channels, from, frames, channels);
+    memcpy(player->last, from + (size_t)(frames - 1) * own, own * sizeof(float));
+    vc_ring_release(player->ring, frames);
+    vc_player_note(player, block, offset, frames);
+    vc_player_answer(player);
+}
+
+/* Fades the last frame out after the frames of an utterance have run out. Returns the frame of the
+ * block after the fade. */
+static uint32_t play_tail(vc_player *player, vc_block *block, uint32_t offset) {
+    const uint32_t channels = block->output.channels;
+    while (offset < block->frames && player->tail_left > 0) {
+        float fade = (float)player->tail_left-- / (float)(player->config.fade_frames + 1);
+        put_frame(player, block->output.data + (size_t)offset * channels, player->last, channels,
+                  fade);
+        offset++;
+    }
+    return offset;
+}
+
+/* ---- IO thread: the queue -------------------------------------------------------------------- */
+
+/* Whether enough frames are queued to begin or to go on. */
+static bool is_enough(const vc_player *player) {
+    uint32_t ready = vc_ring_readable(player->ring);
+    bool complete = atomic_load(&player->complete_to) > vc_ring_total_read(player->ring);
+    bool filled = !player->filling || complete || ready >= atomic_load(&player->prebuffer);
+    return ready > 0 && filled;
+}
+
+static bool may_go_on(const void *argument) {
+    const vc_player *player = argument;
+    return is_enough(player) || !atomic_load(&player->expects) ||
+           vc_player_clears(player) != player->clears ||
+           (atomic_load(&player->pause) & PAUSE_BIT) != 0;
+}
+
+/* Waits for frames if the device's clock does not wait for the program. */
+static bool wait_for_frames(const vc_player *player) VC_REALTIME;
+static bool wait_for_frames(const vc_player *player) {
+    bool arrived = false;
+    VC_UNPROVEN /* the call waits, but only if the device's clock is not real */
+        arrived = player->wait != NULL && atomic_load(&player->expects) &&
+                  player->wait(may_go_on, player) && is_enough(player);
+    VC_PROVEN_AGAIN
+    return arrived;
+}
+
+/* Begins, or goes on after a gap, if enough frames are queued. */
+static bool begin(vc_player *player) {
+    if (!is_enough(player) && !wait_for_frames(player)) {
+        return false;
+    }
+    if (player->gap) { /* the utterance goes on, unless the next one begins */
+        vc_player_answer(player);
+        bool outage = player->natural_to != vc_ring_total_read(player->ring);
+        uint64_t count = atomic_load_explicit(&player->underruns, memory_order_relaxed);
+        uint64_t lost = atomic_load_explicit(&player->underrun_frames, memory_order_relaxed);
+        atomic_store(&player->underruns, count + outage);
+        atomic_store(&player->underrun_frames, lost + (outage ? player->gap_frames : 0));
+        if (outage) {
+            player->fade = line_at(0.0f);
+            move_to(&player->fade, 1.0f, player->config.fade_frames);
+        }
+    }
+    player->gap = player->filling = false;
+    player->tail_left = 0;
+    return true;
+}
+
+/* Called when the queue is empty. */
+static void run_dry(vc_player *player) {
+    player->filling = true;
+    vc_player_answer(player);
+    if (player->natural_to != vc_ring_total_read(player->ring)) {
+        player->gap = true;
+        player->gap_frames = 0;
+        player->tail_left = player->config.fade_frames;
+    }
+    player->fade = line_at(player->pauses || player->clears_now ? 0.0f : 1.0f);
+}
+
+/* Plays from frame `offset` of the block on, until it is full or nothing is left to play. Returns
+ * the frame of the block after the last one that was played. */
+static uint32_t play_queue(vc_player *player, vc_block *block) {
+    uint32_t offset = 0;
+    while (offset < block->frames) {
+        if (player->clears_now && player->fade.left == 0) {
+            vc_player_discard(player, block, offset);
+            player->clears_now = player->gap = false;
+            player->filling = true;
+            player->tail_left = 0;
+            player->fade = line_at(player->pauses ? 0.0f : 1.0f);
+            obey_pause(player);
+        }
+        bool quiet = player->pauses && player->fade.left == 0 && !player->clears_now;
+        if (quiet || (player->filling && !begin(player))) {
+            break;
+        }
+        uint32_t wanted = block->frames - offset;
+        if (player->fade.left > 0 && player->fade.left < wanted) {
+            wanted = player->fade.left;
+        }
+        vc_slices slices;
+        vc_ring_peek(player->ring, wanted, &slices);
+        if (slices.first_frames == 0) {
+            if (!wait_for_frames(player)) {
+                run_dry(player);
+            }
+            continue;
+        }
+        play(player, block, offset, slices.first, slices.first_frames);
+        offset += slices.first_frames;
+    }
+    return offset;
+}
+
+int32_t vc_player_process(vc_block *block, void *user) {
+    vc_player *player = user;
+    obey_clear(player);
+    obey_pause(player);
+    obey_levels(player);
+    vc_player_answer(player);
+    if (player->gap && player->natural_to == vc_ring_total_read(player->ring)) {
+        player->gap = false; /* it was the end of the utterance, which the program said later */
+    }
+    uint32_t end = play_queue(player, block);
+    if (player->gap && !player->pauses) {
+        player->gap_frames += block->frames - end;
+    }
+    block->valid_frames = play_tail(player, block, end);
+    return VC_CONTINUE;
+}

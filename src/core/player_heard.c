@@ -1,0 +1,184 @@
+/* What a player has played, and when it is heard: runs, marks and cuts.
+ *
+ * The IO thread plays frames before they are heard, by the latency of the device. So it notes for
+ * each run of frames the host times at which they are at the connector. A reader finds the newest
+ * run that has begun. The runs are written like the xruns in statistics.c: a reader that meets a
+ * run that is being overwritten stops at the run after it. */
+#include "player_inside.h"
+
+#include <math.h>
+#include <string.h>
+
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+
+_Static_assert(sizeof(vc_run) % sizeof(uint64_t) == 0, "kept word by word");
+
+/* ---- IO thread ------------------------------------------------------------------------------- */
+
+static void write_run(vc_runs *runs, const vc_run *run) {
+    uint64_t number = LOAD(runs->begun);
+    atomic_store_explicit(&runs->begun, number + 1, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    uint64_t words[VC_RUN_WORDS];
+    memcpy(words, run, sizeof words);
+    for (size_t i = 0; i < VC_RUN_WORDS; i++) {
+        atomic_store_explicit(&runs->words[number % VC_RUNS][i], words[i], memory_order_relaxed);
+    }
+    atomic_store_explicit(&runs->written, number + 1, memory_order_release);
+}
+
+/* Host time at which a frame of the block is at the connector. A device without host times plays
+ * its frames when it asks for them. */
+static int64_t connector_ns(const vc_block *block, uint32_t frame) VC_REALTIME;
+static int64_t connector_ns(const vc_block *block, uint32_t frame) {
+    int64_t begin_ns = block->output_time.valid & VC_TIME_HOST ? block->output_time.host_ns
+                       : block->now.valid & VC_TIME_HOST       ? block->now.host_ns
+                                                               : block->called_ns;
+    return begin_ns + llrint((double)frame * 1e9 / block->samplerate_hz);
+}
+
+void vc_player_note(vc_player *player, const vc_block *block, uint32_t offset, uint32_t frames) {
+    vc_run *run = &player->run;
+    player->ns_per_frame = 1e9 / block->samplerate_hz;
+    run->begin_ns = connector_ns(block, offset);
+    run->end_ns = connector_ns(block, offset + frames);
+    run->position = vc_ring_total_read(player->ring) - frames;
+    run->frames = frames;
+    run->before = player->played;
+    player->played += frames;
+    write_run(&player->runs, run);
+}
+
+static void report(vc_player *player, vc_player_kind kind, int64_t host_ns, uint64_t position,
+                   uint32_t number) {
+    const vc_player_result result = {
+        .host_ns = host_ns, .position = position, .number = number, .kind = (uint32_t)kind};
+    vc_queue_push(player->results, &result); /* it has room for all marks and many cuts */
+    uint64_t reported = LOAD(player->reported);
+    atomic_store_explicit(&player->reported, reported + 1, memory_order_release);
+}
+
+/* Host time at which the frames before `position` have left the connector. */
+static int64_t time_of(const vc_player *player, uint64_t position) VC_REALTIME;
+static int64_t time_of(const vc_player *player, uint64_t position) {
+    const vc_run *run = &player->run;
+    if (position >= run->position + run->frames) {
+        return run->end_ns; /* the position was reached before the mark was set */
+    }
+    uint64_t into = position > run->position ? position - run->position : 0;
+    return run->begin_ns + llrint((double)into * player->ns_per_frame);
+}
+
+/* Answers a message if its position was reached. Returns whether it is answered. */
+static bool answer(vc_player *player, const vc_message *message) {
+    bool is_mark = message->kind != VC_MESSAGE_END;
+    if ((int32_t)(message->clears - player->cleared) < 0) {
+        if (is_mark) {
+            report(player, VC_PLAYER_CLEARED, player->run.end_ns, message->position,
+                   message->number);
+        }
+        return true;
+    }
+    uint64_t played_to = vc_ring_total_read(player->ring);
+    bool begins = message->kind == VC_MESSAGE_BEGIN;
+    if (begins ? played_to <= message->position : played_to < message->position) {
+        return false;
+    }
+    if (is_mark) {
+        report(player, VC_PLAYER_HEARD, time_of(player, message->position), message->position,
+               message->number);
+    } else {
+        player->natural_to = message->position;
+    }
+    return true;
+}
+
+void vc_player_answer(vc_player *player) {
+    for (;;) {
+        if (!player->has_message) {
+            player->has_message = vc_queue_pop(player->messages, &player->message);
+        }
+        if (!player->has_message || !answer(player, &player->message)) {
+            return;
+        }
+        player->has_message = false;
+    }
+}
+
+static void skip_to(vc_ring *ring, uint64_t position) {
+    vc_slices old;
+    uint64_t read = vc_ring_total_read(ring);
+    while (read < position) {
+        uint64_t left = position - read;
+        uint32_t most = left < UINT32_MAX ? (uint32_t)left : UINT32_MAX;
+        uint32_t dropped = vc_ring_peek(ring, most, &old);
+        vc_ring_release(ring, dropped);
+        read += dropped;
+    }
+}
+
+void vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset) {
+    uint64_t cut = vc_ring_total_read(player->ring);
+    int64_t now_ns = connector_ns(block, offset);
+    skip_to(player->ring, player->clearing);
+    player->cleared = player->clears;
+    player->natural_to = vc_ring_total_read(player->ring);
+    player->run = (vc_run){.begin_ns = now_ns,
+                           .end_ns = now_ns,
+                           .position = player->natural_to,
+                           .before = player->played};
+    write_run(&player->runs, &player->run);
+    report(player, VC_PLAYER_CUT, now_ns, cut, player->cleared);
+    vc_player_answer(player);
+}
+
+/* ---- other threads --------------------------------------------------------------------------- */
+
+/* Reads one run by its number. Returns false if it was overwritten meanwhile. */
+static bool read_run(const vc_runs *runs, uint64_t number, vc_run *out) {
+    uint64_t words[VC_RUN_WORDS];
+    for (size_t i = 0; i < VC_RUN_WORDS; i++) {
+        words[i] = LOAD(runs->words[number % VC_RUNS][i]);
+    }
+    memcpy(out, words, sizeof words);
+    atomic_thread_fence(memory_order_acquire);
+    return LOAD(runs->begun) <= number + VC_RUNS;
+}
+
+/* Frames of a run that have left the connector. Times are whole ns, and a frame is not, so a
+ * thousandth of a frame is added. */
+static uint64_t left_of(const vc_run *run, int64_t now_ns) VC_REALTIME;
+static uint64_t left_of(const vc_run *run, int64_t now_ns) {
+    if (now_ns >= run->end_ns) {
+        return run->frames;
+    }
+    double into = (double)(now_ns - run->begin_ns) / (double)(run->end_ns - run->begin_ns);
+    uint64_t frames = (uint64_t)(into * (double)run->frames + 0.001);
+    return frames < run->frames ? frames : run->frames;
+}
+
+void vc_player_hear(const vc_player *player, int64_t now_ns, vc_player_heard *heard) {
+    const vc_runs *runs = &player->runs;
+    uint64_t number = atomic_load_explicit(&runs->written, memory_order_acquire);
+    *heard = (vc_player_heard){0, 0};
+    vc_run run;
+    while (number > 0 && read_run(runs, number - 1, &run)) {
+        if (run.begin_ns <= now_ns) {
+            uint64_t left = left_of(&run, now_ns);
+            heard->passed = run.position + left;
+            heard->frames = run.before + left;
+            return;
+        }
+        heard->passed = run.position;
+        heard->frames = run.before;
+        number--;
+    }
+}
+
+bool vc_player_take(vc_player *player, vc_player_result *result) {
+    return vc_queue_pop(player->results, result);
+}
+
+uint64_t vc_player_results(const vc_player *player) {
+    return atomic_load_explicit(&player->reported, memory_order_acquire);
+}

@@ -1,0 +1,105 @@
+/* The player's structure, shared only by player.c (requests and blocks) and player_heard.c (what
+ * was heard). */
+#ifndef VOICECOIL_PLAYER_INSIDE_H
+#define VOICECOIL_PLAYER_INSIDE_H
+
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+
+/* Frames that were played without a gap in one block. Each word is atomic (relaxed), so a reader
+ * that reads meanwhile gets old or new words, never undefined ones. */
+enum { VC_RUNS = 2048 };
+typedef struct vc_run {
+    int64_t begin_ns; /* host time at which the first frame is at the connector */
+    int64_t end_ns;   /* the same of the end of the last frame */
+    uint64_t position;
+    uint64_t frames;
+    uint64_t before; /* frames that were played before */
+} vc_run;
+enum { VC_RUN_WORDS = sizeof(vc_run) / sizeof(uint64_t) };
+typedef struct vc_runs {
+    _Atomic uint64_t begun;   /* runs whose writing has begun */
+    _Atomic uint64_t written; /* runs whose writing has ended */
+    _Atomic uint64_t words[VC_RUNS][VC_RUN_WORDS];
+} vc_runs;
+
+typedef enum vc_message_kind {
+    VC_MESSAGE_MARK = 0,
+    VC_MESSAGE_BEGIN = 1, /* a mark at the beginning of an utterance */
+    VC_MESSAGE_END = 2    /* the end of an utterance */
+} vc_message_kind;
+typedef struct vc_message {
+    uint64_t position;
+    uint32_t number;
+    uint32_t clears; /* how many clears there were before the message */
+    uint32_t kind;
+    uint32_t reserved;
+} vc_message;
+
+/* A value that moves along straight lines. */
+typedef struct vc_line {
+    float target;
+    float per_frame; /* by how much the value falls in each frame */
+    uint32_t left;   /* frames until the target is reached */
+} vc_line;
+
+typedef struct vc_levels {
+    float gain, left, right;
+    uint32_t ramp_frames;
+} vc_levels;
+
+struct vc_player {
+    vc_player_config config;
+    vc_ring *ring;
+    vc_queue *messages;
+    vc_queue *results;
+    vc_mailbox *levels;
+    vc_wait_fn wait; /* NULL: the IO thread does not wait for frames */
+
+    /* Requests of other threads. */
+    _Atomic uint64_t clear; /* bits 32 to 63: number of clears; bits 0 to 31: frames of the fade */
+    _Atomic uint64_t clear_to; /* frames before this position are discarded */
+    _Atomic uint64_t pause;    /* bit 32: pause; bits 0 to 31: frames of the fade */
+    _Atomic uint32_t prebuffer;
+    _Atomic uint64_t complete_to; /* the newest position at which an utterance ends */
+    _Atomic bool expects;         /* an utterance has begun and is not complete */
+
+    /* Only for the IO thread. */
+    uint32_t clears;   /* clears that were asked for, as far as the IO thread has seen them */
+    uint32_t cleared;  /* clears that were made */
+    uint64_t clearing; /* the position to which the present fade clears */
+    bool clears_now;   /* a clear is being faded */
+    bool pauses;       /* the sound is paused, or is fading out to be paused */
+    bool filling;      /* the sound waits until there are enough frames */
+    bool gap;          /* an utterance goes on, but there are no frames */
+    bool has_message;
+    vc_message message;  /* the next message, if has_message */
+    uint64_t natural_to; /* an utterance that was played to its end ended here */
+    uint64_t gap_frames; /* frames of the gap */
+    vc_line fade;        /* of pauses, clears and gaps: 1 is the full sound */
+    vc_line gains[3];    /* the gain, and those of the first two channels */
+    vc_levels known_levels;
+    float *last;        /* the frame that was played last, which fades out in a gap */
+    uint32_t tail_left; /* frames of that fade */
+    vc_run run;         /* the newest run */
+    uint64_t played;
+    double ns_per_frame;
+
+    /* For all threads. */
+    vc_runs runs;
+    _Atomic uint64_t reported; /* results so far */
+    _Atomic uint64_t underruns;
+    _Atomic uint64_t underrun_frames;
+};
+
+/* These functions are defined in player_heard.c and called by player.c. [IO] */
+/* Notes that `frames` frames were played from frame `offset` of the block on. */
+void vc_player_note(vc_player *player, const vc_block *block, uint32_t offset,
+                    uint32_t frames) VC_REALTIME;
+/* Answers the messages whose position was reached. */
+void vc_player_answer(vc_player *player) VC_REALTIME;
+/* Discards the frames before player->clearing, and the messages of that time. */
+void vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset) VC_REALTIME;
+
+#endif

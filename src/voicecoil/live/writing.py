@@ -1,0 +1,200 @@
+"""Waits of the threads and tasks that write to a player."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from voicecoil.errors import StreamClosedError, StreamTimeoutError
+from voicecoil.lifetime.waking import MAX_PERIOD_S, MIN_PERIOD_S, reached
+from voicecoil.live.feed import Feed
+from voicecoil.live.utterances import Utterance
+from voicecoil.streams.monitor import StreamMonitor
+
+__all__ = ["Finish", "Taken", "Write", "Writer"]
+
+
+class Taken(int):
+    """A number of frames, or a truth value, that a player has returned.
+
+    It can also be awaited, which returns it at once. So ``await player.write(chunk)`` is right in
+    each mode of a player.
+    """
+
+    def __await__(self) -> Generator[Any, None, int]:
+        return int(self)
+        yield  # makes this function a generator
+
+
+class Write:
+    """One chunk that is being written.
+
+    Parameters
+    ----------
+    feed : Feed
+    chunk : array or bytes-like
+    frames : int
+    more : bool
+        False: the utterance ends with the chunk.
+    """
+
+    def __init__(self, feed: Feed, chunk: Any, frames: int, more: bool) -> None:
+        self._feed = feed
+        self._chunk = chunk
+        self._frames = frames
+        self._more = more
+        self._taken = 0
+        self._one: Utterance | None = None
+
+    def go_on(self) -> bool:
+        """Takes as many frames as there is room for. Returns whether the chunk is written."""
+        feed = self._feed
+        if self._taken < self._frames:
+            if self._one is None:
+                self._one = feed.begin()
+            if self._one.clears == feed.code.clears:
+                self._taken += feed.put(self._one, self._chunk, self._taken)
+            if self._one.clears != feed.code.clears:
+                feed.discard(self._one, self._frames - self._taken)
+                self._taken = self._frames
+            if self._taken < self._frames:
+                return False
+        return self._more or feed.finish()
+
+    @property
+    def wanted(self) -> int:
+        """Frames of the device's rate that still need room, at least 1."""
+        return max(1, math.ceil((self._frames - self._taken) * self._feed.ratio))
+
+    def progress(self) -> str:
+        """For the message of an error."""
+        return f"{self._taken} of {self._frames} frames of the chunk were taken"
+
+
+class Finish:
+    """The end of an utterance that is being written."""
+
+    wanted = 1
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+
+    def go_on(self) -> bool:
+        """Writes as much as there is room for. Returns whether the utterance is finished."""
+        return self._feed.finish()
+
+    def progress(self) -> str:
+        """For the message of an error."""
+        return "the end of the utterance does not fit into the queue yet"
+
+
+class Writer:
+    """Lets threads and tasks write to a feed, one after the other.
+
+    Parameters
+    ----------
+    feed : Feed
+    monitor : StreamMonitor
+        Of the player's stream.
+
+    Attributes
+    ----------
+    lock : Lock
+        Held by the thread or task that writes.
+    closed : bool
+        The program has closed the player.
+    """
+
+    def __init__(self, feed: Feed, monitor: StreamMonitor) -> None:
+        self._feed = feed
+        self._monitor = monitor
+        self.lock = threading.Lock()
+        self.closed = False
+        self.begun = False
+
+    def refuse_closed(self) -> None:
+        """Raises StreamClosedError after `close`, and ForkedError in a forked child."""
+        if self.closed:
+            raise StreamClosedError("the player is closed; make a new one")
+        self._monitor.refuse_in_fork()
+
+    def refuse_trouble(self) -> None:
+        """Raises why the player will play nothing more, if it will not."""
+        self.refuse_closed()
+        if (trouble := self._monitor.trouble()) is not None:
+            raise trouble
+        if self.begun and not self._monitor.goes_on:
+            raise StreamClosedError("the stream of the player has ended; make a new player")
+
+    def block(self, work: Write | Finish, seconds: float | None) -> None:
+        """Does some work on the calling thread, which waits for room.
+
+        Raises
+        ------
+        StreamTimeoutError
+            The time has passed.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        if not self.lock.acquire(timeout=-1 if seconds is None else seconds):
+            raise StreamTimeoutError(
+                f"another thread has been writing for {seconds:g} s; {work.progress()}"
+            )
+        try:
+            if not self.sleep_until(work.go_on, until):
+                raise StreamTimeoutError(f"{seconds:g} s have passed; {work.progress()}")
+        finally:
+            self.lock.release()
+
+    def sleep_until(self, step: Callable[[], bool], until: float | None) -> bool:
+        """Calls `step`, which never waits, once in each IO cycle until it returns True.
+
+        Returns False at the time `until`.
+        """
+        while not step():
+            self.refuse_trouble()
+            period_s = min(max(self._monitor.cycle_s, MIN_PERIOD_S), MAX_PERIOD_S)
+            left_s = period_s if until is None else until - time.monotonic()
+            if left_s <= 0:
+                return False
+            time.sleep(min(period_s, left_s))
+        return True
+
+    async def wait(self, work: Write | Finish, seconds: float | None) -> None:
+        """Does some work in a task. The errors are those of `block`."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not self.lock.acquire(blocking=False):
+                    await reached(None, over=lambda: not self.lock.locked())
+                try:
+                    while not work.go_on():
+                        self.refuse_trouble()
+                        await self._room(work.wanted)
+                finally:
+                    self.lock.release()
+        except StreamTimeoutError:
+            raise
+        except TimeoutError:
+            raise StreamTimeoutError(f"{seconds:g} s have passed; {work.progress()}") from None
+
+    async def _room(self, wanted: int) -> None:
+        """Waits until there is room for some frames, but for a quarter of the queue at most.
+
+        So a long chunk does not wake its task in each IO cycle.
+        """
+        code = self._feed.code
+        wanted = min(wanted, max(1, code.capacity // 4))
+
+        def is_over() -> bool:
+            may_write = code.room >= wanted or self._feed.is_cleared
+            return may_write or self.closed or self._monitor.trouble() is not None
+
+        await reached(
+            code.read_count(),
+            code.written - code.capacity + wanted,
+            period_s=self._monitor.cycle_s,
+            over=is_over,
+        )
