@@ -8,6 +8,7 @@ when it was done. Without `times` it reads no clock. `close` ends the sound.
 from __future__ import annotations
 
 import ctypes
+import importlib
 import mmap
 import os
 import threading
@@ -133,7 +134,7 @@ class SoundDevice(Client):
 
     def __init__(self, setting: Any) -> None:
         super().__init__(setting)
-        import sounddevice
+        sounddevice = importlib.import_module(self.modules[1])
 
         def empty(outdata: Any, frames: int, time: Any, status: Any) -> None:
             pass
@@ -173,6 +174,21 @@ class SoundDevice(Client):
 
 class SoundDeviceRaw(SoundDevice):
     name, raw = "sounddevice, raw", True
+
+
+class DropIn(SoundDevice):
+    """The same program with voicecoil in place of sounddevice."""
+
+    name = "voicecoil.sounddevice"
+    modules = ("numpy", "voicecoil.sounddevice", "voicecoil.drivers.miniaudio.driver")
+
+    def _device(self, sounddevice: Any) -> int:
+        sounddevice.options.driver = f"miniaudio:{self.setting.server}"
+        return int(sounddevice.default.device["output"])
+
+
+class DropInRaw(DropIn):
+    name, raw = "voicecoil.sounddevice, raw", True
 
 
 class PyAudio(Client):
@@ -470,6 +486,8 @@ ALL = {
         RtMixer,
         JackClient,
         Miniaudio,
+        DropInRaw,
+        DropIn,
         SoundDeviceRaw,
         SoundDevice,
         PyAudio,
