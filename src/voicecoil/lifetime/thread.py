@@ -95,14 +95,17 @@ def _on_another_thread(call: Callable[[], None]) -> None:
     """Runs `call` on a thread that `threading` does not know, and raises its exception here."""
     over = _thread.allocate_lock()
     over.acquire()
-    errors: list[BaseException] = []
+    # Both are set without new memory: without any, the reason for the failure may get lost.
+    has_returned = [False]
+    reason: list[BaseException] = [MemoryError("no memory to start another thread")]
 
     def entry() -> None:
         try:
             _refuse_while_threading_is_locked()
             call()
+            has_returned[0] = True
         except BaseException as error:
-            errors.append(error)
+            reason[0] = error
         finally:
             over.release()
 
@@ -115,8 +118,8 @@ def _on_another_thread(call: Callable[[], None]) -> None:
     del held  # the system's thread holds it until it ends
     gone = "the thread that starts another one ended before it began"
     _wait_for(over, lambda: watched() is None, pid, gone)
-    if errors:
-        raise errors.pop()
+    if not has_returned[0]:
+        raise reason.pop()
 
 
 def _wait_for(lock: Any, is_gone: Callable[[], bool], pid: int, gone: str) -> None:
