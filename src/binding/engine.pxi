@@ -175,10 +175,11 @@ cdef class Engine:
 
     @cython.critical_section
     def move(self, input_map, output_map, *, uint32_t period_frames, clock=None,
-             double samplerate_hz=0.0, Code code=None):
+             double samplerate_hz=0.0, double device_hz=0.0, Code code=None):
         """Continues with another device, which brings its input. Call it when no cycle runs.
 
-        `samplerate_hz` 0 and `code` None: the rate and the code stay the same.
+        `samplerate_hz` 0 and `code` None: the rate and the code stay the same. `device_hz` is the
+        device's rate if the engine keeps its own and converts; 0: they are the same.
 
         Each map lists one entry for each channel of the engine: the channel of the device's IO
         cycles that it uses, or None.
@@ -194,6 +195,7 @@ cdef class Engine:
             to.clock_ns = (<Clock?>clock).function
             to.clock = (<Clock>clock).argument
         to.samplerate_hz = samplerate_hz
+        to.device_hz = device_hz
         if code is not None:
             to.process, to.leave, to.user = code.process, code.leave, code.user
         self.period_frames = period_frames

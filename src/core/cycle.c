@@ -43,14 +43,6 @@ static void leave(const vc_engine *engine) VC_REALTIME {
     VC_PROVEN_AGAIN
 }
 
-int32_t vc_native_process(vc_block *block, void *user) {
-    const vc_native *native = user;
-    VC_UNPROVEN
-    return native->function(block->output.data, block->input.data, block->frames, block,
-                            native->user);
-    VC_PROVEN_AGAIN
-}
-
 /* ---- lost frames ---- */
 
 static void count_lost(vc_engine *engine, const vc_cycle *cycle, uint32_t frames, vc_cause cause) {
@@ -436,14 +428,8 @@ static void handle_request(vc_engine *engine, int request) {
     }
 }
 
-/* This function must not be inlined: see floating.h. */
-static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
-__attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
-    vc_cycle filled, translated;
-    if (engine->fill) {
-        vc_fill(engine, cycle, &filled);
-        cycle = &filled;
-    }
+uint32_t vc_run_converted(vc_engine *engine, const vc_cycle *cycle) {
+    vc_cycle translated;
     const vc_cycle *device = cycle;
     if (vc_is_translated(engine)) {
         vc_translate(engine, cycle, &translated);
@@ -489,6 +475,20 @@ __attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle 
         trap_leave();
     }
     return valid;
+}
+
+/* This function must not be inlined: see floating.h. */
+static uint32_t run(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
+__attribute__((noinline)) static uint32_t run(vc_engine *engine, const vc_cycle *cycle) {
+    vc_cycle filled;
+    if (engine->fill) {
+        vc_fill(engine, cycle, &filled);
+        cycle = &filled;
+    }
+    if (engine->rate) { /* do not compare with NULL, as above */
+        return vc_rate_run(engine->rate, engine, cycle);
+    }
+    return vc_run_converted(engine, cycle);
 }
 
 uint32_t vc_cycle_run(vc_engine *engine, const vc_cycle *cycle) {

@@ -51,6 +51,7 @@ vc_engine *vc_engine_new(const vc_engine_config *config) {
 void vc_engine_free(vc_engine *engine) {
     if (engine != NULL) {
         free(engine->moved);
+        vc_rate_free(engine->rate);
         vc_memory_free(engine->own_memory);
         vc_memory_free(engine->meters);
         vc_queue_free(engine->events);
@@ -70,6 +71,9 @@ void vc_engine_start(vc_engine *engine) {
     engine->ending = false;
     engine->faded = 0;
     engine->arriving = true;
+    if (engine->rate != NULL) {
+        vc_rate_begin(engine->rate);
+    }
     engine->expect_input = engine->expect_output = false;
     engine->only_zeros = engine->config.input_channels != 0;
     atomic_store(&engine->zero_frames, 0);

@@ -5,6 +5,7 @@
 
 #include "histogram.h"
 #include "history.h"
+#include "rate.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -54,6 +55,7 @@ typedef struct vc_histories {
 struct vc_engine {
     vc_engine_config config;
     vc_moved *moved;           /* NULL: the engine is on its first device */
+    vc_rate *rate;             /* NULL: the device has the rate of the engine */
     uint32_t max_block_frames; /* frames that the stream's own block holds */
     float *input_block;        /* interleaved; not used if the stream has no such direction */
     float *output_block;
@@ -128,6 +130,10 @@ uint32_t vc_fade(vc_engine *engine, const vc_cycle *cycle, uint32_t done,
 /* Converts a cycle of the device to the stream's time line and channels. It is defined in move.c
  * and called by cycle.c. [IO] */
 void vc_translate(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;
+
+/* Runs a cycle that has the rate of the engine. It is defined in cycle.c and called by rate.c. [IO]
+ */
+uint32_t vc_run_converted(vc_engine *engine, const vc_cycle *cycle) VC_REALTIME;
 
 /* Adds the input of another device to a cycle. Defined and called as vc_translate. [IO] */
 void vc_fill(vc_engine *engine, const vc_cycle *cycle, vc_cycle *out) VC_REALTIME;

@@ -28,6 +28,20 @@ static int64_t scaled(int64_t frames, double scale) {
     return frames == VC_NO_FRAME || scale == 1.0 ? frames : llrint((double)frames * scale);
 }
 
+/* Makes what converts if the engine keeps its rate. Returns false if memory is exhausted. */
+static bool make_rate(const vc_engine *engine, const vc_move *move, vc_rate **rate) {
+    assert(move->device_hz == 0.0 || move->samplerate_hz == 0.0);
+    if (move->device_hz == 0.0 || move->device_hz == engine->config.samplerate_hz) {
+        return true;
+    }
+    const vc_rate_config config = {.input_channels = move->input_channels,
+                                   .output_channels = move->output_channels,
+                                   .device_hz = move->device_hz,
+                                   .engine_hz = engine->config.samplerate_hz};
+    *rate = vc_rate_new(&config);
+    return *rate != NULL;
+}
+
 bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     const uint32_t places[2] = {engine->config.input_channels,
                                 move->output_places ? move->output_places
@@ -35,7 +49,11 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     assert(places[OUTPUT] == engine->config.output_channels || engine->config.output_channels == 1);
     size_t each = 64 + sizeof(uint32_t) + sizeof(vc_channel);
     char *memory = calloc(1, sizeof(vc_moved) + 16 + (places[INPUT] + places[OUTPUT] + 2) * each);
-    if (memory == NULL) {
+    vc_rate *rate = NULL;
+    bool rate_is_made = make_rate(engine, move, &rate);
+    if (memory == NULL || !rate_is_made) {
+        free(memory);
+        vc_rate_free(rate);
         return false;
     }
     vc_moved *moved = take_part(&memory, sizeof *moved);
@@ -53,6 +71,8 @@ bool vc_engine_move(vc_engine *engine, const vc_move *move) {
     }
     free(engine->moved);
     engine->moved = moved;
+    vc_rate_free(engine->rate);
+    engine->rate = rate;
     engine->arriving = true;
     vc_engine_set_input(engine, NULL, NULL); /* the new device brings its input */
 

@@ -64,3 +64,12 @@ int32_t vc_slot_process(vc_block *block, void *user) {
     }
     return vc_native_process(block, &native);
 }
+
+/* The compiler cannot prove that the function does not block. */
+int32_t vc_native_process(vc_block *block, void *user) {
+    const vc_native *native = user;
+    VC_UNPROVEN
+    return native->function(block->output.data, block->input.data, block->frames, block,
+                            native->user);
+    VC_PROVEN_AGAIN
+}

@@ -60,6 +60,12 @@ static void fill_row(const vc_resampler *resampler, float *row, double phase, do
     }
 }
 
+uint32_t vc_resampler_reach_at(double ratio) {
+    double wider = ratio > 1.0 ? ratio : 1.0;
+    uint32_t reach = (uint32_t)ceil(VC_RESAMPLER_REACH * wider / LANES) * LANES;
+    return reach > MOST_TAPS / 2 ? MOST_TAPS / 2 : reach;
+}
+
 vc_resampler *vc_resampler_new(double ratio) {
     assert(ratio > 0.0 && ratio <= VC_RESAMPLER_MAX_RATIO);
     double wider = ratio > 1.0 ? ratio : 1.0;
@@ -67,8 +73,7 @@ vc_resampler *vc_resampler_new(double ratio) {
     if (resampler == NULL) {
         return NULL;
     }
-    resampler->reach = (uint32_t)ceil(VC_RESAMPLER_REACH * wider / LANES) * LANES;
-    resampler->reach = resampler->reach > MOST_TAPS / 2 ? MOST_TAPS / 2 : resampler->reach;
+    resampler->reach = vc_resampler_reach_at(ratio);
     resampler->taps = 2 * resampler->reach;
     resampler->weights = vc_memory_new((PHASES + 1) * (size_t)resampler->taps, sizeof(float));
     if (resampler->weights == NULL) {

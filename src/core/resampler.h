@@ -29,6 +29,8 @@ vc_resampler *vc_resampler_new(double ratio);
 void vc_resampler_free(vc_resampler *resampler);
 /* Number of input frames that are needed before a position, and also after it. [any] */
 uint32_t vc_resampler_reach(const vc_resampler *resampler) VC_REALTIME;
+/* The same for a ratio. [any] */
+uint32_t vc_resampler_reach_at(double ratio) VC_REALTIME;
 
 /* Where vc_resample reads. Channel c, frame f is input[c * channel_stride + f]. */
 typedef struct vc_resampler_input {

@@ -182,6 +182,9 @@ typedef struct vc_move {
     int64_t (*clock_ns)(void *clock) VC_REALTIME;
     void *clock;
     double samplerate_hz; /* 0: the rate stays the same */
+    double device_hz;     /* rate of the new device's cycles, if the engine keeps its own rate. If
+                           * they differ, the cycles are converted (rate.h), and vary. 0: the
+                           * device has the engine's rate */
     /* The code that continues, as in vc_engine_config. NULL: the code stays the same. */
     vc_process_fn process;
     void (*leave)(void *user);

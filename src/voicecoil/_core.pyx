@@ -136,6 +136,14 @@ def samples_from_float(const float[:, ::1] frames, unsigned char[:, ::1] samples
     return vc_format_from_float(&samples[0, 0], form, &frames[0, 0], count)
 
 
+MAX_RATE_RATIO = VC_RESAMPLER_MAX_RATIO
+
+
+def conversion_frames(double from_hz, double to_hz):
+    """Returns by how many frames, at the rate `from_hz`, an engine's conversion delays the sound."""
+    return vc_rate_delay_frames(from_hz, to_hz)
+
+
 def max_block_frames(uint32_t block_frames, uint32_t period_frames):
     """Returns the number of frames that a stream's own block memory must hold."""
     cdef vc_engine_config config

@@ -97,6 +97,7 @@ cdef extern from "voicecoil.h" nogil:
         clock_fn clock_ns
         void *clock
         double samplerate_hz
+        double device_hz
         vc_process_fn process
         leave_fn leave
         void *user
@@ -434,6 +435,14 @@ cdef extern from "drift.h" nogil:
     uint32_t vc_drift_delay_frames(const vc_drift *drift)
     int32_t vc_drift_process(vc_block *block, void *drift) noexcept
     void vc_drift_fill(void *drift, vc_cycle *cycle) noexcept
+
+
+cdef extern from "resampler.h" nogil:
+    int VC_RESAMPLER_MAX_RATIO
+
+
+cdef extern from "rate.h" nogil:
+    uint32_t vc_rate_delay_frames(double from_hz, double to_hz)
 
 
 cdef extern from "preempt.h" nogil:

@@ -143,7 +143,13 @@ def test_channels_that_no_longer_exist_become_the_first_ones() -> None:
 
 def test_the_default_device_is_set_to_the_streams_rate() -> None:
     one, _two, driver = two_devices(samplerate=96_000)
-    with vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="default") as stream:
+    with vc.OutputStream(
+        CodedOutput(),
+        driver=driver,
+        samplerate=48_000,
+        device_rate="set",
+        on_device_lost="default",
+    ) as stream:
         one.step(1)
         unplug(one)
         came_back(stream)
@@ -157,7 +163,13 @@ def test_a_default_device_at_another_rate_ends_the_stream() -> None:
     other = vc.OutputStream(
         CodedOutput(), driver=driver, device="Two", samplerate=96_000, device_rate="set"
     )
-    stream = vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="default")
+    stream = vc.OutputStream(
+        CodedOutput(),
+        driver=driver,
+        samplerate=48_000,
+        device_rate="set",
+        on_device_lost="default",
+    )
     stream.start()
     one.step(1)
     unplug(one)

@@ -236,7 +236,9 @@ def test_stop_in_the_last_block_before_the_loss_ends_the_stream(
 
 def test_a_rate_changed_by_another_program_is_set_back(stepped: Any, driver: Driver) -> None:
     callback = CodedOutput()
-    stream = vc.OutputStream(callback, driver=driver, on_device_lost="wait")
+    stream = vc.OutputStream(
+        callback, driver=driver, samplerate=48_000, device_rate="set", on_device_lost="wait"
+    )
     stream.start()
     stepped.step(2)
     stepped.inject("rate", 44_100)
@@ -253,7 +255,9 @@ def test_a_rate_changed_by_another_program_is_set_back(stepped: Any, driver: Dri
 def test_a_rate_that_another_program_insists_on_ends_the_stream(
     stepped: Any, driver: Driver
 ) -> None:
-    stream = vc.OutputStream(CodedOutput(), driver=driver, on_device_lost="wait")
+    stream = vc.OutputStream(
+        CodedOutput(), driver=driver, samplerate=48_000, device_rate="set", on_device_lost="wait"
+    )
     stream.start()
     for times in range(1, 4):
         stepped.step(2)
@@ -279,7 +283,14 @@ def test_a_device_that_came_back_at_a_rate_that_it_keeps(
         searches = threading.current_thread().name == "voicecoil devices, lost"
         return [] if searches and not kept.is_set() else listed()
 
-    stream = vc.OutputStream(CodedOutput(), driver=driver, latency="low", on_device_lost="wait")
+    stream = vc.OutputStream(
+        CodedOutput(),
+        driver=driver,
+        samplerate=48_000,
+        device_rate="set",
+        latency="low",
+        on_device_lost="wait",
+    )
     stream.start()
     stepped.step(2)
     monkeypatch.setattr(driver, "devices", devices)
@@ -306,7 +317,9 @@ def test_a_stream_that_waits_for_its_first_device() -> None:
         vc.OutputStream(callback, driver=driver)
     with pytest.raises(vc.DeviceNotFoundError):
         vc.OutputStream(callback, driver=driver, device="headphones", on_device_lost="wait")
-    stream = vc.OutputStream(callback, driver=driver, samplerate=44_100, on_device_lost="wait")
+    stream = vc.OutputStream(
+        callback, driver=driver, samplerate=44_100, device_rate="set", on_device_lost="wait"
+    )
     assert stream.device.name == "no device yet"
     assert stream.state == "idle"
     with stream:

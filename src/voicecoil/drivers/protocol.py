@@ -267,6 +267,9 @@ class OpenedFormat:
     rate_note : str
         The end of a sentence that says why the device does not run at the requested rate, and what
         the user can do.
+    converted_hz : float or None
+        The rate of the device, Hz, if its cycles are converted and everything above describes the
+        converted ones; None: they are not.
     """
 
     samplerate: float
@@ -275,6 +278,7 @@ class OpenedFormat:
     latency: Callable[[Direction], Latency]
     rate_note: str = "for another stream: use that, or close the other stream first"
     usual_period_frames: int | None = None
+    converted_hz: float | None = None
 
     @property
     def typical_period_frames(self) -> int | None:

@@ -75,7 +75,10 @@ class Playback(Unique):
 
     @property
     def samplerate(self) -> float:
-        """Sample rate of the device, Hz. All frame counts of this object use this rate."""
+        """Sample rate of the sound, Hz. All frame counts of this object use this rate.
+
+        It is the rate of the device on which the sound began, also after a move to another one.
+        """
         return self._output.stream.samplerate
 
     @property

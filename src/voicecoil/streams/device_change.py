@@ -77,7 +77,7 @@ def _settle(
             driver_stream.stop(timeout_s)
             driver_stream.close()
             return True
-        device.enter(opened.device, driver_stream)
+        device.enter(opened.device, opened.opened_format, driver_stream)
         recovery.settled()
         device.news.append(back)
         connection.phase = "started"
@@ -86,7 +86,7 @@ def _settle(
 
 def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: float) -> bool:
     """Starts the engine on the device. Returns False if the worker's callback did not return."""
-    driver_stream, opened_format = opened.driver_stream, opened.driver_stream.opened_format
+    driver_stream, opened_format = opened.driver_stream, opened.opened_format
     worker = connection.worker
     if worker is not None:
         if not worker.fit(opened_format, driver_stream.clock is not None, timeout_s):
@@ -102,7 +102,8 @@ def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: flo
         opened.output_map,
         period_frames=period_frames,
         clock=driver_stream.clock,
-        samplerate_hz=opened_format.samplerate,
+        samplerate_hz=0.0 if opened_format.converted_hz else opened_format.samplerate,
+        device_hz=opened_format.converted_hz or 0.0,
         code=worker.code if worker is not None else None,
     )
     driver_stream.start(connection.engine)

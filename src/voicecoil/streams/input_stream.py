@@ -34,7 +34,8 @@ class InputStream(StreamBase):
         otherwise the default one of the platform.
     samplerate : float or None
         The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
-        another rate, the stream converts. A callback on the device's thread cannot convert.
+        another rate, the stream converts. A callback on the device's thread converts only
+        after it has moved to such a device.
     channels : int, sequence of int, or None
         The number of channels of ``block.input``, which are the device's first channels, or a list.
         A list has the device's channel, 0-based, for each channel of ``block.input``. None: all.

@@ -16,6 +16,7 @@ from voicecoil.drivers.protocol import (
     DriverStream,
     OpenRequest,
     PortsDriver,
+    RatesDriver,
     SharedSessionDriver,
 )
 from voicecoil.drivers.two_devices import open_stream as open_stream_on
@@ -230,10 +231,7 @@ def _make_recovery(plan: StreamPlan, source: CodeSource) -> Recovery | None:
     if policy == "stop":
         return None
     any_rate = plan.request.kind == "internal" and source.any_rate
-    converts = any_rate or not plan.request.on_io_thread
-    asks = asks_for_rate(plan.request.device_rate, plan.driver)
-    # A stream that cannot convert sets the device back to the rate with which it was opened.
-    asked_hz = plan.samplerate if asks or not converts else None
+    wish = plan.request.device_rate
     return Recovery(
         policy,
         plan.driver,
@@ -242,6 +240,7 @@ def _make_recovery(plan: StreamPlan, source: CodeSource) -> Recovery | None:
         plan.request.block_frames or plan.opened_format.period_frames,
         plan.request.name,
         plan.request.connect,
-        asked_hz,
-        converts,
+        plan.samplerate if asks_for_rate(wish, plan.driver) else None,
+        sets_rate=wish == "set" and isinstance(plan.driver, RatesDriver),
+        follows_rate=any_rate or not plan.request.on_io_thread,
     )

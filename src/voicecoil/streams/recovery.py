@@ -41,6 +41,7 @@ from voicecoil.lifetime.background_thread import BackgroundThread
 from voicecoil.lifetime.flag import Flag
 from voicecoil.lifetime.weak_registry import Alive
 from voicecoil.streams.channel_map import StreamChannels, places_on
+from voicecoil.streams.engine_rate import at_engine_rate, can_convert
 
 __all__ = ["OpenedDevice", "OnDeviceLost", "Recovery", "check_on_device_lost", "watch"]
 
@@ -116,6 +117,7 @@ class OpenedDevice:
 
     device: Device
     driver_stream: DriverStream
+    opened_format: OpenedFormat  # of the cycles that the engine sees
     input_map: list[int | None]
     output_map: list[int | None]
 
@@ -142,8 +144,12 @@ class Recovery:
         The values with which the stream was opened.
     asked_hz : float or None
         The rate for which the driver is asked, Hz. None: the device keeps its rate.
-    converts : bool
-        Whether the stream can continue on a device with another rate.
+    sets_rate : bool
+        True: the stream sets its device to `samplerate`, and ends if that is impossible. False: the
+        stream converts.
+    follows_rate : bool
+        Whether the engine takes the rate of the device, because a worker converts, or because the
+        code can do with any rate. Otherwise the engine converts.
     """
 
     def __init__(
@@ -156,7 +162,8 @@ class Recovery:
         name: str,
         connect: bool,
         asked_hz: float | None,
-        converts: bool,
+        sets_rate: bool,
+        follows_rate: bool,
     ) -> None:
         self._driver = driver
         self.refusal: DeviceLostError | None = None  # not None: no later search can succeed
@@ -167,7 +174,8 @@ class Recovery:
         self._name = name
         self._connect = connect
         self._asked_hz = asked_hz
-        self._converts = converts
+        self._sets_rate = sets_rate
+        self._follows_rate = follows_rate
         self._next_look = 0.0
         self._pause_s = AWAY_S
         self._back_at = -SOON_S
@@ -225,7 +233,7 @@ class Recovery:
         trouble, self._trouble = self._trouble, None
         if trouble is None:
             return None
-        if self._asked_hz is None:
+        if not self._sets_rate:
             return None
         changed = device is not None and device.samplerate != self._samplerate
         soon = time.monotonic() - self._back_at < SOON_S
@@ -269,19 +277,34 @@ class Recovery:
                 [channel for channel in input_map if channel is not None],
                 [channel for channel in output_map if channel is not None],
                 samplerate=self._asked_hz,
-                block_frames=self._block_frames,
+                block_frames=self._device_block_frames(device),
                 name=self._name,
                 connect=self._connect,
             ),
         )
-        if stream.opened_format.samplerate != self._samplerate and not self._converts:
+        opened, rate = stream.opened_format, self._samplerate
+        counts = len(input_map), len(output_map)
+        if opened.samplerate != rate and not self._goes_on_at(opened.samplerate, counts):
             stream.close()
             raise _RateError(
-                f"the stream runs at {self._samplerate:g} Hz and cannot go on with "
-                f"{device.name!r}, which runs at {stream.opened_format.samplerate:g} Hz "
-                f"{stream.opened_format.rate_note}"
+                f"the stream runs at {rate:g} Hz and cannot go on with {device.name!r}, which runs "
+                f"at {opened.samplerate:g} Hz {opened.rate_note}"
             )
-        return OpenedDevice(device, stream, _numbered(input_map), _numbered(output_map))
+        opened = opened if self._follows_rate else at_engine_rate(opened, rate)
+        return OpenedDevice(device, stream, opened, _numbered(input_map), _numbered(output_map))
+
+    def _device_block_frames(self, device: Device) -> int | None:
+        """Returns the frames that the device's cycles should have, at the device's rate."""
+        frames = self._block_frames
+        if frames is None or self._follows_rate or self._asked_hz is not None:
+            return frames
+        return max(1, round(frames * device.samplerate / self._samplerate))
+
+    def _goes_on_at(self, device_hz: float, counts: tuple[int, int]) -> bool:
+        """Whether the stream can continue at another rate of its device."""
+        return not self._sets_rate and (
+            self._follows_rate or can_convert(device_hz, self._samplerate, *counts)
+        )
 
 
 # ---- the threads ---------------------------------------------------------------------------------

@@ -207,7 +207,8 @@ def _device(plan: StreamPlan, now: StreamNow) -> Setting:
 
 def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     requested, actual = plan.request.samplerate, plan.samplerate
-    device_hz, listed_hz = now.opened_format.samplerate, now.device.samplerate
+    opened, listed_hz = now.opened_format, now.device.samplerate
+    device_hz = opened.converted_hz or opened.samplerate
     if _converts(plan, now):
         reason = f"{now.device.name!r} runs at {device_hz:g} Hz"
         if device_hz == actual:  # without the converter, the latency would change
@@ -226,18 +227,20 @@ def _converts(plan: StreamPlan, now: StreamNow) -> bool:
     """Whether the stream's blocks pass a converter. It may convert to the same rate."""
     if now.worker is not None:
         return now.worker.converter is not None
-    return now.opened_format.samplerate != plan.samplerate
+    return now.opened_format.converted_hz is not None
 
 
 def _rate_policy(plan: StreamPlan, now: StreamNow) -> Iterator[Setting]:
     request = plan.request
     wish, quality = request.device_rate, request.conversion_quality
     yield Setting("device_rate", wish, wish, "applied")
-    if _converts(plan, now):
+    if _converts(plan, now) and now.worker is not None:
         yield Setting("conversion_quality", quality, quality, "applied")
         return
     reason = "no rate is converted"
-    if isinstance(now.device, DevicePair):
+    if _converts(plan, now):
+        reason = "the conversion on the device's thread has one quality"
+    elif isinstance(now.device, DevicePair):
         reason = (
             "the drift correction resamples the input to the output's clock, and has one quality"
         )

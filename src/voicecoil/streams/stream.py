@@ -44,7 +44,8 @@ class OutputStream(StreamBase):
         otherwise the default one of the platform.
     samplerate : float or None
         The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
-        another rate, the stream converts. A callback on the device's thread cannot convert.
+        another rate, the stream converts. A callback on the device's thread converts only
+        after it has moved to such a device.
     channels : int, sequence of int, or None
         The number of channels of ``block.output``, or a list. One channel is played on both
         channels of the device's stereo pair, two on that pair, and more on the device's first
@@ -219,7 +220,8 @@ class Stream(StreamBase):
         otherwise the default one of the platform.
     samplerate : float or None
         The rate of the blocks, Hz; None: the rate at which the device runs. If the device runs at
-        another rate, the stream converts. A callback on the device's thread cannot convert.
+        another rate, the stream converts. A callback on the device's thread converts only
+        after it has moved to such a device.
     channels : int or None
         One number of channels for both directions. A list such as ``[2, 3]`` has two possible
         meanings, and raises an `ArgumentError` that explains both. A pair of lists, (input,

@@ -27,6 +27,7 @@ class CurrentDevice:
     ----------
     device : Device
     opened_format : OpenedFormat
+        The format of the IO cycles that the engine sees. See `at_engine_rate`.
     driver_stream : DriverStream or None
         None: the stream is not open on the device.
     """
@@ -155,9 +156,11 @@ class StreamDevice:
     def _tell_silence(self, text: str) -> None:
         self.news.append(self.event("silent", text))
 
-    def enter(self, device: Device, driver_stream: DriverStream) -> None:
+    def enter(
+        self, device: Device, opened_format: OpenedFormat, driver_stream: DriverStream
+    ) -> None:
         """Notes that the stream runs on that device now."""
-        self.current = CurrentDevice(device, driver_stream.opened_format, driver_stream)
+        self.current = CurrentDevice(device, opened_format, driver_stream)
         self.expect_rate()
 
     def leave(self, driver_stream: DriverStream) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -13,10 +15,18 @@ from rig import until
 from voicecoil.testing import SimulatedCoreAudio
 
 HOST_NS = 1e9 / 48_000
+SET: dict[str, Any] = {"samplerate": 48_000, "device_rate": "set"}
 
 
-def play_on(world: SimulatedCoreAudio, callback: CodedOutput, policy: str) -> vc.OutputStream:
-    stream = vc.OutputStream(callback, driver=world.driver, on_device_lost=policy)  # type: ignore[arg-type]
+def play_on(
+    world: SimulatedCoreAudio, callback: CodedOutput, policy: str, **options: Any
+) -> vc.OutputStream:
+    stream = vc.OutputStream(
+        callback,
+        driver=world.driver,
+        on_device_lost=policy,  # type: ignore[arg-type]
+        **options,
+    )
     stream.start()
     world.advance(0.1)
     return stream
@@ -114,7 +124,7 @@ def test_a_device_that_does_not_start_at_once_when_it_is_back(coreaudio: Worlds)
 def test_a_device_at_another_rate_is_set_to_the_streams(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     callback = CodedOutput()
-    stream = play_on(world, callback, "wait")
+    stream = play_on(world, callback, "wait", **SET)
     world.device("USBDuplex:1").change_rate(96_000)
     world.advance(0.2)
     came_back(stream)
@@ -130,7 +140,7 @@ def test_several_streams_set_the_rate_back_together(coreaudio: Worlds) -> None:
     """The streams can set the rate only after all of them have closed the device."""
     world = coreaudio(3)
     callbacks = [CodedOutput() for _ in range(4)]
-    streams = [play_on(world, callback, "wait") for callback in callbacks]
+    streams = [play_on(world, callback, "wait", **SET) for callback in callbacks]
     for times in range(1, 3):
         world.device("USBDuplex:1").change_rate(44_100)
         world.advance(0.2)
