@@ -47,7 +47,7 @@ _HOMES = {
     "streams.settings": "Setting Settings",
     "streams.stream": "InputStream OutputStream Stream",
 }
-_MODULES = {"conversion", "drivers", "errors", "files", "hal", "native", "testing"}
+_MODULES = {"conversion", "drivers", "errors", "files", "hal", "native", "raw", "testing"}
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names.split()}
 __all__ = ["__version__", "get_include", *sorted(_HOME_OF)]
 

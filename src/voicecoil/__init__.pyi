@@ -5,6 +5,7 @@ from voicecoil import errors as errors
 from voicecoil import files as files
 from voicecoil import hal as hal
 from voicecoil import native as native
+from voicecoil import raw as raw
 from voicecoil import testing as testing
 from voicecoil._block import Block as Block
 from voicecoil._block import BlockTime as BlockTime

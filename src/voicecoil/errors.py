@@ -47,6 +47,7 @@ __all__ = [
     "StreamClosedError",
     "StreamStateError",
     "StreamTimeoutError",
+    "SymbolMissingError",
     "VoicecoilError",
 ]
 
@@ -264,6 +265,10 @@ class PropertyMissingError(VoicecoilError, AttributeError):
 
 class PropertyReadOnlyError(VoicecoilError, AttributeError):
     """The property can be read, but this object does not let it be set."""
+
+
+class SymbolMissingError(VoicecoilError, AttributeError):
+    """This macOS, or the simulated CoreAudio, does not have a C function or variable."""
 
 
 class ChangeTimeoutError(VoicecoilError, TimeoutError):
