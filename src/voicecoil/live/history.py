@@ -71,6 +71,7 @@ class HistoryReader:
         self.new_stamps: list[Stamp] = []  # those that the newest `update` has found
         self._next_stamp = 0
         self._stamps: deque[Stamp] = deque(maxlen=MAX_STAMPS)
+        self._breaks: deque[Stamp] = deque(maxlen=MAX_STAMPS)  # those that begin a new part
 
     def update(self) -> int:
         """Return the number of frames that can be read, and take the stamps that belong to them."""
@@ -78,10 +79,15 @@ class HistoryReader:
         written = self.history.written
         self._next_stamp, found = self.history.stamps(self._next_stamp)
         self.new_stamps = [Stamp(*one) for one in found]
-        self._stamps.extend(self.new_stamps)
+        for stamp in self.new_stamps:
+            if not self._stamps or not self._stamps[-1].is_followed_by(stamp):
+                self._breaks.append(stamp)
+            self._stamps.append(stamp)
         oldest = written - self.history.capacity
         while len(self._stamps) > 1 and self._stamps[1].position <= oldest:
             self._stamps.popleft()
+        while len(self._breaks) > 1 and self._breaks[1].position <= oldest:
+            self._breaks.popleft()
         return written
 
     def stamp_at(self, position: int) -> Stamp | None:
@@ -91,17 +97,50 @@ class HistoryReader:
                 return stamp
         return self._stamps[0] if self._stamps else None
 
-    def break_after(self, position: int) -> Stamp | None:
-        """Return the first stamp after a position that does not follow from the one before it."""
-        before: Stamp | None = None
+    @property
+    def newest_stamp(self) -> Stamp | None:
+        """The newest stamp. None: the history is empty."""
+        return self._stamps[-1] if self._stamps else None
+
+    def stamp_at_host(self, host_ns: float) -> Stamp | None:
+        """Return the newest stamp at or before a host time, or the oldest one."""
         found: Stamp | None = None
         for stamp in reversed(self._stamps):
-            if before is not None and not stamp.is_followed_by(before):
-                found = before
-            before = stamp
+            if stamp.valid & HOST_TIME:
+                found = stamp
+                if stamp.host_ns <= host_ns:
+                    break
+        return found
+
+    def parts(self, written: int) -> list[tuple[int, int, Stamp]]:
+        """Return the parts without a break: first position, end, and the stamp of the first."""
+        ends = [stamp.position for stamp in self._breaks][1:]
+        return [
+            (stamp.position, end, stamp)
+            for stamp, end in zip(self._breaks, [*ends, written], strict=True)
+        ]
+
+    def part_at(self, position: int) -> tuple[int, float, Stamp]:
+        """Return the part of a position, with no end if it is the newest. There must be a stamp."""
+        end = float("inf")
+        for stamp in reversed(self._breaks):
+            if stamp.position <= position:
+                return stamp.position, end, stamp
+            end = stamp.position
+        return self._breaks[0].position, end, self._breaks[0]
+
+    def stamps_between(self, low: float, high: float) -> list[Stamp]:
+        """Return the stamps from a position on, and before another one."""
+        return [stamp for stamp in self._stamps if low <= stamp.position < high]
+
+    def break_after(self, position: int) -> Stamp | None:
+        """Return the first stamp after a position that does not follow from the one before it."""
+        found: Stamp | None = None
+        for stamp in reversed(self._breaks):
             if stamp.position <= position:
                 break
-        return found if found is not None and found.position > position else None
+            found = stamp
+        return found
 
     def read(self, position: int, max_frames: int, written: int) -> Piece | None:
         """Read frames up to the next break. None: the first of them was overwritten.

@@ -35,6 +35,10 @@ class Intake:
     device_hz, samplerate : float
         The rates of the device, when it was opened, and of the recorder, Hz.
     request : RecorderRequest
+    with_reference : callable or None
+        Returns the frames of a piece and, in more columns, what was played meanwhile.
+    reference_channels : int
+        The number of these columns.
     """
 
     def __init__(
@@ -44,12 +48,16 @@ class Intake:
         device_hz: float,
         samplerate: float,
         request: RecorderRequest,
+        with_reference: Callable[[Piece], NDArray[np.float32]] | None = None,
+        reference_channels: int = 0,
     ) -> None:
         self._history = history
         self._limit = limit
         self._device_hz = device_hz
         self._samplerate = samplerate
         self._request = request
+        self._with_columns = with_reference or _frames
+        self._columns = history.channels + reference_channels
         self.timeline = TimeLine(HistoryReader(history), device_hz, samplerate)
         self._line = self._new_line(0, 0)
         self._lock = threading.Lock()
@@ -58,7 +66,7 @@ class Intake:
         self._unraised = 0  # frames of an overflow that has not been raised yet
 
     def _new_line(self, position: int, device_lost: int) -> Line:
-        return Line(self.timeline, position, self._history.channels, _frames, device_lost)
+        return Line(self.timeline, position, self._columns, self._with_columns, device_lost)
 
     @property
     def position(self) -> int:

@@ -42,11 +42,15 @@ class RecordedBlock:
     lost_frames : int
         Frames that were lost between the block before this one and the end of this one, at the
         recorder's rate.
+    reference : ndarray of the recorder's `dtype`, shape (frames, output channels), or None
+        What the program's streams, sounds and players gave to the output device for the times of
+        `data`, added up, before the volume of the system. None without ``reference=True``.
     """
 
     data: NDArray[Any]
     time: RecordedTime
     lost_frames: int
+    reference: NDArray[Any] | None = None
 
     @property
     def frames(self) -> int:

@@ -6,23 +6,30 @@ import time
 import weakref
 from functools import partial
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from voicecoil import _core
 from voicecoil.arguments import check_count, check_timeout
+from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import ArgumentError, StreamClosedError
 from voicecoil.files.arrays import from_float32
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.live.history import Piece
 from voicecoil.live.intake import Intake
 from voicecoil.live.line import Taken
 from voicecoil.live.microphone import Microphone, microphone_for
 from voicecoil.live.recorded_block import RecordedBlock, RecordedTime
 from voicecoil.live.recorder_request import OnOverflow, check_recorder
+from voicecoil.live.reference import Reference
 from voicecoil.resources import resource_errors
 from voicecoil.sealed import Unique
 from voicecoil.streams.recovery import OnDeviceLost
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = ["Recorder"]
 
@@ -67,6 +74,9 @@ class Recorder(Unique):
         another rate is converted.
     name : str or None
         As for :class:`InputStream`.
+    reference : bool, str or Device
+        Whether ``block.reference`` has what the program played at the same time, for echo
+        cancellers. True: on the default output device. A name, a uid or a device: on that one.
 
     Raises
     ------
@@ -95,6 +105,7 @@ class Recorder(Unique):
         on_overflow: OnOverflow = "drop_oldest",
         on_device_lost: OnDeviceLost = "stop",
         name: str | None = None,
+        reference: bool | str | Device = False,
     ) -> None:
         request = check_recorder(samplerate, dtype, block_s, blocksize, buffer_s, on_overflow)
         ends = request.on_overflow == "stop"
@@ -117,16 +128,39 @@ class Recorder(Unique):
         self._request = request
         stream = self._microphone.stream
         self._samplerate = request.samplerate or stream.samplerate
+        self._reference = self._open_reference(reference)
+        columns = 0 if self._reference is None else self._reference.channels
         self._intake = Intake(
-            self._history, self._limit, stream.samplerate, self._samplerate, request
+            self._history,
+            self._limit,
+            stream.samplerate,
+            self._samplerate,
+            request,
+            None
+            if self._reference is None
+            else partial(_with_reference, self._reference, self._microphone),
+            columns,
         )
         self._state: Literal["idle", "recording", "stopped", "closed"] = "idle"
         self._told_trouble = False
         self._clipped = 0
-        leave = partial(self._microphone.leave, self._history)
-        self._drop = weakref.finalize(self, exit_and_fork.submit, leave)
+        if self._reference is not None:
+            self._reference.follow(self._intake.timeline.reader)
+        self._leave = partial(_leave, self._microphone, self._history, self._reference)
+        self._drop = weakref.finalize(self, exit_and_fork.submit, self._leave)
         self._drop.atexit = False  # the exit closes the stream
         self._blocksize = request.block_frames(self._samplerate)
+
+    def _open_reference(self, reference: bool | str | Device) -> Reference | None:
+        if reference is False or reference is None:
+            return None
+        try:
+            wanted = None if reference is True else reference
+            device = find_device(wanted, ("output",), self.driver)
+            return Reference(self.driver, device, self._request.buffer_s)
+        except BaseException:
+            self._microphone.leave(self._history)
+            raise
 
     # ---- properties ----
 
@@ -241,7 +275,7 @@ class Recorder(Unique):
             return
         self._state = "closed"
         if self._drop.detach() is not None:
-            uninterrupted("close", partial(self._microphone.leave, self._history))
+            uninterrupted("close", self._leave)
 
     async def aclose(self) -> None:
         """Close the recorder in an asyncio task, without blocking the event loop."""
@@ -412,12 +446,32 @@ class Recorder(Unique):
             raise trouble
 
     def _block(self, taken: Taken) -> RecordedBlock:
-        data, clipped = from_float32(taken.data, self._request.dtype)
+        dtype, frames, played = self._request.dtype, taken.data, None
+        if self._reference is not None:
+            played, _ = from_float32(frames[:, self.channels :].copy(), dtype)
+            frames = frames[:, : self.channels].copy()
+        data, clipped = from_float32(frames, dtype)
         self._clipped += clipped
-        return RecordedBlock(data, RecordedTime(taken.host_ns, taken.frame), taken.lost_frames)
+        time = RecordedTime(taken.host_ns, taken.frame)
+        return RecordedBlock(data, time, taken.lost_frames, played)
 
     def __repr__(self) -> str:
         return (
             f"<Recorder of {self.device.name!r}, {self._samplerate:g} Hz, {self.channels} in, "
             f"{self.state}, {self.buffered_s:.3f} s buffered>"
         )
+
+
+def _with_reference(
+    reference: Reference, microphone: Microphone, piece: Piece
+) -> NDArray[np.float32]:
+    import numpy as np
+
+    played = reference.read(piece, microphone.stream.device.uid)
+    return np.concatenate([piece.frames, played], axis=1)
+
+
+def _leave(microphone: Microphone, history: _core.History, reference: Reference | None) -> None:
+    if reference is not None:
+        reference.close()
+    microphone.leave(history)

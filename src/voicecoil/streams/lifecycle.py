@@ -72,6 +72,7 @@ class StreamConnection:
     ) -> None:
         self.device = StreamDevice(driver, current, engine)
         self.code: _core.Code | None = code
+        self.playing: object = None  # keeps the entry in `played` as long as the connection
         self.engine = engine
         # The lock guards the fields below. A thread holds it from the check of a field until the
         # change. The lock is not reentrant. The main thread's calls take it only in `uninterrupted`
