@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import voicecoil as vc
+from coded import coded
 from losing import came_back, unplug
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
@@ -165,14 +166,64 @@ def test_after_two_moves_the_reports_agree_with_each_other_and_count_on() -> Non
         assert made > 0
         assert back.nonfinite_samples - on_two.nonfinite_samples == 2 * made
         assert (stream.samplerate, stream.device.samplerate) == (48_000, 48_000)
-        # The converter stays, with its delay. All reports say so.
+        # Nothing is converted any more. All reports say so.
         setting = stream.settings["samplerate"]
-        assert (setting.actual, setting.outcome) == (48_000, "converted")
-        assert "goes on converting" in setting.reason
-        assert stream.settings["conversion_quality"].outcome == "applied"
-        assert stream.latency.conversion_frames > 0
+        assert (setting.actual, setting.outcome) == (48_000, "default")
+        assert stream.settings["conversion_quality"].outcome == "default"
+        assert stream.latency.conversion_frames == 0
         stream.abort()
     assert stream.statistics().nonfinite_samples >= back.nonfinite_samples
+
+
+@pytest.mark.parametrize("kind", [vc.OutputStream, vc.InputStream, vc.Stream])
+@pytest.mark.parametrize("rate", [None, 16_000])
+def test_back_at_its_own_rate_a_stream_stops_converting(kind: Any, rate: int | None) -> None:
+    """Before the fix, it went on converting: with a delay, and not the same samples."""
+    first_hz, second_hz = (48_000, 44_100) if rate is None else (48_000, 16_000)
+    one, two, driver = devices(first_hz, second_hz)
+    back, times = (one, 2) if rate is None else (two, 1)
+    back.capture()
+    made: list[Any] = []
+    heard: list[Any] = []
+
+    def callback(block: vc.Block) -> None:
+        if block.input is not None:
+            heard.append(block.input.copy())
+        if block.output is not None:
+            block.output[:] = coded(sum(map(len, made)), block.frames, block.output.shape[1])
+            made.append(block.output.copy())
+
+    def sing(block: vc.Block) -> None:
+        block.output[:] = coded(sum(map(len, made)), block.frames, 2)
+        made.append(block.output.copy())
+
+    with kind(
+        callback, driver=driver, samplerate=rate, channels=2, on_device_lost="default"
+    ) as stream:
+        one.step(100)
+        moved(one, stream, 1)
+        two.step(100)
+        if times == 2:
+            one.replug()
+            moved(two, stream, 2)
+        made.clear()
+        heard.clear()
+        ear: Any = vc.OutputStream if kind is vc.InputStream else None
+        if ear is not None:
+            with ear(sing, driver=driver, device=back.name, latency="low"):
+                back.step(200)
+        else:
+            back.step(200)
+        counted = stream.statistics()
+        assert counted.frames == counted.blocks * stream.blocksize
+        latencies = stream.latency if isinstance(stream.latency, tuple) else (stream.latency,)
+        assert [part.conversion_frames for part in latencies] == [0] * len(latencies)
+        stream.abort()
+    found = np.concatenate(heard if kind is vc.InputStream else [back.heard()])
+    wanted = np.concatenate(made)
+    # The same samples, to the last bit: a run of 2,000 frames of the sound, somewhere in the other.
+    start = int(np.flatnonzero(found[:, 0] == wanted[3_000, 0])[-1])
+    assert np.array_equal(found[start : start + 2_000], wanted[3_000:5_000])
 
 
 def test_gil_waits_and_run_times_count_on_after_a_move() -> None:

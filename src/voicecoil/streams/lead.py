@@ -156,7 +156,7 @@ class LeadWorker:
     Attributes
     ----------
     converter : RateConverter or None
-        Converts between the stream's rate and the device's. None: they are the same.
+        Converts between the stream's rate and the device's. None: they have always been the same.
     program_code : PythonCode
         The code that the worker runs.
     first_lead_frames : int
@@ -339,7 +339,7 @@ class LeadWorker:
         )
 
     def _fit_rate(self, opened_format: OpenedFormat) -> None:
-        """Makes a new worker for a device with another rate. The stream converts from now on."""
+        """Makes a new worker for a device with another rate than the earlier one."""
         grown_s = self.lead_frames / self._device_hz if self._max_lead_s else 0.0
         blocks = self.code.blocks if self.converter is None else self.converter.blocks
         made = self._make_code(opened_format, blocks)

@@ -113,8 +113,14 @@ def make_plan(
 
 
 def plan_conversion(plan: StreamPlan, opened_format: OpenedFormat) -> Conversion:
-    """Return the conversion for a stream that moves to a device with another rate."""
+    """Return the conversion for a stream that moves to a device.
+
+    The stream has converted before, or the device has another rate.
+    """
     made = _plan_conversion(plan.request, plan.samplerate, opened_format, plan.places)
+    if not made.is_needed:
+        frames = plan.block_frames or made.device_frames
+        return replace(made, program_frames=frames, device_frames=frames)
     return replace(made, program_frames=plan.block_frames or made.program_frames)
 
 

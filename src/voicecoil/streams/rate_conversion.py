@@ -15,6 +15,9 @@ from voicecoil.files.rates import QUALITIES
 if TYPE_CHECKING:
     from fractions import Fraction
 
+    import numpy as np
+    from numpy.typing import NDArray
+
 __all__ = [
     "Conversion",
     "check_quality",
@@ -47,8 +50,17 @@ def check_quality(quality: Any) -> str:
     return quality.upper()
 
 
+class _Unchanged:
+    """In place of a `soxr.ResampleStream` if both rates are the same."""
+
+    def resample_chunk(self, frames: NDArray[np.float32], last: bool = False) -> Any:
+        return frames.copy()
+
+
 def new_resampler(from_hz: float, to_hz: float, channels: int, quality: str) -> Any:
     """Returns a `soxr.ResampleStream`, whose frames are arrays of float32 with two dimensions."""
+    if from_hz == to_hz:
+        return _Unchanged()
     import soxr
 
     return soxr.ResampleStream(from_hz, to_hz, channels, "float32", quality)
@@ -79,6 +91,9 @@ class Conversion:
 
     The program's frame n is the device's frame ``n * step_device / step_program``.
 
+    Both rates are the same if a stream that has converted is on a device with its own rate again.
+    Blocks of the device are then blocks of the program, without a delay.
+
     Attributes
     ----------
     program_hz, device_hz : float
@@ -106,6 +121,11 @@ class Conversion:
         return ratio.numerator, ratio.denominator
 
     @property
+    def is_needed(self) -> bool:
+        """Whether the rates differ."""
+        return self.program_hz != self.device_hz
+
+    @property
     def input_held_frames(self) -> int:
         """The most frames that the input's resampler keeps back, frames of the program."""
         return _held_frames(self.device_hz, self.program_hz, self.quality)
@@ -121,6 +141,8 @@ class Conversion:
 
         With it, the device always finds the output that it needs. So the delay is constant.
         """
+        if not self.is_needed:
+            return 0
         input_delay = self.input_held_frames + self.program_frames - 1
         return math.ceil(input_delay * self.device_hz / self.program_hz) + self.output_held_frames
 
@@ -128,6 +150,8 @@ class Conversion:
     def latency_frames(self) -> tuple[int, int]:
         """The latency that the conversion adds to the (input, output), frames of the program."""
         has_input, has_output = self.directions
+        if not self.is_needed:
+            return 0, 0
         if has_input and has_output:
             return 0, math.ceil(self.duplex_delay_frames * self.program_hz / self.device_hz)
         if has_input:

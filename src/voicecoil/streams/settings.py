@@ -211,8 +211,6 @@ def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
     device_hz = opened.converted_hz or opened.samplerate
     if _converts(plan, now):
         reason = f"{now.device.name!r} runs at {device_hz:g} Hz"
-        if device_hz == actual:  # without the converter, the latency would change
-            reason += "; the stream goes on converting, because its device had another rate before"
         return Setting("samplerate", requested, actual, "converted", reason)
     if requested is None:
         return Setting("samplerate", None, actual, "default", "the rate at which the device runs")
@@ -224,9 +222,10 @@ def _samplerate(plan: StreamPlan, now: StreamNow) -> Setting:
 
 
 def _converts(plan: StreamPlan, now: StreamNow) -> bool:
-    """Whether the stream's blocks pass a converter. It may convert to the same rate."""
+    """Whether the stream converts between its rate and that of the device."""
     if now.worker is not None:
-        return now.worker.converter is not None
+        converter = now.worker.converter
+        return converter is not None and converter.conversion.is_needed
     return now.opened_format.converted_hz is not None
 
 
