@@ -235,6 +235,17 @@ def on_coreaudio(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("on_coreaudio")
+@pytest.mark.parametrize(
+    ("last", "code", "stderr"),
+    [("runs", 0, NOTHING), ("dropped", 0, NOTHING), ("exits", 3, NOTHING), ("raises", 1, ERROR)],
+)
+def test_the_rate_that_a_stream_has_set_is_restored_at_exit(
+    last: str, code: int, stderr: str
+) -> None:
+    check([run_fresh("rate_at_exit", last)], code, stderr)
+
+
+@pytest.mark.usefixtures("on_coreaudio")
 @pytest.mark.parametrize("clock", ["real", "free"])
 def test_the_main_module_ends_while_coreaudio_plays(clock: str) -> None:
     check(run("end", clock))
