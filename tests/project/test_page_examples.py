@@ -45,7 +45,7 @@ def callback(block):
     block.output[:] = block.input
 """
 # Pages about CoreAudio, which run on the simulated one.
-COREAUDIO = {"docs/aggregates.md"}
+COREAUDIO = {"docs/aggregates.md", "docs/hal.md"}
 # Code that runs before the blocks of a page. It defines names that the text of the page introduces.
 BEFORE = {
     "docs/devices.md": TONE + "    raise vc.Stop  # because the first example waits for the end\n",
@@ -83,7 +83,7 @@ def test_the_examples_of_a_page_run(page: str, tmp_path: Path) -> None:
     if page in COREAUDIO:
         program = program.replace('driver="coreaudio"', 'driver="coreaudio-simulated"')
         env["VOICECOIL_DRIVER"] = "coreaudio-simulated"
-        env["VOICECOIL_SIMULATED_DEVICES"] = "1|2|3"
+        env["VOICECOIL_SIMULATED_DEVICES"] = "1|2|3|22"
         env["VOICECOIL_COREAUDIO_SIMULATOR"] = simulator_path()
     (tmp_path / "program.py").write_text(program)
     done = subprocess.run(
