@@ -98,6 +98,7 @@ PLAIN: dict[str, Callable[[Some], Any]] = {
     "Settings": lambda some: some.opened(name="Some").settings,
     "RecordedTime": lambda some: vc.RecordedTime(5, 480),
     "RecordedBlock": lambda some: vc.RecordedBlock(SOUND, vc.RecordedTime(5, 480), 0),
+    "SystemAudio": lambda some: vc.SystemAudio(),
     "ThreadPriority": lambda some: vc.ThreadPriority("fifo", 2, ""),
 }
 

@@ -24,7 +24,10 @@ DUPLEX = ("input_channels", "output_channels")  # parameters of `Stream` only, a
 CHANNELS = "int | Sequence[int] | None = None,\n"
 # {class: {text of the original's constructor: its replacement in the class's constructor}}
 CONSTRUCTORS = {
-    "InputStream": {"ChannelRequest(output=channels)": "ChannelRequest(input=channels)"},
+    "InputStream": {
+        "device: str | Device | None = None": "device: str | Device | SystemAudio | None = None",
+        "ChannelRequest(output=channels)": "ChannelRequest(input=channels)",
+    },
     "Stream": {
         "device: str | Device | None = None": "device: DeviceRequest = None",
         f"        channels: {CHANNELS}": "        channels: int | Sequence[Any] | None = None,\n"

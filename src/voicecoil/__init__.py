@@ -21,13 +21,14 @@ _HOMES = {
     "_block": "Block BlockTime Values",
     "drivers.find": "default_device devices",
     "drivers.protocol": "Device Latency",
+    "drivers.system_audio": "SystemAudio",
     "drivers.watch": "DeviceChange DeviceWatch watch",
     "errors": "ArgumentError ArgumentTypeError CallbackResultError DeviceLostError "
     "DeviceNotFoundError DriverError EscapedBlockError FileBusyError FileFormatError "
     "FileMissingError FileThereError ForkedError FramesLostError IsolatedCallbackError "
     "IsolatedError IsolatedImportError NativeCallbackError "
     "PythonVersionError SeekError SilentInputWarning Stop StreamClosedError StreamStateError "
-    "StreamTimeoutError VoicecoilError",
+    "StreamTimeoutError SystemAudioError VoicecoilError",
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",

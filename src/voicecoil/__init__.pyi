@@ -15,6 +15,7 @@ from voicecoil.drivers.find import default_device as default_device
 from voicecoil.drivers.find import devices as devices
 from voicecoil.drivers.protocol import Device as Device
 from voicecoil.drivers.protocol import Latency as Latency
+from voicecoil.drivers.system_audio import SystemAudio as SystemAudio
 from voicecoil.drivers.watch import DeviceChange as DeviceChange
 from voicecoil.drivers.watch import DeviceWatch as DeviceWatch
 from voicecoil.drivers.watch import watch as watch
@@ -42,6 +43,7 @@ from voicecoil.errors import Stop as Stop
 from voicecoil.errors import StreamClosedError as StreamClosedError
 from voicecoil.errors import StreamStateError as StreamStateError
 from voicecoil.errors import StreamTimeoutError as StreamTimeoutError
+from voicecoil.errors import SystemAudioError as SystemAudioError
 from voicecoil.errors import VoicecoilError as VoicecoilError
 from voicecoil.events import Event as Event
 from voicecoil.levels import Level as Level

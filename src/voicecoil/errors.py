@@ -48,6 +48,7 @@ __all__ = [
     "StreamStateError",
     "StreamTimeoutError",
     "SymbolMissingError",
+    "SystemAudioError",
     "VoicecoilError",
 ]
 
@@ -77,6 +78,10 @@ class DeviceNotFoundError(VoicecoilError, LookupError):
 
 class DeviceLostError(VoicecoilError, OSError):
     """The device was disconnected, or changed so that the stream could not continue."""
+
+
+class SystemAudioError(VoicecoilError, NotImplementedError):
+    """This system cannot record the sound of other programs. The message has an alternative."""
 
 
 class DriverError(VoicecoilError, OSError):

@@ -45,7 +45,7 @@ def callback(block):
     block.output[:] = block.input
 """
 # Pages about CoreAudio, which run on the simulated one.
-COREAUDIO = {"docs/aggregates.md", "docs/hal.md"}
+COREAUDIO = {"docs/aggregates.md", "docs/hal.md", "docs/system_audio.md"}
 # Code that runs before the blocks of a page. It defines names that the text of the page introduces.
 BEFORE = {
     "docs/devices.md": TONE + "    raise vc.Stop  # because the first example waits for the end\n",

@@ -7,6 +7,13 @@ from collections.abc import Callable, Sequence
 from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
 from voicecoil.drivers.protocol import Device, Direction, Driver, devices_html
+from voicecoil.drivers.system_audio import (
+    SystemAudio,
+    SystemAudioDevice,
+    SystemAudioDriver,
+    refused,
+    system_rate,
+)
 from voicecoil.drivers.two_devices import DevicePair, DeviceRequest, pair_of, same_devices
 from voicecoil.errors import ArgumentError, ArgumentTypeError, DeviceNotFoundError
 from voicecoil.wording import with_article
@@ -99,6 +106,10 @@ def find_device(
     device whose uid is the name of another device would silently replace that device.
     """
     listed = driver.devices()
+    if isinstance(device, SystemAudioDevice):
+        device = device.request
+    if isinstance(device, SystemAudio):
+        return _find_system_audio(device, listed, directions, driver)
     if isinstance(device, (tuple, list)) and len(directions) == 2:
         return _find_pair(device, listed, driver)
     return _find_one(device, listed, directions, driver)
@@ -155,6 +166,33 @@ def _find_pair(
         _find_one(devices[0], listed, ("input",), driver),
         _find_one(devices[1], listed, ("output",), driver),
     )
+
+
+def _find_system_audio(
+    request: SystemAudio, listed: list[Device], directions: tuple[Direction, ...], driver: Driver
+) -> Device:
+    """Return the sound of programs and the devices that the stream uses beside it."""
+    if not isinstance(driver, SystemAudioDriver):
+        raise refused(driver, listed)
+    if "input" not in directions:
+        raise ArgumentError(
+            f"device={shown(request)} is an input; an OutputStream plays to an output device, and "
+            "a Stream records the sound of programs and plays"
+        )
+    driver.check_system_audio()
+
+    def beside(wanted: str | Device | bool | None, direction: Direction) -> Device | None:
+        if wanted is None or wanted is False:
+            return None
+        chosen = None if wanted is True else wanted
+        return _find_one(chosen, listed, (direction,), driver)
+
+    plays = "output" in directions
+    output = request.with_output if request.with_output is not None or not plays else True
+    first, second = beside(request.with_input, "input"), beside(output, "output")
+    clock = second or first
+    rate_hz = clock.samplerate if clock is not None else system_rate(listed)
+    return SystemAudioDevice.of(request, first, second, rate_hz)
 
 
 def _default_pair(listed: list[Device]) -> Device | None:

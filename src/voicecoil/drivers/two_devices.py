@@ -24,6 +24,7 @@ from voicecoil.drivers.protocol import (
     OpenRequest,
     latency_at_rate,
 )
+from voicecoil.drivers.system_audio import SystemAudio, SystemAudioDevice
 from voicecoil.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ MAX_RATIO = 8  # VC_RESAMPLER_MAX_RATIO
 AT_LEAST_S = 0.05  # time for stopping the second device, even if the first one has used it up
 
 # The device that a stream requests. A pair (input, output) is for streams of both directions.
-DeviceRequest = str | Device | tuple[str | Device | None, str | Device | None] | None
+DeviceRequest = str | Device | SystemAudio | tuple[str | Device | None, str | Device | None] | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +87,13 @@ def one_device(device: Device, direction: Direction) -> Device:
 
 
 def same_devices(device: Device, listed: Sequence[Device]) -> list[Device]:
-    """Return the listed devices that are `device`. A pair is one if both of its devices are."""
+    """Return the listed devices that are `device`. A pair is one if both of its devices are.
+
+    The sound of programs is not listed. It is there if the devices beside it are.
+    """
+    if isinstance(device, SystemAudioDevice):
+        beside = [one for one in (device.input, device.output) if one is not None]
+        return [device] if all(same_devices(one, listed) for one in beside) else []
     if not isinstance(device, DevicePair):
         return [found for found in listed if found.uid == device.uid]
     return [

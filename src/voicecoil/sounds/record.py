@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voicecoil import _core
 from voicecoil.arguments import check_timeout
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
+from voicecoil.drivers.system_audio import SystemAudio
 from voicecoil.errors import FramesLostError, StreamTimeoutError
 from voicecoil.events import Event
 from voicecoil.files.arrays import as_float32
@@ -319,7 +320,7 @@ def record(
     *,
     frames: int | None = None,
     duration_s: float | None = None,
-    device: str | Device | None = None,
+    device: str | Device | SystemAudio | None = None,
     driver: str | Driver | None = None,
     samplerate: float | None = None,
     channels: Any = None,
@@ -435,7 +436,7 @@ def begin_recording(
     request: RecordRequest,
     make_sink: Callable[[float, int, int | None], Sink] | None,
     *,
-    device: str | Device | None,
+    device: str | Device | SystemAudio | None,
     driver: str | Driver | None,
     channels: Any,
     blocksize: int | None = None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from voicecoil.drivers.protocol import Device, Driver, Latency
+from voicecoil.drivers.system_audio import SystemAudio
 from voicecoil.levels import Level
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest
@@ -27,8 +28,9 @@ class InputStream(StreamBase):
         It must return None before the next block is due; `latency` sets how much later it may
         return. It may raise :class:`Stop`. Native functions (numba ``cfunc``, ctypes, cffi,
         PyCapsule, :class:`NativeCallback`) run without Python.
-    device : str, Device or None
-        A name, a part of a name, a uid, or a :class:`Device`; None: the default device.
+    device : str, Device, SystemAudio or None
+        A name, a part of a name, a uid, or a :class:`Device`; None: the default device. With a
+        :class:`SystemAudio`, the input is the sound of other programs.
     driver : str, Driver or None
         The audio system. None: the one that the environment variable ``VOICECOIL_DRIVER`` names,
         otherwise the default one of the platform.
@@ -116,7 +118,7 @@ class InputStream(StreamBase):
         self,
         callback: Callback | Any,
         *,
-        device: str | Device | None = None,
+        device: str | Device | SystemAudio | None = None,
         driver: str | Driver | None = None,
         samplerate: float | None = None,
         channels: int | Sequence[int] | None = None,

@@ -27,6 +27,7 @@ from voicecoil.drivers.protocol import (
     OpenedFormat,
     OpenRequest,
 )
+from voicecoil.drivers.system_audio import SystemAudio
 from voicecoil.drivers.two_devices import DeviceRequest, open_stream, same_devices
 from voicecoil.errors import (
     ArgumentError,
@@ -88,7 +89,7 @@ def find_or_await(
     try:
         return find_device(device, directions, driver), True
     except (DeviceNotFoundError, DriverError):
-        if policy == "stop" or isinstance(device, (str, tuple, list)):
+        if policy == "stop" or isinstance(device, (str, tuple, list, SystemAudio)):
             raise
     if device is not None:
         return device, False

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 
 from voicecoil.drivers.protocol import Device, Driver
+from voicecoil.drivers.system_audio import SystemAudioDevice
 from voicecoil.drivers.two_devices import one_device
 from voicecoil.errors import SilentInputWarning, VoicecoilError
 from voicecoil.streams.channel_map import StreamChannels, places_on
@@ -57,6 +58,7 @@ class InputSilence:
         self._driver = driver
         self._channels = channels
         self._argument = argument
+        self.is_natural = False  # at the last judgement nobody made a sound
 
     def message(self, device: Device, search: bool, stays_silent: Callable[[], bool]) -> str | None:
         """Returns the text of the warning; None if the stream has a signal by now.
@@ -73,6 +75,7 @@ class InputSilence:
         """
         used = [place for place in places_on(self._channels, device)[0] if place is not None]
         device = one_device(device, "input")
+        search = search and not isinstance(device, SystemAudioDevice)
         heard = self._channels_with_signal(device, used) if search else []
         if search and not stays_silent():
             return None
@@ -81,6 +84,9 @@ class InputSilence:
             f"({_write_channels(self._argument, used)})"
         ]
         found = causes_of_silence(self._driver, device, used)
+        self.is_natural = found.natural
+        if found.natural:
+            return None
         said += found.read
         if heard:
             others = _write_channels(self._argument, heard)

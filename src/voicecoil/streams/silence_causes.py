@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from voicecoil.drivers.protocol import Device, Driver
+from voicecoil.drivers.system_audio import SystemAudioDevice
 from voicecoil.errors import VoicecoilError
 
 __all__ = ["Causes", "causes_of_silence", "possible_causes"]
@@ -28,21 +29,53 @@ class Causes:
         Whether one of `read` is certainly a cause, so that no other one needs to be named.
     possible : list of str
         What cannot be read, the most frequent cause first.
+    natural : bool
+        Nobody makes a sound, so that zeros are right.
     """
 
     read: list[str] = field(default_factory=list)
     certain: bool = False
     possible: list[str] = field(default_factory=list)
+    natural: bool = False
 
 
 def causes_of_silence(driver: Driver, device: Device, used: Sequence[int]) -> Causes:
     """Returns the causes for the channels `used` of a device, counted from 0."""
     causes = Causes(possible=possible_causes(driver.name))
+    if isinstance(device, SystemAudioDevice):
+        return _of_system_audio(driver, device)
     if driver.name.startswith("coreaudio"):
         # A property that cannot be read leaves the list as it is.
         with contextlib.suppress(VoicecoilError, OSError, AttributeError):
             _read_coreaudio(driver, device, used, causes)
     return causes
+
+
+def _of_system_audio(driver: Driver, device: SystemAudioDevice) -> Causes:
+    """Judges the zeros of a tap by whether the recorded programs play."""
+    playing: list[str] | None = None
+    with contextlib.suppress(VoicecoilError, OSError, AttributeError):
+        playing = driver.programs_playing(device)  # type: ignore[attr-defined]
+    if playing == []:
+        return Causes(natural=True)
+    causes = Causes(
+        possible=[
+            f"{_app()} has no consent to record the sound of other programs (System Settings, "
+            "Privacy & Security, Screen & System Audio Recording)",
+            "the app has no NSAudioCaptureUsageDescription, so that macOS does not ask for consent",
+            "the programs play silence",
+        ]
+    )
+    if playing:
+        causes.read.append(f"{', '.join(playing)} plays")
+    return causes
+
+
+def _app() -> str:
+    """The app whose consent counts: macOS asks for that of the one that started the program."""
+    owner = os.environ.get("__CFBundleIdentifier")  # noqa: SIM112
+    owner = owner or os.environ.get("TERM_PROGRAM")
+    return "the app that runs this program" + (f" ({owner})" if owner else "")
 
 
 def _read_coreaudio(driver: Driver, device: Device, used: Sequence[int], causes: Causes) -> None:
@@ -98,12 +131,8 @@ def possible_causes(driver_name: str) -> list[str]:
     """Returns the possible causes of exact zeros on an audio system, the most frequent first."""
     system = driver_name.partition(":")[2] or driver_name
     if system.startswith("coreaudio"):
-        # macOS asks for the consent of the app, such as a terminal, that has started the program.
-        owner = os.environ.get("__CFBundleIdentifier")  # noqa: SIM112
-        owner = owner or os.environ.get("TERM_PROGRAM")
-        app = "the app that runs this program" + (f" ({owner})" if owner else "")
         return [
-            f"{app} has no consent to use the microphone (System Settings, Privacy & Security, "
+            f"{_app()} has no consent to use the microphone (System Settings, Privacy & Security, "
             "Microphone)",
             MUTED,
             "the source is silent",

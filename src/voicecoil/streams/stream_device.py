@@ -60,6 +60,7 @@ class StreamDevice:
         self.clock = current.driver_stream.clock if current.driver_stream is not None else None
         self.news: deque[Event] = deque()
         self.silence: InputSilence | None = None
+        self._judged_frames = 0  # frames of zeros when they were judged last
         self._earlier_overloads = 0  # overloads on the devices that the stream has left
         self.expect_rate()
 
@@ -124,17 +125,20 @@ class StreamDevice:
 
     def check_silence(self) -> None:
         """Warns once if the input has given nothing but zeros for some time."""
-        silence = self.silence
-        least = SILENT_S * self.current.opened_format.samplerate
-        if silence is not None and self._engine.zero_frames >= least:
+        silence, zeros = self.silence, self._engine.zero_frames
+        self._judged_frames = min(self._judged_frames, zeros)
+        least = self._judged_frames + SILENT_S * self.current.opened_format.samplerate
+        if silence is not None and zeros >= least:
             self.silence = None
-            search = not self.stands_still  # a clock that only a test steps may not advance
-            device = self.current.device
-            exit_and_fork.submit(
-                lambda: warn_of(
-                    silence.message(device, search, self._stays_silent), self._tell_silence
-                )
-            )
+            self._judged_frames = zeros
+            exit_and_fork.submit(lambda: self._judge(silence))
+
+    def _judge(self, silence: InputSilence) -> None:
+        search = not self.stands_still  # a clock that only a test steps may not advance
+        text = silence.message(self.current.device, search, self._stays_silent)
+        warn_of(text, self._tell_silence)
+        if text is None and silence.is_natural:  # the zeros are judged again later
+            self.silence = silence
 
     def _stays_silent(self) -> bool:
         """Whether the input has given only zeros until now. Waits for a part of a second.

@@ -236,14 +236,14 @@ def test_a_function_that_an_older_system_does_not_have(coreaudio: Worlds) -> Non
 
     world = coreaudio(3)
     assert world.driver.library.has_symbol("AudioDeviceStart")
-    assert not world.driver.library.has_symbol("AudioHardwareCreateProcessTap")
+    assert not world.driver.library.has_symbol("AudioWorkIntervalCreate")
 
     def call() -> None:
-        raise _hal.MissingSymbolError("AudioHardwareCreateProcessTap")
+        raise _hal.MissingSymbolError("AudioWorkIntervalCreate")
 
-    with pytest.raises(vc.DriverError, match="no function AudioHardwareCreateProcessTap") as error:
+    with pytest.raises(vc.DriverError, match="no function AudioWorkIntervalCreate") as error:
         world.driver.call("", call, 10.0)
-    assert error.value.call == "AudioHardwareCreateProcessTap"
+    assert error.value.call == "AudioWorkIntervalCreate"
 
 
 def test_no_audio_unit_is_used() -> None:

@@ -14,8 +14,9 @@ __all__ = ["DeviceStream", "default_id", "find_id", "list_devices", "rates", "st
 
 _log = logging.getLogger("voicecoil.coreaudio")
 _DEFAULTS: dict[Direction, str] = {"input": "dIn ", "output": "dOut"}
-# Devices that coreaudiod and other programs make for internal use.
-_PRIVATE_UIDS = ("CADefaultDeviceAggregate", "VPAUAggregateAudioDevice")
+# Devices that coreaudiod, other programs and voicecoil make for internal use.
+OWN_UID = "voicecoil."  # the aggregates that voicecoil makes
+_PRIVATE_UIDS = ("CADefaultDeviceAggregate", "VPAUAggregateAudioDevice", OWN_UID)
 
 
 @dataclass(frozen=True)

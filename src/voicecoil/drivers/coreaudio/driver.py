@@ -16,10 +16,12 @@ from typing import ClassVar, TypeVar
 from voicecoil import _core
 from voicecoil.drivers.coreaudio import _hal, devices, opening
 from voicecoil.drivers.coreaudio.changes import Hearer
+from voicecoil.drivers.coreaudio.driver_paths import FRAMEWORKS
 from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.sample_rate import RESTORING_TRIES, restore_rate
 from voicecoil.drivers.coreaudio.session import connect, missing
 from voicecoil.drivers.coreaudio.stream import CoreAudioStream
+from voicecoil.drivers.coreaudio.system_audio import OpenTaps
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import Device, Direction, OpenRequest
 from voicecoil.errors import DriverError, VoicecoilError
@@ -28,12 +30,6 @@ from voicecoil.sealed import Unique
 
 __all__ = ["FRAMEWORKS", "CoreAudioDriver"]
 
-# Since macOS 11 these files do not exist on disk; the dynamic linker resolves the paths.
-FRAMEWORKS = (
-    "/System/Library/Frameworks/CoreAudio.framework/CoreAudio",
-    "/System/Library/Frameworks/CoreFoundation.framework/CoreFoundation",
-    "/usr/lib/libSystem.B.dylib",
-)
 MAX_NOTES = 256  # most notes that are kept for a listener that does not return
 _DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd")
 _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input", "srst": "restart"}
@@ -104,6 +100,7 @@ class CoreAudioDriver(Unique):
             address = self.library.clock_address
             self.clock = _core.Clock.from_addresses(*address, stepped, self.library)
         self._call_thread = self._session.thread
+        self._taps = OpenTaps(self)
 
     # ---- for the streams ----
 
@@ -207,6 +204,7 @@ class CoreAudioDriver(Unique):
         rate = self._session.closed(device)
         if rate is not None:
             restore_rate(self.hal, device, rate, expected, self.timeouts)
+        self._taps.close(device)
 
     # ---- the protocol ----
 
@@ -229,12 +227,23 @@ class CoreAudioDriver(Unique):
 
     def rates(self, device: Device) -> list[tuple[float, float]]:
         """The ranges (lowest, highest) of the rates that a device offers, Hz."""
+        real = self._taps.clock_of(device)
+        if real is None:
+            return [(device.samplerate, device.samplerate)]
 
         def read() -> list[tuple[float, float]]:
-            found = devices.rates(self.hal, devices.find_id(self.hal, device))
+            found = devices.rates(self.hal, devices.find_id(self.hal, real))
             return [(one.low, one.high) for one in found]
 
         return self.call(f"reading the rates of {device.name!r}", read, self.timeouts.call_s)
+
+    def check_system_audio(self) -> None:
+        """Raises `SystemAudioError` if this macOS cannot record the sound of other programs."""
+        self._taps.check()
+
+    def programs_playing(self, device: Device) -> list[str] | None:
+        """The recorded programs that play now; None: the device is no sound of programs."""
+        return self._taps.playing(device)
 
     def open_stream(self, request: OpenRequest) -> CoreAudioStream:
         """Opens a stream that is not started yet."""
@@ -242,12 +251,12 @@ class CoreAudioDriver(Unique):
         return self.call(
             f"opening {request.device.name!r}",
             lambda: self._open_stream(request),
-            limits.call_s + limits.rate_s + limits.buffer_s,
+            limits.call_s + limits.rate_s + limits.buffer_s + self._taps.limit_s(request.device),
             undo=lambda stream: stream.close(),
         )
 
     def _open_stream(self, request: OpenRequest) -> CoreAudioStream:
-        device = devices.find_id(self.hal, request.device)
+        device, request = self._taps.open(request)
         in_use = self._session.opened(device)
         early = _Placeholder()
         stream: CoreAudioStream | None = None
