@@ -16,6 +16,7 @@ from pathlib import Path
 
 import blocks
 import starts
+import two_devices
 from measure import machine, native_empty, scratch
 from tables import markdown, show
 
@@ -77,10 +78,8 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
     if growth is not None:
         what = f"growth of resident memory over {effort.memory_blocks:,} blocks"
         rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
-    for from_hz, to_hz in ((48_000, 16_000), (44_100, 48_000)):
-        share = blocks.conversion_percent(from_hz, to_hz, effort.render_seconds)
-        what = f"input converted from {from_hz:,} to {to_hz:,} Hz, mono, 512 frames"
-        rows.append(at_most(what, share, 1.0, "% of a core"))
+    rows += measure_conversion(effort, folder)
+    rows += measure_waking(effort)
     for dtype, target in (("float32", 1000), ("float64", None)):
         factor, alone = starts.render_factor(effort.render_seconds, dtype)
         rows.append(
@@ -101,6 +100,33 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
     for call in ("stop", "close") if hasattr(signal, "pthread_kill") else ():
         what = f"Ctrl-C in {call}() while the callback is stuck, longest of {effort.runs}"
         rows.append(at_most(what, starts.interrupt_ms(call, effort.runs), 100.0, "ms", 1))
+    return rows
+
+
+def measure_conversion(effort: Effort, folder: Path) -> list[Row]:
+    rows = []
+    for from_hz, to_hz in ((48_000, 16_000), (44_100, 48_000)):
+        share = blocks.conversion_percent(from_hz, to_hz, effort.render_seconds)
+        what = f"input converted from {from_hz:,} to {to_hz:,} Hz, mono, 512 frames"
+        rows.append(at_most(what, share, 1.0, "% of a core"))
+    cycles = 2_000 if effort is FULL else 20
+    share = two_devices.percent(2, 48_000, cycles, folder)
+    what = "input of a second device at 48,000 Hz, stereo, 512 frames, both sides of the resampler"
+    rows.append(at_most(what, share, 1.5, "% of a core"))
+    error = two_devices.error_db(8)  # the clocks are known after some seconds
+    what = "what the resampler adds to a sine of 997 Hz, clocks that differ by 600 millionths"
+    rows.append(Row(what, f"{error:.0f} dB", "<= -100 dB", error <= -100))
+    return rows
+
+
+def measure_waking(effort: Effort) -> list[Row]:
+    rows = []
+    for way, what in (
+        ("ended", "abort() in a thread until await stream.ended() returns"),
+        ("stop_async", "await stream.stop_async(), with the end of the last block of 1.3 ms"),
+    ):
+        typical, longest = starts.wake_ms(way, effort.runs)
+        rows.append(Row(f"{what}, median / longest", f"{typical:.2f} / {longest:.2f} ms"))
     return rows
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import signal
 import statistics
 import threading
@@ -125,6 +126,42 @@ def _interrupt_ms(call: str) -> float:
         presser.join()
         stream.close()
     raise AssertionError("the call was not interrupted")
+
+
+def wake_ms(way: str, runs: int) -> tuple[float, float]:
+    """Returns how long a task waits: the median and the longest time, ms.
+
+    With "ended" it is the time from the call of `abort` in another thread until ``await
+    stream.ended()`` returns. With "stop_async" it is the duration of ``await stream.stop_async()``,
+    in which the last block is played to its end.
+    """
+
+    async def measure() -> float:
+        device = VirtualDevice(frames=64)
+        with vc.OutputStream(
+            lambda block: None, driver=VirtualDriver([device]), latency="low"
+        ) as stream:
+            while stream.statistics().blocks < 10:
+                await asyncio.sleep(0.001)
+            if way == "stop_async":
+                began = time.perf_counter()
+                await stream.stop_async()
+                return (time.perf_counter() - began) * 1e3
+            called: list[float] = []
+
+            def abort() -> None:
+                called.append(time.perf_counter())
+                stream.abort()
+
+            thread = threading.Timer(0.02, abort)
+            thread.start()
+            await stream.ended()
+            woken = time.perf_counter()
+            thread.join()
+            return (woken - called[0]) * 1e3
+
+    times = [asyncio.run(measure()) for _ in range(runs)]
+    return statistics.median(times), max(times)
 
 
 def render_factor(seconds: float, dtype: str) -> tuple[float, float]:
