@@ -16,6 +16,8 @@ import voicecoil as vc
 
 TOOL = "a tool of the lint step"
 PROGRAM = Path(__file__).with_name("user_program.py")
+# A program with types for sounddevice and PyAudio.
+DROP_IN = Path(__file__).parent.parent / "drop_in" / "typed_program.py"
 STRICT = {
     "typeCheckingMode": "strict",
     "enableTypeIgnoreComments": False,  # these comments are for mypy
@@ -29,13 +31,14 @@ REVEALED = "\n".join(
 
 @pytest.fixture(scope="module")
 def pyright(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, str]]:
-    """The file, severity and text of each message of Pyright about two programs.
+    """The file, severity and text of each message of Pyright about three programs.
 
-    One call of Pyright checks both, because most of its time goes into NumPy's stubs.
+    One call of Pyright checks all, because most of its time goes into NumPy's stubs.
     """
     pytest.importorskip("basedpyright", reason=TOOL)
     folder = tmp_path_factory.mktemp("pyright")
     shutil.copy(PROGRAM, folder / "program.py")
+    shutil.copy(DROP_IN, folder / "drop_in.py")
     (folder / "revealed.py").write_text(REVEALED)
     (folder / "pyrightconfig.json").write_text(json.dumps(STRICT))
     command = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable]
@@ -51,7 +54,8 @@ def pyright(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, str, st
 def test_a_program_has_the_right_types_for_mypy(tmp_path: Path) -> None:
     pytest.importorskip("mypy", reason=TOOL)
     shutil.copy(PROGRAM, tmp_path / "program.py")
-    command = [sys.executable, "-m", "mypy", "--strict", "program.py"]
+    shutil.copy(DROP_IN, tmp_path / "drop_in.py")
+    command = [sys.executable, "-m", "mypy", "--strict", "program.py", "drop_in.py"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=100)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
 
