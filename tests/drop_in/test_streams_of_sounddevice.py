@@ -313,6 +313,36 @@ def test_a_priming_block_is_made_first_and_heard_first(free_device: VirtualDevic
     assert np.array_equal(heard, np.repeat([1 / 8, 2 / 8, 3 / 8], 64))
 
 
+def test_a_lost_device_ends_streams_and_sounds_with_an_error(free_device: VirtualDevice) -> None:
+    recording = sd.InputStream(callback=lambda *a: None)
+    blocking = sd.InputStream()
+    recording.start()
+    blocking.start()
+    buffer = sd.rec(100_000_000, channels=1, dtype="int8")
+    free_device.inject("unplug")
+    with pytest.raises(sd.PortAudioError) as caught:
+        sd.wait()
+    assert caught.value.args[1] == -9985
+    with pytest.raises(sd.PortAudioError) as caught:
+        while True:
+            blocking.read(1000)
+    assert caught.value.args[1] == -9985
+    until(lambda: not recording.active)
+    recording.close()
+    blocking.close()
+    assert sd.get_stream().closed
+    assert buffer.shape == (100_000_000, 1)
+
+
+def test_stop_in_another_thread_ends_wait_without_an_error(free_device: VirtualDevice) -> None:
+    for _ in range(10):
+        sd.play(np.full(64, 0.25, np.float32), loop=True)
+        stopper = threading.Thread(target=sd.stop)
+        stopper.start()
+        assert sd.wait() is None
+        stopper.join(20)
+
+
 def test_a_running_stream_that_is_dropped_runs_on(stepped_device: VirtualDevice) -> None:
     callback = Coder(end_at=256)
     sd.OutputStream(channels=2, latency="low", callback=callback).start()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import operator as _operator
 import time as _time
+from typing import Any
 
 from voicecoil.sounddevice import devices as _devices
 from voicecoil.sounddevice.array_streams import InputStream, OutputStream, Stream
@@ -21,6 +22,7 @@ from voicecoil.sounddevice.exchanges import OutputStreamBase as _OutputStreamBas
 from voicecoil.sounddevice.flags import CallbackFlags
 from voicecoil.sounddevice.options import options
 from voicecoil.sounddevice.query import DeviceList, query_devices, query_hostapis
+from voicecoil.sounddevice.query import find_index as _find_index
 from voicecoil.sounddevice.raw_streams import RawInputStream, RawOutputStream, RawStream
 from voicecoil.sounddevice.settings import AsioSettings, CoreAudioSettings, WasapiSettings
 from voicecoil.sounddevice.sounds import (
@@ -93,6 +95,11 @@ def get_portaudio_version() -> tuple[int, str]:
         PortAudio's number of the version, and a text.
     """
     return 0x130700, "PortAudio V19.7.0 (its API on voicecoil, without PortAudio)"
+
+
+def _get_device_id(id_or_query_string: Any, kind: str | None, raise_on_error: bool = False) -> int:
+    """Return the index of the device that an index, words or a pair mean; -1: none."""
+    return _find_index(id_or_query_string, kind, raise_on_error)
 
 
 def _initialize() -> None:

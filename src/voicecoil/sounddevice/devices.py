@@ -7,7 +7,9 @@ lists the devices only once, when it is loaded.
 
 from __future__ import annotations
 
+import contextlib
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.sounddevice.options import options
@@ -24,6 +26,7 @@ __all__ = [
     "host_api_of",
     "hostapi_dicts",
     "index_of",
+    "one_look",
 ]
 
 # The names that PortAudio has for the same audio systems. Programs compare them.
@@ -76,12 +79,28 @@ class _Known:
 
 _known = _Known()
 _lock = threading.Lock()
+_this_thread = threading.local()  # `looks`: the listings in the present `one_look`
 
 
 def _looked() -> _Known:
     with _lock:
-        _known.look()
+        looks = getattr(_this_thread, "looks", None)
+        if not looks:
+            _known.look()
+        if looks is not None:
+            _this_thread.looks = 1
         return _known
+
+
+@contextlib.contextmanager
+def one_look() -> Iterator[None]:
+    """List the devices at most once in this context, because each listing asks the server."""
+    before = getattr(_this_thread, "looks", None)
+    _this_thread.looks = before or 0
+    try:
+        yield
+    finally:
+        _this_thread.looks = before
 
 
 def _have() -> _Known:

@@ -21,9 +21,11 @@ class DeviceList(tuple[dict[str, Any], ...]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        inputs, outputs = (_default_index(kind) for kind in ("input", "output"))
+        with devices.one_look():
+            inputs, outputs = (_default_index(kind) for kind in ("input", "output"))
+            hosts = devices.hostapi_dicts()
         width = len(str(len(self) - 1))
-        names = {number: host["name"] for number, host in enumerate(devices.hostapi_dicts())}
+        names = {number: host["name"] for number, host in enumerate(hosts)}
         rows = []
         for one in self:
             number = one["index"]
@@ -70,8 +72,9 @@ def query_devices(device: Any = None, kind: str | None = None) -> Any:
         raise ValueError(f"Invalid kind: {kind!r}; possible are 'input', 'output' and None")
     if device is None and kind is None:
         return DeviceList(devices.device_dicts())
-    index = find_index(device, kind, must=True)
-    listed = devices.device_dicts()
+    with devices.one_look():
+        index = find_index(device, kind, must=True)
+        listed = devices.device_dicts()
     if not 0 <= index < len(listed):
         raise PortAudioError(f"Error querying device {index}")
     found = listed[index]

@@ -427,8 +427,7 @@ class _Take:
         try:
             while not self._ended.wait(_LOOK_S):
                 pass
-            if not self.stream.closed and self._frame < self.frames and not self._loop:
-                lost = self.stream._lost() if not self.stream.stopped else None
+            lost = self.stream.loss()
         finally:
             self.stream.close(ignore_errors)
         if lost is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from voicecoil.errors import VoicecoilError
 from voicecoil.sounddevice import state
 from voicecoil.sounddevice.callback import adapted, ends_at_once, print_error
+from voicecoil.sounddevice.devices import one_look
 from voicecoil.sounddevice.errors import (
     BAD_STREAM,
     DEVICE_UNAVAILABLE,
@@ -25,7 +26,7 @@ from voicecoil.sounddevice.parameters import StreamParameters, direction_paramet
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Self
+    from typing import Self, TypeGuard
 
     from voicecoil._block import Block
     from voicecoil.sounddevice.blocking import Exchange
@@ -98,10 +99,11 @@ class StreamBase:
             prime_output_buffers_using_stream_callback,
             "prime_output_buffers_using_stream_callback",
         )
-        ways = [
-            direction_parameters(way, device, channels, dtype, latency, extra_settings, doing)
-            for way in _WAYS[kind]
-        ]
+        with one_look():
+            ways = [
+                direction_parameters(way, device, channels, dtype, latency, extra_settings, doing)
+                for way in _WAYS[kind]
+            ]
         rate = samplerate_of(samplerate, ways, doing)
         self._parameters = StreamParameters(kind, ways, rate, blocksize)
         self._parameters.check_flags(bool(drops), callback is not None, doing)
@@ -392,9 +394,15 @@ class StreamBase:
         """Return the error of `read` and `write` on a stream that does not run."""
         return fault(BAD_STREAM if self._closed else STOPPED)
 
-    def _lost(self) -> PortAudioError:
-        """Return the error of a stream whose run has ended by itself."""
+    def loss(self) -> PortAudioError | None:
+        """Return the error of a stream that has ended with its device; None if it has not."""
         found = self._engine.exception
-        if isinstance(found, VoicecoilError):
-            return translated(found, "The stream has ended")
-        return fault(DEVICE_UNAVAILABLE, "The stream has ended")
+        return translated(found, "The stream has ended") if _is_ours(found) else None
+
+    def _lost(self) -> PortAudioError:
+        """Return the error of `read` and `write` on a stream that has ended by itself."""
+        return self.loss() or fault(DEVICE_UNAVAILABLE, "The stream has ended")
+
+
+def _is_ours(error: BaseException | None) -> TypeGuard[VoicecoilError]:
+    return isinstance(error, VoicecoilError)
