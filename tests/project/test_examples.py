@@ -109,7 +109,7 @@ def test_the_music_refuses_a_file_before_it_renders(tmp_path: Path) -> None:
     "name",
     [
         *("sine", "sine_plain", "isolated", "isolated_bell", "music", "fm_busy"),
-        *("two_devices", "voice_agent", "record_inputs"),
+        *("two_devices", "voice_agent", "record_inputs", "pre_roll"),
     ],
 )
 def test_nothing_sounds_when_an_example_is_imported(name: str) -> None:
@@ -185,3 +185,45 @@ def test_every_example_is_run_here() -> None:
         "two_devices.py",
         "voice_agent.py",
     }
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_the_pre_roll_saves_what_came_before(driver: str, tmp_path: Path) -> None:
+    """The example hears itself: a second thread plays a sound that becomes loud after 0.8 s."""
+    code = f"""
+import sys, threading, time
+import numpy as np
+sys.path.insert(0, {str(EXAMPLES)!r})
+import pre_roll, voicecoil as vc
+quiet, loud = np.full(4800 * 8, 0.01), np.full(4800 * 3, 0.2)
+playback = vc.play(np.concatenate([quiet, loud]).astype("float32"), 48_000)
+pre_roll.main({str(tmp_path / "said.wav")!r})
+playback.stop()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment(driver, INTERFACE),
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "lost frames: 0" in done.stdout
+    with open_source(tmp_path / "said.wav") as source:
+        sound = np.abs(source.read(100_000)[:, 0])
+    first_loud = int(np.argmax(sound > 0.1))
+    assert 16_000 * 0.4 < first_loud <= 16_000 * 0.5, "half a second came before the loud sound"
+    assert np.count_nonzero(sound > 0.1) == pytest.approx(16_000 * 0.3, rel=0.05)
+
+
+def test_the_echo_canceller_cancels_the_echo() -> None:
+    pytest.importorskip("pywebrtc_audio", reason="the example needs voicecoil[aec]")
+    done = subprocess.run(
+        [sys.executable, str(EXAMPLES / "echo_canceller.py"), "--cable"],
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stderr
+    (decibels,) = re.findall(r"is ([0-9.]+) dB lower", done.stdout)
+    assert float(decibels) > 40
