@@ -5,6 +5,9 @@ from __future__ import annotations
 import ctypes
 import gc
 import itertools
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -12,10 +15,12 @@ import pytest
 from numpy.typing import NDArray
 
 import voicecoil as vc
+from coreaudio import simulator_path
 from natives import Gain, function
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.sounds.mixing import close_outputs
+from voicecoil.testing.simulator_library import ENVIRONMENT
 
 pytestmark = pytest.mark.usefixtures("on_a_worker")
 
@@ -151,3 +156,55 @@ def test_every_combination_of_rates_works_or_says_what_does(
             assert stream.statistics().blocks > 0
             stream.abort()
         assert set(seen) == ({(stream.blocksize, stream.samplerate)} if home != "native" else set())
+
+
+# Opens a stream that sets the rate, and ends without closing it. The first handler is called last.
+AT_EXIT = """
+import atexit, sys
+
+@atexit.register
+def look():
+    print(rate())
+
+import voicecoil as vc
+
+if sys.argv[1] == "virtual":
+    from voicecoil.testing import VirtualDevice, VirtualDriver
+    device = VirtualDevice(rates=(48_000, 96_000))
+    driver = VirtualDriver([device])
+    rate = lambda: device.describe(False, False).samplerate
+else:
+    import struct
+    from voicecoil.testing import SimulatedCoreAudio
+    text = "uid=both; in=2; out=2; rates=48000,96000; rate=48000"
+    world = SimulatedCoreAudio(devices=[text], clock="running")
+    driver, both = world.driver, world.device("both").id
+    nominal, everywhere = (int.from_bytes(code, "big") for code in (b"nsrt", b"glob"))
+    rate = lambda: struct.unpack("<d", driver.library.get(both, nominal, everywhere, 0, 8)[1])[0]
+
+stream = vc.OutputStream(
+    lambda block: None, driver=driver, samplerate=96_000, device_rate="set", latency="low"
+)
+stream.start()
+print(rate())
+if sys.argv[2] == "raise":
+    raise LookupError
+"""
+
+
+@pytest.mark.parametrize("end", ["return", "raise"])
+@pytest.mark.parametrize("system", ["virtual", "coreaudio"])
+def test_a_rate_that_was_set_is_restored_when_the_program_ends(system: str, end: str) -> None:
+    environment = {**os.environ}
+    if system == "coreaudio":
+        environment[ENVIRONMENT] = simulator_path()
+    done = subprocess.run(
+        [sys.executable, "-c", AT_EXIT, system, end],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == (end == "raise"), done.stderr
+    assert ("LookupError" in done.stderr) is (end == "raise")
+    assert [float(line) for line in done.stdout.split()] == [96_000, 48_000]
