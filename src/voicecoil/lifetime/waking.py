@@ -29,6 +29,7 @@ __all__ = ["MAX_PERIOD_S", "MIN_PERIOD_S", "Watch", "reached", "unwatch", "watch
 
 LOOK_S = 0.1  # interval at which ends are noticed that no count reports, such as a lost device
 MIN_PERIOD_S, MAX_PERIOD_S = 0.001, 0.02
+MAX_LOOK_S = 1.0
 EXIT_S = 0.2
 
 
@@ -44,11 +45,13 @@ class Watch:
     over : callable or None
         Returns whether the wait is over. None: it is over when the count has reached its target.
         It is called when the count has reached its target, once in each period from then on, and
-        ten times a second before that. It must not wait.
+        every `look_s` before that. It must not wait.
     tell : callable
         Called once, on the waking thread, when the wait is over. It must not wait.
     period_s : float
         Duration of the device's IO cycle, s. The count is looked at once in this time.
+    look_s : float
+        Interval of the calls of `over` before the count has reached its target, s.
     """
 
     def __init__(
@@ -58,12 +61,14 @@ class Watch:
         over: Callable[[], bool] | None,
         tell: Callable[[], object],
         period_s: float,
+        look_s: float = LOOK_S,
     ) -> None:
         self.count = count
         self.target = target
         self.over = over
         self.tell = tell
         self.period_s = min(max(period_s, MIN_PERIOD_S), MAX_PERIOD_S)
+        self.look_s = look_s
         self.due = 0.0  # time of the next call of `over`, s of time.monotonic
 
     @property
@@ -78,7 +83,7 @@ class Watch:
             if self.over is not None:
                 if not counted and now < self.due:
                     return False
-                self.due = now + (self.period_s if counted else LOOK_S)
+                self.due = now + (self.period_s if counted else self.look_s)
                 if not self.over():
                     return False
             elif not counted:
@@ -130,7 +135,7 @@ class _Waker:
         while not self._over and not exit_and_fork.forked(since):
             seen = self._waker.rings
             now = time.monotonic()
-            period_s, due, waiting = MAX_PERIOD_S, now + LOOK_S, []
+            period_s, due, waiting = MAX_PERIOD_S, now + MAX_LOOK_S, []
             for key, one in self._watches.copy().items():
                 if one.look(now):
                     self._watches.pop(key, None)
@@ -162,6 +167,7 @@ def watch(
     over: Callable[[], bool] | None,
     tell: Callable[[], object],
     period_s: float = MIN_PERIOD_S,
+    look_s: float = LOOK_S,
 ) -> Watch:
     """Begins a wait, which ends with one call of `tell`, or with `unwatch`. See `Watch`.
 
@@ -175,7 +181,7 @@ def watch(
     global _waker
     if _waker is None:
         _waker = _Waker()
-    one = Watch(count, target, over, tell, period_s)
+    one = Watch(count, target, over, tell, period_s, look_s)
     _waker.add(one)
     return one
 
@@ -192,6 +198,7 @@ async def reached(
     *,
     period_s: float = MIN_PERIOD_S,
     over: Callable[[], bool] | None = None,
+    look_s: float = LOOK_S,
 ) -> None:
     """Waits in an asyncio task until a count has reached its target, and `over` returns True.
 
@@ -212,7 +219,7 @@ async def reached(
         with contextlib.suppress(RuntimeError):  # the loop was closed
             loop.call_soon_threadsafe(settle)
 
-    one = watch(count, target, over, tell, period_s)
+    one = watch(count, target, over, tell, period_s, look_s)
     try:
         await future
     finally:

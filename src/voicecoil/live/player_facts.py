@@ -9,10 +9,10 @@ from voicecoil import _core
 from voicecoil.arguments import check_gain, check_seconds, shown
 from voicecoil.drivers.protocol import Device, Latency
 from voicecoil.errors import ArgumentError
-from voicecoil.events import Event
 from voicecoil.live.feed import Feed
 from voicecoil.live.marks import Mark, MarkBook
 from voicecoil.sealed import Unique
+from voicecoil.streams.event_list import Events
 from voicecoil.streams.lifecycle import State
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
@@ -136,7 +136,7 @@ class PlayerFacts(Unique):
         """
         return self._stream.now_ns()
 
-    def events(self) -> list[Event]:
+    def events(self) -> Events:
         """Return and remove the events of the device since the last call, oldest first.
 
         Returns

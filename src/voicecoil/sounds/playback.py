@@ -11,7 +11,6 @@ from voicecoil import _core
 from voicecoil.arguments import check_gain, check_seconds, check_timeout
 from voicecoil.drivers.protocol import Device
 from voicecoil.errors import SeekError, StreamStateError
-from voicecoil.events import Event
 from voicecoil.files.protocol import check_seek
 from voicecoil.files.read_ahead import Reader
 from voicecoil.levels import Level
@@ -19,6 +18,7 @@ from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.lifetime.weak_registry import Alive
 from voicecoil.sealed import Unique
 from voicecoil.sounds.mixing import Output
+from voicecoil.streams.event_list import Events
 
 __all__ = ["RAMP_S", "Playback", "playbacks"]
 
@@ -306,7 +306,7 @@ class Playback(Unique):
         if self._reader is not None and (error := self._reader.error.take()) is not None:
             raise error
 
-    def events(self) -> list[Event]:
+    def events(self) -> Events:
         """Return and remove the events of the device since the last call, oldest first.
 
         All sounds on the device share these events, so each event is returned to one of them only.

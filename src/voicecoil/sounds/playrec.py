@@ -19,7 +19,6 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.drivers.two_devices import DevicePair, DeviceRequest
-from voicecoil.events import Event
 from voicecoil.files.arrays import as_float32, from_float32
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
@@ -28,6 +27,7 @@ from voicecoil.sample_types import SampleType, check_dtype
 from voicecoil.sounds.playrec_request import Prepared, prepare, read_sound, resampled
 from voicecoil.sounds.record_writer import Loss
 from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.event_list import Events
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import Stream
 
@@ -199,7 +199,7 @@ class Measurement(Unique):
         """
         return self._clipped
 
-    def events(self) -> list[Event]:
+    def events(self) -> Events:
         """Return and remove the events since the last call, oldest first.
 
         Returns

@@ -13,7 +13,6 @@ from voicecoil.arguments import check_timeout
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.drivers.system_audio import SystemAudio
 from voicecoil.errors import FramesLostError, StreamTimeoutError
-from voicecoil.events import Event
 from voicecoil.files.arrays import as_float32
 from voicecoil.levels import Level
 from voicecoil.lifetime.uninterrupted import uninterrupted
@@ -27,6 +26,7 @@ from voicecoil.sounds.record_request import (
 )
 from voicecoil.sounds.record_writer import END_S, Loss, Writer
 from voicecoil.streams.base import CodeFactory
+from voicecoil.streams.event_list import Events
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.recovery import OnDeviceLost
 from voicecoil.streams.stream import InputStream
@@ -160,7 +160,7 @@ class Recording(Unique):
         """True while the recording continues."""
         return self._monitor.goes_on
 
-    def events(self) -> list[Event]:
+    def events(self) -> Events:
         """Return and remove the events since the last call, oldest first.
 
         Returns

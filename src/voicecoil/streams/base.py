@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import replace
 from functools import partial
 from types import TracebackType
@@ -36,6 +37,7 @@ class StreamBase(StreamFacts):
     ) -> None:
         """Open the stream; the arguments are those of the constructors."""
         self._connection: StreamConnection | None = None
+        self._noticed_events = deque()
         self._generation = exit_and_fork.generation()
         request, source = check_request(callback, **arguments)
         self._request = replace(request, writable_input=self._writable_input)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+from collections import deque
 from dataclasses import replace
 from typing import ClassVar
 
@@ -10,8 +12,10 @@ from voicecoil.drivers.protocol import Device, Direction, Driver, Latency, Opene
 from voicecoil.errors import StreamClosedError, StreamStateError
 from voicecoil.events import Event, failed, from_engine, with_overloads
 from voicecoil.levels import Level, read_levels
+from voicecoil.lifetime.kept import take_all
 from voicecoil.sealed import Unique
 from voicecoil.statistics import Statistics, read_statistics
+from voicecoil.streams.event_list import Events
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import State, StreamConnection
 from voicecoil.streams.monitor import refuse_in_fork
@@ -24,6 +28,9 @@ from voicecoil.streams.settings import Settings, StreamNow, settings_of
 __all__ = ["StreamFacts"]
 
 
+EVENTS_LOOK_S = 0.25  # interval at which events are noticed that the IO thread does not count
+
+
 class StreamFacts(Unique):
     """The readable properties of a stream. `StreamBase` opens, starts and ends it."""
 
@@ -34,6 +41,7 @@ class StreamFacts(Unique):
     _request: StreamRequest
     _plan: StreamPlan
     _code: _core.Code
+    _noticed_events: deque[Event]  # found while a task waited for events
 
     @property
     def _worker(self) -> LeadWorker | None:
@@ -247,14 +255,50 @@ class StreamFacts(Unique):
             return self._worker.statistics(engine, overloads)
         return read_statistics(engine, self._code, None, overloads)
 
-    def events(self) -> list[Event]:
+    def events(self) -> Events:
         """Return and remove the events since the last call, oldest first.
+
+        ``async for event in stream.events()`` goes on with the events that come later, in an
+        asyncio task, until the stream has ended or is closed.
 
         Returns
         -------
         list of Event
             Empty if nothing happened.
         """
+        later = weakref.WeakMethod(self._later_events)
+        return Events(take_all(self._noticed_events) + self._new_events(), later)
+
+    def _has_events(self) -> bool:
+        """Return whether there are events, and keep them for the next call of `events`."""
+        self._noticed_events.extend(self._new_events())
+        return bool(self._noticed_events)
+
+    def _is_over(self) -> bool:
+        """Return whether the stream was started and has ended, or is closed."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return True
+        return connection.run > 0 and self.state in ("idle", "finished")
+
+    async def _later_events(self) -> list[Event]:
+        """Wait until there are events, and return them; none if the stream has ended."""
+        from voicecoil.lifetime.waking import reached
+
+        while True:
+            over = self._is_over()
+            found = list(self.events())
+            connection = self._connection
+            if found or over or connection is None:
+                return found
+            await reached(
+                connection.engine.events_count(),
+                period_s=connection.device.cycle_s,
+                over=lambda: self._has_events() or self._is_over(),
+                look_s=EVENTS_LOOK_S,
+            )
+
+    def _new_events(self) -> list[Event]:
         if self._connection is None:
             return []
         noticed = self._connection.take_news()
