@@ -1,0 +1,183 @@
+/* A player: frames, clears and marks, and its threads all at once. */
+#include "check.h"
+#include "voicecoil.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { BLOCK = 32 };
+static const double NS_PER_FRAME = 1e9 / 48000.0;
+
+static vc_player *new_player(uint32_t capacity) {
+    const vc_player_config config = {.channels = 1,
+                                     .output_channels = 1,
+                                     .capacity_frames = capacity,
+                                     .messages = 64,
+                                     .gain = 1.0f,
+                                     .left = 1.0f,
+                                     .right = 1.0f};
+    return vc_player_new(&config);
+}
+
+static int64_t time_ns(int64_t frame) { return (int64_t)((double)frame * NS_PER_FRAME + 0.5); }
+
+/* Plays the block that begins at a frame of the device. Returns its valid frames. */
+static uint32_t play(vc_player *player, int64_t frame, float *out) {
+    memset(out, 0, BLOCK * sizeof *out);
+    vc_block block = {
+        .frames = BLOCK,
+        .valid_frames = BLOCK,
+        .samplerate_hz = 48000.0,
+        .output = {.data = out, .frame_stride = 1, .channel_stride = 1, .channels = 1},
+        .output_time = {.host_ns = time_ns(frame), .valid = VC_TIME_HOST}};
+    CHECK_INT(vc_player_process(&block, player), VC_CONTINUE);
+    return block.valid_frames;
+}
+
+static void write(vc_player *player, int64_t first, uint32_t frames) {
+    vc_player_expect(player);
+    for (uint32_t f = 0; f < frames; f++) {
+        float sample = code(first + f, 0);
+        CHECK_INT(vc_ring_write(vc_player_ring(player), &sample, 1), 1);
+    }
+}
+
+static void frames_are_heard_when_they_leave_the_connector(void) {
+    float out[BLOCK];
+    vc_player_heard heard;
+    vc_player *player = new_player(256);
+    write(player, 0, 48);
+    vc_player_finish(player, 48);
+    CHECK_INT(play(player, 1000, out), BLOCK);
+    CHECK_CODED(out, 1, BLOCK, 0);
+    CHECK_INT(play(player, 1000 + BLOCK, out), 16);
+    CHECK_CODED(out, 1, 16, 32);
+    for (int64_t frame = 990; frame < 1070; frame++) {
+        int64_t wanted = frame < 1000 ? 0 : frame > 1048 ? 48 : frame - 1000;
+        vc_player_hear(player, time_ns(frame), &heard);
+        CHECK_INT(heard.frames, wanted);
+        CHECK_INT(heard.passed, wanted);
+    }
+    vc_player_free(player);
+}
+
+static void a_clear_discards_marks_and_frames_before_it_only(void) {
+    float out[BLOCK];
+    vc_player_result result;
+    vc_player_heard heard;
+    vc_player *player = new_player(256);
+    CHECK(vc_player_mark(player, 0, 1, true));
+    write(player, 0, 100);
+    CHECK(vc_player_mark(player, 100, 2, false));
+    play(player, 0, out);
+    vc_player_clear(player, 8);
+    CHECK(vc_player_mark(player, 100, 3, true));
+    write(player, 500, 10);
+    play(player, BLOCK, out);
+    for (uint32_t f = 0; f < 8; f++) {
+        CHECK_NEAR(out[f], code(32 + f, 0) * (1.0 - f / 8.0), 0.001);
+    }
+    CHECK_CODED(out + 8, 1, 10, 500);
+    static const uint32_t kinds[] = {VC_PLAYER_HEARD, VC_PLAYER_CUT, VC_PLAYER_CLEARED,
+                                     VC_PLAYER_HEARD};
+    static const uint32_t numbers[] = {1, 1, 2, 3};
+    for (int i = 0; i < 4; i++) {
+        CHECK(vc_player_take(player, &result));
+        CHECK_INT(result.kind, kinds[i]);
+        CHECK_INT(result.number, numbers[i]);
+    }
+    CHECK_NEAR(result.host_ns, time_ns(40), 1);
+    CHECK(!vc_player_take(player, &result));
+    vc_player_hear(player, time_ns(1000), &heard);
+    CHECK_INT(heard.frames, 50);
+    CHECK_INT(heard.passed, 110);
+    vc_player_free(player);
+}
+
+/* ---- all threads at once -------------------------------------------------------------------- */
+
+enum { FRAMES = 100000, CLEARS = 200 };
+static _Atomic bool over;
+
+static void *produce(void *user) {
+    vc_player *player = user;
+    vc_player_expect(player);
+    for (int64_t made = 0; made < FRAMES; made++) {
+        float sample = code(made % 100000, 0);
+        if (made % 100 == 0) {
+            vc_player_mark(player, (uint64_t)made, (uint32_t)made, false);
+        }
+        while (vc_ring_write(vc_player_ring(player), &sample, 1) == 0) {
+        }
+    }
+    vc_player_finish(player, FRAMES);
+    return NULL;
+}
+
+static void *request(void *user) {
+    vc_player *player = user;
+    for (uint32_t i = 0; i < CLEARS; i++) {
+        vc_player_clear(player, i % 3);
+        vc_player_pause(player, i % 2 == 0, 2);
+        vc_player_prebuffer(player, i % 5);
+    }
+    vc_player_pause(player, false, 0);
+    return NULL;
+}
+
+static void *listen(void *user) {
+    const vc_player *player = user;
+    intptr_t wrong = 0;
+    while (!atomic_load(&over)) {
+        vc_player_heard heard;
+        vc_player_counts counts;
+        vc_player_hear(player, INT64_MAX, &heard);
+        vc_player_count(player, &counts);
+        wrong += heard.frames > heard.passed || heard.passed > FRAMES;
+        wrong += vc_player_results(player) > FRAMES;
+    }
+    return (void *)wrong;
+}
+
+static void each_frame_is_played_or_discarded(void) {
+    pthread_t threads[4];
+    float out[BLOCK];
+    vc_player *player = new_player(1024);
+    vc_player_heard heard = {0, 0};
+    vc_player_result result;
+    uint64_t discarded = 0, marks = 0;
+    atomic_store(&over, false);
+    pthread_create(&threads[0], NULL, produce, player);
+    pthread_create(&threads[1], NULL, request, player);
+    pthread_create(&threads[2], NULL, request, player);
+    pthread_create(&threads[3], NULL, listen, player);
+    for (int64_t frame = 0; heard.passed < FRAMES || vc_player_clears(player) < 2 * CLEARS;
+         frame += BLOCK) {
+        play(player, frame, out);
+        vc_player_hear(player, INT64_MAX, &heard);
+        while (vc_player_take(player, &result)) {
+            marks += result.kind != VC_PLAYER_CUT;
+            discarded += result.kind == VC_PLAYER_CUT; /* how often something was cut */
+        }
+    }
+    atomic_store(&over, true);
+    for (int i = 0; i < 4; i++) {
+        void *wrong = NULL;
+        pthread_join(threads[i], &wrong);
+        CHECK_INT((intptr_t)wrong, 0);
+    }
+    CHECK_INT(heard.passed, FRAMES);
+    CHECK(heard.frames <= FRAMES);
+    CHECK(discarded > 0 && discarded <= 2 * CLEARS);
+    CHECK(marks <= FRAMES / 100);
+    vc_player_free(player);
+}
+
+int main(void) {
+    RUN(frames_are_heard_when_they_leave_the_connector);
+    RUN(a_clear_discards_marks_and_frames_before_it_only);
+    RUN(each_frame_is_played_or_discarded);
+    return check_summary();
+}
