@@ -183,7 +183,8 @@ SIM_API int sim_override_property(uint32_t object, uint32_t selector, uint32_t s
 
 /* Makes calls of the named function ("AudioDeviceStart") fail with `status` before they do
  * anything. The first `skip` calls succeed, and the `times` calls after them fail (UINT32_MAX:
- * all). This works for functions of the HAL that return OSStatus. sim_reset ends it. */
+ * all). This works for functions of the HAL that return OSStatus. sim_reset ends it, and 0 `times`
+ * end it for one function. */
 SIM_API int sim_fail_call(const char *function, int32_t status, uint32_t skip, uint32_t times);
 
 /* The content of a device's input, for all of its streams. */

@@ -65,6 +65,14 @@ OSStatus override_reply(const override *o, UInt32 *size, void *data) {
 }
 
 EXPORT int sim_fail_call(const char *function, int32_t status, uint32_t skip, uint32_t times) {
+    if (times == 0) {
+        pthread_mutex_lock(&failures_lock);
+        for (failure *f = failures; f != NULL; f = f->next) {
+            f->times = strcmp(f->call, function) == 0 ? 0 : f->times;
+        }
+        pthread_mutex_unlock(&failures_lock);
+        return 0;
+    }
     failure *f = calloc(1, sizeof *f);
     snprintf(f->call, sizeof f->call, "%s", function);
     f->error = status;

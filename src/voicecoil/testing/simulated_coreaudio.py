@@ -315,7 +315,7 @@ class SimulatedCoreAudio(Unique):
         skip : int
             Number of calls that succeed first.
         times : int
-            Number of calls that fail.
+            Number of calls that fail. 0: the function works again.
         """
         self.check(self.library.sim_fail_call(function.encode(), status, skip, times))
 
