@@ -38,6 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LONG = {
     "VOICECOIL_RUNS": "20",
     "VOICECOIL_SEEDS": "1-200",
+    "VOICECOIL_CHAOS": "1-2000",
+    "VOICECOIL_CHAOS_EVENTS": "1000",
     "VOICECOIL_KILLS": "20",
     # Virtual time: of a stream that converts, of the clocks of two devices, and of a recording.
     "VOICECOIL_HOURS": "10",

@@ -117,6 +117,8 @@ class Chaos:
         self.streams: list[Any] = []
         self.sounds: list[Any] = []
         self.aggregates: list[hal.AggregateDevice] = []
+        self.watches: list[hal.Watch] = []
+        self.changes: list[hal.Change] = []
         self.owners: dict[str, Any] = {}  # uid -> the stream that plays coded frames there
         self.runs: dict[Any, list[int]] = {}  # stream -> [begun, ended]
         self.heard: dict[Any, Heard] = {}
@@ -282,6 +284,26 @@ class Chaos:
         if made is not None:
             self.aggregates.append(made)
 
+    def watch(self, a: float, b: float) -> None:
+        system = hal.connect(self.driver)
+        if len(self.watches) >= 3:
+            self.allowed(self.watches.pop(0).close)
+            return
+        if b < 0.5:
+            made = self.allowed(lambda: hal.watch(system, "devices", callback=self.changed))
+        else:
+            device = self.allowed(lambda: system.device(self.uid(a)))
+            if device is None:
+                return
+            made = self.allowed(
+                lambda: hal.watch(device, "nominal_sample_rate", callback=self.changed)
+            )
+        if made is not None:
+            self.watches.append(made)
+
+    def changed(self, change: hal.Change) -> None:
+        self.changes.append(change)
+
     def properties(self, a: float, b: float) -> None:
         system = hal.connect(self.driver)
         device = self.allowed(lambda: system.device(self.uid(a)))
@@ -424,6 +446,10 @@ class Chaos:
         vc.stop_all()
         for one in self.aggregates:
             self.allowed(one.destroy)
+        for watch in self.watches:
+            watch.close()
+        for change in self.changes:
+            assert change.old != change.new, f"a change that is none: {change}"
         for uid in DEVICES[:3]:
             self.flows(uid)
         deadline = time.monotonic() + 20
@@ -509,6 +535,7 @@ ACTIONS = {
     "record": 1,
     "end_sound": 2,
     "aggregate": 1,
+    "watch": 1,
     "properties": 2,
     "unplug": 2,
     "plug_in": 3,
