@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -371,6 +373,28 @@ def test_devices_keep_their_indices(free_device: VirtualDevice) -> None:
     table = str(sd.query_devices())
     assert table.splitlines()[0] == "> 0 Third one, virtual (2 in, 0 out)"
     assert table.splitlines()[1] == "< 1 Free, virtual (2 in, 2 out)"
+
+
+LAST = """
+import voicecoil.sounddevice as sd
+
+class Player:
+    def __init__(self):
+        self.stream = sd.OutputStream()
+        self.stream.start()
+
+    def __del__(self):
+        self.stream.stop()
+        self.stream.close()
+
+player = Player()
+player.itself = player  # found by the last garbage collection, when nothing can be imported
+"""
+
+
+def test_a_stream_may_be_stopped_while_the_interpreter_ends() -> None:
+    done = subprocess.run([sys.executable, "-c", LAST], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 def test_errors_are_also_those_of_voicecoil() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from voicecoil import _core
 from voicecoil.drivers.protocol import Direction
 from voicecoil.errors import ArgumentError
+from voicecoil.lifetime.exit_and_fork import on_listener_thread
 from voicecoil.limits import MAX_LEAD_S
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest
@@ -86,6 +88,11 @@ class Engine(StreamBase):
     def finished(self) -> bool:
         """Whether the run has ended, and its last frame was played."""
         return self.state not in ("running", "draining", "waiting")
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether the calling thread may wait for the end of a run and for its listener."""
+        return not (_core.in_callback() or on_listener_thread())
 
     @property
     def latencies_s(self) -> dict[str, float]:

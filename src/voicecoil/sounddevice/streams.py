@@ -351,10 +351,7 @@ class StreamBase:
 
     def _wait_ended(self) -> None:
         """Wait until `finished_callback` has returned, except in the two callbacks themselves."""
-        from voicecoil import _core
-        from voicecoil.lifetime import exit_and_fork
-
-        if not _core.in_callback() and not exit_and_fork.on_listener_thread():
+        if self._engine.may_wait:
             self._ended.wait(FINISH_S)
 
     def _raise_error(self) -> None:
