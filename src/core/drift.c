@@ -15,6 +15,7 @@
 #include "clock_line.h"
 #include "memory.h"
 #include "resampler.h"
+#include "splice.h"
 
 #include <assert.h>
 #include <math.h>
@@ -77,6 +78,7 @@ struct vc_drift {
     int64_t next_frame; /* of the output, if `expect` */
     loss held[HELD];    /* losses that the reading position has not reached, oldest first */
     uint32_t held_count;
+    vc_splices splices;
     double late;      /* output frames since input was first missing; 0: it is not missing */
     int64_t late_end; /* the position after the input that was missing first */
     double waited;    /* frames of the output since the first note, before reading began */
@@ -119,8 +121,9 @@ vc_drift *vc_drift_new(const vc_drift_config *config) {
     drift->window = vc_memory_new(drift->stride * channels, sizeof(float));
     drift->resampled = vc_memory_new((size_t)drift->most_frames * channels, sizeof(float));
     drift->nothing = vc_memory_new(channels, sizeof *drift->nothing);
-    if (!drift->resampler || !drift->ring || !drift->notes || !drift->window || !drift->resampled ||
-        !drift->nothing) {
+    bool splices = vc_splices_make(&drift->splices, channels, drift->reach);
+    if (!splices || !drift->resampler || !drift->ring || !drift->notes || !drift->window ||
+        !drift->resampled || !drift->nothing) {
         vc_drift_free(drift);
         return NULL;
     }
@@ -137,6 +140,7 @@ void vc_drift_free(vc_drift *drift) {
         vc_memory_free(drift->window);
         vc_memory_free(drift->resampled);
         vc_memory_free(drift->nothing);
+        vc_splices_free(&drift->splices);
         vc_memory_free(drift);
     }
 }
@@ -154,6 +158,7 @@ void vc_drift_start(vc_drift *drift) {
     drift->step = ratio(&drift->config);
     drift->held_count = 0;
     drift->error = drift->late = drift->counted = drift->waited = 0.0;
+    vc_splices_begin(&drift->splices);
 }
 
 uint32_t vc_drift_delay_frames(const vc_drift *drift) {
@@ -211,10 +216,14 @@ static double since_base(vc_drift *drift, int64_t host_ns) VC_REALTIME {
 }
 
 static void hold(vc_drift *drift, const note *taken) VC_REALTIME {
+    const int64_t silent_from = taken->position - (int64_t)(taken->lost - taken->dropped);
+    if (silent_from < taken->position) {
+        vc_splices_gap(&drift->splices, silent_from, taken->position);
+    }
     loss *last = &drift->held[drift->held_count ? drift->held_count - 1 : 0];
     if (drift->held_count < HELD) {
         last = &drift->held[drift->held_count++];
-        *last = (loss){taken->position - (int64_t)(taken->lost - taken->dropped), 0.0};
+        *last = (loss){silent_from, 0.0};
     }
     last->frames += (double)taken->lost;
 }
@@ -285,6 +294,7 @@ static double choose_step(vc_drift *drift, double wanted_ns) VC_REALTIME {
     double error = ahead(drift, wanted_ns), lost = 0.0;
     if (drift->jumped || fabs(error) > JUMP_S * drift->config.input_rate_hz) {
         lost = error > 0.0 && drift->held_count == 0 ? error : 0.0;
+        vc_splices_cut(&drift->splices);
         move(drift, error);
         error = 0.0;
         drift->jumped = false;
@@ -375,6 +385,7 @@ static void grow(vc_drift *drift) VC_REALTIME {
         drift->grown += more;
         atomic_store_explicit(&drift->delay, vc_drift_delay_frames(drift) + more,
                               memory_order_relaxed);
+        vc_splices_cut(&drift->splices);
         move(drift, -(double)more * drift->step);
     }
     drift->late = 0.0;
@@ -417,6 +428,8 @@ static uint32_t read_cycle(vc_drift *drift, double wanted_ns, uint32_t frames) V
         lost += silent;
     }
     drift->counted = missing ? drift->counted : 0.0;
+    vc_splices_apply(&drift->splices, drift->resampled, frames, drift->position, drift->part,
+                     drift->step, missing ? drift->arrived : VC_ALL_ARRIVED);
     move(drift, frames * drift->step);
     release(drift);
     return (uint32_t)ceil(lost / drift->step - 1e-6);
@@ -430,6 +443,12 @@ static void set_input(vc_drift *drift, vc_cycle *cycle, bool silent) VC_REALTIME
                               .channels = drift->config.channels};
 }
 
+static void be_silent(vc_drift *drift, vc_cycle *cycle) VC_REALTIME {
+    bool fits = cycle->frames <= drift->most_frames;
+    bool fades = fits && vc_splices_silence(&drift->splices, drift->resampled, cycle->frames);
+    set_input(drift, cycle, !fades);
+}
+
 void vc_drift_fill(void *user, vc_cycle *cycle) {
     vc_drift *drift = user;
     const uint32_t frames = cycle->frames;
@@ -441,9 +460,8 @@ void vc_drift_fill(void *user, vc_cycle *cycle) {
     cycle->input_time = cycle->output_time;
     cycle->input_time.sample_frames -= delay;
     cycle->input_time.host_ns = drift->base_ns + llrint(wanted_ns);
-    bool silent = frames > drift->most_frames || !drift->in.begun;
-    set_input(drift, cycle, silent);
-    if (silent) {
+    if (frames > drift->most_frames || !drift->in.begun) {
+        be_silent(drift, cycle);
         if (drift->reading) {
             cycle->lost_frames += frames;
             move(drift, frames * drift->step);
@@ -457,11 +475,12 @@ void vc_drift_fill(void *user, vc_cycle *cycle) {
         drift->waited += frames;
         if (needed_end(drift, frames) > drift->arrived &&
             drift->waited < WAIT_S * drift->config.output_rate_hz) {
-            set_input(drift, cycle, true); /* the input device has just been started */
+            be_silent(drift, cycle); /* the input device has just been started */
             return;
         }
         drift->reading = true;
     }
+    set_input(drift, cycle, false);
     cycle->lost_frames += read_cycle(drift, wanted_ns, frames);
     /* The time of the frame that was really read: the delay may have grown in this cycle, and the
      * loop has not led the reading position to the wanted one. */

@@ -12,9 +12,10 @@
  * so that noise of the times does not become noise of the sound.
  *
  * Losses. If the input device loses frames, they become silence of the same length, and the delay
- * stays the same. If frames come too late, silence is read, and the delay grows once by as much as
- * they were late. All of them, and jumps of a clock, are lost frames of the cycle. If the output
- * device loses frames, the same number of input frames is skipped.
+ * stays the same. The sound is faded out before the silence and in after it (splice.h). If frames
+ * come too late, silence is read, and the delay grows once by as much as they were late. All of
+ * them, and jumps of a clock, are lost frames of the cycle. If the output device loses frames, the
+ * same number of input frames is skipped.
  *
  * Threads: as in voicecoil.h. [input]: the IO thread of the input device. [output]: that of the
  * output device. */

@@ -43,6 +43,8 @@ typedef struct drift_rig {
     double worst;         /* greatest difference from the signal */
     double worst_time_s;  /* greatest error of the block's input time */
     double worst_frames;  /* the same of its sample time, frames */
+    double step;          /* greatest difference of two successive samples */
+    float newest;         /* sample of the first channel */
     int64_t peak;         /* output frame of the greatest sample */
     float peak_value;
 } drift_rig;
@@ -137,6 +139,10 @@ static inline void rig_compare(drift_rig *rig, const vc_cycle *cycle, double fir
         for (uint32_t c = 0; c < RIG_CHANNELS; c++) {
             float got = cycle->input.data ? cycle->input.data[f * RIG_CHANNELS + c] : 0.0f;
             double wanted = rig_signal(rig, at_s, c), off = got - wanted;
+            if (c == 0) {
+                rig->step = fmax(rig->step, fabs((double)got - (double)rig->newest));
+                rig->newest = got;
+            }
             rig->signal += wanted * wanted;
             rig->error += off * off;
             rig->worst = fmax(rig->worst, fabs(off));
@@ -181,6 +187,7 @@ static inline void rig_measure(drift_rig *rig) {
     rig->lost = 0;
     rig->signal = rig->error = rig->worst = rig->worst_time_s = rig->worst_frames = 0.0;
     rig->peak_value = 0.0f;
+    rig->step = 0.0;
 }
 
 static inline double rig_decibels(const drift_rig *rig) {

@@ -125,6 +125,43 @@ static void a_loss_of_the_input_is_reported_once_and_keeps_the_delay(void) {
     }
 }
 
+/* The sine of 997 Hz changes by at most 0.117 from frame to frame, and a fade takes 64 frames.
+ * Before the fix, the step was as large as the sample before the loss: 0.9. */
+#define MOST_STEP 0.16
+
+static void a_loss_of_the_input_is_faded(void) {
+    static const double rates[][2] = {{48000, 48000}, {44100, 48000}, {96000, 48000}};
+    for (size_t r = 0; r < sizeof rates / sizeof *rates; r++) {
+        for (uint32_t lost = 1; lost < 5000; lost = lost * 4 + 3) {
+            drift_rig *rig = rig_new(rates[r][0], 100, rates[r][1], -100);
+            rig_start(rig, 0);
+            rig_run(rig, 2.0);
+            rig_measure(rig);
+            for (int times = 0; times < 3; times++) {
+                rig->in.lost_once = lost;
+                rig->in.call_s += lost * rig->in.frame_s;
+                rig_run(rig, 0.2);
+            }
+            check_that(rig->step < MOST_STEP, __FILE__, __LINE__, "%u frames of %g Hz: step of %g",
+                       lost, rates[r][0], rig->step);
+            rig_free(rig);
+        }
+    }
+}
+
+static void input_that_comes_late_is_faded(void) {
+    for (int ms = 2; ms < 400; ms = ms * 2 + 1) {
+        drift_rig *rig = rig_new(48000, 50, 48000, -50);
+        rig_start(rig, 0);
+        rig_run(rig, 2.0);
+        rig_measure(rig);
+        rig->in.call_s += ms * 1e-3;
+        rig_run(rig, 1.0);
+        check_that(rig->step < MOST_STEP, __FILE__, __LINE__, "%d ms: step of %g", ms, rig->step);
+        rig_free(rig);
+    }
+}
+
 static void a_loss_of_the_output_keeps_the_delay(void) {
     for (uint32_t lost = 480; lost < 5000; lost += 3360) {
         drift_rig *rig = settled(44100, 100, 48000, -100, 4.0);
@@ -342,6 +379,8 @@ int main(void) {
         RUN(an_impulse_arrives_after_the_delay);
     }
     RUN(a_loss_of_the_input_is_reported_once_and_keeps_the_delay);
+    RUN(a_loss_of_the_input_is_faded);
+    RUN(input_that_comes_late_is_faded);
     RUN(a_loss_of_the_output_keeps_the_delay);
     RUN(the_delay_grows_once_if_the_input_comes_late);
     RUN(the_ring_has_room_for_the_greatest_delay);
