@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import weakref
+from collections.abc import Callable
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -147,7 +148,7 @@ class Recorder(Unique):
         if self._reference is not None:
             self._reference.follow(self._intake.timeline.reader)
         self._leave = partial(_leave, self._microphone, self._history, self._reference)
-        self._drop = weakref.finalize(self, exit_and_fork.submit, self._leave)
+        self._drop = weakref.finalize(self, _drop, exit_and_fork.generation(), self._leave)
         self._drop.atexit = False  # the exit closes the stream
         self._blocksize = request.block_frames(self._samplerate)
 
@@ -475,3 +476,9 @@ def _leave(microphone: Microphone, history: _core.History, reference: Reference 
     if reference is not None:
         reference.close()
     microphone.leave(history)
+
+
+def _drop(generation: int, leave: Callable[[], None]) -> None:
+    """Release what a recorder used that the program has dropped. In a child it is the parent's."""
+    if not exit_and_fork.forked(generation):
+        exit_and_fork.submit(leave)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver
-from voicecoil.live.clock_fit import ClockFit
+from voicecoil.live.clock_fit import ClockFit, ClockLine
 from voicecoil.live.history import HOST_TIME, SAMPLE_TIME, HistoryReader, Piece, Stamp
 from voicecoil.live.interpolation import REACH, interpolate
 from voicecoil.streams.played import Playing, listen
@@ -149,14 +149,17 @@ class Reference:
         follows = self._end == piece.position
         self._end = piece.position + frames
         total = np.zeros((frames, self.channels), np.float32)
-        line = self._fit.line_at(piece.position) if self._fit is not None else None
+        line: ClockLine | None = None
         with self._lock:
             sources = list(self._sources.items())
         for key, source in sources:
             source.written = source.reader.update()
             if source.playing.uid != self.device.uid or source.written == 0:
                 continue
-            if self._on_one_line(source, stamp, input_uid):
+            one_line = self._on_one_line(source, stamp, input_uid)
+            if not one_line and line is None and self._fit is not None:
+                line = self._fit.line_at(piece.position)
+            if one_line:
                 heard = source.read_same(stamp.device_frames + offset, frames)
             elif line is not None:
                 begin_ns = line.host_at(piece.position)
