@@ -1,6 +1,7 @@
 """Opens 200 streams one after the other and checks that no thread, file or memory is left."""
 
 import threading
+import time
 from pathlib import Path
 
 from life import HOME, Beat, devices, until
@@ -13,8 +14,18 @@ def native_threads() -> int:
     return len(list(folder.iterdir())) if folder.exists() else threading.active_count()
 
 
+class Slow(Beat):
+    """Leaves time for the other threads. Without a GIL, the device and its worker would keep two
+    processors busy, and each start would take a tenth of a second.
+    """
+
+    def __call__(self, block: vc.Block) -> None:
+        super().__call__(block)
+        time.sleep(0.0005)
+
+
 driver = devices(clock="free")
-beat = Beat()
+beat = Slow()
 before = 0
 for number in range(201):
     if number == 1:
