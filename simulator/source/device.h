@@ -103,7 +103,7 @@ struct device {
     char *model_name, *serial_number, *firmware; /* NULL: the device has none */
     bool can_be_default[2], hidden, reports_old_rate, model_uid_global_only, identifies,
         names_channels;
-    UInt32 identifying;
+    UInt32 identifying, owns_subwoofer;
     control *controls[MAX_CONTROLS];
     size_t control_count;
     int volume_kind; /* 0 none, 1 master, 2 per channel */

@@ -99,7 +99,8 @@ OSStatus put_object_translation(const request *q, reply *r, text_finder find);
 /* ---- the behaviours, one array per file; each ends with an empty row ---- */
 extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
     io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[],
-    process_behaviours[], aggregate_behaviours[], box_behaviours[], tap_behaviours[];
+    process_behaviours[], aggregate_behaviours[], box_behaviours[], tap_behaviours[],
+    rare_behaviours[];
 
 /* ---- properties_object.c ---- */
 extern const char plug_in_bundle[]; /* the bundle ID of the plug-in that owns the devices */

@@ -21,7 +21,8 @@ static const struct {
 static const behaviour *const behaviours[] = {
     object_behaviours,  system_behaviours,    device_behaviours,  io_behaviours,
     old_behaviours,     stream_behaviours,    control_behaviours, view_behaviours,
-    process_behaviours, aggregate_behaviours, box_behaviours,     tap_behaviours};
+    process_behaviours, aggregate_behaviours, box_behaviours,     tap_behaviours,
+    rare_behaviours};
 
 static AudioClassID parent_of(AudioClassID class_id) {
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {

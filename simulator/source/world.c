@@ -23,6 +23,7 @@ void world_begin_locked(void) {
     world.woken_ns = 0;
     world.consent = world.tap_consent = SIM_GRANTED;
     world.next_process_serial = 0;
+    world.chime = 0.5f;
     world.unloading_allowed = world.power_hint = world.mono = world.input_mute = 0;
 }
 

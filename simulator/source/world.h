@@ -384,6 +384,7 @@ typedef struct world_state {
     bool asleep;
     uint64_t woken_ns; /* 0: never */
     enum sim_consent consent, tap_consent;
+    float chime; /* volume, 0 to 1 */
     UInt32 sleeping_allowed, hog_allowed, unloading_allowed, power_hint, is_audible, mono,
         input_mute;
 } world_state;

@@ -370,7 +370,27 @@ static void volume_and_source(void) {
     CFRelease(name);
 }
 
+/* The chime at the start of the computer: level, decibels, and the conversions. */
+static void the_chime(void) {
+    world_with(0, 1);
+    AudioObjectPropertyAddress a = {kAudioHardwarePropertyBootChimeVolumeScalar,
+                                    kAudioObjectPropertyScopeGlobal, 0};
+    Float32 level = 0.25f, read = 0;
+    UInt32 size = sizeof read;
+    EQUAL(AudioObjectSetPropertyData(kAudioObjectSystemObject, &a, 0, NULL, size, &level), 0);
+    EQUAL(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, 0, NULL, &size, &read), 0);
+    EQUAL(read == 0.25f, 1);
+    a.mSelector = kAudioHardwarePropertyBootChimeVolumeDecibels;
+    EQUAL(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, 0, NULL, &size, &read), 0);
+    EQUAL(read == -36.0f, 1);
+    a.mSelector = kAudioHardwarePropertyBootChimeVolumeDecibelsToScalar;
+    EQUAL(AudioObjectGetPropertyData(kAudioObjectSystemObject, &a, 0, NULL, &size, &read), 0);
+    EQUAL(read == 0.25f, 1);
+    world_is_clean();
+}
+
 int main(void) {
+    the_chime();
     world_with(0, 1);
     speakers = sim_find_device("BuiltInSpeakerDevice");
     unknown_things();

@@ -21,11 +21,9 @@ PRIORITY_S = 0.3  # the worker has run by then, and RealtimeKit has answered
 
 def overview() -> Finding:
     """Return the versions of this program's parts."""
-    from voicecoil import __version__
-
     gil = getattr(sys, "_is_gil_enabled", lambda: True)()
     parts = {
-        "voicecoil": __version__,
+        "voicecoil": sys.modules["voicecoil"].__version__,
         "python": platform.python_version() + ("" if gil else " without a GIL"),
         "numpy": np.__version__,
         "system": f"{platform.system()} {platform.release()}",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.choose import get_driver, why_silent
@@ -108,6 +110,8 @@ def find_device(
     listed = driver.devices()
     if isinstance(device, SystemAudioDevice):
         device = device.request
+    if isinstance(device, tuple | list) and len(directions) == 2:
+        device = _with_output(device)
     if isinstance(device, SystemAudio):
         return _find_system_audio(device, listed, directions, driver)
     if isinstance(device, (tuple, list)) and len(directions) == 2:
@@ -155,7 +159,7 @@ def _find_one(
 
 
 def _find_pair(
-    devices: Sequence[str | Device | None], listed: list[Device], driver: Driver
+    devices: Sequence[str | Device | SystemAudio | None], listed: list[Device], driver: Driver
 ) -> Device:
     """Return the device pair (input, output), or the device if both are the same."""
     if len(devices) != 2:
@@ -166,6 +170,13 @@ def _find_pair(
         _find_one(devices[0], listed, ("input",), driver),
         _find_one(devices[1], listed, ("output",), driver),
     )
+
+
+def _with_output(pair: Sequence[Any]) -> Any:
+    """Return the pair, or for a pair (SystemAudio, output) a SystemAudio with this output."""
+    if len(pair) != 2 or not isinstance(pair[0], SystemAudio):
+        return pair
+    return replace(pair[0], with_output=True if pair[1] is None else pair[1])
 
 
 def _find_system_audio(
@@ -192,7 +203,7 @@ def _find_system_audio(
     first, second = beside(request.with_input, "input"), beside(output, "output")
     clock = second or first
     rate_hz = clock.samplerate if clock is not None else system_rate(listed)
-    return SystemAudioDevice.of(request, first, second, rate_hz)
+    return SystemAudioDevice.of(request, driver.name, first, second, rate_hz)
 
 
 def _default_pair(listed: list[Device]) -> Device | None:

@@ -131,7 +131,12 @@ class SystemAudioDevice(Device):
 
     @classmethod
     def of(
-        cls, request: SystemAudio, first: Device | None, second: Device | None, rate_hz: float
+        cls,
+        request: SystemAudio,
+        driver: str,
+        first: Device | None,
+        second: Device | None,
+        rate_hz: float,
     ) -> SystemAudioDevice:
         """Returns the device for a request and the devices beside it."""
         beside = [one.name for one in (first, second) if one is not None]
@@ -139,7 +144,7 @@ class SystemAudioDevice(Device):
         return cls(
             name=" + ".join([request.name, *dict.fromkeys(beside)]),
             uid="system-audio:" + "|".join([",".join(request.bundles), *uids]),
-            driver="coreaudio",
+            driver=driver,
             input_channels=(first.input_channels if first else 0) + request.channels,
             output_channels=second.output_channels if second else 0,
             samplerate=rate_hz,

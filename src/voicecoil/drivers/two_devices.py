@@ -43,7 +43,13 @@ MAX_RATIO = 8  # VC_RESAMPLER_MAX_RATIO
 AT_LEAST_S = 0.05  # time for stopping the second device, even if the first one has used it up
 
 # The device that a stream requests. A pair (input, output) is for streams of both directions.
-DeviceRequest = str | Device | SystemAudio | tuple[str | Device | None, str | Device | None] | None
+DeviceRequest = (
+    str
+    | Device
+    | SystemAudio
+    | tuple[str | Device | SystemAudio | None, str | Device | None]
+    | None
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -136,6 +136,12 @@ def test_microphone_system_audio_and_output_on_one_time_line(world: SimulatedCor
     assert np.all(np.diff(found["time"][:, 0].astype(np.int64)) == 1)
 
 
+def test_a_pair_with_an_output(world: SimulatedCoreAudio) -> None:
+    """A pair of the sound of programs and an output is a stream on both."""
+    samples = heard(world, (vc.SystemAudio(), "duplex"), vc.Stream)
+    assert is_sound_of(samples, MUSIC, world)
+
+
 def test_the_output_of_a_stream_reaches_its_device(world: SimulatedCoreAudio) -> None:
     """Channels of devices that the stream does not use are left alone."""
     played: list[float] = []
