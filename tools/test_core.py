@@ -33,6 +33,7 @@ SOURCES = [
     *sorted(VIRTUAL.glob("*.c")),
     COREAUDIO / "ioproc.c",
     COREAUDIO / "listener.c",
+    COREAUDIO / "quick.c",
     MINIAUDIO / "callback.c",
     MINIAUDIO / "jack_line.c",
     MINIAUDIO / "pulse_line.c",

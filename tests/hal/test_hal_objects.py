@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import _thread
 import os
+import threading
 
 import pytest
 
@@ -217,3 +219,44 @@ def test_a_name_that_nothing_or_two_devices_have(coreaudio: Worlds) -> None:
 def test_a_driver_without_a_hal() -> None:
     with pytest.raises(DriverError, match="the driver 'virtual' has no HAL"):
         hal.connect("virtual")
+
+
+def test_ctrl_c_interrupts_a_getter_that_hangs(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    for _ in range(3):
+        assert device.nominal_sample_rate == 48_000.0
+        world.device("USBDuplex:1").hang(what="nsrt")
+
+        def interrupt() -> None:
+            world.library.sim_wait_blocked(1, 10_000)
+            _thread.interrupt_main()
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            _ = device.nominal_sample_rate
+        thread.join()
+        world.device("USBDuplex:1").hang(0, what="nsrt")
+        world.release_hung()
+        assert device.buffer_frames == 512
+
+
+def test_threads_read_at_the_same_time(coreaudio: Worlds) -> None:
+    """A get is handed over in C while the call thread has no other work, otherwise as a job."""
+    device = hal.connect(coreaudio(3).driver).device("USBDuplex:1")
+    wrong: list[object] = []
+
+    def read() -> None:
+        for _ in range(200):
+            if device.nominal_sample_rate != 48_000.0 or device.buffer_frames != 512:
+                wrong.append(1)
+            if device.name != "Simulated USB Duplex":
+                wrong.append(2)
+
+    threads = [threading.Thread(target=read) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []

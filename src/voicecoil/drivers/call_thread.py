@@ -92,6 +92,24 @@ class Session(Protocol):
         """Releases the session. Called after its thread was replaced and has returned."""
 
 
+class Idle(Protocol):
+    """Work that the thread does while it has no jobs: short requests that are handed over in C."""
+
+    over: bool  # set when a request was given up and its call has returned: it is not used again
+
+    @property
+    def pokes(self) -> int: ...
+
+    def poke(self) -> None:
+        """Lets `serve` return. Never waits."""
+
+    def serve(self, seen: int, timeout_s: float) -> bool | None:
+        """Works until `pokes` is no longer `seen`, or until there was no request for a time.
+
+        Returns whether it was poked; None: a request that was given up has returned.
+        """
+
+
 class CallThread:
     """Calls functions, one at a time, on one thread.
 
@@ -103,13 +121,22 @@ class CallThread:
         Name of the audio system, for messages.
     make_session : callable or None
         Makes the session of a thread. Called again for each thread that takes over.
+    make_idle : callable or None
+        Makes what a thread does while it has no jobs. Called again for each thread that takes over.
     """
 
     def __init__(
-        self, name: str, title: str, make_session: Callable[[], Session] | None = None
+        self,
+        name: str,
+        title: str,
+        make_session: Callable[[], Session] | None = None,
+        make_idle: Callable[[], Idle] | None = None,
     ) -> None:
         self._name = name
         self._title = title
+        self._make_idle = make_idle
+        self.idle: Idle | None = None  # what the thread does while it has no jobs
+        self._idle_jobs: dict[int, _Job] = {}  # requests of `idle` that were given up
         self._make_session = make_session
         self._session: Session | None = None
         self._hanging: list[_Job] = []
@@ -250,6 +277,32 @@ class CallThread:
             with self._changed:
                 self._tidy(name, partial(self.ensure, name, work))
 
+    def gave_up(self, idle: Idle, name: str, timeout_s: float) -> None:
+        """Notes that a request of `idle` was given up. Its thread is replaced at the deadline.
+
+        Parameters
+        ----------
+        idle : Idle
+        name : str
+            Description of the request.
+        timeout_s : float
+            Time until the deadline, s.
+        """
+        job = _Job(name, lambda: None, timeout_s)
+        job.deadline = time.monotonic() + timeout_s
+
+        def note() -> None:
+            with self._changed:
+                if idle.over or self.idle is not idle:
+                    return
+                self._idle_jobs[id(idle)] = job
+                self._current = job
+                if timeout_s <= 0:
+                    self._replace()
+                self._changed.notify_all()
+
+        uninterrupted("call", note)
+
     # ---- on the caller's thread, with the lock held ----
 
     def _await_turn(self, job: _Job, queue_s: float, later: bool) -> None:
@@ -316,6 +369,7 @@ class CallThread:
         self._session = None
         self._current = None
         self._thread = None
+        self.idle = None
         self._wake_if_possible()
 
     def _wake(self) -> None:
@@ -328,6 +382,8 @@ class CallThread:
             exit_and_fork.start(thread)
             self._thread = thread
         self._changed.notify_all()
+        if self.idle is not None:
+            self.idle.poke()
 
     def _wake_if_possible(self) -> None:
         """Like `_wake`. If the system cannot start a thread, the jobs wait for the next call."""
@@ -373,8 +429,11 @@ class CallThread:
     def _next(self) -> _Job | None:
         """Waits for the next job. Returns None if the thread must end."""
         me = threading.current_thread()
+        if self._make_idle is not None:
+            self._idle_until_jobs(me)
         with self._changed:
-            self._changed.wait_for(lambda: self._jobs or self._thread is not me, IDLE_S)
+            idle_s = IDLE_S if self._make_idle is None else 0.0
+            self._changed.wait_for(lambda: self._jobs or self._thread is not me, idle_s)
             if self._thread is not me:
                 return None  # another thread took over while this thread hung
             if not self._jobs:
@@ -392,6 +451,34 @@ class CallThread:
             job.session = self._session
             self._changed.notify_all()
             return job
+
+    def _idle_until_jobs(self, me: threading.Thread) -> None:
+        """Serves requests until there are jobs, another thread took over, or nothing is asked."""
+        poked: bool | None = True
+        while poked is not False:
+            with self._changed:
+                if self._jobs or self._thread is not me or self._make_idle is None:
+                    return
+                if self.idle is None:
+                    self.idle = self._make_idle()
+                idle = self.idle
+                seen = idle.pokes
+            poked = idle.serve(seen, IDLE_S)
+            if poked is None:
+                self._returned(idle)
+
+    def _returned(self, idle: Idle) -> None:
+        """Notes that a request that was given up has returned."""
+        with self._changed:
+            idle.over = True
+            if self.idle is idle:
+                self.idle = None
+            job = self._idle_jobs.pop(id(idle), None)
+            if job is not None and job.replaced:
+                self._hanging.remove(job)
+            elif job is not None and self._current is job:
+                self._current = None
+            self._changed.notify_all()
 
     def _settle(self, job: _Job) -> None:
         """Queues the `undo` of a finished job that no caller waits for, before all other jobs.

@@ -22,6 +22,10 @@ class Property:
             return self
         if self.row.asks:
             return partial(instance.ask, self.row.selector)
+        if self.row.kind >= 0:
+            value = instance._number(self.row)
+            if value is not None:
+                return value
         return instance.get(self.row.selector)
 
     def __set__(self, instance: Any, value: Any) -> None:

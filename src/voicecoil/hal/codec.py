@@ -19,6 +19,7 @@ __all__ = [
     "code_of",
     "decode",
     "encode",
+    "meaning_of",
     "text_of_code",
 ]
 
@@ -109,8 +110,12 @@ def decode(row: PropertyRow, data: bytes) -> Any:
 
 
 def _u32(row: PropertyRow, data: bytes) -> Any:
-    value = int.from_bytes(data, "little")
-    if row.meaning is None:
+    return meaning_of(row, int.from_bytes(data, "little"))
+
+
+def meaning_of(row: PropertyRow, value: Any) -> Any:
+    """The value of a number: a bool, four characters, or a member of an enumeration."""
+    if row.meaning is None or row.meaning == "level":
         return value
     if row.meaning == "flag":
         return value != 0

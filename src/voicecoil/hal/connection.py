@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.hal import SYSTEM
-from voicecoil.drivers.coreaudio.status import four_characters
 from voicecoil.drivers.protocol import Driver
 from voicecoil.errors import DriverError
 from voicecoil.hal.reading import Reader
@@ -75,7 +74,7 @@ class Connection:
         if object_id == SYSTEM:
             return "AudioSystemObject"
         for text in ("clas", "bcls"):
-            code = four_characters(self.reader.u32(object_id, text))[1:-1]
+            code = self.reader.u32(object_id, text)
             if code in class_of_code():
                 return class_of_code()[code]
         return "AudioObject"

@@ -20,7 +20,6 @@ from voicecoil.hal.object import HalObject
 from voicecoil.hal.owned import Owned
 from voicecoil.hal.reading import PLAY_THROUGH
 from voicecoil.hal.setting import Temporarily
-from voicecoil.hal.table import PropertyRow
 from voicecoil.hal.values import Range
 
 __all__ = [
@@ -64,14 +63,11 @@ class _Sided(HalObject):
             return [OUTPUT, INPUT]
         return [INPUT, OUTPUT]
 
-    def _channels(self, object_id: int, row: PropertyRow, scope: int) -> int:
-        if row.elements != "channels":
-            return 0
+    def _counts(self, object_id: int) -> tuple[int, int, int, int]:
         reader = self._connection.reader
-        if scope in (INPUT, OUTPUT):
-            return min(reader.channels(object_id, scope), MAX_CHANNELS)
-        both = (reader.channels(object_id, one) for one in (INPUT, OUTPUT))
-        return min(max(both), MAX_CHANNELS)
+        first = min(reader.channels(object_id, INPUT), MAX_CHANNELS)
+        second = min(reader.channels(object_id, OUTPUT), MAX_CHANNELS)
+        return max(first, second), first, second, max(first, second)
 
 
 class Device(_Sided, tables.AudioDeviceProperties):

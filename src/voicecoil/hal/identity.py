@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT
 from voicecoil.drivers.coreaudio.status import BAD_STREAM, DEAD
 from voicecoil.errors import DeviceLostError, DriverError
+from voicecoil.hal.codec import meaning_of
 from voicecoil.hal.connection import Connection
-from voicecoil.hal.reading import where
+from voicecoil.hal.reading import PLAY_THROUGH, where
+from voicecoil.hal.table import PropertyRow
 from voicecoil.printable import printable
 from voicecoil.sealed import Sealed
 
@@ -19,21 +22,35 @@ Result = TypeVar("Result")
 GONE = (*DEAD, BAD_STREAM)
 TRUSTED_S = 1.0  # after this time, an ID is compared with its object again
 
+_WHOLE = {"input": INPUT, "playthrough": PLAY_THROUGH}  # scopes of an attribute without a scope
+
 
 class Identified(Sealed):
     """An object that stands for a thing, not for its number in the HAL."""
 
+    _connection: Connection
+    _class_name: str
+    _key: object
+    _label: str
+    _id: int
+    _checked: float
+    _scope: int | None
+    _element: int | None
+
     def __init__(
         self, connection: Connection, object_id: int, kind: str, key: object, label: str
     ) -> None:
-        self._connection = connection
-        self._class_name = kind
-        self._key = key
-        self._label = label
-        self._id = object_id
-        self._checked = time.monotonic()
-        self._scope: int | None = None
-        self._element: int | None = None
+        # Lists make many objects, and checking the name of each attribute would take longest.
+        self.__dict__.update(
+            _connection=connection,
+            _class_name=kind,
+            _key=key,
+            _label=label,
+            _id=object_id,
+            _checked=time.monotonic(),
+            _scope=None,
+            _element=None,
+        )
 
     # ---- identity ----
 
@@ -60,6 +77,27 @@ class Identified(Sealed):
     def object_id(self) -> int:
         """The AudioObjectID that the object has now."""
         return self._on_object("finding", lambda object_id: object_id)
+
+    # ---- numbers ----
+
+    def _number(self, row: PropertyRow) -> Any:
+        """A number by the short way; None if the ordinary way must be taken.
+
+        The short way is for an ID that was compared with its object in the last second.
+        """
+        if not self._id or time.monotonic() - self._checked >= TRUSTED_S:
+            return None
+        scope = self._scope
+        if scope is None or row.scopes == "global":
+            scope = _WHOLE.get(row.scopes, GLOBAL)
+        driver = self._connection.driver
+        value = driver.number(
+            (self._id, row.code, scope, self._element or 0),
+            row.kind,
+            driver.timeouts.call_s,
+            lambda: f"reading {row.name} of {self!r}",
+        )
+        return value if value is None else meaning_of(row, value)
 
     # ---- the ID ----
 

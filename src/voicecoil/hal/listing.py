@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, SupportsIndex, overload
 
-from voicecoil.drivers.coreaudio.hal import GLOBAL
+from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.errors import ArgumentError, DriverError
-from voicecoil.hal.reading import scope_name
-from voicecoil.hal.table import rows_of
+from voicecoil.hal.reading import PLAY_THROUGH, scope_name
+from voicecoil.hal.table import PropertyRow, rows_of
 from voicecoil.notebook import html_table
 from voicecoil.printable import printable
 
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["PropertyList", "PropertyValue", "html", "read"]
 
+_ORDER = (GLOBAL, INPUT, OUTPUT, PLAY_THROUGH)
+_SCOPES = {
+    "global": (GLOBAL,),
+    "any": (GLOBAL,),
+    "sides": (INPUT, OUTPUT),
+    "sides+global": (GLOBAL, INPUT, OUTPUT),
+    "input": (INPUT,),
+    "playthrough": (PLAY_THROUGH,),
+}
 SHORT = 60  # characters of a value in a line
 
 
@@ -92,6 +103,25 @@ class PropertyList(list[PropertyValue]):
         return _table(self, "")
 
 
+def places(row: PropertyRow, counts: tuple[int, int, int, int]) -> Iterator[tuple[int, int, int]]:
+    """The selector, scope and element at which a property may be.
+
+    `counts` are the channels in the scopes global, input, output and play-through.
+    """
+    for scope in _SCOPES[row.scopes]:
+        channels = counts[_ORDER.index(scope)] if row.elements == "channels" else 0
+        for element in range(1 + channels):
+            yield row.code, scope, element
+
+
+@cache
+def _all_places(
+    kind: str, deprecated: bool, counts: tuple[int, int, int, int]
+) -> list[tuple[int, int, int]]:
+    rows = [row for row in rows_of(kind) if (deprecated or not row.deprecated) and not row.acts]
+    return [one for row in rows for one in places(row, counts)]
+
+
 def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
     """Reads all properties of an object. On the call thread."""
     reader = thing._connection.reader
@@ -100,15 +130,19 @@ def read(thing: HalObject, object_id: int, deprecated: bool) -> PropertyList:
         for row in rows_of(thing._class_name)
         if (deprecated or not row.deprecated) and not row.acts
     ]
-    places = [one for row in rows for one in thing._addresses(object_id, row)]
+    if thing._scope is None:
+        where = _all_places(thing._class_name, deprecated, thing._counts(object_id))
+    else:
+        where = [one for row in rows for one in thing._addresses(object_id, row)]
+    name = repr(thing)
     by_code = {row.code: row for row in rows}
     found = PropertyList()
-    for code, scope, element in reader.values.present(object_id, places):
+    for code, scope, element in reader.values.present(object_id, where):
         row = by_code[code]
         value, error = None, None
         if row.is_value:
             try:
-                value = reader.get(object_id, row, scope, element, name=repr(thing))
+                value = reader.get(object_id, row, scope, element, name=name)
                 value = thing._with_objects(row, value)
             except DriverError as raised:
                 error = raised

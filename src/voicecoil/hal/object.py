@@ -6,18 +6,16 @@ from functools import cache
 from typing import Any, ClassVar, Self
 
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
-from voicecoil.errors import (
-    ArgumentError,
-    DriverError,
-    PropertyMissingError,
-)
+from voicecoil.errors import ArgumentError, DriverError, PropertyMissingError
 from voicecoil.hal import codec, listing, setting
 from voicecoil.hal._properties import AudioObjectProperties
 from voicecoil.hal.identity import Identified
 from voicecoil.hal.reading import PLAY_THROUGH, Qualifier, is_missing, where
 from voicecoil.hal.table import PropertyRow, rows, rows_of
 
-__all__ = ["HalObject"]
+__all__ = ["HalObject", "Places", "scope_code"]
+
+Places = list[tuple[int, int, int]]  # selector, scope, element
 
 _SCOPES = {
     "global": GLOBAL,
@@ -156,6 +154,10 @@ class HalObject(AudioObjectProperties, Identified):
             The object does not have the property there. The message says where it has it.
         """
         row = self._row(name)
+        if row.kind >= 0 and scope is None and element is None:
+            value = self._number(row)
+            if value is not None:
+                return value
         return self._connection.call(
             f"reading {row.name} of {self!r}",
             lambda: self._work(lambda one: self._read(one, row, scope, element, qualifier)),
@@ -418,31 +420,16 @@ class HalObject(AudioObjectProperties, Identified):
         """
         return self._on_object("reading", lambda one: listing.read(self, one, deprecated))
 
-    def _addresses(
-        self, object_id: int, row: PropertyRow, everywhere: bool = False
-    ) -> list[tuple[int, int, int]]:
+    def _addresses(self, object_id: int, row: PropertyRow, everywhere: bool = False) -> Places:
         """The addresses at which a property may be. On the call thread."""
         if self._scope is not None and not everywhere:
-            return [
-                (row.code, scope, self._at(None)) for scope in self._scopes(object_id, row, None)
-            ]
-        scopes = {
-            "global": [GLOBAL],
-            "any": [GLOBAL],
-            "sides": [INPUT, OUTPUT],
-            "sides+global": [GLOBAL, INPUT, OUTPUT],
-            "input": [INPUT],
-            "playthrough": [PLAY_THROUGH],
-        }[row.scopes]
-        return [
-            (row.code, scope, element)
-            for scope in scopes
-            for element in range(1 + self._channels(object_id, row, scope))
-        ]
+            at = self._at(None)
+            return [(row.code, scope, at) for scope in self._scopes(object_id, row, None)]
+        return list(listing.places(row, self._counts(object_id)))
 
-    def _channels(self, object_id: int, row: PropertyRow, scope: int) -> int:
-        """The highest element at which a property may be."""
-        return 0
+    def _counts(self, object_id: int) -> tuple[int, int, int, int]:
+        """The channels in the scopes global, input, output and play-through. On the call thread."""
+        return 0, 0, 0, 0
 
     # ---- parts ----
 

@@ -19,6 +19,8 @@ class Owned(HalObject):
     """An object that is found in a list of the object that owns it."""
 
     _list: ClassVar[str] = "ownd"
+    _owner: HalObject | None
+    _marks: object
 
     def __init__(
         self,
@@ -30,8 +32,7 @@ class Owned(HalObject):
         owner: HalObject | None,
     ) -> None:
         super().__init__(connection, object_id, kind, (owner, key), label)
-        self._owner = owner
-        self._marks = key
+        self.__dict__.update(_owner=owner, _marks=key)
 
     @classmethod
     def _marks_of(cls, connection: Connection, object_id: int) -> object:

@@ -36,7 +36,7 @@ _SCOPE_NAMES = {
 
 def scope_name(scope: int) -> str:
     """The name of a scope, or its four characters."""
-    return _SCOPE_NAMES.get(scope, four_characters(scope))
+    return _SCOPE_NAMES.get(scope) or four_characters(scope)
 
 
 def where(scope: int, element: int) -> str:

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 __all__ = ["PropertyRow", "class_of_code", "classes", "parents", "python_name", "rows", "rows_of"]
 
@@ -60,6 +61,7 @@ class PropertyRow:
     event: bool = False
     acts: bool = False
     deprecated: bool = False
+    kind: int = -1  # of a number for `_hal.Quick.get`; -1: it is no number
 
     @property
     def asks(self) -> bool:
@@ -89,6 +91,15 @@ def python_name(constant: str) -> str:
     return {"class": "class_id", "base_class": "base_class_id"}.get(name, name)
 
 
+def _kind(fields: dict[str, Any]) -> int:
+    if fields.get("in_out") or fields.get("qualifier") or fields.get("acts"):
+        return -1
+    if fields.get("event") or fields["scopes"] == "sides":
+        return -1
+    kinds = {"u32": 0, "pid": 1, "status": 1, "f32": 2, "f64": 3}
+    return 4 if fields.get("meaning") == "flag" else kinds.get(fields["type"], -1)
+
+
 @cache
 def _file() -> tuple[dict[str, dict[str, str | None]], list[PropertyRow]]:
     data = json.loads(Path(__file__).with_name("properties.json").read_text(encoding="utf-8"))
@@ -97,6 +108,7 @@ def _file() -> tuple[dict[str, dict[str, str | None]], list[PropertyRow]]:
         fields = {k: v for k, v in one.items() if k in PropertyRow.__dataclass_fields__}
         fields.setdefault("name", python_name(one["constant"]))
         code = int.from_bytes(one["selector"].encode("ascii"), "big")
+        fields["kind"] = _kind(fields)
         found.append(PropertyRow(**fields, of=one["class"], code=code))
     return data["classes"], found
 
@@ -134,6 +146,7 @@ def rows_of(name: str) -> tuple[PropertyRow, ...]:
 
 
 @cache
-def class_of_code() -> dict[str, str]:
-    """Maps the four characters of a class to its name."""
-    return {str(row["code"]): name for name, row in classes().items()}
+def class_of_code() -> dict[int, str]:
+    """Maps the code of a class, a number, to its name."""
+    codes = {name: str(row["code"]).encode("ascii") for name, row in classes().items()}
+    return {int.from_bytes(code, "big"): name for name, code in codes.items()}

@@ -83,6 +83,7 @@ class Watch(ChangeQueue[Change]):
         self._dirty: dict[int, int] = {}  # selector -> host time of the notification
         self._check_all = False
         self._restarted = False
+        self._forgotten = False
 
     def __repr__(self) -> str:
         known = [row.name for row in self._rows.values()]
@@ -244,9 +245,9 @@ class Watch(ChangeQueue[Change]):
         self._finish()
         driver = self._connection.driver
         driver.notifier.remove(self._look)
-        if self._id:
-            self._id = 0
+        if not self._forgotten:
             driver.call(f"ending {self!r}", self._forget, driver.timeouts.call_s, later=True)
+            self._forgotten = True
 
 
 def _merged(earlier: Change, later: Change) -> Change | None:

@@ -173,6 +173,32 @@ cdef extern from "listener.h" nogil:
     uint64_t vc_changes_lost(vc_changes *changes)
 
 
+cdef extern from "quick.h" nogil:
+    int VC_QUICK_POKED
+    int VC_QUICK_ABANDONED
+
+    ctypedef struct vc_quick_request:
+        AudioObjectGetPropertyData_fn get
+        uint32_t object
+        AudioObjectPropertyAddress address
+        uint32_t size
+        int32_t status
+        unsigned char *data
+
+    ctypedef struct vc_quick:
+        pass
+
+    vc_quick *vc_quick_new()
+    void vc_quick_free(vc_quick *quick)
+    int vc_quick_serve(vc_quick *quick, uint32_t seen, int64_t timeout_ns)
+    uint32_t vc_quick_pokes(const vc_quick *quick)
+    void vc_quick_poke(vc_quick *quick)
+    bint vc_quick_begin(vc_quick *quick, const vc_quick_request *request)
+    bint vc_quick_wait(vc_quick *quick, int64_t timeout_ns)
+    void vc_quick_take(vc_quick *quick, vc_quick_request *answer)
+    bint vc_quick_abandon(vc_quick *quick)
+
+
 cdef extern from "library.h" nogil:
     void *vc_library_open(const char *path)
     void *vc_library_find(void *library, const char *name)

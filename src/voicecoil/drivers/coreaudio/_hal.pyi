@@ -107,3 +107,24 @@ class Values:
     def present(
         self, object: int, addresses: list[tuple[int, int, int]]
     ) -> list[tuple[int, int, int]]: ...
+
+class HungError(TimeoutError): ...
+
+class Quick:
+    over: bool
+    abandoned: bool
+    def __init__(self) -> None: ...
+    @property
+    def pokes(self) -> int: ...
+    def poke(self) -> None: ...
+    def serve(self, seen: int, timeout_s: float) -> bool | None: ...
+    def get(
+        self,
+        library: Library,
+        object: int,
+        selector: int,
+        scope: int,
+        element: int,
+        kind: int,
+        timeout_s: float,
+    ) -> float | None: ...

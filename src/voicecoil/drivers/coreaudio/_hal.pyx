@@ -460,3 +460,4 @@ cdef class Library:
 
 
 include "values.pxi"
+include "quick.pxi"

@@ -24,7 +24,7 @@ from voicecoil.drivers.coreaudio.stream import CoreAudioStream
 from voicecoil.drivers.coreaudio.system_audio import OpenTaps
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import Device, Direction, OpenRequest
-from voicecoil.errors import DriverError, VoicecoilError
+from voicecoil.errors import DriverError, StreamTimeoutError, VoicecoilError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
 
@@ -139,6 +139,49 @@ class CoreAudioDriver(Unique):
             return self._call_thread.call(name, work, timeout_s, queue_s=self.timeouts.queue_s)
         except _hal.MissingSymbolError as error:
             raise missing(error, self.library.paths) from error
+
+    def number(
+        self,
+        at: tuple[int, int, int, int],
+        kind: int,
+        timeout_s: float,
+        name: Callable[[], str],
+    ) -> float | None:
+        """Gets a number without a hand-over through Python.
+
+        Parameters
+        ----------
+        at : (int, int, int, int)
+            Object, selector, scope and element.
+        kind : int
+            The type, as for `_hal.Quick.get`.
+        timeout_s : float
+            Deadline.
+        name : callable
+            Returns a description of the call, for the message if it takes too long.
+
+        Returns
+        -------
+        float or None
+            None: the thread has other work, or the answer is an error. Ask in the ordinary way.
+        """
+        thread = self._call_thread
+        idle = thread.idle
+        if not isinstance(idle, _hal.Quick) or idle.abandoned:
+            return None
+        thread.check_not_forked()
+        try:
+            return idle.get(self.library, *at, kind, timeout_s)
+        except _hal.HungError:
+            thread.gave_up(idle, name(), 0.0)
+            raise StreamTimeoutError(
+                f"{name()} did not return within {timeout_s:g} s; the call was abandoned. Replug "
+                "the device, or choose another"
+            ) from None
+        except BaseException:
+            if idle.abandoned:
+                thread.gave_up(idle, name(), timeout_s)
+            raise
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
         """Tidies up for the call that is under way; see `CallThread.ensure`."""

@@ -33,7 +33,7 @@ OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,
                                     const AudioObjectPropertyAddress *addresses, void *client_data);
 /* Wakes the threads in vc_changes_wait. [not IO] */
 void vc_changes_ring(vc_changes *changes);
-/* How often vc_changes_ring was called. [any] */
+/* How often vc_changes_ring was called. [control] */
 uint32_t vc_changes_rings(const vc_changes *changes);
 /* Waits until vc_changes_rings is no longer `seen`, or until the timeout. [control] */
 void vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns);

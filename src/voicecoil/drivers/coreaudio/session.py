@@ -42,7 +42,7 @@ class CoreAudioSession:
         self.hal = Hal(library)
         self.changes = Changes(self.hal)
         self.notifier = Notifier(library, self.changes.dispatch)
-        self.thread = CallThread(f"voicecoil {name}", "CoreAudio")
+        self.thread = CallThread(f"voicecoil {name}", "CoreAudio", make_idle=_hal.Quick)
         self._lock = threading.Lock()
         self._open: dict[int, int] = {}  # number of open streams of each device
         self._rates: dict[int, float] = {}  # rate of a device before a stream changed it, Hz
