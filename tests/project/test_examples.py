@@ -109,7 +109,7 @@ def test_the_music_refuses_a_file_before_it_renders(tmp_path: Path) -> None:
     "name",
     [
         *("sine", "sine_plain", "isolated", "isolated_bell", "music", "fm_busy"),
-        *("two_devices", "voice_agent", "record_inputs", "pre_roll"),
+        *("two_devices", "voice_streams", "record_inputs", "pre_roll"),
     ],
 )
 def test_nothing_sounds_when_an_example_is_imported(name: str) -> None:
@@ -142,7 +142,7 @@ def test_the_synthesizer_plays_beside_a_busy_loop(driver: str) -> None:
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_the_streams_of_a_voice_agent_run(driver: str) -> None:
     ear, mouth, said, last = run(
-        "voice_agent.py", "0.5", env=environment(driver, HEADSET)
+        "voice_streams.py", "0.5", env=environment(driver, HEADSET)
     ).splitlines()
     assert ear == "16000 Hz on a device at 44100 Hz"
     assert mouth == "24000 Hz on a device at 44100 Hz"
@@ -174,16 +174,20 @@ def test_inputs_3_and_4_are_recorded(driver: str, tmp_path: Path) -> None:
 
 def test_every_example_is_run_here() -> None:
     assert {path.name for path in EXAMPLES.glob("*.py")} == {
+        "echo_canceller.py",
         "fm_busy.py",
         "impulse_response.py",
         "isolated.py",
         "isolated_bell.py",
         "music.py",
+        "pre_roll.py",
+        "raw_audio_file.py",  # in tests/hal/test_raw.py
         "record_inputs.py",
         "sine.py",
         "sine_plain.py",
         "two_devices.py",
-        "voice_agent.py",
+        "voice_agent.py",  # in tests/live/test_voice_agent.py
+        "voice_streams.py",
     }
 
 
