@@ -1,6 +1,6 @@
 # The player, and the chunks that are written to it.
 
-NO_BUFFER, WRONG_TYPE, WRONG_SHAPE, NOT_FINITE, NOT_PACKED = -1, -2, -3, -4, -5
+NO_BUFFER, WRONG_TYPE, WRONG_SHAPE, NOT_FINITE, NOT_PACKED, NO_ROOM = -1, -2, -3, -4, -5, -6
 RESULT_HEARD, RESULT_CLEARED, RESULT_CUT = range(3)
 
 
@@ -122,6 +122,27 @@ cdef class PlayerCode(Code):
                 return frames if frames < 0 else 0
             return self.put(<const char *>view.buf + begin * self.frame_bytes, frames - begin,
                             self.form)
+        finally:
+            PyBuffer_Release(&view)
+
+    def write_all(self, chunk):
+        """Writes a chunk if there is room for all of it. Returns its frames.
+
+        A negative number: nothing was written, because there is no room or the chunk is wrong.
+        """
+        cdef Py_buffer view
+        cdef int64_t frames
+        if not PyObject_CheckBuffer(chunk):
+            return NO_BUFFER
+        memset(&view, 0, sizeof(view))
+        try:
+            frames = self.examine(chunk, &view)
+            if frames > self.capacity_frames - min(vc_ring_readable(self.ring),
+                                                   self.capacity_frames):
+                return NO_ROOM
+            if frames > 0:
+                self.put(<const char *>view.buf, frames, self.form)
+            return frames
         finally:
             PyBuffer_Release(&view)
 

@@ -83,7 +83,10 @@ class Watch:
             if self.over is not None:
                 if not counted and now < self.due:
                     return False
-                self.due = now + (self.period_s if counted else self.look_s)
+                # All watches of one interval are due at the same time, so that the thread wakes
+                # once for all of them.
+                later = (now // self.look_s + 1) * self.look_s
+                self.due = now + self.period_s if counted else later
                 if not self.over():
                     return False
             elif not counted:

@@ -83,9 +83,9 @@ class Feed:
 
     @property
     def is_open(self) -> bool:
-        """Whether an utterance has begun, and was neither finished nor cleared."""
+        """Whether an utterance has frames, and was neither finished nor cleared."""
         one = self.utterance
-        return one is not None and one.clears == self.code.clears
+        return one is not None and one.frames > 0 and one.clears == self.code.clears
 
     def begin(self) -> Utterance:
         """Returns the open utterance, or begins one."""
@@ -111,6 +111,21 @@ class Feed:
         if taken and one.clears != self.code.clears:
             self.code.clear(0)
         return taken
+
+    def put_at_once(self, chunk: Any) -> int:
+        """Takes a whole chunk, the usual case. Returns its frames.
+
+        A negative number: it must be examined, converted, or written in parts.
+        """
+        if self._converts:
+            return -1
+        one = self.begin()
+        frames = self.code.write_all(chunk)
+        if frames > 0:
+            self.timeline.add(one, frames, frames)
+            if one.clears != self.code.clears:
+                self.code.clear(0)
+        return frames
 
     def discard(self, one: Utterance, frames: int) -> None:
         """Counts frames of a chunk that are not played, because the utterance was cleared."""

@@ -21,6 +21,7 @@ __all__ = ["MAX_PENDING", "Mark", "MarkBook", "Marks", "OnMark"]
 MAX_PENDING = 4096  # marks and ends of utterances that can wait to be heard
 KEPT = 10_000  # marks that are kept after they were reported
 LOOK_S = 0.01
+OVER_LOOK_S = 0.25  # interval at which an iteration notices that the player was closed
 
 
 @dataclass(frozen=True)
@@ -179,6 +180,7 @@ class MarkBook:
             self._taken + (not self._coming),
             period_s=self._period_s(),
             over=lambda: self.is_ready() or self.over(),
+            look_s=OVER_LOOK_S,
         )
 
     def _call_back_later(self) -> None:

@@ -204,6 +204,10 @@ class Player(PlayerLife):
         DeviceLostError
             The device was lost, and the player cannot continue.
         """
+        self._writer.refuse_closed()
+        simple = timeout is None and more and self._loop is None
+        if simple and (frames := self._writer.put_at_once(chunk)) >= 0:
+            return Taken(frames)
         seconds = check_timeout(timeout)
         chunk, frames = self._examine(chunk)
         if self._is_async():

@@ -130,6 +130,15 @@ class Writer:
         if self.begun and not self._monitor.goes_on:
             raise StreamClosedError("the stream of the player has ended; make a new player")
 
+    def put_at_once(self, chunk: Any) -> int:
+        """Writes a whole chunk if that is possible without a wait. See `Feed.put_at_once`."""
+        if not self.begun or not self.lock.acquire(blocking=False):
+            return -1
+        try:
+            return self._feed.put_at_once(chunk)
+        finally:
+            self.lock.release()
+
     def block(self, work: Write | Finish, seconds: float | None) -> None:
         """Does some work on the calling thread, which waits for room.
 
