@@ -227,7 +227,8 @@ def recording() -> subprocess.Popen[bytes]:
 def test_ctrl_c_completes_a_recording_into_a_pipe() -> None:
     with recording() as process:
         assert process.stdout is not None
-        head = process.stdout.read(4096)
+        # Half a second: a Ctrl-C that comes while the command still starts the recording gives 130.
+        head = process.stdout.read(RATE * 8 // 2)
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
         assert process.wait(20) == 0
