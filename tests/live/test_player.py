@@ -362,3 +362,15 @@ def test_marks_are_called_back_and_iterated_and_the_rest_is_cleared_by_close(pla
     until(lambda: len(called) == 4)
     assert [mark.name for mark in called] == ["a", "b", "c", "d"]
     assert player.heard_frames + player.cleared_frames == player.written_frames == 1100
+
+
+def test_a_lost_device_is_told_once() -> None:
+    """Before the fix, the end of `with` raised an error that the program had handled."""
+    rig = Rig()
+    with vc.Player(driver=rig.driver, channels=2) as player:
+        player.write(coded(0, 1000, 2))
+        rig.step()
+        rig.device.inject("unplug")
+        rig.step()
+        with pytest.raises(vc.DeviceLostError):
+            player.drain()

@@ -18,7 +18,7 @@ from voicecoil.live.feed import Feed
 from voicecoil.live.marks import MAX_PENDING, MarkBook, Marks, OnMark, check_on_mark
 from voicecoil.live.player_facts import FADE_S, check_buffer, check_pan, sides
 from voicecoil.live.player_life import PlayerLife
-from voicecoil.live.writing import Finish, Taken, Write, Writer
+from voicecoil.live.writing import Done, Finish, Taken, Write, Writer
 from voicecoil.sample_types import check_dtype, format_number
 from voicecoil.streams.channel_map import listed_channels
 from voicecoil.streams.monitor import StreamMonitor
@@ -254,7 +254,7 @@ class Player(PlayerLife):
             self._writer.refuse_trouble()
         return taken
 
-    def finish(self, timeout: float | None = None) -> Taken:
+    def finish(self, timeout: float | None = None) -> Done:
         """Say that the utterance is complete. The next chunk begins another one.
 
         When the queue becomes empty after that, it is no underrun. This waits only if the device
@@ -280,13 +280,13 @@ class Player(PlayerLife):
         if self._is_async():
             return self._finish_later(seconds)  # type: ignore[return-value]
         self._writer.block(Finish(self._feed), seconds)
-        return Taken(True)
+        return Done(True)
 
     async def _finish_later(self, seconds: float | None) -> bool:
         await self._writer.wait(Finish(self._feed), seconds)
         return True
 
-    def drain(self, timeout: float | None = None) -> Taken:
+    def drain(self, timeout: float | None = None) -> Done:
         """Finish the utterance, and wait until everything that was written has been heard.
 
         Parameters
@@ -314,9 +314,9 @@ class Player(PlayerLife):
         try:
             self._writer.block(Finish(self._feed), seconds)
         except StreamTimeoutError:
-            return Taken(False)
+            return Done(False)
         target = self._code.written
-        return Taken(self._writer.sleep_until(lambda: self._passed() >= target, until))
+        return Done(self._writer.sleep_until(lambda: self._passed() >= target, until))
 
     async def _drain_later(self, seconds: float | None) -> bool:
         try:

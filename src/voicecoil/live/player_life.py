@@ -10,7 +10,7 @@ from typing import Self
 from voicecoil.arguments import check_seconds
 from voicecoil.lifetime.awaiting import off_the_loop
 from voicecoil.live.player_facts import FADE_S, PlayerFacts
-from voicecoil.live.writing import Taken, Writer
+from voicecoil.live.writing import Done, Writer
 from voicecoil.streams.lifecycle import STOP_TIMEOUT_S
 
 __all__ = ["PlayerLife"]
@@ -23,7 +23,7 @@ class PlayerLife(PlayerFacts):
     _starting: threading.Lock
     _loop: asyncio.AbstractEventLoop | None = None  # the one whose tasks never block
 
-    def drain(self, timeout: float | None = None) -> Taken:
+    def drain(self, timeout: float | None = None) -> Done:
         raise NotImplementedError
 
     async def _drain_later(self, seconds: float | None) -> bool:
@@ -136,7 +136,8 @@ class PlayerLife(PlayerFacts):
     @property
     def _can_drain(self) -> bool:
         """Whether leaving ``with`` waits until everything was heard."""
-        return not (self._writer.closed or self._paused or self._monitor.away)
+        told = self._writer.told or self._writer.closed
+        return not (told or self._paused or self._monitor.away)
 
     @property
     def _drain_s(self) -> float:

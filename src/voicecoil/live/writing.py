@@ -15,7 +15,7 @@ from voicecoil.live.feed import Feed
 from voicecoil.live.utterances import Utterance
 from voicecoil.streams.monitor import StreamMonitor
 
-__all__ = ["Finish", "Taken", "Write", "Writer"]
+__all__ = ["Done", "Finish", "Taken", "Write", "Writer"]
 
 
 class Taken(int):
@@ -28,6 +28,13 @@ class Taken(int):
     def __await__(self) -> Generator[Any, None, int]:
         return int(self)
         yield  # makes this function a generator
+
+
+class Done(Taken):
+    """A truth value that a player has returned, which can also be awaited."""
+
+    def __repr__(self) -> str:
+        return repr(bool(self))
 
 
 class Write:
@@ -107,6 +114,10 @@ class Writer:
         Held by the thread or task that writes.
     closed : bool
         The program has closed the player.
+    begun : bool
+        The device was started.
+    told : bool
+        An error has told the program why the player plays nothing more.
     """
 
     def __init__(self, feed: Feed, monitor: StreamMonitor) -> None:
@@ -115,6 +126,7 @@ class Writer:
         self.lock = threading.Lock()
         self.closed = False
         self.begun = False
+        self.told = False
 
     def refuse_closed(self) -> None:
         """Raises StreamClosedError after `close`, and ForkedError in a forked child."""
@@ -126,6 +138,7 @@ class Writer:
         """Raises why the player will play nothing more, if it will not."""
         self.refuse_closed()
         if (trouble := self._monitor.trouble()) is not None:
+            self.told = True
             raise trouble
         if self.begun and not self._monitor.goes_on:
             raise StreamClosedError("the stream of the player has ended; make a new player")
