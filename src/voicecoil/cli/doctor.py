@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from voicecoil.cli.app import (
     Json,
     command,
     print_json,
+    say,
     say_if_virtual,
     show_line,
     warn,
@@ -26,12 +28,14 @@ from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.find import find_device
 from voicecoil.drivers.protocol import Device, Direction, Driver
 from voicecoil.errors import ArgumentError, DeviceNotFoundError, VoicecoilError
+from voicecoil.wording import plural
 
 __all__ = ["doctor"]
 
 STYLES = {"ok": "green", "warning": "yellow", "failed": "red", "skipped": "dim"}
 TESTS = ("callbacks", "workload", "inputs", "round-trip", "glitches", "disconnect")
 MAX_S = 3600.0
+TEST_S, RECORD_S = 2.0, 10.0
 
 
 @command("""
@@ -39,6 +43,7 @@ MAX_S = 3600.0
     voicecoil doctor --device Scarlett --seconds 60 --keep glitch.wav
     voicecoil doctor --tests callbacks,inputs
     voicecoil doctor --json
+    voicecoil doctor --record my-mac.json
 """)
 def doctor(
     *,
@@ -48,9 +53,15 @@ def doctor(
         str | None,
         Parameter(metavar="LIST", help=f"{', '.join(TESTS)}, or none; else all but disconnect."),
     ] = None,
-    seconds: Annotated[float, Parameter(metavar="SECONDS", help="Of each test.")] = 2.0,
+    seconds: Annotated[
+        float | None, Parameter(metavar="SECONDS", help="Of each test: 2; of a recording: 10.")
+    ] = None,
     keep: Annotated[
         Path | None, Parameter(metavar="FILE", help="Write the last glitch to this WAV file.")
+    ] = None,
+    record: Annotated[
+        Path | None,
+        Parameter(metavar="FILE", help="Only write what CoreAudio answers, as JSON, and end."),
     ] = None,
     json: Json = False,
 ) -> int:
@@ -59,10 +70,17 @@ def doctor(
     "round-trip" and "glitches" play a burst and a tone, and need a way from the output to the
     input: a cable, or a microphone near the loudspeaker. "disconnect" asks you to unplug the
     device. Exit code 1 means that a test failed.
+
+    --record writes what this Mac's CoreAudio answers, without texts and other personal data, for
+    the simulated CoreAudio of the tests.
     """
-    chosen = _chosen(tests)
+    if seconds is None:
+        seconds = TEST_S if record is None else RECORD_S
     if not 0 < seconds <= MAX_S:
         raise ArgumentError(f"--seconds {seconds:g}: use more than 0 and at most {MAX_S:g} s")
+    if record is not None:
+        return _record(record, driver, seconds, json)
+    chosen = _chosen(tests)
     system = get_driver(driver)
     subject = _subject(device, system, seconds)
     if not json:
@@ -94,6 +112,18 @@ def doctor(
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if any(one.verdict == "failed" for one in found) else 0
+
+
+def _record(file: Path, driver: str | None, seconds: float, json: bool) -> int:
+    from voicecoil.doctor.answers import record_answers
+
+    recorded = record_answers(driver, seconds)
+    file.write_text(dumps(recorded, indent=1, allow_nan=False) + "\n")
+    if json:
+        print_json({"file": str(file), "objects": len(recorded["objects"])})
+    else:
+        say(f"{plural(len(recorded['objects']), 'object')} recorded in {file}")
+    return 0
 
 
 def _chosen(tests: str | None) -> list[str]:
