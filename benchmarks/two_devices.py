@@ -11,7 +11,7 @@ from measure import ROOT, in_a_process
 
 CORE = ROOT / "src" / "core"
 SOURCES = ["drift", "resampler", "ring", "queue", "memory", "clock", "clock_line", "convert"]
-SOURCES += ["interleave"]
+SOURCES += ["interleave", "splice"]
 PERIOD_NS = 512 / 48_000 * 1e9
 
 
