@@ -205,7 +205,7 @@ static bool has_room(const void *argument) {
 }
 
 /* Returns how many frames may be written, and ends the history if these are not all. */
-static uint32_t room(vc_history *history, uint64_t position, uint32_t frames) {
+static uint32_t room(vc_history *history, uint64_t position, uint32_t frames) VC_REALTIME {
     const wanted_room wanted = {history, position + frames};
     if (history->limit == 0 || has_room(&wanted)) {
         return frames;

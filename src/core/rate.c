@@ -80,7 +80,7 @@ static bool make_direction(vc_rate *rate, int d, double from_hz, double to_hz, u
     rate->kept[d] = rate->delay[d] + reach + (uint32_t)ceil(from_hz / to_hz) + MARGIN;
     rate->stride[d] = (size_t)rate->kept[d] + newest;
     rate->window[d] = vc_memory_new(rate->stride[d] * rate->channels[d], sizeof(float));
-    size_t most = (size_t)(PART * rate->step) + 2;
+    size_t most = (size_t)((double)PART * rate->step) + 2;
     rate->block[d] = vc_memory_new(most * rate->channels[d], sizeof(float));
     return rate->resampler[d] != NULL && rate->window[d] != NULL && rate->block[d] != NULL;
 }
@@ -105,7 +105,7 @@ vc_rate *vc_rate_new(const vc_rate_config *config) {
         made &= make_direction(rate, INPUT, config->device_hz, config->engine_hz, PART);
     }
     if (rate->channels[OUTPUT]) {
-        uint32_t newest = (uint32_t)(PART * rate->step) + 2;
+        uint32_t newest = (uint32_t)((double)PART * rate->step) + 2;
         made &= make_direction(rate, OUTPUT, config->engine_hz, config->device_hz, newest);
         rate->played = vc_memory_new((size_t)PART * rate->channels[OUTPUT], sizeof(float));
         made &= rate->played != NULL;
