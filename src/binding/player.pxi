@@ -75,8 +75,11 @@ cdef class PlayerCode(Code):
         """
         vc_player_wait_with(self.player, vc_device_wait_until)
 
-    cdef int64_t examine(self, chunk, Py_buffer *view):
-        """The frames of a chunk, or why it is none. If there is a buffer, the caller releases it."""
+    cdef int64_t examine(self, chunk, Py_buffer *view, bint scans=True):
+        """The frames of a chunk, or why it is none. If there is a buffer, the caller releases it.
+
+        `scans`: look for samples that are not finite.
+        """
         cdef bint raw
         if not PyObject_CheckBuffer(chunk):
             return NO_BUFFER
@@ -94,7 +97,7 @@ cdef class PlayerCode(Code):
         if not PyBuffer_IsContiguous(view, c'C') or (
                 <uintptr_t>view.buf % vc_format_bytes(self.form) != 0):
             return NOT_PACKED
-        if self.form == 0 and not vc_player_finite(view.buf, view.len // 4):
+        if scans and self.form == 0 and not vc_player_finite(view.buf, view.len // 4):
             return NOT_FINITE
         return view.len // self.frame_bytes
 
@@ -117,7 +120,7 @@ cdef class PlayerCode(Code):
         cdef int64_t frames
         memset(&view, 0, sizeof(view))
         try:
-            frames = self.examine(chunk, &view)
+            frames = self.examine(chunk, &view, begin == 0)
             if frames <= begin:
                 return frames if frames < 0 else 0
             return self.put(<const char *>view.buf + begin * self.frame_bytes, frames - begin,
@@ -170,9 +173,9 @@ cdef class PlayerCode(Code):
             vc_ring_commit(self.ring, taken)
         return taken
 
-    def expect(self):
-        """Begins an utterance. Call it before its first frame is written."""
-        vc_player_expect(self.player)
+    def expect(self, bint more=True):
+        """Begins an utterance. Call it before its first frame is written. False: no more comes."""
+        vc_player_expect(self.player, more)
 
     def finish(self, uint64_t position):
         """Ends the utterance at a position. Returns false if too many messages wait."""

@@ -49,7 +49,7 @@ typedef struct vc_histories {
     _Atomic uint64_t turn;
     _Atomic uint32_t used; /* slots from this number on were never used */
     _Atomic(vc_history *) slots[VC_HISTORIES];
-    vc_direction directions[VC_HISTORIES]; /* written before the slot is filled */
+    _Atomic uint32_t directions[VC_HISTORIES]; /* written before the slot is filled */
 } vc_histories;
 
 struct vc_engine {

@@ -215,12 +215,14 @@ static uint32_t room(vc_history *history, uint64_t position, uint32_t frames) VC
             history->wait(has_room, &wanted);
         VC_PROVEN_AGAIN
     }
-    if (!history->ends || has_room(&wanted)) {
+    /* The reader may release frames at any time, so there may be more room now than is wanted. */
+    uint64_t released = atomic_load_explicit(&history->released, memory_order_acquire);
+    uint64_t left = released + history->limit - position;
+    if (!history->ends || left >= frames) {
         return frames;
     }
     atomic_store_explicit(&history->ended, true, memory_order_release);
-    uint64_t released = atomic_load_explicit(&history->released, memory_order_acquire);
-    return (uint32_t)(released + history->limit - position);
+    return (uint32_t)left;
 }
 
 void vc_history_write(vc_history *history, const vc_audio *audio, uint32_t frames,
@@ -248,7 +250,7 @@ bool vc_engine_add_history(vc_engine *engine, vc_history *history, vc_direction 
     vc_histories *all = &engine->histories;
     for (uint32_t i = 0; i < VC_HISTORIES; i++) {
         if (atomic_load(&all->slots[i]) == NULL) {
-            all->directions[i] = direction;
+            atomic_store(&all->directions[i], (uint32_t)direction);
             atomic_store(&all->slots[i], history);
             if (i >= atomic_load(&all->used)) {
                 atomic_store(&all->used, i + 1);
@@ -300,7 +302,8 @@ void vc_listen_all(vc_engine *engine, const vc_cycle *device, const vc_cycle *st
     for (uint32_t i = 0; i < used; i++) {
         vc_history *history = atomic_load(&histories->slots[i]);
         if (history != NULL) {
-            bool plays = histories->directions[i] == VC_OUTPUT;
+            bool plays = atomic_load_explicit(&histories->directions[i], memory_order_relaxed) ==
+                         (uint32_t)VC_OUTPUT;
             vc_history_write(history, plays ? &device->output : &stream->input, stream->frames,
                              plays ? &output : &input);
         }

@@ -70,14 +70,16 @@ static bool tell(vc_player *player, vc_message_kind kind, uint64_t position, uin
     return vc_queue_push(player->messages, &message);
 }
 
-void vc_player_expect(vc_player *player) { atomic_store(&player->expects, true); }
+void vc_player_expect(vc_player *player, bool more) {
+    atomic_store(&player->expects, more ? (uint64_t)vc_player_clears(player) + 1 : 0);
+}
 
 bool vc_player_finish(vc_player *player, uint64_t position) {
     if (!tell(player, VC_MESSAGE_END, position, 0)) {
         return false;
     }
     atomic_store(&player->complete_to, position);
-    atomic_store(&player->expects, false);
+    atomic_store(&player->expects, 0);
     return true;
 }
 
@@ -284,9 +286,14 @@ static bool is_enough(const vc_player *player) {
     return ready > 0 && filled;
 }
 
+/* A clear ends the utterance that was open before it. */
+static bool expects_more(const vc_player *player) {
+    return atomic_load(&player->expects) == (uint64_t)vc_player_clears(player) + 1;
+}
+
 static bool may_go_on(const void *argument) {
     const vc_player *player = argument;
-    return is_enough(player) || !atomic_load(&player->expects) ||
+    return is_enough(player) || !expects_more(player) ||
            vc_player_clears(player) != player->clears ||
            (atomic_load(&player->pause) & PAUSE_BIT) != 0;
 }
@@ -296,8 +303,8 @@ static bool wait_for_frames(const vc_player *player) VC_REALTIME;
 static bool wait_for_frames(const vc_player *player) {
     bool arrived = false;
     VC_UNPROVEN /* the call waits, but only if the device's clock is not real */
-        arrived = player->wait != NULL && atomic_load(&player->expects) &&
-                  player->wait(may_go_on, player) && is_enough(player);
+        arrived = player->wait != NULL && expects_more(player) && player->wait(may_go_on, player) &&
+                  is_enough(player);
     VC_PROVEN_AGAIN
     return arrived;
 }

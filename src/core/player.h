@@ -38,7 +38,7 @@ void vc_player_wait_with(vc_player *player, vc_wait_fn wait);
 /* The ring of the frames. The writer reserves and commits room as it likes. */
 vc_ring *vc_player_ring(vc_player *player);
 /* Begins an utterance, or continues it. Call it before its frames are committed. [control] */
-void vc_player_expect(vc_player *player);
+void vc_player_expect(vc_player *player, bool more);
 /* Says that the utterance ends at a position, and no more frames are expected. The position may be
  * that of frames that are not committed yet. Returns false if too many messages wait. [control] */
 bool vc_player_finish(vc_player *player, uint64_t position);

@@ -63,7 +63,7 @@ struct vc_player {
     _Atomic uint64_t pause;    /* bit 32: pause; bits 0 to 31: frames of the fade */
     _Atomic uint32_t prebuffer;
     _Atomic uint64_t complete_to; /* the newest position at which an utterance ends */
-    _Atomic bool expects;         /* an utterance has begun and is not complete */
+    _Atomic uint64_t expects;     /* 1 + the clears before the utterance that is open; 0: none is */
 
     /* Only for the IO thread. */
     uint32_t clears;   /* clears that were asked for, as far as the IO thread has seen them */

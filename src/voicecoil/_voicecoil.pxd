@@ -329,7 +329,7 @@ cdef extern from "voicecoil.h" nogil:
     vc_player *vc_player_new(const vc_player_config *config)
     void vc_player_free(vc_player *player)
     vc_ring *vc_player_ring(vc_player *player)
-    void vc_player_expect(vc_player *player)
+    void vc_player_expect(vc_player *player, bint more)
     c_bool vc_player_finish(vc_player *player, uint64_t position)
     c_bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, bint begins)
     void vc_player_clear(vc_player *player, uint32_t fade_frames)

@@ -37,7 +37,7 @@ static uint32_t play(vc_player *player, int64_t frame, float *out) {
 }
 
 static void write(vc_player *player, int64_t first, uint32_t frames) {
-    vc_player_expect(player);
+    vc_player_expect(player, true);
     for (uint32_t f = 0; f < frames; f++) {
         float sample = code(first + f, 0);
         CHECK_INT(vc_ring_write(vc_player_ring(player), &sample, 1), 1);
@@ -103,7 +103,7 @@ static _Atomic bool over;
 
 static void *produce(void *user) {
     vc_player *player = user;
-    vc_player_expect(player);
+    vc_player_expect(player, true);
     for (int64_t made = 0; made < FRAMES; made++) {
         float sample = code(made % 100000, 0);
         if (made % 100 == 0) {

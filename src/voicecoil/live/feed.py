@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
 from voicecoil.live.chunks import as_floats, why_wrong
+from voicecoil.live.player_facts import FADE_S
 from voicecoil.live.utterances import Timeline, Utterance
 from voicecoil.sample_types import SampleType
 from voicecoil.streams.rate_conversion import new_resampler
@@ -61,6 +62,9 @@ class Feed:
         self._channels = channels
         self._dtype = dtype
         self._quality = quality
+        self._fade_frames = int(FADE_S * rates[1])
+        self._source: Any = None  # the chunk of which `_floats` are the samples
+        self._floats: NDArray[np.float32] | None = None
         self._resampler: Any = None
         self._pending: NDArray[np.float32] | None = None  # converted, and not in the queue yet
         self._pushed = 0  # frames of `_pending` that are in the queue
@@ -109,7 +113,7 @@ class Feed:
             taken = self.code.write(chunk, begin)
             self.timeline.add(one, taken, taken)
         if taken and one.clears != self.code.clears:
-            self.code.clear(0)
+            self.code.clear(self._fade_frames)
         return taken
 
     def put_at_once(self, chunk: Any) -> int:
@@ -124,7 +128,7 @@ class Feed:
         if frames > 0:
             self.timeline.add(one, frames, frames)
             if one.clears != self.code.clears:
-                self.code.clear(0)
+                self.code.clear(self._fade_frames)
         return frames
 
     def discard(self, one: Utterance, frames: int) -> None:
@@ -153,7 +157,7 @@ class Feed:
 
     def _convert(self, one: Utterance, chunk: Any, begin: int) -> int:
         taken = 0
-        frames = as_floats(chunk, self._dtype, self._channels)
+        frames = self._samples_of(chunk)
         while self.push() and begin + taken < len(frames):
             step = frames[begin + taken : begin + taken + STEP_FRAMES]
             if self._resampler is None:
@@ -161,7 +165,15 @@ class Feed:
             self._keep(self._resampler.resample_chunk(step))
             self.timeline.add(one, len(step), 0)
             taken += len(step)
+        if begin + taken == len(frames):
+            self._source = self._floats = None
         return taken
+
+    def _samples_of(self, chunk: Any) -> NDArray[np.float32]:
+        """The samples of a chunk. A long chunk is written in several calls, and converted once."""
+        if self._floats is None or self._source is not chunk:
+            self._source, self._floats = chunk, as_floats(chunk, self._dtype, self._channels)
+        return self._floats
 
     def _keep(self, converted: NDArray[np.float32]) -> None:
         if len(converted):

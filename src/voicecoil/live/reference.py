@@ -197,6 +197,7 @@ class Reference:
         if end_ns + self._kept_s * 1e9 < host_ns:
             with self._lock:
                 self._sources.pop(key, None)
+            source.playing.engine.remove_history(source.history)
 
     def close(self) -> None:
         """Keep nothing any more."""

@@ -28,6 +28,7 @@ from voicecoil.streams.device_change import find_device, leave_device
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.on_end import EndListener
+from voicecoil.streams.played import Playing, note_playing
 from voicecoil.streams.recovery import Recovery, watch
 from voicecoil.streams.stream_device import CurrentDevice, StreamDevice
 
@@ -72,7 +73,7 @@ class StreamConnection:
     ) -> None:
         self.device = StreamDevice(driver, current, engine)
         self.code: _core.Code | None = code
-        self.playing: object = None  # keeps the entry in `played` as long as the connection
+        self.playing: Playing | None = None  # keeps the entry in `played` as long as the connection
         self.engine = engine
         # The lock guards the fields below. A thread holds it from the check of a field until the
         # change. The lock is not reentrant. The main thread's calls take it only in `uninterrupted`
@@ -235,6 +236,7 @@ class StreamConnection:
         self._untold.clear()
         self.loss = None
         self.device.expect_rate()
+        note_playing(self.playing)
         self.failure.begin(self.code)
         self.phase = "away" if self.driver_stream is None else "started"
         try:

@@ -30,7 +30,7 @@ from voicecoil.streams.channel_map import channels_of
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.lifecycle import StreamConnection
 from voicecoil.streams.plan import StreamPlan, make_plan
-from voicecoil.streams.played import Playing, note_playing
+from voicecoil.streams.played import Playing
 from voicecoil.streams.rate_choice import asks_for_rate, at_rate, check_other_rate
 from voicecoil.streams.recovery import Recovery, find_or_await, unknown_format
 from voicecoil.streams.request import CodeSource, StreamRequest
@@ -99,7 +99,6 @@ def open_stream(
             connection.playing = Playing(
                 plan.driver, plan.places, connection.device, connection.engine, may_move
             )
-            note_playing(connection.playing)
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):
             code.keeper.adopt()

@@ -61,15 +61,21 @@ class Playing:
 
 class Listener(Protocol):
     def attach(self, playing: Playing) -> None:
-        """Called for each stream that plays, before it is started or later. It must not wait."""
+        """Called for each stream at each start, before it plays or later. It must not wait."""
 
 
 _playing: Alive[Playing] = Alive()
 _listeners: Alive[Listener] = Alive()
 
 
-def note_playing(playing: Playing) -> None:
-    """Tells all listeners of a stream that was opened. The stream keeps `playing` alive."""
+def note_playing(playing: Playing | None) -> None:
+    """Tells all listeners of a stream that is started; None: it does not play.
+
+    A listener may have forgotten a stream that was stopped for long. The stream keeps `playing`
+    alive.
+    """
+    if playing is None:
+        return
     _playing.add(playing)
     for listener in _listeners.now():
         listener.attach(playing)

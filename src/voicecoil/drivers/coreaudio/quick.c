@@ -41,6 +41,9 @@ vc_quick *vc_quick_new(void) {
 }
 
 void vc_quick_free(vc_quick *quick) {
+    if (quick == NULL) {
+        return;
+    }
     pthread_cond_destroy(&quick->for_client);
     pthread_cond_destroy(&quick->for_server);
     pthread_mutex_destroy(&quick->lock);
