@@ -260,3 +260,15 @@ def test_threads_read_at_the_same_time(coreaudio: Worlds) -> None:
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_the_devices_that_a_process_records_and_plays(coreaudio: Worlds) -> None:
+    world = coreaudio(1, 2)
+    microphone = world.device("BuiltInMicrophoneDevice").id
+    assert world.library.sim_add_process(4711, b"com.example.call")
+    world.check(world.library.sim_process_io(4711, microphone, 0))
+    system = hal.connect(world.driver)
+    process = next(one for one in system.process_object_list if one.pid == 4711)
+    assert process.is_running_input
+    assert process.input.devices == [system.device("BuiltInMicrophoneDevice")]
+    assert process.output.devices == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Self, cast
 
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, SYSTEM
 from voicecoil.errors import DeviceNotFoundError
@@ -276,6 +276,16 @@ class Process(HalObject, tables.AudioProcessProperties):
 
     def _is(self, object_id: int) -> bool:
         return self._connection.reader.u32(object_id, "ppid") == self._key
+
+    @property
+    def input(self) -> Self:
+        """The same process, whose attributes mean what it records."""
+        return self.at(INPUT)
+
+    @property
+    def output(self) -> Self:
+        """The same process, whose attributes mean what it plays."""
+        return self.at(OUTPUT)
 
     def _read(
         self, object_id: int, row: PropertyRow, scope: Any, element: int | None, *rest: Any

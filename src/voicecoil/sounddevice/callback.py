@@ -6,6 +6,7 @@ depend on the block. They run on the stream's worker or on the device's IO threa
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from voicecoil._block import Block, BlockTime
     from voicecoil.sounddevice.formats import Layout
 
-__all__ = ["Times", "adapted", "print_error"]
+__all__ = ["Times", "adapted", "print_error", "release_locals"]
 
 _S_PER_NS = 1e-9
 
@@ -74,6 +75,22 @@ def _without_ours(error: BaseException) -> BaseException:
     return error
 
 
+def release_locals(error: BaseException) -> None:
+    """Forget the local variables of the frames that an exception keeps alive.
+
+    A raw callback's buffers refer to memoryviews. The exception and its frames are a cycle, and
+    Python's garbage collector crashes when it clears a memoryview that has a buffer.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        found = seen.__traceback__
+        while found is not None:
+            with contextlib.suppress(RuntimeError):  # it is still running
+                found.tb_frame.clear()
+            found = found.tb_next
+        seen = seen.__cause__ or seen.__context__
+
+
 Fail = Callable[[BaseException], None]
 
 
@@ -92,7 +109,7 @@ def adapted(
     raw : bool
         The callback gets buffers of bytes and not arrays.
     fail : callable
-        Called with the exception of the callback, which ends the stream at once.
+        Called with the exception of the callback, which ends the stream at once. It raises `Stop`.
     """
     if any(not layout.direct for layout in layouts.values()):
         return _converting(callback, layouts, raw, fail)
@@ -203,8 +220,13 @@ def _raw_duplex(callback: Callable[..., object], fail: Fail) -> Callable[[Block]
         try:
             times._time = block.time
             flags = CallbackFlags(lost if block.xrun else 0)
-            given, made = buffer(memory(block.input)), buffer(memory(block.output))
-            callback(given, made, block.frames, times, flags)
+            callback(
+                buffer(memory(block.input)),
+                buffer(memory(block.output)),
+                block.frames,
+                times,
+                flags,
+            )
         except CallbackStop:
             raise
         except BaseException as error:

@@ -7,9 +7,9 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from voicecoil.errors import VoicecoilError
+from voicecoil.errors import Stop, VoicecoilError
 from voicecoil.sounddevice import state
-from voicecoil.sounddevice.callback import adapted, ends_at_once, print_error
+from voicecoil.sounddevice.callback import adapted, ends_at_once, print_error, release_locals
 from voicecoil.sounddevice.devices import one_look
 from voicecoil.sounddevice.errors import (
     BAD_STREAM,
@@ -129,6 +129,9 @@ class StreamBase:
             stream = owner()
             if stream is not None:
                 stream._fail(error, callback)
+            if raw:
+                release_locals(error)
+            raise Stop from None  # a stream that converts would call again for the same block
 
         if callback is None:
             from voicecoil.sounddevice.blocking import Exchange
