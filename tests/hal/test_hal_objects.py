@@ -209,7 +209,7 @@ def test_a_getter_that_hangs(coreaudio: Worlds) -> None:
 
 def test_a_name_that_nothing_or_two_devices_have(coreaudio: Worlds) -> None:
     system = hal.connect(coreaudio(13, 15).driver)
-    with pytest.raises(DeviceNotFoundError, match="CoreAudio has no device 'Mixer'; 'Simulated"):
+    with pytest.raises(DeviceNotFoundError, match="name or UID 'Mixer'; there are: 'Simulated"):
         system.device("Mixer")
     with pytest.raises(DeviceNotFoundError, match="2 devices are called 'Simulated Twin'"):
         system.device("Simulated Twin")

@@ -108,7 +108,8 @@ def doctor(
         )
     else:
         counts: Counter[str] = Counter(one.verdict for one in found)
-        show_line((", ".join(f"{counts[word]} {word}" for word in STYLES), "bold"))
+        end = ", interrupted" if interrupted else ""
+        show_line((", ".join(f"{counts[word]} {word}" for word in STYLES) + end, "bold"))
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if any(one.verdict == "failed" for one in found) else 0

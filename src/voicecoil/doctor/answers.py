@@ -342,7 +342,11 @@ def main(paths: list[str]) -> int:
     if len(paths) != 2:
         print("usage: python -m voicecoil.doctor.answers ONE.json OTHER.json", file=sys.stderr)
         return 2
-    one, other = (json.loads(Path(path).read_text()) for path in paths)
+    try:
+        one, other = (json.loads(Path(path).read_text()) for path in paths)
+    except (OSError, ValueError) as error:
+        print(f"not readable: {error}", file=sys.stderr)
+        return 1
     for recorded, path in zip((one, other), paths, strict=True):
         if recorded.get("format") != FORMAT:
             raise DriverError(f"{path} is no recording of `voicecoil doctor --record`")

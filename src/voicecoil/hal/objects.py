@@ -90,11 +90,10 @@ class System(HalObject, tables.AudioSystemObjectProperties):
         matching = [one for one in found if name in (one.uid, one._name)]
         if len(matching) == 1:
             return matching[0]
-        few = f"{len(matching)} devices are called {name!r}: choose by UID"
-        raise DeviceNotFoundError(
-            (few if matching else f"CoreAudio has no device {name!r}")
-            + "".join(f"; {one._name!r} (uid {one.uid!r})" for one in matching or found)
-        )
+        known = "; ".join(f"{one._name!r} (uid {one.uid!r})" for one in matching or found)
+        few = f"{len(matching)} devices are called {name!r}, choose by UID: {known}"
+        none = f"CoreAudio has no device with the name or UID {name!r}; there are: {known}"
+        raise DeviceNotFoundError(few if matching else none)
 
     def create_aggregate(
         self,
