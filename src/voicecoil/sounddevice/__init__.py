@@ -21,13 +21,12 @@ from voicecoil.sounddevice.exchanges import InputStreamBase as _InputStreamBase 
 from voicecoil.sounddevice.exchanges import OutputStreamBase as _OutputStreamBase  # noqa: F401
 from voicecoil.sounddevice.flags import CallbackFlags
 from voicecoil.sounddevice.options import options
+from voicecoil.sounddevice.parameters import check_input_settings, check_output_settings
 from voicecoil.sounddevice.query import DeviceList, query_devices, query_hostapis
 from voicecoil.sounddevice.query import find_index as _find_index
 from voicecoil.sounddevice.raw_streams import RawInputStream, RawOutputStream, RawStream
 from voicecoil.sounddevice.settings import AsioSettings, CoreAudioSettings, WasapiSettings
 from voicecoil.sounddevice.sounds import (
-    check_input_settings,
-    check_output_settings,
     get_status,
     get_stream,
     play,

@@ -10,7 +10,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, cast
 
-from voicecoil.sounddevice.errors import CallbackStop
+from voicecoil.sounddevice.errors import STOPPED, CallbackStop, fault
 from voicecoil.sounddevice.formats import BYTES
 
 if TYPE_CHECKING:
@@ -92,6 +92,8 @@ class Exchange:
         self._rate = parameters.samplerate
         self._changed = threading.Condition()
         self._running = self._draining = False
+        self._run = 0  # number of the newest run
+        self._code = STOPPED  # the error of calls that the program has ended
         self._overflowed = self._underflowed = False
         self._primed = self._was_written = False
         self._since = 0.0
@@ -117,15 +119,21 @@ class Exchange:
                 if ring is not None:
                     ring.clear()
             self._running, self._draining = True, False
+            self._run += 1
+            self._code = STOPPED
             self._overflowed = self._underflowed = False
             self._primed = self._was_written = False
 
-    def end(self, engine: Engine, drop: bool) -> None:
-        """End the run. Without `drop`, wait until the device has taken the frames of `write`."""
+    def end(self, engine: Engine, drop: bool, code: int = STOPPED) -> None:
+        """End the run. Without `drop`, wait until the device has taken the frames of `write`.
+
+        Calls of `read` and `write` that wait raise the error `code`.
+        """
         with self._changed:
-            self._draining = True
+            self._draining, self._code = True, code
             if drop and self.output is not None:
                 self.output.clear()
+            self._changed.notify_all()
             until = time.monotonic() + DRAIN_S + self.latency_s
             while not drop and self.output is not None and self.output.used:
                 if engine.finished or time.monotonic() > until:
@@ -194,36 +202,46 @@ class Exchange:
                 return 0
             if way == "input":
                 return self.input.used if self.input is not None else 0
-            return self.output.free if self.output is not None else 0
+            return self.output.free if self.output is not None and not self._draining else 0
+
+    def _check_run(self, run: int) -> None:
+        """Raise the error of a call that waits in a run which the program has ended."""
+        if run != self._run or self._draining or not self._running:
+            raise fault(self._code)
 
     def read(self, into: memoryview, engine: Engine) -> bool | None:
-        """Fill `into` with input. Returns whether input was lost; None: the stream has ended."""
+        """Fill `into` with input. Returns whether input was lost; None: it has ended by itself."""
         ring = self.input
         assert ring is not None
         with self._changed:
-            place = 0
+            place, run = 0, self._run
             while place < len(into):
+                if run != self._run:
+                    raise fault(STOPPED)
                 frames = min(ring.used, (len(into) - place) // ring.frame_bytes)
                 if frames:
                     end = place + frames * ring.frame_bytes
                     ring.take(into[place:end])
                     place = end
-                elif not self._running or engine.finished:
-                    return None
                 else:
+                    self._check_run(run)
+                    if engine.finished:
+                        return None
                     self._changed.wait(LOOK_S)
             lost, self._overflowed = self._overflowed, False
             return lost
 
     def write(self, data: memoryview, engine: Engine) -> bool | None:
-        """Take all frames of `data`. Returns whether output was missing; None: it has ended."""
+        """Take all frames of `data`. Returns whether output was missing; None: as for `read`."""
         ring = self.output
         assert ring is not None
         with self._changed:
             missed, self._underflowed = self._underflowed, False
-            place = 0
+            place, run = 0, self._run
             while place < len(data):
-                if not self._running or engine.finished:
+                # `end` waits until the ring is empty, so nothing is added while it does.
+                self._check_run(run)
+                if engine.finished:
                     return None
                 frames = min(ring.free, (len(data) - place) // ring.frame_bytes)
                 if frames:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Direction
 from voicecoil.errors import ArgumentError
-from voicecoil.lifetime.exit_and_fork import on_listener_thread
+from voicecoil.lifetime.exit_and_fork import forked, on_listener_thread
 from voicecoil.limits import MAX_LEAD_S
 from voicecoil.streams.base import StreamBase
 from voicecoil.streams.channel_map import ChannelRequest
 from voicecoil.streams.lead import DEFAULT_MAX_LEAD_S, LatencyMode
 from voicecoil.streams.on_end import OnEnd
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Engine", "home_of"]
 
@@ -46,6 +49,8 @@ class Engine(StreamBase):
     latency : "safe", "low" or float
         If the stream has to convert the sample rate, "low" becomes the shortest lead.
     on_end : callable
+    at_once : callable
+        Called before `on_end`, on the thread that has noticed the end; see `EndListener`.
     arguments : dict
         Other arguments of `voicecoil.Stream`.
     """
@@ -59,6 +64,7 @@ class Engine(StreamBase):
         channels: dict[str, Any],
         latency: LatencyMode,
         on_end: OnEnd,
+        at_once: Callable[[], object],
         **arguments: Any,
     ) -> None:
         self._directions = directions  # type: ignore[misc]
@@ -78,6 +84,7 @@ class Engine(StreamBase):
         for mode in (latency, SHORT_LEAD_S):
             try:
                 self._open(callback, on_end, latency=mode, max_lead_s=DEFAULT_MAX_LEAD_S, **given)
+                self._alive().listener.at_once = at_once
                 return
             except ArgumentError:
                 # The IO thread cannot convert the rate; a lead can.
@@ -88,6 +95,11 @@ class Engine(StreamBase):
     def finished(self) -> bool:
         """Whether the run has ended, and its last frame was played."""
         return self.state not in ("running", "draining", "waiting")
+
+    @property
+    def was_forked(self) -> bool:
+        """Whether the stream is another process's, from which this one was forked."""
+        return forked(self._generation)
 
     @property
     def may_wait(self) -> bool:

@@ -33,7 +33,7 @@ class InputStreamBase(StreamBase):
             raise self._not_running()
         lost = self._exchange.read(memoryview(data), self._engine)
         if lost is None:
-            raise self._not_running() if self.stopped else self._lost()
+            raise self._lost()
         return data, lost
 
     def _input_shape(self) -> tuple[int, str]:
@@ -62,7 +62,7 @@ class OutputStreamBase(StreamBase):
             raise self._not_running()
         missed = self._exchange.write(data, self._engine)
         if missed is None:
-            raise self._not_running() if self.stopped else self._lost()
+            raise self._lost()
         return missed
 
     def _output_shape(self) -> tuple[int, str]:

@@ -232,3 +232,44 @@ class StreamParameters:
 def parts(value: Any) -> tuple[Any, Any]:
     """Return the pair (input, output) of a value, as `_split` of sounddevice."""
     return split(value)
+
+
+def check_input_settings(
+    device: Any = None,
+    channels: Any = None,
+    dtype: Any = None,
+    extra_settings: Any = None,
+    samplerate: Any = None,
+) -> None:
+    """Raise an error if an input stream cannot be opened with these arguments.
+
+    Parameters
+    ----------
+    device, channels, dtype, extra_settings, samplerate
+        As for `InputStream`.
+    """
+    _check("input", device, channels, dtype, extra_settings, samplerate)
+
+
+def check_output_settings(
+    device: Any = None,
+    channels: Any = None,
+    dtype: Any = None,
+    extra_settings: Any = None,
+    samplerate: Any = None,
+) -> None:
+    """Raise an error if an output stream cannot be opened with these arguments.
+
+    Parameters
+    ----------
+    device, channels, dtype, extra_settings, samplerate
+        As for `OutputStream`.
+    """
+    _check("output", device, channels, dtype, extra_settings, samplerate)
+
+
+def _check(
+    way: str, device: Any, channels: Any, dtype: Any, extra_settings: Any, samplerate: Any
+) -> None:
+    one = direction_parameters(way, device, channels, dtype, None, extra_settings)
+    samplerate_of(samplerate, [one])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import threading
+import os
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.sounddevice import state
@@ -10,7 +10,6 @@ from voicecoil.sounddevice.array_streams import InputStream, OutputStream, Strea
 from voicecoil.sounddevice.errors import BAD_STREAM, CallbackStop, fault
 from voicecoil.sounddevice.flags import CallbackFlags
 from voicecoil.sounddevice.options import options
-from voicecoil.sounddevice.parameters import Direction
 from voicecoil.sounddevice.query import query_devices
 
 if TYPE_CHECKING:
@@ -106,7 +105,7 @@ def rec(
         Shape (frames, channels). It is complete when `wait` has returned.
     """
     take = _Take()
-    take.use_out(out, frames, channels, dtype, mapping)
+    recording = take.use_out(out, frames, channels, dtype, mapping)
 
     def callback(indata: Any, frames: int, time: Any, status: CallbackFlags) -> None:
         assert len(indata) == frames
@@ -117,7 +116,7 @@ def rec(
     take.start(
         InputStream, samplerate, take.input_channels, take.input_dtype, callback, blocking, **kwargs
     )
-    return take.out
+    return recording
 
 
 def playrec(
@@ -158,14 +157,14 @@ def playrec(
         The recording, shape (frames, channels). It is complete when `wait` has returned.
     """
     take = _Take()
-    take.use_data(data, output_mapping, kwargs.get("device"))
+    sound = take.use_data(data, output_mapping, kwargs.get("device"))
     if dtype is None:
-        dtype = take.data.dtype
+        dtype = sound.dtype
     frames = take.frames
-    take.use_out(out, frames, channels, dtype, input_mapping)
-    if len(take.out) != frames:
+    recording = take.use_out(out, frames, channels, dtype, input_mapping)
+    if len(recording) != frames:
         raise ValueError(
-            f"len(data) != len(out): {frames} frames are played, and `out` has {len(take.out)}"
+            f"len(data) != len(out): {frames} frames are played, and `out` has {len(recording)}"
         )
 
     def callback(indata: Any, outdata: Any, frames: int, time: Any, status: CallbackFlags) -> None:
@@ -184,7 +183,7 @@ def playrec(
         blocking,
         **kwargs,
     )
-    return take.out
+    return recording
 
 
 def wait(ignore_errors: bool = True) -> CallbackFlags | None:
@@ -248,38 +247,42 @@ def get_stream() -> StreamBase:
 class _Take:
     """One call of `play`, `rec` or `playrec`."""
 
-    out: NDArray[Any]
-    data: NDArray[Any]
+    out: NDArray[Any] | None = None  # the arrays; None at the end, because this object stays
+    data: NDArray[Any] | None = None
 
     def __init__(self, loop: bool = False) -> None:
         import numpy as np
 
         self._np = np
         self._loop = loop
-        self._ended = threading.Event()
         self.status = CallbackFlags()
         self.stream: StreamBase | None = None
         self.frames = 0
         self._frame = 0  # the frame that comes next
 
-    def use_data(self, data: Any, mapping: Any, device: Any) -> None:
-        """Take the sound, and find the channels that play it."""
+    @property
+    def over(self) -> bool:
+        """Whether the stream has ended."""
+        return self.stream is None or self.stream.over.is_set()
+
+    def use_data(self, data: Any, mapping: Any, device: Any) -> NDArray[Any]:
+        """Take the sound, and find the channels that play it. Returns its array."""
         np = self._np
-        data = np.asarray(data)
-        if data.ndim < 2:
-            data = data.reshape(-1, 1)
-        if data.ndim > 2:
+        sound: NDArray[Any] = np.asarray(data)
+        if sound.ndim < 2:
+            sound = sound.reshape(-1, 1)
+        if sound.ndim > 2:
             raise ValueError(
-                f"audio data to be played back must be one- or two-dimensional, not {data.shape}"
+                f"audio data to be played back must be one- or two-dimensional, not {sound.shape}"
             )
-        self.data = data
-        self.frames, channels = data.shape
-        self.output_dtype = self._format(data.dtype)
+        self.data = sound
+        self.frames, channels = sound.shape
+        self.output_dtype = self._format(sound.dtype)
         if mapping is None:
             self.output_channels = channels
             self._places = np.arange(channels)
             self._silent = np.empty(0, int)
-            return
+            return sound
         self._places, self.output_channels = self._mapping(mapping)
         if len(set(self._places.tolist())) < self._places.size:
             raise ValueError(f"each channel may only appear once in mapping, not {mapping!r}")
@@ -293,20 +296,20 @@ class _Take:
             most = query_devices(device, "output")["max_output_channels"]
             self.output_channels = min(2, most)
         self._silent = np.setdiff1d(np.arange(self.output_channels), self._places)
+        return sound
 
-    def use_out(self, out: Any, frames: Any, channels: Any, dtype: Any, mapping: Any) -> None:
+    def use_out(
+        self, out: Any, frames: Any, channels: Any, dtype: Any, mapping: Any
+    ) -> NDArray[Any]:
         """Take or make the array of the recording, and find the channels that it has."""
         np = self._np
         self._sources = None
         if mapping is not None:
             self._sources, self.input_channels = self._mapping(mapping)
-        if out is None:
-            self.out = self._new_out(frames, channels, dtype)
-        else:
-            _, channels = out.shape
-            self.out = out
-        self.frames = len(self.out)
-        channels = self.out.shape[1]
+        recording: NDArray[Any] = self._new_out(frames, channels, dtype) if out is None else out
+        self.out = recording
+        _, channels = recording.shape
+        self.frames = len(recording)
         if self._sources is None:
             self._sources, self.input_channels = np.arange(channels), channels
         elif channels != self._sources.size:
@@ -314,7 +317,8 @@ class _Take:
                 "number of input channels != size of input mapping: "
                 f"{channels} channels, and mapping={mapping!r}"
             )
-        self.input_dtype = self._format(self.out.dtype)
+        self.input_dtype = self._format(recording.dtype)
+        return recording
 
     def _new_out(self, frames: Any, channels: Any, dtype: Any) -> NDArray[Any]:
         if frames is None:
@@ -353,9 +357,11 @@ class _Take:
     def write(self, outdata: NDArray[Any]) -> None:
         """Fill a block with the next frames of the sound, and silence after its end."""
         wanted, made = len(outdata), 0
-        start = self._frame
+        start, data = self._frame, self.data
+        if data is None:
+            raise CallbackStop
         while made < wanted and start < self.frames:
-            part = self.data[start : start + wanted - made]
+            part = data[start : start + wanted - made]
             outdata[made : made + len(part), self._places] = part
             made, start = made + len(part), start + len(part)
             if self._loop and start >= self.frames:
@@ -369,9 +375,11 @@ class _Take:
 
     def read(self, indata: NDArray[Any]) -> None:
         """Store a block of the recording."""
-        room = self.frames - self._frame
+        room, out = self.frames - self._frame, self.out
+        if out is None:
+            raise CallbackStop
         if room > 0:
-            self.out[self._frame : self._frame + len(indata)] = indata[:room][:, self._sources]
+            out[self._frame : self._frame + len(indata)] = indata[:room][:, self._sources]
 
     def advance(self, frames: int) -> None:
         """Go on, or end the stream with the block that has the last frame."""
@@ -396,25 +404,18 @@ class _Take:
         kwargs.setdefault("prime_output_buffers_using_stream_callback", False)
         if _newest is not None:
             if options.overlapping_play:
-                _overlapping = [one for one in _overlapping if not one._ended.is_set()]
+                _overlapping = [one for one in _overlapping if not one.over]
                 _overlapping.append(_newest)
             else:
                 stop()
-        finished = kwargs.pop("finished_callback", None)
-
-        def end() -> None:
-            self._ended.set()
-            if finished is not None:
-                finished()
-
         self.stream = StreamClass(
             samplerate=samplerate,
             channels=channels,
             dtype=dtype,
             callback=callback,
-            finished_callback=end,
             **kwargs,
         )
+        self.stream.when_over = self._drop_arrays
         self.stream.start()
         _newest = self
         if blocking:
@@ -425,7 +426,8 @@ class _Take:
         assert self.stream is not None
         lost = None
         try:
-            while not self._ended.wait(_LOOK_S):
+            # Not for `finished_callback`, which may wait here itself, or behind one that is slow.
+            while not self.stream.over.wait(_LOOK_S):
                 pass
             lost = self.stream.loss()
         finally:
@@ -433,6 +435,9 @@ class _Take:
         if lost is not None:
             raise lost
         return self.status if self.status else None
+
+    def _drop_arrays(self) -> None:
+        self.data = self.out = None
 
     def stop(self, ignore_errors: bool = True) -> None:
         """End the stream."""
@@ -447,44 +452,11 @@ _newest: _Take | None = None
 _overlapping: list[_Take] = []
 
 
-def check_input_settings(
-    device: Any = None,
-    channels: Any = None,
-    dtype: Any = None,
-    extra_settings: Any = None,
-    samplerate: Any = None,
-) -> None:
-    """Raise an error if an input stream cannot be opened with these arguments.
-
-    Parameters
-    ----------
-    device, channels, dtype, extra_settings, samplerate
-        As for `InputStream`.
-    """
-    _check("input", device, channels, dtype, extra_settings, samplerate)
+def _after_fork_in_child() -> None:
+    """Forget the sounds of the parent, whose streams do not run in a forked child."""
+    global _newest, _overlapping
+    _newest, _overlapping = None, []
 
 
-def check_output_settings(
-    device: Any = None,
-    channels: Any = None,
-    dtype: Any = None,
-    extra_settings: Any = None,
-    samplerate: Any = None,
-) -> None:
-    """Raise an error if an output stream cannot be opened with these arguments.
-
-    Parameters
-    ----------
-    device, channels, dtype, extra_settings, samplerate
-        As for `OutputStream`.
-    """
-    _check("output", device, channels, dtype, extra_settings, samplerate)
-
-
-def _check(
-    way: str, device: Any, channels: Any, dtype: Any, extra_settings: Any, samplerate: Any
-) -> None:
-    from voicecoil.sounddevice.parameters import direction_parameters, samplerate_of
-
-    one: Direction = direction_parameters(way, device, channels, dtype, None, extra_settings)
-    samplerate_of(samplerate, [one])
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import operator
-import threading
 import weakref
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from voicecoil.errors import Stop, VoicecoilError
+from voicecoil.lifetime.flag import Flag
 from voicecoil.sounddevice import state
 from voicecoil.sounddevice.callback import adapted, ends_at_once, print_error, release_locals
 from voicecoil.sounddevice.devices import one_look
@@ -110,7 +110,9 @@ class StreamBase:
         self._finished_callback = finished_callback
         self._exchange: Exchange | None = None
         self._error: BaseException | None = None
-        self._ended = threading.Event()
+        self.over = Flag()  # set when the newest run is over
+        self.when_over: Callable[[], object] | None = None  # called just before that; must not wait
+        self._ended = Flag()  # set when `finished_callback` has returned
         self._stopped = True
         self._last_latency: Any = None
         self._engine = self._open(callback, wrap_callback == "buffer", bool(primes), doing)
@@ -146,14 +148,20 @@ class StreamBase:
                 called = primed(callback, "input" in layouts, raw)
             code = adapted(called, layouts, raw, fail)
 
-        def note_end(engine: Any, error: BaseException | None) -> None:
+        def note_over() -> None:
             stream = owner()
             if stream is not None:
+                stream._note_over()
+
+        def note_end(engine: Any, error: BaseException | None) -> None:
+            stream = owner()
+            if stream is not None and stream._finished_callback is not None:
                 stream._note_end()
 
         try:
             return Engine(
                 on_end=note_end,
+                at_once=note_over,
                 callback=code,
                 arrays="memoryview" if raw and self._parameters.direct else "numpy",
                 driver=options.driver,
@@ -172,17 +180,30 @@ class StreamBase:
             self._error = error
         self._engine.abort()
 
+    def _note_over(self) -> None:
+        """Note that the run is over. Called by the thread that has noticed it, so that no other
+        stream's `finished_callback`, which all run on one thread, delays those that wait.
+        """
+        if self.when_over is not None:
+            self.when_over()
+        self.over.set()
+        if self._finished_callback is None:
+            self._settle(self._ended)
+
     def _note_end(self) -> None:
         """Tell the program that the run is over. Called on the listener thread."""
+        ended = self._ended  # the program may start the stream again in its callback
         try:
-            if self._finished_callback is not None:
-                self._finished_callback()
+            self._finished_callback()
         except BaseException as error:
             print_error(self._finished_callback, error)
         finally:
-            self._ended.set()
-            if self._engine.finished:
-                state.running.discard(self)
+            self._settle(ended)
+
+    def _settle(self, ended: Flag) -> None:
+        ended.set()
+        if self._engine.finished:
+            state.running.discard(self)
 
     @property
     def samplerate(self) -> float:
@@ -232,15 +253,16 @@ class StreamBase:
     @property
     def active(self) -> bool:
         """Whether the stream runs. It is active until its last frame was played."""
-        return not self._closed and not self._stopped and not self._engine.finished
+        return not self.stopped and not self._engine.finished
 
     @property
     def stopped(self) -> bool:
         """Whether the stream was not started yet, or was stopped since.
 
-        A stream that has ended by itself is neither active nor stopped.
+        A stream that has ended by itself is neither active nor stopped. In a forked process, the
+        streams of its parent are stopped.
         """
-        return self._closed or self._stopped
+        return self._closed or self._stopped or self._engine.was_forked
 
     @property
     def closed(self) -> bool:
@@ -292,10 +314,10 @@ class StreamBase:
         """
         if self._closed:
             raise fault(BAD_STREAM, "Error starting stream")
-        if not self._stopped:
+        if not self.stopped:
             return
         self._error = None
-        self._ended.clear()
+        self.over, self._ended = Flag(), Flag()
         if self._exchange is not None:
             self._exchange.begin()
         self._stopped = False
@@ -336,7 +358,7 @@ class StreamBase:
         self._end("abort", "Error aborting stream", ignore_errors)
 
     def _end(self, how: str, doing: str, ignore_errors: bool) -> None:
-        if self._closed or self._stopped:
+        if self.stopped:
             if not ignore_errors:
                 raise fault(BAD_STREAM if self._closed else STOPPED, doing)
             return
@@ -375,11 +397,11 @@ class StreamBase:
                 raise fault(BAD_STREAM, "Error closing stream")
             return
         self._last_latency = self.latency
-        ran = not self._stopped
+        ran = not self.stopped
         self._closed = True
         try:
-            if self._exchange is not None:
-                self._exchange.end(self._engine, drop=True)
+            if self._exchange is not None and ran:
+                self._exchange.end(self._engine, drop=True, code=BAD_STREAM)
             self._engine.close()
         except VoicecoilError as error:
             if not ignore_errors:

@@ -50,10 +50,17 @@ class EndListener:
         None: nothing is called.
     stream : StreamBase or None
         Referred to weakly, so that a stream that the program drops is closed.
+
+    Attributes
+    ----------
+    at_once : callable or None
+        Called without arguments before `on_end`, on the thread that has noticed the end. So it does
+        not wait for other listeners. It must not block, and is not for code of the program.
     """
 
     def __init__(self, on_end: OnEnd | None = None, stream: Any = None) -> None:
         self.on_end = on_end
+        self.at_once: Callable[[], object] | None = None
         self._stream = weakref.ref(stream) if stream is not None else lambda: None
         # The runs that have begun and whose end was not told. The thread that removes a run makes
         # the call; a removal is one operation of the dict, and needs no lock.
@@ -99,6 +106,8 @@ class EndListener:
         stream = self._stream() if stream is None else stream
         if stream is None or not self._untold.pop(run, False):
             return
+        if self.at_once is not None:
+            self.at_once()
         error = None
         if run == connection.run:
             connection.trouble()  # notices that the device is lost
