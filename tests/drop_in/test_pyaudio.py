@@ -129,6 +129,53 @@ def test_a_duplex_callback_gets_bytes_and_returns_them(audio: pyaudio.PyAudio) -
     assert seen[-1] == b"\1\0" * 128
 
 
+def test_close_and_terminate_close_everything_and_then_raise(audio: pyaudio.PyAudio) -> None:
+    def callback(*arguments: Any) -> Any:
+        raise ZeroDivisionError("meant")
+
+    def opened(callback: Any = callback) -> pyaudio.Stream:
+        return audio.open(
+            48_000, 2, pyaudio.paInt16, output=True, stream_callback=callback, frames_per_buffer=64
+        )
+
+    alone = opened()
+    until(lambda: not alone.is_active())
+    with pytest.raises(ZeroDivisionError, match="meant"):
+        alone.close()
+    assert audio._streams == set()
+    streams = [opened(), opened(), opened(None), opened()]
+    until(lambda: sum(one.is_active() for one in streams) == 1)
+    with pytest.raises(ZeroDivisionError, match="meant"):
+        audio.terminate()
+    assert all(one._stream.closed for one in streams)
+    assert audio._streams == set()
+
+
+def test_a_negative_index_is_the_default_device() -> None:
+    other, default = (VirtualDevice(name, clock="free", frames=64) for name in ("Other", "Default"))
+    for device in (other, default):
+        device.capture()
+    driver = VirtualDriver([default])
+    sd.options.driver = driver
+    audio = pyaudio.PyAudio()
+    try:
+        driver.virtual_devices.insert(0, other)
+        audio.get_device_count()
+        for index in (-1, -7, None):
+            stream = audio.open(
+                48_000, 1, pyaudio.paInt16, output=True, output_device_index=index, start=False
+            )
+            assert stream._stream.device == audio.get_default_output_device_info()["index"]
+            stream.close()
+        asked = {"input_device": -1, "output_device": 0, "output_channels": 2}
+        assert audio.is_format_supported(48_000, **asked, output_format=pyaudio.paInt16)
+        with pytest.raises(ValueError, match="Must specify"):
+            audio.is_format_supported(48_000, input_device=-1, input_channels=1, input_format=8)
+    finally:
+        audio.terminate()
+        sd.options.__init__()  # type: ignore[misc]
+
+
 def test_wrong_arguments_are_refused_as_in_pyaudio(audio: pyaudio.PyAudio) -> None:
     right = {"rate": 48_000, "channels": 1, "format": pyaudio.paInt16, "output": True}
     for wrong, error, number in (

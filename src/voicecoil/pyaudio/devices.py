@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import operator
 from typing import Any
 
@@ -97,10 +98,16 @@ class PyAudio:
         self._streams: set[streams.Stream] = set()
 
     def terminate(self) -> None:
-        """Close all streams that this object has opened."""
-        for stream in list(self._streams):
-            stream.close()
-        self._streams.clear()
+        """Close all streams that this object has opened.
+
+        Raises
+        ------
+        Exception
+            The exception that has ended a callback and was not raised yet, when all are closed.
+        """
+        with contextlib.ExitStack() as streams_to_close:  # closes all before it raises
+            for stream in list(self._streams):
+                streams_to_close.callback(stream.close)
 
     def get_sample_size(self, format: int) -> int:
         """Return the size of a sample.
@@ -281,7 +288,7 @@ class PyAudio:
         rate : float
             Frames per second, Hz.
         input_device, output_device : int, optional
-            The devices.
+            The devices; None and negative numbers: the stream does not have this direction.
         input_channels, output_channels : int, optional
             The numbers of channels.
         input_format, output_format : int, optional
@@ -301,7 +308,7 @@ class PyAudio:
             ("input", input_device, input_channels, input_format),
             ("output", output_device, output_channels, output_format),
         ]
-        asked = [one for one in asked if one[1] is not None]
+        asked = [one for one in asked if one[1] is not None and one[1] >= 0]
         if not asked:
             raise ValueError(
                 "Must specify stream format for input, output, or both", pa.paInvalidDevice

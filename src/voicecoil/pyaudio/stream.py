@@ -41,7 +41,7 @@ class Stream:
     input, output : bool, optional
         The directions; at least one.
     input_device_index, output_device_index : int, optional
-        The devices; None: the default ones.
+        The devices; None and negative numbers: the default ones.
     frames_per_buffer : int, optional
         Frames per block; 0: the device's own number.
     start : bool, optional
@@ -146,8 +146,10 @@ class Stream:
     def close(self) -> None:
         """End the stream at once, and release the device."""
         self._is_running = False
-        self._stream.close()
-        self._parent._remove_stream(self)
+        try:
+            self._stream.close()  # raises the exception that has ended the callback
+        finally:
+            self._parent._remove_stream(self)
 
     def get_input_latency(self) -> float:
         """Return the latency of the input.
@@ -321,6 +323,7 @@ def _index(device: Any) -> int | None:
     if device is None:
         return None
     try:
-        return operator.index(device)
+        index = operator.index(device)
     except TypeError:
         raise ValueError(f"the index of a device must be an integer, not {device!r}") from None
+    return index if index >= 0 else None  # as PyAudio; programs have -1 for "no choice"
