@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from typing import Any
 
 import pytest
 
@@ -10,7 +12,9 @@ import voicecoil as vc
 from coreaudio import Worlds
 from rig import until
 from voicecoil.drivers import polling
+from voicecoil.drivers.change_queue import ChangeQueue
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
+from voicecoil.lifetime import exit_and_fork
 
 
 def test_devices_and_defaults_on_coreaudio(coreaudio: Worlds) -> None:
@@ -73,3 +77,74 @@ def test_a_callback_may_end_the_watch(coreaudio: Worlds) -> None:
     world.advance(0.01)
     until(lambda: changes.ended)
     assert told == ["added"]
+
+
+def put(changes: ChangeQueue[int], *keys: int) -> None:
+    for key in keys:
+        changes._put(key, key, lambda earlier, later: later)
+
+
+class Reader:
+    """A thread that loops over a queue."""
+
+    def __init__(self, changes: ChangeQueue[int]) -> None:
+        self.found: list[int] = []
+        self._changes = changes
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    def _read(self) -> None:
+        for item in self._changes:
+            self.found.append(item)
+
+    def has_ended(self) -> bool:
+        return not self._thread.is_alive()
+
+
+def test_the_end_wakes_all_readers() -> None:
+    changes: ChangeQueue[int] = ChangeQueue()
+    readers = [Reader(changes) for _ in range(5)]
+    put(changes, *range(100))
+    until(lambda: sum(len(one.found) for one in readers) == 100)
+    changes.close()
+    until(lambda: all(one.has_ended() for one in readers))
+    assert sorted(item for one in readers for item in one.found) == list(range(100))
+
+
+def test_a_change_that_was_put_before_the_end_is_read_after_it() -> None:
+    changes: ChangeQueue[int] = ChangeQueue()
+    put(changes, 1, 2)
+    changes.close()
+    assert list(changes) == [1, 2]
+    assert changes.wait(0) is changes.wait(0) is None
+
+
+def test_nothing_grows_with_the_number_of_changes() -> None:
+    changes: ChangeQueue[int] = ChangeQueue()
+
+    async def main() -> None:
+        for _ in range(100):
+            put(changes, 1)
+            assert await anext(changes) == 1
+
+    asyncio.run(main())
+    assert changes._signal.qsize() <= 1
+    with pytest.raises(vc.StreamTimeoutError):
+        changes.wait(0.01)
+    changes.close()
+
+    begun, may_go_on, calls = threading.Event(), threading.Event(), list[Any]()
+
+    def callback(item: int) -> None:
+        calls.append(item)
+        begun.set()
+        may_go_on.wait(20)
+
+    slow: ChangeQueue[int] = ChangeQueue(callback)
+    put(slow, 1)
+    assert begun.wait(20)
+    put(slow, *[2] * 100)
+    assert exit_and_fork._listeners._tasks.qsize() <= 1
+    may_go_on.set()
+    until(lambda: calls == [1, 2])
+    slow.close()

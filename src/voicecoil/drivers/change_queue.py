@@ -1,4 +1,4 @@
-"""A queue of changes for one reader: a loop, an asynchronous loop, or a callback."""
+"""A queue of changes for its readers: loops, asynchronous loops, or a callback."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -36,7 +37,10 @@ class ChangeQueue(Unique, Generic[Item]):
         self._callback = callback
         self._lock = threading.Lock()
         self._pending: dict[Hashable, Item] = {}
+        # Holds an entry while there may be something to take. The reader that gets the entry puts
+        # it back if there is more, or if the queue is over, so that no other reader sleeps on.
         self._signal: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._is_told = False  # whether a call of `_call` is under way that will see all changes
         self._tasks: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
         self._over = False
 
@@ -64,12 +68,19 @@ class ChangeQueue(Unique, Generic[Item]):
 
     def _tell(self) -> None:
         if self._callback is not None:
-            exit_and_fork.tell(self._call)
+            if not self._is_told:  # one call takes all changes
+                self._is_told = True
+                exit_and_fork.tell(self._call)
             return
-        self._signal.put(None)
+        self._wake_reader()
         for loop, future in self._tasks.copy():
             with contextlib.suppress(RuntimeError):  # the loop was closed
                 loop.call_soon_threadsafe(_settle, future)
+
+    def _wake_reader(self) -> None:
+        # Two threads may both find it empty and put an entry. It does not grow beyond that.
+        if self._signal.empty():
+            self._signal.put(None)
 
     def _take(self) -> Item | None:
         with self._lock:
@@ -78,6 +89,7 @@ class ChangeQueue(Unique, Generic[Item]):
             return self._pending.pop(next(iter(self._pending)))
 
     def _call(self) -> None:
+        self._is_told = False
         while self._callback is not None and (item := self._take()) is not None:
             try:
                 self._callback(item)
@@ -109,12 +121,17 @@ class ChangeQueue(Unique, Generic[Item]):
         StreamTimeoutError
             There was no change in this time.
         """
+        until = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
+            over = self._over  # read first: the last change comes before the end
             item = self._take()
-            if item is not None or self._over:
+            if item is not None or over:
+                if self._pending or self._over:
+                    self._wake_reader()
                 return item
             try:
-                self._signal.get(timeout=timeout_s)
+                left_s = None if until is None else max(0.0, until - time.monotonic())
+                self._signal.get(timeout=left_s)
             except queue.Empty:
                 raise StreamTimeoutError(
                     f"{self!r} has seen no change within {timeout_s:g} s"
@@ -138,10 +155,11 @@ class ChangeQueue(Unique, Generic[Item]):
             waiter = (loop, loop.create_future())
             self._tasks.add(waiter)
             try:
+                over = self._over
                 item = self._take()
                 if item is not None:
                     return item
-                if self._over:
+                if over:
                     raise StopAsyncIteration
                 await waiter[1]
             finally:
