@@ -10,7 +10,9 @@ import pytest
 from coreaudio import Worlds
 from rig import until
 from voicecoil import hal
+from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import ArgumentTypeError, PropertyMissingError, StreamTimeoutError
+from voicecoil.hal import watching
 
 
 def test_changes_have_the_old_and_the_new_value(coreaudio: Worlds) -> None:
@@ -120,6 +122,54 @@ def test_a_watch_goes_on_after_a_restart_of_the_service(coreaudio: Worlds) -> No
         change = changes.wait(10)
         assert change is not None
         assert (change.old, change.new) == (48_000.0, 96_000.0)
+
+
+NOPE = int.from_bytes(b"nope", "big")  # an error code (OSStatus)
+
+
+def test_a_value_that_cannot_be_read_once_is_read_again(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "nsrt") as changes:
+        world.fail_call("AudioObjectGetPropertyData", NOPE, times=4)
+        world.device("USBDuplex:1").change_rate(96_000)
+        world.advance(0.1)
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.old, change.new) == (48_000.0, 96_000.0)
+        until(lambda: not changes._dirty)
+
+
+def test_a_coreaudio_that_does_not_answer_once_does_not_end_a_watch(coreaudio: Worlds) -> None:
+    world = coreaudio(3, timeouts=Timeouts(call_s=0.2))
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "nsrt") as changes:
+        world.device("USBDuplex:1").hang(what="nsrt")
+        world.device("USBDuplex:1").change_rate(96_000)
+        world.advance(0.1)
+        world.library.sim_wait_blocked(1, 10_000)
+        until(lambda: changes.ended or bool(changes._dirty))  # the call was given up
+        world.device("USBDuplex:1").hang(0, what="nsrt")
+        world.release_hung()
+        change = changes.wait(10)
+        assert change is not None
+        assert (change.old, change.new) == (48_000.0, 96_000.0)
+
+
+def test_a_value_that_can_never_be_read_again_is_told_as_none(
+    coreaudio: Worlds, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "RETRY_S", 0.001)
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    with hal.watch(device, "nsrt") as changes:
+        world.fail_call("AudioObjectGetPropertyData", NOPE)
+        world.device("USBDuplex:1").change_rate(96_000)
+        world.advance(0.1)
+        change = changes.wait(20)
+        assert change is not None
+        assert (change.old, change.new) == (48_000.0, None)
+        world.fail_call("AudioObjectGetPropertyData", 0, times=0)
 
 
 def test_an_asynchronous_loop(coreaudio: Worlds) -> None:

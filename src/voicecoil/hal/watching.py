@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -10,7 +11,7 @@ from voicecoil.drivers.change_queue import ChangeQueue
 from voicecoil.drivers.coreaudio._hal import REPORTED_BY_IO_THREADS
 from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import SYSTEM
-from voicecoil.errors import ArgumentTypeError, DriverError, VoicecoilError
+from voicecoil.errors import ArgumentTypeError, DriverError, StreamTimeoutError, VoicecoilError
 from voicecoil.hal.identity import GONE
 from voicecoil.hal.object import HalObject, scope_code
 from voicecoil.hal.reading import Address, scope_name
@@ -18,6 +19,9 @@ from voicecoil.hal.table import PropertyRow, parents, rows_of
 from voicecoil.lifetime import exit_and_fork
 
 __all__ = ["Change", "Watch", "watch"]
+
+RETRIES = 6  # after so many failures, an error is reported, and looks are rare
+RETRY_S = 0.02  # the pause after the first failure; each further one doubles it
 
 # The list from which an object of a class disappears when it goes.
 _LISTS = {
@@ -84,6 +88,8 @@ class Watch(ChangeQueue[Change]):
         self._check_all = False
         self._restarted = False
         self._forgotten = False
+        self._failures = 0  # looks since the last one without an error
+        self._due = 0.0  # the next look after an error, s of time.monotonic
 
     def __repr__(self) -> str:
         known = [row.name for row in self._rows.values()]
@@ -109,7 +115,7 @@ class Watch(ChangeQueue[Change]):
         except BaseException:
             self._forget()
             raise
-        self._values = self._read_all(object_id, self._rows)
+        self._values = self._read_all(object_id, self._rows, {})
 
     def _deaths(self, object_id: int) -> list[tuple[int, str]]:
         """What CoreAudio reports when the object goes, or all objects do."""
@@ -123,8 +129,13 @@ class Watch(ChangeQueue[Change]):
             found.append((owner._current_id(), getattr(self._thing, "_list", "ownd")))
         return [*found, (SYSTEM, "dev#")]
 
-    def _read_all(self, object_id: int, rows: dict[int, PropertyRow]) -> dict[Address, Any]:
-        """The values at all addresses at which the object has these properties."""
+    def _read_all(
+        self, object_id: int, rows: dict[int, PropertyRow], unread: dict[int, DriverError]
+    ) -> dict[Address, Any]:
+        """The values at all addresses at which the object has these properties.
+
+        `unread` gets the selectors of values that could be read before, and cannot be read now.
+        """
         thing, reader = self._thing, self._connection.reader
         places = [at for row in rows.values() for at in self._places(object_id, row)]
         found: dict[Address, Any] = {}
@@ -137,6 +148,10 @@ class Watch(ChangeQueue[Change]):
                 except DriverError as error:
                     if error.code in GONE:
                         raise
+                    # A value that could be read before is read again, but not for ever.
+                    value = self._values.get(at) if self._failures < RETRIES else None
+                    if value is not None:
+                        unread[at[0]] = error
             found[at] = value
         return found
 
@@ -173,12 +188,14 @@ class Watch(ChangeQueue[Change]):
             self._dirty[property_selector] = host_ns
         else:
             self._check_all = True
+        self._due = 0.0
         self._connection.driver.notifier.ring()
 
     def changes_lost(self) -> None:
         """Take note that any property may have changed."""
         self._check_all = True
         self._dirty.update(dict.fromkeys(self._rows, 0))
+        self._due = 0.0
         self._connection.driver.notifier.ring()
 
     # ---- on the notifier's thread ----
@@ -189,32 +206,63 @@ class Watch(ChangeQueue[Change]):
             return False
         if not self._dirty and not self._check_all:
             return True
+        if time.monotonic() < self._due:
+            return True
         dirty, self._dirty = self._dirty, {}
         restarted, self._restarted, self._check_all = self._restarted, False, False
         if restarted:
             dirty = dict.fromkeys(self._rows, 0)
         rows = {code: self._rows[code] for code in dirty}
 
+        unread: dict[int, DriverError] = {}
+
         def work() -> dict[Address, Any]:
             object_id = self._again() if restarted else self._id
             if not rows:  # is it still there?
                 self._connection.reader.u32(object_id, "clas")
                 return {}
-            return self._read_all(object_id, rows)
+            return self._read_all(object_id, rows, unread)
 
         driver = self._connection.driver
         try:
             found = driver.call(f"watching {self._thing!r}", work, driver.timeouts.call_s)
         except VoicecoilError as error:
-            lost = getattr(error, "code", None) in GONE or not isinstance(error, DriverError)
-            if not lost:
-                exit_and_fork.report(error, self._look)
+            transient = isinstance(error, DriverError | StreamTimeoutError)
+            if transient and getattr(error, "code", None) not in GONE:
+                self._restarted |= restarted
+                self._look_again(dirty, error)
                 return True
             exit_and_fork.submit(self.close)
             self._finish()
             return False
         self._compare(dirty, found)
+        if unread:
+            again = {code: dirty[code] for code in unread}
+            self._look_again(again, next(iter(unread.values())))
+        else:
+            self._failures = 0
         return True
+
+    def _look_again(self, dirty: dict[int, int], error: VoicecoilError) -> None:
+        """Keeps for a later look what could not be read, because no further notification may come.
+
+        The pause doubles. A lasting error is reported once; after that, only the next notification
+        or the notifier's slow round looks again.
+        """
+        self._dirty = {**dirty, **self._dirty}
+        self._check_all = True
+        self._failures += 1
+        pause_s = RETRY_S * 2 ** min(self._failures, 2 * RETRIES)
+        self._due = time.monotonic() + pause_s
+        if self._failures <= RETRIES:
+            exit_and_fork.tick(self._ring, pause_s)
+        elif self._failures == RETRIES + 1:
+            exit_and_fork.report(error, self._look)
+
+    def _ring(self) -> bool:
+        if not self.ended:
+            self._connection.driver.notifier.ring()
+        return False
 
     def _compare(self, dirty: dict[int, int], found: dict[Address, Any]) -> None:
         now_ns = self._connection.library.now_ns()
