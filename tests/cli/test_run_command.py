@@ -25,9 +25,9 @@ sys.exit(3)
 """
 
 
-def started(*words: str) -> subprocess.CompletedProcess[str]:
+def started(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "voicecoil", "run", *words]
-    environment = {**os.environ, "VOICECOIL_DRIVER": "virtual"}
+    environment = {**os.environ, "VOICECOIL_DRIVER": "virtual", **variables}
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
 
 
@@ -44,6 +44,40 @@ def test_a_program_gets_the_replacements_its_arguments_and_its_exit_code(tmp_pat
     ]
     assert done.returncode == 3
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "variable", "seen"),
+    [
+        ([], "wait", "wait"),
+        (["--on-device-lost", "default"], "wait", "default"),
+        (["--on-device-lost", "stop"], "nonsense", "stop"),
+        ([], "", "stop"),
+    ],
+)
+def test_the_option_comes_before_the_variable_and_the_variable_before_stop(
+    words: list[str], variable: str, seen: str, tmp_path: Path
+) -> None:
+    program = tmp_path / "program.py"
+    program.write_text("import sounddevice\nprint(sounddevice.options.on_device_lost)")
+    done = started("--as-sounddevice", *words, str(program), VOICECOIL_ON_DEVICE_LOST=variable)
+    assert (done.stdout, done.stderr, done.returncode) == (f"{seen}\n", "", 0)
+
+
+def test_a_wrong_value_of_the_variable_is_refused_with_its_name() -> None:
+    done = started("--as-sounddevice", "-m", "sounddevice", VOICECOIL_ON_DEVICE_LOST="nonsense")
+    message = "VOICECOIL_ON_DEVICE_LOST='nonsense'; possible are 'stop', 'wait', 'default'"
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    done = subprocess.run(
+        [sys.executable, "-c", "import voicecoil.sounddevice"],
+        env={**os.environ, "VOICECOIL_ON_DEVICE_LOST": "nonsense"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert f"ArgumentError: the environment variable {message}" in done.stderr
 
 
 def test_a_module_can_be_run(tmp_path: Path) -> None:

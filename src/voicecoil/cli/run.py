@@ -6,19 +6,20 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from cyclopts import Parameter
 
-from voicecoil import sounddevice
 from voicecoil.cli.app import DriverName, command
 from voicecoil.drivers.choose import get_driver
 from voicecoil.errors import ArgumentError
-from voicecoil.sounddevice.options import LOST_VARIABLE
 
 __all__ = ["run"]
 
-REPLACEMENTS = Path(sounddevice.__file__).parent / "replacements"
+# Not imported from `voicecoil.sounddevice`: that reads the variable, and refuses a wrong value.
+REPLACEMENTS = Path(__file__).parents[1] / "sounddevice" / "replacements"
+LOST_VARIABLE = "VOICECOIL_ON_DEVICE_LOST"
+Lost = Literal["stop", "wait", "default"]
 
 
 @command("""
@@ -43,9 +44,12 @@ def run(
         ),
     ] = False,
     on_device_lost: Annotated[
-        Literal["stop", "wait", "default"],
-        Parameter(help="What its streams do when their device is removed."),
-    ] = "stop",
+        Lost | None,
+        Parameter(
+            help="What its streams do when their device is removed; else as the environment "
+            f"variable {LOST_VARIABLE}, or stop."
+        ),
+    ] = None,
     driver: DriverName = None,
 ) -> int:
     """Run a program that was written for sounddevice or PyAudio, without a change.
@@ -66,7 +70,13 @@ def run(
     environment = dict(os.environ)
     paths = [str(REPLACEMENTS), *environment.get("PYTHONPATH", "").split(os.pathsep)]
     environment["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    environment[LOST_VARIABLE] = on_device_lost
+    if on_device_lost is not None:
+        environment[LOST_VARIABLE] = on_device_lost
+    elif environment.get(LOST_VARIABLE) not in (None, "", *get_args(Lost)):
+        raise ArgumentError(
+            f"the environment variable {LOST_VARIABLE}={environment[LOST_VARIABLE]!r}; possible "
+            f"are {', '.join(map(repr, get_args(Lost)))}"
+        )
     if driver is not None:
         get_driver(driver)  # refuses a wrong name before the program runs
         environment["VOICECOIL_DRIVER"] = driver

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Literal
 
+from voicecoil.errors import ArgumentError
+
 if TYPE_CHECKING:
     from voicecoil.drivers.protocol import Driver
 
@@ -44,7 +46,13 @@ class Options:
 
     def __init__(self) -> None:
         self.driver = None
-        self.on_device_lost = os.environ.get(LOST_VARIABLE) or "stop"  # type: ignore[assignment]
+        lost = os.environ.get(LOST_VARIABLE) or "stop"
+        if lost not in (possible := _POSSIBLE["on_device_lost"]):
+            raise ArgumentError(
+                f"the environment variable {LOST_VARIABLE}={lost!r}; possible are "
+                f"{', '.join(map(repr, possible))}"
+            )
+        self.on_device_lost = lost  # type: ignore[assignment]
         self.overlapping_play = False
         self.raise_callback_errors = True
 
