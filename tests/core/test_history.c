@@ -4,6 +4,8 @@
 #include "voicecoil.h"
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 static const uint32_t STEREO[] = {0, 1};
@@ -120,6 +122,69 @@ static void a_virtual_device_waits_for_the_reader(void) {
     CHECK(!vc_history_ended(waited_for));
     CHECK_INT(vc_history_written(waited_for), 1000);
     vc_history_free(waited_for);
+}
+
+/* ---- a reader that releases frames while the producer looks at them ---- */
+
+enum { ATTEMPTS = 3000, CYCLE = 50, FLIPS = 50 };
+static pthread_mutex_t flipping = PTHREAD_MUTEX_INITIALIZER;
+static vc_history *flipped; /* guarded by the mutex; NULL: the thread ends */
+static _Atomic uint64_t rounds;
+
+static void *flip(void *unused) {
+    (void)unused;
+    for (bool goes_on = true; goes_on;) {
+        pthread_mutex_lock(&flipping);
+        goes_on = flipped != NULL;
+        atomic_fetch_add(&rounds, 1);
+        for (int i = 0; goes_on && i < FLIPS; i++) {
+            vc_history_release(flipped, 0);
+            vc_history_release(flipped, 1000);
+        }
+        pthread_mutex_unlock(&flipping);
+    }
+    return NULL;
+}
+
+static void flip_this(vc_history *history) {
+    pthread_mutex_lock(&flipping);
+    flipped = history;
+    uint64_t before = atomic_load(&rounds);
+    pthread_mutex_unlock(&flipping);
+    while (history != NULL && atomic_load(&rounds) == before) {
+        sched_yield();
+    }
+}
+
+/* Before the fix, the room that a reader had made between two looks at it was written, although
+ * the cycle had fewer frames. */
+static void no_more_is_written_than_a_cycle_has(void) {
+    static float data[2 * 2048];
+    const vc_audio audio = {.data = data, .frame_stride = 2, .channel_stride = 1, .channels = 2};
+    const vc_stamp stamp = {.samplerate_hz = 48000.0, .valid = VC_TIME_SAMPLE};
+    vc_history *before = vc_history_new(200, STEREO, 2);
+    pthread_t thread;
+    flipped = before;
+    pthread_create(&thread, NULL, flip, NULL);
+    uint32_t ended = 0, whole = 0, wrong = 0;
+    for (int i = 0; i < ATTEMPTS; i++) {
+        vc_history *history = vc_history_new(200, STEREO, 2);
+        vc_history_limit(history, 64, true, NULL);
+        vc_history_write(history, &audio, CYCLE, &stamp);
+        flip_this(history);
+        vc_history_free(before);
+        vc_history_write(history, &audio, CYCLE, &stamp);
+        uint64_t written = vc_history_written(history);
+        ended += written == 64;
+        whole += written == 2 * CYCLE;
+        wrong += written > 2 * CYCLE;
+        before = history;
+    }
+    flip_this(NULL);
+    pthread_join(thread, NULL);
+    vc_history_free(before);
+    CHECK_INT(wrong, 0);
+    CHECK_INT(ended + whole, ATTEMPTS);
 }
 
 enum { WRITTEN = 400000 };
@@ -281,6 +346,7 @@ int main(void) {
     RUN(a_stamp_is_kept_where_times_do_not_follow);
     RUN(a_limit_ends_a_history);
     RUN(a_virtual_device_waits_for_the_reader);
+    RUN(no_more_is_written_than_a_cycle_has);
     RUN(a_reader_never_gets_a_wrong_frame);
     RUN(an_engine_writes_what_the_device_gets_and_brings);
     RUN(the_number_of_histories_is_limited);

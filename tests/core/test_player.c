@@ -96,6 +96,40 @@ static void a_clear_discards_marks_and_frames_before_it_only(void) {
     vc_player_free(player);
 }
 
+static int waits; /* how often the IO thread of a device with a free clock has waited */
+
+static bool wait_in_vain(bool (*ready)(const void *argument), const void *argument) {
+    waits += !ready(argument);
+    return ready(argument);
+}
+
+/* Before the fix, the IO thread waited in each cycle for an utterance that had been cleared. */
+static void only_an_open_utterance_makes_a_free_clock_wait(void) {
+    float out[BLOCK];
+    vc_player *player = new_player(256);
+    vc_player_wait_with(player, wait_in_vain);
+    write(player, 0, BLOCK);
+    play(player, 0, out);
+    waits = 0;
+    play(player, BLOCK, out);
+    CHECK(waits > 0); /* the utterance is open */
+    vc_player_clear(player, 8);
+    waits = 0;
+    play(player, 2 * BLOCK, out);
+    play(player, 3 * BLOCK, out);
+    CHECK_INT(waits, 0);
+    write(player, 100, BLOCK); /* the next utterance */
+    play(player, 4 * BLOCK, out);
+    waits = 0;
+    play(player, 5 * BLOCK, out);
+    CHECK(waits > 0);
+    vc_player_expect(player, false); /* the player is being closed */
+    waits = 0;
+    play(player, 6 * BLOCK, out);
+    CHECK_INT(waits, 0);
+    vc_player_free(player);
+}
+
 /* ---- all threads at once -------------------------------------------------------------------- */
 
 enum { FRAMES = 100000, CLEARS = 200 };
@@ -178,6 +212,7 @@ static void each_frame_is_played_or_discarded(void) {
 int main(void) {
     RUN(frames_are_heard_when_they_leave_the_connector);
     RUN(a_clear_discards_marks_and_frames_before_it_only);
+    RUN(only_an_open_utterance_makes_a_free_clock_wait);
     RUN(each_frame_is_played_or_discarded);
     return check_summary();
 }

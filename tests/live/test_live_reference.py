@@ -81,6 +81,35 @@ def test_lost_frames_do_not_shift_the_reference(rig: Rig) -> None:
     playback.stop(0)
 
 
+def test_a_stream_that_starts_again_after_a_long_pause_is_in_the_reference() -> None:
+    """Before the fix, it was missing if it had paused for longer than frames are kept."""
+    rig = Rig(frames=1024)
+    ends = False
+
+    def play(block: vc.Block) -> None:
+        block.output.fill(0.25)
+        if ends:
+            raise vc.Stop
+
+    with (
+        vc.OutputStream(play, driver=rig.driver) as stream,
+        vc.Recorder(driver=rig.driver, reference=True, buffer_s=0.2) as recorder,
+    ):
+        for ends in (False, True):  # noqa: B007
+            rig.step(4)
+            assert np.array_equal(*read_all(recorder))
+        assert stream.wait(10)
+        for _ in range(50):  # 4.3 s
+            rig.step(4)
+            assert np.array_equal(*read_all(recorder))
+        ends = False
+        stream.start()
+        rig.step(6)
+        recorded, played = read_all(recorder)
+    assert (recorded[-1024:] == 0.25).all()
+    assert np.array_equal(recorded, played)
+
+
 def test_a_reference_has_the_device_s_channels(rig: Rig) -> None:
     playback = rig.play(noise(4000)[:, :1], RATE, channels=[1])
     with vc.Recorder(driver=rig.driver, reference=True, channels=1, dtype="int16") as recorder:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 import voicecoil as vc
 from coded import assert_coded, coded
 from rig import Rig, until
+from voicecoil.testing import VirtualDevice, VirtualDriver
 
 RATE = 48_000
 FRAMES = 64  # of a cycle
@@ -374,3 +375,31 @@ def test_a_lost_device_is_told_once() -> None:
         rig.step()
         with pytest.raises(vc.DeviceLostError):
             player.drain()
+
+
+def test_a_chunk_can_be_changed_after_a_part_of_it_was_taken(playing: Any) -> None:
+    """Before the fix, the converted samples of the first call were written again."""
+    it = playing(samplerate=24_000, channels=1, buffer_s=0.01)
+    chunk = np.full(10_000, 0.25, np.float32)
+    assert 0 < it.player.write_nowait(chunk) < 10_000
+    it.player.clear(0)
+    it.rig.step()  # the queue has room again
+    chunk[:] = -0.25
+    assert 0 < it.player.write_nowait(chunk) < 10_000
+    it.rig.step(4)
+    assert it.heard.min() < -0.2
+    assert it.heard.max() < 0.2
+
+
+def test_a_free_clock_does_not_wait_for_an_utterance_that_was_cleared_or_closed() -> None:
+    device = VirtualDevice("Free", clock="free", frames=FRAMES)
+    player = vc.Player(driver=VirtualDriver([device]), channels=2)
+    player.write(coded(0, 100, 2))
+    until(lambda: player.queued_s == 0)
+    player.clear()
+    since = player.now_ns()
+    until(lambda: player.now_ns() > since + 1e9)  # 750 cycles; each waited for 4 s
+    player.write(coded(0, 100, 2))
+    until(lambda: player.queued_s == 0)
+    player.close(0.1)  # raised StreamTimeoutError, because the fade takes 75 cycles
+    assert player.heard_frames + player.cleared_frames == 200

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
 from voicecoil.live.chunks import as_floats, why_wrong
-from voicecoil.live.player_facts import FADE_S
 from voicecoil.live.utterances import Timeline, Utterance
 from voicecoil.sample_types import SampleType
 from voicecoil.streams.rate_conversion import new_resampler
@@ -18,8 +17,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["Feed"]
+__all__ = ["FADE_S", "Feed"]
 
+FADE_S = 0.01  # long enough to avoid a click, too short to be heard as a fade
 STEP_FRAMES = 4096  # frames that are converted at a time, so that few wait outside of the queue
 
 
@@ -63,8 +63,6 @@ class Feed:
         self._dtype = dtype
         self._quality = quality
         self._fade_frames = int(FADE_S * rates[1])
-        self._source: Any = None  # the chunk of which `_floats` are the samples
-        self._floats: NDArray[np.float32] | None = None
         self._resampler: Any = None
         self._pending: NDArray[np.float32] | None = None  # converted, and not in the queue yet
         self._pushed = 0  # frames of `_pending` that are in the queue
@@ -99,10 +97,20 @@ class Feed:
             clears = self.code.clears
             one = self.utterance = self.timeline.begin(self.code.written, clears)
             self.code.expect()
+            if one.clears != self.code.clears:  # a clear before `expect`: nothing follows
+                self.code.expect(False)
         return one
 
+    def prepared(self, chunk: Any) -> Any:
+        """Returns a chunk that was examined as `put` takes it. Needs no lock.
+
+        If the rate is converted, these are samples of float32. A long chunk is put in several
+        steps, and prepared once.
+        """
+        return as_floats(chunk, self._dtype, self._channels) if self._converts else chunk
+
     def put(self, one: Utterance, chunk: Any, begin: int) -> int:
-        """Takes frames of the chunk, from the frame `begin` on. Returns how many.
+        """Takes frames of a prepared chunk, from the frame `begin` on. Returns how many.
 
         `one` is the open utterance. If it is cleared meanwhile, the frames that were taken after
         that are cleared, too, so that no part of a chunk is heard after a clear.
@@ -155,9 +163,8 @@ class Feed:
         one = self.utterance
         return one is None or one.clears != self.code.clears
 
-    def _convert(self, one: Utterance, chunk: Any, begin: int) -> int:
+    def _convert(self, one: Utterance, frames: NDArray[np.float32], begin: int) -> int:
         taken = 0
-        frames = self._samples_of(chunk)
         while self.push() and begin + taken < len(frames):
             step = frames[begin + taken : begin + taken + STEP_FRAMES]
             if self._resampler is None:
@@ -165,15 +172,7 @@ class Feed:
             self._keep(self._resampler.resample_chunk(step))
             self.timeline.add(one, len(step), 0)
             taken += len(step)
-        if begin + taken == len(frames):
-            self._source = self._floats = None
         return taken
-
-    def _samples_of(self, chunk: Any) -> NDArray[np.float32]:
-        """The samples of a chunk. A long chunk is written in several calls, and converted once."""
-        if self._floats is None or self._source is not chunk:
-            self._source, self._floats = chunk, as_floats(chunk, self._dtype, self._channels)
-        return self._floats
 
     def _keep(self, converted: NDArray[np.float32]) -> None:
         if len(converted):

@@ -14,9 +14,9 @@ from voicecoil.arguments import check_gain, check_samplerate, check_seconds, che
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime.waking import reached
-from voicecoil.live.feed import Feed
+from voicecoil.live.feed import FADE_S, Feed
 from voicecoil.live.marks import MAX_PENDING, MarkBook, Marks, OnMark, check_on_mark
-from voicecoil.live.player_facts import FADE_S, check_buffer, check_pan, sides
+from voicecoil.live.player_facts import check_buffer, check_pan, sides
 from voicecoil.live.player_life import PlayerLife
 from voicecoil.live.writing import Done, Finish, Taken, Write, Writer
 from voicecoil.sample_types import check_dtype, format_number
@@ -247,6 +247,7 @@ class Player(PlayerLife):
         if not self._writer.lock.acquire(blocking=False):
             return 0
         try:
+            chunk = self._feed.prepared(chunk)
             taken = self._feed.put(self._feed.begin(), chunk, 0) if frames else 0
         finally:
             self._writer.lock.release()

@@ -9,7 +9,7 @@ from voicecoil import _core
 from voicecoil.arguments import check_gain, check_seconds, shown
 from voicecoil.drivers.protocol import Device, Latency
 from voicecoil.errors import ArgumentError
-from voicecoil.live.feed import Feed
+from voicecoil.live.feed import FADE_S, Feed
 from voicecoil.live.marks import Mark, MarkBook
 from voicecoil.sealed import Unique
 from voicecoil.streams.event_list import Events
@@ -17,9 +17,8 @@ from voicecoil.streams.lifecycle import State
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
 
-__all__ = ["FADE_S", "PlayerFacts", "check_buffer", "check_pan", "sides"]
+__all__ = ["PlayerFacts", "check_buffer", "check_pan", "sides"]
 
-FADE_S = 0.01  # long enough to avoid a click, too short to be heard as a fade
 BUFFER_RANGE_S = (0.01, 600.0)
 
 

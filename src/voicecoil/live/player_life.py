@@ -9,7 +9,8 @@ from typing import Self
 
 from voicecoil.arguments import check_seconds
 from voicecoil.lifetime.awaiting import off_the_loop
-from voicecoil.live.player_facts import FADE_S, PlayerFacts
+from voicecoil.live.feed import FADE_S
+from voicecoil.live.player_facts import PlayerFacts
 from voicecoil.live.writing import Done, Writer
 from voicecoil.streams.lifecycle import STOP_TIMEOUT_S
 

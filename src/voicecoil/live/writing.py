@@ -51,7 +51,7 @@ class Write:
 
     def __init__(self, feed: Feed, chunk: Any, frames: int, more: bool) -> None:
         self._feed = feed
-        self._chunk = chunk
+        self._chunk = feed.prepared(chunk)
         self._frames = frames
         self._more = more
         self._taken = 0
