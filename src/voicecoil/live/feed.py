@@ -1,6 +1,6 @@
 """The writer's side of a player: it converts chunks and puts them into the queue, without waiting.
 
-All methods are called with the player's writing lock held, except where it is said.
+All methods are called in a step of the player's `Steps`, except where it is said.
 """
 
 from __future__ import annotations

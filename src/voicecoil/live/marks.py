@@ -103,7 +103,7 @@ class MarkBook:
         self._watching = False
 
     def set(self, name: Any, frame: int, position: int, begins: bool) -> None:
-        """Sets a mark. Call it with the writing lock held.
+        """Sets a mark. Call it in a step of the player's `Steps`.
 
         Raises
         ------

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
-import threading
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from voicecoil import _core
@@ -18,6 +18,7 @@ from voicecoil.live.feed import FADE_S, Feed
 from voicecoil.live.marks import MAX_PENDING, MarkBook, Marks, OnMark, check_on_mark
 from voicecoil.live.player_facts import check_buffer, check_pan, sides
 from voicecoil.live.player_life import PlayerLife
+from voicecoil.live.steps import Steps
 from voicecoil.live.writing import Done, Finish, Taken, Write, Writer
 from voicecoil.sample_types import check_dtype, format_number
 from voicecoil.streams.channel_map import listed_channels
@@ -122,7 +123,7 @@ class Player(PlayerLife):
         check_on_mark(on_mark)
         self._buffer_s, self._prebuffer_s = check_buffer(buffer_s, prebuffer_s)
         self._gain, self._pan = check_gain(gain), check_pan(pan)
-        self._starting = threading.Lock()
+        self._starting = Steps()
         listed = listed_channels(channels)
         self._one = listed is None and channels == 1 and not isinstance(channels, bool)
         self._stream = OutputStream(
@@ -201,6 +202,8 @@ class Player(PlayerLife):
             `timeout` has passed. The message says how many frames were taken.
         StreamClosedError
             The player is closed.
+        StreamStateError
+            A signal handler has interrupted a call of the player, and would wait for it.
         DeviceLostError
             The device was lost, and the player cannot continue.
         """
@@ -244,13 +247,7 @@ class Player(PlayerLife):
         chunk, frames = self._examine(chunk)
         if not self._writer.begun:
             raise StreamStateError("the player was not started; start() it first")
-        if not self._writer.lock.acquire(blocking=False):
-            return 0
-        try:
-            chunk = self._feed.prepared(chunk)
-            taken = self._feed.put(self._feed.begin(), chunk, 0) if frames else 0
-        finally:
-            self._writer.lock.release()
+        taken = self._writer.put_some(chunk) if frames else 0
         if taken < frames:
             self._writer.refuse_trouble()
         return taken
@@ -356,8 +353,9 @@ class Player(PlayerLife):
         """Set a mark between the frames that were written before and those that will be.
 
         The mark is heard when all frames of the utterance before it have been heard. A mark at the
-        beginning of an utterance is heard when its first frame begins. While a `write` waits on
-        another thread, this waits for it.
+        beginning of an utterance is heard when its first frame begins. Never waits: while a `write`
+        waits on another thread or in a task, the mark is behind the frames of its chunk that were
+        taken so far. A signal handler may call this, too.
 
         Parameters
         ----------
@@ -372,12 +370,14 @@ class Player(PlayerLife):
             The player is closed.
         """
         self._writer.refuse_closed()
-        with self._writer.lock:
-            feed = self._feed
-            begins = not feed.is_open
-            one = feed.utterance
-            position = feed.code.written if begins or one is None else one.present
-            self._book.set(name, feed.timeline.written, position, begins)
+        self._writer.steps.run_or_defer(partial(self._set_mark, name))
+
+    def _set_mark(self, name: Any) -> None:
+        feed = self._feed
+        begins = not feed.is_open
+        one = feed.utterance
+        position = feed.code.written if begins or one is None else one.present
+        self._book.set(name, feed.timeline.written, position, begins)
 
     def marks(self) -> Marks:
         """Iterate over the marks when they are heard or cleared: ``for`` or ``async for``.

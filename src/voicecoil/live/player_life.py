@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from types import TracebackType
 from typing import Self
 
@@ -11,6 +10,7 @@ from voicecoil.arguments import check_seconds
 from voicecoil.lifetime.awaiting import off_the_loop
 from voicecoil.live.feed import FADE_S
 from voicecoil.live.player_facts import PlayerFacts
+from voicecoil.live.steps import Steps
 from voicecoil.live.writing import Done, Writer
 from voicecoil.streams.lifecycle import STOP_TIMEOUT_S
 
@@ -21,7 +21,7 @@ class PlayerLife(PlayerFacts):
     """Starts and ends a player. `Player` writes to it."""
 
     _writer: Writer
-    _starting: threading.Lock
+    _starting: Steps  # these wait for the device
     _loop: asyncio.AbstractEventLoop | None = None  # the one whose tasks never block
 
     def drain(self, timeout: float | None = None) -> Done:
@@ -45,10 +45,12 @@ class PlayerLife(PlayerFacts):
 
     def _start_if_new(self) -> None:
         if not self._writer.begun:
-            with self._starting:
-                if not self._writer.begun:
-                    self._stream.start()
-                    self._writer.begun = True
+            self._starting.run(self._start_once)
+
+    def _start_once(self) -> None:
+        if not self._writer.begun:
+            self._stream.start()
+            self._writer.begun = True
 
     async def _start_later(self) -> None:
         if not self._writer.begun:

@@ -7,11 +7,13 @@ import math
 import threading
 import time
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import Any
 
 from voicecoil.errors import StreamClosedError, StreamTimeoutError
 from voicecoil.lifetime.waking import MAX_PERIOD_S, MIN_PERIOD_S, reached
 from voicecoil.live.feed import Feed
+from voicecoil.live.steps import Steps, refuse_handler
 from voicecoil.live.utterances import Utterance
 from voicecoil.streams.monitor import StreamMonitor
 
@@ -110,8 +112,10 @@ class Writer:
 
     Attributes
     ----------
-    lock : Lock
-        Held by the thread or task that writes.
+    turn : Lock
+        Held by the thread or task that writes, also while it waits for room.
+    steps : Steps
+        Each step of the feed is one of these.
     closed : bool
         The program has closed the player.
     begun : bool
@@ -123,7 +127,9 @@ class Writer:
     def __init__(self, feed: Feed, monitor: StreamMonitor) -> None:
         self._feed = feed
         self._monitor = monitor
-        self.lock = threading.Lock()
+        self.turn = threading.Lock()
+        self.steps = Steps()
+        self._writing: set[int] = set()  # idents of the threads that have the turn or wait for it
         self.closed = False
         self.begun = False
         self.told = False
@@ -145,12 +151,28 @@ class Writer:
 
     def put_at_once(self, chunk: Any) -> int:
         """Writes a whole chunk if that is possible without a wait. See `Feed.put_at_once`."""
-        if not self.begun or not self.lock.acquire(blocking=False):
-            return -1
+        return self._at_once(partial(self._feed.put_at_once, chunk), -1) if self.begun else -1
+
+    def put_some(self, chunk: Any) -> int:
+        """Takes frames of a chunk that was examined, without a wait. Returns how many."""
+        chunk = self._feed.prepared(chunk)
+        return self._at_once(lambda: self._feed.put(self._feed.begin(), chunk, 0), 0)
+
+    def _at_once(self, step: Callable[[], int], otherwise: int) -> int:
+        """Runs a step if nothing else is being written."""
+        thread = threading.get_ident()
+        if thread in self._writing:
+            return otherwise
         try:
-            return self._feed.put_at_once(chunk)
+            self._writing.add(thread)
+            if not self.turn.acquire(blocking=False):
+                return otherwise
+            try:
+                return self.steps.run(step)
+            finally:
+                self.turn.release()
         finally:
-            self.lock.release()
+            self._writing.discard(thread)
 
     def block(self, work: Write | Finish, seconds: float | None) -> None:
         """Does some work on the calling thread, which waits for room.
@@ -159,17 +181,29 @@ class Writer:
         ------
         StreamTimeoutError
             The time has passed.
+        StreamStateError
+            The caller is a signal handler that has interrupted a write of its own thread.
         """
+        thread = threading.get_ident()
+        if thread in self._writing:
+            raise refuse_handler()
+        try:
+            self._writing.add(thread)
+            self._block(work, seconds)
+        finally:
+            self._writing.discard(thread)
+
+    def _block(self, work: Write | Finish, seconds: float | None) -> None:
         until = None if seconds is None else time.monotonic() + seconds
-        if not self.lock.acquire(timeout=-1 if seconds is None else seconds):
+        if not self.turn.acquire(timeout=-1 if seconds is None else seconds):
             raise StreamTimeoutError(
                 f"another thread has been writing for {seconds:g} s; {work.progress()}"
             )
         try:
-            if not self.sleep_until(work.go_on, until):
+            if not self.sleep_until(lambda: self.steps.run(work.go_on), until):
                 raise StreamTimeoutError(f"{seconds:g} s have passed; {work.progress()}")
         finally:
-            self.lock.release()
+            self.turn.release()
 
     def sleep_until(self, step: Callable[[], bool], until: float | None) -> bool:
         """Calls `step`, which never waits, once in each IO cycle until it returns True.
@@ -189,14 +223,14 @@ class Writer:
         """Does some work in a task. The errors are those of `block`."""
         try:
             async with asyncio.timeout(seconds):
-                while not self.lock.acquire(blocking=False):
-                    await reached(None, over=lambda: not self.lock.locked())
+                while not self.turn.acquire(blocking=False):
+                    await reached(None, over=lambda: not self.turn.locked())
                 try:
-                    while not work.go_on():
+                    while not self.steps.run(work.go_on):
                         self.refuse_trouble()
                         await self._room(work.wanted)
                 finally:
-                    self.lock.release()
+                    self.turn.release()
         except StreamTimeoutError:
             raise
         except TimeoutError:
