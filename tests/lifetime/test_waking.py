@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from rig import until
 from voicecoil import _core
 from voicecoil.lifetime import waking
 from voicecoil.lifetime.waking import reached
@@ -89,3 +90,36 @@ def test_an_error_of_a_condition_is_reported_and_ends_its_wait_only(
     assert gone.wait(10)
     assert [str(error) for error in reported] == ["a wrong condition"]
     assert id(one) not in awaited()
+
+
+def test_an_error_of_a_condition_is_raised_in_the_task_that_waits() -> None:
+    """Before the fix, the task waited for ever."""
+
+    def wrong() -> bool:
+        raise ValueError("a wrong condition")
+
+    async def run() -> None:
+        with pytest.raises(ValueError, match="a wrong condition"):
+            async with asyncio.timeout(20):
+                await reached(None, over=wrong)
+
+    asyncio.run(run())
+    assert not awaited()
+
+
+def test_each_wait_leaves_nothing_in_the_queue_of_the_thread() -> None:
+    """Before the fix, each wait left an item while any other wait went on."""
+    over = threading.Event()
+    told = [threading.Event() for _ in range(50)]
+    waking.watch(None, 0, over.is_set, over.set)
+    assert waking._waker is not None
+    for event in told:
+        waking.watch(None, 0, lambda: True, event.set)
+        assert event.wait(10)
+    left = waking._waker._wake.qsize()
+    over.set()
+    until(lambda: not awaited())
+    assert left <= 2  # of the newest waits, which the thread may not have taken yet
+    woken = threading.Event()
+    waking.watch(None, 0, lambda: True, woken.set)
+    assert woken.wait(10)

@@ -48,6 +48,9 @@ class Watch:
         every `look_s` before that. It must not wait.
     tell : callable
         Called once, on the waking thread, when the wait is over. It must not wait.
+    fail : callable or None
+        Called instead of `tell` with an error that `over` has raised, which ends the wait. None:
+        the error is reported.
     period_s : float
         Duration of the device's IO cycle, s. The count is looked at once in this time.
     look_s : float
@@ -62,11 +65,13 @@ class Watch:
         tell: Callable[[], object],
         period_s: float,
         look_s: float = LOOK_S,
+        fail: Callable[[Exception], object] | None = None,
     ) -> None:
         self.count = count
         self.target = target
         self.over = over
         self.tell = tell
+        self.fail = fail
         self.period_s = min(max(period_s, MIN_PERIOD_S), MAX_PERIOD_S)
         self.look_s = look_s
         self.due = 0.0  # time of the next call of `over`, s of time.monotonic
@@ -77,24 +82,38 @@ class Watch:
         return self.count is None or self.count.value >= self.target
 
     def look(self, now: float) -> bool:
-        """Calls `tell` and returns True if the wait is over. Reports an error, and then ends."""
-        counted = self.counted
+        """Returns whether the wait is over. If it is, this has called `tell` or `fail`."""
         try:
-            if self.over is not None:
-                if not counted and now < self.due:
-                    return False
-                # All watches of one interval are due at the same time, so that the thread wakes
-                # once for all of them.
-                later = (now // self.look_s + 1) * self.look_s
-                self.due = now + self.period_s if counted else later
-                if not self.over():
-                    return False
-            elif not counted:
+            if not self._is_over(now):
                 return False
-            self.tell()
         except Exception as error:
-            exit_and_fork.report(error, self.over or self.tell)
+            self._end(error)
+        else:
+            self._end(None)
         return True
+
+    def _is_over(self, now: float) -> bool:
+        counted = self.counted
+        if self.over is None:
+            return counted
+        if not counted and now < self.due:
+            return False
+        # All watches of one interval are due at the same time, so that the thread wakes once for
+        # all of them.
+        later = (now // self.look_s + 1) * self.look_s
+        self.due = now + self.period_s if counted else later
+        return self.over()
+
+    def _end(self, error: Exception | None) -> None:
+        try:
+            if error is None:
+                self.tell()
+            elif self.fail is not None:
+                self.fail(error)
+            else:
+                exit_and_fork.report(error, self.over)
+        except Exception as another:
+            exit_and_fork.report(another, self.tell if error is None else self.fail)
 
 
 class _Waker:
@@ -103,6 +122,7 @@ class _Waker:
     def __init__(self) -> None:
         self._watches: dict[int, Watch] = {}
         self._waker = _core.Waker()
+        # An item is put after each watch was added. The thread takes all before it looks.
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._over = False
         self._thread: BackgroundThread | None = None
@@ -135,7 +155,7 @@ class _Waker:
 
     def _run(self) -> None:
         since = exit_and_fork.generation()
-        while not self._over and not exit_and_fork.forked(since):
+        while self._goes_on(since):
             seen = self._waker.rings
             now = time.monotonic()
             period_s, due, waiting = MAX_PERIOD_S, now + MAX_LOOK_S, []
@@ -152,6 +172,14 @@ class _Waker:
                 self._waker.wait(waiting, seen, period_s, max(0.0, due - time.monotonic()))
             else:
                 self._wake.get()
+
+    def _goes_on(self, since: int) -> bool:
+        # What was put before is seen after this: the watches, and whether the thread ends. Items
+        # that were left had collected, as long as the thread always had something to watch.
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._wake.get_nowait()
+        return not self._over and not exit_and_fork.forked(since)
 
     def end(self) -> None:
         """Ends the thread before the interpreter ends."""
@@ -171,8 +199,9 @@ def watch(
     tell: Callable[[], object],
     period_s: float = MIN_PERIOD_S,
     look_s: float = LOOK_S,
+    fail: Callable[[Exception], object] | None = None,
 ) -> Watch:
-    """Begins a wait, which ends with one call of `tell`, or with `unwatch`. See `Watch`.
+    """Begins a wait, which ends with one call of `tell` or `fail`, or with `unwatch`. See `Watch`.
 
     Raises
     ------
@@ -184,7 +213,7 @@ def watch(
     global _waker
     if _waker is None:
         _waker = _Waker()
-    one = Watch(count, target, over, tell, period_s, look_s)
+    one = Watch(count, target, over, tell, period_s, look_s, fail)
     _waker.add(one)
     return one
 
@@ -208,21 +237,30 @@ async def reached(
     The event loop is not blocked. A cancellation leaves nothing behind. The arguments are those of
     `Watch`. Python code that fulfils a condition itself need not tell: it is noticed within one
     period if the count has reached its target, otherwise within a tenth of a second.
+
+    Raises
+    ------
+    Exception
+        What `over` has raised.
     """
     if count is not None and over is None and count.value >= target:
         return
     loop = asyncio.get_running_loop()
     future: asyncio.Future[None] = loop.create_future()
 
-    def settle() -> None:
-        if not future.done():
+    def settle(error: Exception | None) -> None:
+        if future.done():
+            return
+        if error is None:
             future.set_result(None)
+        else:
+            future.set_exception(error)
 
-    def tell() -> None:
+    def tell(error: Exception | None = None) -> None:
         with contextlib.suppress(RuntimeError):  # the loop was closed
-            loop.call_soon_threadsafe(settle)
+            loop.call_soon_threadsafe(settle, error)
 
-    one = watch(count, target, over, tell, period_s, look_s)
+    one = watch(count, target, over, tell, period_s, look_s, tell)
     try:
         await future
     finally:
