@@ -252,6 +252,9 @@ class HalObject(AudioObjectProperties, Identified):
     def _missing(
         self, object_id: int, row: PropertyRow, scope: str | int | None, element: int | None
     ) -> PropertyMissingError:
+        # An object that has gone, also with a restart of coreaudiod, has no property either. This
+        # raises the error of an object that has gone, after which it is looked for again.
+        self._connection.reader.u32(object_id, "clas")
         found = self._connection.reader.values.present(
             object_id, self._addresses(object_id, row, everywhere=True)
         )
