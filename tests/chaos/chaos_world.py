@@ -20,8 +20,7 @@ FIXTURES = (1, 2, 3, 8)
 DEVICES = ("Loopback", "USBDuplex:1", "BuiltInSpeakerDevice", "BuiltInMicrophoneDevice")
 MOST_STREAMS = 6
 MOST_SOUNDS = 4
-HEALED_CYCLES = 400  # for a new stream, in cycles
-HEALED_S = 20.0  # for a stream that waits, in real time
+HEALED_S = 20.0  # of real time, until sound flows in the healed world
 SCALE = 2.0**-24
 TURN = 1 << 18  # frames after which the codes of the input repeat
 NOPE = 0x6E6F7065
@@ -75,7 +74,7 @@ class Chaos:
         self.ids = {uid: [device.id] for uid, device in self.devices.items()}  # all that it had
         self.layouts = {uid: device.output_streams() for uid, device in self.devices.items()}
         self.unplugged: set[str] = set()
-        self.asleep = False
+        self.asleep = self.slept = False
         self.positions: dict[str, int] = {}
         self.streams: list[Any] = []
         self.sounds: list[Any] = []
@@ -360,6 +359,7 @@ class Chaos:
             for uid in DEVICES:
                 self.now(uid)
         self.asleep = not self.asleep
+        self.slept = True
 
     # ---- the seed ----
 
@@ -388,6 +388,10 @@ class Chaos:
         self.world.advance(8.0)  # after this, devices that were changing have their values
         for uid in DEVICES:
             self.now(uid)
+        # After a sleep, a device may run again only when all its IOProcs were stopped, and a stream
+        # that has ended keeps its IOProc until it is closed.
+        if self.slept:
+            self.close_all()
         waiting = [one for one in self.streams if one.state in ("running", "waiting")]
         before = {one: one.statistics().cycles for one in waiting}
         deadline = time.monotonic() + HEALED_S
@@ -401,12 +405,7 @@ class Chaos:
         assert not waiting, f"no sound flows in {waiting}"
 
     def end(self) -> None:
-        for stream in list(self.streams):
-            self.close_stream(stream)
-        for sound in self.sounds:
-            self.allowed(sound.stop)
-        self.sounds.clear()
-        vc.stop_all()
+        self.close_all()
         for one in self.aggregates:
             self.allowed(one.destroy)
         for watch in self.watches:
@@ -427,15 +426,30 @@ class Chaos:
         assert self.driver.kept_ioprocs == 0, "an IOProc is left behind"
         self.world.check_clean()
 
+    def close_all(self) -> None:
+        for stream in list(self.streams):
+            self.close_stream(stream)
+        for sound in self.sounds:
+            self.allowed(sound.stop)
+        self.sounds.clear()
+        vc.stop_all()
+        deadline = time.monotonic() + HEALED_S
+        while self.driver.open_streams and time.monotonic() < deadline:
+            self.world.advance(0.05)
+            time.sleep(0.001)
+        assert not self.driver.open_streams, "a stream is not closed"
+
     def flows(self, uid: str) -> None:
         """A new stream plays on a device of the healed world."""
         callback = Coded(self, uid)
         begun = callback.position
         with vc.OutputStream(callback, device=uid, driver=self.driver, latency="low"):
-            for _ in range(HEALED_CYCLES):
-                self.world.advance(0.01)
+            deadline = time.monotonic() + HEALED_S
+            while time.monotonic() < deadline:
+                self.world.advance(0.05)
                 if callback.position > begun:
                     return
+                time.sleep(0.001)
         raise AssertionError(f"no sound flows on {uid}")
 
     # ---- what was heard and recorded ----
