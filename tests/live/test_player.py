@@ -377,6 +377,18 @@ def test_a_lost_device_is_told_once() -> None:
             player.drain()
 
 
+def test_a_chunk_for_a_lost_device_is_refused() -> None:
+    """Chunks were taken until the queue was full, although nobody would ever hear them."""
+    rig = Rig()
+    with vc.Player(driver=rig.driver, channels=2) as player:
+        rig.device.inject("unplug")
+        rig.step()
+        for write in (player.write, player.write_nowait):
+            with pytest.raises(vc.DeviceLostError):
+                write(coded(0, 100, 2))
+        assert player.written_frames == 0
+
+
 def test_a_chunk_can_be_changed_after_a_part_of_it_was_taken(playing: Any) -> None:
     """Before the fix, the converted samples of the first call were written again."""
     it = playing(samplerate=24_000, channels=1, buffer_s=0.01)

@@ -41,7 +41,7 @@ class DeviceChange:
 
 
 class DeviceWatch(ChangeQueue[DeviceChange]):
-    """Changes of the devices of a driver; `voicecoil.watch` makes it.
+    """Changes of the devices of a driver, returned by :func:`voicecoil.watch`.
 
     It is an iterator, an asynchronous iterator and a context manager.
     """

@@ -71,7 +71,7 @@ class _Sided(HalObject):
 
 
 class Device(_Sided, tables.AudioDeviceProperties):
-    """An audio device.
+    """An audio device, returned by :func:`voicecoil.hal.device` and by other objects.
 
     Properties that each direction has of its own, such as the volume, are those of the output, or
     of the input if the device has no output. ``device.input``, ``device.output`` and
@@ -330,7 +330,7 @@ class Device(_Sided, tables.AudioDeviceProperties):
 
 
 class Hogged:
-    """A context manager of hog mode; see `Device.hogged`."""
+    """A context manager of hog mode, returned by :func:`Device.hogged`."""
 
     def __init__(self, device: Device) -> None:
         self._device = device

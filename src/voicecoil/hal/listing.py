@@ -80,7 +80,10 @@ class PropertyValue:
 
 
 class PropertyList(list[PropertyValue]):
-    """The properties of an object. A name or four characters as index give the first such one."""
+    """The properties of an object, returned by :func:`HalObject.properties`.
+
+    A name or four characters as index give the first such one.
+    """
 
     @overload
     def __getitem__(self, index: SupportsIndex | str) -> PropertyValue: ...

@@ -68,7 +68,7 @@ def scope_code(scope: str | int) -> int:
 
 
 class HalObject(AudioObjectProperties, Identified):
-    """An object of the HAL.
+    """An object of the HAL, returned by :func:`voicecoil.hal.connect` and by other objects.
 
     Its attributes are the properties of its class: reading one calls the HAL, and assigning one
     calls `set`. ``obj["nsrt"]`` and ``obj.get("nsrt", scope="input")`` reach the same properties

@@ -46,7 +46,10 @@ __all__ = [
 
 
 class System(HalObject, tables.AudioSystemObjectProperties):
-    """The system object: lists of all objects, default devices, settings of this process."""
+    """The system object: lists of all objects, default devices, settings of this process.
+
+    It is ``hal.system``, or returned by :func:`voicecoil.hal.connect`.
+    """
 
     _kind: ClassVar[str] = "AudioSystemObject"
 

@@ -250,7 +250,10 @@ def set_and_wait(
 
 
 class Temporarily:
-    """A context manager that sets a property and restores it; see `HalObject.temporarily`."""
+    """A context manager that sets a property and restores it.
+
+    It is returned by :func:`HalObject.temporarily`.
+    """
 
     def __init__(
         self,

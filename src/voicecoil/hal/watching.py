@@ -64,7 +64,7 @@ class Change:
 
 
 class Watch(ChangeQueue[Change]):
-    """Changes of the properties of an object; `watch` makes it.
+    """Changes of the properties of an object, returned by :func:`watch`.
 
     It is an iterator, an asynchronous iterator and a context manager.
     """
@@ -181,7 +181,17 @@ class Watch(ChangeQueue[Change]):
     # ---- hearing: any thread, no call of CoreAudio ----
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
-        """Take note of a notification."""
+        """Take note of a notification of CoreAudio, on the thread that reads them.
+
+        Parameters
+        ----------
+        host_ns : int
+            Host time of the notification, ns.
+        object_id : int
+            The AudioObjectID.
+        property_selector : int
+            The property that has changed.
+        """
         if object_id == SYSTEM and property_selector == RESTARTED:
             self._restarted = True
         if object_id == self._id and property_selector in self._rows:

@@ -207,7 +207,7 @@ class Player(PlayerLife):
         DeviceLostError
             The device was lost, and the player cannot continue.
         """
-        self._writer.refuse_closed()
+        self._writer.refuse_ended()
         simple = timeout is None and more and self._loop is None
         if simple and (frames := self._writer.put_at_once(chunk)) >= 0:
             return Taken(frames)
@@ -247,6 +247,7 @@ class Player(PlayerLife):
         chunk, frames = self._examine(chunk)
         if not self._writer.begun:
             raise StreamStateError("the player was not started; start() it first")
+        self._writer.refuse_ended()
         taken = self._writer.put_some(chunk) if frames else 0
         if taken < frames:
             self._writer.refuse_trouble()

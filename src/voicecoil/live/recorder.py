@@ -240,7 +240,12 @@ class Recorder(Unique):
     # ---- start and end ----
 
     def start(self) -> Self:
-        """Begin to record. A second call has no effect. Returns the recorder.
+        """Begin to record. A second call has no effect.
+
+        Returns
+        -------
+        Recorder
+            The recorder itself.
 
         Raises
         ------
@@ -376,6 +381,16 @@ class Recorder(Unique):
         """Return the next frames like :meth:`read`, in an asyncio task.
 
         The event loop is not blocked. If the task is cancelled, no frame is lost.
+
+        Parameters
+        ----------
+        frames : int or None
+            The number of frames; None: `blocksize`.
+
+        Returns
+        -------
+        RecordedBlock
+            The frames. Fewer than `frames` only at the end of the recording.
         """
         from voicecoil.lifetime.awaiting import off_the_loop
         from voicecoil.lifetime.waking import reached

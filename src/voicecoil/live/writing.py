@@ -140,6 +140,12 @@ class Writer:
             raise StreamClosedError("the player is closed; make a new one")
         self._monitor.refuse_in_fork()
 
+    def refuse_ended(self) -> None:
+        """Raises why the player plays nothing more, if its stream has ended or it was closed."""
+        self.refuse_closed()
+        if self.begun and not self._monitor.goes_on:
+            self.refuse_trouble()
+
     def refuse_trouble(self) -> None:
         """Raises why the player will play nothing more, if it will not."""
         self.refuse_closed()

@@ -46,7 +46,13 @@ _SCOPES = {GLOBAL: "", INPUT: " (input)", OUTPUT: " (output)"}
 
 @dataclass(frozen=True)
 class Range:
-    """The fields of an AudioValueRange."""
+    """The fields of an AudioValueRange.
+
+    Attributes
+    ----------
+    low, high : float
+        The least and the greatest value, in the unit of the property.
+    """
 
     low: float
     high: float
