@@ -72,8 +72,9 @@ def test_a_count_that_is_reached_needs_no_thread() -> None:
         ring.write(FRAMES)
         await reached(ring.written_count(), 10)
 
+    others = set(awaited())  # of objects of earlier tests
     asyncio.run(run())
-    assert not awaited()
+    assert not set(awaited()) - others
 
 
 def test_an_error_of_a_condition_is_reported_and_ends_its_wait_only(
@@ -104,8 +105,9 @@ def test_an_error_of_a_condition_is_raised_in_the_task_that_waits() -> None:
             async with asyncio.timeout(20):
                 await reached(None, over=wrong)
 
+    others = set(awaited())  # of objects of earlier tests
     asyncio.run(run())
-    assert not awaited()
+    assert not set(awaited()) - others
 
 
 def test_each_wait_leaves_nothing_in_the_queue_of_the_thread() -> None:
