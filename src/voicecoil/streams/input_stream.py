@@ -82,9 +82,8 @@ class InputStream(StreamBase):
         :attr:`results`. The callback uses ``block.parameters`` and ``block.results``.
     device_rate : {"keep", "set"}
         What happens if the device runs at another rate than `samplerate`. "keep": the device keeps
-        its rate, except after a lost device if the callback runs on the IO thread: see
-        docs/rates.md. "set": the device gets the rate, which applies to all programs, until the
-        last stream on it closes. Audio systems that give each stream its own rate ignore it.
+        its rate. "set": the device gets the rate, which applies to all programs, until the last
+        stream on it closes. Audio systems that give each stream its own rate ignore it.
     conversion_quality : {"QQ", "LQ", "MQ", "HQ", "VHQ"}
         Quality of the conversion between the two rates (docs/rates.md). A lower one has a shorter
         delay.
