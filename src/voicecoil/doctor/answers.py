@@ -162,7 +162,10 @@ def _status_text(status: int | None) -> str | None:
 
 
 def _statuses(connection: Connection, system: hal.System) -> dict[str, str | None]:
-    """The statuses of calls that set nothing. A situation that does not exist here is None."""
+    """The statuses of calls that read, or that try to set what CoreAudio must refuse.
+
+    A situation that does not exist here is None.
+    """
     library, reader = connection.library, connection.reader
     name, rate, uid = selector("lnam"), selector("nsrt"), selector("uidd")
 
