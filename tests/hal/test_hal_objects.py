@@ -14,6 +14,7 @@ from voicecoil import hal
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.errors import (
     ArgumentError,
+    ArgumentTypeError,
     ChangeTimeoutError,
     DeviceLostError,
     DeviceNotFoundError,
@@ -272,3 +273,9 @@ def test_the_devices_that_a_process_records_and_plays(coreaudio: Worlds) -> None
     assert process.is_running_input
     assert process.input.devices == [system.device("BuiltInMicrophoneDevice")]
     assert process.output.devices == []
+
+
+def test_a_name_in_place_of_an_object_is_refused(coreaudio: Worlds) -> None:
+    system = hal.connect(coreaudio(1).driver)
+    with pytest.raises(ArgumentTypeError, match=r"give an object, such as hal.device\('Desk'\)"):
+        system.default_output_device = "Desk"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
 from voicecoil.errors import (
+    ArgumentTypeError,
     ChangeTimeoutError,
     DeviceLostError,
     DriverError,
@@ -232,6 +233,10 @@ def set_and_wait(
     timeout_s: float | None,
 ) -> Any:
     """Sets a property and returns what the object made of it; see `HalObject.set`."""
+    if row.type == "id" and isinstance(value, str):
+        raise ArgumentTypeError(
+            f"{row.name}={value!r}: give an object, such as hal.device({value!r})"
+        )
     one = _Set(thing, row, value, scope, element)
     if row.type not in codec.CF_TYPES and row.type not in ("id", "id[]", "raw", "pid"):
         codec.encode(row, value)  # an impossible value is an error before anything is called
