@@ -52,9 +52,12 @@ static double gain_at(const vc_splices *splices, double before, double after) VC
 static void fade_gaps(const vc_splices *splices, float *data, uint32_t frames, int64_t position,
                       double part, double step, int64_t arrived) VC_REALTIME {
     const uint32_t channels = splices->channels;
+    /* The positions are subtracted as doubles: a position may be negative, and then the distance
+     * to VC_ALL_ARRIVED is no int64_t. */
+    const double left = (double)arrived - (double)position;
     for (uint32_t f = 0; f < frames; f++) {
         const double at = part + f * step;
-        double gain = gain_at(splices, (double)(arrived - position) - at, 0.0);
+        double gain = gain_at(splices, left - at, 0.0);
         for (uint32_t g = 0; g < splices->gap_count; g++) {
             double before = (double)(splices->gaps[g].start - position) - at;
             double after = at - (double)(splices->gaps[g].end - position);

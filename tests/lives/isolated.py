@@ -42,10 +42,13 @@ def playing(name: str = "beat", **wanted: Any) -> vc.OutputStream:
 
 
 def threads_now() -> int:
-    """Returns the number of threads. If the system cannot list them, counts only keeper threads."""
+    """Returns the number of threads without the control threads, which start with the first event
+    and never end. If the system cannot list threads, counts only keeper threads.
+    """
     folder = Path("/proc/self/task")
     if folder.exists():
-        return len(list(folder.iterdir()))
+        lasting = sum(thread.name == "voicecoil control" for thread in threading.enumerate())
+        return len(list(folder.iterdir())) - lasting
     return sum(thread.name == "voicecoil keeper" for thread in threading.enumerate())
 
 
@@ -62,14 +65,13 @@ def collected() -> None:
     threads = threads_now()
     del holder
     gc.collect()
-    # The stream's IO thread and keeper thread have ended, and the control thread has begun.
-    until(lambda: threads_now() <= threads - 1)
+    until(lambda: threads_now() <= threads - 2)  # its IO thread and its keeper thread have ended
 
 
 def dropped() -> None:
     before = threads_now()
     playing()
-    until(lambda: threads_now() <= before + 1)  # only the control thread is new
+    until(lambda: threads_now() <= before)
 
 
 def closed_twice() -> None:
@@ -93,7 +95,7 @@ def many_opens() -> None:
     said = [str(one.message) for one in caught]
     assert len(said) == 1, said  # about memory that CPython keeps
     assert "has made 100 isolated interpreters" in said[0], said
-    until(lambda: threads_now() == before)
+    until(lambda: threads_now() <= before)
 
 
 def many_at_once() -> None:

@@ -17,6 +17,7 @@ from shells import shell
 from voicecoil import hal
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.hal.connection import connection_with
+from voicecoil.streams.silence import channels_written_as
 from voicecoil.streams.silence_causes import possible_causes
 
 TWO_SECONDS = 2 * 48_000
@@ -89,8 +90,21 @@ def test_a_measurement_warns_of_no_silence() -> None:
         assert connection.engine.zero_frames >= TWO_SECONDS
 
 
+def test_the_stream_keeps_how_its_channels_are_written() -> None:
+    virtual, driver = device()
+    found: list[vc.Event] = []
+    with channels_written_as(lambda channels: f"option {list(channels)}"):
+        stream = vc.InputStream(lambda block: None, driver=driver, channels=[0])
+    with stream:
+        virtual.step(50)
+        until(lambda: silent_events(stream, found) > 0)
+        stream.abort()
+    assert "for 2 s (option [0])" in found[0].detail
+
+
 def test_the_command_names_its_own_option_which_counts_from_1() -> None:
-    done = shell("record", "-", "--raw", "-q", "--duration", "2.6", "--channels", "1", text=False)
+    # Twice the time that a warning needs, because a busy machine looks late.
+    done = shell("record", "-", "--raw", "-q", "--duration", "5", "--channels", "1", text=False)
     assert done.returncode == 0, done.stderr
     assert b"has given only zeros for 2 s (--channels 1,)" in done.stderr  # type: ignore[operator]
 

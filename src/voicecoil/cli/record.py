@@ -119,9 +119,10 @@ def record(
         "buffer_s": buffer,
         "on_loss": on_loss,
     }
-    take = _begin(file, force, make_sink, asked, device=device, driver=chosen, channels=channels)
+    target: dict[str, Any] = {"device": device, "driver": chosen, "channels": channels}
     with channels_written_as(channels_option):
-        interrupted, highest = _follow(take, file, duration, shown=not (quiet or json))
+        take = _begin(file, force, make_sink, asked, **target)
+    interrupted, highest = _follow(take, file, duration, shown=not (quiet or json))
     if json:
         # If the sound is on standard output, the report must not be there as well.
         told = _as_json(take, file, interrupted, highest)

@@ -6,6 +6,7 @@ import contextlib
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.drivers.system_audio import SystemAudioDevice
@@ -30,9 +31,10 @@ _write_channels: Callable[[str, Sequence[int]], str] = _as_argument
 
 @contextlib.contextmanager
 def channels_written_as(write: Callable[[Sequence[int]], str]) -> Iterator[None]:
-    """Context in which `write` makes the text of a list of channels in a warning.
+    """Context for opening streams. `write` makes the text of a list of channels in their warnings.
 
     The command line writes them as its own option, because its users give no argument of a stream.
+    A stream keeps `write`: its warning may come when the context has ended.
     """
     global _write_channels  # for the whole process, which runs a single command
     _write_channels = lambda _, channels: write(channels)  # noqa: E731
@@ -57,7 +59,7 @@ class InputSilence:
     def __init__(self, driver: Driver, channels: StreamChannels, argument: str) -> None:
         self._driver = driver
         self._channels = channels
-        self._argument = argument
+        self._write_channels = partial(_write_channels, argument)
         self.is_natural = False  # at the last judgement nobody made a sound
 
     def message(self, device: Device, search: bool, stays_silent: Callable[[], bool]) -> str | None:
@@ -81,7 +83,7 @@ class InputSilence:
             return None
         said = [
             f"{device.name!r} has given only zeros for {SILENT_S:g} s "
-            f"({_write_channels(self._argument, used)})"
+            f"({self._write_channels(used)})"
         ]
         found = causes_of_silence(self._driver, device, used)
         self.is_natural = found.natural
@@ -89,7 +91,7 @@ class InputSilence:
             return None
         said += found.read
         if heard:
-            others = _write_channels(self._argument, heard)
+            others = self._write_channels(heard)
             said.append(f"there is a signal on another channel: {others}")
         elif not found.certain:
             said.append("possible causes: " + "; ".join(found.possible))
