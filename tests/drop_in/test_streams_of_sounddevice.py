@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 import threading
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,13 +18,14 @@ import voicecoil.sounddevice as sd
 from coded import assert_coded, coded
 from rig import until
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.sounddevice import sounds
+from voicecoil.sounddevice import sounds, state
 
 
 @pytest.fixture(autouse=True)
 def _own_state() -> Iterator[None]:
     yield
     sd.stop()
+    until(lambda: not state.running)  # a stream that a test leaves running runs on for ever
     sounds._newest = None
     sd.options.__init__()  # type: ignore[misc]
     sd.default.reset()
@@ -345,11 +348,25 @@ def test_stop_in_another_thread_ends_wait_without_an_error(free_device: VirtualD
         stopper.join(20)
 
 
-def test_a_running_stream_that_is_dropped_runs_on(stepped_device: VirtualDevice) -> None:
+def test_a_running_stream_that_is_dropped_runs_on_until_its_end(
+    stepped_device: VirtualDevice,
+) -> None:
     callback = Coder(end_at=256)
-    sd.OutputStream(channels=2, latency="low", callback=callback).start()
+    stream = sd.OutputStream(channels=2, latency="low", callback=callback)
+    stream.start()
+    dropped = weakref.ref(stream)
+    del stream
+    gc.collect()
     stepped_device.step(4)
     assert callback.made == 256
+    stepped_device.step(8)  # plays the last frames
+
+    def is_freed() -> bool:
+        gc.collect()
+        return dropped() is None
+
+    until(is_freed)
+    assert not state.running
 
 
 def test_devices_keep_their_indices(free_device: VirtualDevice) -> None:
