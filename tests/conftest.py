@@ -81,6 +81,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.flaky(reruns=2))
 
 
+def _tried_again(config: pytest.Config) -> list[pytest.TestReport]:
+    """Returns the failures after which a test had a further attempt."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return [] if reporter is None else reporter.stats.get("rerun", [])
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Lets the run fail if a process of it crashed, although the test had a further attempt."""
+    if any(
+        "crashed while running" in report.longreprtext for report in _tried_again(session.config)
+    ):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Shows why each test that had a further attempt has failed before."""
+    again = _tried_again(config)
+    if again:
+        terminalreporter.section(f"UNSTABLE: {len(again)} failures were tried again")
+    for report in again:
+        terminalreporter.write_line(f"{report.nodeid} ({report.when})", bold=True)
+        terminalreporter.write_line(report.longreprtext)
+
+
 _FAILED = pytest.StashKey[bool]()
 
 

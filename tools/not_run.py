@@ -18,8 +18,11 @@ def in_ci() -> bool:
 
 
 def required(optional: bool) -> list[str]:
-    """Returns the arguments of pytest for a run in which a skip is a failure if the machine lacks
-    something.
+    """Returns the arguments of pytest for CI. A skip is a failure if the machine lacks something.
+
+    A test that fails has a second attempt, because CI runs several thousand tests on a machine that
+    other work may stop for seconds. pytest shows the first failure of each such test at the end. A
+    crash has no second attempt.
 
     Parameters
     ----------
@@ -27,7 +30,7 @@ def required(optional: bool) -> list[str]:
         True if packages may be missing because they have no wheels for a new Python yet.
     """
     names = ("numba", "matplotlib", "PyAV", "sounddevice") if optional else ()
-    return ["--require", *(f"--may-lack={name}" for name in names)]
+    return ["--require", "--reruns=1", *(f"--may-lack={name}" for name in names)]
 
 
 if __name__ == "__main__":
