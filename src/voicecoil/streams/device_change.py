@@ -5,16 +5,41 @@
 
 from __future__ import annotations
 
+import contextlib
+from functools import partial
 from typing import TYPE_CHECKING
 
 from voicecoil import _core
 from voicecoil.errors import VoicecoilError
+from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.recovery import OpenedDevice, Recovery
 
 if TYPE_CHECKING:
     from voicecoil.streams.lifecycle import StreamConnection
 
-__all__ = ["find_device", "leave_device"]
+__all__ = ["find_device", "leave_device", "stop_soon"]
+
+
+def stop_soon(connection: StreamConnection, run: int, timeout_s: float) -> None:
+    """Stops the lost device of a run that has ended. Never waits: a thread of its own does it.
+
+    Otherwise the stream would keep the device started until the program closes the stream. Some
+    devices start again, after sleep for example, only when no stream has them started.
+    """
+    exit_and_fork.submit(partial(_stop, connection, run, timeout_s))
+
+
+def _stop(connection: StreamConnection, run: int, timeout_s: float) -> None:
+    if not connection.lock.acquire(timeout=timeout_s):
+        return  # another thread is stopping the stream
+    try:
+        driver_stream = connection.driver_stream
+        if connection.started and run == connection.run and driver_stream is not None:
+            # If the callback is stuck, `stop` or `close` tries again, and raises the error.
+            with contextlib.suppress(VoicecoilError):
+                driver_stream.stop(timeout_s)
+    finally:
+        connection.lock.release()
 
 
 def leave_device(

@@ -128,6 +128,7 @@ class Running(Protocol):
     def running(self) -> bool: ...
     def find_exception(self) -> BaseException | None: ...
     def check_rate(self) -> None: ...
+    def trouble(self) -> Exception | None: ...
 
 
 _running: Alive[Running] = Alive()
@@ -152,6 +153,7 @@ def _goes_on(one: Running) -> bool:
         return False  # `stop` or `close` has raised the exception
     if one.engine.state != _core.FINISHED:
         one.check_rate()
+        one.trouble()  # otherwise a loss is noticed only when the program asks for the state
         one.device.check_silence()
         return True
     if one.engine.reason != _core.REASON_ERROR:

@@ -24,7 +24,7 @@ from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.uninterrupted import uninterrupted
-from voicecoil.streams.device_change import find_device, leave_device
+from voicecoil.streams.device_change import find_device, leave_device, stop_soon
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.on_end import EndListener
@@ -451,12 +451,12 @@ class StreamConnection:
 
     def _end_lost(self, trouble: DeviceLostError, run: int) -> None:
         """Ends a run whose device is lost. Only the first thread that notices the loss acts."""
-        mine = object()
-        if self._lost.setdefault(run, mine) is mine:
+        if self._lost.setdefault(run, mine := object()) is mine:
             self.loss = trouble
             self._untold.append(trouble)
             self.device.news.append(self.device.event("lost", str(trouble)))
             self.ask_to_end(drain=False, run=run)  # the device may begin to run cycles again
+            stop_soon(self, run, STOP_TIMEOUT_S)
 
     def take_failure(self) -> Exception | None:
         """Returns once why the stream could not continue after its device was lost."""
