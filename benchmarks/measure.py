@@ -98,15 +98,18 @@ def compile_c(source: str, folder: Path, *include: Path) -> ctypes.CDLL:
     return ctypes.CDLL(str(target))
 
 
-def in_a_process(program: str, *arguments: str, bare: bool = False) -> str:
-    """Runs a program in a process of its own and returns its output.
+def in_a_process(
+    program: str, *arguments: str, bare: bool = False, environment: dict[str, str] | None = None
+) -> str:
+    """Runs a program in a process of its own, with more variables in its environment, and returns
+    its output.
 
     `bare` starts Python without `site`, which would hide the cost of imports.
     """
     paths = sysconfig.get_paths()
-    environment = {**os.environ, "PYTHONPATH": paths["platlib"]}
+    variables = {**os.environ, "PYTHONPATH": paths["platlib"], **(environment or {})}
     command = [sys.executable, *(["-S"] if bare else []), "-c", program, *arguments]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
     return done.stdout.strip()
 
 

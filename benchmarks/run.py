@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import blocks
+import players
 import starts
 import two_devices
 from measure import machine, native_empty, scratch
@@ -80,6 +81,7 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
         rows.append(Row(what, f"{growth / 1024:.0f} KiB", "< 1 MiB", growth < 1 << 20))
     rows += measure_conversion(effort, folder)
     rows += measure_waking(effort)
+    rows += measure_players(effort, folder)
     for dtype, target in (("float32", 1000), ("float64", None)):
         factor, alone = starts.render_factor(effort.render_seconds, dtype)
         rows.append(
@@ -127,6 +129,31 @@ def measure_waking(effort: Effort) -> list[Row]:
     ):
         typical, longest = starts.wake_ms(way, effort.runs)
         rows.append(Row(f"{what}, median / longest", f"{typical:.2f} / {longest:.2f} ms"))
+    return rows
+
+
+def measure_players(effort: Effort, folder: Path) -> list[Row]:
+    rows = []
+    for dtype in ("float32", "int16"):
+        write, copy = players.write_us(effort.runs, dtype=dtype)
+        what = f"Player.write of 20 ms, stereo, {dtype}, over a copy ({copy:.1f} us)"
+        rows.append(at_most(what, write - copy, 5.0, "us"))
+    write, copy = players.write_us(effort.runs, rate=24_000)
+    what = f"the same from 24,000 to 48,000 Hz, float32, over a copy ({copy:.1f} us)"
+    rows.append(Row(what, f"{write - copy:.2f} us"))
+    for fade_s, target in ((0.01, 480), (0.0, 0)):
+        frames = players.clear_frames(fade_s)
+        what = f"frames from Player.clear(fade_s={fade_s:g}) between two blocks to silence"
+        rows.append(Row(what, str(frames), str(target), frames == target))
+    cycles = min(effort.memory_blocks, 20_000)
+    for kind in ("Player", "Recorder"):
+        count = players.allocations(kind, cycles, folder)
+        if count is not None:
+            what = f"calls of malloc of a {kind}'s IO thread in {cycles:,} cycles"
+            rows.append(Row(what, f"{count}", "0", count == 0))
+    alone, waiting = players.waiting_percent(50, 2 * effort.seconds)
+    what = f"50 waiting tasks, over the streams of 25 players and 25 recorders ({alone:.1f} %)"
+    rows.append(at_most(what, waiting - alone, 0.5, "% of a core"))
     return rows
 
 

@@ -1,6 +1,7 @@
-/* A library for LD_PRELOAD that counts each thread's calls of malloc. With PYTHONMALLOC=malloc, the
- * counts include the allocations of Python objects. */
+/* A library for LD_PRELOAD that counts the calls of malloc of each thread and of all threads. With
+ * PYTHONMALLOC=malloc, the counts include the allocations of Python objects. */
 #define _GNU_SOURCE
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -10,19 +11,29 @@ extern void *__libc_realloc(void *old, size_t size);
 
 static _Thread_local uint64_t count __attribute__((tls_model("initial-exec")));
 
+static _Atomic uint64_t total;
+
 uint64_t allocations_of_this_thread(void) { return count; }
 
-void *malloc(size_t size) {
+/* The calls of all threads but the one that asks. */
+uint64_t allocations_of_other_threads(void) { return atomic_load(&total) - count; }
+
+static void add_one(void) {
     count++;
+    atomic_fetch_add_explicit(&total, 1, memory_order_relaxed);
+}
+
+void *malloc(size_t size) {
+    add_one();
     return __libc_malloc(size);
 }
 
 void *calloc(size_t number, size_t size) {
-    count++;
+    add_one();
     return __libc_calloc(number, size);
 }
 
 void *realloc(void *old, size_t size) {
-    count++;
+    add_one();
     return __libc_realloc(old, size);
 }
