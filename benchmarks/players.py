@@ -107,7 +107,7 @@ def allocations(kind: str, cycles: int, folder: Path) -> int | None:
     return int(in_a_process(ALLOCATIONS, kind, str(cycles), environment=environment))
 
 
-def waiting_percent(objects: int, seconds: float) -> tuple[float, float]:
+def waiting_percent(objects: int, seconds: float, runs: int) -> tuple[float, float]:
     """Returns the processor time of half as many players and recorders each on one device in real
     time, in percent of a core: without waiting tasks, and with one waiting task for each. No task
     gets a mark or a block during this time.
@@ -127,7 +127,7 @@ def waiting_percent(objects: int, seconds: float) -> tuple[float, float]:
         for each in (*players, *recorders):
             each.start()
         shares = []
-        for _ in range(5):  # in turn, so that a change of the machine's speed affects both
+        for _ in range(runs):  # in turn, so that a change of the machine's speed affects both
             alone = await percent()
             tasks = [asyncio.ensure_future(anext(aiter(player.marks()))) for player in players]
             tasks += [asyncio.ensure_future(anext(aiter(recorder))) for recorder in recorders]

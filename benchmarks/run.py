@@ -145,14 +145,17 @@ def measure_players(effort: Effort, folder: Path) -> list[Row]:
         frames = players.clear_frames(fade_s)
         what = f"frames from Player.clear(fade_s={fade_s:g}) between two blocks to silence"
         rows.append(Row(what, str(frames), str(target), frames == target))
-    cycles = min(effort.memory_blocks, 20_000)
+    cycles = 20_000 if effort is FULL else 200
     for kind in ("Player", "Recorder"):
         count = players.allocations(kind, cycles, folder)
         if count is not None:
             what = f"calls of malloc of a {kind}'s IO thread in {cycles:,} cycles"
             rows.append(Row(what, f"{count}", "0", count == 0))
-    alone, waiting = players.waiting_percent(50, 2 * effort.seconds)
-    what = f"50 waiting tasks, over the streams of 25 players and 25 recorders ({alone:.1f} %)"
+    objects, runs = (50, 5) if effort is FULL else (2, 1)
+    alone, waiting = players.waiting_percent(objects, 2 * effort.seconds, runs)
+    half = objects // 2
+    what = f"{objects} waiting tasks, over the streams of {half} players and {half} recorders"
+    what += f" ({alone:.1f} %)"
     rows.append(at_most(what, waiting - alone, 0.5, "% of a core"))
     return rows
 
