@@ -34,6 +34,8 @@ class Event:
         - "resumed": the stream continues after an interruption.
         - "lost": the stream lost its device. It waits for a device, or has ended.
         - "back": the stream runs on a device again.
+        - "changed": a setting of the device was changed, such as its data source or the length of
+          its IO cycles. The stream continues.
         - "silent": the input has given nothing but exact zeros for 2 s.
         - "lead": the lead has grown, because the callback was late (docs/latency.md).
         - "finished": the stream ended by itself or was stopped.
@@ -46,8 +48,9 @@ class Event:
         or 0; an xrun event reports the same frames. lead: the new lead, frames. 0 for all other
         kinds. The frames that a lost device cost are in the xrun event that follows "back".
     detail : str
-        lost: the reason. silent: the possible causes. back: the device's name. finished: the
-        callback's exception as text. Empty for all other kinds.
+        lost: the reason. changed: the setting, and its old and new value. silent: the possible
+        causes. back: the device's name. finished: the callback's exception as text. Empty for all
+        other kinds.
     cause : str or None
         The cause of an xrun, None for all other kinds.
 
@@ -71,6 +74,7 @@ class Event:
         "resumed",
         "lost",
         "back",
+        "changed",
         "silent",
         "lead",
         "finished",

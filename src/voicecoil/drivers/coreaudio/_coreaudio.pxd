@@ -136,6 +136,8 @@ cdef extern from "ioproc.h" nogil:
     vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config)
     void vc_ioproc_free(vc_ioproc *ioproc)
     vc_port *vc_ioproc_port(vc_ioproc *ioproc)
+    void vc_ioproc_set_latencies(vc_ioproc *ioproc, uint32_t input_frames, uint32_t output_frames,
+                                 uint32_t drain_frames)
     void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out)
     int32_t vc_ioproc_run(...) noexcept
     int64_t vc_ticks_to_ns(vc_timebase timebase, uint64_t ticks)

@@ -98,6 +98,10 @@ cdef class IOProc(EnginePort):
         """The address of the vc_ioproc."""
         return <uintptr_t>self.ioproc
 
+    def set_latencies(self, uint32_t input_frames, uint32_t output_frames, uint32_t drain_frames):
+        """Sets the latencies of later cycles, frames."""
+        vc_ioproc_set_latencies(self.ioproc, input_frames, output_frames, drain_frames)
+
     def counts(self):
         """The fields of vc_ioproc_counts, as a dict."""
         cdef vc_ioproc_counts c

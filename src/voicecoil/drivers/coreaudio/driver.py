@@ -20,6 +20,7 @@ from voicecoil.drivers.coreaudio.driver_paths import FRAMEWORKS
 from voicecoil.drivers.coreaudio.hal import SYSTEM, selector
 from voicecoil.drivers.coreaudio.sample_rate import RESTORING_TRIES, restore_rate
 from voicecoil.drivers.coreaudio.session import connect, missing
+from voicecoil.drivers.coreaudio.settings import SETTINGS
 from voicecoil.drivers.coreaudio.stream import CoreAudioStream
 from voicecoil.drivers.coreaudio.system_audio import OpenTaps
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
@@ -31,7 +32,7 @@ from voicecoil.sealed import Unique
 __all__ = ["FRAMEWORKS", "CoreAudioDriver"]
 
 MAX_NOTES = 256  # most notes that are kept for a listener that does not return
-_DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd")
+_DEVICE_CHANGES = ("livn", "nsrt", "stm#", "over", "stpd", *SETTINGS)
 _WATCHED = {"dev#": "devices", "dOut": "default output", "dIn ": "default input", "srst": "restart"}
 
 Result = TypeVar("Result")

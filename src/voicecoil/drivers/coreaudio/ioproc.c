@@ -12,7 +12,7 @@ enum { FAR_NS = 10000000 }; /* no drift or jitter is as large as this */
 typedef struct direction {
     uint32_t channels;
     uint32_t buffers; /* number of the device's AudioBuffers up to the last one that is mapped */
-    int64_t latency_frames;
+    _Atomic uint32_t latency_frames;
     vc_ioproc_channel *map;
     vc_channel *list; /* filled again in each cycle */
     uint32_t *used;   /* for each of the first `buffers` AudioBuffers: its mapped channels */
@@ -22,7 +22,7 @@ struct vc_ioproc {
     vc_port port;
     vc_cycle_run_fn run;
     vc_timebase timebase;
-    uint32_t drain_frames;
+    _Atomic uint32_t drain_frames;
     double ns_per_frame;
     direction directions[2];
 
@@ -100,7 +100,8 @@ static vc_time connector_time(vc_ioproc *ioproc, int d, const AudioTimeStamp *st
             time.valid |= VC_TIME_HOST;
         }
     }
-    int64_t latency = ioproc->directions[d].latency_frames;
+    int64_t latency =
+        atomic_load_explicit(&ioproc->directions[d].latency_frames, memory_order_relaxed);
     latency = d == INPUT ? -latency : latency;
     if (time.valid & VC_TIME_HOST) {
         time.host_ns += llrint((double)latency * ioproc->ns_per_frame);
@@ -241,7 +242,7 @@ run_cycle(vc_ioproc *ioproc, vc_engine *engine, const AudioTimeStamp *now,
     }
     if (out->channels) {
         cycle.output_time = connector_time(ioproc, OUTPUT, output_time, &cycle.now);
-        cycle.drain_frames = ioproc->drain_frames;
+        cycle.drain_frames = atomic_load_explicit(&ioproc->drain_frames, memory_order_relaxed);
     }
     silence_rest(out, output);
     uint32_t made = ioproc->run(engine, &cycle);
@@ -274,7 +275,7 @@ OSStatus vc_ioproc_run(AudioObjectID device, const AudioTimeStamp *now,
 
 static bool fill_direction(direction *d, const vc_ioproc_direction *given) {
     d->channels = given->channels;
-    d->latency_frames = given->latency_frames;
+    atomic_store(&d->latency_frames, given->latency_frames);
     d->map = calloc(given->channels + 1u, sizeof *d->map);
     d->list = calloc(given->channels + 1u, sizeof *d->list);
     for (uint32_t c = 0; c < given->channels; c++) {
@@ -302,7 +303,7 @@ vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config) {
     }
     ioproc->run = config->run;
     ioproc->timebase = config->timebase;
-    ioproc->drain_frames = config->drain_frames;
+    atomic_store(&ioproc->drain_frames, config->drain_frames);
     ioproc->ns_per_frame = 1e9 / config->samplerate_hz;
     vc_port_attach(&ioproc->port, config->engine);
     atomic_store(&ioproc->content_first, INT64_MIN);
@@ -328,6 +329,13 @@ void vc_ioproc_free(vc_ioproc *ioproc) {
 }
 
 vc_port *vc_ioproc_port(vc_ioproc *ioproc) { return &ioproc->port; }
+
+void vc_ioproc_set_latencies(vc_ioproc *ioproc, uint32_t input_frames, uint32_t output_frames,
+                             uint32_t drain_frames) {
+    atomic_store(&ioproc->drain_frames, drain_frames);
+    atomic_store(&ioproc->directions[INPUT].latency_frames, input_frames);
+    atomic_store(&ioproc->directions[OUTPUT].latency_frames, output_frames);
+}
 
 void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) {
     *out = (vc_ioproc_counts){

@@ -2,7 +2,7 @@
  *
  * One `vc_ioproc` is the client data of one AudioDeviceIOProcID. It maps the stream's channels to
  * the device's AudioBuffers, converts the AudioTimeStamps to host ns and frames, and runs the
- * engine's cycle. Its configuration is fixed before the device starts.
+ * engine's cycle. Its configuration is fixed before the device starts, except the latencies.
  *
  * Life cycle: new -> AudioDeviceCreateIOProcID -> AudioDeviceStart -> vc_port_detach ->
  * AudioDeviceStop -> AudioDeviceDestroyIOProcID -> free, when CoreAudio cannot call it any more.
@@ -71,6 +71,9 @@ vc_ioproc *vc_ioproc_new(const vc_ioproc_config *config);
 void vc_ioproc_free(vc_ioproc *ioproc);
 /* The port, to which the engine is attached from the beginning. [any] */
 vc_port *vc_ioproc_port(vc_ioproc *ioproc) VC_REALTIME;
+/* Sets the latencies of later cycles, as in vc_ioproc_config. [control] */
+void vc_ioproc_set_latencies(vc_ioproc *ioproc, uint32_t input_frames, uint32_t output_frames,
+                             uint32_t drain_frames);
 /* [any] */
 void vc_ioproc_count(const vc_ioproc *ioproc, vc_ioproc_counts *out) VC_REALTIME;
 

@@ -14,11 +14,12 @@ from voicecoil.drivers.coreaudio.buffer_size import MAX_BUFFER_FRAMES, choose_bu
 from voicecoil.drivers.coreaudio.devices import DeviceStream
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal
 from voicecoil.drivers.coreaudio.sample_rate import choose_rate
+from voicecoil.drivers.coreaudio.settings import Settings, read_settings
 from voicecoil.drivers.coreaudio.timeouts import Timeouts
 from voicecoil.drivers.protocol import Latency, OpenedFormat, OpenRequest
 from voicecoil.errors import DriverError
 
-__all__ = ["Opened", "set_up"]
+__all__ = ["Opened", "read_latencies", "set_up"]
 
 MAX_LATENCY_FRAMES = 1 << 24  # a device's driver that reports more is faulty
 ChannelPlace = tuple[int, int]  # index of the AudioBuffer, channel in that buffer
@@ -31,14 +32,20 @@ class Opened:
     device: int
     streams: dict[int, list[DeviceStream]]  # the device's AudioStreams of each scope
     places: dict[int, list[ChannelPlace]]  # the place of each stream channel, for each scope
-    latencies: dict[int, Latency]  # the latency of each scope that the stream uses
+    latencies: dict[int, Latency]  # the latency of each scope that the stream uses; kept current
     opened_format: OpenedFormat
     reported_rate: float  # the nominal rate after opening; some devices run at another one
+    settings: Settings  # those at opening
 
     def used(self, scope: int) -> list[bool]:
         """Returns for each AudioStream of the device whether voicecoil's stream uses it."""
         buffers = {buffer for buffer, _ in self.places[scope]}
         return [stream.buffer in buffers for stream in self.streams[scope]]
+
+    @property
+    def drain_frames(self) -> int:
+        """Frames between an IO cycle and the output's connector."""
+        return self.latencies[OUTPUT].frames if OUTPUT in self.latencies else 0
 
     def connector_frames(self, scope: int) -> int:
         """Frames between CoreAudio's time stamps and the connector."""
@@ -82,7 +89,19 @@ def set_up(
         latency=lambda direction: latencies[INPUT if direction == "input" else OUTPUT],
         rate_note=note,
     )
-    return Opened(device, found, places, latencies, opened_format, hal.f64(device, "nsrt"))
+    settings = read_settings(hal, device, latencies)
+    reported_rate = hal.f64(device, "nsrt")
+    return Opened(device, found, places, latencies, opened_format, reported_rate, settings)
+
+
+def read_latencies(hal: Hal, opened: Opened, buffer_frames: int) -> dict[int, Latency]:
+    """Returns the latency that each scope has now. It depends on the data source, for example."""
+    found = {}
+    for scope, before in opened.latencies.items():
+        streams = devices.streams(hal, opened.device, scope)
+        places, rate = opened.places[scope], before.samplerate
+        found[scope] = _latency(hal, opened.device, scope, streams, places, buffer_frames, rate)
+    return found
 
 
 def _places(

@@ -13,8 +13,9 @@ from voicecoil.drivers.call_thread import NotBegunError
 from voicecoil.drivers.coreaudio import _hal
 from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, selector
-from voicecoil.drivers.coreaudio.opening import Opened
+from voicecoil.drivers.coreaudio.opening import Opened, read_latencies
 from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
+from voicecoil.drivers.coreaudio.settings import SETTINGS, read_settings
 from voicecoil.drivers.coreaudio.status import DEAD, UNKNOWN_PROPERTY
 from voicecoil.drivers.protocol import OpenRequest
 from voicecoil.errors import DriverError, ForkedError, StreamTimeoutError, VoicecoilError
@@ -29,7 +30,9 @@ __all__ = ["CoreAudioStream"]
 POLL_S = 0.001
 LOOK_S = 0.5  # how long a check of the device waits for the calls of other devices
 MAX_OVERLOADS = 1024
+MAX_CHANGES = 256
 _OVERLOAD = selector("over")
+_SETTINGS = {selector(text) for text in SETTINGS}
 
 
 class CoreAudioStream(DriverStreamBase):
@@ -52,6 +55,9 @@ class CoreAudioStream(DriverStreamBase):
         self._overloads: deque[int] = deque(maxlen=MAX_OVERLOADS)
         self._overload_count = 0
         self._last_overload_ns = 0
+        self._settings = opened.settings
+        self._settings_ns = 0  # host time of the newest notification of a setting
+        self._changes: deque[Event] = deque(maxlen=MAX_CHANGES)
 
     @property
     def device_id(self) -> int:
@@ -75,7 +81,7 @@ class CoreAudioStream(DriverStreamBase):
             opened.places[OUTPUT],
             opened.connector_frames(INPUT),
             opened.connector_frames(OUTPUT),
-            opened.latencies[OUTPUT].frames if OUTPUT in opened.latencies else 0,
+            opened.drain_frames,
             driver.library.timebase,
             opened.opened_format.samplerate,
         )
@@ -234,6 +240,8 @@ class CoreAudioStream(DriverStreamBase):
                 "coreaudiod, the system's audio service, was restarted; open the stream again"
             )
         else:
+            if property_selector in _SETTINGS:
+                self._settings_ns = host_ns
             self._dirty = True
 
     def changes_lost(self) -> None:
@@ -300,11 +308,31 @@ class CoreAudioStream(DriverStreamBase):
             for scope in (INPUT, OUTPUT):
                 if opened.places[scope] and not self._same_streams(scope):
                     return f"the device {self._name!r} changed its streams under the stream"
+            self._follow_settings()
         except DriverError as error:
             if error.code in DEAD:
                 return f"the device {self._name!r} was unplugged"
             return f"the device {self._name!r} does not answer any more: {error}"
         return None
+
+    def _follow_settings(self) -> None:
+        """Notes settings of the device that have changed, and its new latency."""
+        hal, opened = self._driver.hal, self._opened
+        try:
+            now = read_settings(hal, opened.device, opened.latencies)
+            opened.latencies.update(read_latencies(hal, opened, now.buffer_frames))
+        except DriverError as error:
+            if error.code in DEAD:
+                raise
+            return  # the stream runs without knowing them
+        before, self._settings = self._settings, now
+        host_ns = self._settings_ns or self._driver.library.now_ns()
+        for told in before.changes(now):
+            self._changes.append(Event("changed", host_ns, 0, 0, f"{self._name!r}: {told}"))
+        ioproc = self._ioproc
+        if ioproc is not None:
+            sides = (opened.connector_frames(INPUT), opened.connector_frames(OUTPUT))
+            ioproc.set_latencies(*sides, opened.drain_frames)
 
     def _same_rate(self) -> bool:
         hal, opened = self._driver.hal, self._opened
@@ -332,7 +360,9 @@ class CoreAudioStream(DriverStreamBase):
         return self._overload_count
 
     def events(self) -> list[Event]:
-        """Returns the new overloads. Their `value` is filled in later, when the loss is known.
+        """Returns the new changes of the device's settings, and the new overloads.
+
+        The `value` of an overload is filled in later, when the loss is known.
 
         An overload is returned only after a later IO cycle, in which the engine counts the frames
         that were lost.
@@ -344,6 +374,9 @@ class CoreAudioStream(DriverStreamBase):
         with contextlib.suppress(IndexError):  # another thread may take the last overload
             while seen_ns is None or self._overloads[0] < seen_ns:
                 taken.append(Event("overload", self._overloads.popleft(), 0, 0))
+        with contextlib.suppress(IndexError):
+            while True:
+                taken.append(self._changes.popleft())
         return taken
 
 
