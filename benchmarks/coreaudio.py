@@ -109,7 +109,7 @@ def property_us(calls: int) -> float:
 
         return world.driver.call("measuring", loop, 60.0)
 
-    with _world(1) as world:
+    with simulated_world(1) as world:
         return median_of(lambda: measure(world, world.device("bench:0").id))
 
 
@@ -133,12 +133,12 @@ def listing_ms() -> float:
         assert len(listed) == DEVICES
         return taken * 1e3
 
-    with _world(DEVICES) as world:
+    with simulated_world(DEVICES) as world:
         ids = [world.device(f"bench:{i}").id for i in range(DEVICES)]
         return median_of(lambda: measure(world, ids))
 
 
-def _world(devices: int) -> SimulatedCoreAudio:
+def simulated_world(devices: int) -> SimulatedCoreAudio:
     described = [
         f"uid=bench:{i}; name=Benchmark {i}; maker=voicecoil; model=bench; in=2; out=2,2,8"
         for i in range(devices)

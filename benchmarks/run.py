@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import blocks
+import hal_costs
 import players
 import starts
 import two_devices
@@ -35,10 +36,13 @@ class Effort:
     render_seconds: float
     cycles: int
     calls: int
+    changes: int
+    watches: int
+    rest_s: float
 
 
-FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0, 2_000_000, 20_000)
-QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0, 1_000, 100)
+FULL = Effort(1.0, 0.1, 10_000_000, 15, 120.0, 2_000_000, 20_000, 300, 1_000, 3.0)
+QUICK = Effort(0.02, 0.01, 10_000, 2, 2.0, 1_000, 100, 5, 5, 0.05)
 
 
 @dataclass(frozen=True)
@@ -172,6 +176,24 @@ def measure_coreaudio(effort: Effort, function: object, folder: Path) -> list[Ro
     ]
 
 
+def measure_hal(effort: Effort) -> list[Row]:
+    typical, slow = hal_costs.latency_ms(effort.changes)
+    one, many = (
+        hal_costs.idle_us(watches, (), effort.rest_s, effort.rest_s)
+        for watches in (1, effort.watches)
+    )
+    idle = f"{one / 1e4:.2f} / {many / 1e4:.2f} % of a core"
+    return [
+        at_most("voicecoil.hal: a scalar property as attribute", hal_costs.scalar_us(), 3.0, "us"),
+        at_most(
+            "voicecoil.hal: 64 devices with every property", hal_costs.properties_ms(), 100.0, "ms"
+        ),
+        at_most("hal.watch: from a change to its loop, median", typical, 1.0, "ms"),
+        Row("hal.watch: from a change to its loop, 95th percentile", f"{slow:.2f} ms"),
+        Row(f"hal.watch: 1 / {effort.watches:,} watches of every property, no change", idle),
+    ]
+
+
 def by_size(effort: Effort, function: object) -> list[list[str]]:
     table = [["channels", *(f"{frames} frames" for frames in blocks.FRAMES)]]
     costs = blocks.by_size(function, effort.table_seconds)
@@ -198,6 +220,7 @@ def main() -> int:
         rows = measure(effort, function, Path(folder))
         if sys.platform == "linux":  # the simulated CoreAudio exists on Linux only
             rows += measure_coreaudio(effort, function, Path(folder))
+            rows += measure_hal(effort)
         sizes = by_size(effort, function)
     words = {True: "yes", False: "NO", None: ""}
     table = [["what", "measured", "target", "met"]]

@@ -94,9 +94,25 @@ static void several_producers(void) {
     vc_changes_free(shared);
 }
 
+static void a_wait_sees_notes_that_wake_no_thread(void) {
+    vc_changes *changes = vc_changes_new(&host);
+    vc_change change;
+    uint32_t seen = vc_changes_rings(changes);
+    CHECK(!vc_changes_wait(changes, seen, 2000000, 1000000));
+    tell(changes, 1, 2);
+    CHECK(!vc_changes_wait(changes, seen, 2000000, 0)); /* it waits for rings only */
+    CHECK(vc_changes_wait(changes, seen, 60000000000, 1000000));
+    CHECK(vc_changes_take(changes, &change));
+    CHECK(!vc_changes_wait(changes, seen, 2000000, 1000000));
+    vc_changes_ring(changes);
+    CHECK(vc_changes_wait(changes, seen, 60000000000, 0));
+    vc_changes_free(changes);
+}
+
 int main(void) {
     RUN(in_order_with_its_address);
     RUN(changes_without_room_are_counted);
     RUN(several_producers);
+    RUN(a_wait_sees_notes_that_wake_no_thread);
     return check_summary();
 }

@@ -258,7 +258,41 @@ def test_many_watchers_wake_no_thread_while_nothing_changes(coreaudio: Worlds) -
     threading.Event().wait(0.05)
     assert world.driver.library.rings == before
     assert one()
+    # Also while a property is watched that CoreAudio reports on an IO thread, which wakes none.
+    with hal.watch(device, "device_is_running"):
+        until(lambda: not world.driver.notifier._due)
+        before = looks[0], world.driver.library.rings
+        threading.Event().wait(0.1)
+        assert (looks[0], world.driver.library.rings) == before
     for watch in watches:
         watch.close()
+    assert world.driver.changes._keys == {}
     world.driver.notifier._looks.clear()
     world.driver.notifier.ring()
+
+
+def test_a_change_calls_only_the_looks_that_it_concerns(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device("USBDuplex:1")
+    notifier = world.driver.notifier
+    looks: list[int] = []
+    going = [True]
+
+    def look() -> bool:
+        looks.append(1)
+        return going[0]
+
+    notifier.add(look)
+    until(lambda: len(looks) == 1)
+    with hal.watch(device, "buffer_frames") as changes:
+        device.buffer_frames = 64
+        world.advance(0.05)
+        change = changes.wait(30)
+        assert change is not None
+        assert change.new == 64
+        assert len(looks) == 1
+        notifier.ring(look)
+        until(lambda: len(looks) == 2)
+        going[0] = False
+        notifier.ring()
+        until(lambda: len(looks) == 3)

@@ -47,15 +47,16 @@ class AbandonedError(Exception):
 _running = threading.local()  # `job`: the job that the thread is working on
 
 
-def check_wanted() -> None:
+def check_wanted() -> _Job | None:
     """Raises `AbandonedError` on a thread that was replaced.
 
-    It is called before each call to an audio system. Otherwise a thread whose call returns late
-    would call the audio system at the same time as the new thread.
+    It is called before each call to an audio system, or its result's `replaced` is looked at.
+    Otherwise a late thread would call the audio system at the same time as the new thread.
     """
     job: _Job | None = getattr(_running, "job", None)
     if job is not None and job.replaced:
         raise AbandonedError(f"{job.name} did not return in time; another thread took over")
+    return job
 
 
 class _Job:

@@ -121,7 +121,8 @@ def meaning_of(row: PropertyRow, value: Any) -> Any:
         return value != 0
     if row.meaning == "code":
         return text_of_code(value)
-    return getattr(enumerations, row.meaning)(value)
+    kind = getattr(enumerations, row.meaning)
+    return kind._value2member_map_.get(value) or kind(value)
 
 
 def _finite(*numbers: float) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, TypeVar
 
-from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT
 from voicecoil.drivers.coreaudio.status import BAD_STREAM, DEAD
 from voicecoil.errors import DeviceLostError, DriverError
 from voicecoil.hal.codec import meaning_of
 from voicecoil.hal.connection import Connection
-from voicecoil.hal.reading import PLAY_THROUGH, where
+from voicecoil.hal.reading import where
 from voicecoil.hal.table import PropertyRow
 from voicecoil.printable import printable
 from voicecoil.sealed import Sealed
@@ -21,8 +20,6 @@ __all__ = ["GONE", "Identified"]
 Result = TypeVar("Result")
 GONE = (*DEAD, BAD_STREAM)
 TRUSTED_S = 1.0  # after this time, an ID is compared with its object again
-
-_WHOLE = {"input": INPUT, "playthrough": PLAY_THROUGH}  # scopes of an attribute without a scope
 
 
 class Identified(Sealed):
@@ -47,7 +44,7 @@ class Identified(Sealed):
             _key=key,
             _label=label,
             _id=object_id,
-            _checked=time.monotonic(),
+            _checked=monotonic(),
             _scope=None,
             _element=None,
         )
@@ -85,19 +82,17 @@ class Identified(Sealed):
 
         The short way is for an ID that was compared with its object in the last second.
         """
-        if not self._id or time.monotonic() - self._checked >= TRUSTED_S:
+        object_id = self._id
+        if not object_id or monotonic() - self._checked >= TRUSTED_S:
             return None
         scope = self._scope
         if scope is None or row.scopes == "global":
-            scope = _WHOLE.get(row.scopes, GLOBAL)
-        driver = self._connection.driver
-        value = driver.number(
-            (self._id, row.code, scope, self._element or 0),
-            row.kind,
-            driver.timeouts.call_s,
-            lambda: f"reading {row.name} of {self!r}",
+            scope = row.whole
+        element = self._element or 0
+        value = self._connection.number(
+            object_id, row.code, scope, element, row.kind, row.name, self
         )
-        return value if value is None else meaning_of(row, value)
+        return value if row.plain or value is None else meaning_of(row, value)
 
     # ---- the ID ----
 
@@ -111,7 +106,7 @@ class Identified(Sealed):
 
     def _current_id(self) -> int:
         """The ID, found anew if it may be out of date. On the call thread."""
-        now = time.monotonic()
+        now = monotonic()
         if self._id and now - self._checked < TRUSTED_S:
             return self._id
         try:

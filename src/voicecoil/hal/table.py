@@ -62,6 +62,8 @@ class PropertyRow:
     acts: bool = False
     deprecated: bool = False
     kind: int = -1  # of a number for `_hal.Quick.get`; -1: it is no number
+    whole: int = 0  # the scope that an attribute of the whole object means
+    plain: bool = False  # whether `_hal.Quick.get` returns the value itself, not a member's number
 
     @property
     def asks(self) -> bool:
@@ -109,6 +111,9 @@ def _file() -> tuple[dict[str, dict[str, str | None]], list[PropertyRow]]:
         fields.setdefault("name", python_name(one["constant"]))
         code = int.from_bytes(one["selector"].encode("ascii"), "big")
         fields["kind"] = _kind(fields)
+        scope = {"input": b"inpt", "playthrough": b"ptru"}.get(one["scopes"], b"glob")
+        fields["whole"] = int.from_bytes(scope, "big")
+        fields["plain"] = fields.get("meaning") in (None, "level", "flag")
         found.append(PropertyRow(**fields, of=one["class"], code=code))
     return data["classes"], found
 

@@ -199,14 +199,14 @@ class Watch(ChangeQueue[Change]):
         else:
             self._check_all = True
         self._due = 0.0
-        self._connection.driver.notifier.ring()
+        self._connection.driver.notifier.ring(self._look)
 
     def changes_lost(self) -> None:
         """Take note that any property may have changed."""
         self._check_all = True
         self._dirty.update(dict.fromkeys(self._rows, 0))
         self._due = 0.0
-        self._connection.driver.notifier.ring()
+        self._connection.driver.notifier.ring(self._look)
 
     # ---- on the notifier's thread ----
 
@@ -271,7 +271,7 @@ class Watch(ChangeQueue[Change]):
 
     def _ring(self) -> bool:
         if not self.ended:
-            self._connection.driver.notifier.ring()
+            self._connection.driver.notifier.ring(self._look)
         return False
 
     def _compare(self, dirty: dict[int, int], found: dict[Address, Any]) -> None:

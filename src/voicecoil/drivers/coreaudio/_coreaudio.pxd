@@ -170,7 +170,7 @@ cdef extern from "listener.h" nogil:
                                        void *client_data) noexcept
     void vc_changes_ring(vc_changes *changes)
     uint32_t vc_changes_rings(const vc_changes *changes)
-    void vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns)
+    bint vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns, int64_t look_ns)
     bint vc_changes_take(vc_changes *changes, vc_change *out)
     uint64_t vc_changes_lost(vc_changes *changes)
 

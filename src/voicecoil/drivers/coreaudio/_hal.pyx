@@ -404,11 +404,17 @@ cdef class Library:
         with nogil:
             vc_changes_ring(self.changes)
 
-    def wait_for_ring(self, uint32_t seen, double timeout_s):
-        """Waits until `rings` is no longer `seen`, or until the timeout."""
+    def wait_for_ring(self, uint32_t seen, double timeout_s, double look_s=0.0):
+        """Waits until `rings` is no longer `seen`; False: that took longer than the timeout.
+
+        If `look_s` is not 0, it also looks for notifications at this interval.
+        """
         cdef int64_t timeout_ns = <int64_t>(timeout_s * 1e9)
+        cdef int64_t look_ns = <int64_t>(look_s * 1e9)
+        cdef bint woken
         with nogil:
-            vc_changes_wait(self.changes, seen, timeout_ns)
+            woken = vc_changes_wait(self.changes, seen, timeout_ns, look_ns)
+        return woken
 
     # ---- IO ----
 

@@ -31,7 +31,9 @@ class Changes:
 
     def __init__(self, hal: Hal) -> None:
         self._hal = hal
-        self._wanted: dict[tuple[int, int], list[Hearer]] = {}
+        self._wanted: dict[tuple[int, int], dict[Hearer, None]] = {}
+        self._keys: dict[Hearer, list[tuple[int, int]]] = {}  # what each hearer has registered for
+        self._unheard: dict[tuple[int, int], None] = {}  # registrations that no hearer needs
         self._lock = threading.Lock()
         self._ended = False
 
@@ -59,14 +61,16 @@ class Changes:
         key = object_id, selector(text)
         with self._lock:
             registered = key in self._wanted
-            self._wanted.setdefault(key, []).append(hearer)
+            self._wanted.setdefault(key, {})[hearer] = None
+            self._keys.setdefault(hearer, []).append(key)
         if registered:
             return
         try:
             self._hal.listen(object_id, text)
         except BaseException:
             with self._lock:
-                self._wanted[key].remove(hearer)
+                self._keys[hearer].remove(key)
+                self._wanted[key].pop(hearer, None)
                 if not self._wanted[key]:
                     del self._wanted[key]
             raise
@@ -74,23 +78,29 @@ class Changes:
     def forget(self, hearer: Hearer) -> None:
         """Removes `hearer` everywhere. Call it on the call thread; it can be called again."""
         with self._lock:
-            for hearers in self._wanted.values():
-                hearers[:] = [other for other in hearers if other is not hearer]
+            for one in self._keys.pop(hearer, ()):
+                hearers = self._wanted.get(one, {})
+                hearers.pop(hearer, None)
+                if not hearers:
+                    self._unheard[one] = None
         while (key := self._take_unheard()) is not None:
             try:
                 self._hal.unlisten(*key)
             except AbandonedError:  # CoreAudio was not called, so the registration still exists
                 with self._lock:
-                    self._wanted.setdefault(key, [])
+                    self._wanted.setdefault(key, {})
+                    self._unheard[key] = None
                 raise
 
     def _take_unheard(self) -> tuple[int, int] | None:
         """Removes one registration without hearers and returns it; None if there is none."""
         with self._lock:
-            key = next((key for key, hearers in self._wanted.items() if not hearers), None)
-            if key is not None:
-                del self._wanted[key]
-            return key
+            while self._unheard:
+                key, _ = self._unheard.popitem()
+                if key in self._wanted and not self._wanted[key]:
+                    del self._wanted[key]
+                    return key
+            return None
 
     def dispatch(self) -> None:
         """Passes the queued notes on to the hearers. Never waits. Any thread may call it.
@@ -103,7 +113,7 @@ class Changes:
         if lost or any(note[1:3] == (SYSTEM, RESTARTED) for note in noted):
             self._ended = True
         for host_ns, object_id, code, _scope, _element in noted:
-            for hearer in self._wanted.get((object_id, code), []).copy():
+            for hearer in self._wanted.get((object_id, code), {}).copy():
                 hearer.changed(host_ns, object_id, code)
         if lost:
             for hearers in self._wanted.copy().values():

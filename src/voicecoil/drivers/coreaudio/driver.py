@@ -143,23 +143,26 @@ class CoreAudioDriver(Unique):
 
     def number(
         self,
-        at: tuple[int, int, int, int],
+        object_id: int,
+        code: int,
+        scope: int,
+        element: int,
         kind: int,
-        timeout_s: float,
-        name: Callable[[], str],
+        name: str,
+        thing: object,
     ) -> float | None:
         """Gets a number without a hand-over through Python.
 
         Parameters
         ----------
-        at : (int, int, int, int)
-            Object, selector, scope and element.
+        object_id, code, scope, element : int
+            Where the property is.
         kind : int
             The type, as for `_hal.Quick.get`.
-        timeout_s : float
-            Deadline.
-        name : callable
-            Returns a description of the call, for the message if it takes too long.
+        name : str
+            The property, for the message if the call takes too long.
+        thing : object
+            The object, for the same message.
 
         Returns
         -------
@@ -171,17 +174,19 @@ class CoreAudioDriver(Unique):
         if not isinstance(idle, _hal.Quick) or idle.abandoned:
             return None
         thread.check_not_forked()
+        timeout_s = self.timeouts.call_s
         try:
-            return idle.get(self.library, *at, kind, timeout_s)
+            return idle.get(self.library, object_id, code, scope, element, kind, timeout_s)
         except _hal.HungError:
-            thread.gave_up(idle, name(), 0.0)
+            what = f"reading {name} of {thing!r}"
+            thread.gave_up(idle, what, 0.0)
             raise StreamTimeoutError(
-                f"{name()} did not return within {timeout_s:g} s; the call was abandoned. Replug "
+                f"{what} did not return within {timeout_s:g} s; the call was abandoned. Replug "
                 "the device, or choose another"
             ) from None
         except BaseException:
             if idle.abandoned:
-                thread.gave_up(idle, name(), timeout_s)
+                thread.gave_up(idle, f"reading {name} of {thing!r}", timeout_s)
             raise
 
     def ensure(self, name: str, work: Callable[[], None]) -> None:
@@ -411,11 +416,11 @@ class _Watcher:
 
     def changed(self, host_ns: int, object_id: int, property_selector: int) -> None:
         self._notes.append(self._names.get(property_selector, "devices"))
-        self._driver.notifier.ring()
+        self._driver.notifier.ring(self.look)
 
     def changes_lost(self) -> None:
         self._notes.extend(_WATCHED.values())
-        self._driver.notifier.ring()
+        self._driver.notifier.ring(self.look)
 
     def forget(self) -> None:
         self._forget(self)

@@ -35,8 +35,10 @@ OSStatus vc_changes_listen_and_ring(AudioObjectID object, UInt32 count,
 void vc_changes_ring(vc_changes *changes);
 /* How often vc_changes_ring was called. [control] */
 uint32_t vc_changes_rings(const vc_changes *changes);
-/* Waits until vc_changes_rings is no longer `seen`, or until the timeout. [control] */
-void vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns);
+/* Waits until vc_changes_rings is no longer `seen`, or until the timeout. If `look_ns` is not 0, it
+ * also looks for notes at this interval, because vc_changes_listen wakes no thread. Returns false
+ * after the timeout. [control] */
+bool vc_changes_wait(vc_changes *changes, uint32_t seen, int64_t timeout_ns, int64_t look_ns);
 /* Takes the oldest note. Returns false if there is none. One thread at a time. [control] */
 bool vc_changes_take(vc_changes *changes, vc_change *out);
 /* Number of notes that were lost because the queue was full, since the last call. [control] */

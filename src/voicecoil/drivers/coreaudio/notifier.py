@@ -1,12 +1,14 @@
 """The thread that waits for CoreAudio's notifications while somebody watches.
 
-It sleeps until a notification comes. Only the two properties that CoreAudio reports on an IO
-thread, which wakes no other thread, are looked for at an interval.
+It sleeps until a notification comes, and then calls only the functions that the notification
+concerns. Only the two properties that CoreAudio reports on an IO thread, which wakes no other
+thread, are looked for at an interval, without Python.
 """
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from voicecoil.drivers.coreaudio import _hal
@@ -34,11 +36,12 @@ class Notifier:
         self._dispatch = dispatch
         self._lock = threading.Lock()
         self._looks: dict[Callable[[], bool], bool] = {}
+        self._due: deque[Callable[[], bool] | None] = deque()  # for the next round; None: all
         self._thread: BackgroundThread | None = None
         self._ending = False
 
     def add(self, look: Callable[[], bool], of_io_threads: bool = False) -> None:
-        """Calls `look` after each notification, until it returns False. It must not wait long.
+        """Calls `look` after each `ring` for it, until it returns False. It must not wait long.
 
         Parameters
         ----------
@@ -56,23 +59,38 @@ class Notifier:
                 except BaseException:
                     self._looks.pop(look, None)
                     raise
-        self.ring()
+        self.ring(look)
 
     def remove(self, look: Callable[[], bool]) -> None:
         """Calls `look` no more; a call may be under way."""
         self._looks.pop(look, None)
-        self.ring()
-
-    def ring(self) -> None:
-        """Lets the thread call all functions soon. Never waits. Any thread may call it."""
         self._library.ring()
+
+    def ring(self, look: Callable[[], bool] | None = None) -> None:
+        """Lets the thread call a function soon. Never waits. Any thread may call it.
+
+        Parameters
+        ----------
+        look : callable or None
+            A function that was given to `add`; None: all of them.
+        """
+        self._due.append(look)
+        self._library.ring()
+
+    def _take_due(self) -> list[Callable[[], bool]]:
+        """The functions to call now, once each."""
+        due: dict[Callable[[], bool] | None, None] = {}
+        while self._due:
+            due[self._due.popleft()] = None
+        known = self._looks.copy()
+        return [look for look in (known if None in due else due) if look in known]
 
     def _run(self) -> None:
         since = exit_and_fork.generation()
         while not exit_and_fork.forked(since):
             seen = self._library.rings
             self._dispatch()
-            for look in list(self._looks):
+            for look in self._take_due():
                 try:
                     goes_on = look()
                 except Exception as error:
@@ -84,8 +102,9 @@ class Notifier:
                 if not self._looks or self._ending:
                     self._thread = None
                     return
-            pause_s = IO_S if any(self._looks.copy().values()) else SLEEP_S
-            self._library.wait_for_ring(seen, pause_s)
+            look_s = IO_S if any(self._looks.copy().values()) else 0.0
+            if not self._library.wait_for_ring(seen, SLEEP_S, look_s):
+                self._due.append(None)
 
     def close_at_exit(self, timeout_s: float) -> None:
         """Ends the thread. Called by `exit_and_fork` when the interpreter is about to end."""

@@ -94,10 +94,13 @@ cdef class Values:
         cdef AudioObjectPropertyAddress at
         cdef unsigned char found
         there = []
+        job = None
         for one in addresses:
             at = address(one[0], one[1], one[2])
-            # Looked up each time, because the search for the function asks whether to go on.
-            call = <AudioObjectHasProperty_fn>self.library.find_call("AudioObjectHasProperty")
+            # Before each call: another thread may have taken over during the last one.
+            if job is None or job.replaced:
+                job = self.library.before_call() if self.library.before_call else None
+                call = <AudioObjectHasProperty_fn>self.library.find("AudioObjectHasProperty")
             with nogil:
                 found = call(object, &at)
             if found:
