@@ -68,6 +68,10 @@ def copy_sources() -> None:
             )
         elif source.exists():
             shutil.copy2(source, target)
+    # An earlier run may have built objects of the changed files that are newer than the originals.
+    for mutant in load():
+        if (COPY / mutant.file).exists():
+            (COPY / mutant.file).touch()
 
 
 def passes(tests: str) -> bool:

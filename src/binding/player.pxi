@@ -173,17 +173,25 @@ cdef class PlayerCode(Code):
             vc_ring_commit(self.ring, taken)
         return taken
 
-    def expect(self, bint more=True):
-        """Begins an utterance. Call it before its first frame is written. False: no more comes."""
-        vc_player_expect(self.player, more)
+    def begin(self, uint32_t clears):
+        """Begins an utterance. Call it before its first frame is written.
 
-    def finish(self, uint64_t position):
+        `clears` is the number of clears that the writer has seen. If there was one since then, all
+        frames of the utterance are discarded.
+        """
+        vc_player_begin(self.player, clears)
+
+    def expect_nothing(self):
+        """No more frames come."""
+        vc_player_expect_nothing(self.player)
+
+    def finish(self, uint64_t position, uint32_t clears):
         """Ends the utterance at a position. Returns false if too many messages wait."""
-        return vc_player_finish(self.player, position)
+        return vc_player_finish(self.player, position, clears)
 
-    def mark(self, uint64_t position, uint32_t number, bint begins):
+    def mark(self, uint64_t position, uint32_t number, uint32_t clears, bint begins):
         """Sets a mark. Returns false if too many messages wait."""
-        return vc_player_mark(self.player, position, number, begins)
+        return vc_player_mark(self.player, position, number, clears, begins)
 
     def clear(self, uint32_t fade_frames):
         vc_player_clear(self.player, fade_frames)

@@ -3,10 +3,12 @@
  * The requests of other threads are atomic fields, and only the newest one of each kind counts. So
  * they never wait. The IO thread reads them at the beginning of each block.
  *
- * A clear names the position up to which frames are discarded, and then counts itself. The IO
- * thread that sees the count sees that position or a later one. Marks and ends of utterances are
- * messages with the number of clears before them, so a clear discards exactly the messages that are
- * older. tests/models/player.pml is a model of this. */
+ * A clear only counts itself. Each utterance, each mark and each end of an utterance carries the
+ * number of clears that the writer saw before it began, and the IO thread discards what carries an
+ * older number than that of the newest clear. So frames that a writer commits while another thread
+ * clears are discarded, too. An earlier clear named the position up to which frames were discarded,
+ * and frames that were committed right after it had read that position were heard.
+ * tests/models/player.pml is a model of this. */
 #include "memory.h"
 #include "player_inside.h"
 
@@ -42,7 +44,7 @@ vc_player *vc_player_new(const vc_player_config *config) {
     player->gains[1] = line_at(levels.left);
     player->gains[2] = line_at(levels.right);
     player->fade = line_at(1.0f);
-    player->filling = true;
+    player->filling = player->fresh = true;
     atomic_store(&player->prebuffer, config->prebuffer_frames);
     return player;
 }
@@ -62,20 +64,25 @@ void vc_player_wait_with(vc_player *player, vc_wait_fn wait) { player->wait = wa
 
 vc_ring *vc_player_ring(vc_player *player) { return player->ring; }
 
-static bool tell(vc_player *player, vc_message_kind kind, uint64_t position, uint32_t number) {
-    const vc_message message = {.position = position,
-                                .number = number,
-                                .clears = vc_player_clears(player),
-                                .kind = (uint32_t)kind};
+static bool tell(vc_player *player, vc_message_kind kind, uint64_t position, uint32_t number,
+                 uint32_t clears) {
+    const vc_message message = {
+        .position = position, .number = number, .clears = clears, .kind = (uint32_t)kind};
     return vc_queue_push(player->messages, &message);
 }
 
-void vc_player_expect(vc_player *player, bool more) {
-    atomic_store(&player->expects, more ? (uint64_t)vc_player_clears(player) + 1 : 0);
+void vc_player_begin(vc_player *player, uint32_t clears) {
+    if (clears != atomic_load(&player->begun)) {
+        atomic_store(&player->begun_at[clears % 2], vc_ring_total_written(player->ring));
+        atomic_store(&player->begun, clears);
+    }
+    atomic_store(&player->expects, (uint64_t)clears + 1);
 }
 
-bool vc_player_finish(vc_player *player, uint64_t position) {
-    if (!tell(player, VC_MESSAGE_END, position, 0)) {
+void vc_player_expect_nothing(vc_player *player) { atomic_store(&player->expects, 0); }
+
+bool vc_player_finish(vc_player *player, uint64_t position, uint32_t clears) {
+    if (!tell(player, VC_MESSAGE_END, position, 0, clears)) {
         return false;
     }
     atomic_store(&player->complete_to, position);
@@ -83,8 +90,9 @@ bool vc_player_finish(vc_player *player, uint64_t position) {
     return true;
 }
 
-bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, bool begins) {
-    return tell(player, begins ? VC_MESSAGE_BEGIN : VC_MESSAGE_MARK, position, number);
+bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, uint32_t clears,
+                    bool begins) {
+    return tell(player, begins ? VC_MESSAGE_BEGIN : VC_MESSAGE_MARK, position, number, clears);
 }
 
 void vc_player_level(vc_player *player, float gain, float left, float right, uint32_t ramp_frames) {
@@ -164,6 +172,17 @@ static bool is_silent(const vc_player *player) {
     return player->filling || (player->pauses && player->fade.left == 0);
 }
 
+/* Queued frames of utterances that began before a clear. */
+static uint32_t count_older(const vc_player *player, uint32_t number) {
+    uint64_t read = vc_ring_total_read(player->ring);
+    uint32_t queued = vc_ring_readable(player->ring);
+    if ((int32_t)(atomic_load(&player->begun) - number) < 0) {
+        return queued;
+    }
+    uint64_t begins = atomic_load(&player->begun_at[number % 2]);
+    return begins <= read ? 0 : begins - read < queued ? (uint32_t)(begins - read) : queued;
+}
+
 static void obey_clear(vc_player *player) {
     uint64_t clear = atomic_load(&player->clear);
     uint32_t number = (uint32_t)(clear >> 32);
@@ -171,17 +190,14 @@ static void obey_clear(vc_player *player) {
         return;
     }
     player->clears = number;
-    /* Frames that were written after the clear may have been played in the block before. */
-    uint64_t to = atomic_load(&player->clear_to), read = vc_ring_total_read(player->ring);
-    player->clearing = to > read ? to : read;
-    uint64_t queued = player->clearing - read;
-    uint64_t frames = is_silent(player) ? 0 : (uint32_t)clear;
+    uint32_t queued = count_older(player, number);
+    uint32_t frames = is_silent(player) ? 0 : (uint32_t)clear;
     frames = queued < frames ? queued : frames;
     if ((player->clears_now || player->pauses) && frames > player->fade.left) {
         frames = player->fade.left; /* a second request makes a fade shorter, not longer */
     }
     player->clears_now = true;
-    move_to(&player->fade, 0.0f, (uint32_t)frames);
+    move_to(&player->fade, 0.0f, frames);
 }
 
 static void obey_pause(vc_player *player) {
@@ -280,7 +296,8 @@ static uint32_t play_tail(vc_player *player, vc_block *block, uint32_t offset) {
 
 /* Whether enough frames are queued to begin or to go on. */
 static bool is_enough(const vc_player *player) {
-    uint32_t ready = vc_ring_readable(player->ring);
+    bool fresh = player->fresh || atomic_load(&player->begun) == player->cleared;
+    uint32_t ready = fresh ? vc_ring_readable(player->ring) : 0;
     bool complete = atomic_load(&player->complete_to) > vc_ring_total_read(player->ring);
     bool filled = !player->filling || complete || ready >= atomic_load(&player->prebuffer);
     return ready > 0 && filled;
@@ -349,7 +366,9 @@ static uint32_t play_queue(vc_player *player, vc_block *block) {
     uint32_t offset = 0;
     while (offset < block->frames) {
         if (player->clears_now && player->fade.left == 0) {
-            vc_player_discard(player, block, offset);
+            if (!vc_player_discard(player, block, offset)) {
+                break;
+            }
             player->clears_now = player->gap = false;
             player->filling = true;
             player->tail_left = 0;
@@ -357,7 +376,9 @@ static uint32_t play_queue(vc_player *player, vc_block *block) {
             obey_pause(player);
         }
         bool quiet = player->pauses && player->fade.left == 0 && !player->clears_now;
-        if (quiet || (player->filling && !begin(player))) {
+        vc_player_skip_stale(player, block, offset);
+        if (quiet || (player->filling && !begin(player)) ||
+            !vc_player_skip_stale(player, block, offset)) {
             break;
         }
         uint32_t wanted = block->frames - offset;

@@ -37,23 +37,31 @@ void vc_player_wait_with(vc_player *player, vc_wait_fn wait);
 
 /* The ring of the frames. The writer reserves and commits room as it likes. */
 vc_ring *vc_player_ring(vc_player *player);
-/* Begins an utterance, or continues it. Call it before its frames are committed. [control] */
-void vc_player_expect(vc_player *player, bool more);
-/* Says that the utterance ends at a position, and no more frames are expected. The position may be
- * that of frames that are not committed yet. Returns false if too many messages wait. [control] */
-bool vc_player_finish(vc_player *player, uint64_t position);
-/* Sets a mark. The result of a mark comes when all frames before its position have been played; of
- * one that `begins` an utterance, when the frame at its position is played. Returns false if too
+/* Begins an utterance, or continues it. Call it before its frames are committed. `clears` is what
+ * vc_player_clears returned when the writer began it. If there was a clear since then, all frames
+ * that are committed before the next call are discarded. [control] */
+void vc_player_begin(vc_player *player, uint32_t clears);
+/* No more frames are expected, because the writer gives up. [control] */
+void vc_player_expect_nothing(vc_player *player);
+/* Says that the utterance that began after `clears` clears ends at a position, and no more frames
+ * are expected. The position may be that of frames that are not committed yet. Returns false if too
  * many messages wait. [control] */
-bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, bool begins);
+bool vc_player_finish(vc_player *player, uint64_t position, uint32_t clears);
+/* Sets a mark in the utterance that began, or will begin, after `clears` clears. The result of a
+ * mark comes when all frames before its position have been played; of one that `begins` an
+ * utterance, when the frame at its position is played. Returns false if too many messages wait.
+ * [control] */
+bool vc_player_mark(vc_player *player, uint64_t position, uint32_t number, uint32_t clears,
+                    bool begins);
 
 /* Whether no float of a memory of any alignment is NaN or infinite. [any] */
 bool vc_player_finite(const void *samples, size_t count) VC_REALTIME;
 
 /* ---- requests: the newest one of each kind counts ------------------------------------------- */
 
-/* Discards all frames that were committed before, and all marks that were set before. The sound
- * fades out over at most `fade_frames` of these frames, from the next block on. [any] */
+/* Discards all utterances that began before, with all their frames and marks, also those that are
+ * committed later. The sound fades out over at most `fade_frames` of these frames, from the next
+ * block on. [any] */
 void vc_player_clear(vc_player *player, uint32_t fade_frames) VC_REALTIME;
 /* How often vc_player_clear was called, modulo 2^32. [any] */
 uint32_t vc_player_clears(const vc_player *player) VC_REALTIME;
@@ -86,7 +94,8 @@ typedef struct vc_player_result {
     uint32_t number;
     uint32_t kind; /* vc_player_kind */
 } vc_player_result;
-/* Takes the oldest result. Returns false if there is none. [control] */
+/* Takes the oldest result. Returns false if there is none. No result is lost: if thousands wait,
+ * the next clears and marks wait, too, and nothing is played after a clear. [control] */
 bool vc_player_take(vc_player *player, vc_player_result *result);
 /* Number of results so far. [any] */
 uint64_t vc_player_results(const vc_player *player) VC_REALTIME;

@@ -49,13 +49,17 @@ void vc_player_note(vc_player *player, const vc_block *block, uint32_t offset, u
     write_run(&player->runs, run);
 }
 
-static void report(vc_player *player, vc_player_kind kind, int64_t host_ns, uint64_t position,
+/* Returns false if there is no room. The caller tries it again in a later block then. */
+static bool report(vc_player *player, vc_player_kind kind, int64_t host_ns, uint64_t position,
                    uint32_t number) {
     const vc_player_result result = {
         .host_ns = host_ns, .position = position, .number = number, .kind = (uint32_t)kind};
-    vc_queue_push(player->results, &result); /* it has room for all marks and many cuts */
+    if (!vc_queue_push(player->results, &result)) {
+        return false;
+    }
     uint64_t reported = LOAD(player->reported);
     atomic_store_explicit(&player->reported, reported + 1, memory_order_release);
+    return true;
 }
 
 /* Host time at which the frames before `position` have left the connector. */
@@ -69,15 +73,13 @@ static int64_t time_of(const vc_player *player, uint64_t position) {
     return run->begin_ns + llrint((double)into * player->ns_per_frame);
 }
 
-/* Answers a message if its position was reached. Returns whether it is answered. */
+/* Answers a message if its position was reached and there is room for the result. Returns whether
+ * it is answered. */
 static bool answer(vc_player *player, const vc_message *message) {
     bool is_mark = message->kind != VC_MESSAGE_END;
     if ((int32_t)(message->clears - player->cleared) < 0) {
-        if (is_mark) {
-            report(player, VC_PLAYER_CLEARED, player->run.end_ns, message->position,
-                   message->number);
-        }
-        return true;
+        return !is_mark || report(player, VC_PLAYER_CLEARED, player->run.end_ns, message->position,
+                                  message->number);
     }
     uint64_t played_to = vc_ring_total_read(player->ring);
     bool begins = message->kind == VC_MESSAGE_BEGIN;
@@ -85,11 +87,10 @@ static bool answer(vc_player *player, const vc_message *message) {
         return false;
     }
     if (is_mark) {
-        report(player, VC_PLAYER_HEARD, time_of(player, message->position), message->position,
-               message->number);
-    } else {
-        player->natural_to = message->position;
+        return report(player, VC_PLAYER_HEARD, time_of(player, message->position),
+                      message->position, message->number);
     }
+    player->natural_to = message->position;
     return true;
 }
 
@@ -117,19 +118,51 @@ static void skip_to(vc_ring *ring, uint64_t position) {
     }
 }
 
-void vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset) {
-    uint64_t cut = vc_ring_total_read(player->ring);
-    int64_t now_ns = connector_ns(block, offset);
-    skip_to(player->ring, player->clearing);
-    player->cleared = player->clears;
+/* Drops the frames before a position. */
+static void drop_to(vc_player *player, uint64_t position, int64_t now_ns) {
+    skip_to(player->ring, position);
     player->natural_to = vc_ring_total_read(player->ring);
     player->run = (vc_run){.begin_ns = now_ns,
                            .end_ns = now_ns,
                            .position = player->natural_to,
                            .before = player->played};
     write_run(&player->runs, &player->run);
-    report(player, VC_PLAYER_CUT, now_ns, cut, player->cleared);
+}
+
+/* The queue is looked at before `begun`, so its frames are of that utterance or of older ones. An
+ * utterance stores where it begins before it stores `begun`, and its frames follow. */
+bool vc_player_skip_stale(vc_player *player, const vc_block *block, uint32_t offset) {
+    if (player->fresh) {
+        return true;
+    }
+    uint64_t read = vc_ring_total_read(player->ring);
+    uint64_t end = read + vc_ring_readable(player->ring);
+    uint32_t begun = atomic_load(&player->begun);
+    uint64_t begins = atomic_load(&player->begun_at[player->cleared % 2]);
+    if (begun == player->cleared && atomic_load(&player->begun) == begun) {
+        player->fresh = true;
+        end = begins;
+    } else if ((int32_t)(begun - player->cleared) >= 0) {
+        return false; /* there is another clear, which is made in the next block */
+    }
+    if (end > read) {
+        drop_to(player, end, connector_ns(block, offset));
+    }
+    return player->fresh;
+}
+
+bool vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset) {
+    int64_t now_ns = connector_ns(block, offset);
+    uint64_t cut = vc_ring_total_read(player->ring);
+    if (!report(player, VC_PLAYER_CUT, now_ns, cut, player->clears)) {
+        return false;
+    }
+    player->cleared = player->clears;
+    player->fresh = false;
+    drop_to(player, cut, now_ns);
+    vc_player_skip_stale(player, block, offset);
     vc_player_answer(player);
+    return true;
 }
 
 /* ---- other threads --------------------------------------------------------------------------- */

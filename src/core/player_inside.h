@@ -59,20 +59,24 @@ struct vc_player {
 
     /* Requests of other threads. */
     _Atomic uint64_t clear; /* bits 32 to 63: number of clears; bits 0 to 31: frames of the fade */
-    _Atomic uint64_t clear_to; /* frames before this position are discarded */
+    _Atomic uint64_t clear_to; /* frames before this position will not be played: for counts */
     _Atomic uint64_t pause;    /* bit 32: pause; bits 0 to 31: frames of the fade */
     _Atomic uint32_t prebuffer;
     _Atomic uint64_t complete_to; /* the newest position at which an utterance ends */
     _Atomic uint64_t expects;     /* 1 + the clears before the utterance that is open; 0: none is */
+    _Atomic uint32_t begun;       /* the clears before the newest utterance */
+    /* The position at which the first utterance after a number of clears begins; by the lowest bit
+     * of the number, so that the IO thread can read one while the writer stores the next. */
+    _Atomic uint64_t begun_at[2];
 
     /* Only for the IO thread. */
-    uint32_t clears;   /* clears that were asked for, as far as the IO thread has seen them */
-    uint32_t cleared;  /* clears that were made */
-    uint64_t clearing; /* the position to which the present fade clears */
-    bool clears_now;   /* a clear is being faded */
-    bool pauses;       /* the sound is paused, or is fading out to be paused */
-    bool filling;      /* the sound waits until there are enough frames */
-    bool gap;          /* an utterance goes on, but there are no frames */
+    uint32_t clears;  /* clears that were asked for, as far as the IO thread has seen them */
+    uint32_t cleared; /* clears that were made */
+    bool fresh;       /* the frames in front of the queue are of an utterance after these clears */
+    bool clears_now;  /* a clear is being faded */
+    bool pauses;      /* the sound is paused, or is fading out to be paused */
+    bool filling;     /* the sound waits until there are enough frames */
+    bool gap;         /* an utterance goes on, but there are no frames */
     bool has_message;
     vc_message message;  /* the next message, if has_message */
     uint64_t natural_to; /* an utterance that was played to its end ended here */
@@ -99,7 +103,11 @@ void vc_player_note(vc_player *player, const vc_block *block, uint32_t offset,
                     uint32_t frames) VC_REALTIME;
 /* Answers the messages whose position was reached. */
 void vc_player_answer(vc_player *player) VC_REALTIME;
-/* Discards the frames before player->clearing, and the messages of that time. */
-void vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset) VC_REALTIME;
+/* Makes the clear that was seen last: discards the frames and messages of the utterances before it.
+ * Returns false if there is no room for the result; then nothing is changed. */
+bool vc_player_discard(vc_player *player, const vc_block *block, uint32_t offset) VC_REALTIME;
+/* Drops frames that were committed after a clear, but belong to an utterance before it. Returns
+ * false if no other frames can be played in this block. */
+bool vc_player_skip_stale(vc_player *player, const vc_block *block, uint32_t offset) VC_REALTIME;
 
 #endif

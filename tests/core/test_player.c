@@ -37,7 +37,7 @@ static uint32_t play(vc_player *player, int64_t frame, float *out) {
 }
 
 static void write(vc_player *player, int64_t first, uint32_t frames) {
-    vc_player_expect(player, true);
+    vc_player_begin(player, vc_player_clears(player));
     for (uint32_t f = 0; f < frames; f++) {
         float sample = code(first + f, 0);
         CHECK_INT(vc_ring_write(vc_player_ring(player), &sample, 1), 1);
@@ -49,7 +49,7 @@ static void frames_are_heard_when_they_leave_the_connector(void) {
     vc_player_heard heard;
     vc_player *player = new_player(256);
     write(player, 0, 48);
-    vc_player_finish(player, 48);
+    vc_player_finish(player, 48, 0);
     CHECK_INT(play(player, 1000, out), BLOCK);
     CHECK_CODED(out, 1, BLOCK, 0);
     CHECK_INT(play(player, 1000 + BLOCK, out), 16);
@@ -68,12 +68,12 @@ static void a_clear_discards_marks_and_frames_before_it_only(void) {
     vc_player_result result;
     vc_player_heard heard;
     vc_player *player = new_player(256);
-    CHECK(vc_player_mark(player, 0, 1, true));
+    CHECK(vc_player_mark(player, 0, 1, 0, true));
     write(player, 0, 100);
-    CHECK(vc_player_mark(player, 100, 2, false));
+    CHECK(vc_player_mark(player, 100, 2, 0, false));
     play(player, 0, out);
     vc_player_clear(player, 8);
-    CHECK(vc_player_mark(player, 100, 3, true));
+    CHECK(vc_player_mark(player, 100, 3, 1, true));
     write(player, 500, 10);
     play(player, BLOCK, out);
     for (uint32_t f = 0; f < 8; f++) {
@@ -93,6 +93,105 @@ static void a_clear_discards_marks_and_frames_before_it_only(void) {
     vc_player_hear(player, time_ns(1000), &heard);
     CHECK_INT(heard.frames, 50);
     CHECK_INT(heard.passed, 110);
+    vc_player_free(player);
+}
+
+/* Before the fix, frames were heard that the writer had committed while a clear was made. */
+static void frames_of_a_cleared_utterance_are_not_heard_when_they_are_committed_later(void) {
+    float out[BLOCK], sample;
+    vc_player_heard heard;
+    vc_player *player = new_player(256);
+    uint32_t clears = vc_player_clears(player);
+    vc_player_begin(player, clears);
+    for (int64_t frame = 0; frame < 4; frame++) { /* what one block plays before the clear */
+        sample = code(frame, 0);
+        vc_ring_write(vc_player_ring(player), &sample, 1);
+    }
+    play(player, 0, out);
+    vc_player_clear(player, 8);
+    CHECK_INT(play(player, BLOCK, out), 0);
+    for (int blocks = 2; blocks < 6; blocks++) {
+        sample = 0.5f;
+        vc_ring_write(vc_player_ring(player), &sample, 1);
+        CHECK(vc_player_mark(player, 4, (uint32_t)blocks, clears, false));
+        if (blocks == 4) {
+            vc_player_pause(player, true, 0);
+        }
+        CHECK_INT(play(player, blocks * BLOCK, out), 0);
+        vc_player_hear(player, INT64_MAX, &heard);
+        CHECK_INT(heard.passed, 4 + blocks - 1);
+        CHECK_INT(heard.frames, 4);
+    }
+    vc_player_pause(player, false, 0);
+    sample = 0.5f;
+    vc_ring_write(vc_player_ring(player), &sample, 1);
+    write(player, 300, 10); /* the next utterance */
+    CHECK_INT(play(player, 6 * BLOCK, out), 10);
+    CHECK_CODED(out, 1, 10, 300);
+    vc_player_hear(player, INT64_MAX, &heard);
+    CHECK_INT(heard.frames, 14);
+    CHECK_INT(heard.passed, 4 + 5 + 10);
+    vc_player_result result;
+    int cleared = 0, cuts = 0;
+    while (vc_player_take(player, &result)) {
+        cleared += result.kind == VC_PLAYER_CLEARED;
+        cuts += result.kind == VC_PLAYER_CUT;
+    }
+    CHECK_INT(cleared, 4);
+    CHECK_INT(cuts, 1);
+    vc_player_free(player);
+}
+
+/* A writer that begins an utterance before a second clear, which this block has not seen. */
+static void an_utterance_between_two_clears_is_not_heard(void) {
+    float out[BLOCK];
+    vc_player_heard heard;
+    vc_player *player = new_player(256);
+    write(player, 0, 20);
+    vc_player_clear(player, 0);
+    write(player, 100, 20); /* an utterance of the first clear */
+    vc_player_clear(player, 0);
+    write(player, 200, 6);
+    vc_player_finish(player, 46, 2);
+    CHECK_INT(play(player, 0, out), 6);
+    CHECK_CODED(out, 1, 6, 200);
+    vc_player_hear(player, INT64_MAX, &heard);
+    CHECK_INT(heard.frames, 6);
+    CHECK_INT(heard.passed, 46);
+    vc_player_free(player);
+}
+
+/* Before the fix, the results of later clears were dropped, and then marks, too. */
+static void no_result_is_lost_although_nobody_takes_them(void) {
+    enum { MANY = 20000 };
+    float out[BLOCK];
+    vc_player *player = new_player(256);
+    vc_player_result result;
+    uint32_t cuts = 0, frame = 0, last = 0;
+    for (int i = 0; i < MANY; i++) {
+        vc_player_clear(player, 0);
+        play(player, (int64_t)BLOCK * frame++, out);
+    }
+    uint32_t clears = vc_player_clears(player);
+    CHECK_INT(clears, MANY);
+    write(player, 700, 10);
+    CHECK(vc_player_mark(player, 10, 77, clears, false));
+    vc_player_finish(player, 10, clears);
+    CHECK_INT(play(player, (int64_t)BLOCK * frame++, out), 0); /* it waits for room */
+    uint64_t results = vc_player_results(player);
+    CHECK(results < MANY);
+    while (vc_player_take(player, &result)) {
+        CHECK_INT(result.kind, VC_PLAYER_CUT);
+        CHECK_INT(result.number, ++cuts);
+    }
+    CHECK_INT(cuts, results);
+    CHECK_INT(play(player, (int64_t)BLOCK * frame++, out), 10);
+    CHECK_CODED(out, 1, 10, 700);
+    while (vc_player_take(player, &result)) {
+        CHECK(result.kind == VC_PLAYER_CUT ? result.number == clears : result.number == 77);
+        last = result.kind;
+    }
+    CHECK_INT(last, VC_PLAYER_HEARD);
     vc_player_free(player);
 }
 
@@ -123,7 +222,7 @@ static void only_an_open_utterance_makes_a_free_clock_wait(void) {
     waits = 0;
     play(player, 5 * BLOCK, out);
     CHECK(waits > 0);
-    vc_player_expect(player, false); /* the player is being closed */
+    vc_player_expect_nothing(player); /* the player is being closed */
     waits = 0;
     play(player, 6 * BLOCK, out);
     CHECK_INT(waits, 0);
@@ -137,16 +236,18 @@ static _Atomic bool over;
 
 static void *produce(void *user) {
     vc_player *player = user;
-    vc_player_expect(player, true);
+    uint32_t clears = 0;
     for (int64_t made = 0; made < FRAMES; made++) {
         float sample = code(made % 100000, 0);
         if (made % 100 == 0) {
-            vc_player_mark(player, (uint64_t)made, (uint32_t)made, false);
+            clears = vc_player_clears(player);
+            vc_player_begin(player, clears);
+            vc_player_mark(player, (uint64_t)made, (uint32_t)made, clears, false);
         }
         while (vc_ring_write(vc_player_ring(player), &sample, 1) == 0) {
         }
     }
-    vc_player_finish(player, FRAMES);
+    vc_player_finish(player, FRAMES, clears);
     return NULL;
 }
 
@@ -212,6 +313,9 @@ static void each_frame_is_played_or_discarded(void) {
 int main(void) {
     RUN(frames_are_heard_when_they_leave_the_connector);
     RUN(a_clear_discards_marks_and_frames_before_it_only);
+    RUN(frames_of_a_cleared_utterance_are_not_heard_when_they_are_committed_later);
+    RUN(an_utterance_between_two_clears_is_not_heard);
+    RUN(no_result_is_lost_although_nobody_takes_them);
     RUN(only_an_open_utterance_makes_a_free_clock_wait);
     RUN(each_frame_is_played_or_discarded);
     return check_summary();

@@ -381,6 +381,71 @@ static void a_recorder_cycle_is_clean(void) {
     vc_ring_free(ring);
 }
 
+/* Plays, and makes the requests of other threads before each block. */
+static int32_t play_and_request(vc_block *block, void *user) {
+    static uint32_t blocks;
+    vc_player *player = user;
+    vc_player_heard heard;
+    vc_player_counts counts;
+    blocks++;
+    if (blocks % 7 == 0) {
+        vc_player_clear(player, 20);
+    }
+    vc_player_pause(player, blocks % 5 == 0, 20);
+    vc_player_prebuffer(player, blocks % 3);
+    vc_player_hear(player, INT64_MAX, &heard);
+    vc_player_count(player, &counts);
+    return vc_player_process(block, player);
+}
+
+/* Utterances, clears, marks, pauses and an underrun, while the frames are kept in histories. */
+static void a_player_cycle_and_its_histories_are_clean(void) {
+    static const uint32_t map[] = {0, 1};
+    const vc_player_config player_config = {.channels = 1,
+                                            .output_channels = 2,
+                                            .capacity_frames = 1024,
+                                            .fade_frames = 100,
+                                            .messages = 64,
+                                            .gain = 1.0f,
+                                            .left = 0.5f,
+                                            .right = 1.0f};
+    float data[1024];
+    for (int i = 0; i < 1024; i++) {
+        data[i] = 0.1f;
+    }
+    vc_player *player = vc_player_new(&player_config);
+    vc_engine_config config = {.input_channels = 2,
+                               .output_channels = 2,
+                               .samplerate_hz = 48000,
+                               .process = play_and_request,
+                               .user = player};
+    vc_engine *engine = vc_engine_new(&config);
+    vc_history *played = vc_history_new(200, map, 2), *recorded = vc_history_new(200, map, 2);
+    CHECK(vc_engine_add_history(engine, played, VC_OUTPUT));
+    CHECK(vc_engine_add_history(engine, recorded, VC_INPUT));
+    for (uint32_t run = 0; run < 3; run++) {
+        uint32_t clears = vc_player_clears(player);
+        uint64_t begin = vc_ring_total_written(vc_player_ring(player));
+        vc_player_begin(player, clears);
+        vc_player_level(player, 0.5f + (float)run * 0.1f, 1.0f, 1.0f, 30);
+        CHECK(vc_player_mark(player, begin, run, clears, true));
+        CHECK(vc_player_mark(player, begin + 50, run, clears, false));
+        CHECK_INT(vc_ring_write(vc_player_ring(player), data, 500), 500);
+        if (run == 1) {
+            CHECK(vc_player_finish(player, begin + 500, clears));
+        }
+        run_engine(engine, 2, 2);
+        nothing_was_caught("player");
+    }
+    CHECK(vc_player_results(player) >= 6);
+    CHECK(vc_history_written(played) >= 3 * 20 * 64);
+    CHECK_INT(vc_history_written(recorded), vc_history_written(played));
+    vc_engine_free(engine);
+    vc_player_free(player);
+    vc_history_free(played);
+    vc_history_free(recorded);
+}
+
 int main(void) {
     if (!find(&trap_enter, "vc_trap_enter") || !find(&trap_leave, "vc_trap_leave") ||
         !find(&trap_reset, "vc_trap_reset") || !find(&trap_count, "vc_trap_count") ||
@@ -400,5 +465,6 @@ int main(void) {
     RUN(a_mixer_cycle_is_clean);
     RUN(cycles_of_two_devices_are_clean);
     RUN(a_recorder_cycle_is_clean);
+    RUN(a_player_cycle_and_its_histories_are_clean);
     return check_summary();
 }

@@ -5,6 +5,7 @@ All methods are called in a step of the player's `Steps`, except where it is sai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
@@ -35,6 +36,9 @@ class Feed:
     dtype : SampleType
     quality : str
         Of the rate conversion.
+    on_begin : callable
+        Called before each utterance. It takes the results of the IO thread, so that they never fill
+        their queue, however often a program writes and clears.
 
     Attributes
     ----------
@@ -52,6 +56,7 @@ class Feed:
         channels: int,
         dtype: SampleType,
         quality: str,
+        on_begin: Callable[[], None],
     ) -> None:
         self.code = code
         self.ratio = rates[1] / rates[0]
@@ -62,7 +67,7 @@ class Feed:
         self._channels = channels
         self._dtype = dtype
         self._quality = quality
-        self._fade_frames = int(FADE_S * rates[1])
+        self._on_begin = on_begin
         self._resampler: Any = None
         self._pending: NDArray[np.float32] | None = None  # converted, and not in the queue yet
         self._pushed = 0  # frames of `_pending` that are in the queue
@@ -83,22 +88,15 @@ class Feed:
             raise why_wrong(frames, chunk, self._dtype, self._channels)
         return chunk, frames
 
-    @property
-    def is_open(self) -> bool:
-        """Whether an utterance has frames, and was neither finished nor cleared."""
-        one = self.utterance
-        return one is not None and one.frames > 0 and one.clears == self.code.clears
-
     def begin(self) -> Utterance:
         """Returns the open utterance, or begins one."""
         one = self.utterance
         if one is None or one.clears != self.code.clears:
             self._resampler = self._pending = None
+            self._on_begin()
             clears = self.code.clears
             one = self.utterance = self.timeline.begin(self.code.written, clears)
-            self.code.expect()
-            if one.clears != self.code.clears:  # a clear before `expect`: nothing follows
-                self.code.expect(False)
+            self.code.begin(clears)
         return one
 
     def prepared(self, chunk: Any) -> Any:
@@ -112,16 +110,14 @@ class Feed:
     def put(self, one: Utterance, chunk: Any, begin: int) -> int:
         """Takes frames of a prepared chunk, from the frame `begin` on. Returns how many.
 
-        `one` is the open utterance. If it is cleared meanwhile, the frames that were taken after
-        that are cleared, too, so that no part of a chunk is heard after a clear.
+        `one` is the open utterance. If it is cleared meanwhile, the frames that are taken after
+        that are cleared, too.
         """
         if self._converts:
             taken = self._convert(one, chunk, begin)
         else:
             taken = self.code.write(chunk, begin)
             self.timeline.add(one, taken, taken)
-        if taken and one.clears != self.code.clears:
-            self.code.clear(self._fade_frames)
         return taken
 
     def put_at_once(self, chunk: Any) -> int:
@@ -135,8 +131,6 @@ class Feed:
         frames = self.code.write_all(chunk)
         if frames > 0:
             self.timeline.add(one, frames, frames)
-            if one.clears != self.code.clears:
-                self.code.clear(self._fade_frames)
         return frames
 
     def discard(self, one: Utterance, frames: int) -> None:
@@ -190,7 +184,7 @@ class Feed:
             self._flush(one)
             if not self.push():
                 return False
-        if not self.code.finish(self.code.written):
+        if not self.code.finish(self.code.written, one.clears):
             return False
         with self.timeline.lock:
             one.complete = True

@@ -102,8 +102,10 @@ class MarkBook:
         self.reported: deque[Mark] = deque(maxlen=KEPT)
         self._watching = False
 
-    def set(self, name: Any, frame: int, position: int, begins: bool) -> None:
+    def set(self, name: Any, frame: int, position: int, clears: int, begins: bool) -> None:
         """Sets a mark. Call it in a step of the player's `Steps`.
+
+        `clears` is the number of clears that the writer had seen before.
 
         Raises
         ------
@@ -114,7 +116,10 @@ class MarkBook:
         with self._lock:
             number = self._number = (self._number + 1) % 2**32
             self._pending[number] = name, frame
-            if len(self._pending) > MAX_PENDING or not self._code.mark(position, number, begins):
+            set_it = len(self._pending) <= MAX_PENDING and self._code.mark(
+                position, number, clears, begins
+            )
+            if not set_it:
                 del self._pending[number]
                 raise StreamStateError(
                     f"{MAX_PENDING} marks wait to be heard; set fewer, or wait for some of them"

@@ -142,9 +142,8 @@ class Player(PlayerLife):
         )
         self._device_hz = self._stream.samplerate
         self._samplerate = rate or self._device_hz
-        rates = self._samplerate, self._device_hz
         self._monitor = monitor = StreamMonitor(self._stream)
-        self._feed = Feed(self._code, rates, self._channels, self._dtype, quality)
+        self._feed = self._make_feed(quality)
         self._writer = Writer(self._feed, monitor)
         self._book = MarkBook(
             self._code,
@@ -171,6 +170,16 @@ class Player(PlayerLife):
             sample_format=format_number(self._dtype),
         )
         return self._code
+
+    def _make_feed(self, quality: str) -> Feed:
+        return Feed(
+            self._code,
+            (self._samplerate, self._device_hz),
+            self._channels,
+            self._dtype,
+            quality,
+            on_begin=lambda: self._book.collect(),
+        )
 
     # ---- writing ----
 
@@ -375,10 +384,11 @@ class Player(PlayerLife):
 
     def _set_mark(self, name: Any) -> None:
         feed = self._feed
-        begins = not feed.is_open
+        clears = feed.code.clears
         one = feed.utterance
+        begins = one is None or one.frames == 0 or one.clears != clears
         position = feed.code.written if begins or one is None else one.present
-        self._book.set(name, feed.timeline.written, position, begins)
+        self._book.set(name, feed.timeline.written, position, clears, begins)
 
     def marks(self) -> Marks:
         """Iterate over the marks when they are heard or cleared: ``for`` or ``async for``.

@@ -74,7 +74,7 @@ class PlayerLife(PlayerFacts):
             return
         self._writer.closed = True
         try:
-            self._code.expect(False)  # so that a clock that waits for the program does not wait
+            self._code.expect_nothing()  # so that a clock that waits for the program does not wait
             if self._writer.begun and self._monitor.goes_on and not self._monitor.away:
                 self._stream.stop(seconds)
         finally:

@@ -68,6 +68,11 @@ class Utterance:
         return min(self.frames, math.floor(played / self._ratio + ROUNDING))
 
 
+def _is_older(clears: int, than: int) -> bool:
+    """Compares two numbers of clears, which are counted modulo 2^32."""
+    return (clears - than) % 2**32 >= 2**31
+
+
 class Timeline:
     """The utterances of a player.
 
@@ -78,6 +83,7 @@ class Timeline:
         self._ratio = ratio
         self._utterances: deque[Utterance] = deque()
         self._heard = self._cleared = 0  # frames of utterances that are not in the deque any more
+        self._cut: int | None = None  # the number of the newest clear that was made
         self.written = 0
         self.lock = threading.RLock()
 
@@ -85,6 +91,8 @@ class Timeline:
         """Begins an utterance."""
         one = Utterance(self.written, position, clears, self._ratio)
         with self.lock:
+            if self._cut is not None and _is_older(clears, self._cut):
+                one.cut = position  # a clear was made while the writer began
             self._utterances.append(one)
         return one
 
@@ -98,11 +106,13 @@ class Timeline:
     def cut(self, clears: int, position: int) -> None:
         """Notes that the clear with the number `clears` was made at a position."""
         with self.lock:
+            self._cut = clears
             for one in self._utterances:
-                older = (one.clears - clears) % 2**32 >= 2**31
-                played_out = one.complete and position >= one.position + one.made
-                if older and one.cut is None and not played_out:
-                    one.cut = max(one.position, min(position, one.position + one.made))
+                end = one.position + one.made
+                played_out = one.complete and position >= end
+                if _is_older(one.clears, clears) and one.cut is None and not played_out:
+                    # The writer of an open utterance may not have counted its newest frames yet.
+                    one.cut = max(one.position, min(position, end) if one.complete else position)
 
     def heard(self, passed: int) -> int:
         """Frames that were heard when all frames before the position `passed` were."""
