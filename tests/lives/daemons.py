@@ -1,4 +1,7 @@
-"""Daemon threads compute, open and close streams while the program ends."""
+"""Daemon threads compute, open and close streams while the program ends.
+
+On a busy machine, a stream may take longer than the second that the end gives to all streams.
+"""
 
 import contextlib
 import threading
@@ -6,7 +9,9 @@ import threading
 from life import HOME, Beat, devices, playing
 
 import voicecoil as vc
+from voicecoil.lifetime import exit_and_fork
 
+exit_and_fork.EXIT_S = 20.0
 stream = playing(driver=devices(clock="free"))
 opened = threading.Event()
 

@@ -15,6 +15,7 @@ from typing import Any
 from life import devices, until
 
 import voicecoil as vc
+from voicecoil.callbacks import isolated
 from voicecoil.lifetime import exit_and_fork
 
 
@@ -131,7 +132,10 @@ def forked() -> None:
 
 
 def daemons() -> None:
-    """Threads open and close isolated streams while the program ends."""
+    """Threads open and close isolated streams while the program ends. On a busy machine, opening
+    may take longer than the second that the end gives to all streams.
+    """
+    exit_and_fork.EXIT_S = isolated.EXIT_S = 20.0
     ready = threading.Event()
 
     def open_and_close() -> None:
