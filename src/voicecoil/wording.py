@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-__all__ = ["plural", "with_article"]
+import difflib
+from collections.abc import Iterable
+
+__all__ = ["did_you_mean", "plural", "with_article"]
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return "did you mean ...?" with the names that are most like a name; "" if none is.
+
+    Examples
+    --------
+    >>> did_you_mean("volum", ["volume", "mute"])
+    "did you mean 'volume'?"
+    """
+    by_lower = {one.lower(): one for one in names}
+    lower = name.lower()
+    near = [lower] if lower in by_lower else difflib.get_close_matches(lower, by_lower, 3, 0.75)
+    return f"did you mean {' or '.join(repr(by_lower[one]) for one in near)}?" if near else ""
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:

@@ -67,8 +67,17 @@ def test_a_missing_property_is_an_attribute_error_that_says_where_it_is(coreaudi
     assert speakers.has("volm", "output", 1)
     with pytest.raises(PropertyMissingError, match="AudioDevice has no property 'loudness'; it h"):
         speakers.get("loudness")
+    with pytest.raises(PropertyMissingError, match=r"'volum'; did you mean 'volume'\?"):
+        hal.watch(speakers, "volum")
     with pytest.raises(ArgumentError, match="scope='left side'"):
         speakers.get("volm", "left side")
+    for element in ("x", 1.5, None.__class__):
+        with pytest.raises(ArgumentTypeError, match="possible are channels from 1, and 0"):
+            speakers.get("volm", element=element)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentError, match="element=-1; possible are channels from 1"):
+        speakers.channel(-1)
+    with pytest.raises(ArgumentTypeError, match="give its name or four characters"):
+        _ = speakers[3]  # type: ignore[index]
 
 
 def test_a_read_only_property_and_impossible_values(coreaudio: Worlds) -> None:
@@ -81,6 +90,14 @@ def test_a_read_only_property_and_impossible_values(coreaudio: Worlds) -> None:
         device.set("nsrt", "fast")
     with pytest.raises(ArgumentError, match="nominal_sample_rate=nan"):
         device.set("nsrt", float("nan"))
+    with pytest.raises(ArgumentError, match="volume='loud'; possible is a finite number, 0 to 1"):
+        device.volume = "loud"  # type: ignore[assignment]
+    with pytest.raises(ArgumentError, match="mute='loud'; possible are True and False"):
+        device.mute = "loud"  # type: ignore[assignment]
+    with pytest.raises(ArgumentTypeError, match=r"=1\.5; possible is a whole number .*, frames"):
+        device.buffer_frames = 1.5  # type: ignore[assignment]
+    with pytest.raises(ArgumentError, match=r"hog_mode='x'; possible are True and False"):
+        device.hog_mode = "x"
 
 
 def test_a_set_returns_what_the_device_made_of_it(coreaudio: Worlds) -> None:

@@ -14,7 +14,7 @@ import pytest
 from coreaudio import Worlds, simulator_path
 from paths import ROOT
 from voicecoil import hal, raw
-from voicecoil.errors import DriverError, SymbolMissingError
+from voicecoil.errors import ArgumentError, DriverError, SymbolMissingError
 from voicecoil.raw.ctypes_of import abi, callback, structure, type_of
 
 FACTS = json.loads((ROOT / "tools" / "coreaudio" / "abi.json").read_text())
@@ -123,6 +123,14 @@ def test_a_function_with_types_of_its_own(coreaudio: Worlds) -> None:
     calls = raw.connect(coreaudio(3).driver)
     ticks = calls.function("mach_absolute_time", ctypes.c_uint64)
     assert ticks() <= calls.mach_absolute_time()
+    with pytest.raises(ArgumentError, match=r"function; did you mean 'AudioDeviceStart'\?"):
+        raw.signature("audiodevicestart")
+    with pytest.raises(ArgumentError, match="lists its names"):
+        raw.signature("Nope")
+    with pytest.raises(
+        AttributeError, match="lacks; did you mean 'kAudioDevicePropertyVolumeScalar'"
+    ):
+        _ = raw.kAudioDevicePropertyVolumScalar
     assert raw.signature("AudioDeviceStart") == (
         "OSStatus AudioDeviceStart(unsigned int inDevice, int ( *)(unsigned int, "
         "struct AudioTimeStamp *, struct AudioBufferList *, struct AudioTimeStamp *, "

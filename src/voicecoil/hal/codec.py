@@ -262,9 +262,37 @@ def encode(row: PropertyRow, value: Any) -> bytes:
     except ArgumentError:
         raise
     except (TypeError, AttributeError) as error:
-        raise ArgumentTypeError(f"{row.name}={value!r}: {error}") from error
+        raise ArgumentTypeError(f"{row.name}={value!r}; possible {possible(row)}") from error
     except (ValueError, OverflowError, struct.error) as error:
-        raise ArgumentError(f"{row.name}={value!r}: {error}") from error
+        raise ArgumentError(f"{row.name}={value!r}; possible {possible(row)}") from error
+
+
+def possible(row: PropertyRow) -> str:
+    """The values that a property can have, in words for messages: "are ..." or "is ..."."""
+    kind = row.type.removesuffix("[]")
+    if row.meaning == "flag":
+        words = "are True and False"
+    elif row.meaning == "code":
+        words = "are four characters, such as 'ispk', or their number"
+    elif row.meaning not in (None, "level"):
+        words = "are " + ", ".join(map(repr, map(str, getattr(enumerations, row.meaning))))
+    elif kind in ("f32", "f64"):
+        words = "is a finite number"
+    else:
+        words = f"is {_WORDS.get(kind, 'a whole number from 0 to 4294967295')}"
+    if (row.unit and not row.in_out and row.meaning is None) or row.meaning == "level":
+        words += f", {row.unit}"
+    return words if kind == row.type else f"{words}, or a list of such values"
+
+
+_WORDS = {
+    "u32[2]": "a pair of whole numbers from 0",
+    "pid": "the number of a process",
+    "id": "an object of voicecoil.hal or its number",
+    "class": "four characters",
+    "format": "a hal.StreamFormat",
+    "channel_layout": "a hal.ChannelLayout",
+}
 
 
 def _to_u32(row: PropertyRow, value: Any) -> bytes:

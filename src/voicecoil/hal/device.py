@@ -145,8 +145,6 @@ class Device(_Sided, tables.AudioDeviceProperties):
         Device
             The part of the device.
         """
-        if number < 0:
-            raise ArgumentError(f"channel({number}); channels are counted from 1, 0 is the whole")
         return self.at(element=number)
 
     def _direction(self, object_id: int) -> int:

@@ -5,10 +5,12 @@ Which of them a device has differs between devices, and between the directions o
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from voicecoil.drivers.coreaudio.hal import OUTPUT, selector
 from voicecoil.errors import DriverError
+from voicecoil.hal import codec
 
 if TYPE_CHECKING:
     from voicecoil.hal.device import Device
@@ -76,6 +78,7 @@ def volume(device: Device) -> float:
 
 def set_volume(device: Device, value: float) -> None:
     """Sets the main volume, or that of each channel for stereo."""
+    codec.encode(replace(device._row("volm"), name="volume"), value)  # checks the value
     for text, scope, element in _all(device, "volm", "vmvc"):
         device.set(text, value, scope, element)
 
@@ -94,5 +97,6 @@ def mute(device: Device) -> bool:
 
 def set_mute(device: Device, value: bool) -> None:
     """Sets the main mute, or that of each channel."""
+    codec.encode(device._row("mute"), value)  # checks the value
     for text, scope, element in _all(device, "mute", None):
         device.set(text, value, scope, element)

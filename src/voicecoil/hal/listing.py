@@ -13,6 +13,7 @@ from voicecoil.hal.reading import PLAY_THROUGH, scope_name
 from voicecoil.hal.table import PropertyRow, rows_of
 from voicecoil.notebook import html_table
 from voicecoil.printable import printable
+from voicecoil.wording import did_you_mean
 
 if TYPE_CHECKING:
     from voicecoil.hal.object import HalObject
@@ -96,7 +97,10 @@ class PropertyList(list[PropertyValue]):
             for one in self:
                 if index in (one.name, one.selector):
                     return one
-            raise ArgumentError(f"the object has no property {index!r} now")
+            asked = did_you_mean(index, (one.name for one in self))
+            raise ArgumentError(
+                f"the object has no property {index!r} now" + (f"; {asked}" if asked else "")
+            )
         return super().__getitem__(index)
 
     def __str__(self) -> str:

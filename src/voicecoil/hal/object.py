@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, SupportsIndex
 
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
-from voicecoil.errors import ArgumentError, DriverError, PropertyMissingError
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DriverError,
+    PropertyMissingError,
+)
 from voicecoil.hal import codec, listing, setting
 from voicecoil.hal._properties import AudioObjectProperties
 from voicecoil.hal.identity import Identified
 from voicecoil.hal.reading import PLAY_THROUGH, Qualifier, is_missing, where
 from voicecoil.hal.table import PropertyRow, rows, rows_of
+from voicecoil.wording import did_you_mean
 
 __all__ = ["HalObject", "Places", "scope_code"]
 
@@ -67,6 +73,15 @@ def scope_code(scope: str | int) -> int:
     return codec.code_of(scope)
 
 
+def _element_of(element: int) -> int:
+    if isinstance(element, bool) or not isinstance(element, SupportsIndex):
+        raise ArgumentTypeError(f"element={element!r}; possible are channels from 1, and 0")
+    number = element.__index__()
+    if not 0 <= number < 2**32:
+        raise ArgumentError(f"element={element!r}; possible are channels from 1, and 0")
+    return number
+
+
 class HalObject(AudioObjectProperties, Identified):
     """An object of the HAL, returned by :func:`voicecoil.hal.connect` and by other objects.
 
@@ -88,17 +103,25 @@ class HalObject(AudioObjectProperties, Identified):
     # ---- addresses ----
 
     def _row(self, name: str) -> PropertyRow:
+        if not isinstance(name, str):
+            raise ArgumentTypeError(
+                f"the property {name!r}: give its name or four characters, as in 'nsrt'"
+            )
         known = _by_name(self._class_name).get(self._aliases.get(name, name))
         if known is not None:
             return known
         if len(name) == 4 and name.isascii():
             return _unlisted(name)
         raise PropertyMissingError(
-            f"{self._class_name} has no property {name!r}; it has "
-            + ", ".join(row.name for row in rows_of(self._class_name) if not row.deprecated),
+            f"{self._class_name} has no property {name!r}; "
+            + (did_you_mean(name, self._names()) or "it has " + ", ".join(self._names())),
             name=name,
             obj=self,
         )
+
+    def _names(self) -> list[str]:
+        listed = rows_of(self._class_name)
+        return [*self._aliases, *(row.name for row in listed if not row.deprecated)]
 
     def _scopes(self, object_id: int, row: PropertyRow, scope: str | int | None) -> list[int]:
         """The scopes in which a property is looked for. On the call thread."""
@@ -115,9 +138,7 @@ class HalObject(AudioObjectProperties, Identified):
         return [OUTPUT, INPUT]
 
     def _at(self, element: int | None) -> int:
-        if element is not None:
-            return element
-        return self._element or 0
+        return _element_of(element) if element is not None else self._element or 0
 
     # ---- values ----
 
@@ -458,7 +479,7 @@ class HalObject(AudioObjectProperties, Identified):
         if scope is not None:
             view._scope = scope_code(scope)
         if element is not None:
-            view._element = element
+            view._element = _element_of(element)
         return view
 
     def _whole(self) -> Self:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
 from voicecoil.errors import (
+    ArgumentError,
     ArgumentTypeError,
     ChangeTimeoutError,
     DeviceLostError,
@@ -103,6 +104,11 @@ class _Set:
     def _must_toggle(self) -> bool:
         """Hog mode ignores the value, and a set toggles the process's own."""
         mine = self.asked is True or self.asked == os.getpid()
+        if not mine and self.asked not in (False, -1):
+            raise ArgumentError(
+                f"{self.row.name}={self.asked!r}; possible are True and False, and this process's "
+                f"number, {os.getpid()}"
+            )
         self.asked = os.getpid() if mine else -1
         self.wanted = self.asked
         return bool(self.old != self.asked and (mine or self.old == os.getpid()))

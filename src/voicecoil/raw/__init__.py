@@ -34,8 +34,9 @@ from typing import TYPE_CHECKING, Any
 
 from voicecoil.drivers.coreaudio.driver import FRAMEWORKS, CoreAudioDriver
 from voicecoil.drivers.coreaudio.status import status_error
-from voicecoil.errors import DriverError, SymbolMissingError
+from voicecoil.errors import ArgumentError, DriverError, SymbolMissingError
 from voicecoil.raw.ctypes_of import abi, callback, structure, type_of
+from voicecoil.wording import did_you_mean
 
 if TYPE_CHECKING:
     from voicecoil.drivers.protocol import Driver
@@ -163,9 +164,12 @@ class Frameworks:
             handle = self._find(name, framework)[0]
             found = type_of(text).in_dll(handle, name)
         else:
+            asked = did_you_mean(name, _names()) if not name.startswith("_") else ""
             raise AttributeError(
                 f"voicecoil.raw has no {name!r}; function(name, returns, *arguments) calls what "
-                "its table lacks"
+                "its table lacks" + (f"; {asked}" if asked else ""),
+                name=name,
+                obj=self,
             )
         self.__dict__[name] = found
         return found
@@ -277,7 +281,18 @@ def signature(name: str) -> str:
     -------
     str
         With canonical types.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such function. The message has those with a similar name.
     """
+    if name not in abi()["functions"]:
+        asked = did_you_mean(str(name), abi()["functions"])
+        raise ArgumentError(
+            f"signature({name!r}): voicecoil.raw has no such function; "
+            + (asked or "dir(voicecoil.raw) lists its names")
+        )
     _, since, returns, is_status, parameters = abi()["functions"][name]
     shown = ", ".join(f"{text} {parameter}" for parameter, text in parameters) or "void"
     newer = f"  // macOS {since}" if since else ""
@@ -302,6 +317,10 @@ def __getattr__(name: str) -> Any:
     return found
 
 
-def __dir__() -> list[str]:
+def _names() -> set[str]:
     kinds = ("functions", "structs", "callbacks", "variables", "constants", "strings")
-    return sorted({*__all__, *(name for kind in kinds for name in abi()[kind])})
+    return {*__all__, *(name for kind in kinds for name in abi()[kind])}
+
+
+def __dir__() -> list[str]:
+    return sorted(_names())
