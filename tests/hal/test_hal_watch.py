@@ -179,10 +179,12 @@ def test_an_asynchronous_loop(coreaudio: Worlds) -> None:
     async def main() -> list[float]:
         found = []
         with hal.watch(device, "nsrt") as changes:
-            threading.Thread(target=lambda: device.set("nsrt", 96_000)).start()
+            setter = threading.Thread(target=lambda: device.set("nsrt", 96_000))
+            setter.start()
             async for change in changes:
                 found.append(change.new)
                 changes.close()
+        setter.join(60)  # it still removes its listener
         return found
 
     assert asyncio.run(main()) == [96_000.0]

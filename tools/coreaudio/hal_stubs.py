@@ -21,8 +21,9 @@ import table  # noqa: E402
 
 STUB = ROOT / "src" / "voicecoil" / "hal" / "_properties.pyi"
 PAGE = ROOT / "docs" / "reference" / "hal.md"
-FUNCTIONS = ("connect", "devices", "device", "processes", "watch")
-CLASSES = ("HalObject", "System", "Device", "Temporarily", "Hogged", "Watch", "Change")
+FUNCTIONS = ("connect", "devices", "device", "processes", "watch", "voice_activity")
+CLASSES = ("HalObject", "System", "Device", "Stream", "Temporarily", "Hogged", "ExclusiveFormat")
+CLASSES += ("Muted", "Watch", "Change", "VoiceActivity")
 CLASSES += ("PropertyList", "PropertyValue", "StreamFormat", "RangedFormat", "Range", "DataSource")
 CLASSES += ("ChannelLayout", "ChannelPosition", "Buffer")
 SCOPES = {
@@ -47,9 +48,9 @@ reached by its four characters: `device["nsrt"]`.
 `hal.system` is the system object of the default CoreAudio. The enumerations are `TransportType`,
 `TerminalType`, `StreamDirection`, `Scope`, `PowerHint`, `DriftQuality`, `TransferFunction` and
 `FormatFlags`; the classes of objects without methods of their own are `Box`, `ClockDevice`,
-`PlugIn`, `TransportManager`, `Tap`, `Process`, `Stream`, `AggregateDevice`, `SubDevice`,
-`SubTap`, `EndPoint`, `EndPointDevice`, `Control`, `LevelControl`, `BooleanControl`,
-`SelectorControl`, `SliderControl` and `StereoPanControl`.
+`PlugIn`, `TransportManager`, `Tap`, `Process`, `AggregateDevice`, `SubDevice`, `SubTap`,
+`EndPoint`, `EndPointDevice`, `Control`, `LevelControl`, `BooleanControl`, `SelectorControl`,
+`SliderControl` and `StereoPanControl`.
 
 """
 TABLES = """\

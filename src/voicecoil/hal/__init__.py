@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from voicecoil.errors import ChangeTimeoutError, PropertyMissingError, PropertyReadOnlyError
 from voicecoil.hal.aggregates import SubDevicePlan
 from voicecoil.hal.connection import connection_with
-from voicecoil.hal.device import DataSource, Hogged
+from voicecoil.hal.device import DataSource
 from voicecoil.hal.enumerations import (
     DriftQuality,
     FormatFlags,
@@ -28,6 +28,7 @@ from voicecoil.hal.enumerations import (
     TransferFunction,
     TransportType,
 )
+from voicecoil.hal.exclusive import ExclusiveFormat, Hogged, Muted
 from voicecoil.hal.listing import PropertyList, PropertyValue
 from voicecoil.hal.objects import (
     AggregateDevice,
@@ -61,6 +62,7 @@ from voicecoil.hal.values import (
     RangedFormat,
     StreamFormat,
 )
+from voicecoil.hal.voice import VoiceActivity, voice_activity
 from voicecoil.hal.watching import Change, Watch, watch
 
 if TYPE_CHECKING:
@@ -84,10 +86,12 @@ __all__ = [
     "DriftQuality",
     "EndPoint",
     "EndPointDevice",
+    "ExclusiveFormat",
     "FormatFlags",
     "HalObject",
     "Hogged",
     "LevelControl",
+    "Muted",
     "PlugIn",
     "PowerHint",
     "Process",
@@ -114,12 +118,14 @@ __all__ = [
     "TransferFunction",
     "TransportManager",
     "TransportType",
+    "VoiceActivity",
     "Watch",
     "connect",
     "device",
     "devices",
     "processes",
     "system",
+    "voice_activity",
     "watch",
 ]
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import TracebackType
 from typing import ClassVar, Self, cast
 
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT
 from voicecoil.drivers.protocol import Latency
-from voicecoil.errors import ArgumentError, DeviceLostError, DriverError
+from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.hal import _properties as tables
 from voicecoil.hal import aggregates, levels
 from voicecoil.hal.connection import Connection
 from voicecoil.hal.enumerations import StreamDirection, TransportType
+from voicecoil.hal.exclusive import ExclusiveFormat, Hogged, Muted
 from voicecoil.hal.object import HalObject
 from voicecoil.hal.owned import Owned
 from voicecoil.hal.reading import PLAY_THROUGH
 from voicecoil.hal.setting import Temporarily
-from voicecoil.hal.values import Range
+from voicecoil.hal.values import Range, StreamFormat
 
 __all__ = [
     "AggregateDevice",
@@ -28,7 +26,6 @@ __all__ = [
     "Device",
     "EndPoint",
     "EndPointDevice",
-    "Hogged",
     "Stream",
     "SubDevice",
 ]
@@ -326,41 +323,25 @@ class Device(_Sided, tables.AudioDeviceProperties):
         """
         return Hogged(self)
 
+    def muted(self) -> Muted:
+        """Return a context manager in which the device is muted, for all programs.
 
-class Hogged:
-    """A context manager of hog mode, returned by :func:`Device.hogged`."""
+        Returns
+        -------
+        Muted
+            Its ``with`` mutes the main channel or all channels; its end restores them.
+        """
+        return Muted(self)
 
-    def __init__(self, device: Device) -> None:
-        self._device = device
-        self._taken = False
+    def process_muted(self) -> Temporarily:
+        """Return a context manager in which this process is muted on the device, macOS 12.0.
 
-    def __enter__(self) -> Device:
-        owner = self._device.hog_mode
-        if owner == os.getpid():
-            return self._device  # an outer block has it, and releases it
-        if owner != -1 or (owner := self._device.set("oink", True)) != os.getpid():
-            raise DriverError(
-                f"the process {owner} uses {self._device!r} exclusively; end that program, or turn "
-                "its exclusive mode off",
-                call="AudioObjectSetPropertyData",
-            )
-        self._taken = True
-        return self._device
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if not self._taken:
-            return
-        self._taken = False
-        with contextlib.suppress(DeviceLostError):  # its hog mode has gone with the device
-            self._device.set("oink", False)
-
-    def __repr__(self) -> str:
-        return f"<hog mode of {self._device!r} inside of a with block>"
+        Returns
+        -------
+        Temporarily
+            Its end restores the mute of this process. Aggregate devices have none.
+        """
+        return self.temporarily("appm", True)
 
 
 class AggregateDevice(tables.AudioAggregateDeviceProperties, Device):
@@ -464,3 +445,25 @@ class Stream(Owned, tables.AudioStreamProperties):
     def _label_of(cls, connection: Connection, object_id: int, kind: str, marks: object) -> str:
         direction, channel = cast("tuple[int, int]", marks)
         return f"{StreamDirection(direction)} from channel {channel}"
+
+    def _device(self) -> Device:
+        return cast(Device, self._owner)
+
+    def exclusive(self, physical_format: StreamFormat) -> ExclusiveFormat:
+        """Return a context manager in which this process alone uses the device, in a format.
+
+        For bit-perfect and compressed output: the hog mode comes first, because other programs
+        would notice the change, and formats that the HAL cannot mix need it on some devices.
+
+        Parameters
+        ----------
+        physical_format : StreamFormat
+            One of `available_physical_formats`, with one of its rates.
+
+        Returns
+        -------
+        ExclusiveFormat
+            Its ``with`` gives the format that the stream has. Its end, and the end of the
+            interpreter, restore the format and release the device.
+        """
+        return ExclusiveFormat(self, physical_format)

@@ -15,7 +15,7 @@ from voicecoil.hal import codec
 if TYPE_CHECKING:
     from voicecoil.hal.device import Device
 
-__all__ = ["mute", "set_mute", "set_volume", "volume"]
+__all__ = ["Place", "mute", "mute_places", "set_mute", "set_volume", "volume"]
 
 Place = tuple[str, int, int]  # selector, scope, element
 
@@ -95,8 +95,13 @@ def mute(device: Device) -> bool:
     return device._on_object("reading the mute of", work)
 
 
+def mute_places(device: Device) -> list[Place]:
+    """Where the device has its mute: the main one, or those of the channels."""
+    return _all(device, "mute", None)
+
+
 def set_mute(device: Device, value: bool) -> None:
     """Sets the main mute, or that of each channel."""
     codec.encode(device._row("mute"), value)  # checks the value
-    for text, scope, element in _all(device, "mute", None):
+    for text, scope, element in mute_places(device):
         device.set(text, value, scope, element)

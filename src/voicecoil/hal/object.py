@@ -281,10 +281,13 @@ class HalObject(AudioObjectProperties, Identified):
         )
         asked = self._scopes(object_id, row, scope)[0]
         there = ", ".join(dict.fromkeys(where(one[1], one[2]) for one in found))
+        normal = "which is normal"
+        if row.since is not None:
+            normal += f"; the property needs macOS {row.since} or later"
         return PropertyMissingError(
             f"{self!r} has no {row.name} ('{row.selector}') in "
             f"{where(asked, self._at(element))}; "
-            + (f"it has it in {there}" if there else "it has none at all, which is normal"),
+            + (f"it has it in {there}" if there else f"it has none at all, {normal}"),
             name=row.name,
             obj=self,
         )

@@ -167,6 +167,18 @@ class System(HalObject, tables.AudioSystemObjectProperties):
             timeout_s=timeout_s,
         )
 
+    def input_muted(self) -> Temporarily:
+        """Return a context manager in which all input of this process is silent, macOS 14.0.
+
+        The devices go on, and so does voice activity detection. Other programs are not muted.
+
+        Returns
+        -------
+        Temporarily
+            Its end restores the mute.
+        """
+        return self.temporarily("pmin", True)
+
     def default_input_set(self, device: Device) -> Temporarily:
         """Return a context manager in which a device is the default input.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from voicecoil.drivers.change_queue import ChangeQueue
 from voicecoil.drivers.coreaudio._hal import REPORTED_BY_IO_THREADS
@@ -18,7 +18,7 @@ from voicecoil.hal.reading import Address, scope_name
 from voicecoil.hal.table import PropertyRow, parents, rows_of
 from voicecoil.lifetime import exit_and_fork
 
-__all__ = ["Change", "Watch", "watch"]
+__all__ = ["Change", "Watch", "begin_watch", "watch"]
 
 RETRIES = 6  # after so many failures, an error is reported, and looks are rare
 RETRY_S = 0.02  # the pause after the first failure; each further one doubles it
@@ -315,6 +315,9 @@ def _merged(earlier: Change, later: Change) -> Change | None:
     return None if earlier.old == later.new else replace(later, old=earlier.old)
 
 
+OneWatch = TypeVar("OneWatch", bound=Watch)
+
+
 def watch(
     thing: HalObject,
     *names: str,
@@ -370,7 +373,12 @@ def watch(
             for row in rows_of(thing._class_name)
             if (row.is_value or row.event) and not row.deprecated
         ]
-    one = Watch(thing, rows, scope, element, callback)
+    return begin_watch(Watch(thing, rows, scope, element, callback))
+
+
+def begin_watch(one: OneWatch) -> OneWatch:
+    """Begins the watch, and returns it."""
+    thing = one.object
     driver = thing._connection.driver
     driver.call(
         f"watching {thing!r}",
@@ -378,6 +386,6 @@ def watch(
         driver.timeouts.call_s,
         undo=lambda _: one._forget(),
     )
-    of_io_threads = any(row.code in REPORTED_BY_IO_THREADS for row in rows)
+    of_io_threads = any(code in REPORTED_BY_IO_THREADS for code in one._rows)
     driver.notifier.add(one._look, of_io_threads)
     return one

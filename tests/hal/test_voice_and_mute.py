@@ -1,0 +1,276 @@
+"""Voice activity, mutes, hog mode and physical formats on the simulated CoreAudio."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import voicecoil as vc
+from coreaudio import Worlds, simulator_path
+from rig import until
+from voicecoil import hal
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DriverError,
+    PropertyMissingError,
+    StreamTimeoutError,
+)
+from voicecoil.testing import SimulatedCoreAudio
+
+USB = "USBDuplex:1"
+
+
+def speak(world: SimulatedCoreAudio, device: hal.Device, on: bool) -> None:
+    world.check(world.library.sim_speak(world.device(device.uid).id, on))
+    world.advance(0.1)
+
+
+def recording(world: SimulatedCoreAudio) -> vc.InputStream:
+    return vc.InputStream(lambda block: None, device=USB, driver=world.driver)
+
+
+# ---- voice activity ----
+
+
+def test_voice_activity_tells_when_somebody_speaks(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    system = hal.connect(world.driver)
+    device = system.device(USB)
+    with recording(world) as stream, hal.voice_activity(device) as voice:
+        assert device.input.voice_activity_detection_enable
+        assert not voice.speaking
+        told = []
+        for on in (True, False, True):
+            speak(world, device, on)
+            told.append(voice.wait(20))
+        assert told == [True, False, True]
+        assert voice.speaking
+        with system.input_muted():  # the detector hears while this process is muted
+            speak(world, device, False)
+            assert next(voice) is False
+        with pytest.raises(StreamTimeoutError):
+            voice.wait(0)
+        stream.abort()
+    assert voice.ended
+    assert list(voice) == []
+    assert not device.input.voice_activity_detection_enable
+    assert "ended" in repr(voice)
+    voice.close()
+
+
+def test_voice_activity_is_an_asynchronous_iterator(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device(USB)
+    stream = recording(world)
+    stream.start()
+
+    async def listen() -> list[bool]:
+        told = []
+        with hal.voice_activity(device) as voice:
+            speak(world, device, True)
+            async for speaking in voice:
+                told.append(speaking)
+                if not speaking:
+                    voice.close()
+                else:
+                    speak(world, device, False)
+        return told
+
+    assert asyncio.run(asyncio.wait_for(listen(), 60)) == [True, False]
+    stream.close()
+
+
+def test_the_detection_stays_on_until_its_last_user_ends(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device(USB)
+    first, second = hal.voice_activity(device), hal.voice_activity(device)
+    first.close()
+    assert device.input.voice_activity_detection_enable
+    del second  # a program that forgets to close it
+    gc.collect()
+    until(lambda: not device.input.voice_activity_detection_enable)
+    device.input.voice_activity_detection_enable = True  # by another part of the program
+    hal.voice_activity(device).close()
+    assert device.input.voice_activity_detection_enable
+    device.input.voice_activity_detection_enable = False
+
+
+def test_voice_activity_goes_on_after_a_restart_and_ends_with_the_device(
+    coreaudio: Worlds,
+) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device(USB)
+    voice = hal.voice_activity(device)
+    world.restart_service()
+    world.advance(0.1)
+    until(lambda: bool(device.input.voice_activity_detection_enable))
+    with recording(world) as stream:
+        speak(world, device, True)
+        assert voice.wait(20) is True
+        stream.abort()
+    world.device(USB).remove()
+    world.advance(0.1)
+    until(lambda: voice.ended)
+    assert list(voice) in ([], [False])
+    voice.close()
+
+
+def test_without_detection_the_error_says_what_it_needs(coreaudio: Worlds) -> None:
+    world = coreaudio(1, 3)
+    system = hal.connect(world.driver)
+    with pytest.raises(
+        PropertyMissingError, match=r"needs a device with an input, and macOS 14\.0"
+    ):
+        hal.voice_activity(system.device("BuiltInSpeakerDevice"))
+    world.check(world.library.sim_set_macos(1300))
+    with pytest.raises(PropertyMissingError, match=r"macOS 14\.0"):
+        hal.voice_activity(system.device(USB))
+    with pytest.raises(PropertyMissingError, match=r"needs macOS 14\.0 or later"):
+        _ = system.process_input_mute
+    with pytest.raises(ArgumentTypeError, match="give a device"):
+        hal.voice_activity(USB)  # type: ignore[arg-type]
+
+
+# ---- mutes ----
+
+
+def test_mutes_are_restored(coreaudio: Worlds) -> None:
+    world = coreaudio(3, 22)
+    system = hal.connect(world.driver)
+    desk, usb = system.device("Desk"), system.device(USB)
+    desk.output.mute = False
+    with desk.output.muted() as muted:
+        assert muted.mute
+    assert not desk.output.mute
+    desk.output.mute = True
+    with desk.output.muted():
+        assert desk.output.mute
+    assert desk.output.mute  # as before
+    with pytest.raises(KeyError), usb.process_muted() as mute:
+        assert mute is True
+        assert usb.process_mute
+        raise KeyError
+    assert not usb.process_mute
+    blocks: list[bool] = []
+    world.device(USB).set_input("encoded")
+    with vc.InputStream(
+        lambda block: blocks.append(bool(np.any(block.input))),
+        device=USB,
+        driver=world.driver,
+        latency="low",
+    ) as stream:
+        world.advance(0.1)
+        with system.input_muted():
+            assert system.process_input_mute
+        assert not system.process_input_mute
+        stream.abort()
+    assert any(blocks)
+
+
+# ---- hog mode and physical formats ----
+
+
+def test_a_physical_format_in_hog_mode_is_restored(coreaudio: Worlds) -> None:
+    world = coreaudio(3, 12)
+    system = hal.connect(world.driver)
+    for uid, format_id in ((USB, "lpcm"), ("SPDIF:1", "cac3")):
+        device = system.device(uid)
+        stream = device.output.streams[0]
+        before = stream.physical_format
+        wanted = next(
+            one.format
+            for one in stream.available_physical_formats
+            if one.format.format_id == format_id
+            and not one.format.is_mixable
+            and one.format.samplerate == 48_000
+        )
+        exclusive = stream.exclusive(wanted)
+        with pytest.raises(KeyError), exclusive as made:
+            assert made == wanted == stream.physical_format
+            assert device.hog_mode == os.getpid()
+            with device.hogged():
+                pass
+            assert device.hog_mode == os.getpid()  # the outer block has it
+            raise KeyError
+        assert stream.physical_format == before
+        assert device.hog_mode == -1
+        assert "hog mode" in repr(exclusive)
+        with pytest.raises(ArgumentError, match="7 bit integer, 48000 Hz, not mixed; it has 2"):
+            stream.exclusive(replace(wanted, format_id="lpcm", bits=7)).__enter__()
+        assert device.hog_mode == -1
+
+
+def test_a_format_that_is_refused_gives_the_device_back(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device(USB)
+    stream = device.output.streams[0]
+    wanted = next(
+        one.format for one in stream.available_physical_formats if not one.format.is_mixable
+    )
+    nope = int.from_bytes(b"nope", "big")
+    world.fail_call("AudioObjectSetPropertyData", nope, skip=1, times=1)
+    with pytest.raises(DriverError, match="nope"), stream.exclusive(wanted):
+        pass
+    assert device.hog_mode == -1
+    world.device(USB).hog(4_711)
+    with pytest.raises(DriverError, match="4711"), stream.exclusive(wanted):
+        pass
+    with pytest.raises(DriverError, match="4711"), device.hogged():
+        pass
+    world.device(USB).hog(-1)
+
+
+PROGRAM = textwrap.dedent("""
+    import sys, threading
+    from voicecoil import hal
+    from voicecoil.testing import SimulatedCoreAudio
+    import voicecoil.lifetime.exit_and_fork as ends
+
+    world = SimulatedCoreAudio()
+    world.load_fixture(3)
+    device = hal.connect(world.driver).devices[0]
+    stream = device.output.streams[0]
+    before = stream.physical_format
+    wanted = [f.format for f in stream.available_physical_formats if not f.format.is_mixable][0]
+    inside = threading.Event()
+
+    @ends.at_the_end
+    def look() -> None:
+        print("owner", device.hog_mode, "format", stream.physical_format == before)
+
+    def hold() -> None:
+        with {what}:
+            assert device.hog_mode > 0
+            inside.set()
+            threading.Event().wait()
+
+    if {daemon}:
+        threading.Thread(target=hold, daemon=True).start()
+        inside.wait()
+        sys.exit(3)
+    with {what}:
+        raise SystemExit(3)
+""")
+
+
+@pytest.mark.parametrize("daemon", [False, True])
+@pytest.mark.parametrize("what", ["device.hogged()", "stream.exclusive(wanted)"])
+def test_hog_mode_ends_with_the_interpreter(what: str, daemon: bool) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM.format(what=what, daemon=daemon)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "VOICECOIL_COREAUDIO_SIMULATOR": simulator_path()},
+    )
+    assert done.returncode == 3, done.stderr
+    assert "owner -1 format True" in done.stdout, done.stderr
