@@ -115,6 +115,9 @@ def _table(listed: list[Device], everything: bool) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     if everything:
         table.add_column("DRIVER", no_wrap=True)
+    transports = _are_transports_shown(listed)
+    if transports:
+        table.add_column("TRANSPORT", no_wrap=True)
     table.add_column("DEFAULT FOR", no_wrap=True)
     table.add_column("UID", overflow="fold", style="dim")
     for device in listed:
@@ -125,6 +128,7 @@ def _table(listed: list[Device], everything: bool) -> Table:
             str(device.output_channels or "-"),
             f"{device.samplerate:g}",
             *([Text(printable(device.driver))] if everything else []),
+            *([_transport(device)] if transports else []),
             ways or "-",
             Text(printable(device.uid)),
         )
@@ -137,16 +141,27 @@ def _print_stacked(listed: list[Device], everything: bool) -> None:
     A uid in a narrow column would be broken into several lines, and could not be copied. A line
     that the terminal itself breaks is copied as one line.
     """
+    transports = _are_transports_shown(listed)
     for device in listed:
         ways = _default_for(device)
         show_line((device.name, "bold" if ways else ""))
         facts = [
             f"{device.input_channels} in, {device.output_channels} out, {device.samplerate:g} Hz",
+            *([_transport(device)] if transports else []),
             *([device.driver] if everything else []),
             *([f"default for {ways}"] if ways else []),
         ]
         show_line((f"  {', '.join(facts)}", ""))
         show_line((f"  {device.uid}", "dim"))
+
+
+def _are_transports_shown(listed: list[Device]) -> bool:
+    """Whether a device tells more than that it is a virtual one."""
+    return any(device.transport not in (None, "virtual") for device in listed)
+
+
+def _transport(device: Device) -> str:
+    return printable(device.transport or "-")
 
 
 def _default_for(device: Device) -> str:

@@ -13,9 +13,9 @@ called again only after ``stop``.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -37,9 +37,13 @@ __all__ = [
     "OpenRequest",
     "devices_html",
     "latency_at_rate",
+    "standard_rates",
 ]
 
 Direction = Literal["input", "output"]
+USUAL_RATES_HZ = tuple(
+    base * 2**octave for base in (8_000.0, 11_025.0, 12_000.0) for octave in range(7)
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +68,20 @@ class Device:
     stereo_channels : (int, int)
         The output channels, 0-based, on which stereo sound is heard left and right. A stream that
         is opened with one or two channels, but without a list of channels, plays on them.
+    transport : str or None
+        How the device is connected: ``"built in"``, ``"usb"``, ``"bluetooth"``, ``"virtual"`` ...
+    manufacturer, model : str or None
+        Their names, as the device's driver tells them.
+    samplerates : tuple of float or None
+        The rates that the device offers, Hz: of a range, its ends and the usual rates in it.
+    input_latency_frames, output_latency_frames : int or None
+        Frames between the connector and the system's buffer that the device's driver declares. A
+        stream adds its buffer, see `Latency`.
+
+    Notes
+    -----
+    The attributes from `transport` on are None if the driver cannot tell. Two devices are equal if
+    the other attributes are.
     """
 
     name: str
@@ -75,6 +93,12 @@ class Device:
     is_default_input: bool = False
     is_default_output: bool = False
     stereo_channels: tuple[int, int] = (0, 1)
+    transport: str | None = field(default=None, compare=False, repr=False)
+    manufacturer: str | None = field(default=None, compare=False, repr=False)
+    model: str | None = field(default=None, compare=False, repr=False)
+    samplerates: tuple[float, ...] | None = field(default=None, compare=False, repr=False)
+    input_latency_frames: int | None = field(default=None, compare=False, repr=False)
+    output_latency_frames: int | None = field(default=None, compare=False, repr=False)
 
     def _repr_html_(self) -> str:
         return devices_html([self])
@@ -93,6 +117,14 @@ class Device:
             The number of channels; 0 if the device does not have this direction.
         """
         return self.input_channels if direction == "input" else self.output_channels
+
+
+def standard_rates(ranges: Iterable[tuple[float, float]]) -> tuple[float, ...] | None:
+    """Return the ends of ranges, and the usual rates in them, Hz; None: there are no ranges."""
+    found: set[float] = set()
+    for low, high in ranges:
+        found |= {low, high, *(rate for rate in USUAL_RATES_HZ if low < rate < high)}
+    return tuple(sorted(found)) or None
 
 
 def devices_html(devices: Sequence[Device]) -> str:

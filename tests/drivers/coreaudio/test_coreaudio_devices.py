@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import suppress
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -13,7 +15,14 @@ from coded import assert_coded
 from coreaudio import Worlds
 from driver_contract import CodedOutput
 from rig import until
+from voicecoil import hal
+from voicecoil.drivers.coreaudio.facts import TRANSPORTS
+from voicecoil.drivers.coreaudio.status import four_characters
+from voicecoil.drivers.protocol import standard_rates
+from voicecoil.errors import DriverError
 from voicecoil.sounds.mixing import close_outputs
+
+UNSUPPORTED = int.from_bytes(b"unop", "big")
 
 
 def test_fixtures_are_listed_with_channels_and_defaults(coreaudio: Worlds) -> None:
@@ -212,3 +221,47 @@ def test_older_systems(coreaudio: Worlds, macos: int) -> None:
         world.advance(0.1)
         stream.abort()
         assert stream.statistics().cycles > 5
+
+
+def test_devices_tell_what_they_know_about_themselves(coreaudio: Worlds) -> None:
+    world = coreaudio(1, 3, devices=["uid=mine; maker=Makers; model=M1; in=2; rates=44100,48000"])
+    listed = {device.uid: device for device in world.driver.devices()}
+    speakers, duplex, mine = (
+        listed[uid] for uid in ("BuiltInSpeakerDevice", "USBDuplex:1", "mine")
+    )
+    assert (speakers.transport, duplex.transport) == ("built in", "usb")
+    assert (mine.manufacturer, mine.samplerates) == ("Makers", (44_100.0, 48_000.0))
+    assert (mine.output_latency_frames, speakers.input_latency_frames) == (None, None)
+    for way in ("input", "output"):
+        latency = getattr(hal.connect(world.driver).device("USBDuplex:1"), way).latency
+        declared = latency.device_frames + latency.stream_frames + latency.safety_frames
+        assert getattr(duplex, f"{way}_latency_frames") == declared > 0
+    assert world.driver.default("output") == speakers
+
+
+def test_a_fact_that_cannot_be_read_is_none_and_hides_no_device(coreaudio: Worlds) -> None:
+    world = coreaudio(devices=["uid=mine; maker=Makers; model=M1; in=2; out=2"])
+    (device,) = world.driver.devices()
+    facts = {field.name for field in fields(device) if not field.compare} - {"model"}
+    unknown: set[str] = set()
+    for skip in range(60):
+        world.fail_call("AudioObjectGetPropertyData", UNSUPPORTED, skip, 1)
+        with suppress(DriverError):  # of the lists of the system, which come first
+            for one in world.driver.devices():
+                assert one.uid == device.uid
+                unknown |= {name for name in facts if getattr(one, name) is None}
+        world.fail_call("AudioObjectGetPropertyData", UNSUPPORTED, 0, 0)
+    assert unknown == facts
+    assert world.driver.devices() == [device]
+
+
+def test_transports_are_those_of_the_hal() -> None:
+    assert {TRANSPORTS[four_characters(kind)[1:-1]] for kind in hal.TransportType if kind} == {
+        str(kind) for kind in hal.TransportType if kind
+    }
+
+
+def test_rates_of_a_range_are_its_ends_and_the_usual_ones() -> None:
+    assert standard_rates([]) is None
+    assert standard_rates([(48_000.0, 48_000.0), (44_100.0, 44_100.0)]) == (44_100.0, 48_000.0)
+    assert standard_rates([(40_000.0, 50_000.0)]) == (40_000.0, 44_100.0, 48_000.0, 50_000.0)

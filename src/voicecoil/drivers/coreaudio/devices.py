@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from voicecoil.drivers.coreaudio.facts import facts_of
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT, SYSTEM, Format, Hal, Range
 from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.drivers.protocol import Device, Direction
@@ -13,6 +14,7 @@ from voicecoil.errors import DeviceLostError, DriverError
 __all__ = ["DeviceStream", "default_id", "find_id", "list_devices", "rates", "streams"]
 
 _log = logging.getLogger("voicecoil.coreaudio")
+SCOPES: dict[str, int] = {"input": INPUT, "output": OUTPUT}
 _DEFAULTS: dict[Direction, str] = {"input": "dIn ", "output": "dOut"}
 # Devices that coreaudiod, other programs and voicecoil make for internal use.
 OWN_UID = "voicecoil."  # the aggregates that voicecoil makes
@@ -87,6 +89,7 @@ def _describe(
         is_default_input=is_default["input"] and channels[INPUT] > 0,
         is_default_output=is_default["output"] and channels[OUTPUT] > 0,
         stereo_channels=_stereo_channels(hal, object_id, channels[OUTPUT]),
+        **facts_of(hal, object_id, {way: one for way, one in SCOPES.items() if channels[one]}),
     )
 
 

@@ -374,6 +374,10 @@ class VirtualDevice(Unique):
             is_default_input=is_default_input,
             is_default_output=is_default_output,
             stereo_channels=self.stereo_channels,
+            transport="virtual",
+            samplerates=tuple(self.rates) or None,
+            input_latency_frames=self.latency_frames[0] if self.input_channels else None,
+            output_latency_frames=self.latency_frames[1] if self.output_channels else None,
         )
 
     def _rate(self) -> float:
