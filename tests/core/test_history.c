@@ -88,6 +88,19 @@ static void a_stamp_is_kept_where_times_do_not_follow(void) {
     vc_history_free(history);
 }
 
+/* A driver that cannot tell how long a loss was goes on with its times. */
+static void a_loss_is_noted_even_if_the_times_go_on(void) {
+    vc_stamp stamp;
+    vc_history *history = vc_history_new(1 << 20, STEREO, 2);
+    write_coded(history, 2, 10, 500, 0);
+    write_coded(history, 2, 10, 510, 4);
+    CHECK_INT(vc_history_stamps(history), 2);
+    CHECK(vc_history_stamp(history, 1, &stamp));
+    CHECK_INT(stamp.position, 10);
+    CHECK_INT(stamp.lost_frames, 4);
+    vc_history_free(history);
+}
+
 static void a_limit_ends_a_history(void) {
     float out[2 * 64];
     vc_history *history = vc_history_new(200, STEREO, 2);
@@ -344,6 +357,7 @@ int main(void) {
     RUN(frames_can_be_read_until_they_are_overwritten);
     RUN(a_history_has_the_channels_of_its_map);
     RUN(a_stamp_is_kept_where_times_do_not_follow);
+    RUN(a_loss_is_noted_even_if_the_times_go_on);
     RUN(a_limit_ends_a_history);
     RUN(a_virtual_device_waits_for_the_reader);
     RUN(no_more_is_written_than_a_cycle_has);
