@@ -164,6 +164,22 @@ def test_convenience(coreaudio: Worlds) -> None:
     assert speakers.streams[0].physical_format.bits in (16, 24, 32)
 
 
+def test_wildcards_are_for_listeners_and_a_qualifier_chooses_classes(coreaudio: Worlds) -> None:
+    device = hal.connect(coreaudio(1, 3).driver).device("BuiltInSpeakerDevice")
+    for wild in ({"scope": "****"}, {"element": 0xFFFFFFFF}):
+        with pytest.raises(ArgumentError, match="a wildcard is for CoreAudio's listeners only"):
+            device.get("nsrt", **wild)  # type: ignore[arg-type]
+    with pytest.raises(PropertyMissingError):
+        device.get("****")
+    owned = device.owned_objects
+    for code, kind in ((b"astr", hal.Stream), (b"actl", hal.Control)):
+        chosen = device.get("ownd", qualifier=int.from_bytes(code, "big").to_bytes(4, "little"))
+        assert chosen == [one for one in owned if isinstance(one, kind)] != []
+    decibels = device.ask("volume_scalar_to_decibels", 0.5, scope="output", element=1)
+    scalar = device.ask("volume_decibels_to_scalar", decibels, scope="output", element=1)
+    assert scalar == pytest.approx(0.5)
+
+
 def test_a_replugged_device_is_the_same_object(coreaudio: Worlds) -> None:
     world = coreaudio(3)
     device = hal.connect(world.driver).device("USBDuplex:1")

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, ClassVar, Self, SupportsIndex
+from typing import Any, ClassVar, Self
 
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
 from voicecoil.errors import (
-    ArgumentError,
     ArgumentTypeError,
     DriverError,
     PropertyMissingError,
 )
 from voicecoil.hal import codec, listing, setting
 from voicecoil.hal._properties import AudioObjectProperties
+from voicecoil.hal.addresses import element_of, scope_code
 from voicecoil.hal.identity import Identified
 from voicecoil.hal.reading import PLAY_THROUGH, Qualifier, is_missing, where
 from voicecoil.hal.table import PropertyRow, rows, rows_of
 from voicecoil.wording import did_you_mean
 
-__all__ = ["HalObject", "Places", "scope_code"]
+__all__ = ["HalObject", "Places"]
 
 Places = list[tuple[int, int, int]]  # selector, scope, element
-
-_SCOPES = {
-    "global": GLOBAL,
-    "input": INPUT,
-    "output": OUTPUT,
-    "play_through": PLAY_THROUGH,
-    "playthrough": PLAY_THROUGH,
-}
 
 
 @cache
@@ -57,29 +49,6 @@ def _unlisted(text: str) -> PropertyRow:
         doc="A property of the driver",
         settable="guess",
     )
-
-
-def scope_code(scope: str | int) -> int:
-    """The number of a scope, from its name, its four characters or its number."""
-    if isinstance(scope, str):
-        known = _SCOPES.get(scope.lower().replace(" ", "_").replace("-", "_"))
-        if known is not None:
-            return known
-        if len(scope) != 4:
-            raise ArgumentError(
-                f"scope={scope!r}; possible are {', '.join(map(repr, _SCOPES))}, and four "
-                "characters such as 'inpt'"
-            )
-    return codec.code_of(scope)
-
-
-def _element_of(element: int) -> int:
-    if isinstance(element, bool) or not isinstance(element, SupportsIndex):
-        raise ArgumentTypeError(f"element={element!r}; possible are channels from 1, and 0")
-    number = element.__index__()
-    if not 0 <= number < 2**32:
-        raise ArgumentError(f"element={element!r}; possible are channels from 1, and 0")
-    return number
 
 
 class HalObject(AudioObjectProperties, Identified):
@@ -110,7 +79,7 @@ class HalObject(AudioObjectProperties, Identified):
         known = _by_name(self._class_name).get(self._aliases.get(name, name))
         if known is not None:
             return known
-        if len(name) == 4 and name.isascii():
+        if len(name) == 4 and name.isascii() and name != "****":
             return _unlisted(name)
         raise PropertyMissingError(
             f"{self._class_name} has no property {name!r}; "
@@ -138,7 +107,7 @@ class HalObject(AudioObjectProperties, Identified):
         return [OUTPUT, INPUT]
 
     def _at(self, element: int | None) -> int:
-        return _element_of(element) if element is not None else self._element or 0
+        return element_of(element) if element is not None else self._element or 0
 
     # ---- values ----
 
@@ -482,7 +451,7 @@ class HalObject(AudioObjectProperties, Identified):
         if scope is not None:
             view._scope = scope_code(scope)
         if element is not None:
-            view._element = _element_of(element)
+            view._element = element_of(element)
         return view
 
     def _whole(self) -> Self:

@@ -12,8 +12,9 @@ from voicecoil.drivers.coreaudio._hal import REPORTED_BY_IO_THREADS
 from voicecoil.drivers.coreaudio.changes import RESTARTED
 from voicecoil.drivers.coreaudio.hal import SYSTEM
 from voicecoil.errors import ArgumentTypeError, DriverError, StreamTimeoutError, VoicecoilError
+from voicecoil.hal.addresses import scope_code
 from voicecoil.hal.identity import GONE
-from voicecoil.hal.object import HalObject, scope_code
+from voicecoil.hal.object import HalObject
 from voicecoil.hal.reading import Address, scope_name
 from voicecoil.hal.table import PropertyRow, parents, rows_of
 from voicecoil.lifetime import exit_and_fork

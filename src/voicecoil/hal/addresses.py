@@ -1,0 +1,53 @@
+"""Scopes and elements that a user names."""
+
+from __future__ import annotations
+
+from typing import SupportsIndex
+
+from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
+from voicecoil.errors import ArgumentError, ArgumentTypeError
+from voicecoil.hal import codec
+from voicecoil.hal.reading import PLAY_THROUGH
+
+__all__ = ["element_of", "scope_code"]
+
+WILDCARD = codec.code_of("****")
+_ONLY_LISTENERS = "a wildcard is for CoreAudio's listeners only"
+_SCOPES = {
+    "global": GLOBAL,
+    "input": INPUT,
+    "output": OUTPUT,
+    "play_through": PLAY_THROUGH,
+    "playthrough": PLAY_THROUGH,
+}
+
+
+def scope_code(scope: str | int) -> int:
+    """The number of a scope, from its name, its four characters or its number."""
+    if isinstance(scope, str):
+        known = _SCOPES.get(scope.lower().replace(" ", "_").replace("-", "_"))
+        if known is not None:
+            return known
+        if len(scope) != 4:
+            raise ArgumentError(
+                f"scope={scope!r}; possible are {', '.join(map(repr, _SCOPES))}, and four "
+                "characters such as 'inpt'"
+            )
+    code = codec.code_of(scope)
+    if code == WILDCARD:
+        raise ArgumentError(
+            f"scope={scope!r}; {_ONLY_LISTENERS}: give no scope to watch all of them"
+        )
+    return code
+
+
+def element_of(element: int) -> int:
+    """The number of an element, checked."""
+    if isinstance(element, bool) or not isinstance(element, SupportsIndex):
+        raise ArgumentTypeError(f"element={element!r}; possible are channels from 1, and 0")
+    number = element.__index__()
+    if number == 2**32 - 1:
+        raise ArgumentError(f"element={element!r}; {_ONLY_LISTENERS}: give no element to watch all")
+    if not 0 <= number < 2**32:
+        raise ArgumentError(f"element={element!r}; possible are channels from 1, and 0")
+    return number
