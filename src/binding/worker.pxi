@@ -7,6 +7,7 @@ cdef class Worker(Code):
     cdef vc_worker *worker
     cdef Code code
     cdef uint64_t run
+    cdef list groups  # those that the thread may be in
 
     def __init__(self, Code code not None, *, uint32_t input_channels, uint32_t output_channels,
                  uint32_t block_frames, uint32_t max_period_frames, uint32_t lead_frames,
@@ -29,6 +30,7 @@ cdef class Worker(Code):
             config.rest = vc_bridge_release_gil
             vc_bridge_keep_gil((<PythonCode>code).bridge)
         self.code = code
+        self.groups = []
         self.worker = vc_worker_new(&config, code.leave, waited_for)
         if self.worker == NULL:
             raise MemoryError(
@@ -92,6 +94,24 @@ cdef class Worker(Code):
         Returns false if the thread has ended meanwhile.
         """
         return vc_thread_granted(vc_worker_thread(self.worker), level)
+
+    @cython.critical_section
+    def join_group(self, group):
+        """Lets the thread join a group of real-time threads, and leave the one before.
+
+        Parameters
+        ----------
+        group : object or None
+            Its `address` is that of a vc_thread_group. It is kept until `leave_groups`.
+        """
+        cdef uintptr_t address = 0 if group is None else group.address
+        self.groups.append(group)
+        vc_worker_join_group(self.worker, <vc_thread_group *>address)
+
+    def leave_groups(self):
+        """Releases the groups. Call it while the thread does not run."""
+        vc_worker_join_group(self.worker, NULL)
+        self.groups = []
 
     @cython.critical_section
     def stop(self, uint64_t run):

@@ -37,6 +37,9 @@ struct vc_worker {
     long owner;           /* the process that has the thread; a forked child does not have it */
     _Atomic bool quit;
     _Atomic bool ended;
+    _Atomic(vc_thread_group *) wanted; /* the group that the thread should be in */
+    vc_thread_group *looked;           /* the group that it has tried to join; of the thread */
+    vc_thread_group *joined;           /* the group that it is in; of the thread */
 
     /* Used only if the device's clock is not real. */
     bool waited_for;
@@ -84,12 +87,25 @@ static void rest(const vc_worker *worker) {
     }
 }
 
+/* Leaves the group and joins another one, if another one is wanted. */
+static void change_group(vc_worker *worker, vc_thread_group *wanted) {
+    if (wanted == worker->looked) {
+        return;
+    }
+    if (worker->joined != NULL) {
+        worker->joined->leave(worker->joined);
+    }
+    worker->looked = wanted;
+    worker->joined = wanted != NULL && wanted->join(wanted) == 0 ? wanted : NULL;
+}
+
 /* Makes all blocks that are due, and keeps the GIL between them (docs/decisions/0009). The worker
  * releases the GIL before Python would force it to. Python can force it in the middle of a
  * callback, and the wait that follows is then not measured. While C code runs, Python cannot force
  * the thread at all. */
 static bool make_all(vc_worker *worker) {
     bool quit = false;
+    change_group(worker, atomic_load_explicit(&worker->wanted, memory_order_acquire));
     int64_t since_ns = processor_ns();
     while (!(quit = atomic_load_explicit(&worker->quit, memory_order_relaxed)) &&
            vc_lead_make(worker->lead)) {
@@ -141,6 +157,7 @@ static void *run(void *user) {
     } else {
         run_by_the_clock(worker);
     }
+    change_group(worker, NULL);
     if (worker->leave != NULL) {
         worker->leave(worker->user);
     }
@@ -214,6 +231,10 @@ bool vc_worker_start(vc_worker *worker) {
 }
 
 vc_thread *vc_worker_thread(vc_worker *worker) { return &worker->own; }
+
+void vc_worker_join_group(vc_worker *worker, vc_thread_group *group) {
+    atomic_store(&worker->wanted, group);
+}
 
 void vc_worker_quit(vc_worker *worker) {
     atomic_store(&worker->quit, true);

@@ -33,6 +33,9 @@ bool vc_worker_resize(vc_worker *worker, uint32_t max_period_frames, uint32_t le
 bool vc_worker_start(vc_worker *worker);
 /* What the system has granted to the current or last thread. [control] */
 vc_thread *vc_worker_thread(vc_worker *worker);
+/* Lets the thread join a group, and leave the one before, when it looks for work the next time;
+ * NULL: none. It leaves the group when it ends. Groups must live until then. [control] */
+void vc_worker_join_group(vc_worker *worker, vc_thread_group *group);
 /* Asks the thread to end after its current block. [control], several threads at a time, or user
  * code */
 void vc_worker_quit(vc_worker *worker);

@@ -57,6 +57,13 @@ typedef struct vc_thread {
     int64_t busy_ns;    /* the thread's processor time at lowered_ns */
 } vc_thread;
 
+/* A group of threads with one deadline, such as the os_workgroup of a Mac's IO thread. The thread
+ * that has joined a group leaves it. [own] */
+typedef struct vc_thread_group {
+    int32_t (*join)(struct vc_thread_group *group); /* returns 0, or an error number */
+    void (*leave)(struct vc_thread_group *group);
+} vc_thread_group;
+
 /* Names the calling thread for debuggers and `top -H`. Linux keeps 15 characters. [own] */
 void vc_thread_name(const char *name);
 /* Names the calling thread, sets the floating-point mode and, if `urgent`, asks for a priority.

@@ -463,6 +463,9 @@ cdef extern from "thread.h" nogil:
         int32_t level
         int32_t error
 
+    ctypedef struct vc_thread_group:
+        pass
+
     void vc_thread_name(const char *name)
     int vc_thread_policy(const vc_thread *thread)
     bint vc_thread_granted(vc_thread *thread, int32_t level)
@@ -481,6 +484,7 @@ cdef extern from "worker.h" nogil:
     bint vc_worker_start(vc_worker *worker)
     vc_thread *vc_worker_thread(vc_worker *worker)
     bint vc_wait_finished(const vc_engine *engine, int64_t timeout_ns)
+    void vc_worker_join_group(vc_worker *worker, vc_thread_group *group)
     void vc_worker_quit(vc_worker *worker)
     bint vc_worker_ended(const vc_worker *worker)
     bint vc_worker_join(vc_worker *worker, int64_t deadline_ns)

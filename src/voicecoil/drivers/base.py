@@ -18,7 +18,7 @@ from voicecoil.lifetime import exit_and_fork
 
 if TYPE_CHECKING:
     from voicecoil._core import Clock, Engine
-    from voicecoil.drivers.protocol import OpenedFormat
+    from voicecoil.drivers.protocol import OpenedFormat, ThreadGroup
     from voicecoil.events import Event
 
 __all__ = ["DriverStreamBase", "Port"]
@@ -117,6 +117,9 @@ class DriverStreamBase:
 
     def events(self) -> list[Event]:
         return []
+
+    def workgroup(self) -> ThreadGroup | None:
+        return None
 
     def _notice(self) -> None:
         """Sets `_lost` to the reason if no cycle will come any more. It must not wait."""

@@ -30,6 +30,7 @@ __all__ = [
     "OpenedFormat",
     "CapturingDriver",
     "SharedSessionDriver",
+    "ThreadGroup",
     "Latency",
     "NamesDriver",
     "PortsDriver",
@@ -318,6 +319,20 @@ class OpenedFormat:
         return self.period_frames or self.usual_period_frames
 
 
+class ThreadGroup(Protocol):
+    """A group of real-time threads. One object is for one thread at a time."""
+
+    @property
+    def address(self) -> int:
+        """The address of the vc_thread_group, for threads of the engine."""
+
+    def join(self) -> int:
+        """Lets the calling thread join. Returns 0 or an error number."""
+
+    def leave(self) -> None:
+        """Lets the calling thread leave, which has joined with this object."""
+
+
 class DriverStream(Protocol):
     """One open connection to a device.
 
@@ -364,6 +379,12 @@ class DriverStream(Protocol):
 
     def look(self) -> None:
         """Asks the audio system whether the device still works. This can take seconds."""
+
+    def workgroup(self) -> ThreadGroup | None:
+        """Returns the group of the device's IO thread, for one more thread; None: there is none.
+
+        This may take long.
+        """
 
     def events(self) -> list[Event]:
         """Returns the driver's new events once, oldest first. The engine's events are separate."""

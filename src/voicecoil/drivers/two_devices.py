@@ -22,6 +22,7 @@ from voicecoil.drivers.protocol import (
     Latency,
     OpenedFormat,
     OpenRequest,
+    ThreadGroup,
     latency_at_rate,
 )
 from voicecoil.drivers.system_audio import SystemAudio, SystemAudioDevice
@@ -238,6 +239,9 @@ class TwoDeviceStream:
     def look(self) -> None:
         self._output.look()
         self._input.look()
+
+    def workgroup(self) -> ThreadGroup | None:
+        return self._output.workgroup()
 
     def events(self) -> list[Event]:
         return self._input.events() + self._output.events()

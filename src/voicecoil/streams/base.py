@@ -20,6 +20,7 @@ from voicecoil.streams.on_end import EndListener, OnEnd, check_on_end, refuse_ne
 from voicecoil.streams.opening import open_stream
 from voicecoil.streams.properties import StreamFacts
 from voicecoil.streams.request import Callback, CodeFactory, check_request
+from voicecoil.streams.workgroup import WorkgroupMembership
 
 __all__ = ["Callback", "CodeFactory", "StreamBase"]
 
@@ -291,6 +292,23 @@ class StreamBase(StreamFacts):
             )
         check_native(native, {"": 0} if self._request.parameters else None, None)
         self._code.swap(native.address, native.user, native.keep)
+
+    def workgroup(self) -> WorkgroupMembership:
+        """Return a context manager in which the calling thread is in the device's workgroup.
+
+        On macOS, threads that compute sound for a device with the deadline of its IO thread should
+        be in its os_workgroup. The worker of ``latency="safe"`` is in it already. With other audio
+        systems, while there is no device, and if the device has no workgroup, the block does
+        nothing, and its `joined` is False. Another device has another workgroup: after an event
+        "back", leave the block and enter a new one.
+
+        Returns
+        -------
+        WorkgroupMembership
+            For one thread; call this method in each thread.
+        """
+        connection = self._alive()
+        return WorkgroupMembership(connection.device.workgroup)
 
     def close(self) -> None:
         """Ends the stream at once and releases the device. A second call does nothing.

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from voicecoil import _core
+from voicecoil.drivers.protocol import DriverStream
 from voicecoil.errors import VoicecoilError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.streams.recovery import OpenedDevice, Recovery
@@ -17,7 +18,14 @@ from voicecoil.streams.recovery import OpenedDevice, Recovery
 if TYPE_CHECKING:
     from voicecoil.streams.lifecycle import StreamConnection
 
-__all__ = ["find_device", "leave_device", "stop_soon"]
+__all__ = ["find_device", "leave_device", "start_device", "stop_soon"]
+
+
+def start_device(connection: StreamConnection, driver_stream: DriverStream) -> None:
+    """Starts the device, and lets the worker join its workgroup, which may be new now."""
+    driver_stream.start(connection.engine)
+    if connection.worker is not None:
+        connection.worker.join_group(driver_stream.workgroup())
 
 
 def stop_soon(connection: StreamConnection, run: int, timeout_s: float) -> None:
@@ -131,5 +139,5 @@ def _start_on(connection: StreamConnection, opened: OpenedDevice, timeout_s: flo
         device_hz=opened_format.converted_hz or 0.0,
         code=worker.code if worker is not None else None,
     )
-    driver_stream.start(connection.engine)
+    start_device(connection, driver_stream)
     return True

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
-from voicecoil.drivers.protocol import OpenedFormat
+from voicecoil.drivers.protocol import OpenedFormat, ThreadGroup
 from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.events import Event
 from voicecoil.lifetime.kept import take_all
@@ -281,6 +281,11 @@ class LeadWorker:
         if not self._waited_for:
             realtimekit.raise_soon(self.code)
 
+    def join_group(self, group: ThreadGroup | None) -> None:
+        """Lets the worker's thread join a group of real-time threads. None: it stays as it is."""
+        if group is not None:
+            self.code.join_group(group)
+
     def stop(self, run: int) -> None:
         """Asks the run with the number `run` to end after all ready frames have been played."""
         if self.converter is None:
@@ -298,6 +303,7 @@ class LeadWorker:
         if self._running and not self.code.join(timeout_s):
             return False
         self._running = False
+        self.code.leave_groups()
         return True
 
     @property

@@ -24,7 +24,7 @@ from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.kept import take_kept
 from voicecoil.lifetime.uninterrupted import uninterrupted
-from voicecoil.streams.device_change import find_device, leave_device, stop_soon
+from voicecoil.streams.device_change import find_device, leave_device, start_device, stop_soon
 from voicecoil.streams.failure_watch import Failure, watch_for_failure
 from voicecoil.streams.lead import LeadWorker
 from voicecoil.streams.on_end import EndListener
@@ -250,7 +250,7 @@ class StreamConnection:
 
     def _start(self, driver_stream: DriverStream) -> None:
         try:
-            driver_stream.start(self.engine)
+            start_device(self, driver_stream)
         except BaseException as error:
             # The parts that were started are stopped. If that fails, the phase stays "started", so
             # that no memory that the parts use is freed.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from voicecoil import _core
-from voicecoil.drivers.protocol import Device, Driver, DriverStream, OpenedFormat
+from voicecoil.drivers.protocol import Device, Driver, DriverStream, OpenedFormat, ThreadGroup
 from voicecoil.errors import DeviceLostError
 from voicecoil.events import Event
 from voicecoil.lifetime import exit_and_fork
@@ -94,6 +94,11 @@ class StreamDevice:
         if driver_stream is None:
             return None
         return driver_stream.trouble() or self._rate_trouble
+
+    def workgroup(self) -> ThreadGroup | None:
+        """Returns the group of the device's IO thread; None: there is no device, or no group."""
+        driver_stream = self.driver_stream
+        return None if driver_stream is None else driver_stream.workgroup()
 
     def expect_rate(self) -> None:
         """Starts a new measurement of the rate. Called for a new run and for another device."""

@@ -471,3 +471,4 @@ cdef class Library:
 
 include "values.pxi"
 include "quick.pxi"
+include "workgroup.pxi"

@@ -353,6 +353,22 @@ class CoreAudioStream(DriverStreamBase):
                 return False
         return True
 
+    def workgroup(self) -> _hal.Workgroup | None:
+        library, hal, device = self._driver.library, self._driver.hal, self._opened.device
+
+        def find() -> _hal.Workgroup | None:
+            if not hal.has(device, "oswg"):
+                return None
+            group = int.from_bytes(hal.scalar(device, "oswg", 8), "little")
+            return _hal.Workgroup(library, group) if group else None
+
+        try:
+            return self._driver.call(
+                f"finding the workgroup of {self._name!r}", find, self._driver.timeouts.call_s
+            )
+        except VoicecoilError:  # the device has just gone, or this system has no workgroups
+            return None
+
     @property
     def overloads(self) -> int:
         """Number of overloads that CoreAudio reported, including false alarms."""
