@@ -21,6 +21,7 @@ ORIGINAL = "OutputStream"
 COPIES = ("InputStream", "Stream")
 OWN = ("callback", "device", "channels", "blocksize")  # parameters that each class describes itself
 DUPLEX = ("input_channels", "output_channels")  # parameters of `Stream` only, after `channels`
+LAST = "reference"  # the last parameter of `Stream`, which the others do not have
 CHANNELS = "int | Sequence[int] | None = None,\n"
 # {class: {text of the original's constructor: its replacement in the class's constructor}}
 CONSTRUCTORS = {
@@ -33,6 +34,9 @@ CONSTRUCTORS = {
         f"        channels: {CHANNELS}": "        channels: int | Sequence[Any] | None = None,\n"
         + "".join(f"        {name}: {CHANNELS}" for name in DUPLEX),
         "ChannelRequest(output=channels)": f"duplex_channels(channels, {', '.join(DUPLEX)})",
+        "on_end: OnEnd | None = None,\n": "on_end: OnEnd | None = None,\n"
+        "        reference: bool = False,\n",
+        "on_end=on_end,\n": "on_end=on_end,\n            reference=reference,\n",
     },
 }
 HEADING = "    Parameters\n    ----------\n"
@@ -70,6 +74,8 @@ def updated(texts: list[str]) -> list[str]:
             parameters[parameter] = own[parameter] if parameter in OWN else words
             if parameter == "channels" and name == "Stream":
                 parameters |= {duplex: own[duplex] for duplex in DUPLEX}
+        if name == "Stream":
+            parameters[LAST] = own[LAST]
         docstring = before + HEADING + "".join(parameters.values()) + NEXT_SECTION + after
         constructor = constructors[ORIGINAL]
         for theirs, own_text in CONSTRUCTORS[name].items():

@@ -100,6 +100,7 @@ static PyType_Spec time_spec = {"voicecoil.BlockTime", sizeof(vc_py_time), 0,
 PART(input)
 PART(output)
 PART(frames)
+PART(reference)
 
 /* `block.output *= 0.5` ends with an assignment of the same object, which is allowed. */
 static int block_set_output(PyObject *self, PyObject *value, void *unused) {
@@ -122,6 +123,10 @@ static PyGetSetDef block_getset[] = {
      "stream.",
      NULL},
     {"frames", block_frames, NULL, "Frames in this block.", NULL},
+    {"reference", block_reference, NULL,
+     "What the program played while `input` was recorded: the stream's dtype, shape (frames, "
+     "channels of the output device); None without reference=True.",
+     NULL},
     {NULL, NULL, NULL, NULL, NULL}};
 
 static PyMemberDef block_members[] = {
@@ -146,6 +151,7 @@ static int block_traverse(PyObject *self, visitproc visit, void *arg) {
     Py_VISIT(block->time);
     Py_VISIT(block->parameters);
     Py_VISIT(block->results);
+    Py_VISIT(block->reference);
     Py_VISIT(block->inputs);
     Py_VISIT(block->outputs);
     Py_VISIT(Py_TYPE(self));
@@ -166,6 +172,7 @@ static int block_clear(PyObject *self) {
     Py_CLEAR(block->time);
     Py_CLEAR(block->parameters);
     Py_CLEAR(block->results);
+    Py_CLEAR(block->reference);
     return 0;
 }
 
@@ -334,6 +341,7 @@ static PyObject *new_block(PyObject *module, PyObject *arguments) {
     block->output = Py_NewRef(output);
     block->parameters = Py_NewRef(parameters);
     block->results = Py_NewRef(results);
+    block->reference = Py_NewRef(Py_None);
     block->frames = PyLong_FromLong(0);
     block->samplerate = PyFloat_FromDouble(samplerate_hz);
     block->time = (PyObject *)PyObject_New(vc_py_time, state->time);
@@ -353,6 +361,16 @@ static PyObject *new_block(PyObject *module, PyObject *arguments) {
     return (PyObject *)block;
 }
 
+static PyObject *set_reference(PyObject *module, PyObject *arguments) {
+    block_state *state = PyModule_GetState(module);
+    PyObject *block, *reference;
+    if (!PyArg_ParseTuple(arguments, "O!O", state->block, &block, &reference)) {
+        return NULL;
+    }
+    vc_py_exchange(block, &((vc_py_block *)block)->reference, Py_NewRef(reference));
+    Py_RETURN_NONE;
+}
+
 static PyObject *new_values(PyObject *module, PyObject *arguments) {
     block_state *state = PyModule_GetState(module);
     return vc_values_new(state->values, arguments);
@@ -363,6 +381,8 @@ static PyMethodDef module_methods[] = {
      "memory(frames, channels, readonly, format=0): memory for one direction of a block, zeroed."},
     {"block", new_block, METH_VARARGS,
      "block(input, output, samplerate_hz, parameters, results): a Block of views of that memory."},
+    {"set_reference", set_reference, METH_VARARGS,
+     "set_reference(block, reference): sets block.reference, on the thread of the callback."},
     {"values", new_values, METH_VARARGS,
      "values(fields, first, other, writes, at_once): one side of a mailbox (see values.c). "
      "`other`:\n"

@@ -37,6 +37,7 @@ typedef struct vc_py_block {
     PyObject *time;
     PyObject *parameters; /* vc_py_values or None */
     PyObject *results;
+    PyObject *reference; /* what was played, as an array, or None; see streams/block_reference.py */
     /* In free-threaded builds: tuples whose item `n` is the view of `n` frames. `input` and
      * `output` are then borrowed from them. Otherwise NULL. See bridge.c. */
     PyObject *inputs;

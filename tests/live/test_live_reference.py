@@ -12,7 +12,7 @@ import voicecoil as vc
 from coded import coded
 from rig import Rig
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
-from voicecoil.live.interpolation import REACH, interpolate
+from voicecoil.streams.interpolation import REACH, interpolate
 
 RATE = 48_000
 

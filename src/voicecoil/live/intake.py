@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from voicecoil import _core
 from voicecoil.errors import FramesLostError, StreamStateError
-from voicecoil.live.history import HistoryReader, Piece
 from voicecoil.live.line import Line, Taken
 from voicecoil.live.recorder_request import RecorderRequest
 from voicecoil.live.timeline import TimeLine
+from voicecoil.streams.history import HistoryReader, Piece
 
 if TYPE_CHECKING:
     import numpy as np

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from voicecoil.live.history import Piece
 from voicecoil.live.timeline import Epoch, TimeLine, rounded
+from voicecoil.streams.history import Piece
 from voicecoil.streams.rate_conversion import new_resampler
 
 if TYPE_CHECKING:

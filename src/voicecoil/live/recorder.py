@@ -17,16 +17,16 @@ from voicecoil.errors import ArgumentError, StreamClosedError
 from voicecoil.files.arrays import from_float32
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
-from voicecoil.live.history import Piece
 from voicecoil.live.intake import Intake
 from voicecoil.live.line import Taken
 from voicecoil.live.microphone import Microphone, microphone_for
 from voicecoil.live.recorded_block import RecordedBlock, RecordedTime
 from voicecoil.live.recorder_request import OnOverflow, check_recorder
-from voicecoil.live.reference import Reference
 from voicecoil.resources import resource_errors
 from voicecoil.sealed import Unique
+from voicecoil.streams.history import Piece
 from voicecoil.streams.recovery import OnDeviceLost
+from voicecoil.streams.reference import Reference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -483,7 +483,8 @@ def _with_reference(
 ) -> NDArray[np.float32]:
     import numpy as np
 
-    played = reference.read(piece, microphone.stream.device.uid)
+    uid = microphone.stream.device.uid
+    played = reference.read(piece.position, len(piece.frames), piece.stamp, uid)
     return np.concatenate([piece.frames, played], axis=1)
 
 

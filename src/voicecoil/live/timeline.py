@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 
-from voicecoil.live.history import HOST_TIME, SAMPLE_TIME, HistoryReader, Stamp
+from voicecoil.streams.history import HOST_TIME, SAMPLE_TIME, HistoryReader, Stamp
 
 __all__ = ["Epoch", "TimeLine", "rounded"]
 

@@ -15,6 +15,7 @@ from voicecoil.callbacks.native import as_native, check_native
 from voicecoil.errors import ArgumentTypeError, StreamStateError, StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.uninterrupted import uninterrupted
+from voicecoil.streams.block_reference import with_reference
 from voicecoil.streams.lifecycle import HALT_S, POLL_S, STOP_TIMEOUT_S, StreamConnection
 from voicecoil.streams.on_end import EndListener, OnEnd, check_on_end, refuse_never_started
 from voicecoil.streams.opening import open_stream
@@ -34,7 +35,11 @@ class StreamBase(StreamFacts):
     """The base class of the three kinds of stream: opening, starting, waiting, ending."""
 
     def _open(
-        self, callback: Callback | Any, on_end: OnEnd | None = None, **arguments: Any
+        self,
+        callback: Callback | Any,
+        on_end: OnEnd | None = None,
+        reference: bool = False,
+        **arguments: Any,
     ) -> None:
         """Open the stream; the arguments are those of the constructors."""
         self._connection: StreamConnection | None = None
@@ -43,10 +48,15 @@ class StreamBase(StreamFacts):
         request, source = check_request(callback, **arguments)
         self._request = replace(request, writable_input=self._writable_input)
         listener = check_on_end(on_end)
+        referred = with_reference(reference, request, source)
 
         def open_it() -> StreamConnection:
-            self._plan, self._connection = open_stream(self._request, source, self._directions)
+            self._plan, self._connection = open_stream(
+                self._request, referred or source, self._directions
+            )
             assert self._connection.code is not None
+            if referred is not None:
+                referred.begin(self._plan.driver, self._connection)
             self._code = self._connection.code
             if listener is not None:
                 self._connection.listener = EndListener(listener, self)

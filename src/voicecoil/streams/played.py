@@ -11,7 +11,7 @@ from voicecoil.lifetime.weak_registry import Alive
 from voicecoil.streams.channel_map import StreamChannels, places_on
 from voicecoil.streams.stream_device import StreamDevice
 
-__all__ = ["Playing", "listen", "note_playing"]
+__all__ = ["Playing", "attach_all", "listen", "note_playing"]
 
 
 class Playing:
@@ -85,5 +85,10 @@ def listen(listener: Listener) -> None:
     """Tells a listener of all streams that play, now and as long as it is alive."""
     # It is added first, so that a stream that another thread opens meanwhile is not missed.
     _listeners.add(listener)
+    attach_all(listener)
+
+
+def attach_all(listener: Listener) -> None:
+    """Tells a listener of all streams that play now."""
     for playing in _playing.now():
         listener.attach(playing)

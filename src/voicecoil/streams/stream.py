@@ -290,6 +290,11 @@ class Stream(StreamBase):
         Called once for each run that has ended, with the stream and with the exception that ended
         it, or None: after `stop`, `abort`, `close`, `Stop`, an error of the callback or the loss of
         the device. It runs on an ordinary thread that all listeners share, and may use the stream.
+    reference : bool
+        Each block has ``block.reference``: what the program's streams, sounds and players gave to
+        the output device for the times of ``block.input``, with the channels of that device, for
+        echo cancellers (docs/voice.md). It is exact if both directions are one device with the rate
+        of the stream. It needs a Python callback that gets arrays.
 
     Raises
     ------
@@ -331,6 +336,7 @@ class Stream(StreamBase):
         name: str | None = None,
         connect: bool = True,
         on_end: OnEnd | None = None,
+        reference: bool = False,
     ) -> None:
         self._open(
             callback,
@@ -354,6 +360,7 @@ class Stream(StreamBase):
             name=name,
             connect=connect,
             on_end=on_end,
+            reference=reference,
         )
 
     @property

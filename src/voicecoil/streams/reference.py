@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Driver
-from voicecoil.live.clock_fit import ClockFit, ClockLine
-from voicecoil.live.history import HOST_TIME, SAMPLE_TIME, HistoryReader, Piece, Stamp
-from voicecoil.live.interpolation import REACH, interpolate
-from voicecoil.streams.played import Playing, listen
+from voicecoil.streams.clock_fit import ClockFit, ClockLine, Stamps
+from voicecoil.streams.history import HOST_TIME, SAMPLE_TIME, HistoryReader, Stamp
+from voicecoil.streams.interpolation import REACH, interpolate
+from voicecoil.streams.played import Playing, attach_all, listen
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,8 +43,19 @@ class _Source:
         self.history = _core.History(frames, list(range(len(self.channels))))
         self.reader = HistoryReader(self.history)
         self.written = 0
+        self.uid = playing.uid
+        self._begin = 0  # frames before this position were given to another device
         self._fit = ClockFit(self.reader)
         self._next: float | None = None  # expected position of the next recorded frame
+
+    def update(self) -> None:
+        """Learn about the newest frames, and about a move of the stream to another device."""
+        seen, uid = self.written, self.playing.uid
+        self.written = self.reader.update()
+        if uid != self.uid:
+            self.uid = uid
+            broken = self.reader.break_after(seen - 1)
+            self._begin = self.written if broken is None else broken.position
 
     def read_same(self, first: int, frames: int) -> NDArray[np.float32]:
         """Return the frames that were heard from a sample time of the device on."""
@@ -65,7 +76,7 @@ class _Source:
         import numpy as np
 
         block = np.zeros((frames, len(self.channels)), np.float32)
-        low, high = max(position, 0), min(position + frames, self.written)
+        low, high = max(position, self._begin), min(position + frames, self.written)
         if low < high:
             part = np.empty((high - low, len(self.channels)), np.float32)
             oldest = self.history.copy(low, part)
@@ -121,9 +132,23 @@ class Reference:
         self._fit: ClockFit | None = None
         listen(self)
 
-    def follow(self, reader: HistoryReader) -> None:
-        """Tell the history of the microphone, whose clock is compared with the output's."""
+    def follow(self, reader: Stamps) -> None:
+        """Tell the times of the microphone, whose clock is compared with the output's."""
         self._fit = ClockFit(reader)
+
+    def move(self, device: Device) -> None:
+        """Find what is played on another device from now on. Called on the reading thread."""
+        self.device = device
+        self.channels = device.output_channels
+        attach_all(self)
+
+    def shift_of(self, playing: Playing | None) -> int:
+        """By how much a stream's sample time differs from the device's: the stream has moved."""
+        source = self._sources.get(id(playing))
+        if source is not None:
+            source.update()
+        newest = None if source is None else source.reader.newest_stamp
+        return 0 if newest is None else newest.sample_frames - newest.device_frames
 
     def attach(self, playing: Playing) -> None:
         """Keep what a stream plays from now on. Called by `streams.played`."""
@@ -139,31 +164,33 @@ class Reference:
             if playing.engine.add_history(source.history, True):
                 self._sources[id(playing)] = source
 
-    def read(self, piece: Piece, input_uid: str) -> NDArray[np.float32]:
-        """Return what was played at the times of recorded frames, shape (frames, channels)."""
+    def read(self, position: int, frames: int, stamp: Stamp, input_uid: str) -> NDArray[np.float32]:
+        """Return what was played at the times of recorded frames, shape (frames, channels).
+
+        `stamp` is the newest one at or before the position of the first frame.
+        """
         import numpy as np
 
-        frames = len(piece.frames)
-        stamp, offset = piece.stamp, piece.position - piece.stamp.position
-        host_ns = stamp.host_ns_at(piece.position)
-        follows = self._end == piece.position
-        self._end = piece.position + frames
+        offset = position - stamp.position
+        host_ns = stamp.host_ns_at(position)
+        follows = self._end == position
+        self._end = position + frames
         total = np.zeros((frames, self.channels), np.float32)
         line: ClockLine | None = None
         with self._lock:
             sources = list(self._sources.items())
         for key, source in sources:
-            source.written = source.reader.update()
-            if source.playing.uid != self.device.uid or source.written == 0:
+            source.update()
+            if source.uid != self.device.uid or source.written == 0:
                 continue
             one_line = self._on_one_line(source, stamp, input_uid)
             if not one_line and line is None and self._fit is not None:
-                line = self._fit.line_at(piece.position)
+                line = self._fit.line_at(position)
             if one_line:
                 heard = source.read_same(stamp.device_frames + offset, frames)
             elif line is not None:
-                begin_ns = line.host_at(piece.position)
-                end_ns = line.host_at(piece.position + frames)
+                begin_ns = line.host_at(position)
+                end_ns = line.host_at(position + frames)
                 heard = source.read_other(begin_ns, end_ns, frames, follows)
             else:
                 continue

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
-from voicecoil.live.history import HOST_TIME, HistoryReader, Stamp
+from voicecoil.streams.history import HOST_TIME, Stamp
 
-__all__ = ["ClockFit", "ClockLine"]
+__all__ = ["ClockFit", "ClockLine", "Stamps"]
 
 WINDOW_S = 3.0  # stamps before and after a position that count
 SHORT_S = 0.2  # with stamps of a shorter time, the device's nominal rate is used
@@ -31,10 +32,20 @@ class ClockLine:
         return self.position + (host_ns - self.host_ns) / self.ns_per_frame
 
 
+class Stamps(Protocol):
+    """The times of frames, such as those of a history."""
+
+    def part_at(self, position: int) -> tuple[int, float, Stamp]:
+        """Return the part without a break of a position: its begin, its end, its first stamp."""
+
+    def stamps_between(self, low: float, high: float) -> list[Stamp]:
+        """Return the stamps from a position on, and before another one."""
+
+
 class ClockFit:
     """Finds the line for a position. It is smoothed, because host times are not exact."""
 
-    def __init__(self, reader: HistoryReader) -> None:
+    def __init__(self, reader: Stamps) -> None:
         self._reader = reader
         self._line: ClockLine | None = None
         self._begin = 0  # the part for which the line was computed, and where in it
