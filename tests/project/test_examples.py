@@ -180,6 +180,7 @@ def test_every_example_is_run_here() -> None:
         "isolated.py",
         "isolated_bell.py",
         "music.py",
+        "network_audio.py",  # in tests/live/test_network_audio.py
         "pre_roll.py",
         "raw_audio_file.py",  # in tests/hal/test_raw.py
         "record_inputs.py",

@@ -1,0 +1,93 @@
+"""A network speaker and a network microphone over TCP, which stay in step although clocks differ.
+
+    network_audio.py speaker [PORT]              plays what a microphone sends
+    network_audio.py microphone HOST [PORT]      sends what it records
+
+The two sound cards have two clocks. So the speaker changes the rate of what it plays, by at most
+0.5 %, until its queue keeps the duration TARGET_S. Without that the queue would be empty, or full,
+after some minutes or hours.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from typing import Any
+
+import numpy as np
+import soxr
+
+import voicecoil as vc
+
+RATE, BLOCK_S, TARGET_S = 48_000, 0.02, 0.15
+HEADER = struct.Struct("<qI")  # host time of the first frame on the microphone's clock, and frames
+FAST, SLOW, MOST = 0.02, 0.002, 0.005  # of the control: per second of error, per second of both
+
+
+def send(connection: socket.socket, block: vc.RecordedBlock) -> None:
+    header = HEADER.pack(block.time.host_ns or 0, block.frames)
+    connection.sendall(header + np.ascontiguousarray(block.data, "<f4").tobytes())
+
+
+def receive(connection: socket.socket) -> tuple[int, Any] | None:
+    """Returns the host time and the frames of a block. None: the microphone has ended."""
+    header = connection.recv(HEADER.size, socket.MSG_WAITALL)
+    if len(header) < HEADER.size:
+        return None
+    host_ns, frames = HEADER.unpack(header)
+    data = connection.recv(frames * 4, socket.MSG_WAITALL)
+    return host_ns, np.frombuffer(data, "<f4").astype(np.float32)
+
+
+class Speaker:
+    """Plays blocks at a rate that keeps the queue of a player at TARGET_S."""
+
+    def __init__(self, player: vc.Player) -> None:
+        self.player = player
+        self.speed = 1.0  # frames of the microphone for each frame that is played
+        self._sum = self._error_s = 0.0
+        self._converter = soxr.ResampleStream(RATE * (1 + MOST), RATE, 1, vr=True)
+        self._converter.set_io_ratio(RATE, RATE)
+        player.write(np.zeros(round(TARGET_S * RATE), np.float32))
+
+    def play(self, frames: Any) -> None:
+        # The queue is read at any time of the device's cycles, so its level is smoothed.
+        self._error_s += 0.02 * (self.player.queued_s - TARGET_S - self._error_s)
+        self._sum += self._error_s * len(frames) / RATE
+        self.speed = 1 + float(np.clip(FAST * self._error_s + SLOW * self._sum, -MOST, MOST))
+        self._converter.set_io_ratio(RATE * self.speed, RATE, len(frames))
+        self.player.write(self._converter.resample_chunk(frames))
+
+
+def speaker(port: int) -> None:
+    with (
+        socket.create_server(("", port)) as server,
+        server.accept()[0] as connection,
+        vc.Player(samplerate=RATE, channels=1) as player,
+    ):
+        one = Speaker(player)
+        while (block := receive(connection)) is not None:
+            one.play(block[1])
+        print(
+            f"underruns: {player.underruns}, the clocks differ by {(one.speed - 1) * 1e6:.0f} ppm"
+        )
+
+
+def microphone(host: str, port: int) -> None:
+    with (
+        socket.create_connection((host, port)) as connection,
+        vc.Recorder(samplerate=RATE, channels=1, block_s=BLOCK_S) as recorder,
+    ):
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for block in recorder:
+            send(connection, block)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in ("speaker", "microphone"):
+        sys.exit(__doc__)
+    if sys.argv[1] == "speaker":
+        speaker(int(sys.argv[2]) if len(sys.argv) > 2 else 5010)
+    else:
+        microphone(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5010)

@@ -1,0 +1,108 @@
+"""The network speaker and microphone of the examples: two processes, whose clocks differ.
+
+Each process has a stepped device. The microphone advances its clock block by block, and the speaker
+advances its own to the host time of each block that arrives, so the result depends on no real time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from paths import EXAMPLES
+
+SECONDS = float(os.environ.get("VOICECOIL_NETWORK_S", "40"))  # of virtual time; 3600: an hour
+PPM = 400.0 if SECONDS < 1000 else 100.0
+EXAMPLE = f"""
+import json, socket, sys
+sys.path.insert(0, {str(EXAMPLES)!r})
+import numpy as np
+import voicecoil as vc
+import network_audio as example
+from voicecoil.testing import VirtualDevice, VirtualDriver
+port, seconds, ppm = int(sys.argv[1]), float(sys.argv[2]), float(sys.argv[3])
+"""
+MICROPHONE = f"""{EXAMPLE}
+device = VirtualDevice("Mic", clock="stepped", frames=480, output_channels=0, clock_ppm=ppm)
+connection = socket.create_connection(("127.0.0.1", port))
+with vc.Recorder(driver=VirtualDriver([device]), samplerate=example.RATE, channels=1) as recorder:
+    for _ in range(round(seconds * example.RATE / 960)):
+        device.step(2)
+        example.send(connection, recorder.read(960, timeout=0))
+    assert recorder.lost_frames == 0
+connection.close()
+"""
+SPEAKER = f"""{EXAMPLE}
+device = VirtualDevice("Speaker", clock="stepped", frames=480, input_channels=0, clock_ppm=-ppm)
+server = socket.create_server(("127.0.0.1", port))
+print("ready", flush=True)
+connection = server.accept()[0]
+sent, errors, begun, blocks = {{}}, [], None, 0
+with vc.Player(driver=VirtualDriver([device]), samplerate=example.RATE, channels=1) as player:
+    speaker = example.Speaker(player) if len(sys.argv) < 5 else None
+    here_ns = device.now_ns()
+    while (block := example.receive(connection)) is not None:
+        begun = begun or block[0]
+        while device.now_ns() - here_ns < block[0] - begun:
+            device.step()
+        if blocks % 50 == 0:
+            sent[blocks] = block[0] - begun
+            player.mark(blocks)
+        speaker.play(block[1]) if speaker else player.write(block[1])
+        blocks += 1
+    late = [[mark.name, (mark.host_ns - here_ns - sent[mark.name]) / 1e9]
+            for mark in player.marks_heard]
+    print(json.dumps({{"late_s": late, "blocks": blocks, "underruns": player.underruns,
+                      "speed": speaker.speed if speaker else 1.0}}))
+    player.clear()
+    device.step(4)
+    player.close()
+connection.close()
+server.close()
+"""
+
+
+def run(*options: str) -> dict[str, Any]:
+    """Runs both processes. Returns what the speaker has measured."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    arguments = [str(port), str(SECONDS), str(PPM), *options]
+    with subprocess.Popen(
+        [sys.executable, "-c", SPEAKER, *arguments], stdout=subprocess.PIPE, text=True
+    ) as speaker:
+        assert speaker.stdout is not None
+        assert speaker.stdout.readline() == "ready\n"
+        subprocess.run(
+            [sys.executable, "-c", MICROPHONE, *arguments], check=True, timeout=90 + SECONDS
+        )
+        said, _ = speaker.communicate(timeout=90 + SECONDS)
+    assert speaker.returncode == 0
+    measured: dict[str, Any] = json.loads(said)
+    return measured
+
+
+@pytest.mark.timeout(300 + 2 * SECONDS)
+def test_the_speaker_stays_in_step_with_the_microphone() -> None:
+    measured = run()
+    assert measured["blocks"] == round(SECONDS * 50)
+    assert measured["underruns"] == 0
+    late_s = np.array([late for _, late in measured["late_s"]])
+    assert len(late_s) >= SECONDS - 2
+    settled = late_s[len(late_s) // 2 :]
+    drift_s = 2 * PPM * 1e-6 * SECONDS / 2  # without a control
+    assert np.ptp(settled) < min(0.01, drift_s / 2)
+    assert measured["speed"] - 1 == pytest.approx(2 * PPM * 1e-6, abs=1e-4)
+
+
+@pytest.mark.timeout(300 + 2 * SECONDS)
+@pytest.mark.skipif(SECONDS > 1000, reason="NOT TESTED for long: the queue becomes full")
+def test_without_the_control_the_delay_follows_the_clocks() -> None:
+    late_s = np.array([late for _, late in run("plain")["late_s"]])
+    assert abs(late_s[-1] - late_s[0]) > 0.8 * 2 * PPM * 1e-6 * SECONDS
