@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import platform
 import statistics
-import sys
 import time
 import warnings
 from pathlib import Path
@@ -98,9 +98,10 @@ def clear_frames(fade_s: float) -> int:
 
 def allocations(kind: str, cycles: int, folder: Path) -> int | None:
     """Returns the calls of malloc on all threads but the main one during `cycles` IO cycles of a
-    "Player" or "Recorder". None if this system cannot count them.
+    "Player" or "Recorder". None if this system cannot count them, or if another library, such as
+    that of a sanitizer, counts them already.
     """
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+    if platform.libc_ver()[0] != "glibc" or "LD_PRELOAD" in os.environ:
         return None
     counter = compile_c(COUNTED, folder)
     environment = {"LD_PRELOAD": str(counter._name), "PYTHONMALLOC": "malloc"}

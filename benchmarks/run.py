@@ -16,13 +16,16 @@ from pathlib import Path
 
 import blocks
 import hal_costs
+import mixers
 import players
 import starts
 import two_devices
 from measure import machine, native_empty, scratch
+from peers import build, mixing
 from tables import markdown, show
 
 import coreaudio
+import voicecoil as vc
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,7 @@ def measure(effort: Effort, function: object, folder: Path) -> list[Row]:
     rows += measure_conversion(effort, folder)
     rows += measure_waking(effort)
     rows += measure_players(effort, folder)
+    rows += measure_mixers(effort)
     for dtype, target in (("float32", 1000), ("float64", None)):
         factor, alone = starts.render_factor(effort.render_seconds, dtype)
         rows.append(
@@ -164,6 +168,24 @@ def measure_players(effort: Effort, folder: Path) -> list[Row]:
     return rows
 
 
+def measure_mixers(effort: Effort) -> list[Row]:
+    if not hasattr(vc, "Mixer"):
+        return []
+    seconds, runs = 0.3 * effort.seconds, 5 if effort is FULL else 1
+    costs = mixers.clip_ns(seconds, runs)
+    what = "a sounding voice of a Mixer in a block of 64 frames: from 1 to 10, 100, 1,000 voices"
+    figure = " / ".join(f"{cost:.0f}" for cost in costs)
+    rows = [Row(what, f"{figure} ns", "<= 60 ns", max(costs) <= 60)]
+    costs = mixers.clip_ns(seconds, runs, rate=1.1)
+    figure = " / ".join(f"{cost:.0f}" for cost in costs)
+    rows.append(Row("the same with rate=1.1, which is interpolated", f"{figure} ns"))
+    costs = mixers.scheduled_us(seconds, runs)
+    what = "a block of a Mixer with 1, 100, 10,000 scheduled voices"
+    figure = " / ".join(f"{cost:.2f}" for cost in costs)
+    rows.append(Row(what, f"{figure} us", "flat", max(costs) < 1.25 * min(costs)))
+    return rows
+
+
 def measure_coreaudio(effort: Effort, function: object, folder: Path) -> list[Row]:
     alone, added = coreaudio.ioproc_us(function, effort.cycles, folder)
     what = f"CoreAudio's IOProc, over the engine's own cycle ({alone:.3f} us)"
@@ -194,6 +216,13 @@ def measure_hal(effort: Effort) -> list[Row]:
     ]
 
 
+def measure_beside(effort: Effort, folder: Path) -> list[list[str]]:
+    stand_in = build.all_of_it(folder)["stand_in"]
+    runs = 5 if effort is FULL else 1
+    write, _ = players.write_us(effort.runs)
+    return mixing.table(stand_in, write, 0.5 * effort.seconds, runs)
+
+
 def by_size(effort: Effort, function: object) -> list[list[str]]:
     table = [["channels", *(f"{frames} frames" for frames in blocks.FRAMES)]]
     costs = blocks.by_size(function, effort.table_seconds)
@@ -203,6 +232,12 @@ def by_size(effort: Effort, function: object) -> list[list[str]]:
     return table
 
 
+BESIDE = """\
+Beside other libraries, in the same run and in turn: one of 100 sounds in a block of 64 frames,
+stereo; writing 20 ms in stereo without waiting; one call of an effect with 64 frames. voicecoil and
+rtmixer play in the tight loop of `peers/jack_stand_in.c`, pygame.mixer plays on SDL's dummy device
+in 16 bits. pedalboard has no clips, and its `write` waits for the device.
+"""
 SIZES = (
     "Cost of a block by size, us: native / Python copying / Python with zero_copy, all of the "
     "device's and the engine's work included"
@@ -218,22 +253,27 @@ def main() -> int:
     with scratch() as folder:
         function = native_empty(Path(folder))
         rows = measure(effort, function, Path(folder))
-        if sys.platform == "linux":  # the simulated CoreAudio exists on Linux only
+        beside: list[list[str]] = []
+        if sys.platform == "linux":  # the simulated CoreAudio and the stand-in exist on Linux only
             rows += measure_coreaudio(effort, function, Path(folder))
             rows += measure_hal(effort)
+            beside = measure_beside(effort, Path(folder))
         sizes = by_size(effort, function)
     words = {True: "yes", False: "NO", None: ""}
     table = [["what", "measured", "target", "met"]]
     table += [[row.what, row.figure, row.target, words[row.met]] for row in rows]
     show("voicecoil", table)
+    if beside:
+        show("Beside other libraries", beside)
     show(SIZES, sizes)
+    others = f"{BESIDE}\n{markdown(beside)}\n\n" if beside else ""
     if not options.quick:
         options.output.write_text(
             f"# Costs\n\n{machine()}; Python {platform.python_version()}; "
             "`make bench`.\n\nFree-running virtual device, 64 frames, 2 channels, median of 5. "
             "Costs per block are processor\ntime of the whole process, so that other work on the "
             "machine counts little.\n"
-            f"\n{markdown(table)}\n\n{SIZES}:\n\n{markdown(sizes)}\n"
+            f"\n{markdown(table)}\n\n{others}{SIZES}:\n\n{markdown(sizes)}\n"
         )
     return 0
 

@@ -24,7 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ("src", "meson.build", "meson.options", "pyproject.toml")
-OPTIONAL = "optional"  # a group of packages that may be unavailable for new interpreters
+OPTIONAL = ("optional", "mixers")  # groups of packages that may be unavailable
 
 
 def missing_system_packages() -> list[str]:
@@ -51,10 +51,12 @@ def dependencies(groups: list[str], tools: bool) -> tuple[list[str], list[str]]:
     if not tools:
         needed = project["build-system"]["requires"] + ["ninja"]
         needed = needed + project["project"]["dependencies"]
+    optional: list[str] = []
     for group in groups:
-        if group != OPTIONAL:
+        if group in OPTIONAL:
+            optional = optional + project["dependency-groups"][group]
+        else:
             needed = needed + project["dependency-groups"][group]
-    optional = project["dependency-groups"][OPTIONAL] if OPTIONAL in groups else []
     return needed, optional
 
 
@@ -85,7 +87,7 @@ def install_dependencies(folder: Path, groups: list[str], tools: bool = False) -
     for requirement in optional:
         command = [*map(str, pip), "--only-binary=:all:", requirement]
         if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
-            print(f"NOT INSTALLED, its tests will be skipped: {requirement}", flush=True)
+            print(f"NOT INSTALLED, so what needs it is left out: {requirement}", flush=True)
     stamp.write_text(state)
 
 
