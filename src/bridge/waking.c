@@ -24,6 +24,12 @@ uint64_t vc_count_done(const void *clip) { return vc_clip_get_state(clip) == VC_
 
 uint64_t vc_count_results(const void *player) { return vc_player_results(player); }
 
+uint64_t vc_count_voice(const void *voice) {
+    vc_voice_facts facts;
+    vc_voice_look(voice, &facts);
+    return facts.state >= VC_VOICE_DONE;
+}
+
 vc_waker *vc_waker_new(void) { return calloc(1, sizeof(vc_waker)); }
 
 void vc_waker_free(vc_waker *waker) { free(waker); }

@@ -30,6 +30,8 @@ uint64_t vc_count_events(const void *engine) VC_REALTIME;
 uint64_t vc_count_done(const void *clip) VC_REALTIME;
 /* Results of a vc_player so far. [any] */
 uint64_t vc_count_results(const void *player) VC_REALTIME;
+/* 1 if a vc_voice has ended, otherwise 0. [any] */
+uint64_t vc_count_voice(const void *voice) VC_REALTIME;
 
 typedef struct vc_waker vc_waker;
 

@@ -14,6 +14,7 @@
  *   recorder.h   the input of each block into a ring
  *   player.h     frames that a program writes in pieces
  *   playrec.h    a sound and the input of the same blocks on one time line
+ *   voices.h     clips at exact frames or host times, in groups
  *   samples.h    copies, silences, cleans and mixes samples
  *
  * Words
@@ -57,6 +58,7 @@ extern "C" {
 #include "samples.h"
 #include "transfer.h"
 #include "user_code.h"
+#include "voices.h"
 
 /* ---- the IO cycle ------------------------------------------------------------------------- */
 

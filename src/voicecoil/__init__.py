@@ -28,14 +28,18 @@ _HOMES = {
     "FileMissingError FileThereError ForkedError FramesLostError IsolatedCallbackError "
     "IsolatedError IsolatedImportError NativeCallbackError "
     "PythonVersionError SeekError SilentInputWarning Stop StreamClosedError StreamStateError "
-    "StreamTimeoutError SystemAudioError VoicecoilError",
+    "StreamTimeoutError SystemAudioError TimePassedError VoicecoilError",
     "events": "Event",
     "levels": "Level",
     "callbacks.native": "NativeCallback",
     "live.marks": "Mark",
+    "live.mixer": "Mixer",
+    "live.mixer_group": "MixerGroup",
+    "live.mixer_voice": "MixerVoice",
     "live.player": "Player",
     "live.recorded_block": "RecordedBlock RecordedTime",
     "live.recorder": "Recorder",
+    "live.sound": "Sound",
     "sounds.control": "stop_all",
     "sounds.play": "play",
     "sounds.playback": "Playback",

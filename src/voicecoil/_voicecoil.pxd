@@ -297,6 +297,66 @@ cdef extern from "voicecoil.h" nogil:
     void vc_playrec_read(const vc_playrec *playrec, vc_playrec_state *state)
     int32_t vc_playrec_process(vc_block *block, void *user) noexcept
 
+    ctypedef struct vc_voice:
+        pass
+
+    ctypedef struct vc_voices:
+        pass
+
+    ctypedef enum vc_voice_when:
+        pass
+
+    ctypedef struct vc_voice_config:
+        const float *data
+        uint64_t frames
+        uint32_t channels
+        uint32_t group
+        uint64_t start
+        uint64_t loop_begin
+        uint64_t loop_end
+        uint64_t loops
+        uint32_t fade_in_frames
+        uint32_t fade_out_frames
+        uint32_t ramp_frames
+        vc_voice_when when
+        int64_t at
+        c_bool skips_late
+        float gain
+        float left
+        float right
+        double rate
+
+    int64_t VC_NOT_STARTED
+
+    ctypedef struct vc_voice_facts:
+        uint64_t position
+        int state
+        int64_t started_frame
+        int64_t started_ns
+        int64_t ended_ns
+        int64_t late_ns
+
+    vc_voice *vc_voice_new(const vc_voice_config *config)
+    void vc_voice_free(vc_voice *voice)
+    void vc_voice_set_gain(vc_voice *voice, float gain, uint32_t ramp_frames)
+    void vc_voice_set_pan(vc_voice *voice, float pan, uint32_t ramp_frames)
+    void vc_voice_set_rate(vc_voice *voice, double rate, uint32_t ramp_frames)
+    void vc_voice_pause(vc_voice *voice, c_bool pause, uint32_t fade_frames)
+    void vc_voice_seek(vc_voice *voice, uint64_t frame)
+    void vc_voice_look(const vc_voice *voice, vc_voice_facts *facts)
+    vc_voices *vc_voices_new(uint32_t channels, uint32_t capacity, float gain)
+    void vc_voices_free(vc_voices *voices)
+    uint32_t vc_voices_group(vc_voices *voices, float gain, const vc_native *effect)
+    void vc_voices_group_gain(vc_voices *voices, uint32_t group, float gain, uint32_t ramp_frames)
+    int32_t vc_voices_group_error(const vc_voices *voices, uint32_t group)
+    c_bool vc_voices_add(vc_voices *voices, vc_voice *voice)
+    void vc_voices_stop(vc_voices *voices, vc_voice *voice, uint32_t fade_frames)
+    vc_voice *vc_voices_collect(vc_voices *voices)
+    uint64_t vc_voices_frames(const vc_voices *voices)
+    int64_t vc_voices_next_ns(const vc_voices *voices)
+    void vc_voices_count(const vc_voices *voices, uint32_t *waiting, uint32_t *sounding)
+    int32_t vc_voices_process(vc_block *block, void *user) noexcept
+
     ctypedef struct vc_player:
         pass
 
@@ -505,6 +565,7 @@ cdef extern from "waking.h" nogil:
     uint64_t vc_count_events(const void *engine)
     uint64_t vc_count_done(const void *clip)
     uint64_t vc_count_results(const void *player)
+    uint64_t vc_count_voice(const void *voice)
 
     ctypedef struct vc_waker:
         pass

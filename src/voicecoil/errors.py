@@ -49,6 +49,7 @@ __all__ = [
     "StreamTimeoutError",
     "SymbolMissingError",
     "SystemAudioError",
+    "TimePassedError",
     "VoicecoilError",
 ]
 
@@ -66,6 +67,20 @@ class VoicecoilError(Exception):
 
 class ArgumentError(VoicecoilError, ValueError):
     """An argument has a value that is not possible."""
+
+
+class TimePassedError(ArgumentError):
+    """A sound shall begin at a time that has passed.
+
+    Attributes
+    ----------
+    late_s : float
+        How long ago the time was, s.
+    """
+
+    def __init__(self, message: str, *, late_s: float = 0.0) -> None:
+        super().__init__(message)
+        self.late_s = late_s
 
 
 class ArgumentTypeError(VoicecoilError, TypeError):

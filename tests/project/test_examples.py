@@ -179,11 +179,13 @@ def test_every_example_is_run_here() -> None:
         "impulse_response.py",
         "isolated.py",
         "isolated_bell.py",
+        "metronome.py",  # in tests/live/test_mixer_examples.py
         "music.py",
         "network_audio.py",  # in tests/live/test_network_audio.py
         "pre_roll.py",
         "raw_audio_file.py",  # in tests/hal/test_raw.py
         "record_inputs.py",
+        "sampler.py",  # in tests/live/test_mixer_examples.py
         "sine.py",
         "sine_plain.py",
         "two_devices.py",

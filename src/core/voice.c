@@ -1,0 +1,414 @@
+/* One voice: a clip with its gain, pan, rate, loop, fades, pauses and jumps.
+ *
+ * The requests of the control thread are atomic words, and only the newest one of each kind counts.
+ * So any number of requests can come between two blocks. A request changes its word and then counts
+ * itself. The IO thread reads the count at the beginning of each block, and the words only if the
+ * count has changed. */
+#include "smaller.h"
+#include "voice.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MOVING_FRAMES = 16 }; /* most frames between two looks for a faster way to add them */
+
+/* ---- control --------------------------------------------------------------------------------- */
+
+uint64_t vc_ramp_word(float value, uint32_t ramp_frames) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint64_t)bits << 32 | ramp_frames;
+}
+
+float vc_ramp_value(uint64_t word) {
+    uint32_t bits = (uint32_t)(word >> 32);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+vc_voice *vc_voice_new(const vc_voice_config *config) {
+    vc_voice *voice = calloc(1, sizeof *voice);
+    if (voice == NULL) {
+        return NULL;
+    }
+    voice->config = *config;
+    voice->position = (double)config->start;
+    voice->loops = config->loops;
+    voice->past = config->loops == 1 || config->start >= config->loop_end;
+    voice->gain.target = config->gain;
+    voice->left.target = config->left;
+    voice->right.target = config->right;
+    voice->rate.target = voice->rate_word = config->rate;
+    vc_glide_to(&voice->fade, 1.0, config->fade_in_frames);
+    voice->gain_word = vc_ramp_word(config->gain, 0);
+    voice->pan_word = vc_ramp_word(config->right - config->left, 0);
+    atomic_store(&voice->asked_gain, voice->gain_word);
+    atomic_store(&voice->asked_pan, voice->pan_word);
+    atomic_store(&voice->asked_rate, config->rate);
+    atomic_store(&voice->now_at, config->start);
+    atomic_store(&voice->started_ns, VC_NOT_STARTED);
+    return voice;
+}
+
+void vc_voice_free(vc_voice *voice) { free(voice); }
+
+/* ---- all threads ----------------------------------------------------------------------------- */
+
+void vc_voice_set_gain(vc_voice *voice, float gain, uint32_t ramp_frames) {
+    atomic_store(&voice->asked_gain, vc_ramp_word(gain, ramp_frames));
+    atomic_fetch_add(&voice->requests, 1);
+}
+
+void vc_voice_set_pan(vc_voice *voice, float pan, uint32_t ramp_frames) {
+    atomic_store(&voice->asked_pan, vc_ramp_word(pan, ramp_frames));
+    atomic_fetch_add(&voice->requests, 1);
+}
+
+void vc_voice_set_rate(vc_voice *voice, double rate, uint32_t ramp_frames) {
+    atomic_store(&voice->rate_ramp, ramp_frames);
+    atomic_store(&voice->asked_rate, rate);
+    atomic_fetch_add(&voice->requests, 1);
+}
+
+void vc_voice_pause(vc_voice *voice, bool pause, uint32_t fade_frames) {
+    atomic_store(&voice->asked_pause, (pause ? VC_STOP_BIT : 0) | fade_frames);
+    atomic_fetch_add(&voice->requests, 1);
+}
+
+void vc_voice_seek(vc_voice *voice, uint64_t frame) {
+    uint64_t number = (atomic_load(&voice->asked_seek) + 1) & 0xffff;
+    atomic_store(&voice->asked_seek, frame << 16 | number);
+    atomic_fetch_add(&voice->requests, 1);
+}
+
+void vc_voice_look(const vc_voice *voice, vc_voice_facts *facts) {
+    facts->state = (vc_voice_state)atomic_load_explicit(&voice->state, memory_order_acquire);
+    facts->position = atomic_load(&voice->now_at);
+    facts->started_frame = atomic_load(&voice->started_frame);
+    facts->started_ns = atomic_load(&voice->started_ns);
+    facts->ended_ns = atomic_load(&voice->ended_ns);
+    facts->late_ns = atomic_load(&voice->late_ns);
+}
+
+/* ---- IO thread: requests --------------------------------------------------------------------- */
+
+static bool jump_asked(const vc_voice *voice) {
+    return (atomic_load(&voice->asked_seek) & 0xffff) != voice->jumped;
+}
+
+/* Begins the fade that the newest requests need, if it has not begun yet. */
+static void obey_fades(vc_voice *voice) {
+    uint64_t stop = atomic_load(&voice->asked_stop), pause = atomic_load(&voice->asked_pause);
+    vc_voice_mode mode = stop & VC_STOP_BIT    ? VC_MODE_ENDS
+                         : pause & VC_STOP_BIT ? VC_MODE_PAUSES
+                         : jump_asked(voice)   ? VC_MODE_JUMPS
+                                               : VC_MODE_SOUNDS;
+    if (mode == voice->mode && mode != VC_MODE_ENDS) {
+        return;
+    }
+    bool pauses =
+        mode == VC_MODE_PAUSES || (mode < VC_MODE_PAUSES && voice->mode == VC_MODE_PAUSES);
+    uint32_t frames = mode == VC_MODE_ENDS ? (uint32_t)stop
+                      : pauses             ? (uint32_t)pause
+                                           : voice->config.ramp_frames;
+    if (mode != VC_MODE_SOUNDS && voice->mode != VC_MODE_SOUNDS) {
+        frames = vc_smaller(frames, voice->fade.left); /* the sound is fading out already */
+    }
+    if (!voice->begun) {
+        frames = mode == VC_MODE_SOUNDS ? voice->config.fade_in_frames : 0;
+    }
+    if (mode != voice->mode || frames != voice->fade.left) {
+        voice->mode = mode;
+        vc_glide_to(&voice->fade, mode == VC_MODE_SOUNDS ? 1.0 : 0.0, frames);
+    }
+}
+
+static void obey(vc_voice *voice) {
+    uint32_t requests = atomic_load(&voice->requests);
+    if (requests == voice->seen) {
+        return;
+    }
+    voice->seen = requests;
+    uint64_t gain = atomic_load(&voice->asked_gain), pan = atomic_load(&voice->asked_pan);
+    double rate = atomic_load(&voice->asked_rate);
+    if (gain != voice->gain_word) {
+        voice->gain_word = gain;
+        vc_glide_to(&voice->gain, vc_ramp_value(gain), voice->begun ? (uint32_t)gain : 0);
+    }
+    if (pan != voice->pan_word) {
+        float side = vc_ramp_value(pan);
+        uint32_t ramp = voice->begun ? (uint32_t)pan : 0;
+        voice->pan_word = pan;
+        vc_glide_to(&voice->left, side > 0.0f ? 1.0 - side : 1.0, ramp);
+        vc_glide_to(&voice->right, side < 0.0f ? 1.0 + side : 1.0, ramp);
+    }
+    if (rate != voice->rate_word) {
+        voice->rate_word = rate;
+        vc_glide_to(&voice->rate, rate, voice->begun ? atomic_load(&voice->rate_ramp) : 0);
+    }
+    obey_fades(voice);
+}
+
+static void jump(vc_voice *voice) {
+    uint64_t seek = atomic_load(&voice->asked_seek);
+    voice->jumped = (uint32_t)(seek & 0xffff);
+    voice->position = (double)(seek >> 16);
+    voice->past = voice->loops == 1 || seek >> 16 >= voice->config.loop_end;
+    voice->wrapped = false;
+}
+
+/* Whether the voice has nothing to play at this moment, because it is paused. Jumps that were asked
+ * for are made here, when the sound has been faded out. */
+static bool is_silent(vc_voice *voice) {
+    if (voice->mode == VC_MODE_SOUNDS || voice->mode == VC_MODE_ENDS || voice->fade.left > 0) {
+        return false;
+    }
+    if (jump_asked(voice)) {
+        jump(voice);
+        obey_fades(voice);
+    }
+    return voice->mode == VC_MODE_PAUSES;
+}
+
+/* ---- IO thread: samples ---------------------------------------------------------------------- */
+
+/* The frame of the clip from which the natural end fades out. */
+static double fade_out_at(const vc_voice *voice) {
+    return voice->past ? (double)voice->config.frames - (double)voice->config.fade_out_frames
+                       : HUGE_VAL;
+}
+
+static bool at_end(const vc_voice *voice) {
+    return voice->position >= (double)voice->config.frames ||
+           (voice->mode == VC_MODE_ENDS && voice->fade.left == 0);
+}
+
+/* Goes back to the beginning of the loop if its end was passed. */
+static void wrap(vc_voice *voice) {
+    const vc_voice_config *config = &voice->config;
+    while (!voice->past && voice->position >= (double)config->loop_end) {
+        voice->position -= (double)(config->loop_end - config->loop_begin);
+        voice->wrapped = true;
+        voice->loops -= voice->loops != 0;
+        voice->past = voice->loops == 1;
+    }
+}
+
+/* A frame of the clip, or its neighbour across the ends of the loop. NULL: silence. */
+static const float *frame_at(const vc_voice *voice, int64_t frame) {
+    const vc_voice_config *config = &voice->config;
+    int64_t loop = (int64_t)(config->loop_end - config->loop_begin);
+    if (!voice->past && frame >= (int64_t)config->loop_end) {
+        frame = (int64_t)config->loop_begin + (frame - (int64_t)config->loop_end) % loop;
+    } else if (voice->wrapped && frame < (int64_t)config->loop_begin) {
+        frame += loop;
+    }
+    bool inside = frame >= 0 && frame < (int64_t)config->frames;
+    return inside ? config->data + (uint64_t)frame * config->channels : NULL;
+}
+
+/* Catmull-Rom: a cubic through the two middle samples, with the slopes of their neighbours. */
+static float between(const float *const *around, uint32_t channel, float t) {
+    float x[4];
+    for (int i = 0; i < 4; i++) {
+        x[i] = around[i] == NULL ? 0.0f : around[i][channel];
+    }
+    float a = 0.5f * (3.0f * (x[1] - x[2]) + x[3] - x[0]);
+    float b = x[0] - 2.5f * x[1] + 2.0f * x[2] - 0.5f * x[3];
+    float c = 0.5f * (x[2] - x[0]);
+    return ((a * t + b) * t + c) * t + x[1];
+}
+
+/* Adds one frame, with all gains and at any rate. */
+static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
+    double fade = vc_glide_next(&voice->fade), rate = vc_glide_next(&voice->rate);
+    double from_end = (double)voice->config.frames - voice->position;
+    if (voice->position > fade_out_at(voice)) {
+        fade *= from_end / (double)voice->config.fade_out_frames;
+    }
+    double gain = fade * vc_glide_next(&voice->gain);
+    float sides[2] = {(float)(gain * vc_glide_next(&voice->left)),
+                      (float)(gain * vc_glide_next(&voice->right))};
+    int64_t frame = (int64_t)voice->position;
+    float t = (float)(voice->position - (double)frame);
+    const float *around[4] = {NULL, frame_at(voice, frame), NULL, NULL};
+    if (t != 0.0f) {
+        around[0] = frame_at(voice, frame - 1);
+        around[2] = frame_at(voice, frame + 1);
+        around[3] = frame_at(voice, frame + 2);
+    }
+    const uint32_t own = voice->config.channels;
+    float sample = 0.0f;
+    for (uint32_t c = 0; c < channels; c++) {
+        if (c < own) {
+            sample = t == 0.0f ? around[1][c] : between(around, c, t);
+        }
+        to[c] += sample * (c < 2 && channels > 1 ? sides[c] : (float)gain);
+    }
+    voice->position += rate;
+    wrap(voice);
+}
+
+/* Whether the frames are those of the clip, with constant gains. */
+static bool is_plain(const vc_voice *voice) {
+    return voice->rate.left == 0 && voice->rate.target == 1.0 && voice->fade.left == 0 &&
+           voice->gain.left == 0 && voice->left.left == 0 && voice->right.left == 0 &&
+           voice->position == (double)(int64_t)voice->position &&
+           voice->position < fade_out_at(voice);
+}
+
+static void add_stereo(float *restrict to, const float *restrict from, uint32_t frames, float left,
+                       float right) {
+    const float sides[8] = {left, right, left, right, left, right, left, right};
+    const size_t samples = 2 * (size_t)frames, whole = samples & ~(size_t)7;
+    for (size_t i = 0; i < whole; i += 8) {
+        for (size_t k = 0; k < 8; k++) { /* this is vectorized; a loop over frames is not */
+            to[i + k] += from[i + k] * sides[k];
+        }
+    }
+    for (size_t i = whole; i < samples; i++) {
+        to[i] += from[i] * sides[i % 2];
+    }
+}
+
+static void add_mono(float *restrict to, const float *restrict from, uint32_t frames, float left,
+                     float right) {
+    for (uint32_t f = 0; f < frames; f++) {
+        to[2 * f] += from[f] * left;
+        to[2 * f + 1] += from[f] * right;
+    }
+}
+
+static void add_frames(const vc_voice *voice, float *restrict to, const float *restrict from,
+                       uint32_t frames, uint32_t channels) {
+    const uint32_t own = voice->config.channels;
+    double gain = voice->gain.target;
+    float left = (float)(gain * voice->left.target), right = (float)(gain * voice->right.target);
+    bool even = left == (float)gain && right == (float)gain;
+    if (own == channels && (channels == 1 || even)) {
+        vc_mix_add(to, from, frames, channels, (float)gain, 0.0f);
+    } else if (channels == 2 && own == 2) {
+        add_stereo(to, from, frames, left, right);
+    } else if (channels == 2) {
+        add_mono(to, from, frames, left, right);
+    } else {
+        for (uint32_t f = 0; f < frames; f++) {
+            for (uint32_t c = 0; c < channels; c++) {
+                float side = c == 0 ? left : c == 1 ? right : (float)gain;
+                to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * side;
+            }
+        }
+    }
+}
+
+/* Adds frames that follow each other in the clip. Returns their number. */
+static uint32_t add_plain(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
+    const vc_voice_config *config = &voice->config;
+    uint64_t at = (uint64_t)voice->position;
+    uint64_t end = voice->past ? config->frames - config->fade_out_frames : config->loop_end;
+    uint32_t count = (uint32_t)vc_smaller_64(end - at, frames);
+    add_frames(voice, to, config->data + at * config->channels, count, channels);
+    voice->position += (double)count;
+    wrap(voice);
+    return count;
+}
+
+/* The number of frames, at most `frames`, that can be interpolated without an end, a loop or a
+ * change of a gain or of the rate between them. */
+static uint32_t even_frames(const vc_voice *voice, uint32_t frames) {
+    const vc_voice_config *config = &voice->config;
+    bool moves = (voice->rate.left | voice->fade.left | voice->gain.left | voice->left.left |
+                  voice->right.left) != 0;
+    double first = voice->wrapped ? (double)config->loop_begin + 1.0 : 1.0;
+    double end = voice->past ? (double)config->frames : (double)config->loop_end;
+    double fade = fade_out_at(voice);
+    end = (fade < end ? fade : end) - 3.0; /* of the last position; two more frames are read */
+    if (moves || voice->position < first || voice->position >= end) {
+        return 0;
+    }
+    double count = (end - voice->position) / voice->rate.target;
+    return count < (double)frames ? (uint32_t)count : frames;
+}
+
+/* Adds frames for which even_frames has answered, of one or two channels. */
+static void add_between(vc_voice *voice, float *restrict to, uint32_t frames, uint32_t channels) {
+    const uint32_t own = voice->config.channels;
+    const float *data = voice->config.data;
+    const double rate = voice->rate.target, gain = voice->gain.target;
+    const bool sided = channels > 1;
+    const float sides[2] = {(float)(sided ? gain * voice->left.target : gain),
+                            (float)(gain * voice->right.target)};
+    double position = voice->position;
+    for (uint32_t f = 0; f < frames; f++) {
+        int64_t whole = (int64_t)position;
+        float t = (float)(position - (double)whole);
+        /* The weights of the four frames around the position; see `between`. */
+        float w0 = ((-0.5f * t + 1.0f) * t - 0.5f) * t;
+        float w1 = (1.5f * t - 2.5f) * t * t + 1.0f;
+        float w2 = ((-1.5f * t + 2.0f) * t + 0.5f) * t;
+        float w3 = (0.5f * t - 0.5f) * t * t;
+        const float *x = data + (whole - 1) * (int64_t)own;
+        float sample = 0.0f;
+        for (uint32_t c = 0; c < channels; c++) {
+            if (c < own) {
+                sample = x[c] * w0 + x[own + c] * w1 + x[2 * own + c] * w2 + x[3 * own + c] * w3;
+            }
+            to[f * channels + c] += sample * sides[c];
+        }
+        position += rate;
+    }
+    voice->position = position;
+}
+
+/* Adds up to `frames` frames with all gains. Returns their number. */
+static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
+    uint32_t done = channels <= 2 ? even_frames(voice, frames) : 0;
+    if (done > 0) {
+        add_between(voice, to, done, channels);
+        return done;
+    }
+    if (voice->fade.left > 0) {
+        frames = vc_smaller(frames, voice->fade.left);
+    }
+    frames = vc_smaller(frames, MOVING_FRAMES);
+    while (done < frames && voice->position < (double)voice->config.frames) {
+        add_frame(voice, to + (size_t)done++ * channels, channels);
+    }
+    return done;
+}
+
+static void note_begin(vc_voice *voice, const vc_place *place, uint32_t offset) {
+    voice->begun = true;
+    atomic_store(&voice->started_frame, place->first_frame + offset);
+    atomic_store(&voice->started_ns, vc_place_ns(place, offset));
+    atomic_store_explicit(&voice->state, VC_VOICE_SOUNDS, memory_order_release);
+}
+
+bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) {
+    const uint32_t channels = place->channels;
+    obey(voice);
+    while (offset < place->frames && !at_end(voice)) {
+        if (is_silent(voice)) {
+            offset = place->frames;
+            break;
+        }
+        if (at_end(voice)) {
+            break;
+        }
+        if (!voice->begun) {
+            note_begin(voice, place, offset);
+        }
+        float *to = place->to + (size_t)offset * channels;
+        uint32_t left = place->frames - offset;
+        offset += is_plain(voice) ? add_plain(voice, to, left, channels)
+                                  : add_moving(voice, to, left, channels);
+    }
+    atomic_store_explicit(&voice->now_at, (uint64_t)voice->position, memory_order_relaxed);
+    if (!at_end(voice)) {
+        return false;
+    }
+    atomic_store(&voice->ended_ns, vc_place_ns(place, offset));
+    return true;
+}

@@ -1,0 +1,116 @@
+/* The structure of a voice, shared only by voice.c (one voice), schedule.c (those that wait) and
+ * voices.c (all of them). */
+#ifndef VOICECOIL_VOICE_H
+#define VOICECOIL_VOICE_H
+
+#include "voicecoil.h"
+
+#include <stdatomic.h>
+
+/* A value that moves along straight lines. The newest line begins where the last one was. */
+typedef struct vc_glide {
+    double target;
+    double per_frame; /* by how much the value falls in each frame */
+    uint32_t left;    /* frames until the target is reached */
+} vc_glide;
+
+static inline double vc_glide_value(const vc_glide *glide) VC_REALTIME {
+    return glide->target + glide->per_frame * (double)glide->left;
+}
+
+static inline double vc_glide_next(vc_glide *glide) VC_REALTIME {
+    double value = vc_glide_value(glide);
+    glide->left -= glide->left != 0;
+    return value;
+}
+
+static inline void vc_glide_to(vc_glide *glide, double target, uint32_t frames) VC_REALTIME {
+    double from = vc_glide_value(glide);
+    glide->target = target;
+    glide->per_frame = frames ? (from - target) / (double)frames : 0.0;
+    glide->left = frames;
+}
+
+/* A float and the frames of its ramp, in one word. */
+uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME;
+float vc_ramp_value(uint64_t word) VC_REALTIME;
+
+/* What a voice does when its fade has reached the target. All but VC_MODE_SOUNDS end in silence. */
+typedef enum vc_voice_mode {
+    VC_MODE_SOUNDS = 0,
+    VC_MODE_JUMPS = 1,
+    VC_MODE_PAUSES = 2,
+    VC_MODE_ENDS = 3 /* no other request replaces a stop */
+} vc_voice_mode;
+
+struct vc_voice {
+    /* Only for the IO thread. */
+    double position; /* in frames of the clip */
+    uint64_t loops;  /* passes through the loop that are left; 0: for ever */
+    bool past;       /* the voice goes straight to the end of the clip */
+    bool wrapped;    /* the frame before loop_begin was the last one of the loop */
+    bool begun;
+    vc_voice_mode mode;
+    vc_glide gain, left, right, fade, rate;
+    uint32_t seen; /* requests that were obeyed */
+    uint32_t jumped;
+    uint32_t place; /* in the schedule, while the voice waits there */
+    bool scheduled;
+    uint64_t gain_word, pan_word; /* the newest ones that were obeyed */
+    double rate_word;
+    vc_voice_config config; /* constant */
+    /* Requests. A word is changed before `requests` is counted. */
+    _Atomic uint32_t requests;
+    _Atomic uint32_t rate_ramp;
+    _Atomic uint64_t asked_gain; /* bits 32 to 63: the float; bits 0 to 31: frames of the ramp */
+    _Atomic uint64_t asked_pan;
+    _Atomic double asked_rate;
+    _Atomic uint64_t asked_pause; /* bit 32: pause; bits 0 to 31: frames of the fade */
+    _Atomic uint64_t asked_stop;  /* the same */
+    _Atomic uint64_t asked_seek;  /* bits 16 to 63: the frame; bits 0 to 15: number of the jump */
+    /* Only for control. */
+    uint64_t stop_number; /* the command that stops the voice; 0: there is none */
+    vc_voice *next;       /* in the list of voices that the command still names */
+    /* For all threads. */
+    _Atomic uint64_t now_at;
+    _Atomic int64_t started_frame, started_ns, ended_ns, late_ns;
+    _Atomic int state;
+};
+
+/* Where a voice is heard, and when. */
+typedef struct vc_place {
+    float *to; /* interleaved */
+    uint32_t channels;
+    uint32_t frames;
+    int64_t first_frame; /* on the time line of the voices */
+    int64_t first_ns;    /* host time at which the first frame is at the connector */
+    double ns_per_frame;
+} vc_place;
+
+static inline int64_t vc_place_ns(const vc_place *place, uint32_t offset) VC_REALTIME {
+    return place->first_ns + (int64_t)(place->ns_per_frame * (double)offset + 0.5);
+}
+
+#define VC_STOP_BIT (UINT64_C(1) << 32)
+
+/* Adds the voice to a place, from frame `offset` on. Returns whether the voice has ended. [IO] */
+bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) VC_REALTIME;
+
+/* Voices that wait for a frame or a time, as a heap: the next one is first. */
+typedef struct vc_due {
+    int64_t at;
+    vc_voice *voice;
+} vc_due;
+typedef struct vc_schedule {
+    vc_due *due;
+    uint32_t count;
+} vc_schedule;
+
+/* The caller has memory for the voice. [IO] */
+void vc_schedule_add(vc_schedule *schedule, vc_voice *voice) VC_REALTIME;
+/* The voice must be in the schedule. [IO] */
+void vc_schedule_remove(vc_schedule *schedule, vc_voice *voice) VC_REALTIME;
+/* Takes the next voice if its `at` is less than `before`; otherwise returns NULL. [IO] */
+vc_voice *vc_schedule_take(vc_schedule *schedule, int64_t before) VC_REALTIME;
+
+#endif

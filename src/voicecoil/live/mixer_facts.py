@@ -1,0 +1,124 @@
+"""The readable properties of a mixer, and its gain."""
+
+from __future__ import annotations
+
+from voicecoil import _core
+from voicecoil.arguments import check_gain
+from voicecoil.drivers.protocol import Device, Latency
+from voicecoil.live.mixer_home import MixerHome
+from voicecoil.live.mixer_request import RAMP_S
+from voicecoil.sealed import Unique
+from voicecoil.streams.event_list import Events
+from voicecoil.streams.lifecycle import State
+from voicecoil.streams.stream import OutputStream
+
+__all__ = ["MixerFacts"]
+
+
+class MixerFacts(Unique):
+    """The properties of a mixer. `Mixer` plays."""
+
+    _home: MixerHome
+    _code: _core.VoicesCode
+    _gain: float
+    _outputs: int
+    _max_voices: int
+
+    @property
+    def samplerate(self) -> float:
+        """Sample rate, Hz."""
+        return self._home.samplerate
+
+    @property
+    def channels(self) -> int:
+        """Number of channels."""
+        return self._home.channels
+
+    @property
+    def device(self) -> Device:
+        """The device that plays."""
+        return self._home.stream.device
+
+    @property
+    def latency(self) -> Latency:
+        """Frames from the mixer to the connector."""
+        return self._home.stream.latency
+
+    @property
+    def stream(self) -> OutputStream:
+        """The stream of the mixer, for its settings, statistics and events."""
+        return self._home.stream
+
+    @property
+    def state(self) -> State:
+        """The state of the stream; see :attr:`OutputStream.state`."""
+        return self._home.stream.state
+
+    @property
+    def frame(self) -> int:
+        """The next frame that will be mixed, counted from the start. `at_frame` counts the same."""
+        return self._code.frames
+
+    @property
+    def scheduled(self) -> int:
+        """Number of voices that wait for their time, as of the newest block."""
+        return self._code.counts()[0]
+
+    @property
+    def sounding(self) -> int:
+        """Number of voices that sound or are paused, as of the newest block."""
+        return self._code.counts()[1]
+
+    @property
+    def max_voices(self) -> int:
+        """The most voices that can be scheduled and sound at the same time."""
+        return self._max_voices
+
+    @property
+    def gain(self) -> float:
+        """Linear gain. A change is a straight line over 10 ms; see also `set_gain`."""
+        return self._gain
+
+    @gain.setter
+    def gain(self, gain: float) -> None:
+        self.set_gain(gain)
+
+    def set_gain(self, gain: float, ramp_s: float = RAMP_S) -> None:
+        """Move the gain of everything along a straight line.
+
+        Parameters
+        ----------
+        gain : float
+            Linear gain at the end.
+        ramp_s : float
+            Duration, s.
+        """
+        value = check_gain(gain)
+        self._code.group_gain(0, value, self._home.frames_of(ramp_s, "ramp_s"))
+        self._gain = value
+
+    def now_ns(self) -> int:
+        """The current host time on the clock of `at_ns`, ns.
+
+        Returns
+        -------
+        int
+            Nanoseconds.
+        """
+        return self._home.stream.now_ns()
+
+    def events(self) -> Events:
+        """Return and remove the events of the device since the last call, oldest first.
+
+        Returns
+        -------
+        list of Event
+            Empty if nothing happened.
+        """
+        return self._home.stream.events()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Mixer on {self.device.name!r}, {self.samplerate:g} Hz, {self.state}, "
+            f"{self.scheduled} scheduled, {self.sounding} sounding>"
+        )

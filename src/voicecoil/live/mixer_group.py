@@ -1,0 +1,117 @@
+"""``MixerGroup``: voices of a mixer with one gain and one effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from voicecoil.arguments import check_gain
+from voicecoil.errors import NativeCallbackError
+from voicecoil.live.mixer_home import MixerHome
+from voicecoil.live.mixer_request import RAMP_S
+from voicecoil.live.mixer_voice import MixerVoice
+from voicecoil.sealed import Unique
+
+__all__ = ["MixerGroup"]
+
+
+class MixerGroup(Unique):
+    """Voices of a mixer with one gain and one effect; returned by :meth:`Mixer.group`.
+
+    The group lives as long as its mixer.
+    """
+
+    def __init__(
+        self,
+        home: MixerHome,
+        number: int,
+        gain: float,
+        effect: Any,
+        play: Callable[..., MixerVoice],
+    ) -> None:
+        self._home = home
+        self._number = number
+        self._gain = gain
+        self._effect = effect
+        self._play = play
+
+    def play(self, sound: Any, samplerate: float | None = None, **options: Any) -> MixerVoice:
+        """Play a sound in this group.
+
+        Parameters
+        ----------
+        sound : Sound, array, path or source
+            As for :meth:`Mixer.play`.
+        samplerate : float or None
+            As for :meth:`Mixer.play`.
+        **options
+            As for :meth:`Mixer.play`.
+
+        Returns
+        -------
+        MixerVoice
+            The voice.
+
+        Raises
+        ------
+        VoicecoilError
+            As for :meth:`Mixer.play`.
+        """
+        return self._play(sound, samplerate, **{"group": self, **options})
+
+    @property
+    def effect(self) -> Any:
+        """The effect, or None."""
+        return self._effect
+
+    @property
+    def gain(self) -> float:
+        """Linear gain. A change is a straight line over 10 ms; see also `set_gain`."""
+        return self._gain
+
+    @gain.setter
+    def gain(self, gain: float) -> None:
+        self.set_gain(gain)
+
+    def set_gain(self, gain: float, ramp_s: float = RAMP_S) -> None:
+        """Move the gain along a straight line.
+
+        Parameters
+        ----------
+        gain : float
+            Linear gain at the end. It applies behind the effect.
+        ramp_s : float
+            Duration, s.
+        """
+        value = check_gain(gain)
+        self._home.code.group_gain(self._number, value, self._home.frames_of(ramp_s, "ramp_s"))
+        self._gain = value
+
+    def stop(self, fade_s: float = RAMP_S) -> None:
+        """Fade all voices of the group out and end them.
+
+        Parameters
+        ----------
+        fade_s : float
+            Duration of the fade, s.
+        """
+        self._home.stop(self._home.frames_of(fade_s, "fade_s"), self._number)
+
+    def error(self) -> NativeCallbackError | None:
+        """Return why the effect is not used any more.
+
+        Returns
+        -------
+        NativeCallbackError or None
+            The native function has returned a negative number. The group is then heard without
+            its effect. None: it is used.
+        """
+        code = self._home.code.group_error(self._number)
+        if code == 0:
+            return None
+        return NativeCallbackError(
+            f"the effect of a group returned {code}; the group is heard without it", code=code
+        )
+
+    def __repr__(self) -> str:
+        return f"<MixerGroup {self._number}, gain {self._gain:g}>"

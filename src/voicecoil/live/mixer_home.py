@@ -1,0 +1,97 @@
+"""What a mixer, its groups and its voices share: the stream, and the code that mixes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from voicecoil import _core
+from voicecoil.arguments import check_seconds
+from voicecoil.errors import StreamClosedError, StreamStateError, TimePassedError
+from voicecoil.live.mixer_request import MAX_RAMP_FRAMES, VoiceRequest
+from voicecoil.streams.monitor import StreamMonitor
+from voicecoil.streams.stream import OutputStream
+
+__all__ = ["MixerHome"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixerHome:
+    """The stream of a mixer. It stays open as long as the mixer, a group or a voice is kept."""
+
+    stream: OutputStream
+    monitor: StreamMonitor
+    code: _core.VoicesCode
+    samplerate: float
+    channels: int
+    max_voices: int
+
+    def frames_of(self, seconds: Any, name: str) -> int:
+        """Returns a duration as frames of the device."""
+        return min(round(check_seconds(seconds, name) * self.samplerate), MAX_RAMP_FRAMES)
+
+    def refuse_closed(self) -> None:
+        """Raises an error if nothing can be played any more."""
+        self.monitor.refuse_in_fork()
+        if self.monitor.closed:
+            raise StreamClosedError("the mixer is closed; open another one")
+
+    def refuse_trouble(self) -> None:
+        """Raises why no IO cycle will come any more."""
+        self.refuse_closed()
+        if (trouble := self.monitor.trouble()) is not None:
+            raise trouble
+
+    def moment(self, request: VoiceRequest) -> int:
+        """Returns the frame or host time at which a voice begins, if it has not passed.
+
+        Raises
+        ------
+        TimePassedError
+            It has passed, and the request does not allow that.
+        """
+        at = request.at + (self.stream.now_ns() if request.relative else 0)
+        late_s = self._late_s(request.when, at)
+        if late_s > 0 and request.on_late == "raise":
+            earliest = (
+                f"the next frame is {self.code.frames}"
+                if request.when == _core.WHEN_FRAME
+                else f"a sound can begin {self._ahead_s():.4f} s from now at the earliest"
+            )
+            raise TimePassedError(
+                f"this time has passed by {late_s:.4f} s; {earliest}. Give a later time, or "
+                "on_late='play' to begin at once, or on_late='skip' to leave the sound out",
+                late_s=late_s,
+            )
+        return at
+
+    def _late_s(self, when: int, at: int) -> float:
+        if when == _core.WHEN_FRAME:
+            return max(0, self.code.frames - at) / self.samplerate
+        if when == _core.WHEN_HOST:
+            late_s = ((self.code.next_ns or self.stream.now_ns()) - at) / 1e9
+            return late_s if late_s > 0.5 / self.samplerate else 0.0
+        return 0.0
+
+    def _ahead_s(self) -> float:
+        return max(0.0, (self.code.next_ns - self.stream.now_ns()) / 1e9)
+
+    def add(self, voice: _core.VoiceCode) -> None:
+        """Gives a voice to the mixer.
+
+        Raises
+        ------
+        StreamStateError
+            There are as many voices as there can be.
+        """
+        if not self.code.add(voice):
+            raise StreamStateError(
+                f"{self.max_voices} voices are scheduled or sounding; stop() one, wait() for one, "
+                "or give the mixer a larger max_voices"
+            )
+
+    def stop(self, fade_frames: int, group: int | None = None) -> None:
+        """Fades all voices out, or those of a group, and ends them."""
+        for voice in self.code.all():
+            if group is None or voice.group == group:
+                self.code.stop(voice, fade_frames)
