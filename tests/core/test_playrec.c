@@ -11,6 +11,7 @@ typedef struct rig {
     float recorded[ROOM];
     float input[BLOCK];
     float output[BLOCK * 2];
+    uint32_t valid; /* the newest block's valid frames */
     vc_playrec *playrec;
 } rig;
 
@@ -50,7 +51,9 @@ static int32_t run(rig *r, vc_time in, vc_time out, int64_t first, uint32_t lost
                       .output = {.data = r->output, .channels = 2},
                       .input_time = in,
                       .output_time = out};
-    return vc_playrec_process(&block, r->playrec);
+    int32_t result = vc_playrec_process(&block, r->playrec);
+    r->valid = block.valid_frames;
+    return result;
 }
 
 static void check_loss(rig *r, uint64_t position, uint64_t frames, bool is_output) {
@@ -72,6 +75,7 @@ static void a_whole_measurement(void) {
         uint32_t played = left < BLOCK ? (uint32_t)left : BLOCK;
         CHECK_CODED(r.output, 2, played, frame);
         CHECK_SILENT(r.output + 2 * played, 2, BLOCK - played);
+        CHECK_INT(r.valid, played);
         frame += BLOCK;
     }
     CHECK_INT(frame, 160); /* 100 frames, the round trip of 40 and the margin, in whole blocks */
@@ -85,6 +89,25 @@ static void a_whole_measurement(void) {
     CHECK_INT(state.round_trip_frames, 40);
     CHECK_INT(state.lost_input + state.lost_output, 0);
     vc_playrec_free(r.playrec);
+}
+
+/* The configured round trip counts if the device's times cannot be right. */
+static void a_round_trip_that_cannot_be_is_not_used(void) {
+    static const int64_t told[] = {-5, ROOM, INT32_MAX};
+    for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
+        rig r;
+        set_up(&r, 20, 5);
+        int64_t frame = 0;
+        int32_t result = VC_CONTINUE;
+        while (result == VC_CONTINUE && frame < 2 * ROOM) {
+            result = run(&r, at(frame, 0), at(told[i] + frame, 0), frame, 0);
+            frame += BLOCK;
+        }
+        CHECK_INT(frame, 128); /* 125 in whole blocks */
+        CHECK_CODED(r.recorded, 1, 125, 0);
+        CHECK_SILENT(r.recorded + 125, 1, ROOM - 125);
+        vc_playrec_free(r.playrec);
+    }
 }
 
 static void each_direction_has_its_own_losses(void) {
@@ -183,6 +206,7 @@ static void the_recording_ends_with_its_memory(void) {
 
 int main(void) {
     RUN(a_whole_measurement);
+    RUN(a_round_trip_that_cannot_be_is_not_used);
     RUN(each_direction_has_its_own_losses);
     RUN(losses_of_a_second_device_are_silence_in_the_input);
     RUN(without_sample_times_the_engine_tells_the_losses);
