@@ -22,7 +22,7 @@ import voicecoil as vc
 
 RATE, BLOCK_S, TARGET_S = 48_000, 0.02, 0.15
 HEADER = struct.Struct("<qI")  # host time of the first frame on the microphone's clock, and frames
-FAST, SLOW, MOST = 0.02, 0.002, 0.005  # of the control: per second of error, per second of both
+FAST, SLOW, MOST = 0.1, 0.002, 0.005  # of the control: per second of error, per second of both
 
 
 def send(connection: socket.socket, block: vc.RecordedBlock) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from paths import EXAMPLES
 
-SECONDS = float(os.environ.get("VOICECOIL_NETWORK_S", "40"))  # of virtual time; 3600: an hour
+SECONDS = float(os.environ.get("VOICECOIL_NETWORK_S", "60"))  # of virtual time; 3600: an hour
 PPM = 400.0 if SECONDS < 1000 else 100.0
 EXAMPLE = f"""
 import json, socket, sys
@@ -40,11 +40,11 @@ with vc.Recorder(driver=VirtualDriver([device]), samplerate=example.RATE, channe
 connection.close()
 """
 SPEAKER = f"""{EXAMPLE}
-device = VirtualDevice("Speaker", clock="stepped", frames=480, input_channels=0, clock_ppm=-ppm)
+device = VirtualDevice("Speaker", clock="stepped", frames=240, input_channels=0, clock_ppm=-ppm)
 server = socket.create_server(("127.0.0.1", port))
 print("ready", flush=True)
 connection = server.accept()[0]
-sent, errors, begun, blocks = {{}}, [], None, 0
+sent, speeds, begun, blocks = {{}}, [], None, 0
 with vc.Player(driver=VirtualDriver([device]), samplerate=example.RATE, channels=1) as player:
     speaker = example.Speaker(player) if len(sys.argv) < 5 else None
     here_ns = device.now_ns()
@@ -56,11 +56,12 @@ with vc.Player(driver=VirtualDriver([device]), samplerate=example.RATE, channels
             sent[blocks] = block[0] - begun
             player.mark(blocks)
         speaker.play(block[1]) if speaker else player.write(block[1])
+        speeds.append(speaker.speed if speaker else 1.0)
         blocks += 1
     late = [[mark.name, (mark.host_ns - here_ns - sent[mark.name]) / 1e9]
             for mark in player.marks_heard]
     print(json.dumps({{"late_s": late, "blocks": blocks, "underruns": player.underruns,
-                      "speed": speaker.speed if speaker else 1.0}}))
+                      "speed": float(np.mean(speeds[blocks // 2:]))}}))
     player.clear()
     device.step(4)
     player.close()
@@ -98,7 +99,7 @@ def test_the_speaker_stays_in_step_with_the_microphone() -> None:
     settled = late_s[len(late_s) // 2 :]
     drift_s = 2 * PPM * 1e-6 * SECONDS / 2  # without a control
     assert np.ptp(settled) < min(0.01, drift_s / 2)
-    assert measured["speed"] - 1 == pytest.approx(2 * PPM * 1e-6, abs=1e-4)
+    assert measured["speed"] - 1 == pytest.approx(2 * PPM * 1e-6, rel=0.3)
 
 
 @pytest.mark.timeout(300 + 2 * SECONDS)
