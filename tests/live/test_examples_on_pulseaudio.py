@@ -31,6 +31,11 @@ def server() -> Iterator[PulseServer]:
     server.close()
 
 
+@pytest.fixture(scope="module")
+def monitor(server: PulseServer) -> Monitor:
+    return Monitor(server)
+
+
 def run(server: PulseServer, code: str) -> str:
     """Runs a program whose default driver is PulseAudio. Returns what it has printed."""
     before = f"import sys; sys.path.insert(0, {str(EXAMPLES)!r})\n"
@@ -45,7 +50,7 @@ def run(server: PulseServer, code: str) -> str:
     return done.stdout
 
 
-def test_the_voice_agent_speaks_and_knows_the_words(server: PulseServer) -> None:
+def test_the_voice_agent_speaks_and_knows_the_words(server: PulseServer, monitor: Monitor) -> None:
     code = """
 import asyncio, voice_agent
 marks = []
@@ -59,7 +64,7 @@ async def main():
     print(*await voice_agent.agent(voice_agent.WORDS * 20, interruption, on_mark=on_mark))
 asyncio.run(main())
 """
-    monitor = Monitor(server)
+    monitor.reset()
     words = run(server, code).split()
     assert words[:3] == ["I", "can", "tell"]
     assert len(words) < 13 * 20
@@ -86,10 +91,10 @@ playback.stop()
 
 
 def test_a_player_plays_each_frame_once(
-    server: PulseServer, monkeypatch: pytest.MonkeyPatch
+    server: PulseServer, monitor: Monitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.use(monkeypatch)
-    monitor = Monitor(server)
+    monitor.reset()
     frames = 24_000  # fewer than the prebuffer, so that they begin when they are complete
     with vc.Player(driver=DRIVER, samplerate=48_000, channels=2, prebuffer_s=1.0) as player:
         player.mark("begin")
