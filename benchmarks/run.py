@@ -25,7 +25,6 @@ from peers import build, mixing
 from tables import markdown, show
 
 import coreaudio
-import voicecoil as vc
 
 
 @dataclass(frozen=True)
@@ -169,8 +168,6 @@ def measure_players(effort: Effort, folder: Path) -> list[Row]:
 
 
 def measure_mixers(effort: Effort) -> list[Row]:
-    if not hasattr(vc, "Mixer"):
-        return []
     seconds, runs = 0.3 * effort.seconds, 5 if effort is FULL else 1
     costs = mixers.clip_ns(seconds, runs)
     what = "a sounding voice of a Mixer in a block of 64 frames: from 1 to 10, 100, 1,000 voices"

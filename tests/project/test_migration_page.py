@@ -15,7 +15,10 @@ CODE = re.compile(r"`([^`]+)`")
 BEFORE = """
 import sys
 import numpy as np
+import soundfile
 import voicecoil as vc
+soundfile.write("song.ogg", np.zeros((48_000 * 3, 2)), 48_000)
+soundfile.write("laser.wav", np.zeros((4_800, 2)), 48_000)
 fs, n, x = 48_000, 480, 0.0
 data = np.zeros(4800, np.float32)
 mic, speakers = vc.default_device("input"), vc.default_device("output")
@@ -52,7 +55,7 @@ def program() -> str:
         lines += ["with vc.Stream(rows) as stream: assert stream.wait(timeout=60)"]
     for call in here_column(outside):
         *statements, last = call.split("; ")
-        lines += [*statements, last if re.match(r"\w+ = ", last) else f"keep(({last}))"]
+        lines += [*statements, last if re.match(r"[\w.]+ = ", last) else f"keep(({last}))"]
     return BEFORE + "\n".join(lines) + AFTER
 
 
