@@ -37,6 +37,11 @@ void composition_drop_taps(composition *c);
 void composition_of_device(const device *d, composition *c);
 CFDictionaryRef composition_write(const device *d); /* the caller releases */
 
+/* ---- properties_aggregate.c: lists of sub-devices or taps ---- */
+void put_sub_uids(reply *r, sub_device *const *subs, size_t count); /* a CFArray of all UIDs */
+void put_live_subs(reply *r, sub_device *const *subs,
+                   size_t count); /* the objects of those there */
+
 OSStatus aggregate_create_locked(composition *c, AudioObjectID *id);
 OSStatus aggregate_destroy_locked(AudioObjectID id);
 void aggregate_rebuild_locked(device *d);

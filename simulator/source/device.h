@@ -101,6 +101,7 @@ struct device {
     UInt32 process_mute, detects_voice, voice_state; /* of this process */
     bool somebody_speaks;
     char *model_name, *serial_number, *firmware; /* NULL: the device has none */
+    char *clock_device; /* the UID of the clock device that it follows, or NULL */
     bool can_be_default[2], hidden, reports_old_rate, model_uid_global_only, identifies,
         names_channels;
     UInt32 identifying, owns_subwoofer;

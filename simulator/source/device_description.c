@@ -105,6 +105,7 @@ static void key_ppm(device *d, const char *v) { d->ppm = strtod(v, NULL); }
 static void key_model_name(device *d, const char *v) { text_into(&d->model_name, v); }
 static void key_serial_number(device *d, const char *v) { text_into(&d->serial_number, v); }
 static void key_firmware(device *d, const char *v) { text_into(&d->firmware, v); }
+static void key_clock_device(device *d, const char *v) { text_into(&d->clock_device, v); }
 static void key_identify(device *d, const char *v) { d->identifies = number(v) != 0; }
 static void key_channel_names(device *d, const char *v) { d->names_channels = number(v) != 0; }
 static void key_headset(device *d, const char *v) { text_into(&d->headset, v); }
@@ -173,6 +174,7 @@ static const struct {
             {"model_name", key_model_name},
             {"serial_number", key_serial_number},
             {"firmware", key_firmware},
+            {"clock_device", key_clock_device},
             {"identify", key_identify},
             {"channel_names", key_channel_names},
             {"formats", key_formats},

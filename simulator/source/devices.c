@@ -480,6 +480,7 @@ void devices_reset_locked(void) {
         free(d->model_name);
         free(d->serial_number);
         free(d->firmware);
+        free(d->clock_device);
         free(d);
     }
     world.all_device_count = world.device_count = 0;

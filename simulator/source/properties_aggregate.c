@@ -3,17 +3,27 @@
 
 /* ---- the aggregate ---- */
 
-GET(full_list) {
+void put_sub_uids(reply *r, sub_device *const *subs, size_t count) {
     CFMutableArrayRef list = NULL;
     if (!r->size_only) {
         list = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
-        for (size_t i = 0; i < q->d->aggregate->sub_count; i++) {
-            CFStringRef uid = cf_string(q->d->aggregate->subs[i]->uid);
+        for (size_t i = 0; i < count; i++) {
+            CFStringRef uid = cf_string(subs[i]->uid);
             CFArrayAppendValue(list, uid);
             CFRelease(uid);
         }
     }
     put(r, &list, sizeof list);
+}
+void put_live_subs(reply *r, sub_device *const *subs, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        if (subs[i]->o.alive) {
+            put_u32(r, subs[i]->o.id);
+        }
+    }
+}
+GET(full_list) {
+    put_sub_uids(r, q->d->aggregate->subs, q->d->aggregate->sub_count);
     return 0;
 }
 /* A new list resets what was set for each sub-device. */
@@ -44,11 +54,7 @@ SET(full_list) {
     return 0;
 }
 GET(active_list) {
-    for (size_t i = 0; i < q->d->aggregate->sub_count; i++) {
-        if (q->d->aggregate->subs[i]->o.alive) {
-            put_u32(r, q->d->aggregate->subs[i]->o.id);
-        }
-    }
+    put_live_subs(r, q->d->aggregate->subs, q->d->aggregate->sub_count);
     return 0;
 }
 GET(composition) {

@@ -66,6 +66,11 @@ static bool has_subwoofer(const request *q) {
     return q->o->kind == DEVICE &&
            control_find(q->d, kAudioLFEVolumeControlClassID, kAudioObjectPropertyScopeOutput, 0);
 }
+/* Of devices that follow a clock device. Those of an aggregate are in properties_aggregate.c. */
+static bool has_clock_device(const request *q) {
+    return q->o->kind == DEVICE && q->d->clock_device != NULL;
+}
+GET_STRING(clock_device, q->d->clock_device)
 GET_U32(subwoofer, q->d->owns_subwoofer)
 SET(subwoofer) {
     (void)size;
@@ -85,6 +90,7 @@ const behaviour rare_behaviours[] = {
     SYSTEM(ScalarToDecibels, get_chime_to_decibels, NULL),
     SYSTEM(DecibelsToScalar, get_chime_to_scalar, NULL),
     SYSTEM(DecibelsToScalarTransferFunction, get_zero, NULL),
+    DEVICE(ClockDevice, get_clock_device, NULL, has_clock_device),
     DEVICE(PlugIn, get_zero, NULL, has_plug_in),
     DEVICE(WantsControlsRestored, get_one, NULL, is_of_plug_in),
     DEVICE(WantsStreamFormatsRestored, get_one, NULL, is_of_plug_in),

@@ -46,16 +46,7 @@ GET(format) {
 /* ---- the taps of an aggregate ---- */
 
 GET(tap_list) {
-    CFMutableArrayRef list = NULL;
-    if (!r->size_only) {
-        list = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
-        for (size_t i = 0; i < q->d->aggregate->tap_count; i++) {
-            CFStringRef uid = cf_string(q->d->aggregate->taps[i]->uid);
-            CFArrayAppendValue(list, uid);
-            CFRelease(uid);
-        }
-    }
-    put(r, &list, sizeof list);
+    put_sub_uids(r, q->d->aggregate->taps, q->d->aggregate->tap_count);
     return 0;
 }
 SET(tap_list) {
@@ -81,11 +72,7 @@ SET(tap_list) {
     return 0;
 }
 GET(sub_taps) {
-    for (size_t i = 0; i < q->d->aggregate->tap_count; i++) {
-        if (q->d->aggregate->taps[i]->o.alive) {
-            put_u32(r, q->d->aggregate->taps[i]->o.id);
-        }
-    }
+    put_live_subs(r, q->d->aggregate->taps, q->d->aggregate->tap_count);
     return 0;
 }
 

@@ -389,6 +389,16 @@ static void boxes_and_clock_devices(void) {
         EQUAL(size, 4 * on);
     }
     listen(box, kAudioBoxPropertyAcquired, global, false);
+    AudioObjectID follows = sim_add_device("uid=Follows; in=1; clock_device=Clock:1");
+    CFStringRef uid = NULL;
+    UInt32 uid_size = sizeof uid;
+    EQUAL(get_data(follows, kAudioDevicePropertyClockDevice, global, 0, &uid, &uid_size), 0);
+    char text[16];
+    EQUAL(CFStringGetCString(uid, text, sizeof text, kCFStringEncodingUTF8), true);
+    CHECK(strcmp(text, "Clock:1") == 0, "the clock is %s", text);
+    CFRelease(uid);
+    AudioObjectPropertyAddress no_clock = {kAudioDevicePropertyClockDevice, global, 0};
+    EQUAL(AudioObjectHasProperty(sim_add_device("uid=Free; in=1"), &no_clock), false);
     double rate = 96000, other = 12345;
     EQUAL(set_data(clock, kAudioClockDevicePropertyNominalSampleRate, &rate, sizeof rate), 0);
     EQUAL(set_data(clock, kAudioClockDevicePropertyNominalSampleRate, &other, sizeof other),
