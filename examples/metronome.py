@@ -33,7 +33,8 @@ def main(bpm: float, beats: int | None = None, **options: Any) -> list[vc.MixerV
         for number in numbers:
             # Each beat is rounded for itself, so that no error adds up.
             at = begin + round(number * frames)
-            voices.append(mixer.play(low if number % 4 else high, at_frame=at))
+            sound = low if number % 4 else high
+            voices.append(mixer.play(sound, at_frame=at, on_late="play"))
             if mixer.scheduled * frames > AHEAD_S * mixer.samplerate:
                 voices.pop(0).wait()
         mixer.wait()

@@ -52,7 +52,7 @@ def main(seconds: float = 8.0, **options: Any) -> list[vc.MixerVoice]:
         for step in range(int(seconds * 50)):
             key = 57 + chance.choice([-24, -12, -5, 0, 3, 7, 12, 15, 19, 24])
             at = begin + step * int(mixer.samplerate / 50)
-            notes.append(sampler.note_on(key, chance.random(), at_frame=at))
+            notes.append(sampler.note_on(key, chance.random(), at_frame=at, on_late="play"))
         mixer.wait()
     return notes
 

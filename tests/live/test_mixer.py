@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 import voicecoil as vc
 from coded import assert_coded, coded
-from rig import Rig, until
+from rig import Rig
 from voicecoil.native import ctypes_type
 from voicecoil.testing import VirtualDevice, VirtualDriver
 
@@ -277,6 +277,19 @@ def test_wrong_sounds_a_full_mixer_and_a_closed_one(rig: Rig, mixing: Any) -> No
             call()
 
 
+def test_a_lost_device_ends_the_voices(rig: Rig, mixing: Any) -> None:
+    mixer = mixing()
+    voice = mixer.play(sound_of(1000))
+    rig.step()
+    rig.device.inject("unplug")
+    rig.step()
+    with pytest.raises(vc.DeviceLostError):
+        voice.wait()
+    assert (voice.state, voice.playing) == ("ended", False)
+    with pytest.raises(vc.DeviceLostError):
+        mixer.play(sound_of(10))
+
+
 def test_a_task_waits_for_a_voice(rig: Rig) -> None:
     async def main() -> None:
         async with vc.Mixer(driver=rig.driver) as mixer:
@@ -311,7 +324,5 @@ def test_a_dropped_voice_sounds_to_its_end_and_a_kept_one_keeps_the_device(rig: 
     del mixer
     gc.collect()
     rig.step(2)
-    assert voice.state == "ended"
-    del voice
-    until(lambda: stream.state == "running")
+    assert (voice.state, stream.state) == ("ended", "running")
     stream.close()
