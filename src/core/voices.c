@@ -294,7 +294,8 @@ static void obey_gain(vc_group *group) {
 }
 
 /* Calls the effect of a group. Returns the samples of the group. */
-static const float *with_effect(vc_group *group, const vc_block *block, const vc_place *place) {
+static const float *with_effect(vc_group *group, const vc_block *block,
+                                const vc_place *place) VC_REALTIME {
     if (group->made == NULL || atomic_load(&group->error) < 0) {
         return group->mixed;
     }
