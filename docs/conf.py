@@ -48,7 +48,7 @@ numpydoc_validation_checks = {
 }
 # Only the library makes these objects. Their docstrings describe the attributes, or say which
 # function returns them, and not the parameters of the constructor.
-numpydoc_validation_overrides = {"PR01": [r"Attributes\n-----", r"returned by :(func|meth):`"]}
+numpydoc_validation_overrides = {"PR01": [r"Attributes\n-----", r"returned by :(func|meth|attr):`"]}
 
 doctest_global_setup = """
 import os

@@ -431,7 +431,7 @@ class SubDevice(Owned, _Sided, tables.AudioSubDeviceProperties, tables.AudioDevi
 
 
 class Stream(Owned, tables.AudioStreamProperties):
-    """A stream of a device: one buffer of each IO cycle."""
+    """A stream of a device: one buffer of each IO cycle; returned by :attr:`Device.streams`."""
 
     _kind: ClassVar[str] = "AudioStream"
     _list: ClassVar[str] = "stm#"
