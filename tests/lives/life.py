@@ -14,7 +14,7 @@ from voicecoil.drivers.protocol import Driver
 from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.lifetime import exit_and_fork
 
-PATIENCE_S = 20.0
+PATIENCE_S = 100.0
 HOME: Any = os.environ.get("LIFE_LATENCY", "safe")  # home of the callbacks
 
 
