@@ -167,9 +167,10 @@ static float next_value(vc_line *line) {
 
 /* ---- IO thread: requests --------------------------------------------------------------------- */
 
-/* Whether no frame is being played, so that a fade would change nothing. */
+/* Whether no frame is being played, so that a fade would change nothing. Without fresh frames
+ * nothing is played, and then a fade would never end, nor the clear that waits for its end. */
 static bool is_silent(const vc_player *player) {
-    return player->filling || (player->pauses && player->fade.left == 0);
+    return player->filling || !player->fresh || (player->pauses && player->fade.left == 0);
 }
 
 /* Queued frames of utterances that began before a clear. */

@@ -1,6 +1,6 @@
 /* A player: frames, clears and marks, and its threads all at once. */
 #include "check.h"
-#include "voicecoil.h"
+#include "player_inside.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -161,6 +161,23 @@ static void an_utterance_between_two_clears_is_not_heard(void) {
     vc_player_free(player);
 }
 
+/* An utterance begins, is cleared, and the next one begins, all while the IO thread looks whether
+ * it can begin the first one. Before the fix, the clear then waited for a fade that never ended. */
+static void a_clear_is_made_before_the_utterance_that_it_clears_has_begun(void) {
+    float out[BLOCK];
+    vc_player *player = new_player(256);
+    write(player, 0, 20);
+    vc_player_clear(player, 0);
+    CHECK_INT(play(player, 0, out), 0);
+    write(player, 100, 20);
+    player->filling = false; /* the IO thread has seen enough frames, and then the clear comes */
+    vc_player_clear(player, 8);
+    write(player, 200, 6);
+    CHECK_INT(play(player, BLOCK, out), 6);
+    CHECK_CODED(out, 1, 6, 200);
+    vc_player_free(player);
+}
+
 /* Before the fix, the results of later clears were dropped, and then marks, too. */
 static void no_result_is_lost_although_nobody_takes_them(void) {
     enum { MANY = 20000 };
@@ -315,6 +332,7 @@ int main(void) {
     RUN(a_clear_discards_marks_and_frames_before_it_only);
     RUN(frames_of_a_cleared_utterance_are_not_heard_when_they_are_committed_later);
     RUN(an_utterance_between_two_clears_is_not_heard);
+    RUN(a_clear_is_made_before_the_utterance_that_it_clears_has_begun);
     RUN(no_result_is_lost_although_nobody_takes_them);
     RUN(only_an_open_utterance_makes_a_free_clock_wait);
     RUN(each_frame_is_played_or_discarded);
