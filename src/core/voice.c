@@ -95,7 +95,7 @@ void vc_voice_look(const vc_voice *voice, vc_voice_facts *facts) {
 /* ---- IO thread: requests --------------------------------------------------------------------- */
 
 static bool jump_asked(const vc_voice *voice) {
-    return (atomic_load(&voice->asked_seek) & 0xffff) != voice->jumped;
+    return (voice->seek_word & 0xffff) != voice->jumped;
 }
 
 /* Begins the fade that the newest requests need, if it has not begun yet. */
@@ -131,6 +131,7 @@ static void obey(vc_voice *voice) {
         return;
     }
     voice->seen = requests;
+    voice->seek_word = atomic_load(&voice->asked_seek);
     uint64_t gain = atomic_load(&voice->asked_gain), pan = atomic_load(&voice->asked_pan);
     double rate = atomic_load(&voice->asked_rate);
     if (gain != voice->gain_word) {
@@ -152,7 +153,7 @@ static void obey(vc_voice *voice) {
 }
 
 static void jump(vc_voice *voice) {
-    uint64_t seek = atomic_load(&voice->asked_seek);
+    uint64_t seek = voice->seek_word;
     voice->jumped = (uint32_t)(seek & 0xffff);
     voice->position = (double)(seek >> 16);
     voice->past = voice->loops == 1 || seek >> 16 >= voice->config.loop_end;

@@ -57,6 +57,7 @@ struct vc_voice {
     uint32_t place; /* in the schedule, while the voice waits there */
     bool scheduled;
     uint64_t gain_word, pan_word; /* the newest ones that were obeyed */
+    uint64_t seek_word;           /* the newest one that was seen; a later one counts next time */
     double rate_word;
     vc_voice_config config; /* constant */
     /* Requests. A word is changed before `requests` is counted. */

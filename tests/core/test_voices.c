@@ -1,7 +1,7 @@
 /* Voices: clips at exact frames and times, with their loops, rates, fades, jumps and groups, and
  * the threads all at once. */
 #include "check.h"
-#include "voicecoil.h"
+#include "voice.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -67,10 +67,10 @@ static vc_voice *add_at(rig *rig, int64_t frame) {
     return add(rig, &config);
 }
 
-static const float *play(rig *rig) {
+static const float *play_frames(rig *rig, uint32_t frames) {
     memset(rig->out, 0, sizeof rig->out);
-    vc_block block = {.frames = BLOCK,
-                      .valid_frames = BLOCK,
+    vc_block block = {.frames = frames,
+                      .valid_frames = frames,
                       .samplerate_hz = 48000.0,
                       .output = {.data = rig->out,
                                  .frame_stride = (ptrdiff_t)rig->channels,
@@ -78,9 +78,11 @@ static const float *play(rig *rig) {
                                  .channels = rig->channels},
                       .output_time = {.host_ns = time_ns(rig->frame), .valid = VC_TIME_HOST}};
     CHECK_INT(vc_voices_process(&block, rig->voices), VC_CONTINUE);
-    rig->frame += BLOCK;
+    rig->frame += frames;
     return rig->out;
 }
+
+static const float *play(rig *rig) { return play_frames(rig, BLOCK); }
 
 static vc_voice_facts facts_of(const vc_voice *voice) {
     vc_voice_facts facts;
@@ -214,6 +216,28 @@ static void gains_pauses_jumps_and_stops_are_faded(void) {
     CHECK_NEAR(out[2 * 8], code(10 + 8, 0) * 0.25, 0.001);
     CHECK_NEAR(out[2 * 16], 0, 0);
     CHECK_INT(facts_of(voice).state, VC_VOICE_DONE);
+    end_rig(&rig);
+}
+
+/* A seek that comes while a block is played counts from the next block on. Before the fix, one that
+ * came between the two looks at the newest seek let the voice play on without its fade-in. */
+static void a_jump_is_the_one_that_the_block_began_with(void) {
+    rig rig = new_rig(1);
+    vc_voice_config config = config_of(&rig);
+    config.ramp_frames = 4;
+    vc_voice *voice = add(&rig, &config);
+    play(&rig);
+    vc_voice_seek(voice, 10);
+    play_frames(&rig, 2); /* half of the fade-out */
+    vc_voice_seek(voice, 50);
+    atomic_fetch_sub(&voice->requests, 1); /* as if it was just being made */
+    play(&rig);
+    CHECK_INT(facts_of(voice).position, 10 + BLOCK - 2);
+    atomic_fetch_add(&voice->requests, 1);
+    play(&rig);
+    CHECK_INT(facts_of(voice).position, 50 + BLOCK - 4);
+    vc_voices_stop(rig.voices, voice, 0);
+    play(&rig);
     end_rig(&rig);
 }
 
@@ -387,6 +411,7 @@ int main(void) {
     RUN(a_loop_repeats_its_frames_and_then_goes_on);
     RUN(rates_interpolate_and_step);
     RUN(gains_pauses_jumps_and_stops_are_faded);
+    RUN(a_jump_is_the_one_that_the_block_began_with);
     RUN(voices_that_wait_are_stopped_at_once_and_in_any_order);
     RUN(groups_have_a_gain_and_an_effect);
     RUN(a_metronome_is_exact_for_an_hour);
