@@ -326,3 +326,22 @@ def test_a_dropped_voice_sounds_to_its_end_and_a_kept_one_keeps_the_device(rig: 
     rig.step(2)
     assert (voice.state, stream.state) == ("ended", "running")
     stream.close()
+
+
+def test_nothing_waits_for_a_stream_that_the_program_has_stopped(rig: Rig, mixing: Any) -> None:
+    mixer, sound = mixing(), sound_of(500)
+    voice = mixer.play(sound)
+    rig.step(2)
+    mixer.stream.abort()
+    assert voice.state == "ended"
+    with pytest.raises(vc.StreamStateError, match=r"stop\(\) or abort\(\)"):
+        voice.wait(20)
+    with pytest.raises(vc.StreamStateError, match="before the voice ended"):
+        asyncio.run(asyncio.wait_for(voice, 20))
+    for refused in (lambda: mixer.play(sound), mixer.start, lambda: mixer.wait(20)):
+        with pytest.raises(vc.StreamClosedError, match="the stream of the mixer has ended"):
+            refused()
+    mixer.stream.start()  # the program may start it again, and the voices go on
+    rig.step(20)
+    assert voice.wait(20)
+    assert mixer.wait(20)

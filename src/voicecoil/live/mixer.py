@@ -115,7 +115,6 @@ class Mixer(MixerFacts):
                 "out, or give device_rate='set' as well to change the device's rate"
             )
         self._starting = Steps()
-        self._begun = False
         stream = OutputStream(
             CodeFactory(self._make_code),
             device=device,
@@ -221,7 +220,7 @@ class Mixer(MixerFacts):
         StreamStateError
             `max_voices` voices are scheduled or sounding.
         StreamClosedError
-            The mixer is closed.
+            The mixer is closed, or its `stream` was stopped.
         DeviceLostError
             The device was lost, and the mixer cannot continue.
         """
@@ -344,7 +343,7 @@ class Mixer(MixerFacts):
         DeviceLostError
             The device was lost, and the mixer cannot continue.
         StreamClosedError
-            The mixer is closed.
+            The mixer is closed, or its `stream` was stopped.
         """
         seconds = check_timeout(timeout)
         until = None if seconds is None else time.monotonic() + seconds
@@ -369,19 +368,19 @@ class Mixer(MixerFacts):
         DeviceLostError, DriverError
             The device cannot be started.
         StreamClosedError
-            The mixer is closed.
+            The mixer is closed, or its `stream` was stopped.
         """
-        self._home.refuse_closed()
+        self._home.refuse_trouble()
         self._start_if_new()
 
     def _start_if_new(self) -> None:
-        if not self._begun:
+        if not self._home.begun:
             self._starting.run(self._start_once)
 
     def _start_once(self) -> None:
-        if not self._begun:
+        if not self._home.begun:
             self._home.stream.start()
-            self._begun = True
+            self._home.begun = True
 
     def close(self, fade_s: float = RAMP_S) -> None:
         """Fade out, end all voices, and release the device. A second call does nothing.
@@ -401,7 +400,7 @@ class Mixer(MixerFacts):
         if monitor.closed:
             return
         try:
-            if self._begun and monitor.goes_on and not monitor.away:
+            if self._home.begun and monitor.goes_on and not monitor.away:
                 stream.stop(seconds)
         finally:
             stream.close()
@@ -433,7 +432,7 @@ class Mixer(MixerFacts):
         self.close()
 
     async def __aenter__(self) -> Self:
-        self._home.refuse_closed()
+        self._home.refuse_trouble()
         try:
             await off_the_loop(self._start_if_new)
         except BaseException:

@@ -15,7 +15,7 @@ from voicecoil.streams.stream import OutputStream
 __all__ = ["MixerHome"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class MixerHome:
     """The stream of a mixer. It stays open as long as the mixer, a group or a voice is kept."""
 
@@ -25,6 +25,12 @@ class MixerHome:
     samplerate: float
     channels: int
     max_voices: int
+    begun: bool = False  # the stream was started
+
+    @property
+    def ended(self) -> bool:
+        """Whether the program has ended the stream itself, so that no block comes any more."""
+        return self.begun and not self.monitor.frames_may_come
 
     def frames_of(self, seconds: Any, name: str) -> int:
         """Returns a duration as frames of the device."""
@@ -41,6 +47,9 @@ class MixerHome:
         self.refuse_closed()
         if (trouble := self.monitor.trouble()) is not None:
             raise trouble
+        if self.ended:
+            self.refuse_closed()
+            raise StreamClosedError("the stream of the mixer has ended; open another mixer")
 
     def moment(self, request: VoiceRequest) -> int:
         """Returns the frame or host time at which a voice begins, if it has not passed.

@@ -243,7 +243,7 @@ class MixerVoice(Unique):
         DeviceLostError
             The device was lost before the voice ended.
         StreamStateError
-            The mixer was closed before the voice ended.
+            The mixer was closed, or its stream was stopped, before the voice ended.
         """
         seconds = check_timeout(timeout)
         self._home.monitor.refuse_in_fork()
@@ -280,12 +280,13 @@ class MixerVoice(Unique):
             return
         if (trouble := self._home.monitor.trouble()) is not None:
             raise trouble
-        raise StreamStateError("the mixer was closed before the voice ended; wait() before that")
+        ended = "closed" if self._home.monitor.closed else "ended by its stream's stop() or abort()"
+        raise StreamStateError(f"the mixer was {ended} before the voice ended; wait() before that")
 
     def _is_dead(self) -> bool:
         """Whether no block comes any more that could end the voice."""
         monitor = self._home.monitor
-        return monitor.closed or monitor.trouble() is not None
+        return monitor.closed or monitor.trouble() is not None or self._home.ended
 
     @property
     def _scale(self) -> float:
