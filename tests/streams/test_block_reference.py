@@ -177,6 +177,34 @@ def test_a_closed_stream_keeps_no_history() -> None:
         assert other.active
 
 
+def test_streams_that_were_closed_are_forgotten() -> None:
+    one, two = (VirtualDevice(name, clock="stepped", frames=2048) for name in ("One", "Two"))
+    options: dict[str, Any] = {"driver": VirtualDriver([one, two]), "latency": "low"}
+    echo = Echo()
+    with vc.Stream(echo, device="One", reference=True, **options) as stream:
+        one.step(1)
+        (reference,) = [
+            found
+            for found in gc.get_objects()
+            if isinstance(found, Reference) and found.device.uid == one.uid
+        ]
+        with vc.OutputStream(print, device="One", **options):
+            pass  # it is closed before its first cycle
+        with vc.OutputStream(lambda block: None, device="One", **options):
+            one.step(1)
+        with vc.OutputStream(
+            lambda block: None, device="Two", on_device_lost="default", **options
+        ) as other:
+            two.step(1)
+            other.abort()
+        assert len(reference._sources) == 4
+        one.step(200)  # 8.5 s
+        assert len(reference._sources) == 1
+        stream.abort()
+    recorded, played = echo.both()
+    assert np.array_equal(recorded, played)
+
+
 @pytest.mark.parametrize(
     ("callback", "options", "error", "words"),
     [

@@ -97,7 +97,12 @@ def open_stream(
         if plan.places.outputs:
             may_move = request.on_device_lost != "stop"
             connection.playing = Playing(
-                plan.driver, plan.places, connection.device, connection.engine, may_move
+                plan.driver,
+                plan.places,
+                connection.device,
+                connection.engine,
+                connection,
+                may_move,
             )
         exit_and_fork.register(connection)
         if isinstance(code, IsolatedCode):

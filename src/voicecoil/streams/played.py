@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from typing import Protocol
 
 from voicecoil import _core
@@ -14,6 +15,11 @@ from voicecoil.streams.stream_device import StreamDevice
 __all__ = ["Playing", "attach_all", "listen", "note_playing"]
 
 
+class Running(Protocol):
+    @property
+    def running(self) -> bool: ...
+
+
 class Playing:
     """The output of one stream.
 
@@ -23,6 +29,8 @@ class Playing:
     places : StreamChannels
     device : StreamDevice
     engine : Engine
+    connection : Running
+        The connection, which is not kept alive.
     may_move : bool
         Whether the stream can continue on another device.
     """
@@ -33,6 +41,7 @@ class Playing:
         places: StreamChannels,
         device: StreamDevice,
         engine: _core.Engine,
+        connection: Running,
         may_move: bool,
     ) -> None:
         self.driver = driver
@@ -40,6 +49,7 @@ class Playing:
         self.may_move = may_move
         self._places = places
         self._device = device
+        self._connection = weakref.ref(connection)
 
     @property
     def uid(self) -> str:
@@ -50,7 +60,14 @@ class Playing:
     @property
     def runs(self) -> bool:
         """Whether the stream is being played."""
-        return bool(self.engine.state in (_core.RUNNING, _core.DRAINING))
+        # The engine of a stream that was aborted or closed stays in its state, because no IO cycle
+        # comes that would change it.
+        connection = self._connection()
+        return (
+            connection is not None
+            and connection.running
+            and self.engine.state in (_core.RUNNING, _core.DRAINING)
+        )
 
     @property
     def channels(self) -> list[int]:

@@ -44,6 +44,7 @@ class _Source:
         self.reader = HistoryReader(self.history)
         self.written = 0
         self.uid = playing.uid
+        self.idle_ns: float | None = None  # time of the first read after which it did not run
         self._begin = 0  # frames before this position were given to another device
         self._fit = ClockFit(self.reader)
         self._next: float | None = None  # expected position of the next recorded frame
@@ -181,6 +182,8 @@ class Reference:
             sources = list(self._sources.items())
         for key, source in sources:
             source.update()
+            if self._forget(key, source, host_ns):
+                continue
             if source.uid != self.device.uid or source.written == 0:
                 continue
             one_line = self._on_one_line(source, stamp, input_uid)
@@ -197,7 +200,6 @@ class Reference:
             for column, channel in enumerate(source.channels):
                 if channel < self.channels:
                     total[:, channel] += heard[:, column]
-            self._forget(key, source, host_ns)
         return total
 
     def _on_one_line(self, source: _Source, stamp: Stamp, input_uid: str) -> bool:
@@ -215,16 +217,24 @@ class Reference:
         apart_ns = newest.host_ns - stamp.host_ns - passed * 1e9 / stamp.samplerate
         return bool(abs(apart_ns) < SAME_LINE_NS)
 
-    def _forget(self, key: int, source: _Source, host_ns: float) -> None:
+    def _forget(self, key: int, source: _Source, host_ns: float) -> bool:
         """Drop a stream that has ended so long ago that no kept frame was recorded meanwhile."""
+        if source.playing.runs:
+            source.idle_ns = None
+            return False
         newest = source.reader.newest_stamp
-        if source.playing.runs or newest is None:
-            return
-        end_ns = newest.host_ns_at(source.written)
-        if end_ns + self._kept_s * 1e9 < host_ns:
-            with self._lock:
-                self._sources.pop(key, None)
-            source.playing.engine.remove_history(source.history)
+        if source.idle_ns is None:
+            source.idle_ns = host_ns
+        # A stream that was closed before its first IO cycle has no time of its end.
+        end_ns = source.idle_ns
+        if newest is not None and newest.valid & HOST_TIME:
+            end_ns = newest.host_ns_at(source.written)
+        if end_ns + self._kept_s * 1e9 >= host_ns:
+            return False
+        with self._lock:
+            self._sources.pop(key, None)
+        source.playing.engine.remove_history(source.history)
+        return True
 
     def close(self) -> None:
         """Keep nothing any more."""
