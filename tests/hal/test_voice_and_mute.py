@@ -24,6 +24,7 @@ from voicecoil.errors import (
     PropertyMissingError,
     StreamTimeoutError,
 )
+from voicecoil.lifetime.exit_and_fork import wait_for_tasks
 from voicecoil.testing import SimulatedCoreAudio
 
 USB = "USBDuplex:1"
@@ -102,6 +103,61 @@ def test_the_detection_stays_on_until_its_last_user_ends(coreaudio: Worlds) -> N
     hal.voice_activity(device).close()
     assert device.input.voice_activity_detection_enable
     device.input.voice_activity_detection_enable = False
+
+
+def test_a_user_that_ends_does_not_switch_off_the_detection_of_a_new_one(
+    coreaudio: Worlds,
+) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device(USB)
+    for _ in range(100):
+        first = hal.voice_activity(device)
+        del first  # another thread switches the detection off
+        with hal.voice_activity(device):
+            wait_for_tasks(20)
+            assert device.input.voice_activity_detection_enable
+    assert not device.input.voice_activity_detection_enable
+
+
+FORKING = textwrap.dedent("""
+    import gc, os
+    from voicecoil import hal
+    from voicecoil.lifetime.exit_and_fork import wait_for_tasks
+    from voicecoil.testing import SimulatedCoreAudio
+
+    world = SimulatedCoreAudio()
+    world.load_fixture(3)
+    device = hal.connect(world.driver).devices[0]
+    voice, dropped = hal.voice_activity(device), hal.voice_activity(device)
+    child = os.fork()
+    if child == 0:
+        del dropped
+        gc.collect()
+        voice.close()
+        wait_for_tasks(20)
+        os._exit(4)
+    print("child", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    print("on", device.input.voice_activity_detection_enable)
+    voice.close()
+    dropped.close()
+    print("on", device.input.voice_activity_detection_enable)
+""")
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "VOICECOIL_COREAUDIO_SIMULATOR": simulator_path()},
+    )
+
+
+def test_in_a_forked_child_voice_activity_ends_without_an_error() -> None:
+    done = run(FORKING)
+    assert done.stdout.split() == ["child", "4", "on", "True", "on", "False"], done.stderr
+    assert "Error" not in done.stderr
 
 
 def test_voice_activity_goes_on_after_a_restart_and_ends_with_the_device(
@@ -265,12 +321,6 @@ PROGRAM = textwrap.dedent("""
 @pytest.mark.parametrize("daemon", [False, True])
 @pytest.mark.parametrize("what", ["device.hogged()", "stream.exclusive(wanted)"])
 def test_hog_mode_ends_with_the_interpreter(what: str, daemon: bool) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(what=what, daemon=daemon)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env={**os.environ, "VOICECOIL_COREAUDIO_SIMULATOR": simulator_path()},
-    )
+    done = run(PROGRAM.format(what=what, daemon=daemon))
     assert done.returncode == 3, done.stderr
     assert "owner -1 format True" in done.stdout, done.stderr

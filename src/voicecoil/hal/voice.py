@@ -29,7 +29,9 @@ class _Use:
     was_on: bool = False  # before the first user
 
 
-_lock = threading.Lock()
+# Held while the detector is switched, so that one thread's end of a use cannot follow another
+# thread's begin. Each switch has a deadline. A signal handler may interrupt one, and begin another.
+_lock = threading.RLock()
 _uses: dict[tuple[int, str], _Use] = {}
 
 
@@ -62,9 +64,8 @@ class VoiceActivity:
             _switch_off(self._device, self._key)
             raise
         # The detector is switched off as well if the program drops this object.
-        self._end = weakref.finalize(
-            self, exit_and_fork.submit, _End(self._watch, self._device, self._key)
-        )
+        self._ending = _End(self._watch, self._device, self._key)
+        self._end = weakref.finalize(self, self._ending.submit)
         self._end.atexit = False  # the system switches it off when the process ends
 
     def _switch_on(self) -> None:
@@ -79,16 +80,15 @@ class VoiceActivity:
         with _lock:
             use = _uses.setdefault(self._key, _Use())
             use.users += 1
-            first = use.users == 1
-        if not first:
-            return
-        try:
-            use.was_on = bool(device.get(ENABLE))
-            device.set(ENABLE, True)
-        except BaseException:
-            with _lock:
-                _uses.pop(self._key, None)
-            raise
+            try:
+                if use.users == 1:
+                    use.was_on = bool(device.get(ENABLE))
+                    device.set(ENABLE, True)
+            except BaseException:
+                use.users -= 1
+                if not use.users:
+                    _uses.pop(self._key, None)
+                raise
 
     def __repr__(self) -> str:
         state = "ended" if self.ended else "listening"
@@ -144,9 +144,8 @@ class VoiceActivity:
 
     def close(self) -> None:
         """End the iteration, and switch the detection off if it was off before."""
-        ended = self._end.detach()
-        if ended is not None:
-            _End(self._watch, self._device, self._key)()
+        if self._end.detach() is not None:
+            self._ending()
 
     def __enter__(self) -> Self:
         return self
@@ -165,8 +164,16 @@ class _End:
 
     def __init__(self, watch: Watch, device: Device, key: tuple[int, str]) -> None:
         self._watch, self._device, self._key = watch, device, key
+        self._generation = exit_and_fork.generation()
+
+    def submit(self) -> None:
+        """Ends it on a thread of its own."""
+        if not exit_and_fork.forked(self._generation):
+            exit_and_fork.submit(self)
 
     def __call__(self) -> None:
+        if exit_and_fork.forked(self._generation):
+            return  # the parent's watch goes on
         try:
             self._watch.close()
         finally:
@@ -183,11 +190,11 @@ def _switch_off(device: Device, key: tuple[int, str]) -> None:
         if use.users:
             return
         del _uses[key]
-    if use.was_on:
-        return
-    # An error means that the device has gone, and its detector with it.
-    with contextlib.suppress(PropertyMissingError, VoicecoilError):
-        device.set(ENABLE, False)
+        if use.was_on:
+            return
+        # An error means that the device has gone, and its detector with it.
+        with contextlib.suppress(PropertyMissingError, VoicecoilError):
+            device.set(ENABLE, False)
 
 
 def _spoken(change: Change) -> bool:
