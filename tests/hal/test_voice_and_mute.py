@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import math
 import os
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import pytest
@@ -263,6 +266,35 @@ def test_a_physical_format_in_hog_mode_is_restored(coreaudio: Worlds) -> None:
         with pytest.raises(ArgumentError, match="7 bit integer, 48000 Hz, not mixed; it has 2"):
             stream.exclusive(replace(wanted, format_id="lpcm", bits=7)).__enter__()
         assert device.hog_mode == -1
+
+
+def test_impossible_arguments_are_refused_before_anything_is_changed(coreaudio: Worlds) -> None:
+    world = coreaudio(3)
+    system = hal.connect(world.driver)
+    device = system.device(USB)
+    stream = device.output.streams[0]
+    ranged: Any = stream.available_physical_formats[0]
+    made = system.create_aggregate("Both", [device])
+    with hal.watch(device, "volume_scalar") as watch:
+        for seconds in (math.nan, -1, "1"):
+            text: Any = seconds
+            for call in (
+                partial(device.set, "nominal_sample_rate", 44_100.0, timeout_s=text),
+                partial(made.destroy, text),
+                partial(system.create_aggregate, "More", [device], timeout_s=text),
+                partial(watch.wait, text),
+            ):
+                with pytest.raises((ArgumentError, ArgumentTypeError), match="timeout_s="):
+                    call()
+    assert device.samplerate == 48_000
+    assert [one.name for one in system.devices if isinstance(one, hal.AggregateDevice)] == ["Both"]
+    made.destroy()
+    for scope in (-1, 2**32):
+        with pytest.raises(ArgumentError, match="0 to 4294967295"):
+            device.get("volume_scalar", scope)
+    for wrong in (ranged, None, "lpcm"):
+        with pytest.raises(ArgumentTypeError, match="give a StreamFormat"):
+            stream.exclusive(wrong)
 
 
 def test_a_format_that_is_refused_gives_the_device_back(coreaudio: Worlds) -> None:

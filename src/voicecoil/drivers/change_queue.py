@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
+from voicecoil.arguments import check_timeout
 from voicecoil.errors import StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
@@ -18,6 +19,7 @@ from voicecoil.sealed import Unique
 __all__ = ["ChangeQueue"]
 
 Item = TypeVar("Item")
+LONGEST_S = 1e6  # of a single wait, because systems refuse very long ones
 
 
 class ChangeQueue(Unique, Generic[Item]):
@@ -121,7 +123,8 @@ class ChangeQueue(Unique, Generic[Item]):
         StreamTimeoutError
             There was no change in this time.
         """
-        until = None if timeout_s is None else time.monotonic() + timeout_s
+        seconds = check_timeout(timeout_s, "timeout_s")
+        until = None if seconds is None else time.monotonic() + seconds
         while True:
             over = self._over  # read first: the last change comes before the end
             item = self._take()
@@ -130,9 +133,13 @@ class ChangeQueue(Unique, Generic[Item]):
                     self._wake_reader()
                 return item
             try:
-                left_s = None if until is None else max(0.0, until - time.monotonic())
+                left_s = None
+                if until is not None:
+                    left_s = min(max(0.0, until - time.monotonic()), LONGEST_S)
                 self._signal.get(timeout=left_s)
             except queue.Empty:
+                if left_s == LONGEST_S:
+                    continue
                 raise StreamTimeoutError(
                     f"{self!r} has seen no change within {timeout_s:g} s"
                 ) from None

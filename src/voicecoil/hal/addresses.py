@@ -34,6 +34,8 @@ def scope_code(scope: str | int) -> int:
                 "characters such as 'inpt'"
             )
     code = codec.code_of(scope)
+    if not 0 <= code < 2**32:
+        raise ArgumentError(f"scope={scope!r}; the number of a scope is 0 to 4294967295")
     if code == WILDCARD:
         raise ArgumentError(
             f"scope={scope!r}; {_ONLY_LISTENERS}: give no scope to watch all of them"

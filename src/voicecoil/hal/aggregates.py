@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+from voicecoil.arguments import check_seconds
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import BAD_STREAM, DEAD, UNKNOWN_PROPERTY, status_error
 from voicecoil.errors import (
@@ -90,6 +91,7 @@ def create(
     timeout_s: float,
 ) -> AggregateDevice:
     """Create an aggregate device; see `System.create_aggregate`."""
+    seconds = check_seconds(timeout_s, "timeout_s")
     plans = [_plan(one) for one in devices]
     _check(name, plans, main, taps, private, tap_auto_start)
     uid = uid or f"voicecoil-{os.getpid()}-{uuid.uuid4()}"
@@ -118,7 +120,7 @@ def create(
         undo=undo,
     )
     try:
-        wait_until(connection, what, lambda: _is_whole(connection, uid, plans, taps), timeout_s)
+        wait_until(connection, what, lambda: _is_whole(connection, uid, plans, taps), seconds)
         made = connection.call(what, lambda: connection.object(object_id))
     except BaseException:
         connection.call(what, lambda: _destroy(connection, object_id))
@@ -272,6 +274,7 @@ def replace(device: AggregateDevice, devices: Sequence[Device]) -> list[str]:
 
 def destroy(device: AggregateDevice, timeout_s: float) -> None:
     """Destroy an aggregate device, and wait until it has gone; see `AggregateDevice.destroy`."""
+    seconds = check_seconds(timeout_s, "timeout_s")
     connection, uid = device._connection, device.uid
     what = f"destroying {device!r}"
     _leftovers.discard(device)
@@ -280,7 +283,7 @@ def destroy(device: AggregateDevice, timeout_s: float) -> None:
     except DeviceLostError:
         return
     if there:
-        wait_until(connection, what, lambda: connection.reader.find("uidd", uid) == 0, timeout_s)
+        wait_until(connection, what, lambda: connection.reader.find("uidd", uid) == 0, seconds)
 
 
 class _Leftovers:

@@ -8,14 +8,22 @@ from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from voicecoil.errors import ArgumentError, DeviceLostError, DriverError, PropertyMissingError
+from voicecoil.arguments import shown
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    DeviceLostError,
+    DriverError,
+    PropertyMissingError,
+)
 from voicecoil.hal import levels
 from voicecoil.hal.setting import Temporarily
+from voicecoil.hal.values import StreamFormat
 from voicecoil.lifetime import exit_and_fork
 
 if TYPE_CHECKING:
     from voicecoil.hal.device import Device, Stream
-    from voicecoil.hal.values import RangedFormat, StreamFormat
+    from voicecoil.hal.values import RangedFormat
 
 __all__ = ["ExclusiveFormat", "Hogged", "Muted"]
 
@@ -103,6 +111,11 @@ class ExclusiveFormat(_Restored):
     """A context manager of a physical format in hog mode, returned by :func:`Stream.exclusive`."""
 
     def __init__(self, stream: Stream, wanted: StreamFormat) -> None:
+        if not isinstance(wanted, StreamFormat):
+            raise ArgumentTypeError(
+                f"exclusive({shown(wanted)}): give a StreamFormat, such as the `format` of one of "
+                "the stream's available_physical_formats"
+            )
         self._stream = stream
         self._wanted = wanted
         self._undo = contextlib.ExitStack()

@@ -8,6 +8,7 @@ from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from voicecoil.arguments import check_seconds
 from voicecoil.drivers.coreaudio.hal import selector
 from voicecoil.drivers.coreaudio.sample_rate import rate_is, really_runs_at
 from voicecoil.errors import (
@@ -243,6 +244,7 @@ def set_and_wait(
         raise ArgumentTypeError(
             f"{row.name}={value!r}: give an object, such as hal.device({value!r})"
         )
+    seconds = WAIT_S if timeout_s is None else check_seconds(timeout_s, "timeout_s")
     one = _Set(thing, row, value, scope, element)
     if row.type not in codec.CF_TYPES and row.type not in ("id", "id[]", "raw", "pid"):
         codec.encode(row, value)  # an impossible value is an error before anything is called
@@ -255,7 +257,7 @@ def set_and_wait(
         )
         if row.event or one.wanted is None:
             return value
-        return one.wait(WAIT_S if timeout_s is None else timeout_s)
+        return one.wait(seconds)
     finally:
         connection.driver.call(f"after {name}", one.end, limit_s, later=True)
 
