@@ -51,13 +51,16 @@ struct vc_voices {
     vc_schedule by_frame, by_host;
     vc_voice **sounding;
     uint32_t count;
+    uint32_t known; /* voices that were taken from the queue so far, modulo 2^32 */
     /* For all threads. */
     _Atomic uint32_t groups; /* group 0 and those that were made; they are complete */
     vc_group group[VC_GROUPS + 1];
     _Atomic uint64_t taken; /* commands that the IO thread has taken, and does not use any more */
     _Atomic uint64_t frames;
     _Atomic int64_t next_ns;
-    _Atomic uint32_t waiting, playing;
+    _Atomic uint32_t added;   /* voices that were added so far, modulo 2^32 */
+    _Atomic uint64_t waiting; /* voices that wait, and `known` in the upper half, as of one block */
+    _Atomic uint32_t playing;
 };
 
 /* ---- control --------------------------------------------------------------------------------- */
@@ -139,7 +142,12 @@ int32_t vc_voices_group_error(const vc_voices *voices, uint32_t group) {
 bool vc_voices_add(vc_voices *voices, vc_voice *voice) {
     const vc_voice_command command = {.voice = voice};
     assert(voice->config.channels == voices->channels || voice->config.channels == 1);
-    if (voices->given == voices->capacity || !vc_queue_push(voices->commands, &command)) {
+    if (voices->given == voices->capacity) {
+        return false;
+    }
+    atomic_fetch_add(&voices->added, 1); /* before the IO thread can count the voice as known */
+    if (!vc_queue_push(voices->commands, &command)) {
+        atomic_fetch_sub(&voices->added, 1);
         return false;
     }
     voices->given++;
@@ -187,7 +195,10 @@ uint64_t vc_voices_frames(const vc_voices *voices) { return atomic_load(&voices-
 int64_t vc_voices_next_ns(const vc_voices *voices) { return atomic_load(&voices->next_ns); }
 
 void vc_voices_count(const vc_voices *voices, uint32_t *waiting, uint32_t *sounding) {
-    *waiting = atomic_load(&voices->waiting);
+    /* Voices that no block has seen yet wait as well. A program that schedules until enough voices
+     * wait would otherwise never see those of the current block. */
+    uint64_t word = atomic_load(&voices->waiting);
+    *waiting = (uint32_t)word + (atomic_load(&voices->added) - (uint32_t)(word >> 32));
     *sounding = atomic_load(&voices->playing);
 }
 
@@ -207,7 +218,10 @@ static void obey(vc_voices *voices, const vc_voice_command *command) {
             vc_schedule_remove(schedule, voice);
             give_back(voices, voice, VC_VOICE_DONE);
         }
-    } else if (voice->config.when == VC_WHEN_NEXT) {
+        return;
+    }
+    voices->known++;
+    if (voice->config.when == VC_WHEN_NEXT) {
         voices->sounding[voices->count++] = voice; /* there is room: given <= capacity */
     } else {
         vc_schedule_add(schedule, voice);
@@ -381,7 +395,8 @@ int32_t vc_voices_process(vc_block *block, void *user) {
     }
     atomic_store(&voices->next_ns,
                  begin_ns + (int64_t)(place.ns_per_frame * (double)block->frames + 0.5));
-    atomic_store(&voices->waiting, voices->by_frame.count + voices->by_host.count);
+    uint32_t waiting = voices->by_frame.count + voices->by_host.count;
+    atomic_store(&voices->waiting, (uint64_t)voices->known << 32 | waiting);
     atomic_store(&voices->playing, voices->count);
     atomic_store_explicit(&voices->frames, now + block->frames, memory_order_release);
     return VC_CONTINUE;

@@ -106,7 +106,8 @@ uint64_t vc_voices_frames(const vc_voices *voices) VC_REALTIME;
 /* Host time at which the frame of vc_voices_frames is at the connector; 0 before the first block.
  * [any] */
 int64_t vc_voices_next_ns(const vc_voices *voices) VC_REALTIME;
-/* The numbers of voices that wait for their time, and that sound or are paused. [any] */
+/* The numbers of voices that wait for their time, with those that no block has seen yet, and that
+ * sound or are paused as of the newest block. [any] */
 void vc_voices_count(const vc_voices *voices, uint32_t *waiting, uint32_t *sounding) VC_REALTIME;
 /* As a vc_process_fn; `user` is the vc_voices*. It needs interleaved blocks. [IO] */
 int32_t vc_voices_process(vc_block *block, void *user) VC_REALTIME;

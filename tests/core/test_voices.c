@@ -247,12 +247,16 @@ static void voices_that_wait_are_stopped_at_once_and_in_any_order(void) {
     for (int64_t i = 0; i < 40; i++) {
         voices[i] = add_at(&rig, 1000 + (i * 17 % 40) * 100);
     }
+    uint32_t waiting, sounding, played = 0;
+    vc_voices_count(rig.voices, &waiting, &sounding);
+    CHECK_INT(waiting, 40); /* before the first block */
     play(&rig);
+    vc_voices_count(rig.voices, &waiting, &sounding);
+    CHECK_INT(waiting, 40);
     for (int i = 0; i < 40; i += 3) {
         vc_voices_stop(rig.voices, voices[i], 0);
     }
     play(&rig);
-    uint32_t waiting, sounding, played = 0;
     vc_voices_count(rig.voices, &waiting, &sounding);
     CHECK_INT(waiting, 40 - 14);
     for (int i = 0; i < 5000 / BLOCK; i++) {

@@ -90,6 +90,26 @@ def test_a_metronome_is_exact_and_10_000_voices_can_wait(rig: Rig, mixing: Any) 
     assert {voice.state for voice in far} == {"ended"}
 
 
+def test_a_voice_counts_as_scheduled_as_soon_as_play_has_returned(rig: Rig, mixing: Any) -> None:
+    mixer = mixing()
+    sound = sound_of(FRAMES)
+    mixer.start()
+    rig.step()
+    voices = [mixer.play(sound, at_frame=20 * FRAMES) for _ in range(1500)]  # more than in a block
+    for _ in range(4):
+        assert (mixer.scheduled, mixer.sounding) == (1500, 0)
+        rig.step()
+    mixer.play(sound, loops=0)
+    assert (mixer.scheduled, mixer.sounding) == (1501, 0)
+    assert not mixer.wait(0)
+    rig.step()
+    assert (mixer.scheduled, mixer.sounding) == (1500, 1)
+    for voice in voices:
+        voice.stop()
+    rig.step(3)
+    assert (mixer.scheduled, mixer.sounding) == (0, 1)
+
+
 def test_a_time_that_has_passed_is_reported_with_how_late_it_was(rig: Rig, mixing: Any) -> None:
     mixer = mixing()
     mixer.start()

@@ -61,12 +61,19 @@ class MixerFacts(Unique):
 
     @property
     def scheduled(self) -> int:
-        """Number of voices that wait for their time, as of the newest block."""
+        """Number of voices that wait for their time or for the next block.
+
+        A voice counts as soon as `play` has returned. One that began or ended counts until the end
+        of the block in which it did.
+        """
         return self._code.counts()[0]
 
     @property
     def sounding(self) -> int:
-        """Number of voices that sound or are paused, as of the newest block."""
+        """Number of voices that sound or are paused, as of the newest block.
+
+        It is 0 directly after `play`. Whether anything is still to be heard: ``mixer.wait(0)``.
+        """
         return self._code.counts()[1]
 
     @property
