@@ -246,7 +246,9 @@ def test_sounds_are_converted_once_and_two_mixers_agree_by_host_time() -> None:
     ("options", "message"),
     [
         ({"at_frame": 1, "in_s": 1}, "at_frame and in_s are given"),
-        ({"at_frame": 1.5}, "whole number of frames"),
+        ({"at_frame": 1.5}, r"whole number of frames, such as mixer\.frame"),
+        ({"at_ns": 1.5}, r"whole number of nanoseconds, such as mixer\.now_ns"),
+        ({"at_ns": 2 * 10**18}, r"Count from mixer\.now_ns\(\), which is not the clock of time\."),
         ({"in_s": -1}, "in_s=-1 s; give 0 or more"),
         ({"gain": float("nan")}, "gain=nan"),
         ({"pan": 2}, "pan=2"),

@@ -7,12 +7,14 @@ from typing import Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
-from voicecoil.errors import StreamClosedError, StreamStateError, TimePassedError
+from voicecoil.errors import ArgumentError, StreamClosedError, StreamStateError, TimePassedError
 from voicecoil.live.mixer_request import MAX_RAMP_FRAMES, VoiceRequest
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
 
 __all__ = ["MixerHome"]
+
+MAX_AHEAD_NS = 10**18  # as the limit of `in_s`
 
 
 @dataclass(eq=False)
@@ -56,10 +58,14 @@ class MixerHome:
 
         Raises
         ------
+        ArgumentError
+            It is 1e9 s from now or later, so it is a time of another clock.
         TimePassedError
             It has passed, and the request does not allow that.
         """
         at = request.at + (self.stream.now_ns() if request.relative else 0)
+        if request.when == _core.WHEN_HOST and not request.relative:
+            self._refuse_another_clock(at)
         late_s = self._late_s(request.when, at)
         if late_s > 0 and request.on_late == "raise":
             earliest = (
@@ -73,6 +79,14 @@ class MixerHome:
                 late_s=late_s,
             )
         return at
+
+    def _refuse_another_clock(self, at_ns: int) -> None:
+        ahead_ns = at_ns - self.stream.now_ns()
+        if ahead_ns >= MAX_AHEAD_NS:
+            raise ArgumentError(
+                f"at_ns={at_ns} is {ahead_ns / 1e9:.0f} s from now; give less than 1e9 s. Count "
+                "from mixer.now_ns(), which is not the clock of time.time_ns()"
+            )
 
     def _late_s(self, when: int, at: int) -> float:
         if when == _core.WHEN_FRAME:

@@ -17,6 +17,8 @@ OnLate = Literal["raise", "play", "skip"]
 RAMP_S = 0.01
 MIN_RATE, MAX_RATE = 0.01, 100.0
 MAX_FRAMES = 2**48
+SOME_FRAME = "frames, such as mixer.frame + 4800"
+SOME_TIME = "nanoseconds, such as mixer.now_ns() + 100_000_000"
 MAX_RAMP_FRAMES = 2**32 - 1
 
 
@@ -34,14 +36,13 @@ def check_rate(rate: Any) -> float:
     return value
 
 
-def _moment(value: Any, name: str, unit: str) -> int:
+def _moment(value: Any, name: str, example: str) -> int:
     try:
         if isinstance(value, bool) or int(value) != value:
             raise TypeError
     except (TypeError, ValueError, OverflowError):
         raise ArgumentTypeError(
-            f"{name}={shown(value)}; give a whole number of {unit}, such as those of the mixer's "
-            "frame and now_ns()"
+            f"{name}={shown(value)}; give a whole number of {example}"
         ) from None
     if abs(value) >= 2**62:
         raise ArgumentError(f"{name}={shown(value)}; give less than 2**62")
@@ -109,9 +110,9 @@ class VoiceRequest:
             raise ArgumentError(f"on_late={shown(on_late)}; give 'raise', 'play' or 'skip'")
         when, at = _core.WHEN_NEXT, 0
         if at_frame is not None:
-            when, at = _core.WHEN_FRAME, _moment(at_frame, "at_frame", "frames")
+            when, at = _core.WHEN_FRAME, _moment(at_frame, "at_frame", SOME_FRAME)
         elif at_ns is not None:
-            when, at = _core.WHEN_HOST, _moment(at_ns, "at_ns", "nanoseconds")
+            when, at = _core.WHEN_HOST, _moment(at_ns, "at_ns", SOME_TIME)
         elif in_s is not None:
             when, at = _core.WHEN_HOST, round(check_seconds(in_s, "in_s") * 1e9)
         first = _frame(loop_start, "loop_start", frames)
