@@ -199,6 +199,20 @@ def test_without_detection_the_error_says_what_it_needs(coreaudio: Worlds) -> No
         hal.voice_activity(USB)  # type: ignore[arg-type]
 
 
+def test_a_device_of_the_streams_is_refused_with_the_call_that_finds_it(coreaudio: Worlds) -> None:
+    world = coreaudio(1, 3)
+    system = hal.connect(world.driver)
+    speakers = vc.default_device("output", driver=world.driver)
+    message = r"such as hal\.device\('BuiltInSpeakerDevice'\)"
+    with pytest.raises(ArgumentTypeError, match=message):
+        hal.voice_activity(speakers)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match=message):
+        system.device(speakers)  # type: ignore[arg-type]
+    with pytest.raises(ArgumentTypeError, match=message):
+        system.create_aggregate("Both", [speakers])  # type: ignore[list-item]
+    assert system.device(speakers.uid).name == speakers.name
+
+
 # ---- mutes ----
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from voicecoil.arguments import check_seconds
+from voicecoil.arguments import check_seconds, shown
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import BAD_STREAM, DEAD, UNKNOWN_PROPERTY, status_error
 from voicecoil.errors import (
@@ -21,6 +21,7 @@ from voicecoil.errors import (
     DriverError,
     VoicecoilError,
 )
+from voicecoil.hal.connection import or_by_uid
 from voicecoil.hal.enumerations import DriftQuality
 from voicecoil.lifetime import exit_and_fork
 
@@ -138,7 +139,8 @@ def _plan(one: Device | SubDevicePlan) -> SubDevicePlan:
         return one
     if not isinstance(one, Device):
         raise ArgumentTypeError(
-            f"devices=[{one!r}]: give objects of hal.Device, such as hal.device('a name or UID')"
+            f"devices=[{shown(one)}]: give objects of hal.Device, such as "
+            + or_by_uid(one, "hal.device('a name or UID')")
         )
     return SubDevicePlan(one._whole())
 

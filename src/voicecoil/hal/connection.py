@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from voicecoil.drivers.choose import get_driver
 from voicecoil.drivers.coreaudio.hal import SYSTEM
-from voicecoil.drivers.protocol import Driver
+from voicecoil.drivers.protocol import Device, Driver
 from voicecoil.errors import DriverError
 from voicecoil.hal.reading import Reader
 from voicecoil.hal.table import class_of_code
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
     from voicecoil.drivers.coreaudio.driver import CoreAudioDriver
     from voicecoil.hal.object import HalObject
 
-__all__ = ["Connection", "connection_with"]
+__all__ = ["Connection", "connection_with", "or_by_uid"]
 
 Result = TypeVar("Result")
 Maker = Callable[["Connection", int, str, "HalObject | None"], "HalObject"]
 makers: dict[str, Maker] = {}  # filled by `objects.py`: class in the table -> maker of objects
+
+
+def or_by_uid(given: object, example: str) -> str:
+    """Returns an example for a message: the device of `hal` for one of `voicecoil.devices()`."""
+    return f"hal.device({given.uid!r})" if isinstance(given, Device) else example
 
 
 class Connection:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self, cast
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, SYSTEM
-from voicecoil.errors import DeviceNotFoundError
+from voicecoil.errors import ArgumentTypeError, DeviceNotFoundError
 from voicecoil.hal import _properties as tables
 from voicecoil.hal import aggregates
 from voicecoil.hal.aggregates import SubDevicePlan
-from voicecoil.hal.connection import Connection, makers
+from voicecoil.hal.connection import Connection, makers, or_by_uid
 from voicecoil.hal.device import (
     AggregateDevice,
     Device,
@@ -79,7 +80,14 @@ class System(HalObject, tables.AudioSystemObjectProperties):
         ------
         DeviceNotFoundError
             No device, or more than one device, has this name.
+        ArgumentTypeError
+            This is no name.
         """
+        if not isinstance(name, str):
+            raise ArgumentTypeError(
+                f"device({shown(name)}): give the name or the UID of a device, such as "
+                + or_by_uid(name, "hal.device('a name or UID')")
+            )
 
         def find() -> list[Device]:
             connection = self._connection

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import INPUT
 from voicecoil.errors import ArgumentTypeError, PropertyMissingError, VoicecoilError
+from voicecoil.hal.connection import or_by_uid
 from voicecoil.hal.device import Device
 from voicecoil.hal.watching import Change, Watch, begin_watch
 from voicecoil.lifetime import exit_and_fork
@@ -213,7 +215,7 @@ def voice_activity(device: Device) -> VoiceActivity:
 
         async for speaking in hal.voice_activity(microphone):
             if speaking:
-                player.cancel()
+                player.clear()
 
     The detection is switched on now. ``close``, the end of a ``with`` block and the loss of this
     object restore what was before. A change that is undone before it is read is not told.
@@ -235,6 +237,7 @@ def voice_activity(device: Device) -> VoiceActivity:
     """
     if not isinstance(device, Device):
         raise ArgumentTypeError(
-            f"voice_activity({device!r}): give a device, such as hal.system.default_input_device"
+            f"voice_activity({shown(device)}): give a device of voicecoil.hal, such as "
+            + or_by_uid(device, "hal.system.default_input_device")
         )
     return VoiceActivity(device)
