@@ -166,6 +166,9 @@ class Mixer(MixerFacts):
     ) -> MixerVoice:
         """Play a sound at a frame or at a time, or with the next block. Returns at once.
 
+        The first call for a sound whose rate is not that of the mixer converts it before it
+        returns. This takes some milliseconds for each second of the sound.
+
         Parameters
         ----------
         sound : Sound, array, path or source
