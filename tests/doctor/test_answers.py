@@ -12,17 +12,28 @@ from typing import Any
 import pytest
 
 from coreaudio import simulator_path
+from voicecoil import hal
 from voicecoil.cli.app import run
-from voicecoil.doctor.answers import description_of, differences, main, record_answers
+from voicecoil.doctor.answers import (
+    description_of,
+    differences,
+    main,
+    record_answers,
+    switches_of,
+)
+from voicecoil.doctor.stopping import record_stops
 from voicecoil.testing import SimulatedCoreAudio
 
 SECONDS = 0.2
+UNDETERMINED = 2  # of the simulator's sim_set_consent
 
 
-def answers(*fixtures: int, devices: tuple[str, ...] = ()) -> Any:
+def answers(
+    *fixtures: int, devices: tuple[str, ...] = (), switches: dict[str, int] | None = None
+) -> Any:
     """Records a simulated CoreAudio. It is not clean afterwards, because wrong calls are a part."""
     world = SimulatedCoreAudio(
-        simulator_path(), fixtures=fixtures, devices=devices, clock="running"
+        simulator_path(), fixtures=fixtures, devices=devices, switches=switches, clock="running"
     )
     with contextlib.closing(world):
         recorded = record_answers(world.driver, SECONDS)
@@ -46,6 +57,70 @@ def test_a_recording_has_objects_statuses_and_times(recorded: Any) -> None:
     output = recorded["io"]["columns"].index("output_frames")
     assert all(a[output] < b[output] for a, b in pairwise(times))
     assert recorded["io"]["threads_of_a_run"] == [1, 1]
+
+
+def test_a_recording_has_the_calls_that_follow_a_stop(recorded: Any) -> None:
+    stops = recorded["io"]["stop"]
+    assert set(stops) == {"on_another_thread", "in_the_ioproc"}
+    for place, stop in stops.items():
+        assert stop["never_started"] == stop["status"] == "ok", place
+        assert stop["calls_before"] >= 3, place
+        assert stop["stop_ns"] >= 0, place
+        # The simulated CoreAudio waits in AudioDeviceStop for the IOProc.
+        assert stop["calls_after"] == 0, place
+        assert stop["same_thread"] is stop["last_call_after_ns"] is None, place
+
+
+def test_the_simulator_takes_the_statuses_and_stops_of_a_recording(recorded: Any) -> None:
+    assert switches_of(recorded) == {
+        "dead_device_error": 0,
+        "set_readonly_error": 0,
+        "stop_mode": 0,
+    }
+    other = {
+        "dead_device_error": 1,
+        "set_readonly_error": 2,
+        "stop_mode": 1,
+        "stop_extra_cycles": 3,
+    }
+    again = answers(1, 3, switches=other)
+    stop = again["io"]["stop"]["on_another_thread"]
+    assert (stop["calls_after"], stop["same_thread"]) == (3, True)
+    assert stop["last_call_after_ns"] > 0
+    assert again["io"]["stop"]["in_the_ioproc"]["calls_after"] == 0
+    assert switches_of(again) == other
+    assert "calls after a stop on another thread: 0 and 3" in differences(recorded, again)
+
+
+def test_the_calls_after_a_stop_in_stepped_time() -> None:
+    for switches, calls in (({}, 0), ({"stop_mode": 1, "stop_extra_cycles": 1}, 1)):
+        # It raises an error at its end if an IOProc is left.
+        with SimulatedCoreAudio(simulator_path(), fixtures=[3], switches=switches) as world:
+            system = hal.connect(world.driver)
+            found = record_stops(system._connection, "output")
+            assert found["on_another_thread"]["calls_after"] == calls
+            assert found["in_the_ioproc"]["calls_after"] == 0
+
+
+def test_a_stop_without_calls_is_recorded_as_an_error() -> None:
+    with SimulatedCoreAudio(
+        simulator_path(), fixtures=[3], switches={"callbacks_never": 1}
+    ) as world:
+        found = record_stops(hal.connect(world.driver)._connection, "output")
+    assert found == {
+        "on_another_thread": {"error": "StreamTimeoutError"},
+        "in_the_ioproc": {"error": "StreamTimeoutError"},
+    }
+    assert switches_of({"statuses": {}, "io": {"stop": found}}) == {}
+
+
+def test_recording_a_stop_of_an_output_opens_no_microphone() -> None:
+    # A start with input would wait for the user's decision.
+    with SimulatedCoreAudio(simulator_path(), fixtures=[3], switches={"consent_start": 1}) as world:
+        world.check(world.library.sim_set_consent(UNDETERMINED))
+        found = record_stops(hal.connect(world.driver)._connection, "output")
+        assert {stop["status"] for stop in found.values()} == {"ok"}
+        world.check(world.library.sim_set_consent(0))
 
 
 def test_a_recording_has_no_names(recorded: Any) -> None:

@@ -2,9 +2,10 @@
 
 The recording has the tree of objects with their properties, the statuses of calls that the
 documentation leaves open (the table S2 of the simulator's specification), the times of IO cycles,
-and the IO threads of two runs. Texts, process IDs and bundle IDs are left out: a text is replaced
-by its length. The simulator takes the devices of a recording (`description_of`), and
-`differences` compares two recordings.
+the IO threads of two runs, and the calls that follow a stop. Texts, process IDs and bundle IDs are
+left out: a text is replaced by its length. The simulator takes the devices of a recording
+(`description_of`) and its statuses and stops (`switches_of`), and `differences` compares two
+recordings.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from voicecoil import hal
+from voicecoil import hal, raw
+from voicecoil.doctor.stopping import calls_after_stops, record_stops, status_of, switches_of
 from voicecoil.drivers.coreaudio.hal import GLOBAL, SYSTEM, selector
 from voicecoil.drivers.coreaudio.status import four_characters
 from voicecoil.drivers.protocol import Driver
@@ -30,7 +32,7 @@ from voicecoil.streams.stream import InputStream, OutputStream
 if TYPE_CHECKING:
     from voicecoil.hal.connection import Connection
 
-__all__ = ["description_of", "differences", "record_answers"]
+__all__ = ["description_of", "differences", "record_answers", "switches_of"]
 
 FORMAT = "voicecoil-coreaudio-1"
 LISTS = ("dev#", "plg#", "box#", "clk#")
@@ -178,7 +180,11 @@ def _statuses(connection: Connection, system: hal.System) -> dict[str, str | Non
         return lambda: library.get(object_id, code, scope, element, size)
 
     devices = connection.call("listing", lambda: reader.ids(SYSTEM, "dev#"))
+    stop = raw.connect(connection.driver).AudioDeviceStop
     found = {
+        "stop of an unknown device": connection.call(
+            "recording a status", lambda: status_of(stop, NO_OBJECT, None)
+        ),
         "get of an unknown object": ask(get(NO_OBJECT, rate, GLOBAL, 0, 8)),
         "size of an unknown object": ask(lambda: library.size(NO_OBJECT, rate, GLOBAL, 0)),
         "get of an unknown selector": ask(get(SYSTEM, NO_SELECTOR, GLOBAL, 0, 4)),
@@ -251,6 +257,7 @@ def _io(system: hal.System, seconds: float) -> dict[str, Any] | None:
         "threads_of_a_run": [len(one) for one in threads],
         "same_thread_after_a_restart": bool(set(threads[0]) & set(threads[1])),
         "latency": latency,
+        "stop": record_stops(system._connection, "output" if kind is OutputStream else "input"),
     }
 
 
@@ -308,14 +315,20 @@ def description_of(recorded: dict[str, Any], place: int) -> str:
 def differences(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     """Return how the answers of two recordings differ, in words.
 
-    Statuses are compared, and which properties the objects of a class have and let be set. Values
-    are not, because they differ from Mac to Mac.
+    Statuses are compared, whether calls follow a stop, and which properties the objects of a class
+    have and let be set. Values are not, because they differ from Mac to Mac.
     """
     found = []
     for situation, status in one["statuses"].items():
         answer = other["statuses"].get(situation)
         if None not in (status, answer) and status != answer:
             found.append(f"{situation}: {status} and {answer}")
+    stops = [calls_after_stops(recorded) for recorded in (one, other)]
+    for place, calls in stops[0].items():
+        if place in stops[1] and (calls > 0) != (stops[1][place] > 0):
+            found.append(
+                f"calls after a stop {place.replace('_', ' ')}: {calls} and {stops[1][place]}"
+            )
     first, second = _settable(one), _settable(other)
     for kind, text in sorted(first.keys() & second.keys()):
         if first[kind, text] != second[kind, text]:
