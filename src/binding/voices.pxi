@@ -2,6 +2,7 @@
 
 VOICE_WAITS, VOICE_SOUNDS, VOICE_DONE, VOICE_LATE = range(4)
 WHEN_NEXT, WHEN_FRAME, WHEN_HOST = range(3)
+GROUP_FRAMES = VC_GROUP_FRAMES
 
 
 cdef class VoiceCode:
@@ -71,10 +72,29 @@ cdef class VoiceCode:
         return new_count(vc_count_voice, self.voice, self)
 
 
+cdef int32_t run_effect(float *output, const float *given, uint32_t frames,
+                        const vc_block *block, void *user) noexcept:
+    cdef GroupEffect effect = <GroupEffect>user
+    cdef size_t size = frames * <size_t>effect.audio.shape[1] * sizeof(float)
+    cdef int32_t answer
+    memcpy(&effect.audio[0, 0], given, size)
+    answer = effect.run(frames)
+    memcpy(output, &effect.audio[0, 0], size)
+    return answer
+
+
+cdef class GroupEffect:
+    """The `user` of run_effect, which is called with the GIL."""
+
+    cdef object run
+    cdef float[:, ::1] audio
+
+
 cdef class VoicesCode(Code):
     """Plays clips at exact frames or host times, in groups."""
 
     cdef vc_voices *voices
+    cdef uint32_t channels
     cdef dict alive  # VoiceCodes by address, kept alive as long as the IO thread may use them
     cdef list effects  # objects that the effects of the groups need
     cdef readonly int64_t last_end_ns  # host time at which all voices that have ended were heard
@@ -83,6 +103,7 @@ cdef class VoicesCode(Code):
         self.voices = vc_voices_new(channels, capacity, gain)
         if self.voices == NULL:
             raise MemoryError
+        self.channels = channels
         self.alive = {}
         self.last_end_ns = VC_NOT_STARTED
         self.effects = []
@@ -100,6 +121,38 @@ cdef class VoicesCode(Code):
         effect.user = <void *>user
         self.effects.append(keep)
         return vc_voices_group(self.voices, gain, &effect if function else NULL)
+
+    def python_group(self, float gain, run, float[:, ::1] audio not None):
+        """Makes a group with an effect in Python, like group(). Only for codes that use mix().
+
+        `run` gets the number of frames. It changes as many rows of `audio`, which has GROUP_FRAMES
+        and the channels of the voices, and returns 0, or a negative number after an error. It
+        raises nothing.
+        """
+        cdef GroupEffect effect = GroupEffect()
+        if audio.shape[0] != VC_GROUP_FRAMES or audio.shape[1] != self.channels:
+            raise ValueError(f"{audio.shape[0]} frames with {audio.shape[1]} channels")
+        effect.run = run
+        effect.audio = audio
+        return self.group(gain, <uintptr_t>run_effect, <uintptr_t><void *>effect, effect)
+
+    def mix(self, float[:, ::1] output not None, time, double samplerate_hz):
+        """Mixes a block in the callback of a stream. `time` is the BlockTime of the block.
+
+        The caller holds the GIL, so effects can be Python. One thread at a time may call it, and
+        not on a code that is itself the code of a stream.
+        """
+        cdef vc_block block
+        cdef vc_py_time *block_time = <vc_py_time *>time
+        if output.shape[1] != self.channels:
+            raise ValueError(f"{output.shape[1]} channels instead of {self.channels}")
+        memset(&block, 0, sizeof(block))
+        block.frames = block.valid_frames = <uint32_t>output.shape[0]
+        block.samplerate_hz = samplerate_hz
+        block.now = block_time.now
+        block.output_time = block_time.output
+        set_audio(&block.output, &output[0, 0], <uint32_t>output.shape[1])
+        vc_voices_process(&block, self.voices)
 
     @cython.critical_section
     def group_gain(self, uint32_t group, float gain, uint32_t ramp_frames):

@@ -386,8 +386,11 @@ int32_t vc_voices_process(vc_block *block, void *user) {
     for (uint32_t i = 0; i < atomic_load(&voices->groups); i++) {
         obey_gain(&voices->group[i]);
     }
+    /* Parts of nearly the same size, because effects can treat a part of a few frames badly. */
+    const uint32_t parts = (block->frames + VC_GROUP_FRAMES - 1) / VC_GROUP_FRAMES;
+    const uint32_t most = parts > 0 ? (block->frames + parts - 1) / parts : 0;
     for (uint32_t done = 0; done < block->frames; done += place.frames) {
-        place.frames = vc_smaller(block->frames - done, VC_GROUP_FRAMES);
+        place.frames = vc_smaller(block->frames - done, most);
         place.to = block->output.data + (size_t)done * voices->channels;
         place.first_frame = (int64_t)now + done;
         place.first_ns = begin_ns + (int64_t)(place.ns_per_frame * (double)done + 0.5);

@@ -344,6 +344,7 @@ cdef extern from "voicecoil.h" nogil:
     void vc_voice_pause(vc_voice *voice, c_bool pause, uint32_t fade_frames)
     void vc_voice_seek(vc_voice *voice, uint64_t frame)
     void vc_voice_look(const vc_voice *voice, vc_voice_facts *facts)
+    enum: VC_GROUP_FRAMES
     vc_voices *vc_voices_new(uint32_t channels, uint32_t capacity, float gain)
     void vc_voices_free(vc_voices *voices)
     uint32_t vc_voices_group(vc_voices *voices, float gain, const vc_native *effect)

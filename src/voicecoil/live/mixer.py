@@ -9,11 +9,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from voicecoil import _core
-from voicecoil.arguments import check_count, check_gain, check_seconds, check_timeout
+from voicecoil.arguments import (
+    check_count,
+    check_gain,
+    check_latency,
+    check_seconds,
+    check_timeout,
+)
 from voicecoil.callbacks.native import as_native
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError
 from voicecoil.lifetime.awaiting import off_the_loop
+from voicecoil.live.mixer_effect import PythonMixing
 from voicecoil.live.mixer_facts import MixerFacts
 from voicecoil.live.mixer_group import MixerGroup
 from voicecoil.live.mixer_home import MixerHome
@@ -21,6 +28,7 @@ from voicecoil.live.mixer_request import RAMP_S, OnLate, VoiceRequest
 from voicecoil.live.mixer_voice import POLL_S, MixerVoice
 from voicecoil.live.sound import Sound, prepared
 from voicecoil.live.steps import Steps
+from voicecoil.streams.lead import LatencyMode
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.on_end import OnEnd
 from voicecoil.streams.recovery import OnDeviceLost
@@ -58,6 +66,11 @@ class Mixer(MixerFacts):
         the rate of its device, and converts the sounds.
     blocksize : int or None
         Frames per IO cycle that are requested from the device.
+    latency : {"low", "safe"} or float
+        Where the mixer runs. "low": on the device's own IO thread, with no latency added. "safe":
+        on a worker, 60 ms or two cycles ahead of the device, where the effects of groups can be
+        Python. A number: the same, that number of seconds ahead. Times stay exact, but the
+        earliest one is later by the lead.
     gain : float
         Linear gain of everything.
     max_voices : int
@@ -96,6 +109,7 @@ class Mixer(MixerFacts):
         channels: int | Sequence[int] | None = None,
         samplerate: float | None = None,
         blocksize: int | None = None,
+        latency: LatencyMode = "low",
         gain: float = 1.0,
         max_voices: int = 16_384,
         on_device_lost: OnDeviceLost = "stop",
@@ -115,8 +129,11 @@ class Mixer(MixerFacts):
                 "out, or give device_rate='set' as well to change the device's rate"
             )
         self._starting = Steps()
+        mode = check_latency(latency)
+        mixing = None if mode == "low" else PythonMixing()
         stream = OutputStream(
-            CodeFactory(self._make_code),
+            CodeFactory(self._make_code) if mixing is None else mixing,
+            latency="safe" if mixing is None else mode,  # a factory's code has no lead
             device=device,
             driver=driver,
             channels=channels,
@@ -128,6 +145,8 @@ class Mixer(MixerFacts):
             name=name,
             connect=connect,
         )
+        if mixing is not None:
+            mixing.code = self._make_code(None, 0, stream.channels)
         self._home = MixerHome(
             stream=stream,
             monitor=StreamMonitor(stream),
@@ -135,9 +154,12 @@ class Mixer(MixerFacts):
             samplerate=stream.samplerate,
             channels=self._outputs,
             max_voices=self._max_voices,
+            has_python=mixing is not None,
         )
 
-    def _make_code(self, opened_format: OpenedFormat, inputs: int, outputs: int) -> _core.Code:
+    def _make_code(
+        self, opened_format: OpenedFormat | None, inputs: int, outputs: int
+    ) -> _core.VoicesCode:
         self._outputs = outputs
         self._code = _core.VoicesCode(outputs, self._max_voices, self._gain)
         return self._code
@@ -283,10 +305,14 @@ class Mixer(MixerFacts):
         ----------
         gain : float
             Linear gain. It applies behind the effect.
-        effect : native function or None
-            A native function as for :class:`OutputStream`, or a :class:`NativeCallback`. It gets
-            the sum of the voices as its input, in blocks of at most 512 frames, and its output is
-            heard. It is called for all blocks, also when no voice sounds.
+        effect : native function, callable, board or None
+            It gets the sum of the voices, in blocks of at most 512 frames, and its output is heard.
+            It is called for all blocks, also when no voice sounds. A native function as for
+            :class:`OutputStream`, or a :class:`NativeCallback`, gets the sum as its input. With
+            ``latency="safe"`` or a number of the mixer also: a callable that gets a float32 array
+            of the shape (frames, channels), and changes it or returns another one of this shape;
+            or an object such as a pedalboard, whose ``process(audio, samplerate, reset=False)`` is
+            called. Both run on the worker of the mixer.
 
         Returns
         -------
@@ -296,7 +322,7 @@ class Mixer(MixerFacts):
         Raises
         ------
         ArgumentTypeError
-            The effect is not a native function.
+            The effect is none of these, or it is Python and the mixer runs on the IO thread.
         StreamStateError
             The mixer has 64 groups.
         StreamClosedError
@@ -305,16 +331,17 @@ class Mixer(MixerFacts):
         self._home.refuse_closed()
         value = check_gain(gain)
         native = None if effect is None else as_native(effect)
-        if effect is not None and native is None:
-            raise ArgumentTypeError(
-                f"effect is {with_article(type(effect).__name__)}; give a native function, such as "
-                "a numba cfunc or voicecoil.NativeCallback"
-            )
-        made = (native.address, native.user, native.keep) if native else (0, 0, None)
-        number = self._code.group(value, *made)
+        python = None
+        if native is not None:
+            number = self._code.group(value, native.address, native.user, native.keep)
+        elif effect is not None:
+            python = self._home.python_effect(effect)
+            number = self._code.python_group(value, python.run, python.audio)
+        else:
+            number = self._code.group(value)
         if number == 0:
             raise StreamStateError("the mixer has 64 groups already; use one of them again")
-        return MixerGroup(self._home, number, value, effect, self.play)
+        return MixerGroup(self._home, number, value, effect, self.play, python)
 
     def stop(self, fade_s: float = RAMP_S) -> None:
         """Fade all voices out and end them. Those that are scheduled end at once.

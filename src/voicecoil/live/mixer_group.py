@@ -7,6 +7,7 @@ from typing import Any
 
 from voicecoil.arguments import check_gain
 from voicecoil.errors import NativeCallbackError
+from voicecoil.live.mixer_effect import PythonEffect
 from voicecoil.live.mixer_home import MixerHome
 from voicecoil.live.mixer_request import RAMP_S
 from voicecoil.live.mixer_voice import MixerVoice
@@ -28,12 +29,14 @@ class MixerGroup(Unique):
         gain: float,
         effect: Any,
         play: Callable[..., MixerVoice],
+        python: PythonEffect | None = None,
     ) -> None:
         self._home = home
         self._number = number
         self._gain = gain
         self._effect = effect
         self._play = play
+        self._python = python
 
     def play(self, sound: Any, samplerate: float | None = None, **options: Any) -> MixerVoice:
         """Play a sound in this group.
@@ -97,18 +100,21 @@ class MixerGroup(Unique):
         """
         self._home.stop(self._home.frames_of(fade_s, "fade_s"), self._number)
 
-    def error(self) -> NativeCallbackError | None:
+    def error(self) -> BaseException | None:
         """Return why the effect is not used any more.
 
         Returns
         -------
-        NativeCallbackError or None
-            The native function has returned a negative number. The group is then heard without
-            its effect. None: it is used.
+        NativeCallbackError, another exception, or None
+            The native function has returned a negative number, or the Python effect has raised this
+            exception, which `sys.unraisablehook` has reported. The group is then heard without its
+            effect. None: it is used.
         """
         code = self._home.code.group_error(self._number)
         if code == 0:
             return None
+        if self._python is not None:
+            return self._python.error
         return NativeCallbackError(
             f"the effect of a group returned {code}; the group is heard without it", code=code
         )

@@ -7,10 +7,18 @@ from typing import Any
 
 from voicecoil import _core
 from voicecoil.arguments import check_seconds
-from voicecoil.errors import ArgumentError, StreamClosedError, StreamStateError, TimePassedError
+from voicecoil.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    StreamClosedError,
+    StreamStateError,
+    TimePassedError,
+)
+from voicecoil.live.mixer_effect import PythonEffect
 from voicecoil.live.mixer_request import MAX_RAMP_FRAMES, VoiceRequest
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
+from voicecoil.wording import with_article
 
 __all__ = ["MixerHome"]
 
@@ -27,6 +35,7 @@ class MixerHome:
     samplerate: float
     channels: int
     max_voices: int
+    has_python: bool  # it runs on a worker, which holds the GIL while it mixes
     begun: bool = False  # the stream was started
 
     @property
@@ -52,6 +61,22 @@ class MixerHome:
         if self.ended:
             self.refuse_closed()
             raise StreamClosedError("the stream of the mixer has ended; open another mixer")
+
+    def python_effect(self, effect: Any) -> PythonEffect:
+        """Returns an effect that runs in Python.
+
+        Raises
+        ------
+        ArgumentTypeError
+            It cannot be called, or the mixer runs on the IO thread.
+        """
+        if not self.has_python:
+            raise ArgumentTypeError(
+                f"effect is {with_article(type(effect).__name__)}; give a native function, such as "
+                "a numba cfunc or voicecoil.NativeCallback, or make the mixer with latency='safe', "
+                "which calls effects in Python on a worker ahead of the device"
+            )
+        return PythonEffect(effect, self.channels, self.samplerate)
 
     def moment(self, request: VoiceRequest) -> int:
         """Returns the frame or host time at which a voice begins, if it has not passed.
