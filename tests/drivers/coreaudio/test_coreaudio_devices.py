@@ -237,6 +237,10 @@ def test_devices_tell_what_they_know_about_themselves(coreaudio: Worlds) -> None
         declared = latency.device_frames + latency.stream_frames + latency.safety_frames
         assert getattr(duplex, f"{way}_latency_frames") == declared > 0
     assert world.driver.default("output") == speakers
+    world.device("USBDuplex:1").override("ltnc", (2**31).to_bytes(4, "little"), scope="outp")
+    (faulty,) = (one for one in world.driver.devices() if one.uid == "USBDuplex:1")
+    assert faulty.output_latency_frames is None
+    assert faulty.input_latency_frames == duplex.input_latency_frames
 
 
 def test_a_fact_that_cannot_be_read_is_none_and_hides_no_device(coreaudio: Worlds) -> None:

@@ -10,9 +10,10 @@ from voicecoil.drivers.coreaudio.status import DEAD, four_characters
 from voicecoil.drivers.protocol import standard_rates
 from voicecoil.errors import DriverError
 
-__all__ = ["TRANSPORTS", "facts_of"]
+__all__ = ["MAX_LATENCY_FRAMES", "TRANSPORTS", "facts_of"]
 
 Result = TypeVar("Result")
+MAX_LATENCY_FRAMES = 1 << 24  # a device's driver that reports more is faulty
 TRANSPORTS = {
     "bltn": "built in",
     "grup": "aggregate",
@@ -84,10 +85,11 @@ def _rates(hal: Hal, object_id: int) -> tuple[float, ...] | None:
 
 
 def _latency(hal: Hal, object_id: int, scope: int) -> int | None:
-    def get() -> int:
+    def get() -> int | None:
         streams = hal.ids(object_id, "stm#", scope)
         parts = [hal.u32_or(one, "ltnc", 0) for one in streams]
         more = hal.u32_or(object_id, "saft", 0, scope)
-        return hal.u32(object_id, "ltnc", scope) + more + max(parts, default=0)
+        found = hal.u32(object_id, "ltnc", scope), more, max(parts, default=0)
+        return sum(found) if max(found) <= MAX_LATENCY_FRAMES else None
 
     return _or_none(hal, object_id, "ltnc", get, scope)

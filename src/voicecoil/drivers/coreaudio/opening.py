@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from voicecoil.drivers.coreaudio import devices
 from voicecoil.drivers.coreaudio.buffer_size import MAX_BUFFER_FRAMES, choose_buffer
 from voicecoil.drivers.coreaudio.devices import DeviceStream
+from voicecoil.drivers.coreaudio.facts import MAX_LATENCY_FRAMES
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, Hal
 from voicecoil.drivers.coreaudio.sample_rate import choose_rate
 from voicecoil.drivers.coreaudio.settings import Settings, read_settings
@@ -21,7 +22,6 @@ from voicecoil.errors import DriverError
 
 __all__ = ["Opened", "read_latencies", "set_up"]
 
-MAX_LATENCY_FRAMES = 1 << 24  # a device's driver that reports more is faulty
 ChannelPlace = tuple[int, int]  # index of the AudioBuffer, channel in that buffer
 
 
