@@ -187,6 +187,8 @@ def test_a_change_that_ends_the_io(coreaudio: Worlds, name: str, policy: str) ->
         world.advance(0.5)
         assert callback.position > made
     events = stream.events()
+    if policy == "stop":  # if the loss is noticed while cycles still come, the engine tells its end
+        events = [event for event in events if event.kind != "finished"]
     assert [event.kind for event in events] == told
     assert case.reason in events[0].detail
     check_times(events, world)
@@ -244,9 +246,13 @@ def test_the_latency_follows_the_device(coreaudio: Worlds) -> None:
         assert stream.latency.device_frames == 1_037
         stream.abort()
     frames = [frame for frame in callback.output_frames if frame is not None]
-    assert frames[blocks + 2] - frames[blocks - 4] == 1_000 + sum(
-        callback.sizes[blocks - 4 : blocks + 2]
-    )
+    jumps = [
+        after - before - size
+        for before, after, size in zip(frames, frames[1:], callback.sizes, strict=False)
+    ]
+    # A slow machine may notice the change before `look`, but none notices it after that.
+    assert [jump for jump in jumps if jump] == [1_000]
+    assert jumps.index(1_000) < blocks + 2
 
 
 def test_callbacks_that_stop_after_days_are_noticed(coreaudio: Worlds) -> None:
