@@ -199,6 +199,22 @@ def test_without_detection_the_error_says_what_it_needs(coreaudio: Worlds) -> No
         hal.voice_activity(USB)  # type: ignore[arg-type]
 
 
+def test_a_wait_on_a_device_that_does_not_run_says_that_a_stream_is_needed(
+    coreaudio: Worlds,
+) -> None:
+    world = coreaudio(3)
+    device = hal.connect(world.driver).device(USB)
+    needed = "keep an input stream or a Recorder on it"
+    with hal.voice_activity(device) as voice:
+        with pytest.raises(StreamTimeoutError, match=needed):
+            voice.wait(0.01)
+        with recording(world):
+            world.advance(0.1)
+            with pytest.raises(StreamTimeoutError) as caught:
+                voice.wait(0.01)
+    assert needed not in str(caught.value)
+
+
 def test_a_device_of_the_streams_is_refused_with_the_call_that_finds_it(coreaudio: Worlds) -> None:
     world = coreaudio(1, 3)
     system = hal.connect(world.driver)

@@ -12,7 +12,12 @@ from typing import Self
 
 from voicecoil.arguments import shown
 from voicecoil.drivers.coreaudio.hal import INPUT
-from voicecoil.errors import ArgumentTypeError, PropertyMissingError, VoicecoilError
+from voicecoil.errors import (
+    ArgumentTypeError,
+    PropertyMissingError,
+    StreamTimeoutError,
+    VoicecoilError,
+)
 from voicecoil.hal.connection import or_by_uid
 from voicecoil.hal.device import Device
 from voicecoil.hal.watching import Change, Watch, begin_watch
@@ -129,8 +134,20 @@ class VoiceActivity:
         StreamTimeoutError
             There was no change in this time.
         """
-        change = self._watch.wait(timeout_s)
+        try:
+            change = self._watch.wait(timeout_s)
+        except StreamTimeoutError as error:
+            raise StreamTimeoutError(f"{error}{self._why_nothing()}") from None
         return None if change is None else _spoken(change)
+
+    def _why_nothing(self) -> str:
+        with contextlib.suppress(VoicecoilError):
+            if not self._device.get("gone"):
+                return (
+                    ". The device does not run, and CoreAudio detects only while it runs: keep an "
+                    "input stream or a Recorder on it"
+                )
+        return ""
 
     def __iter__(self) -> Iterator[bool]:
         return self
