@@ -4,6 +4,7 @@
  * So any number of requests can come between two blocks. A request changes its word and then counts
  * itself. The IO thread reads the count at the beginning of each block, and the words only if the
  * count has changed. */
+#include "between.h"
 #include "smaller.h"
 #include "voice.h"
 
@@ -11,7 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MOVING_FRAMES = 16 }; /* most frames between two looks for a faster way to add them */
+/* Most frames, and most samples between those of the clip, that are computed at once. */
+enum { CHUNK = VC_PATH_FRAMES, MADE = 512 };
 
 /* ---- control --------------------------------------------------------------------------------- */
 
@@ -210,18 +212,6 @@ static const float *frame_at(const vc_voice *voice, int64_t frame) {
     return inside ? config->data + (uint64_t)frame * config->channels : NULL;
 }
 
-/* Catmull-Rom: a cubic through the two middle samples, with the slopes of their neighbours. */
-static float between(const float *const *around, uint32_t channel, float t) {
-    float x[4];
-    for (int i = 0; i < 4; i++) {
-        x[i] = around[i] == NULL ? 0.0f : around[i][channel];
-    }
-    float a = 0.5f * (3.0f * (x[1] - x[2]) + x[3] - x[0]);
-    float b = x[0] - 2.5f * x[1] + 2.0f * x[2] - 0.5f * x[3];
-    float c = 0.5f * (x[2] - x[0]);
-    return ((a * t + b) * t + c) * t + x[1];
-}
-
 /* Adds one frame, with all gains and at any rate. */
 static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
     double fade = vc_glide_next(&voice->fade), rate = vc_glide_next(&voice->rate);
@@ -244,7 +234,11 @@ static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
     float sample = 0.0f;
     for (uint32_t c = 0; c < channels; c++) {
         if (c < own) {
-            sample = t == 0.0f ? around[1][c] : between(around, c, t);
+            float x[4];
+            for (int i = 0; i < 4; i++) {
+                x[i] = around[i] == NULL ? 0.0f : around[i][c];
+            }
+            sample = t == 0.0f ? x[1] : vc_between(x, t);
         }
         to[c] += sample * (c < 2 && channels > 1 ? sides[c] : (float)gain);
     }
@@ -252,10 +246,14 @@ static void add_frame(vc_voice *voice, float *to, uint32_t channels) {
     wrap(voice);
 }
 
-/* Whether the frames are those of the clip, with constant gains. */
+static bool has_even_gains(const vc_voice *voice) {
+    return (voice->fade.left | voice->gain.left | voice->left.left | voice->right.left) == 0 &&
+           voice->fade.target == 1.0;
+}
+
+/* Whether all of the following frames are those of the clip, with constant gains. */
 static bool is_plain(const vc_voice *voice) {
-    return voice->rate.left == 0 && voice->rate.target == 1.0 && voice->fade.left == 0 &&
-           voice->gain.left == 0 && voice->left.left == 0 && voice->right.left == 0 &&
+    return voice->rate.left == 0 && voice->rate.target == 1.0 && has_even_gains(voice) &&
            voice->position == (double)(int64_t)voice->position &&
            voice->position < fade_out_at(voice);
 }
@@ -316,68 +314,146 @@ static uint32_t add_plain(vc_voice *voice, float *to, uint32_t frames, uint32_t 
     return count;
 }
 
-/* The number of frames, at most `frames`, that can be interpolated without an end, a loop or a
- * change of a gain or of the rate between them. */
-static uint32_t even_frames(const vc_voice *voice, uint32_t frames) {
+/* ---- IO thread: chunks of samples between those of the clip, and with moving gains -------------
+ */
+
+static vc_path path_of(const vc_voice *voice) {
+    const vc_glide *rate = &voice->rate;
+    double base = (double)(int64_t)voice->position;
+    return (vc_path){.base = base,
+                     .first = voice->position - base,
+                     .rate = vc_glide_value(rate),
+                     .rate_change = rate->left != 0 ? -0.5 * rate->per_frame : 0.0};
+}
+
+/* The number of frames, at most `frames`, in which no line of a glide ends. */
+static uint32_t until_change(const vc_voice *voice, uint32_t frames) {
+    const vc_glide *glides[] = {&voice->gain, &voice->left, &voice->right, &voice->fade,
+                                &voice->rate};
+    for (int i = 0; i < 5; i++) {
+        frames = glides[i]->left != 0 ? vc_smaller(frames, glides[i]->left) : frames;
+    }
+    return frames;
+}
+
+/* The next two frames after any position below this one are in the clip, and in the loop. */
+static double last_between(const vc_voice *voice) {
     const vc_voice_config *config = &voice->config;
-    bool moves = (voice->rate.left | voice->fade.left | voice->gain.left | voice->left.left |
-                  voice->right.left) != 0;
-    double first = voice->wrapped ? (double)config->loop_begin + 1.0 : 1.0;
-    double end = voice->past ? (double)config->frames : (double)config->loop_end;
-    double fade = fade_out_at(voice);
-    end = (fade < end ? fade : end) - 3.0; /* of the last position; two more frames are read */
-    if (moves || voice->position < first || voice->position >= end) {
+    return (double)(voice->past ? config->frames : config->loop_end) - 2.0;
+}
+
+/* Whether the four frames around the position follow each other in the clip. */
+static bool is_between(const vc_voice *voice) {
+    double first = voice->wrapped ? (double)voice->config.loop_begin + 1.0 : 1.0;
+    return voice->position >= first && voice->position < last_between(voice);
+}
+
+/* The number of frames, at most `frames`, for which is_between holds. It may be too small. */
+static uint32_t count_between(const vc_voice *voice, const vc_path *path, uint32_t frames) {
+    if (!is_between(voice)) {
         return 0;
     }
-    double count = (end - voice->position) / voice->rate.target;
+    double last_rate = path->rate + 2.0 * path->rate_change * (double)frames;
+    double fastest = last_rate > path->rate ? last_rate : path->rate;
+    double length = last_between(voice) - voice->position;
+    double count = (length < VC_PATH_LENGTH ? length : VC_PATH_LENGTH) / fastest;
     return count < (double)frames ? (uint32_t)count : frames;
 }
 
-/* Adds frames for which even_frames has answered, of one or two channels. */
-static void add_between(vc_voice *voice, float *restrict to, uint32_t frames, uint32_t channels) {
-    const uint32_t own = voice->config.channels;
-    const float *data = voice->config.data;
-    const double rate = voice->rate.target, gain = voice->gain.target;
-    const bool sided = channels > 1;
-    const float sides[2] = {(float)(sided ? gain * voice->left.target : gain),
-                            (float)(gain * voice->right.target)};
-    double position = voice->position;
-    for (uint32_t f = 0; f < frames; f++) {
-        int64_t whole = (int64_t)position;
-        float t = (float)(position - (double)whole);
-        /* The weights of the four frames around the position; see `between`. */
-        float w0 = ((-0.5f * t + 1.0f) * t - 0.5f) * t;
-        float w1 = (1.5f * t - 2.5f) * t * t + 1.0f;
-        float w2 = ((-1.5f * t + 2.0f) * t + 0.5f) * t;
-        float w3 = (0.5f * t - 0.5f) * t * t;
-        const float *x = data + (whole - 1) * (int64_t)own;
-        float sample = 0.0f;
-        for (uint32_t c = 0; c < channels; c++) {
-            if (c < own) {
-                sample = x[c] * w0 + x[own + c] * w1 + x[2 * own + c] * w2 + x[3 * own + c] * w3;
-            }
-            to[f * channels + c] += sample * sides[c];
-        }
-        position += rate;
-    }
-    voice->position = position;
+/* The value of a glide in a frame of a chunk in which its line does not end. */
+typedef struct line {
+    double begin, step;
+} line;
+
+static line line_of(const vc_glide *glide) {
+    return (line){vc_glide_value(glide), glide->left != 0 ? -glide->per_frame : 0.0};
 }
 
-/* Adds up to `frames` frames with all gains. Returns their number. */
-static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
-    uint32_t done = channels <= 2 ? even_frames(voice, frames) : 0;
-    if (done > 0) {
-        add_between(voice, to, done, channels);
-        return done;
+/* Adds up to CHUNK frames, between which no line of a glide ends, with moving gains. */
+static void add_ramped(const vc_voice *voice, const vc_path *path, float *restrict to,
+                       const float *restrict from, uint32_t frames, uint32_t channels) {
+    const uint32_t own = voice->config.channels;
+    const line fade = line_of(&voice->fade), gain = line_of(&voice->gain);
+    const line left = line_of(&voice->left), right = line_of(&voice->right);
+    double gains[CHUNK];
+    float all[CHUNK], sides[2 * CHUNK];
+    for (int32_t f = 0; f < (int32_t)frames; f++) {
+        gains[f] = (fade.begin + fade.step * (double)f) * (gain.begin + gain.step * (double)f);
     }
-    if (voice->fade.left > 0) {
-        frames = vc_smaller(frames, voice->fade.left);
+    if (path->base + vc_path_at(path, (double)frames) > fade_out_at(voice)) {
+        const double from_end = (double)voice->config.frames - path->base;
+        const double out = (double)voice->config.fade_out_frames;
+        for (int32_t f = 0; f < (int32_t)frames; f++) {
+            double fading = from_end - vc_path_at(path, (double)f);
+            gains[f] *= fading < out ? fading / out : 1.0;
+        }
     }
-    frames = vc_smaller(frames, MOVING_FRAMES);
-    while (done < frames && voice->position < (double)voice->config.frames) {
+    for (int32_t f = 0; f < (int32_t)frames; f++) {
+        all[f] = (float)gains[f];
+        sides[2 * f] = (float)(gains[f] * (left.begin + left.step * (double)f));
+        sides[2 * f + 1] = (float)(gains[f] * (right.begin + right.step * (double)f));
+    }
+    if (channels == 2 && own == 2) {
+        for (uint32_t i = 0; i < 2 * frames; i++) {
+            to[i] += from[i] * sides[i];
+        }
+        return;
+    }
+    for (uint32_t f = 0; f < frames; f++) {
+        for (uint32_t c = 0; c < channels; c++) {
+            float side = c < 2 && channels > 1 ? sides[2 * f + c] : all[f];
+            to[(size_t)f * channels + c] += from[(size_t)f * own + (own == 1 ? 0 : c)] * side;
+        }
+    }
+}
+
+/* Takes the voice past the frames of a chunk. */
+static void pass(vc_voice *voice, const vc_path *path, uint32_t frames) {
+    vc_glide *glides[] = {&voice->gain, &voice->left, &voice->right, &voice->fade, &voice->rate};
+    for (int i = 0; i < 5; i++) {
+        glides[i]->left -= vc_smaller(glides[i]->left, frames);
+    }
+    voice->position = path->base + vc_path_at(path, (double)frames);
+    wrap(voice);
+}
+
+/* Adds frames one by one, up to `frames`, while an end of the clip or of the loop is near. */
+static uint32_t add_near_end(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
+    uint32_t done = 0;
+    do {
         add_frame(voice, to + (size_t)done++ * channels, channels);
-    }
+    } while (done < frames && voice->position < (double)voice->config.frames && !is_between(voice));
     return done;
+}
+
+/* Adds up to `frames` frames at any rate and with all gains. Returns their number. */
+static uint32_t add_moving(vc_voice *voice, float *to, uint32_t frames, uint32_t channels) {
+    const uint32_t own = voice->config.channels;
+    const vc_path path = path_of(voice);
+    float made[MADE];
+    const float *from = made;
+    frames = until_change(voice, vc_smaller(frames, CHUNK));
+    uint32_t count;
+    if (voice->rate.left == 0 && path.rate == 1.0 && path.first == 0.0) {
+        uint64_t at = (uint64_t)path.base;
+        uint64_t end = voice->past ? voice->config.frames : voice->config.loop_end;
+        count = (uint32_t)vc_smaller_64(end - at, frames);
+        from = voice->config.data + at * own;
+    } else {
+        count = count_between(voice, &path, vc_smaller(frames, MADE / own));
+        if (count == 0) {
+            return add_near_end(voice, to, frames, channels);
+        }
+        vc_between_frames(made, voice->config.data, own, &path, count);
+    }
+    if (has_even_gains(voice) &&
+        path.base + vc_path_at(&path, (double)count) <= fade_out_at(voice)) {
+        add_frames(voice, to, from, count, channels);
+    } else {
+        add_ramped(voice, &path, to, from, count, channels);
+    }
+    pass(voice, &path, count);
+    return count;
 }
 
 static void note_begin(vc_voice *voice, const vc_place *place, uint32_t offset) {

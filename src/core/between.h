@@ -1,0 +1,41 @@
+/* between.h - samples at positions between the frames of a clip. voice.c uses it. */
+#ifndef VOICECOIL_BETWEEN_H
+#define VOICECOIL_BETWEEN_H
+
+#include "realtime.h"
+
+#include <stdint.h>
+
+/* Most frames that one path has, and most frames of the clip that it goes through. */
+enum { VC_PATH_FRAMES = 64, VC_PATH_LENGTH = 1 << 21 };
+
+/* Positions in a clip for frames that follow each other. The rate moves along a straight line, so
+ * each position follows from the first one alone, and the roundings of many frames do not add up.
+ */
+typedef struct vc_path {
+    double base;        /* a whole frame of the clip */
+    double first;       /* the position of frame 0, counted from `base` */
+    double rate;        /* from frame 0 to frame 1 */
+    double rate_change; /* half of the change of the rate with each frame */
+} vc_path;
+
+/* The position of a frame, counted from `base`. */
+static inline double vc_path_at(const vc_path *path, double frame) VC_REALTIME {
+    return path->first + frame * (path->rate + path->rate_change * (frame - 1.0));
+}
+
+/* Catmull-Rom: a cubic through the two middle samples of four, with the slopes of their neighbours.
+ * `t` is the position after the second one. */
+static inline float vc_between(const float *x, float t) VC_REALTIME {
+    float a = 0.5f * (3.0f * (x[1] - x[2]) + x[3] - x[0]);
+    float b = x[0] - 2.5f * x[1] + 2.0f * x[2] - 0.5f * x[3];
+    float c = 0.5f * (x[2] - x[0]);
+    return ((a * t + b) * t + c) * t + x[1];
+}
+
+/* Makes up to VC_PATH_FRAMES frames of the same cubic. The clip must have the frame before each
+ * position and the two frames after it. [IO] */
+void vc_between_frames(float *made, const float *clip, uint32_t channels, const vc_path *path,
+                       uint32_t frames) VC_REALTIME;
+
+#endif
