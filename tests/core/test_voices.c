@@ -131,6 +131,12 @@ static void a_voice_whose_time_has_passed_says_how_late_it_is(void) {
     CHECK_CODED(play(&rig), 1, BLOCK, BLOCK);
     CHECK_INT(facts_of(skipped).state, VC_VOICE_LATE);
     CHECK_NEAR(facts_of(skipped).late_ns, 1000000, 1);
+    config.when = VC_WHEN_FRAME;
+    config.at = -(INT64_C(1) << 62); /* before the fix, this was not late */
+    vc_voice *latest = add(&rig, &config);
+    CHECK_CODED(play(&rig), 1, BLOCK, 2 * BLOCK);
+    CHECK_INT(facts_of(latest).state, VC_VOICE_LATE);
+    CHECK(facts_of(latest).late_ns > INT64_C(1) << 62);
     vc_voices_stop(rig.voices, late, 0);
     play(&rig);
     end_rig(&rig);
