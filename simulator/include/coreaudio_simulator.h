@@ -144,6 +144,15 @@ SIM_API uint32_t sim_add_box(const char *uid, const char *name, const char *devi
 /* Adds a clock device, which has a rate and no streams. Returns its ID, or 0 on failure. */
 SIM_API uint32_t sim_add_clock_device(const char *uid, const char *name, double rate_hz);
 
+/* Adds a transport manager, such as that of AirPlay, and returns its ID, or 0 on failure. A world
+ * has none without this call. Its end points have channels and no IO; a client makes a device of
+ * one or several ('cdev') and destroys it ('ddev'). A device whose last end point is removed goes.
+ */
+SIM_API uint32_t sim_add_transport_manager(const char *bundle_id);
+SIM_API uint32_t sim_add_end_point(uint32_t transport_manager, const char *uid, const char *name,
+                                   uint32_t channels_in, uint32_t channels_out);
+SIM_API int sim_remove_end_point(uint32_t end_point);
+
 SIM_API uint32_t sim_find_device(const char *uid); /* 0 if no living device has the UID */
 /* Sets a default device and notifies. `selector` is 'dOut', 'dIn ' or 'sOut'. Device 0 means "no
  * default". When a device is added or removed later, a missing default is chosen again. */

@@ -1,39 +1,17 @@
 /* composition.c: reads and writes the dictionary that describes an aggregate device. */
 #include "aggregate.h"
-
-static CFTypeRef value_of(CFDictionaryRef dictionary, const char *key) {
-    CFStringRef string = cf_string(key);
-    CFTypeRef value = CFDictionaryGetValue(dictionary, string);
-    CFRelease(string);
-    return value;
-}
-
-static char *text_of(CFDictionaryRef dictionary, const char *key) {
-    CFTypeRef value = value_of(dictionary, key);
-    return cf_is(value, CF_STRING) ? cf_copy_utf8(value) : NULL;
-}
-
-static UInt32 number_of(CFDictionaryRef dictionary, const char *key) {
-    CFTypeRef value = value_of(dictionary, key);
-    SInt32 number = 0;
-    if (cf_is(value, CF_NUMBER)) {
-        CFNumberGetValue(value, kCFNumberSInt32Type, &number);
-    } else if (cf_is(value, CF_BOOLEAN)) {
-        number = CFBooleanGetValue(value);
-    }
-    return (UInt32)number;
-}
+#include "dictionary.h"
 
 static OSStatus read_sub(CFDictionaryRef dictionary, sub_device *s) {
     *s = (sub_device){0};
     if (!cf_is(dictionary, CF_DICTIONARY)) {
         return kAudioHardwareIllegalOperationError;
     }
-    s->uid = text_of(dictionary, kAudioSubDeviceUIDKey);
-    s->drift = number_of(dictionary, kAudioSubDeviceDriftCompensationKey) != 0;
-    s->quality = number_of(dictionary, kAudioSubDeviceDriftCompensationQualityKey);
-    s->extra_in = number_of(dictionary, kAudioSubDeviceExtraInputLatencyKey);
-    s->extra_out = number_of(dictionary, kAudioSubDeviceExtraOutputLatencyKey);
+    s->uid = dictionary_text(dictionary, kAudioSubDeviceUIDKey);
+    s->drift = dictionary_number(dictionary, kAudioSubDeviceDriftCompensationKey) != 0;
+    s->quality = dictionary_number(dictionary, kAudioSubDeviceDriftCompensationQualityKey);
+    s->extra_in = dictionary_number(dictionary, kAudioSubDeviceExtraInputLatencyKey);
+    s->extra_out = dictionary_number(dictionary, kAudioSubDeviceExtraOutputLatencyKey);
     return s->uid != NULL ? 0 : kAudioHardwareIllegalOperationError;
 }
 
@@ -56,17 +34,17 @@ OSStatus composition_read(CFDictionaryRef dictionary, composition *c) {
     if (!cf_is(dictionary, CF_DICTIONARY)) {
         return kAudioHardwareIllegalOperationError;
     }
-    c->uid = text_of(dictionary, kAudioAggregateDeviceUIDKey);
-    c->name = text_of(dictionary, kAudioAggregateDeviceNameKey);
-    c->main_uid = text_of(dictionary, kAudioAggregateDeviceMainSubDeviceKey);
-    c->clock_uid = text_of(dictionary, kAudioAggregateDeviceClockDeviceKey);
-    c->is_private = number_of(dictionary, kAudioAggregateDeviceIsPrivateKey) != 0;
-    c->stacked = number_of(dictionary, kAudioAggregateDeviceIsStackedKey) != 0;
-    c->tap_auto_start = number_of(dictionary, kAudioAggregateDeviceTapAutoStartKey) != 0;
-    OSStatus error = read_list(value_of(dictionary, kAudioAggregateDeviceSubDeviceListKey), c->subs,
-                               &c->sub_count);
+    c->uid = dictionary_text(dictionary, kAudioAggregateDeviceUIDKey);
+    c->name = dictionary_text(dictionary, kAudioAggregateDeviceNameKey);
+    c->main_uid = dictionary_text(dictionary, kAudioAggregateDeviceMainSubDeviceKey);
+    c->clock_uid = dictionary_text(dictionary, kAudioAggregateDeviceClockDeviceKey);
+    c->is_private = dictionary_number(dictionary, kAudioAggregateDeviceIsPrivateKey) != 0;
+    c->stacked = dictionary_number(dictionary, kAudioAggregateDeviceIsStackedKey) != 0;
+    c->tap_auto_start = dictionary_number(dictionary, kAudioAggregateDeviceTapAutoStartKey) != 0;
+    OSStatus error = read_list(dictionary_value(dictionary, kAudioAggregateDeviceSubDeviceListKey),
+                               c->subs, &c->sub_count);
     if (error == 0 && world.macos >= 1402) { /* an older macOS does not know taps */
-        error = read_list(value_of(dictionary, kAudioAggregateDeviceTapListKey), c->taps,
+        error = read_list(dictionary_value(dictionary, kAudioAggregateDeviceTapListKey), c->taps,
                           &c->tap_count);
     }
     return error;
@@ -109,36 +87,17 @@ void composition_free(composition *c) {
 
 /* ---- writing ---- */
 
-static CFMutableDictionaryRef dictionary_new(void) {
-    return CFDictionaryCreateMutable(NULL, 0, &kCFTypeDictionaryKeyCallBacks,
-                                     &kCFTypeDictionaryValueCallBacks);
-}
-static void add_value(CFMutableDictionaryRef dictionary, const char *key, CFTypeRef value) {
-    CFStringRef string = cf_string(key);
-    CFDictionarySetValue(dictionary, string, value);
-    CFRelease(string);
-    CFRelease(value);
-}
-static void add_text(CFMutableDictionaryRef dictionary, const char *key, const char *text) {
-    if (text != NULL) {
-        add_value(dictionary, key, cf_string(text));
-    }
-}
-static void add_number(CFMutableDictionaryRef dictionary, const char *key, UInt32 number) {
-    add_value(dictionary, key, CFNumberCreate(NULL, kCFNumberSInt32Type, &number));
-}
-
 /* Devices and taps have the same keys. */
 static CFArrayRef list_of(sub_device *const subs[], size_t count) {
     CFMutableArrayRef list = CFArrayCreateMutable(NULL, 0, &kCFTypeArrayCallBacks);
     for (size_t i = 0; i < count; i++) {
         const sub_device *s = subs[i];
         CFMutableDictionaryRef one = dictionary_new();
-        add_text(one, kAudioSubDeviceUIDKey, s->uid);
-        add_number(one, kAudioSubDeviceDriftCompensationKey, s->drift);
-        add_number(one, kAudioSubDeviceDriftCompensationQualityKey, s->quality);
-        add_number(one, kAudioSubDeviceExtraInputLatencyKey, s->extra_in);
-        add_number(one, kAudioSubDeviceExtraOutputLatencyKey, s->extra_out);
+        dictionary_add_text(one, kAudioSubDeviceUIDKey, s->uid);
+        dictionary_add_number(one, kAudioSubDeviceDriftCompensationKey, s->drift);
+        dictionary_add_number(one, kAudioSubDeviceDriftCompensationQualityKey, s->quality);
+        dictionary_add_number(one, kAudioSubDeviceExtraInputLatencyKey, s->extra_in);
+        dictionary_add_number(one, kAudioSubDeviceExtraOutputLatencyKey, s->extra_out);
         CFArrayAppendValue(list, one);
         CFRelease(one);
     }
@@ -147,18 +106,19 @@ static CFArrayRef list_of(sub_device *const subs[], size_t count) {
 
 CFDictionaryRef composition_write(const device *d) {
     CFMutableDictionaryRef whole = dictionary_new();
-    add_text(whole, kAudioAggregateDeviceUIDKey, d->uid);
-    add_text(whole, kAudioAggregateDeviceNameKey, d->name);
-    add_text(whole, kAudioAggregateDeviceMainSubDeviceKey, d->aggregate->main_uid);
-    add_text(whole, kAudioAggregateDeviceClockDeviceKey, d->aggregate->clock_uid);
-    add_number(whole, kAudioAggregateDeviceIsPrivateKey, d->aggregate->is_private);
-    add_number(whole, kAudioAggregateDeviceIsStackedKey, d->aggregate->stacked);
-    add_value(whole, kAudioAggregateDeviceSubDeviceListKey,
-              list_of(d->aggregate->subs, d->aggregate->sub_count));
+    dictionary_add_text(whole, kAudioAggregateDeviceUIDKey, d->uid);
+    dictionary_add_text(whole, kAudioAggregateDeviceNameKey, d->name);
+    dictionary_add_text(whole, kAudioAggregateDeviceMainSubDeviceKey, d->aggregate->main_uid);
+    dictionary_add_text(whole, kAudioAggregateDeviceClockDeviceKey, d->aggregate->clock_uid);
+    dictionary_add_number(whole, kAudioAggregateDeviceIsPrivateKey, d->aggregate->is_private);
+    dictionary_add_number(whole, kAudioAggregateDeviceIsStackedKey, d->aggregate->stacked);
+    dictionary_add(whole, kAudioAggregateDeviceSubDeviceListKey,
+                   list_of(d->aggregate->subs, d->aggregate->sub_count));
     if (d->aggregate->tap_count > 0) {
-        add_value(whole, kAudioAggregateDeviceTapListKey,
-                  list_of(d->aggregate->taps, d->aggregate->tap_count));
-        add_number(whole, kAudioAggregateDeviceTapAutoStartKey, d->aggregate->tap_auto_start);
+        dictionary_add(whole, kAudioAggregateDeviceTapListKey,
+                       list_of(d->aggregate->taps, d->aggregate->tap_count));
+        dictionary_add_number(whole, kAudioAggregateDeviceTapAutoStartKey,
+                              d->aggregate->tap_auto_start);
     }
     return whole;
 }

@@ -15,7 +15,9 @@ enum object_kind {
     BOX = 128,
     CLOCK = 256,
     TAP = 512,
-    SUB_TAP = 1024
+    SUB_TAP = 1024,
+    TRANSPORT = 2048,
+    END_POINT = 4096
 };
 typedef struct object {
     AudioObjectID id;
@@ -24,6 +26,7 @@ typedef struct object {
     struct object *owner;
     device *device;
     bool alive;
+    AudioObjectPropertyAddress listened[2]; /* of the newest added and removed listener */
 } object;
 object *object_find(AudioObjectID id); /* finds only living objects */
 object *object_even_dead(AudioObjectID id);
@@ -138,8 +141,11 @@ struct device {
     double call_rate, best_rate; /* of a headset */
     UInt32 headset_channels, flaps;
     bool wants_call, in_call, has_tap_stream, lost_by_sleep;
-    bool becomes_default[2];     /* when it is plugged in */
-    struct aggregate *aggregate; /* NULL: a device of the hardware's */
+    bool becomes_default[2];       /* when it is plugged in */
+    struct aggregate *aggregate;   /* NULL: a device of the hardware's */
+    struct end_points *end_points; /* of which the device is made; NULL: of none */
+    unsigned char *registered[2];  /* the client's buffer list for a direction ('rbuf'), or NULL */
+    UInt32 registered_size[2];
 };
 device *device_find(AudioObjectID id);               /* finds only living devices */
 device *device_begin(const char *call, uint32_t id); /* for a control function; locks the world */
@@ -190,6 +196,10 @@ void aggregates_update_tap_locked(const tap *t); /* it has come, gone or changed
 void aggregates_follow_tap_locked(const tap *t); /* its rate has changed */
 bool aggregate_has_tap_locked(const tap *t, bool running);
 bool aggregate_waits_for_sound_locked(const device *d);
+
+/* ---- end_points.c ---- */
+void end_points_reset_locked(void);
+void end_points_device_gone_locked(device *d); /* a device of end points has ended */
 
 /* ---- taps.c ---- */
 void taps_update_locked(void); /* a device, its rate or a default device has changed */

@@ -208,6 +208,7 @@ static void end_locked(device *d) {
         d->aggregate->counts = false;
         UNCOUNT(live_aggregates);
     }
+    end_points_device_gone_locked(d);
     d->hog = -1;
     d->pending_rate = 0;
     d->changing_rate = false;
@@ -254,7 +255,7 @@ EXPORT int sim_remove_device(uint32_t id) {
 EXPORT uint32_t sim_replug_device(uint32_t id) {
     pthread_mutex_lock(&world.lock);
     device *old = device_even_dead(id), *d = NULL;
-    if (old == NULL || old->o.alive) {
+    if (old == NULL || old->o.alive || old->end_points != NULL) {
         report_line("sim_replug_device: %u is not a removed device", id);
     } else {
         d = device_replug_locked(old);
@@ -274,7 +275,8 @@ EXPORT void sim_restart_service(void) {
         end_locked(before[i]);
     }
     for (size_t i = 0; i < n; i++) {
-        if (before[i]->aggregate != NULL) { /* its client makes it again, if it wants to */
+        if (before[i]->aggregate != NULL || before[i]->end_points != NULL) {
+            /* its client makes it again, if it wants to */
             continue;
         }
         device *d = device_make_locked(before[i]->description, before[i]->serial);
@@ -463,6 +465,9 @@ void devices_reset_locked(void) {
             }
         }
         aggregate_free(d->aggregate);
+        free(d->end_points);
+        free(d->registered[0]);
+        free(d->registered[1]);
         free(d->headset);
         for (size_t c = 0; c < d->control_count; c++) {
             for (size_t i = 0; i < d->controls[c]->item_count; i++) {

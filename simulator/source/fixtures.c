@@ -99,6 +99,12 @@ EXPORT int sim_load_fixture(int number) {
                    ? 0
                    : -1;
     }
+    if (number == 24) {
+        uint32_t manager = sim_add_transport_manager("org.voicecoil.simulated.transport");
+        sim_add_end_point(manager, "EndPoint:kitchen", "Simulated Kitchen", 0, 2);
+        sim_add_end_point(manager, "EndPoint:garden", "Simulated Garden", 0, 2);
+        return sim_add_end_point(manager, "EndPoint:door", "Simulated Door", 1, 0) != 0 ? 0 : -1;
+    }
     if (!known) {
         report_line("sim_load_fixture: there is no fixture %d", number);
     }

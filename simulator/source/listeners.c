@@ -67,6 +67,7 @@ OSStatus listener_add(const char *call, AudioObjectID id, const AudioObjectPrope
                             .call = c,
                             .block = c.block ? block_copy(c.block) : NULL};
             *at = l;
+            o->listened[0] = *a;
             COUNT(live_listeners);
         }
         if (mutex != NULL) {
@@ -111,6 +112,9 @@ OSStatus listener_remove(const char *call, AudioObjectID id, const AudioObjectPr
             if (same(l, id, a, &c)) {
                 l->removed = true;
                 UNCOUNT(live_listeners);
+                if (o != NULL) {
+                    o->listened[1] = *a;
+                }
             }
         }
         forget_unused();

@@ -5,7 +5,7 @@
 /* clang-format off */
 #define SWITCHES(X) \
     X(dead_device_error) X(set_readonly_error) X(unsupported_rate) X(start_at_time) \
-    X(remove_dead_listener) X(device_elements) X(guessed_settable) X(hog_error) \
+    X(remove_dead_listener) X(device_elements) X(internal_selectors) X(guessed_settable) X(hog_error) \
     X(format_delay_ns) X(buffer_out_of_range) X(duplicate_io_proc) X(profile_delay_ns) X(wake_io) X(wake_delay_ns) \
     X(wake_start) X(wake_ids) X(consent_start) X(aggregate_delay_ns) X(aggregate_early) X(aggregate_cycles) \
     X(tap_delay_ns) X(tap_early) X(tap_added_later) X(tap_dead_process) X(tap_consent_set) X(stop_mode) \
@@ -30,7 +30,7 @@
     X(live_blocks) X(fault_destroyed_running) X(fault_dead_io_proc) X(fault_over_release) \
     X(fault_input_written) X(fault_buffer_overrun) X(fault_buffer_list_changed) \
     X(fault_workgroup) X(fault_fork) X(fault_bad_size) X(fault_null) \
-    X(live_taps) X(fault_tap_order) \
+    X(live_taps) X(live_end_point_devices) X(fault_tap_order) \
     X(fault_unregistered_stop) X(fault_message)
 /* clang-format on */
 

@@ -100,7 +100,7 @@ OSStatus put_object_translation(const request *q, reply *r, text_finder find);
 extern const behaviour object_behaviours[], system_behaviours[], device_behaviours[],
     io_behaviours[], old_behaviours[], stream_behaviours[], control_behaviours[], view_behaviours[],
     process_behaviours[], aggregate_behaviours[], box_behaviours[], tap_behaviours[],
-    rare_behaviours[];
+    rare_behaviours[], end_point_behaviours[];
 
 /* ---- properties_object.c ---- */
 extern const char plug_in_bundle[]; /* the bundle ID of the plug-in that owns the devices */
@@ -110,6 +110,13 @@ OSStatus get_boxes(const request *q, reply *r), get_clock_devices(const request 
 OSStatus get_box_for_uid(const request *q, reply *r);
 OSStatus get_clock_device_for_uid(const request *q, reply *r);
 const char *box_name(const object *o); /* of a box or a clock device */
+
+/* ---- end_points.c ---- */
+OSStatus get_transport_managers(const request *q, reply *r);
+OSStatus get_transport_manager_for_bundle(const request *q, reply *r);
+const char *transport_manager_bundle(const object *o);
+/* Answers with an unknown object if the one in the reply does not belong to the asked plug-in. */
+void put_only_owned(const request *q, reply *r);
 
 /* ---- properties_tap.c ---- */
 const char *tap_name(const object *o);

@@ -189,6 +189,9 @@ GET(destroyed) {
     return error;
 }
 
+/* A transport manager makes devices of end points instead. */
+static bool makes_aggregates(const request *q) { return q->o->kind == PLUGIN; }
+
 #define AGGREGATE(name, get, set, has)                                                             \
     {kAudioAggregateDeviceClassID, kAudioAggregateDeviceProperty##name, get, set, has, NULL}
 #define SUB(name, get, set)                                                                        \
@@ -204,7 +207,9 @@ const behaviour aggregate_behaviours[] = {
     SUB(ExtraLatency, get_extra_latency, set_extra_latency),
     SUB(DriftCompensation, get_drift, set_drift),
     SUB(DriftCompensationQuality, get_quality, set_quality),
-    {kAudioPlugInClassID, kAudioPlugInCreateAggregateDevice, get_created, NULL, NULL, NULL},
-    {kAudioPlugInClassID, kAudioPlugInDestroyAggregateDevice, get_destroyed, NULL, NULL, NULL},
+    {kAudioPlugInClassID, kAudioPlugInCreateAggregateDevice, get_created, NULL, makes_aggregates,
+     NULL},
+    {kAudioPlugInClassID, kAudioPlugInDestroyAggregateDevice, get_destroyed, NULL, makes_aggregates,
+     NULL},
     {0, 0, NULL, NULL, NULL, NULL},
 };

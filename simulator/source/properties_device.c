@@ -63,6 +63,44 @@ GET(stream_configuration) {
     put(r, bytes, offsetof(AudioBufferList, mBuffers) + n * sizeof(AudioBuffer));
     return 0;
 }
+/* The client's buffers for a direction, which have the topology of its streams. The simulator keeps
+ * the list and does not use it. */
+static bool registers_buffers(const request *q) {
+    return SWITCH(internal_selectors) == 1 && q->d->stream_count[request_side(q)] > 0;
+}
+GET(registered) {
+    int side = request_side(q);
+    if (q->d->registered[side] == NULL) {
+        return get_stream_configuration(q, r);
+    }
+    put(r, q->d->registered[side], q->d->registered_size[side]);
+    return 0;
+}
+SET(registered) {
+    int side = request_side(q);
+    UInt32 n = (UInt32)q->d->stream_count[side], count;
+    UInt32 whole = (UInt32)(offsetof(AudioBufferList, mBuffers) + n * sizeof(AudioBuffer));
+    if (size < whole) {
+        return kAudioHardwareBadPropertySizeError;
+    }
+    memcpy(&count, data, sizeof count);
+    bool same = count == n;
+    for (UInt32 i = 0; same && i < n; i++) {
+        AudioBuffer b;
+        memcpy(&b, (const char *)data + offsetof(AudioBufferList, mBuffers) + i * sizeof b,
+               sizeof b);
+        same = b.mNumberChannels == q->d->streams[side][i]->channels;
+    }
+    if (!same) {
+        return kAudioHardwareIllegalOperationError;
+    }
+    free(q->d->registered[side]);
+    q->d->registered[side] = malloc(whole);
+    memcpy(q->d->registered[side], data, whole);
+    q->d->registered_size[side] = whole;
+    notify_one_locked(q->o->id, q->selector, q->scope);
+    return 0;
+}
 GET(controls) {
     for (size_t i = 0; i < q->d->control_count; i++) {
         put_u32(r, q->d->controls[i]->o.id);
@@ -205,6 +243,7 @@ const behaviour device_behaviours[] = {
     ROW(IsHidden, get_hidden, NULL, NULL),
     ROW(Streams, get_streams, NULL, NULL),
     ROW(StreamConfiguration, get_stream_configuration, NULL, NULL),
+    ROW(RegisterBufferList, get_registered, set_registered, registers_buffers),
     {kAudioDeviceClassID, kAudioObjectPropertyControlList, get_controls, NULL, NULL, NULL},
     ROW(PreferredChannelsForStereo, get_stereo_channels, set_stereo_channels, has_channels),
     ROW(PreferredChannelLayout, get_channel_layout, set_channel_layout, has_channels),

@@ -35,19 +35,20 @@ GET(owned) {
 }
 
 static bool is_device(const request *q) {
-    return (q->o->kind == DEVICE || q->o->kind == SUB_DEVICE) && q->d != NULL;
+    return (q->o->kind & (DEVICE | SUB_DEVICE | END_POINT)) != 0 && q->d != NULL;
 }
 static bool has_name(const request *q) {
     return q->o->kind == SYSTEM || q->o->kind == PLUGIN || q->o->kind == CLOCK ||
-           q->o->kind == TAP || (is_device(q) && q->d->name != NULL);
+           q->o->kind == TAP || q->o->kind == TRANSPORT || (is_device(q) && q->d->name != NULL);
 }
 GET(name) {
     put_text(q, r,
-             q->o->kind == SYSTEM   ? "System"
-             : q->o->kind == PLUGIN ? "Simulated HAL"
-             : q->o->kind == CLOCK  ? box_name(q->o)
-             : q->o->kind == TAP    ? tap_name(q->o)
-                                    : q->d->name);
+             q->o->kind == SYSTEM      ? "System"
+             : q->o->kind == PLUGIN    ? "Simulated HAL"
+             : q->o->kind == CLOCK     ? box_name(q->o)
+             : q->o->kind == TAP       ? tap_name(q->o)
+             : q->o->kind == TRANSPORT ? "Simulated Transport"
+                                       : q->d->name);
     return 0;
 }
 
@@ -112,12 +113,29 @@ GET(channel_text) {
 
 /* ---- plug-ins ---- */
 
-GET_STRING(bundle, plug_in_bundle)
+static bool is_hardware(const request *q) { return q->o->kind != TRANSPORT; }
+GET_STRING(bundle, is_hardware(q) ? plug_in_bundle : transport_manager_bundle(q->o))
 GET(devices) {
-    (void)q;
     for (size_t i = 0; i < world.device_count; i++) {
-        put_u32(r, world.devices[i]->o.id);
+        const device *d = world.devices[i];
+        if (is_hardware(q) ? d->end_points == NULL : d->o.owner == q->o) {
+            put_u32(r, d->o.id);
+        }
     }
+    return 0;
+}
+GET(plug_in_boxes) { return is_hardware(q) ? get_boxes(q, r) : 0; }
+GET(plug_in_clocks) { return is_hardware(q) ? get_clock_devices(q, r) : 0; }
+
+/* ---- listeners, as the HAL itself sees them ---- */
+
+static bool shows_internal(const request *q) {
+    (void)q;
+    return SWITCH(internal_selectors) == 1;
+}
+GET(listened) {
+    bool removed = q->selector == kAudioObjectPropertyListenerRemoved;
+    put(r, &q->o->listened[removed], sizeof q->o->listened[removed]);
     return 0;
 }
 
@@ -139,6 +157,8 @@ const behaviour object_behaviours[] = {
     ROW(FirmwareVersion, get_text, NULL, has_text),
     ROW(Creator, get_text, NULL, has_text),
     ROW(Identify, get_identify, set_identify, can_identify),
+    ROW(ListenerAdded, get_listened, NULL, shows_internal),
+    ROW(ListenerRemoved, get_listened, NULL, shows_internal),
     ROW(ElementName, get_channel_text, NULL, has_channel),
     ROW(ElementCategoryName, get_channel_text, NULL, has_channel),
     ROW(ElementNumberName, get_channel_text, NULL, has_channel),
@@ -149,7 +169,7 @@ const behaviour object_behaviours[] = {
     OLD_TEXT(ChannelNumberName, get_channel_text, has_channel),
     PLUG_IN(BundleID, get_bundle),
     PLUG_IN(DeviceList, get_devices),
-    PLUG_IN(BoxList, get_boxes),
-    PLUG_IN(ClockDeviceList, get_clock_devices),
+    PLUG_IN(BoxList, get_plug_in_boxes),
+    PLUG_IN(ClockDeviceList, get_plug_in_clocks),
     {0, 0, NULL, NULL, NULL, NULL},
 };

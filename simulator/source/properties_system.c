@@ -36,14 +36,14 @@ SET(default) {
 static AudioObjectID find_plug_in(const char *bundle) {
     return strcmp(bundle, plug_in_bundle) == 0 ? world.plug_in.id : kAudioObjectUnknown;
 }
-/* There are no transport managers. */
-static AudioObjectID find_none(const char *bundle) {
-    (void)bundle;
-    return kAudioObjectUnknown;
+GET(device_for_qualifier) {
+    OSStatus error = put_object_for_qualifier(q, r, device_id_with_uid_locked);
+    if (q->o->kind == TRANSPORT) {
+        put_only_owned(q, r);
+    }
+    return error;
 }
-GET(device_for_qualifier) { return put_object_for_qualifier(q, r, device_id_with_uid_locked); }
 GET(plug_in_for_qualifier) { return put_object_for_qualifier(q, r, find_plug_in); }
-GET(transport_manager_for_qualifier) { return put_object_for_qualifier(q, r, find_none); }
 GET(device_for_uid) { return put_object_translation(q, r, device_id_with_uid_locked); }
 GET(plug_in_for_bundle) { return put_object_translation(q, r, find_plug_in); }
 
@@ -116,8 +116,8 @@ const behaviour system_behaviours[] = {
     ROW(PlugInList, get_plug_ins, NULL),
     ROW(TranslateBundleIDToPlugIn, get_plug_in_for_qualifier, NULL),
     ROW(PlugInForBundleID, get_plug_in_for_bundle, NULL),
-    ROW(TransportManagerList, get_nothing, NULL),
-    ROW(TranslateBundleIDToTransportManager, get_transport_manager_for_qualifier, NULL),
+    ROW(TransportManagerList, get_transport_managers, NULL),
+    ROW(TranslateBundleIDToTransportManager, get_transport_manager_for_bundle, NULL),
     ROW(BoxList, get_boxes, NULL),
     ROW(TranslateUIDToBox, get_box_for_uid, NULL),
     ROW(ClockDeviceList, get_clock_devices, NULL),

@@ -22,7 +22,7 @@ static const behaviour *const behaviours[] = {
     object_behaviours,  system_behaviours,    device_behaviours,  io_behaviours,
     old_behaviours,     stream_behaviours,    control_behaviours, view_behaviours,
     process_behaviours, aggregate_behaviours, box_behaviours,     tap_behaviours,
-    rare_behaviours};
+    rare_behaviours,    end_point_behaviours};
 
 static AudioClassID parent_of(AudioClassID class_id) {
     for (size_t i = 0; i < sizeof classes / sizeof classes[0]; i++) {
@@ -196,7 +196,7 @@ static bool element_fits(const request *q, const property *p) {
     return p->elements != COREAUDIO_ELEMENTS_MAIN || q->element == 0 || device_wide;
 }
 
-/* A sub-device has the identity of its device, and neither streams nor IO. */
+/* A sub-device has the identity of its device, and neither streams nor IO. So has an end point. */
 static bool sub_device_has(UInt32 selector) {
     static const UInt32 selectors[] = {
         kAudioDevicePropertyDeviceUID,     kAudioDevicePropertyModelUID,
@@ -217,8 +217,9 @@ static bool is_published(const request *q) {
 }
 
 static bool answers(const request *q, const property *p) {
-    if (!is_published(q) || (q->o->kind == SUB_DEVICE && p->class_id == kAudioDeviceClassID &&
-                             !sub_device_has(p->selector))) {
+    bool is_part = q->o->kind == SUB_DEVICE || q->o->kind == END_POINT;
+    if (!is_published(q) ||
+        (is_part && p->class_id == kAudioDeviceClassID && !sub_device_has(p->selector))) {
         return false;
     }
     return p->does != NULL && p->since <= world.macos && scope_fits(q, p) && element_fits(q, p) &&

@@ -76,6 +76,7 @@ EXPORT void sim_reset(void) {
         processes_reset_locked();
         taps_reset_locked();
         boxes_reset_locked();
+        end_points_reset_locked();
     } else {
         world.process_count = world.tap_count = 0;
         world.device_count = world.all_device_count = 0;

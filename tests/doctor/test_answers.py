@@ -42,7 +42,7 @@ def answers(
 
 @pytest.fixture(scope="module")
 def recorded() -> Any:
-    return answers(1, 3)
+    return answers(1, 3, 24)
 
 
 def test_a_recording_has_objects_statuses_and_times(recorded: Any) -> None:
@@ -50,6 +50,8 @@ def test_a_recording_has_objects_statuses_and_times(recorded: Any) -> None:
     assert classes[0] == "AudioSystemObject"
     assert classes.count("AudioDevice") == 2
     assert {"AudioStream", "AudioVolumeControl"} <= set(classes)
+    assert classes.count("AudioTransportManager") == 1
+    assert classes.count("AudioEndPoint") == 3
     assert recorded["statuses"]["get of an unknown object"] == "'!obj'"
     assert recorded["statuses"]["scalar get with a large buffer"] == "ok"
     times = recorded["io"]["times"]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["description_of", "differences", "record_answers", "switches_of"]
 
 FORMAT = "voicecoil-coreaudio-1"
-LISTS = ("dev#", "plg#", "box#", "clk#")
+LISTS = ("dev#", "plg#", "tmg#", "box#", "clk#")
 PERSONAL = {"oink", "ppid", "pbid", "mast", "srnd"}
 CODES = {"u32", "class"}  # types whose texts are four characters, and no names
 MOST_OBJECTS = 2000

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self, cast
 
-from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT
+from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, SYSTEM
 from voicecoil.drivers.protocol import Latency
 from voicecoil.errors import ArgumentError, DriverError
 from voicecoil.hal import _properties as tables
@@ -412,6 +412,14 @@ class EndPoint(Device):
     """An end point of an end-point device."""
 
     _kind: ClassVar[str] = "AudioEndPoint"
+
+    def _find(self) -> int:
+        # The system object does not find it, because it is no device of the list.
+        reader = self._connection.reader
+        found = (
+            reader.find("uide", str(self._key), manager) for manager in reader.ids(SYSTEM, "tmg#")
+        )
+        return next((one for one in found if one), 0)
 
 
 class SubDevice(Owned, _Sided, tables.AudioSubDeviceProperties, tables.AudioDeviceProperties):

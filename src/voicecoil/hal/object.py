@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any, ClassVar, Self
 
 from voicecoil.drivers.coreaudio.hal import GLOBAL, INPUT, OUTPUT
+from voicecoil.drivers.coreaudio.status import DEAD
 from voicecoil.errors import (
     ArgumentTypeError,
     DriverError,
@@ -234,7 +235,12 @@ class HalObject(AudioObjectProperties, Identified):
 
     def _with_objects(self, row: PropertyRow, value: Any) -> Any:
         if row.type == "id":
-            return self._connection.object(value, None)
+            try:
+                return self._connection.object(value, None)
+            except DriverError as error:
+                if not row.acts or error.code not in DEAD:
+                    raise
+                return None  # what has been destroyed
         if row.type == "id[]":
             return self._connection.objects(value, self)
         return value

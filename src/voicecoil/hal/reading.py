@@ -205,9 +205,9 @@ class Reader:
             int.from_bytes(data[8 + 16 * at : 12 + 16 * at], "little") for at in range(count)
         )
 
-    def find(self, code: str, question: Qualifier) -> int:
-        """The ID that a translator of the system object returns; 0 if there is no such object."""
-        status, data = self.values.get(1, selector(code), GLOBAL, 0, question, b"", 4)
+    def find(self, code: str, question: Qualifier, translator: int = 1) -> int:
+        """The ID that a translator, as the system object, returns; 0 if there is no such object."""
+        status, data = self.values.get(translator, selector(code), GLOBAL, 0, question, b"", 4)
         return int.from_bytes(data, "little") if status == 0 and len(data) == 4 else 0
 
     @staticmethod
