@@ -356,7 +356,7 @@ static uint32_t count_between(const vc_voice *voice, const vc_path *path, uint32
     double last_rate = path->rate + 2.0 * path->rate_change * (double)frames;
     double fastest = last_rate > path->rate ? last_rate : path->rate;
     double length = last_between(voice) - voice->position;
-    double count = (length < VC_PATH_LENGTH ? length : VC_PATH_LENGTH) / fastest;
+    double count = fmin(length, (double)VC_PATH_LENGTH) / fastest;
     return count < (double)frames ? (uint32_t)count : frames;
 }
 
