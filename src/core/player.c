@@ -20,8 +20,6 @@ enum { CUTS = 4096 }; /* clears whose results may wait to be taken */
 
 /* ---- control --------------------------------------------------------------------------------- */
 
-static vc_line line_at(float value) { return (vc_line){.target = value}; }
-
 vc_player *vc_player_new(const vc_player_config *config) {
     vc_player *player = vc_memory_new(1, sizeof *player);
     if (player == NULL) {
@@ -40,10 +38,10 @@ vc_player *vc_player_new(const vc_player_config *config) {
         return NULL;
     }
     player->known_levels = levels;
-    player->gains[0] = line_at(levels.gain);
-    player->gains[1] = line_at(levels.left);
-    player->gains[2] = line_at(levels.right);
-    player->fade = line_at(1.0f);
+    player->gains[0] = vc_glide_at(levels.gain);
+    player->gains[1] = vc_glide_at(levels.left);
+    player->gains[2] = vc_glide_at(levels.right);
+    player->fade = vc_glide_at(1.0);
     player->filling = player->fresh = true;
     atomic_store(&player->prebuffer, config->prebuffer_frames);
     return player;
@@ -145,26 +143,6 @@ void vc_player_count(const vc_player *player, vc_player_counts *counts) {
     counts->cleared_before = read > to ? read : to;
 }
 
-/* ---- IO thread: lines ------------------------------------------------------------------------ */
-
-static float value_of(const vc_line *line) {
-    return line->target + line->per_frame * (float)line->left;
-}
-
-/* Begins a new line at the value that the present line has reached. */
-static void move_to(vc_line *line, float target, uint32_t frames) {
-    float from = value_of(line);
-    line->target = target;
-    line->per_frame = frames ? (from - target) / (float)frames : 0.0f;
-    line->left = frames;
-}
-
-static float next_value(vc_line *line) {
-    float value = value_of(line);
-    line->left -= line->left != 0;
-    return value;
-}
-
 /* ---- IO thread: requests --------------------------------------------------------------------- */
 
 /* Whether no frame is being played, so that a fade would change nothing. Without fresh frames
@@ -198,7 +176,7 @@ static void obey_clear(vc_player *player) {
         frames = player->fade.left; /* a second request makes a fade shorter, not longer */
     }
     player->clears_now = true;
-    move_to(&player->fade, 0.0f, frames);
+    vc_glide_to(&player->fade, 0.0, frames);
 }
 
 static void obey_pause(vc_player *player) {
@@ -209,7 +187,7 @@ static void obey_pause(vc_player *player) {
     }
     uint32_t frames = player->filling ? 0 : (uint32_t)pause;
     player->pauses = pauses;
-    move_to(&player->fade, pauses ? 0.0f : 1.0f, frames);
+    vc_glide_to(&player->fade, pauses ? 0.0 : 1.0, frames);
 }
 
 static void obey_levels(vc_player *player) {
@@ -222,7 +200,7 @@ static void obey_levels(vc_player *player) {
     uint32_t frames = player->filling ? 0 : levels->ramp_frames;
     for (int i = 0; i < 3; i++) {
         if (targets[i] != player->gains[i].target) {
-            move_to(&player->gains[i], targets[i], frames);
+            vc_glide_to(&player->gains[i], targets[i], frames);
         }
     }
 }
@@ -230,9 +208,9 @@ static void obey_levels(vc_player *player) {
 /* ---- IO thread: samples ---------------------------------------------------------------------- */
 
 static bool is_plain(const vc_player *player) {
-    bool plain = player->fade.left == 0 && player->fade.target == 1.0f;
+    bool plain = player->fade.left == 0 && player->fade.target == 1.0;
     for (int i = 0; i < 3; i++) {
-        plain = plain && player->gains[i].left == 0 && player->gains[i].target == 1.0f;
+        plain = plain && player->gains[i].left == 0 && player->gains[i].target == 1.0;
     }
     return plain;
 }
@@ -240,8 +218,9 @@ static bool is_plain(const vc_player *player) {
 /* Copies one frame with its gains. A single channel is played on all channels. */
 static void put_frame(vc_player *player, float *to, const float *from, uint32_t channels,
                       float fade) {
-    float gain = fade * next_value(&player->gains[0]);
-    const float sides[2] = {next_value(&player->gains[1]), next_value(&player->gains[2])};
+    float gain = fade * (float)vc_glide_next(&player->gains[0]);
+    const float sides[2] = {(float)vc_glide_next(&player->gains[1]),
+                            (float)vc_glide_next(&player->gains[2])};
     for (uint32_t c = 0; c < channels; c++) {
         float sample = from[player->config.channels == 1 ? 0 : c] * gain;
         to[c] = c < 2 && channels > 1 ? sample * sides[c] : sample;
@@ -264,7 +243,7 @@ static void put_frames(vc_player *player, float *to, const float *from, uint32_t
         return;
     }
     for (uint32_t f = 0; f < frames; f++) {
-        float fade = next_value(&player->fade);
+        float fade = (float)vc_glide_next(&player->fade);
         put_frame(player, to + (size_t)f * channels, from + (size_t)f * own, channels, fade);
     }
 }
@@ -340,8 +319,8 @@ static bool begin(vc_player *player) {
         atomic_store(&player->underruns, count + outage);
         atomic_store(&player->underrun_frames, lost + (outage ? player->gap_frames : 0));
         if (outage) {
-            player->fade = line_at(0.0f);
-            move_to(&player->fade, 1.0f, player->config.fade_frames);
+            player->fade = vc_glide_at(0.0);
+            vc_glide_to(&player->fade, 1.0, player->config.fade_frames);
         }
     }
     player->gap = player->filling = false;
@@ -358,7 +337,7 @@ static void run_dry(vc_player *player) {
         player->gap_frames = 0;
         player->tail_left = player->config.fade_frames;
     }
-    player->fade = line_at(player->pauses || player->clears_now ? 0.0f : 1.0f);
+    player->fade = vc_glide_at(player->pauses || player->clears_now ? 0.0 : 1.0);
 }
 
 /* Plays from frame `offset` of the block on, until it is full or nothing is left to play. Returns
@@ -373,7 +352,7 @@ static uint32_t play_queue(vc_player *player, vc_block *block) {
             player->clears_now = player->gap = false;
             player->filling = true;
             player->tail_left = 0;
-            player->fade = line_at(player->pauses ? 0.0f : 1.0f);
+            player->fade = vc_glide_at(player->pauses ? 0.0 : 1.0);
             obey_pause(player);
         }
         bool quiet = player->pauses && player->fade.left == 0 && !player->clears_now;

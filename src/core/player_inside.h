@@ -3,6 +3,7 @@
 #ifndef VOICECOIL_PLAYER_INSIDE_H
 #define VOICECOIL_PLAYER_INSIDE_H
 
+#include "glide.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
@@ -36,13 +37,6 @@ typedef struct vc_message {
     uint32_t kind;
     uint32_t reserved;
 } vc_message;
-
-/* A value that moves along straight lines. */
-typedef struct vc_line {
-    float target;
-    float per_frame; /* by how much the value falls in each frame */
-    uint32_t left;   /* frames until the target is reached */
-} vc_line;
 
 typedef struct vc_levels {
     float gain, left, right;
@@ -81,8 +75,8 @@ struct vc_player {
     vc_message message;  /* the next message, if has_message */
     uint64_t natural_to; /* an utterance that was played to its end ended here */
     uint64_t gap_frames; /* frames of the gap */
-    vc_line fade;        /* of pauses, clears and gaps: 1 is the full sound */
-    vc_line gains[3];    /* the gain, and those of the first two channels */
+    vc_glide fade;       /* of pauses, clears and gaps: 1 is the full sound */
+    vc_glide gains[3];   /* the gain, and those of the first two channels */
     vc_levels known_levels;
     float *last;        /* the frame that was played last, which fades out in a gap */
     uint32_t tail_left; /* frames of that fade */

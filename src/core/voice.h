@@ -3,33 +3,10 @@
 #ifndef VOICECOIL_VOICE_H
 #define VOICECOIL_VOICE_H
 
+#include "glide.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
-
-/* A value that moves along straight lines. The newest line begins where the last one was. */
-typedef struct vc_glide {
-    double target;
-    double per_frame; /* by how much the value falls in each frame */
-    uint32_t left;    /* frames until the target is reached */
-} vc_glide;
-
-static inline double vc_glide_value(const vc_glide *glide) VC_REALTIME {
-    return glide->target + glide->per_frame * (double)glide->left;
-}
-
-static inline double vc_glide_next(vc_glide *glide) VC_REALTIME {
-    double value = vc_glide_value(glide);
-    glide->left -= glide->left != 0;
-    return value;
-}
-
-static inline void vc_glide_to(vc_glide *glide, double target, uint32_t frames) VC_REALTIME {
-    double from = vc_glide_value(glide);
-    glide->target = target;
-    glide->per_frame = frames ? (from - target) / (double)frames : 0.0;
-    glide->left = frames;
-}
 
 /* A float and the frames of its ramp, in one word. */
 uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME;

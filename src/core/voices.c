@@ -69,7 +69,7 @@ struct vc_voices {
 /* ---- control --------------------------------------------------------------------------------- */
 
 static void set_gain(vc_group *group, float gain) {
-    group->gain = (vc_glide){.target = gain};
+    group->gain = vc_glide_at(gain);
     group->gain_word = vc_ramp_word(gain, 0);
     atomic_store(&group->asked_gain, group->gain_word);
 }

@@ -1,0 +1,39 @@
+/* glide.h - a value that moves along straight lines, for gains, fades and rates.
+ *
+ * The newest line begins at the value that the last one has reached.
+ *
+ * Threads: as in voicecoil.h. */
+#ifndef VOICECOIL_GLIDE_H
+#define VOICECOIL_GLIDE_H
+
+#include "realtime.h"
+
+#include <stdint.h>
+
+typedef struct vc_glide {
+    double target;
+    double per_frame; /* by how much the value falls in each frame */
+    uint32_t left;    /* frames until the target is reached */
+} vc_glide;
+
+static inline vc_glide vc_glide_at(double value) VC_REALTIME { return (vc_glide){.target = value}; }
+
+static inline double vc_glide_value(const vc_glide *glide) VC_REALTIME {
+    return glide->target + glide->per_frame * (double)glide->left;
+}
+
+/* The value, and then a step of one frame. */
+static inline double vc_glide_next(vc_glide *glide) VC_REALTIME {
+    double value = vc_glide_value(glide);
+    glide->left -= glide->left != 0;
+    return value;
+}
+
+static inline void vc_glide_to(vc_glide *glide, double target, uint32_t frames) VC_REALTIME {
+    double from = vc_glide_value(glide);
+    glide->target = target;
+    glide->per_frame = frames ? (from - target) / (double)frames : 0.0;
+    glide->left = frames;
+}
+
+#endif
