@@ -367,3 +367,14 @@ def test_nothing_waits_for_a_stream_that_the_program_has_stopped(rig: Rig, mixin
     rig.step(20)
     assert voice.wait(20)
     assert mixer.wait(20)
+
+
+def test_a_signal_handler_that_interrupts_the_start_learns_what_to_do(mixing: Any) -> None:
+    mixer = mixing()
+    says = "interrupted the start of this mixer, .* Call start"
+    with pytest.raises(vc.StreamStateError, match=says):
+        mixer._first_start._steps.run(mixer.start)  # as a handler does in the same thread
+    assert mixer.state == "idle"
+    mixer.start()
+    assert mixer.state == "running"
+    mixer.close()

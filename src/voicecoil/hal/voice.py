@@ -212,7 +212,7 @@ def _switch_off(device: Device, key: tuple[int, str]) -> None:
         if use.was_on:
             return
         # An error means that the device has gone, and its detector with it.
-        with contextlib.suppress(PropertyMissingError, VoicecoilError):
+        with contextlib.suppress(VoicecoilError):
             device.set(ENABLE, False)
 
 

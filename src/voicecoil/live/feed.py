@@ -18,9 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["FADE_S", "Feed"]
+__all__ = ["Feed"]
 
-FADE_S = 0.01  # long enough to avoid a click, too short to be heard as a fade
 STEP_FRAMES = 4096  # frames that are converted at a time, so that few wait outside of the queue
 
 

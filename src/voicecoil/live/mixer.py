@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
 from voicecoil.arguments import (
@@ -19,15 +17,16 @@ from voicecoil.arguments import (
 from voicecoil.callbacks.native import as_native
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import ArgumentError, ArgumentTypeError, StreamStateError
-from voicecoil.lifetime.awaiting import off_the_loop
+from voicecoil.lifetime.polling import poll_until
+from voicecoil.live.levels import RAMP_S
 from voicecoil.live.mixer_effect import PythonMixing
 from voicecoil.live.mixer_facts import MixerFacts
 from voicecoil.live.mixer_group import MixerGroup
 from voicecoil.live.mixer_home import MixerHome
-from voicecoil.live.mixer_request import RAMP_S, OnLate, VoiceRequest
-from voicecoil.live.mixer_voice import POLL_S, MixerVoice
+from voicecoil.live.mixer_request import OnLate, VoiceRequest
+from voicecoil.live.mixer_voice import MixerVoice
+from voicecoil.live.output_life import FirstStart, OutputLife
 from voicecoil.live.sound import Sound, prepared
-from voicecoil.live.steps import Steps
 from voicecoil.streams.lead import LatencyMode
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.on_end import OnEnd
@@ -46,7 +45,7 @@ __all__ = ["Mixer"]
 MOST_VOICES = 65_536
 
 
-class Mixer(MixerFacts):
+class Mixer(OutputLife, MixerFacts):
     """Plays sounds at exact frames or host times, and mixes them: for games and instruments.
 
     A mixer starts with its first `play`, with `start`, or with ``with``, and then runs until it is
@@ -128,7 +127,6 @@ class Mixer(MixerFacts):
                 "a mixer runs at the rate of its device and converts the sounds; leave samplerate "
                 "out, or give device_rate='set' as well to change the device's rate"
             )
-        self._starting = Steps()
         mode = check_latency(latency)
         mixing = None if mode == "low" else PythonMixing()
         stream = OutputStream(
@@ -147,8 +145,10 @@ class Mixer(MixerFacts):
         )
         if mixing is not None:
             mixing.code = self._make_code(None, 0, stream.channels)
+        self._first_start = FirstStart(stream, "mixer")
         self._home = MixerHome(
             stream=stream,
+            first_start=self._first_start,
             monitor=StreamMonitor(stream),
             code=self._code,
             samplerate=stream.samplerate,
@@ -273,7 +273,7 @@ class Mixer(MixerFacts):
         scale = home.samplerate / ready.samplerate
         voice = request.voice(data, scale, home.samplerate, number, home.moment(request))
         home.add(voice)
-        self._start_if_new()
+        self._first_start()
         return MixerVoice(home, voice, ready, (request.gain, request.pan, request.rate))
 
     def _sound_of(self, sound: Any, samplerate: Any) -> Sound:
@@ -375,14 +375,7 @@ class Mixer(MixerFacts):
         StreamClosedError
             The mixer is closed, or its `stream` was stopped.
         """
-        seconds = check_timeout(timeout)
-        until = None if seconds is None else time.monotonic() + seconds
-        while not self._is_quiet():
-            left = POLL_S if until is None else until - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(POLL_S, left))
-        return True
+        return poll_until(self._is_quiet, check_timeout(timeout))
 
     def _is_quiet(self) -> bool:
         self._home.refuse_trouble()
@@ -390,27 +383,8 @@ class Mixer(MixerFacts):
 
     # ---- life ----
 
-    def start(self) -> None:
-        """Start the device. A second call does nothing.
-
-        Raises
-        ------
-        DeviceLostError, DriverError
-            The device cannot be started.
-        StreamClosedError
-            The mixer is closed, or its `stream` was stopped.
-        """
+    def _refuse_start(self) -> None:
         self._home.refuse_trouble()
-        self._start_if_new()
-
-    def _start_if_new(self) -> None:
-        if not self._home.begun:
-            self._starting.run(self._start_once)
-
-    def _start_once(self) -> None:
-        if not self._home.begun:
-            self._home.stream.start()
-            self._home.begun = True
 
     def close(self, fade_s: float = RAMP_S) -> None:
         """Fade out, end all voices, and release the device. A second call does nothing.
@@ -434,46 +408,3 @@ class Mixer(MixerFacts):
                 stream.stop(seconds)
         finally:
             stream.close()
-
-    async def aclose(self, fade_s: float = RAMP_S) -> None:
-        """Close the mixer like :meth:`close`, in an asyncio task, without blocking the loop.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s.
-        """
-        await off_the_loop(lambda: self.close(fade_s))
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    async def __aenter__(self) -> Self:
-        self._home.refuse_trouble()
-        try:
-            await off_the_loop(self._start_if_new)
-        except BaseException:
-            await self.aclose()
-            raise
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()

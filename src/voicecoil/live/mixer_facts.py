@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from voicecoil import _core
-from voicecoil.arguments import check_gain
 from voicecoil.drivers.protocol import Device, Latency
+from voicecoil.live.levels import WithGain
 from voicecoil.live.mixer_home import MixerHome
-from voicecoil.live.mixer_request import RAMP_S
-from voicecoil.sealed import Unique
 from voicecoil.streams.event_list import Events
 from voicecoil.streams.lifecycle import State
 from voicecoil.streams.stream import OutputStream
@@ -15,12 +15,11 @@ from voicecoil.streams.stream import OutputStream
 __all__ = ["MixerFacts"]
 
 
-class MixerFacts(Unique):
+class MixerFacts(WithGain):
     """The properties of a mixer. `Mixer` plays."""
 
     _home: MixerHome
     _code: _core.VoicesCode
-    _gain: float
     _outputs: int
     _max_voices: int
 
@@ -81,28 +80,8 @@ class MixerFacts(Unique):
         """The most voices that can be scheduled and sound at the same time."""
         return self._max_voices
 
-    @property
-    def gain(self) -> float:
-        """Linear gain. A change is a straight line over 10 ms; see also `set_gain`."""
-        return self._gain
-
-    @gain.setter
-    def gain(self, gain: float) -> None:
-        self.set_gain(gain)
-
-    def set_gain(self, gain: float, ramp_s: float = RAMP_S) -> None:
-        """Move the gain of everything along a straight line.
-
-        Parameters
-        ----------
-        gain : float
-            Linear gain at the end.
-        ramp_s : float
-            Duration, s.
-        """
-        value = check_gain(gain)
-        self._code.group_gain(0, value, self._home.frames_of(ramp_s, "ramp_s"))
-        self._gain = value
+    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
+        self._code.group_gain(0, gain, self._home.frames_of(ramp_s, "ramp_s"))
 
     def now_ns(self) -> int:
         """The current host time on the clock of `at_ns`, ns.

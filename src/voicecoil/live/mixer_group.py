@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from voicecoil.arguments import check_gain
 from voicecoil.errors import NativeCallbackError
+from voicecoil.live.levels import RAMP_S, WithGain
 from voicecoil.live.mixer_effect import PythonEffect
 from voicecoil.live.mixer_home import MixerHome
-from voicecoil.live.mixer_request import RAMP_S
 from voicecoil.live.mixer_voice import MixerVoice
-from voicecoil.sealed import Unique
 
 __all__ = ["MixerGroup"]
 
 
-class MixerGroup(Unique):
+class MixerGroup(WithGain):
     """Voices of a mixer with one gain and one effect; returned by :meth:`Mixer.group`.
 
-    The group lives as long as its mixer.
+    The gain applies behind the effect. The group lives as long as its mixer.
     """
 
     def __init__(
@@ -67,28 +65,9 @@ class MixerGroup(Unique):
         """The effect, or None."""
         return self._effect
 
-    @property
-    def gain(self) -> float:
-        """Linear gain. A change is a straight line over 10 ms; see also `set_gain`."""
-        return self._gain
-
-    @gain.setter
-    def gain(self, gain: float) -> None:
-        self.set_gain(gain)
-
-    def set_gain(self, gain: float, ramp_s: float = RAMP_S) -> None:
-        """Move the gain along a straight line.
-
-        Parameters
-        ----------
-        gain : float
-            Linear gain at the end. It applies behind the effect.
-        ramp_s : float
-            Duration, s.
-        """
-        value = check_gain(gain)
-        self._home.code.group_gain(self._number, value, self._home.frames_of(ramp_s, "ramp_s"))
-        self._gain = value
+    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
+        frames = self._home.frames_of(ramp_s, "ramp_s")
+        self._home.code.group_gain(self._number, gain, frames)
 
     def stop(self, fade_s: float = RAMP_S) -> None:
         """Fade all voices of the group out and end them.

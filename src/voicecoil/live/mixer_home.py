@@ -16,6 +16,7 @@ from voicecoil.errors import (
 )
 from voicecoil.live.mixer_effect import PythonEffect
 from voicecoil.live.mixer_request import MAX_RAMP_FRAMES, VoiceRequest
+from voicecoil.live.output_life import FirstStart
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
 from voicecoil.wording import with_article
@@ -36,7 +37,12 @@ class MixerHome:
     channels: int
     max_voices: int
     has_python: bool  # it runs on a worker, which holds the GIL while it mixes
-    begun: bool = False  # the stream was started
+    first_start: FirstStart
+
+    @property
+    def begun(self) -> bool:
+        """Whether the stream was started."""
+        return self.first_start.done
 
     @property
     def ended(self) -> bool:

@@ -9,12 +9,11 @@ from typing import Any, Literal
 from voicecoil import _core
 from voicecoil.arguments import check_count, check_gain, check_seconds, shown
 from voicecoil.errors import ArgumentError, ArgumentTypeError
-from voicecoil.live.player_facts import check_pan, sides
+from voicecoil.live.levels import RAMP_S, check_pan, sides
 
-__all__ = ["MAX_RATE", "MIN_RATE", "RAMP_S", "OnLate", "VoiceRequest", "check_rate"]
+__all__ = ["MAX_RATE", "MIN_RATE", "OnLate", "VoiceRequest", "check_rate"]
 
 OnLate = Literal["raise", "play", "skip"]
-RAMP_S = 0.01
 MIN_RATE, MAX_RATE = 0.01, 100.0
 MAX_FRAMES = 2**48
 SOME_FRAME = "frames, such as mixer.frame + 4800"

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Generator
 from typing import Any, Literal
 
 from voicecoil import _core
-from voicecoil.arguments import check_gain, check_timeout
+from voicecoil.arguments import check_timeout
 from voicecoil.errors import StreamStateError
 from voicecoil.files.protocol import check_seek
+from voicecoil.lifetime.polling import poll_until
+from voicecoil.live.levels import RAMP_S, WithPan
 from voicecoil.live.mixer_home import MixerHome
-from voicecoil.live.mixer_request import RAMP_S, check_rate
-from voicecoil.live.player_facts import check_pan
+from voicecoil.live.mixer_request import check_rate
 from voicecoil.live.sound import Sound
-from voicecoil.sealed import Unique
 
 __all__ = ["MixerVoice", "VoiceState"]
 
 VoiceState = Literal["scheduled", "playing", "paused", "ended", "skipped"]
-POLL_S = 0.02
 
 
-class MixerVoice(Unique):
+class MixerVoice(WithPan):
     """A sound that a mixer plays, or will play; returned by :meth:`Mixer.play`.
 
     The voice continues if the program drops this object. All changes take effect with the next
@@ -92,51 +90,11 @@ class MixerVoice(Unique):
         """How late the voice was, s; 0 if it was not late."""
         return self._code.look()[5] / 1e9
 
-    @property
-    def gain(self) -> float:
-        """Linear gain. A change is a straight line over 10 ms; see also `set_gain`."""
-        return self._gain
+    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
+        self._code.set_gain(gain, self._home.frames_of(ramp_s, "ramp_s"))
 
-    @gain.setter
-    def gain(self, gain: float) -> None:
-        self.set_gain(gain)
-
-    def set_gain(self, gain: float, ramp_s: float = RAMP_S) -> None:
-        """Move the gain along a straight line.
-
-        Parameters
-        ----------
-        gain : float
-            Linear gain at the end.
-        ramp_s : float
-            Duration, s.
-        """
-        value, frames = check_gain(gain), self._home.frames_of(ramp_s, "ramp_s")
-        self._code.set_gain(value, frames)
-        self._gain = value
-
-    @property
-    def pan(self) -> float:
-        """-1 (left) to 1 (right). A change is a straight line over 10 ms; see also `set_pan`."""
-        return self._pan
-
-    @pan.setter
-    def pan(self, pan: float) -> None:
-        self.set_pan(pan)
-
-    def set_pan(self, pan: float, ramp_s: float = RAMP_S) -> None:
-        """Move the pan along a straight line.
-
-        Parameters
-        ----------
-        pan : float
-            -1 (left) to 1 (right) at the end.
-        ramp_s : float
-            Duration, s.
-        """
-        value, frames = check_pan(pan), self._home.frames_of(ramp_s, "ramp_s")
-        self._code.set_pan(value, frames)
-        self._pan = value
+    def _ramp_pan(self, pan: float, ramp_s: Any) -> None:
+        self._code.set_pan(pan, self._home.frames_of(ramp_s, "ramp_s"))
 
     @property
     def rate(self) -> float:
@@ -247,12 +205,8 @@ class MixerVoice(Unique):
         """
         seconds = check_timeout(timeout)
         self._home.monitor.refuse_in_fork()
-        until = None if seconds is None else time.monotonic() + seconds
-        while self.playing:
-            left = POLL_S if until is None else until - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(POLL_S, left))
+        if not poll_until(lambda: not self.playing, seconds):
+            return False
         self._finish()
         return True
 

@@ -14,11 +14,12 @@ from voicecoil.arguments import check_gain, check_samplerate, check_seconds, che
 from voicecoil.drivers.protocol import Device, Driver, OpenedFormat
 from voicecoil.errors import StreamStateError, StreamTimeoutError
 from voicecoil.lifetime.waking import reached
-from voicecoil.live.feed import FADE_S, Feed
+from voicecoil.live.feed import Feed
+from voicecoil.live.levels import RAMP_S, check_pan, sides
 from voicecoil.live.marks import MAX_PENDING, MarkBook, Marks, OnMark, check_on_mark
-from voicecoil.live.player_facts import check_buffer, check_pan, sides
+from voicecoil.live.output_life import FirstStart
+from voicecoil.live.player_facts import check_buffer
 from voicecoil.live.player_life import PlayerLife
-from voicecoil.live.steps import Steps
 from voicecoil.live.writing import Done, Finish, Taken, Write, Writer
 from voicecoil.sample_types import check_dtype, format_number
 from voicecoil.streams.channel_map import listed_channels
@@ -123,7 +124,6 @@ class Player(PlayerLife):
         check_on_mark(on_mark)
         self._buffer_s, self._prebuffer_s = check_buffer(buffer_s, prebuffer_s)
         self._gain, self._pan = check_gain(gain), check_pan(pan)
-        self._starting = Steps()
         listed = listed_channels(channels)
         self._one = listed is None and channels == 1 and not isinstance(channels, bool)
         self._stream = OutputStream(
@@ -144,7 +144,8 @@ class Player(PlayerLife):
         self._samplerate = rate or self._device_hz
         self._monitor = monitor = StreamMonitor(self._stream)
         self._feed = self._make_feed(quality)
-        self._writer = Writer(self._feed, monitor)
+        self._first_start = FirstStart(self._stream, "player")
+        self._writer = Writer(self._feed, monitor, self._first_start)
         self._book = MarkBook(
             self._code,
             monitor.now_ns,
@@ -224,12 +225,12 @@ class Player(PlayerLife):
         chunk, frames = self._examine(chunk)
         if self._is_async():
             return self._write_later(chunk, frames, seconds, more)  # type: ignore[return-value]
-        self._start_if_new()
+        self._first_start()
         self._writer.block(Write(self._feed, chunk, frames, more), seconds)
         return Taken(frames)
 
     async def _write_later(self, chunk: Any, frames: int, seconds: float | None, more: bool) -> int:
-        await self._start_later()
+        await self._first_start.later()
         await self._writer.wait(Write(self._feed, chunk, frames, more), seconds)
         return frames
 
@@ -343,7 +344,7 @@ class Player(PlayerLife):
             self._writer.refuse_trouble()
         return True
 
-    def clear(self, fade_s: float = FADE_S) -> None:
+    def clear(self, fade_s: float = RAMP_S) -> None:
         """Discard everything that was written and not heard. Never waits.
 
         The sound fades out with the next block. Only what the device has taken already, which is

@@ -6,23 +6,23 @@ import math
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import check_gain, check_seconds, shown
+from voicecoil.arguments import check_seconds
 from voicecoil.drivers.protocol import Device, Latency
 from voicecoil.errors import ArgumentError
-from voicecoil.live.feed import FADE_S, Feed
+from voicecoil.live.feed import Feed
+from voicecoil.live.levels import RAMP_S, WithPan, sides
 from voicecoil.live.marks import Mark, MarkBook
-from voicecoil.sealed import Unique
 from voicecoil.streams.event_list import Events
 from voicecoil.streams.lifecycle import State
 from voicecoil.streams.monitor import StreamMonitor
 from voicecoil.streams.stream import OutputStream
 
-__all__ = ["PlayerFacts", "check_buffer", "check_pan", "sides"]
+__all__ = ["PlayerFacts", "check_buffer"]
 
 BUFFER_RANGE_S = (0.01, 600.0)
 
 
-class PlayerFacts(Unique):
+class PlayerFacts(WithPan):
     """The properties of a player. `Player` opens it, writes to it and ends it."""
 
     _code: _core.PlayerCode
@@ -35,8 +35,6 @@ class PlayerFacts(Unique):
     _channels: int
     _buffer_s: float
     _prebuffer_s: float
-    _gain: float
-    _pan: float
     _paused = False
     _most = 0  # heard frames do not go back if the device's times do
 
@@ -151,52 +149,13 @@ class PlayerFacts(Unique):
         now_ns = self._monitor.now_ns()
         return self._code.hear(2**63 - 1 if now_ns is None else now_ns)[0]
 
-    @property
-    def gain(self) -> float:
-        """Linear gain. A change is a straight line over 10 ms; see also `set_gain`."""
-        return self._gain
+    def _ramp_gain(self, gain: float, ramp_s: Any) -> None:
+        self._set_levels(gain, self._pan, ramp_s)
 
-    @gain.setter
-    def gain(self, gain: float) -> None:
-        self.set_gain(gain)
+    def _ramp_pan(self, pan: float, ramp_s: Any) -> None:
+        self._set_levels(self._gain, pan, ramp_s)
 
-    def set_gain(self, gain: float, ramp_s: float = FADE_S) -> None:
-        """Move the gain along a straight line.
-
-        Parameters
-        ----------
-        gain : float
-            Linear gain at the end.
-        ramp_s : float
-            Duration, s.
-        """
-        self._set_levels(check_gain(gain), self._pan, ramp_s)
-
-    @property
-    def pan(self) -> float:
-        """-1 (left) to 1 (right). A change is a straight line over 10 ms; see also `set_pan`."""
-        return self._pan
-
-    @pan.setter
-    def pan(self, pan: float) -> None:
-        self.set_pan(pan)
-
-    def set_pan(self, pan: float, ramp_s: float = FADE_S) -> None:
-        """Move the pan along a straight line.
-
-        The pan lowers the gain of one of the first two channels. It has no effect on a device with
-        one channel.
-
-        Parameters
-        ----------
-        pan : float
-            -1 (left) to 1 (right) at the end.
-        ramp_s : float
-            Duration, s.
-        """
-        self._set_levels(self._gain, check_pan(pan), ramp_s)
-
-    def _set_levels(self, gain: float, pan: float, ramp_s: float) -> None:
+    def _set_levels(self, gain: float, pan: float, ramp_s: Any) -> None:
         frames = self._frames_of(check_seconds(ramp_s, "ramp_s"))
         self._gain, self._pan = gain, pan
         self._code.level(gain, *sides(pan), frames)
@@ -216,7 +175,7 @@ class PlayerFacts(Unique):
         """Whether the player was paused."""
         return self._paused
 
-    def pause(self, fade_s: float = FADE_S) -> None:
+    def pause(self, fade_s: float = RAMP_S) -> None:
         """Fade out and pause. Nothing is lost. Returns at once.
 
         Parameters
@@ -228,7 +187,7 @@ class PlayerFacts(Unique):
         self._paused = True
         self._code.pause(True, frames)
 
-    def resume(self, fade_s: float = FADE_S) -> None:
+    def resume(self, fade_s: float = RAMP_S) -> None:
         """Continue after a pause, and fade in. Returns at once.
 
         Parameters
@@ -248,18 +207,6 @@ class PlayerFacts(Unique):
             f"<Player on {self.device.name!r}, {self._samplerate:g} Hz, {self.state}, "
             f"{self.queued_s:.3f} s queued>"
         )
-
-
-def sides(pan: float) -> tuple[float, float]:
-    """Returns the gains of the left and of the right channel."""
-    return min(1.0, 1.0 - pan), min(1.0, 1.0 + pan)
-
-
-def check_pan(pan: Any) -> float:
-    """Returns a pan, -1 to 1."""
-    if isinstance(pan, bool) or not isinstance(pan, (int, float)) or not -1 <= pan <= 1:
-        raise ArgumentError(f"pan={shown(pan)}; give -1 (left) to 1 (right)")
-    return float(pan)
 
 
 def check_buffer(buffer_s: Any, prebuffer_s: Any) -> tuple[float, float]:

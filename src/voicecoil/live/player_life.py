@@ -7,21 +7,19 @@ from types import TracebackType
 from typing import Self
 
 from voicecoil.arguments import check_seconds
-from voicecoil.lifetime.awaiting import off_the_loop
-from voicecoil.live.feed import FADE_S
+from voicecoil.live.levels import RAMP_S
+from voicecoil.live.output_life import OutputLife
 from voicecoil.live.player_facts import PlayerFacts
-from voicecoil.live.steps import Steps
 from voicecoil.live.writing import Done, Writer
 from voicecoil.streams.lifecycle import STOP_TIMEOUT_S
 
 __all__ = ["PlayerLife"]
 
 
-class PlayerLife(PlayerFacts):
+class PlayerLife(OutputLife, PlayerFacts):
     """Starts and ends a player. `Player` writes to it."""
 
     _writer: Writer
-    _starting: Steps  # these wait for the device
     _loop: asyncio.AbstractEventLoop | None = None  # the one whose tasks never block
 
     def drain(self, timeout: float | None = None) -> Done:
@@ -30,33 +28,10 @@ class PlayerLife(PlayerFacts):
     async def _drain_later(self, seconds: float | None) -> bool:
         raise NotImplementedError
 
-    def start(self) -> None:
-        """Start the device. A second call does nothing.
-
-        Raises
-        ------
-        DeviceLostError, DriverError
-            The device cannot be started.
-        StreamClosedError
-            The player is closed.
-        """
+    def _refuse_start(self) -> None:
         self._writer.refuse_closed()
-        self._start_if_new()
 
-    def _start_if_new(self) -> None:
-        if not self._writer.begun:
-            self._starting.run(self._start_once)
-
-    def _start_once(self) -> None:
-        if not self._writer.begun:
-            self._stream.start()
-            self._writer.begun = True
-
-    async def _start_later(self) -> None:
-        if not self._writer.begun:
-            await off_the_loop(self._start_if_new)
-
-    def close(self, fade_s: float = FADE_S) -> None:
+    def close(self, fade_s: float = RAMP_S) -> None:
         """Fade out, discard what is queued, and release the device. A second call does nothing.
 
         Parameters
@@ -85,24 +60,6 @@ class PlayerLife(PlayerFacts):
                 self._most = max(self._most, heard)
                 self._book.end()
 
-    async def aclose(self, fade_s: float = FADE_S) -> None:
-        """Close the player like :meth:`close`, in an asyncio task, without blocking the loop.
-
-        Parameters
-        ----------
-        fade_s : float
-            Duration of the fade, s.
-        """
-        await off_the_loop(lambda: self.close(fade_s))
-
-    def __enter__(self) -> Self:
-        try:
-            self.start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -116,14 +73,9 @@ class PlayerLife(PlayerFacts):
             self.close()
 
     async def __aenter__(self) -> Self:
-        self._writer.refuse_closed()
+        self._refuse_start()
         self._loop = asyncio.get_running_loop()
-        try:
-            await self._start_later()
-        except BaseException:
-            await self.aclose()
-            raise
-        return self
+        return await super().__aenter__()
 
     async def __aexit__(
         self,

@@ -28,9 +28,15 @@ class Steps:
 
     The lock is held during one step only. If the steps never wait, any thread may run one, also
     that of an event loop.
+
+    Parameters
+    ----------
+    refuse : callable
+        Makes the error for a signal handler that has interrupted a step of its own thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, refuse: Callable[[], StreamStateError] = refuse_handler) -> None:
+        self._refuse = refuse
         self._lock = threading.RLock()
         # Locked while the thread that holds `_lock` runs a step. `with` also releases both locks
         # if Ctrl-C is raised between any two instructions.
@@ -47,7 +53,7 @@ class Steps:
         """
         with self._lock:
             if self._running.locked():
-                raise refuse_handler()
+                raise self._refuse()
             try:
                 with self._running:
                     return step()

@@ -13,6 +13,7 @@ from typing import Any
 from voicecoil.errors import StreamClosedError, StreamTimeoutError
 from voicecoil.lifetime.waking import MAX_PERIOD_S, MIN_PERIOD_S, reached
 from voicecoil.live.feed import Feed
+from voicecoil.live.output_life import FirstStart
 from voicecoil.live.steps import Steps, refuse_handler
 from voicecoil.live.utterances import Utterance
 from voicecoil.streams.monitor import StreamMonitor
@@ -109,6 +110,8 @@ class Writer:
     feed : Feed
     monitor : StreamMonitor
         Of the player's stream.
+    first_start : FirstStart
+        Of this stream.
 
     Attributes
     ----------
@@ -118,21 +121,24 @@ class Writer:
         Each step of the feed is one of these.
     closed : bool
         The program has closed the player.
-    begun : bool
-        The device was started.
     told : bool
         An error has told the program why the player plays nothing more.
     """
 
-    def __init__(self, feed: Feed, monitor: StreamMonitor) -> None:
+    def __init__(self, feed: Feed, monitor: StreamMonitor, first_start: FirstStart) -> None:
         self._feed = feed
         self._monitor = monitor
+        self._first_start = first_start
         self.turn = threading.Lock()
         self.steps = Steps()
         self._writing: set[int] = set()  # idents of the threads that have the turn or wait for it
         self.closed = False
-        self.begun = False
         self.told = False
+
+    @property
+    def begun(self) -> bool:
+        """Whether the device was started."""
+        return self._first_start.done
 
     def refuse_closed(self) -> None:
         """Raises StreamClosedError after `close`, and ForkedError in a forked child."""

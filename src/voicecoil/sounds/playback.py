@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Generator
 from typing import Any
 
@@ -14,6 +13,7 @@ from voicecoil.errors import SeekError, StreamStateError
 from voicecoil.files.protocol import check_seek
 from voicecoil.files.read_ahead import Reader
 from voicecoil.levels import Level
+from voicecoil.lifetime.polling import poll_until
 from voicecoil.lifetime.uninterrupted import uninterrupted
 from voicecoil.lifetime.weak_registry import Alive
 from voicecoil.sealed import Unique
@@ -22,7 +22,6 @@ from voicecoil.streams.event_list import Events
 
 __all__ = ["RAMP_S", "Playback", "playbacks"]
 
-POLL_S = 0.02
 RAMP_S = 0.01  # long enough to avoid a click, too short to be heard as a fade
 
 playbacks: Alive[Playback] = Alive()
@@ -255,15 +254,16 @@ class Playback(Unique):
         """
         seconds = check_timeout(timeout)
         self._output.monitor.refuse_in_fork()
-        until = None if seconds is None else time.monotonic() + seconds
-        while self.playing:
-            self._ask()
-            left = POLL_S if until is None else until - time.monotonic()
-            if left <= 0:
-                return False
-            time.sleep(min(POLL_S, left))
+        if not poll_until(self._has_ended, seconds):
+            return False
         self._finish()
         return True
+
+    def _has_ended(self) -> bool:
+        if not self.playing:
+            return True
+        self._ask()
+        return False
 
     def __await__(self) -> Generator[Any, None, None]:
         """Wait in an asyncio task until the sound has ended, without blocking the event loop.
