@@ -17,10 +17,15 @@ cdef class Gate:
         if self.gate != NULL:
             vc_gate_release(self.gate)
 
+    @property
+    def is_inside(self):
+        """Whether the calling thread is in a call through the gate."""
+        return vc_gate_is_inside(self.gate)
+
     def shut(self, double timeout_s):
         """Closes the gate and waits until no thread is inside.
 
-        Returns the number of threads that are still inside, or -1 if the caller is one of them.
+        Returns the number of threads that are still inside. The calling thread must not be inside.
         """
         return vc_gate_shut(self.gate, timeout_s)
 

@@ -253,22 +253,24 @@ static int busy_ways(voicecoil_gate *gate) {
     return busy;
 }
 
-/* Closes all entries. Returns false if this thread is in a call through the gate. */
-static bool shut(voicecoil_gate *gate) {
-    bool own = false;
+bool vc_gate_is_inside(voicecoil_gate *gate) {
+    bool inside = false;
     lock(gate);
     for (voicecoil_way *way = gate->ways; way != NULL; way = way->next) {
-        own |= atomic_load(&way->entry.inside) == PyThread_get_thread_ident();
+        inside |= atomic_load(&way->entry.inside) == PyThread_get_thread_ident();
     }
-    for (voicecoil_way *way = gate->ways; way != NULL && !own; way = way->next) {
+    unlock(gate);
+    return inside;
+}
+
+static void close_entries(voicecoil_gate *gate) {
+    lock(gate);
+    for (voicecoil_way *way = gate->ways; way != NULL; way = way->next) {
         atomic_store(&way->entry.closed, true);
     }
-    gate->closed |= !own;
+    gate->closed = true;
     unlock(gate);
-    if (!own) {
-        vc_guard_release(&gate->guard);
-    }
-    return !own;
+    vc_guard_release(&gate->guard);
 }
 
 static voicecoil_way *next_to_reap(voicecoil_gate *gate) {
@@ -301,9 +303,7 @@ static void reap(voicecoil_gate *gate, voicecoil_way *way) {
 }
 
 int vc_gate_shut(voicecoil_gate *gate, double timeout_s) {
-    if (!shut(gate)) {
-        return -1;
-    }
+    close_entries(gate);
     int busy;
     PyThreadState *mine = PyEval_SaveThread();
     int64_t until_ns = vc_clock_ns() + (int64_t)(timeout_s * 1e9);

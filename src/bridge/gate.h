@@ -3,6 +3,8 @@
 #ifndef VOICECOIL_BRIDGE_GATE_H
 #define VOICECOIL_BRIDGE_GATE_H
 
+#include <stdbool.h>
+
 #include "voicecoil_bridge.h"
 
 /* The table of functions in the capsule that other extensions import. [control] */
@@ -12,8 +14,10 @@ const voicecoil_bridge_api *vc_bridge_api(void);
  * They are all [python]. */
 void vc_gate_hold(voicecoil_gate *gate);
 void vc_gate_release(voicecoil_gate *gate);
-/* Closes the gate and waits. Returns how many threads are still in a call after `timeout_s`, or -1
- * if the calling thread is one of them. */
+/* Whether the calling thread is in a call through the gate. */
+bool vc_gate_is_inside(voicecoil_gate *gate);
+/* Closes the gate and waits. Returns how many threads are still in a call after `timeout_s`. The
+ * calling thread must not be in a call. */
 int vc_gate_shut(voicecoil_gate *gate, double timeout_s);
 /* Call it after the gate is closed. Releases the gate's references in the main interpreter. */
 void vc_gate_clear(voicecoil_gate *gate);

@@ -613,6 +613,7 @@ cdef extern from "gate.h":
     const void *vc_bridge_api()
     void vc_gate_hold(voicecoil_gate *gate)
     void vc_gate_release(voicecoil_gate *gate)
+    bint vc_gate_is_inside(voicecoil_gate *gate)
     int vc_gate_shut(voicecoil_gate *gate, double timeout_s)
     void vc_gate_clear(voicecoil_gate *gate)
     object vc_gate_take_exception(voicecoil_gate *gate)

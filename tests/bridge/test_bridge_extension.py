@@ -20,6 +20,8 @@ import voicecoil as vc
 from paths import LIVES, ROOT
 from programs import check, run, run_fresh
 from rig import until
+from voicecoil.callbacks.gate import Gate
+from voicecoil.lifetime import exit_and_fork
 
 SOURCES = ROOT / "examples" / "bridge_extension"
 WHERE = ["here", "isolated"] if sys.version_info >= (3, 12) else ["here"]
@@ -147,6 +149,27 @@ def test_a_callable_cannot_close_its_own_gate(ticker: Any) -> None:
     with pytest.raises(vc.StreamStateError, match="cannot close the gate"):
         raise one.exception()
     one.close()
+
+
+def test_a_callable_cannot_close_its_gate_while_another_thread_closes_it(ticker: Any) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+
+    def callback(now: list[int]) -> None:
+        inside.set()
+        go_on.wait(60)
+        one.close()
+
+    one = ticker(callback, ticks=1)
+    assert inside.wait(60)
+    gates = [thing for thing in exit_and_fork._live.now() if isinstance(thing, Gate)]
+    closing = threading.Thread(target=one.close, args=(60.0,))
+    closing.start()
+    until(lambda: any(gate._closing.locked() for gate in gates))
+    go_on.set()
+    closing.join(60)
+    assert not closing.is_alive()
+    with pytest.raises(vc.StreamStateError, match="cannot close the gate"):
+        raise one.exception()
 
 
 def test_closing_waits_for_calls_that_are_running(ticker: Any) -> None:

@@ -61,6 +61,10 @@ class Gate(_core.Gate):
         timeout_s = min(check_timeout(timeout_s, "timeout_s") or 0.0, LONGEST_S)
         if exit_and_fork.forked(self._generation):
             return
+        # Without this, a callable that closes its gate while another thread closes it would wait
+        # for the other thread, which waits for the callable.
+        if self.is_inside:
+            raise StreamStateError(f"{self._name} cannot close the gate through which it is called")
         if not self._closing.acquire(timeout=timeout_s):
             raise StreamTimeoutError(
                 f"another thread did not close the gate of {self._name} within {timeout_s:.3g} s"
@@ -74,8 +78,6 @@ class Gate(_core.Gate):
         if self._ended:
             return
         inside = self.shut(timeout_s)
-        if inside < 0:
-            raise StreamStateError(f"{self._name} cannot close the gate through which it is called")
         if inside:
             raise StreamTimeoutError(
                 f"{inside} thread{'s' * (inside > 1)} did not return from {self._name} within "
