@@ -8,6 +8,7 @@ import gc
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Generator, Iterator
 
 import pytest
@@ -108,6 +109,7 @@ def pytest_terminal_summary(
 
 
 _FAILED = pytest.StashKey[bool]()
+_FAILED_BEFORE = pytest.StashKey[bool]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -140,7 +142,27 @@ def pytest_runtest_teardown(item: pytest.Item) -> Generator[None, None, None]:
         raise
     finally:
         if item.stash.get(_FAILED, False):
+            item.config.stash[_FAILED_BEFORE] = True
             close_all()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Ignores errors of objects and threads that a failed test has left to the next one.
+
+    Without this, the next test fails too, and so does the further attempt of the failed test.
+    """
+    if not item.config.stash.get(_FAILED_BEFORE, False):
+        return (yield)
+    item.config.stash[_FAILED_BEFORE] = False
+    for name in ("last_exc", "last_value", "last_traceback"):  # pytest's references to the frames
+        if hasattr(sys, name):
+            delattr(sys, name)
+    gc.collect()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pytest.PytestUnraisableExceptionWarning)
+        warnings.simplefilter("ignore", pytest.PytestUnhandledThreadExceptionWarning)
+        return (yield)
 
 
 def close_all() -> None:
