@@ -3,6 +3,7 @@
 
     python3 tools/sizes.py [--write]
 
+The stub of a compiled module may be longer, because one module cannot have two stubs.
 The lines of a docstring do not count for its function. `tools/sizes.txt` lists files and functions
 that were longer when the rule was made. The list may only get shorter: an entry is an error if its
 file or function is short enough or no longer exists. With --write such entries are removed.
@@ -20,7 +21,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 ALLOWED = ROOT / "tools" / "sizes.txt"
 FOLDERS = ("src", "tests", "tools", "simulator", "examples", "benchmarks")
-KINDS = {".py": 60, ".pyx": 60, ".pxi": 60, ".pyi": None, ".c": 80, ".h": 80}
+KINDS = {".py": 60, ".pyx": 60, ".pxi": 60, ".c": 80, ".h": 80}
 FILE_LINES = 500
 GENERATED = re.compile(r"[Gg]enerated by")
 HEADING = """\
