@@ -158,6 +158,15 @@ def test_loops_rates_pans_fades_and_positions(rig: Rig, mixing: Any) -> None:
     np.testing.assert_allclose(rig.heard[begin : begin + 64, 0], wanted, atol=1e-6)
 
 
+@pytest.mark.parametrize("samplerate", [RATE, 44_100])
+def test_a_position_is_at_most_the_number_of_frames(rig: Rig, mixing: Any, samplerate: int) -> None:
+    mixer = mixing()
+    sound = vc.Sound(np.zeros((701, 2), np.float32), samplerate)
+    voices = [mixer.play(sound, rate=rate) for rate in (0.3, 1.5, 3.0, 7.0, 99.0)]
+    rig.step(60)
+    assert [(voice.state, voice.position) for voice in voices] == [("ended", 701)] * 5
+
+
 def test_a_voice_is_changed_while_it_sounds(rig: Rig, mixing: Any) -> None:
     mixer = mixing()
     one = mixer.play(np.ones(1000, np.float32), loops=0)

@@ -71,8 +71,12 @@ class MixerVoice(WithPan):
 
     @property
     def position(self) -> int:
-        """The next frame of the sound that will be mixed, at the rate of the sound."""
-        return round(self._code.look()[1] / self._scale)
+        """The next frame of the sound that will be mixed, at the rate of the sound.
+
+        At the end, this is the number of its frames.
+        """
+        # The last step of a rate other than 1 goes beyond the end.
+        return min(round(self._code.look()[1] / self._scale), self._sound.frames)
 
     @property
     def started_frame(self) -> int | None:
