@@ -10,6 +10,7 @@ after some minutes or hours.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 import sys
@@ -61,11 +62,10 @@ class Speaker:
 
 
 def speaker(port: int) -> None:
-    with (
-        socket.create_server(("", port)) as server,
-        server.accept()[0] as connection,
-        vc.Player(samplerate=RATE, channels=1) as player,
-    ):
+    with socket.create_server(("", port)) as server:
+        print("waits for a microphone at port", server.getsockname()[1], flush=True)
+        connection = server.accept()[0]
+    with connection, vc.Player(samplerate=RATE, channels=1) as player:
         one = Speaker(player)
         while (block := receive(connection)) is not None:
             one.play(block[1])
@@ -87,7 +87,8 @@ def microphone(host: str, port: int) -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2 or sys.argv[1] not in ("speaker", "microphone"):
         sys.exit(__doc__)
-    if sys.argv[1] == "speaker":
-        speaker(int(sys.argv[2]) if len(sys.argv) > 2 else 5010)
-    else:
-        microphone(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5010)
+    with contextlib.suppress(KeyboardInterrupt):
+        if sys.argv[1] == "speaker":
+            speaker(int(sys.argv[2]) if len(sys.argv) > 2 else 5010)
+        else:
+            microphone(sys.argv[2], int(sys.argv[3]) if len(sys.argv) > 3 else 5010)

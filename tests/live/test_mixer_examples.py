@@ -1,24 +1,46 @@
-"""The metronome and the sampler of the examples, on a device with a free clock."""
+"""The metronome and the sampler of the examples, on a virtual device and a simulated CoreAudio."""
 
 from __future__ import annotations
 
 import runpy
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
+import pytest
+from numpy.typing import NDArray
 
 import voicecoil as vc
+from coreaudio import Worlds
+from mixer_examples import check_metronome, check_sampler
 from paths import EXAMPLES
 from voicecoil.testing import VirtualDevice, VirtualDriver
 
+Rig = tuple[Any, Callable[[], NDArray[np.float32]]]
+SPEAKERS = "uid=Speakers; name=Speakers; out=2; rate=48000; rates=48000; buffer=480"
 
-def test_the_beats_of_the_metronome_are_exact_to_the_frame() -> None:
-    main = runpy.run_path(str(EXAMPLES / "metronome.py"))["main"]
-    # In real time, because the program would be late on a clock that does not wait for it.
-    driver = VirtualDriver([VirtualDevice("Speakers", clock="real", frames=480)])
-    voices = main(6000 / 7, 20, driver=driver)  # a beat in 3,360 frames
-    assert len(voices) == 20
-    beats = np.array([voice.started_frame for voice in voices if voice.late_s == 0])
-    assert not (np.diff(beats) % 3360).any()
+
+@pytest.fixture(params=["virtual", "coreaudio"])
+def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
+    """A driver, and a function that returns the output. Time does not wait for the program."""
+    if request.param == "virtual":
+        device = VirtualDevice("Speakers", clock="real", frames=480)
+        device.capture()
+        yield VirtualDriver([device]), device.heard
+        return
+    with Worlds() as worlds:
+        world = worlds(devices=[SPEAKERS], clock="running")
+        yield world.driver, lambda: world.driver.content(world.device("Speakers"))
+
+
+def test_the_beats_of_the_metronome_are_exact_to_the_frame(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check_metronome(*rig, monkeypatch)
+
+
+def test_200_voices_of_the_sampler_begin_at_their_frames(rig: Rig) -> None:
+    check_sampler(*rig)
 
 
 def test_the_sampler_plays_200_voices_and_fades_the_oldest_out() -> None:
