@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Self, cast
 
 from voicecoil.drivers.coreaudio.hal import INPUT, OUTPUT, SYSTEM
 from voicecoil.drivers.protocol import Latency
-from voicecoil.errors import ArgumentError, DriverError
+from voicecoil.errors import ArgumentError, DriverError, ForkedError
 from voicecoil.hal import _properties as tables
 from voicecoil.hal import aggregates, levels
 from voicecoil.hal.connection import Connection
@@ -399,7 +400,8 @@ class AggregateDevice(tables.AudioAggregateDeviceProperties, Device):
         return self
 
     def __exit__(self, *exc: object) -> None:
-        self.destroy()
+        with contextlib.suppress(ForkedError):  # in a child, the device is the parent's
+            self.destroy()
 
 
 class EndPointDevice(tables.AudioEndPointDeviceProperties, Device):

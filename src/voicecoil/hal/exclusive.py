@@ -17,9 +17,9 @@ from voicecoil.errors import (
     PropertyMissingError,
 )
 from voicecoil.hal import levels
+from voicecoil.hal.restored import Restored
 from voicecoil.hal.setting import Temporarily
 from voicecoil.hal.values import StreamFormat
-from voicecoil.lifetime import exit_and_fork
 
 if TYPE_CHECKING:
     from voicecoil.hal.device import Device, Stream
@@ -33,81 +33,35 @@ def _is_offered(wanted: StreamFormat, by: RangedFormat) -> bool:
     return same and wanted.samplerate in by.rates
 
 
-class _Restored:
-    """A change that is undone at the end of a ``with`` block, or when the interpreter ends.
-
-    The interpreter does not end the ``with`` blocks of daemon threads. If the process crashes, the
-    HAL gives its hog modes back, but not what was set.
-    """
-
-    def _restore(self) -> None:
-        """Undoes the change. A second call does nothing."""
-        raise NotImplementedError
-
-    def _restore_at_exit(self) -> None:
-        """Call it when the change was made. If the interpreter is ending, it is undone now."""
-        try:
-            exit_and_fork.register(self)
-        except BaseException:
-            self._restore()
-            raise
-
-    def close_at_exit(self, timeout_s: float) -> None:
-        """Undo the change. Called when the interpreter is about to end.
-
-        Parameters
-        ----------
-        timeout_s : float
-            Not used: each call of the HAL has its own deadline.
-        """
-        self._restore()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._restore()
-
-
-class Hogged(_Restored):
+class Hogged(Restored):
     """A context manager of hog mode, returned by :func:`Device.hogged`."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._taken = False
 
     def __enter__(self) -> Device:
-        self._take()
-        if self._taken:
-            self._restore_at_exit()
-        return self._device
-
-    def _take(self) -> None:
         owner = self._device.hog_mode
         if owner == os.getpid():
-            return  # an outer block has it, and releases it
-        if owner != -1 or (owner := self._device.set("oink", True)) != os.getpid():
-            raise DriverError(
-                f"the process {owner} uses {self._device!r} exclusively; end that program, or turn "
-                "its exclusive mode off",
-                call="AudioObjectSetPropertyData",
-            )
-        self._taken = True
+            return self._device  # an outer block has it, and releases it
+        with self._changing():
+            if owner != -1 or (owner := self._device.set("oink", True)) != os.getpid():
+                raise DriverError(
+                    f"the process {owner} uses {self._device!r} exclusively; end that program, or "
+                    "turn its exclusive mode off",
+                    call="AudioObjectSetPropertyData",
+                )
+        return self._device
 
     def _restore(self) -> None:
-        if not self._taken:
-            return
-        self._taken = False
         with contextlib.suppress(DeviceLostError):  # its hog mode has gone with the device
-            self._device.set("oink", False)
+            if self._device.hog_mode == os.getpid():
+                self._device.set("oink", False)
 
     def __repr__(self) -> str:
         return f"<hog mode of {self._device!r} inside of a with block>"
 
 
-class ExclusiveFormat(_Restored):
+class ExclusiveFormat:
     """A context manager of a physical format in hog mode, returned by :func:`Stream.exclusive`."""
 
     def __init__(self, stream: Stream, wanted: StreamFormat) -> None:
@@ -131,17 +85,19 @@ class ExclusiveFormat(_Restored):
                 + "; ".join(dict.fromkeys(str(one.format) for one in at_rate))
             )
         with contextlib.ExitStack() as undo:
-            hogged = Hogged(device)
-            hogged._take()
-            undo.callback(hogged._restore)
+            undo.enter_context(Hogged(device))
             made: StreamFormat = undo.enter_context(
                 Temporarily(stream, stream._row("physical_format"), wanted)
             )
             self._undo = undo.pop_all()
-        self._restore_at_exit()
         return made
 
-    def _restore(self) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
         # The format first: other processes may use the device again after the hog mode.
         self._undo.close()
 
@@ -149,7 +105,7 @@ class ExclusiveFormat(_Restored):
         return f"<{self._wanted} of {self._stream!r} in hog mode inside of a with block>"
 
 
-class Muted(_Restored):
+class Muted(Restored):
     """A context manager in which a device is muted, returned by :func:`Device.muted`."""
 
     def __init__(self, device: Device) -> None:
@@ -158,21 +114,17 @@ class Muted(_Restored):
 
     def __enter__(self) -> Device:
         device = self._device
-        try:
+        with self._changing():
             for text, scope, element in levels.mute_places(device):
                 if not device.get(text, scope, element):
-                    device.set(text, True, scope, element)
                     self._places.append((text, scope, element))
-        except BaseException:
-            self._restore()
-            raise
-        self._restore_at_exit()
+                    device.set(text, True, scope, element)
         return device
 
     def _restore(self) -> None:
-        with contextlib.suppress(DeviceLostError, PropertyMissingError):
-            while self._places:
-                text, scope, element = self._places.pop()
+        while self._places:
+            text, scope, element = self._places.pop()
+            with contextlib.suppress(DeviceLostError, PropertyMissingError):
                 self._device.set(text, False, scope, element)
 
     def __repr__(self) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from voicecoil.arguments import check_seconds
@@ -22,6 +21,7 @@ from voicecoil.errors import (
     VoicecoilError,
 )
 from voicecoil.hal import codec
+from voicecoil.hal.restored import Restored
 from voicecoil.hal.values import Range
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def set_and_wait(
         connection.driver.call(f"after {name}", one.end, limit_s, later=True)
 
 
-class Temporarily:
+class Temporarily(Restored):
     """A context manager that sets a property and restores it.
 
     It is returned by :func:`HalObject.temporarily`.
@@ -284,22 +284,11 @@ class Temporarily:
         self._made: Any = None
 
     def __enter__(self) -> Any:
+        self._made = None
         self._before = self._thing.get(self._row.selector, *self._where)
-        try:
+        with self._changing():
             self._made = self._thing.set(self._row.selector, self._value, *self._where)
-        except BaseException:
-            self._made = None
-            self._restore()
-            raise
         return self._made
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._restore()
 
     def _restore(self) -> None:
         try:

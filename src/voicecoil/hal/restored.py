@@ -1,0 +1,69 @@
+"""Changes that are undone at the end of a ``with`` block, or when the interpreter ends."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from types import TracebackType
+
+from voicecoil.errors import StreamStateError, VoicecoilError
+from voicecoil.lifetime import exit_and_fork
+
+__all__ = ["Restored"]
+
+_made: dict[int, Restored] = {}  # by id, in the order in which they were made
+
+
+class Restored:
+    """A change that is undone at the end of a ``with`` block, or when the interpreter ends.
+
+    The interpreter does not end the ``with`` blocks of daemon threads. If the process crashes, the
+    HAL gives its hog modes back, but not what was set. In a forked child, the end of the block does
+    nothing, because the change belongs to the parent.
+    """
+
+    _generation = -1
+
+    def _restore(self) -> None:
+        """Undoes what was changed. Does nothing if nothing was changed, or all of it was undone."""
+        raise NotImplementedError
+
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Encloses the change. It is undone if an error is raised, or the interpreter ends."""
+        self._generation = exit_and_fork.generation()
+        _made[id(self)] = self
+        try:
+            yield
+            if exit_and_fork.is_ending():  # the exit handler may have come before the change
+                raise StreamStateError(exit_and_fork.ENDING)
+        except BaseException:
+            _made.pop(id(self), None)
+            if not exit_and_fork.forked(self._generation):
+                with contextlib.suppress(VoicecoilError):  # the first error is told
+                    self._restore()
+            raise
+
+    def _end(self) -> None:
+        """Undoes the change, unless it was undone, or this is a child of the process that made it."""
+        mine = _made.pop(id(self), None) is not None
+        if mine and not exit_and_fork.forked(self._generation):
+            self._restore()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._end()
+
+
+@exit_and_fork.at_the_end
+def _restore_all() -> None:
+    """Undoes all changes at exit, after the streams are closed. The last change is undone first."""
+    for change in reversed(list(_made.values())):
+        try:
+            change._end()
+        except Exception as error:
+            exit_and_fork.report(error, change)

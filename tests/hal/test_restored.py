@@ -1,0 +1,135 @@
+"""Settings of a ``with`` block are undone when the interpreter ends, and not in a forked child."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+from coreaudio import simulator_path
+
+BLOCKS = {
+    "hog": "device.hogged()",
+    "format": "stream.exclusive(wanted)",
+    "mute": "device.muted()",
+    "rate": "device.samplerate_set(44_100)",
+    "buffer": "device.buffer_frames_set(256)",
+    "default": "system.default_output_set(device)",
+    "property": "device.temporarily('volume_scalar', 0.25)",
+    # The rate is set twice. Undone in the wrong order, the first rate would stay.
+    "nested": "device.samplerate_set(44_100), device.hogged(), device.samplerate_set(96_000)",
+}
+SETUP = textwrap.dedent("""
+    import os, sys, threading
+    from voicecoil import hal
+    from voicecoil.testing import SimulatedCoreAudio
+    import voicecoil.lifetime.exit_and_fork as ends
+
+    world = SimulatedCoreAudio()
+    world.load_fixture(1)
+    world.load_fixture(3)
+    system = hal.connect(world.driver)
+    device = system.device("USBDuplex:1")
+    stream = device.output.streams[0]
+    wanted = [f.format for f in stream.available_physical_formats if not f.format.is_mixable][0]
+
+    def settings() -> tuple:
+        return (device.hog_mode, stream.physical_format, device.mute, device.samplerate,
+                device.buffer_frames, system.default_output_device.uid, device.volume)
+
+    before = settings()
+""")
+ENDING = SETUP + textwrap.dedent("""
+    inside = threading.Event()
+
+    @ends.at_the_end
+    def look() -> None:
+        print("changed", during != before, "restored", settings() == before)
+
+    def hold() -> None:
+        global during
+        with {what}:
+            during = settings()
+            inside.set()
+            threading.Event().wait()
+
+    if {daemon}:
+        threading.Thread(target=hold, daemon=True).start()
+        inside.wait()
+        sys.exit(3)
+    with {what}:
+        during = settings()
+        raise SystemExit(3)
+""")
+FORKING = SETUP + textwrap.dedent("""
+    def ends_in(name: str, code: int) -> None:
+        print(name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == code)
+
+    with {what}:
+        during = settings()
+        child = os.fork()
+        if child:
+            ends_in("child", 4)
+            print("kept", during == settings() != before)
+    if not child:
+        os._exit(4)  # the end of the block has raised nothing
+    print("restored", settings() == before)
+
+    with {what}:
+        during = settings()
+        child = os.fork()
+        if child == 0:
+            sys.exit(5)  # the exit handlers run in the child
+        ends_in("exits", 5)
+        print("kept", during == settings() != before)
+    print("restored", settings() == before)
+""")
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "VOICECOIL_COREAUDIO_SIMULATOR": simulator_path()},
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "daemon"), [("nested", False), *((name, True) for name in BLOCKS)]
+)
+def test_a_setting_ends_with_the_interpreter(name: str, daemon: bool) -> None:
+    done = run(ENDING.format(what=BLOCKS[name], daemon=daemon))
+    assert done.returncode == 3, done.stderr
+    assert done.stdout.split() == ["changed", "True", "restored", "True"], done.stderr
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", ["hog", "format", "mute", "nested"])
+def test_a_forked_child_leaves_the_settings_of_its_parent_alone(name: str) -> None:
+    done = run(FORKING.format(what=BLOCKS[name]))
+    lines = "child True kept True restored True exits True kept True restored True"
+    assert done.stdout.split() == lines.split(), done.stderr
+    assert done.stderr == ""
+
+
+def test_a_forked_child_leaves_the_aggregate_device_of_its_parent_alone() -> None:
+    what = "system.create_aggregate('Pair', [device]) as made"
+    done = run(
+        SETUP
+        + textwrap.dedent(f"""
+            with {what}:
+                child = os.fork()
+                if child:
+                    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), made in system.devices)
+            if not child:
+                os._exit(4)
+            print(made in system.devices)
+        """)
+    )
+    assert done.stdout.split() == ["4", "True", "False"], done.stderr
+    assert done.stderr == ""
