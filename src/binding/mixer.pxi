@@ -108,10 +108,12 @@ cdef class MixerCode(Code):
     def add(self, MixerClip clip):
         """Gives a clip to the mixer. Returns false if the mixer is full."""
         self.collect()
-        if not vc_mixer_add(self.mixer, clip.clip):
-            return False
-        self.clips[<uintptr_t>clip.clip] = clip
-        return True
+        key = <uintptr_t>clip.clip
+        self.clips[key] = clip  # before the IO thread has it: there may be no memory for the entry
+        if vc_mixer_add(self.mixer, clip.clip):
+            return True
+        del self.clips[key]
+        return False
 
     @cython.critical_section
     def stop(self, MixerClip clip, uint32_t fade_frames):

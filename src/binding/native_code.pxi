@@ -1,5 +1,7 @@
 # Native callbacks.
 
+NO_NUMBER = float("inf")
+
 
 cdef class NativeCode(Code):
     """A native function with the signature vc_native_fn, which can be exchanged while it plays.
@@ -10,7 +12,7 @@ cdef class NativeCode(Code):
 
     cdef vc_native_code code
     cdef object record, exception
-    cdef list kept  # [(number of the swap to a function, objects that the function needs)]
+    cdef list kept  # [[number of the swap to a function, objects that the function needs]]
     cdef object __weakref__
 
     def __init__(self, uintptr_t function, uintptr_t user, keep, uintptr_t parameters=0,
@@ -19,7 +21,7 @@ cdef class NativeCode(Code):
         native.function = <vc_native_fn>function
         native.user = <void *>user
         self.record = record
-        self.kept = [(0, keep)]
+        self.kept = [[0, keep]]
         self.given = keep[0]
         self.exception = None
         self.code.slot = vc_slot_new(&native, <vc_mailbox *>parameters)
@@ -37,7 +39,9 @@ cdef class NativeCode(Code):
         cdef vc_native native
         native.function = <vc_native_fn>function
         native.user = <void *>user
-        self.kept.append((vc_slot_swap(self.code.slot, &native), keep))
+        kept = [NO_NUMBER, keep]  # it stays if there is no memory for the number of the swap
+        self.kept.append(kept)
+        kept[0] = vc_slot_swap(self.code.slot, &native)
         taken = vc_slot_taken(self.code.slot)
         self.kept = [one for one in self.kept if one[0] >= taken]
 

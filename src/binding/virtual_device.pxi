@@ -53,6 +53,7 @@ cdef class VirtualDevice(Clock):
     def attach(self, Engine engine, input_map, output_map):
         cdef uint32_t *maps[2]
         cdef bint attached
+        key = <uintptr_t>engine.engine
         maps[0] = <uint32_t *>PyMem_Calloc(len(input_map) + 1, sizeof(uint32_t))
         maps[1] = <uint32_t *>PyMem_Calloc(len(output_map) + 1, sizeof(uint32_t))
         try:
@@ -61,13 +62,15 @@ cdef class VirtualDevice(Clock):
             for d, channels in enumerate((input_map, output_map)):
                 for i, channel in enumerate(channels):
                     maps[d][i] = channel
+            # First the entry: there may be no memory for it.
+            self.engines[key] = engine
             attached = vc_device_attach(self.device, engine.engine, maps[0], len(input_map),
                                         maps[1], len(output_map))
         finally:
             PyMem_Free(maps[0])
             PyMem_Free(maps[1])
-        if attached:
-            self.engines[<uintptr_t>engine.engine] = engine
+        if not attached:
+            del self.engines[key]
         return attached
 
     def quiet(self, Engine engine, int64_t deadline_ns):

@@ -166,10 +166,12 @@ cdef class VoicesCode(Code):
     def add(self, VoiceCode voice not None):
         """Gives a voice to the mixer. Returns false if the mixer is full."""
         self.collect()
-        if not vc_voices_add(self.voices, voice.voice):
-            return False
-        self.alive[<uintptr_t>voice.voice] = voice
-        return True
+        key = <uintptr_t>voice.voice
+        self.alive[key] = voice  # before the IO thread has it: there may be no memory for the entry
+        if vc_voices_add(self.voices, voice.voice):
+            return True
+        del self.alive[key]
+        return False
 
     @cython.critical_section
     def stop(self, VoiceCode voice not None, uint32_t fade_frames):

@@ -125,7 +125,8 @@ def test_a_forked_child_leaves_the_aggregate_device_of_its_parent_alone() -> Non
             with {what}:
                 child = os.fork()
                 if child:
-                    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), made in system.devices)
+                    status = os.waitpid(child, 0)[1]
+                    print(os.waitstatus_to_exitcode(status), made in system.devices)
             if not child:
                 os._exit(4)
             print(made in system.devices)

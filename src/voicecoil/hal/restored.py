@@ -45,7 +45,7 @@ class Restored:
             raise
 
     def _end(self) -> None:
-        """Undoes the change, unless it was undone, or this is a child of the process that made it."""
+        """Undoes the change, unless it was undone or belongs to the parent of this process."""
         mine = _made.pop(id(self), None) is not None
         if mine and not exit_and_fork.forked(self._generation):
             self._restore()
