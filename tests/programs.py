@@ -84,13 +84,13 @@ def run_forks(count: int, at_once: int, life: str, *arguments: str) -> list[Ende
     return [Ended(code, said[number]) for number, code in codes.items()]
 
 
-def run(life: str, *arguments: str, at_once: int = STARTING_UP) -> list[Ended]:
-    """Runs the program `RUNS` times. Some runs have a new interpreter, and the others are forks."""
-    fresh = min(FRESH, RUNS)
+def run(life: str, *arguments: str, at_once: int = STARTING_UP, runs: int = RUNS) -> list[Ended]:
+    """Runs the program `runs` times. Some runs have a new interpreter, and the others are forks."""
+    fresh = min(FRESH, runs)
     with ThreadPoolExecutor(1) as pool:
-        forks = pool.submit(run_forks, RUNS - fresh, at_once, life, *arguments)
+        forks = pool.submit(run_forks, runs - fresh, at_once, life, *arguments)
         ended = [
-            run_fresh(life, *(a.format(RUNS - 1 - number) for a in arguments))
+            run_fresh(life, *(a.format(runs - 1 - number) for a in arguments))
             for number in range(fresh)
         ]
         return ended + forks.result()

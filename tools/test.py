@@ -37,10 +37,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # environment variable that is set already is kept.
 LONG = {
     "VOICECOIL_RUNS": "20",
+    "VOICECOIL_EXITS": "200",
+    "VOICECOIL_RACES_S": "60",
+    "VOICECOIL_EVERY_LINE": "1",
     "VOICECOIL_SEEDS": "1-200",
     "VOICECOIL_CHAOS": "1-2000",
     "VOICECOIL_CHAOS_EVENTS": "1000",
     "VOICECOIL_KILLS": "20",
+    "VOICECOIL_OPENS": "1000",
     # Virtual time: of a stream that converts, of the clocks of two devices, and of a recording.
     "VOICECOIL_HOURS": "10",
     "VOICECOIL_DRIFT_S": "7200",

@@ -1,7 +1,8 @@
 """Calls that overlap, because threads or signal handlers make them, or that Ctrl-C interrupts.
 
-``VOICECOIL_RACES_S`` is the duration of each race, s (1). ``VOICECOIL_EVERY_LINE`` is the share of
-the lines at which each call is interrupted (1: all of them; default: every ninth).
+``VOICECOIL_RACES_S`` is the duration of each race, s (1; tools/test.py --long: 60).
+``VOICECOIL_EVERY_LINE`` is the share of the lines at which each call is interrupted (1, as with
+--long: all of them; default: every ninth line, and fewer lines of the calls that have the most).
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from voicecoil.drivers.virtual.driver import VirtualDevice, VirtualDriver
 from voicecoil.testing.simulator_library import ENVIRONMENT
 
 RACES_S = float(os.environ.get("VOICECOIL_RACES_S", "1"))
-EVERY = os.environ.get("VOICECOIL_EVERY_LINE", "9")
-LINES_S = 3600.0 / int(EVERY)  # an interrupt at each of 245 lines takes up to some seconds
+EVERY = os.environ.get("VOICECOIL_EVERY_LINE")
+LINES_S = 3600.0 / int(EVERY or 9)  # an interrupt at each of 245 lines takes up to some seconds
 LONG_S = 30.0
 posix = pytest.mark.skipif(sys.platform == "win32", reason="sends signals to itself")
 
@@ -57,7 +58,20 @@ def test_threads_and_a_signal_handler_call_any_method(
 @pytest.mark.usefixtures("_driver")
 @pytest.mark.parametrize("call", ["open", "start", "stop", "abort", "close", "play", "record"])
 def test_ctrl_c_at_every_line(call: str) -> None:
-    ended = once("interrupted", call, EVERY)
+    ended = once("interrupted", call, EVERY or "9")
+    assert ended.code != HUNG, ended.stderr
+    check([ended])
+
+
+@pytest.mark.timeout(LINES_S + 20)
+@pytest.mark.parametrize("driver", ["virtual", "coreaudio"])
+@pytest.mark.parametrize("call", ["playrec", "player", "mixer", "recorder"])
+def test_ctrl_c_at_every_line_of_a_measurement_or_live_sound(
+    call: str, driver: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIFE_DRIVER", driver)
+    monkeypatch.setenv(ENVIRONMENT, str(simulator_path()))
+    ended = once("interrupted", call, EVERY or "41")
     assert ended.code != HUNG, ended.stderr
     check([ended])
 

@@ -84,6 +84,10 @@ def call_of(stream: vc.OutputStream | None) -> Callable[[], object]:
         return lambda: vc.play(sound, 48_000, driver=chosen)
     if what == "record":
         return lambda: vc.record(frames=24_000, driver=chosen)
+    if what == "playrec":
+        return lambda: vc.playrec(sound, 48_000, input_channels=1, driver=chosen)
+    if what in LIVE:
+        return LIVE[what]
     if what == "with":
 
         def with_it() -> None:
@@ -95,9 +99,39 @@ def call_of(stream: vc.OutputStream | None) -> Callable[[], object]:
     return getattr(stream, what)  # type: ignore[no-any-return]
 
 
+def player() -> None:
+    it = vc.Player(channels=1, driver=chosen)
+    it.start()
+    it.write(sound[:2_400])
+    it.mark("word")
+    it.clear()
+    it.close()
+
+
+def mixer() -> None:
+    it = vc.Mixer(driver=chosen)
+    it.start()
+    it.play(sound, samplerate=48_000)
+    it.group().stop()
+    it.stop()
+    it.close()
+
+
+def recorder() -> None:
+    it = vc.Recorder(driver=chosen)
+    it.start()
+    it.read(64)
+    it.stop()
+    it.close()
+
+
+# Objects that are used and closed again. A call that is interrupted drops its object.
+LIVE = {"player": player, "mixer": mixer, "recorder": recorder}
+
+
 def once(at: int | None) -> int:
     faulthandler.dump_traceback_later(HUNG_S, exit=True)
-    stream = None if what in ("open", "play", "record", "with") else opened()
+    stream = opened() if what in ("start", "stop", "abort", "close") else None
     if stream is not None and what != "start":
         stream.start()
     lines = run(call_of(stream), at)
