@@ -96,8 +96,10 @@ class Suite:
 
     def compile(self, source: Path) -> Path:
         target = self.build / f"{source.stem}.o"
-        included = re.findall(r'#include "([^"]+\.c)"', source.read_text(encoding="utf-8"))
-        parts = [source, *(source.parent / name for name in included), *self.headers]
+        parts = [source, *self.headers]
+        for part in parts:  # also the sources that an included source includes
+            included = re.findall(r'#include "([^"]+\.c)"', part.read_text(encoding="utf-8"))
+            parts += [part.parent / name for name in included]
         if is_older(target, parts):
             command = [*CC, *STRICT, *self.flags, *INCLUDES, "-c", str(source)]
             done = run([*command, "-o", str(target)])

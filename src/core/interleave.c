@@ -30,7 +30,11 @@ uint32_t vc_interleave_group(uint32_t available) {
 
 #if defined(HAS_SHUFFLES)
 
-typedef float four __attribute__((vector_size(16)));
+/* The samples are moved as integers, because recent processors of Intel have two units for shuffles
+ * of integers, but only one for most of those of floats. The shuffle of EVEN and ODD exists for
+ * floats only; two units do it, too. */
+typedef int32_t four __attribute__((vector_size(16)));
+typedef float four_floats __attribute__((vector_size(16)));
 
 static inline four load(const float *from) {
     four value;
@@ -57,6 +61,8 @@ static inline void store(float *to, four value) { memcpy(to, &value, sizeof valu
 #define HIGH(a, b) SHUFFLE(a, b, 2, 6, 3, 7)
 #define FIRST(a, b) SHUFFLE(a, b, 0, 1, 4, 5)
 #define SECOND(a, b) SHUFFLE(a, b, 2, 3, 6, 7)
+#define EVEN(a, b) (four) SHUFFLE((four_floats)(a), (four_floats)(b), 0, 2, 4, 6)
+#define ODD(a, b) (four) SHUFFLE((four_floats)(a), (four_floats)(b), 1, 3, 5, 7)
 
 /* Each of the following functions returns the number of frames that it converted. A few frames at
  * the end may be left. */
@@ -75,8 +81,8 @@ static ptrdiff_t deinterleave_2(float *const *to, const float *from, ptrdiff_t f
     ptrdiff_t f = 0;
     for (; f + 4 <= frames; f += 4) {
         four a = load(from + f * 2), b = load(from + f * 2 + 4);
-        store(to[0] + f, SHUFFLE(a, b, 0, 2, 4, 6));
-        store(to[1] + f, SHUFFLE(a, b, 1, 3, 5, 7));
+        store(to[0] + f, EVEN(a, b));
+        store(to[1] + f, ODD(a, b));
     }
     return f;
 }
@@ -112,43 +118,129 @@ static ptrdiff_t deinterleave_4(float *const *to, const float *from, ptrdiff_t s
 
 #if defined(HAS_AVX2)
 
-/* A register has two halves. Only loads and stores can move data between them without cost. So each
- * register is loaded from two addresses, which are chosen so that the shuffles stay inside each
- * half. */
-typedef float eight __attribute__((vector_size(32)));
+/* A register has two halves, and most shuffles stay inside each half. With four and eight channels,
+ * each register is loaded from or stored to two addresses, which are chosen so that no other
+ * shuffles are needed. */
+typedef int32_t eight __attribute__((vector_size(32)));
+typedef float eight_floats __attribute__((vector_size(32)));
 #define AVX2 __attribute__((target("avx2")))
 #define INLINE_AVX2 AVX2 inline __attribute__((always_inline))
 
 #define LOAD_8(at) (*(const eight_unaligned *)(at))
 typedef eight eight_unaligned __attribute__((aligned(4), may_alias));
 #define STORE_8(at, value) (*(eight_unaligned *)(at) = (value))
-#define BOTH(low, high)                                                                            \
-    (eight) _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(low)), _mm_loadu_ps(high), 1)
+#define BOTH(low, high) SHUFFLE(load(low), load(high), 0, 1, 2, 3, 4, 5, 6, 7)
+#define LOW_HALF(a) SHUFFLE(a, a, 0, 1, 2, 3)
+#define HIGH_HALF(a) SHUFFLE(a, a, 4, 5, 6, 7)
 
 #define LOW_8(a, b) SHUFFLE(a, b, 0, 8, 1, 9, 4, 12, 5, 13)
 #define HIGH_8(a, b) SHUFFLE(a, b, 2, 10, 3, 11, 6, 14, 7, 15)
 #define FIRST_8(a, b) SHUFFLE(a, b, 0, 1, 8, 9, 4, 5, 12, 13)
 #define SECOND_8(a, b) SHUFFLE(a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+#define EVEN_8(a, b)                                                                               \
+    (eight) SHUFFLE((eight_floats)(a), (eight_floats)(b), 0, 2, 8, 10, 4, 6, 12, 14)
+#define ODD_8(a, b) (eight) SHUFFLE((eight_floats)(a), (eight_floats)(b), 1, 3, 9, 11, 5, 7, 13, 15)
+
+/* Makes the compiler load a value once, and not again in each of the two shuffles that use it. That
+ * saves 15 % of the time. */
+#define IN_REGISTER(a) __asm__("" : "+x"(a))
+
+/* Two channels. Loads from two addresses took almost twice as long here as shuffles between the
+ * halves of the registers. */
+INLINE_AVX2 static void interleave_2_of(float *to, const float *left, const float *right) {
+    eight a = LOAD_8(left), b = LOAD_8(right);
+    IN_REGISTER(a);
+    IN_REGISTER(b);
+    eight low = LOW_8(a, b), high = HIGH_8(a, b);
+    STORE_8(to, SHUFFLE(low, high, 0, 1, 2, 3, 8, 9, 10, 11));
+    STORE_8(to + 8, SHUFFLE(low, high, 4, 5, 6, 7, 12, 13, 14, 15));
+}
 
 AVX2 static ptrdiff_t interleave_2_avx2(float *to, const float *const *from, ptrdiff_t frames) {
     const float *left = from[0], *right = from[1];
     ptrdiff_t f = 0;
-    for (; f + 8 <= frames; f += 8) {
-        eight a = BOTH(left + f, right + f), b = BOTH(left + f + 4, right + f + 4);
-        STORE_8(to + f * 2, SHUFFLE(a, a, 0, 4, 1, 5, 2, 6, 3, 7));
-        STORE_8(to + f * 2 + 8, SHUFFLE(b, b, 0, 4, 1, 5, 2, 6, 3, 7));
+    for (; f + 16 <= frames; f += 16) {
+        interleave_2_of(to + f * 2, left + f, right + f);
+        interleave_2_of(to + f * 2 + 16, left + f + 8, right + f + 8);
+    }
+    if (f + 8 <= frames) {
+        interleave_2_of(to + f * 2, left + f, right + f);
+        f += 8;
     }
     return f;
+}
+
+/* Pairs of samples, whose order is 0 2 1 3 after EVEN_8 and ODD_8. */
+#define IN_ORDER(a) SHUFFLE(a, a, 0, 1, 4, 5, 2, 3, 6, 7)
+
+INLINE_AVX2 static void deinterleave_2_of(eight *left, eight *right, const float *from) {
+    eight a = LOAD_8(from), b = LOAD_8(from + 8);
+    IN_REGISTER(a);
+    IN_REGISTER(b);
+    eight even = EVEN_8(a, b), odd = ODD_8(a, b);
+    *left = IN_ORDER(even);
+    *right = IN_ORDER(odd);
 }
 
 AVX2 static ptrdiff_t deinterleave_2_avx2(float *const *to, const float *from, ptrdiff_t frames) {
     float *left = to[0], *right = to[1];
     ptrdiff_t f = 0;
+    for (; f + 16 <= frames; f += 16) {
+        eight even, odd, later_even, later_odd;
+        deinterleave_2_of(&even, &odd, from + f * 2);
+        deinterleave_2_of(&later_even, &later_odd, from + f * 2 + 16);
+        STORE_8(left + f, even); /* two stores to one cache line, which some processors combine */
+        STORE_8(left + f + 8, later_even);
+        STORE_8(right + f, odd);
+        STORE_8(right + f + 8, later_odd);
+    }
+    if (f + 8 <= frames) {
+        eight even, odd;
+        deinterleave_2_of(&even, &odd, from + f * 2);
+        STORE_8(left + f, even);
+        STORE_8(right + f, odd);
+        f += 8;
+    }
+    return f;
+}
+
+AVX2 static ptrdiff_t interleave_4_avx2(float *to, ptrdiff_t stride, const float *const *from,
+                                        ptrdiff_t frames) {
+    const float *c0 = from[0], *c1 = from[1], *c2 = from[2], *c3 = from[3];
+    ptrdiff_t f = 0;
     for (; f + 8 <= frames; f += 8) {
-        const float *at = from + f * 2;
-        eight a = BOTH(at, at + 8), b = BOTH(at + 4, at + 12);
-        STORE_8(left + f, SHUFFLE(a, b, 0, 2, 8, 10, 4, 6, 12, 14));
-        STORE_8(right + f, SHUFFLE(a, b, 1, 3, 9, 11, 5, 7, 13, 15));
+        eight rows[4] = {LOAD_8(c0 + f), LOAD_8(c1 + f), LOAD_8(c2 + f), LOAD_8(c3 + f)};
+        TRANSPOSE(eight, rows, LOW_8, HIGH_8, FIRST_8, SECOND_8);
+        for (ptrdiff_t i = 0; i < 4; i++) {
+            store(to + i * stride, LOW_HALF(rows[i]));
+        }
+        to += 4 * stride;
+        for (ptrdiff_t i = 0; i < 4; i++) {
+            store(to + i * stride, HIGH_HALF(rows[i]));
+        }
+        to += 4 * stride;
+    }
+    return f;
+}
+
+/* Four channels of eight frames: frames 0 to 3 in the low halves, frames 4 to 7 in the high halves.
+ */
+#define EIGHT_FRAMES(at)                                                                           \
+    {BOTH(at, at + 4 * stride), BOTH(at + stride, at + 5 * stride),                                \
+     BOTH(at + 2 * stride, at + 6 * stride), BOTH(at + 3 * stride, at + 7 * stride)}
+
+AVX2 static ptrdiff_t deinterleave_4_avx2(float *const *to, const float *from, ptrdiff_t stride,
+                                          ptrdiff_t frames) {
+    float *c0 = to[0], *c1 = to[1], *c2 = to[2], *c3 = to[3];
+    ptrdiff_t f = 0;
+    for (; f + 8 <= frames; f += 8) {
+        eight rows[4] = EIGHT_FRAMES(from);
+        TRANSPOSE(eight, rows, LOW_8, HIGH_8, FIRST_8, SECOND_8);
+        STORE_8(c0 + f, rows[0]);
+        STORE_8(c1 + f, rows[1]);
+        STORE_8(c2 + f, rows[2]);
+        STORE_8(c3 + f, rows[3]);
+        from += 8 * stride;
     }
     return f;
 }
@@ -169,12 +261,6 @@ INLINE_AVX2 static ptrdiff_t interleave_8_by(float *to, ptrdiff_t stride, const 
     }
     return f;
 }
-
-/* Four channels of eight frames: frames 0 to 3 in the low halves, frames 4 to 7 in the high halves.
- */
-#define EIGHT_FRAMES(at)                                                                           \
-    {BOTH(at, at + 4 * stride), BOTH(at + stride, at + 5 * stride),                                \
-     BOTH(at + 2 * stride, at + 6 * stride), BOTH(at + 3 * stride, at + 7 * stride)}
 
 INLINE_AVX2 static ptrdiff_t deinterleave_8_by(float *const *to, const float *from,
                                                ptrdiff_t stride, ptrdiff_t frames) {
@@ -212,146 +298,47 @@ AVX2 static ptrdiff_t deinterleave_8_avx2(float *const *to, const float *from, p
                        : deinterleave_8_by(to, from, stride, frames);
 }
 
-/* The same conversions with registers of 16 floats, which memcpy also uses. They exist for stereo,
- * because most streams are stereo, and for frames of eight channels. */
-#define AVX512 __attribute__((target("avx512f")))
-
-AVX512 static ptrdiff_t interleave_2_avx512(float *to, const float *const *from, ptrdiff_t frames) {
-    const float *left = from[0], *right = from[1];
-    const __m512i first = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const __m512i second =
-        _mm512_setr_epi32(8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    ptrdiff_t f = 0;
-    for (; f + 16 <= frames; f += 16) {
-        __m512 a = _mm512_loadu_ps(left + f), b = _mm512_loadu_ps(right + f);
-        _mm512_storeu_ps(to + f * 2, _mm512_permutex2var_ps(a, first, b));
-        _mm512_storeu_ps(to + f * 2 + 16, _mm512_permutex2var_ps(a, second, b));
-    }
-    return f;
-}
-
-AVX512 static ptrdiff_t deinterleave_2_avx512(float *const *to, const float *from,
-                                              ptrdiff_t frames) {
-    float *left = to[0], *right = to[1];
-    const __m512i even =
-        _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    const __m512i odd =
-        _mm512_setr_epi32(1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31);
-    ptrdiff_t f = 0;
-    for (; f + 16 <= frames; f += 16) {
-        __m512 a = _mm512_loadu_ps(from + f * 2), b = _mm512_loadu_ps(from + f * 2 + 16);
-        _mm512_storeu_ps(left + f, _mm512_permutex2var_ps(a, even, b));
-        _mm512_storeu_ps(right + f, _mm512_permutex2var_ps(a, odd, b));
-    }
-    return f;
-}
-
-/* Eight channels. Only one unit of the processor shuffles registers of this size, but two units
- * blend them (take each position from one of two registers). So the first shuffles put the samples
- * in an order that makes a blend sufficient for half of the results. For 64 samples this takes 6
- * shuffles; without the blends it takes 8, and the time of memcpy is that of 4. */
-#define LOAD_16(at) _mm512_loadu_si512((const void *)(at))
-#define STORE_16(at, value) _mm512_storeu_si512((void *)(at), value)
-#define STORE_HALF(at, value) _mm256_storeu_si256((__m256i *)(at), value)
-#define PICK _mm512_permutex2var_epi32 /* positions from 16 on are those of the second register */
-
-/* Eight samples at each address. The second load is a blend as well. */
-#define HALVES(low, high)                                                                          \
-    _mm512_mask_broadcast_i64x4(                                                                   \
-        _mm512_castsi256_si512(_mm256_loadu_si256((const __m256i *)(low))), 0xf0,                  \
-        _mm256_loadu_si256((const __m256i *)(high)))
-
-/* Takes each pair of samples with an even number from b and each with an odd number from a, and
- * exchanges the two. */
-#define CROSSED(a, b)                                                                              \
-    _mm512_castpd_si512(_mm512_shuffle_pd(_mm512_castsi512_pd(a), _mm512_castsi512_pd(b), 0x55))
-
-AVX512 static ptrdiff_t interleave_8_avx512(float *to, const float *const *from, ptrdiff_t frames) {
-    const float *c0 = from[0], *c1 = from[1], *c2 = from[2], *c3 = from[3];
-    const float *c4 = from[4], *c5 = from[5], *c6 = from[6], *c7 = from[7];
-    const __m512i four = _mm512_set1_epi32(4);
-    /* Pairs of channels 0 and 1 or 4 and 5, by frames: 0 2 0 2 1 3 1 3. */
-    const __m512i a_order =
-        _mm512_setr_epi32(0, 16, 2, 18, 8, 24, 10, 26, 1, 17, 3, 19, 9, 25, 11, 27);
-    /* Pairs of channels 2 and 3 or 6 and 7, by frames: 2 0 2 0 3 1 3 1. */
-    const __m512i b_order =
-        _mm512_setr_epi32(2, 18, 0, 16, 10, 26, 8, 24, 3, 19, 1, 17, 11, 27, 9, 25);
-    const __m512i c_order = _mm512_add_epi32(a_order, four);
-    const __m512i d_order = _mm512_add_epi32(b_order, four);
-    ptrdiff_t f = 0;
-    for (; f + 8 <= frames; f += 8) {
-        __m512i c04 = HALVES(c0 + f, c4 + f), c15 = HALVES(c1 + f, c5 + f);
-        __m512i c26 = HALVES(c2 + f, c6 + f), c37 = HALVES(c3 + f, c7 + f);
-        __m512i a = PICK(c04, a_order, c15), b = PICK(c26, b_order, c37);
-        __m512i c = PICK(c04, c_order, c15), d = PICK(c26, d_order, c37);
-        STORE_16(to, _mm512_mask_blend_epi64(0xaa, a, b));
-        STORE_16(to + 16, CROSSED(a, b));
-        STORE_16(to + 32, _mm512_mask_blend_epi64(0xaa, c, d));
-        STORE_16(to + 48, CROSSED(c, d));
-        to += 64;
-    }
-    const float *rest[8];
-    for (int i = 0; i < 8; i++) {
-        rest[i] = from[i] + f;
-    }
-    return f + interleave_8_avx2(to, 8, rest, frames - f);
-}
-
-/* The positions of four channels of four frames, in two registers of two frames. */
-#define CHANNELS(a, b, c, d)                                                                       \
-    _mm512_setr_epi32(a, a + 8, a + 16, a + 24, b, b + 8, b + 16, b + 24, c, c + 8, c + 16,        \
-                      c + 24, d, d + 8, d + 16, d + 24)
-
-/* Stores four channels of the 16 frames in `rows`. `orders` are those of four frames each. */
-AVX512 inline __attribute__((always_inline)) static void
-deinterleave_4_of_8(float *t0, float *t1, float *t2, float *t3, const __m512i *rows,
-                    const __m512i *orders) {
-    const __m512i crossed = _mm512_setr_epi64(2, 3, 8, 9, 6, 7, 12, 13);
-    __m512i p = PICK(rows[0], orders[0], rows[1]), q = PICK(rows[2], orders[1], rows[3]);
-    __m512i r = PICK(rows[4], orders[2], rows[5]), s = PICK(rows[6], orders[3], rows[7]);
-    /* Frames 0 to 7 of channels 0 and 2 or 1 and 3, and frames 8 to 15 of channels 2 and 0 or 3
-     * and 1. */
-    __m512i even = _mm512_mask_blend_epi64(0xcc, p, q);
-    __m512i even_later = _mm512_mask_blend_epi64(0xcc, r, s);
-    __m512i odd = _mm512_permutex2var_epi64(p, crossed, q);
-    __m512i odd_later = _mm512_permutex2var_epi64(r, crossed, s);
-    STORE_16(t0, _mm512_mask_blend_epi64(0xf0, even, even_later));
-    STORE_16(t1, _mm512_mask_blend_epi64(0xf0, odd, odd_later));
-    STORE_HALF(t2, _mm512_extracti64x4_epi64(even, 1));
-    STORE_HALF(t2 + 8, _mm512_castsi512_si256(even_later));
-    STORE_HALF(t3, _mm512_extracti64x4_epi64(odd, 1));
-    STORE_HALF(t3 + 8, _mm512_castsi512_si256(odd_later));
-}
-
-AVX512 static ptrdiff_t deinterleave_8_avx512(float *const *to, const float *from,
-                                              ptrdiff_t frames) {
-    float *c0 = to[0], *c1 = to[1], *c2 = to[2], *c3 = to[3];
-    float *c4 = to[4], *c5 = to[5], *c6 = to[6], *c7 = to[7];
-    const __m512i lower[4] = {CHANNELS(0, 1, 2, 3), CHANNELS(1, 0, 3, 2), CHANNELS(2, 3, 0, 1),
-                              CHANNELS(3, 2, 1, 0)};
-    const __m512i upper[4] = {CHANNELS(4, 5, 6, 7), CHANNELS(5, 4, 7, 6), CHANNELS(6, 7, 4, 5),
-                              CHANNELS(7, 6, 5, 4)};
-    ptrdiff_t f = 0;
-    for (; f + 16 <= frames; f += 16) {
-        const __m512i rows[8] = {LOAD_16(from),      LOAD_16(from + 16), LOAD_16(from + 32),
-                                 LOAD_16(from + 48), LOAD_16(from + 64), LOAD_16(from + 80),
-                                 LOAD_16(from + 96), LOAD_16(from + 112)};
-        deinterleave_4_of_8(c0 + f, c1 + f, c2 + f, c3 + f, rows, lower);
-        deinterleave_4_of_8(c4 + f, c5 + f, c6 + f, c7 + f, rows, upper);
-        from += 128;
-    }
-    float *rest[8];
-    for (int i = 0; i < 8; i++) {
-        rest[i] = to[i] + f;
-    }
-    return f + deinterleave_8_avx2(rest, from, 8, frames - f);
-}
+#include "interleave_avx512.h"
 
 /* The first processors with AVX-512 slow down for some time when it is used, so they are excluded.
- */
-static bool has_avx512(void) { return __builtin_cpu_supports("avx512vbmi2"); }
+ * VC_WITHOUT_AVX512 is for tests and measurements of the code for AVX2. */
+static bool has_avx512(void) {
+#if defined(VC_WITHOUT_AVX512)
+    return false;
+#else
+    return __builtin_cpu_supports("avx512vbmi2");
+#endif
+}
 
 static bool has_avx2(void) { return __builtin_cpu_supports("avx2"); }
+
+static ptrdiff_t interleave_wide(float *to, ptrdiff_t stride, const float *const *from,
+                                 uint32_t count, ptrdiff_t frames) {
+    if (count == 2) {
+        return stride != 2    ? 0
+               : has_avx512() ? interleave_2_avx512(to, from, frames)
+                              : interleave_2_avx2(to, from, frames);
+    }
+    if (count == 4) {
+        return interleave_4_avx2(to, stride, from, frames);
+    }
+    return stride == 8 && has_avx512() ? interleave_8_avx512(to, from, frames)
+                                       : interleave_8_avx2(to, stride, from, frames);
+}
+
+static ptrdiff_t deinterleave_wide(float *const *to, const float *from, ptrdiff_t stride,
+                                   uint32_t count, ptrdiff_t frames) {
+    if (count == 2) {
+        return stride != 2    ? 0
+               : has_avx512() ? deinterleave_2_avx512(to, from, frames)
+                              : deinterleave_2_avx2(to, from, frames);
+    }
+    if (count == 4) {
+        return deinterleave_4_avx2(to, from, stride, frames);
+    }
+    return stride == 8 && has_avx512() ? deinterleave_8_avx512(to, from, frames)
+                                       : deinterleave_8_avx2(to, from, stride, frames);
+}
 
 #endif
 
@@ -362,17 +349,8 @@ static ptrdiff_t interleave_most(float *to, ptrdiff_t stride, const float *const
                                  uint32_t count, ptrdiff_t frames) {
     ptrdiff_t done = 0;
 #if defined(HAS_AVX2)
-    if (has_avx512() && count == 8 && stride == 8) {
-        return interleave_8_avx512(to, from, frames);
-    }
-    if (has_avx2() && count == 8) {
-        return interleave_8_avx2(to, stride, from, frames);
-    }
-    if (has_avx512() && count == 2 && stride == 2) {
-        return interleave_2_avx512(to, from, frames);
-    }
-    if (has_avx2() && count == 2 && stride == 2) {
-        return interleave_2_avx2(to, from, frames);
+    if (has_avx2()) {
+        return interleave_wide(to, stride, from, count, frames);
     }
 #endif
 #if defined(HAS_SHUFFLES)
@@ -390,17 +368,8 @@ static ptrdiff_t deinterleave_most(float *const *to, const float *from, ptrdiff_
                                    uint32_t count, ptrdiff_t frames) {
     ptrdiff_t done = 0;
 #if defined(HAS_AVX2)
-    if (has_avx512() && count == 2 && stride == 2) {
-        return deinterleave_2_avx512(to, from, frames);
-    }
-    if (has_avx2() && count == 2 && stride == 2) {
-        return deinterleave_2_avx2(to, from, frames);
-    }
-    if (has_avx512() && count == 8 && stride == 8) {
-        return deinterleave_8_avx512(to, from, frames);
-    }
-    if (has_avx2() && count == 8) {
-        return deinterleave_8_avx2(to, from, stride, frames);
+    if (has_avx2()) {
+        return deinterleave_wide(to, from, stride, count, frames);
     }
 #endif
 #if defined(HAS_SHUFFLES)
