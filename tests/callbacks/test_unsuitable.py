@@ -89,3 +89,21 @@ def test_callables_that_return_none(name: str) -> None:
     assert vc.render(callback, frames=128, blocksize=64).shape == (128, 2)
     if isinstance(callback, mock.Mock):
         assert callback.call_count == 2
+
+
+@pytest.mark.parametrize("listener", [coroutine, generator, functools.partial(coroutine), 3])
+@pytest.mark.parametrize("name", ["on_end", "on_mark", "callback", "callback of hal.watch"])
+def test_listeners_that_run_no_code_are_refused(name: str, listener: Any, coreaudio: Any) -> None:
+    """Before the fix, an async `on_mark` and an async listener of a watch were never run."""
+    driver = VirtualDriver([VirtualDevice(clock="stepped")])
+    text = "cannot be called" if listener == 3 else r"an async function|a generator function"
+    with pytest.raises(vc.ArgumentTypeError, match=f"{name.split()[0]}=.*({text})"):
+        if name == "on_end":
+            vc.OutputStream(function, driver=driver, on_end=listener)
+        elif name == "on_mark":
+            vc.Player(driver=driver, on_mark=listener)
+        elif name == "callback":
+            vc.watch(driver, callback=listener)
+        else:
+            system = vc.hal.connect(coreaudio(1).driver)
+            vc.hal.watch(system, "devices", callback=listener)

@@ -9,7 +9,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["why_unsuitable"]
+__all__ = ["why_it_runs_no_code", "why_unsuitable"]
 
 DEPTH = 100  # largest number of nested partials and methods that are unwrapped
 # Bits of co_flags in a function's code object.
@@ -23,6 +23,14 @@ def why_unsuitable(callback: Any) -> str | None:
 
     Without this check, the first block raised an exception on the device's thread.
     """
+    why = why_it_runs_no_code(callback)
+    if why is None and _returns_a_mock(callback):
+        return "a Mock, which returns another Mock and not None: make it with return_value=None"
+    return why
+
+
+def why_it_runs_no_code(callback: Any) -> str | None:
+    """Return why a call of `callback` would run none of its code; None if no reason is known."""
     flags = getattr(getattr(_function(callback), "__code__", None), "co_flags", 0)
     if not isinstance(flags, int):
         flags = 0
@@ -36,8 +44,6 @@ def why_unsuitable(callback: Any) -> str | None:
             "a generator function: calling it makes a generator and runs no code. Give a "
             "function without yield; to keep state, give a method of an object"
         )
-    if _returns_a_mock(callback):
-        return "a Mock, which returns another Mock and not None: make it with return_value=None"
     return None
 
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import Generic, Self, TypeVar
 
 from voicecoil.arguments import check_timeout
+from voicecoil.callbacks.listener import check_listener
 from voicecoil.errors import StreamTimeoutError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.sealed import Unique
@@ -33,10 +34,15 @@ class ChangeQueue(Unique, Generic[Item]):
     callback : callable or None
         Called with each change on voicecoil's listener thread. An exception that it raises is
         reported as those in ``__del__``, and the callback gets later changes.
+
+    Raises
+    ------
+    ArgumentTypeError
+        The callback cannot be called, or is an async function or a generator function.
     """
 
     def __init__(self, callback: Callable[[Item], object] | None = None) -> None:
-        self._callback = callback
+        self._callback = check_listener(callback, "callback", "one argument, the change")
         self._lock = threading.Lock()
         self._pending: dict[Hashable, Item] = {}
         # Holds an entry while there may be something to take. The reader that gets the entry puts

@@ -11,8 +11,8 @@ from functools import partial
 from typing import Any
 
 from voicecoil import _core
-from voicecoil.arguments import shown
-from voicecoil.errors import ArgumentTypeError, StreamStateError
+from voicecoil.callbacks.listener import check_listener
+from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.waking import reached, watch
 
@@ -51,12 +51,8 @@ OnMark = Callable[[Mark], object]
 
 
 def check_on_mark(on_mark: Any) -> OnMark | None:
-    """Returns `on_mark`, or raises ArgumentTypeError if it cannot be called."""
-    if on_mark is not None and not callable(on_mark):
-        raise ArgumentTypeError(
-            f"on_mark={shown(on_mark)} cannot be called; give a function of one argument, the Mark"
-        )
-    checked: OnMark | None = on_mark
+    """Returns `on_mark`, or raises ArgumentTypeError if it cannot be a listener."""
+    checked: OnMark | None = check_listener(on_mark, "on_mark", "one argument, the Mark")
     return checked
 
 

@@ -8,9 +8,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from voicecoil import _core
-from voicecoil.arguments import shown
-from voicecoil.callbacks.unsuitable import why_unsuitable
-from voicecoil.errors import ArgumentTypeError, StreamStateError
+from voicecoil.callbacks.listener import check_listener
+from voicecoil.errors import StreamStateError
 from voicecoil.lifetime import exit_and_fork
 from voicecoil.lifetime.waking import watch
 
@@ -23,18 +22,9 @@ OnEnd = Callable[[Any, BaseException | None], object]
 
 
 def check_on_end(on_end: Any) -> OnEnd | None:
-    """Returns `on_end`, or raises ArgumentTypeError if it cannot be called."""
-    if on_end is None:
-        return None
-    if not callable(on_end):
-        raise ArgumentTypeError(
-            f"on_end={shown(on_end)} cannot be called; give a function of two arguments, the "
-            "stream and the exception or None"
-        )
-    why = why_unsuitable(on_end)
-    if why is not None:
-        raise ArgumentTypeError(f"on_end={shown(on_end)} is {why}")
-    checked: OnEnd = on_end
+    """Returns `on_end`, or raises ArgumentTypeError if it cannot be a listener."""
+    takes = "two arguments, the stream and the exception or None"
+    checked: OnEnd | None = check_listener(on_end, "on_end", takes)
     return checked
 
 
