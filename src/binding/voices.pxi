@@ -158,6 +158,10 @@ cdef class VoicesCode(Code):
     def group_gain(self, uint32_t group, float gain, uint32_t ramp_frames):
         vc_voices_group_gain(self.voices, group, gain, ramp_frames)
 
+    @cython.critical_section
+    def group_pause(self, uint32_t group, bint pause, uint32_t fade_frames):
+        vc_voices_group_pause(self.voices, group, pause, fade_frames)
+
     def group_error(self, uint32_t group):
         """The negative number that the effect has returned, or 0."""
         return vc_voices_group_error(self.voices, group)

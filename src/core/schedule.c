@@ -32,7 +32,7 @@ static void sink(vc_schedule *schedule, uint32_t place, vc_due due) {
 
 void vc_schedule_add(vc_schedule *schedule, vc_voice *voice) {
     voice->scheduled = true;
-    rise(schedule, schedule->count++, (vc_due){voice->config.at, voice});
+    rise(schedule, schedule->count++, (vc_due){voice->at, voice});
 }
 
 void vc_schedule_remove(vc_schedule *schedule, vc_voice *voice) {

@@ -17,19 +17,6 @@ enum { CHUNK = VC_PATH_FRAMES, MADE = 512 };
 
 /* ---- control --------------------------------------------------------------------------------- */
 
-uint64_t vc_ramp_word(float value, uint32_t ramp_frames) {
-    uint32_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    return (uint64_t)bits << 32 | ramp_frames;
-}
-
-float vc_ramp_value(uint64_t word) {
-    uint32_t bits = (uint32_t)(word >> 32);
-    float value;
-    memcpy(&value, &bits, sizeof value);
-    return value;
-}
-
 vc_voice *vc_voice_new(const vc_voice_config *config) {
     vc_voice *voice = calloc(1, sizeof *voice);
     if (voice == NULL) {
@@ -37,6 +24,7 @@ vc_voice *vc_voice_new(const vc_voice_config *config) {
     }
     voice->config = *config;
     voice->position = (double)config->start;
+    voice->at = config->at;
     voice->loops = config->loops;
     voice->past = config->loops == 1 || config->start >= config->loop_end;
     voice->gain.target = config->gain;
@@ -488,4 +476,18 @@ bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) {
     }
     atomic_store(&voice->ended_ns, vc_place_ns(place, offset));
     return true;
+}
+
+bool vc_voice_rest(vc_voice *voice, const vc_place *place) {
+    obey(voice);
+    if (voice->mode == VC_MODE_ENDS) {
+        atomic_store(&voice->ended_ns, vc_place_ns(place, 0));
+        return true;
+    }
+    if (jump_asked(voice) || voice->mode == VC_MODE_PAUSES) {
+        voice->fade.left = 0; /* nothing is heard that could be faded out */
+        is_silent(voice);
+        atomic_store_explicit(&voice->now_at, (uint64_t)voice->position, memory_order_relaxed);
+    }
+    return false;
 }

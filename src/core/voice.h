@@ -4,13 +4,25 @@
 #define VOICECOIL_VOICE_H
 
 #include "glide.h"
+#include "pause.h"
 #include "voicecoil.h"
 
 #include <stdatomic.h>
+#include <string.h>
 
 /* A float and the frames of its ramp, in one word. */
-uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME;
-float vc_ramp_value(uint64_t word) VC_REALTIME;
+static inline uint64_t vc_ramp_word(float value, uint32_t ramp_frames) VC_REALTIME {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return (uint64_t)bits << 32 | ramp_frames;
+}
+
+static inline float vc_ramp_value(uint64_t word) VC_REALTIME {
+    uint32_t bits = (uint32_t)(word >> 32);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
 
 /* What a voice does when its fade has reached the target. All but VC_MODE_SOUNDS end in silence. */
 typedef enum vc_voice_mode {
@@ -33,6 +45,9 @@ struct vc_voice {
     uint32_t jumped;
     uint32_t place; /* in the schedule, while the voice waits there */
     bool scheduled;
+    bool parked;                  /* its time has come while it was held by a pause */
+    int64_t at;                   /* as in the config, and later by the pauses since then */
+    uint64_t held;                /* frames of the pauses that `at` contains */
     uint64_t gain_word, pan_word; /* the newest ones that were obeyed */
     uint64_t seek_word;           /* the newest one that was seen; a later one counts next time */
     double rate_word;
@@ -73,6 +88,9 @@ static inline int64_t vc_place_ns(const vc_place *place, uint32_t offset) VC_REA
 
 /* Adds the voice to a place, from frame `offset` on. Returns whether the voice has ended. [IO] */
 bool vc_voice_play(vc_voice *voice, const vc_place *place, uint32_t offset) VC_REALTIME;
+/* Obeys requests while a pause holds the voice. A stop, a pause and a jump need no fade then.
+ * Returns whether the voice has ended. [IO] */
+bool vc_voice_rest(vc_voice *voice, const vc_place *place) VC_REALTIME;
 
 /* Voices that wait for a frame or a time, as a heap: the next one is first. */
 typedef struct vc_due {

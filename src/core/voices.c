@@ -37,6 +37,7 @@ typedef struct vc_group {
     vc_native effect;
     vc_glide gain;      /* only for the IO thread */
     uint64_t gain_word; /* the same: the newest one that was obeyed */
+    vc_pause pause;     /* its fade applies before the effect */
     _Atomic uint64_t asked_gain;
     _Atomic int32_t error;
 } vc_group;
@@ -68,7 +69,8 @@ struct vc_voices {
 
 /* ---- control --------------------------------------------------------------------------------- */
 
-static void set_gain(vc_group *group, float gain) {
+static void init_group(vc_group *group, float gain) {
+    group->pause.fade = vc_glide_at(1.0);
     group->gain = vc_glide_at(gain);
     group->gain_word = vc_ramp_word(gain, 0);
     atomic_store(&group->asked_gain, group->gain_word);
@@ -91,7 +93,7 @@ vc_voices *vc_voices_new(uint32_t channels, uint32_t capacity, float gain) {
         vc_voices_free(voices);
         return NULL;
     }
-    set_gain(&voices->group[0], gain);
+    init_group(&voices->group[0], gain);
     atomic_store(&voices->groups, 1);
     return voices;
 }
@@ -129,13 +131,17 @@ uint32_t vc_voices_group(vc_voices *voices, float gain, const vc_native *effect)
     if (effect != NULL) {
         group->effect = *effect;
     }
-    set_gain(group, gain);
+    init_group(group, gain);
     atomic_store(&voices->groups, number + 1);
     return number;
 }
 
 void vc_voices_group_gain(vc_voices *voices, uint32_t group, float gain, uint32_t ramp_frames) {
     atomic_store(&voices->group[group].asked_gain, vc_ramp_word(gain, ramp_frames));
+}
+
+void vc_voices_group_pause(vc_voices *voices, uint32_t group, bool pause, uint32_t fade_frames) {
+    vc_pause_ask(&voices->group[group].pause, pause, fade_frames);
 }
 
 int32_t vc_voices_group_error(const vc_voices *voices, uint32_t group) {
@@ -212,10 +218,35 @@ static void give_back(vc_voices *voices, vc_voice *voice, vc_voice_state state) 
     vc_queue_push(voices->results, &voice); /* the queue has room for all voices */
 }
 
+/* Whether a pause holds the voice, so that it does not go on. */
+static bool is_voice_held(const vc_voices *voices, const vc_voice *voice) {
+    return vc_pause_is_held(&voices->group[voice->config.group].pause) ||
+           vc_pause_is_held(&voices->group[0].pause);
+}
+
+/* Frames of all pauses that delay the voice. Those of everything do not count on the time line of
+ * the voices, which stands still in them. */
+static uint64_t held_frames(const vc_voices *voices, const vc_voice *voice) {
+    uint64_t own = voice->config.group != 0 ? voices->group[voice->config.group].pause.held : 0;
+    return own + (voice->config.when == VC_WHEN_HOST ? voices->group[0].pause.held : 0);
+}
+
+/* Moves the time of a voice by the pauses since it was set. Returns whether there were any. */
+static bool delay(const vc_voices *voices, vc_voice *voice, double ns_per_frame) {
+    uint64_t held = held_frames(voices, voice), frames = held - voice->held;
+    double unit = voice->config.when == VC_WHEN_HOST ? ns_per_frame : 1.0;
+    voice->at += (int64_t)((double)frames * unit + 0.5);
+    voice->held = held;
+    return frames > 0;
+}
+
+static vc_schedule *schedule_of(vc_voices *voices, const vc_voice *voice) {
+    return voice->config.when == VC_WHEN_FRAME ? &voices->by_frame : &voices->by_host;
+}
+
 static void obey(vc_voices *voices, const vc_voice_command *command) {
     vc_voice *voice = command->voice;
-    vc_schedule *schedule =
-        voice->config.when == VC_WHEN_FRAME ? &voices->by_frame : &voices->by_host;
+    vc_schedule *schedule = schedule_of(voices, voice);
     if (command->stops) {
         if (voice->scheduled) { /* a voice that sounds finds the request itself */
             vc_schedule_remove(schedule, voice);
@@ -224,6 +255,7 @@ static void obey(vc_voices *voices, const vc_voice_command *command) {
         return;
     }
     voices->known++;
+    voice->held = held_frames(voices, voice);
     if (voice->config.when == VC_WHEN_NEXT) {
         voices->sounding[voices->count++] = voice; /* there is room: given <= capacity */
     } else {
@@ -256,9 +288,14 @@ static bool play(vc_voices *voices, vc_voice *voice, const vc_place *output, uin
 /* Begins a voice whose time has come. `late_ns` is how late that is; negative: not late. */
 static void begin(vc_voices *voices, vc_voice *voice, const vc_place *place, uint32_t offset,
                   int64_t late_ns) {
+    if (is_voice_held(voices, voice)) {
+        voice->parked = true;
+        voices->sounding[voices->count++] = voice;
+        return;
+    }
     if (late_ns > 0) {
         atomic_store(&voice->late_ns, late_ns);
-        if (voice->config.skips_late) {
+        if (voice->config.skips_late && late_ns >= VC_SKIPPED_NS) {
             give_back(voices, voice, VC_VOICE_LATE);
             return;
         }
@@ -270,18 +307,29 @@ static void begin(vc_voices *voices, vc_voice *voice, const vc_place *place, uin
     }
 }
 
+/* Takes the next voice whose time, with its delay by pauses, is before `end`, or returns NULL. */
+static vc_voice *take_due(const vc_voices *voices, vc_schedule *schedule, int64_t end,
+                          double ns_per_frame) {
+    vc_voice *voice;
+    while ((voice = vc_schedule_take(schedule, end)) != NULL && !is_voice_held(voices, voice) &&
+           delay(voices, voice, ns_per_frame)) {
+        vc_schedule_add(schedule, voice);
+    }
+    return voice;
+}
+
 static void begin_due(vc_voices *voices, const vc_place *place) {
     vc_voice *voice;
     const double half = place->ns_per_frame / 2.0;
     int64_t end = place->first_frame + place->frames;
     int64_t end_ns = vc_place_ns(place, place->frames) - (int64_t)half;
-    while ((voice = vc_schedule_take(&voices->by_frame, end)) != NULL) {
-        int64_t ahead = voice->config.at - place->first_frame;
+    while ((voice = take_due(voices, &voices->by_frame, end, place->ns_per_frame)) != NULL) {
+        int64_t ahead = voice->at - place->first_frame;
         int64_t late_ns = (int64_t)fmin((double)-ahead * place->ns_per_frame, LATEST_NS);
         begin(voices, voice, place, ahead > 0 ? (uint32_t)ahead : 0, late_ns);
     }
-    while ((voice = vc_schedule_take(&voices->by_host, end_ns)) != NULL) {
-        int64_t ahead_ns = voice->config.at - place->first_ns;
+    while ((voice = take_due(voices, &voices->by_host, end_ns, place->ns_per_frame)) != NULL) {
+        int64_t ahead_ns = voice->at - place->first_ns;
         int64_t ahead = ahead_ns > 0 ? (int64_t)((double)ahead_ns / place->ns_per_frame + 0.5) : 0;
         uint32_t offset = vc_smaller((uint32_t)ahead, place->frames - 1);
         begin(voices, voice, place, offset, (double)-ahead_ns > half ? -ahead_ns : 0);
@@ -291,9 +339,14 @@ static void begin_due(vc_voices *voices, const vc_place *place) {
 static void play_sounding(vc_voices *voices, const vc_place *place) {
     for (uint32_t i = 0; i < voices->count;) {
         vc_voice *voice = voices->sounding[i];
-        if (play(voices, voice, place, 0)) {
+        bool rests = voice->parked || is_voice_held(voices, voice);
+        if (rests ? vc_voice_rest(voice, place) : play(voices, voice, place, 0)) {
             voices->sounding[i] = voices->sounding[--voices->count];
             give_back(voices, voice, VC_VOICE_DONE);
+        } else if (voice->parked && !is_voice_held(voices, voice)) {
+            voices->sounding[i] = voices->sounding[--voices->count];
+            voice->parked = false;
+            vc_schedule_add(schedule_of(voices, voice), voice); /* begin_due delays it */
         } else {
             i++;
         }
@@ -307,6 +360,18 @@ static void obey_gain(vc_group *group) {
     if (gain != group->gain_word) {
         group->gain_word = gain;
         vc_glide_to(&group->gain, vc_ramp_value(gain), (uint32_t)gain);
+    }
+}
+
+static void scale(float *to, vc_glide *by, uint32_t frames, uint32_t channels) {
+    if (by->left == 0 && by->target == 1.0) {
+        return;
+    }
+    for (uint32_t f = 0; f < frames; f++) {
+        float gain = (float)vc_glide_next(by);
+        for (uint32_t c = 0; c < channels; c++) {
+            to[(size_t)f * channels + c] *= gain;
+        }
     }
 }
 
@@ -338,6 +403,7 @@ static const float *with_effect(vc_group *group, const vc_block *block,
 
 static void add_group(vc_group *group, const vc_block *block, const vc_place *place) {
     const uint32_t channels = place->channels;
+    scale(group->mixed, &group->pause.fade, place->frames, channels);
     const float *from = with_effect(group, block, place);
     uint32_t ramp = vc_smaller(group->gain.left, place->frames);
     if (ramp > 0) {
@@ -349,23 +415,17 @@ static void add_group(vc_group *group, const vc_block *block, const vc_place *pl
                place->frames - ramp, channels, (float)group->gain.target, 0.0f);
 }
 
-/* Applies the gain of everything. */
-static void scale(vc_group *all, const vc_place *place) {
-    const uint32_t channels = place->channels;
-    if (all->gain.left == 0 && all->gain.target == 1.0) {
-        return;
-    }
-    for (uint32_t f = 0; f < place->frames; f++) {
-        float gain = (float)vc_glide_next(&all->gain);
-        for (uint32_t c = 0; c < channels; c++) {
-            place->to[(size_t)f * channels + c] *= gain;
-        }
-    }
-}
-
-static void play_part(vc_voices *voices, const vc_block *block, const vc_place *place) {
+/* Returns the number of frames by which the time line of the voices advances. */
+static uint32_t play_part(vc_voices *voices, const vc_block *block, const vc_place *place) {
     uint32_t groups = atomic_load(&voices->groups);
+    vc_group *all = &voices->group[0];
+    vc_pause_begin_part(&all->pause, place->frames);
+    if (vc_pause_is_held(&all->pause)) {
+        play_sounding(voices, place);
+        return 0;
+    }
     for (uint32_t i = 1; i < groups; i++) {
+        vc_pause_begin_part(&voices->group[i].pause, place->frames);
         memset(voices->group[i].mixed, 0, (size_t)place->frames * place->channels * sizeof(float));
     }
     play_sounding(voices, place);
@@ -373,7 +433,9 @@ static void play_part(vc_voices *voices, const vc_block *block, const vc_place *
     for (uint32_t i = 1; i < groups; i++) {
         add_group(&voices->group[i], block, place);
     }
-    scale(&voices->group[0], place);
+    scale(place->to, &all->gain, place->frames, place->channels);
+    scale(place->to, &all->pause.fade, place->frames, place->channels);
+    return place->frames;
 }
 
 int32_t vc_voices_process(vc_block *block, void *user) {
@@ -388,22 +450,24 @@ int32_t vc_voices_process(vc_block *block, void *user) {
     take_commands(voices);
     for (uint32_t i = 0; i < atomic_load(&voices->groups); i++) {
         obey_gain(&voices->group[i]);
+        vc_pause_obey(&voices->group[i].pause);
     }
     /* Parts of nearly the same size, because effects can treat a part of a few frames badly. */
     const uint32_t parts = (block->frames + VC_GROUP_FRAMES - 1) / VC_GROUP_FRAMES;
     const uint32_t most = parts > 0 ? (block->frames + parts - 1) / parts : 0;
+    uint32_t mixed = 0;
     for (uint32_t done = 0; done < block->frames; done += place.frames) {
         place.frames = vc_smaller(block->frames - done, most);
         place.to = block->output.data + (size_t)done * voices->channels;
-        place.first_frame = (int64_t)now + done;
+        place.first_frame = (int64_t)now + mixed;
         place.first_ns = begin_ns + (int64_t)(place.ns_per_frame * (double)done + 0.5);
-        play_part(voices, block, &place);
+        mixed += play_part(voices, block, &place);
     }
     atomic_store(&voices->next_ns,
                  begin_ns + (int64_t)(place.ns_per_frame * (double)block->frames + 0.5));
     uint32_t waiting = voices->by_frame.count + voices->by_host.count;
     atomic_store(&voices->waiting, (uint64_t)voices->known << 32 | waiting);
     atomic_store(&voices->playing, voices->count);
-    atomic_store_explicit(&voices->frames, now + block->frames, memory_order_release);
+    atomic_store_explicit(&voices->frames, now + mixed, memory_order_release);
     return VC_CONTINUE;
 }

@@ -43,10 +43,13 @@ typedef struct vc_voice_config {
     uint32_t ramp_frames;     /* each of the two fades of a jump */
     vc_voice_when when;
     int64_t at;
-    bool skips_late;         /* the voice is not played if its time has passed */
+    bool skips_late;         /* the voice is not played if it is late by VC_SKIPPED_NS or more */
     float gain, left, right; /* `left` and `right` apply to the first two channels */
     double rate;             /* frames of the clip for each frame of the device, above 0 */
 } vc_voice_config;
+
+/* Less is the jitter of the clock, or passes between a call of the program and the next block. */
+enum { VC_SKIPPED_NS = 1000000 };
 
 /* Returns NULL if memory is exhausted. [control] */
 vc_voice *vc_voice_new(const vc_voice_config *config);
@@ -91,6 +94,12 @@ void vc_voices_free(vc_voices *voices);
 uint32_t vc_voices_group(vc_voices *voices, float gain, const vc_native *effect);
 /* Moves the gain of a group along a straight line; of group 0: the gain of everything. [control] */
 void vc_voices_group_gain(vc_voices *voices, uint32_t group, float gain, uint32_t ramp_frames);
+/* Fades a group out and holds its voices, or lets them go on and fades in; of group 0: everything.
+ * A fade-out ends with a block, so that no frame is lost. Voices that are scheduled begin later by
+ * the duration of the pause. While group 0 is held, the time line of the voices stands still and no
+ * effect is called. The effect of another group is called further on. Only the newest request
+ * counts, from the next block on. [any] */
+void vc_voices_group_pause(vc_voices *voices, uint32_t group, bool pause, uint32_t fade_frames);
 /* The negative number that the effect of a group returned last, otherwise 0. After an error the
  * group is heard without its effect. [any] */
 int32_t vc_voices_group_error(const vc_voices *voices, uint32_t group) VC_REALTIME;

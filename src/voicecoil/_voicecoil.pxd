@@ -349,6 +349,8 @@ cdef extern from "voicecoil.h" nogil:
     void vc_voices_free(vc_voices *voices)
     uint32_t vc_voices_group(vc_voices *voices, float gain, const vc_native *effect)
     void vc_voices_group_gain(vc_voices *voices, uint32_t group, float gain, uint32_t ramp_frames)
+    void vc_voices_group_pause(vc_voices *voices, uint32_t group, c_bool pause,
+                               uint32_t fade_frames)
     int32_t vc_voices_group_error(const vc_voices *voices, uint32_t group)
     c_bool vc_voices_add(vc_voices *voices, vc_voice *voice)
     void vc_voices_stop(vc_voices *voices, vc_voice *voice, uint32_t fade_frames)

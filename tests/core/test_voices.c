@@ -381,6 +381,7 @@ static void voices_are_added_changed_stopped_and_freed_while_they_play(void) {
     vc_voice *alive[64] = {NULL};
     uint64_t freed = 0, added = 0;
     pthread_t device;
+    uint32_t group = vc_voices_group(rig.voices, 1.0f, NULL);
     atomic_store(&over, false);
     CHECK_INT(pthread_create(&device, NULL, run_device, &rig), 0);
     for (uint32_t round = 0; round < ROUNDS || freed < added; round++) {
@@ -392,6 +393,7 @@ static void voices_are_added_changed_stopped_and_freed_while_they_play(void) {
             vc_voice_free(ended);
             freed++;
         }
+        vc_voices_group_pause(rig.voices, round % 5 == 0 ? 0 : group, round % 7 < 3, round % 40);
         vc_voice **slot = &alive[round * 7 % 64];
         if (*slot != NULL) {
             vc_voice_set_gain(*slot, 0.5f, round % 5);
@@ -403,6 +405,7 @@ static void voices_are_added_changed_stopped_and_freed_while_they_play(void) {
         } else if (round < ROUNDS) {
             vc_voice_config config = config_of(&rig);
             config.when = (vc_voice_when)(round % 2);
+            config.group = round % 3 == 0 ? group : 0;
             config.at = (int64_t)vc_voices_frames(rig.voices) + round % 50;
             config.loops = round % 2;
             *slot = add(&rig, &config);

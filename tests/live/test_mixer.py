@@ -278,6 +278,32 @@ def test_wrong_arguments_are_refused_at_once(
         mixing().play(sound_of(100), **options)
 
 
+def test_a_loop_without_frames_is_refused_and_nothing_is_played(mixing: Any) -> None:
+    mixer = mixing()
+    fast = vc.Sound(np.ones(400, np.float32), 384_000)  # 8 frames are one of the mixer
+    for loops in (0, 2):
+        for first, end in ((0, 3), (101, 102)):
+            with pytest.raises(vc.ArgumentError, match=rf"from frame {first} to {end} .* 48000 Hz"):
+                mixer.play(fast, loops=loops, loop_start=first, loop_end=end)
+    assert (mixer.scheduled, mixer.state) == (0, "idle")
+    mixer.play(fast, loop_end=3)  # without passes it does not matter
+    mixer.play(fast, loops=0, loop_start=100, loop_end=108)
+
+
+def test_a_sound_that_is_less_than_1_ms_late_is_not_skipped(rig: Rig, mixing: Any) -> None:
+    mixer = mixing()
+    mixer.start()
+    rig.step(10)
+    sound = sound_of(5)
+    by_frame = [mixer.play(sound, at_frame=640 - n, on_late="skip") for n in (47, 48)]
+    next_ns = mixer._code.next_ns
+    by_host = [mixer.play(sound, at_ns=next_ns - n, on_late="skip") for n in (900_000, 1_000_000)]
+    rig.step(2)
+    for kept, skipped in (by_frame, by_host):
+        assert (kept.state, kept.started_frame, skipped.state) == ("ended", 640, "skipped")
+        assert 0 < kept.late_s < 0.001 <= skipped.late_s
+
+
 def test_wrong_sounds_a_full_mixer_and_a_closed_one(rig: Rig, mixing: Any) -> None:
     mixer = mixing(max_voices=2)
     with pytest.raises(vc.ArgumentError, match="1 sample of the sound are NaN"):

@@ -226,8 +226,9 @@ class Mixer(OutputLife, MixerFacts):
             The group in which it is heard.
         on_late : {"raise", "play", "skip"}
             What happens if the time has passed. "raise": `TimePassedError`; "play": the sound
-            begins at once, and `late_s` of the voice tells how late; "skip": it is not played. If
-            the time passes during the call, "raise" does the same as "play".
+            begins at once, and `late_s` of the voice tells how late; "skip": the same if it is
+            less than 1 ms late, otherwise it is not played. If the time passes during the call,
+            "raise" does the same as "play".
 
         Returns
         -------
@@ -356,7 +357,8 @@ class Mixer(OutputLife, MixerFacts):
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until all voices have been heard to their end.
 
-        Voices that repeat for ever, or that are paused, do not end.
+        Voices that repeat for ever, or that are paused, do not end. Neither do those of a group or
+        mixer that is paused.
 
         Parameters
         ----------

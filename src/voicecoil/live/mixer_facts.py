@@ -6,8 +6,7 @@ from typing import Any
 
 from voicecoil import _core
 from voicecoil.drivers.protocol import Device, Latency
-from voicecoil.live.levels import WithGain
-from voicecoil.live.mixer_home import MixerHome
+from voicecoil.live.mixer_pause import WithPause
 from voicecoil.streams.event_list import Events
 from voicecoil.streams.lifecycle import State
 from voicecoil.streams.stream import OutputStream
@@ -15,10 +14,10 @@ from voicecoil.streams.stream import OutputStream
 __all__ = ["MixerFacts"]
 
 
-class MixerFacts(WithGain):
+class MixerFacts(WithPause):
     """The properties of a mixer. `Mixer` plays."""
 
-    _home: MixerHome
+    _number = 0
     _code: _core.VoicesCode
     _outputs: int
     _max_voices: int
@@ -55,7 +54,10 @@ class MixerFacts(WithGain):
 
     @property
     def frame(self) -> int:
-        """The next frame that will be mixed, counted from the start. `at_frame` counts the same."""
+        """The next frame that will be mixed, counted from the start. `at_frame` counts the same.
+
+        It stands still while the mixer is paused, and while there is no device.
+        """
         return self._code.frames
 
     @property

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from voicecoil.errors import NativeCallbackError
-from voicecoil.live.levels import RAMP_S, WithGain
+from voicecoil.live.levels import RAMP_S
 from voicecoil.live.mixer_effect import PythonEffect
 from voicecoil.live.mixer_home import MixerHome
+from voicecoil.live.mixer_pause import WithPause
 from voicecoil.live.mixer_voice import MixerVoice
 
 __all__ = ["MixerGroup"]
 
 
-class MixerGroup(WithGain):
+class MixerGroup(WithPause):
     """Voices of a mixer with one gain and one effect; returned by :meth:`Mixer.group`.
 
     The gain applies behind the effect. The group lives as long as its mixer.

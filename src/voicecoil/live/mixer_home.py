@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from voicecoil import _core
@@ -38,6 +38,7 @@ class MixerHome:
     max_voices: int
     has_python: bool  # it runs on a worker, which holds the GIL while it mixes
     first_start: FirstStart
+    paused: set[int] = field(default_factory=set)  # numbers of groups; 0: the mixer
 
     @property
     def begun(self) -> bool:

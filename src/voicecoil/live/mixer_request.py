@@ -160,6 +160,12 @@ class VoiceRequest:
             return min(round(seconds * samplerate), MAX_RAMP_FRAMES)
 
         begin, end = (own(frame) for frame in self.loop)
+        if begin >= end and self.loops != 1 and frames:
+            first, last = self.loop
+            raise ArgumentError(
+                f"the loop from frame {first} to {last} of the sound has no frames at the mixer's "
+                f"{samplerate:g} Hz; give a later loop_end, or loops=1 to play the sound once"
+            )
         return _core.VoiceCode(
             data,
             group=group,

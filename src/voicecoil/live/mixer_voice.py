@@ -47,7 +47,8 @@ class MixerVoice(WithPan):
         """What the voice does.
 
         "scheduled" before its first frame is mixed, then "playing" or "paused", and at last
-        "ended". "skipped": it was late, and `on_late` was "skip".
+        "ended". "skipped": it was late, and `on_late` was "skip". "paused" is also the state of a
+        voice whose group or mixer is paused.
         """
         state = self._code.look()[0]
         if state == _core.VOICE_LATE:
@@ -56,7 +57,8 @@ class MixerVoice(WithPan):
             return "ended"
         if state == _core.VOICE_WAITS:
             return "scheduled"
-        return "paused" if self._paused else "playing"
+        held = not self._home.paused.isdisjoint((0, self._code.group))
+        return "paused" if self._paused or held else "playing"
 
     @property
     def playing(self) -> bool:
@@ -125,7 +127,7 @@ class MixerVoice(WithPan):
 
     @property
     def paused(self) -> bool:
-        """Whether the voice was paused."""
+        """Whether the voice itself was paused. `state` tells whether its group or mixer is."""
         return self._paused
 
     def pause(self, fade_s: float = RAMP_S) -> None:

@@ -1,0 +1,50 @@
+"""``pause`` and ``resume`` of a mixer and of its groups."""
+
+from __future__ import annotations
+
+from voicecoil.live.levels import RAMP_S, WithGain
+from voicecoil.live.mixer_home import MixerHome
+
+__all__ = ["WithPause"]
+
+
+class WithPause(WithGain):
+    """Voices that are paused together: those of a mixer, or of one of its groups."""
+
+    _home: MixerHome
+    _number: int  # of the group; 0: the mixer
+
+    @property
+    def paused(self) -> bool:
+        """Whether this was paused. A voice or a group in it can be paused besides."""
+        return self._number in self._home.paused
+
+    def pause(self, fade_s: float = RAMP_S) -> None:
+        """Fade out, and hold everything. Any thread may call this, and it does not wait.
+
+        Voices keep their positions. Sounds that are scheduled begin later by the duration of the
+        pause, whether their time was a frame or a host time. In a pause of the mixer, `frame`
+        stands still and no effect is called. In that of a group, its effect is called further on,
+        so that an echo ends by itself.
+
+        Parameters
+        ----------
+        fade_s : float
+            Duration of the fade, s. The fade ends with a block, so it can be longer by up to one
+            block.
+        """
+        frames = self._home.frames_of(fade_s, "fade_s")
+        self._home.paused.add(self._number)
+        self._home.code.group_pause(self._number, True, frames)
+
+    def resume(self, fade_s: float = RAMP_S) -> None:
+        """Continue after a pause, and fade in.
+
+        Parameters
+        ----------
+        fade_s : float
+            Duration of the fade, s.
+        """
+        frames = self._home.frames_of(fade_s, "fade_s")
+        self._home.paused.discard(self._number)
+        self._home.code.group_pause(self._number, False, frames)
